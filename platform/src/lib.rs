@@ -1,0 +1,2 @@
+//! What the device tree says about the machine.
+#![cfg_attr(not(test), no_std)]

@@ -1,0 +1,3 @@
+//! Builds, boots, tests and measures Stepwell.
+
+fn main() {}
