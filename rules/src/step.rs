@@ -1,8 +1,8 @@
 //! Owners of steps, and what becomes of a context's step.
 //!
 //! A step of a context is asked for by *owners*. They are kept apart, so that the completion of one's step never eats
-//! another's. With the owners go the hardware slots that are suspended on this CPU for a step-over; what a set of slots is
-//! does not matter here, so [`StepContext`] is generic over it.
+//! another's. With [`Owners::STEP_OVER`] go hardware slots that are suspended on this CPU; which ones is the slot manager's to
+//! know.
 
 use crate::pstate::{Daif, SPSR_SS};
 use bitflags::bitflags;
@@ -20,15 +20,6 @@ bitflags! {
         /// A user probe.
         const UPROBE = 1 << 3;
     }
-}
-
-/// The step state of one context.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StepContext<S> {
-    /// Who asked.
-    pub owners: Owners,
-    /// Slots that are switched off on this CPU until the step-over is done.
-    pub suspended: S,
 }
 
 /// A step that cannot be.
@@ -56,14 +47,17 @@ pub const fn may_reschedule(stash_depth: usize) -> bool {
     stash_depth == 0
 }
 
-impl<S: Copy + Default> StepContext<S> {
+impl Owners {
     /// Asks for a step; returns the SPSR to return with (M13: a new request sets SS).
+    ///
+    /// # Errors
+    /// X2: the context runs with D masked.
     #[inline(always)]
     pub fn request(&mut self, owner: Owners, spsr: u64) -> Result<u64, StepError> {
         if Daif::of(spsr).contains(Daif::D) {
             return Err(StepError::DebugMasked);
         }
-        self.owners |= owner;
+        *self |= owner;
         Ok(spsr | SPSR_SS)
     }
 
@@ -71,22 +65,18 @@ impl<S: Copy + Default> StepContext<S> {
     /// is left). Other owners' progress is kept (I4: nothing else of SPSR changes).
     #[inline(always)]
     pub fn cancel(&mut self, owner: Owners, spsr: u64) -> u64 {
-        self.owners -= owner;
-        if self.owners.is_empty() { spsr & !SPSR_SS } else { spsr }
+        *self -= owner;
+        if self.is_empty() { spsr & !SPSR_SS } else { spsr }
     }
 
-    /// Ends a step-over in software (M6, M11, or the end of an out-of-line copy): the slots to re-arm now, and the SPSR.
-    /// None if there is no step-over.
+    /// Ends a step-over in software (M6, M11, or the end of an out-of-line copy): the SPSR to return with; the slots that
+    /// were suspended for it are to be re-armed now. None if there is no step-over.
     #[inline(always)]
-    pub fn complete_step_over(&mut self, spsr: u64) -> Option<(S, u64)> {
-        if !self.owners.contains(Owners::STEP_OVER) {
-            return None;
-        }
-        let spsr = self.cancel(Owners::STEP_OVER, spsr);
-        Some((core::mem::take(&mut self.suspended), spsr))
+    pub fn complete_step_over(&mut self, spsr: u64) -> Option<u64> {
+        self.contains(Owners::STEP_OVER).then(|| self.cancel(Owners::STEP_OVER, spsr))
     }
 
-    /// Sets the whole state aside (M8, M9, M12): what is left has no owner.
+    /// Sets the owners aside (M8, M9, M12): what is left has none.
     #[inline(always)]
     pub fn take(&mut self) -> Self {
         core::mem::take(self)
@@ -99,49 +89,42 @@ mod tests {
 
     const NZCV_EL1H: u64 = 0xf000_0005;
 
-    fn stepping(owners: Owners) -> StepContext<u16> {
-        StepContext { owners, suspended: 0b101 }
-    }
-
     #[test]
     fn a_request_sets_ss_and_nothing_else() {
-        let mut context = StepContext::<u16>::default();
-        assert_eq!(context.request(Owners::DEBUGGER, NZCV_EL1H), Ok(NZCV_EL1H | SPSR_SS));
-        assert!(mdscr_ss(context.owners));
+        let mut owners = Owners::empty();
+        assert_eq!(owners.request(Owners::DEBUGGER, NZCV_EL1H), Ok(NZCV_EL1H | SPSR_SS));
+        assert!(mdscr_ss(owners));
     }
 
     #[test]
     fn x2_a_step_of_a_masked_context_is_an_error() {
-        let mut context = StepContext::<u16>::default();
+        let mut owners = Owners::empty();
         let masked = NZCV_EL1H | Daif::D.bits();
-        assert_eq!(context.request(Owners::DEBUGGER, masked), Err(StepError::DebugMasked));
-        assert!(!mdscr_ss(context.owners));
+        assert_eq!(owners.request(Owners::DEBUGGER, masked), Err(StepError::DebugMasked));
+        assert!(!mdscr_ss(owners));
     }
 
     #[test]
     fn one_owners_end_is_not_anothers() {
-        let mut context = stepping(Owners::STEP_OVER | Owners::DEBUGGER);
-        let (slots, spsr) = context.complete_step_over(NZCV_EL1H | SPSR_SS).unwrap();
-        assert_eq!(slots, 0b101);
+        let mut owners = Owners::STEP_OVER | Owners::DEBUGGER;
+        let spsr = owners.complete_step_over(NZCV_EL1H | SPSR_SS).unwrap();
         assert_eq!(spsr, NZCV_EL1H | SPSR_SS, "the debugger's step is as far as it was");
-        assert_eq!(context, StepContext { owners: Owners::DEBUGGER, suspended: 0 });
-        assert_eq!(context.cancel(Owners::DEBUGGER, spsr), NZCV_EL1H);
+        assert_eq!(owners, Owners::DEBUGGER);
+        assert_eq!(owners.cancel(Owners::DEBUGGER, spsr), NZCV_EL1H);
     }
 
     #[test]
     fn a_step_over_ended_in_software_clears_the_frames_ss() {
-        let mut context = stepping(Owners::STEP_OVER);
-        assert_eq!(context.complete_step_over(NZCV_EL1H | SPSR_SS), Some((0b101, NZCV_EL1H)));
-        assert_eq!(context.complete_step_over(NZCV_EL1H), None);
+        let mut owners = Owners::STEP_OVER;
+        assert_eq!(owners.complete_step_over(NZCV_EL1H | SPSR_SS), Some(NZCV_EL1H));
+        assert_eq!(owners.complete_step_over(NZCV_EL1H), None);
     }
 
     #[test]
     fn what_is_set_aside_leaves_nobody() {
-        let mut context = stepping(Owners::STEP_OVER);
-        let aside = context.take();
-        assert!(!mdscr_ss(context.owners));
-        assert_eq!(context.suspended, 0);
-        assert_eq!(aside, stepping(Owners::STEP_OVER));
+        let mut owners = Owners::STEP_OVER;
+        assert_eq!(owners.take(), Owners::STEP_OVER);
+        assert!(!mdscr_ss(owners));
     }
 
     #[test]
