@@ -1,0 +1,110 @@
+//! Which slots a hit belongs to (rule H7).
+
+use crate::{Encoding, SlotMask};
+
+/// What the syndrome of a watchpoint exception says about the access.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WatchHit {
+    /// FAR_EL1, unless the syndrome's FnV says that it is not valid.
+    pub far: Option<u64>,
+    /// Whether FAR_EL1 is the exact address (FnP clear), not just one nearby.
+    pub precise: bool,
+    /// WnR: a write. An atomic that a read watchpoint would have caught counts as a read.
+    pub write: bool,
+    /// WPT, where WPTV says that it is valid: the number of a slot that matched, perhaps one of several.
+    pub slot: Option<u8>,
+    /// Size in bytes of the block that DC ZVA zeroes, `4 << DCZID_EL0.BS`.
+    pub zva_block: u64,
+}
+
+impl WatchHit {
+    /// Decodes `ESR_EL1.ISS` of a watchpoint exception (DDI 0487, "ISS encoding for an exception from a Watchpoint
+    /// exception"): WPT[23:18] WPTV[17] FnP[15] FnV[10] WnR[6]. Where a field is not implemented it is zero, which reads as
+    /// "no number, FAR exact".
+    ///
+    /// `far` is the snapshot of FAR_EL1; `zva_block` the size in bytes of the block that DC ZVA zeroes, a power of two.
+    #[inline]
+    pub const fn from_syndrome(iss: u32, far: u64, zva_block: u64) -> WatchHit {
+        WatchHit {
+            far: if iss & 1 << 10 != 0 { None } else { Some(far) },
+            precise: iss & 1 << 15 == 0,
+            write: iss & 1 << 6 != 0,
+            slot: if iss & 1 << 17 != 0 { Some((iss >> 18 & 0x3f) as u8) } else { None },
+            zva_block,
+        }
+    }
+}
+
+/// The breakpoints among `armed` that match an exception at `pc` (ELR_EL1): all of them, several may.
+///
+/// `armed` are the slots armed *and not suspended* on this CPU.
+#[inline]
+pub fn breakpoint_hits(pc: u64, armed: impl Iterator<Item = (u8, Encoding)>) -> SlotMask {
+    armed.filter(|(_, encoding)| encoding.value == pc).fold(SlotMask::EMPTY, |mask, (n, _)| mask.with(n))
+}
+
+/// The watchpoints among `armed` that an access is attributed to; empty only if there is nothing to attribute it to.
+///
+/// `armed` are the slots armed *and not suspended* on this CPU: that is what makes progress when an access touches several.
+/// In order of preference:
+///
+/// 1. The slot that the syndrome names (WPT), with all whose range holds an exact FAR. A number that is not among `armed` is
+///    a hit of a slot nobody owns, and attributed to no other by guess.
+/// 2. All slots whose range holds FAR, those that fit the direction of the access first.
+/// 3. The nearest. FAR lies below the highest watched byte accessed and in one block of at most DC ZVA's size with it
+///    (DDI 0487, "Determining the memory location that caused a Watchpoint exception"), so slots which that allows come
+///    before slots in the same block, and these before all others.
+/// 4. Without a valid FAR, all that fit the direction.
+pub fn watchpoint_hits(hit: &WatchHit, armed: impl Iterator<Item = (u8, Encoding)> + Clone) -> SlotMask {
+    let select = |fits: &dyn Fn(&Encoding) -> bool| {
+        armed.clone().filter(|(_, e)| fits(e)).fold(SlotMask::EMPTY, |mask, (n, _)| mask.with(n))
+    };
+    let holds_far = |e: &Encoding| {
+        let (first, last) = e.watched();
+        hit.far.is_some_and(|far| first <= far && far <= last)
+    };
+    let exact = select(&|e| holds_far(e) && e.matches_access(hit.write));
+    if let Some(slot) = hit.slot {
+        let named = if armed.clone().any(|(n, _)| n == slot) { SlotMask::of(slot) } else { SlotMask::EMPTY };
+        return if hit.precise { named.union(exact) } else { named };
+    }
+    if !exact.is_empty() {
+        return exact;
+    }
+    // Emulators report an atomic caught by a read watchpoint as a write.
+    let exact = select(&holds_far);
+    if !exact.is_empty() {
+        return exact;
+    }
+    let fitting = select(&|e| e.matches_access(hit.write));
+    let candidates = if fitting.is_empty() { select(&|_| true) } else { fitting };
+    match hit.far {
+        Some(far) => nearest(far, hit.zva_block, armed.filter(|&(n, _)| candidates.contains(n))),
+        None => candidates,
+    }
+}
+
+fn nearest(far: u64, block: u64, candidates: impl Iterator<Item = (u8, Encoding)>) -> SlotMask {
+    let block_mask = !(block.max(1) - 1);
+    let mut best = (u64::MAX, u64::MAX);
+    let mut mask = SlotMask::EMPTY;
+    for (n, encoding) in candidates {
+        let (first, last) = encoding.watched();
+        let (distance, edge) =
+            if last < far { (far - last, last) } else { (first.saturating_sub(far), first) };
+        let rank = match (edge & block_mask == far & block_mask, last < far) {
+            (true, false) => 0,
+            (true, true) => 1,
+            (false, _) => 2,
+        };
+        let key = (rank, distance);
+        if key < best {
+            best = key;
+            mask = SlotMask::EMPTY;
+        }
+        if key == best {
+            mask = mask.with(n);
+        }
+    }
+    mask
+}
