@@ -1,2 +1,5 @@
 //! The Stepwell kernel: AArch64 debug exceptions under written, checked rules.
 #![no_std]
+
+#[cfg(target_os = "none")]
+pub mod drivers;
