@@ -1,5 +1,2 @@
 //! The Stepwell kernel: AArch64 debug exceptions under written, checked rules.
 #![no_std]
-
-#[cfg(target_os = "none")]
-pub mod drivers;

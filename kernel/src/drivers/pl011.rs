@@ -1,6 +1,6 @@
 //! PL011 UART (Arm DDI 0183).
 
-use core::sync::atomic::{AtomicU16, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
@@ -55,29 +55,30 @@ register_structs! {
     }
 }
 
-/// Marks a byte in [`Pl011::early`] as present.
-const PRESENT: u16 = 0x100;
+/// What [`Pl011::init`] found received, kept because turning the FIFO on empties it: the UART's address, [`PRESENT`] and
+/// the byte; 0 if there is nothing. One place is enough: there is one console.
+static EARLY: AtomicUsize = AtomicUsize::new(0);
+const PRESENT: usize = 0x100;
 
-/// A PL011.
+/// A PL011: a handle, of which there may be several to one UART.
 ///
 /// Its methods may be called from any context. They are safe from several CPUs at once, but two that send at the same
 /// time can lose a byte when the FIFO is nearly full: serialise senders.
+#[derive(Debug, Clone, Copy)]
 pub struct Pl011 {
     base: usize,
-    /// What [`Pl011::init`] found received, kept because turning the FIFO on empties it.
-    early: AtomicU16,
 }
 
 impl Pl011 {
-    /// The UART whose registers are mapped at `base`. It works for output at once if firmware has enabled it, as on
-    /// QEMU.
+    /// The UART whose registers are mapped at `base`, a multiple of 4 KiB. It works for output at once if firmware has
+    /// enabled it, as on QEMU.
     ///
     /// # Safety
     ///
     /// For as long as the value lives, 4 KiB at `base` are the registers of a PL011, mapped as device memory, readable
     /// and writable.
     pub const unsafe fn new(base: usize) -> Self {
-        Self { base, early: AtomicU16::new(0) }
+        Self { base }
     }
 
     fn registers(&self) -> &Registers {
@@ -99,7 +100,7 @@ impl Pl011 {
             self.flush();
             r.cr.set(0);
             if let Some(byte) = self.take() {
-                self.early.store(PRESENT | u16::from(byte), Ordering::Relaxed);
+                EARLY.store(self.base | PRESENT | usize::from(byte), Ordering::Relaxed);
             }
             r.lcr_h.write(LCR_H::WLEN::Bits8 + LCR_H::FEN::SET);
         }
@@ -126,11 +127,11 @@ impl Pl011 {
     /// The next byte received, `None` if there is none. Bytes received with an error (parity, framing) and breaks are
     /// left out.
     pub fn try_get(&self) -> Option<u8> {
-        if self.early.load(Ordering::Relaxed) != 0 {
-            let early = self.early.swap(0, Ordering::Relaxed);
-            if early & PRESENT != 0 {
-                return Some(early as u8);
-            }
+        let early = EARLY.load(Ordering::Relaxed);
+        let ours = early & PRESENT != 0 && early & !0xfff == self.base;
+        // Whoever clears it has the byte.
+        if ours && EARLY.compare_exchange(early, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            return Some(early as u8);
         }
         self.take()
     }
