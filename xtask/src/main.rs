@@ -4,10 +4,18 @@ mod args;
 mod build;
 mod doctor;
 mod lint;
+mod pack;
 mod paths;
 mod process;
+mod qemu;
+mod run;
 mod say;
+mod session;
 mod setup;
+mod symbolise;
+mod symbols;
+#[cfg(test)]
+mod testing;
 
 use anyhow::Result;
 use args::{Cli, Command};
@@ -29,6 +37,8 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
+        Command::Run(arguments) => run::run(&arguments.common).map(ExitCode::from),
+        Command::Runner(arguments) => run::runner(&arguments).map(ExitCode::from),
         Command::Doctor => doctor::doctor().map(verdict),
         Command::Setup => {
             setup::prepare(Need { qemu: true, gdb: true, clippy: false })?;
