@@ -1,3 +1,54 @@
 //! Builds, boots, tests and measures Stepwell.
 
-fn main() {}
+mod args;
+mod build;
+mod doctor;
+mod lint;
+mod pack;
+mod paths;
+mod process;
+mod qemu;
+mod run;
+mod say;
+mod session;
+mod setup;
+mod symbolise;
+mod symbols;
+#[cfg(test)]
+mod testing;
+
+use anyhow::Result;
+use args::{Cli, Command};
+use clap::Parser;
+use say::say;
+use setup::Unprepared;
+use setup::decide::Need;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            say!("{error:#}");
+            ExitCode::from(if error.is::<Unprepared>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Run(arguments) => run::run(&arguments.common).map(ExitCode::from),
+        Command::Runner(arguments) => run::runner(&arguments).map(ExitCode::from),
+        Command::Doctor => doctor::doctor().map(verdict),
+        Command::Setup => {
+            setup::prepare(Need { qemu: true, gdb: true, clippy: false })?;
+            say!("ready");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Lint => lint::lint().map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn verdict(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -21,10 +21,10 @@ pub fn read() -> u64 {
 /// Writes the register; an ISB is the caller's. D must be masked.
 #[inline(always)]
 pub fn write(value: u64) {
-    #[cfg(debug_assertions)]
-    if !super::daif::read().contains(rules::pstate::Daif::D) {
-        crate::panic::violated("I2", "MDSCR_EL1 written with D open");
-    }
+    debug_assert!(
+        super::daif::read().contains(rules::pstate::Daif::D),
+        "rule I2 violated: MDSCR_EL1 written with D open"
+    );
     // SAFETY: with D masked no debug exception can come of it here.
     unsafe { asm!("msr mdscr_el1, {}", in(reg) value, options(nostack, preserves_flags)) }
 }

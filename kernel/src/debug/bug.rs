@@ -1,7 +1,6 @@
 //! WARN and BUG: `kwarn!` and `kbug!`, a BRK each, with a table that says where they stand (M11).
 
 use super::stats;
-use crate::arch::daif;
 use crate::exception::Frame;
 use crate::percpu;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -55,10 +54,7 @@ pub fn report(frame: &mut Frame) {
     if site.fatal {
         crate::exception::fatal(frame, "M7", crate::exception::Reason::Bug(site));
     }
-    {
-        let _masked = daif::AllMasked::new();
-        stats::WARNINGS.count();
-    }
+    stats::WARNINGS.count_shared();
     if !REPORTING.this().swap(true, Relaxed) {
         log::warn!(
             "WARNING at {}:{}: {} (cpu{}, masks {}, debug depth {})",

@@ -18,6 +18,11 @@ impl Counter {
         counter.store(counter.load(Relaxed) + 1, Relaxed);
     }
 
+    /// Counts one where other users of the counter on this CPU can interrupt. Any context.
+    pub fn count_shared(&self) {
+        self.0.this().fetch_add(1, Relaxed);
+    }
+
     /// Of all CPUs. Any context.
     pub fn sum(&self) -> u64 {
         self.0.iter().map(|counter| counter.load(Relaxed)).sum()

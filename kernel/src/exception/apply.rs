@@ -7,8 +7,8 @@
 use super::live;
 use super::frame::Frame;
 use crate::arch::daif;
-use crate::debug::{CpuDebug, step};
-use rules::step::StepContext;
+use crate::debug::{CpuDebug, control, step};
+use rules::step::Owners;
 use rules::table::{Masks, RowId, Ss};
 
 /// M13 as the constant that `apply` is generic over.
@@ -22,13 +22,13 @@ pub enum Aside {
     /// It is on this CPU's stash (M8, M9).
     Stashed,
     /// It is parked here (M12).
-    Parked(StepContext<slots::Suspended>),
+    Parked(Owners),
 }
 
 /// The MDSCR_EL1.SS column: deals with the owners of the interrupted context. D is masked.
 #[inline(always)]
 pub fn set_aside<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
-    if cpu.step.owners().is_empty() {
+    if cpu.owners.get().is_empty() {
         return Aside::Nothing;
     }
     match live::ss::<ROW>() {
@@ -45,7 +45,7 @@ pub fn set_aside<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
             step::complete_in_software(cpu, frame);
             Aside::Nothing
         }
-        Ss::Park => Aside::Parked(cpu.step.take()),
+        Ss::Park => Aside::Parked(cpu.owners.take()),
     }
 }
 
@@ -55,15 +55,15 @@ pub fn open<const ROW: u8>(cpu: &CpuDebug, frame: &Frame) {
     match live::masks::<ROW>() {
         Masks::Unsaid | Masks::Masked | Masks::MaskedThenOpen => {}
         Masks::UnmaskAll => {
-            step::sync_mdscr(cpu);
+            control::sync(cpu);
             daif::clear::<{ daif::ALL }>();
         }
         Masks::UnmaskDebugAndError => {
-            step::sync_mdscr(cpu);
+            control::sync(cpu);
             daif::clear::<{ daif::DA }>();
         }
         Masks::Inherit => {
-            step::sync_mdscr(cpu);
+            control::sync(cpu);
             daif::write(frame.masks());
         }
     }
@@ -89,8 +89,8 @@ pub fn leave<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     }
     put_back(cpu, frame, aside);
     match live::ss::<M13>() {
-        Ss::Compute => step::sync_mdscr(cpu),
-        Ss::Clear => step::clear_ss(cpu),
+        Ss::Compute => control::sync(cpu),
+        Ss::Clear => control::clear_ss(cpu),
         _ => {}
     }
     #[cfg(debug_assertions)]
@@ -103,8 +103,14 @@ pub fn put_back(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     match aside {
         Aside::Nothing => {}
         Aside::Stashed => step::unstash(cpu, frame),
-        Aside::Parked(context) => cpu.step.set(context),
+        Aside::Parked(owners) => cpu.owners.set(cpu.owners.get() | owners),
     }
+}
+
+/// Ends the kernel: a rule does not hold.
+#[cfg(debug_assertions)]
+fn violated(rule: &str, what: &str) -> ! {
+    panic!("rule {rule} violated: {what}")
 }
 
 /// The masks and SS of a handler's start are those of the table.
@@ -112,7 +118,6 @@ pub fn put_back(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn check_entry(id: RowId, masks: Masks, cpu: &CpuDebug, frame: &Frame) {
-    use crate::panic::violated;
     let real = daif::read();
     if masks.apply(frame.masks()).is_some_and(|wanted| wanted != real) {
         violated(id.name(), "the handler's masks are not the table's");
@@ -122,7 +127,7 @@ fn check_entry(id: RowId, masks: Masks, cpu: &CpuDebug, frame: &Frame) {
         violated(id.name(), "MDSCR_EL1 is not what was written there last");
     }
     let d_open = !real.contains(rules::pstate::Daif::D);
-    if d_open && (register & crate::arch::mdscr::SS != 0) != rules::step::mdscr_ss(cpu.step.owners()) {
+    if d_open && (register & crate::arch::mdscr::SS != 0) != rules::step::mdscr_ss(cpu.owners.get()) {
         violated("I2", "D is open with an MDSCR_EL1.SS that no owner of this context asked for");
     }
 }
@@ -140,7 +145,7 @@ fn check_exit(id: RowId, masks: Masks, _cpu: &CpuDebug, frame: &Frame) {
         _ => masks.apply(real).is_some_and(|wanted| wanted != real),
     };
     if wrong {
-        crate::panic::violated(id.name(), "the handler ended with other masks than the table's");
+        violated(id.name(), "the handler ended with other masks than the table's");
     }
 }
 
@@ -150,9 +155,9 @@ fn check_exit(id: RowId, masks: Masks, _cpu: &CpuDebug, frame: &Frame) {
 #[unsafe(link_section = ".noprobe.text")]
 fn check_return(frame: &Frame) {
     if daif::read() != rules::pstate::Daif::all() {
-        crate::panic::violated("I3", "the return path runs with exceptions open");
+        violated("I3", "the return path runs with exceptions open");
     }
     if !frame.masks().holds_i1() {
-        crate::panic::violated("I1", "returning to a context with D masked and I open");
+        violated("I1", "returning to a context with D masked and I open");
     }
 }

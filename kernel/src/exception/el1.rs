@@ -1,14 +1,14 @@
 //! Exceptions from EL1: which row each falls under, and who handles it.
 
-use super::apply::{self, Aside, enter, leave, open, put_back, set_aside};
+use super::apply::{Aside, enter, leave, open, put_back, set_aside};
 use super::brk::{self, Use};
 use super::extable;
+use super::fatal::{Reason, fatal};
 use super::frame::{Frame, ec};
 use super::live;
 use crate::debug::{self, CpuDebug, bug, hit, step};
 use crate::irq;
 use crate::kprobe;
-use crate::panic::{self, Reason};
 use rules::table::RowId;
 
 const M6: u8 = RowId::M6 as u8;
@@ -51,7 +51,7 @@ fn breakpoint_instruction(cpu: &CpuDebug, frame: &mut Frame) {
         Some(Use::Debugger) => software(cpu, frame, step::debugger_brk),
         Some(Use::Assertion) => assertion(cpu, frame),
         // Return probes have a number but no user: until there is one it is an unknown immediate like any other.
-        Some(Use::ReturnProbe) | None => panic::fatal(frame, "M7", Reason::UnknownBrk),
+        Some(Use::ReturnProbe) | None => fatal(frame, "M7", Reason::UnknownBrk),
     }
 }
 
@@ -98,17 +98,22 @@ fn fault(cpu: &CpuDebug, frame: &mut Frame) {
     let nested = cpu.depth.get() != 0;
     // In a debug context the owners are not those of the code that faulted.
     let aside = if nested { Aside::Nothing } else { set_aside::<M6>(cpu, frame) };
-    if nested {
-        apply::inherit_masked(frame);
-    } else {
-        open::<M6>(cpu, frame);
-    }
-    debug::fault::handle(frame);
-    match extable::fixup(frame.pc) {
-        Some(pc) if frame.class() == ec::DATA_ABORT_SAME => frame.move_to(pc),
-        _ => panic::fatal(frame, "M7", Reason::Fault),
-    }
+    open::<M6>(cpu, frame);
+    fixup(frame);
     leave::<M6>(cpu, frame, aside);
+}
+
+/// In the masks of the context that faulted.
+#[inline(never)]
+fn fixup(frame: &mut Frame) {
+    match extable::fixup(frame.pc) {
+        // HLT where there is no semihosting is UNDEFINED.
+        Some(pc) if matches!(frame.class(), ec::DATA_ABORT_SAME | ec::UNKNOWN) => {
+            frame.move_to(pc);
+            debug::stats::FIXUPS.count_shared();
+        }
+        _ => fatal(frame, "M6", Reason::Fault),
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -157,17 +162,17 @@ extern "C" fn exception_el1_error(frame: &mut Frame) {
     let cpu = debug::this();
     // M16, M9: from EL1 it is fatal, whatever the syndrome says.
     let _ = enter::<M9>(cpu, frame);
-    panic::fatal(frame, "M16", Reason::SError)
+    fatal(frame, "M16", Reason::SError)
 }
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_on_sp_el0(frame: &mut Frame) -> ! {
-    panic::fatal(frame, "M7", Reason::OnSpEl0)
+    fatal(frame, "M7", Reason::OnSpEl0)
 }
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_stack_overflow(frame: &mut Frame) -> ! {
-    panic::fatal(frame, "M7", Reason::StackOverflow)
+    fatal(frame, "M7", Reason::StackOverflow)
 }

@@ -8,9 +8,11 @@ mod el0;
 mod el1;
 pub mod brk;
 pub mod extable;
+mod fatal;
 pub mod frame;
 pub mod live;
 
+pub use fatal::{Reason, fatal};
 pub use frame::Frame;
 
 use crate::mm::layout;

@@ -4,19 +4,12 @@
 //! rules are about: it is set in every handler, whichever back end is used.
 
 use crate::arch::daif;
+use crate::drivers::gic::{self, PriorityMask};
 use crate::percpu::PerCpu;
 use core::cell::Cell;
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use rules::pstate::Daif;
-
-/// GICv3 priorities: what the CPU interface lets through, and the two that interrupts have. Lower is more urgent.
-pub mod priority {
-    /// Mask value that lets everything through.
-    pub const OPEN: u64 = 0xf0;
-    /// Mask value that lets only [`NMI`] through.
-    pub const MASKED: u64 = 0x80;
-}
 
 static BY_PRIORITY: AtomicBool = AtomicBool::new(false);
 static OUT_OF_ORDER: AtomicU64 = AtomicU64::new(0);
@@ -33,7 +26,7 @@ static NESTING: PerCpu<Nesting> =
 #[derive(Clone, Copy)]
 enum Before {
     Pstate(Daif),
-    Priority(u64),
+    Priority(PriorityMask),
 }
 
 /// Chooses the back end: the priority mask instead of PSTATE.I. Once, at boot, before other CPUs run.
@@ -53,8 +46,8 @@ pub fn out_of_order() -> u64 {
 
 fn mask() -> Before {
     if by_priority() {
-        let before = crate::read_sysreg!("S3_0_C4_C6_0");
-        crate::write_sysreg!("S3_0_C4_C6_0", before.min(priority::MASKED));
+        let before = gic::priority_mask();
+        gic::set_priority_mask(PriorityMask::Masked);
         Before::Priority(before)
     } else {
         let before = daif::read();
@@ -65,7 +58,7 @@ fn mask() -> Before {
 
 fn restore(before: Before) {
     match before {
-        Before::Priority(value) => crate::write_sysreg!("S3_0_C4_C6_0", value),
+        Before::Priority(before) => gic::set_priority_mask(before),
         // Only what `mask` set: D and A may have been changed by an exception's entry code in between.
         Before::Pstate(before) if !before.contains(Daif::I) => daif::clear::<{ daif::IF }>(),
         Before::Pstate(_) => {}
@@ -125,7 +118,7 @@ impl Drop for IrqOff {
 /// Whether ordinary interrupts can be taken now. Any context.
 pub fn enabled() -> bool {
     !daif::read().contains(Daif::I)
-        && (!by_priority() || crate::read_sysreg!("S3_0_C4_C6_0") >= priority::OPEN)
+        && (!by_priority() || gic::priority_mask() == PriorityMask::Unmasked)
 }
 
 /// Waits for an interrupt with interrupts on, and lets its handler run.

@@ -1,0 +1,146 @@
+//! The command line.
+
+use crate::qemu::{El, Gic, MOST_CPUS, Machine};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Builds, boots, tests and measures Stepwell.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Build the kernel, boot it on QEMU, and hand the terminal to it
+    ///
+    /// With standard input from a pipe or a file, the monitor runs the commands given there and powers off. The exit
+    /// status is the kernel's: 0 if everything went well, 1 if a command failed, 101 after a panic; 124 if the time was
+    /// over; 2 if something is missing on this machine that may not be installed.
+    Run(Run),
+    /// Tell what set-up found and chose; change nothing
+    Doctor,
+    /// Install and build what is missing to compile and boot (the other commands do it by themselves)
+    Setup,
+    /// Check formatting, and clippy for host and target, with warnings denied
+    #[command(hide = true)]
+    Lint,
+    /// Boot an ELF that cargo built (what `cargo run` and `cargo test` in the kernel call)
+    #[command(hide = true)]
+    Runner(Runner),
+}
+
+/// Flags of every command that boots.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Common {
+    /// QEMU's CPU model: cortex-a53, cortex-a57, cortex-a72, cortex-a76, neoverse-n1 or max [default: max]
+    #[arg(long, value_name = "MODEL")]
+    pub cpu: Option<String>,
+    /// Number of CPUs, 1 to 8 [default: 4]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST_CPUS)))]
+    pub smp: Option<u8>,
+    /// Version of the interrupt controller [default: 3]
+    #[arg(long, value_enum)]
+    pub gic: Option<Gic>,
+    /// Exception level that the kernel is entered at [default: 1]
+    #[arg(long, value_enum)]
+    pub el: Option<El>,
+    /// More boot arguments, e.g. 'loglevel=debug hz=10000' (may be repeated; the last of a name counts)
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
+    pub append: Vec<String>,
+    /// Build without the checks of the rules, optimised
+    #[arg(long)]
+    pub release: bool,
+    /// End a boot after so many seconds; 0 is never
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+    /// Print QEMU's command line; build and boot nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Boot this ELF instead of building the kernel
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub elf: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Args)]
+pub struct Runner {
+    /// The ELF
+    pub elf: PathBuf,
+    /// For a test target a filter; otherwise boot arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<String>,
+}
+
+impl Common {
+    /// The machine that the flags ask for, on top of a default. The user's boot arguments come last.
+    pub fn machine(&self, default: Machine) -> Machine {
+        let user = self.append.join(" ");
+        let append = [default.append.as_str(), user.as_str()]
+            .iter()
+            .map(|part| part.trim())
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>();
+        Machine {
+            append: append.join(" "),
+            cpu: self.cpu.clone().unwrap_or(default.cpu),
+            smp: self.smp.unwrap_or(default.smp),
+            gic: self.gic.unwrap_or(default.gic),
+            el: self.el.unwrap_or(default.el),
+            ..default
+        }
+    }
+
+    /// The limit of one boot; `default` if the user gave none, `None` for no limit.
+    pub fn limit(&self, default: Option<Duration>) -> Option<Duration> {
+        match self.timeout {
+            Some(0) => None,
+            Some(seconds) => Some(Duration::from_secs(seconds)),
+            None => default,
+        }
+    }
+
+    /// Whether the user's boot arguments name this one.
+    pub fn gives(&self, name: &str) -> bool {
+        let given = self.append.iter().flat_map(|text| text.split_whitespace());
+        given.into_iter().any(|word| word.split('=').next() == Some(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_win_over_defaults_and_boot_arguments_add_up() {
+        let line = "x run --cpu cortex-a53 --smp 2 --gic 2 --el 2 --append hz=10 --append nmi=1 --timeout 0";
+        let Command::Run(run) = Cli::parse_from(line.split(' ')).command else { panic!() };
+        let machine = run.common.machine(Machine { append: "hz=1000".into(), ..Machine::default() });
+        assert_eq!((machine.cpu.as_str(), machine.smp), ("cortex-a53", 2));
+        assert_eq!((machine.gic, machine.el), (Gic::V2, El::El2));
+        assert_eq!(machine.append, "hz=1000 hz=10 nmi=1");
+        assert!(run.common.gives("hz") && !run.common.gives("h"));
+        assert_eq!(run.common.limit(Some(Duration::from_secs(9))), None);
+    }
+
+    #[test]
+    fn more_cpus_than_supported_are_refused() {
+        for smp in ["0", "9", "-1", "x"] {
+            assert!(Cli::try_parse_from(["x", "run", "--smp", smp]).is_err());
+        }
+    }
+}

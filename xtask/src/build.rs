@@ -1,0 +1,41 @@
+//! Builds the kernel, the way plain `cargo build` in its directory does.
+
+use crate::paths::{TARGET, root, target_dir};
+use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// Cargo, in the kernel's directory, where its configuration for the target is in force.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root().join("kernel"));
+    // These would override the flags that the image needs.
+    for name in
+        ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_BUILD_RUSTFLAGS", "RUSTC"]
+    {
+        cargo.env_remove(name);
+    }
+    cargo
+}
+
+/// Builds the kernel and returns its ELF.
+///
+/// # Errors
+/// When cargo fails; it has said why.
+pub fn kernel(release: bool) -> Result<PathBuf> {
+    let mut cargo = cargo();
+    cargo.args(["build", "--quiet", "--package", "stepwell-kernel", "--bin", "stepwell"]);
+    if release {
+        cargo.arg("--release");
+    }
+    let status =
+        cargo.stdin(Stdio::null()).stdout(std::io::stderr()).status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("the kernel does not build");
+    }
+    let elf = target_dir().join(TARGET).join(if release { "release" } else { "debug" }).join("stepwell");
+    if !elf.exists() {
+        bail!("the build left no {}", elf.display());
+    }
+    Ok(elf)
+}

@@ -1,0 +1,108 @@
+//! `doctor`: what set-up found and what it would do. Changes nothing.
+
+use crate::paths::{TARGET, sysroot};
+use crate::setup::decide::{Downloads, Facts, Install, Need, OLDEST_QEMU, Route, decide};
+use crate::setup::{apt, compiler, facts};
+use anyhow::Result;
+
+/// Prints the findings. Returns whether `run` and `qemu-test` can start, perhaps after they installed something.
+///
+/// # Errors
+/// None today; the signature is that of the other commands.
+pub fn doctor() -> Result<bool> {
+    let need = Need { qemu: true, gdb: true, clippy: true };
+    let mut facts = facts::look();
+    facts::complete(&mut facts);
+    print_toolchain(&facts);
+    print_programs(&facts);
+    let plan = decide(&facts, need);
+    println!("chosen");
+    row("way to compile", &describe(&plan.route));
+    if let Some(rustc) = compiler(&plan.route) {
+        let state = if sysroot().join("stamp").exists() { "built" } else { "built on first use" };
+        row("sysroot", &format!("{} with {} ({state})", sysroot().display(), rustc.display()));
+    }
+    let may_install = matches!(facts.install, Install::Root | Install::Sudo);
+    let ready = (plan.packages.is_empty() || may_install) && plan.route != Route::None;
+    if plan.packages.is_empty() {
+        row("to install", "nothing");
+    } else {
+        let by = match facts.install {
+            Install::Root | Install::Sudo => "`cargo xtask run` and `qemu-test` do it",
+            Install::NoRight | Install::NoManager => "not possible from here, type",
+        };
+        row(
+            "to install",
+            &format!("{}: {by}: {}", plan.packages.join(" "), apt::command_line(&plan.packages)),
+        );
+    }
+    Ok(ready)
+}
+
+fn print_toolchain(facts: &Facts) {
+    println!("toolchain");
+    match facts::active() {
+        Some(active) => row("active", &format!("{}, {}", active.version, active.sysroot.display())),
+        None => row("active", "no rustc in PATH"),
+    }
+    row(&format!("core for {TARGET}"), yes(facts.target));
+    let rustup = match &facts.rustup {
+        None => "none, or the active toolchain is not its".to_owned(),
+        Some(Downloads::Allowed) => "may download".to_owned(),
+        Some(Downloads::Off(why)) => format!("may not download: {why}"),
+    };
+    row("toolchain manager", &rustup);
+    row("library source", yes(facts.rust_src));
+    let distro = match &facts.distro {
+        None => "none that is recent enough".to_owned(),
+        Some(distro) => {
+            let source = if distro.source { "with" } else { "without" };
+            let clippy = if facts.distro_clippy { "with" } else { "without" };
+            format!("{}, {source} its library's source, {clippy} clippy", distro.rustc.display())
+        }
+    };
+    row("distribution's compiler", &distro);
+    let offer = match &facts.offer {
+        Some(offer) => format!("{}, {}, {}", offer.rustc, offer.source, offer.clippy),
+        None => "nothing (lists of packages not fetched, or too old)".to_owned(),
+    };
+    row("distribution offers", &offer);
+    row("linker", &facts::linker().map_or("none".to_owned(), |path| path.display().to_string()));
+}
+
+fn print_programs(facts: &Facts) {
+    println!("programs");
+    let qemu = match facts.qemu {
+        None => "none".to_owned(),
+        Some((major, minor)) if (major, minor) < OLDEST_QEMU => format!("{major}.{minor}: too old"),
+        Some((major, minor)) => format!("{major}.{minor}"),
+    };
+    row("qemu-system-aarch64", &qemu);
+    row("gdb", &facts::gdb().map_or("none".to_owned(), |path| path.display().to_string()));
+    let install = match facts.install {
+        Install::Root => "apt-get, as root",
+        Install::Sudo => "apt-get, by sudo",
+        Install::NoRight => "apt-get, but no right to use it",
+        Install::NoManager => "no package manager that is known here",
+    };
+    row("packages", install);
+}
+
+fn describe(route: &Route) -> String {
+    match route {
+        Route::Target => "the active toolchain has the target".into(),
+        Route::Fetch => "the toolchain manager fetches the target".into(),
+        Route::Source => "core is built from the active toolchain's source".into(),
+        Route::Distro(rustc) => format!("core is built with the distribution's {}", rustc.display()),
+        Route::InstallDistro => "the distribution's compiler and source package, to be installed".into(),
+        Route::None => "none: no target, no source, no recent compiler".into(),
+    }
+}
+
+fn yes(fact: bool) -> &'static str {
+    if fact { "yes" } else { "no" }
+}
+
+fn row(name: &str, value: &str) {
+    println!("  {name:<36} {value}");
+}

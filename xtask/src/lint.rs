@@ -1,0 +1,44 @@
+//! `lint`: formatting and clippy, for the host and for the kernel's target, with warnings denied.
+
+use crate::build;
+use crate::paths::{root, sysroot};
+use crate::process::run;
+use crate::say::say;
+use crate::setup::decide::Route;
+use crate::setup::{self, decide::Need, facts};
+use anyhow::{Context, Result};
+use std::process::Command;
+
+/// Runs all lints.
+///
+/// # Errors
+/// With the first that fails.
+pub fn lint() -> Result<()> {
+    let route = setup::prepare(Need { clippy: true, ..Need::default() })?;
+    say!("formatting");
+    run(Command::new("cargo").current_dir(root()).args(["fmt", "--all", "--check"]))?;
+    say!("clippy for the host");
+    let mut host = Command::new("cargo");
+    run(host.current_dir(root()).args(["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"]))?;
+    say!("clippy for the target");
+    let mut target = build::cargo();
+    // The workspace's crates that the kernel depends on are linted with it.
+    let packages = ["--package", "stepwell-kernel"];
+    match &route {
+        Route::Distro(rustc) => {
+            // The driver must be of the compiler that built the sysroot; cargo's own subcommand would take the pinned one.
+            let driver = facts::clippy_of(rustc).context("the distribution's clippy is missing")?;
+            target.args(["check", "--quiet", "--all-targets"]).args(packages);
+            target.env("RUSTC_WORKSPACE_WRAPPER", driver).env("SYSROOT", sysroot());
+            target.env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
+        }
+        _ => {
+            target.args(["clippy", "--quiet", "--all-targets"]).args(packages).args(["--", "-D", "warnings"]);
+            if route == Route::Source {
+                target.env("SYSROOT", sysroot());
+            }
+        }
+    }
+    run(&mut target)?;
+    Ok(())
+}

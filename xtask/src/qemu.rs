@@ -1,0 +1,214 @@
+//! QEMU's command line. Nothing else in the tool knows it.
+
+use clap::ValueEnum;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
+/// The emulator.
+pub const QEMU: &str = "qemu-system-aarch64";
+/// The CPU models that are supported.
+pub const CPUS: [&str; 6] = ["cortex-a53", "cortex-a57", "cortex-a72", "cortex-a76", "neoverse-n1", "max"];
+
+/// Version of the interrupt controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Gic {
+    /// GICv2
+    #[value(name = "2")]
+    V2,
+    /// GICv3
+    #[value(name = "3")]
+    V3,
+}
+
+/// The exception level that the kernel is entered at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum El {
+    /// EL1
+    #[value(name = "1")]
+    El1,
+    /// EL2
+    #[value(name = "2")]
+    El2,
+}
+
+/// A machine to boot on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// QEMU's CPU model, perhaps with properties.
+    pub cpu: String,
+    /// Number of CPUs.
+    pub smp: u8,
+    /// Interrupt controller.
+    pub gic: Gic,
+    /// Level of entry.
+    pub el: El,
+    /// Boot arguments.
+    pub append: String,
+    /// One guest instruction is one tick of the counter: slower, and the same in every run.
+    pub icount: bool,
+    /// QEMU's gdbstub listens here, and the CPUs wait for it.
+    pub gdb: Option<String>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            cpu: "max".into(),
+            smp: 4,
+            gic: Gic::V3,
+            el: El::El1,
+            append: String::new(),
+            icount: false,
+            gdb: None,
+        }
+    }
+}
+
+/// What the machine starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start<'a> {
+    /// The image, as a boot loader would.
+    Kernel(&'a Path),
+    /// Files in memory and a first program counter, without QEMU's boot code.
+    Raw {
+        /// Files and their addresses.
+        files: Vec<(&'a Path, u64)>,
+        /// Address that CPU 0 starts at.
+        entry: u64,
+    },
+    /// Nothing: QEMU writes its device tree to a file and ends.
+    DumpDeviceTree(&'a Path),
+}
+
+/// GICv2 has room for 8 CPUs, the most that is supported.
+pub const MOST_CPUS: u8 = 8;
+
+impl Machine {
+    /// The arguments for QEMU.
+    pub fn arguments(&self, start: &Start<'_>) -> Vec<OsString> {
+        let mut line = Line::default();
+        let gic = if self.gic == Gic::V2 { 2 } else { 3 };
+        let mut machine = format!("virt,gic-version={gic}");
+        if self.el == El::El2 {
+            machine += ",virtualization=on";
+        }
+        if let Start::DumpDeviceTree(file) = start {
+            machine += &format!(",dumpdtb={}", file.display());
+        }
+        line.pair("-M", machine);
+        let clock = if self.icount { ",cntfrq=1000000000" } else { "" };
+        line.pair("-cpu", format!("{}{clock}", self.cpu))
+            .pair("-smp", self.smp.to_string())
+            .pair("-m", "512M");
+        line.pair("-display", "none").pair("-serial", "stdio").pair("-monitor", "none").pair("-nic", "none");
+        line.flag("-no-reboot").pair("-semihosting-config", "enable=on,target=native");
+        match start {
+            Start::Kernel(image) => {
+                line.pair("-kernel", image).pair("-append", &self.append);
+            }
+            Start::Raw { files, entry } => {
+                for (file, address) in files {
+                    line.pair(
+                        "-device",
+                        format!("loader,file={},addr={address:#x},force-raw=on", file.display()),
+                    );
+                }
+                line.pair("-device", format!("loader,addr={entry:#x},cpu-num=0"));
+            }
+            Start::DumpDeviceTree(_) => {}
+        }
+        if self.icount {
+            line.pair("-icount", "shift=0,sleep=off");
+        }
+        if let Some(socket) = &self.gdb {
+            line.flag("-S").pair("-gdb", socket);
+        }
+        line.0
+    }
+
+    /// QEMU, ready to be started.
+    pub fn command(&self, start: &Start<'_>) -> Command {
+        let mut command = Command::new(QEMU);
+        command.args(self.arguments(start));
+        command
+    }
+
+    /// The line as a user types it to a shell.
+    pub fn shell_line(&self, start: &Start<'_>) -> String {
+        let words = self.arguments(start);
+        let words = words.iter().map(|word| quote(&word.to_string_lossy()));
+        std::iter::once(QEMU.to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[derive(Default)]
+struct Line(Vec<OsString>);
+
+impl Line {
+    fn pair(&mut self, option: &str, value: impl Into<OsString>) -> &mut Self {
+        self.0.extend([option.into(), value.into()]);
+        self
+    }
+
+    fn flag(&mut self, option: &str) -> &mut Self {
+        self.0.push(option.into());
+        self
+    }
+}
+
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=,./:+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_an_ordinary_boot() {
+        let machine = Machine { append: "hz=1000".into(), ..Machine::default() };
+        assert_eq!(
+            machine.shell_line(&Start::Kernel(Path::new("k.img"))),
+            "qemu-system-aarch64 -M virt,gic-version=3 -cpu max -smp 4 -m 512M -display none -serial stdio -monitor none \
+             -nic none -no-reboot -semihosting-config enable=on,target=native -kernel k.img -append hz=1000"
+        );
+    }
+
+    #[test]
+    fn every_choice_shows() {
+        let machine = Machine {
+            cpu: "cortex-a57".into(),
+            smp: 1,
+            gic: Gic::V2,
+            el: El::El2,
+            append: "mode=bench x='y z'".into(),
+            icount: true,
+            gdb: Some("tcp:localhost:1".into()),
+        };
+        let line = machine.shell_line(&Start::Kernel(Path::new("k.img")));
+        for part in [
+            "-M virt,gic-version=2,virtualization=on ",
+            "-cpu cortex-a57,cntfrq=1000000000 ",
+            "-smp 1 ",
+            r"-append 'mode=bench x='\''y z'\'''",
+            "-icount shift=0,sleep=off",
+            "-S -gdb tcp:localhost:1",
+        ] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
+    }
+
+    #[test]
+    fn a_raw_start_has_no_kernel_and_no_boot_arguments() {
+        let start = Start::Raw { files: vec![(Path::new("k.img"), 0x4020_0000)], entry: 0x4010_0000 };
+        let line = Machine::default().shell_line(&start);
+        assert!(line.contains("-device loader,file=k.img,addr=0x40200000,force-raw=on"));
+        assert!(line.ends_with("-device loader,addr=0x40100000,cpu-num=0"));
+        assert!(!line.contains("-kernel") && !line.contains("-append"));
+    }
+}

@@ -1,0 +1,167 @@
+//! `run`: the kernel on the user's terminal.
+
+use crate::args::{Common, Runner};
+use crate::paths::{TARGET, target_dir};
+use crate::qemu::{Machine, Start};
+use crate::say::say;
+use crate::session::{self, End, Flow, Input, PromptFinder};
+use crate::setup::{self, decide::Need};
+use crate::symbolise::Symboliser;
+use crate::{build, pack};
+use anyhow::Result;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a session without a terminal may take.
+const UNATTENDED: Duration = Duration::from_secs(300);
+/// The tick of the main job, in Hz.
+const TICK: &str = "hz=1000";
+/// The status of a command whose time was over, as of timeout(1).
+pub const STATUS_TIMEOUT: u8 = 124;
+
+/// Builds and boots. Returns the exit status.
+///
+/// # Errors
+/// When the machine lacks something, the kernel does not build, or QEMU does not start.
+pub fn run(common: &Common) -> Result<u8> {
+    let machine = machine(common);
+    if common.dry_run {
+        println!("{}", machine.shell_line(&Start::Kernel(&planned_image(common))));
+        return Ok(0);
+    }
+    let elf = kernel(common, Need { qemu: true, ..Need::default() })?;
+    boot(&elf, &machine, common.limit(unattended()), !common.gives("mode"))
+}
+
+/// Boots an ELF that cargo built, for `cargo run` and `cargo test` in the kernel.
+///
+/// # Errors
+/// As `run`.
+pub fn runner(arguments: &Runner) -> Result<u8> {
+    setup::prepare(Need { qemu: true, ..Need::default() })?;
+    let mut common = Common::default();
+    let test = is_test(&arguments.elf);
+    if test {
+        common.append.push("mode=test".into());
+        // What the test harness would understand (`--nocapture`) has no meaning here.
+        let filter = arguments.arguments.iter().find(|argument| !argument.starts_with('-'));
+        common.append.extend(filter.map(|filter| format!("test={filter}")));
+    } else {
+        common.append.clone_from(&arguments.arguments);
+    }
+    boot(&arguments.elf, &machine(&common), common.limit(unattended()), !common.gives("mode"))
+}
+
+/// Cargo leaves test targets in `deps`, programs beside it.
+fn is_test(elf: &Path) -> bool {
+    elf.parent().is_some_and(|directory| directory.ends_with("deps"))
+}
+
+fn machine(common: &Common) -> Machine {
+    let append = if common.gives("hz") { String::new() } else { TICK.into() };
+    common.machine(Machine { append, ..Machine::default() })
+}
+
+fn unattended() -> Option<Duration> {
+    (!std::io::stdin().is_terminal()).then_some(UNATTENDED)
+}
+
+/// Prepares the machine and builds the kernel, or takes the ELF that the user gave.
+///
+/// # Errors
+/// When something is missing or the kernel does not build.
+pub fn kernel(common: &Common, need: Need) -> Result<PathBuf> {
+    setup::prepare(need)?;
+    match &common.elf {
+        Some(elf) => Ok(elf.clone()),
+        None => build::kernel(common.release),
+    }
+}
+
+/// Where the image will be once it is built.
+pub fn planned_image(common: &Common) -> PathBuf {
+    let profile = if common.release { "release" } else { "debug" };
+    let built = || target_dir().join(TARGET).join(profile).join("stepwell");
+    common.elf.clone().unwrap_or_else(built).with_extension("img")
+}
+
+/// Boots on the tool's own terminal or pipes. `to_monitor`: only a session that reached its prompt has succeeded.
+fn boot(elf: &Path, machine: &Machine, limit: Option<Duration>, to_monitor: bool) -> Result<u8> {
+    let image = pack::pack(elf)?;
+    let input = if std::io::stdin().is_terminal() { Input::Terminal } else { Input::Forward };
+    let mut lines = Symboliser::new(elf);
+    let (mut finder, mut reached) = (PromptFinder::default(), false);
+    let mut command = machine.command(&Start::Kernel(&image));
+    let end = session::run(&mut command, input, limit, |piece| {
+        reached |= finder.seen(piece);
+        session::show(&lines.feed(piece));
+        Flow::Continue
+    })?;
+    session::show(&lines.finish());
+    Ok(report(end, limit, !to_monitor || reached))
+}
+
+/// Says how the session ended, and maps it to the tool's status.
+fn report(end: End, limit: Option<Duration>, complete: bool) -> u8 {
+    match end {
+        End::Status(0) if complete => 0,
+        End::Status(0) => {
+            say!("the machine was switched off or reset before the monitor's prompt");
+            1
+        }
+        End::Status(1) => {
+            say!(
+                "failed: the kernel ended with status 1 (a command or a test failed), or QEMU did not start"
+            );
+            1
+        }
+        End::Status(101) => {
+            say!("failed: the kernel panicked (status 101)");
+            101
+        }
+        End::Status(status) => {
+            say!("failed: QEMU ended with status {status}");
+            u8::try_from(status).unwrap_or(1)
+        }
+        End::Signal(signal) => {
+            say!("failed: QEMU was ended by signal {signal}");
+            u8::try_from(128 + signal).unwrap_or(1)
+        }
+        End::Timeout | End::Stopped => {
+            say!("failed: no end within {} s", limit.map_or(0, |limit| limit.as_secs()));
+            STATUS_TIMEOUT
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_passed_on_and_silence_is_no_success() {
+        assert_eq!(report(End::Status(0), None, true), 0);
+        assert_eq!(report(End::Status(0), None, false), 1);
+        assert_eq!(report(End::Status(1), None, true), 1);
+        assert_eq!(report(End::Status(101), None, true), 101);
+        assert_eq!(report(End::Status(300), None, true), 1);
+        assert_eq!(report(End::Timeout, None, true), STATUS_TIMEOUT);
+        assert_eq!(report(End::Signal(9), None, true), 137);
+    }
+
+    #[test]
+    fn the_main_job_ticks_at_1_khz_unless_told_otherwise() {
+        assert_eq!(machine(&Common::default()).append, "hz=1000");
+        assert_eq!(
+            machine(&Common { append: vec!["hz=50 x".into()], ..Common::default() }).append,
+            "hz=50 x"
+        );
+    }
+
+    #[test]
+    fn test_targets_are_told_from_programs() {
+        assert!(is_test(Path::new("/t/debug/deps/boot-0123456789abcdef")));
+        assert!(!is_test(Path::new("/t/debug/stepwell")));
+    }
+}

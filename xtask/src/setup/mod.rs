@@ -1,0 +1,115 @@
+//! Set-up: makes the machine able to build and boot, or says what it takes.
+
+pub mod apt;
+pub mod decide;
+pub mod facts;
+pub mod sysroot;
+
+use crate::paths::{TARGET, root};
+use crate::process::run;
+use crate::say::say;
+use anyhow::{Result, bail};
+use decide::{Downloads, Facts, Need, Plan, Route, decide};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The machine lacks something that the tool may not provide. The command ends with status 2.
+#[derive(Debug)]
+pub struct Unprepared {
+    /// What is missing, and why it was not installed.
+    pub missing: String,
+    /// What the user can type.
+    pub command: String,
+}
+
+impl std::fmt::Display for Unprepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}\ninstall it with:\n    {}", self.missing, self.command)
+    }
+}
+
+impl std::error::Error for Unprepared {}
+
+/// Installs and builds what `need` asks for and is missing.
+///
+/// # Errors
+/// `Unprepared` where the tool may not install; otherwise the step that failed.
+pub fn prepare(need: Need) -> Result<Route> {
+    let mut facts = facts::look();
+    let mut plan = decide_with_offer(&mut facts, need)?;
+    if plan.route == Route::Fetch {
+        match fetch() {
+            Ok(()) => facts.target = true,
+            Err(error) => {
+                say!("{error:#}; looking for another way");
+                facts.rustup = Some(Downloads::Off("`rustup target add` failed".into()));
+            }
+        }
+        plan = decide_with_offer(&mut facts, need)?;
+    }
+    if plan.route == Route::None {
+        return Err(no_compiler(&facts).into());
+    }
+    if !plan.packages.is_empty() {
+        apt::install(facts.install, &plan.packages)?;
+        facts = facts::look();
+        let left = decide(&facts, need);
+        if let Some(package) = left.packages.first() {
+            bail!("{package} was installed but is still not usable: see `cargo xtask doctor`");
+        }
+        plan = left;
+    }
+    match compiler(&plan.route) {
+        Some(rustc) => sysroot::provide(&rustc)?,
+        None if plan.route == Route::Target => sysroot::remove()?,
+        None => bail!("no compiler after set-up: see `cargo xtask doctor`"),
+    }
+    Ok(plan.route)
+}
+
+/// The compiler that a route builds the library with; `None` where it is there already.
+pub fn compiler(route: &Route) -> Option<PathBuf> {
+    match route {
+        // The compiler itself, not the toolchain manager's proxy: the sysroot must stay with this very one.
+        Route::Source => Some(facts::active()?.sysroot.join("bin/rustc")),
+        Route::Distro(rustc) => Some(rustc.clone()),
+        Route::Target | Route::Fetch | Route::InstallDistro | Route::None => None,
+    }
+}
+
+/// Decides, and asks the package manager only when its answer can matter.
+fn decide_with_offer(facts: &mut Facts, need: Need) -> Result<Plan> {
+    let plan = decide(facts, need);
+    let distro = matches!(plan.route, Route::Distro(_));
+    if plan.route != Route::None && !(distro && need.clippy && !facts.distro_clippy) {
+        return Ok(plan);
+    }
+    facts::complete(facts);
+    if facts.offer.is_none() && matches!(facts.install, decide::Install::Root | decide::Install::Sudo) {
+        // A fresh machine has no lists of packages yet.
+        apt::update(facts.install)?;
+        facts::complete(facts);
+    }
+    Ok(decide(facts, need))
+}
+
+fn fetch() -> Result<()> {
+    say!("fetching {TARGET} with rustup");
+    run(Command::new("rustup").current_dir(root()).args(["target", "add", TARGET]).stdout(std::io::stderr()))
+}
+
+fn no_compiler(facts: &Facts) -> Unprepared {
+    let version = decide::OLDEST_RUSTC;
+    let downloads = match &facts.rustup {
+        Some(Downloads::Off(why)) => format!(" (rustup may not fetch it: {why})"),
+        _ => String::new(),
+    };
+    Unprepared {
+        missing: format!(
+            "the active Rust toolchain has no core for {TARGET}{downloads}, no library source, and no package \
+             of this distribution offers rustc {}.{} or newer with its source",
+            version.0, version.1
+        ),
+        command: format!("rustup target add {TARGET}"),
+    }
+}
