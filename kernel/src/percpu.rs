@@ -47,6 +47,16 @@ impl<T> PerCpu<T> {
     }
 }
 
+impl<T> PerCpu<T> {
+    /// Another CPU's value.
+    ///
+    /// # Safety
+    /// Only what is `Sync` in it may be used.
+    pub unsafe fn of_unchecked(&self, cpu: usize) -> &T {
+        &self.0[cpu].0
+    }
+}
+
 impl<T: Sync> PerCpu<T> {
     /// Another CPU's value. Any context.
     pub fn of(&self, cpu: usize) -> &T {

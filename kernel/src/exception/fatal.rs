@@ -29,6 +29,8 @@ pub enum Reason {
     Fault,
     /// The stack ran into its guard.
     StackOverflow,
+    /// Probes hit inside probes' handlers, deeper than there is room for (K5).
+    ProbesTooDeep,
     /// SError from EL1.
     SError,
     /// Taken with SP_EL0 as stack pointer, which the kernel never uses.
@@ -144,6 +146,7 @@ impl fmt::Display for Described<'_> {
                 write!(f, "{} at {:#x}, FAR {:#x}", class_name(frame.class()), frame.pc, frame.far)
             }
             Reason::StackOverflow => write!(f, "stack overflow: SP {:#x}", frame.sp),
+            Reason::ProbesTooDeep => write!(f, "probes nest too deep at {}", Shown(frame.pc)),
             Reason::SError => write!(f, "SError, ESR {:#x}", frame.esr),
             Reason::OnSpEl0 => f.write_str("exception with SP_EL0 as the stack pointer"),
             Reason::FromEl0 => f.write_str("exception from EL0, where nothing runs"),
