@@ -90,13 +90,13 @@ impl Pl011 {
     /// Switches the UART on, 8 bits, with FIFOs, all interrupts masked. The baud rate stays firmware's.
     ///
     /// A byte received before this is kept for [`Pl011::try_get`]: changing LCR_H.FEN empties the receive FIFO (in QEMU
-    /// too), so a UART whose FIFOs are on already keeps them untouched, and otherwise, when the FIFO is one byte deep,
+    /// too; 7.2 forgets only its count), so a UART whose FIFOs are on already keeps them untouched, and otherwise, when the FIFO is one byte deep,
     /// that byte is taken out first.
     pub fn init(&self) {
         let r = self.registers();
         r.imsc.set(0);
         if !(r.lcr_h.is_set(LCR_H::FEN) && r.lcr_h.read(LCR_H::WLEN) == 0b11) {
-            // LCR_H must not change while the UART is enabled or sending (DDI 0183, 3.3.8).
+            // LCR_H must not change while the UART is enabled or sending (DDI 0183, UARTLCR_H and UARTCR).
             self.flush();
             r.cr.set(0);
             if let Some(byte) = self.take() {

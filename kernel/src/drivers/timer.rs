@@ -1,9 +1,10 @@
-//! The generic timer's EL1 virtual timer (DDI 0487, D12; chapter numbers as of issue K.a).
+//! The generic timer's EL1 virtual timer (DDI 0487, chapter "The Generic Timer in AArch64 state").
 //!
 //! The virtual timer is the one that works at EL1 however the machine was entered, and whose counter (CNTVCT_EL0) has
 //! no offset against the physical one unless a hypervisor sets it.
 
 use core::arch::asm;
+use core::num::NonZeroU64;
 
 use aarch64_cpu::registers::{CNTFRQ_EL0, CNTV_CTL_EL0, Readable};
 
@@ -15,8 +16,8 @@ pub fn frequency() -> u64 {
     CNTFRQ_EL0.get() & 0xffff_ffff
 }
 
-/// The counter now: not read before the instructions in front of it have completed (D12.2.2: reads of the counter may
-/// otherwise be made early).
+/// The counter now: not read before the instructions in front of it have completed (a read of the
+/// counter may otherwise be made early).
 #[inline(always)]
 pub fn now() -> u64 {
     let count;
@@ -90,7 +91,7 @@ impl core::error::Error for BadRate {}
 /// neither drift nor pile up.
 #[derive(Debug, Clone, Copy)]
 pub struct Tick {
-    period: u64,
+    period: NonZeroU64,
     next: u64,
 }
 
@@ -102,10 +103,9 @@ impl Tick {
     /// [`BadRate`] if `hz` is 0 or more than the counter's frequency.
     pub fn start(hz: u32) -> Result<Self, BadRate> {
         let frequency = frequency();
-        match frequency.checked_div(hz.into()) {
-            None | Some(0) => Err(BadRate { hz, frequency }),
-            Some(period) => Ok(Self { period, next: arm_after(period) }),
-        }
+        let period = frequency.checked_div(hz.into()).and_then(NonZeroU64::new);
+        let period = period.ok_or(BadRate { hz, frequency })?;
+        Ok(Self { period, next: arm_after(period.get()) })
     }
 
     /// For the interrupt handler: arms the next instant, and says how many have passed since the last call: 0 if the
@@ -118,8 +118,8 @@ impl Tick {
             return 0;
         }
         // The division is for the rare case only; it is the dearest instruction here.
-        let passed = if late < self.period { 1 } else { late / self.period + 1 };
-        self.next = self.next.wrapping_add(passed.wrapping_mul(self.period));
+        let passed = if late < self.period.get() { 1 } else { late / self.period + 1 };
+        self.next = self.next.wrapping_add(passed.wrapping_mul(self.period.get()));
         arm_at(self.next);
         passed
     }
@@ -131,6 +131,6 @@ impl Tick {
 
     /// The period, counter ticks.
     pub const fn period(&self) -> u64 {
-        self.period
+        self.period.get()
     }
 }

@@ -5,16 +5,17 @@
 //! CPU. The functions that configure an interrupt may be called from any context too, but two CPUs that configure the
 //! *same* shared interrupt at once have to agree between themselves.
 
+mod error;
 mod regs;
 mod v2;
 mod v3;
 
-use core::fmt;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use platform::{Gic, MAX_CPUS, Region};
 use tock_registers::interfaces::{Readable, Writeable};
 
+pub use error::GicError;
 use regs::{Distributor, PRIVATE};
 
 /// The priority value of [`Priority::Normal`]. Lower values are more urgent.
@@ -88,62 +89,6 @@ pub enum Target {
     /// This CPU.
     Me,
 }
-
-/// Why the interrupt controller cannot do what was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum GicError {
-    /// [`init`], or [`init_cpu`] on this CPU, has not been called.
-    NotInitialised,
-    /// A region in the device tree is smaller than the registers in it.
-    RegionTooSmall {
-        /// Whose region.
-        what: &'static str,
-        /// The region.
-        region: Region,
-    },
-    /// A CPU index of [`MAX_CPUS`] or above.
-    BadCpu(usize),
-    /// No redistributor has this CPU's affinity.
-    NoRedistributor {
-        /// MPIDR_EL1 of the CPU.
-        mpidr: u64,
-    },
-    /// ICC_SRE_EL1.SRE cannot be set: the exception level above does not allow it.
-    NoSystemRegisters,
-    /// A bit did not change in time.
-    Timeout(&'static str),
-    /// The controller has no such interrupt.
-    BadInterrupt(u32),
-    /// The controller at hand cannot do that.
-    Unsupported(&'static str),
-}
-
-impl fmt::Display for GicError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GIC: ")?;
-        match *self {
-            Self::NotInitialised => f.write_str("not initialised on this CPU yet"),
-            Self::RegionTooSmall { what, region } => {
-                write!(f, "the {what}'s region {region} is too small: correct `reg` in the device tree")
-            }
-            Self::BadCpu(cpu) => write!(f, "CPU index {cpu}, there are at most {MAX_CPUS}"),
-            Self::NoRedistributor { mpidr } => write!(
-                f,
-                "no redistributor for the CPU with MPIDR_EL1 {mpidr:#x}: correct the GIC's `reg` in the device tree"
-            ),
-            Self::NoSystemRegisters => f.write_str(
-                "ICC_SRE_EL1.SRE stays 0: the exception level above has to set ICC_SRE_EL2.Enable and SRE before it \
-                 starts the kernel",
-            ),
-            Self::Timeout(bit) => write!(f, "{bit} did not change in time: the device does not work as specified"),
-            Self::BadInterrupt(id) => write!(f, "there is no interrupt {id}"),
-            Self::Unsupported(what) => write!(f, "{what} needs GICv3 (QEMU: -M virt,gic-version=3)"),
-        }
-    }
-}
-
-impl core::error::Error for GicError {}
 
 fn distributor() -> Result<&'static Distributor, GicError> {
     match DISTRIBUTOR.load(Ordering::Acquire) {
@@ -275,7 +220,7 @@ pub fn enable(id: u32, priority: Priority) -> Result<(), GicError> {
 }
 
 /// Disables interrupt `id`: an SGI or PPI on the CPU that executes this. Once it returns the interrupt is not signalled
-/// any more; one that was pending stays so.
+/// any more; one that was pending stays so. SGIs cannot be disabled on every GICv2 (QEMU's ignores it).
 ///
 /// # Errors
 ///

@@ -4,7 +4,7 @@ use tock_registers::register_structs;
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 
 register_structs! {
-    /// The distributor (IHI 0048 4.1.2; IHI 0069 12.8). A GICv3 redistributor's SGI frame has the same layout for its 32
+    /// The distributor (IHI 0048, 4.1.2). A GICv3 redistributor's SGI frame has the same layout for its 32
     /// interrupts, as far as it is used here.
     pub(super) Distributor {
         (0x0000 => pub ctlr: ReadWrite<u32>),

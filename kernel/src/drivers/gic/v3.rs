@@ -30,7 +30,7 @@ register_bitfields! {
 }
 
 register_structs! {
-    /// The first frame of a redistributor (IHI 0069, 12.10). The second one, for SGIs and PPIs, follows at
+    /// The first frame of a redistributor The second one, for SGIs and PPIs, follows at
     /// [`SGI_FRAME`].
     Redistributor {
         (0x00 => ctlr: ReadOnly<u32>),
@@ -47,7 +47,7 @@ const SGI_FRAME: usize = FRAME;
 
 pub(super) const REDISTRIBUTOR_SIZE: u64 = 2 * FRAME as u64;
 
-/// GICD_CTLR with DS=1: ARE, EnableGrp1, EnableGrp0 (IHI 0069, 12.9.4).
+/// GICD_CTLR with DS=1: ARE, EnableGrp1, EnableGrp0.
 const GICD_ENABLE: u32 = 1 << 4 | 1 << 1 | 1;
 const GICD_DS: u32 = 1 << 6;
 const GICD_RWP: u32 = 1 << 31;
@@ -98,7 +98,7 @@ macro_rules! write_icc {
 pub(super) fn acknowledge() -> u32 {
     let iar: u64;
     // SAFETY: acknowledges the most urgent pending interrupt of group 1, or reads 1023. The DSB makes the redistributor
-    // see the acknowledge before anything that follows, a device access or the end (IHI 0069, 12.1.6).
+    // see the acknowledge before anything that follows, a device access or the end.
     unsafe { asm!("mrs {}, icc_iar1_el1", "dsb sy", out(reg) iar, options(nostack, preserves_flags)) };
     iar as u32
 }
@@ -126,7 +126,7 @@ pub(super) fn running_priority() -> u8 {
     read_icc!("icc_rpr_el1") as u8
 }
 
-/// Writes of ICC_PMR_EL1 synchronise themselves (IHI 0069, 12.1.6): what a raised mask holds back is not taken after it.
+/// Writes of ICC_PMR_EL1 synchronise themselves: what a raised mask holds back is not taken after it.
 #[inline(always)]
 pub(super) fn set_priority_mask(mask: u8) {
     write_icc!("icc_pmr_el1", mask.into());
@@ -211,7 +211,7 @@ fn redistributor(address: usize) -> &'static Redistributor {
 
 /// The part of a redistributor that controls its CPU's SGIs and PPIs.
 fn private(redistributor: usize) -> &'static Distributor {
-    // SAFETY: as above; the frame for SGIs and PPIs follows the first one, and is laid out like a distributor (12.11).
+    // SAFETY: as above; the frame for SGIs and PPIs follows the first one, and is laid out like a distributor.
     unsafe { &*((redistributor + SGI_FRAME) as *const Distributor) }
 }
 
@@ -233,7 +233,7 @@ pub(super) fn init_cpu(cpu: usize, mpidr: u64) -> Result<(), GicError> {
     init_interface()?;
 
     let aff = |n: u32| affinity >> n & 0xff;
-    // Aff3, range selector, Aff2, Aff1, one bit of the target list (IHI 0069, 12.2.22).
+    // Aff3, range selector, Aff2, Aff1, one bit of the target list.
     let sgi = aff(32) << 48 | aff(0) >> 4 << 44 | aff(16) << 32 | aff(8) << 16 | 1 << (aff(0) & 0xf);
     CPUS[cpu].affinity.store(affinity, Ordering::Relaxed);
     CPUS[cpu].sgi.store(sgi, Ordering::Relaxed);
