@@ -1,13 +1,13 @@
 // The first instructions of every CPU. Until the MMU is on only PC-relative addresses are used.
 
-.section .head.text, "ax"
+.section .head.header, "ax"
 .global _start
 // arm64 Linux image header (Documentation/arch/arm64/booting.rst): the loader hands over the device tree in x0.
 _start:
     b       primary_entry
     .long   0
     .quad   0                           // text_offset: from a 2 MiB boundary
-    .quad   __image_end - __image_start // image_size; the tool adds the symbol table's
+    .quad   __image_size                // the tool adds the symbol table's
     .quad   0xa                         // little endian, 4 KiB pages, anywhere in memory
     .quad   0
     .quad   0
@@ -15,6 +15,7 @@ _start:
     .ascii  "ARM\x64"
     .long   0
 
+.section .head.text, "ax"
 // x0: device tree's physical address.
 primary_entry:
     mov     x19, x0

@@ -36,6 +36,12 @@ build_boot_tables:
     orr     x2, x5, x3, lsl #30
     str     x2, [x1, x3, lsl #3]
 
+    // The identity map's gigabytes again at the start of the upper half: where the kernel's linear map will have them, so that
+    // its final tables can be built, and kept, by the addresses that they will have.
+    add     x2, x0, #0x2000
+    orr     x1, x1, #TABLE
+    str     x1, [x2]
+
     // Upper half: 32 MiB from KIMAGE_VADDR (level 0 index 256, level 1 index 2).
     add     x1, x0, #0x2000
     add     x2, x0, #0x3000

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicPtr, Ordering::{Acquire, Release}};
 pub type Work = fn();
 
 static WORK: PerCpu<AtomicPtr<()>> =
-    PerCpu::new([const { AtomicPtr::new(core::ptr::null_mut()) }; percpu::MAX_CPUS]);
+    crate::per_cpu!(AtomicPtr::new(core::ptr::null_mut()));
 
 /// Gives an idle CPU something to do; it does it within a tick. False if it has something already. Thread context.
 pub fn give(cpu: usize, work: Work) -> bool {

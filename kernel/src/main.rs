@@ -11,8 +11,8 @@ mod image {
     /// The kernel, from its own tables on.
     #[unsafe(no_mangle)]
     extern "C" fn kernel_main() -> ! {
-        mm::drop_identity_map();
         early::init_console();
+        mm::drop_identity_map();
         console::init_log(log::LevelFilter::Info);
         let boot = early::boot();
         mm::init_heap(boot.free.clone());

@@ -25,18 +25,28 @@ pub fn set_index(cpu: usize) {
 #[repr(transparent)]
 pub struct PerCpu<T>([Line<T>; MAX_CPUS]);
 
+/// One CPU's value, on cache lines of its own.
+#[doc(hidden)]
 #[repr(align(64))]
-struct Line<T>(T);
+pub struct Line<T>(pub T);
+
+/// A [`PerCpu`] whose values all start as this constant expression says.
+#[macro_export]
+macro_rules! per_cpu {
+    ($value:expr) => {
+        $crate::percpu::PerCpu::from_lines([const { $crate::percpu::Line($value) }; $crate::percpu::MAX_CPUS])
+    };
+}
 
 // SAFETY: `this` hands out the running CPU's value, and a CPU is one thread of execution. Cells in it are reached by handlers
 // that interrupt each other, but only with exceptions masked (see the fields). `of` is limited to `T: Sync`.
 unsafe impl<T> Sync for PerCpu<T> {}
 
 impl<T> PerCpu<T> {
-    /// From one value a CPU.
-    pub const fn new(values: [T; MAX_CPUS]) -> Self {
-        let [a, b, c, d, e, f, g, h] = values;
-        Self([Line(a), Line(b), Line(c), Line(d), Line(e), Line(f), Line(g), Line(h)])
+    /// For [`per_cpu!`](crate::per_cpu).
+    #[doc(hidden)]
+    pub const fn from_lines(lines: [Line<T>; MAX_CPUS]) -> Self {
+        Self(lines)
     }
 
     /// This CPU's value. Any context; the caller must not migrate while it holds the reference.

@@ -13,9 +13,7 @@ struct Buffer {
     lost: Cell<usize>,
 }
 
-static BUFFERS: PerCpu<Buffer> = PerCpu::new(
-    [const { Buffer { bytes: UnsafeCell::new([0; SIZE]), len: Cell::new(0), lost: Cell::new(0) } }; 8],
-);
+static BUFFERS: PerCpu<Buffer> = crate::per_cpu!(Buffer { bytes: UnsafeCell::new([0; SIZE]), len: Cell::new(0), lost: Cell::new(0) });
 
 struct Keep<'a>(&'a Buffer);
 

@@ -44,7 +44,7 @@ fn site(address: u64) -> Option<&'static Site> {
 }
 
 /// Recursion: a WARN met while this CPU reports one is counted, not reported.
-static REPORTING: percpu::PerCpu<AtomicBool> = percpu::PerCpu::new([const { AtomicBool::new(false) }; 8]);
+static REPORTING: percpu::PerCpu<AtomicBool> = crate::per_cpu!(AtomicBool::new(false));
 
 /// M11: reports, and returns behind a WARN. In the context of the assertion, with its masks.
 pub fn report(frame: &mut Frame) {

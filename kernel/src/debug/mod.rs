@@ -64,7 +64,7 @@ impl CpuDebug {
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.data")]
-static CPU_DEBUG: PerCpu<CpuDebug> = PerCpu::new([const { CpuDebug::new() }; 8]);
+static CPU_DEBUG: PerCpu<CpuDebug> = crate::per_cpu!(CpuDebug::new());
 
 /// This CPU's debug state. Any context; see the fields for what may be touched where.
 #[inline(always)]

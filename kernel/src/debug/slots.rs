@@ -68,7 +68,7 @@ static LIMITS: [AtomicU8; 2] = [const { AtomicU8::new(0) }; 2];
 #[unsafe(link_section = ".noprobe.data")]
 static CHANGES: AtomicU64 = AtomicU64::new(0);
 #[unsafe(link_section = ".noprobe.data")]
-static APPLIED: PerCpu<AtomicU64> = PerCpu::new([const { AtomicU64::new(0) }; 8]);
+static APPLIED: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
 
 /// The registers of this CPU.
 struct Registers;

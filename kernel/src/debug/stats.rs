@@ -8,7 +8,7 @@ pub struct Counter(PerCpu<AtomicU64>);
 
 impl Counter {
     const fn new() -> Self {
-        Self(PerCpu::new([const { AtomicU64::new(0) }; 8]))
+        Self(crate::per_cpu!(AtomicU64::new(0)))
     }
 
     /// Counts one. In a context that no other user of this counter on this CPU can interrupt: all exceptions masked.

@@ -21,7 +21,7 @@ struct Nesting {
 }
 
 static NESTING: PerCpu<Nesting> =
-    PerCpu::new([const { Nesting { depth: Cell::new(0), owed: Cell::new(None) } }; 8]);
+    crate::per_cpu!(Nesting { depth: Cell::new(0), owed: Cell::new(None) });
 
 #[derive(Clone, Copy)]
 enum Before {

@@ -36,8 +36,7 @@ struct Levels {
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.data")]
-static PROBE_LEVELS: PerCpu<Levels> = PerCpu::new(
-    [const {
+static PROBE_LEVELS: PerCpu<Levels> = crate::per_cpu!(
         Levels {
             len: AtomicUsize::new(0),
             levels: [const {
@@ -49,7 +48,6 @@ static PROBE_LEVELS: PerCpu<Levels> = PerCpu::new(
                 }
             }; LEVELS],
         }
-    }; 8],
 );
 
 impl Levels {

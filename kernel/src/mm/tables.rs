@@ -10,7 +10,7 @@ use aarch64_paging::descriptor::{El1Attributes as Attributes, PhysicalAddress};
 use aarch64_paging::paging::{Constraints, El1And0, MemoryRegion, PageTable, Translation, VaRange};
 use core::ops::Range;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 
 /// MAIR index 0, as `head.S` sets it.
 const NORMAL: Attributes = Attributes::ATTRIBUTE_INDEX_0
@@ -27,9 +27,6 @@ const DEVICE: Attributes = Attributes::ATTRIBUTE_INDEX_1
     .union(Attributes::VALID)
     .union(Attributes::UXN)
     .union(Attributes::PXN);
-
-/// Whether TTBR1 holds the tables built here, with the linear map in them.
-static SWITCHED: AtomicBool = AtomicBool::new(false);
 
 /// Where tables come from: fresh pages at boot; later a small reserve, for devices and patch aliases.
 struct Pages(Frames);
@@ -48,9 +45,8 @@ impl Translation<Attributes> for Pages {
     }
 
     fn physical_to_virtual(&self, physical: PhysicalAddress) -> NonNull<PageTable<Attributes>> {
-        // Before the switch the boot's identity map covers the image's gigabyte, which the frames are taken from.
-        let address = if SWITCHED.load(Relaxed) { linear(physical.0) } else { physical.0 };
-        NonNull::new(address as *mut _).expect("no table lives at address 0")
+        // The boot tables have the image's gigabyte, which tables are taken from, at the linear map's address already.
+        NonNull::new(linear(physical.0) as *mut _).expect("the linear map does not start at 0")
     }
 }
 
@@ -128,7 +124,6 @@ impl Kernel {
 
 /// On the new tables: TTBR0 is switched off and what is writable can no longer be executed. Every CPU, at bring-up.
 pub fn drop_identity_map() {
-    SWITCHED.store(true, Relaxed);
     const EPD0: u64 = 1 << 7;
     const WXN: u64 = 1 << 19;
     crate::write_sysreg!("tcr_el1", crate::read_sysreg!("tcr_el1") | EPD0);

@@ -7,10 +7,10 @@ use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Ticks of each CPU since it came up.
-pub static TICKS: PerCpu<AtomicU64> = PerCpu::new([const { AtomicU64::new(0) }; 8]);
+pub static TICKS: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
 
 /// Touched with interrupts off only.
-static TICK: PerCpu<Cell<Option<Tick>>> = PerCpu::new([const { Cell::new(None) }; 8]);
+static TICK: PerCpu<Cell<Option<Tick>>> = crate::per_cpu!(Cell::new(None));
 
 /// Starts this CPU's tick, `hz` a second. Interrupts off.
 ///
