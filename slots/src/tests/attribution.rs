@@ -71,6 +71,16 @@ fn far_outside_all_ranges_goes_to_the_nearest() {
     assert_eq!(hits(WNR, DATA + 8, &[(DATA + 24, 8, write), (DATA + 0x800, 8, write)]), SlotMask(0b01));
     // The last byte counts, not the first: a long range that ends nearby.
     assert_eq!(hits(WNR, DATA + 0x1010, &[(DATA, 0x1000, write), (DATA + 0x1080, 8, write)]), SlotMask(0b01));
+    // From either side.
+    assert_eq!(hits(WNR, DATA + 0x30, &[(DATA, 4, write), (DATA + 0x10, 4, write)]), SlotMask(0b10));
+    assert_eq!(
+        hits(WNR, DATA + 0x800, &[(DATA + 0x700, 8, write), (DATA + 0x880, 8, write)]),
+        SlotMask(0b10)
+    );
+    assert_eq!(
+        hits(WNR, DATA + 0x800, &[(DATA + 0x780, 8, write), (DATA + 0x8a0, 8, write)]),
+        SlotMask(0b01)
+    );
     // Equally near: both.
     assert_eq!(hits(WNR, DATA + 8, &[(DATA + 16, 4, write), (DATA + 16, 8, write)]), SlotMask(0b11));
 }
