@@ -335,7 +335,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
     /// `armed` are the slots armed and not suspended on this CPU.
     #[inline]
     pub fn watchpoint_hits(&self, hit: &WatchHit, armed: SlotMask, limit: u8) -> SlotMask {
-        if let (Some(far), true, None) = (hit.far, hit.precise, hit.slot) {
+        if let Some(far) = hit.plain_far() {
             let in_range = |record: &Record| {
                 let offset = far.wrapping_sub(record.first.load(Ordering::Relaxed));
                 offset <= record.span.load(Ordering::Relaxed)
@@ -343,7 +343,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
             let mut exact = self.scan(limit, in_range).intersection(armed);
             for n in exact {
                 let record = &self.records[usize::from(n)];
-                if !self.stored(record).matches_access(hit.write) {
+                if !self.stored(record).matches_access(hit.write()) {
                     exact = exact.without(SlotMask::of(n));
                 }
             }

@@ -35,9 +35,9 @@ fn hits(iss: u32, far: u64, slots: &[(u64, u64, Access)]) -> SlotMask {
 #[test]
 fn the_syndrome_is_decoded() {
     let hit = WatchHit::from_syndrome(wpt(0x2a) | WNR, DATA, 64);
-    assert_eq!((hit.slot, hit.write, hit.far, hit.precise), (Some(0x2a), true, Some(DATA), true));
+    assert_eq!((hit.slot(), hit.write(), hit.far(), hit.precise()), (Some(0x2a), true, Some(DATA), true));
     let hit = WatchHit::from_syndrome(0x3f << 18 | FNV | FNP, DATA, 64);
-    assert_eq!((hit.slot, hit.write, hit.far, hit.precise), (None, false, None, false));
+    assert_eq!((hit.slot(), hit.write(), hit.far(), hit.precise()), (None, false, None, false));
 }
 
 #[test]
