@@ -4,8 +4,9 @@ use crate::{Encoding, SlotMask};
 
 /// What the snapshot says about a watchpoint exception.
 ///
-/// The fields of `ESR_EL1.ISS` (DDI 0487, "ISS encoding for an exception from a Watchpoint exception"): WPT[23:18], WPTV[17],
-/// FnP[15], FnV[10], WnR[6]. Where one is not implemented it is zero, which reads as "no number, FAR exact".
+/// The fields of `ESR_EL1.ISS` (DDI 0487, "ISS encoding for an exception from a Watchpoint exception"): WPT is bits
+/// 23 to 18, WPTV bit 17, FnP bit 15, FnV bit 10, WnR bit 6. Where one is not implemented it is zero, which reads as
+/// "no number, FAR exact".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WatchHit {
     iss: u32,
@@ -14,8 +15,8 @@ pub struct WatchHit {
 }
 
 impl WatchHit {
-    /// From the snapshots of `ESR_EL1.ISS` and FAR_EL1. `zva_block` is the size in bytes of the block that DC ZVA zeroes, a power of
-    /// two: `4 << DCZID_EL0.BS`.
+    /// From the snapshots of `ESR_EL1.ISS` and FAR_EL1. `zva_block` is the size in bytes of the block that DC ZVA
+    /// zeroes, a power of two: `4 << DCZID_EL0.BS`.
     #[inline]
     pub const fn from_syndrome(iss: u32, far: u64, zva_block: u64) -> WatchHit {
         WatchHit { iss, far, zva_block }
@@ -72,11 +73,11 @@ pub fn breakpoint_hits(pc: u64, armed: impl Iterator<Item = (u8, Encoding)>) -> 
 
 /// The watchpoints among `armed` that an access is attributed to; empty only if there is nothing to attribute it to.
 ///
-/// `armed` are the slots armed *and not suspended* on this CPU: that is what makes progress when an access touches several.
-/// In order of preference:
+/// `armed` are the slots armed *and not suspended* on this CPU: that is what makes progress when an access touches
+/// several. In order of preference:
 ///
-/// 1. The slot that the syndrome names (WPT), with all whose range holds an exact FAR. A number that is not among `armed` is
-///    a hit of a slot nobody owns, and attributed to no other by guess.
+/// 1. The slot that the syndrome names (WPT), with all whose range holds an exact FAR. A number that is not among
+///    `armed` is a hit of a slot nobody owns, and attributed to no other by guess.
 /// 2. All slots whose range holds FAR, those that fit the direction of the access first.
 /// 3. The nearest. FAR lies below the highest watched byte accessed and in one block of at most DC ZVA's size with it
 ///    (DDI 0487, "Determining the memory location that caused a Watchpoint exception"), so slots which that allows come

@@ -1,6 +1,8 @@
-//! What one CPU knows of its own slots: which it has armed, and which the running context has suspended for a step-over.
+//! What one CPU knows of its own slots: which it has armed, and which the running context has suspended for a
+//! step-over.
 //!
-//! All functions that take the registers must be called on the CPU that owns the [`CpuSlots`], with debug exceptions masked.
+//! All functions that take the registers must be called on the CPU that owns the [`CpuSlots`], with debug exceptions
+//! masked.
 
 use crate::{
     DebugRegs, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, State, Table, Tables, arm, disarm,
@@ -149,15 +151,16 @@ impl<const B: usize, const W: usize> CpuSlots<B, W> {
         self.suspended.remove(id);
     }
 
-    /// Suspends a slot that was hit, so that the instruction can run once. **No ISB**: the exception return synchronises.
+    /// Suspends a slot that was hit, so that the instruction can run once. **No ISB**: the exception return
+    /// synchronises.
     #[inline]
     pub fn suspend(&mut self, regs: &mut impl DebugRegs, id: SlotId, encoding: Encoding) {
         suspend(regs, id.kind, id.index, encoding);
         self.suspended.insert(id);
     }
 
-    /// Ends a step-over: re-arms, from their records, the suspended slots that are still live. **No ISB**: the exception return
-    /// synchronises, or the caller adds one before it unmasks debug exceptions.
+    /// Ends a step-over: re-arms, from their records, the suspended slots that are still live. **No ISB**: the
+    /// exception return synchronises, or the caller adds one before it unmasks debug exceptions.
     #[inline]
     pub fn rearm_all<P: Payload>(&mut self, regs: &mut impl DebugRegs, tables: &Tables<P, B, W>) {
         rearm_kind(regs, &tables.breakpoints, &self.suspended.breakpoints, self.rearmable(Kind::Breakpoint));
@@ -170,8 +173,8 @@ impl<const B: usize, const W: usize> CpuSlots<B, W> {
         self.armed(kind).intersection(self.suspended.mask(kind))
     }
 
-    /// Entry of an interrupt (rule M8): re-arms as [`CpuSlots::rearm_all`] and returns what was suspended, for the stash. **No ISB**:
-    /// the caller adds one before it unmasks debug exceptions.
+    /// Entry of an interrupt (rule M8): re-arms as [`CpuSlots::rearm_all`] and returns what was suspended, for the
+    /// stash. **No ISB**: the caller adds one before it unmasks debug exceptions.
     #[inline]
     pub fn stash<P: Payload>(
         &mut self,
@@ -183,8 +186,8 @@ impl<const B: usize, const W: usize> CpuSlots<B, W> {
         stashed
     }
 
-    /// Exit of an interrupt (rule M8): suspends again what `stashed` names, as far as it still exists. **No ISB**: the exception
-    /// return synchronises.
+    /// Exit of an interrupt (rule M8): suspends again what `stashed` names, as far as it still exists. **No ISB**:
+    /// the exception return synchronises.
     #[inline]
     pub fn unstash<P: Payload>(
         &mut self,
@@ -205,8 +208,9 @@ impl<const B: usize, const W: usize> CpuSlots<B, W> {
         }
     }
 
-    /// After a hit that nothing accounts for (rule H3): makes the first `count` slots of `kind` what the records and this CPU's own
-    /// sets say, everything else off, and executes an ISB. Whatever caused the hit cannot cause it again.
+    /// After a hit that nothing accounts for (rule H3): makes the first `count` slots of `kind` what the records and
+    /// this CPU's own sets say, everything else off, and executes an ISB. Whatever caused the hit cannot cause it
+    /// again.
     ///
     /// Returns the slots that were switched off because no record, or no arming by this CPU, stands behind them.
     #[cold]

@@ -1,8 +1,9 @@
 //! The records of the slots of one kind: one per index, for all CPUs.
 //!
-//! A record's *state word* holds everything that decides about it (control register, generation, state) and changes in one
-//! store; the other words are written only while the state says that nobody may use them, and whoever reads them looks at
-//! the state word again afterwards. So a reader in debug context never waits and never acts on a torn record.
+//! A record's *state word* holds everything that decides about it (control register, generation, state) and changes
+//! in one store; the other words are written only while the state says that nobody may use them, and whoever reads
+//! them looks at the state word again afterwards. So a reader in debug context never waits and never acts on a torn
+//! record.
 
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
@@ -163,11 +164,12 @@ impl<P: Payload, const N: usize> Table<P, N> {
         self.kind
     }
 
-    /// Takes a free index below `limit` (the number of slots that every CPU has), fills its record and publishes it in one
-    /// store (rule H1). The slot is then live, and to be armed on the CPUs of `cpus`.
+    /// Takes a free index below `limit` (the number of slots that every CPU has), fills its record and publishes it
+    /// in one store (rule H1). The slot is then live, and to be armed on the CPUs of `cpus`.
     ///
-    /// A CPU that comes up at the same time either is seen by a caller that reads the set of online CPUs after this returns, or, if
-    /// it enters that set before it calls [`Table::for_cpu`], sees this record there: both sides have a full barrier between.
+    /// A CPU that comes up at the same time either is seen by a caller that reads the set of online CPUs after this
+    /// returns, or, if it enters that set before it calls [`Table::for_cpu`], sees this record there: both sides have
+    /// a full barrier between.
     ///
     /// # Errors
     /// [`SlotError::NoFreeSlot`], [`SlotError::NoCpu`].
@@ -226,8 +228,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
         self.change(id, LIVE, RETIRED).map_err(|_| SlotError::Gone { id })
     }
 
-    /// Ends the removal, after *every* CPU that the slot is for has cleared its control register and executed an ISB (rule H1). The
-    /// index may be reserved again at once.
+    /// Ends the removal, after *every* CPU that the slot is for has cleared its control register and executed an ISB
+    /// (rule H1). The index may be reserved again at once.
     ///
     /// # Errors
     /// [`SlotError::NotRetired`] if it is live, [`SlotError::Gone`] if it is neither.
@@ -313,14 +315,15 @@ impl<P: Payload, const N: usize> Table<P, N> {
         (0..N as u8).filter_map(|index| self.lookup(index))
     }
 
-    /// The live slots that are for CPU number `cpu`: what it arms when it comes up (rule H5), after it has entered the set of
-    /// online CPUs.
+    /// The live slots that are for CPU number `cpu`: what it arms when it comes up (rule H5), after it has entered
+    /// the set of online CPUs.
     pub fn for_cpu(&self, cpu: u32) -> impl Iterator<Item = SlotId> + '_ {
         fence(Ordering::SeqCst);
         self.iter().filter(move |r| r.state == State::Live && r.cpus.contains(cpu)).map(|r| r.id)
     }
 
-    /// As [`breakpoint_hits`](crate::breakpoint_hits), straight from the records; the cost depends on `limit`, not on how many are armed.
+    /// As [`breakpoint_hits`](crate::breakpoint_hits), straight from the records; the cost depends on `limit`, not on
+    /// how many are armed.
     ///
     /// `armed` are the slots armed and not suspended on this CPU.
     #[inline]
@@ -329,8 +332,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
         self.scan(limit, |record| record.value.load(Ordering::Relaxed) == pc).intersection(armed)
     }
 
-    /// As [`watchpoint_hits`](crate::watchpoint_hits), straight from the records; the cost depends on `limit`, not on how many are armed,
-    /// when FAR is in a watched range.
+    /// As [`watchpoint_hits`](crate::watchpoint_hits), straight from the records; the cost depends on `limit`, not on
+    /// how many are armed, when FAR is in a watched range.
     ///
     /// `armed` are the slots armed and not suspended on this CPU.
     #[inline]

@@ -4,8 +4,8 @@ use crate::{
     Admitted, Cpus, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, Snapshot, Table, WatchHit,
 };
 
-/// The records of all slots of the machine: up to `B` breakpoints and `W` watchpoints. Made for a `static`; all functions may be
-/// called in any context, debug context too.
+/// The records of all slots of the machine: up to `B` breakpoints and `W` watchpoints. Made for a `static`; all
+/// functions may be called in any context, debug context too.
 pub struct Tables<P, const B: usize, const W: usize> {
     /// The breakpoints' records.
     pub breakpoints: Table<P, B>,
