@@ -2,36 +2,64 @@
 
 use crate::{Encoding, SlotMask};
 
-/// What the syndrome of a watchpoint exception says about the access.
+/// What the snapshot says about a watchpoint exception.
+///
+/// The fields of `ESR_EL1.ISS` (DDI 0487, "ISS encoding for an exception from a Watchpoint exception"): WPT is bits
+/// 23 to 18, WPTV bit 17, FnP bit 15, FnV bit 10, WnR bit 6. Where one is not implemented it is zero, which reads as
+/// "no number, FAR exact".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WatchHit {
-    /// FAR_EL1, unless the syndrome's FnV says that it is not valid.
-    pub far: Option<u64>,
-    /// Whether FAR_EL1 is the exact address (FnP clear), not just one nearby.
-    pub precise: bool,
-    /// WnR: a write. An atomic that a read watchpoint would have caught counts as a read.
-    pub write: bool,
-    /// WPT, where WPTV says that it is valid: the number of a slot that matched, perhaps one of several.
-    pub slot: Option<u8>,
-    /// Size in bytes of the block that DC ZVA zeroes, `4 << DCZID_EL0.BS`.
-    pub zva_block: u64,
+    iss: u32,
+    far: u64,
+    zva_block: u64,
 }
 
 impl WatchHit {
-    /// Decodes `ESR_EL1.ISS` of a watchpoint exception (DDI 0487, "ISS encoding for an exception from a Watchpoint
-    /// exception"): WPT[23:18] WPTV[17] FnP[15] FnV[10] WnR[6]. Where a field is not implemented it is zero, which reads as
-    /// "no number, FAR exact".
-    ///
-    /// `far` is the snapshot of FAR_EL1; `zva_block` the size in bytes of the block that DC ZVA zeroes, a power of two.
+    /// From the snapshots of `ESR_EL1.ISS` and FAR_EL1. `zva_block` is the size in bytes of the block that DC ZVA
+    /// zeroes, a power of two: `4 << DCZID_EL0.BS`.
     #[inline]
     pub const fn from_syndrome(iss: u32, far: u64, zva_block: u64) -> WatchHit {
-        WatchHit {
-            far: if iss & 1 << 10 != 0 { None } else { Some(far) },
-            precise: iss & 1 << 15 == 0,
-            write: iss & 1 << 6 != 0,
-            slot: if iss & 1 << 17 != 0 { Some((iss >> 18 & 0x3f) as u8) } else { None },
-            zva_block,
-        }
+        WatchHit { iss, far, zva_block }
+    }
+
+    /// FAR_EL1, unless the syndrome's FnV says that it is not valid.
+    #[inline]
+    pub const fn far(&self) -> Option<u64> {
+        if self.bit(10) { None } else { Some(self.far) }
+    }
+
+    /// Whether FAR_EL1 is the exact address (FnP clear), not just one nearby.
+    #[inline]
+    pub const fn precise(&self) -> bool {
+        !self.bit(15)
+    }
+
+    /// WnR: a write. An atomic that a read watchpoint would have caught counts as a read.
+    #[inline]
+    pub const fn write(&self) -> bool {
+        self.bit(6)
+    }
+
+    /// WPT, where WPTV says that it is valid: the number of a slot that matched, perhaps one of several.
+    #[inline]
+    pub const fn slot(&self) -> Option<u8> {
+        if self.bit(17) { Some((self.iss >> 18 & 0x3f) as u8) } else { None }
+    }
+
+    /// The size in bytes of the block that DC ZVA zeroes.
+    #[inline]
+    pub const fn zva_block(&self) -> u64 {
+        self.zva_block
+    }
+
+    /// FAR, where the syndrome leaves nothing but it to look at.
+    #[inline]
+    pub(crate) const fn plain_far(&self) -> Option<u64> {
+        if self.iss & (1 << 10 | 1 << 15 | 1 << 17) == 0 { Some(self.far) } else { None }
+    }
+
+    const fn bit(&self, n: u32) -> bool {
+        self.iss >> n & 1 != 0
     }
 }
 
@@ -45,11 +73,11 @@ pub fn breakpoint_hits(pc: u64, armed: impl Iterator<Item = (u8, Encoding)>) -> 
 
 /// The watchpoints among `armed` that an access is attributed to; empty only if there is nothing to attribute it to.
 ///
-/// `armed` are the slots armed *and not suspended* on this CPU: that is what makes progress when an access touches several.
-/// In order of preference:
+/// `armed` are the slots armed *and not suspended* on this CPU: that is what makes progress when an access touches
+/// several. In order of preference:
 ///
-/// 1. The slot that the syndrome names (WPT), with all whose range holds an exact FAR. A number that is not among `armed` is
-///    a hit of a slot nobody owns, and attributed to no other by guess.
+/// 1. The slot that the syndrome names (WPT), with all whose range holds an exact FAR. A number that is not among
+///    `armed` is a hit of a slot nobody owns, and attributed to no other by guess.
 /// 2. All slots whose range holds FAR, those that fit the direction of the access first.
 /// 3. The nearest. FAR lies below the highest watched byte accessed and in one block of at most DC ZVA's size with it
 ///    (DDI 0487, "Determining the memory location that caused a Watchpoint exception"), so slots which that allows come
@@ -61,12 +89,12 @@ pub fn watchpoint_hits(hit: &WatchHit, armed: impl Iterator<Item = (u8, Encoding
     };
     let holds_far = |e: &Encoding| {
         let (first, last) = e.watched();
-        hit.far.is_some_and(|far| first <= far && far <= last)
+        hit.far().is_some_and(|far| first <= far && far <= last)
     };
-    let exact = select(&|e| holds_far(e) && e.matches_access(hit.write));
-    if let Some(slot) = hit.slot {
+    let exact = select(&|e| holds_far(e) && e.matches_access(hit.write()));
+    if let Some(slot) = hit.slot() {
         let named = if armed.clone().any(|(n, _)| n == slot) { SlotMask::of(slot) } else { SlotMask::EMPTY };
-        return if hit.precise { named.union(exact) } else { named };
+        return if hit.precise() { named.union(exact) } else { named };
     }
     if !exact.is_empty() {
         return exact;
@@ -76,10 +104,10 @@ pub fn watchpoint_hits(hit: &WatchHit, armed: impl Iterator<Item = (u8, Encoding
     if !exact.is_empty() {
         return exact;
     }
-    let fitting = select(&|e| e.matches_access(hit.write));
+    let fitting = select(&|e| e.matches_access(hit.write()));
     let candidates = if fitting.is_empty() { select(&|_| true) } else { fitting };
-    match hit.far {
-        Some(far) => nearest(far, hit.zva_block, armed.filter(|&(n, _)| candidates.contains(n))),
+    match hit.far() {
+        Some(far) => nearest(far, hit.zva_block(), armed.filter(|&(n, _)| candidates.contains(n))),
         None => candidates,
     }
 }

@@ -1,9 +1,12 @@
-//! What one CPU knows of its own slots: which it has armed, and which the running context has suspended for a step-over.
+//! What one CPU knows of its own slots: which it has armed, and which the running context has suspended for a
+//! step-over.
 //!
-//! All functions that take the registers must be called on the CPU that owns the [`CpuSlots`], with debug exceptions masked.
+//! All functions that take the registers must be called on the CPU that owns the [`CpuSlots`], with debug exceptions
+//! masked.
 
 use crate::{
-    DebugRegs, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, State, Tables, arm, disarm, suspend,
+    DebugRegs, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, State, Table, Tables, arm, disarm,
+    rearm, suspend,
 };
 
 /// The slots that a context has suspended, each by index and generation. Plain data: it goes into the stash (rule M8).
@@ -148,29 +151,30 @@ impl<const B: usize, const W: usize> CpuSlots<B, W> {
         self.suspended.remove(id);
     }
 
-    /// Suspends a slot that was hit, so that the instruction can run once. **No ISB**: the exception return synchronises.
+    /// Suspends a slot that was hit, so that the instruction can run once. **No ISB**: the exception return
+    /// synchronises.
     #[inline]
     pub fn suspend(&mut self, regs: &mut impl DebugRegs, id: SlotId, encoding: Encoding) {
         suspend(regs, id.kind, id.index, encoding);
         self.suspended.insert(id);
     }
 
-    /// Ends a step-over: re-arms, from their records, the suspended slots that are still live. **No ISB**: the exception return
-    /// synchronises, or the caller adds one before it unmasks debug exceptions.
+    /// Ends a step-over: re-arms, from their records, the suspended slots that are still live. **No ISB**: the
+    /// exception return synchronises, or the caller adds one before it unmasks debug exceptions.
     #[inline]
     pub fn rearm_all<P: Payload>(&mut self, regs: &mut impl DebugRegs, tables: &Tables<P, B, W>) {
-        for id in self.suspended.iter() {
-            if let (Some((control, State::Live)), true) =
-                (tables.control_of(id), self.armed(id.kind).contains(id.index))
-            {
-                regs.write_control(id.kind, id.index, Encoding { value: 0, control }.enabled());
-            }
-        }
+        rearm_kind(regs, &tables.breakpoints, &self.suspended.breakpoints, self.rearmable(Kind::Breakpoint));
+        rearm_kind(regs, &tables.watchpoints, &self.suspended.watchpoints, self.rearmable(Kind::Watchpoint));
         self.suspended.clear();
     }
 
-    /// Entry of an interrupt (rule M8): re-arms as [`CpuSlots::rearm_all`] and returns what was suspended, for the stash. **No ISB**:
-    /// the caller adds one before it unmasks debug exceptions.
+    #[inline]
+    const fn rearmable(&self, kind: Kind) -> SlotMask {
+        self.armed(kind).intersection(self.suspended.mask(kind))
+    }
+
+    /// Entry of an interrupt (rule M8): re-arms as [`CpuSlots::rearm_all`] and returns what was suspended, for the
+    /// stash. **No ISB**: the caller adds one before it unmasks debug exceptions.
     #[inline]
     pub fn stash<P: Payload>(
         &mut self,
@@ -182,8 +186,8 @@ impl<const B: usize, const W: usize> CpuSlots<B, W> {
         stashed
     }
 
-    /// Exit of an interrupt (rule M8): suspends again what `stashed` names, as far as it still exists. **No ISB**: the exception
-    /// return synchronises.
+    /// Exit of an interrupt (rule M8): suspends again what `stashed` names, as far as it still exists. **No ISB**:
+    /// the exception return synchronises.
     #[inline]
     pub fn unstash<P: Payload>(
         &mut self,
@@ -193,17 +197,20 @@ impl<const B: usize, const W: usize> CpuSlots<B, W> {
     ) {
         for id in stashed.iter() {
             // A retired slot counts: this CPU may still have it armed, and its hit has been reported already.
-            if let (Some((control, _)), true) =
-                (tables.control_of(id), self.armed(id.kind).contains(id.index))
-            {
+            let control = match id.kind {
+                Kind::Breakpoint => existing_control(&tables.breakpoints, id),
+                Kind::Watchpoint => existing_control(&tables.watchpoints, id),
+            };
+            if let (Some(control), true) = (control, self.armed(id.kind).contains(id.index)) {
                 regs.write_control(id.kind, id.index, control);
                 self.suspended.insert(id);
             }
         }
     }
 
-    /// After a hit that nothing accounts for (rule H3): makes the first `count` slots of `kind` what the records and this CPU's own
-    /// sets say, everything else off, and executes an ISB. Whatever caused the hit cannot cause it again.
+    /// After a hit that nothing accounts for (rule H3): makes the first `count` slots of `kind` what the records and
+    /// this CPU's own sets say, everything else off, and executes an ISB. Whatever caused the hit cannot cause it
+    /// again.
     ///
     /// Returns the slots that were switched off because no record, or no arming by this CPU, stands behind them.
     #[cold]
@@ -233,6 +240,26 @@ impl<const B: usize, const W: usize> CpuSlots<B, W> {
         regs.isb();
         unowned
     }
+}
+
+#[inline]
+fn rearm_kind<P: Payload, const N: usize>(
+    regs: &mut impl DebugRegs,
+    table: &Table<P, N>,
+    generations: &[u32; N],
+    slots: SlotMask,
+) {
+    for n in slots {
+        let Some(&generation) = generations.get(usize::from(n)) else { continue };
+        if let Some(control) = table.live_control(n, generation) {
+            rearm(regs, table.kind(), n, Encoding { value: 0, control });
+        }
+    }
+}
+
+fn existing_control<P: Payload, const N: usize>(table: &Table<P, N>, id: SlotId) -> Option<u32> {
+    let live = table.live_control(id.index, id.generation);
+    live.or_else(|| table.retired_control(id.index, id.generation))
 }
 
 impl<const B: usize, const W: usize> Default for CpuSlots<B, W> {

@@ -1,4 +1,5 @@
-//! A recording back end that matches as the architecture says: for host tests, of this crate and of others (feature `fake`).
+//! A recording back end that matches as the architecture says: for host tests, of this crate and of others (feature
+//! `fake`).
 
 use std::vec;
 use std::vec::Vec;
@@ -159,7 +160,8 @@ fn breakpoint_matches((value, control): (u64, u32), pc: u64, level: Level) -> bo
     level_matches(control, level) && control >> 5 & 0xf == 0xf && value >> 2 == pc >> 2
 }
 
-/// Written from the architecture's text, not from how this crate encodes (DDI 0487, "Watchpoint data address comparisons").
+/// Written from the architecture's text, not from how this crate encodes (DDI 0487, "Watchpoint data address
+/// comparisons").
 fn watchpoint_matches((value, control): (u64, u32), address: u64, write: bool, level: Level) -> bool {
     if !level_matches(control, level) || control >> 3 & if write { 2 } else { 1 } == 0 {
         return false;

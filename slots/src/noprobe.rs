@@ -17,7 +17,8 @@ impl NoProbe<'_> {
     /// Encodes `request` if it is allowed. The only other way to a slot is [`Admitted::despite_no_probe`].
     ///
     /// # Errors
-    /// As [`Request::encode`]; [`SlotError::NoProbeText`]; [`SlotError::NoProbeData`] when any byte of the range is in it.
+    /// As [`Request::encode`]; [`SlotError::NoProbeText`]; [`SlotError::NoProbeData`] when any byte of the range is
+    /// in it.
     pub fn admit(&self, request: &Request) -> Result<Admitted, SlotError> {
         let admitted = Admitted::despite_no_probe(request)?;
         let address = request.address();

@@ -1,16 +1,17 @@
 //! The registers, and the order in which they are written (rules H1 and H8).
 //!
-//! Every function here must be called with debug exceptions masked on this CPU (PSTATE.D = 1): between a register write and
-//! the next context synchronisation event an access may or may not hit, and the two registers of a slot may take effect in
-//! either order (DDI 0487, "Synchronization and debug exceptions").
+//! Every function here must be called with debug exceptions masked on this CPU (PSTATE.D = 1): between a register
+//! write and the next context synchronisation event an access may or may not hit, and the two registers of a slot may
+//! take effect in either order (DDI 0487, "Synchronization and debug exceptions").
 
 use crate::{Encoding, Kind};
 
 /// Write access to one CPU's slot registers.
 ///
-/// A back end for real registers writes with `msr`, and its `asm!` blocks must not be `nomem`: no memory access may be moved by the
-/// compiler across a change of what the slots watch. One for banked registers (FEAT_Debugv8p9) selects the bank for `n`
-/// inside each write; the caller's masking of debug exceptions makes the two one section (rule H4).
+/// A back end for real registers writes with `msr`, and its `asm!` blocks must not be `nomem`: no memory access may
+/// be moved by the compiler across a change of what the slots watch. One for banked registers (FEAT_Debugv8p9)
+/// selects the bank for `n` inside each write; the caller's masking of debug exceptions makes the two one section
+/// (rule H4).
 pub trait DebugRegs {
     /// Writes `DBGBVR<n>_EL1` or `DBGWVR<n>_EL1`.
     fn write_value(&mut self, kind: Kind, n: u8, value: u64);
@@ -35,8 +36,8 @@ pub fn disarm(regs: &mut impl DebugRegs, kind: Kind, n: u8) {
     regs.isb();
 }
 
-/// Clears the enable bit of an armed slot, for a step-over. **No ISB**: for a caller that goes on to an exception return, which
-/// synchronises where `SCTLR_EL1.EOS` is set. Any other caller adds one.
+/// Clears the enable bit of an armed slot, for a step-over. **No ISB**: for a caller that goes on to an exception
+/// return, which synchronises where `SCTLR_EL1.EOS` is set. Any other caller adds one.
 #[inline]
 pub fn suspend(regs: &mut impl DebugRegs, kind: Kind, n: u8, encoding: Encoding) {
     regs.write_control(kind, n, encoding.control);

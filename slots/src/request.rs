@@ -1,7 +1,7 @@
 //! From "what to watch" to the contents of a value and a control register.
 //!
-//! Control register fields (DDI 0487, `DBGBCR<n>_EL1` and `DBGWCR<n>_EL1`): E[0]; PMC, for watchpoints PAC, [2:1]; LSC[4:3]
-//! (watchpoints); BAS[8:5], for watchpoints [12:5]; HMC[13]; SSC[15:14]; MASK[28:24] (watchpoints).
+//! Control register fields (DDI 0487, `DBGBCR<n>_EL1` and `DBGWCR<n>_EL1`): E[0]; PMC, for watchpoints PAC, [2:1];
+//! LSC[4:3] (watchpoints); BAS[8:5], for watchpoints [12:5]; HMC[13]; SSC[15:14]; MASK[28:24] (watchpoints).
 
 use crate::{Kind, SlotError};
 
@@ -14,9 +14,9 @@ const LONGEST: u64 = 1 << 31;
 
 /// The exception levels whose accesses a slot matches.
 ///
-/// DDI 0487, "Execution conditions for which a breakpoint (watchpoint) generates exceptions", the tables of HMC, SSC and PMC
-/// (PAC): with HMC = 0 and SSC = 0b00, in any Security state, PMC 0b01 is EL1, 0b10 is EL0, 0b11 is both. For a watchpoint
-/// "EL0" includes the unprivileged loads and stores (LDTR, STTR) executed at EL1, "EL1" excludes them.
+/// DDI 0487, "Execution conditions for which a breakpoint (watchpoint) generates exceptions", the tables of HMC, SSC
+/// and PMC (PAC): with HMC = 0 and SSC = 0b00, in any Security state, PMC 0b01 is EL1, 0b10 is EL0, 0b11 is both. For
+/// a watchpoint "EL0" includes the unprivileged loads and stores (LDTR, STTR) executed at EL1, "EL1" excludes them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Privilege {
     /// EL1 only.
@@ -149,10 +149,12 @@ impl Request {
         }
     }
 
-    /// The request as it is where one slot holds it, or else as two requests that together watch exactly the same bytes.
+    /// The request as it is where one slot holds it, or else as two requests that together watch exactly the same
+    /// bytes.
     ///
-    /// An access that touches both halves is one exception; it is reported for the half that it is attributed to, the other
-    /// hits in its turn while the first is stepped over. Who wants one count for the whole counts per instruction.
+    /// An access that touches both halves is one exception; it is reported for the half that it is attributed to, the
+    /// other hits in its turn while the first is stepped over. Who wants one count for the whole counts per
+    /// instruction.
     ///
     /// # Errors
     /// As [`Request::encode`] where splitting is no cure, [`SlotError::CannotSplit`] where two slots do not do either.
@@ -203,7 +205,8 @@ fn watched_range(address: u64, length: u64) -> Result<(u64, u32), SlotError> {
     if address & (length - 1) != 0 {
         return Err(SlotError::Misaligned { address, alignment: length });
     }
-    // With MASK in use BAS must be all ones, and the masked bits of the value zero (both CONSTRAINED UNPREDICTABLE else).
+    // With MASK in use BAS must be all ones, and the masked bits of the value zero (both CONSTRAINED UNPREDICTABLE
+    // else).
     Ok((address, 0xff << BAS_SHIFT | length.trailing_zeros() << MASK_SHIFT))
 }
 

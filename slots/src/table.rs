@@ -1,8 +1,9 @@
 //! The records of the slots of one kind: one per index, for all CPUs.
 //!
-//! A record's *state word* holds everything that decides about it (control register, generation, state) and changes in one
-//! store; the other words are written only while the state says that nobody may use them, and whoever reads them looks at
-//! the state word again afterwards. So a reader in debug context never waits and never acts on a torn record.
+//! A record's *state word* holds everything that decides about it (control register, generation, state) and changes
+//! in one store; the other words are written only while the state says that nobody may use them, and whoever reads
+//! them looks at the state word again afterwards. So a reader in debug context never waits and never acts on a torn
+//! record.
 
 use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
@@ -163,11 +164,12 @@ impl<P: Payload, const N: usize> Table<P, N> {
         self.kind
     }
 
-    /// Takes a free index below `limit` (the number of slots that every CPU has), fills its record and publishes it in one
-    /// store (rule H1). The slot is then live, and to be armed on the CPUs of `cpus`.
+    /// Takes a free index below `limit` (the number of slots that every CPU has), fills its record and publishes it
+    /// in one store (rule H1). The slot is then live, and to be armed on the CPUs of `cpus`.
     ///
-    /// A CPU that comes up at the same time either is seen by a caller that reads the set of online CPUs after this returns, or, if
-    /// it enters that set before it calls [`Table::for_cpu`], sees this record there: both sides have a full barrier between.
+    /// A CPU that comes up at the same time either is seen by a caller that reads the set of online CPUs after this
+    /// returns, or, if it enters that set before it calls [`Table::for_cpu`], sees this record there: both sides have
+    /// a full barrier between.
     ///
     /// # Errors
     /// [`SlotError::NoFreeSlot`], [`SlotError::NoCpu`].
@@ -226,8 +228,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
         self.change(id, LIVE, RETIRED).map_err(|_| SlotError::Gone { id })
     }
 
-    /// Ends the removal, after *every* CPU that the slot is for has cleared its control register and executed an ISB (rule H1). The
-    /// index may be reserved again at once.
+    /// Ends the removal, after *every* CPU that the slot is for has cleared its control register and executed an ISB
+    /// (rule H1). The index may be reserved again at once.
     ///
     /// # Errors
     /// [`SlotError::NotRetired`] if it is live, [`SlotError::Gone`] if it is neither.
@@ -275,17 +277,22 @@ impl<P: Payload, const N: usize> Table<P, N> {
         (record.id == id && record.state == State::Live).then_some(record.encoding)
     }
 
-    /// The control register, E clear, of a slot whose record is there under this id, live or retired. One load.
+    /// The control register, E clear, of a live slot: [`Table::encoding_of`] in one load.
     #[inline]
-    pub(crate) fn control_of(&self, id: SlotId) -> Option<(u32, State)> {
-        let now = self.records.get(usize::from(id.index))?.state.load(Ordering::Acquire);
-        let state = match state_of(now) {
-            LIVE => State::Live,
-            RETIRED => State::Retired,
-            _ => return None,
-        };
-        (generation_of(now) == u64::from(id.generation) && id.kind == self.kind)
-            .then_some((control_of(now), state))
+    pub(crate) fn live_control(&self, index: u8, generation: u32) -> Option<u32> {
+        self.control_if(index, generation, LIVE)
+    }
+
+    /// The same of a retired slot.
+    #[inline]
+    pub(crate) fn retired_control(&self, index: u8, generation: u32) -> Option<u32> {
+        self.control_if(index, generation, RETIRED)
+    }
+
+    #[inline]
+    fn control_if(&self, index: u8, generation: u32, state: u64) -> Option<u32> {
+        let now = self.records.get(usize::from(index))?.state.load(Ordering::Acquire);
+        (now as u32 == word(0, generation.into(), state) as u32).then_some(control_of(now))
     }
 
     /// Counts one hit of slot `index`, for the use that the calling CPU has armed.
@@ -300,7 +307,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
     pub fn hits(&self, id: SlotId) -> Option<u64> {
         let hits = self.records.get(usize::from(id.index))?.hits.load(Ordering::Relaxed);
         fence(Ordering::Acquire);
-        self.control_of(id).map(|_| hits)
+        self.lookup(id.index).filter(|record| record.id == id).map(|_| hits)
     }
 
     /// All records, live and retired, by index: for listings.
@@ -308,14 +315,15 @@ impl<P: Payload, const N: usize> Table<P, N> {
         (0..N as u8).filter_map(|index| self.lookup(index))
     }
 
-    /// The live slots that are for CPU number `cpu`: what it arms when it comes up (rule H5), after it has entered the set of
-    /// online CPUs.
+    /// The live slots that are for CPU number `cpu`: what it arms when it comes up (rule H5), after it has entered
+    /// the set of online CPUs.
     pub fn for_cpu(&self, cpu: u32) -> impl Iterator<Item = SlotId> + '_ {
         fence(Ordering::SeqCst);
         self.iter().filter(move |r| r.state == State::Live && r.cpus.contains(cpu)).map(|r| r.id)
     }
 
-    /// As [`breakpoint_hits`](crate::breakpoint_hits), straight from the records; the cost depends on `limit`, not on how many are armed.
+    /// As [`breakpoint_hits`](crate::breakpoint_hits), straight from the records; the cost depends on `limit`, not on
+    /// how many are armed.
     ///
     /// `armed` are the slots armed and not suspended on this CPU.
     #[inline]
@@ -324,36 +332,45 @@ impl<P: Payload, const N: usize> Table<P, N> {
         self.scan(limit, |record| record.value.load(Ordering::Relaxed) == pc).intersection(armed)
     }
 
-    /// As [`watchpoint_hits`](crate::watchpoint_hits), straight from the records; the cost depends on `limit`, not on how many are armed,
-    /// when FAR is in a watched range.
+    /// As [`watchpoint_hits`](crate::watchpoint_hits), straight from the records; the cost depends on `limit`, not on
+    /// how many are armed, when FAR is in a watched range.
     ///
     /// `armed` are the slots armed and not suspended on this CPU.
     #[inline]
     pub fn watchpoint_hits(&self, hit: &WatchHit, armed: SlotMask, limit: u8) -> SlotMask {
-        if let (Some(far), true, None) = (hit.far, hit.precise, hit.slot) {
-            let exact = self.scan(limit, |record| {
-                far.wrapping_sub(record.first.load(Ordering::Relaxed)) <= record.span.load(Ordering::Relaxed)
-                    && self.stored(record).matches_access(hit.write)
-            });
-            let exact = exact.intersection(armed);
+        if let Some(far) = hit.plain_far() {
+            let in_range = |record: &Record| {
+                let offset = far.wrapping_sub(record.first.load(Ordering::Relaxed));
+                offset <= record.span.load(Ordering::Relaxed)
+            };
+            let mut exact = self.scan(limit, in_range).intersection(armed);
+            for n in exact {
+                let record = &self.records[usize::from(n)];
+                if !self.stored(record).matches_access(hit.write()) {
+                    exact = exact.without(SlotMask::of(n));
+                }
+            }
             if !exact.is_empty() {
                 return exact;
             }
         }
-        self.inexact(hit, armed, limit)
+        self.inexact(*hit, armed, limit)
     }
 
+    /// By value: a hit passed by reference would be built in memory on the short path too.
     #[cold]
-    fn inexact(&self, hit: &WatchHit, armed: SlotMask, limit: u8) -> SlotMask {
+    fn inexact(&self, hit: WatchHit, armed: SlotMask, limit: u8) -> SlotMask {
         let count = limit.min(N as u8);
         let armed = armed.intersection(SlotMask::first(count));
-        watchpoint_hits(hit, armed.into_iter().map(|n| (n, self.stored(&self.records[usize::from(n)]))))
+        watchpoint_hits(&hit, armed.into_iter().map(|n| (n, self.stored(&self.records[usize::from(n)]))))
     }
 
+    /// The records below `limit` that match; from the last to the first, which saves computing each bit's place.
     #[inline]
     fn scan(&self, limit: u8, matches: impl Fn(&Record) -> bool) -> SlotMask {
-        let records = self.records.iter().take(limit.into()).enumerate();
-        SlotMask(records.fold(0, |mask, (n, record)| mask | u64::from(matches(record)) << n))
+        let count = usize::from(limit).min(N);
+        let records = self.records[..count].iter().rev();
+        SlotMask(records.fold(0, |mask, record| mask << 1 | u64::from(matches(record))))
     }
 
     #[inline]

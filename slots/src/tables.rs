@@ -1,11 +1,11 @@
 //! The two tables together, addressed by kind.
 
 use crate::{
-    Admitted, Cpus, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, Snapshot, State, Table, WatchHit,
+    Admitted, Cpus, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, Snapshot, Table, WatchHit,
 };
 
-/// The records of all slots of the machine: up to `B` breakpoints and `W` watchpoints. Made for a `static`; all functions may be
-/// called in any context, debug context too.
+/// The records of all slots of the machine: up to `B` breakpoints and `W` watchpoints. Made for a `static`; all
+/// functions may be called in any context, debug context too.
 pub struct Tables<P, const B: usize, const W: usize> {
     /// The breakpoints' records.
     pub breakpoints: Table<P, B>,
@@ -107,11 +107,6 @@ impl<P: Payload, const B: usize, const W: usize> Tables<P, B, W> {
     #[inline]
     pub fn watchpoint_hits(&self, hit: &WatchHit, armed: SlotMask, limit: u8) -> SlotMask {
         self.watchpoints.watchpoint_hits(hit, armed, limit)
-    }
-
-    #[inline]
-    pub(crate) fn control_of(&self, id: SlotId) -> Option<(u32, State)> {
-        by_kind!(self, id.kind, table => table.control_of(id))
     }
 }
 

@@ -35,9 +35,9 @@ fn hits(iss: u32, far: u64, slots: &[(u64, u64, Access)]) -> SlotMask {
 #[test]
 fn the_syndrome_is_decoded() {
     let hit = WatchHit::from_syndrome(wpt(0x2a) | WNR, DATA, 64);
-    assert_eq!((hit.slot, hit.write, hit.far, hit.precise), (Some(0x2a), true, Some(DATA), true));
+    assert_eq!((hit.slot(), hit.write(), hit.far(), hit.precise()), (Some(0x2a), true, Some(DATA), true));
     let hit = WatchHit::from_syndrome(0x3f << 18 | FNV | FNP, DATA, 64);
-    assert_eq!((hit.slot, hit.write, hit.far, hit.precise), (None, false, None, false));
+    assert_eq!((hit.slot(), hit.write(), hit.far(), hit.precise()), (None, false, None, false));
 }
 
 #[test]
@@ -71,6 +71,16 @@ fn far_outside_all_ranges_goes_to_the_nearest() {
     assert_eq!(hits(WNR, DATA + 8, &[(DATA + 24, 8, write), (DATA + 0x800, 8, write)]), SlotMask(0b01));
     // The last byte counts, not the first: a long range that ends nearby.
     assert_eq!(hits(WNR, DATA + 0x1010, &[(DATA, 0x1000, write), (DATA + 0x1080, 8, write)]), SlotMask(0b01));
+    // From either side.
+    assert_eq!(hits(WNR, DATA + 0x30, &[(DATA, 4, write), (DATA + 0x10, 4, write)]), SlotMask(0b10));
+    assert_eq!(
+        hits(WNR, DATA + 0x800, &[(DATA + 0x700, 8, write), (DATA + 0x880, 8, write)]),
+        SlotMask(0b10)
+    );
+    assert_eq!(
+        hits(WNR, DATA + 0x800, &[(DATA + 0x780, 8, write), (DATA + 0x8a0, 8, write)]),
+        SlotMask(0b01)
+    );
     // Equally near: both.
     assert_eq!(hits(WNR, DATA + 8, &[(DATA + 16, 4, write), (DATA + 16, 8, write)]), SlotMask(0b11));
 }

@@ -1,15 +1,25 @@
 //! Readers never see a record that mixes two uses, however fast slots are reused under them.
 
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::vec::Vec;
 
 use super::{Random, TEXT, breakpoint};
-use crate::{Cpus, Kind, SlotError, Table};
+use crate::{Cpus, Kind, Table};
 
 /// Every word of a record follows from `seed`, so that a mixture shows.
 fn words(seed: u64) -> (u64, [u64; 2], Cpus) {
     (TEXT + 4 * seed, [seed, !seed], Cpus(seed | 1 << 63))
+}
+
+/// Lets the readers end, also when the writer panics.
+struct Countdown<'a>(&'a AtomicUsize);
+
+impl Drop for Countdown<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[test]
@@ -22,6 +32,7 @@ fn no_reader_sees_a_torn_record() {
         for writer in 0..2 {
             let (writing, seen) = (&writing, &seen);
             scope.spawn(move || {
+                let _writing = Countdown(writing);
                 let mut random = Random(writer + 1);
                 let mut uses = 0;
                 while uses < 30_000 || seen.load(Ordering::Relaxed) < 10_000 {
@@ -34,7 +45,6 @@ fn no_reader_sees_a_torn_record() {
                     assert_eq!(TABLE.encoding_of(id), None);
                     TABLE.free(id).expect("retired");
                 }
-                writing.fetch_sub(1, Ordering::Relaxed);
             });
         }
         for _ in 0..2 {
@@ -58,30 +68,34 @@ fn no_reader_sees_a_torn_record() {
 #[test]
 fn of_many_claimants_and_removers_each_slot_has_one() {
     static TABLE: Table<u64, 6> = Table::new(Kind::Breakpoint);
-    let retired = AtomicUsize::new(0);
-    let mut ids = thread::scope(|scope| {
-        let claimants: Vec<_> =
-            (0..12).map(|n| scope.spawn(move || TABLE.reserve(breakpoint(TEXT), Cpus::ALL, n, 6))).collect();
-        claimants.into_iter().map(|c| c.join().expect("no panic")).collect::<Vec<_>>()
-    });
-    // A claimant may lose a slot to another and find the rest taken, but no slot stays free while there are more than enough.
-    let refused = Err(SlotError::NoFreeSlot { kind: Kind::Breakpoint, total: 6 });
-    ids.retain(|id| *id != refused);
-    let mut indices: Vec<_> = ids.iter().map(|id| id.expect("claimed").index).collect();
-    indices.sort_unstable();
-    assert_eq!(indices, [0, 1, 2, 3, 4, 5]);
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                for id in &ids {
-                    if TABLE.retire(id.expect("claimed")).is_ok() {
-                        retired.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-            });
+    let start = Barrier::new(4);
+    let claim = || {
+        let mut won = Vec::new();
+        let mut removed = 0;
+        for _ in 0..2000 {
+            start.wait();
+            let ids: Vec<_> =
+                (0..3).filter_map(|_| TABLE.reserve(breakpoint(TEXT), Cpus::ALL, 0, 6).ok()).collect();
+            start.wait();
+            let live: Vec<_> = TABLE.iter().map(|record| record.id).collect();
+            start.wait();
+            won.push((ids, live.len()));
+            removed += live.iter().filter(|&&id| TABLE.retire(id).is_ok() && TABLE.free(id).is_ok()).count();
         }
+        (won, removed)
+    };
+    let results: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(claim)).collect();
+        threads.into_iter().map(|t| t.join().expect("no panic")).collect()
     });
-    assert_eq!(retired.into_inner(), 6);
+    for round in 0..2000 {
+        let mut indices: Vec<_> =
+            results.iter().flat_map(|(won, _)| won[round].0.iter().map(|id| id.index)).collect();
+        indices.sort_unstable();
+        assert_eq!(indices, [0, 1, 2, 3, 4, 5], "round {round}");
+        assert!(results.iter().all(|(won, _)| won[round].1 == 6));
+    }
+    assert_eq!(results.iter().map(|(_, removed)| removed).sum::<usize>(), 12_000);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::vec::Vec;
 
 use super::{DATA, TEXT, TestTables, breakpoint, watchpoint};
 use crate::fake::{FakeRegs, Hit, Level, Op};
-use crate::{Access, CpuSlots, Cpus, DebugRegs, Kind, SlotId, SlotMask};
+use crate::{Access, CpuSlots, Cpus, DebugRegs, Kind, SlotId, SlotMask, Suspended};
 
 type Cpu = CpuSlots<6, 4>;
 
@@ -153,6 +153,37 @@ fn a_disarmed_slot_is_not_re_armed_though_its_record_lives() {
     f.cpu.rearm_all(&mut f.regs, &f.tables);
     f.regs.isb();
     assert_eq!(f.matches(), (Hit::Never, Hit::Always));
+}
+
+#[test]
+fn a_slot_disarmed_or_armed_anew_is_suspended_no_more() {
+    let mut f = suspended();
+    f.cpu.disarm(&mut f.regs, f.text);
+    assert!(!f.cpu.suspended().contains(f.text));
+    f.cpu.arm(&mut f.regs, &f.tables, f.text).expect("live");
+    assert_eq!(f.cpu.matching(Kind::Breakpoint), SlotMask::of(f.text.index));
+    f.cpu.arm(&mut f.regs, &f.tables, f.data).expect("live");
+    assert_eq!(f.cpu.matching(Kind::Watchpoint), SlotMask::of(f.data.index));
+    assert_eq!(f.matches(), (Hit::Always, Hit::Always));
+}
+
+#[test]
+fn a_set_of_suspended_slots_tells_one_use_of_an_index_from_another() {
+    let old = SlotId { kind: Kind::Watchpoint, index: 2, generation: 7 };
+    let new = SlotId { generation: 8, ..old };
+    let mut set = Suspended::<6, 4>::new();
+    set.insert(old);
+    assert!(set.contains(old) && !set.contains(new));
+    assert!(!set.contains(SlotId { kind: Kind::Breakpoint, ..old }));
+    set.remove(new);
+    assert!(set.contains(old));
+    set.insert(new);
+    assert!(set.contains(new) && !set.contains(old));
+    assert_eq!(set.iter().collect::<Vec<_>>(), [new]);
+    set.insert(SlotId { index: 4, ..old });
+    assert_eq!(set.mask(Kind::Watchpoint), SlotMask::of(2), "no room");
+    set.remove(new);
+    assert!(set.is_empty());
 }
 
 #[test]
