@@ -53,7 +53,12 @@ pub const MAX_FUNCTION_WORDS: usize = 8192;
 /// What it does not see: a sequence that spans functions (a load-exclusive here, its store-exclusive in the caller or the
 /// callee), or one entered by a branch from outside. DDI 0487 B2.12.5 promises progress for neither, and compilers emit
 /// neither.
-pub fn in_exclusive_sequence(fetch: impl Fn(u64) -> Option<u32>, pc: u64, fn_start: u64, fn_end: u64) -> bool {
+pub fn in_exclusive_sequence(
+    fetch: impl Fn(u64) -> Option<u32>,
+    pc: u64,
+    fn_start: u64,
+    fn_end: u64,
+) -> bool {
     if !(fn_start..fn_end).contains(&pc) {
         return false;
     }
@@ -70,7 +75,7 @@ pub fn in_exclusive_sequence(fetch: impl Fn(u64) -> Option<u32>, pc: u64, fn_sta
     // Forwards from every load-exclusive, as long as the monitor is held.
     for address in addresses() {
         if fetch(address).is_some_and(is_load_exclusive) {
-            paths.reach(address + 4);
+            paths.reach(address.saturating_add(4));
         }
     }
     match paths.follow(|word| is_store_exclusive(word) || is_clear_exclusive(word), |_| false) {
@@ -96,8 +101,8 @@ pub fn classify_at(fetch: impl Fn(u64) -> Option<u32>, pc: u64, fn_start: u64, f
     if matches!(class, Class::Refuse(_)) {
         return class;
     }
-    let follows_pacm = pc > fn_start && fetch(pc - 4) == Some(PACM);
-    if follows_pacm && class == Class::OutOfLine {
+    let is_hint = word & 0xffff_f01f == 0xd503_201f;
+    if is_hint && class == Class::OutOfLine && pc > fn_start && fetch(pc - 4) == Some(PACM) {
         return Class::Refuse(Reason::PcAuthentication);
     }
     if in_exclusive_sequence(fetch, pc, fn_start, fn_end) {
@@ -178,11 +183,11 @@ impl<F: Fn(u64) -> Option<u32>> Paths<'_, F> {
                             again |= self.reach(target) && target <= address;
                         }
                         if step.next {
-                            self.reach(address + 4);
+                            self.reach(address.saturating_add(4));
                         }
                     }
                 }
-                address += 4;
+                address = address.saturating_add(4);
             }
         }
         Outcome::Exhausted

@@ -245,7 +245,6 @@ pub trait Mem {
 const BTYPE_SHIFT: u32 = 10;
 const BTYPE: u64 = 0b11 << BTYPE_SHIFT;
 
-
 /// X`n`, or zero for XZR.
 fn read(regs: &impl Regs, n: u8) -> u64 {
     if n == 31 { 0 } else { regs.x(n) }
@@ -288,7 +287,9 @@ pub fn simulate<M: Mem>(sim: Sim, pc: u64, regs: &mut impl Regs, mem: &mut M) ->
             let value = read(regs, rt) << width.unused_bits();
             taken((value != 0) == nonzero, offset)
         }
-        Sim::TestBit { rt, bit, nonzero, offset } => taken((read(regs, rt) >> (bit & 63) & 1 == 1) == nonzero, offset),
+        Sim::TestBit { rt, bit, nonzero, offset } => {
+            taken((read(regs, rt) >> (bit & 63) & 1 == 1) == nonzero, offset)
+        }
         Sim::CompareBranch { compare, width, lhs, rhs, offset } => {
             let rhs = match rhs {
                 Operand::Register(n) => read(regs, n),

@@ -81,7 +81,13 @@ const fn compare_and_branch(word: u32) -> Class {
         };
         (width, Operand::Register(reg(word, 16)))
     };
-    Class::Simulate(Sim::CompareBranch { compare, width, lhs: reg(word, 0), rhs, offset: word_offset(word, 5, 9) })
+    Class::Simulate(Sim::CompareBranch {
+        compare,
+        width,
+        lhs: reg(word, 0),
+        rhs,
+        offset: word_offset(word, 5, 9),
+    })
 }
 
 /// SVC, HVC, SMC, BRK, HLT, DCPS1 to DCPS3, TCANCEL, TENTER.

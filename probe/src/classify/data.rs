@@ -109,14 +109,14 @@ const fn one_source(word: u32, sf: bool, s: bool) -> Class {
     match bits(word, 16, 5) {
         0b00000 => allocated(opcode <= 0b001000 && (sf || opcode != 0b000011)),
         0b00001 if sf => match opcode {
-            0b000000..=0b000111 => Class::OutOfLine,             // PACIA to AUTDB
-            0b001000..=0b010001 => allocated(rn == 31),          // PACIZA to AUTDZB, XPACI, XPACD
+            0b000000..=0b000111 => Class::OutOfLine,    // PACIA to AUTDB
+            0b001000..=0b010001 => allocated(rn == 31), // PACIZA to AUTDZB, XPACI, XPACD
             0b100000 | 0b100001 | 0b101000 | 0b101001 => {
                 // PACNBIASPPC, PACNBIBSPPC, PACIASPPC, PACIBSPPC
                 if rd == 30 && rn == 31 { Class::Refuse(Reason::PcAuthentication) } else { UNALLOCATED }
             }
             0b100010 | 0b100011 | 0b101110 | 0b101111 => allocated(rd == 30 && rn == 31), // PACIA171615 to AUTIB171615
-            0b100100 | 0b100101 => allocated(rd == 30),                                   // AUTIASPPCR, AUTIBSPPCR
+            0b100100 | 0b100101 => allocated(rd == 30), // AUTIASPPCR, AUTIBSPPCR
             _ => UNALLOCATED,
         },
         _ => UNALLOCATED,
@@ -125,8 +125,8 @@ const fn one_source(word: u32, sf: bool, s: bool) -> Class {
 
 const fn three_source(word: u32, sf: bool) -> bool {
     match bits(word, 21, 3) {
-        0b000 => true,                    // MADD, MSUB
-        0b001 | 0b011 | 0b101 => sf,      // SMADDL to UMSUBL, MADDPT, MSUBPT
+        0b000 => true,                         // MADD, MSUB
+        0b001 | 0b011 | 0b101 => sf,           // SMADDL to UMSUBL, MADDPT, MSUBPT
         0b010 | 0b110 => sf && !bit(word, 15), // SMULH, UMULH
         _ => false,
     }

@@ -108,10 +108,17 @@ const fn checked_atomic(word: u32, size: u32, op: u32) -> bool {
     }
     match op {
         0b00 => {
-            let form = if o3 { opc < 4 && (opc > 0 || size == 0) } else { size == 0 && (opc == 1 || opc == 3) };
+            let form =
+                if o3 { opc < 4 && (opc > 0 || size == 0) } else { size == 0 && (opc == 1 || opc == 3) };
             form && rs != 31 && rt != 31
         }
-        0b01 => if o3 { opc == 0 } else { matches!(opc, 0 | 1 | 3) },
+        0b01 => {
+            if o3 {
+                opc == 0
+            } else {
+                matches!(opc, 0 | 1 | 3)
+            }
+        }
         0b10 => !o3 && opc == 0,
         _ => !o3 && opc == 0 && rs & 1 == 0 && rt & 1 == 0,
     }
@@ -199,7 +206,8 @@ const fn atomic(word: u32) -> bool {
 /// LDFADD to STFMINNM (FEAT_LSFE).
 const fn float_atomic(word: u32) -> bool {
     let store = bit(word, 15);
-    matches!(bits(word, 12, 3), 0b000 | 0b100..=0b111) && (!store || (!bit(word, 23) && bits(word, 0, 5) == 31))
+    matches!(bits(word, 12, 3), 0b000 | 0b100..=0b111)
+        && (!store || (!bit(word, 23) && bits(word, 0, 5) == 31))
 }
 
 /// LD1 to LD4, ST1 to ST4, LD1R to LD4R.

@@ -40,7 +40,11 @@ pub(super) const fn pair(word: u32) -> Class {
 
 /// TSTART, TTEST.
 const fn transaction_result(word: u32) -> Class {
-    if bits(word, 5, 14) & !(1 << 3) == key(0, 3, 3, 0, 3) { Class::Refuse(Reason::Transaction) } else { UNALLOCATED }
+    if bits(word, 5, 14) & !(1 << 3) == key(0, 3, 3, 0, 3) {
+        Class::Refuse(Reason::Transaction)
+    } else {
+        UNALLOCATED
+    }
 }
 
 /// WFET, WFIT.

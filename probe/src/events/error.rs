@@ -6,7 +6,8 @@ use super::{MAX_ACTIVE, MAX_NAME};
 /// Why a line was not understood. `Display` gives the position, what is wrong, and what would be right.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SyntaxError {
-    /// The byte offset in the line at which the fault begins; the line's length if something is missing at its end.
+    /// The byte offset in the line at which the fault begins; the line's length, less
+    /// blanks at its end, if something is missing there.
     pub at: usize,
     /// What is wrong there.
     pub problem: Problem,
@@ -83,8 +84,12 @@ impl fmt::Display for Problem {
             Problem::UnknownCommand => {
                 f.write_str("unknown command; expected p (probe), r (return probe) or - (remove)")
             }
-            Problem::BadCommandTail => f.write_str("expected ':' and an event name, or a space and a symbol or address"),
-            Problem::MaxActiveOnProbe => f.write_str("a maximum of pending returns goes with r only, not with p"),
+            Problem::BadCommandTail => {
+                f.write_str("expected ':' and an event name, or a space and a symbol or address")
+            }
+            Problem::MaxActiveOnProbe => {
+                f.write_str("a maximum of pending returns goes with r only, not with p")
+            }
             Problem::BadMaxActive => write!(f, "bad maximum of pending returns; expected {NUMBER}"),
             Problem::MaxActiveTooBig => write!(f, "the maximum of pending returns is over {MAX_ACTIVE}"),
             Problem::NoEventName => f.write_str("no event name after ':'"),
@@ -93,8 +98,12 @@ impl fmt::Display for Problem {
             Problem::NoGroupName => f.write_str("no group name before '/'"),
             Problem::BadGroupName => write!(f, "bad group name; expected {IDENTIFIER}"),
             Problem::GroupNameTooLong => write!(f, "the group name is over {MAX_NAME} bytes"),
-            Problem::NothingToRemove => f.write_str("nothing to remove; expected -:EVENT, -:GROUP/EVENT or -:GROUP/"),
-            Problem::RemoveTakesNoTarget => f.write_str("unexpected; the line of a removal ends with the event's name"),
+            Problem::NothingToRemove => {
+                f.write_str("nothing to remove; expected -:EVENT, -:GROUP/EVENT or -:GROUP/")
+            }
+            Problem::RemoveTakesNoTarget => {
+                f.write_str("unexpected; the line of a removal ends with the event's name")
+            }
             Problem::NoTarget => f.write_str("no place; expected SYMBOL, SYMBOL+OFFSET or ADDRESS"),
             Problem::BadSymbol => {
                 f.write_str("not in a symbol; put a name with such characters between double quotes")
