@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::qemu::{El, Gic, MOST_CPUS, Machine};
+use crate::test::Extent;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +22,12 @@ pub enum Command {
     /// status is the kernel's: 0 if everything went well, 1 if a command failed, 101 after a panic; 124 if the time was
     /// over; 2 if something is missing on this machine that may not be installed.
     Run(Run),
+    /// Run the host's tests, then boot the kernel's on every machine of the matrix
+    ///
+    /// A boot passes, fails, or is unknown (no verdict, hang, reset); unknown counts as failed and shows the console's
+    /// end. Tests that must die and boots without a usable device tree have a boot of their own. The last line is
+    /// `N passed, N failed, N skipped`. Flags that choose a machine narrow the matrix.
+    QemuTest(QemuTest),
     /// Tell what set-up found and chose; change nothing
     Doctor,
     /// Install and build what is missing to compile and boot (the other commands do it by themselves)
@@ -67,6 +74,26 @@ pub struct Common {
 
 #[derive(Args)]
 pub struct Run {
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Args)]
+pub struct QemuTest {
+    /// Only tests whose name contains this
+    pub filter: Option<String>,
+    /// Print the tests and the machines, and run nothing
+    #[arg(long)]
+    pub list: bool,
+    /// Write the results to this file, as JUnit
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// How many machines
+    #[arg(long, value_enum, default_value = "quick")]
+    pub matrix: Extent,
+    /// How many boots at once [default: as many as there are CPUs]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
     #[command(flatten)]
     pub common: Common,
 }

@@ -2,10 +2,15 @@
 
 mod args;
 mod build;
+mod capture;
 mod doctor;
+mod gdbstub;
+mod inventory;
+mod ktap;
 mod lint;
 mod pack;
 mod paths;
+mod pool;
 mod process;
 mod qemu;
 mod run;
@@ -14,6 +19,7 @@ mod session;
 mod setup;
 mod symbolise;
 mod symbols;
+mod test;
 #[cfg(test)]
 mod testing;
 
@@ -38,6 +44,7 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run(arguments) => run::run(&arguments.common).map(ExitCode::from),
+        Command::QemuTest(arguments) => test::qemu_test(&arguments).map(verdict),
         Command::Runner(arguments) => run::runner(&arguments).map(ExitCode::from),
         Command::Doctor => doctor::doctor().map(verdict),
         Command::Setup => {

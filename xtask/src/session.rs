@@ -46,10 +46,10 @@ pub enum Flow {
     Stop,
 }
 
-/// A QEMU that ends with the tool, however that ends.
-pub struct Qemu(Child);
+/// A child (QEMU, gdb) that ends with the tool, however that ends.
+pub struct Process(Child);
 
-impl Qemu {
+impl Process {
     /// Starts it. The command's standard streams are the caller's to set.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ impl Qemu {
     }
 }
 
-impl Drop for Qemu {
+impl Drop for Process {
     fn drop(&mut self) {
         self.end();
     }
@@ -118,7 +118,7 @@ pub fn run(
         Input::Forward => command.stdin(Stdio::piped()),
         Input::Terminal => command.stdin(terminal()),
     };
-    let mut qemu = Qemu::start(command)?;
+    let mut qemu = Process::start(command)?;
     let (sender, pieces) = channel();
     let output = qemu.0.stdout.take().context("no console")?;
     let reader = thread::spawn(move || read(output, &sender));

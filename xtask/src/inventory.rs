@@ -1,0 +1,133 @@
+//! What the kernel says that it has: its tests, the tests that must die, the cells of the rule table.
+
+use crate::capture::{capture, to_the_end};
+use crate::qemu::{El, Gic, MOST_CPUS, Machine, Start};
+use crate::session::End;
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+use std::time::Duration;
+
+/// The kernel's own list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// `suite.test`.
+    pub tests: Vec<String>,
+    pub dies: Vec<Die>,
+    /// `M8.ss=keep`: as the bootarg `rule.M8.ss=keep` it must make a test fail.
+    pub cells: Vec<String>,
+}
+
+/// A test that ends in a panic, on purpose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Die {
+    pub name: String,
+    /// All of these must stand in the report.
+    pub expect: Vec<String>,
+    /// More boot arguments.
+    pub arguments: String,
+    /// What the machine must have: `el2`, `gic2`, `smp1`, `icount`, or a CPU model.
+    pub machine: Vec<String>,
+}
+
+/// Asks the kernel.
+///
+/// # Errors
+/// When it does not answer in full.
+pub fn ask(elf: &Path, image: &Path, limit: Option<Duration>) -> Result<Inventory> {
+    let machine = Machine { smp: 1, append: "mode=list".into(), ..Machine::default() };
+    let boot = capture(&machine, &Start::Kernel(image), limit, to_the_end)?;
+    if boot.end != End::Status(0) {
+        bail!("the kernel does not list its tests ({}):\n{}", boot.ending(), boot.tail(elf));
+    }
+    parse(&boot.console)
+}
+
+/// Reads the lines that start with `list: `.
+fn parse(console: &str) -> Result<Inventory> {
+    let mut inventory = Inventory::default();
+    for item in console.lines().filter_map(|line| line.trim_end().strip_prefix("list: ")) {
+        match item.split_once(' ').context("an item without a name")? {
+            ("test", name) => inventory.tests.push(name.trim().into()),
+            ("cell", cell) => inventory.cells.push(cell.trim().into()),
+            ("die", rest) => inventory.dies.push(die(rest)?),
+            (kind, _) => bail!("the kernel lists a `{kind}`, which this tool does not know"),
+        }
+    }
+    Ok(inventory)
+}
+
+fn die(text: &str) -> Result<Die> {
+    let mut fields = text.split(" | ").map(str::trim);
+    let mut die = Die { name: fields.next().unwrap_or_default().into(), ..Die::default() };
+    for field in fields {
+        if let Some(arguments) = field.strip_prefix("args=") {
+            die.arguments = arguments.into();
+        } else if let Some(machine) = field.strip_prefix("machine=") {
+            die.machine = machine.split(['|', ',', ' ']).map(str::to_owned).collect();
+        } else {
+            die.expect.push(field.into());
+        }
+    }
+    if die.expect.is_empty() {
+        bail!("the test {} expects nothing, so that it could not fail", die.name);
+    }
+    Ok(die)
+}
+
+/// Changes a machine to what a test asks for.
+///
+/// # Errors
+/// When it asks for what this tool does not know.
+pub fn adapt(mut machine: Machine, wishes: &[String]) -> Result<Machine> {
+    for wish in wishes {
+        match wish.as_str() {
+            "el1" => machine.el = El::El1,
+            "el2" => machine.el = El::El2,
+            "gic2" => machine.gic = Gic::V2,
+            "gic3" => machine.gic = Gic::V3,
+            "icount" => machine.icount = true,
+            cpu if crate::qemu::CPUS.contains(&cpu) => machine.cpu = cpu.into(),
+            other => {
+                let count = other.strip_prefix("smp").and_then(|count| count.parse().ok());
+                let count = count.filter(|count| (1..=MOST_CPUS).contains(count));
+                machine.smp = count.with_context(|| format!("unknown machine `{other}`"))?;
+            }
+        }
+    }
+    Ok(machine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_read_among_other_lines() {
+        let console = "[INFO] up\nlist: test steps.one\r\nlist: cell M8.ss=keep\n\
+            list: die overflow | panic: stack overflow | guard page | args=nmi=1 hz=10 | machine=el2|gic3\n";
+        let inventory = parse(console).unwrap();
+        assert_eq!(inventory.tests, ["steps.one"]);
+        assert_eq!(inventory.cells, ["M8.ss=keep"]);
+        let die = &inventory.dies[0];
+        assert_eq!((die.name.as_str(), die.arguments.as_str()), ("overflow", "nmi=1 hz=10"));
+        assert_eq!(die.expect, ["panic: stack overflow", "guard page"]);
+        assert_eq!(die.machine, ["el2", "gic3"]);
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_tested_is_refused() {
+        assert!(parse("list: die nothing\n").is_err());
+        assert!(parse("list: surprise x\n").is_err());
+    }
+
+    #[test]
+    fn machines_are_adapted() {
+        let wishes = ["el2", "gic2", "smp2", "cortex-a53"].map(String::from);
+        let machine = adapt(Machine::default(), &wishes).unwrap();
+        assert_eq!((machine.el, machine.gic, machine.smp), (El::El2, Gic::V2, 2));
+        assert_eq!(machine.cpu, "cortex-a53");
+        for unknown in ["smp9", "smp0", "gic4", ""] {
+            assert!(adapt(Machine::default(), &[unknown.into()]).is_err(), "{unknown}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The scripted gdb session over QEMU's stub.
+//!
+//! `scripts/gdb-session.gdb` runs with the kernel stopped at its first instruction. The session passes when gdb ends
+//! with 0 and its output holds, in this order, every `# expect: TEXT` of the script. A line `# append: ARGS` gives the
+//! boot arguments.
+
+use super::boots::Kernel;
+use super::outcome::{Case, Outcome};
+use crate::gdbstub::{Stub, gdb};
+use crate::ktap::Verdict;
+use crate::paths::root;
+use crate::qemu::{Machine, Start};
+use crate::session::Process;
+use anyhow::{Context, Result};
+use std::io::{Read, Seek};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+const TITLE: &str = "gdb session";
+
+/// The script.
+pub fn script() -> PathBuf {
+    root().join("scripts/gdb-session.gdb")
+}
+
+/// Runs the session.
+pub fn run(kernel: &Kernel, base: &Machine) -> Outcome {
+    if !script().exists() {
+        let verdict = Verdict::Skipped("scripts/gdb-session.gdb is not there".into());
+        let cases = vec![Case::new("gdb", "session", verdict)];
+        return Outcome { name: TITLE.into(), cases, ..Outcome::default() };
+    }
+    try_run(kernel, base).unwrap_or_else(|error| Outcome::not_run(TITLE, "gdb", &error))
+}
+
+fn try_run(kernel: &Kernel, base: &Machine) -> Result<Outcome> {
+    let begin = Instant::now();
+    let text = std::fs::read_to_string(script())?;
+    let append = marked(&text, "# append:").collect::<Vec<_>>().join(" ");
+    let stub = Stub::new()?;
+    let machine = Machine { append, gdb: Some(stub.option()), ..base.clone() };
+    let mut qemu = machine.command(&Start::Kernel(&kernel.image));
+    let mut console = tempfile::tempfile()?;
+    qemu.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console.try_clone()?);
+    let mut qemu = Process::start(&mut qemu)?;
+    stub.wait(&mut qemu)?;
+
+    let mut output = tempfile::tempfile()?;
+    let mut command = gdb()?;
+    command.args([
+        "-nx",
+        "-batch",
+        "-iex",
+        "set confirm off",
+        "-iex",
+        "set pagination off",
+        "-iex",
+        "set width 0",
+    ]);
+    command.arg(&kernel.elf).arg("-ex").arg(format!("target remote {}", stub.socket().display()));
+    command.arg("-x").arg(script()).current_dir(root());
+    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?);
+    let mut debugger = Process::start(&mut command)?;
+    let limit = kernel.limit.map_or(PATIENCE, |limit| limit.min(PATIENCE));
+    let status = debugger.wait_until(Instant::now() + limit)?;
+    drop((debugger, qemu));
+
+    let said = read(&mut output)?;
+    let expected: Vec<_> = marked(&text, "# expect:").collect();
+    let verdict = match status {
+        None => Verdict::Unknown(format!("gdb did not end within {} s", limit.as_secs())),
+        Some(status) => judge(&said, &expected, status.success(), &status.to_string()),
+    };
+    let tail = format!("gdb:\n{}\nconsole:\n{}", said.trim_end(), read(&mut console)?.trim_end());
+    Ok(Outcome {
+        name: TITLE.into(),
+        cases: vec![Case::new("gdb", "session", verdict)],
+        tail,
+        replay: "cargo xtask gdb".into(),
+        wall: begin.elapsed(),
+    })
+}
+
+fn read(file: &mut std::fs::File) -> Result<String> {
+    let mut text = Vec::new();
+    file.rewind().context("a temporary file")?;
+    file.read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// What stands behind a mark in the script's comments.
+fn marked<'a>(script: &'a str, mark: &'static str) -> impl Iterator<Item = &'a str> {
+    script.lines().filter_map(move |line| line.trim().strip_prefix(mark)).map(str::trim)
+}
+
+fn judge(said: &str, expected: &[&str], success: bool, status: &str) -> Verdict {
+    if expected.is_empty() {
+        return Verdict::Failed("the script expects nothing, so that it could not fail".into());
+    }
+    let mut rest = said;
+    for text in expected {
+        match rest.split_once(text) {
+            Some((_, after)) => rest = after,
+            None => return Verdict::Failed(format!("gdb did not say `{text}` where it was due")),
+        }
+    }
+    if success { Verdict::Passed } else { Verdict::Failed(format!("gdb ended with {status}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_passes_only_on_everything_in_order() {
+        let good = |said, success| judge(said, &["one", "two"], success, "1") == Verdict::Passed;
+        assert!(good("one\nnoise\ntwo", true));
+        assert!(!good("one\ntwo", false));
+        assert!(!good("two\none", true));
+        assert!(!good("one", true));
+        assert_ne!(judge("x", &[], true, "0"), Verdict::Passed);
+    }
+
+    #[test]
+    fn marks_are_read_from_comments() {
+        let script = "# append: mode=run hz=10\n# expect: Breakpoint 1\ncontinue\n  # expect: kernel_main\n";
+        assert_eq!(marked(script, "# expect:").collect::<Vec<_>>(), ["Breakpoint 1", "kernel_main"]);
+        assert_eq!(marked(script, "# append:").collect::<Vec<_>>(), ["mode=run hz=10"]);
+    }
+}

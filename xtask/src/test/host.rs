@@ -1,0 +1,113 @@
+//! The host's tests: `cargo test` at the root, counted.
+
+use super::outcome::{Case, Outcome};
+use crate::ktap::Verdict;
+use crate::paths::root;
+use anyhow::{Context, Result};
+use std::io::{Read, Seek};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+const COMMAND: [&str; 2] = ["test", "--no-fail-fast"];
+
+/// Runs the tests whose name contains `filter`.
+pub fn run(filter: Option<&str>) -> Outcome {
+    try_run(filter).unwrap_or_else(|error| Outcome::not_run("host", "host", &error))
+}
+
+/// The names of the tests, as `crate test`.
+///
+/// # Errors
+/// When they do not build.
+pub fn list() -> Result<Vec<String>> {
+    let (_, text) = cargo(&["--", "--list"])?;
+    let names = labelled(&text).filter_map(|(label, line)| {
+        let name = line.strip_suffix(": test")?;
+        Some(format!("{label} {name}"))
+    });
+    Ok(names.collect())
+}
+
+fn try_run(filter: Option<&str>) -> Result<Outcome> {
+    let begin = Instant::now();
+    let (success, text) = cargo(filter.as_slice())?;
+    let mut cases = parse(&text);
+    let failed = cases.iter().any(|case| matches!(case.verdict, Verdict::Failed(_)));
+    if !success && !failed {
+        cases.push(Case::unknown("host", "cargo test", "it failed without a failed test".into()));
+    }
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    let tail = lines[lines.len().saturating_sub(60)..].join("\n");
+    let replay = format!("cargo {} {}", COMMAND.join(" "), filter.unwrap_or_default());
+    Ok(Outcome { name: "host".into(), cases, tail, replay, wall: begin.elapsed() })
+}
+
+/// Its output, in the order in which it was written, and whether it succeeded.
+fn cargo(arguments: &[&str]) -> Result<(bool, String)> {
+    let mut file = tempfile::tempfile()?;
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root()).args(COMMAND).args(arguments).stdin(Stdio::null());
+    cargo.env("CARGO_TERM_COLOR", "never").stdout(file.try_clone()?).stderr(file.try_clone()?);
+    let status = cargo.status().context("cannot start cargo")?;
+    let mut text = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut text)?;
+    Ok((status.success(), String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// Every line with the crate whose tests are running.
+fn labelled(text: &str) -> impl Iterator<Item = (String, &str)> {
+    let mut label = String::new();
+    text.lines().map(move |line| {
+        let words = line.trim_start();
+        if let Some(rest) = words.strip_prefix("Running ") {
+            let program = rest.rsplit(['/', '(']).next().unwrap_or_default().trim_end_matches(')');
+            label = program.rsplit_once('-').map_or(program, |(name, _hash)| name).to_owned();
+        } else if let Some(name) = words.strip_prefix("Doc-tests ") {
+            label = format!("{name} documentation");
+        }
+        (label.clone(), line)
+    })
+}
+
+fn parse(text: &str) -> Vec<Case> {
+    let cases = labelled(text).filter_map(|(label, line)| {
+        let (name, result) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+        let verdict = match result {
+            "ok" => Verdict::Passed,
+            "FAILED" => Verdict::Failed("see the output".into()),
+            _ => Verdict::Skipped(
+                result.strip_prefix("ignored").map(|why| why.trim_start_matches([',', ' ']))?.into(),
+            ),
+        };
+        Some(Case::new(&label, name, verdict))
+    });
+    cases.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargos_output_is_read() {
+        let text = "     Running unittests src/lib.rs (target/debug/deps/stepwell_rules-0123abcd)\n\
+            test table::tests::every_row ... ok\n\
+            test table::tests::slow ... ignored, takes an hour\n\
+            test result: ok. 1 passed; 0 failed; 1 ignored; 0 measured\n   Doc-tests rules\n\
+            test rules/src/lib.rs - decide (line 12) ... FAILED\n";
+        let cases = parse(text);
+        assert_eq!(
+            cases,
+            [
+                Case::new("stepwell_rules", "table::tests::every_row", Verdict::Passed),
+                Case::new("stepwell_rules", "table::tests::slow", Verdict::Skipped("takes an hour".into())),
+                Case::new(
+                    "rules documentation",
+                    "rules/src/lib.rs - decide (line 12)",
+                    Verdict::Failed("see the output".into())
+                ),
+            ]
+        );
+    }
+}

@@ -1,0 +1,173 @@
+//! The machines that the tests run on.
+
+use crate::args::Common;
+use crate::qemu::{CPUS, El, Gic, Machine};
+use std::collections::BTreeSet;
+
+/// How much of the matrix is booted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Extent {
+    /// Every pair of two values that can stand together
+    Quick,
+    /// Every combination
+    Full,
+}
+
+/// How interrupts are masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Masking {
+    /// By PSTATE.I.
+    Pstate,
+    /// By GICv3's priority mask.
+    Priority,
+}
+
+/// A machine of the matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub cpu: &'static str,
+    pub gic: Gic,
+    pub el: El,
+    pub smp: u8,
+    pub masking: Masking,
+    pub icount: bool,
+}
+
+/// The values of a configuration as numbers, one a dimension.
+type Values = [usize; 6];
+
+impl Config {
+    fn values(&self) -> Values {
+        let cpu = CPUS.iter().position(|cpu| *cpu == self.cpu).unwrap_or(0);
+        [
+            cpu,
+            self.gic as usize,
+            self.el as usize,
+            usize::from(self.smp > 1),
+            self.masking as usize,
+            usize::from(self.icount),
+        ]
+    }
+
+    /// The machine, with the user's flags on top.
+    pub fn machine(&self, common: &Common, mode: &str) -> Machine {
+        let nmi = if self.masking == Masking::Priority { " nmi=1" } else { "" };
+        common.machine(Machine {
+            cpu: self.cpu.into(),
+            smp: self.smp,
+            gic: self.gic,
+            el: self.el,
+            append: format!("{mode}{nmi}"),
+            icount: self.icount,
+            gdb: None,
+        })
+    }
+}
+
+/// A machine's name in lines and reports.
+pub fn name(machine: &Machine) -> String {
+    let gic = if machine.gic == Gic::V2 { 2 } else { 3 };
+    let el = if machine.el == El::El2 { 2 } else { 1 };
+    let nmi = machine.append.split_whitespace().rfind(|word| word.starts_with("nmi=")) == Some("nmi=1");
+    let masking = if nmi { " nmi" } else { "" };
+    let icount = if machine.icount { " icount" } else { "" };
+    format!("{} gic{gic} el{el} smp{}{masking}{icount}", machine.cpu, machine.smp)
+}
+
+/// All machines that make sense: priority masking needs GICv3.
+fn all() -> Vec<Config> {
+    let mut all = Vec::new();
+    for cpu in CPUS {
+        for (gic, masking) in
+            [(Gic::V3, Masking::Pstate), (Gic::V3, Masking::Priority), (Gic::V2, Masking::Pstate)]
+        {
+            for el in [El::El1, El::El2] {
+                for smp in [4, 1] {
+                    for icount in [false, true] {
+                        all.push(Config { cpu, gic, el, smp, masking, icount });
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+/// The configurations of an extent.
+pub fn configs(extent: Extent) -> Vec<Config> {
+    match extent {
+        Extent::Full => all(),
+        Extent::Quick => covering(&all()),
+    }
+}
+
+/// The machines of an extent with the user's flags on top, each once.
+pub fn machines(extent: Extent, common: &Common, mode: &str) -> Vec<Machine> {
+    let mut machines = Vec::new();
+    for config in configs(extent) {
+        let machine = config.machine(common, mode);
+        // A flag may have taken away what priority masking needs.
+        let possible = machine.gic == Gic::V3 || config.masking == Masking::Pstate;
+        if possible && !machines.contains(&machine) {
+            machines.push(machine);
+        }
+    }
+    machines
+}
+
+/// Every pair of values that occurs in a configuration.
+fn pairs(values: Values) -> impl Iterator<Item = (usize, usize, usize, usize)> {
+    (0..values.len()).flat_map(move |a| (a + 1..values.len()).map(move |b| (a, values[a], b, values[b])))
+}
+
+/// Few configurations that hold every pair that any holds: the shortest of the greedy choices, one for each first step.
+fn covering(all: &[Config]) -> Vec<Config> {
+    let choices = all.iter().map(|first| greedy(all, *first));
+    choices.min_by_key(Vec::len).unwrap_or_default()
+}
+
+/// After `first` always the one that adds most; the first of the best, so that the choice is the same everywhere.
+fn greedy(all: &[Config], first: Config) -> Vec<Config> {
+    let mut open: BTreeSet<_> = all.iter().flat_map(|config| pairs(config.values())).collect();
+    let mut chosen = Vec::new();
+    let mut next = Some(first);
+    while let Some(config) = next {
+        pairs(config.values()).for_each(|pair| {
+            open.remove(&pair);
+        });
+        chosen.push(config);
+        let gain = |config: &&Config| pairs(config.values()).filter(|pair| open.contains(pair)).count();
+        next = all.iter().rev().max_by_key(gain).filter(|best| gain(best) > 0).copied();
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quick_holds_every_pair_in_few_boots() {
+        let quick = configs(Extent::Quick);
+        let wanted: BTreeSet<_> = all().iter().flat_map(|config| pairs(config.values())).collect();
+        let held: BTreeSet<_> = quick.iter().flat_map(|config| pairs(config.values())).collect();
+        assert_eq!(wanted, held);
+        assert!((12..=14).contains(&quick.len()), "{} boots", quick.len());
+    }
+
+    #[test]
+    fn full_has_every_sensible_machine_once() {
+        let full = machines(Extent::Full, &Common::default(), "mode=test");
+        assert_eq!(full.len(), 6 * 3 * 2 * 2 * 2);
+        assert!(full.iter().all(|machine| machine.gic == Gic::V3 || !machine.append.contains("nmi")));
+    }
+
+    #[test]
+    fn flags_narrow_the_matrix() {
+        let common =
+            Common { cpu: Some("max".into()), gic: Some(Gic::V2), smp: Some(2), ..Common::default() };
+        let machines = machines(Extent::Full, &common, "mode=test");
+        assert_eq!(machines.len(), 4, "EL and icount are left");
+        assert_eq!(name(&machines[0]), "max gic2 el1 smp2");
+    }
+}

@@ -1,0 +1,160 @@
+//! `qemu-test`: the host's tests, then the kernel's on every machine of the matrix.
+
+mod boots;
+mod dtb;
+mod gdb_session;
+mod host;
+mod judge;
+mod junit;
+mod matrix;
+mod outcome;
+mod report;
+
+pub use boots::Kernel;
+pub use matrix::Extent;
+
+use crate::args::QemuTest;
+use crate::inventory::{self, Die, Inventory};
+use crate::qemu::{El, Gic, Machine, Start};
+use crate::run::{kernel, planned_image};
+use crate::say::say;
+use crate::setup::decide::Need;
+use crate::{pack, pool};
+use anyhow::{Result, bail};
+use outcome::{Counts, Outcome};
+use report::Progress;
+use std::time::Duration;
+
+/// How long one boot may take.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// One thing to run.
+enum Task {
+    Suites(Machine),
+    Die(Die, Machine),
+    Tree(&'static str, dtb::Tree),
+    Gdb(Machine),
+}
+
+/// Runs, lists or shows the tests. Returns whether all is well.
+///
+/// # Errors
+/// When the machine lacks something, nothing builds, or there is nothing to run.
+pub fn qemu_test(arguments: &QemuTest) -> Result<bool> {
+    let common = &arguments.common;
+    let matrix = matrix::machines(arguments.matrix, common, &mode(arguments));
+    if common.dry_run {
+        let image = planned_image(common);
+        matrix.iter().for_each(|machine| println!("{}", machine.shell_line(&Start::Kernel(&image))));
+        return Ok(true);
+    }
+    let elf = kernel(common, Need { qemu: true, gdb: true, clippy: false })?;
+    let image = pack::pack(&elf)?;
+    let kernel = Kernel { elf, image, limit: common.limit(Some(LIMIT)) };
+    let inventory = inventory::ask(&kernel.elf, &kernel.image, kernel.limit)?;
+    if arguments.list {
+        return list(arguments, &inventory, &matrix).map(|()| true);
+    }
+    let tasks = tasks(arguments, &inventory, matrix)?;
+    let outcomes = run(arguments, &kernel, tasks);
+    if let Some(path) = &arguments.junit {
+        junit::write(path, &outcomes)?;
+        say!("results written to {}", path.display());
+    }
+    let mut total = Counts::default();
+    outcomes.iter().for_each(|outcome| total += outcome.counts());
+    if total == Counts::default() {
+        bail!("no test's name contains `{}`", arguments.filter.as_deref().unwrap_or_default());
+    }
+    if total.unknown > 0 {
+        println!("{} unknown (no verdict), counted as failed", total.unknown);
+    }
+    println!("{}", total.summary());
+    Ok(total.good())
+}
+
+fn mode(arguments: &QemuTest) -> String {
+    let filter = arguments.filter.as_ref().map(|filter| format!(" test={filter}"));
+    format!("mode=test{}", filter.unwrap_or_default())
+}
+
+fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> {
+    let progress = Progress::new(tasks.len() + 1);
+    progress.doing("host tests");
+    let host = host::run(arguments.filter.as_deref());
+    if !host.cases.is_empty() {
+        progress.done(&host);
+    }
+    progress.doing("boots");
+    let mut outcomes: Vec<Option<Outcome>> = tasks.iter().map(|_| None).collect();
+    let work = |task| match task {
+        Task::Suites(machine) => kernel.test(&machine),
+        Task::Die(die, machine) => kernel.die(&die, &machine),
+        Task::Tree(name, tree) => dtb::boot(kernel, name, tree),
+        Task::Gdb(machine) => gdb_session::run(kernel, &machine),
+    };
+    pool::run(tasks, arguments.jobs.unwrap_or_else(pool::default_jobs), work, |index, outcome| {
+        progress.done(&outcome);
+        outcomes[index] = Some(outcome);
+    });
+    progress.end();
+    std::iter::once(host).chain(outcomes.into_iter().flatten()).collect()
+}
+
+/// Everything that the filter leaves, the long boots first so that none is left alone at the end.
+fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> Result<Vec<Task>> {
+    let wanted = |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
+    let mut tasks = Vec::new();
+    if inventory.tests.iter().any(|test| wanted(test)) {
+        let (slow, fast): (Vec<_>, Vec<_>) = matrix.into_iter().partition(|machine| machine.icount);
+        tasks.extend(slow.into_iter().chain(fast).map(Task::Suites));
+    }
+    let base = |other: Machine| arguments.common.machine(other);
+    for die in inventory.dies.iter().filter(|die| wanted(&format!("die.{}", die.name))) {
+        let mut bases = vec![Machine::default()];
+        if arguments.matrix == Extent::Full {
+            bases.push(Machine {
+                cpu: "cortex-a57".into(),
+                gic: Gic::V2,
+                el: El::El2,
+                smp: 1,
+                ..Machine::default()
+            });
+        }
+        let mut machines = Vec::new();
+        for machine in bases {
+            let machine = boots::machine_for(die, base(machine))?;
+            if !machines.contains(&machine) {
+                machines.push(machine);
+            }
+        }
+        tasks.extend(machines.into_iter().map(|machine| Task::Die(die.clone(), machine)));
+    }
+    tasks.extend(
+        dtb::CASES
+            .iter()
+            .filter(|(name, _)| wanted(&format!("dtb.{name}")))
+            .map(|(name, tree)| Task::Tree(name, *tree)),
+    );
+    if wanted("gdb.session") {
+        tasks.push(Task::Gdb(base(Machine::default())));
+    }
+    Ok(tasks)
+}
+
+fn list(arguments: &QemuTest, inventory: &Inventory, matrix: &[Machine]) -> Result<()> {
+    let wanted = |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
+    for name in host::list()?.iter().filter(|name| wanted(name)) {
+        println!("host {name}");
+    }
+    let kernel = inventory.tests.iter().cloned();
+    let dies = inventory.dies.iter().map(|die| format!("die.{}", die.name));
+    let trees = dtb::CASES.iter().map(|(name, _)| format!("dtb.{name}"));
+    for name in kernel.chain(dies).chain(trees).chain(["gdb.session".into()]).filter(|name| wanted(name)) {
+        println!("kernel {name}");
+    }
+    for machine in matrix {
+        println!("machine {}", matrix::name(machine));
+    }
+    Ok(())
+}
