@@ -1,2 +1,44 @@
 //! From the machine's entry to the kernel's first instruction in the upper half.
-#![cfg_attr(not(test), no_std)]
+//!
+//! The assembly here is entered at EL1 or EL2 with the MMU off, by the arm64 Linux boot protocol (the device tree's
+//! address in x0) on the first CPU and by PSCI `CPU_ON` on the others. It leaves EL2, builds the tables of `tables.S`,
+//! turns the MMU on and calls three functions of the kernel:
+//!
+//! - `kernel_early(dtb, image) -> Handover`, on the boot stack, with physical addresses that the identity map covers;
+//! - `kernel_main() -> !`, on the tables and the stack that the handover names;
+//! - `kernel_secondary(cpu) -> !`, on every further CPU.
+#![no_std]
+
+/// What `kernel_early` hands back to the assembly, in x0 and x1.
+#[repr(C)]
+pub struct Handover {
+    /// Physical address of the kernel's final level 0 table, for TTBR1_EL1.
+    pub ttbr1: u64,
+    /// Top of the first CPU's stack, a virtual address.
+    pub stack: u64,
+}
+
+/// What a further CPU is started with: PSCI's context argument is this value's physical address.
+///
+/// `head.S` knows the offsets of the fields. The value is read with the MMU off: clean it to memory first.
+#[repr(C, align(64))]
+pub struct SecondaryArgs {
+    /// Physical address of the kernel's level 0 table.
+    pub ttbr1: u64,
+    /// Top of this CPU's stack, a virtual address.
+    pub stack: u64,
+    /// The CPU's index, handed to `kernel_secondary`.
+    pub cpu: u64,
+}
+
+/// Where the first CPU's console is before the device tree has been read: PL011 of QEMU's `virt` machine.
+pub const DEFAULT_CONSOLE: usize = 0x0900_0000;
+
+#[cfg(target_os = "none")]
+core::arch::global_asm!(include_str!("el2.S"), include_str!("tables.S"), include_str!("head.S"), options(raw));
+
+#[cfg(target_os = "none")]
+unsafe extern "C" {
+    /// Entry of further CPUs; its physical address goes to PSCI `CPU_ON`.
+    pub fn secondary_entry();
+}

@@ -1,2 +1,22 @@
 //! Line editing, command parsing and boot arguments.
+//!
+//! Three independent parts of a kernel's text interface, without allocation and without knowledge of the kernel:
+//!
+//! - [`LineEditor`] turns bytes from a terminal or a pipe into lines;
+//! - [`command::parse`] turns a line into a [`Command`](command::Command) of the monitor, and writes its help;
+//! - [`BootArgs`] is what `/chosen/bootargs` says.
+//!
+//! Wrong input is answered by a typed error or warning whose `Display` is one line that says what was expected.
 #![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod bootargs;
+pub mod command;
+mod editor;
+mod number;
+
+pub use bootargs::BootArgs;
+pub use editor::{Event, LineEditor, LineError};
+
+#[cfg(test)]
+mod testing;

@@ -1,2 +1,23 @@
 //! The Stepwell kernel: AArch64 debug exceptions under written, checked rules.
+//!
+//! `ARCHITECTURE.md` shows the way through; `rules` is the specification as data.
+#![cfg(target_os = "none")]
 #![no_std]
+
+extern crate alloc;
+
+pub mod arch;
+pub mod console;
+pub mod debug;
+pub mod drivers;
+pub mod early;
+pub mod exception;
+pub mod idle;
+pub mod irq;
+pub mod kprobe;
+pub mod mm;
+pub mod percpu;
+pub mod report;
+pub mod smp;
+pub mod sync;
+pub mod time;

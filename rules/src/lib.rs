@@ -1,2 +1,34 @@
-//! The masking rules of the debug exceptions of AArch64 as data, and the pure decisions made from them.
+//! The masking rules of the debug exceptions of AArch64: what each exception does to PSTATE.D, A, I, F and to
+//! MDSCR_EL1.SS, as data, and the pure decisions made from them.
+//!
+//! - [`table`]: one row per origin and class, M1 to M16. A kernel's entry and exit code applies these rows and changes no
+//!   mask for an exception anywhere else.
+//! - [`invariants`]: what holds besides the table: I (standing), H (hardware slots), K (probes), X (the whole).
+//! - [`pstate`]: the bits of PSTATE and SPSR_EL1 that the rules speak of, and what a row makes of them.
+//! - [`step`]: who asked for a step of a context, and what becomes of that when the context is interrupted, faults, is
+//!   probed or returned to.
+//! - [`overrides`]: one cell of the table exchanged by name (`M8.ss=keep`), so that a test suite can show that every cell
+//!   matters.
+//!
+//! Nothing here touches a register or allocates, and nothing knows of a kernel. A decision is a function from values to
+//! values, so a host test and a model can call it as the kernel does.
+//!
+//! ```
+//! use rules::{pstate::Daif, step::Owners, table::{Masks, RowId, TABLE}};
+//!
+//! // What an interrupt from EL1 does (M8).
+//! let row = &TABLE[RowId::M8 as usize];
+//! assert_eq!(row.masks, Masks::UnmaskDebugAndError);
+//! assert_eq!(row.masks.apply(Daif::empty()), Some(Daif::I | Daif::F));
+//! // M13: a context is returned to with MDSCR_EL1.SS set exactly if somebody asked for its step.
+//! assert!(rules::step::mdscr_ss(Owners::DEBUGGER));
+//! assert!(!rules::step::mdscr_ss(Owners::empty()));
+//! ```
 #![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod invariants;
+pub mod overrides;
+pub mod pstate;
+pub mod step;
+pub mod table;

@@ -1,0 +1,94 @@
+// The first instructions of every CPU. Until the MMU is on only PC-relative addresses are used.
+
+.section .head.header, "ax"
+.global _start
+// arm64 Linux image header (Documentation/arch/arm64/booting.rst): the loader hands over the device tree in x0.
+_start:
+    b       primary_entry
+    .long   0
+    .quad   0                           // text_offset: from a 2 MiB boundary
+    .quad   __image_size                // the tool adds the symbol table's
+    .quad   0xa                         // little endian, 4 KiB pages, anywhere in memory
+    .quad   0
+    .quad   0
+    .quad   0
+    .ascii  "ARM\x64"
+    .long   0
+
+.section .head.text, "ax"
+// x0: device tree's physical address.
+primary_entry:
+    mov     x19, x0
+    bl      enter_el1
+    bl      build_boot_tables           // uses x19
+    adrp    x0, __boot_tables_start     // TTBR0: identity
+    add     x1, x0, #0x2000             // TTBR1: upper half
+    ldr     x2, =primary_upper
+    b       enable_mmu
+
+primary_upper:
+    ldr     x0, =__boot_stack_top
+    mov     sp, x0
+    mov     x29, xzr
+    mov     x30, xzr
+    mov     x0, x19
+    mov     x1, x20
+    bl      kernel_early                // (dtb, image) -> x0 = final TTBR1, x1 = SP
+    mov     sp, x1
+    // The new tables map the image as the old ones do, with narrower permissions, so that the switch needs no
+    // break-before-make on addresses in use (DDI 0487 D8.14): every boot entry is a block that is dropped whole.
+    dsb     ish
+    msr     ttbr1_el1, x0
+    isb
+    tlbi    vmalle1
+    dsb     nsh
+    isb
+    mov     x29, xzr
+    mov     x30, xzr
+    bl      kernel_main
+    brk     #0x800
+
+// PSCI CPU_ON lands here; x0: physical address of SecondaryArgs { ttbr1, sp, cpu }.
+.global secondary_entry
+secondary_entry:
+    mov     x19, x0
+    bl      enter_el1
+    adrp    x0, __boot_tables_start
+    ldr     x1, [x19]
+    ldr     x2, =secondary_upper
+    b       enable_mmu
+
+secondary_upper:
+    // The identity map still holds: the arguments are read through it.
+    ldp     x1, x0, [x19, #8]
+    mov     sp, x1
+    mov     x29, xzr
+    mov     x30, xzr
+    bl      kernel_secondary            // (cpu)
+    brk     #0x800
+
+// x0: TTBR0, x1: TTBR1, x2: virtual address to go on at.
+enable_mmu:
+    ldr     x3, =0x00000000000004ff     // MAIR: 0 normal write-back, 1 device nGnRE
+    msr     mair_el1, x3
+    // TCR: 48-bit halves, 4 KiB granules, inner shareable, write-back walks.
+    ldr     x3, =0x00000000b5103510
+    mrs     x4, id_aa64mmfr0_el1
+    and     x4, x4, #0xf
+    mov     x5, #5                      // IPS 6 (52 bits) needs another table format
+    cmp     x4, x5
+    csel    x4, x4, x5, lo
+    bfi     x3, x4, #32, #3
+    msr     tcr_el1, x3
+    msr     ttbr0_el1, x0
+    msr     ttbr1_el1, x1
+    isb
+    tlbi    vmalle1
+    dsb     nsh
+    ic      iallu
+    dsb     nsh
+    isb
+    ldr     x3, =SCTLR_MMU_ON
+    msr     sctlr_el1, x3
+    isb
+    br      x2

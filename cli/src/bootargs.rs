@@ -1,0 +1,344 @@
+//! The kernel's boot arguments, as `/chosen/bootargs` has them.
+//!
+//! Written as Linux's: `key=value`, separated by blanks; double quotes, around the value or the whole, keep blanks in
+//! it; of several values of a key the last counts; what follows `--` is not for the kernel. Nothing here is fatal:
+//! what is not understood is a [`Warning`] for the caller to log, and the default stays.
+
+use core::fmt;
+
+use crate::number;
+
+/// Which log records are shown.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum LogLevel {
+    /// None.
+    Off,
+    /// Errors.
+    Error,
+    /// And warnings.
+    Warn,
+    /// And what is worth knowing.
+    Info,
+    /// And what helps in debugging.
+    Debug,
+    /// All.
+    Trace,
+}
+
+impl LogLevel {
+    /// By name, or by a number of Linux's: the level of the *first record not shown*, where 3 is errors, 4 warnings,
+    /// 5 and 6 information, 7 debugging.
+    fn parse(text: &str) -> Option<LogLevel> {
+        Some(match text {
+            "off" => LogLevel::Off,
+            "error" => LogLevel::Error,
+            "warn" => LogLevel::Warn,
+            "info" => LogLevel::Info,
+            "debug" => LogLevel::Debug,
+            "trace" => LogLevel::Trace,
+            _ => match number::parse(text)? {
+                0..=3 => LogLevel::Off,
+                4 => LogLevel::Error,
+                5 | 6 => LogLevel::Warn,
+                7 => LogLevel::Info,
+                8..=15 => LogLevel::Debug,
+                _ => return None,
+            },
+        })
+    }
+}
+
+/// One cell of the rule table, overridden: `rule.ID.COLUMN=VALUE`. Whether these exist is for the caller to say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RuleOverride<'a> {
+    /// The rule, such as `M8`.
+    pub id: &'a str,
+    /// The column, such as `ss`.
+    pub column: &'a str,
+    /// The value, such as `keep`.
+    pub value: &'a str,
+}
+
+/// What is wrong with one argument.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Warning<'a> {
+    /// No such key.
+    UnknownKey {
+        /// The key.
+        key: &'a str,
+    },
+    /// The value does not do.
+    BadValue {
+        /// The key.
+        key: &'a str,
+        /// The value; empty if there is none.
+        value: &'a str,
+        /// What would do.
+        expected: &'static str,
+    },
+}
+
+impl fmt::Display for Warning<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Warning::UnknownKey { key } => {
+                write!(f, "boot argument '{}' is unknown, ignored", key.escape_debug())
+            }
+            Warning::BadValue { key, value, expected } => {
+                let (key, value) = (key.escape_debug(), value.escape_debug());
+                write!(f, "boot argument {key}: expected {expected}, found '{value}'; ignored")
+            }
+        }
+    }
+}
+
+/// The boot arguments, with defaults for what is not given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BootArgs<'a> {
+    /// `mode=`: what to do after boot.
+    pub mode: Option<&'a str>,
+    /// `test=`: a filter of the self-tests; `test` alone is the empty filter.
+    pub test: Option<&'a str>,
+    /// `die=`: the test that must die.
+    pub die: Option<&'a str>,
+    /// `loglevel=`: `off`, `error`, `warn`, `info`, `debug`, `trace`, or a number of Linux's. Default `info`.
+    pub loglevel: LogLevel,
+    /// `hz=`: timer ticks per second, 1 to 10000. Default 250.
+    pub hz: u32,
+    /// `nmi=`: mask interrupts by priority, so that there are NMIs. Default off.
+    pub nmi: bool,
+    text: &'a str,
+}
+
+impl<'a> BootArgs<'a> {
+    /// Reads the arguments in `text`. See [`BootArgs::warnings`] for what it did not understand.
+    pub fn parse(text: &'a str) -> BootArgs<'a> {
+        let mut args = BootArgs {
+            mode: None,
+            test: None,
+            die: None,
+            loglevel: LogLevel::Info,
+            hz: 250,
+            nmi: false,
+            text,
+        };
+        for item in args.items().flatten() {
+            match item {
+                Item::Mode(mode) => args.mode = Some(mode),
+                Item::Test(filter) => args.test = Some(filter),
+                Item::Die(name) => args.die = Some(name),
+                Item::LogLevel(level) => args.loglevel = level,
+                Item::Hz(hz) => args.hz = hz,
+                Item::Nmi(nmi) => args.nmi = nmi,
+                Item::Rule(_) => {}
+            }
+        }
+        args
+    }
+
+    /// What was not understood, in order.
+    pub fn warnings(&self) -> impl Iterator<Item = Warning<'a>> + use<'a> {
+        self.items().filter_map(Result::err)
+    }
+
+    /// The rule overrides, in order.
+    pub fn rules(&self) -> impl Iterator<Item = RuleOverride<'a>> + use<'a> {
+        self.items().filter_map(|item| match item {
+            Ok(Item::Rule(rule)) => Some(rule),
+            _ => None,
+        })
+    }
+
+    fn items(&self) -> impl Iterator<Item = Result<Item<'a>, Warning<'a>>> + use<'a> {
+        Words { rest: self.text }.map(|(key, value)| Item::new(key, value))
+    }
+}
+
+enum Item<'a> {
+    Mode(&'a str),
+    Test(&'a str),
+    Die(&'a str),
+    LogLevel(LogLevel),
+    Hz(u32),
+    Nmi(bool),
+    Rule(RuleOverride<'a>),
+}
+
+impl<'a> Item<'a> {
+    fn new(key: &'a str, given: Option<&'a str>) -> Result<Item<'a>, Warning<'a>> {
+        let value = given.unwrap_or("");
+        let or = |item: Option<Item<'a>>, expected| item.ok_or(Warning::BadValue { key, value, expected });
+        let named = (!value.is_empty()).then_some(value);
+        match key {
+            "mode" => or(named.map(Item::Mode), "a mode's name"),
+            "test" => Ok(Item::Test(value)),
+            "die" => or(named.map(Item::Die), "a test's name"),
+            "loglevel" => or(
+                LogLevel::parse(value).map(Item::LogLevel),
+                "off, error, warn, info, debug, trace, or 0 to 15",
+            ),
+            "hz" => {
+                let hz = number::parse(value).filter(|hz| (1..=10_000).contains(hz));
+                or(hz.map(|hz| Item::Hz(hz as u32)), "1 to 10000 ticks per second")
+            }
+            "nmi" => or(
+                match value {
+                    "0" => Some(Item::Nmi(false)),
+                    "1" => Some(Item::Nmi(true)),
+                    _ => None,
+                },
+                "0 or 1",
+            ),
+            _ => match key.strip_prefix("rule.") {
+                None => Err(Warning::UnknownKey { key }),
+                Some(cell) => {
+                    let rule = cell.split_once('.').map(|(id, column)| RuleOverride { id, column, value });
+                    let whole = rule.filter(|rule| {
+                        ![rule.id, rule.column, value].contains(&"") && !rule.column.contains('.')
+                    });
+                    or(whole.map(Item::Rule), "rule.ID.COLUMN=VALUE, such as rule.M8.ss=keep")
+                }
+            },
+        }
+    }
+}
+
+/// Keys with their values, split and unquoted as Linux does (lib/cmdline.c, `next_arg`).
+struct Words<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = (&'a str, Option<&'a str>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let text = self.rest.trim_ascii_start();
+        let mut quoted = false;
+        let end = text.find(|c: char| {
+            quoted ^= c == '"';
+            c.is_ascii_whitespace() && !quoted
+        });
+        let (word, rest) = text.split_at(end.unwrap_or(text.len()));
+        self.rest = rest;
+        if word.is_empty() || word == "--" {
+            self.rest = "";
+            return None;
+        }
+        let word = match word.strip_prefix('"') {
+            Some(inner) => inner.strip_suffix('"').unwrap_or(inner),
+            None => word,
+        };
+        Some(match word.split_once('=') {
+            None => (word, None),
+            Some((key, value)) => match value.strip_prefix('"') {
+                Some(inner) => (key, Some(inner.strip_suffix('"').unwrap_or(inner))),
+                None => (key, Some(value)),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Random;
+
+    fn warnings(text: &str) -> Vec<String> {
+        BootArgs::parse(text).warnings().map(|warning| warning.to_string()).collect()
+    }
+
+    #[test]
+    fn nothing_given_is_the_defaults() {
+        let args = BootArgs::parse("");
+        assert_eq!((args.mode, args.test, args.die), (None, None, None));
+        assert_eq!((args.loglevel, args.hz, args.nmi), (LogLevel::Info, 250, false));
+        assert_eq!(args.rules().count() + args.warnings().count(), 0);
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let args = BootArgs::parse("mode=test  test=slots\tdie=overflow loglevel=trace hz=10000 nmi=1");
+        assert_eq!((args.mode, args.test, args.die), (Some("test"), Some("slots"), Some("overflow")));
+        assert_eq!((args.loglevel, args.hz, args.nmi), (LogLevel::Trace, 10_000, true));
+        assert_eq!(args.warnings().count(), 0);
+        assert_eq!(BootArgs::parse("test").test, Some(""));
+        assert_eq!(BootArgs::parse("hz=100 hz=0x3e8").hz, 1000, "the last counts");
+    }
+
+    #[test]
+    fn loglevels_are_names_or_linuxs_numbers() {
+        use LogLevel::*;
+        let numbers = [Off, Off, Off, Off, Error, Warn, Warn, Info, Debug];
+        for (n, level) in numbers.into_iter().enumerate() {
+            assert_eq!(BootArgs::parse(&format!("loglevel={n}")).loglevel, level, "{n}");
+        }
+        for (name, level) in
+            [("off", Off), ("error", Error), ("warn", Warn), ("info", Info), ("debug", Debug)]
+        {
+            assert_eq!(BootArgs::parse(&format!("loglevel={name}")).loglevel, level);
+        }
+    }
+
+    #[test]
+    fn rules_are_kept_in_order() {
+        let args = BootArgs::parse("rule.M8.ss=keep hz=1 rule.M12b.daif=DAIF");
+        let rules: Vec<_> = args.rules().map(|rule| (rule.id, rule.column, rule.value)).collect();
+        assert_eq!(rules, [("M8", "ss", "keep"), ("M12b", "daif", "DAIF")]);
+        assert_eq!(args.warnings().count(), 0);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_and_the_default_stays() {
+        let args = BootArgs::parse("hz=0 loglevel=loud nmi=yes hz=10001 mode= quiet console=ttyAMA0 hz");
+        assert_eq!((args.hz, args.loglevel, args.nmi, args.mode), (250, LogLevel::Info, false, None));
+        assert_eq!(
+            warnings("hz=0 loglevel=loud nmi die=  quiet hz=18446744073709551617 rule.M8=keep rule..ss=keep"),
+            [
+                "boot argument hz: expected 1 to 10000 ticks per second, found '0'; ignored",
+                "boot argument loglevel: expected off, error, warn, info, debug, trace, or 0 to 15, found 'loud'; ignored",
+                "boot argument nmi: expected 0 or 1, found ''; ignored",
+                "boot argument die: expected a test's name, found ''; ignored",
+                "boot argument 'quiet' is unknown, ignored",
+                "boot argument hz: expected 1 to 10000 ticks per second, found '18446744073709551617'; ignored",
+                "boot argument rule.M8: expected rule.ID.COLUMN=VALUE, such as rule.M8.ss=keep, found 'keep'; ignored",
+                "boot argument rule..ss: expected rule.ID.COLUMN=VALUE, such as rule.M8.ss=keep, found 'keep'; ignored",
+            ]
+        );
+        assert_eq!(warnings("rule.M8.ss rule.M8.ss. rule.M8.ss.x=1 rule.").len(), 4);
+    }
+
+    #[test]
+    fn quotes_keep_blanks_as_linux_does() {
+        assert_eq!(BootArgs::parse("test=\"a b\" hz=1").test, Some("a b"));
+        assert_eq!(BootArgs::parse("\"test=a b\" hz=1").test, Some("a b"));
+        assert_eq!(BootArgs::parse("test=\"a b").test, Some("a b"));
+        assert_eq!(BootArgs::parse("test=a=b").test, Some("a=b"));
+        assert_eq!(BootArgs::parse("test=a\" \"b").test, Some("a\" \"b"));
+        assert_eq!(BootArgs::parse("test=\"\" hz=7").hz, 7);
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_not_for_the_kernel() {
+        let args = BootArgs::parse("hz=100 -- hz=200 junk");
+        assert_eq!((args.hz, args.warnings().count()), (100, 0));
+    }
+
+    #[test]
+    fn no_text_panics() {
+        let pieces = [
+            "hz", "=", "\"", " ", "rule.", ".", "M8", "nmi", "--", "é", "\0", "\n", "9", "loglevel", "test",
+            "a",
+        ];
+        let mut random = Random(4);
+        for _ in 0..100_000 {
+            let text: String = (0..random.below(12)).map(|_| random.pick(&pieces)).collect();
+            let args = BootArgs::parse(&text);
+            assert!((1..=10_000).contains(&args.hz));
+            assert!(
+                args.warnings().all(|warning| !warning.to_string().chars().any(char::is_control)),
+                "{text:?}"
+            );
+            assert!(args.rules().all(|rule| ![rule.id, rule.column, rule.value].contains(&"")));
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The words of a line.
+
+/// The words not yet taken.
+pub struct Args<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Args<'a> {
+    pub fn new(line: &'a str) -> Args<'a> {
+        Args { rest: line.trim_ascii() }
+    }
+
+    /// The next word.
+    pub fn next(&mut self) -> Option<&'a str> {
+        let word = self.peek()?;
+        self.rest = self.rest[word.len()..].trim_ascii_start();
+        Some(word)
+    }
+
+    /// The next word, left in place.
+    pub fn peek(&self) -> Option<&'a str> {
+        self.rest.split_ascii_whitespace().next()
+    }
+
+    /// All that is left, without the blanks around it.
+    pub fn rest(&mut self) -> Option<&'a str> {
+        let rest = core::mem::take(&mut self.rest);
+        (!rest.is_empty()).then_some(rest)
+    }
+}

@@ -1,0 +1,206 @@
+//! The monitor's commands: one table gives names, syntax, help and parsers.
+
+mod args;
+mod location;
+mod nearest;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use core::fmt::{self, Write};
+
+use args::Args;
+pub use location::Location;
+pub use table::{COMMANDS, Entry, Form};
+
+/// A command of the monitor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Command<'a> {
+    /// A blank line.
+    Nothing,
+    /// Write the help: [`write_help`].
+    Help {
+        /// Of one command only.
+        topic: Option<&'static Entry>,
+    },
+    /// List or change the probes.
+    Probe(Probe<'a>),
+    /// List or change the breakpoints.
+    Break(Break<'a>),
+    /// List or change the watchpoints.
+    Watch(Watch<'a>),
+    /// Single-step.
+    Step {
+        /// How many instructions, at least 1.
+        count: u64,
+    },
+    /// Show the hardware slots.
+    Slots,
+    /// Show the masking rules.
+    Rules {
+        /// One of them only, by ID.
+        id: Option<&'a str>,
+    },
+    /// Show the counters.
+    Stats,
+    /// Run the self-tests.
+    Test {
+        /// Only those whose names match.
+        filter: Option<&'a str>,
+    },
+    /// End.
+    Poweroff,
+}
+
+/// What `probe` is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Probe<'a> {
+    /// List the probes.
+    List,
+    /// Add one.
+    Add {
+        /// Linux's `kprobe_events` text, not looked into.
+        spec: &'a str,
+    },
+    /// Remove one.
+    Remove {
+        /// What follows `-:`.
+        name: &'a str,
+    },
+}
+
+/// What `break` is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Break<'a> {
+    /// List the breakpoints.
+    List,
+    /// Add one.
+    Add(Location<'a>),
+    /// Remove one.
+    Remove {
+        /// Its number in the list.
+        number: u64,
+    },
+}
+
+/// What `watch` is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Watch<'a> {
+    /// List the watchpoints.
+    List,
+    /// Add one.
+    Add {
+        /// Where.
+        location: Location<'a>,
+        /// Bytes, at least 1. Not given: the symbol's size, or what the caller thinks fit.
+        length: Option<u64>,
+        /// Which accesses; writes if not given.
+        access: Access,
+    },
+    /// Remove one.
+    Remove {
+        /// Its number in the list.
+        number: u64,
+    },
+}
+
+/// Which accesses are watched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// `r`
+    Read,
+    /// `w`
+    Write,
+    /// `rw`
+    ReadWrite,
+}
+
+/// Why a line is no command. `Display` is one line that says what was expected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ParseError<'a> {
+    /// No command has this name.
+    UnknownCommand {
+        /// The word in its place.
+        word: &'a str,
+        /// The command most like it, if one is.
+        nearest: Option<&'static str>,
+    },
+    /// A word is not what the syntax has in its place.
+    Expected {
+        /// What the syntax has.
+        what: &'static str,
+        /// The word found.
+        found: &'a str,
+    },
+    /// The line ends too early.
+    Missing {
+        /// What should follow.
+        what: &'static str,
+    },
+    /// The line goes on too long.
+    Unexpected {
+        /// The first word too many.
+        found: &'a str,
+        /// The command's name.
+        command: &'static str,
+    },
+}
+
+impl core::error::Error for ParseError<'_> {}
+
+impl fmt::Display for ParseError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            ParseError::UnknownCommand { word, nearest } => {
+                write!(f, "unknown command '{}'", word.escape_debug())?;
+                match nearest {
+                    Some(name) => write!(f, ": did you mean '{name}'?"),
+                    None => f.write_str(": 'help' lists the commands"),
+                }
+            }
+            ParseError::Expected { what, found } => {
+                write!(f, "expected {what}, found '{}'", found.escape_debug())
+            }
+            ParseError::Missing { what } => write!(f, "expected {what}, found the end of the line"),
+            ParseError::Unexpected { found, command } => {
+                write!(f, "'{}' is too much: see 'help {command}'", found.escape_debug())
+            }
+        }
+    }
+}
+
+/// The command in `line`.
+///
+/// # Errors
+/// Says what was expected, in one line.
+pub fn parse(line: &str) -> Result<Command<'_>, ParseError<'_>> {
+    let mut args = Args::new(line);
+    let Some(word) = args.next() else {
+        return Ok(Command::Nothing);
+    };
+    let entry = find(word)?;
+    let command = (entry.parse)(&mut args)?;
+    match args.next() {
+        Some(found) => Err(ParseError::Unexpected { found, command: entry.name }),
+        None => Ok(command),
+    }
+}
+
+fn find(word: &str) -> Result<&'static Entry, ParseError<'_>> {
+    COMMANDS.iter().find(|entry| entry.name == word).ok_or_else(|| ParseError::UnknownCommand {
+        word,
+        nearest: nearest::nearest(word, COMMANDS.iter().map(|entry| entry.name)),
+    })
+}
+
+/// Writes the help of all commands, or of one.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_help(out: &mut dyn Write, topic: Option<&Entry>) -> fmt::Result {
+    let entries = COMMANDS.iter().filter(|entry| topic.is_none_or(|topic| topic.name == entry.name));
+    for form in entries.flat_map(|entry| entry.forms) {
+        writeln!(out, "  {:<38} {}", form.syntax, form.help)?;
+    }
+    Ok(())
+}

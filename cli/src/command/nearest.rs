@@ -1,0 +1,70 @@
+//! "Did you mean …?"
+
+const LONGEST: usize = 16;
+
+/// The name most like `word`: one that it begins, or else one at most two typing errors away and not all different.
+pub fn nearest(word: &str, names: impl Iterator<Item = &'static str> + Clone) -> Option<&'static str> {
+    if word.is_empty() || word.len() > LONGEST {
+        return None;
+    }
+    if let Some(name) = names.clone().find(|name| name.starts_with(word)) {
+        return Some(name);
+    }
+    let (distance, name) = names.map(|name| (distance(word.as_bytes(), name.as_bytes()), name)).min()?;
+    (distance <= 2 && distance < word.len().min(name.len())).then_some(name)
+}
+
+/// Optimal string alignment distance: insertions, deletions, substitutions, and exchanges of neighbours.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    if a.len() > LONGEST || b.len() > LONGEST {
+        return usize::MAX;
+    }
+    let mut rows = [[0usize; LONGEST + 1]; LONGEST + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let differ = usize::from(a[i - 1] != b[j - 1]);
+                let mut least = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + differ);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    least = least.min(rows[i - 2][j - 2] + 1);
+                }
+                least
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{distance, nearest};
+
+    #[test]
+    fn distances_count_typing_errors() {
+        for (a, b, errors) in [
+            ("watch", "watch", 0),
+            ("wacth", "watch", 1),
+            ("wtch", "watch", 1),
+            ("", "step", 4),
+            ("stepp", "tep", 2),
+        ] {
+            assert_eq!(distance(a.as_bytes(), b.as_bytes()), errors, "{a} {b}");
+            assert_eq!(distance(b.as_bytes(), a.as_bytes()), errors, "{b} {a}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_alike_is_proposed() {
+        let names = || ["break", "step", "stats"].into_iter();
+        assert_eq!(nearest("brk", names()), Some("break"));
+        assert_eq!(nearest("b", names()), Some("break"));
+        assert_eq!(nearest("stat", names()), Some("stats"));
+        assert_eq!(nearest("xyzzy", names()), None);
+        assert_eq!(nearest("q", names()), None);
+        assert_eq!(nearest("", names()), None);
+        assert_eq!(nearest("breakbreakbreakbreak", names()), None);
+        assert_eq!(nearest("é", names()), None);
+    }
+}

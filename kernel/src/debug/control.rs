@@ -1,0 +1,37 @@
+//! MDSCR_EL1: one place computes it (M13), one shadow tells what is in the register.
+
+use super::CpuDebug;
+use crate::arch::{barrier, mdscr};
+use rules::step::mdscr_ss;
+
+/// What MDSCR_EL1 is to be: MDE and KDE for armed slots, SS and KDE for a context whose step somebody asked for (H8, M13).
+#[inline(always)]
+fn wanted(cpu: &CpuDebug) -> u64 {
+    let step = if mdscr_ss(cpu.owners.get()) { mdscr::SS | mdscr::KDE } else { 0 };
+    cpu.armed_bits.get() | step
+}
+
+/// Writes MDSCR_EL1 if it is not what it is to be. D is masked.
+#[inline(always)]
+pub fn sync(cpu: &CpuDebug) {
+    let wanted = wanted(cpu);
+    if wanted != cpu.mdscr.get() {
+        force(cpu, wanted);
+    }
+}
+
+/// Writes MDSCR_EL1. D is masked.
+#[inline(always)]
+pub fn force(cpu: &CpuDebug, value: u64) {
+    cpu.mdscr.set(value);
+    mdscr::write(value);
+    barrier::isb();
+}
+
+/// Clears SS, whatever the owners. D is masked.
+#[inline(always)]
+pub fn clear_ss(cpu: &CpuDebug) {
+    if cpu.mdscr.get() & mdscr::SS != 0 {
+        force(cpu, cpu.mdscr.get() & !mdscr::SS);
+    }
+}

@@ -1,0 +1,73 @@
+//! The debug exceptions' engine: owners of steps, hardware slots, the stash, WARN and BUG.
+//!
+//! What is here runs in debug context or with D masked; nothing in it waits, allocates or takes a lock.
+
+pub mod bug;
+pub mod control;
+pub mod hit;
+pub mod slots;
+pub mod stats;
+pub mod step;
+
+use crate::percpu::PerCpu;
+use ::slots::{CpuSlots, Suspended};
+use core::cell::{Cell, UnsafeCell};
+use rules::step::Owners;
+
+/// How deep interrupts that set a step aside can nest on a CPU.
+pub const STASH_DEPTH: usize = 8;
+
+/// The kernel's slot tables hold this many of each kind: what a CPU without banked registers can have.
+pub const MAX_SLOTS: usize = 16;
+
+/// What an interrupt set aside (M8, M9).
+#[derive(Clone, Copy)]
+pub struct Stashed {
+    /// Whose step.
+    pub owners: Owners,
+    /// The slots suspended for it.
+    pub suspended: Suspended<MAX_SLOTS, MAX_SLOTS>,
+}
+
+/// A CPU's debug state. Cells: touched by this CPU only, with D masked.
+pub struct CpuDebug {
+    /// Debug contexts this CPU is in, one inside the other.
+    pub depth: Cell<u32>,
+    /// Owners of the running context's step; inside a debug context those of the context that it interrupted.
+    pub owners: Cell<Owners>,
+    /// What is in MDSCR_EL1.
+    pub mdscr: Cell<u64>,
+    /// MDSCR_EL1 as the armed slots need it (rule H8).
+    pub armed_bits: Cell<u64>,
+    /// What the kernel's debugger on this CPU does with each step.
+    pub hook: Cell<Option<step::Hook>>,
+    /// Entries of `stash` in use.
+    pub stash_len: Cell<usize>,
+    stash: UnsafeCell<[Stashed; STASH_DEPTH]>,
+    slots: UnsafeCell<CpuSlots<MAX_SLOTS, MAX_SLOTS>>,
+}
+
+impl CpuDebug {
+    const fn new() -> Self {
+        Self {
+            depth: Cell::new(0),
+            owners: Cell::new(Owners::empty()),
+            mdscr: Cell::new(0),
+            armed_bits: Cell::new(0),
+            hook: Cell::new(None),
+            stash_len: Cell::new(0),
+            stash: UnsafeCell::new([Stashed { owners: Owners::empty(), suspended: Suspended::new() }; STASH_DEPTH]),
+            slots: UnsafeCell::new(CpuSlots::new()),
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.data")]
+static CPU_DEBUG: PerCpu<CpuDebug> = crate::per_cpu!(CpuDebug::new());
+
+/// This CPU's debug state. Any context; see the fields for what may be touched where.
+#[inline(always)]
+pub fn this() -> &'static CpuDebug {
+    CPU_DEBUG.this()
+}

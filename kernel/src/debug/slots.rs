@@ -1,0 +1,318 @@
+//! The slot manager: hands out hardware breakpoints and watchpoints, and has every CPU take part.
+//!
+//! A record is reserved or retired in one place; each CPU then brings its registers into line with the records, in
+//! [`sync_local`]: at once on the CPU that asks, by an interrupt on the others (rule H5).
+
+use super::{CpuDebug, MAX_SLOTS, control, stats};
+use crate::arch::daif::{self, AllMasked};
+use crate::arch::{barrier, mdscr, sysreg};
+use crate::exception::Frame;
+use crate::mm::layout;
+use crate::percpu::{self, PerCpu};
+use ::slots::{
+    Cpus, CpuSlots, DebugRegs, Kind, NoProbe, Payload, Request, SlotError, SlotId, SlotMask, Snapshot, State,
+    Suspended, Tables,
+};
+use core::sync::atomic::{AtomicU64, AtomicU8, Ordering::{Acquire, Relaxed, Release, SeqCst}};
+use rules::pstate::Daif;
+
+/// What is done about a hit, besides counting it. Runs in debug context (rule M10).
+pub type Handler = fn(&Hit, &mut Frame);
+
+/// What a handler is told.
+#[derive(Clone, Copy)]
+pub struct Hit {
+    /// The slot.
+    pub id: SlotId,
+    /// The address that the slot is set on.
+    pub address: u64,
+}
+
+/// A slot's disposition.
+#[derive(Clone, Copy)]
+pub enum Disposition {
+    /// Count.
+    Count,
+    /// Count and call.
+    Call(Handler),
+}
+
+impl Payload for Disposition {
+    #[inline(always)]
+    fn to_words(self) -> [u64; 2] {
+        match self {
+            Self::Count => [0, 0],
+            Self::Call(handler) => [handler as usize as u64, 0],
+        }
+    }
+
+    #[inline(always)]
+    fn from_words(words: [u64; 2]) -> Self {
+        match words[0] {
+            0 => Self::Count,
+            // SAFETY: the word came from `to_words`, which put the address of a `Handler` there.
+            address => Self::Call(unsafe { core::mem::transmute::<usize, Handler>(address as usize) }),
+        }
+    }
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.data")]
+static SLOTS: Tables<Disposition, MAX_SLOTS, MAX_SLOTS> = Tables::new();
+
+/// How many slots of each kind every CPU has.
+#[unsafe(link_section = ".noprobe.data")]
+static LIMITS: [AtomicU8; 2] = [const { AtomicU8::new(0) }; 2];
+
+/// Counts changes of the records; a CPU that has `APPLIED` that many has its registers in line.
+#[unsafe(link_section = ".noprobe.data")]
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+#[unsafe(link_section = ".noprobe.data")]
+static APPLIED: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
+
+/// The registers of this CPU.
+struct Registers;
+
+impl DebugRegs for Registers {
+    #[inline(always)]
+    fn write_value(&mut self, kind: Kind, n: u8, value: u64) {
+        match kind {
+            Kind::Breakpoint => sysreg::write_dbgbvr(n, value),
+            Kind::Watchpoint => sysreg::write_dbgwvr(n, value),
+        }
+    }
+
+    #[inline(always)]
+    fn write_control(&mut self, kind: Kind, n: u8, control: u32) {
+        match kind {
+            Kind::Breakpoint => sysreg::write_dbgbcr(n, control),
+            Kind::Watchpoint => sysreg::write_dbgwcr(n, control),
+        }
+    }
+
+    #[inline(always)]
+    fn isb(&mut self) {
+        barrier::isb();
+    }
+}
+
+/// This CPU's slots, with D masked.
+#[inline(always)]
+fn with_slots<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut CpuSlots<MAX_SLOTS, MAX_SLOTS>) -> R) -> R {
+    debug_assert!(daif::read().contains(Daif::D), "slots are changed with D masked (H1)");
+    // SAFETY: the value belongs to this CPU; with D masked no exception that uses it can interrupt, and no caller's closure
+    // calls back into this module.
+    use_(unsafe { &mut *cpu.slots.get() })
+}
+
+fn limit(kind: Kind) -> u8 {
+    LIMITS[kind as usize].load(Relaxed)
+}
+
+/// How many slots of this kind each CPU has. Any context.
+pub fn count(kind: Kind) -> u8 {
+    limit(kind)
+}
+
+/// Brings the debug hardware of this CPU into a known state: locks cleared, every slot off (rule H8), MDSCR_EL1 zero, slots
+/// that exist already armed. Bring-up, masked.
+pub fn init_cpu(cpu: &CpuDebug) {
+    let id = crate::read_sysreg!("id_aa64dfr0_el1");
+    for kind in [Kind::Breakpoint, Kind::Watchpoint] {
+        let mine = ::slots::count_from_id(kind, id);
+        let known = limit(kind);
+        LIMITS[kind as usize].store(if known == 0 { mine } else { known.min(mine) }, Relaxed);
+    }
+    crate::write_sysreg!("oslar_el1", 0);
+    crate::write_sysreg!("osdlr_el1", 0);
+    barrier::isb();
+    const OSLK: u64 = 1 << 1;
+    assert!(crate::read_sysreg!("oslsr_el1") & OSLK == 0, "rule H8: the OS lock stays set");
+    ::slots::reset_all(
+        &mut Registers,
+        ::slots::count_from_id(Kind::Breakpoint, id),
+        ::slots::count_from_id(Kind::Watchpoint, id),
+    );
+    control::force(cpu, 0);
+    sync_local(cpu);
+}
+
+/// Where slots are refused (rule H6), and the check itself.
+fn admit(request: &Request) -> Result<::slots::Admitted, SlotError> {
+    let text = layout::noprobe_text_start() as u64..layout::noprobe_text_end() as u64;
+    let data = layout::noprobe_data_start() as u64..layout::noprobe_data_end() as u64;
+    NoProbe { text: &[text], data: &[data] }.admit(request)
+}
+
+/// Sets a slot on the CPUs of `cpus`. When this returns it is in force on all that are online (H2, H5); called from a debug
+/// context it is in force here, and elsewhere as each CPU takes the interrupt.
+///
+/// Any context; with several CPUs online interrupts must be on, or D masked.
+///
+/// # Errors
+/// What cannot be, with the reason: see [`SlotError`].
+pub fn install(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
+    install_admitted(admit(request)?, cpus, disposition)
+}
+
+/// As [`install`], rule H6 overridden: for tests that show that the kernel survives what is refused.
+///
+/// # Errors
+/// As `install`, but for H6.
+pub fn install_despite_no_probe(
+    request: &Request,
+    cpus: Cpus,
+    disposition: Disposition,
+) -> Result<SlotId, SlotError> {
+    install_admitted(::slots::Admitted::despite_no_probe(request)?, cpus, disposition)
+}
+
+fn install_admitted(
+    admitted: ::slots::Admitted,
+    cpus: Cpus,
+    disposition: Disposition,
+) -> Result<SlotId, SlotError> {
+    free_retired();
+    let id = SLOTS.reserve(admitted, cpus, disposition, limit(admitted.kind()))?;
+    everywhere();
+    Ok(id)
+}
+
+/// Takes a slot away. When this returns it can hit no more (H2), with the exceptions of [`install`].
+///
+/// # Errors
+/// [`SlotError::Gone`] if it is not there any more.
+pub fn remove(id: SlotId) -> Result<(), SlotError> {
+    SLOTS.retire(id)?;
+    everywhere();
+    free_retired();
+    Ok(())
+}
+
+/// Hits of a slot so far.
+pub fn hits(id: SlotId) -> Option<u64> {
+    SLOTS.hits(id)
+}
+
+/// All records. Any context.
+pub fn list() -> impl Iterator<Item = Snapshot<Disposition>> {
+    SLOTS.iter()
+}
+
+/// Has every online CPU bring its registers into line.
+#[unsafe(link_section = ".noprobe.text")]
+fn everywhere() {
+    let change = CHANGES.fetch_add(1, SeqCst) + 1;
+    let cpu = super::this();
+    sync_local(cpu);
+    crate::smp::kick_slots();
+    if cpu.depth.get() != 0 || daif::read().contains(Daif::D) {
+        return;
+    }
+    for other in crate::smp::online() {
+        while APPLIED.of(other).load(Acquire) < change {
+            // Two CPUs that wait for each other with interrupts off must still get on.
+            sync_local(cpu);
+            core::hint::spin_loop();
+        }
+    }
+}
+
+/// Frees retired records once every CPU has its registers in line; until then the next call does.
+fn free_retired() {
+    let changes = CHANGES.load(SeqCst);
+    if crate::smp::online().all(|cpu| APPLIED.of(cpu).load(Acquire) >= changes) {
+        for record in SLOTS.iter().filter(|record| record.state == State::Retired) {
+            let _ = SLOTS.free(record.id);
+        }
+    }
+}
+
+/// Brings this CPU's registers into line with the records. Any context.
+#[unsafe(link_section = ".noprobe.text")]
+pub fn sync_local(cpu: &CpuDebug) {
+    let _masked = AllMasked::new();
+    let changes = CHANGES.load(SeqCst);
+    if APPLIED.this().load(Relaxed) == changes && changes != 0 {
+        return;
+    }
+    let me = percpu::index() as u32;
+    with_slots(cpu, |slots| {
+        for kind in [Kind::Breakpoint, Kind::Watchpoint] {
+            for index in 0..limit(kind) {
+                let Some(record) = SLOTS.lookup(kind, index) else { continue };
+                let wanted = record.state == State::Live && record.cpus.contains(me);
+                match (slots.armed(kind).contains(index), wanted) {
+                    (false, true) => {
+                        let _ = slots.arm(&mut Registers, &SLOTS, record.id);
+                    }
+                    (true, false) => slots.disarm(&mut Registers, record.id),
+                    _ => {}
+                }
+            }
+        }
+        let any = !(slots.armed(Kind::Breakpoint).is_empty() && slots.armed(Kind::Watchpoint).is_empty());
+        cpu.armed_bits.set(if any { mdscr::MDE | mdscr::KDE } else { 0 });
+    });
+    control::sync(cpu);
+    APPLIED.this().store(changes, Release);
+}
+
+/// The slots that a breakpoint exception at `pc` belongs to. D is masked.
+#[inline(always)]
+pub fn breakpoint_hits(cpu: &CpuDebug, pc: u64) -> SlotMask {
+    let armed = with_slots(cpu, |slots| slots.matching(Kind::Breakpoint));
+    SLOTS.breakpoint_hits(pc, armed, limit(Kind::Breakpoint))
+}
+
+/// The slots that a watchpoint exception belongs to (rule H7). D is masked.
+#[inline(always)]
+pub fn watchpoint_hits(cpu: &CpuDebug, hit: &::slots::WatchHit) -> SlotMask {
+    let armed = with_slots(cpu, |slots| slots.matching(Kind::Watchpoint));
+    SLOTS.watchpoint_hits(hit, armed, limit(Kind::Watchpoint))
+}
+
+/// Suspends a slot that was hit; counts the hit if `report`; returns what else is to be done. D is masked.
+#[inline(always)]
+pub fn suspend(cpu: &CpuDebug, kind: Kind, index: u8, report: bool) -> Option<Snapshot<Disposition>> {
+    let record = SLOTS.lookup(kind, index)?;
+    with_slots(cpu, |slots| slots.suspend(&mut Registers, record.id, record.encoding));
+    if report {
+        SLOTS.count_hit(kind, index);
+    }
+    Some(record)
+}
+
+/// Re-arms what is suspended. No ISB: the exception return synchronises. D is masked.
+#[inline(always)]
+pub fn rearm(cpu: &CpuDebug) {
+    with_slots(cpu, |slots| slots.rearm_all(&mut Registers, &SLOTS));
+}
+
+/// Re-arms what is suspended and says what it was (M8). No ISB. D is masked.
+#[inline(always)]
+pub fn stash(cpu: &CpuDebug) -> Suspended<MAX_SLOTS, MAX_SLOTS> {
+    with_slots(cpu, |slots| slots.stash(&mut Registers, &SLOTS))
+}
+
+/// Suspends again what still exists (M8); whether anything is suspended now. No ISB. D is masked.
+#[inline(always)]
+pub fn unstash(cpu: &CpuDebug, suspended: &Suspended<MAX_SLOTS, MAX_SLOTS>) -> bool {
+    with_slots(cpu, |slots| {
+        slots.unstash(&mut Registers, &SLOTS, suspended);
+        !slots.suspended().is_empty()
+    })
+}
+
+/// Whether a slot is suspended on this CPU. D is masked.
+pub fn any_suspended(cpu: &CpuDebug) -> bool {
+    with_slots(cpu, |slots| !slots.suspended().is_empty())
+}
+
+/// A hit that nothing accounts for (rule H3): switches off whatever has no record, and counts.
+#[cold]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn spurious(cpu: &CpuDebug, kind: Kind) {
+    stats::SPURIOUS.count();
+    with_slots(cpu, |slots| slots.resync(&mut Registers, &SLOTS, kind, limit(kind)));
+}

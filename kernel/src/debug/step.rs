@@ -1,0 +1,165 @@
+//! The step engine: owners, the stash, step exceptions, and the kernel debugger's steps.
+
+use super::{CpuDebug, STASH_DEPTH, Stashed, control, slots, stats};
+use crate::exception::Frame;
+use crate::exception::apply::Aside;
+use core::arch::asm;
+use rules::step::{Owners, StepError};
+
+/// Called in debug context after each step of the kernel debugger on this CPU; says whether to go on.
+pub type Hook = fn(&mut Frame) -> Wish;
+
+/// What is wanted after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Another one.
+    Step,
+    /// To run on.
+    Run,
+}
+
+/// Asks for a step of the context of `frame`. Debug context.
+///
+/// # Errors
+/// X2: the context has D masked.
+#[inline(always)]
+pub fn request(cpu: &CpuDebug, frame: &mut Frame, owner: Owners) -> Result<(), StepError> {
+    let mut owners = cpu.owners.get();
+    frame.pstate = owners.request(owner, frame.pstate)?;
+    cpu.owners.set(owners);
+    Ok(())
+}
+
+/// A step exception (M10): each owner's step is done.
+#[inline(always)]
+pub fn exception(cpu: &CpuDebug, frame: &mut Frame) {
+    stats::STEPS.count();
+    let owners = cpu.owners.get();
+    if owners.is_empty() {
+        return spurious(cpu);
+    }
+    if owners.contains(Owners::STEP_OVER) {
+        stats::STEP_OVERS.count();
+        slots::rearm(cpu);
+    }
+    cpu.owners.set(Owners::empty());
+    if owners.contains(Owners::DEBUGGER) {
+        debugger(cpu, frame);
+    }
+}
+
+/// Rule H3: nobody asked. SS is cleared whatever the shadow says.
+#[cold]
+#[unsafe(link_section = ".noprobe.text")]
+fn spurious(cpu: &CpuDebug) {
+    stats::SPURIOUS.count();
+    control::force(cpu, cpu.mdscr.get() & !crate::arch::mdscr::SS);
+}
+
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn debugger(cpu: &CpuDebug, frame: &mut Frame) {
+    let Some(hook) = cpu.hook.get() else { return };
+    let ended = hook(frame) == Wish::Run;
+    if ended || request(cpu, frame, Owners::DEBUGGER).is_err() {
+        cpu.hook.set(None);
+    }
+}
+
+/// A debugger's BRK (M12): starts stepping if [`step_with`] is behind it, else says that nobody is there.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn debugger_brk(cpu: &CpuDebug, frame: &mut Frame, _aside: &mut Aside) {
+    let pc = frame.pc;
+    frame.move_to(pc + 4);
+    if cpu.hook.get().is_none() {
+        log::warn!("BRK for a debugger at {pc:#x}, and none is there: going on");
+    } else if request(cpu, frame, Owners::DEBUGGER).is_err() {
+        cpu.hook.set(None);
+    }
+}
+
+/// Runs `body` by single steps on this CPU, telling `hook` after each, until it says [`Wish::Run`]. Not from debug context.
+///
+/// # Errors
+/// X2: D is masked here.
+pub fn step_with(hook: Hook, body: impl FnOnce()) -> Result<(), StepError> {
+    let cpu = super::this();
+    cpu.hook.set(Some(hook));
+    // SAFETY: a BRK that `debugger_brk` steps past; registers and memory are as before.
+    unsafe { asm!("brk #{}", const crate::exception::brk::DEBUGGER, options(nostack, preserves_flags)) };
+    if cpu.hook.get().is_none() && crate::arch::daif::read().contains(rules::pstate::Daif::D) {
+        return Err(StepError::DebugMasked);
+    }
+    body();
+    stop();
+    Ok(())
+}
+
+/// Ends the debugger's steps here, if they have not ended.
+#[inline(never)]
+fn stop() {
+    let _masked = crate::arch::daif::AllMasked::new();
+    let cpu = super::this();
+    let mut owners = cpu.owners.get();
+    // Nothing is pending any more: with D masked the step of the next instruction is not taken.
+    owners.remove(Owners::DEBUGGER);
+    cpu.owners.set(owners);
+    cpu.hook.set(None);
+    control::sync(cpu);
+}
+
+/// M8, M9: owners and suspended slots go on the stash, SS is cleared, the slots are re-armed, ISB.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn stash(cpu: &CpuDebug) {
+    stats::STASHES.count();
+    let len = cpu.stash_len.get();
+    assert!(len < STASH_DEPTH, "rule M8: interrupts nest deeper than the stash");
+    let entry = Stashed { owners: cpu.owners.take(), suspended: slots::stash(cpu) };
+    // SAFETY: this CPU's, with D masked; the index is checked.
+    unsafe { (*cpu.stash.get())[len] = entry };
+    cpu.stash_len.set(len + 1);
+    control::sync(cpu);
+}
+
+/// M8, M9: the reverse. D is masked; M13 writes MDSCR_EL1.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
+    let len = cpu.stash_len.get() - 1;
+    // SAFETY: as in `stash`.
+    let entry = unsafe { (*cpu.stash.get())[len] };
+    cpu.stash_len.set(len);
+    let mut owners = entry.owners;
+    let anything = slots::unstash(cpu, &entry.suspended);
+    if owners.contains(Owners::STEP_OVER) && !anything {
+        // Every slot it was for is gone: there is nothing to step over.
+        stats::CANCELLED.count();
+        frame.pstate = owners.cancel(Owners::STEP_OVER, frame.pstate);
+    }
+    cpu.owners.set(owners);
+}
+
+/// M6, M11, M12: ends a step-over whose instruction did not, or will not, complete by hardware.
+#[inline(always)]
+pub fn complete_in_software(cpu: &CpuDebug, frame: &mut Frame) {
+    let mut owners = cpu.owners.get();
+    if let Some(pstate) = owners.complete_step_over(frame.pstate) {
+        frame.pstate = pstate;
+        cpu.owners.set(owners);
+        slots::rearm(cpu);
+        stats::COMPLETED_IN_SOFTWARE.count();
+    }
+}
+
+/// M7: nobody's step goes on.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn drop_owners(cpu: &CpuDebug, frame: &mut Frame) {
+    stats::CANCELLED.count();
+    slots::rearm(cpu);
+    frame.pstate = rules::step::moved(frame.pstate);
+    cpu.owners.set(Owners::empty());
+    control::clear_ss(cpu);
+}

@@ -1,0 +1,165 @@
+//! PL011 UART (Arm DDI 0183).
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use tock_registers::interfaces::{Readable, Writeable};
+use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
+use tock_registers::{register_bitfields, register_structs};
+
+register_bitfields! {
+    u32,
+    DR [
+        OE OFFSET(11) NUMBITS(1) [],
+        BE OFFSET(10) NUMBITS(1) [],
+        PE OFFSET(9) NUMBITS(1) [],
+        FE OFFSET(8) NUMBITS(1) [],
+        DATA OFFSET(0) NUMBITS(8) []
+    ],
+    FR [
+        TXFF OFFSET(5) NUMBITS(1) [],
+        RXFE OFFSET(4) NUMBITS(1) [],
+        BUSY OFFSET(3) NUMBITS(1) []
+    ],
+    LCR_H [
+        WLEN OFFSET(5) NUMBITS(2) [Bits8 = 0b11],
+        FEN OFFSET(4) NUMBITS(1) []
+    ],
+    CR [
+        RXE OFFSET(9) NUMBITS(1) [],
+        TXE OFFSET(8) NUMBITS(1) [],
+        UARTEN OFFSET(0) NUMBITS(1) []
+    ],
+    IFLS [
+        RXIFLSEL OFFSET(3) NUMBITS(3) [OneEighth = 0]
+    ],
+    INT [
+        RT OFFSET(6) NUMBITS(1) [],
+        RX OFFSET(4) NUMBITS(1) [],
+        ALL OFFSET(0) NUMBITS(11) []
+    ]
+}
+
+register_structs! {
+    Registers {
+        (0x000 => dr: ReadWrite<u32, DR::Register>),
+        (0x004 => _reserved0),
+        (0x018 => fr: ReadOnly<u32, FR::Register>),
+        (0x01c => _reserved1),
+        (0x02c => lcr_h: ReadWrite<u32, LCR_H::Register>),
+        (0x030 => cr: ReadWrite<u32, CR::Register>),
+        (0x034 => ifls: ReadWrite<u32, IFLS::Register>),
+        (0x038 => imsc: ReadWrite<u32, INT::Register>),
+        (0x03c => _reserved2),
+        (0x044 => icr: WriteOnly<u32, INT::Register>),
+        (0x048 => @END),
+    }
+}
+
+/// What [`Pl011::init`] found received, kept because turning the FIFO on empties it: the UART's address, [`PRESENT`] and
+/// the byte; 0 if there is nothing. One place is enough: there is one console.
+static EARLY: AtomicUsize = AtomicUsize::new(0);
+const PRESENT: usize = 0x100;
+
+/// A PL011: a handle, of which there may be several to one UART.
+///
+/// Its methods may be called from any context. They are safe from several CPUs at once, but two that send at the same
+/// time can lose a byte when the FIFO is nearly full: serialise senders.
+#[derive(Debug, Clone, Copy)]
+pub struct Pl011 {
+    base: usize,
+}
+
+impl Pl011 {
+    /// The UART whose registers are mapped at `base`, a multiple of 4 KiB. It works for output at once if firmware has
+    /// enabled it, as on QEMU.
+    ///
+    /// # Safety
+    ///
+    /// For as long as the value lives, 4 KiB at `base` are the registers of a PL011, mapped as device memory, readable
+    /// and writable.
+    pub const unsafe fn new(base: usize) -> Self {
+        Self { base }
+    }
+
+    fn registers(&self) -> &Registers {
+        // SAFETY: `new`'s caller promised that registers of a PL011 are mapped here; every field is a cell that is only
+        // accessed by volatile reads and writes.
+        unsafe { &*(self.base as *const Registers) }
+    }
+
+    /// Switches the UART on, 8 bits, with FIFOs, all interrupts masked. The baud rate stays firmware's.
+    ///
+    /// A byte received before this is kept for [`Pl011::try_get`]: changing LCR_H.FEN empties the receive FIFO (in QEMU
+    /// too; 7.2 forgets only its count), so a UART whose FIFOs are on already keeps them untouched, and otherwise, when the FIFO is one byte deep,
+    /// that byte is taken out first.
+    pub fn init(&self) {
+        let r = self.registers();
+        r.imsc.set(0);
+        if !(r.lcr_h.is_set(LCR_H::FEN) && r.lcr_h.read(LCR_H::WLEN) == 0b11) {
+            // LCR_H must not change while the UART is enabled or sending (DDI 0183, UARTLCR_H and UARTCR).
+            self.flush();
+            r.cr.set(0);
+            if let Some(byte) = self.take() {
+                EARLY.store(self.base | PRESENT | usize::from(byte), Ordering::Relaxed);
+            }
+            r.lcr_h.write(LCR_H::WLEN::Bits8 + LCR_H::FEN::SET);
+        }
+        r.ifls.write(IFLS::RXIFLSEL::OneEighth);
+        r.cr.write(CR::RXE::SET + CR::TXE::SET + CR::UARTEN::SET);
+    }
+
+    /// Sends `byte`; waits while the FIFO is full.
+    pub fn put(&self, byte: u8) {
+        let r = self.registers();
+        while r.fr.is_set(FR::TXFF) {
+            core::hint::spin_loop();
+        }
+        r.dr.set(u32::from(byte));
+    }
+
+    /// Waits until everything has left the wire.
+    pub fn flush(&self) {
+        while self.registers().fr.is_set(FR::BUSY) {
+            core::hint::spin_loop();
+        }
+    }
+
+    /// The next byte received, `None` if there is none. Bytes received with an error (parity, framing) and breaks are
+    /// left out.
+    pub fn try_get(&self) -> Option<u8> {
+        let early = EARLY.load(Ordering::Relaxed);
+        let ours = early & PRESENT != 0 && early & !0xfff == self.base;
+        // Whoever clears it has the byte.
+        if ours && EARLY.compare_exchange(early, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            return Some(early as u8);
+        }
+        self.take()
+    }
+
+    fn take(&self) -> Option<u8> {
+        let r = self.registers();
+        while !r.fr.is_set(FR::RXFE) {
+            let entry = r.dr.extract();
+            if !entry.any_matching_bits_set(DR::BE::SET + DR::PE::SET + DR::FE::SET) {
+                return Some(entry.read(DR::DATA) as u8);
+            }
+        }
+        None
+    }
+
+    /// Raises the interrupt when bytes have been received: at an eighth of the FIFO, or after a pause.
+    pub fn enable_rx_interrupt(&self) {
+        self.registers().imsc.write(INT::RX::SET + INT::RT::SET);
+    }
+
+    /// Masks the receive interrupt.
+    pub fn disable_rx_interrupt(&self) {
+        self.registers().imsc.set(0);
+    }
+
+    /// Clears the receive interrupt. Call it *before* emptying the FIFO with [`Pl011::try_get`]: what arrives after the
+    /// last read then raises it again.
+    pub fn clear_rx_interrupt(&self) {
+        self.registers().icr.write(INT::RX::SET + INT::RT::SET);
+    }
+}

@@ -1,0 +1,79 @@
+//! From the boot tables to the kernel's own: the device tree read, the tables built.
+
+use crate::mm::{self, layout};
+use crate::report::{power, symbols};
+use crate::{console, exception, percpu};
+use boot::Handover;
+use core::ops::Range;
+use platform::{DtbError, HEADER_SIZE, Platform, Region};
+use spin::Once;
+
+static MACHINE: Once<Boot> = Once::new();
+
+/// What the boot code found.
+pub struct Boot {
+    /// The machine.
+    pub platform: Platform,
+    /// Physical RAM that is nobody's, for the heap.
+    pub free: Range<usize>,
+    /// The root table, for other CPUs.
+    pub ttbr1: u64,
+}
+
+/// What the boot code found. Any context after `kernel_early`.
+pub fn boot() -> &'static Boot {
+    MACHINE.get().expect("kernel_early runs first")
+}
+
+/// The first Rust code, on the boot stack and the boot tables: see `head.S`.
+#[unsafe(no_mangle)]
+extern "C" fn kernel_early(dtb: usize, image: usize) -> Handover {
+    percpu::set_index(0);
+    exception::init_cpu();
+    let machine = match read_device_tree(dtb) {
+        Ok(machine) => machine,
+        Err(error) => {
+            crate::println!("stepwell: no usable device tree: {error}");
+            power::exit(power::PANIC)
+        }
+    };
+    let image = image..image + symbols::image_size().next_multiple_of(layout::PAGE);
+    let banks = machine.memory.iter().map(|bank| bank.base as usize..bank.end() as usize);
+    let (ttbr1, free) = mm::build(image.clone(), banks.clone());
+    let bank = banks.clone().find(|bank| bank.contains(&free)).unwrap_or(free..free);
+    // Up to whatever is reserved first; the device tree's blob has been read and needs no keeping.
+    let end = machine.reserved.iter().map(|reserved| reserved.region.base as usize).filter(|&at| at >= free);
+    let free = free..end.fold(bank.end, usize::min);
+    MACHINE.call_once(|| Boot { platform: machine, free, ttbr1 });
+    Handover { ttbr1, stack: layout::stack_top(0) as u64 }
+}
+
+/// Reads the device tree through the identity map, which covers its gigabyte and the next.
+fn read_device_tree(address: usize) -> Result<Platform, DtbError> {
+    platform::check_address(address as u64)?;
+    let reach = Region { base: 1 << 30, size: 510 << 30 };
+    if !reach.contains(address as u64) {
+        return Err(DtbError::Misaligned { address: address as u64 });
+    }
+    let header = bytes(address, HEADER_SIZE).ok_or(DtbError::Missing)?;
+    let size = platform::total_size(header)?;
+    let blob = bytes(address, size).ok_or(DtbError::TooShort { have: 0, need: size })?;
+    platform::parse(blob)
+}
+
+/// Memory that can be read, as a slice; None if it cannot.
+fn bytes(address: usize, length: usize) -> Option<&'static [u8]> {
+    use crate::arch::uaccess::read_u8;
+    let readable = |at: usize| read_u8(at as u64).is_ok();
+    if !(address..address + length).step_by(layout::PAGE).all(readable) || !readable(address + length - 1) {
+        return None;
+    }
+    // SAFETY: every page of it was just read, and nothing writes it while the boot code runs.
+    Some(unsafe { core::slice::from_raw_parts(address as *const u8, length) })
+}
+
+/// Goes over to the console of the device tree, on the kernel's own tables.
+pub fn init_console() {
+    let uart = &boot().platform.uart.region;
+    console::init(mm::map_device(uart.base as usize, uart.size as usize));
+}

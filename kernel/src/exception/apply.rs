@@ -1,0 +1,163 @@
+//! The table, applied: what an exception from EL1 does to the masks and to MDSCR_EL1.SS, and what its return does.
+//!
+//! `enter` comes right after the snapshot, `leave` last before the assembly's exit. In release builds every `match` on a cell
+//! is decided at compile time. In checked builds both compare the machine with the table and end in a panic that names the
+//! rule when they differ.
+
+use super::live;
+use super::frame::Frame;
+use crate::arch::daif;
+use crate::debug::{CpuDebug, control, step};
+use rules::step::Owners;
+use rules::table::{Masks, RowId, Ss};
+
+/// M13 as the constant that `apply` is generic over.
+const M13: u8 = RowId::M13 as u8;
+
+/// What an entry set aside of the interrupted context, for `leave` to put back.
+#[must_use]
+pub enum Aside {
+    /// Nothing.
+    Nothing,
+    /// It is on this CPU's stash (M8, M9).
+    Stashed,
+    /// It is parked here (M12).
+    Parked(Owners),
+}
+
+/// The MDSCR_EL1.SS column: deals with the owners of the interrupted context. D is masked.
+#[inline(always)]
+pub fn set_aside<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
+    if cpu.owners.get().is_empty() {
+        return Aside::Nothing;
+    }
+    match live::ss::<ROW>() {
+        Ss::Unsaid | Ss::Keep | Ss::Decide | Ss::Compute | Ss::ClearThenSet => Aside::Nothing,
+        Ss::Clear => {
+            step::drop_owners(cpu, frame);
+            Aside::Nothing
+        }
+        Ss::Stash => {
+            step::stash(cpu);
+            Aside::Stashed
+        }
+        Ss::CompleteStepOver => {
+            step::complete_in_software(cpu, frame);
+            Aside::Nothing
+        }
+        Ss::Park => Aside::Parked(cpu.owners.take()),
+    }
+}
+
+/// The masks column: opens what the row opens, once MDSCR_EL1 agrees with the owners that are left.
+#[inline(always)]
+pub fn open<const ROW: u8>(cpu: &CpuDebug, frame: &Frame) {
+    match live::masks::<ROW>() {
+        Masks::Unsaid | Masks::Masked | Masks::MaskedThenOpen => {}
+        Masks::UnmaskAll => {
+            control::sync(cpu);
+            daif::clear::<{ daif::ALL }>();
+        }
+        Masks::UnmaskDebugAndError => {
+            control::sync(cpu);
+            daif::clear::<{ daif::DA }>();
+        }
+        Masks::Inherit => {
+            control::sync(cpu);
+            daif::write(frame.masks());
+        }
+    }
+    #[cfg(debug_assertions)]
+    check_entry(live::id(ROW), live::masks::<ROW>(), cpu, frame);
+}
+
+/// Both columns.
+#[inline(always)]
+pub fn enter<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
+    let aside = set_aside::<ROW>(cpu, frame);
+    open::<ROW>(cpu, frame);
+    aside
+}
+
+/// M13: masks, puts back what `ROW` set aside, computes MDSCR_EL1.SS for the context that is returned to.
+#[inline(always)]
+pub fn leave<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
+    #[cfg(debug_assertions)]
+    check_exit(live::id(ROW), live::masks::<ROW>(), cpu, frame);
+    if !matches!(live::masks::<ROW>(), Masks::Masked) && matches!(live::masks::<M13>(), Masks::Masked) {
+        daif::set::<{ daif::ALL }>();
+    }
+    put_back(cpu, frame, aside);
+    match live::ss::<M13>() {
+        Ss::Compute => control::sync(cpu),
+        Ss::Clear => control::clear_ss(cpu),
+        _ => {}
+    }
+    #[cfg(debug_assertions)]
+    check_return(frame);
+}
+
+/// Undoes `set_aside`. D is masked.
+#[inline(always)]
+pub fn put_back(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
+    match aside {
+        Aside::Nothing => {}
+        Aside::Stashed => step::unstash(cpu, frame),
+        Aside::Parked(owners) => cpu.owners.set(cpu.owners.get() | owners),
+    }
+}
+
+/// Ends the kernel: a rule does not hold.
+#[cfg(debug_assertions)]
+fn violated(rule: &str, what: &str) -> ! {
+    panic!("rule {rule} violated: {what}")
+}
+
+/// The masks and SS of a handler's start are those of the table.
+#[cfg(debug_assertions)]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn check_entry(id: RowId, masks: Masks, cpu: &CpuDebug, frame: &Frame) {
+    let real = daif::read();
+    if masks.apply(frame.masks()).is_some_and(|wanted| wanted != real) {
+        violated(id.name(), "the handler's masks are not the table's");
+    }
+    let register = crate::arch::mdscr::read();
+    if register != cpu.mdscr.get() {
+        violated(id.name(), "MDSCR_EL1 is not what was written there last");
+    }
+    let d_open = !real.contains(rules::pstate::Daif::D);
+    if d_open && (register & crate::arch::mdscr::SS != 0) != rules::step::mdscr_ss(cpu.owners.get()) {
+        violated("I2", "D is open with an MDSCR_EL1.SS that no owner of this context asked for");
+    }
+}
+
+/// The handler left the masks as it found them.
+#[cfg(debug_assertions)]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn check_exit(id: RowId, masks: Masks, _cpu: &CpuDebug, frame: &Frame) {
+    let real = daif::read();
+    // Inherit: the handler may have changed the frame's masks, so the start's are gone; I1 is what is left to check.
+    let _ = frame;
+    let wrong = match masks {
+        Masks::Inherit => !real.holds_i1(),
+        _ => masks.apply(real).is_some_and(|wanted| wanted != real),
+    };
+    if wrong {
+        violated(id.name(), "the handler ended with other masks than the table's");
+    }
+}
+
+/// Nothing can be taken between loading ELR and ERET, and what is returned to keeps I1.
+#[cfg(debug_assertions)]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn check_return(frame: &Frame) {
+    if daif::read() != rules::pstate::Daif::all() {
+        violated("I3", "the return path runs with exceptions open");
+    }
+    if !frame.masks().holds_i1() {
+        violated("I1", "returning to a context with D masked and I open");
+    }
+}

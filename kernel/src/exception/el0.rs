@@ -1,0 +1,33 @@
+//! Exceptions from EL0. Nothing runs there: whatever arrives is a bug of the kernel's, reported with the row that would apply.
+
+use super::frame::{Frame, ec};
+use super::fatal::{Reason, fatal};
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn exception_el0_sync(frame: &mut Frame) -> ! {
+    let row = match frame.class() {
+        ec::BRK64 => "M3",
+        class if class == ec::BREAKPOINT_SAME - 1 || class == ec::STEP_SAME - 1 || class == ec::WATCHPOINT_SAME - 1 => "M4",
+        _ => "M2",
+    };
+    fatal(frame, row, Reason::FromEl0)
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn exception_el0_irq(frame: &mut Frame) -> ! {
+    fatal(frame, "M5", Reason::FromEl0)
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn exception_el0_error(frame: &mut Frame) -> ! {
+    fatal(frame, "M16", Reason::FromEl0)
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn exception_el0_32(frame: &mut Frame) -> ! {
+    fatal(frame, "M2", Reason::FromAarch32)
+}

@@ -1,0 +1,178 @@
+//! Exceptions from EL1: which row each falls under, and who handles it.
+
+use super::apply::{Aside, enter, leave, open, put_back, set_aside};
+use super::brk::{self, Use};
+use super::extable;
+use super::fatal::{Reason, fatal};
+use super::frame::{Frame, ec};
+use super::live;
+use crate::debug::{self, CpuDebug, bug, hit, step};
+use crate::irq;
+use crate::kprobe;
+use rules::table::RowId;
+
+const M6: u8 = RowId::M6 as u8;
+const M8: u8 = RowId::M8 as u8;
+const M9: u8 = RowId::M9 as u8;
+const M10: u8 = RowId::M10 as u8;
+const M11: u8 = RowId::M11 as u8;
+const M12: u8 = RowId::M12 as u8;
+const M14: u8 = RowId::M14 as u8;
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn exception_el1_sync(frame: &mut Frame) {
+    let cpu = debug::this();
+    match frame.class() {
+        ec::BRK64 => breakpoint_instruction(cpu, frame),
+        ec::STEP_SAME => hardware(cpu, frame, step::exception),
+        ec::BREAKPOINT_SAME => hardware(cpu, frame, hit::breakpoint),
+        ec::WATCHPOINT_SAME => hardware(cpu, frame, hit::watchpoint),
+        _ => fault(cpu, frame),
+    }
+}
+
+/// M10.
+#[inline(always)]
+fn hardware(cpu: &CpuDebug, frame: &mut Frame, handler: fn(&CpuDebug, &mut Frame)) {
+    let aside = enter::<M10>(cpu, frame);
+    cpu.depth.set(cpu.depth.get() + 1);
+    handler(cpu, frame);
+    cpu.depth.set(cpu.depth.get() - 1);
+    leave::<M10>(cpu, frame, aside);
+}
+
+/// M11, M12, M14 or M7, by the immediate.
+#[inline(always)]
+fn breakpoint_instruction(cpu: &CpuDebug, frame: &mut Frame) {
+    match brk::lookup(frame.esr) {
+        Some(Use::Kprobe) => software(cpu, frame, kprobe::hit),
+        Some(Use::OutOfLineEnd) => software(cpu, frame, kprobe::out_of_line_end),
+        Some(Use::Debugger) => software(cpu, frame, step::debugger_brk),
+        Some(Use::Assertion) => assertion(cpu, frame),
+        // Return probes have a number but no user: until there is one it is an unknown immediate like any other.
+        Some(Use::ReturnProbe) | None => fatal(frame, "M7", Reason::UnknownBrk),
+    }
+}
+
+/// M12; M14 inside a debug context, where the owners are the outer context's and stay.
+#[inline(always)]
+fn software(cpu: &CpuDebug, frame: &mut Frame, handler: fn(&CpuDebug, &mut Frame, &mut Aside)) {
+    let depth = cpu.depth.get();
+    if depth == 0 {
+        let mut aside = enter::<M12>(cpu, frame);
+        cpu.depth.set(1);
+        handler(cpu, frame, &mut aside);
+        cpu.depth.set(0);
+        leave::<M12>(cpu, frame, aside);
+    } else {
+        let aside = enter::<M14>(cpu, frame);
+        cpu.depth.set(depth + 1);
+        handler(cpu, frame, &mut Aside::Nothing);
+        cpu.depth.set(depth);
+        leave::<M14>(cpu, frame, aside);
+    }
+}
+
+/// M11; in a debug context M14, which comes to the same masks.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn assertion(cpu: &CpuDebug, frame: &mut Frame) {
+    if cpu.depth.get() == 0 {
+        let aside = enter::<M11>(cpu, frame);
+        bug::report(frame);
+        leave::<M11>(cpu, frame, aside);
+    } else {
+        let aside = enter::<M14>(cpu, frame);
+        bug::report(frame);
+        leave::<M14>(cpu, frame, aside);
+    }
+}
+
+/// M6, or M7 if nothing can be done about it.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn fault(cpu: &CpuDebug, frame: &mut Frame) {
+    // K7: the copy's fault is the probed instruction's, and its context's masks and owners are back before M6 decides.
+    kprobe::fault_in_copy(cpu, frame);
+    let nested = cpu.depth.get() != 0;
+    // In a debug context the owners are not those of the code that faulted.
+    let aside = if nested { Aside::Nothing } else { set_aside::<M6>(cpu, frame) };
+    open::<M6>(cpu, frame);
+    fixup(frame);
+    leave::<M6>(cpu, frame, aside);
+}
+
+/// In the masks of the context that faulted.
+#[inline(never)]
+fn fixup(frame: &mut Frame) {
+    match extable::fixup(frame.pc) {
+        // HLT where there is no semihosting is UNDEFINED.
+        Some(pc) if matches!(frame.class(), ec::DATA_ABORT_SAME | ec::UNKNOWN) => {
+            frame.move_to(pc);
+            debug::stats::FIXUPS.count_shared();
+        }
+        _ => fatal(frame, "M6", Reason::Fault),
+    }
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn exception_el1_irq(frame: &mut Frame) {
+    let cpu = debug::this();
+    let aside = set_aside::<M8>(cpu, frame);
+    let Some(interrupt) = irq::acknowledge() else {
+        // Spurious: nothing was opened.
+        put_back(cpu, frame, aside);
+        return;
+    };
+    if irq::is_nmi(interrupt) {
+        return nmi(cpu, frame, aside, interrupt);
+    }
+    open::<M8>(cpu, frame);
+    irq::handle(interrupt, frame);
+    leave::<M8>(cpu, frame, aside);
+}
+
+/// M9: told from M8 by the acknowledge only, so the stash is there already.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn nmi(cpu: &CpuDebug, frame: &mut Frame, mut aside: Aside, interrupt: irq::IntId) {
+    if live::ss::<M8>() != live::ss::<M9>() {
+        put_back(cpu, frame, aside);
+        aside = set_aside::<M9>(cpu, frame);
+    }
+    open::<M9>(cpu, frame);
+    irq::handle(interrupt, frame);
+    leave::<M9>(cpu, frame, aside);
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn exception_el1_fiq(frame: &mut Frame) {
+    let cpu = debug::this();
+    let aside = enter::<M8>(cpu, frame);
+    irq::handle_fiq(frame);
+    leave::<M8>(cpu, frame, aside);
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn exception_el1_error(frame: &mut Frame) {
+    let cpu = debug::this();
+    // M16, M9: from EL1 it is fatal, whatever the syndrome says.
+    let _ = enter::<M9>(cpu, frame);
+    fatal(frame, "M16", Reason::SError)
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn exception_on_sp_el0(frame: &mut Frame) -> ! {
+    fatal(frame, "M7", Reason::OnSpEl0)
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn exception_stack_overflow(frame: &mut Frame) -> ! {
+    fatal(frame, "M7", Reason::StackOverflow)
+}

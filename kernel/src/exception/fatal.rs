@@ -1,0 +1,169 @@
+//! The end (M7): masked, steps dropped, the other CPUs stopped, a report.
+
+use super::apply;
+use super::frame::Frame;
+use super::live;
+use crate::arch::{daif, mdscr};
+use crate::console;
+use crate::debug::{self, bug::Site};
+use crate::percpu;
+use crate::report::backtrace::Backtrace;
+use crate::report::power;
+use crate::report::symbols::Shown;
+use core::fmt;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use rules::pstate::Daif;
+use rules::table::{Masks, RowId};
+
+const M7: u8 = RowId::M7 as u8;
+
+/// Why the kernel ends.
+#[derive(Clone, Copy)]
+pub enum Reason {
+    /// A BRK whose immediate is nobody's.
+    UnknownBrk,
+    /// A `kbug!`.
+    Bug(&'static Site),
+    /// A synchronous exception that nothing fixes up.
+    Fault,
+    /// The stack ran into its guard.
+    StackOverflow,
+    /// Probes hit inside probes' handlers, deeper than there is room for (K5).
+    ProbesTooDeep,
+    /// SError from EL1.
+    SError,
+    /// Taken with SP_EL0 as stack pointer, which the kernel never uses.
+    OnSpEl0,
+    /// From EL0, where nothing runs.
+    FromEl0,
+    /// From AArch32, which nothing runs in.
+    FromAarch32,
+}
+
+/// The CPU that reports; others that come here stand still.
+static REPORTER: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+macro_rules! say {
+    ($($arg:tt)*) => { console::print_regardless(format_args!("{}\n", format_args!($($arg)*))) };
+}
+
+/// Ends the kernel because of the exception in `frame`; `rule` is the one that was in force. Any context.
+pub fn fatal(frame: &mut Frame, rule: &str, reason: Reason) -> ! {
+    enter_panic(Some(frame));
+    let stuck = begin();
+    say!("panic: {}", Described(reason, frame));
+    state(rule, stuck, Some(frame));
+    registers(frame);
+    say!("backtrace:");
+    console::print_regardless(format_args!("{}", Backtrace { pc: frame.pc, fp: frame.x[29] }));
+    end()
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo) -> ! {
+    enter_panic(None);
+    let stuck = begin();
+    match info.location() {
+        Some(at) => say!("panic: {} ({}:{})", info.message(), at.file(), at.line()),
+        None => say!("panic: {}", info.message()),
+    }
+    state("M7", stuck, None);
+    say!("backtrace:");
+    console::print_regardless(format_args!("{}", Backtrace::here()));
+    end()
+}
+
+/// M7 itself.
+fn enter_panic(frame: Option<&mut Frame>) {
+    if matches!(live::masks::<M7>(), Masks::Masked) {
+        daif::set::<{ daif::ALL }>();
+    }
+    let mut none = Frame::zeroed();
+    let _ = apply::enter::<M7>(debug::this(), frame.unwrap_or(&mut none));
+}
+
+/// Makes this CPU the reporter and stops the others; those that do not answer.
+fn begin() -> u64 {
+    let me = percpu::index();
+    match REPORTER.compare_exchange(usize::MAX, me, SeqCst, SeqCst) {
+        Ok(_) => crate::smp::stop_others(),
+        Err(reporter) if reporter == me => {
+            say!("panic: again, while reporting one; the first report stands as far as it got");
+            power::exit(power::PANIC)
+        }
+        Err(_) => loop {
+            daif::set::<{ daif::ALL }>();
+            crate::arch::barrier::wfi();
+        },
+    }
+}
+
+fn state(rule: &str, stuck: u64, frame: Option<&Frame>) {
+    let cpu = debug::this();
+    let ss = mdscr::read() & mdscr::SS;
+    say!("cpu{}, rule {rule} in force, now M7: masks {}, MDSCR_EL1.SS {ss}", percpu::index(), daif::read());
+    if let Some(frame) = frame {
+        say!("interrupted context: masks {}", Daif::of(frame.pstate));
+    }
+    say!(
+        "debug depth {}, owners {:?}, stash {}",
+        cpu.depth.get(),
+        cpu.owners.get(),
+        cpu.stash_len.get()
+    );
+    for other in (0..percpu::MAX_CPUS).filter(|other| stuck & 1 << other != 0) {
+        say!("cpu{other} did not stop: it has interrupts off");
+    }
+}
+
+fn registers(frame: &Frame) {
+    say!("pc  {:016x} {}", frame.pc, Shown(frame.pc));
+    say!("esr {:016x} far {:016x} pstate {:016x} sp {:016x}", frame.esr, frame.far, frame.pstate, frame.sp);
+    for (row, values) in frame.x.chunks(4).enumerate() {
+        console::print_regardless(format_args!("x{:<2}", row * 4));
+        for value in values {
+            console::print_regardless(format_args!(" {value:016x}"));
+        }
+        say!("");
+    }
+}
+
+fn end() -> ! {
+    say!("end of report");
+    power::exit(power::PANIC)
+}
+
+struct Described<'a>(Reason, &'a Frame);
+
+impl fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(reason, frame) = self;
+        match reason {
+            Reason::UnknownBrk => write!(f, "BRK #{:#x} is nobody's", frame.esr & 0xffff),
+            Reason::Bug(site) => write!(f, "BUG at {}:{}: {}", site.file, site.line, site.text),
+            Reason::Fault => {
+                write!(f, "{} at {:#x}, FAR {:#x}", class_name(frame.class()), frame.pc, frame.far)
+            }
+            Reason::StackOverflow => write!(f, "stack overflow: SP {:#x}", frame.sp),
+            Reason::ProbesTooDeep => write!(f, "probes nest too deep at {}", Shown(frame.pc)),
+            Reason::SError => write!(f, "SError, ESR {:#x}", frame.esr),
+            Reason::OnSpEl0 => f.write_str("exception with SP_EL0 as the stack pointer"),
+            Reason::FromEl0 => f.write_str("exception from EL0, where nothing runs"),
+            Reason::FromAarch32 => f.write_str("exception from AArch32, which nothing runs in"),
+        }
+    }
+}
+
+fn class_name(class: u64) -> &'static str {
+    use super::frame::ec;
+    match class {
+        ec::UNKNOWN => "undefined instruction",
+        ec::ILLEGAL_STATE => "illegal execution state",
+        ec::INSTRUCTION_ABORT_SAME => "instruction abort",
+        ec::PC_ALIGNMENT => "misaligned PC",
+        ec::DATA_ABORT_SAME => "data abort",
+        ec::SP_ALIGNMENT => "misaligned SP",
+        _ => "unexpected exception",
+    }
+}

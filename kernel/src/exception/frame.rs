@@ -1,0 +1,71 @@
+//! The saved state of an interrupted context, and its snapshot.
+
+use rules::pstate::Daif;
+
+/// What the vectors save (rule I7) and snapshot (rule I3). `vectors.S` knows the layout.
+///
+/// A handler may change `x`, `sp`, `pc` and `pstate`; what it leaves here is what is returned to.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Frame {
+    /// x0 to x30.
+    pub x: [u64; 31],
+    /// SP of the interrupted context.
+    pub sp: u64,
+    /// ELR_EL1.
+    pub pc: u64,
+    /// SPSR_EL1.
+    pub pstate: u64,
+    /// ESR_EL1.
+    pub esr: u64,
+    /// FAR_EL1.
+    pub far: u64,
+    /// A frame record (fp, pc) for those who walk the stack.
+    record: [u64; 2],
+}
+
+/// Size of a frame on the stack, in bytes.
+pub const FRAME_SIZE: usize = size_of::<Frame>();
+const _: () = assert!(FRAME_SIZE == 304 && FRAME_SIZE.is_multiple_of(16));
+
+/// ESR_EL1.EC: the classes that the kernel tells apart (DDI 0487 D24.2.40).
+pub mod ec {
+    #![allow(missing_docs, reason = "the architecture's names")]
+    pub const UNKNOWN: u64 = 0x00;
+    pub const ILLEGAL_STATE: u64 = 0x0e;
+    pub const INSTRUCTION_ABORT_SAME: u64 = 0x21;
+    pub const PC_ALIGNMENT: u64 = 0x22;
+    pub const DATA_ABORT_SAME: u64 = 0x25;
+    pub const SP_ALIGNMENT: u64 = 0x26;
+    pub const SERROR: u64 = 0x2f;
+    pub const BREAKPOINT_SAME: u64 = 0x31;
+    pub const STEP_SAME: u64 = 0x33;
+    pub const WATCHPOINT_SAME: u64 = 0x35;
+    pub const BRK64: u64 = 0x3c;
+}
+
+impl Frame {
+    /// ESR_EL1.EC of the snapshot.
+    #[inline(always)]
+    pub fn class(&self) -> u64 {
+        self.esr >> 26 & 0x3f
+    }
+
+    /// The masks of the interrupted context.
+    #[inline(always)]
+    pub fn masks(&self) -> Daif {
+        Daif::of(self.pstate)
+    }
+
+    /// Goes on at `pc` instead (rule M13: a handler that moves ELR clears SPSR.SS).
+    #[inline(always)]
+    pub fn move_to(&mut self, pc: u64) {
+        self.pc = pc;
+        self.pstate = rules::step::moved(self.pstate);
+    }
+
+    /// An all-zero frame, for tests of what works on frames.
+    pub const fn zeroed() -> Self {
+        Self { x: [0; 31], sp: 0, pc: 0, pstate: 0, esr: 0, far: 0, record: [0; 2] }
+    }
+}

@@ -1,0 +1,88 @@
+//! The table as it is applied: in release builds the constants of [`rules::table`], in checked builds a copy in which a boot
+//! argument can exchange cells.
+
+use rules::overrides::{Cell, Override};
+use rules::table::{Masks, RowId, Ss, TABLE};
+
+#[cfg(debug_assertions)]
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+#[cfg(debug_assertions)]
+#[unsafe(link_section = ".noprobe.data")]
+static MASKS: [AtomicU8; TABLE.len()] = {
+    let mut cells = [const { AtomicU8::new(0) }; TABLE.len()];
+    let mut i = 0;
+    while i < TABLE.len() {
+        cells[i] = AtomicU8::new(TABLE[i].masks as u8);
+        i += 1;
+    }
+    cells
+};
+
+#[cfg(debug_assertions)]
+#[unsafe(link_section = ".noprobe.data")]
+static SS: [AtomicU8; TABLE.len()] = {
+    let mut cells = [const { AtomicU8::new(0) }; TABLE.len()];
+    let mut i = 0;
+    while i < TABLE.len() {
+        cells[i] = AtomicU8::new(TABLE[i].ss as u8);
+        i += 1;
+    }
+    cells
+};
+
+/// A row as a constant, for `apply`'s functions.
+pub const fn id(row: u8) -> RowId {
+    TABLE[row as usize].id
+}
+
+/// The masks column of `ROW`. Any context.
+#[inline(always)]
+pub fn masks<const ROW: u8>() -> Masks {
+    #[cfg(debug_assertions)]
+    return Masks::ALL[MASKS[ROW as usize].load(Relaxed) as usize];
+    #[cfg(not(debug_assertions))]
+    const { TABLE[ROW as usize].masks }
+}
+
+/// The MDSCR_EL1.SS column of `ROW`. Any context.
+#[inline(always)]
+pub fn ss<const ROW: u8>() -> Ss {
+    #[cfg(debug_assertions)]
+    return Ss::ALL[SS[ROW as usize].load(Relaxed) as usize];
+    #[cfg(not(debug_assertions))]
+    const { TABLE[ROW as usize].ss }
+}
+
+/// Exchanges a cell, from here on, on all CPUs. Boot.
+///
+/// # Errors
+/// Release builds have the table compiled in.
+pub fn exchange(change: Override) -> Result<(), &'static str> {
+    #[cfg(debug_assertions)]
+    {
+        match change.cell {
+            Cell::Masks(masks) => MASKS[change.row as usize].store(masks as u8, Relaxed),
+            Cell::Ss(ss) => SS[change.row as usize].store(ss as u8, Relaxed),
+        }
+        Ok(())
+    }
+    #[cfg(not(debug_assertions))]
+    {
+        let (Cell::Masks(_) | Cell::Ss(_)) = change.cell;
+        Err("the table is compiled in; build without --release")
+    }
+}
+
+/// The rows that this kernel applies. What EL0 does has rows, but nothing runs there.
+pub const LIVE: [RowId; 9] = [
+    RowId::M6,
+    RowId::M7,
+    RowId::M8,
+    RowId::M9,
+    RowId::M10,
+    RowId::M11,
+    RowId::M12,
+    RowId::M13,
+    RowId::M14,
+];

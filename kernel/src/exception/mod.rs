@@ -1,0 +1,42 @@
+//! Exceptions: the vectors, the frame, which rule each class falls under, and the table applied.
+//!
+//! `vectors.S` saves and snapshots; `el1` classifies; `apply` is the one place where masks and MDSCR_EL1.SS change for an
+//! exception, as the table says.
+
+pub mod apply;
+mod el0;
+mod el1;
+pub mod brk;
+pub mod extable;
+mod fatal;
+pub mod frame;
+pub mod live;
+
+pub use fatal::{Reason, fatal};
+pub use frame::Frame;
+
+use crate::mm::layout;
+use core::mem::offset_of;
+
+core::arch::global_asm!(
+    include_str!("vectors.S"),
+    FRAME = const frame::FRAME_SIZE,
+    X30 = const offset_of!(Frame, x) + 30 * 8,
+    SP_ = const offset_of!(Frame, sp),
+    PC = const offset_of!(Frame, pc),
+    ESR = const offset_of!(Frame, esr),
+    RECORD = const frame::FRAME_SIZE - 16,
+    STACK_SHIFT = const layout::STACK_SHIFT,
+    CPU_STACKS_SHIFT = const layout::CPU_STACKS_SHIFT,
+    OVERFLOW_STACK = const layout::overflow_stack_top(0),
+    BUG = const brk::BUG,
+);
+
+/// Points this CPU at the vectors. Boot, with D, A, I, F masked.
+pub fn init_cpu() {
+    unsafe extern "C" {
+        static vectors: u8;
+    }
+    crate::write_sysreg!("vbar_el1", (&raw const vectors).addr() as u64);
+    crate::arch::barrier::isb();
+}

@@ -1,0 +1,172 @@
+// The exception vectors (DDI 0487 D1.3.6), entry and exit. Nothing in this file can be probed (rule H6), and no synchronous
+// exception can occur in it between the vector and the snapshot or between loading ELR, SPSR and ERET (rule I3).
+//
+// FRAME, X30, SP_, PC, ESR, RECORD: offsets in exception::Frame.
+
+// Makes room and checks for overflow without a free register: stacks are aligned to twice their size and use the upper
+// half, so bit STACK_SHIFT of SP is 0 exactly if SP left the stack downwards.
+.macro vector handler
+    .balign 0x80
+    sub     sp, sp, #{FRAME}
+    add     sp, sp, x0
+    sub     x0, sp, x0
+    tbz     x0, #{STACK_SHIFT}, 1f
+    sub     x0, sp, x0
+    sub     sp, sp, x0
+    b       \handler\()_entry
+1:  b       stack_overflow
+.endm
+
+.macro save
+    stp     x0, x1, [sp, #16 * 0]
+    stp     x2, x3, [sp, #16 * 1]
+    stp     x4, x5, [sp, #16 * 2]
+    stp     x6, x7, [sp, #16 * 3]
+    stp     x8, x9, [sp, #16 * 4]
+    stp     x10, x11, [sp, #16 * 5]
+    stp     x12, x13, [sp, #16 * 6]
+    stp     x14, x15, [sp, #16 * 7]
+    stp     x16, x17, [sp, #16 * 8]
+    stp     x18, x19, [sp, #16 * 9]
+    stp     x20, x21, [sp, #16 * 10]
+    stp     x22, x23, [sp, #16 * 11]
+    stp     x24, x25, [sp, #16 * 12]
+    stp     x26, x27, [sp, #16 * 13]
+    stp     x28, x29, [sp, #16 * 14]
+.endm
+
+.macro snapshot
+    mrs     x22, elr_el1
+    mrs     x23, spsr_el1
+    mrs     x24, esr_el1
+    mrs     x25, far_el1
+    stp     x22, x23, [sp, #{PC}]
+    stp     x24, x25, [sp, #{ESR}]
+    stp     x29, x22, [sp, #{RECORD}]
+    add     x29, sp, #{RECORD}
+    mov     x0, sp
+.endm
+
+// Where a debugger finds what the interrupted context had. CFA: SP before the exception.
+.macro describe_frame
+    .cfi_signal_frame
+    .cfi_def_cfa x29, {FRAME} - {RECORD}
+    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
+    .cfi_offset x\n, \n * 8 - {FRAME}
+    .endr
+    .cfi_offset sp, {SP_} - {FRAME}
+    .cfi_offset x30, {PC} - {FRAME}
+.endm
+
+.macro entry handler, function, sp_of_el0=0
+\handler\()_entry:
+    .cfi_startproc simple
+    save
+    .if \sp_of_el0
+    mrs     x21, sp_el0
+    .else
+    add     x21, sp, #{FRAME}
+    .endif
+    stp     x30, x21, [sp, #{X30}]
+    snapshot
+    describe_frame
+    bl      \function
+    .if \sp_of_el0
+    brk     #{BUG}                      // no task to return to: the handler did not
+    .else
+    b       return_to_el1
+    .endif
+    .cfi_endproc
+.endm
+
+.section .noprobe.text.vectors, "ax"
+.balign 0x800
+.global vectors
+vectors:
+    vector  el1t_sync
+    vector  el1t_irq
+    vector  el1t_fiq
+    vector  el1t_error
+    vector  el1_sync
+    vector  el1_irq
+    vector  el1_fiq
+    vector  el1_error
+    vector  el0_sync
+    vector  el0_irq
+    vector  el0_fiq
+    vector  el0_error
+    vector  el0_32_sync
+    vector  el0_32_irq
+    vector  el0_32_fiq
+    vector  el0_32_error
+
+    entry   el1t_sync, exception_on_sp_el0
+    entry   el1t_irq, exception_on_sp_el0
+    entry   el1t_fiq, exception_on_sp_el0
+    entry   el1t_error, exception_on_sp_el0
+    entry   el1_irq, exception_el1_irq
+    entry   el1_fiq, exception_el1_fiq
+    entry   el1_error, exception_el1_error
+    entry   el0_sync, exception_el0_sync, 1
+    entry   el0_irq, exception_el0_irq, 1
+    entry   el0_fiq, exception_el0_irq, 1
+    entry   el0_error, exception_el0_error, 1
+    entry   el0_32_sync, exception_el0_32, 1
+    entry   el0_32_irq, exception_el0_32, 1
+    entry   el0_32_fiq, exception_el0_32, 1
+    entry   el0_32_error, exception_el0_32, 1
+
+// Last of the entries, since what it does at its end is what all others branch to.
+    entry   el1_sync, exception_el1_sync
+
+// D, A, I, F are masked. SP may have been changed by the handler, so it is loaded, and what lies below it is read
+// afterwards: nothing can be taken here that would write there.
+.global return_to_el1
+return_to_el1:
+    ldp     x22, x23, [sp, #{PC}]
+    msr     elr_el1, x22
+    msr     spsr_el1, x23
+    ldp     x0, x1, [sp, #16 * 0]
+    ldp     x2, x3, [sp, #16 * 1]
+    ldp     x4, x5, [sp, #16 * 2]
+    ldp     x6, x7, [sp, #16 * 3]
+    ldp     x8, x9, [sp, #16 * 4]
+    ldp     x10, x11, [sp, #16 * 5]
+    ldp     x12, x13, [sp, #16 * 6]
+    ldp     x14, x15, [sp, #16 * 7]
+    ldp     x16, x17, [sp, #16 * 8]
+    ldp     x18, x19, [sp, #16 * 9]
+    ldp     x20, x21, [sp, #16 * 10]
+    ldp     x22, x23, [sp, #16 * 11]
+    ldp     x24, x25, [sp, #16 * 12]
+    ldp     x26, x27, [sp, #16 * 13]
+    mov     x30, sp
+    ldr     x29, [x30, #{SP_}]
+    mov     sp, x29
+    ldp     x28, x29, [x30, #16 * 14]
+    ldr     x30, [x30, #{X30}]
+    eret
+
+// x0: SP - FRAME of the context that overflowed; SP: that plus x0's value. The frame goes to this CPU's overflow stack.
+stack_overflow:
+    msr     tpidr_el0, x0
+    sub     x0, sp, x0
+    msr     tpidrro_el0, x0
+    mrs     x0, tpidr_el1
+    lsl     x0, x0, #{CPU_STACKS_SHIFT}
+    mov     sp, x0
+    ldr     x0, ={OVERFLOW_STACK}
+    add     sp, sp, x0
+    sub     sp, sp, #{FRAME}
+    mrs     x0, tpidrro_el0
+    .cfi_startproc simple
+    save
+    mrs     x21, tpidr_el0
+    add     x21, x21, #{FRAME}
+    stp     x30, x21, [sp, #{X30}]
+    snapshot
+    describe_frame
+    bl      exception_stack_overflow
+    brk     #{BUG}
+    .cfi_endproc
+    .ltorg

@@ -1,0 +1,33 @@
+//! The heap. Not from debug or NMI context: those take try-locks only.
+
+use crate::sync::IrqMutex;
+use core::alloc::{GlobalAlloc, Layout};
+use core::ops::Range;
+use core::ptr::{self, NonNull};
+use linked_list_allocator::Heap;
+
+struct KernelHeap(IrqMutex<Heap>);
+
+#[global_allocator]
+static HEAP: KernelHeap = KernelHeap(IrqMutex::new(Heap::empty()));
+
+/// Gives the heap its memory, a range of physical addresses. Once, at boot.
+pub fn init(physical: Range<usize>) {
+    let start = super::linear(physical.start) as *mut u8;
+    // SAFETY: the range is RAM that nobody else has, mapped read-write for good, and the heap gets it once.
+    unsafe { HEAP.0.lock().init(start, physical.len()) }
+}
+
+// SAFETY: the heap behind the lock hands out disjoint memory of the layout asked for.
+unsafe impl GlobalAlloc for KernelHeap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.0.lock().allocate_first_fit(layout).map_or(ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        if let Some(pointer) = NonNull::new(pointer) {
+            // SAFETY: the caller got `pointer` from `alloc` with this layout.
+            unsafe { self.0.lock().deallocate(pointer, layout) }
+        }
+    }
+}

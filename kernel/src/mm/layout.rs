@@ -1,0 +1,80 @@
+//! The kernel's virtual address space (TTBR1, 48 bits).
+//!
+//! | from | what |
+//! |---|---|
+//! | `LINEAR` | all RAM but the image's text and read-only data, read-write |
+//! | `IMAGE` | the image: text read-execute, rodata read-only, data read-write |
+//! | `DEVICES` | device registers, by physical address |
+//! | `STACKS` | stacks, each in the upper half of twice its size; the lower half is never mapped |
+//! | `PATCH` | one page a CPU for the temporary writable alias of text that is patched |
+
+use crate::percpu::MAX_CPUS;
+
+/// RAM at physical address 0 would be here.
+pub const LINEAR: usize = 0xffff_0000_0000_0000;
+/// `KIMAGE_VADDR` of the linker script.
+pub const IMAGE: usize = 0xffff_8000_8000_0000;
+/// Device at physical address 0 would be here.
+pub const DEVICES: usize = 0xffff_9000_0000_0000;
+/// See the table.
+pub const STACKS: usize = 0xffff_a000_0000_0000;
+/// See the table.
+pub const PATCH: usize = 0xffff_b000_0000_0000;
+
+/// Bytes of a page.
+pub const PAGE: usize = 4096;
+/// A stack has `1 << STACK_SHIFT` bytes.
+pub const STACK_SHIFT: u32 = 15;
+/// Bytes of a stack.
+pub const STACK_SIZE: usize = 1 << STACK_SHIFT;
+/// A CPU's stacks take `1 << CPU_STACKS_SHIFT` bytes of address space: two, each with its guard.
+pub const CPU_STACKS_SHIFT: u32 = STACK_SHIFT + 2;
+const _: () = assert!(MAX_CPUS << CPU_STACKS_SHIFT < PATCH - STACKS);
+
+/// Top of the stack that a CPU's kernel code runs on.
+pub const fn stack_top(cpu: usize) -> usize {
+    STACKS + (cpu << CPU_STACKS_SHIFT) + 2 * STACK_SIZE
+}
+
+/// Top of the stack that a CPU reports the overflow of the other one on.
+pub const fn overflow_stack_top(cpu: usize) -> usize {
+    STACKS + (cpu << CPU_STACKS_SHIFT) + 4 * STACK_SIZE
+}
+
+macro_rules! image_symbols {
+    ($($(#[$doc:meta])* $function:ident = $symbol:ident;)*) => {$(
+        $(#[$doc])*
+        #[inline(always)]
+        pub fn $function() -> usize {
+            unsafe extern "C" {
+                static $symbol: u8;
+            }
+            (&raw const $symbol).addr()
+        }
+    )*};
+}
+
+image_symbols! {
+    /// First byte of the image.
+    image_start = __image_start;
+    /// End of the image without the symbol table behind it.
+    image_end = __image_end;
+    /// First byte of text.
+    text_start = __text_start;
+    /// End of text.
+    text_end = __text_end;
+    /// First byte of text that cannot be probed (rule H6).
+    noprobe_text_start = __noprobe_text_start;
+    /// End of it.
+    noprobe_text_end = __noprobe_text_end;
+    /// First byte of data that cannot be watched (rule H6).
+    noprobe_data_start = __noprobe_data_start;
+    /// End of it.
+    noprobe_data_end = __noprobe_data_end;
+    /// End of read-only data.
+    rodata_end = __rodata_end;
+    /// First byte of the pages for out-of-line copies.
+    ool_start = __ool_start;
+    /// End of them.
+    ool_end = __ool_end;
+}

@@ -1,0 +1,80 @@
+//! Per-CPU data: one value a CPU, found by the index in TPIDR_EL1.
+
+use core::arch::asm;
+
+/// How many CPUs the kernel can have.
+pub const MAX_CPUS: usize = 8;
+
+/// This CPU's index, 0 for the one that booted. Any context.
+#[inline(always)]
+pub fn index() -> usize {
+    let value: u64;
+    // SAFETY: reads a register that does not change after a CPU's bring-up.
+    unsafe { asm!("mrs {}, tpidr_el1", out(reg) value, options(nomem, nostack, preserves_flags, pure)) }
+    value as usize
+}
+
+/// Tells the CPU its index. Bring-up, before anything else uses per-CPU data.
+pub fn set_index(cpu: usize) {
+    assert!(cpu < MAX_CPUS, "at most {MAX_CPUS} CPUs");
+    crate::write_sysreg!("tpidr_el1", cpu as u64);
+}
+
+/// One `T` a CPU. Interior mutability is `T`'s: cells for what is touched with exceptions masked only, atomics for what
+/// handlers or other CPUs see too.
+#[repr(transparent)]
+pub struct PerCpu<T>([Line<T>; MAX_CPUS]);
+
+/// One CPU's value, on cache lines of its own.
+#[doc(hidden)]
+#[repr(align(64))]
+pub struct Line<T>(pub T);
+
+/// A [`PerCpu`] whose values all start as this constant expression says.
+#[macro_export]
+macro_rules! per_cpu {
+    ($value:expr) => {
+        $crate::percpu::PerCpu::from_lines([const { $crate::percpu::Line($value) }; $crate::percpu::MAX_CPUS])
+    };
+}
+
+// SAFETY: `this` hands out the running CPU's value, and a CPU is one thread of execution. Cells in it are reached by handlers
+// that interrupt each other, but only with exceptions masked (see the fields). `of` is limited to `T: Sync`.
+unsafe impl<T> Sync for PerCpu<T> {}
+
+impl<T> PerCpu<T> {
+    /// For [`per_cpu!`](crate::per_cpu).
+    #[doc(hidden)]
+    pub const fn from_lines(lines: [Line<T>; MAX_CPUS]) -> Self {
+        Self(lines)
+    }
+
+    /// This CPU's value. Any context; the caller must not migrate while it holds the reference.
+    #[inline(always)]
+    pub fn this(&self) -> &T {
+        // SAFETY: `set_index` accepted the index.
+        &unsafe { self.0.get_unchecked(index()) }.0
+    }
+}
+
+impl<T> PerCpu<T> {
+    /// Another CPU's value.
+    ///
+    /// # Safety
+    /// Only what is `Sync` in it may be used.
+    pub unsafe fn of_unchecked(&self, cpu: usize) -> &T {
+        &self.0[cpu].0
+    }
+}
+
+impl<T: Sync> PerCpu<T> {
+    /// Another CPU's value. Any context.
+    pub fn of(&self, cpu: usize) -> &T {
+        &self.0[cpu].0
+    }
+
+    /// All CPUs' values.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|line| &line.0)
+    }
+}

@@ -1,0 +1,60 @@
+//! Backtraces by frame records.
+
+use super::symbols::Shown;
+use crate::arch::uaccess;
+use crate::mm::layout::{self, STACKS};
+use core::fmt;
+
+/// The deepest backtrace that is shown.
+const LIMIT: usize = 48;
+
+/// A backtrace from a PC and a frame pointer, a line a frame: `  [<address>] symbol+offset/size`.
+pub struct Backtrace {
+    /// Where it starts.
+    pub pc: u64,
+    /// x29 there.
+    pub fp: u64,
+}
+
+impl Backtrace {
+    /// From the caller.
+    #[inline(always)]
+    pub fn here() -> Self {
+        let (pc, fp): (u64, u64);
+        // SAFETY: reads two registers.
+        unsafe {
+            core::arch::asm!("adr {}, .", "mov {}, x29", out(reg) pc, out(reg) fp, options(nomem, nostack, preserves_flags));
+        }
+        Self { pc, fp }
+    }
+}
+
+fn word(address: u64) -> Option<u64> {
+    let low = uaccess::read_u32(address).ok()? as u64;
+    Some(low | (uaccess::read_u32(address + 4).ok()? as u64) << 32)
+}
+
+fn on_a_stack(fp: u64) -> bool {
+    let fp = fp as usize;
+    fp.is_multiple_of(8)
+        && ((STACKS..layout::PATCH).contains(&fp) || (layout::rodata_end()..layout::image_end()).contains(&fp))
+}
+
+impl fmt::Display for Backtrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut pc = self.pc;
+        let mut fp = self.fp;
+        for _ in 0..LIMIT {
+            writeln!(f, "  [<{pc:016x}>] {}", Shown(pc))?;
+            if !on_a_stack(fp) {
+                return Ok(());
+            }
+            let (Some(next), Some(lr)) = (word(fp), word(fp + 8)) else { return Ok(()) };
+            if lr == 0 {
+                return Ok(());
+            }
+            (pc, fp) = (lr, next);
+        }
+        writeln!(f, "  ... more than {LIMIT} frames")
+    }
+}

@@ -1,0 +1,68 @@
+//! All other CPUs held still, masked, in no-probe text, while one changes what they might be executing (rule K3).
+
+use crate::arch::barrier;
+use crate::arch::daif::AllMasked;
+use crate::drivers::gic::{self, Target};
+use crate::irq::sgi;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::{Acquire, Relaxed, Release}};
+
+/// Serialises those who ask. Taken with interrupts on: whoever waits for it still takes part in others' rendezvous.
+static ONE_AT_A_TIME: spin::Mutex<()> = spin::Mutex::new(());
+
+/// Which rendezvous is on; those who take part wait until it is over.
+#[unsafe(link_section = ".noprobe.data")]
+static ROUND: AtomicU64 = AtomicU64::new(0);
+#[unsafe(link_section = ".noprobe.data")]
+static OVER: AtomicU64 = AtomicU64::new(0);
+#[unsafe(link_section = ".noprobe.data")]
+static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+#[unsafe(link_section = ".noprobe.data")]
+static GONE: AtomicUsize = AtomicUsize::new(0);
+
+/// Runs `change` while every other online CPU stands still; each executes an ISB before it goes on.
+///
+/// Thread context with interrupts on; never a debug context, never an interrupt handler.
+///
+/// # Panics
+/// In a context that it is not for: it would wait for ever.
+pub fn rendezvous<R>(change: impl FnOnce() -> R) -> R {
+    let others = super::online_count().saturating_sub(1);
+    assert!(
+        crate::debug::this().depth.get() == 0 && (others == 0 || crate::irq::off::enabled()),
+        "rule K3: a rendezvous is not for debug context, nor with interrupts off"
+    );
+    let _one = ONE_AT_A_TIME.lock();
+    let _masked = AllMasked::new();
+    ARRIVED.store(0, Relaxed);
+    GONE.store(0, Relaxed);
+    let round = ROUND.fetch_add(1, Release) + 1;
+    if others > 0 {
+        gic::send_sgi(sgi::RENDEZVOUS, Target::AllOthers);
+        while ARRIVED.load(Acquire) < others {
+            core::hint::spin_loop();
+        }
+    }
+    let result = change();
+    OVER.store(round, Release);
+    while GONE.load(Acquire) < others {
+        core::hint::spin_loop();
+    }
+    barrier::isb();
+    result
+}
+
+/// [`sgi::RENDEZVOUS`]: arrives, waits masked, synchronises.
+#[unsafe(link_section = ".noprobe.text")]
+pub fn take_part(_: &mut crate::exception::Frame) {
+    let _masked = AllMasked::new();
+    let round = ROUND.load(Acquire);
+    if OVER.load(Acquire) == round {
+        return;
+    }
+    ARRIVED.fetch_add(1, Release);
+    while OVER.load(Acquire) < round {
+        core::hint::spin_loop();
+    }
+    barrier::isb();
+    GONE.fetch_add(1, Release);
+}

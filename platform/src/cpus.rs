@@ -1,0 +1,88 @@
+//! CPUs, and PSCI to start and stop them.
+
+use dtoolkit::Node;
+use dtoolkit::fdt::Fdt;
+
+use crate::error::Problem;
+use crate::tree::{self, number, text, value, words};
+use crate::{DtbError, List, MAX_CPUS, Warning, Warnings};
+
+/// The affinity fields of MPIDR_EL1: Aff3 in bits 39:32, Aff2 to Aff0 in bits 23:0.
+pub const MPIDR_AFFINITY: u64 = 0xff_00ff_ffff;
+
+/// How PSCI is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conduit {
+    /// By HVC: firmware at EL2.
+    Hvc,
+    /// By SMC: firmware at EL3.
+    Smc,
+}
+
+/// The power state interface (Arm DEN0022).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Psci {
+    /// How it is called.
+    pub conduit: Conduit,
+    /// The lowest version promised, as (major, minor): (0, 2) or (1, 0). Function IDs are the standard ones.
+    pub version: (u16, u16),
+}
+
+/// Affinities of the CPUs in the tree's order, without those whose `status` says they failed.
+pub(crate) fn cpus(fdt: Fdt<'_>, warnings: &mut Warnings) -> Result<List<u64, MAX_CPUS>, DtbError> {
+    const NONE: DtbError =
+        DtbError::NoNode { what: "CPU", hint: "add /cpus with one child of device_type = \"cpu\" per CPU" };
+    let parent = fdt.root().child("cpus").ok_or(NONE)?;
+    let fail = |property, problem| Err(DtbError::Property { node: "CPU node", property, problem });
+    let cells = value(&parent, "#address-cells").and_then(|v| words(v).next()).unwrap_or(2);
+    if !(1..=2).contains(&cells) {
+        return fail("#address-cells", Problem::Value(u64::from(cells)));
+    }
+    let (mut list, mut found) = (List::<u64, MAX_CPUS>::new(), 0);
+    for node in parent.children() {
+        let failed = value(&node, "status").is_some_and(|status| status.starts_with(b"fail"));
+        if value(&node, "device_type") != Some(b"cpu\0") || failed {
+            continue;
+        }
+        let Some(reg) = value(&node, "reg") else { return fail("reg", Problem::Missing) };
+        let unit = 4 * cells as usize;
+        let mpidr = match number(&mut words(reg), cells as usize) {
+            Some(mpidr) if reg.len() == unit => mpidr,
+            _ => return fail("reg", Problem::Length { have: reg.len(), unit }),
+        };
+        if mpidr & !MPIDR_AFFINITY != 0 {
+            return fail("reg", Problem::Value(mpidr));
+        }
+        if list.contains(&mpidr) {
+            crate::warn(warnings, Warning::DuplicateCpu { mpidr });
+            continue;
+        }
+        found += 1;
+        // One that does not fit stays off; that is counted and reported below.
+        let _ = list.push(mpidr);
+    }
+    if found == 0 {
+        return Err(NONE);
+    }
+    if found > list.len() {
+        crate::warn(warnings, Warning::MoreCpus { found, used: list.len() });
+    }
+    Ok(list)
+}
+
+/// PSCI of version 0.2 or newer. Version 0.1 has function IDs of its own and is not used.
+pub(crate) fn psci(fdt: Fdt<'_>) -> Result<Option<Psci>, DtbError> {
+    tree::with_compatible(fdt, &["arm,psci-1.0", "arm,psci-0.2"], |place| {
+        let fail = |problem| DtbError::Property { node: "PSCI node", property: "method", problem };
+        let version = if place.is_compatible(&["arm,psci-1.0"]) { (1, 0) } else { (0, 2) };
+        let method = place.value("method").ok_or(fail(Problem::Missing))?;
+        let conduit = match text(method) {
+            Some("hvc") => Conduit::Hvc,
+            Some("smc") => Conduit::Smc,
+            Some(_) => return Err(fail(Problem::Value(words(method).next().unwrap_or(0).into()))),
+            None => return Err(fail(Problem::NotText)),
+        };
+        Ok(Psci { conduit, version })
+    })
+    .transpose()
+}

@@ -1,0 +1,263 @@
+//! What can be wrong with a device tree, and what to do about it.
+
+use core::fmt;
+
+use crate::Region;
+
+/// Why a device tree cannot be used. `Display` says what is wrong and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DtbError {
+    /// The boot loader passed no address.
+    Missing,
+    /// The address is not a multiple of 8 bytes.
+    Misaligned {
+        /// The physical address passed.
+        address: u64,
+    },
+    /// Fewer bytes than the header, or than the header announces.
+    TooShort {
+        /// Bytes there are.
+        have: usize,
+        /// Bytes there should be.
+        need: usize,
+    },
+    /// The first word is not `0xd00dfeed`.
+    Magic {
+        /// The word found.
+        found: u32,
+    },
+    /// The header's `totalsize` is out of bounds.
+    TotalSize {
+        /// The size in the header, bytes.
+        size: usize,
+        /// The largest accepted, bytes.
+        max: usize,
+    },
+    /// Not a blob that a reader of version 17 can read.
+    Version {
+        /// `version` of the header.
+        version: u32,
+        /// `last_comp_version` of the header.
+        last_compatible: u32,
+    },
+    /// The blob is damaged: offsets, tokens or strings do not fit.
+    Structure(dtoolkit::error::FdtParseError),
+    /// A node that has to be there is not.
+    NoNode {
+        /// What was looked for.
+        what: &'static str,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// A property is missing, or its value cannot be what it is.
+    Property {
+        /// The node, by its role.
+        node: &'static str,
+        /// The property's name.
+        property: &'static str,
+        /// What is wrong with it.
+        problem: Problem,
+    },
+    /// More entries than are kept, where dropping some would be unsafe.
+    TooMany {
+        /// Entries of what.
+        what: &'static str,
+        /// How many are kept.
+        max: usize,
+    },
+    /// Two banks of memory overlap.
+    MemoryOverlap(Region, Region),
+    /// A region's end does not fit in 64 bits.
+    RegionOverflow {
+        /// The node, by its role.
+        node: &'static str,
+        /// First byte.
+        base: u64,
+        /// Bytes.
+        size: u64,
+    },
+    /// A region lies behind a bus that does not translate its address.
+    Unreachable {
+        /// The node, by its role.
+        node: &'static str,
+        /// The address on its own bus.
+        base: u64,
+    },
+    /// An interrupt specifier that names no SPI or PPI.
+    Interrupt {
+        /// The node, by its role.
+        node: &'static str,
+        /// First cell: 0 SPI, 1 PPI.
+        kind: u32,
+        /// Second cell.
+        number: u32,
+    },
+    /// The device's interrupt parent is not the interrupt controller found.
+    InterruptParent {
+        /// The node, by its role.
+        node: &'static str,
+    },
+    /// The command line is longer than the buffer it is copied to.
+    BootargsTooLong {
+        /// Its length, bytes.
+        len: usize,
+        /// The most that is taken, bytes.
+        max: usize,
+    },
+}
+
+/// What is wrong with a property.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// It is not there.
+    Missing,
+    /// Its length is no multiple of its entries' length, or too short.
+    Length {
+        /// Bytes there are.
+        have: usize,
+        /// Bytes of one entry, or the fewest there must be.
+        unit: usize,
+    },
+    /// A value outside what the binding allows.
+    Value(u64),
+    /// A list of names lacks one that is needed.
+    NoEntry,
+    /// It has to be text.
+    NotText,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Missing => f.write_str("is missing"),
+            Self::Length { have, unit } => {
+                write!(f, "has {have} bytes, which does not fit entries of {unit}")
+            }
+            Self::Value(value) => write!(f, "has the value {value:#x}, which its binding does not allow"),
+            Self::NoEntry => f.write_str("lacks a name that is needed"),
+            Self::NotText => f.write_str("is not UTF-8 text ended by a NUL"),
+        }
+    }
+}
+
+impl fmt::Display for DtbError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("device tree: ")?;
+        match self {
+            Self::Missing => f.write_str(
+                "none was passed: boot the raw image (not the ELF file), so that the loader puts the device tree's \
+                 address in x0",
+            ),
+            Self::Misaligned { address } => {
+                write!(f, "its address {address:#x} is not a multiple of 8: let the boot loader align it")
+            }
+            Self::TooShort { have, need } => write!(
+                f,
+                "{have} bytes where {need} are needed: it is truncated; check how it was copied or loaded"
+            ),
+            Self::Magic { found } => write!(
+                f,
+                "starts with {found:#010x}, not 0xd00dfeed: x0 does not point to a device tree; check the boot \
+                 loader's -dtb or -kernel argument"
+            ),
+            Self::TotalSize { size, max } => write!(
+                f,
+                "claims {size} bytes, accepted are 56 to {max}: damaged, or padded too far (repack it with dtc)"
+            ),
+            Self::Version { version, last_compatible } => write!(
+                f,
+                "version {version} (compatible down to {last_compatible}) cannot be read as version 17: rebuild it \
+                 with `dtc -V 17`"
+            ),
+            Self::Structure(error) => {
+                write!(f, "damaged: {error}; check it with `dtc -I dtb`, and that nothing overwrote it")
+            }
+            Self::NoNode { what, hint } => write!(f, "no {what}: {hint}"),
+            Self::Property { node, property, problem } => {
+                write!(f, "`{property}` of the {node} {problem}: correct the device tree")
+            }
+            Self::TooMany { what, max } => {
+                write!(f, "more than {max} {what}, and none can be left out safely: merge them")
+            }
+            Self::MemoryOverlap(a, b) => write!(f, "memory banks {a} and {b} overlap: correct the memory nodes"),
+            Self::RegionOverflow { node, base, size } => write!(
+                f,
+                "the {node}'s region at {base:#x} of {size:#x} bytes ends past 64 bits: correct its `reg` property"
+            ),
+            Self::Unreachable { node, base } => write!(
+                f,
+                "the {node} at {base:#x} is on a bus that does not translate this address: correct the bus's \
+                 `ranges`"
+            ),
+            Self::Interrupt { node, kind, number } => write!(
+                f,
+                "the {node}'s interrupt <{kind} {number}> is neither an SPI <0 0..987> nor a PPI <1 0..15>: correct \
+                 its `interrupts`"
+            ),
+            Self::InterruptParent { node } => write!(
+                f,
+                "the {node}'s interrupt parent is not the GIC: correct `interrupt-parent`; chained controllers are \
+                 not supported"
+            ),
+            Self::BootargsTooLong { len, max } => {
+                write!(f, "bootargs of {len} bytes, at most {max} are taken: shorten the command line")
+            }
+        }
+    }
+}
+
+impl core::error::Error for DtbError {}
+
+/// Something odd that does not keep the machine from being used. `Display` says what was done instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Warning {
+    /// More CPUs than are used.
+    MoreCpus {
+        /// CPUs in the device tree.
+        found: usize,
+        /// The first so many are used.
+        used: usize,
+    },
+    /// Two CPU nodes with the same affinity; the second was left out.
+    DuplicateCpu {
+        /// The affinity, as in MPIDR_EL1.
+        mpidr: u64,
+    },
+    /// More memory banks than are kept; the rest lies idle.
+    MoreBanks {
+        /// Banks in the device tree.
+        found: usize,
+        /// How many are used.
+        used: usize,
+    },
+    /// `stdout-path` names nothing usable; the first PL011 was taken.
+    #[default]
+    StdoutPath,
+    /// Several CPUs, but no PSCI 0.2 or newer to start them with: only the boot CPU can run.
+    NoPsci,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::MoreCpus { found, used } => {
+                write!(f, "{found} CPUs in the device tree, only the first {used} are used")
+            }
+            Self::DuplicateCpu { mpidr } => {
+                write!(f, "two CPU nodes with affinity {mpidr:#x}, the second is left out")
+            }
+            Self::MoreBanks { found, used } => {
+                write!(f, "{found} memory banks in the device tree, only {used} are used")
+            }
+            Self::StdoutPath => {
+                f.write_str("stdout-path names no enabled PL011, the first PL011 is the console")
+            }
+            Self::NoPsci => {
+                f.write_str("no PSCI 0.2 or newer in the device tree, CPUs other than the boot CPU stay off")
+            }
+        }
+    }
+}

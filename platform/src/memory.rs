@@ -1,0 +1,151 @@
+//! Memory banks, and what of them must be left alone.
+
+use core::fmt;
+use core::ops::ControlFlow;
+
+use dtoolkit::Node;
+use dtoolkit::fdt::Fdt;
+
+use crate::tree::{self, Place, text, value, words};
+use crate::{DtbError, List, MAX_BANKS, MAX_RESERVED, Warning, Warnings};
+
+/// A range of physical addresses. Its end fits in 64 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Region {
+    /// First byte, as the CPU addresses it.
+    pub base: u64,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl Region {
+    /// The first byte past the region.
+    pub const fn end(&self) -> u64 {
+        self.base + self.size
+    }
+
+    /// Whether `address` lies in the region.
+    pub const fn contains(&self, address: u64) -> bool {
+        address >= self.base && address - self.base < self.size
+    }
+
+    /// Whether the two share a byte.
+    pub const fn overlaps(&self, other: &Region) -> bool {
+        self.base < other.end() && other.base < self.end()
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}..{:#x}", self.base, self.end())
+    }
+}
+
+/// Memory that is not free for use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reserved {
+    /// Where.
+    pub region: Region,
+    /// It must not even be mapped as normal memory (`no-map`).
+    pub no_map: bool,
+}
+
+/// Banks in ascending order, without empty ones.
+pub(crate) fn banks(
+    fdt: Fdt<'_>,
+    warnings: &mut Warnings,
+) -> Result<List<crate::Region, MAX_BANKS>, DtbError> {
+    let mut banks = List::<Region, MAX_BANKS>::new();
+    let mut found = 0;
+    let outcome = tree::walk(fdt, &mut |place| {
+        if place.value("device_type") != Some(b"memory\0") {
+            return ControlFlow::Continue(());
+        }
+        let all = place.for_each_region("memory node", |bank| {
+            if bank.size == 0 {
+                return Ok(());
+            }
+            if let Some(other) = banks.iter().find(|other| other.overlaps(&bank)) {
+                return Err(DtbError::MemoryOverlap(*other, bank));
+            }
+            found += 1;
+            // A bank that does not fit stays unused; that is counted and reported below.
+            let _ = banks.push(bank);
+            Ok(())
+        });
+        match all {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    });
+    if let ControlFlow::Break(error) = outcome {
+        return Err(error);
+    }
+    if found == 0 {
+        return Err(DtbError::NoNode {
+            what: "memory",
+            hint: "add a node with device_type = \"memory\" and a non-empty `reg`",
+        });
+    }
+    if found > banks.len() {
+        crate::warn(warnings, Warning::MoreBanks { found, used: banks.len() });
+    }
+    banks.as_mut_slice().sort_unstable_by_key(|bank| bank.base);
+    Ok(banks)
+}
+
+/// The memory reservation block, the static children of `/reserved-memory`, and the initial RAM disk.
+pub(crate) fn reserved(fdt: Fdt<'_>) -> Result<List<Reserved, MAX_RESERVED>, DtbError> {
+    let mut list = List::<Reserved, MAX_RESERVED>::new();
+    let mut add = |region: Region, no_map: bool| match region.size {
+        0 => Ok(()),
+        _ => list
+            .push(Reserved { region, no_map })
+            .map_err(|_| DtbError::TooMany { what: "reserved memory regions", max: MAX_RESERVED }),
+    };
+    for entry in fdt.memory_reservations() {
+        add(region("memory reservation block", entry.address(), entry.size())?, false)?;
+    }
+    let outcome = tree::walk(fdt, &mut |place: &Place<'_, '_>| {
+        // Without `reg` it is a wish for memory to be set aside, which concerns only the driver that asks.
+        if !place.is_child_of("reserved-memory") || place.value("reg").is_none() {
+            return ControlFlow::Continue(());
+        }
+        let no_map = place.value("no-map").is_some();
+        match place.for_each_region("reserved-memory node", |region| add(region, no_map)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    });
+    if let ControlFlow::Break(error) = outcome {
+        return Err(error);
+    }
+    if let Some(chosen) = fdt.root().child("chosen") {
+        let address = |name| {
+            let words = words(value(&chosen, name)?);
+            words.fold(None, |n: Option<u64>, word| Some(n.unwrap_or(0) << 32 | u64::from(word)))
+        };
+        if let (Some(start), Some(end)) = (address("linux,initrd-start"), address("linux,initrd-end")) {
+            add(region("initial RAM disk", start, end.saturating_sub(start))?, false)?;
+        }
+    }
+    Ok(list)
+}
+
+fn region(node: &'static str, base: u64, size: u64) -> Result<Region, DtbError> {
+    match base.checked_add(size) {
+        Some(_) => Ok(Region { base, size }),
+        None => Err(DtbError::RegionOverflow { node, base, size }),
+    }
+}
+
+/// The command line, `""` if there is none.
+pub(crate) fn bootargs<'t>(fdt: Fdt<'t>) -> Result<&'t str, DtbError> {
+    let Some(chosen) = fdt.root().child("chosen") else { return Ok("") };
+    let Some(bytes) = value(&chosen, "bootargs") else { return Ok("") };
+    text(bytes).ok_or(DtbError::Property {
+        node: "chosen node",
+        property: "bootargs",
+        problem: crate::Problem::NotText,
+    })
+}

@@ -1,0 +1,126 @@
+//! What is done about an instruction: the verdict, and why an instruction is refused.
+use core::fmt;
+
+use crate::sim::Sim;
+
+/// How the instruction under a probe is run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    /// A copy of the word does elsewhere exactly what the original does in place: run it from a [`Slot`](crate::ool::Slot).
+    OutOfLine,
+    /// The instruction depends on or decides the PC: [`simulate`](crate::sim::simulate) does what it would do.
+    Simulate(Sim),
+    /// Neither is faithful: do not place a probe here.
+    Refuse(Reason),
+}
+
+/// Why an instruction cannot be probed. `Display` says what it is and why that rules a probe out.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Reason {
+    /// LDXR, LDAXR, LDXP, STXR, STLXR, STXP and the unprivileged LDTXR, STTXR.
+    Exclusive,
+    /// An ordinary instruction between a load-exclusive and its store-exclusive. Never from [`classify`](crate::classify())
+    /// (one word cannot tell), only from [`classify_at`](crate::classify_at).
+    ExclusiveSequence,
+    /// BRK and HLT.
+    Breakpoint,
+    /// SVC, HVC, SMC, DCPS1 to DCPS3.
+    ExceptionGeneration,
+    /// ERET, ERETAA, ERETAB, DRPS.
+    ExceptionReturn,
+    /// BRAA, BLRAA, RETAA and kin.
+    AuthenticatedBranch,
+    /// Signing and authentication with the PC as modifier: PACIASPPC, AUTIASPPC and kin, PACM, and (from
+    /// [`classify_at`](crate::classify_at)) PACIASP and kin right after a PACM.
+    PcAuthentication,
+    /// A read or write of PSTATE.DAIF or PSTATE.ALLINT in any form.
+    InterruptMasks,
+    /// A read or write of SPSel.
+    StackSelect,
+    /// A write to any other PSTATE field that is not a condition flag: PAN, UAO, DIT, SSBS, TCO, SM, ZA, PM.
+    PstateWrite,
+    /// A read or write of ELR, SPSR, ESR or FAR of EL1 or EL2, and GCSPUSHX, GCSPOPX, GCSPOPCX.
+    ExceptionState,
+    /// CPY* and SET* (FEAT_MOPS).
+    MemoryCopy,
+    /// WFI, WFE, WFIT, WFET.
+    Wait,
+    /// TSTART, TTEST, TCOMMIT, TCANCEL.
+    Transaction,
+    /// LDR (literal) of a SIMD&FP register.
+    VectorLiteral,
+    /// UDF: permanently undefined.
+    Udf,
+    /// No instruction has this encoding.
+    Unallocated,
+}
+
+impl Reason {
+    /// Every reason, for tables and for tests.
+    pub const ALL: [Reason; 17] = [
+        Reason::Exclusive,
+        Reason::ExclusiveSequence,
+        Reason::Breakpoint,
+        Reason::ExceptionGeneration,
+        Reason::ExceptionReturn,
+        Reason::AuthenticatedBranch,
+        Reason::PcAuthentication,
+        Reason::InterruptMasks,
+        Reason::StackSelect,
+        Reason::PstateWrite,
+        Reason::ExceptionState,
+        Reason::MemoryCopy,
+        Reason::Wait,
+        Reason::Transaction,
+        Reason::VectorLiteral,
+        Reason::Udf,
+        Reason::Unallocated,
+    ];
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Exclusive => {
+                "load- or store-exclusive: the probe's exception clears the exclusive monitor, so the loop would never end"
+            }
+            Reason::ExclusiveSequence => {
+                "inside a load-exclusive/store-exclusive sequence: the probe's exception clears the exclusive monitor, so the \
+                 loop would never end; probe before the load-exclusive or after the sequence"
+            }
+            Reason::Breakpoint => "breakpoint instruction (BRK or HLT): it belongs to a debugger, an assertion or another probe",
+            Reason::ExceptionGeneration => {
+                "exception-generating instruction: the exception would be reported from the out-of-line copy"
+            }
+            Reason::ExceptionReturn => {
+                "exception return: it consumes ELR and SPSR, which the probe's own exception overwrites"
+            }
+            Reason::AuthenticatedBranch => {
+                "authenticated branch: its target can be computed only with the pointer-authentication key"
+            }
+            Reason::PcAuthentication => "pointer authentication with the PC as modifier: it gives another result out of line",
+            Reason::InterruptMasks => {
+                "access to the interrupt masks (DAIF or ALLINT): out-of-line copies run with interrupts masked, so a read is \
+                 wrong and a write is lost"
+            }
+            Reason::StackSelect => "access to SPSel: it decides on which stack the probe's own exceptions run",
+            Reason::PstateWrite => "write to PSTATE other than the condition flags: it would change how the probe itself runs",
+            Reason::ExceptionState => {
+                "access to ELR, SPSR, ESR or FAR: the probe's own exception overwrites these registers"
+            }
+            Reason::MemoryCopy => {
+                "memory copy or set (MOPS): its prologue, main and epilogue run back to back, and a fault goes back by PC"
+            }
+            Reason::Wait => "wait for event or interrupt: out-of-line copies run with interrupts masked",
+            Reason::Transaction => "transactional memory: the probe's exception aborts the transaction",
+            Reason::VectorLiteral => {
+                "PC-relative load of a SIMD&FP register: simulating it needs the SIMD&FP register file"
+            }
+            Reason::Udf => "UDF: permanently undefined, it can only fault",
+            Reason::Unallocated => "not an instruction: the word has no allocated encoding (data in the text?)",
+        })
+    }
+}
+
+impl core::error::Error for Reason {}

@@ -1,0 +1,58 @@
+//! From a word to its [`Class`], by the encoding index of DDI 0487 C4.1: one file a top-level group.
+//!
+//! The integer groups, branches, system and loads and stores are decoded down to what is allocated. Scalar FP, Advanced
+//! SIMD, SVE and SME data processing is not: none of it depends on the PC or touches PSTATE beyond the flags, so every word
+//! there is [`Class::OutOfLine`], and one that is unallocated after all takes, out of line, the same undefined-instruction
+//! exception that it takes in place.
+use crate::bits::{bit, bits};
+use crate::class::{Class, Reason};
+
+mod branch;
+mod data;
+mod memory;
+mod system;
+
+pub(crate) const UNALLOCATED: Class = Class::Refuse(Reason::Unallocated);
+
+/// The verdict on a table's row: run out of line if the row is allocated.
+pub(crate) const fn allocated(yes: bool) -> Class {
+    if yes { Class::OutOfLine } else { UNALLOCATED }
+}
+
+/// How to run the A64 instruction `word` under a probe. Total: each of the 2^32 words gets a verdict. May be called from any
+/// context.
+///
+/// One word is all this sees. Whether the place lies inside an exclusive sequence is for [`classify_at`](crate::classify_at).
+///
+/// ```
+/// use probe::{Class, Reason, classify};
+///
+/// assert_eq!(classify(0x9100_0420), Class::OutOfLine); // add x0, x1, #1
+/// assert!(matches!(classify(0x9000_0000), Class::Simulate(_))); // adrp x0, .
+/// assert_eq!(classify(0xd69f_03e0), Class::Refuse(Reason::ExceptionReturn)); // eret
+/// ```
+pub const fn classify(word: u32) -> Class {
+    match bits(word, 25, 4) {
+        0b0000 => reserved(word),
+        0b0001 | 0b0011 => UNALLOCATED,
+        // SVE.
+        0b0010 => Class::OutOfLine,
+        0b1000 | 0b1001 => data::immediate(word),
+        0b1010 | 0b1011 => branch::classify(word),
+        0b0100 | 0b0110 | 0b1100 | 0b1110 => memory::classify(word),
+        0b0101 | 0b1101 => data::register(word),
+        // Scalar FP and Advanced SIMD.
+        _ => Class::OutOfLine,
+    }
+}
+
+/// UDF, SME, and the rest of the reserved group (C4.1.1).
+const fn reserved(word: u32) -> Class {
+    if bit(word, 31) {
+        Class::OutOfLine
+    } else if word >> 16 == 0 {
+        Class::Refuse(Reason::Udf)
+    } else {
+        UNALLOCATED
+    }
+}

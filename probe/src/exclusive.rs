@@ -1,0 +1,240 @@
+//! Load-exclusive/store-exclusive sequences, inside which no probe and no breakpoint may be.
+//!
+//! An exception between the load-exclusive and the store-exclusive clears the exclusive monitor (DDI 0487 B2.12), so the
+//! store fails, the loop runs again, and with a probe in it never ends.
+use crate::bits::{bit, bits};
+use crate::class::{Class, Reason};
+use crate::classify::classify;
+use crate::sim::Sim;
+
+/// LDXR, LDAXR, LDXRB to LDAXRH, LDXP, LDAXP, and LDTXR, LDATXR (FEAT_LSUI).
+pub const fn is_load_exclusive(word: u32) -> bool {
+    is_exclusive(word) && bit(word, 22)
+}
+
+/// STXR, STLXR, STXRB to STLXRH, STXP, STLXP, and STTXR, STLTXR (FEAT_LSUI).
+pub const fn is_store_exclusive(word: u32) -> bool {
+    is_exclusive(word) && !bit(word, 22)
+}
+
+/// LDAR, STLR, CAS and CASP share the encoding group but leave the monitor alone.
+const fn is_exclusive(word: u32) -> bool {
+    let pair = bit(word, 21);
+    let word_or_double = bit(word, 31);
+    !bit(word, 23)
+        && match bits(word, 24, 6) {
+            0b00_1000 => !pair || word_or_double,
+            0b00_1001 => !pair && word_or_double,
+            _ => false,
+        }
+}
+
+/// CLREX.
+pub const fn is_clear_exclusive(word: u32) -> bool {
+    word & 0xffff_f0ff == 0xd503_305f
+}
+
+/// The longest function, in instructions, whose paths [`in_exclusive_sequence`] follows.
+pub const MAX_FUNCTION_WORDS: usize = 8192;
+
+/// Whether the instruction at `pc` lies on a path from a load-exclusive to a store-exclusive of the function from `fn_start`
+/// up to, not including, `fn_end`: the monitor is held when it is reached, and a store that needs it can follow.
+///
+/// `fetch` gives the word at an address, as it was before any probe was placed there, or `None` if it cannot be read. All
+/// addresses are multiples of 4. Takes 2 KiB of stack and time linear in the function for all but contrived control flow;
+/// meant for registration, not for a handler.
+///
+/// Paths go through direct branches both ways, forwards and backwards, and past calls, whose callee is taken to leave the
+/// monitor alone. The answer errs towards `true`:
+/// - every branch is taken to go both ways, whatever its condition;
+/// - in a function that has a load-exclusive, `true` when it is longer than [`MAX_FUNCTION_WORDS`], or when a word on the
+///   paths cannot be fetched or is an indirect branch that could lead anywhere in it (BR, BRAA).
+///
+/// What it does not see: a sequence that spans functions (a load-exclusive here, its store-exclusive in the caller or the
+/// callee), or one entered by a branch from outside. DDI 0487 B2.12.5 promises progress for neither, and compilers emit
+/// neither.
+pub fn in_exclusive_sequence(
+    fetch: impl Fn(u64) -> Option<u32>,
+    pc: u64,
+    fn_start: u64,
+    fn_end: u64,
+) -> bool {
+    if !(fn_start..fn_end).contains(&pc) {
+        return false;
+    }
+    let words = (fn_end - fn_start).div_ceil(4);
+    let addresses = || (0..words).map(|n| fn_start + n * 4);
+    if !addresses().any(|a| fetch(a).is_some_and(is_load_exclusive)) {
+        return false;
+    }
+    if words > MAX_FUNCTION_WORDS as u64 {
+        return true;
+    }
+    let mut paths = Paths { fetch: &fetch, start: fn_start, end: fn_end, held: Bitmap::new() };
+
+    // Forwards from every load-exclusive, as long as the monitor is held.
+    for address in addresses() {
+        if fetch(address).is_some_and(is_load_exclusive) {
+            paths.reach(address.saturating_add(4));
+        }
+    }
+    match paths.follow(|word| is_store_exclusive(word) || is_clear_exclusive(word), |_| false) {
+        Outcome::Lost => return true,
+        _ if !paths.held.get(paths.index(pc)) => return false,
+        _ => {}
+    }
+
+    // Forwards from the place itself, to a store that needs the monitor it holds.
+    paths.held = Bitmap::new();
+    paths.reach(pc);
+    let ends = |word| is_load_exclusive(word) || is_clear_exclusive(word);
+    !matches!(paths.follow(ends, is_store_exclusive), Outcome::Exhausted)
+}
+
+/// [`classify`] for a word in its place: also refuses what only the surroundings show, an instruction inside an exclusive
+/// sequence ([`in_exclusive_sequence`], whose arguments these are) and a PACIASP or kin that the PACM before it makes depend
+/// on the PC. `None` from `fetch` at `pc` itself is [`Reason::Unallocated`].
+pub fn classify_at(fetch: impl Fn(u64) -> Option<u32>, pc: u64, fn_start: u64, fn_end: u64) -> Class {
+    const PACM: u32 = 0xd503_24ff;
+    let Some(word) = fetch(pc) else { return Class::Refuse(Reason::Unallocated) };
+    let class = classify(word);
+    if matches!(class, Class::Refuse(_)) {
+        return class;
+    }
+    let is_hint = word & 0xffff_f01f == 0xd503_201f;
+    if is_hint && class == Class::OutOfLine && pc > fn_start && fetch(pc - 4) == Some(PACM) {
+        return Class::Refuse(Reason::PcAuthentication);
+    }
+    if in_exclusive_sequence(fetch, pc, fn_start, fn_end) {
+        return Class::Refuse(Reason::ExclusiveSequence);
+    }
+    class
+}
+
+struct Bitmap([u64; MAX_FUNCTION_WORDS / 64]);
+
+impl Bitmap {
+    const fn new() -> Self {
+        Bitmap([0; MAX_FUNCTION_WORDS / 64])
+    }
+
+    fn get(&self, n: usize) -> bool {
+        self.0[n / 64] >> (n % 64) & 1 == 1
+    }
+
+    /// Whether the bit was clear.
+    fn set(&mut self, n: usize) -> bool {
+        let fresh = !self.get(n);
+        self.0[n / 64] |= 1 << (n % 64);
+        fresh
+    }
+}
+
+enum Outcome {
+    /// Every path has been followed to its end.
+    Exhausted,
+    /// A path met what was looked for.
+    Done,
+    /// A path cannot be followed.
+    Lost,
+}
+
+/// The instructions of one function that some path reaches.
+struct Paths<'a, F> {
+    fetch: &'a F,
+    start: u64,
+    end: u64,
+    held: Bitmap,
+}
+
+impl<F: Fn(u64) -> Option<u32>> Paths<'_, F> {
+    fn index(&self, address: u64) -> usize {
+        ((address - self.start) / 4) as usize
+    }
+
+    /// Marks `address` as reached; whether it lies in the function and was not reached before.
+    fn reach(&mut self, address: u64) -> bool {
+        (self.start..self.end).contains(&address) && {
+            let n = self.index(address);
+            self.held.set(n)
+        }
+    }
+
+    /// Marks all that is reached from what is marked, up to the words that end a path, until `found` is true of a word.
+    fn follow(&mut self, ends: impl Fn(u32) -> bool, found: impl Fn(u32) -> bool) -> Outcome {
+        // Sweeps in address order: straight-line code and forward branches take one, each nested loop one more.
+        let mut again = true;
+        while again {
+            again = false;
+            let mut address = self.start;
+            while address < self.end {
+                if self.held.get(self.index(address)) {
+                    let Some(word) = (self.fetch)(address) else { return Outcome::Lost };
+                    if found(word) {
+                        return Outcome::Done;
+                    }
+                    if !ends(word) {
+                        let step = successors(word);
+                        if step.anywhere {
+                            return Outcome::Lost;
+                        }
+                        if let Some(offset) = step.branch {
+                            let target = address.wrapping_add_signed(i64::from(offset));
+                            again |= self.reach(target) && target <= address;
+                        }
+                        if step.next {
+                            self.reach(address.saturating_add(4));
+                        }
+                    }
+                }
+                address = address.saturating_add(4);
+            }
+        }
+        Outcome::Exhausted
+    }
+}
+
+/// Where control can go after a word, within its function.
+struct Successors {
+    next: bool,
+    branch: Option<i32>,
+    anywhere: bool,
+}
+
+fn successors(word: u32) -> Successors {
+    const NEXT: Successors = Successors { next: true, branch: None, anywhere: false };
+    const NOWHERE: Successors = Successors { next: false, branch: None, anywhere: false };
+    match classify(word) {
+        Class::Simulate(sim) => match sim {
+            // A call comes back; one into this function (it recurses) starts with a monitor of its own.
+            Sim::Branch { link: true, .. } | Sim::BranchLinkReg { .. } => NEXT,
+            Sim::Branch { offset, .. } => Successors { branch: Some(offset), ..NOWHERE },
+            Sim::BranchCond { offset, .. }
+            | Sim::CompareZero { offset, .. }
+            | Sim::TestBit { offset, .. }
+            | Sim::CompareBranch { offset, .. } => Successors { branch: Some(offset), ..NEXT },
+            Sim::BranchReg { .. } => Successors { anywhere: true, ..NOWHERE },
+            Sim::Return { .. } => NOWHERE,
+            Sim::Nop | Sim::Adr { .. } | Sim::Adrp { .. } | Sim::LoadLiteral { .. } => NEXT,
+        },
+        Class::Refuse(Reason::AuthenticatedBranch) => authenticated(word),
+        // The store-exclusive of the path, if it is one, has been looked at before. UDF and what is no instruction ends in
+        // an exception that does not come back here; the exceptions of SVC, BRK and kin may.
+        Class::Refuse(Reason::ExceptionReturn | Reason::Udf | Reason::Unallocated) => NOWHERE,
+        Class::Refuse(_) | Class::OutOfLine => NEXT,
+    }
+}
+
+/// BLRAA comes back, RETAA leaves, BRAA may go anywhere.
+fn authenticated(word: u32) -> Successors {
+    let branch_register = bits(word, 25, 7) == 0b110_1011;
+    match bits(word, 21, 2) {
+        0b01 if branch_register => Successors { next: true, branch: None, anywhere: false },
+        0b00 if branch_register => Successors { next: false, branch: None, anywhere: true },
+        _ => Successors { next: false, branch: None, anywhere: false },
+    }
+}
+
+#[cfg(test)]
+#[path = "exclusive_tests.rs"]
+mod tests;

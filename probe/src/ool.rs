@@ -1,0 +1,157 @@
+//! Out-of-line slots and the words that go into text: BRK, B, and which words may be exchanged under a running CPU.
+use crate::bits::{bits, word_offset};
+
+/// BRK #imm: the text of a probe. The immediates are Linux's (`asm/brk-imm.h`).
+pub const KPROBE: u16 = 0x004;
+/// BRK #imm: the text of a probe on user text.
+pub const UPROBE: u16 = 0x005;
+/// BRK #imm: the end of an out-of-line slot.
+pub const OOL_END: u16 = 0x006;
+/// BRK #imm: the trampoline to which a function with a return probe returns.
+pub const RETURN_PROBE: u16 = 0x007;
+
+/// NOP.
+pub const NOP: u32 = 0xd503_201f;
+/// ISB SY.
+pub const ISB: u32 = 0xd503_3fdf;
+
+/// The word of `BRK #imm`.
+pub const fn brk(imm: u16) -> u32 {
+    0xd420_0000 | (imm as u32) << 5
+}
+
+/// The immediate of `word` if it is a BRK.
+pub const fn imm_of_brk(word: u32) -> Option<u16> {
+    if word & 0xffe0_001f == 0xd420_0000 { Some(bits(word, 5, 16) as u16) } else { None }
+}
+
+/// The word of a `B` at `from` that goes to `to`. `None` if either is not a multiple of 4 or the distance is not within
+/// -128 MiB up to 128 MiB - 4.
+pub const fn branch(from: u64, to: u64) -> Option<u32> {
+    let distance = to.wrapping_sub(from) as i64;
+    let word = 0x1400_0000 | (distance >> 2) as u32 & 0x03ff_ffff;
+    let reaches = word_offset(word, 0, 26) as i64 == distance;
+    if reaches && from.is_multiple_of(4) { Some(word) } else { None }
+}
+
+/// Whether other CPUs may execute the place of `word` while it is written over by another such word, with no rendezvous: B,
+/// BL, BRK, SVC, HVC, SMC, NOP and ISB, and nothing else (DDI 0487 B2.2.5). Both the old and the new word must be.
+pub const fn exchangeable(word: u32) -> bool {
+    let branch = bits(word, 26, 5) == 0b00101;
+    let exception = word & 0xff00_001c == 0xd400_0000
+        && matches!((bits(word, 21, 3), bits(word, 0, 2)), (0b000, 0b01 | 0b10 | 0b11) | (0b001, 0b00));
+    branch || exception || word == NOP || word == ISB
+}
+
+/// An out-of-line slot: the displaced instruction, and what ends it.
+///
+/// The slot's text must not be a guarded page, or BTYPE must be clear on entry: a copy is no landing pad. A fault whose PC is
+/// the slot's first word is the probed instruction's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct Slot {
+    /// The two words, in the order of their addresses.
+    pub words: [u32; Slot::WORDS],
+}
+
+impl Slot {
+    /// Words in a slot.
+    pub const WORDS: usize = 2;
+    /// Bytes in a slot.
+    pub const BYTES: usize = Self::WORDS * 4;
+
+    /// A slot that ends in `BRK #OOL_END`: the engine gets control back after the instruction. `word` must be one that
+    /// [`classify`](crate::classify()) calls [`OutOfLine`](crate::Class::OutOfLine).
+    pub const fn trapping(word: u32) -> Slot {
+        Slot { words: [word, brk(OOL_END)] }
+    }
+
+    /// A slot at address `slot` that ends in a branch back to the instruction after `probed`: for a probe that wants nothing
+    /// done afterwards. `None` if the branch does not reach.
+    pub const fn returning(word: u32, slot: u64, probed: u64) -> Option<Slot> {
+        match branch(slot.wrapping_add(4), probed.wrapping_add(4)) {
+            Some(back) => Some(Slot { words: [word, back] }),
+            None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+    const FROM: u64 = 0xffff_8000_1000_0000;
+
+    #[test]
+    fn brk_round_trips_every_immediate() {
+        for imm in 0..=u16::MAX {
+            assert_eq!(imm_of_brk(brk(imm)), Some(imm));
+        }
+        assert_eq!(brk(KPROBE), 0xd420_0080);
+        assert_eq!(brk(OOL_END), 0xd420_00c0);
+        assert_eq!(brk(RETURN_PROBE), 0xd420_00e0);
+        for word in [0xd440_0000, 0xd420_0001, 0xd420_0004, 0xd400_0001, NOP, 0] {
+            assert_eq!(imm_of_brk(word), None, "{word:#010x}");
+        }
+    }
+
+    #[test]
+    fn branch_reaches_128_mib_and_no_further() {
+        assert_eq!(branch(FROM, FROM), Some(0x1400_0000));
+        assert_eq!(branch(FROM, FROM + 4), Some(0x1400_0001));
+        assert_eq!(branch(FROM, FROM - 4), Some(0x17ff_ffff));
+        assert_eq!(branch(FROM, FROM + 128 * MIB - 4), Some(0x15ff_ffff));
+        assert_eq!(branch(FROM, FROM - 128 * MIB), Some(0x1600_0000));
+        assert_eq!(branch(FROM, FROM + 128 * MIB), None);
+        assert_eq!(branch(FROM, FROM - 128 * MIB - 4), None);
+        assert_eq!(branch(FROM, FROM + (1 << 32)), None);
+        assert_eq!(branch(FROM, FROM + 2), None);
+        assert_eq!(branch(FROM + 2, FROM + 6), None);
+        assert_eq!(branch(u64::MAX - 3, 0), Some(0x1400_0001));
+    }
+
+    #[test]
+    fn exchangeable_is_the_architectures_list() {
+        let yes = [
+            0x1400_0000,
+            0x17ff_ffff,
+            0x9400_0001,
+            0xd420_0080,
+            0xd43f_ffe0,
+            0xd400_0001,
+            0xd400_0002,
+            0xd400_0003,
+            NOP,
+            ISB,
+        ];
+        let no = [
+            0x5400_0000, // b.eq
+            0xb400_0000, // cbz
+            0xd440_0000, // hlt
+            0xd4a0_0001, // dcps1
+            0xd61f_0000, // br
+            0xd503_203f, // yield
+            0xd503_245f, // bti c
+            0xd503_3f9f, // dsb sy
+            0xd503_3edf, // isb with a reserved option
+            0x9100_0000, // add
+            0x0000_0000, // udf
+            0xd420_0004,
+        ];
+        for word in yes {
+            assert!(exchangeable(word), "{word:#010x}");
+        }
+        for word in no {
+            assert!(!exchangeable(word), "{word:#010x}");
+        }
+    }
+
+    #[test]
+    fn slots() {
+        assert_eq!(Slot::trapping(NOP).words, [NOP, 0xd420_00c0]);
+        let slot = Slot::returning(NOP, FROM + 0x1000, FROM).unwrap();
+        assert_eq!(slot.words, [NOP, branch(FROM + 0x1004, FROM + 4).unwrap()]);
+        assert_eq!(Slot::returning(NOP, FROM + 129 * MIB, FROM), None);
+    }
+}

@@ -1,0 +1,360 @@
+//! Simulation of the instructions that depend on the PC or decide it.
+//!
+//! [`classify`](crate::classify()) decodes such a word into a [`Sim`] once, when the probe is placed; [`simulate`] then does
+//! on a saved register file what the CPU would have done, in 64-bit arithmetic throughout.
+//!
+//! Two things it does not do. FEAT_GCS: with the Guarded Control Stack enabled for the probed exception level, BL, BLR and
+//! RET also push and pop there; a kernel that enables it must not simulate them. Data watchpoints: a literal load reads
+//! through [`Mem`], in the context of the probe's handler, where a watchpoint on the literal does not fire.
+
+/// A condition code, 0 to 15, as B.cond holds it (DDI 0487 C1.2.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cond(pub(crate) u8);
+
+impl Cond {
+    /// The condition `code`; only its low four bits count.
+    pub const fn new(code: u8) -> Cond {
+        Cond(code & 0xf)
+    }
+
+    /// Whether the condition holds for the flags in bits 31 to 28 of `pstate` (`ConditionHolds` of the shared pseudocode).
+    pub const fn holds(self, pstate: u64) -> bool {
+        let n = pstate >> 31 & 1 == 1;
+        let z = pstate >> 30 & 1 == 1;
+        let c = pstate >> 29 & 1 == 1;
+        let v = pstate >> 28 & 1 == 1;
+        let base = match self.0 >> 1 {
+            0b000 => z,
+            0b001 => c,
+            0b010 => n,
+            0b011 => v,
+            0b100 => c && !z,
+            0b101 => n == v,
+            0b110 => n == v && !z,
+            _ => return true,
+        };
+        base != (self.0 & 1 == 1)
+    }
+}
+
+/// How wide an operand is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Width {
+    /// 8 bits.
+    Byte,
+    /// 16 bits.
+    Half,
+    /// 32 bits.
+    Word,
+    /// 64 bits.
+    Double,
+}
+
+impl Width {
+    const fn unused_bits(self) -> u32 {
+        match self {
+            Width::Byte => 56,
+            Width::Half => 48,
+            Width::Word => 32,
+            Width::Double => 0,
+        }
+    }
+}
+
+/// The comparison of CB<cc> (FEAT_CMPBR).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Compare {
+    /// EQ.
+    Equal,
+    /// NE.
+    NotEqual,
+    /// GT.
+    SignedGreater,
+    /// GE.
+    SignedGreaterEqual,
+    /// LT.
+    SignedLess,
+    /// HI.
+    UnsignedGreater,
+    /// HS.
+    UnsignedGreaterEqual,
+    /// LO.
+    UnsignedLess,
+}
+
+/// The right-hand side of CB<cc>.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Operand {
+    /// Register 0 to 31, 31 being XZR.
+    Register(u8),
+    /// 0 to 63.
+    Immediate(u8),
+}
+
+/// What LDR (literal) loads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Literal {
+    /// LDR Wt.
+    Word,
+    /// LDR Xt.
+    Double,
+    /// LDRSW Xt.
+    SignedWord,
+}
+
+/// A decoded instruction to simulate. Registers are 0 to 31, 31 being XZR; offsets are bytes from the instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sim {
+    /// Nothing but going on: NOP, BTI, PRFM (literal).
+    Nop,
+    /// B, BL.
+    Branch {
+        /// Bytes to the target.
+        offset: i32,
+        /// Whether X30 gets the return address.
+        link: bool,
+    },
+    /// B.cond, BC.cond.
+    BranchCond {
+        /// When the branch is taken.
+        cond: Cond,
+        /// Bytes to the target.
+        offset: i32,
+    },
+    /// CBZ, CBNZ.
+    CompareZero {
+        /// The register compared.
+        rt: u8,
+        /// Word or double.
+        width: Width,
+        /// CBNZ.
+        nonzero: bool,
+        /// Bytes to the target.
+        offset: i32,
+    },
+    /// TBZ, TBNZ.
+    TestBit {
+        /// The register tested.
+        rt: u8,
+        /// The bit tested, 0 to 63.
+        bit: u8,
+        /// TBNZ.
+        nonzero: bool,
+        /// Bytes to the target.
+        offset: i32,
+    },
+    /// CB<cc>, CBB<cc>, CBH<cc>.
+    CompareBranch {
+        /// The comparison.
+        compare: Compare,
+        /// Of how many bits.
+        width: Width,
+        /// The left-hand register.
+        lhs: u8,
+        /// The right-hand side.
+        rhs: Operand,
+        /// Bytes to the target.
+        offset: i32,
+    },
+    /// BR.
+    BranchReg {
+        /// Holds the target.
+        rn: u8,
+    },
+    /// BLR.
+    BranchLinkReg {
+        /// Holds the target, read before X30 is written.
+        rn: u8,
+    },
+    /// RET.
+    Return {
+        /// Holds the target.
+        rn: u8,
+    },
+    /// ADR.
+    Adr {
+        /// The destination.
+        rd: u8,
+        /// Bytes from the instruction.
+        offset: i32,
+    },
+    /// ADRP.
+    Adrp {
+        /// The destination.
+        rd: u8,
+        /// 4 KiB pages from the instruction's page.
+        pages: i32,
+    },
+    /// LDR, LDRSW (literal) of a general-purpose register.
+    LoadLiteral {
+        /// The destination.
+        rt: u8,
+        /// What is loaded.
+        kind: Literal,
+        /// Bytes to the literal.
+        offset: i32,
+    },
+}
+
+/// The saved registers of the probed context.
+pub trait Regs {
+    /// X`n`, `n` from 0 to 30. Never asked for XZR or SP.
+    fn x(&self, n: u8) -> u64;
+    /// Sets X`n`, `n` from 0 to 30. Never asked for XZR or SP.
+    fn set_x(&mut self, n: u8, value: u64);
+    /// PSTATE in SPSR's layout.
+    fn pstate(&self) -> u64;
+    /// Sets PSTATE, in SPSR's layout. Only BTYPE differs from what [`pstate`](Self::pstate) gave.
+    fn set_pstate(&mut self, value: u64);
+    /// Sets the PC at which the context resumes.
+    fn set_pc(&mut self, value: u64);
+}
+
+/// What FEAT_BTI makes of a BR at some address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bti {
+    /// The CPU has no FEAT_BTI: SPSR.BTYPE is RES0 and stays 0.
+    Absent,
+    /// FEAT_BTI, and the page of the instruction is not guarded.
+    Unguarded,
+    /// FEAT_BTI, and the page of the instruction is guarded (GP in its translation table entry).
+    Guarded,
+}
+
+/// Memory as the probed context sees it.
+pub trait Mem {
+    /// Why a read failed. [`simulate`] hands it on and has changed nothing.
+    type Error;
+    /// The 32-bit data at `address`, a multiple of 4, in the context's data endianness.
+    ///
+    /// # Errors
+    /// Whatever the implementation reports for memory that the probed context could not read.
+    fn read_u32(&mut self, address: u64) -> Result<u32, Self::Error>;
+    /// The 64-bit data at `address`, a multiple of 4 (with SCTLR_ELx.A set, one not a multiple of 8 is an alignment fault).
+    ///
+    /// # Errors
+    /// As [`read_u32`](Self::read_u32).
+    fn read_u64(&mut self, address: u64) -> Result<u64, Self::Error>;
+    /// How BTYPE is to be set by an indirect branch at `pc`. The default suits a kernel that maps no guarded pages.
+    fn bti(&self, pc: u64) -> Bti {
+        let _ = pc;
+        Bti::Absent
+    }
+}
+
+const BTYPE_SHIFT: u32 = 10;
+const BTYPE: u64 = 0b11 << BTYPE_SHIFT;
+
+/// X`n`, or zero for XZR.
+fn read(regs: &impl Regs, n: u8) -> u64 {
+    if n == 31 { 0 } else { regs.x(n) }
+}
+
+/// Sets X`n`; a write to XZR is dropped.
+fn write(regs: &mut impl Regs, n: u8, value: u64) {
+    if n != 31 {
+        regs.set_x(n, value);
+    }
+}
+
+fn offset_from(pc: u64, offset: i32) -> u64 {
+    pc.wrapping_add_signed(i64::from(offset))
+}
+
+/// Does what the instruction `sim` at address `pc` does: its register writes, the next PC, and BTYPE. `pc` is the address of
+/// the probed instruction, whatever the saved PC says. Flags, masks and all else in PSTATE stay. May be called from any
+/// context in which `mem` may be read.
+///
+/// A target is not checked: like the CPU, this sets a misaligned or unmapped PC and leaves the fault to the next fetch.
+///
+/// # Errors
+/// `mem`'s, when a literal cannot be read. Then nothing has been changed, and the fault is the probed instruction's.
+#[inline]
+pub fn simulate<M: Mem>(sim: Sim, pc: u64, regs: &mut impl Regs, mem: &mut M) -> Result<(), M::Error> {
+    let next = pc.wrapping_add(4);
+    let taken = |yes: bool, offset: i32| if yes { offset_from(pc, offset) } else { next };
+    let mut btype = 0;
+    let target = match sim {
+        Sim::Nop => next,
+        Sim::Branch { offset, link } => {
+            if link {
+                regs.set_x(30, next);
+            }
+            offset_from(pc, offset)
+        }
+        Sim::BranchCond { cond, offset } => taken(cond.holds(regs.pstate()), offset),
+        Sim::CompareZero { rt, width, nonzero, offset } => {
+            let value = read(regs, rt) << width.unused_bits();
+            taken((value != 0) == nonzero, offset)
+        }
+        Sim::TestBit { rt, bit, nonzero, offset } => {
+            taken((read(regs, rt) >> (bit & 63) & 1 == 1) == nonzero, offset)
+        }
+        Sim::CompareBranch { compare, width, lhs, rhs, offset } => {
+            let rhs = match rhs {
+                Operand::Register(n) => read(regs, n),
+                Operand::Immediate(value) => u64::from(value),
+            };
+            taken(compares(compare, width, read(regs, lhs), rhs), offset)
+        }
+        Sim::BranchReg { rn } => {
+            // `BR` of the instruction's pseudocode: only X16 and X17 may land on BTI c from a guarded page.
+            btype = match mem.bti(pc) {
+                Bti::Absent => 0b00,
+                Bti::Guarded if rn != 16 && rn != 17 => 0b11,
+                _ => 0b01,
+            };
+            read(regs, rn)
+        }
+        Sim::BranchLinkReg { rn } => {
+            btype = if mem.bti(pc) == Bti::Absent { 0b00 } else { 0b10 };
+            let target = read(regs, rn);
+            regs.set_x(30, next);
+            target
+        }
+        Sim::Return { rn } => read(regs, rn),
+        Sim::Adr { rd, offset } => {
+            write(regs, rd, offset_from(pc, offset));
+            next
+        }
+        Sim::Adrp { rd, pages } => {
+            write(regs, rd, (pc & !0xfff).wrapping_add_signed(i64::from(pages) << 12));
+            next
+        }
+        Sim::LoadLiteral { rt, kind, offset } => {
+            let address = offset_from(pc, offset);
+            // XZR as destination still reads: the load may fault.
+            let value = match kind {
+                Literal::Word => u64::from(mem.read_u32(address)?),
+                Literal::Double => mem.read_u64(address)?,
+                Literal::SignedWord => i64::from(mem.read_u32(address)? as i32) as u64,
+            };
+            write(regs, rt, value);
+            next
+        }
+    };
+    let pstate = regs.pstate();
+    let resumed = pstate & !BTYPE | btype << BTYPE_SHIFT;
+    if resumed != pstate {
+        regs.set_pstate(resumed);
+    }
+    regs.set_pc(target);
+    Ok(())
+}
+
+/// The comparison of CB<cc> over the low `width` bits.
+fn compares(compare: Compare, width: Width, lhs: u64, rhs: u64) -> bool {
+    // Shifted to the top, narrow operands compare as their sign- or zero-extended values do.
+    let (lhs, rhs) = (lhs << width.unused_bits(), rhs << width.unused_bits());
+    let (signed_lhs, signed_rhs) = (lhs as i64, rhs as i64);
+    match compare {
+        Compare::Equal => lhs == rhs,
+        Compare::NotEqual => lhs != rhs,
+        Compare::SignedGreater => signed_lhs > signed_rhs,
+        Compare::SignedGreaterEqual => signed_lhs >= signed_rhs,
+        Compare::SignedLess => signed_lhs < signed_rhs,
+        Compare::UnsignedGreater => lhs > rhs,
+        Compare::UnsignedGreaterEqual => lhs >= rhs,
+        Compare::UnsignedLess => lhs < rhs,
+    }
+}

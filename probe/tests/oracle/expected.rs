@@ -1,0 +1,140 @@
+//! The verdict that the decoder's answer calls for, from its names alone.
+use fARM64::decode::decode;
+use fARM64::{Code, Feature, FeatureSet, Instruction, Mnemonic, Operand};
+use probe::{Class, Reason};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    OutOfLine,
+    Simulate,
+    Refuse(Reason),
+}
+
+impl Verdict {
+    pub fn agrees(self, class: Class) -> bool {
+        match (self, class) {
+            (Verdict::OutOfLine, Class::OutOfLine) | (Verdict::Simulate, Class::Simulate(_)) => true,
+            (Verdict::Refuse(expected), Class::Refuse(reason)) => expected == reason,
+            _ => false,
+        }
+    }
+}
+
+pub fn expected(word: u32) -> Verdict {
+    let instruction = decode(word, 0x1000, FeatureSet::ALL);
+    let code = instruction.code();
+    match code.feature() {
+        // Not Arm's.
+        Feature::AppleAmx | Feature::Gxf => return Verdict::Refuse(Reason::Unallocated),
+        Feature::Mops => return Verdict::Refuse(Reason::MemoryCopy),
+        Feature::Tme => return Verdict::Refuse(Reason::Transaction),
+        _ => {}
+    }
+    Verdict::Refuse(match code {
+        Code::Invalid => Reason::Unallocated,
+        Code::Udf => Reason::Udf,
+
+        Code::BUncond | Code::BlImm | Code::BCond | Code::BcCond | Code::Br | Code::Blr | Code::Ret => {
+            return Verdict::Simulate;
+        }
+        Code::Cbz32 | Code::Cbz64 | Code::Cbnz32 | Code::Cbnz64 | Code::Tbz | Code::Tbnz => {
+            return Verdict::Simulate;
+        }
+        _ if code.feature() == Feature::Cmpbr => return Verdict::Simulate,
+        Code::Adr | Code::Adrp | Code::LdrLit32 | Code::LdrLit64 | Code::LdrswLit | Code::PrfmLit => {
+            return Verdict::Simulate;
+        }
+        Code::Nop | Code::Bti => return Verdict::Simulate,
+        Code::LdrLitFp32 | Code::LdrLitFp64 | Code::LdrLitFp128 => Reason::VectorLiteral,
+
+        Code::Braa | Code::Brab | Code::Braaz | Code::Brabz | Code::Blraa | Code::Blrab | Code::Blraaz => {
+            Reason::AuthenticatedBranch
+        }
+        Code::Blrabz | Code::Retaa | Code::Retab | Code::Retaasppc | Code::Retabsppc => {
+            Reason::AuthenticatedBranch
+        }
+        Code::Retaasppcr | Code::Retabsppcr => Reason::AuthenticatedBranch,
+        Code::Autiasppc | Code::Autibsppc | Code::Paciasppc | Code::Pacibsppc => Reason::PcAuthentication,
+        Code::Pacnbiasppc | Code::Pacnbibsppc => Reason::PcAuthentication,
+        Code::Eret | Code::Eretaa | Code::Eretab | Code::Drps => Reason::ExceptionReturn,
+        Code::Svc | Code::Hvc | Code::Smc | Code::Dcps1 | Code::Dcps2 | Code::Dcps3 => {
+            Reason::ExceptionGeneration
+        }
+        Code::Brk | Code::Hlt => Reason::Breakpoint,
+        Code::Wfi | Code::Wfe | Code::Wfit | Code::Wfet => Reason::Wait,
+
+        Code::Gcspushx | Code::Gcspopx | Code::Gcspopcx => Reason::ExceptionState,
+        Code::Smstart | Code::Smstop => Reason::PstateWrite,
+        Code::MsrImm => pstate_field(&instruction),
+        Code::MsrReg | Code::Mrs => match system_register(&instruction, code == Code::Mrs) {
+            Some(reason) => reason,
+            None => return Verdict::OutOfLine,
+        },
+        _ if instruction.mnemonic() == Mnemonic::Pacm => Reason::PcAuthentication,
+        _ if is_exclusive(instruction.mnemonic()) => Reason::Exclusive,
+        _ => return Verdict::OutOfLine,
+    })
+}
+
+fn is_exclusive(mnemonic: Mnemonic) -> bool {
+    use Mnemonic as M;
+    matches!(
+        mnemonic,
+        M::Ldxr
+            | M::Ldxrb
+            | M::Ldxrh
+            | M::Ldaxr
+            | M::Ldaxrb
+            | M::Ldaxrh
+            | M::Ldxp
+            | M::Ldaxp
+            | M::Ldtxr
+            | M::Ldatxr
+    ) || matches!(
+        mnemonic,
+        M::Stxr
+            | M::Stxrb
+            | M::Stxrh
+            | M::Stlxr
+            | M::Stlxrb
+            | M::Stlxrh
+            | M::Stxp
+            | M::Stlxp
+            | M::Sttxr
+            | M::Stltxr
+    )
+}
+
+/// MSR (immediate), by the field's printed name.
+fn pstate_field(instruction: &Instruction) -> Reason {
+    match printed(instruction).split([' ', ',']).find(|s| !s.is_empty() && *s != "msr") {
+        Some("daifset" | "daifclr" | "allint") => Reason::InterruptMasks,
+        Some("spsel") => Reason::StackSelect,
+        _ => Reason::PstateWrite,
+    }
+}
+
+/// MSR (register) and MRS, by the register's name.
+fn system_register(instruction: &Instruction, read: bool) -> Option<Reason> {
+    let name = (0..2).find_map(|n| match instruction.op(n) {
+        Operand::SysReg(register) => register.name(),
+        _ => None,
+    })?;
+    match name {
+        "daif" | "allint" => Some(Reason::InterruptMasks),
+        "spsel" => Some(Reason::StackSelect),
+        "elr_el1" | "spsr_el1" | "esr_el1" | "far_el1" => Some(Reason::ExceptionState),
+        "elr_el2" | "spsr_el2" | "esr_el2" | "far_el2" => Some(Reason::ExceptionState),
+        "pan" | "uao" | "dit" | "ssbs" | "tco" | "svcr" | "pm" if !read => Some(Reason::PstateWrite),
+        _ => None,
+    }
+}
+
+fn printed(instruction: &Instruction) -> String {
+    use fARM64::Formatter;
+    use fARM64::format::{BufSink, FmtFormatter};
+    let mut buffer = [0; 128];
+    let mut sink = BufSink::new(&mut buffer);
+    FmtFormatter::new().format(instruction, &mut sink);
+    sink.as_str().to_string()
+}

@@ -1,0 +1,113 @@
+//! What holds besides the table.
+
+use core::fmt;
+
+/// A rule that is not a row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Invariant {
+    /// Its name: I, H, K or X and a number.
+    pub id: &'static str,
+    /// What it demands.
+    pub text: &'static str,
+}
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<5} {}", self.id, self.text)
+    }
+}
+
+const fn rule(id: &'static str, text: &'static str) -> Invariant {
+    Invariant { id, text }
+}
+
+/// All of them, standing invariants first, then slots, probes, the whole.
+pub const INVARIANTS: [Invariant; 27] = [
+    rule("I1", "at EL1, D masked implies I masked: an interrupt from EL1 always interrupted D = 0"),
+    rule(
+        "I2",
+        "with D open at EL1, MDSCR_EL1.SS = 1 only if this context has an owner; MDSCR_EL1 is changed with D masked only",
+    ),
+    rule(
+        "I3",
+        "ESR, FAR, ELR, SPSR are read once, into the frame; no synchronous exception before that or between loading ELR, SPSR and ERET",
+    ),
+    rule("I4", "a step resumes with every other bit of SPSR as it was, NZCV above all"),
+    rule(
+        "I5",
+        "at a context switch: D open, SS = 0, debug depth 0, no probe active, stash empty, no EL1 slot suspended",
+    ),
+    rule(
+        "I6",
+        "on return to EL0, SS = 1 exactly if the task has an owner, and exactly its suspended slots are suspended",
+    ),
+    rule("I7", "full frames always: x0 to x30, SP, ELR, SPSR; handlers may change any of them"),
+    rule(
+        "H1",
+        "install: record published, value, control with enable, ISB; uninstall: control zero, ISB, then the record; D masked",
+    ),
+    rule("H2", "after install returns the next match must hit, after uninstall none can"),
+    rule(
+        "H3",
+        "a hit without record switches its slot off, a step without owner clears SS; both count as spurious: never a livelock",
+    ),
+    rule("H4", "banked registers: bank select and access are one D-masked section"),
+    rule(
+        "H5",
+        "global slots take effect on every online CPU before the call returns; debug context never waits for other CPUs",
+    ),
+    rule("H6", "no-probe text is refused for breakpoints and probes, no-probe data for watchpoints"),
+    rule(
+        "H7",
+        "a watchpoint hit is attributed by exact range, then by nearest distance; every match gets its own disposition",
+    ),
+    rule(
+        "H8",
+        "MDE and KDE are on only while somebody needs them; OS lock and double lock are cleared, every slot written, at bring-up",
+    ),
+    rule(
+        "H9",
+        "a breakpoint inside an exclusive sequence is refused; a watchpoint hit by an exclusive runs past the sequence in one go",
+    ),
+    rule("K1", "the probed code cannot tell: registers, NZCV, PC, LR, memory, faults"),
+    rule("K2", "an instruction that cannot be probed faithfully is refused at registration, with the reason"),
+    rule(
+        "K3",
+        "only B, BL, BRK, SVC, HVC, SMC, NOP, ISB are exchanged while others execute; all else in a rendezvous of all CPUs",
+    ),
+    rule(
+        "K4",
+        "removal waits for CPUs inside the probe; a BRK whose probe is gone re-reads the text and retries",
+    ),
+    rule(
+        "K5",
+        "handlers of different probes nest; the same probe met while active counts as missed; depth is bounded",
+    ),
+    rule("K6", "a hardware breakpoint on a probed address: each is hit exactly once per execution"),
+    rule(
+        "K7",
+        "a fault in the out-of-line copy is reported at the probed address, masks and owners back in place first",
+    ),
+    rule(
+        "K8",
+        "out-of-line copies run with I and F masked and D as in the probed context, never by hardware step",
+    ),
+    rule("X1", "hits + missed = attempts, on any number of CPUs, under any interrupt load"),
+    rule(
+        "X2",
+        "a step lands on the architecturally next PC of the same context or in its synchronous handler, never in an interrupt handler",
+    ),
+    rule("X3", "nothing that a user program does reaches EL1's debug state, another task, or a panic"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        for (index, rule) in INVARIANTS.iter().enumerate() {
+            assert!(INVARIANTS[..index].iter().all(|other| other.id != rule.id), "{}", rule.id);
+        }
+    }
+}

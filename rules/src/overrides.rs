@@ -1,0 +1,201 @@
+//! One cell of the table exchanged, by name: `M8.ss=keep`.
+//!
+//! A suite that passes with a cell exchanged does not test that rule. [`alternatives`] enumerates what a row can be given
+//! instead of what it says.
+
+use crate::table::{Masks, Row, RowId, Ss};
+use core::fmt;
+
+/// A cell of the table with a value for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// Which row.
+    pub row: RowId,
+    /// Which column, and what to put there.
+    pub cell: Cell,
+}
+
+/// A column with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// The masks column.
+    Masks(Masks),
+    /// The MDSCR_EL1.SS column.
+    Ss(Ss),
+}
+
+/// Why an override was not understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverrideError {
+    /// No such row.
+    Row,
+    /// The column is neither `masks` nor `ss`.
+    Column,
+    /// The column has no such value.
+    Value,
+}
+
+const MASKS: [(Masks, &str); 6] = [
+    (Masks::Unsaid, "unsaid"),
+    (Masks::Masked, "masked"),
+    (Masks::UnmaskAll, "open"),
+    (Masks::UnmaskDebugAndError, "open-da"),
+    (Masks::Inherit, "inherit"),
+    (Masks::MaskedThenOpen, "masked-then-open"),
+];
+
+const SS: [(Ss, &str); 9] = [
+    (Ss::Unsaid, "unsaid"),
+    (Ss::Keep, "keep"),
+    (Ss::Clear, "clear"),
+    (Ss::Stash, "stash"),
+    (Ss::CompleteStepOver, "complete"),
+    (Ss::Park, "park"),
+    (Ss::Decide, "decide"),
+    (Ss::Compute, "compute"),
+    (Ss::ClearThenSet, "clear-then-set"),
+];
+
+impl Masks {
+    /// All values, in the order of their codes.
+    pub const ALL: [Masks; 6] = {
+        let mut all = [Masks::Unsaid; 6];
+        let mut i = 0;
+        while i < all.len() {
+            all[i] = MASKS[i].0;
+            i += 1;
+        }
+        all
+    };
+
+    /// The name of the value, as overrides and the rule list write it.
+    pub const fn name(self) -> &'static str {
+        MASKS[self as usize].1
+    }
+}
+
+impl Ss {
+    /// All values, in the order of their codes.
+    pub const ALL: [Ss; 9] = {
+        let mut all = [Ss::Unsaid; 9];
+        let mut i = 0;
+        while i < all.len() {
+            all[i] = SS[i].0;
+            i += 1;
+        }
+        all
+    };
+
+    /// The name of the value, as overrides and the rule list write it.
+    pub const fn name(self) -> &'static str {
+        SS[self as usize].1
+    }
+}
+
+impl Override {
+    /// Reads `row`, `column` and `value` as in `M8`, `ss`, `keep`.
+    pub fn parse(row: &str, column: &str, value: &str) -> Result<Self, OverrideError> {
+        let row = RowId::by_name(row).ok_or(OverrideError::Row)?;
+        let cell = match column {
+            "masks" => MASKS.iter().find(|(_, name)| *name == value).map(|(masks, _)| Cell::Masks(*masks)),
+            "ss" => SS.iter().find(|(_, name)| *name == value).map(|(ss, _)| Cell::Ss(*ss)),
+            _ => return Err(OverrideError::Column),
+        };
+        Ok(Self { row, cell: cell.ok_or(OverrideError::Value)? })
+    }
+}
+
+impl fmt::Display for Override {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cell {
+            Cell::Masks(masks) => write!(f, "{}.masks={}", self.row, masks.name()),
+            Cell::Ss(ss) => write!(f, "{}.ss={}", self.row, ss.name()),
+        }
+    }
+}
+
+impl fmt::Display for OverrideError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Row => f.write_str("no such row; rows are M1 to M16 and M12b"),
+            Self::Column => f.write_str("no such column; columns are masks and ss"),
+            Self::Value => {
+                f.write_str("no such value; masks:")?;
+                MASKS.iter().try_for_each(|(_, name)| write!(f, " {name}"))?;
+                f.write_str("; ss:")?;
+                SS.iter().try_for_each(|(_, name)| write!(f, " {name}"))
+            }
+        }
+    }
+}
+
+/// What each column of an EL1 row can be given instead of its value, such that the machine behaves otherwise.
+///
+/// Left out are values that mean the same there: `decide` and `keep` do nothing on the way in, and [`Ss::Stash`] on a row
+/// whose handler runs with D masked and touches no owner (M14) is undone before it can be seen.
+pub fn alternatives(row: &Row) -> impl Iterator<Item = Override> + use<> {
+    const MASKS: [Masks; 4] = [Masks::Masked, Masks::UnmaskAll, Masks::UnmaskDebugAndError, Masks::Inherit];
+    const ENTRY: [Ss; 5] = [Ss::Keep, Ss::Clear, Ss::Stash, Ss::CompleteStepOver, Ss::Park];
+    const RETURN: [Ss; 2] = [Ss::Keep, Ss::Clear];
+    let (id, masks, ss) = (row.id, row.masks, row.ss);
+    let of_masks = MASKS
+        .iter()
+        .filter(move |&&value| masks != Masks::Unsaid && value != masks)
+        .map(move |&value| Override { row: id, cell: Cell::Masks(value) });
+    let values: &[Ss] = if ss == Ss::Compute { &RETURN } else { &ENTRY };
+    let of_ss = values
+        .iter()
+        .filter(move |&&value| ss != Ss::Unsaid && value != ss)
+        .filter(move |&&value| !(ss == Ss::Decide && value == Ss::Keep))
+        .filter(move |&&value| !(id as u8 == RowId::M14 as u8 && value == Ss::Stash))
+        .map(move |&value| Override { row: id, cell: Cell::Ss(value) });
+    of_masks.chain(of_ss)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::TABLE;
+
+    #[test]
+    fn codes_and_names_agree() {
+        for (index, masks) in Masks::ALL.into_iter().enumerate() {
+            assert_eq!(masks as usize, index);
+        }
+        for (index, ss) in Ss::ALL.into_iter().enumerate() {
+            assert_eq!(ss as usize, index);
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_what_is_read() {
+        for row in &TABLE {
+            for change in alternatives(row) {
+                let text = change.to_string();
+                let (id, rest) = text.split_once('.').unwrap();
+                let (column, value) = rest.split_once('=').unwrap();
+                assert_eq!(Override::parse(id, column, value), Ok(change));
+            }
+        }
+    }
+
+    #[test]
+    fn an_alternative_changes_the_cell() {
+        for row in &TABLE {
+            for change in alternatives(row) {
+                match change.cell {
+                    Cell::Masks(masks) => assert_ne!(masks, row.masks),
+                    Cell::Ss(ss) => assert_ne!(ss, row.ss),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn errors_say_which_part_is_wrong() {
+        assert_eq!(Override::parse("M99", "ss", "keep"), Err(OverrideError::Row));
+        assert_eq!(Override::parse("M8", "sss", "keep"), Err(OverrideError::Column));
+        assert_eq!(Override::parse("M8", "ss", "kept"), Err(OverrideError::Value));
+        assert!(OverrideError::Value.to_string().contains("stash"));
+    }
+}

@@ -1,0 +1,70 @@
+//! PSTATE's exception masks and SPSR_EL1's bits (DDI 0487 C5.2.19 for SPSR_EL1).
+
+use bitflags::bitflags;
+use core::fmt;
+
+bitflags! {
+    /// The exception masks, at the positions that DAIF and SPSR_EL1 have them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Daif: u64 {
+        /// FIQ masked.
+        const F = 1 << 6;
+        /// IRQ masked.
+        const I = 1 << 7;
+        /// SError masked.
+        const A = 1 << 8;
+        /// Debug exceptions masked: step, breakpoint, watchpoint. Never BRK.
+        const D = 1 << 9;
+    }
+}
+
+/// SPSR_EL1.SS: with MDSCR_EL1.SS set, run one instruction before the step exception (DDI 0487 D2.12).
+pub const SPSR_SS: u64 = 1 << 21;
+
+impl Daif {
+    /// The masks in a DAIF or SPSR_EL1 value; its other bits are passed over.
+    pub const fn of(value: u64) -> Self {
+        Self::from_bits_truncate(value)
+    }
+
+    /// Invariant I1: D masked implies I masked, so an interrupt from EL1 always interrupted D = 0.
+    pub const fn holds_i1(self) -> bool {
+        !self.contains(Self::D) || self.contains(Self::I)
+    }
+}
+
+impl fmt::Display for Daif {
+    /// `DAIF` with a small letter where the exception is open: `daIF`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (bit, masked, open) in
+            [(Self::D, 'D', 'd'), (Self::A, 'A', 'a'), (Self::I, 'I', 'i'), (Self::F, 'F', 'f')]
+        {
+            fmt::Write::write_char(f, if self.contains(bit) { masked } else { open })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_those_of_spsr() {
+        assert_eq!(Daif::of(0x3c5), Daif::all());
+        assert_eq!(Daif::of(0x600003c5 & !(1 << 9)), Daif::A | Daif::I | Daif::F);
+    }
+
+    #[test]
+    fn i1_forbids_d_without_i() {
+        for bits in 0..16 {
+            let masks = Daif::of(bits << 6);
+            assert_eq!(masks.holds_i1(), bits & 0b1000 == 0 || bits & 0b0010 != 0, "{masks}");
+        }
+    }
+
+    #[test]
+    fn shown_with_capitals_for_masked() {
+        assert_eq!((Daif::I | Daif::F).to_string(), "daIF");
+    }
+}

@@ -1,0 +1,135 @@
+//! Owners of steps, and what becomes of a context's step.
+//!
+//! A step of a context is asked for by *owners*. They are kept apart, so that the completion of one's step never eats
+//! another's. With [`Owners::STEP_OVER`] go hardware slots that are suspended on this CPU; which ones is the slot manager's to
+//! know.
+
+use crate::pstate::{Daif, SPSR_SS};
+use bitflags::bitflags;
+
+bitflags! {
+    /// Who asked for a step of a context.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct Owners: u8 {
+        /// The instruction under a hardware breakpoint or watchpoint is to run once.
+        const STEP_OVER = 1 << 0;
+        /// A debugger of the kernel.
+        const DEBUGGER = 1 << 1;
+        /// A tracer of the task.
+        const TRACER = 1 << 2;
+        /// A user probe.
+        const UPROBE = 1 << 3;
+    }
+}
+
+/// A step that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepError {
+    /// The context runs with PSTATE.D set: the step would be taken only where D opens, somewhere else (rule X2).
+    DebugMasked,
+}
+
+/// M13: MDSCR_EL1.SS for a context that is returned to.
+#[inline(always)]
+pub const fn mdscr_ss(owners: Owners) -> bool {
+    !owners.is_empty()
+}
+
+/// M13: SPSR.SS after a handler moved ELR (simulation, fix-up, past a BRK): clear, so that a step that is still asked for is
+/// taken before the next instruction.
+#[inline(always)]
+pub const fn moved(spsr: u64) -> u64 {
+    spsr & !SPSR_SS
+}
+
+/// M8: whether the CPU may switch tasks on the way out of an interrupt.
+pub const fn may_reschedule(stash_depth: usize) -> bool {
+    stash_depth == 0
+}
+
+impl Owners {
+    /// Asks for a step; returns the SPSR to return with (M13: a new request sets SS).
+    ///
+    /// # Errors
+    /// X2: the context runs with D masked.
+    #[inline(always)]
+    pub fn request(&mut self, owner: Owners, spsr: u64) -> Result<u64, StepError> {
+        if Daif::of(spsr).contains(Daif::D) {
+            return Err(StepError::DebugMasked);
+        }
+        *self |= owner;
+        Ok(spsr | SPSR_SS)
+    }
+
+    /// Takes an owner's request back, or completes it; returns the SPSR to return with (M13: a cancel clears SS once nobody
+    /// is left). Other owners' progress is kept (I4: nothing else of SPSR changes).
+    #[inline(always)]
+    pub fn cancel(&mut self, owner: Owners, spsr: u64) -> u64 {
+        *self -= owner;
+        if self.is_empty() { spsr & !SPSR_SS } else { spsr }
+    }
+
+    /// Ends a step-over in software (M6, M11, or the end of an out-of-line copy): the SPSR to return with; the slots that
+    /// were suspended for it are to be re-armed now. None if there is no step-over.
+    #[inline(always)]
+    pub fn complete_step_over(&mut self, spsr: u64) -> Option<u64> {
+        self.contains(Owners::STEP_OVER).then(|| self.cancel(Owners::STEP_OVER, spsr))
+    }
+
+    /// Sets the owners aside (M8, M9, M12): what is left has none.
+    #[inline(always)]
+    pub fn take(&mut self) -> Self {
+        core::mem::take(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NZCV_EL1H: u64 = 0xf000_0005;
+
+    #[test]
+    fn a_request_sets_ss_and_nothing_else() {
+        let mut owners = Owners::empty();
+        assert_eq!(owners.request(Owners::DEBUGGER, NZCV_EL1H), Ok(NZCV_EL1H | SPSR_SS));
+        assert!(mdscr_ss(owners));
+    }
+
+    #[test]
+    fn x2_a_step_of_a_masked_context_is_an_error() {
+        let mut owners = Owners::empty();
+        let masked = NZCV_EL1H | Daif::D.bits();
+        assert_eq!(owners.request(Owners::DEBUGGER, masked), Err(StepError::DebugMasked));
+        assert!(!mdscr_ss(owners));
+    }
+
+    #[test]
+    fn one_owners_end_is_not_anothers() {
+        let mut owners = Owners::STEP_OVER | Owners::DEBUGGER;
+        let spsr = owners.complete_step_over(NZCV_EL1H | SPSR_SS).unwrap();
+        assert_eq!(spsr, NZCV_EL1H | SPSR_SS, "the debugger's step is as far as it was");
+        assert_eq!(owners, Owners::DEBUGGER);
+        assert_eq!(owners.cancel(Owners::DEBUGGER, spsr), NZCV_EL1H);
+    }
+
+    #[test]
+    fn a_step_over_ended_in_software_clears_the_frames_ss() {
+        let mut owners = Owners::STEP_OVER;
+        assert_eq!(owners.complete_step_over(NZCV_EL1H | SPSR_SS), Some(NZCV_EL1H));
+        assert_eq!(owners.complete_step_over(NZCV_EL1H), None);
+    }
+
+    #[test]
+    fn what_is_set_aside_leaves_nobody() {
+        let mut owners = Owners::STEP_OVER;
+        assert_eq!(owners.take(), Owners::STEP_OVER);
+        assert!(!mdscr_ss(owners));
+    }
+
+    #[test]
+    fn no_reschedule_over_a_stash() {
+        assert!(may_reschedule(0));
+        assert!(!may_reschedule(1));
+    }
+}

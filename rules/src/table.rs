@@ -1,0 +1,377 @@
+//! The table: what each exception does to the masks and to MDSCR_EL1.SS.
+
+use crate::pstate::Daif;
+use core::fmt;
+
+/// A row's identifier, its index in [`TABLE`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "the rows say what they are")]
+pub enum RowId {
+    M1,
+    M2,
+    M3,
+    M4,
+    M5,
+    M6,
+    M7,
+    M8,
+    M9,
+    M10,
+    M11,
+    M12,
+    M12b,
+    M13,
+    M14,
+    M15,
+    M16,
+}
+
+/// Where the exception was taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the architecture's names")]
+pub enum Origin {
+    El0,
+    El1,
+    Any,
+}
+
+/// What happens to D, A, I, F (and ALLINT) for the handler, once the snapshot is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Masks {
+    /// The row says nothing of masks.
+    Unsaid,
+    /// Stay masked, as the exception's entry left them.
+    Masked,
+    /// All four open.
+    UnmaskAll,
+    /// D and A open, I and F stay masked.
+    UnmaskDebugAndError,
+    /// As in the interrupted context; a masked context stays masked.
+    Inherit,
+    /// First masked, to consume this CPU's hardware state, then all open.
+    MaskedThenOpen,
+}
+
+/// What happens to MDSCR_EL1.SS and to the owners of the interrupted context's step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ss {
+    /// The row says nothing of it; another one does.
+    Unsaid,
+    /// Unchanged.
+    Keep,
+    /// Cleared, the owners dropped.
+    Clear,
+    /// Owners and suspended slots put on the stash, SS cleared, slots re-armed, ISB; the reverse on the way out.
+    Stash,
+    /// A StepOver is completed in software: re-arm, owner dropped, the frame's SS cleared. Other owners' steps go on, into
+    /// the handler.
+    CompleteStepOver,
+    /// Owners parked while the displaced instruction runs out of line.
+    Park,
+    /// As the handler decides for the resumed context.
+    Decide,
+    /// Computed for the context that is returned to: 1 exactly if it has an owner.
+    Compute,
+    /// Cleared before D is opened, set on the way out.
+    ClearThenSet,
+}
+
+/// What the handler may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Context {
+    /// The row has no handler of its own.
+    None,
+    /// May be preempted, may sleep.
+    Preemptible,
+    /// May reschedule on the way out.
+    IrqFromEl0,
+    /// As the interrupted context.
+    Inherit,
+    /// Interrupt handler.
+    Irq,
+    /// NMI handler: try-locks only.
+    Nmi,
+    /// Debug context, NMI-like: no sleeping, scheduling or allocation; try-locks only; no waiting for other CPUs.
+    Debug,
+    /// The end.
+    Panic,
+}
+
+/// One rule of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Which rule.
+    pub id: RowId,
+    /// Taken from where.
+    pub origin: Origin,
+    /// Which exceptions.
+    pub class: &'static str,
+    /// The masks while the handler runs.
+    pub masks: Masks,
+    /// What becomes of MDSCR_EL1.SS.
+    pub ss: Ss,
+    /// What the handler may do.
+    pub context: Context,
+    /// What the columns cannot say.
+    pub note: &'static str,
+}
+
+/// All rows; `TABLE[id as usize].id == id`.
+pub const TABLE: [Row; 17] = [
+    Row {
+        id: RowId::M1,
+        origin: Origin::El0,
+        class: "any, if the task has an owner",
+        masks: Masks::Unsaid,
+        ss: Ss::ClearThenSet,
+        context: Context::None,
+        note: "SS cleared, with an ISB, before D is opened; set again on the way out, masked",
+    },
+    Row {
+        id: RowId::M2,
+        origin: Origin::El0,
+        class: "synchronous, not debug",
+        masks: Masks::UnmaskAll,
+        ss: Ss::ClearThenSet,
+        context: Context::Preemptible,
+        note: "opened right after the snapshot",
+    },
+    Row {
+        id: RowId::M3,
+        origin: Origin::El0,
+        class: "BRK, unknown immediates too",
+        masks: Masks::UnmaskAll,
+        ss: Ss::ClearThenSet,
+        context: Context::Preemptible,
+        note: "ends in SIGTRAP, or in a uprobe",
+    },
+    Row {
+        id: RowId::M4,
+        origin: Origin::El0,
+        class: "step, breakpoint, watchpoint",
+        masks: Masks::MaskedThenOpen,
+        ss: Ss::ClearThenSet,
+        context: Context::Preemptible,
+        note: "the open part may migrate: it touches no per-CPU debug state and holds a reference on what it reports",
+    },
+    Row {
+        id: RowId::M5,
+        origin: Origin::El0,
+        class: "IRQ, FIQ",
+        masks: Masks::UnmaskDebugAndError,
+        ss: Ss::ClearThenSet,
+        context: Context::IrqFromEl0,
+        note: "",
+    },
+    Row {
+        id: RowId::M6,
+        origin: Origin::El1,
+        class: "synchronous, not debug, not fatal",
+        masks: Masks::Inherit,
+        ss: Ss::CompleteStepOver,
+        context: Context::Inherit,
+        note: "a Debugger's step goes into the handler; at debug depth > 0 no fault sleeps: fix-up or M7",
+    },
+    Row {
+        id: RowId::M7,
+        origin: Origin::El1,
+        class: "fatal, unknown BRK",
+        masks: Masks::Masked,
+        ss: Ss::Clear,
+        context: Context::Panic,
+        note: "masked again from the decision to the end",
+    },
+    Row {
+        id: RowId::M8,
+        origin: Origin::El1,
+        class: "IRQ, FIQ",
+        masks: Masks::UnmaskDebugAndError,
+        ss: Ss::Stash,
+        context: Context::Irq,
+        note: "D is opened last; deferred work on exit may open I, the stash stays; reschedule only if the whole stash is empty",
+    },
+    Row {
+        id: RowId::M9,
+        origin: Origin::Any,
+        class: "NMI, SError",
+        masks: Masks::Masked,
+        ss: Ss::Stash,
+        context: Context::Nmi,
+        note: "a pseudo-NMI is told from an IRQ by the acknowledge only, so the stash comes first",
+    },
+    Row {
+        id: RowId::M10,
+        origin: Origin::El1,
+        class: "step, breakpoint, watchpoint",
+        masks: Masks::Masked,
+        ss: Ss::Decide,
+        context: Context::Debug,
+        note: "",
+    },
+    Row {
+        id: RowId::M11,
+        origin: Origin::El1,
+        class: "BRK: WARN, BUG, assertions",
+        masks: Masks::Inherit,
+        ss: Ss::CompleteStepOver,
+        context: Context::Inherit,
+        note: "a WARN in preemptible code stays preemptible, one in a debug context stays masked; recursion bounded",
+    },
+    Row {
+        id: RowId::M12,
+        origin: Origin::El1,
+        class: "BRK: probe, out-of-line end, return probe, debugger",
+        masks: Masks::Masked,
+        ss: Ss::Park,
+        context: Context::Debug,
+        note: "",
+    },
+    Row {
+        id: RowId::M12b,
+        origin: Origin::El1,
+        class: "optimised probe's trampoline, no exception",
+        masks: Masks::Masked,
+        ss: Ss::Unsaid,
+        context: Context::Debug,
+        note: "masked by the trampoline, put back before the displaced instruction; a step or a slot at the site first de-optimises it",
+    },
+    Row {
+        id: RowId::M13,
+        origin: Origin::Any,
+        class: "return",
+        masks: Masks::Masked,
+        ss: Ss::Compute,
+        context: Context::None,
+        note: "SPSR.SS stays as saved, but: a request sets it, a cancel clears it, a handler that moves ELR clears it",
+    },
+    Row {
+        id: RowId::M14,
+        origin: Origin::El1,
+        class: "BRK inside a debug context",
+        masks: Masks::Masked,
+        ss: Ss::Keep,
+        context: Context::Debug,
+        note: "taken at once, D does not mask BRK; bounded by K5",
+    },
+    Row {
+        id: RowId::M15,
+        origin: Origin::El1,
+        class: "watchpoint of EL0 hit by an unprivileged access",
+        masks: Masks::Masked,
+        ss: Ss::Decide,
+        context: Context::Debug,
+        note: "stepped over in silence; a kernel watchpoint on user memory is reported",
+    },
+    Row {
+        id: RowId::M16,
+        origin: Origin::Any,
+        class: "SError",
+        masks: Masks::Masked,
+        ss: Ss::Stash,
+        context: Context::Nmi,
+        note: "as M9; from EL0 contained only if the syndrome says it is the task's, else M7",
+    },
+];
+
+impl Masks {
+    /// The masks that the handler runs with, from those of the interrupted context; None where the row says nothing.
+    pub const fn apply(self, interrupted: Daif) -> Option<Daif> {
+        match self {
+            Masks::Unsaid => None,
+            Masks::Masked | Masks::MaskedThenOpen => Some(Daif::all()),
+            Masks::UnmaskAll => Some(Daif::empty()),
+            Masks::UnmaskDebugAndError => Some(Daif::I.union(Daif::F)),
+            Masks::Inherit => Some(interrupted),
+        }
+    }
+}
+
+impl RowId {
+    /// The row itself.
+    pub const fn row(self) -> &'static Row {
+        &TABLE[self as usize]
+    }
+
+    /// The row of that name, such as `M12b`.
+    pub fn by_name(name: &str) -> Option<Self> {
+        TABLE.iter().find(|row| row.id.name() == name).map(|row| row.id)
+    }
+
+    /// The rule's name.
+    pub const fn name(self) -> &'static str {
+        const NAMES: [&str; TABLE.len()] = [
+            "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "M9", "M10", "M11", "M12", "M12b", "M13", "M14",
+            "M15", "M16",
+        ];
+        NAMES[self as usize]
+    }
+}
+
+impl fmt::Display for RowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = match self.origin {
+            Origin::El0 => "EL0",
+            Origin::El1 => "EL1",
+            Origin::Any => "any",
+        };
+        write!(
+            f,
+            "{:<5} {origin} {}: masks {}, SS {}",
+            self.id,
+            self.class,
+            self.masks.name(),
+            self.ss.name()
+        )?;
+        if self.note.is_empty() { Ok(()) } else { write!(f, "; {}", self.note) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_stands_at_its_own_index() {
+        for (index, row) in TABLE.iter().enumerate() {
+            assert_eq!(row.id as usize, index);
+            assert_eq!(RowId::by_name(row.id.name()), Some(row.id));
+        }
+    }
+
+    #[test]
+    fn no_row_leaves_d_masked_with_i_open() {
+        for row in &TABLE {
+            for bits in 0..16 {
+                let interrupted = Daif::of(bits << 6);
+                if interrupted.holds_i1() {
+                    assert!(row.masks.apply(interrupted).is_none_or(Daif::holds_i1), "{}", row.id);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn debug_context_is_masked() {
+        for row in &TABLE {
+            if matches!(row.context, Context::Debug | Context::Nmi | Context::Panic) {
+                assert_eq!(row.masks, Masks::Masked, "{}", row.id);
+            }
+        }
+    }
+
+    #[test]
+    fn where_d_opens_for_a_new_context_ss_is_settled_first() {
+        for row in &TABLE {
+            if matches!(row.masks, Masks::UnmaskAll | Masks::UnmaskDebugAndError) {
+                assert!(matches!(row.ss, Ss::Stash | Ss::ClearThenSet), "{}: I2", row.id);
+            }
+        }
+    }
+}

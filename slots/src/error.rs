@@ -1,0 +1,159 @@
+//! Why a slot was not given out, and what to do about it.
+
+use crate::{Kind, SlotId};
+
+/// Why a request for a slot was refused. `Display` says what to do instead.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SlotError {
+    /// The length of the watched range, in bytes, is 0 or above 2 GiB.
+    BadLength {
+        /// The length asked for.
+        length: u64,
+    },
+    /// The address is not aligned as the hardware needs it.
+    Misaligned {
+        /// The address asked for.
+        address: u64,
+        /// The alignment needed, in bytes.
+        alignment: u64,
+    },
+    /// A range of up to 8 bytes that lies in two doublewords, which one watchpoint cannot hold.
+    CrossesDoubleword {
+        /// The first byte.
+        address: u64,
+        /// The length in bytes.
+        length: u64,
+    },
+    /// A range of more than 8 bytes whose length is not a power of two, which one watchpoint cannot hold.
+    RangeNotPowerOfTwo {
+        /// The length in bytes.
+        length: u64,
+    },
+    /// The range is held exactly neither by one slot nor by two.
+    CannotSplit {
+        /// The first byte.
+        address: u64,
+        /// The length in bytes.
+        length: u64,
+    },
+    /// Bits 63 to 48 of the first or the last address are not all equal, or the range wraps around.
+    NotCanonical {
+        /// The address in question.
+        address: u64,
+    },
+    /// An EL0-only slot on an address of the upper half, where EL0 has nothing.
+    WrongAddressSpace {
+        /// The address asked for.
+        address: u64,
+    },
+    /// A breakpoint in text that must not be probed (rule H6).
+    NoProbeText {
+        /// The address asked for.
+        address: u64,
+    },
+    /// A watchpoint on data that must not be probed (rule H6).
+    NoProbeData {
+        /// The first byte of the range asked for.
+        address: u64,
+    },
+    /// A breakpoint inside a load-exclusive/store-exclusive sequence (rule H9). Found by who can decode the text.
+    ExclusiveSequence {
+        /// The address asked for.
+        address: u64,
+    },
+    /// All slots of this kind are in use.
+    NoFreeSlot {
+        /// The kind asked for.
+        kind: Kind,
+        /// How many of them there are.
+        total: u8,
+    },
+    /// A slot for no CPU at all.
+    NoCpu,
+    /// The slot named is not there any more (or never was).
+    Gone {
+        /// The slot named.
+        id: SlotId,
+    },
+    /// The slot named is still live; retire it, and clear it on every CPU, before freeing it.
+    NotRetired {
+        /// The slot named.
+        id: SlotId,
+    },
+}
+
+impl core::error::Error for SlotError {}
+
+impl core::fmt::Display for SlotError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match *self {
+            SlotError::BadLength { length } => {
+                write!(f, "cannot watch {length} bytes: give a length from 1 byte to 2 GiB (0x80000000)")
+            }
+            SlotError::Misaligned { address, alignment } => {
+                write!(
+                    f,
+                    "{address:#x} is not aligned: use a multiple of {alignment:#x}, such as {:#x}",
+                    address & !(alignment - 1)
+                )
+            }
+            SlotError::CrossesDoubleword { address, length } => {
+                write!(
+                    f,
+                    "{length} bytes at {address:#x} lie in two doublewords: watch them as two, {} at {address:#x} and {} at {:#x}",
+                    8 - (address & 7),
+                    length - (8 - (address & 7)),
+                    (address | 7).wrapping_add(1)
+                )
+            }
+            SlotError::RangeNotPowerOfTwo { length } => {
+                write!(
+                    f,
+                    "{length} bytes do not fit one watchpoint: give 1 to 8, or a power of two such as {}",
+                    length.checked_next_power_of_two().unwrap_or(1 << 31).min(1 << 31)
+                )
+            }
+            SlotError::CannotSplit { address, length } => {
+                write!(
+                    f,
+                    "{length} bytes at {address:#x} fit neither one watchpoint nor two: give a power of two, aligned to itself"
+                )
+            }
+            SlotError::NotCanonical { address } => {
+                write!(f, "{address:#x} is no virtual address: bits 63 to 48 must be all 0 or all 1")
+            }
+            SlotError::WrongAddressSpace { address } => {
+                write!(
+                    f,
+                    "{address:#x} is a kernel address, never reached from EL0: ask for EL1, or give a user address"
+                )
+            }
+            SlotError::NoProbeText { address } => {
+                write!(
+                    f,
+                    "{address:#x} is in no-probe text (exception entry and exit, slot manager): choose another instruction"
+                )
+            }
+            SlotError::NoProbeData { address } => {
+                write!(
+                    f,
+                    "the range at {address:#x} touches no-probe data (state of the debug code itself): watch other data"
+                )
+            }
+            SlotError::ExclusiveSequence { address } => {
+                write!(
+                    f,
+                    "{address:#x} is between a load-exclusive and its store-exclusive, which would never succeed: choose an instruction before or after the loop"
+                )
+            }
+            SlotError::NoFreeSlot { kind, total } => {
+                write!(f, "all {total} hardware {kind}s are in use: remove one first")
+            }
+            SlotError::NoCpu => f.write_str("the set of CPUs is empty: name at least one CPU"),
+            SlotError::Gone { id } => write!(f, "{} {} is not there any more", id.kind, id.index),
+            SlotError::NotRetired { id } => {
+                write!(f, "{} {} is live: retire it and clear it on every CPU first", id.kind, id.index)
+            }
+        }
+    }
+}

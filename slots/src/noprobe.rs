@@ -1,0 +1,113 @@
+//! Rule H6: where no slot may be set, enforced where slots are handed out.
+
+use core::ops::Range;
+
+use crate::{Encoding, Kind, Request, SlotError};
+
+/// The text and the data of the debug code itself: a hit there could not be handled, only survived.
+#[derive(Clone, Copy, Debug)]
+pub struct NoProbe<'a> {
+    /// Text in which breakpoints are refused: virtual addresses, end exclusive.
+    pub text: &'a [Range<u64>],
+    /// Data on which watchpoints are refused: virtual addresses, end exclusive.
+    pub data: &'a [Range<u64>],
+}
+
+impl NoProbe<'_> {
+    /// Encodes `request` if it is allowed. The only other way to a slot is [`Admitted::despite_no_probe`].
+    ///
+    /// # Errors
+    /// As [`Request::encode`]; [`SlotError::NoProbeText`]; [`SlotError::NoProbeData`] when any byte of the range is
+    /// in it.
+    pub fn admit(&self, request: &Request) -> Result<Admitted, SlotError> {
+        let admitted = Admitted::despite_no_probe(request)?;
+        let address = request.address();
+        let last = address + (request.length() - 1);
+        let touches = |ranges: &[Range<u64>]| {
+            ranges.iter().any(|range| !range.is_empty() && address < range.end && range.start <= last)
+        };
+        match request.kind() {
+            Kind::Breakpoint if touches(self.text) => Err(SlotError::NoProbeText { address }),
+            Kind::Watchpoint if touches(self.data) => Err(SlotError::NoProbeData { address }),
+            _ => Ok(admitted),
+        }
+    }
+}
+
+/// A request that has passed, or was told to skip, the check of rule H6. A slot is reserved with nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Admitted {
+    kind: Kind,
+    encoding: Encoding,
+}
+
+impl Admitted {
+    /// Encodes `request` without the check of rule H6: for the tests that a hit in no-probe code is survived (rule H3).
+    ///
+    /// # Errors
+    /// As [`Request::encode`].
+    pub fn despite_no_probe(request: &Request) -> Result<Admitted, SlotError> {
+        Ok(Admitted { kind: request.kind(), encoding: request.encode()? })
+    }
+
+    /// The kind of slot.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The register contents.
+    pub const fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Access, Privilege};
+
+    const TEXT: Range<u64> = 0xffff_0000_0001_0000..0xffff_0000_0001_1000;
+    const DATA: Range<u64> = 0xffff_0000_0002_0004..0xffff_0000_0002_0008;
+    const NO_PROBE: NoProbe<'static> = NoProbe { text: &[0..0, TEXT], data: &[DATA] };
+
+    fn text(address: u64) -> Result<Admitted, SlotError> {
+        NO_PROBE.admit(&Request::Breakpoint { address, privilege: Privilege::El1 })
+    }
+
+    fn data(address: u64, length: u64) -> Result<Admitted, SlotError> {
+        NO_PROBE.admit(&Request::Watchpoint {
+            address,
+            length,
+            access: Access::Read,
+            privilege: Privilege::Both,
+        })
+    }
+
+    #[test]
+    fn h6_no_probe_text_is_refused_for_breakpoints_from_its_first_to_its_last_instruction() {
+        assert!(text(TEXT.start - 4).is_ok());
+        assert_eq!(text(TEXT.start), Err(SlotError::NoProbeText { address: TEXT.start }));
+        assert_eq!(text(TEXT.end - 4), Err(SlotError::NoProbeText { address: TEXT.end - 4 }));
+        assert!(text(TEXT.end).is_ok());
+        assert!(text(DATA.start).is_ok());
+    }
+
+    #[test]
+    fn h6_no_probe_data_is_refused_for_watchpoints_that_touch_any_byte_of_it() {
+        let before = DATA.start - 4;
+        assert!(data(before, 4).is_ok());
+        assert_eq!(data(before, 5), Err(SlotError::NoProbeData { address: before }));
+        assert_eq!(data(DATA.end - 1, 1), Err(SlotError::NoProbeData { address: DATA.end - 1 }));
+        assert!(data(DATA.end, 1).is_ok());
+        let wide = DATA.start & !0xfff;
+        assert_eq!(data(wide, 0x1000), Err(SlotError::NoProbeData { address: wide }));
+        assert!(data(TEXT.start, 8).is_ok());
+    }
+
+    #[test]
+    fn h6_can_be_overridden_by_name_only() {
+        let request = Request::Breakpoint { address: TEXT.start, privilege: Privilege::El1 };
+        assert!(NO_PROBE.admit(&request).is_err());
+        assert_eq!(Admitted::despite_no_probe(&request).map(|a| a.encoding().value), Ok(TEXT.start));
+    }
+}

@@ -1,0 +1,63 @@
+//! The registers, and the order in which they are written (rules H1 and H8).
+//!
+//! Every function here must be called with debug exceptions masked on this CPU (PSTATE.D = 1): between a register
+//! write and the next context synchronisation event an access may or may not hit, and the two registers of a slot may
+//! take effect in either order (DDI 0487, "Synchronization and debug exceptions").
+
+use crate::{Encoding, Kind};
+
+/// Write access to one CPU's slot registers.
+///
+/// A back end for real registers writes with `msr`, and its `asm!` blocks must not be `nomem`: no memory access may
+/// be moved by the compiler across a change of what the slots watch. One for banked registers (FEAT_Debugv8p9)
+/// selects the bank for `n` inside each write; the caller's masking of debug exceptions makes the two one section
+/// (rule H4).
+pub trait DebugRegs {
+    /// Writes `DBGBVR<n>_EL1` or `DBGWVR<n>_EL1`.
+    fn write_value(&mut self, kind: Kind, n: u8, value: u64);
+    /// Writes `DBGBCR<n>_EL1` or `DBGWCR<n>_EL1`.
+    fn write_control(&mut self, kind: Kind, n: u8, control: u32);
+    /// Instruction synchronisation barrier: what was written before is in effect after.
+    fn isb(&mut self);
+}
+
+/// Arms slot `n`: value, control with enable, ISB (rule H1). The record must be published before.
+#[inline]
+pub fn arm(regs: &mut impl DebugRegs, kind: Kind, n: u8, encoding: Encoding) {
+    regs.write_value(kind, n, encoding.value);
+    regs.write_control(kind, n, encoding.enabled());
+    regs.isb();
+}
+
+/// Disarms slot `n`: control to zero, ISB (rule H1). The record goes only after every CPU has done this.
+#[inline]
+pub fn disarm(regs: &mut impl DebugRegs, kind: Kind, n: u8) {
+    regs.write_control(kind, n, 0);
+    regs.isb();
+}
+
+/// Clears the enable bit of an armed slot, for a step-over. **No ISB**: for a caller that goes on to an exception
+/// return, which synchronises where `SCTLR_EL1.EOS` is set. Any other caller adds one.
+#[inline]
+pub fn suspend(regs: &mut impl DebugRegs, kind: Kind, n: u8, encoding: Encoding) {
+    regs.write_control(kind, n, encoding.control);
+}
+
+/// Sets the enable bit of a suspended slot again. **No ISB**: as [`suspend`].
+#[inline]
+pub fn rearm(regs: &mut impl DebugRegs, kind: Kind, n: u8, encoding: Encoding) {
+    regs.write_control(kind, n, encoding.enabled());
+}
+
+/// Puts every slot of a CPU that comes up into a known state, disarmed: all fields are UNKNOWN out of reset (rule H8).
+///
+/// `breakpoints` and `watchpoints` are the numbers of slots, see [`count_from_id`](crate::count_from_id).
+pub fn reset_all(regs: &mut impl DebugRegs, breakpoints: u8, watchpoints: u8) {
+    for (kind, count) in [(Kind::Breakpoint, breakpoints), (Kind::Watchpoint, watchpoints)] {
+        for n in 0..count {
+            regs.write_control(kind, n, 0);
+            regs.write_value(kind, n, 0);
+        }
+    }
+    regs.isb();
+}

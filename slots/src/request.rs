@@ -1,0 +1,288 @@
+//! From "what to watch" to the contents of a value and a control register.
+//!
+//! Control register fields (DDI 0487, `DBGBCR<n>_EL1` and `DBGWCR<n>_EL1`): E[0]; PMC, for watchpoints PAC, [2:1];
+//! LSC[4:3] (watchpoints); BAS[8:5], for watchpoints [12:5]; HMC[13]; SSC[15:14]; MASK[28:24] (watchpoints).
+
+use crate::{Kind, SlotError};
+
+const E: u32 = 1;
+const PMC_SHIFT: u32 = 1;
+const LSC_SHIFT: u32 = 3;
+const BAS_SHIFT: u32 = 5;
+const MASK_SHIFT: u32 = 24;
+const LONGEST: u64 = 1 << 31;
+
+/// The exception levels whose accesses a slot matches.
+///
+/// DDI 0487, "Execution conditions for which a breakpoint (watchpoint) generates exceptions", the tables of HMC, SSC
+/// and PMC (PAC): with HMC = 0 and SSC = 0b00, in any Security state, PMC 0b01 is EL1, 0b10 is EL0, 0b11 is both. For
+/// a watchpoint "EL0" includes the unprivileged loads and stores (LDTR, STTR) executed at EL1, "EL1" excludes them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Privilege {
+    /// EL1 only.
+    El1,
+    /// EL0 only.
+    El0,
+    /// EL1 and EL0.
+    Both,
+}
+
+impl Privilege {
+    const fn field(self) -> u32 {
+        match self {
+            Privilege::El1 => 0b01,
+            Privilege::El0 => 0b10,
+            Privilege::Both => 0b11,
+        }
+    }
+}
+
+/// The accesses a watchpoint matches: `DBGWCR<n>_EL1.LSC`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Loads, load-exclusives, the load part of atomics and swaps.
+    Read,
+    /// Stores, store-exclusives, the store part of atomics and swaps, cache maintenance that writes.
+    Write,
+    /// Both.
+    ReadWrite,
+}
+
+impl Access {
+    const fn field(self) -> u32 {
+        match self {
+            Access::Read => 0b01,
+            Access::Write => 0b10,
+            Access::ReadWrite => 0b11,
+        }
+    }
+}
+
+/// What to watch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Request {
+    /// Stop before the A64 instruction at `address` is executed.
+    Breakpoint {
+        /// Virtual address of the instruction, a multiple of 4.
+        address: u64,
+        /// At which exception levels.
+        privilege: Privilege,
+    },
+    /// Stop before `length` bytes from `address` are accessed.
+    Watchpoint {
+        /// Virtual address of the first byte.
+        address: u64,
+        /// Bytes: 1 to 8 within one doubleword, or a power of two up to 2 GiB with the address aligned to it. Other
+        /// lengths may fit two slots: see [`Request::split`].
+        length: u64,
+        /// By which accesses.
+        access: Access,
+        /// From which exception levels.
+        privilege: Privilege,
+    },
+}
+
+impl Request {
+    /// The kind of slot that is asked for.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Request::Breakpoint { .. } => Kind::Breakpoint,
+            Request::Watchpoint { .. } => Kind::Watchpoint,
+        }
+    }
+
+    /// The first address.
+    pub const fn address(&self) -> u64 {
+        match *self {
+            Request::Breakpoint { address, .. } | Request::Watchpoint { address, .. } => address,
+        }
+    }
+
+    /// The length in bytes; 4 for a breakpoint.
+    pub const fn length(&self) -> u64 {
+        match *self {
+            Request::Breakpoint { .. } => 4,
+            Request::Watchpoint { length, .. } => length,
+        }
+    }
+
+    /// The exception levels asked for.
+    pub const fn privilege(&self) -> Privilege {
+        match *self {
+            Request::Breakpoint { privilege, .. } | Request::Watchpoint { privilege, .. } => privilege,
+        }
+    }
+
+    /// The register contents for this request in one slot.
+    ///
+    /// # Errors
+    /// Says why one slot cannot hold it. [`SlotError::CrossesDoubleword`], [`SlotError::RangeNotPowerOfTwo`] and
+    /// [`SlotError::Misaligned`] of a watchpoint may be cured by [`Request::split`].
+    pub fn encode(&self) -> Result<Encoding, SlotError> {
+        let address = self.address();
+        let length = self.length();
+        if length == 0 || length > LONGEST {
+            return Err(SlotError::BadLength { length });
+        }
+        let last = address.checked_add(length - 1).ok_or(SlotError::NotCanonical { address })?;
+        for edge in [address, last] {
+            // The RESS bits of the value registers must copy the top bit of the virtual address.
+            if !matches!(edge >> 48, 0 | 0xffff) {
+                return Err(SlotError::NotCanonical { address: edge });
+            }
+        }
+        if self.privilege() == Privilege::El0 && address >> 48 != 0 {
+            return Err(SlotError::WrongAddressSpace { address });
+        }
+        let privilege = self.privilege().field() << PMC_SHIFT;
+        match *self {
+            Request::Breakpoint { .. } => {
+                if address & 3 != 0 {
+                    return Err(SlotError::Misaligned { address, alignment: 4 });
+                }
+                Ok(Encoding { value: address, control: privilege | 0xf << BAS_SHIFT })
+            }
+            Request::Watchpoint { access, .. } => {
+                let (value, range) = watched_range(address, length)?;
+                Ok(Encoding { value, control: privilege | access.field() << LSC_SHIFT | range })
+            }
+        }
+    }
+
+    /// The request as it is where one slot holds it, or else as two requests that together watch exactly the same
+    /// bytes.
+    ///
+    /// An access that touches both halves is one exception; it is reported for the half that it is attributed to, the
+    /// other hits in its turn while the first is stepped over. Who wants one count for the whole counts per
+    /// instruction.
+    ///
+    /// # Errors
+    /// As [`Request::encode`] where splitting is no cure, [`SlotError::CannotSplit`] where two slots do not do either.
+    pub fn split(&self) -> Result<Pieces, SlotError> {
+        let why = match self.encode() {
+            Ok(_) => return Ok(Pieces::One(*self)),
+            Err(why) => why,
+        };
+        let Request::Watchpoint { address, length, access, privilege } = *self else {
+            return Err(why);
+        };
+        if !matches!(
+            why,
+            SlotError::CrossesDoubleword { .. }
+                | SlotError::RangeNotPowerOfTwo { .. }
+                | SlotError::Misaligned { .. }
+        ) {
+            return Err(why);
+        }
+        let piece = |address, length| Request::Watchpoint { address, length, access, privilege };
+        // Every length that one slot can hold, longest first.
+        let lengths = (3..=31).rev().map(|n| 1 << n).chain((1..=7).rev());
+        for first in lengths.filter(|&first| first < length) {
+            let pieces = (piece(address, first), piece(address + first, length - first));
+            if pieces.0.encode().is_ok() && pieces.1.encode().is_ok() {
+                return Ok(Pieces::Two(pieces.0, pieces.1));
+            }
+        }
+        Err(SlotError::CannotSplit { address, length })
+    }
+}
+
+/// Value register, and BAS and MASK fields in place, for a watched range.
+fn watched_range(address: u64, length: u64) -> Result<(u64, u32), SlotError> {
+    let offset = address & 7;
+    if length <= 8 {
+        if offset + length > 8 {
+            return Err(SlotError::CrossesDoubleword { address, length });
+        }
+        // BAS counts bytes from the doubleword that the value register names: bit 2 of the value set is deprecated, and
+        // reaches four bytes only (DDI 0487, "Programming a watchpoint with eight bytes or fewer").
+        let bas = ((1u32 << length) - 1) << offset;
+        return Ok((address - offset, bas << BAS_SHIFT));
+    }
+    if !length.is_power_of_two() {
+        return Err(SlotError::RangeNotPowerOfTwo { length });
+    }
+    if address & (length - 1) != 0 {
+        return Err(SlotError::Misaligned { address, alignment: length });
+    }
+    // With MASK in use BAS must be all ones, and the masked bits of the value zero (both CONSTRAINED UNPREDICTABLE
+    // else).
+    Ok((address, 0xff << BAS_SHIFT | length.trailing_zeros() << MASK_SHIFT))
+}
+
+/// A request as one or two that one slot each can hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pieces {
+    /// One slot holds it.
+    One(Request),
+    /// Two slots hold it.
+    Two(Request, Request),
+}
+
+impl Pieces {
+    /// The pieces, in ascending order of addresses.
+    pub fn iter(&self) -> impl Iterator<Item = Request> + use<> {
+        let (first, second) = match *self {
+            Pieces::One(request) => (request, None),
+            Pieces::Two(first, second) => (first, Some(second)),
+        };
+        core::iter::once(first).chain(second)
+    }
+}
+
+/// The contents of a slot's two registers. `control` has the enable bit E clear; see [`Encoding::enabled`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Encoding {
+    /// `DBGBVR<n>_EL1` or `DBGWVR<n>_EL1`.
+    pub value: u64,
+    /// `DBGBCR<n>_EL1` or `DBGWCR<n>_EL1`, E clear.
+    pub control: u32,
+}
+
+impl Encoding {
+    /// The control register's contents with E set.
+    #[inline]
+    pub const fn enabled(&self) -> u32 {
+        self.control | E
+    }
+
+    /// First and last byte watched, read as a watchpoint's encoding.
+    #[inline]
+    pub const fn watched(&self) -> (u64, u64) {
+        let mask = self.control >> MASK_SHIFT & 0x1f;
+        if mask != 0 {
+            return (self.value, self.value | ((1 << mask) - 1));
+        }
+        let bas = self.control >> BAS_SHIFT & 0xff;
+        // `| 0x80` and `| 1` keep both in range for a BAS of zero, which no request makes.
+        let first = (bas | 0x80).trailing_zeros() as u64;
+        let last = 31 - (bas | 1).leading_zeros() as u64;
+        (self.value + first, self.value + last)
+    }
+
+    /// Whether a watchpoint with this encoding matches writes (`write`), or reads (`!write`).
+    #[inline]
+    pub const fn matches_access(&self, write: bool) -> bool {
+        let wanted = if write { Access::Write } else { Access::Read };
+        self.control >> LSC_SHIFT & wanted.field() != 0
+    }
+
+    /// The accesses that a watchpoint with this encoding matches.
+    pub const fn access(&self) -> Access {
+        match (self.matches_access(false), self.matches_access(true)) {
+            (true, false) => Access::Read,
+            (false, _) => Access::Write,
+            (true, true) => Access::ReadWrite,
+        }
+    }
+
+    /// The exception levels that a slot with this encoding matches.
+    #[inline]
+    pub const fn privilege(&self) -> Privilege {
+        match self.control >> PMC_SHIFT & 0b11 {
+            0b10 => Privilege::El0,
+            0b11 => Privilege::Both,
+            _ => Privilege::El1,
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Host tests: what the slots do is judged by the recording back end, which matches as the architecture says.
+
+mod attribution;
+mod concurrency;
+mod encoding;
+mod order;
+mod step_over;
+mod table;
+
+use crate::{Access, Admitted, Privilege, Request, Tables};
+
+/// The kernel's shape of tables, with a payload of one word.
+type TestTables = Tables<u64, 6, 4>;
+
+const TEXT: u64 = 0xffff_8000_0001_0000;
+const DATA: u64 = 0xffff_8000_0020_0000;
+
+fn breakpoint(address: u64) -> Admitted {
+    Admitted::despite_no_probe(&Request::Breakpoint { address, privilege: Privilege::El1 })
+        .expect("a breakpoint")
+}
+
+fn watchpoint(address: u64, length: u64, access: Access) -> Admitted {
+    let request = Request::Watchpoint { address, length, access, privilege: Privilege::El1 };
+    Admitted::despite_no_probe(&request).expect("a watchpoint")
+}
+
+/// xorshift64*: the same numbers in every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}

@@ -1,0 +1,231 @@
+//! Rules M8 and H3 as far as slots are concerned: suspend, stash, re-arm, and hits that nobody owns.
+
+use std::vec::Vec;
+
+use super::{DATA, TEXT, TestTables, breakpoint, watchpoint};
+use crate::fake::{FakeRegs, Hit, Level, Op};
+use crate::{Access, CpuSlots, Cpus, DebugRegs, Kind, SlotId, SlotMask, Suspended};
+
+type Cpu = CpuSlots<6, 4>;
+
+struct Fixture {
+    tables: TestTables,
+    cpu: Cpu,
+    regs: FakeRegs,
+    text: SlotId,
+    data: SlotId,
+}
+
+/// A breakpoint at TEXT and a watchpoint on DATA, armed, and both hit and suspended.
+fn suspended() -> Fixture {
+    let tables = TestTables::new();
+    let mut cpu = Cpu::new();
+    let mut regs = FakeRegs::zeroed(6, 4);
+    let text = tables.reserve(breakpoint(TEXT), Cpus::ALL, 0, 6).expect("free");
+    let data = tables.reserve(watchpoint(DATA, 8, Access::Write), Cpus::ALL, 0, 4).expect("free");
+    for id in [text, data] {
+        cpu.arm(&mut regs, &tables, id).expect("live");
+    }
+    assert_eq!(cpu.matching(Kind::Breakpoint), SlotMask::of(text.index));
+    for id in [text, data] {
+        let encoding = tables.encoding_of(id).expect("live");
+        cpu.suspend(&mut regs, id, encoding);
+    }
+    regs.isb();
+    regs.trace.clear();
+    Fixture { tables, cpu, regs, text, data }
+}
+
+impl Fixture {
+    fn matches(&self) -> (Hit, Hit) {
+        (self.regs.any_breakpoint(TEXT, Level::El1), self.regs.any_watchpoint(DATA, true, Level::El1))
+    }
+
+    fn remove(&mut self, id: SlotId) {
+        self.tables.retire(id).expect("live");
+        self.cpu.disarm(&mut self.regs, id);
+        self.tables.free(id).expect("retired");
+    }
+}
+
+#[test]
+fn a_step_over_suspends_and_re_arms_with_one_write_each() {
+    let mut f = suspended();
+    assert_eq!(f.matches(), (Hit::Never, Hit::Never));
+    assert!(f.cpu.matching(Kind::Breakpoint).is_empty());
+    assert_eq!(f.cpu.armed(Kind::Breakpoint), SlotMask::of(0));
+    assert_eq!(f.cpu.suspended().iter().collect::<Vec<_>>(), [f.text, f.data]);
+    f.cpu.rearm_all(&mut f.regs, &f.tables);
+    let control = |id| f.tables.encoding_of(id).expect("live").enabled();
+    assert_eq!(
+        f.regs.trace,
+        [
+            Op::Control(Kind::Breakpoint, 0, control(f.text)),
+            Op::Control(Kind::Watchpoint, 0, control(f.data)),
+        ]
+    );
+    f.regs.isb();
+    assert_eq!(f.matches(), (Hit::Always, Hit::Always));
+    assert!(f.cpu.suspended().is_empty());
+}
+
+#[test]
+fn m8_an_interrupt_handler_sees_the_slots_armed_and_the_context_gets_them_back_suspended() {
+    let mut f = suspended();
+    let stashed = f.cpu.stash(&mut f.regs, &f.tables);
+    f.regs.isb();
+    assert_eq!(f.matches(), (Hit::Always, Hit::Always));
+    assert!(stashed.contains(f.text) && stashed.contains(f.data));
+
+    // The handler hits the breakpoint itself, and is interrupted while it steps over.
+    let encoding = f.tables.encoding_of(f.text).expect("live");
+    f.cpu.suspend(&mut f.regs, f.text, encoding);
+    let inner = f.cpu.stash(&mut f.regs, &f.tables);
+    f.regs.isb();
+    assert_eq!(f.matches(), (Hit::Always, Hit::Always));
+    f.cpu.unstash(&mut f.regs, &f.tables, &inner);
+    f.regs.isb();
+    assert_eq!(f.matches(), (Hit::Never, Hit::Always));
+    f.cpu.rearm_all(&mut f.regs, &f.tables);
+
+    f.cpu.unstash(&mut f.regs, &f.tables, &stashed);
+    f.regs.isb();
+    assert_eq!(f.matches(), (Hit::Never, Hit::Never));
+    f.cpu.rearm_all(&mut f.regs, &f.tables);
+    f.regs.isb();
+    assert_eq!(f.matches(), (Hit::Always, Hit::Always));
+}
+
+#[test]
+fn m8_a_slot_removed_by_the_interrupt_handler_stays_off() {
+    let mut f = suspended();
+    let stashed = f.cpu.stash(&mut f.regs, &f.tables);
+    f.remove(f.text);
+    f.regs.trace.clear();
+    f.cpu.unstash(&mut f.regs, &f.tables, &stashed);
+    assert!(f.regs.trace.iter().all(|op| !matches!(op, Op::Control(Kind::Breakpoint, ..))));
+    f.cpu.rearm_all(&mut f.regs, &f.tables);
+    f.regs.isb();
+    assert_eq!(f.matches(), (Hit::Never, Hit::Always));
+}
+
+#[test]
+fn m8_another_use_of_the_same_index_is_not_suspended_by_the_old_stash() {
+    let mut f = suspended();
+    let stashed = f.cpu.stash(&mut f.regs, &f.tables);
+    f.remove(f.text);
+    let new = f.tables.reserve(breakpoint(TEXT + 4), Cpus::ALL, 0, 6).expect("free");
+    assert_eq!(new.index, f.text.index);
+    f.cpu.arm(&mut f.regs, &f.tables, new).expect("live");
+    f.cpu.unstash(&mut f.regs, &f.tables, &stashed);
+    f.regs.isb();
+    assert_eq!(f.regs.any_breakpoint(TEXT + 4, Level::El1), Hit::Always);
+    assert!(!f.cpu.suspended().contains(new) && !f.cpu.suspended().contains(f.text));
+}
+
+#[test]
+fn a_retired_slot_is_not_re_armed_by_the_step_that_ends_after_the_removal_began() {
+    let mut f = suspended();
+    f.tables.retire(f.text).expect("live");
+    f.cpu.rearm_all(&mut f.regs, &f.tables);
+    f.regs.isb();
+    assert_eq!(f.matches(), (Hit::Never, Hit::Always));
+    assert!(f.cpu.arm(&mut f.regs, &f.tables, f.text).is_err());
+    assert_eq!(f.regs.any_breakpoint(TEXT, Level::El1), Hit::Never);
+}
+
+#[test]
+fn a_slot_retired_but_still_armed_here_is_not_hit_twice_by_one_instruction() {
+    let mut f = suspended();
+    let stashed = f.cpu.stash(&mut f.regs, &f.tables);
+    f.tables.retire(f.text).expect("live");
+    f.cpu.unstash(&mut f.regs, &f.tables, &stashed);
+    f.regs.isb();
+    assert_eq!(f.matches(), (Hit::Never, Hit::Never));
+}
+
+#[test]
+fn a_disarmed_slot_is_not_re_armed_though_its_record_lives() {
+    let mut f = suspended();
+    let stashed = f.cpu.stash(&mut f.regs, &f.tables);
+    f.cpu.disarm(&mut f.regs, f.text);
+    f.cpu.unstash(&mut f.regs, &f.tables, &stashed);
+    f.cpu.rearm_all(&mut f.regs, &f.tables);
+    f.regs.isb();
+    assert_eq!(f.matches(), (Hit::Never, Hit::Always));
+}
+
+#[test]
+fn a_slot_disarmed_or_armed_anew_is_suspended_no_more() {
+    let mut f = suspended();
+    f.cpu.disarm(&mut f.regs, f.text);
+    assert!(!f.cpu.suspended().contains(f.text));
+    f.cpu.arm(&mut f.regs, &f.tables, f.text).expect("live");
+    assert_eq!(f.cpu.matching(Kind::Breakpoint), SlotMask::of(f.text.index));
+    f.cpu.arm(&mut f.regs, &f.tables, f.data).expect("live");
+    assert_eq!(f.cpu.matching(Kind::Watchpoint), SlotMask::of(f.data.index));
+    assert_eq!(f.matches(), (Hit::Always, Hit::Always));
+}
+
+#[test]
+fn a_set_of_suspended_slots_tells_one_use_of_an_index_from_another() {
+    let old = SlotId { kind: Kind::Watchpoint, index: 2, generation: 7 };
+    let new = SlotId { generation: 8, ..old };
+    let mut set = Suspended::<6, 4>::new();
+    set.insert(old);
+    assert!(set.contains(old) && !set.contains(new));
+    assert!(!set.contains(SlotId { kind: Kind::Breakpoint, ..old }));
+    set.remove(new);
+    assert!(set.contains(old));
+    set.insert(new);
+    assert!(set.contains(new) && !set.contains(old));
+    assert_eq!(set.iter().collect::<Vec<_>>(), [new]);
+    set.insert(SlotId { index: 4, ..old });
+    assert_eq!(set.mask(Kind::Watchpoint), SlotMask::of(2), "no room");
+    set.remove(new);
+    assert!(set.is_empty());
+}
+
+#[test]
+fn h3_what_nobody_owns_is_switched_off_and_the_rest_is_put_right() {
+    let mut f = suspended();
+    f.cpu.rearm_all(&mut f.regs, &f.tables);
+    // A slot behind the manager's back, and one whose value register is not what the record says.
+    let stray = breakpoint(TEXT + 0x40).encoding();
+    f.regs.write_value(Kind::Breakpoint, 5, stray.value);
+    f.regs.write_control(Kind::Breakpoint, 5, stray.enabled());
+    f.regs.write_value(Kind::Breakpoint, f.text.index, TEXT + 0x80);
+    f.regs.isb();
+    assert_eq!(f.regs.any_breakpoint(TEXT + 0x40, Level::El1), Hit::Always);
+    let off = f.cpu.resync(&mut f.regs, &f.tables, Kind::Breakpoint, 6);
+    assert_eq!(off, SlotMask::first(6).without(SlotMask::of(f.text.index)));
+    for address in [TEXT + 0x40, TEXT + 0x80] {
+        assert_eq!(f.regs.any_breakpoint(address, Level::El1), Hit::Never);
+    }
+    assert_eq!(f.matches(), (Hit::Always, Hit::Always));
+}
+
+#[test]
+fn h3_a_slot_whose_record_is_gone_is_switched_off_and_forgotten() {
+    let mut f = suspended();
+    f.cpu.rearm_all(&mut f.regs, &f.tables);
+    f.regs.isb();
+    f.tables.retire(f.text).and_then(|()| f.tables.free(f.text)).expect("removed too early");
+    assert_eq!(f.matches().0, Hit::Always);
+    let off = f.cpu.resync(&mut f.regs, &f.tables, Kind::Breakpoint, 6);
+    assert!(off.contains(f.text.index));
+    assert_eq!(f.matches(), (Hit::Never, Hit::Always));
+    assert!(f.cpu.armed(Kind::Breakpoint).is_empty());
+}
+
+#[test]
+fn h3_a_resync_leaves_suspended_and_retired_slots_off() {
+    let mut f = suspended();
+    f.cpu.resync(&mut f.regs, &f.tables, Kind::Breakpoint, 6);
+    f.cpu.resync(&mut f.regs, &f.tables, Kind::Watchpoint, 4);
+    assert_eq!(f.matches(), (Hit::Never, Hit::Never));
+    f.tables.retire(f.text).expect("live");
+    f.cpu.rearm_all(&mut f.regs, &f.tables);
+    f.cpu.resync(&mut f.regs, &f.tables, Kind::Breakpoint, 6);
+    assert_eq!(f.matches(), (Hit::Never, Hit::Always));
+}
