@@ -12,6 +12,7 @@ pub mod step;
 use crate::percpu::PerCpu;
 use ::slots::{CpuSlots, Suspended};
 use core::cell::{Cell, UnsafeCell};
+use core::sync::atomic::AtomicU64;
 use rules::step::Owners;
 
 /// How deep interrupts that set a step aside can nest on a CPU.
@@ -30,6 +31,9 @@ pub struct Stashed {
 }
 
 /// A CPU's debug state. Cells: touched by this CPU only, with D masked.
+///
+/// Aligned so that the index of a CPU becomes its address by a shift.
+#[repr(align(2048))]
 pub struct CpuDebug {
     /// Debug contexts this CPU is in, one inside the other.
     pub depth: Cell<u32>,
@@ -43,6 +47,7 @@ pub struct CpuDebug {
     pub hook: Cell<Option<step::Hook>>,
     /// Entries of `stash` in use.
     pub stash_len: Cell<usize>,
+    counters: stats::Counters,
     stash: UnsafeCell<[Stashed; STASH_DEPTH]>,
     slots: UnsafeCell<CpuSlots<MAX_SLOTS, MAX_SLOTS>>,
 }
@@ -56,6 +61,7 @@ impl CpuDebug {
             armed_bits: Cell::new(0),
             hook: Cell::new(None),
             stash_len: Cell::new(0),
+            counters: [const { AtomicU64::new(0) }; stats::ALL.len()],
             stash: UnsafeCell::new(
                 [Stashed { owners: Owners::empty(), suspended: Suspended::new() }; STASH_DEPTH],
             ),

@@ -19,46 +19,91 @@ const M11: u8 = RowId::M11 as u8;
 const M12: u8 = RowId::M12 as u8;
 const M14: u8 = RowId::M14 as u8;
 
+/// Only branches on: each class has a function, and so a stack frame, of its own.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_el1_sync(frame: &mut Frame) {
-    let cpu = debug::this();
     match frame.class() {
-        ec::BRK64 => breakpoint_instruction(cpu, frame),
-        ec::STEP_SAME => hardware(cpu, frame, step::exception),
-        ec::BREAKPOINT_SAME => hardware(cpu, frame, hit::breakpoint),
-        ec::WATCHPOINT_SAME => hardware(cpu, frame, hit::watchpoint),
-        _ => fault(cpu, frame),
+        ec::BRK64 => breakpoint_instruction(frame),
+        ec::STEP_SAME => step(frame),
+        ec::BREAKPOINT_SAME => breakpoint(frame),
+        ec::WATCHPOINT_SAME => watchpoint(frame),
+        _ => fault(frame),
     }
+}
+
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn step(frame: &mut Frame) {
+    hardware(frame, step::exception);
+}
+
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn breakpoint(frame: &mut Frame) {
+    hardware(frame, hit::breakpoint);
+}
+
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn watchpoint(frame: &mut Frame) {
+    hardware(frame, hit::watchpoint);
 }
 
 /// M10.
 #[inline(always)]
-fn hardware(cpu: &CpuDebug, frame: &mut Frame, handler: fn(&CpuDebug, &mut Frame)) {
+fn hardware(frame: &mut Frame, handler: impl Fn(&CpuDebug, &mut Frame)) {
+    let cpu = debug::this();
     let aside = enter::<M10>(cpu, frame);
-    cpu.depth.set(cpu.depth.get() + 1);
+    let depth = cpu.depth.get();
+    cpu.depth.set(depth + 1);
     handler(cpu, frame);
-    cpu.depth.set(cpu.depth.get() - 1);
+    cpu.depth.set(depth);
     leave::<M10>(cpu, frame, aside);
 }
 
 /// M11, M12, M14 or M7, by the immediate.
 #[inline(always)]
-fn breakpoint_instruction(cpu: &CpuDebug, frame: &mut Frame) {
+fn breakpoint_instruction(frame: &mut Frame) {
     match brk::lookup(frame.esr) {
-        Some(Use::Kprobe) => software(cpu, frame, kprobe::hit),
-        Some(Use::OutOfLineEnd) => software(cpu, frame, kprobe::out_of_line_end),
-        Some(Use::Debugger) => software(cpu, frame, step::debugger_brk),
-        Some(Use::Empty) => software(cpu, frame, |_, frame, _| frame.move_to(frame.pc + 4)),
-        Some(Use::Assertion) => assertion(cpu, frame),
+        Some(Use::Kprobe) => kprobe_hit(frame),
+        Some(Use::OutOfLineEnd) => out_of_line_end(frame),
+        Some(Use::Debugger) => debugger(frame),
+        Some(Use::Empty) => empty(frame),
+        Some(Use::Assertion) => assertion(frame),
         // Return probes have a number but no user: until there is one it is an unknown immediate like any other.
         Some(Use::ReturnProbe) | None => fatal(frame, "M7", Reason::UnknownBrk),
     }
 }
 
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn kprobe_hit(frame: &mut Frame) {
+    software(frame, kprobe::hit);
+}
+
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn out_of_line_end(frame: &mut Frame) {
+    software(frame, kprobe::out_of_line_end);
+}
+
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn debugger(frame: &mut Frame) {
+    software(frame, step::debugger_brk);
+}
+
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn empty(frame: &mut Frame) {
+    software(frame, |_, frame, _| frame.move_to(frame.pc + 4));
+}
+
 /// M12; M14 inside a debug context, where the owners are the outer context's and stay.
 #[inline(always)]
-fn software(cpu: &CpuDebug, frame: &mut Frame, handler: fn(&CpuDebug, &mut Frame, &mut Aside)) {
+fn software(frame: &mut Frame, handler: impl Fn(&CpuDebug, &mut Frame, &mut Aside)) {
+    let cpu = debug::this();
     let depth = cpu.depth.get();
     if depth == 0 {
         let mut aside = enter::<M12>(cpu, frame);
@@ -78,7 +123,8 @@ fn software(cpu: &CpuDebug, frame: &mut Frame, handler: fn(&CpuDebug, &mut Frame
 /// M11; in a debug context M14, which comes to the same masks.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn assertion(cpu: &CpuDebug, frame: &mut Frame) {
+fn assertion(frame: &mut Frame) {
+    let cpu = debug::this();
     if cpu.depth.get() == 0 {
         let aside = enter::<M11>(cpu, frame);
         bug::report(frame);
@@ -93,7 +139,8 @@ fn assertion(cpu: &CpuDebug, frame: &mut Frame) {
 /// M6, or M7 if nothing can be done about it.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn fault(cpu: &CpuDebug, frame: &mut Frame) {
+fn fault(frame: &mut Frame) {
+    let cpu = debug::this();
     // K7: the copy's fault is the probed instruction's, and its context's masks and owners are back before M6 decides.
     kprobe::fault_in_copy(cpu, frame);
     let nested = cpu.depth.get() != 0;
