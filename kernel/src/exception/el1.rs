@@ -9,6 +9,7 @@ use super::live;
 use crate::debug::{self, CpuDebug, bug, hit, step};
 use crate::irq;
 use crate::kprobe;
+use rules::step::Owners;
 use rules::table::RowId;
 
 const M6: u8 = RowId::M6 as u8;
@@ -97,27 +98,24 @@ fn debugger(frame: &mut Frame) {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn empty(frame: &mut Frame) {
-    software(frame, |_, frame, _| frame.move_to(frame.pc + 4));
+    software(frame, |_, frame, parked| {
+        frame.move_to(frame.pc + 4);
+        parked
+    });
 }
 
 /// M12; M14 inside a debug context, where the owners are the outer context's and stay.
+///
+/// The handler is given the owners that are parked and says which are to be put back.
 #[inline(always)]
-fn software(frame: &mut Frame, handler: impl Fn(&CpuDebug, &mut Frame, &mut Aside)) {
+fn software(frame: &mut Frame, handler: impl FnOnce(&CpuDebug, &mut Frame, Owners) -> Owners) {
     let cpu = debug::this();
     let depth = cpu.depth.get();
-    if depth == 0 {
-        let mut aside = enter::<M12>(cpu, frame);
-        cpu.depth.set(1);
-        handler(cpu, frame, &mut aside);
-        cpu.depth.set(0);
-        leave::<M12>(cpu, frame, aside);
-    } else {
-        let aside = enter::<M14>(cpu, frame);
-        cpu.depth.set(depth + 1);
-        handler(cpu, frame, &mut Aside::Nothing);
-        cpu.depth.set(depth);
-        leave::<M14>(cpu, frame, aside);
-    }
+    let mut aside = if depth == 0 { enter::<M12>(cpu, frame) } else { enter::<M14>(cpu, frame) };
+    cpu.depth.set(depth + 1);
+    aside.parked = handler(cpu, frame, aside.parked);
+    cpu.depth.set(depth);
+    if depth == 0 { leave::<M12>(cpu, frame, aside) } else { leave::<M14>(cpu, frame, aside) }
 }
 
 /// M11; in a debug context M14, which comes to the same masks.
@@ -145,7 +143,7 @@ fn fault(frame: &mut Frame) {
     kprobe::fault_in_copy(cpu, frame);
     let nested = cpu.depth.get() != 0;
     // In a debug context the owners are not those of the code that faulted.
-    let aside = if nested { Aside::Nothing } else { set_aside::<M6>(cpu, frame) };
+    let aside = if nested { Aside::NOTHING } else { set_aside::<M6>(cpu, frame) };
     open::<M6>(cpu, frame);
     fixup(frame);
     leave::<M6>(cpu, frame, aside);
@@ -179,7 +177,17 @@ extern "C" fn exception_el1_irq(frame: &mut Frame) {
     }
     open::<M8>(cpu, frame);
     irq::handle(interrupt, frame);
+    end_of_handler(cpu);
     leave::<M8>(cpu, frame, aside);
+}
+
+/// An interrupt handler's own step, if there is one, ends with the handler.
+#[inline(always)]
+fn end_of_handler(cpu: &CpuDebug) {
+    if !cpu.owners.get().is_empty() {
+        crate::arch::daif::set::<{ crate::arch::daif::D }>();
+        step::end_of_context(cpu);
+    }
 }
 
 /// M9: told from M8 by the acknowledge only, so the stash is there already.
@@ -192,6 +200,7 @@ fn nmi(cpu: &CpuDebug, frame: &mut Frame, mut aside: Aside, interrupt: irq::IntI
     }
     open::<M9>(cpu, frame);
     irq::handle(interrupt, frame);
+    end_of_handler(cpu);
     leave::<M9>(cpu, frame, aside);
 }
 
@@ -201,6 +210,7 @@ extern "C" fn exception_el1_fiq(frame: &mut Frame) {
     let cpu = debug::this();
     let aside = enter::<M8>(cpu, frame);
     irq::handle_fiq(frame);
+    end_of_handler(cpu);
     leave::<M8>(cpu, frame, aside);
 }
 
