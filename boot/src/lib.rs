@@ -35,7 +35,12 @@ pub struct SecondaryArgs {
 pub const DEFAULT_CONSOLE: usize = 0x0900_0000;
 
 #[cfg(target_os = "none")]
-core::arch::global_asm!(include_str!("el2.S"), include_str!("tables.S"), include_str!("head.S"), options(raw));
+core::arch::global_asm!(
+    include_str!("el2.S"),
+    include_str!("tables.S"),
+    include_str!("head.S"),
+    options(raw)
+);
 
 #[cfg(target_os = "none")]
 unsafe extern "C" {

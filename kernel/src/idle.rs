@@ -1,20 +1,20 @@
 //! What a CPU does that has nothing to do: waits, and runs what it is given.
 
 use crate::irq::off;
-use crate::percpu::{self, PerCpu};
-use core::sync::atomic::{AtomicPtr, Ordering::{Acquire, Release}};
+use crate::percpu::PerCpu;
+use core::sync::atomic::{
+    AtomicPtr,
+    Ordering::{Acquire, Release},
+};
 
 /// What an idle CPU can be given.
 pub type Work = fn();
 
-static WORK: PerCpu<AtomicPtr<()>> =
-    crate::per_cpu!(AtomicPtr::new(core::ptr::null_mut()));
+static WORK: PerCpu<AtomicPtr<()>> = crate::per_cpu!(AtomicPtr::new(core::ptr::null_mut()));
 
 /// Gives an idle CPU something to do; it does it within a tick. False if it has something already. Thread context.
 pub fn give(cpu: usize, work: Work) -> bool {
-    WORK.of(cpu)
-        .compare_exchange(core::ptr::null_mut(), work as *mut (), Release, Acquire)
-        .is_ok()
+    WORK.of(cpu).compare_exchange(core::ptr::null_mut(), work as *mut (), Release, Acquire).is_ok()
 }
 
 /// Whether a CPU has done what it was given.

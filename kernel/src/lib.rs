@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod arch;
+pub mod bench;
 pub mod console;
 pub mod debug;
 pub mod drivers;
@@ -15,9 +16,15 @@ pub mod exception;
 pub mod idle;
 pub mod irq;
 pub mod kprobe;
+pub mod ktest;
 pub mod mm;
+pub mod mode;
+pub mod options;
 pub mod percpu;
 pub mod report;
 pub mod smp;
 pub mod sync;
 pub mod time;
+
+#[path = "../../tests/mod.rs"]
+pub mod tests;

@@ -6,18 +6,20 @@ fn main() {}
 
 #[cfg(target_os = "none")]
 mod image {
-    use kernel::{console, drivers, early, irq, mm, report, smp, time};
+    use kernel::{console, early, irq, mm, mode, options, smp};
 
-    /// The kernel, from its own tables on.
+    /// The kernel, from its own tables on, on the first CPU.
     #[unsafe(no_mangle)]
     extern "C" fn kernel_main() -> ! {
         early::init_console();
         mm::drop_identity_map();
-        console::init_log(log::LevelFilter::Info);
+        console::init_log(options::log_level());
         let boot = early::boot();
         mm::init_heap(boot.free.clone());
-        kernel::println!("{}", boot.platform);
-        let _ = (drivers::timer::now(), irq::off::enabled(), smp::online_count(), time::ticks());
-        report::power::exit(0)
+        options::apply();
+        irq::init();
+        smp::init_cpu(options::get().hz, boot.platform.timer.virt);
+        smp::start_others(&boot.platform, boot.ttbr1);
+        mode::run()
     }
 }

@@ -63,6 +63,7 @@ mod tests {
         assert_eq!(nearest("stat", names()), Some("stats"));
         assert_eq!(nearest("xyzzy", names()), None);
         assert_eq!(nearest("q", names()), None);
+        assert_eq!(nearest("sxxps", names()), None, "three errors");
         assert_eq!(nearest("", names()), None);
         assert_eq!(nearest("breakbreakbreakbreak", names()), None);
         assert_eq!(nearest("é", names()), None);

@@ -20,6 +20,7 @@ fn every_form_of_every_command_is_understood() {
         ("break", Command::Break(Break::List)),
         ("break 0xffff800000081000", Command::Break(Break::Add(Location::Address(0xffff_8000_0008_1000)))),
         ("break kernel::time::tick+0x8", Command::Break(Break::Add(symbol("kernel::time::tick", 8)))),
+        ("break <A+B>::f+4", Command::Break(Break::Add(symbol("<A+B>::f", 4)))),
         ("  break   _start  ", Command::Break(Break::Add(symbol("_start", 0)))),
         ("break -3", Command::Break(Break::Remove { number: 3 })),
         ("watch", Command::Watch(Watch::List)),

@@ -13,7 +13,8 @@ struct Buffer {
     lost: Cell<usize>,
 }
 
-static BUFFERS: PerCpu<Buffer> = crate::per_cpu!(Buffer { bytes: UnsafeCell::new([0; SIZE]), len: Cell::new(0), lost: Cell::new(0) });
+static BUFFERS: PerCpu<Buffer> =
+    crate::per_cpu!(Buffer { bytes: UnsafeCell::new([0; SIZE]), len: Cell::new(0), lost: Cell::new(0) });
 
 struct Keep<'a>(&'a Buffer);
 

@@ -13,7 +13,10 @@ use crate::drivers::pl011::Pl011;
 use crate::irq::off::IrqOff;
 use crate::percpu;
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicUsize, Ordering::{Acquire, Relaxed, Release}};
+use core::sync::atomic::{
+    AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use rules::pstate::Daif;
 
 /// Base address of the PL011's registers.

@@ -25,12 +25,13 @@ struct Entry {
 }
 
 unsafe extern "C" {
-    static __bug_table_start: Entry;
-    static __bug_table_end: Entry;
+    static __bug_table_start: u8;
+    static __bug_table_end: u8;
 }
 
 fn site(address: u64) -> Option<&'static Site> {
-    let (start, end) = (&raw const __bug_table_start, &raw const __bug_table_end);
+    let (start, end) =
+        ((&raw const __bug_table_start).cast::<Entry>(), (&raw const __bug_table_end).cast::<Entry>());
     let mut entry = start;
     while entry < end {
         // SAFETY: the linker script puts whole entries between the two symbols, made by the macros below.

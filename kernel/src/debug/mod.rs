@@ -56,7 +56,9 @@ impl CpuDebug {
             armed_bits: Cell::new(0),
             hook: Cell::new(None),
             stash_len: Cell::new(0),
-            stash: UnsafeCell::new([Stashed { owners: Owners::empty(), suspended: Suspended::new() }; STASH_DEPTH]),
+            stash: UnsafeCell::new(
+                [Stashed { owners: Owners::empty(), suspended: Suspended::new() }; STASH_DEPTH],
+            ),
             slots: UnsafeCell::new(CpuSlots::new()),
         }
     }

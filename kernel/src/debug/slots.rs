@@ -10,10 +10,13 @@ use crate::exception::Frame;
 use crate::mm::layout;
 use crate::percpu::{self, PerCpu};
 use ::slots::{
-    Cpus, CpuSlots, DebugRegs, Kind, NoProbe, Payload, Request, SlotError, SlotId, SlotMask, Snapshot, State,
+    CpuSlots, Cpus, DebugRegs, Kind, NoProbe, Payload, Request, SlotError, SlotId, SlotMask, Snapshot, State,
     Suspended, Tables,
 };
-use core::sync::atomic::{AtomicU64, AtomicU8, Ordering::{Acquire, Relaxed, Release, SeqCst}};
+use core::sync::atomic::{
+    AtomicU8, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+};
 use rules::pstate::Daif;
 
 /// What is done about a hit, besides counting it. Runs in debug context (rule M10).

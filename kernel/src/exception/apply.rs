@@ -4,8 +4,8 @@
 //! is decided at compile time. In checked builds both compare the machine with the table and end in a panic that names the
 //! rule when they differ.
 
-use super::live;
 use super::frame::Frame;
+use super::live;
 use crate::arch::daif;
 use crate::debug::{CpuDebug, control, step};
 use rules::step::Owners;

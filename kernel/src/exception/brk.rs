@@ -8,6 +8,8 @@ pub const OOL_END: u16 = 0x006;
 pub const KRETPROBE: u16 = 0x007;
 /// A debugger's compiled-in breakpoint (`KGDB_COMPILED_DBG_BRK_IMM`).
 pub const DEBUGGER: u16 = 0x401;
+/// Returns behind itself: what entry and exit cost.
+pub const EMPTY: u16 = 0x402;
 /// WARN and BUG (`BUG_BRK_IMM`).
 pub const BUG: u16 = 0x800;
 
@@ -24,14 +26,17 @@ pub enum Use {
     ReturnProbe,
     /// M12.
     Debugger,
+    /// M12, and nothing else.
+    Empty,
 }
 
 /// The table.
-pub const TABLE: [(u16, Use); 5] = [
+pub const TABLE: [(u16, Use); 6] = [
     (KPROBE, Use::Kprobe),
     (OOL_END, Use::OutOfLineEnd),
     (KRETPROBE, Use::ReturnProbe),
     (DEBUGGER, Use::Debugger),
+    (EMPTY, Use::Empty),
     (BUG, Use::Assertion),
 ];
 

@@ -1,14 +1,20 @@
 //! Exceptions from EL0. Nothing runs there: whatever arrives is a bug of the kernel's, reported with the row that would apply.
 
-use super::frame::{Frame, ec};
 use super::fatal::{Reason, fatal};
+use super::frame::{Frame, ec};
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_el0_sync(frame: &mut Frame) -> ! {
     let row = match frame.class() {
         ec::BRK64 => "M3",
-        class if class == ec::BREAKPOINT_SAME - 1 || class == ec::STEP_SAME - 1 || class == ec::WATCHPOINT_SAME - 1 => "M4",
+        class
+            if class == ec::BREAKPOINT_SAME - 1
+                || class == ec::STEP_SAME - 1
+                || class == ec::WATCHPOINT_SAME - 1 =>
+        {
+            "M4"
+        }
         _ => "M2",
     };
     fatal(frame, row, Reason::FromEl0)

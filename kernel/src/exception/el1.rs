@@ -49,6 +49,7 @@ fn breakpoint_instruction(cpu: &CpuDebug, frame: &mut Frame) {
         Some(Use::Kprobe) => software(cpu, frame, kprobe::hit),
         Some(Use::OutOfLineEnd) => software(cpu, frame, kprobe::out_of_line_end),
         Some(Use::Debugger) => software(cpu, frame, step::debugger_brk),
+        Some(Use::Empty) => software(cpu, frame, |_, frame, _| frame.move_to(frame.pc + 4)),
         Some(Use::Assertion) => assertion(cpu, frame),
         // Return probes have a number but no user: until there is one it is an unknown immediate like any other.
         Some(Use::ReturnProbe) | None => fatal(frame, "M7", Reason::UnknownBrk),

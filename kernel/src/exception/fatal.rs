@@ -106,12 +106,7 @@ fn state(rule: &str, stuck: u64, frame: Option<&Frame>) {
     if let Some(frame) = frame {
         say!("interrupted context: masks {}", Daif::of(frame.pstate));
     }
-    say!(
-        "debug depth {}, owners {:?}, stash {}",
-        cpu.depth.get(),
-        cpu.owners.get(),
-        cpu.stash_len.get()
-    );
+    say!("debug depth {}, owners {:?}, stash {}", cpu.depth.get(), cpu.owners.get(), cpu.stash_len.get());
     for other in (0..percpu::MAX_CPUS).filter(|other| stuck & 1 << other != 0) {
         say!("cpu{other} did not stop: it has interrupts off");
     }

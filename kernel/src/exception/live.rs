@@ -42,7 +42,9 @@ pub fn masks<const ROW: u8>() -> Masks {
     #[cfg(debug_assertions)]
     return Masks::ALL[MASKS[ROW as usize].load(Relaxed) as usize];
     #[cfg(not(debug_assertions))]
-    const { TABLE[ROW as usize].masks }
+    const {
+        TABLE[ROW as usize].masks
+    }
 }
 
 /// The MDSCR_EL1.SS column of `ROW`. Any context.
@@ -51,7 +53,9 @@ pub fn ss<const ROW: u8>() -> Ss {
     #[cfg(debug_assertions)]
     return Ss::ALL[SS[ROW as usize].load(Relaxed) as usize];
     #[cfg(not(debug_assertions))]
-    const { TABLE[ROW as usize].ss }
+    const {
+        TABLE[ROW as usize].ss
+    }
 }
 
 /// Exchanges a cell, from here on, on all CPUs. Boot.
@@ -75,14 +79,5 @@ pub fn exchange(change: Override) -> Result<(), &'static str> {
 }
 
 /// The rows that this kernel applies. What EL0 does has rows, but nothing runs there.
-pub const LIVE: [RowId; 9] = [
-    RowId::M6,
-    RowId::M7,
-    RowId::M8,
-    RowId::M9,
-    RowId::M10,
-    RowId::M11,
-    RowId::M12,
-    RowId::M13,
-    RowId::M14,
-];
+pub const LIVE: [RowId; 9] =
+    [RowId::M6, RowId::M7, RowId::M8, RowId::M9, RowId::M10, RowId::M11, RowId::M12, RowId::M13, RowId::M14];

@@ -4,9 +4,9 @@
 //! exception, as the table says.
 
 pub mod apply;
+pub mod brk;
 mod el0;
 mod el1;
-pub mod brk;
 pub mod extable;
 mod fatal;
 pub mod frame;

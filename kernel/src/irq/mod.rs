@@ -1,6 +1,9 @@
 //! Interrupts: who handles which, and "interrupts off".
 
+mod init;
 pub mod off;
+
+pub use init::init;
 
 use crate::drivers::gic;
 use crate::exception::Frame;

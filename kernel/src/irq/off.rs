@@ -20,8 +20,7 @@ struct Nesting {
     owed: Cell<Option<Before>>,
 }
 
-static NESTING: PerCpu<Nesting> =
-    crate::per_cpu!(Nesting { depth: Cell::new(0), owed: Cell::new(None) });
+static NESTING: PerCpu<Nesting> = crate::per_cpu!(Nesting { depth: Cell::new(0), owed: Cell::new(None) });
 
 #[derive(Clone, Copy)]
 enum Before {
@@ -117,8 +116,7 @@ impl Drop for IrqOff {
 
 /// Whether ordinary interrupts can be taken now. Any context.
 pub fn enabled() -> bool {
-    !daif::read().contains(Daif::I)
-        && (!by_priority() || gic::priority_mask() == PriorityMask::Unmasked)
+    !daif::read().contains(Daif::I) && (!by_priority() || gic::priority_mask() == PriorityMask::Unmasked)
 }
 
 /// Waits for an interrupt with interrupts on, and lets its handler run.

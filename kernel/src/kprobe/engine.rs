@@ -2,12 +2,15 @@
 
 use super::{How, Kprobe, Then, table};
 use crate::arch::uaccess::{self, Fault};
-use crate::debug::{self, CpuDebug, step};
+use crate::debug::{CpuDebug, step};
 use crate::exception::apply::Aside;
 use crate::exception::{Frame, Reason, fatal};
 use crate::percpu::PerCpu;
 use core::cell::Cell;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::{Acquire, Relaxed, Release}};
+use core::sync::atomic::{
+    AtomicPtr, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use probe::{Mem, Regs, simulate};
 use rules::pstate::Daif;
 use rules::step::Owners;
@@ -36,19 +39,17 @@ struct Levels {
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.data")]
-static PROBE_LEVELS: PerCpu<Levels> = crate::per_cpu!(
-        Levels {
-            len: AtomicUsize::new(0),
-            levels: [const {
-                Level {
-                    probe: AtomicPtr::new(core::ptr::null_mut()),
-                    masks: Cell::new(0),
-                    parked: Cell::new(Owners::empty()),
-                    missed: Cell::new(false),
-                }
-            }; LEVELS],
+static PROBE_LEVELS: PerCpu<Levels> = crate::per_cpu!(Levels {
+    len: AtomicUsize::new(0),
+    levels: [const {
+        Level {
+            probe: AtomicPtr::new(core::ptr::null_mut()),
+            masks: Cell::new(0),
+            parked: Cell::new(Owners::empty()),
+            missed: Cell::new(false),
         }
-);
+    }; LEVELS],
+});
 
 impl Levels {
     #[inline(always)]
@@ -90,11 +91,6 @@ pub fn is_active_anywhere(probe: &Kprobe) -> bool {
     })
 }
 
-/// Whether this CPU deals with any probe (rule I5). Any context.
-pub fn any_active() -> bool {
-    PROBE_LEVELS.this().len.load(Relaxed) != 0
-}
-
 /// A probe's BRK.
 #[inline(always)]
 pub fn hit(_cpu: &CpuDebug, frame: &mut Frame, aside: &mut Aside) {
@@ -126,7 +122,7 @@ pub fn hit(_cpu: &CpuDebug, frame: &mut Frame, aside: &mut Aside) {
             if simulate(sim, probe.address, &mut Saved(frame), &mut Memory).is_err() {
                 // The literal cannot be read: the instruction's own fault, which it takes when it runs.
                 levels.pop();
-                return fatal(frame, "K7", Reason::Fault);
+                fatal(frame, "K7", Reason::Fault);
             }
             let pc = frame.pc;
             frame.move_to(pc);
@@ -236,8 +232,7 @@ impl Mem for Memory {
     }
 }
 
-/// For debuggers and the invariants: probes this CPU deals with now.
+/// Probes that this CPU deals with now, one inside the other (rule I5). Any context.
 pub fn depth() -> usize {
-    let _ = debug::this();
     PROBE_LEVELS.this().len.load(Relaxed)
 }

@@ -10,7 +10,7 @@ mod ool;
 mod register;
 mod table;
 
-pub use engine::{fault_in_copy, hit, out_of_line_end};
+pub use engine::{depth, fault_in_copy, hit, out_of_line_end};
 pub use register::{ProbeError, register, unregister};
 pub use table::list;
 

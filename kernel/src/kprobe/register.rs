@@ -127,10 +127,7 @@ fn check(address: u64) -> Result<u32, ProbeError> {
     if !(layout::text_start()..layout::text_end()).contains(&at) {
         return Err(ProbeError::NotText(address));
     }
-    let no_probe = [
-        layout::text_start()..layout::noprobe_text_end(),
-        layout::ool_start()..layout::ool_end(),
-    ];
+    let no_probe = [layout::text_start()..layout::noprobe_text_end(), layout::ool_start()..layout::ool_end()];
     if no_probe.iter().any(|range| range.contains(&at)) {
         return Err(ProbeError::NoProbe(address));
     }

@@ -5,7 +5,10 @@
 
 use super::Kprobe;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering::{Acquire, Release}};
+use core::sync::atomic::{
+    AtomicPtr,
+    Ordering::{Acquire, Release},
+};
 
 const BUCKETS: usize = 1024;
 

@@ -26,9 +26,4 @@ impl Frames {
         self.0.start += count * PAGE;
         start
     }
-
-    /// What is left, for the heap.
-    pub fn rest(self) -> Range<usize> {
-        self.0
-    }
 }

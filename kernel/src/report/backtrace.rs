@@ -37,15 +37,18 @@ fn word(address: u64) -> Option<u64> {
 fn on_a_stack(fp: u64) -> bool {
     let fp = fp as usize;
     fp.is_multiple_of(8)
-        && ((STACKS..layout::PATCH).contains(&fp) || (layout::rodata_end()..layout::image_end()).contains(&fp))
+        && ((STACKS..layout::PATCH).contains(&fp)
+            || (layout::rodata_end()..layout::image_end()).contains(&fp))
 }
 
 impl fmt::Display for Backtrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut pc = self.pc;
         let mut fp = self.fp;
-        for _ in 0..LIMIT {
-            writeln!(f, "  [<{pc:016x}>] {}", Shown(pc))?;
+        for depth in 0..LIMIT {
+            // A return address may be the first byte of the next function, where the call does not return.
+            let inside = if depth == 0 { pc } else { pc.saturating_sub(4) };
+            writeln!(f, "  [<{inside:016x}>] {}", Shown(inside))?;
             if !on_a_stack(fp) {
                 return Ok(());
             }

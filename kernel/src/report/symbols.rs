@@ -90,9 +90,11 @@ pub fn at(address: u64) -> Option<Symbol> {
         let middle = (low + high) / 2;
         if table.offset(middle) <= offset { low = middle + 1 } else { high = middle }
     }
-    (0..low).rev().take(8).filter_map(|index| table.symbol(index)).find(|symbol| {
-        address == symbol.address || address - symbol.address < symbol.size
-    })
+    (0..low)
+        .rev()
+        .take(8)
+        .filter_map(|index| table.symbol(index))
+        .find(|symbol| address == symbol.address || address - symbol.address < symbol.size)
 }
 
 /// All symbols, in the order of their addresses.
@@ -137,7 +139,9 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown => f.write_str("no such symbol"),
-            Self::Ambiguous(count) => write!(f, "{count} symbols have this name; give more of the path, or an address"),
+            Self::Ambiguous(count) => {
+                write!(f, "{count} symbols have this name; give more of the path, or an address")
+            }
             Self::NoTable => f.write_str("the image was started without its symbol table; give an address"),
         }
     }

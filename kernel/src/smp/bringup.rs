@@ -8,7 +8,10 @@ use crate::irq::{off, sgi};
 use crate::mm::{self, layout};
 use crate::{exception, percpu, time};
 use boot::SecondaryArgs;
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::{Acquire, Relaxed, Release}};
+use core::sync::atomic::{
+    AtomicU32, AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use platform::{MPIDR_AFFINITY, Platform};
 
 /// What further CPUs need to know of the first one's choices.
@@ -52,6 +55,9 @@ static ARGS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
 /// Starts the CPUs of the device tree, one after the other. Returns how many are online then.
 pub fn start_others(machine: &Platform, ttbr1: u64) -> usize {
+    if let Some(firmware) = machine.psci {
+        psci::init(firmware.conduit);
+    }
     let me = crate::read_sysreg!("mpidr_el1") & MPIDR_AFFINITY;
     let others = machine.cpus.iter().filter(|&&mpidr| mpidr != me).copied();
     for (mpidr, cpu) in others.zip(1..percpu::MAX_CPUS) {

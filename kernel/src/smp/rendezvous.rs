@@ -4,7 +4,10 @@ use crate::arch::barrier;
 use crate::arch::daif::AllMasked;
 use crate::drivers::gic::{self, Target};
 use crate::irq::sgi;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::{Acquire, Relaxed, Release}};
+use core::sync::atomic::{
+    AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 /// Serialises those who ask. Taken with interrupts on: whoever waits for it still takes part in others' rendezvous.
 static ONE_AT_A_TIME: spin::Mutex<()> = spin::Mutex::new(());

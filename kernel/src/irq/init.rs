@@ -1,0 +1,29 @@
+//! The interrupt controller and the kernel's own interrupts.
+
+use super::{off, set_handler, sgi};
+use crate::drivers::gic;
+use crate::{early, mm, options, smp, time};
+
+/// Finds the controller, chooses how interrupts are switched off, names the kernel's handlers. Once, before `smp::init_cpu`.
+///
+/// # Panics
+/// If the controller cannot be used: nothing works without.
+pub fn init() {
+    let machine = &early::boot().platform;
+    let map = |physical: u64, size: u64| mm::map_device(physical as usize, size as usize);
+    // SAFETY: the device tree describes the controller, and `map_device` maps for good.
+    if let Err(error) = unsafe { gic::init(&machine.gic, map) } {
+        panic!("{error}");
+    }
+    if options::get().nmi {
+        if gic::has_priority_masking() {
+            off::use_priority();
+        } else {
+            log::warn!("nmi=1 needs a GICv3 with one security state; interrupts are masked by PSTATE.I");
+        }
+    }
+    set_handler(machine.timer.virt, time::interrupt);
+    set_handler(sgi::SLOTS, smp::slots_interrupt);
+    set_handler(sgi::RENDEZVOUS, smp::take_part);
+    set_handler(sgi::STOP, smp::stop_interrupt);
+}

@@ -1,0 +1,57 @@
+//! What a test must leave as it found it.
+
+use crate::arch::{daif, mdscr};
+use crate::debug::{self, slots, stats};
+use crate::irq::off;
+use crate::kprobe;
+use alloc::format;
+use alloc::string::String;
+
+/// The state that has to be the same behind a test.
+pub struct Before {
+    spurious: u64,
+    out_of_order: u64,
+}
+
+impl Before {
+    /// Before the test.
+    pub fn now() -> Self {
+        Self { spurious: stats::SPURIOUS.sum(), out_of_order: off::out_of_order() }
+    }
+
+    /// What is not as it was; None if all is well. A test that provokes spurious exceptions or guards out of order takes them
+    /// off the count with [`forgive`].
+    pub fn left_behind(&self) -> Option<String> {
+        let cpu = debug::this();
+        let forgiven = FORGIVEN.swap(0, core::sync::atomic::Ordering::Relaxed);
+        let faults = [
+            (!daif::read().is_empty(), format!("masks {}", daif::read())),
+            (!off::enabled(), "interrupts off".into()),
+            (mdscr::read() != 0, format!("MDSCR_EL1 {:#x}", mdscr::read())),
+            (!cpu.owners.get().is_empty(), format!("owners {:?}", cpu.owners.get())),
+            (cpu.depth.get() != 0, format!("debug depth {}", cpu.depth.get())),
+            (cpu.stash_len.get() != 0, format!("stash {}", cpu.stash_len.get())),
+            (cpu.hook.get().is_some(), "a step hook".into()),
+            (kprobe::depth() != 0, format!("{} active probes", kprobe::depth())),
+            (kprobe::list().count() != 0, format!("{} probes", kprobe::list().count())),
+            (slots::list().count() != 0, format!("{} slots", slots::list().count())),
+            (
+                stats::SPURIOUS.sum() - self.spurious + off::out_of_order() - self.out_of_order != forgiven,
+                format!("{} spurious exceptions", stats::SPURIOUS.sum() - self.spurious),
+            ),
+        ];
+        let mut text = String::new();
+        for (_, what) in faults.iter().filter(|(wrong, _)| *wrong) {
+            text += if text.is_empty() { "left behind: " } else { ", " };
+            text += what;
+        }
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+static FORGIVEN: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
+
+/// The test provoked this many spurious exceptions, or guards dropped out of order, on purpose.
+pub fn forgive(count: u64) {
+    FORGIVEN.fetch_add(count, core::sync::atomic::Ordering::Relaxed);
+}

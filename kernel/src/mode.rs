@@ -1,0 +1,49 @@
+//! What the kernel does after boot, by the boot argument `mode=`.
+
+use crate::report::power;
+use crate::tests::{DEATHS, SUITES};
+use crate::{bench, early, ktest, options, println, smp};
+
+/// Does it, and ends the machine.
+pub fn run() -> ! {
+    let options = options::get();
+    let started = crate::drivers::timer::now();
+    log::info!("{} CPUs online", smp::online_count());
+    match options.mode.unwrap_or("run") {
+        "test" => test(options.test.unwrap_or("")),
+        "list" => {
+            ktest::list(SUITES, DEATHS);
+            power::exit(power::SUCCESS)
+        }
+        "bench" => {
+            bench::run(started);
+            power::exit(power::SUCCESS)
+        }
+        "die" => die(options.die.unwrap_or("")),
+        "run" => {
+            println!("{}", early::boot().platform);
+            power::exit(power::SUCCESS)
+        }
+        other => {
+            log::error!("mode={other}: expected run, test, list, die, bench or monitor");
+            power::exit(power::FAILURE)
+        }
+    }
+}
+
+fn test(filter: &str) -> ! {
+    let counts = ktest::run(SUITES, filter);
+    println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
+    power::exit(if counts.failed == 0 { power::SUCCESS } else { power::FAILURE })
+}
+
+fn die(name: &str) -> ! {
+    match DEATHS.iter().find(|death| death.name == name) {
+        Some(death) => {
+            (death.run)();
+            println!("{name} did not end the kernel");
+        }
+        None => log::error!("die={name}: no such test"),
+    }
+    power::exit(power::FAILURE)
+}

@@ -1,0 +1,26 @@
+//! WARN (M11): returns, and inherits the masks of its context.
+
+use crate::arch::daif;
+use crate::debug::stats;
+use crate::ktest::Outcome;
+use crate::{check, check_eq, kwarn, suite};
+
+suite!("assertions": warn_returns, warn_keeps_masks);
+
+fn warn_returns() -> Outcome {
+    let before = stats::WARNINGS.sum();
+    check!(kwarn!(1 + 1 == 2));
+    check!(!kwarn!(1 + 1 == 3));
+    check_eq!(stats::WARNINGS.sum() - before, 1);
+    Ok(())
+}
+
+fn warn_keeps_masks() -> Outcome {
+    let masked = daif::AllMasked::new();
+    let before = daif::read();
+    kwarn!(true);
+    let after = daif::read();
+    drop(masked);
+    check_eq!(after, before);
+    Ok(())
+}

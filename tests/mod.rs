@@ -1,0 +1,20 @@
+//! The in-kernel test suites, a file a concern. `kernel/src/ktest` runs them; README.md says how to write one.
+
+mod assertions;
+mod deaths;
+mod probes;
+mod slots;
+mod steps;
+
+use crate::ktest::{Death, Suite};
+
+/// All suites.
+pub static SUITES: &[&Suite] = &[&assertions::SUITE, &slots::SUITE, &probes::SUITE, &steps::SUITE];
+
+/// The tests that must end the kernel.
+pub static DEATHS: &[Death] = deaths::ALL;
+
+/// A failure of something that a test needs.
+fn failed(error: impl core::fmt::Debug) -> crate::ktest::Ended {
+    crate::ktest::Ended::Failed(alloc::format!("{error:?}"))
+}
