@@ -12,6 +12,13 @@ use crate::ktest::{Death, Suite};
 /// All suites.
 pub static SUITES: &[&Suite] = &[
     &rules::interrupts::SUITE,
+    &rules::debug::SUITE,
+    &rules::faults::SUITE,
+    &rules::warns::SUITE,
+    &rules::probes::SUITE,
+    &rules::resume::SUITE,
+    &rules::invariants::SUITE,
+    &rules::guards::SUITE,
     &assertions::SUITE,
     &slots::SUITE,
     &probes::SUITE,

@@ -154,7 +154,6 @@ unsafe extern "C" {
     static rules_warn_behind: u8;
     static rules_warn_end: u8;
     static rules_registers_at: u8;
-    static rules_registers_end: u8;
 }
 
 /// What [`registers`] found: x0 to x30, SP, NZCV, DAIF, then SP before.
@@ -182,11 +181,6 @@ pub fn load_range() -> Range<u64> {
 /// `warn`'s: BRK, RET.
 pub fn warn_range() -> Range<u64> {
     range(warn as *const () as u64, &raw const rules_warn_end)
-}
-
-/// `registers`' from the one that handlers interrupt.
-pub fn registers_range() -> Range<u64> {
-    range(registers_at(), &raw const rules_registers_end)
 }
 
 /// The instruction of `flags` between writing and reading NZCV: an ORR that changes nothing.

@@ -9,4 +9,16 @@ mod seen;
 mod signal;
 mod trace;
 
+pub mod debug;
+pub mod faults;
+pub mod guards;
 pub mod interrupts;
+pub mod invariants;
+pub mod probes;
+pub mod resume;
+pub mod warns;
+
+/// The address of a function that has no name here.
+fn at_symbol(name: &str) -> Result<u64, crate::ktest::Ended> {
+    crate::report::symbols::by_name(name).map(|symbol| symbol.address).map_err(crate::tests::failed)
+}

@@ -38,8 +38,3 @@ pub fn follow(frame: &mut Frame) -> Wish {
     LEN.store(len + 1, Relaxed);
     if inside { Wish::Step } else { Wish::Run }
 }
-
-/// How many steps were noted so far.
-pub fn noted() -> usize {
-    LEN.load(Relaxed)
-}
