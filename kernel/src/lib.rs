@@ -9,6 +9,7 @@ extern crate alloc;
 pub mod arch;
 pub mod console;
 pub mod debug;
+pub mod demo;
 pub mod drivers;
 pub mod early;
 pub mod exception;
