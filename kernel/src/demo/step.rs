@@ -15,32 +15,45 @@ use rules::pstate::Daif;
 const STEPS: u64 = 1000;
 /// Interrupts in the middle of a step at least.
 const INTERRUPTS: u64 = 200;
-/// Steps at most: without interrupts it ends too.
-const LIMIT: u64 = 20_000;
-/// An interrupt is raised every so many steps. No multiple of the loop's length, so that it meets each of its instructions.
+/// Rounds of the loop at most: it ends whatever becomes of the steps.
+const ROUNDS_LIMIT: u64 = 4000;
+/// Steps at most, wherever they land.
+const STEPS_LIMIT: u64 = 2 * LOOP * ROUNDS_LIMIT;
+/// An interrupt is raised every so many steps: no divisor of the loop's length, so that it meets each of its instructions.
 const EVERY: u64 = 5;
 
 /// Instructions of [`spin`] before the loop, in the loop, and behind it.
 const HEAD: u64 = 2;
-const LOOP: u64 = 4;
-const TAIL: u64 = 3;
+const LOOP: u64 = 6;
+/// The branch back, by its index.
+const LAST: u64 = HEAD + LOOP - 1;
+/// The first instruction behind the loop.
+const BEHIND: u64 = HEAD + LOOP;
+/// PSTATE.C: clear where `lo` holds.
+const CARRY: u64 = 1 << 29;
 
-/// Loops while `go_on` is not 0; x1 counts the rounds. Returns the odd ones among them, told by the flags, less half of all.
+/// Does as many rounds as `allowed` says meanwhile; x1 counts them. Returns how many of them were odd, told by the flags,
+/// less half of all.
 #[unsafe(naked)]
-extern "C" fn spin(go_on: u64) -> u64 {
+extern "C" fn spin(allowed: &AtomicU64) -> u64 {
     naked_asm!(
         "mov    x1, #0",
         "mov    x2, #0",
         "2: add x1, x1, #1",
         "tst    x1, #1",
         "cinc   x2, x2, ne",
-        "cbnz   x0, 2b",
+        "ldr    x3, [x0]",
+        "cmp    x1, x3",
+        "b.lo   2b",
         "lsr    x1, x1, #1",
         "sub    x0, x2, x1",
         "ret",
     )
 }
 
+static ALLOWED: AtomicU64 = AtomicU64::new(0);
+/// All steps, those on the way to the loop too.
+static ALL: AtomicU64 = AtomicU64::new(0);
 static STEPPED: AtomicU64 = AtomicU64::new(0);
 /// The instruction that the next step is to land on, by its index; `OUTSIDE` before the loop's function is reached.
 static NEXT: AtomicU64 = AtomicU64::new(OUTSIDE);
@@ -52,14 +65,15 @@ static STASHES_BEFORE: AtomicU64 = AtomicU64::new(0);
 static TAKEN: AtomicU64 = AtomicU64::new(0);
 
 pub fn show() -> Outcome {
-    for counter in [&STEPPED, &ROUNDS, &STRAYED, &IN_HANDLER, &TAKEN] {
+    for counter in [&ALL, &STEPPED, &ROUNDS, &STRAYED, &IN_HANDLER, &TAKEN] {
         counter.store(0, Relaxed);
     }
     NEXT.store(OUTSIDE, Relaxed);
+    ALLOWED.store(ROUNDS_LIMIT, Relaxed);
     STASHES_BEFORE.store(stats::STASHES.here(), Relaxed);
     irq::set_handler(sgi::TEST, taken);
     let mut odd = u64::MAX;
-    step::step_with(judge, || odd = spin(1))?;
+    step::step_with(judge, || odd = spin(&ALLOWED))?;
     let stashes = stats::STASHES.here() - STASHES_BEFORE.load(Relaxed);
     let [steps, rounds, strayed, in_handler, taken] =
         [&STEPPED, &ROUNDS, &STRAYED, &IN_HANDLER, &TAKEN].map(|counter| counter.load(Relaxed));
@@ -83,30 +97,41 @@ fn taken(_: &mut Frame) {
 
 /// Looks at where a step landed, and raises an interrupt now and then, which is then taken in the middle of the next step.
 fn judge(frame: &mut Frame) -> Wish {
+    if ALL.fetch_add(1, Relaxed) == STEPS_LIMIT {
+        ALLOWED.store(0, Relaxed);
+        return Wish::Run;
+    }
     if frame.masks().contains(Daif::I) {
         IN_HANDLER.fetch_add(1, Relaxed);
     }
     let at = frame.pc.wrapping_sub(spin as *const () as u64) / 4;
     let expected = NEXT.load(Relaxed);
-    if expected == OUTSIDE && at >= HEAD + LOOP + TAIL {
+    if expected == OUTSIDE {
+        if at == 0 {
+            NEXT.store(1, Relaxed);
+        }
         return Wish::Step;
     }
-    let steps = if expected == OUTSIDE { 0 } else { STEPPED.fetch_add(1, Relaxed) + 1 };
-    if at != expected && !(expected == OUTSIDE && at == 0) {
-        STRAYED.fetch_add(1, Relaxed);
+    let steps = STEPPED.fetch_add(1, Relaxed) + 1;
+    STRAYED.fetch_add(u64::from(at != expected), Relaxed);
+    match at {
+        BEHIND => {
+            ROUNDS.store(frame.x[1], Relaxed);
+            return Wish::Run;
+        }
+        LAST => {
+            let again = frame.pstate & CARRY == 0;
+            NEXT.store(if again { HEAD } else { BEHIND }, Relaxed);
+        }
+        0..LAST => NEXT.store(at + 1, Relaxed),
+        // Astray: goes on to be seen wherever it lands.
+        _ => {}
     }
-    if at == HEAD + LOOP {
-        ROUNDS.store(frame.x[1], Relaxed);
-        return Wish::Run;
+    if steps >= STEPS && stats::STASHES.here() - STASHES_BEFORE.load(Relaxed) >= INTERRUPTS {
+        ALLOWED.store(0, Relaxed);
     }
-    let stashes = stats::STASHES.here() - STASHES_BEFORE.load(Relaxed);
-    if steps >= STEPS && stashes >= INTERRUPTS || steps >= LIMIT {
-        frame.x[0] = 0;
-    }
-    let last = at == HEAD + LOOP - 1;
-    NEXT.store(if last && frame.x[0] != 0 { HEAD } else { at + 1 }, Relaxed);
     if steps.is_multiple_of(EVERY) {
         gic::send_sgi(sgi::TEST, Target::Me);
     }
-    if steps >= 2 * LIMIT { Wish::Run } else { Wish::Step }
+    Wish::Step
 }
