@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod arch;
+pub mod bench;
 pub mod console;
 pub mod debug;
 pub mod demo;

@@ -2,16 +2,21 @@
 
 use crate::report::power;
 use crate::tests::{DEATHS, SUITES};
-use crate::{demo, ktest, options, println, smp};
+use crate::{bench, demo, ktest, options, println, smp};
 
 /// Does it, and ends the machine.
 pub fn run() -> ! {
     let options = options::get();
+    let started = crate::drivers::timer::now();
     log::info!("{} CPUs online", smp::online_count());
     match options.mode.unwrap_or("run") {
         "test" => test(options.test.unwrap_or("")),
         "list" => {
             ktest::list(SUITES, DEATHS);
+            power::exit(power::SUCCESS)
+        }
+        "bench" => {
+            bench::run(started);
             power::exit(power::SUCCESS)
         }
         "die" => die(options.die.unwrap_or("")),

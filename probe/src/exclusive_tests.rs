@@ -95,6 +95,13 @@ fn two_sequences_in_a_row() {
 }
 
 #[test]
+fn clrex_ends_a_sequence() {
+    // After it no monitor is held; before it, no store-exclusive is left that needs it.
+    assert_eq!(inside(&[LDAXR, CLREX, ADD, STLXR, RET]), []);
+    assert_eq!(inside(&[LDAXR, ADD, CLREX, STLXR, RET]), []);
+}
+
+#[test]
 fn calls_come_back_and_traps_may() {
     assert_eq!(inside(&[LDAXR, BL, ADD, STLXR, RET]), [1, 2, 3]);
     assert_eq!(inside(&[LDAXR, 0xd400_0001, STLXR, RET]), [1, 2]);

@@ -39,7 +39,7 @@ pub const fn branch(from: u64, to: u64) -> Option<u32> {
 pub const fn exchangeable(word: u32) -> bool {
     let branch = bits(word, 26, 5) == 0b00101;
     let exception = word & 0xff00_001c == 0xd400_0000
-        && matches!((bits(word, 21, 3), bits(word, 0, 2)), (0b000, 0b01 | 0b10 | 0b11) | (0b001, 0b00));
+        && matches!((bits(word, 21, 3), bits(word, 0, 2)), (0b000, 0b01..=0b11) | (0b001, 0b00));
     branch || exception || word == NOP || word == ISB
 }
 

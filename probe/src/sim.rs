@@ -61,7 +61,7 @@ impl Width {
     }
 }
 
-/// The comparison of CB<cc> (FEAT_CMPBR).
+/// The comparison of `CB<cc>` (FEAT_CMPBR).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Compare {
     /// EQ.
@@ -82,7 +82,7 @@ pub enum Compare {
     UnsignedLess,
 }
 
-/// The right-hand side of CB<cc>.
+/// The right-hand side of `CB<cc>`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Operand {
     /// Register 0 to 31, 31 being XZR.
@@ -143,7 +143,7 @@ pub enum Sim {
         /// Bytes to the target.
         offset: i32,
     },
-    /// CB<cc>, CBB<cc>, CBH<cc>.
+    /// `CB<cc>`, `CBB<cc>`, `CBH<cc>`.
     CompareBranch {
         /// The comparison.
         compare: Compare,
@@ -342,7 +342,7 @@ pub fn simulate<M: Mem>(sim: Sim, pc: u64, regs: &mut impl Regs, mem: &mut M) ->
     Ok(())
 }
 
-/// The comparison of CB<cc> over the low `width` bits.
+/// The comparison of `CB<cc>` over the low `width` bits.
 fn compares(compare: Compare, width: Width, lhs: u64, rhs: u64) -> bool {
     // Shifted to the top, narrow operands compare as their sign- or zero-extended values do.
     let (lhs, rhs) = (lhs << width.unused_bits(), rhs << width.unused_bits());

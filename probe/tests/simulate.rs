@@ -133,7 +133,7 @@ fn every_condition_under_all_flags() {
             v,
             !v,
             c && !z,
-            !(c && !z),
+            !c || z,
             n == v,
             n != v,
             !z && n == v,
@@ -324,6 +324,12 @@ fn compare_and_branch_decodes_what_it_says() {
     assert_eq!(shape(0x7440_9072), (Compare::UnsignedGreater, Width::Byte, 18)); // cbbhi w18, w0
     assert_eq!(shape(0x7420_e35d), (Compare::SignedGreaterEqual, Width::Half, 29)); // cbhge w29, w0
     assert_eq!(shape(0x7520_02c9), (Compare::SignedLess, Width::Word, 9)); // cblt w9, #0
+    assert_eq!(shape(0x7460_03fb), (Compare::UnsignedGreaterEqual, Width::Word, 27)); // cbhs w27, w0
+    assert_eq!(shape(0x74c0_08f8), (Compare::Equal, Width::Word, 24)); // cbeq w24, w0
+    assert_eq!(shape(0x74c0_c240), (Compare::Equal, Width::Half, 0)); // cbheq w0, w0
+    assert_eq!(shape(0x7420_1313), (Compare::SignedGreaterEqual, Width::Word, 19)); // cbge w19, w0
+    assert_eq!(shape(0x7505_0672), (Compare::SignedGreater, Width::Word, 18)); // cbgt w18, #10
+    assert_eq!(shape(0xf5e3_87b7), (Compare::NotEqual, Width::Double, 23)); // cbne x23, #7
     assert_eq!(shape(0x7560_0e4b), (Compare::UnsignedLess, Width::Word, 11)); // cblo w11, #0
 }
 
@@ -389,8 +395,8 @@ proptest! {
             Sim::LoadLiteral { rt, .. } => Some(rt),
             _ => None,
         };
-        for n in 0..31 {
-            prop_assert!(Some(n as u8) == written || after.x[n] == x[n], "x{} changed", n);
+        for (n, x) in x.iter().enumerate() {
+            prop_assert!(Some(n as u8) == written || after.x[n] == *x, "x{} changed", n);
         }
         let next = pc.wrapping_add(4);
         let target = label(word, pc);

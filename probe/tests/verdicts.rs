@@ -65,10 +65,7 @@ fn exceptions() {
     refused(Reason::Breakpoint, &[0xd420_0000, ool::brk(ool::KPROBE), 0xd440_0000]);
     refused(Reason::ExceptionReturn, &[0xd69f_03e0, 0xd69f_0bff, 0xd69f_0fff, 0xd6bf_03e0]);
     refused(Reason::Udf, &[0x0000_0000, 0x0000_ffff]);
-    refused(
-        Reason::Unallocated,
-        &[0x0001_0000, 0xd400_0000, 0xd400_0005, 0xffff_ffff & !(0b1111 << 25) | 0b0001 << 25],
-    );
+    refused(Reason::Unallocated, &[0x0001_0000, 0xd400_0000, 0xd400_0005, 0xe3ff_ffff]);
 }
 
 #[test]

@@ -28,6 +28,16 @@ pub enum Command {
     /// end. Tests that must die and boots without a usable device tree have a boot of their own. The last line is
     /// `N passed, N failed, N skipped`. Flags that choose a machine narrow the matrix.
     QemuTest(QemuTest),
+    /// Boot under QEMU's gdbstub and attach gdb with the kernel's symbols, stopped before the first instruction
+    ///
+    /// A breakpoint at the kernel's entry is set: type `continue`. The helpers of scripts/stepwell.gdb are loaded.
+    Gdb(Gdb),
+    /// Print what the kernel's paths cost, in guest instructions, beside Linux's figures
+    ///
+    /// Always the release build, under icount: two runs print the same bytes (they are compared).
+    Bench(Bench),
+    /// Change each live cell of the rule table in turn; at least one test must fail every time
+    Mutate(Mutate),
     /// Tell what set-up found and chose; change nothing
     Doctor,
     /// Install and build what is missing to compile and boot (the other commands do it by themselves)
@@ -43,16 +53,16 @@ pub enum Command {
 /// Flags of every command that boots.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Common {
-    /// QEMU's CPU model: cortex-a53, cortex-a57, cortex-a72, cortex-a76, neoverse-n1 or max [default: max]
+    /// QEMU's CPU model: cortex-a53, cortex-a57, cortex-a72, cortex-a76, neoverse-n1 or max (`run`: max)
     #[arg(long, value_name = "MODEL")]
     pub cpu: Option<String>,
-    /// Number of CPUs, 1 to 8 [default: 4]
+    /// Number of CPUs, 1 to 8 (`run`: 4)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST_CPUS)))]
     pub smp: Option<u8>,
-    /// Version of the interrupt controller [default: 3]
+    /// Version of the interrupt controller (`run`: 3)
     #[arg(long, value_enum)]
     pub gic: Option<Gic>,
-    /// Exception level that the kernel is entered at [default: 1]
+    /// Exception level that the kernel is entered at (`run`: 1)
     #[arg(long, value_enum)]
     pub el: Option<El>,
     /// More boot arguments, e.g. 'loglevel=debug hz=10000' (may be repeated; the last of a name counts)
@@ -91,6 +101,35 @@ pub struct QemuTest {
     /// How many machines
     #[arg(long, value_enum, default_value = "quick")]
     pub matrix: Extent,
+    /// How many boots at once [default: as many as there are CPUs]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Args)]
+pub struct Gdb {
+    #[command(flatten)]
+    pub common: Common,
+    /// More arguments for gdb, e.g. -- -batch -ex continue -ex backtrace
+    #[arg(last = true)]
+    pub arguments: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct Bench {
+    /// Print {"rows":[{"key":..,"insns":..,"linux":..,"ratio":..}]} instead of a table
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Args)]
+pub struct Mutate {
+    /// Only this row (M8), column (M8.ss) or cell (M8.ss=keep)
+    pub row: Option<String>,
     /// How many boots at once [default: as many as there are CPUs]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<usize>,

@@ -1,13 +1,16 @@
 //! Builds, boots, tests and measures Stepwell.
 
 mod args;
+mod bench;
 mod build;
 mod capture;
 mod doctor;
+mod gdb;
 mod gdbstub;
 mod inventory;
 mod ktap;
 mod lint;
+mod mutate;
 mod pack;
 mod paths;
 mod pool;
@@ -45,6 +48,9 @@ fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run(arguments) => run::run(&arguments.common).map(ExitCode::from),
         Command::QemuTest(arguments) => test::qemu_test(&arguments).map(verdict),
+        Command::Gdb(arguments) => gdb::run(&arguments).map(ExitCode::from),
+        Command::Bench(arguments) => bench::bench(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Mutate(arguments) => mutate::mutate(&arguments).map(verdict),
         Command::Runner(arguments) => run::runner(&arguments).map(ExitCode::from),
         Command::Doctor => doctor::doctor().map(verdict),
         Command::Setup => {

@@ -55,10 +55,11 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn start(command: &mut Command) -> Result<Self> {
-        // SAFETY: prctl is async-signal-safe, and the closure touches nothing else of the parent's.
+        // SAFETY: both calls are async-signal-safe, and the closure touches nothing else of the parent's.
         unsafe {
             command.pre_exec(|| {
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+                libc::signal(libc::SIGINT, libc::SIG_DFL);
                 Ok(())
             });
         }
@@ -227,6 +228,12 @@ impl PromptFinder {
         self.tail.drain(..keep);
         seen
     }
+}
+
+/// From here on ^C is for the children alone.
+pub fn ignore_interrupts() {
+    // SAFETY: SIG_IGN is a valid disposition, and no handler is replaced.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
 }
 
 /// Writes to the tool's standard output, which a terminal shared with others may refuse for a moment.

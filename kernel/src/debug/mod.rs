@@ -12,6 +12,7 @@ pub mod step;
 use crate::percpu::PerCpu;
 use ::slots::{CpuSlots, Suspended};
 use core::cell::{Cell, UnsafeCell};
+use core::sync::atomic::AtomicU64;
 use rules::step::Owners;
 
 /// How deep interrupts that set a step aside can nest on a CPU.
@@ -30,19 +31,25 @@ pub struct Stashed {
 }
 
 /// A CPU's debug state. Cells: touched by this CPU only, with D masked.
+///
+/// Aligned so that the index of a CPU becomes its address by a shift.
+#[repr(align(2048))]
 pub struct CpuDebug {
     /// Debug contexts this CPU is in, one inside the other.
     pub depth: Cell<u32>,
-    /// Owners of the running context's step; inside a debug context those of the context that it interrupted.
+    /// Owners of the running context's step, changed by [`control`] only; inside a debug context those of the context that it interrupted.
     pub owners: Cell<Owners>,
+    /// What MDSCR_EL1 is to be (M13): see [`control`].
+    wanted: Cell<u64>,
     /// What is in MDSCR_EL1.
     pub mdscr: Cell<u64>,
     /// MDSCR_EL1 as the armed slots need it (rule H8).
-    pub armed_bits: Cell<u64>,
+    armed_bits: Cell<u64>,
     /// What the kernel's debugger on this CPU does with each step.
     pub hook: Cell<Option<step::Hook>>,
     /// Entries of `stash` in use.
     pub stash_len: Cell<usize>,
+    counters: stats::Counters,
     stash: UnsafeCell<[Stashed; STASH_DEPTH]>,
     slots: UnsafeCell<CpuSlots<MAX_SLOTS, MAX_SLOTS>>,
 }
@@ -52,10 +59,12 @@ impl CpuDebug {
         Self {
             depth: Cell::new(0),
             owners: Cell::new(Owners::empty()),
+            wanted: Cell::new(0),
             mdscr: Cell::new(0),
             armed_bits: Cell::new(0),
             hook: Cell::new(None),
             stash_len: Cell::new(0),
+            counters: [const { AtomicU64::new(0) }; stats::ALL.len()],
             stash: UnsafeCell::new(
                 [Stashed { owners: Owners::empty(), suspended: Suspended::new() }; STASH_DEPTH],
             ),

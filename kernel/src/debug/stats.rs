@@ -1,67 +1,88 @@
-//! What happened, counted per CPU. Relaxed loads and stores: a counter has one writer, the CPU it belongs to.
+//! What happened, counted per CPU.
+//!
+//! A counter lies beside the CPU's other debug state and has one writer, that CPU, so counting is a load and a store.
 
-use crate::percpu::PerCpu;
+use super::CPU_DEBUG;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// One counter a CPU.
-pub struct Counter(PerCpu<AtomicU64>);
+/// A CPU's counters.
+pub(super) type Counters = [AtomicU64; ALL.len()];
+
+/// One counter of every CPU.
+#[derive(Clone, Copy)]
+pub struct Counter(usize);
 
 impl Counter {
-    const fn new() -> Self {
-        Self(crate::per_cpu!(AtomicU64::new(0)))
+    #[inline(always)]
+    fn mine(self) -> &'static AtomicU64 {
+        &CPU_DEBUG.this().counters[self.0]
     }
 
     /// Counts one. In a context that no other user of this counter on this CPU can interrupt: all exceptions masked.
     #[inline(always)]
-    pub fn count(&self) {
-        let counter = self.0.this();
+    pub fn count(self) {
+        let counter = self.mine();
         counter.store(counter.load(Relaxed) + 1, Relaxed);
     }
 
     /// Counts one where other users of the counter on this CPU can interrupt. Any context.
-    pub fn count_shared(&self) {
-        self.0.this().fetch_add(1, Relaxed);
+    pub fn count_shared(self) {
+        self.mine().fetch_add(1, Relaxed);
     }
 
     /// Of all CPUs. Any context.
-    pub fn sum(&self) -> u64 {
-        self.0.iter().map(|counter| counter.load(Relaxed)).sum()
+    pub fn sum(self) -> u64 {
+        (0..crate::percpu::MAX_CPUS).map(|cpu| self.of(cpu)).sum()
     }
 
     /// Of this CPU. Any context.
-    pub fn here(&self) -> u64 {
-        self.0.this().load(Relaxed)
+    pub fn here(self) -> u64 {
+        self.mine().load(Relaxed)
+    }
+
+    /// Of one CPU. Any context.
+    pub fn of(self, cpu: usize) -> u64 {
+        // SAFETY: only the counters are used, which are atomic.
+        unsafe { CPU_DEBUG.of_unchecked(cpu) }.counters[self.0].load(Relaxed)
     }
 }
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        $($(#[$doc])* #[unsafe(link_section = ".noprobe.data")] pub static $name: Counter = Counter::new();)*
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)*) => {
+        $($(#[$doc])* pub const $name: Counter = Counter($number);)*
 
         /// All counters, with their names.
-        pub static ALL: &[(&str, &Counter)] = &[$(($text, &$name)),*];
+        pub const ALL: &[(&str, Counter)] = &[$(($text, $name)),*];
     };
 }
 
 counters! {
     /// Step exceptions.
-    STEPS = "steps";
+    STEPS = 0, "steps";
     /// Step-overs that ended with their step exception.
-    STEP_OVERS = "step-overs";
+    STEP_OVERS = 1, "step-overs";
     /// Step-overs that a fault or an assertion ended (M6, M11), or the end of an out-of-line copy (M12).
-    COMPLETED_IN_SOFTWARE = "step-overs completed in software";
+    COMPLETED_IN_SOFTWARE = 2, "step-overs completed in software";
     /// Owners dropped before their step was done.
-    CANCELLED = "steps cancelled";
+    CANCELLED = 3, "steps cancelled";
     /// Breakpoint exceptions.
-    BREAKPOINTS = "breakpoint exceptions";
+    BREAKPOINTS = 4, "breakpoint exceptions";
     /// Watchpoint exceptions.
-    WATCHPOINTS = "watchpoint exceptions";
+    WATCHPOINTS = 5, "watchpoint exceptions";
     /// Exceptions that nobody asked for (H3).
-    SPURIOUS = "spurious";
+    SPURIOUS = 6, "spurious";
     /// Interrupts that set a step aside (M8, M9).
-    STASHES = "stashes";
+    STASHES = 7, "stashes";
     /// WARNs.
-    WARNINGS = "warnings";
+    WARNINGS = 8, "warnings";
     /// Faults from EL1 that were fixed up.
-    FIXUPS = "faults fixed up";
+    FIXUPS = 9, "faults fixed up";
 }
+
+const _: () = {
+    let mut i = 0;
+    while i < ALL.len() {
+        assert!(ALL[i].1.0 == i, "counters are numbered in their order");
+        i += 1;
+    }
+};

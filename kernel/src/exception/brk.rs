@@ -1,16 +1,5 @@
 //! BRK immediates: a static table, with Linux's numbers where it has one.
 
-/// A kprobe (`KPROBES_BRK_IMM`).
-pub const KPROBE: u16 = 0x004;
-/// The end of an out-of-line copy (`KPROBES_BRK_SS_IMM`).
-pub const OOL_END: u16 = 0x006;
-/// A return probe (`KRETPROBES_BRK_IMM`).
-pub const KRETPROBE: u16 = 0x007;
-/// A debugger's compiled-in breakpoint (`KGDB_COMPILED_DBG_BRK_IMM`).
-pub const DEBUGGER: u16 = 0x401;
-/// WARN and BUG (`BUG_BRK_IMM`).
-pub const BUG: u16 = 0x800;
-
 /// What a BRK is for; decides between M11, M12 and M7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
@@ -24,20 +13,39 @@ pub enum Use {
     ReturnProbe,
     /// M12.
     Debugger,
+    /// M12, and nothing else.
+    Empty,
 }
 
-/// The table.
-pub const TABLE: [(u16, Use); 5] = [
-    (KPROBE, Use::Kprobe),
-    (OOL_END, Use::OutOfLineEnd),
-    (KRETPROBE, Use::ReturnProbe),
-    (DEBUGGER, Use::Debugger),
-    (BUG, Use::Assertion),
-];
+macro_rules! immediates {
+    ($($(#[$doc:meta])* $name:ident = $number:literal, $purpose:ident;)*) => {
+        $($(#[$doc])* pub const $name: u16 = $number;)*
 
-/// What the immediate of this ESR_EL1 is for; None: nobody's, fatal from EL1.
-#[inline(always)]
-pub fn lookup(esr: u64) -> Option<Use> {
-    let immediate = esr as u16;
-    TABLE.iter().find(|(number, _)| *number == immediate).map(|(_, purpose)| *purpose)
+        /// The table.
+        pub const TABLE: &[(u16, Use)] = &[$(($name, Use::$purpose)),*];
+
+        /// What the immediate of this ESR_EL1 is for; None: nobody's, fatal from EL1.
+        #[inline(always)]
+        pub const fn lookup(esr: u64) -> Option<Use> {
+            match esr as u16 {
+                $($name => Some(Use::$purpose),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+immediates! {
+    /// A kprobe (`KPROBES_BRK_IMM`).
+    KPROBE = 0x004, Kprobe;
+    /// The end of an out-of-line copy (`KPROBES_BRK_SS_IMM`).
+    OOL_END = 0x006, OutOfLineEnd;
+    /// A return probe (`KRETPROBES_BRK_IMM`).
+    KRETPROBE = 0x007, ReturnProbe;
+    /// A debugger's compiled-in breakpoint (`KGDB_COMPILED_DBG_BRK_IMM`).
+    DEBUGGER = 0x401, Debugger;
+    /// Returns behind itself: what entry and exit cost.
+    EMPTY = 0x402, Empty;
+    /// WARN and BUG (`BUG_BRK_IMM`).
+    BUG = 0x800, Assertion;
 }

@@ -9,6 +9,7 @@ use super::live;
 use crate::debug::{self, CpuDebug, bug, hit, step};
 use crate::irq;
 use crate::kprobe;
+use rules::step::Owners;
 use rules::table::RowId;
 
 const M6: u8 = RowId::M6 as u8;
@@ -19,65 +20,115 @@ const M11: u8 = RowId::M11 as u8;
 const M12: u8 = RowId::M12 as u8;
 const M14: u8 = RowId::M14 as u8;
 
+/// Only branches on: each class has a function, and so a stack frame, of its own.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_el1_sync(frame: &mut Frame) {
-    let cpu = debug::this();
     match frame.class() {
-        ec::BRK64 => breakpoint_instruction(cpu, frame),
-        ec::STEP_SAME => hardware(cpu, frame, step::exception),
-        ec::BREAKPOINT_SAME => hardware(cpu, frame, hit::breakpoint),
-        ec::WATCHPOINT_SAME => hardware(cpu, frame, hit::watchpoint),
-        _ => fault(cpu, frame),
+        ec::BRK64 => breakpoint_instruction(frame),
+        ec::STEP_SAME => step(frame),
+        ec::BREAKPOINT_SAME => breakpoint(frame),
+        ec::WATCHPOINT_SAME => watchpoint(frame),
+        _ => fault(frame),
     }
+}
+
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn step(frame: &mut Frame) {
+    hardware(frame, |cpu, frame| step::exception(cpu, frame));
+}
+
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn breakpoint(frame: &mut Frame) {
+    hardware(frame, |cpu, frame| hit::breakpoint(cpu, frame));
+}
+
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn watchpoint(frame: &mut Frame) {
+    hardware(frame, |cpu, frame| hit::watchpoint(cpu, frame));
 }
 
 /// M10.
 #[inline(always)]
-fn hardware(cpu: &CpuDebug, frame: &mut Frame, handler: fn(&CpuDebug, &mut Frame)) {
+fn hardware(frame: &mut Frame, handler: impl Fn(&CpuDebug, &mut Frame)) {
+    let cpu = debug::this();
     let aside = enter::<M10>(cpu, frame);
-    cpu.depth.set(cpu.depth.get() + 1);
+    let depth = cpu.depth.get();
+    cpu.depth.set(depth + 1);
     handler(cpu, frame);
-    cpu.depth.set(cpu.depth.get() - 1);
+    cpu.depth.set(depth);
     leave::<M10>(cpu, frame, aside);
 }
 
 /// M11, M12, M14 or M7, by the immediate.
 #[inline(always)]
-fn breakpoint_instruction(cpu: &CpuDebug, frame: &mut Frame) {
+fn breakpoint_instruction(frame: &mut Frame) {
     match brk::lookup(frame.esr) {
-        Some(Use::Kprobe) => software(cpu, frame, kprobe::hit),
-        Some(Use::OutOfLineEnd) => software(cpu, frame, kprobe::out_of_line_end),
-        Some(Use::Debugger) => software(cpu, frame, step::debugger_brk),
-        Some(Use::Assertion) => assertion(cpu, frame),
+        Some(Use::Kprobe) => kprobe_hit(frame),
+        Some(Use::OutOfLineEnd) => out_of_line_end(frame),
+        Some(Use::Debugger) => debugger(frame),
+        Some(Use::Empty) => empty(frame),
+        Some(Use::Assertion) => assertion(frame),
         // Return probes have a number but no user: until there is one it is an unknown immediate like any other.
         Some(Use::ReturnProbe) | None => fatal(frame, "M7", Reason::UnknownBrk),
     }
 }
 
-/// M12; M14 inside a debug context, where the owners are the outer context's and stay.
+/// M12, or M14 inside a debug context, where the owners are the outer context's and stay. A function each, since what is
+/// shared would become a call, and one to text that can be probed.
+macro_rules! software {
+    ($($name:ident, $nested:ident: $handler:expr;)*) => {$(
+        #[inline(never)]
+        #[unsafe(link_section = ".noprobe.text")]
+        fn $name(frame: &mut Frame) {
+            if debug::this().depth.get() == 0 {
+                software::<M12>(frame, $handler);
+            } else {
+                $nested(frame);
+            }
+        }
+
+        #[inline(never)]
+        #[unsafe(link_section = ".noprobe.text")]
+        fn $nested(frame: &mut Frame) {
+            software::<M14>(frame, $handler);
+        }
+    )*};
+}
+
+software! {
+    kprobe_hit, kprobe_hit_nested: |cpu, frame, parked| kprobe::hit(cpu, frame, parked);
+    out_of_line_end, out_of_line_end_nested: |cpu, frame, parked| kprobe::out_of_line_end(cpu, frame, parked);
+    debugger, debugger_nested: |cpu, frame, parked| step::debugger_brk(cpu, frame, parked);
+    empty, empty_nested: |_, frame, parked| {
+        frame.move_to(frame.pc + 4);
+        parked
+    };
+}
+
+/// The handler is given the owners that are parked and says which are to be put back.
 #[inline(always)]
-fn software(cpu: &CpuDebug, frame: &mut Frame, handler: fn(&CpuDebug, &mut Frame, &mut Aside)) {
+fn software<const ROW: u8>(
+    frame: &mut Frame,
+    handler: impl FnOnce(&'static CpuDebug, &mut Frame, Owners) -> Owners,
+) {
+    let cpu = debug::this();
+    let mut aside = enter::<ROW>(cpu, frame);
     let depth = cpu.depth.get();
-    if depth == 0 {
-        let mut aside = enter::<M12>(cpu, frame);
-        cpu.depth.set(1);
-        handler(cpu, frame, &mut aside);
-        cpu.depth.set(0);
-        leave::<M12>(cpu, frame, aside);
-    } else {
-        let aside = enter::<M14>(cpu, frame);
-        cpu.depth.set(depth + 1);
-        handler(cpu, frame, &mut Aside::Nothing);
-        cpu.depth.set(depth);
-        leave::<M14>(cpu, frame, aside);
-    }
+    cpu.depth.set(depth + 1);
+    aside.parked = handler(cpu, frame, aside.parked);
+    cpu.depth.set(depth);
+    leave::<ROW>(cpu, frame, aside);
 }
 
 /// M11; in a debug context M14, which comes to the same masks.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn assertion(cpu: &CpuDebug, frame: &mut Frame) {
+fn assertion(frame: &mut Frame) {
+    let cpu = debug::this();
     if cpu.depth.get() == 0 {
         let aside = enter::<M11>(cpu, frame);
         bug::report(frame);
@@ -92,12 +143,13 @@ fn assertion(cpu: &CpuDebug, frame: &mut Frame) {
 /// M6, or M7 if nothing can be done about it.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn fault(cpu: &CpuDebug, frame: &mut Frame) {
+fn fault(frame: &mut Frame) {
+    let cpu = debug::this();
     // K7: the copy's fault is the probed instruction's, and its context's masks and owners are back before M6 decides.
     kprobe::fault_in_copy(cpu, frame);
     let nested = cpu.depth.get() != 0;
     // In a debug context the owners are not those of the code that faulted.
-    let aside = if nested { Aside::Nothing } else { set_aside::<M6>(cpu, frame) };
+    let aside = if nested { Aside::NOTHING } else { set_aside::<M6>(cpu, frame) };
     open::<M6>(cpu, frame);
     fixup(frame);
     leave::<M6>(cpu, frame, aside);
@@ -131,7 +183,17 @@ extern "C" fn exception_el1_irq(frame: &mut Frame) {
     }
     open::<M8>(cpu, frame);
     irq::handle(interrupt, frame);
+    end_of_handler(cpu);
     leave::<M8>(cpu, frame, aside);
+}
+
+/// An interrupt handler's own step, if there is one, ends with the handler.
+#[inline(always)]
+fn end_of_handler(cpu: &CpuDebug) {
+    if !cpu.owners.get().is_empty() {
+        crate::arch::daif::set::<{ crate::arch::daif::D }>();
+        step::end_of_context(cpu);
+    }
 }
 
 /// M9: told from M8 by the acknowledge only, so the stash is there already.
@@ -144,6 +206,7 @@ fn nmi(cpu: &CpuDebug, frame: &mut Frame, mut aside: Aside, interrupt: irq::IntI
     }
     open::<M9>(cpu, frame);
     irq::handle(interrupt, frame);
+    end_of_handler(cpu);
     leave::<M9>(cpu, frame, aside);
 }
 
@@ -153,6 +216,7 @@ extern "C" fn exception_el1_fiq(frame: &mut Frame) {
     let cpu = debug::this();
     let aside = enter::<M8>(cpu, frame);
     irq::handle_fiq(frame);
+    end_of_handler(cpu);
     leave::<M8>(cpu, frame, aside);
 }
 

@@ -42,13 +42,13 @@ pub fn rendezvous<R>(change: impl FnOnce() -> R) -> R {
     if others > 0 {
         gic::send_sgi(sgi::RENDEZVOUS, Target::AllOthers);
         while ARRIVED.load(Acquire) < others {
-            core::hint::spin_loop();
+            wait_a_little();
         }
     }
     let result = change();
     OVER.store(round, Release);
     while GONE.load(Acquire) < others {
-        core::hint::spin_loop();
+        wait_a_little();
     }
     barrier::isb();
     result
@@ -64,8 +64,15 @@ pub fn take_part(_: &mut crate::exception::Frame) {
     }
     ARRIVED.fetch_add(1, Release);
     while OVER.load(Acquire) < round {
-        core::hint::spin_loop();
+        wait_a_little();
     }
     barrier::isb();
     GONE.fetch_add(1, Release);
+}
+
+/// A CPU that stands still applies changes of slots all the same: whoever waits for that may be the one that is waited for.
+#[inline(always)]
+fn wait_a_little() {
+    crate::debug::slots::sync_local(crate::debug::this());
+    core::hint::spin_loop();
 }

@@ -51,7 +51,7 @@ const fn conditional(word: u32) -> Class {
     }
 }
 
-/// CB<cc>, CBB<cc>, CBH<cc> (FEAT_CMPBR).
+/// `CB<cc>`, `CBB<cc>`, `CBH<cc>` (FEAT_CMPBR).
 const fn compare_and_branch(word: u32) -> Class {
     let sf = bit(word, 31);
     let immediate = bit(word, 24);
@@ -96,7 +96,7 @@ const fn exception_generation(word: u32) -> Class {
         return UNALLOCATED;
     }
     match (bits(word, 21, 3), bits(word, 0, 2)) {
-        (0b000 | 0b101, 0b01 | 0b10 | 0b11) => Class::Refuse(Reason::ExceptionGeneration),
+        (0b000 | 0b101, 0b01..=0b11) => Class::Refuse(Reason::ExceptionGeneration),
         (0b001 | 0b010, 0b00) => Class::Refuse(Reason::Breakpoint),
         (0b011, 0b00) => Class::Refuse(Reason::Transaction),
         _ => UNALLOCATED,

@@ -154,7 +154,6 @@ fn symbol_and_offset(line: &str, at: usize) -> Result<(Target<'_>, usize)> {
     let (name, mut rest) = if line[at..].starts_with('"') {
         match line[at + 1..].find('"') {
             None => return fail(at, Problem::UnclosedQuote),
-            Some(0) => return fail(at, Problem::NoTarget),
             Some(n) => (&line[at + 1..at + 1 + n], at + n + 2),
         }
     } else {

@@ -1,0 +1,71 @@
+//! `gdb`: the kernel under QEMU's gdbstub, and gdb attached to it.
+
+use crate::args::Gdb;
+use crate::gdbstub::{Stub, gdb};
+use crate::pack;
+use crate::paths::{root, target_dir};
+use crate::qemu::{Machine, Start};
+use crate::run::{STATUS_TIMEOUT, kernel, planned_image};
+use crate::say::say;
+use crate::session::{Process, ignore_interrupts};
+use crate::setup::decide::Need;
+use anyhow::{Context, Result};
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A debugging session has no limit unless the user gives one; this is longer than any.
+const EVER: Duration = Duration::from_secs(3600 * 24 * 365);
+
+/// Boots, attaches, and ends QEMU when gdb ends. Returns gdb's status.
+///
+/// # Errors
+/// When the machine lacks something, the kernel does not build, or QEMU or gdb does not start.
+pub fn run(arguments: &Gdb) -> Result<u8> {
+    let common = &arguments.common;
+    let stub = Stub::new()?;
+    let append = if common.gives("hz") { "" } else { "hz=1000" };
+    let default = Machine { append: append.into(), gdb: Some(stub.option()), ..Machine::default() };
+    let machine = common.machine(default);
+    if common.dry_run {
+        println!("{}", machine.shell_line(&Start::Kernel(&planned_image(common))));
+        return Ok(0);
+    }
+    let elf = kernel(common, Need { qemu: true, gdb: true, clippy: false })?;
+    let image = pack::pack(&elf)?;
+    let log = target_dir().join("gdb-console.log");
+    let console = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    let mut command = machine.command(&Start::Kernel(&image));
+    command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console);
+    // ^C stops the guest by way of gdb; it must not end QEMU or this tool.
+    command.process_group(0);
+    ignore_interrupts();
+    let mut qemu = Process::start(&mut command)?;
+    stub.wait(&mut qemu)?;
+    say!("the kernel's console goes to {}", log.display());
+
+    let mut debugger = gdb()?;
+    debugger.current_dir(root()).arg("-q").args(["-iex", "set confirm off"]).arg(&elf);
+    let helpers = root().join("scripts/stepwell.gdb");
+    if helpers.exists() {
+        debugger.arg("-x").arg(helpers);
+    }
+    attach(&mut debugger, &stub);
+    debugger.args(&arguments.arguments);
+    let mut debugger = Process::start(&mut debugger)?;
+    let limit = common.limit(None).unwrap_or(EVER);
+    Ok(match debugger.wait_until(Instant::now() + limit)? {
+        Some(status) => status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1),
+        None => {
+            say!("no end within {} s", limit.as_secs());
+            STATUS_TIMEOUT
+        }
+    })
+}
+
+/// Text is mapped only once the MMU is on: a breakpoint in hardware needs no text.
+fn attach(debugger: &mut Command, stub: &Stub) {
+    debugger.arg("-ex").arg(format!("target remote {}", stub.socket().display()));
+    debugger.args(["-ex", "hbreak kernel_main"]);
+}

@@ -1,0 +1,170 @@
+//! `mutate`: proof that the tests see every rule. Each live cell of the rule table is changed, by a boot argument, and
+//! at least one test must fail.
+
+use crate::args::Mutate;
+use crate::capture::{Captured, capture, to_the_end};
+use crate::inventory;
+use crate::ktap::{self, Verdict, is_panic};
+use crate::qemu::{Machine, Start};
+use crate::run::{kernel, planned_image};
+use crate::session::End;
+use crate::setup::decide::Need;
+use crate::{pack, pool};
+use anyhow::{Result, bail};
+use indicatif::{ProgressBar, ProgressDrawTarget};
+use std::io::IsTerminal;
+use std::path::Path;
+use std::time::Duration;
+
+/// A changed rule often hangs the machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Tries every cell. Returns whether every change was detected.
+///
+/// # Errors
+/// When nothing builds, the unchanged kernel fails, or there is no such cell.
+pub fn mutate(arguments: &Mutate) -> Result<bool> {
+    let common = &arguments.common;
+    if common.release {
+        bail!("a release build has no overrides of the rule table: run `mutate` without --release");
+    }
+    let machines = machines(arguments);
+    if common.dry_run {
+        let image = planned_image(common);
+        machines.iter().for_each(|machine| println!("{}", machine.shell_line(&Start::Kernel(&image))));
+        return Ok(true);
+    }
+    let elf = kernel(common, Need { qemu: true, ..Need::default() })?;
+    let image = pack::pack(&elf)?;
+    let limit = common.limit(Some(LIMIT));
+    let cells: Vec<_> = inventory::ask(&elf, &image, limit)?.cells;
+    let cells: Vec<_> = cells.into_iter().filter(|cell| wanted(cell, arguments.row.as_deref())).collect();
+    if cells.is_empty() {
+        bail!("no live cell of the rule table is named so");
+    }
+    for machine in &machines {
+        let boot = capture(machine, &Start::Kernel(&image), limit, to_the_end)?;
+        if let Some(what) = detection(&boot) {
+            bail!("the unchanged kernel does not pass ({what}):\n{}", boot.tail(&elf));
+        }
+    }
+    Ok(try_cells(&cells, &machines, &image, limit, arguments.jobs.unwrap_or_else(pool::default_jobs)))
+}
+
+/// Interrupts masked by PSTATE.I, and by priority: a change may show only in one.
+fn machines(arguments: &Mutate) -> Vec<Machine> {
+    let machine =
+        |append: &str| arguments.common.machine(Machine { append: append.into(), ..Machine::default() });
+    let mut machines = vec![machine("mode=test"), machine("mode=test nmi=1")];
+    machines.dedup();
+    machines
+}
+
+/// Whether a cell such as `M8.ss=keep` belongs to the row (`M8`), column (`M8.ss`) or is itself what the user named.
+fn wanted(cell: &str, name: Option<&str>) -> bool {
+    name.is_none_or(|name| {
+        cell.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '=']))
+    })
+}
+
+fn try_cells(
+    cells: &[String],
+    machines: &[Machine],
+    image: &Path,
+    limit: Option<Duration>,
+    jobs: usize,
+) -> bool {
+    let bar = ProgressBar::new(cells.len() as u64);
+    if !std::io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    let mut results = vec![None; cells.len()];
+    let width = cells.iter().map(String::len).max().unwrap_or(0);
+    pool::run(
+        cells.to_vec(),
+        jobs,
+        |cell| detect(&cell, machines, image, limit),
+        |index, detected| {
+            bar.inc(1);
+            let text = detected.as_deref().unwrap_or("SURVIVED");
+            bar.suspend(|| println!("{:<width$}  {text}", cells[index]));
+            results[index] = detected;
+        },
+    );
+    bar.finish_and_clear();
+    let survived = results.iter().filter(|result| result.is_none()).count();
+    println!("{} cells changed, {} detected, {survived} survived", cells.len(), cells.len() - survived);
+    survived == 0
+}
+
+/// How the change of a cell was noticed; `None` if it was not.
+fn detect(cell: &str, machines: &[Machine], image: &Path, limit: Option<Duration>) -> Option<String> {
+    machines.iter().find_map(|machine| {
+        let changed = Machine { append: format!("{} rule.{cell}", machine.append), ..machine.clone() };
+        // The first failure is enough.
+        let failed =
+            |console: &str| console.lines().any(|line| line.starts_with("    not ok ") || is_panic(line));
+        let complete = |console: &str| failed(console) && console.ends_with('\n');
+        match capture(&changed, &Start::Kernel(image), limit, complete) {
+            Ok(boot) => detection(&boot),
+            // A boot that could not be tried has detected nothing.
+            Err(_) => None,
+        }
+    })
+}
+
+/// What a full, good run does not show.
+fn detection(boot: &Captured) -> Option<String> {
+    let report = ktap::parse(&boot.console);
+    let failed = report.tests.iter().find(|test| matches!(test.verdict, Verdict::Failed(_)));
+    if let Some(test) = failed {
+        return Some(format!("{}.{}", test.suite, test.name));
+    }
+    if let Some(panic) = boot.console.lines().find(|line| is_panic(line)) {
+        let last = report
+            .tests
+            .last()
+            .map_or("the start".to_owned(), |test| format!("{}.{}", test.suite, test.name));
+        return Some(format!("{panic} (after {last})"));
+    }
+    match (boot.end, report.problems.first()) {
+        (End::Status(0), None) => None,
+        (_, Some(problem)) => Some(format!("{} ({problem})", boot.ending())),
+        (_, None) => Some(boot.ending()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_columns_and_cells_can_be_named() {
+        assert!(wanted("M8.ss=keep", None));
+        for name in ["M8", "M8.ss", "M8.ss=keep"] {
+            assert!(wanted("M8.ss=keep", Some(name)), "{name}");
+        }
+        for name in ["M", "M1", "M8.s", "M8.ss=k"] {
+            assert!(!wanted("M8.ss=keep", Some(name)), "{name}");
+        }
+        assert!(!wanted("M12.ss=keep", Some("M1")));
+    }
+
+    fn boot(end: End, console: &str) -> Captured {
+        Captured { end, console: console.into(), wall: Duration::ZERO }
+    }
+
+    #[test]
+    fn only_a_full_good_run_is_a_survivor() {
+        let good =
+            "KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: s\n    1..1\n    ok 1 a\nok 1 s\n";
+        assert_eq!(detection(&boot(End::Status(0), good)), None);
+        let failed = good.replace("    ok 1 a", "    not ok 1 a");
+        assert_eq!(detection(&boot(End::Stopped, &failed)).as_deref(), Some("s.a"));
+        assert!(
+            detection(&boot(End::Status(101), &format!("{good}panic: M8\n"))).unwrap().contains("after s.a")
+        );
+        assert!(detection(&boot(End::Timeout, good)).unwrap().contains("hang"));
+        assert!(detection(&boot(End::Status(0), "")).is_some());
+    }
+}
