@@ -22,3 +22,21 @@ pub fn wfi() {
     // SAFETY: waits, nothing else.
     unsafe { asm!("dsb sy", "wfi", options(nostack, preserves_flags)) }
 }
+
+/// What a loop does that waits for another CPU. YIELD, so that an emulator that runs one CPU at a time goes on to the next
+/// (QEMU with `-icount` may never do so by itself); ISB, because that is what makes a real CPU pause.
+#[inline(always)]
+pub fn relax() {
+    // SAFETY: hints.
+    unsafe { asm!("yield", "isb", options(nostack, preserves_flags)) }
+}
+
+/// [`relax`], for locks.
+pub struct Relax;
+
+impl spin::RelaxStrategy for Relax {
+    #[inline(always)]
+    fn relax() {
+        relax();
+    }
+}

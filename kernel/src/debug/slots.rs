@@ -216,7 +216,7 @@ fn everywhere() {
         while APPLIED.of(other).load(Acquire) < change {
             // Two CPUs that wait for each other with interrupts off must still get on.
             sync_local(cpu);
-            core::hint::spin_loop();
+            crate::arch::barrier::relax();
         }
     }
 }

@@ -49,18 +49,12 @@ impl Counts {
     /// Of this CPU.
     pub fn here() -> Self {
         let cpu = percpu::index();
-        Self {
-            interrupts: INTERRUPTS.of(cpu).load(Relaxed),
-            ticks: time::TICKS.of(cpu).load(Relaxed),
-        }
+        Self { interrupts: INTERRUPTS.of(cpu).load(Relaxed), ticks: time::TICKS.of(cpu).load(Relaxed) }
     }
 
     /// What came since then.
     pub fn since(self, before: Self) -> Self {
-        Self {
-            interrupts: self.interrupts - before.interrupts,
-            ticks: self.ticks - before.ticks,
-        }
+        Self { interrupts: self.interrupts - before.interrupts, ticks: self.ticks - before.ticks }
     }
 }
 

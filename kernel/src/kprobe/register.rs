@@ -1,6 +1,7 @@
 //! Registration and removal.
 
 use super::{How, Kprobe, PostHandler, PreHandler, engine, ool, table};
+use crate::arch::barrier::{Relax, relax};
 use crate::arch::uaccess;
 use crate::irq::off::IrqOff;
 use crate::mm::{layout, patch};
@@ -12,7 +13,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU64};
 use probe::{Class, Reason, ool::brk};
 
 /// One registration or removal at a time. Taken with interrupts on, for the rendezvous.
-static LOCK: spin::Mutex<()> = spin::Mutex::new(());
+static LOCK: spin::mutex::Mutex<(), Relax> = spin::mutex::Mutex::new(());
 
 /// Why there is no probe (rules H6, K2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +108,7 @@ pub fn unregister(address: u64) -> Result<(u64, u64), ProbeError> {
     // Everybody who has found it has by now finished the exception, or says so in its levels.
     smp::rendezvous(|| ());
     while engine::is_active_anywhere(kprobe) {
-        core::hint::spin_loop();
+        relax();
     }
     let counts = (kprobe.hits(), kprobe.missed());
     if let How::OutOfLine(slot) = kprobe.how {

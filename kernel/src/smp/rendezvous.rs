@@ -10,7 +10,7 @@ use core::sync::atomic::{
 };
 
 /// Serialises those who ask. Taken with interrupts on: whoever waits for it still takes part in others' rendezvous.
-static ONE_AT_A_TIME: spin::Mutex<()> = spin::Mutex::new(());
+static ONE_AT_A_TIME: spin::mutex::Mutex<(), barrier::Relax> = spin::mutex::Mutex::new(());
 
 /// Which rendezvous is on; those who take part wait until it is over.
 #[unsafe(link_section = ".noprobe.data")]
@@ -74,5 +74,5 @@ pub fn take_part(_: &mut crate::exception::Frame) {
 #[inline(always)]
 fn wait_a_little() {
     crate::debug::slots::sync_local(crate::debug::this());
-    core::hint::spin_loop();
+    barrier::relax();
 }

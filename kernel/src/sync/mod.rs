@@ -1,16 +1,17 @@
 //! Locks.
 
+use crate::arch::barrier::Relax;
 use crate::irq::off::IrqOff;
 use core::ops::{Deref, DerefMut};
 
 /// A spin lock with interrupts off while it is held.
 ///
 /// Not from debug or NMI context, which may interrupt the holder: there only [`IrqMutex::try_lock`].
-pub struct IrqMutex<T>(spin::Mutex<T>);
+pub struct IrqMutex<T>(spin::mutex::Mutex<T, Relax>);
 
 /// Holds an [`IrqMutex`]; the lock is released before interrupts come back.
 pub struct IrqMutexGuard<'a, T> {
-    guard: spin::MutexGuard<'a, T>,
+    guard: spin::mutex::MutexGuard<'a, T, Relax>,
     /// Declared, so dropped, after the lock's guard.
     _off: IrqOff,
 }
@@ -18,7 +19,7 @@ pub struct IrqMutexGuard<'a, T> {
 impl<T> IrqMutex<T> {
     /// An open lock.
     pub const fn new(value: T) -> Self {
-        Self(spin::Mutex::new(value))
+        Self(spin::mutex::Mutex::new(value))
     }
 
     /// Waits for the lock. Not from debug or NMI context.
