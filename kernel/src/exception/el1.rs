@@ -36,19 +36,19 @@ extern "C" fn exception_el1_sync(frame: &mut Frame) {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn step(frame: &mut Frame) {
-    hardware(frame, step::exception);
+    hardware(frame, |cpu, frame| step::exception(cpu, frame));
 }
 
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn breakpoint(frame: &mut Frame) {
-    hardware(frame, hit::breakpoint);
+    hardware(frame, |cpu, frame| hit::breakpoint(cpu, frame));
 }
 
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn watchpoint(frame: &mut Frame) {
-    hardware(frame, hit::watchpoint);
+    hardware(frame, |cpu, frame| hit::watchpoint(cpu, frame));
 }
 
 /// M10.
@@ -77,45 +77,51 @@ fn breakpoint_instruction(frame: &mut Frame) {
     }
 }
 
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-fn kprobe_hit(frame: &mut Frame) {
-    software(frame, kprobe::hit);
+/// M12, or M14 inside a debug context, where the owners are the outer context's and stay. A function each, since what is
+/// shared would become a call, and one to text that can be probed.
+macro_rules! software {
+    ($($name:ident, $nested:ident: $handler:expr;)*) => {$(
+        #[inline(never)]
+        #[unsafe(link_section = ".noprobe.text")]
+        fn $name(frame: &mut Frame) {
+            if debug::this().depth.get() == 0 {
+                software::<M12>(frame, $handler);
+            } else {
+                $nested(frame);
+            }
+        }
+
+        #[inline(never)]
+        #[unsafe(link_section = ".noprobe.text")]
+        fn $nested(frame: &mut Frame) {
+            software::<M14>(frame, $handler);
+        }
+    )*};
 }
 
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-fn out_of_line_end(frame: &mut Frame) {
-    software(frame, kprobe::out_of_line_end);
-}
-
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-fn debugger(frame: &mut Frame) {
-    software(frame, step::debugger_brk);
-}
-
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-fn empty(frame: &mut Frame) {
-    software(frame, |_, frame, parked| {
+software! {
+    kprobe_hit, kprobe_hit_nested: |cpu, frame, parked| kprobe::hit(cpu, frame, parked);
+    out_of_line_end, out_of_line_end_nested: |cpu, frame, parked| kprobe::out_of_line_end(cpu, frame, parked);
+    debugger, debugger_nested: |cpu, frame, parked| step::debugger_brk(cpu, frame, parked);
+    empty, empty_nested: |_, frame, parked| {
         frame.move_to(frame.pc + 4);
         parked
-    });
+    };
 }
 
-/// M12; M14 inside a debug context, where the owners are the outer context's and stay.
-///
 /// The handler is given the owners that are parked and says which are to be put back.
 #[inline(always)]
-fn software(frame: &mut Frame, handler: impl FnOnce(&CpuDebug, &mut Frame, Owners) -> Owners) {
+fn software<const ROW: u8>(
+    frame: &mut Frame,
+    handler: impl FnOnce(&'static CpuDebug, &mut Frame, Owners) -> Owners,
+) {
     let cpu = debug::this();
+    let mut aside = enter::<ROW>(cpu, frame);
     let depth = cpu.depth.get();
-    let mut aside = if depth == 0 { enter::<M12>(cpu, frame) } else { enter::<M14>(cpu, frame) };
     cpu.depth.set(depth + 1);
     aside.parked = handler(cpu, frame, aside.parked);
     cpu.depth.set(depth);
-    if depth == 0 { leave::<M12>(cpu, frame, aside) } else { leave::<M14>(cpu, frame, aside) }
+    leave::<ROW>(cpu, frame, aside);
 }
 
 /// M11; in a debug context M14, which comes to the same masks.
