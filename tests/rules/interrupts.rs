@@ -5,8 +5,9 @@ use super::seen::Seen;
 use super::signal::{self, Signal};
 use super::trace;
 use crate::arch::daif;
-use crate::debug::stats;
-use crate::exception::Frame;
+use crate::debug::step::Wish;
+use crate::debug::{self, stats};
+use crate::exception::{Frame, brk};
 use crate::irq::off::IrqOff;
 use crate::ktest::Outcome;
 use crate::{check, check_eq, suite};
@@ -22,6 +23,7 @@ suite!("rule-interrupts":
     m9_nmi_in_a_debuggers_step,
     m9_nmi_breaks_into_interrupts_off,
     m9_stashes_nest,
+    x2_a_handlers_own_step_ends_with_it,
     i1_an_interrupt_interrupts_d_open,
 );
 
@@ -194,5 +196,33 @@ fn i1_an_interrupt_interrupts_d_open() -> Outcome {
     check_eq!(held, 0);
     check_eq!(IN_HANDLER.count(), 1);
     check!(IN_HANDLER.view().interrupted & 0x200 == 0, "interrupted with D masked");
+    Ok(())
+}
+
+/// A step that is asked for in an interrupt handler, and not given back, does not go on in the context that was interrupted.
+fn x2_a_handlers_own_step_ends_with_it() -> Outcome {
+    static LANDED: AtomicU64 = AtomicU64::new(0);
+    fn notes(frame: &mut Frame) -> Wish {
+        if code::line_range().contains(&frame.pc) {
+            LANDED.fetch_add(1, Relaxed);
+        }
+        Wish::Step
+    }
+    fn starts(frame: &mut Frame) {
+        IN_HANDLER.note(frame);
+        debug::this().hook.set(Some(notes));
+        // SAFETY: starts steps and goes on behind it, with all registers as they were.
+        unsafe { core::arch::asm!("brk #{}", const brk::DEBUGGER, options(nostack, preserves_flags)) }
+    }
+    prepare(Signal::Irq)?;
+    Signal::Irq.prepare(starts)?;
+    LANDED.store(0, Relaxed);
+    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    let result = code::line();
+    let hook = debug::this().hook.take();
+    let hits = signal::remove(id)?;
+    check_eq!((result, hits, IN_HANDLER.count()), (4, 1, 1));
+    check!(hook.is_none(), "the hook is still there");
+    check_eq!(LANDED.load(Relaxed), 0);
     Ok(())
 }

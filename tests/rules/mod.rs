@@ -4,9 +4,9 @@
 //! - `code`, `seen`, `trace`, `signal`: what the tests are made of.
 //! - a file for each kind of exception, one for returning (M13), one for the standing invariants, one for "interrupts off".
 
-mod code;
+pub mod code;
 mod seen;
-mod signal;
+pub mod signal;
 mod trace;
 
 pub mod debug;
