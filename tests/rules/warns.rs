@@ -12,7 +12,7 @@ use crate::exception::Frame;
 use crate::irq::off::IrqOff;
 use crate::kprobe::{self, Kprobe, Then};
 use crate::ktest::Outcome;
-use crate::{check, check_eq, suite};
+use crate::{check, check_eq, skip, suite};
 
 suite!("rule-warns":
     m11_inherits_the_masks,
@@ -80,9 +80,10 @@ fn m11_an_interrupt_can_come_in_the_report() -> Outcome {
 
 fn m11_stays_masked_in_a_debug_context() -> Outcome {
     fn warns(_: &Hit, frame: &mut Frame) {
-        AROUND.note(frame);
-        code::warn();
-        AROUND.note(frame);
+        if AROUND.note(frame) == 0 {
+            code::warn();
+            AROUND.note(frame);
+        }
     }
     static AROUND: Seen = Seen::new();
     AROUND.reset();
@@ -137,6 +138,9 @@ fn m11_recursion_is_bounded() -> Outcome {
     fn warns(_: &Kprobe, _: &mut Frame) -> Then {
         code::warn();
         Then::Run
+    }
+    if log::max_level() < log::LevelFilter::Warn {
+        skip!("nothing is printed at this log level");
     }
     // On the function that the report is written by, so that the second WARN comes while the first is being reported.
     let inside = crate::console::print as *const () as u64;
