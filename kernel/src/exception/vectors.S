@@ -55,12 +55,14 @@
     .cfi_offset x\n, \n * 8 - {FRAME}
     .endr
     .cfi_offset sp, {SP_} - {FRAME}
-    .cfi_offset x30, {PC} - {FRAME}
+    .cfi_offset x30, {X30} - {FRAME}
+    .cfi_offset 32, {PC} - {FRAME}
 .endm
 
 .macro entry handler, function, sp_of_el0=0
 \handler\()_entry:
     .cfi_startproc simple
+    .cfi_return_column 32
     save
     .if \sp_of_el0
     mrs     x21, sp_el0
@@ -160,6 +162,7 @@ stack_overflow:
     sub     sp, sp, #{FRAME}
     mrs     x0, tpidrro_el0
     .cfi_startproc simple
+    .cfi_return_column 32
     save
     mrs     x21, tpidr_el0
     add     x21, x21, #{FRAME}
