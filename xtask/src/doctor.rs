@@ -17,13 +17,15 @@ pub fn doctor() -> Result<bool> {
     print_programs(&facts);
     let plan = decide(&facts, need);
     println!("chosen");
-    row("way to compile", &describe(&plan.route));
+    let unlisted = plan.route == Route::None && may_install(&facts);
+    let way =
+        if unlisted { "the distribution's packages, if its lists have them" } else { describe(&plan.route) };
+    row("way to compile", way);
     if let Some(rustc) = compiler(&plan.route) {
         let state = if sysroot().join("stamp").exists() { "built" } else { "built on first use" };
         row("sysroot", &format!("{} with {} ({state})", sysroot().display(), rustc.display()));
     }
-    let may_install = matches!(facts.install, Install::Root | Install::Sudo);
-    let ready = (plan.packages.is_empty() || may_install) && plan.route != Route::None;
+    let ready = may_install(&facts) || (plan.packages.is_empty() && plan.route != Route::None);
     if plan.packages.is_empty() {
         row("to install", "nothing");
     } else {
@@ -64,7 +66,8 @@ fn print_toolchain(facts: &Facts) {
     row("distribution's compiler", &distro);
     let offer = match &facts.offer {
         Some(offer) => format!("{}, {}, {}", offer.rustc, offer.source, offer.clippy),
-        None => "nothing (lists of packages not fetched, or too old)".to_owned(),
+        None if may_install(facts) => "not known: set-up fetches the lists of packages first".to_owned(),
+        None => "nothing that is recent enough".to_owned(),
     };
     row("distribution offers", &offer);
     row("linker", &facts::linker().map_or("none".to_owned(), |path| path.display().to_string()));
@@ -88,14 +91,18 @@ fn print_programs(facts: &Facts) {
     row("packages", install);
 }
 
-fn describe(route: &Route) -> String {
+fn may_install(facts: &Facts) -> bool {
+    matches!(facts.install, Install::Root | Install::Sudo)
+}
+
+fn describe(route: &Route) -> &'static str {
     match route {
-        Route::Target => "the active toolchain has the target".into(),
-        Route::Fetch => "the toolchain manager fetches the target".into(),
-        Route::Source => "core is built from the active toolchain's source".into(),
-        Route::Distro(rustc) => format!("core is built with the distribution's {}", rustc.display()),
-        Route::InstallDistro => "the distribution's compiler and source package, to be installed".into(),
-        Route::None => "none: no target, no source, no recent compiler".into(),
+        Route::Target => "the active toolchain has the target",
+        Route::Fetch => "the toolchain manager fetches the target",
+        Route::Source => "core is built from the active toolchain's source",
+        Route::Distro(_) => "core is built with the distribution's compiler and source package",
+        Route::InstallDistro => "the distribution's compiler and source package, to be installed",
+        Route::None => "none: no target, no source, no recent compiler",
     }
 }
 

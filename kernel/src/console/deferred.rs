@@ -37,6 +37,11 @@ pub fn keep(text: fmt::Arguments) {
     let _ = Keep(BUFFERS.this()).write_fmt(text);
 }
 
+/// Whether this CPU has kept anything.
+pub fn any() -> bool {
+    BUFFERS.this().len.get() != 0
+}
+
 /// Prints what was kept.
 pub fn flush(to: &mut impl Write) {
     let buffer = BUFFERS.this();

@@ -76,6 +76,13 @@ pub fn print(text: fmt::Arguments) {
     HOLDER.store(FREE, Release);
 }
 
+/// Prints what this CPU kept, if the console is free. For the tick: a CPU that is idle afterwards prints no next line.
+pub fn flush_kept() {
+    if deferred::any() && HOLDER.load(Relaxed) == FREE {
+        print(format_args!(""));
+    }
+}
+
 /// Prints whoever holds the console: for the last words of a kernel whose other CPUs are stopped.
 pub fn print_regardless(text: fmt::Arguments) {
     deferred::flush(&mut Uart);

@@ -2,21 +2,36 @@
 
 use super::CpuDebug;
 use crate::arch::{barrier, mdscr};
-use rules::step::mdscr_ss;
+use rules::step::{Owners, mdscr_ss};
 
-/// What MDSCR_EL1 is to be: MDE and KDE for armed slots, SS and KDE for a context whose step somebody asked for (H8, M13).
-#[inline(always)]
-fn wanted(cpu: &CpuDebug) -> u64 {
-    let step = if mdscr_ss(cpu.owners.get()) { mdscr::SS | mdscr::KDE } else { 0 };
-    cpu.armed_bits.get() | step
+impl CpuDebug {
+    /// Changes who owns the running context's step. D is masked.
+    #[inline(always)]
+    pub fn set_owners(&self, owners: Owners) {
+        self.owners.set(owners);
+        self.want();
+    }
+
+    /// Changes what the armed slots need of MDSCR_EL1. D is masked.
+    #[inline(always)]
+    pub fn set_armed_bits(&self, bits: u64) {
+        self.armed_bits.set(bits);
+        self.want();
+    }
+
+    /// What MDSCR_EL1 is to be: MDE and KDE for armed slots, SS and KDE for a context whose step somebody asked for (H8, M13).
+    #[inline(always)]
+    fn want(&self) {
+        let step = if mdscr_ss(self.owners.get()) { mdscr::SS | mdscr::KDE } else { 0 };
+        self.wanted.set(self.armed_bits.get() | step);
+    }
 }
 
 /// Writes MDSCR_EL1 if it is not what it is to be. D is masked.
 #[inline(always)]
 pub fn sync(cpu: &CpuDebug) {
-    let wanted = wanted(cpu);
-    if wanted != cpu.mdscr.get() {
-        force(cpu, wanted);
+    if cpu.wanted.get() != cpu.mdscr.get() {
+        force(cpu, cpu.wanted.get());
     }
 }
 

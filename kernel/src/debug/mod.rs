@@ -37,12 +37,14 @@ pub struct Stashed {
 pub struct CpuDebug {
     /// Debug contexts this CPU is in, one inside the other.
     pub depth: Cell<u32>,
-    /// Owners of the running context's step; inside a debug context those of the context that it interrupted.
+    /// Owners of the running context's step, changed by [`control`] only; inside a debug context those of the context that it interrupted.
     pub owners: Cell<Owners>,
+    /// What MDSCR_EL1 is to be (M13): see [`control`].
+    wanted: Cell<u64>,
     /// What is in MDSCR_EL1.
     pub mdscr: Cell<u64>,
     /// MDSCR_EL1 as the armed slots need it (rule H8).
-    pub armed_bits: Cell<u64>,
+    armed_bits: Cell<u64>,
     /// What the kernel's debugger on this CPU does with each step.
     pub hook: Cell<Option<step::Hook>>,
     /// Entries of `stash` in use.
@@ -57,6 +59,7 @@ impl CpuDebug {
         Self {
             depth: Cell::new(0),
             owners: Cell::new(Owners::empty()),
+            wanted: Cell::new(0),
             mdscr: Cell::new(0),
             armed_bits: Cell::new(0),
             hook: Cell::new(None),

@@ -255,7 +255,7 @@ pub fn sync_local(cpu: &CpuDebug) {
             }
         }
         let any = !(slots.armed(Kind::Breakpoint).is_empty() && slots.armed(Kind::Watchpoint).is_empty());
-        cpu.armed_bits.set(if any { mdscr::MDE | mdscr::KDE } else { 0 });
+        cpu.set_armed_bits(if any { mdscr::MDE | mdscr::KDE } else { 0 });
     });
     control::sync(cpu);
     APPLIED.this().store(changes, Release);

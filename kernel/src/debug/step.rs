@@ -2,8 +2,8 @@
 
 use super::{CpuDebug, STASH_DEPTH, Stashed, control, slots, stats};
 use crate::exception::Frame;
-use crate::exception::apply::Aside;
 use core::arch::asm;
+use rules::pstate::Daif;
 use rules::step::{Owners, StepError};
 
 /// Called in debug context after each step of the kernel debugger on this CPU; says whether to go on.
@@ -26,7 +26,7 @@ pub enum Wish {
 pub fn request(cpu: &CpuDebug, frame: &mut Frame, owner: Owners) -> Result<(), StepError> {
     let mut owners = cpu.owners.get();
     frame.pstate = owners.request(owner, frame.pstate)?;
-    cpu.owners.set(owners);
+    cpu.set_owners(owners);
     Ok(())
 }
 
@@ -42,7 +42,7 @@ pub fn exception(cpu: &CpuDebug, frame: &mut Frame) {
         stats::STEP_OVERS.count();
         slots::rearm(cpu);
     }
-    cpu.owners.set(Owners::empty());
+    cpu.set_owners(Owners::empty());
     if owners.contains(Owners::DEBUGGER) {
         debugger(cpu, frame);
     }
@@ -69,7 +69,7 @@ fn debugger(cpu: &CpuDebug, frame: &mut Frame) {
 /// A debugger's BRK (M12): starts stepping if [`step_with`] is behind it, else says that nobody is there.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn debugger_brk(cpu: &CpuDebug, frame: &mut Frame, _aside: &mut Aside) {
+pub fn debugger_brk(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
     let pc = frame.pc;
     frame.move_to(pc + 4);
     if cpu.hook.get().is_none() {
@@ -77,6 +77,7 @@ pub fn debugger_brk(cpu: &CpuDebug, frame: &mut Frame, _aside: &mut Aside) {
     } else if request(cpu, frame, Owners::DEBUGGER).is_err() {
         cpu.hook.set(None);
     }
+    parked
 }
 
 /// Runs `body` by single steps on this CPU, telling `hook` after each, until it says [`Wish::Run`]. Not from debug context.
@@ -84,13 +85,12 @@ pub fn debugger_brk(cpu: &CpuDebug, frame: &mut Frame, _aside: &mut Aside) {
 /// # Errors
 /// X2: D is masked here.
 pub fn step_with(hook: Hook, body: impl FnOnce()) -> Result<(), StepError> {
-    let cpu = super::this();
-    cpu.hook.set(Some(hook));
-    // SAFETY: a BRK that `debugger_brk` steps past; registers and memory are as before.
-    unsafe { asm!("brk #{}", const crate::exception::brk::DEBUGGER, options(nostack, preserves_flags)) };
-    if cpu.hook.get().is_none() && crate::arch::daif::read().contains(rules::pstate::Daif::D) {
+    if crate::arch::daif::read().contains(Daif::D) {
         return Err(StepError::DebugMasked);
     }
+    super::this().hook.set(Some(hook));
+    // SAFETY: a BRK that `debugger_brk` steps past; registers and memory are as before.
+    unsafe { asm!("brk #{}", const crate::exception::brk::DEBUGGER, options(nostack, preserves_flags)) };
     body();
     stop();
     Ok(())
@@ -104,7 +104,7 @@ fn stop() {
     let mut owners = cpu.owners.get();
     // Nothing is pending any more: with D masked the step of the next instruction is not taken.
     owners.remove(Owners::DEBUGGER);
-    cpu.owners.set(owners);
+    cpu.set_owners(owners);
     cpu.hook.set(None);
     control::sync(cpu);
 }
@@ -116,7 +116,8 @@ pub fn stash(cpu: &CpuDebug) {
     stats::STASHES.count();
     let len = cpu.stash_len.get();
     assert!(len < STASH_DEPTH, "rule M8: interrupts nest deeper than the stash");
-    let entry = Stashed { owners: cpu.owners.take(), suspended: slots::stash(cpu) };
+    let entry = Stashed { owners: cpu.owners.get(), suspended: slots::stash(cpu) };
+    cpu.set_owners(Owners::empty());
     // SAFETY: this CPU's, with D masked; the index is checked.
     unsafe { (*cpu.stash.get())[len] = entry };
     cpu.stash_len.set(len + 1);
@@ -138,7 +139,19 @@ pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
         stats::CANCELLED.count();
         frame.pstate = owners.cancel(Owners::STEP_OVER, frame.pstate);
     }
-    cpu.owners.set(owners);
+    cpu.set_owners(owners);
+}
+
+/// A handler's context ends (M8, M9): a step that was asked for in it and is not done ends with it, or it would go on in the
+/// context that was interrupted (X2). D is masked.
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn end_of_context(cpu: &CpuDebug) {
+    stats::CANCELLED.count();
+    slots::rearm(cpu);
+    cpu.hook.set(None);
+    cpu.set_owners(Owners::empty());
 }
 
 /// M6, M11, M12: ends a step-over whose instruction did not, or will not, complete by hardware.
@@ -147,7 +160,7 @@ pub fn complete_in_software(cpu: &CpuDebug, frame: &mut Frame) {
     let mut owners = cpu.owners.get();
     if let Some(pstate) = owners.complete_step_over(frame.pstate) {
         frame.pstate = pstate;
-        cpu.owners.set(owners);
+        cpu.set_owners(owners);
         slots::rearm(cpu);
         stats::COMPLETED_IN_SOFTWARE.count();
     }
@@ -160,6 +173,6 @@ pub fn drop_owners(cpu: &CpuDebug, frame: &mut Frame) {
     stats::CANCELLED.count();
     slots::rearm(cpu);
     frame.pstate = rules::step::moved(frame.pstate);
-    cpu.owners.set(Owners::empty());
+    cpu.set_owners(Owners::empty());
     control::clear_ss(cpu);
 }

@@ -16,36 +16,44 @@ const M13: u8 = RowId::M13 as u8;
 
 /// What an entry set aside of the interrupted context, for `leave` to put back.
 #[must_use]
-pub enum Aside {
-    /// Nothing.
-    Nothing,
+#[derive(Clone, Copy)]
+pub struct Aside {
     /// It is on this CPU's stash (M8, M9).
-    Stashed,
-    /// It is parked here (M12).
-    Parked(Owners),
+    stashed: bool,
+    /// Owners parked (M12).
+    pub parked: Owners,
+}
+
+impl Aside {
+    /// Nothing.
+    pub const NOTHING: Self = Self { stashed: false, parked: Owners::empty() };
 }
 
 /// The MDSCR_EL1.SS column: deals with the owners of the interrupted context. D is masked.
 #[inline(always)]
 pub fn set_aside<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
-    if cpu.owners.get().is_empty() {
-        return Aside::Nothing;
+    let owners = cpu.owners.get();
+    if owners.is_empty() {
+        return Aside::NOTHING;
     }
     match live::ss::<ROW>() {
-        Ss::Unsaid | Ss::Keep | Ss::Decide | Ss::Compute | Ss::ClearThenSet => Aside::Nothing,
+        Ss::Unsaid | Ss::Keep | Ss::Decide | Ss::Compute | Ss::ClearThenSet => Aside::NOTHING,
         Ss::Clear => {
             step::drop_owners(cpu, frame);
-            Aside::Nothing
+            Aside::NOTHING
         }
         Ss::Stash => {
             step::stash(cpu);
-            Aside::Stashed
+            Aside { stashed: true, ..Aside::NOTHING }
         }
         Ss::CompleteStepOver => {
             step::complete_in_software(cpu, frame);
-            Aside::Nothing
+            Aside::NOTHING
         }
-        Ss::Park => Aside::Parked(cpu.owners.take()),
+        Ss::Park => {
+            cpu.set_owners(Owners::empty());
+            Aside { parked: owners, ..Aside::NOTHING }
+        }
     }
 }
 
@@ -100,10 +108,11 @@ pub fn leave<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
 /// Undoes `set_aside`. D is masked.
 #[inline(always)]
 pub fn put_back(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
-    match aside {
-        Aside::Nothing => {}
-        Aside::Stashed => step::unstash(cpu, frame),
-        Aside::Parked(owners) => cpu.owners.set(cpu.owners.get() | owners),
+    if aside.stashed {
+        step::unstash(cpu, frame);
+    }
+    if !aside.parked.is_empty() {
+        cpu.set_owners(cpu.owners.get() | aside.parked);
     }
 }
 

@@ -9,6 +9,7 @@ use super::live;
 use crate::debug::{self, CpuDebug, bug, hit, step};
 use crate::irq;
 use crate::kprobe;
+use rules::step::Owners;
 use rules::table::RowId;
 
 const M6: u8 = RowId::M6 as u8;
@@ -35,19 +36,19 @@ extern "C" fn exception_el1_sync(frame: &mut Frame) {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn step(frame: &mut Frame) {
-    hardware(frame, step::exception);
+    hardware(frame, |cpu, frame| step::exception(cpu, frame));
 }
 
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn breakpoint(frame: &mut Frame) {
-    hardware(frame, hit::breakpoint);
+    hardware(frame, |cpu, frame| hit::breakpoint(cpu, frame));
 }
 
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn watchpoint(frame: &mut Frame) {
-    hardware(frame, hit::watchpoint);
+    hardware(frame, |cpu, frame| hit::watchpoint(cpu, frame));
 }
 
 /// M10.
@@ -76,48 +77,51 @@ fn breakpoint_instruction(frame: &mut Frame) {
     }
 }
 
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-fn kprobe_hit(frame: &mut Frame) {
-    software(frame, kprobe::hit);
+/// M12, or M14 inside a debug context, where the owners are the outer context's and stay. A function each, since what is
+/// shared would become a call, and one to text that can be probed.
+macro_rules! software {
+    ($($name:ident, $nested:ident: $handler:expr;)*) => {$(
+        #[inline(never)]
+        #[unsafe(link_section = ".noprobe.text")]
+        fn $name(frame: &mut Frame) {
+            if debug::this().depth.get() == 0 {
+                software::<M12>(frame, $handler);
+            } else {
+                $nested(frame);
+            }
+        }
+
+        #[inline(never)]
+        #[unsafe(link_section = ".noprobe.text")]
+        fn $nested(frame: &mut Frame) {
+            software::<M14>(frame, $handler);
+        }
+    )*};
 }
 
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-fn out_of_line_end(frame: &mut Frame) {
-    software(frame, kprobe::out_of_line_end);
+software! {
+    kprobe_hit, kprobe_hit_nested: |cpu, frame, parked| kprobe::hit(cpu, frame, parked);
+    out_of_line_end, out_of_line_end_nested: |cpu, frame, parked| kprobe::out_of_line_end(cpu, frame, parked);
+    debugger, debugger_nested: |cpu, frame, parked| step::debugger_brk(cpu, frame, parked);
+    empty, empty_nested: |_, frame, parked| {
+        frame.move_to(frame.pc + 4);
+        parked
+    };
 }
 
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-fn debugger(frame: &mut Frame) {
-    software(frame, step::debugger_brk);
-}
-
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-fn empty(frame: &mut Frame) {
-    software(frame, |_, frame, _| frame.move_to(frame.pc + 4));
-}
-
-/// M12; M14 inside a debug context, where the owners are the outer context's and stay.
+/// The handler is given the owners that are parked and says which are to be put back.
 #[inline(always)]
-fn software(frame: &mut Frame, handler: impl Fn(&CpuDebug, &mut Frame, &mut Aside)) {
+fn software<const ROW: u8>(
+    frame: &mut Frame,
+    handler: impl FnOnce(&'static CpuDebug, &mut Frame, Owners) -> Owners,
+) {
     let cpu = debug::this();
+    let mut aside = enter::<ROW>(cpu, frame);
     let depth = cpu.depth.get();
-    if depth == 0 {
-        let mut aside = enter::<M12>(cpu, frame);
-        cpu.depth.set(1);
-        handler(cpu, frame, &mut aside);
-        cpu.depth.set(0);
-        leave::<M12>(cpu, frame, aside);
-    } else {
-        let aside = enter::<M14>(cpu, frame);
-        cpu.depth.set(depth + 1);
-        handler(cpu, frame, &mut Aside::Nothing);
-        cpu.depth.set(depth);
-        leave::<M14>(cpu, frame, aside);
-    }
+    cpu.depth.set(depth + 1);
+    aside.parked = handler(cpu, frame, aside.parked);
+    cpu.depth.set(depth);
+    leave::<ROW>(cpu, frame, aside);
 }
 
 /// M11; in a debug context M14, which comes to the same masks.
@@ -145,7 +149,7 @@ fn fault(frame: &mut Frame) {
     kprobe::fault_in_copy(cpu, frame);
     let nested = cpu.depth.get() != 0;
     // In a debug context the owners are not those of the code that faulted.
-    let aside = if nested { Aside::Nothing } else { set_aside::<M6>(cpu, frame) };
+    let aside = if nested { Aside::NOTHING } else { set_aside::<M6>(cpu, frame) };
     open::<M6>(cpu, frame);
     fixup(frame);
     leave::<M6>(cpu, frame, aside);
@@ -179,7 +183,17 @@ extern "C" fn exception_el1_irq(frame: &mut Frame) {
     }
     open::<M8>(cpu, frame);
     irq::handle(interrupt, frame);
+    end_of_handler(cpu);
     leave::<M8>(cpu, frame, aside);
+}
+
+/// An interrupt handler's own step, if there is one, ends with the handler.
+#[inline(always)]
+fn end_of_handler(cpu: &CpuDebug) {
+    if !cpu.owners.get().is_empty() {
+        crate::arch::daif::set::<{ crate::arch::daif::D }>();
+        step::end_of_context(cpu);
+    }
 }
 
 /// M9: told from M8 by the acknowledge only, so the stash is there already.
@@ -192,6 +206,7 @@ fn nmi(cpu: &CpuDebug, frame: &mut Frame, mut aside: Aside, interrupt: irq::IntI
     }
     open::<M9>(cpu, frame);
     irq::handle(interrupt, frame);
+    end_of_handler(cpu);
     leave::<M9>(cpu, frame, aside);
 }
 
@@ -201,6 +216,7 @@ extern "C" fn exception_el1_fiq(frame: &mut Frame) {
     let cpu = debug::this();
     let aside = enter::<M8>(cpu, frame);
     irq::handle_fiq(frame);
+    end_of_handler(cpu);
     leave::<M8>(cpu, frame, aside);
 }
 

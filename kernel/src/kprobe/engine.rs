@@ -3,7 +3,6 @@
 use super::{How, Kprobe, Then, table};
 use crate::arch::uaccess::{self, Fault};
 use crate::debug::{CpuDebug, step};
-use crate::exception::apply::Aside;
 use crate::exception::{Frame, Reason, fatal};
 use crate::percpu::PerCpu;
 use core::cell::Cell;
@@ -63,7 +62,6 @@ impl Levels {
         let len = self.len.load(Relaxed);
         let level = self.levels.get(len)?;
         level.probe.store(core::ptr::from_ref(probe).cast_mut(), Relaxed);
-        level.parked.set(Owners::empty());
         level.missed.set(missed);
         self.len.store(len + 1, Release);
         Some(level)
@@ -93,8 +91,11 @@ pub fn is_active_anywhere(probe: &Kprobe) -> bool {
 
 /// A probe's BRK.
 #[inline(always)]
-pub fn hit(_cpu: &CpuDebug, frame: &mut Frame, aside: &mut Aside) {
-    let Some(probe) = table::find(frame.pc) else { return gone(frame) };
+pub fn hit(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
+    let Some(probe) = table::find(frame.pc) else {
+        gone(frame);
+        return parked;
+    };
     let levels = PROBE_LEVELS.this();
     let missed = levels.len.load(Relaxed) >= HANDLER_DEPTH || levels.active(probe);
     let counter = if missed { &probe.missed } else { &probe.hits };
@@ -106,7 +107,8 @@ pub fn hit(_cpu: &CpuDebug, frame: &mut Frame, aside: &mut Aside) {
     {
         let pc = frame.pc;
         frame.move_to(pc);
-        return levels.pop();
+        levels.pop();
+        return parked;
     }
     match probe.how {
         How::OutOfLine(slot) => {
@@ -114,9 +116,8 @@ pub fn hit(_cpu: &CpuDebug, frame: &mut Frame, aside: &mut Aside) {
             level.masks.set(frame.pstate & (Daif::I | Daif::F).bits());
             frame.pstate |= (Daif::I | Daif::F).bits();
             frame.pc = slot;
-            if let Aside::Parked(owners) = core::mem::replace(aside, Aside::Nothing) {
-                level.parked.set(owners);
-            }
+            level.parked.set(parked);
+            Owners::empty()
         }
         How::Simulated(sim) => {
             if simulate(sim, probe.address, &mut Saved(frame), &mut Memory).is_err() {
@@ -130,8 +131,19 @@ pub fn hit(_cpu: &CpuDebug, frame: &mut Frame, aside: &mut Aside) {
                 post(probe, frame);
             }
             levels.pop();
+            behind(cpu, frame, parked)
         }
     }
+}
+
+/// The displaced instruction is done, and with it the step-over that it was; other owners' steps are due at once (M13).
+#[inline(always)]
+fn behind(cpu: &CpuDebug, frame: &mut Frame, owners: Owners) -> Owners {
+    if !owners.is_empty() {
+        cpu.set_owners(owners);
+        step::complete_in_software(cpu, frame);
+    }
+    Owners::empty()
 }
 
 /// K4: the probe of this BRK is gone: whoever took it away has put the instruction back, or is about to.
@@ -149,7 +161,7 @@ fn gone(frame: &mut Frame) {
 
 /// The BRK at the end of an out-of-line copy.
 #[inline(always)]
-pub fn out_of_line_end(cpu: &CpuDebug, frame: &mut Frame, aside: &mut Aside) {
+pub fn out_of_line_end(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
     let levels = PROBE_LEVELS.this();
     let Some((level, probe)) = levels.top().filter(|(_, probe)| ends_at(probe, frame.pc)) else {
         fatal(frame, "M7", Reason::UnknownBrk)
@@ -162,13 +174,9 @@ pub fn out_of_line_end(cpu: &CpuDebug, frame: &mut Frame, aside: &mut Aside) {
     {
         post(probe, frame);
     }
-    let parked = level.parked.get();
-    if !parked.is_empty() {
-        cpu.owners.set(cpu.owners.get() | parked);
-        step::complete_in_software(cpu, frame);
-        *aside = Aside::Nothing;
-    }
+    let waiting = level.parked.get();
     levels.pop();
+    behind(cpu, frame, waiting | parked)
 }
 
 #[inline(always)]
@@ -187,7 +195,7 @@ pub fn fault_in_copy(cpu: &CpuDebug, frame: &mut Frame) {
     }
     frame.pc = probe.address;
     frame.pstate = frame.pstate & !(Daif::I | Daif::F).bits() | level.masks.get();
-    cpu.owners.set(cpu.owners.get() | level.parked.get());
+    cpu.set_owners(cpu.owners.get() | level.parked.get());
     levels.pop();
 }
 

@@ -47,6 +47,7 @@ pub fn interrupt(_: &mut Frame) {
     let passed = state.rearm();
     tick.set(Some(state));
     account(passed);
+    crate::console::flush_kept();
 }
 
 /// Counts ticks. On its own so that there is a function on the timer's path to probe and a store to watch.

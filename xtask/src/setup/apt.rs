@@ -5,7 +5,7 @@ use super::decide::Install;
 use crate::process::{output, run};
 use crate::say::say;
 use anyhow::Result;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The command that a user types to install these packages.
 pub fn command_line(packages: &[String]) -> String {
@@ -73,8 +73,8 @@ fn apt(how: Install, arguments: &[String]) -> Result<()> {
         command.args(["-n", "env"]);
     }
     command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o=Dpkg::Use-Pty=0"]).args(arguments);
-    // Its progress is not the command's result.
-    command.stdout(std::io::stderr());
+    // Every package's unpacking is no news; what goes wrong comes on standard error.
+    command.stdout(Stdio::null());
     run(&mut command)
 }
 

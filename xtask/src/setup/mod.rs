@@ -48,7 +48,7 @@ pub fn prepare(need: Need) -> Result<Route> {
         plan = decide_with_offer(&mut facts, need)?;
     }
     if plan.route == Route::None {
-        return Err(no_compiler(&facts).into());
+        return Err(no_compiler(&facts, &plan.packages).into());
     }
     if !plan.packages.is_empty() {
         apt::install(facts.install, &plan.packages)?;
@@ -98,18 +98,27 @@ fn fetch() -> Result<()> {
     run(Command::new("rustup").current_dir(root()).args(["target", "add", TARGET]).stdout(std::io::stderr()))
 }
 
-fn no_compiler(facts: &Facts) -> Unprepared {
+/// What to type where there is no way to compile: as root after all, or with the toolchain manager.
+fn no_compiler(facts: &Facts, others: &[String]) -> Unprepared {
     let version = decide::OLDEST_RUSTC;
     let downloads = match &facts.rustup {
         Some(Downloads::Off(why)) => format!(" (rustup may not fetch it: {why})"),
         _ => String::new(),
     };
-    Unprepared {
-        missing: format!(
-            "the active Rust toolchain has no core for {TARGET}{downloads}, no library source, and no package \
-             of this distribution offers rustc {}.{} or newer with its source",
-            version.0, version.1
-        ),
-        command: format!("rustup target add {TARGET}"),
-    }
+    let missing = format!(
+        "the active Rust toolchain has no core for {TARGET}{downloads} and no library source, and no package known here \
+         offers rustc {}.{} or newer with its source",
+        version.0, version.1
+    );
+    let fetch = format!("rustup target add {TARGET}");
+    let command = match facts.install {
+        decide::Install::NoRight => {
+            let debian = ["rustc-web", "rust-web-src"].map(String::from);
+            let packages: Vec<_> = debian.into_iter().chain(others.iter().cloned()).collect();
+            format!("sudo sh -c '{}'", apt::command_line(&packages))
+        }
+        _ if others.is_empty() => fetch,
+        _ => format!("{fetch}\nand, by Debian's names, the packages {}", others.join(" ")),
+    };
+    Unprepared { missing, command }
 }
