@@ -37,14 +37,29 @@ primary_upper:
     mov     x1, x20
     bl      kernel_early                // (dtb, image) -> x0 = final TTBR1, x1 = SP
     mov     sp, x1
-    // The new tables map the image as the old ones do, with narrower permissions, so that the switch needs no
-    // break-before-make on addresses in use (DDI 0487 D8.14): every boot entry is a block that is dropped whole.
+    // The image goes from blocks to pages. Two translations of one address must not be in the TLB together (DDI 0487
+    // D8.16.1, break-before-make), so the switch runs at the identity map's address with the upper half off in between.
+    ldr     x2, =primary_final
+    adrp    x3, __image_start
+    sub     x3, x3, x20
+    adr     x4, switch_tables
+    sub     x4, x4, x3
+    br      x4
+switch_tables:
+    mrs     x5, tcr_el1
+    orr     x6, x5, #(1 << 23)          // EPD1
     dsb     ish
-    msr     ttbr1_el1, x0
+    msr     tcr_el1, x6
     isb
     tlbi    vmalle1
     dsb     nsh
     isb
+    msr     ttbr1_el1, x0
+    msr     tcr_el1, x5
+    isb
+    br      x2
+
+primary_final:
     mov     x29, xzr
     mov     x30, xzr
     bl      kernel_main

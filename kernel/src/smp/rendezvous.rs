@@ -4,13 +4,14 @@ use crate::arch::barrier;
 use crate::arch::daif::AllMasked;
 use crate::drivers::gic::{self, Target};
 use crate::irq::sgi;
+use crate::sync::SpinLock;
 use core::sync::atomic::{
     AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
 
 /// Serialises those who ask. Taken with interrupts on: whoever waits for it still takes part in others' rendezvous.
-static ONE_AT_A_TIME: spin::Mutex<()> = spin::Mutex::new(());
+static ONE_AT_A_TIME: SpinLock<()> = SpinLock::new(());
 
 /// Which rendezvous is on; those who take part wait until it is over.
 #[unsafe(link_section = ".noprobe.data")]
@@ -42,13 +43,13 @@ pub fn rendezvous<R>(change: impl FnOnce() -> R) -> R {
     if others > 0 {
         gic::send_sgi(sgi::RENDEZVOUS, Target::AllOthers);
         while ARRIVED.load(Acquire) < others {
-            core::hint::spin_loop();
+            wait_a_little();
         }
     }
     let result = change();
     OVER.store(round, Release);
     while GONE.load(Acquire) < others {
-        core::hint::spin_loop();
+        wait_a_little();
     }
     barrier::isb();
     result
@@ -64,8 +65,15 @@ pub fn take_part(_: &mut crate::exception::Frame) {
     }
     ARRIVED.fetch_add(1, Release);
     while OVER.load(Acquire) < round {
-        core::hint::spin_loop();
+        wait_a_little();
     }
     barrier::isb();
     GONE.fetch_add(1, Release);
+}
+
+/// A CPU that stands still applies changes of slots all the same: whoever waits for that may be the one that is waited for.
+#[inline(always)]
+fn wait_a_little() {
+    crate::debug::slots::sync_local(crate::debug::this());
+    crate::arch::barrier::relax();
 }
