@@ -2,6 +2,7 @@
 
 mod assertions;
 mod deaths;
+mod gdb;
 mod probes;
 mod slots;
 mod steps;
@@ -9,7 +10,7 @@ mod steps;
 use crate::ktest::{Death, Suite};
 
 /// All suites.
-pub static SUITES: &[&Suite] = &[&assertions::SUITE, &slots::SUITE, &probes::SUITE, &steps::SUITE];
+pub static SUITES: &[&Suite] = &[&assertions::SUITE, &slots::SUITE, &probes::SUITE, &steps::SUITE, &gdb::SUITE];
 
 /// The tests that must end the kernel.
 pub static DEATHS: &[Death] = deaths::ALL;
