@@ -10,7 +10,8 @@ mod steps;
 use crate::ktest::{Death, Suite};
 
 /// All suites.
-pub static SUITES: &[&Suite] = &[&assertions::SUITE, &slots::SUITE, &probes::SUITE, &steps::SUITE, &gdb::SUITE];
+pub static SUITES: &[&Suite] =
+    &[&assertions::SUITE, &slots::SUITE, &probes::SUITE, &steps::SUITE, &gdb::SUITE];
 
 /// The tests that must end the kernel.
 pub static DEATHS: &[Death] = deaths::ALL;
