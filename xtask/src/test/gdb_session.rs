@@ -36,7 +36,8 @@ fn try_run(kernel: &Kernel, base: &Machine) -> Result<Outcome> {
     let text = std::fs::read_to_string(script()).context("scripts/gdb-session.gdb")?;
     let append = marked(&text, "# append:").collect::<Vec<_>>().join(" ");
     let stub = Stub::new()?;
-    let machine = Machine { append, gdb: Some(stub.option()), ..base.clone() };
+    // What the script expects is said of four CPUs.
+    let machine = Machine { append, smp: 4, gdb: Some(stub.option()), ..base.clone() };
     let mut qemu = machine.command(&Start::Kernel(&kernel.image));
     let mut console = tempfile::tempfile()?;
     qemu.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console.try_clone()?);
