@@ -111,7 +111,7 @@ impl fmt::Display for Error {
             }
             Self::InTheWay { probes, slots } => write!(
                 f,
-                "tests need a kernel without probes, breakpoints and watchpoints: remove those that are set first ({probes} probes, {slots} slots)"
+                "tests need a kernel without probes, breakpoints and watchpoints: remove those that are set first (probes: {probes}, slots: {slots})"
             ),
             Self::TestsFailed(counts) => write!(f, "{} tests failed", counts.failed),
         }

@@ -56,7 +56,12 @@ pub fn run(so_far: bool) -> ! {
     loop {
         let outcome = match editor.feed(input::wait(), &mut Console) {
             Event::Pending => continue,
-            Event::End => break,
+            Event::End => {
+                if !echo {
+                    println!();
+                }
+                break;
+            }
             // Without echo the session still reads like one.
             Event::Line(line) => {
                 if !echo {
@@ -83,9 +88,6 @@ pub fn run(so_far: bool) -> ! {
             break;
         }
         print!("{PROMPT}");
-    }
-    if !echo {
-        println!();
     }
     power::exit(status(good))
 }

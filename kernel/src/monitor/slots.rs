@@ -149,10 +149,12 @@ fn may_break(place: &Place) -> Result<(), Error> {
     }
 }
 
-/// A symbol's size, as far as it fits a watchpoint; a doubleword where only an address is given.
+/// A symbol's size, if one watchpoint can hold that; else what is left of the doubleword.
 fn usual_length(place: &Place, location: Location<'_>) -> u64 {
-    match (location, place.symbol) {
-        (Location::Symbol { offset, .. }, Some(symbol)) if symbol.size > offset => symbol.size - offset,
-        _ => 8 - (place.address & 7),
-    }
+    let address = place.address;
+    let doubleword = 8 - (address & 7);
+    let (Location::Symbol { offset, .. }, Some(symbol)) = (location, place.symbol) else { return doubleword };
+    let length = symbol.size.saturating_sub(offset);
+    let whole = Request::Watchpoint { address, length, access: Access::Write, privilege: Privilege::El1 };
+    if whole.encode().is_ok() { length } else { doubleword }
 }

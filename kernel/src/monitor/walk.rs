@@ -12,7 +12,7 @@ use crate::exception::Frame;
 use crate::kprobe;
 use crate::mm::layout::{STACK_SHIFT, STACK_SIZE};
 use crate::report::symbols::Shown;
-use alloc::alloc::{Layout, alloc, handle_alloc_error};
+use alloc::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt::Write;
@@ -44,8 +44,55 @@ fn next(n: u64) -> u64 {
     if black_box(n).is_multiple_of(2) { n / 2 } else { 3 * n + 1 }
 }
 
-/// The context, once there has been a step.
-pub struct Walk(Option<Box<Frame>>);
+/// The context that is walked, once there has been a step.
+pub struct Walk(Option<Context>);
+
+/// A context that does not run, with its stack.
+struct Context {
+    frame: Box<Frame>,
+    stack: Stack,
+}
+
+/// Aligned to twice a stack's size with the upper half used, as the vectors' check for overflow wants it.
+struct Stack(*mut u8);
+
+impl Stack {
+    const LAYOUT: Layout = match Layout::from_size_align(2 * STACK_SIZE, 2 << STACK_SHIFT) {
+        Ok(layout) => layout,
+        Err(_) => panic!("a stack's size is a power of two"),
+    };
+
+    fn new() -> Self {
+        // SAFETY: the size is not 0.
+        let bottom = unsafe { alloc(Self::LAYOUT) };
+        if bottom.is_null() {
+            handle_alloc_error(Self::LAYOUT);
+        }
+        Self(bottom)
+    }
+
+    fn top(&self) -> u64 {
+        (self.0.addr() + 2 * STACK_SIZE) as u64
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: allocated by `new` with this layout; the context on it never runs again, and owns nothing.
+        unsafe { dealloc(self.0, Self::LAYOUT) }
+    }
+}
+
+impl Context {
+    /// Before its first instruction.
+    fn new() -> Self {
+        let stack = Stack::new();
+        let mut frame = Box::new(Frame::zeroed());
+        frame.sp = stack.top();
+        frame.pc = collatz as *const () as u64;
+        Self { frame, stack }
+    }
+}
 
 /// What the hook works on. It lies on the monitor's stack while its steps are made.
 struct Steps {
@@ -56,6 +103,8 @@ struct Steps {
     /// Where each step landed. Has its room beforehand: the hook runs in debug context.
     landed: Vec<u64>,
     in_handler: u64,
+    /// Interrupts that were taken in the middle of a step: before the walk, then in it.
+    interrupts: u64,
 }
 
 /// The steps of the CPU that runs the monitor.
@@ -70,19 +119,19 @@ impl Walk {
         if count > LIMIT {
             return Err(Error::TooManySteps { limit: LIMIT });
         }
+        let Context { frame, stack } = self.0.take().unwrap_or_else(Context::new);
         let mut steps = Steps {
-            other: self.0.take().unwrap_or_else(beginning),
+            other: frame,
             walking: false,
             left: count,
             landed: Vec::with_capacity(count as usize),
             in_handler: 0,
+            interrupts: 0,
         };
-        let interrupts = stats::STASHES.here();
         STEPS.store(&raw mut steps, Relaxed);
         let result = step::step_with(hook, || ());
         STEPS.store(ptr::null_mut(), Relaxed);
-        let interrupts = stats::STASHES.here() - interrupts;
-        self.0 = Some(steps.other);
+        self.0 = Some(Context { frame: steps.other, stack });
         result?;
         let made = steps.landed.len();
         for (number, &pc) in steps.landed.iter().enumerate() {
@@ -102,9 +151,10 @@ impl Walk {
         let plural = |n: u64| if n == 1 { "" } else { "s" };
         writeln!(
             out,
-            "  {made} step{}, {interrupts} interrupt{} taken in the middle of one, {} landed in an interrupt handler",
+            "  {made} step{}, {} interrupt{} taken in the middle of one, {} landed in an interrupt handler",
             plural(made as u64),
-            plural(interrupts),
+            steps.interrupts,
+            plural(steps.interrupts),
             steps.in_handler
         )?;
         if steps.in_handler != 0 {
@@ -120,23 +170,6 @@ fn instruction(pc: u64) -> Option<u32> {
     displaced.or_else(|| uaccess::read_u32(pc).ok())
 }
 
-/// The context before its first instruction, on a stack of its own, which it keeps for good.
-fn beginning() -> Box<Frame> {
-    const _: () = assert!(STACK_SIZE == 1 << STACK_SHIFT);
-    // Aligned to twice a stack's size, the upper half used, as the vectors' check for overflow wants it.
-    let layout = Layout::new::<[u8; 2 * STACK_SIZE]>();
-    let layout = layout.align_to(2 * STACK_SIZE).unwrap_or(layout);
-    // SAFETY: the size is not 0.
-    let bottom = unsafe { alloc(layout) };
-    if bottom.is_null() {
-        handle_alloc_error(layout);
-    }
-    let mut frame = Box::new(Frame::zeroed());
-    frame.sp = (bottom.addr() + 2 * STACK_SIZE) as u64;
-    frame.pc = collatz as *const () as u64;
-    frame
-}
-
 /// Debug context: after each step.
 fn hook(frame: &mut Frame) -> Wish {
     let steps = STEPS.load(Relaxed);
@@ -149,6 +182,7 @@ fn hook(frame: &mut Frame) -> Wish {
         }
         mem::swap(frame, &mut *steps.other);
         steps.walking = true;
+        steps.interrupts = stats::STASHES.here();
         return Wish::Step;
     }
     if frame.masks().contains(Daif::I) {
@@ -159,6 +193,7 @@ fn hook(frame: &mut Frame) -> Wish {
     if steps.left != 0 {
         return Wish::Step;
     }
+    steps.interrupts = stats::STASHES.here() - steps.interrupts;
     mem::swap(frame, &mut *steps.other);
     Wish::Run
 }
