@@ -2,6 +2,7 @@
 
 mod assertions;
 mod deaths;
+mod monitor;
 mod probes;
 mod slots;
 mod steps;
@@ -9,7 +10,8 @@ mod steps;
 use crate::ktest::{Death, Suite};
 
 /// All suites.
-pub static SUITES: &[&Suite] = &[&assertions::SUITE, &slots::SUITE, &probes::SUITE, &steps::SUITE];
+pub static SUITES: &[&Suite] =
+    &[&assertions::SUITE, &slots::SUITE, &probes::SUITE, &steps::SUITE, &monitor::SUITE];
 
 /// The tests that must end the kernel.
 pub static DEATHS: &[Death] = deaths::ALL;
