@@ -3,6 +3,7 @@
 mod assertions;
 mod deaths;
 mod gdb;
+mod monitor;
 mod probes;
 mod slots;
 mod steps;
@@ -10,8 +11,14 @@ mod steps;
 use crate::ktest::{Death, Suite};
 
 /// All suites.
-pub static SUITES: &[&Suite] =
-    &[&assertions::SUITE, &slots::SUITE, &probes::SUITE, &steps::SUITE, &gdb::SUITE];
+pub static SUITES: &[&Suite] = &[
+    &assertions::SUITE,
+    &slots::SUITE,
+    &probes::SUITE,
+    &steps::SUITE,
+    &gdb::SUITE,
+    &monitor::SUITE,
+];
 
 /// The tests that must end the kernel.
 pub static DEATHS: &[Death] = deaths::ALL;

@@ -100,6 +100,8 @@ fn boot(elf: &Path, machine: &Machine, limit: Option<Duration>, to_monitor: bool
     let input = if std::io::stdin().is_terminal() { Input::Terminal } else { Input::Forward };
     let mut lines = Symboliser::new(elf);
     let (mut finder, mut reached) = (PromptFinder::default(), false);
+    let quiet = Machine { append: format!("echo=0 {}", machine.append), ..machine.clone() };
+    let machine = if matches!(input, Input::Forward) { &quiet } else { machine };
     let mut command = machine.command(&Start::Kernel(&image));
     let end = session::run(&mut command, input, limit, |piece| {
         reached |= finder.seen(piece);
