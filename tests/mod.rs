@@ -2,6 +2,8 @@
 
 mod assertions;
 mod deaths;
+mod gdb;
+mod monitor;
 mod probes;
 mod rules;
 mod slots;
@@ -23,6 +25,8 @@ pub static SUITES: &[&Suite] = &[
     &slots::SUITE,
     &probes::SUITE,
     &steps::SUITE,
+    &gdb::SUITE,
+    &monitor::SUITE,
 ];
 
 /// The tests that must end the kernel.

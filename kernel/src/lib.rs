@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` shows the way through; `rules` is the specification as data.
 #![cfg(target_os = "none")]
 #![no_std]
+#![cfg_attr(test, no_main)]
 
 extern crate alloc;
 
@@ -20,10 +21,12 @@ pub mod kprobe;
 pub mod ktest;
 pub mod mm;
 pub mod mode;
+pub mod monitor;
 pub mod options;
 pub mod percpu;
 pub mod report;
 pub mod smp;
+mod start;
 pub mod sync;
 pub mod time;
 
