@@ -100,8 +100,13 @@ fn boot(elf: &Path, machine: &Machine, limit: Option<Duration>) -> Result<u8> {
     let input = if std::io::stdin().is_terminal() { Input::Terminal } else { Input::Forward };
     let mut lines = Symboliser::new(elf);
     let mut seen = Seen::of(mode(&machine.append));
-    let quiet = Machine { append: format!("echo=0 {}", machine.append), ..machine.clone() };
-    let machine = if matches!(input, Input::Forward) { &quiet } else { machine };
+    let machine = match input {
+        Input::Terminal => {
+            say!("^A x ends QEMU, ^A h lists its other keys");
+            Machine { interactive: true, ..machine.clone() }
+        }
+        _ => Machine { append: format!("echo=0 {}", machine.append), ..machine.clone() },
+    };
     let mut command = machine.command(&Start::Kernel(&image));
     let end = session::run(&mut command, input, limit, |piece| {
         seen.look(piece);
