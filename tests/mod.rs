@@ -4,12 +4,15 @@ mod assertions;
 mod deaths;
 mod probes;
 mod slots;
+mod smp;
 mod steps;
+mod support;
 
 use crate::ktest::{Death, Suite};
 
 /// All suites.
-pub static SUITES: &[&Suite] = &[&assertions::SUITE, &slots::SUITE, &probes::SUITE, &steps::SUITE];
+pub static SUITES: &[&Suite] =
+    &[&assertions::SUITE, &slots::SUITE, &probes::SUITE, &steps::SUITE, &smp::SUITE];
 
 /// The tests that must end the kernel.
 pub static DEATHS: &[Death] = deaths::ALL;

@@ -174,9 +174,8 @@ extern "C" fn exception_el1_irq(frame: &mut Frame) {
     let cpu = debug::this();
     let aside = set_aside::<M8>(cpu, frame);
     let Some(interrupt) = irq::acknowledge() else {
-        // Spurious: nothing was opened.
-        put_back(cpu, frame, aside);
-        return;
+        // Spurious: nothing is opened, as M9 has it, and M13 gives the step back what was set aside.
+        return leave::<M9>(cpu, frame, aside);
     };
     if irq::is_nmi(interrupt) {
         return nmi(cpu, frame, aside, interrupt);

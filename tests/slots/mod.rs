@@ -16,13 +16,13 @@ fn target(n: u64) -> u64 {
 
 fn breakpoint_counts_each_call() -> Outcome {
     let request = Request::Breakpoint { address: target as *const () as u64, privilege: Privilege::El1 };
-    let id = slots::install(&request, Cpus::ALL, Disposition::Count).map_err(super::failed)?;
+    let id = slots::install(&request, Cpus::ALL, Disposition::Count).map_err(crate::tests::failed)?;
     let mut sum = 0;
     for n in 0..100 {
         sum += target(n);
     }
     let hits = slots::hits(id);
-    slots::remove(id).map_err(super::failed)?;
+    slots::remove(id).map_err(crate::tests::failed)?;
     check_eq!(hits, Some(100));
     check_eq!(sum, 5050);
     target(1);
@@ -37,13 +37,13 @@ fn watchpoint_counts_each_write() -> Outcome {
         access: Access::Write,
         privilege: Privilege::El1,
     };
-    let id = slots::install(&request, Cpus::ALL, Disposition::Count).map_err(super::failed)?;
+    let id = slots::install(&request, Cpus::ALL, Disposition::Count).map_err(crate::tests::failed)?;
     for n in 0..100 {
         WATCHED.store(n, Relaxed);
         black_box(WATCHED.load(Relaxed));
     }
     let hits = slots::hits(id);
-    slots::remove(id).map_err(super::failed)?;
+    slots::remove(id).map_err(crate::tests::failed)?;
     check_eq!(hits, Some(100));
     Ok(())
 }

@@ -29,13 +29,13 @@ fn post(_: &Kprobe, _: &mut Frame) {
 fn both_handlers_run() -> Outcome {
     let address = target as *const () as u64;
     let (pres, posts) = (PRE.load(Relaxed), POST.load(Relaxed));
-    let kprobe = kprobe::register(address, Some(pre), Some(post)).map_err(super::failed)?;
+    let kprobe = kprobe::register(address, Some(pre), Some(post)).map_err(crate::tests::failed)?;
     let mut sum = 0;
     for n in 0..100 {
         sum += target(n);
     }
     check!(kprobe.hits() == 100);
-    let counts = kprobe::unregister(address).map_err(super::failed)?;
+    let counts = kprobe::unregister(address).map_err(crate::tests::failed)?;
     check_eq!(counts, (100, 0));
     check_eq!(sum, 5050);
     check_eq!((PRE.load(Relaxed) - pres, POST.load(Relaxed) - posts), (100, 100));
