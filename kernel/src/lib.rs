@@ -10,6 +10,7 @@ pub mod arch;
 pub mod bench;
 pub mod console;
 pub mod debug;
+pub mod demo;
 pub mod drivers;
 pub mod early;
 pub mod exception;

@@ -2,7 +2,7 @@
 
 use crate::report::power;
 use crate::tests::{DEATHS, SUITES};
-use crate::{bench, early, ktest, options, println, smp};
+use crate::{bench, demo, ktest, options, println, smp};
 
 /// Does it, and ends the machine.
 pub fn run() -> ! {
@@ -21,8 +21,8 @@ pub fn run() -> ! {
         }
         "die" => die(options.die.unwrap_or("")),
         "run" => {
-            println!("{}", early::boot().platform);
-            power::exit(power::SUCCESS)
+            let good = demo::run();
+            power::exit(if good { power::SUCCESS } else { power::FAILURE })
         }
         other => {
             log::error!("mode={other}: expected run, test, list, die, bench or monitor");

@@ -22,3 +22,10 @@ pub fn wfi() {
     // SAFETY: waits, nothing else.
     unsafe { asm!("dsb sy", "wfi", options(nostack, preserves_flags)) }
 }
+
+/// Tells the CPU, or an emulator that runs CPUs in turns, that this one waits for another. For every loop that spins.
+#[inline(always)]
+pub fn relax() {
+    // SAFETY: a hint.
+    unsafe { asm!("yield", options(nostack, preserves_flags)) }
+}

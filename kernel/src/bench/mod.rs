@@ -128,7 +128,7 @@ fn irq_to_handler() -> u64 {
         REACHED.store(0, Relaxed);
         let due = timer::arm_after(200);
         while REACHED.load(Relaxed) == 0 {
-            core::hint::spin_loop();
+            crate::arch::barrier::relax();
         }
         *sample = REACHED.load(Relaxed) - due;
     }

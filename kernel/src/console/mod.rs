@@ -68,7 +68,7 @@ pub fn print(text: fmt::Arguments) {
         if !may_wait {
             return deferred::keep(text);
         }
-        core::hint::spin_loop();
+        crate::arch::barrier::relax();
     }
     deferred::flush(&mut Uart);
     let _ = Uart.write_fmt(text);

@@ -48,6 +48,7 @@ fn site(address: u64) -> Option<&'static Site> {
 static REPORTING: percpu::PerCpu<AtomicBool> = crate::per_cpu!(AtomicBool::new(false));
 
 /// M11: reports, and returns behind a WARN. In the context of the assertion, with its masks.
+#[inline(never)]
 pub fn report(frame: &mut Frame) {
     let Some(site) = site(frame.pc) else {
         crate::exception::fatal(frame, "M7", crate::exception::Reason::UnknownBrk)

@@ -67,9 +67,9 @@ static SLOTS: Tables<Disposition, MAX_SLOTS, MAX_SLOTS> = Tables::new();
 #[unsafe(link_section = ".noprobe.data")]
 static LIMITS: [AtomicU8; 2] = [const { AtomicU8::new(0) }; 2];
 
-/// Counts changes of the records; a CPU that has `APPLIED` that many has its registers in line.
+/// Counts changes of the records; a CPU that has `APPLIED` that many has its registers in line. No CPU has at first.
 #[unsafe(link_section = ".noprobe.data")]
-static CHANGES: AtomicU64 = AtomicU64::new(0);
+static CHANGES: AtomicU64 = AtomicU64::new(1);
 #[unsafe(link_section = ".noprobe.data")]
 static APPLIED: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
 
@@ -216,7 +216,7 @@ fn everywhere() {
         while APPLIED.of(other).load(Acquire) < change {
             // Two CPUs that wait for each other with interrupts off must still get on.
             sync_local(cpu);
-            core::hint::spin_loop();
+            crate::arch::barrier::relax();
         }
     }
 }
@@ -234,11 +234,11 @@ fn free_retired() {
 /// Brings this CPU's registers into line with the records. Any context.
 #[unsafe(link_section = ".noprobe.text")]
 pub fn sync_local(cpu: &CpuDebug) {
-    let _masked = AllMasked::new();
-    let changes = CHANGES.load(SeqCst);
-    if APPLIED.this().load(Relaxed) == changes && changes != 0 {
+    if APPLIED.this().load(Relaxed) == CHANGES.load(SeqCst) {
         return;
     }
+    let _masked = AllMasked::new();
+    let changes = CHANGES.load(SeqCst);
     let me = percpu::index() as u32;
     with_slots(cpu, |slots| {
         for kind in [Kind::Breakpoint, Kind::Watchpoint] {

@@ -112,7 +112,7 @@ impl Pl011 {
     pub fn put(&self, byte: u8) {
         let r = self.registers();
         while r.fr.is_set(FR::TXFF) {
-            core::hint::spin_loop();
+            crate::arch::barrier::relax();
         }
         r.dr.set(u32::from(byte));
     }
@@ -120,7 +120,7 @@ impl Pl011 {
     /// Waits until everything has left the wire.
     pub fn flush(&self) {
         while self.registers().fr.is_set(FR::BUSY) {
-            core::hint::spin_loop();
+            crate::arch::barrier::relax();
         }
     }
 

@@ -6,13 +6,14 @@ use crate::irq::off::IrqOff;
 use crate::mm::{layout, patch};
 use crate::report::symbols;
 use crate::smp;
+use crate::sync::SpinLock;
 use alloc::boxed::Box;
 use core::fmt;
 use core::sync::atomic::{AtomicPtr, AtomicU64};
 use probe::{Class, Reason, ool::brk};
 
 /// One registration or removal at a time. Taken with interrupts on, for the rendezvous.
-static LOCK: spin::Mutex<()> = spin::Mutex::new(());
+static LOCK: SpinLock<()> = SpinLock::new(());
 
 /// Why there is no probe (rules H6, K2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +108,7 @@ pub fn unregister(address: u64) -> Result<(u64, u64), ProbeError> {
     // Everybody who has found it has by now finished the exception, or says so in its levels.
     smp::rendezvous(|| ());
     while engine::is_active_anywhere(kprobe) {
-        core::hint::spin_loop();
+        crate::arch::barrier::relax();
     }
     let counts = (kprobe.hits(), kprobe.missed());
     if let How::OutOfLine(slot) = kprobe.how {

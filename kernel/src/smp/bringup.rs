@@ -85,7 +85,7 @@ fn start(cpu: usize, mpidr: u64, ttbr1: u64) -> Result<(), smccc::psci::Error> {
             log::error!("cpu{cpu} was started and does not come up");
             break;
         }
-        core::hint::spin_loop();
+        crate::arch::barrier::relax();
     }
     Ok(())
 }

@@ -67,7 +67,7 @@ pub fn stop_others() -> u64 {
     let patience = crate::drivers::timer::frequency() / 10;
     let start = crate::drivers::timer::now();
     while others & !STOPPED.load(SeqCst) != 0 && crate::drivers::timer::now() - start < patience {
-        core::hint::spin_loop();
+        crate::arch::barrier::relax();
     }
     others & !STOPPED.load(SeqCst)
 }

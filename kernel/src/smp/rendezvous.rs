@@ -4,13 +4,14 @@ use crate::arch::barrier;
 use crate::arch::daif::AllMasked;
 use crate::drivers::gic::{self, Target};
 use crate::irq::sgi;
+use crate::sync::SpinLock;
 use core::sync::atomic::{
     AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
 
 /// Serialises those who ask. Taken with interrupts on: whoever waits for it still takes part in others' rendezvous.
-static ONE_AT_A_TIME: spin::Mutex<()> = spin::Mutex::new(());
+static ONE_AT_A_TIME: SpinLock<()> = SpinLock::new(());
 
 /// Which rendezvous is on; those who take part wait until it is over.
 #[unsafe(link_section = ".noprobe.data")]
@@ -74,5 +75,5 @@ pub fn take_part(_: &mut crate::exception::Frame) {
 #[inline(always)]
 fn wait_a_little() {
     crate::debug::slots::sync_local(crate::debug::this());
-    core::hint::spin_loop();
+    crate::arch::barrier::relax();
 }

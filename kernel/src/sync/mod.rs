@@ -2,15 +2,29 @@
 
 use crate::irq::off::IrqOff;
 use core::ops::{Deref, DerefMut};
+use spin::mutex::{Mutex, MutexGuard};
+
+/// How a lock waits.
+pub struct Relax;
+
+impl spin::RelaxStrategy for Relax {
+    #[inline(always)]
+    fn relax() {
+        crate::arch::barrier::relax();
+    }
+}
+
+/// A spin lock that leaves interrupts alone: for those who wait with interrupts on and are never interrupted by another user.
+pub type SpinLock<T> = Mutex<T, Relax>;
 
 /// A spin lock with interrupts off while it is held.
 ///
 /// Not from debug or NMI context, which may interrupt the holder: there only [`IrqMutex::try_lock`].
-pub struct IrqMutex<T>(spin::Mutex<T>);
+pub struct IrqMutex<T>(SpinLock<T>);
 
 /// Holds an [`IrqMutex`]; the lock is released before interrupts come back.
 pub struct IrqMutexGuard<'a, T> {
-    guard: spin::MutexGuard<'a, T>,
+    guard: MutexGuard<'a, T, Relax>,
     /// Declared, so dropped, after the lock's guard.
     _off: IrqOff,
 }
@@ -18,7 +32,7 @@ pub struct IrqMutexGuard<'a, T> {
 impl<T> IrqMutex<T> {
     /// An open lock.
     pub const fn new(value: T) -> Self {
-        Self(spin::Mutex::new(value))
+        Self(SpinLock::new(value))
     }
 
     /// Waits for the lock. Not from debug or NMI context.
