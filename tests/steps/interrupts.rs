@@ -2,12 +2,13 @@
 
 use super::branches::rounds;
 use super::trace::{Trace, trace_with};
-use crate::debug::step::{self, Wish};
+use crate::debug::step::Wish;
 use crate::debug::{self, stats};
-use crate::exception::Frame;
+use crate::exception::{Frame, brk};
 use crate::ktest::{Ended, Outcome};
 use crate::tests::support::{OnDemand, interrupt_me, nmi_me};
 use crate::{address_of, arch, check, check_eq};
+use core::arch::asm;
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -49,17 +50,22 @@ pub fn an_nmi_before_every_step_is_never_stepped_into() -> Outcome {
     stepped_under(|_| nmi_me()).map(drop)
 }
 
-/// A handler that has itself stepped and does not end it: the step is no one else's.
+/// A handler that steps itself and does not end it: the step is no one else's.
 pub fn a_step_of_an_interrupt_handler_ends_with_it() -> Outcome {
     static STEPS: AtomicU64 = AtomicU64::new(0);
+    static STEPS_AT_END: AtomicU64 = AtomicU64::new(0);
     static HANDLED: AtomicU64 = AtomicU64::new(0);
     fn count(_: &mut Frame) -> Wish {
-        STEPS.fetch_add(1, Relaxed);
+        STEPS.store(STEPS.load(Relaxed) + 1, Relaxed);
         Wish::Step
     }
     fn handler(_: &mut Frame) {
-        let _ = step::step_with(count, || rounds(10));
-        HANDLED.fetch_add(1, Relaxed);
+        debug::this().hook.set(Some(count));
+        // SAFETY: the handler of the BRK goes on behind it, in steps, with all registers as they were.
+        unsafe { asm!("brk #{}", const brk::DEBUGGER, options(nostack, preserves_flags)) };
+        rounds(10);
+        STEPS_AT_END.store(STEPS.load(Relaxed), Relaxed);
+        HANDLED.store(1, Relaxed);
     }
     STEPS.store(0, Relaxed);
     HANDLED.store(0, Relaxed);
@@ -68,9 +74,11 @@ pub fn a_step_of_an_interrupt_handler_ends_with_it() -> Outcome {
     while HANDLED.load(Relaxed) == 0 {
         spin_loop();
     }
-    let steps = STEPS.load(Relaxed);
-    check!(steps >= 21, "{steps} steps in the handler");
+    let (steps, inside) = (STEPS.load(Relaxed), STEPS_AT_END.load(Relaxed));
+    check!(inside >= 21, "{inside} steps in the handler");
+    check!(steps > inside, "the handler was stepped to its end");
     rounds(10);
     check_eq!(STEPS.load(Relaxed), steps, "steps behind the handler");
+    check!(debug::this().hook.get().is_none());
     Ok(())
 }

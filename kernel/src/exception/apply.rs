@@ -13,6 +13,9 @@ use rules::table::{Masks, RowId, Ss};
 
 /// M13 as the constant that `apply` is generic over.
 const M13: u8 = RowId::M13 as u8;
+/// The rows whose handlers are contexts of their own: a step of theirs ends with them.
+const M8: u8 = RowId::M8 as u8;
+const M9: u8 = RowId::M9 as u8;
 
 /// What an entry set aside of the interrupted context, for `leave` to put back.
 #[must_use]
@@ -95,6 +98,9 @@ pub fn leave<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     if !matches!(live::masks::<ROW>(), Masks::Masked) && matches!(live::masks::<M13>(), Masks::Masked) {
         daif::set::<{ daif::ALL }>();
     }
+    if (ROW == M8 || ROW == M9) && !cpu.owners.get().is_empty() {
+        step::end_of_context(cpu);
+    }
     put_back(cpu, frame, aside);
     match live::ss::<M13>() {
         Ss::Compute => control::sync(cpu),
@@ -131,6 +137,8 @@ fn check_entry(id: RowId, masks: Masks, cpu: &CpuDebug, frame: &Frame) {
     if masks.apply(frame.masks()).is_some_and(|wanted| wanted != real) {
         violated(id.name(), "the handler's masks are not the table's");
     }
+    // A slot forced on what is compared here would show it in the middle of its own step-over.
+    let _masked = daif::AllMasked::new();
     let register = crate::arch::mdscr::read();
     if register != cpu.mdscr.get() {
         violated(id.name(), "MDSCR_EL1 is not what was written there last");

@@ -182,17 +182,7 @@ extern "C" fn exception_el1_irq(frame: &mut Frame) {
     }
     open::<M8>(cpu, frame);
     irq::handle(interrupt, frame);
-    end_of_handler(cpu);
     leave::<M8>(cpu, frame, aside);
-}
-
-/// An interrupt handler's own step, if there is one, ends with the handler.
-#[inline(always)]
-fn end_of_handler(cpu: &CpuDebug) {
-    if !cpu.owners.get().is_empty() {
-        crate::arch::daif::set::<{ crate::arch::daif::D }>();
-        step::end_of_context(cpu);
-    }
 }
 
 /// M9: told from M8 by the acknowledge only, so the stash is there already.
@@ -205,7 +195,6 @@ fn nmi(cpu: &CpuDebug, frame: &mut Frame, mut aside: Aside, interrupt: irq::IntI
     }
     open::<M9>(cpu, frame);
     irq::handle(interrupt, frame);
-    end_of_handler(cpu);
     leave::<M9>(cpu, frame, aside);
 }
 
@@ -215,7 +204,6 @@ extern "C" fn exception_el1_fiq(frame: &mut Frame) {
     let cpu = debug::this();
     let aside = enter::<M8>(cpu, frame);
     irq::handle_fiq(frame);
-    end_of_handler(cpu);
     leave::<M8>(cpu, frame, aside);
 }
 
