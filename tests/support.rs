@@ -1,5 +1,6 @@
 //! What several suites need: interrupts on demand, work on every CPU at once, shorthand for slots.
 
+use crate::arch::barrier::relax;
 use crate::debug::slots::{self, Disposition};
 use crate::drivers::gic::{self, Target};
 use crate::exception::Frame;
@@ -10,7 +11,6 @@ use crate::sync::IrqMutex;
 use crate::tests::failed;
 use crate::{idle, percpu, smp};
 use ::slots::{Access, Cpus, Privilege, Request, SlotId};
-use core::hint::spin_loop;
 use core::sync::atomic::{
     AtomicPtr, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -71,13 +71,13 @@ pub fn on_every_cpu(work: fn() -> Outcome) -> Outcome {
     DONE.store(0, Release);
     for cpu in smp::online().filter(|&cpu| cpu != percpu::index()) {
         while !idle::give(cpu, take_part) {
-            spin_loop();
+            relax();
         }
     }
     smp::kick_slots();
     take_part();
     while DONE.load(Acquire) <= others {
-        spin_loop();
+        relax();
     }
     for cpu in smp::online() {
         if let Some(ended) = ENDED.of(cpu).lock().take() {
@@ -104,7 +104,7 @@ fn take_part() {
 pub fn together(count: &AtomicUsize) {
     count.fetch_add(1, AcqRel);
     while count.load(Acquire) < smp::online_count() {
-        spin_loop();
+        relax();
     }
 }
 
@@ -112,7 +112,7 @@ pub fn together(count: &AtomicUsize) {
 pub fn on_other_cpus(work: idle::Work) {
     for cpu in smp::online().filter(|&cpu| cpu != percpu::index()) {
         while !idle::give(cpu, work) {
-            spin_loop();
+            relax();
         }
     }
     smp::kick_slots();
@@ -122,7 +122,7 @@ pub fn on_other_cpus(work: idle::Work) {
 pub fn all_idle() {
     for cpu in smp::online().filter(|&cpu| cpu != percpu::index()) {
         while !idle::is_idle(cpu) {
-            spin_loop();
+            relax();
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A watchpoint on what the timer interrupt writes.
 
+use crate::arch::barrier::relax;
 use crate::exception::Frame;
 use crate::irq::off::IrqOff;
 use crate::kprobe::{self, Kprobe, Then};
@@ -8,7 +9,6 @@ use crate::tests::failed;
 use crate::tests::support::{Slot, breakpoint_at, watchpoint_at};
 use crate::{address_of, check_eq, percpu, time};
 use ::slots::{Access, Cpus};
-use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Calls of `time::account` on the first CPU, and the ticks that they were told.
@@ -42,8 +42,8 @@ pub fn a_watchpoint_on_the_tick_counter_hits_every_tick() -> Outcome {
     kprobe::register(function, Some(pre), None).map_err(failed)?;
     let before = time::ticks();
     time::resume();
-    while CALLS.load(Relaxed) < 20 {
-        spin_loop();
+    while CALLS.load(Relaxed) < 10 {
+        relax();
     }
     pause();
     let ticks = time::ticks() - before;

@@ -2,6 +2,7 @@
 
 use super::branches::rounds;
 use super::trace::{Trace, trace_with};
+use crate::arch::barrier::relax;
 use crate::debug::step::Wish;
 use crate::debug::{self, stats};
 use crate::exception::{Frame, brk};
@@ -9,7 +10,6 @@ use crate::ktest::{Ended, Outcome};
 use crate::tests::support::{OnDemand, interrupt_me, nmi_me};
 use crate::{address_of, arch, check, check_eq};
 use core::arch::asm;
-use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 static TAKEN: AtomicU64 = AtomicU64::new(0);
@@ -72,7 +72,7 @@ pub fn a_step_of_an_interrupt_handler_ends_with_it() -> Outcome {
     let _interrupt = OnDemand::new(handler);
     interrupt_me();
     while HANDLED.load(Relaxed) == 0 {
-        spin_loop();
+        relax();
     }
     let (steps, inside) = (STEPS.load(Relaxed), STEPS_AT_END.load(Relaxed));
     check!(inside >= 21, "{inside} steps in the handler");

@@ -8,7 +8,7 @@ mod exceptions;
 mod interrupts;
 mod masks;
 mod slots;
-mod trace;
+pub mod trace;
 
 use branches::*;
 use exceptions::*;
