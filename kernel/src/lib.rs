@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` shows the way through; `rules` is the specification as data.
 #![cfg(target_os = "none")]
 #![no_std]
+#![cfg_attr(test, no_main)]
 
 extern crate alloc;
 
@@ -24,6 +25,7 @@ pub mod options;
 pub mod percpu;
 pub mod report;
 pub mod smp;
+mod start;
 pub mod sync;
 pub mod time;
 

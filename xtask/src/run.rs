@@ -42,6 +42,9 @@ pub fn runner(arguments: &Runner) -> Result<u8> {
     setup::prepare(Need { qemu: true, ..Need::default() })?;
     let mut common = Common::default();
     let test = is_test(&arguments.elf);
+    if test && !holds_suites(&arguments.elf) {
+        return Ok(0);
+    }
     if test {
         common.append.push("mode=test".into());
         // What the test harness would understand (`--nocapture`) has no meaning here.
@@ -56,6 +59,11 @@ pub fn runner(arguments: &Runner) -> Result<u8> {
 /// Cargo leaves test targets in `deps`, programs beside it.
 fn is_test(elf: &Path) -> bool {
     elf.parent().is_some_and(|directory| directory.ends_with("deps"))
+}
+
+/// `cargo test FILTER` builds the library and the program as tests too; the suites are in the target of that name.
+fn holds_suites(elf: &Path) -> bool {
+    elf.file_name().is_some_and(|name| name.to_string_lossy().starts_with("suites-"))
 }
 
 fn machine(common: &Common) -> Machine {

@@ -59,6 +59,12 @@ impl AllMasked {
     }
 }
 
+impl Default for AllMasked {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Drop for AllMasked {
     #[inline(always)]
     fn drop(&mut self) {

@@ -31,6 +31,6 @@ pub fn run(work: Work) -> usize {
 pub fn line_up() {
     MISSING.fetch_sub(1, SeqCst);
     while MISSING.load(SeqCst) != 0 {
-        core::hint::spin_loop();
+        crate::arch::barrier::relax();
     }
 }

@@ -49,7 +49,10 @@ impl From<rules::step::StepError> for Failure {
     }
 }
 
-const ITEMS: [(&str, fn() -> Outcome); 6] = [
+/// Shows one item.
+type Show = fn() -> Outcome;
+
+const ITEMS: [(&str, Show); 6] = [
     ("WARN", warn::show),
     ("kprobe", probe::show),
     ("breakpoint", breakpoint::show),
