@@ -64,10 +64,11 @@ pub fn a_watchpoint_without_record_is_switched_off() -> Outcome {
 
 pub fn a_step_without_owner_is_cleared() -> Outcome {
     let (spurious, steps) = (stats::SPURIOUS.here(), stats::STEPS.here());
-    {
-        let _masked = daif::AllMasked::new();
-        mdscr_control::force(debug::this(), mdscr::SS | mdscr::KDE);
-    }
+    // Interrupts stay masked meanwhile: the exit from one would put MDSCR_EL1 right before a step could be taken.
+    daif::set::<{ daif::ALL }>();
+    mdscr_control::force(debug::this(), mdscr::SS | mdscr::KDE);
+    daif::clear::<{ daif::D }>();
+    daif::clear::<{ daif::ALL }>();
     // The step exception came where D was opened.
     check_eq!(stats::SPURIOUS.here() - spurious, 1);
     check_eq!(stats::STEPS.here() - steps, 1);

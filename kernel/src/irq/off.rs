@@ -99,10 +99,6 @@ impl Drop for IrqOff {
             restore(self.before);
             return;
         }
-        if depth != self.depth {
-            OUT_OF_ORDER.fetch_add(1, Relaxed);
-            log::error!("interrupt guard {} dropped while guard {depth} is alive", self.depth);
-        }
         if self.depth == 1 {
             nesting.owed.set(Some(self.before));
         }
@@ -110,6 +106,11 @@ impl Drop for IrqOff {
             && let Some(before) = nesting.owed.take()
         {
             restore(before);
+        }
+        // Last: whatever takes a guard of its own in here must find the nesting as it will be.
+        if depth != self.depth {
+            OUT_OF_ORDER.fetch_add(1, Relaxed);
+            log::error!("interrupt guard {} dropped while guard {depth} is alive", self.depth);
         }
     }
 }
