@@ -129,9 +129,9 @@ extern "C" fn sled(n: u64) -> u64 {
     naked_asm!(".rept 4", "add x0, x0, #1", ".endr", ".rept 96", "nop", ".endr", "ret")
 }
 
-/// A hundred; a third of them where each removal waits for other CPUs.
+/// A hundred; a fifth of them where each removal waits for other CPUs.
 pub fn many_probes_at_once() -> Outcome {
-    let many = if smp::online_count() == 1 { 100 } else { 33 };
+    let many = if smp::online_count() == 1 { 100 } else { 20 };
     let at = |n: u64| address_of!(sled) + 4 * n;
     for n in 0..many {
         kprobe::register(at(n), None, None).map_err(failed)?;

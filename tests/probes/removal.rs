@@ -93,10 +93,10 @@ fn comes_and_goes(function: extern "C" fn(u64) -> u64, work: fn(), times: u64) -
 
 pub fn probes_come_and_go_while_other_cpus_run_through() -> Outcome {
     needs_several_cpus!();
-    comes_and_goes(ordinary, || hammer(ordinary), 10)
+    comes_and_goes(ordinary, || hammer(ordinary), 6)
 }
 
 pub fn a_probe_on_a_branch_comes_and_goes_while_other_cpus_run_through() -> Outcome {
     needs_several_cpus!();
-    comes_and_goes(branch, || hammer(branch), 10)
+    comes_and_goes(branch, || hammer(branch), 6)
 }

@@ -38,7 +38,7 @@ pub fn every_cpu_changes_slots_at_once() -> Outcome {
     on_every_cpu(|| {
         let cell = &CELLS[percpu::index()];
         let request = watchpoint_at(core::ptr::from_ref(cell) as u64, 8, Access::Write);
-        for n in 1..=40 {
+        for n in 1..=12 {
             let slot = Slot::counting(&request)?;
             (0..n % 4).for_each(|value| cell.store(value, Relaxed));
             check_eq!(slot.hits(), Some(n % 4));
@@ -54,13 +54,13 @@ pub fn slots_change_while_text_is_patched() -> Outcome {
     needs_several_cpus!();
     on_every_cpu(|| {
         if percpu::index() == 0 {
-            for n in 0..10 {
+            for n in 0..5 {
                 kprobe::register(address_of!(patched), None, None).map_err(failed)?;
                 check_eq!(patched(n), n + 1);
                 check_eq!(kprobe::unregister(address_of!(patched)), Ok((1, 0)));
             }
         } else {
-            for n in 0..10 {
+            for n in 0..5 {
                 let slot = Slot::on(
                     &breakpoint_at(address_of!(target)),
                     Cpus::of(percpu::index() as u32),
@@ -112,7 +112,7 @@ pub fn a_slot_is_in_force_everywhere_when_install_returns() -> Outcome {
     on_other_cpus(answer);
     all_answer(1);
     let rounds = || -> Result<(), Ended> {
-        for round in 0..10 {
+        for round in 0..5 {
             ASKED.fetch_add(1, Release);
             all_answer(2 + 3 * round);
             check_eq!(CALLED.load(Relaxed), round * others, "before install");
@@ -178,7 +178,7 @@ pub fn every_cpu_asks_for_a_rendezvous_at_once() -> Outcome {
     TOGETHER.store(0, Relaxed);
     TOTAL.store(0, Relaxed);
     on_every_cpu(|| {
-        for _ in 0..8 {
+        for _ in 0..4 {
             smp::rendezvous(|| {
                 TOGETHER.fetch_add(u64::from(INSIDE.fetch_add(1, Relaxed) != 0), Relaxed);
                 TOTAL.fetch_add(1, Relaxed);
@@ -187,6 +187,6 @@ pub fn every_cpu_asks_for_a_rendezvous_at_once() -> Outcome {
         }
         Ok(())
     })?;
-    check_eq!((TOTAL.load(Relaxed), TOGETHER.load(Relaxed)), (8 * smp::online_count() as u64, 0));
+    check_eq!((TOTAL.load(Relaxed), TOGETHER.load(Relaxed)), (4 * smp::online_count() as u64, 0));
     Ok(())
 }
