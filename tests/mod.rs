@@ -2,7 +2,10 @@
 
 mod assertions;
 mod deaths;
+mod gdb;
+mod monitor;
 mod probes;
+mod rules;
 mod slots;
 mod smp;
 mod steps;
@@ -11,8 +14,23 @@ mod support;
 use crate::ktest::{Death, Suite};
 
 /// All suites.
-pub static SUITES: &[&Suite] =
-    &[&assertions::SUITE, &slots::SUITE, &probes::SUITE, &steps::SUITE, &smp::SUITE];
+pub static SUITES: &[&Suite] = &[
+    &rules::interrupts::SUITE,
+    &rules::debug::SUITE,
+    &rules::faults::SUITE,
+    &rules::warns::SUITE,
+    &rules::probes::SUITE,
+    &rules::resume::SUITE,
+    &rules::invariants::SUITE,
+    &rules::guards::SUITE,
+    &assertions::SUITE,
+    &slots::SUITE,
+    &probes::SUITE,
+    &steps::SUITE,
+    &smp::SUITE,
+    &gdb::SUITE,
+    &monitor::SUITE,
+];
 
 /// The tests that must end the kernel.
 pub static DEATHS: &[Death] = deaths::ALL;

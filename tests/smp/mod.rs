@@ -2,11 +2,9 @@
 
 mod all_at_once;
 mod changes;
-mod guards;
 
 use all_at_once::*;
 use changes::*;
-use guards::*;
 
 crate::suite!("smp":
     a_slot_on_every_cpu_counts_every_hit,
@@ -18,5 +16,4 @@ crate::suite!("smp":
     a_slot_is_in_force_everywhere_when_install_returns,
     a_cpu_that_was_not_told_brings_its_slots_into_line,
     every_cpu_asks_for_a_rendezvous_at_once,
-    interrupt_guards_dropped_out_of_order_leave_interrupts_as_they_were,
 );
