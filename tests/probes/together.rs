@@ -1,7 +1,7 @@
 //! Probes with slots, interrupts and faults on the same instruction (rules K6, K7, K8).
 
 use crate::arch::daif;
-use crate::debug::slots::Hit;
+use crate::debug::{slots::Hit, stats};
 use crate::exception::Frame;
 use crate::kprobe::{self, Kprobe, Then};
 use crate::ktest::Outcome;
@@ -46,6 +46,7 @@ fn post(_: &Kprobe, _: &mut Frame) {
 /// The hard one.
 pub fn a_breakpoint_and_a_probe_and_a_probe_in_its_handler_hit_once_each() -> Outcome {
     for function in [outer, outer_simulated] {
+        let (stepped, completed) = (stats::STEP_OVERS.here(), stats::COMPLETED_IN_SOFTWARE.here());
         WRONG.store(0, Relaxed);
         POSTS.store(0, Relaxed);
         let breakpoint = Slot::counting(&breakpoint_at(address_of!(function)))?;
@@ -55,6 +56,8 @@ pub fn a_breakpoint_and_a_probe_and_a_probe_in_its_handler_hit_once_each() -> Ou
             check_eq!(function(n), n + 1);
             check_eq!(breakpoint.hits(), Some(n));
         }
+        check_eq!(stats::STEP_OVERS.here() - stepped, 0, "never by hardware step (K8)");
+        check_eq!(stats::COMPLETED_IN_SOFTWARE.here() - completed, ROUNDS);
         check_eq!(kprobe::unregister(address_of!(function)), Ok((ROUNDS, 0)));
         check_eq!(kprobe::unregister(address_of!(inner)), Ok((ROUNDS, 0)));
         check_eq!((POSTS.load(Relaxed), WRONG.load(Relaxed)), (2 * ROUNDS, 0));

@@ -7,7 +7,7 @@ use crate::debug::slots::{self, Disposition, Hit};
 use crate::exception::Frame;
 use crate::ktest::Outcome;
 use crate::tests::failed;
-use crate::tests::support::{Slot, breakpoint_at, on_every_cpu, watchpoint_at};
+use crate::tests::support::{Slot, breakpoint_at, nothing_left, on_every_cpu, watchpoint_at};
 use crate::{address_of, check, check_eq};
 use ::slots::{Access, Cpus, Kind, SlotId};
 use core::arch::naked_asm;
@@ -83,17 +83,6 @@ pub fn a_fault_in_a_handler_leaves_its_snapshot_alone() -> Outcome {
     }
     check_eq!((slot.hits(), WRONG.load(Relaxed), WATCHED.0[3].load(Relaxed)), (Some(10), 0, 9));
     Ok(())
-}
-
-/// A slot retired in debug context is given back by a later call, once every CPU has let go of it.
-fn nothing_left() -> Outcome {
-    for _ in 0..1_000_000 {
-        drop(Slot::counting(&breakpoint_at(address_of!(nothing_left)))?);
-        if slots::list().count() == 0 {
-            return Ok(());
-        }
-    }
-    Err(failed("a retired slot was never given back"))
 }
 
 pub fn a_handler_can_remove_its_own_slot() -> Outcome {

@@ -4,11 +4,12 @@ use crate::arch::barrier::relax;
 use crate::arch::daif;
 use crate::debug::{self, slots};
 use crate::exception::Frame;
+use crate::irq::{self, sgi};
 use crate::kprobe;
 use crate::ktest::{Ended, Outcome};
 use crate::tests::failed;
 use crate::tests::support::{
-    Slot, all_idle, breakpoint_at, on_every_cpu, on_other_cpus, together, watchpoint_at,
+    Slot, all_idle, breakpoint_at, nothing_left, on_every_cpu, on_other_cpus, together, watchpoint_at,
 };
 use crate::{address_of, check_eq, needs_several_cpus, percpu, skip, smp};
 use ::slots::{Access, Cpus, Kind};
@@ -72,6 +73,51 @@ pub fn slots_change_while_text_is_patched() -> Outcome {
         }
         Ok(())
     })
+}
+
+/// Rule H1 from debug context: a record stays until every CPU has let go of the slot, or that CPU's next hit has none.
+pub fn slots_removed_by_handlers_while_every_cpu_hits_them_leave_nothing_spurious() -> Outcome {
+    needs_several_cpus!();
+    static REMOVED: AtomicU64 = AtomicU64::new(0);
+    fn remove(hit: &slots::Hit, _: &mut Frame) {
+        REMOVED.fetch_add(u64::from(slots::remove(hit.id).is_ok()), Relaxed);
+    }
+    const ROUNDS: u64 = 25;
+    REMOVED.store(0, Relaxed);
+    on_every_cpu(|| {
+        let request = breakpoint_at(address_of!(target));
+        for n in 0..ROUNDS {
+            // Others' slots may all be on their way out.
+            while slots::install(&request, Cpus::ALL, slots::Disposition::Call(remove)).is_err() {
+                check_eq!(target(n), n + 1);
+            }
+            for n in 0..4 {
+                check_eq!(target(n), n + 1);
+            }
+            check_eq!(target(n), n + 1);
+        }
+        Ok(())
+    })?;
+    check_eq!(REMOVED.load(Relaxed), ROUNDS * smp::online_count() as u64);
+    nothing_left()
+}
+
+/// Rule K3: what emulators do not show when it is missing. Once at registration, once at removal.
+pub fn every_exchange_of_text_holds_all_other_cpus() -> Outcome {
+    needs_several_cpus!();
+    static HELD: AtomicU64 = AtomicU64::new(0);
+    fn take_part(frame: &mut Frame) {
+        HELD.fetch_add(1, Relaxed);
+        smp::take_part(frame);
+    }
+    HELD.store(0, Relaxed);
+    let others = smp::online_count() as u64 - 1;
+    irq::set_handler(sgi::RENDEZVOUS, take_part);
+    let registered = kprobe::register(address_of!(patched), None, None).map(|_| HELD.load(Relaxed));
+    let removed = kprobe::unregister(address_of!(patched)).map(|_| HELD.load(Relaxed));
+    irq::set_handler(sgi::RENDEZVOUS, smp::take_part);
+    check_eq!((registered, removed), (Ok(others), Ok(2 * others)));
+    Ok(())
 }
 
 static ASKED: AtomicU64 = AtomicU64::new(0);
