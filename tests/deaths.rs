@@ -1,40 +1,395 @@
-//! Tests that must end the kernel.
+//! Tests that must end the kernel, each with a boot of its own: what M7 does, what its report says, and that the checks of
+//! checked builds see what they are there to see.
 
-use crate::kbug;
+use crate::arch::daif::{self, AllMasked};
+use crate::arch::{mdscr, uaccess};
+use crate::debug::slots::Hit;
+use crate::debug::step::{self, Wish};
+use crate::debug::{self, control};
+use crate::exception::Frame;
+use crate::irq::off::IrqOff;
+use crate::irq::{self, sgi};
+use crate::kprobe::{self, Kprobe, Then};
 use crate::ktest::Death;
+use crate::mm::layout;
+use crate::tests::rules::{code, signal};
+use crate::{idle, kbug};
+use core::arch::asm;
+use core::hint::black_box;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-/// All of them.
-pub const ALL: &[Death] = &[
-    Death {
-        name: "bug",
-        run: bug,
-        expect: &["panic: BUG at", "the reason given", "rule M7 in force"],
-        args: "",
-    },
-    Death {
-        name: "unknown_brk",
-        run: unknown_brk,
-        expect: &["panic: BRK #0x123 is nobody's", "rule M7"],
-        args: "",
-    },
-    Death { name: "stack_overflow", run: stack_overflow, expect: &["panic: stack overflow"], args: "" },
-];
+/// The state that every report has to show (M7).
+const M7: &str = "now M7: masks DAIF, MDSCR_EL1.SS 0";
+/// Nobody's step goes on, and none is set aside.
+const NO_STEP: &str = "owners Owners(0x0), stash 0";
+const WHOLE: &str = "end of report";
+
+macro_rules! deaths {
+    ($($(#[$attribute:meta])* $name:ident [$($expect:expr),* $(,)?] $(args $args:literal)? $(machine $machine:literal)?;)*) => {
+        /// All of them.
+        pub const ALL: &[Death] = &[$(
+            $(#[$attribute])*
+            Death {
+                name: stringify!($name),
+                run: $name,
+                expect: &[$($expect,)* WHOLE],
+                args: concat!($($args)?),
+                machine: concat!($($machine)?),
+            },
+        )*];
+    };
+}
+
+deaths! {
+    bug ["panic: BUG at", "the reason given", M7, "rule M7 in force", "interrupted context: masks daif"];
+    bug_with_interrupts_off ["panic: BUG at", M7, "interrupted context: masks daIF"];
+    rust_panic ["panic: the reason given 7 (", "tests/deaths.rs:", M7];
+    unknown_brk ["panic: BRK #0x123 is nobody's", "rule M7 in force", M7, "interrupted context: masks daif"];
+    unknown_brk_in_a_step ["panic: BRK #0x7f2 is nobody's", M7, NO_STEP];
+    unknown_brk_in_a_step_over ["panic: BRK #0x7f2 is nobody's", M7, NO_STEP];
+    stack_overflow ["panic: stack overflow: SP", M7, "rule M7 in force", "kernel::tests::deaths::stack_overflow::deeper"];
+    null_pointer ["panic: data abort at", "FAR 0x10", "rule M6 in force", M7, "interrupted context: masks daif",
+        "kernel::tests::deaths::null_pointer"];
+    undefined_instruction ["panic: undefined instruction at", "rule M6 in force", M7];
+    fault_in_a_debug_handler ["panic: data abort at", "debug depth 1", "interrupted context: masks DAIF", M7];
+    fault_in_a_probe_handler ["panic: data abort at", "debug depth 1", "interrupted context: masks DAIF", M7];
+    fault_in_an_irq_handler ["panic: data abort at", "debug depth 0", "interrupted context: masks daIF", M7];
+    fault_in_an_irq_handler_in_a_step ["panic: data abort at", "interrupted context: masks daIF", M7,
+        "owners Owners(0x0), stash 1"];
+    fault_in_a_report ["panic: data abort at", "FAR 0xffffa00000000010", "far ffffa00000000010", M7];
+    serror ["panic: SError, ESR", "rule M16 in force", M7] machine "el2";
+    serror_in_a_step ["panic: SError, ESR", "rule M16 in force", M7, "owners Owners(0x0), stash 1"] machine "el2";
+    execute_data ["panic: instruction abort at", "rule M6 in force", M7];
+    write_text ["panic: data abort at", "rule M6 in force", M7, "esr 000000009600004f"];
+    write_rodata ["panic: data abort at", "rule M6 in force", M7, "esr 000000009600004f"];
+    other_cpus_are_stopped ["panic: the others run (", "all other CPUs stopped", M7];
+    a_stuck_cpu_is_reported ["panic: one is stuck (", "cpu1 did not stop: it has interrupts off", M7] machine "smp2";
+    an_nmi_stops_interrupts_off ["panic: one has interrupts off (", "all other CPUs stopped", M7] args "nmi=1"
+        machine "gic3,smp2";
+    #[cfg(debug_assertions)]
+    i1_returning_with_d_masked_and_i_open ["panic: rule I1 violated: returning to a context with D masked and I open", M7];
+    #[cfg(debug_assertions)]
+    i2_mdscr_written_with_d_open ["panic: rule I2 violated: MDSCR_EL1 written with D open", M7];
+    #[cfg(debug_assertions)]
+    i2_ss_without_an_owner ["panic: rule I2 violated: D is open with an MDSCR_EL1.SS that no owner of this context asked for",
+        M7];
+    #[cfg(debug_assertions)]
+    i3_returning_with_exceptions_open ["panic: rule I3 violated: the return path runs with exceptions open", M7]
+        args "rule.M13.masks=open";
+    #[cfg(debug_assertions)]
+    i5_switching_in_a_debug_context ["panic: rule I5 violated: switching tasks with PSTATE.D set", M7];
+    #[cfg(debug_assertions)]
+    i5_switching_with_a_step_set_aside ["panic: rule I5 violated: switching tasks with a step on the stash", M7];
+    #[cfg(debug_assertions)]
+    mdscr_written_behind_the_rules ["panic: rule M11 violated: MDSCR_EL1 is not what was written there last", M7];
+    #[cfg(debug_assertions)]
+    an_irq_handler_opens_fiq ["panic: rule M8 violated: the handler ended with other masks than the table's", M7];
+    #[cfg(debug_assertions)]
+    a_breakpoint_handler_opens_fiq ["panic: rule M10 violated: the handler ended with other masks than the table's",
+        M7];
+    #[cfg(debug_assertions)]
+    a_probe_handler_opens_fiq ["panic: rule M12 violated: the handler ended with other masks than the table's", M7];
+    #[cfg(debug_assertions)]
+    a_nested_handler_opens_fiq ["panic: rule M14 violated: the handler ended with other masks than the table's", M7];
+}
+
+/// What a death needs and cannot have: it does not end the kernel, and so fails.
+fn need<T, E: core::fmt::Debug>(result: Result<T, E>) -> Option<T> {
+    result.map_err(|error| crate::println!("cannot be tried: {error:?}")).ok()
+}
 
 fn bug() {
     kbug!("the reason given")
 }
 
+fn bug_with_interrupts_off() {
+    daif::set::<{ daif::IF }>();
+    kbug!("the reason given")
+}
+
+fn rust_panic() {
+    panic!("the reason given {}", black_box(7));
+}
+
 fn unknown_brk() {
     // SAFETY: the kernel ends here.
-    unsafe { core::arch::asm!("brk #0x123") }
+    unsafe { asm!("brk #0x123") }
+}
+
+fn step_on(_: &mut Frame) -> Wish {
+    Wish::Step
+}
+
+fn nothing(_: &Hit, _: &mut Frame) {}
+
+fn unknown_brk_in_a_step() {
+    let _ = step::step_with(step_on, || code::trap());
+}
+
+fn unknown_brk_in_a_step_over() {
+    if need(signal::breakpoint(code::trap as *const () as u64, nothing)).is_some() {
+        code::trap();
+    }
 }
 
 fn stack_overflow() {
     #[inline(never)]
     fn deeper(n: u64) -> u64 {
         let mut room = [n; 64];
-        core::hint::black_box(&mut room);
+        black_box(&mut room);
         if n == u64::MAX { 0 } else { deeper(n + 1) + room[0] }
     }
-    core::hint::black_box(deeper(0));
+    black_box(deeper(0));
+}
+
+fn null_pointer() {
+    // SAFETY: the kernel ends here.
+    unsafe { asm!("ldr {0}, [{0}]", inout(reg) 0x10u64 => _) }
+}
+
+fn undefined_instruction() {
+    // SAFETY: the kernel ends here.
+    unsafe { asm!("udf #0") }
+}
+
+fn fault_in_a_debug_handler() {
+    fn faults(_: &Hit, _: &mut Frame) {
+        null_pointer();
+    }
+    if need(signal::breakpoint_in_line(faults)).is_some() {
+        code::line();
+    }
+}
+
+fn fault_in_a_probe_handler() {
+    fn faults(_: &Kprobe, _: &mut Frame) -> Then {
+        null_pointer();
+        Then::Run
+    }
+    if need(kprobe::register(code::line as *const () as u64, Some(faults), None)).is_some() {
+        code::line();
+    }
+}
+
+fn null_pointer_in_irq(_: &mut Frame) {
+    null_pointer();
+}
+
+fn fault_in_an_irq_handler() {
+    irq::set_handler(sgi::TEST, null_pointer_in_irq);
+    signal::Signal::Irq.send();
+    crate::arch::barrier::isb();
+}
+
+fn fault_in_an_irq_handler_in_a_step() {
+    irq::set_handler(sgi::TEST, null_pointer_in_irq);
+    signal::arm(signal::Signal::Irq);
+    if need(signal::breakpoint_in_line(signal::interrupt)).is_some() {
+        code::line();
+    }
+}
+
+/// The report shows the FAR and ESR of the fault, whatever faults meanwhile.
+fn fault_in_a_report() {
+    fn faults(_: &Kprobe, _: &mut Frame) -> Then {
+        let _ = uaccess::read_u8(code::UNMAPPED + 0x800);
+        Then::Run
+    }
+    let report = crate::exception::fatal as *const () as u64;
+    if need(kprobe::register(report, Some(faults), None)).is_some() {
+        // SAFETY: the kernel ends here.
+        unsafe { asm!("ldr {0}, [{0}]", inout(reg) code::UNMAPPED => _) }
+    }
+}
+
+/// Asks the stub at EL2 (`boot/src/el2.S`) for a virtual SError.
+fn pend_serror() {
+    // SAFETY: the stub keeps all registers.
+    unsafe { asm!("hvc #1", options(nostack)) }
+}
+
+fn serror() {
+    pend_serror();
+    crate::arch::barrier::isb();
+}
+
+fn serror_in_a_step() {
+    fn pends(_: &Hit, _: &mut Frame) {
+        pend_serror();
+    }
+    if need(signal::breakpoint_in_line(pends)).is_some() {
+        code::line();
+    }
+}
+
+fn execute_data() {
+    static RET: AtomicU64 = AtomicU64::new(0xd65f_03c0);
+    // SAFETY: the kernel ends here.
+    unsafe { asm!("blr {}", in(reg) &raw const RET, clobber_abi("C")) }
+}
+
+fn store(address: u64) {
+    // SAFETY: the kernel ends here.
+    unsafe { asm!("str xzr, [{}]", in(reg) address & !7) }
+}
+
+fn write_text() {
+    store(code::line as *const () as u64);
+}
+
+fn write_rodata() {
+    store(layout::rodata_end() as u64 - 8);
+}
+
+/// Runs on the other CPUs; each says that it does.
+static STARTED: AtomicU64 = AtomicU64::new(0);
+
+fn start_others(work: idle::Work) {
+    let others = crate::smp::online_count() as u64 - 1;
+    for cpu in crate::smp::online().filter(|cpu| *cpu != crate::percpu::index()) {
+        idle::give(cpu, work);
+    }
+    while STARTED.load(Relaxed) < others {
+        crate::arch::barrier::relax();
+    }
+}
+
+fn run_for_ever() {
+    STARTED.fetch_add(1, Relaxed);
+    loop {
+        crate::arch::barrier::relax();
+    }
+}
+
+fn other_cpus_are_stopped() {
+    start_others(run_for_ever);
+    panic!("the others run");
+}
+
+fn a_stuck_cpu_is_reported() {
+    fn stuck() {
+        let _masked = AllMasked::new();
+        run_for_ever();
+    }
+    start_others(stuck);
+    panic!("one is stuck");
+}
+
+fn an_nmi_stops_interrupts_off() {
+    fn off() {
+        let _off = IrqOff::new();
+        run_for_ever();
+    }
+    start_others(off);
+    panic!("one has interrupts off");
+}
+
+/// Hits a probe with this handler.
+fn with_probe(handler: kprobe::PreHandler) {
+    if need(kprobe::register(code::line as *const () as u64, Some(handler), None)).is_some() {
+        code::line();
+    }
+}
+
+fn i1_returning_with_d_masked_and_i_open() {
+    fn masks_d(_: &Kprobe, frame: &mut Frame) -> Then {
+        frame.pstate = frame.pstate & !0x3c0 | 0x200;
+        frame.pc += 4;
+        Then::Skip
+    }
+    with_probe(masks_d);
+}
+
+fn i2_mdscr_written_with_d_open() {
+    mdscr::write(mdscr::read());
+}
+
+/// KDE is off, so that no step is taken: what is left is a register that lies.
+fn i2_ss_without_an_owner() {
+    fn sets_ss(_: &mut Frame) {
+        let masked = AllMasked::new();
+        control::force(debug::this(), mdscr::SS);
+        drop(masked);
+    }
+    irq::set_handler(sgi::TEST, sets_ss);
+    signal::Signal::Irq.send();
+    crate::arch::barrier::isb();
+}
+
+fn i3_returning_with_exceptions_open() {
+    signal::Signal::Irq.send();
+    crate::arch::barrier::isb();
+}
+
+fn i5_switching_in_a_debug_context() {
+    fn switches(_: &Hit, _: &mut Frame) {
+        debug::check_switchable();
+    }
+    if need(signal::breakpoint_in_line(switches)).is_some() {
+        code::line();
+    }
+}
+
+fn i5_switching_with_a_step_set_aside() {
+    fn switches(_: &mut Frame) {
+        debug::check_switchable();
+    }
+    irq::set_handler(sgi::TEST, switches);
+    signal::arm(signal::Signal::Irq);
+    if need(signal::breakpoint_in_line(signal::interrupt)).is_some() {
+        code::line();
+    }
+}
+
+fn mdscr_written_behind_the_rules() {
+    let masked = AllMasked::new();
+    mdscr::write(mdscr::KDE);
+    code::warn();
+    drop(masked);
+}
+
+/// Opens what nothing on this machine raises, so that the end of the handler is reached.
+fn open_fiq() {
+    const F: u64 = 0b0001;
+    daif::clear::<F>();
+}
+
+fn an_irq_handler_opens_fiq() {
+    fn opens(_: &mut Frame) {
+        open_fiq();
+    }
+    irq::set_handler(sgi::TEST, opens);
+    signal::Signal::Irq.send();
+    crate::arch::barrier::isb();
+}
+
+fn a_breakpoint_handler_opens_fiq() {
+    fn opens(_: &Hit, _: &mut Frame) {
+        open_fiq();
+    }
+    if need(signal::breakpoint_in_line(opens)).is_some() {
+        code::line();
+    }
+}
+
+fn opens_in_probe(_: &Kprobe, _: &mut Frame) -> Then {
+    open_fiq();
+    Then::Run
+}
+
+fn a_probe_handler_opens_fiq() {
+    with_probe(opens_in_probe);
+}
+
+fn a_nested_handler_opens_fiq() {
+    static ONCE: AtomicBool = AtomicBool::new(false);
+    fn calls(_: &Kprobe, _: &mut Frame) -> Then {
+        if !ONCE.swap(true, Relaxed) {
+            code::branch();
+        }
+        Then::Run
+    }
+    if need(kprobe::register(code::branch as *const () as u64, Some(opens_in_probe), None)).is_some() {
+        with_probe(calls);
+    }
 }

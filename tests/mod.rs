@@ -3,13 +3,27 @@
 mod assertions;
 mod deaths;
 mod probes;
+mod rules;
 mod slots;
 mod steps;
 
 use crate::ktest::{Death, Suite};
 
 /// All suites.
-pub static SUITES: &[&Suite] = &[&assertions::SUITE, &slots::SUITE, &probes::SUITE, &steps::SUITE];
+pub static SUITES: &[&Suite] = &[
+    &rules::interrupts::SUITE,
+    &rules::debug::SUITE,
+    &rules::faults::SUITE,
+    &rules::warns::SUITE,
+    &rules::probes::SUITE,
+    &rules::resume::SUITE,
+    &rules::invariants::SUITE,
+    &rules::guards::SUITE,
+    &assertions::SUITE,
+    &slots::SUITE,
+    &probes::SUITE,
+    &steps::SUITE,
+];
 
 /// The tests that must end the kernel.
 pub static DEATHS: &[Death] = deaths::ALL;

@@ -131,8 +131,8 @@ impl fmt::Display for OverrideError {
 
 /// What each column of an EL1 row can be given instead of its value, such that the machine behaves otherwise.
 ///
-/// Left out are values that mean the same there: `decide` and `keep` do nothing on the way in, and [`Ss::Stash`] on a row
-/// whose handler runs with D masked and touches no owner (M14) is undone before it can be seen.
+/// Left out are values that mean the same there: `decide` and `keep` do nothing on the way in; and what M14 interrupts is a
+/// debug context, all masked (M10, M12, and M11 in one of these), so that `inherit` is `masked`.
 pub fn alternatives(row: &Row) -> impl Iterator<Item = Override> + use<> {
     const MASKS: [Masks; 4] = [Masks::Masked, Masks::UnmaskAll, Masks::UnmaskDebugAndError, Masks::Inherit];
     const ENTRY: [Ss; 5] = [Ss::Keep, Ss::Clear, Ss::Stash, Ss::CompleteStepOver, Ss::Park];
@@ -141,13 +141,13 @@ pub fn alternatives(row: &Row) -> impl Iterator<Item = Override> + use<> {
     let of_masks = MASKS
         .iter()
         .filter(move |&&value| masks != Masks::Unsaid && value != masks)
+        .filter(move |&&value| !(id as u8 == RowId::M14 as u8 && value == Masks::Inherit))
         .map(move |&value| Override { row: id, cell: Cell::Masks(value) });
     let values: &[Ss] = if ss == Ss::Compute { &RETURN } else { &ENTRY };
     let of_ss = values
         .iter()
         .filter(move |&&value| ss != Ss::Unsaid && value != ss)
         .filter(move |&&value| !(ss == Ss::Decide && value == Ss::Keep))
-        .filter(move |&&value| !(id as u8 == RowId::M14 as u8 && value == Ss::Stash))
         .map(move |&value| Override { row: id, cell: Cell::Ss(value) });
     of_masks.chain(of_ss)
 }

@@ -8,6 +8,9 @@ pub mod hit;
 pub mod slots;
 pub mod stats;
 pub mod step;
+mod switch;
+
+pub use switch::{check_switchable, switch_state};
 
 use crate::percpu::PerCpu;
 use ::slots::{CpuSlots, Suspended};

@@ -75,8 +75,11 @@ pub fn open<const ROW: u8>(cpu: &CpuDebug, frame: &Frame) {
             daif::write(frame.masks());
         }
     }
+    // Not at the end: what is checked here ends there.
     #[cfg(debug_assertions)]
-    check_entry(live::id(ROW), live::masks::<ROW>(), cpu, frame);
+    if ROW != RowId::M7 as u8 {
+        check_entry(live::id(ROW), live::masks::<ROW>(), cpu, frame);
+    }
 }
 
 /// Both columns.
@@ -91,10 +94,19 @@ pub fn enter<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
 #[inline(always)]
 pub fn leave<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     #[cfg(debug_assertions)]
-    check_exit(live::id(ROW), live::masks::<ROW>(), cpu, frame);
+    check_exit(live::id(ROW), live::masks::<ROW>(), cpu);
     if !matches!(live::masks::<ROW>(), Masks::Masked) && matches!(live::masks::<M13>(), Masks::Masked) {
         daif::set::<{ daif::ALL }>();
     }
+    if (ROW == RowId::M8 as u8 || ROW == RowId::M9 as u8) && !cpu.owners.get().is_empty() {
+        step::end_of_context(cpu);
+    }
+    resume(cpu, frame, aside);
+}
+
+/// M13 for a handler that opened nothing: D, A, I, F are masked.
+#[inline(always)]
+pub fn resume(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     put_back(cpu, frame, aside);
     match live::ss::<M13>() {
         Ss::Compute => control::sync(cpu),
@@ -131,12 +143,18 @@ fn check_entry(id: RowId, masks: Masks, cpu: &CpuDebug, frame: &Frame) {
     if masks.apply(frame.masks()).is_some_and(|wanted| wanted != real) {
         violated(id.name(), "the handler's masks are not the table's");
     }
-    let register = crate::arch::mdscr::read();
-    if register != cpu.mdscr.get() {
+    if crate::arch::mdscr::read() != cpu.mdscr.get() {
         violated(id.name(), "MDSCR_EL1 is not what was written there last");
     }
-    let d_open = !real.contains(rules::pstate::Daif::D);
-    if d_open && (register & crate::arch::mdscr::SS != 0) != rules::step::mdscr_ss(cpu.owners.get()) {
+    check_i2(real, cpu);
+}
+
+/// With D open, SS is what this context's owners ask for.
+#[cfg(debug_assertions)]
+#[inline(always)]
+fn check_i2(real: rules::pstate::Daif, cpu: &CpuDebug) {
+    let ss = crate::arch::mdscr::read() & crate::arch::mdscr::SS != 0;
+    if !real.contains(rules::pstate::Daif::D) && ss != rules::step::mdscr_ss(cpu.owners.get()) {
         violated("I2", "D is open with an MDSCR_EL1.SS that no owner of this context asked for");
     }
 }
@@ -145,10 +163,10 @@ fn check_entry(id: RowId, masks: Masks, cpu: &CpuDebug, frame: &Frame) {
 #[cfg(debug_assertions)]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn check_exit(id: RowId, masks: Masks, _cpu: &CpuDebug, frame: &Frame) {
+fn check_exit(id: RowId, masks: Masks, cpu: &CpuDebug) {
     let real = daif::read();
+    check_i2(real, cpu);
     // Inherit: the handler may have changed the frame's masks, so the start's are gone; I1 is what is left to check.
-    let _ = frame;
     let wrong = match masks {
         Masks::Inherit => !real.holds_i1(),
         _ => masks.apply(real).is_some_and(|wanted| wanted != real),

@@ -4,7 +4,7 @@
     reason = "a function passed by name becomes a call through a shim, which costs and lies in text that can be probed"
 )]
 
-use super::apply::{Aside, enter, leave, open, put_back, set_aside};
+use super::apply::{Aside, enter, leave, open, put_back, resume, set_aside};
 use super::brk::{self, Use};
 use super::extable;
 use super::fatal::{Reason, fatal};
@@ -178,26 +178,15 @@ extern "C" fn exception_el1_irq(frame: &mut Frame) {
     let cpu = debug::this();
     let aside = set_aside::<M8>(cpu, frame);
     let Some(interrupt) = irq::acknowledge() else {
-        // Spurious: nothing was opened.
-        put_back(cpu, frame, aside);
-        return;
+        // Spurious: nothing was opened, but a step may have been set aside.
+        return resume(cpu, frame, aside);
     };
     if irq::is_nmi(interrupt) {
         return nmi(cpu, frame, aside, interrupt);
     }
     open::<M8>(cpu, frame);
     irq::handle(interrupt, frame);
-    end_of_handler(cpu);
     leave::<M8>(cpu, frame, aside);
-}
-
-/// An interrupt handler's own step, if there is one, ends with the handler.
-#[inline(always)]
-fn end_of_handler(cpu: &CpuDebug) {
-    if !cpu.owners.get().is_empty() {
-        crate::arch::daif::set::<{ crate::arch::daif::D }>();
-        step::end_of_context(cpu);
-    }
 }
 
 /// M9: told from M8 by the acknowledge only, so the stash is there already.
@@ -210,7 +199,6 @@ fn nmi(cpu: &CpuDebug, frame: &mut Frame, mut aside: Aside, interrupt: irq::IntI
     }
     open::<M9>(cpu, frame);
     irq::handle(interrupt, frame);
-    end_of_handler(cpu);
     leave::<M9>(cpu, frame, aside);
 }
 
@@ -220,7 +208,6 @@ extern "C" fn exception_el1_fiq(frame: &mut Frame) {
     let cpu = debug::this();
     let aside = enter::<M8>(cpu, frame);
     irq::handle_fiq(frame);
-    end_of_handler(cpu);
     leave::<M8>(cpu, frame, aside);
 }
 

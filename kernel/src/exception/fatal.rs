@@ -5,7 +5,7 @@ use super::frame::Frame;
 use super::live;
 use crate::arch::{daif, mdscr};
 use crate::console;
-use crate::debug::{self, bug::Site};
+use crate::debug::{self, bug::Site, control};
 use crate::percpu;
 use crate::report::backtrace::Backtrace;
 use crate::report::power;
@@ -14,7 +14,7 @@ use core::fmt;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use rules::pstate::Daif;
-use rules::table::{Masks, RowId};
+use rules::table::{Masks, RowId, Ss};
 
 const M7: u8 = RowId::M7 as u8;
 
@@ -80,7 +80,14 @@ fn enter_panic(frame: Option<&mut Frame>) {
         daif::set::<{ daif::ALL }>();
     }
     let mut none = Frame::zeroed();
-    let _ = apply::enter::<M7>(debug::this(), frame.unwrap_or(&mut none));
+    let cpu = debug::this();
+    let frame = frame.unwrap_or(&mut none);
+    let _ = apply::set_aside::<M7>(cpu, frame);
+    if live::ss::<M7>() == Ss::Clear {
+        // Whatever the owners and the shadow say: something is wrong here.
+        control::force(cpu, mdscr::read() & !mdscr::SS);
+    }
+    apply::open::<M7>(cpu, frame);
 }
 
 /// Makes this CPU the reporter and stops the others; those that do not answer.
@@ -107,6 +114,9 @@ fn state(rule: &str, stuck: u64, frame: Option<&Frame>) {
         say!("interrupted context: masks {}", Daif::of(frame.pstate));
     }
     say!("debug depth {}, owners {:?}, stash {}", cpu.depth.get(), cpu.owners.get(), cpu.stash_len.get());
+    if stuck == 0 {
+        say!("all other CPUs stopped");
+    }
     for other in (0..percpu::MAX_CPUS).filter(|other| stuck & 1 << other != 0) {
         say!("cpu{other} did not stop: it has interrupts off");
     }

@@ -14,13 +14,16 @@ use rules::pstate::Daif;
 static BY_PRIORITY: AtomicBool = AtomicBool::new(false);
 static OUT_OF_ORDER: AtomicU64 = AtomicU64::new(0);
 
-struct Nesting {
-    depth: Cell<u32>,
-    /// What an outer guard that went too early would have put back.
-    owed: Cell<Option<Before>>,
+/// A CPU's guards.
+struct Guards {
+    /// A bit for each that is alive, by its number.
+    alive: Cell<u64>,
+    /// What the first one found.
+    first: Cell<Before>,
 }
 
-static NESTING: PerCpu<Nesting> = crate::per_cpu!(Nesting { depth: Cell::new(0), owed: Cell::new(None) });
+static GUARDS: PerCpu<Guards> =
+    crate::per_cpu!(Guards { alive: Cell::new(0), first: Cell::new(Before::Pstate(Daif::I)) });
 
 #[derive(Clone, Copy)]
 enum Before {
@@ -65,22 +68,30 @@ fn restore(before: Before) {
 }
 
 /// Interrupts are off on this CPU for as long as this lives. Guards nest; the last one dropped puts back what the first one
-/// found, and one dropped out of order is counted and reported.
+/// found, whatever the order, and one dropped while a later one is alive is counted and reported.
 pub struct IrqOff {
-    depth: u32,
-    before: Before,
+    number: u32,
     /// Bound to its CPU.
     local: PhantomData<*const ()>,
 }
 
 impl IrqOff {
     /// Switches interrupts off. Any context.
+    ///
+    /// # Panics
+    /// If 64 guards are alive on this CPU.
     pub fn new() -> Self {
         let before = mask();
-        let nesting = NESTING.this();
-        let depth = nesting.depth.get() + 1;
-        nesting.depth.set(depth);
-        Self { depth, before, local: PhantomData }
+        // An NMI that comes from here on leaves `GUARDS` as it finds it.
+        let guards = GUARDS.this();
+        let alive = guards.alive.get();
+        let number = u64::BITS - alive.leading_zeros();
+        assert!(number < u64::BITS, "interrupt guards nest deeper than {}", u64::BITS);
+        if alive == 0 {
+            guards.first.set(before);
+        }
+        guards.alive.set(alive | 1 << number);
+        Self { number, local: PhantomData }
     }
 }
 
@@ -92,24 +103,18 @@ impl Default for IrqOff {
 
 impl Drop for IrqOff {
     fn drop(&mut self) {
-        let nesting = NESTING.this();
-        let depth = nesting.depth.get();
-        nesting.depth.set(depth - 1);
-        if depth == self.depth && nesting.owed.get().is_none() {
-            restore(self.before);
-            return;
+        let guards = GUARDS.this();
+        let alive = guards.alive.get() & !(1 << self.number);
+        // Read first: behind the next store it is an NMI's to use.
+        let first = guards.first.get();
+        guards.alive.set(alive);
+        if alive == 0 {
+            restore(first);
         }
-        if depth != self.depth {
+        if alive >> self.number != 0 {
             OUT_OF_ORDER.fetch_add(1, Relaxed);
-            log::error!("interrupt guard {} dropped while guard {depth} is alive", self.depth);
-        }
-        if self.depth == 1 {
-            nesting.owed.set(Some(self.before));
-        }
-        if depth == 1
-            && let Some(before) = nesting.owed.take()
-        {
-            restore(before);
+            let latest = u64::BITS - 1 - alive.leading_zeros();
+            log::error!("interrupt guard {} dropped while guard {latest} is alive", self.number);
         }
     }
 }

@@ -45,6 +45,8 @@ pub struct Death {
     pub expect: &'static [&'static str],
     /// Boot arguments that it needs besides `die=`.
     pub args: &'static str,
+    /// What the machine must have, separated by commas: `el2`, `gic2`, `smp2`, a CPU model; see the tool.
+    pub machine: &'static str,
 }
 
 /// A suite from the functions of its module.

@@ -79,6 +79,9 @@ pub fn list(suites: &[&Suite], deaths: &[Death]) {
         if !death.args.is_empty() {
             crate::print!(" | args={}", death.args);
         }
+        if !death.machine.is_empty() {
+            crate::print!(" | machine={}", death.machine);
+        }
         println!();
     }
     for cell in live::LIVE.iter().flat_map(|row| alternatives(row.row())) {

@@ -1,0 +1,106 @@
+//! Rule I5: whether a CPU may switch to another task.
+
+use crate::pstate::Daif;
+use core::fmt;
+
+/// A CPU's debug state where it is about to switch tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SwitchState {
+    /// PSTATE.D, A, I, F.
+    pub masks: Daif,
+    /// MDSCR_EL1.SS.
+    pub ss: bool,
+    /// Debug contexts that the CPU is in.
+    pub debug_depth: usize,
+    /// Probes that it deals with.
+    pub active_probes: usize,
+    /// Entries of its stash.
+    pub stash: usize,
+    /// Whether a slot is suspended for a step-over at EL1.
+    pub el1_slot_suspended: bool,
+}
+
+/// Why it may not: a hole in what debug exceptions cover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum SwitchFault {
+    /// In a debug context.
+    DebugContext,
+    /// A probe is active.
+    Probe,
+    /// PSTATE.D is set.
+    DebugMasked,
+    /// An interrupt has set a step aside.
+    Stash,
+    /// A slot is suspended.
+    SuspendedSlot,
+    /// MDSCR_EL1.SS is set: a debugger's step goes with its task, and is to be taken off before.
+    Stepping,
+}
+
+impl SwitchState {
+    /// Rule I5.
+    ///
+    /// # Errors
+    /// The first thing that stands in the way.
+    pub fn may_switch(&self) -> Result<(), SwitchFault> {
+        let faults = [
+            (self.masks.contains(Daif::D), SwitchFault::DebugMasked),
+            (self.debug_depth != 0, SwitchFault::DebugContext),
+            (self.active_probes != 0, SwitchFault::Probe),
+            (self.stash != 0, SwitchFault::Stash),
+            (self.el1_slot_suspended, SwitchFault::SuspendedSlot),
+            (self.ss, SwitchFault::Stepping),
+        ];
+        faults.into_iter().find(|(wrong, _)| *wrong).map_or(Ok(()), |(_, fault)| Err(fault))
+    }
+}
+
+impl fmt::Display for SwitchFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DebugContext => "in a debug context",
+            Self::Probe => "with an active probe",
+            Self::DebugMasked => "with PSTATE.D set",
+            Self::Stash => "with a step on the stash",
+            Self::SuspendedSlot => "with a slot suspended",
+            Self::Stepping => "with MDSCR_EL1.SS set",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: SwitchState = SwitchState {
+        masks: Daif::empty(),
+        ss: false,
+        debug_depth: 0,
+        active_probes: 0,
+        stash: 0,
+        el1_slot_suspended: false,
+    };
+
+    #[test]
+    fn thread_context_may_be_switched_with_interrupts_off_too() {
+        assert_eq!(GOOD.may_switch(), Ok(()));
+        let off = SwitchState { masks: Daif::I | Daif::F | Daif::A, ..GOOD };
+        assert_eq!(off.may_switch(), Ok(()));
+    }
+
+    #[test]
+    fn each_condition_counts() {
+        let bad = [
+            (SwitchState { masks: Daif::D | Daif::I, ..GOOD }, SwitchFault::DebugMasked),
+            (SwitchState { ss: true, ..GOOD }, SwitchFault::Stepping),
+            (SwitchState { debug_depth: 1, ..GOOD }, SwitchFault::DebugContext),
+            (SwitchState { active_probes: 1, ..GOOD }, SwitchFault::Probe),
+            (SwitchState { stash: 1, ..GOOD }, SwitchFault::Stash),
+            (SwitchState { el1_slot_suspended: true, ..GOOD }, SwitchFault::SuspendedSlot),
+        ];
+        for (state, fault) in bad {
+            assert_eq!(state.may_switch(), Err(fault), "{fault}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! M8 and M9: an interrupt that comes while a context is in the middle of a step.
+
+use super::code;
+use super::seen::Seen;
+use super::signal::{self, Signal};
+use super::trace;
+use crate::arch::daif;
+use crate::debug::step::Wish;
+use crate::debug::{self, stats};
+use crate::exception::{Frame, brk};
+use crate::irq::off::IrqOff;
+use crate::ktest::Outcome;
+use crate::{check, check_eq, suite};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+suite!("rule-interrupts":
+    m8_masks_in_an_irq_handler,
+    m8_irq_in_a_step_over,
+    m8_irq_in_a_debuggers_step,
+    m8_fiq_in_a_step_over,
+    m8_fiq_in_a_debuggers_step,
+    m9_nmi_in_a_step_over,
+    m9_nmi_in_a_debuggers_step,
+    m9_nmi_breaks_into_interrupts_off,
+    m9_stashes_nest,
+    x2_a_handlers_own_step_ends_with_it,
+    i1_an_interrupt_interrupts_d_open,
+);
+
+static IN_HANDLER: Seen = Seen::new();
+/// What `code::line` returned in the handler.
+static LINE: AtomicU64 = AtomicU64::new(0);
+
+/// Runs over the very address that the interrupted context is stepping over.
+fn runs_the_same_line(frame: &mut Frame) {
+    IN_HANDLER.note(frame);
+    LINE.store(code::line(), Relaxed);
+}
+
+fn prepare(signal: Signal) -> Outcome {
+    IN_HANDLER.reset();
+    LINE.store(0, Relaxed);
+    signal.prepare(runs_the_same_line)?;
+    signal::arm(signal);
+    Ok(())
+}
+
+fn m8_masks_in_an_irq_handler() -> Outcome {
+    prepare(Signal::Irq)?;
+    Signal::Irq.send();
+    crate::arch::barrier::isb();
+    check_eq!(IN_HANDLER.count(), 1);
+    let seen = IN_HANDLER.view();
+    check_eq!(seen.daif, 0xc0, "I and F masked, D and A open");
+    check_eq!((seen.ss, seen.stash, seen.owners, seen.depth), (0, 0, 0, 0));
+    check_eq!(seen.interrupted, 0);
+    check_eq!(daif::read().bits(), 0);
+    Ok(())
+}
+
+/// An interrupt taken after a breakpoint was hit and before its instruction has run.
+fn in_a_step_over(signal: Signal, masks: u64, hits: u64) -> Outcome {
+    prepare(signal)?;
+    let at = code::line_range().start + 4;
+    let (overs, cancelled) = (stats::STEP_OVERS.here(), stats::CANCELLED.here());
+    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    let result = code::line();
+    let all = signal::remove(id)?;
+    check_eq!(result, 4);
+    check_eq!(IN_HANDLER.count(), 1);
+    let seen = IN_HANDLER.view();
+    check_eq!(seen.pc, at, "taken before the instruction that is stepped over");
+    check_eq!(seen.interrupted, 0);
+    check_eq!(seen.spsr_ss, 1, "the instruction is still to run");
+    check_eq!(seen.daif, masks);
+    check_eq!(seen.ss, 0, "MDSCR_EL1.SS in the handler");
+    check_eq!((seen.stash, seen.owners, seen.depth), (1, 0, 0));
+    check_eq!(LINE.load(Relaxed), 4, "the line run by the handler");
+    check_eq!(all, hits, "the handler's own execution is a hit exactly if D is open in it");
+    check_eq!(stats::STEP_OVERS.here() - overs, hits);
+    check_eq!(stats::CANCELLED.here() - cancelled, 0);
+    Ok(())
+}
+
+/// The same with a debugger that steps through the line.
+fn in_a_debuggers_step(signal: Signal, masks: u64, hits: u64) -> Outcome {
+    prepare(signal)?;
+    let line = code::line_range();
+    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    let mut result = 0;
+    let steps = trace::trace(line.clone(), || result = code::line())?;
+    let all = signal::remove(id)?;
+    check_eq!(result, 4);
+    check_eq!((IN_HANDLER.count(), all), (1, hits));
+    let seen = IN_HANDLER.view();
+    check_eq!(seen.daif, masks);
+    check_eq!((seen.pc, seen.spsr_ss), (line.start + 4, 1));
+    check_eq!((seen.ss, seen.stash, seen.owners), (0, 1, 0));
+    check_eq!(steps.len(), 6, "{steps:x?}");
+    let inside: alloc::vec::Vec<_> = steps[..5].iter().map(|pc| pc.wrapping_sub(line.start)).collect();
+    check_eq!(inside, [0, 4, 8, 12, 16], "every instruction once, none of the handler's");
+    Ok(())
+}
+
+fn m8_irq_in_a_step_over() -> Outcome {
+    in_a_step_over(Signal::Irq, 0xc0, 2)
+}
+
+fn m8_irq_in_a_debuggers_step() -> Outcome {
+    in_a_debuggers_step(Signal::Irq, 0xc0, 2)
+}
+
+fn m8_fiq_in_a_step_over() -> Outcome {
+    in_a_step_over(Signal::Fiq, 0xc0, 2)
+}
+
+fn m8_fiq_in_a_debuggers_step() -> Outcome {
+    in_a_debuggers_step(Signal::Fiq, 0xc0, 2)
+}
+
+fn m9_nmi_in_a_step_over() -> Outcome {
+    in_a_step_over(Signal::Nmi, 0x3c0, 1)
+}
+
+fn m9_nmi_in_a_debuggers_step() -> Outcome {
+    in_a_debuggers_step(Signal::Nmi, 0x3c0, 1)
+}
+
+fn m9_nmi_breaks_into_interrupts_off() -> Outcome {
+    static ORDINARY: Seen = Seen::new();
+    fn ordinary(frame: &mut Frame) {
+        ORDINARY.note(frame);
+    }
+    prepare(Signal::Nmi)?;
+    ORDINARY.reset();
+    Signal::Irq.prepare(ordinary)?;
+    let off = IrqOff::new();
+    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    Signal::Irq.send();
+    let result = code::line();
+    let during = (IN_HANDLER.count(), ORDINARY.count());
+    drop(off);
+    crate::arch::barrier::isb();
+    let hits = signal::remove(id)?;
+    check_eq!((result, hits), (4, 1));
+    check_eq!(during, (1, 0), "the NMI is taken, the ordinary interrupt is held back");
+    check_eq!(ORDINARY.count(), 1, "and comes when interrupts are on again");
+    let seen = IN_HANDLER.view();
+    check_eq!((seen.daif, seen.ss, seen.stash), (0x3c0, 0, 1));
+    check_eq!(ORDINARY.view().daif, 0xc0);
+    Ok(())
+}
+
+/// Deferred work in an interrupt handler opens I; an NMI that comes in the middle of a step there adds to the stash.
+fn m9_stashes_nest() -> Outcome {
+    fn outer(frame: &mut Frame) {
+        OUTER.note(frame);
+        signal::arm(Signal::Nmi);
+        daif::clear::<{ daif::IF }>();
+        LINE.store(code::line(), Relaxed);
+        daif::set::<{ daif::IF }>();
+    }
+    static OUTER: Seen = Seen::new();
+    fn inner(frame: &mut Frame) {
+        IN_HANDLER.note(frame);
+    }
+    prepare(Signal::Nmi)?;
+    OUTER.reset();
+    Signal::Nmi.prepare(inner)?;
+    Signal::Irq.prepare(outer)?;
+    signal::arm(Signal::Irq);
+    let line = code::line_range();
+    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    let mut result = 0;
+    let steps = trace::trace(line.clone(), || result = code::line())?;
+    let hits = signal::remove(id)?;
+    check_eq!((result, LINE.load(Relaxed), hits), (4, 4, 2));
+    check_eq!((OUTER.count(), IN_HANDLER.count()), (1, 1));
+    check_eq!((OUTER.view().stash, OUTER.view().ss), (1, 0));
+    check_eq!((IN_HANDLER.view().stash, IN_HANDLER.view().ss), (2, 0));
+    check_eq!(IN_HANDLER.view().daif, 0x3c0);
+    check_eq!(IN_HANDLER.view().pc, line.start + 4);
+    check_eq!(steps.len(), 6, "{steps:x?}");
+    Ok(())
+}
+
+/// I1 at work: neither masks that a context may have lets an interrupt in with D masked.
+fn i1_an_interrupt_interrupts_d_open() -> Outcome {
+    prepare(Signal::Irq)?;
+    let masked = daif::AllMasked::new();
+    Signal::Irq.send();
+    let held = IN_HANDLER.count();
+    // Opens A, I, F, D in the order that a context switch might.
+    drop(masked);
+    crate::arch::barrier::isb();
+    check_eq!(held, 0);
+    check_eq!(IN_HANDLER.count(), 1);
+    check!(IN_HANDLER.view().interrupted & 0x200 == 0, "interrupted with D masked");
+    Ok(())
+}
+
+/// A step that is asked for in an interrupt handler, and not given back, does not go on in the context that was interrupted.
+fn x2_a_handlers_own_step_ends_with_it() -> Outcome {
+    static LANDED: AtomicU64 = AtomicU64::new(0);
+    fn notes(frame: &mut Frame) -> Wish {
+        if code::line_range().contains(&frame.pc) {
+            LANDED.fetch_add(1, Relaxed);
+        }
+        Wish::Step
+    }
+    fn starts(frame: &mut Frame) {
+        IN_HANDLER.note(frame);
+        debug::this().hook.set(Some(notes));
+        // SAFETY: starts steps and goes on behind it, with all registers as they were.
+        unsafe { core::arch::asm!("brk #{}", const brk::DEBUGGER, options(nostack, preserves_flags)) }
+    }
+    prepare(Signal::Irq)?;
+    Signal::Irq.prepare(starts)?;
+    LANDED.store(0, Relaxed);
+    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    let result = code::line();
+    let hook = debug::this().hook.take();
+    let hits = signal::remove(id)?;
+    check_eq!((result, hits, IN_HANDLER.count()), (4, 1, 1));
+    check!(hook.is_none(), "the hook is still there");
+    check_eq!(LANDED.load(Relaxed), 0);
+    Ok(())
+}

@@ -1,0 +1,24 @@
+//! The rules of masks and MDSCR_EL1.SS, one by one: what each row promises, as literal values, seen by handlers of real
+//! exceptions. A test's name begins with the rule that it is about.
+//!
+//! - `code`, `seen`, `trace`, `signal`: what the tests are made of.
+//! - a file for each kind of exception, one for returning (M13), one for the standing invariants, one for "interrupts off".
+
+pub mod code;
+mod seen;
+pub mod signal;
+mod trace;
+
+pub mod debug;
+pub mod faults;
+pub mod guards;
+pub mod interrupts;
+pub mod invariants;
+pub mod probes;
+pub mod resume;
+pub mod warns;
+
+/// The address of a function that has no name here.
+fn at_symbol(name: &str) -> Result<u64, crate::ktest::Ended> {
+    crate::report::symbols::by_name(name).map(|symbol| symbol.address).map_err(crate::tests::failed)
+}

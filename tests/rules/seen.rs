@@ -1,0 +1,80 @@
+//! What handlers saw, noted in atomics: they run where nothing can be asserted.
+
+use crate::arch::{daif, mdscr};
+use crate::debug;
+use crate::exception::Frame;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What a handler saw when it was called last, and how often it was called.
+pub struct Seen([AtomicU64; 9]);
+
+/// A handler's view of the machine and of the context that it interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// PSTATE.D, A, I, F while the handler ran, as DAIF has them.
+    pub daif: u64,
+    /// MDSCR_EL1.SS.
+    pub ss: u64,
+    /// Entries on this CPU's stash.
+    pub stash: u64,
+    /// Owners of the step, as bits.
+    pub owners: u64,
+    /// Debug contexts, one inside the other.
+    pub depth: u64,
+    /// PC of the interrupted context.
+    pub pc: u64,
+    /// Its masks, as DAIF has them.
+    pub interrupted: u64,
+    /// Its SPSR.SS.
+    pub spsr_ss: u64,
+}
+
+impl Seen {
+    pub const fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; 9])
+    }
+
+    /// Forgets.
+    pub fn reset(&self) {
+        self.0.iter().for_each(|word| word.store(0, Relaxed));
+    }
+
+    /// For the handler: notes what there is to see. Returns how often it was called before.
+    pub fn note(&self, frame: &Frame) -> u64 {
+        let cpu = debug::this();
+        let now = [
+            daif::read().bits(),
+            mdscr::read() & mdscr::SS,
+            cpu.stash_len.get() as u64,
+            cpu.owners.get().bits().into(),
+            cpu.depth.get().into(),
+            frame.pc,
+            frame.masks().bits(),
+            frame.pstate >> 21 & 1,
+        ];
+        for (word, value) in self.0.iter().zip(now) {
+            word.store(value, Relaxed);
+        }
+        self.0[8].fetch_add(1, Relaxed)
+    }
+
+    /// How often the handler was called.
+    pub fn count(&self) -> u64 {
+        self.0[8].load(Relaxed)
+    }
+
+    /// What it saw the last time.
+    pub fn view(&self) -> View {
+        let word = |n: usize| self.0[n].load(Relaxed);
+        View {
+            daif: word(0),
+            ss: word(1),
+            stash: word(2),
+            owners: word(3),
+            depth: word(4),
+            pc: word(5),
+            interrupted: word(6),
+            spsr_ss: word(7),
+        }
+    }
+}
