@@ -24,6 +24,7 @@ pub mod mode;
 pub mod options;
 pub mod percpu;
 pub mod report;
+pub mod sched;
 pub mod smp;
 mod start;
 pub mod sync;
