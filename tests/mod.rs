@@ -2,10 +2,12 @@
 
 mod assertions;
 mod deaths;
+mod gdb;
 mod probes;
 mod rules;
 mod slots;
 mod steps;
+mod threads;
 
 use crate::ktest::{Death, Suite};
 
@@ -23,6 +25,10 @@ pub static SUITES: &[&Suite] = &[
     &slots::SUITE,
     &probes::SUITE,
     &steps::SUITE,
+    &threads::turns::SUITE,
+    &threads::steps::SUITE,
+    &threads::deferred::SUITE,
+    &gdb::SUITE,
 ];
 
 /// The tests that must end the kernel.

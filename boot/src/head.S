@@ -27,6 +27,8 @@ primary_entry:
     b       enable_mmu
 
 primary_upper:
+    .cfi_startproc
+    .cfi_undefined x30                  // the outermost frame
     ldr     x0, =__boot_stack_top
     mov     sp, x0
     mov     x29, xzr
@@ -62,6 +64,7 @@ primary_final:
     mov     x30, xzr
     bl      kernel_main
     brk     #0x800
+    .cfi_endproc
 
 // PSCI CPU_ON lands here; x0: physical address of SecondaryArgs { ttbr1, sp, cpu }.
 .global secondary_entry
@@ -74,6 +77,8 @@ secondary_entry:
     b       enable_mmu
 
 secondary_upper:
+    .cfi_startproc
+    .cfi_undefined x30                  // the outermost frame
     // The identity map still holds: the arguments are read through it.
     ldp     x1, x0, [x19, #8]
     mov     sp, x1
@@ -81,6 +86,7 @@ secondary_upper:
     mov     x30, xzr
     bl      kernel_secondary            // (cpu)
     brk     #0x800
+    .cfi_endproc
 
 // x0: TTBR0, x1: TTBR1, x2: virtual address to go on at.
 enable_mmu:

@@ -30,7 +30,7 @@ pub enum Command {
     QemuTest(QemuTest),
     /// Boot under QEMU's gdbstub and attach gdb with the kernel's symbols, stopped before the first instruction
     ///
-    /// A breakpoint at the kernel's entry is set: type `continue`. The helpers of scripts/stepwell.gdb are loaded.
+    /// A breakpoint at the kernel's entry is set: type `continue`. The helpers of scripts/stepwell.py are loaded.
     Gdb(Gdb),
     /// Print what the kernel's paths cost, in guest instructions, beside Linux's figures
     ///

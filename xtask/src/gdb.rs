@@ -47,10 +47,7 @@ pub fn run(arguments: &Gdb) -> Result<u8> {
 
     let mut debugger = gdb()?;
     debugger.current_dir(root()).arg("-q").args(["-iex", "set confirm off"]).arg(&elf);
-    let helpers = root().join("scripts/stepwell.gdb");
-    if helpers.exists() {
-        debugger.arg("-x").arg(helpers);
-    }
+    debugger.arg("-x").arg(root().join("scripts/stepwell.py"));
     attach(&mut debugger, &stub);
     debugger.args(&arguments.arguments);
     let mut debugger = Process::start(&mut debugger)?;

@@ -47,20 +47,31 @@
     mov     x0, sp
 .endm
 
-// Where a debugger finds what the interrupted context had. CFA: SP before the exception.
-.macro describe_frame
+// For debuggers. The return address column is PC (32 in DWARF for the Arm 64-bit Architecture): in an interrupted context it
+// is not LR. CFA: SP before the exception, but for a stack that overflowed and for handlers that move SP.
+
+// PC is in ELR_EL1, which DWARF cannot name: until the snapshot a backtrace ends here.
+.macro describe_live
     .cfi_signal_frame
-    .cfi_def_cfa x29, {FRAME} - {RECORD}
+    .cfi_return_column 32
+    .cfi_def_cfa sp, {FRAME}
+    .cfi_undefined 32
+.endm
+
+// From then on everything is in the frame.
+.macro describe_frame
     .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
     .cfi_offset x\n, \n * 8 - {FRAME}
     .endr
+    .cfi_offset x30, {X30} - {FRAME}
     .cfi_offset sp, {SP_} - {FRAME}
-    .cfi_offset x30, {PC} - {FRAME}
+    .cfi_offset 32, {PC} - {FRAME}
 .endm
 
 .macro entry handler, function, sp_of_el0=0
 \handler\()_entry:
     .cfi_startproc simple
+    describe_live
     save
     .if \sp_of_el0
     mrs     x21, sp_el0
@@ -69,6 +80,7 @@
     .endif
     stp     x30, x21, [sp, #{X30}]
     snapshot
+    .cfi_def_cfa x29, {FRAME} - {RECORD}
     describe_frame
     bl      \function
     .if \sp_of_el0
@@ -83,6 +95,8 @@
 .balign 0x800
 .global vectors
 vectors:
+    .cfi_startproc simple
+    describe_live
     vector  el1t_sync
     vector  el1t_irq
     vector  el1t_fiq
@@ -99,6 +113,7 @@ vectors:
     vector  el0_32_irq
     vector  el0_32_fiq
     vector  el0_32_error
+    .cfi_endproc
 
     entry   el1t_sync, exception_on_sp_el0
     entry   el1t_irq, exception_on_sp_el0
@@ -123,6 +138,9 @@ vectors:
 // afterwards: nothing can be taken here that would write there.
 .global return_to_el1
 return_to_el1:
+    .cfi_startproc simple
+    describe_live
+    describe_frame
     ldp     x22, x23, [sp, #{PC}]
     msr     elr_el1, x22
     msr     spsr_el1, x23
@@ -141,10 +159,12 @@ return_to_el1:
     ldp     x24, x25, [sp, #16 * 12]
     ldp     x26, x27, [sp, #16 * 13]
     mov     x30, sp
+    .cfi_def_cfa_register x30
     ldr     x29, [x30, #{SP_}]
     mov     sp, x29
     ldp     x28, x29, [x30, #16 * 14]
     ldr     x30, [x30, #{X30}]
+    .cfi_endproc
     eret
 
 // x0: SP - FRAME of the context that overflowed; SP: that plus x0's value. The frame goes to this CPU's overflow stack.
@@ -160,11 +180,13 @@ stack_overflow:
     sub     sp, sp, #{FRAME}
     mrs     x0, tpidrro_el0
     .cfi_startproc simple
+    describe_live
     save
     mrs     x21, tpidr_el0
     add     x21, x21, #{FRAME}
     stp     x30, x21, [sp, #{X30}]
     snapshot
+    .cfi_def_cfa x29, {FRAME} - {RECORD}
     describe_frame
     bl      exception_stack_overflow
     brk     #{BUG}

@@ -1,0 +1,95 @@
+"""`stepwell slots`"""
+
+from . import cpu, data
+
+# A record's state word (slots/src/table.rs): control[63:32], generation[31:2], state[1:0].
+STATES = ["free", "being filled", "live", "retired"]
+KINDS = {"breakpoints": ("DBGBVR", "DBGBCR"), "watchpoints": ("DBGWVR", "DBGWCR")}
+ACCESSES = {1: "read", 2: "write", 3: "access"}
+ALL_CPUS = (1 << 64) - 1
+
+
+def show(argument):
+    """Show the records of hardware slots, and each CPU's registers that are in use.
+
+The records are what every CPU shall have (rule H1); a slot that a CPU has suspended for a step-over has its
+registers' enable bit clear there.
+Usage: stepwell slots"""
+    if argument:
+        data.fail("stepwell slots takes no argument")
+    tables = data.static("kernel::debug::slots::SLOTS")
+    records = {kind: list(read(data.member(tables, kind, "records"))) for kind in KINDS}
+    for kind in KINDS:
+        for record in records[kind]:
+            print(record)
+    if not any(records.values()):
+        print("no records")
+    for index in range(len(cpu.threads())):
+        with cpu.selected(index):
+            print(f"cpu{index}: {registers(index)}")
+
+
+def read(records):
+    """The lines of the records in use."""
+    for index in range(data.length(records)):
+        record = data.element(records, index)
+        state = data.number(data.member(record, "state"))
+        if state & 3 == 0:
+            continue
+        yield describe(index, record, state)
+
+
+def describe(index, record, state):
+    value = lambda name: data.number(data.member(record, name))
+    control, generation = state >> 32, state >> 2 & (1 << 30) - 1
+    access = ACCESSES.get(control >> 3 & 3)
+    first, last = value("first"), value("first") + value("span")
+    cpus = value("cpus")
+    handler = data.number(data.element(data.member(record, "payload"), 0))
+    parts = [
+        f"{'watchpoint' if access else 'breakpoint'} {index} {STATES[state & 3]}, use {generation}:",
+        f"{access or 'execute'} {first:#x}" + (f"..{last:#x}" if access else ""),
+        f"<{data.name_of(first)}>,",
+        "all CPUs," if cpus == ALL_CPUS else f"CPUs {cpus:#x},",
+        f"{value('hits')} hits,",
+        f"calls {data.name_of(handler)}" if handler else "counts",
+    ]
+    return " ".join(parts)
+
+
+def registers(index):
+    """What one CPU has in its registers, and what it says of them."""
+    if not cpu.is_online():
+        return "not running the kernel"
+    found = []
+    for kind, (value_name, control_name) in KINDS.items():
+        n = 0
+        while (control := cpu.register(f"{control_name}{n}_EL1")) is not None:
+            if control:
+                value = cpu.register(f"{value_name}{n}_EL1")
+                found.append(f"{value_name}{n}={value:#x} {control_name}{n}={control:#x} ({decode(kind, control)})")
+            n += 1
+    state = data.member(data.element(data.static("kernel::debug::CPU_DEBUG"), index), "slots")
+    armed = data.member(state, "armed")
+    suspended = data.member(state, "suspended", "masks")
+    for name, masks in ("armed", armed), ("suspended", suspended):
+        found.append(f"{name} {sets(masks)}")
+    return ", ".join(found)
+
+
+def decode(kind, control):
+    fields = [f"E={control & 1}", f"P{'M' if kind == 'breakpoints' else 'A'}C={control >> 1 & 3}"]
+    if kind == "breakpoints":
+        fields.append(f"BAS={control >> 5 & 0xf:#x}")
+    else:
+        fields += [f"LSC={control >> 3 & 3}", f"BAS={control >> 5 & 0xff:#x}", f"MASK={control >> 24 & 0x1f}"]
+    return " ".join(fields)
+
+
+def sets(masks):
+    """The two sets of slot indices, breakpoints and watchpoints, as `b0 w1`."""
+    names = []
+    for kind, letter in enumerate("bw"):
+        mask = data.number(data.element(masks, kind))
+        names += [f"{letter}{n}" for n in range(64) if mask >> n & 1]
+    return " ".join(names) or "none"

@@ -1,0 +1,39 @@
+"""`stepwell stash`"""
+
+from . import cpu, data
+from .slots import sets
+
+# rules::step::Owners.
+OWNERS = ["StepOver", "Debugger", "Tracer", "Uprobe"]
+
+
+def show(argument):
+    """Show a CPU's debug state: depth, owners of the running context's step, and what interrupts have set aside (rule M8).
+
+Usage: stepwell stash [CPU | all]"""
+    for index in cpu.chosen(argument.strip()):
+        one(index)
+
+
+def one(index):
+    state = data.element(data.static("kernel::debug::CPU_DEBUG"), index)
+    value = lambda name: data.number(data.member(state, name))
+    hook = data.word(data.member(state, "hook"))
+    length = value("stash_len")
+    print(
+        f"cpu{index}: debug depth {value('depth')}, owners {owners(value('owners'))}, "
+        f"MDSCR_EL1 as written last {value('mdscr'):#x} ({cpu.mdscr(value('mdscr'))}), "
+        f"steps reported to {data.name_of(hook) if hook else 'nobody'}, {length} on the stash"
+    )
+    stash = data.member(state, "stash")
+    if length > data.length(stash):
+        data.fail(f"the stash cannot hold {length} entries: the kernel is not up yet, or scripts/ are of another version")
+    for depth in range(length):
+        entry = data.element(stash, depth)
+        owner = owners(data.number(data.member(entry, "owners")))
+        print(f"  stash[{depth}]: owners {owner}, suspended slots {sets(data.member(entry, 'suspended', 'masks'))}")
+
+
+def owners(bits):
+    names = [name for bit, name in enumerate(OWNERS) if bits >> bit & 1]
+    return "|".join(names) or "none"
