@@ -60,6 +60,7 @@ deaths! {
     serror ["panic: SError, ESR", "rule M16 in force", M7] machine "el2";
     serror_in_a_step ["panic: SError, ESR", "rule M16 in force", M7, "owners Owners(0x0), stash 1"] machine "el2";
     execute_data ["panic: instruction abort at", "rule M6 in force", M7];
+    execute_data_without_wxn ["panic: instruction abort at", "rule M6 in force", M7];
     write_text ["panic: data abort at", "rule M6 in force", M7, "esr 000000009600004f"];
     write_rodata ["panic: data abort at", "rule M6 in force", M7, "esr 000000009600004f"];
     other_cpus_are_stopped ["panic: the others run (", "all other CPUs stopped", M7];
@@ -195,7 +196,7 @@ fn fault_in_a_report() {
         let _ = uaccess::read_u8(code::UNMAPPED + 0x800);
         Then::Run
     }
-    let report = crate::exception::fatal as *const () as u64;
+    let report = crate::console::print_regardless as *const () as u64;
     if need(kprobe::register(report, Some(faults), None)).is_some() {
         // SAFETY: the kernel ends here.
         unsafe { asm!("ldr {0}, [{0}]", inout(reg) code::UNMAPPED => _) }
@@ -226,6 +227,15 @@ fn execute_data() {
     static RET: AtomicU64 = AtomicU64::new(0xd65f_03c0);
     // SAFETY: the kernel ends here.
     unsafe { asm!("blr {}", in(reg) &raw const RET, clobber_abi("C")) }
+}
+
+/// The mapping itself forbids it, too.
+fn execute_data_without_wxn() {
+    const WXN: u64 = 1 << 19;
+    crate::write_sysreg!("sctlr_el1", crate::read_sysreg!("sctlr_el1") & !WXN);
+    // SAFETY: drops cached translations.
+    unsafe { asm!("isb", "tlbi vmalle1", "dsb nsh", "isb", options(nostack, preserves_flags)) };
+    execute_data();
 }
 
 fn store(address: u64) {

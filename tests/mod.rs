@@ -3,6 +3,7 @@
 mod assertions;
 mod deaths;
 mod gdb;
+mod monitor;
 mod probes;
 mod rules;
 mod slots;
@@ -29,6 +30,7 @@ pub static SUITES: &[&Suite] = &[
     &threads::steps::SUITE,
     &threads::deferred::SUITE,
     &gdb::SUITE,
+    &monitor::SUITE,
 ];
 
 /// The tests that must end the kernel.

@@ -107,6 +107,8 @@ pub struct BootArgs<'a> {
     pub hz: u32,
     /// `nmi=`: mask interrupts by priority, so that there are NMIs. Default off.
     pub nmi: bool,
+    /// `echo=`: show what is typed at the monitor as it is typed. Default on; off where the input is no terminal.
+    pub echo: bool,
     text: &'a str,
 }
 
@@ -120,6 +122,7 @@ impl<'a> BootArgs<'a> {
             loglevel: LogLevel::Info,
             hz: 250,
             nmi: false,
+            echo: true,
             text,
         };
         for item in args.items().flatten() {
@@ -130,6 +133,7 @@ impl<'a> BootArgs<'a> {
                 Item::LogLevel(level) => args.loglevel = level,
                 Item::Hz(hz) => args.hz = hz,
                 Item::Nmi(nmi) => args.nmi = nmi,
+                Item::Echo(echo) => args.echo = echo,
                 Item::Rule(_) => {}
             }
         }
@@ -161,6 +165,7 @@ enum Item<'a> {
     LogLevel(LogLevel),
     Hz(u32),
     Nmi(bool),
+    Echo(bool),
     Rule(RuleOverride<'a>),
 }
 
@@ -181,14 +186,8 @@ impl<'a> Item<'a> {
                 let hz = number::parse(value).filter(|hz| (1..=10_000).contains(hz));
                 or(hz.map(|hz| Item::Hz(hz as u32)), "1 to 10000 ticks per second")
             }
-            "nmi" => or(
-                match value {
-                    "0" => Some(Item::Nmi(false)),
-                    "1" => Some(Item::Nmi(true)),
-                    _ => None,
-                },
-                "0 or 1",
-            ),
+            "nmi" => or(switch(value).map(Item::Nmi), "0 or 1"),
+            "echo" => or(switch(value).map(Item::Echo), "0 or 1"),
             _ => match key.strip_prefix("rule.") {
                 None => Err(Warning::UnknownKey { key }),
                 Some(cell) => {
@@ -200,6 +199,14 @@ impl<'a> Item<'a> {
                 }
             },
         }
+    }
+}
+
+fn switch(value: &str) -> Option<bool> {
+    match value {
+        "0" => Some(false),
+        "1" => Some(true),
+        _ => None,
     }
 }
 
@@ -251,15 +258,16 @@ mod tests {
     fn nothing_given_is_the_defaults() {
         let args = BootArgs::parse("");
         assert_eq!((args.mode, args.test, args.die), (None, None, None));
-        assert_eq!((args.loglevel, args.hz, args.nmi), (LogLevel::Info, 250, false));
+        assert_eq!((args.loglevel, args.hz, args.nmi, args.echo), (LogLevel::Info, 250, false, true));
         assert_eq!(args.rules().count() + args.warnings().count(), 0);
     }
 
     #[test]
     fn every_key_is_read() {
-        let args = BootArgs::parse("mode=test  test=slots\tdie=overflow loglevel=trace hz=10000 nmi=1");
+        let args =
+            BootArgs::parse("mode=test  test=slots\tdie=overflow loglevel=trace hz=10000 nmi=1 echo=0");
         assert_eq!((args.mode, args.test, args.die), (Some("test"), Some("slots"), Some("overflow")));
-        assert_eq!((args.loglevel, args.hz, args.nmi), (LogLevel::Trace, 10_000, true));
+        assert_eq!((args.loglevel, args.hz, args.nmi, args.echo), (LogLevel::Trace, 10_000, true, false));
         assert_eq!(args.warnings().count(), 0);
         assert_eq!(BootArgs::parse("test").test, Some(""));
         assert_eq!(BootArgs::parse("hz=100 hz=0x3e8").hz, 1000, "the last counts");

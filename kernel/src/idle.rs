@@ -1,7 +1,8 @@
 //! What a CPU does that has nothing to do: waits, and runs what it is given.
 
 use crate::irq::off;
-use crate::percpu::PerCpu;
+use crate::percpu::{self, PerCpu};
+use crate::smp;
 use core::sync::atomic::{
     AtomicPtr,
     Ordering::{Acquire, Release},
@@ -20,6 +21,24 @@ pub fn give(cpu: usize, work: Work) -> bool {
 /// Whether a CPU has done what it was given.
 pub fn is_idle(cpu: usize) -> bool {
     WORK.of(cpu).load(Acquire).is_null()
+}
+
+/// Has every CPU do the same, this one too, and waits for all. Returns their number. Thread context.
+pub fn on_all(work: Work) -> usize {
+    let me = percpu::index();
+    let others = || smp::online().filter(move |&cpu| cpu != me);
+    for cpu in others() {
+        while !give(cpu, work) {
+            off::wait();
+        }
+    }
+    work();
+    for cpu in others() {
+        while !is_idle(cpu) {
+            off::wait();
+        }
+    }
+    others().count() + 1
 }
 
 /// Waits for work, for ever.

@@ -21,6 +21,7 @@ pub mod kprobe;
 pub mod ktest;
 pub mod mm;
 pub mod mode;
+pub mod monitor;
 pub mod options;
 pub mod percpu;
 pub mod report;

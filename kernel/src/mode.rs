@@ -2,7 +2,7 @@
 
 use crate::report::power;
 use crate::tests::{DEATHS, SUITES};
-use crate::{bench, demo, ktest, options, println, smp};
+use crate::{bench, demo, ktest, monitor, options, println, smp};
 
 /// Does it, and ends the machine.
 pub fn run() -> ! {
@@ -22,8 +22,9 @@ pub fn run() -> ! {
         "die" => die(options.die.unwrap_or("")),
         "run" => {
             let good = demo::run();
-            power::exit(if good { power::SUCCESS } else { power::FAILURE })
+            monitor::run(good)
         }
+        "monitor" => monitor::run(true),
         other => {
             log::error!("mode={other}: expected run, test, list, die, bench or monitor");
             power::exit(power::FAILURE)

@@ -3,7 +3,7 @@
 use super::code::{self, UNMAPPED};
 use super::seen::Seen;
 use super::signal;
-use super::{at_symbol, trace};
+use super::trace;
 use crate::arch::daif::{self, AllMasked};
 use crate::arch::uaccess;
 use crate::debug::slots::Hit;
@@ -27,7 +27,9 @@ suite!("rule-faults":
 );
 
 /// The function that handles the fault, in the masks of the context that faulted.
-const HANDLER: &str = "exception::el1::fixup";
+fn handler() -> u64 {
+    crate::mm::fault::handle as *const () as u64
+}
 
 static IN_HANDLER: Seen = Seen::new();
 
@@ -39,7 +41,7 @@ fn look(_: &Kprobe, frame: &mut Frame) -> Then {
 
 /// Faults with a probe on the handler, in a context with `masks`.
 fn masks_in_handler(masks: u64) -> Result<u64, Ended> {
-    let handler = at_symbol(HANDLER)?;
+    let handler = handler();
     IN_HANDLER.reset();
     kprobe::register(handler, Some(look), None).map_err(crate::tests::failed)?;
     let before = daif::read();
@@ -73,7 +75,7 @@ fn m6_stays_masked_in_a_debug_context() -> Outcome {
     static AFTER: AtomicU64 = AtomicU64::new(0);
     READ.store(0, Relaxed);
     IN_HANDLER.reset();
-    let handler = at_symbol(HANDLER)?;
+    let handler = handler();
     kprobe::register(handler, Some(look), None).map_err(crate::tests::failed)?;
     let completed = stats::COMPLETED_IN_SOFTWARE.here();
     let id = signal::breakpoint_in_line(faults)?;
@@ -143,18 +145,19 @@ fn m6_each_attempt_is_a_hit() -> Outcome {
         // The handler's argument is the frame of the fault: it goes back to the instruction once, with a good address.
         let fault = frame.x[0] as *mut Frame;
         if TRIES.fetch_add(1, Relaxed) == 0 {
-            // SAFETY: `fixup` has the fault's frame to itself, and it stands still here.
+            // SAFETY: the handler has the fault's frame to itself, and it stands still here.
             unsafe { (*fault).x[1] = &raw const TRIES as u64 };
             // SAFETY: as above.
             unsafe { (*fault).pc = code::load_at() };
-            // Returns from `fixup` at once.
+            // Returns from it at once: dealt with.
+            frame.x[0] = 1;
             frame.pc = frame.x[30];
             return Then::Skip;
         }
         Then::Run
     }
     TRIES.store(0, Relaxed);
-    let handler = at_symbol(HANDLER)?;
+    let handler = handler();
     kprobe::register(handler, Some(retry), None).map_err(crate::tests::failed)?;
     let (completed, overs) = (stats::COMPLETED_IN_SOFTWARE.here(), stats::STEP_OVERS.here());
     let id = signal::breakpoint(code::load_at(), nothing)?;
@@ -180,7 +183,7 @@ fn send(_: &Kprobe, _: &mut Frame) -> Then {
 }
 
 fn m6_an_interrupt_can_come_in_the_handler() -> Outcome {
-    let handler = at_symbol(HANDLER)?;
+    let handler = handler();
     signal::Signal::Irq.prepare(interrupted)?;
     INTERRUPT.reset();
     kprobe::register(handler, Some(send), None).map_err(crate::tests::failed)?;
@@ -222,7 +225,7 @@ fn k7_a_fault_in_a_copy_is_the_probed_instructions() -> Outcome {
 fn i3_a_nested_fault_leaves_the_snapshot_alone() -> Outcome {
     static FAR: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
     fn nested(_: &Kprobe, frame: &mut Frame) -> Then {
-        // SAFETY: the argument of `fixup`, which stands still here.
+        // SAFETY: the handler's argument, which stands still here.
         let fault = unsafe { &*(frame.x[0] as *const Frame) };
         let _ = uaccess::read_u8(UNMAPPED + 0x100);
         FAR[0].store(fault.far, Relaxed);
@@ -230,7 +233,7 @@ fn i3_a_nested_fault_leaves_the_snapshot_alone() -> Outcome {
         FAR[2].store(crate::read_sysreg!("far_el1"), Relaxed);
         Then::Run
     }
-    let handler = at_symbol(HANDLER)?;
+    let handler = handler();
     kprobe::register(handler, Some(nested), None).map_err(crate::tests::failed)?;
     let failed = code::load(UNMAPPED);
     let counts = kprobe::unregister(handler).map_err(crate::tests::failed)?;

@@ -12,6 +12,7 @@ use crate::irq::off::IrqOff;
 use crate::ktest::Outcome;
 use crate::{check, check_eq, suite};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use rules::step::Owners;
 
 suite!("rule-interrupts":
     m8_masks_in_an_irq_handler,
@@ -24,6 +25,7 @@ suite!("rule-interrupts":
     m9_nmi_breaks_into_interrupts_off,
     m9_stashes_nest,
     x2_a_handlers_own_step_ends_with_it,
+    x2_an_nmi_handlers_own_step_ends_with_it,
     i1_an_interrupt_interrupts_d_open,
 );
 
@@ -224,5 +226,28 @@ fn x2_a_handlers_own_step_ends_with_it() -> Outcome {
     check_eq!((result, hits, IN_HANDLER.count()), (4, 1, 1));
     check!(hook.is_none(), "the hook is still there");
     check_eq!(LANDED.load(Relaxed), 0);
+    Ok(())
+}
+
+/// The same where nothing was set aside and D stays masked, so that the step cannot even begin in the handler.
+fn x2_an_nmi_handlers_own_step_ends_with_it() -> Outcome {
+    fn never(_: &mut Frame) -> Wish {
+        Wish::Step
+    }
+    fn starts(frame: &mut Frame) {
+        IN_HANDLER.note(frame);
+        debug::this().hook.set(Some(never));
+        debug::this().set_owners(Owners::DEBUGGER);
+    }
+    prepare(Signal::Nmi)?;
+    Signal::Nmi.prepare(starts)?;
+    let (steps, cancelled) = (stats::STEPS.here(), stats::CANCELLED.here());
+    Signal::Nmi.send();
+    let result = code::line();
+    let (steps, cancelled) = (stats::STEPS.here() - steps, stats::CANCELLED.here() - cancelled);
+    let hook = debug::this().hook.take();
+    check_eq!((result, IN_HANDLER.count()), (4, 1));
+    check_eq!((steps, cancelled), (0, 1));
+    check!(hook.is_none(), "the hook is still there");
     Ok(())
 }

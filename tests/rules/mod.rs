@@ -17,8 +17,3 @@ pub mod invariants;
 pub mod probes;
 pub mod resume;
 pub mod warns;
-
-/// The address of a function that has no name here.
-fn at_symbol(name: &str) -> Result<u64, crate::ktest::Ended> {
-    crate::report::symbols::by_name(name).map(|symbol| symbol.address).map_err(crate::tests::failed)
-}

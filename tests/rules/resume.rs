@@ -10,10 +10,11 @@ use crate::debug::{self, stats};
 use crate::exception::Frame;
 use crate::kprobe::{self, Kprobe, Then};
 use crate::ktest::Outcome;
-use crate::{check_eq, suite};
+use crate::{check, check_eq, suite};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 suite!("rule-return":
+    m13_entry_and_return_synchronise,
     m13_spsr_ss_stays_as_saved,
     m13_moving_pc_clears_spsr_ss,
     m13_a_cancelled_step_is_not_taken,
@@ -34,6 +35,31 @@ fn interrupted(frame: &mut Frame) {
 fn send(_: &Kprobe, _: &mut Frame) -> Then {
     signal::send();
     Then::Run
+}
+
+/// SCTLR_EL1.EIS and EOS are set, on every CPU; and WXN, which what is patched relies on.
+fn m13_entry_and_return_synchronise() -> Outcome {
+    static SCTLR: [AtomicU64; crate::percpu::MAX_CPUS] =
+        [const { AtomicU64::new(0) }; crate::percpu::MAX_CPUS];
+    fn note() {
+        SCTLR[crate::percpu::index()].store(crate::read_sysreg!("sctlr_el1"), Relaxed);
+    }
+    note();
+    for cpu in crate::smp::online().filter(|cpu| *cpu != crate::percpu::index()) {
+        check!(crate::idle::give(cpu, note));
+        while !crate::idle::is_idle(cpu) {
+            crate::arch::barrier::relax();
+        }
+    }
+    for cpu in crate::smp::online() {
+        let sctlr = SCTLR[cpu].load(Relaxed);
+        check_eq!(
+            (sctlr >> 22 & 1, sctlr >> 11 & 1, sctlr >> 19 & 1),
+            (1, 1, 1),
+            "EIS, EOS, WXN of cpu{cpu}"
+        );
+    }
+    Ok(())
 }
 
 /// An interrupt between a step that is done and its report: SPSR.SS is 0 and stays 0, or a second instruction would run.

@@ -87,6 +87,8 @@ fn a_cpu_that_is_not_there_is_an_error() -> Outcome {
 
 fn no_room_is_an_error_and_room_comes_back() -> Outcome {
     for _ in 0..2 {
+        // Interrupts off: none of them gets a turn, and ends, before all are there.
+        let off = crate::irq::off::IrqOff::new();
         let handles: Vec<_> =
             (0..70).map(|_| sched::spawn(percpu::index(), "crowd", Box::new(|| ()))).collect();
         drop(off);

@@ -199,8 +199,10 @@ fn find(word: &str) -> Result<&'static Entry, ParseError<'_>> {
 /// Those of `out`.
 pub fn write_help(out: &mut dyn Write, topic: Option<&Entry>) -> fmt::Result {
     let entries = COMMANDS.iter().filter(|entry| topic.is_none_or(|topic| topic.name == entry.name));
+    let width =
+        COMMANDS.iter().flat_map(|entry| entry.forms).map(|form| form.syntax.len()).max().unwrap_or(0);
     for form in entries.flat_map(|entry| entry.forms) {
-        writeln!(out, "  {:<38} {}", form.syntax, form.help)?;
+        writeln!(out, "  {:<width$}  {}", form.syntax, form.help)?;
     }
     Ok(())
 }

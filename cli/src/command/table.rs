@@ -54,7 +54,7 @@ pub static COMMANDS: &[Entry] = &[
         forms: &[
             form("probe", "list the probes, with their counts"),
             form(
-                "probe p|r[:NAME] SYMBOL[+OFFSET]|ADDR ...",
+                "probe p[:NAME] SYMBOL[+OFFSET]|ADDR",
                 "add a probe, in the syntax of Linux's kprobe_events",
             ),
             form("probe -:NAME", "remove a probe"),

@@ -38,6 +38,29 @@ macro_rules! write_numbered {
     };
 }
 
+/// Reads a register whose number is part of its name; 0 for a number that there is none of.
+macro_rules! read_numbered {
+    ($prefix:literal, $n:expr) => {
+        read_numbered!(@ $prefix, $n, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+    (@ $prefix:literal, $n:expr, $($i:literal)*) => {
+        match $n {
+            $($i => read_sysreg!(concat!($prefix, $i, "_el1")),)*
+            _ => 0,
+        }
+    };
+}
+
+/// DBGBVR<n>_EL1 and DBGBCR<n>_EL1, for listings.
+pub fn read_breakpoint(n: u8) -> (u64, u32) {
+    (read_numbered!("dbgbvr", n), read_numbered!("dbgbcr", n) as u32)
+}
+
+/// DBGWVR<n>_EL1 and DBGWCR<n>_EL1, for listings.
+pub fn read_watchpoint(n: u8) -> (u64, u32) {
+    (read_numbered!("dbgwvr", n), read_numbered!("dbgwcr", n) as u32)
+}
+
 /// DBGBVR<n>_EL1 (DDI 0487 D24.3.2).
 #[inline(always)]
 pub fn write_dbgbvr(n: u8, value: u64) {

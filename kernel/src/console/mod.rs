@@ -4,6 +4,7 @@
 //! already), what is printed goes to a buffer of the CPU's own and comes out with its next ordinary line.
 
 mod deferred;
+pub mod input;
 mod logger;
 
 pub use logger::init as init_log;
@@ -34,11 +35,6 @@ fn uart() -> Pl011 {
 pub fn init(base: usize) {
     BASE.store(base, Relaxed);
     uart().init();
-}
-
-/// The next byte received, if there is one. Any context.
-pub fn read() -> Option<u8> {
-    uart().try_get()
 }
 
 struct Uart;

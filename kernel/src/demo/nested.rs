@@ -43,7 +43,7 @@ pub fn show() -> Outcome {
 
 #[inline(never)]
 fn outer(n: u64) -> u64 {
-    black_box(n) + 1
+    black_box(n).rotate_left(1)
 }
 
 #[inline(never)]
@@ -63,6 +63,6 @@ fn nothing(_: &Kprobe, _: &mut Frame) -> Then {
 
 fn work() {
     crowd::line_up();
-    let right = (0..CALLS).filter(|&n| outer(n) == n + 1).count();
+    let right = (0..CALLS).filter(|&n| outer(n) == n.rotate_left(1)).count();
     OUTER.fetch_add(right as u64, Relaxed);
 }

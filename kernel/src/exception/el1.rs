@@ -6,13 +6,13 @@
 
 use super::apply::{Aside, enter, leave, open, put_back, resume, set_aside};
 use super::brk::{self, Use};
-use super::extable;
 use super::fatal::{Reason, fatal};
 use super::frame::{Frame, ec};
 use super::live;
 use crate::debug::{self, CpuDebug, bug, hit, step};
 use crate::irq;
 use crate::kprobe;
+use crate::mm;
 use crate::sched;
 use rules::step::Owners;
 use rules::table::RowId;
@@ -156,21 +156,10 @@ fn fault(frame: &mut Frame) {
     // In a debug context the owners are not those of the code that faulted.
     let aside = if nested { Aside::NOTHING } else { set_aside::<M6>(cpu, frame) };
     open::<M6>(cpu, frame);
-    fixup(frame);
-    leave::<M6>(cpu, frame, aside);
-}
-
-/// In the masks of the context that faulted.
-#[inline(never)]
-fn fixup(frame: &mut Frame) {
-    match extable::fixup(frame.pc) {
-        // HLT where there is no semihosting is UNDEFINED.
-        Some(pc) if matches!(frame.class(), ec::DATA_ABORT_SAME | ec::UNKNOWN) => {
-            frame.move_to(pc);
-            debug::stats::FIXUPS.count_shared();
-        }
-        _ => fatal(frame, "M6", Reason::Fault),
+    if !mm::fault::handle(frame) {
+        fatal(frame, "M6", Reason::Fault);
     }
+    leave::<M6>(cpu, frame, aside);
 }
 
 #[unsafe(no_mangle)]

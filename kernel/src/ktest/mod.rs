@@ -3,7 +3,7 @@
 pub mod clean;
 mod run;
 
-pub use run::{list, run};
+pub use run::{Counts, list, matches, run};
 
 use alloc::string::String;
 

@@ -7,7 +7,7 @@ use crate::println;
 use rules::overrides::alternatives;
 
 /// What the tests came to.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
     /// Passed.
     pub passed: usize,
@@ -20,6 +20,11 @@ pub struct Counts {
 fn selected(filter: &str, suite: &str, test: &str) -> bool {
     let full = alloc::format!("{suite}.{test}");
     full.contains(filter)
+}
+
+/// Whether there is a test whose `suite.test` contains `filter`.
+pub fn matches(suites: &[&Suite], filter: &str) -> bool {
+    suites.iter().any(|suite| suite.tests.iter().any(|test| selected(filter, suite.name, test.name)))
 }
 
 /// Runs the tests whose `suite.test` contains `filter`. Thread context on the first CPU.

@@ -1,5 +1,6 @@
 //! Memory: address space, tables, physical pages, heap, and text that is patched.
 
+pub mod fault;
 mod frames;
 mod heap;
 pub mod layout;

@@ -1,16 +1,16 @@
 //! `qemu-test`: the host's tests, then the kernel's on every machine of the matrix.
 
-mod boots;
+pub mod boots;
 mod dtb;
 mod gdb_session;
 mod host;
-mod judge;
+pub mod judge;
 mod junit;
 mod matrix;
 mod outcome;
 mod report;
 
-pub use boots::Kernel;
+pub use boots::{Kernel, machine_for};
 pub use matrix::Extent;
 
 use crate::args::QemuTest;

@@ -1,0 +1,97 @@
+//! The monitor: a prompt at which probes, breakpoints and watchpoints are set and looked at.
+//!
+//! - this file: the prompt, and the session's end;
+//! - `session`: one line executed; what `error` says is wrong with it;
+//! - `probes`, `slots`, `walk`, `show`, `selftest`: the commands.
+
+mod error;
+mod place;
+mod probes;
+mod selftest;
+mod session;
+mod show;
+mod slots;
+mod walk;
+
+pub use error::Error;
+pub use session::{Flow, Session};
+
+use crate::console::input;
+use crate::report::power;
+use crate::{early, options, print, println};
+use cli::{Event, LineEditor};
+use core::fmt::{self, Write};
+
+const PROMPT: &str = "stepwell> ";
+/// Characters of a line.
+const WIDTH: usize = 256;
+/// Lines that are remembered.
+const HISTORY: usize = 32;
+
+/// The console as the editor and the commands write to it.
+struct Console;
+
+impl Write for Console {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // The console puts a CR before each LF itself.
+        for (number, part) in text.split("\r\n").enumerate() {
+            print!("{}{part}", if number == 0 { "" } else { "\n" });
+        }
+        Ok(())
+    }
+}
+
+/// Reads and executes lines until `poweroff` or ^D, and ends the machine: with success if no command failed and `so_far` is
+/// true. Thread context of the first CPU, interrupts on.
+pub fn run(so_far: bool) -> ! {
+    if let Err(error) = input::init(early::boot().platform.uart.intid) {
+        log::error!("the console's interrupt: {error}");
+        power::exit(power::FAILURE)
+    }
+    let echo = options::get().echo;
+    let mut editor = LineEditor::<WIDTH, HISTORY>::new(PROMPT, echo);
+    let mut session = Session::new();
+    let mut good = so_far;
+    print!("{PROMPT}");
+    loop {
+        let outcome = match editor.feed(input::wait(), &mut Console) {
+            Event::Pending => continue,
+            Event::End => {
+                if !echo {
+                    println!();
+                }
+                break;
+            }
+            // Without echo the session still reads like one.
+            Event::Line(line) => {
+                if !echo {
+                    println!("{line}");
+                }
+                session.execute(line, &mut Console)
+            }
+            Event::Rejected(error) => {
+                if !echo {
+                    println!();
+                }
+                Err(error.into())
+            }
+        };
+        match outcome {
+            Ok(Flow::Continue) => {}
+            Ok(Flow::End) => power::exit(status(good)),
+            Err(error) => {
+                good = false;
+                println!("error: {error}");
+            }
+        }
+        if editor.ended() {
+            break;
+        }
+        print!("{PROMPT}");
+    }
+    power::exit(status(good))
+}
+
+fn status(good: bool) -> u32 {
+    if good { power::SUCCESS } else { power::FAILURE }
+}

@@ -1,0 +1,58 @@
+//! One line executed, and what the lines before have set.
+
+use super::probes::Probes;
+use super::slots::Slots;
+use super::walk::Walk;
+use super::{Error, selftest, show};
+use cli::command::{self, Command};
+use core::fmt::Write;
+
+/// What comes after a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The next one.
+    Continue,
+    /// The end.
+    End,
+}
+
+/// What was set at the prompt. What is still set when it is dropped is taken away.
+pub struct Session {
+    probes: Probes,
+    slots: Slots,
+    walk: Walk,
+}
+
+impl Session {
+    /// Nothing set.
+    pub const fn new() -> Self {
+        Self { probes: Probes::new(), slots: Slots::new(), walk: Walk::new() }
+    }
+
+    /// Executes a line and writes what it shows to `out`. Thread context, interrupts on.
+    ///
+    /// # Errors
+    /// Why it was not carried out; nothing has changed then.
+    pub fn execute(&mut self, line: &str, out: &mut dyn Write) -> Result<Flow, Error> {
+        match command::parse(line)? {
+            Command::Nothing => {}
+            Command::Help { topic } => command::write_help(out, topic)?,
+            Command::Probe(what) => self.probes.execute(what, out)?,
+            Command::Break(what) => self.slots.execute_break(what, out)?,
+            Command::Watch(what) => self.slots.execute_watch(what, out)?,
+            Command::Step { count } => self.walk.step(count, out)?,
+            Command::Slots => show::slots(out)?,
+            Command::Rules { id } => show::rules(id, out)?,
+            Command::Stats => show::stats(out)?,
+            Command::Test { filter } => selftest::run(filter, out)?,
+            Command::Poweroff => return Ok(Flow::End),
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,171 @@
+//! `slots`, `rules` and `stats`.
+
+use super::Error;
+use super::slots::Slot;
+use crate::arch::{mdscr, sysreg};
+use crate::debug::{slots, stats};
+use crate::irq::off;
+use crate::percpu::PerCpu;
+use crate::report::symbols::Shown;
+use crate::{idle, kprobe, options, smp, time};
+use ::slots::{Access, Kind, SlotId, Snapshot, State};
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt::Write;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use rules::invariants::INVARIANTS;
+use rules::table::TABLE;
+
+const MAX: usize = crate::debug::MAX_SLOTS;
+const KINDS: [Kind; 2] = [Kind::Breakpoint, Kind::Watchpoint];
+
+/// A CPU's registers as it read them itself.
+struct Registers {
+    value: [[AtomicU64; MAX]; 2],
+    control: [[AtomicU64; MAX]; 2],
+    mdscr: AtomicU64,
+}
+
+static READ: PerCpu<Registers> = crate::per_cpu!(Registers {
+    value: [const { [const { AtomicU64::new(0) }; MAX] }; 2],
+    control: [const { [const { AtomicU64::new(0) }; MAX] }; 2],
+    mdscr: AtomicU64::new(0),
+});
+
+fn read_registers() {
+    let mine = READ.this();
+    for kind in KINDS {
+        for n in 0..slots::count(kind) {
+            let (value, control) = match kind {
+                Kind::Breakpoint => sysreg::read_breakpoint(n),
+                Kind::Watchpoint => sysreg::read_watchpoint(n),
+            };
+            mine.value[kind as usize][usize::from(n)].store(value, Relaxed);
+            mine.control[kind as usize][usize::from(n)].store(control.into(), Relaxed);
+        }
+    }
+    mine.mdscr.store(mdscr::read(), Relaxed);
+}
+
+/// The CPUs for which something holds, as `0-3`, `0,2`, or `-` for none.
+fn cpus(holds: impl Fn(usize) -> bool) -> String {
+    let mut text = String::new();
+    let mut last = None;
+    let mut through = false;
+    for cpu in smp::online().filter(|&cpu| holds(cpu)) {
+        match last {
+            None => text += &cpu.to_string(),
+            Some(last) if last + 1 == cpu => through = true,
+            Some(last) => {
+                if through {
+                    text += &format!("-{last}");
+                }
+                through = false;
+                text += &format!(",{cpu}");
+            }
+        }
+        last = Some(cpu);
+    }
+    match last {
+        None => "-".to_string(),
+        Some(last) if through => text + &format!("-{last}"),
+        Some(_) => text,
+    }
+}
+
+/// Every slot: this CPU's registers, the CPUs on which it is enabled, its record.
+pub fn slots(out: &mut dyn Write) -> Result<(), Error> {
+    idle::on_all(read_registers);
+    let me = READ.this();
+    writeln!(out, "  slot  {:16}  {:8}  {:7}  {:>10}  record", "value", "control", "enabled", "hits")?;
+    for kind in KINDS {
+        for n in 0..slots::count(kind) {
+            let (k, i) = (kind as usize, usize::from(n));
+            let enabled = cpus(|cpu| READ.of(cpu).control[k][i].load(Relaxed) & 1 != 0);
+            let record = slots::list().find(|record| (record.id.kind, record.id.index) == (kind, n));
+            let hits = record.as_ref().and_then(|record| slots::hits(record.id));
+            writeln!(
+                out,
+                "  {:4}  {:016x}  {:08x}  {enabled:7}  {:>10}  {}",
+                Slot(SlotId { kind, index: n, generation: 0 }),
+                me.value[k][i].load(Relaxed),
+                me.control[k][i].load(Relaxed),
+                hits.map_or("-".to_string(), |hits| hits.to_string()),
+                record.map_or("free".to_string(), |record| described(&record)),
+            )?;
+        }
+    }
+    for (name, bit) in [("MDE", mdscr::MDE), ("KDE", mdscr::KDE), ("SS", mdscr::SS)] {
+        let set = cpus(|cpu| READ.of(cpu).mdscr.load(Relaxed) & bit != 0);
+        writeln!(out, "  MDSCR_EL1.{name:4}     set on CPUs: {set}")?;
+    }
+    Ok(())
+}
+
+fn described<P>(record: &Snapshot<P>) -> String {
+    let (first, last) = record.encoding.watched();
+    let what = match record.id.kind {
+        Kind::Breakpoint => format!("{}", Shown(record.encoding.value)),
+        Kind::Watchpoint => {
+            let access = match record.encoding.access() {
+                Access::Read => "r",
+                Access::Write => "w",
+                Access::ReadWrite => "rw",
+            };
+            format!("{access} {} bytes at {}", last - first + 1, Shown(first))
+        }
+    };
+    match record.state {
+        State::Live => what,
+        State::Retired => format!("retired: {what}"),
+    }
+}
+
+/// The rules, or one of them with what a boot argument made of it.
+pub fn rules(id: Option<&str>, out: &mut dyn Write) -> Result<(), Error> {
+    let asked = |name: &str| id.is_none_or(|id| id.eq_ignore_ascii_case(name));
+    let mut found = false;
+    for row in TABLE.iter().filter(|row| asked(row.id.name())) {
+        found = true;
+        writeln!(out, "  {row}")?;
+        for cell in options::get().rules().filter(|cell| cell.id == row.id.name()) {
+            writeln!(out, "        but {} is {} by boot argument", cell.column, cell.value)?;
+        }
+    }
+    for rule in INVARIANTS.iter().filter(|rule| asked(rule.id)) {
+        found = true;
+        writeln!(out, "  {rule}")?;
+    }
+    if found { Ok(()) } else { Err(Error::NoSuchRule(id.unwrap_or("").to_string())) }
+}
+
+/// All counters, a column a CPU.
+pub fn stats(out: &mut dyn Write) -> Result<(), Error> {
+    write!(out, "  {:32}", "")?;
+    for cpu in smp::online() {
+        write!(out, " {:>9}", format!("cpu{cpu}"))?;
+    }
+    writeln!(out, " {:>10}", "all")?;
+    row(out, "ticks", |cpu| time::TICKS.of(cpu).load(Relaxed))?;
+    for (name, counter) in stats::ALL {
+        row(out, name, |cpu| counter.of(cpu))?;
+    }
+    let probes = kprobe::list();
+    let (count, hits, missed) = probes.fold((0, 0, 0), |(count, hits, missed), probe| {
+        (count + 1, hits + probe.hits(), missed + probe.missed())
+    });
+    writeln!(out, "  probes: {count}, with {hits} hits and {missed} missed")?;
+    writeln!(out, "  interrupt guards dropped out of order: {}", off::out_of_order())?;
+    Ok(())
+}
+
+fn row(out: &mut dyn Write, name: &str, of: impl Fn(usize) -> u64) -> Result<(), Error> {
+    write!(out, "  {name:32}")?;
+    let mut sum = 0;
+    for cpu in smp::online() {
+        sum += of(cpu);
+        write!(out, " {:>9}", of(cpu))?;
+    }
+    writeln!(out, " {sum:>10}")?;
+    Ok(())
+}

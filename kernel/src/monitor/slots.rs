@@ -1,0 +1,160 @@
+//! `break` and `watch`: hardware slots, numbered as they are set.
+
+use super::Error;
+use super::place::Place;
+use crate::arch::uaccess;
+use crate::debug::slots::{self, Disposition};
+use crate::kprobe;
+use crate::mm::layout;
+use crate::report::symbols::Shown;
+use ::slots::{Access, Cpus, Kind, Privilege, Request, SlotError, SlotId};
+use alloc::vec::Vec;
+use cli::command::{self, Break, Location, Watch};
+use core::fmt::Write;
+use probe::{Class, Reason};
+
+struct Numbered {
+    number: u64,
+    id: SlotId,
+    request: Request,
+}
+
+/// The breakpoints and watchpoints set at the prompt.
+pub struct Slots {
+    set: Vec<Numbered>,
+    /// The last number of each kind.
+    last: [u64; 2],
+}
+
+impl Slots {
+    pub const fn new() -> Self {
+        Self { set: Vec::new(), last: [0; 2] }
+    }
+
+    pub fn execute_break(&mut self, what: Break<'_>, out: &mut dyn Write) -> Result<(), Error> {
+        match what {
+            Break::List => self.list(Kind::Breakpoint, out),
+            Break::Remove { number } => self.remove(Kind::Breakpoint, number, out),
+            Break::Add(location) => {
+                let place = Place::try_from(location)?;
+                may_break(&place)?;
+                self.add(Request::Breakpoint { address: place.address, privilege: Privilege::El1 }, out)
+            }
+        }
+    }
+
+    pub fn execute_watch(&mut self, what: Watch<'_>, out: &mut dyn Write) -> Result<(), Error> {
+        match what {
+            Watch::List => self.list(Kind::Watchpoint, out),
+            Watch::Remove { number } => self.remove(Kind::Watchpoint, number, out),
+            Watch::Add { location, length, access } => {
+                let place = Place::try_from(location)?;
+                let length = length.unwrap_or_else(|| usual_length(&place, location));
+                let access = match access {
+                    command::Access::Read => Access::Read,
+                    command::Access::Write => Access::Write,
+                    command::Access::ReadWrite => Access::ReadWrite,
+                };
+                let (address, privilege) = (place.address, Privilege::El1);
+                self.add(Request::Watchpoint { address, length, access, privilege }, out)
+            }
+        }
+    }
+
+    fn add(&mut self, request: Request, out: &mut dyn Write) -> Result<(), Error> {
+        let id = slots::install(&request, Cpus::ALL, Disposition::Count)?;
+        let last = &mut self.last[id.kind as usize];
+        *last += 1;
+        writeln!(out, "{} {last}: {}, {}", id.kind, Described(&request), Slot(id))?;
+        self.set.push(Numbered { number: *last, id, request });
+        Ok(())
+    }
+
+    fn remove(&mut self, kind: Kind, number: u64, out: &mut dyn Write) -> Result<(), Error> {
+        let found = self.set.iter().position(|slot| slot.id.kind == kind && slot.number == number);
+        let at = found.ok_or(Error::NoSuchNumber(kind, number))?;
+        let id = self.set[at].id;
+        let hits = slots::hits(id).unwrap_or(0);
+        slots::remove(id)?;
+        self.set.remove(at);
+        writeln!(out, "{kind} {number}: removed, {hits} hits")?;
+        Ok(())
+    }
+
+    fn list(&self, kind: Kind, out: &mut dyn Write) -> Result<(), Error> {
+        let mut slots = self.set.iter().filter(|slot| slot.id.kind == kind).peekable();
+        if slots.peek().is_none() {
+            writeln!(out, "no {kind}s")?;
+            return Ok(());
+        }
+        writeln!(out, "  {:>3}  {:4}  {:>10}  place", "N", "slot", "hits")?;
+        for Numbered { number, id, request } in slots {
+            let hits = slots::hits(*id).unwrap_or(0);
+            writeln!(out, "  {number:>3}  {:4}  {hits:>10}  {}", Slot(*id), Described(request))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        for slot in self.set.drain(..) {
+            let _ = slots::remove(slot.id);
+        }
+    }
+}
+
+/// A slot's short name: `bp0`, `wp3`.
+pub struct Slot(pub SlotId);
+
+impl core::fmt::Display for Slot {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let kind = if self.0.kind == Kind::Breakpoint { "bp" } else { "wp" };
+        f.pad(&alloc::format!("{kind}{}", self.0.index))
+    }
+}
+
+struct Described<'a>(&'a Request);
+
+impl core::fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match *self.0 {
+            Request::Breakpoint { address, .. } => write!(f, "{}", Shown(address)),
+            Request::Watchpoint { address, length, access, .. } => {
+                let access = match access {
+                    Access::Read => "reads",
+                    Access::Write => "writes",
+                    Access::ReadWrite => "reads and writes",
+                };
+                write!(f, "{access} of {length} bytes at {}", Shown(address))
+            }
+        }
+    }
+}
+
+/// Whether the place is executed, and can be stepped over (rule H9).
+fn may_break(place: &Place) -> Result<(), Error> {
+    let address = place.address;
+    if !(layout::text_start() as u64..layout::text_end() as u64).contains(&address) {
+        return Err(Error::NotText(address));
+    }
+    let original = |at| {
+        let displaced = kprobe::list().find(|probe| probe.address == at).map(|probe| probe.word);
+        displaced.or_else(|| uaccess::read_u32(at).ok())
+    };
+    let Some(symbol) = place.symbol.filter(|_| address.is_multiple_of(4)) else { return Ok(()) };
+    match probe::classify_at(original, address, symbol.address, symbol.address + symbol.size) {
+        Class::Refuse(Reason::ExclusiveSequence) => Err(SlotError::ExclusiveSequence { address }.into()),
+        _ => Ok(()),
+    }
+}
+
+/// A symbol's size, if one watchpoint can hold that; else what is left of the doubleword.
+fn usual_length(place: &Place, location: Location<'_>) -> u64 {
+    let address = place.address;
+    let doubleword = 8 - (address & 7);
+    let (Location::Symbol { offset, .. }, Some(symbol)) = (location, place.symbol) else { return doubleword };
+    let length = symbol.size.saturating_sub(offset);
+    let whole = Request::Watchpoint { address, length, access: Access::Write, privilege: Privilege::El1 };
+    if whole.encode().is_ok() { length } else { doubleword }
+}

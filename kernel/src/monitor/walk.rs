@@ -1,0 +1,199 @@
+//! `step`: walks through a context of its own, which stays where the last step left it.
+//!
+//! The context lives in a frame. A step of the monitor is begun; in its exception the two frames change places, so that what is
+//! returned to, with the step still asked for, is the other context; when enough steps are done they change back. Frames are
+//! whole (rule I7), so nothing else is needed.
+
+use super::Error;
+use crate::arch::uaccess;
+use crate::debug::stats;
+use crate::debug::step::{self, Wish};
+use crate::exception::Frame;
+use crate::kprobe;
+use crate::mm::layout::{STACK_SHIFT, STACK_SIZE};
+use crate::report::symbols::Shown;
+use alloc::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt::Write;
+use core::hint::black_box;
+use core::mem;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
+use rules::pstate::Daif;
+
+/// Steps at a time.
+const LIMIT: u64 = 10_000;
+/// So many are shown of the first, and as many of the last ones.
+const SHOWN: usize = 32;
+
+/// What is walked through: Collatz's sequences, from 27 on, for ever.
+extern "C" fn collatz() -> ! {
+    let mut start = 27;
+    loop {
+        let mut n = start;
+        while n != 1 {
+            n = next(n);
+        }
+        start += 1;
+    }
+}
+
+#[inline(never)]
+fn next(n: u64) -> u64 {
+    if black_box(n).is_multiple_of(2) { n / 2 } else { 3 * n + 1 }
+}
+
+/// The context that is walked, once there has been a step.
+pub struct Walk(Option<Context>);
+
+/// A context that does not run, with its stack.
+struct Context {
+    frame: Box<Frame>,
+    stack: Stack,
+}
+
+/// Aligned to twice a stack's size with the upper half used, as the vectors' check for overflow wants it.
+struct Stack(*mut u8);
+
+impl Stack {
+    const LAYOUT: Layout = match Layout::from_size_align(2 * STACK_SIZE, 2 << STACK_SHIFT) {
+        Ok(layout) => layout,
+        Err(_) => panic!("a stack's size is a power of two"),
+    };
+
+    fn new() -> Self {
+        // SAFETY: the size is not 0.
+        let bottom = unsafe { alloc(Self::LAYOUT) };
+        if bottom.is_null() {
+            handle_alloc_error(Self::LAYOUT);
+        }
+        Self(bottom)
+    }
+
+    fn top(&self) -> u64 {
+        (self.0.addr() + 2 * STACK_SIZE) as u64
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: allocated by `new` with this layout; the context on it never runs again, and owns nothing.
+        unsafe { dealloc(self.0, Self::LAYOUT) }
+    }
+}
+
+impl Context {
+    /// Before its first instruction.
+    fn new() -> Self {
+        let stack = Stack::new();
+        let mut frame = Box::new(Frame::zeroed());
+        frame.sp = stack.top();
+        frame.pc = collatz as *const () as u64;
+        Self { frame, stack }
+    }
+}
+
+/// What the hook works on. It lies on the monitor's stack while its steps are made.
+struct Steps {
+    /// The frame that is not running: the walk's, then the monitor's.
+    other: Box<Frame>,
+    walking: bool,
+    left: u64,
+    /// Where each step landed. Has its room beforehand: the hook runs in debug context.
+    landed: Vec<u64>,
+    in_handler: u64,
+    /// Interrupts that were taken in the middle of a step: before the walk, then in it.
+    interrupts: u64,
+}
+
+/// The steps of the CPU that runs the monitor.
+static STEPS: AtomicPtr<Steps> = AtomicPtr::new(ptr::null_mut());
+
+impl Walk {
+    pub const fn new() -> Self {
+        Self(None)
+    }
+
+    pub fn step(&mut self, count: u64, out: &mut dyn Write) -> Result<(), Error> {
+        if count > LIMIT {
+            return Err(Error::TooManySteps { limit: LIMIT });
+        }
+        let Context { frame, stack } = self.0.take().unwrap_or_else(Context::new);
+        let mut steps = Steps {
+            other: frame,
+            walking: false,
+            left: count,
+            landed: Vec::with_capacity(count as usize),
+            in_handler: 0,
+            interrupts: 0,
+        };
+        STEPS.store(&raw mut steps, Relaxed);
+        let result = step::step_with(hook, || ());
+        STEPS.store(ptr::null_mut(), Relaxed);
+        self.0 = Some(Context { frame: steps.other, stack });
+        result?;
+        let made = steps.landed.len();
+        for (number, &pc) in steps.landed.iter().enumerate() {
+            if (SHOWN..made.saturating_sub(SHOWN)).contains(&number) {
+                if number == SHOWN {
+                    writeln!(out, "        ... {} more ...", made - 2 * SHOWN)?;
+                }
+                continue;
+            }
+            write!(out, "  {:>5}  {pc:016x}  ", number + 1)?;
+            match instruction(pc) {
+                Some(word) => write!(out, "{word:08x}")?,
+                None => write!(out, "????????")?,
+            }
+            writeln!(out, "  {}", Shown(pc))?;
+        }
+        let plural = |n: u64| if n == 1 { "" } else { "s" };
+        writeln!(
+            out,
+            "  {made} step{}, {} interrupt{} taken in the middle of one, {} landed in an interrupt handler",
+            plural(made as u64),
+            steps.interrupts,
+            plural(steps.interrupts),
+            steps.in_handler
+        )?;
+        if steps.in_handler != 0 {
+            return Err(Error::SteppedIntoHandler(steps.in_handler));
+        }
+        Ok(())
+    }
+}
+
+/// The instruction at `pc`, whatever probe stands there.
+fn instruction(pc: u64) -> Option<u32> {
+    let displaced = kprobe::list().find(|probe| probe.address == pc).map(|probe| probe.word);
+    displaced.or_else(|| uaccess::read_u32(pc).ok())
+}
+
+/// Debug context: after each step.
+fn hook(frame: &mut Frame) -> Wish {
+    let steps = STEPS.load(Relaxed);
+    // SAFETY: `step` has stored it, and does not touch it until the steps are over.
+    let Some(steps) = (unsafe { steps.as_mut() }) else { return Wish::Run };
+    if !steps.walking {
+        const NZCV: u64 = 0xf << 28;
+        if steps.other.pstate == 0 {
+            steps.other.pstate = frame.pstate & !NZCV;
+        }
+        mem::swap(frame, &mut *steps.other);
+        steps.walking = true;
+        steps.interrupts = stats::STASHES.here();
+        return Wish::Step;
+    }
+    if frame.masks().contains(Daif::I) {
+        steps.in_handler += 1;
+    }
+    steps.landed.push(frame.pc);
+    steps.left -= 1;
+    if steps.left != 0 {
+        return Wish::Step;
+    }
+    steps.interrupts = stats::STASHES.here() - steps.interrupts;
+    mem::swap(frame, &mut *steps.other);
+    Wish::Run
+}

@@ -1,0 +1,120 @@
+//! Probes, breakpoints and watchpoints: set, counted, listed, removed.
+
+use super::{call_target, refusal, shown};
+use crate::debug::slots;
+use crate::ktest::Outcome;
+use crate::monitor::Session;
+use crate::report::symbols;
+use crate::{check, check_eq, kprobe};
+use alloc::format;
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+const TARGET: &str = "kernel::tests::monitor::target";
+
+pub fn a_probe_counts_until_it_is_removed() -> Outcome {
+    let mut session = Session::new();
+    shown(&mut session, &format!("probe p:t {TARGET}"))?;
+    check!(call_target(37));
+    let list = shown(&mut session, "probe")?;
+    let line = list.lines().find(|line| line.contains("kprobes/t "));
+    check!(line.is_some_and(|line| line.split_whitespace().skip(1).take(2).eq(["37", "0"])), "{list}");
+    let removed = shown(&mut session, "probe -:t")?;
+    check_eq!(removed, "kprobes/t: removed, 37 hits, 0 missed\n");
+    check_eq!(shown(&mut session, "probe")?, "no probes\n");
+    check_eq!(kprobe::list().count(), 0);
+    check!(call_target(1));
+    Ok(())
+}
+
+pub fn probes_have_names_and_groups() -> Outcome {
+    let mut session = Session::new();
+    let made_up = shown(&mut session, &format!("probe p {TARGET}+4"))?;
+    check!(made_up.starts_with("kprobes/p_kernel_tests_monitor_target_4: "), "{made_up}");
+    shown(&mut session, &format!("probe p:g/t {TARGET}"))?;
+    let taken = refusal(&mut session, "probe p:g/t kernel::time::account")?;
+    check!(taken.contains("g/t already"), "{taken}");
+    let busy = refusal(&mut session, &format!("probe p:other {TARGET}"))?;
+    check!(busy.contains("is probed already"), "{busy}");
+    shown(&mut session, "probe p:t kernel::time::account")?;
+    check_eq!(kprobe::list().count(), 3);
+    let removed = shown(&mut session, "probe -:g/")?;
+    check_eq!(removed.lines().count(), 1, "{removed}");
+    let removed = shown(&mut session, "probe -:t")?;
+    check!(removed.starts_with("kprobes/t: removed"), "{removed}");
+    let removed = shown(&mut session, "probe -:kprobes/")?;
+    check!(removed.starts_with("kprobes/p_kernel_tests_monitor_target_4: removed"), "{removed}");
+    check_eq!(kprobe::list().count(), 0);
+    Ok(())
+}
+
+static WATCHED: AtomicU64 = AtomicU64::new(0);
+
+pub fn breakpoints_and_watchpoints_are_numbered() -> Outcome {
+    let mut session = Session::new();
+    let watched = &raw const WATCHED as u64;
+    let set = shown(&mut session, &format!("break {TARGET}"))?;
+    check!(set.starts_with("breakpoint 1: kernel::tests::monitor::target+0x0/"), "{set}");
+    let set = shown(&mut session, &format!("watch {watched:#x} 8 rw"))?;
+    check!(set.starts_with("watchpoint 1: reads and writes of 8 bytes at "), "{set}");
+    let set = shown(&mut session, &format!("watch {watched:#x}"))?;
+    check!(set.starts_with("watchpoint 2: writes of 8 bytes at "), "{set}");
+    check!(call_target(11));
+    for n in 0..7 {
+        WATCHED.store(n, Relaxed);
+        core::hint::black_box(WATCHED.load(Relaxed));
+    }
+    let hits = |list: &str, number: &str| {
+        let line = list.lines().find(|line| line.split_whitespace().next() == Some(number));
+        line.and_then(|line| line.split_whitespace().nth(2)?.parse().ok()).unwrap_or(u64::MAX)
+    };
+    let list = shown(&mut session, "break")?;
+    check_eq!(hits(&list, "1"), 11, "{list}");
+    let list = shown(&mut session, "watch")?;
+    check_eq!((hits(&list, "1"), hits(&list, "2")), (14, 7), "{list}");
+    check_eq!(shown(&mut session, "watch -1")?, "watchpoint 1: removed, 14 hits\n");
+    let gone = refusal(&mut session, "watch -1")?;
+    check!(gone.contains("no watchpoint 1"), "{gone}");
+    let set = shown(&mut session, &format!("watch {watched:#x} 4 r"))?;
+    check!(set.starts_with("watchpoint 3: reads of 4 bytes at "), "numbers are not used again: {set}");
+    check_eq!(shown(&mut session, "break -1")?, "breakpoint 1: removed, 11 hits\n");
+    shown(&mut session, "watch -2")?;
+    shown(&mut session, "watch -3")?;
+    check_eq!(slots::list().count(), 0);
+    Ok(())
+}
+
+/// Adds one, by an exclusive sequence.
+#[unsafe(naked)]
+extern "C" fn add_one(to: &AtomicU64) {
+    naked_asm!("2: ldxr x1, [x0]", "add x1, x1, #1", "stxr w2, x1, [x0]", "cbnz w2, 2b", "ret")
+}
+
+pub fn a_breakpoint_in_an_exclusive_sequence_is_refused() -> Outcome {
+    let mut session = Session::new();
+    let inside = add_one as *const () as u64 + 4;
+    check!(symbols::at(inside).is_some_and(|symbol| symbol.name.ends_with("add_one")));
+    let said = refusal(&mut session, &format!("break {inside:#x}"))?;
+    check!(said.contains("store-exclusive"), "{said}");
+    let said = refusal(&mut session, &format!("probe p {inside:#x}"))?;
+    check!(said.contains("exclusive"), "{said}");
+    shown(&mut session, &format!("break {:#x}", inside + 12))?;
+    let before = WATCHED.load(Relaxed);
+    add_one(&WATCHED);
+    check_eq!(WATCHED.load(Relaxed), before + 1);
+    check_eq!(shown(&mut session, "break -1")?, "breakpoint 1: removed, 1 hits\n");
+    Ok(())
+}
+
+pub fn the_end_of_a_session_takes_everything_away() -> Outcome {
+    let mut session = Session::new();
+    shown(&mut session, &format!("probe p {TARGET}"))?;
+    shown(&mut session, &format!("break {TARGET}"))?;
+    shown(&mut session, "watch kernel::time::TICKS 8")?;
+    shown(&mut session, "step")?;
+    let said = refusal(&mut session, "test monitor")?;
+    check!(said.contains("probes: 1, slots: 2"), "{said}");
+    drop(session);
+    check_eq!((kprobe::list().count(), slots::list().count()), (0, 0));
+    Ok(())
+}
