@@ -7,7 +7,9 @@ mod monitor;
 mod probes;
 mod rules;
 mod slots;
+mod smp;
 mod steps;
+mod support;
 mod threads;
 
 use crate::ktest::{Death, Suite};
@@ -29,6 +31,7 @@ pub static SUITES: &[&Suite] = &[
     &threads::turns::SUITE,
     &threads::steps::SUITE,
     &threads::deferred::SUITE,
+    &smp::SUITE,
     &gdb::SUITE,
     &monitor::SUITE,
 ];
