@@ -140,7 +140,11 @@ impl<R: DebugRegs + BankSelect> DebugRegs for Banked<R> {
 
 impl<R: DebugRegs + BankSelect + ReadRegs> ReadRegs for Banked<R> {
     fn read_value(&mut self, kind: Kind, n: u8) -> u64 {
-        if n < BANK { self.0.read_value(kind, n) } else { self.in_bank(n, |regs, n| regs.read_value(kind, n)) }
+        if n < BANK {
+            self.0.read_value(kind, n)
+        } else {
+            self.in_bank(n, |regs, n| regs.read_value(kind, n))
+        }
     }
 
     fn read_control(&mut self, kind: Kind, n: u8) -> u32 {

@@ -4,11 +4,11 @@
 //! All functions that take the registers must be called on the CPU that owns the [`CpuSlots`], with debug exceptions
 //! masked.
 
+use crate::record::Age;
 use crate::{
     DebugRegs, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, State, Table, Tables, arm, disarm,
     rearm, suspend,
 };
-use crate::record::Age;
 
 /// The slots that a context has suspended. Plain data: it goes into the stash (rule M8), and is as small for 64 slots as
 /// for 4.
@@ -149,7 +149,11 @@ impl CpuSlots {
     /// Ends a step-over: re-arms, from their records, the suspended slots that are still live. **No ISB**: the
     /// exception return synchronises, or the caller adds one before it unmasks debug exceptions.
     #[inline]
-    pub fn rearm_all<P: Payload, const B: usize, const W: usize>(&mut self, regs: &mut impl DebugRegs, tables: &Tables<P, B, W>) {
+    pub fn rearm_all<P: Payload, const B: usize, const W: usize>(
+        &mut self,
+        regs: &mut impl DebugRegs,
+        tables: &Tables<P, B, W>,
+    ) {
         self.rearm_kind(regs, &tables.breakpoints);
         self.rearm_kind(regs, &tables.watchpoints);
         self.suspended.clear();

@@ -24,7 +24,12 @@ impl<P: Payload, const N: usize> Table<P, N> {
     /// A table without records.
     pub const fn new(kind: Kind) -> Self {
         const { assert!(N <= 64, "an index must fit a SlotMask") };
-        Table { kind, records: [const { Record::new() }; N], generations: AtomicU32::new(0), payload: PhantomData }
+        Table {
+            kind,
+            records: [const { Record::new() }; N],
+            generations: AtomicU32::new(0),
+            payload: PhantomData,
+        }
     }
 
     /// The kind of slots it is for.
@@ -102,11 +107,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
             let free = record.state.load(Ordering::Relaxed);
             let filling = word(0, generation_of(free), FILLING);
             let taken = state_of(free) == FREE
-                && record
-                    .state
-                    .compare_exchange(free, filling, Ordering::Acquire, Ordering::Relaxed)
-                    .is_ok();
-            taken.then_some(Claim { table: self, index: index as u8, encoding })
+                && record.state.compare_exchange(free, filling, Ordering::Acquire, Ordering::Relaxed).is_ok();
+            taken.then(|| Claim { table: self, index: index as u8, encoding })
         })
     }
 
@@ -269,7 +271,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
     fn inexact(&self, hit: WatchHit, armed: SlotMask, limit: u8) -> SlotMask {
         let count = limit.min(N as u8);
         let armed = armed.intersection(SlotMask::first(count));
-        let hits = watchpoint_hits(&hit, armed.into_iter().map(|n| (n, self.stored(&self.records[usize::from(n)]))));
+        let hits =
+            watchpoint_hits(&hit, armed.into_iter().map(|n| (n, self.stored(&self.records[usize::from(n)]))));
         // Of a pair the lower one stands for both.
         hits.into_iter().fold(SlotMask::EMPTY, |kept, n| {
             let mate = self.records[usize::from(n)].mate.load(Ordering::Relaxed);
@@ -332,7 +335,8 @@ impl<P: Payload, const N: usize> Claim<'_, P, N> {
     fn publish(self, cpus: Cpus, payload: P, mate: Option<u8>) -> SlotId {
         let record = self.record();
         // After the index was taken, so that no set of suspended slots that an earlier use is in has a newer member.
-        let generation = u64::from(self.table.generations.fetch_add(1, Ordering::Relaxed)) + 1 & GENERATIONS;
+        let earlier = self.table.generations.fetch_add(1, Ordering::Relaxed);
+        let generation = (u64::from(earlier) + 1) & GENERATIONS;
         // Whoever sees one of the stores below sees at least FILLING when it looks at the state again.
         fence(Ordering::Release);
         let (first, last) = self.encoding.watched();
