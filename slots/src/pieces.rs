@@ -48,8 +48,8 @@ impl Pieces<SlotId> {
     }
 }
 
-impl From<SlotId> for Pieces<SlotId> {
-    fn from(id: SlotId) -> Self {
-        Pieces::One(id)
+impl<T> From<T> for Pieces<T> {
+    fn from(one: T) -> Self {
+        Pieces::One(one)
     }
 }

@@ -145,7 +145,7 @@ pub(crate) const fn control_of(word: u64) -> u32 {
 }
 
 /// The words of one record: one cache line.
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub(crate) struct Record {
     pub(crate) state: AtomicU64,
     pub(crate) value: AtomicU64,
