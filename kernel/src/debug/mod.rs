@@ -22,8 +22,8 @@ use rules::step::Owners;
 /// How deep interrupts that set a step aside can nest on a CPU.
 pub const STASH_DEPTH: usize = 8;
 
-/// The kernel's slot tables hold this many of each kind: what a CPU without banked registers can have.
-pub const MAX_SLOTS: usize = 16;
+/// The kernel's slot tables hold this many of each kind: what a CPU can have (16 without banked registers).
+pub const MAX_SLOTS: usize = 64;
 
 /// What an interrupt set aside (M8, M9).
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ pub struct Stashed {
     /// Whose step.
     pub owners: Owners,
     /// The slots suspended for it.
-    pub suspended: Suspended<MAX_SLOTS, MAX_SLOTS>,
+    pub suspended: Suspended,
 }
 
 /// A CPU's debug state. Cells: touched by this CPU only, with D masked.
@@ -49,6 +49,8 @@ pub struct CpuDebug {
     pub mdscr: Cell<u64>,
     /// MDSCR_EL1 as the armed slots need it (rule H8).
     armed_bits: Cell<u64>,
+    /// MDSCR_EL1 as this CPU needs it always.
+    standing_bits: Cell<u64>,
     /// What the kernel's debugger on this CPU does with each step.
     pub hook: Cell<Option<step::Hook>>,
     /// Entries of `stash` in use.
@@ -57,7 +59,7 @@ pub struct CpuDebug {
     pending: Cell<u32>,
     counters: stats::Counters,
     stash: UnsafeCell<[Stashed; STASH_DEPTH]>,
-    slots: UnsafeCell<CpuSlots<MAX_SLOTS, MAX_SLOTS>>,
+    slots: UnsafeCell<CpuSlots>,
 }
 
 impl CpuDebug {
@@ -68,6 +70,7 @@ impl CpuDebug {
             wanted: Cell::new(0),
             mdscr: Cell::new(0),
             armed_bits: Cell::new(0),
+            standing_bits: Cell::new(0),
             hook: Cell::new(None),
             stash_len: Cell::new(0),
             pending: Cell::new(0),

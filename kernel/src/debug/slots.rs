@@ -3,15 +3,17 @@
 //! A record is reserved or retired in one place; each CPU then brings its registers into line with the records, in
 //! [`sync_local`]: at once on the CPU that asks, by an interrupt on the others (rule H5).
 
+mod registers;
+
 use super::{CpuDebug, MAX_SLOTS, control, stats};
 use crate::arch::daif::{self, AllMasked};
-use crate::arch::{barrier, mdscr, sysreg};
+use crate::arch::{barrier, mdscr};
 use crate::exception::Frame;
 use crate::mm::layout;
 use crate::percpu::{self, PerCpu};
 use ::slots::{
-    CpuSlots, Cpus, DebugRegs, Kind, NoProbe, Payload, Request, SlotError, SlotId, SlotMask, Snapshot, State,
-    Suspended, Tables,
+    Admitted, CpuSlots, Cpus, Kind, NoProbe, Payload, Pieces, ReadRegs, Request, SlotError, SlotId, SlotMask,
+    Snapshot, State, Suspended, Tables,
 };
 use core::sync::atomic::{
     AtomicU8, AtomicU64,
@@ -79,35 +81,9 @@ static APPLIED: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
 static RETIRED: [[AtomicU64; MAX_SLOTS]; 2] = [const { [const { AtomicU64::new(NEVER) }; MAX_SLOTS] }; 2];
 const NEVER: u64 = u64::MAX;
 
-/// The registers of this CPU.
-struct Registers;
-
-impl DebugRegs for Registers {
-    #[inline(always)]
-    fn write_value(&mut self, kind: Kind, n: u8, value: u64) {
-        match kind {
-            Kind::Breakpoint => sysreg::write_dbgbvr(n, value),
-            Kind::Watchpoint => sysreg::write_dbgwvr(n, value),
-        }
-    }
-
-    #[inline(always)]
-    fn write_control(&mut self, kind: Kind, n: u8, control: u32) {
-        match kind {
-            Kind::Breakpoint => sysreg::write_dbgbcr(n, control),
-            Kind::Watchpoint => sysreg::write_dbgwcr(n, control),
-        }
-    }
-
-    #[inline(always)]
-    fn isb(&mut self) {
-        barrier::isb();
-    }
-}
-
 /// This CPU's slots, with D masked.
 #[inline(always)]
-fn with_slots<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut CpuSlots<MAX_SLOTS, MAX_SLOTS>) -> R) -> R {
+fn with_slots<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut CpuSlots) -> R) -> R {
     debug_assert!(daif::read().contains(Daif::D), "slots are changed with D masked (H1)");
     // SAFETY: the value belongs to this CPU; with D masked no exception that uses it can interrupt, and no caller's closure
     // calls back into this module.
@@ -123,34 +99,34 @@ pub fn count(kind: Kind) -> u8 {
     limit(kind)
 }
 
-/// Brings the debug hardware of this CPU into a known state: locks cleared, every slot off (rule H8), MDSCR_EL1 zero, slots
-/// that exist already armed. Bring-up, masked.
+/// Brings the debug hardware of this CPU into a known state: locks cleared, every slot of every bank off (rule H8), MDSCR_EL1
+/// zero but for EMBWE where there are banks, slots that exist already armed. Bring-up, masked.
 pub fn init_cpu(cpu: &CpuDebug) {
-    let id = crate::read_sysreg!("id_aa64dfr0_el1");
-    for kind in [Kind::Breakpoint, Kind::Watchpoint] {
-        let mine = ::slots::count_from_id(kind, id);
-        let known = limit(kind);
-        LIMITS[kind as usize].store(if known == 0 { mine } else { known.min(mine) }, Relaxed);
-    }
     crate::write_sysreg!("oslar_el1", 0);
     crate::write_sysreg!("osdlr_el1", 0);
     barrier::isb();
     const OSLK: u64 = 1 << 1;
     assert!(crate::read_sysreg!("oslsr_el1") & OSLK == 0, "rule H8: the OS lock stays set");
-    ::slots::reset_all(
-        &mut Registers,
-        ::slots::count_from_id(Kind::Breakpoint, id),
-        ::slots::count_from_id(Kind::Watchpoint, id),
-    );
-    control::force(cpu, 0);
+    let counts = registers::bring_up(cpu);
+    for kind in [Kind::Breakpoint, Kind::Watchpoint] {
+        let (mine, known) = (counts.of(kind), limit(kind));
+        LIMITS[kind as usize].store(if known == 0 { mine } else { known.min(mine) }, Relaxed);
+    }
     sync_local(cpu);
 }
 
-/// Where slots are refused (rule H6), and the check itself.
-fn admit(request: &Request) -> Result<::slots::Admitted, SlotError> {
+/// Value and control register of a slot of this CPU, for listings. Any context.
+pub fn read_registers(kind: Kind, n: u8) -> (u64, u32) {
+    let _masked = AllMasked::new();
+    let mut registers = registers::all();
+    (registers.read_value(kind, n), registers.read_control(kind, n))
+}
+
+/// Where slots are refused (rule H6).
+fn no_probe<R>(check: impl FnOnce(&NoProbe) -> R) -> R {
     let text = layout::noprobe_text_start() as u64..layout::noprobe_text_end() as u64;
     let data = layout::noprobe_data_start() as u64..layout::noprobe_data_end() as u64;
-    NoProbe { text: &[text], data: &[data] }.admit(request)
+    check(&NoProbe { text: &[text], data: &[data] })
 }
 
 /// Sets a slot on the CPUs of `cpus`. When this returns it is in force on all that are online (H2, H5); called from a debug
@@ -161,7 +137,8 @@ fn admit(request: &Request) -> Result<::slots::Admitted, SlotError> {
 /// # Errors
 /// What cannot be, with the reason: see [`SlotError`].
 pub fn install(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
-    install_admitted(admit(request)?, cpus, disposition)
+    let admitted = no_probe(|no_probe| no_probe.admit(request))?;
+    install_admitted(admitted.into(), cpus, disposition).map(|slots| slots.first())
 }
 
 /// As [`install`], rule H6 overridden: for tests that show that the kernel survives what is refused.
@@ -173,40 +150,69 @@ pub fn install_despite_no_probe(
     cpus: Cpus,
     disposition: Disposition,
 ) -> Result<SlotId, SlotError> {
-    install_admitted(::slots::Admitted::despite_no_probe(request)?, cpus, disposition)
+    let admitted = Admitted::despite_no_probe(request)?;
+    install_admitted(admitted.into(), cpus, disposition).map(|slots| slots.first())
+}
+
+/// As [`install`], over two slots if one does not hold the range and two do exactly: then both are set, or none. They are
+/// one to all intents: an access that touches both is one hit.
+///
+/// # Errors
+/// As `install`, and [`SlotError::CannotSplit`], [`SlotError::NeedsTwo`].
+pub fn install_split(
+    request: &Request,
+    cpus: Cpus,
+    disposition: Disposition,
+) -> Result<Pieces<SlotId>, SlotError> {
+    install_admitted(no_probe(|no_probe| no_probe.admit_split(request))?, cpus, disposition)
 }
 
 fn install_admitted(
-    admitted: ::slots::Admitted,
+    admitted: Pieces<Admitted>,
     cpus: Cpus,
     disposition: Disposition,
-) -> Result<SlotId, SlotError> {
+) -> Result<Pieces<SlotId>, SlotError> {
     free_retired();
-    let id = SLOTS.reserve(admitted, cpus, disposition, limit(admitted.kind()))?;
+    let slots = SLOTS.reserve_pieces(admitted, cpus, disposition, limit(admitted.first().kind()))?;
     everywhere(changed());
-    Ok(id)
+    Ok(slots)
 }
 
-/// Takes a slot away. When this returns it can hit no more (H2) and is free, with the exceptions of [`install`].
+/// Takes a slot, or the two of [`install_split`], away. When this returns it can hit no more (H2) and is free, with the
+/// exceptions of [`install`].
 ///
 /// # Errors
 /// [`SlotError::Gone`] if it is not there any more.
-pub fn remove(id: SlotId) -> Result<(), SlotError> {
-    SLOTS.retire(id)?;
+pub fn remove(slots: impl Into<Pieces<SlotId>>) -> Result<(), SlotError> {
+    let mut result = Ok(());
+    let mut retired = [None; 2];
+    for (retired, id) in retired.iter_mut().zip(slots.into().iter()) {
+        match SLOTS.retire(id) {
+            Ok(()) => *retired = Some(id),
+            Err(gone) => result = Err(gone),
+        }
+    }
+    if retired == [None; 2] {
+        return result;
+    }
     let change = changed();
     if everywhere(change) {
-        // Every CPU has let go of it, and nobody else frees a record without an entry in `RETIRED`.
-        SLOTS.free(id)
+        for id in retired.into_iter().flatten() {
+            // Every CPU has let go of it, and nobody else frees a record without an entry in `RETIRED`.
+            result = result.and(SLOTS.free(id));
+        }
     } else {
-        RETIRED[id.kind as usize][usize::from(id.index)].store(change, Release);
+        for id in retired.into_iter().flatten() {
+            RETIRED[id.kind as usize][usize::from(id.index)].store(change, Release);
+        }
         free_retired();
-        Ok(())
     }
+    result
 }
 
-/// Hits of a slot so far.
-pub fn hits(id: SlotId) -> Option<u64> {
-    SLOTS.hits(id)
+/// Hits of a slot, or of the two of [`install_split`], so far.
+pub fn hits(slots: impl Into<Pieces<SlotId>>) -> Option<u64> {
+    slots.into().iter().map(|id| SLOTS.hits(id)).sum()
 }
 
 /// All records. Any context.
@@ -273,9 +279,9 @@ pub fn sync_local(cpu: &CpuDebug) {
                 let wanted = record.state == State::Live && record.cpus.contains(me);
                 match (slots.armed(kind).contains(index), wanted) {
                     (false, true) => {
-                        let _ = slots.arm(&mut Registers, &SLOTS, record.id);
+                        let _ = slots.arm(&mut registers::all(), &SLOTS, record.id);
                     }
-                    (true, false) => slots.disarm(&mut Registers, record.id),
+                    (true, false) => slots.disarm(&mut registers::all(), record.id),
                     _ => {}
                 }
             }
@@ -305,7 +311,12 @@ pub fn watchpoint_hits(cpu: &CpuDebug, hit: &::slots::WatchHit) -> SlotMask {
 #[inline(always)]
 pub fn suspend(cpu: &CpuDebug, kind: Kind, index: u8, report: bool) -> Option<Snapshot<Disposition>> {
     let record = SLOTS.lookup(kind, index)?;
-    with_slots(cpu, |slots| slots.suspend(&mut Registers, record.id, record.encoding));
+    with_slots(cpu, |slots| slots.suspend(&mut registers::all(), record.id, record.encoding));
+    if kind == Kind::Watchpoint
+        && let Some(mate) = SLOTS.mate(record.id)
+    {
+        with_slots(cpu, |slots| slots.suspend(&mut registers::all(), mate.id, mate.encoding));
+    }
     if report {
         SLOTS.count_hit(kind, index);
     }
@@ -315,20 +326,20 @@ pub fn suspend(cpu: &CpuDebug, kind: Kind, index: u8, report: bool) -> Option<Sn
 /// Re-arms what is suspended. No ISB: the exception return synchronises. D is masked.
 #[inline(always)]
 pub fn rearm(cpu: &CpuDebug) {
-    with_slots(cpu, |slots| slots.rearm_all(&mut Registers, &SLOTS));
+    with_slots(cpu, |slots| slots.rearm_all(&mut registers::all(), &SLOTS));
 }
 
 /// Re-arms what is suspended and says what it was (M8). No ISB. D is masked.
 #[inline(always)]
-pub fn stash(cpu: &CpuDebug) -> Suspended<MAX_SLOTS, MAX_SLOTS> {
-    with_slots(cpu, |slots| slots.stash(&mut Registers, &SLOTS))
+pub fn stash(cpu: &CpuDebug) -> Suspended {
+    with_slots(cpu, |slots| slots.stash(&mut registers::all(), &SLOTS))
 }
 
 /// Suspends again what still exists (M8); whether anything is suspended now. No ISB. D is masked.
 #[inline(always)]
-pub fn unstash(cpu: &CpuDebug, suspended: &Suspended<MAX_SLOTS, MAX_SLOTS>) -> bool {
+pub fn unstash(cpu: &CpuDebug, suspended: &Suspended) -> bool {
     with_slots(cpu, |slots| {
-        slots.unstash(&mut Registers, &SLOTS, suspended);
+        slots.unstash(&mut registers::all(), &SLOTS, suspended);
         !slots.suspended().is_empty()
     })
 }
@@ -343,5 +354,5 @@ pub fn any_suspended(cpu: &CpuDebug) -> bool {
 #[unsafe(link_section = ".noprobe.text")]
 pub fn spurious(cpu: &CpuDebug, kind: Kind) {
     stats::SPURIOUS.count();
-    with_slots(cpu, |slots| slots.resync(&mut Registers, &SLOTS, kind, limit(kind)));
+    with_slots(cpu, |slots| slots.resync(&mut registers::all(), &SLOTS, kind, limit(kind)));
 }
