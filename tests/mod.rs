@@ -8,6 +8,7 @@ mod probes;
 mod rules;
 mod slots;
 mod steps;
+mod sweep;
 
 use crate::ktest::{Death, Suite};
 
@@ -28,6 +29,9 @@ pub static SUITES: &[&Suite] = &[
     &gdb::SUITE,
     &monitor::SUITE,
 ];
+
+/// What `mode=sweep` interrupts everywhere, a group a file.
+pub static SCENARIOS: &[&[crate::sweep::Scenario]] = sweep::ALL;
 
 /// The tests that must end the kernel.
 pub static DEATHS: &[Death] = deaths::ALL;

@@ -27,6 +27,7 @@ pub mod percpu;
 pub mod report;
 pub mod smp;
 mod start;
+pub mod sweep;
 pub mod sync;
 pub mod time;
 
