@@ -6,12 +6,7 @@ use crate::sweep::{Scenario, breakpoint};
 use core::sync::atomic::AtomicU64;
 
 pub static SCENARIOS: [Scenario; 4] = [
-    Scenario {
-        name: "fault",
-        body: retry,
-        handler: |_| _ = retry(),
-        ..Scenario::EMPTY
-    },
+    Scenario { name: "fault", body: retry, handler: |_| _ = retry(), ..Scenario::EMPTY },
     // The instruction that is stepped over faults, is fixed up and tried again: two attempts, two hits (X1).
     Scenario {
         name: "breakpoint-faults",
@@ -20,12 +15,7 @@ pub static SCENARIOS: [Scenario; 4] = [
         handler: |_| _ = retry(),
         ..Scenario::EMPTY
     },
-    Scenario {
-        name: "warn",
-        body: warn,
-        handler: |_| code::warn(),
-        ..Scenario::EMPTY
-    },
+    Scenario { name: "warn", body: warn, handler: |_| code::warn(), ..Scenario::EMPTY },
     // The instruction that is stepped over is a BRK.
     Scenario {
         name: "breakpoint-warns",

@@ -9,4 +9,5 @@ mod steps;
 use crate::sweep::Scenario;
 
 /// All scenarios.
-pub static ALL: &[&[Scenario]] = &[&slots::SCENARIOS, &probes::SCENARIOS, &faults::SCENARIOS, &steps::SCENARIOS];
+pub static ALL: &[&[Scenario]] =
+    &[&slots::SCENARIOS, &probes::SCENARIOS, &faults::SCENARIOS, &steps::SCENARIOS];

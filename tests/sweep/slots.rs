@@ -1,9 +1,9 @@
 //! Breakpoints and watchpoints: hit, stepped over, set, taken away.
 
 use super::code;
+use crate::debug;
 use crate::debug::slots::{self, Disposition, Hit};
 use crate::debug::stats::{self, Counter};
-use crate::debug;
 use crate::exception::Frame;
 use crate::sweep::{Scenario, breakpoint, hits_of, remove_first, watchpoint};
 use ::slots::{Cpus, Privilege, Request};

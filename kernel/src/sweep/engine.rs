@@ -4,7 +4,8 @@ use super::outcome::{Before, Outcome, misfired};
 use super::{Scenario, place, shot};
 use crate::arch::{daif, uaccess};
 use crate::debug::{self, control, slots};
-use crate::irq::off::IrqOff;
+use crate::drivers::gic::Priority;
+use crate::irq::off::{self, IrqOff};
 use crate::report::symbols::Shown;
 use crate::{idle, println, time};
 use alloc::string::String;
@@ -39,7 +40,8 @@ pub fn run(groups: &'static [&'static [Scenario]], name: &str, k: Option<Boundar
     log::set_max_level(LevelFilter::Error);
     let all = || groups.iter().flat_map(|group| group.iter());
     let exact = all().any(|scenario| scenario.name == name);
-    let chosen = |scenario: &&Scenario| if exact { scenario.name == name } else { scenario.name.contains(name) };
+    let chosen =
+        |scenario: &&Scenario| if exact { scenario.name == name } else { scenario.name.contains(name) };
     let mut tally = Tally::default();
     for scenario in all().filter(chosen) {
         let mut one = Tally::default();
@@ -94,6 +96,19 @@ impl Sweep<'_> {
 
     fn try_sweep(&mut self, k: Option<Boundary>, pairs: bool) -> Result<(), Over> {
         (self.scenario.setup)()?;
+        self.class(k, pairs)?;
+        // NMIs come where interrupts are off too. What their handler sets, masked, is in force when it returns only.
+        if off::by_priority() && self.scenario.varies.is_empty() {
+            shot::set_priority(Priority::Nmi);
+            let over = self.class(k, pairs);
+            shot::set_priority(Priority::Normal);
+            over?;
+        }
+        Ok(())
+    }
+
+    /// The same with the interrupts as they are.
+    fn class(&mut self, k: Option<Boundary>, pairs: bool) -> Result<(), Over> {
         // The first run fills what is filled once.
         self.plain()?;
         let (reference, length) = self.plain()?;
@@ -106,6 +121,7 @@ impl Sweep<'_> {
         }
         (self.reference, self.length) = (Some(reference), length);
         match k {
+            Some(k) if k.first >= length => Err(Over(alloc::format!("it is {length} instructions long"))),
             Some(k) => self.boundary(k).map(|_| ()),
             None if pairs => self.pairs(),
             None => (0..length).try_for_each(|first| {
@@ -120,7 +136,9 @@ impl Sweep<'_> {
         (self.scenario.before)();
         let before = Before::now();
         let (result, length) = shot::run(self.scenario, None);
-        (self.scenario.handler)(None);
+        if !shot::is_nmi() {
+            (self.scenario.handler)(None);
+        }
         let outcome = before.outcome(self.scenario, result);
         match outcome.unclean() {
             Some(what) => Err(Over(alloc::format!("without an interrupt it leaves {what}"))),
@@ -138,7 +156,11 @@ impl Sweep<'_> {
         RUNNING.store(false, Relaxed);
         let wrong = misfired(at.second.is_some())
             .or_else(|| outcome.difference(self.reference.as_ref().unwrap_or(&outcome)));
-        self.tally.boundaries += 1;
+        let [_, second] = shot::taken();
+        // A second interrupt that was due behind the body is no pair.
+        if at.second.is_none() || second != 0 {
+            self.tally.boundaries += 1;
+        }
         if let Some(what) = wrong {
             self.tally.violations += 1;
             if self.tally.violations == 1 {
@@ -147,7 +169,6 @@ impl Sweep<'_> {
             self.repair()?;
             return Ok(None);
         }
-        let [_, second] = shot::taken();
         Ok((at.second.is_none() || second == 1).then(shot::reached))
     }
 
@@ -205,6 +226,9 @@ impl Sweep<'_> {
         which: usize,
     ) -> Result<u64, Over> {
         let held = |sweep: &mut Self, instant| -> Result<bool, Over> {
+            if which == 0 && instant >= sweep.length {
+                return Ok(false);
+            }
             Ok(sweep.boundary(at(instant))?.is_some_and(|all| all[which] == reached))
         };
         let (mut low, mut step) = (from, 1);
@@ -257,7 +281,8 @@ struct Violation<'a> {
 
 impl fmt::Display for Violation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sweep: violation {} k={}: {}", self.scenario, self.at, self.what)?;
+        let class = if shot::is_nmi() { " (NMI)" } else { "" };
+        write!(f, "sweep: violation {} k={}{class}: {}", self.scenario, self.at, self.what)?;
         for (pc, taken) in shot::pcs().into_iter().zip(shot::taken()) {
             if taken != 0 {
                 let word = uaccess::read_u32(pc).unwrap_or(0);

@@ -126,14 +126,18 @@ fn name(index: usize) -> String {
 pub fn misfired(pair: bool) -> Option<String> {
     let taken = shot::taken();
     if taken[0] != 1 || taken[1] > u64::from(pair) {
-        return Some(format!("the interrupt was taken {} times, the second one {} times", taken[0], taken[1]));
+        return Some(format!(
+            "the interrupt was taken {} times, the second one {} times",
+            taken[0], taken[1]
+        ));
     }
     let names = ["masks", "MDSCR_EL1.SS", "owners of a step"];
-    let wrong = (0..names.len()).find(|&n| shot::found()[n] != shot::DUE[n])?;
+    let wrong = (0..names.len()).find(|&n| shot::found()[n] != shot::due()[n])?;
     Some(format!(
-        "{} in the handler: {:#x} where {:#x} is due (M8)",
+        "{} in the handler: {:#x} where {:#x} is due ({})",
         names[wrong],
         shot::found()[wrong],
-        shot::DUE[wrong]
+        shot::due()[wrong],
+        if shot::is_nmi() { "M9" } else { "M8" }
     ))
 }

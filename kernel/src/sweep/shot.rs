@@ -6,12 +6,12 @@ use crate::arch::{daif, mdscr};
 use crate::drivers::gic::{self, Priority};
 use crate::drivers::timer;
 use crate::exception::Frame;
-use crate::irq::{self, off};
+use crate::irq;
 use crate::{debug, early, time};
 use cli::bootargs::Boundary;
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::{
-    AtomicPtr, AtomicU64,
+    AtomicBool, AtomicPtr, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
 
@@ -36,8 +36,28 @@ static SECOND_START: AtomicU64 = AtomicU64::new(0);
 static SECOND: AtomicU64 = AtomicU64::new(NEVER);
 static SCENARIO: AtomicPtr<Scenario> = AtomicPtr::new(core::ptr::null_mut());
 
-/// What is to be found by an interrupt's handler: I and F masked, MDSCR_EL1.SS clear, no owner (M8).
-pub const DUE: [u64; 3] = [0xc0, 0, 0];
+/// Whether the interrupts are NMIs.
+static NMI: AtomicBool = AtomicBool::new(false);
+
+/// What the interrupt's handler is to find: I and F masked (M8), for an NMI all (M9); MDSCR_EL1.SS clear; no owner.
+pub fn due() -> [u64; 3] {
+    [if is_nmi() { 0x3c0 } else { 0xc0 }, 0, 0]
+}
+
+/// Whether the interrupts are NMIs. Any context.
+pub fn is_nmi() -> bool {
+    NMI.load(Relaxed)
+}
+
+/// Makes the interrupts NMIs, or ordinary ones. Thread context, between two runs.
+pub fn set_priority(priority: Priority) {
+    let timers = &early::boot().platform.timer;
+    for intid in [timers.virt, timers.phys] {
+        // They have been enabled before.
+        let _ = gic::enable(intid, priority);
+    }
+    NMI.store(priority == Priority::Nmi, Relaxed);
+}
 
 /// Takes the timers over from the tick. Thread context.
 ///
@@ -45,10 +65,10 @@ pub const DUE: [u64; 3] = [0xc0, 0, 0];
 /// When the second timer's interrupt cannot be had, or a tick of the counter is not an instruction.
 pub fn prepare() -> Result<(), &'static str> {
     let timers = &early::boot().platform.timer;
-    let priority = if off::by_priority() { Priority::Nmi } else { Priority::Normal };
     irq::set_handler(timers.virt, first);
     irq::set_handler(timers.phys, second);
-    gic::enable(timers.phys, priority).map_err(|_| "the physical timer's interrupt cannot be enabled")?;
+    gic::enable(timers.phys, Priority::Normal)
+        .map_err(|_| "the physical timer's interrupt cannot be enabled")?;
     calibrate()
 }
 
@@ -92,7 +112,7 @@ pub fn reached() -> [u64; 2] {
     [REACHED[0].load(SeqCst), REACHED[1].load(SeqCst)]
 }
 
-/// What the first one's handler found; see [`DUE`].
+/// What the first one's handler found; see [`due`].
 pub fn found() -> [u64; 3] {
     [0, 1, 2].map(|n| FOUND[n].load(SeqCst))
 }
@@ -161,8 +181,10 @@ fn first(frame: &mut Frame) {
     }
     // From here on the timer is there to tell a hang.
     timer::arm_after(PATIENCE);
-    // SAFETY: null, or the scenario of the run.
-    if let Some(scenario) = unsafe { SCENARIO.load(Relaxed).as_ref() } {
+    // SAFETY: null, or the scenario of the run. An NMI's handler does nothing: with D masked nothing hits in it.
+    if !is_nmi()
+        && let Some(scenario) = unsafe { SCENARIO.load(Relaxed).as_ref() }
+    {
         (scenario.handler)(Some(frame));
     }
     // Neither an interrupt nor an NMI can come in this handler, where PSTATE.I is set: at the earliest where it returns to.
@@ -172,7 +194,7 @@ fn first(frame: &mut Frame) {
     }
 }
 
-/// The physical timer's: an NMI where interrupts are masked by priority.
+/// The physical timer's.
 fn second(frame: &mut Frame) {
     REACHED[1].store(timer::now().wrapping_sub(SECOND_START.load(Relaxed)), Relaxed);
     // SAFETY: disables the timer.
@@ -197,6 +219,8 @@ fn calibrate() -> Result<(), &'static str> {
     if (result, length, every) == (3, 4, true) {
         Ok(())
     } else {
-        Err("a tick of the counter is not an instruction: QEMU needs -icount shift=0,sleep=off and a CPU with cntfrq=1000000000")
+        Err(
+            "a tick of the counter is not an instruction: QEMU needs -icount shift=0,sleep=off and a CPU with cntfrq=1000000000",
+        )
     }
 }
