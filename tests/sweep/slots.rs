@@ -8,12 +8,14 @@ use crate::exception::Frame;
 use crate::sweep::{Scenario, breakpoint, hits_of, remove_first, watchpoint};
 use ::slots::{Cpus, Privilege, Request};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use rules::pstate::SPSR_SS;
 
 pub static SCENARIOS: [Scenario; 8] = [
     Scenario {
         name: "breakpoint",
         setup: || breakpoint(code::line_at(), None),
         body: code::line,
+        covers: |frame| in_a_step(frame, code::line_at()),
         handler: |_| _ = code::line(),
         ..Scenario::EMPTY
     },
@@ -21,6 +23,7 @@ pub static SCENARIOS: [Scenario; 8] = [
         name: "watchpoint",
         setup: || watchpoint(&raw const WATCHED as u64),
         body: store,
+        covers: |frame| in_a_step(frame, code::store_at()),
         handler: |_| _ = store(),
         ..Scenario::EMPTY
     },
@@ -32,6 +35,7 @@ pub static SCENARIOS: [Scenario; 8] = [
             watchpoint(&raw const WATCHED as u64)
         },
         body: store,
+        covers: |frame| in_a_step(frame, code::store_at()),
         handler: |_| _ = store(),
         ..Scenario::EMPTY
     },
@@ -42,6 +46,7 @@ pub static SCENARIOS: [Scenario; 8] = [
             breakpoint(code::handler_at(), None)
         },
         body: code::line,
+        covers: |frame| in_a_step(frame, code::line_at()),
         handler: |_| _ = code::handler(1),
         ..Scenario::EMPTY
     },
@@ -73,11 +78,17 @@ pub static SCENARIOS: [Scenario; 8] = [
         before: || FAILED.store(breakpoint(code::loop_at(), None).is_err().into(), Relaxed),
         body: code::counted,
         handler: removes,
+        covers: |frame| in_a_step(frame, code::loop_at()),
         facts: || [HITS.load(Relaxed).wrapping_sub(HITS_DUE.load(Relaxed)), FAILED.load(Relaxed)],
         varies: STEP_OVER,
         ..Scenario::EMPTY
     },
 ];
+
+/// The interrupted instruction has hit and is to run: it is being stepped over.
+fn in_a_step(frame: &Frame, at: u64) -> bool {
+    debug::this().stash_len.get() != 0 && frame.pstate & SPSR_SS != 0 && frame.pc == at
+}
 
 /// What a breakpoint counts that is there for a part of the body only.
 const STEP_OVER: &[Counter] = &[stats::BREAKPOINTS, stats::STEPS, stats::STEP_OVERS, stats::CANCELLED];

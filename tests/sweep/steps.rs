@@ -1,11 +1,13 @@
 //! A debugger's steps: every one lands where it did without the interrupt, none in the handler (X2).
 
 use super::code;
+use crate::debug;
 use crate::debug::step::{self, Wish};
 use crate::exception::Frame;
 use crate::sweep::{Scenario, breakpoint, kprobe, watchpoint};
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use rules::pstate::SPSR_SS;
 
 pub static SCENARIOS: [Scenario; 7] = [
     Scenario { name: "step-1", body: step_one, handler: |_| _ = code::line(), ..Scenario::EMPTY },
@@ -35,6 +37,7 @@ pub static SCENARIOS: [Scenario; 7] = [
             breakpoint(code::handler_at(), None)
         },
         body: step_branch,
+        covers: |frame| debug::this().stash_len.get() != 0 && frame.pstate & SPSR_SS == 0,
         handler: |_| _ = code::handler(1),
         ..Scenario::EMPTY
     },

@@ -85,6 +85,7 @@ impl From<String> for Over {
 
 impl Sweep<'_> {
     fn sweep(&mut self, k: Option<Boundary>, pairs: bool) {
+        shot::covered();
         let over = self.try_sweep(k, pairs);
         RUNNING.store(false, Relaxed);
         place::clear();
@@ -124,10 +125,18 @@ impl Sweep<'_> {
             Some(k) if k.first >= length => Err(Over(alloc::format!("it is {length} instructions long"))),
             Some(k) => self.boundary(k).map(|_| ()),
             None if pairs => self.pairs(),
-            None => (0..length).try_for_each(|first| {
-                self.progress(first);
-                self.boundary(Boundary { first, second: None }).map(|_| ())
-            }),
+            None => {
+                for first in 0..length {
+                    self.progress(first);
+                    self.boundary(Boundary { first, second: None })?;
+                }
+                let violated = self.tally.violations != 0;
+                if shot::covered() || violated {
+                    Ok(())
+                } else {
+                    Err(Over("no interrupt came where it is there for".into()))
+                }
+            }
         }
     }
 

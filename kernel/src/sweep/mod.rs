@@ -36,6 +36,8 @@ pub struct Scenario {
     /// What the interrupt's handler does, told the context that it interrupted. The run without an interrupt calls it behind
     /// the body, without a frame, so that both come to the same counts.
     pub handler: fn(Option<&Frame>),
+    /// What the interrupted context must have been at one boundary at least, or the scenario misses what it is there for.
+    pub covers: fn(&Frame) -> bool,
     /// After each run: more numbers that must be the same in all.
     pub facts: fn() -> [u64; 2],
     /// Counters that depend on where the interrupt comes.
@@ -54,6 +56,7 @@ impl Scenario {
             before: || (),
             body: nothing,
             handler: |_| (),
+            covers: |_| true,
             facts: || [0; 2],
             varies: &[],
         }

@@ -36,6 +36,8 @@ static SECOND_START: AtomicU64 = AtomicU64::new(0);
 static SECOND: AtomicU64 = AtomicU64::new(NEVER);
 static SCENARIO: AtomicPtr<Scenario> = AtomicPtr::new(core::ptr::null_mut());
 
+/// Whether an interrupted context was what the scenario is there for.
+static COVERED: AtomicBool = AtomicBool::new(false);
 /// Whether the interrupts are NMIs.
 static NMI: AtomicBool = AtomicBool::new(false);
 
@@ -47,6 +49,11 @@ pub fn due() -> [u64; 3] {
 /// Whether the interrupts are NMIs. Any context.
 pub fn is_nmi() -> bool {
     NMI.load(Relaxed)
+}
+
+/// Whether an interrupted context was what the scenario is there for, since this was asked for last.
+pub fn covered() -> bool {
+    COVERED.swap(false, SeqCst)
 }
 
 /// Makes the interrupts NMIs, or ordinary ones. Thread context, between two runs.
@@ -179,12 +186,15 @@ fn first(frame: &mut Frame) {
     for (word, value) in FOUND.iter().zip(found) {
         word.store(value, Relaxed);
     }
+    // SAFETY: null, or the scenario of the run.
+    let scenario = unsafe { SCENARIO.load(Relaxed).as_ref() };
+    if scenario.is_some_and(|scenario| (scenario.covers)(frame)) {
+        COVERED.store(true, Relaxed);
+    }
     // From here on the timer is there to tell a hang.
     timer::arm_after(PATIENCE);
-    // SAFETY: null, or the scenario of the run. An NMI's handler does nothing: with D masked nothing hits in it.
-    if !is_nmi()
-        && let Some(scenario) = unsafe { SCENARIO.load(Relaxed).as_ref() }
-    {
+    // An NMI's handler does nothing: with D masked nothing hits in it.
+    if let Some(scenario) = scenario.filter(|_| !is_nmi()) {
         (scenario.handler)(Some(frame));
     }
     // Neither an interrupt nor an NMI can come in this handler, where PSTATE.I is set: at the earliest where it returns to.
