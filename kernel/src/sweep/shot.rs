@@ -36,6 +36,8 @@ static SECOND_START: AtomicU64 = AtomicU64::new(0);
 static SECOND: AtomicU64 = AtomicU64::new(NEVER);
 static SCENARIO: AtomicPtr<Scenario> = AtomicPtr::new(core::ptr::null_mut());
 
+/// This run is one without interrupts.
+static PLAIN: AtomicBool = AtomicBool::new(false);
 /// Whether an interrupted context was what the scenario is there for.
 static COVERED: AtomicBool = AtomicBool::new(false);
 /// Whether the interrupts are NMIs.
@@ -97,8 +99,9 @@ fn fire_at(body: Body, at: Option<Boundary>) -> (u64, u64) {
         word.store(0, Relaxed);
     }
     SECOND.store(at.and_then(|at| at.second).unwrap_or(NEVER), Relaxed);
-    // The furthest instant that is still ahead.
-    let ticks = at.map_or(i64::MAX as u64, |at| at.first + LEAD - LATE);
+    PLAIN.store(at.is_none(), Relaxed);
+    // Without an interrupt the timer is there to tell a hang only.
+    let ticks = at.map_or(PATIENCE, |at| at.first + LEAD - LATE);
     let mut passed = 0;
     let result = fire(body, ticks, &mut passed, &START);
     (result, passed.wrapping_add(ticks).wrapping_sub(LEAD))
@@ -175,6 +178,7 @@ fn arm_second(ticks: u64) {
 fn first(frame: &mut Frame) {
     let before = TAKEN[0].load(Relaxed);
     TAKEN[0].store(before + 1, Relaxed);
+    assert!(!PLAIN.load(Relaxed), "no end within {PATIENCE} instructions, without an interrupt");
     if before != 0 {
         assert!(!timer::is_due(), "no end {PATIENCE} instructions after the interrupt");
         return;

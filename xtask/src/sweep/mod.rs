@@ -20,7 +20,7 @@ use report::Progress;
 use std::time::Duration;
 
 /// How long one scenario may take on one machine. A pair of interrupts is tried at many more places.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(120);
 const LIMIT_OF_PAIRS: Duration = Duration::from_secs(3600);
 
 /// Sweeps and prints. Returns whether there were no violations.
