@@ -7,7 +7,9 @@ mod monitor;
 mod probes;
 mod rules;
 mod slots;
+mod smp;
 mod steps;
+mod support;
 mod sweep;
 
 use crate::ktest::{Death, Suite};
@@ -26,6 +28,7 @@ pub static SUITES: &[&Suite] = &[
     &slots::SUITE,
     &probes::SUITE,
     &steps::SUITE,
+    &smp::SUITE,
     &gdb::SUITE,
     &monitor::SUITE,
 ];

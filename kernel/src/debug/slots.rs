@@ -73,6 +73,12 @@ static CHANGES: AtomicU64 = AtomicU64::new(1);
 #[unsafe(link_section = ".noprobe.data")]
 static APPLIED: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
 
+/// Which change retired the record of an index without waiting for all CPUs to apply it. A record may go only when all have
+/// (H1): counting from any other change, one that was retired meanwhile would go while it is armed elsewhere.
+#[unsafe(link_section = ".noprobe.data")]
+static RETIRED: [[AtomicU64; MAX_SLOTS]; 2] = [const { [const { AtomicU64::new(NEVER) }; MAX_SLOTS] }; 2];
+const NEVER: u64 = u64::MAX;
+
 /// The registers of this CPU.
 struct Registers;
 
@@ -177,19 +183,25 @@ fn install_admitted(
 ) -> Result<SlotId, SlotError> {
     free_retired();
     let id = SLOTS.reserve(admitted, cpus, disposition, limit(admitted.kind()))?;
-    everywhere();
+    everywhere(changed());
     Ok(id)
 }
 
-/// Takes a slot away. When this returns it can hit no more (H2), with the exceptions of [`install`].
+/// Takes a slot away. When this returns it can hit no more (H2) and is free, with the exceptions of [`install`].
 ///
 /// # Errors
 /// [`SlotError::Gone`] if it is not there any more.
 pub fn remove(id: SlotId) -> Result<(), SlotError> {
     SLOTS.retire(id)?;
-    everywhere();
-    free_retired();
-    Ok(())
+    let change = changed();
+    if everywhere(change) {
+        // Every CPU has let go of it, and nobody else frees a record without an entry in `RETIRED`.
+        SLOTS.free(id)
+    } else {
+        RETIRED[id.kind as usize][usize::from(id.index)].store(change, Release);
+        free_retired();
+        Ok(())
+    }
 }
 
 /// Hits of a slot so far.
@@ -202,15 +214,21 @@ pub fn list() -> impl Iterator<Item = Snapshot<Disposition>> {
     SLOTS.iter()
 }
 
-/// Has every online CPU bring its registers into line.
+/// Counts a change of the records, made before.
 #[unsafe(link_section = ".noprobe.text")]
-fn everywhere() {
-    let change = CHANGES.fetch_add(1, SeqCst) + 1;
+fn changed() -> u64 {
+    CHANGES.fetch_add(1, SeqCst) + 1
+}
+
+/// Has every online CPU bring its registers into line with the records as of `change`. Whether all have when this returns: a
+/// debug context, or one with D masked, does not wait for the others (H5).
+#[unsafe(link_section = ".noprobe.text")]
+fn everywhere(change: u64) -> bool {
     let cpu = super::this();
     sync_local(cpu);
     crate::smp::kick_slots();
     if cpu.depth.get() != 0 || daif::read().contains(Daif::D) {
-        return;
+        return false;
     }
     for other in crate::smp::online() {
         while APPLIED.of(other).load(Acquire) < change {
@@ -219,13 +237,21 @@ fn everywhere() {
             crate::arch::barrier::relax();
         }
     }
+    true
 }
 
-/// Frees retired records once every CPU has its registers in line; until then the next call does.
+/// Frees the records that were retired without waiting, as far as every CPU has let go of them by now.
 fn free_retired() {
-    let changes = CHANGES.load(SeqCst);
-    if crate::smp::online().all(|cpu| APPLIED.of(cpu).load(Acquire) >= changes) {
-        for record in SLOTS.iter().filter(|record| record.state == State::Retired) {
+    for record in SLOTS.iter().filter(|record| record.state == State::Retired) {
+        let SlotId { kind, index, .. } = record.id;
+        let retired = &RETIRED[kind as usize][usize::from(index)];
+        let change = retired.load(Acquire);
+        // NEVER is more than any CPU has applied. Whoever takes the entry frees the record, which may be another use of the
+        // index by now.
+        if crate::smp::online().all(|cpu| APPLIED.of(cpu).load(Acquire) >= change)
+            && retired.compare_exchange(change, NEVER, SeqCst, Relaxed).is_ok()
+            && let Some(record) = SLOTS.lookup(kind, index)
+        {
             let _ = SLOTS.free(record.id);
         }
     }

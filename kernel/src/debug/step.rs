@@ -72,6 +72,12 @@ fn debugger(cpu: &CpuDebug, frame: &mut Frame) {
 pub fn debugger_brk(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
     let pc = frame.pc;
     frame.move_to(pc + 4);
+    // Inside a debug context the owners and the hook are the outer context's (M14). A BRK that is itself stepped is one step:
+    // it is done, and due to be reported at once (M13).
+    let nested = cpu.depth.get() > 1;
+    if nested || parked.contains(Owners::DEBUGGER) {
+        return parked;
+    }
     if cpu.hook.get().is_none() {
         log::warn!("BRK for a debugger at {pc:#x}, and none is there: going on");
     } else if request(cpu, frame, Owners::DEBUGGER).is_err() {

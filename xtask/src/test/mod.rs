@@ -11,7 +11,7 @@ mod outcome;
 mod report;
 mod sweeps;
 
-pub use boots::Kernel;
+pub use boots::{Kernel, machine_for};
 pub use matrix::{Extent, name as machine_name};
 
 use crate::args::QemuTest;
