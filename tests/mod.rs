@@ -10,6 +10,7 @@ mod slots;
 mod smp;
 mod steps;
 mod support;
+mod sweep;
 mod threads;
 
 use crate::ktest::{Death, Suite};
@@ -35,6 +36,9 @@ pub static SUITES: &[&Suite] = &[
     &gdb::SUITE,
     &monitor::SUITE,
 ];
+
+/// What `mode=sweep` interrupts everywhere, a group a file.
+pub static SCENARIOS: &[&[crate::sweep::Scenario]] = sweep::ALL;
 
 /// The tests that must end the kernel.
 pub static DEATHS: &[Death] = deaths::ALL;
