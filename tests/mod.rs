@@ -10,6 +10,7 @@ mod slots;
 mod smp;
 mod steps;
 mod support;
+mod threads;
 
 use crate::ktest::{Death, Suite};
 
@@ -27,6 +28,9 @@ pub static SUITES: &[&Suite] = &[
     &slots::SUITE,
     &probes::SUITE,
     &steps::SUITE,
+    &threads::turns::SUITE,
+    &threads::steps::SUITE,
+    &threads::deferred::SUITE,
     &smp::SUITE,
     &gdb::SUITE,
     &monitor::SUITE,

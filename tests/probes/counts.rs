@@ -1,6 +1,5 @@
 //! Exact counts, and what handlers may do.
 
-use crate::arch::barrier::relax;
 use crate::exception::Frame;
 use crate::irq::off::IrqOff;
 use crate::kprobe::{self, Kprobe, Then};
@@ -156,7 +155,7 @@ pub fn a_probe_on_the_timers_path_sees_every_tick() -> Outcome {
     kprobe::register(address_of!(time::account), Some(count), None).map_err(failed)?;
     time::resume();
     while CALLS[0].load(Relaxed) < 10 {
-        relax();
+        crate::irq::off::wait();
     }
     pause();
     let ticks = time::ticks() - before;

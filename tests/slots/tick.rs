@@ -1,6 +1,5 @@
 //! A watchpoint on what the timer interrupt writes.
 
-use crate::arch::barrier::relax;
 use crate::exception::Frame;
 use crate::irq::off::IrqOff;
 use crate::kprobe::{self, Kprobe, Then};
@@ -43,7 +42,7 @@ pub fn a_watchpoint_on_the_tick_counter_hits_every_tick() -> Outcome {
     let before = time::ticks();
     time::resume();
     while CALLS.load(Relaxed) < 10 {
-        relax();
+        crate::irq::off::wait();
     }
     pause();
     let ticks = time::ticks() - before;

@@ -5,6 +5,7 @@
 pub mod bug;
 pub mod control;
 pub mod hit;
+pub mod pending;
 pub mod slots;
 pub mod stats;
 pub mod step;
@@ -54,6 +55,8 @@ pub struct CpuDebug {
     pub hook: Cell<Option<step::Hook>>,
     /// Entries of `stash` in use.
     pub stash_len: Cell<usize>,
+    /// What is to be done on the way out of an interrupt: see [`CpuDebug::want_reschedule`] and `irq::deferred`.
+    pending: Cell<u32>,
     counters: stats::Counters,
     stash: UnsafeCell<[Stashed; STASH_DEPTH]>,
     slots: UnsafeCell<CpuSlots>,
@@ -70,6 +73,7 @@ impl CpuDebug {
             standing_bits: Cell::new(0),
             hook: Cell::new(None),
             stash_len: Cell::new(0),
+            pending: Cell::new(0),
             counters: [const { AtomicU64::new(0) }; stats::ALL.len()],
             stash: UnsafeCell::new(
                 [Stashed { owners: Owners::empty(), suspended: Suspended::new() }; STASH_DEPTH],
