@@ -52,12 +52,14 @@ impl Config {
     /// The machine, with the user's flags on top.
     pub fn machine(&self, common: &Common, mode: &str) -> Machine {
         let nmi = if self.masking == Masking::Priority { " nmi=1" } else { "" };
+        // The fastest tick there is, where ticks come by the wall clock; under icount one of the default rate is as exact.
+        let tick = if self.icount || common.gives("hz") { "" } else { " hz=10000" };
         common.machine(Machine {
             cpu: self.cpu.into(),
             smp: self.smp,
             gic: self.gic,
             el: self.el,
-            append: format!("{mode}{nmi}"),
+            append: format!("{mode}{nmi}{tick}"),
             icount: self.icount,
             gdb: None,
             interactive: false,
