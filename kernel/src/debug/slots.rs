@@ -194,9 +194,24 @@ fn install_admitted(
 /// # Errors
 /// [`SlotError::Gone`] if it is not there any more.
 pub fn remove(slots: impl Into<Pieces<SlotId>>) -> Result<(), SlotError> {
-    let mut result = Ok(());
+    take_away(slots.into()).map(|_| ())
+}
+
+/// As [`remove`]; says how often it was hit in all. The hits of every CPU up to the last one are in it, where [`hits`] before a
+/// removal lacks those in between.
+///
+/// Thread context: it is None where the removal does not wait for the other CPUs.
+///
+/// # Errors
+/// As `remove`.
+pub fn remove_counted(slots: impl Into<Pieces<SlotId>>) -> Result<Option<u64>, SlotError> {
+    take_away(slots.into())
+}
+
+fn take_away(slots: Pieces<SlotId>) -> Result<Option<u64>, SlotError> {
+    let mut result = Ok(None);
     let mut retired = [None; 2];
-    for (retired, id) in retired.iter_mut().zip(slots.into().iter()) {
+    for (retired, id) in retired.iter_mut().zip(slots.iter()) {
         match SLOTS.retire(id) {
             Ok(()) => *retired = Some(id),
             Err(gone) => result = Err(gone),
@@ -207,10 +222,15 @@ pub fn remove(slots: impl Into<Pieces<SlotId>>) -> Result<(), SlotError> {
     }
     let change = changed();
     if everywhere(change) {
+        let mut hits = 0;
         for id in retired.into_iter().flatten() {
             // Every CPU has let go of it, and nobody else frees a record without an entry in `RETIRED`.
-            result = result.and(SLOTS.free(id));
+            hits += SLOTS.hits(id).unwrap_or(0);
+            if let Err(gone) = SLOTS.free(id) {
+                result = Err(gone);
+            }
         }
+        result = result.map(|_| Some(hits));
     } else {
         for id in retired.into_iter().flatten() {
             RETIRED[id.kind as usize][usize::from(id.index)].store(change, Release);

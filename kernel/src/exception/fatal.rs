@@ -136,6 +136,7 @@ fn registers(frame: &Frame) {
 
 fn end() -> ! {
     crate::sweep::last_words(|text| say!("{text}"));
+    crate::storm::last_words(|text| say!("{text}"));
     say!("end of report");
     power::exit(power::PANIC)
 }
