@@ -3,8 +3,9 @@
 use super::ledger::Ledger;
 use super::verdict::{self, Failure};
 use super::{Due, Random, Round, Storm, Stream, fail, failed, interrupts, quiet};
-use crate::arch::{barrier, mdscr};
+use crate::arch::mdscr;
 use crate::debug::stats;
+use crate::irq::off;
 use crate::percpu::{self, PerCpu};
 use crate::{idle, println, sched, smp};
 use alloc::boxed::Box;
@@ -192,10 +193,15 @@ fn told(result: Result<(), String>) {
 fn meet() {
     let cpus = smp::online_count();
     PLACES.this().doing.store(MEETING, Relaxed);
-    let goal = (ARRIVED.fetch_add(1, AcqRel) / cpus + 1) * cpus;
+    let before = ARRIVED.fetch_add(1, AcqRel);
+    let goal = (before / cpus + 1) * cpus;
+    if before + 1 == goal {
+        // The others sleep.
+        smp::kick_slots();
+    }
     while ARRIVED.load(Acquire) < goal {
-        sched::yield_now();
-        barrier::relax();
+        // The tick ends the wait at the latest. An emulator's host has fewer CPUs than the machine: they are for who works.
+        off::wait();
     }
 }
 
@@ -217,7 +223,11 @@ fn background() {
             random = Some(numbers);
         }
         place.busy.store(false, Release);
-        sched::yield_now();
+        if place.open.load(Acquire) {
+            sched::yield_now();
+        } else {
+            off::wait();
+        }
     }
 }
 
