@@ -359,7 +359,9 @@ mod tests {
         }
         assert_eq!(
             warnings("exceptions=0"),
-            ["boot argument exceptions: expected a number of debug exceptions, 1 or more, found '0'; ignored"]
+            [
+                "boot argument exceptions: expected a number of debug exceptions, 1 or more, found '0'; ignored"
+            ]
         );
     }
 

@@ -29,18 +29,34 @@ pub static STORM: Storm = Storm {
         shared::place(round)
     },
     actions: &[
-        Action { name: "sets slots on its own target", weight: 24, act: |random| own::set_and_run(random, 0) },
-        Action { name: "sets slots and probes on its own target", weight: 1, act: |random| own::set_and_run(random, 2) },
+        Action {
+            name: "sets slots on its own target",
+            weight: 24,
+            act: |random| own::set_and_run(random, 0),
+        },
+        Action {
+            name: "sets slots and probes on its own target",
+            weight: 1,
+            act: |random| own::set_and_run(random, 2),
+        },
         Action { name: "sets a slot that takes itself away", weight: 4, act: shared::one_shot },
         Action { name: "runs its own target", weight: 8, act: |random| done(own::run(random, 40)) },
         Action { name: "runs the shared target", weight: 40, act: |random| done(shared::run(random, 40)) },
         Action { name: "steps the shared target", weight: 6, act: |random| done(shared::step(random)) },
         Action { name: "sets slots on the raced target", weight: 24, act: shared::race_slot },
         Action { name: "sets a probe on the raced target", weight: 1, act: shared::race_probe },
-        Action { name: "runs the raced target", weight: 24, act: |random| done(race::run(1 + random.below(60))) },
+        Action {
+            name: "runs the raced target",
+            weight: 24,
+            act: |random| done(race::run(1 + random.below(60))),
+        },
         Action { name: "warns", weight: 4, act: |_| done(warn()) },
         Action { name: "interrupts", weight: 32, act: |random| done(interrupt(random)) },
-        Action { name: "runs with interrupts off", weight: 8, act: |random| done(with_interrupts_off(random)) },
+        Action {
+            name: "runs with interrupts off",
+            weight: 8,
+            act: |random| done(with_interrupts_off(random)),
+        },
         Action { name: "gives way", weight: 4, act: |_| done(sched::yield_now()) },
     ],
     interrupt: in_interrupt,

@@ -84,7 +84,8 @@ pub fn one_shot(random: &mut Random) -> Result<(), String> {
         address: target.point(random.below(code::POINTS as u32) as usize),
         privilege: Privilege::El1,
     };
-    let id = slots::install(&request, Cpus::ALL, Disposition::Call(remove_itself)).map_err(|error| error.to_string())?;
+    let id = slots::install(&request, Cpus::ALL, Disposition::Call(remove_itself))
+        .map_err(|error| error.to_string())?;
     let mut result = Ok(());
     for expected in [1, 0, 0, 0] {
         let seen = target.run(false);

@@ -74,7 +74,8 @@ fn mark_watchpoint(hit: &Hit, frame: &mut Frame) {
 /// What should have been possible and was not.
 pub fn slot(random: &mut Random, cpus: usize) -> Result<(), String> {
     let breakpoint = random.one_in(2);
-    let (point, access) = (random.below(POINTS as u32) as usize, random.pick(&[Access::Read, Access::ReadWrite]));
+    let (point, access) =
+        (random.below(POINTS as u32) as usize, random.pick(&[Access::Read, Access::ReadWrite]));
     let cpu = random.below(cpus as u32 * 2);
     let (linger, times) = (random.below(20_000), random.below(30));
     let privilege = Privilege::El1;
@@ -133,7 +134,8 @@ pub fn probe(random: &mut Random) -> Result<(), String> {
 /// # Errors
 /// What is not the same.
 pub fn compare() -> Result<[u64; 2], String> {
-    let sum = |all: &PerCpu<Four>, which: usize| all.iter().map(|four| four[which].load(Relaxed)).sum::<u64>();
+    let sum =
+        |all: &PerCpu<Four>, which: usize| all.iter().map(|four| four[which].load(Relaxed)).sum::<u64>();
     let names = ["hits of breakpoints", "hits of watchpoints", "hits of probes", "post-handlers of probes"];
     for (which, name) in names.into_iter().enumerate() {
         let (told, called) = (sum(&TOLD, which), sum(&CALLED, which));

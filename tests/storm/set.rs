@@ -103,7 +103,8 @@ impl Set {
     pub fn random(random: &mut Random, breakpoints: u32, watchpoints: u32, probes: u32) -> Self {
         let mut set = Self::default();
         for breakpoint in set.breakpoints.iter_mut().take(random.below(breakpoints + 1) as usize) {
-            *breakpoint = Some(Breakpoint { point: random.below(POINTS as u32) as usize, calls: random.one_in(2) });
+            *breakpoint =
+                Some(Breakpoint { point: random.below(POINTS as u32) as usize, calls: random.one_in(2) });
         }
         if random.below(watchpoints + 1) != 0 {
             set.watchpoint = Some(Watchpoint {
@@ -146,13 +147,17 @@ impl Set {
         }
         all.breakpoints = at.iter().sum();
         // Without a step-over of their own: those whose instruction runs out of line are completed in software.
-        let probed = |point| self.probes.iter().flatten().any(|probe| probe.point == point && probe.does != Does::Skips);
+        let probed = |point| {
+            self.probes.iter().flatten().any(|probe| probe.point == point && probe.does != Does::Skips)
+        };
         let mut stepped = at.map(|passes| passes != 0);
         if let Some(watchpoint) = self.watchpoint.filter(|_| hardware) {
             let (_, _, read) = RANGES[watchpoint.range];
             let writes = watchpoint.access != Access::Read;
             let reads = watchpoint.access != Access::Write && read;
-            for point in [(STORE, writes), (LOAD, reads)].into_iter().filter_map(|(point, hit)| hit.then_some(point)) {
+            for point in
+                [(STORE, writes), (LOAD, reads)].into_iter().filter_map(|(point, hit)| hit.then_some(point))
+            {
                 all.watchpoints += 1;
                 all.merged += u64::from(at[point] != 0 && !probed(point));
                 stepped[point] = true;
@@ -194,7 +199,8 @@ impl Set {
             let address = target.point(breakpoint.point);
             let request = Request::Breakpoint { address, privilege: Privilege::El1 };
             let calls = [mark_breakpoint::<0>, mark_breakpoint::<1>];
-            let disposition = if breakpoint.calls { Disposition::Call(calls[lane]) } else { Disposition::Count };
+            let disposition =
+                if breakpoint.calls { Disposition::Call(calls[lane]) } else { Disposition::Count };
             let id = slots::install(&request, cpus, disposition).map_err(|error| error.to_string())?;
             placed.slots[lane] = Some(Pieces::One(id));
         }

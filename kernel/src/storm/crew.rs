@@ -235,7 +235,10 @@ fn background() {
 fn summary(all: &Ledger, rounds: u64, sums: [(&'static str, u64); 2]) {
     println!("storm: exceptions={} rounds={rounds}", all.exceptions());
     let counted = stats::ALL.iter().map(|&(name, counter)| (name, all.counted(counter)));
-    let brks = [("BRKs of probes and the debugger", all.due(Due::Brks)), ("switches of threads", sched::reschedules())];
+    let brks = [
+        ("BRKs of probes and the debugger", all.due(Due::Brks)),
+        ("switches of threads", sched::reschedules()),
+    ];
     for (name, count) in counted.clone().chain(brks).chain(sums) {
         println!("storm: {count:>12} {name}");
     }

@@ -123,7 +123,10 @@ impl Ledger {
             ));
         }
         if counted(stats::CANCELLED) != 0 && self.due(Due::Racing) == 0 {
-            return Some(format!("{} steps cancelled, and no slot was removed under one", counted(stats::CANCELLED)));
+            return Some(format!(
+                "{} steps cancelled, and no slot was removed under one",
+                counted(stats::CANCELLED)
+            ));
         }
         (counted(stats::SPURIOUS) != 0).then(|| format!("{} spurious exceptions", counted(stats::SPURIOUS)))
     }

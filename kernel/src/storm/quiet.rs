@@ -14,7 +14,9 @@ pub fn unquiet(standing: u64) -> Option<String> {
     let cpu = debug::this();
     let registers = [Kind::Breakpoint, Kind::Watchpoint].into_iter().flat_map(|kind| {
         let armed = move |&n: &u8| slots::read_registers(kind, n).1 != 0;
-        (0..slots::count(kind)).filter(armed).map(move |n| format!("the control register of {kind} {n} is not zero"))
+        (0..slots::count(kind))
+            .filter(armed)
+            .map(move |n| format!("the control register of {kind} {n} is not zero"))
     });
     let suspended = {
         let _masked = daif::AllMasked::new();

@@ -9,6 +9,7 @@ mod junit;
 mod matrix;
 mod outcome;
 mod report;
+mod storms;
 mod sweeps;
 
 pub use boots::{Kernel, machine_for};
@@ -37,6 +38,7 @@ enum Task {
     Gdb(Machine),
     /// These scenarios, one after the other.
     Sweep(Vec<String>, Machine),
+    Storm(Machine),
 }
 
 /// Runs, lists or shows the tests. Returns whether all is well.
@@ -95,6 +97,7 @@ fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> 
         Task::Die(die, machine) => kernel.die(&die, &machine),
         Task::Tree(name, tree) => dtb::boot(kernel, name, tree),
         Task::Sweep(names, machine) => sweeps::run(kernel, &names, &machine),
+        Task::Storm(machine) => storms::run(kernel, arguments, &machine),
         Task::Gdb(machine) => gdb_session::run(kernel, &machine),
     };
     pool::run(tasks, arguments.jobs.unwrap_or_else(pool::default_jobs), work, |index, outcome| {
@@ -140,6 +143,9 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
             .filter(|(name, _)| wanted(&format!("dtb.{name}")))
             .map(|(name, tree)| Task::Tree(name, *tree)),
     );
+    if wanted(storms::NAME) {
+        tasks.splice(0..0, storms::tasks(arguments).into_iter().map(Task::Storm));
+    }
     // The longest of all.
     let sweeps = sweeps::tasks(arguments, inventory);
     tasks.splice(0..0, sweeps.into_iter().map(|(names, machine)| Task::Sweep(names, machine)));
@@ -162,7 +168,7 @@ fn list(arguments: &QemuTest, inventory: &Inventory, matrix: &[Machine]) -> Resu
         .chain(sweeps)
         .chain(dies)
         .chain(trees)
-        .chain(["gdb.session".into()])
+        .chain([storms::NAME.into(), "gdb.session".into()])
         .filter(|name| wanted(name))
     {
         println!("kernel {name}");
