@@ -10,7 +10,7 @@ use core::sync::atomic::{
 };
 
 /// Seconds without the end of a round after which a storm hangs.
-const PATIENCE: u64 = 60;
+const PATIENCE: u64 = 30;
 const ROOM: usize = 512;
 
 /// What went wrong, kept without allocation: an NMI may be the one that tells.

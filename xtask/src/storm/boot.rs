@@ -14,9 +14,9 @@ pub const EXCEPTIONS: u64 = 1_000_000;
 pub const MANY: u64 = 100_000_000;
 
 /// How long a boot may take besides its exceptions. A storm that hangs says so itself, mostly.
-const LIMIT: Duration = Duration::from_secs(150);
+const LIMIT: Duration = Duration::from_secs(120);
 /// Exceptions a second on a host that has much else to do.
-const SLOWEST: u64 = 10_000;
+const SLOWEST: u64 = 5_000;
 
 /// A storm that is over.
 #[derive(Clone, Debug, Default)]
