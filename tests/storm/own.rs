@@ -38,7 +38,7 @@ pub fn set_and_run(random: &mut Random, probes: u32) -> Result<(), String> {
     let set = if placed.is_some() { set } else { Set::default() };
     ground.end_change(&set);
     for _ in 0..1 + random.below(4) {
-        run(random, 40);
+        run(random, 100);
         if random.one_in(2) {
             signal_cpu(percpu::index());
         }
@@ -74,7 +74,7 @@ fn remove_itself(hit: &Hit, frame: &mut Frame) {
 /// What is not so.
 pub fn one_shot(random: &mut Random) -> Result<(), String> {
     if !gone() || !permits::take(Kind::Breakpoint, 1) {
-        run(random, 40);
+        run(random, 100);
         return Ok(());
     }
     let (ground, target) = ground();

@@ -77,7 +77,7 @@ pub fn slot(random: &mut Random, cpus: usize) -> Result<(), String> {
     let (point, access) =
         (random.below(POINTS as u32) as usize, random.pick(&[Access::Read, Access::ReadWrite]));
     let cpu = random.below(cpus as u32 * 2);
-    let (linger, times) = (random.below(20_000), random.below(30));
+    let (linger, times) = (random.below(60_000), random.below(30));
     let privilege = Privilege::El1;
     let (kind, request, handler): (_, _, slots::Handler) = if breakpoint {
         (Kind::Breakpoint, Request::Breakpoint { address: RACED.point(point), privilege }, mark_breakpoint)
@@ -116,7 +116,7 @@ fn post(_: &Kprobe, frame: &mut Frame) {
 /// What should have been possible and was not.
 pub fn probe(random: &mut Random) -> Result<(), String> {
     let address = RACED.point(random.below(POINTS as u32) as usize);
-    let (linger, times) = (random.below(20_000), random.below(30));
+    let (linger, times) = (random.below(60_000), random.below(30));
     kprobe::register(address, Some(pre), Some(post)).map_err(|error| error.to_string())?;
     run(times);
     (0..linger).for_each(|_| relax());

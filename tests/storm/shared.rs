@@ -101,7 +101,7 @@ pub fn race_slot(random: &mut Random) -> Result<(), String> {
 pub fn one_shot(random: &mut Random) -> Result<(), String> {
     match PLAN.this().get() {
         Some(plan) if plan.races => own::one_shot(random),
-        _ => Ok(own::run(random, 40)),
+        _ => Ok(own::run(random, 100)),
     }
 }
 
