@@ -4,6 +4,7 @@
 
 pub mod bug;
 pub mod control;
+pub mod exclusive;
 pub mod hit;
 pub mod slots;
 pub mod stats;
@@ -31,6 +32,8 @@ pub struct Stashed {
     pub owners: Owners,
     /// The slots suspended for it.
     pub suspended: Suspended<MAX_SLOTS, MAX_SLOTS>,
+    /// How the step came about that is not reported yet.
+    pub stepped: step::Stepped,
 }
 
 /// A CPU's debug state. Cells: touched by this CPU only, with D masked.
@@ -50,11 +53,16 @@ pub struct CpuDebug {
     armed_bits: Cell<u64>,
     /// What the kernel's debugger on this CPU does with each step.
     pub hook: Cell<Option<step::Hook>>,
+    /// How the debugger's step came about (see [`step::last`]).
+    stepped: Cell<step::Stepped>,
     /// Entries of `stash` in use.
     pub stash_len: Cell<usize>,
     counters: stats::Counters,
     stash: UnsafeCell<[Stashed; STASH_DEPTH]>,
     slots: UnsafeCell<CpuSlots<MAX_SLOTS, MAX_SLOTS>>,
+    /// See [`exclusive`].
+    widened: UnsafeCell<Suspended<0, MAX_SLOTS>>,
+    doubt: Cell<exclusive::Doubt>,
 }
 
 impl CpuDebug {
@@ -66,12 +74,21 @@ impl CpuDebug {
             mdscr: Cell::new(0),
             armed_bits: Cell::new(0),
             hook: Cell::new(None),
+            stepped: Cell::new(step::Stepped::Instruction),
             stash_len: Cell::new(0),
             counters: [const { AtomicU64::new(0) }; stats::ALL.len()],
             stash: UnsafeCell::new(
-                [Stashed { owners: Owners::empty(), suspended: Suspended::new() }; STASH_DEPTH],
+                [const {
+                    Stashed {
+                        owners: Owners::empty(),
+                        suspended: Suspended::new(),
+                        stepped: step::Stepped::Instruction,
+                    }
+                }; STASH_DEPTH],
             ),
             slots: UnsafeCell::new(CpuSlots::new()),
+            widened: UnsafeCell::new(Suspended::new()),
+            doubt: Cell::new(exclusive::Doubt::NONE),
         }
     }
 }

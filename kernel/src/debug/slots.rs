@@ -3,15 +3,15 @@
 //! A record is reserved or retired in one place; each CPU then brings its registers into line with the records, in
 //! [`sync_local`]: at once on the CPU that asks, by an interrupt on the others (rule H5).
 
-use super::{CpuDebug, MAX_SLOTS, control, stats};
+use super::{CpuDebug, MAX_SLOTS, control, exclusive, stats};
 use crate::arch::daif::{self, AllMasked};
 use crate::arch::{barrier, mdscr, sysreg};
 use crate::exception::Frame;
 use crate::mm::layout;
 use crate::percpu::{self, PerCpu};
 use ::slots::{
-    CpuSlots, Cpus, DebugRegs, Kind, NoProbe, Payload, Request, SlotError, SlotId, SlotMask, Snapshot, State,
-    Suspended, Tables,
+    CpuSlots, Cpus, DebugRegs, Kind, NoProbe, Payload, Privilege, Request, SlotError, SlotId, SlotMask,
+    Snapshot, State, Suspended, Tables,
 };
 use core::sync::atomic::{
     AtomicU8, AtomicU64,
@@ -155,13 +155,15 @@ fn admit(request: &Request) -> Result<::slots::Admitted, SlotError> {
 /// # Errors
 /// What cannot be, with the reason: see [`SlotError`].
 pub fn install(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
-    install_admitted(admit(request)?, cpus, disposition)
+    let admitted = admit(request)?;
+    exclusive::check(request)?;
+    install_admitted(admitted, cpus, disposition)
 }
 
-/// As [`install`], rule H6 overridden: for tests that show that the kernel survives what is refused.
+/// As [`install`], rules H6 and H9 overridden: for tests that show that the kernel survives what is refused.
 ///
 /// # Errors
-/// As `install`, but for H6.
+/// As `install`, but for these.
 pub fn install_despite_no_probe(
     request: &Request,
     cpus: Cpus,
@@ -286,16 +288,64 @@ pub fn suspend(cpu: &CpuDebug, kind: Kind, index: u8, report: bool) -> Option<Sn
     Some(record)
 }
 
+/// A slot's record, if there is one. D is masked.
+pub fn record(kind: Kind, index: u8) -> Option<Snapshot<Disposition>> {
+    SLOTS.lookup(kind, index)
+}
+
+/// Counts a hit of a slot that is not suspended for it. D is masked.
+pub fn count_hit(kind: Kind, index: u8) -> Option<Snapshot<Disposition>> {
+    let record = SLOTS.lookup(kind, index)?;
+    SLOTS.count_hit(kind, index);
+    Some(record)
+}
+
+/// The watchpoints that an access from EL1 would hit here if D were open: armed and not suspended. D is masked.
+pub fn touched(cpu: &CpuDebug, address: u64, bytes: u64, write: bool) -> SlotMask {
+    let armed = with_slots(cpu, |slots| slots.matching(Kind::Watchpoint));
+    armed.into_iter().fold(SlotMask::EMPTY, |mask, index| {
+        let hit = SLOTS.lookup(Kind::Watchpoint, index).is_some_and(|record| {
+            let (first, last) = record.encoding.watched();
+            record.encoding.privilege() != Privilege::El0
+                && record.encoding.matches_access(write)
+                && first < address.saturating_add(bytes)
+                && address <= last
+        });
+        if hit { mask.with(index) } else { mask }
+    })
+}
+
+/// Has a watchpoint match loads too on this CPU, or what its record says again. False if it is not armed here, or gone. No
+/// ISB. D is masked.
+pub fn match_loads(cpu: &CpuDebug, id: SlotId, loads: bool) -> bool {
+    const LSC_LOADS: u32 = 1 << 3;
+    let Some(encoding) = SLOTS.encoding_of(id) else { return false };
+    let (armed, suspended) =
+        with_slots(cpu, |slots| (slots.armed(id.kind).contains(id.index), slots.suspended().contains(id)));
+    if armed && !suspended {
+        let control = encoding.enabled() | if loads { LSC_LOADS } else { 0 };
+        Registers.write_control(id.kind, id.index, control);
+    }
+    armed
+}
+
 /// Re-arms what is suspended. No ISB: the exception return synchronises. D is masked.
 #[inline(always)]
 pub fn rearm(cpu: &CpuDebug) {
     with_slots(cpu, |slots| slots.rearm_all(&mut Registers, &SLOTS));
+    if exclusive::any_widened(cpu) {
+        exclusive::widen_again(cpu);
+    }
 }
 
 /// Re-arms what is suspended and says what it was (M8). No ISB. D is masked.
 #[inline(always)]
 pub fn stash(cpu: &CpuDebug) -> Suspended<MAX_SLOTS, MAX_SLOTS> {
-    with_slots(cpu, |slots| slots.stash(&mut Registers, &SLOTS))
+    let suspended = with_slots(cpu, |slots| slots.stash(&mut Registers, &SLOTS));
+    if exclusive::any_widened(cpu) {
+        exclusive::widen_again(cpu);
+    }
+    suspended
 }
 
 /// Suspends again what still exists (M8); whether anything is suspended now. No ISB. D is masked.
