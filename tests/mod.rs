@@ -2,6 +2,7 @@
 
 mod assertions;
 mod deaths;
+mod exclusive;
 mod gdb;
 mod monitor;
 mod probes;
@@ -27,6 +28,7 @@ pub static SUITES: &[&Suite] = &[
     &steps::SUITE,
     &gdb::SUITE,
     &monitor::SUITE,
+    &exclusive::SUITE,
 ];
 
 /// The tests that must end the kernel.

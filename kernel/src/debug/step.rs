@@ -151,6 +151,9 @@ fn stop() {
     let mut owners = cpu.owners.get();
     // Nothing is pending any more: with D masked the step of the next instruction is not taken.
     owners.remove(Owners::DEBUGGER);
+    if owners == Owners::RUNS_FREE {
+        owners = Owners::empty();
+    }
     cpu.set_owners(owners);
     cpu.hook.set(None);
     control::sync(cpu);
@@ -226,6 +229,24 @@ pub fn end_free_run(cpu: &CpuDebug) {
         slots::rearm(cpu);
     }
     cpu.set_owners(owners - Owners::RUNS_FREE - Owners::STEP_OVER);
+}
+
+/// H9: has no slot suspended for a free run of the running context any more, for a scheduler that is about to switch. Any context but debug
+/// context.
+pub fn settle() {
+    let cpu = super::this();
+    if !cpu.owners.get().contains(Owners::RUNS_FREE) {
+        return;
+    }
+    let _masked = crate::arch::daif::AllMasked::new();
+    let mut owners = cpu.owners.get();
+    if owners.contains(Owners::STEP_OVER) {
+        slots::rearm(cpu);
+        owners.remove(Owners::STEP_OVER);
+    }
+    // A debugger's step goes with the context, which runs free until its next exception.
+    cpu.set_owners(if owners == Owners::RUNS_FREE { Owners::empty() } else { owners });
+    control::sync(cpu);
 }
 
 /// M7: nobody's step goes on.
