@@ -34,6 +34,8 @@ pub struct Stashed {
     pub suspended: Suspended<MAX_SLOTS, MAX_SLOTS>,
     /// How the step came about that is not reported yet.
     pub stepped: step::Stepped,
+    /// Where a free run began (H9).
+    pub free_from: u64,
 }
 
 /// A CPU's debug state. Cells: touched by this CPU only, with D masked.
@@ -55,6 +57,7 @@ pub struct CpuDebug {
     pub hook: Cell<Option<step::Hook>>,
     /// How the debugger's step came about (see [`step::last`]).
     stepped: Cell<step::Stepped>,
+    free_from: Cell<u64>,
     /// Entries of `stash` in use.
     pub stash_len: Cell<usize>,
     counters: stats::Counters,
@@ -64,6 +67,8 @@ pub struct CpuDebug {
     widened: UnsafeCell<Suspended<0, MAX_SLOTS>>,
     doubt: Cell<exclusive::Doubt>,
 }
+
+const _: () = assert!(size_of::<CpuDebug>().is_power_of_two() && size_of::<CpuDebug>() <= 2048);
 
 impl CpuDebug {
     const fn new() -> Self {
@@ -75,6 +80,7 @@ impl CpuDebug {
             armed_bits: Cell::new(0),
             hook: Cell::new(None),
             stepped: Cell::new(step::Stepped::Instruction),
+            free_from: Cell::new(0),
             stash_len: Cell::new(0),
             counters: [const { AtomicU64::new(0) }; stats::ALL.len()],
             stash: UnsafeCell::new(
@@ -83,6 +89,7 @@ impl CpuDebug {
                         owners: Owners::empty(),
                         suspended: Suspended::new(),
                         stepped: step::Stepped::Instruction,
+                        free_from: 0,
                     }
                 }; STASH_DEPTH],
             ),

@@ -166,8 +166,12 @@ pub fn stash(cpu: &CpuDebug) {
     stats::STASHES.count();
     let len = cpu.stash_len.get();
     assert!(len < STASH_DEPTH, "rule M8: interrupts nest deeper than the stash");
-    let entry =
-        Stashed { owners: cpu.owners.get(), suspended: slots::stash(cpu), stepped: cpu.stepped.get() };
+    let entry = Stashed {
+        owners: cpu.owners.get(),
+        suspended: slots::stash(cpu),
+        stepped: cpu.stepped.get(),
+        free_from: cpu.free_from.get(),
+    };
     cpu.set_owners(Owners::empty());
     // SAFETY: this CPU's, with D masked; the index is checked.
     unsafe { (*cpu.stash.get())[len] = entry };
@@ -184,12 +188,16 @@ pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
     let entry = unsafe { (*cpu.stash.get())[len] };
     cpu.stash_len.set(len);
     cpu.stepped.set(entry.stepped);
+    cpu.free_from.set(entry.free_from);
     let mut owners = entry.owners;
     let anything = slots::unstash(cpu, &entry.suspended);
     if owners.contains(Owners::STEP_OVER) && !anything {
         // Every slot it was for is gone: there is nothing to step over.
         stats::CANCELLED.count();
         frame.pstate = owners.cancel(Owners::STEP_OVER, frame.pstate);
+        if owners == Owners::RUNS_FREE {
+            owners = Owners::empty();
+        }
     }
     cpu.set_owners(owners);
 }
@@ -219,16 +227,22 @@ pub fn complete_in_software(cpu: &CpuDebug, frame: &mut Frame) {
 }
 
 /// H9: an exception ends the free run of its context: slots are armed again, and a debugger's step is due where the context
-/// goes on. D is masked.
+/// goes on. But an interrupt before the first instruction does not: that has not been attempted yet (X1). Returns the owners
+/// left. D is masked.
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn end_free_run(cpu: &CpuDebug) {
+pub fn end_free_run(cpu: &CpuDebug, frame: &Frame, interrupt: bool) -> Owners {
     let owners = cpu.owners.get();
+    if interrupt && frame.pc == cpu.free_from.get() {
+        return owners;
+    }
     if owners.contains(Owners::STEP_OVER) {
         slots::rearm(cpu);
     }
-    cpu.set_owners(owners - Owners::RUNS_FREE - Owners::STEP_OVER);
+    let left = owners - Owners::RUNS_FREE - Owners::STEP_OVER;
+    cpu.set_owners(left);
+    left
 }
 
 /// H9: has no slot suspended for a free run of the running context any more, for a scheduler that is about to switch. Any context but debug

@@ -37,8 +37,8 @@ pub fn set_aside<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
         return Aside::NOTHING;
     }
     if owners.contains(Owners::RUNS_FREE) && ROW != RowId::M10 as u8 && ROW != RowId::M14 as u8 {
-        step::end_free_run(cpu);
-        owners = cpu.owners.get();
+        let interrupt = ROW == RowId::M8 as u8 || ROW == RowId::M9 as u8;
+        owners = step::end_free_run(cpu, frame, interrupt);
         if owners.is_empty() {
             return Aside::NOTHING;
         }

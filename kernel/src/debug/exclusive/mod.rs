@@ -277,6 +277,7 @@ pub fn run_free(cpu: &CpuDebug, frame: &mut Frame, owner: Owners, why: Stuck) ->
     let mut owners = cpu.owners.get();
     frame.pstate = owners.run_free(owner, frame.pstate)?;
     cpu.set_owners(owners);
+    cpu.free_from.set(frame.pc);
     if owners.contains(Owners::DEBUGGER) {
         cpu.stepped.set(Stepped::Free(why));
     }
