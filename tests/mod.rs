@@ -8,7 +8,10 @@ mod monitor;
 mod probes;
 mod rules;
 mod slots;
+mod smp;
 mod steps;
+mod support;
+mod threads;
 
 use crate::ktest::{Death, Suite};
 
@@ -26,6 +29,10 @@ pub static SUITES: &[&Suite] = &[
     &slots::SUITE,
     &probes::SUITE,
     &steps::SUITE,
+    &threads::turns::SUITE,
+    &threads::steps::SUITE,
+    &threads::deferred::SUITE,
+    &smp::SUITE,
     &gdb::SUITE,
     &monitor::SUITE,
     &exclusive::SUITE,

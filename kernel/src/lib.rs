@@ -25,6 +25,7 @@ pub mod monitor;
 pub mod options;
 pub mod percpu;
 pub mod report;
+pub mod sched;
 pub mod smp;
 mod start;
 pub mod sync;

@@ -4,23 +4,28 @@
 //! All functions that take the registers must be called on the CPU that owns the [`CpuSlots`], with debug exceptions
 //! masked.
 
+use crate::record::Age;
 use crate::{
     DebugRegs, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, State, Table, Tables, arm, disarm,
     rearm, suspend,
 };
 
-/// The slots that a context has suspended, each by index and generation. Plain data: it goes into the stash (rule M8).
+/// The slots that a context has suspended. Plain data: it goes into the stash (rule M8), and is as small for 64 slots as
+/// for 4.
+///
+/// Which *use* of an index is meant follows from the newest generation in the set. Generations of a table's records only
+/// grow, and a slot is used anew only after this CPU has disarmed it, which takes it out of the set, or, if the set is set
+/// aside then, comes after all of its members were put in. So a record that is newer than the newest member is another use.
 #[derive(Clone, Copy, Debug)]
-pub struct Suspended<const B: usize, const W: usize> {
+pub struct Suspended {
     masks: [SlotMask; 2],
-    breakpoints: [u32; B],
-    watchpoints: [u32; W],
+    newest: [Age; 2],
 }
 
-impl<const B: usize, const W: usize> Suspended<B, W> {
+impl Suspended {
     /// No slot.
     pub const fn new() -> Self {
-        Suspended { masks: [SlotMask::EMPTY; 2], breakpoints: [0; B], watchpoints: [0; W] }
+        Suspended { masks: [SlotMask::EMPTY; 2], newest: [Age::OLDEST; 2] }
     }
 
     /// Whether no slot is suspended.
@@ -35,62 +40,44 @@ impl<const B: usize, const W: usize> Suspended<B, W> {
         self.masks[kind as usize]
     }
 
-    /// Whether exactly this use of the slot is in the set.
+    /// Whether the slot is in the set, in the use that `id` names or, for an id whose slot is gone, in a later one.
     #[inline]
-    pub fn contains(&self, id: SlotId) -> bool {
-        self.mask(id.kind).contains(id.index)
-            && self.generations(id.kind).get(usize::from(id.index)) == Some(&id.generation)
+    pub const fn contains(&self, id: SlotId) -> bool {
+        self.mask(id.kind).contains(id.index) && self.newest(id.kind).covers(id.generation)
     }
 
-    /// Adds a slot, in place of another use of it. One whose index the set has no room for (`B`, `W`) is left out.
+    /// Adds a slot that this CPU has armed.
     #[inline]
-    pub fn insert(&mut self, id: SlotId) {
-        let generations: &mut [u32] = match id.kind {
-            Kind::Breakpoint => &mut self.breakpoints,
-            Kind::Watchpoint => &mut self.watchpoints,
-        };
-        if let Some(generation) = generations.get_mut(usize::from(id.index)) {
-            *generation = id.generation;
-            self.masks[id.kind as usize] = self.masks[id.kind as usize].with(id.index);
+    pub const fn insert(&mut self, id: SlotId) {
+        let kind = id.kind as usize;
+        if self.masks[kind].is_empty() || !self.newest[kind].covers(id.generation) {
+            self.newest[kind] = Age::of(id.generation);
         }
+        self.masks[kind] = self.masks[kind].with(id.index);
     }
 
     /// Takes a slot out, if it is in.
     #[inline]
-    pub fn remove(&mut self, id: SlotId) {
+    pub const fn remove(&mut self, id: SlotId) {
         if self.contains(id) {
-            self.masks[id.kind as usize] = self.masks[id.kind as usize].without(SlotMask::of(id.index));
+            self.masks[id.kind as usize] = self.mask(id.kind).without(SlotMask::of(id.index));
         }
     }
 
     /// Takes all slots out.
     #[inline]
-    pub fn clear(&mut self) {
+    pub const fn clear(&mut self) {
         self.masks = [SlotMask::EMPTY; 2];
     }
 
-    /// The slots in the set, breakpoints first.
+    /// What the uses in the set are not newer than.
     #[inline]
-    pub fn iter(&self) -> impl Iterator<Item = SlotId> + '_ {
-        [Kind::Breakpoint, Kind::Watchpoint].into_iter().flat_map(move |kind| {
-            self.mask(kind).into_iter().map(move |index| SlotId {
-                kind,
-                index,
-                generation: self.generations(kind)[usize::from(index)],
-            })
-        })
-    }
-
-    #[inline]
-    const fn generations(&self, kind: Kind) -> &[u32] {
-        match kind {
-            Kind::Breakpoint => &self.breakpoints,
-            Kind::Watchpoint => &self.watchpoints,
-        }
+    pub(crate) const fn newest(&self, kind: Kind) -> Age {
+        self.newest[kind as usize]
     }
 }
 
-impl<const B: usize, const W: usize> Default for Suspended<B, W> {
+impl Default for Suspended {
     fn default() -> Self {
         Self::new()
     }
@@ -98,12 +85,12 @@ impl<const B: usize, const W: usize> Default for Suspended<B, W> {
 
 /// One CPU's slots.
 #[derive(Debug)]
-pub struct CpuSlots<const B: usize, const W: usize> {
+pub struct CpuSlots {
     armed: [SlotMask; 2],
-    suspended: Suspended<B, W>,
+    suspended: Suspended,
 }
 
-impl<const B: usize, const W: usize> CpuSlots<B, W> {
+impl CpuSlots {
     /// Nothing armed: as after [`reset_all`](crate::reset_all).
     pub const fn new() -> Self {
         CpuSlots { armed: [SlotMask::EMPTY; 2], suspended: Suspended::new() }
@@ -123,7 +110,7 @@ impl<const B: usize, const W: usize> CpuSlots<B, W> {
 
     /// The slots that the running context has suspended.
     #[inline]
-    pub const fn suspended(&self) -> &Suspended<B, W> {
+    pub const fn suspended(&self) -> &Suspended {
         &self.suspended
     }
 
@@ -131,7 +118,7 @@ impl<const B: usize, const W: usize> CpuSlots<B, W> {
     ///
     /// # Errors
     /// [`SlotError::Gone`] if it is not live (any more); nothing is written then.
-    pub fn arm<P: Payload>(
+    pub fn arm<P: Payload, const B: usize, const W: usize>(
         &mut self,
         regs: &mut impl DebugRegs,
         tables: &Tables<P, B, W>,
@@ -162,25 +149,34 @@ impl<const B: usize, const W: usize> CpuSlots<B, W> {
     /// Ends a step-over: re-arms, from their records, the suspended slots that are still live. **No ISB**: the
     /// exception return synchronises, or the caller adds one before it unmasks debug exceptions.
     #[inline]
-    pub fn rearm_all<P: Payload>(&mut self, regs: &mut impl DebugRegs, tables: &Tables<P, B, W>) {
-        rearm_kind(regs, &tables.breakpoints, &self.suspended.breakpoints, self.rearmable(Kind::Breakpoint));
-        rearm_kind(regs, &tables.watchpoints, &self.suspended.watchpoints, self.rearmable(Kind::Watchpoint));
+    pub fn rearm_all<P: Payload, const B: usize, const W: usize>(
+        &mut self,
+        regs: &mut impl DebugRegs,
+        tables: &Tables<P, B, W>,
+    ) {
+        self.rearm_kind(regs, &tables.breakpoints);
+        self.rearm_kind(regs, &tables.watchpoints);
         self.suspended.clear();
     }
 
     #[inline]
-    const fn rearmable(&self, kind: Kind) -> SlotMask {
-        self.armed(kind).intersection(self.suspended.mask(kind))
+    fn rearm_kind<P: Payload, const N: usize>(&self, regs: &mut impl DebugRegs, table: &Table<P, N>) {
+        let kind = table.kind();
+        for n in self.armed(kind).intersection(self.suspended.mask(kind)) {
+            if let Some(control) = table.live_control(n, self.suspended.newest(kind)) {
+                rearm(regs, kind, n, Encoding { value: 0, control });
+            }
+        }
     }
 
     /// Entry of an interrupt (rule M8): re-arms as [`CpuSlots::rearm_all`] and returns what was suspended, for the
     /// stash. **No ISB**: the caller adds one before it unmasks debug exceptions.
     #[inline]
-    pub fn stash<P: Payload>(
+    pub fn stash<P: Payload, const B: usize, const W: usize>(
         &mut self,
         regs: &mut impl DebugRegs,
         tables: &Tables<P, B, W>,
-    ) -> Suspended<B, W> {
+    ) -> Suspended {
         let stashed = self.suspended;
         self.rearm_all(regs, tables);
         stashed
@@ -189,20 +185,28 @@ impl<const B: usize, const W: usize> CpuSlots<B, W> {
     /// Exit of an interrupt (rule M8): suspends again what `stashed` names, as far as it still exists. **No ISB**:
     /// the exception return synchronises.
     #[inline]
-    pub fn unstash<P: Payload>(
+    pub fn unstash<P: Payload, const B: usize, const W: usize>(
         &mut self,
         regs: &mut impl DebugRegs,
         tables: &Tables<P, B, W>,
-        stashed: &Suspended<B, W>,
+        stashed: &Suspended,
     ) {
-        for id in stashed.iter() {
+        self.unstash_kind(regs, &tables.breakpoints, stashed);
+        self.unstash_kind(regs, &tables.watchpoints, stashed);
+    }
+
+    #[inline]
+    fn unstash_kind<P: Payload, const N: usize>(
+        &mut self,
+        regs: &mut impl DebugRegs,
+        table: &Table<P, N>,
+        stashed: &Suspended,
+    ) {
+        let kind = table.kind();
+        for n in self.armed(kind).intersection(stashed.mask(kind)) {
             // A retired slot counts: this CPU may still have it armed, and its hit has been reported already.
-            let control = match id.kind {
-                Kind::Breakpoint => existing_control(&tables.breakpoints, id),
-                Kind::Watchpoint => existing_control(&tables.watchpoints, id),
-            };
-            if let (Some(control), true) = (control, self.armed(id.kind).contains(id.index)) {
-                regs.write_control(id.kind, id.index, control);
+            if let Some((id, control)) = table.existing(n, stashed.newest(kind)) {
+                regs.write_control(kind, n, control);
                 self.suspended.insert(id);
             }
         }
@@ -214,7 +218,7 @@ impl<const B: usize, const W: usize> CpuSlots<B, W> {
     ///
     /// Returns the slots that were switched off because no record, or no arming by this CPU, stands behind them.
     #[cold]
-    pub fn resync<P: Payload>(
+    pub fn resync<P: Payload, const B: usize, const W: usize>(
         &mut self,
         regs: &mut impl DebugRegs,
         tables: &Tables<P, B, W>,
@@ -222,6 +226,7 @@ impl<const B: usize, const W: usize> CpuSlots<B, W> {
         count: u8,
     ) -> SlotMask {
         let mut unowned = SlotMask::EMPTY;
+        regs.settle();
         for n in 0..count {
             regs.write_control(kind, n, 0);
             let record = tables.lookup(kind, n).filter(|_| self.armed(kind).contains(n));
@@ -242,27 +247,7 @@ impl<const B: usize, const W: usize> CpuSlots<B, W> {
     }
 }
 
-#[inline]
-fn rearm_kind<P: Payload, const N: usize>(
-    regs: &mut impl DebugRegs,
-    table: &Table<P, N>,
-    generations: &[u32; N],
-    slots: SlotMask,
-) {
-    for n in slots {
-        let Some(&generation) = generations.get(usize::from(n)) else { continue };
-        if let Some(control) = table.live_control(n, generation) {
-            rearm(regs, table.kind(), n, Encoding { value: 0, control });
-        }
-    }
-}
-
-fn existing_control<P: Payload, const N: usize>(table: &Table<P, N>, id: SlotId) -> Option<u32> {
-    let live = table.live_control(id.index, id.generation);
-    live.or_else(|| table.retired_control(id.index, id.generation))
-}
-
-impl<const B: usize, const W: usize> Default for CpuSlots<B, W> {
+impl Default for CpuSlots {
     fn default() -> Self {
         Self::new()
     }

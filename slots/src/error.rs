@@ -68,6 +68,11 @@ pub enum SlotError {
         /// How many of them there are.
         total: u8,
     },
+    /// The request needs two slots of this kind, and only one is free.
+    NeedsTwo {
+        /// The kind asked for.
+        kind: Kind,
+    },
     /// A slot for no CPU at all.
     NoCpu,
     /// The slot named is not there any more (or never was).
@@ -148,6 +153,12 @@ impl core::fmt::Display for SlotError {
             }
             SlotError::NoFreeSlot { kind, total } => {
                 write!(f, "all {total} hardware {kind}s are in use: remove one first")
+            }
+            SlotError::NeedsTwo { kind } => {
+                write!(
+                    f,
+                    "it takes two hardware {kind}s, and only one is free: remove one first, or watch a part that one can hold"
+                )
             }
             SlotError::NoCpu => f.write_str("the set of CPUs is empty: name at least one CPU"),
             SlotError::Gone { id } => write!(f, "{} {} is not there any more", id.kind, id.index),

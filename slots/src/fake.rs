@@ -1,5 +1,9 @@
-//! A recording back end that matches as the architecture says: for host tests, of this crate and of others (feature
-//! `fake`).
+//! Back ends that match as the architecture says: for host tests, of this crate and of others (feature `fake`).
+//! [`FakeRegs`] records and holds up to 16 slots of a kind; [`Pe`] has banks, and debug exceptions.
+
+mod pe;
+
+pub use pe::{Fault, Handler, Pe, Stale};
 
 use std::vec;
 use std::vec::Vec;
@@ -64,13 +68,7 @@ pub struct FakeRegs {
 impl FakeRegs {
     /// Registers as after a reset: UNKNOWN, here some enabled slots derived from `seed`.
     pub fn unknown(breakpoints: usize, watchpoints: usize, seed: u64) -> FakeRegs {
-        let mut state = seed | 1;
-        let mut random = move || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state
-        };
+        let mut random = unknown(seed);
         let mut slots = |count| (0..count).map(|_| (random() & !7, random() as u32 | 0x1ff)).collect();
         let registers = Registers { breakpoints: slots(breakpoints), watchpoints: slots(watchpoints) };
         FakeRegs { trace: Vec::new(), possible: vec![registers] }
@@ -85,22 +83,24 @@ impl FakeRegs {
 
     /// Whether breakpoint `n` hits an instruction at `pc`.
     pub fn breakpoint(&self, n: u8, pc: u64, level: Level) -> Hit {
-        self.judge(|r| breakpoint_matches(r.breakpoints[usize::from(n)], pc, level))
+        judge(&self.possible, |r| breakpoint_matches(r.breakpoints[usize::from(n)], pc, level))
     }
 
     /// Whether any breakpoint hits an instruction at `pc`.
     pub fn any_breakpoint(&self, pc: u64, level: Level) -> Hit {
-        self.judge(|r| r.breakpoints.iter().any(|&slot| breakpoint_matches(slot, pc, level)))
+        judge(&self.possible, |r| r.breakpoints.iter().any(|&slot| breakpoint_matches(slot, pc, level)))
     }
 
     /// Whether watchpoint `n` hits an access to the byte at `address`.
     pub fn watchpoint(&self, n: u8, address: u64, write: bool, level: Level) -> Hit {
-        self.judge(|r| watchpoint_matches(r.watchpoints[usize::from(n)], address, write, level))
+        judge(&self.possible, |r| watchpoint_matches(r.watchpoints[usize::from(n)], address, write, level))
     }
 
     /// Whether any watchpoint hits an access to the byte at `address`.
     pub fn any_watchpoint(&self, address: u64, write: bool, level: Level) -> Hit {
-        self.judge(|r| r.watchpoints.iter().any(|&slot| watchpoint_matches(slot, address, write, level)))
+        judge(&self.possible, |r| {
+            r.watchpoints.iter().any(|&slot| watchpoint_matches(slot, address, write, level))
+        })
     }
 
     /// Value and control register of a slot, as last written.
@@ -112,14 +112,6 @@ impl FakeRegs {
         match kind {
             Kind::Breakpoint => last.breakpoints[usize::from(n)],
             Kind::Watchpoint => last.watchpoints[usize::from(n)],
-        }
-    }
-
-    fn judge(&self, matches: impl Fn(&Registers) -> bool) -> Hit {
-        match self.possible.iter().filter(|r| matches(r)).count() {
-            0 => Hit::Never,
-            n if n == self.possible.len() => Hit::Always,
-            _ => Hit::May,
         }
     }
 
@@ -144,6 +136,26 @@ impl DebugRegs for FakeRegs {
     fn isb(&mut self) {
         self.trace.push(Op::Isb);
         self.possible.drain(..self.possible.len() - 1);
+    }
+}
+
+/// Whether something that each of the states which may be in effect decides happens.
+fn judge<S>(possible: &[S], happens: impl Fn(&S) -> bool) -> Hit {
+    match possible.iter().filter(|state| happens(state)).count() {
+        0 => Hit::Never,
+        n if n == possible.len() => Hit::Always,
+        _ => Hit::May,
+    }
+}
+
+/// What registers may hold out of reset (xorshift64).
+fn unknown(seed: u64) -> impl FnMut() -> u64 {
+    let mut state = seed | 1;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
     }
 }
 

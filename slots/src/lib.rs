@@ -4,8 +4,9 @@
 //! `DBGWVR<n>_EL1` and `DBGWCR<n>_EL1` for a watchpoint. A *record* is what software knows about the slot of one
 //! index on every CPU. The way from a wish to a hit:
 //!
-//! 1. [`Request`] says what to watch; [`NoProbe::admit`] refuses what must not be (rule H6) and encodes it.
-//! 2. [`Tables::reserve`] takes a free index, fills its record and publishes it in one store (rule H1).
+//! 1. [`Request`] says what to watch; [`NoProbe::admit`] refuses what must not be (rule H6) and encodes it, or
+//!    [`NoProbe::admit_split`] does, into two slots where that is exact.
+//! 2. [`Tables::reserve`], or [`Tables::reserve_pieces`], takes a free index, fills its record and publishes it in one store (rule H1).
 //! 3. Every CPU runs [`CpuSlots::arm`], with debug exceptions masked: value, control with enable, ISB.
 //! 4. On a hit, [`Tables::breakpoint_hits`] or [`Tables::watchpoint_hits`] name the slots (rule H7),
 //!    [`Tables::lookup`] reads their records, [`CpuSlots::suspend`] lets the instruction run once,
@@ -13,7 +14,7 @@
 //! 5. [`Tables::retire`], then [`CpuSlots::disarm`] on every CPU, then [`Tables::free`].
 //!
 //! Nothing here touches hardware: the registers are behind [`DebugRegs`], so that the kernel's back end, the
-//! recording one of the tests (`fake`), and one for banked registers (FEAT_Debugv8p9) are interchangeable. Everything
+//! ones of the tests (`fake`), and [`Banked`] for more than 16 slots of a kind (FEAT_Debugv8p9) are interchangeable. Everything
 //! that a hit needs is lock-free and may be called from debug context, with all exceptions masked.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -22,25 +23,31 @@
 extern crate std;
 
 mod attribution;
+mod bank;
 mod cpu;
 mod error;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 mod mask;
 mod noprobe;
+mod pieces;
+mod record;
 mod regs;
 mod request;
 mod table;
 mod tables;
 
 pub use attribution::{WatchHit, breakpoint_hits, watchpoint_hits};
+pub use bank::{BankSelect, Banked, Counts, EMBWE, banks_answer};
 pub use cpu::{CpuSlots, Suspended};
 pub use error::SlotError;
 pub use mask::SlotMask;
 pub use noprobe::{Admitted, NoProbe};
-pub use regs::{DebugRegs, arm, disarm, rearm, reset_all, suspend};
-pub use request::{Access, Encoding, Pieces, Privilege, Request};
-pub use table::{Cpus, Payload, SlotId, Snapshot, State, Table};
+pub use pieces::Pieces;
+pub use record::{Cpus, Payload, SlotId, Snapshot, State};
+pub use regs::{DebugRegs, ReadRegs, arm, disarm, rearm, reset_all, suspend};
+pub use request::{Access, Encoding, Privilege, Request};
+pub use table::Table;
 pub use tables::Tables;
 
 /// The two kinds of slots.
@@ -59,18 +66,6 @@ impl core::fmt::Display for Kind {
             Kind::Watchpoint => "watchpoint",
         })
     }
-}
-
-/// The number of slots of `kind` that a CPU with this `ID_AA64DFR0_EL1` has: the field BRPs or WRPs *plus one*.
-///
-/// At most 16. Under FEAT_Debugv8p9 a field of 15 means "16 or more, see `ID_AA64DFR1_EL1`"; the first 16 are then
-/// the ones of bank 0 and work as ever.
-pub const fn count_from_id(kind: Kind, id_aa64dfr0: u64) -> u8 {
-    let shift = match kind {
-        Kind::Breakpoint => 12,
-        Kind::Watchpoint => 20,
-    };
-    ((id_aa64dfr0 >> shift) & 0xf) as u8 + 1
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use crate::{Encoding, Kind, Request, SlotError};
+use crate::{Encoding, Kind, Pieces, Request, SlotError};
 
 /// The text and the data of the debug code itself: a hit there could not be handled, only survived.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,16 @@ impl NoProbe<'_> {
             Kind::Watchpoint if touches(self.data) => Err(SlotError::NoProbeData { address }),
             _ => Ok(admitted),
         }
+    }
+}
+
+impl NoProbe<'_> {
+    /// As [`NoProbe::admit`], in two pieces where one slot does not hold it and two do exactly.
+    ///
+    /// # Errors
+    /// As [`Request::split`] and [`NoProbe::admit`].
+    pub fn admit_split(&self, request: &Request) -> Result<Pieces<Admitted>, SlotError> {
+        request.split()?.try_map(|piece| self.admit(&piece))
     }
 }
 

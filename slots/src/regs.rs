@@ -4,14 +4,13 @@
 //! write and the next context synchronisation event an access may or may not hit, and the two registers of a slot may
 //! take effect in either order (DDI 0487, "Synchronization and debug exceptions").
 
-use crate::{Encoding, Kind};
+use crate::{Counts, Encoding, Kind};
 
-/// Write access to one CPU's slot registers.
+/// Write access to one CPU's slot registers: a back end.
 ///
-/// A back end for real registers writes with `msr`, and its `asm!` blocks must not be `nomem`: no memory access may
-/// be moved by the compiler across a change of what the slots watch. One for banked registers (FEAT_Debugv8p9)
-/// selects the bank for `n` inside each write; the caller's masking of debug exceptions makes the two one section
-/// (rule H4).
+/// One for real registers writes with `msr`, and its `asm!` blocks must not be `nomem`: no memory access may be moved by the
+/// compiler across a change of what the slots watch. A CPU with up to 16 slots of a kind needs no more. Slots above 15 are
+/// reached through [`Banked`](crate::Banked), which is a back end made of one for 16.
 pub trait DebugRegs {
     /// Writes `DBGBVR<n>_EL1` or `DBGWVR<n>_EL1`.
     fn write_value(&mut self, kind: Kind, n: u8, value: u64);
@@ -19,6 +18,52 @@ pub trait DebugRegs {
     fn write_control(&mut self, kind: Kind, n: u8, control: u32);
     /// Instruction synchronisation barrier: what was written before is in effect after.
     fn isb(&mut self);
+    /// Puts what selects among the registers into the state that the writes rely on: UNKNOWN out of reset, and not to be
+    /// relied on after a hit that nothing accounts for. Nothing, where nothing selects.
+    #[inline]
+    fn settle(&mut self) {}
+}
+
+/// Read access to the same registers.
+pub trait ReadRegs {
+    /// Reads `DBGBVR<n>_EL1` or `DBGWVR<n>_EL1`.
+    fn read_value(&mut self, kind: Kind, n: u8) -> u64;
+    /// Reads `DBGBCR<n>_EL1` or `DBGWCR<n>_EL1`.
+    fn read_control(&mut self, kind: Kind, n: u8) -> u32;
+}
+
+impl<R: DebugRegs> DebugRegs for &mut R {
+    #[inline]
+    fn write_value(&mut self, kind: Kind, n: u8, value: u64) {
+        (**self).write_value(kind, n, value);
+    }
+
+    #[inline]
+    fn write_control(&mut self, kind: Kind, n: u8, control: u32) {
+        (**self).write_control(kind, n, control);
+    }
+
+    #[inline]
+    fn isb(&mut self) {
+        (**self).isb();
+    }
+
+    #[inline]
+    fn settle(&mut self) {
+        (**self).settle();
+    }
+}
+
+impl<R: ReadRegs> ReadRegs for &mut R {
+    #[inline]
+    fn read_value(&mut self, kind: Kind, n: u8) -> u64 {
+        (**self).read_value(kind, n)
+    }
+
+    #[inline]
+    fn read_control(&mut self, kind: Kind, n: u8) -> u32 {
+        (**self).read_control(kind, n)
+    }
 }
 
 /// Arms slot `n`: value, control with enable, ISB (rule H1). The record must be published before.
@@ -50,11 +95,10 @@ pub fn rearm(regs: &mut impl DebugRegs, kind: Kind, n: u8, encoding: Encoding) {
 }
 
 /// Puts every slot of a CPU that comes up into a known state, disarmed: all fields are UNKNOWN out of reset (rule H8).
-///
-/// `breakpoints` and `watchpoints` are the numbers of slots, see [`count_from_id`](crate::count_from_id).
-pub fn reset_all(regs: &mut impl DebugRegs, breakpoints: u8, watchpoints: u8) {
-    for (kind, count) in [(Kind::Breakpoint, breakpoints), (Kind::Watchpoint, watchpoints)] {
-        for n in 0..count {
+pub fn reset_all(regs: &mut impl DebugRegs, counts: Counts) {
+    regs.settle();
+    for kind in [Kind::Breakpoint, Kind::Watchpoint] {
+        for n in 0..counts.of(kind) {
             regs.write_control(kind, n, 0);
             regs.write_value(kind, n, 0);
         }

@@ -3,7 +3,7 @@
 //! Control register fields (DDI 0487, `DBGBCR<n>_EL1` and `DBGWCR<n>_EL1`): E[0]; PMC, for watchpoints PAC, [2:1];
 //! LSC[4:3] (watchpoints); BAS[8:5], for watchpoints [12:5]; HMC[13]; SSC[15:14]; MASK[28:24] (watchpoints).
 
-use crate::{Kind, SlotError};
+use crate::{Kind, Pieces, SlotError};
 
 const E: u32 = 1;
 const PMC_SHIFT: u32 = 1;
@@ -152,9 +152,8 @@ impl Request {
     /// The request as it is where one slot holds it, or else as two requests that together watch exactly the same
     /// bytes.
     ///
-    /// An access that touches both halves is one exception; it is reported for the half that it is attributed to, the
-    /// other hits in its turn while the first is stepped over. Who wants one count for the whole counts per
-    /// instruction.
+    /// An access that touches both halves is one exception, attributed to one of them. [`Table::mate`](crate::Table::mate)
+    /// says which other slot to suspend with it, so that it stays one hit.
     ///
     /// # Errors
     /// As [`Request::encode`] where splitting is no cure, [`SlotError::CannotSplit`] where two slots do not do either.
@@ -208,26 +207,6 @@ fn watched_range(address: u64, length: u64) -> Result<(u64, u32), SlotError> {
     // With MASK in use BAS must be all ones, and the masked bits of the value zero (both CONSTRAINED UNPREDICTABLE
     // else).
     Ok((address, 0xff << BAS_SHIFT | length.trailing_zeros() << MASK_SHIFT))
-}
-
-/// A request as one or two that one slot each can hold.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Pieces {
-    /// One slot holds it.
-    One(Request),
-    /// Two slots hold it.
-    Two(Request, Request),
-}
-
-impl Pieces {
-    /// The pieces, in ascending order of addresses.
-    pub fn iter(&self) -> impl Iterator<Item = Request> + use<> {
-        let (first, second) = match *self {
-            Pieces::One(request) => (request, None),
-            Pieces::Two(first, second) => (first, Some(second)),
-        };
-        core::iter::once(first).chain(second)
-    }
 }
 
 /// The contents of a slot's two registers. `control` has the enable bit E clear; see [`Encoding::enabled`].

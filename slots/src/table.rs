@@ -1,154 +1,22 @@
 //! The records of the slots of one kind: one per index, for all CPUs.
-//!
-//! A record's *state word* holds everything that decides about it (control register, generation, state) and changes
-//! in one store; the other words are written only while the state says that nobody may use them, and whoever reads
-//! them looks at the state word again afterwards. So a reader in debug context never waits and never acts on a torn
-//! record.
 
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicU32, Ordering, fence};
 
-use crate::{Admitted, Encoding, Kind, SlotError, SlotMask, WatchHit, watchpoint_hits};
-
-/// What the owner of a slot keeps in its record (disposition, handler, who asked): anything that fits two words.
-pub trait Payload: Copy {
-    /// The value as two words.
-    fn to_words(self) -> [u64; 2];
-    /// The value from two words that `to_words` made.
-    fn from_words(words: [u64; 2]) -> Self;
-}
-
-impl Payload for [u64; 2] {
-    #[inline]
-    fn to_words(self) -> [u64; 2] {
-        self
-    }
-    #[inline]
-    fn from_words(words: [u64; 2]) -> Self {
-        words
-    }
-}
-
-impl Payload for u64 {
-    #[inline]
-    fn to_words(self) -> [u64; 2] {
-        [self, 0]
-    }
-    #[inline]
-    fn from_words(words: [u64; 2]) -> Self {
-        words[0]
-    }
-}
-
-/// A set of CPUs, by number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Cpus(pub u64);
-
-impl Cpus {
-    /// Every CPU, those that come up later too (rule H5).
-    pub const ALL: Cpus = Cpus(u64::MAX);
-
-    /// CPU number `cpu` alone; empty when it is 64 or more.
-    pub const fn of(cpu: u32) -> Cpus {
-        Cpus(if cpu < 64 { 1 << cpu } else { 0 })
-    }
-
-    /// Whether CPU number `cpu` is in the set.
-    #[inline]
-    pub const fn contains(self, cpu: u32) -> bool {
-        self.0 & Cpus::of(cpu).0 != 0
-    }
-}
-
-/// Names one use of one slot. When the slot is freed and used again, the next use has another generation.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct SlotId {
-    /// The kind of slot.
-    pub kind: Kind,
-    /// The number of its registers.
-    pub index: u8,
-    /// Which use of it. 30 bits: an id must not be kept for a thousand million reuses of its slot.
-    pub generation: u32,
-}
-
-/// What a record says of its slot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
-    /// In use.
-    Live,
-    /// On the way out: some CPUs may still have it armed, none may arm it again. A hit is not spurious.
-    Retired,
-}
-
-/// A record as it was at one moment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Snapshot<P> {
-    /// The id under which it lives.
-    pub id: SlotId,
-    /// Live or retired.
-    pub state: State,
-    /// The register contents.
-    pub encoding: Encoding,
-    /// The CPUs that it is for.
-    pub cpus: Cpus,
-    /// What the owner keeps in it.
-    pub payload: P,
-}
-
-const FREE: u64 = 0;
-const FILLING: u64 = 1;
-const LIVE: u64 = 2;
-const RETIRED: u64 = 3;
-const GENERATIONS: u64 = (1 << 30) - 1;
-
-/// State word: control[63:32], generation[31:2], state[1:0].
-const fn word(control: u32, generation: u64, state: u64) -> u64 {
-    (control as u64) << 32 | (generation & GENERATIONS) << 2 | state
-}
-
-const fn state_of(word: u64) -> u64 {
-    word & 3
-}
-
-const fn generation_of(word: u64) -> u64 {
-    word >> 2 & GENERATIONS
-}
-
-const fn control_of(word: u64) -> u32 {
-    (word >> 32) as u32
-}
-
-/// One cache line.
-#[repr(align(64))]
-struct Record {
-    state: AtomicU64,
-    value: AtomicU64,
-    /// First byte watched and length less one, so that a hit decodes no control register.
-    first: AtomicU64,
-    span: AtomicU64,
-    cpus: AtomicU64,
-    payload: [AtomicU64; 2],
-    hits: AtomicU64,
-}
-
-impl Record {
-    const fn new() -> Record {
-        Record {
-            state: AtomicU64::new(word(0, 0, FREE)),
-            value: AtomicU64::new(0),
-            first: AtomicU64::new(0),
-            span: AtomicU64::new(0),
-            cpus: AtomicU64::new(0),
-            payload: [const { AtomicU64::new(0) }; 2],
-            hits: AtomicU64::new(0),
-        }
-    }
-}
+use crate::record::{
+    Age, FILLING, FREE, GENERATIONS, LIVE, RETIRED, Record, control_of, generation_of, state_of, word,
+};
+use crate::{
+    Admitted, Cpus, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, Snapshot, State, WatchHit,
+    watchpoint_hits,
+};
 
 /// The records of the slots of one kind, at most `N` (at most 64). All functions may be called in any context.
 pub struct Table<P, const N: usize> {
     kind: Kind,
     records: [Record; N],
+    /// The generation of the latest use of any index.
+    generations: AtomicU32,
     payload: PhantomData<fn() -> P>,
 }
 
@@ -156,7 +24,12 @@ impl<P: Payload, const N: usize> Table<P, N> {
     /// A table without records.
     pub const fn new(kind: Kind) -> Self {
         const { assert!(N <= 64, "an index must fit a SlotMask") };
-        Table { kind, records: [const { Record::new() }; N], payload: PhantomData }
+        Table {
+            kind,
+            records: [const { Record::new() }; N],
+            generations: AtomicU32::new(0),
+            payload: PhantomData,
+        }
     }
 
     /// The kind of slots it is for.
@@ -183,41 +56,60 @@ impl<P: Payload, const N: usize> Table<P, N> {
         payload: P,
         limit: u8,
     ) -> Result<SlotId, SlotError> {
+        if cpus.0 == 0 {
+            return Err(SlotError::NoCpu);
+        }
+        let claim = self.claim(admitted, limit).ok_or(self.full(limit))?;
+        let id = claim.publish(cpus, payload, None);
+        fence(Ordering::SeqCst);
+        Ok(id)
+    }
+
+    /// As [`Table::reserve`], for a request split over two slots: both are reserved, or neither, and no record of
+    /// neither was ever seen. They are each other's [mates](Table::mate).
+    ///
+    /// # Errors
+    /// As `reserve`; [`SlotError::NeedsTwo`] if only one is free.
+    ///
+    /// # Panics
+    /// As `reserve`.
+    pub fn reserve_pair(
+        &self,
+        pair: [Admitted; 2],
+        cpus: Cpus,
+        payload: P,
+        limit: u8,
+    ) -> Result<[SlotId; 2], SlotError> {
+        if cpus.0 == 0 {
+            return Err(SlotError::NoCpu);
+        }
+        let first = self.claim(pair[0], limit).ok_or(self.full(limit))?;
+        let second = self.claim(pair[1], limit).ok_or(SlotError::NeedsTwo { kind: self.kind })?;
+        let (at, mate) = (first.index, second.index);
+        let ids = [first.publish(cpus, payload, Some(mate)), second.publish(cpus, payload, Some(at))];
+        fence(Ordering::SeqCst);
+        Ok(ids)
+    }
+
+    fn full(&self, limit: u8) -> SlotError {
+        SlotError::NoFreeSlot { kind: self.kind, total: limit.min(N as u8) }
+    }
+
+    /// Takes a free index, which is given back if the claim is dropped.
+    fn claim(&self, admitted: Admitted, limit: u8) -> Option<Claim<'_, P, N>> {
         assert!(
             admitted.kind() == self.kind,
             "a {} does not go into the other kind's table",
             admitted.kind()
         );
-        if cpus.0 == 0 {
-            return Err(SlotError::NoCpu);
-        }
         let encoding = admitted.encoding();
-        for (index, record) in self.records.iter().enumerate().take(limit.into()) {
+        self.records.iter().enumerate().take(limit.into()).find_map(|(index, record)| {
             let free = record.state.load(Ordering::Relaxed);
-            if state_of(free) != FREE {
-                continue;
-            }
-            let generation = generation_of(free).wrapping_add(1) & GENERATIONS;
-            let filling = word(0, generation, FILLING);
-            if record.state.compare_exchange(free, filling, Ordering::Acquire, Ordering::Relaxed).is_err() {
-                continue;
-            }
-            // Whoever sees one of the stores below sees at least FILLING when it looks at the state again.
-            fence(Ordering::Release);
-            let (first, last) = encoding.watched();
-            record.value.store(encoding.value, Ordering::Relaxed);
-            record.first.store(first, Ordering::Relaxed);
-            record.span.store(last - first, Ordering::Relaxed);
-            record.cpus.store(cpus.0, Ordering::Relaxed);
-            for (to, from) in record.payload.iter().zip(payload.to_words()) {
-                to.store(from, Ordering::Relaxed);
-            }
-            record.hits.store(0, Ordering::Relaxed);
-            record.state.store(word(encoding.control, generation, LIVE), Ordering::Release);
-            fence(Ordering::SeqCst);
-            return Ok(self.id(index as u8, generation));
-        }
-        Err(SlotError::NoFreeSlot { kind: self.kind, total: limit.min(N as u8) })
+            let filling = word(0, generation_of(free), FILLING);
+            let taken = state_of(free) == FREE
+                && record.state.compare_exchange(free, filling, Ordering::Acquire, Ordering::Relaxed).is_ok();
+            taken.then(|| Claim { table: self, index: index as u8, encoding })
+        })
     }
 
     /// Begins the removal: from now on no CPU arms or re-arms the slot. Each then calls [`disarm`](crate::disarm).
@@ -277,22 +169,19 @@ impl<P: Payload, const N: usize> Table<P, N> {
         (record.id == id && record.state == State::Live).then_some(record.encoding)
     }
 
-    /// The control register, E clear, of a live slot: [`Table::encoding_of`] in one load.
+    /// The control register, E clear, of a slot that is live and no newer than `newest`: in one load.
     #[inline]
-    pub(crate) fn live_control(&self, index: u8, generation: u32) -> Option<u32> {
-        self.control_if(index, generation, LIVE)
-    }
-
-    /// The same of a retired slot.
-    #[inline]
-    pub(crate) fn retired_control(&self, index: u8, generation: u32) -> Option<u32> {
-        self.control_if(index, generation, RETIRED)
-    }
-
-    #[inline]
-    fn control_if(&self, index: u8, generation: u32, state: u64) -> Option<u32> {
+    pub(crate) fn live_control(&self, index: u8, newest: Age) -> Option<u32> {
         let now = self.records.get(usize::from(index))?.state.load(Ordering::Acquire);
-        (now as u32 == word(0, generation.into(), state) as u32).then_some(control_of(now))
+        newest.covers_word(now, LIVE).then_some(control_of(now))
+    }
+
+    /// The same of one that is live or retired, with its id.
+    #[inline]
+    pub(crate) fn existing(&self, index: u8, newest: Age) -> Option<(SlotId, u32)> {
+        let now = self.records.get(usize::from(index))?.state.load(Ordering::Acquire);
+        let exists = newest.covers_word(now, LIVE) || newest.covers_word(now, RETIRED);
+        exists.then_some((self.id(index, generation_of(now)), control_of(now)))
     }
 
     /// Counts one hit of slot `index`, for the use that the calling CPU has armed.
@@ -308,6 +197,26 @@ impl<P: Payload, const N: usize> Table<P, N> {
         let hits = self.records.get(usize::from(id.index))?.hits.load(Ordering::Relaxed);
         fence(Ordering::Acquire);
         self.lookup(id.index).filter(|record| record.id == id).map(|_| hits)
+    }
+
+    /// The record of the other half of a request that is split over two slots, of which `id` is one; `None` for a slot on
+    /// its own. Both halves count as one: who suspends one for a step-over suspends the other, so that an instruction
+    /// that touches both is one hit.
+    #[inline]
+    pub fn mate(&self, id: SlotId) -> Option<Snapshot<P>> {
+        let mate = self.records.get(usize::from(id.index))?.mate.load(Ordering::Relaxed);
+        if mate == 0 { None } else { self.still_mate(id, mate) }
+    }
+
+    /// A half may be gone and its index in another use, which then has no mate, or another one.
+    #[cold]
+    fn still_mate(&self, id: SlotId, mate: u32) -> Option<Snapshot<P>> {
+        let index = (mate - 1) as u8;
+        let record = self.lookup(index)?;
+        let back = self.records[usize::from(index)].mate.load(Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        let same = self.lookup(index).is_some_and(|again| again.id == record.id);
+        (same && back == u32::from(id.index) + 1).then_some(record)
     }
 
     /// All records, live and retired, by index: for listings.
@@ -341,7 +250,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
         if let Some(far) = hit.plain_far() {
             let in_range = |record: &Record| {
                 let offset = far.wrapping_sub(record.first.load(Ordering::Relaxed));
-                offset <= record.span.load(Ordering::Relaxed)
+                offset <= record.span.load(Ordering::Relaxed).into()
             };
             let mut exact = self.scan(limit, in_range).intersection(armed);
             for n in exact {
@@ -362,7 +271,13 @@ impl<P: Payload, const N: usize> Table<P, N> {
     fn inexact(&self, hit: WatchHit, armed: SlotMask, limit: u8) -> SlotMask {
         let count = limit.min(N as u8);
         let armed = armed.intersection(SlotMask::first(count));
-        watchpoint_hits(&hit, armed.into_iter().map(|n| (n, self.stored(&self.records[usize::from(n)]))))
+        let hits =
+            watchpoint_hits(&hit, armed.into_iter().map(|n| (n, self.stored(&self.records[usize::from(n)]))));
+        // Of a pair the lower one stands for both.
+        hits.into_iter().fold(SlotMask::EMPTY, |kept, n| {
+            let mate = self.records[usize::from(n)].mate.load(Ordering::Relaxed);
+            if mate != 0 && kept.contains((mate - 1) as u8) { kept } else { kept.with(n) }
+        })
     }
 
     /// The records below `limit` that match; from the last to the first, which saves computing each bit's place.
@@ -402,5 +317,49 @@ impl<P: Payload, const N: usize> Table<P, N> {
             Err(other) if generation_of(other) == u64::from(id.generation) => Err(state_of(other)),
             Err(_) => Err(FREE),
         }
+    }
+}
+
+/// An index taken, whose record nobody sees yet.
+struct Claim<'a, P: Payload, const N: usize> {
+    table: &'a Table<P, N>,
+    index: u8,
+    encoding: Encoding,
+}
+
+impl<P: Payload, const N: usize> Claim<'_, P, N> {
+    fn record(&self) -> &Record {
+        &self.table.records[usize::from(self.index)]
+    }
+
+    fn publish(self, cpus: Cpus, payload: P, mate: Option<u8>) -> SlotId {
+        let record = self.record();
+        // After the index was taken, so that no set of suspended slots that an earlier use is in has a newer member.
+        let earlier = self.table.generations.fetch_add(1, Ordering::Relaxed);
+        let generation = (u64::from(earlier) + 1) & GENERATIONS;
+        // Whoever sees one of the stores below sees at least FILLING when it looks at the state again.
+        fence(Ordering::Release);
+        let (first, last) = self.encoding.watched();
+        record.value.store(self.encoding.value, Ordering::Relaxed);
+        record.first.store(first, Ordering::Relaxed);
+        record.span.store((last - first) as u32, Ordering::Relaxed);
+        record.mate.store(mate.map_or(0, |index| u32::from(index) + 1), Ordering::Relaxed);
+        record.cpus.store(cpus.0, Ordering::Relaxed);
+        for (to, from) in record.payload.iter().zip(payload.to_words()) {
+            to.store(from, Ordering::Relaxed);
+        }
+        record.hits.store(0, Ordering::Relaxed);
+        record.state.store(word(self.encoding.control, generation, LIVE), Ordering::Release);
+        let id = self.table.id(self.index, generation);
+        // The index is the record's from here on.
+        core::mem::forget(self);
+        id
+    }
+}
+
+impl<P: Payload, const N: usize> Drop for Claim<'_, P, N> {
+    fn drop(&mut self) {
+        let state = &self.record().state;
+        state.store(word(0, generation_of(state.load(Ordering::Relaxed)), FREE), Ordering::Release);
     }
 }

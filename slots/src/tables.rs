@@ -1,7 +1,7 @@
 //! The two tables together, addressed by kind.
 
 use crate::{
-    Admitted, Cpus, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, Snapshot, Table, WatchHit,
+    Admitted, Cpus, Encoding, Kind, Payload, Pieces, SlotError, SlotId, SlotMask, Snapshot, Table, WatchHit,
 };
 
 /// The records of all slots of the machine: up to `B` breakpoints and `W` watchpoints. Made for a `static`; all
@@ -46,6 +46,32 @@ impl<P: Payload, const B: usize, const W: usize> Tables<P, B, W> {
         limit: u8,
     ) -> Result<SlotId, SlotError> {
         by_kind!(self, admitted.kind(), table => table.reserve(admitted, cpus, payload, limit))
+    }
+
+    /// As [`Tables::reserve`], for a request that may be split over two slots: all of it is reserved, or nothing.
+    ///
+    /// # Errors
+    /// As there; [`SlotError::NeedsTwo`] if it needs two slots and only one is free.
+    pub fn reserve_pieces(
+        &self,
+        pieces: Pieces<Admitted>,
+        cpus: Cpus,
+        payload: P,
+        limit: u8,
+    ) -> Result<Pieces<SlotId>, SlotError> {
+        match pieces {
+            Pieces::One(one) => self.reserve(one, cpus, payload, limit).map(Pieces::One),
+            Pieces::Two(first, second) => {
+                by_kind!(self, first.kind(), table => table.reserve_pair([first, second], cpus, payload, limit))
+                    .map(|[first, second]| Pieces::Two(first, second))
+            }
+        }
+    }
+
+    /// See [`Table::mate`].
+    #[inline]
+    pub fn mate(&self, id: SlotId) -> Option<Snapshot<P>> {
+        by_kind!(self, id.kind, table => table.mate(id))
     }
 
     /// See [`Table::retire`].

@@ -34,9 +34,9 @@ pub fn lint() -> Result<()> {
         }
         _ => {
             target.args(["clippy", "--quiet", "--all-targets"]).args(packages).args(["--", "-D", "warnings"]);
-            if route == Route::Source {
-                target.env("SYSROOT", sysroot());
-            }
+            // The driver looks for `core` where it was built to look, not where the wrapped compiler does.
+            let own = facts::active().map(|active| active.sysroot);
+            target.env("SYSROOT", if route == Route::Source { sysroot() } else { own.unwrap_or_default() });
         }
     }
     run(&mut target)?;

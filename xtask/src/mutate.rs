@@ -1,20 +1,19 @@
 //! `mutate`: proof that the tests see every rule. Each live cell of the rule table is changed, by a boot argument, and
-//! at least one test must fail: of the suites, or, where these pass, of those that must end the kernel.
+//! at least one test must fail.
 
 use crate::args::Mutate;
-use crate::capture::{Captured, capture, to_the_end};
+use crate::capture::{Captured, capture};
 use crate::inventory::{self, Die};
 use crate::ktap::{self, Verdict, is_panic};
 use crate::qemu::{Machine, Start};
 use crate::run::{kernel, planned_image};
 use crate::session::End;
 use crate::setup::decide::Need;
-use crate::test::{boots, judge};
+use crate::test::{Kernel, machine_for};
 use crate::{pack, pool};
 use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use std::io::IsTerminal;
-use std::path::Path;
 use std::time::Duration;
 
 /// A changed rule often hangs the machine.
@@ -37,50 +36,20 @@ pub fn mutate(arguments: &Mutate) -> Result<bool> {
     }
     let elf = kernel(common, Need { qemu: true, ..Need::default() })?;
     let image = pack::pack(&elf)?;
-    let limit = common.limit(Some(LIMIT));
-    let inventory = inventory::ask(&elf, &image, limit)?;
-    let cells: Vec<_> =
-        inventory.cells.into_iter().filter(|cell| wanted(cell, arguments.row.as_deref())).collect();
+    let kernel = Kernel { elf, image, limit: common.limit(Some(LIMIT)) };
+    let inventory = inventory::ask(&kernel.elf, &kernel.image, kernel.limit)?;
+    let cells = inventory.cells.iter().filter(|cell| wanted(cell, arguments.row.as_deref()));
+    let cells: Vec<_> = cells.cloned().collect();
     if cells.is_empty() {
         bail!("no live cell of the rule table is named so");
     }
-    for machine in &machines {
-        let boot = capture(machine, &Start::Kernel(&image), limit, to_the_end)?;
-        if let Some(what) = detection(&boot) {
-            bail!("the unchanged kernel does not pass ({what}):\n{}", boot.tail(&elf));
-        }
+    let base = || common.machine(Machine::default());
+    let dies = inventory.dies.iter().map(|die| Ok((die.clone(), machine_for(die, base())?)));
+    let trial = Trial { kernel, machines, dies: dies.collect::<Result<_>>()? };
+    if let Some(what) = trial.detect("") {
+        bail!("the unchanged kernel does not pass: {what}");
     }
-    let dies = with_machines(inventory.dies, arguments)?;
-    for (die, machine) in &dies {
-        let boot = capture(machine, &Start::Kernel(&image), limit, to_the_end)?;
-        if let Some(what) = not_the_death(die, &boot) {
-            bail!("the unchanged kernel does not pass die.{} ({what}):\n{}", die.name, boot.tail(&elf));
-        }
-    }
-    let trial = Trial { machines, dies, image: &image, limit };
-    Ok(trial.cells(&cells, arguments.jobs.unwrap_or_else(pool::default_jobs)))
-}
-
-/// The tests that must end the kernel, each with its machine.
-fn with_machines(dies: Vec<Die>, arguments: &Mutate) -> Result<Vec<(Die, Machine)>> {
-    let base = || arguments.common.machine(Machine::default());
-    dies.into_iter().map(|die| boots::machine_for(&die, base()).map(|machine| (die, machine))).collect()
-}
-
-/// What a boot lacks to be this death.
-fn not_the_death(die: &Die, boot: &Captured) -> Option<String> {
-    match judge::die(die, boot.end, &boot.ending(), &boot.console) {
-        Verdict::Passed => None,
-        Verdict::Failed(what) | Verdict::Unknown(what) | Verdict::Skipped(what) => Some(what),
-    }
-}
-
-/// What a changed cell is tried on.
-struct Trial<'a> {
-    machines: Vec<Machine>,
-    dies: Vec<(Die, Machine)>,
-    image: &'a Path,
-    limit: Option<Duration>,
+    Ok(trial.all(&cells, arguments.jobs.unwrap_or_else(pool::default_jobs)))
 }
 
 /// Interrupts masked by PSTATE.I, and by priority: a change may show only in one.
@@ -99,58 +68,56 @@ fn wanted(cell: &str, name: Option<&str>) -> bool {
     })
 }
 
-impl Trial<'_> {
-    fn cells(&self, cells: &[String], jobs: usize) -> bool {
+/// What a changed kernel has to pass.
+struct Trial {
+    kernel: Kernel,
+    machines: Vec<Machine>,
+    dies: Vec<(Die, Machine)>,
+}
+
+impl Trial {
+    fn all(&self, cells: &[String], jobs: usize) -> bool {
         let bar = ProgressBar::new(cells.len() as u64);
         if !std::io::stderr().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let mut results = vec![None; cells.len()];
+        let mut survived = 0;
         let width = cells.iter().map(String::len).max().unwrap_or(0);
-        pool::run(
-            cells.to_vec(),
-            jobs,
-            |cell| self.detect(&cell),
-            |index, detected| {
-                bar.inc(1);
-                let text = detected.as_deref().unwrap_or("SURVIVED");
-                bar.suspend(|| println!("{:<width$}  {text}", cells[index]));
-                results[index] = detected;
-            },
-        );
+        let work = |cell: String| self.detect(&format!(" rule.{cell}"));
+        pool::run(cells.to_vec(), jobs, work, |index, detected| {
+            bar.inc(1);
+            survived += usize::from(detected.is_none());
+            let text = detected.as_deref().unwrap_or("SURVIVED");
+            bar.suspend(|| println!("{:<width$}  {text}", cells[index]));
+        });
         bar.finish_and_clear();
-        let survived = results.iter().filter(|result| result.is_none()).count();
         println!("{} cells changed, {} detected, {survived} survived", cells.len(), cells.len() - survived);
         survived == 0
     }
 
-    /// How the change of a cell was noticed; `None` if it was not.
-    fn detect(&self, cell: &str) -> Option<String> {
-        self.machines
-            .iter()
-            .find_map(|machine| self.suites(cell, machine))
-            .or_else(|| self.dies.iter().find_map(|(die, machine)| self.death(cell, die, machine)))
-    }
-
-    fn suites(&self, cell: &str, machine: &Machine) -> Option<String> {
+    /// The first failure with a boot argument more; `None` if everything passes.
+    fn detect(&self, argument: &str) -> Option<String> {
+        let changed = |machine: &Machine| Machine {
+            append: format!("{}{argument}", machine.append),
+            ..machine.clone()
+        };
         // The first failure is enough.
         let failed =
             |console: &str| console.lines().any(|line| line.starts_with("    not ok ") || is_panic(line));
         let complete = |console: &str| failed(console) && console.ends_with('\n');
-        // A boot that could not be tried has detected nothing.
-        let boot = capture(&changed(machine, cell), &Start::Kernel(self.image), self.limit, complete).ok()?;
-        detection(&boot)
+        let suites = self.machines.iter().find_map(|machine| {
+            let start = Start::Kernel(&self.kernel.image);
+            match capture(&changed(machine), &start, self.kernel.limit, complete) {
+                Ok(boot) => detection(&boot),
+                // A boot that could not be tried has detected nothing.
+                Err(_) => None,
+            }
+        });
+        suites.or_else(|| {
+            let mut dies = self.dies.iter();
+            dies.find_map(|(die, machine)| self.kernel.die(die, &changed(machine)).complaint())
+        })
     }
-
-    fn death(&self, cell: &str, die: &Die, machine: &Machine) -> Option<String> {
-        let boot =
-            capture(&changed(machine, cell), &Start::Kernel(self.image), self.limit, to_the_end).ok()?;
-        not_the_death(die, &boot).map(|what| format!("die.{}: {what}", die.name))
-    }
-}
-
-fn changed(machine: &Machine, cell: &str) -> Machine {
-    Machine { append: format!("{} rule.{cell}", machine.append), ..machine.clone() }
 }
 
 /// What a full, good run does not show.

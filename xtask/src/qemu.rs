@@ -49,6 +49,8 @@ pub struct Machine {
     pub icount: bool,
     /// QEMU's gdbstub listens here, and the CPUs wait for it.
     pub gdb: Option<String>,
+    /// A person types: ^C goes to the kernel, and ^A x ends QEMU.
+    pub interactive: bool,
 }
 
 impl Default for Machine {
@@ -61,6 +63,7 @@ impl Default for Machine {
             append: String::new(),
             icount: false,
             gdb: None,
+            interactive: false,
         }
     }
 }
@@ -101,7 +104,13 @@ impl Machine {
         line.pair("-cpu", format!("{}{clock}", self.cpu))
             .pair("-smp", self.smp.to_string())
             .pair("-m", "512M");
-        line.pair("-display", "none").pair("-serial", "stdio").pair("-monitor", "none").pair("-nic", "none");
+        line.pair("-display", "none");
+        if self.interactive {
+            line.pair("-serial", "mon:stdio");
+        } else {
+            line.pair("-serial", "stdio").pair("-monitor", "none");
+        }
+        line.pair("-nic", "none");
         line.flag("-no-reboot").pair("-semihosting-config", "enable=on,target=native");
         match start {
             Start::Kernel(image) => {
@@ -189,11 +198,13 @@ mod tests {
             append: "mode=bench x='y z'".into(),
             icount: true,
             gdb: Some("tcp:localhost:1".into()),
+            interactive: true,
         };
         let line = machine.shell_line(&Start::Kernel(Path::new("k.img")));
         for part in [
             "-M virt,gic-version=2,virtualization=on ",
             "-cpu cortex-a57,cntfrq=1000000000 ",
+            "-serial mon:stdio -nic none",
             "-smp 1 ",
             r"-append 'mode=bench x='\''y z'\'''",
             "-icount shift=0,sleep=off",

@@ -7,7 +7,7 @@ use crate::say::say;
 use crate::session::{self, End, Flow, Input, PromptFinder};
 use crate::setup::{self, decide::Need};
 use crate::symbolise::Symboliser;
-use crate::{build, pack};
+use crate::{build, ktap, pack};
 use anyhow::Result;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub fn run(common: &Common) -> Result<u8> {
         return Ok(0);
     }
     let elf = kernel(common, Need { qemu: true, ..Need::default() })?;
-    boot(&elf, &machine, common.limit(unattended()), !common.gives("mode"))
+    boot(&elf, &machine, common.limit(unattended()))
 }
 
 /// Boots an ELF that cargo built, for `cargo run` and `cargo test` in the kernel.
@@ -53,7 +53,7 @@ pub fn runner(arguments: &Runner) -> Result<u8> {
     } else {
         common.append.clone_from(&arguments.arguments);
     }
-    boot(&arguments.elf, &machine(&common), common.limit(unattended()), !common.gives("mode"))
+    boot(&arguments.elf, &machine(&common), common.limit(unattended()))
 }
 
 /// Cargo leaves test targets in `deps`, programs beside it.
@@ -94,30 +94,77 @@ pub fn planned_image(common: &Common) -> PathBuf {
     common.elf.clone().unwrap_or_else(built).with_extension("img")
 }
 
-/// Boots on the tool's own terminal or pipes. `to_monitor`: only a session that reached its prompt has succeeded.
-fn boot(elf: &Path, machine: &Machine, limit: Option<Duration>, to_monitor: bool) -> Result<u8> {
+/// Boots on the tool's own terminal or pipes.
+fn boot(elf: &Path, machine: &Machine, limit: Option<Duration>) -> Result<u8> {
     let image = pack::pack(elf)?;
     let input = if std::io::stdin().is_terminal() { Input::Terminal } else { Input::Forward };
     let mut lines = Symboliser::new(elf);
-    let (mut finder, mut reached) = (PromptFinder::default(), false);
-    let quiet = Machine { append: format!("echo=0 {}", machine.append), ..machine.clone() };
-    let machine = if matches!(input, Input::Forward) { &quiet } else { machine };
+    let mut seen = Seen::of(mode(&machine.append));
+    let machine = match input {
+        Input::Terminal => {
+            say!("^A x ends QEMU, ^A h lists its other keys");
+            Machine { interactive: true, ..machine.clone() }
+        }
+        _ => Machine { append: format!("echo=0 {}", machine.append), ..machine.clone() },
+    };
     let mut command = machine.command(&Start::Kernel(&image));
     let end = session::run(&mut command, input, limit, |piece| {
-        reached |= finder.seen(piece);
+        seen.look(piece);
         session::show(&lines.feed(piece));
         Flow::Continue
     })?;
     session::show(&lines.finish());
-    Ok(report(end, limit, !to_monitor || reached))
+    Ok(report(end, limit, &seen.missing()))
+}
+
+/// The kernel's mode: the last one that is given counts.
+fn mode(append: &str) -> &str {
+    append.split_whitespace().filter_map(|word| word.strip_prefix("mode=")).next_back().unwrap_or("run")
+}
+
+/// What a session must have shown before its status 0 counts: a machine that is reset ends with 0 too.
+enum Seen {
+    /// The monitor's prompt.
+    Prompt(PromptFinder, bool),
+    /// All results.
+    Suites(Vec<u8>),
+    /// Nothing that this tool knows.
+    Nothing,
+}
+
+impl Seen {
+    fn of(mode: &str) -> Self {
+        match mode {
+            "run" | "monitor" => Self::Prompt(PromptFinder::default(), false),
+            "test" => Self::Suites(Vec::new()),
+            _ => Self::Nothing,
+        }
+    }
+
+    fn look(&mut self, piece: &[u8]) {
+        match self {
+            Self::Prompt(finder, seen) => *seen |= finder.seen(piece),
+            Self::Suites(console) => console.extend(piece),
+            Self::Nothing => {}
+        }
+    }
+
+    /// Why the session is not complete; empty if it is.
+    fn missing(&self) -> String {
+        match self {
+            Self::Prompt(_, true) | Self::Nothing => String::new(),
+            Self::Prompt(_, false) => "the monitor's prompt did not come".into(),
+            Self::Suites(console) => ktap::parse(&String::from_utf8_lossy(console)).problems.join("; "),
+        }
+    }
 }
 
 /// Says how the session ended, and maps it to the tool's status.
-fn report(end: End, limit: Option<Duration>, complete: bool) -> u8 {
+fn report(end: End, limit: Option<Duration>, missing: &str) -> u8 {
     match end {
-        End::Status(0) if complete => 0,
+        End::Status(0) if missing.is_empty() => 0,
         End::Status(0) => {
-            say!("the machine was switched off or reset before the monitor's prompt");
+            say!("failed: the machine was switched off or reset early: {missing}");
             1
         }
         End::Status(1) => {
@@ -151,13 +198,27 @@ mod tests {
 
     #[test]
     fn statuses_are_passed_on_and_silence_is_no_success() {
-        assert_eq!(report(End::Status(0), None, true), 0);
-        assert_eq!(report(End::Status(0), None, false), 1);
-        assert_eq!(report(End::Status(1), None, true), 1);
-        assert_eq!(report(End::Status(101), None, true), 101);
-        assert_eq!(report(End::Status(300), None, true), 1);
-        assert_eq!(report(End::Timeout, None, true), STATUS_TIMEOUT);
-        assert_eq!(report(End::Signal(9), None, true), 137);
+        assert_eq!(report(End::Status(0), None, ""), 0);
+        assert_eq!(report(End::Status(0), None, "x"), 1);
+        assert_eq!(report(End::Status(1), None, ""), 1);
+        assert_eq!(report(End::Status(101), None, ""), 101);
+        assert_eq!(report(End::Status(300), None, ""), 1);
+        assert_eq!(report(End::Timeout, None, ""), STATUS_TIMEOUT);
+        assert_eq!(report(End::Signal(9), None, ""), 137);
+    }
+
+    #[test]
+    fn only_a_complete_session_counts() {
+        let missing = |append: &str, console: &[u8]| {
+            let mut seen = Seen::of(mode(append));
+            seen.look(console);
+            seen.missing()
+        };
+        assert_eq!(missing("hz=1", b"stepwell> "), "");
+        assert!(missing("hz=1", b"demo: ok").contains("prompt"));
+        assert!(missing("mode=run mode=test", b"KTAP version 1\n1..1\n").contains("1 suites planned"));
+        assert_eq!(missing("mode=test", b"KTAP version 1\n1..0\n"), "");
+        assert_eq!(missing("mode=list", b""), "");
     }
 
     #[test]

@@ -51,14 +51,31 @@ macro_rules! read_numbered {
     };
 }
 
-/// DBGBVR<n>_EL1 and DBGBCR<n>_EL1, for listings.
-pub fn read_breakpoint(n: u8) -> (u64, u32) {
-    (read_numbered!("dbgbvr", n), read_numbered!("dbgbcr", n) as u32)
+/// DBGBVR<n>_EL1, of the bank selected.
+pub fn read_dbgbvr(n: u8) -> u64 {
+    read_numbered!("dbgbvr", n)
 }
 
-/// DBGWVR<n>_EL1 and DBGWCR<n>_EL1, for listings.
-pub fn read_watchpoint(n: u8) -> (u64, u32) {
-    (read_numbered!("dbgwvr", n), read_numbered!("dbgwcr", n) as u32)
+/// DBGBCR<n>_EL1, of the bank selected.
+pub fn read_dbgbcr(n: u8) -> u32 {
+    read_numbered!("dbgbcr", n) as u32
+}
+
+/// DBGWVR<n>_EL1, of the bank selected.
+pub fn read_dbgwvr(n: u8) -> u64 {
+    read_numbered!("dbgwvr", n)
+}
+
+/// DBGWCR<n>_EL1, of the bank selected.
+pub fn read_dbgwcr(n: u8) -> u32 {
+    read_numbered!("dbgwcr", n) as u32
+}
+
+/// MDSELR_EL1, by its encoding: assemblers know the name only for an architecture of v8.9 or later. UNDEFINED without
+/// FEAT_Debugv8p9.
+#[inline(always)]
+pub fn write_mdselr(value: u64) {
+    write_sysreg!("s2_0_c0_c4_2", value);
 }
 
 /// DBGBVR<n>_EL1 (DDI 0487 D24.3.2).

@@ -15,8 +15,14 @@ impl CpuDebug {
     /// Changes what the armed slots need of MDSCR_EL1. D is masked.
     #[inline(always)]
     pub fn set_armed_bits(&self, bits: u64) {
-        self.armed_bits.set(bits);
+        self.armed_bits.set(bits | self.standing_bits.get());
         self.want();
+    }
+
+    /// Says what MDSCR_EL1 holds always on this CPU; no slot is armed. Bring-up.
+    pub fn set_standing_bits(&self, bits: u64) {
+        self.standing_bits.set(bits);
+        self.set_armed_bits(0);
     }
 
     /// What MDSCR_EL1 is to be: MDE and KDE for armed slots, SS and KDE for a context whose step somebody asked for (H8, M13).

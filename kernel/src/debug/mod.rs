@@ -6,6 +6,7 @@ pub mod bug;
 pub mod control;
 pub mod exclusive;
 pub mod hit;
+pub mod pending;
 pub mod slots;
 pub mod stats;
 pub mod step;
@@ -22,8 +23,8 @@ use rules::step::Owners;
 /// How deep interrupts that set a step aside can nest on a CPU.
 pub const STASH_DEPTH: usize = 8;
 
-/// The kernel's slot tables hold this many of each kind: what a CPU without banked registers can have.
-pub const MAX_SLOTS: usize = 16;
+/// The kernel's slot tables hold this many of each kind: what a CPU can have (16 without banked registers).
+pub const MAX_SLOTS: usize = 64;
 
 /// What an interrupt set aside (M8, M9).
 #[derive(Clone, Copy)]
@@ -31,7 +32,7 @@ pub struct Stashed {
     /// Whose step.
     pub owners: Owners,
     /// The slots suspended for it.
-    pub suspended: Suspended<MAX_SLOTS, MAX_SLOTS>,
+    pub suspended: Suspended,
     /// How the step came about that is not reported yet.
     pub stepped: step::Stepped,
     /// Where a free run began (H9).
@@ -53,22 +54,25 @@ pub struct CpuDebug {
     pub mdscr: Cell<u64>,
     /// MDSCR_EL1 as the armed slots need it (rule H8).
     armed_bits: Cell<u64>,
+    /// MDSCR_EL1 as this CPU needs it always.
+    standing_bits: Cell<u64>,
     /// What the kernel's debugger on this CPU does with each step.
     pub hook: Cell<Option<step::Hook>>,
     /// How the debugger's step came about (see [`step::last`]).
     stepped: Cell<step::Stepped>,
+    /// Where a free run began (see [`exclusive`]).
     free_from: Cell<u64>,
     /// Entries of `stash` in use.
     pub stash_len: Cell<usize>,
+    /// What is to be done on the way out of an interrupt: see [`CpuDebug::want_reschedule`] and `irq::deferred`.
+    pending: Cell<u32>,
     counters: stats::Counters,
     stash: UnsafeCell<[Stashed; STASH_DEPTH]>,
-    slots: UnsafeCell<CpuSlots<MAX_SLOTS, MAX_SLOTS>>,
-    /// See [`exclusive`].
-    widened: UnsafeCell<Suspended<0, MAX_SLOTS>>,
+    slots: UnsafeCell<CpuSlots>,
+    widened: UnsafeCell<exclusive::Widened>,
     doubt: Cell<exclusive::Doubt>,
 }
-
-const _: () = assert!(size_of::<CpuDebug>().is_power_of_two() && size_of::<CpuDebug>() <= 2048);
+const _: () = assert!(size_of::<CpuDebug>() == 2048, "the index of a CPU becomes its address by a shift");
 
 impl CpuDebug {
     const fn new() -> Self {
@@ -78,10 +82,12 @@ impl CpuDebug {
             wanted: Cell::new(0),
             mdscr: Cell::new(0),
             armed_bits: Cell::new(0),
+            standing_bits: Cell::new(0),
             hook: Cell::new(None),
             stepped: Cell::new(step::Stepped::Instruction),
             free_from: Cell::new(0),
             stash_len: Cell::new(0),
+            pending: Cell::new(0),
             counters: [const { AtomicU64::new(0) }; stats::ALL.len()],
             stash: UnsafeCell::new(
                 [const {
@@ -94,7 +100,7 @@ impl CpuDebug {
                 }; STASH_DEPTH],
             ),
             slots: UnsafeCell::new(CpuSlots::new()),
-            widened: UnsafeCell::new(Suspended::new()),
+            widened: UnsafeCell::new(exclusive::Widened::NONE),
             doubt: Cell::new(exclusive::Doubt::NONE),
         }
     }

@@ -3,15 +3,17 @@
 //! A record is reserved or retired in one place; each CPU then brings its registers into line with the records, in
 //! [`sync_local`]: at once on the CPU that asks, by an interrupt on the others (rule H5).
 
+mod registers;
+
 use super::{CpuDebug, MAX_SLOTS, control, exclusive, stats};
 use crate::arch::daif::{self, AllMasked};
-use crate::arch::{barrier, mdscr, sysreg};
+use crate::arch::{barrier, mdscr};
 use crate::exception::Frame;
 use crate::mm::layout;
 use crate::percpu::{self, PerCpu};
 use ::slots::{
-    CpuSlots, Cpus, DebugRegs, Kind, NoProbe, Payload, Privilege, Request, SlotError, SlotId, SlotMask,
-    Snapshot, State, Suspended, Tables,
+    Admitted, CpuSlots, Cpus, DebugRegs, Kind, NoProbe, Payload, Pieces, Privilege, ReadRegs, Request,
+    SlotError, SlotId, SlotMask, Snapshot, State, Suspended, Tables,
 };
 use core::sync::atomic::{
     AtomicU8, AtomicU64,
@@ -73,35 +75,15 @@ static CHANGES: AtomicU64 = AtomicU64::new(1);
 #[unsafe(link_section = ".noprobe.data")]
 static APPLIED: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
 
-/// The registers of this CPU.
-struct Registers;
-
-impl DebugRegs for Registers {
-    #[inline(always)]
-    fn write_value(&mut self, kind: Kind, n: u8, value: u64) {
-        match kind {
-            Kind::Breakpoint => sysreg::write_dbgbvr(n, value),
-            Kind::Watchpoint => sysreg::write_dbgwvr(n, value),
-        }
-    }
-
-    #[inline(always)]
-    fn write_control(&mut self, kind: Kind, n: u8, control: u32) {
-        match kind {
-            Kind::Breakpoint => sysreg::write_dbgbcr(n, control),
-            Kind::Watchpoint => sysreg::write_dbgwcr(n, control),
-        }
-    }
-
-    #[inline(always)]
-    fn isb(&mut self) {
-        barrier::isb();
-    }
-}
+/// Which change retired the record of an index without waiting for all CPUs to apply it. A record may go only when all have
+/// (H1): counting from any other change, one that was retired meanwhile would go while it is armed elsewhere.
+#[unsafe(link_section = ".noprobe.data")]
+static RETIRED: [[AtomicU64; MAX_SLOTS]; 2] = [const { [const { AtomicU64::new(NEVER) }; MAX_SLOTS] }; 2];
+const NEVER: u64 = u64::MAX;
 
 /// This CPU's slots, with D masked.
 #[inline(always)]
-fn with_slots<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut CpuSlots<MAX_SLOTS, MAX_SLOTS>) -> R) -> R {
+fn with_slots<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut CpuSlots) -> R) -> R {
     debug_assert!(daif::read().contains(Daif::D), "slots are changed with D masked (H1)");
     // SAFETY: the value belongs to this CPU; with D masked no exception that uses it can interrupt, and no caller's closure
     // calls back into this module.
@@ -117,34 +99,34 @@ pub fn count(kind: Kind) -> u8 {
     limit(kind)
 }
 
-/// Brings the debug hardware of this CPU into a known state: locks cleared, every slot off (rule H8), MDSCR_EL1 zero, slots
-/// that exist already armed. Bring-up, masked.
+/// Brings the debug hardware of this CPU into a known state: locks cleared, every slot of every bank off (rule H8), MDSCR_EL1
+/// zero but for EMBWE where there are banks, slots that exist already armed. Bring-up, masked.
 pub fn init_cpu(cpu: &CpuDebug) {
-    let id = crate::read_sysreg!("id_aa64dfr0_el1");
-    for kind in [Kind::Breakpoint, Kind::Watchpoint] {
-        let mine = ::slots::count_from_id(kind, id);
-        let known = limit(kind);
-        LIMITS[kind as usize].store(if known == 0 { mine } else { known.min(mine) }, Relaxed);
-    }
     crate::write_sysreg!("oslar_el1", 0);
     crate::write_sysreg!("osdlr_el1", 0);
     barrier::isb();
     const OSLK: u64 = 1 << 1;
     assert!(crate::read_sysreg!("oslsr_el1") & OSLK == 0, "rule H8: the OS lock stays set");
-    ::slots::reset_all(
-        &mut Registers,
-        ::slots::count_from_id(Kind::Breakpoint, id),
-        ::slots::count_from_id(Kind::Watchpoint, id),
-    );
-    control::force(cpu, 0);
+    let counts = registers::bring_up(cpu);
+    for kind in [Kind::Breakpoint, Kind::Watchpoint] {
+        let (mine, known) = (counts.of(kind), limit(kind));
+        LIMITS[kind as usize].store(if known == 0 { mine } else { known.min(mine) }, Relaxed);
+    }
     sync_local(cpu);
 }
 
-/// Where slots are refused (rule H6), and the check itself.
-fn admit(request: &Request) -> Result<::slots::Admitted, SlotError> {
+/// Value and control register of a slot of this CPU, for listings. Any context.
+pub fn read_registers(kind: Kind, n: u8) -> (u64, u32) {
+    let _masked = AllMasked::new();
+    let mut registers = registers::all();
+    (registers.read_value(kind, n), registers.read_control(kind, n))
+}
+
+/// Where slots are refused (rule H6).
+fn no_probe<R>(check: impl FnOnce(&NoProbe) -> R) -> R {
     let text = layout::noprobe_text_start() as u64..layout::noprobe_text_end() as u64;
     let data = layout::noprobe_data_start() as u64..layout::noprobe_data_end() as u64;
-    NoProbe { text: &[text], data: &[data] }.admit(request)
+    check(&NoProbe { text: &[text], data: &[data] })
 }
 
 /// Sets a slot on the CPUs of `cpus`. When this returns it is in force on all that are online (H2, H5); called from a debug
@@ -155,12 +137,12 @@ fn admit(request: &Request) -> Result<::slots::Admitted, SlotError> {
 /// # Errors
 /// What cannot be, with the reason: see [`SlotError`].
 pub fn install(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
-    let admitted = admit(request)?;
+    let admitted = no_probe(|no_probe| no_probe.admit(request))?;
     exclusive::check(request)?;
-    install_admitted(admitted, cpus, disposition)
+    install_admitted(admitted.into(), cpus, disposition).map(|slots| slots.first())
 }
 
-/// As [`install`], rules H6 and H9 overridden: for tests that show that the kernel survives what is refused.
+/// As [`install`], rules H6 and H9 overridden: for tests that show what becomes of what is refused.
 ///
 /// # Errors
 /// As `install`, but for these.
@@ -169,34 +151,71 @@ pub fn install_despite_no_probe(
     cpus: Cpus,
     disposition: Disposition,
 ) -> Result<SlotId, SlotError> {
-    install_admitted(::slots::Admitted::despite_no_probe(request)?, cpus, disposition)
+    let admitted = Admitted::despite_no_probe(request)?;
+    install_admitted(admitted.into(), cpus, disposition).map(|slots| slots.first())
+}
+
+/// As [`install`], over two slots if one does not hold the range and two do exactly: then both are set, or none. They are
+/// one to all intents: an access that touches both is one hit.
+///
+/// # Errors
+/// As `install`, and [`SlotError::CannotSplit`], [`SlotError::NeedsTwo`].
+pub fn install_split(
+    request: &Request,
+    cpus: Cpus,
+    disposition: Disposition,
+) -> Result<Pieces<SlotId>, SlotError> {
+    let admitted = no_probe(|no_probe| no_probe.admit_split(request))?;
+    exclusive::check(request)?;
+    install_admitted(admitted, cpus, disposition)
 }
 
 fn install_admitted(
-    admitted: ::slots::Admitted,
+    admitted: Pieces<Admitted>,
     cpus: Cpus,
     disposition: Disposition,
-) -> Result<SlotId, SlotError> {
+) -> Result<Pieces<SlotId>, SlotError> {
     free_retired();
-    let id = SLOTS.reserve(admitted, cpus, disposition, limit(admitted.kind()))?;
-    everywhere();
-    Ok(id)
+    let slots = SLOTS.reserve_pieces(admitted, cpus, disposition, limit(admitted.first().kind()))?;
+    everywhere(changed());
+    Ok(slots)
 }
 
-/// Takes a slot away. When this returns it can hit no more (H2), with the exceptions of [`install`].
+/// Takes a slot, or the two of [`install_split`], away. When this returns it can hit no more (H2) and is free, with the
+/// exceptions of [`install`].
 ///
 /// # Errors
 /// [`SlotError::Gone`] if it is not there any more.
-pub fn remove(id: SlotId) -> Result<(), SlotError> {
-    SLOTS.retire(id)?;
-    everywhere();
-    free_retired();
-    Ok(())
+pub fn remove(slots: impl Into<Pieces<SlotId>>) -> Result<(), SlotError> {
+    let mut result = Ok(());
+    let mut retired = [None; 2];
+    for (retired, id) in retired.iter_mut().zip(slots.into().iter()) {
+        match SLOTS.retire(id) {
+            Ok(()) => *retired = Some(id),
+            Err(gone) => result = Err(gone),
+        }
+    }
+    if retired == [None; 2] {
+        return result;
+    }
+    let change = changed();
+    if everywhere(change) {
+        for id in retired.into_iter().flatten() {
+            // Every CPU has let go of it, and nobody else frees a record without an entry in `RETIRED`.
+            result = result.and(SLOTS.free(id));
+        }
+    } else {
+        for id in retired.into_iter().flatten() {
+            RETIRED[id.kind as usize][usize::from(id.index)].store(change, Release);
+        }
+        free_retired();
+    }
+    result
 }
 
-/// Hits of a slot so far.
-pub fn hits(id: SlotId) -> Option<u64> {
-    SLOTS.hits(id)
+/// Hits of a slot, or of the two of [`install_split`], so far.
+pub fn hits(slots: impl Into<Pieces<SlotId>>) -> Option<u64> {
+    slots.into().iter().map(|id| SLOTS.hits(id)).sum()
 }
 
 /// All records. Any context.
@@ -204,15 +223,21 @@ pub fn list() -> impl Iterator<Item = Snapshot<Disposition>> {
     SLOTS.iter()
 }
 
-/// Has every online CPU bring its registers into line.
+/// Counts a change of the records, made before.
 #[unsafe(link_section = ".noprobe.text")]
-fn everywhere() {
-    let change = CHANGES.fetch_add(1, SeqCst) + 1;
+fn changed() -> u64 {
+    CHANGES.fetch_add(1, SeqCst) + 1
+}
+
+/// Has every online CPU bring its registers into line with the records as of `change`. Whether all have when this returns: a
+/// debug context, or one with D masked, does not wait for the others (H5).
+#[unsafe(link_section = ".noprobe.text")]
+fn everywhere(change: u64) -> bool {
     let cpu = super::this();
     sync_local(cpu);
     crate::smp::kick_slots();
     if cpu.depth.get() != 0 || daif::read().contains(Daif::D) {
-        return;
+        return false;
     }
     for other in crate::smp::online() {
         while APPLIED.of(other).load(Acquire) < change {
@@ -221,13 +246,21 @@ fn everywhere() {
             crate::arch::barrier::relax();
         }
     }
+    true
 }
 
-/// Frees retired records once every CPU has its registers in line; until then the next call does.
+/// Frees the records that were retired without waiting, as far as every CPU has let go of them by now.
 fn free_retired() {
-    let changes = CHANGES.load(SeqCst);
-    if crate::smp::online().all(|cpu| APPLIED.of(cpu).load(Acquire) >= changes) {
-        for record in SLOTS.iter().filter(|record| record.state == State::Retired) {
+    for record in SLOTS.iter().filter(|record| record.state == State::Retired) {
+        let SlotId { kind, index, .. } = record.id;
+        let retired = &RETIRED[kind as usize][usize::from(index)];
+        let change = retired.load(Acquire);
+        // NEVER is more than any CPU has applied. Whoever takes the entry frees the record, which may be another use of the
+        // index by now.
+        if crate::smp::online().all(|cpu| APPLIED.of(cpu).load(Acquire) >= change)
+            && retired.compare_exchange(change, NEVER, SeqCst, Relaxed).is_ok()
+            && let Some(record) = SLOTS.lookup(kind, index)
+        {
             let _ = SLOTS.free(record.id);
         }
     }
@@ -249,9 +282,9 @@ pub fn sync_local(cpu: &CpuDebug) {
                 let wanted = record.state == State::Live && record.cpus.contains(me);
                 match (slots.armed(kind).contains(index), wanted) {
                     (false, true) => {
-                        let _ = slots.arm(&mut Registers, &SLOTS, record.id);
+                        let _ = slots.arm(&mut registers::all(), &SLOTS, record.id);
                     }
-                    (true, false) => slots.disarm(&mut Registers, record.id),
+                    (true, false) => slots.disarm(&mut registers::all(), record.id),
                     _ => {}
                 }
             }
@@ -281,7 +314,12 @@ pub fn watchpoint_hits(cpu: &CpuDebug, hit: &::slots::WatchHit) -> SlotMask {
 #[inline(always)]
 pub fn suspend(cpu: &CpuDebug, kind: Kind, index: u8, report: bool) -> Option<Snapshot<Disposition>> {
     let record = SLOTS.lookup(kind, index)?;
-    with_slots(cpu, |slots| slots.suspend(&mut Registers, record.id, record.encoding));
+    with_slots(cpu, |slots| slots.suspend(&mut registers::all(), record.id, record.encoding));
+    if kind == Kind::Watchpoint
+        && let Some(mate) = SLOTS.mate(record.id)
+    {
+        with_slots(cpu, |slots| slots.suspend(&mut registers::all(), mate.id, mate.encoding));
+    }
     if report {
         SLOTS.count_hit(kind, index);
     }
@@ -293,6 +331,11 @@ pub fn record(kind: Kind, index: u8) -> Option<Snapshot<Disposition>> {
     SLOTS.lookup(kind, index)
 }
 
+/// The other slot of [`install_split`], if there is one. D is masked.
+pub fn mate(id: SlotId) -> Option<Snapshot<Disposition>> {
+    SLOTS.mate(id)
+}
+
 /// Counts a hit of a slot that is not suspended for it. D is masked.
 pub fn count_hit(kind: Kind, index: u8) -> Option<Snapshot<Disposition>> {
     let record = SLOTS.lookup(kind, index)?;
@@ -300,19 +343,24 @@ pub fn count_hit(kind: Kind, index: u8) -> Option<Snapshot<Disposition>> {
     Some(record)
 }
 
-/// The watchpoints that an access from EL1 would hit here if D were open: armed and not suspended. D is masked.
+/// The watchpoints that an access from EL1 would hit here if D were open: armed and not suspended. Of two that are one
+/// ([`install_split`]) the first. D is masked.
 pub fn touched(cpu: &CpuDebug, address: u64, bytes: u64, write: bool) -> SlotMask {
     let armed = with_slots(cpu, |slots| slots.matching(Kind::Watchpoint));
-    armed.into_iter().fold(SlotMask::EMPTY, |mask, index| {
-        let hit = SLOTS.lookup(Kind::Watchpoint, index).is_some_and(|record| {
-            let (first, last) = record.encoding.watched();
-            record.encoding.privilege() != Privilege::El0
-                && record.encoding.matches_access(write)
-                && first < address.saturating_add(bytes)
-                && address <= last
-        });
-        if hit { mask.with(index) } else { mask }
-    })
+    let mut hits = SlotMask::EMPTY;
+    for index in armed {
+        let Some(record) = SLOTS.lookup(Kind::Watchpoint, index) else { continue };
+        let (first, last) = record.encoding.watched();
+        if record.encoding.privilege() != Privilege::El0
+            && record.encoding.matches_access(write)
+            && first < address.saturating_add(bytes)
+            && address <= last
+            && !SLOTS.mate(record.id).is_some_and(|mate| hits.contains(mate.id.index))
+        {
+            hits = hits.with(index);
+        }
+    }
+    hits
 }
 
 /// Has a watchpoint match loads too on this CPU, or what its record says again. False if it is not armed here, or gone. No
@@ -324,7 +372,7 @@ pub fn match_loads(cpu: &CpuDebug, id: SlotId, loads: bool) -> bool {
         with_slots(cpu, |slots| (slots.armed(id.kind).contains(id.index), slots.suspended().contains(id)));
     if armed && !suspended {
         let control = encoding.enabled() | if loads { LSC_LOADS } else { 0 };
-        Registers.write_control(id.kind, id.index, control);
+        registers::all().write_control(id.kind, id.index, control);
     }
     armed
 }
@@ -332,7 +380,7 @@ pub fn match_loads(cpu: &CpuDebug, id: SlotId, loads: bool) -> bool {
 /// Re-arms what is suspended. No ISB: the exception return synchronises. D is masked.
 #[inline(always)]
 pub fn rearm(cpu: &CpuDebug) {
-    with_slots(cpu, |slots| slots.rearm_all(&mut Registers, &SLOTS));
+    with_slots(cpu, |slots| slots.rearm_all(&mut registers::all(), &SLOTS));
     if exclusive::any_widened(cpu) {
         exclusive::widen_again(cpu);
     }
@@ -340,8 +388,8 @@ pub fn rearm(cpu: &CpuDebug) {
 
 /// Re-arms what is suspended and says what it was (M8). No ISB. D is masked.
 #[inline(always)]
-pub fn stash(cpu: &CpuDebug) -> Suspended<MAX_SLOTS, MAX_SLOTS> {
-    let suspended = with_slots(cpu, |slots| slots.stash(&mut Registers, &SLOTS));
+pub fn stash(cpu: &CpuDebug) -> Suspended {
+    let suspended = with_slots(cpu, |slots| slots.stash(&mut registers::all(), &SLOTS));
     if exclusive::any_widened(cpu) {
         exclusive::widen_again(cpu);
     }
@@ -350,9 +398,9 @@ pub fn stash(cpu: &CpuDebug) -> Suspended<MAX_SLOTS, MAX_SLOTS> {
 
 /// Suspends again what still exists (M8); whether anything is suspended now. No ISB. D is masked.
 #[inline(always)]
-pub fn unstash(cpu: &CpuDebug, suspended: &Suspended<MAX_SLOTS, MAX_SLOTS>) -> bool {
+pub fn unstash(cpu: &CpuDebug, suspended: &Suspended) -> bool {
     with_slots(cpu, |slots| {
-        slots.unstash(&mut Registers, &SLOTS, suspended);
+        slots.unstash(&mut registers::all(), &SLOTS, suspended);
         !slots.suspended().is_empty()
     })
 }
@@ -367,5 +415,5 @@ pub fn any_suspended(cpu: &CpuDebug) -> bool {
 #[unsafe(link_section = ".noprobe.text")]
 pub fn spurious(cpu: &CpuDebug, kind: Kind) {
     stats::SPURIOUS.count();
-    with_slots(cpu, |slots| slots.resync(&mut Registers, &SLOTS, kind, limit(kind)));
+    with_slots(cpu, |slots| slots.resync(&mut registers::all(), &SLOTS, kind, limit(kind)));
 }

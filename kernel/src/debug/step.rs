@@ -2,6 +2,7 @@
 
 use super::exclusive::{self, Sequence};
 use super::{CpuDebug, STASH_DEPTH, Stashed, control, slots, stats};
+use crate::arch::daif::AllMasked;
 use crate::exception::Frame;
 use core::arch::asm;
 use rules::pstate::Daif;
@@ -73,6 +74,7 @@ pub fn exception(cpu: &CpuDebug, frame: &mut Frame) {
     if owners.contains(Owners::DEBUGGER) {
         debugger(cpu, frame);
     }
+    make_up_reschedule(cpu);
 }
 
 /// Rule H3: nobody asked. SS is cleared whatever the shadow says.
@@ -119,6 +121,12 @@ fn next(cpu: &CpuDebug, frame: &mut Frame) -> Result<(), StepError> {
 pub fn debugger_brk(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
     let pc = frame.pc;
     frame.move_to(pc + 4);
+    // Inside a debug context the owners and the hook are the outer context's (M14). A BRK that is itself stepped is one step:
+    // it is done, and due to be reported at once (M13).
+    let nested = cpu.depth.get() > 1;
+    if nested || parked.contains(Owners::DEBUGGER) {
+        return parked;
+    }
     if cpu.hook.get().is_none() {
         log::warn!("BRK for a debugger at {pc:#x}, and none is there: going on");
     } else if next(cpu, frame).is_err() {
@@ -146,7 +154,7 @@ pub fn step_with(hook: Hook, body: impl FnOnce()) -> Result<(), StepError> {
 /// Ends the debugger's steps here, if they have not ended.
 #[inline(never)]
 fn stop() {
-    let _masked = crate::arch::daif::AllMasked::new();
+    let _masked = AllMasked::new();
     let cpu = super::this();
     let mut owners = cpu.owners.get();
     // Nothing is pending any more: with D masked the step of the next instruction is not taken.
@@ -157,6 +165,57 @@ fn stop() {
     cpu.set_owners(owners);
     cpu.hook.set(None);
     control::sync(cpu);
+    make_up_reschedule(cpu);
+}
+
+/// A debugger's step of a thread that does not run.
+#[derive(Clone, Copy)]
+pub struct SavedStep {
+    owners: Owners,
+    hook: Option<Hook>,
+}
+
+impl SavedStep {
+    /// Nobody steps the thread.
+    pub const fn none() -> Self {
+        Self { owners: Owners::empty(), hook: None }
+    }
+
+    /// What is here, leaving nothing.
+    pub fn take(&mut self) -> Self {
+        core::mem::replace(self, Self::none())
+    }
+}
+
+/// Takes the running thread's step off the CPU (rule I5). I masked.
+pub fn save() -> SavedStep {
+    let _masked = AllMasked::new();
+    let cpu = super::this();
+    let saved = SavedStep { owners: cpu.owners.get(), hook: cpu.hook.take() };
+    if !saved.owners.is_empty() {
+        cpu.set_owners(Owners::empty());
+        control::sync(cpu);
+    }
+    saved
+}
+
+/// Puts a thread's step back. I masked.
+pub fn restore(saved: SavedStep) {
+    let _masked = AllMasked::new();
+    let cpu = super::this();
+    cpu.hook.set(saved.hook);
+    if !saved.owners.is_empty() {
+        cpu.set_owners(saved.owners);
+        control::sync(cpu);
+    }
+}
+
+/// M8: a reschedule that a step on the stash forbade is due once the stash is empty. Called where a step ends, masked.
+#[inline(always)]
+fn make_up_reschedule(cpu: &CpuDebug) {
+    if cpu.reschedule_wanted() && cpu.stash_len.get() == 0 && cpu.owners.get().is_empty() {
+        crate::drivers::gic::send_sgi(crate::irq::sgi::RESCHEDULE, crate::drivers::gic::Target::Me);
+    }
 }
 
 /// M8, M9: owners and suspended slots go on the stash, SS is cleared, the slots are re-armed, ISB.
@@ -200,6 +259,7 @@ pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
         }
     }
     cpu.set_owners(owners);
+    make_up_reschedule(cpu);
 }
 
 /// A handler's context ends (M8, M9): a step that was asked for in it and is not done ends with it, or it would go on in the
@@ -223,6 +283,7 @@ pub fn complete_in_software(cpu: &CpuDebug, frame: &mut Frame) {
         cpu.set_owners(owners);
         slots::rearm(cpu);
         stats::COMPLETED_IN_SOFTWARE.count();
+        make_up_reschedule(cpu);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::debug::{self, CpuDebug, bug, hit, step};
 use crate::irq;
 use crate::kprobe;
 use crate::mm;
+use crate::sched;
 use rules::step::Owners;
 use rules::table::RowId;
 
@@ -175,7 +176,24 @@ extern "C" fn exception_el1_irq(frame: &mut Frame) {
     }
     open::<M8>(cpu, frame);
     irq::handle(interrupt, frame);
+    if cpu.anything_pending() {
+        on_the_way_out(cpu);
+    }
     leave::<M8>(cpu, frame, aside);
+}
+
+/// M8: deferred work with I open, then the reschedule. An interrupt in the middle of deferred work leaves both to the one
+/// whose work it is.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn on_the_way_out(cpu: &CpuDebug) {
+    if cpu.in_deferred() {
+        return;
+    }
+    irq::deferred::run(cpu);
+    if cpu.reschedule_wanted() {
+        sched::leave_interrupt(cpu);
+    }
 }
 
 /// M9: told from M8 by the acknowledge only, so the stash is there already.

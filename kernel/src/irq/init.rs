@@ -2,7 +2,7 @@
 
 use super::{off, set_handler, sgi};
 use crate::drivers::gic;
-use crate::{early, mm, options, smp, time};
+use crate::{early, mm, options, sched, smp, time};
 
 /// Finds the controller, chooses how interrupts are switched off, names the kernel's handlers. Once, before `smp::init_cpu`.
 ///
@@ -26,4 +26,5 @@ pub fn init() {
     set_handler(sgi::SLOTS, smp::slots_interrupt);
     set_handler(sgi::RENDEZVOUS, smp::take_part);
     set_handler(sgi::STOP, smp::stop_interrupt);
+    set_handler(sgi::RESCHEDULE, |_| sched::want_reschedule());
 }

@@ -1,5 +1,6 @@
 //! Interrupts: who handles which, and "interrupts off".
 
+pub mod deferred;
 mod init;
 pub mod off;
 
@@ -27,6 +28,8 @@ pub mod sgi {
     pub const RENDEZVOUS: u32 = 1;
     /// Stop for good.
     pub const STOP: u32 = 2;
+    /// Look at the run queue; or a reschedule that a step forbade is due.
+    pub const RESCHEDULE: u32 = 6;
     /// For tests: an ordinary one.
     pub const TEST: u32 = 3;
     /// For tests: of NMI priority where the controller has priorities.

@@ -8,7 +8,7 @@ use crate::drivers::gic::{self, PriorityMask};
 use crate::percpu::PerCpu;
 use core::cell::Cell;
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst, compiler_fence};
 use rules::pstate::Daif;
 
 static BY_PRIORITY: AtomicBool = AtomicBool::new(false);
@@ -82,15 +82,16 @@ impl IrqOff {
     /// If 64 guards are alive on this CPU.
     pub fn new() -> Self {
         let before = mask();
-        // An NMI that comes from here on leaves `GUARDS` as it finds it.
         let guards = GUARDS.this();
         let alive = guards.alive.get();
         let number = u64::BITS - alive.leading_zeros();
         assert!(number < u64::BITS, "interrupt guards nest deeper than {}", u64::BITS);
+        guards.alive.set(alive | 1 << number);
+        // From here on an NMI or a debug exception takes no guard of its own for the first one, and leaves `first` alone.
+        compiler_fence(SeqCst);
         if alive == 0 {
             guards.first.set(before);
         }
-        guards.alive.set(alive | 1 << number);
         Self { number, local: PhantomData }
     }
 }
@@ -105,8 +106,9 @@ impl Drop for IrqOff {
     fn drop(&mut self) {
         let guards = GUARDS.this();
         let alive = guards.alive.get() & !(1 << self.number);
-        // Read first: behind the next store it is an NMI's to use.
+        // Read first: behind the next store it is for an NMI's or a debug exception's guard to use.
         let first = guards.first.get();
+        compiler_fence(SeqCst);
         guards.alive.set(alive);
         if alive == 0 {
             restore(first);

@@ -90,7 +90,9 @@ pub fn register(
         next: AtomicPtr::new(core::ptr::null_mut()),
     }));
     table::link(kprobe);
-    exchange(address, word, brk(probe::ool::KPROBE));
+    // Rule K3, and more: the other CPUs are held even for the words that may be exchanged while they are executed. Emulators that
+    // translate (QEMU before 8.1 does) may keep, for ever, a translation of the old word that another CPU makes at that moment.
+    smp::rendezvous(|| patch::write_text(address as usize, brk(probe::ool::KPROBE)));
     Ok(kprobe)
 }
 
@@ -103,10 +105,12 @@ pub fn register(
 pub fn unregister(address: u64) -> Result<(u64, u64), ProbeError> {
     let _one = LOCK.lock();
     let kprobe = table::find(address).ok_or(ProbeError::Absent(address))?;
-    exchange(address, brk(probe::ool::KPROBE), kprobe.word);
-    table::unlink(kprobe);
-    // Everybody who has found it has by now finished the exception, or says so in its levels.
-    smp::rendezvous(|| ());
+    // A CPU that is held here is in no debug context and in no copy, which are masked: nobody has found the probe and is still
+    // to use it.
+    smp::rendezvous(|| {
+        patch::write_text(address as usize, kprobe.word);
+        table::unlink(kprobe);
+    });
     while engine::is_active_anywhere(kprobe) {
         crate::arch::barrier::relax();
     }
@@ -136,14 +140,4 @@ fn check(address: u64) -> Result<u32, ProbeError> {
         return Err(ProbeError::Busy(address));
     }
     uaccess::read_u32(address).map_err(|_| ProbeError::NotText(address))
-}
-
-/// Rule K3: only some words may change under CPUs that execute them.
-fn exchange(address: u64, from: u32, to: u32) {
-    if probe::ool::exchangeable(from) && probe::ool::exchangeable(to) {
-        let _off = IrqOff::new();
-        patch::write_text(address as usize, to);
-    } else {
-        smp::rendezvous(|| patch::write_text(address as usize, to));
-    }
 }

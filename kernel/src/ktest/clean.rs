@@ -4,6 +4,7 @@ use crate::arch::{daif, mdscr};
 use crate::debug::{self, slots, stats};
 use crate::irq::off;
 use crate::kprobe;
+use crate::{percpu, sched};
 use alloc::format;
 use alloc::string::String;
 
@@ -34,6 +35,7 @@ impl Before {
             (cpu.hook.get().is_some(), "a step hook".into()),
             (kprobe::depth() != 0, format!("{} active probes", kprobe::depth())),
             (kprobe::list().count() != 0, format!("{} probes", kprobe::list().count())),
+            (sched::threads(percpu::index()) != 0, format!("{} threads", sched::threads(percpu::index()))),
             (slots::list().count() != 0, format!("{} slots", slots::list().count())),
             (
                 stats::SPURIOUS.sum() - self.spurious + off::out_of_order() - self.out_of_order != forgiven,

@@ -5,6 +5,7 @@ mod frames;
 mod heap;
 pub mod layout;
 pub mod patch;
+pub mod stacks;
 mod tables;
 
 pub use heap::init as init_heap;

@@ -155,3 +155,17 @@ pub(super) fn set_patch_alias(alias: usize, physical: Option<usize>) {
         None => kernel.map(alias..alias + PAGE, 0, READ_WRITE.difference(Attributes::VALID)),
     }
 }
+
+/// Maps a thread's stack, by physical address of its pages.
+pub(super) fn map_stack(bottom: usize, physical: usize) {
+    let mut kernel = KERNEL.lock();
+    let kernel = kernel.as_mut().expect("the tables are built before there are threads");
+    kernel.map(bottom..bottom + STACK_SIZE, physical, READ_WRITE);
+}
+
+/// Takes a thread's stack away, on all CPUs.
+pub(super) fn unmap_stack(bottom: usize) {
+    let mut kernel = KERNEL.lock();
+    let kernel = kernel.as_mut().expect("the tables are built before there are threads");
+    kernel.map(bottom..bottom + STACK_SIZE, 0, READ_WRITE.difference(Attributes::VALID));
+}

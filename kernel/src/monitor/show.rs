@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::slots::Slot;
-use crate::arch::{mdscr, sysreg};
+use crate::arch::mdscr;
 use crate::debug::{slots, stats};
 use crate::irq::off;
 use crate::percpu::PerCpu;
@@ -36,10 +36,7 @@ fn read_registers() {
     let mine = READ.this();
     for kind in KINDS {
         for n in 0..slots::count(kind) {
-            let (value, control) = match kind {
-                Kind::Breakpoint => sysreg::read_breakpoint(n),
-                Kind::Watchpoint => sysreg::read_watchpoint(n),
-            };
+            let (value, control) = slots::read_registers(kind, n);
             mine.value[kind as usize][usize::from(n)].store(value, Relaxed);
             mine.control[kind as usize][usize::from(n)].store(control.into(), Relaxed);
         }

@@ -34,6 +34,7 @@ pub fn init_cpu(hz: u32, timer: u32) {
         (sgi::SLOTS, Priority::Normal),
         (sgi::RENDEZVOUS, Priority::Normal),
         (sgi::STOP, nmi),
+        (sgi::RESCHEDULE, Priority::Normal),
         (sgi::TEST, Priority::Normal),
         (sgi::TEST_NMI, nmi),
         (timer, Priority::Normal),

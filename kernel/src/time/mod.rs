@@ -48,6 +48,7 @@ pub fn interrupt(_: &mut Frame) {
     tick.set(Some(state));
     account(passed);
     crate::console::flush_kept();
+    crate::sched::tick();
 }
 
 /// Counts ticks. On its own so that there is a function on the timer's path to probe and a store to watch.

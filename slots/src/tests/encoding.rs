@@ -3,7 +3,7 @@ use std::vec::Vec;
 
 use super::{DATA, Random, TEXT};
 use crate::fake::{FakeRegs, Hit, Level};
-use crate::{Access, Encoding, Kind, Pieces, Privilege, Request, SlotError, arm, count_from_id};
+use crate::{Access, Encoding, Kind, Pieces, Privilege, Request, SlotError, arm};
 
 fn watch(address: u64, length: u64) -> Request {
     Request::Watchpoint { address, length, access: Access::ReadWrite, privilege: Privilege::El1 }
@@ -13,17 +13,6 @@ fn armed(request: &Request) -> FakeRegs {
     let mut regs = FakeRegs::zeroed(1, 1);
     arm(&mut regs, request.kind(), 0, request.encode().expect("encodable"));
     regs
-}
-
-#[test]
-fn count_from_id_is_the_field_plus_one() {
-    // Cortex-A57: BRPs = 5, WRPs = 3, CTX_CMPs = 1.
-    let a57 = 0x1030_5106;
-    assert_eq!(count_from_id(Kind::Breakpoint, a57), 6);
-    assert_eq!(count_from_id(Kind::Watchpoint, a57), 4);
-    assert_eq!(count_from_id(Kind::Breakpoint, 0xf000), 16);
-    assert_eq!(count_from_id(Kind::Watchpoint, 0xf0_0000), 16);
-    assert_eq!(count_from_id(Kind::Watchpoint, !0xf0_0000), 1);
 }
 
 #[test]

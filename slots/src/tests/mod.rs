@@ -1,13 +1,17 @@
 //! Host tests: what the slots do is judged by the recording back end, which matches as the architecture says.
 
+mod atomicity;
 mod attribution;
+mod banks;
 mod concurrency;
+mod counts;
 mod encoding;
 mod order;
+mod pieces;
 mod step_over;
 mod table;
 
-use crate::{Access, Admitted, Privilege, Request, Tables};
+use crate::{Access, Admitted, Counts, Privilege, Request, Tables};
 
 /// The kernel's shape of tables, with a payload of one word.
 type TestTables = Tables<u64, 6, 4>;
@@ -23,6 +27,16 @@ fn breakpoint(address: u64) -> Admitted {
 fn watchpoint(address: u64, length: u64, access: Access) -> Admitted {
     let request = Request::Watchpoint { address, length, access, privilege: Privilege::El1 };
     Admitted::despite_no_probe(&request).expect("a watchpoint")
+}
+
+/// A CPU of FEAT_Debugv8p9 with so many slots.
+fn counts(breakpoints: u64, watchpoints: u64) -> Counts {
+    let field = |n: u64| (n - 1).min(15);
+    let extended = |n: u64| if n > 16 { n - 1 } else { 0 };
+    Counts::from_ids(
+        0xb | field(breakpoints) << 12 | field(watchpoints) << 20,
+        extended(breakpoints) << 8 | extended(watchpoints) << 16,
+    )
 }
 
 /// xorshift64*: the same numbers in every run.

@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use super::{Random, TEXT, TestTables, breakpoint};
+use super::{Random, TEXT, TestTables, breakpoint, counts};
 use crate::fake::{FakeRegs, Hit, Level, Op};
 use crate::{
     Access, CpuSlots, Cpus, DebugRegs, Kind, Privilege, Request, SlotId, arm, disarm, reset_all, suspend,
@@ -77,7 +77,7 @@ fn h8_every_slot_is_off_after_a_reset_that_left_them_unknown() {
                 })
                 .count()
         };
-        reset_all(&mut regs, 16, 16);
+        reset_all(&mut regs, counts(16, 16));
         assert_eq!(hits(&regs), 0);
         assert_eq!(regs.trace.last(), Some(&Op::Isb));
         for n in 0..16 {
@@ -85,7 +85,7 @@ fn h8_every_slot_is_off_after_a_reset_that_left_them_unknown() {
             assert_eq!(regs.read(Kind::Watchpoint, n), (0, 0));
         }
         // One slot too few is noticed: the count is the ID field plus one.
-        reset_all(&mut other, 15, 15);
+        reset_all(&mut other, counts(15, 15));
         assert_ne!(other.read(Kind::Breakpoint, 15), (0, 0));
     }
 }

@@ -1,16 +1,12 @@
 //! Rules M8 and H3 as far as slots are concerned: suspend, stash, re-arm, and hits that nobody owns.
 
-use std::vec::Vec;
-
 use super::{DATA, TEXT, TestTables, breakpoint, watchpoint};
 use crate::fake::{FakeRegs, Hit, Level, Op};
 use crate::{Access, CpuSlots, Cpus, DebugRegs, Kind, SlotId, SlotMask, Suspended};
 
-type Cpu = CpuSlots<6, 4>;
-
 struct Fixture {
     tables: TestTables,
-    cpu: Cpu,
+    cpu: CpuSlots,
     regs: FakeRegs,
     text: SlotId,
     data: SlotId,
@@ -19,7 +15,7 @@ struct Fixture {
 /// A breakpoint at TEXT and a watchpoint on DATA, armed, and both hit and suspended.
 fn suspended() -> Fixture {
     let tables = TestTables::new();
-    let mut cpu = Cpu::new();
+    let mut cpu = CpuSlots::new();
     let mut regs = FakeRegs::zeroed(6, 4);
     let text = tables.reserve(breakpoint(TEXT), Cpus::ALL, 0, 6).expect("free");
     let data = tables.reserve(watchpoint(DATA, 8, Access::Write), Cpus::ALL, 0, 4).expect("free");
@@ -54,7 +50,7 @@ fn a_step_over_suspends_and_re_arms_with_one_write_each() {
     assert_eq!(f.matches(), (Hit::Never, Hit::Never));
     assert!(f.cpu.matching(Kind::Breakpoint).is_empty());
     assert_eq!(f.cpu.armed(Kind::Breakpoint), SlotMask::of(0));
-    assert_eq!(f.cpu.suspended().iter().collect::<Vec<_>>(), [f.text, f.data]);
+    assert!(f.cpu.suspended().contains(f.text) && f.cpu.suspended().contains(f.data));
     f.cpu.rearm_all(&mut f.regs, &f.tables);
     let control = |id| f.tables.encoding_of(id).expect("live").enabled();
     assert_eq!(
@@ -168,22 +164,44 @@ fn a_slot_disarmed_or_armed_anew_is_suspended_no_more() {
 }
 
 #[test]
-fn a_set_of_suspended_slots_tells_one_use_of_an_index_from_another() {
-    let old = SlotId { kind: Kind::Watchpoint, index: 2, generation: 7 };
-    let new = SlotId { generation: 8, ..old };
-    let mut set = Suspended::<6, 4>::new();
-    set.insert(old);
-    assert!(set.contains(old) && !set.contains(new));
-    assert!(!set.contains(SlotId { kind: Kind::Breakpoint, ..old }));
-    set.remove(new);
-    assert!(set.contains(old));
-    set.insert(new);
-    assert!(set.contains(new) && !set.contains(old));
-    assert_eq!(set.iter().collect::<Vec<_>>(), [new]);
-    set.insert(SlotId { index: 4, ..old });
-    assert_eq!(set.mask(Kind::Watchpoint), SlotMask::of(2), "no room");
-    set.remove(new);
+fn a_set_of_suspended_slots_holds_those_put_in_and_no_newer_use_of_them() {
+    let id = |kind, index, generation| SlotId { kind, index, generation };
+    use Kind::{Breakpoint, Watchpoint};
+    let mut set = Suspended::new();
+    set.insert(id(Watchpoint, 63, 8));
+    set.insert(id(Watchpoint, 2, 5));
+    assert!(set.contains(id(Watchpoint, 63, 8)) && set.contains(id(Watchpoint, 2, 5)));
+    assert!(!set.contains(id(Watchpoint, 63, 9)) && !set.contains(id(Watchpoint, 2, 9)));
+    assert!(!set.contains(id(Watchpoint, 3, 5)) && !set.contains(id(Breakpoint, 2, 5)));
+    set.insert(id(Breakpoint, 2, 100));
+    assert!(!set.contains(id(Watchpoint, 2, 9)), "each kind has its own generations");
+    set.insert(id(Watchpoint, 4, 9));
+    assert_eq!(set.mask(Watchpoint), SlotMask::EMPTY.with(63).with(2).with(4));
+    set.remove(id(Watchpoint, 2, 10));
+    assert!(set.contains(id(Watchpoint, 2, 5)), "a later use is not in it");
+    set.remove(id(Watchpoint, 2, 5));
+    assert!(!set.contains(id(Watchpoint, 2, 5)));
+    set.clear();
     assert!(set.is_empty());
+    // Emptied, it forgets what its newest was.
+    set.insert(id(Watchpoint, 2, 3));
+    assert!(set.contains(id(Watchpoint, 2, 3)) && !set.contains(id(Watchpoint, 2, 4)));
+}
+
+#[test]
+fn generations_wrap_around_in_a_set_of_suspended_slots() {
+    let last = (1 << 30) - 1;
+    let id = |generation| SlotId { kind: Kind::Breakpoint, index: 0, generation };
+    let mut set = Suspended::new();
+    set.insert(id(last));
+    assert!(set.contains(id(last)) && !set.contains(id(0)) && !set.contains(id(1)));
+    set.insert(id(1));
+    assert!(set.contains(id(last)) && set.contains(id(0)) && set.contains(id(1)) && !set.contains(id(2)));
+}
+
+#[test]
+fn a_stash_entry_is_as_small_for_64_slots() {
+    assert!(size_of::<Suspended>() <= 24);
 }
 
 #[test]

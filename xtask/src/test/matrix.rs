@@ -60,6 +60,7 @@ impl Config {
             append: format!("{mode}{nmi}"),
             icount: self.icount,
             gdb: None,
+            interactive: false,
         })
     }
 }

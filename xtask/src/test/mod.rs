@@ -10,7 +10,7 @@ mod matrix;
 mod outcome;
 mod report;
 
-pub use boots::Kernel;
+pub use boots::{Kernel, machine_for};
 pub use matrix::Extent;
 
 use crate::args::QemuTest;

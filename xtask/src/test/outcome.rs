@@ -49,6 +49,16 @@ impl Outcome {
         counts
     }
 
+    /// The first case that did not pass, with the reason.
+    pub fn complaint(&self) -> Option<String> {
+        self.cases.iter().find_map(|case| match &case.verdict {
+            Verdict::Failed(why) | Verdict::Unknown(why) => {
+                Some(format!("{}.{}: {why}", case.suite, case.name))
+            }
+            Verdict::Passed | Verdict::Skipped(_) => None,
+        })
+    }
+
     /// An outcome of a boot that could not even be tried.
     pub fn not_run(name: &str, suite: &str, error: &anyhow::Error) -> Self {
         Self {

@@ -41,15 +41,17 @@
 
 mod memory;
 mod text;
+mod widened;
 
 pub use text::check;
+pub use widened::{Widened, again as widen_again, any as any_widened};
 
 use super::slots::{self, Disposition, Hit};
 use super::step::{self, Stepped};
 use super::{CpuDebug, hit, stats};
 use crate::exception::Frame;
 use crate::mm::layout;
-use ::slots::{Kind, SlotMask, Snapshot, Suspended, WatchHit};
+use ::slots::{Kind, SlotMask, Snapshot, WatchHit};
 use memory::Native;
 use probe::sequence::{self, Done, End, Registers, Stuck};
 use probe::{is_load_exclusive, is_store_exclusive};
@@ -126,12 +128,13 @@ pub fn hit(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) -> boo
 fn at_load(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
     let pc = frame.pc;
     // Of a slot that is widened it is the store that counts, and has counted.
-    let quiet = if kind == Kind::Watchpoint { store_only(widened(cpu, hits)) } else { SlotMask::EMPTY };
+    let quiet =
+        if kind == Kind::Watchpoint { store_only(widened::among(cpu, hits)) } else { SlotMask::EMPTY };
     tell(frame, kind, hits.without(quiet));
     if frame.pc != pc {
         return;
     }
-    let counted = if kind == Kind::Watchpoint { hits } else { SlotMask::EMPTY };
+    let counted = if kind == Kind::Watchpoint { with_mates(hits) } else { SlotMask::EMPTY };
     let outcome = run_counted(cpu, frame, 1, counted);
     if matches!(outcome, Sequence::Done) {
         return;
@@ -157,11 +160,9 @@ fn at_store(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
         *x = 1;
     }
     frame.move_to(pc + 4);
-    for index in store_only(hits) {
-        if let Some(record) = slots::record(Kind::Watchpoint, index)
-            && slots::match_loads(cpu, record.id, true)
-        {
-            with_widened(cpu, |widened| widened.insert(record.id));
+    for index in store_only(with_mates(hits)) {
+        if let Some(record) = slots::record(Kind::Watchpoint, index) {
+            widened::insert(cpu, record.id);
         }
     }
 }
@@ -250,18 +251,20 @@ fn account(cpu: &CpuDebug, done: &Done, counted: SlotMask) -> SlotMask {
     if done.stores {
         hits = hits.union(touched(true));
     }
-    let owed = widened(cpu, SlotMask::first(64));
+    let owed = widened::among(cpu, SlotMask::first(64));
     let hits = hits.without(counted).without(owed);
     for index in hits {
         slots::count_hit(Kind::Watchpoint, index);
     }
     if !owed.is_empty() && (done.stores || done.end != End::Again) {
         let (first, last) = (done.address, done.address + done.shape.bytes() - 1);
-        for index in owed {
-            let Some(record) = slots::record(Kind::Watchpoint, index) else { continue };
+        let done = filter(owed, |record| {
             let (from, to) = record.encoding.watched();
-            if from <= last && first <= to {
-                narrow(cpu, &record);
+            from <= last && first <= to
+        });
+        for index in with_mates(done) {
+            if let Some(record) = slots::record(Kind::Watchpoint, index) {
+                widened::remove(cpu, record.id);
             }
         }
     }
@@ -284,52 +287,27 @@ pub fn run_free(cpu: &CpuDebug, frame: &mut Frame, owner: Owners, why: Stuck) ->
     Ok(())
 }
 
-/// The widened slots of this CPU. D is masked.
-fn with_widened<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut Suspended<0, { super::MAX_SLOTS }>) -> R) -> R {
-    // SAFETY: the value belongs to this CPU; with D masked no exception that uses it can interrupt, and no caller's closure
-    // calls back into this module.
-    use_(unsafe { &mut *cpu.widened.get() })
-}
-
-/// Whether any slot is widened here. D is masked.
-#[inline(always)]
-pub fn any_widened(cpu: &CpuDebug) -> bool {
-    with_widened(cpu, |widened| !widened.is_empty())
-}
-
-/// Those of `slots` that are widened here and still the slots that they were.
-fn widened(cpu: &CpuDebug, slots: SlotMask) -> SlotMask {
-    let mask = with_widened(cpu, |widened| widened.mask(Kind::Watchpoint));
-    slots.intersection(mask).into_iter().fold(SlotMask::EMPTY, |mask, index| {
-        let same = slots::record(Kind::Watchpoint, index)
-            .is_some_and(|record| with_widened(cpu, |widened| widened.contains(record.id)));
-        if same { mask.with(index) } else { mask }
+/// Those of some watchpoints whose record is as asked.
+fn filter(slots: SlotMask, wanted: impl Fn(&Snapshot<Disposition>) -> bool) -> SlotMask {
+    slots.into_iter().fold(SlotMask::EMPTY, |mask, index| {
+        let fits = slots::record(Kind::Watchpoint, index).is_some_and(|record| wanted(&record));
+        if fits { mask.with(index) } else { mask }
     })
 }
 
 fn store_only(slots: SlotMask) -> SlotMask {
-    slots.into_iter().fold(SlotMask::EMPTY, |mask, index| {
-        let only = slots::record(Kind::Watchpoint, index)
-            .is_some_and(|record| !record.encoding.matches_access(false));
-        if only { mask.with(index) } else { mask }
-    })
+    filter(slots, |record| !record.encoding.matches_access(false))
 }
 
-fn narrow(cpu: &CpuDebug, record: &Snapshot<Disposition>) {
-    slots::match_loads(cpu, record.id, false);
-    with_widened(cpu, |widened| widened.remove(record.id));
-}
-
-/// Slots were re-armed from their records: those that are widened are made so again. D is masked.
-#[cold]
-#[inline(never)]
-pub fn widen_again(cpu: &CpuDebug) {
-    let all = with_widened(cpu, |widened| *widened);
-    for id in all.iter() {
-        if !slots::match_loads(cpu, id, true) {
-            with_widened(cpu, |widened| widened.remove(id));
+/// With the other halves of what [`slots::install_split`] has set.
+fn with_mates(slots: SlotMask) -> SlotMask {
+    slots.into_iter().fold(slots, |mask, index| {
+        let record = slots::record(Kind::Watchpoint, index);
+        match record.and_then(|record| slots::mate(record.id)) {
+            Some(mate) => mask.with(mate.id.index),
+            None => mask,
         }
-    }
+    })
 }
 
 /// A load that only widened slots match, and that is no load-exclusive, is stepped over silently. True if that has been
@@ -337,7 +315,7 @@ pub fn widen_again(cpu: &CpuDebug) {
 #[cold]
 #[inline(never)]
 pub fn read_by_others(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask, how: &WatchHit) -> bool {
-    let quiet = store_only(widened(cpu, hits));
+    let quiet = store_only(widened::among(cpu, with_mates(hits)));
     if quiet.is_empty() || how.write() || is_load(frame.pc) {
         return false;
     }

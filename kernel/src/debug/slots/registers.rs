@@ -1,0 +1,84 @@
+//! The slot registers of this CPU, and the choice between the two ways to reach them (rules H4 and H8).
+
+use crate::arch::{barrier, sysreg};
+use crate::debug::{CpuDebug, control};
+use ::slots::{BankSelect, Banked, Counts, DebugRegs, EMBWE, Kind, ReadRegs, banks_answer, reset_all};
+
+/// The registers that the 16 encodings name: all that a CPU without banks has.
+pub struct Registers;
+
+/// How the manager reaches a slot; D is masked for as long as what this returns is used (H4).
+///
+/// A slot of bank 0 is reached as if there were no banks, at the same cost, and no slot above 15 is handed out where [`bring_up`]
+/// has found none: so the choice made there costs a hit nothing.
+#[inline(always)]
+pub fn all() -> Banked<Registers> {
+    Banked(Registers)
+}
+
+impl DebugRegs for Registers {
+    #[inline(always)]
+    fn write_value(&mut self, kind: Kind, n: u8, value: u64) {
+        match kind {
+            Kind::Breakpoint => sysreg::write_dbgbvr(n, value),
+            Kind::Watchpoint => sysreg::write_dbgwvr(n, value),
+        }
+    }
+
+    #[inline(always)]
+    fn write_control(&mut self, kind: Kind, n: u8, control: u32) {
+        match kind {
+            Kind::Breakpoint => sysreg::write_dbgbcr(n, control),
+            Kind::Watchpoint => sysreg::write_dbgwcr(n, control),
+        }
+    }
+
+    #[inline(always)]
+    fn isb(&mut self) {
+        barrier::isb();
+    }
+}
+
+impl ReadRegs for Registers {
+    fn read_value(&mut self, kind: Kind, n: u8) -> u64 {
+        match kind {
+            Kind::Breakpoint => sysreg::read_dbgbvr(n),
+            Kind::Watchpoint => sysreg::read_dbgwvr(n),
+        }
+    }
+
+    fn read_control(&mut self, kind: Kind, n: u8) -> u32 {
+        match kind {
+            Kind::Breakpoint => sysreg::read_dbgbcr(n),
+            Kind::Watchpoint => sysreg::read_dbgwcr(n),
+        }
+    }
+}
+
+impl BankSelect for Registers {
+    #[inline(always)]
+    fn write_mdselr(&mut self, value: u64) {
+        sysreg::write_mdselr(value);
+    }
+}
+
+/// Puts MDSCR_EL1 and every slot of every bank into a known state, and says how many slots there are. Bring-up, masked.
+///
+/// Slots above 15 count only if the ID registers announce them and they can be reached: a hypervisor may deny them.
+pub fn bring_up(cpu: &CpuDebug) -> Counts {
+    let announced =
+        Counts::from_ids(crate::read_sysreg!("id_aa64dfr0_el1"), crate::read_sysreg!("id_aa64dfr1_el1"));
+    let banked = announced.banked() && {
+        control::force(cpu, EMBWE);
+        banks_answer(&mut all(), announced)
+    };
+    let (counts, standing) = if banked { (announced, EMBWE) } else { (announced.first_bank(), 0) };
+    cpu.set_standing_bits(standing);
+    control::force(cpu, standing);
+    if banked {
+        reset_all(&mut all(), counts);
+    } else {
+        reset_all(&mut Registers, counts);
+    }
+    counts
+}

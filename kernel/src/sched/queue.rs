@@ -1,0 +1,162 @@
+//! A CPU's threads: the one that runs, those that wait for their turn, the one that has just ended.
+
+use super::switch::{Context, switch};
+use super::thread::{Entry, Handle, SpawnError, Thread, ended};
+use crate::arch::daif;
+use crate::debug::{self, step};
+use crate::drivers::gic::{self, Target};
+use crate::irq::sgi;
+use crate::percpu::PerCpu;
+use crate::smp;
+use crate::sync::IrqMutex;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use core::cell::{Cell, UnsafeCell};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+/// Switches of each CPU.
+pub static RESCHEDULES: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
+
+struct Queue {
+    /// Other CPUs add threads too.
+    ready: IrqMutex<VecDeque<Box<Thread>>>,
+    /// Length of `ready`, for those who do not want to take the lock.
+    waiting: AtomicUsize,
+    /// This CPU's only, with I masked: the thread that runs; None until there is a second one.
+    running: UnsafeCell<Option<Box<Thread>>>,
+    /// This CPU's only, with I masked: a thread whose stack is free once another one runs.
+    ended: Cell<Option<Box<Thread>>>,
+}
+
+static QUEUES: PerCpu<Queue> = crate::per_cpu!(Queue {
+    ready: IrqMutex::new(VecDeque::new()),
+    waiting: AtomicUsize::new(0),
+    running: UnsafeCell::new(None),
+    ended: Cell::new(None),
+});
+
+/// Another CPU's `ready` and `waiting`, which are for all CPUs.
+fn shared(cpu: usize) -> (&'static IrqMutex<VecDeque<Box<Thread>>>, &'static AtomicUsize) {
+    // SAFETY: only the two fields that are `Sync` are used.
+    let queue = unsafe { QUEUES.of_unchecked(cpu) };
+    (&queue.ready, &queue.waiting)
+}
+
+/// Whether a thread waits for its turn on this CPU. Any context.
+pub fn others_wait() -> bool {
+    QUEUES.this().waiting.load(Relaxed) != 0
+}
+
+/// How many threads wait for their turn on a CPU. Any context.
+pub fn threads(cpu: usize) -> usize {
+    shared(cpu).1.load(Relaxed)
+}
+
+/// The name of the running thread. Thread context.
+pub fn current() -> &'static str {
+    let _masked = daif::AllMasked::new();
+    // SAFETY: this CPU's, with I masked; the reference ends here.
+    unsafe { &*QUEUES.this().running.get() }.as_ref().map_or("boot", |thread| thread.name)
+}
+
+/// Starts a thread on a CPU. Thread context.
+///
+/// # Errors
+/// See [`SpawnError`].
+pub fn spawn(cpu: usize, name: &'static str, entry: Entry) -> Result<Handle, SpawnError> {
+    if !smp::online().any(|online| online == cpu) {
+        return Err(SpawnError::NoCpu(cpu));
+    }
+    let thread = Box::new(Thread::new(name, entry)?);
+    let handle = Handle(thread.done.clone());
+    let (ready, waiting) = shared(cpu);
+    let mut ready = ready.lock();
+    ready.push_back(thread);
+    waiting.store(ready.len(), Relaxed);
+    drop(ready);
+    // Not before its next tick would be soon enough for fairness, but not for who waits.
+    gic::send_sgi(sgi::RESCHEDULE, Target::OneCpu(cpu));
+    Ok(handle)
+}
+
+/// Gives way to the next thread, if there is one. Thread context, interrupts on.
+pub fn yield_now() {
+    let before = daif::read();
+    daif::set::<{ daif::IF }>();
+    switch_to_next();
+    daif::write(before);
+}
+
+/// Ends the running thread.
+///
+/// # Panics
+/// If it is the one that a CPU came up with.
+pub fn exit() -> ! {
+    daif::set::<{ daif::IF }>();
+    let queue = QUEUES.this();
+    // SAFETY: this CPU's, with I masked; the reference ends with the statement.
+    let thread = unsafe { &mut *queue.running.get() }.as_ref().expect("a CPU's first thread does not end");
+    assert!(thread.stack.is_some(), "a CPU's first thread does not end");
+    ended(thread);
+    loop {
+        switch_to_next();
+        // Nobody else is ready: the CPU's first thread always is, so this does not come back.
+    }
+}
+
+/// Switches to the thread that waits longest. I masked, D open (rule I5). Returns when this one's turn has come again.
+pub fn switch_to_next() {
+    let queue = QUEUES.this();
+    let next = {
+        let mut ready = queue.ready.lock();
+        let Some(next) = ready.pop_front() else { return };
+        queue.waiting.store(ready.len(), Relaxed);
+        next
+    };
+    // A debugger's step stays with the thread that it is of.
+    let step = step::save();
+    debug::check_switchable();
+    let count = RESCHEDULES.this();
+    count.store(count.load(Relaxed) + 1, Relaxed);
+
+    let to: *const Context = &raw const next.context;
+    // SAFETY: this CPU's, with I masked; no reference into it lives across the switch.
+    let running = unsafe { &mut *queue.running.get() };
+    let mut previous = running.replace(next).unwrap_or_else(|| Box::new(Thread::of_boot()));
+    previous.step = step;
+    let from: *mut Context = &raw mut previous.context;
+    if previous.done.load(Relaxed) {
+        queue.ended.set(Some(previous));
+    } else {
+        let mut ready = queue.ready.lock();
+        ready.push_back(previous);
+        queue.waiting.store(ready.len(), Relaxed);
+    }
+    // SAFETY: `from` and `to` are in boxes that this CPU's queue keeps: nobody else takes a thread out of it, and this CPU
+    // does not before the switch is done, with I masked.
+    unsafe { switch(from, to) };
+    arrived();
+}
+
+/// In the thread that was switched to, I masked.
+fn arrived() {
+    let queue = QUEUES.this();
+    drop(queue.ended.take());
+    // SAFETY: this CPU's, with I masked; the reference ends with the statement.
+    let step = unsafe { &mut *queue.running.get() }.as_mut().map(|thread| thread.step.take());
+    if let Some(step) = step {
+        step::restore(step);
+    }
+}
+
+/// The first Rust function of a thread, I and F masked by who switched.
+pub(super) extern "C" fn begin() -> ! {
+    arrived();
+    // SAFETY: as in `arrived`.
+    let entry = unsafe { &mut *QUEUES.this().running.get() }.as_mut().and_then(|thread| thread.entry.take());
+    daif::clear::<{ daif::IF }>();
+    if let Some(entry) = entry {
+        entry();
+    }
+    exit()
+}

@@ -1,0 +1,57 @@
+//! The switch itself.
+
+use core::arch::naked_asm;
+
+/// The registers that a function call keeps (AAPCS64), x19 to x29, the return address and SP.
+#[repr(C)]
+pub struct Context {
+    x19_to_x29: [u64; 11],
+    lr: u64,
+    sp: u64,
+}
+
+impl Context {
+    /// To be filled by a switch away.
+    pub const fn new() -> Self {
+        Self { x19_to_x29: [0; 11], lr: 0, sp: 0 }
+    }
+
+    /// A thread's first: `begin`, on this stack.
+    pub fn starting_at(stack_top: usize) -> Self {
+        Self { x19_to_x29: [0; 11], lr: first as *const () as u64, sp: stack_top as u64 }
+    }
+}
+
+/// Saves the caller in `from` and goes on in `to`. Returns when something switches back.
+///
+/// # Safety
+/// `to` was filled by a switch or by `starting_at`, with its stack still there; both outlive the switch; I is masked and D
+/// open, since masks are not part of a context (rule I5).
+#[unsafe(naked)]
+pub unsafe extern "C" fn switch(from: *mut Context, to: *const Context) {
+    naked_asm!(
+        "stp x19, x20, [x0, #0]",
+        "stp x21, x22, [x0, #16]",
+        "stp x23, x24, [x0, #32]",
+        "stp x25, x26, [x0, #48]",
+        "stp x27, x28, [x0, #64]",
+        "stp x29, x30, [x0, #80]",
+        "mov x2, sp",
+        "str x2, [x0, #96]",
+        "ldp x19, x20, [x1, #0]",
+        "ldp x21, x22, [x1, #16]",
+        "ldp x23, x24, [x1, #32]",
+        "ldp x25, x26, [x1, #48]",
+        "ldp x27, x28, [x1, #64]",
+        "ldp x29, x30, [x1, #80]",
+        "ldr x2, [x1, #96]",
+        "mov sp, x2",
+        "ret",
+    )
+}
+
+/// A thread's first instructions: no frame below, so that backtraces end here.
+#[unsafe(naked)]
+extern "C" fn first() {
+    naked_asm!("mov x29, xzr", "mov x30, xzr", "b {begin}", begin = sym super::queue::begin)
+}

@@ -1,0 +1,95 @@
+//! A thread.
+
+use super::switch::Context;
+use crate::debug::step::SavedStep;
+use crate::mm::stacks::Stack;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
+use core::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Release},
+};
+
+/// What a thread runs. It may return.
+pub type Entry = Box<dyn FnOnce() + Send>;
+
+/// Why there is no thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpawnError {
+    /// No memory for a stack, or too many threads.
+    NoStack,
+    /// The CPU is not online.
+    NoCpu(usize),
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoStack => f.write_str("no room for another thread's stack"),
+            Self::NoCpu(cpu) => write!(f, "cpu{cpu} is not online"),
+        }
+    }
+}
+
+/// A thread that does not run now, or the one that does.
+pub struct Thread {
+    pub(super) context: Context,
+    /// A debugger's step of this thread, while it does not run (rule I5).
+    pub(super) step: SavedStep,
+    pub(super) entry: Option<Entry>,
+    pub(super) done: Arc<AtomicBool>,
+    pub(super) name: &'static str,
+    /// None: the stack that the CPU came up on.
+    pub(super) stack: Option<Stack>,
+}
+
+impl Thread {
+    /// What a CPU runs as it comes up, once it has threads: what idles there.
+    pub(super) fn of_boot() -> Self {
+        Self {
+            context: Context::new(),
+            step: SavedStep::none(),
+            entry: None,
+            done: Arc::new(AtomicBool::new(false)),
+            name: "boot",
+            stack: None,
+        }
+    }
+
+    pub(super) fn new(name: &'static str, entry: Entry) -> Result<Self, SpawnError> {
+        let stack = Stack::new().ok_or(SpawnError::NoStack)?;
+        Ok(Self {
+            context: Context::starting_at(stack.top()),
+            step: SavedStep::none(),
+            entry: Some(entry),
+            done: Arc::new(AtomicBool::new(false)),
+            name,
+            stack: Some(stack),
+        })
+    }
+}
+
+/// What is left of a thread for who started it.
+#[derive(Clone)]
+pub struct Handle(pub(super) Arc<AtomicBool>);
+
+impl Handle {
+    /// Whether it has ended. Any context.
+    pub fn is_done(&self) -> bool {
+        self.0.load(Acquire)
+    }
+
+    /// Waits for its end, giving way. Thread context.
+    pub fn join(&self) {
+        while !self.is_done() {
+            super::yield_now();
+            crate::arch::barrier::relax();
+        }
+    }
+}
+
+/// Marks a thread as ended.
+pub(super) fn ended(thread: &Thread) {
+    thread.done.store(true, Release);
+}

@@ -1,0 +1,177 @@
+//! More than 16 slots of a kind: the banks of FEAT_Debugv8p9 (rule H4).
+//!
+//! `DBGBVR<n>_EL1` and its like are 16 encodings. MDSELR_EL1.BANK says which 16 of up to 64 registers they stand for, and
+//! counts for EL1 only while MDSCR_EL1.EMBWE is set (DDI 0487, `EffectiveMDSELR_EL1_BANK()`; MDCR_EL2.EBWE and MDCR_EL3.EBWE
+//! have their say too). While it is clear, or one of these is, bank 0 is what is reached, and slots above 15 do not match.
+//!
+//! Here bank 0 is selected whenever nobody is in the middle of an access to another one. So the slots 0 to 15 are reached
+//! as on a CPU without banks, at the same cost, and code that knows of no banks reads what it expects.
+
+use crate::{DebugRegs, Kind, ReadRegs};
+
+/// MDSCR_EL1.EMBWE: set, with an ISB, before a bank is selected, and for as long as slots above 15 are armed.
+pub const EMBWE: u64 = 1 << 32;
+
+/// Slots of a kind in a bank.
+const BANK: u8 = 16;
+const BANK_SHIFT: u32 = 4;
+
+/// The numbers of slots that a CPU has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Counts {
+    breakpoints: u8,
+    watchpoints: u8,
+}
+
+impl Counts {
+    /// From `ID_AA64DFR0_EL1` and `ID_AA64DFR1_EL1`: 1 to 64 of each kind.
+    ///
+    /// The field BRPs or WRPs *plus one*. Under FEAT_Debugv8p9 a field of 15 means "16 or more", and the field of the same
+    /// name in `ID_AA64DFR1_EL1` says how many, less one, or 0 for 16.
+    pub const fn from_ids(id_aa64dfr0: u64, id_aa64dfr1: u64) -> Counts {
+        Counts {
+            breakpoints: count(id_aa64dfr0, id_aa64dfr0 >> 12, id_aa64dfr1 >> 8),
+            watchpoints: count(id_aa64dfr0, id_aa64dfr0 >> 20, id_aa64dfr1 >> 16),
+        }
+    }
+
+    /// The number of slots of a kind.
+    #[inline]
+    pub const fn of(self, kind: Kind) -> u8 {
+        match kind {
+            Kind::Breakpoint => self.breakpoints,
+            Kind::Watchpoint => self.watchpoints,
+        }
+    }
+
+    /// Whether there are slots that only a [`Banked`] back end reaches.
+    pub const fn banked(self) -> bool {
+        self.breakpoints > BANK || self.watchpoints > BANK
+    }
+
+    /// What a back end without banks reaches.
+    #[must_use]
+    pub const fn first_bank(self) -> Counts {
+        self.least(Counts { breakpoints: BANK, watchpoints: BANK })
+    }
+
+    /// What both have.
+    #[must_use]
+    pub const fn least(self, other: Counts) -> Counts {
+        const fn min(a: u8, b: u8) -> u8 {
+            if a < b { a } else { b }
+        }
+        Counts {
+            breakpoints: min(self.breakpoints, other.breakpoints),
+            watchpoints: min(self.watchpoints, other.watchpoints),
+        }
+    }
+}
+
+const fn count(id_aa64dfr0: u64, field: u64, extended: u64) -> u8 {
+    const DEBUG_V8P9: u64 = 0b1011;
+    let (field, extended) = (field & 0xf, extended & 0xff);
+    if field == 0xf && id_aa64dfr0 & 0xf >= DEBUG_V8P9 && extended > 0xf {
+        if extended > 63 { 64 } else { extended as u8 + 1 }
+    } else {
+        field as u8 + 1
+    }
+}
+
+/// Write access to the register that selects the bank.
+pub trait BankSelect {
+    /// Writes MDSELR_EL1 (`S2_0_C0_C4_2`). In force after the next ISB.
+    fn write_mdselr(&mut self, value: u64);
+}
+
+/// The back end for banked registers, made of one for the 16 that the encodings name.
+///
+/// Each access to a slot above 15 selects, accesses, and selects bank 0 again. The caller has debug exceptions masked
+/// throughout (rule H4), as for every back end: what ran in between would find another bank than it relies on, and its own
+/// accesses would leave another one to the rest of this one.
+#[derive(Debug)]
+pub struct Banked<R>(pub R);
+
+impl<R: DebugRegs + BankSelect> Banked<R> {
+    /// A slot above 15: rare enough to be out of the way of the others.
+    #[cold]
+    #[inline(never)]
+    fn in_bank<T>(&mut self, n: u8, access: impl FnOnce(&mut R, u8) -> T) -> T {
+        self.select(n / BANK);
+        let result = access(&mut self.0, n % BANK);
+        self.select(0);
+        result
+    }
+
+    fn select(&mut self, bank: u8) {
+        self.0.write_mdselr(u64::from(bank) << BANK_SHIFT);
+        self.0.isb();
+    }
+}
+
+impl<R: DebugRegs + BankSelect> DebugRegs for Banked<R> {
+    #[inline(always)]
+    fn write_value(&mut self, kind: Kind, n: u8, value: u64) {
+        if n < BANK {
+            self.0.write_value(kind, n, value);
+        } else {
+            self.in_bank(n, |regs, n| regs.write_value(kind, n, value));
+        }
+    }
+
+    #[inline(always)]
+    fn write_control(&mut self, kind: Kind, n: u8, control: u32) {
+        if n < BANK {
+            self.0.write_control(kind, n, control);
+        } else {
+            self.in_bank(n, |regs, n| regs.write_control(kind, n, control));
+        }
+    }
+
+    #[inline(always)]
+    fn isb(&mut self) {
+        self.0.isb();
+    }
+
+    fn settle(&mut self) {
+        self.select(0);
+    }
+}
+
+impl<R: DebugRegs + BankSelect + ReadRegs> ReadRegs for Banked<R> {
+    fn read_value(&mut self, kind: Kind, n: u8) -> u64 {
+        if n < BANK {
+            self.0.read_value(kind, n)
+        } else {
+            self.in_bank(n, |regs, n| regs.read_value(kind, n))
+        }
+    }
+
+    fn read_control(&mut self, kind: Kind, n: u8) -> u32 {
+        if n < BANK {
+            self.0.read_control(kind, n)
+        } else {
+            self.in_bank(n, |regs, n| regs.read_control(kind, n))
+        }
+    }
+}
+
+impl<R: BankSelect> BankSelect for &mut R {
+    fn write_mdselr(&mut self, value: u64) {
+        (**self).write_mdselr(value);
+    }
+}
+
+/// Whether the banks that the ID registers announce can be reached: what runs at EL2 or EL3 may deny them to EL1, whose
+/// accesses then all go to bank 0. For bring-up, before [`reset_all`](crate::reset_all), with EMBWE in force; writes value
+/// registers of slots that must not be in use.
+pub fn banks_answer(regs: &mut Banked<impl DebugRegs + BankSelect + ReadRegs>, counts: Counts) -> bool {
+    const MARK: u64 = 0x1000;
+    regs.settle();
+    [Kind::Breakpoint, Kind::Watchpoint].into_iter().all(|kind| {
+        let firsts = || (0..counts.of(kind)).step_by(BANK.into());
+        firsts().for_each(|n| regs.write_value(kind, n, MARK * (1 + u64::from(n))));
+        regs.isb();
+        firsts().all(|n| regs.read_value(kind, n) == MARK * (1 + u64::from(n)))
+    })
+}

@@ -1,0 +1,175 @@
+//! What software knows of one slot.
+//!
+//! A record's *state word* holds everything that decides about it (control register, generation, state) and changes
+//! in one store; the other words are written only while the state says that nobody may use them, and whoever reads
+//! them looks at the state word again afterwards. So a reader in debug context never waits and never acts on a torn
+//! record.
+
+use core::sync::atomic::{AtomicU32, AtomicU64};
+
+use crate::{Encoding, Kind};
+
+/// What the owner of a slot keeps in its record (disposition, handler, who asked): anything that fits two words.
+pub trait Payload: Copy {
+    /// The value as two words.
+    fn to_words(self) -> [u64; 2];
+    /// The value from two words that `to_words` made.
+    fn from_words(words: [u64; 2]) -> Self;
+}
+
+impl Payload for [u64; 2] {
+    #[inline]
+    fn to_words(self) -> [u64; 2] {
+        self
+    }
+    #[inline]
+    fn from_words(words: [u64; 2]) -> Self {
+        words
+    }
+}
+
+impl Payload for u64 {
+    #[inline]
+    fn to_words(self) -> [u64; 2] {
+        [self, 0]
+    }
+    #[inline]
+    fn from_words(words: [u64; 2]) -> Self {
+        words[0]
+    }
+}
+
+/// A set of CPUs, by number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cpus(pub u64);
+
+impl Cpus {
+    /// Every CPU, those that come up later too (rule H5).
+    pub const ALL: Cpus = Cpus(u64::MAX);
+
+    /// CPU number `cpu` alone; empty when it is 64 or more.
+    pub const fn of(cpu: u32) -> Cpus {
+        Cpus(if cpu < 64 { 1 << cpu } else { 0 })
+    }
+
+    /// Whether CPU number `cpu` is in the set.
+    #[inline]
+    pub const fn contains(self, cpu: u32) -> bool {
+        self.0 & Cpus::of(cpu).0 != 0
+    }
+}
+
+/// Names one use of one slot. When the slot is freed and used again, the next use has another generation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SlotId {
+    /// The kind of slot.
+    pub kind: Kind,
+    /// The number of its registers.
+    pub index: u8,
+    /// Which use of it. 30 bits: an id must not be kept for a thousand million reuses of its slot.
+    pub generation: u32,
+}
+
+/// What a record says of its slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    /// In use.
+    Live,
+    /// On the way out: some CPUs may still have it armed, none may arm it again. A hit is not spurious.
+    Retired,
+}
+
+/// A record as it was at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Snapshot<P> {
+    /// The id under which it lives.
+    pub id: SlotId,
+    /// Live or retired.
+    pub state: State,
+    /// The register contents.
+    pub encoding: Encoding,
+    /// The CPUs that it is for.
+    pub cpus: Cpus,
+    /// What the owner keeps in it.
+    pub payload: P,
+}
+
+/// How new the use of an index is that a generation numbers: later uses, of any index of the table, have later ones.
+///
+/// Held as a live record's state word has it, so that one subtraction compares both.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Age(u32);
+
+impl Age {
+    pub(crate) const OLDEST: Age = Age::of(0);
+
+    #[inline]
+    pub(crate) const fn of(generation: u32) -> Age {
+        Age(generation << 2 | LIVE as u32)
+    }
+
+    /// Whether a use of that generation is this old or older. Generations wrap around: half of them are older.
+    #[inline]
+    pub(crate) const fn covers(self, generation: u32) -> bool {
+        self.covers_word(Age::of(generation).0 as u64, LIVE)
+    }
+
+    /// Whether a record with this state word is in `state`, and this old or older.
+    #[inline]
+    pub(crate) const fn covers_word(self, word: u64, state: u64) -> bool {
+        (self.0 ^ LIVE as u32 ^ state as u32).wrapping_sub(word as u32) & (1 << 31 | 3) == 0
+    }
+}
+
+pub(crate) const FREE: u64 = 0;
+pub(crate) const FILLING: u64 = 1;
+pub(crate) const LIVE: u64 = 2;
+pub(crate) const RETIRED: u64 = 3;
+pub(crate) const GENERATIONS: u64 = (1 << 30) - 1;
+
+/// State word: control[63:32], generation[31:2], state[1:0].
+pub(crate) const fn word(control: u32, generation: u64, state: u64) -> u64 {
+    (control as u64) << 32 | (generation & GENERATIONS) << 2 | state
+}
+
+pub(crate) const fn state_of(word: u64) -> u64 {
+    word & 3
+}
+
+pub(crate) const fn generation_of(word: u64) -> u64 {
+    word >> 2 & GENERATIONS
+}
+
+pub(crate) const fn control_of(word: u64) -> u32 {
+    (word >> 32) as u32
+}
+
+/// The words of one record: one cache line.
+#[repr(C, align(64))]
+pub(crate) struct Record {
+    pub(crate) state: AtomicU64,
+    pub(crate) value: AtomicU64,
+    /// First byte watched and length less one, so that a hit decodes no control register.
+    pub(crate) first: AtomicU64,
+    pub(crate) span: AtomicU32,
+    /// The index of the other half of a request split over two slots, plus one; 0 for none.
+    pub(crate) mate: AtomicU32,
+    pub(crate) cpus: AtomicU64,
+    pub(crate) payload: [AtomicU64; 2],
+    pub(crate) hits: AtomicU64,
+}
+
+impl Record {
+    pub(crate) const fn new() -> Record {
+        Record {
+            state: AtomicU64::new(word(0, 0, FREE)),
+            value: AtomicU64::new(0),
+            first: AtomicU64::new(0),
+            span: AtomicU32::new(0),
+            mate: AtomicU32::new(0),
+            cpus: AtomicU64::new(0),
+            payload: [const { AtomicU64::new(0) }; 2],
+            hits: AtomicU64::new(0),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Requests that take two slots.
+
+use std::vec::Vec;
+
+use super::{DATA, TestTables, watchpoint};
+use crate::{
+    Access, Admitted, Cpus, Kind, NoProbe, Pieces, Privilege, Request, SlotError, SlotId, SlotMask, WatchHit,
+};
+
+fn request(address: u64, length: u64) -> Request {
+    Request::Watchpoint { address, length, access: Access::Write, privilege: Privilege::El1 }
+}
+
+fn admit(address: u64, length: u64) -> Pieces<Admitted> {
+    NoProbe { text: &[], data: &[] }.admit_split(&request(address, length)).expect("one or two")
+}
+
+fn reserve(tables: &TestTables, address: u64, length: u64) -> Result<Pieces<SlotId>, SlotError> {
+    tables.reserve_pieces(admit(address, length), Cpus::ALL, 7, 4)
+}
+
+fn remove(tables: &TestTables, id: SlotId) {
+    tables.retire(id).and_then(|()| tables.free(id)).expect("live");
+}
+
+#[test]
+fn two_slots_are_reserved_for_a_range_that_one_does_not_hold() {
+    let tables = TestTables::new();
+    let Ok(Pieces::Two(first, second)) = reserve(&tables, DATA + 6, 4) else { panic!("two") };
+    let watched = |id| tables.encoding_of(id).expect("live").watched();
+    assert_eq!(watched(first), (DATA + 6, DATA + 7));
+    assert_eq!(watched(second), (DATA + 8, DATA + 9));
+    assert_eq!(tables.iter().map(|r| r.payload).collect::<Vec<_>>(), [7, 7]);
+    assert!(matches!(reserve(&tables, DATA, 8), Ok(Pieces::One(_))));
+}
+
+#[test]
+fn all_or_nothing_is_reserved() {
+    let tables = TestTables::new();
+    let three: Vec<SlotId> = (0..3)
+        .map(|_| tables.reserve(watchpoint(DATA, 8, Access::Write), Cpus::ALL, 0, 4).expect("free"))
+        .collect();
+    let kind = Kind::Watchpoint;
+    assert_eq!(reserve(&tables, DATA + 6, 4), Err(SlotError::NeedsTwo { kind }));
+    assert_eq!(tables.iter().count(), 3);
+    // What the refused one had taken is free again.
+    let fourth = reserve(&tables, DATA, 8).expect("free").first();
+    assert_eq!(fourth.index, 3);
+    assert_eq!(reserve(&tables, DATA + 6, 4), Err(SlotError::NoFreeSlot { kind, total: 4 }));
+    remove(&tables, three[1]);
+    remove(&tables, fourth);
+    let pair = reserve(&tables, DATA + 6, 4).expect("two are free");
+    assert_eq!(pair.iter().map(|id| id.index).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(tables.reserve_pieces(admit(DATA + 6, 4), Cpus(0), 0, 4), Err(SlotError::NoCpu));
+}
+
+#[test]
+fn h6_is_enforced_for_both_pieces() {
+    let (first, last) = (DATA + 6, DATA + 9);
+    for byte in first - 1..=last + 1 {
+        let data = core::ops::Range { start: byte, end: byte + 1 };
+        let no_probe = NoProbe { text: &[], data: core::slice::from_ref(&data) };
+        let admitted = no_probe.admit_split(&request(first, 4));
+        let piece = if byte < DATA + 8 { first } else { DATA + 8 };
+        let wanted = if (first..=last).contains(&byte) {
+            Some(SlotError::NoProbeData { address: piece })
+        } else {
+            None
+        };
+        assert_eq!(admitted.err(), wanted, "{byte:#x}");
+    }
+}
+
+#[test]
+fn why_it_cannot_be_is_told() {
+    let refused = |address, length| {
+        NoProbe { text: &[], data: &[] }.admit_split(&request(address, length)).expect_err("refused")
+    };
+    assert_eq!(refused(DATA + 4, 16), SlotError::CannotSplit { address: DATA + 4, length: 16 });
+    assert_eq!(refused(DATA, 0), SlotError::BadLength { length: 0 });
+    assert_eq!(refused(DATA, (1 << 31) + 1), SlotError::BadLength { length: (1 << 31) + 1 });
+    assert_eq!(refused(u64::MAX - 2, 8), SlotError::NotCanonical { address: u64::MAX - 2 });
+}
+
+#[test]
+fn the_halves_of_a_pair_find_each_other_and_nobody_else() {
+    let tables = TestTables::new();
+    let alone = reserve(&tables, DATA, 8).expect("free").first();
+    let Ok(Pieces::Two(first, second)) = reserve(&tables, DATA + 6, 4) else { panic!("two") };
+    let mate = |id| tables.mate(id).map(|record| record.id);
+    assert_eq!((mate(first), mate(second), mate(alone)), (Some(second), Some(first), None));
+    tables.retire(first).expect("live");
+    assert_eq!(mate(second), Some(first), "as long as a CPU may have it armed");
+    tables.free(first).expect("retired");
+    assert_eq!(mate(second), None);
+    // Another use of the index, alone or as half of another pair, is no mate.
+    let other = reserve(&tables, DATA + 16, 8).expect("free").first();
+    assert_eq!((other.index, mate(second), mate(other)), (first.index, None, None));
+    remove(&tables, other);
+    let Ok(Pieces::Two(third, fourth)) = reserve(&tables, DATA + 30, 4) else { panic!("two") };
+    assert_eq!((third.index, fourth.index), (first.index, 3));
+    assert_eq!((mate(second), mate(third), mate(fourth)), (None, Some(fourth), Some(third)));
+}
+
+#[test]
+fn h7_of_a_pair_one_half_is_named_when_the_syndrome_leaves_both() {
+    const WNR_FNV: u32 = 1 << 6 | 1 << 10;
+    let tables = TestTables::new();
+    let Ok(Pieces::Two(first, second)) = reserve(&tables, DATA + 6, 4) else { panic!("two") };
+    let alone = reserve(&tables, DATA, 8).expect("free").first();
+    let hits =
+        |iss, far| tables.watchpoint_hits(&WatchHit::from_syndrome(iss, far, 64), SlotMask::first(4), 4);
+    let named = |ids: &[SlotId]| ids.iter().fold(SlotMask::EMPTY, |mask, id| mask.with(id.index));
+    assert_eq!(hits(WNR_FNV, 0), named(&[first, alone]));
+    // The syndrome's number is one half, FAR lies in the other.
+    let wpt = |id: SlotId| 1 << 6 | 1 << 17 | u32::from(id.index) << 18;
+    assert_eq!(hits(wpt(second), DATA + 6), named(&[first, alone]));
+    assert_eq!(hits(wpt(second), DATA + 8), named(&[second]));
+    assert_eq!(hits(1 << 6, DATA + 8), named(&[second]));
+}

@@ -1,0 +1,122 @@
+//! The checks of checked builds, each seen to end the kernel.
+
+use super::need;
+use crate::arch::daif::{self, AllMasked};
+use crate::arch::mdscr;
+use crate::debug::slots::Hit;
+use crate::debug::{self, control};
+use crate::exception::Frame;
+use crate::irq::{self, sgi};
+use crate::kprobe::{self, Kprobe, Then};
+use crate::tests::rules::{code, signal};
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Hits a probe with this handler.
+fn with_probe(handler: kprobe::PreHandler) {
+    if need(kprobe::register(code::line as *const () as u64, Some(handler), None)).is_some() {
+        code::line();
+    }
+}
+
+pub fn i1_returning_with_d_masked_and_i_open() {
+    fn masks_d(_: &Kprobe, frame: &mut Frame) -> Then {
+        frame.pstate = frame.pstate & !0x3c0 | 0x200;
+        frame.pc += 4;
+        Then::Skip
+    }
+    with_probe(masks_d);
+}
+
+pub fn i2_mdscr_written_with_d_open() {
+    mdscr::write(mdscr::read());
+}
+
+/// KDE is off, so that no step is taken: what is left is a register that lies.
+pub fn i2_ss_without_an_owner() {
+    fn sets_ss(_: &mut Frame) {
+        let masked = AllMasked::new();
+        control::force(debug::this(), mdscr::SS);
+        drop(masked);
+    }
+    irq::set_handler(sgi::TEST, sets_ss);
+    signal::Signal::Irq.send();
+    crate::arch::barrier::isb();
+}
+
+pub fn i3_returning_with_exceptions_open() {
+    signal::Signal::Irq.send();
+    crate::arch::barrier::isb();
+}
+
+pub fn i5_switching_in_a_debug_context() {
+    fn switches(_: &Hit, _: &mut Frame) {
+        debug::check_switchable();
+    }
+    if need(signal::breakpoint_in_line(switches)).is_some() {
+        code::line();
+    }
+}
+
+pub fn i5_switching_with_a_step_set_aside() {
+    fn switches(_: &mut Frame) {
+        debug::check_switchable();
+    }
+    irq::set_handler(sgi::TEST, switches);
+    signal::arm(signal::Signal::Irq);
+    if need(signal::breakpoint_in_line(signal::interrupt)).is_some() {
+        code::line();
+    }
+}
+
+pub fn mdscr_written_behind_the_rules() {
+    let masked = AllMasked::new();
+    mdscr::write(mdscr::KDE);
+    code::warn();
+    drop(masked);
+}
+
+/// Opens what nothing on this machine raises, so that the end of the handler is reached.
+fn open_fiq() {
+    const F: u64 = 0b0001;
+    daif::clear::<F>();
+}
+
+pub fn an_irq_handler_opens_fiq() {
+    fn opens(_: &mut Frame) {
+        open_fiq();
+    }
+    irq::set_handler(sgi::TEST, opens);
+    signal::Signal::Irq.send();
+    crate::arch::barrier::isb();
+}
+
+pub fn a_breakpoint_handler_opens_fiq() {
+    fn opens(_: &Hit, _: &mut Frame) {
+        open_fiq();
+    }
+    if need(signal::breakpoint_in_line(opens)).is_some() {
+        code::line();
+    }
+}
+
+fn opens_in_probe(_: &Kprobe, _: &mut Frame) -> Then {
+    open_fiq();
+    Then::Run
+}
+
+pub fn a_probe_handler_opens_fiq() {
+    with_probe(opens_in_probe);
+}
+
+pub fn a_nested_handler_opens_fiq() {
+    static ONCE: AtomicBool = AtomicBool::new(false);
+    fn calls(_: &Kprobe, _: &mut Frame) -> Then {
+        if !ONCE.swap(true, Relaxed) {
+            code::branch();
+        }
+        Then::Run
+    }
+    if need(kprobe::register(code::branch as *const () as u64, Some(opens_in_probe), None)).is_some() {
+        with_probe(calls);
+    }
+}

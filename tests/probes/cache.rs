@@ -1,0 +1,66 @@
+//! A patched instruction must reach the instruction side; emulators do not show when it does not, so the operations are watched.
+
+use crate::arch::uaccess;
+use crate::debug::slots::Hit;
+use crate::exception::Frame;
+use crate::kprobe;
+use crate::ktest::Outcome;
+use crate::mm::patch;
+use crate::report::symbols;
+use crate::tests::failed;
+use crate::tests::support::{Slot, breakpoint_at};
+use crate::{address_of, check_eq};
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+#[unsafe(naked)]
+extern "C" fn target() {
+    naked_asm!("add x0, x0, #1", "ret")
+}
+
+static ORDER: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+fn note(hit: &Hit, _: &mut Frame) {
+    if let Some(entry) = ORDER.get(NEXT.fetch_add(1, Relaxed)) {
+        entry.store(hit.address, Relaxed);
+    }
+}
+
+/// The operation of a word: DC CVAU, IC IVAU (of any register), DSB ISH, ISB.
+fn name(word: u32) -> Option<&'static str> {
+    match (word, word & !0x1f) {
+        (0xd503_3b9f, _) => Some("dsb ish"),
+        (0xd503_3fdf, _) => Some("isb"),
+        (_, 0xd50b_7b20) => Some("dc cvau"),
+        (_, 0xd50b_7520) => Some("ic ivau"),
+        _ => None,
+    }
+}
+
+/// DDI 0487 B2.7.4.2: clean to the point of unification, invalidate, a barrier after each, then synchronise.
+pub fn text_is_patched_with_cache_maintenance_in_order() -> Outcome {
+    let function = symbols::at(address_of!(patch::write_text)).ok_or_else(|| failed("no symbol"))?;
+    let words = (function.address..function.address + function.size).step_by(4);
+    let operations = words.filter_map(|at| Some((at, name(uaccess::read_u32(at).ok()?)?)));
+    let operations: alloc::vec::Vec<(u64, &str)> = operations.collect();
+    let from = operations.iter().position(|(_, name)| *name == "dc cvau").unwrap_or(0);
+    let mut slots = alloc::vec::Vec::new();
+    for &(at, _) in operations.iter().skip(from).take(5) {
+        slots.push(Slot::calling(&breakpoint_at(at), note)?);
+    }
+    NEXT.store(0, Relaxed);
+    // The two words of the copy are written with D open; the exchange itself goes the same way, masked.
+    kprobe::register(address_of!(target), None, None).map_err(failed)?;
+    let noted = NEXT.swap(0, Relaxed);
+    let order = ORDER.each_ref().map(|entry| entry.load(Relaxed));
+    kprobe::unregister(address_of!(target)).map_err(failed)?;
+    let done = order
+        .iter()
+        .take(noted)
+        .filter_map(|at| operations.iter().find(|(a, _)| a == at).map(|(_, name)| *name));
+    let done: alloc::vec::Vec<&str> = done.collect();
+    let one = ["dc cvau", "dsb ish", "ic ivau", "dsb ish", "isb"];
+    check_eq!(done, [one, one].concat());
+    Ok(())
+}

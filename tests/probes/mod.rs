@@ -1,0 +1,44 @@
+//! Kprobes (rules K1 to K8, X1, and M12, M14 where they are about probes).
+
+mod cache;
+mod counts;
+mod faithful;
+mod nesting;
+mod refused;
+mod removal;
+mod specimens;
+mod together;
+
+use cache::*;
+use counts::*;
+use faithful::*;
+use nesting::*;
+use refused::*;
+use removal::*;
+use together::*;
+
+crate::suite!("probes":
+    both_handlers_run_once_a_call,
+    a_probe_without_handlers_counts,
+    a_pre_handler_can_skip_the_instruction,
+    handlers_can_change_every_register,
+    a_probe_on_the_timers_path_sees_every_tick,
+    simulated_instructions_do_what_they_do_natively,
+    out_of_line_instructions_do_what_they_do_natively,
+    only_instruction_boundaries_can_be_probed,
+    every_reason_for_refusal_is_given,
+    what_is_not_probeable_text_is_refused,
+    a_probe_is_there_once,
+    many_probes_at_once,
+    the_same_probe_in_its_pre_handler_is_missed,
+    the_same_probe_in_its_post_handler_is_missed,
+    different_probes_nest_and_hit_once,
+    nesting_is_bounded_and_what_is_deeper_is_missed,
+    a_breakpoint_and_a_probe_and_a_probe_in_its_handler_hit_once_each,
+    a_breakpoint_and_a_probe_hit_once_each_under_interrupts,
+    a_watchpoint_hit_by_a_copy_is_hit_once_with_interrupts_masked,
+    a_fault_in_a_copy_is_the_probed_instructions_and_is_retried,
+    text_is_patched_with_cache_maintenance_in_order,
+    probes_come_and_go_while_other_cpus_run_through,
+    a_probe_on_a_branch_comes_and_goes_while_other_cpus_run_through,
+);

@@ -1,0 +1,149 @@
+//! Where there can be no probe, and the reason given (rules H6, K2).
+
+use crate::kprobe::{self, ProbeError};
+use crate::ktest::Outcome;
+use crate::mm::layout;
+use crate::tests::failed;
+use crate::{address_of, check_eq, smp};
+use core::arch::naked_asm;
+use probe::Reason;
+
+#[unsafe(naked)]
+extern "C" fn plain(n: u64) -> u64 {
+    naked_asm!(
+        "add x0, x0, #1",
+        "cbz x0, 1f",
+        "sub x0, x0, #1",
+        "adr x1, 1f",
+        "nop",
+        "1: eor x0, x0, #1",
+        "ret"
+    )
+}
+
+fn refusal(address: u64) -> Option<ProbeError> {
+    match kprobe::register(address, None, None) {
+        Ok(_) => {
+            let _ = kprobe::unregister(address);
+            None
+        }
+        Err(error) => Some(error),
+    }
+}
+
+pub fn only_instruction_boundaries_can_be_probed() -> Outcome {
+    let entry = address_of!(plain);
+    for address in entry..entry + 7 * 4 {
+        let expected = (address % 4 != 0).then_some(ProbeError::Unaligned(address));
+        check_eq!(refusal(address), expected, "byte {}", address - entry);
+    }
+    check_eq!(plain(1), 0, "the text is as it was");
+    Ok(())
+}
+
+/// A word a reason, in the order of [`Reason::ALL`] without the two about exclusives. Never run.
+#[unsafe(naked)]
+extern "C" fn unprobeable() {
+    naked_asm!(
+        ".inst 0xd4200020", // brk #1
+        ".inst 0xd4000001", // svc #0
+        ".inst 0xd69f03e0", // eret
+        ".inst 0xd65f0bff", // retaa
+        ".inst 0xd50324ff", // pacm
+        ".inst 0xd50342df", // msr daifset, #2
+        ".inst 0xd50041bf", // msr spsel, #1
+        ".inst 0xd500409f", // msr pan, #0
+        ".inst 0xd5384020", // mrs x0, elr_el1
+        ".inst 0x19010440", // cpyfp [x0]!, [x1]!, x2!
+        ".inst 0xd503207f", // wfi
+        ".inst 0xd5233060", // tstart x0
+        ".inst 0x9c000000", // ldr q0, .
+        ".inst 0x00000000", // udf #0
+        ".inst 0x00010000", // unallocated
+        ".inst 0xd53b4220", // mrs x0, daif
+        ".inst 0xd503205f", // wfe
+        ".inst 0xd4400000", // hlt #0
+    )
+}
+
+#[unsafe(naked)]
+extern "C" fn exclusives() {
+    naked_asm!("1: ldxr x0, [x1]", "add x0, x0, #1", "stxr w2, x0, [x1]", "cbnz w2, 1b", "ret")
+}
+
+pub fn every_reason_for_refusal_is_given() -> Outcome {
+    let others = Reason::ALL.iter().filter(|r| !matches!(r, Reason::Exclusive | Reason::ExclusiveSequence));
+    let more = [Reason::InterruptMasks, Reason::Wait, Reason::Breakpoint];
+    for (index, &reason) in others.chain(&more).enumerate() {
+        let address = address_of!(unprobeable) + 4 * index as u64;
+        check_eq!(refusal(address), Some(ProbeError::Refused(address, reason)));
+    }
+    for (index, reason) in
+        [Reason::Exclusive, Reason::ExclusiveSequence, Reason::Exclusive].into_iter().enumerate()
+    {
+        let address = address_of!(exclusives) + 4 * index as u64;
+        check_eq!(refusal(address), Some(ProbeError::Refused(address, reason)));
+    }
+    check_eq!(refusal(address_of!(exclusives) + 16), None, "behind the sequence");
+    Ok(())
+}
+
+pub fn what_is_not_probeable_text_is_refused() -> Outcome {
+    static DATA: [u32; 2] = [0xd503_201f; 2];
+    let heap = alloc::boxed::Box::new(0xd503_201f_u64);
+    let nowhere = 0xffff_ffff_0000_0000;
+    for address in
+        [&raw const DATA as u64, &raw const *heap as u64, nowhere, 0x1000, 0, layout::text_end() as u64]
+    {
+        check_eq!(refusal(address & !3), Some(ProbeError::NotText(address & !3)));
+    }
+    let no_probe = [
+        layout::noprobe_text_start() as u64,
+        layout::noprobe_text_end() as u64 - 4,
+        crate::read_sysreg!("vbar_el1"),
+        address_of!(crate::debug::slots::sync_local),
+        address_of!(crate::debug::step::stash),
+        layout::ool_start() as u64,
+        layout::ool_end() as u64 - 4,
+    ];
+    for address in no_probe {
+        check_eq!(refusal(address), Some(ProbeError::NoProbe(address)));
+    }
+    Ok(())
+}
+
+pub fn a_probe_is_there_once() -> Outcome {
+    let address = address_of!(plain);
+    kprobe::register(address, None, None).map_err(failed)?;
+    let busy = kprobe::register(address, None, None).map(drop);
+    let removed = kprobe::unregister(address);
+    check_eq!(busy, Err(ProbeError::Busy(address)));
+    check_eq!(removed, Ok((0, 0)));
+    check_eq!(kprobe::unregister(address), Err(ProbeError::Absent(address)));
+    check_eq!(refusal(address), None);
+    Ok(())
+}
+
+#[unsafe(naked)]
+extern "C" fn sled(n: u64) -> u64 {
+    naked_asm!(".rept 4", "add x0, x0, #1", ".endr", ".rept 96", "nop", ".endr", "ret")
+}
+
+/// A hundred; a fifth of them where each removal waits for other CPUs.
+pub fn many_probes_at_once() -> Outcome {
+    let many = if smp::online_count() == 1 { 100 } else { 20 };
+    let at = |n: u64| address_of!(sled) + 4 * n;
+    for n in 0..many {
+        kprobe::register(at(n), None, None).map_err(failed)?;
+    }
+    let listed = kprobe::list().count() as u64;
+    let result = [sled(0), sled(1)];
+    let mut counts = [Ok((2, 0)); 100];
+    for n in 0..many {
+        counts[n as usize] = kprobe::unregister(at(n));
+    }
+    check_eq!(listed, many);
+    check_eq!(result, [4, 5]);
+    check_eq!(counts, [Ok((2, 0)); 100]);
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! Rule H7: whose hit it is.
+
+use super::counts::Area;
+use crate::debug::slots::Hit;
+use crate::exception::Frame;
+use crate::ktest::Outcome;
+use crate::tests::support::{Slot, breakpoint_at, watchpoint_at};
+use crate::{address_of, check, check_eq, read_sysreg, skip};
+use ::slots::Access;
+use core::arch::{asm, naked_asm};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Words to watch, on cache lines of their own.
+#[repr(align(64))]
+pub struct Watched(pub [AtomicU64; 8]);
+
+impl Watched {
+    /// All zero.
+    pub const fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; 8])
+    }
+
+    /// The address of word `n`.
+    pub fn address(&self, n: usize) -> u64 {
+        &raw const self.0[n] as u64
+    }
+}
+
+#[unsafe(naked)]
+extern "C" fn target() {
+    naked_asm!("nop", "ret")
+}
+
+/// Several matches of one exception: each handler is called, each hit counted, none overwritten by the next one's.
+pub fn every_matching_slot_gets_its_own_disposition() -> Outcome {
+    static WATCHED: Watched = Watched::new();
+    static CALLS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+    fn first(_: &Hit, _: &mut Frame) {
+        CALLS[0].fetch_add(1, Relaxed);
+    }
+    fn second(_: &Hit, frame: &mut Frame) {
+        CALLS[1].fetch_add(frame.far & 0xff, Relaxed);
+    }
+    CALLS.iter().for_each(|calls| calls.store(0, Relaxed));
+    let at = WATCHED.address(0);
+    check_eq!(at & 0xff & 0x3f, 0);
+    let slots = [
+        Slot::calling(&watchpoint_at(at, 8, Access::Write), first)?,
+        Slot::counting(&watchpoint_at(at, 4, Access::ReadWrite))?,
+        Slot::calling(&watchpoint_at(at, 16, Access::Write), second)?,
+        Slot::counting(&watchpoint_at(at + 8, 8, Access::Write))?,
+    ];
+    for n in 0..10 {
+        WATCHED.0[0].store(n, Relaxed);
+    }
+    check_eq!(slots.each_ref().map(Slot::hits), [Some(10), Some(10), Some(10), Some(0)]);
+    check_eq!(CALLS.each_ref().map(|calls| calls.load(Relaxed)), [10, 10 * (at & 0xff)]);
+    WATCHED.0[1].store(1, Relaxed);
+    check_eq!(slots.each_ref().map(Slot::hits), [Some(10), Some(10), Some(11), Some(1)]);
+
+    let breakpoints = [
+        Slot::calling(&breakpoint_at(address_of!(target)), first)?,
+        Slot::counting(&breakpoint_at(address_of!(target)))?,
+    ];
+    for _ in 0..10 {
+        target();
+    }
+    check_eq!(breakpoints.each_ref().map(Slot::hits), [Some(10), Some(10)]);
+    check_eq!(CALLS[0].load(Relaxed), 20);
+    Ok(())
+}
+
+static AREA: Area = Area::new();
+
+/// DC ZVA may report a FAR outside the watched range: the nearest slot of the block is the one.
+pub fn dc_zva_hits_what_it_zeroes() -> Outcome {
+    let id = read_sysreg!("dczid_el0");
+    if id & 0x10 != 0 {
+        skip!("DC ZVA is prohibited");
+    }
+    let block = 4 << (id & 0xf);
+    check!(block <= 1024);
+    let first = Slot::counting(&watchpoint_at(AREA.at(block + 8), 8, Access::Write))?;
+    let last = Slot::counting(&watchpoint_at(AREA.at(2 * block - 1), 1, Access::Write))?;
+    let elsewhere = Slot::counting(&watchpoint_at(AREA.at(3 * block), 8, Access::Write))?;
+    for (n, offset) in [0, block, 2 * block].into_iter().enumerate() {
+        AREA.access(block + 8, 8, true);
+        let hits = first.hits();
+        // SAFETY: zeroes a block of the area.
+        unsafe { asm!("dc zva, {}", in(reg) AREA.at(offset), options(nostack, preserves_flags)) };
+        let expected = u64::from(offset == block);
+        check_eq!(first.hits().zip(hits).map(|(now, then)| now - then), Some(expected), "block {n}");
+        check_eq!(last.hits(), Some(u64::from(n >= 1)), "block {n}");
+    }
+    check_eq!(elsewhere.hits(), Some(0));
+    Ok(())
+}
+
+pub fn pairs_hit_what_they_touch() -> Outcome {
+    let watched = |offset| Slot::counting(&watchpoint_at(AREA.at(offset), 8, Access::ReadWrite));
+    let (low, high) = (watched(64)?, watched(72)?);
+    let counts = || (low.hits(), high.hits());
+    let mut expected = (0, 0);
+    for (offset, touches) in [(48, (0, 0)), (56, (1, 0)), (64, (1, 1)), (72, (0, 1)), (80, (0, 0))] {
+        // SAFETY: a pair of doublewords of the area.
+        unsafe { asm!("stp xzr, xzr, [{}]", in(reg) AREA.at(offset), options(nostack, preserves_flags)) };
+        expected = (expected.0 + touches.0, expected.1 + touches.1);
+        check_eq!(counts(), (Some(expected.0), Some(expected.1)), "STP at {offset}");
+        // SAFETY: as above.
+        unsafe {
+            asm!("ldp {0}, {1}, [{2}]", out(reg) _, out(reg) _, in(reg) AREA.at(offset), options(nostack, preserves_flags))
+        };
+        expected = (expected.0 + touches.0, expected.1 + touches.1);
+        check_eq!(counts(), (Some(expected.0), Some(expected.1)), "LDP at {offset}");
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! What a CPU's debug registers are after bring-up, and MDSCR_EL1 afterwards (rule H8).
+
+use crate::arch::{barrier, daif, mdscr, sysreg};
+use crate::debug::{self, slots};
+use crate::ktest::Outcome;
+use crate::tests::support::{Slot, breakpoint_at, on_every_cpu};
+use crate::{address_of, check_eq, read_sysreg, write_sysreg};
+use ::slots::Kind;
+use core::arch::naked_asm;
+
+macro_rules! read_numbered {
+    ($prefix:literal, $n:expr) => {
+        read_numbered!(@ $prefix, $n, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+    (@ $prefix:literal, $n:expr, $($i:literal)*) => {
+        match $n {
+            $($i => read_sysreg!(concat!($prefix, $i, "_el1")),)*
+            _ => 0,
+        }
+    };
+}
+
+/// The control register of a slot of this CPU.
+pub fn control(kind: Kind, n: u8) -> u64 {
+    match kind {
+        Kind::Breakpoint => read_numbered!("dbgbcr", n),
+        Kind::Watchpoint => read_numbered!("dbgwcr", n),
+    }
+}
+
+/// Writes a slot of this CPU behind the manager's back. D is masked.
+pub fn set(kind: Kind, n: u8, value: u64, control: u32) {
+    match kind {
+        Kind::Breakpoint => {
+            sysreg::write_dbgbvr(n, value);
+            sysreg::write_dbgbcr(n, control);
+        }
+        Kind::Watchpoint => {
+            sysreg::write_dbgwvr(n, value);
+            sysreg::write_dbgwcr(n, control);
+        }
+    }
+}
+
+const OSLK: u64 = 1 << 1;
+
+fn all() -> impl Iterator<Item = (Kind, u8)> {
+    [Kind::Breakpoint, Kind::Watchpoint]
+        .into_iter()
+        .flat_map(|kind| (0..slots::count(kind)).map(move |n| (kind, n)))
+}
+
+fn known_state() -> Outcome {
+    for (kind, n) in all() {
+        check_eq!(control(kind, n), 0, "{kind} {n}");
+    }
+    check_eq!(read_sysreg!("oslsr_el1") & OSLK, 0, "the OS lock");
+    check_eq!(read_sysreg!("osdlr_el1") & 1, 0, "the double lock");
+    check_eq!(mdscr::read(), 0);
+    Ok(())
+}
+
+/// The fields are UNKNOWN out of reset, so bring-up is run again over registers full of garbage, locks set.
+pub fn a_cpu_comes_up_with_every_slot_off_and_the_locks_clear() -> Outcome {
+    on_every_cpu(|| {
+        known_state()?;
+        {
+            let _masked = daif::AllMasked::new();
+            for (kind, n) in all() {
+                set(kind, n, 0xffff_8000_0000_1000 + 8 * u64::from(n), 0x1e5);
+            }
+            write_sysreg!("oslar_el1", 1);
+            barrier::isb();
+            slots::init_cpu(debug::this());
+        }
+        known_state()
+    })
+}
+
+#[unsafe(naked)]
+extern "C" fn target() {
+    naked_asm!("nop", "ret")
+}
+
+/// Rules H8 and H5: on every CPU when install and remove return.
+pub fn mde_and_kde_are_on_only_while_a_slot_needs_them() -> Outcome {
+    fn off() -> Outcome {
+        check_eq!(mdscr::read(), 0);
+        Ok(())
+    }
+    fn on() -> Outcome {
+        check_eq!(mdscr::read(), mdscr::MDE | mdscr::KDE);
+        Ok(())
+    }
+    on_every_cpu(off)?;
+    let first = Slot::counting(&breakpoint_at(address_of!(target)))?;
+    on_every_cpu(on)?;
+    let second = Slot::counting(&breakpoint_at(address_of!(target) + 4))?;
+    drop(first);
+    on_every_cpu(on)?;
+    target();
+    check_eq!(second.hits(), Some(1));
+    on_every_cpu(on)?;
+    drop(second);
+    on_every_cpu(off)
+}

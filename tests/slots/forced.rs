@@ -1,0 +1,71 @@
+//! Rule H6 overridden: what is refused is survived when it is there all the same.
+
+use super::attribution::Watched;
+use crate::debug::slots::{self, Disposition};
+use crate::ktest::{Ended, Outcome};
+use crate::report::symbols;
+use crate::tests::failed;
+use crate::tests::support::{Slot, breakpoint_at, on_every_cpu, watchpoint_at};
+use crate::{address_of, check, check_eq};
+use ::slots::{Access, Cpus, Request};
+use core::arch::naked_asm;
+use core::sync::atomic::Ordering::Relaxed;
+
+#[unsafe(naked)]
+extern "C" fn target() {
+    naked_asm!("nop", "ret")
+}
+
+static WATCHED: Watched = Watched::new();
+
+fn forced(request: &Request) -> Result<Slot, Ended> {
+    slots::install_despite_no_probe(request, Cpus::ALL, Disposition::Count).map(Slot).map_err(failed)
+}
+
+/// Everything that the slot manager does, with exact counts.
+fn work() -> Outcome {
+    for round in 1..=10 {
+        let breakpoint = Slot::counting(&breakpoint_at(address_of!(target)))?;
+        let watchpoint = Slot::counting(&watchpoint_at(WATCHED.address(0), 8, Access::Write))?;
+        for n in 1..=round {
+            target();
+            WATCHED.0[0].store(n, Relaxed);
+        }
+        check_eq!((breakpoint.hits(), watchpoint.hits()), (Some(round), Some(round)));
+    }
+    on_every_cpu(|| {
+        target();
+        Ok(())
+    })
+}
+
+pub fn breakpoints_in_the_slot_manager_are_survived_when_forced() -> Outcome {
+    let everywhere = symbols::by_name("debug::slots::everywhere").map_err(failed)?.address;
+    for function in [address_of!(slots::sync_local), everywhere] {
+        let slot = forced(&breakpoint_at(function))?;
+        work()?;
+        check!(slot.hits().is_some_and(|hits| hits >= 40), "{:?} hits at {function:#x}", slot.hits());
+    }
+    // The dispatcher and the way out run masked: nothing there can hit, and nothing does.
+    let vectors = crate::read_sysreg!("vbar_el1");
+    for masked in [vectors + 0x200, vectors + 0x280, address_of!(slots::spurious)] {
+        let slot = forced(&breakpoint_at(masked))?;
+        work()?;
+        check_eq!(slot.hits(), Some(0));
+    }
+    Ok(())
+}
+
+pub fn watchpoints_on_the_slot_managers_data_are_survived_when_forced() -> Outcome {
+    let address = |name| symbols::by_name(name).map(|symbol| symbol.address).map_err(failed);
+    // Parts of the first breakpoint's record. Not the state word: it is changed by exclusives.
+    let record = address("SLOTS")?;
+    // All of this CPU's debug state: owners, depth, what is in MDSCR_EL1, the stash.
+    let cpu = address("CPU_DEBUG")?;
+    for (address, length) in [(record + 8, 8), (record + 32, 8), (cpu, 2048)] {
+        let slot = forced(&watchpoint_at(address, length, Access::ReadWrite))?;
+        work()?;
+        check!(slot.hits().is_some_and(|hits| hits >= 10), "{:?} hits at {address:#x}", slot.hits());
+    }
+    Ok(())
+}

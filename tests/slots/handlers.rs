@@ -1,0 +1,140 @@
+//! What a slot's handler may do: debug context (M10).
+
+use super::attribution::Watched;
+use crate::arch::daif;
+use crate::arch::uaccess::{self, Fault};
+use crate::debug::slots::{self, Disposition, Hit};
+use crate::exception::Frame;
+use crate::ktest::Outcome;
+use crate::tests::failed;
+use crate::tests::support::{Slot, breakpoint_at, nothing_left, on_every_cpu, watchpoint_at};
+use crate::{address_of, check, check_eq};
+use ::slots::{Access, Cpus, Kind, SlotId};
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use rules::pstate::Daif;
+
+/// A [`SlotId`] that a handler leaves for the test.
+struct Kept(AtomicU64);
+
+impl Kept {
+    const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    fn keep(&self, id: SlotId) {
+        let kind = u64::from(id.kind == Kind::Watchpoint);
+        self.0.store(1 << 63 | u64::from(id.generation) << 16 | u64::from(id.index) << 8 | kind, Relaxed);
+    }
+
+    fn take(&self) -> Option<SlotId> {
+        let word = self.0.swap(0, Relaxed);
+        let kind = if word & 1 == 0 { Kind::Breakpoint } else { Kind::Watchpoint };
+        let id = SlotId { kind, index: (word >> 8) as u8, generation: (word >> 16) as u32 };
+        (word != 0).then_some(id)
+    }
+}
+
+#[unsafe(naked)]
+extern "C" fn target(n: u64) -> u64 {
+    naked_asm!("add x0, x0, #1", "add x0, x0, #2", "ret")
+}
+
+pub fn a_handler_may_change_the_interrupted_context() -> Outcome {
+    fn register(_: &Hit, frame: &mut Frame) {
+        frame.x[0] = 100;
+    }
+    fn skip(_: &Hit, frame: &mut Frame) {
+        frame.move_to(frame.pc + 4);
+    }
+    let entry = address_of!(target);
+    let changed = Slot::calling(&breakpoint_at(entry), register)?;
+    check_eq!(target(0), 103, "the handler's register, then both instructions");
+    drop(changed);
+    let first = Slot::calling(&breakpoint_at(entry), skip)?;
+    let second = Slot::counting(&breakpoint_at(entry + 4))?;
+    for n in 1..=3 {
+        check_eq!(target(0), 2, "the first instruction skipped");
+        check_eq!(
+            (first.hits(), second.hits()),
+            (Some(n), Some(n)),
+            "the step-over does not eat the next slot"
+        );
+    }
+    Ok(())
+}
+
+/// ESR and FAR are read once (I3): a fault inside the handler changes neither, nor does it end the handler (M6).
+pub fn a_fault_in_a_handler_leaves_its_snapshot_alone() -> Outcome {
+    static WATCHED: Watched = Watched::new();
+    static WRONG: AtomicU64 = AtomicU64::new(0);
+    fn faults(_: &Hit, frame: &mut Frame) {
+        let before = (frame.esr, frame.far, frame.pc, frame.pstate);
+        let fault = uaccess::read_u8(0xffff_ffff_0000_0000) == Err(Fault);
+        let kept = (frame.esr, frame.far, frame.pc, frame.pstate) == before;
+        let masked = daif::read() == Daif::all();
+        let right = frame.far == WATCHED.address(3);
+        WRONG.fetch_add(u64::from(!(fault && kept && masked && right)), Relaxed);
+    }
+    WRONG.store(0, Relaxed);
+    let slot = Slot::calling(&watchpoint_at(WATCHED.address(3), 8, Access::Write), faults)?;
+    for n in 0..10 {
+        WATCHED.0[3].store(n, Relaxed);
+    }
+    check_eq!((slot.hits(), WRONG.load(Relaxed), WATCHED.0[3].load(Relaxed)), (Some(10), 0, 9));
+    Ok(())
+}
+
+pub fn a_handler_can_remove_its_own_slot() -> Outcome {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    fn remove(hit: &Hit, _: &mut Frame) {
+        CALLS.fetch_add(u64::from(slots::remove(hit.id).is_ok()), Relaxed);
+    }
+    CALLS.store(0, Relaxed);
+    for round in 1..=20 {
+        let request = breakpoint_at(address_of!(target));
+        slots::install(&request, Cpus::ALL, Disposition::Call(remove)).map_err(failed)?;
+        check_eq!([target(1), target(2), target(3)], [4, 5, 6]);
+        check_eq!(CALLS.load(Relaxed), round, "one hit, and off");
+        nothing_left()?;
+    }
+    Ok(())
+}
+
+/// Rule H5: from debug context at once here, elsewhere soon, without waiting.
+pub fn a_slot_installed_by_a_handler_is_in_force_at_once() -> Outcome {
+    static KEPT: Kept = Kept::new();
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    static CPUS: AtomicU64 = AtomicU64::new(0);
+    fn count(_: &Hit, _: &mut Frame) {
+        CALLS.fetch_add(1, Relaxed);
+        CPUS.fetch_or(1 << crate::percpu::index(), Relaxed);
+    }
+    fn install(_: &Hit, _: &mut Frame) {
+        let request = breakpoint_at(address_of!(target) + 4);
+        if let Ok(id) = slots::install(&request, Cpus::ALL, Disposition::Call(count)) {
+            KEPT.keep(id);
+        }
+    }
+    CALLS.store(0, Relaxed);
+    CPUS.store(0, Relaxed);
+    let installer = Slot::calling(&breakpoint_at(address_of!(target)), install)?;
+    check_eq!(target(0), 3);
+    check_eq!(CALLS.load(Relaxed), 1, "the next instruction but one hits already");
+    drop(installer);
+    // The removal above has waited for every CPU to bring its slots into line.
+    let every = on_every_cpu(|| {
+        check_eq!(target(0), 3);
+        Ok(())
+    });
+    let id = KEPT.take().ok_or_else(|| failed("the handler could not install"))?;
+    let hits = slots::hits(id);
+    slots::remove(id).map_err(failed)?;
+    every?;
+    let online = crate::smp::online_count();
+    check_eq!(hits, Some(1 + online as u64));
+    check_eq!(CPUS.load(Relaxed).count_ones() as usize, online);
+    check_eq!(target(0), 3);
+    check!(CALLS.load(Relaxed) == 1 + online as u64, "none after remove");
+    nothing_left()
+}

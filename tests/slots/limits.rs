@@ -1,0 +1,76 @@
+//! How many there are, and for whom.
+
+use crate::debug::slots::{self, Disposition};
+use crate::ktest::Outcome;
+use crate::percpu;
+use crate::tests::failed;
+use crate::tests::support::{Slot, breakpoint_at, on_every_cpu, watchpoint_at};
+use crate::{address_of, check_eq, needs_several_cpus, read_sysreg};
+use ::slots::{Access, Cpus, Kind, SlotError};
+use alloc::vec::Vec;
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+#[unsafe(naked)]
+extern "C" fn sled() {
+    naked_asm!(".rept 17", "nop", ".endr", "ret")
+}
+
+/// ID_AA64DFR0_EL1.BRPs and WRPs are the numbers less one.
+pub fn there_are_as_many_slots_as_the_id_register_says_and_all_work() -> Outcome {
+    static CELLS: [AtomicU64; 17] = [const { AtomicU64::new(0) }; 17];
+    let id = read_sysreg!("id_aa64dfr0_el1");
+    let [breakpoints, watchpoints] = [12, 20].map(|shift| (id >> shift & 0xf) as usize + 1);
+    check_eq!(slots::count(Kind::Breakpoint) as usize, breakpoints);
+    check_eq!(slots::count(Kind::Watchpoint) as usize, watchpoints);
+
+    let breakpoint = |n: usize| breakpoint_at(address_of!(sled) + 4 * n as u64);
+    let watchpoint = |n: usize| watchpoint_at(&raw const CELLS[n] as u64, 8, Access::Write);
+    let mut all = Vec::new();
+    for n in 0..breakpoints {
+        all.push(Slot::counting(&breakpoint(n))?);
+    }
+    for n in 0..watchpoints {
+        all.push(Slot::counting(&watchpoint(n))?);
+    }
+    for (request, kind, total) in [
+        (breakpoint(breakpoints), Kind::Breakpoint, breakpoints),
+        (watchpoint(watchpoints), Kind::Watchpoint, watchpoints),
+    ] {
+        let refused = slots::install(&request, Cpus::ALL, Disposition::Count);
+        check_eq!(refused, Err(SlotError::NoFreeSlot { kind, total: total as u8 }));
+    }
+    for _ in 0..10 {
+        sled();
+        for cell in &CELLS {
+            cell.store(1, Relaxed);
+        }
+    }
+    for (n, slot) in all.iter().enumerate() {
+        check_eq!(slot.hits(), Some(10), "slot {n}");
+    }
+    all.remove(0);
+    let again = Slot::counting(&breakpoint(0))?;
+    sled();
+    check_eq!(again.hits(), Some(1), "a slot given back can be had again");
+    Ok(())
+}
+
+pub fn a_slot_of_one_cpu_is_not_armed_on_others() -> Outcome {
+    needs_several_cpus!();
+    static ON_ONE: AtomicU64 = AtomicU64::new(0);
+    static ELSEWHERE: AtomicU64 = AtomicU64::new(0);
+    fn count(_: &slots::Hit, _: &mut crate::exception::Frame) {
+        if percpu::index() == 1 { &ON_ONE } else { &ELSEWHERE }.fetch_add(1, Relaxed);
+    }
+    let slot = slots::install(&breakpoint_at(address_of!(sled)), Cpus::of(1), Disposition::Call(count));
+    let slot = Slot(slot.map_err(failed)?);
+    on_every_cpu(|| {
+        (0..20).for_each(|_| sled());
+        check_eq!(crate::arch::mdscr::read() != 0, percpu::index() == 1, "rule H8: MDE where it is needed");
+        Ok(())
+    })?;
+    check_eq!((ON_ONE.load(Relaxed), ELSEWHERE.load(Relaxed)), (20, 0));
+    check_eq!(slot.hits(), Some(20));
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Rule H3: hits and steps that nobody asked for, made behind the manager's back.
+
+use super::attribution::Watched;
+use super::bringup::{control, set};
+use crate::arch::{barrier, daif, mdscr};
+use crate::debug::{self, control as mdscr_control, stats};
+use crate::ktest::{Outcome, clean};
+use crate::tests::support::{Slot, breakpoint_at};
+use crate::{address_of, check, check_eq};
+use ::slots::{Access, Kind, Request};
+use core::arch::naked_asm;
+use core::sync::atomic::Ordering::Relaxed;
+
+#[unsafe(naked)]
+extern "C" fn target(n: u64) -> u64 {
+    naked_asm!("add x0, x0, #1", "ret")
+}
+
+#[unsafe(naked)]
+extern "C" fn another() {
+    naked_asm!("nop", "ret")
+}
+
+static WATCHED: Watched = Watched::new();
+
+/// Arms the last slot of the request's kind by hand.
+fn arm_by_hand(request: &Request) -> Outcome {
+    let encoding = request.encode().map_err(crate::tests::failed)?;
+    let last = crate::debug::slots::count(request.kind()) - 1;
+    let _masked = daif::AllMasked::new();
+    set(request.kind(), last, encoding.value, encoding.enabled());
+    barrier::isb();
+    Ok(())
+}
+
+/// `provoke` hits the slot armed by hand: once, and then it is off.
+fn switched_off(request: &Request, provoke: fn()) -> Outcome {
+    // Somebody needs MDE and KDE, or the slot made by hand would be off anyway.
+    let proper = Slot::counting(&breakpoint_at(address_of!(another)))?;
+    let before = stats::SPURIOUS.here();
+    arm_by_hand(request)?;
+    provoke();
+    check_eq!(stats::SPURIOUS.here() - before, 1);
+    clean::forgive(1);
+    check_eq!(control(request.kind(), debug::slots::count(request.kind()) - 1), 0, "switched off");
+    provoke();
+    check_eq!(stats::SPURIOUS.here() - before, 1);
+    another();
+    check_eq!(proper.hits(), Some(1), "what has a record is as it was");
+    Ok(())
+}
+
+pub fn a_breakpoint_without_record_is_switched_off() -> Outcome {
+    switched_off(&breakpoint_at(address_of!(target)), || {
+        core::hint::black_box(target(1));
+    })
+}
+
+pub fn a_watchpoint_without_record_is_switched_off() -> Outcome {
+    let request = crate::tests::support::watchpoint_at(WATCHED.address(0), 8, Access::Write);
+    check_eq!(request.kind(), Kind::Watchpoint);
+    switched_off(&request, || WATCHED.0[0].store(1, Relaxed))
+}
+
+pub fn a_step_without_owner_is_cleared() -> Outcome {
+    let (spurious, steps) = (stats::SPURIOUS.here(), stats::STEPS.here());
+    // Interrupts stay masked meanwhile: the exit from one would put MDSCR_EL1 right before a step could be taken.
+    daif::set::<{ daif::ALL }>();
+    mdscr_control::force(debug::this(), mdscr::SS | mdscr::KDE);
+    daif::clear::<{ daif::D }>();
+    daif::clear::<{ daif::ALL }>();
+    // The step exception came where D was opened.
+    check_eq!(stats::SPURIOUS.here() - spurious, 1);
+    check_eq!(stats::STEPS.here() - steps, 1);
+    clean::forgive(1);
+    check!(mdscr::read() & mdscr::SS == 0);
+    Ok(())
+}

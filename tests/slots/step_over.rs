@@ -1,0 +1,185 @@
+//! An interrupt in the middle of a step-over (M8, M9).
+
+use super::attribution::Watched;
+use crate::debug::slots::{self, Disposition, Hit};
+use crate::debug::stats;
+use crate::exception::Frame;
+use crate::ktest::{Ended, Outcome};
+use crate::tests::failed;
+use crate::tests::support::{OnDemand, Slot, breakpoint_at, interrupt_me, nmi_me, watchpoint_at};
+use crate::{address_of, arch, check, check_eq, debug};
+use ::slots::{Access, Cpus, Request, SlotId};
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use rules::pstate::Daif;
+
+const ROUNDS: u64 = 100;
+
+#[unsafe(naked)]
+extern "C" fn target(n: u64) -> u64 {
+    naked_asm!("add x0, x0, #1", "ret")
+}
+
+#[unsafe(naked)]
+extern "C" fn other(n: u64) -> u64 {
+    naked_asm!("add x0, x0, #2", "ret")
+}
+
+static INTERRUPTS: AtomicU64 = AtomicU64::new(0);
+/// Interrupts that found no stash under them, or MDSCR_EL1.SS set.
+static WRONG: AtomicU64 = AtomicU64::new(0);
+
+fn counted() {
+    INTERRUPTS.fetch_add(1, Relaxed);
+    let stashed = debug::this().stash_len.get() == 1;
+    let ss = arch::mdscr::read() & arch::mdscr::SS != 0;
+    WRONG.fetch_add(u64::from(!stashed || ss), Relaxed);
+}
+
+fn reset() {
+    INTERRUPTS.store(0, Relaxed);
+    WRONG.store(0, Relaxed);
+}
+
+/// A slot's handler: has an interrupt come before the step-over's instruction, once per execution outside interrupts.
+fn raise(_: &Hit, frame: &mut Frame) {
+    if !frame.masks().contains(Daif::I) {
+        interrupt_me();
+    }
+}
+
+fn raise_nmi(_: &Hit, frame: &mut Frame) {
+    if !frame.masks().contains(Daif::I) {
+        nmi_me();
+    }
+}
+
+/// Without re-arming, each breakpoint that the handler reaches goes unseen.
+pub fn slots_are_armed_again_in_an_interrupt_during_a_step_over() -> Outcome {
+    fn handler(_: &mut Frame) {
+        counted();
+        target(1);
+        other(1);
+        target(1);
+    }
+    reset();
+    let _interrupt = OnDemand::new(handler);
+    let slot = Slot::calling(&breakpoint_at(address_of!(target)), raise)?;
+    let second = Slot::counting(&breakpoint_at(address_of!(other)))?;
+    for n in 0..ROUNDS {
+        check_eq!(target(n), n + 1);
+    }
+    check_eq!((INTERRUPTS.load(Relaxed), WRONG.load(Relaxed)), (ROUNDS, 0));
+    check_eq!(slot.hits(), Some(3 * ROUNDS), "each execution, in the handler and under it");
+    check_eq!(second.hits(), Some(ROUNDS));
+    Ok(())
+}
+
+pub fn a_watchpoint_is_armed_again_in_an_interrupt_during_a_step_over() -> Outcome {
+    static WATCHED: Watched = Watched::new();
+    fn handler(_: &mut Frame) {
+        counted();
+        WATCHED.0[1].store(7, Relaxed);
+    }
+    reset();
+    let _interrupt = OnDemand::new(handler);
+    let slot = Slot::calling(&watchpoint_at(WATCHED.address(0), 16, Access::Write), raise)?;
+    for n in 0..ROUNDS {
+        WATCHED.0[0].store(n, Relaxed);
+        check_eq!((WATCHED.0[0].load(Relaxed), WATCHED.0[1].load(Relaxed)), (n, 7));
+    }
+    check_eq!((INTERRUPTS.load(Relaxed), WRONG.load(Relaxed)), (ROUNDS, 0));
+    check_eq!(slot.hits(), Some(2 * ROUNDS));
+    Ok(())
+}
+
+/// An NMI runs with D masked, so nothing hits in it; but what it interrupted goes on as it was. Without priorities it is an
+/// ordinary interrupt, in which things do.
+pub fn slots_are_armed_again_in_an_nmi_during_a_step_over() -> Outcome {
+    static OPEN: AtomicU64 = AtomicU64::new(0);
+    fn handler(_: &mut Frame) {
+        counted();
+        OPEN.fetch_add(u64::from(!arch::daif::read().contains(Daif::D)), Relaxed);
+        target(1);
+    }
+    reset();
+    OPEN.store(0, Relaxed);
+    let _interrupt = OnDemand::nmi(handler);
+    let slot = Slot::calling(&breakpoint_at(address_of!(target)), raise_nmi)?;
+    for n in 0..ROUNDS {
+        check_eq!(target(n), n + 1);
+    }
+    let open = OPEN.load(Relaxed);
+    check_eq!(open, if crate::irq::off::by_priority() { 0 } else { ROUNDS });
+    check_eq!((INTERRUPTS.load(Relaxed), WRONG.load(Relaxed)), (ROUNDS, 0));
+    check_eq!(slot.hits(), Some(ROUNDS + open));
+    Ok(())
+}
+
+/// The slot that the interrupt's handler takes away, and what it sets instead.
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+static INDEX: AtomicU64 = AtomicU64::new(0);
+
+fn the_slot() -> SlotId {
+    SlotId {
+        kind: ::slots::Kind::Breakpoint,
+        index: INDEX.load(Relaxed) as u8,
+        generation: GENERATION.load(Relaxed) as u32,
+    }
+}
+
+fn remember(id: SlotId) {
+    INDEX.store(id.index.into(), Relaxed);
+    GENERATION.store(id.generation.into(), Relaxed);
+}
+
+fn install(request: &Request, disposition: Disposition) -> Result<SlotId, Ended> {
+    slots::install(request, Cpus::ALL, disposition).map_err(failed)
+}
+
+pub fn a_slot_removed_during_its_step_over_stays_removed() -> Outcome {
+    static REMOVED: AtomicU64 = AtomicU64::new(0);
+    fn handler(_: &mut Frame) {
+        counted();
+        REMOVED.fetch_add(u64::from(slots::remove(the_slot()).is_ok()), Relaxed);
+    }
+    reset();
+    REMOVED.store(0, Relaxed);
+    let _interrupt = OnDemand::new(handler);
+    for round in 1..=20 {
+        let cancelled = stats::CANCELLED.here();
+        remember(install(&breakpoint_at(address_of!(target)), Disposition::Call(raise))?);
+        check_eq!([target(round), target(0)], [round + 1, 1], "run once, and once more without a slot");
+        check_eq!((INTERRUPTS.load(Relaxed), WRONG.load(Relaxed), REMOVED.load(Relaxed)), (round, 0, round));
+        check_eq!(stats::CANCELLED.here() - cancelled, 1, "the step-over has nothing left to step over");
+    }
+    Ok(())
+}
+
+/// The same registers, another generation: what was stashed by index and generation is not it.
+pub fn a_slot_reused_during_a_step_over_is_not_suspended() -> Outcome {
+    fn handler(_: &mut Frame) {
+        counted();
+        let before = the_slot();
+        if slots::remove(before).is_ok()
+            && let Ok(id) = install(&breakpoint_at(address_of!(target) + 4), Disposition::Count)
+            && id.index == before.index
+        {
+            remember(id);
+        }
+    }
+    reset();
+    let _interrupt = OnDemand::new(handler);
+    for round in 1..=20 {
+        let first = install(&breakpoint_at(address_of!(target)), Disposition::Call(raise))?;
+        remember(first);
+        check_eq!(target(round), round + 1);
+        let second = the_slot();
+        let hits = slots::hits(second);
+        slots::remove(second).map_err(failed)?;
+        check!(second != first, "the handler has put another slot there");
+        check_eq!(hits, Some(1), "the RET behind the interrupted instruction hits the new slot");
+        check_eq!((INTERRUPTS.load(Relaxed), WRONG.load(Relaxed)), (round, 0));
+    }
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! A watchpoint on what the timer interrupt writes.
+
+use crate::exception::Frame;
+use crate::irq::off::IrqOff;
+use crate::kprobe::{self, Kprobe, Then};
+use crate::ktest::Outcome;
+use crate::tests::failed;
+use crate::tests::support::{Slot, breakpoint_at, watchpoint_at};
+use crate::{address_of, check_eq, percpu, time};
+use ::slots::{Access, Cpus};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Calls of `time::account` on the first CPU, and the ticks that they were told.
+static CALLS: AtomicU64 = AtomicU64::new(0);
+static PASSED: AtomicU64 = AtomicU64::new(0);
+
+fn pre(_: &Kprobe, frame: &mut Frame) -> Then {
+    if percpu::index() == 0 {
+        CALLS.fetch_add(1, Relaxed);
+        PASSED.fetch_add(frame.x[0], Relaxed);
+    }
+    Then::Run
+}
+
+/// Watchpoint on the counter, breakpoint and probe on the function that writes it: all see every tick.
+pub fn a_watchpoint_on_the_tick_counter_hits_every_tick() -> Outcome {
+    let pause = || {
+        let _off = IrqOff::new();
+        time::pause();
+    };
+    CALLS.store(0, Relaxed);
+    PASSED.store(0, Relaxed);
+    let here = Cpus::of(percpu::index() as u32);
+    let counter = time::TICKS.of(percpu::index());
+    let watched = watchpoint_at(core::ptr::from_ref(counter) as u64, 8, Access::Write);
+    let function = address_of!(time::account);
+    pause();
+    let count = crate::debug::slots::Disposition::Count;
+    let watchpoint = Slot::on(&watched, here, count)?;
+    let breakpoint = Slot::on(&breakpoint_at(function), here, count)?;
+    kprobe::register(function, Some(pre), None).map_err(failed)?;
+    let before = time::ticks();
+    time::resume();
+    while CALLS.load(Relaxed) < 10 {
+        crate::irq::off::wait();
+    }
+    pause();
+    let ticks = time::ticks() - before;
+    let calls = CALLS.load(Relaxed);
+    let removed = kprobe::unregister(function);
+    let hits = (watchpoint.hits(), breakpoint.hits());
+    time::resume();
+    check_eq!(removed.map(|(_, missed)| missed), Ok(0));
+    check_eq!(hits, (Some(calls), Some(calls)));
+    check_eq!(PASSED.load(Relaxed), ticks);
+    Ok(())
+}

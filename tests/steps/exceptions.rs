@@ -1,0 +1,116 @@
+//! Stepped code that takes exceptions.
+
+use super::trace::{in_no_probe_text, trace};
+use crate::arch::uaccess;
+use crate::debug::stats;
+use crate::exception::{Frame, brk};
+use crate::kprobe::{self, Kprobe, Then};
+use crate::ktest::Outcome;
+use crate::tests::failed;
+use crate::{address_of, check, check_eq, kwarn};
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use rules::pstate::Daif;
+
+#[inline(never)]
+fn warns(value: u64) -> u64 {
+    kwarn!(core::hint::black_box(value) == 1);
+    value + 1
+}
+
+pub fn a_step_over_a_warning_goes_into_its_handler() -> Outcome {
+    let before = stats::WARNINGS.sum();
+    let mut result = 0;
+    let trace = trace(address_of!(warns), || result = warns(1))?;
+    check_eq!(stats::WARNINGS.sum() - before, 1);
+    check_eq!(result, 2);
+    let [.., (site, _), (handler, masks)] = trace.pcs[..] else { return Err(failed("no trace")) };
+    check_eq!(uaccess::read_u32(site), Ok(probe::ool::brk(brk::BUG)));
+    check!(in_no_probe_text(handler), "the first unmasked instruction of the handler (X2)");
+    check_eq!(masks, Daif::empty(), "which inherits the masks (M11)");
+    Ok(())
+}
+
+/// Whether a load from `from` faults.
+#[unsafe(naked)]
+extern "C" fn faults(from: u64) -> u64 {
+    naked_asm!(
+        "mov x1, #0",
+        "2: ldrb w0, [x0]",
+        "mov x0, x1",
+        "ret",
+        "3: mov x0, #1",
+        "ret",
+        ".pushsection .ex_table, \"a\"",
+        ".quad 2b, 3b",
+        ".popsection",
+    )
+}
+
+pub fn a_step_over_a_fault_goes_into_its_handler() -> Outcome {
+    const NOWHERE: u64 = 0xffff_ffff_0000_0000;
+    let before = stats::FIXUPS.sum();
+    let mut result = 0;
+    let trace = trace(address_of!(faults), || result = faults(NOWHERE))?;
+    check_eq!(result, 1);
+    check_eq!(stats::FIXUPS.sum() - before, 1);
+    let [(_, _), (load, _), (handler, masks)] = trace.pcs[..] else { return Err(failed(trace.words())) };
+    check_eq!(load, trace.entry + 4);
+    check!(in_no_probe_text(handler));
+    check_eq!(masks, Daif::empty(), "which inherits the masks (M6)");
+    Ok(())
+}
+
+#[unsafe(naked)]
+extern "C" fn breaks(n: u64) -> u64 {
+    naked_asm!(
+        "add x0, x0, #1",
+        "brk #{debugger}",
+        "add x0, x0, #2",
+        "brk #{empty}",
+        "add x0, x0, #4",
+        "ret",
+        debugger = const brk::DEBUGGER,
+        empty = const brk::EMPTY,
+    )
+}
+
+pub fn a_step_over_a_debuggers_brk_ends_behind_it() -> Outcome {
+    let mut result = 0;
+    let trace = trace(address_of!(breaks), || result = breaks(0))?;
+    check_eq!(trace.words(), [0, 1, 2, 3, 4, 5]);
+    check!(trace.complete);
+    check_eq!(result, 7);
+    Ok(())
+}
+
+#[unsafe(naked)]
+extern "C" fn probed(n: u64) -> u64 {
+    naked_asm!("add x0, x0, #1", "b 1f", "nop", "1: adr x1, 1b", "ret")
+}
+
+pub fn a_step_over_a_probe_ends_behind_its_instruction() -> Outcome {
+    static POSTS: AtomicU64 = AtomicU64::new(0);
+    fn pre(_: &Kprobe, _: &mut Frame) -> Then {
+        Then::Run
+    }
+    fn post(_: &Kprobe, _: &mut Frame) {
+        POSTS.fetch_add(1, Relaxed);
+    }
+    POSTS.store(0, Relaxed);
+    let entry = address_of!(probed);
+    // Out of line, simulated branch, simulated ADR, simulated return.
+    let sites = [0, 4, 12, 16].map(|offset| entry + offset);
+    for site in sites {
+        kprobe::register(site, Some(pre), Some(post)).map_err(failed)?;
+    }
+    let mut result = 0;
+    let trace = trace(entry, || result = probed(1));
+    let counts = sites.map(kprobe::unregister);
+    let trace = trace?;
+    check_eq!(trace.words(), [0, 1, 3, 4]);
+    check!(trace.complete);
+    check_eq!(counts, [Ok((1, 0)); 4]);
+    check_eq!((POSTS.load(Relaxed), result), (4, 2));
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! Single steps (rules X2, I4, M6 to M13 as far as they are about steps).
+//!
+//! What is stepped is assembly with known addresses, and the trace of PCs is compared with the architecture's, instruction by
+//! instruction. Exclusives cannot be stepped one by one, so no stepped code takes a lock.
+
+mod branches;
+mod exceptions;
+mod interrupts;
+mod masks;
+mod slots;
+pub mod trace;
+
+use branches::*;
+use exceptions::*;
+use interrupts::*;
+use masks::*;
+use slots::*;
+
+crate::suite!("steps":
+    unconditional_branches_land_on_their_targets,
+    conditional_branches_land_where_the_flags_say_and_keep_the_flags,
+    comparing_and_testing_branches_land_where_the_register_says,
+    every_register_survives_a_step,
+    a_thousand_steps_are_a_thousand,
+    wfi_and_hints_are_one_step_each,
+    interrupt_masks_can_be_changed_by_stepped_code,
+    steps_end_where_stepped_code_masks_debug_exceptions,
+    a_step_of_a_masked_context_is_an_error,
+    a_step_over_a_warning_goes_into_its_handler,
+    a_step_over_a_fault_goes_into_its_handler,
+    a_step_over_a_debuggers_brk_ends_behind_it,
+    a_step_over_a_probe_ends_behind_its_instruction,
+    a_step_over_a_breakpoint_is_one_step_and_one_hit,
+    a_step_over_a_watchpoint_is_one_step_and_one_hit,
+    a_step_over_a_breakpoint_on_a_probe_hits_both_once,
+    a_step_needs_kde_and_no_mde,
+    an_interrupt_before_every_step_is_never_stepped_into,
+    an_nmi_before_every_step_is_never_stepped_into,
+    a_step_of_an_interrupt_handler_ends_with_it,
+);
