@@ -11,6 +11,7 @@ mod slots;
 mod smp;
 mod steps;
 mod support;
+mod sweep;
 mod threads;
 
 use crate::ktest::{Death, Suite};
@@ -37,6 +38,9 @@ pub static SUITES: &[&Suite] = &[
     &monitor::SUITE,
     &exclusive::SUITE,
 ];
+
+/// What `mode=sweep` interrupts everywhere, a group a file.
+pub static SCENARIOS: &[&[crate::sweep::Scenario]] = sweep::ALL;
 
 /// The tests that must end the kernel.
 pub static DEATHS: &[Death] = deaths::ALL;

@@ -59,6 +59,34 @@ pub struct RuleOverride<'a> {
     pub value: &'a str,
 }
 
+/// Where a sweep's interrupts come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Boundary {
+    /// Instructions before the first one.
+    pub first: u64,
+    /// Instructions from there to the second one, if there is one.
+    pub second: Option<u64>,
+}
+
+impl Boundary {
+    fn parse(text: &str) -> Option<Self> {
+        let (first, second) = match text.split_once(',') {
+            None => (text, None),
+            Some((first, second)) => (first, Some(number::parse(second)?)),
+        };
+        Some(Self { first: number::parse(first)?, second })
+    }
+}
+
+impl fmt::Display for Boundary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.second {
+            None => write!(f, "{}", self.first),
+            Some(second) => write!(f, "{},{second}", self.first),
+        }
+    }
+}
+
 /// What is wrong with one argument.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Warning<'a> {
@@ -109,6 +137,11 @@ pub struct BootArgs<'a> {
     pub nmi: bool,
     /// `echo=`: show what is typed at the monitor as it is typed. Default on; off where the input is no terminal.
     pub echo: bool,
+    /// `k=N` or `k=N,M`: the one boundary (or the one pair) that a sweep tries, in instructions; M counts from N's
+    /// interrupt on.
+    pub k: Option<Boundary>,
+    /// `pairs=`: sweep with two interrupts. Default off.
+    pub pairs: bool,
     text: &'a str,
 }
 
@@ -123,6 +156,8 @@ impl<'a> BootArgs<'a> {
             hz: 250,
             nmi: false,
             echo: true,
+            k: None,
+            pairs: false,
             text,
         };
         for item in args.items().flatten() {
@@ -134,6 +169,8 @@ impl<'a> BootArgs<'a> {
                 Item::Hz(hz) => args.hz = hz,
                 Item::Nmi(nmi) => args.nmi = nmi,
                 Item::Echo(echo) => args.echo = echo,
+                Item::K(k) => args.k = Some(k),
+                Item::Pairs(pairs) => args.pairs = pairs,
                 Item::Rule(_) => {}
             }
         }
@@ -166,6 +203,8 @@ enum Item<'a> {
     Hz(u32),
     Nmi(bool),
     Echo(bool),
+    K(Boundary),
+    Pairs(bool),
     Rule(RuleOverride<'a>),
 }
 
@@ -188,6 +227,8 @@ impl<'a> Item<'a> {
             }
             "nmi" => or(switch(value).map(Item::Nmi), "0 or 1"),
             "echo" => or(switch(value).map(Item::Echo), "0 or 1"),
+            "k" => or(Boundary::parse(value).map(Item::K), "a number of instructions, or two with a comma"),
+            "pairs" => or(switch(value).map(Item::Pairs), "0 or 1"),
             _ => match key.strip_prefix("rule.") {
                 None => Err(Warning::UnknownKey { key }),
                 Some(cell) => {
@@ -271,6 +312,19 @@ mod tests {
         assert_eq!(args.warnings().count(), 0);
         assert_eq!(BootArgs::parse("test").test, Some(""));
         assert_eq!(BootArgs::parse("hz=100 hz=0x3e8").hz, 1000, "the last counts");
+    }
+
+    #[test]
+    fn a_boundary_is_one_number_or_two() {
+        assert_eq!((BootArgs::parse("").k, BootArgs::parse("").pairs), (None, false));
+        let args = BootArgs::parse("k=0x10 pairs=1");
+        assert_eq!((args.k, args.pairs), (Some(Boundary { first: 16, second: None }), true));
+        let pair = BootArgs::parse("k=12,3").k.unwrap();
+        assert_eq!((pair.first, pair.second, pair.to_string().as_str()), (12, Some(3), "12,3"));
+        for wrong in ["k", "k=", "k=x", "k=1,", "k=,1", "k=1,2,3", "k=-1", "pairs=", "pairs=2"] {
+            let args = BootArgs::parse(wrong);
+            assert_eq!((args.k, args.pairs, args.warnings().count()), (None, false, 1), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What the kernel does after boot, by the boot argument `mode=`.
 
 use crate::report::power;
-use crate::tests::{DEATHS, SUITES};
-use crate::{bench, demo, ktest, monitor, options, println, smp};
+use crate::tests::{DEATHS, SCENARIOS, SUITES};
+use crate::{bench, demo, ktest, monitor, options, println, smp, sweep};
 
 /// Does it, and ends the machine.
 pub fn run() -> ! {
@@ -13,6 +13,9 @@ pub fn run() -> ! {
         "test" => test(options.test.unwrap_or("")),
         "list" => {
             ktest::list(SUITES, DEATHS);
+            for scenario in SCENARIOS.iter().flat_map(|group| group.iter()) {
+                println!("list: sweep {}", scenario.name);
+            }
             power::exit(power::SUCCESS)
         }
         "bench" => {
@@ -20,13 +23,17 @@ pub fn run() -> ! {
             power::exit(power::SUCCESS)
         }
         "die" => die(options.die.unwrap_or("")),
+        "sweep" => {
+            let good = sweep::run(SCENARIOS, options.test.unwrap_or(""), options.k, options.pairs);
+            power::exit(if good { power::SUCCESS } else { power::FAILURE })
+        }
         "run" => {
             let good = demo::run();
             monitor::run(good)
         }
         "monitor" => monitor::run(true),
         other => {
-            log::error!("mode={other}: expected run, test, list, die, bench or monitor");
+            log::error!("mode={other}: expected run, test, list, sweep, die, bench or monitor");
             power::exit(power::FAILURE)
         }
     }

@@ -36,6 +36,13 @@ pub enum Command {
     ///
     /// Always the release build, under icount: two runs print the same bytes (they are compared).
     Bench(Bench),
+    /// Interrupt every debug path at every instruction boundary; the outcome must be the same as without
+    ///
+    /// Under icount, where a timer comes in front of any instruction that is wanted. Prints the boundaries tried for each
+    /// scenario, and of a scenario's first violation the instruction, the console of that run and the command that does it
+    /// again. On three machines (max and cortex-a57, EL1 and EL2, interrupts masked by PSTATE.I and by priority); flags that
+    /// choose a machine narrow these. `--append k=N` tries one boundary only. The status is 0 only without a violation.
+    Sweep(Sweep),
     /// Change each live cell of the rule table in turn; at least one test must fail every time
     Mutate(Mutate),
     /// Tell what set-up found and chose; change nothing
@@ -122,6 +129,23 @@ pub struct Bench {
     /// Print {"rows":[{"key":..,"insns":..,"linux":..,"ratio":..}]} instead of a table
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Args)]
+pub struct Sweep {
+    /// Only the scenario of this name, or those whose name contains it
+    pub scenario: Option<String>,
+    /// Two interrupts: at every place where the first can be taken, and every place behind it (the next 32)
+    #[arg(long)]
+    pub pairs: bool,
+    /// Print {"boundaries":..,"violations":..,"scenarios":[{"name":..,"boundaries":..,"violations":..}]} instead
+    #[arg(long)]
+    pub json: bool,
+    /// How many boots at once [default: as many as there are CPUs]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
     #[command(flatten)]
     pub common: Common,
 }

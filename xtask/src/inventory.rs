@@ -15,6 +15,8 @@ pub struct Inventory {
     pub dies: Vec<Die>,
     /// `M8.ss=keep`: as the bootarg `rule.M8.ss=keep` it must make a test fail.
     pub cells: Vec<String>,
+    /// The sweep's scenarios.
+    pub sweeps: Vec<String>,
 }
 
 /// A test that ends in a panic, on purpose.
@@ -49,6 +51,7 @@ fn parse(console: &str) -> Result<Inventory> {
         match item.split_once(' ').context("an item without a name")? {
             ("test", name) => inventory.tests.push(name.trim().into()),
             ("cell", cell) => inventory.cells.push(cell.trim().into()),
+            ("sweep", name) => inventory.sweeps.push(name.trim().into()),
             ("die", rest) => inventory.dies.push(die(rest)?),
             (kind, _) => bail!("the kernel lists a `{kind}`, which this tool does not know"),
         }

@@ -20,6 +20,7 @@ mod run;
 mod say;
 mod session;
 mod setup;
+mod sweep;
 mod symbolise;
 mod symbols;
 mod test;
@@ -50,6 +51,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::QemuTest(arguments) => test::qemu_test(&arguments).map(verdict),
         Command::Gdb(arguments) => gdb::run(&arguments).map(ExitCode::from),
         Command::Bench(arguments) => bench::bench(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Sweep(arguments) => sweep::sweep(&arguments).map(verdict),
         Command::Mutate(arguments) => mutate::mutate(&arguments).map(verdict),
         Command::Runner(arguments) => run::runner(&arguments).map(ExitCode::from),
         Command::Doctor => doctor::doctor().map(verdict),

@@ -13,6 +13,11 @@ pub(super) type Counters = [AtomicU64; ALL.len()];
 pub struct Counter(usize);
 
 impl Counter {
+    /// Its place in [`ALL`].
+    pub const fn index(self) -> usize {
+        self.0
+    }
+
     #[inline(always)]
     fn mine(self) -> &'static AtomicU64 {
         &CPU_DEBUG.this().counters[self.0]

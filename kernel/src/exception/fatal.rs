@@ -135,6 +135,7 @@ fn registers(frame: &Frame) {
 }
 
 fn end() -> ! {
+    crate::sweep::last_words(|text| say!("{text}"));
     say!("end of report");
     power::exit(power::PANIC)
 }

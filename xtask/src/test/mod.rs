@@ -9,9 +9,10 @@ mod junit;
 mod matrix;
 mod outcome;
 mod report;
+mod sweeps;
 
 pub use boots::{Kernel, machine_for};
-pub use matrix::Extent;
+pub use matrix::{Extent, name as machine_name};
 
 use crate::args::QemuTest;
 use crate::inventory::{self, Die, Inventory};
@@ -34,6 +35,8 @@ enum Task {
     Die(Die, Machine),
     Tree(&'static str, dtb::Tree),
     Gdb(Machine),
+    /// These scenarios, one after the other.
+    Sweep(Vec<String>, Machine),
 }
 
 /// Runs, lists or shows the tests. Returns whether all is well.
@@ -91,6 +94,7 @@ fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> 
         Task::Suites(machine) => kernel.test(&machine),
         Task::Die(die, machine) => kernel.die(&die, &machine),
         Task::Tree(name, tree) => dtb::boot(kernel, name, tree),
+        Task::Sweep(names, machine) => sweeps::run(kernel, &names, &machine),
         Task::Gdb(machine) => gdb_session::run(kernel, &machine),
     };
     pool::run(tasks, arguments.jobs.unwrap_or_else(pool::default_jobs), work, |index, outcome| {
@@ -136,6 +140,9 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
             .filter(|(name, _)| wanted(&format!("dtb.{name}")))
             .map(|(name, tree)| Task::Tree(name, *tree)),
     );
+    // The longest of all.
+    let sweeps = sweeps::tasks(arguments, inventory);
+    tasks.splice(0..0, sweeps.into_iter().map(|(names, machine)| Task::Sweep(names, machine)));
     if wanted("gdb.session") {
         tasks.push(Task::Gdb(base(Machine::default())));
     }
@@ -150,7 +157,14 @@ fn list(arguments: &QemuTest, inventory: &Inventory, matrix: &[Machine]) -> Resu
     let kernel = inventory.tests.iter().cloned();
     let dies = inventory.dies.iter().map(|die| format!("die.{}", die.name));
     let trees = dtb::CASES.iter().map(|(name, _)| format!("dtb.{name}"));
-    for name in kernel.chain(dies).chain(trees).chain(["gdb.session".into()]).filter(|name| wanted(name)) {
+    let sweeps = inventory.sweeps.iter().map(|name| format!("sweep.{name}"));
+    for name in kernel
+        .chain(sweeps)
+        .chain(dies)
+        .chain(trees)
+        .chain(["gdb.session".into()])
+        .filter(|name| wanted(name))
+    {
         println!("kernel {name}");
     }
     for machine in matrix {

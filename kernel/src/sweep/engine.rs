@@ -1,0 +1,303 @@
+//! The loops over the boundaries, and what is printed of them.
+
+use super::outcome::{Before, Outcome, misfired};
+use super::{Scenario, place, shot};
+use crate::arch::{daif, uaccess};
+use crate::debug::{self, control, slots};
+use crate::drivers::gic::Priority;
+use crate::irq::off::{self, IrqOff};
+use crate::report::symbols::Shown;
+use crate::{idle, println, time};
+use alloc::string::String;
+use cli::bootargs::Boundary;
+use core::fmt;
+use core::sync::atomic::{
+    AtomicBool,
+    Ordering::{Relaxed, SeqCst},
+};
+use log::LevelFilter;
+use rules::step::Owners;
+use spin::Mutex;
+
+/// Boundaries that the second of two interrupts is taken at, behind the first one.
+const WINDOW: usize = 32;
+/// Lines of progress that a scenario is worth.
+const PROGRESS: u64 = 20;
+
+/// Sweeps the scenario of that name; every scenario whose name contains it, if there is none; at `k` only, if given. Whether
+/// there were scenarios, and no violations. Thread context on the first CPU.
+pub fn run(groups: &'static [&'static [Scenario]], name: &str, k: Option<Boundary>, pairs: bool) -> bool {
+    idle::on_all(|| {
+        let _off = IrqOff::new();
+        time::pause();
+    });
+    if let Err(why) = shot::prepare() {
+        log::error!("sweep: {why}");
+        return false;
+    }
+    let level = log::max_level();
+    // What is swept warns again and again.
+    log::set_max_level(LevelFilter::Error);
+    let all = || groups.iter().flat_map(|group| group.iter());
+    let exact = all().any(|scenario| scenario.name == name);
+    let chosen =
+        |scenario: &&Scenario| if exact { scenario.name == name } else { scenario.name.contains(name) };
+    let mut tally = Tally::default();
+    for scenario in all().filter(chosen) {
+        let mut one = Tally::default();
+        Sweep { scenario, reference: None, length: 0, shown: None, tally: &mut one }.sweep(k, pairs);
+        println!("sweep: {} boundaries={} violations={}", scenario.name, one.boundaries, one.violations);
+        tally.boundaries += one.boundaries;
+        tally.violations += one.violations;
+    }
+    log::set_max_level(level);
+    shot::release();
+    if tally.boundaries == 0 {
+        log::error!("sweep: test={name} names no scenario with such a boundary");
+    }
+    println!("sweep: total boundaries={} violations={}", tally.boundaries, tally.violations);
+    tally.violations == 0 && tally.boundaries > 0
+}
+
+#[derive(Default)]
+struct Tally {
+    boundaries: u64,
+    violations: u64,
+}
+
+struct Sweep<'a> {
+    scenario: &'static Scenario,
+    reference: Option<Outcome>,
+    length: u64,
+    /// The part of the way that was printed last.
+    shown: Option<u64>,
+    tally: &'a mut Tally,
+}
+
+/// The sweep cannot go on: why.
+struct Over(String);
+
+impl From<String> for Over {
+    fn from(why: String) -> Self {
+        Self(why)
+    }
+}
+
+impl Sweep<'_> {
+    fn sweep(&mut self, k: Option<Boundary>, pairs: bool) {
+        shot::covered();
+        let over = self.try_sweep(k, pairs);
+        RUNNING.store(false, Relaxed);
+        place::clear();
+        if let Err(Over(why)) = over {
+            self.tally.violations += 1;
+            println!("sweep: {} ended early: {why}", self.scenario.name);
+        }
+    }
+
+    fn try_sweep(&mut self, k: Option<Boundary>, pairs: bool) -> Result<(), Over> {
+        (self.scenario.setup)()?;
+        self.class(k, pairs)?;
+        // NMIs come where interrupts are off too. What their handler sets, masked, is in force when it returns only.
+        if off::by_priority() && self.scenario.varies.is_empty() {
+            shot::set_priority(Priority::Nmi);
+            let over = self.class(k, pairs);
+            shot::set_priority(Priority::Normal);
+            over?;
+        }
+        Ok(())
+    }
+
+    /// The same with the interrupts as they are.
+    fn class(&mut self, k: Option<Boundary>, pairs: bool) -> Result<(), Over> {
+        // The first run fills what is filled once.
+        self.plain()?;
+        let (reference, length) = self.plain()?;
+        let (again, same) = self.plain()?;
+        if let Some(what) = again.difference(&reference) {
+            return Err(Over(alloc::format!("two runs without an interrupt differ: {what}")));
+        }
+        if length != same {
+            return Err(Over(alloc::format!("it takes {length} instructions, and then {same}")));
+        }
+        (self.reference, self.length) = (Some(reference), length);
+        match k {
+            Some(k) if k.first >= length => Err(Over(alloc::format!("it is {length} instructions long"))),
+            Some(k) => self.boundary(k).map(|_| ()),
+            None if pairs => self.pairs(),
+            None => {
+                for first in 0..length {
+                    self.progress(first);
+                    self.boundary(Boundary { first, second: None })?;
+                }
+                let violated = self.tally.violations != 0;
+                if shot::covered() || violated {
+                    Ok(())
+                } else {
+                    Err(Over("no interrupt came where it is there for".into()))
+                }
+            }
+        }
+    }
+
+    /// A run without an interrupt.
+    fn plain(&self) -> Result<(Outcome, u64), Over> {
+        (self.scenario.before)();
+        let before = Before::now();
+        let (result, length) = shot::run(self.scenario, None);
+        if !shot::is_nmi() {
+            (self.scenario.handler)(None);
+        }
+        let outcome = before.outcome(self.scenario, result);
+        match outcome.unclean() {
+            Some(what) => Err(Over(alloc::format!("without an interrupt it leaves {what}"))),
+            None => Ok((outcome, length)),
+        }
+    }
+
+    /// A run with interrupts. Returns when the handlers were reached, if all were.
+    fn boundary(&mut self, at: Boundary) -> Result<Option<[u64; 2]>, Over> {
+        (self.scenario.before)();
+        note(self.scenario, at);
+        let before = Before::now();
+        let (result, _) = shot::run(self.scenario, Some(at));
+        let outcome = before.outcome(self.scenario, result);
+        RUNNING.store(false, Relaxed);
+        let wrong = misfired(at.second.is_some())
+            .or_else(|| outcome.difference(self.reference.as_ref().unwrap_or(&outcome)));
+        let [_, second] = shot::taken();
+        // A second interrupt that was due behind the body is no pair.
+        if at.second.is_none() || second != 0 {
+            self.tally.boundaries += 1;
+        }
+        if let Some(what) = wrong {
+            self.tally.violations += 1;
+            if self.tally.violations == 1 {
+                println!("{}", Violation { scenario: self.scenario.name, at, what: &what });
+            }
+            self.repair()?;
+            return Ok(None);
+        }
+        Ok((at.second.is_none() || second == 1).then(shot::reached))
+    }
+
+    /// After a violation: back to where the next boundary can be tried for itself.
+    fn repair(&self) -> Result<(), Over> {
+        {
+            let _masked = daif::AllMasked::new();
+            let cpu = debug::this();
+            cpu.depth.set(0);
+            cpu.stash_len.set(0);
+            cpu.hook.set(None);
+            cpu.set_owners(Owners::empty());
+            slots::rearm(cpu);
+            control::force(cpu, cpu.mdscr.get());
+            control::sync(cpu);
+        }
+        daif::clear::<{ daif::ALL }>();
+        place::clear();
+        (self.scenario.setup)()?;
+        // Facts that have changed for good would be a violation at every boundary from here on.
+        let (outcome, _) = self.plain()?;
+        match self.reference.as_ref().and_then(|reference| outcome.difference(reference)) {
+            Some(what) => Err(Over(alloc::format!("the kernel does not recover: {what}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Every pair of places where the two interrupts are taken, the second one within the window.
+    fn pairs(&mut self) -> Result<(), Over> {
+        let mut first = 0;
+        while first < self.length {
+            self.progress(first);
+            let mut second = 0;
+            for _ in 0..WINDOW {
+                let at = |second| Boundary { first, second: Some(second) };
+                let Some([_, reached]) = self.boundary(at(second))? else { break };
+                second = self.behind(second, reached, &|second| at(second), 1)?;
+            }
+            let Some([reached, _]) = self.boundary(Boundary { first, second: None })? else {
+                first += 1;
+                continue;
+            };
+            first = self.behind(first, reached, &|first| Boundary { first, second: None }, 0)?;
+        }
+        Ok(())
+    }
+
+    /// The first instant behind `from` whose interrupt is taken later than that of `from`, which was at `reached`: all in
+    /// between are held back to the same place. Tries the last one of these too.
+    fn behind(
+        &mut self,
+        from: u64,
+        reached: u64,
+        at: &impl Fn(u64) -> Boundary,
+        which: usize,
+    ) -> Result<u64, Over> {
+        let held = |sweep: &mut Self, instant| -> Result<bool, Over> {
+            if which == 0 && instant >= sweep.length {
+                return Ok(false);
+            }
+            Ok(sweep.boundary(at(instant))?.is_some_and(|all| all[which] == reached))
+        };
+        let (mut low, mut step) = (from, 1);
+        while held(self, low + step)? {
+            low += step;
+            step *= 2;
+        }
+        let mut high = low + step;
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if held(self, middle)? { low = middle } else { high = middle }
+        }
+        Ok(high)
+    }
+
+    fn progress(&mut self, k: u64) {
+        let part = k * PROGRESS / self.length.max(1);
+        if self.shown.replace(part) != Some(part) {
+            println!("sweep: {} at {k} of {}", self.scenario.name, self.length);
+        }
+    }
+}
+
+/// What is being tried, for a report of the kernel's end.
+static TRYING: Mutex<Option<(&'static Scenario, Boundary)>> = Mutex::new(None);
+static RUNNING: AtomicBool = AtomicBool::new(false);
+
+fn note(scenario: &'static Scenario, at: Boundary) {
+    if let Some(mut trying) = TRYING.try_lock() {
+        *trying = Some((scenario, at));
+    }
+    RUNNING.store(true, SeqCst);
+}
+
+/// For a panic's report: at which boundary of which scenario the kernel ended, if it was being swept. Any context.
+pub fn last_words(say: impl FnOnce(fmt::Arguments)) {
+    if !RUNNING.swap(false, SeqCst) {
+        return;
+    }
+    if let Some((scenario, at)) = TRYING.try_lock().and_then(|trying| *trying) {
+        say(format_args!("{}", Violation { scenario: scenario.name, at, what: "the kernel ended" }));
+    }
+}
+
+struct Violation<'a> {
+    scenario: &'a str,
+    at: Boundary,
+    what: &'a str,
+}
+
+impl fmt::Display for Violation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let class = if shot::is_nmi() { " (NMI)" } else { "" };
+        write!(f, "sweep: violation {} k={}{class}: {}", self.scenario, self.at, self.what)?;
+        for (pc, taken) in shot::pcs().into_iter().zip(shot::taken()) {
+            if taken != 0 {
+                let word = uaccess::read_u32(pc).unwrap_or(0);
+                write!(f, "\nsweep: interrupted at {word:08x}\n  [<{pc:016x}>] {}", Shown(pc))?;
+            }
+        }
+        Ok(())
+    }
+}

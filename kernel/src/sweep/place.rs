@@ -1,0 +1,98 @@
+//! The slots and probes that a scenario works with: placed by its set-up, counted in every run, taken away behind it.
+
+use crate::debug::slots::{self, Disposition, Handler};
+use crate::irq::off::IrqOff;
+use crate::kprobe::{self, Kprobe, PostHandler, PreHandler};
+use ::slots::{Access, Cpus, Privilege, Request, SlotId};
+use alloc::string::{String, ToString};
+use core::cell::Cell;
+
+/// The most that a scenario can place.
+pub const ROOM: usize = 6;
+
+#[derive(Clone, Copy)]
+enum Placed {
+    Nothing,
+    Slot(SlotId),
+    Probe(&'static Kprobe),
+}
+
+/// Touched in thread context on one CPU, or by the handler that interrupts it while it does not.
+struct Places([Cell<Placed>; ROOM]);
+
+// SAFETY: only the CPU that sweeps uses it.
+unsafe impl Sync for Places {}
+
+static PLACES: Places = Places([const { Cell::new(Placed::Nothing) }; ROOM]);
+
+fn place(what: Placed) -> Result<(), String> {
+    let free = PLACES.0.iter().find(|place| matches!(place.get(), Placed::Nothing));
+    free.map(|place| place.set(what)).ok_or_else(|| "a scenario places too much".into())
+}
+
+fn slot(request: &Request, disposition: Disposition) -> Result<(), String> {
+    let id = slots::install(request, Cpus::ALL, disposition).map_err(|error| error.to_string())?;
+    place(Placed::Slot(id))
+}
+
+/// Sets a breakpoint that counts, and calls `handler` if there is one. For a scenario's `setup`, `before` and `handler`.
+///
+/// # Errors
+/// The slot manager's.
+pub fn breakpoint(address: u64, handler: Option<Handler>) -> Result<(), String> {
+    let request = Request::Breakpoint { address, privilege: Privilege::El1 };
+    slot(&request, handler.map_or(Disposition::Count, Disposition::Call))
+}
+
+/// Sets a watchpoint on reads and writes of a doubleword. For a scenario's `setup`.
+///
+/// # Errors
+/// The slot manager's.
+pub fn watchpoint(address: u64) -> Result<(), String> {
+    let (length, access, privilege) = (8, Access::ReadWrite, Privilege::El1);
+    slot(&Request::Watchpoint { address, length, access, privilege }, Disposition::Count)
+}
+
+/// Registers a probe. For a scenario's `setup`.
+///
+/// # Errors
+/// The registration's.
+pub fn kprobe(address: u64, pre: Option<PreHandler>, post: Option<PostHandler>) -> Result<(), String> {
+    let probe = kprobe::register(address, pre, post).map_err(|error| error.to_string())?;
+    place(Placed::Probe(probe))
+}
+
+/// Hits so far of what was placed `index`th; 0 if that is gone.
+pub fn hits_of(index: usize) -> u64 {
+    count(index)[0]
+}
+
+/// Takes the slot away that was placed first; how often it was hit. For a scenario's `handler` and `facts`.
+pub fn remove_first() -> u64 {
+    let _off = IrqOff::new();
+    let hits = hits_of(0);
+    if let Placed::Slot(id) = PLACES.0[0].replace(Placed::Nothing) {
+        let _ = slots::remove(id);
+    }
+    hits
+}
+
+/// Hits and misses of what was placed `index`th.
+pub fn count(index: usize) -> [u64; 2] {
+    match PLACES.0[index].get() {
+        Placed::Nothing => [0, 0],
+        Placed::Slot(id) => [slots::hits(id).unwrap_or(0), 0],
+        Placed::Probe(probe) => [probe.hits(), probe.missed()],
+    }
+}
+
+/// Takes everything away.
+pub fn clear() {
+    for place in &PLACES.0 {
+        match place.replace(Placed::Nothing) {
+            Placed::Nothing => {}
+            Placed::Slot(id) => drop(slots::remove(id)),
+            Placed::Probe(probe) => drop(kprobe::unregister(probe.address)),
+        }
+    }
+}

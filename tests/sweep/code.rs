@@ -1,0 +1,166 @@
+//! Machine code that is swept: short functions whose every instruction is known.
+
+use crate::debug::bug::Site;
+
+static SITE: Site = Site { file: file!(), line: line!(), text: "a WARN that is swept", fatal: false };
+
+core::arch::global_asm!(
+    ".pushsection .text.sweep_code, \"ax\"",
+    ".balign 4",
+    ".global sweep_line, sweep_line_at, sweep_store, sweep_store_at, sweep_loop, sweep_loop_at, sweep_loop_end, sweep_branch, sweep_retry",
+    ".global sweep_retry_at, sweep_warn, sweep_outer, sweep_inner, sweep_innermost, sweep_handler, sweep_handler_at",
+    ".global sweep_sled, sweep_daif",
+    // fn() -> 3
+    "sweep_line:",
+    "mov x0, #1",
+    "sweep_line_at:",
+    "add x0, x0, #1",
+    "add x0, x0, #1",
+    "ret",
+    // fn(address) -> 5
+    "sweep_store:",
+    "mov x1, #5",
+    "sweep_store_at:",
+    "str x1, [x0]",
+    "ldr x0, [x0]",
+    "ret",
+    // fn() -> 3; x10 is how often it has come past `sweep_loop_at`
+    "sweep_loop:",
+    "mov x10, #0",
+    "mov x0, #3",
+    "sweep_loop_at:",
+    "add x10, x10, #1",
+    "subs x0, x0, #1",
+    "b.ne sweep_loop_at",
+    "mov x0, x10",
+    "ret",
+    "sweep_loop_end:",
+    // fn() -> 7
+    "sweep_branch:",
+    "b 1f",
+    "brk #0x7f1",
+    "1: mov x0, #7",
+    "ret",
+    // fn(bad, good) -> the byte at good
+    "sweep_retry:",
+    "sweep_retry_at:",
+    "ldrb w2, [x0]",
+    "mov x0, x2",
+    "ret",
+    "1: mov x0, x1",
+    "b sweep_retry_at",
+    ".pushsection .ex_table, \"a\"",
+    ".quad sweep_retry_at, 1b",
+    ".popsection",
+    // fn(): a WARN
+    "sweep_warn:",
+    "brk #{bug}",
+    "ret",
+    ".pushsection .bug_table, \"a\"",
+    ".quad sweep_warn, {site}",
+    ".popsection",
+    // fn(n) -> n + 2
+    "sweep_outer:",
+    "add x0, x0, #1",
+    "add x0, x0, #1",
+    "ret",
+    "sweep_inner:",
+    "add x0, x0, #1",
+    "add x0, x0, #1",
+    "ret",
+    "sweep_innermost:",
+    "add x0, x0, #1",
+    "add x0, x0, #1",
+    "ret",
+    "sweep_handler:",
+    "add x0, x0, #1",
+    "sweep_handler_at:",
+    "add x0, x0, #1",
+    "ret",
+    // fn(n) -> n + 100
+    "sweep_sled:",
+    ".rept 100",
+    "add x0, x0, #1",
+    ".endr",
+    "ret",
+    // fn() -> DAIF with I masked
+    "sweep_daif:",
+    "mrs x9, daif",
+    "msr daifset, #3",
+    "mrs x0, daif",
+    "msr daif, x9",
+    "nop",
+    "ret",
+    ".popsection",
+    bug = const crate::exception::brk::BUG,
+    site = sym SITE,
+);
+
+unsafe extern "C" {
+    /// Returns 3.
+    #[link_name = "sweep_line"]
+    pub safe fn line() -> u64;
+    /// Stores a doubleword and loads it again: 5.
+    #[link_name = "sweep_store"]
+    pub safe fn store(address: u64) -> u64;
+    /// Comes three times past `loop_at`; returns 3.
+    #[link_name = "sweep_loop"]
+    pub safe fn counted() -> u64;
+    /// Returns 7.
+    #[link_name = "sweep_branch"]
+    pub safe fn branch() -> u64;
+    /// Reads a byte; if there is nothing to be read, tries `good` instead, with the same instruction.
+    #[link_name = "sweep_retry"]
+    pub safe fn retry(address: u64, good: u64) -> u64;
+    /// A WARN.
+    #[link_name = "sweep_warn"]
+    pub safe fn warn();
+    /// Adds 2.
+    #[link_name = "sweep_outer"]
+    pub safe fn outer(n: u64) -> u64;
+    /// Adds 2.
+    #[link_name = "sweep_inner"]
+    pub safe fn inner(n: u64) -> u64;
+    /// Adds 2.
+    #[link_name = "sweep_innermost"]
+    pub safe fn innermost(n: u64) -> u64;
+    /// Adds 2, for handlers.
+    #[link_name = "sweep_handler"]
+    pub safe fn handler(n: u64) -> u64;
+    /// Adds 100, one by one.
+    #[link_name = "sweep_sled"]
+    pub safe fn sled(n: u64) -> u64;
+    /// Masks interrupts and opens them again; the masks in between.
+    #[link_name = "sweep_daif"]
+    pub safe fn daif() -> u64;
+    static sweep_line_at: u8;
+    static sweep_store_at: u8;
+    static sweep_loop_at: u8;
+    static sweep_loop_end: u8;
+    static sweep_handler_at: u8;
+}
+
+/// The second instruction of `line`.
+pub fn line_at() -> u64 {
+    (&raw const sweep_line_at).addr() as u64
+}
+
+/// The store of `store`.
+pub fn store_at() -> u64 {
+    (&raw const sweep_store_at).addr() as u64
+}
+
+/// The instruction of `counted` that x10 counts.
+pub fn loop_at() -> u64 {
+    (&raw const sweep_loop_at).addr() as u64
+}
+
+/// The code of `counted` in which x10 says how often it has come past `loop_at`.
+pub fn loop_range() -> core::ops::Range<u64> {
+    loop_at()..(&raw const sweep_loop_end).addr() as u64
+}
+
+/// The second instruction of `handler`.
+pub fn handler_at() -> u64 {
+    (&raw const sweep_handler_at).addr() as u64
+}

@@ -1,0 +1,13 @@
+//! The sweep's scenarios, a file a concern. `kernel/src/sweep` runs them; README.md says how to write one.
+
+mod code;
+mod faults;
+mod probes;
+mod slots;
+mod steps;
+
+use crate::sweep::Scenario;
+
+/// All scenarios.
+pub static ALL: &[&[Scenario]] =
+    &[&slots::SCENARIOS, &probes::SCENARIOS, &faults::SCENARIOS, &steps::SCENARIOS];

@@ -1,0 +1,127 @@
+//! Kprobes: out of line, simulated, nested, on a breakpoint's address, registered and removed.
+
+use super::code;
+use crate::exception::Frame;
+use crate::kprobe::{self, Kprobe, Then};
+use crate::sweep::{Scenario, breakpoint, kprobe as probe};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+pub static SCENARIOS: [Scenario; 6] = [
+    Scenario {
+        name: "kprobe-out-of-line",
+        setup: || probe(address(code::outer), Some(pre), Some(post)),
+        body: outer,
+        handler: |_| _ = outer(),
+        facts: handlers,
+        ..Scenario::EMPTY
+    },
+    Scenario {
+        name: "kprobe-simulated",
+        setup: || probe(code::branch as *const () as u64, Some(pre), Some(post)),
+        body: code::branch,
+        handler: |_| _ = code::branch(),
+        facts: handlers,
+        ..Scenario::EMPTY
+    },
+    // Three levels; the innermost runs into the outermost again, which is a miss (K5).
+    Scenario {
+        name: "nested-probes",
+        setup: || {
+            probe(address(code::outer), Some(calls_inner), Some(post))?;
+            probe(address(code::inner), Some(calls_innermost), Some(post))?;
+            probe(address(code::innermost), Some(calls_outer), Some(post))
+        },
+        body: outer,
+        handler: |_| _ = outer(),
+        facts: handlers,
+        ..Scenario::EMPTY
+    },
+    // A breakpoint and a probe at one address, and another probe on what that probe's handler calls.
+    Scenario {
+        name: "same-address",
+        setup: || {
+            breakpoint(address(code::outer), None)?;
+            probe(address(code::outer), Some(calls_inner), Some(post))?;
+            probe(address(code::inner), Some(pre), Some(post))
+        },
+        body: outer,
+        handler: |_| _ = outer(),
+        facts: handlers,
+        ..Scenario::EMPTY
+    },
+    // A probe in the handler, while a step-over is set aside.
+    Scenario {
+        name: "kprobe-in-handler",
+        setup: || {
+            breakpoint(code::line_at(), None)?;
+            probe(code::handler_at(), Some(pre), Some(post))
+        },
+        body: code::line,
+        handler: |_| _ = code::handler(1),
+        facts: handlers,
+        ..Scenario::EMPTY
+    },
+    Scenario {
+        name: "kprobe-register",
+        setup: || breakpoint(code::handler_at(), None),
+        body: register_and_remove,
+        handler: |_| _ = code::handler(1),
+        ..Scenario::EMPTY
+    },
+];
+
+static PRES: AtomicU64 = AtomicU64::new(0);
+static POSTS: AtomicU64 = AtomicU64::new(0);
+
+fn address(function: extern "C" fn(u64) -> u64) -> u64 {
+    function as *const () as u64
+}
+
+/// How often handlers ran since this was asked for last.
+fn handlers() -> [u64; 2] {
+    [PRES.swap(0, Relaxed), POSTS.swap(0, Relaxed)]
+}
+
+extern "C" fn outer() -> u64 {
+    code::outer(1)
+}
+
+fn pre(_: &Kprobe, _: &mut Frame) -> Then {
+    PRES.fetch_add(1, Relaxed);
+    Then::Run
+}
+
+fn post(_: &Kprobe, _: &mut Frame) {
+    POSTS.fetch_add(1, Relaxed);
+}
+
+fn calls_inner(_: &Kprobe, _: &mut Frame) -> Then {
+    PRES.fetch_add(code::inner(1), Relaxed);
+    Then::Run
+}
+
+fn calls_innermost(_: &Kprobe, _: &mut Frame) -> Then {
+    PRES.fetch_add(code::innermost(1), Relaxed);
+    Then::Run
+}
+
+fn calls_outer(_: &Kprobe, _: &mut Frame) -> Then {
+    PRES.fetch_add(code::outer(1), Relaxed);
+    Then::Run
+}
+
+/// Hits exactly between the two.
+extern "C" fn register_and_remove() -> u64 {
+    let at = code::line_at();
+    code::line();
+    if kprobe::register(at, None, None).is_err() {
+        return u64::MAX;
+    }
+    let result = code::line();
+    let counts = kprobe::unregister(at);
+    code::line();
+    match counts {
+        Ok((hits, missed)) => result << 32 | hits << 16 | missed,
+        Err(_) => u64::MAX,
+    }
+}

@@ -1,0 +1,145 @@
+//! Breakpoints and watchpoints: hit, stepped over, set, taken away.
+
+use super::code;
+use crate::debug;
+use crate::debug::slots::{self, Disposition, Hit};
+use crate::debug::stats::{self, Counter};
+use crate::exception::Frame;
+use crate::sweep::{Scenario, breakpoint, hits_of, remove_first, watchpoint};
+use ::slots::{Cpus, Privilege, Request};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use rules::pstate::SPSR_SS;
+
+pub static SCENARIOS: [Scenario; 8] = [
+    Scenario {
+        name: "breakpoint",
+        setup: || breakpoint(code::line_at(), None),
+        body: code::line,
+        covers: |frame| in_a_step(frame, code::line_at()),
+        handler: |_| _ = code::line(),
+        ..Scenario::EMPTY
+    },
+    Scenario {
+        name: "watchpoint",
+        setup: || watchpoint(&raw const WATCHED as u64),
+        body: store,
+        covers: |frame| in_a_step(frame, code::store_at()),
+        handler: |_| _ = store(),
+        ..Scenario::EMPTY
+    },
+    // The instruction under a breakpoint hits a watchpoint while it is stepped over.
+    Scenario {
+        name: "breakpoint-watchpoint",
+        setup: || {
+            breakpoint(code::store_at(), None)?;
+            watchpoint(&raw const WATCHED as u64)
+        },
+        body: store,
+        covers: |frame| in_a_step(frame, code::store_at()),
+        handler: |_| _ = store(),
+        ..Scenario::EMPTY
+    },
+    Scenario {
+        name: "breakpoint-in-handler",
+        setup: || {
+            breakpoint(code::line_at(), None)?;
+            breakpoint(code::handler_at(), None)
+        },
+        body: code::line,
+        covers: |frame| in_a_step(frame, code::line_at()),
+        handler: |_| _ = code::handler(1),
+        ..Scenario::EMPTY
+    },
+    // A handler that moves PC: the step is due before the next instruction.
+    Scenario {
+        name: "breakpoint-moves-pc",
+        setup: || breakpoint(code::line_at(), Some(skips)),
+        body: code::line,
+        handler: |_| _ = code::line(),
+        ..Scenario::EMPTY
+    },
+    Scenario {
+        name: "install-uninstall",
+        setup: || breakpoint(code::handler_at(), None),
+        body: install_and_remove,
+        handler: |_| _ = code::handler(1),
+        ..Scenario::EMPTY
+    },
+    Scenario {
+        name: "install-in-handler",
+        body: code::counted,
+        handler: installs,
+        facts: || [remove_first().wrapping_sub(HITS_DUE.load(Relaxed)), FAILED.load(Relaxed)],
+        varies: STEP_OVER,
+        ..Scenario::EMPTY
+    },
+    Scenario {
+        name: "uninstall-in-handler",
+        before: || FAILED.store(breakpoint(code::loop_at(), None).is_err().into(), Relaxed),
+        body: code::counted,
+        handler: removes,
+        covers: |frame| in_a_step(frame, code::loop_at()),
+        facts: || [HITS.load(Relaxed).wrapping_sub(HITS_DUE.load(Relaxed)), FAILED.load(Relaxed)],
+        varies: STEP_OVER,
+        ..Scenario::EMPTY
+    },
+];
+
+/// The interrupted instruction has hit and is to run: it is being stepped over.
+fn in_a_step(frame: &Frame, at: u64) -> bool {
+    debug::this().stash_len.get() != 0 && frame.pstate & SPSR_SS != 0 && frame.pc == at
+}
+
+/// What a breakpoint counts that is there for a part of the body only.
+const STEP_OVER: &[Counter] = &[stats::BREAKPOINTS, stats::STEPS, stats::STEP_OVERS, stats::CANCELLED];
+
+static WATCHED: AtomicU64 = AtomicU64::new(0);
+static HITS: AtomicU64 = AtomicU64::new(0);
+static HITS_DUE: AtomicU64 = AtomicU64::new(0);
+static FAILED: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn store() -> u64 {
+    code::store(&raw const WATCHED as u64)
+}
+
+fn skips(_: &Hit, frame: &mut Frame) {
+    let pc = frame.pc;
+    frame.move_to(pc + 4);
+}
+
+/// Hits exactly between the two.
+extern "C" fn install_and_remove() -> u64 {
+    let request = Request::Breakpoint { address: code::line_at(), privilege: Privilege::El1 };
+    code::line();
+    let Ok(id) = slots::install(&request, Cpus::ALL, Disposition::Count) else { return u64::MAX };
+    code::line();
+    let hits = slots::hits(id).unwrap_or(u64::MAX);
+    let removed = slots::remove(id).is_ok();
+    code::line();
+    hits << 1 | u64::from(removed)
+}
+
+/// How often `counted` has come past its breakpoint's place, as its frame says; None: it is at its end.
+fn passed(frame: Option<&Frame>) -> u64 {
+    match frame {
+        None => 3,
+        Some(frame) if code::loop_range().contains(&frame.pc) => frame.x[10],
+        Some(frame) if frame.pc < code::loop_at() => 0,
+        Some(_) => 3,
+    }
+}
+
+/// H2: once install has returned every execution hits.
+fn installs(frame: Option<&Frame>) {
+    let failed = breakpoint(code::loop_at(), None).is_err();
+    FAILED.store(failed.into(), Relaxed);
+    HITS_DUE.store(3 - passed(frame), Relaxed);
+}
+
+/// H2: until it is gone every execution has hit, the one that is being stepped over too.
+fn removes(frame: Option<&Frame>) {
+    let under_way = frame.is_some() && debug::this().stash_len.get() != 0;
+    HITS_DUE.store(passed(frame) + u64::from(under_way), Relaxed);
+    HITS.store(hits_of(0), Relaxed);
+    remove_first();
+}

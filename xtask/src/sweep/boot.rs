@@ -1,0 +1,238 @@
+//! One scenario on one machine: the boot, and what its console says.
+
+use crate::args::Common;
+use crate::capture::{Captured, capture};
+use crate::ktap::is_panic;
+use crate::qemu::{El, Gic, Machine, Start};
+use crate::session::End;
+use crate::test::{Kernel, machine_name};
+
+/// A scenario that was swept.
+#[derive(Clone, Debug, Default)]
+pub struct Swept {
+    pub name: String,
+    pub machine: Machine,
+    pub boundaries: u64,
+    pub violations: u64,
+    /// What went wrong first, if anything did.
+    pub first: Option<Violation>,
+    /// The console's end; for what went wrong.
+    pub tail: String,
+    pub wall: std::time::Duration,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Violation {
+    /// The boundary as the boot argument `k=` takes it; unknown if the scenario did not even run as a whole.
+    pub k: Option<String>,
+    pub what: String,
+    /// The lines on where the interrupts came: `interrupted at WORD` and the place, in turns.
+    pub places: Vec<Place>,
+}
+
+/// Where an interrupt came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The instruction in memory.
+    pub word: String,
+    /// `  [<ADDRESS>] SYMBOL+OFFSET/SIZE`.
+    pub line: String,
+}
+
+/// The machines that scenarios are swept on, narrowed by the user's flags. One CPU, or the timer would not be exact.
+pub fn machines(common: &Common, pairs: bool) -> Vec<Machine> {
+    let mode = if pairs { "mode=sweep pairs=1" } else { "mode=sweep" };
+    let base = |cpu: &str, gic, el, more: &str| {
+        common.machine(Machine {
+            cpu: cpu.into(),
+            smp: 1,
+            gic,
+            el,
+            append: format!("{mode}{more}"),
+            icount: true,
+            gdb: None,
+            interactive: false,
+        })
+    };
+    let mut machines: Vec<Machine> = Vec::new();
+    let all = [
+        base("max", Gic::V3, El::El2, " nmi=1"),
+        base("max", Gic::V3, El::El1, ""),
+        base("cortex-a57", Gic::V2, El::El2, ""),
+    ];
+    for machine in all {
+        // A flag may have taken away what priority masking needs.
+        let impossible = machine.gic == Gic::V2 && machine.append.contains("nmi=1");
+        if !impossible && !machines.contains(&machine) {
+            machines.push(machine);
+        }
+    }
+    machines
+}
+
+/// A machine that sweeps this scenario only.
+pub fn only(machine: &Machine, name: &str) -> Machine {
+    Machine { append: format!("{} test={name}", machine.append), ..machine.clone() }
+}
+
+/// Boots a scenario. `tell` is told how far it is.
+pub fn sweep_one(kernel: &Kernel, machine: &Machine, name: &str, tell: &dyn Fn(&str)) -> Swept {
+    let machine = only(machine, name);
+    let enough = |console: &str| {
+        if let Some(line) = console.lines().rev().find_map(progress) {
+            tell(line);
+        }
+        false
+    };
+    match capture(&machine, &Start::Kernel(&kernel.image), kernel.limit, enough) {
+        Ok(boot) => {
+            let tail = boot.tail(&kernel.elf);
+            Swept { tail, wall: boot.wall, ..read(name, machine, &boot) }
+        }
+        Err(error) => {
+            let first = Some(Violation { what: format!("{error:#}"), ..Violation::default() });
+            Swept { name: name.into(), machine, violations: 1, first, ..Swept::default() }
+        }
+    }
+}
+
+/// `breakpoint at 12 of 990` of a line of progress.
+fn progress(line: &str) -> Option<&str> {
+    let text = line.trim_end().strip_prefix("sweep: ")?;
+    text.split_once(" at ").filter(|(_, rest)| rest.contains(" of ")).map(|_| text)
+}
+
+/// Reads what a boot says of a scenario. One without a full verdict, or with an end that contradicts it, is a violation.
+fn read(name: &str, machine: Machine, boot: &Captured) -> Swept {
+    let lines: Vec<_> = boot.console.lines().map(str::trim_end).collect();
+    let total = lines.iter().find_map(|line| totals(line, name));
+    let mut first = lines.iter().position(|line| line.starts_with("sweep: violation ")).and_then(|at| {
+        let rest = lines[at].strip_prefix("sweep: violation ")?.strip_prefix(name)?.strip_prefix(" k=")?;
+        let (k, what) = rest.split_once(": ")?;
+        // `k=12 (NMI)`: both kinds of interrupts are tried at a `k` that is given.
+        let (k, class) = k.split_once(' ').map_or((k, String::new()), |(k, class)| (k, format!(" {class}")));
+        let places = lines[at + 1..].chunks(2).map_while(place).collect();
+        Some(Violation { k: Some(k.into()), what: format!("{what}{class}"), places })
+    });
+    let (boundaries, mut violations) = total.unwrap_or_else(|| {
+        // It has not come to its end: what it has tried so far.
+        let tried =
+            first.as_ref().and_then(|first| first.k.as_deref()?.split(',').next()?.parse::<u64>().ok());
+        let seen = lines.iter().rev().find_map(|line| progress(line)?.split(' ').nth(2)?.parse().ok());
+        (tried.map(|k| k + 1).or(seen).unwrap_or(0), 0)
+    });
+    let due = End::Status(i32::from(violations > 0));
+    if total.is_none() || boot.end != due || boundaries == 0 {
+        violations = violations.max(1);
+        let panic = lines.iter().find(|line| is_panic(line));
+        let early = lines.iter().find_map(|line| line.split_once(" ended early: "));
+        let why = match (panic, early) {
+            (Some(panic), _) => (*panic).to_owned(),
+            (None, Some((_, why))) => why.to_owned(),
+            (None, None) => format!("no verdict ({})", boot.ending()),
+        };
+        match &mut first {
+            Some(first) if panic.is_some() => first.what = why,
+            Some(_) => {}
+            None => first = Some(Violation { what: why, ..Violation::default() }),
+        }
+    }
+    if violations > 0 && first.is_none() {
+        let early = lines.iter().find_map(|line| line.split_once(" ended early: "));
+        let what = early.map_or("no reason given", |(_, why)| why).to_owned();
+        first = Some(Violation { what, ..Violation::default() });
+    }
+    Swept { name: name.into(), machine, boundaries, violations, first, ..Swept::default() }
+}
+
+fn totals(line: &str, name: &str) -> Option<(u64, u64)> {
+    let rest = line.strip_prefix("sweep: ")?.strip_prefix(name)?.strip_prefix(" boundaries=")?;
+    let (boundaries, violations) = rest.split_once(" violations=")?;
+    Some((boundaries.parse().ok()?, violations.parse().ok()?))
+}
+
+fn place(lines: &[&str]) -> Option<Place> {
+    let [first, second] = lines else { return None };
+    let word = first.strip_prefix("sweep: interrupted at ")?.into();
+    second.starts_with("  [<").then(|| Place { word, line: (*second).to_owned() })
+}
+
+impl Swept {
+    /// One line.
+    pub fn summary(&self) -> String {
+        let (boundaries, violations) = (self.boundaries, self.violations);
+        format!(
+            "{:<24} {:<28} {boundaries:>7} boundaries {violations:>5} violations",
+            self.name,
+            machine_name(&self.machine)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn swept(end: End, console: &str) -> Swept {
+        let boot = Captured { end, console: console.into(), wall: Duration::ZERO };
+        read("bp", Machine::default(), &boot)
+    }
+
+    #[test]
+    fn a_verdict_with_its_status_is_believed() {
+        let good = swept(End::Status(0), "x\nsweep: bp at 0 of 9\nsweep: bp boundaries=9 violations=0\n");
+        assert_eq!((good.boundaries, good.violations, good.first), (9, 0, None));
+    }
+
+    #[test]
+    fn what_does_not_add_up_is_a_violation() {
+        let total = "sweep: bp boundaries=9 violations=0\n";
+        for (end, console) in [
+            (End::Status(1), total),
+            (End::Timeout, total),
+            (End::Status(0), ""),
+            (End::Status(0), "sweep: bp boundaries=0 violations=0\n"),
+            (End::Status(0), "sweep: other boundaries=9 violations=0\n"),
+            (End::Status(1), "sweep: bp ended early: why\nsweep: bp boundaries=3 violations=1\n"),
+        ] {
+            let swept = swept(end, console);
+            assert!(swept.violations == 1 && swept.first.is_some(), "{end:?} {console}");
+        }
+        assert_eq!(swept(End::Timeout, "sweep: bp at 50 of 90\n").boundaries, 50);
+    }
+
+    #[test]
+    fn a_violation_is_told_in_full() {
+        let console = "sweep: violation bp k=12,3 (NMI): hits: 1 where 2 is due\nsweep: interrupted at d503201f\n  \
+                       [<ffff800080001000>] f+0x4/0x8\nsweep: interrupted at 91000400\n  [<ffff800080001004>] f+0x8/0x8\n\
+                       sweep: bp boundaries=9 violations=4\n";
+        let swept = swept(End::Status(1), console);
+        let first = swept.first.unwrap();
+        assert_eq!((swept.boundaries, swept.violations), (9, 4));
+        assert_eq!((first.k.as_deref(), first.what.as_str()), (Some("12,3"), "hits: 1 where 2 is due (NMI)"));
+        assert_eq!(first.places.len(), 2);
+        assert_eq!(first.places[1].word, "91000400");
+    }
+
+    #[test]
+    fn a_panic_names_its_boundary() {
+        let console =
+            "sweep: bp at 0 of 90\npanic: rule I2 violated\nsweep: violation bp k=7: the kernel ended\n";
+        let swept = swept(End::Status(101), console);
+        assert_eq!((swept.boundaries, swept.violations), (8, 1));
+        let first = swept.first.unwrap();
+        assert_eq!((first.k.as_deref(), first.what.as_str()), (Some("7"), "panic: rule I2 violated"));
+    }
+
+    #[test]
+    fn flags_narrow_the_machines() {
+        assert_eq!(machines(&Common::default(), false).len(), 3);
+        let common = Common { gic: Some(Gic::V2), ..Common::default() };
+        assert!(machines(&common, true).iter().all(|machine| !machine.append.contains("nmi")));
+        let one =
+            Common { cpu: Some("max".into()), el: Some(El::El1), gic: Some(Gic::V2), ..Common::default() };
+        assert_eq!(machines(&one, false).len(), 1);
+    }
+}

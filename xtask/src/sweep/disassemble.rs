@@ -1,0 +1,33 @@
+//! An instruction of the image in words, where a disassembler is at hand.
+
+use crate::process;
+use std::path::Path;
+use std::process::Command;
+
+/// The instruction at this address, by llvm-objdump or gdb.
+pub fn at(elf: &Path, address: u64) -> Option<String> {
+    by_objdump(elf, address).or_else(|| by_gdb(elf, address))
+}
+
+fn by_objdump(elf: &Path, address: u64) -> Option<String> {
+    let output = process::output(
+        Command::new(process::find("llvm-objdump")?)
+            .args(["--disassemble", "--no-show-raw-insn"])
+            .arg(format!("--start-address={address:#x}"))
+            .arg(format!("--stop-address={:#x}", address + 4))
+            .arg(elf),
+    )?;
+    let line = output.lines().find_map(|line| line.trim().strip_prefix(&format!("{address:x}:")))?;
+    Some(tidy(line))
+}
+
+fn by_gdb(elf: &Path, address: u64) -> Option<String> {
+    let gdb = process::find("gdb-multiarch")?;
+    let examine = format!("x/i {address:#x}");
+    let output = process::output(Command::new(gdb).args(["-nx", "-batch", "-ex", &examine]).arg(elf))?;
+    Some(tidy(output.lines().last()?.split_once(":\t")?.1))
+}
+
+fn tidy(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

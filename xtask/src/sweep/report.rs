@@ -1,0 +1,226 @@
+//! What the user sees of a sweep.
+
+use super::boot::{Place, Swept};
+use super::disassemble;
+use crate::args::Common;
+use crate::capture::{capture, to_the_end};
+use crate::qemu::{El, Gic, Machine, Start};
+use crate::say::say;
+use crate::symbolise::Symboliser;
+use crate::test::{Kernel, machine_name};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::fmt::Write;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// The user's view of a sweep that is going on: a bar on a terminal, plain lines elsewhere.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// For so many boots.
+    pub fn new(boots: usize) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self { bar: None };
+        }
+        let bar = ProgressBar::with_draw_target(Some(boots as u64), ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{elapsed_precise} [{wide_bar}] {pos}/{len} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.enable_steady_tick(Duration::from_millis(500));
+        Self { bar: Some(bar) }
+    }
+
+    /// How far a scenario is.
+    pub fn tell(&self, line: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(line.to_owned());
+        }
+    }
+
+    /// A scenario is done on a machine.
+    pub fn done(&self, swept: &Swept) {
+        match &self.bar {
+            Some(bar) => bar.inc(1),
+            None => say!("{}", swept.summary()),
+        }
+    }
+
+    /// Removes the bar.
+    pub fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A scenario on all machines.
+pub struct Row {
+    pub name: String,
+    pub boundaries: u64,
+    pub violations: u64,
+}
+
+/// The scenarios in their order.
+pub fn rows(swept: &[Swept]) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for one in swept {
+        match rows.iter_mut().find(|row| row.name == one.name) {
+            Some(row) => {
+                row.boundaries += one.boundaries;
+                row.violations += one.violations;
+            }
+            None => rows.push(Row {
+                name: one.name.clone(),
+                boundaries: one.boundaries,
+                violations: one.violations,
+            }),
+        }
+    }
+    rows
+}
+
+fn total(rows: &[Row]) -> (u64, u64) {
+    (rows.iter().map(|row| row.boundaries).sum(), rows.iter().map(|row| row.violations).sum())
+}
+
+/// For people.
+pub fn table(rows: &[Row]) -> String {
+    let mut text = format!("{:<28}{:>12}{:>12}\n", "scenario", "boundaries", "violations");
+    let (boundaries, violations) = total(rows);
+    let sum = Row { name: "all".into(), boundaries, violations };
+    for row in rows.iter().chain([&sum]) {
+        let _ = writeln!(text, "{:<28}{:>12}{:>12}", row.name, row.boundaries, row.violations);
+    }
+    text
+}
+
+/// For programs.
+pub fn json(rows: &[Row]) -> String {
+    let (boundaries, violations) = total(rows);
+    let quoted = |name: &str| name.replace('\\', "\\\\").replace('"', "\\\"");
+    let scenarios = rows.iter().map(|row| {
+        let (name, boundaries, violations) = (quoted(&row.name), row.boundaries, row.violations);
+        format!("{{\"name\":\"{name}\",\"boundaries\":{boundaries},\"violations\":{violations}}}")
+    });
+    let scenarios = scenarios.collect::<Vec<_>>().join(",");
+    format!("{{\"boundaries\":{boundaries},\"violations\":{violations},\"scenarios\":[{scenarios}]}}\n")
+}
+
+/// The first violation of every scenario, with the console of that run alone.
+pub fn violations(kernel: &Kernel, common: &Common, pairs: bool, swept: &[Swept]) -> String {
+    let mut text = String::new();
+    let mut told: Vec<&str> = Vec::new();
+    for one in swept.iter().filter(|one| one.violations > 0) {
+        if !told.contains(&one.name.as_str()) {
+            told.push(&one.name);
+            text += &violation(kernel, common, pairs, one);
+        }
+    }
+    text
+}
+
+fn violation(kernel: &Kernel, common: &Common, pairs: bool, swept: &Swept) -> String {
+    let first = swept.first.clone().unwrap_or_default();
+    let at = first.k.as_ref().map_or(String::new(), |k| format!(" at k={k}"));
+    let mut text =
+        format!("{}: violation{at} on {}: {}\n", swept.name, machine_name(&swept.machine), first.what);
+    for place in &first.places {
+        text += &interrupted(kernel, place);
+    }
+    let machine = match &first.k {
+        Some(k) => Machine { append: format!("{} k={k}", swept.machine.append), ..swept.machine.clone() },
+        None => swept.machine.clone(),
+    };
+    let start = Start::Kernel(&kernel.image);
+    match capture(&machine, &start, kernel.limit, to_the_end) {
+        Ok(boot) if first.k.is_some() => {
+            let _ = writeln!(text, "    the console of that run ({}):", boot.ending());
+            text += &indented(&boot.tail(&kernel.elf));
+        }
+        _ => {
+            text += "    the console's end:\n";
+            text += &indented(&swept.tail);
+        }
+    }
+    let _ =
+        writeln!(text, "    again: {}", command(&swept.name, &machine, common, pairs, first.k.as_deref()));
+    let _ = writeln!(text, "    or: {}", machine.shell_line(&start));
+    text
+}
+
+/// The place with file and line, and the instruction: as it is in memory, and as the image has it.
+fn interrupted(kernel: &Kernel, place: &Place) -> String {
+    let mut lines = Symboliser::new(&kernel.elf);
+    let mut shown = lines.feed(format!("{}\n", place.line).as_bytes());
+    shown.extend(lines.finish());
+    let shown = String::from_utf8_lossy(&shown);
+    let address = place.line.trim().strip_prefix("[<").and_then(|rest| rest.split_once(">]"));
+    let address = address.and_then(|(address, _)| u64::from_str_radix(address, 16).ok());
+    let instruction = address.and_then(|address| disassemble::at(&kernel.elf, address));
+    let instruction = instruction.map_or(String::new(), |text| format!("{text}  "));
+    format!("    interrupted in front of {instruction}({})\n    {}\n", place.word, shown.trim_end())
+}
+
+/// What the user types to see this again.
+fn command(name: &str, machine: &Machine, common: &Common, pairs: bool, k: Option<&str>) -> String {
+    let gic = if machine.gic == Gic::V2 { 2 } else { 3 };
+    let el = if machine.el == El::El2 { 2 } else { 1 };
+    let mut append: Vec<String> = common.append.clone();
+    // What the tool itself appends to this machine.
+    if machine.append.split_whitespace().any(|word| word == "nmi=1") && !common.gives("nmi") {
+        append.push("nmi=1".into());
+    }
+    append.extend(k.map(|k| format!("k={k}")));
+    let mut line = format!("cargo xtask sweep {name} --cpu {} --gic {gic} --el {el}", machine.cpu);
+    // A pair that is given is tried as it is.
+    if pairs && k.is_none() {
+        line += " --pairs";
+    }
+    if common.release {
+        line += " --release";
+    }
+    if !append.is_empty() {
+        let _ = write!(line, " --append '{}'", append.join(" "));
+    }
+    line
+}
+
+fn indented(lines: &str) -> String {
+    lines.lines().map(|line| format!("    | {line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn swept(name: &str, boundaries: u64, violations: u64) -> Swept {
+        Swept { name: name.into(), boundaries, violations, ..Swept::default() }
+    }
+
+    #[test]
+    fn json_is_as_promised() {
+        let rows = rows(&[swept("a", 3, 0), swept("b", 2, 1), swept("a", 4, 0)]);
+        assert_eq!(
+            json(&rows),
+            "{\"boundaries\":9,\"violations\":1,\"scenarios\":[{\"name\":\"a\",\"boundaries\":7,\"violations\":0},\
+             {\"name\":\"b\",\"boundaries\":2,\"violations\":1}]}\n"
+        );
+    }
+
+    #[test]
+    fn the_command_names_machine_and_boundary() {
+        let machine = Machine {
+            cpu: "cortex-a57".into(),
+            gic: Gic::V3,
+            el: El::El2,
+            append: "mode=sweep nmi=1 rule.M8.ss=keep test=bp k=7".into(),
+            ..Machine::default()
+        };
+        let common = Common { append: vec!["rule.M8.ss=keep".into()], ..Common::default() };
+        assert_eq!(
+            command("bp", &machine, &common, false, Some("7")),
+            "cargo xtask sweep bp --cpu cortex-a57 --gic 3 --el 2 --append 'rule.M8.ss=keep nmi=1 k=7'"
+        );
+    }
+}
