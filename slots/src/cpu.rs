@@ -140,7 +140,7 @@ impl CpuSlots {
 
     /// Suspends a slot that was hit, so that the instruction can run once. **No ISB**: the exception return
     /// synchronises.
-    #[inline]
+    #[inline(always)]
     pub fn suspend(&mut self, regs: &mut impl DebugRegs, id: SlotId, encoding: Encoding) {
         suspend(regs, id.kind, id.index, encoding);
         self.suspended.insert(id);
@@ -148,20 +148,24 @@ impl CpuSlots {
 
     /// Ends a step-over: re-arms, from their records, the suspended slots that are still live. **No ISB**: the
     /// exception return synchronises, or the caller adds one before it unmasks debug exceptions.
-    #[inline]
+    #[inline(always)]
     pub fn rearm_all<P: Payload, const B: usize, const W: usize>(
         &mut self,
         regs: &mut impl DebugRegs,
         tables: &Tables<P, B, W>,
     ) {
-        self.rearm_kind(regs, &tables.breakpoints);
-        self.rearm_kind(regs, &tables.watchpoints);
+        self.rearm_kind(Kind::Breakpoint, regs, &tables.breakpoints);
+        self.rearm_kind(Kind::Watchpoint, regs, &tables.watchpoints);
         self.suspended.clear();
     }
 
-    #[inline]
-    fn rearm_kind<P: Payload, const N: usize>(&self, regs: &mut impl DebugRegs, table: &Table<P, N>) {
-        let kind = table.kind();
+    #[inline(always)]
+    fn rearm_kind<P: Payload, const N: usize>(
+        &self,
+        kind: Kind,
+        regs: &mut impl DebugRegs,
+        table: &Table<P, N>,
+    ) {
         for n in self.armed(kind).intersection(self.suspended.mask(kind)) {
             if let Some(control) = table.live_control(n, self.suspended.newest(kind)) {
                 rearm(regs, kind, n, Encoding { value: 0, control });
@@ -191,18 +195,18 @@ impl CpuSlots {
         tables: &Tables<P, B, W>,
         stashed: &Suspended,
     ) {
-        self.unstash_kind(regs, &tables.breakpoints, stashed);
-        self.unstash_kind(regs, &tables.watchpoints, stashed);
+        self.unstash_kind(Kind::Breakpoint, regs, &tables.breakpoints, stashed);
+        self.unstash_kind(Kind::Watchpoint, regs, &tables.watchpoints, stashed);
     }
 
     #[inline]
     fn unstash_kind<P: Payload, const N: usize>(
         &mut self,
+        kind: Kind,
         regs: &mut impl DebugRegs,
         table: &Table<P, N>,
         stashed: &Suspended,
     ) {
-        let kind = table.kind();
         for n in self.armed(kind).intersection(stashed.mask(kind)) {
             // A retired slot counts: this CPU may still have it armed, and its hit has been reported already.
             if let Some((id, control)) = table.existing(n, stashed.newest(kind)) {
@@ -226,7 +230,6 @@ impl CpuSlots {
         count: u8,
     ) -> SlotMask {
         let mut unowned = SlotMask::EMPTY;
-        regs.settle();
         for n in 0..count {
             regs.write_control(kind, n, 0);
             let record = tables.lookup(kind, n).filter(|_| self.armed(kind).contains(n));

@@ -18,8 +18,8 @@ pub trait DebugRegs {
     fn write_control(&mut self, kind: Kind, n: u8, control: u32);
     /// Instruction synchronisation barrier: what was written before is in effect after.
     fn isb(&mut self);
-    /// Puts what selects among the registers into the state that the writes rely on: UNKNOWN out of reset, and not to be
-    /// relied on after a hit that nothing accounts for. Nothing, where nothing selects.
+    /// Puts what selects among the registers into the state that the writes rely on, which is UNKNOWN out of reset. Nothing,
+    /// where nothing selects.
     #[inline]
     fn settle(&mut self) {}
 }

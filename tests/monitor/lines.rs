@@ -32,7 +32,7 @@ const WRONG: &[(&str, &str)] = &[
     ("break exception_el1_sync", "no-probe text"),
     ("break -1", "no breakpoint 1: 'break' lists them"),
     ("watch nosuch", "no such symbol"),
-    ("watch kernel::time::TICKS+6 4", "two doublewords"),
+    ("watch kernel::time::TICKS+6 24", "neither one watchpoint nor two"),
     ("watch 0x1000 3000000000", "1 byte to 2 GiB"),
     ("watch 0x1000_0000_0000_0000", "no virtual address"),
     ("watch CPU_DEBUG 8", "no-probe data"),

@@ -78,6 +78,10 @@ pub fn breakpoints_and_watchpoints_are_numbered() -> Outcome {
     let set = shown(&mut session, &format!("watch {watched:#x} 4 r"))?;
     check!(set.starts_with("watchpoint 3: reads of 4 bytes at "), "numbers are not used again: {set}");
     check_eq!(shown(&mut session, "break -1")?, "breakpoint 1: removed, 11 hits\n");
+    let set = shown(&mut session, &format!("watch {:#x} 6", watched - 3))?;
+    check!(set.contains("writes of 6 bytes at ") && set.ends_with(", wp2,wp3\n"), "over two slots: {set}");
+    WATCHED.store(0, Relaxed);
+    check_eq!(shown(&mut session, "watch -4")?, "watchpoint 4: removed, 1 hits\n");
     shown(&mut session, "watch -2")?;
     shown(&mut session, "watch -3")?;
     check_eq!(slots::list().count(), 0);

@@ -6,7 +6,9 @@ mod counts;
 mod forced;
 mod handlers;
 mod limits;
+mod privilege;
 mod refused;
+mod split;
 mod spurious;
 mod step_over;
 mod tick;
@@ -17,7 +19,9 @@ use counts::*;
 use forced::*;
 use handlers::*;
 use limits::*;
+use privilege::*;
 use refused::*;
+use split::*;
 use spurious::*;
 use step_over::*;
 use tick::*;
@@ -43,6 +47,11 @@ crate::suite!("slots":
     every_matching_slot_gets_its_own_disposition,
     dc_zva_hits_what_it_zeroes,
     pairs_hit_what_they_touch,
+    slots_for_both_levels_hit_at_el1,
+    slots_for_el0_do_not_hit_at_el1,
+    a_range_over_two_slots_counts_as_one,
+    a_range_over_two_slots_is_stepped_over_as_one,
+    a_range_over_two_slots_is_set_on_all_cpus_or_not_at_all,
     a_handler_may_change_the_interrupted_context,
     a_fault_in_a_handler_leaves_its_snapshot_alone,
     a_handler_can_remove_its_own_slot,

@@ -84,10 +84,20 @@ const NEVER: u64 = u64::MAX;
 /// This CPU's slots, with D masked.
 #[inline(always)]
 fn with_slots<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut CpuSlots) -> R) -> R {
+    // SAFETY: no caller's closure calls back into this module.
+    use_(unsafe { slots_of(cpu) })
+}
+
+/// The same for the path of a hit, where nothing may be left to the compiler's taste for inlining closures.
+///
+/// # Safety
+/// One at a time.
+#[inline(always)]
+#[expect(clippy::mut_from_ref, reason = "the cell is this CPU's, and D is masked")]
+unsafe fn slots_of(cpu: &CpuDebug) -> &mut CpuSlots {
     debug_assert!(daif::read().contains(Daif::D), "slots are changed with D masked (H1)");
-    // SAFETY: the value belongs to this CPU; with D masked no exception that uses it can interrupt, and no caller's closure
-    // calls back into this module.
-    use_(unsafe { &mut *cpu.slots.get() })
+    // SAFETY: the value belongs to this CPU; with D masked no exception that uses it can interrupt; the caller holds no other.
+    unsafe { &mut *cpu.slots.get() }
 }
 
 fn limit(kind: Kind) -> u8 {
@@ -313,12 +323,15 @@ pub fn watchpoint_hits(cpu: &CpuDebug, hit: &::slots::WatchHit) -> SlotMask {
 /// Suspends a slot that was hit; counts the hit if `report`; returns what else is to be done. D is masked.
 #[inline(always)]
 pub fn suspend(cpu: &CpuDebug, kind: Kind, index: u8, report: bool) -> Option<Snapshot<Disposition>> {
-    let record = SLOTS.lookup(kind, index)?;
-    with_slots(cpu, |slots| slots.suspend(&mut registers::all(), record.id, record.encoding));
+    let mut record = SLOTS.lookup(kind, index)?;
+    // What the table says too, but a constant here, which spares the choice between the kinds of registers.
+    record.id.kind = kind;
+    // SAFETY: the only one here.
+    unsafe { slots_of(cpu) }.suspend(&mut registers::all(), record.id, record.encoding);
     if kind == Kind::Watchpoint
         && let Some(mate) = SLOTS.mate(record.id)
     {
-        with_slots(cpu, |slots| slots.suspend(&mut registers::all(), mate.id, mate.encoding));
+        suspend_mate(cpu, &mate);
     }
     if report {
         SLOTS.count_hit(kind, index);
@@ -377,10 +390,19 @@ pub fn match_loads(cpu: &CpuDebug, id: SlotId, loads: bool) -> bool {
     armed
 }
 
+/// The other half of a range over two slots, hit or not, is let through with the one that is.
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn suspend_mate(cpu: &CpuDebug, mate: &Snapshot<Disposition>) {
+    with_slots(cpu, |slots| slots.suspend(&mut registers::all(), mate.id, mate.encoding));
+}
+
 /// Re-arms what is suspended. No ISB: the exception return synchronises. D is masked.
 #[inline(always)]
 pub fn rearm(cpu: &CpuDebug) {
-    with_slots(cpu, |slots| slots.rearm_all(&mut registers::all(), &SLOTS));
+    // SAFETY: the only one here.
+    unsafe { slots_of(cpu) }.rearm_all(&mut registers::all(), &SLOTS);
     if exclusive::any_widened(cpu) {
         exclusive::widen_again(cpu);
     }

@@ -5,14 +5,14 @@ use super::place::Place;
 use crate::debug::slots::{self, Disposition};
 use crate::mm::layout;
 use crate::report::symbols::Shown;
-use ::slots::{Access, Cpus, Kind, Privilege, Request, SlotId};
+use ::slots::{Access, Cpus, Kind, Pieces, Privilege, Request, SlotId};
 use alloc::vec::Vec;
 use cli::command::{self, Break, Location, Watch};
 use core::fmt::Write;
 
 struct Numbered {
     number: u64,
-    id: SlotId,
+    slots: Pieces<SlotId>,
     request: Request,
 }
 
@@ -59,35 +59,36 @@ impl Slots {
     }
 
     fn add(&mut self, request: Request, out: &mut dyn Write) -> Result<(), Error> {
-        let id = slots::install(&request, Cpus::ALL, Disposition::Count)?;
-        let last = &mut self.last[id.kind as usize];
+        let slots = slots::install_split(&request, Cpus::ALL, Disposition::Count)?;
+        let kind = slots.kind();
+        let last = &mut self.last[kind as usize];
         *last += 1;
-        writeln!(out, "{} {last}: {}, {}", id.kind, Described(&request), Slot(id))?;
-        self.set.push(Numbered { number: *last, id, request });
+        writeln!(out, "{kind} {last}: {}, {}", Described(&request), Names(slots))?;
+        self.set.push(Numbered { number: *last, slots, request });
         Ok(())
     }
 
     fn remove(&mut self, kind: Kind, number: u64, out: &mut dyn Write) -> Result<(), Error> {
-        let found = self.set.iter().position(|slot| slot.id.kind == kind && slot.number == number);
+        let found = self.set.iter().position(|slot| slot.slots.kind() == kind && slot.number == number);
         let at = found.ok_or(Error::NoSuchNumber(kind, number))?;
-        let id = self.set[at].id;
-        let hits = slots::hits(id).unwrap_or(0);
-        slots::remove(id)?;
+        let slots = self.set[at].slots;
+        let hits = slots::hits(slots).unwrap_or(0);
+        slots::remove(slots)?;
         self.set.remove(at);
         writeln!(out, "{kind} {number}: removed, {hits} hits")?;
         Ok(())
     }
 
     fn list(&self, kind: Kind, out: &mut dyn Write) -> Result<(), Error> {
-        let mut slots = self.set.iter().filter(|slot| slot.id.kind == kind).peekable();
+        let mut slots = self.set.iter().filter(|slot| slot.slots.kind() == kind).peekable();
         if slots.peek().is_none() {
             writeln!(out, "no {kind}s")?;
             return Ok(());
         }
-        writeln!(out, "  {:>3}  {:4}  {:>10}  place", "N", "slot", "hits")?;
-        for Numbered { number, id, request } in slots {
-            let hits = slots::hits(*id).unwrap_or(0);
-            writeln!(out, "  {number:>3}  {:4}  {hits:>10}  {}", Slot(*id), Described(request))?;
+        writeln!(out, "  {:>3}  {:7}  {:>10}  place", "N", "slot", "hits")?;
+        for Numbered { number, slots, request } in slots {
+            let hits = slots::hits(*slots).unwrap_or(0);
+            writeln!(out, "  {number:>3}  {:7}  {hits:>10}  {}", Names(*slots), Described(request))?;
         }
         Ok(())
     }
@@ -96,7 +97,7 @@ impl Slots {
 impl Drop for Slots {
     fn drop(&mut self) {
         for slot in self.set.drain(..) {
-            let _ = slots::remove(slot.id);
+            let _ = slots::remove(slot.slots);
         }
     }
 }
@@ -108,6 +109,18 @@ impl core::fmt::Display for Slot {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let kind = if self.0.kind == Kind::Breakpoint { "bp" } else { "wp" };
         f.pad(&alloc::format!("{kind}{}", self.0.index))
+    }
+}
+
+/// The names of one slot or two: `bp0`, `wp2,wp3`.
+struct Names(Pieces<SlotId>);
+
+impl core::fmt::Display for Names {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.0 {
+            Pieces::One(id) => Slot(id).fmt(f),
+            Pieces::Two(first, second) => f.pad(&alloc::format!("{},{}", Slot(first), Slot(second))),
+        }
     }
 }
 
@@ -138,12 +151,12 @@ fn may_break(place: &Place) -> Result<(), Error> {
     Ok(())
 }
 
-/// A symbol's size, if one watchpoint can hold that; else what is left of the doubleword.
+/// A symbol's size, if one watchpoint or two can hold that; else what is left of the doubleword.
 fn usual_length(place: &Place, location: Location<'_>) -> u64 {
     let address = place.address;
     let doubleword = 8 - (address & 7);
     let (Location::Symbol { offset, .. }, Some(symbol)) = (location, place.symbol) else { return doubleword };
     let length = symbol.size.saturating_sub(offset);
     let whole = Request::Watchpoint { address, length, access: Access::Write, privilege: Privilege::El1 };
-    if whole.encode().is_ok() { length } else { doubleword }
+    if whole.split().is_ok() { length } else { doubleword }
 }

@@ -197,8 +197,8 @@ fn register(word: u32, regs: &Registers) -> Option<Effect> {
                 0b000 => combine(n.wrapping_mul(m)),
                 0b001 if wide => combine(signed(n).wrapping_mul(signed(m)) as u64),
                 0b101 if wide => combine((n & 0xffff_ffff).wrapping_mul(m & 0xffff_ffff)),
-                0b010 if wide && !subtract => (i128::from(n as i64) * i128::from(m as i64) >> 64) as u64,
-                0b110 if wide && !subtract => (u128::from(n) * u128::from(m) >> 64) as u64,
+                0b010 if wide && !subtract => ((i128::from(n as i64) * i128::from(m as i64)) >> 64) as u64,
+                0b110 if wide && !subtract => ((u128::from(n) * u128::from(m)) >> 64) as u64,
                 _ => return None,
             };
             Effect::to(rd, value)

@@ -170,6 +170,30 @@ fn embwe_gates_the_slots_above_15_and_the_way_to_them() {
     assert_ne!(pe.contents(Kind::Breakpoint)[3], before);
 }
 
+/// What the kernel relies on where bring-up found no banks: the same back end, which leaves MDSELR_EL1 alone there.
+#[test]
+fn slots_of_bank_0_are_reached_without_a_word_about_banks() {
+    let tables = BigTables::new();
+    let mut cpu = CpuSlots::new();
+    let mut pe = Pe::brought_up(counts(16, 16), Stale::Oldest);
+    for kind in KINDS {
+        for (n, id) in (0..16).zip(reserve_all(&tables, kind, 16)) {
+            let before = pe.accesses();
+            let regs = &mut Banked(&mut pe);
+            cpu.arm(regs, &tables, id).expect("live");
+            let encoding = tables.encoding_of(id).expect("live");
+            let read = (regs.read_value(kind, n), regs.read_control(kind, n));
+            assert_eq!(read, (encoding.value, encoding.enabled()));
+            cpu.suspend(regs, id, encoding);
+            cpu.rearm_all(regs, &tables);
+            cpu.resync(regs, &tables, kind, 16);
+            cpu.disarm(regs, id);
+            assert_eq!(pe.faults(), []);
+            assert!(pe.accesses() > before);
+        }
+    }
+}
+
 #[test]
 fn the_model_says_what_software_must_not_do() {
     let mut pe = Pe::brought_up(counts(20, 4), Stale::Newest);
