@@ -306,8 +306,8 @@ pub fn end_free_run(cpu: &CpuDebug, frame: &Frame, interrupt: bool) -> Owners {
     left
 }
 
-/// H9: has no slot suspended for a free run of the running context any more, for a scheduler that is about to switch. Any context but debug
-/// context.
+/// H9: has no slot suspended for a free run of the running context any more, for a scheduler that is about to switch. Any
+/// context but debug context.
 pub fn settle() {
     let cpu = super::this();
     if !cpu.owners.get().contains(Owners::RUNS_FREE) {
