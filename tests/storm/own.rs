@@ -1,14 +1,14 @@
 //! A CPU's own target: it knows what is set there, and every execution.
 
+use super::code;
 use super::code::{Marks, Target};
 use super::ground::Ground;
-use super::set::{Set, Way};
-use super::{code, permits};
+use super::set::{Held, Set, Way};
 use crate::debug::slots::{self, Disposition, Hit};
 use crate::exception::Frame;
 use crate::percpu::{self, PerCpu};
 use crate::storm::{Due, Random, due, signal_cpu};
-use ::slots::{Cpus, Kind, Privilege, Request, SlotId};
+use ::slots::{Cpus, Privilege, Request};
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::cell::Cell;
@@ -16,7 +16,7 @@ use core::cell::Cell;
 static GROUND: PerCpu<Ground> = crate::per_cpu!(Ground::new());
 
 /// A breakpoint that its own handler took away, in debug context: free once every CPU has let go of it.
-static GOING: PerCpu<Cell<Option<SlotId>>> = crate::per_cpu!(Cell::new(None));
+static GOING: PerCpu<Cell<Option<Held>>> = crate::per_cpu!(Cell::new(None));
 
 /// This CPU's ground and target.
 pub fn ground() -> (&'static Ground, Target) {
@@ -73,19 +73,19 @@ fn remove_itself(hit: &Hit, frame: &mut Frame) {
 /// # Errors
 /// What is not so.
 pub fn one_shot(random: &mut Random) -> Result<(), String> {
-    if !gone() || !permits::take(Kind::Breakpoint, 1) {
+    let point = random.below(code::POINTS as u32) as usize;
+    let (ground, target) = ground();
+    let request = Request::Breakpoint { address: target.point(point), privilege: Privilege::El1 };
+    if !gone() {
         run(random, 100);
         return Ok(());
     }
-    let (ground, target) = ground();
     ground.begin_change();
     due(Due::Racing, 1);
-    let request = Request::Breakpoint {
-        address: target.point(random.below(code::POINTS as u32) as usize),
-        privilege: Privilege::El1,
+    let Some(held) = Held::get(&request, Cpus::ALL, Some(remove_itself))? else {
+        ground.end_change(&Set::default());
+        return Ok(());
     };
-    let id = slots::install(&request, Cpus::ALL, Disposition::Call(remove_itself))
-        .map_err(|error| error.to_string())?;
     let mut result = Ok(());
     for expected in [1, 0, 0, 0] {
         let seen = target.run(false);
@@ -94,10 +94,10 @@ pub fn one_shot(random: &mut Random) -> Result<(), String> {
             result = Err(format!("a breakpoint that takes itself away: {seen:x?} where {expected} is due"));
         }
     }
-    if slots::hits(id).is_some_and(|hits| hits != 1) {
-        result = Err(format!("a breakpoint that takes itself away counts {:?}", slots::hits(id)));
+    if slots::hits(held.id()).is_some() {
+        result = Err("a breakpoint that has taken itself away is still live".into());
     }
-    GOING.this().set(Some(id));
+    GOING.this().set(Some(held));
     ground.end_change(&Set::default());
     result
 }
@@ -105,11 +105,9 @@ pub fn one_shot(random: &mut Random) -> Result<(), String> {
 /// Whether the last one is free again; then its permit is too.
 fn gone() -> bool {
     let going = GOING.this();
-    let Some(id) = going.get() else { return true };
-    let gone = slots::hits(id).is_none();
+    let gone = going.get().is_none_or(|held| held.is_gone());
     if gone {
         going.set(None);
-        permits::give(Kind::Breakpoint, 1);
     }
     gone
 }

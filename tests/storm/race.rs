@@ -2,14 +2,14 @@
 //! execution tells. What the slots and probes counted, what their handlers counted and what the executions tell are the same.
 
 use super::code::{POINTS, RACED};
-use super::{permits, set};
+use super::set::Held;
 use crate::arch::barrier::relax;
-use crate::debug::slots::{self, Disposition, Hit};
+use crate::debug::slots::{self, Hit};
 use crate::exception::Frame;
 use crate::kprobe::{self, Kprobe, Then};
 use crate::percpu::{self, PerCpu};
 use crate::storm::{Due, Random, due, fail};
-use ::slots::{Access, Cpus, Kind, Pieces, Privilege, Request};
+use ::slots::{Access, Cpus, Privilege, Request};
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -79,22 +79,21 @@ pub fn slot(random: &mut Random, cpus: usize) -> Result<(), String> {
     let cpu = random.below(cpus as u32 * 2);
     let (linger, times) = (random.below(60_000), random.below(30));
     let privilege = Privilege::El1;
-    let (kind, request, handler): (_, _, slots::Handler) = if breakpoint {
-        (Kind::Breakpoint, Request::Breakpoint { address: RACED.point(point), privilege }, mark_breakpoint)
+    let (request, handler): (_, slots::Handler) = if breakpoint {
+        (Request::Breakpoint { address: RACED.point(point), privilege }, mark_breakpoint)
     } else {
         let (address, length) = (RACED.memory(), 8);
-        (Kind::Watchpoint, Request::Watchpoint { address, length, access, privilege }, mark_watchpoint)
+        (Request::Watchpoint { address, length, access, privilege }, mark_watchpoint)
     };
-    if !permits::take(kind, 1) {
+    let cpus = if (cpu as usize) < cpus { Cpus::of(cpu) } else { Cpus::ALL };
+    due(Due::Racing, 1);
+    let Some(held) = Held::get(&request, cpus, Some(handler))? else {
         run(times);
         return Ok(());
-    }
-    due(Due::Racing, 1);
-    let cpus = if (cpu as usize) < cpus { Cpus::of(cpu) } else { Cpus::ALL };
-    let id = slots::install(&request, cpus, Disposition::Call(handler)).map_err(|error| error.to_string())?;
+    };
     run(times);
     (0..linger).for_each(|_| relax());
-    let hits = set::remove(Pieces::One(id))?;
+    let hits = held.give()?;
     COUNTED[usize::from(!breakpoint)].fetch_add(hits, Relaxed);
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::debug::slots::{self, Disposition, Hit};
 use crate::exception::Frame;
 use crate::kprobe::{self, Kprobe, Then};
 use crate::storm::Random;
-use ::slots::{Access, Cpus, Kind, Pieces, Privilege, Request, SlotId};
+use ::slots::{Access, Cpus, Pieces, Privilege, Request, SlotError, SlotId};
 use alloc::format;
 use alloc::string::{String, ToString};
 
@@ -192,29 +192,23 @@ impl Set {
         let mut placed = Placed::default();
         for (lane, breakpoint) in self.breakpoints.iter().enumerate() {
             let Some(breakpoint) = breakpoint else { continue };
-            if !permits::take(Kind::Breakpoint, 1) {
-                placed.take_away()?;
-                return Ok(None);
-            }
             let address = target.point(breakpoint.point);
             let request = Request::Breakpoint { address, privilege: Privilege::El1 };
-            let calls = [mark_breakpoint::<0>, mark_breakpoint::<1>];
-            let disposition =
-                if breakpoint.calls { Disposition::Call(calls[lane]) } else { Disposition::Count };
-            let id = slots::install(&request, cpus, disposition).map_err(|error| error.to_string())?;
-            placed.slots[lane] = Some(Pieces::One(id));
-        }
-        if let Some(watchpoint) = self.watchpoint {
-            let request = watchpoint.request(target);
-            let pieces = request.split().map_err(|error| error.to_string())?;
-            if !permits::take(Kind::Watchpoint, pieces.iter().count() as u64) {
+            let calls: [slots::Handler; 2] = [mark_breakpoint::<0>, mark_breakpoint::<1>];
+            placed.slots[lane] = Held::get(&request, cpus, breakpoint.calls.then_some(calls[lane]))?;
+            if placed.slots[lane].is_none() {
                 placed.take_away()?;
                 return Ok(None);
             }
-            let disposition =
-                if watchpoint.calls { Disposition::Call(mark_watchpoint) } else { Disposition::Count };
-            let ids = slots::install_split(&request, cpus, disposition).map_err(|error| error.to_string())?;
-            placed.slots[2] = Some(ids);
+        }
+        if let Some(watchpoint) = self.watchpoint {
+            let handler: slots::Handler = mark_watchpoint;
+            placed.slots[2] =
+                Held::get(&watchpoint.request(target), cpus, watchpoint.calls.then_some(handler))?;
+            if placed.slots[2].is_none() {
+                placed.take_away()?;
+                return Ok(None);
+            }
         }
         for (lane, probe) in self.probes.iter().enumerate() {
             let Some(probe) = probe else { continue };
@@ -247,7 +241,7 @@ impl Watchpoint {
 /// What a set holds while it is there.
 #[derive(Clone, Copy, Default)]
 pub struct Placed {
-    slots: [Option<Pieces<SlotId>>; 3],
+    slots: [Option<Held>; 3],
     probes: [Option<u64>; 2],
 }
 
@@ -279,7 +273,7 @@ impl Placed {
     pub fn take_away(&self) -> Result<Counts, String> {
         let mut counts = Counts::default();
         for (count, slot) in counts.hits.iter_mut().zip(self.slots) {
-            *count = slot.map_or(Ok(0), remove)?;
+            *count = slot.map_or(Ok(0), |held| held.give())?;
         }
         for (count, address) in counts.probes.iter_mut().zip(self.probes) {
             let Some(address) = address else { continue };
@@ -289,18 +283,68 @@ impl Placed {
     }
 }
 
-/// Takes a slot away for good, and gives its permit back. How often it was hit.
-///
-/// # Errors
-/// If it is not as it must be then.
-pub fn remove(slot: Pieces<SlotId>) -> Result<u64, String> {
-    let hits = slots::remove_counted(slot).map_err(|error| error.to_string())?;
-    let hits = hits.ok_or("a removal in thread context did not wait for the other CPUs")?;
-    if let Some(id) = slot.iter().find(|&id| slots::hits(id).is_some()) {
-        return Err(format!("{id:?} is still there when its removal has returned"));
+/// A slot, or the two of a range, with the permit for it.
+#[derive(Clone, Copy)]
+pub struct Held {
+    slots: Pieces<SlotId>,
+    cpus: Cpus,
+}
+
+impl Held {
+    /// Sets it. None if others hold what it would take.
+    ///
+    /// # Errors
+    /// What should have been possible and was not.
+    pub fn get(
+        request: &Request,
+        cpus: Cpus,
+        handler: Option<slots::Handler>,
+    ) -> Result<Option<Self>, String> {
+        let count = request.split().map_err(|error| error.to_string())?.iter().count() as u64;
+        if !permits::take(request.kind(), count, cpus) {
+            return Ok(None);
+        }
+        let disposition = handler.map_or(Disposition::Count, Disposition::Call);
+        match slots::install_split(request, cpus, disposition) {
+            Ok(slots) => Ok(Some(Self { slots, cpus })),
+            Err(SlotError::NoFreeSlot { .. } | SlotError::NeedsTwo { .. }) if cpus == Cpus::ALL => {
+                permits::give(request.kind(), count, cpus);
+                Ok(None)
+            }
+            Err(error) => Err(error.to_string()),
+        }
     }
-    permits::give(slot.kind(), slot.iter().count() as u64);
-    Ok(hits)
+
+    /// Which it is.
+    pub fn id(&self) -> SlotId {
+        self.slots.first()
+    }
+
+    /// Whether it has taken itself away, and is free again; then the permit is given back.
+    pub fn is_gone(&self) -> bool {
+        let gone = !there(self.slots);
+        if gone {
+            permits::give(self.slots.kind(), self.slots.iter().count() as u64, self.cpus);
+        }
+        gone
+    }
+
+    /// Takes it away for good. How often it was hit.
+    ///
+    /// # Errors
+    /// If it is not as it must be then.
+    pub fn give(&self) -> Result<u64, String> {
+        let hits = slots::remove_counted(self.slots).map_err(|error| error.to_string())?;
+        let hits = hits.ok_or("a removal in thread context did not wait for the other CPUs")?;
+        if !self.is_gone() {
+            return Err(format!("{:?} is still there when its removal has returned", self.slots));
+        }
+        Ok(hits)
+    }
+}
+
+fn there(slots: Pieces<SlotId>) -> bool {
+    slots::list().any(|record| slots.iter().any(|id| record.id == id))
 }
 
 fn mark_breakpoint<const LANE: u32>(_: &Hit, frame: &mut Frame) {

@@ -242,8 +242,9 @@ fn summary(all: &Ledger, rounds: u64, sums: [(&'static str, u64); 2]) {
     for (name, count) in counted.clone().chain(brks).chain(sums) {
         println!("storm: {count:>12} {name}");
     }
-    // Those may be none.
-    let optional = [stats::SPURIOUS, stats::CANCELLED].map(|counter| stats::ALL[counter.index()].0);
+    // Those may be none: the targets are without exclusives.
+    let optional = [stats::SPURIOUS, stats::CANCELLED, stats::SEQUENCES, stats::FREE_RUNS]
+        .map(|counter| stats::ALL[counter.index()].0);
     let mut must = counted.filter(|(name, _)| !optional.contains(name)).chain(brks).chain(sums);
     if all.exceptions() >= LONG
         && let Some((name, _)) = must.find(|&(_, count)| count == 0)
