@@ -44,7 +44,7 @@ pub static STORM: Storm = Storm {
         Action { name: "runs the shared target", weight: 40, act: |random| done(shared::run(random, 100)) },
         Action { name: "steps the shared target", weight: 6, act: |random| done(shared::step(random)) },
         Action { name: "sets slots on the raced target", weight: 14, act: shared::race_slot },
-        Action { name: "sets a probe on the raced target", weight: 1, act: shared::race_probe },
+        Action { name: "sets a probe on the raced target", weight: 6, act: shared::race_probe },
         Action {
             name: "runs the raced target",
             weight: 24,

@@ -22,7 +22,7 @@ const ACTIONS: u32 = 48;
 /// Lines of progress that a storm is worth.
 const PROGRESS: u64 = 20;
 /// A storm that is at least this long must have had everything that can come up.
-const LONG: u64 = 200_000;
+const LONG: u64 = 500_000;
 
 static STORM: AtomicPtr<Storm> = AtomicPtr::new(core::ptr::null_mut());
 static SEED: AtomicU64 = AtomicU64::new(0);
