@@ -18,9 +18,8 @@ mod shared;
 mod steps;
 
 use crate::irq::off::IrqOff;
-use crate::storm::{self, Action, Due, Random, Round, Storm, due};
+use crate::storm::{self, Act, Action, Due, Random, Round, Storm, due};
 use crate::{kwarn, percpu, sched, smp};
-use alloc::string::String;
 use set::Way;
 
 pub static STORM: Storm = Storm {
@@ -29,35 +28,19 @@ pub static STORM: Storm = Storm {
         shared::place(round)
     },
     actions: &[
-        Action {
-            name: "sets slots on its own target",
-            weight: 24,
-            act: |random| own::set_and_run(random, 0),
-        },
-        Action {
-            name: "sets slots and probes on its own target",
-            weight: 1,
-            act: |random| own::set_and_run(random, 2),
-        },
-        Action { name: "sets a slot that takes itself away", weight: 2, act: shared::one_shot },
-        Action { name: "runs its own target", weight: 8, act: |random| done(own::run(random, 100)) },
-        Action { name: "runs the shared target", weight: 40, act: |random| done(shared::run(random, 100)) },
-        Action { name: "steps the shared target", weight: 6, act: |random| done(shared::step(random)) },
-        Action { name: "sets slots on the raced target", weight: 14, act: shared::race_slot },
-        Action { name: "sets a probe on the raced target", weight: 6, act: shared::race_probe },
-        Action {
-            name: "runs the raced target",
-            weight: 24,
-            act: |random| done(race::run(1 + random.below(60))),
-        },
-        Action { name: "warns", weight: 4, act: |_| done(warn()) },
-        Action { name: "interrupts", weight: 32, act: |random| done(interrupt(random)) },
-        Action {
-            name: "runs with interrupts off",
-            weight: 8,
-            act: |random| done(with_interrupts_off(random)),
-        },
-        Action { name: "gives way", weight: 4, act: |_| done(sched::yield_now()) },
+        often(12, "sets slots on its own target", Act::Tries(|random| own::set_and_run(random, 0))),
+        often(2, "sets slots and probes on its own target", Act::Tries(|random| own::set_and_run(random, 2))),
+        often(2, "sets a slot that takes itself away", Act::Tries(shared::one_shot)),
+        often(8, "runs its own target", Act::Does(|random| own::run(random, 100))),
+        often(40, "runs the shared target", Act::Does(|random| shared::run(random, 100))),
+        often(6, "steps the shared target", Act::Does(shared::step)),
+        often(14, "sets slots on the raced target", Act::Tries(shared::race_slot)),
+        often(6, "sets a probe on the raced target", Act::Tries(shared::race_probe)),
+        often(24, "runs the raced target", Act::Does(|random| race::run(1 + random.below(60)))),
+        often(4, "warns", Act::Does(|_| warn())),
+        often(32, "interrupts", Act::Does(interrupt)),
+        often(8, "runs with interrupts off", Act::Does(with_interrupts_off)),
+        often(4, "gives way", Act::Does(|_| sched::yield_now())),
     ],
     interrupt: in_interrupt,
     nmi: || shared::run_as(Way::Masked, 1),
@@ -73,9 +56,8 @@ pub static STORM: Storm = Storm {
     },
 };
 
-/// For what cannot go wrong but by what it counts.
-fn done(_: ()) -> Result<(), String> {
-    Ok(())
+const fn often(weight: u32, name: &'static str, act: Act) -> Action {
+    Action { name, weight, act }
 }
 
 fn warn() {

@@ -2,7 +2,7 @@
 
 use super::ledger::Ledger;
 use super::verdict::{self, Failure};
-use super::{Due, Random, Round, Storm, Stream, fail, failed, interrupts, quiet};
+use super::{Act, Count, Due, Random, Round, Storm, Stream, fail, failed, interrupts, quiet};
 use crate::arch::mdscr;
 use crate::debug::stats;
 use crate::irq::off;
@@ -171,7 +171,10 @@ fn storm_once(place: &Place, round: &Round) {
         });
         let index = index.unwrap_or(0);
         place.doing.store(index, Relaxed);
-        told((storm.actions[index].act)(&mut random));
+        match storm.actions[index].act {
+            Act::Does(act) => act(&mut random),
+            Act::Tries(act) => told(act(&mut random)),
+        }
     }
     place.open.store(false, Release);
     while place.busy.load(Acquire) {
@@ -232,7 +235,7 @@ fn background() {
 }
 
 /// What a storm came to.
-fn summary(all: &Ledger, rounds: u64, sums: [(&'static str, u64); 2]) {
+fn summary(all: &Ledger, rounds: u64, sums: [Count; 2]) {
     println!("storm: exceptions={} rounds={rounds}", all.exceptions());
     let counted = stats::ALL.iter().map(|&(name, counter)| (name, all.counted(counter)));
     let brks = [

@@ -41,8 +41,11 @@ pub struct Storm {
     /// Behind a round, nobody running: takes away and compares, if it is this CPU's turn. Thread context.
     pub settle: fn(&Round) -> Result<(), String>,
     /// Behind `settle` on all CPUs: what only the counts of all of them tell. The first CPU; 0 for what never came up.
-    pub sums: fn() -> Result<[(&'static str, u64); 2], String>,
+    pub sums: fn() -> Result<[Count; 2], String>,
 }
+
+/// A number and what it is of.
+pub type Count = (&'static str, u64);
 
 /// One thing that a CPU does.
 pub struct Action {
@@ -51,7 +54,15 @@ pub struct Action {
     /// How often it is chosen, against the others.
     pub weight: u32,
     /// Does it.
-    pub act: fn(&mut Random) -> Result<(), String>,
+    pub act: Act,
+}
+
+/// How it may end.
+pub enum Act {
+    /// What is wrong shows in the counts.
+    Does(fn(&mut Random)),
+    /// It tells what should have been possible and was not.
+    Tries(fn(&mut Random) -> Result<(), String>),
 }
 
 /// A round of a storm.
