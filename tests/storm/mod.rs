@@ -5,11 +5,13 @@
 //! - `shared`: a copy that all CPUs run while what is set there stays, so that the sum is known.
 //! - `race`: a copy that all CPUs run while slots and probes come and go. Each execution tells whether it was hit.
 //!
-//! `code` has the function, `set` what can be set on it and what an execution then comes to, `ground` what a CPU keeps of it,
-//! `steps` the debugger's steps.
+//! `code` has the function, `set` what can be set on it and what an execution then comes to, `marks` how that tells, `held` and
+//! `permits` the slots themselves, `ground` what a CPU keeps of it all, `steps` the debugger's steps.
 
 mod code;
 mod ground;
+mod held;
+mod marks;
 mod own;
 mod permits;
 mod race;

@@ -3,7 +3,8 @@
 use super::code;
 use super::code::{Marks, Target};
 use super::ground::Ground;
-use super::set::{Held, Set, Way};
+use super::held::Held;
+use super::set::{Set, Way};
 use crate::debug::slots::{self, Disposition, Hit};
 use crate::exception::Frame;
 use crate::percpu::{self, PerCpu};

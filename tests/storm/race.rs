@@ -2,7 +2,7 @@
 //! execution tells. What the slots and probes counted, what their handlers counted and what the executions tell are the same.
 
 use super::code::{POINTS, RACED};
-use super::set::Held;
+use super::held::Held;
 use crate::arch::barrier::relax;
 use crate::debug::slots::{self, Hit};
 use crate::exception::Frame;

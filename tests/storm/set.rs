@@ -1,13 +1,12 @@
 //! What is set on a target: breakpoints, a watchpoint, probes. And what an execution then comes to.
 
 use super::code::{ADD, LOAD, Marks, POINTS, STORE, Target};
-use super::permits;
-use crate::debug::slots::{self, Disposition, Hit};
-use crate::exception::Frame;
-use crate::kprobe::{self, Kprobe, Then};
+use super::held::Held;
+use super::marks::{breakpoint, post, pre, recurse, skip, watchpoint};
+use crate::debug::slots;
+use crate::kprobe;
 use crate::storm::Random;
-use ::slots::{Access, Cpus, Pieces, Privilege, Request, SlotError, SlotId};
-use alloc::format;
+use ::slots::{Access, Cpus, Privilege, Request};
 use alloc::string::{String, ToString};
 
 /// How a target is run.
@@ -190,21 +189,20 @@ impl Set {
     /// What should have been possible and was not.
     pub fn place(&self, target: Target, cpus: Cpus) -> Result<Option<Placed>, String> {
         let mut placed = Placed::default();
-        for (lane, breakpoint) in self.breakpoints.iter().enumerate() {
-            let Some(breakpoint) = breakpoint else { continue };
-            let address = target.point(breakpoint.point);
+        for (lane, set) in self.breakpoints.iter().enumerate() {
+            let Some(set) = set else { continue };
+            let address = target.point(set.point);
             let request = Request::Breakpoint { address, privilege: Privilege::El1 };
-            let calls: [slots::Handler; 2] = [mark_breakpoint::<0>, mark_breakpoint::<1>];
-            placed.slots[lane] = Held::get(&request, cpus, breakpoint.calls.then_some(calls[lane]))?;
+            let calls: [slots::Handler; 2] = [breakpoint::<0>, breakpoint::<1>];
+            placed.slots[lane] = Held::get(&request, cpus, set.calls.then_some(calls[lane]))?;
             if placed.slots[lane].is_none() {
                 placed.take_away()?;
                 return Ok(None);
             }
         }
-        if let Some(watchpoint) = self.watchpoint {
-            let handler: slots::Handler = mark_watchpoint;
-            placed.slots[2] =
-                Held::get(&watchpoint.request(target), cpus, watchpoint.calls.then_some(handler))?;
+        if let Some(set) = self.watchpoint {
+            let handler: slots::Handler = watchpoint;
+            placed.slots[2] = Held::get(&set.request(target), cpus, set.calls.then_some(handler))?;
             if placed.slots[2].is_none() {
                 placed.take_away()?;
                 return Ok(None);
@@ -281,103 +279,4 @@ impl Placed {
         }
         Ok(counts)
     }
-}
-
-/// A slot, or the two of a range, with the permit for it.
-#[derive(Clone, Copy)]
-pub struct Held {
-    slots: Pieces<SlotId>,
-    cpus: Cpus,
-}
-
-impl Held {
-    /// Sets it. None if others hold what it would take.
-    ///
-    /// # Errors
-    /// What should have been possible and was not.
-    pub fn get(
-        request: &Request,
-        cpus: Cpus,
-        handler: Option<slots::Handler>,
-    ) -> Result<Option<Self>, String> {
-        let count = request.split().map_err(|error| error.to_string())?.iter().count() as u64;
-        if !permits::take(request.kind(), count, cpus) {
-            return Ok(None);
-        }
-        let disposition = handler.map_or(Disposition::Count, Disposition::Call);
-        match slots::install_split(request, cpus, disposition) {
-            Ok(slots) => Ok(Some(Self { slots, cpus })),
-            Err(SlotError::NoFreeSlot { .. } | SlotError::NeedsTwo { .. }) if cpus == Cpus::ALL => {
-                permits::give(request.kind(), count, cpus);
-                Ok(None)
-            }
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    /// Which it is.
-    pub fn id(&self) -> SlotId {
-        self.slots.first()
-    }
-
-    /// Whether it has taken itself away, and is free again; then the permit is given back.
-    pub fn is_gone(&self) -> bool {
-        let gone = !there(self.slots);
-        if gone {
-            permits::give(self.slots.kind(), self.slots.iter().count() as u64, self.cpus);
-        }
-        gone
-    }
-
-    /// Takes it away for good. How often it was hit.
-    ///
-    /// # Errors
-    /// If it is not as it must be then.
-    pub fn give(&self) -> Result<u64, String> {
-        let hits = slots::remove_counted(self.slots).map_err(|error| error.to_string())?;
-        let hits = hits.ok_or("a removal in thread context did not wait for the other CPUs")?;
-        if !self.is_gone() {
-            return Err(format!("{:?} is still there when its removal has returned", self.slots));
-        }
-        Ok(hits)
-    }
-}
-
-fn there(slots: Pieces<SlotId>) -> bool {
-    slots::list().any(|record| slots.iter().any(|id| record.id == id))
-}
-
-fn mark_breakpoint<const LANE: u32>(_: &Hit, frame: &mut Frame) {
-    frame.x[1] += 1 << (8 * LANE);
-}
-
-fn mark_watchpoint(_: &Hit, frame: &mut Frame) {
-    frame.x[2] += 1;
-}
-
-fn pre<const LANE: u32>(_: &Kprobe, frame: &mut Frame) -> Then {
-    frame.x[3] += 1 << (16 * LANE);
-    Then::Run
-}
-
-fn post<const LANE: u32>(_: &Kprobe, frame: &mut Frame) {
-    frame.x[3] += 1 << (16 * LANE + 8);
-}
-
-fn skip<const LANE: u32>(_: &Kprobe, frame: &mut Frame) -> Then {
-    frame.x[3] += 1 << (16 * LANE);
-    frame.x[0] += 1;
-    frame.pc += 4;
-    Then::Skip
-}
-
-fn recurse(probe: &Kprobe, frame: &mut Frame) -> Then {
-    let wrong = 1 << 48;
-    let inner = match Target::at(probe.address).run(false) {
-        // In debug context slots do not hit.
-        Some(marks) if (marks.breakpoints, marks.watchpoints) == (0, 0) => marks.probes,
-        _ => wrong,
-    };
-    frame.x[3] += 1 + inner;
-    Then::Run
 }
