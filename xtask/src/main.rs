@@ -16,6 +16,7 @@ mod paths;
 mod pool;
 mod process;
 mod qemu;
+mod remote;
 mod run;
 mod say;
 mod session;

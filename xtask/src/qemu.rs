@@ -151,6 +151,19 @@ impl Machine {
     }
 }
 
+/// Has QEMU (of this version) run one instruction at a time and write its log to its standard error; [`LOG_INSTRUCTIONS`] begins
+/// it.
+pub fn one_at_a_time(version: (u32, u32)) -> &'static [&'static str] {
+    if version >= (8, 1) {
+        &["-accel", "tcg,one-insn-per-tb=on", "-D", "/dev/stderr"]
+    } else {
+        &["-singlestep", "-D", "/dev/stderr"]
+    }
+}
+
+/// The monitor's command that logs each instruction and each exception from there on.
+pub const LOG_INSTRUCTIONS: &str = "log cpu,int,nochain";
+
 #[derive(Default)]
 struct Line(Vec<OsString>);
 

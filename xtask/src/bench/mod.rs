@@ -1,5 +1,8 @@
 //! `bench`: what the kernel's paths cost, in guest instructions, beside what they cost Linux.
 
+mod log;
+mod stretches;
+
 use crate::args::Bench;
 use crate::capture::{Captured, capture, to_the_end};
 use crate::ktap::is_panic;
@@ -14,7 +17,7 @@ use std::path::Path;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(300);
-const LINUX: &str = include_str!("../linux-costs.txt");
+const LINUX: &str = include_str!("../../linux-costs.txt");
 
 /// A row of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +49,9 @@ pub fn bench(arguments: &Bench) -> Result<()> {
     }
     let elf = kernel(&common, Need { qemu: true, ..Need::default() })?;
     let image = pack::pack(&elf)?;
+    for path in stretches::measure(&stretches::machine(&machine), &elf, &image, common.limit(Some(LIMIT)))? {
+        println!("{path:?}");
+    }
     let rows = measure(&machine, &elf, &image, common.limit(Some(LIMIT)))?;
     print!("{}", if arguments.json { json(&rows) } else { table(&rows) });
     Ok(())
