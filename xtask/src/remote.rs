@@ -147,7 +147,7 @@ mod tests {
     fn packets_have_their_checksum_and_are_acknowledged() {
         let mut remote = remote("+$OK#9a");
         remote.monitor("log cpu").unwrap();
-        assert_eq!(remote.stream.heard, b"$qRcmd,6c6f6720637075#67+");
+        assert_eq!(remote.stream.heard, b"$qRcmd,6c6f6720637075#63+");
     }
 
     #[test]

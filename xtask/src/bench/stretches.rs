@@ -8,6 +8,7 @@ use crate::remote::Remote;
 use crate::session::{self, End, Flow, Input};
 use crate::setup::facts;
 use crate::symbols::{self, Kind, Symbol};
+use crate::test::Kernel;
 use anyhow::{Context, Result, anyhow, bail};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, PipeReader};
@@ -22,6 +23,34 @@ const MARK: &str = "bench_mark";
 /// Where exceptions begin.
 const VECTORS: &str = "vectors";
 
+/// The paths that the kernel has to run.
+const PATHS: [&str; 24] = [
+    "dbg_entry_exit",
+    "brk_bare",
+    "kprobe_sim",
+    "kprobe_ool",
+    "kprobe_pre_post",
+    "hw_bp_kernel",
+    "hw_wp_kernel",
+    "step",
+    "warn",
+    "warn_printed",
+    "fault_fixed_up",
+    "irq",
+    "irq_deferred",
+    "irq_in_step_over",
+    "irq_in_step_over_deferred",
+    "tick",
+    "irq_reschedule",
+    "yield",
+    "slot_install",
+    "slot_remove",
+    "slot_install_wp",
+    "slot_remove_wp",
+    "kprobe_register",
+    "kprobe_unregister",
+];
+
 /// How long a path keeps exceptions masked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Masked {
@@ -33,7 +62,7 @@ pub struct Masked {
     pub i_from: String,
 }
 
-/// The machine that the paths run on: `machine` with another mode.
+/// The machine that the paths run on: that of the rows with another mode.
 pub fn machine(machine: &Machine) -> Machine {
     Machine { append: machine.append.replace("mode=bench", "mode=stretches"), ..machine.clone() }
 }
@@ -41,23 +70,25 @@ pub fn machine(machine: &Machine) -> Machine {
 /// QEMU's command line for a user to read.
 pub fn shell_line(machine: &Machine, image: &Path) -> String {
     let version = facts::qemu_version().unwrap_or_default();
-    format!("{} {}", machine.shell_line(&Start::Kernel(image)), one_at_a_time(version).join(" "))
+    let line = machine.shell_line(&Start::Kernel(image));
+    format!("{line} {} -d {LOG_INSTRUCTIONS}", one_at_a_time(version).join(" "))
 }
 
 /// Boots and counts.
 ///
 /// # Errors
 /// When the kernel does not come to its end, or the log and the counter contradict each other.
-pub fn measure(machine: &Machine, elf: &Path, image: &Path, limit: Option<Duration>) -> Result<Vec<Masked>> {
+pub fn measure(kernel: &Kernel, base: &Machine) -> Result<Vec<Masked>> {
+    let elf = &kernel.elf;
     let bytes = std::fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
     let parsed = symbols::parse(&bytes)?;
     let mark = symbols::value(&parsed, MARK)?;
     let version = facts::qemu_version().context("no QEMU")?;
     let stub = Stub::new()?;
-    let machine = Machine { gdb: Some(stub.option()), ..machine.clone() };
-    let mut command = machine.command(&Start::Kernel(image));
+    let machine = Machine { gdb: Some(stub.option()), ..machine(base) };
+    let mut command = machine.command(&Start::Kernel(&kernel.image));
     command.args(one_at_a_time(version));
-    let boot = boot(command, &stub, mark, limit)?;
+    let boot = boot(command, &stub, mark, kernel.limit)?;
     if boot.end != End::Status(0) || boot.console.lines().any(is_panic) {
         let told = [boot.console.as_str(), &boot.complaints].join("\n");
         bail!("the kernel did not come to its end ({:?}):\n{}", boot.end, told.trim());
@@ -109,7 +140,7 @@ fn boot(mut command: Command, stub: &Stub, mark: u64, limit: Option<Duration>) -
 fn log_from(stub: &Stub, mark: u64, over: impl Fn() -> bool) -> Result<()> {
     let Some(mut remote) = Remote::connect(&stub.socket(), over)? else { return Ok(()) };
     remote.run_to(mark)?;
-    remote.monitor(LOG_INSTRUCTIONS)?;
+    remote.monitor(&format!("log {LOG_INSTRUCTIONS}"))?;
     remote.detach()
 }
 
@@ -158,8 +189,9 @@ fn combine(
     if let Some(number) = counts.keys().next() {
         bail!("path {number} of QEMU's log has no name");
     }
-    if paths.is_empty() {
-        bail!("the kernel ran no path");
+    let ran: Vec<_> = paths.iter().map(|path| path.name.as_str()).collect();
+    if ran != PATHS {
+        bail!("the kernel ran {ran:?} where {PATHS:?} are due");
     }
     Ok(paths)
 }
@@ -186,5 +218,65 @@ impl Functions {
             return format!("{} vector", kinds[(vector % 4) as usize]);
         }
         symbol.name.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn console() -> String {
+        (1..).zip(PATHS).map(|(number, name)| format!("stretch: {number} {name}\r\n")).collect()
+    }
+
+    fn counts() -> BTreeMap<u64, Longest> {
+        let d = Stretch { insns: 2, from: 8 };
+        (1..=PATHS.len() as u64)
+            .map(|number| (number, Longest { runs: 1, d, ..Longest::default() }))
+            .collect()
+    }
+
+    fn combined(console: &str, counts: BTreeMap<u64, Longest>) -> Result<Vec<Masked>> {
+        combine(names(console)?, counts, |pc| format!("at {pc}"))
+    }
+
+    #[test]
+    fn each_path_has_its_name_and_its_places() {
+        let all = combined(&format!("noise\n{}", console()), counts()).unwrap();
+        assert_eq!(all.iter().map(|path| path.name.as_str()).collect::<Vec<_>>(), PATHS);
+        assert!(all.iter().all(|path| path.d_from == "at 8" && path.i_from.is_empty()));
+    }
+
+    #[test]
+    fn what_is_not_all_paths_is_refused() {
+        let (console, all) = (console(), counts());
+        let without = |number| all.iter().filter(|(n, _)| **n != number).map(|(n, c)| (*n, *c)).collect();
+        assert!(combined(&console, without(24)).is_err(), "not logged");
+        assert!(combined(&console.replace("stretch: 24 ", ""), all.clone()).is_err(), "no name");
+        assert!(combined(&console.replace("stretch: 24 ", ""), without(24)).is_err(), "neither");
+        assert!(combined(&console.replace(" brk_bare", " dbg_entry_exit"), all.clone()).is_err(), "twice");
+        assert!(combined(&console.replace("24 kprobe", "x kprobe"), all).is_err(), "no number");
+        assert!(combined("", BTreeMap::new()).is_err());
+    }
+
+    #[test]
+    fn a_place_is_its_function_or_its_vector() {
+        let symbol = |offset, size, name: &str, kind| Symbol { offset, size, name: name.into(), kind };
+        let all = vec![
+            symbol(0, 0x800, VECTORS, Kind::Text),
+            symbol(0x800, 8, "f", Kind::Text),
+            symbol(0x900, 8, "data", Kind::Data),
+        ];
+        let functions = Functions { start: 0x1000, all };
+        let name = |offset: u64| functions.name(0x1000 + offset);
+        assert_eq!((name(0x200).as_str(), name(0x280).as_str()), ("sync vector", "IRQ vector"));
+        assert_eq!((name(0x804).as_str(), name(0x808).as_str()), ("f", "0x1808"));
+        assert_eq!(name(0x900), "0x1900");
+    }
+
+    #[test]
+    fn the_paths_run_where_the_rows_do() {
+        let base = Machine { append: "mode=bench hz=10".into(), ..Machine::default() };
+        assert_eq!(machine(&base), Machine { append: "mode=stretches hz=10".into(), ..Machine::default() });
     }
 }
