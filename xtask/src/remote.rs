@@ -66,10 +66,19 @@ impl<S: Read + Write> Remote<S> {
         self.ask("D", "OK")
     }
 
+    /// Ends QEMU, if it is still there.
+    pub fn kill(mut self) {
+        let _ = self.send("k");
+    }
+
+    fn send(&mut self, packet: &str) -> Result<()> {
+        let sum = packet.bytes().fold(0u8, u8::wrapping_add);
+        Ok(self.stream.write_all(format!("${packet}#{sum:02x}").as_bytes())?)
+    }
+
     /// Sends a packet, whose answer must begin with `due`.
     fn ask(&mut self, packet: &str, due: &str) -> Result<()> {
-        let sum = packet.bytes().fold(0u8, u8::wrapping_add);
-        self.stream.write_all(format!("${packet}#{sum:02x}").as_bytes())?;
+        self.send(packet)?;
         let answer = self.packet()?;
         if !answer.starts_with(due) {
             bail!("QEMU's gdbstub answers {packet} with {:?}", told(&answer));

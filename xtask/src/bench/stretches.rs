@@ -139,9 +139,15 @@ fn boot(mut command: Command, stub: &Stub, mark: u64, limit: Option<Duration>) -
 
 fn log_from(stub: &Stub, mark: u64, over: impl Fn() -> bool) -> Result<()> {
     let Some(mut remote) = Remote::connect(&stub.socket(), over)? else { return Ok(()) };
-    remote.run_to(mark)?;
-    remote.monitor(&format!("log {LOG_INSTRUCTIONS}"))?;
-    remote.detach()
+    let logging = remote.run_to(mark).and_then(|()| remote.monitor(&format!("log {LOG_INSTRUCTIONS}")));
+    match logging {
+        Ok(()) => remote.detach(),
+        Err(why) => {
+            // Or the guest would stand still until the time is over.
+            remote.kill();
+            Err(why)
+        }
+    }
 }
 
 fn read(log: PipeReader, mark: u64) -> Result<(Reader, String)> {
