@@ -2,6 +2,7 @@
 
 mod assertions;
 mod deaths;
+mod exclusive;
 mod gdb;
 mod monitor;
 mod probes;
@@ -35,6 +36,7 @@ pub static SUITES: &[&Suite] = &[
     &smp::SUITE,
     &gdb::SUITE,
     &monitor::SUITE,
+    &exclusive::SUITE,
 ];
 
 /// What `mode=sweep` interrupts everywhere, a group a file.

@@ -78,7 +78,7 @@ pub fn in_exclusive_sequence(
             paths.reach(address.saturating_add(4));
         }
     }
-    match paths.follow(|word| is_store_exclusive(word) || is_clear_exclusive(word), |_| false) {
+    match paths.follow(|word| is_store_exclusive(word) || is_clear_exclusive(word), |_| false, false) {
         Outcome::Lost => return true,
         _ if !paths.held.get(paths.index(pc)) => return false,
         _ => {}
@@ -88,7 +88,7 @@ pub fn in_exclusive_sequence(
     paths.held = Bitmap::new();
     paths.reach(pc);
     let ends = |word| is_load_exclusive(word) || is_clear_exclusive(word);
-    !matches!(paths.follow(ends, is_store_exclusive), Outcome::Exhausted)
+    !matches!(paths.follow(ends, is_store_exclusive, false), Outcome::Exhausted)
 }
 
 /// [`classify`] for a word in its place: also refuses what only the surroundings show, an instruction inside an exclusive
@@ -130,7 +130,7 @@ impl Bitmap {
     }
 }
 
-enum Outcome {
+pub(crate) enum Outcome {
     /// Every path has been followed to its end.
     Exhausted,
     /// A path met what was looked for.
@@ -161,7 +161,13 @@ impl<F: Fn(u64) -> Option<u32>> Paths<'_, F> {
     }
 
     /// Marks all that is reached from what is marked, up to the words that end a path, until `found` is true of a word.
-    fn follow(&mut self, ends: impl Fn(u32) -> bool, found: impl Fn(u32) -> bool) -> Outcome {
+    /// `past_lost`: what cannot be followed ends a path, and not the search.
+    fn follow(
+        &mut self,
+        ends: impl Fn(u32) -> bool,
+        found: impl Fn(u32) -> bool,
+        past_lost: bool,
+    ) -> Outcome {
         // Sweeps in address order: straight-line code and forward branches take one, each nested loop one more.
         let mut again = true;
         while again {
@@ -169,13 +175,15 @@ impl<F: Fn(u64) -> Option<u32>> Paths<'_, F> {
             let mut address = self.start;
             while address < self.end {
                 if self.held.get(self.index(address)) {
-                    let Some(word) = (self.fetch)(address) else { return Outcome::Lost };
+                    // UDF ends a path too.
+                    let word = (self.fetch)(address).or(past_lost.then_some(0));
+                    let Some(word) = word else { return Outcome::Lost };
                     if found(word) {
                         return Outcome::Done;
                     }
                     if !ends(word) {
                         let step = successors(word);
-                        if step.anywhere {
+                        if step.anywhere && !past_lost {
                             return Outcome::Lost;
                         }
                         if let Some(offset) = step.branch {
@@ -194,14 +202,30 @@ impl<F: Fn(u64) -> Option<u32>> Paths<'_, F> {
     }
 }
 
-/// Where control can go after a word, within its function.
-struct Successors {
-    next: bool,
-    branch: Option<i32>,
-    anywhere: bool,
+/// Whether a store-exclusive is reached from `pc` before a load-exclusive or CLREX, in its function; None if the function is
+/// too long to tell.
+pub(crate) fn reaches_store(
+    fetch: impl Fn(u64) -> Option<u32>,
+    pc: u64,
+    fn_start: u64,
+    fn_end: u64,
+) -> Option<Outcome> {
+    if (fn_end.saturating_sub(fn_start)).div_ceil(4) > MAX_FUNCTION_WORDS as u64 {
+        return None;
+    }
+    let mut paths = Paths { fetch: &fetch, start: fn_start, end: fn_end, held: Bitmap::new() };
+    paths.reach(pc);
+    Some(paths.follow(|word| is_load_exclusive(word) || is_clear_exclusive(word), is_store_exclusive, true))
 }
 
-fn successors(word: u32) -> Successors {
+/// Where control can go after a word, within its function.
+pub(crate) struct Successors {
+    pub next: bool,
+    pub branch: Option<i32>,
+    pub anywhere: bool,
+}
+
+pub(crate) fn successors(word: u32) -> Successors {
     const NEXT: Successors = Successors { next: true, branch: None, anywhere: false };
     const NOWHERE: Successors = Successors { next: false, branch: None, anywhere: false };
     match classify(word) {

@@ -140,6 +140,7 @@ mod classify;
 pub mod events;
 mod exclusive;
 pub mod ool;
+pub mod sequence;
 pub mod sim;
 
 pub use class::{Class, Reason};

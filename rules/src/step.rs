@@ -19,6 +19,9 @@ bitflags! {
         const TRACER = 1 << 2;
         /// A user probe.
         const UPROBE = 1 << 3;
+        /// Not an owner, but about all of them: the exclusive sequence that is to be stepped cannot be run as one step, so
+        /// the context runs free until its next exception, which takes this mark away (rule H9).
+        const RUNS_FREE = 1 << 7;
     }
 }
 
@@ -29,10 +32,10 @@ pub enum StepError {
     DebugMasked,
 }
 
-/// M13: MDSCR_EL1.SS for a context that is returned to.
+/// M13: MDSCR_EL1.SS for a context that is returned to: set if it has an owner, unless it runs free for that owner (H9).
 #[inline(always)]
 pub const fn mdscr_ss(owners: Owners) -> bool {
-    !owners.is_empty()
+    !owners.is_empty() && !owners.contains(Owners::RUNS_FREE)
 }
 
 /// M13: SPSR.SS after a handler moved ELR (simulation, fix-up, past a BRK): clear, so that a step that is still asked for is
@@ -57,7 +60,7 @@ impl Owners {
         if Daif::of(spsr).contains(Daif::D) {
             return Err(StepError::DebugMasked);
         }
-        *self |= owner;
+        *self = self.difference(Owners::RUNS_FREE) | owner;
         Ok(spsr | SPSR_SS)
     }
 
@@ -74,6 +77,17 @@ impl Owners {
     #[inline(always)]
     pub fn complete_step_over(&mut self, spsr: u64) -> Option<u64> {
         self.contains(Owners::STEP_OVER).then(|| self.cancel(Owners::STEP_OVER, spsr))
+    }
+
+    /// H9: the context runs free for `owner` until its next exception; returns the SPSR to return with.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request): with D masked the exception that ends it could be far away.
+    #[inline]
+    pub fn run_free(&mut self, owner: Owners, spsr: u64) -> Result<u64, StepError> {
+        self.request(owner, spsr)?;
+        *self |= Owners::RUNS_FREE;
+        Ok(moved(spsr))
     }
 
     /// Sets the owners aside (M8, M9, M12): what is left has none.
@@ -125,6 +139,17 @@ mod tests {
         let mut owners = Owners::STEP_OVER;
         assert_eq!(owners.take(), Owners::STEP_OVER);
         assert!(!mdscr_ss(owners));
+    }
+
+    #[test]
+    fn h9_who_runs_free_is_not_stepped_until_the_next_request() {
+        let mut owners = Owners::STEP_OVER;
+        assert_eq!(owners.run_free(Owners::DEBUGGER, NZCV_EL1H | SPSR_SS), Ok(NZCV_EL1H));
+        assert!(owners.contains(Owners::STEP_OVER | Owners::DEBUGGER) && !mdscr_ss(owners));
+        assert_eq!(owners.request(Owners::STEP_OVER, NZCV_EL1H), Ok(NZCV_EL1H | SPSR_SS));
+        assert!(owners == Owners::STEP_OVER | Owners::DEBUGGER && mdscr_ss(owners));
+        let masked = NZCV_EL1H | Daif::D.bits();
+        assert_eq!(Owners::empty().run_free(Owners::DEBUGGER, masked), Err(StepError::DebugMasked));
     }
 
     #[test]

@@ -16,6 +16,13 @@ pub fn dsb_ish() {
     unsafe { asm!("dsb ish", options(nostack, preserves_flags)) }
 }
 
+/// Earlier loads come before all later accesses.
+#[inline(always)]
+pub fn load_acquire() {
+    // SAFETY: a DMB changes no state that Rust knows of.
+    unsafe { asm!("dmb ishld", options(nostack, preserves_flags)) }
+}
+
 /// Waits for an interrupt. A masked one ends the wait too if only PSTATE masks it.
 #[inline(always)]
 pub fn wfi() {

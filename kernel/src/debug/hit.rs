@@ -1,7 +1,7 @@
 //! Breakpoint and watchpoint exceptions from EL1 (M10): attribute, count, step over.
 
 use super::slots::{self, Disposition, Hit};
-use super::{CpuDebug, stats, step};
+use super::{CpuDebug, exclusive, stats, step};
 use crate::exception::Frame;
 use ::slots::{Kind, SlotMask, WatchHit};
 use rules::step::Owners;
@@ -20,6 +20,9 @@ pub fn watchpoint(cpu: &CpuDebug, frame: &mut Frame) {
     stats::WATCHPOINTS.count();
     let hit = WatchHit::from_syndrome(frame.esr as u32 & 0x1ff_ffff, frame.far, zva_block());
     let hits = slots::watchpoint_hits(cpu, &hit);
+    if exclusive::any_widened(cpu) && exclusive::read_by_others(cpu, frame, hits, &hit) {
+        return;
+    }
     each(cpu, frame, Kind::Watchpoint, hits);
 }
 
@@ -31,7 +34,10 @@ fn zva_block() -> u64 {
 
 /// Suspends every slot that was hit and asks for the step-over, then gives each its own disposition.
 #[inline(always)]
-fn each(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
+pub(super) fn each(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
+    if !hits.is_empty() && exclusive::is_part(frame.pc) && exclusive::hit(cpu, frame, kind, hits) {
+        return;
+    }
     if hits.is_empty() || step::request(cpu, frame, Owners::STEP_OVER).is_err() {
         return slots::spurious(cpu, kind);
     }

@@ -4,6 +4,7 @@
 
 pub mod bug;
 pub mod control;
+pub mod exclusive;
 pub mod hit;
 pub mod pending;
 pub mod slots;
@@ -32,6 +33,10 @@ pub struct Stashed {
     pub owners: Owners,
     /// The slots suspended for it.
     pub suspended: Suspended,
+    /// How the step came about that is not reported yet.
+    pub stepped: step::Stepped,
+    /// Where a free run began (H9).
+    pub free_from: u64,
 }
 
 /// A CPU's debug state. Cells: touched by this CPU only, with D masked.
@@ -53,6 +58,10 @@ pub struct CpuDebug {
     standing_bits: Cell<u64>,
     /// What the kernel's debugger on this CPU does with each step.
     pub hook: Cell<Option<step::Hook>>,
+    /// How the debugger's step came about (see [`step::last`]).
+    stepped: Cell<step::Stepped>,
+    /// Where a free run began (see [`exclusive`]).
+    free_from: Cell<u64>,
     /// Entries of `stash` in use.
     pub stash_len: Cell<usize>,
     /// What is to be done on the way out of an interrupt: see [`CpuDebug::want_reschedule`] and `irq::deferred`.
@@ -60,7 +69,10 @@ pub struct CpuDebug {
     counters: stats::Counters,
     stash: UnsafeCell<[Stashed; STASH_DEPTH]>,
     slots: UnsafeCell<CpuSlots>,
+    widened: UnsafeCell<exclusive::Widened>,
+    doubt: Cell<exclusive::Doubt>,
 }
+const _: () = assert!(size_of::<CpuDebug>() == 2048, "the index of a CPU becomes its address by a shift");
 
 impl CpuDebug {
     const fn new() -> Self {
@@ -72,13 +84,24 @@ impl CpuDebug {
             armed_bits: Cell::new(0),
             standing_bits: Cell::new(0),
             hook: Cell::new(None),
+            stepped: Cell::new(step::Stepped::Instruction),
+            free_from: Cell::new(0),
             stash_len: Cell::new(0),
             pending: Cell::new(0),
             counters: [const { AtomicU64::new(0) }; stats::ALL.len()],
             stash: UnsafeCell::new(
-                [Stashed { owners: Owners::empty(), suspended: Suspended::new() }; STASH_DEPTH],
+                [const {
+                    Stashed {
+                        owners: Owners::empty(),
+                        suspended: Suspended::new(),
+                        stepped: step::Stepped::Instruction,
+                        free_from: 0,
+                    }
+                }; STASH_DEPTH],
             ),
             slots: UnsafeCell::new(CpuSlots::new()),
+            widened: UnsafeCell::new(exclusive::Widened::NONE),
+            doubt: Cell::new(exclusive::Doubt::NONE),
         }
     }
 }

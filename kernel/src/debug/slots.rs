@@ -5,15 +5,15 @@
 
 mod registers;
 
-use super::{CpuDebug, MAX_SLOTS, control, stats};
+use super::{CpuDebug, MAX_SLOTS, control, exclusive, stats};
 use crate::arch::daif::{self, AllMasked};
 use crate::arch::{barrier, mdscr};
 use crate::exception::Frame;
 use crate::mm::layout;
 use crate::percpu::{self, PerCpu};
 use ::slots::{
-    Admitted, CpuSlots, Cpus, Kind, NoProbe, Payload, Pieces, ReadRegs, Request, SlotError, SlotId, SlotMask,
-    Snapshot, State, Suspended, Tables,
+    Admitted, CpuSlots, Cpus, DebugRegs, Kind, NoProbe, Payload, Pieces, Privilege, ReadRegs, Request,
+    SlotError, SlotId, SlotMask, Snapshot, State, Suspended, Tables,
 };
 use core::sync::atomic::{
     AtomicU8, AtomicU64,
@@ -148,13 +148,14 @@ fn no_probe<R>(check: impl FnOnce(&NoProbe) -> R) -> R {
 /// What cannot be, with the reason: see [`SlotError`].
 pub fn install(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
     let admitted = no_probe(|no_probe| no_probe.admit(request))?;
+    exclusive::check(request)?;
     install_admitted(admitted.into(), cpus, disposition).map(|slots| slots.first())
 }
 
-/// As [`install`], rule H6 overridden: for tests that show that the kernel survives what is refused.
+/// As [`install`], rules H6 and H9 overridden: for tests that show what becomes of what is refused.
 ///
 /// # Errors
-/// As `install`, but for H6.
+/// As `install`, but for these.
 pub fn install_despite_no_probe(
     request: &Request,
     cpus: Cpus,
@@ -174,7 +175,9 @@ pub fn install_split(
     cpus: Cpus,
     disposition: Disposition,
 ) -> Result<Pieces<SlotId>, SlotError> {
-    install_admitted(no_probe(|no_probe| no_probe.admit_split(request))?, cpus, disposition)
+    let admitted = no_probe(|no_probe| no_probe.admit_split(request))?;
+    exclusive::check(request)?;
+    install_admitted(admitted, cpus, disposition)
 }
 
 fn install_admitted(
@@ -336,6 +339,57 @@ pub fn suspend(cpu: &CpuDebug, kind: Kind, index: u8, report: bool) -> Option<Sn
     Some(record)
 }
 
+/// A slot's record, if there is one. D is masked.
+pub fn record(kind: Kind, index: u8) -> Option<Snapshot<Disposition>> {
+    SLOTS.lookup(kind, index)
+}
+
+/// The other slot of [`install_split`], if there is one. D is masked.
+pub fn mate(id: SlotId) -> Option<Snapshot<Disposition>> {
+    SLOTS.mate(id)
+}
+
+/// Counts a hit of a slot that is not suspended for it. D is masked.
+pub fn count_hit(kind: Kind, index: u8) -> Option<Snapshot<Disposition>> {
+    let record = SLOTS.lookup(kind, index)?;
+    SLOTS.count_hit(kind, index);
+    Some(record)
+}
+
+/// The watchpoints that an access from EL1 would hit here if D were open: armed and not suspended. Of two that are one
+/// ([`install_split`]) the first. D is masked.
+pub fn touched(cpu: &CpuDebug, address: u64, bytes: u64, write: bool) -> SlotMask {
+    let armed = with_slots(cpu, |slots| slots.matching(Kind::Watchpoint));
+    let mut hits = SlotMask::EMPTY;
+    for index in armed {
+        let Some(record) = SLOTS.lookup(Kind::Watchpoint, index) else { continue };
+        let (first, last) = record.encoding.watched();
+        if record.encoding.privilege() != Privilege::El0
+            && record.encoding.matches_access(write)
+            && first < address.saturating_add(bytes)
+            && address <= last
+            && !SLOTS.mate(record.id).is_some_and(|mate| hits.contains(mate.id.index))
+        {
+            hits = hits.with(index);
+        }
+    }
+    hits
+}
+
+/// Has a watchpoint match loads too on this CPU, or what its record says again. False if it is not armed here, or gone. No
+/// ISB. D is masked.
+pub fn match_loads(cpu: &CpuDebug, id: SlotId, loads: bool) -> bool {
+    const LSC_LOADS: u32 = 1 << 3;
+    let Some(encoding) = SLOTS.encoding_of(id) else { return false };
+    let (armed, suspended) =
+        with_slots(cpu, |slots| (slots.armed(id.kind).contains(id.index), slots.suspended().contains(id)));
+    if armed && !suspended {
+        let control = encoding.enabled() | if loads { LSC_LOADS } else { 0 };
+        registers::all().write_control(id.kind, id.index, control);
+    }
+    armed
+}
+
 /// The other half of a range over two slots, hit or not, is let through with the one that is.
 #[cold]
 #[inline(never)]
@@ -349,12 +403,19 @@ fn suspend_mate(cpu: &CpuDebug, mate: &Snapshot<Disposition>) {
 pub fn rearm(cpu: &CpuDebug) {
     // SAFETY: the only one here.
     unsafe { slots_of(cpu) }.rearm_all(&mut registers::all(), &SLOTS);
+    if exclusive::any_widened(cpu) {
+        exclusive::widen_again(cpu);
+    }
 }
 
 /// Re-arms what is suspended and says what it was (M8). No ISB. D is masked.
 #[inline(always)]
 pub fn stash(cpu: &CpuDebug) -> Suspended {
-    with_slots(cpu, |slots| slots.stash(&mut registers::all(), &SLOTS))
+    let suspended = with_slots(cpu, |slots| slots.stash(&mut registers::all(), &SLOTS));
+    if exclusive::any_widened(cpu) {
+        exclusive::widen_again(cpu);
+    }
+    suspended
 }
 
 /// Suspends again what still exists (M8); whether anything is suspended now. No ISB. D is masked.

@@ -82,6 +82,10 @@ counters! {
     WARNINGS = 8, "warnings";
     /// Faults from EL1 that were fixed up.
     FIXUPS = 9, "faults fixed up";
+    /// Attempts at an exclusive sequence that were made as one step (H9).
+    SEQUENCES = 10, "exclusive sequences";
+    /// Sequences that could not be: the context ran on, unwatched and unstepped, until its next exception (H9).
+    FREE_RUNS = 11, "exclusive sequences missed";
 }
 
 const _: () = {

@@ -1,5 +1,6 @@
 //! The step engine: owners, the stash, step exceptions, and the kernel debugger's steps.
 
+use super::exclusive::{self, Sequence};
 use super::{CpuDebug, STASH_DEPTH, Stashed, control, slots, stats};
 use crate::arch::daif::AllMasked;
 use crate::exception::Frame;
@@ -17,6 +18,32 @@ pub enum Wish {
     Step,
     /// To run on.
     Run,
+}
+
+/// How a step of the debugger came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stepped {
+    /// One instruction, or the way into the handler of its exception.
+    Instruction,
+    /// An exclusive sequence as one step (rule H9), from its load-exclusive to the first instruction past it.
+    Sequence {
+        /// Instructions executed.
+        instructions: u32,
+    },
+    /// An exclusive sequence that waits for another CPU: so many rounds of it, and the load-exclusive is next again.
+    Waiting {
+        /// Rounds made.
+        rounds: u32,
+    },
+    /// An exclusive sequence that cannot be run as one step: the context ran free until its next exception, an unknown number
+    /// of instructions. It may stand anywhere on its way.
+    Free(probe::sequence::Stuck),
+}
+
+/// For a debugger's hook: how the step that it is told of came about.
+#[inline]
+pub fn last(cpu: &CpuDebug) -> Stepped {
+    cpu.stepped.get()
 }
 
 /// Asks for a step of the context of `frame`. Debug context.
@@ -63,9 +90,29 @@ fn spurious(cpu: &CpuDebug) {
 fn debugger(cpu: &CpuDebug, frame: &mut Frame) {
     let Some(hook) = cpu.hook.get() else { return };
     let ended = hook(frame) == Wish::Run;
-    if ended || request(cpu, frame, Owners::DEBUGGER).is_err() {
+    if ended || next(cpu, frame).is_err() {
         cpu.hook.set(None);
     }
+}
+
+/// The debugger's next step, which an exclusive sequence is one of (H9).
+fn next(cpu: &CpuDebug, frame: &mut Frame) -> Result<(), StepError> {
+    cpu.stepped.set(Stepped::Instruction);
+    let pstate = frame.pstate;
+    request(cpu, frame, Owners::DEBUGGER)?;
+    // A breakpoint on the load-exclusive is to be hit first, and runs the sequence then.
+    if exclusive::is_load(frame.pc) && slots::breakpoint_hits(cpu, frame.pc).is_empty() {
+        match exclusive::run(cpu, frame, exclusive::ROUNDS) {
+            // It is done: the step exception is due at once (M13).
+            Sequence::Done => {}
+            Sequence::Plain => {}
+            Sequence::Stuck(why) => {
+                frame.pstate = pstate;
+                exclusive::run_free(cpu, frame, Owners::DEBUGGER, why)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A debugger's BRK (M12): starts stepping if [`step_with`] is behind it, else says that nobody is there.
@@ -82,7 +129,7 @@ pub fn debugger_brk(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners
     }
     if cpu.hook.get().is_none() {
         log::warn!("BRK for a debugger at {pc:#x}, and none is there: going on");
-    } else if request(cpu, frame, Owners::DEBUGGER).is_err() {
+    } else if next(cpu, frame).is_err() {
         cpu.hook.set(None);
     }
     parked
@@ -112,6 +159,9 @@ fn stop() {
     let mut owners = cpu.owners.get();
     // Nothing is pending any more: with D masked the step of the next instruction is not taken.
     owners.remove(Owners::DEBUGGER);
+    if owners == Owners::RUNS_FREE {
+        owners = Owners::empty();
+    }
     cpu.set_owners(owners);
     cpu.hook.set(None);
     control::sync(cpu);
@@ -175,7 +225,12 @@ pub fn stash(cpu: &CpuDebug) {
     stats::STASHES.count();
     let len = cpu.stash_len.get();
     assert!(len < STASH_DEPTH, "rule M8: interrupts nest deeper than the stash");
-    let entry = Stashed { owners: cpu.owners.get(), suspended: slots::stash(cpu) };
+    let entry = Stashed {
+        owners: cpu.owners.get(),
+        suspended: slots::stash(cpu),
+        stepped: cpu.stepped.get(),
+        free_from: cpu.free_from.get(),
+    };
     cpu.set_owners(Owners::empty());
     // SAFETY: this CPU's, with D masked; the index is checked.
     unsafe { (*cpu.stash.get())[len] = entry };
@@ -191,12 +246,17 @@ pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
     // SAFETY: as in `stash`.
     let entry = unsafe { (*cpu.stash.get())[len] };
     cpu.stash_len.set(len);
+    cpu.stepped.set(entry.stepped);
+    cpu.free_from.set(entry.free_from);
     let mut owners = entry.owners;
     let anything = slots::unstash(cpu, &entry.suspended);
     if owners.contains(Owners::STEP_OVER) && !anything {
         // Every slot it was for is gone: there is nothing to step over.
         stats::CANCELLED.count();
         frame.pstate = owners.cancel(Owners::STEP_OVER, frame.pstate);
+        if owners == Owners::RUNS_FREE {
+            owners = Owners::empty();
+        }
     }
     cpu.set_owners(owners);
     make_up_reschedule(cpu);
@@ -225,6 +285,43 @@ pub fn complete_in_software(cpu: &CpuDebug, frame: &mut Frame) {
         stats::COMPLETED_IN_SOFTWARE.count();
         make_up_reschedule(cpu);
     }
+}
+
+/// H9: an exception ends the free run of its context: slots are armed again, and a debugger's step is due where the context
+/// goes on. But an interrupt before the first instruction does not: that has not been attempted yet (X1). Returns the owners
+/// left. D is masked.
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn end_free_run(cpu: &CpuDebug, frame: &Frame, interrupt: bool) -> Owners {
+    let owners = cpu.owners.get();
+    if interrupt && frame.pc == cpu.free_from.get() {
+        return owners;
+    }
+    if owners.contains(Owners::STEP_OVER) {
+        slots::rearm(cpu);
+    }
+    let left = owners - Owners::RUNS_FREE - Owners::STEP_OVER;
+    cpu.set_owners(left);
+    left
+}
+
+/// H9: has no slot suspended for a free run of the running context any more, for a scheduler that is about to switch. Any
+/// context but debug context.
+pub fn settle() {
+    let cpu = super::this();
+    if !cpu.owners.get().contains(Owners::RUNS_FREE) {
+        return;
+    }
+    let _masked = crate::arch::daif::AllMasked::new();
+    let mut owners = cpu.owners.get();
+    if owners.contains(Owners::STEP_OVER) {
+        slots::rearm(cpu);
+        owners.remove(Owners::STEP_OVER);
+    }
+    // A debugger's step goes with the context, which runs free until its next exception.
+    cpu.set_owners(if owners == Owners::RUNS_FREE { Owners::empty() } else { owners });
+    control::sync(cpu);
 }
 
 /// M7: nobody's step goes on.

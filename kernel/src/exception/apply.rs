@@ -32,9 +32,16 @@ impl Aside {
 /// The MDSCR_EL1.SS column: deals with the owners of the interrupted context. D is masked.
 #[inline(always)]
 pub fn set_aside<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
-    let owners = cpu.owners.get();
+    let mut owners = cpu.owners.get();
     if owners.is_empty() {
         return Aside::NOTHING;
+    }
+    if owners.contains(Owners::RUNS_FREE) && ROW != RowId::M10 as u8 && ROW != RowId::M14 as u8 {
+        let interrupt = ROW == RowId::M8 as u8 || ROW == RowId::M9 as u8;
+        owners = step::end_free_run(cpu, frame, interrupt);
+        if owners.is_empty() {
+            return Aside::NOTHING;
+        }
     }
     match live::ss::<ROW>() {
         Ss::Unsaid | Ss::Keep | Ss::Decide | Ss::Compute | Ss::ClearThenSet => Aside::NOTHING,

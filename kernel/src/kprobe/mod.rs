@@ -12,7 +12,7 @@ mod table;
 
 pub use engine::{depth, fault_in_copy, hit, out_of_line_end};
 pub use register::{ProbeError, register, unregister};
-pub use table::list;
+pub use table::{list, original};
 
 use crate::exception::Frame;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed};

@@ -4,6 +4,8 @@
 //! rendezvous: a CPU that reads a chain does so in debug context, masked, and takes no part in one meanwhile.
 
 use super::Kprobe;
+use crate::arch::daif::AllMasked;
+use crate::arch::uaccess;
 use core::ptr;
 use core::sync::atomic::{
     AtomicPtr,
@@ -34,6 +36,19 @@ pub fn find(address: u64) -> Option<&'static Kprobe> {
         at = probe.next.load(Acquire);
     }
     None
+}
+
+/// The instruction at this address, whatever probe stands there; None if it cannot be read. Any context.
+#[inline(never)]
+pub fn original(address: u64) -> Option<u32> {
+    const PROBED: u32 = probe::ool::brk(probe::ool::KPROBE);
+    let word = uaccess::read_u32(address).ok()?;
+    if word != PROBED {
+        return Some(word);
+    }
+    let _masked = AllMasked::new();
+    // A probe that is not found any more has its instruction back in place.
+    find(address).map_or_else(|| uaccess::read_u32(address).ok(), |probe| Some(probe.word))
 }
 
 /// Links a probe. One caller at a time.

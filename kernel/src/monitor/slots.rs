@@ -2,16 +2,13 @@
 
 use super::Error;
 use super::place::Place;
-use crate::arch::uaccess;
 use crate::debug::slots::{self, Disposition};
-use crate::kprobe;
 use crate::mm::layout;
 use crate::report::symbols::Shown;
-use ::slots::{Access, Cpus, Kind, Pieces, Privilege, Request, SlotError, SlotId};
+use ::slots::{Access, Cpus, Kind, Pieces, Privilege, Request, SlotId};
 use alloc::vec::Vec;
 use cli::command::{self, Break, Location, Watch};
 use core::fmt::Write;
-use probe::{Class, Reason};
 
 struct Numbered {
     number: u64,
@@ -145,21 +142,13 @@ impl core::fmt::Display for Described<'_> {
     }
 }
 
-/// Whether the place is executed, and can be stepped over (rule H9).
+/// Whether the place is executed.
 fn may_break(place: &Place) -> Result<(), Error> {
     let address = place.address;
     if !(layout::text_start() as u64..layout::text_end() as u64).contains(&address) {
         return Err(Error::NotText(address));
     }
-    let original = |at| {
-        let displaced = kprobe::list().find(|probe| probe.address == at).map(|probe| probe.word);
-        displaced.or_else(|| uaccess::read_u32(at).ok())
-    };
-    let Some(symbol) = place.symbol.filter(|_| address.is_multiple_of(4)) else { return Ok(()) };
-    match probe::classify_at(original, address, symbol.address, symbol.address + symbol.size) {
-        Class::Refuse(Reason::ExclusiveSequence) => Err(SlotError::ExclusiveSequence { address }.into()),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// A symbol's size, if one watchpoint or two can hold that; else what is left of the doubleword.

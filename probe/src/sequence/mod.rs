@@ -1,0 +1,374 @@
+//! A load-exclusive/store-exclusive sequence as one step.
+//!
+//! No exception may come between the load-exclusive and the store-exclusive, so what steps or watches a sequence cannot do
+//! it by single instructions. [`attempt`] makes one whole attempt in software: it loads plainly, does the instructions in
+//! between on a copy of the registers, and where the store-exclusive is reached has the kernel do, natively and with nothing
+//! in between, *load-exclusive, compare with what was loaded, store-exclusive*. If the value is no longer the one loaded, or
+//! the store fails, the attempt starts anew from the registers that it began with.
+//!
+//! That is exactly the sequence, run at the moment of the native pair: its load-exclusive gives the same value as the plain
+//! load did, the instructions in between depend on nothing else (they are pure data processing: anything else is not run, see
+//! [`Stuck::Unsupported`]), and its store-exclusive stores what they came to. A value that changed and changed back meanwhile
+//! makes no difference, as it would to a comparison that decides a store, since the load that counts is the native one.
+
+mod alu;
+mod path;
+
+pub use alu::execute;
+
+use crate::bits::{bit, bits, reg};
+use crate::class::Class;
+use crate::classify::classify;
+use crate::exclusive::{is_clear_exclusive, is_load_exclusive, is_store_exclusive};
+use crate::sim::{Mem, Regs, Sim, simulate};
+use path::Reach;
+
+/// The most instructions of one attempt.
+pub const MAX_INSTRUCTIONS: u32 = 128;
+
+/// So often an attempt starts anew because another CPU was quicker, before its store-exclusive is said to have failed, as
+/// any store-exclusive may.
+pub const MAX_RESTARTS: u32 = 16;
+
+/// The registers of the context whose sequence is run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Registers {
+    /// X0 to X30.
+    pub x: [u64; 31],
+    /// SP.
+    pub sp: u64,
+    /// PC.
+    pub pc: u64,
+    /// PSTATE in SPSR's layout.
+    pub pstate: u64,
+}
+
+impl Registers {
+    fn or_zero(&self, n: u8) -> u64 {
+        if n == 31 { 0 } else { self.x[n as usize % 31] }
+    }
+
+    fn or_sp(&self, n: u8) -> u64 {
+        if n == 31 { self.sp } else { self.x[n as usize % 31] }
+    }
+
+    fn set(&mut self, n: u8, value: u64) {
+        if n != 31 {
+            self.x[n as usize % 31] = value;
+        }
+    }
+}
+
+impl Regs for Registers {
+    fn x(&self, n: u8) -> u64 {
+        self.x[n as usize % 31]
+    }
+    fn set_x(&mut self, n: u8, value: u64) {
+        self.x[n as usize % 31] = value;
+    }
+    fn pstate(&self) -> u64 {
+        self.pstate
+    }
+    fn set_pstate(&mut self, value: u64) {
+        self.pstate = value;
+    }
+    fn set_pc(&mut self, value: u64) {
+        self.pc = value;
+    }
+}
+
+/// What an exclusive accesses: one value of `size` bytes, or a pair of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shape {
+    /// 1, 2, 4 or 8; of each value of a pair 4 or 8.
+    pub size: u8,
+    /// LDXP, STXP and kin.
+    pub pair: bool,
+}
+
+impl Shape {
+    /// All bytes accessed.
+    pub const fn bytes(self) -> u64 {
+        self.size as u64 * if self.pair { 2 } else { 1 }
+    }
+}
+
+/// The kernel's part: text, and memory as the sequence accesses it.
+pub trait Memory {
+    /// The instruction at `address`, a multiple of 4, as it was before any probe was placed there; None if it cannot be read.
+    fn word(&self, address: u64) -> Option<u32>;
+
+    /// First address of the function that `address` lies in and the one behind its last, where that is known.
+    fn function(&self, address: u64) -> Option<(u64, u64)>;
+
+    /// Loads a value, or a pair (else the second is 0), zero-extended, with acquire semantics.
+    ///
+    /// # Errors
+    /// [`Fault`] if the access faults; nothing has happened then.
+    fn load(&mut self, address: u64, shape: Shape) -> Result<[u64; 2], Fault>;
+
+    /// Load-exclusive, compare, store-exclusive if equal, with acquire and release semantics and nothing in between. Whether
+    /// it has stored.
+    ///
+    /// # Errors
+    /// [`Fault`] if one of the accesses faults; nothing has been stored then.
+    fn exchange(
+        &mut self,
+        address: u64,
+        shape: Shape,
+        expected: [u64; 2],
+        new: [u64; 2],
+    ) -> Result<bool, Fault>;
+}
+
+/// The access faults.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fault;
+
+/// An attempt that was made; the registers are those of its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Done {
+    /// Instructions executed, the exclusives among them.
+    pub instructions: u32,
+    /// What both exclusives access.
+    pub address: u64,
+    /// See `address`.
+    pub shape: Shape,
+    /// Whether the store-exclusive was reached; it may have failed.
+    pub stores: bool,
+    /// Where the attempt ended.
+    pub end: End,
+}
+
+/// Where an attempt ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// At the first instruction past the sequence, on whichever path it was left.
+    Past,
+    /// As [`End::Past`], but an indirect branch is near, behind which a store-exclusive of this sequence could be.
+    Doubtful,
+    /// At the load-exclusive again: the store failed, or the sequence waits for a value.
+    Again,
+}
+
+/// Why no attempt was made. Nothing has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stuck {
+    /// No store-exclusive belongs to this load-exclusive: it can be stepped like any other load.
+    NoStore,
+    /// The way to the store-exclusive is too long, leads through an indirect branch or out of what can be read.
+    Unknown,
+    /// This instruction, which stands in the sequence, is not known to [`execute`].
+    Unsupported {
+        /// Where it is.
+        address: u64,
+        /// What it is.
+        word: u32,
+    },
+    /// One of the exclusives faults.
+    Fault,
+}
+
+/// A decoded exclusive of the general-purpose registers.
+#[derive(Clone, Copy)]
+struct Exclusive {
+    shape: Shape,
+    rs: u8,
+    rt: u8,
+    rt2: u8,
+    rn: u8,
+}
+
+impl Exclusive {
+    /// None for FEAT_LSUI's, whose accesses are not the kernel's, and for what DDI 0487 calls CONSTRAINED UNPREDICTABLE: the
+    /// CPU itself decides.
+    fn decode(word: u32) -> Option<Self> {
+        if bits(word, 24, 6) != 0b00_1000 {
+            return None;
+        }
+        let pair = bit(word, 21);
+        let size = match (pair, bits(word, 30, 2)) {
+            (true, size) => 4 << (size & 1),
+            (false, size) => 1 << size,
+        };
+        let this = Self {
+            shape: Shape { size, pair },
+            rs: reg(word, 16),
+            rt: reg(word, 0),
+            rt2: reg(word, 10),
+            rn: reg(word, 5),
+        };
+        let certain = if is_load_exclusive(word) {
+            !pair || this.rt != this.rt2
+        } else {
+            this.rs != this.rt && (!pair || this.rs != this.rt2) && (this.rs != this.rn || this.rn == 31)
+        };
+        certain.then_some(this)
+    }
+
+    fn data(self, regs: &Registers) -> [u64; 2] {
+        let mask = u64::MAX >> (64 - 8 * u32::from(self.shape.size));
+        [regs.or_zero(self.rt) & mask, if self.shape.pair { regs.or_zero(self.rt2) & mask } else { 0 }]
+    }
+}
+
+/// The register that a store-exclusive writes its status to. For a store-exclusive whose monitor an exception has cleared: it
+/// writes 1 there, stores nothing, and is done.
+pub const fn status_register(store: u32) -> u8 {
+    (store >> 16 & 0x1f) as u8
+}
+
+/// Makes one attempt at the sequence whose load-exclusive is at `regs.pc`. Bounded in time, whatever the code; any context in
+/// which `memory` may be used.
+///
+/// Past a store-exclusive the branch right behind it that looks at its status still belongs to the attempt.
+///
+/// # Errors
+/// [`Stuck`]; then neither registers nor memory have changed. [`Stuck::Unknown`] if there is no load-exclusive.
+pub fn attempt(regs: &mut Registers, memory: &mut impl Memory) -> Result<Done, Stuck> {
+    let word = memory.word(regs.pc).filter(|word| is_load_exclusive(*word)).ok_or(Stuck::Unknown)?;
+    match path::reach(memory, regs.pc + 4) {
+        Reach::Store => {}
+        Reach::Nothing => return Err(Stuck::NoStore),
+        Reach::Unknown => return Err(Stuck::Unknown),
+    }
+    let unsupported = Stuck::Unsupported { address: regs.pc, word };
+    let load = Exclusive::decode(word).ok_or(unsupported)?;
+    for restart in 0.. {
+        let mut attempt = Attempt { regs: regs.clone(), memory, load, instructions: 1, start: regs.pc };
+        if let Some(done) = attempt.run(restart == MAX_RESTARTS)? {
+            *regs = attempt.regs;
+            const BTYPE: u64 = 0b11 << 10;
+            regs.pstate &= !BTYPE;
+            return Ok(done);
+        }
+    }
+    unreachable!("the last restart does not ask for another")
+}
+
+struct Attempt<'a, M> {
+    regs: Registers,
+    memory: &'a mut M,
+    load: Exclusive,
+    instructions: u32,
+    start: u64,
+}
+
+impl<M: Memory> Attempt<'_, M> {
+    /// None if it is to start anew; not if this is the last.
+    fn run(&mut self, last: bool) -> Result<Option<Done>, Stuck> {
+        let address = self.regs.or_sp(self.load.rn);
+        let loaded = self.memory.load(address, self.load.shape).map_err(|Fault| Stuck::Fault)?;
+        self.regs.set(self.load.rt, loaded[0]);
+        if self.load.shape.pair {
+            self.regs.set(self.load.rt2, loaded[1]);
+        }
+        self.regs.pc += 4;
+        let done = |this: &Self, stores, end| Done {
+            instructions: this.instructions,
+            address,
+            shape: this.load.shape,
+            stores,
+            end,
+        };
+        loop {
+            let at = self.regs.pc;
+            let word = self.memory.word(at).ok_or(Stuck::Unknown)?;
+            if is_load_exclusive(word) {
+                let end = if at == self.start { End::Again } else { End::Past };
+                return Ok(Some(done(self, false, end)));
+            }
+            self.instructions += 1;
+            if self.instructions > MAX_INSTRUCTIONS {
+                return Err(Stuck::Unknown);
+            }
+            if is_clear_exclusive(word) {
+                self.regs.pc += 4;
+                return Ok(Some(done(self, false, End::Past)));
+            }
+            if is_store_exclusive(word) {
+                let Some(end) = self.store(at, word, address, loaded, last)? else { return Ok(None) };
+                return Ok(Some(done(self, true, end)));
+            }
+            let unsupported = Stuck::Unsupported { address: at, word };
+            if execute(word, &mut self.regs) {
+                self.regs.pc += 4;
+                continue;
+            }
+            if !self.branch(at, word) {
+                return Err(unsupported);
+            }
+            // Straight on or back into the sequence, or out of it?
+            let way = if self.regs.pc == self.start {
+                Reach::Store
+            } else {
+                path::reach(self.memory, self.regs.pc)
+            };
+            match way {
+                Reach::Store => {}
+                Reach::Nothing => return Ok(Some(done(self, false, End::Past))),
+                Reach::Unknown => return Ok(Some(done(self, false, End::Doubtful))),
+            }
+        }
+    }
+
+    /// The store-exclusive and the branch on its status; None if the attempt is to start anew.
+    fn store(
+        &mut self,
+        at: u64,
+        word: u32,
+        address: u64,
+        loaded: [u64; 2],
+        last: bool,
+    ) -> Result<Option<End>, Stuck> {
+        let unsupported = Stuck::Unsupported { address: at, word };
+        let store = Exclusive::decode(word).ok_or(unsupported)?;
+        if store.shape != self.load.shape || self.regs.or_sp(store.rn) != address {
+            return Err(unsupported);
+        }
+        let new = store.data(&self.regs);
+        let stored = self.memory.exchange(address, store.shape, loaded, new).map_err(|Fault| Stuck::Fault)?;
+        if !stored && !last {
+            return Ok(None);
+        }
+        self.regs.set(store.rs, u64::from(!stored));
+        self.regs.pc += 4;
+        let behind = self.memory.word(self.regs.pc).unwrap_or(0);
+        let tested = match classify(behind) {
+            Class::Simulate(Sim::CompareZero { rt, .. } | Sim::TestBit { rt, .. }) => Some(rt),
+            _ => None,
+        };
+        if tested == Some(store.rs) && self.branch(self.regs.pc, behind) {
+            self.instructions += 1;
+        }
+        Ok(Some(if self.regs.pc == self.start { End::Again } else { End::Past }))
+    }
+
+    /// Direct branches, ADR, ADRP, NOP and BTI. False, and nothing done, for all else.
+    fn branch(&mut self, at: u64, word: u32) -> bool {
+        struct NoMemory;
+        impl Mem for NoMemory {
+            type Error = Fault;
+            fn read_u32(&mut self, _: u64) -> Result<u32, Fault> {
+                Err(Fault)
+            }
+            fn read_u64(&mut self, _: u64) -> Result<u64, Fault> {
+                Err(Fault)
+            }
+        }
+        match classify(word) {
+            Class::Simulate(
+                Sim::Branch { link: true, .. }
+                | Sim::BranchReg { .. }
+                | Sim::BranchLinkReg { .. }
+                | Sim::Return { .. }
+                | Sim::LoadLiteral { .. },
+            ) => false,
+            Class::Simulate(sim) => simulate(sim, at, &mut self.regs, &mut NoMemory).is_ok(),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

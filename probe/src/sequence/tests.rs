@@ -1,0 +1,316 @@
+//! Attempts on a memory that can be made to change, fail and fault. What single instructions do is tried against a CPU by
+//! the kernel's own tests; here some of each group against values worked out by hand.
+use super::*;
+
+const BASE: u64 = 0xffff_8000_0000_1000;
+const WORD: u64 = 0xffff_0000_0000_2000;
+
+const LDXR: u32 = 0xc85f_7c09; // ldxr x9, [x0]
+const ADD: u32 = 0x8b01_012a; // add x10, x9, x1
+const STXR: u32 = 0xc80b_7c0a; // stxr w11, x10, [x0]
+const LDAXP: u32 = 0xc87f_a809; // ldaxp x9, x10, [x0]
+const STLXP: u32 = 0xc82b_a809; // stlxp w11, x9, x10, [x0]
+const LDAXRB: u32 = 0x085f_fc09; // ldaxrb w9, [x0]
+const STLXRB: u32 = 0x080b_fc0a; // stlxrb w11, w10, [x0]
+const CMP: u32 = 0xeb01_013f; // cmp x9, x1
+const CLREX: u32 = 0xd503_3f5f;
+const NOP: u32 = 0xd503_201f;
+const RET: u32 = 0xd65f_03c0;
+const BR: u32 = 0xd61f_0040;
+const BL: u32 = 0x9400_1000;
+const LDR: u32 = 0xf940_002a; // ldr x10, [x1]
+
+fn cbnz_status(words: i32) -> u32 {
+    0x3500_000b | (words as u32 & 0x7_ffff) << 5
+}
+
+fn b_ne(words: i32) -> u32 {
+    0x5400_0001 | (words as u32 & 0x7_ffff) << 5
+}
+
+fn cbnz_x9(words: i32) -> u32 {
+    0xb500_0009 | (words as u32 & 0x7_ffff) << 5
+}
+
+/// The word is at `WORD`, its second half behind it.
+struct Fake {
+    text: Vec<u32>,
+    value: [u64; 2],
+    /// Added to the value before each of so many exchanges.
+    changes: u32,
+    /// So many exchanges fail for no reason.
+    fails: u32,
+    load_faults: bool,
+    store_faults: bool,
+    exchanges: u32,
+    function: bool,
+}
+
+impl Fake {
+    fn new(text: &[u32]) -> Self {
+        Self {
+            text: text.to_vec(),
+            value: [5, 50],
+            changes: 0,
+            fails: 0,
+            load_faults: false,
+            store_faults: false,
+            exchanges: 0,
+            function: true,
+        }
+    }
+}
+
+impl Memory for Fake {
+    fn word(&self, address: u64) -> Option<u32> {
+        self.text.get(usize::try_from(address.checked_sub(BASE)? / 4).ok()?).copied()
+    }
+
+    fn function(&self, _: u64) -> Option<(u64, u64)> {
+        self.function.then_some((BASE, BASE + 4 * self.text.len() as u64))
+    }
+
+    fn load(&mut self, address: u64, shape: Shape) -> Result<[u64; 2], Fault> {
+        assert_eq!(address, WORD);
+        if self.load_faults {
+            return Err(Fault);
+        }
+        let mask = u64::MAX >> (64 - 8 * u32::from(shape.size));
+        Ok([self.value[0] & mask, if shape.pair { self.value[1] & mask } else { 0 }])
+    }
+
+    fn exchange(
+        &mut self,
+        address: u64,
+        shape: Shape,
+        expected: [u64; 2],
+        new: [u64; 2],
+    ) -> Result<bool, Fault> {
+        self.exchanges += 1;
+        if self.store_faults {
+            return Err(Fault);
+        }
+        if self.changes != 0 {
+            self.changes -= 1;
+            self.value[0] += 100;
+        }
+        if self.fails != 0 {
+            self.fails -= 1;
+            return Ok(false);
+        }
+        if self.load(address, shape)? != expected {
+            return Ok(false);
+        }
+        self.value[0] = new[0];
+        if shape.pair {
+            self.value[1] = new[1];
+        }
+        Ok(true)
+    }
+}
+
+fn registers(pc: u64) -> Registers {
+    let mut x = [0; 31];
+    x.iter_mut().enumerate().for_each(|(n, x)| *x = 0x100 + n as u64);
+    (x[0], x[1]) = (WORD, 3);
+    Registers { x, sp: 0x7000, pc, pstate: 0x6000_0405 }
+}
+
+const USUAL: [u32; 5] = [LDXR, ADD, STXR, cbnz_const(-3), RET];
+
+const fn cbnz_const(words: i32) -> u32 {
+    0x3500_000b | (words as u32 & 0x7_ffff) << 5
+}
+
+fn run(fake: &mut Fake) -> (Result<Done, Stuck>, Registers) {
+    let mut regs = registers(BASE);
+    let done = attempt(&mut regs, fake);
+    (done, regs)
+}
+
+#[test]
+fn the_usual_loop_is_one_step() {
+    let mut fake = Fake::new(&USUAL);
+    let (done, regs) = run(&mut fake);
+    let shape = Shape { size: 8, pair: false };
+    assert_eq!(done, Ok(Done { instructions: 4, address: WORD, shape, stores: true, end: End::Past }));
+    assert_eq!((regs.pc, regs.x[9], regs.x[10], regs.x[11]), (BASE + 16, 5, 8, 0));
+    assert_eq!((fake.value[0], fake.exchanges), (8, 1));
+    let mut untouched = registers(BASE + 16);
+    (untouched.x[9], untouched.x[10], untouched.x[11]) = (5, 8, 0);
+    // BTYPE goes with any instruction, the flags stay.
+    untouched.pstate = 0x6000_0005;
+    assert_eq!(regs, untouched);
+}
+
+#[test]
+fn another_cpu_that_is_quicker_is_not_seen() {
+    let mut fake = Fake::new(&USUAL);
+    fake.changes = 3;
+    let (done, regs) = run(&mut fake);
+    assert_eq!(done.unwrap().end, End::Past);
+    assert_eq!((fake.value[0], fake.exchanges, regs.x[9]), (308, 4, 305));
+}
+
+#[test]
+fn a_store_that_always_fails_ends_as_one_that_failed() {
+    let mut fake = Fake::new(&USUAL);
+    fake.fails = u32::MAX;
+    let (done, regs) = run(&mut fake);
+    assert_eq!(done.unwrap().end, End::Again);
+    assert_eq!((regs.pc, regs.x[11], fake.value[0]), (BASE, 1, 5));
+    assert_eq!(fake.exchanges, MAX_RESTARTS + 1);
+    // Without a branch back right behind, past it with its status.
+    let mut fake = Fake::new(&[LDXR, ADD, STXR, NOP, cbnz_status(-4), RET]);
+    fake.fails = u32::MAX;
+    let (done, regs) = run(&mut fake);
+    assert_eq!((done.unwrap().end, regs.pc, regs.x[11]), (End::Past, BASE + 12, 1));
+}
+
+#[test]
+fn every_way_out() {
+    // 1: ldxr; cmp; b.ne 2f; add; stxr; cbnz 1b; ret; 2: clrex; ret
+    let text = [LDXR, CMP, b_ne(5), ADD, STXR, cbnz_status(-5), RET, CLREX, RET];
+    let mut fake = Fake::new(&text);
+    let (done, regs) = run(&mut fake);
+    assert_eq!((done.unwrap().instructions, regs.pc, regs.pstate), (3, BASE + 28, 0x2000_0005));
+    assert!(!done.unwrap().stores && done.unwrap().end == End::Past && fake.exchanges == 0);
+    fake.value[0] = 3;
+    let (done, regs) = run(&mut fake);
+    assert_eq!((done.unwrap().instructions, regs.pc, regs.pstate), (6, BASE + 24, 0x6000_0005));
+    // CLREX on the way: past it.
+    let mut fake = Fake::new(&[LDXR, cbnz_x9(2), NOP, CLREX, RET, STXR]);
+    let (done, regs) = run(&mut fake);
+    assert_eq!((done, regs.pc), (Err(Stuck::NoStore), BASE), "no store is reached");
+    fake.text[2] = STXR;
+    let (done, regs) = run(&mut fake);
+    assert_eq!((done.unwrap().end, regs.pc), (End::Past, BASE + 12), "the branch has left it already");
+    // Another load-exclusive begins another sequence.
+    let mut fake = Fake::new(&[LDXR, cbnz_x9(3), STXR, RET, LDXR, STXR, RET]);
+    let (done, regs) = run(&mut fake);
+    assert_eq!((done.unwrap().end, regs.pc), (End::Past, BASE + 16));
+}
+
+#[test]
+fn waiting_is_another_attempt() {
+    let mut fake = Fake::new(&[LDXR, cbnz_x9(-1), STXR, cbnz_status(-3), RET]);
+    let (done, regs) = run(&mut fake);
+    assert_eq!((done.unwrap().end, done.unwrap().instructions, regs.pc), (End::Again, 2, BASE));
+    fake.value[0] = 0;
+    assert_eq!(run(&mut fake).0.unwrap().end, End::Past);
+}
+
+#[test]
+fn pairs_and_bytes() {
+    let mut fake = Fake::new(&[LDAXP, 0x9100_0529 /* add x9, x9, #1 */, STLXP, RET]);
+    let (done, regs) = run(&mut fake);
+    assert_eq!(done.unwrap().shape.bytes(), 16);
+    assert_eq!((fake.value, regs.x[10], regs.pc), ([6, 50], 50, BASE + 12));
+    let mut fake = Fake::new(&[LDAXRB, ADD, STLXRB, RET]);
+    fake.value[0] = 0x1ff;
+    let (done, regs) = run(&mut fake);
+    assert_eq!((done.unwrap().shape.bytes(), regs.x[9], fake.value[0]), (1, 0xff, 2));
+}
+
+#[test]
+fn what_cannot_be_run_changes_nothing() {
+    let stuck = |text: &[u32]| {
+        let mut fake = Fake::new(text);
+        let (done, regs) = run(&mut fake);
+        assert_eq!((&regs, fake.value, fake.exchanges), (&registers(BASE), [5, 50], 0));
+        done.unwrap_err()
+    };
+    let unsupported = |offset, word| Stuck::Unsupported { address: BASE + offset, word };
+    assert_eq!(stuck(&[LDXR, LDR, STXR, RET]), unsupported(4, LDR));
+    assert_eq!(stuck(&[LDXR, BL, STXR, RET]), unsupported(4, BL));
+    assert_eq!(stuck(&[LDXR, ADD, RET]), Stuck::NoStore);
+    assert_eq!(stuck(&[LDXR, CLREX, STXR]), Stuck::NoStore);
+    assert_eq!(stuck(&[LDXR, BR, STXR, RET]), Stuck::Unknown, "an indirect branch");
+    assert_eq!(stuck(&[LDXR, ADD]), Stuck::Unknown, "text that cannot be read");
+    assert_eq!(stuck(&[ADD, STXR]), Stuck::Unknown, "no load-exclusive");
+    // Another register, another size, and what the architecture leaves open.
+    for store in [0xc80b_7c2a, 0x880b_7c0a, 0xc80a_7c0a] {
+        assert_eq!(stuck(&[LDXR, store, RET]), unsupported(4, store));
+    }
+    assert_eq!(stuck(&[0xc87f_2409 /* ldxp x9, x9, [x0] */, STXR]), unsupported(0, 0xc87f_2409));
+    // A loop between the exclusives that does not end: 1: ldxr; 2: cbnz x9, 2b; stxr.
+    assert_eq!(stuck(&[LDXR, cbnz_x9(0), STXR]), Stuck::Unknown);
+    for load in [true, false] {
+        let mut fake = Fake::new(&USUAL);
+        (fake.load_faults, fake.store_faults) = (load, !load);
+        let (done, regs) = run(&mut fake);
+        assert_eq!((done, regs, fake.value), (Err(Stuck::Fault), registers(BASE), [5, 50]));
+    }
+}
+
+#[test]
+fn a_long_way_is_followed_through_the_function() {
+    // The store is near; the other way is long, and only the whole function shows that nothing is there.
+    let mut text = vec![LDXR, cbnz_x9(3), STXR, RET];
+    text.extend([NOP; 300]);
+    text.push(RET);
+    let mut fake = Fake::new(&text);
+    assert_eq!(run(&mut fake).0.unwrap().end, End::Past);
+    fake.function = false;
+    assert_eq!(run(&mut fake).0.unwrap().end, End::Doubtful);
+    // An indirect branch that is near leaves a doubt, one that is far does not.
+    fake.text[10] = BR;
+    assert_eq!(run(&mut fake).0.unwrap().end, End::Doubtful);
+    (fake.text[10], fake.text[200], fake.function) = (NOP, BR, true);
+    assert_eq!(run(&mut fake).0.unwrap().end, End::Past);
+    // A store at the far end makes it a sequence that is too long.
+    (fake.text[200], fake.text[303]) = (NOP, STXR);
+    assert_eq!(run(&mut fake).0, Err(Stuck::Unknown));
+}
+
+/// Each word on x1 = 0x8000_0000_0000_0003, x2 = 0xff80, x3 = 7, C set; the result in x0 and NZCV.
+#[test]
+fn some_of_each_group() {
+    const CASES: [(u32, u64, u64); 24] = [
+        (0x9100_1420, 0x8000_0000_0000_0008, 2), // add x0, x1, #5
+        (0x7100_0c20, 0, 6),                     // subs w0, w1, #3
+        (0xb100_0420, 0x8000_0000_0000_0004, 8), // adds x0, x1, #1
+        (0x9240_1c40, 0x80, 2),                  // and x0, x2, #0xff
+        (0xb201_f3e0, 0xaaaa_aaaa_aaaa_aaaa, 2), // mov x0, #0xaaaa...
+        (0x9280_0020, !1, 2),                    // movn x0, #1
+        (0xd2a0_0020, 0x1_0000, 2),              // movz x0, #1, lsl #16
+        (0x1300_1c40, 0xffff_ff80, 2),           // sxtb w0, w2
+        (0xd344_1c40, 8, 2),                     // ubfx x0, x2, #4, #4
+        (0x93c1_0820, 0xe000_0000_0000_0000, 2), // ror x0, x1, #2
+        (0x8a02_0020, 0, 2),                     // and x0, x1, x2
+        (0xea22_0020, 0x8000_0000_0000_0003, 8), // bics x0, x1, x2
+        (0xcb03_0440, 0xff72, 2),                // sub x0, x2, x3, lsl #1
+        (0x8b22_8060, 0xffff_ffff_ffff_ff87, 2), // add x0, x3, w2, sxtb
+        (0x9a03_0040, 0xff88, 2),                // adc x0, x2, x3
+        (0xfa43_0840, 0x100, 2),                 // ccmp x2, #3, #0, eq: not, so nzcv = 0
+        (0x9a83_0440, 8, 2),                     // csinc x0, x2, x3, eq
+        (0x9ac3_0840, 0x2480, 2),                // udiv x0, x2, x3
+        (0x9ac3_2020, 0x180, 2),                 // lsl x0, x1, x3
+        (0xdac0_1040, 48, 2),                    // clz x0, x2
+        (0x5ac0_0840, 0x80ff_0000, 2),           // rev w0, w2
+        (0xdac0_1420, 0, 2),                     // cls x0, x1
+        (0x9b03_0c40, 0x6_fc87, 2),              // madd x0, x2, x3, x3
+        (0x9bc3_7c20, 3, 2),                     // umulh x0, x1, x3
+    ];
+    for (word, value, nzcv) in CASES {
+        let mut regs = registers(BASE);
+        (regs.x[0], regs.x[1], regs.x[2], regs.x[3]) = (0x100, 0x8000_0000_0000_0003, 0xff80, 7);
+        regs.pstate = 2 << 28 | 5;
+        assert!(execute(word, &mut regs), "{word:08x}");
+        let nzcv = if word == 0xfa43_0840 { 0 } else { nzcv };
+        assert_eq!((regs.x[0], regs.pstate >> 28), (value, nzcv), "{word:08x}");
+        assert_eq!(regs.pc, BASE);
+    }
+    // SP is 31 where the group says so.
+    let mut regs = registers(BASE);
+    assert!(execute(0x9100_43ff, &mut regs)); // add sp, sp, #16
+    assert_eq!(regs.sp, 0x7010);
+    // Loads, stores, branches, system instructions and floating point are no data processing.
+    for word in
+        [LDR, 0xf900_0020, RET, BR, BL, NOP, 0xd503_3bbf, 0x1e60_4000, 0x4e20_8400, 0, LDXR, STXR, CLREX]
+    {
+        let before = registers(BASE);
+        let mut regs = before.clone();
+        assert!(!execute(word, &mut regs) && regs == before, "{word:08x}");
+    }
+}

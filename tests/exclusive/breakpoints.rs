@@ -1,0 +1,70 @@
+//! Breakpoints in, on and around sequences.
+
+use super::{breakpoint, code, remove};
+use crate::debug::slots::{self, Disposition};
+use crate::ktest::Outcome;
+use crate::{check, check_eq};
+use ::slots::{Cpus, Privilege, Request, SlotError};
+use alloc::vec::Vec;
+
+/// Which of the first `count` instructions of a function are refused.
+fn refused(function: u64, count: u64) -> Result<Vec<u64>, crate::ktest::Ended> {
+    let mut refused = Vec::new();
+    for offset in (0..count).map(|n| n * 4) {
+        match breakpoint(function + offset) {
+            Ok(id) => drop(remove(id)?),
+            Err(SlotError::ExclusiveSequence { address }) if address == function + offset => {
+                refused.push(offset)
+            }
+            Err(error) => return Err(crate::tests::failed(error)),
+        }
+    }
+    Ok(refused)
+}
+
+pub fn no_breakpoint_inside_a_sequence() -> Outcome {
+    check_eq!(refused(code::add as *const () as u64, 7)?, [8, 12], "add and stxr");
+    check_eq!(refused(code::compare_exchange as *const () as u64, 11)?, [4, 8, 12], "up to stlxr, not clrex");
+    check_eq!(refused(code::add_below as *const () as u64, 10)?, [4, 8, 12, 16]);
+    check_eq!(refused(code::add_pair as *const () as u64, 6)?, [4, 8, 12]);
+    check_eq!(refused(code::wait_and_take as *const () as u64, 6)?, [8, 12]);
+    check_eq!(refused(code::load_only as *const () as u64, 4)?, [0u64; 0]);
+    check_eq!(refused(crate::time::account as *const () as u64, 4)?, [0u64; 0], "there is none");
+    // A probe around the sequence hides nothing.
+    let at = code::add as *const () as u64;
+    crate::kprobe::register(at, None, None).map_err(crate::tests::failed)?;
+    let with_probe = refused(at, 7)?;
+    crate::kprobe::unregister(at).map_err(crate::tests::failed)?;
+    check_eq!(with_probe, [8, 12]);
+    Ok(())
+}
+
+/// With the refusal overridden.
+pub fn what_is_refused_would_never_end() -> Outcome {
+    let at = code::add_or_give_up as *const () as u64 + 8;
+    let request = Request::Breakpoint { address: at, privilege: Privilege::El1 };
+    check!(slots::install(&request, Cpus::ALL, Disposition::Count).is_err());
+    let id = slots::install_despite_no_probe(&request, Cpus::ALL, Disposition::Count)
+        .map_err(crate::tests::failed)?;
+    let mut value = 0;
+    let left = code::add_or_give_up(&raw mut value);
+    let hits = remove(id)?;
+    check_eq!((left, value, hits), (0, 0, 100), "each attempt failed");
+    check_eq!(code::add_or_give_up(&raw mut value), 100);
+    Ok(())
+}
+
+pub fn a_breakpoint_on_the_load_counts_attempts() -> Outcome {
+    let add = code::add as *const () as u64;
+    let ids = [add, add + code::ADD_LOAD, add + code::ADD_PAST - 4, add + code::ADD_PAST].map(breakpoint);
+    let mut value = 7;
+    let sum: u64 = (0..100).map(|_| code::add(&raw mut value, 3)).sum();
+    let mut hits = Vec::new();
+    for id in ids {
+        hits.push(remove(id.map_err(crate::tests::failed)?)?);
+    }
+    check_eq!((value, sum), (307, (0..100).map(|n| 7 + 3 * n).sum::<u64>()));
+    // The branch on the status belongs to the step.
+    check_eq!(hits, [100, 100, 0, 100]);
+    Ok(())
+}

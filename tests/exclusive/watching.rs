@@ -1,0 +1,259 @@
+//! Watchpoints on words that exclusives use.
+
+use super::{code, remove, watch};
+use crate::debug::slots::{Disposition, Hit};
+use crate::debug::stats;
+use crate::exception::Frame;
+use crate::idle;
+use crate::irq::off::IrqOff;
+use crate::ktest::{Ended, Outcome};
+use crate::report::symbols;
+use crate::sync::SpinLock;
+use crate::{check, check_eq, println};
+use ::slots::Access;
+use core::hint::black_box;
+use core::sync::atomic::{
+    AtomicU8, AtomicU16, AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
+};
+
+const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::ReadWrite];
+
+static WORD: AtomicU64 = AtomicU64::new(0);
+static BYTE: AtomicU8 = AtomicU8::new(0);
+static HALF: AtomicU16 = AtomicU16::new(0);
+static SMALL: AtomicU32 = AtomicU32::new(0);
+
+fn word() -> u64 {
+    &raw const WORD as u64
+}
+
+/// What the compiler makes of atomics on this target: each is one sequence.
+pub fn every_form_under_a_watchpoint_on_one_cpu() -> Outcome {
+    type Form = (&'static str, fn() -> u64, u64);
+    // What it returns, and the word afterwards; the word starts at 5.
+    let forms: [(Form, u64); 14] = [
+        (("fetch_add", || WORD.fetch_add(3, Relaxed), 5), 8),
+        (("fetch_sub", || WORD.fetch_sub(6, AcqRel), 5), u64::MAX),
+        (("fetch_and", || WORD.fetch_and(4, SeqCst), 5), 4),
+        (("fetch_or", || WORD.fetch_or(0xff00, Relaxed), 5), 0xff05),
+        (("fetch_xor", || WORD.fetch_xor(1, Relaxed), 5), 4),
+        (("fetch_nand", || WORD.fetch_nand(1, Relaxed), 5), !1),
+        (("fetch_max", || WORD.fetch_max(9, Relaxed), 5), 9),
+        (("fetch_min", || WORD.fetch_min(2, SeqCst), 5), 2),
+        (("swap", || WORD.swap(77, AcqRel), 5), 77),
+        (("exchange", || WORD.compare_exchange(5, 6, AcqRel, Acquire).unwrap_or(100), 5), 6),
+        (("weak", || WORD.compare_exchange_weak(5, 6, SeqCst, Relaxed).unwrap_or(100), 5), 6),
+        (("in a function", || code::add(WORD.as_ptr(), 2), 5), 7),
+        (("delayed branch", || code::add_below(WORD.as_ptr(), 9), 5), 6),
+        (("update", || WORD.fetch_update(AcqRel, Acquire, |n| Some(n * 2)).unwrap_or(100), 5), 10),
+    ];
+    const TIMES: u64 = 50;
+    for ((name, run, returns), after) in forms {
+        for access in ACCESSES {
+            // `fetch_update` loads first; a weak exchange may fail, and does if its first store is what is hit.
+            let more = match (name, access) {
+                ("update", Access::Read | Access::ReadWrite) => TIMES,
+                _ => 0,
+            };
+            let weak_fails = name == "weak" && access == Access::Write;
+            let id = watch(word(), 8, access, Disposition::Count)?;
+            let mut wrong = 0;
+            for _ in 0..TIMES {
+                // Not a hit: D is masked.
+                let masked = crate::arch::daif::AllMasked::new();
+                WORD.store(5, Relaxed);
+                drop(masked);
+                let mut returned = black_box(run)();
+                while weak_fails && returned == 100 {
+                    returned = black_box(run)();
+                }
+                let masked = crate::arch::daif::AllMasked::new();
+                wrong += u64::from(returned != returns || WORD.load(Relaxed) != after);
+                drop(masked);
+            }
+            let hits = remove(id)?;
+            check_eq!((wrong, hits), (0, TIMES + more), "{name} {access:?}");
+        }
+    }
+    // A comparison that fails does not store.
+    for (access, wanted) in ACCESSES.into_iter().zip([50, 0, 50]) {
+        WORD.store(1, Relaxed);
+        let id = watch(word(), 8, access, Disposition::Count)?;
+        let failed = (0..50).filter(|_| WORD.compare_exchange(5, 6, AcqRel, Acquire) == Err(1)).count();
+        check_eq!((failed, remove(id)?), (50, wanted), "{access:?}");
+    }
+    Ok(())
+}
+
+const ROUNDS: u64 = 500;
+
+static PAIR: Pair = Pair(core::cell::UnsafeCell::new([0; 2]));
+#[repr(align(16))]
+struct Pair(core::cell::UnsafeCell<[u64; 2]>);
+// SAFETY: used by exclusives only while several CPUs use it.
+unsafe impl Sync for Pair {}
+
+fn hammer() {
+    for _ in 0..ROUNDS {
+        WORD.fetch_add(1, Relaxed);
+        BYTE.fetch_add(1, Relaxed);
+        HALF.fetch_add(3, AcqRel);
+        let mut seen = SMALL.load(Relaxed);
+        while let Err(now) = SMALL.compare_exchange(seen, seen.wrapping_add(7), AcqRel, Acquire) {
+            seen = now;
+        }
+        code::add_pair(PAIR.0.get(), 5);
+    }
+}
+
+/// Each watched in turn, by all CPUs: nothing is lost, and each attempt that is run in software is one hit.
+pub fn every_form_under_a_watchpoint_on_all_cpus() -> Outcome {
+    let places = [
+        (word(), 8),
+        (&raw const BYTE as u64, 1),
+        (&raw const HALF as u64, 2),
+        (&raw const SMALL as u64, 4),
+        (PAIR.0.get() as u64, 8),
+        (PAIR.0.get() as u64 + 8, 8),
+    ];
+    for (index, (address, length)) in places.into_iter().enumerate() {
+        for access in ACCESSES {
+            if index == 5 && access == Access::Write {
+                // Some emulators store a pair's first half before the watchpoint on the second.
+                continue;
+            }
+            WORD.store(0, Relaxed);
+            BYTE.store(0, Relaxed);
+            HALF.store(0, Relaxed);
+            SMALL.store(0, Relaxed);
+            // SAFETY: no other CPU uses it now.
+            unsafe { *PAIR.0.get() = [0; 2] };
+            let (attempts, free) = (stats::SEQUENCES.sum(), stats::FREE_RUNS.sum());
+            let id = watch(address, length, access, Disposition::Count)?;
+            let cpus = idle::on_all(hammer) as u64;
+            let (attempts, free) = (stats::SEQUENCES.sum() - attempts, stats::FREE_RUNS.sum() - free);
+            let hits = remove(id)?;
+            let rounds = cpus * ROUNDS;
+            // SAFETY: as above.
+            let pair = unsafe { *PAIR.0.get() };
+            let sums =
+                (WORD.load(Relaxed), BYTE.load(Relaxed), HALF.load(Relaxed), SMALL.load(Relaxed), pair);
+            let wanted =
+                (rounds, rounds as u8, (rounds * 3) as u16, (rounds * 7) as u32, [rounds * 5, rounds * 5]);
+            check_eq!(sums, wanted, "{index} {access:?}");
+            check_eq!(free, 0);
+            check!(hits >= rounds, "{index} {access:?}: {hits} hits of {rounds}");
+            if index != 3 {
+                check_eq!(hits, attempts, "{index} {access:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+static LOCK: SpinLock<u64> = SpinLock::new(0);
+/// Guarded by `LOCK`.
+static INSIDE: AtomicU64 = AtomicU64::new(0);
+static TOGETHER: AtomicU64 = AtomicU64::new(0);
+
+fn lock_and_count() {
+    for _ in 0..ROUNDS {
+        let mut guard = LOCK.lock();
+        TOGETHER.fetch_add(INSIDE.swap(1, Relaxed), Relaxed);
+        *guard += 1;
+        INSIDE.store(0, Relaxed);
+    }
+}
+
+/// The byte that says whether the lock is taken.
+fn lock_byte() -> Result<u64, Ended> {
+    let start = &raw const LOCK as u64;
+    // SAFETY: the lock's own memory, and nobody uses it now.
+    let changes = |at: u64| unsafe { (at as *const u8).read_volatile() };
+    let before: alloc::vec::Vec<u8> = (start..start + size_of_val(&LOCK) as u64).map(changes).collect();
+    let guard = LOCK.lock();
+    let found = (start..).zip(&before).find(|(at, was)| changes(*at) != **was).map(|(at, _)| at);
+    drop(guard);
+    found.ok_or_else(|| crate::tests::failed("a lock that is taken looks like one that is not"))
+}
+
+pub fn a_lock_under_a_watchpoint_on_all_cpus() -> Outcome {
+    let byte = lock_byte()?;
+    for access in ACCESSES {
+        *LOCK.lock() = 0;
+        TOGETHER.store(0, Relaxed);
+        let id = watch(byte, 1, access, Disposition::Count)?;
+        let cpus = idle::on_all(lock_and_count) as u64;
+        let hits = remove(id)?;
+        check_eq!((*LOCK.lock(), TOGETHER.load(Relaxed)), (cpus * ROUNDS, 0), "{access:?}");
+        // Taking it is a sequence, giving it back a plain store.
+        let least = if access == Access::Read { 1 } else { 2 } * cpus * ROUNDS;
+        check!(hits >= least, "{access:?}: {hits} hits");
+    }
+    Ok(())
+}
+
+fn print_something() {
+    for _ in 0..3 {
+        println!("# a line from every CPU");
+    }
+}
+
+pub fn the_console_lock_under_a_watchpoint() -> Outcome {
+    let Ok(symbol) = symbols::by_name("kernel::console::HOLDER") else {
+        crate::skip!("the image has no symbol table");
+    };
+    for access in ACCESSES {
+        let id = watch(symbol.address, 8, access, Disposition::Count)?;
+        let cpus = idle::on_all(print_something) as u64;
+        let hits = remove(id)?;
+        check!(hits >= 3 * cpus, "{access:?}: {hits} hits");
+    }
+    Ok(())
+}
+
+/// A store-only slot catches loads for a while; nobody is told of them.
+pub fn loads_beside_a_widened_watchpoint_are_silent() -> Outcome {
+    WORD.store(0, Relaxed);
+    let steps = stats::STEP_OVERS.sum();
+    let id = watch(word(), 8, Access::Write, Disposition::Count)?;
+    let mut failed = 0;
+    // An interrupt can make the store fail too, before it is hit.
+    let off = IrqOff::new();
+    for n in 0..20 {
+        // Its store is hit and fails: the slot is wide now.
+        failed += u64::from(WORD.compare_exchange_weak(n, n + 1, Relaxed, Relaxed).is_err());
+        for _ in 0..3 {
+            failed += u64::from(WORD.load(Relaxed) != n);
+        }
+        failed -= u64::from(WORD.compare_exchange_weak(n, n + 1, Relaxed, Relaxed).is_ok());
+    }
+    WORD.store(99, Relaxed);
+    drop(off);
+    let hits = remove(id)?;
+    check_eq!((failed, hits), (0, 21));
+    check!(stats::STEP_OVERS.sum() - steps >= 20, "the loads were stepped over");
+    Ok(())
+}
+
+static TOLD: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+fn told<const N: usize>(_: &Hit, _: &mut Frame) {
+    TOLD[N].fetch_add(1, Relaxed);
+}
+
+pub fn slots_on_one_word_are_told_each_once() -> Outcome {
+    let reads = watch(word(), 8, Access::Read, Disposition::Call(told::<0>))?;
+    let writes = watch(word() + 4, 4, Access::Write, Disposition::Call(told::<1>))?;
+    let other = watch(word() + 8, 8, Access::ReadWrite, Disposition::Call(told::<2>))?;
+    TOLD.iter().for_each(|told| told.store(0, Relaxed));
+    for _ in 0..30 {
+        code::add(WORD.as_ptr(), 1);
+    }
+    let hits = [remove(reads)?, remove(writes)?];
+    remove(other)?;
+    check_eq!(hits, [30, 30]);
+    check_eq!(TOLD.each_ref().map(|told| told.load(Relaxed))[..2], [30, 30]);
+    Ok(())
+}
