@@ -83,7 +83,7 @@ fn json_row(row: &Row) -> String {
 fn json_stretch(path: &Masked) -> String {
     let longest = &path.longest;
     let (insns, d, i) = (longest.insns, longest.d.insns, longest.i.insns);
-    let from = |from| if from == "" { "null".to_owned() } else { quoted(from) };
+    let from = |from: &str| if from.is_empty() { "null".to_owned() } else { quoted(from) };
     let (name, d_from, i_from) = (quoted(&path.name), from(&path.d_from), from(&path.i_from));
     format!(
         "{{\"path\":{name},\"insns\":{insns},\"d\":{d},\"d_from\":{d_from},\"i\":{i},\"i_from\":{i_from}}}"
