@@ -1,7 +1,7 @@
 """`stepwell stash`"""
 
 from . import cpu, data
-from .slots import sets
+from .slots import masks_of, sets
 
 # rules::step::Owners.
 OWNERS = ["StepOver", "Debugger", "Tracer", "Uprobe"]
@@ -31,7 +31,7 @@ def one(index):
     for depth in range(length):
         entry = data.element(stash, depth)
         owner = owners(data.number(data.member(entry, "owners")))
-        print(f"  stash[{depth}]: owners {owner}, suspended slots {sets(data.member(entry, 'suspended', 'masks'))}")
+        print(f"  stash[{depth}]: owners {owner}, suspended slots {sets(masks_of(data.member(entry, 'suspended')))}")
 
 
 def owners(bits):
