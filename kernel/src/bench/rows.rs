@@ -10,7 +10,7 @@ use crate::drivers::gic::{self, Target};
 use crate::drivers::timer;
 use crate::irq::{self, sgi};
 use crate::println;
-use ::slots::Request;
+use ::slots::{Request, SlotId};
 use core::sync::atomic::Ordering::Relaxed;
 
 const ROUNDS: usize = 1001;
@@ -20,6 +20,8 @@ const ROUNDS: usize = 1001;
 pub fn run(started: u64) {
     without_tick(|| {
         let nothing = median(|| timed(|| ()));
+        let (first_install, id) = install_timed(&on_target());
+        remove(id);
         let row = |key: &str, cost: u64| println!("bench: {key} {cost}");
         row("dbg_entry_exit", median(|| timed(empty_brk)) - nothing);
         row("brk_bare", extra(|| target(), |timed| with_probe(target, skip, None, timed)));
@@ -30,6 +32,7 @@ pub fn run(started: u64) {
         row("hw_bp_kernel_full", with_others(1, breakpoint));
         row("hw_wp_kernel", watchpoint());
         row("hw_wp_kernel_full", with_others(1, watchpoint));
+        row("slot_install_first", first_install - nothing);
         row("slot_install", slot_install(&on_target()) - nothing);
         row("slot_install_wp", slot_install(&on_watched()) - nothing);
         row("slot_install_full", with_others(1, || slot_install(&on_target())) - nothing);
@@ -79,12 +82,17 @@ fn watchpoint() -> u64 {
 /// Setting a slot on the CPU that asks, the only one.
 fn slot_install(request: &Request) -> u64 {
     median(|| {
-        let start = timer::now();
-        let id = install(request);
-        let cost = timer::now() - start;
+        let (cost, id) = install_timed(request);
         remove(id);
         cost
     })
+}
+
+#[inline(always)]
+fn install_timed(request: &Request) -> (u64, SlotId) {
+    let start = timer::now();
+    let id = install(request);
+    (timer::now() - start, id)
 }
 
 fn slot_remove(request: &Request) -> u64 {

@@ -38,6 +38,8 @@ extern "C" fn bench_mark(path: u64) {
 /// Runs all paths, each announced by a line `stretch: NUMBER NAME`.
 pub fn run() {
     without_tick(|| {
+        // What the first breakpoint brings about once and for all is in the row `slot_install_first`; a log of it would be long.
+        with_slot(&on_target(), || ());
         let mut paths = Paths(0);
         exceptions(&mut paths);
         interrupts(&mut paths);

@@ -6,7 +6,7 @@ const LINUX: &str = include_str!("../../linux-costs.txt");
 const BUDGETS: &str = include_str!("../../budgets.txt");
 
 /// The rows that the kernel has to print, in this order.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "dbg_entry_exit",
     "brk_bare",
     "kprobe_sim",
@@ -16,6 +16,7 @@ const KEYS: [&str; 17] = [
     "hw_bp_kernel_full",
     "hw_wp_kernel",
     "hw_wp_kernel_full",
+    "slot_install_first",
     "slot_install",
     "slot_install_wp",
     "slot_install_full",
