@@ -19,7 +19,11 @@ pub fn run() -> ! {
             power::exit(power::SUCCESS)
         }
         "bench" => {
-            bench::run(started);
+            bench::costs(started);
+            power::exit(power::SUCCESS)
+        }
+        "stretches" => {
+            bench::stretches();
             power::exit(power::SUCCESS)
         }
         "die" => die(options.die.unwrap_or("")),
@@ -38,7 +42,9 @@ pub fn run() -> ! {
         }
         "monitor" => monitor::run(true),
         other => {
-            log::error!("mode={other}: expected run, test, list, sweep, storm, die, bench or monitor");
+            log::error!(
+                "mode={other}: expected run, test, list, sweep, storm, die, bench, stretches or monitor"
+            );
             power::exit(power::FAILURE)
         }
     }

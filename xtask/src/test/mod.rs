@@ -1,6 +1,7 @@
 //! `qemu-test`: the host's tests, then the kernel's on every machine of the matrix.
 
 pub mod boots;
+mod costs;
 mod dtb;
 mod gdb_session;
 mod host;
@@ -36,6 +37,7 @@ enum Task {
     Die(Die, Machine),
     Tree(&'static str, dtb::Tree),
     Gdb(Machine),
+    Costs(Machine),
     /// These scenarios, one after the other.
     Sweep(Vec<String>, Machine),
     Storm(Machine),
@@ -99,6 +101,7 @@ fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> 
         Task::Sweep(names, machine) => sweeps::run(kernel, &names, &machine),
         Task::Storm(machine) => storms::run(kernel, arguments, &machine),
         Task::Gdb(machine) => gdb_session::run(kernel, &machine),
+        Task::Costs(machine) => costs::run(kernel, &machine),
     };
     pool::run(tasks, arguments.jobs.unwrap_or_else(pool::default_jobs), work, |index, outcome| {
         progress.done(&outcome);
@@ -152,6 +155,9 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
     if wanted("gdb.session") {
         tasks.push(Task::Gdb(base(Machine::default())));
     }
+    if wanted(costs::NAME) {
+        tasks.extend(costs::machines(arguments).into_iter().map(Task::Costs));
+    }
     Ok(tasks)
 }
 
@@ -168,7 +174,7 @@ fn list(arguments: &QemuTest, inventory: &Inventory, matrix: &[Machine]) -> Resu
         .chain(sweeps)
         .chain(dies)
         .chain(trees)
-        .chain([storms::NAME.into(), "gdb.session".into()])
+        .chain([storms::NAME.into(), "gdb.session".into(), costs::NAME.into()])
         .filter(|name| wanted(name))
     {
         println!("kernel {name}");
