@@ -6,7 +6,7 @@ use crate::{Access, CpuSlots, Cpus, DebugRegs, Kind, SlotId, SlotMask, Suspended
 
 struct Fixture {
     tables: TestTables,
-    cpu: CpuSlots<u64>,
+    cpu: CpuSlots,
     regs: FakeRegs,
     text: SlotId,
     data: SlotId,

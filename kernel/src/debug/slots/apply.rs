@@ -4,12 +4,12 @@
 //! brings itself into line takes the bits, and says afterwards which number it had read before that: so one that says a
 //! change's number or more has applied it.
 
-use super::{KINDS, LIMITS, RECORDS, SLOTS, limit, registers, with_slots};
+use super::{Disposition, KINDS, LIMITS, RECORDS, SLOTS, limit, registers, with_slots};
 use crate::arch::daif::{self, AllMasked};
 use crate::arch::{barrier, mdscr};
 use crate::debug::{self, CpuDebug, control};
 use crate::percpu::{self, PerCpu};
-use ::slots::{Cpus, Kind, Pieces, SlotError, SlotId, State};
+use ::slots::{Admitted, Cpus, Kind, Pieces, SlotError, SlotId, State};
 use core::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -77,17 +77,28 @@ fn mark(id: SlotId, cpus: Cpus) {
     }
 }
 
-/// Reserves a slot for this CPU alone, and arms it. Any context.
+/// Reserves a slot for this CPU alone, and arms it, in the shortest way: see [`CpuSlots::install`](::slots::CpuSlots::install).
+/// Any context.
 #[inline(always)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn here(reserve: impl FnOnce() -> Result<SlotId, SlotError>) -> Result<SlotId, SlotError> {
-    // From here on no handler of this CPU finds the record without its registers.
+pub fn here(kind: Kind, admitted: Admitted, me: Cpus, disposition: Disposition) -> Option<SlotId> {
+    // No handler of this CPU finds the record without its registers.
     let _masked = AllMasked::new();
     let cpu = debug::this();
-    let id = reserve()?;
-    with_slots(cpu, |slots| slots.arm(&mut registers::all(), &SLOTS, id))?;
-    set_armed_bits(cpu);
-    Ok(id)
+    let (me, limit, registers) = ((percpu::index() as u32, me), limit(kind), &mut registers::all());
+    // SAFETY: the only one here; D is masked.
+    let slots = unsafe { super::slots_of(cpu) };
+    let id = match kind {
+        Kind::Breakpoint => {
+            slots.install(registers, kind, &SLOTS.breakpoints, admitted, me, disposition, limit)
+        }
+        Kind::Watchpoint => {
+            slots.install(registers, kind, &SLOTS.watchpoints, admitted, me, disposition, limit)
+        }
+    }?;
+    cpu.add_armed_bits(mdscr::MDE | mdscr::KDE);
+    control::sync(cpu);
+    Some(id)
 }
 
 /// Reserves slots, and has every CPU that they are for arm them.
@@ -224,9 +235,9 @@ fn apply(cpu: &CpuDebug, kind: Kind, record: u8) {
     let Some(record) = SLOTS.lookup(kind, record) else { return };
     let id = record.id;
     with_slots(cpu, |slots| {
-        let armed = slots.armed_as(kind, id.index).is_some_and(|armed| armed.id == id);
+        let armed = slots.id(kind, id.index) == Some(id);
         match record.state {
-            State::Live if !armed => slots.arm_record(&mut registers::all(), &record),
+            State::Live if !armed => slots.arm_new(&mut registers::all(), id, record.encoding, record.plain),
             State::Retired if armed => {
                 slots.disarm(&mut registers::all(), id);
                 last_hits(id).fetch_add(cpu.hits.of(kind, id.index), Relaxed);
