@@ -4,9 +4,11 @@
 //! instruction. Exclusives cannot be stepped one by one, so no stepped code takes a lock.
 
 mod branches;
+pub mod client;
 mod exceptions;
 mod interrupts;
 mod masks;
+mod plans;
 mod slots;
 pub mod trace;
 
@@ -14,6 +16,7 @@ use branches::*;
 use exceptions::*;
 use interrupts::*;
 use masks::*;
+use plans::*;
 use slots::*;
 
 crate::suite!("steps":
@@ -37,4 +40,19 @@ crate::suite!("steps":
     an_interrupt_before_every_step_is_never_stepped_into,
     an_nmi_before_every_step_is_never_stepped_into,
     a_step_of_an_interrupt_handler_ends_with_it,
+    a_debugger_is_told_of_its_brk_and_of_one_step,
+    so_many_steps_are_told_once,
+    a_predicate_is_asked_behind_every_step,
+    over_is_one_step_where_no_call_is,
+    over_a_call_is_not_taken_in_by_recursion,
+    over_a_call_goes_by_steps_where_no_slot_is_free,
+    over_a_call_is_not_taken_in_by_an_interrupts_handler,
+    over_a_call_is_not_taken_in_by_another_thread,
+    a_slot_stops_in_the_debugger,
+    another_stop_ends_the_plan,
+    without_a_debugger_stops_are_counted,
+    there_is_one_debugger,
+    a_slots_handler_has_its_context_stepped,
+    a_probes_handler_has_its_context_stepped,
+    a_plan_that_cannot_be_is_refused,
 );

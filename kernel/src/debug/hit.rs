@@ -1,7 +1,7 @@
 //! Breakpoint and watchpoint exceptions from EL1 (M10): attribute, count, step over.
 
 use super::slots::{self, Disposition, Hit};
-use super::{CpuDebug, exclusive, stats, step};
+use super::{CpuDebug, debugger, exclusive, stats, step};
 use crate::exception::Frame;
 use ::slots::{Kind, SlotMask, WatchHit};
 use rules::step::Owners;
@@ -43,8 +43,11 @@ pub(super) fn each(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask
     }
     for index in hits {
         let Some(record) = slots::suspend(cpu, kind, index, true) else { continue };
-        if let Disposition::Call(handler) = record.payload {
-            handler(&Hit { id: record.id, address: record.encoding.watched().0 }, frame);
+        let hit = || Hit { id: record.id, address: record.encoding.watched().0 };
+        match record.payload {
+            Disposition::Count => {}
+            Disposition::Call(handler) => handler(&hit(), frame),
+            Disposition::Stop => debugger::slot(&hit(), frame),
         }
     }
 }

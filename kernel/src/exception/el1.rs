@@ -75,6 +75,7 @@ fn breakpoint_instruction(frame: &mut Frame) {
         Some(Use::Kprobe) => kprobe_hit(frame),
         Some(Use::OutOfLineEnd) => out_of_line_end(frame),
         Some(Use::Debugger) => debugger(frame),
+        Some(Use::Step) => begin_step(frame),
         Some(Use::Empty) => empty(frame),
         Some(Use::Assertion) => assertion(frame),
         // Return probes have a number but no user: until there is one it is an unknown immediate like any other.
@@ -107,7 +108,8 @@ macro_rules! software {
 software! {
     kprobe_hit, kprobe_hit_nested: |cpu, frame, parked| kprobe::hit(cpu, frame, parked);
     out_of_line_end, out_of_line_end_nested: |cpu, frame, parked| kprobe::out_of_line_end(cpu, frame, parked);
-    debugger, debugger_nested: |cpu, frame, parked| step::debugger_brk(cpu, frame, parked);
+    debugger, debugger_nested: |cpu, frame, parked| debug::debugger::brk(cpu, frame, parked);
+    begin_step, begin_step_nested: |cpu, frame, parked| debug::session::enter_brk(cpu, frame, parked);
     empty, empty_nested: |_, frame, parked| {
         frame.move_to(frame.pc + 4);
         parked

@@ -48,7 +48,7 @@ pub use widened::{Widened, again as widen_again, any as any_widened};
 
 use super::slots::{self, Disposition, Hit};
 use super::step::{self, Stepped};
-use super::{CpuDebug, hit, stats};
+use super::{CpuDebug, debugger, hit, stats};
 use crate::exception::Frame;
 use crate::mm::layout;
 use ::slots::{Kind, SlotMask, Snapshot, WatchHit};
@@ -177,8 +177,11 @@ fn tell(frame: &mut Frame, kind: Kind, hits: SlotMask) {
 }
 
 fn dispose(frame: &mut Frame, record: &Snapshot<Disposition>) {
-    if let Disposition::Call(handler) = record.payload {
-        handler(&Hit { id: record.id, address: record.encoding.watched().0 }, frame);
+    let hit = Hit { id: record.id, address: record.encoding.watched().0 };
+    match record.payload {
+        Disposition::Count => {}
+        Disposition::Call(handler) => handler(&hit, frame),
+        Disposition::Stop => debugger::slot(&hit, frame),
     }
 }
 
