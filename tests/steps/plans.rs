@@ -218,7 +218,7 @@ pub fn a_slot_stops_in_the_debugger() -> Outcome {
         Ok(())
     })?;
     check_eq!(CALLED.load(Relaxed), 2);
-    let told: Vec<_> = told.into_iter().map(|told| (told.why, told.pc - entry)).collect();
+    let told: Vec<_> = told.into_iter().map(|told| (told.why, told.pc.wrapping_sub(entry))).collect();
     check_eq!(told, [(Why::Slot, 8), (INSTRUCTION, 32), (Why::Slot, 8)]);
     Ok(())
 }
@@ -230,7 +230,7 @@ pub fn another_stop_ends_the_plan() -> Outcome {
         check_eq!(stops(1), 18);
         Ok(())
     })?;
-    let told: Vec<_> = told.into_iter().map(|told| (told.why, told.pc - entry)).collect();
+    let told: Vec<_> = told.into_iter().map(|told| (told.why, told.pc.wrapping_sub(entry))).collect();
     check_eq!(told, [(Why::Brk, 8), (Why::Slot, 12)]);
     // The same for a call that is being run over.
     let entry = address_of!(sums);
@@ -284,7 +284,7 @@ pub fn a_slots_handler_has_its_context_stepped() -> Outcome {
         let slot = Slot::calling(&breakpoint_at(entry + 4), handler)?;
         sums(0);
         check_eq!((slot.hits(), BEGUN.load(Relaxed)), (Some(1), 1));
-        let told: Vec<_> = told().into_iter().map(|told| (told.why, told.pc - entry)).collect();
+        let told: Vec<_> = told().into_iter().map(|told| (told.why, told.pc.wrapping_sub(entry))).collect();
         check_eq!(told, [(INSTRUCTION, lands)]);
     }
     Ok(())
@@ -324,7 +324,8 @@ pub fn a_probes_handler_has_its_context_stepped() -> Outcome {
             let counts = kprobe::unregister(entry + site);
             check_eq!((sum, counts, BEGUN.load(Relaxed)), (0, Ok((1, 0)), 1));
             check_eq!(also.and_then(|slot| slot.hits()), breakpoint.then_some(1));
-            let told: Vec<_> = told().into_iter().map(|told| (told.why, told.pc - entry)).collect();
+            let told: Vec<_> =
+                told().into_iter().map(|told| (told.why, told.pc.wrapping_sub(entry))).collect();
             check_eq!(told, [(INSTRUCTION, lands)], "at {site}, post-handler {}", post.is_some());
         }
     }
@@ -356,45 +357,57 @@ pub fn a_plan_that_cannot_be_is_refused() -> Outcome {
 /// Another thread of this CPU runs through the same place while the call is under way, on a stack of its own.
 pub fn over_a_call_is_not_taken_in_by_another_thread() -> Outcome {
     use crate::sched;
+    /// Calls, and those in which nobody else made one.
+    static CALLS: AtomicU64 = AtomicU64::new(0);
     static RUNS: AtomicU64 = AtomicU64::new(0);
     #[inline(never)]
-    extern "C" fn gives_way() {
-        let before = RUNS.load(Relaxed);
+    extern "C" fn gives_way(n: u64) -> u64 {
+        let before = CALLS.fetch_add(1, Relaxed);
         sched::yield_now();
-        RUNS.fetch_add(u64::from(RUNS.load(Relaxed) == before), Relaxed);
+        RUNS.fetch_add(u64::from(CALLS.load(Relaxed) == before + 1), Relaxed);
+        n
     }
     #[unsafe(naked)]
-    extern "C" fn calls() -> u64 {
+    extern "C" fn calls(n: u64) -> u64 {
         naked_asm!(
             "stp x29, x30, [sp, #-16]!", // 0
             "bl {gives_way}",            // 1
-            "mov x0, #3",                // 2
+            "add x1, x1, #1",            // 2
             "ldp x29, x30, [sp], #16",   // 3
             "ret",                       // 4
             gives_way = sym gives_way,
         )
     }
+    fn over_in_the_middle(_: &Hit, frame: &mut Frame) {
+        if frame.x[0] == 1 {
+            BEGUN.fetch_add(debugger::step(frame, Plan::Over, client).is_ok().into(), Relaxed);
+        }
+    }
     will_answer(&[]);
     BEGUN.store(0, Relaxed);
     RUNS.store(0, Relaxed);
     let site = address_of!(calls) + 4;
-    let slot = Slot::on(
-        &breakpoint_at(site),
-        Cpus::of(percpu::index() as u32),
-        Disposition::Call(over_from_the_first_hit),
-    )?;
-    let other = super::super::threads::here("other", || {
-        // By its side, again and again, also when the first thread waits in its call.
-        for _ in 0..5 {
-            calls();
-        }
-    })?;
-    check_eq!(calls(), 3);
-    let told = told();
-    other.join();
-    check_eq!(slot.hits(), Some(6));
-    let told: Vec<_> = told.into_iter().map(|told| (told.why, told.pc - site)).collect();
-    check_eq!(told, [(CALL, 4)]);
+    let here = Cpus::of(percpu::index() as u32);
+    let slot = Slot::on(&breakpoint_at(site), here, Disposition::Call(over_in_the_middle))?;
+    // Their stacks lie below and above that of the one in the middle.
+    let threads: Result<Vec<_>, _> = [0, 1, 0]
+        .map(|n| {
+            crate::tests::threads::here("caller", move || {
+                for _ in 0..3 {
+                    calls(n);
+                }
+            })
+        })
+        .into_iter()
+        .collect();
+    for thread in threads? {
+        thread.join();
+    }
+    check_eq!((slot.hits(), BEGUN.load(Relaxed)), (Some(9), 3));
+    check!(RUNS.load(Relaxed) < 9, "others ran through the call while one was in it");
+    let told: Vec<_> =
+        told().into_iter().map(|told| (told.why, told.pc.wrapping_sub(site), told.x0)).collect();
+    check_eq!(told, [(CALL, 4, 1); 3]);
     drop(slot);
     nothing_left()
 }
