@@ -1,7 +1,7 @@
 //! Single steps (rules X2, I4, M6 to M13 as far as they are about steps).
 //!
 //! What is stepped is assembly with known addresses, and the trace of PCs is compared with the architecture's, instruction by
-//! instruction. Exclusives cannot be stepped one by one, so no stepped code takes a lock.
+//! instruction.
 
 mod branches;
 pub mod client;
@@ -11,6 +11,7 @@ mod masks;
 mod plans;
 mod slots;
 pub mod trace;
+mod whole;
 
 use branches::*;
 use exceptions::*;
@@ -18,6 +19,7 @@ use interrupts::*;
 use masks::*;
 use plans::*;
 use slots::*;
+use whole::*;
 
 crate::suite!("steps":
     unconditional_branches_land_on_their_targets,
@@ -27,7 +29,15 @@ crate::suite!("steps":
     a_thousand_steps_are_a_thousand,
     wfi_and_hints_are_one_step_each,
     interrupt_masks_can_be_changed_by_stepped_code,
-    steps_end_where_stepped_code_masks_debug_exceptions,
+    a_stretch_with_debug_exceptions_masked_is_one_step,
+    probes_are_hit_in_a_masked_stretch,
+    an_interrupt_waits_for_the_end_of_a_masked_stretch,
+    a_breakpoint_where_a_masked_stretch_begins,
+    slots_are_installed_and_removed_in_steps,
+    a_lock_is_taken_and_given_back_in_steps,
+    a_line_is_printed_in_steps,
+    a_step_goes_through_a_switch_of_threads,
+    threads_that_switch_have_steps_of_their_own,
     a_step_of_a_masked_context_is_an_error,
     a_step_over_a_warning_goes_into_its_handler,
     a_step_over_a_fault_goes_into_its_handler,

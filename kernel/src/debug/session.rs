@@ -33,6 +33,9 @@ pub enum Wish {
 pub enum Stepped {
     /// One instruction, or the way into the handler of its exception.
     Instruction,
+    /// An instruction that masks D, and everything behind it up to where D opens: as long as D is masked there are no step
+    /// exceptions (DDI 0487 D2.12.4).
+    Masked,
     /// A call, from the branch to where it returned to, as [`Plan::Over`] has it.
     Call,
     /// An exclusive sequence as one step (rule H9), from its load-exclusive to the first instruction past it.
@@ -132,6 +135,9 @@ fn admit(cpu: &CpuDebug, frame: &Frame) -> Result<(), StepError> {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn carry_on(cpu: &CpuDebug, frame: &mut Frame) {
+    if frame.masks().contains(Daif::D) {
+        return until_d_opens(cpu);
+    }
     let Some(mut session) = cpu.session.take() else { return };
     let done = match &mut session {
         Session::Hook(hook) => hook(frame) == Wish::Run,
@@ -146,9 +152,18 @@ pub fn carry_on(cpu: &CpuDebug, frame: &mut Frame) {
     }
 }
 
+/// QEMU takes the step of the instruction that masks D at once; the architecture has it pending until D opens: what is left
+/// to do is to go on with MDSCR_EL1.SS set. SPSR.SS is clear, as behind every step.
+#[cold]
+fn until_d_opens(cpu: &CpuDebug) {
+    cpu.stepped.set(Stepped::Masked);
+    cpu.set_owners(Owners::DEBUGGER);
+}
+
 /// The session's next step, which an exclusive sequence is one of (H9).
 fn go_on(cpu: &CpuDebug, frame: &mut Frame, session: Session, sequences: Sequences) -> Result<(), StepError> {
-    cpu.stepped.set(Stepped::Instruction);
+    let masks = stepping::masks_debug(exclusive::word_at(frame.pc), |n| frame.x[usize::from(n)]);
+    cpu.stepped.set(if masks { Stepped::Masked } else { Stepped::Instruction });
     let pstate = frame.pstate;
     step::request(cpu, frame, Owners::DEBUGGER)?;
     cpu.session.set(Some(session));
