@@ -10,6 +10,7 @@ mod interrupts;
 mod masks;
 mod plans;
 mod slots;
+mod system;
 pub mod trace;
 mod whole;
 
@@ -19,6 +20,7 @@ use interrupts::*;
 use masks::*;
 use plans::*;
 use slots::*;
+use system::*;
 use whole::*;
 
 crate::suite!("steps":
@@ -33,6 +35,10 @@ crate::suite!("steps":
     probes_are_hit_in_a_masked_stretch,
     an_interrupt_waits_for_the_end_of_a_masked_stretch,
     a_breakpoint_where_a_masked_stretch_begins,
+    the_stack_pointer_can_be_switched_by_stepped_code,
+    a_step_over_ends_on_the_other_stack_pointer,
+    a_hypervisor_call_is_one_step,
+    a_secure_monitor_call_is_one_step,
     slots_are_installed_and_removed_in_steps,
     a_lock_is_taken_and_given_back_in_steps,
     a_line_is_printed_in_steps,

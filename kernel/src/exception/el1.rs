@@ -159,7 +159,8 @@ fn fault(frame: &mut Frame) {
     let aside = if nested { Aside::NOTHING } else { set_aside::<M6>(cpu, frame) };
     open::<M6>(cpu, frame);
     if !mm::fault::handle(frame) {
-        fatal(frame, "M6", Reason::Fault);
+        let reason = if frame.class() == ec::SVC64 { Reason::Svc } else { Reason::Fault };
+        fatal(frame, "M6", reason);
     }
     leave::<M6>(cpu, frame, aside);
 }
@@ -227,6 +228,17 @@ extern "C" fn exception_el1_error(frame: &mut Frame) {
     // M16, M9: from EL1 it is fatal, whatever the syndrome says.
     let _ = enter::<M9>(cpu, frame);
     fatal(frame, "M16", Reason::SError)
+}
+
+/// Nothing of the kernel's but what is stepped runs on SP_EL0: a step that lands there is one like any other. In its frame SP
+/// is SP_EL1, which the exception was taken on; SP_EL0 stays where it is.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn exception_el1t_sync(frame: &mut Frame) {
+    match frame.class() {
+        ec::STEP_SAME => step(frame),
+        _ => fatal(frame, "M7", Reason::OnSpEl0),
+    }
 }
 
 #[unsafe(no_mangle)]
