@@ -56,6 +56,8 @@ crate::suite!("steps":
     an_interrupt_before_every_step_is_never_stepped_into,
     an_nmi_before_every_step_is_never_stepped_into,
     a_step_of_an_interrupt_handler_ends_with_it,
+    a_handler_steps_for_itself_in_the_middle_of_a_step,
+    an_interrupt_before_a_step_overs_report,
     a_debugger_is_told_of_its_brk_and_of_one_step,
     so_many_steps_are_told_once,
     a_predicate_is_asked_behind_every_step,
