@@ -4,6 +4,8 @@
 //! the same in every run. Each figure is the extra cost of one operation: the loop with it less the loop without it, median
 //! of many.
 
+mod reschedule;
+
 use crate::arch::daif;
 use crate::debug::slots::{self, Disposition};
 use crate::drivers::timer;
@@ -34,6 +36,7 @@ pub fn run(started: u64) {
     row("hw_bp_kernel", breakpoint());
     row("hw_wp_kernel", watchpoint());
     row("irq_to_handler", irq_to_handler());
+    row("resched_after_step", reschedule::after_step());
     row("boot", started);
     time::resume();
 }
