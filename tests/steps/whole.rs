@@ -1,8 +1,8 @@
 //! The kernel's own code, stepped whole: it masks, takes locks, waits for other CPUs, switches threads.
 
+use crate::debug;
 use crate::debug::slots::{self, Disposition};
 use crate::debug::step::{self, Stepped, Wish};
-use crate::debug::{self};
 use crate::exception::Frame;
 use crate::irq::off::IrqOff;
 use crate::ktest::{Ended, Outcome};
@@ -30,8 +30,13 @@ struct Seen {
 
 impl Seen {
     const fn new() -> Self {
-        const ZERO: AtomicU64 = AtomicU64::new(0);
-        Self { steps: ZERO, masked: ZERO, sequences: ZERO, astray: ZERO, ended: ZERO }
+        Self {
+            steps: AtomicU64::new(0),
+            masked: AtomicU64::new(0),
+            sequences: AtomicU64::new(0),
+            astray: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+        }
     }
 
     fn reset(&self) {
@@ -192,7 +197,7 @@ pub fn threads_that_switch_have_steps_of_their_own() -> Outcome {
     extern "C" fn yields() {
         sched::yield_now();
     }
-    /// Steps of a thread in `gives_way`, by its number in x28's place: where the stack is.
+    /// What is seen of a thread: its stack, its steps in `gives_way`, steps on another stack.
     struct Thread {
         stack: AtomicU64,
         inside: AtomicU64,
