@@ -19,7 +19,11 @@ pub fn run() -> ! {
             power::exit(power::SUCCESS)
         }
         "bench" => {
-            bench::run(started);
+            bench::costs(started);
+            power::exit(power::SUCCESS)
+        }
+        "stretches" => {
+            bench::stretches();
             power::exit(power::SUCCESS)
         }
         "die" => die(options.die.unwrap_or("")),
@@ -33,7 +37,7 @@ pub fn run() -> ! {
         }
         "monitor" => monitor::run(true),
         other => {
-            log::error!("mode={other}: expected run, test, list, sweep, die, bench or monitor");
+            log::error!("mode={other}: expected run, test, list, sweep, die, bench, stretches or monitor");
             power::exit(power::FAILURE)
         }
     }

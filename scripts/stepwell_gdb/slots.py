@@ -2,7 +2,7 @@
 
 from . import cpu, data
 
-# A record's state word (slots/src/table.rs): control[63:32], generation[31:2], state[1:0].
+# A record's state word (slots/src/record.rs): control[63:32], generation[31:2], state[1:0].
 STATES = ["free", "being filled", "live", "retired"]
 KINDS = {"breakpoints": ("DBGBVR", "DBGBCR"), "watchpoints": ("DBGWVR", "DBGWCR")}
 ACCESSES = {1: "read", 2: "write", 3: "access"}
@@ -36,25 +36,40 @@ def read(records):
         state = data.number(data.member(record, "state"))
         if state & 3 == 0:
             continue
-        yield describe(index, record, state)
+        yield describe(record, state)
 
 
-def describe(index, record, state):
+def describe(record, state):
     value = lambda name: data.number(data.member(record, name))
     control, generation = state >> 32, state >> 2 & (1 << 30) - 1
     access = ACCESSES.get(control >> 3 & 3)
-    first, last = value("first"), value("first") + value("span")
-    cpus = value("cpus")
+    first, last = watched(value("value"), control) if access else (value("value"), None)
+    cpus, slot = value("cpus"), value("place") & 0xff
     handler = data.number(data.element(data.member(record, "payload"), 0))
     parts = [
-        f"{'watchpoint' if access else 'breakpoint'} {index} {STATES[state & 3]}, use {generation}:",
+        f"{'watchpoint' if access else 'breakpoint'} {slot} {STATES[state & 3]}, use {generation}:",
         f"{access or 'execute'} {first:#x}" + (f"..{last:#x}" if access else ""),
         f"<{data.name_of(first)}>,",
         "all CPUs," if cpus == ALL_CPUS else f"CPUs {cpus:#x},",
-        f"{value('hits')} hits,",
+        f"{hits(bool(access), slot, cpus)} hits,",
         f"calls {data.name_of(handler)}" if handler else "counts",
     ]
     return " ".join(parts)
+
+
+def watched(value, control):
+    """First and last byte, by the mask or by the byte address select."""
+    mask, select = control >> 24 & 0x1f, control >> 5 & 0xff
+    if mask:
+        return value, value | (1 << mask) - 1
+    return value + (select & -select).bit_length() - 1, value + select.bit_length() - 1
+
+
+def hits(watchpoint, slot, cpus):
+    """Of the CPUs that the slot is for."""
+    states = data.static("kernel::debug::CPU_DEBUG")
+    counts = lambda cpu: data.element(data.member(data.element(states, cpu), "hits"), int(watchpoint))
+    return sum(data.number(data.element(counts(cpu), slot)) for cpu in range(8) if cpus >> cpu & 1)
 
 
 def registers(index):
@@ -70,8 +85,8 @@ def registers(index):
                 found.append(f"{value_name}{n}={value:#x} {control_name}{n}={control:#x} ({decode(kind, control)})")
             n += 1
     state = data.member(data.element(data.static("kernel::debug::CPU_DEBUG"), index), "slots")
-    armed = data.member(state, "armed")
-    suspended = data.member(state, "suspended", "masks")
+    armed = [data.number(data.member(state, kind, "armed")) for kind in KINDS]
+    suspended = masks_of(data.member(state, "suspended"))
     for name, masks in ("armed", armed), ("suspended", suspended):
         found.append(f"{name} {sets(masks)}")
     return ", ".join(found)
@@ -86,10 +101,14 @@ def decode(kind, control):
     return " ".join(fields)
 
 
+def masks_of(suspended):
+    masks = data.member(suspended, "masks")
+    return [data.number(data.element(masks, kind)) for kind in range(2)]
+
+
 def sets(masks):
     """The two sets of slot indices, breakpoints and watchpoints, as `b0 w1`."""
     names = []
-    for kind, letter in enumerate("bw"):
-        mask = data.number(data.element(masks, kind))
+    for mask, letter in zip(masks, "bw"):
         names += [f"{letter}{n}" for n in range(64) if mask >> n & 1]
     return " ".join(names) or "none"

@@ -1,7 +1,7 @@
 """`stepwell stash`"""
 
 from . import cpu, data
-from .slots import sets
+from .slots import masks_of, sets
 
 # rules::step::Owners.
 OWNERS = ["StepOver", "Debugger", "Tracer", "Uprobe"]
@@ -34,7 +34,7 @@ def one(index):
         session = data.functions_in(data.member(entry, "session"))
         print(
             f"  stash[{depth}]: owners {owner}, steps reported to {session}, "
-            f"suspended slots {sets(data.member(entry, 'suspended', 'masks'))}"
+            f"suspended slots {sets(masks_of(data.member(entry, 'suspended')))}"
         )
 
 

@@ -55,7 +55,13 @@ impl WatchHit {
     /// FAR, where the syndrome leaves nothing but it to look at.
     #[inline]
     pub(crate) const fn plain_far(&self) -> Option<u64> {
-        if self.iss & (1 << 10 | 1 << 15 | 1 << 17) == 0 { Some(self.far) } else { None }
+        if WatchHit::is_plain(self.iss) { Some(self.far) } else { None }
+    }
+
+    /// Whether `ESR_EL1.ISS` says neither FnV nor FnP nor WPTV.
+    #[inline(always)]
+    pub(crate) const fn is_plain(iss: u32) -> bool {
+        iss & (1 << 10 | 1 << 15 | 1 << 17) == 0
     }
 
     const fn bit(&self, n: u32) -> bool {

@@ -1,15 +1,17 @@
 //! Hardware breakpoint and watchpoint slots of AArch64: encodings, bookkeeping, attribution, order of register writes.
 //!
 //! A *slot* is one pair of registers of the CPU: `DBGBVR<n>_EL1` and `DBGBCR<n>_EL1` for a breakpoint,
-//! `DBGWVR<n>_EL1` and `DBGWCR<n>_EL1` for a watchpoint. A *record* is what software knows about the slot of one
-//! index on every CPU. The way from a wish to a hit:
+//! `DBGWVR<n>_EL1` and `DBGWCR<n>_EL1` for a watchpoint. A *record* is what software knows about one use of a slot, which has
+//! the same number on every CPU that it is for; each CPU that has armed it has a copy of its own. The way from a wish to a hit:
 //!
 //! 1. [`Request`] says what to watch; [`NoProbe::admit`] refuses what must not be (rule H6) and encodes it, or
 //!    [`NoProbe::admit_split`] does, into two slots where that is exact.
-//! 2. [`Tables::reserve`], or [`Tables::reserve_pieces`], takes a free index, fills its record and publishes it in one store (rule H1).
+//! 2. [`Tables::reserve`], or [`Tables::reserve_pieces`], takes a number that is free on those CPUs, fills a record and
+//!    publishes it in one store (rule H1).
 //! 3. Every CPU runs [`CpuSlots::arm`], with debug exceptions masked: value, control with enable, ISB.
-//! 4. On a hit, [`Tables::breakpoint_hits`] or [`Tables::watchpoint_hits`] name the slots (rule H7),
-//!    [`Tables::lookup`] reads their records, [`CpuSlots::suspend`] lets the instruction run once,
+//! 4. On a hit, [`CpuSlots::plain_breakpoint`] or [`CpuSlots::plain_watchpoint`] name the slot in constant time where one alone
+//!    matches and is only counted ([`CpuHits`]); else [`CpuSlots::breakpoint_hits`] or [`CpuSlots::watchpoint_hits`] name the
+//!    slots (rule H7) and [`CpuSlots::armed_as`] says what they are for. [`CpuSlots::suspend`] lets the instruction run once,
 //!    [`CpuSlots::rearm_all`] ends the step-over.
 //! 5. [`Tables::retire`], then [`CpuSlots::disarm`] on every CPU, then [`Tables::free`].
 //!
@@ -28,6 +30,8 @@ mod cpu;
 mod error;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+mod hits;
+mod lookup;
 mod mask;
 mod noprobe;
 mod pieces;
@@ -39,8 +43,9 @@ mod tables;
 
 pub use attribution::{WatchHit, breakpoint_hits, watchpoint_hits};
 pub use bank::{BankSelect, Banked, Counts, EMBWE, banks_answer};
-pub use cpu::{CpuSlots, Suspended};
+pub use cpu::{Armed, CpuSlots, Suspended};
 pub use error::SlotError;
+pub use hits::CpuHits;
 pub use mask::SlotMask;
 pub use noprobe::{Admitted, NoProbe};
 pub use pieces::Pieces;

@@ -49,6 +49,7 @@ impl NoProbe<'_> {
 pub struct Admitted {
     kind: Kind,
     encoding: Encoding,
+    plain: bool,
 }
 
 impl Admitted {
@@ -57,7 +58,18 @@ impl Admitted {
     /// # Errors
     /// As [`Request::encode`].
     pub fn despite_no_probe(request: &Request) -> Result<Admitted, SlotError> {
-        Ok(Admitted { kind: request.kind(), encoding: request.encode()? })
+        Ok(Admitted { kind: request.kind(), encoding: request.encode()?, plain: true })
+    }
+
+    /// The same, whose hits are not to be dealt with in the shortest way: for who knows something about the place.
+    #[must_use]
+    pub const fn with_care(self) -> Admitted {
+        Admitted { plain: false, ..self }
+    }
+
+    /// Whether nobody said otherwise.
+    pub(crate) const fn plain(&self) -> bool {
+        self.plain
     }
 
     /// The kind of slot.

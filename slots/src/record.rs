@@ -15,6 +15,11 @@ pub trait Payload: Copy {
     fn to_words(self) -> [u64; 2];
     /// The value from two words that `to_words` made.
     fn from_words(words: [u64; 2]) -> Self;
+    /// Whether a hit is only to be counted: then it can be dealt with in the shortest way (see
+    /// [`CpuSlots::plain_breakpoint`](crate::CpuSlots::plain_breakpoint)).
+    fn is_plain(&self) -> bool {
+        true
+    }
 }
 
 impl Payload for [u64; 2] {
@@ -64,10 +69,33 @@ impl Cpus {
 pub struct SlotId {
     /// The kind of slot.
     pub kind: Kind,
-    /// The number of its registers.
+    /// The number of its registers, on every CPU that it is for.
     pub index: u8,
+    /// The number of its record.
+    pub record: u8,
     /// Which use of it. 30 bits: an id must not be kept for a thousand million reuses of its slot.
     pub generation: u32,
+}
+
+impl SlotId {
+    /// The id as a word, for who keeps it in an atomic. Never 0.
+    pub const fn to_word(self) -> u64 {
+        1 << 63
+            | (self.kind as u64) << 48
+            | (self.index as u64) << 40
+            | (self.record as u64) << 32
+            | self.generation as u64
+    }
+
+    /// The id from a word that `to_word` made.
+    pub const fn from_word(word: u64) -> SlotId {
+        SlotId {
+            kind: if word >> 48 & 1 == 0 { Kind::Breakpoint } else { Kind::Watchpoint },
+            index: (word >> 40) as u8,
+            record: (word >> 32) as u8,
+            generation: word as u32,
+        }
+    }
 }
 
 /// What a record says of its slot.
@@ -92,32 +120,28 @@ pub struct Snapshot<P> {
     pub cpus: Cpus,
     /// What the owner keeps in it.
     pub payload: P,
+    /// The slot that holds the other half of a request that is split over two.
+    pub mate: Option<u8>,
+    /// Whether a hit of it needs nothing but to be counted and stepped over.
+    pub plain: bool,
 }
 
-/// How new the use of an index is that a generation numbers: later uses, of any index of the table, have later ones.
-///
-/// Held as a live record's state word has it, so that one subtraction compares both.
+/// How new the use of a slot is that a generation numbers: later uses, of any slot of the table, have later ones.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Age(u32);
 
 impl Age {
-    pub(crate) const OLDEST: Age = Age::of(0);
+    pub(crate) const OLDEST: Age = Age(0);
 
     #[inline]
     pub(crate) const fn of(generation: u32) -> Age {
-        Age(generation << 2 | LIVE as u32)
+        Age(generation)
     }
 
     /// Whether a use of that generation is this old or older. Generations wrap around: half of them are older.
     #[inline]
     pub(crate) const fn covers(self, generation: u32) -> bool {
-        self.covers_word(Age::of(generation).0 as u64, LIVE)
-    }
-
-    /// Whether a record with this state word is in `state`, and this old or older.
-    #[inline]
-    pub(crate) const fn covers_word(self, word: u64, state: u64) -> bool {
-        (self.0 ^ LIVE as u32 ^ state as u32).wrapping_sub(word as u32) & (1 << 31 | 3) == 0
+        self.0.wrapping_sub(generation) & (1 << 29) == 0
     }
 }
 
@@ -144,19 +168,25 @@ pub(crate) const fn control_of(word: u64) -> u32 {
     (word >> 32) as u32
 }
 
+/// The slot of a record, and what else is small: slot[7:0], mate[15:8] ([`NO_MATE`]: none), plain[16].
+pub(crate) const fn place(slot: u8, mate: Option<u8>, plain: bool) -> u32 {
+    let mate = match mate {
+        Some(mate) => mate,
+        None => NO_MATE,
+    };
+    slot as u32 | (mate as u32) << 8 | (plain as u32) << 16
+}
+
+pub(crate) const NO_MATE: u8 = 0xff;
+
 /// The words of one record: one cache line.
 #[repr(C, align(64))]
 pub(crate) struct Record {
     pub(crate) state: AtomicU64,
     pub(crate) value: AtomicU64,
-    /// First byte watched and length less one, so that a hit decodes no control register.
-    pub(crate) first: AtomicU64,
-    pub(crate) span: AtomicU32,
-    /// The index of the other half of a request split over two slots, plus one; 0 for none.
-    pub(crate) mate: AtomicU32,
     pub(crate) cpus: AtomicU64,
     pub(crate) payload: [AtomicU64; 2],
-    pub(crate) hits: AtomicU64,
+    pub(crate) place: AtomicU32,
 }
 
 impl Record {
@@ -164,12 +194,9 @@ impl Record {
         Record {
             state: AtomicU64::new(word(0, 0, FREE)),
             value: AtomicU64::new(0),
-            first: AtomicU64::new(0),
-            span: AtomicU32::new(0),
-            mate: AtomicU32::new(0),
             cpus: AtomicU64::new(0),
             payload: [const { AtomicU64::new(0) }; 2],
-            hits: AtomicU64::new(0),
+            place: AtomicU32::new(0),
         }
     }
 }

@@ -225,6 +225,34 @@ impl Encoding {
         self.control | E
     }
 
+    /// The same of a control register's contents alone.
+    #[inline(always)]
+    pub(crate) const fn enabled_control(control: u32) -> u32 {
+        control | E
+    }
+
+    /// Whether a watchpoint with this encoding watches more than a doubleword.
+    #[inline]
+    pub(crate) const fn is_wide(&self) -> bool {
+        self.control >> MASK_SHIFT & 0x1f != 0
+    }
+
+    /// Whether a watchpoint watches this byte.
+    #[inline]
+    pub(crate) const fn holds(&self, address: u64) -> bool {
+        let (first, last) = self.watched();
+        first <= address && address <= last
+    }
+
+    /// Whether a watchpoint of a doubleword, by its control register, watches the byte at `far` in its doubleword, for the
+    /// access that the syndrome tells of (WnR is bit 6 of ISS, LSC is load, then store).
+    #[inline(always)]
+    pub(crate) const fn matches_byte(control: u32, iss: u32, far: u64) -> bool {
+        let byte = control >> (BAS_SHIFT + (far as u32 & 7));
+        let access = control >> (LSC_SHIFT + (iss >> 6 & 1));
+        byte & access & 1 != 0
+    }
+
     /// First and last byte watched, read as a watchpoint's encoding.
     #[inline]
     pub const fn watched(&self) -> (u64, u64) {

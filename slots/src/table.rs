@@ -1,21 +1,27 @@
-//! The records of the slots of one kind: one per index, for all CPUs.
+//! The records of the slots of one kind, for all CPUs.
 
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicU32, Ordering, fence};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use crate::record::{
-    Age, FILLING, FREE, GENERATIONS, LIVE, RETIRED, Record, control_of, generation_of, state_of, word,
+    FILLING, FREE, GENERATIONS, LIVE, NO_MATE, RETIRED, Record, control_of, generation_of, place, state_of,
+    word,
 };
-use crate::{
-    Admitted, Cpus, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, Snapshot, State, WatchHit,
-    watchpoint_hits,
-};
+use crate::{Admitted, CpuHits, Cpus, Encoding, Kind, Payload, SlotError, SlotId, Snapshot, State};
 
-/// The records of the slots of one kind, at most `N` (at most 64). All functions may be called in any context.
+/// Slots of a kind that a CPU can have at most.
+const SLOTS: usize = 64;
+
+/// The records of the slots of one kind, at most `N` (at most 128). All functions may be called in any context.
+///
+/// A slot number is one record's on all CPUs that the record is for, so records for different CPUs share it.
+#[repr(C)]
 pub struct Table<P, const N: usize> {
-    kind: Kind,
     records: [Record; N],
-    /// The generation of the latest use of any index.
+    kind: Kind,
+    /// By slot number: the CPUs that have it in use.
+    taken: [AtomicU64; SLOTS],
+    /// The generation of the latest use of any slot.
     generations: AtomicU32,
     payload: PhantomData<fn() -> P>,
 }
@@ -23,10 +29,11 @@ pub struct Table<P, const N: usize> {
 impl<P: Payload, const N: usize> Table<P, N> {
     /// A table without records.
     pub const fn new(kind: Kind) -> Self {
-        const { assert!(N <= 64, "an index must fit a SlotMask") };
+        const { assert!(N <= 128, "the number of a record must fit its id") };
         Table {
-            kind,
             records: [const { Record::new() }; N],
+            kind,
+            taken: [const { AtomicU64::new(0) }; SLOTS],
             generations: AtomicU32::new(0),
             payload: PhantomData,
         }
@@ -37,8 +44,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
         self.kind
     }
 
-    /// Takes a free index below `limit` (the number of slots that every CPU has), fills its record and publishes it
-    /// in one store (rule H1). The slot is then live, and to be armed on the CPUs of `cpus`.
+    /// Takes a slot number below `limit` (the number of slots that every CPU has) that is free on the CPUs of `cpus`, fills a
+    /// record and publishes it in one store (rule H1). The slot is then live, and to be armed on the CPUs of `cpus`.
     ///
     /// A CPU that comes up at the same time either is seen by a caller that reads the set of online CPUs after this
     /// returns, or, if it enters that set before it calls [`Table::for_cpu`], sees this record there: both sides have
@@ -49,6 +56,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
     ///
     /// # Panics
     /// If `admitted` is of the other kind; [`Tables::reserve`](crate::Tables::reserve) cannot get that wrong.
+    #[inline]
     pub fn reserve(
         &self,
         admitted: Admitted,
@@ -59,14 +67,14 @@ impl<P: Payload, const N: usize> Table<P, N> {
         if cpus.0 == 0 {
             return Err(SlotError::NoCpu);
         }
-        let claim = self.claim(admitted, limit).ok_or(self.full(limit))?;
-        let id = claim.publish(cpus, payload, None);
+        let claim = self.claim(admitted, cpus, limit).ok_or(self.full(limit))?;
+        let id = claim.publish(payload, None);
         fence(Ordering::SeqCst);
         Ok(id)
     }
 
     /// As [`Table::reserve`], for a request split over two slots: both are reserved, or neither, and no record of
-    /// neither was ever seen. They are each other's [mates](Table::mate).
+    /// neither was ever seen. They are each other's mates ([`Snapshot::mate`]).
     ///
     /// # Errors
     /// As `reserve`; [`SlotError::NeedsTwo`] if only one is free.
@@ -83,36 +91,59 @@ impl<P: Payload, const N: usize> Table<P, N> {
         if cpus.0 == 0 {
             return Err(SlotError::NoCpu);
         }
-        let first = self.claim(pair[0], limit).ok_or(self.full(limit))?;
-        let second = self.claim(pair[1], limit).ok_or(SlotError::NeedsTwo { kind: self.kind })?;
-        let (at, mate) = (first.index, second.index);
-        let ids = [first.publish(cpus, payload, Some(mate)), second.publish(cpus, payload, Some(at))];
+        let first = self.claim(pair[0], cpus, limit).ok_or(self.full(limit))?;
+        let second = self.claim(pair[1], cpus, limit).ok_or(SlotError::NeedsTwo { kind: self.kind })?;
+        let (at, mate) = (first.slot.number, second.slot.number);
+        let ids = [first.publish(payload, Some(mate)), second.publish(payload, Some(at))];
         fence(Ordering::SeqCst);
         Ok(ids)
     }
 
     fn full(&self, limit: u8) -> SlotError {
-        SlotError::NoFreeSlot { kind: self.kind, total: limit.min(N as u8) }
+        SlotError::NoFreeSlot { kind: self.kind, total: limit.min(N.min(SLOTS) as u8) }
     }
 
-    /// Takes a free index, which is given back if the claim is dropped.
-    fn claim(&self, admitted: Admitted, limit: u8) -> Option<Claim<'_, P, N>> {
+    /// Takes a slot number and a record, which are given back if the claim is dropped.
+    #[inline]
+    fn claim(&self, admitted: Admitted, cpus: Cpus, limit: u8) -> Option<Claim<'_, P, N>> {
         assert!(
             admitted.kind() == self.kind,
             "a {} does not go into the other kind's table",
             admitted.kind()
         );
-        let encoding = admitted.encoding();
-        self.records.iter().enumerate().take(limit.into()).find_map(|(index, record)| {
-            let free = record.state.load(Ordering::Relaxed);
-            let filling = word(0, generation_of(free), FILLING);
-            let taken = state_of(free) == FREE
-                && record.state.compare_exchange(free, filling, Ordering::Acquire, Ordering::Relaxed).is_ok();
-            taken.then(|| Claim { table: self, index: index as u8, encoding })
-        })
+        let slot = self.claim_slot(cpus, limit)?;
+        self.records
+            .iter()
+            .enumerate()
+            .find_map(|(index, record)| {
+                let free = record.state.load(Ordering::Relaxed);
+                let filling = word(0, generation_of(free), FILLING);
+                (state_of(free) == FREE
+                    && record
+                        .state
+                        .compare_exchange(free, filling, Ordering::Acquire, Ordering::Relaxed)
+                        .is_ok())
+                .then_some(index as u8)
+            })
+            .map(|index| Claim { slot, index, admitted })
     }
 
-    /// Begins the removal: from now on no CPU arms or re-arms the slot. Each then calls [`disarm`](crate::disarm).
+    #[inline]
+    fn claim_slot(&self, cpus: Cpus, limit: u8) -> Option<ClaimedSlot<'_, P, N>> {
+        for (number, taken) in self.taken.iter().enumerate().take(limit.into()) {
+            let mut by = taken.load(Ordering::Relaxed);
+            while by & cpus.0 == 0 {
+                match taken.compare_exchange_weak(by, by | cpus.0, Ordering::Acquire, Ordering::Relaxed) {
+                    Ok(_) => return Some(ClaimedSlot { table: self, number: number as u8, cpus }),
+                    Err(now) => by = now,
+                }
+            }
+        }
+        None
+    }
+
+    /// Begins the removal: from now on no CPU arms the slot. Each that has it armed then calls
+    /// [`CpuSlots::disarm`](crate::CpuSlots::disarm); until it has, hits of it there are this record's.
     ///
     /// # Errors
     /// [`SlotError::Gone`] if it is not live: of several callers one succeeds.
@@ -121,24 +152,30 @@ impl<P: Payload, const N: usize> Table<P, N> {
     }
 
     /// Ends the removal, after *every* CPU that the slot is for has cleared its control register and executed an ISB
-    /// (rule H1). The index may be reserved again at once.
+    /// (rule H1). The slot number may be reserved again at once.
     ///
     /// # Errors
     /// [`SlotError::NotRetired`] if it is live, [`SlotError::Gone`] if it is neither.
     pub fn free(&self, id: SlotId) -> Result<(), SlotError> {
+        // Read while it is this use's.
+        let cpus = self.record(id).map_or(0, |record| record.cpus.load(Ordering::Relaxed));
         self.change(id, RETIRED, FREE).map_err(|now| match now {
             LIVE => SlotError::NotRetired { id },
             _ => SlotError::Gone { id },
-        })
+        })?;
+        // The number last: whoever takes it finds a record.
+        self.taken[usize::from(id.index)].fetch_and(!cpus, Ordering::Release);
+        Ok(())
     }
 
-    /// The record of slot `index`, live or retired; `None` if there is none, so that a hit on it is spurious (rule H3).
+    /// The record of a number, live or retired.
     ///
     /// Lock-free: it reads again only if the record was given to another use meanwhile, which cannot be for a slot
     /// that is armed on the calling CPU.
     #[inline]
-    pub fn lookup(&self, index: u8) -> Option<Snapshot<P>> {
-        let record = self.records.get(usize::from(index))?;
+    pub fn lookup(&self, record: u8) -> Option<Snapshot<P>> {
+        let number = record;
+        let record = self.records.get(usize::from(record))?;
         loop {
             let before = record.state.load(Ordering::Acquire);
             let state = match state_of(before) {
@@ -148,80 +185,51 @@ impl<P: Payload, const N: usize> Table<P, N> {
             };
             let value = record.value.load(Ordering::Relaxed);
             let cpus = record.cpus.load(Ordering::Relaxed);
+            let place = record.place.load(Ordering::Relaxed);
             let payload = [0, 1].map(|i| record.payload[i].load(Ordering::Relaxed));
             fence(Ordering::Acquire);
             if record.state.load(Ordering::Relaxed) == before {
+                let payload = P::from_words(payload);
+                let mate = (place >> 8) as u8;
                 return Some(Snapshot {
-                    id: self.id(index, generation_of(before)),
+                    id: self.id(place as u8, number, generation_of(before)),
                     state,
                     encoding: Encoding { value, control: control_of(before) },
                     cpus: Cpus(cpus),
-                    payload: P::from_words(payload),
+                    payload,
+                    mate: (mate != NO_MATE).then_some(mate),
+                    plain: place >> 16 & 1 != 0,
                 });
             }
         }
     }
 
-    /// The register contents of a live slot; `None` once it is retired. What a CPU must ask before it arms or re-arms.
+    /// The record of a live slot; `None` once it is retired. What a CPU must ask before it arms.
+    #[inline]
+    pub fn live(&self, id: SlotId) -> Option<Snapshot<P>> {
+        let record = self.lookup(id.record)?;
+        (record.id == id && record.state == State::Live).then_some(record)
+    }
+
+    /// The register contents of a live slot.
     #[inline]
     pub fn encoding_of(&self, id: SlotId) -> Option<Encoding> {
-        let record = self.lookup(id.index)?;
-        (record.id == id && record.state == State::Live).then_some(record.encoding)
+        self.live(id).map(|record| record.encoding)
     }
 
-    /// The control register, E clear, of a slot that is live and no newer than `newest`: in one load.
-    #[inline]
-    pub(crate) fn live_control(&self, index: u8, newest: Age) -> Option<u32> {
-        let now = self.records.get(usize::from(index))?.state.load(Ordering::Acquire);
-        newest.covers_word(now, LIVE).then_some(control_of(now))
-    }
-
-    /// The same of one that is live or retired, with its id.
-    #[inline]
-    pub(crate) fn existing(&self, index: u8, newest: Age) -> Option<(SlotId, u32)> {
-        let now = self.records.get(usize::from(index))?.state.load(Ordering::Acquire);
-        let exists = newest.covers_word(now, LIVE) || newest.covers_word(now, RETIRED);
-        exists.then_some((self.id(index, generation_of(now)), control_of(now)))
-    }
-
-    /// Counts one hit of slot `index`, for the use that the calling CPU has armed.
-    #[inline]
-    pub fn count_hit(&self, index: u8) {
-        if let Some(record) = self.records.get(usize::from(index)) {
-            record.hits.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// The hits counted so far; `None` when this use of the slot is gone.
-    pub fn hits(&self, id: SlotId) -> Option<u64> {
-        let hits = self.records.get(usize::from(id.index))?.hits.load(Ordering::Relaxed);
+    /// The hits of a live slot on the CPUs whose counts are given, by number; `None` once it is retired.
+    pub fn hits<'a>(&self, id: SlotId, counts: impl Iterator<Item = &'a CpuHits>) -> Option<u64> {
+        let cpus = self.live(id)?.cpus;
+        let count =
+            |(cpu, hits): (u32, &CpuHits)| if cpus.contains(cpu) { hits.of(id.kind, id.index) } else { 0 };
+        let hits = (0..).zip(counts).map(count).sum();
         fence(Ordering::Acquire);
-        self.lookup(id.index).filter(|record| record.id == id).map(|_| hits)
+        self.live(id).map(|_| hits)
     }
 
-    /// The record of the other half of a request that is split over two slots, of which `id` is one; `None` for a slot on
-    /// its own. Both halves count as one: who suspends one for a step-over suspends the other, so that an instruction
-    /// that touches both is one hit.
-    #[inline]
-    pub fn mate(&self, id: SlotId) -> Option<Snapshot<P>> {
-        let mate = self.records.get(usize::from(id.index))?.mate.load(Ordering::Relaxed);
-        if mate == 0 { None } else { self.still_mate(id, mate) }
-    }
-
-    /// A half may be gone and its index in another use, which then has no mate, or another one.
-    #[cold]
-    fn still_mate(&self, id: SlotId, mate: u32) -> Option<Snapshot<P>> {
-        let index = (mate - 1) as u8;
-        let record = self.lookup(index)?;
-        let back = self.records[usize::from(index)].mate.load(Ordering::Relaxed);
-        fence(Ordering::Acquire);
-        let same = self.lookup(index).is_some_and(|again| again.id == record.id);
-        (same && back == u32::from(id.index) + 1).then_some(record)
-    }
-
-    /// All records, live and retired, by index: for listings.
+    /// All records, live and retired, by slot number as long as none was reserved out of order: for listings.
     pub fn iter(&self) -> impl Iterator<Item = Snapshot<P>> + '_ {
-        (0..N as u8).filter_map(|index| self.lookup(index))
+        (0..N as u8).filter_map(|record| self.lookup(record))
     }
 
     /// The live slots that are for CPU number `cpu`: what it arms when it comes up (rule H5), after it has entered
@@ -231,80 +239,21 @@ impl<P: Payload, const N: usize> Table<P, N> {
         self.iter().filter(move |r| r.state == State::Live && r.cpus.contains(cpu)).map(|r| r.id)
     }
 
-    /// As [`breakpoint_hits`](crate::breakpoint_hits), straight from the records; the cost depends on `limit`, not on
-    /// how many are armed.
-    ///
-    /// `armed` are the slots armed and not suspended on this CPU.
-    #[inline]
-    pub fn breakpoint_hits(&self, pc: u64, armed: SlotMask, limit: u8) -> SlotMask {
-        // No look at the state: a slot that is armed here keeps its record until this CPU has disarmed it.
-        self.scan(limit, |record| record.value.load(Ordering::Relaxed) == pc).intersection(armed)
+    fn id(&self, index: u8, record: u8, generation: u64) -> SlotId {
+        SlotId { kind: self.kind, index, record, generation: generation as u32 }
     }
 
-    /// As [`watchpoint_hits`](crate::watchpoint_hits), straight from the records; the cost depends on `limit`, not on
-    /// how many are armed, when FAR is in a watched range.
-    ///
-    /// `armed` are the slots armed and not suspended on this CPU.
-    #[inline]
-    pub fn watchpoint_hits(&self, hit: &WatchHit, armed: SlotMask, limit: u8) -> SlotMask {
-        if let Some(far) = hit.plain_far() {
-            let in_range = |record: &Record| {
-                let offset = far.wrapping_sub(record.first.load(Ordering::Relaxed));
-                offset <= record.span.load(Ordering::Relaxed).into()
-            };
-            let mut exact = self.scan(limit, in_range).intersection(armed);
-            for n in exact {
-                let record = &self.records[usize::from(n)];
-                if !self.stored(record).matches_access(hit.write()) {
-                    exact = exact.without(SlotMask::of(n));
-                }
-            }
-            if !exact.is_empty() {
-                return exact;
-            }
-        }
-        self.inexact(*hit, armed, limit)
-    }
-
-    /// By value: a hit passed by reference would be built in memory on the short path too.
-    #[cold]
-    fn inexact(&self, hit: WatchHit, armed: SlotMask, limit: u8) -> SlotMask {
-        let count = limit.min(N as u8);
-        let armed = armed.intersection(SlotMask::first(count));
-        let hits =
-            watchpoint_hits(&hit, armed.into_iter().map(|n| (n, self.stored(&self.records[usize::from(n)]))));
-        // Of a pair the lower one stands for both.
-        hits.into_iter().fold(SlotMask::EMPTY, |kept, n| {
-            let mate = self.records[usize::from(n)].mate.load(Ordering::Relaxed);
-            if mate != 0 && kept.contains((mate - 1) as u8) { kept } else { kept.with(n) }
-        })
-    }
-
-    /// The records below `limit` that match; from the last to the first, which saves computing each bit's place.
-    #[inline]
-    fn scan(&self, limit: u8, matches: impl Fn(&Record) -> bool) -> SlotMask {
-        let count = usize::from(limit).min(N);
-        let records = self.records[..count].iter().rev();
-        SlotMask(records.fold(0, |mask, record| mask << 1 | u64::from(matches(record))))
-    }
-
-    #[inline]
-    fn stored(&self, record: &Record) -> Encoding {
-        let control = control_of(record.state.load(Ordering::Relaxed));
-        Encoding { value: record.value.load(Ordering::Relaxed), control }
-    }
-
-    fn id(&self, index: u8, generation: u64) -> SlotId {
-        SlotId { kind: self.kind, index, generation: generation as u32 }
+    fn record(&self, id: SlotId) -> Option<&Record> {
+        self.records.get(usize::from(id.record)).filter(|_| id.kind == self.kind)
     }
 
     /// Moves the record of `id` from one state to another; otherwise the state it is in, FREE for another generation.
     fn change(&self, id: SlotId, from: u64, to: u64) -> Result<(), u64> {
-        let (Some(record), true) = (self.records.get(usize::from(id.index)), id.kind == self.kind) else {
-            return Err(FREE);
-        };
+        let record = self.record(id).ok_or(FREE)?;
         let now = record.state.load(Ordering::Relaxed);
-        if generation_of(now) != u64::from(id.generation) {
+        if generation_of(now) != u64::from(id.generation)
+            || record.place.load(Ordering::Relaxed) as u8 != id.index
+        {
             return Err(FREE);
         }
         if state_of(now) != from {
@@ -320,38 +269,51 @@ impl<P: Payload, const N: usize> Table<P, N> {
     }
 }
 
-/// An index taken, whose record nobody sees yet.
-struct Claim<'a, P: Payload, const N: usize> {
+/// A slot number taken on some CPUs.
+struct ClaimedSlot<'a, P: Payload, const N: usize> {
     table: &'a Table<P, N>,
-    index: u8,
-    encoding: Encoding,
+    number: u8,
+    cpus: Cpus,
 }
 
-impl<P: Payload, const N: usize> Claim<'_, P, N> {
-    fn record(&self) -> &Record {
-        &self.table.records[usize::from(self.index)]
+impl<P: Payload, const N: usize> Drop for ClaimedSlot<'_, P, N> {
+    fn drop(&mut self) {
+        self.table.taken[usize::from(self.number)].fetch_and(!self.cpus.0, Ordering::Release);
+    }
+}
+
+/// A slot number, and a record that nobody sees yet.
+struct Claim<'a, P: Payload, const N: usize> {
+    slot: ClaimedSlot<'a, P, N>,
+    index: u8,
+    admitted: Admitted,
+}
+
+impl<'a, P: Payload, const N: usize> Claim<'a, P, N> {
+    fn record(&self) -> &'a Record {
+        &self.slot.table.records[usize::from(self.index)]
     }
 
-    fn publish(self, cpus: Cpus, payload: P, mate: Option<u8>) -> SlotId {
+    #[inline]
+    fn publish(self, payload: P, mate: Option<u8>) -> SlotId {
         let record = self.record();
-        // After the index was taken, so that no set of suspended slots that an earlier use is in has a newer member.
-        let earlier = self.table.generations.fetch_add(1, Ordering::Relaxed);
+        let table = self.slot.table;
+        // After the number was taken, so that no set of suspended slots that an earlier use is in has a newer member.
+        let earlier = table.generations.fetch_add(1, Ordering::Relaxed);
         let generation = (u64::from(earlier) + 1) & GENERATIONS;
         // Whoever sees one of the stores below sees at least FILLING when it looks at the state again.
         fence(Ordering::Release);
-        let (first, last) = self.encoding.watched();
-        record.value.store(self.encoding.value, Ordering::Relaxed);
-        record.first.store(first, Ordering::Relaxed);
-        record.span.store((last - first) as u32, Ordering::Relaxed);
-        record.mate.store(mate.map_or(0, |index| u32::from(index) + 1), Ordering::Relaxed);
-        record.cpus.store(cpus.0, Ordering::Relaxed);
+        let encoding = self.admitted.encoding();
+        let plain = self.admitted.plain() && mate.is_none() && payload.is_plain();
+        record.value.store(encoding.value, Ordering::Relaxed);
+        record.cpus.store(self.slot.cpus.0, Ordering::Relaxed);
+        record.place.store(place(self.slot.number, mate, plain), Ordering::Relaxed);
         for (to, from) in record.payload.iter().zip(payload.to_words()) {
             to.store(from, Ordering::Relaxed);
         }
-        record.hits.store(0, Ordering::Relaxed);
-        record.state.store(word(self.encoding.control, generation, LIVE), Ordering::Release);
-        let id = self.table.id(self.index, generation);
-        // The index is the record's from here on.
+        record.state.store(word(encoding.control, generation, LIVE), Ordering::Release);
+        let id = table.id(self.slot.number, self.index, generation);
+        // Slot number and record are taken from here on.
         core::mem::forget(self);
         id
     }

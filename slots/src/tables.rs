@@ -1,10 +1,8 @@
 //! The two tables together, addressed by kind.
 
-use crate::{
-    Admitted, Cpus, Encoding, Kind, Payload, Pieces, SlotError, SlotId, SlotMask, Snapshot, Table, WatchHit,
-};
+use crate::{Admitted, CpuHits, Cpus, Encoding, Kind, Payload, Pieces, SlotError, SlotId, Snapshot, Table};
 
-/// The records of all slots of the machine: up to `B` breakpoints and `W` watchpoints. Made for a `static`; all
+/// The records of all slots of the machine: of up to `B` breakpoints and `W` watchpoints. Made for a `static`; all
 /// functions may be called in any context, debug context too.
 pub struct Tables<P, const B: usize, const W: usize> {
     /// The breakpoints' records.
@@ -38,6 +36,7 @@ impl<P: Payload, const B: usize, const W: usize> Tables<P, B, W> {
     ///
     /// # Errors
     /// As there.
+    #[inline]
     pub fn reserve(
         &self,
         admitted: Admitted,
@@ -68,12 +67,6 @@ impl<P: Payload, const B: usize, const W: usize> Tables<P, B, W> {
         }
     }
 
-    /// See [`Table::mate`].
-    #[inline]
-    pub fn mate(&self, id: SlotId) -> Option<Snapshot<P>> {
-        by_kind!(self, id.kind, table => table.mate(id))
-    }
-
     /// See [`Table::retire`].
     ///
     /// # Errors
@@ -92,8 +85,14 @@ impl<P: Payload, const B: usize, const W: usize> Tables<P, B, W> {
 
     /// See [`Table::lookup`].
     #[inline]
-    pub fn lookup(&self, kind: Kind, index: u8) -> Option<Snapshot<P>> {
-        by_kind!(self, kind, table => table.lookup(index))
+    pub fn lookup(&self, kind: Kind, record: u8) -> Option<Snapshot<P>> {
+        by_kind!(self, kind, table => table.lookup(record))
+    }
+
+    /// See [`Table::live`].
+    #[inline]
+    pub fn live(&self, id: SlotId) -> Option<Snapshot<P>> {
+        by_kind!(self, id.kind, table => table.live(id))
     }
 
     /// See [`Table::encoding_of`].
@@ -102,15 +101,9 @@ impl<P: Payload, const B: usize, const W: usize> Tables<P, B, W> {
         by_kind!(self, id.kind, table => table.encoding_of(id))
     }
 
-    /// See [`Table::count_hit`].
-    #[inline]
-    pub fn count_hit(&self, kind: Kind, index: u8) {
-        by_kind!(self, kind, table => table.count_hit(index));
-    }
-
     /// See [`Table::hits`].
-    pub fn hits(&self, id: SlotId) -> Option<u64> {
-        by_kind!(self, id.kind, table => table.hits(id))
+    pub fn hits<'a>(&self, id: SlotId, counts: impl Iterator<Item = &'a CpuHits>) -> Option<u64> {
+        by_kind!(self, id.kind, table => table.hits(id, counts))
     }
 
     /// All records, breakpoints first.
@@ -121,18 +114,6 @@ impl<P: Payload, const B: usize, const W: usize> Tables<P, B, W> {
     /// See [`Table::for_cpu`].
     pub fn for_cpu(&self, cpu: u32) -> impl Iterator<Item = SlotId> + '_ {
         self.breakpoints.for_cpu(cpu).chain(self.watchpoints.for_cpu(cpu))
-    }
-
-    /// See [`Table::breakpoint_hits`].
-    #[inline]
-    pub fn breakpoint_hits(&self, pc: u64, armed: SlotMask, limit: u8) -> SlotMask {
-        self.breakpoints.breakpoint_hits(pc, armed, limit)
-    }
-
-    /// See [`Table::watchpoint_hits`].
-    #[inline]
-    pub fn watchpoint_hits(&self, hit: &WatchHit, armed: SlotMask, limit: u8) -> SlotMask {
-        self.watchpoints.watchpoint_hits(hit, armed, limit)
     }
 }
 

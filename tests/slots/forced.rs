@@ -40,7 +40,7 @@ fn work() -> Outcome {
 }
 
 pub fn breakpoints_in_the_slot_manager_are_survived_when_forced() -> Outcome {
-    let everywhere = symbols::by_name("debug::slots::everywhere").map_err(failed)?.address;
+    let everywhere = symbols::by_name("debug::slots::apply::everywhere").map_err(failed)?.address;
     for function in [address_of!(slots::sync_local), everywhere] {
         let slot = forced(&breakpoint_at(function))?;
         work()?;
@@ -62,7 +62,8 @@ pub fn watchpoints_on_the_slot_managers_data_are_survived_when_forced() -> Outco
     let record = address("SLOTS")?;
     // All of this CPU's debug state: owners, depth, what is in MDSCR_EL1, the stash.
     let cpu = address("CPU_DEBUG")?;
-    for (address, length) in [(record + 8, 8), (record + 32, 8), (cpu, 2048)] {
+    let debug_state = size_of::<crate::debug::CpuDebug>() as u64;
+    for (address, length) in [(record + 8, 8), (record + 16, 8), (cpu, debug_state)] {
         let slot = forced(&watchpoint_at(address, length, Access::ReadWrite))?;
         work()?;
         check!(slot.hits().is_some_and(|hits| hits >= 10), "{:?} hits at {address:#x}", slot.hits());

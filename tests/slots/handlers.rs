@@ -9,7 +9,7 @@ use crate::ktest::Outcome;
 use crate::tests::failed;
 use crate::tests::support::{Slot, breakpoint_at, nothing_left, on_every_cpu, watchpoint_at};
 use crate::{address_of, check, check_eq};
-use ::slots::{Access, Cpus, Kind, SlotId};
+use ::slots::{Access, Cpus, SlotId};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rules::pstate::Daif;
@@ -23,15 +23,12 @@ impl Kept {
     }
 
     fn keep(&self, id: SlotId) {
-        let kind = u64::from(id.kind == Kind::Watchpoint);
-        self.0.store(1 << 63 | u64::from(id.generation) << 16 | u64::from(id.index) << 8 | kind, Relaxed);
+        self.0.store(id.to_word(), Relaxed);
     }
 
     fn take(&self) -> Option<SlotId> {
         let word = self.0.swap(0, Relaxed);
-        let kind = if word & 1 == 0 { Kind::Breakpoint } else { Kind::Watchpoint };
-        let id = SlotId { kind, index: (word >> 8) as u8, generation: (word >> 16) as u32 };
-        (word != 0).then_some(id)
+        (word != 0).then_some(SlotId::from_word(word))
     }
 }
 

@@ -74,3 +74,48 @@ pub fn a_slot_of_one_cpu_is_not_armed_on_others() -> Outcome {
     check_eq!(slot.hits(), Some(20));
     Ok(())
 }
+
+/// What one CPU sets for itself takes nothing from the others: each has all of its slots, on different addresses, and its
+/// hits are its own.
+pub fn each_cpu_has_all_of_its_slots_to_itself() -> Outcome {
+    needs_several_cpus!();
+    static CELLS: [[AtomicU64; 16]; percpu::MAX_CPUS] =
+        [const { [const { AtomicU64::new(0) }; 16] }; percpu::MAX_CPUS];
+    on_every_cpu(|| {
+        let me = percpu::index();
+        let (breakpoints, watchpoints) = (slots::count(Kind::Breakpoint), slots::count(Kind::Watchpoint));
+        for round in 1..=5 {
+            let mut mine = Vec::new();
+            for n in 0..u64::from(breakpoints) {
+                // In an order of its own.
+                let at = address_of!(sled) + 4 * ((n + me as u64) % u64::from(breakpoints));
+                mine.push(Slot::on(&breakpoint_at(at), Cpus::of(me as u32), Disposition::Count)?);
+            }
+            for cell in &CELLS[me][..watchpoints as usize] {
+                let request = watchpoint_at(cell.as_ptr() as u64, 8, Access::Write);
+                mine.push(Slot::on(&request, Cpus::of(me as u32), Disposition::Count)?);
+            }
+            let full =
+                slots::install(&breakpoint_at(address_of!(sled)), Cpus::of(me as u32), Disposition::Count);
+            check_eq!(full, Err(SlotError::NoFreeSlot { kind: Kind::Breakpoint, total: breakpoints }));
+            for _ in 0..round * (me + 1) {
+                sled();
+                CELLS.iter().flatten().for_each(|cell| cell.store(1, Relaxed));
+            }
+            for (n, slot) in mine.iter().enumerate() {
+                check_eq!(slot.hits(), Some((round * (me + 1)) as u64), "slot {n} in round {round}");
+            }
+        }
+        Ok(())
+    })?;
+    // Two CPUs' slot leaves its number to the others.
+    let pair = Slot::on(&breakpoint_at(address_of!(sled)), Cpus(0b11), Disposition::Count)?;
+    let all = Slot::counting(&breakpoint_at(address_of!(sled) + 4))?;
+    check_eq!((pair.0.index, all.0.index), (0, 1));
+    on_every_cpu(|| {
+        sled();
+        Ok(())
+    })?;
+    check_eq!((pair.hits(), all.hits()), (Some(2), Some(crate::smp::online_count() as u64)));
+    Ok(())
+}

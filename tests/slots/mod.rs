@@ -34,6 +34,7 @@ crate::suite!("slots":
     power_of_two_ranges_hit_from_the_first_to_the_last_byte,
     there_are_as_many_slots_as_the_id_register_says_and_all_work,
     a_slot_of_one_cpu_is_not_armed_on_others,
+    each_cpu_has_all_of_its_slots_to_itself,
     a_request_that_no_slot_can_hold_says_why,
     a_slot_that_is_gone_says_so,
     no_probe_text_and_data_are_refused,

@@ -117,20 +117,14 @@ pub fn slots_are_armed_again_in_an_nmi_during_a_step_over() -> Outcome {
 }
 
 /// The slot that the interrupt's handler takes away, and what it sets instead.
-static GENERATION: AtomicU64 = AtomicU64::new(0);
-static INDEX: AtomicU64 = AtomicU64::new(0);
+static THE_SLOT: AtomicU64 = AtomicU64::new(0);
 
 fn the_slot() -> SlotId {
-    SlotId {
-        kind: ::slots::Kind::Breakpoint,
-        index: INDEX.load(Relaxed) as u8,
-        generation: GENERATION.load(Relaxed) as u32,
-    }
+    SlotId::from_word(THE_SLOT.load(Relaxed))
 }
 
 fn remember(id: SlotId) {
-    INDEX.store(id.index.into(), Relaxed);
-    GENERATION.store(id.generation.into(), Relaxed);
+    THE_SLOT.store(id.to_word(), Relaxed);
 }
 
 fn install(request: &Request, disposition: Disposition) -> Result<SlotId, Ended> {

@@ -60,8 +60,7 @@ pub fn slots_change_while_text_is_patched() -> Outcome {
                 check_eq!(patched(n), n + 1);
                 check_eq!(kprobe::unregister(address_of!(patched)), Ok((1, 0)));
             }
-        } else if percpu::index() <= usize::from(slots::count(::slots::Kind::Breakpoint)) {
-            // A record's index is one CPU's or all CPUs': there are as many as a CPU has slots.
+        } else {
             for n in 0..5 {
                 let slot = Slot::on(
                     &breakpoint_at(address_of!(target)),
@@ -91,6 +90,8 @@ pub fn slots_removed_by_handlers_while_every_cpu_hits_them_leave_nothing_spuriou
             // Others' slots may all be on their way out.
             while slots::install(&request, Cpus::ALL, slots::Disposition::Call(remove)).is_err() {
                 check_eq!(target(n), n + 1);
+                // Under icount QEMU gives the CPU behind one that never yields no turn at all.
+                relax();
             }
             for n in 0..4 {
                 check_eq!(target(n), n + 1);

@@ -5,12 +5,13 @@ use crate::debug;
 use crate::debug::slots::{self, Disposition, Hit};
 use crate::debug::stats::{self, Counter};
 use crate::exception::Frame;
+use crate::irq::off::{self, IrqOff};
 use crate::sweep::{Scenario, breakpoint, hits_of, remove_first, watchpoint};
 use ::slots::{Cpus, Privilege, Request};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rules::pstate::SPSR_SS;
 
-pub static SCENARIOS: [Scenario; 8] = [
+pub static SCENARIOS: [Scenario; 9] = [
     Scenario {
         name: "breakpoint",
         setup: || breakpoint(code::line_at(), None),
@@ -55,6 +56,14 @@ pub static SCENARIOS: [Scenario; 8] = [
         name: "breakpoint-moves-pc",
         setup: || breakpoint(code::line_at(), Some(skips)),
         body: code::line,
+        handler: |_| _ = code::line(),
+        ..Scenario::EMPTY
+    },
+    // In sections with interrupts off, one inside the other; where these are masked by priority an NMI comes in.
+    Scenario {
+        name: "breakpoint-interrupts-off",
+        setup: || breakpoint(code::line_at(), None),
+        body: interrupts_off,
         handler: |_| _ = code::line(),
         ..Scenario::EMPTY
     },
@@ -105,6 +114,17 @@ extern "C" fn store() -> u64 {
 fn skips(_: &Hit, frame: &mut Frame) {
     let pc = frame.pc;
     frame.move_to(pc + 4);
+}
+
+extern "C" fn interrupts_off() -> u64 {
+    let outer = IrqOff::new();
+    let first = code::line();
+    let inner = IrqOff::new();
+    let second = code::line();
+    drop(inner);
+    let held = off::enabled();
+    drop(outer);
+    first << 16 | second << 8 | u64::from(held) << 1 | u64::from(off::enabled())
 }
 
 /// Hits exactly between the two.

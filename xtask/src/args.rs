@@ -32,9 +32,11 @@ pub enum Command {
     ///
     /// A breakpoint at the kernel's entry is set: type `continue`. The helpers of scripts/stepwell.py are loaded.
     Gdb(Gdb),
-    /// Print what the kernel's paths cost, in guest instructions, beside Linux's figures
+    /// Print what the kernel's paths cost, in guest instructions, beside Linux's figures, and how long they keep D and I masked
     ///
-    /// Always the release build, under icount: two runs print the same bytes (they are compared).
+    /// Always the release build, under icount: two runs print the same bytes (they are compared). The second table is of each
+    /// path's longest stretches of instructions with PSTATE.D, and with PSTATE.I, set (with nmi=1 the priority mask is what
+    /// keeps interrupts off, and is not counted).
     Bench(Bench),
     /// Interrupt every debug path at every instruction boundary; the outcome must be the same as without
     ///
@@ -126,9 +128,15 @@ pub struct Gdb {
 
 #[derive(Args)]
 pub struct Bench {
-    /// Print {"rows":[{"key":..,"insns":..,"linux":..,"ratio":..}]} instead of a table
+    /// Print {"rows":[{"key":..,"insns":..,"linux":..,"ratio":..}],"stretches":[{"path":..,"d":..,"i":..}]} instead of tables
     #[arg(long)]
     pub json: bool,
+    /// End with status 1 if a row is over its budget
+    #[arg(long)]
+    pub check: bool,
+    /// Put the tables into the README
+    #[arg(long)]
+    pub readme: bool,
     #[command(flatten)]
     pub common: Common,
 }

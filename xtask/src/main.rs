@@ -16,6 +16,7 @@ mod paths;
 mod pool;
 mod process;
 mod qemu;
+mod remote;
 mod run;
 mod say;
 mod session;
@@ -50,7 +51,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Run(arguments) => run::run(&arguments.common).map(ExitCode::from),
         Command::QemuTest(arguments) => test::qemu_test(&arguments).map(verdict),
         Command::Gdb(arguments) => gdb::run(&arguments).map(ExitCode::from),
-        Command::Bench(arguments) => bench::bench(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Bench(arguments) => bench::bench(&arguments).map(verdict),
         Command::Sweep(arguments) => sweep::sweep(&arguments).map(verdict),
         Command::Mutate(arguments) => mutate::mutate(&arguments).map(verdict),
         Command::Runner(arguments) => run::runner(&arguments).map(ExitCode::from),

@@ -151,6 +151,19 @@ impl Machine {
     }
 }
 
+/// Has QEMU (of this version) run one instruction at a time and write its log to its standard error; with
+/// [`LOG_INSTRUCTIONS`] in it.
+pub fn one_at_a_time(version: (u32, u32)) -> &'static [&'static str] {
+    if version >= (8, 1) {
+        &["-accel", "tcg,one-insn-per-tb=on", "-D", "/dev/stderr"]
+    } else {
+        &["-singlestep", "-D", "/dev/stderr"]
+    }
+}
+
+/// What to log: each instruction, each exception, and nothing skipped.
+pub const LOG_INSTRUCTIONS: &str = "cpu,int,nochain";
+
 #[derive(Default)]
 struct Line(Vec<OsString>);
 
@@ -212,6 +225,14 @@ mod tests {
         ] {
             assert!(line.contains(part), "{part} is not in {line}");
         }
+    }
+
+    #[test]
+    fn one_instruction_at_a_time_has_two_names() {
+        assert_eq!(one_at_a_time((7, 2))[0], "-singlestep");
+        assert_eq!(one_at_a_time((8, 0))[0], "-singlestep");
+        assert_eq!(one_at_a_time((8, 1))[1], "tcg,one-insn-per-tb=on");
+        assert_eq!(one_at_a_time((10, 0))[1], "tcg,one-insn-per-tb=on");
     }
 
     #[test]

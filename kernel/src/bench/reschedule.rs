@@ -1,6 +1,6 @@
 //! M8: how soon a reschedule comes that a step has held back.
 
-use super::ROUNDS;
+use super::place::{must, remove};
 use crate::debug::slots::{self, Disposition, Hit};
 use crate::drivers::gic::{self, Target};
 use crate::drivers::timer;
@@ -39,26 +39,19 @@ fn other() {
 
 /// From an instruction that is stepped over, in the middle of which an interrupt wanted a reschedule, to where the other thread
 /// goes on: its step exception, the interrupt that makes it up, the switch.
-pub fn after_step() -> u64 {
+/// `median` takes samples.
+pub fn after_step(median: impl FnOnce(fn() -> u64) -> u64) -> u64 {
     irq::set_handler(sgi::TEST, wants_reschedule);
     let request = Request::Breakpoint { address: stepped as *const () as u64, privilege: Privilege::El1 };
-    let slot = match slots::install(&request, Cpus::ALL, Disposition::Call(interrupts)) {
-        Ok(slot) => slot,
-        Err(error) => panic!("bench: {error}"),
-    };
-    let thread = match sched::spawn(percpu::index(), "other", Box::new(other)) {
-        Ok(thread) => thread,
-        Err(error) => panic!("bench: {error}"),
-    };
+    let slot = must(slots::install(&request, Cpus::ALL, Disposition::Call(interrupts)));
+    let thread = must(sched::spawn(percpu::index(), "other", Box::new(other)));
     sched::yield_now();
-    let mut samples = [0; ROUNDS];
-    for sample in &mut samples {
+    let cost = median(|| {
         let ran = stepped();
-        *sample = WENT_ON.load(Relaxed).wrapping_sub(ran);
-    }
+        WENT_ON.load(Relaxed).wrapping_sub(ran)
+    });
     OVER.store(true, Relaxed);
     thread.join();
-    let _ = slots::remove(slot);
-    samples.sort_unstable();
-    samples[ROUNDS / 2]
+    remove(slot);
+    cost
 }

@@ -41,6 +41,15 @@ pub fn sync(cpu: &CpuDebug) {
     }
 }
 
+/// As [`sync`], right before an exception return, which synchronises (SCTLR_EL1.EOS is set).
+#[inline(always)]
+pub fn sync_for_return(cpu: &CpuDebug) {
+    if cpu.wanted.get() != cpu.mdscr.get() {
+        cpu.mdscr.set(cpu.wanted.get());
+        mdscr::write(cpu.wanted.get());
+    }
+}
+
 /// Writes MDSCR_EL1. D is masked.
 #[inline(always)]
 pub fn force(cpu: &CpuDebug, value: u64) {

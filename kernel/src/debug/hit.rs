@@ -1,23 +1,61 @@
 //! Breakpoint and watchpoint exceptions from EL1 (M10): attribute, count, step over.
+//!
+//! A hit that is only to be counted, of a slot that alone matches, takes the shortest way ([`plain_breakpoint`],
+//! [`plain_watchpoint`]), which knows nothing of handlers and of several slots; every other one is [`breakpoint`]'s or
+//! [`watchpoint`]'s.
 
 use super::slots::{self, Disposition, Hit};
 use super::{CpuDebug, debugger, exclusive, stats, step};
 use crate::exception::Frame;
-use ::slots::{Kind, SlotMask, WatchHit};
+use ::slots::{Armed, Kind, SlotMask, WatchHit};
 use rules::step::Owners;
 
-/// A breakpoint exception.
+/// A breakpoint exception that is only to be counted. False, and nothing done, for any other.
 #[inline(always)]
+pub fn plain_breakpoint(cpu: &CpuDebug, frame: &mut Frame) -> bool {
+    let Some(n) = slots::plain_breakpoint(cpu, frame.pc) else { return false };
+    plain(cpu, frame, Kind::Breakpoint, n)
+}
+
+/// The same for a watchpoint exception.
+#[inline(always)]
+pub fn plain_watchpoint(cpu: &CpuDebug, frame: &mut Frame) -> bool {
+    let Some(n) = slots::plain_watchpoint(cpu, frame.esr as u32, frame.far) else { return false };
+    if exclusive::is_part(frame.pc) || exclusive::any_widened(cpu) {
+        return false;
+    }
+    plain(cpu, frame, Kind::Watchpoint, n)
+}
+
+#[inline(always)]
+fn plain(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, n: u8) -> bool {
+    if step::request(cpu, frame, Owners::STEP_OVER).is_err() {
+        return false;
+    }
+    exception_of(kind).count();
+    cpu.hits.count(kind, n);
+    slots::suspend(cpu, kind, n);
+    true
+}
+
+#[inline(always)]
+const fn exception_of(kind: Kind) -> stats::Counter {
+    match kind {
+        Kind::Breakpoint => stats::BREAKPOINTS,
+        Kind::Watchpoint => stats::WATCHPOINTS,
+    }
+}
+
+/// A breakpoint exception.
 pub fn breakpoint(cpu: &CpuDebug, frame: &mut Frame) {
-    stats::BREAKPOINTS.count();
+    exception_of(Kind::Breakpoint).count();
     let hits = slots::breakpoint_hits(cpu, frame.pc);
     each(cpu, frame, Kind::Breakpoint, hits);
 }
 
 /// A watchpoint exception.
-#[inline(always)]
 pub fn watchpoint(cpu: &CpuDebug, frame: &mut Frame) {
-    stats::WATCHPOINTS.count();
+    exception_of(Kind::Watchpoint).count();
     let hit = WatchHit::from_syndrome(frame.esr as u32 & 0x1ff_ffff, frame.far, zva_block());
     let hits = slots::watchpoint_hits(cpu, &hit);
     if exclusive::any_widened(cpu) && exclusive::read_by_others(cpu, frame, hits, &hit) {
@@ -33,7 +71,6 @@ fn zva_block() -> u64 {
 }
 
 /// Suspends every slot that was hit and asks for the step-over, then gives each its own disposition.
-#[inline(always)]
 pub(super) fn each(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
     if !hits.is_empty() && exclusive::is_part(frame.pc) && exclusive::hit(cpu, frame, kind, hits) {
         return;
@@ -41,13 +78,20 @@ pub(super) fn each(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask
     if hits.is_empty() || step::request(cpu, frame, Owners::STEP_OVER).is_err() {
         return slots::spurious(cpu, kind);
     }
-    for index in hits {
-        let Some(record) = slots::suspend(cpu, kind, index, true) else { continue };
-        let hit = || Hit { id: record.id, address: record.encoding.watched().0 };
-        match record.payload {
-            Disposition::Count => {}
-            Disposition::Call(handler) => handler(&hit(), frame),
-            Disposition::Stop => debugger::slot(&hit(), frame),
+    for n in hits {
+        if let Some(armed) = slots::suspend_whole(cpu, kind, n) {
+            cpu.hits.count(kind, n);
+            dispose(frame, &armed);
         }
+    }
+}
+
+/// Does what a slot is there for, besides counting.
+pub(super) fn dispose(frame: &mut Frame, armed: &Armed<Disposition>) {
+    let hit = || Hit { id: armed.id, address: armed.encoding.watched().0 };
+    match armed.payload {
+        Disposition::Count => {}
+        Disposition::Call(handler) => handler(&hit(), frame),
+        Disposition::Stop => debugger::slot(&hit(), frame),
     }
 }

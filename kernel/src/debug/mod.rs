@@ -18,7 +18,7 @@ mod switch;
 pub use switch::{check_switchable, switch_state};
 
 use crate::percpu::PerCpu;
-use ::slots::{CpuSlots, Suspended};
+use ::slots::{CpuHits, CpuSlots, Suspended};
 use core::cell::{Cell, UnsafeCell};
 use core::sync::atomic::AtomicU64;
 use rules::step::Owners;
@@ -47,7 +47,7 @@ pub struct Stashed {
 /// A CPU's debug state. Cells: touched by this CPU only, with D masked.
 ///
 /// Aligned so that the index of a CPU becomes its address by a shift.
-#[repr(align(2048))]
+#[repr(align(16384))]
 pub struct CpuDebug {
     /// Debug contexts this CPU is in, one inside the other.
     pub depth: Cell<u32>,
@@ -73,11 +73,12 @@ pub struct CpuDebug {
     pending: Cell<u32>,
     counters: stats::Counters,
     stash: UnsafeCell<[Stashed; STASH_DEPTH]>,
-    slots: UnsafeCell<CpuSlots>,
+    slots: UnsafeCell<CpuSlots<slots::Disposition>>,
+    hits: CpuHits,
     widened: UnsafeCell<exclusive::Widened>,
     doubt: Cell<exclusive::Doubt>,
 }
-const _: () = assert!(size_of::<CpuDebug>() == 2048, "the index of a CPU becomes its address by a shift");
+const _: () = assert!(size_of::<CpuDebug>() == 16384, "the index of a CPU becomes its address by a shift");
 
 impl CpuDebug {
     const fn new() -> Self {
@@ -106,6 +107,7 @@ impl CpuDebug {
                 }; STASH_DEPTH],
             ),
             slots: UnsafeCell::new(CpuSlots::new()),
+            hits: CpuHits::new(),
             widened: UnsafeCell::new(exclusive::Widened::NONE),
             doubt: Cell::new(exclusive::Doubt::NONE),
         }

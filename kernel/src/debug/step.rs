@@ -20,6 +20,18 @@ pub fn request(cpu: &CpuDebug, frame: &mut Frame, owner: Owners) -> Result<(), S
     Ok(())
 }
 
+/// The step exception that ends a step-over, and nothing else (M10). False, and nothing done, for any other.
+#[inline(always)]
+pub fn plain(cpu: &CpuDebug) -> bool {
+    if cpu.owners.get() != Owners::STEP_OVER || cpu.anything_pending() || !slots::rearm_one(cpu) {
+        return false;
+    }
+    stats::STEPS.count();
+    stats::STEP_OVERS.count();
+    cpu.set_owners(Owners::empty());
+    true
+}
+
 /// A step exception (M10): each owner's step is done.
 #[inline(always)]
 pub fn exception(cpu: &CpuDebug, frame: &mut Frame) {

@@ -116,7 +116,7 @@ pub fn leave<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
 pub fn resume(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     put_back(cpu, frame, aside);
     match live::ss::<M13>() {
-        Ss::Compute => control::sync(cpu),
+        Ss::Compute => control::sync_for_return(cpu),
         Ss::Clear => control::clear_ss(cpu),
         _ => {}
     }

@@ -25,52 +25,57 @@ const M11: u8 = RowId::M11 as u8;
 const M12: u8 = RowId::M12 as u8;
 const M14: u8 = RowId::M14 as u8;
 
-/// Only branches on: each class has a function, and so a stack frame, of its own.
+/// A handler, which the vectors call with all exceptions masked.
+type Handler = extern "C" fn(&mut Frame);
+
+/// By ESR_EL1.EC: each class has a function, and so a stack frame, of its own.
 #[unsafe(no_mangle)]
-#[unsafe(link_section = ".noprobe.text")]
-extern "C" fn exception_el1_sync(frame: &mut Frame) {
-    match frame.class() {
-        ec::BRK64 => breakpoint_instruction(frame),
-        ec::STEP_SAME => step(frame),
-        ec::BREAKPOINT_SAME => breakpoint(frame),
-        ec::WATCHPOINT_SAME => watchpoint(frame),
-        _ => fault(frame),
-    }
+static EXCEPTION_EL1_CLASSES: [Handler; 64] = {
+    let mut classes: [Handler; 64] = [fault; 64];
+    classes[ec::BRK64 as usize] = breakpoint_instruction;
+    classes[ec::STEP_SAME as usize] = step;
+    classes[ec::BREAKPOINT_SAME as usize] = breakpoint;
+    classes[ec::WATCHPOINT_SAME as usize] = watchpoint;
+    classes
+};
+
+/// M10: in a function of its own what happens mostly, and is done without a call; in another one all the rest.
+macro_rules! hardware {
+    ($($name:ident, $rest:ident: $plain:expr, $handler:expr;)*) => {$(
+        #[inline(never)]
+        #[unsafe(link_section = ".noprobe.text")]
+        extern "C" fn $name(frame: &mut Frame) {
+            let cpu = debug::this();
+            let aside = enter::<M10>(cpu, frame);
+            if !$plain(cpu, frame) {
+                return $rest(cpu, frame, aside);
+            }
+            leave::<M10>(cpu, frame, aside);
+        }
+
+        #[cold]
+        #[inline(never)]
+        #[unsafe(link_section = ".noprobe.text")]
+        fn $rest(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
+            let depth = cpu.depth.get();
+            cpu.depth.set(depth + 1);
+            $handler(cpu, frame);
+            cpu.depth.set(depth);
+            leave::<M10>(cpu, frame, aside);
+        }
+    )*};
 }
 
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-fn step(frame: &mut Frame) {
-    hardware(frame, |cpu, frame| step::exception(cpu, frame));
-}
-
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-fn breakpoint(frame: &mut Frame) {
-    hardware(frame, |cpu, frame| hit::breakpoint(cpu, frame));
-}
-
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-fn watchpoint(frame: &mut Frame) {
-    hardware(frame, |cpu, frame| hit::watchpoint(cpu, frame));
-}
-
-/// M10.
-#[inline(always)]
-fn hardware(frame: &mut Frame, handler: impl Fn(&CpuDebug, &mut Frame)) {
-    let cpu = debug::this();
-    let aside = enter::<M10>(cpu, frame);
-    let depth = cpu.depth.get();
-    cpu.depth.set(depth + 1);
-    handler(cpu, frame);
-    cpu.depth.set(depth);
-    leave::<M10>(cpu, frame, aside);
+hardware! {
+    step, any_step: |cpu, _: &mut Frame| step::plain(cpu), |cpu, frame| step::exception(cpu, frame);
+    breakpoint, any_breakpoint: |cpu, frame| hit::plain_breakpoint(cpu, frame), |cpu, frame| hit::breakpoint(cpu, frame);
+    watchpoint, any_watchpoint: |cpu, frame| hit::plain_watchpoint(cpu, frame), |cpu, frame| hit::watchpoint(cpu, frame);
 }
 
 /// M11, M12, M14 or M7, by the immediate.
-#[inline(always)]
-fn breakpoint_instruction(frame: &mut Frame) {
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn breakpoint_instruction(frame: &mut Frame) {
     match brk::lookup(frame.esr) {
         Some(Use::Kprobe) => kprobe_hit(frame),
         Some(Use::OutOfLineEnd) => out_of_line_end(frame),
@@ -150,7 +155,7 @@ fn assertion(frame: &mut Frame) {
 /// M6, or M7 if nothing can be done about it.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn fault(frame: &mut Frame) {
+extern "C" fn fault(frame: &mut Frame) {
     let cpu = debug::this();
     // K7: the copy's fault is the probed instruction's, and its context's masks and owners are back before M6 decides.
     kprobe::fault_in_copy(cpu, frame);

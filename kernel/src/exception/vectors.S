@@ -91,6 +91,14 @@
     .cfi_endproc
 .endm
 
+// A handler a class: X24 is ESR_EL1.
+.macro call_by_class
+    ldr     x2, =EXCEPTION_EL1_CLASSES
+    ubfx    x1, x24, #26, #6
+    ldr     x2, [x2, x1, lsl #3]
+    blr     x2
+.endm
+
 .section .noprobe.text.vectors, "ax"
 .balign 0x800
 .global vectors
@@ -131,8 +139,18 @@ vectors:
     entry   el0_32_fiq, exception_el0_32, 1
     entry   el0_32_error, exception_el0_32, 1
 
-// Last of the entries, since what it does at its end is what all others branch to.
-    entry   el1_sync, exception_el1_sync
+// Last of the entries, since it goes on to what all others branch to.
+el1_sync_entry:
+    .cfi_startproc simple
+    describe_live
+    save
+    add     x21, sp, #{FRAME}
+    stp     x30, x21, [sp, #{X30}]
+    snapshot
+    .cfi_def_cfa x29, {FRAME} - {RECORD}
+    describe_frame
+    call_by_class
+    .cfi_endproc
 
 // D, A, I, F are masked. SP may have been changed by the handler, so it is loaded, and what lies below it is read
 // afterwards: nothing can be taken here that would write there.

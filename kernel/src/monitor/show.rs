@@ -11,6 +11,7 @@ use crate::{idle, kprobe, options, smp, time};
 use ::slots::{Access, Kind, SlotId, Snapshot, State};
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rules::invariants::INVARIANTS;
@@ -78,18 +79,27 @@ pub fn slots(out: &mut dyn Write) -> Result<(), Error> {
     for kind in KINDS {
         for n in 0..slots::count(kind) {
             let (k, i) = (kind as usize, usize::from(n));
-            let enabled = cpus(|cpu| READ.of(cpu).control[k][i].load(Relaxed) & 1 != 0);
-            let record = slots::list().find(|record| (record.id.kind, record.id.index) == (kind, n));
-            let hits = record.as_ref().and_then(|record| slots::hits(record.id));
-            writeln!(
-                out,
-                "  {:4}  {:016x}  {:08x}  {enabled:7}  {:>10}  {}",
-                Slot(SlotId { kind, index: n, generation: 0 }),
-                me.value[k][i].load(Relaxed),
-                me.control[k][i].load(Relaxed),
-                hits.map_or("-".to_string(), |hits| hits.to_string()),
-                record.map_or("free".to_string(), |record| described(&record)),
-            )?;
+            let mut records: Vec<_> = slots::list()
+                .filter(|record| (record.id.kind, record.id.index) == (kind, n))
+                .map(Some)
+                .collect();
+            if records.is_empty() {
+                records.push(None);
+            }
+            for record in records {
+                let mine = |cpu: usize| record.as_ref().is_none_or(|record| record.cpus.contains(cpu as u32));
+                let enabled = cpus(|cpu| mine(cpu) && READ.of(cpu).control[k][i].load(Relaxed) & 1 != 0);
+                let hits = record.as_ref().and_then(|record| slots::hits(record.id));
+                writeln!(
+                    out,
+                    "  {:4}  {:016x}  {:08x}  {enabled:7}  {:>10}  {}",
+                    Slot(SlotId { kind, index: n, record: 0, generation: 0 }),
+                    me.value[k][i].load(Relaxed),
+                    me.control[k][i].load(Relaxed),
+                    hits.map_or("-".to_string(), |hits| hits.to_string()),
+                    record.map_or("free".to_string(), |record| described(&record)),
+                )?;
+            }
         }
     }
     for (name, bit) in [("MDE", mdscr::MDE), ("KDE", mdscr::KDE), ("SS", mdscr::SS)] {

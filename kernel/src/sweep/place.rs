@@ -91,8 +91,8 @@ pub fn clear() {
     for place in &PLACES.0 {
         match place.replace(Placed::Nothing) {
             Placed::Nothing => {}
-            Placed::Slot(id) => drop(slots::remove(id)),
-            Placed::Probe(probe) => drop(kprobe::unregister(probe.address)),
+            Placed::Slot(id) => _ = slots::remove(id),
+            Placed::Probe(probe) => _ = kprobe::unregister(probe.address),
         }
     }
 }

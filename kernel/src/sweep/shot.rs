@@ -6,7 +6,7 @@ use crate::arch::{daif, mdscr};
 use crate::drivers::gic::{self, Priority};
 use crate::drivers::timer;
 use crate::exception::Frame;
-use crate::irq;
+use crate::irq::{self, off::IrqOff};
 use crate::{debug, early, time};
 use cli::bootargs::Boundary;
 use core::arch::{asm, naked_asm};
@@ -197,7 +197,11 @@ fn first(frame: &mut Frame) {
     }
     // From here on the timer is there to tell a hang.
     timer::arm_after(PATIENCE);
-    // An NMI's handler does nothing: with D masked nothing hits in it.
+    if is_nmi() {
+        // It may come in the middle of a guard's making, and may make one itself.
+        drop(IrqOff::new());
+    }
+    // The scenario's handler is not for NMIs: with D masked nothing hits in it.
     if let Some(scenario) = scenario.filter(|_| !is_nmi()) {
         (scenario.handler)(Some(frame));
     }

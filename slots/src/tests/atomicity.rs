@@ -51,7 +51,7 @@ impl BackEnd for Real {
 /// The state in which `operation` starts, the operation, and what it must find or leave.
 struct Scene {
     tables: &'static BigTables,
-    cpu: CpuSlots,
+    cpu: CpuSlots<u64>,
     id: SlotId,
     operation: Operation,
 }
@@ -68,7 +68,7 @@ impl Scene {
             cpu.arm(regs, tables, id).expect("live");
         }
         if suspended {
-            cpu.suspend(regs, id, Scene::encoding(tables, id));
+            cpu.suspend(regs, id.kind, id.index);
             regs.isb();
         }
         Scene { tables, cpu, id, operation }
@@ -85,14 +85,14 @@ impl Scene {
         match self.operation {
             Operation::Arm => cpu.arm(regs, tables, id).expect("live"),
             Operation::Disarm => cpu.disarm(regs, id),
-            Operation::Suspend => cpu.suspend(regs, id, encoding),
-            Operation::Rearm => cpu.rearm_all(regs, tables),
+            Operation::Suspend => cpu.suspend(regs, id.kind, id.index),
+            Operation::Rearm => cpu.rearm_all(regs),
             Operation::Stash => {
-                cpu.stash(regs, tables);
+                cpu.stash(regs);
             }
             Operation::Unstash => {
-                let stashed = cpu.stash(regs, tables);
-                cpu.unstash(regs, tables, &stashed);
+                let stashed = cpu.stash(regs);
+                cpu.unstash(regs, &stashed);
             }
             Operation::Resync => {
                 cpu.resync(regs, tables, id.kind, 64);
@@ -338,11 +338,11 @@ fn h4_a_return_to_bank_0_without_isb_is_noticed() {
         let mut pe = Pe::brought_up(counts(64, 64), stale);
         for id in ids {
             cpu.arm(&mut Banked(&mut pe), &tables, id).expect("live");
-            cpu.suspend(&mut Banked(&mut pe), id, Scene::encoding(&tables, id));
+            cpu.suspend(&mut Banked(&mut pe), id.kind, id.index);
         }
         match flaw {
-            None => cpu.rearm_all(&mut Banked(&mut pe), &tables),
-            Some(flaw) => cpu.rearm_all(&mut Flawed { pe: &mut pe, flaw }, &tables),
+            None => cpu.rearm_all(&mut Banked(&mut pe)),
+            Some(flaw) => cpu.rearm_all(&mut Flawed { pe: &mut pe, flaw }),
         }
         assert_eq!(pe.faults().is_empty(), flaw.is_none());
     }

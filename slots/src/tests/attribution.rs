@@ -1,9 +1,14 @@
 //! Rule H7.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::vec::Vec;
 
 use super::{DATA, Random, TEXT, TestTables, breakpoint, watchpoint};
-use crate::{Access, Cpus, Encoding, SlotMask, WatchHit, breakpoint_hits, watchpoint_hits};
+use crate::fake::FakeRegs;
+use crate::{Access, CpuSlots, Cpus, Encoding, Kind, SlotMask, WatchHit, breakpoint_hits, watchpoint_hits};
+
+/// How often the shortest way said something.
+static PLAIN: AtomicU64 = AtomicU64::new(0);
 
 const WNR: u32 = 1 << 6;
 const FNV: u32 = 1 << 10;
@@ -14,21 +19,26 @@ fn wpt(n: u32) -> u32 {
     WPTV | n << 18
 }
 
-/// Attributes by the free function and by the tables, which must agree.
+/// Attributes by the free function, by what a CPU has armed, and in the shortest way where that says something: all must agree.
 fn hits(iss: u32, far: u64, slots: &[(u64, u64, Access)]) -> SlotMask {
     let tables = TestTables::new();
+    let (mut cpu, mut regs) = (CpuSlots::new(), FakeRegs::zeroed(6, 4));
     let encodings: Vec<(u8, Encoding)> = slots
         .iter()
         .map(|&(address, length, access)| {
             let admitted = watchpoint(address, length, access);
             let id = tables.reserve(admitted, Cpus::ALL, 0, 4).expect("free");
+            cpu.arm(&mut regs, &tables, id).expect("live");
             (id.index, admitted.encoding())
         })
         .collect();
     let hit = WatchHit::from_syndrome(iss, far, 64);
     let mask = watchpoint_hits(&hit, encodings.iter().copied());
-    let armed = SlotMask::first(slots.len() as u8);
-    assert_eq!(tables.watchpoint_hits(&hit, armed, 4), mask, "{hit:x?} {slots:x?}");
+    assert_eq!(cpu.watchpoint_hits(&hit), mask, "{hit:x?} {slots:x?}");
+    if let Some(n) = cpu.plain_watchpoint(iss, far) {
+        assert_eq!(mask, SlotMask::of(n), "{hit:x?} {slots:x?}");
+        PLAIN.fetch_add(1, Relaxed);
+    }
     mask
 }
 
@@ -129,14 +139,25 @@ fn a_hit_with_nothing_armed_is_nobodys() {
 #[test]
 fn breakpoints_are_attributed_by_address_and_by_what_this_cpu_has_armed() {
     let tables = TestTables::new();
-    for address in [TEXT, TEXT + 4, TEXT, TEXT + 8] {
-        tables.reserve(breakpoint(address), Cpus::ALL, 0, 6).expect("free");
-    }
-    let all = SlotMask::first(6);
-    assert_eq!(tables.breakpoint_hits(TEXT, all, 6), SlotMask(0b101));
-    assert_eq!(tables.breakpoint_hits(TEXT, SlotMask(0b110), 6), SlotMask(0b100));
-    assert_eq!(tables.breakpoint_hits(TEXT, all, 1), SlotMask(0b001));
-    assert_eq!(tables.breakpoint_hits(TEXT + 12, all, 6), SlotMask::EMPTY);
+    let (mut cpu, mut regs) = (CpuSlots::new(), FakeRegs::zeroed(6, 4));
+    let ids = [TEXT, TEXT + 4, TEXT, TEXT + 8].map(|address| {
+        let id = tables.reserve(breakpoint(address), Cpus::ALL, 0, 6).expect("free");
+        assert!(cpu.breakpoint_hits(address).intersection(SlotMask::of(id.index)).is_empty(), "not armed");
+        cpu.arm(&mut regs, &tables, id).expect("live");
+        id
+    });
+    assert_eq!(cpu.breakpoint_hits(TEXT), SlotMask(0b101));
+    assert_eq!(cpu.plain_breakpoint(TEXT), None);
+    assert_eq!(cpu.plain_breakpoint(TEXT + 4), Some(1));
+    assert_eq!(cpu.breakpoint_hits(TEXT + 12), SlotMask::EMPTY);
+    assert_eq!(cpu.plain_breakpoint(TEXT + 12), None);
+    cpu.disarm(&mut regs, ids[0]);
+    assert_eq!((cpu.breakpoint_hits(TEXT), cpu.plain_breakpoint(TEXT)), (SlotMask(0b100), Some(2)));
+    cpu.suspend(&mut regs, Kind::Breakpoint, 2);
+    assert_eq!((cpu.breakpoint_hits(TEXT), cpu.plain_breakpoint(TEXT)), (SlotMask::EMPTY, None));
+    assert_eq!((cpu.breakpoint_hits(TEXT + 8), cpu.plain_breakpoint(TEXT + 8)), (SlotMask(0b1000), None));
+    cpu.rearm_all(&mut regs);
+    assert_eq!(cpu.plain_breakpoint(TEXT + 8), Some(3));
     let armed = [(3, breakpoint(TEXT).encoding()), (5, breakpoint(TEXT + 4).encoding())];
     assert_eq!(breakpoint_hits(TEXT, armed.into_iter()), SlotMask(1 << 3));
 }
@@ -144,14 +165,15 @@ fn breakpoints_are_attributed_by_address_and_by_what_this_cpu_has_armed() {
 #[test]
 fn an_access_is_always_attributed_to_a_slot_it_touches_when_far_is_exact() {
     let mut random = Random(9);
-    for _ in 0..5000 {
+    for round in 0..5000 {
+        let (lengths, span) = if round % 2 == 0 { (4, 64) } else { (7, 1024) };
         let slots: Vec<_> = (0..1 + random.below(4))
             .map(|_| {
-                let length = [1, 2, 4, 8, 16, 64, 256][random.below(7) as usize];
-                (DATA + random.below(1024) / length * length, length, Access::ReadWrite)
+                let length = [1, 2, 4, 8, 16, 64, 256][random.below(lengths) as usize];
+                (DATA + random.below(span) / length * length, length, Access::ReadWrite)
             })
             .collect();
-        let far = DATA + random.below(1024);
+        let far = DATA + random.below(span);
         let touched = slots
             .iter()
             .enumerate()
@@ -163,4 +185,5 @@ fn an_access_is_always_attributed_to_a_slot_it_touches_when_far_is_exact() {
             assert_eq!(mask, touched);
         }
     }
+    assert!(PLAIN.load(Relaxed) > 100, "{PLAIN:?}");
 }

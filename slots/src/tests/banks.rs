@@ -58,17 +58,16 @@ fn every_slot_of_every_bank_is_armed_hit_suspended_re_armed_and_disarmed() {
         }
         for n in 0..64 {
             let id = ids[usize::from(n)];
-            let encoding = tables.encoding_of(id).expect("live");
-            pe.masked(|pe| cpu.suspend(&mut Banked(&mut *pe), id, encoding));
+            pe.masked(|pe| cpu.suspend(&mut Banked(&mut *pe), id.kind, id.index));
             pe.isb();
             assert_eq!(hits(&pe), SlotMask::first(64).without(SlotMask::of(n)));
-            let stashed = pe.masked(|pe| cpu.stash(&mut Banked(&mut *pe), &tables));
+            let stashed = pe.masked(|pe| cpu.stash(&mut Banked(&mut *pe)));
             pe.isb();
             assert_eq!(hits(&pe), SlotMask::first(64));
-            pe.masked(|pe| cpu.unstash(&mut Banked(&mut *pe), &tables, &stashed));
+            pe.masked(|pe| cpu.unstash(&mut Banked(&mut *pe), &stashed));
             pe.isb();
             assert_eq!(hits(&pe), SlotMask::first(64).without(SlotMask::of(n)));
-            pe.masked(|pe| cpu.rearm_all(&mut Banked(&mut *pe), &tables));
+            pe.masked(|pe| cpu.rearm_all(&mut Banked(&mut *pe)));
             pe.isb();
         }
         for n in 0..64 {
@@ -82,17 +81,20 @@ fn every_slot_of_every_bank_is_armed_hit_suspended_re_armed_and_disarmed() {
 #[test]
 fn attribution_reaches_every_slot() {
     let tables = BigTables::new();
+    let mut cpu = CpuSlots::new();
+    let mut pe = Pe::brought_up(counts(64, 64), Stale::Oldest);
     for kind in KINDS {
-        reserve_all(&tables, kind, 64);
+        for id in reserve_all(&tables, kind, 64) {
+            cpu.arm(&mut Banked(&mut pe), &tables, id).expect("live");
+        }
     }
-    let all = SlotMask::first(64);
     for n in 0..64 {
-        assert_eq!(tables.breakpoint_hits(address(Kind::Breakpoint, n), all, 64), SlotMask::of(n));
+        assert_eq!(cpu.breakpoint_hits(address(Kind::Breakpoint, n)), SlotMask::of(n));
         let far = address(Kind::Watchpoint, n);
         let hit = |iss, far| crate::WatchHit::from_syndrome(1 << 6 | iss, far, 64);
-        assert_eq!(tables.watchpoint_hits(&hit(0, far), all, 64), SlotMask::of(n));
+        assert_eq!(cpu.watchpoint_hits(&hit(0, far)), SlotMask::of(n));
         let named = 1 << 17 | 1 << 10 | u32::from(n) << 18;
-        assert_eq!(tables.watchpoint_hits(&hit(named, 0), all, 64), SlotMask::of(n), "by WPT");
+        assert_eq!(cpu.watchpoint_hits(&hit(named, 0)), SlotMask::of(n), "by WPT");
     }
 }
 
@@ -107,10 +109,10 @@ fn all_64_suspended_at_once_come_back() {
         cpu.arm(regs, &tables, id).expect("live");
     }
     for &id in ids.iter().rev() {
-        cpu.suspend(regs, id, tables.encoding_of(id).expect("live"));
+        cpu.suspend(regs, id.kind, id.index);
     }
     assert!(ids.iter().all(|&id| cpu.suspended().contains(id)));
-    let stashed = cpu.stash(regs, &tables);
+    let stashed = cpu.stash(regs);
     assert!(cpu.suspended().is_empty());
     // One is used anew meanwhile.
     tables.retire(ids[40]).expect("live");
@@ -118,7 +120,7 @@ fn all_64_suspended_at_once_come_back() {
     tables.free(ids[40]).expect("retired");
     let new = tables.reserve(breakpoint(TEXT + 4), Cpus::ALL, 0, 64).expect("free");
     cpu.arm(regs, &tables, new).expect("live");
-    cpu.unstash(regs, &tables, &stashed);
+    cpu.unstash(regs, &stashed);
     assert_eq!(cpu.suspended().mask(Kind::Breakpoint), SlotMask::first(64).without(SlotMask::of(40)));
     assert_eq!(cpu.suspended().mask(Kind::Watchpoint), SlotMask::first(64));
 }
@@ -184,8 +186,8 @@ fn slots_of_bank_0_are_reached_without_a_word_about_banks() {
             let encoding = tables.encoding_of(id).expect("live");
             let read = (regs.read_value(kind, n), regs.read_control(kind, n));
             assert_eq!(read, (encoding.value, encoding.enabled()));
-            cpu.suspend(regs, id, encoding);
-            cpu.rearm_all(regs, &tables);
+            cpu.suspend(regs, id.kind, id.index);
+            cpu.rearm_all(regs);
             cpu.resync(regs, &tables, kind, 16);
             cpu.disarm(regs, id);
             assert_eq!(pe.faults(), []);

@@ -6,7 +6,7 @@ use std::thread;
 use std::vec::Vec;
 
 use super::{Random, TEXT, breakpoint};
-use crate::{Cpus, Kind, Table};
+use crate::{CpuHits, Cpus, Kind, Table};
 
 /// Every word of a record follows from `seed`, so that a mixture shows.
 fn words(seed: u64) -> (u64, [u64; 2], Cpus) {
@@ -39,7 +39,7 @@ fn no_reader_sees_a_torn_record() {
                     uses += 1;
                     let (address, payload, cpus) = words(random.below(1 << 20));
                     let id = TABLE.reserve(breakpoint(address), cpus, payload, 2).expect("one each");
-                    let record = TABLE.lookup(id.index).expect("live");
+                    let record = TABLE.lookup(id.record).expect("live");
                     assert_eq!((record.id, record.payload), (id, payload));
                     TABLE.retire(id).expect("live");
                     assert_eq!(TABLE.encoding_of(id), None);
@@ -101,11 +101,46 @@ fn of_many_claimants_and_removers_each_slot_has_one() {
 #[test]
 fn no_hit_is_lost_in_the_count() {
     static TABLE: Table<u64, 1> = Table::new(Kind::Breakpoint);
-    let id = TABLE.reserve(breakpoint(TEXT), Cpus::ALL, 0, 1).expect("free");
+    static HITS: [CpuHits; 4] = [const { CpuHits::new() }; 4];
+    let id = TABLE.reserve(breakpoint(TEXT), Cpus(0b1101), 0, 1).expect("free");
     thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| (0..10_000).for_each(|_| TABLE.count_hit(0)));
+        for hits in &HITS {
+            scope.spawn(|| (0..10_000).for_each(|_| hits.count(Kind::Breakpoint, 0)));
         }
     });
-    assert_eq!(TABLE.hits(id), Some(40_000));
+    assert_eq!(TABLE.hits(id, HITS.iter()), Some(30_000), "of the CPUs that the slot is for");
+}
+
+/// Slots of different CPUs share numbers; none is ever two records' on one CPU.
+#[test]
+fn of_many_claimants_each_has_its_own_slot_on_each_of_its_cpus() {
+    static TABLE: Table<u64, 24> = Table::new(Kind::Breakpoint);
+    static OWNERS: [[AtomicUsize; 6]; 4] = [const { [const { AtomicUsize::new(0) }; 6] }; 4];
+    thread::scope(|scope| {
+        for thread in 1..=4 {
+            scope.spawn(move || {
+                let mut random = Random(thread as u64);
+                for _ in 0..20_000 {
+                    let cpus = 1 + random.below(15);
+                    let Ok(id) = TABLE.reserve(breakpoint(TEXT), Cpus(cpus), 0, 6) else { continue };
+                    let mine = || {
+                        (0..4)
+                            .filter(|cpu| cpus >> cpu & 1 != 0)
+                            .map(|cpu| &OWNERS[cpu][usize::from(id.index)])
+                    };
+                    for slot in mine() {
+                        assert_eq!(slot.swap(thread, Ordering::SeqCst), 0);
+                    }
+                    for slot in mine() {
+                        assert_eq!(slot.swap(0, Ordering::SeqCst), thread);
+                    }
+                    TABLE.retire(id).and_then(|()| TABLE.free(id)).expect("live");
+                }
+            });
+        }
+    });
+    assert_eq!(TABLE.iter().count(), 0);
+    for _ in 0..6 {
+        TABLE.reserve(breakpoint(TEXT), Cpus::ALL, 0, 6).expect("all are free again");
+    }
 }

@@ -3,8 +3,10 @@
 use std::vec::Vec;
 
 use super::{DATA, TestTables, watchpoint};
+use crate::fake::FakeRegs;
 use crate::{
-    Access, Admitted, Cpus, Kind, NoProbe, Pieces, Privilege, Request, SlotError, SlotId, SlotMask, WatchHit,
+    Access, Admitted, CpuSlots, Cpus, Kind, NoProbe, Pieces, Privilege, Request, SlotError, SlotId, SlotMask,
+    WatchHit,
 };
 
 fn request(address: u64, length: u64) -> Request {
@@ -87,19 +89,32 @@ fn the_halves_of_a_pair_find_each_other_and_nobody_else() {
     let tables = TestTables::new();
     let alone = reserve(&tables, DATA, 8).expect("free").first();
     let Ok(Pieces::Two(first, second)) = reserve(&tables, DATA + 6, 4) else { panic!("two") };
-    let mate = |id| tables.mate(id).map(|record| record.id);
-    assert_eq!((mate(first), mate(second), mate(alone)), (Some(second), Some(first), None));
+    let (mut cpu, mut regs) = (CpuSlots::new(), FakeRegs::zeroed(6, 4));
+    let mate = |cpu: &CpuSlots<u64>, id: SlotId| cpu.armed_as(id.kind, id.index).and_then(|armed| armed.mate);
+    cpu.arm(&mut regs, &tables, alone).expect("live");
+    cpu.arm(&mut regs, &tables, first).expect("live");
+    assert_eq!((mate(&cpu, first), mate(&cpu, alone)), (None, None), "the other half is not armed yet");
+    cpu.arm(&mut regs, &tables, second).expect("live");
+    assert_eq!((mate(&cpu, first), mate(&cpu, second)), (Some(second.index), Some(first.index)));
     tables.retire(first).expect("live");
-    assert_eq!(mate(second), Some(first), "as long as a CPU may have it armed");
+    assert_eq!(mate(&cpu, second), Some(first.index), "as long as it is armed");
+    cpu.disarm(&mut regs, first);
     tables.free(first).expect("retired");
-    assert_eq!(mate(second), None);
-    // Another use of the index, alone or as half of another pair, is no mate.
+    assert_eq!(mate(&cpu, second), None);
+    // Another use of the slot, alone or as half of another pair, is no mate.
     let other = reserve(&tables, DATA + 16, 8).expect("free").first();
-    assert_eq!((other.index, mate(second), mate(other)), (first.index, None, None));
+    cpu.arm(&mut regs, &tables, other).expect("live");
+    assert_eq!((other.index, mate(&cpu, second), mate(&cpu, other)), (first.index, None, None));
+    cpu.disarm(&mut regs, other);
     remove(&tables, other);
     let Ok(Pieces::Two(third, fourth)) = reserve(&tables, DATA + 30, 4) else { panic!("two") };
+    cpu.arm(&mut regs, &tables, third).expect("live");
+    cpu.arm(&mut regs, &tables, fourth).expect("live");
     assert_eq!((third.index, fourth.index), (first.index, 3));
-    assert_eq!((mate(second), mate(third), mate(fourth)), (None, Some(fourth), Some(third)));
+    assert_eq!(
+        [second, third, fourth].map(|id| mate(&cpu, id)),
+        [None, Some(fourth.index), Some(third.index)]
+    );
 }
 
 #[test]
@@ -108,8 +123,11 @@ fn h7_of_a_pair_one_half_is_named_when_the_syndrome_leaves_both() {
     let tables = TestTables::new();
     let Ok(Pieces::Two(first, second)) = reserve(&tables, DATA + 6, 4) else { panic!("two") };
     let alone = reserve(&tables, DATA, 8).expect("free").first();
-    let hits =
-        |iss, far| tables.watchpoint_hits(&WatchHit::from_syndrome(iss, far, 64), SlotMask::first(4), 4);
+    let (mut cpu, mut regs) = (CpuSlots::new(), FakeRegs::zeroed(6, 4));
+    for id in [first, second, alone] {
+        cpu.arm(&mut regs, &tables, id).expect("live");
+    }
+    let hits = |iss, far| cpu.watchpoint_hits(&WatchHit::from_syndrome(iss, far, 64));
     let named = |ids: &[SlotId]| ids.iter().fold(SlotMask::EMPTY, |mask, id| mask.with(id.index));
     assert_eq!(hits(WNR_FNV, 0), named(&[first, alone]));
     // The syndrome's number is one half, FAR lies in the other.

@@ -1,7 +1,7 @@
 use std::vec::Vec;
 
 use super::{DATA, TEXT, TestTables, breakpoint, watchpoint};
-use crate::{Access, Cpus, Kind, SlotError, SlotId, State};
+use crate::{Access, CpuHits, Cpus, Kind, SlotError, SlotId, State};
 
 fn reserve(tables: &TestTables, address: u64, payload: u64) -> Result<SlotId, SlotError> {
     tables.reserve(breakpoint(address), Cpus::ALL, payload, 6)
@@ -34,17 +34,28 @@ fn a_record_lives_is_retired_and_goes() {
 fn an_id_of_an_earlier_use_names_nothing() {
     let tables = TestTables::new();
     let old = reserve(&tables, TEXT, 1).expect("free");
-    tables.count_hit(Kind::Breakpoint, 0);
-    assert_eq!(tables.hits(old), Some(1));
+    let counts = [CpuHits::new()];
+    counts[0].count(Kind::Breakpoint, 0);
+    assert_eq!(tables.hits(old, counts.iter()), Some(1));
     tables.retire(old).and_then(|()| tables.free(old)).expect("removed");
     let new = reserve(&tables, TEXT + 4, 2).expect("free");
     assert_eq!((new.index, new.generation), (old.index, old.generation + 1));
     assert_eq!(tables.encoding_of(old), None);
     assert_eq!(tables.retire(old), Err(SlotError::Gone { id: old }));
     assert_eq!(tables.free(old), Err(SlotError::Gone { id: old }));
-    assert_eq!(tables.hits(old), None);
-    assert_eq!(tables.hits(new), Some(0), "hits are those of this use");
+    assert_eq!(tables.hits(old, counts.iter()), None);
+    counts[0].clear(Kind::Breakpoint, 0);
+    assert_eq!(tables.hits(new, counts.iter()), Some(0), "hits are those of this use");
     assert!(tables.encoding_of(new).is_some());
+}
+
+#[test]
+fn an_id_survives_being_a_word() {
+    let id = SlotId { kind: Kind::Watchpoint, index: 63, record: 127, generation: (1 << 30) - 1 };
+    for id in [id, SlotId { kind: Kind::Breakpoint, index: 0, record: 0, generation: 0 }] {
+        assert_ne!(id.to_word(), 0);
+        assert_eq!(SlotId::from_word(id.to_word()), id);
+    }
 }
 
 #[test]
@@ -84,13 +95,29 @@ fn ids_of_the_other_kind_or_out_of_range_name_nothing() {
     let tables = TestTables::new();
     let id = reserve(&tables, TEXT, 0).expect("free");
     let other = SlotId { kind: Kind::Watchpoint, ..id };
-    let beyond = SlotId { index: 200, ..id };
-    for wrong in [other, beyond] {
+    let beyond = SlotId { record: 200, ..id };
+    let elsewhere = SlotId { index: 1, ..id };
+    for wrong in [other, beyond, elsewhere] {
         assert_eq!(tables.encoding_of(wrong), None);
         assert_eq!(tables.retire(wrong), Err(SlotError::Gone { id: wrong }));
-        assert_eq!(tables.hits(wrong), None);
+        assert_eq!(tables.hits(wrong, [].iter()), None);
     }
     assert_eq!(tables.breakpoints.retire(other), Err(SlotError::Gone { id: other }));
-    tables.count_hit(Kind::Breakpoint, 200);
     assert_eq!(tables.lookup(Kind::Breakpoint, 200), None);
+}
+
+#[test]
+fn slots_of_different_cpus_share_numbers() {
+    let tables = TestTables::new();
+    let at = |cpus, limit| tables.reserve(breakpoint(TEXT), cpus, 0, limit).map(|id| id.index);
+    assert_eq!((at(Cpus::of(0), 2), at(Cpus::of(1), 2), at(Cpus(0b1100), 2)), (Ok(0), Ok(0), Ok(0)));
+    assert_eq!(at(Cpus::ALL, 2), Ok(1), "free on all CPUs");
+    let full = Err(SlotError::NoFreeSlot { kind: Kind::Breakpoint, total: 2 });
+    assert_eq!((at(Cpus::of(1), 2), at(Cpus(0b1001), 2)), (full, full));
+    assert_eq!(at(Cpus::of(4), 2), Ok(0));
+    assert_eq!(tables.for_cpu(1).map(|id| (id.index, id.record)).collect::<Vec<_>>(), [(0, 1), (1, 3)]);
+    let second = tables.for_cpu(1).next().expect("its own");
+    tables.retire(second).and_then(|()| tables.free(second)).expect("live");
+    assert_eq!(at(Cpus(0b1010), 2), full, "CPU 3 has it still");
+    assert_eq!(at(Cpus::of(1), 2), Ok(0));
 }

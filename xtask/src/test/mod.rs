@@ -1,6 +1,7 @@
 //! `qemu-test`: the host's tests, then the kernel's on every machine of the matrix.
 
 pub mod boots;
+mod costs;
 mod dtb;
 mod gdb_session;
 mod host;
@@ -35,6 +36,7 @@ enum Task {
     Die(Die, Machine),
     Tree(&'static str, dtb::Tree),
     Gdb(Machine),
+    Costs(Machine),
     /// These scenarios, one after the other.
     Sweep(Vec<String>, Machine),
 }
@@ -96,6 +98,7 @@ fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> 
         Task::Tree(name, tree) => dtb::boot(kernel, name, tree),
         Task::Sweep(names, machine) => sweeps::run(kernel, &names, &machine),
         Task::Gdb(machine) => gdb_session::run(kernel, &machine),
+        Task::Costs(machine) => costs::run(kernel, &machine),
     };
     pool::run(tasks, arguments.jobs.unwrap_or_else(pool::default_jobs), work, |index, outcome| {
         progress.done(&outcome);
@@ -146,6 +149,9 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
     if wanted("gdb.session") {
         tasks.push(Task::Gdb(base(Machine::default())));
     }
+    if wanted(costs::NAME) {
+        tasks.extend(costs::machines(arguments).into_iter().map(Task::Costs));
+    }
     Ok(tasks)
 }
 
@@ -162,7 +168,7 @@ fn list(arguments: &QemuTest, inventory: &Inventory, matrix: &[Machine]) -> Resu
         .chain(sweeps)
         .chain(dies)
         .chain(trees)
-        .chain(["gdb.session".into()])
+        .chain(["gdb.session".into(), costs::NAME.into()])
         .filter(|name| wanted(name))
     {
         println!("kernel {name}");

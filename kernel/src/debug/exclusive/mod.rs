@@ -46,12 +46,12 @@ mod widened;
 pub use text::check;
 pub use widened::{Widened, again as widen_again, any as any_widened};
 
-use super::slots::{self, Disposition, Hit};
+use super::slots::{self, Disposition};
 use super::step::{self, Stepped};
-use super::{CpuDebug, debugger, hit, stats};
+use super::{CpuDebug, hit, stats};
 use crate::exception::Frame;
 use crate::mm::layout;
-use ::slots::{Kind, SlotMask, Snapshot, WatchHit};
+use ::slots::{Armed, Kind, SlotMask, WatchHit};
 use memory::Native;
 use probe::sequence::{self, Done, End, Registers, Stuck};
 use probe::{is_load_exclusive, is_store_exclusive};
@@ -101,10 +101,11 @@ pub fn is_load(pc: u64) -> bool {
     is_load_exclusive(word_at(pc))
 }
 
-/// Whether the instruction at `pc` is a load- or store-exclusive.
+/// Whether the instruction at `pc`, which has just raised an exception, is a load- or store-exclusive.
 #[inline(always)]
 pub fn is_part(pc: u64) -> bool {
-    let word = word_at(pc);
+    // SAFETY: what EL1 executes it can read, and `pc` is aligned.
+    let word = unsafe { (pc as *const u32).read_volatile() };
     // All others are ruled out at once.
     word & 0x3e00_0000 == 0x0800_0000 && (is_load_exclusive(word) || is_store_exclusive(word))
 }
@@ -129,18 +130,18 @@ fn at_load(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
     let pc = frame.pc;
     // Of a slot that is widened it is the store that counts, and has counted.
     let quiet =
-        if kind == Kind::Watchpoint { store_only(widened::among(cpu, hits)) } else { SlotMask::EMPTY };
-    tell(frame, kind, hits.without(quiet));
+        if kind == Kind::Watchpoint { store_only(cpu, widened::among(cpu, hits)) } else { SlotMask::EMPTY };
+    tell(cpu, frame, kind, hits.without(quiet));
     if frame.pc != pc {
         return;
     }
-    let counted = if kind == Kind::Watchpoint { with_mates(hits) } else { SlotMask::EMPTY };
+    let counted = if kind == Kind::Watchpoint { with_mates(cpu, hits) } else { SlotMask::EMPTY };
     let outcome = run_counted(cpu, frame, 1, counted);
     if matches!(outcome, Sequence::Done) {
         return;
     }
     for index in hits {
-        slots::suspend(cpu, kind, index, false);
+        slots::suspend_whole(cpu, kind, index);
     }
     // D is open in a context that hits slots, so neither can fail.
     let _ = match outcome {
@@ -151,7 +152,7 @@ fn at_load(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
 
 fn at_store(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
     let pc = frame.pc;
-    tell(frame, Kind::Watchpoint, hits);
+    tell(cpu, frame, Kind::Watchpoint, hits);
     if frame.pc != pc {
         return;
     }
@@ -160,28 +161,20 @@ fn at_store(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
         *x = 1;
     }
     frame.move_to(pc + 4);
-    for index in store_only(with_mates(hits)) {
-        if let Some(record) = slots::record(Kind::Watchpoint, index) {
+    for index in store_only(cpu, with_mates(cpu, hits)) {
+        if let Some(record) = slots::armed_as(cpu, Kind::Watchpoint, index) {
             widened::insert(cpu, record.id);
         }
     }
 }
 
 /// Counts a hit of each slot and does what the slot is there for.
-fn tell(frame: &mut Frame, kind: Kind, hits: SlotMask) {
+fn tell(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
     for index in hits {
-        if let Some(record) = slots::count_hit(kind, index) {
-            dispose(frame, &record);
+        if let Some(armed) = slots::armed_as(cpu, kind, index) {
+            cpu.hits.count(kind, index);
+            hit::dispose(frame, &armed);
         }
-    }
-}
-
-fn dispose(frame: &mut Frame, record: &Snapshot<Disposition>) {
-    let hit = Hit { id: record.id, address: record.encoding.watched().0 };
-    match record.payload {
-        Disposition::Count => {}
-        Disposition::Call(handler) => handler(&hit, frame),
-        Disposition::Stop => debugger::slot(&hit, frame),
     }
 }
 
@@ -228,8 +221,8 @@ fn run_counted(cpu: &CpuDebug, frame: &mut Frame, rounds: u32, mut counted: Slot
         });
     }
     for index in late {
-        if let Some(record) = slots::record(Kind::Watchpoint, index) {
-            dispose(frame, &record);
+        if let Some(record) = slots::armed_as(cpu, Kind::Watchpoint, index) {
+            hit::dispose(frame, &record);
         }
     }
     Sequence::Done
@@ -257,16 +250,16 @@ fn account(cpu: &CpuDebug, done: &Done, counted: SlotMask) -> SlotMask {
     let owed = widened::among(cpu, SlotMask::first(64));
     let hits = hits.without(counted).without(owed);
     for index in hits {
-        slots::count_hit(Kind::Watchpoint, index);
+        cpu.hits.count(Kind::Watchpoint, index);
     }
     if !owed.is_empty() && (done.stores || done.end != End::Again) {
         let (first, last) = (done.address, done.address + done.shape.bytes() - 1);
-        let done = filter(owed, |record| {
+        let done = filter(cpu, owed, |record| {
             let (from, to) = record.encoding.watched();
             from <= last && first <= to
         });
-        for index in with_mates(done) {
-            if let Some(record) = slots::record(Kind::Watchpoint, index) {
+        for index in with_mates(cpu, done) {
+            if let Some(record) = slots::armed_as(cpu, Kind::Watchpoint, index) {
                 widened::remove(cpu, record.id);
             }
         }
@@ -291,23 +284,23 @@ pub fn run_free(cpu: &CpuDebug, frame: &mut Frame, owner: Owners, why: Stuck) ->
 }
 
 /// Those of some watchpoints whose record is as asked.
-fn filter(slots: SlotMask, wanted: impl Fn(&Snapshot<Disposition>) -> bool) -> SlotMask {
+fn filter(cpu: &CpuDebug, slots: SlotMask, wanted: impl Fn(&Armed<Disposition>) -> bool) -> SlotMask {
     slots.into_iter().fold(SlotMask::EMPTY, |mask, index| {
-        let fits = slots::record(Kind::Watchpoint, index).is_some_and(|record| wanted(&record));
+        let fits = slots::armed_as(cpu, Kind::Watchpoint, index).is_some_and(|record| wanted(&record));
         if fits { mask.with(index) } else { mask }
     })
 }
 
-fn store_only(slots: SlotMask) -> SlotMask {
-    filter(slots, |record| !record.encoding.matches_access(false))
+fn store_only(cpu: &CpuDebug, slots: SlotMask) -> SlotMask {
+    filter(cpu, slots, |record| !record.encoding.matches_access(false))
 }
 
 /// With the other halves of what [`slots::install_split`] has set.
-fn with_mates(slots: SlotMask) -> SlotMask {
+fn with_mates(cpu: &CpuDebug, slots: SlotMask) -> SlotMask {
     slots.into_iter().fold(slots, |mask, index| {
-        let record = slots::record(Kind::Watchpoint, index);
-        match record.and_then(|record| slots::mate(record.id)) {
-            Some(mate) => mask.with(mate.id.index),
+        let record = slots::armed_as(cpu, Kind::Watchpoint, index);
+        match record.and_then(|record| record.mate) {
+            Some(mate) => mask.with(mate),
             None => mask,
         }
     })
@@ -318,13 +311,13 @@ fn with_mates(slots: SlotMask) -> SlotMask {
 #[cold]
 #[inline(never)]
 pub fn read_by_others(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask, how: &WatchHit) -> bool {
-    let quiet = store_only(widened::among(cpu, with_mates(hits)));
+    let quiet = store_only(cpu, widened::among(cpu, with_mates(cpu, hits)));
     if quiet.is_empty() || how.write() || is_load(frame.pc) {
         return false;
     }
     // Not suspended: if the instruction stores as well, that is the slot's hit.
     for index in quiet {
-        if let Some(record) = slots::record(Kind::Watchpoint, index) {
+        if let Some(record) = slots::armed_as(cpu, Kind::Watchpoint, index) {
             slots::match_loads(cpu, record.id, false);
         }
     }

@@ -29,7 +29,7 @@ pub fn any(cpu: &CpuDebug) -> bool {
 /// Those of `slots` that are. D is masked.
 pub fn among(cpu: &CpuDebug, slots: SlotMask) -> SlotMask {
     let slots = with(cpu, |widened| slots.intersection(widened.mask));
-    super::filter(slots, |record| {
+    super::filter(cpu, slots, |record| {
         with(cpu, |widened| {
             widened.generations.get(usize::from(record.id.index)) == Some(&record.id.generation)
         })
@@ -61,7 +61,7 @@ pub fn again(cpu: &CpuDebug) {
     let all = with(cpu, |widened| widened.mask);
     let mut left = SlotMask::EMPTY;
     for index in among(cpu, all) {
-        if let Some(record) = slots::record(Kind::Watchpoint, index)
+        if let Some(record) = slots::armed_as(cpu, Kind::Watchpoint, index)
             && slots::match_loads(cpu, record.id, true)
         {
             left = left.with(index);

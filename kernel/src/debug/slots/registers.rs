@@ -3,7 +3,6 @@
 use crate::arch::{barrier, sysreg};
 use crate::debug::{CpuDebug, control};
 use ::slots::{BankSelect, Banked, Counts, DebugRegs, EMBWE, Kind, ReadRegs, banks_answer, reset_all};
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// The registers that the 16 encodings name: all that a CPU without banks has.
 pub struct Registers;
@@ -56,16 +55,10 @@ impl ReadRegs for Registers {
     }
 }
 
-/// Whether the CPUs have MDSELR_EL1, which is UNDEFINED where FEAT_Debugv8p9 is not implemented.
-#[unsafe(link_section = ".noprobe.data")]
-static HAS_BANKS: AtomicBool = AtomicBool::new(false);
-
 impl BankSelect for Registers {
-    /// Only for slots above 15 and after a spurious hit: the test costs no ordinary hit anything.
+    /// UNDEFINED without FEAT_Debugv8p9: for slots above 15, and where the ID registers announce such, only.
     fn write_mdselr(&mut self, value: u64) {
-        if HAS_BANKS.load(Relaxed) {
-            sysreg::write_mdselr(value);
-        }
+        sysreg::write_mdselr(value);
     }
 }
 
@@ -75,7 +68,6 @@ impl BankSelect for Registers {
 pub fn bring_up(cpu: &CpuDebug) -> Counts {
     let announced =
         Counts::from_ids(crate::read_sysreg!("id_aa64dfr0_el1"), crate::read_sysreg!("id_aa64dfr1_el1"));
-    HAS_BANKS.store(announced.banked(), Relaxed);
     let banked = announced.banked() && {
         control::force(cpu, EMBWE);
         banks_answer(&mut all(), announced)

@@ -1,0 +1,233 @@
+//! Records and registers brought into line, on every CPU (rules H1, H2, H5).
+//!
+//! Who changes a record sets its bit in `CHANGED` of each CPU that it is for, then draws a number from `CHANGES`. A CPU that
+//! brings itself into line takes the bits, and says afterwards which number it had read before that: so one that says a
+//! change's number or more has applied it.
+
+use super::{KINDS, LIMITS, RECORDS, SLOTS, limit, registers, with_slots};
+use crate::arch::daif::{self, AllMasked};
+use crate::arch::{barrier, mdscr};
+use crate::debug::{self, CpuDebug, control};
+use crate::percpu::{self, PerCpu};
+use ::slots::{Cpus, Kind, Pieces, SlotError, SlotId, State};
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+};
+use rules::pstate::Daif;
+
+#[unsafe(link_section = ".noprobe.data")]
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// What a CPU has to apply, and what it has applied.
+struct Applied {
+    changed: [[AtomicU64; RECORDS / 64]; 2],
+    up_to: AtomicU64,
+}
+
+#[unsafe(link_section = ".noprobe.data")]
+static APPLIED: PerCpu<Applied> = crate::per_cpu!(Applied {
+    changed: [const { [const { AtomicU64::new(0) }; RECORDS / 64] }; 2],
+    up_to: AtomicU64::new(0),
+});
+
+/// Which change retired a record without waiting for all CPUs to apply it. A record may go only when all have (H1): counting
+/// from any other change, one that was retired meanwhile would go while it is armed elsewhere.
+#[unsafe(link_section = ".noprobe.data")]
+static RETIRED: [[AtomicU64; RECORDS]; 2] = [const { [const { AtomicU64::new(NEVER) }; RECORDS] }; 2];
+const NEVER: u64 = u64::MAX;
+
+/// Brings the debug hardware of this CPU into a known state: locks cleared, every slot of every bank off (rule H8), MDSCR_EL1
+/// zero but for EMBWE where there are banks, slots that exist already armed. Bring-up, masked; the CPU is online.
+pub fn init_cpu(cpu: &CpuDebug) {
+    crate::write_sysreg!("oslar_el1", 0);
+    crate::write_sysreg!("osdlr_el1", 0);
+    barrier::isb();
+    const OSLK: u64 = 1 << 1;
+    assert!(crate::read_sysreg!("oslsr_el1") & OSLK == 0, "rule H8: the OS lock stays set");
+    let counts = registers::bring_up(cpu);
+    for kind in KINDS {
+        let (mine, known) = (counts.of(kind), limit(kind));
+        LIMITS[kind as usize].store(if known == 0 { mine } else { known.min(mine) }, Relaxed);
+    }
+    let me = percpu::index() as u32;
+    for id in SLOTS.for_cpu(me) {
+        if id.index < counts.of(id.kind) {
+            mark(id, Cpus::of(me));
+        } else {
+            log::error!("CPU {me} has no {} {}: what is set there is not in force on it", id.kind, id.index);
+        }
+    }
+    bring_into_line(cpu);
+}
+
+/// Says that a record has changed, to the CPUs that it is for.
+fn mark(id: SlotId, cpus: Cpus) {
+    let (word, bit) = (usize::from(id.record) / 64, 1 << (id.record % 64));
+    for cpu in (0..percpu::MAX_CPUS).filter(|&cpu| cpus.contains(cpu as u32)) {
+        APPLIED.of(cpu).changed[id.kind as usize][word].fetch_or(bit, SeqCst);
+    }
+}
+
+/// Reserves a slot for this CPU alone, and arms it. Any context.
+#[inline(always)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn here(reserve: impl FnOnce() -> Result<SlotId, SlotError>) -> Result<SlotId, SlotError> {
+    // From here on no handler of this CPU finds the record without its registers.
+    let _masked = AllMasked::new();
+    let cpu = debug::this();
+    let id = reserve()?;
+    with_slots(cpu, |slots| slots.arm(&mut registers::all(), &SLOTS, id))?;
+    set_armed_bits(cpu);
+    Ok(id)
+}
+
+/// Reserves slots, and has every CPU that they are for arm them.
+pub fn anywhere(
+    cpus: Cpus,
+    reserve: impl FnOnce() -> Result<Pieces<SlotId>, SlotError>,
+) -> Result<Pieces<SlotId>, SlotError> {
+    free_retired();
+    let slots = reserve()?;
+    slots.iter().for_each(|id| mark(id, cpus));
+    everywhere(changed(), cpus);
+    Ok(slots)
+}
+
+/// See [`super::remove`].
+pub fn remove(slots: Pieces<SlotId>) -> Result<(), SlotError> {
+    let mut result = Ok(());
+    let mut retired = [None; 2];
+    let mut all = Cpus(0);
+    for (retired, id) in retired.iter_mut().zip(slots.iter()) {
+        let cpus = SLOTS.live(id).map(|record| record.cpus);
+        match (cpus, SLOTS.retire(id)) {
+            (Some(cpus), Ok(())) => {
+                mark(id, cpus);
+                all = Cpus(all.0 | cpus.0);
+                *retired = Some(id);
+            }
+            _ => result = Err(SlotError::Gone { id }),
+        }
+    }
+    if retired == [None; 2] {
+        return result;
+    }
+    let change = changed();
+    let applied = everywhere(change, all);
+    for id in retired.into_iter().flatten() {
+        if applied {
+            // Every CPU has let go of it, and nobody else frees a record without an entry in `RETIRED`.
+            result = result.and(SLOTS.free(id));
+        } else {
+            RETIRED[id.kind as usize][usize::from(id.record)].store(change, Release);
+        }
+    }
+    if !applied {
+        free_retired();
+    }
+    result
+}
+
+/// Counts a change of the records, made and marked before.
+#[unsafe(link_section = ".noprobe.text")]
+fn changed() -> u64 {
+    CHANGES.fetch_add(1, SeqCst) + 1
+}
+
+/// Has every online CPU of `cpus` bring its registers into line with the records as of `change`. Whether all have when this
+/// returns: a debug context, or one with D masked, does not wait for the others (H5).
+#[unsafe(link_section = ".noprobe.text")]
+fn everywhere(change: u64, cpus: Cpus) -> bool {
+    let cpu = debug::this();
+    sync_local(cpu);
+    let me = percpu::index();
+    let others = || crate::smp::online().filter(|&other| other != me && cpus.contains(other as u32));
+    if others().next().is_none() {
+        return true;
+    }
+    crate::smp::kick_slots();
+    if cpu.depth.get() != 0 || daif::read().contains(Daif::D) {
+        return false;
+    }
+    for other in others() {
+        while APPLIED.of(other).up_to.load(Acquire) < change {
+            // Two CPUs that wait for each other with interrupts off must still get on.
+            sync_local(cpu);
+            barrier::relax();
+        }
+    }
+    true
+}
+
+/// Frees the records that were retired without waiting, as far as every CPU has let go of them by now.
+fn free_retired() {
+    for record in SLOTS.iter().filter(|record| record.state == State::Retired) {
+        let retired = &RETIRED[record.id.kind as usize][usize::from(record.id.record)];
+        let change = retired.load(Acquire);
+        // NEVER is more than any CPU has applied. Whoever takes the entry frees the record, which may be another use of it by
+        // now.
+        if crate::smp::online().all(|cpu| APPLIED.of(cpu).up_to.load(Acquire) >= change)
+            && retired.compare_exchange(change, NEVER, SeqCst, Relaxed).is_ok()
+            && let Some(record) = SLOTS.lookup(record.id.kind, record.id.record)
+        {
+            let _ = SLOTS.free(record.id);
+        }
+    }
+}
+
+/// Brings this CPU's registers into line with the records. Any context.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn sync_local(cpu: &CpuDebug) {
+    if APPLIED.this().up_to.load(Relaxed) != CHANGES.load(SeqCst) {
+        bring_into_line(cpu);
+    }
+}
+
+#[unsafe(link_section = ".noprobe.text")]
+fn bring_into_line(cpu: &CpuDebug) {
+    let _masked = AllMasked::new();
+    let mine = APPLIED.this();
+    let changes = CHANGES.load(SeqCst);
+    for (kind, words) in KINDS.into_iter().zip(&mine.changed) {
+        for (word, bits) in words.iter().enumerate() {
+            let mut left = if bits.load(SeqCst) == 0 { 0 } else { bits.swap(0, SeqCst) };
+            while left != 0 {
+                apply(cpu, kind, (word * 64) as u8 + left.trailing_zeros() as u8);
+                left &= left - 1;
+            }
+        }
+    }
+    set_armed_bits(cpu);
+    mine.up_to.store(changes, Release);
+}
+
+/// Arms or disarms what one record says.
+#[unsafe(link_section = ".noprobe.text")]
+fn apply(cpu: &CpuDebug, kind: Kind, record: u8) {
+    let Some(record) = SLOTS.lookup(kind, record) else { return };
+    let id = record.id;
+    with_slots(cpu, |slots| {
+        let armed = slots.armed_as(kind, id.index).is_some_and(|armed| armed.id == id);
+        match record.state {
+            State::Live if !armed => slots.arm_record(&mut registers::all(), &record),
+            State::Retired if armed => {
+                slots.disarm(&mut registers::all(), id);
+                cpu.hits.clear(kind, id.index);
+            }
+            _ => {}
+        }
+    });
+}
+
+/// MDE and KDE, for what is armed now (H8). D is masked.
+#[inline(always)]
+#[unsafe(link_section = ".noprobe.text")]
+fn set_armed_bits(cpu: &CpuDebug) {
+    let any = with_slots(cpu, |slots| {
+        !(slots.armed(Kind::Breakpoint).is_empty() && slots.armed(Kind::Watchpoint).is_empty())
+    });
+    cpu.set_armed_bits(if any { mdscr::MDE | mdscr::KDE } else { 0 });
+    control::sync(cpu);
+}

@@ -1,0 +1,155 @@
+//! This CPU's slots: what a hit, a step-over and an interrupt in one do with them. D is masked.
+
+use super::{Disposition, SLOTS, limit, registers};
+use crate::arch::daif;
+use crate::debug::{CpuDebug, exclusive, stats};
+use ::slots::{Armed, CpuSlots, DebugRegs, Kind, Privilege, SlotId, SlotMask, Suspended, WatchHit};
+use rules::pstate::Daif;
+
+/// This CPU's slots, with D masked.
+#[inline(always)]
+pub(super) fn with_slots<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut CpuSlots<Disposition>) -> R) -> R {
+    // SAFETY: no caller's closure calls back into this module.
+    use_(unsafe { slots_of(cpu) })
+}
+
+/// The same for the path of a hit, where nothing may be left to the compiler's taste for inlining closures.
+///
+/// # Safety
+/// One at a time.
+#[inline(always)]
+#[expect(clippy::mut_from_ref, reason = "the cell is this CPU's, and D is masked")]
+unsafe fn slots_of(cpu: &CpuDebug) -> &mut CpuSlots<Disposition> {
+    debug_assert!(daif::read().contains(Daif::D), "slots are changed with D masked (H1)");
+    // SAFETY: the value belongs to this CPU; with D masked no exception that uses it can interrupt; the caller holds no other.
+    unsafe { &mut *cpu.slots.get() }
+}
+
+/// The breakpoint that alone was hit at `pc`, if it is only to be counted. In constant time; None says nothing.
+#[inline(always)]
+pub fn plain_breakpoint(cpu: &CpuDebug, pc: u64) -> Option<u8> {
+    // SAFETY: the only one here.
+    unsafe { slots_of(cpu) }.plain_breakpoint(pc)
+}
+
+/// The same for a watchpoint, from the syndrome.
+#[inline(always)]
+pub fn plain_watchpoint(cpu: &CpuDebug, iss: u32, far: u64) -> Option<u8> {
+    // SAFETY: the only one here.
+    unsafe { slots_of(cpu) }.plain_watchpoint(iss, far)
+}
+
+/// The slots that a breakpoint exception at `pc` belongs to.
+pub fn breakpoint_hits(cpu: &CpuDebug, pc: u64) -> SlotMask {
+    with_slots(cpu, |slots| slots.breakpoint_hits(pc))
+}
+
+/// The slots that a watchpoint exception belongs to (rule H7).
+pub fn watchpoint_hits(cpu: &CpuDebug, hit: &WatchHit) -> SlotMask {
+    with_slots(cpu, |slots| slots.watchpoint_hits(hit))
+}
+
+/// What is armed in a slot, if anything.
+pub fn armed_as(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Armed<Disposition>> {
+    with_slots(cpu, |slots| slots.armed_as(kind, n))
+}
+
+/// Suspends a slot so that an instruction can run once.
+#[inline(always)]
+pub fn suspend(cpu: &CpuDebug, kind: Kind, n: u8) {
+    // SAFETY: the only one here.
+    unsafe { slots_of(cpu) }.suspend(&mut registers::all(), kind, n);
+}
+
+/// As [`suspend`], with the other half of a range over two slots, hit or not; says what the slot is for.
+pub fn suspend_whole(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Armed<Disposition>> {
+    let armed = armed_as(cpu, kind, n)?;
+    suspend(cpu, kind, n);
+    if let Some(mate) = armed.mate {
+        suspend(cpu, kind, mate);
+    }
+    Some(armed)
+}
+
+/// The watchpoints that an access from EL1 would hit here if D were open: armed and not suspended. Of two that are one
+/// ([`install_split`](super::install_split)) the first.
+pub fn touched(cpu: &CpuDebug, address: u64, bytes: u64, write: bool) -> SlotMask {
+    let mut hits = SlotMask::EMPTY;
+    for n in with_slots(cpu, |slots| slots.matching(Kind::Watchpoint)) {
+        let Some(armed) = armed_as(cpu, Kind::Watchpoint, n) else { continue };
+        let (first, last) = armed.encoding.watched();
+        if armed.encoding.privilege() != Privilege::El0
+            && armed.encoding.matches_access(write)
+            && first < address.saturating_add(bytes)
+            && address <= last
+            && !armed.mate.is_some_and(|mate| hits.contains(mate))
+        {
+            hits = hits.with(n);
+        }
+    }
+    hits
+}
+
+/// Has a watchpoint match loads too on this CPU, or what its record says again. False if it is not armed here, or gone. No
+/// ISB.
+pub fn match_loads(cpu: &CpuDebug, id: SlotId, loads: bool) -> bool {
+    const LSC_LOADS: u32 = 1 << 3;
+    let Some(armed) = armed_as(cpu, id.kind, id.index).filter(|armed| armed.id == id) else { return false };
+    if SLOTS.live(id).is_none() {
+        return false;
+    }
+    if !with_slots(cpu, |slots| slots.suspended().contains(id)) {
+        let control = armed.encoding.enabled() | if loads { LSC_LOADS } else { 0 };
+        registers::all().write_control(id.kind, id.index, control);
+    }
+    true
+}
+
+/// Re-arms what is suspended. No ISB: the exception return synchronises.
+#[inline(always)]
+pub fn rearm(cpu: &CpuDebug) {
+    // SAFETY: the only one here.
+    unsafe { slots_of(cpu) }.rearm_all(&mut registers::all());
+    if exclusive::any_widened(cpu) {
+        exclusive::widen_again(cpu);
+    }
+}
+
+/// Re-arms the one slot that is suspended. False, and nothing done, if it is not one, or there is more to do. No ISB.
+#[inline(always)]
+pub fn rearm_one(cpu: &CpuDebug) -> bool {
+    // SAFETY: the only one here.
+    !exclusive::any_widened(cpu) && unsafe { slots_of(cpu) }.rearm_one(&mut registers::all())
+}
+
+/// Re-arms what is suspended and says what it was (M8). No ISB.
+#[inline(always)]
+pub fn stash(cpu: &CpuDebug) -> Suspended {
+    let suspended = with_slots(cpu, |slots| slots.stash(&mut registers::all()));
+    if exclusive::any_widened(cpu) {
+        exclusive::widen_again(cpu);
+    }
+    suspended
+}
+
+/// Suspends again what still exists (M8); whether anything is suspended now. No ISB.
+#[inline(always)]
+pub fn unstash(cpu: &CpuDebug, suspended: &Suspended) -> bool {
+    with_slots(cpu, |slots| {
+        slots.unstash(&mut registers::all(), suspended);
+        !slots.suspended().is_empty()
+    })
+}
+
+/// Whether a slot is suspended on this CPU.
+pub fn any_suspended(cpu: &CpuDebug) -> bool {
+    with_slots(cpu, |slots| !slots.suspended().is_empty())
+}
+
+/// A hit that nothing accounts for (rule H3): switches off whatever has no record, and counts.
+#[cold]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn spurious(cpu: &CpuDebug, kind: Kind) {
+    stats::SPURIOUS.count();
+    with_slots(cpu, |slots| slots.resync(&mut registers::all(), &SLOTS, kind, limit(kind)));
+}

@@ -1,0 +1,205 @@
+//! The slot manager: hands out hardware breakpoints and watchpoints, and has every CPU take part.
+//!
+//! A record is reserved or retired in one place; each CPU that it is for then brings its registers into line with it, in
+//! [`apply`]: at once on the CPU that asks, by an interrupt on the others (rule H5). What a hit needs is in [`local`].
+
+mod apply;
+mod local;
+mod registers;
+
+pub use apply::{init_cpu, sync_local};
+pub use local::*;
+
+use super::{MAX_SLOTS, exclusive};
+use crate::arch::daif::AllMasked;
+use crate::exception::Frame;
+use crate::mm::layout;
+use crate::percpu;
+use ::slots::{
+    Admitted, CpuHits, Cpus, Kind, NoProbe, Payload, Pieces, ReadRegs, Request, SlotError, SlotId, Snapshot,
+    Tables,
+};
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+/// What is done about a hit, besides counting it. Runs in debug context (rule M10).
+pub type Handler = fn(&Hit, &mut Frame);
+
+/// What a handler is told.
+#[derive(Clone, Copy)]
+pub struct Hit {
+    /// The slot.
+    pub id: SlotId,
+    /// The address that the slot is set on.
+    pub address: u64,
+}
+
+/// A slot's disposition.
+#[derive(Clone, Copy)]
+pub enum Disposition {
+    /// Count.
+    Count,
+    /// Count and call.
+    Call(Handler),
+    /// Count and stop in the kernel's debugger.
+    Stop,
+}
+
+/// Where a handler's address would be.
+const STOP: u64 = 1;
+
+impl Payload for Disposition {
+    #[inline(always)]
+    fn to_words(self) -> [u64; 2] {
+        match self {
+            Self::Count => [0, 0],
+            Self::Stop => [STOP, 0],
+            Self::Call(handler) => [handler as usize as u64, 0],
+        }
+    }
+
+    #[inline(always)]
+    fn from_words(words: [u64; 2]) -> Self {
+        match words[0] {
+            0 => Self::Count,
+            STOP => Self::Stop,
+            // SAFETY: the word came from `to_words`, which put the address of a `Handler` there.
+            address => Self::Call(unsafe { core::mem::transmute::<usize, Handler>(address as usize) }),
+        }
+    }
+
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        matches!(self, Self::Count)
+    }
+}
+
+/// Records of a kind: more than any CPU has slots, since slots of different CPUs share numbers but not records.
+const RECORDS: usize = 128;
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.data")]
+static SLOTS: Tables<Disposition, RECORDS, RECORDS> = Tables::new();
+
+/// How many slots of each kind every CPU has.
+#[unsafe(link_section = ".noprobe.data")]
+static LIMITS: [AtomicU8; 2] = [const { AtomicU8::new(0) }; 2];
+
+const KINDS: [Kind; 2] = [Kind::Breakpoint, Kind::Watchpoint];
+
+fn limit(kind: Kind) -> u8 {
+    LIMITS[kind as usize].load(Relaxed)
+}
+
+/// How many slots of this kind each CPU has. Any context.
+pub fn count(kind: Kind) -> u8 {
+    limit(kind)
+}
+
+/// Value and control register of a slot of this CPU, for listings. Any context.
+pub fn read_registers(kind: Kind, n: u8) -> (u64, u32) {
+    let _masked = AllMasked::new();
+    let mut registers = registers::all();
+    (registers.read_value(kind, n), registers.read_control(kind, n))
+}
+
+/// Where slots are refused (rule H6).
+#[inline(always)]
+fn no_probe<R>(check: impl FnOnce(&NoProbe) -> R) -> R {
+    let text = layout::noprobe_text_start() as u64..layout::noprobe_text_end() as u64;
+    let data = layout::noprobe_data_start() as u64..layout::noprobe_data_end() as u64;
+    check(&NoProbe { text: &[text], data: &[data] })
+}
+
+/// Sets a slot on the CPUs of `cpus`. When this returns it is in force on all of them that are online (H2, H5); called from a
+/// debug context it is in force here, and elsewhere as each CPU takes the interrupt. For this CPU alone, nobody else is asked.
+///
+/// Any context; for other CPUs than this one interrupts must be on, or D masked.
+///
+/// # Errors
+/// What cannot be, with the reason: see [`SlotError`].
+pub fn install(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
+    let admitted = no_probe(|no_probe| no_probe.admit(request))?;
+    exclusive::check(request)?;
+    reserve(with_care(admitted, request), cpus, disposition)
+}
+
+/// As [`install`], rules H6 and H9 overridden: for tests that show what becomes of what is refused.
+///
+/// # Errors
+/// As `install`, but for these.
+pub fn install_despite_no_probe(
+    request: &Request,
+    cpus: Cpus,
+    disposition: Disposition,
+) -> Result<SlotId, SlotError> {
+    let admitted = Admitted::despite_no_probe(request)?;
+    reserve(with_care(admitted, request), cpus, disposition)
+}
+
+/// As [`install`], over two slots if one does not hold the range and two do exactly: then both are set, or none. They are
+/// one to all intents: an access that touches both is one hit.
+///
+/// # Errors
+/// As `install`, and [`SlotError::CannotSplit`], [`SlotError::NeedsTwo`].
+pub fn install_split(
+    request: &Request,
+    cpus: Cpus,
+    disposition: Disposition,
+) -> Result<Pieces<SlotId>, SlotError> {
+    let Pieces::Two(..) = no_probe(|no_probe| no_probe.admit_split(request))? else {
+        return install(request, cpus, disposition).map(Pieces::One);
+    };
+    let admitted = no_probe(|no_probe| no_probe.admit_split(request))?;
+    apply::anywhere(cpus, || {
+        SLOTS.reserve_pieces(admitted, cpus, disposition, limit(admitted.first().kind()))
+    })
+}
+
+/// A breakpoint on a load-exclusive does not step over that alone (H9).
+#[inline(always)]
+fn with_care(admitted: Admitted, request: &Request) -> Admitted {
+    match *request {
+        Request::Breakpoint { address, .. } if exclusive::is_load(address) => admitted.with_care(),
+        _ => admitted,
+    }
+}
+
+#[inline(always)]
+fn reserve(admitted: Admitted, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
+    if cpus == Cpus::of(percpu::index() as u32) {
+        return apply::here(|| SLOTS.reserve(admitted, cpus, disposition, limit(admitted.kind())));
+    }
+    apply::anywhere(cpus, || {
+        SLOTS.reserve(admitted, cpus, disposition, limit(admitted.kind())).map(Pieces::One)
+    })
+    .map(|slots| slots.first())
+}
+
+/// Takes a slot, or the two of [`install_split`], away. When this returns it can hit no more (H2) and is free, with the
+/// exceptions of [`install`].
+///
+/// # Errors
+/// [`SlotError::Gone`] if it is not there any more.
+pub fn remove(slots: impl Into<Pieces<SlotId>>) -> Result<(), SlotError> {
+    apply::remove(slots.into())
+}
+
+/// Hits of a slot, or of the two of [`install_split`], so far. Any context.
+pub fn hits(slots: impl Into<Pieces<SlotId>>) -> Option<u64> {
+    slots.into().iter().map(|id| SLOTS.hits(id, counts())).sum()
+}
+
+/// Every CPU's counts.
+fn counts<'a>() -> impl Iterator<Item = &'a CpuHits> {
+    // SAFETY: only the counts are used, which are atomic.
+    (0..percpu::MAX_CPUS).map(|cpu| &unsafe { super::CPU_DEBUG.of_unchecked(cpu) }.hits)
+}
+
+/// All records, by kind and number. Any context.
+pub fn list() -> impl Iterator<Item = Snapshot<Disposition>> {
+    KINDS.into_iter().flat_map(|kind| {
+        (0..MAX_SLOTS as u8).flat_map(move |n| {
+            SLOTS.iter().filter(move |record| record.id.kind == kind && record.id.index == n)
+        })
+    })
+}

@@ -1,0 +1,142 @@
+//! `bench`: what the kernel's paths cost, in guest instructions, beside what they cost Linux, and how long they keep
+//! exceptions masked.
+
+mod log;
+mod rows;
+mod show;
+mod stretches;
+
+use crate::args::{Bench, Common};
+use crate::capture::{Captured, capture, to_the_end};
+use crate::ktap::is_panic;
+use crate::paths::root;
+use crate::pool;
+use crate::qemu::{Machine, Start};
+use crate::run::{kernel, planned_image};
+use crate::say::say;
+use crate::session::End;
+use crate::setup::decide::Need;
+use crate::{pack, test::Kernel};
+use anyhow::{Result, bail};
+use rows::Row;
+use std::path::Path;
+use std::time::Duration;
+use stretches::Masked;
+
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// What was measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Costs {
+    rows: Vec<Row>,
+    stretches: Vec<Masked>,
+}
+
+/// Measures and prints. Returns whether the budgets hold, if that is asked for.
+///
+/// # Errors
+/// When nothing builds, the kernel does not come to its end, or two runs differ.
+pub fn bench(arguments: &Bench) -> Result<bool> {
+    // The release build is what is measured, with or without the flag.
+    let common = Common { release: true, ..arguments.common.clone() };
+    let machine = machine(&common);
+    if common.dry_run {
+        let image = planned_image(&common);
+        println!("{}", machine.shell_line(&Start::Kernel(&image)));
+        println!("{}", stretches::shell_line(&stretches::machine(&machine), &image));
+        return Ok(true);
+    }
+    let elf = kernel(&common, Need { qemu: true, ..Need::default() })?;
+    let image = pack::pack(&elf)?;
+    let kernel = Kernel { elf, image, limit: common.limit(Some(LIMIT)) };
+    let costs = twice(&kernel, &machine)?;
+    print!("{}", if arguments.json { show::json(&costs) } else { show::tables(&costs) });
+    if arguments.readme {
+        show::write(&root().join("README.md"), &costs)?;
+    }
+    let over: Vec<_> = costs.rows.iter().filter(|row| !row.holds()).map(|row| row.key.as_str()).collect();
+    if arguments.check && !over.is_empty() {
+        say!("over budget: {}", over.join(", "));
+    }
+    Ok(!arguments.check || over.is_empty())
+}
+
+/// The machine that costs are measured on, narrowed by the user's flags.
+pub fn machine(common: &Common) -> Machine {
+    common.machine(Machine {
+        cpu: "cortex-a57".into(),
+        smp: 1,
+        append: "mode=bench".into(),
+        icount: true,
+        ..Machine::default()
+    })
+}
+
+/// A figure that differs between two runs is not one.
+fn twice(kernel: &Kernel, machine: &Machine) -> Result<Costs> {
+    let mut runs = Vec::new();
+    let run = |()| measure(kernel, machine);
+    pool::run(vec![(), ()], pool::default_jobs(), run, |_, costs| runs.push(costs));
+    let mut runs = runs.into_iter();
+    let (Some(first), Some(second)) = (runs.next(), runs.next()) else { bail!("no run") };
+    let (first, second) = (first?, second?);
+    if first != second {
+        bail!("two runs differ:\n{}and\n{}", show::tables(&first), show::tables(&second));
+    }
+    Ok(first)
+}
+
+/// Boots for the rows, and for the stretches.
+///
+/// # Errors
+/// When a boot does not come to its end, or what is measured in two ways differs.
+pub fn measure(kernel: &Kernel, machine: &Machine) -> Result<Costs> {
+    let boot = capture(machine, &Start::Kernel(&kernel.image), kernel.limit, to_the_end)?;
+    let costs = Costs { rows: read(&boot, &kernel.elf)?, stretches: stretches::measure(kernel, machine)? };
+    consistent(&costs)?;
+    Ok(costs)
+}
+
+fn read(boot: &Captured, elf: &Path) -> Result<Vec<Row>> {
+    if boot.end != End::Status(0) || boot.console.lines().any(is_panic) {
+        bail!("the kernel did not come to its end ({}):\n{}", boot.ending(), boot.tail(elf));
+    }
+    rows::read(&boot.console)
+}
+
+/// The empty BRK is masked from its vector to its return, and neither an instruction more nor less: what the counter says of it is
+/// the stretch in QEMU's log and the BRK itself, which counts as one.
+fn consistent(costs: &Costs) -> Result<()> {
+    const KEY: &str = "dbg_entry_exit";
+    let row = costs.rows.iter().find(|row| row.key == KEY);
+    let path = costs.stretches.iter().find(|path| path.name == KEY);
+    let (Some(row), Some(path)) = (row, path) else { bail!("{KEY} was not measured in both ways") };
+    let (counted, d, i) = (row.insns, path.longest.d.insns, path.longest.i.insns);
+    if (d + 1, i + 1) != (counted, counted) {
+        bail!("{KEY}: {counted} instructions by the counter, but D is masked for {d} and I for {i} of them");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::log::{Longest, Stretch};
+    use super::*;
+
+    #[test]
+    fn what_the_counter_and_the_log_say_must_agree() {
+        let costs = |insns: u64, d, i| {
+            let rows = rows::read(&rows::tests::console(|_| insns)).unwrap();
+            let stretch = |insns| Stretch { insns, from: 0 };
+            let longest = Longest { runs: 1, insns: 99, d: stretch(d), i: stretch(i) };
+            let name = "dbg_entry_exit".into();
+            let path = Masked { name, longest, d_from: String::new(), i_from: String::new() };
+            Costs { rows, stretches: vec![path] }
+        };
+        assert!(consistent(&costs(95, 94, 94)).is_ok());
+        for (insns, d, i) in [(95, 93, 94), (95, 94, 95), (94, 94, 94)] {
+            assert!(consistent(&costs(insns, d, i)).is_err());
+        }
+        assert!(consistent(&Costs { stretches: Vec::new(), ..costs(95, 94, 94) }).is_err());
+    }
+}

@@ -1,0 +1,160 @@
+//! The rows: what the kernel prints, what Linux pays, what may be paid at most.
+
+use anyhow::{Context, Result, bail};
+
+const LINUX: &str = include_str!("../../linux-costs.txt");
+const BUDGETS: &str = include_str!("../../budgets.txt");
+
+/// The rows that the kernel has to print, in this order.
+const KEYS: [&str; 19] = [
+    "dbg_entry_exit",
+    "brk_bare",
+    "kprobe_sim",
+    "kprobe_ool",
+    "kprobe_pre_post",
+    "hw_bp_kernel",
+    "hw_bp_kernel_full",
+    "hw_wp_kernel",
+    "hw_wp_kernel_full",
+    "slot_install_first",
+    "slot_install",
+    "slot_install_wp",
+    "slot_install_full",
+    "slot_remove",
+    "irq_to_handler",
+    "irq_to_handler_armed",
+    "irq_self_ipi",
+    "resched_after_step",
+    "boot",
+];
+
+/// A row of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub key: String,
+    /// Guest instructions.
+    pub insns: u64,
+    /// The same operation on Linux, where it has it.
+    pub linux: Option<u64>,
+    /// What it may cost at most, where that is said.
+    pub budget: Option<u64>,
+}
+
+/// Reads the lines `bench: KEY INSNS`.
+///
+/// # Errors
+/// When they are not the rows that there are.
+pub fn read(console: &str) -> Result<Vec<Row>> {
+    let mut rows: Vec<Row> = Vec::new();
+    for line in console.lines().filter_map(|line| line.strip_prefix("bench: ")) {
+        let (key, insns) = line.trim().split_once(' ').with_context(|| format!("half a row: {line}"))?;
+        let insns = insns.trim().parse().with_context(|| format!("no number: {line}"))?;
+        rows.push(Row { key: key.into(), insns, linux: number(LINUX, key), budget: None });
+    }
+    let keys: Vec<_> = rows.iter().map(|row| row.key.as_str()).collect();
+    if keys != KEYS {
+        bail!("the kernel measured {keys:?} where {KEYS:?} are due");
+    }
+    let budgets: Vec<_> = rows.iter().map(|row| budget(&rows, &row.key)).collect();
+    rows.iter_mut().zip(budgets).for_each(|(row, budget)| row.budget = budget);
+    Ok(rows)
+}
+
+/// The value of a line `KEY VALUE`.
+fn value<'a>(table: &'a str, key: &str) -> Option<&'a str> {
+    let lines = table.lines().filter(|line| !line.starts_with('#'));
+    Some(lines.filter_map(|line| line.split_once(' ')).find(|(name, _)| *name == key)?.1.trim())
+}
+
+fn number(table: &str, key: &str) -> Option<u64> {
+    value(table, key)?.parse().ok()
+}
+
+fn budget(rows: &[Row], key: &str) -> Option<u64> {
+    match value(BUDGETS, key)?.strip_prefix('=') {
+        Some(other) => Some(rows.iter().find(|row| row.key == other)?.insns),
+        None => number(BUDGETS, key),
+    }
+}
+
+impl Row {
+    /// To two places, or as many as show two digits.
+    pub fn ratio(&self) -> Option<String> {
+        let ratio = self.insns as f64 / self.linux? as f64;
+        let mut places = 2;
+        while places < 9 && ratio > 0.0 && ratio < 10f64.powi(1 - places) {
+            places += 1;
+        }
+        Some(format!("{ratio:.*}", places as usize))
+    }
+
+    /// Whether the budget holds; where there is none, nothing is broken.
+    pub fn holds(&self) -> bool {
+        self.budget.is_none_or(|budget| self.insns <= budget)
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// What a kernel prints that takes `insns` instructions for everything.
+    pub fn console(insns: impl Fn(&str) -> u64) -> String {
+        KEYS.map(|key| format!("bench: {key} {}\r\n", insns(key))).concat()
+    }
+
+    #[test]
+    fn small_ratios_keep_two_digits() {
+        let ratio =
+            |insns| Row { key: String::new(), insns, linux: Some(1000), budget: None }.ratio().unwrap();
+        assert_eq!(
+            [ratio(2), ratio(12), ratio(99), ratio(100), ratio(1500)],
+            ["0.0020", "0.012", "0.099", "0.10", "1.50"]
+        );
+        assert_eq!(ratio(0), "0.00");
+    }
+
+    #[test]
+    fn what_is_not_all_rows_is_refused() {
+        let whole = console(|_| 7);
+        assert_eq!(read(&format!("noise\n{whole}")).unwrap().len(), KEYS.len());
+        for wrong in [
+            String::new(),
+            "bench: boot\n".into(),
+            whole.replace("boot 7", "boot x"),
+            whole.replace("bench: boot 7", ""),
+            format!("{whole}bench: boot 7\n"),
+            format!("{whole}bench: unknown 7\n"),
+        ] {
+            assert!(read(&wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn linux_has_the_rows_that_are_compared() {
+        let keys = "dbg_entry_exit brk_bare kprobe_sim kprobe_ool kprobe_pre_post hw_bp_kernel hw_wp_kernel irq_to_handler \
+                    irq_self_ipi boot";
+        assert!(keys.split(' ').all(|key| number(LINUX, key).is_some()));
+    }
+
+    #[test]
+    fn every_budget_is_of_a_row_and_can_be_broken() {
+        let budgets = BUDGETS.lines().filter(|line| !line.starts_with('#'));
+        let keys: Vec<_> = budgets.filter_map(|line| line.split_once(' ')).map(|(key, _)| key).collect();
+        assert!(keys.len() >= 7 && keys.iter().all(|key| KEYS.contains(key)));
+        for key in keys {
+            let rows = |more: u64| read(&console(|row| if row == key { more } else { 100 })).unwrap();
+            let row = |more| rows(more).into_iter().find(|row| row.key == key).unwrap();
+            let most = row(1).budget.unwrap();
+            assert!(row(most).holds() && !row(most + 1).holds(), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_budget_may_be_another_row() {
+        let rows = read(&console(|key| if key == "hw_bp_kernel" { 289 } else { 200 })).unwrap();
+        let budget = |key: &str| rows.iter().find(|row| row.key == key).unwrap().budget;
+        assert_eq!(budget("hw_bp_kernel_full"), Some(289));
+        assert_eq!((budget("hw_bp_kernel"), budget("boot")), (Some(290), None));
+    }
+}

@@ -1,0 +1,153 @@
+//! The tables, for people, for the README, for programs.
+
+use super::Costs;
+use super::rows::Row;
+use super::stretches::Masked;
+use anyhow::{Context, Result};
+use std::path::Path;
+
+/// Between these lines the README has the tables.
+const BEGIN: &str = "<!-- cargo xtask bench --readme -->\n```\n";
+const END: &str = "```\n<!-- end -->\n";
+
+/// Both tables.
+pub fn tables(costs: &Costs) -> String {
+    format!("{}\n{}", rows(&costs.rows), stretches(&costs.stretches))
+}
+
+/// What is paid for each operation.
+pub fn rows(rows: &[Row]) -> String {
+    let dash = || "-".to_owned();
+    let mut text = format!("{:<22}{:>9}{:>12}{:>9}{:>9}\n", "key", "insns", "linux", "ratio", "budget");
+    for row in rows {
+        let linux = row.linux.map_or_else(dash, |linux| linux.to_string());
+        let ratio = row.ratio().unwrap_or_else(dash);
+        let budget = row.budget.map_or_else(dash, |budget| budget.to_string());
+        let verdict = match row.budget {
+            None => "",
+            Some(_) if row.holds() => "  ok",
+            Some(_) => "  OVER",
+        };
+        text += &format!("{:<22}{:>9}{linux:>12}{ratio:>9}{budget:>9}{verdict}\n", row.key, row.insns);
+    }
+    text
+}
+
+/// How long exceptions stay masked on each path.
+pub fn stretches(paths: &[Masked]) -> String {
+    let mut text =
+        format!("{:<27}{:>7}{:>10}{:>10}  {}\n", "path", "insns", "D masked", "I masked", "the latter from");
+    for path in paths {
+        let longest = &path.longest;
+        let (insns, d, i) = (longest.insns, longest.d.insns, longest.i.insns);
+        text += &format!("{:<27}{insns:>7}{d:>10}{i:>10}  {}\n", path.name, path.i_from);
+    }
+    text
+}
+
+/// Puts the tables into the README, where the last ones are.
+///
+/// # Errors
+/// When the README has no place for them.
+pub fn write(readme: &Path, costs: &Costs) -> Result<()> {
+    let text =
+        std::fs::read_to_string(readme).with_context(|| format!("cannot read {}", readme.display()))?;
+    let text = replaced(&text, &tables(costs)).context("the README has no place for the tables")?;
+    std::fs::write(readme, text).with_context(|| format!("cannot write {}", readme.display()))
+}
+
+fn replaced(readme: &str, tables: &str) -> Option<String> {
+    let (before, rest) = readme.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some([before, BEGIN, tables, END, after].concat())
+}
+
+/// `{"rows":[..],"stretches":[..]}`.
+pub fn json(costs: &Costs) -> String {
+    let rows: Vec<_> = costs.rows.iter().map(json_row).collect();
+    let stretches: Vec<_> = costs.stretches.iter().map(json_stretch).collect();
+    format!("{{\"rows\":[{}],\"stretches\":[{}]}}\n", rows.join(","), stretches.join(","))
+}
+
+fn json_row(row: &Row) -> String {
+    let null = || "null".to_owned();
+    let linux = row.linux.map_or_else(null, |linux| linux.to_string());
+    let ratio = row.ratio().unwrap_or_else(null);
+    let holds = row.holds();
+    let budget =
+        row.budget.map(|budget| format!(",\"budget\":{budget},\"holds\":{holds}")).unwrap_or_default();
+    let key = quoted(&row.key);
+    format!("{{\"key\":{key},\"insns\":{},\"linux\":{linux},\"ratio\":{ratio}{budget}}}", row.insns)
+}
+
+fn json_stretch(path: &Masked) -> String {
+    let longest = &path.longest;
+    let (insns, d, i) = (longest.insns, longest.d.insns, longest.i.insns);
+    let from = |from: &str| if from.is_empty() { "null".to_owned() } else { quoted(from) };
+    let (name, d_from, i_from) = (quoted(&path.name), from(&path.d_from), from(&path.i_from));
+    format!(
+        "{{\"path\":{name},\"insns\":{insns},\"d\":{d},\"d_from\":{d_from},\"i\":{i},\"i_from\":{i_from}}}"
+    )
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::log::{Longest, Stretch};
+    use super::*;
+
+    fn costs() -> Costs {
+        let row = |key: &str, insns, linux, budget| Row { key: key.into(), insns, linux, budget };
+        let stretch = |insns| Stretch { insns, from: 0 };
+        let longest = Longest { runs: 3, insns: 396, d: stretch(0), i: stretch(150) };
+        Costs {
+            rows: vec![
+                row("brk_bare", 97, Some(257), None),
+                row("own", 5, None, Some(4)),
+                row("good", 5, None, Some(5)),
+            ],
+            stretches: vec![Masked {
+                name: "irq".into(),
+                longest,
+                d_from: String::new(),
+                i_from: "IRQ vector".into(),
+            }],
+        }
+    }
+
+    #[test]
+    fn json_is_as_promised() {
+        assert_eq!(
+            json(&costs()),
+            "{\"rows\":[{\"key\":\"brk_bare\",\"insns\":97,\"linux\":257,\"ratio\":0.38},\
+             {\"key\":\"own\",\"insns\":5,\"linux\":null,\"ratio\":null,\"budget\":4,\"holds\":false},\
+             {\"key\":\"good\",\"insns\":5,\"linux\":null,\"ratio\":null,\"budget\":5,\"holds\":true}],\
+             \"stretches\":[{\"path\":\"irq\",\"insns\":396,\"d\":0,\"d_from\":null,\"i\":150,\"i_from\":\"IRQ vector\"}]}\n"
+        );
+    }
+
+    #[test]
+    fn a_broken_budget_shows() {
+        let text = tables(&costs());
+        let line = |key| text.lines().find(|line| line.starts_with(key)).unwrap();
+        assert!(line("own").ends_with("4  OVER") && line("good").ends_with("5  ok"));
+        assert!(line("irq").ends_with("396         0       150  IRQ vector"), "{text}");
+    }
+
+    #[test]
+    fn the_readme_keeps_everything_else() {
+        let readme = format!("a\n{BEGIN}old\n{END}b\n");
+        let new = replaced(&readme, "new\n").unwrap();
+        assert_eq!(new, format!("a\n{BEGIN}new\n{END}b\n"));
+        assert_eq!(replaced("a\n", "new\n"), None);
+    }
+
+    #[test]
+    fn the_readme_has_a_place_for_the_tables() {
+        let readme = std::fs::read_to_string(crate::paths::root().join("README.md")).unwrap();
+        assert!(replaced(&readme, "").is_some());
+    }
+}

@@ -1,0 +1,288 @@
+//! How long each path keeps D, and I, masked: a boot with `mode=stretches` whose every instruction QEMU logs.
+
+use super::log::{Longest, Reader, Stretch};
+use crate::gdbstub::Stub;
+use crate::ktap::is_panic;
+use crate::qemu::{LOG_INSTRUCTIONS, Machine, Start, one_at_a_time};
+use crate::remote::Remote;
+use crate::session::{self, End, Flow, Input};
+use crate::setup::facts;
+use crate::symbols::{self, Kind, Symbol};
+use crate::test::Kernel;
+use anyhow::{Context, Result, anyhow, bail};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, PipeReader};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+/// What the kernel calls where a path begins and ends.
+const MARK: &str = "bench_mark";
+/// Where exceptions begin.
+const VECTORS: &str = "vectors";
+
+/// The paths that the kernel has to run.
+const PATHS: [&str; 24] = [
+    "dbg_entry_exit",
+    "brk_bare",
+    "kprobe_sim",
+    "kprobe_ool",
+    "kprobe_pre_post",
+    "hw_bp_kernel",
+    "hw_wp_kernel",
+    "step",
+    "warn",
+    "warn_printed",
+    "fault_fixed_up",
+    "irq",
+    "irq_deferred",
+    "irq_in_step_over",
+    "irq_in_step_over_deferred",
+    "tick",
+    "irq_reschedule",
+    "yield",
+    "slot_install",
+    "slot_remove",
+    "slot_install_wp",
+    "slot_remove_wp",
+    "kprobe_register",
+    "kprobe_unregister",
+];
+
+/// How long a path keeps exceptions masked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Masked {
+    pub name: String,
+    pub longest: Longest,
+    /// Where the stretch with D masked begins, in words; empty if there is none.
+    pub d_from: String,
+    /// And the one with I masked.
+    pub i_from: String,
+}
+
+/// The machine that the paths run on: that of the rows with another mode.
+pub fn machine(machine: &Machine) -> Machine {
+    Machine { append: machine.append.replace("mode=bench", "mode=stretches"), ..machine.clone() }
+}
+
+/// QEMU's command line for a user to read.
+pub fn shell_line(machine: &Machine, image: &Path) -> String {
+    let version = facts::qemu_version().unwrap_or_default();
+    let line = machine.shell_line(&Start::Kernel(image));
+    format!("{line} {} -d {LOG_INSTRUCTIONS}", one_at_a_time(version).join(" "))
+}
+
+/// Boots and counts.
+///
+/// # Errors
+/// When the kernel does not come to its end, or the log and the counter contradict each other.
+pub fn measure(kernel: &Kernel, base: &Machine) -> Result<Vec<Masked>> {
+    let elf = &kernel.elf;
+    let bytes = std::fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
+    let parsed = symbols::parse(&bytes)?;
+    let mark = symbols::value(&parsed, MARK)?;
+    let version = facts::qemu_version().context("no QEMU")?;
+    let stub = Stub::new()?;
+    let machine = Machine { gdb: Some(stub.option()), ..machine(base) };
+    let mut command = machine.command(&Start::Kernel(&kernel.image));
+    command.args(one_at_a_time(version));
+    let boot = boot(command, &stub, mark, kernel.limit)?;
+    if boot.end != End::Status(0) || boot.console.lines().any(is_panic) {
+        let told = [boot.console.as_str(), &boot.complaints].join("\n");
+        bail!("the kernel did not come to its end ({:?}):\n{}", boot.end, told.trim());
+    }
+    let names = names(&boot.console)?;
+    let functions =
+        Functions { start: symbols::value(&parsed, "__image_start")?, all: symbols::read(&parsed)? };
+    combine(names, boot.log.finish()?, |pc| functions.name(pc))
+}
+
+/// A boot that is over.
+struct Boot {
+    end: End,
+    console: String,
+    /// What QEMU said besides its log.
+    complaints: String,
+    log: Reader,
+}
+
+/// Runs QEMU with its log, which is long, read as it comes. The log begins at the first mark, where the guest is stopped for
+/// that: its time stands still meanwhile.
+fn boot(mut command: Command, stub: &Stub, mark: u64, limit: Option<Duration>) -> Result<Boot> {
+    let (log, writer) = std::io::pipe()?;
+    command.stderr(writer);
+    let over = AtomicBool::new(false);
+    let mut console = Vec::new();
+    thread::scope(|scope| {
+        let log = scope.spawn(|| read(log, mark));
+        let switch = scope.spawn(|| log_from(stub, mark, || over.load(SeqCst)));
+        let end = session::run(&mut command, Input::None, limit, |piece| {
+            console.extend(piece);
+            Flow::Continue
+        });
+        over.store(true, SeqCst);
+        // The log ends when nobody can write to it any more.
+        drop(command);
+        let gone = |_| anyhow!("a thread panicked");
+        let (log, complaints) = log.join().map_err(gone)??;
+        let switched = switch.join().map_err(gone)?;
+        let (end, console) = (end?, String::from_utf8_lossy(&console).replace('\r', ""));
+        // What QEMU or the kernel says of its end says more than a connection that is gone.
+        if end == End::Status(0) {
+            switched?;
+        }
+        Ok(Boot { end, console, complaints, log })
+    })
+}
+
+fn log_from(stub: &Stub, mark: u64, over: impl Fn() -> bool) -> Result<()> {
+    let Some(mut remote) = Remote::connect(&stub.socket(), over)? else { return Ok(()) };
+    let logging = remote.run_to(mark).and_then(|()| remote.monitor(&format!("log {LOG_INSTRUCTIONS}")));
+    match logging {
+        Ok(()) => remote.detach(),
+        Err(why) => {
+            // Or the guest would stand still until the time is over.
+            remote.kill();
+            Err(why)
+        }
+    }
+}
+
+fn read(log: PipeReader, mark: u64) -> Result<(Reader, String)> {
+    let mut reader = Reader::new(mark);
+    let mut complaints = String::new();
+    let mut log = BufReader::with_capacity(1 << 16, log);
+    let mut line = Vec::new();
+    while log.read_until(b'\n', &mut line)? != 0 {
+        let text = String::from_utf8_lossy(&line);
+        if !reader.line(text.trim_end()) {
+            complaints += &text;
+        }
+        line.clear();
+    }
+    Ok((reader, complaints))
+}
+
+/// Reads the lines `stretch: NUMBER NAME`.
+fn names(console: &str) -> Result<BTreeMap<u64, String>> {
+    let mut names = BTreeMap::new();
+    for line in console.lines().filter_map(|line| line.strip_prefix("stretch: ")) {
+        let (number, name) = line.trim().split_once(' ').with_context(|| format!("half a path: {line}"))?;
+        let number = number.parse().with_context(|| format!("no number: {line}"))?;
+        if names.values().any(|other| other == name) || names.insert(number, name.to_owned()).is_some() {
+            bail!("the kernel gives the path {name} twice");
+        }
+    }
+    Ok(names)
+}
+
+/// Each name with its count, in the order of the numbers.
+fn combine(
+    names: BTreeMap<u64, String>,
+    mut counts: BTreeMap<u64, Longest>,
+    place: impl Fn(u64) -> String,
+) -> Result<Vec<Masked>> {
+    let mut paths = Vec::new();
+    for (number, name) in names {
+        let longest = counts.remove(&number).with_context(|| format!("{name} is not in QEMU's log"))?;
+        let from = |stretch: Stretch| {
+            if stretch.insns == 0 { String::new() } else { place(stretch.from) }
+        };
+        paths.push(Masked { name, longest, d_from: from(longest.d), i_from: from(longest.i) });
+    }
+    if let Some(number) = counts.keys().next() {
+        bail!("path {number} of QEMU's log has no name");
+    }
+    let ran: Vec<_> = paths.iter().map(|path| path.name.as_str()).collect();
+    if ran != PATHS {
+        bail!("the kernel ran {ran:?} where {PATHS:?} are due");
+    }
+    Ok(paths)
+}
+
+/// The kernel's functions.
+struct Functions {
+    /// Where the image is linked.
+    start: u64,
+    all: Vec<Symbol>,
+}
+
+impl Functions {
+    /// The function that an instruction is of; for a vector which one.
+    fn name(&self, pc: u64) -> String {
+        let offset = pc.wrapping_sub(self.start);
+        let holds = |symbol: &&Symbol| {
+            let start = u64::from(symbol.offset);
+            symbol.kind == Kind::Text && (start..start + u64::from(symbol.size)).contains(&offset)
+        };
+        let Some(symbol) = self.all.iter().rfind(holds) else { return format!("{pc:#x}") };
+        if symbol.name == VECTORS {
+            let kinds = ["sync", "IRQ", "FIQ", "SError"];
+            let vector = (offset - u64::from(symbol.offset)) / 0x80;
+            return format!("{} vector", kinds[(vector % 4) as usize]);
+        }
+        symbol.name.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn console() -> String {
+        (1..).zip(PATHS).map(|(number, name)| format!("stretch: {number} {name}\r\n")).collect()
+    }
+
+    fn counts() -> BTreeMap<u64, Longest> {
+        let d = Stretch { insns: 2, from: 8 };
+        (1..=PATHS.len() as u64)
+            .map(|number| (number, Longest { runs: 1, d, ..Longest::default() }))
+            .collect()
+    }
+
+    fn combined(console: &str, counts: BTreeMap<u64, Longest>) -> Result<Vec<Masked>> {
+        combine(names(console)?, counts, |pc| format!("at {pc}"))
+    }
+
+    #[test]
+    fn each_path_has_its_name_and_its_places() {
+        let all = combined(&format!("noise\n{}", console()), counts()).unwrap();
+        assert_eq!(all.iter().map(|path| path.name.as_str()).collect::<Vec<_>>(), PATHS);
+        assert!(all.iter().all(|path| path.d_from == "at 8" && path.i_from.is_empty()));
+    }
+
+    #[test]
+    fn what_is_not_all_paths_is_refused() {
+        let (console, all) = (console(), counts());
+        let without = |number| all.iter().filter(|(n, _)| **n != number).map(|(n, c)| (*n, *c)).collect();
+        assert!(combined(&console, without(24)).is_err(), "not logged");
+        assert!(combined(&console.replace("stretch: 24 ", ""), all.clone()).is_err(), "no name");
+        assert!(combined(&console.replace("stretch: 24 ", ""), without(24)).is_err(), "neither");
+        assert!(combined(&console.replace(" brk_bare", " dbg_entry_exit"), all.clone()).is_err(), "twice");
+        assert!(combined(&console.replace("24 kprobe", "x kprobe"), all).is_err(), "no number");
+        assert!(combined("", BTreeMap::new()).is_err());
+    }
+
+    #[test]
+    fn a_place_is_its_function_or_its_vector() {
+        let symbol = |offset, size, name: &str, kind| Symbol { offset, size, name: name.into(), kind };
+        let all = vec![
+            symbol(0, 0x800, VECTORS, Kind::Text),
+            symbol(0x800, 8, "f", Kind::Text),
+            symbol(0x900, 8, "data", Kind::Data),
+        ];
+        let functions = Functions { start: 0x1000, all };
+        let name = |offset: u64| functions.name(0x1000 + offset);
+        assert_eq!((name(0x200).as_str(), name(0x280).as_str()), ("sync vector", "IRQ vector"));
+        assert_eq!((name(0x804).as_str(), name(0x808).as_str()), ("f", "0x1808"));
+        assert_eq!(name(0x900), "0x1900");
+    }
+
+    #[test]
+    fn the_paths_run_where_the_rows_do() {
+        let base = Machine { append: "mode=bench hz=10".into(), ..Machine::default() };
+        assert_eq!(machine(&base), Machine { append: "mode=stretches hz=10".into(), ..Machine::default() });
+    }
+}

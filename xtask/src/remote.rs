@@ -1,0 +1,169 @@
+//! As much of gdb's remote protocol as it takes to stop the guest at an address and to give QEMU's monitor a command there.
+
+use anyhow::{Context, Result, bail};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+/// How long QEMU may take to answer what it answers at once.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A connection to QEMU's gdbstub.
+pub struct Remote<S> {
+    stream: S,
+}
+
+impl Remote<UnixStream> {
+    /// Connects as soon as QEMU listens; `None` when it is `over` before.
+    ///
+    /// # Errors
+    /// When the connection is refused.
+    pub fn connect(socket: &Path, over: impl Fn() -> bool) -> Result<Option<Self>> {
+        while !over() {
+            match UnixStream::connect(socket) {
+                Ok(stream) => return Ok(Some(Self { stream })),
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                    thread::sleep(Duration::from_millis(2));
+                }
+                Err(error) => return Err(error).context("QEMU's gdbstub"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lets the guest run until it is about to execute the instruction at `address`.
+    ///
+    /// # Errors
+    /// When it ends before.
+    pub fn run_to(&mut self, address: u64) -> Result<()> {
+        self.stream.set_read_timeout(Some(PATIENCE))?;
+        self.ask(&format!("Z1,{address:x},4"), "OK")?;
+        // Whoever started QEMU ends it when that takes too long, and the connection with it.
+        self.stream.set_read_timeout(None)?;
+        self.ask("c", "T05").context("the guest did not come there")?;
+        self.stream.set_read_timeout(Some(PATIENCE))?;
+        self.ask(&format!("z1,{address:x},4"), "OK")
+    }
+}
+
+impl<S: Read + Write> Remote<S> {
+    /// Gives QEMU's monitor a command that says nothing when it succeeds.
+    ///
+    /// # Errors
+    /// With what it says.
+    pub fn monitor(&mut self, command: &str) -> Result<()> {
+        let hex: String = command.bytes().map(|byte| format!("{byte:02x}")).collect();
+        self.ask(&format!("qRcmd,{hex}"), "OK").with_context(|| format!("QEMU's monitor: {command}"))
+    }
+
+    /// Lets the guest run on, alone.
+    ///
+    /// # Errors
+    /// When QEMU does not answer.
+    pub fn detach(mut self) -> Result<()> {
+        self.ask("D", "OK")
+    }
+
+    /// Ends QEMU, if it is still there.
+    pub fn kill(mut self) {
+        let _ = self.send("k");
+    }
+
+    fn send(&mut self, packet: &str) -> Result<()> {
+        let sum = packet.bytes().fold(0u8, u8::wrapping_add);
+        Ok(self.stream.write_all(format!("${packet}#{sum:02x}").as_bytes())?)
+    }
+
+    /// Sends a packet, whose answer must begin with `due`.
+    fn ask(&mut self, packet: &str, due: &str) -> Result<()> {
+        self.send(packet)?;
+        let answer = self.packet()?;
+        if !answer.starts_with(due) {
+            bail!("QEMU's gdbstub answers {packet} with {:?}", told(&answer));
+        }
+        Ok(())
+    }
+
+    /// The next packet; acknowledgements are passed over, as is what gdb uses to see whether the line is alive.
+    fn packet(&mut self) -> Result<String> {
+        while self.byte()? != b'$' {}
+        let mut packet = String::new();
+        loop {
+            match self.byte()? {
+                b'#' => break,
+                byte => packet.push(byte.into()),
+            }
+        }
+        // The checksum: nothing is lost on a socket.
+        self.byte()?;
+        self.byte()?;
+        self.stream.write_all(b"+")?;
+        Ok(packet)
+    }
+
+    fn byte(&mut self) -> Result<u8> {
+        let mut byte = [0];
+        self.stream.read_exact(&mut byte).context("QEMU's gdbstub is gone")?;
+        Ok(byte[0])
+    }
+}
+
+/// An answer in words: `O` is followed by text in hexadecimal.
+fn told(answer: &str) -> String {
+    let text = answer.strip_prefix('O').and_then(|hex| {
+        let bytes =
+            hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok());
+        bytes.collect::<Option<Vec<u8>>>()
+    });
+    text.map_or(answer.to_owned(), |text| String::from_utf8_lossy(&text).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Cursor;
+
+    /// Says what it is told to, and keeps what it hears.
+    struct Fake {
+        says: Cursor<&'static [u8]>,
+        heard: Vec<u8>,
+    }
+
+    impl Read for Fake {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.says.read(buffer)
+        }
+    }
+
+    impl Write for Fake {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.heard.extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn remote(says: &'static str) -> Remote<Fake> {
+        Remote { stream: Fake { says: Cursor::new(says.as_bytes()), heard: Vec::new() } }
+    }
+
+    #[test]
+    fn packets_have_their_checksum_and_are_acknowledged() {
+        let mut remote = remote("+$OK#9a");
+        remote.monitor("log cpu").unwrap();
+        assert_eq!(remote.stream.heard, b"$qRcmd,6c6f6720637075#63+");
+    }
+
+    #[test]
+    fn what_the_monitor_complains_of_is_told() {
+        let error = remote("+$O6e6f0a#00").monitor("x").unwrap_err();
+        assert!(format!("{error:#}").contains("\"no\""), "{error:#}");
+        assert!(remote("+$E01#a6").monitor("x").is_err());
+        assert!(remote("+").monitor("x").is_err());
+    }
+}
