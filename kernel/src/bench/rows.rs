@@ -41,7 +41,7 @@ pub fn run(started: u64) {
         row("irq_to_handler", irq_to_handler());
         row("irq_to_handler_armed", with_others(0, irq_to_handler));
         row("irq_self_ipi", irq_self_ipi() - nothing);
-        row("resched_after_step", reschedule::after_step(|sample| median(sample)));
+        row("resched_after_step", reschedule::after_step(median));
         row("boot", started);
     });
 }
