@@ -96,8 +96,8 @@ stepwell masks
 # expect: nothing masked, SS=1
 stepwell stash
 # expect: cpu0: debug depth 0, owners none
-# expect: steps reported to kernel::tests::gdb::stepped, 1 on the stash
-# expect: stash[0]: owners Debugger
+# expect: steps reported to nobody, 1 on the stash
+# expect: stash[0]: owners Debugger, steps reported to kernel::tests::gdb::stepped, suspended slots none
 
 echo == a watchpoint on the first CPU's ticks ==\n
 watch *(&kernel::time::TICKS as *mut u64)

@@ -11,7 +11,7 @@ use crate::arch::daif::{self, AllMasked};
 use crate::arch::uaccess;
 use crate::debug::slots::Hit;
 use crate::debug::step::{self, Wish};
-use crate::exception::Frame;
+use crate::exception::{Frame, brk};
 use crate::irq::off::IrqOff;
 use crate::irq::{self, sgi};
 use crate::kprobe::{self, Kprobe, Then};
@@ -19,7 +19,7 @@ use crate::ktest::Death;
 use crate::mm::layout;
 use crate::tests::rules::{code, signal};
 use crate::{idle, kbug};
-use core::arch::asm;
+use core::arch::{asm, naked_asm};
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -52,6 +52,11 @@ deaths! {
     unknown_brk ["panic: BRK #0x123 is nobody's", "rule M7 in force", M7, "interrupted context: masks daif"];
     unknown_brk_in_a_step ["panic: BRK #0x7f2 is nobody's", M7, NO_STEP];
     unknown_brk_in_a_step_over ["panic: BRK #0x7f2 is nobody's", M7, NO_STEP];
+    svc ["panic: SVC #0x5 at", "from EL1", "rule M6 in force", M7, "kernel::tests::deaths::svc"];
+    svc_in_a_step ["panic: SVC #0x5 at", "from EL1", M7, NO_STEP, "kernel::tests::deaths::svc"];
+    svc_in_a_step_over ["panic: SVC #0x5 at", "from EL1", M7, NO_STEP];
+    brk_on_sp_el0 ["panic: exception with SP_EL0 as the stack pointer", "rule M7 in force", M7];
+    brk_on_sp_el0_in_a_step ["panic: exception with SP_EL0 as the stack pointer", M7, NO_STEP];
     stack_overflow ["panic: stack overflow: SP", M7, "rule M7 in force", "kernel::tests::deaths::stack_overflow::deeper"];
     null_pointer ["panic: data abort at", "FAR 0x10", "rule M6 in force", M7, "interrupted context: masks daif",
         "kernel::tests::deaths::null_pointer"];
@@ -136,6 +141,34 @@ fn unknown_brk_in_a_step_over() {
     if need(signal::breakpoint(code::trap as *const () as u64, nothing)).is_some() {
         code::trap();
     }
+}
+
+#[unsafe(naked)]
+extern "C" fn svc_5() {
+    naked_asm!("svc #5", "ret")
+}
+
+fn svc() {
+    svc_5();
+}
+
+fn svc_in_a_step() {
+    let _ = step::step_with(step_on, || svc_5());
+}
+
+fn svc_in_a_step_over() {
+    if need(signal::breakpoint(svc_5 as *const () as u64, nothing)).is_some() {
+        svc_5();
+    }
+}
+
+fn brk_on_sp_el0() {
+    // SAFETY: the kernel ends here.
+    unsafe { asm!("msr daifset, #3", "msr spsel, #0", "brk #{}", const brk::EMPTY) }
+}
+
+fn brk_on_sp_el0_in_a_step() {
+    let _ = step::step_with(step_on, brk_on_sp_el0);
 }
 
 fn stack_overflow() {

@@ -142,6 +142,7 @@ mod exclusive;
 pub mod ool;
 pub mod sequence;
 pub mod sim;
+pub mod stepping;
 
 pub use class::{Class, Reason};
 pub use classify::classify;

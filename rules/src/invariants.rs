@@ -95,7 +95,7 @@ pub const INVARIANTS: [Invariant; 27] = [
     rule("X1", "hits + missed = attempts, on any number of CPUs, under any interrupt load"),
     rule(
         "X2",
-        "a step lands on the architecturally next PC of the same context or in its synchronous handler, never in an interrupt handler",
+        "a step lands on the architecturally next PC of the same context with D open (code that masks D is one step) or in its synchronous handler, never in an interrupt handler; one asked of a context with D masked is an error",
     ),
     rule("X3", "nothing that a user program does reaches EL1's debug state, another task, or a panic"),
 ];

@@ -7,6 +7,7 @@
 //! - [`pstate`]: the bits of PSTATE and SPSR_EL1 that the rules speak of, and what a row makes of them.
 //! - [`step`]: who asked for a step of a context, and what becomes of that when the context is interrupted, faults, is
 //!   probed or returned to.
+//! - [`plan`]: how far a debugger's steps go: one, so many, until something holds, over a call.
 //! - [`switch`]: whether a CPU may switch to another task (I5).
 //! - [`overrides`]: one cell of the table exchanged by name (`M8.ss=keep`), so that a test suite can show that every cell
 //!   matters.
@@ -30,6 +31,7 @@
 
 pub mod invariants;
 pub mod overrides;
+pub mod plan;
 pub mod pstate;
 pub mod step;
 pub mod switch;

@@ -6,6 +6,7 @@
 
 use crate::pstate::{Daif, SPSR_SS};
 use bitflags::bitflags;
+use core::fmt;
 
 bitflags! {
     /// Who asked for a step of a context.
@@ -30,6 +31,17 @@ bitflags! {
 pub enum StepError {
     /// The context runs with PSTATE.D set: the step would be taken only where D opens, somewhere else (rule X2).
     DebugMasked,
+    /// The context is being stepped already, for somebody else.
+    Busy,
+}
+
+impl fmt::Display for StepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DebugMasked => "rule X2: no step of a context with PSTATE.D masked",
+            Self::Busy => "the context is being stepped already",
+        })
+    }
 }
 
 /// M13: MDSCR_EL1.SS for a context that is returned to: set if it has an owner, unless it runs free for that owner (H9).

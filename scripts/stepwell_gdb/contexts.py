@@ -33,10 +33,12 @@ HANDLERS = {
     "kprobe_hit": "M12",
     "out_of_line_end": "M12",
     "debugger": "M12",
+    "begin_step": "M12",
     "empty": "M12",
     "assertion": "M11",
     "fault": "M6",
     "exception_on_sp_el0": "M7",
+    "fatal": "M7",
     "exception_stack_overflow": "M7",
 }
 DEBUG_CONTEXT = {"M10", "M12", "M14"}

@@ -85,6 +85,11 @@ def word(value):
     return int.from_bytes(bytes(memory), "little")
 
 
+def functions_in(value):
+    """The functions that `value`, whatever its type, points to, as gdb prints it."""
+    return ", ".join(re.findall(r"0x[0-9a-f]+ <([^<>+]+)(?:\+\d+)?>", str(value))) or "nobody"
+
+
 def name_of(address):
     """`function+0x10`, or the bare number where nothing is known."""
     block = gdb.block_for_pc(address)

@@ -18,12 +18,12 @@ Usage: stepwell stash [CPU | all]"""
 def one(index):
     state = data.element(data.static("kernel::debug::CPU_DEBUG"), index)
     value = lambda name: data.number(data.member(state, name))
-    hook = data.word(data.member(state, "hook"))
+    session = data.functions_in(data.member(state, "session"))
     length = value("stash_len")
     print(
         f"cpu{index}: debug depth {value('depth')}, owners {owners(value('owners'))}, "
         f"MDSCR_EL1 as written last {value('mdscr'):#x} ({cpu.mdscr(value('mdscr'))}), "
-        f"steps reported to {data.name_of(hook) if hook else 'nobody'}, {length} on the stash"
+        f"steps reported to {session}, {length} on the stash"
     )
     stash = data.member(state, "stash")
     if length > data.length(stash):
@@ -31,7 +31,11 @@ def one(index):
     for depth in range(length):
         entry = data.element(stash, depth)
         owner = owners(data.number(data.member(entry, "owners")))
-        print(f"  stash[{depth}]: owners {owner}, suspended slots {sets(masks_of(data.member(entry, 'suspended')))}")
+        session = data.functions_in(data.member(entry, "session"))
+        print(
+            f"  stash[{depth}]: owners {owner}, steps reported to {session}, "
+            f"suspended slots {sets(masks_of(data.member(entry, 'suspended')))}"
+        )
 
 
 def owners(bits):

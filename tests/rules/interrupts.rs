@@ -5,14 +5,14 @@ use super::seen::Seen;
 use super::signal::{self, Signal};
 use super::trace;
 use crate::arch::daif;
-use crate::debug::step::Wish;
+use crate::debug::step::{self, Wish};
 use crate::debug::{self, stats};
-use crate::exception::{Frame, brk};
+use crate::exception::Frame;
 use crate::irq::off::IrqOff;
 use crate::ktest::Outcome;
 use crate::{check, check_eq, suite};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use rules::step::Owners;
+use rules::step::{Owners, StepError};
 
 suite!("rule-interrupts":
     m8_masks_in_an_irq_handler,
@@ -212,31 +212,31 @@ fn x2_a_handlers_own_step_ends_with_it() -> Outcome {
     }
     fn starts(frame: &mut Frame) {
         IN_HANDLER.note(frame);
-        debug::this().hook.set(Some(notes));
-        // SAFETY: starts steps and goes on behind it, with all registers as they were.
-        unsafe { core::arch::asm!("brk #{}", const brk::DEBUGGER, options(nostack, preserves_flags)) }
+        let _ = step::step_from_here(notes);
     }
     prepare(Signal::Irq)?;
     Signal::Irq.prepare(starts)?;
     LANDED.store(0, Relaxed);
     let id = signal::breakpoint_in_line(signal::interrupt)?;
     let result = code::line();
-    let hook = debug::this().hook.take();
+    let stepped = debug::this().is_stepped();
     let hits = signal::remove(id)?;
     check_eq!((result, hits, IN_HANDLER.count()), (4, 1, 1));
-    check!(hook.is_none(), "the hook is still there");
+    check!(!stepped, "it is still stepped");
     check_eq!(LANDED.load(Relaxed), 0);
     Ok(())
 }
 
 /// The same where nothing was set aside and D stays masked, so that the step cannot even begin in the handler.
 fn x2_an_nmi_handlers_own_step_ends_with_it() -> Outcome {
+    static REFUSED: AtomicU64 = AtomicU64::new(0);
     fn never(_: &mut Frame) -> Wish {
         Wish::Step
     }
     fn starts(frame: &mut Frame) {
         IN_HANDLER.note(frame);
-        debug::this().hook.set(Some(never));
+        REFUSED.store((step::step_from_here(never) == Err(StepError::DebugMasked)).into(), Relaxed);
+        // As if it had not been.
         debug::this().set_owners(Owners::DEBUGGER);
     }
     prepare(Signal::Nmi)?;
@@ -245,9 +245,10 @@ fn x2_an_nmi_handlers_own_step_ends_with_it() -> Outcome {
     Signal::Nmi.send();
     let result = code::line();
     let (steps, cancelled) = (stats::STEPS.here() - steps, stats::CANCELLED.here() - cancelled);
-    let hook = debug::this().hook.take();
+    let stepped = debug::this().is_stepped();
     check_eq!((result, IN_HANDLER.count()), (4, 1));
     check_eq!((steps, cancelled), (0, 1));
-    check!(hook.is_none(), "the hook is still there");
+    check_eq!(REFUSED.load(Relaxed), 1);
+    check!(!stepped, "it is still stepped");
     Ok(())
 }

@@ -3,14 +3,15 @@
 use super::branches::rounds;
 use super::trace::{Trace, trace_with};
 use crate::arch::barrier::relax;
-use crate::debug::step::Wish;
+use crate::debug::slots::Hit;
+use crate::debug::step::{self, Wish};
 use crate::debug::{self, stats};
-use crate::exception::{Frame, brk};
+use crate::exception::Frame;
 use crate::ktest::{Ended, Outcome};
-use crate::tests::support::{OnDemand, interrupt_me, nmi_me};
+use crate::tests::support::{OnDemand, Slot, breakpoint_at, interrupt_me, nmi_me};
 use crate::{address_of, arch, check, check_eq};
-use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use rules::pstate::SPSR_SS;
 
 static TAKEN: AtomicU64 = AtomicU64::new(0);
 static STASHED: AtomicU64 = AtomicU64::new(0);
@@ -55,14 +56,14 @@ pub fn a_step_of_an_interrupt_handler_ends_with_it() -> Outcome {
     static STEPS: AtomicU64 = AtomicU64::new(0);
     static STEPS_AT_END: AtomicU64 = AtomicU64::new(0);
     static HANDLED: AtomicU64 = AtomicU64::new(0);
+    static BEGUN: AtomicU64 = AtomicU64::new(0);
     fn count(_: &mut Frame) -> Wish {
         STEPS.store(STEPS.load(Relaxed) + 1, Relaxed);
         Wish::Step
     }
     fn handler(_: &mut Frame) {
-        debug::this().hook.set(Some(count));
-        // SAFETY: the handler of the BRK goes on behind it, in steps, with all registers as they were.
-        unsafe { asm!("brk #{}", const brk::DEBUGGER, options(nostack, preserves_flags)) };
+        let begun = step::step_from_here(count);
+        BEGUN.store(begun.is_ok().into(), Relaxed);
         rounds(10);
         STEPS_AT_END.store(STEPS.load(Relaxed), Relaxed);
         HANDLED.store(1, Relaxed);
@@ -79,6 +80,78 @@ pub fn a_step_of_an_interrupt_handler_ends_with_it() -> Outcome {
     check!(steps > inside, "the handler was stepped to its end");
     rounds(10);
     check_eq!(STEPS.load(Relaxed), steps, "steps behind the handler");
-    check!(debug::this().hook.get().is_none());
+    check!(!debug::this().is_stepped());
+    check_eq!(BEGUN.load(Relaxed), 1);
+    Ok(())
+}
+
+/// A breakpoint at its first instruction is stepped over in the debugger's step of the interrupted context, and in that of the
+/// handler: three owners, each with its own end.
+pub fn a_handler_steps_for_itself_in_the_middle_of_a_step() -> Outcome {
+    static INSIDE: AtomicU64 = AtomicU64::new(0);
+    static SESSIONS: AtomicU64 = AtomicU64::new(0);
+    static RESUMED: AtomicU64 = AtomicU64::new(0);
+    fn own(frame: &mut Frame) -> Wish {
+        let entry = address_of!(rounds);
+        INSIDE.fetch_add((entry..entry + 12).contains(&frame.pc).into(), Relaxed);
+        Wish::Step
+    }
+    fn handler(frame: &mut Frame) {
+        taken(frame);
+        SESSIONS.fetch_add(step::step_with(own, || rounds(3)).is_ok().into(), Relaxed);
+        // None of its own is left, and none of the other's is here.
+        let cpu = debug::this();
+        RESUMED.fetch_add((cpu.is_stepped() || !cpu.owners.get().is_empty()).into(), Relaxed);
+    }
+    for counter in [&INSIDE, &SESSIONS, &RESUMED] {
+        counter.store(0, Relaxed);
+    }
+    let _interrupt = OnDemand::new(handler);
+    let slot = Slot::counting(&breakpoint_at(address_of!(rounds)))?;
+    let overs = stats::STEP_OVERS.here();
+    stepped_under(|_| interrupt_me())?;
+    let overs = stats::STEP_OVERS.here() - overs;
+    check_eq!((SESSIONS.load(Relaxed), RESUMED.load(Relaxed)), (401, 0));
+    check_eq!(INSIDE.load(Relaxed), 401 * 7, "3 rounds of two and a RET for each interrupt");
+    // The first instruction is also where each round begins anew.
+    check_eq!((slot.hits(), overs), (Some(200 + 401 * 3), 200 + 401 * 3));
+    Ok(())
+}
+
+/// M13: a step-over that is done, since its handler moved PC, and not yet reported when an interrupt comes.
+pub fn an_interrupt_before_a_step_overs_report() -> Outcome {
+    static REPORTS: AtomicU64 = AtomicU64::new(0);
+    fn handler(frame: &mut Frame) {
+        taken(frame);
+        REPORTS.fetch_add((frame.pstate & SPSR_SS == 0).into(), Relaxed);
+        rounds(2);
+    }
+    fn moves(_: &Hit, frame: &mut Frame) {
+        if frame.x[0] == 100 {
+            let pc = frame.pc;
+            frame.x[0] = 1;
+            // Z is clear: the branch that PC is moved to goes back.
+            frame.pstate &= !(1 << 30);
+            frame.move_to(pc + 4);
+            interrupt_me();
+        }
+    }
+    for counter in [&TAKEN, &STASHED, &SS_SEEN, &REPORTS] {
+        counter.store(0, Relaxed);
+    }
+    let _interrupt = OnDemand::new(handler);
+    let entry = address_of!(rounds);
+    let first = Slot::calling(&breakpoint_at(entry), moves)?;
+    let second = Slot::counting(&breakpoint_at(entry + 4))?;
+    let (steps, overs) = (stats::STEPS.here(), stats::STEP_OVERS.here());
+    rounds(100);
+    let (steps, overs) = (stats::STEPS.here() - steps, stats::STEP_OVERS.here() - overs);
+    check_eq!((TAKEN.load(Relaxed), STASHED.load(Relaxed), REPORTS.load(Relaxed)), (1, 1, 1));
+    check_eq!(
+        (first.hits(), second.hits()),
+        (Some(4), Some(4)),
+        "2 in the handler, 2 in what it interrupted"
+    );
+    check_eq!((steps, overs), (8, 8), "a step for each, none twice");
     Ok(())
 }

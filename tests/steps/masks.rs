@@ -1,13 +1,18 @@
 //! Stepped code that waits, and that changes its own masks.
 
-use super::trace::trace;
+use super::trace::{trace, trace_with};
 use crate::arch::daif;
-use crate::debug::step::{self, Wish};
-use crate::exception::Frame;
-use crate::ktest::Outcome;
+use crate::debug::step::{self, Stepped, Wish};
+use crate::debug::{self, stats};
+use crate::exception::{Frame, brk};
+use crate::kprobe::{self, Kprobe, Then};
+use crate::ktest::{Ended, Outcome};
+use crate::tests::failed;
+use crate::tests::support::{OnDemand, Slot, breakpoint_at, interrupt_me};
 use crate::{address_of, check, check_eq};
 use core::arch::naked_asm;
-use rules::pstate::Daif;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use rules::pstate::{Daif, SPSR_SS};
 use rules::step::StepError;
 
 #[unsafe(naked)]
@@ -60,27 +65,115 @@ pub fn interrupt_masks_can_be_changed_by_stepped_code() -> Outcome {
     Ok(())
 }
 
+/// Three stretches with D masked, by DAIFSet, by DAIF, and with exceptions taken in it.
 #[unsafe(naked)]
-extern "C" fn masks_everything() -> u64 {
+extern "C" fn masks_everything(n: u64) -> u64 {
     naked_asm!(
-        "nop",               // 0
-        "msr daifset, #0xf", // 1
-        "nop",               // 2
-        "nop",               // 3
-        "msr daifclr, #0xf", // 4
-        "mov x0, #7",        // 5
-        "ret",               // 6
+        "mrs x1, daif",       // 0
+        "msr daifset, #0xf",  // 1
+        "add x0, x0, #1",     // 2
+        "msr daifclr, #0xf",  // 3
+        "mov x2, #0x3c0",     // 4
+        "msr daif, x2",       // 5
+        "add x0, x0, #2",     // 6
+        "mrs x3, daif",       // 7
+        "msr daif, x1",       // 8
+        "add x0, x0, x3",     // 9
+        "msr daifset, #0xf",  // 10
+        "brk #{empty}",       // 11
+        "add x0, x0, #4",     // 12
+        "brk #{debugger}",    // 13
+        "brk #{empty}",       // 14
+        "msr daifclr, #0xf",  // 15
+        "ret",                // 16
+        empty = const brk::EMPTY,
+        debugger = const brk::DEBUGGER,
     )
 }
 
-pub fn steps_end_where_stepped_code_masks_debug_exceptions() -> Outcome {
+/// Which steps were of a stretch, a bit each, and how many landed with D masked.
+static MASKED: AtomicU64 = AtomicU64::new(0);
+static COUNT: AtomicU64 = AtomicU64::new(0);
+static LANDED_MASKED: AtomicU64 = AtomicU64::new(0);
+
+fn note_stretches(frame: &Frame) {
+    let count = COUNT.fetch_add(1, Relaxed);
+    if step::last(debug::this()) == Stepped::Masked {
+        MASKED.fetch_or(1 << count, Relaxed);
+    }
+    LANDED_MASKED.fetch_add(frame.masks().contains(Daif::D).into(), Relaxed);
+}
+
+fn through_masked_stretches() -> Result<u64, Ended> {
+    for word in [&MASKED, &COUNT, &LANDED_MASKED] {
+        word.store(0, Relaxed);
+    }
     let mut result = 0;
-    let trace = trace(address_of!(masks_everything), || result = masks_everything())?;
-    // QEMU reports the step of instruction 1 with D masked already; the next one is then an error, not a run to where D opens.
-    check_eq!(trace.words(), [0, 1, 2]);
-    check!(!trace.complete);
-    check_eq!(trace.pcs[2].1, Daif::all());
-    check_eq!(result, 7);
+    let trace = trace_with(address_of!(masks_everything), note_stretches, || result = masks_everything(0))?;
+    check_eq!(trace.words(), [0, 1, 4, 5, 9, 10, 16]);
+    check!(trace.complete);
+    check_eq!(LANDED_MASKED.load(Relaxed), 0);
+    check_eq!(MASKED.load(Relaxed), 0b101_0100, "the steps that landed on 4, 9 and 16");
+    Ok(result)
+}
+
+pub fn a_stretch_with_debug_exceptions_masked_is_one_step() -> Outcome {
+    let unattended = stats::UNATTENDED.here();
+    check_eq!(through_masked_stretches()?, 7 + 0x3c0);
+    check_eq!(stats::UNATTENDED.here() - unattended, 1);
+    Ok(())
+}
+
+/// A probe parks the step, and its copy runs with D masked as the probed instruction did.
+pub fn probes_are_hit_in_a_masked_stretch() -> Outcome {
+    let sites = [2, 6, 12].map(|word| address_of!(masks_everything) + 4 * word);
+    for site in sites {
+        kprobe::register(site, None, None).map_err(failed)?;
+    }
+    let result = through_masked_stretches();
+    let counts = sites.map(kprobe::unregister);
+    check_eq!(result?, 7 + 0x3c0);
+    check_eq!(counts, [Ok((1, 0)); 3]);
+    Ok(())
+}
+
+/// Interrupts that became pending in the stretch come between the step and its report; they are not stepped into.
+pub fn an_interrupt_waits_for_the_end_of_a_masked_stretch() -> Outcome {
+    static TAKEN: AtomicU64 = AtomicU64::new(0);
+    static STASHED: AtomicU64 = AtomicU64::new(0);
+    fn taken(frame: &mut Frame) {
+        TAKEN.fetch_add(1, Relaxed);
+        let pending = debug::this().stash_len.get() == 1 && frame.pstate & SPSR_SS == 0;
+        STASHED.fetch_add(pending.into(), Relaxed);
+    }
+    fn send(_: &Kprobe, _: &mut Frame) -> Then {
+        interrupt_me();
+        Then::Run
+    }
+    TAKEN.store(0, Relaxed);
+    STASHED.store(0, Relaxed);
+    let _interrupt = OnDemand::new(taken);
+    let sites = [2, 6, 12].map(|word| address_of!(masks_everything) + 4 * word);
+    for site in sites {
+        kprobe::register(site, Some(send), None).map_err(failed)?;
+    }
+    let result = through_masked_stretches();
+    let counts = sites.map(kprobe::unregister);
+    check_eq!(result?, 7 + 0x3c0);
+    check_eq!(counts, [Ok((1, 0)); 3]);
+    check_eq!((TAKEN.load(Relaxed), STASHED.load(Relaxed)), (3, 3), "each before its step was told of (M13)");
+    Ok(())
+}
+
+/// A breakpoint on the instruction that masks D: the step-over is one thing, the debugger's step another.
+pub fn a_breakpoint_where_a_masked_stretch_begins() -> Outcome {
+    let sites =
+        [1, 5, 10].map(|word| Slot::counting(&breakpoint_at(address_of!(masks_everything) + 4 * word)));
+    let result = through_masked_stretches();
+    check_eq!(result?, 7 + 0x3c0);
+    for slot in sites {
+        check_eq!(slot?.hits(), Some(1));
+    }
     Ok(())
 }
 

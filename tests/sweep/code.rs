@@ -9,7 +9,7 @@ core::arch::global_asm!(
     ".balign 4",
     ".global sweep_line, sweep_line_at, sweep_store, sweep_store_at, sweep_loop, sweep_loop_at, sweep_loop_end, sweep_branch, sweep_retry",
     ".global sweep_retry_at, sweep_warn, sweep_outer, sweep_inner, sweep_innermost, sweep_handler, sweep_handler_at",
-    ".global sweep_sled, sweep_daif",
+    ".global sweep_sled, sweep_daif, sweep_masked, sweep_hvc, sweep_hvc_at, sweep_calls, sweep_calls_at",
     // fn() -> 3
     "sweep_line:",
     "mov x0, #1",
@@ -91,6 +91,40 @@ core::arch::global_asm!(
     "msr daif, x9",
     "nop",
     "ret",
+    // fn(n) -> n + 7, in part with everything masked
+    "sweep_masked:",
+    "mrs x9, daif",
+    "add x0, x0, #1",
+    "msr daifset, #0xf",
+    "add x0, x0, #1",
+    "add x0, x0, #1",
+    "msr daif, x9",
+    "add x0, x0, #1",
+    "mov x10, #0x3c0",
+    "msr daif, x10",
+    "add x0, x0, #1",
+    "add x0, x0, #1",
+    "msr daif, x9",
+    "add x0, x0, #1",
+    "ret",
+    // fn() -> PSCI_VERSION, or where EL2 is the kernel's own stub what it was
+    "sweep_hvc:",
+    "movz w0, #0x8400, lsl #16",
+    "sweep_hvc_at:",
+    "hvc #0",
+    "ret",
+    // fn(n) -> n + (n - 1) + ... + 1
+    "sweep_calls:",
+    "stp x29, x30, [sp, #-32]!",
+    "str x0, [sp, #16]",
+    "cbz x0, 1f",
+    "sub x0, x0, #1",
+    "sweep_calls_at:",
+    "bl sweep_calls",
+    "ldr x1, [sp, #16]",
+    "add x0, x0, x1",
+    "1: ldp x29, x30, [sp], #32",
+    "ret",
     ".popsection",
     bug = const crate::exception::brk::BUG,
     site = sym SITE,
@@ -103,6 +137,15 @@ unsafe extern "C" {
     /// Stores a doubleword and loads it again: 5.
     #[link_name = "sweep_store"]
     pub safe fn store(address: u64) -> u64;
+    /// Returns `n` + 7, in part with everything masked.
+    #[link_name = "sweep_masked"]
+    pub safe fn masked(n: u64) -> u64;
+    /// Calls what is above EL1.
+    #[link_name = "sweep_hvc"]
+    pub safe fn hvc() -> u64;
+    /// The sum of the numbers to `n`, by calling itself.
+    #[link_name = "sweep_calls"]
+    pub safe fn calls(n: u64) -> u64;
     /// Comes three times past `loop_at`; returns 3.
     #[link_name = "sweep_loop"]
     pub safe fn counted() -> u64;
@@ -138,6 +181,8 @@ unsafe extern "C" {
     static sweep_loop_at: u8;
     static sweep_loop_end: u8;
     static sweep_handler_at: u8;
+    static sweep_hvc_at: u8;
+    static sweep_calls_at: u8;
 }
 
 /// The second instruction of `line`.
@@ -163,4 +208,14 @@ pub fn loop_range() -> core::ops::Range<u64> {
 /// The second instruction of `handler`.
 pub fn handler_at() -> u64 {
     (&raw const sweep_handler_at).addr() as u64
+}
+
+/// The HVC of `hvc`.
+pub fn hvc_at() -> u64 {
+    (&raw const sweep_hvc_at).addr() as u64
+}
+
+/// Where `calls` calls itself.
+pub fn calls_at() -> u64 {
+    (&raw const sweep_calls_at).addr() as u64
 }

@@ -1,15 +1,17 @@
 //! A debugger's steps: every one lands where it did without the interrupt, none in the handler (X2).
 
 use super::code;
-use crate::debug;
+use crate::debug::debugger::{self, Plan, Resume, Stop};
+use crate::debug::slots::Hit;
 use crate::debug::step::{self, Wish};
+use crate::debug::{self, stats};
 use crate::exception::Frame;
 use crate::sweep::{Scenario, breakpoint, kprobe, watchpoint};
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rules::pstate::SPSR_SS;
 
-pub static SCENARIOS: [Scenario; 7] = [
+pub static SCENARIOS: [Scenario; 12] = [
     Scenario { name: "step-1", body: step_one, handler: |_| _ = code::line(), ..Scenario::EMPTY },
     Scenario { name: "step-100", body: step_hundred, handler: |_| _ = code::line(), ..Scenario::EMPTY },
     Scenario { name: "step-daif", body: step_daif, handler: |_| _ = code::daif(), ..Scenario::EMPTY },
@@ -50,6 +52,63 @@ pub static SCENARIOS: [Scenario; 7] = [
         },
         body: step_line,
         handler: |_| _ = code::line(),
+        ..Scenario::EMPTY
+    },
+    // What is masked is one step, and an interrupt waits for its end: then the step is done and not yet reported.
+    Scenario {
+        name: "step-masked",
+        body: step_masked,
+        covers: |frame| debug::this().stash_len.get() != 0 && frame.pstate & SPSR_SS == 0,
+        handler: |_| _ = code::masked(1),
+        ..Scenario::EMPTY
+    },
+    // The handler steps as well, for itself, through the same code.
+    Scenario {
+        name: "step-in-handler",
+        body: step_line,
+        handler: |_| steps_itself(),
+        covers: |_| debug::this().stash_len.get() != 0,
+        facts: of_handler,
+        ..Scenario::EMPTY
+    },
+    // A step-over in a debugger's step in an interrupt that comes in the same of another context.
+    Scenario {
+        name: "step-nested",
+        setup: || {
+            breakpoint(code::line_at(), None)?;
+            watchpoint(&raw const WATCHED as u64)
+        },
+        body: step_line_and_store,
+        handler: |_| steps_itself(),
+        covers: |_| debug::this().stash_len.get() != 0,
+        facts: of_handler,
+        ..Scenario::EMPTY
+    },
+    // M13 for a step-over: QEMU looks for interrupts between a call of what is above EL1 and the report of its step.
+    Scenario {
+        name: "step-over-done-not-reported",
+        setup: || {
+            breakpoint(code::hvc_at(), None)?;
+            breakpoint(code::hvc_at() + 4, None)
+        },
+        body: call_above,
+        covers: |frame| debug::this().stash_len.get() != 0 && frame.pstate & SPSR_SS == 0,
+        handler: |_| _ = code::hvc(),
+        ..Scenario::EMPTY
+    },
+    // A call is run over; the handler makes the same calls, on the same stack. How often they come past the breakpoint at the
+    // return depends on whether it is there yet.
+    Scenario {
+        name: "step-over-call",
+        setup: || breakpoint(code::calls_at(), Some(over)),
+        before: || {
+            TOLD.store(0, Relaxed);
+            RETURNED.store(0, Relaxed);
+        },
+        body: calls,
+        handler: |_| _ = code::calls(2),
+        facts: || [TOLD.load(Relaxed), RETURNED.load(Relaxed)],
+        varies: &[stats::BREAKPOINTS, stats::STEPS, stats::STEP_OVERS, stats::CANCELLED],
         ..Scenario::EMPTY
     },
 ];
@@ -104,4 +163,60 @@ extern "C" fn step_store() -> u64 {
 
 extern "C" fn step_branch() -> u64 {
     step(12, || code::branch())
+}
+
+extern "C" fn step_masked() -> u64 {
+    step(20, || code::masked(1))
+}
+
+extern "C" fn step_line_and_store() -> u64 {
+    step(24, || code::line() + store())
+}
+
+extern "C" fn call_above() -> u64 {
+    code::hvc()
+}
+
+/// The same of the handler's own steps.
+static HANDLERS_LEFT: AtomicU64 = AtomicU64::new(0);
+static HANDLERS_LANDED: AtomicU64 = AtomicU64::new(0);
+
+fn handlers_hook(frame: &mut Frame) -> Wish {
+    let left = HANDLERS_LEFT.load(Relaxed) - 1;
+    HANDLERS_LEFT.store(left, Relaxed);
+    HANDLERS_LANDED.store(HANDLERS_LANDED.load(Relaxed).wrapping_mul(31).wrapping_add(frame.pc), Relaxed);
+    if left == 0 { Wish::Run } else { Wish::Step }
+}
+
+#[inline(never)]
+fn steps_itself() {
+    HANDLERS_LEFT.store(10, Relaxed);
+    HANDLERS_LANDED.store(0, Relaxed);
+    let done = step::step_with(handlers_hook, || _ = black_box(code::line()));
+    HANDLERS_LANDED.store(HANDLERS_LANDED.load(Relaxed) + u64::from(done.is_err()), Relaxed);
+}
+
+fn of_handler() -> [u64; 2] {
+    [HANDLERS_LANDED.load(Relaxed), HANDLERS_LEFT.load(Relaxed)]
+}
+
+extern "C" fn calls() -> u64 {
+    code::calls(4)
+}
+
+/// How often a call was told to have returned, and with what.
+static TOLD: AtomicU64 = AtomicU64::new(0);
+static RETURNED: AtomicU64 = AtomicU64::new(0);
+
+/// The outermost call of the body's; its handler makes smaller ones.
+fn over(_: &Hit, frame: &mut Frame) {
+    if frame.x[0] == 3 {
+        let _ = debugger::step(frame, Plan::Over, returned);
+    }
+}
+
+fn returned(_: Stop, frame: &mut Frame) -> Resume {
+    TOLD.store(TOLD.load(Relaxed) + 1, Relaxed);
+    RETURNED.store(RETURNED.load(Relaxed) * 1000 + frame.x[0], Relaxed);
+    Resume::Run
 }

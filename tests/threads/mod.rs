@@ -9,6 +9,6 @@ use crate::sched::{self, Handle};
 use alloc::boxed::Box;
 
 /// Starts a thread on this CPU.
-fn here(name: &'static str, body: impl FnOnce() + Send + 'static) -> Result<Handle, Ended> {
+pub fn here(name: &'static str, body: impl FnOnce() + Send + 'static) -> Result<Handle, Ended> {
     sched::spawn(crate::percpu::index(), name, Box::new(body)).map_err(super::failed)
 }

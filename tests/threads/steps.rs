@@ -1,49 +1,96 @@
 //! Threads and steps: a reschedule never splits a step (M8).
 
-use super::super::rules::{code, signal};
+use super::super::rules::signal;
 use super::here;
-use crate::drivers::timer;
+use crate::debug::debugger::{self, Plan, Resume, Stop};
+use crate::debug::slots::{Handler, Hit};
 use crate::exception::Frame;
-use crate::ktest::Outcome;
+use crate::ktest::{Ended, Outcome};
 use crate::sched;
 use crate::{check, check_eq, suite};
+use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 suite!("threads-steps":
     a_reschedule_skipped_over_a_step_comes_right_behind_it,
+    a_reschedule_skipped_over_a_debuggers_steps_comes_behind_the_last_one,
 );
 
-/// When the other thread ran, and when the step-over's exception was over at the earliest: in counter ticks.
+/// How often the other thread has run.
 static RAN: AtomicU64 = AtomicU64::new(0);
+static STARTED: AtomicBool = AtomicBool::new(false);
 static SKIPPED: AtomicBool = AtomicBool::new(false);
+const STEPS: u64 = 3;
+
+/// Whether the other thread has run, before each of the first five instructions: a bit each.
+#[unsafe(naked)]
+extern "C" fn looks(ran: *const AtomicU64) -> u64 {
+    naked_asm!(
+        "ldr x1, [x0]",
+        "ldr x2, [x0]",
+        "ldr x3, [x0]",
+        "ldr x4, [x0]",
+        "ldr x5, [x0]",
+        "orr x0, x1, x2, lsl #1",
+        "orr x0, x0, x3, lsl #2",
+        "orr x0, x0, x4, lsl #3",
+        "orr x0, x0, x5, lsl #4",
+        "ret",
+    )
+}
 
 fn want_reschedule(_: &mut Frame) {
     SKIPPED.store(crate::debug::this().stash_len.get() == 1, Relaxed);
     sched::want_reschedule();
 }
 
-/// The other thread's turn comes without waiting for a tick: the tick is off.
-fn a_reschedule_skipped_over_a_step_comes_right_behind_it() -> Outcome {
+/// `looks`, with a breakpoint on its first instruction and this handler, which has an interrupt want a reschedule; another
+/// thread is there to be switched to, and no tick that would do it.
+fn looks_under(handler: Handler) -> Result<u64, Ended> {
     RAN.store(0, Relaxed);
+    STARTED.store(false, Relaxed);
     SKIPPED.store(false, Relaxed);
     signal::Signal::Irq.prepare(want_reschedule)?;
-    signal::arm(signal::Signal::Irq);
+    let id = signal::breakpoint(looks as *const () as u64, handler)?;
     {
         let _off = crate::irq::off::IrqOff::new();
         crate::time::pause();
     }
-    let other = here("other", || RAN.store(timer::now(), Relaxed))?;
-    // It may have had its turn already, by the interrupt that told of it: then there is nothing to show.
-    let early = other.is_done();
-    let id = signal::breakpoint_in_line(signal::interrupt)?;
-    let result = code::line();
-    let behind = timer::now();
-    let ran = RAN.load(Relaxed);
-    let hits = signal::remove(id)?;
+    let other = here("other", || {
+        STARTED.store(true, Relaxed);
+        sched::yield_now();
+        RAN.store(1, Relaxed);
+    });
+    while other.is_ok() && !STARTED.load(Relaxed) {
+        sched::yield_now();
+    }
+    let seen = looks(&RAN);
     crate::time::resume();
-    other.join();
-    check!(SKIPPED.load(Relaxed), "the interrupt came in the middle of the step-over");
-    check_eq!((result, hits), (4, 1));
-    check!(early || ran != 0 && ran < behind, "ran at {ran}, the line was done at {behind}");
+    other?.join();
+    check_eq!(signal::remove(id)?, 1);
+    check!(SKIPPED.load(Relaxed), "the interrupt came in the middle of the step");
+    Ok(seen)
+}
+
+/// The old thread runs the instruction that is stepped over and none behind it.
+fn a_reschedule_skipped_over_a_step_comes_right_behind_it() -> Outcome {
+    fn interrupts(_: &Hit, _: &mut Frame) {
+        signal::Signal::Irq.send();
+    }
+    check_eq!(looks_under(interrupts)?, 0b1_1110);
+    Ok(())
+}
+
+/// A debugger's steps are not pulled apart; the same behind the last of them.
+fn a_reschedule_skipped_over_a_debuggers_steps_comes_behind_the_last_one() -> Outcome {
+    fn client(_: Stop, _: &mut Frame) -> Resume {
+        Resume::Run
+    }
+    fn interrupts(_: &Hit, frame: &mut Frame) {
+        if debugger::step(frame, Plan::Count(STEPS), client).is_ok() {
+            signal::Signal::Irq.send();
+        }
+    }
+    check_eq!(looks_under(interrupts)?, 0b1_1000);
     Ok(())
 }

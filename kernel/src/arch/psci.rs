@@ -11,6 +11,11 @@ pub fn init(conduit: Conduit) {
     CONDUIT.call_once(|| conduit);
 }
 
+/// How the firmware is called, if it is there. Any context.
+pub fn conduit() -> Option<Conduit> {
+    CONDUIT.get().copied()
+}
+
 /// Starts the CPU with this MPIDR at a physical address, with `context` in x0.
 ///
 /// # Errors

@@ -4,11 +4,13 @@
 //! the same in every run.
 //!
 //! - `rows`: each row the extra cost of one operation.
+//! - `reschedule`: the row of a reschedule that a step has held back.
 //! - `stretches`: runs each path between two marks that the host finds in QEMU's log of every instruction, where it counts
 //!   how long PSTATE.D and PSTATE.I stay set.
 //! - `place`: the probes and slots that both measure.
 
 mod place;
+mod reschedule;
 mod rows;
 mod stretches;
 

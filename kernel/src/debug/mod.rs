@@ -4,9 +4,12 @@
 
 pub mod bug;
 pub mod control;
+pub mod debugger;
 pub mod exclusive;
 pub mod hit;
 pub mod pending;
+pub mod runs;
+pub mod session;
 pub mod slots;
 pub mod stats;
 pub mod step;
@@ -31,6 +34,8 @@ pub const MAX_SLOTS: usize = 64;
 pub struct Stashed {
     /// Whose step.
     pub owners: Owners,
+    /// What a debugger does with it.
+    session: Option<session::Session>,
     /// The slots suspended for it.
     pub suspended: Suspended,
     /// How the step came about that is not reported yet.
@@ -56,8 +61,8 @@ pub struct CpuDebug {
     armed_bits: Cell<u64>,
     /// MDSCR_EL1 as this CPU needs it always.
     standing_bits: Cell<u64>,
-    /// What the kernel's debugger on this CPU does with each step.
-    pub hook: Cell<Option<step::Hook>>,
+    /// What a debugger does with the running context's steps. Whoever is interrupted has its own, on the stash.
+    session: Cell<Option<session::Session>>,
     /// How the debugger's step came about (see [`step::last`]).
     stepped: Cell<step::Stepped>,
     /// Where a free run began (see [`exclusive`]).
@@ -84,7 +89,7 @@ impl CpuDebug {
             mdscr: Cell::new(0),
             armed_bits: Cell::new(0),
             standing_bits: Cell::new(0),
-            hook: Cell::new(None),
+            session: Cell::new(None),
             stepped: Cell::new(step::Stepped::Instruction),
             free_from: Cell::new(0),
             stash_len: Cell::new(0),
@@ -94,6 +99,7 @@ impl CpuDebug {
                 [const {
                     Stashed {
                         owners: Owners::empty(),
+                        session: None,
                         suspended: Suspended::new(),
                         stepped: step::Stepped::Instruction,
                         free_from: 0,
@@ -105,6 +111,13 @@ impl CpuDebug {
             widened: UnsafeCell::new(exclusive::Widened::NONE),
             doubt: Cell::new(exclusive::Doubt::NONE),
         }
+    }
+}
+
+impl CpuDebug {
+    /// Whether a debugger steps the running context. Any context of this CPU.
+    pub fn is_stepped(&self) -> bool {
+        self.session.get().is_some()
     }
 }
 

@@ -86,6 +86,8 @@ counters! {
     SEQUENCES = 10, "exclusive sequences";
     /// Sequences that could not be: the context ran on, unwatched and unstepped, until its next exception (H9).
     FREE_RUNS = 11, "exclusive sequences missed";
+    /// Stops in the debugger where there was none.
+    UNATTENDED = 12, "stops without a debugger";
 }
 
 const _: () = {

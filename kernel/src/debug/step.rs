@@ -1,50 +1,12 @@
-//! The step engine: owners, the stash, step exceptions, and the kernel debugger's steps.
+//! The step engine: owners, the stash, step exceptions. What a debugger makes of its steps is in `session`.
 
-use super::exclusive::{self, Sequence};
+pub use super::session::{Hook, Stepped, Wish, last, step_from_here, step_with};
+
+use super::session::{self, Session};
 use super::{CpuDebug, STASH_DEPTH, Stashed, control, slots, stats};
 use crate::arch::daif::AllMasked;
 use crate::exception::Frame;
-use core::arch::asm;
-use rules::pstate::Daif;
 use rules::step::{Owners, StepError};
-
-/// Called in debug context after each step of the kernel debugger on this CPU; says whether to go on.
-pub type Hook = fn(&mut Frame) -> Wish;
-
-/// What is wanted after a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// Another one.
-    Step,
-    /// To run on.
-    Run,
-}
-
-/// How a step of the debugger came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stepped {
-    /// One instruction, or the way into the handler of its exception.
-    Instruction,
-    /// An exclusive sequence as one step (rule H9), from its load-exclusive to the first instruction past it.
-    Sequence {
-        /// Instructions executed.
-        instructions: u32,
-    },
-    /// An exclusive sequence that waits for another CPU: so many rounds of it, and the load-exclusive is next again.
-    Waiting {
-        /// Rounds made.
-        rounds: u32,
-    },
-    /// An exclusive sequence that cannot be run as one step: the context ran free until its next exception, an unknown number
-    /// of instructions. It may stand anywhere on its way.
-    Free(probe::sequence::Stuck),
-}
-
-/// For a debugger's hook: how the step that it is told of came about.
-#[inline]
-pub fn last(cpu: &CpuDebug) -> Stepped {
-    cpu.stepped.get()
-}
 
 /// Asks for a step of the context of `frame`. Debug context.
 ///
@@ -84,7 +46,7 @@ pub fn exception(cpu: &CpuDebug, frame: &mut Frame) {
     }
     cpu.set_owners(Owners::empty());
     if owners.contains(Owners::DEBUGGER) {
-        debugger(cpu, frame);
+        session::carry_on(cpu, frame);
     }
     make_up_reschedule(cpu);
 }
@@ -97,100 +59,18 @@ fn spurious(cpu: &CpuDebug) {
     control::force(cpu, cpu.mdscr.get() & !crate::arch::mdscr::SS);
 }
 
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-fn debugger(cpu: &CpuDebug, frame: &mut Frame) {
-    let Some(hook) = cpu.hook.get() else { return };
-    let ended = hook(frame) == Wish::Run;
-    if ended || next(cpu, frame).is_err() {
-        cpu.hook.set(None);
-    }
-}
-
-/// The debugger's next step, which an exclusive sequence is one of (H9).
-fn next(cpu: &CpuDebug, frame: &mut Frame) -> Result<(), StepError> {
-    cpu.stepped.set(Stepped::Instruction);
-    let pstate = frame.pstate;
-    request(cpu, frame, Owners::DEBUGGER)?;
-    // A breakpoint on the load-exclusive is to be hit first, and runs the sequence then.
-    if exclusive::is_load(frame.pc) && slots::breakpoint_hits(cpu, frame.pc).is_empty() {
-        match exclusive::run(cpu, frame, exclusive::ROUNDS) {
-            // It is done: the step exception is due at once (M13).
-            Sequence::Done => {}
-            Sequence::Plain => {}
-            Sequence::Stuck(why) => {
-                frame.pstate = pstate;
-                exclusive::run_free(cpu, frame, Owners::DEBUGGER, why)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A debugger's BRK (M12): starts stepping if [`step_with`] is behind it, else says that nobody is there.
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-pub fn debugger_brk(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
-    let pc = frame.pc;
-    frame.move_to(pc + 4);
-    // Inside a debug context the owners and the hook are the outer context's (M14). A BRK that is itself stepped is one step:
-    // it is done, and due to be reported at once (M13).
-    let nested = cpu.depth.get() > 1;
-    if nested || parked.contains(Owners::DEBUGGER) {
-        return parked;
-    }
-    if cpu.hook.get().is_none() {
-        log::warn!("BRK for a debugger at {pc:#x}, and none is there: going on");
-    } else if next(cpu, frame).is_err() {
-        cpu.hook.set(None);
-    }
-    parked
-}
-
-/// Runs `body` by single steps on this CPU, telling `hook` after each, until it says [`Wish::Run`]. Not from debug context.
-///
-/// # Errors
-/// X2: D is masked here.
-pub fn step_with(hook: Hook, body: impl FnOnce()) -> Result<(), StepError> {
-    if crate::arch::daif::read().contains(Daif::D) {
-        return Err(StepError::DebugMasked);
-    }
-    super::this().hook.set(Some(hook));
-    // SAFETY: a BRK that `debugger_brk` steps past; registers and memory are as before.
-    unsafe { asm!("brk #{}", const crate::exception::brk::DEBUGGER, options(nostack, preserves_flags)) };
-    body();
-    stop();
-    Ok(())
-}
-
-/// Ends the debugger's steps here, if they have not ended.
-#[inline(never)]
-fn stop() {
-    let _masked = AllMasked::new();
-    let cpu = super::this();
-    let mut owners = cpu.owners.get();
-    // Nothing is pending any more: with D masked the step of the next instruction is not taken.
-    owners.remove(Owners::DEBUGGER);
-    if owners == Owners::RUNS_FREE {
-        owners = Owners::empty();
-    }
-    cpu.set_owners(owners);
-    cpu.hook.set(None);
-    control::sync(cpu);
-    make_up_reschedule(cpu);
-}
-
 /// A debugger's step of a thread that does not run.
 #[derive(Clone, Copy)]
 pub struct SavedStep {
     owners: Owners,
-    hook: Option<Hook>,
+    session: Option<Session>,
+    stepped: Stepped,
 }
 
 impl SavedStep {
     /// Nobody steps the thread.
     pub const fn none() -> Self {
-        Self { owners: Owners::empty(), hook: None }
+        Self { owners: Owners::empty(), session: None, stepped: Stepped::Instruction }
     }
 
     /// What is here, leaving nothing.
@@ -203,7 +83,8 @@ impl SavedStep {
 pub fn save() -> SavedStep {
     let _masked = AllMasked::new();
     let cpu = super::this();
-    let saved = SavedStep { owners: cpu.owners.get(), hook: cpu.hook.take() };
+    let saved =
+        SavedStep { owners: cpu.owners.get(), session: cpu.session.take(), stepped: cpu.stepped.get() };
     if !saved.owners.is_empty() {
         cpu.set_owners(Owners::empty());
         control::sync(cpu);
@@ -215,7 +96,8 @@ pub fn save() -> SavedStep {
 pub fn restore(saved: SavedStep) {
     let _masked = AllMasked::new();
     let cpu = super::this();
-    cpu.hook.set(saved.hook);
+    cpu.session.set(saved.session);
+    cpu.stepped.set(saved.stepped);
     if !saved.owners.is_empty() {
         cpu.set_owners(saved.owners);
         control::sync(cpu);
@@ -224,7 +106,7 @@ pub fn restore(saved: SavedStep) {
 
 /// M8: a reschedule that a step on the stash forbade is due once the stash is empty. Called where a step ends, masked.
 #[inline(always)]
-fn make_up_reschedule(cpu: &CpuDebug) {
+pub fn make_up_reschedule(cpu: &CpuDebug) {
     if cpu.reschedule_wanted() && cpu.stash_len.get() == 0 && cpu.owners.get().is_empty() {
         crate::drivers::gic::send_sgi(crate::irq::sgi::RESCHEDULE, crate::drivers::gic::Target::Me);
     }
@@ -239,6 +121,7 @@ pub fn stash(cpu: &CpuDebug) {
     assert!(len < STASH_DEPTH, "rule M8: interrupts nest deeper than the stash");
     let entry = Stashed {
         owners: cpu.owners.get(),
+        session: cpu.session.take(),
         suspended: slots::stash(cpu),
         stepped: cpu.stepped.get(),
         free_from: cpu.free_from.get(),
@@ -258,6 +141,7 @@ pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
     // SAFETY: as in `stash`.
     let entry = unsafe { (*cpu.stash.get())[len] };
     cpu.stash_len.set(len);
+    cpu.session.set(entry.session);
     cpu.stepped.set(entry.stepped);
     cpu.free_from.set(entry.free_from);
     let mut owners = entry.owners;
@@ -282,7 +166,7 @@ pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
 pub fn end_of_context(cpu: &CpuDebug) {
     stats::CANCELLED.count();
     slots::rearm(cpu);
-    cpu.hook.set(None);
+    cpu.session.set(None);
     cpu.set_owners(Owners::empty());
 }
 

@@ -41,13 +41,7 @@ macro_rules! failures {
     )*};
 }
 
-failures!(ProbeError, ::slots::SlotError);
-
-impl From<rules::step::StepError> for Failure {
-    fn from(_: rules::step::StepError) -> Self {
-        Self("rule X2: a step was asked for with D masked".into())
-    }
-}
+failures!(ProbeError, ::slots::SlotError, rules::step::StepError);
 
 /// Shows one item.
 type Show = fn() -> Outcome;

@@ -13,6 +13,8 @@ pub enum Use {
     ReturnProbe,
     /// M12.
     Debugger,
+    /// M12.
+    Step,
     /// M12, and nothing else.
     Empty,
 }
@@ -46,6 +48,8 @@ immediates! {
     DEBUGGER = 0x401, Debugger;
     /// Returns behind itself: what entry and exit cost.
     EMPTY = 0x402, Empty;
+    /// The context is to be stepped from here on (`debug::session`).
+    STEP = 0x403, Step;
     /// WARN and BUG (`BUG_BRK_IMM`).
     BUG = 0x800, Assertion;
 }

@@ -80,6 +80,7 @@ extern "C" fn breakpoint_instruction(frame: &mut Frame) {
         Some(Use::Kprobe) => kprobe_hit(frame),
         Some(Use::OutOfLineEnd) => out_of_line_end(frame),
         Some(Use::Debugger) => debugger(frame),
+        Some(Use::Step) => begin_step(frame),
         Some(Use::Empty) => empty(frame),
         Some(Use::Assertion) => assertion(frame),
         // Return probes have a number but no user: until there is one it is an unknown immediate like any other.
@@ -112,7 +113,8 @@ macro_rules! software {
 software! {
     kprobe_hit, kprobe_hit_nested: |cpu, frame, parked| kprobe::hit(cpu, frame, parked);
     out_of_line_end, out_of_line_end_nested: |cpu, frame, parked| kprobe::out_of_line_end(cpu, frame, parked);
-    debugger, debugger_nested: |cpu, frame, parked| step::debugger_brk(cpu, frame, parked);
+    debugger, debugger_nested: |cpu, frame, parked| debug::debugger::brk(cpu, frame, parked);
+    begin_step, begin_step_nested: |cpu, frame, parked| debug::session::enter_brk(cpu, frame, parked);
     empty, empty_nested: |_, frame, parked| {
         frame.move_to(frame.pc + 4);
         parked
@@ -162,7 +164,8 @@ extern "C" fn fault(frame: &mut Frame) {
     let aside = if nested { Aside::NOTHING } else { set_aside::<M6>(cpu, frame) };
     open::<M6>(cpu, frame);
     if !mm::fault::handle(frame) {
-        fatal(frame, "M6", Reason::Fault);
+        let reason = if frame.class() == ec::SVC64 { Reason::Svc } else { Reason::Fault };
+        fatal(frame, "M6", reason);
     }
     leave::<M6>(cpu, frame, aside);
 }
@@ -230,6 +233,17 @@ extern "C" fn exception_el1_error(frame: &mut Frame) {
     // M16, M9: from EL1 it is fatal, whatever the syndrome says.
     let _ = enter::<M9>(cpu, frame);
     fatal(frame, "M16", Reason::SError)
+}
+
+/// Nothing of the kernel's but what is stepped runs on SP_EL0: a step that lands there is one like any other. In its frame SP
+/// is SP_EL1, which the exception was taken on; SP_EL0 stays where it is.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn exception_el1t_sync(frame: &mut Frame) {
+    match frame.class() {
+        ec::STEP_SAME => step(frame),
+        _ => fatal(frame, "M7", Reason::OnSpEl0),
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -27,6 +27,8 @@ pub enum Reason {
     Bug(&'static Site),
     /// A synchronous exception that nothing fixes up.
     Fault,
+    /// An SVC, which nobody serves from EL1.
+    Svc,
     /// The stack ran into its guard.
     StackOverflow,
     /// Probes hit inside probes' handlers, deeper than there is room for (K5).
@@ -152,6 +154,8 @@ impl fmt::Display for Described<'_> {
             Reason::Fault => {
                 write!(f, "{} at {:#x}, FAR {:#x}", class_name(frame.class()), frame.pc, frame.far)
             }
+            // The preferred return address is behind it.
+            Reason::Svc => write!(f, "SVC #{:#x} at {:#x}, from EL1", frame.esr & 0xffff, frame.pc - 4),
             Reason::StackOverflow => write!(f, "stack overflow: SP {:#x}", frame.sp),
             Reason::ProbesTooDeep => write!(f, "probes nest too deep at {}", Shown(frame.pc)),
             Reason::SError => write!(f, "SError, ESR {:#x}", frame.esr),

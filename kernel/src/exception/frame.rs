@@ -10,7 +10,7 @@ use rules::pstate::Daif;
 pub struct Frame {
     /// x0 to x30.
     pub x: [u64; 31],
-    /// SP of the interrupted context.
+    /// SP of the interrupted context; SP_EL1 also if it runs on SP_EL0.
     pub sp: u64,
     /// ELR_EL1.
     pub pc: u64,
@@ -33,6 +33,7 @@ pub mod ec {
     #![allow(missing_docs, reason = "the architecture's names")]
     pub const UNKNOWN: u64 = 0x00;
     pub const ILLEGAL_STATE: u64 = 0x0e;
+    pub const SVC64: u64 = 0x15;
     pub const INSTRUCTION_ABORT_SAME: u64 = 0x21;
     pub const PC_ALIGNMENT: u64 = 0x22;
     pub const DATA_ABORT_SAME: u64 = 0x25;

@@ -123,7 +123,7 @@ vectors:
     vector  el0_32_error
     .cfi_endproc
 
-    entry   el1t_sync, exception_on_sp_el0
+    entry   el1t_sync, exception_el1t_sync
     entry   el1t_irq, exception_on_sp_el0
     entry   el1t_fiq, exception_on_sp_el0
     entry   el1t_error, exception_on_sp_el0

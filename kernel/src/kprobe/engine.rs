@@ -110,6 +110,7 @@ pub fn hit(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
         levels.pop();
         return parked;
     }
+    let parked = if cpu.owners.get().is_empty() { parked } else { asked_for(cpu, parked) };
     match probe.how {
         How::OutOfLine(slot) => {
             // K8: I and F masked, D as it is. The owners wait until the instruction is done (M12).
@@ -136,11 +137,26 @@ pub fn hit(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
     }
 }
 
+/// A step that the pre-handler has asked for begins with the displaced instruction, and waits with the others until that is
+/// done. Inside a debug context the owners are the outer context's (M14).
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn asked_for(cpu: &CpuDebug, parked: Owners) -> Owners {
+    if cpu.depth.get() != 1 {
+        return parked;
+    }
+    let asked = cpu.owners.get();
+    cpu.set_owners(Owners::empty());
+    parked | asked
+}
+
 /// The displaced instruction is done, and with it the step-over that it was; other owners' steps are due at once (M13).
 #[inline(always)]
 fn behind(cpu: &CpuDebug, frame: &mut Frame, owners: Owners) -> Owners {
     if !owners.is_empty() {
-        cpu.set_owners(owners);
+        // The post-handler may have asked for a step.
+        cpu.set_owners(cpu.owners.get() | owners);
         step::complete_in_software(cpu, frame);
     }
     Owners::empty()

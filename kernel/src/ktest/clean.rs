@@ -1,7 +1,7 @@
 //! What a test must leave as it found it.
 
 use crate::arch::{daif, mdscr};
-use crate::debug::{self, slots, stats};
+use crate::debug::{self, debugger, slots, stats};
 use crate::irq::off;
 use crate::kprobe;
 use crate::{percpu, sched};
@@ -25,6 +25,10 @@ impl Before {
     pub fn left_behind(&self) -> Option<String> {
         let cpu = debug::this();
         let forgiven = FORGIVEN.swap(0, core::sync::atomic::Ordering::Relaxed);
+        let runs = {
+            let _masked = daif::AllMasked::new();
+            debug::runs::count()
+        };
         let faults = [
             (!daif::read().is_empty(), format!("masks {}", daif::read())),
             (!off::enabled(), "interrupts off".into()),
@@ -32,7 +36,9 @@ impl Before {
             (!cpu.owners.get().is_empty(), format!("owners {:?}", cpu.owners.get())),
             (cpu.depth.get() != 0, format!("debug depth {}", cpu.depth.get())),
             (cpu.stash_len.get() != 0, format!("stash {}", cpu.stash_len.get())),
-            (cpu.hook.get().is_some(), "a step hook".into()),
+            (cpu.is_stepped(), "a debugger's steps".into()),
+            (debugger::is_there(), "a debugger".into()),
+            (runs != 0, format!("{runs} calls to be returned from")),
             (kprobe::depth() != 0, format!("{} active probes", kprobe::depth())),
             (kprobe::list().count() != 0, format!("{} probes", kprobe::list().count())),
             (sched::threads(percpu::index()) != 0, format!("{} threads", sched::threads(percpu::index()))),

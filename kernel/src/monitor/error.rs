@@ -99,9 +99,7 @@ impl fmt::Display for Error {
             Self::NoSuchRule(name) => write!(f, "no rule '{}': 'rules' lists them", name.escape_debug()),
             Self::Probe(error) => write!(f, "{error}"),
             Self::Slot(error) => write!(f, "{error}"),
-            Self::Step(StepError::DebugMasked) => {
-                f.write_str("rule X2: no step of a context with PSTATE.D masked")
-            }
+            Self::Step(error) => write!(f, "{error}"),
             Self::TooManySteps { limit } => write!(f, "at most {limit} instructions at a time"),
             Self::SteppedIntoHandler(count) => {
                 write!(f, "rule X2: {count} steps landed in an interrupt handler")

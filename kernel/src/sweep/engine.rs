@@ -188,7 +188,7 @@ impl Sweep<'_> {
             let cpu = debug::this();
             cpu.depth.set(0);
             cpu.stash_len.set(0);
-            cpu.hook.set(None);
+            debug::session::end(|_| true);
             cpu.set_owners(Owners::empty());
             slots::rearm(cpu);
             control::force(cpu, cpu.mdscr.get());

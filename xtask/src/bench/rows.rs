@@ -6,7 +6,7 @@ const LINUX: &str = include_str!("../../linux-costs.txt");
 const BUDGETS: &str = include_str!("../../budgets.txt");
 
 /// The rows that the kernel has to print, in this order.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "dbg_entry_exit",
     "brk_bare",
     "kprobe_sim",
@@ -24,6 +24,7 @@ const KEYS: [&str; 18] = [
     "irq_to_handler",
     "irq_to_handler_armed",
     "irq_self_ipi",
+    "resched_after_step",
     "boot",
 ];
 

@@ -87,7 +87,7 @@ pub enum Sequence {
 
 /// The instruction at `pc`; 0 where that is not the kernel's text.
 #[inline(always)]
-fn word_at(pc: u64) -> u32 {
+pub fn word_at(pc: u64) -> u32 {
     if !(layout::text_start() as u64..layout::text_end() as u64).contains(&pc) {
         return 0;
     }

@@ -40,13 +40,19 @@ pub enum Disposition {
     Count,
     /// Count and call.
     Call(Handler),
+    /// Count and stop in the kernel's debugger.
+    Stop,
 }
+
+/// Where a handler's address would be.
+const STOP: u64 = 1;
 
 impl Payload for Disposition {
     #[inline(always)]
     fn to_words(self) -> [u64; 2] {
         match self {
             Self::Count => [0, 0],
+            Self::Stop => [STOP, 0],
             Self::Call(handler) => [handler as usize as u64, 0],
         }
     }
@@ -55,6 +61,7 @@ impl Payload for Disposition {
     fn from_words(words: [u64; 2]) -> Self {
         match words[0] {
             0 => Self::Count,
+            STOP => Self::Stop,
             // SAFETY: the word came from `to_words`, which put the address of a `Handler` there.
             address => Self::Call(unsafe { core::mem::transmute::<usize, Handler>(address as usize) }),
         }

@@ -1,0 +1,79 @@
+//! A debugger with its answers written down beforehand.
+
+use crate::debug::debugger::{self, Resume, Stop};
+use crate::debug::step::Stepped;
+use crate::exception::Frame;
+use crate::ktest::{Ended, Outcome};
+use crate::sync::IrqMutex;
+use crate::tests::failed;
+use crate::tests::support::nothing_left;
+use alloc::vec::Vec;
+use rules::step::StepError;
+
+/// Why it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    Brk,
+    Slot,
+    Step(Stepped),
+    Refused(StepError),
+}
+
+/// What it was told, and what it saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    pub why: Why,
+    pub pc: u64,
+    pub x0: u64,
+}
+
+const ROOM: usize = 64;
+
+struct Script {
+    answers: &'static [Resume],
+    told: [Option<Told>; ROOM],
+    len: usize,
+}
+
+static SCRIPT: IrqMutex<Script> = IrqMutex::new(Script { answers: &[], told: [None; ROOM], len: 0 });
+
+/// The client: answers in turn, and has the context run when it has no more.
+pub fn client(stop: Stop, frame: &mut Frame) -> Resume {
+    let why = match stop {
+        Stop::Brk => Why::Brk,
+        Stop::Slot(_) => Why::Slot,
+        Stop::Step(how) => Why::Step(how),
+        Stop::Refused(why) => Why::Refused(why),
+    };
+    // Nobody holds it: the tests let go of it before they come here, and debug context is masked.
+    let mut script = SCRIPT.lock();
+    let len = script.len;
+    if let Some(told) = script.told.get_mut(len) {
+        *told = Some(Told { why, pc: frame.pc, x0: frame.x[0] });
+    }
+    script.len = len + 1;
+    script.answers.get(len).copied().unwrap_or(Resume::Run)
+}
+
+/// Forgets what was told, and answers so from now on.
+pub fn will_answer(answers: &'static [Resume]) {
+    *SCRIPT.lock() = Script { answers, told: [None; ROOM], len: 0 };
+}
+
+/// What it was told since [`will_answer`].
+pub fn told() -> Vec<Told> {
+    let script = SCRIPT.lock();
+    script.told.iter().flatten().copied().collect()
+}
+
+/// What a debugger that answers so is told while `body` runs.
+pub fn debugged(answers: &'static [Resume], body: impl FnOnce() -> Outcome) -> Result<Vec<Told>, Ended> {
+    will_answer(answers);
+    debugger::register(client).map_err(failed)?;
+    let outcome = body();
+    debugger::unregister();
+    outcome?;
+    let told = told();
+    nothing_left()?;
+    Ok(told)
+}
