@@ -98,8 +98,8 @@ impl Sweep<'_> {
     fn try_sweep(&mut self, k: Option<Boundary>, pairs: bool) -> Result<(), Over> {
         (self.scenario.setup)()?;
         self.class(k, pairs)?;
-        // NMIs come where interrupts are off too. What their handler sets, masked, is in force when it returns only.
-        if off::by_priority() && self.scenario.varies.is_empty() {
+        // NMIs come where interrupts are off too.
+        if off::by_priority() && self.scenario.nmis {
             shot::set_priority(Priority::Nmi);
             let over = self.class(k, pairs);
             shot::set_priority(Priority::Normal);
@@ -165,7 +165,7 @@ impl Sweep<'_> {
         RUNNING.store(false, Relaxed);
         let wrong = misfired(at.second.is_some())
             .or_else(|| outcome.difference(self.reference.as_ref().unwrap_or(&outcome)));
-        let [_, second] = shot::taken();
+        let [_, second, _] = shot::taken();
         // A second interrupt that was due behind the body is no pair.
         if at.second.is_none() || second != 0 {
             self.tally.boundaries += 1;

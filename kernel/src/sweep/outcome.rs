@@ -124,11 +124,10 @@ fn name(index: usize) -> String {
 
 /// What is wrong with how the interrupts were taken; None if nothing is.
 pub fn misfired(pair: bool) -> Option<String> {
-    let taken = shot::taken();
-    if taken[0] != 1 || taken[1] > u64::from(pair) {
+    let [first, second, generated] = shot::taken();
+    if first != 1 || second > u64::from(pair) || generated != second {
         return Some(format!(
-            "the interrupt was taken {} times, the second one {} times",
-            taken[0], taken[1]
+            "the interrupt was taken {first} times, the second one {second} times, the one that this sends {generated} times"
         ));
     }
     let names = ["masks", "MDSCR_EL1.SS", "owners of a step"];
