@@ -21,6 +21,9 @@ use spin::Mutex;
 
 /// Boundaries that the second of two interrupts is taken at, behind the first one.
 const WINDOW: usize = 32;
+/// A scenario of more instructions is not interrupted at every instant from which the interrupt is held back to one and the
+/// same place, but at the first and the last of these.
+const LONG: u64 = 60_000;
 /// Lines of progress that a scenario is worth.
 const PROGRESS: u64 = 20;
 
@@ -124,11 +127,15 @@ impl Sweep<'_> {
         match k {
             Some(k) if k.first >= length => Err(Over(alloc::format!("it is {length} instructions long"))),
             Some(k) => self.boundary(k).map(|_| ()),
-            None if pairs => self.pairs(),
+            None if pairs => self.places(Self::seconds),
             None => {
-                for first in 0..length {
-                    self.progress(first);
-                    self.boundary(Boundary { first, second: None })?;
+                if length > LONG {
+                    self.places(|_, _| Ok(()))?;
+                } else {
+                    for first in 0..length {
+                        self.progress(first);
+                        self.boundary(Boundary { first, second: None })?;
+                    }
                 }
                 let violated = self.tally.violations != 0;
                 if shot::covered() || violated {
@@ -205,22 +212,29 @@ impl Sweep<'_> {
         }
     }
 
-    /// Every pair of places where the two interrupts are taken, the second one within the window.
-    fn pairs(&mut self) -> Result<(), Over> {
+    /// Every place where an interrupt is taken: both ends of each stretch of instants from which it is held back to one place.
+    /// `each` is told the first instant of every stretch.
+    fn places(&mut self, each: fn(&mut Self, u64) -> Result<(), Over>) -> Result<(), Over> {
         let mut first = 0;
         while first < self.length {
             self.progress(first);
-            let mut second = 0;
-            for _ in 0..WINDOW {
-                let at = |second| Boundary { first, second: Some(second) };
-                let Some([_, reached]) = self.boundary(at(second))? else { break };
-                second = self.behind(second, reached, &|second| at(second), 1)?;
-            }
+            each(self, first)?;
             let Some([reached, _]) = self.boundary(Boundary { first, second: None })? else {
                 first += 1;
                 continue;
             };
             first = self.behind(first, reached, &|first| Boundary { first, second: None }, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Every place within the window where a second interrupt is taken behind the one at `first`.
+    fn seconds(&mut self, first: u64) -> Result<(), Over> {
+        let mut second = 0;
+        for _ in 0..WINDOW {
+            let at = |second| Boundary { first, second: Some(second) };
+            let Some([_, reached]) = self.boundary(at(second))? else { break };
+            second = self.behind(second, reached, &|second| at(second), 1)?;
         }
         Ok(())
     }

@@ -80,8 +80,10 @@ pub fn prepare() -> Result<(), &'static str> {
     irq::set_handler(timers.virt, first);
     irq::set_handler(timers.phys, second);
     irq::set_handler(sgi::SWEEP, third);
-    gic::enable(timers.phys, Priority::Normal)
-        .map_err(|_| "the physical timer's interrupt cannot be enabled")?;
+    for intid in [timers.phys, sgi::SWEEP] {
+        gic::enable(intid, Priority::Normal)
+            .map_err(|_| "the second interrupt of a pair cannot be enabled")?;
+    }
     calibrate()
 }
 
