@@ -29,6 +29,7 @@ pub static SCENARIOS: [Scenario; 1] = [
         },
         covers: |frame| debug::this().stash_len.get() != 0 && frame.pstate & SPSR_SS != 0,
         facts: || [RUNS.swap(0, Relaxed) << 32 | INTERRUPTED.swap(0, Relaxed), REFUSED.load(Relaxed)],
+        due: |_, [_, refused]| refused == 0,
         ..Scenario::EMPTY
     },
 ];

@@ -19,6 +19,7 @@ pub static SCENARIOS: [Scenario; 6] = [
         body: add,
         handler: |_| _ = add(),
         facts: sums,
+        due: |_, [sum, _]| sum != 0,
         ..Scenario::EMPTY
     },
     // The store is what hits: it fails, and the next attempt is made as one step.
@@ -28,6 +29,7 @@ pub static SCENARIOS: [Scenario; 6] = [
         body: add,
         handler: |_| _ = add(),
         facts: sums,
+        due: |_, [sum, _]| sum != 0,
         ..Scenario::EMPTY
     },
     Scenario {
@@ -36,6 +38,7 @@ pub static SCENARIOS: [Scenario; 6] = [
         body: add,
         handler: |_| _ = add(),
         facts: sums,
+        due: |_, [sum, _]| sum != 0,
         ..Scenario::EMPTY
     },
     Scenario {
@@ -43,6 +46,7 @@ pub static SCENARIOS: [Scenario; 6] = [
         body: step_add,
         handler: |_| _ = add(),
         facts: sums,
+        due: |_, [sum, _]| sum != 0,
         ..Scenario::EMPTY
     },
     // It cannot be run as one step, so it runs free until the next exception. An interrupt is one, and has the sequence be
@@ -54,6 +58,7 @@ pub static SCENARIOS: [Scenario; 6] = [
         handler: |_| _ = stuck(),
         covers: |frame| debug::this().stash_len.get() != 0 && frame.pc == add_loaded as *const () as u64 + 4,
         facts: || [ATTEMPTS.load(Relaxed).wrapping_sub(remove_first()), WORD.swap(0, Relaxed)],
+        due: |_, [unseen, sum]| unseen == 0 && sum != 0,
         varies: FREE,
         ..Scenario::EMPTY
     },
@@ -66,6 +71,7 @@ pub static SCENARIOS: [Scenario; 6] = [
         },
         body: lock,
         facts: || [LOCK_VALUE.swap(0, Relaxed), u64::from(LOCK.is_locked())],
+        due: |_, facts| facts == [2, 0],
         ..Scenario::EMPTY
     },
 ];

@@ -47,6 +47,7 @@ pub static SCENARIOS: [Scenario; 6] = [
         setup: || breakpoint(reads_nothing as *const () as u64 + 4, None),
         body: ends,
         handler: |_| _ = ends(),
+        due: |result, _| result != 0,
         ..Scenario::EMPTY
     },
     Scenario {
@@ -54,6 +55,7 @@ pub static SCENARIOS: [Scenario; 6] = [
         setup: || breakpoint(nobodys_brk as *const () as u64, None),
         body: ends_by_brk,
         handler: |_| _ = ends_by_brk(),
+        due: |result, _| result != 0,
         ..Scenario::EMPTY
     },
 ];

@@ -32,6 +32,7 @@ pub static SCENARIOS: [Scenario; 4] = [
             end();
             [turns, LATE.swap(0, Relaxed)]
         },
+        due: |_, [_, late]| late == 0,
         ..Scenario::EMPTY
     },
     // Both hit and step over the same breakpoint, and are preempted at it.
@@ -46,6 +47,7 @@ pub static SCENARIOS: [Scenario; 4] = [
             end();
             [TURNS.load(Relaxed), 0]
         },
+        due: |result, [turns, _]| (result, turns) == (0x303, 6),
         ..Scenario::EMPTY
     },
     // A debugger steps the other thread: the steps are its own.
@@ -58,8 +60,9 @@ pub static SCENARIOS: [Scenario; 4] = [
         covers: |_| in_other() && debug::this().stash_len.get() != 0,
         facts: || {
             end();
-            [LANDED.load(Relaxed), STRAYED.load(Relaxed)]
+            [LANDED.load(Relaxed), STRAYED.load(Relaxed) << 8 | TURNS.load(Relaxed)]
         },
+        due: |result, [_, seen]| (result, seen) == (0x303, 3),
         ..Scenario::EMPTY
     },
     // It is stepped through the switch to the first thread and back, its steps saved meanwhile (I5).
@@ -72,6 +75,7 @@ pub static SCENARIOS: [Scenario; 4] = [
             end();
             [TURNS.load(Relaxed), STRAYED.load(Relaxed)]
         },
+        due: |result, facts| (result, facts) == (0x303, [3, 0]),
         ..Scenario::EMPTY
     },
 ];
@@ -161,8 +165,8 @@ extern "C" fn take_turns() -> u64 {
 fn hook(frame: &mut Frame) -> Wish {
     STRAYED.fetch_add(u64::from(!in_other()), Relaxed);
     LANDED.store(LANDED.load(Relaxed).wrapping_mul(31).wrapping_add(frame.pc), Relaxed);
-    let over = (code::line as *const () as u64..code::line_at() + 8).contains(&frame.pc);
-    TURNS.fetch_add(u64::from(over), Relaxed);
+    let seen = (code::line as *const () as u64..code::line_at() + 8).contains(&frame.pc);
+    TURNS.fetch_add(u64::from(seen), Relaxed);
     Wish::Step
 }
 

@@ -1,10 +1,11 @@
 //! A scenario that ends the kernel (M7), and is to go on behind that: the end is caught where the report would begin.
 
 use crate::arch::{daif, mdscr};
-use crate::debug;
+use crate::debug::{self, slots};
 use crate::exception::Frame;
 use core::arch::naked_asm;
 use core::cell::{Cell, UnsafeCell};
+use rules::pstate::Daif;
 
 /// What [`enter`] puts back: x19 to x30, SP.
 type Context = [u64; 13];
@@ -17,8 +18,8 @@ unsafe impl Sync for Catcher {}
 
 static CATCHER: Catcher = Catcher(Cell::new(core::ptr::null_mut()));
 
-/// Runs `body`, which ends the kernel. Returns what the report would have shown, as one number: where, under which rule's
-/// masks, and what is left of steps (M7: nothing); 0 if `body` came back. Any context with D open.
+/// Runs `body`, which ends the kernel. Returns what the report would have shown, as one number: where and why; 0 if `body` came
+/// back. Any context with D open.
 pub fn until_the_end(body: extern "C" fn()) -> u64 {
     let context = UnsafeCell::new([0; 13]);
     let masks = daif::read();
@@ -30,22 +31,19 @@ pub fn until_the_end(body: extern "C" fn()) -> u64 {
 }
 
 /// M7 has been applied and the report of `frame` is due: goes on in [`until_the_end`], if that is what this scenario is about.
+/// Where M7 does not hold the report comes, and the kernel ends.
 pub fn caught(frame: &Frame) {
     let context = CATCHER.0.replace(core::ptr::null_mut());
     if context.is_null() {
         return;
     }
     let cpu = debug::this();
-    let state = [
-        frame.pc,
-        frame.esr,
-        frame.far,
-        daif::read().bits(),
-        mdscr::read() & mdscr::SS,
-        cpu.owners.get().bits().into(),
-        cpu.depth.get().into(),
-    ];
-    let seen = state.iter().fold(1, |sum: u64, value| sum.wrapping_mul(31).wrapping_add(*value));
+    let steps = !cpu.owners.get().is_empty() || mdscr::read() & mdscr::SS != 0 || slots::any_suspended(cpu);
+    if daif::read() != Daif::all() || steps {
+        return;
+    }
+    let seen = [frame.pc, frame.esr, frame.far, frame.pstate, cpu.depth.get().into()];
+    let seen = seen.iter().fold(1, |sum: u64, value| sum.wrapping_mul(31).wrapping_add(*value));
     // SAFETY: `enter` filled it, and its caller waits for it: what lies above on the stack has nothing to be dropped.
     unsafe { leave(context, seen) }
 }

@@ -156,8 +156,11 @@ impl Sweep<'_> {
             (self.scenario.handler)(None);
         }
         let outcome = before.outcome(self.scenario, result);
-        match outcome.unclean() {
-            Some(what) => Err(Over(alloc::format!("without an interrupt it leaves {what}"))),
+        if let Some(what) = outcome.unclean() {
+            return Err(Over(alloc::format!("without an interrupt it leaves {what}")));
+        }
+        match outcome.undue(self.scenario) {
+            Some(what) => Err(Over(alloc::format!("without an interrupt it comes to {what}"))),
             None => Ok((outcome, length)),
         }
     }

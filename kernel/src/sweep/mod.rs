@@ -44,6 +44,9 @@ pub struct Scenario {
     pub covers: fn(&Frame) -> bool,
     /// After each run: more numbers that must be the same in all.
     pub facts: fn() -> [u64; 2],
+    /// Whether result and facts of a run without an interrupt are what they must be. What every run gets wrong, and what was placed
+    /// and is never hit, shows here only.
+    pub due: fn(u64, [u64; 2]) -> bool,
     /// Counters that depend on where the interrupt comes.
     pub varies: &'static [Counter],
     /// Whether it is tried with NMIs too. Their handler does nothing, and what it would set, masked, were not in force before it
@@ -65,6 +68,7 @@ impl Scenario {
             handler: |_| (),
             covers: |_| true,
             facts: || [0; 2],
+            due: |_, _| true,
             varies: &[],
             nmis: true,
         }

@@ -26,6 +26,7 @@ const NAMES: [&str; 14] = [
     "the scenario's second fact",
 ];
 const CLEAN: usize = 9;
+const FACTS: usize = 12;
 const STATS: usize = NAMES.len();
 const PLACED: usize = STATS + stats::ALL.len();
 const LEN: usize = PLACED + place::ROOM * 2;
@@ -102,6 +103,17 @@ impl Outcome {
         let spurious = STATS + stats::SPURIOUS.index();
         let wrong = wrong.or(differs).or((self.0[spurious] != 0).then_some(spurious))?;
         Some(format!("{} {:#x}", name(wrong), self.0[wrong]))
+    }
+
+    /// What a run without an interrupt has not come to; None if all is well.
+    pub fn undue(&self, scenario: &Scenario) -> Option<String> {
+        let (result, facts) = (self.0[0], [self.0[FACTS], self.0[FACTS + 1]]);
+        if !(scenario.due)(result, facts) {
+            return Some(format!("the result {result:#x} and the facts {facts:x?}"));
+        }
+        // An NMI's handler hits nothing.
+        let idle = (0..place::ROOM).find(|&n| place::is_there(n) && self.0[PLACED + n * 2..][..2] == [0, 0]);
+        idle.filter(|_| !shot::is_nmi()).map(|n| format!("no hit of what was placed at {n}"))
     }
 
     /// How this differs from the run without interrupts; None if it does not.

@@ -90,6 +90,11 @@ pub fn remove_first() -> u64 {
     hits
 }
 
+/// Whether something was placed `index`th.
+pub fn is_there(index: usize) -> bool {
+    !matches!(PLACES.0[index].get(), Placed::Nothing)
+}
+
 /// Hits and misses of what was placed `index`th.
 pub fn count(index: usize) -> [u64; 2] {
     match PLACES.0[index].get() {
