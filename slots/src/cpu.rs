@@ -381,9 +381,9 @@ impl<P: Payload> CpuSlots<P> {
     #[inline(always)]
     pub fn rearm_one(&mut self, regs: &mut impl DebugRegs) -> bool {
         let breakpoint = self.suspended.mask(Kind::Breakpoint).0;
-        // Of two with one number nothing is left.
-        let both = breakpoint ^ self.suspended.mask(Kind::Watchpoint).0;
-        if !both.is_power_of_two() || both >= 1 << PLAIN {
+        let watchpoint = self.suspended.mask(Kind::Watchpoint).0;
+        let both = breakpoint | watchpoint;
+        if !both.is_power_of_two() || breakpoint & watchpoint != 0 || both >= 1 << PLAIN {
             return false;
         }
         let n = both.trailing_zeros() as u8 & (PLAIN - 1);
