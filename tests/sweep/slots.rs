@@ -99,6 +99,8 @@ pub static SCENARIOS: [Scenario; 15] = [
         covers: |frame| in_a_step(frame, code::store_at()),
         handler: |_| _ = store(),
         facts: || [CALLS.swap(0, Relaxed), 0],
+        // Of an access that hits two slots FAR is in either's range, and so in one's or in both.
+        varies: &[stats::WATCHPOINTS],
         ..Scenario::EMPTY
     },
     // Every slot that there is, in use and hit.
