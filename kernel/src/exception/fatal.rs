@@ -53,6 +53,7 @@ macro_rules! say {
 /// Ends the kernel because of the exception in `frame`; `rule` is the one that was in force. Any context.
 pub fn fatal(frame: &mut Frame, rule: &str, reason: Reason) -> ! {
     enter_panic(Some(frame));
+    crate::sweep::caught(frame);
     let stuck = begin();
     say!("panic: {}", Described(reason, frame));
     state(rule, stuck, Some(frame));

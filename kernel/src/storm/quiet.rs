@@ -29,7 +29,7 @@ pub fn unquiet(standing: u64) -> Option<String> {
         (!cpu.owners.get().is_empty(), format!("owners {:?}", cpu.owners.get())),
         (cpu.depth.get() != 0, format!("debug depth {}", cpu.depth.get())),
         (cpu.stash_len.get() != 0, format!("stash {}", cpu.stash_len.get())),
-        (cpu.hook.get().is_some(), "a step's hook".into()),
+        (cpu.is_stepped(), "a session of steps".into()),
         (suspended, "a suspended slot".into()),
         (kprobe::depth() != 0, format!("{} active probes", kprobe::depth())),
         (slots::list().count() != 0, format!("{} records of slots", slots::list().count())),

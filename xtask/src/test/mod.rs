@@ -98,7 +98,7 @@ fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> 
         Task::Suites(machine) => kernel.test(&machine),
         Task::Die(die, machine) => kernel.die(&die, &machine),
         Task::Tree(name, tree) => dtb::boot(kernel, name, tree),
-        Task::Sweep(names, machine) => sweeps::run(kernel, &names, &machine),
+        Task::Sweep(names, machine) => sweeps::run(kernel, &arguments.common, &names, &machine),
         Task::Storm(machine) => storms::run(kernel, arguments, &machine),
         Task::Gdb(machine) => gdb_session::run(kernel, &machine),
         Task::Costs(machine) => costs::run(kernel, &machine),
