@@ -66,6 +66,7 @@ crate::suite!("steps":
     over_a_call_goes_by_steps_where_no_slot_is_free,
     over_a_call_is_not_taken_in_by_an_interrupts_handler,
     over_a_call_is_not_taken_in_by_another_thread,
+    over_a_call_that_ends_the_thread,
     a_slot_stops_in_the_debugger,
     another_stop_ends_the_plan,
     without_a_debugger_stops_are_counted,

@@ -354,6 +354,25 @@ pub fn a_plan_that_cannot_be_is_refused() -> Outcome {
     Ok(())
 }
 
+/// A call that never returns is not waited for any longer than its thread lives.
+pub fn over_a_call_that_ends_the_thread() -> Outcome {
+    extern "C" fn ends() {
+        crate::sched::exit();
+    }
+    #[unsafe(naked)]
+    extern "C" fn calls() {
+        naked_asm!("stp x29, x30, [sp, #-16]!", "bl {ends}", "ldp x29, x30, [sp], #16", "ret", ends = sym ends)
+    }
+    will_answer(&[]);
+    BEGUN.store(0, Relaxed);
+    let slot = Slot::calling(&breakpoint_at(address_of!(calls) + 4), over_from_the_first_hit)?;
+    let thread = crate::tests::threads::here("ends", || calls())?;
+    thread.join();
+    check_eq!((slot.hits(), BEGUN.load(Relaxed), told().len()), (Some(1), 1, 0));
+    drop(slot);
+    nothing_left()
+}
+
 /// Another thread of this CPU runs through the same place while the call is under way, on a stack of its own.
 pub fn over_a_call_is_not_taken_in_by_another_thread() -> Outcome {
     use crate::sched;

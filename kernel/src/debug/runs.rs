@@ -6,6 +6,7 @@
 use super::debugger::{self, Client, Stop};
 use super::session::{Sequences, Stepped, place};
 use super::slots::{self, Disposition, Hit};
+use crate::arch::daif::AllMasked;
 use crate::exception::Frame;
 use crate::mm::layout::STACK_SHIFT;
 use crate::percpu::{self, PerCpu};
@@ -60,6 +61,14 @@ pub fn end_of(is_meant: impl Fn(&Run) -> bool) {
 /// A context that stands at `sp` has left those that were made deeper on its stack. D is masked.
 pub fn end_of_dead(sp: u64) {
     end_of(|run| run.is_on_stack_of(sp) && run.to.sp < sp);
+}
+
+/// The running thread ends: its calls do not return. Thread context.
+pub fn end_of_stack() {
+    let here = 0u8;
+    let sp = (&raw const here).addr() as u64;
+    let _masked = AllMasked::new();
+    end_of(|run| run.is_on_stack_of(sp));
 }
 
 /// How many there are. D is masked.

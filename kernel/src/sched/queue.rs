@@ -97,6 +97,7 @@ pub fn exit() -> ! {
     // SAFETY: this CPU's, with I masked; the reference ends with the statement.
     let thread = unsafe { &mut *queue.running.get() }.as_ref().expect("a CPU's first thread does not end");
     assert!(thread.stack.is_some(), "a CPU's first thread does not end");
+    debug::runs::end_of_stack();
     ended(thread);
     loop {
         switch_to_next();
