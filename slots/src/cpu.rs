@@ -4,12 +4,12 @@
 //! All functions that take the registers must be called on the CPU that owns the [`CpuSlots`], with debug exceptions
 //! masked.
 
-use crate::lookup::{Found, Keys, Lookup};
+use crate::lookup::{Entry, Found, Keys, Lookup};
 use crate::record::Age;
 use crate::table::Reserved;
 use crate::{
-    Admitted, Cpus, DebugRegs, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, Snapshot, State, Table,
-    Tables, WatchHit, arm, disarm, watchpoint_hits,
+    Admitted, Counts, Cpus, DebugRegs, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, Snapshot, State,
+    Table, Tables, WatchHit, arm, disarm, watchpoint_hits,
 };
 
 /// The slots that a context has suspended. Plain data: it goes into the stash (rule M8), and is as small for 64 slots as
@@ -90,14 +90,14 @@ impl Default for Suspended {
     }
 }
 
-/// Which use of a slot is armed, as a word: its generation, the number of its record, whether it is not plain.
+/// Which use of a slot is armed, as a word: its generation, the number of its record, what [`Lookup`] has of it.
 #[derive(Clone, Copy, Debug)]
 struct Use(u64);
 
 impl Use {
     #[inline(always)]
-    const fn new(generation: u32, record: u8, plain: bool) -> Use {
-        Use(generation as u64 | (record as u64) << 32 | (!plain as u64) << 40)
+    const fn new(generation: u32, record: u8, entry: Entry) -> Use {
+        Use(generation as u64 | (record as u64) << 32 | (entry.0 as u64) << 40)
     }
 
     #[inline(always)]
@@ -109,15 +109,18 @@ impl Use {
         (self.0 >> 32) as u8
     }
 
-    const fn plain(self) -> bool {
-        self.0 >> 40 == 0
+    const fn entry(self) -> Entry {
+        Entry((self.0 >> 40) as u8)
     }
 }
 
 /// The slots of one kind.
 #[derive(Debug)]
 struct Slots {
-    armed: SlotMask,
+    /// The slots that there are.
+    all: SlotMask,
+    /// Of these, the ones that are not armed.
+    free: SlotMask,
     /// Of these, the ones that match more than a doubleword, which [`Lookup`] does not find.
     wide: SlotMask,
     lookup: Lookup,
@@ -129,13 +132,19 @@ struct Slots {
 impl Slots {
     const fn new() -> Self {
         Slots {
-            armed: SlotMask::EMPTY,
+            all: SlotMask::first(64),
+            free: SlotMask::first(64),
             wide: SlotMask::EMPTY,
             lookup: Lookup::new(),
             values: [0; 64],
             controls: [0; 64],
-            uses: [Use::new(0, 0, false); 64],
+            uses: [Use(0); 64],
         }
+    }
+
+    #[inline(always)]
+    const fn armed(&self) -> SlotMask {
+        self.all.without(self.free)
     }
 
     fn encoding(&self, n: u8) -> Encoding {
@@ -149,7 +158,7 @@ impl Slots {
         if wide {
             self.wide = self.wide.with(n);
         } else if let Some(bucket) = self.lookup.free_bucket(key(encoding.value)) {
-            self.lookup.put(bucket, n & 63, this.plain());
+            self.lookup.put(bucket, this.entry());
         } else {
             self.rebuild();
         }
@@ -162,26 +171,26 @@ impl Slots {
         self.values[at] = value;
         self.controls[at] = control;
         self.uses[at] = this;
-        self.armed = SlotMask(self.armed.0 | 1 << at);
+        self.free = SlotMask(self.free.0 & !(1 << at));
     }
 
     #[cold]
     #[inline(never)]
     fn rebuild(&mut self) {
-        let keys = All { armed: self.armed.without(self.wide), values: &self.values, uses: &self.uses };
+        let keys = All { armed: self.armed().without(self.wide), values: &self.values, uses: &self.uses };
         self.lookup.rebuild(keys);
     }
 
     #[inline]
     fn take(&mut self, n: u8) {
-        if !self.armed.contains(n) {
+        if !self.armed().contains(n) {
             return;
         }
-        self.armed = self.armed.without(SlotMask::of(n));
+        self.free = self.free.with(n);
         if self.wide.contains(n) {
             self.wide = self.wide.without(SlotMask::of(n));
         } else {
-            let keys = All { armed: self.armed.without(self.wide), values: &self.values, uses: &self.uses };
+            let keys = All { armed: self.armed().without(self.wide), values: &self.values, uses: &self.uses };
             self.lookup.remove(key(self.values[usize::from(n & 63)]), n, keys);
         }
     }
@@ -203,10 +212,10 @@ struct All<'a> {
 }
 
 impl Keys for All<'_> {
-    fn each(&self, mut use_: impl FnMut(u64, u8, bool)) {
+    fn each(&self, mut use_: impl FnMut(u64, u8, Entry)) {
         for n in self.armed {
             let at = usize::from(n);
-            use_(key(self.values[at]), n, self.uses[at].plain());
+            use_(key(self.values[at]), n, self.uses[at].entry());
         }
     }
 }
@@ -241,6 +250,14 @@ impl CpuSlots {
         }
     }
 
+    /// Says how many slots this CPU has: 64 of each kind if nobody does. Nothing is armed.
+    pub const fn set_counts(&mut self, counts: Counts) {
+        self.breakpoints.all = SlotMask::first(counts.of(Kind::Breakpoint));
+        self.breakpoints.free = self.breakpoints.all;
+        self.watchpoints.all = SlotMask::first(counts.of(Kind::Watchpoint));
+        self.watchpoints.free = self.watchpoints.all;
+    }
+
     /// The slots that this CPU has armed and that are not suspended: the ones a hit may be attributed to.
     #[inline]
     pub const fn matching(&self, kind: Kind) -> SlotMask {
@@ -250,7 +267,7 @@ impl CpuSlots {
     /// The slots that this CPU has armed, suspended or not. Both empty: nothing here needs MDE (rule H8).
     #[inline]
     pub const fn armed(&self, kind: Kind) -> SlotMask {
-        self.of(kind).armed
+        self.of(kind).armed()
     }
 
     /// The id of what this CPU has armed in slot `n`.
@@ -306,7 +323,13 @@ impl CpuSlots {
     #[inline(always)]
     pub fn arm_new(&mut self, regs: &mut impl DebugRegs, id: SlotId, encoding: Encoding, plain: bool) {
         let SlotId { kind, index, record, generation } = id;
-        self.arm_use(regs, kind, index, encoding, Use::new(generation, record, plain && index < PLAIN));
+        self.arm_use(
+            regs,
+            kind,
+            index,
+            encoding,
+            Use::new(generation, record, Entry::new(index, plain && index < PLAIN)),
+        );
     }
 
     #[inline(always)]
@@ -322,6 +345,8 @@ impl CpuSlots {
     /// Reserves a slot of this CPU alone, number `me`, which is given as a set too, and arms it: in one go, and in constant time, what
     /// [`Tables::reserve`] and [`CpuSlots::arm`] do. `admitted` and `table` are of `kind`.
     ///
+    /// **No ISB**: the caller adds one.
+    ///
     /// `None`, and nothing done, where these are needed: all slots may be in use, or the free one is above 15, or it watches
     /// more than a doubleword, or [`Lookup`] has no place for it as it is.
     #[inline(always)]
@@ -334,14 +359,13 @@ impl CpuSlots {
         admitted: Admitted,
         me: (u32, Cpus),
         payload: P,
-        limit: u8,
     ) -> Option<SlotId> {
         if admitted.encoding().is_wide() {
             return None;
         }
         // What is armed here is not free; what else is not, others have reserved for this CPU too.
-        let n = (!self.armed(kind).0).trailing_zeros() as u8;
-        if n >= limit || n >= PLAIN {
+        let n = self.of(kind).free.0.trailing_zeros() as u8;
+        if n >= PLAIN {
             return None;
         }
         let n = n & (PLAIN - 1);
@@ -351,9 +375,10 @@ impl CpuSlots {
         let Reserved { record, generation, plain } =
             table.reserve_own(admitted, (me.0, me.1.0), payload, n)?;
         // What a hit needs first, then the registers that let it come.
-        slots.put_unfound(n, encoding, Use::new(generation, record, plain));
-        slots.lookup.put(bucket, n, plain);
-        arm(regs, kind, n, encoding);
+        let entry = Entry::new(n, plain);
+        slots.put_unfound(n, encoding, Use::new(generation, record, entry));
+        slots.lookup.put(bucket, entry);
+        regs.write_both(kind, n, encoding.value, encoding.enabled());
         Some(SlotId { kind, index: n, record, generation })
     }
 

@@ -22,6 +22,17 @@ pub(crate) enum Found {
     Several,
 }
 
+/// What a bucket has of one slot: its number, and [`CAREFUL`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Entry(pub(crate) u8);
+
+impl Entry {
+    #[inline(always)]
+    pub(crate) const fn new(slot: u8, plain: bool) -> Entry {
+        Entry(if plain { slot } else { slot | CAREFUL })
+    }
+}
+
 /// A hash table without collisions, as far as a multiplier is found that makes none.
 #[derive(Debug)]
 pub(crate) struct Lookup {
@@ -64,8 +75,8 @@ impl Lookup {
 
     /// Puts a slot into a bucket that is free.
     #[inline(always)]
-    pub(crate) fn put(&mut self, bucket: usize, slot: u8, plain: bool) {
-        self.buckets[bucket % BUCKETS] = slot | (!plain as u8) << CAREFUL.trailing_zeros();
+    pub(crate) fn put(&mut self, bucket: usize, entry: Entry) {
+        self.buckets[bucket % BUCKETS] = entry.0;
     }
 
     /// Takes a slot out; `keys` are those of all slots that stay.
@@ -90,12 +101,11 @@ impl Lookup {
             }
             self.buckets = [NOBODY; BUCKETS];
             let mut shared = false;
-            keys.each(|key, slot, plain| {
+            keys.each(|key, _, entry| {
                 let bucket = self.bucket(key);
                 let held = self.buckets[bucket];
                 self.buckets[bucket] = match held {
-                    NOBODY if plain => slot,
-                    NOBODY => slot | CAREFUL,
+                    NOBODY => entry.0,
                     _ => {
                         // Two slots of one key share a bucket whatever the multiplier; two keys need not.
                         keys.each(|other, _, _| shared |= other != key && self.bucket(other) == bucket);
@@ -110,9 +120,9 @@ impl Lookup {
     }
 }
 
-/// All keys, with their slots and whether these are plain.
+/// All keys, with their slots.
 pub(crate) trait Keys {
-    fn each(&self, use_: impl FnMut(u64, u8, bool));
+    fn each(&self, use_: impl FnMut(u64, u8, Entry));
 }
 
 #[cfg(test)]
@@ -122,8 +132,8 @@ mod tests {
     use std::vec::Vec;
 
     impl Keys for &Vec<(u64, u8, bool)> {
-        fn each(&self, mut use_: impl FnMut(u64, u8, bool)) {
-            self.iter().for_each(|&(key, slot, plain)| use_(key, slot, plain));
+        fn each(&self, mut use_: impl FnMut(u64, u8, Entry)) {
+            self.iter().for_each(|&(key, slot, plain)| use_(key, slot, Entry::new(slot, plain)));
         }
     }
 
@@ -145,7 +155,7 @@ mod tests {
                     let (key, plain) = (random.below(keys), random.below(3) > 0);
                     held.push((key, slot, plain));
                     match lookup.free_bucket(key) {
-                        Some(bucket) => lookup.put(bucket, slot, plain),
+                        Some(bucket) => lookup.put(bucket, Entry::new(slot, plain)),
                         None => lookup.rebuild(&held),
                     }
                 }

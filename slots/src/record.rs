@@ -9,12 +9,12 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use crate::{Encoding, Kind};
 
-/// What the owner of a slot keeps in its record (disposition, handler, who asked): anything that fits two words.
+/// What the owner of a slot keeps in its record (disposition, handler, who asked): anything that fits a word.
 pub trait Payload: Copy {
-    /// The value as two words.
-    fn to_words(self) -> [u64; 2];
-    /// The value from two words that `to_words` made.
-    fn from_words(words: [u64; 2]) -> Self;
+    /// The value as a word.
+    fn to_word(self) -> u64;
+    /// The value from a word that `to_word` made.
+    fn from_word(word: u64) -> Self;
     /// Whether a hit is only to be counted: then it can be dealt with in the shortest way (see
     /// [`CpuSlots::plain_breakpoint`](crate::CpuSlots::plain_breakpoint)).
     fn is_plain(&self) -> bool {
@@ -22,25 +22,14 @@ pub trait Payload: Copy {
     }
 }
 
-impl Payload for [u64; 2] {
+impl Payload for u64 {
     #[inline]
-    fn to_words(self) -> [u64; 2] {
+    fn to_word(self) -> u64 {
         self
     }
     #[inline]
-    fn from_words(words: [u64; 2]) -> Self {
-        words
-    }
-}
-
-impl Payload for u64 {
-    #[inline]
-    fn to_words(self) -> [u64; 2] {
-        [self, 0]
-    }
-    #[inline]
-    fn from_words(words: [u64; 2]) -> Self {
-        words[0]
+    fn from_word(word: u64) -> Self {
+        word
     }
 }
 
@@ -169,7 +158,7 @@ pub(crate) const fn control_of(word: u64) -> u32 {
     (word >> 32) as u32
 }
 
-/// The slot of a record, and what else is small: slot[7:0], mate plus one, 0 for none, [15:8], careful[16].
+/// The slot of a record, and what else is small: slot[7:0], mate plus one, 0 for none, [15:8], to be treated with care [16].
 #[inline(always)]
 pub(crate) const fn place(slot: u8, mate: Option<u8>, plain: bool) -> u32 {
     let mate = match mate {
@@ -185,7 +174,7 @@ pub(crate) struct Record {
     pub(crate) state: AtomicU64,
     pub(crate) value: AtomicU64,
     pub(crate) cpus: AtomicU64,
-    pub(crate) payload: [AtomicU64; 2],
+    pub(crate) payload: AtomicU64,
     pub(crate) place: AtomicU32,
 }
 
@@ -195,7 +184,7 @@ impl Record {
             state: AtomicU64::new(word(0, 0, FREE)),
             value: AtomicU64::new(0),
             cpus: AtomicU64::new(0),
-            payload: [const { AtomicU64::new(0) }; 2],
+            payload: AtomicU64::new(0),
             place: AtomicU32::new(0),
         }
     }

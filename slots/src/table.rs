@@ -103,7 +103,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
             return None;
         }
         let plain = admitted.plain() && payload.is_plain();
-        let place = place(n, None, plain);
+        let place = place(n, None, admitted.plain());
         let generation = self.fill(&self.records[record & 255], admitted.encoding(), bit, place, payload);
         Some(Reserved { record: record as u8, generation, plain })
     }
@@ -119,9 +119,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
         record.value.store(encoding.value, Ordering::Relaxed);
         record.cpus.store(cpus, Ordering::Relaxed);
         record.place.store(place, Ordering::Relaxed);
-        for (to, from) in record.payload.iter().zip(payload.to_words()) {
-            to.store(from, Ordering::Relaxed);
-        }
+        record.payload.store(payload.to_word(), Ordering::Relaxed);
         record.state.store(word(encoding.control, generation, LIVE), Ordering::Release);
         generation as u32
     }
@@ -248,10 +246,10 @@ impl<P: Payload, const N: usize> Table<P, N> {
             let value = record.value.load(Ordering::Relaxed);
             let cpus = record.cpus.load(Ordering::Relaxed);
             let place = record.place.load(Ordering::Relaxed);
-            let payload = [0, 1].map(|i| record.payload[i].load(Ordering::Relaxed));
+            let payload = record.payload.load(Ordering::Relaxed);
             fence(Ordering::Acquire);
             if record.state.load(Ordering::Relaxed) == before {
-                let payload = P::from_words(payload);
+                let payload = P::from_word(payload);
                 let mate = (place >> 8) as u8;
                 return Some(Snapshot {
                     id: self.id(place as u8, number, generation_of(before)),
@@ -260,7 +258,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
                     cpus: Cpus(cpus),
                     payload,
                     mate: mate.checked_sub(1),
-                    plain: place >> 16 & 1 == 0,
+                    plain: place >> 16 & 1 == 0 && mate == 0 && payload.is_plain(),
                 });
             }
         }
@@ -364,14 +362,9 @@ impl<'a, P: Payload, const N: usize> Claim<'a, P, N> {
     }
 
     #[inline(always)]
-    fn is_plain(&self, payload: &P, mate: Option<u8>) -> bool {
-        self.admitted.plain() && mate.is_none() && payload.is_plain()
-    }
-
-    #[inline(always)]
     fn publish(self, payload: P, mate: Option<u8>) -> SlotId {
         let table = self.slot.table;
-        let place = place(self.slot.number, mate, self.is_plain(&payload, mate));
+        let place = place(self.slot.number, mate, self.admitted.plain());
         let generation =
             table.fill(self.record(), self.admitted.encoding(), self.slot.cpus.0, place, payload);
         let id = table.id(self.slot.number, self.index, generation.into());

@@ -209,7 +209,7 @@ pub fn a_slot_stops_in_the_debugger() -> Outcome {
     let told = debugged(&[Resume::Step(Plan::Count(2))], || {
         // Each match is dealt with as it asks for (H7).
         let counts = Slot::counting(&at)?;
-        let stops = Slot::on(&at, Cpus::ALL, Disposition::Stop)?;
+        let stops = Slot::on(&at, Cpus::ALL, Disposition::STOP)?;
         let calls = Slot::calling(&at, called)?;
         check_eq!(sums(0), 0);
         check_eq!([counts.hits(), stops.hits(), calls.hits()], [Some(1); 3]);
@@ -226,7 +226,7 @@ pub fn a_slot_stops_in_the_debugger() -> Outcome {
 pub fn another_stop_ends_the_plan() -> Outcome {
     let entry = address_of!(stops);
     let told = debugged(&[Resume::Step(Plan::Count(100))], || {
-        let _stops = Slot::on(&breakpoint_at(entry + 12), Cpus::ALL, Disposition::Stop)?;
+        let _stops = Slot::on(&breakpoint_at(entry + 12), Cpus::ALL, Disposition::STOP)?;
         check_eq!(stops(1), 18);
         Ok(())
     })?;
@@ -236,7 +236,7 @@ pub fn another_stop_ends_the_plan() -> Outcome {
     let entry = address_of!(sums);
     const ANSWERS: &[Resume] = &[Resume::Step(Plan::Count(2)), Resume::Step(Plan::Over)];
     let told = debugged(ANSWERS, || {
-        let _stops = Slot::on(&breakpoint_at(entry + 24), Cpus::ALL, Disposition::Stop)?;
+        let _stops = Slot::on(&breakpoint_at(entry + 24), Cpus::ALL, Disposition::STOP)?;
         check_eq!(stops(1), 18);
         Ok(())
     })?;
@@ -247,7 +247,7 @@ pub fn another_stop_ends_the_plan() -> Outcome {
 
 pub fn without_a_debugger_stops_are_counted() -> Outcome {
     let before = stats::UNATTENDED.here();
-    let slot = Slot::on(&breakpoint_at(address_of!(sums)), Cpus::ALL, Disposition::Stop)?;
+    let slot = Slot::on(&breakpoint_at(address_of!(sums)), Cpus::ALL, Disposition::STOP)?;
     check_eq!((sums(2), slot.hits()), (3, Some(3)));
     drop(slot);
     check_eq!(stops(1), 18);

@@ -33,27 +33,37 @@ pub fn clear<const BITS: u64>() {
 /// The masks now.
 #[inline(always)]
 pub fn read() -> Daif {
+    Daif::of(read_bits())
+}
+
+#[inline(always)]
+fn read_bits() -> u64 {
     let value: u64;
     // SAFETY: reads a register.
     unsafe { asm!("mrs {}, daif", out(reg) value, options(nostack, preserves_flags)) }
-    Daif::of(value)
+    value
 }
 
 /// Sets the masks to `masks`.
 #[inline(always)]
 pub fn write(masks: Daif) {
+    write_bits(masks.bits());
+}
+
+#[inline(always)]
+fn write_bits(bits: u64) {
     // SAFETY: as `clear`.
-    unsafe { asm!("msr daif, {}", in(reg) masks.bits(), options(nostack, preserves_flags)) }
+    unsafe { asm!("msr daif, {}", in(reg) bits, options(nostack, preserves_flags)) }
 }
 
 /// D, A, I, F masked for as long as this lives; then as before.
-pub struct AllMasked(Daif);
+pub struct AllMasked(u64);
 
 impl AllMasked {
     /// Masks. Any context.
     #[inline(always)]
     pub fn new() -> Self {
-        let before = read();
+        let before = read_bits();
         set::<ALL>();
         Self(before)
     }
@@ -68,6 +78,6 @@ impl Default for AllMasked {
 impl Drop for AllMasked {
     #[inline(always)]
     fn drop(&mut self) {
-        write(self.0);
+        write_bits(self.0);
     }
 }

@@ -9,21 +9,19 @@ impl CpuDebug {
     #[inline(always)]
     pub fn set_owners(&self, owners: Owners) {
         self.owners.set(owners);
-        self.want();
+        self.step_bits.set(if mdscr_ss(owners) { mdscr::SS | mdscr::KDE } else { 0 });
     }
 
     /// Changes what the armed slots need of MDSCR_EL1. D is masked.
     #[inline(always)]
     pub fn set_armed_bits(&self, bits: u64) {
         self.armed_bits.set(bits | self.standing_bits.get());
-        self.want();
     }
 
     /// The same where something more is needed. D is masked.
     #[inline(always)]
     pub fn add_armed_bits(&self, bits: u64) {
         self.armed_bits.set(self.armed_bits.get() | bits);
-        self.wanted.set(self.wanted.get() | bits);
     }
 
     /// Says what MDSCR_EL1 holds always on this CPU; no slot is armed. Bring-up.
@@ -34,26 +32,33 @@ impl CpuDebug {
 
     /// What MDSCR_EL1 is to be: MDE and KDE for armed slots, SS and KDE for a context whose step somebody asked for (H8, M13).
     #[inline(always)]
-    fn want(&self) {
-        let step = if mdscr_ss(self.owners.get()) { mdscr::SS | mdscr::KDE } else { 0 };
-        self.wanted.set(self.armed_bits.get() | step);
+    fn wanted(&self) -> u64 {
+        self.armed_bits.get() | self.step_bits.get()
     }
 }
 
 /// Writes MDSCR_EL1 if it is not what it is to be. D is masked.
 #[inline(always)]
 pub fn sync(cpu: &CpuDebug) {
-    if cpu.wanted.get() != cpu.mdscr.get() {
-        force(cpu, cpu.wanted.get());
+    if cpu.wanted() != cpu.mdscr.get() {
+        force(cpu, cpu.wanted());
     }
+}
+
+/// As [`sync`], for who wrote other registers too: with an ISB in any case. D is masked.
+#[inline(always)]
+pub fn sync_all(cpu: &CpuDebug) {
+    sync_for_return(cpu);
+    barrier::isb();
 }
 
 /// As [`sync`], right before an exception return, which synchronises (SCTLR_EL1.EOS is set).
 #[inline(always)]
 pub fn sync_for_return(cpu: &CpuDebug) {
-    if cpu.wanted.get() != cpu.mdscr.get() {
-        cpu.mdscr.set(cpu.wanted.get());
-        mdscr::write(cpu.wanted.get());
+    let wanted = cpu.wanted();
+    if wanted != cpu.mdscr.get() {
+        cpu.mdscr.set(wanted);
+        mdscr::write(wanted);
     }
 }
 

@@ -34,7 +34,7 @@ pub type Plan = rules::plan::Plan<Predicate>;
 pub enum Stop {
     /// A debugger's BRK ([`breakpoint`]); PC is behind it.
     Brk,
-    /// A slot with [`Disposition::Stop`](super::slots::Disposition::Stop). A plan of the same client is over.
+    /// A slot with [`Disposition::STOP`](super::slots::Disposition::STOP). A plan of the same client is over.
     Slot(Hit),
     /// The plan is done, and how its last step came about.
     Step(Stepped),

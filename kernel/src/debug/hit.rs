@@ -5,7 +5,7 @@
 //! [`watchpoint`]'s.
 
 use super::slots::{self, Disposition, Hit};
-use super::{CpuDebug, debugger, exclusive, stats, step};
+use super::{CpuDebug, exclusive, stats, step};
 use crate::exception::Frame;
 use ::slots::{Kind, SlotMask, Snapshot, WatchHit};
 use rules::step::Owners;
@@ -88,10 +88,7 @@ pub(super) fn each(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask
 
 /// Does what a slot is there for, besides counting.
 pub(super) fn dispose(frame: &mut Frame, record: &Snapshot<Disposition>) {
-    let hit = || Hit { id: record.id, address: record.encoding.watched().0 };
-    match record.payload {
-        Disposition::Count => {}
-        Disposition::Call(handler) => handler(&hit(), frame),
-        Disposition::Stop => debugger::slot(&hit(), frame),
+    if let Disposition::Call(handler) = record.payload {
+        handler(&Hit { id: record.id, address: record.encoding.watched().0 }, frame);
     }
 }

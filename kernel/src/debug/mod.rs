@@ -53,8 +53,8 @@ pub struct CpuDebug {
     pub depth: Cell<u32>,
     /// Owners of the running context's step, changed by [`control`] only; inside a debug context those of the context that it interrupted.
     pub owners: Cell<Owners>,
-    /// What MDSCR_EL1 is to be (M13): see [`control`].
-    wanted: Cell<u64>,
+    /// MDSCR_EL1 as the running context's step needs it (M13): see [`control`].
+    step_bits: Cell<u64>,
     /// What is in MDSCR_EL1.
     pub mdscr: Cell<u64>,
     /// MDSCR_EL1 as the armed slots need it (rule H8).
@@ -85,7 +85,7 @@ impl CpuDebug {
         Self {
             depth: Cell::new(0),
             owners: Cell::new(Owners::empty()),
-            wanted: Cell::new(0),
+            step_bits: Cell::new(0),
             mdscr: Cell::new(0),
             armed_bits: Cell::new(0),
             standing_bits: Cell::new(0),

@@ -58,6 +58,7 @@ pub fn init_cpu(cpu: &CpuDebug) {
         let (mine, known) = (counts.of(kind), limit(kind));
         LIMITS[kind as usize].store(if known == 0 { mine } else { known.min(mine) }, Relaxed);
     }
+    with_slots(cpu, |slots| slots.set_counts(counts));
     let me = percpu::index() as u32;
     for id in SLOTS.for_cpu(me) {
         if id.index < counts.of(id.kind) {
@@ -85,19 +86,15 @@ pub fn here(kind: Kind, admitted: Admitted, me: Cpus, disposition: Disposition) 
     // No handler of this CPU finds the record without its registers.
     let _masked = AllMasked::new();
     let cpu = debug::this();
-    let (me, limit, registers) = ((percpu::index() as u32, me), limit(kind), &mut registers::all());
+    let (me, registers) = ((percpu::index() as u32, me), &mut registers::all());
     // SAFETY: the only one here; D is masked.
     let slots = unsafe { super::slots_of(cpu) };
     let id = match kind {
-        Kind::Breakpoint => {
-            slots.install(registers, kind, &SLOTS.breakpoints, admitted, me, disposition, limit)
-        }
-        Kind::Watchpoint => {
-            slots.install(registers, kind, &SLOTS.watchpoints, admitted, me, disposition, limit)
-        }
+        Kind::Breakpoint => slots.install(registers, kind, &SLOTS.breakpoints, admitted, me, disposition),
+        Kind::Watchpoint => slots.install(registers, kind, &SLOTS.watchpoints, admitted, me, disposition),
     }?;
     cpu.add_armed_bits(mdscr::MDE | mdscr::KDE);
-    control::sync(cpu);
+    control::sync_all(cpu);
     Some(id)
 }
 

@@ -10,7 +10,7 @@ mod registers;
 pub use apply::{init_cpu, sync_local};
 pub use local::*;
 
-use super::{MAX_SLOTS, exclusive};
+use super::{MAX_SLOTS, debugger, exclusive};
 use crate::arch::daif::AllMasked;
 use crate::exception::Frame;
 use crate::mm::layout;
@@ -40,29 +40,27 @@ pub enum Disposition {
     Count,
     /// Count and call.
     Call(Handler),
-    /// Count and stop in the kernel's debugger.
-    Stop,
 }
 
-/// Where a handler's address would be.
-const STOP: u64 = 1;
+impl Disposition {
+    /// Count and stop in the kernel's debugger.
+    pub const STOP: Self = Self::Call(debugger::slot);
+}
 
 impl Payload for Disposition {
     #[inline(always)]
-    fn to_words(self) -> [u64; 2] {
+    fn to_word(self) -> u64 {
         match self {
-            Self::Count => [0, 0],
-            Self::Stop => [STOP, 0],
-            Self::Call(handler) => [handler as usize as u64, 0],
+            Self::Count => 0,
+            Self::Call(handler) => handler as usize as u64,
         }
     }
 
     #[inline(always)]
-    fn from_words(words: [u64; 2]) -> Self {
-        match words[0] {
+    fn from_word(word: u64) -> Self {
+        match word {
             0 => Self::Count,
-            STOP => Self::Stop,
-            // SAFETY: the word came from `to_words`, which put the address of a `Handler` there.
+            // SAFETY: the word came from `to_word`, which put the address of a `Handler` there.
             address => Self::Call(unsafe { core::mem::transmute::<usize, Handler>(address as usize) }),
         }
     }
