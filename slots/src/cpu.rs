@@ -350,7 +350,6 @@ impl CpuSlots {
     /// `None`, and nothing done, where these are needed: all slots may be in use, or the free one is above 15, or it watches
     /// more than a doubleword, or [`Lookup`] has no place for it as it is.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "one that is inlined, for its speed")]
     pub fn install<P: Payload, const N: usize>(
         &mut self,
         regs: &mut impl DebugRegs,
