@@ -10,6 +10,7 @@ mod rules;
 mod slots;
 mod smp;
 mod steps;
+mod storm;
 mod support;
 mod sweep;
 mod threads;
@@ -41,6 +42,9 @@ pub static SUITES: &[&Suite] = &[
 
 /// What `mode=sweep` interrupts everywhere, a group a file.
 pub static SCENARIOS: &[&[crate::sweep::Scenario]] = sweep::ALL;
+
+/// What `mode=storm` does on every CPU at once.
+pub static STORM: &crate::storm::Storm = &storm::STORM;
 
 /// The tests that must end the kernel.
 pub static DEATHS: &[Death] = deaths::ALL;

@@ -142,6 +142,10 @@ pub struct BootArgs<'a> {
     pub k: Option<Boundary>,
     /// `pairs=`: sweep with two interrupts. Default off.
     pub pairs: bool,
+    /// `seed=`: what a storm's random choices come from. By default the kernel takes one.
+    pub seed: Option<u64>,
+    /// `exceptions=`: how many debug exceptions a storm is to have at least. Default a million.
+    pub exceptions: u64,
     text: &'a str,
 }
 
@@ -158,6 +162,8 @@ impl<'a> BootArgs<'a> {
             echo: true,
             k: None,
             pairs: false,
+            seed: None,
+            exceptions: 1_000_000,
             text,
         };
         for item in args.items().flatten() {
@@ -171,6 +177,8 @@ impl<'a> BootArgs<'a> {
                 Item::Echo(echo) => args.echo = echo,
                 Item::K(k) => args.k = Some(k),
                 Item::Pairs(pairs) => args.pairs = pairs,
+                Item::Seed(seed) => args.seed = Some(seed),
+                Item::Exceptions(exceptions) => args.exceptions = exceptions,
                 Item::Rule(_) => {}
             }
         }
@@ -205,6 +213,8 @@ enum Item<'a> {
     Echo(bool),
     K(Boundary),
     Pairs(bool),
+    Seed(u64),
+    Exceptions(u64),
     Rule(RuleOverride<'a>),
 }
 
@@ -229,6 +239,11 @@ impl<'a> Item<'a> {
             "echo" => or(switch(value).map(Item::Echo), "0 or 1"),
             "k" => or(Boundary::parse(value).map(Item::K), "a number of instructions, or two with a comma"),
             "pairs" => or(switch(value).map(Item::Pairs), "0 or 1"),
+            "seed" => or(number::parse(value).map(Item::Seed), "a number of at most 64 bits"),
+            "exceptions" => {
+                let many = number::parse(value).filter(|&many| many != 0);
+                or(many.map(Item::Exceptions), "a number of debug exceptions, 1 or more")
+            }
             _ => match key.strip_prefix("rule.") {
                 None => Err(Warning::UnknownKey { key }),
                 Some(cell) => {
@@ -325,6 +340,29 @@ mod tests {
             let args = BootArgs::parse(wrong);
             assert_eq!((args.k, args.pairs, args.warnings().count()), (None, false, 1), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_storm_has_a_seed_and_a_length() {
+        let args = BootArgs::parse("");
+        assert_eq!((args.seed, args.exceptions), (None, 1_000_000));
+        let args = BootArgs::parse("seed=0xffff_ffff_ffff_ffff exceptions=100_000_000");
+        assert_eq!((args.seed, args.exceptions), (Some(u64::MAX), 100_000_000));
+        assert_eq!(BootArgs::parse("seed=0").seed, Some(0));
+        for wrong in ["seed", "seed=", "seed=x", "seed=-1", "seed=18446744073709551616"] {
+            let args = BootArgs::parse(wrong);
+            assert_eq!((args.seed, args.warnings().count()), (None, 1), "{wrong}");
+        }
+        for wrong in ["exceptions", "exceptions=", "exceptions=0", "exceptions=1e6"] {
+            let args = BootArgs::parse(wrong);
+            assert_eq!((args.exceptions, args.warnings().count()), (1_000_000, 1), "{wrong}");
+        }
+        assert_eq!(
+            warnings("exceptions=0"),
+            [
+                "boot argument exceptions: expected a number of debug exceptions, 1 or more, found '0'; ignored"
+            ]
+        );
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub mod report;
 pub mod sched;
 pub mod smp;
 mod start;
+pub mod storm;
 pub mod sweep;
 pub mod sync;
 pub mod time;

@@ -1,8 +1,8 @@
 //! What the kernel does after boot, by the boot argument `mode=`.
 
 use crate::report::power;
-use crate::tests::{DEATHS, SCENARIOS, SUITES};
-use crate::{bench, demo, ktest, monitor, options, println, smp, sweep};
+use crate::tests::{DEATHS, SCENARIOS, STORM, SUITES};
+use crate::{bench, demo, ktest, monitor, options, println, smp, storm, sweep};
 
 /// Does it, and ends the machine.
 pub fn run() -> ! {
@@ -31,13 +31,20 @@ pub fn run() -> ! {
             let good = sweep::run(SCENARIOS, options.test.unwrap_or(""), options.k, options.pairs);
             power::exit(if good { power::SUCCESS } else { power::FAILURE })
         }
+        "storm" => {
+            // Where nobody gives one, the time of boot is as good as any: it is printed.
+            let good = storm::run(STORM, options.seed.unwrap_or(started), options.exceptions);
+            power::exit(if good { power::SUCCESS } else { power::FAILURE })
+        }
         "run" => {
             let good = demo::run();
             monitor::run(good)
         }
         "monitor" => monitor::run(true),
         other => {
-            log::error!("mode={other}: expected run, test, list, sweep, die, bench, stretches or monitor");
+            log::error!(
+                "mode={other}: expected run, test, list, sweep, storm, die, bench, stretches or monitor"
+            );
             power::exit(power::FAILURE)
         }
     }

@@ -1,6 +1,6 @@
 //! The kernel's first function on its own tables.
 
-use crate::{console, early, irq, mm, mode, options, smp};
+use crate::{console, debug, early, irq, mm, mode, options, smp};
 
 /// The kernel, on the first CPU: called by `head.S` with D, A, I, F masked.
 #[unsafe(no_mangle)]
@@ -11,6 +11,7 @@ extern "C" fn kernel_main() -> ! {
     let boot = early::boot();
     mm::init_heap(boot.free.clone());
     options::apply();
+    debug::exclusive::survey();
     irq::init();
     smp::init_cpu(options::get().hz, boot.platform.timer.virt);
     smp::start_others(&boot.platform, boot.ttbr1);

@@ -129,6 +129,15 @@ impl<R: DebugRegs + BankSelect> DebugRegs for Banked<R> {
     }
 
     #[inline(always)]
+    fn write_both(&mut self, kind: Kind, n: u8, value: u64, control: u32) {
+        if n < BANK {
+            self.0.write_both(kind, n, value, control);
+        } else {
+            self.in_bank(n, |regs, n| regs.write_both(kind, n, value, control));
+        }
+    }
+
+    #[inline(always)]
     fn isb(&mut self) {
         self.0.isb();
     }

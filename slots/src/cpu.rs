@@ -6,9 +6,10 @@
 
 use crate::lookup::{Found, Keys, Lookup};
 use crate::record::Age;
+use crate::table::Reserved;
 use crate::{
-    DebugRegs, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, Snapshot, State, Tables, WatchHit, arm,
-    disarm, watchpoint_hits,
+    Admitted, Cpus, DebugRegs, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, Snapshot, State, Table,
+    Tables, WatchHit, arm, disarm, watchpoint_hits,
 };
 
 /// The slots that a context has suspended. Plain data: it goes into the stash (rule M8), and is as small for 64 slots as
@@ -89,35 +90,43 @@ impl Default for Suspended {
     }
 }
 
-/// What a CPU has armed in a slot, copied from the record.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Armed<P> {
-    /// The slot, in the use that is armed.
-    pub id: SlotId,
-    /// The register contents.
-    pub encoding: Encoding,
-    /// What the owner keeps in the record.
-    pub payload: P,
-    /// The slot that holds the other half of a request that is split over two, if that is armed too. Both count as one: who
-    /// suspends one for a step-over suspends the other, so that an instruction that touches both is one hit.
-    pub mate: Option<u8>,
-    plain: bool,
+/// Which use of a slot is armed, as a word: its generation, the number of its record, whether it is not plain.
+#[derive(Clone, Copy, Debug)]
+struct Use(u64);
+
+impl Use {
+    #[inline(always)]
+    const fn new(generation: u32, record: u8, plain: bool) -> Use {
+        Use(generation as u64 | (record as u64) << 32 | (!plain as u64) << 40)
+    }
+
+    #[inline(always)]
+    const fn generation(self) -> u32 {
+        self.0 as u32
+    }
+
+    const fn record(self) -> u8 {
+        (self.0 >> 32) as u8
+    }
+
+    const fn plain(self) -> bool {
+        self.0 >> 40 == 0
+    }
 }
 
-/// The slots of one kind; what a hit looks at first is apart from the rest.
+/// The slots of one kind.
 #[derive(Debug)]
-struct Slots<P> {
+struct Slots {
     armed: SlotMask,
     /// Of these, the ones that match more than a doubleword, which [`Lookup`] does not find.
     wide: SlotMask,
     lookup: Lookup,
     values: [u64; 64],
     controls: [u32; 64],
-    generations: [u32; 64],
-    armed_as: [Option<Armed<P>>; 64],
+    uses: [Use; 64],
 }
 
-impl<P: Copy> Slots<P> {
+impl Slots {
     const fn new() -> Self {
         Slots {
             armed: SlotMask::EMPTY,
@@ -125,8 +134,7 @@ impl<P: Copy> Slots<P> {
             lookup: Lookup::new(),
             values: [0; 64],
             controls: [0; 64],
-            generations: [0; 64],
-            armed_as: [None; 64],
+            uses: [Use::new(0, 0, false); 64],
         }
     }
 
@@ -134,23 +142,34 @@ impl<P: Copy> Slots<P> {
         Encoding { value: self.values[usize::from(n & 63)], control: self.controls[usize::from(n & 63)] }
     }
 
-    #[inline]
-    fn put(&mut self, armed: Armed<P>) {
-        let (id, Encoding { value, control }) = (armed.id, armed.encoding);
-        self.take(id.index);
-        let n = usize::from(id.index & 63);
-        self.values[n] = value;
-        self.controls[n] = control;
-        self.generations[n] = id.generation;
-        self.armed_as[n] = Some(armed);
-        self.armed = self.armed.with(id.index);
-        if id.kind == Kind::Watchpoint && armed.encoding.is_wide() {
-            self.wide = self.wide.with(id.index);
+    /// `n` is below 64 and not armed.
+    #[inline(always)]
+    fn put(&mut self, n: u8, encoding: Encoding, wide: bool, this: Use) {
+        self.put_unfound(n, encoding, this);
+        if wide {
+            self.wide = self.wide.with(n);
+        } else if let Some(bucket) = self.lookup.free_bucket(key(encoding.value)) {
+            self.lookup.put(bucket, n & 63, this.plain());
         } else {
-            let keys =
-                All { armed: self.armed.without(self.wide), values: &self.values, armed_as: &self.armed_as };
-            self.lookup.insert(key(value), id.index, armed.plain && id.index < PLAIN, keys);
+            self.rebuild();
         }
+    }
+
+    /// All but what finds it.
+    #[inline(always)]
+    fn put_unfound(&mut self, n: u8, Encoding { value, control }: Encoding, this: Use) {
+        let at = usize::from(n & 63);
+        self.values[at] = value;
+        self.controls[at] = control;
+        self.uses[at] = this;
+        self.armed = SlotMask(self.armed.0 | 1 << at);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn rebuild(&mut self) {
+        let keys = All { armed: self.armed.without(self.wide), values: &self.values, uses: &self.uses };
+        self.lookup.rebuild(keys);
     }
 
     #[inline]
@@ -162,8 +181,7 @@ impl<P: Copy> Slots<P> {
         if self.wide.contains(n) {
             self.wide = self.wide.without(SlotMask::of(n));
         } else {
-            let keys =
-                All { armed: self.armed.without(self.wide), values: &self.values, armed_as: &self.armed_as };
+            let keys = All { armed: self.armed.without(self.wide), values: &self.values, uses: &self.uses };
             self.lookup.remove(key(self.values[usize::from(n & 63)]), n, keys);
         }
     }
@@ -178,38 +196,37 @@ const fn key(address: u64) -> u64 {
     address >> 2
 }
 
-struct All<'a, P> {
+struct All<'a> {
     armed: SlotMask,
     values: &'a [u64; 64],
-    armed_as: &'a [Option<Armed<P>>; 64],
+    uses: &'a [Use; 64],
 }
 
-impl<P> Keys for All<'_, P> {
+impl Keys for All<'_> {
     fn each(&self, mut use_: impl FnMut(u64, u8, bool)) {
         for n in self.armed {
             let at = usize::from(n);
-            let plain = self.armed_as[at].as_ref().is_some_and(|armed| armed.plain) && n < PLAIN;
-            use_(key(self.values[at]), n, plain);
+            use_(key(self.values[at]), n, self.uses[at].plain());
         }
     }
 }
 
-/// One CPU's slots. `P` is what the owner of a slot keeps in its record.
+/// One CPU's slots.
 #[derive(Debug)]
-pub struct CpuSlots<P> {
+pub struct CpuSlots {
     suspended: Suspended,
-    breakpoints: Slots<P>,
-    watchpoints: Slots<P>,
+    breakpoints: Slots,
+    watchpoints: Slots,
 }
 
-impl<P: Payload> CpuSlots<P> {
+impl CpuSlots {
     /// Nothing armed: as after [`reset_all`](crate::reset_all).
     pub const fn new() -> Self {
         CpuSlots { suspended: Suspended::new(), breakpoints: Slots::new(), watchpoints: Slots::new() }
     }
 
     #[inline(always)]
-    const fn of(&self, kind: Kind) -> &Slots<P> {
+    const fn of(&self, kind: Kind) -> &Slots {
         match kind {
             Kind::Breakpoint => &self.breakpoints,
             Kind::Watchpoint => &self.watchpoints,
@@ -217,7 +234,7 @@ impl<P: Payload> CpuSlots<P> {
     }
 
     #[inline(always)]
-    const fn of_mut(&mut self, kind: Kind) -> &mut Slots<P> {
+    const fn of_mut(&mut self, kind: Kind) -> &mut Slots {
         match kind {
             Kind::Breakpoint => &mut self.breakpoints,
             Kind::Watchpoint => &mut self.watchpoints,
@@ -236,17 +253,30 @@ impl<P: Payload> CpuSlots<P> {
         self.of(kind).armed
     }
 
-    /// What this CPU has armed in slot `n`; `None` so that a hit on it is spurious (rule H3).
+    /// The id of what this CPU has armed in slot `n`.
     #[inline]
-    pub fn armed_as(&self, kind: Kind, n: u8) -> Option<Armed<P>> {
-        let slots = self.of(kind);
-        let mut armed = slots.armed_as[usize::from(n & 63)].filter(|_| slots.armed.contains(n))?;
-        // The other half may be gone, and its slot in another use, which then has no mate, or another one.
-        armed.mate = armed.mate.filter(|&mate| {
-            let mate = slots.armed_as[usize::from(mate & 63)].filter(|_| slots.armed.contains(mate));
-            mate.is_some_and(|mate| mate.mate == Some(n))
-        });
-        Some(armed)
+    pub fn id(&self, kind: Kind, n: u8) -> Option<SlotId> {
+        let this = self.of(kind).uses[usize::from(n & 63)];
+        let id = SlotId { kind, index: n, record: this.record(), generation: this.generation() };
+        self.armed(kind).contains(n).then_some(id)
+    }
+
+    /// The record of what this CPU has armed in slot `n`; `None` so that a hit on it is spurious (rule H3). Its mate is `None`
+    /// if the other half is not armed (any more).
+    pub fn record<P: Payload, const B: usize, const W: usize>(
+        &self,
+        tables: &Tables<P, B, W>,
+        kind: Kind,
+        n: u8,
+    ) -> Option<Snapshot<P>> {
+        let of = |n| {
+            let id = self.id(kind, n)?;
+            tables.lookup(kind, id.record).filter(|record| record.id == id)
+        };
+        let mut record = of(n)?;
+        // Its number may be in another use, which then has no mate, or another one.
+        record.mate = record.mate.filter(|&mate| of(mate).is_some_and(|other| other.mate == Some(n)));
+        Some(record)
     }
 
     /// The slots that the running context has suspended.
@@ -259,26 +289,72 @@ impl<P: Payload> CpuSlots<P> {
     ///
     /// # Errors
     /// [`SlotError::Gone`] if it is not live (any more); nothing is written then.
-    #[inline]
-    pub fn arm<const B: usize, const W: usize>(
+    pub fn arm<P: Payload, const B: usize, const W: usize>(
         &mut self,
         regs: &mut impl DebugRegs,
         tables: &Tables<P, B, W>,
         id: SlotId,
     ) -> Result<(), SlotError> {
         let record = tables.live(id).ok_or(SlotError::Gone { id })?;
-        self.arm_record(regs, &record);
+        self.of_mut(id.kind).take(id.index);
+        self.suspended.remove(id);
+        self.arm_new(regs, id, record.encoding, record.plain);
         Ok(())
     }
 
-    /// As [`CpuSlots::arm`], from a record that was looked up just now.
-    #[inline]
-    pub fn arm_record(&mut self, regs: &mut impl DebugRegs, record: &Snapshot<P>) {
-        let Snapshot { id, encoding, payload, mate, plain, .. } = *record;
+    /// As [`CpuSlots::arm`], for a record that was reserved, or looked up, just now, of a slot that is not armed.
+    #[inline(always)]
+    pub fn arm_new(&mut self, regs: &mut impl DebugRegs, id: SlotId, encoding: Encoding, plain: bool) {
+        let SlotId { kind, index, record, generation } = id;
+        self.arm_use(regs, kind, index, encoding, Use::new(generation, record, plain && index < PLAIN));
+    }
+
+    #[inline(always)]
+    fn arm_use(&mut self, regs: &mut impl DebugRegs, kind: Kind, n: u8, encoding: Encoding, this: Use) {
         // What a hit needs first, then the registers that let it come.
-        self.of_mut(id.kind).put(Armed { id, encoding, payload, mate, plain });
-        self.suspended.remove(id);
-        arm(regs, id.kind, id.index, encoding);
+        match kind {
+            Kind::Breakpoint => self.breakpoints.put(n, encoding, false, this),
+            Kind::Watchpoint => self.watchpoints.put(n, encoding, encoding.is_wide(), this),
+        }
+        arm(regs, kind, n, encoding);
+    }
+
+    /// Reserves a slot of this CPU alone, number `me`, which is given as a set too, and arms it: in one go, and in constant time, what
+    /// [`Tables::reserve`] and [`CpuSlots::arm`] do. `admitted` and `table` are of `kind`.
+    ///
+    /// `None`, and nothing done, where these are needed: all slots may be in use, or the free one is above 15, or it watches
+    /// more than a doubleword, or [`Lookup`] has no place for it as it is.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "one that is inlined, for its speed")]
+    pub fn install<P: Payload, const N: usize>(
+        &mut self,
+        regs: &mut impl DebugRegs,
+        kind: Kind,
+        table: &Table<P, N>,
+        admitted: Admitted,
+        me: (u32, Cpus),
+        payload: P,
+        limit: u8,
+    ) -> Option<SlotId> {
+        if admitted.encoding().is_wide() {
+            return None;
+        }
+        // What is armed here is not free; what else is not, others have reserved for this CPU too.
+        let n = (!self.armed(kind).0).trailing_zeros() as u8;
+        if n >= limit || n >= PLAIN {
+            return None;
+        }
+        let n = n & (PLAIN - 1);
+        let encoding = admitted.encoding();
+        let slots = self.of_mut(kind);
+        let bucket = slots.lookup.free_bucket(key(encoding.value))?;
+        let Reserved { record, generation, plain } =
+            table.reserve_own(admitted, (me.0, me.1.0), payload, n)?;
+        // What a hit needs first, then the registers that let it come.
+        slots.put_unfound(n, encoding, Use::new(generation, record, plain));
+        slots.lookup.put(bucket, n, plain);
+        arm(regs, kind, n, encoding);
+        Some(SlotId { kind, index: n, record, generation })
     }
 
     /// Disarms a slot, in the order of rule H1, whether or not it was armed or suspended here.
@@ -331,7 +407,11 @@ impl<P: Payload> CpuSlots<P> {
 
     /// The slots that a watchpoint exception belongs to (rule H7): see [`watchpoint_hits`]. Of two that are one the lower
     /// stands for both.
-    pub fn watchpoint_hits(&self, hit: &WatchHit) -> SlotMask {
+    pub fn watchpoint_hits<P: Payload, const B: usize, const W: usize>(
+        &self,
+        tables: &Tables<P, B, W>,
+        hit: &WatchHit,
+    ) -> SlotMask {
         let slots = &self.watchpoints;
         let matching = self.matching(Kind::Watchpoint);
         // One slot may be found at once that holds FAR, and nobody else can then.
@@ -346,7 +426,7 @@ impl<P: Payload> CpuSlots<P> {
         }
         let hits = watchpoint_hits(hit, matching.into_iter().map(|n| (n, slots.encoding(n))));
         hits.into_iter().fold(SlotMask::EMPTY, |kept, n| {
-            let mate = self.armed_as(Kind::Watchpoint, n).and_then(|armed| armed.mate);
+            let mate = self.record(tables, Kind::Watchpoint, n).and_then(|record| record.mate);
             if mate.is_some_and(|mate| kept.contains(mate)) { kept } else { kept.with(n) }
         })
     }
@@ -357,7 +437,7 @@ impl<P: Payload> CpuSlots<P> {
     pub fn suspend(&mut self, regs: &mut impl DebugRegs, kind: Kind, n: u8) {
         let slots = self.of(kind);
         regs.write_control(kind, n, slots.controls[usize::from(n & 63)]);
-        self.suspended.insert_use(kind, n, slots.generations[usize::from(n & 63)]);
+        self.suspended.insert_use(kind, n, slots.uses[usize::from(n & 63)].generation());
     }
 
     /// Ends a step-over: re-arms the suspended slots that are still armed here, in the use that was suspended. **No ISB**:
@@ -381,9 +461,9 @@ impl<P: Payload> CpuSlots<P> {
     #[inline(always)]
     pub fn rearm_one(&mut self, regs: &mut impl DebugRegs) -> bool {
         let breakpoint = self.suspended.mask(Kind::Breakpoint).0;
-        // Of two with one number nothing is left.
-        let both = breakpoint ^ self.suspended.mask(Kind::Watchpoint).0;
-        if !both.is_power_of_two() || both >= 1 << PLAIN {
+        let watchpoint = self.suspended.mask(Kind::Watchpoint).0;
+        let both = breakpoint | watchpoint;
+        if !both.is_power_of_two() || breakpoint & watchpoint != 0 || both >= 1 << PLAIN {
             return false;
         }
         let n = both.trailing_zeros() as u8 & (PLAIN - 1);
@@ -408,7 +488,7 @@ impl<P: Payload> CpuSlots<P> {
     pub fn unstash(&mut self, regs: &mut impl DebugRegs, stashed: &Suspended) {
         for kind in [Kind::Breakpoint, Kind::Watchpoint] {
             for n in self.armed(kind).intersection(stashed.mask(kind)) {
-                if stashed.newest(kind).covers(self.of(kind).generations[usize::from(n & 63)]) {
+                if stashed.newest(kind).covers(self.of(kind).uses[usize::from(n & 63)].generation()) {
                     self.suspend(regs, kind, n);
                 }
             }
@@ -421,7 +501,7 @@ impl<P: Payload> CpuSlots<P> {
     ///
     /// Returns the slots that were switched off because no record, or no arming by this CPU, stands behind them.
     #[cold]
-    pub fn resync<const B: usize, const W: usize>(
+    pub fn resync<P: Payload, const B: usize, const W: usize>(
         &mut self,
         regs: &mut impl DebugRegs,
         tables: &Tables<P, B, W>,
@@ -431,9 +511,7 @@ impl<P: Payload> CpuSlots<P> {
         let mut unowned = SlotMask::EMPTY;
         for n in 0..count {
             regs.write_control(kind, n, 0);
-            let armed = self.armed_as(kind, n);
-            let record =
-                armed.and_then(|armed| tables.lookup(kind, armed.id.record).filter(|r| r.id == armed.id));
+            let record = self.record(tables, kind, n);
             match record {
                 None => {
                     unowned = unowned.with(n);
@@ -451,7 +529,7 @@ impl<P: Payload> CpuSlots<P> {
     }
 }
 
-impl<P: Payload> Default for CpuSlots<P> {
+impl Default for CpuSlots {
     fn default() -> Self {
         Self::new()
     }

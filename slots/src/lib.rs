@@ -11,7 +11,7 @@
 //! 3. Every CPU runs [`CpuSlots::arm`], with debug exceptions masked: value, control with enable, ISB.
 //! 4. On a hit, [`CpuSlots::plain_breakpoint`] or [`CpuSlots::plain_watchpoint`] name the slot in constant time where one alone
 //!    matches and is only counted ([`CpuHits`]); else [`CpuSlots::breakpoint_hits`] or [`CpuSlots::watchpoint_hits`] name the
-//!    slots (rule H7) and [`CpuSlots::armed_as`] says what they are for. [`CpuSlots::suspend`] lets the instruction run once,
+//!    slots (rule H7) and [`CpuSlots::record`] says what they are for. [`CpuSlots::suspend`] lets the instruction run once,
 //!    [`CpuSlots::rearm_all`] ends the step-over.
 //! 5. [`Tables::retire`], then [`CpuSlots::disarm`] on every CPU, then [`Tables::free`].
 //!
@@ -43,7 +43,7 @@ mod tables;
 
 pub use attribution::{WatchHit, breakpoint_hits, watchpoint_hits};
 pub use bank::{BankSelect, Banked, Counts, EMBWE, banks_answer};
-pub use cpu::{Armed, CpuSlots, Suspended};
+pub use cpu::{CpuSlots, Suspended};
 pub use error::SlotError;
 pub use hits::CpuHits;
 pub use mask::SlotMask;

@@ -55,15 +55,17 @@ impl Lookup {
         }
     }
 
-    /// Puts a slot in; `keys` are those of all slots, this one among them.
-    #[inline]
-    pub(crate) fn insert(&mut self, key: u64, slot: u8, plain: bool, keys: impl Keys) {
+    /// Where a slot of this key would be put; `None` if that takes a [rebuild](Lookup::rebuild).
+    #[inline(always)]
+    pub(crate) fn free_bucket(&self, key: u64) -> Option<usize> {
         let bucket = self.bucket(key);
-        if self.buckets[bucket] == NOBODY {
-            self.buckets[bucket] = if plain { slot } else { slot | CAREFUL };
-        } else {
-            self.rebuild(keys);
-        }
+        (self.buckets[bucket] == NOBODY).then_some(bucket)
+    }
+
+    /// Puts a slot into a bucket that is free.
+    #[inline(always)]
+    pub(crate) fn put(&mut self, bucket: usize, slot: u8, plain: bool) {
+        self.buckets[bucket % BUCKETS] = slot | (!plain as u8) << CAREFUL.trailing_zeros();
     }
 
     /// Takes a slot out; `keys` are those of all slots that stay.
@@ -77,10 +79,10 @@ impl Lookup {
         }
     }
 
-    /// From nothing, with another multiplier if that avoids a shared bucket.
+    /// From nothing, from the keys of all slots, with another multiplier if that avoids a shared bucket.
     #[cold]
     #[inline(never)]
-    fn rebuild(&mut self, keys: impl Keys) {
+    pub(crate) fn rebuild(&mut self, keys: impl Keys) {
         for again in 0..TRIES {
             if again > 0 {
                 // Odd, as it must be.
@@ -142,7 +144,10 @@ mod tests {
                 } else {
                     let (key, plain) = (random.below(keys), random.below(3) > 0);
                     held.push((key, slot, plain));
-                    lookup.insert(key, slot, plain, &held);
+                    match lookup.free_bucket(key) {
+                        Some(bucket) => lookup.put(bucket, slot, plain),
+                        None => lookup.rebuild(&held),
+                    }
                 }
                 for &(key, slot, plain) in &held {
                     let alone = held.iter().filter(|other| other.0 == key).count() == 1;

@@ -35,6 +35,21 @@ impl NoProbe<'_> {
 }
 
 impl NoProbe<'_> {
+    /// As [`NoProbe::admit`] for what is asked for mostly: a breakpoint, or up to 8 bytes in a doubleword, of the kernel.
+    /// `None` for anything else, and for what is wrong.
+    #[inline(always)]
+    pub fn admit_small(&self, request: &Request) -> Option<Admitted> {
+        let encoding = request.encode_small()?;
+        let (address, length) = (request.address(), request.length());
+        let apart =
+            |ranges: &[Range<u64>]| ranges.iter().all(|r| address >= r.end || address + length <= r.start);
+        let allowed = match request.kind() {
+            Kind::Breakpoint => apart(self.text),
+            Kind::Watchpoint => apart(self.data),
+        };
+        allowed.then_some(Admitted { kind: request.kind(), encoding, plain: true })
+    }
+
     /// As [`NoProbe::admit`], in two pieces where one slot does not hold it and two do exactly.
     ///
     /// # Errors

@@ -66,6 +66,7 @@ impl Cpus {
 
 /// Names one use of one slot. When the slot is freed and used again, the next use has another generation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(align(8))]
 pub struct SlotId {
     /// The kind of slot.
     pub kind: Kind,
@@ -168,16 +169,15 @@ pub(crate) const fn control_of(word: u64) -> u32 {
     (word >> 32) as u32
 }
 
-/// The slot of a record, and what else is small: slot[7:0], mate[15:8] ([`NO_MATE`]: none), plain[16].
+/// The slot of a record, and what else is small: slot[7:0], mate plus one, 0 for none, [15:8], careful[16].
+#[inline(always)]
 pub(crate) const fn place(slot: u8, mate: Option<u8>, plain: bool) -> u32 {
     let mate = match mate {
-        Some(mate) => mate,
-        None => NO_MATE,
+        Some(mate) => mate + 1,
+        None => 0,
     };
-    slot as u32 | (mate as u32) << 8 | (plain as u32) << 16
+    slot as u32 | (mate as u32) << 8 | (!plain as u32) << 16
 }
-
-pub(crate) const NO_MATE: u8 = 0xff;
 
 /// The words of one record: one cache line.
 #[repr(C, align(64))]

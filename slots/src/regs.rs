@@ -16,6 +16,12 @@ pub trait DebugRegs {
     fn write_value(&mut self, kind: Kind, n: u8, value: u64);
     /// Writes `DBGBCR<n>_EL1` or `DBGWCR<n>_EL1`.
     fn write_control(&mut self, kind: Kind, n: u8, control: u32);
+    /// Writes the value register, then the control register.
+    #[inline(always)]
+    fn write_both(&mut self, kind: Kind, n: u8, value: u64, control: u32) {
+        self.write_value(kind, n, value);
+        self.write_control(kind, n, control);
+    }
     /// Instruction synchronisation barrier: what was written before is in effect after.
     fn isb(&mut self);
     /// Puts what selects among the registers into the state that the writes rely on, which is UNKNOWN out of reset. Nothing,
@@ -67,10 +73,9 @@ impl<R: ReadRegs> ReadRegs for &mut R {
 }
 
 /// Arms slot `n`: value, control with enable, ISB (rule H1). The record must be published before.
-#[inline]
+#[inline(always)]
 pub fn arm(regs: &mut impl DebugRegs, kind: Kind, n: u8, encoding: Encoding) {
-    regs.write_value(kind, n, encoding.value);
-    regs.write_control(kind, n, encoding.enabled());
+    regs.write_both(kind, n, encoding.value, encoding.enabled());
     regs.isb();
 }
 

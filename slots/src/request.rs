@@ -20,20 +20,16 @@ const LONGEST: u64 = 1 << 31;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Privilege {
     /// EL1 only.
-    El1,
+    El1 = 0b01,
     /// EL0 only.
-    El0,
+    El0 = 0b10,
     /// EL1 and EL0.
-    Both,
+    Both = 0b11,
 }
 
 impl Privilege {
     const fn field(self) -> u32 {
-        match self {
-            Privilege::El1 => 0b01,
-            Privilege::El0 => 0b10,
-            Privilege::Both => 0b11,
-        }
+        self as u32
     }
 }
 
@@ -41,20 +37,16 @@ impl Privilege {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
     /// Loads, load-exclusives, the load part of atomics and swaps.
-    Read,
+    Read = 0b01,
     /// Stores, store-exclusives, the store part of atomics and swaps, cache maintenance that writes.
-    Write,
+    Write = 0b10,
     /// Both.
-    ReadWrite,
+    ReadWrite = 0b11,
 }
 
 impl Access {
     const fn field(self) -> u32 {
-        match self {
-            Access::Read => 0b01,
-            Access::Write => 0b10,
-            Access::ReadWrite => 0b11,
-        }
+        self as u32
     }
 }
 
@@ -110,6 +102,28 @@ impl Request {
     pub const fn privilege(&self) -> Privilege {
         match *self {
             Request::Breakpoint { privilege, .. } | Request::Watchpoint { privilege, .. } => privilege,
+        }
+    }
+
+    /// What is asked for mostly: a breakpoint, or up to 8 bytes in a doubleword, of the kernel. None for anything else.
+    #[inline(always)]
+    pub(crate) fn encode_small(&self) -> Option<Encoding> {
+        /// From here to the end is the kernel's half: bits 63 to 48 all 1.
+        const KERNEL: u64 = 0xffff << 48;
+        match *self {
+            Request::Breakpoint { address, privilege } => (address >= KERNEL
+                && address & 3 == 0
+                && !matches!(privilege, Privilege::El0))
+            .then(|| Encoding { value: address, control: privilege.field() << PMC_SHIFT | 0xf << BAS_SHIFT }),
+            Request::Watchpoint { address, length, access, privilege } => {
+                // One comparison for lengths of 0, too, which wrap around.
+                let offset = address & 7;
+                let fits = offset + length.wrapping_sub(1) < 8;
+                let bas = ((1u32.wrapping_shl(length as u32) - 1) << offset) & 0xff;
+                let control = privilege.field() << PMC_SHIFT | access.field() << LSC_SHIFT | bas << BAS_SHIFT;
+                (address >= KERNEL && fits && !matches!(privilege, Privilege::El0))
+                    .then_some(Encoding { value: address & !7, control })
+            }
         }
     }
 

@@ -4,15 +4,30 @@ use core::marker::PhantomData;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use crate::record::{
-    FILLING, FREE, GENERATIONS, LIVE, NO_MATE, RETIRED, Record, control_of, generation_of, place, state_of,
-    word,
+    FILLING, FREE, GENERATIONS, LIVE, RETIRED, Record, control_of, generation_of, place, state_of, word,
 };
 use crate::{Admitted, CpuHits, Cpus, Encoding, Kind, Payload, SlotError, SlotId, Snapshot, State};
 
 /// Slots of a kind that a CPU can have at most.
 const SLOTS: usize = 64;
 
-/// The records of the slots of one kind, at most `N` (at most 128). All functions may be called in any context.
+/// Records that any slot can have; those behind them are each one slot's of one CPU (see [`own_record`]).
+const SHARED: usize = 128;
+
+/// CPUs, and slots of each, that have records of their own: as many as fit the number of a record.
+const OWNERS: (u32, u8) = (8, 16);
+
+/// The record that is slot `n`'s of CPU `cpu` alone, if it has one.
+#[inline(always)]
+const fn own_record<const N: usize>(cpu: u32, n: u8) -> Option<usize> {
+    if cpu < OWNERS.0 && n < OWNERS.1 && N == SHARED + (OWNERS.0 * OWNERS.1 as u32) as usize {
+        Some(SHARED + (cpu * OWNERS.1 as u32) as usize + n as usize)
+    } else {
+        None
+    }
+}
+
+/// The records of the slots of one kind, at most `N` (at most 256). All functions may be called in any context.
 ///
 /// A slot number is one record's on all CPUs that the record is for, so records for different CPUs share it.
 #[repr(C)]
@@ -29,7 +44,7 @@ pub struct Table<P, const N: usize> {
 impl<P: Payload, const N: usize> Table<P, N> {
     /// A table without records.
     pub const fn new(kind: Kind) -> Self {
-        const { assert!(N <= 128, "the number of a record must fit its id") };
+        const { assert!(N <= 256, "the number of a record must fit its id") };
         Table {
             records: [const { Record::new() }; N],
             kind,
@@ -73,6 +88,44 @@ impl<P: Payload, const N: usize> Table<P, N> {
         Ok(id)
     }
 
+    /// As [`Table::reserve`] for CPU `cpu` alone, whose bit is `bit`, which calls it, and slot `n`, which it has not armed. `None`, and nothing
+    /// done, if that takes more than this: `n` is taken all the same, or has no record of its own.
+    #[inline(always)]
+    pub(crate) fn reserve_own(
+        &self,
+        admitted: Admitted,
+        (cpu, bit): (u32, u64),
+        payload: P,
+        n: u8,
+    ) -> Option<Reserved> {
+        let record = own_record::<N>(cpu, n)?;
+        if self.taken[usize::from(n & 63)].fetch_or(bit, Ordering::Acquire) & bit != 0 {
+            return None;
+        }
+        let plain = admitted.plain() && payload.is_plain();
+        let place = place(n, None, plain);
+        let generation = self.fill(&self.records[record & 255], admitted.encoding(), bit, place, payload);
+        Some(Reserved { record: record as u8, generation, plain })
+    }
+
+    /// Fills a record that is the caller's, and publishes it.
+    #[inline(always)]
+    fn fill(&self, record: &Record, encoding: Encoding, cpus: u64, place: u32, payload: P) -> u32 {
+        // After the number was taken, so that no set of suspended slots that an earlier use is in has a newer member.
+        let earlier = self.generations.fetch_add(1, Ordering::Relaxed);
+        let generation = (u64::from(earlier) + 1) & GENERATIONS;
+        // Whoever sees one of the stores below sees that the record is nobody's when it looks at the state again.
+        fence(Ordering::Release);
+        record.value.store(encoding.value, Ordering::Relaxed);
+        record.cpus.store(cpus, Ordering::Relaxed);
+        record.place.store(place, Ordering::Relaxed);
+        for (to, from) in record.payload.iter().zip(payload.to_words()) {
+            to.store(from, Ordering::Relaxed);
+        }
+        record.state.store(word(encoding.control, generation, LIVE), Ordering::Release);
+        generation as u32
+    }
+
     /// As [`Table::reserve`], for a request split over two slots: both are reserved, or neither, and no record of
     /// neither was ever seen. They are each other's mates ([`Snapshot::mate`]).
     ///
@@ -104,7 +157,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
     }
 
     /// Takes a slot number and a record, which are given back if the claim is dropped.
-    #[inline]
+    #[inline(always)]
     fn claim(&self, admitted: Admitted, cpus: Cpus, limit: u8) -> Option<Claim<'_, P, N>> {
         assert!(
             admitted.kind() == self.kind,
@@ -112,8 +165,17 @@ impl<P: Payload, const N: usize> Table<P, N> {
             admitted.kind()
         );
         let slot = self.claim_slot(cpus, limit)?;
+        self.claim_record(admitted, slot)
+    }
+
+    fn claim_record<'a>(
+        &'a self,
+        admitted: Admitted,
+        slot: ClaimedSlot<'a, P, N>,
+    ) -> Option<Claim<'a, P, N>> {
         self.records
             .iter()
+            .take(SHARED)
             .enumerate()
             .find_map(|(index, record)| {
                 let free = record.state.load(Ordering::Relaxed);
@@ -128,7 +190,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
             .map(|index| Claim { slot, index, admitted })
     }
 
-    #[inline]
+    #[inline(always)]
     fn claim_slot(&self, cpus: Cpus, limit: u8) -> Option<ClaimedSlot<'_, P, N>> {
         for (number, taken) in self.taken.iter().enumerate().take(limit.into()) {
             let mut by = taken.load(Ordering::Relaxed);
@@ -197,8 +259,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
                     encoding: Encoding { value, control: control_of(before) },
                     cpus: Cpus(cpus),
                     payload,
-                    mate: (mate != NO_MATE).then_some(mate),
-                    plain: place >> 16 & 1 != 0,
+                    mate: mate.checked_sub(1),
+                    plain: place >> 16 & 1 == 0,
                 });
             }
         }
@@ -229,7 +291,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
 
     /// All records, live and retired, by slot number as long as none was reserved out of order: for listings.
     pub fn iter(&self) -> impl Iterator<Item = Snapshot<P>> + '_ {
-        (0..N as u8).filter_map(|record| self.lookup(record))
+        (0..N).filter_map(|record| self.lookup(record as u8))
     }
 
     /// The live slots that are for CPU number `cpu`: what it arms when it comes up (rule H5), after it has entered
@@ -269,6 +331,13 @@ impl<P: Payload, const N: usize> Table<P, N> {
     }
 }
 
+/// What is new of a slot that was reserved, and whether its record is [plain](Snapshot::plain).
+pub(crate) struct Reserved {
+    pub(crate) record: u8,
+    pub(crate) generation: u32,
+    pub(crate) plain: bool,
+}
+
 /// A slot number taken on some CPUs.
 struct ClaimedSlot<'a, P: Payload, const N: usize> {
     table: &'a Table<P, N>,
@@ -294,25 +363,18 @@ impl<'a, P: Payload, const N: usize> Claim<'a, P, N> {
         &self.slot.table.records[usize::from(self.index)]
     }
 
-    #[inline]
+    #[inline(always)]
+    fn is_plain(&self, payload: &P, mate: Option<u8>) -> bool {
+        self.admitted.plain() && mate.is_none() && payload.is_plain()
+    }
+
+    #[inline(always)]
     fn publish(self, payload: P, mate: Option<u8>) -> SlotId {
-        let record = self.record();
         let table = self.slot.table;
-        // After the number was taken, so that no set of suspended slots that an earlier use is in has a newer member.
-        let earlier = table.generations.fetch_add(1, Ordering::Relaxed);
-        let generation = (u64::from(earlier) + 1) & GENERATIONS;
-        // Whoever sees one of the stores below sees at least FILLING when it looks at the state again.
-        fence(Ordering::Release);
-        let encoding = self.admitted.encoding();
-        let plain = self.admitted.plain() && mate.is_none() && payload.is_plain();
-        record.value.store(encoding.value, Ordering::Relaxed);
-        record.cpus.store(self.slot.cpus.0, Ordering::Relaxed);
-        record.place.store(place(self.slot.number, mate, plain), Ordering::Relaxed);
-        for (to, from) in record.payload.iter().zip(payload.to_words()) {
-            to.store(from, Ordering::Relaxed);
-        }
-        record.state.store(word(encoding.control, generation, LIVE), Ordering::Release);
-        let id = table.id(self.slot.number, self.index, generation);
+        let place = place(self.slot.number, mate, self.is_plain(&payload, mate));
+        let generation =
+            table.fill(self.record(), self.admitted.encoding(), self.slot.cpus.0, place, payload);
+        let id = table.id(self.slot.number, self.index, generation.into());
         // Slot number and record are taken from here on.
         core::mem::forget(self);
         id

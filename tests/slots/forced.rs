@@ -1,13 +1,16 @@
 //! Rule H6 overridden: what is refused is survived when it is there all the same.
 
 use super::attribution::Watched;
+use super::bringup::control;
+use super::spurious::arm_by_hand;
 use crate::debug::slots::{self, Disposition};
-use crate::ktest::{Ended, Outcome};
+use crate::debug::stats;
+use crate::ktest::{Ended, Outcome, clean};
 use crate::report::symbols;
 use crate::tests::failed;
 use crate::tests::support::{Slot, breakpoint_at, on_every_cpu, watchpoint_at};
 use crate::{address_of, check, check_eq};
-use ::slots::{Access, Cpus, Request};
+use ::slots::{Access, Cpus, Request, SlotError};
 use core::arch::naked_asm;
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -67,6 +70,33 @@ pub fn watchpoints_on_the_slot_managers_data_are_survived_when_forced() -> Outco
         let slot = forced(&watchpoint_at(address, length, Access::ReadWrite))?;
         work()?;
         check!(slot.hits().is_some_and(|hits| hits >= 10), "{:?} hits at {address:#x}", slot.hits());
+    }
+    Ok(())
+}
+
+/// Slots that no record stands for, on the function that writes the slot registers and on its data: where a hit that nothing
+/// accounts for returns without a change it is taken again for ever. Refused, and counted and switched off when there.
+pub fn slots_without_a_record_in_the_slot_manager_are_counted_and_switched_off() -> Outcome {
+    let record = symbols::by_name("SLOTS").map_err(failed)?.address;
+    let on_text = breakpoint_at(address_of!(slots::sync_local));
+    let on_data = watchpoint_at(record + 8, 8, Access::ReadWrite);
+    // Somebody needs MDE and KDE, or a slot made by hand would be off anyway.
+    let _proper = Slot::counting(&watchpoint_at(WATCHED.address(1), 8, Access::Write))?;
+    for request in [on_text, on_data] {
+        let refused = slots::install(&request, Cpus::ALL, Disposition::Count).err();
+        let address = request.address();
+        check!(
+            matches!(refused, Some(SlotError::NoProbeText { address: at } | SlotError::NoProbeData { address: at }) if at == address),
+            "{refused:?}"
+        );
+        let before = stats::SPURIOUS.here();
+        arm_by_hand(&request)?;
+        work()?;
+        check_eq!(stats::SPURIOUS.here() - before, 1);
+        clean::forgive(1);
+        check_eq!(control(request.kind(), slots::count(request.kind()) - 1), 0, "switched off");
+        work()?;
+        check_eq!(stats::SPURIOUS.here() - before, 1);
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod attribution;
 mod bringup;
 mod counts;
+mod exact;
 mod forced;
 mod handlers;
 mod limits;
@@ -12,10 +13,12 @@ mod split;
 mod spurious;
 mod step_over;
 mod tick;
+mod ticks;
 
 use attribution::*;
 use bringup::*;
 use counts::*;
+use exact::*;
 use forced::*;
 use handlers::*;
 use limits::*;
@@ -25,10 +28,13 @@ use split::*;
 use spurious::*;
 use step_over::*;
 use tick::*;
+use ticks::*;
 
 crate::suite!("slots":
     a_breakpoint_hits_from_install_to_remove_and_never_outside,
     a_watchpoint_hits_from_install_to_remove_and_never_outside,
+    a_breakpoint_is_in_force_from_the_isb_behind_its_write_and_never_before_the_write,
+    a_watchpoint_is_in_force_from_the_isb_behind_its_write_and_never_before_the_write,
     read_write_and_both_hit_what_they_say,
     every_byte_range_of_a_doubleword_hits_its_bytes_only,
     power_of_two_ranges_hit_from_the_first_to_the_last_byte,
@@ -40,6 +46,7 @@ crate::suite!("slots":
     no_probe_text_and_data_are_refused,
     breakpoints_in_the_slot_manager_are_survived_when_forced,
     watchpoints_on_the_slot_managers_data_are_survived_when_forced,
+    slots_without_a_record_in_the_slot_manager_are_counted_and_switched_off,
     a_breakpoint_without_record_is_switched_off,
     a_watchpoint_without_record_is_switched_off,
     a_step_without_owner_is_cleared,
@@ -63,4 +70,6 @@ crate::suite!("slots":
     a_slot_removed_during_its_step_over_stays_removed,
     a_slot_reused_during_a_step_over_is_not_suspended,
     a_watchpoint_on_the_tick_counter_hits_every_tick,
+    watchpoints_on_every_cpus_tick_counter_count_every_tick,
+    watchpoints_on_every_cpus_tick_counter_are_handled_at_every_tick,
 );

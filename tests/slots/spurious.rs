@@ -24,7 +24,7 @@ extern "C" fn another() {
 static WATCHED: Watched = Watched::new();
 
 /// Arms the last slot of the request's kind by hand.
-fn arm_by_hand(request: &Request) -> Outcome {
+pub fn arm_by_hand(request: &Request) -> Outcome {
     let encoding = request.encode().map_err(crate::tests::failed)?;
     let last = crate::debug::slots::count(request.kind()) - 1;
     let _masked = daif::AllMasked::new();

@@ -4,10 +4,11 @@ use super::code;
 use crate::debug::bug;
 use crate::exception::Frame;
 use crate::mm::{fault, layout};
-use crate::sweep::{Scenario, breakpoint};
+use crate::sweep::{Scenario, breakpoint, until_the_end};
+use core::arch::naked_asm;
 use core::sync::atomic::AtomicU64;
 
-pub static SCENARIOS: [Scenario; 4] = [
+pub static SCENARIOS: [Scenario; 6] = [
     Scenario {
         name: "fault",
         body: retry,
@@ -40,6 +41,23 @@ pub static SCENARIOS: [Scenario; 4] = [
         handler: |_| code::warn(),
         ..Scenario::EMPTY
     },
+    // The instruction that is stepped over ends the kernel: by a fault, by a BRK that is nobody's (M7).
+    Scenario {
+        name: "breakpoint-ends",
+        setup: || breakpoint(reads_nothing as *const () as u64 + 4, None),
+        body: ends,
+        handler: |_| _ = ends(),
+        due: |result, _| result != 0,
+        ..Scenario::EMPTY
+    },
+    Scenario {
+        name: "breakpoint-ends-brk",
+        setup: || breakpoint(nobodys_brk as *const () as u64, None),
+        body: ends_by_brk,
+        handler: |_| _ = ends_by_brk(),
+        due: |result, _| result != 0,
+        ..Scenario::EMPTY
+    },
 ];
 
 /// At the start of it.
@@ -51,11 +69,31 @@ fn in_function(frame: &Frame, start: u64) -> bool {
 const UNMAPPED: u64 = layout::STACKS as u64 + 0x10;
 static GOOD: AtomicU64 = AtomicU64::new(0x5a);
 
-extern "C" fn retry() -> u64 {
+/// Reads what is not there, then the same instruction what is.
+pub extern "C" fn retry() -> u64 {
     code::retry(UNMAPPED, &raw const GOOD as u64)
 }
 
 extern "C" fn warn() -> u64 {
     code::warn();
     0
+}
+
+/// Its second instruction faults, and nothing fixes that up.
+#[unsafe(naked)]
+extern "C" fn reads_nothing() {
+    naked_asm!("mov x0, xzr", "ldr x0, [x0, #0x10]", "ret")
+}
+
+#[unsafe(naked)]
+extern "C" fn nobodys_brk() {
+    naked_asm!("brk #0x7f2", "ret")
+}
+
+extern "C" fn ends() -> u64 {
+    until_the_end(reads_nothing)
+}
+
+extern "C" fn ends_by_brk() -> u64 {
+    until_the_end(nobodys_brk)
 }

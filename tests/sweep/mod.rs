@@ -1,13 +1,23 @@
 //! The sweep's scenarios, a file a concern. `kernel/src/sweep` runs them; README.md says how to write one.
 
 mod code;
+mod deferred;
+mod exclusive;
 mod faults;
 mod probes;
 mod slots;
 mod steps;
+mod threads;
 
 use crate::sweep::Scenario;
 
 /// All scenarios.
-pub static ALL: &[&[Scenario]] =
-    &[&slots::SCENARIOS, &probes::SCENARIOS, &faults::SCENARIOS, &steps::SCENARIOS];
+pub static ALL: &[&[Scenario]] = &[
+    &slots::SCENARIOS,
+    &probes::SCENARIOS,
+    &faults::SCENARIOS,
+    &steps::SCENARIOS,
+    &exclusive::SCENARIOS,
+    &deferred::SCENARIOS,
+    &threads::SCENARIOS,
+];

@@ -3,10 +3,10 @@
 use super::code;
 use crate::exception::Frame;
 use crate::kprobe::{self, Kprobe, Then};
-use crate::sweep::{Scenario, breakpoint, kprobe as probe};
+use crate::sweep::{Scenario, breakpoint, kprobe as probe, watchpoint};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-pub static SCENARIOS: [Scenario; 6] = [
+pub static SCENARIOS: [Scenario; 8] = [
     Scenario {
         name: "kprobe-out-of-line",
         setup: || probe(address(code::outer), Some(pre), Some(post)),
@@ -61,6 +61,27 @@ pub static SCENARIOS: [Scenario; 6] = [
         facts: handlers,
         ..Scenario::EMPTY
     },
+    // The instruction that runs out of line hits a watchpoint, and is stepped over there.
+    Scenario {
+        name: "kprobe-watchpoint",
+        setup: || {
+            probe(code::store_at(), Some(pre), Some(post))?;
+            watchpoint(WATCHED.as_ptr() as u64)
+        },
+        body: store,
+        handler: |_| _ = store(),
+        facts: handlers,
+        ..Scenario::EMPTY
+    },
+    // It faults there, which is the probed instruction's fault (K7), is fixed up and tried again.
+    Scenario {
+        name: "kprobe-faults",
+        setup: || probe(code::retry as *const () as u64, Some(pre), Some(post)),
+        body: super::faults::retry,
+        handler: |_| _ = super::faults::retry(),
+        facts: handlers,
+        ..Scenario::EMPTY
+    },
     Scenario {
         name: "kprobe-register",
         setup: || breakpoint(code::handler_at(), None),
@@ -70,6 +91,7 @@ pub static SCENARIOS: [Scenario; 6] = [
     },
 ];
 
+static WATCHED: AtomicU64 = AtomicU64::new(0);
 static PRES: AtomicU64 = AtomicU64::new(0);
 static POSTS: AtomicU64 = AtomicU64::new(0);
 
@@ -84,6 +106,10 @@ fn handlers() -> [u64; 2] {
 
 extern "C" fn outer() -> u64 {
     code::outer(1)
+}
+
+extern "C" fn store() -> u64 {
+    code::store(WATCHED.as_ptr() as u64)
 }
 
 fn pre(_: &Kprobe, _: &mut Frame) -> Then {

@@ -6,12 +6,14 @@ use crate::debug::slots::{self, Disposition, Hit};
 use crate::debug::stats::{self, Counter};
 use crate::exception::Frame;
 use crate::irq::off::{self, IrqOff};
-use crate::sweep::{Scenario, breakpoint, hits_of, remove_first, watchpoint};
-use ::slots::{Cpus, Privilege, Request};
+use crate::sweep::{Scenario, breakpoint, hits_of, remove_first, slot, split, watchpoint};
+use ::slots::{Access, Cpus, Kind, Privilege, Request};
+use alloc::string::String;
+use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rules::pstate::SPSR_SS;
 
-pub static SCENARIOS: [Scenario; 9] = [
+pub static SCENARIOS: [Scenario; 15] = [
     Scenario {
         name: "breakpoint",
         setup: || breakpoint(code::line_at(), None),
@@ -51,6 +53,64 @@ pub static SCENARIOS: [Scenario; 9] = [
         handler: |_| _ = code::handler(1),
         ..Scenario::EMPTY
     },
+    // A slot of this CPU alone.
+    Scenario {
+        name: "breakpoint-one-cpu",
+        setup: || slot(&at_line(), Cpus::of(0), Disposition::Count),
+        body: code::line,
+        covers: |frame| in_a_step(frame, code::line_at()),
+        handler: |_| _ = code::line(),
+        ..Scenario::EMPTY
+    },
+    Scenario {
+        name: "breakpoint-calls",
+        setup: || breakpoint(code::line_at(), Some(counts)),
+        body: code::line,
+        covers: |frame| in_a_step(frame, code::line_at()),
+        handler: |_| _ = code::line(),
+        facts: || [CALLS.swap(0, Relaxed), 0],
+        ..Scenario::EMPTY
+    },
+    // A range that two slots hold, and instructions that touch both: one hit each.
+    Scenario {
+        name: "watchpoint-two-slots",
+        setup: || split(&watched(PAIR.0[0].as_ptr() as u64 + 4, 8, Access::ReadWrite)),
+        body: pair,
+        covers: |frame| in_a_step(frame, store_pair as *const () as u64),
+        handler: |_| _ = pair(),
+        ..Scenario::EMPTY
+    },
+    // Three slots on one instruction, two on what it stores: each is hit, and all are stepped over together (H7).
+    Scenario {
+        name: "several-slots",
+        setup: || {
+            let store = Request::Breakpoint { address: code::store_at(), privilege: Privilege::El1 };
+            slot(&store, Cpus::ALL, Disposition::Count)?;
+            slot(&store, Cpus::of(0), Disposition::Call(counts))?;
+            slot(&store, Cpus::ALL, Disposition::Call(counts))?;
+            slot(
+                &watched(WATCHED.as_ptr() as u64, 8, Access::Write),
+                Cpus::of(0),
+                Disposition::Call(counts),
+            )?;
+            slot(&watched(WATCHED.as_ptr() as u64 + 4, 4, Access::ReadWrite), Cpus::ALL, Disposition::Count)
+        },
+        body: store,
+        covers: |frame| in_a_step(frame, code::store_at()),
+        handler: |_| _ = store(),
+        facts: || [CALLS.swap(0, Relaxed), 0],
+        // Of an access that hits two slots FAR is in either's range, and so in one's or in both.
+        varies: &[stats::WATCHPOINTS],
+        ..Scenario::EMPTY
+    },
+    // Every slot that there is, in use and hit.
+    Scenario {
+        name: "slots-full",
+        setup: fill,
+        body: all_slots,
+        handler: |_| _ = all_slots(),
+        ..Scenario::EMPTY
+    },
     // A handler that moves PC: the step is due before the next instruction.
     Scenario {
         name: "breakpoint-moves-pc",
@@ -74,12 +134,21 @@ pub static SCENARIOS: [Scenario; 9] = [
         handler: |_| _ = code::handler(1),
         ..Scenario::EMPTY
     },
+    // The shorter way for this CPU alone.
+    Scenario {
+        name: "install-uninstall-one-cpu",
+        setup: || breakpoint(code::handler_at(), None),
+        body: install_and_remove_here,
+        handler: |_| _ = code::handler(1),
+        ..Scenario::EMPTY
+    },
     Scenario {
         name: "install-in-handler",
         body: code::counted,
         handler: installs,
         facts: || [remove_first().wrapping_sub(HITS_DUE.load(Relaxed)), FAILED.load(Relaxed)],
         varies: STEP_OVER,
+        nmis: false,
         ..Scenario::EMPTY
     },
     Scenario {
@@ -90,6 +159,7 @@ pub static SCENARIOS: [Scenario; 9] = [
         covers: |frame| in_a_step(frame, code::loop_at()),
         facts: || [HITS.load(Relaxed).wrapping_sub(HITS_DUE.load(Relaxed)), FAILED.load(Relaxed)],
         varies: STEP_OVER,
+        nmis: false,
         ..Scenario::EMPTY
     },
 ];
@@ -99,10 +169,21 @@ fn in_a_step(frame: &Frame, at: u64) -> bool {
     debug::this().stash_len.get() != 0 && frame.pstate & SPSR_SS != 0 && frame.pc == at
 }
 
+/// The most slots of a kind that `slots-full` deals with: all of a CPU without banks.
+const SOME: usize = 16;
+
 /// What a breakpoint counts that is there for a part of the body only.
 const STEP_OVER: &[Counter] = &[stats::BREAKPOINTS, stats::STEPS, stats::STEP_OVERS, stats::CANCELLED];
 
 static WATCHED: AtomicU64 = AtomicU64::new(0);
+static CELLS: [AtomicU64; SOME] = [const { AtomicU64::new(0) }; SOME];
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
+/// A place for STP.
+#[repr(align(16))]
+struct Pair([AtomicU64; 2]);
+static PAIR: Pair = Pair([const { AtomicU64::new(0) }; 2]);
+
 static HITS: AtomicU64 = AtomicU64::new(0);
 static HITS_DUE: AtomicU64 = AtomicU64::new(0);
 static FAILED: AtomicU64 = AtomicU64::new(0);
@@ -116,6 +197,49 @@ fn skips(_: &Hit, frame: &mut Frame) {
     frame.move_to(pc + 4);
 }
 
+fn counts(_: &Hit, _: &mut Frame) {
+    CALLS.fetch_add(1, Relaxed);
+}
+
+fn at_line() -> Request {
+    Request::Breakpoint { address: code::line_at(), privilege: Privilege::El1 }
+}
+
+fn watched(address: u64, length: u64, access: Access) -> Request {
+    Request::Watchpoint { address, length, access, privilege: Privilege::El1 }
+}
+
+/// Stores two doublewords and loads them again.
+#[unsafe(naked)]
+extern "C" fn store_pair(address: u64) {
+    naked_asm!("stp xzr, xzr, [x0]", "ldp x1, x2, [x0]", "ret")
+}
+
+extern "C" fn pair() -> u64 {
+    store_pair(PAIR.0[0].as_ptr() as u64);
+    0
+}
+
+fn number(kind: Kind) -> usize {
+    usize::from(slots::count(kind)).min(SOME)
+}
+
+fn fill() -> Result<(), String> {
+    for n in 0..number(Kind::Breakpoint) as u64 {
+        breakpoint(code::sled as *const () as u64 + 4 * n, None)?;
+    }
+    CELLS[..number(Kind::Watchpoint)].iter().try_for_each(|cell| watchpoint(cell.as_ptr() as u64))
+}
+
+/// Hits every slot once; another one is refused.
+extern "C" fn all_slots() -> u64 {
+    for cell in &CELLS[..number(Kind::Watchpoint)] {
+        cell.store(1, Relaxed);
+    }
+    let refused = slots::install(&at_line(), Cpus::of(0), Disposition::Count).is_err();
+    code::sled(u64::from(refused))
+}
+
 extern "C" fn interrupts_off() -> u64 {
     let outer = IrqOff::new();
     let first = code::line();
@@ -127,11 +251,18 @@ extern "C" fn interrupts_off() -> u64 {
     first << 16 | second << 8 | u64::from(held) << 1 | u64::from(off::enabled())
 }
 
-/// Hits exactly between the two.
 extern "C" fn install_and_remove() -> u64 {
-    let request = Request::Breakpoint { address: code::line_at(), privilege: Privilege::El1 };
+    hits_between(Cpus::ALL)
+}
+
+extern "C" fn install_and_remove_here() -> u64 {
+    hits_between(Cpus::of(0))
+}
+
+/// Hits exactly between the two.
+fn hits_between(cpus: Cpus) -> u64 {
     code::line();
-    let Ok(id) = slots::install(&request, Cpus::ALL, Disposition::Count) else { return u64::MAX };
+    let Ok(id) = slots::install(&at_line(), cpus, Disposition::Count) else { return u64::MAX };
     code::line();
     let hits = slots::hits(id).unwrap_or(u64::MAX);
     let removed = slots::remove(id).is_ok();

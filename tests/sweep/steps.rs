@@ -128,7 +128,7 @@ fn hook(frame: &mut Frame) -> Wish {
 
 /// Runs `body` by so many steps; where these landed, and what it returned, as one number.
 #[inline(always)]
-fn step(count: u64, body: impl FnOnce() -> u64) -> u64 {
+pub fn step(count: u64, body: impl FnOnce() -> u64) -> u64 {
     LEFT.store(count, Relaxed);
     LANDED.store(0, Relaxed);
     let mut result = 0;

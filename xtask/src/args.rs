@@ -45,6 +45,12 @@ pub enum Command {
     /// again. On three machines (max and cortex-a57, EL1 and EL2, interrupts masked by PSTATE.I and by priority); flags that
     /// choose a machine narrow these. `--append k=N` tries one boundary only. The status is 0 only without a violation.
     Sweep(Sweep),
+    /// Do random things to slots, probes and steps on every CPU at once, under interrupts; every count must be exact
+    ///
+    /// On two machines with 4 CPUs (max, interrupts masked by priority; cortex-a57); flags that choose a machine narrow these.
+    /// All choices come from a seed, which is printed, and with a failure the command that does it again: the same
+    /// choices, though not the same race. The status is 0 only if nothing was lost and nothing doubled.
+    Storm(Storm),
     /// Change each live cell of the rule table in turn; at least one test must fail every time
     Mutate(Mutate),
     /// Tell what set-up found and chose; change nothing
@@ -159,6 +165,30 @@ pub struct Sweep {
 }
 
 #[derive(Args)]
+pub struct Storm {
+    /// What the random choices come from, decimal or with 0x [default: another one each time]
+    #[arg(long, value_name = "N", value_parser = seed)]
+    pub seed: Option<u64>,
+    /// How many debug exceptions at least
+    #[arg(long, value_name = "N", default_value_t = crate::storm::EXCEPTIONS, value_parser = clap::value_parser!(u64).range(1..))]
+    pub exceptions: u64,
+    /// Print {"exceptions":..,"failures":..,"storms":[{"machine":..,"seed":..,"exceptions":..,"rounds":..,"seconds":..,"failure":..}]} instead
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// A seed as it is typed, or as the kernel prints it.
+fn seed(text: &str) -> Result<u64, String> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|error| format!("{error}; expected a number of at most 64 bits"))
+}
+
+#[derive(Args)]
 pub struct Mutate {
     /// Only this row (M8), column (M8.ss) or cell (M8.ss=keep)
     pub row: Option<String>,
@@ -233,6 +263,20 @@ mod tests {
         assert_eq!(machine.append, "hz=1000 hz=10 nmi=1");
         assert!(run.common.gives("hz") && !run.common.gives("h"));
         assert_eq!(run.common.limit(Some(Duration::from_secs(9))), None);
+    }
+
+    #[test]
+    fn a_seed_is_decimal_or_hexadecimal() {
+        for (text, value) in [("7", 7), ("0xff", 255), ("18446744073709551615", u64::MAX)] {
+            let Command::Storm(storm) = Cli::parse_from(["x", "storm", "--seed", text]).command else {
+                panic!()
+            };
+            assert_eq!((storm.seed, storm.exceptions), (Some(value), 1_000_000));
+        }
+        for wrong in ["", "x", "0x", "-1", "18446744073709551616"] {
+            assert!(Cli::try_parse_from(["x", "storm", "--seed", wrong]).is_err(), "{wrong}");
+        }
+        assert!(Cli::try_parse_from(["x", "storm", "--exceptions", "0"]).is_err());
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod run;
 mod say;
 mod session;
 mod setup;
+mod storm;
 mod sweep;
 mod symbolise;
 mod symbols;
@@ -53,6 +54,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Gdb(arguments) => gdb::run(&arguments).map(ExitCode::from),
         Command::Bench(arguments) => bench::bench(&arguments).map(verdict),
         Command::Sweep(arguments) => sweep::sweep(&arguments).map(verdict),
+        Command::Storm(arguments) => storm::storm(&arguments).map(verdict),
         Command::Mutate(arguments) => mutate::mutate(&arguments).map(verdict),
         Command::Runner(arguments) => run::runner(&arguments).map(ExitCode::from),
         Command::Doctor => doctor::doctor().map(verdict),

@@ -52,6 +52,35 @@ macro_rules! write_numbered {
     }};
 }
 
+/// The same for two registers of one number, in their order.
+macro_rules! write_numbered_pair {
+    ($first:literal, $second:literal, $n:expr, $values:expr) => {
+        write_numbered_pair!(@ $first, $second, $n, $values, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+    (@ $first:literal, $second:literal, $n:expr, $values:expr, $($i:literal)*) => {{
+        let (n, (first, second)): (u64, (u64, u64)) = (u64::from($n & 15), $values);
+        // SAFETY: as `write_numbered`.
+        unsafe {
+            core::arch::asm!(
+                "adr {place}, 2f",
+                "add {place}, {place}, {n}, lsl #4",
+                "br {place}",
+                "2:",
+                $(
+                    concat!("msr ", $first, $i, "_el1, {first}"),
+                    concat!("msr ", $second, $i, "_el1, {second}\n b 3f\n nop"),
+                )*
+                "3:",
+                n = in(reg) n,
+                first = in(reg) first,
+                second = in(reg) second,
+                place = out(reg) _,
+                options(nostack, preserves_flags)
+            )
+        }
+    }};
+}
+
 /// Reads a register whose number is part of its name; 0 for a number that there is none of.
 macro_rules! read_numbered {
     ($prefix:literal, $n:expr) => {
@@ -114,4 +143,16 @@ pub fn write_dbgwvr(n: u8, value: u64) {
 #[inline(always)]
 pub fn write_dbgwcr(n: u8, value: u32) {
     write_numbered!("dbgwcr", n, value as u64);
+}
+
+/// DBGBVR<n>_EL1, then DBGBCR<n>_EL1.
+#[inline(always)]
+pub fn write_dbgb(n: u8, value: u64, control: u32) {
+    write_numbered_pair!("dbgbvr", "dbgbcr", n, (value, control.into()));
+}
+
+/// DBGWVR<n>_EL1, then DBGWCR<n>_EL1.
+#[inline(always)]
+pub fn write_dbgw(n: u8, value: u64, control: u32) {
+    write_numbered_pair!("dbgwvr", "dbgwcr", n, (value, control.into()));
 }

@@ -19,6 +19,13 @@ impl CpuDebug {
         self.want();
     }
 
+    /// The same where something more is needed. D is masked.
+    #[inline(always)]
+    pub fn add_armed_bits(&self, bits: u64) {
+        self.armed_bits.set(self.armed_bits.get() | bits);
+        self.wanted.set(self.wanted.get() | bits);
+    }
+
     /// Says what MDSCR_EL1 holds always on this CPU; no slot is armed. Bring-up.
     pub fn set_standing_bits(&self, bits: u64) {
         self.standing_bits.set(bits);

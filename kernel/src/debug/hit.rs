@@ -7,7 +7,7 @@
 use super::slots::{self, Disposition, Hit};
 use super::{CpuDebug, debugger, exclusive, stats, step};
 use crate::exception::Frame;
-use ::slots::{Armed, Kind, SlotMask, WatchHit};
+use ::slots::{Kind, SlotMask, Snapshot, WatchHit};
 use rules::step::Owners;
 
 /// A breakpoint exception that is only to be counted. False, and nothing done, for any other.
@@ -79,17 +79,17 @@ pub(super) fn each(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask
         return slots::spurious(cpu, kind);
     }
     for n in hits {
-        if let Some(armed) = slots::suspend_whole(cpu, kind, n) {
+        if let Some(record) = slots::suspend_whole(cpu, kind, n) {
             cpu.hits.count(kind, n);
-            dispose(frame, &armed);
+            dispose(frame, &record);
         }
     }
 }
 
 /// Does what a slot is there for, besides counting.
-pub(super) fn dispose(frame: &mut Frame, armed: &Armed<Disposition>) {
-    let hit = || Hit { id: armed.id, address: armed.encoding.watched().0 };
-    match armed.payload {
+pub(super) fn dispose(frame: &mut Frame, record: &Snapshot<Disposition>) {
+    let hit = || Hit { id: record.id, address: record.encoding.watched().0 };
+    match record.payload {
         Disposition::Count => {}
         Disposition::Call(handler) => handler(&hit(), frame),
         Disposition::Stop => debugger::slot(&hit(), frame),

@@ -73,7 +73,7 @@ pub struct CpuDebug {
     pending: Cell<u32>,
     counters: stats::Counters,
     stash: UnsafeCell<[Stashed; STASH_DEPTH]>,
-    slots: UnsafeCell<CpuSlots<slots::Disposition>>,
+    slots: UnsafeCell<CpuSlots>,
     hits: CpuHits,
     widened: UnsafeCell<exclusive::Widened>,
     doubt: Cell<exclusive::Doubt>,

@@ -53,6 +53,7 @@ macro_rules! say {
 /// Ends the kernel because of the exception in `frame`; `rule` is the one that was in force. Any context.
 pub fn fatal(frame: &mut Frame, rule: &str, reason: Reason) -> ! {
     enter_panic(Some(frame));
+    crate::sweep::caught(frame);
     let stuck = begin();
     say!("panic: {}", Described(reason, frame));
     state(rule, stuck, Some(frame));
@@ -138,6 +139,7 @@ fn registers(frame: &Frame) {
 
 fn end() -> ! {
     crate::sweep::last_words(|text| say!("{text}"));
+    crate::storm::last_words(|text| say!("{text}"));
     say!("end of report");
     power::exit(power::PANIC)
 }

@@ -21,6 +21,9 @@ use spin::Mutex;
 
 /// Boundaries that the second of two interrupts is taken at, behind the first one.
 const WINDOW: usize = 32;
+/// A scenario of more instructions is not interrupted at every instant from which the interrupt is held back to one and the
+/// same place, but at the first and the last of these.
+const LONG: u64 = 60_000;
 /// Lines of progress that a scenario is worth.
 const PROGRESS: u64 = 20;
 
@@ -98,8 +101,8 @@ impl Sweep<'_> {
     fn try_sweep(&mut self, k: Option<Boundary>, pairs: bool) -> Result<(), Over> {
         (self.scenario.setup)()?;
         self.class(k, pairs)?;
-        // NMIs come where interrupts are off too. What their handler sets, masked, is in force when it returns only.
-        if off::by_priority() && self.scenario.varies.is_empty() {
+        // NMIs come where interrupts are off too.
+        if off::by_priority() && self.scenario.nmis {
             shot::set_priority(Priority::Nmi);
             let over = self.class(k, pairs);
             shot::set_priority(Priority::Normal);
@@ -124,11 +127,15 @@ impl Sweep<'_> {
         match k {
             Some(k) if k.first >= length => Err(Over(alloc::format!("it is {length} instructions long"))),
             Some(k) => self.boundary(k).map(|_| ()),
-            None if pairs => self.pairs(),
+            None if pairs => self.places(Self::seconds),
             None => {
-                for first in 0..length {
-                    self.progress(first);
-                    self.boundary(Boundary { first, second: None })?;
+                if length > LONG {
+                    self.places(|_, _| Ok(()))?;
+                } else {
+                    for first in 0..length {
+                        self.progress(first);
+                        self.boundary(Boundary { first, second: None })?;
+                    }
                 }
                 let violated = self.tally.violations != 0;
                 if shot::covered() || violated {
@@ -149,8 +156,11 @@ impl Sweep<'_> {
             (self.scenario.handler)(None);
         }
         let outcome = before.outcome(self.scenario, result);
-        match outcome.unclean() {
-            Some(what) => Err(Over(alloc::format!("without an interrupt it leaves {what}"))),
+        if let Some(what) = outcome.unclean() {
+            return Err(Over(alloc::format!("without an interrupt it leaves {what}")));
+        }
+        match outcome.undue(self.scenario) {
+            Some(what) => Err(Over(alloc::format!("without an interrupt it comes to {what}"))),
             None => Ok((outcome, length)),
         }
     }
@@ -165,7 +175,7 @@ impl Sweep<'_> {
         RUNNING.store(false, Relaxed);
         let wrong = misfired(at.second.is_some())
             .or_else(|| outcome.difference(self.reference.as_ref().unwrap_or(&outcome)));
-        let [_, second] = shot::taken();
+        let [_, second, _] = shot::taken();
         // A second interrupt that was due behind the body is no pair.
         if at.second.is_none() || second != 0 {
             self.tally.boundaries += 1;
@@ -205,22 +215,29 @@ impl Sweep<'_> {
         }
     }
 
-    /// Every pair of places where the two interrupts are taken, the second one within the window.
-    fn pairs(&mut self) -> Result<(), Over> {
+    /// Every place where an interrupt is taken: both ends of each stretch of instants from which it is held back to one place.
+    /// `each` is told the first instant of every stretch.
+    fn places(&mut self, each: fn(&mut Self, u64) -> Result<(), Over>) -> Result<(), Over> {
         let mut first = 0;
         while first < self.length {
             self.progress(first);
-            let mut second = 0;
-            for _ in 0..WINDOW {
-                let at = |second| Boundary { first, second: Some(second) };
-                let Some([_, reached]) = self.boundary(at(second))? else { break };
-                second = self.behind(second, reached, &|second| at(second), 1)?;
-            }
+            each(self, first)?;
             let Some([reached, _]) = self.boundary(Boundary { first, second: None })? else {
                 first += 1;
                 continue;
             };
             first = self.behind(first, reached, &|first| Boundary { first, second: None }, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Every place within the window where a second interrupt is taken behind the one at `first`.
+    fn seconds(&mut self, first: u64) -> Result<(), Over> {
+        let mut second = 0;
+        for _ in 0..WINDOW {
+            let at = |second| Boundary { first, second: Some(second) };
+            let Some([_, reached]) = self.boundary(at(second))? else { break };
+            second = self.behind(second, reached, &|second| at(second), 1)?;
         }
         Ok(())
     }

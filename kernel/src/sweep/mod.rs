@@ -7,15 +7,19 @@
 //! - `shot`: places the interrupts, notes where they came.
 //! - `place`: the slots and probes that a scenario works with.
 //! - `outcome`: what a run came to.
+//! - `end`: a scenario that ends the kernel, and goes on.
 //! - `engine`: the loops, and what is printed.
 
+mod end;
 mod engine;
 mod outcome;
 mod place;
 mod shot;
 
+pub use end::caught;
+pub use end::until_the_end;
 pub use engine::{last_words, run};
-pub use place::{breakpoint, hits_of, kprobe, remove_first, watchpoint};
+pub use place::{breakpoint, hits_of, kprobe, remove_first, slot, split, watchpoint};
 
 use crate::debug::stats::Counter;
 use crate::exception::Frame;
@@ -40,8 +44,14 @@ pub struct Scenario {
     pub covers: fn(&Frame) -> bool,
     /// After each run: more numbers that must be the same in all.
     pub facts: fn() -> [u64; 2],
+    /// Whether result and facts of a run without an interrupt are what they must be. What every run gets wrong, and what was placed
+    /// and is never hit, shows here only.
+    pub due: fn(u64, [u64; 2]) -> bool,
     /// Counters that depend on where the interrupt comes.
     pub varies: &'static [Counter],
+    /// Whether it is tried with NMIs too. Their handler does nothing, and what it would set, masked, were not in force before it
+    /// returns.
+    pub nmis: bool,
 }
 
 impl Scenario {
@@ -58,7 +68,9 @@ impl Scenario {
             handler: |_| (),
             covers: |_| true,
             facts: || [0; 2],
+            due: |_, _| true,
             varies: &[],
+            nmis: true,
         }
     };
 }

@@ -26,6 +26,7 @@ const NAMES: [&str; 14] = [
     "the scenario's second fact",
 ];
 const CLEAN: usize = 9;
+const FACTS: usize = 12;
 const STATS: usize = NAMES.len();
 const PLACED: usize = STATS + stats::ALL.len();
 const LEN: usize = PLACED + place::ROOM * 2;
@@ -104,6 +105,17 @@ impl Outcome {
         Some(format!("{} {:#x}", name(wrong), self.0[wrong]))
     }
 
+    /// What a run without an interrupt has not come to; None if all is well.
+    pub fn undue(&self, scenario: &Scenario) -> Option<String> {
+        let (result, facts) = (self.0[0], [self.0[FACTS], self.0[FACTS + 1]]);
+        if !(scenario.due)(result, facts) {
+            return Some(format!("the result {result:#x} and the facts {facts:x?}"));
+        }
+        // An NMI's handler hits nothing.
+        let idle = (0..place::ROOM).find(|&n| place::is_there(n) && self.0[PLACED + n * 2..][..2] == [0, 0]);
+        idle.filter(|_| !shot::is_nmi()).map(|n| format!("no hit of what was placed at {n}"))
+    }
+
     /// How this differs from the run without interrupts; None if it does not.
     pub fn difference(&self, reference: &Self) -> Option<String> {
         let wrong = (0..LEN).find(|&n| self.0[n] != reference.0[n])?;
@@ -124,11 +136,10 @@ fn name(index: usize) -> String {
 
 /// What is wrong with how the interrupts were taken; None if nothing is.
 pub fn misfired(pair: bool) -> Option<String> {
-    let taken = shot::taken();
-    if taken[0] != 1 || taken[1] > u64::from(pair) {
+    let [first, second, generated] = shot::taken();
+    if first != 1 || second > u64::from(pair) || generated != second {
         return Some(format!(
-            "the interrupt was taken {} times, the second one {} times",
-            taken[0], taken[1]
+            "the interrupt was taken {first} times, the second one {second} times, the one that this sends {generated} times"
         ));
     }
     let names = ["masks", "MDSCR_EL1.SS", "owners of a step"];

@@ -3,17 +3,17 @@
 use crate::debug::slots::{self, Disposition, Handler};
 use crate::irq::off::IrqOff;
 use crate::kprobe::{self, Kprobe, PostHandler, PreHandler};
-use ::slots::{Access, Cpus, Privilege, Request, SlotId};
+use ::slots::{Access, Cpus, Pieces, Privilege, Request, SlotId};
 use alloc::string::{String, ToString};
 use core::cell::Cell;
 
-/// The most that a scenario can place.
-pub const ROOM: usize = 6;
+/// The most that a scenario can place: all slots of a CPU without banks.
+pub const ROOM: usize = 32;
 
 #[derive(Clone, Copy)]
 enum Placed {
     Nothing,
-    Slot(SlotId),
+    Slot(Pieces<SlotId>),
     Probe(&'static Kprobe),
 }
 
@@ -30,9 +30,22 @@ fn place(what: Placed) -> Result<(), String> {
     free.map(|place| place.set(what)).ok_or_else(|| "a scenario places too much".into())
 }
 
-fn slot(request: &Request, disposition: Disposition) -> Result<(), String> {
-    let id = slots::install(request, Cpus::ALL, disposition).map_err(|error| error.to_string())?;
-    place(Placed::Slot(id))
+/// Sets a slot on some CPUs. For a scenario's `setup`, `before` and `handler`.
+///
+/// # Errors
+/// The slot manager's.
+pub fn slot(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<(), String> {
+    let id = slots::install(request, cpus, disposition).map_err(|error| error.to_string())?;
+    place(Placed::Slot(Pieces::One(id)))
+}
+
+/// Sets a slot, or two for a range that one cannot hold. For a scenario's `setup`.
+///
+/// # Errors
+/// The slot manager's.
+pub fn split(request: &Request) -> Result<(), String> {
+    let slots = slots::install_split(request, Cpus::ALL, Disposition::Count);
+    place(Placed::Slot(slots.map_err(|error| error.to_string())?))
 }
 
 /// Sets a breakpoint that counts, and calls `handler` if there is one. For a scenario's `setup`, `before` and `handler`.
@@ -41,7 +54,7 @@ fn slot(request: &Request, disposition: Disposition) -> Result<(), String> {
 /// The slot manager's.
 pub fn breakpoint(address: u64, handler: Option<Handler>) -> Result<(), String> {
     let request = Request::Breakpoint { address, privilege: Privilege::El1 };
-    slot(&request, handler.map_or(Disposition::Count, Disposition::Call))
+    slot(&request, Cpus::ALL, handler.map_or(Disposition::Count, Disposition::Call))
 }
 
 /// Sets a watchpoint on reads and writes of a doubleword. For a scenario's `setup`.
@@ -50,7 +63,7 @@ pub fn breakpoint(address: u64, handler: Option<Handler>) -> Result<(), String> 
 /// The slot manager's.
 pub fn watchpoint(address: u64) -> Result<(), String> {
     let (length, access, privilege) = (8, Access::ReadWrite, Privilege::El1);
-    slot(&Request::Watchpoint { address, length, access, privilege }, Disposition::Count)
+    slot(&Request::Watchpoint { address, length, access, privilege }, Cpus::ALL, Disposition::Count)
 }
 
 /// Registers a probe. For a scenario's `setup`.
@@ -75,6 +88,11 @@ pub fn remove_first() -> u64 {
         let _ = slots::remove(id);
     }
     hits
+}
+
+/// Whether something was placed `index`th.
+pub fn is_there(index: usize) -> bool {
+    !matches!(PLACES.0[index].get(), Placed::Nothing)
 }
 
 /// Hits and misses of what was placed `index`th.

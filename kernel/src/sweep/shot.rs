@@ -1,12 +1,15 @@
 //! The interrupts of a run: armed so that the first one comes in front of a given instruction of the body, the second one,
-//! where there is one, so many instructions after the first one's handler.
+//! where there is one, so many instructions after the first one's handler. An instant needs a timer: a software-generated
+//! interrupt comes where an instruction asks for it. So it is the second one's handler that sends one to this CPU, which is
+//! pending when that handler returns and comes before the next instruction: the third exception in a row with nothing but the
+//! return between them (M13, then M8).
 
 use super::{Body, Scenario};
 use crate::arch::{daif, mdscr};
-use crate::drivers::gic::{self, Priority};
+use crate::drivers::gic::{self, Priority, Target};
 use crate::drivers::timer;
 use crate::exception::Frame;
-use crate::irq::{self, off::IrqOff};
+use crate::irq::{self, off::IrqOff, sgi};
 use crate::{debug, early, time};
 use cli::bootargs::Boundary;
 use core::arch::{asm, naked_asm};
@@ -23,9 +26,9 @@ const LATE: u64 = 1;
 const PATIENCE: u64 = 20_000_000;
 const NEVER: u64 = u64::MAX;
 
-/// How often each interrupt was taken, and where the last time.
-static TAKEN: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
-static PCS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+/// How often each interrupt was taken, the software-generated one last, and where the last time.
+static TAKEN: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+static PCS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 /// When its handler was reached, in instructions after the point that it was armed from.
 static REACHED: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 /// What the first one's handler found.
@@ -76,8 +79,11 @@ pub fn prepare() -> Result<(), &'static str> {
     let timers = &early::boot().platform.timer;
     irq::set_handler(timers.virt, first);
     irq::set_handler(timers.phys, second);
-    gic::enable(timers.phys, Priority::Normal)
-        .map_err(|_| "the physical timer's interrupt cannot be enabled")?;
+    irq::set_handler(sgi::SWEEP, third);
+    for intid in [timers.phys, sgi::SWEEP] {
+        gic::enable(intid, Priority::Normal)
+            .map_err(|_| "the second interrupt of a pair cannot be enabled")?;
+    }
     calibrate()
 }
 
@@ -108,13 +114,13 @@ fn fire_at(body: Body, at: Option<Boundary>) -> (u64, u64) {
 }
 
 /// How often the interrupts were taken in the last run.
-pub fn taken() -> [u64; 2] {
-    [TAKEN[0].load(SeqCst), TAKEN[1].load(SeqCst)]
+pub fn taken() -> [u64; 3] {
+    TAKEN.each_ref().map(|count| count.load(SeqCst))
 }
 
 /// Where they were taken.
-pub fn pcs() -> [u64; 2] {
-    [PCS[0].load(SeqCst), PCS[1].load(SeqCst)]
+pub fn pcs() -> [u64; 3] {
+    PCS.each_ref().map(|pc| pc.load(SeqCst))
 }
 
 /// When their handlers were reached: the same of two instants if and only if the interrupt was held back from one to the other.
@@ -212,13 +218,20 @@ fn first(frame: &mut Frame) {
     }
 }
 
-/// The physical timer's.
+/// The physical timer's: sends the third.
 fn second(frame: &mut Frame) {
     REACHED[1].store(timer::now().wrapping_sub(SECOND_START.load(Relaxed)), Relaxed);
     // SAFETY: disables the timer.
     unsafe { asm!("msr cntp_ctl_el0, xzr", "isb", options(nostack, preserves_flags)) };
     PCS[1].store(frame.pc, Relaxed);
     TAKEN[1].store(TAKEN[1].load(Relaxed) + 1, Relaxed);
+    gic::send_sgi(sgi::SWEEP, Target::Me);
+}
+
+/// The software-generated one.
+fn third(frame: &mut Frame) {
+    PCS[2].store(frame.pc, Relaxed);
+    TAKEN[2].store(TAKEN[2].load(Relaxed) + 1, Relaxed);
 }
 
 /// Every instruction of a function must be interrupted in turn, or the sweep would prove nothing.
@@ -232,7 +245,7 @@ fn calibrate() -> Result<(), &'static str> {
     let (result, length) = fire_at(known, None);
     let every = (0..length).all(|k| {
         let (result, _) = fire_at(known, Some(Boundary { first: k, second: None }));
-        (result, taken(), PCS[0].load(SeqCst)) == (3, [1, 0], start + k * 4)
+        (result, taken(), PCS[0].load(SeqCst)) == (3, [1, 0, 0], start + k * 4)
     });
     if (result, length, every) == (3, 4, true) {
         Ok(())

@@ -51,7 +51,7 @@ impl BackEnd for Real {
 /// The state in which `operation` starts, the operation, and what it must find or leave.
 struct Scene {
     tables: &'static BigTables,
-    cpu: CpuSlots<u64>,
+    cpu: CpuSlots,
     id: SlotId,
     operation: Operation,
 }

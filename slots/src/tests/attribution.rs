@@ -34,7 +34,7 @@ fn hits(iss: u32, far: u64, slots: &[(u64, u64, Access)]) -> SlotMask {
         .collect();
     let hit = WatchHit::from_syndrome(iss, far, 64);
     let mask = watchpoint_hits(&hit, encodings.iter().copied());
-    assert_eq!(cpu.watchpoint_hits(&hit), mask, "{hit:x?} {slots:x?}");
+    assert_eq!(cpu.watchpoint_hits(&tables, &hit), mask, "{hit:x?} {slots:x?}");
     if let Some(n) = cpu.plain_watchpoint(iss, far) {
         assert_eq!(mask, SlotMask::of(n), "{hit:x?} {slots:x?}");
         PLAIN.fetch_add(1, Relaxed);

@@ -92,9 +92,9 @@ fn attribution_reaches_every_slot() {
         assert_eq!(cpu.breakpoint_hits(address(Kind::Breakpoint, n)), SlotMask::of(n));
         let far = address(Kind::Watchpoint, n);
         let hit = |iss, far| crate::WatchHit::from_syndrome(1 << 6 | iss, far, 64);
-        assert_eq!(cpu.watchpoint_hits(&hit(0, far)), SlotMask::of(n));
+        assert_eq!(cpu.watchpoint_hits(&tables, &hit(0, far)), SlotMask::of(n));
         let named = 1 << 17 | 1 << 10 | u32::from(n) << 18;
-        assert_eq!(cpu.watchpoint_hits(&hit(named, 0)), SlotMask::of(n), "by WPT");
+        assert_eq!(cpu.watchpoint_hits(&tables, &hit(named, 0)), SlotMask::of(n), "by WPT");
     }
 }
 

@@ -90,7 +90,8 @@ fn the_halves_of_a_pair_find_each_other_and_nobody_else() {
     let alone = reserve(&tables, DATA, 8).expect("free").first();
     let Ok(Pieces::Two(first, second)) = reserve(&tables, DATA + 6, 4) else { panic!("two") };
     let (mut cpu, mut regs) = (CpuSlots::new(), FakeRegs::zeroed(6, 4));
-    let mate = |cpu: &CpuSlots<u64>, id: SlotId| cpu.armed_as(id.kind, id.index).and_then(|armed| armed.mate);
+    let mate =
+        |cpu: &CpuSlots, id: SlotId| cpu.record(&tables, id.kind, id.index).and_then(|record| record.mate);
     cpu.arm(&mut regs, &tables, alone).expect("live");
     cpu.arm(&mut regs, &tables, first).expect("live");
     assert_eq!((mate(&cpu, first), mate(&cpu, alone)), (None, None), "the other half is not armed yet");
@@ -127,7 +128,7 @@ fn h7_of_a_pair_one_half_is_named_when_the_syndrome_leaves_both() {
     for id in [first, second, alone] {
         cpu.arm(&mut regs, &tables, id).expect("live");
     }
-    let hits = |iss, far| cpu.watchpoint_hits(&WatchHit::from_syndrome(iss, far, 64));
+    let hits = |iss, far| cpu.watchpoint_hits(&tables, &WatchHit::from_syndrome(iss, far, 64));
     let named = |ids: &[SlotId]| ids.iter().fold(SlotMask::EMPTY, |mask, id| mask.with(id.index));
     assert_eq!(hits(WNR_FNV, 0), named(&[first, alone]));
     // The syndrome's number is one half, FAR lies in the other.

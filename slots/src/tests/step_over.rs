@@ -6,7 +6,7 @@ use crate::{Access, CpuSlots, Cpus, DebugRegs, Kind, SlotId, SlotMask, Suspended
 
 struct Fixture {
     tables: TestTables,
-    cpu: CpuSlots<u64>,
+    cpu: CpuSlots,
     regs: FakeRegs,
     text: SlotId,
     data: SlotId,
@@ -62,6 +62,42 @@ fn a_step_over_suspends_and_re_arms_with_one_write_each() {
     f.regs.isb();
     assert_eq!(f.matches(), (Hit::Always, Hit::Always));
     assert!(f.cpu.suspended().is_empty());
+}
+
+/// Every set of three breakpoints and three watchpoints: the short way does it for one slot alone, and nothing for others.
+#[test]
+fn the_short_way_re_arms_what_is_one_slot_alone() {
+    for suspended in 0..64u32 {
+        let tables = TestTables::new();
+        let (mut cpu, mut regs) = (CpuSlots::new(), FakeRegs::zeroed(6, 4));
+        let mut ids = [None; 6];
+        for (n, id) in ids.iter_mut().enumerate() {
+            let (offset, cpus) = (8 * n as u64, Cpus::ALL);
+            let reserved = if n < 3 {
+                tables.reserve(breakpoint(TEXT + offset), cpus, 0, 6)
+            } else {
+                tables.reserve(watchpoint(DATA + offset, 8, Access::Write), cpus, 0, 4)
+            };
+            let reserved = reserved.expect("free");
+            cpu.arm(&mut regs, &tables, reserved).expect("live");
+            *id = Some(reserved);
+        }
+        let chosen = ids.iter().flatten().enumerate().filter(|(n, _)| suspended & 1 << n != 0);
+        let chosen: std::vec::Vec<_> = chosen.map(|(_, id)| *id).collect();
+        for id in &chosen {
+            cpu.suspend(&mut regs, id.kind, id.index);
+        }
+        regs.trace.clear();
+        assert_eq!(cpu.rearm_one(&mut regs), chosen.len() == 1, "{suspended:06b}");
+        if let [id] = chosen[..] {
+            let control = tables.encoding_of(id).expect("live").enabled();
+            assert_eq!(regs.trace, [Op::Control(id.kind, id.index, control)]);
+            assert!(cpu.suspended().is_empty());
+        } else {
+            assert!(regs.trace.is_empty());
+            assert!(chosen.iter().all(|id| cpu.suspended().contains(*id)));
+        }
+    }
 }
 
 #[test]

@@ -60,6 +60,7 @@ pub fn machines(common: &Common, pairs: bool) -> Vec<Machine> {
         base("max", Gic::V3, El::El2, " nmi=1"),
         base("max", Gic::V3, El::El1, ""),
         base("cortex-a57", Gic::V2, El::El2, ""),
+        base("cortex-a57", Gic::V3, El::El1, ""),
     ];
     for machine in all {
         // A flag may have taken away what priority masking needs.
@@ -228,7 +229,7 @@ mod tests {
 
     #[test]
     fn flags_narrow_the_machines() {
-        assert_eq!(machines(&Common::default(), false).len(), 3);
+        assert_eq!(machines(&Common::default(), false).len(), 4);
         let common = Common { gic: Some(Gic::V2), ..Common::default() };
         assert!(machines(&common, true).iter().all(|machine| !machine.append.contains("nmi")));
         let one =

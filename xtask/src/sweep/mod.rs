@@ -9,7 +9,7 @@ mod report;
 
 pub use boot::{Swept, machines, sweep_one};
 
-use crate::args::Sweep;
+use crate::args::{Common, Sweep};
 use crate::qemu::{Machine, Start};
 use crate::run::{kernel, planned_image};
 use crate::setup::decide::Need;
@@ -22,6 +22,11 @@ use std::time::Duration;
 /// How long one scenario may take on one machine. A pair of interrupts is tried at many more places.
 const LIMIT: Duration = Duration::from_secs(120);
 const LIMIT_OF_PAIRS: Duration = Duration::from_secs(3600);
+
+/// How long one scenario may take on one machine, unless the user says otherwise.
+pub fn limit(common: &Common, pairs: bool) -> Option<Duration> {
+    common.limit(Some(if pairs { LIMIT_OF_PAIRS } else { LIMIT }))
+}
 
 /// Sweeps and prints. Returns whether there were no violations.
 ///
@@ -40,8 +45,7 @@ pub fn sweep(arguments: &Sweep) -> Result<bool> {
     }
     let elf = kernel(common, Need { qemu: true, ..Need::default() })?;
     let image = pack::pack(&elf)?;
-    let limit = common.limit(Some(if arguments.pairs { LIMIT_OF_PAIRS } else { LIMIT }));
-    let kernel = Kernel { elf, image, limit };
+    let kernel = Kernel { elf, image, limit: limit(common, arguments.pairs) };
     let all = inventory::ask(&kernel.elf, &kernel.image, kernel.limit)?.sweeps;
     let names = chosen(all, arguments.scenario.as_deref())?;
     let tasks: Vec<(&str, &Machine)> =

@@ -10,6 +10,7 @@ mod junit;
 mod matrix;
 mod outcome;
 mod report;
+mod storms;
 mod sweeps;
 
 pub use boots::{Kernel, machine_for};
@@ -39,6 +40,7 @@ enum Task {
     Costs(Machine),
     /// These scenarios, one after the other.
     Sweep(Vec<String>, Machine),
+    Storm(Machine),
 }
 
 /// Runs, lists or shows the tests. Returns whether all is well.
@@ -96,7 +98,8 @@ fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> 
         Task::Suites(machine) => kernel.test(&machine),
         Task::Die(die, machine) => kernel.die(&die, &machine),
         Task::Tree(name, tree) => dtb::boot(kernel, name, tree),
-        Task::Sweep(names, machine) => sweeps::run(kernel, &names, &machine),
+        Task::Sweep(names, machine) => sweeps::run(kernel, &arguments.common, &names, &machine),
+        Task::Storm(machine) => storms::run(kernel, arguments, &machine),
         Task::Gdb(machine) => gdb_session::run(kernel, &machine),
         Task::Costs(machine) => costs::run(kernel, &machine),
     };
@@ -143,6 +146,9 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
             .filter(|(name, _)| wanted(&format!("dtb.{name}")))
             .map(|(name, tree)| Task::Tree(name, *tree)),
     );
+    if wanted(storms::NAME) {
+        tasks.splice(0..0, storms::tasks(arguments).into_iter().map(Task::Storm));
+    }
     // The longest of all.
     let sweeps = sweeps::tasks(arguments, inventory);
     tasks.splice(0..0, sweeps.into_iter().map(|(names, machine)| Task::Sweep(names, machine)));
@@ -168,7 +174,7 @@ fn list(arguments: &QemuTest, inventory: &Inventory, matrix: &[Machine]) -> Resu
         .chain(sweeps)
         .chain(dies)
         .chain(trees)
-        .chain(["gdb.session".into(), costs::NAME.into()])
+        .chain([storms::NAME.into(), "gdb.session".into(), costs::NAME.into()])
         .filter(|name| wanted(name))
     {
         println!("kernel {name}");

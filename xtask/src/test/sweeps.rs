@@ -3,7 +3,7 @@
 use super::Extent;
 use super::outcome::{Case, Outcome};
 use super::{Kernel, matrix};
-use crate::args::QemuTest;
+use crate::args::{Common, QemuTest};
 use crate::inventory::Inventory;
 use crate::ktap::Verdict;
 use crate::qemu::{Machine, Start};
@@ -27,9 +27,10 @@ pub fn tasks(arguments: &QemuTest, inventory: &Inventory) -> Vec<(Vec<String>, M
 }
 
 /// Sweeps them, each in a boot of its own.
-pub fn run(kernel: &Kernel, names: &[String], machine: &Machine) -> Outcome {
-    let pairs = if machine.append.contains("pairs=1") { " of pairs" } else { "" };
-    let name = format!("sweep{pairs}, {}", matrix::name(machine));
+pub fn run(kernel: &Kernel, common: &Common, names: &[String], machine: &Machine) -> Outcome {
+    let pairs = machine.append.contains("pairs=1");
+    let kernel = &Kernel { limit: sweep::limit(common, pairs), ..kernel.clone() };
+    let name = format!("sweep{}, {}", if pairs { " of pairs" } else { "" }, matrix::name(machine));
     let mut outcome = Outcome { name, ..Outcome::default() };
     for name in names {
         let swept = sweep_one(kernel, machine, name, &|_| ());

@@ -43,7 +43,7 @@ mod memory;
 mod text;
 mod widened;
 
-pub use text::check;
+pub use text::{check, is_near, survey};
 pub use widened::{Widened, again as widen_again, any as any_widened};
 
 use super::slots::{self, Disposition};
@@ -51,7 +51,7 @@ use super::step::{self, Stepped};
 use super::{CpuDebug, hit, stats};
 use crate::exception::Frame;
 use crate::mm::layout;
-use ::slots::{Armed, Kind, SlotMask, WatchHit};
+use ::slots::{Kind, SlotMask, Snapshot, WatchHit};
 use memory::Native;
 use probe::sequence::{self, Done, End, Registers, Stuck};
 use probe::{is_load_exclusive, is_store_exclusive};
@@ -162,7 +162,7 @@ fn at_store(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
     }
     frame.move_to(pc + 4);
     for index in store_only(cpu, with_mates(cpu, hits)) {
-        if let Some(record) = slots::armed_as(cpu, Kind::Watchpoint, index) {
+        if let Some(record) = slots::record(cpu, Kind::Watchpoint, index) {
             widened::insert(cpu, record.id);
         }
     }
@@ -171,9 +171,9 @@ fn at_store(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
 /// Counts a hit of each slot and does what the slot is there for.
 fn tell(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
     for index in hits {
-        if let Some(armed) = slots::armed_as(cpu, kind, index) {
+        if let Some(record) = slots::record(cpu, kind, index) {
             cpu.hits.count(kind, index);
-            hit::dispose(frame, &armed);
+            hit::dispose(frame, &record);
         }
     }
 }
@@ -221,7 +221,7 @@ fn run_counted(cpu: &CpuDebug, frame: &mut Frame, rounds: u32, mut counted: Slot
         });
     }
     for index in late {
-        if let Some(record) = slots::armed_as(cpu, Kind::Watchpoint, index) {
+        if let Some(record) = slots::record(cpu, Kind::Watchpoint, index) {
             hit::dispose(frame, &record);
         }
     }
@@ -259,7 +259,7 @@ fn account(cpu: &CpuDebug, done: &Done, counted: SlotMask) -> SlotMask {
             from <= last && first <= to
         });
         for index in with_mates(cpu, done) {
-            if let Some(record) = slots::armed_as(cpu, Kind::Watchpoint, index) {
+            if let Some(record) = slots::record(cpu, Kind::Watchpoint, index) {
                 widened::remove(cpu, record.id);
             }
         }
@@ -284,9 +284,9 @@ pub fn run_free(cpu: &CpuDebug, frame: &mut Frame, owner: Owners, why: Stuck) ->
 }
 
 /// Those of some watchpoints whose record is as asked.
-fn filter(cpu: &CpuDebug, slots: SlotMask, wanted: impl Fn(&Armed<Disposition>) -> bool) -> SlotMask {
+fn filter(cpu: &CpuDebug, slots: SlotMask, wanted: impl Fn(&Snapshot<Disposition>) -> bool) -> SlotMask {
     slots.into_iter().fold(SlotMask::EMPTY, |mask, index| {
-        let fits = slots::armed_as(cpu, Kind::Watchpoint, index).is_some_and(|record| wanted(&record));
+        let fits = slots::record(cpu, Kind::Watchpoint, index).is_some_and(|record| wanted(&record));
         if fits { mask.with(index) } else { mask }
     })
 }
@@ -298,7 +298,7 @@ fn store_only(cpu: &CpuDebug, slots: SlotMask) -> SlotMask {
 /// With the other halves of what [`slots::install_split`] has set.
 fn with_mates(cpu: &CpuDebug, slots: SlotMask) -> SlotMask {
     slots.into_iter().fold(slots, |mask, index| {
-        let record = slots::armed_as(cpu, Kind::Watchpoint, index);
+        let record = slots::record(cpu, Kind::Watchpoint, index);
         match record.and_then(|record| record.mate) {
             Some(mate) => mask.with(mate),
             None => mask,
@@ -317,7 +317,7 @@ pub fn read_by_others(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask, how: &W
     }
     // Not suspended: if the instruction stores as well, that is the slot's hit.
     for index in quiet {
-        if let Some(record) = slots::armed_as(cpu, Kind::Watchpoint, index) {
+        if let Some(record) = slots::record(cpu, Kind::Watchpoint, index) {
             slots::match_loads(cpu, record.id, false);
         }
     }

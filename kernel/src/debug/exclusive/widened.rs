@@ -61,7 +61,7 @@ pub fn again(cpu: &CpuDebug) {
     let all = with(cpu, |widened| widened.mask);
     let mut left = SlotMask::EMPTY;
     for index in among(cpu, all) {
-        if let Some(record) = slots::armed_as(cpu, Kind::Watchpoint, index)
+        if let Some(record) = slots::record(cpu, Kind::Watchpoint, index)
             && slots::match_loads(cpu, record.id, true)
         {
             left = left.with(index);

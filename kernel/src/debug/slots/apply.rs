@@ -4,12 +4,12 @@
 //! brings itself into line takes the bits, and says afterwards which number it had read before that: so one that says a
 //! change's number or more has applied it.
 
-use super::{KINDS, LIMITS, RECORDS, SLOTS, limit, registers, with_slots};
+use super::{Disposition, KINDS, LIMITS, RECORDS, SLOTS, limit, registers, with_slots};
 use crate::arch::daif::{self, AllMasked};
 use crate::arch::{barrier, mdscr};
 use crate::debug::{self, CpuDebug, control};
 use crate::percpu::{self, PerCpu};
-use ::slots::{Cpus, Kind, Pieces, SlotError, SlotId, State};
+use ::slots::{Admitted, Cpus, Kind, Pieces, SlotError, SlotId, State};
 use core::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -36,6 +36,14 @@ static APPLIED: PerCpu<Applied> = crate::per_cpu!(Applied {
 #[unsafe(link_section = ".noprobe.data")]
 static RETIRED: [[AtomicU64; RECORDS]; 2] = [const { [const { AtomicU64::new(NEVER) }; RECORDS] }; 2];
 const NEVER: u64 = u64::MAX;
+
+/// Hits of a record that is retired, on the CPUs that have let go of it.
+#[unsafe(link_section = ".noprobe.data")]
+static LAST_HITS: [[AtomicU64; RECORDS]; 2] = [const { [const { AtomicU64::new(0) }; RECORDS] }; 2];
+
+fn last_hits(id: SlotId) -> &'static AtomicU64 {
+    &LAST_HITS[id.kind as usize][usize::from(id.record)]
+}
 
 /// Brings the debug hardware of this CPU into a known state: locks cleared, every slot of every bank off (rule H8), MDSCR_EL1
 /// zero but for EMBWE where there are banks, slots that exist already armed. Bring-up, masked; the CPU is online.
@@ -69,17 +77,28 @@ fn mark(id: SlotId, cpus: Cpus) {
     }
 }
 
-/// Reserves a slot for this CPU alone, and arms it. Any context.
+/// Reserves a slot for this CPU alone, and arms it, in the shortest way: see [`CpuSlots::install`](::slots::CpuSlots::install).
+/// Any context.
 #[inline(always)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn here(reserve: impl FnOnce() -> Result<SlotId, SlotError>) -> Result<SlotId, SlotError> {
-    // From here on no handler of this CPU finds the record without its registers.
+pub fn here(kind: Kind, admitted: Admitted, me: Cpus, disposition: Disposition) -> Option<SlotId> {
+    // No handler of this CPU finds the record without its registers.
     let _masked = AllMasked::new();
     let cpu = debug::this();
-    let id = reserve()?;
-    with_slots(cpu, |slots| slots.arm(&mut registers::all(), &SLOTS, id))?;
-    set_armed_bits(cpu);
-    Ok(id)
+    let (me, limit, registers) = ((percpu::index() as u32, me), limit(kind), &mut registers::all());
+    // SAFETY: the only one here; D is masked.
+    let slots = unsafe { super::slots_of(cpu) };
+    let id = match kind {
+        Kind::Breakpoint => {
+            slots.install(registers, kind, &SLOTS.breakpoints, admitted, me, disposition, limit)
+        }
+        Kind::Watchpoint => {
+            slots.install(registers, kind, &SLOTS.watchpoints, admitted, me, disposition, limit)
+        }
+    }?;
+    cpu.add_armed_bits(mdscr::MDE | mdscr::KDE);
+    control::sync(cpu);
+    Some(id)
 }
 
 /// Reserves slots, and has every CPU that they are for arm them.
@@ -94,15 +113,17 @@ pub fn anywhere(
     Ok(slots)
 }
 
-/// See [`super::remove`].
-pub fn remove(slots: Pieces<SlotId>) -> Result<(), SlotError> {
-    let mut result = Ok(());
+/// See [`super::remove`] and [`super::remove_counted`].
+pub fn remove(slots: Pieces<SlotId>) -> Result<Option<u64>, SlotError> {
+    let mut result = Ok(None);
     let mut retired = [None; 2];
     let mut all = Cpus(0);
     for (retired, id) in retired.iter_mut().zip(slots.iter()) {
         let cpus = SLOTS.live(id).map(|record| record.cpus);
         match (cpus, SLOTS.retire(id)) {
             (Some(cpus), Ok(())) => {
+                // No CPU lets go of it before it is told.
+                last_hits(id).store(0, Relaxed);
                 mark(id, cpus);
                 all = Cpus(all.0 | cpus.0);
                 *retired = Some(id);
@@ -115,17 +136,22 @@ pub fn remove(slots: Pieces<SlotId>) -> Result<(), SlotError> {
     }
     let change = changed();
     let applied = everywhere(change, all);
+    let mut hits = 0;
     for id in retired.into_iter().flatten() {
         if applied {
             // Every CPU has let go of it, and nobody else frees a record without an entry in `RETIRED`.
-            result = result.and(SLOTS.free(id));
+            hits += last_hits(id).load(Relaxed);
+            if let Err(gone) = SLOTS.free(id) {
+                result = Err(gone);
+            }
         } else {
             RETIRED[id.kind as usize][usize::from(id.record)].store(change, Release);
         }
     }
-    if !applied {
-        free_retired();
+    if applied {
+        return result.map(|_| Some(hits));
     }
+    free_retired();
     result
 }
 
@@ -209,11 +235,12 @@ fn apply(cpu: &CpuDebug, kind: Kind, record: u8) {
     let Some(record) = SLOTS.lookup(kind, record) else { return };
     let id = record.id;
     with_slots(cpu, |slots| {
-        let armed = slots.armed_as(kind, id.index).is_some_and(|armed| armed.id == id);
+        let armed = slots.id(kind, id.index) == Some(id);
         match record.state {
-            State::Live if !armed => slots.arm_record(&mut registers::all(), &record),
+            State::Live if !armed => slots.arm_new(&mut registers::all(), id, record.encoding, record.plain),
             State::Retired if armed => {
                 slots.disarm(&mut registers::all(), id);
+                last_hits(id).fetch_add(cpu.hits.of(kind, id.index), Relaxed);
                 cpu.hits.clear(kind, id.index);
             }
             _ => {}

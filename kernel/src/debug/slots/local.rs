@@ -3,12 +3,12 @@
 use super::{Disposition, SLOTS, limit, registers};
 use crate::arch::daif;
 use crate::debug::{CpuDebug, exclusive, stats};
-use ::slots::{Armed, CpuSlots, DebugRegs, Kind, Privilege, SlotId, SlotMask, Suspended, WatchHit};
+use ::slots::{CpuSlots, DebugRegs, Kind, Privilege, SlotId, SlotMask, Snapshot, State, Suspended, WatchHit};
 use rules::pstate::Daif;
 
 /// This CPU's slots, with D masked.
 #[inline(always)]
-pub(super) fn with_slots<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut CpuSlots<Disposition>) -> R) -> R {
+pub(super) fn with_slots<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut CpuSlots) -> R) -> R {
     // SAFETY: no caller's closure calls back into this module.
     use_(unsafe { slots_of(cpu) })
 }
@@ -19,7 +19,7 @@ pub(super) fn with_slots<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut CpuSlots<Disp
 /// One at a time.
 #[inline(always)]
 #[expect(clippy::mut_from_ref, reason = "the cell is this CPU's, and D is masked")]
-unsafe fn slots_of(cpu: &CpuDebug) -> &mut CpuSlots<Disposition> {
+pub(super) unsafe fn slots_of(cpu: &CpuDebug) -> &mut CpuSlots {
     debug_assert!(daif::read().contains(Daif::D), "slots are changed with D masked (H1)");
     // SAFETY: the value belongs to this CPU; with D masked no exception that uses it can interrupt; the caller holds no other.
     unsafe { &mut *cpu.slots.get() }
@@ -46,12 +46,12 @@ pub fn breakpoint_hits(cpu: &CpuDebug, pc: u64) -> SlotMask {
 
 /// The slots that a watchpoint exception belongs to (rule H7).
 pub fn watchpoint_hits(cpu: &CpuDebug, hit: &WatchHit) -> SlotMask {
-    with_slots(cpu, |slots| slots.watchpoint_hits(hit))
+    with_slots(cpu, |slots| slots.watchpoint_hits(&SLOTS, hit))
 }
 
-/// What is armed in a slot, if anything.
-pub fn armed_as(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Armed<Disposition>> {
-    with_slots(cpu, |slots| slots.armed_as(kind, n))
+/// The record of what is armed in a slot, if anything.
+pub fn record(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Snapshot<Disposition>> {
+    with_slots(cpu, |slots| slots.record(&SLOTS, kind, n))
 }
 
 /// Suspends a slot so that an instruction can run once.
@@ -62,13 +62,13 @@ pub fn suspend(cpu: &CpuDebug, kind: Kind, n: u8) {
 }
 
 /// As [`suspend`], with the other half of a range over two slots, hit or not; says what the slot is for.
-pub fn suspend_whole(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Armed<Disposition>> {
-    let armed = armed_as(cpu, kind, n)?;
+pub fn suspend_whole(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Snapshot<Disposition>> {
+    let record = record(cpu, kind, n)?;
     suspend(cpu, kind, n);
-    if let Some(mate) = armed.mate {
+    if let Some(mate) = record.mate {
         suspend(cpu, kind, mate);
     }
-    Some(armed)
+    Some(record)
 }
 
 /// The watchpoints that an access from EL1 would hit here if D were open: armed and not suspended. Of two that are one
@@ -76,13 +76,13 @@ pub fn suspend_whole(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Armed<Disposit
 pub fn touched(cpu: &CpuDebug, address: u64, bytes: u64, write: bool) -> SlotMask {
     let mut hits = SlotMask::EMPTY;
     for n in with_slots(cpu, |slots| slots.matching(Kind::Watchpoint)) {
-        let Some(armed) = armed_as(cpu, Kind::Watchpoint, n) else { continue };
-        let (first, last) = armed.encoding.watched();
-        if armed.encoding.privilege() != Privilege::El0
-            && armed.encoding.matches_access(write)
+        let Some(record) = record(cpu, Kind::Watchpoint, n) else { continue };
+        let (first, last) = record.encoding.watched();
+        if record.encoding.privilege() != Privilege::El0
+            && record.encoding.matches_access(write)
             && first < address.saturating_add(bytes)
             && address <= last
-            && !armed.mate.is_some_and(|mate| hits.contains(mate))
+            && !record.mate.is_some_and(|mate| hits.contains(mate))
         {
             hits = hits.with(n);
         }
@@ -94,12 +94,11 @@ pub fn touched(cpu: &CpuDebug, address: u64, bytes: u64, write: bool) -> SlotMas
 /// ISB.
 pub fn match_loads(cpu: &CpuDebug, id: SlotId, loads: bool) -> bool {
     const LSC_LOADS: u32 = 1 << 3;
-    let Some(armed) = armed_as(cpu, id.kind, id.index).filter(|armed| armed.id == id) else { return false };
-    if SLOTS.live(id).is_none() {
-        return false;
-    }
+    let of_id =
+        record(cpu, id.kind, id.index).filter(|record| record.id == id && record.state == State::Live);
+    let Some(record) = of_id else { return false };
     if !with_slots(cpu, |slots| slots.suspended().contains(id)) {
-        let control = armed.encoding.enabled() | if loads { LSC_LOADS } else { 0 };
+        let control = record.encoding.enabled() | if loads { LSC_LOADS } else { 0 };
         registers::all().write_control(id.kind, id.index, control);
     }
     true

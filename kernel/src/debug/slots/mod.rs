@@ -74,7 +74,7 @@ impl Payload for Disposition {
 }
 
 /// Records of a kind: more than any CPU has slots, since slots of different CPUs share numbers but not records.
-const RECORDS: usize = 128;
+const RECORDS: usize = 256;
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.data")]
@@ -118,9 +118,44 @@ fn no_probe<R>(check: impl FnOnce(&NoProbe) -> R) -> R {
 /// # Errors
 /// What cannot be, with the reason: see [`SlotError`].
 pub fn install(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
-    let admitted = no_probe(|no_probe| no_probe.admit(request))?;
-    exclusive::check(request)?;
-    reserve(with_care(admitted, request), cpus, disposition)
+    match install_here(request, cpus, disposition) {
+        Some(id) => Ok(id),
+        None => install_anywhere(request, cpus, disposition),
+    }
+}
+
+/// What is asked for mostly of this CPU alone. None, and nothing done, for anything else.
+#[inline(always)]
+fn install_here(request: &Request, cpus: Cpus, disposition: Disposition) -> Option<SlotId> {
+    if cpus.0 != 1 << percpu::index() {
+        return None;
+    }
+    match request {
+        Request::Breakpoint { address, .. } => {
+            let admitted = no_probe(|no_probe| no_probe.admit_small(request))?;
+            if exclusive::is_near(*address) {
+                return None;
+            }
+            apply::here(Kind::Breakpoint, admitted, cpus, disposition)
+        }
+        Request::Watchpoint { .. } => {
+            let admitted = no_probe(|no_probe| no_probe.admit_small(request))?;
+            apply::here(Kind::Watchpoint, admitted, cpus, disposition)
+        }
+    }
+}
+
+#[inline(never)]
+fn install_anywhere(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
+    let mut admitted = no_probe(|no_probe| no_probe.admit(request))?;
+    if let Request::Breakpoint { address, .. } = *request
+        && exclusive::is_near(address)
+        && !exclusive::check(address)?
+    {
+        // A breakpoint on a load-exclusive does not step over that alone (H9).
+        admitted = admitted.with_care();
+    }
+    reserve(admitted, cpus, disposition)
 }
 
 /// As [`install`], rules H6 and H9 overridden: for tests that show what becomes of what is refused.
@@ -133,7 +168,8 @@ pub fn install_despite_no_probe(
     disposition: Disposition,
 ) -> Result<SlotId, SlotError> {
     let admitted = Admitted::despite_no_probe(request)?;
-    reserve(with_care(admitted, request), cpus, disposition)
+    let on_load = matches!(*request, Request::Breakpoint { address, .. } if exclusive::is_load(address));
+    reserve(if on_load { admitted.with_care() } else { admitted }, cpus, disposition)
 }
 
 /// As [`install`], over two slots if one does not hold the range and two do exactly: then both are set, or none. They are
@@ -155,24 +191,10 @@ pub fn install_split(
     })
 }
 
-/// A breakpoint on a load-exclusive does not step over that alone (H9).
-#[inline(always)]
-fn with_care(admitted: Admitted, request: &Request) -> Admitted {
-    match *request {
-        Request::Breakpoint { address, .. } if exclusive::is_load(address) => admitted.with_care(),
-        _ => admitted,
-    }
-}
-
-#[inline(always)]
 fn reserve(admitted: Admitted, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
-    if cpus == Cpus::of(percpu::index() as u32) {
-        return apply::here(|| SLOTS.reserve(admitted, cpus, disposition, limit(admitted.kind())));
-    }
-    apply::anywhere(cpus, || {
-        SLOTS.reserve(admitted, cpus, disposition, limit(admitted.kind())).map(Pieces::One)
-    })
-    .map(|slots| slots.first())
+    let limit = limit(admitted.kind());
+    apply::anywhere(cpus, || SLOTS.reserve(admitted, cpus, disposition, limit).map(Pieces::One))
+        .map(|slots| slots.first())
 }
 
 /// Takes a slot, or the two of [`install_split`], away. When this returns it can hit no more (H2) and is free, with the
@@ -181,6 +203,17 @@ fn reserve(admitted: Admitted, cpus: Cpus, disposition: Disposition) -> Result<S
 /// # Errors
 /// [`SlotError::Gone`] if it is not there any more.
 pub fn remove(slots: impl Into<Pieces<SlotId>>) -> Result<(), SlotError> {
+    apply::remove(slots.into()).map(|_| ())
+}
+
+/// As [`remove`]; says how often it was hit in all. The hits of every CPU up to the last one are in it, where [`hits`] before a
+/// removal lacks those in between.
+///
+/// Thread context: it is None where the removal does not wait for the other CPUs.
+///
+/// # Errors
+/// As `remove`.
+pub fn remove_counted(slots: impl Into<Pieces<SlotId>>) -> Result<Option<u64>, SlotError> {
     apply::remove(slots.into())
 }
 

@@ -34,6 +34,14 @@ impl DebugRegs for Registers {
     }
 
     #[inline(always)]
+    fn write_both(&mut self, kind: Kind, n: u8, value: u64, control: u32) {
+        match kind {
+            Kind::Breakpoint => sysreg::write_dbgb(n, value, control),
+            Kind::Watchpoint => sysreg::write_dbgw(n, value, control),
+        }
+    }
+
+    #[inline(always)]
     fn isb(&mut self) {
         barrier::isb();
     }

@@ -1,0 +1,60 @@
+//! Random numbers: PCG, a stream for each purpose, so that what one CPU draws changes nothing for the others.
+
+use oorandom::Rand32;
+
+/// 2^64 divided by the golden ratio: multiples of it are far apart.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// What random numbers are for.
+#[derive(Clone, Copy, Debug)]
+pub enum Stream {
+    /// What all CPUs must agree about.
+    Plan,
+    /// A CPU's thread.
+    Thread(usize),
+    /// Its interrupts.
+    Interrupts(usize),
+    /// Its deferred work.
+    Deferred(usize),
+    /// Its background thread.
+    Background(usize),
+}
+
+impl Stream {
+    fn number(self) -> u64 {
+        match self {
+            Self::Plan => 0,
+            Self::Thread(cpu) => 1 + 4 * cpu as u64,
+            Self::Interrupts(cpu) => 2 + 4 * cpu as u64,
+            Self::Deferred(cpu) => 3 + 4 * cpu as u64,
+            Self::Background(cpu) => 4 + 4 * cpu as u64,
+        }
+    }
+}
+
+/// A source of random numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Random(Rand32);
+
+impl Random {
+    /// The one of this seed, round and purpose.
+    pub fn new(seed: u64, round: u64, stream: Stream) -> Self {
+        let stream = (stream.number() + 1).wrapping_mul(SPREAD);
+        Self(Rand32::new_inc(seed ^ round.wrapping_mul(SPREAD).rotate_left(32), stream))
+    }
+
+    /// A number below `end`, which is at least 1.
+    pub fn below(&mut self, end: u32) -> u32 {
+        self.0.rand_range(0..end)
+    }
+
+    /// Whether something comes up whose odds are one in `n`.
+    pub fn one_in(&mut self, n: u32) -> bool {
+        self.below(n) == 0
+    }
+
+    /// One of these.
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len() as u32) as usize]
+    }
+}

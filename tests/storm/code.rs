@@ -1,0 +1,162 @@
+//! The machine code that is stormed: one function, as often as needed, that says what happened to it.
+//!
+//! Slots and probes on it leave marks in registers that it does not use, so each execution tells by its result which of them
+//! it hit, and how often. It is without exclusives: everything in it can be stepped.
+
+use core::arch::asm;
+use core::cell::UnsafeCell;
+
+core::arch::global_asm!(
+    // x0 = n: 2n + 2; x4: two doublewords to write; x7: the one to read, or nothing that can be read: then it is tried again
+    // with x4. x6: its own address. x1, x2, x3, x9, x10 are for marks.
+    ".macro storm_target name",
+    ".global \\name",
+    ".type \\name, %function",
+    "\\name:",
+    "add x0, x0, #1",
+    "stp x0, x0, [x4]",
+    "b 1f",
+    "brk #0x7f1",
+    "1: ldr x5, [x7]",
+    "adr x6, \\name",
+    "cbnz x0, 2f",
+    "brk #0x7f1",
+    "2: add x0, x0, x5",
+    "ret",
+    "3: mov x7, x4",
+    "b 1b",
+    ".size \\name, . - \\name",
+    ".pushsection .ex_table, \"a\"",
+    ".quad 1b, 3b",
+    ".popsection",
+    ".balign 64",
+    ".endm",
+    ".pushsection .text.storm_code, \"ax\"",
+    ".balign 64",
+    "storm_target storm_shared",
+    "storm_target storm_raced",
+    "storm_target storm_own0",
+    "storm_target storm_own1",
+    "storm_target storm_own2",
+    "storm_target storm_own3",
+    "storm_target storm_own4",
+    "storm_target storm_own5",
+    "storm_target storm_own6",
+    "storm_target storm_own7",
+    ".popsection",
+    ".purgem storm_target",
+);
+
+unsafe extern "C" {
+    static storm_shared: u8;
+}
+
+/// Bytes from one target to the next.
+const SIZE: u64 = 64;
+/// Nothing can be read here.
+const NOWHERE: u64 = 0xffff_ffff_0000_0000;
+/// What goes in.
+const N: u64 = 0x1234_5678;
+
+/// The instructions that an execution passes, in their order, in words.
+const WORDS: [u64; 8] = [0, 1, 2, 4, 5, 6, 8, 9];
+/// How many there are.
+pub const POINTS: usize = WORDS.len();
+/// The one whose effect a probe can have in its stead.
+pub const ADD: usize = 0;
+/// The one that writes.
+pub const STORE: usize = 1;
+/// The one that reads, and may fault.
+pub const LOAD: usize = 3;
+
+/// The memory of a target: all of it is always the same, whoever writes it.
+#[repr(align(64))]
+struct Memory(UnsafeCell<[u64; 2]>);
+
+// SAFETY: accessed by the targets only, whose stores are of one value.
+unsafe impl Sync for Memory {}
+
+static MEMORY: [Memory; 10] = [const { Memory(UnsafeCell::new([N + 1; 2])) }; 10];
+
+/// One copy of the function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Target(usize);
+
+/// All CPUs'.
+pub const SHARED: Target = Target(0);
+/// What slots and probes come to and go from while it is run.
+pub const RACED: Target = Target(1);
+
+/// What an execution came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Marks {
+    /// Breakpoints: a byte a lane.
+    pub breakpoints: u64,
+    /// Watchpoints: a byte a lane.
+    pub watchpoints: u64,
+    /// Probes: two bytes a lane, pre-handlers and post-handlers.
+    pub probes: u64,
+}
+
+impl Target {
+    /// A CPU's own.
+    pub const fn own(cpu: usize) -> Self {
+        Self(2 + cpu)
+    }
+
+    /// The one that this address is in.
+    pub fn at(address: u64) -> Self {
+        Self(((address - (&raw const storm_shared).addr() as u64) / SIZE) as usize)
+    }
+
+    /// Its first instruction.
+    pub fn entry(self) -> u64 {
+        (&raw const storm_shared).addr() as u64 + self.0 as u64 * SIZE
+    }
+
+    /// The address of a point.
+    pub fn point(self, point: usize) -> u64 {
+        self.entry() + 4 * WORDS[point]
+    }
+
+    /// Its memory.
+    pub fn memory(self) -> u64 {
+        MEMORY[self.0].0.get() as u64
+    }
+
+    /// Runs it; the load faults first if `faulting`. None if it did not do what it does. Any context.
+    #[inline(always)]
+    pub fn run(self, faulting: bool) -> Option<Marks> {
+        let (memory, result, address): (u64, u64, u64);
+        memory = self.memory();
+        let mut marks = Marks::default();
+        // SAFETY: the function uses the registers that are named here, and writes its own memory only.
+        unsafe {
+            asm!(
+                "blr {entry}",
+                entry = in(reg) self.entry(),
+                inout("x0") N => result,
+                inout("x1") 0u64 => marks.breakpoints,
+                inout("x2") 0u64 => marks.watchpoints,
+                inout("x3") 0u64 => marks.probes,
+                in("x4") memory,
+                lateout("x6") address,
+                inout("x7") if faulting { NOWHERE } else { memory } => _,
+                inout("x9") 0u64 => _,
+                inout("x10") 0u64 => _,
+                clobber_abi("C"),
+            );
+        }
+        (result == 2 * N + 2 && address == self.entry()).then_some(marks)
+    }
+}
+
+/// An execution's points as a debugger's steps pass them: what [`fold`] makes of them.
+pub fn walk() -> u64 {
+    WORDS.iter().fold(0, |all, word| fold(all, 4 * word))
+}
+
+/// Adds a place, in bytes from the entry, to a walk.
+pub const fn fold(all: u64, offset: u64) -> u64 {
+    all.wrapping_mul(31).wrapping_add(offset + 1)
+}

@@ -1,0 +1,134 @@
+//! What storms (`kernel/src/storm` says how): copies of one function that tells what happened to it, and what all CPUs do to
+//! them at once. Each count is known exactly, and by different means:
+//!
+//! - `own`: a CPU's own copy. It knows what is set there and each of its executions, interrupts included.
+//! - `shared`: a copy that all CPUs run while what is set there stays, so that the sum is known.
+//! - `race`: a copy that all CPUs run while slots and probes come and go. Each execution tells whether it was hit.
+//!
+//! `code` has the function, `set` what can be set on it and what an execution then comes to, `marks` how that tells, `held` and
+//! `permits` the slots themselves, `ground` what a CPU keeps of it all, `steps` the debugger's steps.
+
+mod code;
+mod ground;
+mod held;
+mod marks;
+mod own;
+mod permits;
+mod race;
+mod set;
+mod shared;
+mod steps;
+
+use crate::irq::off::IrqOff;
+use crate::storm::{self, Act, Action, Due, Random, Round, Storm, due};
+use crate::{kwarn, percpu, sched, smp};
+use set::Way;
+
+pub static STORM: Storm = Storm {
+    prepare: |round| {
+        own::begin();
+        shared::place(round)
+    },
+    actions: &[
+        often(12, "sets slots on its own target", Act::Tries(|random| own::set_and_run(random, 0))),
+        often(2, "sets slots and probes on its own target", Act::Tries(|random| own::set_and_run(random, 2))),
+        often(2, "sets a slot that takes itself away", Act::Tries(shared::one_shot)),
+        often(8, "runs its own target", Act::Does(|random| own::run(random, 100))),
+        often(40, "runs the shared target", Act::Does(|random| shared::run(random, 100))),
+        often(6, "steps the shared target", Act::Does(shared::step)),
+        often(14, "sets slots on the raced target", Act::Tries(shared::race_slot)),
+        often(6, "sets a probe on the raced target", Act::Tries(shared::race_probe)),
+        often(24, "runs the raced target", Act::Does(|random| race::run(1 + random.below(60)))),
+        often(4, "warns", Act::Does(|_| warn())),
+        often(32, "interrupts", Act::Does(interrupt)),
+        often(8, "runs with interrupts off", Act::Does(with_interrupts_off)),
+        often(4, "gives way", Act::Does(|_| sched::yield_now())),
+    ],
+    interrupt: in_interrupt,
+    nmi: || shared::run_as(Way::Masked, 1),
+    background,
+    settle: |round| {
+        own::settle()?;
+        shared::take_away(round)
+    },
+    sums: || {
+        shared::compare()?;
+        let [slots, probes] = race::compare()?;
+        Ok([("hits of slots that come and go", slots), ("hits of probes that come and go", probes)])
+    },
+};
+
+const fn often(weight: u32, name: &'static str, act: Act) -> Action {
+    Action { name, weight, act }
+}
+
+fn warn() {
+    kwarn!(true);
+    due(Due::Warnings, 1);
+}
+
+/// Interrupts this CPU, another one, or all others; and goes on with what the interrupt then comes into.
+fn interrupt(random: &mut Random) {
+    for _ in 0..1 + random.below(4) {
+        match random.below(6) {
+            0 => storm::signal_others(),
+            1 => storm::signal_cpu(random.below(smp::online_count() as u32) as usize),
+            2 if storm::nmi() => storm::nmi_me(),
+            _ => storm::signal_cpu(percpu::index()),
+        }
+        if random.one_in(2) { own::run(random, 8) } else { shared::run(random, 8) }
+    }
+}
+
+/// What comes meanwhile waits, and comes all at once then.
+fn with_interrupts_off(random: &mut Random) {
+    let _off = IrqOff::new();
+    interrupt(random);
+    race::run(1 + random.below(20));
+}
+
+fn in_interrupt(random: &mut Random) {
+    let way = random.pick(&[Way::Plain, Way::Plain, Way::Faulting, Way::Masked]);
+    let times = 1 + random.below(4);
+    match random.below(4) {
+        0 => {
+            let (ground, target) = own::ground();
+            ground.run_if_settled(target, way, times);
+        }
+        1 => race::run(times),
+        _ => shared::run_as(way, times),
+    }
+    if random.one_in(16) {
+        warn();
+    }
+}
+
+fn background(random: &mut Random) {
+    match random.below(3) {
+        0 => race::run(1 + random.below(8)),
+        _ => shared::run_as(random.pick(&[Way::Plain, Way::Faulting, Way::Masked]), 1 + random.below(8)),
+    }
+    if random.one_in(16) {
+        warn();
+    }
+}
+
+/// What all CPUs must agree about in a round.
+#[derive(Clone, Copy)]
+struct Plan {
+    /// What is set on the shared target.
+    set: set::Set,
+    /// The CPUs whose turn it is: to set that, to take it away, to race slots, to race probes.
+    turns: [u32; 4],
+    /// Whether slots are removed while somebody may be stepping over them. Where none is, no step may be cancelled.
+    races: bool,
+}
+
+impl Plan {
+    fn of(round: &Round) -> Self {
+        let mut random = round.random(storm::Stream::Plan);
+        let probes = if random.one_in(2) { 2 } else { 0 };
+        let set = set::Set::random(&mut random, 2, 1, probes);
+        Self { set, turns: [0; 4].map(|_| random.below(1 << 16)), races: !random.one_in(4) }
+    }
+}

@@ -1,0 +1,38 @@
+//! Who has a permit for a slot must be able to have it: a slot is free again as soon as its removal returns.
+//!
+//! A slot of one CPU takes one of that CPU's. One of several CPUs takes one of each, under one number: there may be none that is
+//! free on all of them, though each has some.
+
+use crate::debug::slots;
+use crate::percpu::PerCpu;
+use crate::smp;
+use ::slots::{Cpus, Kind};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+static TAKEN: PerCpu<[AtomicU64; 2]> = crate::per_cpu!([const { AtomicU64::new(0) }; 2]);
+
+fn of(cpus: Cpus) -> impl Iterator<Item = usize> {
+    smp::online().filter(move |&cpu| cpus.contains(cpu as u32))
+}
+
+/// Takes so many on each of these CPUs, or none.
+pub fn take(kind: Kind, count: u64, cpus: Cpus) -> bool {
+    let all = u64::from(slots::count(kind));
+    let more = |taken| (taken + count <= all).then_some(taken + count);
+    for cpu in of(cpus) {
+        if TAKEN.of(cpu)[kind as usize].fetch_update(Relaxed, Relaxed, more).is_err() {
+            for before in of(cpus).take_while(|&before| before != cpu) {
+                TAKEN.of(before)[kind as usize].fetch_sub(count, Relaxed);
+            }
+            return false;
+        }
+    }
+    true
+}
+
+/// Gives them back.
+pub fn give(kind: Kind, count: u64, cpus: Cpus) {
+    for cpu in of(cpus) {
+        TAKEN.of(cpu)[kind as usize].fetch_sub(count, Relaxed);
+    }
+}

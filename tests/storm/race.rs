@@ -1,0 +1,149 @@
+//! Slots and probes that come and go while every CPU runs through the place: nobody knows how often they are hit, but each
+//! execution tells. What the slots and probes counted, what their handlers counted and what the executions tell are the same.
+
+use super::code::{POINTS, RACED};
+use super::held::Held;
+use crate::arch::barrier::relax;
+use crate::debug::slots::{self, Hit};
+use crate::exception::Frame;
+use crate::kprobe::{self, Kprobe, Then};
+use crate::percpu::{self, PerCpu};
+use crate::storm::{Due, Random, due, fail};
+use ::slots::{Access, Cpus, Privilege, Request};
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Breakpoints, watchpoints, pre-handlers, post-handlers.
+type Four = [AtomicU64; 4];
+
+/// What executions told.
+static TOLD: PerCpu<Four> = crate::per_cpu!([const { AtomicU64::new(0) }; 4]);
+/// What handlers counted.
+static CALLED: PerCpu<Four> = crate::per_cpu!([const { AtomicU64::new(0) }; 4]);
+/// What slots and probes counted; a probe's hits stand for its pre- and its post-handler.
+static COUNTED: Four = [const { AtomicU64::new(0) }; 4];
+
+/// A mark that no execution may have.
+const TWICE: u64 = 1 << 32;
+
+/// Runs the target; any context but debug context.
+pub fn run(times: u32) {
+    for _ in 0..times {
+        let Some(marks) = RACED.run(false) else {
+            return fail(format_args!("cpu{}: the raced target did not do what it does", percpu::index()));
+        };
+        if marks.breakpoints >= TWICE || marks.watchpoints >= TWICE {
+            return fail(format_args!("cpu{}: a slot was hit twice by one access", percpu::index()));
+        }
+        let four = [marks.breakpoints, marks.watchpoints, marks.probes & 0xff, marks.probes >> 8];
+        for (sum, mark) in TOLD.this().iter().zip(four) {
+            sum.fetch_add(mark, Relaxed);
+        }
+        due(Due::Breakpoints, four[0]);
+        due(Due::Watchpoints, four[1]);
+        due(Due::Brks, four[2]);
+    }
+}
+
+fn called(which: usize) {
+    CALLED.this()[which].fetch_add(1, Relaxed);
+}
+
+/// Two hits of one use of a slot at one instruction: `last` is the one before, 0 at the execution's begin.
+fn mark(hit: &Hit, pc: u64, marks: u64, last: &mut u64) -> u64 {
+    let this = u64::from(hit.id.generation) << 32 | pc & 0xffff_ffff;
+    let twice = if *last == this { TWICE } else { 0 };
+    *last = this;
+    marks + 1 + twice
+}
+
+fn mark_breakpoint(hit: &Hit, frame: &mut Frame) {
+    called(0);
+    frame.x[1] = mark(hit, frame.pc, frame.x[1], &mut frame.x[9]);
+}
+
+fn mark_watchpoint(hit: &Hit, frame: &mut Frame) {
+    called(1);
+    frame.x[2] = mark(hit, frame.pc, frame.x[2], &mut frame.x[10]);
+}
+
+/// One slot comes and goes. One CPU at a time.
+///
+/// # Errors
+/// What should have been possible and was not.
+pub fn slot(random: &mut Random, cpus: usize) -> Result<(), String> {
+    let breakpoint = random.one_in(2);
+    let (point, access) =
+        (random.below(POINTS as u32) as usize, random.pick(&[Access::Read, Access::ReadWrite]));
+    let cpu = random.below(cpus as u32 * 2);
+    let (linger, times) = (random.below(60_000), random.below(30));
+    let privilege = Privilege::El1;
+    let (request, handler): (_, slots::Handler) = if breakpoint {
+        (Request::Breakpoint { address: RACED.point(point), privilege }, mark_breakpoint)
+    } else {
+        let (address, length) = (RACED.memory(), 8);
+        (Request::Watchpoint { address, length, access, privilege }, mark_watchpoint)
+    };
+    let cpus = if (cpu as usize) < cpus { Cpus::of(cpu) } else { Cpus::ALL };
+    due(Due::Racing, 1);
+    let Some(held) = Held::get(&request, cpus, Some(handler))? else {
+        run(times);
+        return Ok(());
+    };
+    run(times);
+    (0..linger).for_each(|_| relax());
+    let hits = held.give()?;
+    COUNTED[usize::from(!breakpoint)].fetch_add(hits, Relaxed);
+    Ok(())
+}
+
+fn pre(_: &Kprobe, frame: &mut Frame) -> Then {
+    called(2);
+    frame.x[3] += 1;
+    Then::Run
+}
+
+fn post(_: &Kprobe, frame: &mut Frame) {
+    called(3);
+    frame.x[3] += 1 << 8;
+}
+
+/// One probe comes and goes. One CPU at a time.
+///
+/// # Errors
+/// What should have been possible and was not.
+pub fn probe(random: &mut Random) -> Result<(), String> {
+    let address = RACED.point(random.below(POINTS as u32) as usize);
+    let (linger, times) = (random.below(60_000), random.below(30));
+    kprobe::register(address, Some(pre), Some(post)).map_err(|error| error.to_string())?;
+    run(times);
+    (0..linger).for_each(|_| relax());
+    let (hits, missed) = kprobe::unregister(address).map_err(|error| error.to_string())?;
+    COUNTED[2].fetch_add(hits, Relaxed);
+    COUNTED[3].fetch_add(hits, Relaxed);
+    if missed != 0 {
+        return Err(format!("{missed} hits of a probe missed that is never met inside itself"));
+    }
+    Ok(())
+}
+
+/// Compares. Where nobody storms. Hits of slots and of probes so far.
+///
+/// # Errors
+/// What is not the same.
+pub fn compare() -> Result<[u64; 2], String> {
+    let sum =
+        |all: &PerCpu<Four>, which: usize| all.iter().map(|four| four[which].load(Relaxed)).sum::<u64>();
+    let names = ["hits of breakpoints", "hits of watchpoints", "hits of probes", "post-handlers of probes"];
+    for (which, name) in names.into_iter().enumerate() {
+        let (told, called) = (sum(&TOLD, which), sum(&CALLED, which));
+        let counted = COUNTED[which].load(Relaxed);
+        if [told, called] != [counted; 2] {
+            return Err(format!(
+                "{name} that came and went: {counted} counted, {called} handlers called, {told} told by executions"
+            ));
+        }
+    }
+    Ok([COUNTED[0].load(Relaxed) + COUNTED[1].load(Relaxed), COUNTED[2].load(Relaxed)])
+}

@@ -1,0 +1,282 @@
+//! What is set on a target: breakpoints, a watchpoint, probes. And what an execution then comes to.
+
+use super::code::{ADD, LOAD, Marks, POINTS, STORE, Target};
+use super::held::Held;
+use super::marks::{breakpoint, post, pre, recurse, skip, watchpoint};
+use crate::debug::slots;
+use crate::kprobe;
+use crate::storm::Random;
+use ::slots::{Access, Cpus, Privilege, Request};
+use alloc::string::{String, ToString};
+
+/// How a target is run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// As it is.
+    Plain,
+    /// With a fault that is fixed up and tried again.
+    Faulting,
+    /// With D, A, I, F masked.
+    Masked,
+    /// By a debugger's steps.
+    Stepped,
+}
+
+/// All of them.
+pub const WAYS: [Way; 4] = [Way::Plain, Way::Faulting, Way::Masked, Way::Stepped];
+
+#[derive(Clone, Copy, Debug)]
+struct Breakpoint {
+    point: usize,
+    calls: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Watchpoint {
+    range: usize,
+    access: Access,
+    calls: bool,
+}
+
+/// First byte and length, and whether the load reads some of it. Those across the middle or the like take two slots.
+const RANGES: [(u64, u64, bool); 8] = [
+    (0, 8, true),
+    (0, 16, true),
+    (8, 8, false),
+    (2, 3, true),
+    (12, 4, false),
+    (4, 8, true),
+    (6, 5, true),
+    (0, 12, true),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Does {
+    /// Pre-handler.
+    Pre,
+    /// Pre- and post-handler.
+    Both,
+    /// Has the instruction's effect itself, and skips it.
+    Skips,
+    /// Runs the target again, from its pre-handler: this probe is missed there, others are hit.
+    Recurses,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    point: usize,
+    does: Does,
+}
+
+/// What is set on a target. Two breakpoints may be at one place.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Set {
+    breakpoints: [Option<Breakpoint>; 2],
+    watchpoint: Option<Watchpoint>,
+    probes: [Option<Probe>; 2],
+}
+
+/// What one execution comes to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Expected {
+    /// What it tells by its result.
+    pub marks: Marks,
+    /// Breakpoint exceptions.
+    pub breakpoints: u64,
+    /// Watchpoint exceptions.
+    pub watchpoints: u64,
+    /// Watchpoint exceptions inside a breakpoint's step-over.
+    pub merged: u64,
+    /// Step exceptions that are both the debugger's and a step-over's.
+    pub both: u64,
+    /// Faults that are fixed up.
+    pub fixups: u64,
+    /// Hits of each slot.
+    pub hits: [u64; 3],
+    /// Hits and misses of each probe.
+    pub probes: [(u64, u64); 2],
+}
+
+impl Set {
+    /// Up to so many breakpoints and watchpoints, and probes.
+    pub fn random(random: &mut Random, breakpoints: u32, watchpoints: u32, probes: u32) -> Self {
+        let mut set = Self::default();
+        for breakpoint in set.breakpoints.iter_mut().take(random.below(breakpoints + 1) as usize) {
+            *breakpoint =
+                Some(Breakpoint { point: random.below(POINTS as u32) as usize, calls: random.one_in(2) });
+        }
+        if random.below(watchpoints + 1) != 0 {
+            set.watchpoint = Some(Watchpoint {
+                range: random.below(RANGES.len() as u32) as usize,
+                access: random.pick(&[Access::Read, Access::Write, Access::ReadWrite]),
+                calls: random.one_in(2),
+            });
+        }
+        let mut taken = POINTS;
+        for (index, probe) in set.probes.iter_mut().take(random.below(probes + 1) as usize).enumerate() {
+            let point = random.below(POINTS as u32) as usize;
+            if point == taken {
+                continue;
+            }
+            taken = point;
+            let does = match random.below(4) {
+                0 => Does::Pre,
+                1 if point == ADD => Does::Skips,
+                // One of two recursing ones would hit the other, and so on.
+                2 if index == 0 => Does::Recurses,
+                _ => Does::Both,
+            };
+            *probe = Some(Probe { point, does });
+        }
+        set
+    }
+
+    /// What one execution comes to.
+    pub fn expected(&self, way: Way) -> Expected {
+        let mut all = Expected::default();
+        let passes = |point| 1 + u64::from(way == Way::Faulting && point == LOAD);
+        let hardware = way != Way::Masked;
+        let mut at = [0; POINTS];
+        for (lane, breakpoint) in self.breakpoints.iter().enumerate() {
+            let Some(breakpoint) = breakpoint.filter(|_| hardware) else { continue };
+            let passes = passes(breakpoint.point);
+            at[breakpoint.point] = passes;
+            all.hits[lane] = passes;
+            all.marks.breakpoints += if breakpoint.calls { passes << (8 * lane) } else { 0 };
+        }
+        all.breakpoints = at.iter().sum();
+        // Without a step-over of their own: those whose instruction runs out of line are completed in software.
+        let probed = |point| {
+            self.probes.iter().flatten().any(|probe| probe.point == point && probe.does != Does::Skips)
+        };
+        let mut stepped = at.map(|passes| passes != 0);
+        if let Some(watchpoint) = self.watchpoint.filter(|_| hardware) {
+            let (_, _, read) = RANGES[watchpoint.range];
+            let writes = watchpoint.access != Access::Read;
+            let reads = watchpoint.access != Access::Write && read;
+            for point in
+                [(STORE, writes), (LOAD, reads)].into_iter().filter_map(|(point, hit)| hit.then_some(point))
+            {
+                all.watchpoints += 1;
+                all.merged += u64::from(at[point] != 0 && !probed(point));
+                stepped[point] = true;
+            }
+            all.hits[2] = all.watchpoints;
+            all.marks.watchpoints = if watchpoint.calls { all.watchpoints } else { 0 };
+        }
+        if way == Way::Stepped {
+            all.both = (0..POINTS).filter(|&point| stepped[point] && !probed(point)).count() as u64;
+        }
+        all.fixups = u64::from(way == Way::Faulting);
+        // Each time that a pre-handler runs the target again, plainly and in debug context.
+        let recursing = self.probes[0].filter(|probe| probe.does == Does::Recurses);
+        let again = recursing.map_or(0, |probe| passes(probe.point));
+        for (lane, probe) in self.probes.iter().enumerate() {
+            let Some(probe) = probe else { continue };
+            let passes = passes(probe.point);
+            let (hits, missed) = if lane == 0 { (passes, again) } else { (passes + again, 0) };
+            // The post-handler does not see the attempt that faults.
+            let posts = if probe.does == Does::Both { if lane == 0 { 1 } else { 1 + again } } else { 0 };
+            all.probes[lane] = (hits, missed);
+            all.marks.probes += hits << (16 * lane) | posts << (16 * lane + 8);
+        }
+        all
+    }
+
+    /// Sets it all. None if others hold the slots that it would take.
+    ///
+    /// # Errors
+    /// What should have been possible and was not.
+    pub fn place(&self, target: Target, cpus: Cpus) -> Result<Option<Placed>, String> {
+        let mut placed = Placed::default();
+        for (lane, set) in self.breakpoints.iter().enumerate() {
+            let Some(set) = set else { continue };
+            let address = target.point(set.point);
+            let request = Request::Breakpoint { address, privilege: Privilege::El1 };
+            let calls: [slots::Handler; 2] = [breakpoint::<0>, breakpoint::<1>];
+            placed.slots[lane] = Held::get(&request, cpus, set.calls.then_some(calls[lane]))?;
+            if placed.slots[lane].is_none() {
+                placed.take_away()?;
+                return Ok(None);
+            }
+        }
+        if let Some(set) = self.watchpoint {
+            let handler: slots::Handler = watchpoint;
+            placed.slots[2] = Held::get(&set.request(target), cpus, set.calls.then_some(handler))?;
+            if placed.slots[2].is_none() {
+                placed.take_away()?;
+                return Ok(None);
+            }
+        }
+        for (lane, probe) in self.probes.iter().enumerate() {
+            let Some(probe) = probe else { continue };
+            let address = target.point(probe.point);
+            let pre = match probe.does {
+                Does::Pre | Does::Both => [pre::<0>, pre::<1>][lane],
+                Does::Skips => [skip::<0>, skip::<1>][lane],
+                Does::Recurses => recurse,
+            };
+            let post = (probe.does == Does::Both).then_some([post::<0>, post::<1>][lane]);
+            kprobe::register(address, Some(pre), post).map_err(|error| error.to_string())?;
+            placed.probes[lane] = Some(address);
+        }
+        Ok(Some(placed))
+    }
+}
+
+impl Watchpoint {
+    fn request(&self, target: Target) -> Request {
+        let (first, length, _) = RANGES[self.range];
+        Request::Watchpoint {
+            address: target.memory() + first,
+            length,
+            access: self.access,
+            privilege: Privilege::El1,
+        }
+    }
+}
+
+/// What a set holds while it is there.
+#[derive(Clone, Copy, Default)]
+pub struct Placed {
+    slots: [Option<Held>; 3],
+    probes: [Option<u64>; 2],
+}
+
+/// What was counted, when it is gone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Hits of each slot.
+    pub hits: [u64; 3],
+    /// Hits and misses of each probe.
+    pub probes: [(u64, u64); 2],
+}
+
+impl Counts {
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        self.hits.iter_mut().zip(other.hits).for_each(|(sum, hits)| *sum += hits);
+        for (sum, (hits, missed)) in self.probes.iter_mut().zip(other.probes) {
+            sum.0 += hits;
+            sum.1 += missed;
+        }
+    }
+}
+
+impl Placed {
+    /// Takes it all away.
+    ///
+    /// # Errors
+    /// What should have been possible and was not.
+    pub fn take_away(&self) -> Result<Counts, String> {
+        let mut counts = Counts::default();
+        for (count, slot) in counts.hits.iter_mut().zip(self.slots) {
+            *count = slot.map_or(Ok(0), |held| held.give())?;
+        }
+        for (count, address) in counts.probes.iter_mut().zip(self.probes) {
+            let Some(address) = address else { continue };
+            *count = kprobe::unregister(address).map_err(|error| error.to_string())?;
+        }
+        Ok(counts)
+    }
+}

@@ -1,0 +1,64 @@
+//! A target run by a debugger's steps: each lands on the next instruction, and none anywhere else (X2).
+
+use super::code::{Marks, Target, fold, walk};
+use crate::debug::step::{self, Wish};
+use crate::exception::Frame;
+use crate::percpu::{self, PerCpu};
+use crate::storm::{Due, due, fail};
+use core::cell::Cell;
+
+/// What a CPU steps. Its thread's, and its hook's in debug context.
+struct Stepper {
+    entry: Cell<u64>,
+    /// Where the target returns to; 0 before it is entered.
+    back: Cell<u64>,
+    walk: Cell<u64>,
+    ended: Cell<bool>,
+}
+
+static STEPPERS: PerCpu<Stepper> = crate::per_cpu!(Stepper {
+    entry: Cell::new(0),
+    back: Cell::new(0),
+    walk: Cell::new(0),
+    ended: Cell::new(false),
+});
+
+fn hook(frame: &mut Frame) -> Wish {
+    due(Due::Hooks, 1);
+    let stepper = STEPPERS.this();
+    let (entry, back) = (stepper.entry.get(), stepper.back.get());
+    if back == 0 {
+        if frame.pc != entry {
+            return Wish::Step;
+        }
+        stepper.back.set(frame.x[30]);
+    } else if frame.pc == back {
+        stepper.ended.set(true);
+        return Wish::Run;
+    }
+    stepper.walk.set(fold(stepper.walk.get(), frame.pc.wrapping_sub(entry)));
+    Wish::Step
+}
+
+/// Steps an execution. None if it did not do what it does, or was not stepped as it runs. Thread context.
+pub fn step(target: Target) -> Option<Marks> {
+    let stepper = STEPPERS.this();
+    stepper.entry.set(target.entry());
+    stepper.back.set(0);
+    stepper.walk.set(0);
+    stepper.ended.set(false);
+    let mut marks = None;
+    let stepped = step::step_with(hook, || marks = target.run(false));
+    due(Due::Brks, 1);
+    if stepped.is_err() || !stepper.ended.get() || stepper.walk.get() != walk() {
+        fail(format_args!(
+            "cpu{}: {target:?}: the steps do not land where they must: {stepped:?}, ended: {}, walk {:x} where {:x} is due",
+            percpu::index(),
+            stepper.ended.get(),
+            stepper.walk.get(),
+            walk()
+        ));
+        return None;
+    }
+    marks
+}

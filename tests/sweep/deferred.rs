@@ -1,0 +1,59 @@
+//! Deferred work over a step that is set aside (M8), interrupted again.
+
+use super::code;
+use crate::debug;
+use crate::debug::slots::Hit;
+use crate::drivers::gic::{self, Target};
+use crate::exception::Frame;
+use crate::irq::{self, deferred, sgi};
+use crate::sweep::{Scenario, breakpoint};
+use core::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+use rules::pstate::SPSR_SS;
+
+pub static SCENARIOS: [Scenario; 1] = [
+    // The work is interrupted in the middle of its own step-over, with the interrupted context's below it.
+    Scenario {
+        name: "deferred-work",
+        setup: || {
+            irq::set_handler(sgi::TEST, again);
+            breakpoint(code::line_at(), Some(interrupts_work))
+        },
+        body: code::line,
+        handler: |frame| match frame {
+            Some(_) if deferred::defer(work) => {}
+            Some(_) => REFUSED.store(1, Relaxed),
+            None => work(),
+        },
+        covers: |frame| debug::this().stash_len.get() != 0 && frame.pstate & SPSR_SS != 0,
+        facts: || [RUNS.swap(0, Relaxed) << 32 | INTERRUPTED.swap(0, Relaxed), REFUSED.load(Relaxed)],
+        due: |_, [_, refused]| refused == 0,
+        ..Scenario::EMPTY
+    },
+];
+
+static IN_WORK: AtomicBool = AtomicBool::new(false);
+static RUNS: AtomicU64 = AtomicU64::new(0);
+static INTERRUPTED: AtomicU64 = AtomicU64::new(0);
+static REFUSED: AtomicU64 = AtomicU64::new(0);
+
+fn work() {
+    IN_WORK.store(true, SeqCst);
+    // Is interrupted where its breakpoint is stepped over.
+    let result = code::line();
+    RUNS.fetch_add(u64::from(result == 3), Relaxed);
+}
+
+fn interrupts_work(_: &Hit, _: &mut Frame) {
+    if IN_WORK.swap(false, SeqCst) {
+        gic::send_sgi(sgi::TEST, Target::Me);
+    }
+}
+
+/// Interrupts the work, and hits the breakpoint that is stepped over below.
+fn again(frame: &mut Frame) {
+    let under_way = debug::this().stash_len.get() != 0 && frame.pstate & SPSR_SS != 0;
+    INTERRUPTED.fetch_add(u64::from(under_way && code::line() == 3), Relaxed);
+}

@@ -1,0 +1,156 @@
+//! Exclusive sequences (H9): under a watchpoint, under a breakpoint, stepped, running free.
+
+use super::code;
+use super::steps::step;
+use crate::debug;
+use crate::debug::slots::Disposition;
+use crate::debug::stats::{self, Counter};
+use crate::sweep::{Scenario, breakpoint, remove_first, slot};
+use ::slots::{Access, Cpus, Privilege, Request};
+use alloc::string::String;
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use spin::Mutex;
+
+pub static SCENARIOS: [Scenario; 6] = [
+    Scenario {
+        name: "exclusive-watchpoint",
+        setup: || watch(Access::ReadWrite),
+        body: add,
+        handler: |_| _ = add(),
+        facts: sums,
+        due: |_, [sum, _]| sum != 0,
+        ..Scenario::EMPTY
+    },
+    // The store is what hits: it fails, and the next attempt is made as one step.
+    Scenario {
+        name: "exclusive-watchpoint-store",
+        setup: || watch(Access::Write),
+        body: add,
+        handler: |_| _ = add(),
+        facts: sums,
+        due: |_, [sum, _]| sum != 0,
+        ..Scenario::EMPTY
+    },
+    Scenario {
+        name: "exclusive-breakpoint",
+        setup: || breakpoint(attempts as *const () as u64 + 4, None),
+        body: add,
+        handler: |_| _ = add(),
+        facts: sums,
+        due: |_, [sum, _]| sum != 0,
+        ..Scenario::EMPTY
+    },
+    Scenario {
+        name: "exclusive-step",
+        body: step_add,
+        handler: |_| _ = add(),
+        facts: sums,
+        due: |_, [sum, _]| sum != 0,
+        ..Scenario::EMPTY
+    },
+    // It cannot be run as one step, so it runs free until the next exception. An interrupt is one, and has the sequence be
+    // tried again: as many hits as attempts.
+    Scenario {
+        name: "exclusive-runs-free",
+        before: || ATTEMPTS.store(u64::from(watch(Access::ReadWrite).is_err()) << 32, Relaxed),
+        body: stuck,
+        handler: |_| _ = stuck(),
+        covers: |frame| debug::this().stash_len.get() != 0 && frame.pc == add_loaded as *const () as u64 + 4,
+        facts: || [ATTEMPTS.load(Relaxed).wrapping_sub(remove_first()), WORD.swap(0, Relaxed)],
+        due: |_, [unseen, sum]| unseen == 0 && sum != 0,
+        varies: FREE,
+        ..Scenario::EMPTY
+    },
+    // A lock whose every word is watched, taken and given back.
+    Scenario {
+        name: "lock-watchpoint",
+        setup: || {
+            let address = &raw const LOCK as u64 & !7;
+            slot(&request(address, 8, Access::ReadWrite), Cpus::ALL, Disposition::Count)
+        },
+        body: lock,
+        facts: || [LOCK_VALUE.swap(0, Relaxed), u64::from(LOCK.is_locked())],
+        due: |_, facts| facts == [2, 0],
+        ..Scenario::EMPTY
+    },
+];
+
+/// What depends on how often an interrupt ends a free run.
+const FREE: &[Counter] = &[stats::WATCHPOINTS, stats::STEPS, stats::FREE_RUNS, stats::CANCELLED];
+
+static WORD: AtomicU64 = AtomicU64::new(0);
+static BY: AtomicU64 = AtomicU64::new(5);
+static ATTEMPTS: AtomicU64 = AtomicU64::new(0);
+static LOCK: Mutex<()> = Mutex::new(());
+static LOCK_VALUE: AtomicU64 = AtomicU64::new(0);
+
+/// Adds 1 by an exclusive sequence, whose load-exclusive is the second instruction; how many attempts that took.
+#[unsafe(naked)]
+extern "C" fn attempts(word: u64) -> u64 {
+    naked_asm!(
+        "mov x9, #0",
+        "2: ldxr x1, [x0]",
+        "add x1, x1, #1",
+        "stxr w2, x1, [x0]",
+        "add x9, x9, #1",
+        "cbnz w2, 2b",
+        "mov x0, x9",
+        "ret",
+    )
+}
+
+/// Adds what is at `by`, loaded between the exclusives, which cannot be run as one step; how many attempts that took.
+#[unsafe(naked)]
+extern "C" fn add_loaded(word: u64, by: u64) -> u64 {
+    naked_asm!(
+        "mov x9, #0",
+        "2: ldxr x2, [x0]",
+        "ldr x3, [x1]",
+        "add x2, x2, x3",
+        "stxr w4, x2, [x0]",
+        "add x9, x9, #1",
+        "cbnz w4, 2b",
+        "mov x0, x9",
+        "ret",
+    )
+}
+
+fn request(address: u64, length: u64, access: Access) -> Request {
+    Request::Watchpoint { address, length, access, privilege: Privilege::El1 }
+}
+
+fn watch(access: Access) -> Result<(), String> {
+    slot(&request(WORD.as_ptr() as u64, 8, access), Cpus::ALL, Disposition::Count)
+}
+
+/// What was added.
+fn sums() -> [u64; 2] {
+    let _masked = crate::arch::daif::AllMasked::new();
+    [WORD.swap(0, Relaxed), 0]
+}
+
+extern "C" fn add() -> u64 {
+    attempts(WORD.as_ptr() as u64);
+    0
+}
+
+extern "C" fn step_add() -> u64 {
+    step(12, || attempts(WORD.as_ptr() as u64))
+}
+
+extern "C" fn stuck() -> u64 {
+    ATTEMPTS.fetch_add(add_loaded(WORD.as_ptr() as u64, BY.as_ptr() as u64), Relaxed);
+    // Ends the last free run.
+    code::warn();
+    0
+}
+
+extern "C" fn lock() -> u64 {
+    for _ in 0..2 {
+        let guard = LOCK.lock();
+        LOCK_VALUE.store(LOCK_VALUE.load(Relaxed) + 1, Relaxed);
+        drop(guard);
+    }
+    0
+}

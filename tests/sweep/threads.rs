@@ -1,0 +1,189 @@
+//! Kernel threads, switched by the interrupt: breakpoints in both, a debugger's step in one of them, a switch that a step puts
+//! off (M8, I5).
+
+use super::code;
+use crate::debug;
+use crate::debug::step::{self, Wish};
+use crate::drivers::timer;
+use crate::exception::Frame;
+use crate::percpu;
+use crate::sched::{self, Handle};
+use crate::sweep::{Scenario, breakpoint};
+use alloc::boxed::Box;
+use core::hint::black_box;
+use core::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+use rules::pstate::SPSR_SS;
+use spin::Mutex;
+
+pub static SCENARIOS: [Scenario; 4] = [
+    // The switch is put off over a step, and made right behind it.
+    Scenario {
+        name: "reschedule-put-off",
+        setup: || breakpoint(code::line_at(), None),
+        before: || start(waits_for_its_turn),
+        body: code::line,
+        handler: switch_to_other,
+        covers: |frame| debug::this().stash_len.get() != 0 && frame.pstate & SPSR_SS != 0,
+        facts: || {
+            let turns = TURNS.load(Relaxed);
+            end();
+            [turns, LATE.swap(0, Relaxed)]
+        },
+        due: |_, [_, late]| late == 0,
+        ..Scenario::EMPTY
+    },
+    // Both hit and step over the same breakpoint, and are preempted at it.
+    Scenario {
+        name: "threads-breakpoint",
+        setup: || breakpoint(code::line_at(), None),
+        before: || start(takes_turns),
+        body: take_turns,
+        handler: |frame| _ = (code::line(), switch(frame)),
+        covers: |frame| in_other() && debug::this().stash_len.get() != 0 && frame.pc == code::line_at(),
+        facts: || {
+            end();
+            [TURNS.load(Relaxed), 0]
+        },
+        due: |result, [turns, _]| (result, turns) == (0x303, 6),
+        ..Scenario::EMPTY
+    },
+    // A debugger steps the other thread: the steps are its own.
+    Scenario {
+        name: "threads-step",
+        setup: || breakpoint(code::line_at(), None),
+        before: || start(is_stepped),
+        body: take_turns,
+        handler: |frame| _ = (code::line(), switch(frame)),
+        covers: |_| in_other() && debug::this().stash_len.get() != 0,
+        facts: || {
+            end();
+            [LANDED.load(Relaxed), STRAYED.load(Relaxed) << 8 | TURNS.load(Relaxed)]
+        },
+        due: |result, [_, seen]| (result, seen) == (0x303, 3),
+        ..Scenario::EMPTY
+    },
+    // It is stepped through the switch to the first thread and back, its steps saved meanwhile (I5).
+    Scenario {
+        name: "threads-step-switch",
+        before: || start(is_stepped_through_a_switch),
+        body: take_turns,
+        handler: |frame| _ = (code::line(), switch(frame)),
+        facts: || {
+            end();
+            [TURNS.load(Relaxed), STRAYED.load(Relaxed)]
+        },
+        due: |result, facts| (result, facts) == (0x303, [3, 0]),
+        ..Scenario::EMPTY
+    },
+];
+
+const OTHER: &str = "other";
+/// Instructions from the interrupt's wish to the other thread's turn: the rest of the handler, the step that is under way and
+/// its exception, the interrupt that this raises. A tick would be a thousand times as long.
+const AT_ONCE: u64 = 4000;
+
+static THREAD: Mutex<Option<Handle>> = Mutex::new(None);
+static STOP: AtomicBool = AtomicBool::new(false);
+static TURNS: AtomicU64 = AtomicU64::new(0);
+static ASKED: AtomicU64 = AtomicU64::new(0);
+static LATE: AtomicU64 = AtomicU64::new(0);
+static LANDED: AtomicU64 = AtomicU64::new(0);
+static STRAYED: AtomicU64 = AtomicU64::new(0);
+
+/// Starts the other thread, which gives way at once.
+fn start(entry: fn()) {
+    for word in [&TURNS, &ASKED, &LATE, &LANDED, &STRAYED] {
+        word.store(0, Relaxed);
+    }
+    STOP.store(false, Relaxed);
+    let thread = sched::spawn(percpu::index(), OTHER, Box::new(entry));
+    *THREAD.lock() = thread.ok();
+}
+
+/// Waits for its end.
+fn end() {
+    STOP.store(true, Relaxed);
+    let thread = THREAD.lock().take();
+    match thread {
+        Some(thread) => thread.join(),
+        None => STRAYED.store(u64::MAX, Relaxed),
+    }
+}
+
+fn in_other() -> bool {
+    sched::current() == OTHER
+}
+
+/// A handler that wants the CPU switched. Where nothing is interrupted, the other thread's turn is now.
+fn switch_to_other(frame: Option<&Frame>) {
+    ASKED.store(timer::now(), Relaxed);
+    match frame {
+        Some(_) => sched::want_reschedule(),
+        None => sched::yield_now(),
+    }
+}
+
+fn switch(frame: Option<&Frame>) {
+    if frame.is_some() {
+        sched::want_reschedule();
+    }
+}
+
+fn waits_for_its_turn() {
+    loop {
+        sched::yield_now();
+        if STOP.load(Relaxed) {
+            return;
+        }
+        TURNS.fetch_add(1, Relaxed);
+        let late = timer::now() - ASKED.load(Relaxed) > AT_ONCE;
+        LATE.fetch_add(u64::from(late), Relaxed);
+    }
+}
+
+/// Two turns, in each of which the breakpoint is hit.
+fn takes_turns() {
+    for _ in 0..2 {
+        sched::yield_now();
+        TURNS.fetch_add(code::line(), Relaxed);
+    }
+}
+
+/// As many turns as it takes until the other thread has ended.
+extern "C" fn take_turns() -> u64 {
+    let first = code::line();
+    let thread = THREAD.lock().clone();
+    let Some(thread) = thread else { return u64::MAX };
+    thread.join();
+    first << 8 | code::line()
+}
+
+/// No step of the other thread lands in this one.
+fn hook(frame: &mut Frame) -> Wish {
+    STRAYED.fetch_add(u64::from(!in_other()), Relaxed);
+    LANDED.store(LANDED.load(Relaxed).wrapping_mul(31).wrapping_add(frame.pc), Relaxed);
+    let seen = (code::line as *const () as u64..code::line_at() + 8).contains(&frame.pc);
+    TURNS.fetch_add(u64::from(seen), Relaxed);
+    Wish::Step
+}
+
+fn is_stepped() {
+    sched::yield_now();
+    if step::step_with(hook, || _ = black_box(code::line())).is_err() {
+        STRAYED.fetch_add(1, SeqCst);
+    }
+}
+
+fn is_stepped_through_a_switch() {
+    sched::yield_now();
+    let through = || {
+        sched::yield_now();
+        black_box(code::line());
+    };
+    if step::step_with(hook, through).is_err() {
+        STRAYED.fetch_add(1, SeqCst);
+    }
+}

@@ -1,0 +1,145 @@
+//! What the user sees of storms.
+
+use super::boot::Stormed;
+use crate::args::Common;
+use crate::qemu::{El, Gic, Machine, Start};
+use crate::say::say;
+use crate::test::{Kernel, machine_name};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::cell::RefCell;
+use std::fmt::Write;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// The user's view of a storm that is going on: a line that changes on a terminal, lines elsewhere.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    last: RefCell<String>,
+}
+
+impl Progress {
+    /// Of a storm on this machine.
+    pub fn new(machine: &Machine) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template("{elapsed_precise} {prefix}: {msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_prefix(machine_name(machine));
+            bar.enable_steady_tick(Duration::from_millis(500));
+            bar
+        });
+        Self { bar, last: RefCell::default() }
+    }
+
+    /// How far it is.
+    pub fn tell(&self, line: &str) {
+        if *self.last.borrow() == line {
+            return;
+        }
+        *self.last.borrow_mut() = line.to_owned();
+        match &self.bar {
+            Some(bar) => bar.set_message(line.to_owned()),
+            None => say!("{line}"),
+        }
+    }
+
+    /// Removes the line.
+    pub fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// For people: a line, and what was counted; or what went wrong, and how to see it again.
+pub fn text(kernel: &Kernel, common: &Common, asked: u64, stormed: &Stormed) -> String {
+    let (seed, name) = (stormed.seed, machine_name(&stormed.machine));
+    let seconds = stormed.wall.as_secs_f64();
+    let Some(failure) = &stormed.failure else {
+        let (exceptions, rounds) = (stormed.exceptions, stormed.rounds);
+        let mut text = format!(
+            "{name}: {exceptions} debug exceptions in {rounds} rounds, {seconds:.1} s; all exact; seed {seed}\n"
+        );
+        stormed.counts.iter().for_each(|line| _ = writeln!(text, "    {line}"));
+        return text;
+    };
+    let word = if failure.verdict { "FAILED" } else { "UNKNOWN" };
+    let mut text = format!("{name}: {word} after {seconds:.1} s, seed {seed}: {}\n", failure.what);
+    text += "    the console's end:\n";
+    stormed.tail.lines().for_each(|line| _ = writeln!(text, "    | {line}"));
+    let _ = writeln!(text, "    again: {}", command(&stormed.machine, common, seed, asked));
+    let _ = writeln!(text, "    or: {}", stormed.machine.shell_line(&Start::Kernel(&kernel.image)));
+    text
+}
+
+/// What the user types to see this again.
+pub fn command(machine: &Machine, common: &Common, seed: u64, exceptions: u64) -> String {
+    let gic = if machine.gic == Gic::V2 { 2 } else { 3 };
+    let el = if machine.el == El::El2 { 2 } else { 1 };
+    let mut line = format!(
+        "cargo xtask storm --seed {seed} --exceptions {exceptions} --cpu {} --smp {} --gic {gic} --el {el}",
+        machine.cpu, machine.smp
+    );
+    if common.release {
+        line += " --release";
+    }
+    let mut append = common.append.clone();
+    // With all flags given it is this one machine; interrupts masked by priority belong to the other model only by default.
+    let nmi = machine.append.split_whitespace().any(|word| word == "nmi=1");
+    if gic == 3 && !common.gives("nmi") {
+        append.push(format!("nmi={}", u8::from(nmi)));
+    }
+    if !append.is_empty() {
+        let _ = write!(line, " --append '{}'", append.join(" "));
+    }
+    line
+}
+
+/// For programs.
+pub fn json(stormed: &[Stormed]) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let storms = stormed.iter().map(|one| {
+        let failure = one.failure.as_ref().map_or("null".into(), |failure| quoted(&failure.what));
+        format!(
+            "{{\"machine\":{},\"seed\":{},\"exceptions\":{},\"rounds\":{},\"seconds\":{:.1},\"failure\":{failure}}}",
+            quoted(&machine_name(&one.machine)),
+            one.seed,
+            one.exceptions,
+            one.rounds,
+            one.wall.as_secs_f64()
+        )
+    });
+    let exceptions: u64 = stormed.iter().map(|one| one.exceptions).sum();
+    let failures = stormed.iter().filter(|one| one.failure.is_some()).count();
+    let storms = storms.collect::<Vec<_>>().join(",");
+    format!("{{\"exceptions\":{exceptions},\"failures\":{failures},\"storms\":[{storms}]}}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storm::boot::Failure;
+
+    #[test]
+    fn json_is_as_promised() {
+        let good = Stormed { seed: u64::MAX, exceptions: 9, rounds: 2, ..Stormed::default() };
+        let failure = Some(Failure { what: "a \"b\"".into(), verdict: true });
+        let bad = Stormed { seed: 1, failure, ..Stormed::default() };
+        assert_eq!(
+            json(&[good, bad]),
+            "{\"exceptions\":9,\"failures\":1,\"storms\":[{\"machine\":\"max gic3 el1 smp4\",\"seed\":18446744073709551615,\
+             \"exceptions\":9,\"rounds\":2,\"seconds\":0.0,\"failure\":null},{\"machine\":\"max gic3 el1 smp4\",\"seed\":1,\
+             \"exceptions\":0,\"rounds\":0,\"seconds\":0.0,\"failure\":\"a \\\"b\\\"\"}]}\n"
+        );
+    }
+
+    #[test]
+    fn the_command_names_machine_and_seed() {
+        let machine = Machine { append: "mode=storm nmi=1 seed=7".into(), smp: 2, ..Machine::default() };
+        let common = Common { append: vec!["rule.M8.ss=keep".into()], ..Common::default() };
+        assert_eq!(
+            command(&machine, &common, 7, 10),
+            "cargo xtask storm --seed 7 --exceptions 10 --cpu max --smp 2 --gic 3 --el 1 --append 'rule.M8.ss=keep nmi=1'"
+        );
+    }
+}

@@ -1,0 +1,33 @@
+//! The storm as part of `qemu-test`: a million debug exceptions; in the full matrix a hundred million.
+
+use super::outcome::{Case, Outcome};
+use super::{Extent, Kernel, matrix};
+use crate::args::QemuTest;
+use crate::qemu::Machine;
+use crate::storm;
+
+/// Its name for filters.
+pub const NAME: &str = "storm";
+
+fn exceptions(arguments: &QemuTest) -> u64 {
+    if arguments.matrix == Extent::Full { storm::MANY } else { storm::EXCEPTIONS }
+}
+
+/// A task a machine, all with one seed that nobody has chosen.
+pub fn tasks(arguments: &QemuTest) -> Vec<Machine> {
+    storm::machines(&arguments.common, storm::any_seed(), exceptions(arguments))
+}
+
+/// Storms.
+pub fn run(kernel: &Kernel, arguments: &QemuTest, machine: &Machine) -> Outcome {
+    let asked = exceptions(arguments);
+    let limit = storm::limit(&arguments.common, asked);
+    let stormed = storm::storm_one(kernel, machine, limit, &|_| ());
+    Outcome {
+        name: format!("storm of {asked}, seed {}, {}", stormed.seed, matrix::name(machine)),
+        cases: vec![Case::new(NAME, "every_count_is_exact", stormed.verdict())],
+        replay: storm::command(machine, &arguments.common, stormed.seed, asked),
+        tail: stormed.tail,
+        wall: stormed.wall,
+    }
+}
