@@ -228,10 +228,18 @@ pub fn threads_that_switch_have_steps_of_their_own() -> Outcome {
             word.store(0, Relaxed);
         }
     }
-    let first = here("first", || walk(|frame| note(&THREADS[0], frame), 10))?;
-    let second = here("second", || walk(|frame| note(&THREADS[1], frame), 7))?;
-    first.join();
-    second.join();
+    // Neither is over before the other one has begun: nobody is preempted.
+    {
+        let _off = IrqOff::new();
+        time::pause();
+    }
+    let first = here("first", || walk(|frame| note(&THREADS[0], frame), 10));
+    let second = here("second", || walk(|frame| note(&THREADS[1], frame), 7));
+    let joined = [first, second].map(|thread| thread.map(|thread| thread.join()));
+    time::resume();
+    for joined in joined {
+        joined?;
+    }
     for (thread, times) in THREADS.iter().zip([10, 7]) {
         check_eq!(thread.inside.load(Relaxed), 6 + 3 * times, "{times} times");
         check_eq!(thread.strangers.load(Relaxed), 0);

@@ -6,6 +6,7 @@
 use super::debugger::{self, Client, Plan, Predicate, Stop};
 use super::exclusive::{self, Sequence};
 use super::{CpuDebug, control, runs, slots, step};
+use crate::arch::barrier;
 use crate::arch::daif::AllMasked;
 use crate::exception::{Frame, Reason, fatal};
 use crate::kprobe;
@@ -144,6 +145,8 @@ pub fn carry_on(cpu: &CpuDebug, frame: &mut Frame) {
         Session::Plan { course, .. } => course.is_done(place(frame), |predicate| predicate(frame)),
     };
     if !done {
+        // The hint of a stepped YIELD is lost on an emulator that runs CPUs in turns, and the code may wait for another CPU.
+        barrier::relax();
         // It ends if its hook has masked D.
         let _ = go_on(cpu, frame, session, Sequences::Here);
     } else if let Session::Plan { course, client } = session {
