@@ -4,221 +4,16 @@
 //! All functions that take the registers must be called on the CPU that owns the [`CpuSlots`], with debug exceptions
 //! masked.
 
-use crate::lookup::{Entry, Found, Keys, Lookup};
-use crate::record::Age;
+use crate::armed::{Slots, Use, key};
+use crate::lookup::{Entry, Found};
 use crate::table::Reserved;
 use crate::{
     Admitted, Counts, Cpus, DebugRegs, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, Snapshot, State,
-    Table, Tables, WatchHit, arm, disarm, watchpoint_hits,
+    Suspended, Table, Tables, WatchHit, arm, disarm, watchpoint_hits,
 };
-
-/// The slots that a context has suspended. Plain data: it goes into the stash (rule M8), and is as small for 64 slots as
-/// for 4.
-///
-/// Which *use* of an index is meant follows from the newest generation in the set. Generations of a table's records only
-/// grow, and a slot is used anew only after this CPU has disarmed it, which takes it out of the set, or, if the set is set
-/// aside then, comes after all of its members were put in. So a record that is newer than the newest member is another use.
-#[derive(Clone, Copy, Debug)]
-pub struct Suspended {
-    masks: [SlotMask; 2],
-    newest: [Age; 2],
-}
-
-impl Suspended {
-    /// No slot.
-    pub const fn new() -> Self {
-        Suspended { masks: [SlotMask::EMPTY; 2], newest: [Age::OLDEST; 2] }
-    }
-
-    /// Whether no slot is suspended.
-    #[inline]
-    pub const fn is_empty(&self) -> bool {
-        self.masks[0].0 | self.masks[1].0 == 0
-    }
-
-    /// The indices suspended, of one kind.
-    #[inline]
-    pub const fn mask(&self, kind: Kind) -> SlotMask {
-        self.masks[kind as usize]
-    }
-
-    /// Whether the slot is in the set, in the use that `id` names or, for an id whose slot is gone, in a later one.
-    #[inline]
-    pub const fn contains(&self, id: SlotId) -> bool {
-        self.mask(id.kind).contains(id.index) && self.newest(id.kind).covers(id.generation)
-    }
-
-    /// Adds a slot that this CPU has armed.
-    #[inline]
-    pub const fn insert(&mut self, id: SlotId) {
-        self.insert_use(id.kind, id.index, id.generation);
-    }
-
-    #[inline(always)]
-    pub(crate) const fn insert_use(&mut self, kind: Kind, n: u8, generation: u32) {
-        let kind = kind as usize;
-        if self.masks[kind].is_empty() || !self.newest[kind].covers(generation) {
-            self.newest[kind] = Age::of(generation);
-        }
-        self.masks[kind] = self.masks[kind].with(n);
-    }
-
-    /// Takes a slot out, if it is in.
-    #[inline]
-    pub const fn remove(&mut self, id: SlotId) {
-        if self.contains(id) {
-            self.masks[id.kind as usize] = self.mask(id.kind).without(SlotMask::of(id.index));
-        }
-    }
-
-    /// Takes all slots out.
-    #[inline]
-    pub const fn clear(&mut self) {
-        self.masks = [SlotMask::EMPTY; 2];
-    }
-
-    /// What the uses in the set are not newer than.
-    #[inline]
-    pub(crate) const fn newest(&self, kind: Kind) -> Age {
-        self.newest[kind as usize]
-    }
-}
-
-impl Default for Suspended {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Which use of a slot is armed, as a word: its generation, the number of its record, what [`Lookup`] has of it.
-#[derive(Clone, Copy, Debug)]
-struct Use(u64);
-
-impl Use {
-    #[inline(always)]
-    const fn new(generation: u32, record: u8, entry: Entry) -> Use {
-        Use(generation as u64 | (record as u64) << 32 | (entry.0 as u64) << 40)
-    }
-
-    #[inline(always)]
-    const fn generation(self) -> u32 {
-        self.0 as u32
-    }
-
-    const fn record(self) -> u8 {
-        (self.0 >> 32) as u8
-    }
-
-    const fn entry(self) -> Entry {
-        Entry((self.0 >> 40) as u8)
-    }
-}
-
-/// The slots of one kind.
-#[derive(Debug)]
-struct Slots {
-    /// The slots that there are.
-    all: SlotMask,
-    /// Of these, the ones that are not armed.
-    free: SlotMask,
-    /// Of these, the ones that match more than a doubleword, which [`Lookup`] does not find.
-    wide: SlotMask,
-    lookup: Lookup,
-    values: [u64; 64],
-    controls: [u32; 64],
-    uses: [Use; 64],
-}
-
-impl Slots {
-    const fn new() -> Self {
-        Slots {
-            all: SlotMask::first(64),
-            free: SlotMask::first(64),
-            wide: SlotMask::EMPTY,
-            lookup: Lookup::new(),
-            values: [0; 64],
-            controls: [0; 64],
-            uses: [Use(0); 64],
-        }
-    }
-
-    #[inline(always)]
-    const fn armed(&self) -> SlotMask {
-        self.all.without(self.free)
-    }
-
-    fn encoding(&self, n: u8) -> Encoding {
-        Encoding { value: self.values[usize::from(n & 63)], control: self.controls[usize::from(n & 63)] }
-    }
-
-    /// `n` is below 64 and not armed.
-    #[inline(always)]
-    fn put(&mut self, n: u8, encoding: Encoding, wide: bool, this: Use) {
-        self.put_unfound(n, encoding, this);
-        if wide {
-            self.wide = self.wide.with(n);
-        } else if let Some(bucket) = self.lookup.free_bucket(key(encoding.value)) {
-            self.lookup.put(bucket, this.entry());
-        } else {
-            self.rebuild();
-        }
-    }
-
-    /// All but what finds it.
-    #[inline(always)]
-    fn put_unfound(&mut self, n: u8, Encoding { value, control }: Encoding, this: Use) {
-        let at = usize::from(n & 63);
-        self.values[at] = value;
-        self.controls[at] = control;
-        self.uses[at] = this;
-        self.free = SlotMask(self.free.0 & !(1 << at));
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn rebuild(&mut self) {
-        let keys = All { armed: self.armed().without(self.wide), values: &self.values, uses: &self.uses };
-        self.lookup.rebuild(keys);
-    }
-
-    #[inline]
-    fn take(&mut self, n: u8) {
-        if !self.armed().contains(n) {
-            return;
-        }
-        self.free = self.free.with(n);
-        if self.wide.contains(n) {
-            self.wide = self.wide.without(SlotMask::of(n));
-        } else {
-            let keys = All { armed: self.armed().without(self.wide), values: &self.values, uses: &self.uses };
-            self.lookup.remove(key(self.values[usize::from(n & 63)]), n, keys);
-        }
-    }
-}
 
 /// The shortest way is for the slots that need no bank to be selected.
 const PLAIN: u8 = 16;
-
-/// What [`Lookup`] finds a slot by: the instruction of a breakpoint, the doubleword of a watchpoint.
-#[inline(always)]
-const fn key(address: u64) -> u64 {
-    address >> 2
-}
-
-struct All<'a> {
-    armed: SlotMask,
-    values: &'a [u64; 64],
-    uses: &'a [Use; 64],
-}
-
-impl Keys for All<'_> {
-    fn each(&self, mut use_: impl FnMut(u64, u8, Entry)) {
-        for n in self.armed {
-            let at = usize::from(n);
-            use_(key(self.values[at]), n, self.uses[at].entry());
-        }
-    }
-}
 
 /// One CPU's slots.
 #[derive(Debug)]
@@ -348,7 +143,7 @@ impl CpuSlots {
     /// **No ISB**: the caller adds one.
     ///
     /// `None`, and nothing done, where these are needed: all slots may be in use, or the free one is above 15, or it watches
-    /// more than a doubleword, or [`Lookup`] has no place for it as it is.
+    /// more than a doubleword, or [`Lookup`](crate::lookup::Lookup) has no place for it as it is.
     #[inline(always)]
     pub fn install<P: Payload, const N: usize>(
         &mut self,

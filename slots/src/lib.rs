@@ -24,6 +24,7 @@
 #[cfg(any(test, feature = "fake"))]
 extern crate std;
 
+mod armed;
 mod attribution;
 mod bank;
 mod cpu;
@@ -38,12 +39,13 @@ mod pieces;
 mod record;
 mod regs;
 mod request;
+mod suspended;
 mod table;
 mod tables;
 
 pub use attribution::{WatchHit, breakpoint_hits, watchpoint_hits};
 pub use bank::{BankSelect, Banked, Counts, EMBWE, banks_answer};
-pub use cpu::{CpuSlots, Suspended};
+pub use cpu::CpuSlots;
 pub use error::SlotError;
 pub use hits::CpuHits;
 pub use mask::SlotMask;
@@ -52,6 +54,7 @@ pub use pieces::Pieces;
 pub use record::{Cpus, Payload, SlotId, Snapshot, State};
 pub use regs::{DebugRegs, ReadRegs, arm, disarm, rearm, reset_all, suspend};
 pub use request::{Access, Encoding, Privilege, Request};
+pub use suspended::Suspended;
 pub use table::Table;
 pub use tables::Tables;
 

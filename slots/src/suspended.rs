@@ -1,0 +1,82 @@
+//! The slots that a context steps over.
+
+use crate::record::Age;
+use crate::{Kind, SlotId, SlotMask};
+
+/// The slots that a context has suspended. Plain data: it goes into the stash (rule M8), and is as small for 64 slots as
+/// for 4.
+///
+/// Which *use* of an index is meant follows from the newest generation in the set. Generations of a table's records only
+/// grow, and a slot is used anew only after this CPU has disarmed it, which takes it out of the set, or, if the set is set
+/// aside then, comes after all of its members were put in. So a record that is newer than the newest member is another use.
+#[derive(Clone, Copy, Debug)]
+pub struct Suspended {
+    masks: [SlotMask; 2],
+    newest: [Age; 2],
+}
+
+impl Suspended {
+    /// No slot.
+    pub const fn new() -> Self {
+        Suspended { masks: [SlotMask::EMPTY; 2], newest: [Age::OLDEST; 2] }
+    }
+
+    /// Whether no slot is suspended.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.masks[0].0 | self.masks[1].0 == 0
+    }
+
+    /// The indices suspended, of one kind.
+    #[inline]
+    pub const fn mask(&self, kind: Kind) -> SlotMask {
+        self.masks[kind as usize]
+    }
+
+    /// Whether the slot is in the set, in the use that `id` names or, for an id whose slot is gone, in a later one.
+    #[inline]
+    pub const fn contains(&self, id: SlotId) -> bool {
+        self.mask(id.kind).contains(id.index) && self.newest(id.kind).covers(id.generation)
+    }
+
+    /// Adds a slot that this CPU has armed.
+    #[inline]
+    pub const fn insert(&mut self, id: SlotId) {
+        self.insert_use(id.kind, id.index, id.generation);
+    }
+
+    #[inline(always)]
+    pub(crate) const fn insert_use(&mut self, kind: Kind, n: u8, generation: u32) {
+        let kind = kind as usize;
+        if self.masks[kind].is_empty() || !self.newest[kind].covers(generation) {
+            self.newest[kind] = Age::of(generation);
+        }
+        self.masks[kind] = self.masks[kind].with(n);
+    }
+
+    /// Takes a slot out, if it is in.
+    #[inline]
+    pub const fn remove(&mut self, id: SlotId) {
+        if self.contains(id) {
+            self.masks[id.kind as usize] = self.mask(id.kind).without(SlotMask::of(id.index));
+        }
+    }
+
+    /// Takes all slots out.
+    #[inline]
+    pub const fn clear(&mut self) {
+        self.masks = [SlotMask::EMPTY; 2];
+    }
+
+    /// What the uses in the set are not newer than.
+    #[inline]
+    pub(crate) const fn newest(&self, kind: Kind) -> Age {
+        self.newest[kind as usize]
+    }
+}
+
+impl Default for Suspended {
+    fn default() -> Self {
+        Self::new()
+    }
+}
