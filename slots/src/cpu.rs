@@ -143,7 +143,7 @@ impl CpuSlots {
     /// **No ISB**: the caller adds one.
     ///
     /// `None`, and nothing done, where these are needed: all slots may be in use, or the free one is above 15, or it watches
-    /// more than a doubleword, or [`Lookup`](crate::lookup::Lookup) has no place for it as it is.
+    /// more than a doubleword, or what finds slots has no place for it as it is.
     #[inline(always)]
     pub fn install<P: Payload, const N: usize>(
         &mut self,

@@ -141,7 +141,7 @@ pub(crate) const LIVE: u64 = 2;
 pub(crate) const RETIRED: u64 = 3;
 pub(crate) const GENERATIONS: u64 = (1 << 30) - 1;
 
-/// State word: control[63:32], generation[31:2], state[1:0].
+/// State word: `control[63:32]`, `generation[31:2]`, `state[1:0]`.
 pub(crate) const fn word(control: u32, generation: u64, state: u64) -> u64 {
     (control as u64) << 32 | (generation & GENERATIONS) << 2 | state
 }
@@ -158,7 +158,7 @@ pub(crate) const fn control_of(word: u64) -> u32 {
     (word >> 32) as u32
 }
 
-/// The slot of a record, and what else is small: slot[7:0], mate plus one, 0 for none, [15:8], to be treated with care [16].
+/// The slot of a record, and what else is small: `slot[7:0]`, in `[15:8]` the mate plus one or 0 for none, in `[16]` whether it is to be treated with care.
 #[inline(always)]
 pub(crate) const fn place(slot: u8, mate: Option<u8>, plain: bool) -> u32 {
     let mate = match mate {
