@@ -166,7 +166,7 @@ impl Request {
     /// The request as it is where one slot holds it, or else as two requests that together watch exactly the same
     /// bytes.
     ///
-    /// An access that touches both halves is one exception, attributed to one of them. [`Table::mate`](crate::Table::mate)
+    /// An access that touches both halves is one exception, attributed to one of them. [`Snapshot::mate`](crate::Snapshot::mate)
     /// says which other slot to suspend with it, so that it stays one hit.
     ///
     /// # Errors
