@@ -245,8 +245,8 @@ fn summary(all: &Ledger, rounds: u64, sums: [Count; 2]) {
     for (name, count) in counted.clone().chain(brks).chain(sums) {
         println!("storm: {count:>12} {name}");
     }
-    // Those may be none: the targets are without exclusives.
-    let optional = [stats::SPURIOUS, stats::CANCELLED, stats::SEQUENCES, stats::FREE_RUNS]
+    // Those may be none: the targets are without exclusives, and no slot stops in a debugger.
+    let optional = [stats::SPURIOUS, stats::CANCELLED, stats::SEQUENCES, stats::FREE_RUNS, stats::UNATTENDED]
         .map(|counter| stats::ALL[counter.index()].0);
     let mut must = counted.filter(|(name, _)| !optional.contains(name)).chain(brks).chain(sums);
     if all.exceptions() >= LONG
