@@ -45,7 +45,7 @@ def describe(record, state):
     access = ACCESSES.get(control >> 3 & 3)
     first, last = watched(value("value"), control) if access else (value("value"), None)
     cpus, slot = value("cpus"), value("place") & 0xff
-    handler = data.number(data.element(data.member(record, "payload"), 0))
+    handler = value("payload")
     parts = [
         f"{'watchpoint' if access else 'breakpoint'} {slot} {STATES[state & 3]}, use {generation}:",
         f"{access or 'execute'} {first:#x}" + (f"..{last:#x}" if access else ""),
@@ -85,7 +85,8 @@ def registers(index):
                 found.append(f"{value_name}{n}={value:#x} {control_name}{n}={control:#x} ({decode(kind, control)})")
             n += 1
     state = data.member(data.element(data.static("kernel::debug::CPU_DEBUG"), index), "slots")
-    armed = [data.number(data.member(state, kind, "armed")) for kind in KINDS]
+    mask = lambda kind, name: data.number(data.member(state, kind, name))
+    armed = [mask(kind, "all") & ~mask(kind, "free") for kind in KINDS]
     suspended = masks_of(data.member(state, "suspended"))
     for name, masks in ("armed", armed), ("suspended", suspended):
         found.append(f"{name} {sets(masks)}")
