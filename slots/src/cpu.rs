@@ -1,5 +1,5 @@
 //! What one CPU knows of its own slots: what it has armed in each, and which the running context has suspended for a
-//! step-over. A hit is dealt with from here alone, without a look at the records that all CPUs share.
+//! step-over. A plain hit is dealt with from here alone, without a look at the records that all CPUs share.
 //!
 //! All functions that take the registers must be called on the CPU that owns the [`CpuSlots`], with debug exceptions
 //! masked.
@@ -9,7 +9,7 @@ use crate::lookup::{Entry, Found};
 use crate::table::Reserved;
 use crate::{
     Admitted, Counts, Cpus, DebugRegs, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, Snapshot, State,
-    Suspended, Table, Tables, WatchHit, arm, disarm, watchpoint_hits,
+    Suspended, Table, Tables, WatchHit, arm, breakpoint_hits, disarm, watchpoint_hits,
 };
 
 /// The shortest way is for the slots that need no bank to be selected.
@@ -217,10 +217,7 @@ impl CpuSlots {
                 SlotMask::of(n).intersection(matching)
             }
             Found::One(..) => SlotMask::EMPTY,
-            Found::Several => matching
-                .into_iter()
-                .filter(|&n| slots.values[usize::from(n)] == pc)
-                .fold(SlotMask::EMPTY, SlotMask::with),
+            Found::Several => breakpoint_hits(pc, matching.into_iter().map(|n| (n, slots.encoding(n)))),
         }
     }
 

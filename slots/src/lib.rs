@@ -2,7 +2,7 @@
 //!
 //! A *slot* is one pair of registers of the CPU: `DBGBVR<n>_EL1` and `DBGBCR<n>_EL1` for a breakpoint,
 //! `DBGWVR<n>_EL1` and `DBGWCR<n>_EL1` for a watchpoint. A *record* is what software knows about one use of a slot, which has
-//! the same number on every CPU that it is for; each CPU that has armed it has a copy of its own. The way from a wish to a hit:
+//! the same number on every CPU that it is for; each CPU that has armed it keeps of it what a hit needs. The way from a wish to a hit:
 //!
 //! 1. [`Request`] says what to watch; [`NoProbe::admit`] refuses what must not be (rule H6) and encodes it, or
 //!    [`NoProbe::admit_split`] does, into two slots where that is exact.
@@ -52,7 +52,7 @@ pub use mask::SlotMask;
 pub use noprobe::{Admitted, NoProbe};
 pub use pieces::Pieces;
 pub use record::{Cpus, Payload, SlotId, Snapshot, State};
-pub use regs::{DebugRegs, ReadRegs, arm, disarm, rearm, reset_all, suspend};
+pub use regs::{DebugRegs, ReadRegs, arm, disarm, reset_all};
 pub use request::{Access, Encoding, Privilege, Request};
 pub use suspended::Suspended;
 pub use table::Table;

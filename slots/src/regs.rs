@@ -86,19 +86,6 @@ pub fn disarm(regs: &mut impl DebugRegs, kind: Kind, n: u8) {
     regs.isb();
 }
 
-/// Clears the enable bit of an armed slot, for a step-over. **No ISB**: for a caller that goes on to an exception
-/// return, which synchronises where `SCTLR_EL1.EOS` is set. Any other caller adds one.
-#[inline]
-pub fn suspend(regs: &mut impl DebugRegs, kind: Kind, n: u8, encoding: Encoding) {
-    regs.write_control(kind, n, encoding.control);
-}
-
-/// Sets the enable bit of a suspended slot again. **No ISB**: as [`suspend`].
-#[inline]
-pub fn rearm(regs: &mut impl DebugRegs, kind: Kind, n: u8, encoding: Encoding) {
-    regs.write_control(kind, n, encoding.enabled());
-}
-
 /// Puts every slot of a CPU that comes up into a known state, disarmed: all fields are UNKNOWN out of reset (rule H8).
 pub fn reset_all(regs: &mut impl DebugRegs, counts: Counts) {
     regs.settle();

@@ -1,10 +1,13 @@
 //! What `rules`, `slots` and `stats` show.
 
 use super::{call_target, shown, target};
+use crate::debug::slots::Disposition;
 use crate::debug::stats;
 use crate::ktest::Outcome;
 use crate::monitor::Session;
+use crate::tests::support::{Slot, breakpoint_at};
 use crate::{check, check_eq, smp};
+use ::slots::Cpus;
 use alloc::format;
 use alloc::vec::Vec;
 use rules::invariants::INVARIANTS;
@@ -42,15 +45,40 @@ pub fn slots_show_what_the_registers_hold() -> Outcome {
     check!(u32::from_str_radix(words[2], 16).is_ok_and(|control| control & 1 == 1), "{line}");
     check_eq!(words[3..5], [cpus.as_str(), "5"], "{line}");
     shown(&mut session, "break -1")?;
-    let behind = shown(&mut session, "slots")?;
-    check_eq!(but_for_values(&behind), but_for_values(&free));
+    check_eq!(shown(&mut session, "slots")?, free);
     Ok(())
 }
 
-/// A value register keeps what it was used for last.
-fn but_for_values(listing: &str) -> Vec<Vec<&str>> {
-    let columns = listing.lines().map(|line| line.split_whitespace().enumerate());
-    columns.map(|words| words.filter(|&(column, _)| column != 1).map(|(_, word)| word).collect()).collect()
+/// What a CPU's registers held before is not shown once its slot is free; one number can be two CPUs' slots.
+pub fn slots_of_single_cpus_show_their_own_registers() -> Outcome {
+    crate::needs_several_cpus!();
+    let mut session = Session::new();
+    let free = shown(&mut session, "slots")?;
+    for line in free.lines().filter(|line| line.ends_with("free")) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        check_eq!(words[1..], ["-", "00000000", "-", "-", "free"], "{line}");
+    }
+    let at = |offset| breakpoint_at(target as *const () as u64 + offset);
+    let own = [
+        Slot::on(&at(0), Cpus::of(0), Disposition::Count)?,
+        Slot::on(&at(4), Cpus::of(1), Disposition::Count)?,
+    ];
+    check_eq!(own[0].0.index, own[1].0.index, "one number");
+    let all = shown(&mut session, "slots")?;
+    for (cpu, slot) in own.iter().enumerate() {
+        let value = format!("{:016x}", target as *const () as u64 + 4 * cpu as u64);
+        let line = all.lines().find(|line| line.contains(&value)).unwrap_or_default();
+        let words: Vec<&str> = line.split_whitespace().take(5).collect();
+        check_eq!(words.len(), 5, "{all}");
+        check_eq!(words[0], format!("bp{}", slot.0.index), "{line}");
+        check!(u32::from_str_radix(words[2], 16).is_ok_and(|control| control & 1 == 1), "{line}");
+        let enabled = format!("{cpu}");
+        check_eq!(words[3..], [enabled.as_str(), "0"], "{line}");
+    }
+    check_eq!(all.lines().count(), free.lines().count() + 1);
+    drop(own);
+    check_eq!(shown(&mut session, "slots")?, free);
+    Ok(())
 }
 
 pub fn stats_show_every_counter() -> Outcome {

@@ -1,11 +1,13 @@
 //! Rule H7: whose hit it is.
 
 use super::counts::Area;
+use crate::arch::barrier;
 use crate::debug::slots::Hit;
 use crate::exception::Frame;
+use crate::irq::off::IrqOff;
 use crate::ktest::Outcome;
 use crate::tests::support::{Slot, breakpoint_at, watchpoint_at};
-use crate::{address_of, check, check_eq, read_sysreg, skip};
+use crate::{address_of, check, check_eq, read_sysreg, skip, write_sysreg};
 use ::slots::Access;
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -114,4 +116,81 @@ pub fn pairs_hit_what_they_touch() -> Outcome {
         check_eq!(counts(), (Some(expected.0), Some(expected.1)), "LDP at {offset}");
     }
     Ok(())
+}
+
+/// For as long as this lives the CPU's vector registers can be used, and nothing else runs on it: nobody saves them.
+struct Vectors {
+    before: u64,
+    _off: IrqOff,
+}
+
+impl Vectors {
+    fn new() -> Self {
+        const FPEN: u64 = 3 << 20;
+        let _off = IrqOff::new();
+        let before = read_sysreg!("cpacr_el1");
+        write_sysreg!("cpacr_el1", before | FPEN);
+        barrier::isb();
+        Self { before, _off }
+    }
+}
+
+impl Drop for Vectors {
+    fn drop(&mut self) {
+        write_sysreg!("cpacr_el1", self.before);
+        barrier::isb();
+    }
+}
+
+/// 32 bytes in one instruction.
+#[unsafe(naked)]
+extern "C" fn store_vectors(at: u64) {
+    naked_asm!(".arch_extension fp", ".arch_extension simd", "stp q0, q1, [x0]", "ret")
+}
+
+#[unsafe(naked)]
+extern "C" fn load_vectors(at: u64) {
+    naked_asm!(".arch_extension fp", ".arch_extension simd", "ldp q2, q3, [x0]", "ret")
+}
+
+/// 32 bytes by one instruction: what is watched may be far behind the address that it names, and FAR anywhere between. Slots of every
+/// length in every doubleword of the access, beside it, and others around, of which none may be taken for it.
+pub fn pairs_of_vector_registers_hit_what_they_touch() -> Outcome {
+    const BASE: u64 = 512;
+    let run = |write: bool, at: u64| {
+        let _vectors = Vectors::new();
+        if write { store_vectors(AREA.at(at)) } else { load_vectors(AREA.at(at)) }
+    };
+    let before = read_sysreg!("cpacr_el1");
+    for (first, length) in [(16, 8), (24, 8), (16, 16), (31, 1), (20, 4), (27, 3), (0, 8), (15, 1), (0, 32)] {
+        let watched = slot_at(BASE + first, length)?;
+        // Nearer to the address of the access, to its end, and in the same block as DC ZVA's.
+        let near = [(BASE - 1, 1), (BASE + 32, 8), (BASE + 40, 8)].map(|(at, length)| slot_at(at, length));
+        let [left, right, further] = near;
+        let (left, right, further) = (left?, right?, further?);
+        let mut hits = [0; 4];
+        for write in [true, false] {
+            for offset in [-32i64, -16, 0, 16, 32] {
+                let at = BASE.wrapping_add_signed(offset);
+                let touches = |first: u64, length| u64::from(at < first + length && first < at + 32);
+                run(write, at);
+                let ranges = [(BASE + first, length), (BASE - 1, 1), (BASE + 32, 8), (BASE + 40, 8)];
+                for (hits, (first, length)) in hits.iter_mut().zip(ranges) {
+                    *hits += touches(first, length);
+                }
+                let seen = [&watched, &left, &right, &further].map(Slot::hits);
+                check_eq!(
+                    seen,
+                    hits.map(Some),
+                    "{length} bytes at {first}, access at {offset}, write: {write}"
+                );
+            }
+        }
+    }
+    check_eq!(read_sysreg!("cpacr_el1"), before);
+    Ok(())
+}
+
+fn slot_at(offset: u64, length: u64) -> Result<Slot, crate::ktest::Ended> {
+    Slot::counting(&watchpoint_at(AREA.at(offset), length, Access::ReadWrite))
 }

@@ -55,6 +55,7 @@ crate::suite!("slots":
     every_matching_slot_gets_its_own_disposition,
     dc_zva_hits_what_it_zeroes,
     pairs_hit_what_they_touch,
+    pairs_of_vector_registers_hit_what_they_touch,
     slots_for_both_levels_hit_at_el1,
     slots_for_el0_do_not_hit_at_el1,
     a_range_over_two_slots_counts_as_one,

@@ -3,11 +3,12 @@
 use super::Error;
 use super::slots::Slot;
 use crate::arch::mdscr;
-use crate::debug::{slots, stats};
+use crate::debug::slots::{self, Disposition};
+use crate::debug::stats;
 use crate::irq::off;
 use crate::percpu::PerCpu;
 use crate::report::symbols::Shown;
-use crate::{idle, kprobe, options, smp, time};
+use crate::{idle, kprobe, options, percpu, smp, time};
 use ::slots::{Access, Kind, SlotId, Snapshot, State};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -71,34 +72,23 @@ fn cpus(holds: impl Fn(usize) -> bool) -> String {
     }
 }
 
-/// Every slot: this CPU's registers, the CPUs on which it is enabled, its record.
+/// Every slot: its registers, the CPUs on which it is enabled, its record.
 pub fn slots(out: &mut dyn Write) -> Result<(), Error> {
     idle::on_all(read_registers);
-    let me = READ.this();
     writeln!(out, "  slot  {:16}  {:8}  {:7}  {:>10}  record", "value", "control", "enabled", "hits")?;
+    let mut records: Vec<_> = slots::list().collect();
+    records.sort_by_key(|record| (record.id.kind as usize, record.id.index));
+    let mut records = records.iter().peekable();
     for kind in KINDS {
         for n in 0..slots::count(kind) {
-            let (k, i) = (kind as usize, usize::from(n));
-            let mut records: Vec<_> = slots::list()
-                .filter(|record| (record.id.kind, record.id.index) == (kind, n))
-                .map(Some)
-                .collect();
-            if records.is_empty() {
-                records.push(None);
+            let mut free = true;
+            while let Some(record) = records.next_if(|record| (record.id.kind, record.id.index) == (kind, n))
+            {
+                slot(out, kind, n, Some(record))?;
+                free = false;
             }
-            for record in records {
-                let mine = |cpu: usize| record.as_ref().is_none_or(|record| record.cpus.contains(cpu as u32));
-                let enabled = cpus(|cpu| mine(cpu) && READ.of(cpu).control[k][i].load(Relaxed) & 1 != 0);
-                let hits = record.as_ref().and_then(|record| slots::hits(record.id));
-                writeln!(
-                    out,
-                    "  {:4}  {:016x}  {:08x}  {enabled:7}  {:>10}  {}",
-                    Slot(SlotId { kind, index: n, record: 0, generation: 0 }),
-                    me.value[k][i].load(Relaxed),
-                    me.control[k][i].load(Relaxed),
-                    hits.map_or("-".to_string(), |hits| hits.to_string()),
-                    record.map_or("free".to_string(), |record| described(&record)),
-                )?;
+            if free {
+                slot(out, kind, n, None)?;
             }
         }
     }
@@ -106,6 +96,31 @@ pub fn slots(out: &mut dyn Write) -> Result<(), Error> {
         let set = cpus(|cpu| READ.of(cpu).mdscr.load(Relaxed) & bit != 0);
         writeln!(out, "  MDSCR_EL1.{name:4}     set on CPUs: {set}")?;
     }
+    Ok(())
+}
+
+/// A slot with one of its records (CPUs that share its number have records of their own), or with none.
+fn slot(out: &mut dyn Write, kind: Kind, n: u8, record: Option<&Snapshot<Disposition>>) -> Result<(), Error> {
+    let (k, i) = (kind as usize, usize::from(n));
+    let concerns = |cpu: usize| record.is_none_or(|record| record.cpus.contains(cpu as u32));
+    let control = |cpu: usize| READ.of(cpu).control[k][i].load(Relaxed);
+    // The CPU that asks, or one that the record is for: they hold the same. What a free slot held last is of no interest.
+    let me = percpu::index();
+    let shown = if concerns(me) { Some(me) } else { smp::online().find(|&cpu| concerns(cpu)) };
+    let value = match record.and(shown) {
+        Some(cpu) => format!("{:016x}", READ.of(cpu).value[k][i].load(Relaxed)),
+        None => "-".to_string(),
+    };
+    let hits = record.and_then(|record| slots::hits(record.id));
+    writeln!(
+        out,
+        "  {:4}  {value:16}  {:08x}  {:7}  {:>10}  {}",
+        Slot(SlotId { kind, index: n, record: 0, generation: 0 }),
+        shown.map_or(0, control),
+        cpus(|cpu| concerns(cpu) && control(cpu) & 1 != 0),
+        hits.map_or("-".to_string(), |hits| hits.to_string()),
+        record.map_or("free".to_string(), described),
+    )?;
     Ok(())
 }
 

@@ -95,6 +95,28 @@ fn far_outside_all_ranges_goes_to_the_nearest() {
     assert_eq!(hits(WNR, DATA + 8, &[(DATA + 16, 4, write), (DATA + 16, 8, write)]), SlotMask(0b11));
 }
 
+/// 32 bytes in one access (STP, LDP of Q registers): FAR may be anywhere from its first byte to the last watched one.
+#[test]
+fn a_wide_access_is_attributed_to_what_it_touches_and_no_neighbour() {
+    let write = Access::Write;
+    for at in (0..=32).step_by(16).map(|offset| DATA + offset) {
+        for (first, length) in
+            [(0, 8), (8, 8), (15, 1), (16, 8), (20, 4), (24, 8), (27, 3), (31, 1), (16, 16)]
+        {
+            let watched = (at + first, length, write);
+            let last = at + first + length - 1;
+            for far in at..=last {
+                let slots = [watched, (at - 1, 1, write), (at + 32, 8, write), (at + 40, 8, write)];
+                assert_eq!(
+                    hits(WNR, far, &slots),
+                    SlotMask(0b0001),
+                    "{length} bytes at {first}, FAR {far:#x}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn far_outside_all_ranges_prefers_what_the_architecture_allows() {
     let write = Access::Write;

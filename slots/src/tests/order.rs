@@ -4,9 +4,7 @@ use std::vec::Vec;
 
 use super::{Random, TEXT, TestTables, breakpoint, counts};
 use crate::fake::{FakeRegs, Hit, Level, Op};
-use crate::{
-    Access, CpuSlots, Cpus, DebugRegs, Kind, Privilege, Request, SlotId, arm, disarm, reset_all, suspend,
-};
+use crate::{Access, CpuSlots, Cpus, DebugRegs, Kind, Privilege, Request, SlotId, arm, disarm, reset_all};
 
 #[test]
 fn h1_arm_writes_value_then_control_then_isb() {
@@ -52,7 +50,7 @@ fn h2_before_the_write_never_between_maybe_after_the_isb_always_and_in_reverse()
 
     arm(&mut regs, Kind::Watchpoint, 0, encoding);
     assert_eq!(load(&regs), Hit::Always);
-    suspend(&mut regs, Kind::Watchpoint, 0, encoding);
+    regs.write_control(Kind::Watchpoint, 0, encoding.control);
     assert_eq!(load(&regs), Hit::May, "the caller's exception return synchronises");
     disarm(&mut regs, Kind::Watchpoint, 0);
     assert_eq!(load(&regs), Hit::Never);

@@ -10,7 +10,7 @@ mod registers;
 pub use apply::{init_cpu, sync_local};
 pub use local::*;
 
-use super::{MAX_SLOTS, debugger, exclusive};
+use super::{debugger, exclusive};
 use crate::arch::daif::AllMasked;
 use crate::exception::Frame;
 use crate::mm::layout;
@@ -226,11 +226,7 @@ fn counts<'a>() -> impl Iterator<Item = &'a CpuHits> {
     (0..percpu::MAX_CPUS).map(|cpu| &unsafe { super::CPU_DEBUG.of_unchecked(cpu) }.hits)
 }
 
-/// All records, by kind and number. Any context.
+/// All records, in no order but breakpoints first. Any context.
 pub fn list() -> impl Iterator<Item = Snapshot<Disposition>> {
-    KINDS.into_iter().flat_map(|kind| {
-        (0..MAX_SLOTS as u8).flat_map(move |n| {
-            SLOTS.iter().filter(move |record| record.id.kind == kind && record.id.index == n)
-        })
-    })
+    SLOTS.iter()
 }
