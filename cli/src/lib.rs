@@ -1,9 +1,10 @@
 //! Line editing, command parsing and boot arguments.
 //!
-//! Three independent parts of a kernel's text interface, without allocation and without knowledge of the kernel:
+//! Independent parts of a kernel's text interface, without allocation and without knowledge of the kernel:
 //!
 //! - [`LineEditor`] turns bytes from a terminal or a pipe into lines;
 //! - [`command::parse`] turns a line into a [`Command`](command::Command) of the monitor, and writes its help;
+//! - [`symbol`] compares names of symbols as they are typed with those of a symbol table;
 //! - [`BootArgs`] is what `/chosen/bootargs` says.
 //!
 //! Wrong input is answered by a typed error or warning whose `Display` is one line that says what was expected.
@@ -13,7 +14,9 @@
 pub mod bootargs;
 pub mod command;
 mod editor;
+mod nearest;
 mod number;
+pub mod symbol;
 
 pub use bootargs::BootArgs;
 pub use editor::{Event, LineEditor, LineError};

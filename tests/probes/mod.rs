@@ -1,17 +1,21 @@
 //! Kprobes (rules K1 to K8, X1, and M12, M14 where they are about probes).
 
+mod boundaries;
 mod cache;
 mod counts;
 mod faithful;
+mod names;
 mod nesting;
 mod refused;
 mod removal;
 mod specimens;
 mod together;
 
+use boundaries::*;
 use cache::*;
 use counts::*;
 use faithful::*;
+use names::*;
 use nesting::*;
 use refused::*;
 use removal::*;
@@ -29,6 +33,10 @@ crate::suite!("probes":
     every_reason_for_refusal_is_given,
     what_is_not_probeable_text_is_refused,
     a_probe_is_there_once,
+    only_instructions_of_a_function_that_can_be_probed_are_accepted,
+    a_name_that_two_functions_have_is_refused_with_both,
+    every_way_to_write_a_name_leads_to_its_function,
+    each_wrong_place_has_its_error,
     many_probes_at_once,
     the_same_probe_in_its_pre_handler_is_missed,
     the_same_probe_in_its_post_handler_is_missed,

@@ -1,8 +1,8 @@
 //! The kernel's symbols, and the table of them that the image carries for the kernel's own backtraces and probes.
 //!
-//! The table (little endian): magic `STEPSYM1`, u32 count, u32 length of the strings, then per symbol, sorted by offset
-//! and name, { u32 offset from `__image_start`, u32 size, u32 where its name starts, u16 its length, u16 kind }, then
-//! the names.
+//! The table (little endian): magic `STEPSYM2`, u32 count, u32 length of the strings, then per symbol, sorted by offset
+//! and name, { u32 offset from `__image_start`, u32 size, u32 where its name starts, u16 its length, u16 kind, u64
+//! [`cli::symbol::hash`], u64 [`cli::symbol::mangled_id`] or 0 }, then the names, each once.
 
 use anyhow::{Context, Result, bail};
 use object::read::elf::{ElfFile64, FileHeader};
@@ -10,7 +10,7 @@ use object::{LittleEndian, Object, ObjectSection, ObjectSymbol, SectionKind, Sym
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The first bytes of the table.
-pub const MAGIC: &[u8; 8] = b"STEPSYM1";
+pub const MAGIC: &[u8; 8] = b"STEPSYM2";
 
 /// What a symbol names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +32,14 @@ pub struct Symbol {
     pub name: String,
     /// Code or data.
     pub kind: Kind,
+    /// Tells it from others of this name; 0 if it is not mangled.
+    pub hash: u64,
+    /// Hash of the whole mangled name; 0 if it is not mangled.
+    pub mangled: u64,
 }
+
+/// Bytes of a symbol's entry in the table.
+const ENTRY: usize = 32;
 
 /// A 64-bit little-endian ELF file.
 pub type Elf<'a> = ElfFile64<'a, LittleEndian, &'a [u8]>;
@@ -78,7 +85,9 @@ pub fn read(elf: &Elf<'_>) -> Result<Vec<Symbol>> {
         }
         let offset = u32::try_from(symbol.address() - start).context("the image is larger than 4 GiB")?;
         let size = u32::try_from(symbol.size()).context("a symbol is larger than 4 GiB")?;
-        symbols.push(Symbol { offset, size, name: demangle(name), kind });
+        let demangled = demangle(name);
+        let mangled = if demangled == name { 0 } else { cli::symbol::mangled_id(name) };
+        symbols.push(Symbol { offset, size, name: demangled, kind, hash: cli::symbol::hash(name), mangled });
     }
     marks.values_mut().for_each(|marks| marks.sort_unstable());
     for &Unstated { symbol, section, .. } in &unstated {
@@ -87,7 +96,7 @@ pub fn read(elf: &Elf<'_>) -> Result<Vec<Symbol>> {
         symbols[symbol].size = next.map_or(0, |next| (next - address) as u32);
     }
     remove_shadows(&mut symbols, &unstated);
-    symbols.sort_by(|a, b| (a.offset, &a.name).cmp(&(b.offset, &b.name)));
+    symbols.sort_by(|a, b| (a.offset, &a.name, a.mangled).cmp(&(b.offset, &b.name, b.mangled)));
     symbols.dedup();
     if symbols.is_empty() {
         bail!("the kernel's ELF has no symbols: is it stripped?");
@@ -124,16 +133,24 @@ fn remove_shadows(symbols: &mut Vec<Symbol>, unstated: &[Unstated]) {
 /// When a name or the whole is too long for the format.
 pub fn encode(symbols: &[Symbol]) -> Result<Vec<u8>> {
     let mut strings: Vec<u8> = Vec::new();
-    let mut entries = Vec::with_capacity(symbols.len() * 16);
+    let mut starts: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut entries = Vec::with_capacity(symbols.len() * ENTRY);
     for symbol in symbols {
         entries.extend(symbol.offset.to_le_bytes());
         entries.extend(symbol.size.to_le_bytes());
-        entries.extend(u32::try_from(strings.len())?.to_le_bytes());
+        // Instances of a generic function have one name.
+        let end = u32::try_from(strings.len())?;
+        let start = *starts.entry(&symbol.name).or_insert(end);
+        if start == end {
+            strings.extend(symbol.name.as_bytes());
+        }
+        entries.extend(start.to_le_bytes());
         let length =
             u16::try_from(symbol.name.len()).with_context(|| format!("name too long: {}", symbol.name))?;
         entries.extend(length.to_le_bytes());
         entries.extend((symbol.kind as u16).to_le_bytes());
-        strings.extend(symbol.name.as_bytes());
+        entries.extend(symbol.hash.to_le_bytes());
+        entries.extend(symbol.mangled.to_le_bytes());
     }
     let mut table = MAGIC.to_vec();
     table.extend(u32::try_from(symbols.len())?.to_le_bytes());
@@ -166,44 +183,66 @@ mod tests {
     /// Reads a table back, as the kernel does.
     fn decode(table: &[u8]) -> Vec<Symbol> {
         let u32_at = |at: usize| u32::from_le_bytes(table[at..at + 4].try_into().unwrap());
+        let u64_at = |at: usize| u64::from_le_bytes(table[at..at + 8].try_into().unwrap());
         let u16_at = |at: usize| u16::from_le_bytes(table[at..at + 2].try_into().unwrap());
         assert_eq!(&table[..8], MAGIC);
         let count = u32_at(8) as usize;
-        let strings = &table[16 + count * 16..];
+        let strings = &table[16 + count * ENTRY..];
         assert_eq!(strings.len(), u32_at(12) as usize);
-        let entries = (0..count).map(|index| 16 + index * 16);
+        let entries = (0..count).map(|index| 16 + index * ENTRY);
         let symbol = |at| {
             let name = u32_at(at + 8) as usize;
             let name = &strings[name..name + u16_at(at + 12) as usize];
             let kind = if u16_at(at + 14) == 0 { Kind::Text } else { Kind::Data };
             let name = String::from_utf8(name.to_vec()).unwrap();
-            Symbol { offset: u32_at(at), size: u32_at(at + 4), name, kind }
+            let (offset, size) = (u32_at(at), u32_at(at + 4));
+            Symbol { offset, size, name, kind, hash: u64_at(at + 16), mangled: u64_at(at + 24) }
         };
         entries.map(symbol).collect()
     }
 
     #[test]
     fn the_table_reads_back_as_it_was_written() {
-        let symbol = |offset, size, name: &str, kind| Symbol { offset, size, name: name.into(), kind };
+        let symbol = |offset, size, name: &str, kind| {
+            let (hash, mangled) = (u64::from(offset) << 32, u64::from(offset) << 40);
+            Symbol { offset, size, name: name.into(), kind, hash, mangled }
+        };
         let symbols = vec![
             symbol(0, 64, "_head", Kind::Text),
             symbol(0x800, 12, "kernel::step::arm", Kind::Text),
             symbol(0x900, 0, "<kernel::slots::Slots as core::fmt::Debug>::fmt", Kind::Text),
+            symbol(0xa00, 8, "kernel::step::arm", Kind::Text),
             symbol(0x1_0000, 8, "TICKS", Kind::Data),
         ];
-        assert_eq!(decode(&encode(&symbols).unwrap()), symbols);
+        let table = encode(&symbols).unwrap();
+        assert_eq!(decode(&table), symbols);
+        assert_eq!(
+            String::from_utf8_lossy(&table).matches("kernel::step::arm").count(),
+            1,
+            "one copy of a name"
+        );
         assert_eq!(decode(&encode(&[]).unwrap()), []);
     }
 
     #[test]
     fn a_name_that_does_not_fit_is_refused() {
-        let long = Symbol { offset: 0, size: 0, name: "x".repeat(65_536), kind: Kind::Text };
+        let long =
+            Symbol { offset: 0, size: 0, name: "x".repeat(65_536), kind: Kind::Text, hash: 0, mangled: 0 };
         assert!(encode(&[long]).is_err());
     }
 
     #[test]
     fn names_are_demangled_without_their_hash() {
         assert_eq!(demangle("_ZN6kernel4step3arm17h0123456789abcdefE"), "kernel::step::arm");
+        assert_eq!(demangle("_RNvNtCsaAJFfmxRR5J_6kernel4step3arm"), "kernel::step::arm");
+        assert_eq!(
+            demangle("_RNvXNtCsaAJFfmxRR5J_6kernel4stepNtB2_3ArmNtNtCs9pPoI3SlNDd_4core3fmt7Display3fmt"),
+            "<kernel::step::Arm as core::fmt::Display>::fmt"
+        );
+        assert_eq!(
+            demangle("_ZN56_$LT$kernel..step..Arm$u20$as$u20$core..fmt..Display$GT$3fmt17h0123456789abcdefE"),
+            "<kernel::step::Arm as core::fmt::Display>::fmt"
+        );
         assert_eq!(demangle("vectors"), "vectors");
     }
 }

@@ -1,5 +1,7 @@
 //! The words of a line.
 
+use super::{Location, ParseError};
+
 /// The words not yet taken.
 pub struct Args<'a> {
     rest: &'a str,
@@ -20,6 +22,16 @@ impl<'a> Args<'a> {
     /// The next word, left in place.
     pub fn peek(&self) -> Option<&'a str> {
         self.rest.split_ascii_whitespace().next()
+    }
+
+    /// The next words, as far as they name a place.
+    ///
+    /// # Errors
+    /// Those of [`Location::parse`].
+    pub fn location(&mut self) -> Result<Location<'a>, ParseError<'a>> {
+        let (location, rest) = Location::split(self.rest)?;
+        self.rest = rest.trim_ascii_start();
+        Ok(location)
     }
 
     /// All that is left, without the blanks around it.

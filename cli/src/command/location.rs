@@ -21,31 +21,107 @@ impl core::fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match *self {
             Location::Address(address) => write!(f, "{address:#x}"),
-            Location::Symbol { name, offset: 0 } => f.write_str(name),
-            Location::Symbol { name, offset } => write!(f, "{name}+{offset:#x}"),
+            Location::Symbol { name, offset } => {
+                if name_end(name) == Some(name.len()) {
+                    f.write_str(name)?;
+                } else {
+                    write!(f, "\"{name}\"")?;
+                }
+                if offset == 0 { Ok(()) } else { write!(f, "+{offset:#x}") }
+            }
         }
     }
 }
 
 impl<'a> Location<'a> {
-    pub(super) const SYNTAX: &'static str = "an address or SYMBOL[+OFFSET]";
+    const SYNTAX: &'static str = "an address or SYMBOL[+OFFSET]";
 
-    /// The place that `word` names: a number, or a symbol, perhaps with an offset after its last `+`.
+    /// The place that `text` names: a number, or a symbol, perhaps with `+` and an offset behind it.
+    ///
+    /// A symbol's name may be a Rust path as demanglers print it: within `<>`, `()`, `[]` and `{}` it may hold spaces and `+`.
+    /// Any other name goes between double quotes.
     ///
     /// # Errors
     /// [`ParseError::Expected`].
-    pub fn parse(word: &'a str) -> Result<Location<'a>, ParseError<'a>> {
-        let wrong = ParseError::Expected { what: Self::SYNTAX, found: word };
-        if word.starts_with(|c: char| c.is_ascii_digit()) {
-            return number::parse(word).map(Location::Address).ok_or(wrong);
+    pub fn parse(text: &'a str) -> Result<Location<'a>, ParseError<'a>> {
+        match Self::split(text)? {
+            (location, "") => Ok(location),
+            _ => Err(ParseError::Expected { what: Self::SYNTAX, found: text }),
         }
-        let (name, offset) = match word.rsplit_once('+') {
-            Some((name, offset)) => (name, number::parse(offset).ok_or(wrong)?),
-            None => (word, 0),
-        };
-        // What symbols begin with, mangled or as a Rust path; never an option.
-        let plausible =
-            name.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '.' | '$' | '<'));
-        if plausible { Ok(Location::Symbol { name, offset }) } else { Err(wrong) }
     }
+
+    /// The place at the beginning of `text`, and what follows it from the blank behind it on.
+    pub(super) fn split(text: &'a str) -> Result<(Location<'a>, &'a str), ParseError<'a>> {
+        let blank = |c: char| c.is_ascii_whitespace();
+        let word = text.split(blank).next().unwrap_or(text);
+        let wrong = |found| ParseError::Expected { what: Self::SYNTAX, found };
+        if word.starts_with(|c: char| c.is_ascii_digit()) {
+            let address = number::parse(word).ok_or(wrong(word))?;
+            return Ok((Location::Address(address), &text[word.len()..]));
+        }
+        let (name, rest) = if let Some(quoted) = text.strip_prefix('"') {
+            quoted.split_once('"').ok_or(wrong(text))?
+        } else {
+            text.split_at(name_end(text).ok_or(wrong(word))?)
+        };
+        let (offset, rest) = match rest.strip_prefix('+') {
+            Some(offset) => {
+                let end = offset.find(blank).unwrap_or(offset.len());
+                (number::parse(&offset[..end]), &offset[end..])
+            }
+            None => (Some(0), rest),
+        };
+        let whole = &text[..text.len() - rest.len()];
+        match offset {
+            Some(offset) if !name.is_empty() && (rest.is_empty() || rest.starts_with(blank)) => {
+                Ok((Location::Symbol { name, offset }, rest))
+            }
+            _ => Err(wrong(if rest.is_empty() { whole } else { word })),
+        }
+    }
+}
+
+/// How deep brackets may nest: beyond any name that fits a line.
+const MAX_DEPTH: usize = 64;
+
+/// Where the unquoted name at the beginning of `text` ends: at a blank or `+` outside all brackets, or at the text's end. None if
+/// it is no name: it does not begin like one, or its brackets are not paired.
+fn name_end(text: &str) -> Option<usize> {
+    // What symbols begin with, mangled or as a Rust path; never an option.
+    if !text.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '.' | '$' | '<' | '[' | '{')) {
+        return None;
+    }
+    let mut open = ['\0'; MAX_DEPTH];
+    let mut depth = 0;
+    let mut previous = '\0';
+    for (at, c) in text.char_indices() {
+        match c {
+            '<' | '(' | '[' | '{' => {
+                *open.get_mut(depth)? = match c {
+                    '<' => '>',
+                    '(' => ')',
+                    '[' => ']',
+                    _ => '}',
+                };
+                depth += 1;
+            }
+            // The arrow of `fn() -> T` closes nothing.
+            '>' if previous == '-' && depth > 0 => {}
+            '>' | ')' | ']' | '}' => {
+                depth = depth.checked_sub(1)?;
+                if open[depth] != c {
+                    return None;
+                }
+            }
+            '"' => return None,
+            _ if c.is_control() && !(depth == 0 && c.is_ascii_whitespace()) => return None,
+            _ if depth > 0 => {}
+            '+' => return Some(at),
+            _ if c.is_ascii_whitespace() => return Some(at),
+            _ if c.is_alphanumeric() || matches!(c, '_' | '.' | '$' | ':') => {}
+            _ => return None,
+        }
+        previous = c;
+    }
+    (depth == 0).then_some(text.len())
 }

@@ -2,7 +2,6 @@
 
 mod args;
 mod location;
-mod nearest;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -189,7 +188,7 @@ pub fn parse(line: &str) -> Result<Command<'_>, ParseError<'_>> {
 fn find(word: &str) -> Result<&'static Entry, ParseError<'_>> {
     COMMANDS.iter().find(|entry| entry.name == word).ok_or_else(|| ParseError::UnknownCommand {
         word,
-        nearest: nearest::nearest(word, COMMANDS.iter().map(|entry| entry.name)),
+        nearest: crate::nearest::nearest(word, COMMANDS.iter().map(|entry| entry.name)),
     })
 }
 

@@ -1,7 +1,7 @@
 //! The table of commands.
 
 use super::args::Args;
-use super::{Access, Break, Command, Location, ParseError, Probe, Watch, find};
+use super::{Access, Break, Command, ParseError, Probe, Watch, find};
 use crate::number;
 
 type Parsed<'a> = Result<Command<'a>, ParseError<'a>>;
@@ -132,23 +132,27 @@ fn probe<'a>(args: &mut Args<'a>) -> Parsed<'a> {
 }
 
 fn breakpoint<'a>(args: &mut Args<'a>) -> Parsed<'a> {
-    let Some(word) = args.next() else {
+    let Some(word) = args.peek() else {
         return Ok(Command::Break(Break::List));
     };
     Ok(Command::Break(match removed(word)? {
-        Some(number) => Break::Remove { number },
-        None => Break::Add(Location::parse(word)?),
+        Some(number) => {
+            args.next();
+            Break::Remove { number }
+        }
+        None => Break::Add(args.location()?),
     }))
 }
 
 fn watch<'a>(args: &mut Args<'a>) -> Parsed<'a> {
-    let Some(word) = args.next() else {
+    let Some(word) = args.peek() else {
         return Ok(Command::Watch(Watch::List));
     };
     if let Some(number) = removed(word)? {
+        args.next();
         return Ok(Command::Watch(Watch::Remove { number }));
     }
-    let location = Location::parse(word)?;
+    let location = args.location()?;
     let mut length = None;
     if let Some(word) = args.peek().filter(|word| access(word).is_none()) {
         args.next();

@@ -21,6 +21,14 @@ fn every_form_of_every_command_is_understood() {
         ("break 0xffff800000081000", Command::Break(Break::Add(Location::Address(0xffff_8000_0008_1000)))),
         ("break kernel::time::tick+0x8", Command::Break(Break::Add(symbol("kernel::time::tick", 8)))),
         ("break <A+B>::f+4", Command::Break(Break::Add(symbol("<A+B>::f", 4)))),
+        (
+            "break <slots::SlotError as core::fmt::Display>::fmt+0x8",
+            Command::Break(Break::Add(symbol("<slots::SlotError as core::fmt::Display>::fmt", 8))),
+        ),
+        ("break f::{{closure}}", Command::Break(Break::Add(symbol("f::{{closure}}", 0)))),
+        ("break <fn() -> u8 as T>::f", Command::Break(Break::Add(symbol("<fn() -> u8 as T>::f", 0)))),
+        ("break \"operator new\"+4", Command::Break(Break::Add(symbol("operator new", 4)))),
+        ("watch <A as B>::C+4 8 r", add(symbol("<A as B>::C", 4), Some(8), Read)),
         ("  break   _start  ", Command::Break(Break::Add(symbol("_start", 0)))),
         ("break -3", Command::Break(Break::Remove { number: 3 })),
         ("watch", Command::Watch(Watch::List)),
@@ -63,6 +71,12 @@ fn errors_say_in_one_line_what_was_expected() {
         ("break main+", "expected an address or SYMBOL[+OFFSET], found 'main+'"),
         ("break +8", "expected an address or SYMBOL[+OFFSET], found '+8'"),
         ("break *main", "expected an address or SYMBOL[+OFFSET], found '*main'"),
+        ("break <A as B", "expected an address or SYMBOL[+OFFSET], found '<A'"),
+        ("break A)>::f", "expected an address or SYMBOL[+OFFSET], found 'A)>::f'"),
+        ("break \"f", "expected an address or SYMBOL[+OFFSET], found '\\\"f'"),
+        ("break \"\"+4", "expected an address or SYMBOL[+OFFSET], found '\\\"\\\"+4'"),
+        ("break \"f\"x", "expected an address or SYMBOL[+OFFSET], found '\\\"f\\\"x'"),
+        ("break f++4", "expected an address or SYMBOL[+OFFSET], found 'f++4'"),
         ("break -x", "expected -N, with a number from the list, found '-x'"),
         ("break main 4", "'4' is too much: see 'help break'"),
         ("watch x 0", "expected a length in bytes, or r, w or rw, found '0'"),
@@ -102,7 +116,13 @@ fn the_help_is_the_table() {
 
 #[test]
 fn a_location_is_written_as_it_is_read() {
-    for text in ["0xffff800000081000", "main", "kernel::time::tick+0x8"] {
+    for text in [
+        "0xffff800000081000",
+        "main",
+        "kernel::time::tick+0x8",
+        "<A as B<C + D>>::f+0x10",
+        "\"operator new\"+0x4",
+    ] {
         assert_eq!(Location::parse(text).expect(text).to_string(), text);
     }
 }
@@ -120,6 +140,9 @@ fn no_line_panics_and_no_error_has_two_lines() {
         "stats",
         "test",
         "poweroff",
+        "<a b>",
+        "\"",
+        "f+",
         "-",
         "-1",
         "-:",

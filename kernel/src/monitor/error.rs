@@ -2,7 +2,7 @@
 
 use crate::kprobe::ProbeError;
 use crate::ktest::Counts;
-use crate::report::symbols::NameError;
+use crate::report::symbols::SymbolError;
 use ::slots::SlotError;
 use alloc::string::{String, ToString};
 use cli::LineError;
@@ -20,17 +20,8 @@ pub enum Error {
     Command(String),
     /// The probe's definition is not understood.
     Definition(SyntaxError),
-    /// The name leads to no symbol.
-    Symbol(String, NameError),
-    /// The offset leads out of the symbol.
-    Beyond {
-        /// The symbol.
-        symbol: &'static str,
-        /// The offset, bytes.
-        offset: u64,
-        /// The symbol's size, bytes.
-        size: u64,
-    },
+    /// The name leads to no place.
+    Symbol(SymbolError),
     /// A breakpoint where nothing is executed.
     NotText(u64),
     /// There are no return probes.
@@ -75,10 +66,7 @@ impl fmt::Display for Error {
             Self::Line(error) => write!(f, "{error}"),
             Self::Command(text) => f.write_str(text),
             Self::Definition(error) => write!(f, "probe definition, {error}"),
-            Self::Symbol(name, error) => write!(f, "'{}': {error}", name.escape_debug()),
-            Self::Beyond { symbol, offset, size } => {
-                write!(f, "offset {offset:#x} is outside {symbol}, which has {size:#x} bytes")
-            }
+            Self::Symbol(error) => write!(f, "{error}"),
             Self::NotText(at) => write!(f, "{at:#x} is not in the kernel's text: nothing is executed there"),
             Self::ReturnProbe => {
                 f.write_str("return probes are not supported: place a probe (p) on the function's entry")
@@ -134,7 +122,7 @@ macro_rules! from {
     )*};
 }
 
-from!(LineError => Line, SyntaxError => Definition, ProbeError => Probe, SlotError => Slot, StepError => Step);
+from!(LineError => Line, SyntaxError => Definition, SymbolError => Symbol, ProbeError => Probe, SlotError => Slot, StepError => Step);
 
 impl From<fmt::Error> for Error {
     fn from(_: fmt::Error) -> Self {

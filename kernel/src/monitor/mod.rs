@@ -5,7 +5,6 @@
 //! - `probes`, `slots`, `walk`, `show`, `selftest`: the commands.
 
 mod error;
-mod place;
 mod probes;
 mod selftest;
 mod session;

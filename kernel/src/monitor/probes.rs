@@ -1,8 +1,8 @@
 //! `probe`: named probes.
 
 use super::Error;
-use super::place::Place;
 use crate::kprobe::{self, Kprobe};
+use crate::report::place::Place;
 use crate::report::symbols::Shown;
 use alloc::format;
 use alloc::string::{String, ToString};

@@ -1,9 +1,9 @@
 //! `break` and `watch`: hardware slots, numbered as they are set.
 
 use super::Error;
-use super::place::Place;
 use crate::debug::slots::{self, Disposition};
 use crate::mm::layout;
+use crate::report::place::Place;
 use crate::report::symbols::Shown;
 use ::slots::{Access, Cpus, Kind, Pieces, Privilege, Request, SlotId};
 use alloc::vec::Vec;

@@ -1,5 +1,6 @@
-//! What is said of the kernel's state: symbols, backtraces, the last report, and how the machine ends.
+//! What is said of the kernel's state: symbols and places, backtraces, the last report, and how the machine ends.
 
 pub mod backtrace;
+pub mod place;
 pub mod power;
 pub mod symbols;

@@ -267,7 +267,14 @@ mod tests {
 
     #[test]
     fn a_place_is_its_function_or_its_vector() {
-        let symbol = |offset, size, name: &str, kind| Symbol { offset, size, name: name.into(), kind };
+        let symbol = |offset, size, name: &str, kind| Symbol {
+            offset,
+            size,
+            name: name.into(),
+            kind,
+            hash: 0,
+            mangled: 0,
+        };
         let all = vec![
             symbol(0, 0x800, VECTORS, Kind::Text),
             symbol(0x800, 8, "f", Kind::Text),

@@ -1,6 +1,7 @@
 //! "Did you mean …?"
 
-const LONGEST: usize = 16;
+/// Longer words are like no other.
+const LONGEST: usize = 40;
 
 /// The name most like `word`: one that it begins, or else one at most two typing errors away and not all different.
 pub fn nearest(word: &str, names: impl Iterator<Item = &'static str> + Clone) -> Option<&'static str> {
@@ -14,18 +15,19 @@ pub fn nearest(word: &str, names: impl Iterator<Item = &'static str> + Clone) ->
     (distance <= 2 && distance < word.len().min(name.len())).then_some(name)
 }
 
-/// Optimal string alignment distance: insertions, deletions, substitutions, and exchanges of neighbours.
-fn distance(a: &[u8], b: &[u8]) -> usize {
+/// Optimal string alignment distance: insertions, deletions, substitutions, and exchanges of neighbours. `usize::MAX` for words
+/// of more than 40 bytes.
+pub fn distance(a: &[u8], b: &[u8]) -> usize {
     if a.len() > LONGEST || b.len() > LONGEST {
         return usize::MAX;
     }
-    let mut rows = [[0usize; LONGEST + 1]; LONGEST + 1];
+    let mut rows = [[0u8; LONGEST + 1]; LONGEST + 1];
     for i in 0..=a.len() {
         for j in 0..=b.len() {
             rows[i][j] = if i == 0 || j == 0 {
-                i + j
+                (i + j) as u8
             } else {
-                let differ = usize::from(a[i - 1] != b[j - 1]);
+                let differ = u8::from(a[i - 1] != b[j - 1]);
                 let mut least = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + differ);
                 if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
                     least = least.min(rows[i - 2][j - 2] + 1);
@@ -34,7 +36,7 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
             };
         }
     }
-    rows[a.len()][b.len()]
+    rows[a.len()][b.len()].into()
 }
 
 #[cfg(test)]

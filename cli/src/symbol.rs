@@ -1,0 +1,197 @@
+//! Symbols' names as people type them, compared with those that a symbol table holds.
+//!
+//! A table holds names as `rustfilt` prints them: demangled, without hashes. Several symbols can have one such name (instances
+//! of a generic function, closures), so with each goes a hash that no other has.
+
+/// A hash of a mangled name, which a symbol table holds instead of the name.
+///
+/// 64-bit FNV-1a of the name without what LLVM appends (`.llvm.1234`). Never 0.
+pub fn mangled_id(mangled: &str) -> u64 {
+    let name = mangled.split(".llvm.").next().unwrap_or(mangled);
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash.max(1)
+}
+
+/// The hash in a mangled name that tells it from others of the same demangled name: the compiler's own under legacy mangling,
+/// [`mangled_id`] under v0, which has none; 0 for a name that is not mangled.
+pub fn hash(mangled: &str) -> u64 {
+    let name = mangled.split(".llvm.").next().unwrap_or(mangled);
+    let legacy = name.strip_prefix("_ZN").and_then(|name| name.strip_suffix('E')).and_then(|name| {
+        let (path, digits) = name.split_at_checked(name.len().checked_sub(16)?)?;
+        if path.ends_with("17h") { hexadecimal(digits) } else { None }
+    });
+    legacy.unwrap_or_else(|| if name.starts_with("_R") { mangled_id(name) } else { 0 })
+}
+
+fn hexadecimal(digits: &str) -> Option<u64> {
+    let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (digits.len() == 16 && digits.bytes().all(lower)).then(|| u64::from_str_radix(digits, 16).ok())?
+}
+
+/// What a table holds of a symbol's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// Demangled, without the hash.
+    pub name: &'a str,
+    /// [`hash`] of the mangled name.
+    pub hash: u64,
+    /// [`mangled_id`] of the mangled name; 0 if it is not mangled.
+    pub mangled: u64,
+}
+
+/// How well a symbol's name fits what was typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fit {
+    /// It ends so, from the beginning of a path segment.
+    Tail,
+    /// It is that name.
+    Whole,
+}
+
+/// A name as it was typed: demangled, whole or its tail (`kprobe::register`), perhaps with the hash at its end
+/// (`kernel::time::now::h0123456789abcdef`); or mangled, legacy or v0. Spaces do not count: `Vec<T,A>` and `Vec<T, A>` are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name<'a> {
+    path: &'a str,
+    hash: Option<u64>,
+    mangled: Option<u64>,
+}
+
+impl<'a> Name<'a> {
+    /// The name in `text`, whatever that is.
+    pub fn new(text: &'a str) -> Self {
+        let text = text.trim_ascii();
+        let mangled = (text.starts_with("_ZN") || text.starts_with("_R")).then(|| mangled_id(text));
+        let hashed = text.rsplit_once("::h").and_then(|(path, hash)| Some((path, hexadecimal(hash)?)));
+        match hashed {
+            Some((path, hash)) => Self { path, hash: Some(hash), mangled },
+            None => Self { path: text, hash: None, mangled },
+        }
+    }
+
+    /// How `symbol`'s name fits, if it does.
+    pub fn fits(&self, symbol: &Identity<'_>) -> Option<Fit> {
+        if self.mangled.is_some_and(|mangled| mangled == symbol.mangled) {
+            return Some(Fit::Whole);
+        }
+        if self.hash.is_some_and(|hash| hash != symbol.hash) || self.path.is_empty() {
+            return None;
+        }
+        let mut name = symbol.name.bytes().rev().filter(|byte| *byte != b' ');
+        let mut path = self.path.bytes().rev().filter(|byte| *byte != b' ');
+        if !path.all(|byte| name.next() == Some(byte)) {
+            return None;
+        }
+        match (name.next(), name.next()) {
+            (None, _) => Some(Fit::Whole),
+            (Some(b':'), Some(b':')) => Some(Fit::Tail),
+            _ => None,
+        }
+    }
+
+    /// How many typing errors `name` may be away from this one, in its last segments (one, or two if two were typed): at most
+    /// two, and never all that there is.
+    pub fn errors(&self, name: &str) -> Option<usize> {
+        let segments = if self.path.contains("::") { 2 } else { 1 };
+        let (typed, meant) = (last(self.path, segments), last(name, segments));
+        if typed.len().abs_diff(meant.len()) > 2 {
+            return None;
+        }
+        let errors = crate::nearest::distance(typed.as_bytes(), meant.as_bytes());
+        (errors <= 2 && errors < typed.len().min(meant.len())).then_some(errors)
+    }
+}
+
+/// The last `segments` segments of a path.
+fn last(path: &str, segments: usize) -> &str {
+    match path.rmatch_indices("::").nth(segments - 1) {
+        Some((at, separator)) => &path[at + separator.len()..],
+        None => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEGACY: &str = "_ZN6kernel6kprobe8register17h0123456789abcdefE";
+    const V0: &str = "_RNvNtCsabc_6kernel6kprobe8register";
+
+    fn identity(name: &'static str, mangled: &str) -> Identity<'static> {
+        Identity { name, hash: hash(mangled), mangled: mangled_id(mangled) }
+    }
+
+    fn fit(typed: &str, symbol: &Identity<'_>) -> Option<Fit> {
+        Name::new(typed).fits(symbol)
+    }
+
+    #[test]
+    fn a_name_fits_whole_or_from_a_segment_on() {
+        let symbol = identity("kernel::kprobe::register", LEGACY);
+        for whole in ["kernel::kprobe::register", "kernel::kprobe::register::h0123456789abcdef", LEGACY] {
+            assert_eq!(fit(whole, &symbol), Some(Fit::Whole), "{whole}");
+        }
+        for tail in ["kprobe::register", "register", "kprobe::register::h0123456789abcdef"] {
+            assert_eq!(fit(tail, &symbol), Some(Fit::Tail), "{tail}");
+        }
+        for other in [
+            "",
+            "unregister",
+            "ister",
+            ":register",
+            "::register",
+            "x::kernel::kprobe::register",
+            "kernel::kprobe",
+            "Kprobe::register",
+            "kernel::kprobe::register::h0123456789abcdee",
+            "_ZN6kernel6kprobe8register17h0123456789abcdeeE",
+            "_ZN6kernel6kprobe9registers17h0123456789abcdefE",
+            V0,
+        ] {
+            assert_eq!(fit(other, &symbol), None, "{other}");
+        }
+        assert_eq!(fit(V0, &identity("kernel::kprobe::register", V0)), Some(Fit::Whole));
+    }
+
+    #[test]
+    fn generic_names_fit_as_they_are_printed() {
+        for (name, typed) in [
+            (
+                "<slots::SlotError as core::fmt::Display>::fmt",
+                "<slots::SlotError as core::fmt::Display>::fmt",
+            ),
+            ("alloc::vec::Vec<T,A>::push", "alloc::vec::Vec<T, A>::push"),
+            ("<alloc::vec::Vec<u8>>::push", "<alloc::vec::Vec<u8>>::push"),
+            ("core::ops::function::FnOnce::call_once{{vtable.shim}}", "FnOnce::call_once{{vtable.shim}}"),
+        ] {
+            assert!(fit(typed, &identity(name, "")).is_some(), "{typed}");
+        }
+        assert_eq!(fit("Display>::fmt", &identity("<A as Display>::fmt", "")), None);
+    }
+
+    #[test]
+    fn hashes_tell_symbols_of_one_name_apart() {
+        assert_eq!(hash(LEGACY), 0x0123_4567_89ab_cdef);
+        assert_eq!(hash("_ZN1f17h0123456789abcdefE.llvm.77"), 0x0123_4567_89ab_cdef);
+        assert_eq!(mangled_id("_ZN1f17h0123456789abcdefE.llvm.77"), mangled_id("_ZN1f17h0123456789abcdefE"));
+        assert_eq!(hash(V0), mangled_id(V0));
+        for unmangled in
+            ["vectors", "", "_ZN", "_ZN1fE", "_ZN1f17h0123456789ABCDEFE", "_ZN1f17hé123456789abcdeE"]
+        {
+            assert_eq!(hash(unmangled), 0, "{unmangled}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_alike_is_within_two_errors() {
+        let errors = |typed: &str, name: &str| Name::new(typed).errors(name);
+        assert_eq!(errors("acount", "kernel::time::account"), Some(1));
+        assert_eq!(errors("tiem::account", "kernel::time::account"), Some(1));
+        assert_eq!(errors("kernel::time::acount", "kernel::time::account"), Some(1));
+        assert_eq!(errors("kernel::smp::account", "kernel::time::account"), None, "four");
+        assert_eq!(errors("xy", "ab"), None, "nothing is left");
+        assert_eq!(errors("", "ab"), None);
+    }
+}

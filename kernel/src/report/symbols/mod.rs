@@ -1,0 +1,81 @@
+//! Symbols by address and by name.
+//!
+//! - this file: by address, in any context;
+//! - `table`: what the tool appends to the image;
+//! - `lookup`: by name; `error`: why a name leads nowhere.
+
+mod error;
+mod lookup;
+mod table;
+
+pub use error::SymbolError;
+pub use lookup::by_name;
+pub use table::image_size;
+
+use crate::mm::layout;
+use cli::symbol::Identity;
+use core::fmt;
+use table::Table;
+
+/// What a symbol names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A function.
+    Text,
+    /// A static.
+    Data,
+}
+
+/// One symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// Its name, demangled, without the hash.
+    pub name: &'static str,
+    /// Its first byte.
+    pub address: u64,
+    /// Its length in bytes; 0 if unknown.
+    pub size: u64,
+    /// What it names.
+    pub kind: Kind,
+    /// What tells it from others of this name; 0 for a name that is not mangled.
+    pub hash: u64,
+    /// Hash of the whole mangled name; 0 if there is none.
+    mangled: u64,
+}
+
+impl Symbol {
+    /// What its name is told by.
+    fn identity(&self) -> Identity<'static> {
+        Identity { name: self.name, hash: self.hash, mangled: self.mangled }
+    }
+}
+
+/// The symbol that `address` lies in. Any context.
+pub fn at(address: u64) -> Option<Symbol> {
+    let table = Table::get()?;
+    let offset = address.checked_sub(layout::image_start() as u64)?;
+    (0..table.up_to(offset))
+        .rev()
+        .take(8)
+        .filter_map(|index| table.symbol(index))
+        .find(|symbol| address == symbol.address || address - symbol.address < symbol.size)
+}
+
+/// All symbols, in the order of their addresses. Any context.
+pub fn all() -> impl Iterator<Item = Symbol> {
+    let table = Table::get();
+    let count = table.as_ref().map_or(0, Table::len);
+    (0..count).filter_map(move |index| table.as_ref()?.symbol(index))
+}
+
+/// An address shown as `symbol+0x12/0x80`, or by number where no symbol is.
+pub struct Shown(pub u64);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match at(self.0) {
+            Some(symbol) => write!(f, "{}+{:#x}/{:#x}", symbol.name, self.0 - symbol.address, symbol.size),
+            None => write!(f, "{:#x}", self.0),
+        }
+    }
+}
