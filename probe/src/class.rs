@@ -48,8 +48,6 @@ pub enum Reason {
     Wait,
     /// TSTART, TTEST, TCOMMIT, TCANCEL.
     Transaction,
-    /// LDR (literal) of a SIMD&FP register.
-    VectorLiteral,
     /// UDF: permanently undefined.
     Udf,
     /// No instruction has this encoding.
@@ -58,7 +56,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and for tests.
-    pub const ALL: [Reason; 17] = [
+    pub const ALL: [Reason; 16] = [
         Reason::Exclusive,
         Reason::ExclusiveSequence,
         Reason::Breakpoint,
@@ -73,7 +71,6 @@ impl Reason {
         Reason::MemoryCopy,
         Reason::Wait,
         Reason::Transaction,
-        Reason::VectorLiteral,
         Reason::Udf,
         Reason::Unallocated,
     ];
@@ -114,9 +111,6 @@ impl fmt::Display for Reason {
             }
             Reason::Wait => "wait for event or interrupt: out-of-line copies run with interrupts masked",
             Reason::Transaction => "transactional memory: the probe's exception aborts the transaction",
-            Reason::VectorLiteral => {
-                "PC-relative load of a SIMD&FP register: simulating it needs the SIMD&FP register file"
-            }
             Reason::Udf => "UDF: permanently undefined, it can only fault",
             Reason::Unallocated => "not an instruction: the word has no allocated encoding (data in the text?)",
         })

@@ -5,6 +5,7 @@
 use crate::bits::{bit, bits};
 use crate::class::{Class, Reason};
 use crate::classify::classify;
+use crate::cpu::is_hint;
 use crate::sim::Sim;
 
 /// LDXR, LDAXR, LDXRB to LDAXRH, LDXP, LDAXP, and LDTXR, LDATXR (FEAT_LSUI).
@@ -59,58 +60,117 @@ pub fn in_exclusive_sequence(
     fn_start: u64,
     fn_end: u64,
 ) -> bool {
-    if !(fn_start..fn_end).contains(&pc) {
-        return false;
-    }
-    let words = (fn_end - fn_start).div_ceil(4);
-    let addresses = || (0..words).map(|n| fn_start + n * 4);
-    if !addresses().any(|a| fetch(a).is_some_and(is_load_exclusive)) {
-        return false;
-    }
-    if words > MAX_FUNCTION_WORDS as u64 {
-        return true;
-    }
-    let mut paths = Paths { fetch: &fetch, start: fn_start, end: fn_end, held: Bitmap::new() };
-
-    // Forwards from every load-exclusive, as long as the monitor is held.
-    for address in addresses() {
-        if fetch(address).is_some_and(is_load_exclusive) {
-            paths.reach(address.saturating_add(4));
-        }
-    }
-    match paths.follow(|word| is_store_exclusive(word) || is_clear_exclusive(word), |_| false, false) {
-        Outcome::Lost => return true,
-        _ if !paths.held.get(paths.index(pc)) => return false,
-        _ => {}
-    }
-
-    // Forwards from the place itself, to a store that needs the monitor it holds.
-    paths.held = Bitmap::new();
-    paths.reach(pc);
-    let ends = |word| is_load_exclusive(word) || is_clear_exclusive(word);
-    !matches!(paths.follow(ends, is_store_exclusive, false), Outcome::Exhausted)
+    (fn_start..fn_end).contains(&pc)
+        && Function::new(&fetch, fn_start, fn_end).in_exclusive_sequence(&fetch, pc)
 }
 
 /// [`classify`] for a word in its place: also refuses what only the surroundings show, an instruction inside an exclusive
 /// sequence ([`in_exclusive_sequence`], whose arguments these are) and a PACIASP or kin that the PACM before it makes depend
 /// on the PC. `None` from `fetch` at `pc` itself is [`Reason::Unallocated`].
 pub fn classify_at(fetch: impl Fn(u64) -> Option<u32>, pc: u64, fn_start: u64, fn_end: u64) -> Class {
-    const PACM: u32 = 0xd503_24ff;
-    let Some(word) = fetch(pc) else { return Class::Refuse(Reason::Unallocated) };
-    let class = classify(word);
-    if matches!(class, Class::Refuse(_)) {
-        return class;
+    match fetch(pc).map(classify) {
+        None => Class::Refuse(Reason::Unallocated),
+        Some(refused @ Class::Refuse(_)) => refused,
+        Some(_) => Function::new(&fetch, fn_start, fn_end).classify(&fetch, pc),
     }
-    let is_hint = word & 0xffff_f01f == 0xd503_201f;
-    if is_hint && class == Class::OutOfLine && pc > fn_start && fetch(pc - 4) == Some(PACM) {
-        return Class::Refuse(Reason::PcAuthentication);
-    }
-    if in_exclusive_sequence(fetch, pc, fn_start, fn_end) {
-        return Class::Refuse(Reason::ExclusiveSequence);
-    }
-    class
 }
 
+/// What the surroundings of a function's instructions come to: for whoever classifies many of one function, since looking at it
+/// takes time linear in its length, and asking it then takes little.
+#[derive(Clone, Debug)]
+pub struct Function {
+    start: u64,
+    end: u64,
+    exclusive: Exclusive,
+}
+
+/// The load-exclusives of a function.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is no heap")]
+enum Exclusive {
+    /// There is none.
+    Nowhere,
+    /// There is one, and what it leads to cannot be told.
+    Anywhere,
+    /// Behind these the monitor is held.
+    Held(Bitmap),
+}
+
+impl Function {
+    /// Looks at the function from `start` up to, not including, `end`; `fetch` as for [`in_exclusive_sequence`].
+    pub fn new(fetch: impl Fn(u64) -> Option<u32>, start: u64, end: u64) -> Self {
+        Self { start, end, exclusive: Exclusive::of(&fetch, start, end) }
+    }
+
+    /// Whether the instruction at this address is in it.
+    pub fn contains(&self, pc: u64) -> bool {
+        (self.start..self.end).contains(&pc)
+    }
+
+    /// [`classify_at`] for an address of this function, whose words are as they were.
+    pub fn classify(&self, fetch: impl Fn(u64) -> Option<u32>, pc: u64) -> Class {
+        const PACM: u32 = 0xd503_24ff;
+        let Some(word) = fetch(pc) else { return Class::Refuse(Reason::Unallocated) };
+        let class = classify(word);
+        if matches!(class, Class::Refuse(_)) {
+            return class;
+        }
+        if is_hint(word) && class == Class::OutOfLine && pc > self.start && fetch(pc - 4) == Some(PACM) {
+            return Class::Refuse(Reason::PcAuthentication);
+        }
+        if self.in_exclusive_sequence(fetch, pc) {
+            return Class::Refuse(Reason::ExclusiveSequence);
+        }
+        class
+    }
+
+    /// [`in_exclusive_sequence`] for an address of this function, whose words are as they were.
+    pub fn in_exclusive_sequence(&self, fetch: impl Fn(u64) -> Option<u32>, pc: u64) -> bool {
+        if !self.contains(pc) {
+            return false;
+        }
+        match &self.exclusive {
+            Exclusive::Nowhere => false,
+            Exclusive::Anywhere => true,
+            Exclusive::Held(held) if !held.get(((pc - self.start) / 4) as usize) => false,
+            // Forwards from the place itself, to a store that needs the monitor it holds.
+            Exclusive::Held(_) => {
+                let mut paths =
+                    Paths { fetch: &fetch, start: self.start, end: self.end, held: Bitmap::new() };
+                paths.reach(pc);
+                let ends = |word| is_load_exclusive(word) || is_clear_exclusive(word);
+                !matches!(paths.follow(ends, is_store_exclusive, false), Outcome::Exhausted)
+            }
+        }
+    }
+}
+
+impl Exclusive {
+    fn of(fetch: &impl Fn(u64) -> Option<u32>, start: u64, end: u64) -> Self {
+        let words = end.saturating_sub(start).div_ceil(4);
+        let mut loads = (0..words)
+            .map(|n| start + n * 4)
+            .filter(|&at| fetch(at).is_some_and(is_load_exclusive))
+            .peekable();
+        if loads.peek().is_none() {
+            return Self::Nowhere;
+        }
+        if words > MAX_FUNCTION_WORDS as u64 {
+            return Self::Anywhere;
+        }
+        // Forwards from every load-exclusive, as long as the monitor is held.
+        let mut paths = Paths { fetch, start, end, held: Bitmap::new() };
+        for address in loads {
+            paths.reach(address.saturating_add(4));
+        }
+        match paths.follow(|word| is_store_exclusive(word) || is_clear_exclusive(word), |_| false, false) {
+            Outcome::Lost => Self::Anywhere,
+            _ => Self::Held(paths.held),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
 struct Bitmap([u64; MAX_FUNCTION_WORDS / 64]);
 
 impl Bitmap {
@@ -239,7 +299,11 @@ pub(crate) fn successors(word: u32) -> Successors {
             | Sim::CompareBranch { offset, .. } => Successors { branch: Some(offset), ..NEXT },
             Sim::BranchReg { .. } => Successors { anywhere: true, ..NOWHERE },
             Sim::Return { .. } => NOWHERE,
-            Sim::Nop | Sim::Adr { .. } | Sim::Adrp { .. } | Sim::LoadLiteral { .. } => NEXT,
+            Sim::Nop
+            | Sim::Adr { .. }
+            | Sim::Adrp { .. }
+            | Sim::LoadLiteral { .. }
+            | Sim::LoadVector { .. } => NEXT,
         },
         Class::Refuse(Reason::AuthenticatedBranch) => authenticated(word),
         // The store-exclusive of the path, if it is one, has been looked at before. UDF and what is no instruction ends in

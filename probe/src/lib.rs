@@ -12,6 +12,8 @@
 //! - [`simulate`] does it for instructions that depend on the PC or decide it, on the saved registers.
 //! - [`ool::Slot`] is the two words in which all others run elsewhere; [`ool::exchangeable`] tells whether text may be patched
 //!   while other CPUs run through it.
+//! - [`ool::Copies`] is what an engine wants that chooses at each hit: a copy for contexts with interrupts open, one for those
+//!   without, one that traps. [`trampoline::Trampoline`] takes no exception at all.
 //! - [`events::parse`] reads probes as they are typed at a prompt, in the syntax of Linux's `kprobe_events`.
 //!
 //! # Adopting it
@@ -23,7 +25,7 @@
 //!
 //! ```
 //! use probe::ool::{self, Slot};
-//! use probe::{Class, Mem, Reason, Regs, Sim, classify_at, simulate};
+//! use probe::{Class, Cpu, Exception, Mem, Reason, Regs, Sim, classify_at, simulate};
 //!
 //! /// The frame that the exception entry saves.
 //! struct Frame {
@@ -48,6 +50,7 @@
 //!     fn set_pc(&mut self, value: u64) {
 //!         self.elr = value;
 //!     }
+//!     // A kernel that uses SIMD&FP registers itself has `simd_trapped` and `set_v` here too.
 //! }
 //!
 //! /// Memory that holds one function. A kernel reads through its fault-safe copy instead.
@@ -82,11 +85,14 @@
 //!
 //! fn register(text: &mut Text, address: u64, slot_at: u64, slots: &mut [u32]) -> Result<Displaced, Reason> {
 //!     let (start, end) = (text.0, text.0 + 4 * text.1.len() as u64);
-//!     let displaced = match classify_at(|a| text.fetch(a), address, start, end) {
+//!     let word = text.fetch(address).ok_or(Reason::Unallocated)?;
+//!     let class = classify_at(|a| text.fetch(a), address, start, end);
+//!     // This kernel switches no pointer-authentication key on, so its PACIASP are NOPs.
+//!     let displaced = match Cpu::NO_KEYS.knowing(word, class) {
 //!         Class::Refuse(reason) => return Err(reason),
 //!         Class::Simulate(sim) => Displaced::Simulated(sim),
 //!         Class::OutOfLine => {
-//!             slots.copy_from_slice(&Slot::trapping(text.fetch(address).unwrap()).words);
+//!             slots.copy_from_slice(&Slot::trapping(word).words);
 //!             Displaced::OutOfLine(slot_at)
 //!         }
 //!     };
@@ -96,9 +102,10 @@
 //!     Ok(displaced)
 //! }
 //!
-//! /// From the exception handler of `BRK #KPROBE`, after the probe's own handler.
-//! fn hit(displaced: &Displaced, probed: u64, frame: &mut Frame, text: &mut Text) -> Result<(), Fault> {
-//!     match displaced {
+//! /// From the exception handler of `BRK #KPROBE`, after the probe's own handler. On an error the kernel goes on as if the
+//! /// probed instruction had taken that exception: a data abort at `Sim::literal`, or the trap of SIMD&FP registers.
+//! fn hit(d: &Displaced, probed: u64, frame: &mut Frame, text: &mut Text) -> Result<(), Exception<Fault>> {
+//!     match d {
 //!         Displaced::Simulated(sim) => simulate(*sim, probed, frame, text),
 //!         Displaced::OutOfLine(slot) => {
 //!             frame.elr = *slot; // and `BRK #OOL_END` sets it to `probed + 4`
@@ -107,14 +114,17 @@
 //!     }
 //! }
 //!
-//! // adrp x0, . ; bl .+0x100 ; add x1, x1, #1 ; ret
-//! let mut text = Text(0xffff_8000_0001_0000, vec![0x9000_0000, 0x9400_0040, 0x9100_0421, 0xd65f_03c0]);
+//! // paciasp ; bl .+0x100 ; add x1, x1, #1 ; ret
+//! let mut text = Text(0xffff_8000_0001_0000, vec![0xd503_233f, 0x9400_0040, 0x9100_0421, 0xd65f_03c0]);
 //! let (mut slot, start) = ([0; 2], text.0);
 //! let mut frame = Frame { x: [0; 31], elr: start + 4, spsr: 0x6000_03c5 };
 //!
 //! let call = register(&mut text, start + 4, 0, &mut slot).unwrap();
 //! hit(&call, start + 4, &mut frame, &mut text).unwrap();
 //! assert_eq!((frame.elr, frame.x[30]), (start + 0x104, start + 8));
+//!
+//! let entry = register(&mut text, start, 0, &mut slot).unwrap();
+//! assert!(matches!(entry, Displaced::Simulated(Sim::Nop)));
 //!
 //! let add = register(&mut text, start + 8, start + 0x1000, &mut slot).unwrap();
 //! assert!(matches!(add, Displaced::OutOfLine(_)));
@@ -126,28 +136,46 @@
 //! assert_eq!(error, Reason::Wait);
 //! ```
 //!
+//! # What the crate asks of a kernel
+//!
+//! | to be told | where | if the kernel does not |
+//! |---|---|---|
+//! | whether SIMD&FP registers are trapped, and how to set one | [`Regs::simd_trapped`], [`Regs::set_v`] | LDR (literal) of such a register is [`Exception::SimdTrap`] |
+//! | which pointer-authentication keys are live | [`Cpu::knowing`] | PACIASP and kin run out of line: right with and without a key |
+//! | whether the CPU has BC.cond, `CB<cc>` | [`Cpu::knowing`] | they work under a probe where they are undefined without |
+//! | whether there is FEAT_BTI, and the page is guarded | [`Mem::bti`] | BTYPE stays 0: right without FEAT_BTI |
+//! | the words as they were before any probe | `fetch` of [`classify_at`] | exclusive sequences with probes near are misread |
+//!
+//! On guarded pages a BRK may replace a landing pad, a B must not ([`is_landing_pad`]). BRK itself is a permitted target of
+//! every branch, so there the Branch Target exception of what it replaces does not come by itself: [`accepts`] tells whether
+//! it is due.
+//!
 //! # What is faithful, and what is not
 //!
-//! Checked over all 2^32 words against an independent decoder (`tests/oracle`). Limits, each described where it is:
+//! Checked over all 2^32 words against an independent decoder (`tests/oracle`; where the two differ, and why, is one table,
+//! `tests/oracle/known.rs`). Limits, each described where it is:
 //! unallocated words of the FP, SIMD, SVE and SME groups are not told from allocated ones ([`classify`]); exclusive sequences
-//! that span functions are not seen ([`in_exclusive_sequence`]); FEAT_GCS and watchpoints on literals ([`sim`]). And one for
-//! the kernel: BRK is a permitted target of every branch, so on a guarded page the Branch Target exception of an instruction
-//! that is no landing pad does not happen under a probe.
+//! that span functions are not seen ([`in_exclusive_sequence`]); FEAT_GCS and watchpoints on literals ([`sim`]). And one of the
+//! method: an instruction that moves SP and runs out of line, in a slot that ends in BRK, must leave SP where the kernel can
+//! take an exception.
 
 mod bits;
 mod class;
 mod classify;
+mod cpu;
 pub mod events;
 mod exclusive;
 pub mod ool;
 pub mod sequence;
 pub mod sim;
 pub mod stepping;
+pub mod trampoline;
 
 pub use class::{Class, Reason};
 pub use classify::classify;
+pub use cpu::{Cpu, accepts, is_landing_pad};
 pub use exclusive::{
-    MAX_FUNCTION_WORDS, classify_at, in_exclusive_sequence, is_clear_exclusive, is_load_exclusive,
+    Function, MAX_FUNCTION_WORDS, classify_at, in_exclusive_sequence, is_clear_exclusive, is_load_exclusive,
     is_store_exclusive,
 };
-pub use sim::{Bti, Mem, Regs, Sim, simulate};
+pub use sim::{Bti, Exception, Mem, Regs, Sim, simulate};

@@ -65,15 +65,85 @@ impl Slot {
     pub const fn trapping(word: u32) -> Slot {
         Slot { words: [word, brk(OOL_END)] }
     }
+}
 
-    /// A slot at address `slot` that ends in a branch back to the instruction after `probed`: for a probe that wants nothing
-    /// done afterwards. `None` if the branch does not reach.
-    pub const fn returning(word: u32, slot: u64, probed: u64) -> Option<Slot> {
-        match branch(slot.wrapping_add(4), probed.wrapping_add(4)) {
-            Some(back) => Some(Slot { words: [word, back] }),
-            None => None,
+/// MSR DAIFClr, #imm.
+const fn unmask(imm: u32) -> u32 {
+    0xd503_40ff | imm << 8
+}
+
+/// A displaced instruction in every form that an engine may want to run it in, as one line of text: which one is chosen at
+/// each hit, by the masks of the probed context and by who waits for the instruction's end.
+///
+/// - [`OPEN`](Self::OPEN): the instruction, `MSR DAIFClr, #3`, a branch back. Entered with I and F masked, for a context where
+///   both were open: no interrupt sees the copy but behind its instruction, where [`settled`](Self::settled) moves it on.
+/// - [`MASKED`](Self::MASKED): the instruction and a branch back, for a context with I and F masked.
+/// - [`TRAPPING`](Self::TRAPPING): the instruction and `BRK #OOL_END`.
+///
+/// A fault whose PC is the first word of a form ([`faulted`](Self::faulted)) is the probed instruction's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C, align(64))]
+pub struct Copies {
+    /// The words, in the order of their addresses. Those behind [`WORDS`](Self::WORDS) of them are the embedding kernel's.
+    pub words: [u32; 16],
+}
+
+impl Copies {
+    /// Bytes that one takes, and its alignment.
+    pub const BYTES: usize = 64;
+    /// Words in use.
+    pub const WORDS: usize = 7;
+    /// Offset of the form for contexts where I and F are open.
+    pub const OPEN: u64 = 0;
+    /// Offset of the form for contexts where both are masked.
+    pub const MASKED: u64 = 12;
+    /// Offset of the form that gives control back by an exception.
+    pub const TRAPPING: u64 = 20;
+    /// Offset of the BRK at that form's end.
+    pub const TRAP: u64 = Self::TRAPPING + 4;
+
+    /// The copies at `at` of `word`, an instruction that [`classify`](crate::classify()) calls
+    /// [`OutOfLine`](crate::Class::OutOfLine), probed at `probed`. `None` if a branch back does not reach.
+    pub const fn new(word: u32, at: u64, probed: u64) -> Option<Copies> {
+        let next = probed.wrapping_add(4);
+        let (Some(open), Some(masked)) = (branch(at + 8, next), branch(at + 16, next)) else { return None };
+        let mut words = [brk(OOL_END); 16];
+        words[0] = word;
+        words[1] = unmask(0b0011);
+        words[2] = open;
+        words[3] = word;
+        words[4] = masked;
+        words[5] = word;
+        Some(Copies { words })
+    }
+
+    /// Whether the instruction at this offset of a form is the displaced one, and if so whether I and F were open in the
+    /// probed context; None for the form whose masks the engine keeps.
+    pub const fn faulted(offset: u64) -> Option<Faulted> {
+        match offset {
+            Self::OPEN => Some(Faulted::Open),
+            Self::MASKED => Some(Faulted::Masked),
+            Self::TRAPPING => Some(Faulted::Trapping),
+            _ => None,
         }
     }
+
+    /// Whether a context that is interrupted at this offset has executed the instruction and stands at the branch back: it may
+    /// as well stand behind the probed instruction, and then nothing holds the copies any more.
+    pub const fn settled(offset: u64) -> bool {
+        offset == 8
+    }
+}
+
+/// Where the displaced instruction faulted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Faulted {
+    /// In [`Copies::OPEN`].
+    Open,
+    /// In [`Copies::MASKED`].
+    Masked,
+    /// In [`Copies::TRAPPING`].
+    Trapping,
 }
 
 #[cfg(test)]
@@ -150,8 +220,24 @@ mod tests {
     #[test]
     fn slots() {
         assert_eq!(Slot::trapping(NOP).words, [NOP, 0xd420_00c0]);
-        let slot = Slot::returning(NOP, FROM + 0x1000, FROM).unwrap();
-        assert_eq!(slot.words, [NOP, branch(FROM + 0x1004, FROM + 4).unwrap()]);
-        assert_eq!(Slot::returning(NOP, FROM + 129 * MIB, FROM), None);
+    }
+
+    #[test]
+    fn copies_come_back_behind_the_instruction() {
+        let (at, add) = (FROM + 0x2000, 0x9100_0421);
+        let copies = Copies::new(add, at, FROM).unwrap();
+        let word = |offset: u64| copies.words[offset as usize / 4];
+        for form in [Copies::OPEN, Copies::MASKED, Copies::TRAPPING] {
+            assert_eq!(word(form), add);
+            assert!(Copies::faulted(form).is_some());
+        }
+        assert_eq!(word(Copies::OPEN + 4), 0xd503_43ff, "msr daifclr, #3");
+        assert_eq!(word(Copies::OPEN + 8), branch(at + 8, FROM + 4).unwrap());
+        assert_eq!(word(Copies::MASKED + 4), branch(at + 16, FROM + 4).unwrap());
+        assert_eq!(word(Copies::TRAP), brk(OOL_END));
+        let settled: Vec<u64> = (0..64).filter(|&offset| Copies::settled(offset)).collect();
+        assert_eq!(settled, [Copies::OPEN + 8]);
+        assert_eq!((0..64).filter(|&offset| Copies::faulted(offset).is_some()).count(), 3);
+        assert_eq!(Copies::new(add, FROM + 129 * MIB, FROM), None);
     }
 }

@@ -102,10 +102,21 @@ pub enum Literal {
     SignedWord,
 }
 
+/// What LDR (literal, SIMD&FP) loads; the rest of the register becomes zero.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum VectorSize {
+    /// LDR St.
+    Single,
+    /// LDR Dt.
+    Double,
+    /// LDR Qt.
+    Quad,
+}
+
 /// A decoded instruction to simulate. Registers are 0 to 31, 31 being XZR; offsets are bytes from the instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sim {
-    /// Nothing but going on: NOP, BTI, PRFM (literal).
+    /// Nothing but going on: NOP, BTI, PRFM (literal); with [`Cpu::knowing`](crate::Cpu::knowing), PACIASP and its kin without a key.
     Nop,
     /// B, BL.
     Branch {
@@ -194,6 +205,27 @@ pub enum Sim {
         /// Bytes to the literal.
         offset: i32,
     },
+    /// LDR (literal) of a SIMD&FP register.
+    LoadVector {
+        /// The destination, V0 to V31.
+        rt: u8,
+        /// How much is loaded.
+        size: VectorSize,
+        /// Bytes to the literal.
+        offset: i32,
+    },
+}
+
+impl Sim {
+    /// Where the instruction, at `pc`, leads to, if that is the same every time and all else that it does is to clear
+    /// [`BTYPE`]: [`simulate`] can be left out.
+    pub const fn leads_to(self, pc: u64) -> Option<u64> {
+        match self {
+            Sim::Nop => Some(pc.wrapping_add(4)),
+            Sim::Branch { offset, link: false } => Some(offset_from(pc, offset)),
+            _ => None,
+        }
+    }
 }
 
 /// The saved registers of the probed context.
@@ -208,6 +240,45 @@ pub trait Regs {
     fn set_pstate(&mut self, value: u64);
     /// Sets the PC at which the context resumes.
     fn set_pc(&mut self, value: u64);
+    /// Whether an access of the probed context to the SIMD&FP registers is trapped (CPACR_EL1.FPEN). The default, `true`, is
+    /// that of a kernel that leaves them to user programs and switches them off for itself.
+    ///
+    /// A kernel whose own text may use them overrides this and [`set_v`](Self::set_v).
+    fn simd_trapped(&self) -> bool {
+        true
+    }
+    /// Sets V`n`, `n` from 0 to 31, all 128 bits; what SVE has above them becomes zero, as every write to V`n` makes it. Asked
+    /// for only after [`simd_trapped`](Self::simd_trapped) has said no.
+    fn set_v(&mut self, n: u8, value: u128) {
+        let _ = (n, value);
+        debug_assert!(false, "simd_trapped() says no, so set_v() is needed too");
+    }
+}
+
+/// The exception that an instruction takes instead of being simulated. Nothing has been changed.
+///
+/// To the probed code it must look as if the instruction had taken it in place: PC at the probed address, and a syndrome of
+/// the instruction's own rather than the probe's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exception<E> {
+    /// The literal cannot be read: a data abort. The error is [`Mem`]'s, the address that of [`Sim::literal`].
+    Memory(E),
+    /// Access to the SIMD&FP registers is trapped; the syndrome is [`SIMD_TRAP`].
+    SimdTrap,
+}
+
+/// ESR_ELx of a trapped access to SIMD&FP registers: EC 0x07, IL, and the CV and COND that AArch64 reports (DDI 0487
+/// D24.2.40).
+pub const SIMD_TRAP: u64 = 0x07 << 26 | 1 << 25 | 1 << 24 | 0xe << 20;
+
+impl Sim {
+    /// The address that the instruction at `pc` reads, if it reads memory: what FAR_ELx holds if that faults.
+    pub const fn literal(self, pc: u64) -> Option<u64> {
+        match self {
+            Sim::LoadLiteral { offset, .. } | Sim::LoadVector { offset, .. } => Some(offset_from(pc, offset)),
+            _ => None,
+        }
+    }
 }
 
 /// What FEAT_BTI makes of a BR at some address.
@@ -235,6 +306,15 @@ pub trait Mem {
     /// # Errors
     /// As [`read_u32`](Self::read_u32).
     fn read_u64(&mut self, address: u64) -> Result<u64, Self::Error>;
+    /// The 128-bit data at `address`, a multiple of 4 (with SCTLR_ELx.A set, one not a multiple of 16 is an alignment fault).
+    /// The default reads two doublewords, little-endian.
+    ///
+    /// # Errors
+    /// As [`read_u32`](Self::read_u32).
+    fn read_u128(&mut self, address: u64) -> Result<u128, Self::Error> {
+        let low = self.read_u64(address)?;
+        Ok(u128::from(self.read_u64(address.wrapping_add(8))?) << 64 | u128::from(low))
+    }
     /// How BTYPE is to be set by an indirect branch at `pc`. The default suits a kernel that maps no guarded pages.
     fn bti(&self, pc: u64) -> Bti {
         let _ = pc;
@@ -243,7 +323,8 @@ pub trait Mem {
 }
 
 const BTYPE_SHIFT: u32 = 10;
-const BTYPE: u64 = 0b11 << BTYPE_SHIFT;
+/// PSTATE.BTYPE in SPSR's layout.
+pub const BTYPE: u64 = 0b11 << BTYPE_SHIFT;
 
 /// X`n`, or zero for XZR.
 fn read(regs: &impl Regs, n: u8) -> u64 {
@@ -257,8 +338,8 @@ fn write(regs: &mut impl Regs, n: u8, value: u64) {
     }
 }
 
-fn offset_from(pc: u64, offset: i32) -> u64 {
-    pc.wrapping_add_signed(i64::from(offset))
+const fn offset_from(pc: u64, offset: i32) -> u64 {
+    pc.wrapping_add_signed(offset as i64)
 }
 
 /// Does what the instruction `sim` at address `pc` does: its register writes, the next PC, and BTYPE. `pc` is the address of
@@ -268,9 +349,14 @@ fn offset_from(pc: u64, offset: i32) -> u64 {
 /// A target is not checked: like the CPU, this sets a misaligned or unmapped PC and leaves the fault to the next fetch.
 ///
 /// # Errors
-/// `mem`'s, when a literal cannot be read. Then nothing has been changed, and the fault is the probed instruction's.
+/// The exception that the instruction takes instead. Then nothing has been changed.
 #[inline]
-pub fn simulate<M: Mem>(sim: Sim, pc: u64, regs: &mut impl Regs, mem: &mut M) -> Result<(), M::Error> {
+pub fn simulate<M: Mem>(
+    sim: Sim,
+    pc: u64,
+    regs: &mut impl Regs,
+    mem: &mut M,
+) -> Result<(), Exception<M::Error>> {
     let next = pc.wrapping_add(4);
     let taken = |yes: bool, offset: i32| if yes { offset_from(pc, offset) } else { next };
     let mut btype = 0;
@@ -325,11 +411,25 @@ pub fn simulate<M: Mem>(sim: Sim, pc: u64, regs: &mut impl Regs, mem: &mut M) ->
             let address = offset_from(pc, offset);
             // XZR as destination still reads: the load may fault.
             let value = match kind {
-                Literal::Word => u64::from(mem.read_u32(address)?),
-                Literal::Double => mem.read_u64(address)?,
-                Literal::SignedWord => i64::from(mem.read_u32(address)? as i32) as u64,
+                Literal::Word => mem.read_u32(address).map(u64::from),
+                Literal::Double => mem.read_u64(address),
+                Literal::SignedWord => mem.read_u32(address).map(|word| i64::from(word as i32) as u64),
             };
-            write(regs, rt, value);
+            write(regs, rt, value.map_err(Exception::Memory)?);
+            next
+        }
+        Sim::LoadVector { rt, size, offset } => {
+            // The trap comes before the access (`CheckFPEnabled64` in the instruction's pseudocode).
+            if regs.simd_trapped() {
+                return Err(Exception::SimdTrap);
+            }
+            let address = offset_from(pc, offset);
+            let value = match size {
+                VectorSize::Single => mem.read_u32(address).map(u128::from),
+                VectorSize::Double => mem.read_u64(address).map(u128::from),
+                VectorSize::Quad => mem.read_u128(address),
+            };
+            regs.set_v(rt, value.map_err(Exception::Memory)?);
             next
         }
     };

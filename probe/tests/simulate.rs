@@ -2,7 +2,7 @@
 use fARM64::decode::decode;
 use fARM64::{FeatureSet, Operand};
 use probe::sim::{Compare, Cond, Width};
-use probe::{Bti, Class, Mem, Regs, Sim, classify, simulate};
+use probe::{Bti, Class, Exception, Mem, Regs, Sim, classify, simulate};
 use proptest::prelude::*;
 
 const PC: u64 = 0xffff_8000_1234_5678;
@@ -18,6 +18,8 @@ struct Frame {
     x: [u64; 31],
     pstate: u64,
     pc: u64,
+    v: [u128; 32],
+    simd_trapped: bool,
 }
 
 impl Frame {
@@ -26,7 +28,7 @@ impl Frame {
         for (n, x) in x.iter_mut().enumerate() {
             *x = 0xdead_0000_0000_0000 | n as u64;
         }
-        Frame { x, pstate: PSTATE, pc: PC }
+        Frame { x, pstate: PSTATE, pc: PC, v: [u128::MAX; 32], simd_trapped: false }
     }
 }
 
@@ -45,6 +47,13 @@ impl Regs for Frame {
     }
     fn set_pc(&mut self, value: u64) {
         self.pc = value;
+    }
+    fn simd_trapped(&self) -> bool {
+        self.simd_trapped
+    }
+    fn set_v(&mut self, n: u8, value: u128) {
+        assert!(!self.simd_trapped);
+        self.v[usize::from(n)] = value;
     }
 }
 
@@ -273,13 +282,77 @@ fn literal_loads() {
 }
 
 #[test]
+fn literal_loads_of_vectors() {
+    let frame = Frame::new();
+    let address = PC - 8;
+    let double = u128::from(content(address));
+    for n in 0..32 {
+        let with = |value: u128| {
+            let mut after = at(&frame, PC + 4);
+            after.v[n as usize] = value;
+            after
+        };
+        assert_eq!(run(0x1cff_ffc0 | n, &frame), with(double & 0xffff_ffff), "s{n}");
+        assert_eq!(run(0x5cff_ffc0 | n, &frame), with(double), "d{n}");
+        assert_eq!(
+            run(0x9cff_ffc0 | n, &frame),
+            with(u128::from(content(address + 8)) << 64 | double),
+            "q{n}"
+        );
+    }
+}
+
+/// The trap comes before the access, so also where the literal cannot be read.
+#[test]
+fn a_trapped_vector_load_changes_nothing_and_reads_nothing() {
+    let before = Frame { pstate: PSTATE | 0b10 << 10, simd_trapped: true, ..Frame::new() };
+    for word in [0x1c00_0042, 0x5c00_0042, 0x9c00_0042] {
+        for readable in [true, false] {
+            let mut frame = before.clone();
+            let mut memory = Memory { readable, ..READABLE };
+            let done = simulate(sim(word), PC, &mut frame, &mut memory);
+            assert_eq!(done, Err(Exception::SimdTrap), "{word:#010x}");
+            assert_eq!(frame, before);
+        }
+    }
+    // EC 7, IL, CV, COND 14.
+    assert_eq!(probe::sim::SIMD_TRAP, 0x1fe0_0000);
+}
+
+/// Who knows nothing of these registers is taken to have them trapped.
+#[test]
+fn vector_loads_are_trapped_by_default() {
+    struct Plain;
+    impl Regs for Plain {
+        fn x(&self, _: u8) -> u64 {
+            0
+        }
+        fn set_x(&mut self, _: u8, _: u64) {}
+        fn pstate(&self) -> u64 {
+            0
+        }
+        fn set_pstate(&mut self, _: u64) {}
+        fn set_pc(&mut self, _: u64) {
+            panic!("it goes nowhere");
+        }
+    }
+    let done = simulate(sim(0x9c00_0042), PC, &mut Plain, &mut READABLE.clone());
+    assert_eq!(done, Err(Exception::SimdTrap));
+}
+
+#[test]
 fn a_literal_that_cannot_be_read_changes_nothing() {
     let before = Frame { pstate: PSTATE | 0b10 << 10, ..Frame::new() };
-    for word in [0x1800_0042, 0x5800_0042, 0x9800_0042, 0x5800_005f] {
+    for word in [0x1800_0042, 0x5800_0042, 0x9800_0042, 0x5800_005f, 0x1c00_0042, 0x5c00_0042, 0x9c00_0042] {
         let mut frame = before.clone();
         let mut memory = Memory { readable: false, ..READABLE };
-        assert_eq!(simulate(sim(word), PC, &mut frame, &mut memory), Err(PC + 8), "{word:#010x}");
+        assert_eq!(
+            simulate(sim(word), PC, &mut frame, &mut memory),
+            Err(Exception::Memory(PC + 8)),
+            "{word:#010x}"
+        );
         assert_eq!(frame, before);
+        assert_eq!(sim(word).literal(PC), Some(PC + 8));
     }
     // A prefetch of it is no fault.
     let mut frame = before.clone();
@@ -346,6 +419,8 @@ fn simulated_word() -> impl Strategy<Value = u32> {
         (0xd65f_0000, 0x0000_03e0),
         (0x1000_0000, 0xe0ff_ffff),
         (0x1800_0000, 0xc0ff_ffff),
+        (0x1c00_0000, 0x40ff_ffff),
+        (0x9c00_0000, 0x00ff_ffff),
         (0x7400_0000, 0x807f_3fff),
         (0x74c0_0000, 0x803f_3fff),
         (0x7500_0000, 0x807f_bfff),
@@ -384,7 +459,9 @@ proptest! {
     #[test]
     fn nothing_else_changes(word in simulated_word(), x in prop::array::uniform31(value()), pstate in any::<u64>(), pc in any::<u64>()) {
         let pc = pc & !3;
-        let before = Frame { x, pstate, pc: 0xbad };
+        let next = pc.wrapping_add(4);
+        let target = label(word, pc);
+        let before = Frame { x, pstate, pc: 0xbad, ..Frame::new() };
         let mut after = before.clone();
         let sim = sim(word);
         simulate(sim, pc, &mut after, &mut READABLE.clone()).unwrap();
@@ -395,13 +472,22 @@ proptest! {
             Sim::LoadLiteral { rt, .. } => Some(rt),
             _ => None,
         };
+        for (n, v) in after.v.iter().enumerate() {
+            let loaded = matches!(sim, Sim::LoadVector { rt, .. } if usize::from(rt) == n);
+            prop_assert!(loaded || *v == before.v[n], "v{} changed", n);
+        }
+        if let Some(address) = sim.literal(pc) {
+            prop_assert_eq!(Some(address), target);
+        }
         for (n, x) in x.iter().enumerate() {
             prop_assert!(Some(n as u8) == written || after.x[n] == *x, "x{} changed", n);
         }
-        let next = pc.wrapping_add(4);
-        let target = label(word, pc);
         match sim {
-            Sim::Nop | Sim::Adr { .. } | Sim::Adrp { .. } | Sim::LoadLiteral { .. } => prop_assert_eq!(after.pc, next),
+            Sim::Nop
+            | Sim::Adr { .. }
+            | Sim::Adrp { .. }
+            | Sim::LoadLiteral { .. }
+            | Sim::LoadVector { .. } => prop_assert_eq!(after.pc, next),
             Sim::Branch { .. } => prop_assert_eq!(Some(after.pc), target),
             Sim::BranchReg { rn } | Sim::BranchLinkReg { rn } | Sim::Return { rn } => {
                 prop_assert_eq!(after.pc, if rn == 31 { 0 } else { x[usize::from(rn)] });

@@ -1,6 +1,6 @@
 //! Verdicts on named instructions: what the specification lists, and the mistakes that others made.
 use probe::ool::{self, Slot};
-use probe::sim::{Literal, Sim};
+use probe::sim::{Literal, Sim, VectorSize};
 use probe::{Class, Reason, classify};
 
 #[track_caller]
@@ -159,7 +159,13 @@ fn memory() {
         Reason::MemoryCopy,
         &[0x1901_0440, 0x1941_0440, 0x1981_0440, 0x19c1_0440, 0x1d01_0440, 0x1dc1_0440],
     );
-    refused(Reason::VectorLiteral, &[0x1c00_0000, 0x5c00_0000, 0x9c00_0000]);
+    for (word, size) in [
+        (0x1c00_0047, VectorSize::Single),
+        (0x5c00_0047, VectorSize::Double),
+        (0x9c00_0047, VectorSize::Quad),
+    ] {
+        assert_eq!(classify(word), Class::Simulate(Sim::LoadVector { rt: 7, size, offset: 8 }));
+    }
     // An odd register pair of casp; ldr literal with opc 11 of SIMD.
     refused(Reason::Unallocated, &[0x4821_7c02, 0x4820_7c03, 0xdc00_0000]);
 }

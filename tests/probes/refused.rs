@@ -57,7 +57,6 @@ extern "C" fn unprobeable() {
         ".inst 0x19010440", // cpyfp [x0]!, [x1]!, x2!
         ".inst 0xd503207f", // wfi
         ".inst 0xd5233060", // tstart x0
-        ".inst 0x9c000000", // ldr q0, .
         ".inst 0x00000000", // udf #0
         ".inst 0x00010000", // unallocated
         ".inst 0xd53b4220", // mrs x0, daif

@@ -3,7 +3,7 @@ use super::{UNALLOCATED, allocated};
 use crate::bits::{bit, bits, reg, word_offset};
 use crate::class::{Class, Reason};
 use crate::exclusive::{is_load_exclusive, is_store_exclusive};
-use crate::sim::{Literal, Sim};
+use crate::sim::{Literal, Sim, VectorSize};
 
 /// Loads and stores: op0 = `x1x0`.
 pub(super) const fn classify(word: u32) -> Class {
@@ -41,11 +41,18 @@ const fn exclusive_group(word: u32) -> Class {
     })
 }
 
-/// LDR, LDRSW, PRFM (literal).
+/// LDR, LDRSW, PRFM (literal), LDR (literal, SIMD&FP).
 const fn literal(word: u32) -> Class {
     let opc = bits(word, 30, 2);
+    let (rt, offset) = (reg(word, 0), word_offset(word, 5, 19));
     if bit(word, 26) {
-        return if opc == 0b11 { UNALLOCATED } else { Class::Refuse(Reason::VectorLiteral) };
+        let size = match opc {
+            0b00 => VectorSize::Single,
+            0b01 => VectorSize::Double,
+            0b10 => VectorSize::Quad,
+            _ => return UNALLOCATED,
+        };
+        return Class::Simulate(Sim::LoadVector { rt, size, offset });
     }
     let kind = match opc {
         0b00 => Literal::Word,
@@ -54,7 +61,7 @@ const fn literal(word: u32) -> Class {
         // A prefetch is a hint and has no effect that the program can see; all it leaves to do is to go on.
         _ => return Class::Simulate(Sim::Nop),
     };
-    Class::Simulate(Sim::LoadLiteral { rt: reg(word, 0), kind, offset: word_offset(word, 5, 19) })
+    Class::Simulate(Sim::LoadLiteral { rt, kind, offset })
 }
 
 /// The `011x01` group: MOPS, LDAPUR, STLUR, memory tags, FEAT_LRCPC3 pairs, FEAT_THE and FEAT_LSE128 atomics, GCSSTR.

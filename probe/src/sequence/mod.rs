@@ -362,7 +362,8 @@ impl<M: Memory> Attempt<'_, M> {
                 | Sim::BranchReg { .. }
                 | Sim::BranchLinkReg { .. }
                 | Sim::Return { .. }
-                | Sim::LoadLiteral { .. },
+                | Sim::LoadLiteral { .. }
+                | Sim::LoadVector { .. },
             ) => false,
             Class::Simulate(sim) => simulate(sim, at, &mut self.regs, &mut NoMemory).is_ok(),
             _ => false,

@@ -45,7 +45,7 @@ pub fn expected(word: u32) -> Verdict {
             return Verdict::Simulate;
         }
         Code::Nop | Code::Bti => return Verdict::Simulate,
-        Code::LdrLitFp32 | Code::LdrLitFp64 | Code::LdrLitFp128 => Reason::VectorLiteral,
+        Code::LdrLitFp32 | Code::LdrLitFp64 | Code::LdrLitFp128 => return Verdict::Simulate,
 
         Code::Braa | Code::Brab | Code::Braaz | Code::Brabz | Code::Blraa | Code::Blrab | Code::Blraaz => {
             Reason::AuthenticatedBranch

@@ -1,0 +1,248 @@
+//! Trampolines of optimised probes: a branch takes the place of the BRK, and a hit takes no exception.
+//!
+//! A64 text is exchanged one word at a time, and B is a word that others may execute meanwhile, so a probe's BRK can become a
+//! branch to code of its own: [`Trampoline`] saves the registers where an exception would have, calls the kernel's handler,
+//! restores them, runs the displaced instruction and branches back. No register is lost on the way; the stack below SP is
+//! used, as an exception uses it.
+//!
+//! The kernel's shared *entry* is called with all exceptions masked and SP the frame, in which X0 to X30 and SP are saved, X0
+//! the probed context's DAIF, X27 its SP, and X30 the trampoline's address plus [`OPEN`](Trampoline::OPEN). It keeps X27, and
+//! goes to X30 where all of DAIF was open, or to X30 plus [`MASKED`](Trampoline::MASKED) minus `OPEN` where it was masked and
+//! is to stay so (or has been opened but for I and F already); NZCV is its business.
+//!
+//! An interrupt can come in front of the instruction that masks, and behind the one that unmasks:
+//! [`interrupted`](Trampoline::interrupted) says what then puts the context to where it was before, or behind, so that no
+//! context but a running one is ever in a trampoline.
+
+use crate::ool::{KPROBE, NOP, OOL_END, branch, brk};
+
+/// How the kernel's frame is laid out: X0 to X30 from its start, then SP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Layout {
+    /// Its size in bytes: a multiple of 16, 256 to 504.
+    pub size: u32,
+}
+
+/// A trampoline's text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C, align(256))]
+pub struct Trampoline {
+    /// The words, in the order of their addresses.
+    pub words: [u32; 64],
+}
+
+/// What the displaced instruction comes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Displaced {
+    /// It is this word, which [`classify`](crate::classify()) calls [`OutOfLine`](crate::Class::OutOfLine).
+    Word(u32),
+    /// It does nothing but lead there (see [`Sim::leads_to`](crate::Sim::leads_to)).
+    LeadsTo(u64),
+}
+
+/// A context that was interrupted, or has faulted, in a trampoline.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Interrupted {
+    /// Nothing has been done: it stands at the probed instruction.
+    Before,
+    /// The frame has been made room for, and holds X0 and X1: SP is to be put back.
+    Pushed,
+    /// And X0 is to be loaded from the frame.
+    Read,
+    /// All is done: it stands at the branch back.
+    Behind,
+    /// The displaced instruction has faulted, with I and F masked for it alone.
+    Faulted,
+    /// The displaced instruction has faulted, in masks of its own.
+    FaultedMasked,
+}
+
+/// STP or LDP of `first` and the next one at `[sp, #offset]`, by its opcode.
+const fn pair(opcode: u32, first: u32, offset: i32) -> u32 {
+    opcode | ((offset / 8) as u32 & 0x7f) << 15 | (first + 1) << 10 | 31 << 5 | first
+}
+const STP: u32 = 0xa900_0000;
+const STP_BEFORE: u32 = 0xa980_0000;
+const LDP: u32 = 0xa940_0000;
+const LDP_BEHIND: u32 = 0xa8c0_0000;
+const X30: i32 = 30 * 8;
+const LDR_X30: u32 = 0xf940_0000 | (X30 as u32 / 8) << 10 | 31 << 5 | 30;
+const MRS_X0_DAIF: u32 = 0xd53b_4220;
+const MASK_ALL: u32 = 0xd503_4fdf;
+const UNMASK_DA: u32 = 0xd503_4cff;
+const UNMASK_IF: u32 = 0xd503_43ff;
+
+impl Trampoline {
+    /// Bytes that one takes, and its alignment.
+    pub const BYTES: usize = 256;
+    /// Offset of where the entry goes to for a context that had nothing masked.
+    pub const OPEN: u64 = 4 * 20;
+    /// Offset of where it goes to for others.
+    pub const MASKED: u64 = 4 * 40;
+    /// Offset of a BRK that stands for the probe's own.
+    pub const STAND_IN: u64 = 4 * 58;
+    /// Offset of a word: the probed address less the trampoline's, signed.
+    pub const PROBED: u64 = 4 * 59;
+    /// Offset of two doublewords of the kernel's.
+    pub const DATA: u64 = 4 * 60;
+
+    const FAULTED: u64 = 4 * 37;
+    const BEHIND: u64 = 4 * 39;
+    const FAULTED_MASKED: u64 = 4 * 56;
+
+    /// The trampoline at `at` for the instruction at `probed`; `entry` is the kernel's, `data` for its use. `None` if a branch
+    /// does not reach.
+    pub const fn new(
+        layout: Layout,
+        at: u64,
+        probed: u64,
+        displaced: Displaced,
+        entry: u64,
+        data: [u64; 2],
+    ) -> Option<Trampoline> {
+        let (word, next) = match displaced {
+            Displaced::Word(word) => (word, probed.wrapping_add(4)),
+            Displaced::LeadsTo(target) => (NOP, target),
+        };
+        let mut words = [brk(OOL_END); 64];
+        let size = layout.size as i32;
+        words[0] = pair(STP_BEFORE, 0, -size);
+        words[1] = MRS_X0_DAIF;
+        words[2] = MASK_ALL;
+        // ADD X27, SP, #size; STP X30, X27.
+        words[17] = 0x9100_0000 | layout.size << 10 | 31 << 5 | 27;
+        words[18] = STP | (X30 as u32 / 8) << 15 | 27 << 10 | 31 << 5 | 30;
+        let Some(call) = branch(at + 4 * 19, entry) else { return None };
+        words[19] = call | 1 << 31;
+        let mut n = 0;
+        while n < 14 {
+            let (first, offset) = (2 + 2 * n as u32, 16 + 16 * n as i32);
+            words[3 + n] = pair(STP, first, offset);
+            words[20 + n] = pair(LDP, first, offset);
+            words[40 + n] = pair(LDP, first, offset);
+            n += 1;
+        }
+        words[34] = LDR_X30;
+        words[35] = pair(LDP_BEHIND, 0, size);
+        words[36] = UNMASK_DA;
+        words[37] = word;
+        words[38] = UNMASK_IF;
+        words[54] = LDR_X30;
+        words[55] = pair(LDP_BEHIND, 0, size);
+        words[56] = word;
+        let (Some(open), Some(masked)) = (branch(at + Self::BEHIND, next), branch(at + 4 * 57, next)) else {
+            return None;
+        };
+        words[39] = open;
+        words[57] = masked;
+        words[58] = brk(KPROBE);
+        // The branch back reaches, so this does.
+        words[59] = probed.wrapping_sub(at) as u32;
+        words[60] = data[0] as u32;
+        words[61] = (data[0] >> 32) as u32;
+        words[62] = data[1] as u32;
+        words[63] = (data[1] >> 32) as u32;
+        Some(Trampoline { words })
+    }
+
+    /// What is to be done for a context that was interrupted, or has faulted, at this offset. None where neither can be.
+    pub const fn interrupted(offset: u64) -> Option<Interrupted> {
+        match offset {
+            0 | Self::STAND_IN => Some(Interrupted::Before),
+            4 => Some(Interrupted::Pushed),
+            8 => Some(Interrupted::Read),
+            Self::FAULTED => Some(Interrupted::Faulted),
+            Self::BEHIND => Some(Interrupted::Behind),
+            Self::FAULTED_MASKED => Some(Interrupted::FaultedMasked),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Class, classify};
+
+    const AT: u64 = 0xffff_8000_8200_0100;
+    const PROBED: u64 = 0xffff_8000_8000_4000;
+    const ENTRY: u64 = 0xffff_8000_8000_1000;
+    const LAYOUT: Layout = Layout { size: 304 };
+    const ADD: u32 = 0x9100_0421;
+    const DATA: [u64; 2] = [0x1234_5678_9abc_def0, 0x0fed_cba9_8765_4321];
+
+    fn made(displaced: Displaced) -> Trampoline {
+        Trampoline::new(LAYOUT, AT, PROBED, displaced, ENTRY, DATA).unwrap()
+    }
+
+    fn word(trampoline: &Trampoline, offset: u64) -> u32 {
+        trampoline.words[offset as usize / 4]
+    }
+
+    #[test]
+    fn every_register_is_saved_and_restored_at_its_place() {
+        let trampoline = made(Displaced::Word(ADD));
+        let saved = |range: core::ops::Range<usize>, opcode: u32| {
+            range.map(move |index| (index, opcode)).collect::<Vec<_>>()
+        };
+        for (index, opcode) in [saved(3..17, STP), saved(20..34, LDP), saved(40..54, LDP)].concat() {
+            let word = trampoline.words[index];
+            assert_eq!(word & 0xffc0_03e0, opcode | 31 << 5, "{index}");
+            let (rt, rt2, slot) = (word & 31, word >> 10 & 31, word >> 15 & 0x7f);
+            assert_eq!((rt2, slot), (rt + 1, rt), "{index}: X<n> is at 8 * n");
+        }
+        let numbers: Vec<u32> = trampoline.words[3..17].iter().map(|word| word & 31).collect();
+        assert_eq!(numbers, (2..30).step_by(2).collect::<Vec<_>>());
+        // As the assembler has them.
+        assert_eq!(trampoline.words[..3], [0xa9ad_07e0, 0xd53b_4220, 0xd503_4fdf]);
+        assert_eq!(trampoline.words[17..19], [0x9104_c3fb, 0xa90f_6ffe]);
+        assert_eq!(trampoline.words[34..39], [0xf940_7bfe, 0xa8d3_07e0, 0xd503_4cff, ADD, 0xd503_43ff]);
+        assert_eq!(trampoline.words[54..57], [0xf940_7bfe, 0xa8d3_07e0, ADD]);
+        for (index, word) in trampoline.words[..59].iter().enumerate() {
+            let expected = matches!(index, 19 | 39 | 57 | 58);
+            assert_eq!(*word == brk(OOL_END) || *word == brk(KPROBE), index >= 58, "{index}");
+            assert!(expected || classify(*word) != Class::Simulate(crate::Sim::Nop), "{index}");
+        }
+    }
+
+    #[test]
+    fn branches_lead_to_the_entry_and_behind_the_instruction() {
+        let trampoline = made(Displaced::Word(ADD));
+        assert_eq!(word(&trampoline, 4 * 19), branch(AT + 4 * 19, ENTRY).unwrap() | 1 << 31);
+        assert_eq!(word(&trampoline, 4 * 39), branch(AT + 4 * 39, PROBED + 4).unwrap());
+        assert_eq!(word(&trampoline, 4 * 57), branch(AT + 4 * 57, PROBED + 4).unwrap());
+        let leads = made(Displaced::LeadsTo(PROBED + 0x100));
+        assert_eq!(word(&leads, 4 * 37), NOP);
+        assert_eq!(word(&leads, 4 * 39), branch(AT + 4 * 39, PROBED + 0x100).unwrap());
+        let far = AT - (128 << 20) - 4096;
+        assert_eq!(Trampoline::new(LAYOUT, AT, far, Displaced::Word(ADD), ENTRY, DATA), None);
+        assert_eq!(Trampoline::new(LAYOUT, AT, PROBED, Displaced::Word(ADD), far, DATA), None);
+    }
+
+    #[test]
+    fn interrupts_are_open_at_four_places() {
+        let open: Vec<u64> = (0..64)
+            .map(|index| index * 4)
+            .filter(|&offset| {
+                matches!(
+                    Trampoline::interrupted(offset),
+                    Some(Interrupted::Before | Interrupted::Pushed | Interrupted::Read | Interrupted::Behind)
+                )
+            })
+            .collect();
+        assert_eq!(open, [0, 4, 8, 4 * 39, Trampoline::STAND_IN]);
+        let trampoline = made(Displaced::Word(ADD));
+        assert_eq!(word(&trampoline, 8), MASK_ALL);
+        assert_eq!(word(&trampoline, 4 * 38), UNMASK_IF);
+        assert_eq!(word(&trampoline, Trampoline::STAND_IN), brk(KPROBE));
+        for (offset, what) in [(4 * 37, Interrupted::Faulted), (4 * 56, Interrupted::FaultedMasked)] {
+            assert_eq!(word(&trampoline, offset), ADD);
+            assert_eq!(Trampoline::interrupted(offset), Some(what));
+        }
+        let double = |offset: u64| {
+            u64::from(word(&trampoline, offset)) | u64::from(word(&trampoline, offset + 4)) << 32
+        };
+        assert_eq!([double(Trampoline::DATA), double(Trampoline::DATA + 8)], DATA);
+        assert_eq!(AT.wrapping_add_signed(word(&trampoline, Trampoline::PROBED) as i32 as i64), PROBED);
+    }
+}
