@@ -12,6 +12,11 @@ impl Frames {
         Self(start.next_multiple_of(PAGE)..end & !(PAGE - 1))
     }
 
+    /// Leaves out what is before the next multiple of `alignment`, if there is one.
+    pub fn align(&mut self, alignment: usize) {
+        self.0.start = self.0.start.next_multiple_of(alignment).min(self.0.end);
+    }
+
     /// The physical address of `count` adjacent pages.
     ///
     /// # Panics

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `LINEAR` | all RAM but the image's text and read-only data, read-write |
 //! | `IMAGE` | the image: text read-execute, rodata read-only, data read-write |
+//! | `COPIES` | copies of probed instructions: read-execute, in reach of a branch from the image; what is mapped is behind [`copies`] |
 //! | `DEVICES` | device registers, by physical address |
 //! | `STACKS` | stacks, each in the upper half of twice its size; the lower half is never mapped |
 //! | `PATCH` | one page a CPU for the temporary writable alias of text that is patched |
@@ -14,6 +15,12 @@ use crate::percpu::MAX_CPUS;
 pub const LINEAR: usize = 0xffff_0000_0000_0000;
 /// `KIMAGE_VADDR` of the linker script.
 pub const IMAGE: usize = 0xffff_8000_8000_0000;
+/// See the table. The image ends below.
+pub const COPIES: usize = IMAGE + (64 << 20);
+/// The most that is mapped there.
+pub const COPIES_MAX: usize = 64 << 20;
+/// Bytes that one entry of a table maps where address and physical address allow it.
+pub const BLOCK: usize = 2 << 20;
 /// Device at physical address 0 would be here.
 pub const DEVICES: usize = 0xffff_9000_0000_0000;
 /// See the table.
@@ -77,4 +84,9 @@ image_symbols! {
     ool_start = __ool_start;
     /// End of them.
     ool_end = __ool_end;
+}
+
+/// The addresses of copies of probed instructions.
+pub fn copies() -> core::ops::Range<usize> {
+    COPIES..COPIES + super::copies_size()
 }

@@ -16,6 +16,22 @@ use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 /// `virtual - physical` of the image. Set once, by `build`.
 static IMAGE_OFFSET: AtomicUsize = AtomicUsize::new(0);
 
+/// Physical address and size of the pages for copies of probed instructions. Set once, by `build`.
+static COPIES: (AtomicUsize, AtomicUsize) = (AtomicUsize::new(0), AtomicUsize::new(0));
+
+fn copies_size() -> usize {
+    COPIES.1.load(Relaxed)
+}
+
+/// The physical address of kernel text, the image's or a copy.
+fn text_physical(address: usize) -> Option<usize> {
+    if layout::copies().contains(&address) {
+        Some(address - layout::COPIES + COPIES.0.load(Relaxed))
+    } else {
+        (layout::text_start()..layout::text_end()).contains(&address).then(|| image_physical(address))
+    }
+}
+
 /// The physical address of something in the image.
 pub fn image_physical(address: usize) -> usize {
     address - IMAGE_OFFSET.load(Relaxed)

@@ -2,8 +2,8 @@
 //!
 //! Whether other CPUs may execute the word meanwhile is rule K3's business: see `smp::rendezvous` for what may not.
 
-use super::layout::{self, PAGE};
-use super::tables::set_patch_alias;
+use super::layout::PAGE;
+use super::tables::{patch_alias, set_patch_alias};
 use crate::percpu;
 use core::arch::asm;
 
@@ -14,29 +14,51 @@ use core::arch::asm;
 /// # Panics
 /// If the address is not an aligned one in the kernel's text.
 pub fn write_text(address: usize, word: u32) {
-    assert!(
-        address.is_multiple_of(4) && (layout::text_start()..layout::text_end()).contains(&address),
-        "{address:#x} is not an instruction of the kernel's text"
-    );
-    let alias = layout::PATCH + percpu::index() * 2 * PAGE;
+    write_words(address, &[word]);
+}
+
+/// The same for words in a row that nobody executes yet, or for one.
+///
+/// Interrupts must be off and no debug context, as for `write_text`.
+///
+/// # Panics
+/// If they are not aligned words of one page of the kernel's text.
+#[inline(never)]
+pub fn write_words(address: usize, words: &[u32]) {
     let page = address & !(PAGE - 1);
-    set_patch_alias(alias, Some(super::image_physical(page)));
+    let inside = address.is_multiple_of(4) && address - page + size_of_val(words) <= PAGE;
+    let Some(physical) = super::text_physical(page).filter(|_| inside) else {
+        panic!("{address:#x} is not an instruction of the kernel's text")
+    };
+    let cpu = percpu::index();
+    let alias = patch_alias(cpu);
+    set_patch_alias(cpu, Some(physical));
     let target = (alias + (address - page)) as *mut u32;
-    // SAFETY: the alias maps the page that holds `address`, read-write, for this CPU only.
-    unsafe {
-        target.write_volatile(word);
-        // Data side to the point of unification by the alias, then the instruction side by the address that is executed
-        // (DDI 0487 B2.7.4.2).
-        asm!(
-            "dc cvau, {alias}",
-            "dsb ish",
-            "ic ivau, {address}",
-            "dsb ish",
-            "isb",
-            alias = in(reg) target,
-            address = in(reg) address,
-            options(nostack, preserves_flags),
-        );
+    for (index, &word) in words.iter().enumerate() {
+        // SAFETY: the alias maps the page that holds the words, read-write, for this CPU only.
+        unsafe { target.add(index).write_volatile(word) };
     }
-    set_patch_alias(alias, None);
+    synchronise(target as usize, address, size_of_val(words));
+    set_patch_alias(cpu, None);
+}
+
+/// Data side to the point of unification by the alias, then the instruction side by the address that is executed, a line at a
+/// time (DDI 0487 B2.7.4.2).
+#[inline(always)]
+fn synchronise(alias: usize, address: usize, length: usize) {
+    // CTR_EL0.DminLine and IminLine: log2 of the words in the smallest line.
+    let ctr = crate::read_sysreg!("ctr_el0");
+    let (data, instruction) = (4 << (ctr >> 16 & 0xf), 4 << (ctr & 0xf));
+    for line in (alias & !(data - 1)..alias + length).step_by(data) {
+        // SAFETY: maintenance of a line that is mapped.
+        unsafe { asm!("dc cvau, {}", in(reg) line, options(nostack, preserves_flags)) };
+    }
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
+    for line in (address & !(instruction - 1)..address + length).step_by(instruction) {
+        // SAFETY: as above.
+        unsafe { asm!("ic ivau, {}", in(reg) line, options(nostack, preserves_flags)) };
+    }
+    // SAFETY: barriers.
+    unsafe { asm!("dsb ish", "isb", options(nostack, preserves_flags)) };
 }

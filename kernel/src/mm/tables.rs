@@ -1,4 +1,4 @@
-//! The kernel's translation tables: built once on the boot tables, device registers and patch aliases added later.
+//! The kernel's translation tables: built once on the boot tables, device registers added later.
 
 use super::frames::Frames;
 use super::layout::{self, PAGE, STACK_SIZE};
@@ -6,11 +6,12 @@ use super::{IMAGE_OFFSET, linear};
 use crate::percpu::MAX_CPUS;
 use crate::sync::IrqMutex;
 use aarch64_paging::Mapping;
-use aarch64_paging::descriptor::{El1Attributes as Attributes, PhysicalAddress};
+use aarch64_paging::descriptor::{Descriptor, El1Attributes as Attributes, PhysicalAddress};
 use aarch64_paging::paging::{Constraints, El1And0, MemoryRegion, PageTable, Translation, VaRange};
+use core::arch::asm;
 use core::ops::Range;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
 /// MAIR index 0, as `head.S` sets it.
 const NORMAL: Attributes = Attributes::ATTRIBUTE_INDEX_0
@@ -28,7 +29,7 @@ const DEVICE: Attributes = Attributes::ATTRIBUTE_INDEX_1
     .union(Attributes::UXN)
     .union(Attributes::PXN);
 
-/// Where tables come from: fresh pages at boot; later a small reserve, for devices and patch aliases.
+/// Where tables come from: fresh pages at boot; later a small reserve, for devices.
 struct Pages(Frames);
 
 impl Translation<Attributes> for Pages {
@@ -57,7 +58,7 @@ unsafe impl Send for Kernel {}
 
 static KERNEL: IrqMutex<Option<Kernel>> = IrqMutex::new(None);
 
-/// Pages for tables: what `build` needs (some 20 with one bank of RAM) and what `map_device` and patching add.
+/// Pages for tables: what `build` needs (some 20 with one bank of RAM) and what `map_device` adds.
 const TABLES: usize = 128;
 
 /// Builds the tables. On the boot tables, one CPU.
@@ -75,6 +76,10 @@ pub fn build(image: Range<usize>, banks: impl Iterator<Item = Range<usize>> + Cl
         .expect("the memory nodes of the device tree do not cover the kernel's image");
     let mut frames = Frames::new(image.end, bank.end);
     let stacks = frames.take(MAX_CPUS * 2 * STACK_SIZE / PAGE);
+    // Whole blocks; an eighth of what is left is enough for a machine with little RAM.
+    let copies = ((bank.end - image.end) / 8).min(layout::COPIES_MAX) & !(layout::BLOCK - 1);
+    frames.align(if copies == 0 { PAGE } else { layout::BLOCK });
+    let (copies_start, copies_len) = (frames.take(copies / PAGE), copies);
     let tables = frames.take(TABLES);
     let pages = Pages(Frames::new(tables, tables + TABLES * PAGE));
     let mut kernel = Kernel(Mapping::with_asid_and_va_range(pages, 0, 0, El1And0, VaRange::Upper));
@@ -89,14 +94,21 @@ pub fn build(image: Range<usize>, banks: impl Iterator<Item = Range<usize>> + Cl
     let symbols = layout::image_end()..layout::image_start() + image.len();
     kernel.map(symbols.clone(), super::image_physical(symbols.start), READ_ONLY);
 
-    // All RAM but text and read-only data, which nobody has a writable mapping of (but see `patch`).
-    let hole = image.start..super::image_physical(layout::rodata_end());
-    for bank in banks {
-        let below = bank.start..bank.end.min(hole.start);
-        let above = bank.start.max(hole.end)..bank.end;
-        for part in if bank.contains(&hole.start) { [below, above] } else { [bank, 0..0] } {
-            kernel.map(linear(part.start)..linear(part.end), part.start, READ_WRITE);
+    super::COPIES.0.store(copies_start, Relaxed);
+    super::COPIES.1.store(copies_len, Relaxed);
+    kernel.map(layout::copies(), copies_start, READ_EXECUTE);
+
+    // All RAM but text, copies and read-only data, which nobody has a writable mapping of (but see `patch`).
+    let holes =
+        [image.start..super::image_physical(layout::rodata_end()), copies_start..copies_start + copies_len];
+    for mut bank in banks {
+        for hole in holes.iter().filter(|hole| !hole.is_empty()) {
+            if bank.contains(&hole.start) {
+                kernel.map(linear(bank.start)..linear(hole.start), bank.start, READ_WRITE);
+                bank.start = hole.end;
+            }
         }
+        kernel.map(linear(bank.start)..linear(bank.end), bank.start, READ_WRITE);
     }
 
     for stack in 0..MAX_CPUS * 2 {
@@ -104,6 +116,7 @@ pub fn build(image: Range<usize>, banks: impl Iterator<Item = Range<usize>> + Cl
         kernel.map(bottom..bottom + STACK_SIZE, stacks + stack * STACK_SIZE, READ_WRITE);
     }
 
+    prepare_aliases(&mut kernel);
     kernel.0.mark_active();
     let root = kernel.0.root_address().0 as u64;
     *KERNEL.lock() = Some(kernel);
@@ -146,13 +159,53 @@ pub fn map_device(physical: usize, size: usize) -> usize {
     address
 }
 
-/// Maps one page of the image's text, by physical address, read-write at `alias`, and takes it away again with None.
-pub(super) fn set_patch_alias(alias: usize, physical: Option<usize>) {
-    let mut kernel = KERNEL.lock();
-    let kernel = kernel.as_mut().expect("the tables are built before text is patched");
+/// The descriptor of each CPU's patch alias. It is written as it is, and not by a walk: text is patched tens of thousands of
+/// times in a row.
+static ALIASES: [AtomicPtr<AtomicUsize>; MAX_CPUS] =
+    [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CPUS];
+
+/// Where a CPU's patch alias is.
+#[inline(always)]
+pub(super) const fn patch_alias(cpu: usize) -> usize {
+    layout::PATCH + cpu * 2 * PAGE
+}
+
+/// Makes the table that holds the aliases' descriptors. None of them is valid.
+fn prepare_aliases(kernel: &mut Kernel) {
+    for (cpu, place) in ALIASES.iter().enumerate() {
+        let alias = patch_alias(cpu)..patch_alias(cpu) + PAGE;
+        kernel.map(alias.clone(), 0, READ_WRITE.difference(Attributes::VALID));
+        let mut leaf = |_: &MemoryRegion, descriptor: &Descriptor<Attributes>, level: usize| {
+            if level == 3 {
+                place.store(core::ptr::from_ref(descriptor).cast_mut().cast(), Relaxed);
+            }
+            Ok(())
+        };
+        let walked = kernel.0.walk_range(&MemoryRegion::new(alias.start, alias.end), &mut leaf);
+        walked.expect("the alias was mapped right now");
+    }
+}
+
+/// Maps one page of text, by physical address, read-write at this CPU's alias, and takes it away again with None.
+///
+/// Interrupts are off, so the CPU stays the same in between.
+pub(super) fn set_patch_alias(cpu: usize, physical: Option<usize>) {
+    const PAGE_OF_TEXT: usize = READ_WRITE.union(Attributes::TABLE_OR_PAGE).bits();
+    // SAFETY: a descriptor of the tables, which stay; atomic, as the crate has them.
+    let descriptor = unsafe { ALIASES[cpu].load(Relaxed).as_ref() };
+    let descriptor = descriptor.expect("the tables are built before text is patched");
+    descriptor.store(physical.map_or(0, |physical| physical | PAGE_OF_TEXT), Relaxed);
     match physical {
-        Some(physical) => kernel.map(alias..alias + PAGE, physical, READ_WRITE),
-        None => kernel.map(alias..alias + PAGE, 0, READ_WRITE.difference(Attributes::VALID)),
+        // It was not valid, so no TLB holds it.
+        // SAFETY: barriers.
+        Some(_) => unsafe { asm!("dsb ishst", "isb", options(nostack, preserves_flags)) },
+        None => {
+            let page = (patch_alias(cpu) as u64 >> 12) & 0xfff_ffff_ffff;
+            // SAFETY: nobody uses the alias any more. All CPUs: another one may have walked there by speculation.
+            unsafe {
+                asm!("dsb ishst", "tlbi vaae1is, {}", "dsb ish", "isb", in(reg) page, options(nostack, preserves_flags));
+            }
+        }
     }
 }
 
