@@ -58,7 +58,6 @@ continue
 backtrace
 # expect: == a probe
 # expect: #0  kernel::tests::gdb::pre
-# expect: kernel::exception::el1::kprobe_hit
 # expect: <signal handler called>
 # expect: kernel::tests::gdb::probed (n=0)
 # expect: in kernel::tests::gdb::everything_at_once
@@ -68,7 +67,7 @@ stepwell probes
 # expect: 1 probes
 stepwell masks
 # expect: now: D, A, I, F masked
-# expect: BRK #0x4, kprobe_hit: M12
+# expect: BRK #0x4, exception_el1_brk: M12
 delete
 finish
 # expect: Value returned is $1 = kernel::kprobe::Then::Run

@@ -30,8 +30,10 @@ HANDLERS = {
     "step": "M10",
     "breakpoint": "M10",
     "watchpoint": "M10",
+    "exception_el1_brk": "M12",
     "kprobe_hit": "M12",
     "out_of_line_end": "M12",
+    "call_returned": "M12",
     "debugger": "M12",
     "begin_step": "M12",
     "empty": "M12",
@@ -86,7 +88,9 @@ def walk():
     found, handlers, frame = [], [], gdb.newest_frame()
     while frame is not None:
         if frame.type() == gdb.SIGTRAMP_FRAME and frame.older() is not None:
-            found.append(Context(frame, handlers[::-1]))
+            # `kprobe/hit.S` is the vectors' code and a handler in one.
+            name = plain(frame.name())
+            found.append(Context(frame, [name] * (name in HANDLERS) + handlers[::-1]))
             handlers = []
         else:
             handlers.append(plain(frame.name()))
@@ -104,7 +108,8 @@ def rule(handlers, nested):
         return "M7"
     if "nmi" in handlers:
         return "M9"
-    known = next((HANDLERS[name] for name in handlers if name in HANDLERS), None)
+    names = (name.removesuffix("_nested") for name in handlers)
+    known = next((HANDLERS[name] for name in names if name in HANDLERS), None)
     return "M14" if nested and known in ("M11", "M12") else known
 
 

@@ -3,22 +3,26 @@
 mod boundaries;
 mod cache;
 mod counts;
+mod crowded;
 mod faithful;
 mod names;
 mod nesting;
 mod refused;
 mod removal;
+mod several;
 mod specimens;
 mod together;
 
 use boundaries::*;
 use cache::*;
 use counts::*;
+use crowded::*;
 use faithful::*;
 use names::*;
 use nesting::*;
 use refused::*;
 use removal::*;
+use several::*;
 use together::*;
 
 crate::suite!("probes":
@@ -32,11 +36,14 @@ crate::suite!("probes":
     only_instruction_boundaries_can_be_probed,
     every_reason_for_refusal_is_given,
     what_is_not_probeable_text_is_refused,
-    a_probe_is_there_once,
+    what_is_not_there_cannot_be_removed,
+    several_probes_at_one_address_are_hit_in_their_order,
+    a_probe_that_is_off_is_not_hit,
     only_instructions_of_a_function_that_can_be_probed_are_accepted,
     a_name_that_two_functions_have_is_refused_with_both,
     every_way_to_write_a_name_leads_to_its_function,
     each_wrong_place_has_its_error,
+    two_hundred_and_fifty_six_probes_on_one_function,
     many_probes_at_once,
     the_same_probe_in_its_pre_handler_is_missed,
     the_same_probe_in_its_post_handler_is_missed,

@@ -110,7 +110,7 @@ pub fn a_watchpoint_hit_by_a_copy_is_hit_once_with_interrupts_masked() -> Outcom
     static CELL: AtomicU64 = AtomicU64::new(0);
     static IN_COPY: AtomicU64 = AtomicU64::new(0);
     fn look(_: &Hit, frame: &mut Frame) {
-        let copy = (layout::ool_start() as u64..layout::ool_end() as u64).contains(&frame.pc);
+        let copy = layout::copies().contains(&(frame.pc as usize));
         IN_COPY.fetch_add(u64::from(copy && frame.masks() == Daif::I | Daif::F), Relaxed);
     }
     IN_COPY.store(0, Relaxed);

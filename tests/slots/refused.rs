@@ -60,7 +60,7 @@ pub fn no_probe_text_and_data_are_refused() -> Outcome {
         check_eq!(refusal(&breakpoint_at(address)), Err(SlotError::NoProbeText { address }));
     }
     let (data, data_end) = (layout::noprobe_data_start() as u64, layout::noprobe_data_end() as u64);
-    let tables = ["SLOTS", "CPU_DEBUG", "PROBE_LEVELS"].map(symbols::by_name);
+    let tables = ["SLOTS", "CPU_DEBUG", "KPROBE_PAGES"].map(symbols::by_name);
     for symbol in tables {
         let address = symbol.map_err(failed)?.address;
         let watched = watchpoint_at(address, 8, Access::ReadWrite);

@@ -78,7 +78,7 @@ fn watch() -> Outcome {
         time::init_cpu(HZ);
     }
     // Without a probe nobody counts, and there is nothing to wait for.
-    while kprobe::list().next().is_some() && CALLS.this().load(Relaxed) < INTERRUPTS {
+    while kprobe::count() != 0 && CALLS.this().load(Relaxed) < INTERRUPTS {
         off::wait();
     }
     quiet();

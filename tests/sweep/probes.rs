@@ -3,10 +3,11 @@
 use super::code;
 use crate::exception::Frame;
 use crate::kprobe::{self, Kprobe, Then};
-use crate::sweep::{Scenario, breakpoint, kprobe as probe, watchpoint};
+use crate::mm::layout;
+use crate::sweep::{Scenario, breakpoint, kprobe as probe, probe_of, watchpoint};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-pub static SCENARIOS: [Scenario; 8] = [
+pub static SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "kprobe-out-of-line",
         setup: || probe(address(code::outer), Some(pre), Some(post)),
@@ -89,6 +90,47 @@ pub static SCENARIOS: [Scenario; 8] = [
         handler: |_| _ = code::handler(1),
         ..Scenario::EMPTY
     },
+    Scenario {
+        name: "several-probes",
+        setup: || {
+            probe(address(code::outer), Some(pre), Some(post))?;
+            probe(address(code::outer), Some(calls_inner), Some(post))?;
+            probe(address(code::inner), Some(pre), None)
+        },
+        body: outer,
+        handler: |_| _ = outer(),
+        facts: handlers,
+        // Behind an NMI, whose handler does not run: once. Two of `pre`, and what `inner` returns.
+        due: |result, facts| result == 3 && (facts == [10, 4] || facts == [5, 2]),
+        ..Scenario::EMPTY
+    },
+    // No second trap: the copy opens interrupts and branches back, and nobody sees a context there.
+    Scenario {
+        name: "probe-branch-back",
+        setup: || probe(address(code::outer), Some(pre), None),
+        body: outer,
+        handler: |frame| {
+            let in_copy = frame.is_some_and(|frame| layout::copies().contains(&(frame.pc as usize)));
+            POSTS.fetch_add(in_copy.into(), Relaxed);
+            outer();
+        },
+        facts: handlers,
+        covers: |frame| frame.pc == address(code::outer) + 4,
+        due: |result, facts| result == 3 && (facts == [2, 0] || facts == [1, 0]),
+        ..Scenario::EMPTY
+    },
+    Scenario {
+        name: "probe-off-on",
+        setup: || {
+            probe(address(code::outer), Some(pre), Some(post))?;
+            breakpoint(code::handler_at(), None)
+        },
+        body: off_and_on,
+        handler: |_| _ = code::handler(1),
+        facts: handlers,
+        due: |result, facts| result == 9 && facts == [2, 2],
+        ..Scenario::EMPTY
+    },
 ];
 
 static WATCHED: AtomicU64 = AtomicU64::new(0);
@@ -134,6 +176,16 @@ fn calls_innermost(_: &Kprobe, _: &mut Frame) -> Then {
 fn calls_outer(_: &Kprobe, _: &mut Frame) -> Then {
     PRES.fetch_add(code::outer(1), Relaxed);
     Then::Run
+}
+
+/// Hits before and behind.
+extern "C" fn off_and_on() -> u64 {
+    let Some(probe) = probe_of(0) else { return u64::MAX };
+    let before = outer();
+    kprobe::disable(probe);
+    let off = outer();
+    kprobe::enable(probe);
+    before + off + outer()
 }
 
 /// Hits exactly between the two.

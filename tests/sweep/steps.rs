@@ -153,7 +153,7 @@ extern "C" fn step_daif() -> u64 {
     step(12, || code::daif())
 }
 
-extern "C" fn step_line() -> u64 {
+pub extern "C" fn step_line() -> u64 {
     step(12, || code::line())
 }
 

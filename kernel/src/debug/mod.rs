@@ -17,6 +17,7 @@ mod switch;
 
 pub use switch::{check_switchable, switch_state};
 
+use crate::kprobe;
 use crate::percpu::PerCpu;
 use ::slots::{CpuHits, CpuSlots, Suspended};
 use core::cell::{Cell, UnsafeCell};
@@ -46,19 +47,25 @@ pub struct Stashed {
 
 /// A CPU's debug state. Cells: touched by this CPU only, with D masked.
 ///
-/// Aligned so that the index of a CPU becomes its address by a shift.
-#[repr(align(16384))]
+/// Aligned so that the index of a CPU becomes its address by a shift. `kprobe/hit.S` knows the first fields.
+#[repr(C, align(16384))]
 pub struct CpuDebug {
     /// Debug contexts this CPU is in, one inside the other.
     pub depth: Cell<u32>,
+    /// Entries of `levels` in use.
+    pub levels_len: Cell<u8>,
     /// Owners of the running context's step, changed by [`control`] only; inside a debug context those of the context that it interrupted.
     pub owners: Cell<Owners>,
+    /// So that what is before can be tested as one doubleword.
+    zero: [u8; 2],
+    /// Probes that are being dealt with, one inside the other.
+    pub levels: [kprobe::Level; kprobe::LEVELS],
+    /// MDSCR_EL1 as the armed slots need it (rule H8).
+    armed_bits: Cell<u64>,
     /// MDSCR_EL1 as the running context's step needs it (M13): see [`control`].
     step_bits: Cell<u64>,
     /// What is in MDSCR_EL1.
     pub mdscr: Cell<u64>,
-    /// MDSCR_EL1 as the armed slots need it (rule H8).
-    armed_bits: Cell<u64>,
     /// MDSCR_EL1 as this CPU needs it always.
     standing_bits: Cell<u64>,
     /// What a debugger does with the running context's steps. Whoever is interrupted has its own, on the stash.
@@ -78,16 +85,36 @@ pub struct CpuDebug {
     widened: UnsafeCell<exclusive::Widened>,
     doubt: Cell<exclusive::Doubt>,
 }
+/// Offset of depth, levels and owners, with the first level's site next.
+pub const CONTEXT: usize = core::mem::offset_of!(CpuDebug, depth);
+/// Offset of what armed slots and steps need of MDSCR_EL1, next to each other.
+pub const ARMED_BITS: usize = core::mem::offset_of!(CpuDebug, armed_bits);
+/// What is at [`CONTEXT`] in one debug context that deals with one probe, without an owner.
+pub const ONE_LEVEL: u64 = 1 << 32 | 1;
+/// Offset of the levels.
+pub const LEVELS: usize = core::mem::offset_of!(CpuDebug, levels);
+/// Offset of what is in MDSCR_EL1.
+pub const MDSCR: usize = core::mem::offset_of!(CpuDebug, mdscr);
+const _: () = assert!(
+    core::mem::offset_of!(CpuDebug, levels_len) == CONTEXT + 4
+        && core::mem::offset_of!(CpuDebug, owners) == CONTEXT + 5
+        && core::mem::offset_of!(CpuDebug, zero) == CONTEXT + 6
+        && core::mem::offset_of!(CpuDebug, levels) == CONTEXT + 8
+        && core::mem::offset_of!(CpuDebug, step_bits) == ARMED_BITS + 8
+);
 const _: () = assert!(size_of::<CpuDebug>() == 16384, "the index of a CPU becomes its address by a shift");
 
 impl CpuDebug {
     const fn new() -> Self {
         Self {
             depth: Cell::new(0),
+            levels_len: Cell::new(0),
             owners: Cell::new(Owners::empty()),
+            zero: [0; 2],
+            levels: [kprobe::Level::UNUSED; kprobe::LEVELS],
+            armed_bits: Cell::new(0),
             step_bits: Cell::new(0),
             mdscr: Cell::new(0),
-            armed_bits: Cell::new(0),
             standing_bits: Cell::new(0),
             session: Cell::new(None),
             stepped: Cell::new(step::Stepped::Instruction),

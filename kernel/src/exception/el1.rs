@@ -32,7 +32,7 @@ type Handler = extern "C" fn(&mut Frame);
 #[unsafe(no_mangle)]
 static EXCEPTION_EL1_CLASSES: [Handler; 64] = {
     let mut classes: [Handler; 64] = [fault; 64];
-    classes[ec::BRK64 as usize] = breakpoint_instruction;
+    classes[ec::BRK64 as usize] = exception_el1_brk;
     classes[ec::STEP_SAME as usize] = step;
     classes[ec::BREAKPOINT_SAME as usize] = breakpoint;
     classes[ec::WATCHPOINT_SAME as usize] = watchpoint;
@@ -72,10 +72,16 @@ hardware! {
     watchpoint, any_watchpoint: |cpu, frame| hit::plain_watchpoint(cpu, frame), |cpu, frame| hit::watchpoint(cpu, frame);
 }
 
+unsafe extern "C" {
+    /// `kprobe/hit.S`: what is mostly to be done at a probe's BRK; for all else it goes on to `exception_el1_any_brk`. For the
+    /// vectors only: it does not return.
+    safe fn exception_el1_brk(frame: &mut Frame);
+}
+
 /// M11, M12, M14 or M7, by the immediate.
-#[inline(never)]
+#[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn breakpoint_instruction(frame: &mut Frame) {
+extern "C" fn exception_el1_any_brk(frame: &mut Frame) {
     match brk::lookup(frame.esr) {
         Some(Use::Kprobe) => kprobe_hit(frame),
         Some(Use::OutOfLineEnd) => out_of_line_end(frame),
@@ -136,6 +142,34 @@ fn software<const ROW: u8>(
     leave::<ROW>(cpu, frame, aside);
 }
 
+/// The rest of a probe's M12 that `hit.S` has begun: the pre-handler has asked for a step, or the context's masks are such that
+/// the copy has to trap.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn kprobe_rest_of_hit(cpu: &CpuDebug, frame: &mut Frame, then: kprobe::Then) {
+    let mut aside = Aside::NOTHING;
+    aside.parked = kprobe::rest_of_hit(cpu, frame, then);
+    cpu.depth.set(0);
+    leave::<M12>(cpu, frame, aside);
+}
+
+/// For `hit.S`, in checked builds: its own part is what the table says as long as nobody has exchanged a cell.
+#[cfg(debug_assertions)]
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn kprobe_check_entry(cpu: &CpuDebug, frame: &mut Frame) {
+    // The context has no owners: there is nothing to be set aside.
+    let _ = enter::<M12>(cpu, frame);
+}
+
+/// For `hit.S`, in checked builds, before MDSCR_EL1 is brought into line.
+#[cfg(debug_assertions)]
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn kprobe_check_exit(cpu: &CpuDebug, frame: &mut Frame) {
+    leave::<M12>(cpu, frame, Aside::NOTHING);
+}
+
 /// M11; in a debug context M14, which comes to the same masks.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
@@ -159,6 +193,13 @@ extern "C" fn fault(frame: &mut Frame) {
     let cpu = debug::this();
     // K7: the copy's fault is the probed instruction's, and its context's masks and owners are back before M6 decides.
     kprobe::fault_in_copy(cpu, frame);
+    fault_of_probed(cpu, frame);
+}
+
+/// M6 for the context of `frame`, which is the probed one if a probe's instruction has faulted. All exceptions are masked before
+/// and behind.
+#[inline(always)]
+pub fn fault_of_probed(cpu: &CpuDebug, frame: &mut Frame) {
     let nested = cpu.depth.get() != 0;
     // In a debug context the owners are not those of the code that faulted.
     let aside = if nested { Aside::NOTHING } else { set_aside::<M6>(cpu, frame) };
@@ -173,6 +214,7 @@ extern "C" fn fault(frame: &mut Frame) {
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_el1_irq(frame: &mut Frame) {
+    kprobe::settle(frame);
     let cpu = debug::this();
     let aside = set_aside::<M8>(cpu, frame);
     let Some(interrupt) = irq::acknowledge() else {
@@ -220,6 +262,7 @@ fn nmi(cpu: &CpuDebug, frame: &mut Frame, mut aside: Aside, interrupt: irq::IntI
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_el1_fiq(frame: &mut Frame) {
+    kprobe::settle(frame);
     let cpu = debug::this();
     let aside = enter::<M8>(cpu, frame);
     irq::handle_fiq(frame);

@@ -58,6 +58,12 @@ pub fn ss<const ROW: u8>() -> Ss {
     }
 }
 
+/// Not 0: a cell was exchanged. `hit.S` has the table's own cells built in.
+#[cfg(debug_assertions)]
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.data")]
+static EXCEPTION_CELLS_EXCHANGED: AtomicU8 = AtomicU8::new(0);
+
 /// Exchanges a cell, from here on, on all CPUs. Boot.
 ///
 /// # Errors
@@ -65,6 +71,7 @@ pub fn ss<const ROW: u8>() -> Ss {
 pub fn exchange(change: Override) -> Result<(), &'static str> {
     #[cfg(debug_assertions)]
     {
+        EXCEPTION_CELLS_EXCHANGED.store(1, Relaxed);
         match change.cell {
             Cell::Masks(masks) => MASKS[change.row as usize].store(masks as u8, Relaxed),
             Cell::Ss(ss) => SS[change.row as usize].store(ss as u8, Relaxed),

@@ -12,6 +12,7 @@ mod fatal;
 pub mod frame;
 pub mod live;
 
+pub use el1::fault_of_probed;
 pub use fatal::{Reason, fatal};
 pub use frame::Frame;
 
@@ -19,6 +20,7 @@ use crate::mm::layout;
 use core::mem::offset_of;
 
 core::arch::global_asm!(
+    include_str!("cfi.S"),
     include_str!("vectors.S"),
     FRAME = const frame::FRAME_SIZE,
     X30 = const offset_of!(Frame, x) + 30 * 8,
@@ -33,6 +35,7 @@ core::arch::global_asm!(
 );
 
 /// Points this CPU at the vectors. Boot, with D, A, I, F masked.
+#[unsafe(link_section = ".noprobe.text")]
 pub fn init_cpu() {
     unsafe extern "C" {
         static vectors: u8;

@@ -1,140 +1,243 @@
-//! What happens at a hit. Debug context throughout: no lock, no allocation, no waiting.
+//! What happens at a hit, but for what `hit.S` does itself. Debug context throughout: no lock, no allocation, no waiting.
 
-use super::{How, Kprobe, Then, table};
+use super::copies::{self, OPENED};
+use super::site::{How, PLAIN, POST_HANDLER, PRE, RUN, Run, Site};
+use super::{Kprobe, Then, machine, simd, table};
 use crate::arch::uaccess::{self, Fault};
-use crate::debug::{CpuDebug, step};
+use crate::debug::{self, CpuDebug, step};
 use crate::exception::{Frame, Reason, fatal};
-use crate::percpu::PerCpu;
 use core::cell::Cell;
-use core::sync::atomic::{
-    AtomicPtr, AtomicUsize,
-    Ordering::{Acquire, Relaxed, Release},
-};
-use probe::{Mem, Regs, simulate};
-use rules::pstate::Daif;
+use core::mem::offset_of;
+use core::sync::atomic::Ordering::Relaxed;
+use probe::ool::{Copies, Faulted};
+use probe::{Bti, Mem, Regs, Sim, simulate};
 use rules::step::Owners;
+
+core::arch::global_asm!(
+    include_str!("../exception/cfi.S"),
+    include_str!("hit.S"),
+    FRAME = const crate::exception::frame::FRAME_SIZE,
+    X30 = const offset_of!(Frame, x) + 30 * 8,
+    SP_ = const offset_of!(Frame, sp),
+    PC = const offset_of!(Frame, pc),
+    PSTATE = const offset_of!(Frame, pstate),
+    RECORD = const crate::exception::frame::FRAME_SIZE - 16,
+    KPROBE = const probe::ool::KPROBE,
+    OOL_END = const probe::ool::OOL_END,
+    CPU_SHIFT = const size_of::<CpuDebug>().ilog2(),
+    CONTEXT = const debug::CONTEXT,
+    ONE_LEVEL = const debug::ONE_LEVEL,
+    ARMED_BITS = const debug::ARMED_BITS,
+    MDSCR = const debug::MDSCR,
+    PAGE_BITS = const table::PAGE_BITS,
+    PLAIN = const PLAIN,
+    PRE = const PRE,
+    RUN = const RUN,
+    POST_HANDLER = const POST_HANDLER,
+    HITS = const offset_of!(Kprobe, hits),
+    LEVEL_MASKS = const debug::LEVELS + offset_of!(Level, masks),
+    MASKED_FORM = const Copies::MASKED,
+    TRAPPING_FORM = const Copies::TRAPPING,
+    TRAP = const Copies::TRAP,
+    CHECKED = const cfg!(debug_assertions) as u32,
+);
 
 /// Levels whose handlers run; deeper hits are `missed` (rule K5).
 pub const HANDLER_DEPTH: usize = 4;
 /// Levels there are: a missed hit needs one too while its instruction runs.
-const LEVELS: usize = 8;
+pub const LEVELS: usize = 8;
 
-/// One probe that is being dealt with.
-struct Level {
-    probe: AtomicPtr<Kprobe>,
-    /// I and F of the probed context.
+/// One site that is being dealt with. Touched by its CPU only, masked.
+#[repr(C)]
+pub struct Level {
+    site: Cell<*const Site>,
+    /// I and F of the probed context, while the copy that traps is run; with [`LONGER`].
     masks: Cell<u64>,
-    /// Owners of the probed context's step.
+    /// Owners of the probed context's step, while that copy is run.
     parked: Cell<Owners>,
-    /// Whether its handlers run.
+    /// Whether its handlers do not run.
     missed: Cell<bool>,
 }
 
-/// A CPU's levels. `len` and `probe` are read by CPUs that wait for a removal.
-struct Levels {
-    len: AtomicUsize,
-    levels: [Level; LEVELS],
+/// In [`Level::masks`]: `hit.S` is not to deal with the end of the copy. Its `tbnz` knows the bit.
+const LONGER: u64 = 1 << 63;
+
+const _: () = assert!(offset_of!(Level, site) == 0 && offset_of!(Kprobe, hits) == 0);
+
+impl Level {
+    /// One that is not in use: then all but `site` and `masks` are as here, which `hit.S` relies on.
+    #[allow(clippy::declare_interior_mutable_const, reason = "for arrays of them, each its own")]
+    pub const UNUSED: Self = Self {
+        site: Cell::new(core::ptr::null()),
+        masks: Cell::new(0),
+        parked: Cell::new(Owners::empty()),
+        missed: Cell::new(false),
+    };
 }
 
-#[unsafe(no_mangle)]
-#[unsafe(link_section = ".noprobe.data")]
-static PROBE_LEVELS: PerCpu<Levels> = crate::per_cpu!(Levels {
-    len: AtomicUsize::new(0),
-    levels: [const {
-        Level {
-            probe: AtomicPtr::new(core::ptr::null_mut()),
-            masks: Cell::new(0),
-            parked: Cell::new(Owners::empty()),
-            missed: Cell::new(false),
-        }
-    }; LEVELS],
-});
-
-impl Levels {
+impl CpuDebug {
     #[inline(always)]
-    fn active(&self, probe: &Kprobe) -> bool {
-        let len = self.len.load(Acquire).min(LEVELS);
-        self.levels[..len].iter().any(|level| core::ptr::eq(level.probe.load(Relaxed), probe))
+    fn len(&self) -> usize {
+        usize::from(self.levels_len.get())
     }
 
     #[inline(always)]
-    fn push(&self, probe: &'static Kprobe, missed: bool) -> Option<&Level> {
-        let len = self.len.load(Relaxed);
-        let level = self.levels.get(len)?;
-        level.probe.store(core::ptr::from_ref(probe).cast_mut(), Relaxed);
+    fn is_probed(&self, site: &Site) -> bool {
+        let mut at = 0;
+        while at < self.len().min(LEVELS) {
+            if core::ptr::eq(self.levels[at].site.get(), site) {
+                return true;
+            }
+            at += 1;
+        }
+        false
+    }
+
+    #[inline(always)]
+    fn push(&self, site: &'static Site, missed: bool) -> Option<&Level> {
+        if self.len() >= LEVELS {
+            return None;
+        }
+        let level = &self.levels[self.len()];
+        level.site.set(site);
         level.missed.set(missed);
-        self.len.store(len + 1, Release);
+        self.levels_len.set(self.levels_len.get() + 1);
         Some(level)
     }
 
     #[inline(always)]
-    fn top(&self) -> Option<(&Level, &'static Kprobe)> {
-        let level = self.levels.get(self.len.load(Relaxed).checked_sub(1)?)?;
-        // SAFETY: a probe in a level is alive: its removal waits for the level to go.
-        Some((level, unsafe { &*level.probe.load(Relaxed) }))
+    fn top(&self) -> Option<(&Level, &'static Site)> {
+        if self.len() == 0 {
+            return None;
+        }
+        let level = &self.levels[self.len() - 1];
+        // SAFETY: a site in a level is alive: it is removed while all CPUs are held, and none of them deals with one then.
+        Some((level, unsafe { &*level.site.get() }))
     }
 
     #[inline(always)]
     fn pop(&self) {
-        let len = self.len.load(Relaxed);
-        self.len.store(len - 1, Release);
+        let len = self.levels_len.get() - 1;
+        let level = &self.levels[usize::from(len)];
+        level.missed.set(false);
+        level.parked.set(Owners::empty());
+        self.levels_len.set(len);
     }
-}
-
-/// Whether any CPU deals with this probe. Any context.
-pub fn is_active_anywhere(probe: &Kprobe) -> bool {
-    (0..crate::percpu::MAX_CPUS).any(|cpu| {
-        // SAFETY: `active` reads atomics only.
-        unsafe { PROBE_LEVELS.of_unchecked(cpu) }.active(probe)
-    })
 }
 
 /// A probe's BRK.
 #[inline(always)]
 pub fn hit(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
-    let Some(probe) = table::find(frame.pc) else {
+    let Some(site) = table::find(frame.pc) else {
         gone(frame);
         return parked;
     };
-    let levels = PROBE_LEVELS.this();
-    let missed = levels.len.load(Relaxed) >= HANDLER_DEPTH || levels.active(probe);
-    let counter = if missed { &probe.missed } else { &probe.hits };
-    counter.fetch_add(1, Relaxed);
-    let Some(level) = levels.push(probe, missed) else { fatal(frame, "K5", Reason::ProbesTooDeep) };
-    if !missed
-        && let Some(pre) = probe.pre
-        && pre(probe, frame) == Then::Skip
-    {
-        let pc = frame.pc;
-        frame.move_to(pc);
-        levels.pop();
+    let missed = cpu.len() >= HANDLER_DEPTH || cpu.is_probed(site);
+    let Some(level) = cpu.push(site, missed) else { fatal(frame, "K5", Reason::ProbesTooDeep) };
+    let mut skip = false;
+    let mut next = site.first();
+    while let Some(probe) = next {
+        next = probe.next();
+        if !probe.enabled.load(Relaxed) {
+            continue;
+        }
+        if missed {
+            probe.missed.fetch_add(1, Relaxed);
+            continue;
+        }
+        let hits = &probe.hits[crate::percpu::index()];
+        hits.store(hits.load(Relaxed) + 1, Relaxed);
+        if let Some(pre) = probe.pre {
+            skip |= pre(probe, frame) as u32 == Then::Skip as u32;
+        }
+    }
+    if skip {
+        skipped(cpu, frame);
         return parked;
     }
+    displaced(cpu, frame, site, level, parked)
+}
+
+/// A pre-handler has moved PC.
+#[inline(always)]
+fn skipped(cpu: &CpuDebug, frame: &mut Frame) {
+    let pc = frame.pc;
+    frame.move_to(pc);
+    cpu.pop();
+}
+
+/// Behind the pre-handlers: the site's instruction.
+#[inline(always)]
+fn displaced(cpu: &CpuDebug, frame: &mut Frame, site: &Site, level: &Level, parked: Owners) -> Owners {
     let parked = if cpu.owners.get().is_empty() { parked } else { asked_for(cpu, parked) };
-    match probe.how {
-        How::OutOfLine(slot) => {
-            // K8: I and F masked, D as it is. The owners wait until the instruction is done (M12).
-            level.masks.set(frame.pstate & (Daif::I | Daif::F).bits());
-            frame.pstate |= (Daif::I | Daif::F).bits();
-            frame.pc = slot;
-            level.parked.set(parked);
-            Owners::empty()
+    let missed = level.missed.get();
+    let post = !missed && has_post(site);
+    match site.how {
+        How::OutOfLine(copies) => {
+            // K8: I and F masked, D as it is.
+            let masks = frame.pstate & OPENED.bits();
+            frame.pstate |= OPENED.bits();
+            if post || !parked.is_empty() || masks != 0 && masks != OPENED.bits() {
+                // The owners wait until the instruction is done (M12).
+                level.masks.set(masks | LONGER);
+                level.parked.set(parked);
+                frame.pc = copies + Copies::TRAPPING;
+                return Owners::empty();
+            }
+            frame.pc = copies + if masks == 0 { Copies::OPEN } else { Copies::MASKED };
+            cpu.pop();
+            parked
         }
         How::Simulated(sim) => {
-            if simulate(sim, probe.address, &mut Saved(frame), &mut Memory).is_err() {
-                // The literal cannot be read: the instruction's own fault, which it takes when it runs.
-                levels.pop();
-                fatal(frame, "K7", Reason::Fault);
+            if !simulated(cpu, site, sim, frame, parked) {
+                return Owners::empty();
             }
             let pc = frame.pc;
             frame.move_to(pc);
-            if !missed && let Some(post) = probe.post {
-                post(probe, frame);
+            if post {
+                run_posts(site, frame);
             }
-            levels.pop();
+            cpu.pop();
             behind(cpu, frame, parked)
         }
     }
+}
+
+#[inline(always)]
+fn has_post(site: &Site) -> bool {
+    let mut next = site.first();
+    while let Some(probe) = next {
+        if probe.enabled.load(Relaxed) && probe.post.is_some() {
+            return true;
+        }
+        next = probe.next();
+    }
+    false
+}
+
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn run_posts(site: &Site, frame: &mut Frame) {
+    let mut next = site.first();
+    while let Some(probe) = next {
+        next = probe.next();
+        if probe.enabled.load(Relaxed)
+            && let Some(post) = probe.post
+        {
+            post(probe, frame);
+        }
+    }
+}
+
+/// What is left of a hit that `hit.S` has begun, behind the pre-handler.
+#[inline(always)]
+pub fn rest_of_hit(cpu: &CpuDebug, frame: &mut Frame, then: Then) -> Owners {
+    let Some((level, site)) = cpu.top() else { fatal(frame, "K5", Reason::UnknownBrk) };
+    if then as u32 == Then::Skip as u32 {
+        skipped(cpu, frame);
+        return Owners::empty();
+    }
+    displaced(cpu, frame, site, level, Owners::empty())
 }
 
 /// A step that the pre-handler has asked for begins with the displaced instruction, and waits with the others until that is
@@ -175,44 +278,92 @@ fn gone(frame: &mut Frame) {
     }
 }
 
-/// The BRK at the end of an out-of-line copy.
+/// The BRK at the end of a copy.
 #[inline(always)]
 pub fn out_of_line_end(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
-    let levels = PROBE_LEVELS.this();
-    let Some((level, probe)) = levels.top().filter(|(_, probe)| ends_at(probe, frame.pc)) else {
-        fatal(frame, "M7", Reason::UnknownBrk)
+    let (level, site) = match cpu.top() {
+        Some((level, site)) if matches!(site.copies(), Some(copies) if copies + Copies::TRAP == frame.pc) => {
+            (level, site)
+        }
+        _ => fatal(frame, "M7", Reason::UnknownBrk),
     };
-    frame.pstate = frame.pstate & !(Daif::I | Daif::F).bits() | level.masks.get();
+    frame.pstate = frame.pstate & !OPENED.bits() | level.masks.get() & !LONGER;
     // Behind the probed instruction, a step that is still asked for is due at once (M13).
-    frame.move_to(probe.address + 4);
-    if !level.missed.get()
-        && let Some(post) = probe.post
-    {
-        post(probe, frame);
+    frame.move_to(site.address + 4);
+    if !level.missed.get() {
+        run_posts(site, frame);
     }
     let waiting = level.parked.get();
-    levels.pop();
+    cpu.pop();
     behind(cpu, frame, waiting | parked)
-}
-
-#[inline(always)]
-fn ends_at(probe: &Kprobe, pc: u64) -> bool {
-    matches!(probe.how, How::OutOfLine(slot) if slot + 4 == pc)
 }
 
 /// K7: a fault at a copy becomes the probed instruction's, in the probed context.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn fault_in_copy(cpu: &CpuDebug, frame: &mut Frame) {
-    let levels = PROBE_LEVELS.this();
-    let Some((level, probe)) = levels.top() else { return };
-    if !matches!(probe.how, How::OutOfLine(slot) if slot == frame.pc) {
-        return;
+    let Some((site, offset)) = copies::site_of(frame.pc) else { return };
+    match Copies::faulted(offset) {
+        None => return,
+        Some(Faulted::Masked) => {}
+        Some(Faulted::Open) => frame.pstate &= !OPENED.bits(),
+        Some(Faulted::Trapping) => {
+            let Some((level, _)) = cpu.top() else { return };
+            frame.pstate = frame.pstate & !OPENED.bits() | level.masks.get() & !LONGER;
+            cpu.set_owners(cpu.owners.get() | level.parked.get());
+            cpu.pop();
+        }
     }
-    frame.pc = probe.address;
-    frame.pstate = frame.pstate & !(Daif::I | Daif::F).bits() | level.masks.get();
-    cpu.set_owners(cpu.owners.get() | level.parked.get());
-    levels.pop();
+    frame.pc = site.address;
+}
+
+/// What runs a simulated instruction.
+pub fn runner(sim: Sim) -> Run {
+    if sim.leads_to(0).is_some() { run_on } else { run_any }
+}
+
+/// With nothing to be decided.
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn run_on(site: &Site, frame: &mut Frame) {
+    frame.pc = site.leads_to;
+    frame.pstate &= !probe::sim::BTYPE;
+}
+
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn run_any(site: &Site, frame: &mut Frame) {
+    if let How::Simulated(sim) = site.how {
+        simulated(debug::this(), site, sim, frame, Owners::empty());
+    }
+}
+
+/// Simulates the site's instruction. False if it has taken an exception instead, which has been dealt with: the instruction's own
+/// (rule K7), in the probed context, whose owners are back and whose level is gone before M6 decides.
+#[inline(always)]
+fn simulated(cpu: &CpuDebug, site: &Site, sim: Sim, frame: &mut Frame, owners: Owners) -> bool {
+    match simulate(sim, site.address, &mut Saved(frame), &mut Memory) {
+        Ok(()) => true,
+        Err(exception) => {
+            let (esr, far) = simd::syndrome(&exception, sim.literal(site.address).unwrap_or(0));
+            frame.esr = esr;
+            if let Some(far) = far {
+                frame.far = far;
+            }
+            take_fault(cpu, frame, owners);
+            false
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn take_fault(cpu: &CpuDebug, frame: &mut Frame, owners: Owners) {
+    cpu.pop();
+    cpu.set_owners(cpu.owners.get() | owners);
+    let depth = cpu.depth.get();
+    cpu.depth.set(depth - 1);
+    crate::exception::fault_of_probed(cpu, frame);
+    cpu.depth.set(depth);
 }
 
 /// The probed context's registers, for simulation.
@@ -239,6 +390,14 @@ impl Regs for Saved<'_> {
     fn set_pc(&mut self, value: u64) {
         self.0.pc = value;
     }
+    #[inline(always)]
+    fn simd_trapped(&self) -> bool {
+        simd::trapped()
+    }
+    #[inline(always)]
+    fn set_v(&mut self, n: u8, value: u128) {
+        simd::set(n, value);
+    }
 }
 
 /// Kernel memory, for literals.
@@ -254,9 +413,14 @@ impl Mem for Memory {
     fn read_u64(&mut self, address: u64) -> Result<u64, Fault> {
         Ok(uaccess::read_u32(address)? as u64 | (uaccess::read_u32(address + 4)? as u64) << 32)
     }
+
+    #[inline(always)]
+    fn bti(&self, _: u64) -> Bti {
+        machine::bti()
+    }
 }
 
 /// Probes that this CPU deals with now, one inside the other (rule I5). Any context.
 pub fn depth() -> usize {
-    PROBE_LEVELS.this().len.load(Relaxed)
+    debug::this().len()
 }

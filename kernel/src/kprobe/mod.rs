@@ -1,22 +1,32 @@
 //! Kprobes: a BRK in place of an instruction, handlers before and after it, the instruction itself simulated or run out of
 //! line.
 //!
-//! - `table`: the registered probes, found by address without a lock.
-//! - `register`: registration and removal (rules K2, K3, K4).
-//! - `engine`: what happens at a hit (rules K5 to K8).
+//! - `table`: the probed addresses, found without a lock; `site`: what is known of one.
+//! - `register`: registration and removal (rules K2, K3, K4); `copies`: the pages that instructions are run in.
+//! - `hit.S`: what happens at a hit mostly; `engine`: the rest (rules K5 to K8).
 
+mod copies;
 mod engine;
-mod ool;
+mod machine;
 mod register;
+mod simd;
+mod site;
 mod table;
 
-pub use engine::{depth, fault_in_copy, hit, out_of_line_end};
-pub use register::{ProbeError, register, unregister};
+pub use copies::settle;
+pub use engine::{LEVELS, Level, depth, fault_in_copy, hit, out_of_line_end, rest_of_hit};
+pub use register::{
+    ProbeError, Wanted, count, disable, enable, register, register_all, register_possible, register_with,
+    remove, remove_all, unregister,
+};
 pub use table::{list, original};
 
 use crate::exception::Frame;
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed};
-use probe::Sim;
+use crate::percpu::MAX_CPUS;
+use core::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU64,
+    Ordering::{Acquire, Relaxed},
+};
 
 /// Runs before the probed instruction, in debug context (M12). It may change the frame.
 pub type PreHandler = fn(&Kprobe, &mut Frame) -> Then;
@@ -25,39 +35,37 @@ pub type PostHandler = fn(&Kprobe, &mut Frame);
 
 /// What becomes of the probed instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Then {
     /// It runs.
-    Run,
+    Run = 0,
     /// It is skipped: the frame's PC, as the handler leaves it, is where the context goes on. No post-handler.
-    Skip,
+    Skip = 1,
 }
 
-/// How the displaced instruction runs.
-#[derive(Clone, Copy, Debug)]
-enum How {
-    Simulated(Sim),
-    /// In the copy at this address.
-    OutOfLine(u64),
-}
-
-/// A registered probe.
+/// A registered probe. Aligned as a site is, so that the heap has no holes between the two.
+#[repr(C, align(64))]
 pub struct Kprobe {
+    /// Counted by each CPU for itself, masked.
+    hits: [AtomicU64; MAX_CPUS],
+    missed: AtomicU64,
     /// Where it is.
     pub address: u64,
     /// The instruction that the BRK stands for.
     pub word: u32,
-    how: How,
     pre: Option<PreHandler>,
     post: Option<PostHandler>,
-    hits: AtomicU64,
-    missed: AtomicU64,
+    /// What whoever registered it left for its handlers.
+    pub data: usize,
+    enabled: AtomicBool,
+    simulated: bool,
     next: AtomicPtr<Kprobe>,
 }
 
 impl Kprobe {
     /// Executions whose handlers ran.
     pub fn hits(&self) -> u64 {
-        self.hits.load(Relaxed)
+        self.hits.iter().map(|hits| hits.load(Relaxed)).sum()
     }
 
     /// Executions whose handlers could not run (rule K5); the instruction ran all the same.
@@ -65,11 +73,20 @@ impl Kprobe {
         self.missed.load(Relaxed)
     }
 
+    /// The next one at its address.
+    #[inline(always)]
+    fn next(&self) -> Option<&'static Kprobe> {
+        // SAFETY: a linked probe is alive: see `Site::probes`.
+        unsafe { self.next.load(Acquire).as_ref() }
+    }
+
     /// How the displaced instruction runs, for listings.
     pub fn how(&self) -> &'static str {
-        match self.how {
-            How::Simulated(_) => "simulated",
-            How::OutOfLine(_) => "out of line",
-        }
+        if self.simulated { "simulated" } else { "out of line" }
+    }
+
+    /// Whether its handlers run and it counts.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled.load(Relaxed)
     }
 }

@@ -1,19 +1,32 @@
 //! Registration and removal.
 
-use super::{How, Kprobe, PostHandler, PreHandler, engine, ool, table};
+use super::site::{How, Site};
+use super::{Kprobe, PostHandler, PreHandler, copies, machine, table};
 use crate::arch::uaccess;
-use crate::irq::off::IrqOff;
 use crate::mm::{layout, patch};
+use crate::percpu::MAX_CPUS;
 use crate::report::symbols;
 use crate::smp;
 use crate::sync::SpinLock;
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicPtr, AtomicU64};
-use probe::{Class, Reason, ool::brk};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use probe::{Class, Function, Reason};
 
 /// One registration or removal at a time. Taken with interrupts on, for the rendezvous.
-static LOCK: SpinLock<()> = SpinLock::new(());
+static LOCK: SpinLock<Last> = SpinLock::new(None);
+
+/// The function that was looked at last: many probes are placed in one, and what surrounds them is the same.
+/// Not in the heap, where one a function would leave holes between sites, to be searched by each allocation.
+type Last = Option<Function>;
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// Probes that there are. Any context.
+pub fn count() -> usize {
+    COUNT.load(Relaxed)
+}
 
 /// Why there is no probe (rules H6, K2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +39,6 @@ pub enum ProbeError {
     NoProbe(u64),
     /// An instruction that cannot be probed faithfully.
     Refused(u64, Reason),
-    /// There is one already.
-    Busy(u64),
     /// No room for another out-of-line copy.
     NoSlot,
     /// There is none.
@@ -43,14 +54,33 @@ impl fmt::Display for ProbeError {
                 write!(f, "{} is in no-probe text, which handles debug exceptions itself", symbols::Shown(at))
             }
             Self::Refused(at, reason) => write!(f, "{}: {reason}", symbols::Shown(at)),
-            Self::Busy(at) => write!(f, "{} is probed already", symbols::Shown(at)),
             Self::NoSlot => f.write_str("no room for another out-of-line copy; remove a probe first"),
             Self::Absent(at) => write!(f, "no probe at {at:#x}"),
         }
     }
 }
 
-/// Places a probe. When this returns, every execution hits it.
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub struct Wanted {
+    /// Where.
+    pub address: u64,
+    /// Before the instruction.
+    pub pre: Option<PreHandler>,
+    /// Behind it.
+    pub post: Option<PostHandler>,
+    /// What its handlers find in the probe.
+    pub data: usize,
+}
+
+impl Wanted {
+    /// A probe that counts.
+    pub const fn at(address: u64) -> Self {
+        Self { address, pre: None, post: None, data: 0 }
+    }
+}
+
+/// Places a probe, behind those that are at this address already. When this returns, every execution hits it.
 ///
 /// Thread context with interrupts on.
 ///
@@ -61,42 +91,156 @@ pub fn register(
     pre: Option<PreHandler>,
     post: Option<PostHandler>,
 ) -> Result<&'static Kprobe, ProbeError> {
-    let _one = LOCK.lock();
-    let word = check(address)?;
-    let (start, end) = match symbols::at(address) {
-        Some(symbol) => (symbol.address, symbol.address + symbol.size),
-        None => (address, address + 4),
-    };
-    let original = |at| match table::find(at) {
-        Some(probe) => Some(probe.word),
-        None => uaccess::read_u32(at).ok(),
-    };
-    let how = match probe::classify_at(original, address, start, end) {
-        Class::Simulate(sim) => How::Simulated(sim),
-        Class::OutOfLine => {
-            let _off = IrqOff::new();
-            How::OutOfLine(ool::take(word)?)
-        }
-        Class::Refuse(reason) => return Err(ProbeError::Refused(address, reason)),
-    };
-    let kprobe = Box::leak(Box::new(Kprobe {
-        address,
-        word,
-        how,
-        pre,
-        post,
-        hits: AtomicU64::new(0),
-        missed: AtomicU64::new(0),
-        next: AtomicPtr::new(core::ptr::null_mut()),
-    }));
-    table::link(kprobe);
-    // Rule K3, and more: the other CPUs are held even for the words that may be exchanged while they are executed. Emulators that
-    // translate (QEMU before 8.1 does) may keep, for ever, a translation of the old word that another CPU makes at that moment.
-    smp::rendezvous(|| patch::write_text(address as usize, brk(probe::ool::KPROBE)));
-    Ok(kprobe)
+    register_with(&Wanted { pre, post, ..Wanted::at(address) }, |_, _| ())
 }
 
-/// Takes the probe at `address` away. When this returns it never runs again, and nobody is inside it (rule K4).
+/// As [`register`]; `before` is told of site and probe before anybody can hit it.
+///
+/// # Errors
+/// As `register`.
+pub fn register_with(
+    wanted: &Wanted,
+    before: impl FnOnce(&'static Site, &'static Kprobe),
+) -> Result<&'static Kprobe, ProbeError> {
+    let mut last = LOCK.lock();
+    let new = prepare(wanted, &mut last)?;
+    before(new.site, new.probe);
+    // Rule K3, and more: the other CPUs are held even for the words that may be exchanged while they are executed. Emulators that
+    // translate (QEMU before 8.1 does) may keep, for ever, a translation of the old word that another CPU makes at that moment.
+    smp::rendezvous(|| new.publish());
+    Ok(new.probe)
+}
+
+/// How many are placed while the other CPUs are held once.
+const BATCH: usize = 256;
+
+/// Places many probes, with the other CPUs held once for hundreds of them. All of them, or none.
+///
+/// Thread context with interrupts on.
+///
+/// # Errors
+/// Of the first that cannot be.
+pub fn register_all(wanted: impl IntoIterator<Item = Wanted>) -> Result<Vec<&'static Kprobe>, ProbeError> {
+    let mut error = None;
+    let probes = register_while(wanted, |_, reason| {
+        error = Some(reason);
+        false
+    });
+    let Some(error) = error else { return Ok(probes) };
+    remove_all(&probes);
+    Err(error)
+}
+
+/// As [`register_all`], but for those that cannot be: `refused` is told of each, and why.
+pub fn register_possible(
+    wanted: impl IntoIterator<Item = Wanted>,
+    mut refused: impl FnMut(&Wanted, ProbeError),
+) -> Vec<&'static Kprobe> {
+    register_while(wanted, |wanted, reason| {
+        refused(wanted, reason);
+        true
+    })
+}
+
+/// Those up to the first that cannot be and of which `go_on` says no.
+fn register_while(
+    wanted: impl IntoIterator<Item = Wanted>,
+    mut go_on: impl FnMut(&Wanted, ProbeError) -> bool,
+) -> Vec<&'static Kprobe> {
+    let mut last = LOCK.lock();
+    // All are prepared before the first is published: what this runs through may be what is to be probed.
+    let mut all = Vec::new();
+    for wanted in wanted {
+        match prepare(&wanted, &mut last) {
+            Ok(new) => all.push(new),
+            Err(reason) => {
+                if !go_on(&wanted, reason) {
+                    break;
+                }
+            }
+        }
+    }
+    let probes = all.iter().map(|new| new.probe).collect();
+    for batch in all.chunks(BATCH) {
+        smp::rendezvous(|| batch.iter().for_each(New::publish));
+    }
+    probes
+}
+
+/// A probe that is not published.
+struct New {
+    site: &'static Site,
+    probe: &'static Kprobe,
+}
+
+impl New {
+    /// All other CPUs are held.
+    fn publish(&self) {
+        self.site.link(self.probe);
+        arm(self.site);
+    }
+}
+
+/// Brings text and `hit.S` into line with a site's probes. All other CPUs are held.
+fn arm(site: &Site) {
+    site.shorten();
+    let text = site.text();
+    if uaccess::read_u32(site.address) != Ok(text) {
+        patch::write_text(site.address as usize, text);
+    }
+}
+
+fn prepare(wanted: &Wanted, last: &mut Last) -> Result<New, ProbeError> {
+    let &Wanted { address, pre, post, data } = wanted;
+    let word = check(address)?;
+    let (site, first) = match table::find(address) {
+        Some(site) => (site, false),
+        None => (new_site(address, word, last)?, true),
+    };
+    let probe = Box::leak(Box::new(Kprobe {
+        hits: [const { AtomicU64::new(0) }; MAX_CPUS],
+        missed: AtomicU64::new(0),
+        address,
+        word,
+        pre,
+        post,
+        data,
+        enabled: AtomicBool::new(true),
+        simulated: matches!(site.how, How::Simulated(_)),
+        next: AtomicPtr::new(core::ptr::null_mut()),
+    }));
+    if first {
+        table::put(site);
+    }
+    COUNT.fetch_add(1, Relaxed);
+    Ok(New { site, probe })
+}
+
+fn new_site(address: u64, word: u32, last: &mut Last) -> Result<&'static Site, ProbeError> {
+    let original = |at| match table::find(at) {
+        Some(site) => Some(site.word),
+        None => uaccess::read_u32(at).ok(),
+    };
+    let function = match last.take() {
+        Some(function) if function.contains(address) => function,
+        _ => {
+            let (start, end) = match symbols::at(address) {
+                Some(symbol) => (symbol.address, symbol.address + symbol.size),
+                None => (address, address + 4),
+            };
+            Function::new(original, start, end)
+        }
+    };
+    let how = match machine::cpu().knowing(word, last.insert(function).classify(original, address)) {
+        Class::Simulate(sim) => How::Simulated(sim),
+        Class::OutOfLine => How::OutOfLine(copies::take(word, address)?),
+        Class::Refuse(reason) => return Err(ProbeError::Refused(address, reason)),
+    };
+    Ok(Box::leak(Box::new(Site::new(address, word, how))))
+}
+
+/// Takes the probe at `address` away that was placed there last. When this returns it never runs again, and nobody is inside it
+/// (rule K4). Returns its hits and misses.
 ///
 /// Thread context with interrupts on.
 ///
@@ -104,23 +248,92 @@ pub fn register(
 /// [`ProbeError::Absent`].
 pub fn unregister(address: u64) -> Result<(u64, u64), ProbeError> {
     let _one = LOCK.lock();
-    let kprobe = table::find(address).ok_or(ProbeError::Absent(address))?;
-    // A CPU that is held here is in no debug context and in no copy, which are masked: nobody has found the probe and is still
-    // to use it.
+    let site = table::find(address).ok_or(ProbeError::Absent(address))?;
+    let probe = site.probes().last().ok_or(ProbeError::Absent(address))?;
+    Ok(take_away(&[probe])[0])
+}
+
+/// Takes a probe away, as [`unregister`] does. The reference must not be used any more.
+pub fn remove(probe: &'static Kprobe) -> (u64, u64) {
+    let _one = LOCK.lock();
+    take_away(&[probe])[0]
+}
+
+/// Takes many away, with the other CPUs held once for hundreds of them. Hits and misses of each.
+///
+/// Thread context with interrupts on.
+pub fn remove_all(probes: &[&'static Kprobe]) -> Vec<(u64, u64)> {
+    let _one = LOCK.lock();
+    // Freed behind the last: what frees them may be what they are on.
+    let mut empty = Vec::with_capacity(probes.len());
+    for batch in probes.chunks(BATCH) {
+        take_off(batch, &mut empty);
+    }
+    free(probes, empty)
+}
+
+fn take_away(probes: &[&'static Kprobe]) -> Vec<(u64, u64)> {
+    let mut empty = Vec::with_capacity(probes.len());
+    take_off(probes, &mut empty);
+    free(probes, empty)
+}
+
+/// Nobody hits them any more; of `empty`, which has room for them, are the sites without a probe.
+fn take_off(probes: &[&'static Kprobe], empty: &mut Vec<&'static Site>) {
+    // A CPU that is held is in no debug context, and in no copy, which are masked (behind one it has been put behind the
+    // instruction): nobody has found a probe and is still to use it.
     smp::rendezvous(|| {
-        patch::write_text(address as usize, kprobe.word);
-        table::unlink(kprobe);
+        for probe in probes {
+            let Some(site) = table::find(probe.address) else { continue };
+            site.unlink(probe);
+            arm(site);
+            if site.probes().next().is_none() {
+                table::take(site);
+                // There is room: no allocation while all others are held.
+                empty.push(site);
+            }
+        }
     });
-    while engine::is_active_anywhere(kprobe) {
-        crate::arch::barrier::relax();
-    }
-    let counts = (kprobe.hits(), kprobe.missed());
-    if let How::OutOfLine(slot) = kprobe.how {
-        ool::give(slot);
-    }
-    // SAFETY: it came from `Box::leak`, is unlinked, and no CPU holds a reference any more.
-    drop(unsafe { Box::from_raw(core::ptr::from_ref(kprobe).cast_mut()) });
-    Ok(counts)
+}
+
+/// Each site beside its probe, as they were allocated: of the holes in between the heap would make a list to be searched.
+fn free(probes: &[&'static Kprobe], empty: Vec<&'static Site>) -> Vec<(u64, u64)> {
+    COUNT.fetch_sub(probes.len(), Relaxed);
+    let mut empty = empty.into_iter().peekable();
+    let taken = probes.iter().map(|probe| {
+        if let Some(site) = empty.next_if(|site| site.address == probe.address) {
+            if let Some(copies) = site.copies() {
+                copies::give(copies);
+            }
+            // SAFETY: it came from `Box::leak`, is in no table, and no CPU holds a reference any more.
+            drop(unsafe { Box::from_raw(core::ptr::from_ref(site).cast_mut()) });
+        }
+        let counts = (probe.hits(), probe.missed());
+        // SAFETY: as above.
+        drop(unsafe { Box::from_raw(core::ptr::from_ref(*probe).cast_mut()) });
+        counts
+    });
+    taken.collect()
+}
+
+/// Switches a probe on again; on one that is on it does nothing. Thread context with interrupts on.
+pub fn enable(probe: &'static Kprobe) {
+    switch(probe, true);
+}
+
+/// Switches a probe off: its handlers do not run and it does not count, from when this returns on. If it is the last at its
+/// address that is on, the instruction is put back meanwhile. Thread context with interrupts on.
+pub fn disable(probe: &'static Kprobe) {
+    switch(probe, false);
+}
+
+fn switch(probe: &'static Kprobe, on: bool) {
+    let _one = LOCK.lock();
+    let Some(site) = table::find(probe.address) else { return };
+    smp::rendezvous(|| {
+        probe.enabled.store(on, Relaxed);
+        arm(site);
+    });
 }
 
 /// The word at `address` if a probe may be there.
@@ -129,15 +342,17 @@ fn check(address: u64) -> Result<u32, ProbeError> {
         return Err(ProbeError::Unaligned(address));
     }
     let at = address as usize;
+    if layout::copies().contains(&at) {
+        return Err(ProbeError::NoProbe(address));
+    }
     if !(layout::text_start()..layout::text_end()).contains(&at) {
         return Err(ProbeError::NotText(address));
     }
-    let no_probe = [layout::text_start()..layout::noprobe_text_end(), layout::ool_start()..layout::ool_end()];
-    if no_probe.iter().any(|range| range.contains(&at)) {
+    if (layout::text_start()..layout::noprobe_text_end()).contains(&at) {
         return Err(ProbeError::NoProbe(address));
     }
-    if table::find(address).is_some() {
-        return Err(ProbeError::Busy(address));
+    if let Some(site) = table::find(address) {
+        return Ok(site.word);
     }
     uaccess::read_u32(address).map_err(|_| ProbeError::NotText(address))
 }

@@ -80,10 +80,6 @@ image_symbols! {
     noprobe_data_end = __noprobe_data_end;
     /// End of read-only data.
     rodata_end = __rodata_end;
-    /// First byte of the pages for out-of-line copies.
-    ool_start = __ool_start;
-    /// End of them.
-    ool_end = __ool_end;
 }
 
 /// The addresses of copies of probed instructions.

@@ -68,7 +68,7 @@ impl Probes {
             return Err(Error::NoSuchProbe(name.trim_start_matches(':').to_string()));
         }
         while let Some(at) = self.0.iter().position(|named| named.is(event.group, event.name)) {
-            let (hits, missed) = kprobe::unregister(self.0[at].kprobe.address)?;
+            let (hits, missed) = kprobe::remove(self.0[at].kprobe);
             let Named { group, name, .. } = self.0.remove(at);
             writeln!(out, "{group}/{name}: removed, {hits} hits, {missed} missed")?;
         }
@@ -100,7 +100,7 @@ impl Probes {
 impl Drop for Probes {
     fn drop(&mut self) {
         for named in self.0.drain(..) {
-            let _ = kprobe::unregister(named.kprobe.address);
+            kprobe::remove(named.kprobe);
         }
     }
 }

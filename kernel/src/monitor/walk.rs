@@ -5,7 +5,6 @@
 //! whole (rule I7), so nothing else is needed.
 
 use super::Error;
-use crate::arch::uaccess;
 use crate::debug::stats;
 use crate::debug::step::{self, Wish};
 use crate::exception::Frame;
@@ -142,7 +141,7 @@ impl Walk {
                 continue;
             }
             write!(out, "  {:>5}  {pc:016x}  ", number + 1)?;
-            match instruction(pc) {
+            match kprobe::original(pc) {
                 Some(word) => write!(out, "{word:08x}")?,
                 None => write!(out, "????????")?,
             }
@@ -162,12 +161,6 @@ impl Walk {
         }
         Ok(())
     }
-}
-
-/// The instruction at `pc`, whatever probe stands there.
-fn instruction(pc: u64) -> Option<u32> {
-    let displaced = kprobe::list().find(|probe| probe.address == pc).map(|probe| probe.word);
-    displaced.or_else(|| uaccess::read_u32(pc).ok())
 }
 
 /// Debug context: after each step.

@@ -75,6 +75,14 @@ pub fn kprobe(address: u64, pre: Option<PreHandler>, post: Option<PostHandler>) 
     place(Placed::Probe(probe))
 }
 
+/// The probe that was placed `index`th. For a scenario's `body`, which must not remove it.
+pub fn probe_of(index: usize) -> Option<&'static Kprobe> {
+    match PLACES.0[index].get() {
+        Placed::Probe(probe) => Some(probe),
+        _ => None,
+    }
+}
+
 /// Hits so far of what was placed `index`th; 0 if that is gone.
 pub fn hits_of(index: usize) -> u64 {
     count(index)[0]
@@ -110,7 +118,7 @@ pub fn clear() {
         match place.replace(Placed::Nothing) {
             Placed::Nothing => {}
             Placed::Slot(id) => _ = slots::remove(id),
-            Placed::Probe(probe) => _ = kprobe::unregister(probe.address),
+            Placed::Probe(probe) => _ = kprobe::remove(probe),
         }
     }
 }

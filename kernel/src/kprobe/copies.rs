@@ -1,0 +1,108 @@
+//! The pages in which displaced instructions run: executable, written through the patch alias only.
+
+use super::site::Site;
+use super::{ProbeError, table};
+use crate::exception::Frame;
+use crate::irq::off::IrqOff;
+use crate::mm::{layout, patch};
+use crate::sync::SpinLock;
+use alloc::vec::Vec;
+use probe::ool::Copies;
+use rules::pstate::Daif;
+
+/// Which are free.
+struct Free {
+    /// Copies that were in use.
+    given: Vec<usize>,
+    /// Copies from this one on never were.
+    fresh: usize,
+}
+
+static FREE: SpinLock<Free> = SpinLock::new(Free { given: Vec::new(), fresh: 0 });
+
+/// Whether `copies` copies fit in.
+fn fit(copies: usize) -> bool {
+    copies * Copies::BYTES <= layout::copies().len()
+}
+
+/// Writes the copies of `word`, which is at `probed`. Returns their address. Thread context.
+///
+/// # Errors
+/// [`ProbeError::NoSlot`].
+pub fn take(word: u32, probed: u64) -> Result<u64, ProbeError> {
+    let line = {
+        let mut free = FREE.lock();
+        let fresh = free.fresh;
+        match free.given.pop() {
+            Some(line) => line,
+            None if fit(fresh + 1) => {
+                free.fresh += 1;
+                fresh
+            }
+            None => return Err(ProbeError::NoSlot),
+        }
+    };
+    let at = layout::COPIES + line * Copies::BYTES;
+    let Some(copies) = Copies::new(word, at as u64, probed) else {
+        give(at as u64);
+        return Err(ProbeError::NoSlot);
+    };
+    let _off = IrqOff::new();
+    // One line, which nobody executes yet.
+    patch::write_words(at, &copies.words);
+    Ok(at as u64)
+}
+
+/// Gives copies back that no CPU can be in any more. Thread context.
+pub fn give(copies: u64) {
+    FREE.lock().given.push((copies as usize - layout::COPIES) / Copies::BYTES);
+}
+
+/// The copies that `pc` is in, and the offset in them.
+#[inline(always)]
+fn place(pc: u64) -> Option<(u64, u64)> {
+    let (line, all) = (Copies::BYTES as u64 - 1, layout::copies());
+    if (pc as usize) < all.start || pc as usize >= all.end {
+        return None;
+    }
+    Some((pc & !line, pc & line))
+}
+
+/// The site whose copies `pc` is in, and the offset there. Debug context, or a masked one.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn site_of(pc: u64) -> Option<(&'static Site, u64)> {
+    let (copies, offset) = place(pc)?;
+    // The branch back says whose they are.
+    // SAFETY: the copies are mapped readable.
+    let back = unsafe { ((copies + 8) as *const u32).read_volatile() };
+    let distance = ((back << 6) as i32 >> 4) as i64;
+    let probed = (copies + 4).wrapping_add_signed(distance);
+    match table::find(probed) {
+        Some(site) if matches!(site.copies(), Some(own) if own == copies) => Some((site, offset)),
+        _ => None,
+    }
+}
+
+/// Interrupts: a context that has executed its copy, and stands at the branch back, is put behind the probed instruction, so
+/// that whoever is told of it sees no copy, and no thread that is switched away keeps one (rule K4). Masked.
+#[inline(always)]
+pub fn settle(frame: &mut Frame) {
+    if layout::copies().start as u64 == frame.pc & !(layout::COPIES_MAX as u64 - 1) {
+        settle_copy(frame);
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn settle_copy(frame: &mut Frame) {
+    if let Some((site, offset)) = site_of(frame.pc)
+        && Copies::settled(offset)
+    {
+        frame.pc = site.address + 4;
+    }
+}
+
+/// The masks of a context that runs the copies for open interrupts.
+pub const OPENED: Daif = Daif::I.union(Daif::F);

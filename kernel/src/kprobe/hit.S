@@ -1,0 +1,161 @@
+// A probe's BRK and the BRK behind its copy, where nothing is to be done but what is done mostly: a site with one probe that is
+// on, no debug context, no owner of a step. Everything else goes on to exception_el1_any_brk. Between the vectors' snapshot and
+// return_to_el1 all of X0 to X28 are free: the frame has them.
+//
+// From the vectors: X0 and SP the frame, X22 PC, X23 SPSR_EL1, X24 ESR_EL1, X30 return_to_el1.
+//
+// X19 index of the CPU, X20 its CpuDebug, X21 the site, X24 CONTEXT with one debug context and one level, X26 the probe, X27 Site::run.
+
+.section .noprobe.text.hit, "ax"
+
+.macro this_cpu
+    mrs     x19, tpidr_el1
+    ldr     x20, =CPU_DEBUG
+    mov     x24, #{ONE_LEVEL}
+    add     x20, x20, x19, lsl #{CPU_SHIFT}
+.endm
+
+// The parts that are here are written for the table's own cells.
+.macro check_entry longer
+    .if {CHECKED}
+    ldr     x1, =EXCEPTION_CELLS_EXCHANGED
+    ldrb    w1, [x1]
+    cbnz    w1, \longer
+    mov     x0, x20
+    mov     x1, sp
+    bl      kprobe_check_entry
+    .endif
+.endm
+
+.global exception_el1_brk
+exception_el1_brk:
+    .cfi_startproc simple
+    describe_live
+    .cfi_def_cfa x29, {FRAME} - {RECORD}
+    describe_frame
+    uxth    w1, w24
+    cmp     w1, #{KPROBE}
+    b.ne    8f
+    this_cpu
+    ldr     x2, =KPROBE_PAGES
+    ubfx    x3, x22, #12, #{PAGE_BITS}
+    ldr     x1, [x20, #{CONTEXT}]
+    ldr     x2, [x2, x3, lsl #3]
+    ubfx    x3, x22, #2, #10
+    cbnz    x1, 7f
+    ldr     x21, [x2, x3, lsl #3]
+    cbz     x21, 7f
+    ldp     x1, x26, [x21, #{PLAIN}]
+    cmp     x1, x22
+    b.ne    7f
+    check_entry 7f
+    // One hit, one debug context, one level.
+    add     x3, x26, x19, lsl #3
+    ldr     x4, [x3, #{HITS}]
+    add     x4, x4, #1
+    str     x4, [x3, #{HITS}]
+    stp     x24, x21, [x20, #{CONTEXT}]
+    ldp     x3, x27, [x21, #{PRE}]
+    cbz     x3, 1f
+    mov     x0, x26
+    mov     x1, sp
+    blr     x3
+    ldr     x1, [x20, #{CONTEXT}]
+    cmp     x1, x24
+    b.ne    6f
+    cbnz    w0, 5f
+1:  tbnz    x27, #0, 4f
+    ldr     x23, [sp, #{PSTATE}]
+    ands    x1, x23, #0xc0
+    orr     x23, x23, #0xc0
+    tbnz    x27, #1, 3f
+    mov     x22, x27
+    b.eq    2f
+    // Only one of I and F: the copy that traps knows how to put that back.
+    mov     w0, wzr
+    cmp     x1, #0xc0
+    b.ne    6f
+    add     x22, x27, #{MASKED_FORM}
+2:  stp     x22, x23, [sp, #{PC}]
+    b       5f
+    // The post-handler is due at the end of the copy, which the level waits for.
+3:  add     x22, x27, #{TRAPPING_FORM} - 2
+    str     x1, [x20, #{LEVEL_MASKS}]
+    stp     x22, x23, [sp, #{PC}]
+    str     wzr, [x20, #{CONTEXT}]
+    b       9f
+    // Simulated.
+4:  sub     x3, x27, #1
+    mov     x0, x21
+    mov     x1, sp
+    blr     x3
+    // Owners, of a step that a handler has asked for, stay.
+5:  str     wzr, [x20, #{CONTEXT}]
+    strb    wzr, [x20, #{CONTEXT} + 4]
+    // M13.
+9:  .if {CHECKED}
+    mov     x0, x20
+    mov     x1, sp
+    bl      kprobe_check_exit
+    .endif
+    ldp     x1, x2, [x20, #{ARMED_BITS}]
+    ldr     x3, [x20, #{MDSCR}]
+    orr     x1, x1, x2
+    cmp     x1, x3
+    b.eq    return_to_el1
+    str     x1, [x20, #{MDSCR}]
+    msr     mdscr_el1, x1
+    b       return_to_el1
+
+    // A step was asked for, or the masks are odd. W0: what the pre-handler said.
+6:  mov     w2, w0
+    mov     x0, x20
+    mov     x1, sp
+    bl      kprobe_rest_of_hit
+    b       return_to_el1
+
+7:  mov     x0, sp
+    b       exception_el1_any_brk
+
+    // Numbers from Linux's debugger's on are not probes'.
+8:  tbnz    w24, #10, exception_el1_any_brk
+    cmp     w1, #{OOL_END}
+    b.ne    exception_el1_any_brk
+    // The end of a copy whose probe has a post-handler.
+    this_cpu
+    ldp     x1, x21, [x20, #{CONTEXT}]
+    sub     x24, x24, #1
+    cmp     x1, x24
+    b.ne    7b
+    ldp     x1, x26, [x21, #{PLAIN}]
+    ldr     x27, [x21, #{RUN}]
+    cbz     x1, 7b
+    add     x3, x27, #{TRAP} - 2
+    cmp     x3, x22
+    b.ne    7b
+    ldr     x2, [x20, #{LEVEL_MASKS}]
+    tbnz    x2, #63, 7b
+    check_entry 7b
+    .if {CHECKED}
+    ldr     x2, [x20, #{LEVEL_MASKS}]
+    .endif
+    bic     x23, x23, #0xc0
+    ldr     x1, [x21, #{PLAIN}]
+    orr     x23, x23, x2
+    add     x22, x1, #4
+    add     x24, x24, #1
+    stp     x22, x23, [sp, #{PC}]
+    str     x24, [x20, #{CONTEXT}]
+    ldr     x3, [x21, #{POST_HANDLER}]
+    mov     x0, x26
+    mov     x1, sp
+    blr     x3
+    b       5b
+
+    .cfi_endproc
+    .ltorg
+
+.purgem this_cpu
+.purgem check_entry
+.purgem describe_live
+.purgem describe_frame

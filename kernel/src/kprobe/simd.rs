@@ -1,0 +1,67 @@
+//! SIMD&FP registers of the probed context, for literal loads, and the syndrome of an instruction that takes an exception
+//! instead of being simulated.
+//!
+//! The kernel itself is built without these registers and saves none: what is in them is the probed code's.
+
+use crate::arch::barrier;
+use crate::read_sysreg;
+use core::arch::{asm, naked_asm};
+use probe::sim::{Exception, SIMD_TRAP};
+
+/// Whether an access from EL1 is trapped to EL1 (DDI 0487, CPACR_EL1.FPEN). Any context.
+#[inline(always)]
+pub fn trapped() -> bool {
+    const FPEN_EL1: u64 = 1 << 20;
+    read_sysreg!("cpacr_el1") & FPEN_EL1 == 0
+}
+
+/// Sets V`n`. Any context in which they are not [`trapped`].
+#[inline(always)]
+pub fn set(n: u8, value: u128) {
+    // SAFETY: they are not trapped, and nothing of the kernel's is in them.
+    unsafe { load(u64::from(n % 32), &value) }
+}
+
+/// LDR Qn: a row of 32 such loads, since the number is part of the instruction. By their words: the target has no names for them.
+///
+/// # Safety
+/// The registers are not trapped; `n` is below 32.
+#[unsafe(naked)]
+#[unsafe(link_section = ".noprobe.text")]
+unsafe extern "C" fn load(n: u64, value: &u128) {
+    naked_asm!(
+        "adr x2, 2f",
+        "add x2, x2, x0, lsl #3",
+        "br x2",
+        "2:",
+        ".set n, 0",
+        ".rept 32",
+        ".inst 0x3dc00020 | n", // ldr qN, [x1]
+        "ret",
+        ".set n, n + 1",
+        ".endr",
+    )
+}
+
+/// ESR_EL1, and FAR_EL1 if it is set, of the exception that an instruction takes instead of being simulated; `literal` is what
+/// it reads. Any context.
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn syndrome<E>(exception: &Exception<E>, literal: u64) -> (u64, Option<u64>) {
+    match exception {
+        Exception::SimdTrap => (SIMD_TRAP, None),
+        Exception::Memory(_) => (data_abort(literal), Some(literal)),
+    }
+}
+
+/// The syndrome of a load from `address` that faults: EC 0x25, IL, and the fault status of a translation that is asked for
+/// once more (DDI 0487 D24.2.119).
+#[inline(always)]
+fn data_abort(address: u64) -> u64 {
+    const DATA_ABORT: u64 = 0x25 << 26 | 1 << 25;
+    // SAFETY: a question to the translation regime; its answer is in PAR_EL1, which nobody else relies on.
+    unsafe { asm!("at s1e1r, {}", in(reg) address, options(nostack, preserves_flags)) };
+    barrier::isb();
+    DATA_ABORT | read_sysreg!("par_el1") >> 1 & 0x3f
+}

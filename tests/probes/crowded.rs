@@ -1,0 +1,97 @@
+//! Many probes on one function.
+
+use crate::arch::uaccess;
+use crate::exception::Frame;
+use crate::kprobe::{self, Kprobe, Then};
+use crate::ktest::Outcome;
+use crate::tests::failed;
+use crate::{address_of, check_eq};
+use alloc::vec::Vec;
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Instructions of [`long`] that can be probed, all different: half out of line, half simulated.
+const INSTRUCTIONS: u64 = 320;
+const PROBES: u64 = 256;
+
+/// Adds 0 + 1 + ... + 159; in turns with ADRs.
+#[unsafe(naked)]
+extern "C" fn long(n: u64) -> u64 {
+    naked_asm!(
+        ".set stepwell_crowded, 0",
+        ".rept 160",
+        ".inst 0x91000000 | (stepwell_crowded << 10)", // add x0, x0, #n
+        ".inst 0x10000001 | (stepwell_crowded << 5)",  // adr x1, . + 4 * n
+        ".set stepwell_crowded, stepwell_crowded + 1",
+        ".endr",
+        "ret"
+    )
+}
+
+const SUM: u64 = 159 * 160 / 2;
+
+static SEEN: [AtomicU64; PROBES as usize] = [const { AtomicU64::new(0) }; PROBES as usize];
+static POSTS: AtomicU64 = AtomicU64::new(0);
+static WRONG: AtomicU64 = AtomicU64::new(0);
+
+fn number(probe: &Kprobe) -> usize {
+    ((probe.address - address_of!(long)) / 4) as usize
+}
+
+fn pre(probe: &Kprobe, frame: &mut Frame) -> Then {
+    WRONG.fetch_add(u64::from(frame.pc != probe.address), Relaxed);
+    match SEEN.get(number(probe)) {
+        Some(seen) => seen.fetch_add(1, Relaxed),
+        None => WRONG.fetch_add(1, Relaxed),
+    };
+    Then::Run
+}
+
+fn post(probe: &Kprobe, frame: &mut Frame) {
+    POSTS.fetch_add(1, Relaxed);
+    WRONG.fetch_add(u64::from(frame.pc != probe.address + 4), Relaxed);
+}
+
+pub fn two_hundred_and_fifty_six_probes_on_one_function() -> Outcome {
+    let start = address_of!(long);
+    let text =
+        || -> Vec<u32> { (0..=INSTRUCTIONS).filter_map(|n| uaccess::read_u32(start + 4 * n).ok()).collect() };
+    let before = text();
+    let mut different: Vec<_> = (0..=INSTRUCTIONS).filter_map(|n| kprobe::original(start + 4 * n)).collect();
+    different.sort_unstable();
+    different.dedup();
+    check_eq!(different.len() as u64, INSTRUCTIONS + 1);
+    check_eq!(long(0), SUM);
+    SEEN.iter().chain([&POSTS, &WRONG]).for_each(|counter| counter.store(0, Relaxed));
+    for n in 0..PROBES {
+        kprobe::register(start + 4 * n, Some(pre), Some(post)).map_err(failed)?;
+    }
+    let listed = kprobe::count() as u64;
+    for call in 1..=3 {
+        check_eq!(long(call), call + SUM);
+        let seen = SEEN.iter().filter(|seen| seen.load(Relaxed) == call).count() as u64;
+        check_eq!(
+            (seen, POSTS.load(Relaxed), WRONG.load(Relaxed)),
+            (PROBES, PROBES * call, 0),
+            "call {call}"
+        );
+    }
+    let with_probes = text();
+    // From the middle outwards, so that none is last in its chain of the table by habit.
+    for n in (0..PROBES).map(|n| n * 129 % PROBES) {
+        check_eq!(kprobe::unregister(start + 4 * n), Ok((3, 0)), "probe {n}");
+    }
+    check_eq!(listed, PROBES);
+    check_eq!(
+        with_probes[..PROBES as usize]
+            .iter()
+            .take_while(|&&word| word == probe::ool::brk(probe::ool::KPROBE))
+            .count() as u64,
+        PROBES
+    );
+    check_eq!(kprobe::count(), 0);
+    check_eq!(text(), before, "the text is as it was");
+    check_eq!(long(5), 5 + SUM);
+    check_eq!(POSTS.load(Relaxed), 3 * PROBES, "nothing hits any more");
+    Ok(())
+}
