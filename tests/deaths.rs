@@ -52,6 +52,9 @@ deaths! {
     unknown_brk ["panic: BRK #0x123 is nobody's", "rule M7 in force", M7, "interrupted context: masks daif"];
     unknown_brk_in_a_step ["panic: BRK #0x7f2 is nobody's", M7, NO_STEP];
     unknown_brk_in_a_step_over ["panic: BRK #0x7f2 is nobody's", M7, NO_STEP];
+    a_return_probes_brk_elsewhere ["panic: BRK #0x7 is nobody's", "rule M7 in force", M7];
+    a_return_of_no_probe ["panic: BRK #0x7 is nobody's", M7];
+    a_return_of_no_call ["panic: BRK #0x7 is nobody's", M7];
     svc ["panic: SVC #0x5 at", "from EL1", "rule M6 in force", M7, "kernel::tests::deaths::svc"];
     svc_in_a_step ["panic: SVC #0x5 at", "from EL1", M7, NO_STEP, "kernel::tests::deaths::svc"];
     svc_in_a_step_over ["panic: SVC #0x5 at", "from EL1", M7, NO_STEP];
@@ -125,6 +128,27 @@ fn rust_panic() {
 fn unknown_brk() {
     // SAFETY: the kernel ends here.
     unsafe { asm!("brk #0x123") }
+}
+
+fn a_return_probes_brk_elsewhere() {
+    // SAFETY: the kernel ends here.
+    unsafe { asm!("brk #{}", const probe::ool::RETURN_PROBE) }
+}
+
+/// Goes to the first of the return probes' BRKs.
+fn a_return_of_no_probe() {
+    // SAFETY: the kernel ends here.
+    unsafe { asm!("b KPROBE_RETURNS") }
+}
+
+fn a_return_of_no_call() {
+    fn nothing(_: &kprobe::ReturnProbe, _: &kprobe::Instance, _: &mut Frame) {}
+    let (address, handler) = (code::line as *const () as u64, nothing);
+    let wanted = kprobe::WantedReturn { address, entry: None, handler, instances: kprobe::DEFAULT_INSTANCES };
+    if need(kprobe::register_return(&wanted)).is_some() {
+        code::line();
+        a_return_of_no_probe();
+    }
 }
 
 fn step_on(_: &mut Frame) -> Wish {

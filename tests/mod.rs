@@ -6,6 +6,7 @@ mod exclusive;
 mod gdb;
 mod monitor;
 mod probes;
+mod returns;
 mod rules;
 mod slots;
 mod smp;
@@ -30,6 +31,7 @@ pub static SUITES: &[&Suite] = &[
     &assertions::SUITE,
     &slots::SUITE,
     &probes::SUITE,
+    &returns::SUITE,
     &steps::SUITE,
     &threads::turns::SUITE,
     &threads::steps::SUITE,

@@ -21,7 +21,7 @@ macro_rules! tests {
 
 tests! {
     lines: what_is_wrong_is_told_and_nothing_is_set, the_end_is_told_apart, help_knows_every_command;
-    setting: a_probe_counts_until_it_is_removed, probes_have_names_and_groups, breakpoints_and_watchpoints_are_numbered,
+    setting: a_probe_counts_until_it_is_removed, a_return_probe_counts_until_it_is_removed, probes_have_names_and_groups, breakpoints_and_watchpoints_are_numbered,
         a_breakpoint_in_an_exclusive_sequence_is_refused, the_end_of_a_session_takes_everything_away;
     showing: every_rule_is_shown, slots_show_what_the_registers_hold, slots_of_single_cpus_show_their_own_registers,
         stats_show_every_counter;

@@ -27,6 +27,37 @@ pub fn a_probe_counts_until_it_is_removed() -> Outcome {
     Ok(())
 }
 
+pub fn a_return_probe_counts_until_it_is_removed() -> Outcome {
+    let mut session = Session::new();
+    let set = shown(&mut session, &format!("probe r:back {TARGET}"))?;
+    check!(set.starts_with("kprobes/back: kernel::tests::monitor::target+0x0/"), "{set}");
+    check!(set.ends_with(", each return of the function\n"), "{set}");
+    let made_up = shown(&mut session, &format!("probe r5 {TARGET}"))?;
+    check!(made_up.starts_with("kprobes/r_kernel_tests_monitor_target_0: "), "{made_up}");
+    shown(&mut session, &format!("probe p:t {TARGET}"))?;
+    check!(call_target(37));
+    let list = shown(&mut session, "probe")?;
+    for name in ["kprobes/back ", "kprobes/r_kernel_tests_monitor_target_0 "] {
+        let line = list.lines().find(|line| line.contains(name));
+        let columns = line.map(|line| line.split_whitespace().skip(1).take(3));
+        check!(columns.is_some_and(|columns| columns.eq(["37", "0", "returns"])), "{list}");
+    }
+    check_eq!(shown(&mut session, "probe -:back")?, "kprobes/back: removed, 37 hits, 0 missed\n");
+    check!(call_target(3));
+    check_eq!(shown(&mut session, "probe -:t")?, "kprobes/t: removed, 40 hits, 0 missed\n");
+    let said = refusal(&mut session, &format!("probe r:back {TARGET}+4"))?;
+    check!(said.contains("goes on the start of a function"), "{said}");
+    let inside = crate::tests::monitor::target as *const () as u64 + 4;
+    let said = refusal(&mut session, &format!("probe r:back {inside:#x}"))?;
+    check!(said.contains("a return probe is for a function's first instruction"), "{said}");
+    let said = refusal(&mut session, &format!("probe r65:back {TARGET}"))?;
+    check!(said.contains("no room for 65 calls at once; a return probe can have 1 to 64"), "{said}");
+    drop(session);
+    check_eq!(kprobe::count(), 0);
+    check!(call_target(1));
+    Ok(())
+}
+
 pub fn probes_have_names_and_groups() -> Outcome {
     let mut session = Session::new();
     let made_up = shown(&mut session, &format!("probe p {TARGET}+4"))?;

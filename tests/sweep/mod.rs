@@ -5,6 +5,7 @@ mod deferred;
 mod exclusive;
 mod faults;
 mod probes;
+mod returns;
 mod slots;
 mod steps;
 mod threads;
@@ -15,6 +16,7 @@ use crate::sweep::Scenario;
 pub static ALL: &[&[Scenario]] = &[
     &slots::SCENARIOS,
     &probes::SCENARIOS,
+    &returns::SCENARIOS,
     &faults::SCENARIOS,
     &steps::SCENARIOS,
     &exclusive::SCENARIOS,

@@ -57,6 +57,7 @@ pub static COMMANDS: &[Entry] = &[
                 "probe p[:NAME] SYMBOL[+OFFSET]|ADDR",
                 "add a probe, in the syntax of Linux's kprobe_events",
             ),
+            form("probe r[MAX][:NAME] SYMBOL|ADDR", "add a return probe, for up to MAX calls at once"),
             form("probe -:NAME", "remove a probe"),
         ],
         parse: probe,

@@ -89,8 +89,8 @@ extern "C" fn exception_el1_any_brk(frame: &mut Frame) {
         Some(Use::Step) => begin_step(frame),
         Some(Use::Empty) => empty(frame),
         Some(Use::Assertion) => assertion(frame),
-        // Return probes have a number but no user: until there is one it is an unknown immediate like any other.
-        Some(Use::ReturnProbe) | None => fatal(frame, "M7", Reason::UnknownBrk),
+        Some(Use::ReturnProbe) => call_returned(frame),
+        None => fatal(frame, "M7", Reason::UnknownBrk),
     }
 }
 
@@ -119,6 +119,7 @@ macro_rules! software {
 software! {
     kprobe_hit, kprobe_hit_nested: |cpu, frame, parked| kprobe::hit(cpu, frame, parked);
     out_of_line_end, out_of_line_end_nested: |cpu, frame, parked| kprobe::out_of_line_end(cpu, frame, parked);
+    call_returned, call_returned_nested: |cpu, frame, parked| kprobe::returned(cpu, frame, parked);
     debugger, debugger_nested: |cpu, frame, parked| debug::debugger::brk(cpu, frame, parked);
     begin_step, begin_step_nested: |cpu, frame, parked| debug::session::enter_brk(cpu, frame, parked);
     empty, empty_nested: |_, frame, parked| {

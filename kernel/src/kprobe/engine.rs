@@ -2,7 +2,7 @@
 
 use super::copies::{self, OPENED};
 use super::site::{How, PLAIN, POST_HANDLER, PRE, RUN, Run, Site};
-use super::{Kprobe, Then, machine, simd, table};
+use super::{Kprobe, Then, machine, returns, simd, table};
 use crate::arch::uaccess::{self, Fault};
 use crate::debug::{self, CpuDebug, step};
 use crate::exception::{Frame, Reason, fatal};
@@ -39,6 +39,12 @@ core::arch::global_asm!(
     MASKED_FORM = const Copies::MASKED,
     TRAPPING_FORM = const Copies::TRAPPING,
     TRAP = const Copies::TRAP,
+    KRETPROBE = const probe::ool::RETURN_PROBE,
+    INSTANCES = const returns::INSTANCES,
+    INSTANCE_BITS = const returns::INSTANCES.ilog2(),
+    INSTANCE_SHIFT = const size_of::<returns::Instance>().ilog2(),
+    SITE_HANDLER = const returns::SITE_HANDLER,
+    INSTANCE_PROBE = const returns::PROBE,
     CHECKED = const cfg!(debug_assertions) as u32,
 );
 
@@ -256,7 +262,7 @@ fn asked_for(cpu: &CpuDebug, parked: Owners) -> Owners {
 
 /// The displaced instruction is done, and with it the step-over that it was; other owners' steps are due at once (M13).
 #[inline(always)]
-fn behind(cpu: &CpuDebug, frame: &mut Frame, owners: Owners) -> Owners {
+pub fn behind(cpu: &CpuDebug, frame: &mut Frame, owners: Owners) -> Owners {
     if !owners.is_empty() {
         // The post-handler may have asked for a step.
         cpu.set_owners(cpu.owners.get() | owners);
@@ -296,6 +302,30 @@ pub fn out_of_line_end(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Own
     let waiting = level.parked.get();
     cpu.pop();
     behind(cpu, frame, waiting | parked)
+}
+
+/// Whether a handler of a site may run (rule K5).
+pub enum Entered {
+    /// It may, at a level of its own: see [`leave`].
+    Level,
+    /// It may not.
+    Missed,
+}
+
+/// For a handler of the site that is not a probe's own.
+#[inline(always)]
+pub fn enter(cpu: &CpuDebug, site: &'static Site) -> Entered {
+    if cpu.len() >= HANDLER_DEPTH || cpu.is_probed(site) {
+        return Entered::Missed;
+    }
+    let _ = cpu.push(site, false);
+    Entered::Level
+}
+
+/// The end of what [`enter`] has begun.
+#[inline(always)]
+pub fn leave(cpu: &CpuDebug) {
+    cpu.pop();
 }
 
 /// K7: a fault at a copy becomes the probed instruction's, in the probed context.

@@ -120,7 +120,7 @@ exception_el1_brk:
     // Numbers from Linux's debugger's on are not probes'.
 8:  tbnz    w24, #10, exception_el1_any_brk
     cmp     w1, #{OOL_END}
-    b.ne    exception_el1_any_brk
+    b.ne    10f
     // The end of a copy whose probe has a post-handler.
     this_cpu
     ldp     x1, x21, [x20, #{CONTEXT}]
@@ -152,9 +152,43 @@ exception_el1_brk:
     blr     x3
     b       5b
 
+    // The return of a call: the BRK's address says of which. X26: the instance, X25 its probe, X28 where the call returns to.
+10: cmp     w1, #{KRETPROBE}
+    b.ne    exception_el1_any_brk
+    this_cpu
+    ldr     x2, =KPROBE_INSTANCES
+    ubfx    x3, x22, #2, #{INSTANCE_BITS}
+    ldr     x1, [x20, #{CONTEXT}]
+    add     x26, x2, x3, lsl #{INSTANCE_SHIFT}
+    cbnz    x1, 7b
+    ldp     x28, x1, [x26]
+    ldp     x21, x27, [x26, #{SITE_HANDLER}]
+    ldr     x25, [x26, #{INSTANCE_PROBE}]
+    cmp     x1, x22
+    b.ne    7b
+    // No call has it: who comes here was not called.
+    cbz     x28, 7b
+    check_entry 7b
+    str     x28, [sp, #{PC}]
+    stp     x24, x21, [x20, #{CONTEXT}]
+    mov     x0, x25
+    mov     x1, x26
+    mov     x2, sp
+    blr     x27
+    // Free, and the next one to be taken.
+    stlr    xzr, [x26]
+    str     x26, [x25]
+    b       5b
     .cfi_endproc
     .ltorg
 
+// A BRK an instance.
+.balign 4 * {INSTANCES}
+.global KPROBE_RETURNS
+KPROBE_RETURNS:
+    .rept {INSTANCES}
+    brk     #{KRETPROBE}
+    .endr
 .purgem this_cpu
 .purgem check_entry
 .purgem describe_live

@@ -3,12 +3,14 @@
 //!
 //! - `table`: the probed addresses, found without a lock; `site`: what is known of one.
 //! - `register`: registration and removal (rules K2, K3, K4); `copies`: the pages that instructions are run in.
+//! - `returns`: return probes.
 //! - `hit.S`: what happens at a hit mostly; `engine`: the rest (rules K5 to K8).
 
 mod copies;
 mod engine;
 mod machine;
 mod register;
+mod returns;
 mod simd;
 mod site;
 mod table;
@@ -18,6 +20,10 @@ pub use engine::{LEVELS, Level, depth, fault_in_copy, hit, out_of_line_end, rest
 pub use register::{
     ProbeError, Wanted, count, disable, enable, register, register_all, register_possible, register_with,
     remove, remove_all, unregister,
+};
+pub use returns::{
+    DEFAULT as DEFAULT_INSTANCES, EntryHandler, Instance, ReturnHandler, ReturnProbe, WantedReturn, caller,
+    register_return, remove_return, returned,
 };
 pub use table::{list, original};
 

@@ -1,7 +1,7 @@
 //! Registration and removal.
 
 use super::site::{How, Site};
-use super::{Kprobe, PostHandler, PreHandler, copies, machine, table};
+use super::{Kprobe, PostHandler, PreHandler, copies, machine, returns, table};
 use crate::arch::uaccess;
 use crate::mm::{layout, patch};
 use crate::percpu::MAX_CPUS;
@@ -41,6 +41,10 @@ pub enum ProbeError {
     Refused(u64, Reason),
     /// No room for another out-of-line copy.
     NoSlot,
+    /// A return probe, but no function begins there.
+    NotEntry(u64),
+    /// So many calls of a return probe under way at once.
+    Instances(usize),
     /// There is none.
     Absent(u64),
 }
@@ -55,6 +59,15 @@ impl fmt::Display for ProbeError {
             }
             Self::Refused(at, reason) => write!(f, "{}: {reason}", symbols::Shown(at)),
             Self::NoSlot => f.write_str("no room for another out-of-line copy; remove a probe first"),
+            Self::NotEntry(at) => {
+                write!(f, "{}: a return probe is for a function's first instruction", symbols::Shown(at))
+            }
+            Self::Instances(count) => write!(
+                f,
+                "no room for {count} calls at once; a return probe can have 1 to {}, all together {}",
+                returns::MOST,
+                returns::INSTANCES
+            ),
             Self::Absent(at) => write!(f, "no probe at {at:#x}"),
         }
     }
@@ -239,8 +252,8 @@ fn new_site(address: u64, word: u32, last: &mut Last) -> Result<&'static Site, P
     Ok(Box::leak(Box::new(Site::new(address, word, how))))
 }
 
-/// Takes the probe at `address` away that was placed there last. When this returns it never runs again, and nobody is inside it
-/// (rule K4). Returns its hits and misses.
+/// Takes the probe at `address` away that was placed there last, return probes not counted. When this returns it never runs again,
+/// and nobody is inside it (rule K4). Returns its hits and misses.
 ///
 /// Thread context with interrupts on.
 ///
@@ -249,14 +262,20 @@ fn new_site(address: u64, word: u32, last: &mut Last) -> Result<&'static Site, P
 pub fn unregister(address: u64) -> Result<(u64, u64), ProbeError> {
     let _one = LOCK.lock();
     let site = table::find(address).ok_or(ProbeError::Absent(address))?;
-    let probe = site.probes().last().ok_or(ProbeError::Absent(address))?;
-    Ok(take_away(&[probe])[0])
+    let probe =
+        site.probes().filter(|probe| !returns::is_entry(probe)).last().ok_or(ProbeError::Absent(address))?;
+    Ok(take_away(&[probe], || ())[0])
 }
 
 /// Takes a probe away, as [`unregister`] does. The reference must not be used any more.
 pub fn remove(probe: &'static Kprobe) -> (u64, u64) {
+    remove_with(probe, || ())
+}
+
+/// As [`remove`], with `also` done while all CPUs are held.
+pub fn remove_with(probe: &'static Kprobe, also: impl FnOnce()) -> (u64, u64) {
     let _one = LOCK.lock();
-    take_away(&[probe])[0]
+    take_away(&[probe], also)[0]
 }
 
 /// Takes many away, with the other CPUs held once for hundreds of them. Hits and misses of each.
@@ -267,22 +286,23 @@ pub fn remove_all(probes: &[&'static Kprobe]) -> Vec<(u64, u64)> {
     // Freed behind the last: what frees them may be what they are on.
     let mut empty = Vec::with_capacity(probes.len());
     for batch in probes.chunks(BATCH) {
-        take_off(batch, &mut empty);
+        take_off(batch, &mut empty, || ());
     }
     free(probes, empty)
 }
 
-fn take_away(probes: &[&'static Kprobe]) -> Vec<(u64, u64)> {
+fn take_away(probes: &[&'static Kprobe], also: impl FnOnce()) -> Vec<(u64, u64)> {
     let mut empty = Vec::with_capacity(probes.len());
-    take_off(probes, &mut empty);
+    take_off(probes, &mut empty, also);
     free(probes, empty)
 }
 
 /// Nobody hits them any more; of `empty`, which has room for them, are the sites without a probe.
-fn take_off(probes: &[&'static Kprobe], empty: &mut Vec<&'static Site>) {
+fn take_off(probes: &[&'static Kprobe], empty: &mut Vec<&'static Site>, also: impl FnOnce()) {
     // A CPU that is held is in no debug context, and in no copy, which are masked (behind one it has been put behind the
     // instruction): nobody has found a probe and is still to use it.
     smp::rendezvous(|| {
+        also();
         for probe in probes {
             let Some(site) = table::find(probe.address) else { continue };
             site.unlink(probe);
@@ -334,6 +354,15 @@ fn switch(probe: &'static Kprobe, on: bool) {
         probe.enabled.store(on, Relaxed);
         arm(site);
     });
+}
+
+/// Whether a probe may be at `address`, as far as the place goes. Thread context with interrupts on.
+///
+/// # Errors
+/// As for [`register`].
+pub fn check_place(address: u64) -> Result<(), ProbeError> {
+    let _one = LOCK.lock();
+    check(address).map(|_| ())
 }
 
 /// The word at `address` if a probe may be there.

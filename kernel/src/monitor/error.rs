@@ -24,8 +24,6 @@ pub enum Error {
     Symbol(SymbolError),
     /// A breakpoint where nothing is executed.
     NotText(u64),
-    /// There are no return probes.
-    ReturnProbe,
     /// There is a probe of this name.
     NameTaken(String),
     /// There is no probe of this name.
@@ -68,9 +66,6 @@ impl fmt::Display for Error {
             Self::Definition(error) => write!(f, "probe definition, {error}"),
             Self::Symbol(error) => write!(f, "{error}"),
             Self::NotText(at) => write!(f, "{at:#x} is not in the kernel's text: nothing is executed there"),
-            Self::ReturnProbe => {
-                f.write_str("return probes are not supported: place a probe (p) on the function's entry")
-            }
             Self::NameTaken(name) => {
                 write!(
                     f,

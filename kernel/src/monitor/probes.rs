@@ -1,7 +1,8 @@
 //! `probe`: named probes.
 
 use super::Error;
-use crate::kprobe::{self, Kprobe};
+use crate::exception::Frame;
+use crate::kprobe::{self, DEFAULT_INSTANCES, Instance, Kprobe, ProbeError, ReturnProbe, WantedReturn};
 use crate::report::place::Place;
 use crate::report::symbols::Shown;
 use alloc::format;
@@ -11,10 +12,72 @@ use cli::command::Probe as Command;
 use core::fmt::Write;
 use probe::events::{self, DEFAULT_GROUP, Event, Kind, MAX_NAME, Probe, Target};
 
+#[derive(Clone, Copy)]
+enum Set {
+    Probe(&'static Kprobe),
+    Return(&'static ReturnProbe),
+}
+
+impl Set {
+    /// As many calls of a return probe under way as asked for, 0 for the kernel's choice.
+    fn new(kind: Kind, address: u64) -> Result<Self, ProbeError> {
+        fn returned(_: &ReturnProbe, _: &Instance, _: &mut Frame) {}
+        match kind {
+            Kind::Entry => kprobe::register(address, None, None).map(Self::Probe),
+            Kind::Return { max_active } => {
+                let instances = match max_active {
+                    None | Some(0) => DEFAULT_INSTANCES,
+                    Some(count) => count.into(),
+                };
+                let wanted = WantedReturn { address, entry: None, handler: returned, instances };
+                kprobe::register_return(&wanted).map(Self::Return)
+            }
+        }
+    }
+
+    fn address(self) -> u64 {
+        match self {
+            Self::Probe(probe) => probe.address,
+            Self::Return(probe) => probe.address(),
+        }
+    }
+
+    /// Hits and misses.
+    fn counts(self) -> (u64, u64) {
+        match self {
+            Self::Probe(probe) => (probe.hits(), probe.missed()),
+            Self::Return(probe) => (probe.hits(), probe.missed()),
+        }
+    }
+
+    fn remove(self) -> (u64, u64) {
+        match self {
+            Self::Probe(probe) => kprobe::remove(probe),
+            Self::Return(probe) => kprobe::remove_return(probe),
+        }
+    }
+
+    /// For the list's column.
+    fn how(self) -> &'static str {
+        match self {
+            Self::Probe(probe) => probe.how(),
+            Self::Return(_) => "returns",
+        }
+    }
+
+    fn described(self) -> &'static str {
+        match self {
+            Self::Probe(probe) if probe.how() == "simulated" => "its instruction is simulated",
+            Self::Probe(_) => "its instruction runs out of line",
+            Self::Return(_) => "each return of the function",
+        }
+    }
+}
+
 struct Named {
     group: String,
     name: String,
-    kprobe: &'static Kprobe,
+    set: Set,
 }
 
 impl Named {
@@ -43,21 +106,20 @@ impl Probes {
     fn define(&mut self, line: &str, out: &mut dyn Write) -> Result<(), Error> {
         match events::parse(line)? {
             events::Command::Remove(event) => self.remove(event, out),
-            events::Command::Probe(Probe { kind: Kind::Return { .. }, .. }) => Err(Error::ReturnProbe),
             events::Command::Probe(probe) => self.add(probe, out),
         }
     }
 
     fn add(&mut self, probe: Probe<'_>, out: &mut dyn Write) -> Result<(), Error> {
         let group = probe.event.group.unwrap_or(DEFAULT_GROUP).to_string();
-        let name = probe.event.name.map_or_else(|| made_up(probe.target), ToString::to_string);
+        let name = probe.event.name.map_or_else(|| made_up(probe.kind, probe.target), ToString::to_string);
         if self.0.iter().any(|other| other.is(Some(&group), Some(&name))) {
             return Err(Error::NameTaken(format!("{group}/{name}")));
         }
         let place = Place::try_from(probe.target)?;
-        let kprobe = kprobe::register(place.address, None, None)?;
-        writeln!(out, "{group}/{name}: {}, its instruction {}", Shown(place.address), runs(kprobe))?;
-        self.0.push(Named { group, name, kprobe });
+        let set = Set::new(probe.kind, place.address)?;
+        writeln!(out, "{group}/{name}: {}, {}", Shown(place.address), set.described())?;
+        self.0.push(Named { group, name, set });
         Ok(())
     }
 
@@ -68,7 +130,7 @@ impl Probes {
             return Err(Error::NoSuchProbe(name.trim_start_matches(':').to_string()));
         }
         while let Some(at) = self.0.iter().position(|named| named.is(event.group, event.name)) {
-            let (hits, missed) = kprobe::remove(self.0[at].kprobe);
+            let (hits, missed) = self.0[at].set.remove();
             let Named { group, name, .. } = self.0.remove(at);
             writeln!(out, "{group}/{name}: removed, {hits} hits, {missed} missed")?;
         }
@@ -82,15 +144,16 @@ impl Probes {
         }
         let width = self.0.iter().map(|named| named.group.len() + 1 + named.name.len()).fold(12, usize::max);
         writeln!(out, "  {:width$}  {:>10} {:>8}  {:11}  place", "name", "hits", "missed", "instruction")?;
-        for Named { group, name, kprobe } in &self.0 {
+        for Named { group, name, set } in &self.0 {
+            let (hits, missed) = set.counts();
             writeln!(
                 out,
                 "  {:width$}  {:>10} {:>8}  {:11}  {}",
                 format!("{group}/{name}"),
-                kprobe.hits(),
-                kprobe.missed(),
-                kprobe.how(),
-                Shown(kprobe.address)
+                hits,
+                missed,
+                set.how(),
+                Shown(set.address())
             )?;
         }
         Ok(())
@@ -100,23 +163,17 @@ impl Probes {
 impl Drop for Probes {
     fn drop(&mut self) {
         for named in self.0.drain(..) {
-            kprobe::remove(named.kprobe);
+            named.set.remove();
         }
     }
 }
 
-fn runs(kprobe: &Kprobe) -> &'static str {
-    match kprobe.how() {
-        "simulated" => "is simulated",
-        _ => "runs out of line",
-    }
-}
-
-/// The name that Linux would give: `p_SYMBOL_OFFSET` or `p_ADDRESS`, of characters that names can have.
-fn made_up(target: Target<'_>) -> String {
+/// The name that Linux would give: `p_SYMBOL_OFFSET` or `p_ADDRESS`, of characters that names can have; `r` for a return probe.
+fn made_up(kind: Kind, target: Target<'_>) -> String {
+    let letter = if kind == Kind::Entry { 'p' } else { 'r' };
     let text = match target {
-        Target::Symbol { name, offset } => format!("p_{name}_{offset}"),
-        Target::Address(address) => format!("p_{address:#x}"),
+        Target::Symbol { name, offset } => format!("{letter}_{name}_{offset}"),
+        Target::Address(address) => format!("{letter}_{address:#x}"),
     };
     let mut name = String::new();
     for c in text.chars() {

@@ -2,6 +2,7 @@
 
 use super::symbols::Shown;
 use crate::arch::uaccess;
+use crate::kprobe;
 use crate::mm::layout::{self, STACKS};
 use core::fmt;
 
@@ -56,7 +57,8 @@ impl fmt::Display for Backtrace {
             if lr == 0 {
                 return Ok(());
             }
-            (pc, fp) = (lr, next);
+            // A return probe stands between: what counts is who called.
+            (pc, fp) = (kprobe::caller(lr), next);
         }
         writeln!(f, "  ... more than {LIMIT} frames")
     }

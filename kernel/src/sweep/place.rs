@@ -2,7 +2,7 @@
 
 use crate::debug::slots::{self, Disposition, Handler};
 use crate::irq::off::IrqOff;
-use crate::kprobe::{self, Kprobe, PostHandler, PreHandler};
+use crate::kprobe::{self, Kprobe, PostHandler, PreHandler, ReturnProbe, WantedReturn};
 use ::slots::{Access, Cpus, Pieces, Privilege, Request, SlotId};
 use alloc::string::{String, ToString};
 use core::cell::Cell;
@@ -15,6 +15,7 @@ enum Placed {
     Nothing,
     Slot(Pieces<SlotId>),
     Probe(&'static Kprobe),
+    Return(&'static ReturnProbe),
 }
 
 /// Touched in thread context on one CPU, or by the handler that interrupts it while it does not.
@@ -75,6 +76,15 @@ pub fn kprobe(address: u64, pre: Option<PreHandler>, post: Option<PostHandler>) 
     place(Placed::Probe(probe))
 }
 
+/// Registers a return probe. For a scenario's `setup`.
+///
+/// # Errors
+/// The registration's.
+pub fn kretprobe(wanted: &WantedReturn) -> Result<(), String> {
+    let probe = kprobe::register_return(wanted).map_err(|error| error.to_string())?;
+    place(Placed::Return(probe))
+}
+
 /// The probe that was placed `index`th. For a scenario's `body`, which must not remove it.
 pub fn probe_of(index: usize) -> Option<&'static Kprobe> {
     match PLACES.0[index].get() {
@@ -109,6 +119,7 @@ pub fn count(index: usize) -> [u64; 2] {
         Placed::Nothing => [0, 0],
         Placed::Slot(id) => [slots::hits(id).unwrap_or(0), 0],
         Placed::Probe(probe) => [probe.hits(), probe.missed()],
+        Placed::Return(probe) => [probe.hits(), probe.missed()],
     }
 }
 
@@ -119,6 +130,7 @@ pub fn clear() {
             Placed::Nothing => {}
             Placed::Slot(id) => _ = slots::remove(id),
             Placed::Probe(probe) => _ = kprobe::remove(probe),
+            Placed::Return(probe) => _ = kprobe::remove_return(probe),
         }
     }
 }

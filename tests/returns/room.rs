@@ -1,0 +1,97 @@
+//! Instances: asked for, had, given back.
+
+use super::{Probe, wanted};
+use crate::exception::Frame;
+use crate::kprobe::{self, Instance, ProbeError, ReturnProbe, WantedReturn};
+use crate::ktest::{Ended, Outcome};
+use crate::{address_of, check_eq};
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::arch::naked_asm;
+
+#[unsafe(naked)]
+extern "C" fn target(n: u64) -> u64 {
+    naked_asm!("add x0, x0, #21", "wfi", "ret")
+}
+
+fn nothing(_: &ReturnProbe, _: &Instance, _: &mut Frame) {}
+
+fn refusal(wanted: &WantedReturn) -> Option<ProbeError> {
+    match kprobe::register_return(wanted) {
+        Ok(probe) => {
+            kprobe::remove_return(probe);
+            None
+        }
+        Err(error) => Some(error),
+    }
+}
+
+/// As many with `instances` as can be had.
+pub fn all(instances: usize) -> Result<Vec<Probe>, Ended> {
+    let mut all = Vec::new();
+    let wanted = WantedReturn { instances, ..wanted(address_of!(target), nothing) };
+    loop {
+        match kprobe::register_return(&wanted) {
+            Ok(probe) => all.push(Probe(Some(probe))),
+            Err(ProbeError::Instances(_)) => return Ok(all),
+            Err(error) => return Err(super::failed(error)),
+        }
+    }
+}
+
+pub fn what_cannot_be_is_refused_with_the_reason() -> Outcome {
+    let entry = address_of!(target);
+    let good = wanted(entry, nothing);
+    let said = |wanted: &WantedReturn| refusal(wanted).map(|error| error.to_string());
+    let inside = said(&WantedReturn { address: entry + 8, ..good });
+    let name = "kernel::tests::returns::room::target+0x8/0xc";
+    check_eq!(inside, Some(format!("{name}: a return probe is for a function's first instruction")));
+    let odd = said(&WantedReturn { address: entry + 2, ..good });
+    check_eq!(odd, Some(format!("{:#x} is not a multiple of 4: no instruction begins there", entry + 2)));
+    let nowhere = said(&WantedReturn { address: 0x1000, ..good });
+    check_eq!(nowhere.as_deref(), Some("0x1000 is not in the kernel's text"));
+    for instances in [0, 65, 1000] {
+        check_eq!(
+            said(&WantedReturn { instances, ..good }),
+            Some(format!(
+                "no room for {instances} calls at once; a return probe can have 1 to 64, all together 1024"
+            ))
+        );
+    }
+    // Refusals of the entry as of any probe; nothing is kept of what was asked for.
+    for _ in 0..100 {
+        let said = refusal(&WantedReturn { address: address_of!(waits), instances: 64, ..good });
+        check_eq!(said, Some(ProbeError::Refused(address_of!(waits), probe::Reason::Wait)));
+    }
+    let no_probe = address_of!(crate::debug::step::stash);
+    check_eq!(refusal(&WantedReturn { address: no_probe, ..good }), Some(ProbeError::NoProbe(no_probe)));
+    check_eq!(refusal(&good), None);
+    Ok(())
+}
+
+#[unsafe(naked)]
+extern "C" fn waits() {
+    naked_asm!("wfi", "ret")
+}
+
+/// 1024, in blocks of 16.
+pub fn room_is_given_back() -> Outcome {
+    for _ in 0..2 {
+        for (instances, most) in [(64, 16), (33, 21), (16, 64), (1, 64)] {
+            let probes = all(instances)?;
+            check_eq!(probes.len(), most, "with {instances} calls each");
+        }
+    }
+    let mut probes = all(64)?;
+    let full =
+        kprobe::register_return(&WantedReturn { instances: 1, ..wanted(address_of!(target), nothing) });
+    check_eq!(
+        full.err().map(|error| error.to_string()),
+        Some("no room for 1 calls at once; a return probe can have 1 to 64, all together 1024".into())
+    );
+    drop(probes.swap_remove(7));
+    let probes_of_16 = all(16)?;
+    check_eq!(probes_of_16.len(), 4);
+    Ok(())
+}

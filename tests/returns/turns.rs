@@ -1,0 +1,121 @@
+//! Calls that do not return in the order in which they came.
+
+use super::calls::{adds_up, compared, compares, remembers};
+use super::{Probe, wanted};
+use crate::exception::Frame;
+use crate::kprobe::{Instance, ReturnProbe, WantedReturn};
+use crate::ktest::Outcome;
+use crate::tests::support::{OnDemand, interrupt_me, on_every_cpu};
+use crate::tests::threads::here;
+use crate::{address_of, check, check_eq, sched, smp};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The interrupt comes in the middle of a call, and its handler calls the function too, deeper.
+pub fn a_call_by_an_interrupt_handler_that_interrupts_one() -> Outcome {
+    static SUMS: AtomicU64 = AtomicU64::new(0);
+    fn handler(_: &mut Frame) {
+        SUMS.fetch_add(adds_up(5), Relaxed);
+    }
+    #[inline(never)]
+    extern "C" fn interrupted(n: u64) -> u64 {
+        interrupt_me();
+        crate::arch::barrier::isb();
+        core::hint::black_box(n) * 11
+    }
+    fn times_11(_: &ReturnProbe, instance: &Instance, frame: &mut Frame) {
+        let n = instance.data(0).load(Relaxed);
+        TIMES.fetch_add(u64::from(frame.x[0] == n * 11), Relaxed);
+    }
+    static TIMES: AtomicU64 = AtomicU64::new(0);
+    let _interrupt = OnDemand::new(handler);
+    compared();
+    SUMS.store(0, Relaxed);
+    TIMES.store(0, Relaxed);
+    let all = wanted(address_of!(adds_up), compares);
+    let inner = Probe::new(&WantedReturn { entry: Some(remembers), ..all })?;
+    let outer =
+        Probe::new(&WantedReturn { entry: Some(remembers), ..wanted(address_of!(interrupted), times_11) })?;
+    for n in 0..50 {
+        check_eq!(interrupted(n), n * 11);
+    }
+    check_eq!((SUMS.load(Relaxed), TIMES.load(Relaxed)), (50 * 15, 50));
+    check_eq!(compared(), (50 * 6, 0));
+    check_eq!((outer.remove(), inner.remove()), ((50, 0), (300, 0)));
+    Ok(())
+}
+
+/// Exact (X1), and every call has its own data back.
+pub fn on_every_cpu_at_once() -> Outcome {
+    const CALLS: u64 = 100;
+    fn work() -> Outcome {
+        for n in 0..CALLS {
+            check_eq!(adds_up(n % 4), [0, 1, 3, 6][n as usize % 4]);
+            crate::arch::barrier::relax();
+        }
+        Ok(())
+    }
+    let cpus = smp::online_count() as u64;
+    let calls = cpus * CALLS * 10 / 4;
+    compared();
+    // Enough for all, and for one call only.
+    for instances in [64, 1] {
+        let some =
+            WantedReturn { entry: Some(remembers), instances, ..wanted(address_of!(adds_up), compares) };
+        let probe = Probe::new(&some)?;
+        on_every_cpu(work)?;
+        let (hits, missed, active) = probe.counts();
+        check_eq!((compared(), hits + missed, active), ((hits, 0), calls, 0));
+        if instances == 64 {
+            check_eq!(missed, 0);
+        } else {
+            // A call within one that is handled cannot be.
+            check!(hits <= cpus * CALLS && hits > 0);
+        }
+        check_eq!(probe.remove(), (hits, missed));
+    }
+    Ok(())
+}
+
+static ENTERED: AtomicU64 = AtomicU64::new(0);
+static RETURNED: AtomicU64 = AtomicU64::new(0);
+static RIGHT: AtomicU64 = AtomicU64::new(0);
+
+/// Comes back when the other one is in it too, and then those before it have come back. Never gives way.
+#[inline(never)]
+extern "C" fn waits(n: u64) -> u64 {
+    ENTERED.fetch_add(1, Relaxed);
+    while ENTERED.load(Relaxed) < 3 || RETURNED.load(Relaxed) < n {
+        crate::arch::barrier::relax();
+    }
+    core::hint::black_box(n) + 100
+}
+
+/// Three threads of one CPU, which the tick switches in the middle of the same function: the one that came first returns first,
+/// so the order is no stack's.
+pub fn threads_return_in_whatever_order() -> Outcome {
+    fn handler(_: &ReturnProbe, instance: &Instance, frame: &mut Frame) {
+        let n = instance.data(0).load(Relaxed);
+        let right = frame.x[0] == n + 100 && instance.data(1).load(Relaxed) == frame.sp;
+        RIGHT.fetch_add(u64::from(right && RETURNED.fetch_add(1, Relaxed) == n), Relaxed);
+    }
+    static RESULTS: AtomicU64 = AtomicU64::new(0);
+    for counter in [&ENTERED, &RETURNED, &RIGHT, &RESULTS] {
+        counter.store(0, Relaxed);
+    }
+    let before = sched::reschedules();
+    let some = WantedReturn { entry: Some(remembers), ..wanted(address_of!(waits), handler) };
+    let probe = Probe::new(&some)?;
+    let thread = |n: u64| {
+        here("waits", move || {
+            RESULTS.fetch_add(waits(n), Relaxed);
+        })
+    };
+    let threads = [thread(0)?, thread(1)?, thread(2)?];
+    for thread in threads {
+        thread.join();
+    }
+    check_eq!((RIGHT.load(Relaxed), RESULTS.load(Relaxed)), (3, 303));
+    check_eq!(probe.remove(), (3, 0));
+    check!(sched::reschedules() - before >= 4);
+    Ok(())
+}
