@@ -135,6 +135,8 @@ pub struct BootArgs<'a> {
     pub hz: u32,
     /// `nmi=`: mask interrupts by priority, so that there are NMIs. Default off.
     pub nmi: bool,
+    /// `optimise=`: optimise probes that do not say whether they may be. Default off.
+    pub optimise: bool,
     /// `echo=`: show what is typed at the monitor as it is typed. Default on; off where the input is no terminal.
     pub echo: bool,
     /// `k=N` or `k=N,M`: the one boundary (or the one pair) that a sweep tries, in instructions; M counts from N's
@@ -159,6 +161,7 @@ impl<'a> BootArgs<'a> {
             loglevel: LogLevel::Info,
             hz: 250,
             nmi: false,
+            optimise: false,
             echo: true,
             k: None,
             pairs: false,
@@ -174,6 +177,7 @@ impl<'a> BootArgs<'a> {
                 Item::LogLevel(level) => args.loglevel = level,
                 Item::Hz(hz) => args.hz = hz,
                 Item::Nmi(nmi) => args.nmi = nmi,
+                Item::Optimise(optimise) => args.optimise = optimise,
                 Item::Echo(echo) => args.echo = echo,
                 Item::K(k) => args.k = Some(k),
                 Item::Pairs(pairs) => args.pairs = pairs,
@@ -210,6 +214,7 @@ enum Item<'a> {
     LogLevel(LogLevel),
     Hz(u32),
     Nmi(bool),
+    Optimise(bool),
     Echo(bool),
     K(Boundary),
     Pairs(bool),
@@ -236,6 +241,7 @@ impl<'a> Item<'a> {
                 or(hz.map(|hz| Item::Hz(hz as u32)), "1 to 10000 ticks per second")
             }
             "nmi" => or(switch(value).map(Item::Nmi), "0 or 1"),
+            "optimise" => or(switch(value).map(Item::Optimise), "0 or 1"),
             "echo" => or(switch(value).map(Item::Echo), "0 or 1"),
             "k" => or(Boundary::parse(value).map(Item::K), "a number of instructions, or two with a comma"),
             "pairs" => or(switch(value).map(Item::Pairs), "0 or 1"),

@@ -2,7 +2,7 @@
 
 use crate::debug::slots::Hit;
 use crate::exception::Frame;
-use crate::kprobe;
+use crate::kprobe::{self, Wanted};
 use crate::ktest::Outcome;
 use crate::mm::patch;
 use crate::report::symbols;
@@ -50,7 +50,8 @@ pub fn text_is_patched_with_cache_maintenance_in_order() -> Outcome {
     }
     NEXT.store(0, Relaxed);
     // The line of copies is written with D open; the exchange itself goes the same way, masked.
-    kprobe::register(address_of!(target), None, None).map_err(failed)?;
+    let plain = Wanted { optimise: Some(false), ..Wanted::at(address_of!(target)) };
+    kprobe::register_all([plain]).map_err(failed)?;
     let noted = NEXT.swap(0, Relaxed);
     let order = ORDER.each_ref().map(|entry| entry.load(Relaxed));
     kprobe::unregister(address_of!(target)).map_err(failed)?;

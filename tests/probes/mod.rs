@@ -7,6 +7,7 @@ mod crowded;
 mod faithful;
 mod names;
 mod nesting;
+mod optimised;
 mod refused;
 mod removal;
 mod several;
@@ -20,6 +21,7 @@ use crowded::*;
 use faithful::*;
 use names::*;
 use nesting::*;
+use optimised::*;
 use refused::*;
 use removal::*;
 use several::*;
@@ -39,6 +41,10 @@ crate::suite!("probes":
     what_is_not_there_cannot_be_removed,
     several_probes_at_one_address_are_hit_in_their_order,
     a_probe_that_is_off_is_not_hit,
+    an_optimised_probes_handler_sees_what_a_brks_does,
+    an_optimised_probes_handler_changes_what_a_brks_can,
+    an_optimised_probe_keeps_the_masks_of_its_context,
+    where_a_probe_cannot_be_optimised_there_is_a_brk,
     only_instructions_of_a_function_that_can_be_probed_are_accepted,
     a_name_that_two_functions_have_is_refused_with_both,
     every_way_to_write_a_name_leads_to_its_function,

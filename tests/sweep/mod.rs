@@ -4,6 +4,7 @@ mod code;
 mod deferred;
 mod exclusive;
 mod faults;
+mod optimised;
 mod probes;
 mod returns;
 mod slots;
@@ -16,6 +17,7 @@ use crate::sweep::Scenario;
 pub static ALL: &[&[Scenario]] = &[
     &slots::SCENARIOS,
     &probes::SCENARIOS,
+    &optimised::SCENARIOS,
     &returns::SCENARIOS,
     &faults::SCENARIOS,
     &steps::SCENARIOS,

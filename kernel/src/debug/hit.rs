@@ -7,6 +7,7 @@
 use super::slots::{self, Disposition, Hit};
 use super::{CpuDebug, exclusive, stats, step};
 use crate::exception::Frame;
+use crate::kprobe;
 use ::slots::{Kind, SlotMask, Snapshot, WatchHit};
 use rules::step::Owners;
 
@@ -35,6 +36,9 @@ fn plain(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, n: u8) -> bool {
     exception_of(kind).count();
     cpu.hits.count(kind, n);
     slots::suspend(cpu, kind, n);
+    if matches!(kind, Kind::Breakpoint) {
+        kprobe::stand_in(frame);
+    }
     true
 }
 
@@ -83,6 +87,9 @@ pub(super) fn each(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask
             cpu.hits.count(kind, n);
             dispose(frame, &record);
         }
+    }
+    if matches!(kind, Kind::Breakpoint) {
+        kprobe::stand_in(frame);
     }
 }
 

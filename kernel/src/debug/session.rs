@@ -185,6 +185,10 @@ fn go_on(cpu: &CpuDebug, frame: &mut Frame, session: Session, sequences: Sequenc
             }
         }
     }
+    // A breakpoint there is to be hit first; a hit sees to it itself.
+    if sequences == Sequences::Here {
+        kprobe::unsettle(frame, false);
+    }
     Ok(())
 }
 

@@ -15,6 +15,8 @@ pub enum Use {
     Debugger,
     /// M12.
     Step,
+    /// M12b, where a trampoline does not suffice.
+    Trampoline,
     /// M12, and nothing else.
     Empty,
 }
@@ -50,6 +52,8 @@ immediates! {
     EMPTY = 0x402, Empty;
     /// The context is to be stepped from here on (`debug::session`).
     STEP = 0x403, Step;
+    /// An optimised probe's trampoline gives up (`kprobe::optimised`).
+    TRAMPOLINE = 0x404, Trampoline;
     /// WARN and BUG (`BUG_BRK_IMM`).
     BUG = 0x800, Assertion;
 }

@@ -87,10 +87,21 @@ extern "C" fn exception_el1_any_brk(frame: &mut Frame) {
         Some(Use::OutOfLineEnd) => out_of_line_end(frame),
         Some(Use::Debugger) => debugger(frame),
         Some(Use::Step) => begin_step(frame),
+        Some(Use::Trampoline) => trampoline(frame),
         Some(Use::Empty) => empty(frame),
         Some(Use::Assertion) => assertion(frame),
         Some(Use::ReturnProbe) => call_returned(frame),
         None => fatal(frame, "M7", Reason::UnknownBrk),
+    }
+}
+
+/// M12b, where a trampoline does not suffice.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn trampoline(frame: &mut Frame) {
+    match kprobe::rest(frame) {
+        kprobe::Rest::Hit => kprobe_hit(frame),
+        kprobe::Rest::Instruction(then) => kprobe_rest_of_hit(debug::this(), frame, then),
     }
 }
 

@@ -1,28 +1,37 @@
 //! The pages in which displaced instructions run: executable, written through the patch alias only.
 
 use super::site::Site;
-use super::{ProbeError, table};
+use super::{ProbeError, optimised, table};
 use crate::exception::Frame;
 use crate::irq::off::IrqOff;
 use crate::mm::{layout, patch};
 use crate::sync::SpinLock;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use probe::ool::Copies;
+use probe::trampoline::Trampoline;
 use rules::pstate::Daif;
 
-/// Which are free.
+/// Which are free: copies from the start of the pages, trampolines from their end.
 struct Free {
     /// Copies that were in use.
     given: Vec<usize>,
     /// Copies from this one on never were.
     fresh: usize,
+    /// Trampolines that were in use.
+    given_trampolines: Vec<usize>,
 }
 
-static FREE: SpinLock<Free> = SpinLock::new(Free { given: Vec::new(), fresh: 0 });
+static FREE: SpinLock<Free> =
+    SpinLock::new(Free { given: Vec::new(), fresh: 0, given_trampolines: Vec::new() });
 
-/// Whether `copies` copies fit in.
-fn fit(copies: usize) -> bool {
-    copies * Copies::BYTES <= layout::copies().len()
+/// Bytes of trampolines at the end of the pages, in use or not. Changed under `FREE`.
+#[unsafe(link_section = ".noprobe.data")]
+static TRAMPOLINES: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether `copies` copies and so many bytes of trampolines fit in.
+fn fit(copies: usize, trampolines: usize) -> bool {
+    copies * Copies::BYTES + trampolines <= layout::copies().len()
 }
 
 /// Writes the copies of `word`, which is at `probed`. Returns their address. Thread context.
@@ -35,7 +44,7 @@ pub fn take(word: u32, probed: u64) -> Result<u64, ProbeError> {
         let fresh = free.fresh;
         match free.given.pop() {
             Some(line) => line,
-            None if fit(fresh + 1) => {
+            None if fit(fresh + 1, TRAMPOLINES.load(Relaxed)) => {
                 free.fresh += 1;
                 fresh
             }
@@ -58,11 +67,52 @@ pub fn give(copies: u64) {
     FREE.lock().given.push((copies as usize - layout::COPIES) / Copies::BYTES);
 }
 
+/// Writes the trampoline that `make` makes for an address. Returns that; None if there is no room, or it does not reach.
+/// Thread context.
+pub fn take_trampoline(make: impl FnOnce(u64) -> Option<Trampoline>) -> Option<u64> {
+    let at = {
+        let mut free = FREE.lock();
+        let used = TRAMPOLINES.load(Relaxed);
+        match free.given_trampolines.pop() {
+            Some(at) => at,
+            None if fit(free.fresh, used + Trampoline::BYTES) => {
+                TRAMPOLINES.store(used + Trampoline::BYTES, Relaxed);
+                layout::copies().end - used - Trampoline::BYTES
+            }
+            None => return None,
+        }
+    };
+    let Some(trampoline) = make(at as u64) else {
+        give_trampoline(at as u64);
+        return None;
+    };
+    let _off = IrqOff::new();
+    // Nobody executes it yet.
+    patch::write_words(at, &trampoline.words);
+    Some(at as u64)
+}
+
+/// Gives a trampoline back that no CPU can be in any more. Thread context.
+pub fn give_trampoline(at: u64) {
+    FREE.lock().given_trampolines.push(at as usize);
+}
+
+/// The trampoline that `pc` is in, and the offset there.
+#[inline(always)]
+pub fn trampoline(pc: u64) -> Option<(u64, u64)> {
+    let all = layout::copies();
+    if (pc as usize) < all.end - TRAMPOLINES.load(Relaxed) || pc as usize >= all.end {
+        return None;
+    }
+    let line = Trampoline::BYTES as u64 - 1;
+    Some((pc & !line, pc & line))
+}
+
 /// The copies that `pc` is in, and the offset in them.
 #[inline(always)]
 fn place(pc: u64) -> Option<(u64, u64)> {
     let (line, all) = (Copies::BYTES as u64 - 1, layout::copies());
-    if (pc as usize) < all.start || pc as usize >= all.end {
+    if (pc as usize) < all.start || pc as usize >= all.end - TRAMPOLINES.load(Relaxed) {
         return None;
     }
     Some((pc & !line, pc & line))
@@ -101,6 +151,8 @@ fn settle_copy(frame: &mut Frame) {
         && Copies::settled(offset)
     {
         frame.pc = site.address + 4;
+    } else {
+        optimised::settle(frame);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::copies::{self, OPENED};
 use super::site::{How, PLAIN, POST_HANDLER, PRE, RUN, Run, Site};
-use super::{Kprobe, Then, machine, returns, simd, table};
+use super::{Kprobe, Then, machine, optimised, returns, simd, table};
 use crate::arch::uaccess::{self, Fault};
 use crate::debug::{self, CpuDebug, step};
 use crate::exception::{Frame, Reason, fatal};
@@ -10,6 +10,7 @@ use core::cell::Cell;
 use core::mem::offset_of;
 use core::sync::atomic::Ordering::Relaxed;
 use probe::ool::{Copies, Faulted};
+use probe::trampoline::Trampoline;
 use probe::{Bti, Mem, Regs, Sim, simulate};
 use rules::step::Owners;
 
@@ -21,6 +22,7 @@ core::arch::global_asm!(
     SP_ = const offset_of!(Frame, sp),
     PC = const offset_of!(Frame, pc),
     PSTATE = const offset_of!(Frame, pstate),
+    ESR = const offset_of!(Frame, esr),
     RECORD = const crate::exception::frame::FRAME_SIZE - 16,
     KPROBE = const probe::ool::KPROBE,
     OOL_END = const probe::ool::OOL_END,
@@ -45,6 +47,9 @@ core::arch::global_asm!(
     INSTANCE_SHIFT = const size_of::<returns::Instance>().ilog2(),
     SITE_HANDLER = const returns::SITE_HANDLER,
     INSTANCE_PROBE = const returns::PROBE,
+    TRAMPOLINE = const crate::exception::brk::TRAMPOLINE,
+    DATA_FROM_OPEN = const Trampoline::DATA - Trampoline::OPEN,
+    MASKED_FROM_OPEN = const Trampoline::MASKED - Trampoline::OPEN,
     CHECKED = const cfg!(debug_assertions) as u32,
 );
 
@@ -134,9 +139,18 @@ impl CpuDebug {
 /// A probe's BRK.
 #[inline(always)]
 pub fn hit(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
-    let Some(site) = table::find(frame.pc) else {
-        gone(frame);
-        return parked;
+    let site = match table::find(frame.pc) {
+        Some(site) => site,
+        None => match optimised::site_of(frame.pc) {
+            Some((site, Trampoline::STAND_IN)) => {
+                frame.pc = site.address;
+                site
+            }
+            _ => {
+                gone(frame);
+                return parked;
+            }
+        },
     };
     let missed = cpu.len() >= HANDLER_DEPTH || cpu.is_probed(site);
     let Some(level) = cpu.push(site, missed) else { fatal(frame, "K5", Reason::ProbesTooDeep) };
@@ -332,7 +346,10 @@ pub fn leave(cpu: &CpuDebug) {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn fault_in_copy(cpu: &CpuDebug, frame: &mut Frame) {
-    let Some((site, offset)) = copies::site_of(frame.pc) else { return };
+    let Some((site, offset)) = copies::site_of(frame.pc) else {
+        optimised::fault(frame);
+        return;
+    };
     match Copies::faulted(offset) {
         None => return,
         Some(Faulted::Masked) => {}

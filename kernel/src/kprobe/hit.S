@@ -27,6 +27,18 @@
     .endif
 .endm
 
+// The end of an optimised probe's hit. X5: the PSTATE that is gone on with.
+.macro end_of_hit
+    str     xzr, [x20, #{CONTEXT}]
+    .if {CHECKED}
+    mov     x0, x20
+    mov     x1, sp
+    bl      kprobe_check_exit
+    ldr     x5, [sp, #{PSTATE}]
+    .endif
+    msr     nzcv, x5
+.endm
+
 .global exception_el1_brk
 exception_el1_brk:
     .cfi_startproc simple
@@ -182,6 +194,79 @@ exception_el1_brk:
     .cfi_endproc
     .ltorg
 
+// From a trampoline, with D, A, I, F masked. SP is the Frame, X0 to X30 and SP in it; X0 DAIF and X27 SP of the probed context,
+// X30 the trampoline, which X28 keeps.
+.global kprobe_optimised
+kprobe_optimised:
+    .cfi_startproc simple
+    describe_live
+    .cfi_def_cfa x27, 0
+    describe_frame
+    mrs     x5, nzcv
+    ldp     x21, x24, [x30, #{DATA_FROM_OPEN}]
+    orr     x5, x5, x0
+    mov     x28, x30
+    // EL1h.
+    add     x5, x5, #5
+    ldp     x22, x26, [x21, #{PLAIN}]
+    mrs     x19, tpidr_el1
+    ldr     x20, =CPU_DEBUG
+    add     x20, x20, x19, lsl #{CPU_SHIFT}
+    stp     x22, x5, [sp, #{PC}]
+    ldr     x1, [x20, #{CONTEXT}]
+    // No exception, no syndrome.
+    str     xzr, [sp, #{ESR}]
+    stp     x29, x22, [sp, #{RECORD}]
+    add     x29, sp, #{RECORD}
+    cbnz    x1, 1f
+    check_entry 1f
+    add     x3, x26, x19, lsl #3
+    ldr     x4, [x3, #{HITS}]
+    add     x4, x4, #1
+    str     x4, [x3, #{HITS}]
+    stp     x24, x21, [x20, #{CONTEXT}]
+    ldr     x3, [x21, #{PRE}]
+    mov     x0, x26
+    mov     x1, sp
+    blr     x3
+    ldr     x1, [x20, #{CONTEXT}]
+    ldr     x5, [sp, #{PSTATE}]
+    ldr     x2, [sp, #{SP_}]
+    tst     x5, #0x3c0
+    ccmp    w0, #0, #0, eq
+    ccmp    x1, x24, #0, eq
+    ccmp    x2, x27, #0, eq
+    b.ne    4f
+3:  end_of_hit
+    br      x28
+
+    // The handler has asked for more, or the context has something masked: all, which stays, or an interrupt's handler's I and F,
+    // where D and A are opened for the instruction.
+4:  cmp     w0, #0
+    ccmp    x1, x24, #0, eq
+    ccmp    x2, x27, #0, eq
+    b.ne    2f
+    ubfx    x1, x5, #6, #4
+    add     x28, x28, #{MASKED_FROM_OPEN}
+    cmp     x1, #0xf
+    b.eq    3b
+    cmp     x1, #0x3
+    b.ne    2f
+    end_of_hit
+    msr     daifclr, #0xc
+    br      x28
+
+1:  mov     w0, wzr
+.global kprobe_optimised_hit
+kprobe_optimised_hit:
+    brk     #{TRAMPOLINE}
+2:
+.global kprobe_optimised_rest
+kprobe_optimised_rest:
+    brk     #{TRAMPOLINE}
+    .cfi_endproc
+    .ltorg
+
 // A BRK an instance.
 .balign 4 * {INSTANCES}
 .global KPROBE_RETURNS
@@ -191,5 +276,6 @@ KPROBE_RETURNS:
     .endr
 .purgem this_cpu
 .purgem check_entry
+.purgem end_of_hit
 .purgem describe_live
 .purgem describe_frame

@@ -3,12 +3,13 @@
 //!
 //! - `table`: the probed addresses, found without a lock; `site`: what is known of one.
 //! - `register`: registration and removal (rules K2, K3, K4); `copies`: the pages that instructions are run in.
-//! - `returns`: return probes.
+//! - `returns`: return probes. `optimised`: probes that take no exception.
 //! - `hit.S`: what happens at a hit mostly; `engine`: the rest (rules K5 to K8).
 
 mod copies;
 mod engine;
 mod machine;
+mod optimised;
 mod register;
 mod returns;
 mod simd;
@@ -17,6 +18,7 @@ mod table;
 
 pub use copies::settle;
 pub use engine::{LEVELS, Level, depth, fault_in_copy, hit, out_of_line_end, rest_of_hit};
+pub use optimised::{Rest, rest, stand_in, unsettle};
 pub use register::{
     ProbeError, Wanted, count, disable, enable, register, register_all, register_possible, register_with,
     remove, remove_all, unregister,
@@ -63,6 +65,7 @@ pub struct Kprobe {
     post: Option<PostHandler>,
     /// What whoever registered it left for its handlers.
     pub data: usize,
+    optimise: bool,
     enabled: AtomicBool,
     simulated: bool,
     next: AtomicPtr<Kprobe>,
@@ -88,6 +91,9 @@ impl Kprobe {
 
     /// How the displaced instruction runs, for listings.
     pub fn how(&self) -> &'static str {
+        if self.optimise && table::find(self.address).is_some_and(site::Site::is_optimised) {
+            return "optimised";
+        }
         if self.simulated { "simulated" } else { "out of line" }
     }
 

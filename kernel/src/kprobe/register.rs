@@ -1,9 +1,10 @@
 //! Registration and removal.
 
 use super::site::{How, Site};
-use super::{Kprobe, PostHandler, PreHandler, copies, machine, returns, table};
+use super::{Kprobe, PostHandler, PreHandler, copies, machine, optimised, returns, table};
 use crate::arch::uaccess;
 use crate::mm::{layout, patch};
+use crate::options;
 use crate::percpu::MAX_CPUS;
 use crate::report::symbols;
 use crate::smp;
@@ -84,12 +85,16 @@ pub struct Wanted {
     pub post: Option<PostHandler>,
     /// What its handlers find in the probe.
     pub data: usize,
+    /// Whether a branch to a trampoline may take the place of the BRK, if the instruction allows it, it is the only probe at its
+    /// address, and there is no post-handler. Nobody can tell but by the cost.
+    /// None: as the boot argument `optimise` says.
+    pub optimise: Option<bool>,
 }
 
 impl Wanted {
     /// A probe that counts.
     pub const fn at(address: u64) -> Self {
-        Self { address, pre: None, post: None, data: 0 }
+        Self { address, pre: None, post: None, data: 0, optimise: None }
     }
 }
 
@@ -204,7 +209,8 @@ fn arm(site: &Site) {
 }
 
 fn prepare(wanted: &Wanted, last: &mut Last) -> Result<New, ProbeError> {
-    let &Wanted { address, pre, post, data } = wanted;
+    let &Wanted { address, pre, post, data, optimise } = wanted;
+    let optimise = optimise.unwrap_or_else(|| options::get().optimise);
     let word = check(address)?;
     let (site, first) = match table::find(address) {
         Some(site) => (site, false),
@@ -218,6 +224,7 @@ fn prepare(wanted: &Wanted, last: &mut Last) -> Result<New, ProbeError> {
         pre,
         post,
         data,
+        optimise,
         enabled: AtomicBool::new(true),
         simulated: matches!(site.how, How::Simulated(_)),
         next: AtomicPtr::new(core::ptr::null_mut()),
@@ -226,6 +233,10 @@ fn prepare(wanted: &Wanted, last: &mut Last) -> Result<New, ProbeError> {
         table::put(site);
     }
     COUNT.fetch_add(1, Relaxed);
+    if optimise && post.is_none() && site.trampoline() == 0 {
+        // Not in use before the site's text is a branch to it.
+        site.set_trampoline(optimised::take(site).unwrap_or(0));
+    }
     Ok(New { site, probe })
 }
 
@@ -324,6 +335,9 @@ fn free(probes: &[&'static Kprobe], empty: Vec<&'static Site>) -> Vec<(u64, u64)
         if let Some(site) = empty.next_if(|site| site.address == probe.address) {
             if let Some(copies) = site.copies() {
                 copies::give(copies);
+            }
+            if site.trampoline() != 0 {
+                copies::give_trampoline(site.trampoline());
             }
             // SAFETY: it came from `Box::leak`, is in no table, and no CPU holds a reference any more.
             drop(unsafe { Box::from_raw(core::ptr::from_ref(site).cast_mut()) });

@@ -9,7 +9,7 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 use probe::Sim;
-use probe::ool::{Copies, brk};
+use probe::ool::{Copies, branch, brk};
 
 /// How the displaced instruction runs.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +58,8 @@ pub struct Site {
     pub how: How,
     /// Where the instruction leads to, if that is always the same; else 0.
     pub leads_to: u64,
+    /// Its trampoline, or 0.
+    trampoline: AtomicU64,
     /// The probes, in the order of their registration.
     first: AtomicPtr<Kprobe>,
 }
@@ -83,12 +85,40 @@ impl Site {
             How::OutOfLine(_) => address + 4,
         };
         let first = AtomicPtr::new(ptr::null_mut());
-        Self { short, address, word, how, leads_to, first }
+        Self { short, address, word, how, leads_to, trampoline: AtomicU64::new(0), first }
+    }
+
+    /// Its trampoline; 0 if it has none.
+    #[inline(always)]
+    pub fn trampoline(&self) -> u64 {
+        self.trampoline.load(Relaxed)
+    }
+
+    /// Gives it a trampoline, under the registration's lock.
+    pub fn set_trampoline(&self, at: u64) {
+        self.trampoline.store(at, Relaxed);
+    }
+
+    /// Whether its text is a branch to its trampoline.
+    #[inline(always)]
+    pub fn is_optimised(&self) -> bool {
+        let short = &self.short;
+        // SAFETY: a probe that the short way has is alive.
+        self.trampoline() != 0
+            && short.address.load(Relaxed) != 0
+            && unsafe { (*short.probe.load(Relaxed)).optimise }
+            && short.post.load(Relaxed) == 0
     }
 
     /// The word that is to be in its text. Behind [`shorten`](Self::shorten).
     pub fn text(&self) -> u32 {
-        if self.enabled().next().is_none() { self.word } else { BRK }
+        if self.enabled().next().is_none() {
+            self.word
+        } else if self.is_optimised() {
+            branch(self.address, self.trampoline()).unwrap_or(BRK)
+        } else {
+            BRK
+        }
     }
 
     /// Its copies, if it has any.
@@ -155,7 +185,8 @@ impl Site {
             return;
         }
         short.probe.store(ptr::from_ref(probe).cast_mut(), Relaxed);
-        short.pre.store(probe.pre.map_or(0, |pre| pre as usize), Relaxed);
+        let pre = if probe.optimise { probe.pre.or(Some(super::optimised::nothing)) } else { probe.pre };
+        short.pre.store(pre.map_or(0, |pre| pre as usize), Relaxed);
         short.run.store(run, Relaxed);
         short.post.store(post, Relaxed);
         short.address.store(self.address, Relaxed);

@@ -19,7 +19,9 @@ mod shot;
 pub use end::caught;
 pub use end::until_the_end;
 pub use engine::{last_words, run};
-pub use place::{breakpoint, hits_of, kprobe, kretprobe, probe_of, remove_first, slot, split, watchpoint};
+pub use place::{
+    breakpoint, hits_of, kprobe, kretprobe, optimised, probe_of, remove_first, slot, split, watchpoint,
+};
 
 use crate::debug::stats::Counter;
 use crate::exception::Frame;

@@ -2,7 +2,7 @@
 
 use crate::debug::slots::{self, Disposition, Handler};
 use crate::irq::off::IrqOff;
-use crate::kprobe::{self, Kprobe, PostHandler, PreHandler, ReturnProbe, WantedReturn};
+use crate::kprobe::{self, Kprobe, PostHandler, PreHandler, ReturnProbe, Wanted, WantedReturn};
 use ::slots::{Access, Cpus, Pieces, Privilege, Request, SlotId};
 use alloc::string::{String, ToString};
 use core::cell::Cell;
@@ -74,6 +74,17 @@ pub fn watchpoint(address: u64) -> Result<(), String> {
 pub fn kprobe(address: u64, pre: Option<PreHandler>, post: Option<PostHandler>) -> Result<(), String> {
     let probe = kprobe::register(address, pre, post).map_err(|error| error.to_string())?;
     place(Placed::Probe(probe))
+}
+
+/// Registers a probe that is optimised. For a scenario's `setup`.
+///
+/// # Errors
+/// The registration's; or that it is not.
+pub fn optimised(address: u64, pre: PreHandler) -> Result<(), String> {
+    let wanted = Wanted { pre: Some(pre), optimise: Some(true), ..Wanted::at(address) };
+    let probes = kprobe::register_all([wanted]).map_err(|error| error.to_string())?;
+    place(Placed::Probe(probes[0]))?;
+    if probes[0].how() == "optimised" { Ok(()) } else { Err("the probe is not optimised".into()) }
 }
 
 /// Registers a return probe. For a scenario's `setup`.

@@ -61,9 +61,9 @@ pub fn machines(common: &Common, seed: u64, exceptions: u64) -> Vec<Machine> {
                 ..Machine::default()
             })
         };
-        // A flag may have taken away what priority masking needs.
-        let machine_with = machine(if nmi { " nmi=1" } else { "" });
-        if machine_with.gic == Gic::V2 { machine("") } else { machine_with }
+        // The machine without NMIs has its probes optimised. A flag may have taken away what priority masking needs.
+        let machine_with = machine(if nmi { " nmi=1" } else { " optimise=1" });
+        if nmi && machine_with.gic == Gic::V2 { machine("") } else { machine_with }
     };
     let mut machines = vec![base("max", Gic::V3, El::El1, true)];
     let other = base("cortex-a57", Gic::V2, El::El2, false);

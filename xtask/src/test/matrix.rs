@@ -54,12 +54,14 @@ impl Config {
         let nmi = if self.masking == Masking::Priority { " nmi=1" } else { "" };
         // The fastest tick there is, where ticks come by the wall clock; under icount one of the default rate is as exact.
         let tick = if self.icount || common.gives("hz") { "" } else { " hz=10000" };
+        // Whatever the tests do with probes, half of the machines do with optimised ones.
+        let optimise = if self.el == El::El2 { " optimise=1" } else { "" };
         common.machine(Machine {
             cpu: self.cpu.into(),
             smp: self.smp,
             gic: self.gic,
             el: self.el,
-            append: format!("{mode}{nmi}{tick}"),
+            append: format!("{mode}{nmi}{tick}{optimise}"),
             icount: self.icount,
             gdb: None,
             interactive: false,

@@ -1,0 +1,172 @@
+//! Optimised probes: what their handlers see and may do is what it is under a BRK; where there can be none, there is a BRK.
+//!
+//! All other tests of probes are run with optimised ones too, on machines with the boot argument `optimise=1`.
+
+use crate::arch::{daif, uaccess};
+use crate::exception::Frame;
+use crate::kprobe::{self, Kprobe, Then, Wanted};
+use crate::ktest::{Ended, Outcome};
+use crate::tests::failed;
+use crate::{address_of, check, check_eq};
+use core::arch::{asm, naked_asm};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use rules::pstate::Daif;
+
+/// Sets flags, is probed at the third instruction, and returns what came of it: X0, NZCV, SP's distance.
+#[unsafe(naked)]
+extern "C" fn target(n: u64, out: &mut [u64; 3]) {
+    naked_asm!(
+        "mov x3, sp",
+        "cmp xzr, x0",
+        "add x0, x0, #1",
+        "mrs x2, nzcv",
+        "mov x4, sp",
+        "mov sp, x3",
+        "sub x3, x3, x4",
+        "stp x0, x2, [x1]",
+        "str x3, [x1, #16]",
+        "ret",
+    )
+}
+
+fn site() -> u64 {
+    address_of!(target) + 8
+}
+
+fn call(n: u64) -> [u64; 3] {
+    let mut out = [0; 3];
+    target(n, &mut out);
+    out
+}
+
+/// What compared with 0 gives.
+const fn flags(n: u64) -> u64 {
+    if n == 0 { 0x6000_0000 } else { 0x8000_0000 }
+}
+
+fn place(pre: Option<kprobe::PreHandler>) -> Result<&'static Kprobe, Ended> {
+    let wanted = Wanted { pre, optimise: Some(true), ..Wanted::at(site()) };
+    Ok(kprobe::register_all([wanted]).map_err(failed)?[0])
+}
+
+fn is_branch() -> bool {
+    uaccess::read_u32(site()).is_ok_and(|word| word >> 26 == 0b000101)
+}
+
+static SEEN: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
+
+fn look(probe: &Kprobe, frame: &mut Frame) -> Then {
+    let here = [
+        frame.pc,
+        frame.pstate,
+        frame.x[0],
+        frame.sp - frame.x[3],
+        probe.address,
+        daif::read().bits(),
+        crate::debug::this().depth.get().into(),
+        kprobe::depth() as u64,
+    ];
+    for (seen, value) in SEEN.iter().zip(here) {
+        seen.store(value, Relaxed);
+    }
+    Then::Run
+}
+
+pub fn an_optimised_probes_handler_sees_what_a_brks_does() -> Outcome {
+    let probe = place(Some(look))?;
+    check_eq!(probe.how(), "optimised");
+    check!(is_branch());
+    check_eq!(kprobe::original(site()), Some(0x9100_0400));
+    for n in 0..50 {
+        check_eq!(call(n), [n + 1, flags(n), 0]);
+        let seen = SEEN.each_ref().map(|seen| seen.load(Relaxed));
+        let mode = 0x5;
+        check_eq!(seen, [site(), flags(n) | mode, n, 0, site(), 0x3c0, 1, 1], "call {n}");
+        check_eq!((probe.hits(), crate::debug::this().depth.get(), kprobe::depth()), (n + 1, 0, 0));
+    }
+    check_eq!(kprobe::remove(probe), (50, 0));
+    check_eq!(uaccess::read_u32(site()), Ok(0x9100_0400));
+    check_eq!(call(1), [2, flags(1), 0]);
+    Ok(())
+}
+
+pub fn an_optimised_probes_handler_changes_what_a_brks_can() -> Outcome {
+    fn change(_: &Kprobe, frame: &mut Frame) -> Then {
+        frame.x[0] += 100;
+        frame.pstate = frame.pstate & !0xf000_0000 | 0x3000_0000;
+        Then::Run
+    }
+    fn move_stack(_: &Kprobe, frame: &mut Frame) -> Then {
+        frame.sp -= 48;
+        Then::Run
+    }
+    fn skip(_: &Kprobe, frame: &mut Frame) -> Then {
+        frame.x[0] = 7;
+        frame.pc += 4;
+        Then::Skip
+    }
+    type Case = (kprobe::PreHandler, [u64; 3]);
+    let cases: [Case; 3] =
+        [(change, [111, 0x3000_0000, 0]), (move_stack, [11, flags(10), 48]), (skip, [7, flags(10), 0])];
+    for optimise in [true, false] {
+        for (index, (handler, expected)) in cases.into_iter().enumerate() {
+            let wanted = Wanted { pre: Some(handler), optimise: Some(optimise), ..Wanted::at(site()) };
+            let probe = kprobe::register_all([wanted]).map_err(failed)?[0];
+            let results = [call(10), call(10)];
+            let depth = (crate::debug::this().depth.get(), kprobe::depth());
+            check_eq!(kprobe::remove(probe), (2, 0));
+            check_eq!((results, depth), ([expected; 2], (0, 0)), "case {index}, optimised {optimise}");
+        }
+    }
+    Ok(())
+}
+
+/// Nothing, an interrupt's masks, a debug context's, and two that nobody has.
+pub fn an_optimised_probe_keeps_the_masks_of_its_context() -> Outcome {
+    fn set(masks: Daif) {
+        // SAFETY: a test's; it puts them back.
+        unsafe { asm!("msr daif, {}", in(reg) masks.bits(), options(nostack, preserves_flags)) }
+    }
+    let probe = place(Some(look))?;
+    let all = [Daif::empty(), Daif::I | Daif::F, Daif::all(), Daif::I, Daif::I | Daif::F | Daif::A];
+    for (index, masks) in (0..).zip(all.into_iter().cycle().take(50)) {
+        set(masks);
+        let result = call(index);
+        let (after, before) = (daif::read(), SEEN[1].load(Relaxed));
+        set(Daif::empty());
+        check_eq!(result, [index + 1, flags(index), 0]);
+        check_eq!((after, Daif::of(before)), (masks, masks));
+    }
+    check_eq!(kprobe::remove(probe), (50, 0));
+    Ok(())
+}
+
+pub fn where_a_probe_cannot_be_optimised_there_is_a_brk() -> Outcome {
+    fn post(_: &Kprobe, _: &mut Frame) {}
+    let probe = place(None)?;
+    check!(is_branch());
+    // Another one at the address, for as long as it is there.
+    let second = kprobe::register(site(), None, None).map_err(failed)?;
+    check!(!is_branch());
+    check_eq!((probe.how(), call(1)), ("out of line", [2, flags(1), 0]));
+    kprobe::disable(second);
+    check_eq!(call(1), [2, flags(1), 0]);
+    check_eq!(kprobe::remove(second), (1, 0));
+    check!(is_branch());
+    kprobe::disable(probe);
+    check_eq!(kprobe::original(site()), uaccess::read_u32(site()).ok());
+    kprobe::enable(probe);
+    check_eq!((is_branch(), call(1)), (true, [2, flags(1), 0]));
+    check_eq!(kprobe::remove(probe), (3, 0));
+    // A post-handler, and an instruction that decides where it leads to.
+    let wanted = Wanted { post: Some(post), optimise: Some(true), ..Wanted::at(site()) };
+    let probe = kprobe::register_all([wanted]).map_err(failed)?[0];
+    check_eq!((probe.how(), is_branch()), ("out of line", false));
+    kprobe::remove(probe);
+    let wanted = Wanted { optimise: Some(true), ..Wanted::at(site() + 4 * 7) };
+    let probe = kprobe::register_all([wanted]).map_err(failed)?[0];
+    check_eq!(probe.how(), "simulated", "ret");
+    check_eq!(call(1), [2, flags(1), 0]);
+    check_eq!(kprobe::remove(probe), (1, 0));
+    Ok(())
+}
