@@ -15,6 +15,7 @@ pub fn index() -> usize {
 }
 
 /// Tells the CPU its index. Bring-up, before anything else uses per-CPU data.
+#[inline(always)]
 pub fn set_index(cpu: usize) {
     assert!(cpu < MAX_CPUS, "at most {MAX_CPUS} CPUs");
     crate::write_sysreg!("tpidr_el1", cpu as u64);

@@ -23,8 +23,8 @@ tests! {
     lines: what_is_wrong_is_told_and_nothing_is_set, the_end_is_told_apart, help_knows_every_command;
     setting: a_probe_counts_until_it_is_removed, a_return_probe_counts_until_it_is_removed, probes_have_names_and_groups, breakpoints_and_watchpoints_are_numbered,
         a_breakpoint_in_an_exclusive_sequence_is_refused, the_end_of_a_session_takes_everything_away;
-    showing: every_rule_is_shown, slots_show_what_the_registers_hold, slots_of_single_cpus_show_their_own_registers,
-        stats_show_every_counter;
+    showing: every_rule_is_shown, the_blacklist_is_what_cannot_be_probed, slots_show_what_the_registers_hold,
+        slots_of_single_cpus_show_their_own_registers, stats_show_every_counter;
     walking: steps_go_on_where_the_last_one_ended, steps_meet_probes_and_breakpoints_once;
 }
 

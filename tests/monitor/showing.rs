@@ -3,6 +3,7 @@
 use super::{call_target, shown, target};
 use crate::debug::slots::Disposition;
 use crate::debug::stats;
+use crate::kprobe::{self, ProbeError};
 use crate::ktest::Outcome;
 use crate::monitor::Session;
 use crate::tests::support::{Slot, breakpoint_at};
@@ -22,6 +23,39 @@ pub fn every_rule_is_shown() -> Outcome {
         let own = shown(&mut session, &format!("rules {}", name.to_ascii_lowercase()))?;
         check!(own.lines().next().is_some_and(|line| all.contains(line)), "{name}: {own}");
     }
+    Ok(())
+}
+
+pub fn the_blacklist_is_what_cannot_be_probed() -> Outcome {
+    let all = shown(&mut Session::new(), "probes --blacklist")?;
+    let (mut listed, mut ranges) = (0, 0);
+    for line in all.lines() {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        let (start, end) = first.split_once('-').unwrap_or((first, ""));
+        let Some(address) = u64::from_str_radix(start, 16).ok().filter(|_| start.len() == 16) else {
+            continue;
+        };
+        let last = u64::from_str_radix(end, 16).map_or(address, |end| end - 4);
+        for address in [address, last].map(|address| address & !3) {
+            let refused = kprobe::register(address, None, None).map(|probe| probe.address);
+            check_eq!(refused, Err(ProbeError::NoProbe(address)), "{line}");
+        }
+        listed += 1;
+        ranges += u64::from(last != address);
+    }
+    check_eq!(ranges, 3, "{all}");
+    check!(listed > 100, "{all}");
+    let named = |name: &str| all.lines().any(|line| line.split_whitespace().last() == Some(name));
+    for name in ["vectors", "el1_sync_entry", "exception_el1_irq", "kernel::debug::step::stash", "memcpy"] {
+        check!(named(name), "{name} is missing: {all}");
+    }
+    for name in ["kernel::time::account", "kernel::tests::monitor::target"] {
+        check!(!named(name), "{name} can be probed");
+    }
+    check!(
+        all.lines().last().is_some_and(|line| line.contains(" bytes of text cannot be probed, ")),
+        "{all}"
+    );
     Ok(())
 }
 

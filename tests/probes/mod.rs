@@ -12,6 +12,7 @@ mod refused;
 mod removal;
 mod several;
 mod specimens;
+mod surroundings;
 mod together;
 
 use boundaries::*;
@@ -25,6 +26,7 @@ use optimised::*;
 use refused::*;
 use removal::*;
 use several::*;
+use surroundings::*;
 use together::*;
 
 crate::suite!("probes":
@@ -50,6 +52,7 @@ crate::suite!("probes":
     every_way_to_write_a_name_leads_to_its_function,
     each_wrong_place_has_its_error,
     two_hundred_and_fifty_six_probes_on_one_function,
+    what_debug_contexts_run_through_can_be_probed,
     many_probes_at_once,
     the_same_probe_in_its_pre_handler_is_missed,
     the_same_probe_in_its_post_handler_is_missed,

@@ -11,6 +11,7 @@ mod inventory;
 mod ktap;
 mod lint;
 mod mutate;
+mod noprobe;
 mod pack;
 mod paths;
 mod pool;

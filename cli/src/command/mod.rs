@@ -24,6 +24,8 @@ pub enum Command<'a> {
     },
     /// List or change the probes.
     Probe(Probe<'a>),
+    /// Show the text that can be neither probed nor broken into.
+    Blacklist,
     /// List or change the breakpoints.
     Break(Break<'a>),
     /// List or change the watchpoints.

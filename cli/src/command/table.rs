@@ -63,6 +63,11 @@ pub static COMMANDS: &[Entry] = &[
         parse: probe,
     },
     Entry {
+        name: "probes",
+        forms: &[form("probes --blacklist", "show the text that can be neither probed nor broken into")],
+        parse: probes,
+    },
+    Entry {
         name: "break",
         forms: &[
             form("break", "list the hardware breakpoints, with their counts"),
@@ -129,6 +134,15 @@ fn probe<'a>(args: &mut Args<'a>) -> Parsed<'a> {
         Some("") => Err(ParseError::Missing { what: "a probe's name after '-:'" }),
         Some(name) => Ok(Command::Probe(Probe::Remove { name })),
         None => Err(ParseError::Expected { what: "-:NAME to remove a probe", found: first }),
+    }
+}
+
+fn probes<'a>(args: &mut Args<'a>) -> Parsed<'a> {
+    const WHAT: &str = "--blacklist ('probe' lists the probes)";
+    match args.next() {
+        Some("--blacklist") => Ok(Command::Blacklist),
+        Some(found) => Err(ParseError::Expected { what: WHAT, found }),
+        None => Err(ParseError::Missing { what: WHAT }),
     }
 }
 

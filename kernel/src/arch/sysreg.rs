@@ -95,21 +95,25 @@ macro_rules! read_numbered {
 }
 
 /// DBGBVR<n>_EL1, of the bank selected.
+#[unsafe(link_section = ".noprobe.text")]
 pub fn read_dbgbvr(n: u8) -> u64 {
     read_numbered!("dbgbvr", n)
 }
 
 /// DBGBCR<n>_EL1, of the bank selected.
+#[unsafe(link_section = ".noprobe.text")]
 pub fn read_dbgbcr(n: u8) -> u32 {
     read_numbered!("dbgbcr", n) as u32
 }
 
 /// DBGWVR<n>_EL1, of the bank selected.
+#[unsafe(link_section = ".noprobe.text")]
 pub fn read_dbgwvr(n: u8) -> u64 {
     read_numbered!("dbgwvr", n)
 }
 
 /// DBGWCR<n>_EL1, of the bank selected.
+#[unsafe(link_section = ".noprobe.text")]
 pub fn read_dbgwcr(n: u8) -> u32 {
     read_numbered!("dbgwcr", n) as u32
 }

@@ -33,24 +33,30 @@ macro_rules! load {
     }};
 }
 
-/// Reads a byte. Any context.
-///
-/// # Errors
-/// [`Fault`] if nothing readable is there.
-#[inline(never)]
-pub fn read_u8(address: u64) -> Result<u8, Fault> {
-    load!("ldrb {value:w}, [{address}]", address).map(|value| value as u8)
+macro_rules! reads {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $instruction:literal;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// [`Fault`] if nothing readable is there, or the address is not aligned.
+        #[inline(never)]
+        #[unsafe(link_section = ".noprobe.text")]
+        pub fn $name(address: u64) -> Result<$type, Fault> {
+            if !address.is_multiple_of(size_of::<$type>() as u64) {
+                return Err(Fault);
+            }
+            load!($instruction, address).map(|value| value as $type)
+        }
+    )*};
 }
 
-/// Reads an instruction word. Any context.
-///
-/// # Errors
-/// [`Fault`] if nothing readable is there, or the address is not a multiple of 4.
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-pub fn read_u32(address: u64) -> Result<u32, Fault> {
-    if !address.is_multiple_of(4) {
-        return Err(Fault);
-    }
-    load!("ldr {value:w}, [{address}]", address).map(|value| value as u32)
+reads! {
+    /// Reads a byte. Any context.
+    read_u8: u8 = "ldrb {value:w}, [{address}]";
+    /// Reads a halfword. Any context.
+    read_u16: u16 = "ldrh {value:w}, [{address}]";
+    /// Reads a word, such as an instruction. Any context.
+    read_u32: u32 = "ldr {value:w}, [{address}]";
+    /// Reads a doubleword. Any context.
+    read_u64: u64 = "ldr {value}, [{address}]";
 }

@@ -62,8 +62,9 @@ pub fn sync_for_return(cpu: &CpuDebug) {
     }
 }
 
-/// Writes MDSCR_EL1. D is masked.
-#[inline(always)]
+/// Writes MDSCR_EL1. D is masked. Never in line: between the two lines no probe may be hit, which would see one without the other.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn force(cpu: &CpuDebug, value: u64) {
     cpu.mdscr.set(value);
     mdscr::write(value);

@@ -251,8 +251,10 @@ pub fn enter_brk(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
     parked
 }
 
-/// Ends the running context's session if it is meant, and has not ended.
+/// Ends the running context's session if it is meant, and has not ended. No probe may be in it: what set the step aside for its
+/// instruction (M12) would put it back behind that.
 #[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn end(is_meant: impl FnOnce(&Session) -> bool) {
     let _masked = AllMasked::new();
     let cpu = super::this();

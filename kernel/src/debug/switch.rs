@@ -5,7 +5,10 @@ use crate::arch::mdscr;
 use crate::kprobe;
 use rules::switch::SwitchState;
 
-/// This CPU's state, as rule I5 looks at it. Any context.
+/// This CPU's state, as rule I5 looks at it. Any context. No probe may be on what reads it: while its instruction runs, a step
+/// of the context is set aside (M12), and would not be seen.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn switch_state() -> SwitchState {
     let (masks, ss) = (daif::read(), mdscr::read() & mdscr::SS != 0);
     let _masked = AllMasked::new();

@@ -2,8 +2,9 @@
 //!
 //! - this file: the prompt, and the session's end;
 //! - `session`: one line executed; what `error` says is wrong with it;
-//! - `probes`, `slots`, `walk`, `show`, `selftest`: the commands.
+//! - `probes`, `blacklist`, `slots`, `walk`, `show`, `selftest`: the commands.
 
+mod blacklist;
 mod error;
 mod probes;
 mod selftest;

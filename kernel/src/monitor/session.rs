@@ -3,7 +3,7 @@
 use super::probes::Probes;
 use super::slots::Slots;
 use super::walk::Walk;
-use super::{Error, selftest, show};
+use super::{Error, blacklist, selftest, show};
 use cli::command::{self, Command};
 use core::fmt::Write;
 
@@ -38,6 +38,7 @@ impl Session {
             Command::Nothing => {}
             Command::Help { topic } => command::write_help(out, topic)?,
             Command::Probe(what) => self.probes.execute(what, out)?,
+            Command::Blacklist => blacklist::show(out)?,
             Command::Break(what) => self.slots.execute_break(what, out)?,
             Command::Watch(what) => self.slots.execute_watch(what, out)?,
             Command::Step { count } => self.walk.step(count, out)?,

@@ -100,8 +100,9 @@ fn clean(address: usize, length: usize) {
     crate::arch::barrier::dsb_ish();
 }
 
-/// A further CPU's first Rust code, from `head.S`.
+/// A further CPU's first Rust code, from `head.S`. No-probe: at first there are no vectors.
 #[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
 extern "C" fn kernel_secondary(cpu: usize) -> ! {
     percpu::set_index(cpu);
     exception::init_cpu();

@@ -16,6 +16,7 @@ static TICK: PerCpu<Cell<Option<Tick>>> = crate::per_cpu!(Cell::new(None));
 ///
 /// # Panics
 /// If the counter is slower than that.
+#[inline(never)]
 pub fn init_cpu(hz: u32) {
     match Tick::start(hz) {
         Ok(tick) => TICK.this().set(Some(tick)),

@@ -1,6 +1,6 @@
 //! Text and memory as a sequence sees them: the native accesses.
 
-use crate::arch::barrier;
+use crate::arch::{barrier, uaccess};
 use crate::kprobe;
 use crate::report::symbols;
 use core::arch::asm;
@@ -21,12 +21,7 @@ impl Memory for Native {
     }
 
     fn load(&mut self, address: u64, shape: Shape) -> Result<[u64; 2], Fault> {
-        let load = match shape.size {
-            1 => load_8,
-            2 => load_16,
-            4 => load_32,
-            _ => load_64,
-        };
+        let load = |address| load(address, shape.size).map_err(|uaccess::Fault| Fault);
         let first = load(address)?;
         let second = if shape.pair { load(address + u64::from(shape.size))? } else { 0 };
         // A load of a pair need not be atomic: `exchange` compares both.
@@ -61,39 +56,15 @@ impl Memory for Native {
 const STORED: u64 = 0;
 const FAULTED: u64 = 2;
 
-macro_rules! loads {
-    ($($name:ident, $load:literal;)*) => {$(
-        #[inline(never)]
-        #[unsafe(link_section = ".noprobe.text")]
-        fn $name(address: u64) -> Result<u64, Fault> {
-            let (value, failed): (u64, u64);
-            // SAFETY: a load into a register; a fault goes to label 3 by the table of `exception::extable`.
-            unsafe {
-                asm!(
-                    "mov {failed}, #0",
-                    concat!("2: ", $load),
-                    "b 4f",
-                    "3: mov {failed}, #1",
-                    "4:",
-                    ".pushsection .ex_table, \"a\"",
-                    ".quad 2b, 3b",
-                    ".popsection",
-                    address = in(reg) address,
-                    value = out(reg) value,
-                    failed = out(reg) failed,
-                    options(nostack, readonly, preserves_flags),
-                );
-            }
-            if failed == 0 { Ok(value) } else { Err(Fault) }
-        }
-    )*};
-}
-
-loads! {
-    load_8, "ldrb {value:w}, [{address}]";
-    load_16, "ldrh {value:w}, [{address}]";
-    load_32, "ldr {value:w}, [{address}]";
-    load_64, "ldr {value}, [{address}]";
+/// A load of so many bytes.
+#[inline(always)]
+fn load(address: u64, size: u8) -> Result<u64, uaccess::Fault> {
+    match size {
+        1 => uaccess::read_u8(address).map(u64::from),
+        2 => uaccess::read_u16(address).map(u64::from),
+        4 => uaccess::read_u32(address).map(u64::from),
+        _ => uaccess::read_u64(address),
+    }
 }
 
 macro_rules! exchanges {

@@ -1,0 +1,37 @@
+//! `probes --blacklist`: the text that can be neither probed nor broken into (rules H6, K2).
+
+use super::Error;
+use crate::mm::layout;
+use crate::report::symbols::{self, Kind, Symbol};
+use core::fmt::Write;
+use core::ops::Range;
+
+/// The ranges that `kprobe::register` refuses, each with the reason.
+fn ranges() -> [(Range<usize>, &'static str); 3] {
+    let (text, no_probe) = (layout::text_start(), layout::noprobe_text_start());
+    [
+        (text..no_probe, "the image's header and the way from reset to the kernel"),
+        (
+            no_probe..layout::noprobe_text_end(),
+            "entry, exit, dispatcher, slot manager, probe engine, and what those call",
+        ),
+        (layout::copies(), "copies of probed instructions"),
+    ]
+}
+
+/// Each range with its symbols, their sizes, and what all come to.
+pub fn show(out: &mut dyn Write) -> Result<(), Error> {
+    let mut total = 0;
+    for (range, what) in ranges() {
+        writeln!(out, "  {:016x}-{:016x} {:>7}  {what}", range.start, range.end, range.len())?;
+        total += range.len();
+        let inside =
+            |symbol: &Symbol| symbol.kind == Kind::Text && range.contains(&(symbol.address as usize));
+        for symbol in symbols::all().filter(inside) {
+            writeln!(out, "  {:016x} {:>24}  {}", symbol.address, symbol.size, symbol.name)?;
+        }
+    }
+    let text = layout::text_end() - layout::text_start();
+    writeln!(out, "  {total} of {text} bytes of text cannot be probed, {} percent", total * 100 / text)?;
+    Ok(())
+}

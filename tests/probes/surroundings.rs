@@ -1,0 +1,86 @@
+//! Probes in what runs in debug context without being the engine: rule H6 leaves it to be probed, M14 lets it be hit there.
+
+use crate::debug::step::{self, Wish};
+use crate::exception::Frame;
+use crate::kprobe::{self, ProbeError};
+use crate::ktest::Outcome;
+use crate::mm::layout;
+use crate::report::symbols::{self, Kind};
+use crate::tests::failed;
+use crate::tests::support::{Slot, breakpoint_at};
+use crate::{address_of, check, check_eq};
+use alloc::vec::Vec;
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Beginnings of the names of functions that steps, breakpoints and exclusive sequences go through.
+const NAMES: &[&str] = &[
+    "probe::classify::",
+    "probe::exclusive::",
+    "probe::sequence::",
+    "<probe::sequence::",
+    "<kernel::debug::exclusive::memory::Native as ",
+    "kernel::report::symbols::",
+    "kernel::debug::session::",
+    "kernel::debug::debugger::",
+    "kernel::debug::runs::",
+    "kernel::drivers::gic::send_sgi",
+    "slots::request::",
+    "core::slice::",
+];
+
+/// Adds one, by an exclusive sequence that no other function has.
+#[unsafe(naked)]
+extern "C" fn add_one(to: &AtomicU64) {
+    naked_asm!("2: ldxr x9, [x0]", "add x9, x9, #1", "stxr w10, x9, [x0]", "cbnz w10, 2b", "ret")
+}
+
+static CELL: AtomicU64 = AtomicU64::new(0);
+static STEPS: AtomicU64 = AtomicU64::new(0);
+
+fn forty(_: &mut Frame) -> Wish {
+    if STEPS.fetch_add(1, Relaxed) < 39 { Wish::Step } else { Wish::Run }
+}
+
+pub fn what_debug_contexts_run_through_can_be_probed() -> Outcome {
+    const ROUNDS: u64 = 20;
+    let no_probe = layout::noprobe_text_start() as u64..layout::noprobe_text_end() as u64;
+    let named = |name: &str| NAMES.iter().any(|beginning| name.starts_with(beginning));
+    let mut places: Vec<u64> = symbols::all()
+        .filter(|symbol| {
+            symbol.kind == Kind::Text && named(symbol.name) && !no_probe.contains(&symbol.address)
+        })
+        .map(|symbol| symbol.address)
+        .collect();
+    places.dedup();
+    let mut wrong = None;
+    places.retain(|&address| match kprobe::register(address, None, None) {
+        Ok(_) => true,
+        Err(ProbeError::Refused(..)) => false,
+        Err(error) => {
+            wrong = Some(error);
+            false
+        }
+    });
+    CELL.store(0, Relaxed);
+    let mut hits = 0;
+    let mut stepped = Ok(());
+    {
+        let breakpoint = Slot::counting(&breakpoint_at(address_of!(add_one)))?;
+        for _ in 0..ROUNDS {
+            add_one(&CELL);
+            STEPS.store(0, Relaxed);
+            stepped = stepped.and(step::step_with(forty, || add_one(&CELL)).map(drop));
+            hits = breakpoint.hits().unwrap_or(0);
+        }
+    }
+    let counts: Vec<_> = places.iter().map(|&address| kprobe::unregister(address)).collect();
+    check_eq!(wrong, None);
+    stepped.map_err(failed)?;
+    check_eq!((CELL.load(Relaxed), hits), (2 * ROUNDS, 2 * ROUNDS));
+    let hit =
+        counts.iter().filter(|count| count.is_ok_and(|(hits, missed)| hits >= ROUNDS && missed == 0)).count();
+    check!(hit >= 3, "{hit} of {} were hit in each round: {counts:?}", counts.len());
+    check!(counts.iter().all(|count| count.is_ok_and(|(_, missed)| missed == 0)), "{counts:?}");
+    Ok(())
+}
