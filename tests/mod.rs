@@ -1,6 +1,7 @@
 //! The in-kernel test suites, a file a concern. `kernel/src/ktest` runs them; README.md says how to write one.
 
 mod assertions;
+mod bringup;
 mod deaths;
 mod exclusive;
 mod gdb;
@@ -16,7 +17,7 @@ mod support;
 mod sweep;
 mod threads;
 
-use crate::ktest::{Death, Suite};
+use crate::ktest::{Apart, Death, Suite};
 
 /// All suites.
 pub static SUITES: &[&Suite] = &[
@@ -40,6 +41,12 @@ pub static SUITES: &[&Suite] = &[
     &gdb::SUITE,
     &monitor::SUITE,
     &exclusive::SUITE,
+];
+
+/// Suites whose tests each get a boot of their own.
+pub static APART: &[Apart] = &[
+    Apart { suite: &bringup::FROM_ONE, args: "maxcpus=1", machine: "smp4" },
+    Apart { suite: &bringup::FROM_TWO, args: "maxcpus=2", machine: "smp4" },
 ];
 
 /// What `mode=sweep` interrupts everywhere, a group a file.

@@ -137,6 +137,9 @@ pub struct BootArgs<'a> {
     pub nmi: bool,
     /// `optimise=`: optimise probes that do not say whether they may be. Default off.
     pub optimise: bool,
+    /// `maxcpus=`: how many CPUs are brought up at boot, 1 or more. Default all; the others are held back, and can be brought up
+    /// later.
+    pub maxcpus: usize,
     /// `echo=`: show what is typed at the monitor as it is typed. Default on; off where the input is no terminal.
     pub echo: bool,
     /// `k=N` or `k=N,M`: the one boundary (or the one pair) that a sweep tries, in instructions; M counts from N's
@@ -162,6 +165,7 @@ impl<'a> BootArgs<'a> {
             hz: 250,
             nmi: false,
             optimise: false,
+            maxcpus: usize::MAX,
             echo: true,
             k: None,
             pairs: false,
@@ -178,6 +182,7 @@ impl<'a> BootArgs<'a> {
                 Item::Hz(hz) => args.hz = hz,
                 Item::Nmi(nmi) => args.nmi = nmi,
                 Item::Optimise(optimise) => args.optimise = optimise,
+                Item::MaxCpus(most) => args.maxcpus = most,
                 Item::Echo(echo) => args.echo = echo,
                 Item::K(k) => args.k = Some(k),
                 Item::Pairs(pairs) => args.pairs = pairs,
@@ -215,6 +220,7 @@ enum Item<'a> {
     Hz(u32),
     Nmi(bool),
     Optimise(bool),
+    MaxCpus(usize),
     Echo(bool),
     K(Boundary),
     Pairs(bool),
@@ -242,6 +248,11 @@ impl<'a> Item<'a> {
             }
             "nmi" => or(switch(value).map(Item::Nmi), "0 or 1"),
             "optimise" => or(switch(value).map(Item::Optimise), "0 or 1"),
+            "maxcpus" => {
+                let most = number::parse(value).filter(|&most| most != 0);
+                let most = most.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
+                or(most.map(Item::MaxCpus), "a number of CPUs, 1 or more")
+            }
             "echo" => or(switch(value).map(Item::Echo), "0 or 1"),
             "k" => or(Boundary::parse(value).map(Item::K), "a number of instructions, or two with a comma"),
             "pairs" => or(switch(value).map(Item::Pairs), "0 or 1"),
@@ -346,6 +357,21 @@ mod tests {
             let args = BootArgs::parse(wrong);
             assert_eq!((args.k, args.pairs, args.warnings().count()), (None, false, 1), "{wrong}");
         }
+    }
+
+    #[test]
+    fn cpus_are_held_back_behind_the_first_ones() {
+        assert_eq!(BootArgs::parse("").maxcpus, usize::MAX);
+        assert_eq!(BootArgs::parse("maxcpus=1").maxcpus, 1);
+        assert_eq!(BootArgs::parse("maxcpus=2 maxcpus=0x3").maxcpus, 3, "the last counts");
+        for wrong in ["maxcpus", "maxcpus=", "maxcpus=0", "maxcpus=-1", "maxcpus=all"] {
+            let args = BootArgs::parse(wrong);
+            assert_eq!((args.maxcpus, args.warnings().count()), (usize::MAX, 1), "{wrong}");
+        }
+        assert_eq!(
+            warnings("maxcpus=0"),
+            ["boot argument maxcpus: expected a number of CPUs, 1 or more, found '0'; ignored"]
+        );
     }
 
     #[test]

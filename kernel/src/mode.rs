@@ -1,18 +1,27 @@
 //! What the kernel does after boot, by the boot argument `mode=`.
 
+use crate::ktest::Suite;
 use crate::report::power;
-use crate::tests::{DEATHS, SCENARIOS, STORM, SUITES};
+use crate::tests::{APART, DEATHS, SCENARIOS, STORM, SUITES};
 use crate::{bench, demo, ktest, monitor, options, println, smp, storm, sweep};
+use alloc::vec::Vec;
 
 /// Does it, and ends the machine.
 pub fn run() -> ! {
     let options = options::get();
     let started = crate::drivers::timer::now();
-    log::info!("{} CPUs online", smp::online_count());
+    match smp::present().saturating_sub(smp::online_count()) {
+        0 => log::info!("{} CPUs online", smp::online_count()),
+        held => log::info!("{} CPUs online, {held} held back", smp::online_count()),
+    }
     match options.mode.unwrap_or("run") {
-        "test" => test(options.test.unwrap_or("")),
+        "test" => test(SUITES, options.test.unwrap_or("")),
+        "apart" => {
+            let suites: Vec<_> = APART.iter().map(|apart| apart.suite).collect();
+            test(&suites, options.test.unwrap_or(""))
+        }
         "list" => {
-            ktest::list(SUITES, DEATHS);
+            ktest::list(SUITES, APART, DEATHS);
             for scenario in SCENARIOS.iter().flat_map(|group| group.iter()) {
                 println!("list: sweep {}", scenario.name);
             }
@@ -43,15 +52,15 @@ pub fn run() -> ! {
         "monitor" => monitor::run(true),
         other => {
             log::error!(
-                "mode={other}: expected run, test, list, sweep, storm, die, bench, stretches or monitor"
+                "mode={other}: expected run, test, apart, list, sweep, storm, die, bench, stretches or monitor"
             );
             power::exit(power::FAILURE)
         }
     }
 }
 
-fn test(filter: &str) -> ! {
-    let counts = ktest::run(SUITES, filter);
+fn test(suites: &[&Suite], filter: &str) -> ! {
+    let counts = ktest::run(suites, filter);
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
     power::exit(if counts.failed == 0 { power::SUCCESS } else { power::FAILURE })
 }

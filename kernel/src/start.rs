@@ -14,6 +14,6 @@ extern "C" fn kernel_main() -> ! {
     debug::exclusive::survey();
     irq::init();
     smp::init_cpu(options::get().hz, boot.platform.timer.virt);
-    smp::start_others(&boot.platform, boot.ttbr1);
+    smp::start_others(options::get().maxcpus);
     mode::run()
 }

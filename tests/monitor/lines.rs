@@ -51,6 +51,9 @@ const WRONG: &[(&str, &str)] = &[
     ("watch -1", "no watchpoint 1: 'watch' lists them"),
     ("step 0", "1 or more"),
     ("step 10001", "at most 10000"),
+    ("cpu 0 online", "cpu0 is online already"),
+    ("cpu 99 online", "there is no cpu99"),
+    ("cpu 18446744073709551615 online", "there is no cpu"),
     ("rules M99", "no rule 'M99'"),
     ("test there.is_no_such_test", "no test's name contains"),
 ];

@@ -15,6 +15,7 @@ mod step_over;
 mod tick;
 mod ticks;
 
+pub use attribution::Watched;
 use attribution::*;
 use bringup::*;
 use counts::*;

@@ -13,6 +13,8 @@ pub struct Inventory {
     /// `suite.test`.
     pub tests: Vec<String>,
     pub dies: Vec<Die>,
+    /// The tests with a boot of their own.
+    pub apart: Vec<Apart>,
     /// `M8.ss=keep`: as the bootarg `rule.M8.ss=keep` it must make a test fail.
     pub cells: Vec<String>,
     /// The sweep's scenarios.
@@ -25,6 +27,20 @@ pub struct Die {
     pub name: String,
     /// All of these must stand in the report.
     pub expect: Vec<String>,
+    pub needs: Needs,
+}
+
+/// A test that has a boot of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Apart {
+    /// `suite.test`.
+    pub name: String,
+    pub needs: Needs,
+}
+
+/// What a test's own boot needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
     /// More boot arguments.
     pub arguments: String,
     /// What the machine must have: `el2`, `gic2`, `smp1`, `icount`, or a CPU model.
@@ -53,6 +69,7 @@ fn parse(console: &str) -> Result<Inventory> {
             ("cell", cell) => inventory.cells.push(cell.trim().into()),
             ("sweep", name) => inventory.sweeps.push(name.trim().into()),
             ("die", rest) => inventory.dies.push(die(rest)?),
+            ("apart", rest) => inventory.apart.push(apart(rest)?),
             (kind, _) => bail!("the kernel lists a `{kind}`, which this tool does not know"),
         }
     }
@@ -60,21 +77,36 @@ fn parse(console: &str) -> Result<Inventory> {
 }
 
 fn die(text: &str) -> Result<Die> {
+    let (name, expect, needs) = fields(text);
+    if expect.is_empty() {
+        bail!("the test {name} expects nothing, so that it could not fail");
+    }
+    Ok(Die { name, expect, needs })
+}
+
+fn apart(text: &str) -> Result<Apart> {
+    let (name, others, needs) = fields(text);
+    if let Some(other) = others.first() {
+        bail!("the kernel says `{other}` of the test {name}, which this tool does not understand");
+    }
+    Ok(Apart { name, needs })
+}
+
+/// A test's name, what it needs, and the other fields.
+fn fields(text: &str) -> (String, Vec<String>, Needs) {
     let mut fields = text.split(" | ").map(str::trim);
-    let mut die = Die { name: fields.next().unwrap_or_default().into(), ..Die::default() };
+    let name = fields.next().unwrap_or_default().into();
+    let (mut others, mut needs) = (Vec::new(), Needs::default());
     for field in fields {
         if let Some(arguments) = field.strip_prefix("args=") {
-            die.arguments = arguments.into();
+            needs.arguments = arguments.into();
         } else if let Some(machine) = field.strip_prefix("machine=") {
-            die.machine = machine.split(['|', ',', ' ']).map(str::to_owned).collect();
+            needs.machine = machine.split(['|', ',', ' ']).map(str::to_owned).collect();
         } else {
-            die.expect.push(field.into());
+            others.push(field.into());
         }
     }
-    if die.expect.is_empty() {
-        bail!("the test {} expects nothing, so that it could not fail", die.name);
-    }
-    Ok(die)
+    (name, others, needs)
 }
 
 /// Changes a machine to what a test asks for.
@@ -107,20 +139,24 @@ mod tests {
     #[test]
     fn the_list_is_read_among_other_lines() {
         let console = "[INFO] up\nlist: test steps.one\r\nlist: cell M8.ss=keep\n\
-            list: die overflow | panic: stack overflow | guard page | args=nmi=1 hz=10 | machine=el2|gic3\n";
+            list: die overflow | panic: stack overflow | guard page | args=nmi=1 hz=10 | machine=el2|gic3\n\
+            list: apart bringup.late | args=maxcpus=1 | machine=smp4\n";
         let inventory = parse(console).unwrap();
         assert_eq!(inventory.tests, ["steps.one"]);
         assert_eq!(inventory.cells, ["M8.ss=keep"]);
         let die = &inventory.dies[0];
-        assert_eq!((die.name.as_str(), die.arguments.as_str()), ("overflow", "nmi=1 hz=10"));
+        assert_eq!((die.name.as_str(), die.needs.arguments.as_str()), ("overflow", "nmi=1 hz=10"));
         assert_eq!(die.expect, ["panic: stack overflow", "guard page"]);
-        assert_eq!(die.machine, ["el2", "gic3"]);
+        assert_eq!(die.needs.machine, ["el2", "gic3"]);
+        let needs = Needs { arguments: "maxcpus=1".into(), machine: vec!["smp4".into()] };
+        assert_eq!(inventory.apart, [Apart { name: "bringup.late".into(), needs }]);
     }
 
     #[test]
     fn a_list_that_cannot_be_tested_is_refused() {
         assert!(parse("list: die nothing\n").is_err());
         assert!(parse("list: surprise x\n").is_err());
+        assert!(parse("list: apart a.b | panic: expected\n").is_err());
     }
 
     #[test]

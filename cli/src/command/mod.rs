@@ -35,6 +35,8 @@ pub enum Command<'a> {
         /// How many instructions, at least 1.
         count: u64,
     },
+    /// List the CPUs or bring one up.
+    Cpu(Cpu),
     /// Show the hardware slots.
     Slots,
     /// Show the masking rules.
@@ -100,6 +102,18 @@ pub enum Watch<'a> {
     },
     /// Remove one.
     Remove {
+        /// Its number in the list.
+        number: u64,
+    },
+}
+
+/// What `cpu` is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cpu {
+    /// List the CPUs.
+    List,
+    /// Bring one up.
+    Online {
         /// Its number in the list.
         number: u64,
     },

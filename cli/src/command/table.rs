@@ -1,7 +1,7 @@
 //! The table of commands.
 
 use super::args::Args;
-use super::{Access, Break, Command, ParseError, Probe, Watch, find};
+use super::{Access, Break, Command, Cpu, ParseError, Probe, Watch, find};
 use crate::number;
 
 type Parsed<'a> = Result<Command<'a>, ParseError<'a>>;
@@ -89,6 +89,14 @@ pub static COMMANDS: &[Entry] = &[
         parse: watch,
     },
     Entry { name: "step", forms: &[form("step [N]", "single-step N instructions (default 1)")], parse: step },
+    Entry {
+        name: "cpu",
+        forms: &[
+            form("cpu", "list the CPUs, and which are online"),
+            form("cpu N online", "bring up CPU N, held back at boot by maxcpus="),
+        ],
+        parse: cpu,
+    },
     Entry {
         name: "slots",
         forms: &[form("slots", "show the hardware slots of every CPU")],
@@ -209,4 +217,17 @@ fn step<'a>(args: &mut Args<'a>) -> Parsed<'a> {
             .ok_or(ParseError::Expected { what: "a number of instructions, 1 or more", found: word })?,
     };
     Ok(Command::Step { count })
+}
+
+fn cpu<'a>(args: &mut Args<'a>) -> Parsed<'a> {
+    let Some(word) = args.next() else {
+        return Ok(Command::Cpu(Cpu::List));
+    };
+    let wrong = ParseError::Expected { what: "the number of a CPU", found: word };
+    let number = number::parse(word).ok_or(wrong)?;
+    match args.next() {
+        Some("online") => Ok(Command::Cpu(Cpu::Online { number })),
+        Some(found) => Err(ParseError::Expected { what: "'online'", found }),
+        None => Err(ParseError::Missing { what: "'online'" }),
+    }
 }

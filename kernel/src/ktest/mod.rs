@@ -35,6 +35,16 @@ pub struct Suite {
     pub tests: &'static [Test],
 }
 
+/// A suite whose tests each get a boot of their own, since the ordinary one is not what they need.
+pub struct Apart {
+    /// The suite.
+    pub suite: &'static Suite,
+    /// Boot arguments that it needs.
+    pub args: &'static str,
+    /// What the machine must have: see [`Death::machine`].
+    pub machine: &'static str,
+}
+
 /// A test that must end the kernel: it gets a boot of its own and passes only on the report it expects.
 pub struct Death {
     /// Its name, unique.

@@ -1,7 +1,7 @@
 //! Runs suites and prints KTAP (Documentation/dev-tools/ktap.rst).
 
 use super::clean::Before;
-use super::{Death, Ended, Suite};
+use super::{Apart, Death, Ended, Suite};
 use crate::exception::live;
 use crate::println;
 use rules::overrides::alternatives;
@@ -70,7 +70,7 @@ pub fn run(suites: &[&Suite], filter: &str) -> Counts {
 }
 
 /// What there is to test, for the tool.
-pub fn list(suites: &[&Suite], deaths: &[Death]) {
+pub fn list(suites: &[&Suite], apart: &[Apart], deaths: &[Death]) {
     for suite in suites {
         for test in suite.tests {
             println!("list: test {}.{}", suite.name, test.name);
@@ -81,15 +81,25 @@ pub fn list(suites: &[&Suite], deaths: &[Death]) {
         for expected in death.expect {
             crate::print!(" | {expected}");
         }
-        if !death.args.is_empty() {
-            crate::print!(" | args={}", death.args);
+        list_needs(death.args, death.machine);
+    }
+    for apart in apart {
+        for test in apart.suite.tests {
+            crate::print!("list: apart {}.{}", apart.suite.name, test.name);
+            list_needs(apart.args, apart.machine);
         }
-        if !death.machine.is_empty() {
-            crate::print!(" | machine={}", death.machine);
-        }
-        println!();
     }
     for cell in live::LIVE.iter().flat_map(|row| alternatives(row.row())) {
         println!("list: cell {cell}");
     }
+}
+
+fn list_needs(args: &str, machine: &str) {
+    if !args.is_empty() {
+        crate::print!(" | args={args}");
+    }
+    if !machine.is_empty() {
+        crate::print!(" | machine={machine}");
+    }
+    println!();
 }

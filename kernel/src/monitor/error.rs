@@ -3,6 +3,7 @@
 use crate::kprobe::ProbeError;
 use crate::ktest::Counts;
 use crate::report::symbols::SymbolError;
+use crate::smp::BringUpError;
 use ::slots::SlotError;
 use alloc::string::{String, ToString};
 use cli::LineError;
@@ -36,6 +37,8 @@ pub enum Error {
     Probe(ProbeError),
     /// The kernel refuses the slot.
     Slot(SlotError),
+    /// The CPU does not come up.
+    BringUp(BringUpError),
     /// The kernel refuses the step.
     Step(StepError),
     /// More steps than are made at a time.
@@ -82,6 +85,7 @@ impl fmt::Display for Error {
             Self::NoSuchRule(name) => write!(f, "no rule '{}': 'rules' lists them", name.escape_debug()),
             Self::Probe(error) => write!(f, "{error}"),
             Self::Slot(error) => write!(f, "{error}"),
+            Self::BringUp(error) => write!(f, "{error}"),
             Self::Step(error) => write!(f, "{error}"),
             Self::TooManySteps { limit } => write!(f, "at most {limit} instructions at a time"),
             Self::SteppedIntoHandler(count) => {
@@ -117,7 +121,8 @@ macro_rules! from {
     )*};
 }
 
-from!(LineError => Line, SyntaxError => Definition, SymbolError => Symbol, ProbeError => Probe, SlotError => Slot, StepError => Step);
+from!(LineError => Line, SyntaxError => Definition, SymbolError => Symbol, ProbeError => Probe, SlotError => Slot, StepError => Step,
+    BringUpError => BringUp);
 
 impl From<fmt::Error> for Error {
     fn from(_: fmt::Error) -> Self {

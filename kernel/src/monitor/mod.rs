@@ -2,9 +2,10 @@
 //!
 //! - this file: the prompt, and the session's end;
 //! - `session`: one line executed; what `error` says is wrong with it;
-//! - `probes`, `blacklist`, `slots`, `walk`, `show`, `selftest`: the commands.
+//! - `probes`, `blacklist`, `slots`, `walk`, `cpus`, `show`, `selftest`: the commands.
 
 mod blacklist;
+mod cpus;
 mod error;
 mod probes;
 mod selftest;

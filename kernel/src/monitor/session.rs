@@ -3,7 +3,7 @@
 use super::probes::Probes;
 use super::slots::Slots;
 use super::walk::Walk;
-use super::{Error, blacklist, selftest, show};
+use super::{Error, blacklist, cpus, selftest, show};
 use cli::command::{self, Command};
 use core::fmt::Write;
 
@@ -42,6 +42,7 @@ impl Session {
             Command::Break(what) => self.slots.execute_break(what, out)?,
             Command::Watch(what) => self.slots.execute_watch(what, out)?,
             Command::Step { count } => self.walk.step(count, out)?,
+            Command::Cpu(what) => cpus::execute(what, out)?,
             Command::Slots => show::slots(out)?,
             Command::Rules { id } => show::rules(id, out)?,
             Command::Stats => show::stats(out)?,

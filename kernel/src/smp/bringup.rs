@@ -1,24 +1,24 @@
 //! Starting further CPUs by PSCI, and what every CPU does before it takes part.
 
-use super::set_online;
+use super::{rendezvous, set_online};
 use crate::arch::{daif, psci};
-use crate::debug;
 use crate::drivers::gic::{self, Priority};
 use crate::irq::{off, sgi};
 use crate::mm::{self, layout};
-use crate::{exception, percpu, time};
+use crate::{debug, early, exception, percpu, time};
 use boot::SecondaryArgs;
+use core::fmt;
 use core::sync::atomic::{
     AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
-use platform::{MPIDR_AFFINITY, Platform};
+use platform::MPIDR_AFFINITY;
 
 /// What further CPUs need to know of the first one's choices.
 static HZ: AtomicU32 = AtomicU32::new(0);
 static TIMER: AtomicU32 = AtomicU32::new(0);
-/// The CPU that came up last.
-static UP: AtomicUsize = AtomicUsize::new(0);
+/// The CPU that came up last: what each further CPU writes first of all with D, A, I, F open.
+pub static LAST_UP: AtomicUsize = AtomicUsize::new(0);
 
 /// Brings this CPU's debug hardware, interrupts and tick up, and opens D, A, I, F. Once a CPU.
 pub fn init_cpu(hz: u32, timer: u32) {
@@ -54,22 +54,100 @@ pub fn init_cpu(hz: u32, timer: u32) {
 /// Arguments of the CPU that is being started. One CPU at a time.
 static ARGS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
-/// Starts the CPUs of the device tree, one after the other. Returns how many are online then.
-pub fn start_others(machine: &Platform, ttbr1: u64) -> usize {
-    if let Some(firmware) = machine.psci {
+/// MPIDR_EL1 of the CPU that booted, its affinity fields.
+static FIRST: AtomicU64 = AtomicU64::new(0);
+
+/// Why a CPU does not come up. `Display` is one line that says what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BringUpError {
+    /// The device tree has no such CPU, or the kernel no room for it.
+    NoSuchCpu {
+        /// The number asked for.
+        cpu: usize,
+        /// How many there are.
+        present: usize,
+    },
+    /// It is online already.
+    Online {
+        /// The CPU.
+        cpu: usize,
+    },
+    /// The firmware refuses.
+    Firmware {
+        /// The CPU.
+        cpu: usize,
+        /// Its MPIDR_EL1.
+        mpidr: u64,
+        /// What PSCI's `CPU_ON` says.
+        error: smccc::psci::Error,
+    },
+    /// It was started, and is not heard of.
+    Silent {
+        /// The CPU.
+        cpu: usize,
+    },
+}
+
+impl fmt::Display for BringUpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::NoSuchCpu { cpu, present } => {
+                write!(f, "there is no cpu{cpu}: the last of {present} is cpu{}", present.saturating_sub(1))
+            }
+            Self::Online { cpu } => write!(f, "cpu{cpu} is online already"),
+            Self::Firmware { cpu, mpidr, error } => {
+                write!(f, "cpu{cpu} (MPIDR {mpidr:#x}) does not start: {error}")
+            }
+            Self::Silent { cpu } => write!(f, "cpu{cpu} was started and does not come up"),
+        }
+    }
+}
+
+impl core::error::Error for BringUpError {}
+
+/// How many CPUs there are, online or held back. Any context after boot.
+pub fn present() -> usize {
+    early::boot().platform.cpus.len().min(percpu::MAX_CPUS)
+}
+
+/// Starts the CPUs of the device tree, one after the other, until `most` are online; the others are held back for [`bring_up`].
+/// Returns how many are online then. Boot, on the first CPU.
+pub fn start_others(most: usize) -> usize {
+    if let Some(firmware) = early::boot().platform.psci {
         psci::init(firmware.conduit);
     }
-    let me = crate::read_sysreg!("mpidr_el1") & MPIDR_AFFINITY;
-    let others = machine.cpus.iter().filter(|&&mpidr| mpidr != me).copied();
-    for (mpidr, cpu) in others.zip(1..percpu::MAX_CPUS) {
-        if let Err(error) = start(cpu, mpidr, ttbr1) {
-            log::error!("cpu{cpu} (MPIDR {mpidr:#x}) does not start: {error}");
+    FIRST.store(crate::read_sysreg!("mpidr_el1") & MPIDR_AFFINITY, Relaxed);
+    for cpu in 1..present().min(most) {
+        if let Err(error) = bring_up(cpu) {
+            log::error!("{error}");
         }
     }
     super::online_count()
 }
 
-fn start(cpu: usize, mpidr: u64, ttbr1: u64) -> Result<(), smccc::psci::Error> {
+/// Brings a CPU up that was held back, and waits until it takes interrupts. It has the slots that are set for it, and those that are set
+/// meanwhile, before it runs anything that can be probed (rule H5).
+///
+/// Thread context with interrupts on; never a debug context, never an interrupt handler.
+///
+/// # Errors
+/// See [`BringUpError`].
+pub fn bring_up(cpu: usize) -> Result<(), BringUpError> {
+    // Whoever holds all CPUs still has counted them.
+    let _no_rendezvous = rendezvous::exclude();
+    let boot = early::boot();
+    let first = FIRST.load(Relaxed);
+    let mut others = boot.platform.cpus.iter().copied().filter(|&mpidr| mpidr != first);
+    if super::online().any(|online| online == cpu) {
+        return Err(BringUpError::Online { cpu });
+    }
+    match cpu.checked_sub(1).filter(|_| cpu < present()).and_then(|at| others.nth(at)) {
+        Some(mpidr) => start(cpu, mpidr, boot.ttbr1),
+        None => Err(BringUpError::NoSuchCpu { cpu, present: present() }),
+    }
+}
+
+fn start(cpu: usize, mpidr: u64, ttbr1: u64) -> Result<(), BringUpError> {
     const _: () = assert!(size_of::<SecondaryArgs>() >= 24);
     let stack = layout::stack_top(cpu) as u64;
     for (word, value) in ARGS.iter().zip([ttbr1, stack, cpu as u64]) {
@@ -78,13 +156,16 @@ fn start(cpu: usize, mpidr: u64, ttbr1: u64) -> Result<(), smccc::psci::Error> {
     clean(&raw const ARGS as usize, size_of_val(&ARGS));
     let entry = mm::image_physical(boot::secondary_entry as *const () as usize);
     let args = mm::image_physical(&raw const ARGS as usize);
-    psci::cpu_on(mpidr, entry as u64, args as u64)?;
+    psci::cpu_on(mpidr, entry as u64, args as u64).map_err(|error| BringUpError::Firmware {
+        cpu,
+        mpidr,
+        error,
+    })?;
     let patience = crate::drivers::timer::frequency() * 5;
     let start = crate::drivers::timer::now();
-    while UP.load(Acquire) != cpu {
+    while LAST_UP.load(Acquire) != cpu {
         if crate::drivers::timer::now() - start > patience {
-            log::error!("cpu{cpu} was started and does not come up");
-            break;
+            return Err(BringUpError::Silent { cpu });
         }
         crate::arch::barrier::relax();
     }
@@ -108,6 +189,6 @@ extern "C" fn kernel_secondary(cpu: usize) -> ! {
     exception::init_cpu();
     mm::drop_identity_map();
     init_cpu(HZ.load(Relaxed), TIMER.load(Relaxed));
-    UP.store(cpu, Release);
+    LAST_UP.store(cpu, Release);
     crate::idle::run()
 }

@@ -3,7 +3,7 @@
 mod bringup;
 mod rendezvous;
 
-pub use bringup::{init_cpu, start_others};
+pub use bringup::{BringUpError, LAST_UP, bring_up, init_cpu, present, start_others};
 pub use rendezvous::{rendezvous, take_part};
 
 use crate::debug;

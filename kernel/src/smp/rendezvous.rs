@@ -23,6 +23,11 @@ static ARRIVED: AtomicUsize = AtomicUsize::new(0);
 #[unsafe(link_section = ".noprobe.data")]
 static GONE: AtomicUsize = AtomicUsize::new(0);
 
+/// For as long as what this returns lives nobody holds the CPUs still: a CPU may join them. Thread context, interrupts on.
+pub(super) fn exclude() -> impl Sized {
+    ONE_AT_A_TIME.lock()
+}
+
 /// Runs `change` while every other online CPU stands still; each executes an ISB before it goes on.
 ///
 /// Thread context with interrupts on; never a debug context, never an interrupt handler.
@@ -30,12 +35,13 @@ static GONE: AtomicUsize = AtomicUsize::new(0);
 /// # Panics
 /// In a context that it is not for: it would wait for ever.
 pub fn rendezvous<R>(change: impl FnOnce() -> R) -> R {
-    let others = super::online_count().saturating_sub(1);
     assert!(
-        crate::debug::this().depth.get() == 0 && (others == 0 || crate::irq::off::enabled()),
+        crate::debug::this().depth.get() == 0 && (super::online_count() <= 1 || crate::irq::off::enabled()),
         "rule K3: a rendezvous is not for debug context, nor with interrupts off"
     );
     let _one = ONE_AT_A_TIME.lock();
+    // None joins them while the lock is held.
+    let others = super::online_count().saturating_sub(1);
     let _masked = AllMasked::new();
     ARRIVED.store(0, Relaxed);
     GONE.store(0, Relaxed);

@@ -3,7 +3,7 @@
 use super::outcome::{Case, Outcome};
 use super::{judge, matrix};
 use crate::capture::{Captured, capture, to_the_end};
-use crate::inventory::{self, Die};
+use crate::inventory::{self, Apart, Die, Needs};
 use crate::qemu::{Machine, Start};
 use anyhow::Result;
 use std::path::PathBuf;
@@ -21,7 +21,16 @@ pub struct Kernel {
 impl Kernel {
     /// Runs the suites on one machine of the matrix.
     pub fn test(&self, machine: &Machine) -> Outcome {
-        let name = matrix::name(machine);
+        self.tests(matrix::name(machine), machine)
+    }
+
+    /// Runs a test with a boot of its own.
+    pub fn apart(&self, apart: &Apart, machine: &Machine) -> Outcome {
+        self.tests(format!("{}, {}", apart.name, matrix::name(machine)), machine)
+    }
+
+    /// Judges a boot that runs tests.
+    pub fn tests(&self, name: String, machine: &Machine) -> Outcome {
         self.boot(machine).map_or_else(
             |error| Outcome::not_run(&name, "boot", &error),
             |boot| {
@@ -63,8 +72,20 @@ impl Kernel {
 /// # Errors
 /// When it asks for what this tool does not know.
 pub fn machine_for(die: &Die, base: Machine) -> Result<Machine> {
-    let mut machine = inventory::adapt(base, &die.machine)?;
-    let more = [format!("mode=die die={}", die.name), die.arguments.clone(), machine.append.clone()];
-    machine.append = more.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" ");
+    own(&format!("mode=die die={}", die.name), &die.needs, base)
+}
+
+/// The same for a test with a boot of its own.
+///
+/// # Errors
+/// As `machine_for`.
+pub fn machine_apart(apart: &Apart, base: Machine) -> Result<Machine> {
+    own(&format!("mode=apart test={}", apart.name), &apart.needs, base)
+}
+
+fn own(mode: &str, needs: &Needs, base: Machine) -> Result<Machine> {
+    let mut machine = inventory::adapt(base, &needs.machine)?;
+    let more = [mode, &needs.arguments, &machine.append];
+    machine.append = more.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     Ok(machine)
 }

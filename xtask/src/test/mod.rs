@@ -17,7 +17,7 @@ pub use boots::{Kernel, machine_for};
 pub use matrix::{Extent, name as machine_name};
 
 use crate::args::QemuTest;
-use crate::inventory::{self, Die, Inventory};
+use crate::inventory::{self, Apart, Die, Inventory};
 use crate::qemu::{El, Gic, Machine, Start};
 use crate::run::{kernel, planned_image};
 use crate::say::say;
@@ -35,6 +35,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 enum Task {
     Suites(Machine),
     Die(Die, Machine),
+    Apart(Apart, Machine),
     Tree(&'static str, dtb::Tree),
     Gdb(Machine),
     Costs(Machine),
@@ -97,6 +98,7 @@ fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> 
     let work = |task| match task {
         Task::Suites(machine) => kernel.test(&machine),
         Task::Die(die, machine) => kernel.die(&die, &machine),
+        Task::Apart(apart, machine) => kernel.apart(&apart, &machine),
         Task::Tree(name, tree) => dtb::boot(kernel, name, tree),
         Task::Sweep(names, machine) => sweeps::run(kernel, &arguments.common, &names, &machine),
         Task::Storm(machine) => storms::run(kernel, arguments, &machine),
@@ -120,25 +122,19 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
         tasks.extend(slow.into_iter().chain(fast).map(Task::Suites));
     }
     let base = |other: Machine| arguments.common.machine(other);
+    let other = Machine { cpu: "cortex-a57".into(), gic: Gic::V2, el: El::El2, smp: 1, ..Machine::default() };
+    let bases = match arguments.matrix {
+        Extent::Quick => vec![Machine::default()],
+        Extent::Full => vec![Machine::default(), other.clone()],
+    };
     for die in inventory.dies.iter().filter(|die| wanted(&format!("die.{}", die.name))) {
-        let mut bases = vec![Machine::default()];
-        if arguments.matrix == Extent::Full {
-            bases.push(Machine {
-                cpu: "cortex-a57".into(),
-                gic: Gic::V2,
-                el: El::El2,
-                smp: 1,
-                ..Machine::default()
-            });
-        }
-        let mut machines = Vec::new();
-        for machine in bases {
-            let machine = boots::machine_for(die, base(machine))?;
-            if !machines.contains(&machine) {
-                machines.push(machine);
-            }
-        }
+        let machines = distinct(&bases, |machine| boots::machine_for(die, base(machine)))?;
         tasks.extend(machines.into_iter().map(|machine| Task::Die(die.clone(), machine)));
+    }
+    for apart in inventory.apart.iter().filter(|apart| wanted(&apart.name)) {
+        let bases = [Machine::default(), other.clone()];
+        let machines = distinct(&bases, |machine| boots::machine_apart(apart, base(machine)))?;
+        tasks.extend(machines.into_iter().map(|machine| Task::Apart(apart.clone(), machine)));
     }
     tasks.extend(
         dtb::CASES
@@ -161,6 +157,18 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
     Ok(tasks)
 }
 
+/// What `adapt` makes of the machines, each once.
+fn distinct(bases: &[Machine], adapt: impl Fn(Machine) -> Result<Machine>) -> Result<Vec<Machine>> {
+    let mut machines = Vec::new();
+    for base in bases {
+        let machine = adapt(base.clone())?;
+        if !machines.contains(&machine) {
+            machines.push(machine);
+        }
+    }
+    Ok(machines)
+}
+
 fn list(arguments: &QemuTest, inventory: &Inventory, matrix: &[Machine]) -> Result<()> {
     let wanted = |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     for name in host::list()?.iter().filter(|name| wanted(name)) {
@@ -168,10 +176,12 @@ fn list(arguments: &QemuTest, inventory: &Inventory, matrix: &[Machine]) -> Resu
     }
     let kernel = inventory.tests.iter().cloned();
     let dies = inventory.dies.iter().map(|die| format!("die.{}", die.name));
+    let apart = inventory.apart.iter().map(|apart| apart.name.clone());
     let trees = dtb::CASES.iter().map(|(name, _)| format!("dtb.{name}"));
     let sweeps = inventory.sweeps.iter().map(|name| format!("sweep.{name}"));
     for name in kernel
         .chain(sweeps)
+        .chain(apart)
         .chain(dies)
         .chain(trees)
         .chain([storms::NAME.into(), "gdb.session".into(), costs::NAME.into()])

@@ -60,6 +60,8 @@ pub fn init_cpu(cpu: &CpuDebug) {
     }
     with_slots(cpu, |slots| slots.set_counts(counts));
     let me = percpu::index() as u32;
+    // What was marked before may be gone, or a slot that this CPU lacks. Who marks from here on finds the CPU online and waits.
+    APPLIED.this().changed.iter().flatten().for_each(|word| word.store(0, SeqCst));
     for id in SLOTS.for_cpu(me) {
         if id.index < counts.of(id.kind) {
             mark(id, Cpus::of(me));
