@@ -9,6 +9,7 @@
 //!   how long PSTATE.D and PSTATE.I stay set.
 //! - `place`: the probes and slots that both measure.
 
+mod many;
 mod place;
 mod reschedule;
 mod rows;

@@ -2,7 +2,9 @@
 
 use crate::debug::slots::{self, Disposition};
 use crate::exception::{Frame, brk};
-use crate::kprobe::{self, Kprobe, PostHandler, PreHandler, Then};
+use crate::kprobe::{
+    self, Instance, Kprobe, PostHandler, PreHandler, ReturnProbe, Then, Wanted, WantedReturn,
+};
 use crate::percpu;
 use ::slots::{Access, Cpus, Kind, Privilege, Request, SlotId};
 use alloc::vec::Vec;
@@ -77,6 +79,27 @@ pub fn with_probe<R>(
     must(kprobe::register(address, Some(pre), post));
     let result = work();
     must(kprobe::unregister(address));
+    result
+}
+
+/// The same with an optimised probe.
+pub fn with_optimised<R>(function: extern "C" fn(), pre: PreHandler, work: impl FnOnce() -> R) -> R {
+    let wanted = Wanted { pre: Some(pre), optimise: Some(true), ..Wanted::at(function as *const () as u64) };
+    let probes = must(kprobe::register_all([wanted]));
+    assert!(probes[0].how() == "optimised", "bench: the probe is {}", probes[0].how());
+    let result = work();
+    kprobe::remove_all(&probes);
+    result
+}
+
+/// Runs `work` with a return probe on `function`, whose handler does nothing.
+pub fn with_return_probe<R>(function: extern "C" fn(), work: impl FnOnce() -> R) -> R {
+    fn returned(_: &ReturnProbe, _: &Instance, _: &mut Frame) {}
+    let (address, instances) = (function as *const () as u64, kprobe::DEFAULT_INSTANCES);
+    let wanted = WantedReturn { address, entry: None, handler: returned, instances };
+    let probe = must(kprobe::register_return(&wanted));
+    let result = work();
+    kprobe::remove_return(probe);
     result
 }
 

@@ -1,8 +1,9 @@
 //! Costs: each figure is the extra cost of one operation, the loop with it less the loop without it, median of many.
 
+use super::many::{MANY, Many};
 use super::place::{
-    after, branch, empty_brk, install, on_target, on_watched, remove, run_on, skip, target, with_others,
-    with_probe, with_slot, write_watched,
+    after, branch, empty_brk, install, on_target, on_watched, remove, run_on, skip, target, with_optimised,
+    with_others, with_probe, with_return_probe, with_slot, write_watched,
 };
 use super::reschedule;
 use super::{REACHED, reached, wait, with_timer, without_tick};
@@ -29,6 +30,17 @@ pub fn run(started: u64) {
         row("kprobe_sim", extra(|| branch(), |timed| with_probe(branch, run_on, None, timed)));
         row("kprobe_ool", extra(|| target(), |timed| with_probe(target, run_on, None, timed)));
         row("kprobe_pre_post", extra(|| target(), |timed| with_probe(target, run_on, Some(after), timed)));
+        row("kretprobe", extra(|| target(), |timed| with_return_probe(target, timed)));
+        row("probe_optimised", extra(|| target(), |timed| with_optimised(target, run_on, timed)));
+        // Among others.
+        let mut many = Many::new();
+        let hit = || extra(|| target(), |timed| with_probe(target, run_on, None, timed));
+        row("kprobe_register_first", many.grow(1));
+        many.grow(1_000);
+        row("kprobe_ool_1000", hit());
+        row("kprobe_register_50000", many.grow(MANY));
+        row("kprobe_ool_50000", hit());
+        drop(many);
         row("hw_bp_kernel", breakpoint());
         row("hw_bp_kernel_full", with_others(1, breakpoint));
         row("hw_wp_kernel", watchpoint());

@@ -74,6 +74,10 @@ image_symbols! {
     noprobe_text_start = __noprobe_text_start;
     /// End of it.
     noprobe_text_end = __noprobe_text_end;
+    /// First byte of the room for text that is made up at run time.
+    generated_start = __generated_start;
+    /// End of it.
+    generated_end = __generated_end;
     /// First byte of data that cannot be watched (rule H6).
     noprobe_data_start = __noprobe_data_start;
     /// End of it.

@@ -6,12 +6,18 @@ const LINUX: &str = include_str!("../../linux-costs.txt");
 const BUDGETS: &str = include_str!("../../budgets.txt");
 
 /// The rows that the kernel has to print, in this order.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 25] = [
     "dbg_entry_exit",
     "brk_bare",
     "kprobe_sim",
     "kprobe_ool",
     "kprobe_pre_post",
+    "kretprobe",
+    "probe_optimised",
+    "kprobe_register_first",
+    "kprobe_ool_1000",
+    "kprobe_register_50000",
+    "kprobe_ool_50000",
     "hw_bp_kernel",
     "hw_bp_kernel_full",
     "hw_wp_kernel",
@@ -72,7 +78,10 @@ fn number(table: &str, key: &str) -> Option<u64> {
 
 fn budget(rows: &[Row], key: &str) -> Option<u64> {
     match value(BUDGETS, key)?.strip_prefix('=') {
-        Some(other) => Some(rows.iter().find(|row| row.key == other)?.insns),
+        Some(other) => {
+            let (times, other) = other.split_once('*').unwrap_or(("1", other));
+            Some(times.parse::<u64>().ok()? * rows.iter().find(|row| row.key == other)?.insns)
+        }
         None => number(BUDGETS, key),
     }
 }
@@ -132,7 +141,7 @@ pub mod tests {
 
     #[test]
     fn linux_has_the_rows_that_are_compared() {
-        let keys = "dbg_entry_exit brk_bare kprobe_sim kprobe_ool kprobe_pre_post hw_bp_kernel hw_wp_kernel irq_to_handler \
+        let keys = "dbg_entry_exit brk_bare kprobe_sim kprobe_ool kprobe_pre_post kretprobe hw_bp_kernel hw_wp_kernel irq_to_handler \
                     irq_self_ipi boot";
         assert!(keys.split(' ').all(|key| number(LINUX, key).is_some()));
     }
@@ -155,6 +164,7 @@ pub mod tests {
         let rows = read(&console(|key| if key == "hw_bp_kernel" { 289 } else { 200 })).unwrap();
         let budget = |key: &str| rows.iter().find(|row| row.key == key).unwrap().budget;
         assert_eq!(budget("hw_bp_kernel_full"), Some(289));
+        assert_eq!(budget("kprobe_register_50000"), Some(2 * 200));
         assert_eq!((budget("hw_bp_kernel"), budget("boot")), (Some(290), None));
     }
 }
