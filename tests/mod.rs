@@ -3,6 +3,7 @@
 mod assertions;
 mod bringup;
 mod deaths;
+mod differential;
 mod exclusive;
 mod gdb;
 mod monitor;
@@ -41,6 +42,7 @@ pub static SUITES: &[&Suite] = &[
     &gdb::SUITE,
     &monitor::SUITE,
     &exclusive::SUITE,
+    &differential::SUITE,
 ];
 
 /// Suites whose tests each get a boot of their own.

@@ -147,10 +147,12 @@ pub struct BootArgs<'a> {
     pub k: Option<Boundary>,
     /// `pairs=`: sweep with two interrupts. Default off.
     pub pairs: bool,
-    /// `seed=`: what a storm's random choices come from. By default the kernel takes one.
+    /// `seed=`: what random choices of a storm or a test come from. By default the kernel takes one.
     pub seed: Option<u64>,
     /// `exceptions=`: how many debug exceptions a storm is to have at least. Default a million.
     pub exceptions: u64,
+    /// `samples=`: how many random instructions the differential test of probes takes. Default 1000.
+    pub samples: u32,
     text: &'a str,
 }
 
@@ -171,6 +173,7 @@ impl<'a> BootArgs<'a> {
             pairs: false,
             seed: None,
             exceptions: 1_000_000,
+            samples: 1000,
             text,
         };
         for item in args.items().flatten() {
@@ -188,6 +191,7 @@ impl<'a> BootArgs<'a> {
                 Item::Pairs(pairs) => args.pairs = pairs,
                 Item::Seed(seed) => args.seed = Some(seed),
                 Item::Exceptions(exceptions) => args.exceptions = exceptions,
+                Item::Samples(samples) => args.samples = samples,
                 Item::Rule(_) => {}
             }
         }
@@ -226,6 +230,7 @@ enum Item<'a> {
     Pairs(bool),
     Seed(u64),
     Exceptions(u64),
+    Samples(u32),
     Rule(RuleOverride<'a>),
 }
 
@@ -260,6 +265,10 @@ impl<'a> Item<'a> {
             "exceptions" => {
                 let many = number::parse(value).filter(|&many| many != 0);
                 or(many.map(Item::Exceptions), "a number of debug exceptions, 1 or more")
+            }
+            "samples" => {
+                let many = number::parse(value).and_then(|many| u32::try_from(many).ok());
+                or(many.filter(|&many| many != 0).map(Item::Samples), "a number of instructions, 1 or more")
             }
             _ => match key.strip_prefix("rule.") {
                 None => Err(Warning::UnknownKey { key }),
@@ -384,6 +393,12 @@ mod tests {
         for wrong in ["seed", "seed=", "seed=x", "seed=-1", "seed=18446744073709551616"] {
             let args = BootArgs::parse(wrong);
             assert_eq!((args.seed, args.warnings().count()), (None, 1), "{wrong}");
+        }
+        assert_eq!(BootArgs::parse("").samples, 1000);
+        assert_eq!(BootArgs::parse("samples=4294967295").samples, u32::MAX);
+        for wrong in ["samples", "samples=0", "samples=4294967296"] {
+            let args = BootArgs::parse(wrong);
+            assert_eq!((args.samples, args.warnings().count()), (1000, 1), "{wrong}");
         }
         for wrong in ["exceptions", "exceptions=", "exceptions=0", "exceptions=1e6"] {
             let args = BootArgs::parse(wrong);

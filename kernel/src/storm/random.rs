@@ -48,6 +48,16 @@ impl Random {
         self.0.rand_range(0..end)
     }
 
+    /// Any 32 bits.
+    pub fn word(&mut self) -> u32 {
+        self.0.rand_u32()
+    }
+
+    /// Any 64 bits.
+    pub fn long(&mut self) -> u64 {
+        u64::from(self.word()) << 32 | u64::from(self.word())
+    }
+
     /// Whether something comes up whose odds are one in `n`.
     pub fn one_in(&mut self, n: u32) -> bool {
         self.below(n) == 0

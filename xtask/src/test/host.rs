@@ -5,7 +5,7 @@ use crate::ktap::Verdict;
 use crate::paths::root;
 use anyhow::{Context, Result};
 use std::io::{Read, Seek};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 const COMMAND: [&str; 2] = ["test", "--no-fail-fast"];
@@ -13,6 +13,58 @@ const COMMAND: [&str; 2] = ["test", "--no-fail-fast"];
 /// Runs the tests whose name contains `filter`.
 pub fn run(filter: Option<&str>) -> Outcome {
     try_run(filter).unwrap_or_else(|error| Outcome::not_run("host", "host", &error))
+}
+
+/// Tests that are ignored because they take minutes, and run in release: package and test target.
+const LONG: (&str, &str) = ("stepwell-probe", "oracle");
+
+/// Runs the long tests whose name contains `filter`; `doing` is told how far they are.
+pub fn run_long(filter: Option<&str>, doing: impl FnMut(&str)) -> Outcome {
+    try_run_long(filter, doing).unwrap_or_else(|error| Outcome::not_run(LONG_NAME, "host", &error))
+}
+
+const LONG_NAME: &str = "host, long tests";
+
+fn try_run_long(filter: Option<&str>, mut doing: impl FnMut(&str)) -> Result<Outcome> {
+    let begin = Instant::now();
+    let (package, target) = LONG;
+    let arguments = ["test", "--release", "--package", package, "--test", target, "--", "--ignored"];
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root()).args(arguments).args(filter).env("CARGO_TERM_COLOR", "never");
+    // Verdicts come by the standard output; progress, which libtest captures no part of, by the other one.
+    let mut verdicts = tempfile::tempfile()?;
+    cargo.stdin(Stdio::null()).stdout(verdicts.try_clone()?).stderr(Stdio::piped());
+    let mut child = cargo.spawn().context("cannot start cargo")?;
+    let mut text = progress(&mut child, |percent| doing(&format!("{target}: {percent}")))?;
+    let success = child.wait()?.success();
+    verdicts.rewind()?;
+    verdicts.read_to_string(&mut text)?;
+    let mut cases = parse(&text);
+    if !success && !cases.iter().any(|case| matches!(case.verdict, Verdict::Failed(_))) {
+        cases.push(Case::unknown("host", LONG_NAME, "it failed without a failed test".into()));
+    }
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    let tail = lines[lines.len().saturating_sub(60)..].join("\n");
+    let replay = format!("cargo {} {}", arguments.join(" "), filter.unwrap_or_default());
+    Ok(Outcome { name: LONG_NAME.into(), cases, tail, replay, wall: begin.elapsed() })
+}
+
+/// Reads the child's standard error to its end; pieces that end in a carriage return tell how far it is, the rest is returned.
+fn progress(child: &mut Child, mut tell: impl FnMut(&str)) -> Result<String> {
+    let mut text = String::new();
+    let mut piece = Vec::new();
+    for byte in std::io::BufReader::new(child.stderr.take().context("no pipe")?).bytes() {
+        let byte = byte?;
+        match byte {
+            b'\r' => tell(String::from_utf8_lossy(&std::mem::take(&mut piece)).trim()),
+            b'\n' => {
+                text += &String::from_utf8_lossy(&std::mem::take(&mut piece));
+                text.push('\n');
+            }
+            _ => piece.push(byte),
+        }
+    }
+    Ok(text + &String::from_utf8_lossy(&piece))
 }
 
 /// The names of the tests, as `crate test`.

@@ -83,16 +83,25 @@ pub fn qemu_test(arguments: &QemuTest) -> Result<bool> {
 
 fn mode(arguments: &QemuTest) -> String {
     let filter = arguments.filter.as_ref().map(|filter| format!(" test={filter}"));
-    format!("mode=test{}", filter.unwrap_or_default())
+    // Of random instructions under probes and without.
+    let samples = if arguments.matrix == Extent::Full { " samples=10000" } else { "" };
+    format!("mode=test{}{samples}", filter.unwrap_or_default())
 }
 
 fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> {
-    let progress = Progress::new(tasks.len() + 1);
+    let long = arguments.matrix == Extent::Full;
+    let progress = Progress::new(tasks.len() + 1 + usize::from(long));
     progress.doing("host tests");
     let host = host::run(arguments.filter.as_deref());
     if !host.cases.is_empty() {
         progress.done(&host);
     }
+    let long = long.then(|| {
+        progress.doing("long host tests");
+        let long = host::run_long(arguments.filter.as_deref(), |how_far| progress.doing(how_far));
+        progress.done(&long);
+        long
+    });
     progress.doing("boots");
     let mut outcomes: Vec<Option<Outcome>> = tasks.iter().map(|_| None).collect();
     let work = |task| match task {
@@ -110,7 +119,7 @@ fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> 
         outcomes[index] = Some(outcome);
     });
     progress.end();
-    std::iter::once(host).chain(outcomes.into_iter().flatten()).collect()
+    std::iter::once(host).chain(long).chain(outcomes.into_iter().flatten()).collect()
 }
 
 /// Everything that the filter leaves, the long boots first so that none is left alone at the end.

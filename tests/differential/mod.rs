@@ -1,0 +1,155 @@
+//! Rule K1 at large: random instructions in random states, natively and under a probe. Every register, the flags, the PC, memory
+//! and the fault, with its syndrome and addresses, must be the same.
+//!
+//! - `words`: which instructions, from every group of encodings, and what keeps them harmless.
+//! - `state`: what they run from and what they come to.
+//! - `area`: where they run.
+//!
+//! All choices come from one seed, which is printed; the boot arguments `seed=` and `samples=` give it back.
+
+mod area;
+mod state;
+mod words;
+
+use crate::arch::barrier::relax;
+use crate::exception::Frame;
+use crate::irq::off::IrqOff;
+use crate::kprobe::{self, Kprobe, Then};
+use crate::ktest::{Ended, Outcome};
+use crate::mm::patch;
+use crate::storm::{Random, Stream};
+use crate::tests::failed;
+use crate::{check, check_eq, drivers, options, println, smp};
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use state::{Came, State, simd};
+use words::GROUPS;
+
+crate::suite!("differential":
+    random_instructions_do_under_a_probe_what_they_do_natively,
+);
+
+/// States that each instruction is run from.
+const STATES: usize = 4;
+
+static HANDLED: AtomicU64 = AtomicU64::new(0);
+
+fn pre(_: &Kprobe, _: &mut Frame) -> Then {
+    HANDLED.fetch_add(1, Relaxed);
+    Then::Run
+}
+
+fn post(_: &Kprobe, _: &mut Frame) {
+    HANDLED.fetch_add(1 << 32, Relaxed);
+}
+
+/// One instruction, and the states.
+struct Sample {
+    group: usize,
+    word: u32,
+    /// Its index in the area.
+    slot: u64,
+    states: Vec<State>,
+    /// Whether SIMD&FP registers can be used.
+    simd: bool,
+    handlers: u32,
+}
+
+impl Sample {
+    /// The one of this number: the same for the same seed, whatever came before.
+    fn new(seed: u64, number: u32) -> Option<Self> {
+        let mut random = Random::new(seed, number.into(), Stream::Plan);
+        let group = number as usize % GROUPS.len();
+        let slot = 490 + u64::from(random.below(20));
+        let word = words::draw(&GROUPS[group], slot, &mut random)?;
+        let states = (0..STATES).map(|_| words::state(word, slot, &mut random)).collect();
+        Some(Self { group, word, slot, states, simd: !random.one_in(4), handlers: random.below(3) })
+    }
+
+    fn address(&self) -> u64 {
+        area::word(self.slot)
+    }
+
+    /// What it comes to from each state.
+    fn run(&self) -> Result<Vec<Came>, Ended> {
+        let runs = self.states.iter().map(|state| area::run(self.address(), state));
+        runs.collect::<Option<_>>().ok_or_else(|| failed("it never began"))
+    }
+
+    /// The same under a probe.
+    fn run_probed(&self, natively: &[Came]) -> Result<Vec<Came>, Ended> {
+        let at = self.address();
+        HANDLED.store(0, Relaxed);
+        let pre: Option<kprobe::PreHandler> = if self.handlers > 0 { Some(pre) } else { None };
+        let post: Option<kprobe::PostHandler> = if self.handlers > 1 { Some(post) } else { None };
+        kprobe::register(at, pre, post).map_err(failed)?;
+        let came = self.run();
+        check_eq!(kprobe::unregister(at), Ok((STATES as u64, 0)), "hits and missed");
+        let handled = HANDLED.load(Relaxed);
+        check_eq!(handled & 0xffff_ffff, if pre.is_some() { STATES as u64 } else { 0 }, "before it");
+        // Behind an instruction that took an exception there is nothing to handle.
+        let done = natively.iter().filter(|came| !came.faulted(at)).count() as u64;
+        check_eq!(handled >> 32, if post.is_some() { done } else { 0 }, "behind it");
+        came
+    }
+
+    /// Runs it both ways and compares. True if it took an exception from one state at least.
+    fn compare(&self) -> Result<bool, Ended> {
+        let landing = crate::arch::uaccess::read_u32(self.address()).map_err(failed)?;
+        write(self.address(), self.word);
+        simd::allow(self.simd);
+        let outcome = self.run().and_then(|natively| {
+            let probed = self.run_probed(&natively)?;
+            for (number, (probed, native)) in probed.iter().zip(&natively).enumerate() {
+                if let Some(difference) = probed.difference(native) {
+                    return Err(Ended::Failed(format!("from state {number}: {difference}")));
+                }
+            }
+            Ok(natively.iter().any(|came| came.faulted(self.address())))
+        });
+        simd::allow(false);
+        write(self.address(), landing);
+        outcome
+    }
+}
+
+/// Nobody else runs there: there is no CPU to be held.
+fn write(address: u64, word: u32) {
+    let _off = IrqOff::new();
+    patch::write_text(address as usize, word);
+}
+
+fn random_instructions_do_under_a_probe_what_they_do_natively() -> Outcome {
+    let options = options::get();
+    let seed = options.seed.unwrap_or_else(drivers::timer::now);
+    // With other CPUs each change of text waits for all of them.
+    let samples = if smp::online_count() == 1 { options.samples } else { options.samples / 20 };
+    println!("        # seed={seed} samples={}", options.samples);
+    let (mut compared, mut faulted) = (vec![0; GROUPS.len()], 0);
+    for number in 0..samples {
+        let Some(sample) = Sample::new(seed, number) else { continue };
+        match sample.compare() {
+            Ok(fault) => faulted += usize::from(fault),
+            Err(Ended::Failed(why)) => {
+                return Err(Ended::Failed(format!(
+                    "{:#010x} ({}, {:?}, SIMD&FP {}), sample {number} of seed={seed}: {why}",
+                    sample.word,
+                    GROUPS[sample.group].name,
+                    probe::classify(sample.word),
+                    if sample.simd { "usable" } else { "trapped" },
+                )));
+            }
+            Err(other) => return Err(other),
+        }
+        compared[sample.group] += 1;
+        relax();
+    }
+    let never: Vec<&str> =
+        GROUPS.iter().zip(&compared).filter(|(_, count)| **count == 0).map(|(group, _)| group.name).collect();
+    check!(samples < GROUPS.len() as u32 || never.is_empty(), "no instruction of {never:?}");
+    let sum: usize = compared.iter().sum();
+    println!("        # {sum} instructions from {STATES} states each, {faulted} of them with faults");
+    Ok(())
+}
