@@ -17,6 +17,7 @@ mod storm;
 mod support;
 mod sweep;
 mod threads;
+mod unfit;
 
 use crate::ktest::{Apart, Death, Suite};
 
@@ -44,6 +45,9 @@ pub static SUITES: &[&Suite] = &[
     &exclusive::SUITE,
     &differential::SUITE,
 ];
+
+/// Tests that cannot be run with probes everywhere.
+pub use unfit::UNDER_PROBES as UNFIT_UNDER_PROBES;
 
 /// Suites whose tests each get a boot of their own.
 pub static APART: &[Apart] = &[

@@ -153,6 +153,9 @@ pub struct BootArgs<'a> {
     pub exceptions: u64,
     /// `samples=`: how many random instructions the differential test of probes takes. Default 1000.
     pub samples: u32,
+    /// `probes=all` or `probes=N`: run the tests with a probe on every instruction that can be probed, or on every N-th, from
+    /// one on that `seed=` chooses. Default none.
+    pub probes: Option<u64>,
     text: &'a str,
 }
 
@@ -174,6 +177,7 @@ impl<'a> BootArgs<'a> {
             seed: None,
             exceptions: 1_000_000,
             samples: 1000,
+            probes: None,
             text,
         };
         for item in args.items().flatten() {
@@ -192,6 +196,7 @@ impl<'a> BootArgs<'a> {
                 Item::Seed(seed) => args.seed = Some(seed),
                 Item::Exceptions(exceptions) => args.exceptions = exceptions,
                 Item::Samples(samples) => args.samples = samples,
+                Item::Probes(every) => args.probes = Some(every),
                 Item::Rule(_) => {}
             }
         }
@@ -231,6 +236,7 @@ enum Item<'a> {
     Seed(u64),
     Exceptions(u64),
     Samples(u32),
+    Probes(u64),
     Rule(RuleOverride<'a>),
 }
 
@@ -269,6 +275,10 @@ impl<'a> Item<'a> {
             "samples" => {
                 let many = number::parse(value).and_then(|many| u32::try_from(many).ok());
                 or(many.filter(|&many| many != 0).map(Item::Samples), "a number of instructions, 1 or more")
+            }
+            "probes" => {
+                let every = if value == "all" { Some(1) } else { number::parse(value).filter(|&n| n != 0) };
+                or(every.map(Item::Probes), "all, or N for every N-th instruction")
             }
             _ => match key.strip_prefix("rule.") {
                 None => Err(Warning::UnknownKey { key }),
@@ -409,6 +419,21 @@ mod tests {
             [
                 "boot argument exceptions: expected a number of debug exceptions, 1 or more, found '0'; ignored"
             ]
+        );
+    }
+
+    #[test]
+    fn probes_are_on_all_instructions_or_on_some() {
+        assert_eq!(BootArgs::parse("").probes, None);
+        assert_eq!(BootArgs::parse("probes=all").probes, Some(1));
+        assert_eq!(BootArgs::parse("probes=all probes=0x10").probes, Some(16), "the last counts");
+        for wrong in ["probes", "probes=", "probes=0", "probes=some", "probes=-1"] {
+            let args = BootArgs::parse(wrong);
+            assert_eq!((args.probes, args.warnings().count()), (None, 1), "{wrong}");
+        }
+        assert_eq!(
+            warnings("probes=0"),
+            ["boot argument probes: expected all, or N for every N-th instruction, found '0'; ignored"]
         );
     }
 

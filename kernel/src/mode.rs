@@ -2,7 +2,7 @@
 
 use crate::ktest::Suite;
 use crate::report::power;
-use crate::tests::{APART, DEATHS, SCENARIOS, STORM, SUITES};
+use crate::tests::{APART, DEATHS, SCENARIOS, STORM, SUITES, UNFIT_UNDER_PROBES};
 use crate::{bench, demo, ktest, monitor, options, println, smp, storm, sweep};
 use alloc::vec::Vec;
 
@@ -60,7 +60,14 @@ pub fn run() -> ! {
 }
 
 fn test(suites: &[&Suite], filter: &str) -> ! {
-    let counts = ktest::run(suites, filter);
+    let options = options::get();
+    let counts = match options.probes {
+        None => ktest::run(suites, ktest::Choice { filter, ..Default::default() }),
+        Some(every) => {
+            let seed = options.seed.unwrap_or(0);
+            ktest::everywhere::run(suites, filter, UNFIT_UNDER_PROBES, every, seed)
+        }
+    };
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
     power::exit(if counts.failed == 0 { power::SUCCESS } else { power::FAILURE })
 }

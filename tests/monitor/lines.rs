@@ -2,9 +2,9 @@
 
 use super::{refusal, shown};
 use crate::debug::slots;
-use crate::ktest::{Ended, Outcome};
+use crate::ktest::{Ended, Outcome, everywhere};
 use crate::monitor::{Flow, Session};
-use crate::{check, check_eq, kprobe};
+use crate::{check, check_eq};
 use alloc::string::String;
 use cli::command::COMMANDS;
 
@@ -64,7 +64,7 @@ pub fn what_is_wrong_is_told_and_nothing_is_set() -> Outcome {
         let said = refusal(&mut session, line)?;
         check!(said.contains(part), "'{line}' is answered by '{said}'");
         check!(!said.contains('\n'), "'{line}' is answered by '{said}'");
-        check_eq!((kprobe::list().count(), slots::list().count()), (0, 0), "after '{line}'");
+        check_eq!((everywhere::others(), slots::list().count()), (0, 0), "after '{line}'");
     }
     Ok(())
 }

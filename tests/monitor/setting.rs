@@ -2,10 +2,10 @@
 
 use super::{call_target, refusal, shown};
 use crate::debug::slots;
-use crate::ktest::Outcome;
+use crate::ktest::{Outcome, everywhere};
 use crate::monitor::Session;
 use crate::report::symbols;
-use crate::{check, check_eq, kprobe};
+use crate::{check, check_eq};
 use alloc::format;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -22,7 +22,7 @@ pub fn a_probe_counts_until_it_is_removed() -> Outcome {
     let removed = shown(&mut session, "probe -:t")?;
     check_eq!(removed, "kprobes/t: removed, 37 hits, 0 missed\n");
     check_eq!(shown(&mut session, "probe")?, "no probes\n");
-    check_eq!(kprobe::count(), 0);
+    check_eq!(everywhere::others(), 0);
     check!(call_target(1));
     Ok(())
 }
@@ -53,7 +53,7 @@ pub fn a_return_probe_counts_until_it_is_removed() -> Outcome {
     let said = refusal(&mut session, &format!("probe r65:back {TARGET}"))?;
     check!(said.contains("no room for 65 calls at once; a return probe can have 1 to 64"), "{said}");
     drop(session);
-    check_eq!(kprobe::count(), 0);
+    check_eq!(everywhere::others(), 0);
     check!(call_target(1));
     Ok(())
 }
@@ -67,7 +67,7 @@ pub fn probes_have_names_and_groups() -> Outcome {
     check!(taken.contains("g/t already"), "{taken}");
     shown(&mut session, &format!("probe p:other {TARGET}"))?;
     shown(&mut session, "probe p:t kernel::time::account")?;
-    check_eq!(kprobe::count(), 4);
+    check_eq!(everywhere::others(), 4);
     let removed = shown(&mut session, "probe -:other")?;
     check!(removed.starts_with("kprobes/other: removed"), "{removed}");
     let removed = shown(&mut session, "probe -:g/")?;
@@ -76,7 +76,7 @@ pub fn probes_have_names_and_groups() -> Outcome {
     check!(removed.starts_with("kprobes/t: removed"), "{removed}");
     let removed = shown(&mut session, "probe -:kprobes/")?;
     check!(removed.starts_with("kprobes/p_kernel_tests_monitor_target_4: removed"), "{removed}");
-    check_eq!(kprobe::count(), 0);
+    check_eq!(everywhere::others(), 0);
     Ok(())
 }
 
@@ -151,6 +151,6 @@ pub fn the_end_of_a_session_takes_everything_away() -> Outcome {
     let said = refusal(&mut session, "test monitor")?;
     check!(said.contains("probes: 1, slots: 2"), "{said}");
     drop(session);
-    check_eq!((kprobe::count(), slots::list().count()), (0, 0));
+    check_eq!((everywhere::others(), slots::list().count()), (0, 0));
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::arch::uaccess;
 use crate::exception::Frame;
 use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::Outcome;
+use crate::ktest::{Outcome, everywhere};
 use crate::tests::failed;
 use crate::{address_of, check_eq};
 use alloc::vec::Vec;
@@ -66,7 +66,7 @@ pub fn two_hundred_and_fifty_six_probes_on_one_function() -> Outcome {
     for n in 0..PROBES {
         kprobe::register(start + 4 * n, Some(pre), Some(post)).map_err(failed)?;
     }
-    let listed = kprobe::count() as u64;
+    let listed = everywhere::others() as u64;
     for call in 1..=3 {
         check_eq!(long(call), call + SUM);
         let seen = SEEN.iter().filter(|seen| seen.load(Relaxed) == call).count() as u64;
@@ -89,7 +89,7 @@ pub fn two_hundred_and_fifty_six_probes_on_one_function() -> Outcome {
             .count() as u64,
         PROBES
     );
-    check_eq!(kprobe::count(), 0);
+    check_eq!(everywhere::others(), 0);
     check_eq!(text(), before, "the text is as it was");
     check_eq!(long(5), 5 + SUM);
     check_eq!(POSTS.load(Relaxed), 3 * PROBES, "nothing hits any more");

@@ -8,6 +8,8 @@ use super::frame::Frame;
 use super::live;
 use crate::arch::daif;
 use crate::debug::{CpuDebug, control, step};
+#[cfg(debug_assertions)]
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use rules::step::Owners;
 use rules::table::{Masks, RowId, Ss};
 
@@ -135,11 +137,18 @@ pub fn put_back(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     }
 }
 
-/// Ends the kernel: a rule does not hold.
+/// Ends the kernel: a rule does not hold. Once: on the way there probes are hit, and what does not hold there either is not
+/// looked at any more.
 #[cfg(debug_assertions)]
-fn violated(rule: &str, what: &str) -> ! {
-    panic!("rule {rule} violated: {what}")
+fn violated(rule: &str, what: &str) {
+    if !VIOLATED.swap(true, Relaxed) {
+        panic!("rule {rule} violated: {what}")
+    }
 }
+
+#[cfg(debug_assertions)]
+#[unsafe(link_section = ".noprobe.data")]
+static VIOLATED: AtomicBool = AtomicBool::new(false);
 
 /// The masks and SS of a handler's start are those of the table.
 #[cfg(debug_assertions)]

@@ -10,6 +10,7 @@ use alloc::string::String;
 
 /// The state that has to be the same behind a test.
 pub struct Before {
+    probes: usize,
     spurious: u64,
     out_of_order: u64,
 }
@@ -17,13 +18,14 @@ pub struct Before {
 impl Before {
     /// Before the test.
     pub fn now() -> Self {
-        Self { spurious: stats::SPURIOUS.sum(), out_of_order: off::out_of_order() }
+        Self { probes: kprobe::count(), spurious: stats::SPURIOUS.sum(), out_of_order: off::out_of_order() }
     }
 
     /// What is not as it was; None if all is well. A test that provokes spurious exceptions or guards out of order takes them
     /// off the count with [`forgive`].
     pub fn left_behind(&self) -> Option<String> {
         let cpu = debug::this();
+        let probes = self.probes - TAKEN_AWAY.swap(0, core::sync::atomic::Ordering::Relaxed);
         let forgiven = FORGIVEN.swap(0, core::sync::atomic::Ordering::Relaxed);
         let runs = {
             let _masked = daif::AllMasked::new();
@@ -40,7 +42,7 @@ impl Before {
             (debugger::is_there(), "a debugger".into()),
             (runs != 0, format!("{runs} calls to be returned from")),
             (kprobe::depth() != 0, format!("{} active probes", kprobe::depth())),
-            (kprobe::list().count() != 0, format!("{} probes", kprobe::list().count())),
+            (kprobe::count() != probes, format!("{} probes where {probes} were", kprobe::count())),
             (sched::threads(percpu::index()) != 0, format!("{} threads", sched::threads(percpu::index()))),
             (slots::list().count() != 0, format!("{} slots", slots::list().count())),
             (
@@ -62,4 +64,11 @@ static FORGIVEN: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::
 /// The test provoked this many spurious exceptions, or guards dropped out of order, on purpose.
 pub fn forgive(count: u64) {
     FORGIVEN.fetch_add(count, core::sync::atomic::Ordering::Relaxed);
+}
+
+static TAKEN_AWAY: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
+
+/// The test took away this many probes that were there before.
+pub(super) fn taken_away(count: usize) {
+    TAKEN_AWAY.fetch_add(count, core::sync::atomic::Ordering::Relaxed);
 }

@@ -1,9 +1,10 @@
 //! The in-kernel tests: suites, their KTAP, and what a test must leave as it found it.
 
 pub mod clean;
+pub mod everywhere;
 mod run;
 
-pub use run::{Counts, list, matches, run};
+pub use run::{Choice, Counts, list, matches, run};
 
 use alloc::string::String;
 

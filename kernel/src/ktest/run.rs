@@ -1,9 +1,11 @@
 //! Runs suites and prints KTAP (Documentation/dev-tools/ktap.rst).
 
 use super::clean::Before;
-use super::{Apart, Death, Ended, Suite};
+use super::{Apart, Death, Ended, Outcome, Suite, Test};
 use crate::exception::live;
 use crate::println;
+use alloc::format;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rules::overrides::alternatives;
 
 /// What the tests came to.
@@ -17,35 +19,54 @@ pub struct Counts {
     pub skipped: usize,
 }
 
-fn selected(filter: &str, suite: &str, test: &str) -> bool {
-    let full = alloc::format!("{suite}.{test}");
-    full.contains(filter)
+/// Which tests are run.
+#[derive(Clone, Copy, Default)]
+pub struct Choice<'a> {
+    /// Those whose `suite.test` contains this,
+    pub filter: &'a str,
+    /// and those of this suite.
+    pub always: Option<&'a Suite>,
+    /// Of these, which cannot be run this time: the whole `suite.test`, and why. They are skipped.
+    pub unfit: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> Choice<'a> {
+    fn selects(&self, suite: &Suite, test: &Test) -> bool {
+        let always = self.always.is_some_and(|always| core::ptr::eq(always, suite));
+        always || format!("{}.{}", suite.name, test.name).contains(self.filter)
+    }
+
+    fn of(&self, suite: &'a Suite) -> impl Iterator<Item = &'a Test> {
+        suite.tests.iter().filter(|test| self.selects(suite, test))
+    }
+
+    fn unfit(&self, suite: &Suite, test: &Test) -> Option<&'a str> {
+        let name = format!("{}.{}", suite.name, test.name);
+        self.unfit.iter().find(|(unfit, _)| *unfit == name).map(|&(_, why)| why)
+    }
 }
 
 /// Whether there is a test whose `suite.test` contains `filter`.
 pub fn matches(suites: &[&Suite], filter: &str) -> bool {
-    suites.iter().any(|suite| suite.tests.iter().any(|test| selected(filter, suite.name, test.name)))
+    let choice = Choice { filter, ..Choice::default() };
+    suites.iter().any(|suite| choice.of(suite).next().is_some())
 }
 
-/// Runs the tests whose `suite.test` contains `filter`. Thread context on the first CPU.
-pub fn run(suites: &[&Suite], filter: &str) -> Counts {
+/// Runs the tests of the choice. Thread context on the first CPU.
+pub fn run(suites: &[&Suite], choice: Choice<'_>) -> Counts {
     let mut counts = Counts::default();
-    let chosen =
-        |suite: &Suite| suite.tests.iter().filter(|test| selected(filter, suite.name, test.name)).count();
+    let chosen = || suites.iter().filter(|suite| choice.of(suite).next().is_some());
     println!("KTAP version 1");
-    println!("1..{}", suites.iter().filter(|suite| chosen(suite) > 0).count());
-    for (number, suite) in suites.iter().filter(|suite| chosen(suite) > 0).enumerate() {
+    println!("1..{}", chosen().count());
+    for (number, suite) in chosen().enumerate() {
         println!("    KTAP version 1");
         println!("    # Subtest: {}", suite.name);
-        println!("    1..{}", chosen(suite));
+        println!("    1..{}", choice.of(suite).count());
         let failed = counts.failed;
-        let tests = suite.tests.iter().filter(|test| selected(filter, suite.name, test.name));
-        for (number, test) in tests.enumerate() {
-            let before = Before::now();
-            let outcome = (test.run)();
-            let outcome = match (outcome, before.left_behind()) {
-                (Ok(()), Some(left)) => Err(Ended::Failed(left)),
-                (outcome, _) => outcome,
+        for (number, test) in choice.of(suite).enumerate() {
+            let outcome = match choice.unfit(suite, test) {
+                Some(why) => Err(Ended::Skipped(why.into())),
+                None => run_one(test),
             };
             let (number, name) = (number + 1, test.name);
             match outcome {
@@ -67,6 +88,21 @@ pub fn run(suites: &[&Suite], filter: &str) -> Counts {
         println!("{word} {} {}", number + 1, suite.name);
     }
     counts
+}
+
+/// Tests that were run.
+pub(super) static RUN: AtomicU64 = AtomicU64::new(0);
+
+/// On its own so that there is a function that is called as often as a test is run.
+#[inline(never)]
+pub(super) fn run_one(test: &Test) -> Outcome {
+    RUN.fetch_add(1, Relaxed);
+    let before = Before::now();
+    let outcome = (test.run)();
+    match (outcome, before.left_behind()) {
+        (Ok(()), Some(left)) => Err(Ended::Failed(left)),
+        (outcome, _) => outcome,
+    }
 }
 
 /// What there is to test, for the tool.

@@ -3,6 +3,7 @@
 pub mod boots;
 mod costs;
 mod dtb;
+mod everywhere;
 mod gdb_session;
 mod host;
 pub mod judge;
@@ -42,6 +43,7 @@ enum Task {
     /// These scenarios, one after the other.
     Sweep(Vec<String>, Machine),
     Storm(Machine),
+    Everywhere(Machine),
 }
 
 /// Runs, lists or shows the tests. Returns whether all is well.
@@ -111,6 +113,7 @@ fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> 
         Task::Tree(name, tree) => dtb::boot(kernel, name, tree),
         Task::Sweep(names, machine) => sweeps::run(kernel, &arguments.common, &names, &machine),
         Task::Storm(machine) => storms::run(kernel, arguments, &machine),
+        Task::Everywhere(machine) => everywhere::run(kernel, arguments, &machine),
         Task::Gdb(machine) => gdb_session::run(kernel, &machine),
         Task::Costs(machine) => costs::run(kernel, &machine),
     };
@@ -154,6 +157,9 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
     if wanted(storms::NAME) {
         tasks.splice(0..0, storms::tasks(arguments).into_iter().map(Task::Storm));
     }
+    if wanted(everywhere::NAME) {
+        tasks.splice(0..0, everywhere::machines(arguments).into_iter().map(Task::Everywhere));
+    }
     // The longest of all.
     let sweeps = sweeps::tasks(arguments, inventory);
     tasks.splice(0..0, sweeps.into_iter().map(|(names, machine)| Task::Sweep(names, machine)));
@@ -193,7 +199,7 @@ fn list(arguments: &QemuTest, inventory: &Inventory, matrix: &[Machine]) -> Resu
         .chain(apart)
         .chain(dies)
         .chain(trees)
-        .chain([storms::NAME.into(), "gdb.session".into(), costs::NAME.into()])
+        .chain([storms::NAME.into(), everywhere::NAME.into(), "gdb.session".into(), costs::NAME.into()])
         .filter(|name| wanted(name))
     {
         println!("kernel {name}");

@@ -1,0 +1,54 @@
+//! Tests that cannot be run with a probe on every instruction (`probes=all`), and why.
+
+/// Any exception there ends the kernel, a probe's too.
+const ON_SP_EL0: &str = "instructions on SP_EL0, where no exception may be taken, a probe's neither";
+/// Hundreds of searches of the whole symbol table, each of a million hits.
+const SEARCHES: &str = "searches the whole symbol table hundreds of times, each a million hits";
+
+/// K8: the instruction runs with interrupts masked, and what hits a slot in the middle of it sees that.
+const MASKED: &str =
+    "the context of a slot's hit has interrupts masked where a probe is on the instruction (K8)";
+/// M12, M13: a step over an instruction with a probe is completed in software.
+const IN_SOFTWARE: &str =
+    "counts step exceptions, and a step over an instruction with a probe is completed in software (M13)";
+
+/// DDI 0487 D1.3.1: an exception is a context synchronization event.
+const SYNCHRONISES: &str =
+    "what a register write does before its ISB: a probe's exception in between synchronises";
+/// A slot that the displaced instruction hits.
+const IN_COPY: &str = "expects the PC of the hit, which is in the copy where a probe is on the instruction";
+
+/// What is there by address alone is somebody else's here.
+const BY_ADDRESS: &str = "removes by address what it has not placed, and here that is not nothing";
+
+/// Another probe is at the address.
+const ALREADY: &str = "expects a branch, an instruction or a write of text where a probe of its own comes and goes, and another one is there already";
+
+/// The whole `suite.test`, and the reason. What is here is skipped.
+pub static UNDER_PROBES: &[(&str, &str)] = &[
+    ("rule-interrupts.m8_irq_in_a_step_over", IN_SOFTWARE),
+    ("rule-interrupts.m8_fiq_in_a_step_over", IN_SOFTWARE),
+    ("rule-debug.m10_every_owner_gets_its_step", IN_SOFTWARE),
+    ("rule-debug.m10_a_watchpoint_handler_is_masked", MASKED),
+    ("rule-debug.m10_a_breakpoint_and_a_watchpoint_share_a_step", IN_COPY),
+    ("rule-faults.m6_each_attempt_is_a_hit", IN_SOFTWARE),
+    ("rule-probes.m14_a_probe_in_a_debug_context", IN_SOFTWARE),
+    ("slots.a_watchpoint_is_in_force_from_the_isb_behind_its_write_and_never_before_the_write", SYNCHRONISES),
+    ("rule-faults.m6_stays_masked_in_a_debug_context", IN_SOFTWARE),
+    ("slots.a_watchpoint_is_armed_again_in_an_interrupt_during_a_step_over", MASKED),
+    ("steps.a_handler_steps_for_itself_in_the_middle_of_a_step", IN_SOFTWARE),
+    ("steps.an_interrupt_before_a_step_overs_report", IN_SOFTWARE),
+    ("steps.the_stack_pointer_can_be_switched_by_stepped_code", ON_SP_EL0),
+    ("steps.a_step_over_ends_on_the_other_stack_pointer", ON_SP_EL0),
+    ("probes.only_instructions_of_a_function_that_can_be_probed_are_accepted", SEARCHES),
+    ("probes.a_name_that_two_functions_have_is_refused_with_both", SEARCHES),
+    ("probes.every_way_to_write_a_name_leads_to_its_function", SEARCHES),
+    ("monitor.what_is_wrong_is_told_and_nothing_is_set", SEARCHES),
+    ("probes.a_probe_that_is_off_is_not_hit", ALREADY),
+    ("probes.an_optimised_probes_handler_sees_what_a_brks_does", ALREADY),
+    ("probes.where_a_probe_cannot_be_optimised_there_is_a_brk", ALREADY),
+    ("probes.text_is_patched_with_cache_maintenance_in_order", ALREADY),
+    ("probes.what_is_not_there_cannot_be_removed", BY_ADDRESS),
+    ("returns.unregister_leaves_them_alone", BY_ADDRESS),
+    ("probes.each_wrong_place_has_its_error", SEARCHES),
+];

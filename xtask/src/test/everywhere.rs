@@ -1,0 +1,48 @@
+//! The kernel's tests with a probe on every instruction that can be probed: on every so-many-th
+//! in the quick matrix, on all in the full one; once with BRKs, once with probes that are optimised.
+
+use super::outcome::Outcome;
+use super::{Extent, Kernel};
+use crate::args::QemuTest;
+use crate::qemu::{El, Gic, Machine};
+use std::time::Duration;
+
+/// Its name for filters.
+pub const NAME: &str = "probes_everywhere";
+
+/// In the quick matrix a probe is on every so-many-th instruction.
+const SAMPLE: u64 = 64;
+/// A boot with a probe on every instruction takes some fifty times as long as one without.
+const LIMIT: Duration = Duration::from_secs(3600);
+
+/// The machines. Ticks are of 250 a second at most: the way of one is tens of thousands of instructions here.
+pub fn machines(arguments: &QemuTest) -> Vec<Machine> {
+    let machine = |cpu: &str, gic, el, smp, probes: String| {
+        let append = format!("mode=test hz=250 loglevel=error probes={probes}");
+        arguments.common.machine(Machine {
+            cpu: cpu.into(),
+            gic,
+            el,
+            smp,
+            append,
+            icount: true,
+            ..Machine::default()
+        })
+    };
+    let probes = match arguments.matrix {
+        Extent::Quick => format!("{SAMPLE} seed=0"),
+        Extent::Full => "all".into(),
+    };
+    vec![
+        machine("max", Gic::V3, El::El2, 4, probes.clone()),
+        machine("cortex-a57", Gic::V2, El::El1, 1, format!("{probes} optimise=1")),
+    ]
+}
+
+/// Runs them on one of these.
+pub fn run(kernel: &Kernel, arguments: &QemuTest, machine: &Machine) -> Outcome {
+    let limit = if arguments.matrix == Extent::Full { Some(LIMIT) } else { kernel.limit };
+    let kernel = Kernel { limit: arguments.common.limit(limit), ..kernel.clone() };
+    let probes = machine.append.split_once("probes=").map_or("", |(_, probes)| probes);
+    kernel.tests(format!("{NAME} ({probes}), {}", super::matrix::name(machine)), machine)
+}
