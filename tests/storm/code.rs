@@ -1,7 +1,7 @@
 //! The machine code that is stormed: one function, as often as needed, that says what happened to it.
 //!
 //! Slots and probes on it leave marks in registers that it does not use, so each execution tells by its result which of them
-//! it hit, and how often. It is without exclusives: everything in it can be stepped.
+//! it hit, and how often. It is without exclusives: everything in it can be stepped (`exclusive` has those).
 
 use core::arch::asm;
 use core::cell::UnsafeCell;

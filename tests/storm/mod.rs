@@ -4,11 +4,13 @@
 //! - `own`: a CPU's own copy. It knows what is set there and each of its executions, interrupts included.
 //! - `shared`: a copy that all CPUs run while what is set there stays, so that the sum is known.
 //! - `race`: a copy that all CPUs run while slots and probes come and go. Each execution tells whether it was hit.
+//! - `exclusive`: a word that all CPUs add to by exclusives, while a watchpoint on it comes and goes. The same.
 //!
 //! `code` has the function, `set` what can be set on it and what an execution then comes to, `marks` how that tells, `held` and
 //! `permits` the slots themselves, `ground` what a CPU keeps of it all, `steps` the debugger's steps.
 
 mod code;
+mod exclusive;
 mod ground;
 mod held;
 mod marks;
@@ -39,6 +41,12 @@ pub static STORM: Storm = Storm {
         often(14, "sets slots on the raced target", Act::Tries(shared::race_slot)),
         often(6, "sets a probe on the raced target", Act::Tries(shared::race_probe)),
         often(24, "runs the raced target", Act::Does(|random| race::run(1 + random.below(60)))),
+        often(6, "sets a slot on the word of the exclusives", Act::Tries(shared::race_exclusive)),
+        often(
+            12,
+            "adds to the word of the exclusives",
+            Act::Does(|random| exclusive::run(1 + random.below(60))),
+        ),
         often(4, "warns", Act::Does(|_| warn())),
         often(32, "interrupts", Act::Does(interrupt)),
         often(8, "runs with interrupts off", Act::Does(with_interrupts_off)),
@@ -54,7 +62,11 @@ pub static STORM: Storm = Storm {
     sums: || {
         shared::compare()?;
         let [slots, probes] = race::compare()?;
-        Ok([("hits of slots that come and go", slots), ("hits of probes that come and go", probes)])
+        Ok([
+            ("hits of slots that come and go", slots),
+            ("hits of probes that come and go", probes),
+            ("hits of slots on exclusives", exclusive::compare()?),
+        ])
     },
 };
 
@@ -90,12 +102,13 @@ fn with_interrupts_off(random: &mut Random) {
 fn in_interrupt(random: &mut Random) {
     let way = random.pick(&[Way::Plain, Way::Plain, Way::Faulting, Way::Masked]);
     let times = 1 + random.below(4);
-    match random.below(4) {
+    match random.below(5) {
         0 => {
             let (ground, target) = own::ground();
             ground.run_if_settled(target, way, times);
         }
         1 => race::run(times),
+        2 => exclusive::run(times),
         _ => shared::run_as(way, times),
     }
     if random.one_in(16) {
@@ -104,8 +117,9 @@ fn in_interrupt(random: &mut Random) {
 }
 
 fn background(random: &mut Random) {
-    match random.below(3) {
+    match random.below(4) {
         0 => race::run(1 + random.below(8)),
+        1 => exclusive::run(1 + random.below(8)),
         _ => shared::run_as(random.pick(&[Way::Plain, Way::Faulting, Way::Masked]), 1 + random.below(8)),
     }
     if random.one_in(16) {
@@ -118,8 +132,8 @@ fn background(random: &mut Random) {
 struct Plan {
     /// What is set on the shared target.
     set: set::Set,
-    /// The CPUs whose turn it is: to set that, to take it away, to race slots, to race probes.
-    turns: [u32; 4],
+    /// The CPUs whose turn it is: to set that, to take it away, to race slots, to race probes, to watch the exclusives.
+    turns: [u32; 5],
     /// Whether slots are removed while somebody may be stepping over them. Where none is, no step may be cancelled.
     races: bool,
 }
@@ -129,6 +143,6 @@ impl Plan {
         let mut random = round.random(storm::Stream::Plan);
         let probes = if random.one_in(2) { 2 } else { 0 };
         let set = set::Set::random(&mut random, 2, 1, probes);
-        Self { set, turns: [0; 4].map(|_| random.below(1 << 16)), races: !random.one_in(4) }
+        Self { set, turns: [0; 5].map(|_| random.below(1 << 16)), races: !random.one_in(4) }
     }
 }

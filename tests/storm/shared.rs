@@ -3,7 +3,7 @@
 use super::code::SHARED;
 use super::ground::Ground;
 use super::set::{Counts, Placed, Set, Way};
-use super::{Plan, own, race};
+use super::{Plan, exclusive, own, race};
 use crate::percpu::PerCpu;
 use crate::smp;
 use crate::storm::{Random, Round, in_place};
@@ -81,6 +81,20 @@ pub fn step(random: &mut Random) {
 /// Runs it in one way. Any context, stepping apart.
 pub fn run_as(way: Way, times: u32) {
     GROUND.this().run_if_settled(SHARED, way, times);
+}
+
+/// A watchpoint comes and goes on the word of the exclusives, if it is this CPU's turn.
+///
+/// # Errors
+/// What should have been possible and was not.
+pub fn race_exclusive(random: &mut Random) -> Result<(), String> {
+    match PLAN.this().get() {
+        Some(plan) if in_place(plan.turns[4]) => exclusive::slot(random, smp::online_count()),
+        _ => {
+            exclusive::run(random.below(30));
+            Ok(())
+        }
+    }
 }
 
 /// Slots come and go on the raced target, if it is this CPU's turn.

@@ -15,6 +15,10 @@ pub enum Due {
     Watchpoints,
     /// Watchpoint exceptions of an instruction that is being stepped over already: one step-over for both.
     Merged,
+    /// Watchpoint exceptions at a load-exclusive, whose attempt is made in the handler: without a step-over (H9).
+    Sequences,
+    /// Watchpoint exceptions at a store-exclusive, which fails then: without one, too.
+    Failed,
     /// Steps that the debugger's hook was told of.
     Hooks,
     /// Step exceptions that were a step-over's and the debugger's step at once.
@@ -93,6 +97,7 @@ impl Ledger {
             (stats::WARNINGS, Due::Warnings),
             (stats::FIXUPS, Due::Fixups),
             (stats::STASHES, Due::Stashes),
+            (stats::SEQUENCES, Due::Sequences),
         ];
         for (counter, what) in plain {
             if counted(counter) != self.due(what) {
@@ -100,12 +105,13 @@ impl Ledger {
                 return Some(format!("{name}: {} counted, {} due", counted(counter), self.due(what)));
             }
         }
-        // Every hit asks for a step-over, and every step-over ends once.
+        // Every hit but those at exclusives asks for a step-over, and every step-over ends once.
         let hits = counted(stats::BREAKPOINTS) + counted(stats::WATCHPOINTS);
         let ends = [stats::STEP_OVERS, stats::COMPLETED_IN_SOFTWARE, stats::CANCELLED].map(counted);
-        if hits != ends.iter().sum::<u64>() + self.due(Due::Merged) {
+        let unstepped = self.due(Due::Sequences) + self.due(Due::Failed);
+        if hits != ends.iter().sum::<u64>() + self.due(Due::Merged) + unstepped {
             return Some(format!(
-                "{hits} hits; {} step-overs, {} completed in software, {} cancelled, {} merged with another",
+                "{hits} hits; {unstepped} at exclusives, {} step-overs, {} completed in software, {} cancelled, {} merged with another",
                 ends[0],
                 ends[1],
                 ends[2],
@@ -127,6 +133,9 @@ impl Ledger {
                 "{} steps cancelled, and no slot was removed under one",
                 counted(stats::CANCELLED)
             ));
+        }
+        if counted(stats::FREE_RUNS) != 0 {
+            return Some(format!("{} exclusive sequences missed", counted(stats::FREE_RUNS)));
         }
         (counted(stats::SPURIOUS) != 0).then(|| format!("{} spurious exceptions", counted(stats::SPURIOUS)))
     }

@@ -41,7 +41,7 @@ pub struct Storm {
     /// Behind a round, nobody running: takes away and compares, if it is this CPU's turn. Thread context.
     pub settle: fn(&Round) -> Result<(), String>,
     /// Behind `settle` on all CPUs: what only the counts of all of them tell. The first CPU; 0 for what never came up.
-    pub sums: fn() -> Result<[Count; 2], String>,
+    pub sums: fn() -> Result<[Count; 3], String>,
 }
 
 /// A number and what it is of.

@@ -30,6 +30,8 @@ static ON: AtomicBool = AtomicBool::new(false);
 static SEED: AtomicU64 = AtomicU64::new(0);
 static ROUND: AtomicU64 = AtomicU64::new(0);
 static EXCEPTIONS: AtomicU64 = AtomicU64::new(0);
+/// What was begun when somebody looked last.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
 static SINCE: AtomicU64 = AtomicU64::new(0);
 
 struct Cut<'a> {
@@ -89,11 +91,16 @@ pub fn end() {
     ON.store(false, SeqCst);
 }
 
-/// From the tick: ends the kernel if there is no end of a round any more.
+/// From the tick: ends the kernel if no CPU begins anything any more. How long a round takes says nothing: an emulator's host
+/// may have little time for the machine, whose clock goes on all the same.
 pub fn look() {
+    let begun = super::crew::begun();
+    if BEGUN.swap(begun, Relaxed) != begun {
+        SINCE.store(timer::now(), Relaxed);
+    }
     let late = timer::now().wrapping_sub(SINCE.load(Relaxed)) as i64;
     if ON.load(Relaxed) && late > (PATIENCE * timer::frequency()) as i64 {
-        panic!("the storm hangs: no end of a round for {PATIENCE} s; {}", super::crew::whereabouts());
+        panic!("the storm hangs: no CPU has begun anything for {PATIENCE} s; {}", super::crew::whereabouts());
     }
 }
 

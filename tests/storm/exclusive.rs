@@ -1,0 +1,113 @@
+//! One word that all CPUs add to by load-exclusive and store-exclusive (rule H9), in threads and in interrupts, while a watchpoint
+//! on it comes and goes. How often an attempt is made anew is the machine's affair, but each execution tells of every exception
+//! that it took: what the slots counted, what their handler counted and what the executions tell are the same, and the word is
+//! what all of them have added.
+//!
+//! The watchpoint always matches loads: one for stores alone has the next load-exclusive trap unseen, which nobody could tell of.
+
+use super::held::Held;
+use crate::arch::barrier::relax;
+use crate::arch::daif::AllMasked;
+use crate::debug::slots::{self, Hit};
+use crate::exception::Frame;
+use crate::percpu::PerCpu;
+use crate::storm::{Due, Random, due};
+use ::slots::{Access, Cpus, Privilege, Request};
+use alloc::format;
+use alloc::string::String;
+use core::arch::{asm, naked_asm};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+static WORD: AtomicU64 = AtomicU64::new(0);
+
+/// Executions.
+static RUNS: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
+/// Exceptions that they told of.
+static TOLD: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
+/// Calls of the slots' handler.
+static CALLED: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
+/// Hits that the slots counted.
+static COUNTED: AtomicU64 = AtomicU64::new(0);
+
+/// A mark for the store-exclusive; one for the load-exclusive is 1.
+const STORE: u64 = 1 << 32;
+
+/// x0: the word, which becomes one more. x1 is for marks.
+#[unsafe(naked)]
+extern "C" fn add_one(word: *const AtomicU64) {
+    naked_asm!("2: ldxr x9, [x0]", "add x9, x9, #1", "stxr w10, x9, [x0]", "cbnz w10, 2b", "ret")
+}
+
+/// Adds to the word; any context but debug context.
+pub fn run(times: u32) {
+    for _ in 0..times {
+        let mut marks = 0u64;
+        // SAFETY: the function uses the registers that are named here, and changes the word only.
+        unsafe {
+            asm!(
+                "bl {add_one}",
+                add_one = sym add_one,
+                in("x0") &raw const WORD,
+                inout("x1") marks,
+                out("x9") _,
+                out("x10") _,
+                out("x30") _,
+                options(nostack),
+            );
+        }
+        let (loads, stores) = (marks % STORE, marks / STORE);
+        TOLD.this().fetch_add(loads + stores, Relaxed);
+        due(Due::Watchpoints, loads + stores);
+        due(Due::Sequences, loads);
+        due(Due::Failed, stores);
+    }
+    RUNS.this().fetch_add(times.into(), Relaxed);
+}
+
+fn mark(_: &Hit, frame: &mut Frame) {
+    CALLED.this().fetch_add(1, Relaxed);
+    let at_load = frame.pc == add_one as *const () as u64;
+    frame.x[1] += if at_load { 1 } else { STORE };
+}
+
+/// A watchpoint comes and goes. One CPU at a time.
+///
+/// # Errors
+/// What should have been possible and was not.
+pub fn slot(random: &mut Random, cpus: usize) -> Result<(), String> {
+    let access = random.pick(&[Access::Read, Access::ReadWrite]);
+    let cpu = random.below(cpus as u32 * 2);
+    let (linger, times) = (random.below(60_000), random.below(30));
+    let cpus = if (cpu as usize) < cpus { Cpus::of(cpu) } else { Cpus::ALL };
+    let (address, length, privilege) = ((&raw const WORD).addr() as u64, 8, Privilege::El1);
+    let handler: slots::Handler = mark;
+    let held = Held::get(&Request::Watchpoint { address, length, access, privilege }, cpus, Some(handler))?;
+    run(times);
+    if let Some(held) = held {
+        (0..linger).for_each(|_| relax());
+        COUNTED.fetch_add(held.give()?, Relaxed);
+    }
+    Ok(())
+}
+
+/// Compares. Where nobody storms. Hits so far.
+///
+/// # Errors
+/// What is not the same.
+pub fn compare() -> Result<u64, String> {
+    let sum = |all: &PerCpu<AtomicU64>| all.iter().map(|count| count.load(Relaxed)).sum::<u64>();
+    let (told, called, counted) = (sum(&TOLD), sum(&CALLED), COUNTED.load(Relaxed));
+    if [told, called] != [counted; 2] {
+        return Err(format!(
+            "hits at exclusives: {counted} counted, {called} handlers called, {told} told by executions"
+        ));
+    }
+    let word = {
+        let _masked = AllMasked::new();
+        WORD.load(Relaxed)
+    };
+    if word != sum(&RUNS) {
+        return Err(format!("{} executions have added {word}", sum(&RUNS)));
+    }
+    Ok(counted)
+}
