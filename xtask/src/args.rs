@@ -57,7 +57,7 @@ pub enum Command {
     Doctor,
     /// Install and build what is missing to compile and boot (the other commands do it by themselves)
     Setup,
-    /// Check formatting, and clippy for host and target, with warnings denied
+    /// Check formatting, documentation, and clippy for host and target, with warnings denied
     #[command(hide = true)]
     Lint,
     /// Boot an ELF that cargo built (what `cargo run` and `cargo test` in the kernel call)

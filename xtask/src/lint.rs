@@ -1,4 +1,4 @@
-//! `lint`: formatting and clippy, for the host and for the kernel's target, with warnings denied.
+//! `lint`: formatting, clippy for the host and for the kernel's target, and documentation, with warnings denied.
 
 use crate::build;
 use crate::paths::{root, sysroot};
@@ -20,6 +20,10 @@ pub fn lint() -> Result<()> {
     say!("clippy for the host");
     let mut host = Command::new("cargo");
     run(host.current_dir(root()).args(["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"]))?;
+    say!("documentation of the crates that stand alone");
+    let mut doc = Command::new("cargo");
+    doc.current_dir(root()).args(["doc", "--quiet", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+    run(&mut doc)?;
     say!("clippy for the target");
     let mut target = build::cargo();
     // The workspace's crates that the kernel depends on are linted with it.
