@@ -78,7 +78,7 @@ fn print_programs(facts: &Facts) {
     let qemu = match facts.qemu {
         None => "none".to_owned(),
         Some((major, minor)) if (major, minor) < OLDEST_QEMU => format!("{major}.{minor}: too old"),
-        Some((major, minor)) => format!("{major}.{minor}"),
+        Some((major, minor)) => format!("{major}.{minor}, {}", crate::qemu::program().display()),
     };
     row("qemu-system-aarch64", &qemu);
     row("gdb", &facts::gdb().map_or("none".to_owned(), |path| path.display().to_string()));

@@ -1,12 +1,27 @@
 //! QEMU's command line. Nothing else in the tool knows it.
 
+use crate::setup::decide::OLDEST_QEMU;
+use crate::setup::{facts, unpacked};
 use clap::ValueEnum;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
-/// The emulator.
-pub const QEMU: &str = "qemu-system-aarch64";
+/// The emulator: the machine's own if it is recent enough, else what set-up has unpacked.
+pub fn program() -> PathBuf {
+    const OWN: &str = "qemu-system-aarch64";
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(found) = FOUND.get() {
+        return found.clone();
+    }
+    let is_usable = |path: &Path| facts::version_of(path).is_some_and(|version| version >= OLDEST_QEMU);
+    match [PathBuf::from(OWN), unpacked::program()].into_iter().find(|path| is_usable(path)) {
+        Some(found) => FOUND.get_or_init(|| found).clone(),
+        // Set-up may bring it yet.
+        None => OWN.into(),
+    }
+}
 /// The CPU models that are supported.
 pub const CPUS: [&str; 6] = ["cortex-a53", "cortex-a57", "cortex-a72", "cortex-a76", "neoverse-n1", "max"];
 
@@ -138,7 +153,7 @@ impl Machine {
 
     /// QEMU, ready to be started.
     pub fn command(&self, start: &Start<'_>) -> Command {
-        let mut command = Command::new(QEMU);
+        let mut command = Command::new(program());
         command.args(self.arguments(start));
         command
     }
@@ -147,7 +162,7 @@ impl Machine {
     pub fn shell_line(&self, start: &Start<'_>) -> String {
         let words = self.arguments(start);
         let words = words.iter().map(|word| quote(&word.to_string_lossy()));
-        std::iter::once(QEMU.to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+        std::iter::once(quote(&program().to_string_lossy())).chain(words).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -196,8 +211,11 @@ mod tests {
         let machine = Machine { append: "hz=1000".into(), ..Machine::default() };
         assert_eq!(
             machine.shell_line(&Start::Kernel(Path::new("k.img"))),
-            "qemu-system-aarch64 -M virt,gic-version=3 -cpu max -smp 4 -m 512M -display none -serial stdio -monitor none \
-             -nic none -no-reboot -semihosting-config enable=on,target=native -kernel k.img -append hz=1000"
+            format!(
+                "{} -M virt,gic-version=3 -cpu max -smp 4 -m 512M -display none -serial stdio -monitor none \
+                 -nic none -no-reboot -semihosting-config enable=on,target=native -kernel k.img -append hz=1000",
+                quote(&program().to_string_lossy())
+            )
         );
     }
 

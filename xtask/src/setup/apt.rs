@@ -5,6 +5,7 @@ use super::decide::Install;
 use crate::process::{output, run};
 use crate::say::say;
 use anyhow::Result;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The command that a user types to install these packages.
@@ -40,9 +41,6 @@ pub fn install(how: Install, packages: &[String]) -> Result<()> {
             .into());
         }
     }
-    if !packages.iter().all(|package| has_candidate(package)) {
-        update(how)?;
-    }
     say!("installing {list} (apt-get)");
     if apt(how, &install_arguments(packages)).is_err() {
         // Stale lists name files that the archive no longer has.
@@ -59,6 +57,59 @@ pub fn install(how: Install, packages: &[String]) -> Result<()> {
 pub fn update(how: Install) -> Result<()> {
     say!("fetching the lists of packages (apt-get update)");
     apt(how, &["update".into()])
+}
+
+/// Fetches them if one of these packages is not in any.
+///
+/// # Errors
+/// As [`update`].
+pub fn update_for(how: Install, packages: &[String]) -> Result<()> {
+    let allowed = matches!(how, Install::Root | Install::Sudo);
+    if allowed && !packages.iter().all(|package| has_candidate(package)) { update(how) } else { Ok(()) }
+}
+
+/// What to install a package would do.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Simulated {
+    /// Packages that would come, as `name=version`.
+    pub new: Vec<String>,
+    /// Packages that would go.
+    pub removed: Vec<String>,
+}
+
+/// Asks what to install a package would do; None if it cannot be installed.
+pub fn simulated(package: &str) -> Option<Simulated> {
+    let mut command = Command::new("apt-get");
+    command.env("LC_ALL", "C").args(["-s", "install", "--no-install-recommends", package]);
+    Some(read_simulated(&output(&mut command)?))
+}
+
+fn read_simulated(text: &str) -> Simulated {
+    let mut simulated = Simulated::default();
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next()) {
+            (Some("Inst"), Some(name)) => {
+                // `Inst NAME (VERSION ARCHIVE)`, with `[VERSION]` before it where another one is installed.
+                let version = words.find_map(|word| word.strip_prefix('('));
+                simulated.new.extend(version.map(|version| format!("{name}={version}")));
+            }
+            (Some("Remv"), Some(name)) => simulated.removed.push(name.to_owned()),
+            _ => {}
+        }
+    }
+    simulated
+}
+
+/// Fetches packages, `name=version` each, into a directory, installing nothing.
+///
+/// # Errors
+/// When apt-get fails.
+pub fn download(packages: &[String], into: &Path) -> Result<()> {
+    let mut command = Command::new("apt-get");
+    // Its unprivileged user could not write there.
+    command.args(["-qq", "-o=APT::Sandbox::User=root", "download"]).args(packages);
+    run(command.current_dir(into).stdout(Stdio::null()))
 }
 
 fn install_arguments(packages: &[String]) -> Vec<String> {
@@ -85,4 +136,23 @@ fn has_candidate(package: &str) -> bool {
             line.trim().strip_prefix("Candidate:").is_some_and(|version| version.trim() != "(none)")
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Simulated, read_simulated};
+
+    #[test]
+    fn a_simulation_tells_what_comes_and_what_goes() {
+        let text = "Reading package lists...\nRemv qemu-utils [1:10.0]\nInst libfdt1 (1.6.1-4+b1 Debian:12 [amd64])\n\
+                    Inst libc6 [2.36-1] (2.36-9 Debian:12 [amd64]) []\nConf libfdt1 (1.6.1-4+b1 Debian:12 [amd64])\n";
+        assert_eq!(
+            read_simulated(text),
+            Simulated {
+                new: vec!["libfdt1=1.6.1-4+b1".into(), "libc6=2.36-9".into()],
+                removed: vec!["qemu-utils".into()],
+            }
+        );
+        assert_eq!(read_simulated(""), Simulated::default());
+    }
 }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 pub const OLDEST_RUSTC: (u32, u32) = (1, 95);
 /// The oldest QEMU that is supported.
 pub const OLDEST_QEMU: (u32, u32) = (7, 2);
+/// Its package.
+pub const QEMU_PACKAGE: &str = "qemu-system-arm";
 
 /// What the machine has.
 #[derive(Clone, Debug, Default)]
@@ -145,7 +147,7 @@ pub fn decide(facts: &Facts, need: Need) -> Plan {
         packages.push("lld".into());
     }
     if need.qemu && facts.qemu.is_none_or(|version| version < OLDEST_QEMU) {
-        packages.push("qemu-system-arm".into());
+        packages.push(QEMU_PACKAGE.into());
     }
     if need.gdb && !facts.gdb {
         packages.push("gdb-multiarch".into());

@@ -157,7 +157,12 @@ pub fn linker() -> Option<PathBuf> {
 
 /// QEMU's version.
 pub fn qemu_version() -> Option<(u32, u32)> {
-    version(&output(Command::new("qemu-system-aarch64").arg("--version"))?)
+    version_of(&crate::qemu::program())
+}
+
+/// The version of a QEMU, if it runs.
+pub fn version_of(qemu: &Path) -> Option<(u32, u32)> {
+    version(&output(Command::new(qemu).arg("--version"))?)
 }
 
 /// A gdb that knows AArch64.

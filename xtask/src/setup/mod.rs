@@ -4,6 +4,7 @@ pub mod apt;
 pub mod decide;
 pub mod facts;
 pub mod sysroot;
+pub mod unpacked;
 
 use crate::paths::{TARGET, root};
 use crate::process::run;
@@ -51,7 +52,7 @@ pub fn prepare(need: Need) -> Result<Route> {
         return Err(no_compiler(&facts, &plan.packages).into());
     }
     if !plan.packages.is_empty() {
-        apt::install(facts.install, &plan.packages)?;
+        provide(facts.install, &plan.packages)?;
         facts = facts::look();
         let left = decide(&facts, need);
         if let Some(package) = left.packages.first() {
@@ -65,6 +66,24 @@ pub fn prepare(need: Need) -> Result<Route> {
         None => bail!("no compiler after set-up: see `cargo xtask doctor`"),
     }
     Ok(plan.route)
+}
+
+/// Installs packages; QEMU's are unpacked where others would have to go.
+fn provide(how: decide::Install, packages: &[String]) -> Result<()> {
+    apt::update_for(how, packages)?;
+    let mut others = packages.to_vec();
+    if packages.iter().any(|package| package == decide::QEMU_PACKAGE)
+        && let Some(simulated) = apt::simulated(decide::QEMU_PACKAGE)
+        && !simulated.removed.is_empty()
+    {
+        if unpacked::provide(decide::QEMU_PACKAGE, &simulated.removed).is_err() {
+            // As where packages are installed: stale lists.
+            apt::update(how)?;
+            unpacked::provide(decide::QEMU_PACKAGE, &simulated.removed)?;
+        }
+        others.retain(|package| package != decide::QEMU_PACKAGE);
+    }
+    if others.is_empty() { Ok(()) } else { apt::install(how, &others) }
 }
 
 /// The compiler that a route builds the library with; `None` where it is there already.
