@@ -12,6 +12,10 @@ const MASKED: &str =
 const IN_SOFTWARE: &str =
     "counts step exceptions, and a step over an instruction with a probe is completed in software (M13)";
 
+/// M12: the owners of the step wait until the probe's instruction is done, and SS is theirs.
+const SET_ASIDE: &str =
+    "reads MDSCR_EL1 in a stepped instruction, whose step is set aside where a probe is on it (M12)";
+
 /// DDI 0487 D1.3.1: an exception is a context synchronization event.
 const SYNCHRONISES: &str =
     "what a register write does before its ISB: a probe's exception in between synchronises";
@@ -40,6 +44,8 @@ pub static UNDER_PROBES: &[(&str, &str)] = &[
     ("steps.an_interrupt_before_a_step_overs_report", IN_SOFTWARE),
     ("steps.the_stack_pointer_can_be_switched_by_stepped_code", ON_SP_EL0),
     ("steps.a_step_over_ends_on_the_other_stack_pointer", ON_SP_EL0),
+    ("steps.over_a_call_goes_by_steps_where_no_slot_is_free", IN_SOFTWARE),
+    ("steps.a_step_needs_kde_and_no_mde", SET_ASIDE),
     ("probes.only_instructions_of_a_function_that_can_be_probed_are_accepted", SEARCHES),
     ("probes.a_name_that_two_functions_have_is_refused_with_both", SEARCHES),
     ("probes.every_way_to_write_a_name_leads_to_its_function", SEARCHES),

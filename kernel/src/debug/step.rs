@@ -79,7 +79,12 @@ impl SavedStep {
     }
 }
 
+// What looks at the running context's owners from outside a debug context is never in line, where a probe could be on it: while
+// a probe's instruction runs, the owners are set aside (M12), and would not be seen.
+
 /// Takes the running thread's step off the CPU (rule I5). I masked.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn save() -> SavedStep {
     let _masked = AllMasked::new();
     let cpu = super::this();
@@ -93,6 +98,8 @@ pub fn save() -> SavedStep {
 }
 
 /// Puts a thread's step back. I masked.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn restore(saved: SavedStep) {
     let _masked = AllMasked::new();
     let cpu = super::this();
@@ -161,6 +168,16 @@ pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
     make_up_reschedule(cpu);
 }
 
+/// For a scheduler that is about to switch at the end of an interrupt's handler: a step of the handler itself ends with it.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn end_of_handler(cpu: &CpuDebug) {
+    let _masked = AllMasked::new();
+    if !cpu.owners.get().is_empty() {
+        end_of_context(cpu);
+    }
+}
+
 /// A handler's context ends (M8, M9): a step that was asked for in it and is not done ends with it, or it would go on in the
 /// context that was interrupted (X2). D is masked.
 #[cold]
@@ -207,6 +224,8 @@ pub fn end_free_run(cpu: &CpuDebug, frame: &Frame, interrupt: bool) -> Owners {
 
 /// H9: has no slot suspended for a free run of the running context any more, for a scheduler that is about to switch. Any
 /// context but debug context.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn settle() {
     let cpu = super::this();
     if !cpu.owners.get().contains(Owners::RUNS_FREE) {

@@ -11,7 +11,6 @@ mod thread;
 pub use queue::{current, exit, spawn, threads, yield_now};
 pub use thread::{Entry, Handle, SpawnError};
 
-use crate::arch::daif::AllMasked;
 use crate::debug::{CpuDebug, step};
 use queue::RESCHEDULES;
 
@@ -31,11 +30,7 @@ pub fn tick() {
 /// the step's completion asks again.
 pub fn leave_interrupt(cpu: &CpuDebug) {
     if rules::step::may_reschedule(cpu.stash_len.get()) {
-        if !cpu.owners.get().is_empty() {
-            // A step of the handler itself ends with the handler.
-            let _masked = AllMasked::new();
-            step::end_of_context(cpu);
-        }
+        step::end_of_handler(cpu);
         cpu.reschedule_done();
         queue::switch_to_next();
     }
