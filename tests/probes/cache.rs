@@ -39,7 +39,7 @@ fn name(word: u32) -> Option<&'static str> {
 
 /// DDI 0487 B2.7.4.2: clean to the point of unification, invalidate, a barrier after each, then synchronise.
 pub fn text_is_patched_with_cache_maintenance_in_order() -> Outcome {
-    let function = symbols::at(address_of!(patch::write_words)).ok_or_else(|| failed("no symbol"))?;
+    let function = symbols::at(address_of!(patch::Patch::write)).ok_or_else(|| failed("no symbol"))?;
     let words = (function.address..function.address + function.size).step_by(4);
     let operations = words.filter_map(|at| Some((at, name(kprobe::original(at)?)?)));
     let operations: alloc::vec::Vec<(u64, &str)> = operations.collect();

@@ -4,7 +4,8 @@ use super::site::Site;
 use super::{ProbeError, optimised, table};
 use crate::exception::Frame;
 use crate::irq::off::IrqOff;
-use crate::mm::{layout, patch};
+use crate::mm::layout;
+use crate::mm::patch::{self, Patch};
 use crate::sync::SpinLock;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -34,7 +35,7 @@ fn fit(copies: usize, trampolines: usize) -> bool {
     copies * Copies::BYTES + trampolines <= layout::copies().len()
 }
 
-/// Writes the copies of `word`, which is at `probed`. Returns their address. Thread context.
+/// Room for the copies of `word`, which is at `probed`; [`write`] is still to be called. Thread context.
 ///
 /// # Errors
 /// [`ProbeError::NoSlot`].
@@ -51,15 +52,21 @@ pub fn take(word: u32, probed: u64) -> Result<u64, ProbeError> {
             None => return Err(ProbeError::NoSlot),
         }
     };
-    let at = layout::COPIES + line * Copies::BYTES;
-    let Some(copies) = Copies::new(word, at as u64, probed) else {
-        give(at as u64);
+    let at = (layout::COPIES + line * Copies::BYTES) as u64;
+    if Copies::new(word, at, probed).is_none() {
+        give(at);
         return Err(ProbeError::NoSlot);
-    };
-    let _off = IrqOff::new();
-    // One line, which nobody executes yet.
-    patch::write_words(at, &copies.words);
-    Ok(at as u64)
+    }
+    Ok(at)
+}
+
+/// Writes a site's copies, one line, which nobody executes yet. As for [`Patch`].
+pub fn write(site: &Site, patch: &mut Patch) {
+    if let Some(at) = site.copies()
+        && let Some(copies) = Copies::new(site.word, at, site.address)
+    {
+        patch.write(at as usize, &copies.words);
+    }
 }
 
 /// Gives copies back that no CPU can be in any more. Thread context.

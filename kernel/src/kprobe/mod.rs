@@ -97,6 +97,11 @@ impl Kprobe {
         if self.simulated { "simulated" } else { "out of line" }
     }
 
+    /// Whether its instruction is one that is simulated where the probe is not optimised: a branch, or one that reads PC.
+    pub fn is_simulated(&self) -> bool {
+        self.simulated
+    }
+
     /// Whether its handlers run and it counts.
     pub fn is_enabled(&self) -> bool {
         self.enabled.load(Relaxed)

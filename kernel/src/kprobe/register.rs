@@ -3,7 +3,9 @@
 use super::site::{How, Site};
 use super::{Kprobe, PostHandler, PreHandler, copies, machine, optimised, returns, table};
 use crate::arch::uaccess;
-use crate::mm::{layout, patch};
+use crate::irq::off::IrqOff;
+use crate::mm::layout;
+use crate::mm::patch::Patch;
 use crate::options;
 use crate::percpu::MAX_CPUS;
 use crate::report::symbols;
@@ -122,10 +124,9 @@ pub fn register_with(
 ) -> Result<&'static Kprobe, ProbeError> {
     let mut last = LOCK.lock();
     let new = prepare(wanted, &mut last)?;
+    write_copies(core::slice::from_ref(&new));
     before(new.site, new.probe);
-    // Rule K3, and more: the other CPUs are held even for the words that may be exchanged while they are executed. Emulators that
-    // translate (QEMU before 8.1 does) may keep, for ever, a translation of the old word that another CPU makes at that moment.
-    smp::rendezvous(|| new.publish());
+    publish(core::slice::from_ref(&new));
     Ok(new.probe)
 }
 
@@ -167,10 +168,16 @@ fn register_while(
 ) -> Vec<&'static Kprobe> {
     let mut last = LOCK.lock();
     // All are prepared before the first is published: what this runs through may be what is to be probed.
-    let mut all = Vec::new();
+    let (mut all, mut written) = (Vec::new(), 0);
     for wanted in wanted {
         match prepare(&wanted, &mut last) {
-            Ok(new) => all.push(new),
+            Ok(new) => {
+                all.push(new);
+                if all.len() == written + BATCH {
+                    write_copies(&all[written..]);
+                    written = all.len();
+                }
+            }
             Err(reason) => {
                 if !go_on(&wanted, reason) {
                     break;
@@ -178,9 +185,10 @@ fn register_while(
             }
         }
     }
+    write_copies(&all[written..]);
     let probes = all.iter().map(|new| new.probe).collect();
     for batch in all.chunks(BATCH) {
-        smp::rendezvous(|| batch.iter().for_each(New::publish));
+        publish(batch);
     }
     probes
 }
@@ -189,22 +197,38 @@ fn register_while(
 struct New {
     site: &'static Site,
     probe: &'static Kprobe,
+    /// The first at its site.
+    first: bool,
 }
 
-impl New {
-    /// All other CPUs are held.
-    fn publish(&self) {
-        self.site.link(self.probe);
-        arm(self.site);
+/// What their instructions run in. Nobody does yet.
+fn write_copies(batch: &[New]) {
+    let _off = IrqOff::new();
+    let mut patch = Patch::new();
+    for new in batch.iter().filter(|new| new.first) {
+        copies::write(new.site, &mut patch);
     }
 }
 
+/// When this returns, every execution hits these.
+fn publish(batch: &[New]) {
+    // Rule K3, and more: the other CPUs are held even for the words that may be exchanged while they are executed. Emulators that
+    // translate (QEMU before 8.1 does) may keep, for ever, a translation of the old word that another CPU makes at that moment.
+    smp::rendezvous(|| {
+        let mut patch = Patch::new();
+        for new in batch {
+            new.site.link(new.probe);
+            arm(new.site, &mut patch);
+        }
+    });
+}
+
 /// Brings text and `hit.S` into line with a site's probes. All other CPUs are held.
-fn arm(site: &Site) {
+fn arm(site: &Site, patch: &mut Patch) {
     site.shorten();
     let text = site.text();
     if uaccess::read_u32(site.address) != Ok(text) {
-        patch::write_text(site.address as usize, text);
+        patch.write(site.address as usize, &[text]);
     }
 }
 
@@ -237,7 +261,7 @@ fn prepare(wanted: &Wanted, last: &mut Last) -> Result<New, ProbeError> {
         // Not in use before the site's text is a branch to it.
         site.set_trampoline(optimised::take(site).unwrap_or(0));
     }
-    Ok(New { site, probe })
+    Ok(New { site, probe, first })
 }
 
 fn new_site(address: u64, word: u32, last: &mut Last) -> Result<&'static Site, ProbeError> {
@@ -314,10 +338,11 @@ fn take_off(probes: &[&'static Kprobe], empty: &mut Vec<&'static Site>, also: im
     // instruction): nobody has found a probe and is still to use it.
     smp::rendezvous(|| {
         also();
+        let mut patch = Patch::new();
         for probe in probes {
             let Some(site) = table::find(probe.address) else { continue };
             site.unlink(probe);
-            arm(site);
+            arm(site, &mut patch);
             if site.probes().next().is_none() {
                 table::take(site);
                 // There is room: no allocation while all others are held.
@@ -366,7 +391,7 @@ fn switch(probe: &'static Kprobe, on: bool) {
     let Some(site) = table::find(probe.address) else { return };
     smp::rendezvous(|| {
         probe.enabled.store(on, Relaxed);
-        arm(site);
+        arm(site, &mut Patch::new());
     });
 }
 
