@@ -1,7 +1,12 @@
 //! Tests that cannot be run with a probe on every instruction (`probes=all`), and why.
 
+use crate::ktest::everywhere::Unfit;
+
 /// Any exception there ends the kernel, a probe's too.
 const ON_SP_EL0: &str = "instructions on SP_EL0, where no exception may be taken, a probe's neither";
+/// As above.
+const NO_STACK: &str =
+    "instructions whose SP is no stack, where no exception may be taken, a probe's neither";
 /// Hundreds of searches of the whole symbol table, each of a million hits.
 const SEARCHES: &str = "searches the whole symbol table hundreds of times, each a million hits";
 
@@ -28,8 +33,13 @@ const BY_ADDRESS: &str = "removes by address what it has not placed, and here th
 /// Another probe is at the address.
 const ALREADY: &str = "expects a branch, an instruction or a write of text where a probe of its own comes and goes, and another one is there already";
 
-/// The whole `suite.test`, and the reason. What is here is skipped.
-pub static UNDER_PROBES: &[(&str, &str)] = &[
+/// What is here is skipped.
+pub static UNDER_PROBES: Unfit = Unfit { tests: TESTS, scenarios: SCENARIOS };
+
+const SCENARIOS: &[(&str, &str)] =
+    &[("reschedule-put-off", "counts the instructions up to the switch, among which the hits of probes are")];
+
+const TESTS: &[(&str, &str)] = &[
     ("rule-interrupts.m8_irq_in_a_step_over", IN_SOFTWARE),
     ("rule-interrupts.m8_fiq_in_a_step_over", IN_SOFTWARE),
     ("rule-debug.m10_every_owner_gets_its_step", IN_SOFTWARE),
@@ -46,6 +56,7 @@ pub static UNDER_PROBES: &[(&str, &str)] = &[
     ("steps.a_step_over_ends_on_the_other_stack_pointer", ON_SP_EL0),
     ("steps.over_a_call_goes_by_steps_where_no_slot_is_free", IN_SOFTWARE),
     ("steps.a_step_needs_kde_and_no_mde", SET_ASIDE),
+    ("exclusive.software_and_hardware_agree", NO_STACK),
     ("probes.only_instructions_of_a_function_that_can_be_probed_are_accepted", SEARCHES),
     ("probes.a_name_that_two_functions_have_is_refused_with_both", SEARCHES),
     ("probes.every_way_to_write_a_name_leads_to_its_function", SEARCHES),

@@ -1,6 +1,8 @@
 //! What a CPU does that has nothing to do: waits, and runs what it is given.
 
-use crate::irq::off;
+use crate::arch::barrier;
+use crate::drivers::gic::{self, Target};
+use crate::irq::{off, sgi};
 use crate::percpu::{self, PerCpu};
 use crate::smp;
 use core::sync::atomic::{
@@ -23,19 +25,21 @@ pub fn is_idle(cpu: usize) -> bool {
     WORK.of(cpu).load(Acquire).is_null()
 }
 
-/// Has every CPU do the same, this one too, and waits for all. Returns their number. Thread context.
+/// Has every CPU do the same, this one too, and waits for all, whether they have a tick or not. Returns their number. Thread
+/// context with interrupts on.
 pub fn on_all(work: Work) -> usize {
     let me = percpu::index();
     let others = || smp::online().filter(move |&cpu| cpu != me);
     for cpu in others() {
         while !give(cpu, work) {
-            off::wait();
+            barrier::relax();
         }
+        gic::send_sgi(sgi::RESCHEDULE, Target::OneCpu(cpu));
     }
     work();
     for cpu in others() {
         while !is_idle(cpu) {
-            off::wait();
+            barrier::relax();
         }
     }
     others().count() + 1

@@ -37,7 +37,10 @@ pub fn run() -> ! {
         }
         "die" => die(options.die.unwrap_or("")),
         "sweep" => {
-            let good = sweep::run(SCENARIOS, options.test.unwrap_or(""), options.k, options.pairs);
+            let all = if options.pairs { sweep::Extent::Pairs } else { sweep::Extent::Every };
+            let extent = options.k.map_or(all, sweep::Extent::One);
+            let name = options.test.unwrap_or("");
+            let good = sweep::run(SCENARIOS, sweep::Choice { name, unfit: &[], extent });
             power::exit(if good { power::SUCCESS } else { power::FAILURE })
         }
         "storm" => {
@@ -65,7 +68,7 @@ fn test(suites: &[&Suite], filter: &str) -> ! {
         None => ktest::run(suites, ktest::Choice { filter, ..Default::default() }),
         Some(every) => {
             let seed = options.seed.unwrap_or(0);
-            ktest::everywhere::run(suites, filter, UNFIT_UNDER_PROBES, every, seed)
+            ktest::everywhere::run(suites, SCENARIOS, filter, &UNFIT_UNDER_PROBES, every, seed)
         }
     };
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);

@@ -105,12 +105,15 @@ pub fn breakpoint() {
 }
 
 /// Begins a plan for the context that a slot's or a probe's handler was given; `client` is told when it is done. Of a probe's
-/// pre-handler the probed instruction is the first step. Debug context.
+/// pre-handler the probed instruction is the first step, of its post-handler the one behind. Debug context.
 ///
 /// # Errors
 /// X2: the context has D masked. Or it is being stepped already.
 pub fn step(frame: &mut Frame, plan: Plan, client: Client) -> Result<(), StepError> {
-    session::begin(super::this(), frame, plan, client, Sequences::Elsewhere)
+    let cpu = super::this();
+    let behind = crate::kprobe::is_behind(cpu, frame.pc);
+    let sequences = if behind { Sequences::Here } else { Sequences::Elsewhere };
+    session::begin(cpu, frame, plan, client, sequences)
 }
 
 /// Tells the client why the context of `frame` has stopped, and has it go on as it answers. Debug context.

@@ -467,6 +467,12 @@ impl Mem for Memory {
     }
 }
 
+/// Whether a probe's handler runs and its context stands behind the probed instruction, at `pc`. Debug context.
+#[inline]
+pub fn is_behind(cpu: &CpuDebug, pc: u64) -> bool {
+    matches!(cpu.top(), Some((_, site)) if site.address != pc)
+}
+
 /// Probes that this CPU deals with now, one inside the other (rule I5). Any context.
 pub fn depth() -> usize {
     debug::this().len()

@@ -17,7 +17,7 @@ mod site;
 mod table;
 
 pub use copies::settle;
-pub use engine::{LEVELS, Level, depth, fault_in_copy, hit, out_of_line_end, rest_of_hit};
+pub use engine::{LEVELS, Level, depth, fault_in_copy, hit, is_behind, out_of_line_end, rest_of_hit};
 pub use optimised::{Rest, rest, stand_in, unsettle};
 pub use register::{
     ProbeError, Wanted, count, disable, enable, register, register_all, register_possible, register_with,

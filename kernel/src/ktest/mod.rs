@@ -3,6 +3,7 @@
 pub mod clean;
 pub mod everywhere;
 mod run;
+mod swept;
 
 pub use run::{Choice, Counts, list, matches, run};
 

@@ -27,9 +27,33 @@ const LONG: u64 = 60_000;
 /// Lines of progress that a scenario is worth.
 const PROGRESS: u64 = 20;
 
-/// Sweeps the scenario of that name; every scenario whose name contains it, if there is none; at `k` only, if given. Whether
-/// there were scenarios, and no violations. Thread context on the first CPU.
-pub fn run(groups: &'static [&'static [Scenario]], name: &str, k: Option<Boundary>, pairs: bool) -> bool {
+/// Where a scenario is interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// At this boundary (or pair).
+    One(Boundary),
+    /// At every boundary.
+    Every,
+    /// At every pair of boundaries within a window.
+    Pairs,
+    /// At so many, evenly apart.
+    Sample(u64),
+}
+
+/// What is swept.
+#[derive(Clone, Copy)]
+pub struct Choice<'a> {
+    /// The scenario of that name; every scenario whose name contains it, if there is none,
+    pub name: &'a str,
+    /// but for these, with the reason.
+    pub unfit: &'a [(&'a str, &'a str)],
+    /// Where.
+    pub extent: Extent,
+}
+
+/// Sweeps. Whether there were scenarios, and no violations. Thread context on the first CPU.
+pub fn run(groups: &'static [&'static [Scenario]], choice: Choice<'_>) -> bool {
+    let Choice { name, unfit, extent } = choice;
     idle::on_all(|| {
         let _off = IrqOff::new();
         time::pause();
@@ -47,14 +71,19 @@ pub fn run(groups: &'static [&'static [Scenario]], name: &str, k: Option<Boundar
         |scenario: &&Scenario| if exact { scenario.name == name } else { scenario.name.contains(name) };
     let mut tally = Tally::default();
     for scenario in all().filter(chosen) {
+        if let Some((_, why)) = unfit.iter().find(|(unfit, _)| *unfit == scenario.name) {
+            println!("sweep: {} is left out: {why}", scenario.name);
+            continue;
+        }
         let mut one = Tally::default();
-        Sweep { scenario, reference: None, length: 0, shown: None, tally: &mut one }.sweep(k, pairs);
+        Sweep { scenario, reference: None, length: 0, shown: None, tally: &mut one }.sweep(extent);
         println!("sweep: {} boundaries={} violations={}", scenario.name, one.boundaries, one.violations);
         tally.boundaries += one.boundaries;
         tally.violations += one.violations;
     }
     log::set_max_level(level);
     shot::release();
+    idle::on_all(time::resume);
     if tally.boundaries == 0 {
         log::error!("sweep: test={name} names no scenario with such a boundary");
     }
@@ -87,9 +116,9 @@ impl From<String> for Over {
 }
 
 impl Sweep<'_> {
-    fn sweep(&mut self, k: Option<Boundary>, pairs: bool) {
+    fn sweep(&mut self, extent: Extent) {
         shot::covered();
-        let over = self.try_sweep(k, pairs);
+        let over = self.try_sweep(extent);
         RUNNING.store(false, Relaxed);
         place::clear();
         if let Err(Over(why)) = over {
@@ -98,13 +127,13 @@ impl Sweep<'_> {
         }
     }
 
-    fn try_sweep(&mut self, k: Option<Boundary>, pairs: bool) -> Result<(), Over> {
+    fn try_sweep(&mut self, extent: Extent) -> Result<(), Over> {
         (self.scenario.setup)()?;
-        self.class(k, pairs)?;
+        self.class(extent)?;
         // NMIs come where interrupts are off too.
         if off::by_priority() && self.scenario.nmis {
             shot::set_priority(Priority::Nmi);
-            let over = self.class(k, pairs);
+            let over = self.class(extent);
             shot::set_priority(Priority::Normal);
             over?;
         }
@@ -112,7 +141,7 @@ impl Sweep<'_> {
     }
 
     /// The same with the interrupts as they are.
-    fn class(&mut self, k: Option<Boundary>, pairs: bool) -> Result<(), Over> {
+    fn class(&mut self, extent: Extent) -> Result<(), Over> {
         // The first run fills what is filled once.
         self.plain()?;
         let (reference, length) = self.plain()?;
@@ -124,18 +153,18 @@ impl Sweep<'_> {
             return Err(Over(alloc::format!("it takes {length} instructions, and then {same}")));
         }
         (self.reference, self.length) = (Some(reference), length);
-        match k {
-            Some(k) if k.first >= length => Err(Over(alloc::format!("it is {length} instructions long"))),
-            Some(k) => self.boundary(k).map(|_| ()),
-            None if pairs => self.places(Self::seconds),
-            None => {
+        match extent {
+            Extent::One(k) if k.first >= length => {
+                Err(Over(alloc::format!("it is {length} instructions long")))
+            }
+            Extent::One(k) => self.boundary(k).map(|_| ()),
+            Extent::Pairs => self.places(Self::seconds),
+            Extent::Sample(count) => self.some(length.div_ceil(count)),
+            Extent::Every => {
                 if length > LONG {
                     self.places(|_, _| Ok(()))?;
                 } else {
-                    for first in 0..length {
-                        self.progress(first);
-                        self.boundary(Boundary { first, second: None })?;
-                    }
+                    self.some(1)?;
                 }
                 let violated = self.tally.violations != 0;
                 if shot::covered() || violated {
@@ -145,6 +174,17 @@ impl Sweep<'_> {
                 }
             }
         }
+    }
+
+    /// Every `stride`-th boundary.
+    fn some(&mut self, stride: u64) -> Result<(), Over> {
+        let mut first = 0;
+        while first < self.length {
+            self.progress(first);
+            self.boundary(Boundary { first, second: None })?;
+            first += stride;
+        }
+        Ok(())
     }
 
     /// A run without an interrupt.

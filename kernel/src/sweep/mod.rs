@@ -18,7 +18,7 @@ mod shot;
 
 pub use end::caught;
 pub use end::until_the_end;
-pub use engine::{last_words, run};
+pub use engine::{Choice, Extent, last_words, run};
 pub use place::{
     breakpoint, hits_of, kprobe, kretprobe, optimised, probe_of, remove_first, slot, split, watchpoint,
 };

@@ -87,10 +87,9 @@ pub fn prepare() -> Result<(), &'static str> {
     calibrate()
 }
 
-/// Gives them back.
+/// Gives them back; the tick still waits for [`time::resume`].
 pub fn release() {
     irq::set_handler(early::boot().platform.timer.virt, time::interrupt);
-    time::resume();
 }
 
 /// A run of `scenario`'s body with interrupts at `at`, or without. Returns what the body returned and how many instructions
@@ -134,8 +133,10 @@ pub fn found() -> [u64; 3] {
 }
 
 /// Arms the virtual timer `ticks` after the read of the counter, calls `body`, stops both timers. What passed from the timer's
-/// instant to the body's end goes to `passed`, the counter as it was read to `start`.
+/// instant to the body's end goes to `passed`, the counter as it was read to `start`. Its instructions are counted: no probe may be
+/// among them.
 #[unsafe(naked)]
+#[unsafe(link_section = ".noprobe.text")]
 extern "C" fn fire(body: Body, ticks: u64, passed: &mut u64, start: &AtomicU64) -> u64 {
     naked_asm!(
         "stp x29, x30, [sp, #-32]!",
@@ -237,6 +238,7 @@ fn third(frame: &mut Frame) {
 /// Every instruction of a function must be interrupted in turn, or the sweep would prove nothing.
 fn calibrate() -> Result<(), &'static str> {
     #[unsafe(naked)]
+    #[unsafe(link_section = ".noprobe.text")]
     extern "C" fn known() -> u64 {
         naked_asm!("mov x0, #1", "add x0, x0, #1", "add x0, x0, #1", "ret")
     }
