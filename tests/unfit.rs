@@ -36,8 +36,17 @@ const ALREADY: &str = "expects a branch, an instruction or a write of text where
 /// What is here is skipped.
 pub static UNDER_PROBES: Unfit = Unfit { tests: TESTS, scenarios: SCENARIOS };
 
-const SCENARIOS: &[(&str, &str)] =
-    &[("reschedule-put-off", "counts the instructions up to the switch, among which the hits of probes are")];
+/// Where two probes are at an address neither is optimised.
+const OPTIMISED: &str = "expects its probe to be optimised, and another one is there already";
+
+const SCENARIOS: &[(&str, &str)] = &[
+    ("reschedule-put-off", "counts the instructions up to the switch, among which the hits of probes are"),
+    ("probe-optimised", OPTIMISED),
+    ("probe-optimised-nested", OPTIMISED),
+    ("probe-optimised-faults", OPTIMISED),
+    ("probe-optimised-stepped", OPTIMISED),
+    ("probe-optimised-breakpoint", OPTIMISED),
+];
 
 const TESTS: &[(&str, &str)] = &[
     ("rule-interrupts.m8_irq_in_a_step_over", IN_SOFTWARE),
