@@ -3,11 +3,16 @@
 //! All other tests of probes are run with optimised ones too, on machines with the boot argument `optimise=1`.
 
 use crate::arch::{daif, uaccess};
+use crate::debug::debugger::{self, Plan, Resume, Stop};
+use crate::debug::slots::Hit;
+use crate::debug::step::{self, Wish};
 use crate::exception::Frame;
+use crate::irq::off::IrqOff;
 use crate::kprobe::{self, Kprobe, Then, Wanted};
 use crate::ktest::{Ended, Outcome};
 use crate::tests::failed;
-use crate::{address_of, check, check_eq};
+use crate::tests::support::{Slot, breakpoint_at};
+use crate::{address_of, check, check_eq, time};
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rules::pstate::Daif;
@@ -168,5 +173,64 @@ pub fn where_a_probe_cannot_be_optimised_there_is_a_brk() -> Outcome {
     check_eq!(probe.how(), "simulated", "ret");
     check_eq!(call(1), [2, flags(1), 0]);
     check_eq!(kprobe::remove(probe), (1, 0));
+    Ok(())
+}
+
+static LANDED: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+static LANDINGS: AtomicU64 = AtomicU64::new(0);
+
+fn landed() -> [u64; 4] {
+    LANDED.each_ref().map(|pc| pc.load(Relaxed).wrapping_sub(address_of!(target)))
+}
+
+/// Without ticks: an interrupt before the step takes the context off the stand-in, and puts it there again.
+fn undisturbed<R>(run: impl FnOnce() -> R) -> R {
+    {
+        let _off = IrqOff::new();
+        time::pause();
+    }
+    let result = run();
+    time::resume();
+    result
+}
+
+/// A step that a post-handler begins is of the instruction behind, and the branch in its place is not part of that.
+pub fn a_step_begun_behind_a_probe_meets_an_optimised_one() -> Outcome {
+    fn client(_: Stop, frame: &mut Frame) -> Resume {
+        LANDED[0].store(frame.pc, Relaxed);
+        Resume::Run
+    }
+    fn begins(_: &Kprobe, frame: &mut Frame) {
+        LANDINGS.fetch_add(debugger::step(frame, Plan::One, client).is_ok().into(), Relaxed);
+    }
+    LANDINGS.store(0, Relaxed);
+    let probe = place(Some(look))?;
+    let before = kprobe::register(site() - 4, None, Some(begins)).map_err(failed)?;
+    let result = undisturbed(|| call(3));
+    check_eq!((kprobe::remove(before), kprobe::remove(probe)), ((1, 0), (1, 0)));
+    check_eq!((result, LANDINGS.load(Relaxed), landed()[0]), ([4, flags(3), 0], 1, 12));
+    Ok(())
+}
+
+/// A breakpoint's handler moves PC to one: the step is reported there, before anything is executed.
+pub fn a_step_that_is_moved_to_an_optimised_probe_lands_on_it() -> Outcome {
+    fn moves(_: &Hit, frame: &mut Frame) {
+        frame.move_to(site());
+    }
+    fn hook(frame: &mut Frame) -> Wish {
+        if !(address_of!(target)..address_of!(target) + 40).contains(&frame.pc) {
+            return Wish::Step;
+        }
+        let count = LANDINGS.fetch_add(1, Relaxed) as usize;
+        LANDED[count].store(frame.pc, Relaxed);
+        if count == 3 { Wish::Run } else { Wish::Step }
+    }
+    LANDINGS.store(0, Relaxed);
+    let probe = place(Some(look))?;
+    let slot = Slot::calling(&breakpoint_at(site() - 4), moves)?;
+    let mut result = [0; 3];
+    undisturbed(|| step::step_with(hook, || result = call(3))).map_err(failed)?;
+    check_eq!((kprobe::remove(probe), slot.hits()), ((1, 0), Some(1)));
+    check_eq!((landed(), result[0]), ([0, 4, 8, 12], 4));
     Ok(())
 }
