@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub(super) type Counters = [AtomicU64; ALL.len()];
 
 /// One counter of every CPU.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Counter(usize);
 
 impl Counter {

@@ -66,8 +66,13 @@ impl Before {
             *word = word.wrapping_sub(before);
         }
         // How often a step was set aside depends on where the interrupt came, by its nature.
-        for counter in scenario.varies.iter().chain([&stats::STASHES]) {
+        let varies = scenario.varies;
+        for counter in varies.iter().chain([&stats::STASHES]) {
             all[STATS + counter.index()] = 0;
+        }
+        // A step-over of an instruction with a probe is no step exception, so these vary together.
+        if shot::among_probes() && varies.contains(&stats::STEP_OVERS) {
+            all[STATS + stats::COMPLETED_IN_SOFTWARE.index()] = 0;
         }
         let cpu = debug::this();
         let suspended = {

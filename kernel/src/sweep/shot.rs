@@ -10,7 +10,7 @@ use crate::drivers::gic::{self, Priority, Target};
 use crate::drivers::timer;
 use crate::exception::Frame;
 use crate::irq::{self, off::IrqOff, sgi};
-use crate::{debug, early, time};
+use crate::{debug, early, kprobe, time};
 use cli::bootargs::Boundary;
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::{
@@ -46,6 +46,14 @@ static COVERED: AtomicBool = AtomicBool::new(false);
 /// Whether the interrupts are NMIs.
 static NMI: AtomicBool = AtomicBool::new(false);
 
+/// Whether there are probes that are not the scenario's.
+static AMONG_PROBES: AtomicBool = AtomicBool::new(false);
+
+/// Whether there are probes that are not the scenario's. Any context.
+pub fn among_probes() -> bool {
+    AMONG_PROBES.load(Relaxed)
+}
+
 /// What the interrupt's handler is to find: I and F masked (M8), for an NMI all (M9); MDSCR_EL1.SS clear; no owner.
 pub fn due() -> [u64; 3] {
     [if is_nmi() { 0x3c0 } else { 0xc0 }, 0, 0]
@@ -76,6 +84,7 @@ pub fn set_priority(priority: Priority) {
 /// # Errors
 /// When the second timer's interrupt cannot be had, or a tick of the counter is not an instruction.
 pub fn prepare() -> Result<(), &'static str> {
+    AMONG_PROBES.store(kprobe::count() != 0, Relaxed);
     let timers = &early::boot().platform.timer;
     irq::set_handler(timers.virt, first);
     irq::set_handler(timers.phys, second);
