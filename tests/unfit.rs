@@ -74,6 +74,7 @@ const TESTS: &[(&str, &str)] = &[
     ("probes.an_optimised_probes_handler_sees_what_a_brks_does", ALREADY),
     ("probes.a_step_begun_behind_a_probe_meets_an_optimised_one", ALREADY),
     ("probes.a_step_that_is_moved_to_an_optimised_probe_lands_on_it", ALREADY),
+    ("probes.a_step_over_a_sequence_lands_on_an_optimised_probe", ALREADY),
     ("probes.where_a_probe_cannot_be_optimised_there_is_a_brk", ALREADY),
     ("probes.text_is_patched_with_cache_maintenance_in_order", ALREADY),
     ("probes.what_is_not_there_cannot_be_removed", BY_ADDRESS),

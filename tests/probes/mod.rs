@@ -49,6 +49,7 @@ crate::suite!("probes":
     where_a_probe_cannot_be_optimised_there_is_a_brk,
     a_step_begun_behind_a_probe_meets_an_optimised_one,
     a_step_that_is_moved_to_an_optimised_probe_lands_on_it,
+    a_step_over_a_sequence_lands_on_an_optimised_probe,
     only_instructions_of_a_function_that_can_be_probed_are_accepted,
     a_name_that_two_functions_have_is_refused_with_both,
     every_way_to_write_a_name_leads_to_its_function,

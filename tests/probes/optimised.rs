@@ -176,12 +176,10 @@ pub fn where_a_probe_cannot_be_optimised_there_is_a_brk() -> Outcome {
     Ok(())
 }
 
+/// Where steps landed, and how many did, in the function whose first address is [`FOLLOWED`].
 static LANDED: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 static LANDINGS: AtomicU64 = AtomicU64::new(0);
-
-fn landed() -> [u64; 4] {
-    LANDED.each_ref().map(|pc| pc.load(Relaxed).wrapping_sub(address_of!(target)))
-}
+static FOLLOWED: AtomicU64 = AtomicU64::new(0);
 
 /// Without ticks: an interrupt before the step takes the context off the stand-in, and puts it there again.
 fn undisturbed<R>(run: impl FnOnce() -> R) -> R {
@@ -192,6 +190,22 @@ fn undisturbed<R>(run: impl FnOnce() -> R) -> R {
     let result = run();
     time::resume();
     result
+}
+
+/// The first four landings in the function at `entry`, up to 40 bytes long, which `body` calls; as offsets.
+fn landings(entry: u64, body: impl FnOnce()) -> Result<[u64; 4], Ended> {
+    fn hook(frame: &mut Frame) -> Wish {
+        if frame.pc.wrapping_sub(FOLLOWED.load(Relaxed)) >= 40 {
+            return Wish::Step;
+        }
+        let count = LANDINGS.fetch_add(1, Relaxed) as usize;
+        LANDED[count].store(frame.pc, Relaxed);
+        if count == 3 { Wish::Run } else { Wish::Step }
+    }
+    FOLLOWED.store(entry, Relaxed);
+    LANDINGS.store(0, Relaxed);
+    undisturbed(|| step::step_with(hook, body)).map_err(failed)?;
+    Ok(LANDED.each_ref().map(|pc| pc.load(Relaxed).wrapping_sub(entry)))
 }
 
 /// A step that a post-handler begins is of the instruction behind, and the branch in its place is not part of that.
@@ -208,7 +222,8 @@ pub fn a_step_begun_behind_a_probe_meets_an_optimised_one() -> Outcome {
     let before = kprobe::register(site() - 4, None, Some(begins)).map_err(failed)?;
     let result = undisturbed(|| call(3));
     check_eq!((kprobe::remove(before), kprobe::remove(probe)), ((1, 0), (1, 0)));
-    check_eq!((result, LANDINGS.load(Relaxed), landed()[0]), ([4, flags(3), 0], 1, 12));
+    check_eq!((result, LANDINGS.load(Relaxed)), ([4, flags(3), 0], 1));
+    check_eq!(LANDED[0].load(Relaxed), site() + 4);
     Ok(())
 }
 
@@ -217,20 +232,35 @@ pub fn a_step_that_is_moved_to_an_optimised_probe_lands_on_it() -> Outcome {
     fn moves(_: &Hit, frame: &mut Frame) {
         frame.move_to(site());
     }
-    fn hook(frame: &mut Frame) -> Wish {
-        if !(address_of!(target)..address_of!(target) + 40).contains(&frame.pc) {
-            return Wish::Step;
-        }
-        let count = LANDINGS.fetch_add(1, Relaxed) as usize;
-        LANDED[count].store(frame.pc, Relaxed);
-        if count == 3 { Wish::Run } else { Wish::Step }
-    }
-    LANDINGS.store(0, Relaxed);
     let probe = place(Some(look))?;
     let slot = Slot::calling(&breakpoint_at(site() - 4), moves)?;
     let mut result = [0; 3];
-    undisturbed(|| step::step_with(hook, || result = call(3))).map_err(failed)?;
+    let landed = landings(address_of!(target), || result = call(3));
     check_eq!((kprobe::remove(probe), slot.hits()), ((1, 0), Some(1)));
-    check_eq!((landed(), result[0]), ([0, 4, 8, 12], 4));
+    check_eq!((landed?, result[0]), ([0, 4, 8, 12], 4));
+    Ok(())
+}
+
+/// The step of an exclusive sequence (H9), likewise: it is done, and the step is due.
+pub fn a_step_over_a_sequence_lands_on_an_optimised_probe() -> Outcome {
+    #[unsafe(naked)]
+    extern "C" fn adds(word: &mut u64) -> u64 {
+        naked_asm!(
+            "mov x2, x0",
+            "1: ldxr x0, [x2]",
+            "add x1, x0, #1",
+            "stxr w3, x1, [x2]",
+            "cbnz w3, 1b",
+            "add x0, x0, #2",
+            "ret",
+        )
+    }
+    let wanted = Wanted { optimise: Some(true), ..Wanted::at(address_of!(adds) + 20) };
+    let probe = kprobe::register_all([wanted]).map_err(failed)?[0];
+    check_eq!(probe.how(), "optimised");
+    let (mut word, mut result) = (5, 0);
+    let landed = landings(address_of!(adds), || result = adds(&mut word));
+    check_eq!(kprobe::remove(probe), (1, 0));
+    check_eq!((landed?, result, word), ([0, 4, 20, 24], 7, 6));
     Ok(())
 }

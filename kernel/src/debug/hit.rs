@@ -9,7 +9,6 @@ use super::{CpuDebug, exclusive, stats, step};
 use crate::exception::Frame;
 use crate::kprobe;
 use ::slots::{Kind, SlotMask, Snapshot, WatchHit};
-use rules::pstate::SPSR_SS;
 use rules::step::Owners;
 
 /// A breakpoint exception that is only to be counted. False, and nothing done, for any other.
@@ -89,9 +88,9 @@ pub(super) fn each(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask
             dispose(frame, &record);
         }
     }
-    // A handler that has moved PC has done what was to be stepped over: the step is due where it is.
-    if matches!(kind, Kind::Breakpoint) && frame.pstate & SPSR_SS != 0 {
-        kprobe::stand_in(frame);
+    // A handler may have moved PC, which has done what was to be stepped over.
+    if matches!(kind, Kind::Breakpoint) {
+        kprobe::unsettle(frame, true);
     }
 }
 

@@ -162,9 +162,7 @@ pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
         }
     }
     cpu.set_owners(owners);
-    if frame.pstate & rules::pstate::SPSR_SS != 0 {
-        crate::kprobe::unsettle(frame, owners.contains(Owners::STEP_OVER));
-    }
+    crate::kprobe::unsettle(frame, owners.contains(Owners::STEP_OVER));
     make_up_reschedule(cpu);
 }
 

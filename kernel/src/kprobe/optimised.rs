@@ -12,7 +12,7 @@ use crate::debug;
 use crate::exception::{Frame, Reason, fatal, frame::FRAME_SIZE};
 use core::mem::offset_of;
 use probe::trampoline::{Displaced, Interrupted, Layout, Trampoline};
-use rules::pstate::Daif;
+use rules::pstate::{Daif, SPSR_SS};
 
 const LAYOUT: Layout = Layout { size: FRAME_SIZE as u32 };
 const _: () = assert!(offset_of!(Frame, x) == 0 && offset_of!(Frame, sp) == 31 * 8);
@@ -141,11 +141,12 @@ pub fn nothing(_: &Kprobe, _: &mut Frame) -> Then {
     Then::Run
 }
 
-/// A context that goes on with a step: puts it on the stand-in, which [`settle`] may have taken it from; unless a breakpoint is
-/// to be hit at its site first, which it is not `over` yet. Masked.
+/// A context that goes on with a step: puts it on the stand-in, which [`settle`] may have taken it from; unless the step is due
+/// before anything is executed, or a breakpoint is to be hit at its site first, which it is not `over` yet. Masked.
 #[inline(always)]
 pub fn unsettle(frame: &mut Frame, over: bool) {
-    if over || debug::slots::breakpoint_hits(debug::this(), frame.pc).is_empty() {
+    let executes = frame.pstate & SPSR_SS != 0;
+    if executes && (over || debug::slots::breakpoint_hits(debug::this(), frame.pc).is_empty()) {
         stand_in(frame);
     }
 }
