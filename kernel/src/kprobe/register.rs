@@ -204,7 +204,7 @@ struct New {
 /// What their instructions run in. Nobody does yet.
 fn write_copies(batch: &[New]) {
     let _off = IrqOff::new();
-    let mut patch = Patch::new();
+    let mut patch = Patch::on_this_cpu();
     for new in batch.iter().filter(|new| new.first) {
         copies::write(new.site, &mut patch);
     }
@@ -215,7 +215,7 @@ fn publish(batch: &[New]) {
     // Rule K3, and more: the other CPUs are held even for the words that may be exchanged while they are executed. Emulators that
     // translate (QEMU before 8.1 does) may keep, for ever, a translation of the old word that another CPU makes at that moment.
     smp::rendezvous(|| {
-        let mut patch = Patch::new();
+        let mut patch = Patch::on_this_cpu();
         for new in batch {
             new.site.link(new.probe);
             arm(new.site, &mut patch);
@@ -338,7 +338,7 @@ fn take_off(probes: &[&'static Kprobe], empty: &mut Vec<&'static Site>, also: im
     // instruction): nobody has found a probe and is still to use it.
     smp::rendezvous(|| {
         also();
-        let mut patch = Patch::new();
+        let mut patch = Patch::on_this_cpu();
         for probe in probes {
             let Some(site) = table::find(probe.address) else { continue };
             site.unlink(probe);
@@ -391,7 +391,7 @@ fn switch(probe: &'static Kprobe, on: bool) {
     let Some(site) = table::find(probe.address) else { return };
     smp::rendezvous(|| {
         probe.enabled.store(on, Relaxed);
-        arm(site, &mut Patch::new());
+        arm(site, &mut Patch::on_this_cpu());
     });
 }
 

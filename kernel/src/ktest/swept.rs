@@ -6,12 +6,14 @@ use crate::sweep::{self, Choice, Extent, Scenario};
 use crate::sync::SpinLock;
 
 type Scenarios = &'static [&'static [Scenario]];
+/// Names, and why.
+type Reasons = &'static [(&'static str, &'static str)];
 
 /// What is swept, and what is left out, with the reason.
-static SWEPT: SpinLock<Option<(Scenarios, &'static [(&'static str, &'static str)])>> = SpinLock::new(None);
+static SWEPT: SpinLock<Option<(Scenarios, Reasons)>> = SpinLock::new(None);
 
 /// Says what is to be swept. Thread context.
-pub fn prepare(scenarios: Scenarios, unfit: &'static [(&'static str, &'static str)]) {
+pub fn prepare(scenarios: Scenarios, unfit: Reasons) {
     *SWEPT.lock() = Some((scenarios, unfit));
 }
 

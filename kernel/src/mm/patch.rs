@@ -20,7 +20,7 @@ pub struct Patch {
 impl Patch {
     /// Nothing is mapped yet.
     #[inline]
-    pub fn new() -> Self {
+    pub fn on_this_cpu() -> Self {
         Self { cpu: percpu::index(), page: None }
     }
 
@@ -81,7 +81,7 @@ pub fn write_text(address: usize, word: u32) {
 /// # Panics
 /// If they are not aligned words of one page of the kernel's text.
 pub fn write_words(address: usize, words: &[u32]) {
-    Patch::new().write(address, words);
+    Patch::on_this_cpu().write(address, words);
 }
 
 /// Data side to the point of unification by the alias, then the instruction side by the address that is executed, a line at a

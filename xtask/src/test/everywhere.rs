@@ -15,10 +15,11 @@ const SAMPLE: u64 = 64;
 /// A boot with a probe on every instruction takes some fifty times as long as one without.
 const LIMIT: Duration = Duration::from_secs(3600);
 
-/// The machines. Ticks are of 250 a second at most: the way of one is tens of thousands of instructions here.
+/// The machines. Ticks are of 250 a second at most: the way of one is tens of thousands of instructions here. So is that of a sample
+/// of the differential test, whose own boots have many more of them.
 pub fn machines(arguments: &QemuTest) -> Vec<Machine> {
     let machine = |cpu: &str, gic, el, smp, probes: String| {
-        let append = format!("mode=test hz=250 loglevel=error probes={probes}");
+        let append = format!("mode=test hz=250 samples=50 loglevel=error probes={probes}");
         arguments.common.machine(Machine {
             cpu: cpu.into(),
             gic,
