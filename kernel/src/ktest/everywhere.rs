@@ -12,6 +12,7 @@ use crate::report::symbols::Shown;
 use crate::sweep::Scenario;
 use crate::sync::SpinLock;
 use crate::{check, check_eq, println, time};
+use alloc::format;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::Relaxed;
 use probe::Reason;
@@ -47,10 +48,26 @@ pub fn run(
     seed: u64,
 ) -> Counts {
     swept::prepare(scenarios, unfit.scenarios);
+    *UNKNOWN.lock() = unknown(suites, scenarios, unfit);
     place(every, seed);
     let mut suites = suites.to_vec();
     suites.extend([&swept::SUITE, &SUITE]);
     run::run(&suites, Choice { filter, always: Some(&SUITE), unfit: unfit.tests })
+}
+
+/// A name of `unfit` that nothing has any more.
+static UNKNOWN: SpinLock<Option<&'static str>> = SpinLock::new(None);
+
+fn unknown(suites: &[&Suite], scenarios: &[&[Scenario]], unfit: &Unfit) -> Option<&'static str> {
+    let is_test = |name: &str| {
+        let mut tests = suites.iter().flat_map(|suite| suite.tests.iter().map(move |test| (suite, test)));
+        tests.any(|(suite, test)| name.strip_prefix(suite.name) == Some(&format!(".{}", test.name)))
+    };
+    let is_scenario =
+        |name: &str| scenarios.iter().flat_map(|group| group.iter()).any(|one| one.name == name);
+    let tests = unfit.tests.iter().filter(|(name, _)| !is_test(name));
+    let scenarios = unfit.scenarios.iter().filter(|(name, _)| !is_scenario(name));
+    tests.chain(scenarios).map(|(name, _)| *name).next()
 }
 
 /// Probes that there are besides. Thread context.
@@ -114,6 +131,11 @@ struct Taken {
 }
 
 static TAKEN: SpinLock<Option<Taken>> = SpinLock::new(None);
+
+fn what_is_left_out_exists() -> Outcome {
+    check_eq!(*UNKNOWN.lock(), None);
+    Ok(())
+}
 
 fn every_probe_is_there_and_all_are_taken_away() -> Outcome {
     let placed = PLACED.lock().take().ok_or_else(missing)?;
@@ -190,6 +212,7 @@ fn in_a_row(totals: &[Total]) -> Outcome {
 }
 
 crate::suite!("probes_everywhere":
+    what_is_left_out_exists,
     every_probe_is_there_and_all_are_taken_away,
     the_text_is_as_it_was,
     hits_and_misses_add_up,
