@@ -7,6 +7,7 @@ mod differential;
 mod exclusive;
 mod gdb;
 mod monitor;
+mod order;
 mod probes;
 mod returns;
 mod rules;

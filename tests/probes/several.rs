@@ -5,9 +5,9 @@ use crate::exception::Frame;
 use crate::kprobe::{self, Kprobe, Then};
 use crate::ktest::{Outcome, everywhere};
 use crate::tests::failed;
+use crate::tests::order::{self, post, pre};
 use crate::{address_of, check, check_eq};
 use core::arch::naked_asm;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 #[unsafe(naked)]
 extern "C" fn ordinary(n: u64) -> u64 {
@@ -19,24 +19,8 @@ extern "C" fn branch(n: u64) -> u64 {
     naked_asm!("b 1f", "add x0, x0, #100", "1: add x0, x0, #9", "ret")
 }
 
-/// Decimal digits, the latest the lowest.
-static ORDER: AtomicU64 = AtomicU64::new(0);
-
-fn note(digit: u64) {
-    ORDER.store(ORDER.load(Relaxed) * 10 + digit, Relaxed);
-}
-
-fn pre<const N: u64>(_: &Kprobe, _: &mut Frame) -> Then {
-    note(N);
-    Then::Run
-}
-
-fn post<const N: u64>(_: &Kprobe, _: &mut Frame) {
-    note(N);
-}
-
 fn skip(_: &Kprobe, frame: &mut Frame) -> Then {
-    note(5);
+    order::note(5);
     frame.x[0] = 77;
     frame.pc = frame.x[30];
     Then::Skip
@@ -46,9 +30,7 @@ pub fn several_probes_at_one_address_are_hit_in_their_order() -> Outcome {
     for function in [ordinary, branch] {
         let address = address_of!(function);
         let calls = |digits: u64| {
-            ORDER.store(0, Relaxed);
-            check_eq!(function(1), 10);
-            check_eq!(ORDER.load(Relaxed), digits);
+            check_eq!(order::of(|| function(1)), (10, digits));
             Ok(())
         };
         let first = kprobe::register(address, Some(pre::<1>), Some(post::<6>)).map_err(failed)?;
@@ -58,8 +40,7 @@ pub fn several_probes_at_one_address_are_hit_in_their_order() -> Outcome {
         let third = kprobe::register(address, None, Some(post::<8>)).map_err(failed)?;
         calls(1268)?;
         let last = kprobe::register(address, Some(skip), None).map_err(failed)?;
-        ORDER.store(0, Relaxed);
-        check_eq!((function(1), ORDER.load(Relaxed)), (77, 125), "none is left out, and nothing is behind");
+        check_eq!(order::of(|| function(1)), (77, 125), "none is left out, and nothing is behind");
         check_eq!(everywhere::others(), 4);
         check_eq!(kprobe::remove(second), (3, 0));
         check_eq!(kprobe::remove(last), (1, 0));

@@ -4,6 +4,7 @@ use super::{Probe, wanted};
 use crate::exception::Frame;
 use crate::kprobe::{Instance, ReturnProbe, WantedReturn};
 use crate::ktest::Outcome;
+use crate::tests::order::{self, entered, returned};
 use crate::{address_of, check_eq};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -175,34 +176,16 @@ pub fn calls_beyond_the_instances_are_missed() -> Outcome {
     Ok(())
 }
 
-/// Decimal digits, the latest the lowest.
-static ORDER: AtomicU64 = AtomicU64::new(0);
-
-fn note(digit: u64) {
-    ORDER.store(ORDER.load(Relaxed) * 10 + digit, Relaxed);
-}
-
-fn notes<const N: u64>(_: &ReturnProbe, _: &Instance, _: &mut Frame) {
-    note(N);
-}
-
-fn notes_entry<const N: u64>(_: &ReturnProbe, _: &Instance, _: &mut Frame) -> bool {
-    note(N);
-    true
-}
-
-/// The number of returns whose handlers are behind each other, and the digits that they noted.
+/// Notes calls and returns.
 fn both<const ENTRY: u64, const RETURN: u64>(address: u64) -> WantedReturn {
-    WantedReturn { entry: Some(notes_entry::<ENTRY>), ..wanted(address, notes::<RETURN>) }
+    WantedReturn { entry: Some(entered::<ENTRY>), ..wanted(address, returned::<RETURN>) }
 }
 
 pub fn nested_functions_return_in_their_order() -> Outcome {
     let outer = Probe::new(&both::<1, 2>(address_of!(calls)))?;
     let inner = Probe::new(&both::<3, 4>(address_of!(target)))?;
     for n in 0..20 {
-        ORDER.store(0, Relaxed);
-        check_eq!(calls(n), n + 49);
-        check_eq!(ORDER.load(Relaxed), 1342);
+        check_eq!(order::of(|| calls(n)), (n + 49, 1342));
     }
     check_eq!((outer.remove(), inner.remove()), ((20, 0), (20, 0)));
     Ok(())
@@ -212,13 +195,10 @@ pub fn two_return_probes_on_one_function() -> Outcome {
     let first = Probe::new(&both::<1, 2>(address_of!(target)))?;
     let second = Probe::new(&both::<3, 4>(address_of!(target)))?;
     for n in 0..20 {
-        ORDER.store(0, Relaxed);
-        check_eq!(calls(n), n + 49);
-        check_eq!(ORDER.load(Relaxed), 1342);
+        check_eq!(order::of(|| calls(n)), (n + 49, 1342));
     }
     check_eq!(first.remove(), (20, 0));
-    ORDER.store(0, Relaxed);
-    check_eq!((calls(1), ORDER.load(Relaxed)), (50, 34));
+    check_eq!(order::of(|| calls(1)), (50, 34));
     check_eq!(second.remove(), (21, 0));
     Ok(())
 }
@@ -272,17 +252,15 @@ pub fn a_function_in_its_own_handlers_is_missed() -> Outcome {
 /// Rule K5: different ones nest.
 pub fn a_function_in_another_ones_handler_is_handled() -> Outcome {
     fn outer(_: &ReturnProbe, _: &Instance, _: &mut Frame) {
-        note(1);
+        order::note(1);
         WRONG.fetch_add(u64::from(target(20) != 21), Relaxed);
-        note(3);
+        order::note(3);
     }
     reset();
     let first = Probe::new(&wanted(address_of!(calls_nothing), outer))?;
-    let second = Probe::new(&wanted(address_of!(target), notes::<2>))?;
+    let second = Probe::new(&wanted(address_of!(target), returned::<2>))?;
     for n in 0..50 {
-        ORDER.store(0, Relaxed);
-        check_eq!(calls_nothing(n), n + 7);
-        check_eq!(ORDER.load(Relaxed), 123);
+        check_eq!(order::of(|| calls_nothing(n)), (n + 7, 123));
     }
     check_eq!(WRONG.load(Relaxed), 0);
     check_eq!((first.remove(), second.remove()), ((50, 0), (50, 0)));

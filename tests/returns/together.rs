@@ -1,14 +1,13 @@
 //! With ordinary probes and with breakpoints at the same places (rule K6).
 
 use super::{Probe, wanted};
-use crate::exception::Frame;
-use crate::kprobe::{self, Instance, Kprobe, ReturnProbe, Then};
+use crate::kprobe;
 use crate::ktest::Outcome;
 use crate::tests::failed;
+use crate::tests::order::{self, post, pre, returned};
 use crate::tests::support::{Slot, breakpoint_at};
 use crate::{address_of, check_eq};
 use core::arch::naked_asm;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 #[unsafe(naked)]
 extern "C" fn ordinary(n: u64) -> u64 {
@@ -38,25 +37,6 @@ extern "C" fn calls(n: u64, function: extern "C" fn(u64) -> u64) -> u64 {
 const BEHIND_CALL: u64 = 3 * 4;
 const ROUNDS: u64 = 50;
 
-static ORDER: AtomicU64 = AtomicU64::new(0);
-
-fn note(digit: u64) {
-    ORDER.store(ORDER.load(Relaxed) * 10 + digit, Relaxed);
-}
-
-fn pre<const N: u64>(_: &Kprobe, _: &mut Frame) -> Then {
-    note(N);
-    Then::Run
-}
-
-fn post<const N: u64>(_: &Kprobe, _: &mut Frame) {
-    note(N);
-}
-
-fn returned<const N: u64>(_: &ReturnProbe, _: &Instance, _: &mut Frame) {
-    note(N);
-}
-
 /// Before and behind it on the entry, on the return, and where it returns to.
 pub fn with_ordinary_probes_each_is_hit_once() -> Outcome {
     for function in [ordinary, simulated] {
@@ -69,10 +49,9 @@ pub fn with_ordinary_probes_each_is_hit_once() -> Outcome {
         let at_caller = kprobe::register(behind, Some(pre::<7>), Some(post::<8>)).map_err(failed)?;
         let mut result = Ok(());
         for n in 0..ROUNDS {
-            ORDER.store(0, Relaxed);
-            let done = calls(n, function);
-            if (done, ORDER.load(Relaxed)) != (n + 26, 12_345_678_123_456) {
-                result = Err(failed((n, done, ORDER.load(Relaxed))));
+            let called = order::of(|| calls(n, function));
+            if called != (n + 26, 12_345_678_123_456) {
+                result = Err(failed((n, called)));
             }
         }
         let counts = [first, second, ret, at_caller].map(kprobe::remove);
@@ -92,8 +71,7 @@ pub fn with_breakpoints_each_is_hit_once() -> Outcome {
         let at_return = Slot::counting(&breakpoint_at(entry + 8))?;
         let at_caller = Slot::counting(&breakpoint_at(address_of!(calls) + BEHIND_CALL))?;
         for n in 1..=ROUNDS {
-            ORDER.store(0, Relaxed);
-            check_eq!((calls(n, function), ORDER.load(Relaxed)), (n + 26, 11));
+            check_eq!(order::of(|| calls(n, function)), (n + 26, 11));
             check_eq!(
                 [at_entry.hits(), at_return.hits(), at_caller.hits()],
                 [Some(2 * n), Some(2 * n), Some(n)]
