@@ -23,11 +23,13 @@ pub const SPSR_SS: u64 = 1 << 21;
 
 impl Daif {
     /// The masks in a DAIF or SPSR_EL1 value; its other bits are passed over.
+    #[inline(always)]
     pub const fn of(value: u64) -> Self {
         Self::from_bits_truncate(value)
     }
 
     /// Invariant I1: D masked implies I masked, so an interrupt from EL1 always interrupted D = 0.
+    #[inline(always)]
     pub const fn holds_i1(self) -> bool {
         !self.contains(Self::D) || self.contains(Self::I)
     }

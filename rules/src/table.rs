@@ -276,6 +276,7 @@ pub const TABLE: [Row; 17] = [
 
 impl Masks {
     /// The masks that the handler runs with, from those of the interrupted context; None where the row says nothing.
+    #[inline(always)]
     pub const fn apply(self, interrupted: Daif) -> Option<Daif> {
         match self {
             Masks::Unsaid => None,

@@ -86,7 +86,7 @@ pub fn every_form_under_a_watchpoint_on_one_cpu() -> Outcome {
     Ok(())
 }
 
-const ROUNDS: u64 = 500;
+const ROUNDS: u64 = 200;
 
 static PAIR: Pair = Pair(core::cell::UnsafeCell::new([0; 2]));
 #[repr(align(16))]

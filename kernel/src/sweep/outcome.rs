@@ -44,7 +44,7 @@ fn counters() -> [u64; LEN] {
     for (word, (_, counter)) in all[STATS..].iter_mut().zip(stats::ALL) {
         *word = counter.here();
     }
-    for index in 0..place::ROOM {
+    for index in 0..place::used() {
         all[PLACED + index * 2..][..2].copy_from_slice(&place::count(index));
     }
     all
@@ -117,7 +117,8 @@ impl Outcome {
             return Some(format!("the result {result:#x} and the facts {facts:x?}"));
         }
         // An NMI's handler hits nothing.
-        let idle = (0..place::ROOM).find(|&n| place::is_there(n) && self.0[PLACED + n * 2..][..2] == [0, 0]);
+        let idle =
+            (0..place::used()).find(|&n| place::is_there(n) && self.0[PLACED + n * 2..][..2] == [0, 0]);
         idle.filter(|_| !shot::is_nmi()).map(|n| format!("no hit of what was placed at {n}"))
     }
 

@@ -6,6 +6,7 @@ use crate::kprobe::{self, Kprobe, PostHandler, PreHandler, ReturnProbe, Wanted, 
 use ::slots::{Access, Cpus, Pieces, Privilege, Request, SlotId};
 use alloc::string::{String, ToString};
 use core::cell::Cell;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// The most that a scenario can place: all slots of a CPU without banks.
 pub const ROOM: usize = 32;
@@ -26,9 +27,20 @@ unsafe impl Sync for Places {}
 
 static PLACES: Places = Places([const { Cell::new(Placed::Nothing) }; ROOM]);
 
+/// How many of them this scenario has used.
+static USED: AtomicUsize = AtomicUsize::new(0);
+
 fn place(what: Placed) -> Result<(), String> {
-    let free = PLACES.0.iter().find(|place| matches!(place.get(), Placed::Nothing));
-    free.map(|place| place.set(what)).ok_or_else(|| "a scenario places too much".into())
+    let is_free = |place: &Cell<Placed>| matches!(place.get(), Placed::Nothing);
+    let free = PLACES.0.iter().position(is_free).ok_or("a scenario places too much")?;
+    PLACES.0[free].set(what);
+    USED.fetch_max(free + 1, Relaxed);
+    Ok(())
+}
+
+/// Behind everything that was placed since [`clear`], also if it is gone.
+pub fn used() -> usize {
+    USED.load(Relaxed)
 }
 
 /// Sets a slot on some CPUs. For a scenario's `setup`, `before` and `handler`.
@@ -136,6 +148,7 @@ pub fn count(index: usize) -> [u64; 2] {
 
 /// Takes everything away.
 pub fn clear() {
+    USED.store(0, Relaxed);
     for place in &PLACES.0 {
         match place.replace(Placed::Nothing) {
             Placed::Nothing => {}
