@@ -33,7 +33,7 @@ const BY_ADDRESS: &str = "removes by address what it has not placed, and here th
 /// Another probe is at the address.
 const ALREADY: &str = "expects a branch, an instruction or a write of text where a probe of its own comes and goes, and another one is there already";
 
-/// What is here is skipped.
+/// Tests and scenarios are skipped; departures are run, and left out of the check of pairs in a row.
 pub static UNDER_PROBES: Unfit = Unfit { tests: TESTS, scenarios: SCENARIOS, departures: DEPARTURES };
 
 const DEPARTURES: &[(&str, &str)] = &[
