@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::qemu::{El, Gic, MOST_CPUS, Machine};
+use crate::qemu::{El, Gic, MOST_CPUS, Machine, name_of};
 use crate::test::Extent;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -42,8 +42,8 @@ pub enum Command {
     ///
     /// Under icount, where a timer comes in front of any instruction that is wanted. Prints the boundaries tried for each
     /// scenario, and of a scenario's first violation the instruction, the console of that run and the command that does it
-    /// again. On three machines (max and cortex-a57, EL1 and EL2, interrupts masked by PSTATE.I and by priority); flags that
-    /// choose a machine narrow these. `--append k=N` tries one boundary only. The status is 0 only without a violation.
+    /// again. On four machines (max and cortex-a57, EL1 and EL2, one with interrupts masked by priority, one with optimised
+    /// probes); flags that choose a machine narrow these. `--append k=N` tries one boundary only. The status is 0 only without a violation.
     Sweep(Sweep),
     /// Do random things to slots, probes and steps on every CPU at once, under interrupts; every count must be exact
     ///
@@ -209,16 +209,12 @@ pub struct Runner {
 }
 
 impl Common {
-    /// The machine that the flags ask for, on top of a default. The user's boot arguments come last.
+    /// The machine that the flags ask for, on top of a default. A boot argument of the user's takes the place of the default's.
     pub fn machine(&self, default: Machine) -> Machine {
-        let user = self.append.join(" ");
-        let append = [default.append.as_str(), user.as_str()]
-            .iter()
-            .map(|part| part.trim())
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>();
+        let own = default.append.split_whitespace().filter(|word| !self.gives(name_of(word)));
+        let user = self.append.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
         Machine {
-            append: append.join(" "),
+            append: own.chain(user).collect::<Vec<_>>().join(" "),
             cpu: self.cpu.clone().unwrap_or(default.cpu),
             smp: self.smp.unwrap_or(default.smp),
             gic: self.gic.unwrap_or(default.gic),
@@ -239,7 +235,7 @@ impl Common {
     /// Whether the user's boot arguments name this one.
     pub fn gives(&self, name: &str) -> bool {
         let given = self.append.iter().flat_map(|text| text.split_whitespace());
-        given.into_iter().any(|word| word.split('=').next() == Some(name))
+        given.into_iter().any(|word| name_of(word) == name)
     }
 }
 
@@ -254,13 +250,13 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_defaults_and_boot_arguments_add_up() {
+    fn flags_and_boot_arguments_win_over_defaults() {
         let line = "x run --cpu cortex-a53 --smp 2 --gic 2 --el 2 --append hz=10 --append nmi=1 --timeout 0";
         let Command::Run(run) = Cli::parse_from(line.split(' ')).command else { panic!() };
-        let machine = run.common.machine(Machine { append: "hz=1000".into(), ..Machine::default() });
+        let machine = run.common.machine(Machine { append: "seed=1 hz=1000".into(), ..Machine::default() });
         assert_eq!((machine.cpu.as_str(), machine.smp), ("cortex-a53", 2));
         assert_eq!((machine.gic, machine.el), (Gic::V2, El::El2));
-        assert_eq!(machine.append, "hz=1000 hz=10 nmi=1");
+        assert_eq!(machine.append, "seed=1 hz=10 nmi=1");
         assert!(run.common.gives("hz") && !run.common.gives("h"));
         assert_eq!(run.common.limit(Some(Duration::from_secs(9))), None);
     }

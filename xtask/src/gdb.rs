@@ -25,8 +25,7 @@ const EVER: Duration = Duration::from_secs(3600 * 24 * 365);
 pub fn run(arguments: &Gdb) -> Result<u8> {
     let common = &arguments.common;
     let stub = Stub::new()?;
-    let append = if common.gives("hz") { "" } else { "hz=1000" };
-    let default = Machine { append: append.into(), gdb: Some(stub.option()), ..Machine::default() };
+    let default = Machine { append: "hz=1000".into(), gdb: Some(stub.option()), ..Machine::default() };
     let machine = common.machine(default);
     if common.dry_run {
         println!("{}", machine.shell_line(&Start::Kernel(&planned_image(common))));

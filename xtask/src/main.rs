@@ -10,6 +10,7 @@ mod gdbstub;
 mod inventory;
 mod ktap;
 mod lint;
+mod machines;
 mod mutate;
 mod noprobe;
 mod pack;

@@ -99,10 +99,27 @@ pub enum Start<'a> {
     DumpDeviceTree(&'a Path),
 }
 
+/// The name of a boot argument.
+pub fn name_of(word: &str) -> &str {
+    word.split_once('=').map_or(word, |(name, _)| name)
+}
+
 /// GICv2 has room for 8 CPUs, the most that is supported.
 pub const MOST_CPUS: u8 = 8;
 
 impl Machine {
+    /// The value of a boot argument; the last of a name counts.
+    pub fn argument(&self, name: &str) -> Option<&str> {
+        let mut words = self.append.split_whitespace().rev().filter_map(|word| word.split_once('='));
+        words.find_map(|(own, value)| (own == name).then_some(value))
+    }
+
+    /// The machine without a boot argument.
+    pub fn without(&self, name: &str) -> Self {
+        let others = self.append.split_whitespace().filter(|word| name_of(word) != name);
+        Self { append: others.collect::<Vec<_>>().join(" "), ..self.clone() }
+    }
+
     /// The arguments for QEMU.
     pub fn arguments(&self, start: &Start<'_>) -> Vec<OsString> {
         let mut line = Line::default();

@@ -67,8 +67,7 @@ fn holds_suites(elf: &Path) -> bool {
 }
 
 fn machine(common: &Common) -> Machine {
-    let append = if common.gives("hz") { String::new() } else { TICK.into() };
-    common.machine(Machine { append, ..Machine::default() })
+    common.machine(Machine { append: TICK.into(), ..Machine::default() })
 }
 
 fn unattended() -> Option<Duration> {

@@ -3,6 +3,7 @@
 use crate::args::Common;
 use crate::capture::{Captured, capture};
 use crate::ktap::{Verdict, is_panic};
+use crate::machines;
 use crate::qemu::{El, Gic, Machine, Start};
 use crate::session::End;
 use crate::test::Kernel;
@@ -51,28 +52,15 @@ pub fn any_seed() -> u64 {
 
 /// The machines that storms are on, narrowed by the user's flags: CPUs that run at the same time, and the fastest tick.
 pub fn machines(common: &Common, seed: u64, exceptions: u64) -> Vec<Machine> {
-    let base = |cpu: &str, gic, el, nmi: bool| {
-        let machine = |more: &str| {
-            common.machine(Machine {
-                cpu: cpu.into(),
-                gic,
-                el,
-                append: format!("mode=storm hz=10000{more} seed={seed} exceptions={exceptions}"),
-                ..Machine::default()
-            })
-        };
-        // The machine without NMIs has its probes optimised. A flag may have taken away what priority masking needs.
-        let machine_with = machine(if nmi { " nmi=1" } else { " optimise=1" });
-        if nmi && machine_with.gic == Gic::V2 { machine("") } else { machine_with }
+    let base = |cpu: &str, gic, el, more: &str| Machine {
+        cpu: cpu.into(),
+        gic,
+        el,
+        append: format!("mode=storm hz=10000{more} seed={seed} exceptions={exceptions}"),
+        ..Machine::default()
     };
-    let mut machines = vec![base("max", Gic::V3, El::El1, true)];
-    let other = base("cortex-a57", Gic::V2, El::El2, false);
-    // Flags may have left one machine, which is stormed once.
-    let same = |machine: &Machine| Machine { append: other.append.clone(), ..machine.clone() } == other;
-    if !machines.iter().any(same) {
-        machines.push(other);
-    }
-    machines
+    let own = [base("max", Gic::V3, El::El1, " nmi=1"), base("cortex-a57", Gic::V2, El::El2, " optimise=1")];
+    machines::narrowed(common, own)
 }
 
 /// How long it may take.

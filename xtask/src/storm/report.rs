@@ -2,6 +2,7 @@
 
 use super::boot::Stormed;
 use crate::args::Common;
+use crate::machines::append;
 use crate::qemu::{El, Gic, Machine, Start};
 use crate::say::say;
 use crate::test::{Kernel, machine_name};
@@ -83,15 +84,7 @@ pub fn command(machine: &Machine, common: &Common, seed: u64, exceptions: u64) -
     if common.release {
         line += " --release";
     }
-    let mut append = common.append.clone();
-    // With all flags given it is this one machine; interrupts masked by priority belong to the other model only by default.
-    let nmi = machine.append.split_whitespace().any(|word| word == "nmi=1");
-    if gic == 3 && !common.gives("nmi") {
-        append.push(format!("nmi={}", u8::from(nmi)));
-    }
-    if !append.is_empty() {
-        let _ = write!(line, " --append '{}'", append.join(" "));
-    }
+    let _ = write!(line, " {}", append(machine, common, &[]));
     line
 }
 
@@ -139,7 +132,7 @@ mod tests {
         let common = Common { append: vec!["rule.M8.ss=keep".into()], ..Common::default() };
         assert_eq!(
             command(&machine, &common, 7, 10),
-            "cargo xtask storm --seed 7 --exceptions 10 --cpu max --smp 2 --gic 3 --el 1 --append 'rule.M8.ss=keep nmi=1'"
+            "cargo xtask storm --seed 7 --exceptions 10 --cpu max --smp 2 --gic 3 --el 1 --append 'rule.M8.ss=keep nmi=1 optimise=0'"
         );
     }
 }

@@ -3,6 +3,7 @@
 use crate::args::Common;
 use crate::capture::{Captured, capture};
 use crate::ktap::is_panic;
+use crate::machines;
 use crate::qemu::{El, Gic, Machine, Start};
 use crate::session::End;
 use crate::test::{Kernel, machine_name};
@@ -43,38 +44,23 @@ pub struct Place {
 /// The machines that scenarios are swept on, narrowed by the user's flags. One CPU, or the timer would not be exact.
 pub fn machines(common: &Common, pairs: bool) -> Vec<Machine> {
     let mode = if pairs { "mode=sweep pairs=1" } else { "mode=sweep" };
-    let base = |cpu: &str, gic, el, more: &str| {
-        common.machine(Machine {
-            cpu: cpu.into(),
-            smp: 1,
-            gic,
-            el,
-            append: format!("{mode}{more}"),
-            icount: true,
-            gdb: None,
-            interactive: false,
-        })
+    let base = |cpu: &str, gic, el, more: &str| Machine {
+        cpu: cpu.into(),
+        smp: 1,
+        gic,
+        el,
+        append: format!("{mode}{more}"),
+        icount: true,
+        gdb: None,
+        interactive: false,
     };
-    let mut machines: Vec<Machine> = Vec::new();
-    let all = [
+    let own = [
         base("max", Gic::V3, El::El2, " nmi=1"),
         base("max", Gic::V3, El::El1, ""),
         base("cortex-a57", Gic::V2, El::El2, " optimise=1"),
         base("cortex-a57", Gic::V3, El::El1, ""),
     ];
-    for machine in all {
-        // A flag may have taken away what priority masking needs.
-        let impossible = machine.gic == Gic::V2 && machine.append.contains("nmi=1");
-        // Nor is one worth another boot that differs in its probes alone.
-        let plain = |machine: &Machine| Machine {
-            append: machine.append.replace(" optimise=1", ""),
-            ..machine.clone()
-        };
-        if !impossible && !machines.iter().any(|other| plain(other) == plain(&machine)) {
-            machines.push(machine);
-        }
-    }
-    machines
+    machines::narrowed(common, own)
 }
 
 /// A machine that sweeps this scenario only.
@@ -233,10 +219,8 @@ mod tests {
     }
 
     #[test]
-    fn flags_narrow_the_machines() {
+    fn one_machine_can_be_chosen() {
         assert_eq!(machines(&Common::default(), false).len(), 4);
-        let common = Common { gic: Some(Gic::V2), ..Common::default() };
-        assert!(machines(&common, true).iter().all(|machine| !machine.append.contains("nmi")));
         let one =
             Common { cpu: Some("max".into()), el: Some(El::El1), gic: Some(Gic::V2), ..Common::default() };
         assert_eq!(machines(&one, false).len(), 1);

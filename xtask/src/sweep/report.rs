@@ -4,6 +4,7 @@ use super::boot::{Place, Swept};
 use super::disassemble;
 use crate::args::Common;
 use crate::capture::{capture, to_the_end};
+use crate::machines::append;
 use crate::qemu::{El, Gic, Machine, Start};
 use crate::say::say;
 use crate::symbolise::Symboliser;
@@ -166,23 +167,17 @@ fn interrupted(kernel: &Kernel, place: &Place) -> String {
 fn command(name: &str, machine: &Machine, common: &Common, pairs: bool, k: Option<&str>) -> String {
     let gic = if machine.gic == Gic::V2 { 2 } else { 3 };
     let el = if machine.el == El::El2 { 2 } else { 1 };
-    let mut append: Vec<String> = common.append.clone();
-    // What the tool itself appends to this machine.
-    if machine.append.split_whitespace().any(|word| word == "nmi=1") && !common.gives("nmi") {
-        append.push("nmi=1".into());
-    }
-    append.extend(k.map(|k| format!("k={k}")));
-    let mut line = format!("cargo xtask sweep {name} --cpu {} --gic {gic} --el {el}", machine.cpu);
+    let k: Vec<_> = k.map(|k| format!("k={k}")).into_iter().collect();
+    let (cpu, smp) = (&machine.cpu, machine.smp);
+    let mut line = format!("cargo xtask sweep {name} --cpu {cpu} --smp {smp} --gic {gic} --el {el}");
     // A pair that is given is tried as it is.
-    if pairs && k.is_none() {
+    if pairs && k.is_empty() {
         line += " --pairs";
     }
     if common.release {
         line += " --release";
     }
-    if !append.is_empty() {
-        let _ = write!(line, " --append '{}'", append.join(" "));
-    }
+    let _ = write!(line, " {}", append(machine, common, &k));
     line
 }
 
@@ -220,7 +215,8 @@ mod tests {
         let common = Common { append: vec!["rule.M8.ss=keep".into()], ..Common::default() };
         assert_eq!(
             command("bp", &machine, &common, false, Some("7")),
-            "cargo xtask sweep bp --cpu cortex-a57 --gic 3 --el 2 --append 'rule.M8.ss=keep nmi=1 k=7'"
+            "cargo xtask sweep bp --cpu cortex-a57 --smp 4 --gic 3 --el 2 \
+             --append 'rule.M8.ss=keep nmi=1 optimise=0 k=7'"
         );
     }
 }

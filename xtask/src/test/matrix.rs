@@ -53,7 +53,7 @@ impl Config {
     pub fn machine(&self, common: &Common, mode: &str) -> Machine {
         let nmi = if self.masking == Masking::Priority { " nmi=1" } else { "" };
         // The fastest tick there is, where ticks come by the wall clock; under icount one of the default rate is as exact.
-        let tick = if self.icount || common.gives("hz") { "" } else { " hz=10000" };
+        let tick = if self.icount { "" } else { " hz=10000" };
         // Whatever the tests do with probes, half of the machines do with optimised ones.
         let optimise = if self.el == El::El2 { " optimise=1" } else { "" };
         common.machine(Machine {
@@ -73,8 +73,7 @@ impl Config {
 pub fn name(machine: &Machine) -> String {
     let gic = if machine.gic == Gic::V2 { 2 } else { 3 };
     let el = if machine.el == El::El2 { 2 } else { 1 };
-    let nmi = machine.append.split_whitespace().rfind(|word| word.starts_with("nmi=")) == Some("nmi=1");
-    let masking = if nmi { " nmi" } else { "" };
+    let masking = if machine.argument("nmi") == Some("1") { " nmi" } else { "" };
     let icount = if machine.icount { " icount" } else { "" };
     format!("{} gic{gic} el{el} smp{}{masking}{icount}", machine.cpu, machine.smp)
 }
