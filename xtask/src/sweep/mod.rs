@@ -55,7 +55,7 @@ pub fn sweep(arguments: &Sweep) -> Result<bool> {
     pool::run(
         tasks,
         arguments.jobs.unwrap_or_else(pool::default_jobs),
-        |(name, machine)| sweep_one(&kernel, machine, name, &|line| progress.tell(line)),
+        |(name, machine)| sweep_one(&kernel, machine, name, &|line| progress.tell(machine, line)),
         |index, one| {
             progress.done(&one);
             swept[index] = Some(one);

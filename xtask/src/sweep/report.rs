@@ -12,30 +12,44 @@ use crate::test::{Kernel, machine_name};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Write;
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The user's view of a sweep that is going on: a bar on a terminal, plain lines elsewhere.
 pub struct Progress {
     bar: Option<ProgressBar>,
+    /// When a line was last said, off a terminal.
+    said: Mutex<Instant>,
 }
+
+/// Off a terminal, how long nothing is said of scenarios that are not done.
+const SILENCE: Duration = Duration::from_secs(60);
 
 impl Progress {
     /// For so many boots.
     pub fn new(boots: usize) -> Self {
+        let said = Mutex::new(Instant::now());
         if !std::io::stderr().is_terminal() {
-            return Self { bar: None };
+            return Self { bar: None, said };
         }
         let bar = ProgressBar::with_draw_target(Some(boots as u64), ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{elapsed_precise} [{wide_bar}] {pos}/{len} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.enable_steady_tick(Duration::from_millis(500));
-        Self { bar: Some(bar) }
+        Self { bar: Some(bar), said }
     }
 
-    /// How far a scenario is.
-    pub fn tell(&self, line: &str) {
-        if let Some(bar) = &self.bar {
-            bar.set_message(line.to_owned());
+    /// How far a scenario is on a machine.
+    pub fn tell(&self, machine: &Machine, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(line.to_owned()),
+            None => {
+                let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+                if said.elapsed() >= SILENCE {
+                    *said = Instant::now();
+                    say!("{} on {}", line, machine_name(machine));
+                }
+            }
         }
     }
 
