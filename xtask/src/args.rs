@@ -43,7 +43,8 @@ pub enum Command {
     /// Under icount, where a timer comes in front of any instruction that is wanted. Prints the boundaries tried for each
     /// scenario, and of a scenario's first violation the instruction, the console of that run and the command that does it
     /// again. On four machines (max and cortex-a57, EL1 and EL2, one with interrupts masked by priority, one with optimised
-    /// probes); flags that choose a machine narrow these. `--append k=N` tries one boundary only. The status is 0 only without a violation.
+    /// probes); flags that choose a machine narrow these. `--append k=N` tries one boundary only. The status is 0 only without
+    /// a violation.
     Sweep(Sweep),
     /// Do random things to slots, probes and steps on every CPU at once, under interrupts; every count must be exact
     ///

@@ -1,7 +1,7 @@
 //! The machines that a command has of its own: what the user's flags leave of them, and how the user comes to one of them again.
 
 use crate::args::Common;
-use crate::qemu::{Gic, Machine, name_of};
+use crate::qemu::{El, Gic, Machine, name_of};
 
 /// The boot arguments in which a command's machines differ, besides their hardware.
 const DIFFER: [&str; 2] = ["nmi", "optimise"];
@@ -25,21 +25,25 @@ pub fn narrowed(common: &Common, own: impl IntoIterator<Item = Machine>) -> Vec<
     machines
 }
 
-/// `--append` for the user to come to this machine, and to no other one of the command's, if the flags for its hardware are
-/// given as well; `more` are boot arguments besides.
-pub fn append(machine: &Machine, common: &Common, more: &[String]) -> String {
+/// The flags with which the user comes to this machine, and to no other one of the command's; `more` are boot arguments besides.
+pub fn flags(machine: &Machine, common: &Common, more: &[String]) -> String {
     let differ = DIFFER.iter().filter(|name| !common.gives(name));
     let own = differ.map(|name| format!("{name}={}", machine.argument(name).unwrap_or("0")));
     let said_anew = |word: &str| more.iter().any(|other| name_of(other) == name_of(word));
     let users = common.append.iter().flat_map(|text| text.split_whitespace()).filter(|word| !said_anew(word));
     let words: Vec<_> = users.map(str::to_owned).chain(own).chain(more.iter().cloned()).collect();
-    format!("--append '{}'", words.join(" "))
+    let (cpu, smp) = (&machine.cpu, machine.smp);
+    let gic = if machine.gic == Gic::V2 { 2 } else { 3 };
+    let el = if machine.el == El::El2 { 2 } else { 1 };
+    let release = if common.release { " --release" } else { "" };
+    format!("--cpu {cpu} --smp {smp} --gic {gic} --el {el}{release} --append '{}'", words.join(" "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::qemu::El;
+    use crate::args::{Cli, Command};
+    use clap::Parser;
 
     fn machine(gic: Gic, append: &str) -> Machine {
         Machine { gic, append: append.into(), ..Machine::default() }
@@ -84,14 +88,12 @@ mod tests {
             Common { append: vec!["hz=9 rule.M8.ss=keep".into(), "k=3".into()], ..Common::default() },
         ] {
             for one in narrowed(&common, own()) {
-                let text = append(&one, &common, &["k=7".into()]);
-                let text = text.strip_prefix("--append '").and_then(|text| text.strip_suffix('\'')).unwrap();
-                let again = Common {
-                    gic: Some(one.gic),
-                    el: Some(one.el),
-                    append: vec![text.into()],
-                    ..Common::default()
-                };
+                let text = flags(&one, &common, &["k=7".into()]);
+                let (hardware, append) = text.split_once(" --append ").unwrap();
+                let append = append.trim_matches('\'');
+                let words = ["x", "sweep"].into_iter().chain(hardware.split(' ')).chain(["--append", append]);
+                let Command::Sweep(again) = Cli::parse_from(words).command else { panic!("{text}") };
+                let again = again.common;
                 let [found] = &narrowed(&again, own())[..] else { panic!("{text}") };
                 assert_eq!((found.gic, found.el), (one.gic, one.el));
                 for name in ["mode", "hz", "rule.M8.ss"] {

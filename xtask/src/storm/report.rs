@@ -2,8 +2,8 @@
 
 use super::boot::Stormed;
 use crate::args::Common;
-use crate::machines::append;
-use crate::qemu::{El, Gic, Machine, Start};
+use crate::machines::flags;
+use crate::qemu::{Machine, Start};
 use crate::say::say;
 use crate::test::{Kernel, machine_name};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -75,17 +75,8 @@ pub fn text(kernel: &Kernel, common: &Common, asked: u64, stormed: &Stormed) -> 
 
 /// What the user types to see this again.
 pub fn command(machine: &Machine, common: &Common, seed: u64, exceptions: u64) -> String {
-    let gic = if machine.gic == Gic::V2 { 2 } else { 3 };
-    let el = if machine.el == El::El2 { 2 } else { 1 };
-    let mut line = format!(
-        "cargo xtask storm --seed {seed} --exceptions {exceptions} --cpu {} --smp {} --gic {gic} --el {el}",
-        machine.cpu, machine.smp
-    );
-    if common.release {
-        line += " --release";
-    }
-    let _ = write!(line, " {}", append(machine, common, &[]));
-    line
+    let flags = flags(machine, common, &[]);
+    format!("cargo xtask storm --seed {seed} --exceptions {exceptions} {flags}")
 }
 
 /// For programs.

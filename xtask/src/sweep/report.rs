@@ -4,8 +4,8 @@ use super::boot::{Place, Swept};
 use super::disassemble;
 use crate::args::Common;
 use crate::capture::{capture, to_the_end};
-use crate::machines::append;
-use crate::qemu::{El, Gic, Machine, Start};
+use crate::machines::flags;
+use crate::qemu::{Machine, Start};
 use crate::say::say;
 use crate::symbolise::Symboliser;
 use crate::test::{Kernel, machine_name};
@@ -179,20 +179,10 @@ fn interrupted(kernel: &Kernel, place: &Place) -> String {
 
 /// What the user types to see this again.
 fn command(name: &str, machine: &Machine, common: &Common, pairs: bool, k: Option<&str>) -> String {
-    let gic = if machine.gic == Gic::V2 { 2 } else { 3 };
-    let el = if machine.el == El::El2 { 2 } else { 1 };
-    let k: Vec<_> = k.map(|k| format!("k={k}")).into_iter().collect();
-    let (cpu, smp) = (&machine.cpu, machine.smp);
-    let mut line = format!("cargo xtask sweep {name} --cpu {cpu} --smp {smp} --gic {gic} --el {el}");
     // A pair that is given is tried as it is.
-    if pairs && k.is_empty() {
-        line += " --pairs";
-    }
-    if common.release {
-        line += " --release";
-    }
-    let _ = write!(line, " {}", append(machine, common, &k));
-    line
+    let pairs = if pairs && k.is_none() { " --pairs" } else { "" };
+    let k: Vec<_> = k.map(|k| format!("k={k}")).into_iter().collect();
+    format!("cargo xtask sweep {name}{pairs} {}", flags(machine, common, &k))
 }
 
 fn indented(lines: &str) -> String {
@@ -202,6 +192,7 @@ fn indented(lines: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::qemu::{El, Gic};
 
     fn swept(name: &str, boundaries: u64, violations: u64) -> Swept {
         Swept { name: name.into(), boundaries, violations, ..Swept::default() }
