@@ -76,7 +76,7 @@ pub fn run(groups: &'static [&'static [Scenario]], choice: Choice<'_>) -> bool {
             continue;
         }
         let mut one = Tally::default();
-        Sweep { scenario, reference: None, length: 0, shown: None, tally: &mut one }.sweep(extent);
+        Sweep::of(scenario, &mut one).sweep(extent);
         println!("sweep: {} boundaries={} violations={}", scenario.name, one.boundaries, one.violations);
         tally.boundaries += one.boundaries;
         tally.violations += one.violations;
@@ -99,6 +99,9 @@ struct Tally {
 
 struct Sweep<'a> {
     scenario: &'static Scenario,
+    /// Of the run that is under way, or was the last.
+    before: Before,
+    outcome: Outcome,
     reference: Option<Outcome>,
     length: u64,
     /// The part of the way that was printed last.
@@ -115,7 +118,12 @@ impl From<String> for Over {
     }
 }
 
-impl Sweep<'_> {
+impl<'a> Sweep<'a> {
+    fn of(scenario: &'static Scenario, tally: &'a mut Tally) -> Self {
+        let (before, outcome) = (Before::NONE, Outcome::NONE);
+        Self { scenario, before, outcome, reference: None, length: 0, shown: None, tally }
+    }
+
     fn sweep(&mut self, extent: Extent) {
         shot::covered();
         let over = self.try_sweep(extent);
@@ -188,20 +196,20 @@ impl Sweep<'_> {
     }
 
     /// A run without an interrupt.
-    fn plain(&self) -> Result<(Outcome, u64), Over> {
+    fn plain(&mut self) -> Result<(Outcome, u64), Over> {
         (self.scenario.before)();
-        let before = Before::now();
+        self.before.count();
         let (result, length) = shot::run(self.scenario, None);
         if !shot::is_nmi() {
             (self.scenario.handler)(None);
         }
-        let outcome = before.outcome(self.scenario, result);
-        if let Some(what) = outcome.unclean() {
+        self.outcome.take(&self.before, self.scenario, result);
+        if let Some(what) = self.outcome.unclean() {
             return Err(Over(alloc::format!("without an interrupt it leaves {what}")));
         }
-        match outcome.undue(self.scenario) {
+        match self.outcome.undue(self.scenario) {
             Some(what) => Err(Over(alloc::format!("without an interrupt it comes to {what}"))),
-            None => Ok((outcome, length)),
+            None => Ok((self.outcome.clone(), length)),
         }
     }
 
@@ -209,12 +217,12 @@ impl Sweep<'_> {
     fn boundary(&mut self, at: Boundary) -> Result<Option<[u64; 2]>, Over> {
         (self.scenario.before)();
         note(self.scenario, at);
-        let before = Before::now();
+        self.before.count();
         let (result, _) = shot::run(self.scenario, Some(at));
-        let outcome = before.outcome(self.scenario, result);
+        self.outcome.take(&self.before, self.scenario, result);
         RUNNING.store(false, Relaxed);
         let wrong = misfired(at.second.is_some())
-            .or_else(|| outcome.difference(self.reference.as_ref().unwrap_or(&outcome)));
+            .or_else(|| self.reference.as_ref().and_then(|reference| self.outcome.difference(reference)));
         let [_, second, _] = shot::taken();
         // A second interrupt that was due behind the body is no pair.
         if at.second.is_none() || second != 0 {
@@ -232,7 +240,7 @@ impl Sweep<'_> {
     }
 
     /// After a violation: back to where the next boundary can be tried for itself.
-    fn repair(&self) -> Result<(), Over> {
+    fn repair(&mut self) -> Result<(), Over> {
         {
             let _masked = daif::AllMasked::new();
             let cpu = debug::this();

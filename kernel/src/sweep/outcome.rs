@@ -31,39 +31,70 @@ const STATS: usize = NAMES.len();
 const PLACED: usize = STATS + stats::ALL.len();
 const LEN: usize = PLACED + place::ROOM * 2;
 
-/// A run's outcome.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Outcome([u64; LEN]);
-
-/// The counters before a run.
-pub struct Before([u64; LEN]);
-
-fn counters() -> [u64; LEN] {
-    let mut all = [0; LEN];
-    all[9] = off::out_of_order();
-    for (word, (_, counter)) in all[STATS..].iter_mut().zip(stats::ALL) {
-        *word = counter.here();
-    }
-    for index in 0..place::used() {
-        all[PLACED + index * 2..][..2].copy_from_slice(&place::count(index));
-    }
-    all
+/// What a run comes to, in numbers. Every boundary fills them anew, so no more are touched than the scenario has.
+#[derive(Clone)]
+struct Numbers {
+    all: [u64; LEN],
+    /// Those behind are 0.
+    used: usize,
 }
 
-impl Before {
-    /// Before a run.
-    pub fn now() -> Self {
-        Self(counters())
+impl Numbers {
+    const NONE: Self = Self { all: [0; LEN], used: PLACED };
+
+    /// The counters as they are now.
+    fn count(&mut self) {
+        self.all[9] = off::out_of_order();
+        for (word, (_, counter)) in self.all[STATS..PLACED].iter_mut().zip(stats::ALL) {
+            *word = counter.here();
+        }
+        let used = PLACED + place::used() * 2;
+        for (index, pair) in self.all[PLACED..used].chunks_exact_mut(2).enumerate() {
+            pair.copy_from_slice(&place::count(index));
+        }
+        for word in &mut self.all[used..self.used.max(used)] {
+            *word = 0;
+        }
+        self.used = used;
     }
 
-    /// Behind it.
-    pub fn outcome(&self, scenario: &Scenario, result: u64) -> Outcome {
+    /// The first one that is not the same.
+    fn differs(&self, other: &Self) -> Option<usize> {
+        let used = self.used.max(other.used);
+        self.all[..used].iter().zip(&other.all[..used]).position(|(one, other)| one != other)
+    }
+}
+
+/// The counters before a run.
+pub struct Before(Numbers);
+
+impl Before {
+    /// Of no run yet.
+    pub const NONE: Self = Self(Numbers::NONE);
+
+    /// Before a run.
+    pub fn count(&mut self) {
+        self.0.count();
+    }
+}
+
+/// A run's outcome.
+#[derive(Clone)]
+pub struct Outcome(Numbers);
+
+impl Outcome {
+    /// Of no run yet.
+    pub const NONE: Self = Self(Numbers::NONE);
+
+    /// Behind the run that `before` is of.
+    pub fn take(&mut self, before: &Before, scenario: &Scenario, result: u64) {
         // First of all, before anything can put them right.
         let (masks, register, shadow) = (daif::read().bits(), mdscr::read(), debug::this().mdscr.get());
         let facts = (scenario.facts)();
-        let mut all = counters();
-        for (word, before) in all.iter_mut().zip(self.0) {
-            *word = word.wrapping_sub(before);
+        self.0.count();
+        let Numbers { all, used } = &mut self.0;
+        for (word, before) in all[..*used].iter_mut().zip(&before.0.all) {
+            *word = word.wrapping_sub(*before);
         }
         // How often a step was set aside depends on where the interrupt came, by its nature.
         let varies = scenario.varies;
@@ -96,36 +127,35 @@ impl Before {
             facts[1],
         ];
         all[..fixed.len()].copy_from_slice(&fixed);
-        Outcome(all)
     }
-}
 
-impl Outcome {
     /// What is not as it has to be where nothing is going on; None if all is well.
     pub fn unclean(&self) -> Option<String> {
-        let wrong = (1..=CLEAN).find(|&n| self.0[n] != 0);
-        let differs = (self.0[10] != self.0[11]).then_some(11);
+        let all = &self.0.all;
+        let wrong = (1..=CLEAN).find(|&n| all[n] != 0);
+        let differs = (all[10] != all[11]).then_some(11);
         let spurious = STATS + stats::SPURIOUS.index();
-        let wrong = wrong.or(differs).or((self.0[spurious] != 0).then_some(spurious))?;
-        Some(format!("{} {:#x}", name(wrong), self.0[wrong]))
+        let wrong = wrong.or(differs).or((all[spurious] != 0).then_some(spurious))?;
+        Some(format!("{} {:#x}", name(wrong), all[wrong]))
     }
 
     /// What a run without an interrupt has not come to; None if all is well.
     pub fn undue(&self, scenario: &Scenario) -> Option<String> {
-        let (result, facts) = (self.0[0], [self.0[FACTS], self.0[FACTS + 1]]);
+        let all = &self.0.all;
+        let (result, facts) = (all[0], [all[FACTS], all[FACTS + 1]]);
         if !(scenario.due)(result, facts) {
             return Some(format!("the result {result:#x} and the facts {facts:x?}"));
         }
         // An NMI's handler hits nothing.
-        let idle =
-            (0..place::used()).find(|&n| place::is_there(n) && self.0[PLACED + n * 2..][..2] == [0, 0]);
+        let idle = (0..place::used()).find(|&n| place::is_there(n) && all[PLACED + n * 2..][..2] == [0, 0]);
         idle.filter(|_| !shot::is_nmi()).map(|n| format!("no hit of what was placed at {n}"))
     }
 
     /// How this differs from the run without interrupts; None if it does not.
     pub fn difference(&self, reference: &Self) -> Option<String> {
-        let wrong = (0..LEN).find(|&n| self.0[n] != reference.0[n])?;
-        Some(format!("{}: {:#x} where {:#x} is due", name(wrong), self.0[wrong], reference.0[wrong]))
+        let wrong = self.0.differs(&reference.0)?;
+        let (is, due) = (self.0.all[wrong], reference.0.all[wrong]);
+        Some(format!("{}: {is:#x} where {due:#x} is due", name(wrong)))
     }
 }
 

@@ -109,8 +109,10 @@ pub fn run(scenario: &'static Scenario, at: Option<Boundary>) -> (u64, u64) {
 }
 
 fn fire_at(body: Body, at: Option<Boundary>) -> (u64, u64) {
-    for word in TAKEN.iter().chain(&PCS).chain(&REACHED).chain(&FOUND) {
-        word.store(0, Relaxed);
+    for words in [&TAKEN[..], &PCS, &REACHED, &FOUND] {
+        for word in words {
+            word.store(0, Relaxed);
+        }
     }
     SECOND.store(at.and_then(|at| at.second).unwrap_or(NEVER), Relaxed);
     PLAIN.store(at.is_none(), Relaxed);
