@@ -1,11 +1,13 @@
 //! Field extraction, as the encoding tables of DDI 0487 C4.1 write it.
 
 /// The `width` bits of `word` from bit `lsb` up. `width` is 1 to 31.
+#[inline(always)]
 pub(crate) const fn bits(word: u32, lsb: u32, width: u32) -> u32 {
     (word >> lsb) & ((1 << width) - 1)
 }
 
 /// Bit `n` of `word`.
+#[inline(always)]
 pub(crate) const fn bit(word: u32, n: u32) -> bool {
     word >> n & 1 == 1
 }

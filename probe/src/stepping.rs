@@ -11,8 +11,15 @@ pub const fn is_call(word: u32) -> bool {
     word >> 26 == BL || blr || blraaz || blraa
 }
 
+/// Whether the instruction waits, or says that its loop does: YIELD or WFE (DDI 0487 C6.2).
+#[inline]
+pub const fn is_wait(word: u32) -> bool {
+    matches!(word, 0xd503_203f | 0xd503_205f)
+}
+
 /// Whether the instruction masks debug exceptions: MSR DAIFSet with D, or MSR DAIF of a register (`x` tells its value) with D
 /// (DDI 0487 C5.2.2, C6.2.229).
+#[inline]
 pub fn masks_debug(word: u32, x: impl FnOnce(u8) -> u64) -> bool {
     const D_OF_DAIFSET: u32 = 1 << 11;
     const D: u64 = 1 << 9;
@@ -58,6 +65,15 @@ mod tests {
         for word in others {
             assert!(!is_call(word), "{word:#010x}");
         }
+    }
+
+    #[test]
+    fn waits() {
+        assert!(is_wait(0xd503_203f), "yield");
+        assert!(is_wait(0xd503_205f), "wfe");
+        assert!(!is_wait(0xd503_201f), "nop");
+        assert!(!is_wait(0xd503_207f), "wfi");
+        assert!(!is_wait(0xd503_209f), "sev");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::exception::{Frame, Reason, fatal};
 use crate::kprobe;
 use core::arch::naked_asm;
 use probe::sequence::Stuck;
-use probe::stepping;
+use probe::{is_load_exclusive, stepping};
 use rules::plan::{Course, Place};
 use rules::pstate::Daif;
 use rules::step::{Owners, StepError};
@@ -145,8 +145,6 @@ pub fn carry_on(cpu: &CpuDebug, frame: &mut Frame) {
         Session::Plan { course, .. } => course.is_done(place(frame), |predicate| predicate(frame)),
     };
     if !done {
-        // The hint of a stepped YIELD is lost on an emulator that runs CPUs in turns, and the code may wait for another CPU.
-        barrier::relax();
         // It ends if its hook has masked D.
         let _ = go_on(cpu, frame, session, Sequences::Here);
     } else if let Session::Plan { course, client } = session {
@@ -165,14 +163,19 @@ fn until_d_opens(cpu: &CpuDebug) {
 
 /// The session's next step, which an exclusive sequence is one of (H9).
 fn go_on(cpu: &CpuDebug, frame: &mut Frame, session: Session, sequences: Sequences) -> Result<(), StepError> {
-    let masks = stepping::masks_debug(exclusive::word_at(frame.pc), |n| frame.x[usize::from(n)]);
+    let word = exclusive::word_at(frame.pc);
+    if stepping::is_wait(word) {
+        // An emulator that runs CPUs in turns loses the hint when it steps it, and the code waits for another CPU.
+        barrier::relax();
+    }
+    let masks = stepping::masks_debug(word, |n| frame.x[usize::from(n)]);
     cpu.stepped.set(if masks { Stepped::Masked } else { Stepped::Instruction });
     let pstate = frame.pstate;
     step::request(cpu, frame, Owners::DEBUGGER)?;
     cpu.session.set(Some(session));
     // A breakpoint on the load-exclusive is to be hit first, and runs the sequence then.
     if sequences == Sequences::Here
-        && exclusive::is_load(frame.pc)
+        && is_load_exclusive(word)
         && slots::breakpoint_hits(cpu, frame.pc).is_empty()
     {
         match exclusive::run(cpu, frame, exclusive::ROUNDS) {

@@ -106,8 +106,7 @@ pub fn is_load(pc: u64) -> bool {
 pub fn is_part(pc: u64) -> bool {
     // SAFETY: what EL1 executes it can read, and `pc` is aligned.
     let word = unsafe { (pc as *const u32).read_volatile() };
-    // All others are ruled out at once.
-    word & 0x3e00_0000 == 0x0800_0000 && (is_load_exclusive(word) || is_store_exclusive(word))
+    is_load_exclusive(word) || is_store_exclusive(word)
 }
 
 /// Slots that were hit at an exclusive, from their exception. False if it is to be stepped over like any other instruction.
