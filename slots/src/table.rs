@@ -280,9 +280,12 @@ impl<P: Payload, const N: usize> Table<P, N> {
     /// The hits of a live slot on the CPUs whose counts are given, by number; `None` once it is retired.
     pub fn hits<'a>(&self, id: SlotId, counts: impl Iterator<Item = &'a CpuHits>) -> Option<u64> {
         let cpus = self.live(id)?.cpus;
-        let count =
-            |(cpu, hits): (u32, &CpuHits)| if cpus.contains(cpu) { hits.of(id.kind, id.index) } else { 0 };
-        let hits = (0..).zip(counts).map(count).sum();
+        let mut hits = 0;
+        for (cpu, of) in (0..).zip(counts) {
+            if cpus.contains(cpu) {
+                hits += of.of(id.kind, id.index);
+            }
+        }
         fence(Ordering::Acquire);
         self.live(id).map(|_| hits)
     }
