@@ -56,7 +56,7 @@ pub fn machines(common: &Common, pairs: bool) -> Vec<Machine> {
     };
     let own = [
         base("max", Gic::V3, El::El2, " nmi=1"),
-        base("max", Gic::V3, El::El1, ""),
+        base("max", Gic::V2, El::El1, ""),
         base("cortex-a57", Gic::V2, El::El2, " optimise=1"),
         base("cortex-a57", Gic::V3, El::El1, ""),
     ];
