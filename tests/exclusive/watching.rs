@@ -86,7 +86,7 @@ pub fn every_form_under_a_watchpoint_on_one_cpu() -> Outcome {
     Ok(())
 }
 
-/// Each is a dozen debug exceptions or more, and where CPUs are an emulator's threads they mostly wait for each other's turn.
+/// Where CPUs are threads of an emulator on fewer processors, each waits for the others' turns in every one of them.
 const ROUNDS: u64 = 100;
 
 static PAIR: Pair = Pair(core::cell::UnsafeCell::new([0; 2]));

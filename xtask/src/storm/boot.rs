@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// How many debug exceptions a storm has, where nobody says.
 pub const EXCEPTIONS: u64 = 1_000_000;
+/// The same in the quick matrix, which has two of them.
+pub const HALF: u64 = EXCEPTIONS / 2;
 /// The same in the full matrix.
 pub const MANY: u64 = 100_000_000;
 

@@ -52,9 +52,9 @@ impl Config {
     /// The machine, with the user's flags on top.
     pub fn machine(&self, common: &Common, mode: &str) -> Machine {
         let nmi = if self.masking == Masking::Priority { " nmi=1" } else { "" };
-        // Where ticks come by the wall clock, the fastest there is on half of the machines: it takes a tenth of their time. Under
-        // icount any is as exact, but those of CPUs that idle cost the one thread that runs them all, and so does code that spins
-        // until the next one.
+        // Where ticks come by the wall clock, the fastest there is on machines with GICv3, and on the others one that leaves more of
+        // the host to the tests. Under icount any is as exact, but those of CPUs that idle cost the one thread that runs them all,
+        // and so does code that spins until the next one.
         let tick = match (self.icount, common.gic.unwrap_or(self.gic)) {
             (true, _) => " hz=1000",
             (false, Gic::V3) => " hz=10000",

@@ -11,7 +11,7 @@ use crate::storm;
 pub const NAME: &str = "storm";
 
 fn exceptions(arguments: &QemuTest) -> u64 {
-    if arguments.matrix == Extent::Full { storm::MANY } else { storm::EXCEPTIONS / 2 }
+    if arguments.matrix == Extent::Full { storm::MANY } else { storm::HALF }
 }
 
 /// A task a machine, all with one seed that nobody has chosen.
