@@ -16,7 +16,7 @@ use crate::{address_of, check, check_eq, percpu};
 use ::slots::{Cpus, Kind};
 use alloc::vec::Vec;
 use core::arch::naked_asm;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use rules::step::StepError;
 
 const INSTRUCTION: Why = Why::Step(Stepped::Instruction);
@@ -379,6 +379,8 @@ pub fn over_a_call_is_not_taken_in_by_another_thread() -> Outcome {
     /// Calls, and those in which nobody else made one.
     static CALLS: AtomicU64 = AtomicU64::new(0);
     static RUNS: AtomicU64 = AtomicU64::new(0);
+    /// All threads are there: none has made its calls before the others begin.
+    static ALL: AtomicBool = AtomicBool::new(false);
     #[inline(never)]
     extern "C" fn gives_way(n: u64) -> u64 {
         let before = CALLS.fetch_add(1, Relaxed);
@@ -405,6 +407,7 @@ pub fn over_a_call_is_not_taken_in_by_another_thread() -> Outcome {
     will_answer(&[]);
     BEGUN.store(0, Relaxed);
     RUNS.store(0, Relaxed);
+    ALL.store(false, Relaxed);
     let site = address_of!(calls) + 4;
     let here = Cpus::of(percpu::index() as u32);
     let slot = Slot::on(&breakpoint_at(site), here, Disposition::Call(over_in_the_middle))?;
@@ -412,6 +415,9 @@ pub fn over_a_call_is_not_taken_in_by_another_thread() -> Outcome {
     let threads: Result<Vec<_>, _> = [0, 1, 0]
         .map(|n| {
             crate::tests::threads::here("caller", move || {
+                while !ALL.load(Relaxed) {
+                    sched::yield_now();
+                }
                 for _ in 0..3 {
                     calls(n);
                 }
@@ -419,6 +425,7 @@ pub fn over_a_call_is_not_taken_in_by_another_thread() -> Outcome {
         })
         .into_iter()
         .collect();
+    ALL.store(true, Relaxed);
     for thread in threads? {
         thread.join();
     }
