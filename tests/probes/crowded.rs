@@ -2,10 +2,10 @@
 
 use crate::arch::uaccess;
 use crate::exception::Frame;
-use crate::kprobe::{self, Kprobe, Then};
+use crate::kprobe::{self, Kprobe, Then, Wanted};
 use crate::ktest::{Outcome, everywhere};
 use crate::tests::failed;
-use crate::{address_of, check_eq};
+use crate::{address_of, check, check_eq};
 use alloc::vec::Vec;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -13,6 +13,8 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// Instructions of [`long`] that can be probed, all different: half out of line, half simulated.
 const INSTRUCTIONS: u64 = 320;
 const PROBES: u64 = 256;
+/// So many are placed one by one, so many taken away one by one.
+const APART: u64 = 64;
 
 /// Adds 0 + 1 + ... + 159; in turns with ADRs.
 #[unsafe(naked)]
@@ -63,8 +65,10 @@ pub fn two_hundred_and_fifty_six_probes_on_one_function() -> Outcome {
     check_eq!(different.len() as u64, INSTRUCTIONS + 1);
     check_eq!(long(0), SUM);
     SEEN.iter().chain([&POSTS, &WRONG]).for_each(|counter| counter.store(0, Relaxed));
-    for n in 0..PROBES {
-        kprobe::register(start + 4 * n, Some(pre), Some(post)).map_err(failed)?;
+    let wanted = |n| Wanted { pre: Some(pre), post: Some(post), ..Wanted::at(start + 4 * n) };
+    let mut probes = kprobe::register_all((APART..PROBES).map(wanted)).map_err(failed)?;
+    for n in 0..APART {
+        probes.push(kprobe::register(start + 4 * n, Some(pre), Some(post)).map_err(failed)?);
     }
     let listed = everywhere::others() as u64;
     for call in 1..=3 {
@@ -78,9 +82,12 @@ pub fn two_hundred_and_fifty_six_probes_on_one_function() -> Outcome {
     }
     let with_probes = text();
     // From the middle outwards, so that none is last in its chain of the table by habit.
-    for n in (0..PROBES).map(|n| n * 129 % PROBES) {
+    for n in (0..APART).map(|n| n * 129 % PROBES) {
         check_eq!(kprobe::unregister(start + 4 * n), Ok((3, 0)), "probe {n}");
+        probes.retain(|probe| probe.address != start + 4 * n);
     }
+    check_eq!(probes.len() as u64, PROBES - APART);
+    check!(kprobe::remove_all(&probes).iter().all(|counts| *counts == (3, 0)));
     check_eq!(listed, PROBES);
     check_eq!(
         with_probes[..PROBES as usize]

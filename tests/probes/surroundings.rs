@@ -2,7 +2,7 @@
 
 use crate::debug::step::{self, Wish};
 use crate::exception::Frame;
-use crate::kprobe::{self, ProbeError};
+use crate::kprobe::{self, ProbeError, Wanted};
 use crate::ktest::Outcome;
 use crate::mm::layout;
 use crate::report::symbols::{self, Kind};
@@ -54,12 +54,9 @@ pub fn what_debug_contexts_run_through_can_be_probed() -> Outcome {
         .collect();
     places.dedup();
     let mut wrong = None;
-    places.retain(|&address| match kprobe::register(address, None, None) {
-        Ok(_) => true,
-        Err(ProbeError::Refused(..)) => false,
-        Err(error) => {
+    let probes = kprobe::register_possible(places.into_iter().map(Wanted::at), |_, error| {
+        if !matches!(error, ProbeError::Refused(..)) {
             wrong = Some(error);
-            false
         }
     });
     CELL.store(0, Relaxed);
@@ -74,13 +71,12 @@ pub fn what_debug_contexts_run_through_can_be_probed() -> Outcome {
             hits = breakpoint.hits().unwrap_or(0);
         }
     }
-    let counts: Vec<_> = places.iter().map(|&address| kprobe::unregister(address)).collect();
+    let counts = kprobe::remove_all(&probes);
     check_eq!(wrong, None);
     stepped.map_err(failed)?;
     check_eq!((CELL.load(Relaxed), hits), (2 * ROUNDS, 2 * ROUNDS));
-    let hit =
-        counts.iter().filter(|count| count.is_ok_and(|(hits, missed)| hits >= ROUNDS && missed == 0)).count();
+    let hit = counts.iter().filter(|(hits, missed)| *hits >= ROUNDS && *missed == 0).count();
     check!(hit >= 3, "{hit} of {} were hit in each round: {counts:?}", counts.len());
-    check!(counts.iter().all(|count| count.is_ok_and(|(_, missed)| missed == 0)), "{counts:?}");
+    check!(counts.iter().all(|(_, missed)| *missed == 0), "{counts:?}");
     Ok(())
 }
