@@ -11,6 +11,7 @@ use crate::sync::IrqMutex;
 use crate::tests::failed;
 use crate::{idle, percpu, smp};
 use ::slots::{Access, Cpus, Privilege, Request, SlotId};
+use core::ops::Deref;
 use core::sync::atomic::{
     AtomicPtr, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -22,6 +23,19 @@ macro_rules! address_of {
     ($function:expr) => {
         $function as *const () as u64
     };
+}
+
+/// What is watched, on a page with nothing else. QEMU looks at its list of watchpoints for every access to a page that has one,
+/// and other data on it may be what every interrupt writes.
+#[repr(C, align(4096))]
+pub struct OwnPage<T>(pub T);
+
+impl<T> Deref for OwnPage<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
 }
 
 /// Interrupts that come when they are wanted.

@@ -9,6 +9,7 @@ use crate::irq::off::IrqOff;
 use crate::ktest::{Ended, Outcome};
 use crate::report::symbols;
 use crate::sync::SpinLock;
+use crate::tests::support::OwnPage;
 use crate::{check, check_eq, println};
 use ::slots::Access;
 use core::hint::black_box;
@@ -19,7 +20,7 @@ use core::sync::atomic::{
 
 const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::ReadWrite];
 
-static WORD: AtomicU64 = AtomicU64::new(0);
+static WORD: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 static BYTE: AtomicU8 = AtomicU8::new(0);
 static HALF: AtomicU16 = AtomicU16::new(0);
 static SMALL: AtomicU32 = AtomicU32::new(0);
@@ -155,7 +156,7 @@ pub fn every_form_under_a_watchpoint_on_all_cpus() -> Outcome {
 
 /// Whoever waits hits the watchpoint too, again and again.
 const TIMES_TAKEN: u64 = 50;
-static LOCK: SpinLock<u64> = SpinLock::new(0);
+static LOCK: OwnPage<SpinLock<u64>> = OwnPage(SpinLock::new(0));
 /// Guarded by `LOCK`.
 static INSIDE: AtomicU64 = AtomicU64::new(0);
 static TOGETHER: AtomicU64 = AtomicU64::new(0);
@@ -174,7 +175,7 @@ fn lock_byte() -> Result<u64, Ended> {
     let start = &raw const LOCK as u64;
     // SAFETY: the lock's own memory, and nobody uses it now.
     let changes = |at: u64| unsafe { (at as *const u8).read_volatile() };
-    let before: alloc::vec::Vec<u8> = (start..start + size_of_val(&LOCK) as u64).map(changes).collect();
+    let before: alloc::vec::Vec<u8> = (start..start + size_of_val(&*LOCK) as u64).map(changes).collect();
     let guard = LOCK.lock();
     let found = (start..).zip(&before).find(|(at, was)| changes(*at) != **was).map(|(at, _)| at);
     drop(guard);

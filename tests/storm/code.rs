@@ -1,8 +1,10 @@
 //! The machine code that is stormed: one function, as often as needed, that says what happened to it.
 //!
 //! Slots and probes on it leave marks in registers that it does not use, so each execution tells by its result which of them
-//! it hit, and how often. It is without exclusives: everything in it can be stepped (`exclusive` has those).
+//! it hit, and how often. It is without exclusives: everything in it can be stepped (`exclusive` has those). Its copies have a page to
+//! themselves: QEMU executes what is on a page with a breakpoint one instruction at a time.
 
+use crate::tests::support::OwnPage;
 use core::arch::asm;
 use core::cell::UnsafeCell;
 
@@ -32,7 +34,7 @@ core::arch::global_asm!(
     ".balign 64",
     ".endm",
     ".pushsection .text.storm_code, \"ax\"",
-    ".balign 64",
+    ".balign 4096",
     "storm_target storm_shared",
     "storm_target storm_raced",
     "storm_target storm_own0",
@@ -43,6 +45,7 @@ core::arch::global_asm!(
     "storm_target storm_own5",
     "storm_target storm_own6",
     "storm_target storm_own7",
+    ".balign 4096",
     ".popsection",
     ".purgem storm_target",
 );
@@ -76,7 +79,7 @@ struct Memory(UnsafeCell<[u64; 2]>);
 // SAFETY: accessed by the targets only, whose stores are of one value.
 unsafe impl Sync for Memory {}
 
-static MEMORY: [Memory; 10] = [const { Memory(UnsafeCell::new([N + 1; 2])) }; 10];
+static MEMORY: OwnPage<[Memory; 10]> = OwnPage([const { Memory(UnsafeCell::new([N + 1; 2])) }; 10]);
 
 /// One copy of the function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,13 +12,14 @@ use crate::debug::slots::{self, Hit};
 use crate::exception::Frame;
 use crate::percpu::PerCpu;
 use crate::storm::{Due, Random, due};
+use crate::tests::support::OwnPage;
 use ::slots::{Access, Cpus, Privilege, Request};
 use alloc::format;
 use alloc::string::String;
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-static WORD: AtomicU64 = AtomicU64::new(0);
+static WORD: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 
 /// Executions.
 static RUNS: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));

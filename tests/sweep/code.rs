@@ -1,4 +1,5 @@
-//! Machine code that is swept: short functions whose every instruction is known.
+//! Machine code that is swept: short functions whose every instruction is known. They have a page to themselves: QEMU executes what is
+//! on a page with a breakpoint one instruction at a time.
 
 use crate::debug::bug::Site;
 
@@ -6,7 +7,7 @@ static SITE: Site = Site { file: file!(), line: line!(), text: "a WARN that is s
 
 core::arch::global_asm!(
     ".pushsection .text.sweep_code, \"ax\"",
-    ".balign 4",
+    ".balign 4096",
     ".global sweep_line, sweep_line_at, sweep_store, sweep_store_at, sweep_loop, sweep_loop_at, sweep_loop_end, sweep_branch, sweep_retry",
     ".global sweep_retry_at, sweep_warn, sweep_outer, sweep_inner, sweep_innermost, sweep_handler, sweep_handler_at",
     ".global sweep_sled, sweep_daif, sweep_masked, sweep_hvc, sweep_hvc_at, sweep_calls, sweep_calls_at",
@@ -125,6 +126,7 @@ core::arch::global_asm!(
     "add x0, x0, x1",
     "1: ldp x29, x30, [sp], #32",
     "ret",
+    ".balign 4096",
     ".popsection",
     bug = const crate::exception::brk::BUG,
     site = sym SITE,

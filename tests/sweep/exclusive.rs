@@ -6,6 +6,7 @@ use crate::debug;
 use crate::debug::slots::Disposition;
 use crate::debug::stats::{self, Counter};
 use crate::sweep::{Scenario, breakpoint, remove_first, slot};
+use crate::tests::support::OwnPage;
 use ::slots::{Access, Cpus, Privilege, Request};
 use alloc::string::String;
 use core::arch::naked_asm;
@@ -79,10 +80,10 @@ pub static SCENARIOS: [Scenario; 6] = [
 /// What depends on how often an interrupt ends a free run.
 const FREE: &[Counter] = &[stats::WATCHPOINTS, stats::STEPS, stats::FREE_RUNS, stats::CANCELLED];
 
-static WORD: AtomicU64 = AtomicU64::new(0);
+static WORD: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 static BY: AtomicU64 = AtomicU64::new(5);
 static ATTEMPTS: AtomicU64 = AtomicU64::new(0);
-static LOCK: Mutex<()> = Mutex::new(());
+static LOCK: OwnPage<Mutex<()>> = OwnPage(Mutex::new(()));
 static LOCK_VALUE: AtomicU64 = AtomicU64::new(0);
 
 /// Adds 1 by an exclusive sequence, whose load-exclusive is the second instruction; how many attempts that took.

@@ -5,6 +5,7 @@ use crate::exception::Frame;
 use crate::kprobe::{self, Kprobe, Then};
 use crate::mm::layout;
 use crate::sweep::{Scenario, breakpoint, kprobe as probe, probe_of, watchpoint};
+use crate::tests::support::OwnPage;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub static SCENARIOS: [Scenario; 11] = [
@@ -133,7 +134,7 @@ pub static SCENARIOS: [Scenario; 11] = [
     },
 ];
 
-static WATCHED: AtomicU64 = AtomicU64::new(0);
+static WATCHED: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 static PRES: AtomicU64 = AtomicU64::new(0);
 static POSTS: AtomicU64 = AtomicU64::new(0);
 

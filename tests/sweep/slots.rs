@@ -7,6 +7,7 @@ use crate::debug::stats::{self, Counter};
 use crate::exception::Frame;
 use crate::irq::off::{self, IrqOff};
 use crate::sweep::{Scenario, breakpoint, hits_of, remove_first, slot, split, watchpoint};
+use crate::tests::support::OwnPage;
 use ::slots::{Access, Cpus, Kind, Privilege, Request};
 use alloc::string::String;
 use core::arch::naked_asm;
@@ -74,7 +75,7 @@ pub static SCENARIOS: [Scenario; 15] = [
     // A range that two slots hold, and instructions that touch both: one hit each.
     Scenario {
         name: "watchpoint-two-slots",
-        setup: || split(&watched(PAIR.0[0].as_ptr() as u64 + 4, 8, Access::ReadWrite)),
+        setup: || split(&watched(PAIR[0].as_ptr() as u64 + 4, 8, Access::ReadWrite)),
         body: pair,
         covers: |frame| in_a_step(frame, store_pair as *const () as u64),
         handler: |_| _ = pair(),
@@ -108,7 +109,10 @@ pub static SCENARIOS: [Scenario; 15] = [
         name: "slots-full",
         setup: fill,
         body: all_slots,
-        handler: |_| _ = all_slots(),
+        handler: |_| {
+            CELLS[0].store(1, Relaxed);
+            code::handler(1);
+        },
         ..Scenario::EMPTY
     },
     // A handler that moves PC: the step is due before the next instruction.
@@ -175,14 +179,12 @@ const SOME: usize = 16;
 /// What a breakpoint counts that is there for a part of the body only.
 const STEP_OVER: &[Counter] = &[stats::BREAKPOINTS, stats::STEPS, stats::STEP_OVERS, stats::CANCELLED];
 
-static WATCHED: AtomicU64 = AtomicU64::new(0);
-static CELLS: [AtomicU64; SOME] = [const { AtomicU64::new(0) }; SOME];
+static WATCHED: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
+static CELLS: OwnPage<[AtomicU64; SOME]> = OwnPage([const { AtomicU64::new(0) }; SOME]);
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
 /// A place for STP.
-#[repr(align(16))]
-struct Pair([AtomicU64; 2]);
-static PAIR: Pair = Pair([const { AtomicU64::new(0) }; 2]);
+static PAIR: OwnPage<[AtomicU64; 2]> = OwnPage([const { AtomicU64::new(0) }; 2]);
 
 static HITS: AtomicU64 = AtomicU64::new(0);
 static HITS_DUE: AtomicU64 = AtomicU64::new(0);
@@ -216,7 +218,7 @@ extern "C" fn store_pair(address: u64) {
 }
 
 extern "C" fn pair() -> u64 {
-    store_pair(PAIR.0[0].as_ptr() as u64);
+    store_pair(PAIR[0].as_ptr() as u64);
     0
 }
 
@@ -224,8 +226,10 @@ fn number(kind: Kind) -> usize {
     usize::from(slots::count(kind)).min(SOME)
 }
 
+/// One breakpoint is where the interrupt's handler hits it, the others are in a row.
 fn fill() -> Result<(), String> {
-    for n in 0..number(Kind::Breakpoint) as u64 {
+    breakpoint(code::handler_at(), None)?;
+    for n in 1..number(Kind::Breakpoint) as u64 {
         breakpoint(code::sled as *const () as u64 + 4 * n, None)?;
     }
     CELLS[..number(Kind::Watchpoint)].iter().try_for_each(|cell| watchpoint(cell.as_ptr() as u64))
@@ -237,7 +241,7 @@ extern "C" fn all_slots() -> u64 {
         cell.store(1, Relaxed);
     }
     let refused = slots::install(&at_line(), Cpus::of(0), Disposition::Count).is_err();
-    code::sled(u64::from(refused))
+    code::handler(code::sled(u64::from(refused)))
 }
 
 extern "C" fn interrupts_off() -> u64 {

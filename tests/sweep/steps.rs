@@ -7,6 +7,7 @@ use crate::debug::step::{self, Wish};
 use crate::debug::{self, stats};
 use crate::exception::Frame;
 use crate::sweep::{Scenario, breakpoint, kprobe, watchpoint};
+use crate::tests::support::OwnPage;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rules::pstate::SPSR_SS;
@@ -113,7 +114,7 @@ pub static SCENARIOS: [Scenario; 12] = [
     },
 ];
 
-static WATCHED: AtomicU64 = AtomicU64::new(0);
+static WATCHED: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 
 /// Steps to be done, and where they landed.
 static LEFT: AtomicU64 = AtomicU64::new(0);
