@@ -1,12 +1,13 @@
 //! One scenario on one machine: the boot, and what its console says.
 
 use crate::args::Common;
-use crate::capture::{Captured, capture};
+use crate::capture::{Captured, capture, to_the_end};
 use crate::ktap::is_panic;
 use crate::machines;
 use crate::qemu::{El, Gic, Machine, Start};
 use crate::session::End;
 use crate::test::{Kernel, machine_name};
+use std::time::Duration;
 
 /// A scenario that was swept.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +20,7 @@ pub struct Swept {
     pub first: Option<Violation>,
     /// The console's end; for what went wrong.
     pub tail: String,
-    pub wall: std::time::Duration,
+    pub wall: Duration,
 }
 
 /// What went wrong.
@@ -87,6 +88,65 @@ pub fn sweep_one(kernel: &Kernel, machine: &Machine, name: &str, tell: &dyn Fn(&
             Swept { name: name.into(), machine, violations: 1, first, ..Swept::default() }
         }
     }
+}
+
+/// Boots all scenarios at once, which `names` are in their order; `limit` is for this boot. What comes behind one that ends the
+/// kernel is booted each by itself.
+pub fn sweep_all(
+    kernel: &Kernel,
+    limit: Option<Duration>,
+    machine: &Machine,
+    names: &[String],
+) -> Vec<Swept> {
+    let boot = match capture(machine, &Start::Kernel(&kernel.image), limit, to_the_end) {
+        Ok(boot) => boot,
+        Err(_) => return names.iter().map(|name| sweep_one(kernel, machine, name, &|_| ())).collect(),
+    };
+    let parts = parts(names, &boot);
+    let mut swept: Vec<_> = names
+        .iter()
+        .zip(&parts)
+        .map(|(name, part)| Swept { tail: part.tail(&kernel.elf), ..read(name, machine.clone(), part) })
+        .collect();
+    if let Some(first) = swept.first_mut() {
+        first.wall = boot.wall;
+    }
+    let rest = names[parts.len()..].iter().map(|name| sweep_one(kernel, machine, name, &|_| ()));
+    swept.extend(rest);
+    swept
+}
+
+/// What a boot of all scenarios says of each, as if it had been a boot of its own: up to the first without a verdict, which has all
+/// that is left of the console, and the boot's end. An end that contradicts the verdicts is the last one's.
+fn parts(names: &[String], boot: &Captured) -> Vec<Captured> {
+    let mut parts = Vec::new();
+    let (mut rest, mut good) = (boot.console.as_str(), true);
+    for name in names {
+        let Some((end, (_, violations))) = verdict(rest, name) else {
+            parts.push(Captured { end: boot.end, console: rest.into(), wall: Duration::ZERO });
+            return parts;
+        };
+        good &= violations == 0;
+        let status = End::Status(i32::from(violations > 0));
+        parts.push(Captured { end: status, console: rest[..end].into(), wall: Duration::ZERO });
+        rest = &rest[end..];
+    }
+    if boot.end != End::Status(i32::from(!good))
+        && let Some(last) = parts.last_mut()
+    {
+        last.console += rest;
+        last.end = boot.end;
+    }
+    parts
+}
+
+/// Where the line with a scenario's numbers ends, and the numbers.
+fn verdict(console: &str, name: &str) -> Option<(usize, (u64, u64))> {
+    let mut end = 0;
+    console.split_inclusive('\n').find_map(|line| {
+        end += line.len();
+        totals(line.trim_end(), name).map(|numbers| (end, numbers))
+    })
 }
 
 /// `breakpoint at 12 of 990` of a line of progress.
@@ -165,7 +225,6 @@ impl Swept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn swept(end: End, console: &str) -> Swept {
         let boot = Captured { end, console: console.into(), wall: Duration::ZERO };
@@ -193,6 +252,41 @@ mod tests {
             assert!(swept.violations == 1 && swept.first.is_some(), "{end:?} {console}");
         }
         assert_eq!(swept(End::Timeout, "sweep: bp at 50 of 90\n").boundaries, 50);
+    }
+
+    /// Boundaries and violations of scenarios that shared a boot.
+    fn together(names: &[&str], end: End, console: &str) -> Vec<(u64, u64)> {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        let boot = Captured { end, console: console.into(), wall: Duration::ZERO };
+        let read = |(part, name): (&Captured, &String)| {
+            let swept = read(name, Machine::default(), part);
+            (swept.boundaries, swept.violations)
+        };
+        parts(&names, &boot).iter().zip(&names).map(read).collect()
+    }
+
+    #[test]
+    fn scenarios_that_share_a_boot_have_a_verdict_each() {
+        let bp = "x\nsweep: bp at 0 of 9\nsweep: bp boundaries=9 violations=0\n";
+        let bad = "sweep: violation wp k=1: hits\nsweep: wp boundaries=5 violations=2\n";
+        let step = "sweep: step boundaries=7 violations=0\nsweep: total boundaries=21 violations=2\n";
+        let (three, all) = (["bp", "wp", "step"], [bp, bad, step].concat());
+        assert_eq!(together(&three, End::Status(1), &all), [(9, 0), (5, 2), (7, 0)]);
+        let good = [bp, step].concat();
+        assert_eq!(together(&["bp", "step"], End::Status(0), &good), [(9, 0), (7, 0)]);
+        // An end that they do not explain.
+        assert_eq!(together(&["bp", "step"], End::Status(1), &good), [(9, 0), (7, 1)]);
+        assert_eq!(together(&three, End::Timeout, &all), [(9, 0), (5, 2), (7, 1)]);
+    }
+
+    #[test]
+    fn what_ends_a_shared_boot_is_the_first_without_a_verdict() {
+        let bp = "sweep: bp boundaries=9 violations=0\n";
+        let end = "panic: rule I2 violated\nsweep: violation wp k=7: the kernel ended\n";
+        for console in [[bp, end].concat(), [bp, "sweep: step boundaries=7 violations=0\n"].concat()] {
+            let seen = together(&["bp", "wp", "step"], End::Status(101), &console);
+            assert_eq!((seen.len(), seen[0], seen[1].1), (2, (9, 0), 1), "the third is booted by itself");
+        }
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! `sweep`: a timer interrupt on every instruction boundary of every debug path, and with `--pairs` two of them.
 //!
 //! The kernel does the work (`mode=sweep`). Here each scenario gets a boot of its own on each machine, so that one that ends
-//! the kernel leaves the others alone.
+//! the kernel leaves the others alone. Where all are swept and none is expected to end it, they share one.
 
 mod boot;
 mod disassemble;
 mod report;
 
-pub use boot::{Swept, machines, sweep_one};
+pub use boot::{Swept, machines, sweep_all, sweep_one};
 
 use crate::args::{Common, Sweep};
 use crate::qemu::{Machine, Start};
@@ -22,10 +22,17 @@ use std::time::Duration;
 /// How long one scenario may take on one machine. A pair of interrupts is tried at many more places.
 const LIMIT: Duration = Duration::from_secs(120);
 const LIMIT_OF_PAIRS: Duration = Duration::from_secs(3600);
+/// How long all scenarios may take in one boot.
+const LIMIT_OF_ALL: Duration = Duration::from_secs(1200);
 
 /// How long one scenario may take on one machine, unless the user says otherwise.
 pub fn limit(common: &Common, pairs: bool) -> Option<Duration> {
     common.limit(Some(if pairs { LIMIT_OF_PAIRS } else { LIMIT }))
+}
+
+/// How long all scenarios may take in one boot, unless the user says otherwise.
+pub fn limit_of_all(common: &Common) -> Option<Duration> {
+    common.limit(Some(LIMIT_OF_ALL))
 }
 
 /// Sweeps and prints. Returns whether there were no violations.

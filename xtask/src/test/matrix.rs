@@ -75,6 +75,11 @@ impl Config {
     }
 }
 
+/// Whether boots of such a machine take several times as long as others: CPUs that the host runs at once wait for each other.
+pub const fn is_long(smp: u8, icount: bool) -> bool {
+    smp > 1 && !icount
+}
+
 /// A machine's name in lines and reports.
 pub fn name(machine: &Machine) -> String {
     let gic = if machine.gic == Gic::V2 { 2 } else { 3 };
@@ -136,7 +141,8 @@ fn covering(all: &[Config]) -> Vec<Config> {
     choices.min_by_key(Vec::len).unwrap_or_default()
 }
 
-/// After `first` always the one that adds most; the first of the best, so that the choice is the same everywhere.
+/// After `first` always the one that adds most; the first of the best, so that the choice is the same everywhere. What is left for
+/// one pair only is no machine of the long boots.
 fn greedy(all: &[Config], first: Config) -> Vec<Config> {
     let mut open: BTreeSet<_> = all.iter().flat_map(|config| pairs(config.values())).collect();
     let mut chosen = Vec::new();
@@ -146,8 +152,12 @@ fn greedy(all: &[Config], first: Config) -> Vec<Config> {
             open.remove(&pair);
         });
         chosen.push(config);
-        let gain = |config: &&Config| pairs(config.values()).filter(|pair| open.contains(pair)).count();
-        next = all.iter().rev().max_by_key(gain).filter(|best| gain(best) > 0).copied();
+        let gain = |config: &Config| pairs(config.values()).filter(|pair| open.contains(pair)).count();
+        let worth = |config: &&Config| {
+            let gain = gain(config);
+            (gain, gain > 1 || !is_long(config.smp, config.icount))
+        };
+        next = all.iter().rev().max_by_key(worth).filter(|best| gain(best) > 0).copied();
     }
     chosen
 }
@@ -163,6 +173,13 @@ mod tests {
         let held: BTreeSet<_> = quick.iter().flat_map(|config| pairs(config.values())).collect();
         assert_eq!(wanted, held);
         assert!((12..=14).contains(&quick.len()), "{} boots", quick.len());
+        // CPUs that truly run at once, with either GIC and from either level.
+        let long = quick.iter().filter(|config| is_long(config.smp, config.icount));
+        let long: BTreeSet<_> = long.map(|config| (config.gic as usize, config.el as usize)).collect();
+        assert_eq!(
+            long,
+            BTreeSet::from([(Gic::V3 as usize, El::El1 as usize), (Gic::V2 as usize, El::El2 as usize)])
+        );
     }
 
     #[test]

@@ -41,7 +41,7 @@ enum Task {
     Gdb(Machine),
     Costs(Machine),
     /// These scenarios, one after the other.
-    Sweep(Vec<String>, Machine),
+    Sweep(sweeps::Sweeps),
     Storm(Machine),
     Everywhere(Machine),
 }
@@ -111,7 +111,7 @@ fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> 
         Task::Die(die, machine) => kernel.die(&die, &machine),
         Task::Apart(apart, machine) => kernel.apart(&apart, &machine),
         Task::Tree(name, tree) => dtb::boot(kernel, name, tree),
-        Task::Sweep(names, machine) => sweeps::run(kernel, &arguments.common, &names, &machine),
+        Task::Sweep(sweeps) => sweeps::run(kernel, &arguments.common, &sweeps),
         Task::Storm(machine) => storms::run(kernel, arguments, &machine),
         Task::Everywhere(machine) => everywhere::run(kernel, arguments, &machine),
         Task::Gdb(machine) => gdb_session::run(kernel, &machine),
@@ -130,8 +130,9 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
     let wanted = |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let mut tasks = Vec::new();
     if inventory.tests.iter().any(|test| wanted(test)) {
-        let (slow, fast): (Vec<_>, Vec<_>) = matrix.into_iter().partition(|machine| machine.icount);
-        tasks.extend(slow.into_iter().chain(fast).map(Task::Suites));
+        let is_long = |machine: &Machine| matrix::is_long(machine.smp, machine.icount);
+        let (long, short): (Vec<_>, Vec<_>) = matrix.into_iter().partition(is_long);
+        tasks.extend(long.into_iter().chain(short).map(Task::Suites));
     }
     let base = |other: Machine| arguments.common.machine(other);
     let other = Machine { cpu: "cortex-a57".into(), gic: Gic::V2, el: El::El2, smp: 1, ..Machine::default() };
@@ -162,7 +163,7 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
     }
     // The longest of all.
     let sweeps = sweeps::tasks(arguments, inventory);
-    tasks.splice(0..0, sweeps.into_iter().map(|(names, machine)| Task::Sweep(names, machine)));
+    tasks.splice(0..0, sweeps.into_iter().map(Task::Sweep));
     if wanted("gdb.session") {
         tasks.push(Task::Gdb(base(Machine::default())));
     }

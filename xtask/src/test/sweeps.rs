@@ -7,10 +7,19 @@ use crate::args::{Common, QemuTest};
 use crate::inventory::Inventory;
 use crate::ktap::Verdict;
 use crate::qemu::{Machine, Start};
-use crate::sweep::{self, Swept, sweep_one};
+use crate::sweep::{self, Swept, sweep_all, sweep_one};
+
+/// What is swept on a machine.
+pub struct Sweeps {
+    names: Vec<String>,
+    machine: Machine,
+    pairs: bool,
+    /// In one boot: all that the kernel has, with one interrupt.
+    together: bool,
+}
 
 /// What the filter leaves, a task a machine.
-pub fn tasks(arguments: &QemuTest, inventory: &Inventory) -> Vec<(Vec<String>, Machine)> {
+pub fn tasks(arguments: &QemuTest, inventory: &Inventory) -> Vec<Sweeps> {
     let wanted = |name: &&String| {
         arguments.filter.as_ref().is_none_or(|filter| format!("sweep.{name}").contains(filter.as_str()))
     };
@@ -18,26 +27,32 @@ pub fn tasks(arguments: &QemuTest, inventory: &Inventory) -> Vec<(Vec<String>, M
     if names.is_empty() {
         return Vec::new();
     }
+    let all = names.len() == inventory.sweeps.len();
     let kinds: &[bool] = if arguments.matrix == Extent::Full { &[true, false] } else { &[false] };
-    kinds
-        .iter()
-        .flat_map(|&pairs| sweep::machines(&arguments.common, pairs))
-        .map(|machine| (names.clone(), machine))
-        .collect()
+    let mut tasks = Vec::new();
+    for &pairs in kinds {
+        for machine in sweep::machines(&arguments.common, pairs) {
+            tasks.push(Sweeps { names: names.clone(), machine, pairs, together: all && !pairs });
+        }
+    }
+    tasks
 }
 
-/// Sweeps them, each in a boot of its own.
-pub fn run(kernel: &Kernel, common: &Common, names: &[String], machine: &Machine) -> Outcome {
-    let pairs = machine.append.contains("pairs=1");
-    let kernel = &Kernel { limit: sweep::limit(common, pairs), ..kernel.clone() };
-    let name = format!("sweep{}, {}", if pairs { " of pairs" } else { "" }, matrix::name(machine));
+/// Sweeps: where it is not all together, each scenario in a boot of its own.
+pub fn run(kernel: &Kernel, common: &Common, sweeps: &Sweeps) -> Outcome {
+    let Sweeps { names, machine, pairs, together } = sweeps;
+    let each = &Kernel { limit: sweep::limit(common, *pairs), ..kernel.clone() };
+    let name = format!("sweep{}, {}", if *pairs { " of pairs" } else { "" }, matrix::name(machine));
     let mut outcome = Outcome { name, ..Outcome::default() };
-    for name in names {
-        let swept = sweep_one(kernel, machine, name, &|_| ());
+    let all = if *together {
+        sweep_all(each, sweep::limit_of_all(common), machine, names)
+    } else {
+        names.iter().map(|name| sweep_one(each, machine, name, &|_| ())).collect()
+    };
+    for swept in all {
         outcome.wall += swept.wall;
-        let bad = swept.violations > 0;
-        outcome.cases.push(Case::new("sweep", name, verdict(&swept)));
-        if bad && outcome.tail.is_empty() {
+        outcome.cases.push(Case::new("sweep", &swept.name, verdict(&swept)));
+        if swept.violations > 0 && outcome.tail.is_empty() {
             outcome.replay = swept.machine.shell_line(&Start::Kernel(&kernel.image));
             outcome.tail = swept.tail;
         }
