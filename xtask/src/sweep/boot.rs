@@ -1,4 +1,4 @@
-//! One scenario on one machine: the boot, and what its console says.
+//! Scenarios on one machine, in a boot each or all in one: the boot, and what its console says of each.
 
 use crate::args::Common;
 use crate::capture::{Captured, capture, to_the_end};

@@ -141,8 +141,8 @@ fn covering(all: &[Config]) -> Vec<Config> {
     choices.min_by_key(Vec::len).unwrap_or_default()
 }
 
-/// After `first` always the one that adds most; the first of the best, so that the choice is the same everywhere. What is left for
-/// one pair only is no machine of the long boots.
+/// After `first` always the one that adds most; the first of the best, so that the choice is the same everywhere. For one
+/// pair only, a machine whose boots are not long is taken if there is one.
 fn greedy(all: &[Config], first: Config) -> Vec<Config> {
     let mut open: BTreeSet<_> = all.iter().flat_map(|config| pairs(config.values())).collect();
     let mut chosen = Vec::new();
