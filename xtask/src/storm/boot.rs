@@ -11,8 +11,6 @@ use std::time::Duration;
 
 /// How many debug exceptions a storm has, where nobody says.
 pub const EXCEPTIONS: u64 = 1_000_000;
-/// The same in the quick matrix, which has two of them.
-pub const HALF: u64 = EXCEPTIONS / 2;
 /// The same in the full matrix.
 pub const MANY: u64 = 100_000_000;
 
@@ -63,6 +61,11 @@ pub fn machines(common: &Common, seed: u64, exceptions: u64) -> Vec<Machine> {
     };
     let own = [base("max", Gic::V3, El::El1, " nmi=1"), base("cortex-a57", Gic::V2, El::El2, " optimise=1")];
     machines::narrowed(common, own)
+}
+
+/// How many each machine has, where all that the user's flags leave have `exceptions` together.
+pub fn share(common: &Common, exceptions: u64) -> u64 {
+    exceptions.div_ceil(machines(common, 0, exceptions).len() as u64)
 }
 
 /// How long it may take.
@@ -208,5 +211,6 @@ mod tests {
             Common { cpu: Some("max".into()), gic: Some(Gic::V2), el: Some(El::El1), ..Common::default() };
         assert_eq!(machines(&one).len(), 1);
         assert!(!machines(&one)[0].append.contains("nmi=1"));
+        assert_eq!((share(&Common::default(), 101), share(&one, 101)), (51, 101));
     }
 }

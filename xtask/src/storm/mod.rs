@@ -5,7 +5,7 @@
 mod boot;
 mod report;
 
-pub use boot::{EXCEPTIONS, HALF, MANY, any_seed, limit, machines, storm_one};
+pub use boot::{EXCEPTIONS, MANY, any_seed, limit, machines, share, storm_one};
 pub use report::command;
 
 use crate::args::Storm;

@@ -174,12 +174,9 @@ mod tests {
         assert_eq!(wanted, held);
         assert!((12..=14).contains(&quick.len()), "{} boots", quick.len());
         // CPUs that truly run at once, with either GIC and from either level.
-        let long = quick.iter().filter(|config| is_long(config.smp, config.icount));
-        let long: BTreeSet<_> = long.map(|config| (config.gic as usize, config.el as usize)).collect();
-        assert_eq!(
-            long,
-            BTreeSet::from([(Gic::V3 as usize, El::El1 as usize), (Gic::V2 as usize, El::El2 as usize)])
-        );
+        let long: Vec<_> = quick.iter().filter(|config| is_long(config.smp, config.icount)).collect();
+        assert_eq!(long.len(), 2, "one more is half a minute more");
+        assert!(long[0].gic != long[1].gic && long[0].el != long[1].el, "{long:?}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The storm as part of `qemu-test`: a million debug exceptions on its two machines together; in the full matrix a hundred million
-//! on each.
+//! The storm as part of `qemu-test`: a million debug exceptions on its machines together; in the full matrix a hundred million on
+//! each.
 
 use super::outcome::{Case, Outcome};
 use super::{Extent, Kernel, matrix};
@@ -11,7 +11,10 @@ use crate::storm;
 pub const NAME: &str = "storm";
 
 fn exceptions(arguments: &QemuTest) -> u64 {
-    if arguments.matrix == Extent::Full { storm::MANY } else { storm::HALF }
+    match arguments.matrix {
+        Extent::Full => storm::MANY,
+        Extent::Quick => storm::share(&arguments.common, storm::EXCEPTIONS),
+    }
 }
 
 /// A task a machine, all with one seed that nobody has chosen.

@@ -27,7 +27,8 @@ pub fn tasks(arguments: &QemuTest, inventory: &Inventory) -> Vec<Sweeps> {
     if names.is_empty() {
         return Vec::new();
     }
-    let all = names.len() == inventory.sweeps.len();
+    // Which ones a boot sweeps is the kernel's `test=` to say, and the user's there would be the only one.
+    let all = names.len() == inventory.sweeps.len() && !arguments.common.gives("test");
     let kinds: &[bool] = if arguments.matrix == Extent::Full { &[true, false] } else { &[false] };
     let mut tasks = Vec::new();
     for &pairs in kinds {
@@ -64,4 +65,29 @@ fn verdict(swept: &Swept) -> Verdict {
     let Some(first) = &swept.first else { return Verdict::Passed };
     let at = first.k.as_ref().map_or(String::new(), |k| format!(", the first at k={k}"));
     Verdict::Failed(format!("{} violations{at}: {}", swept.violations, first.what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Cli, Command};
+    use clap::Parser;
+
+    /// Names and whether they share a boot, on the first machine of each kind.
+    fn first(line: &str) -> Vec<(usize, bool)> {
+        let Command::QemuTest(arguments) = Cli::parse_from(line.split(' ')).command else { panic!("{line}") };
+        let sweeps = ["bp".into(), "wp".into()].into();
+        let all = tasks(&arguments, &Inventory { sweeps, ..Inventory::default() });
+        let each = all.iter().map(|task| (task.names.len(), task.together));
+        each.step_by(sweep::machines(&arguments.common, false).len()).collect()
+    }
+
+    #[test]
+    fn a_boot_is_shared_where_it_sweeps_all_that_is_wanted() {
+        assert_eq!(first("x qemu-test"), [(2, true)]);
+        assert_eq!(first("x qemu-test sweep.wp"), [(1, false)]);
+        assert_eq!(first("x qemu-test --append test=wp"), [(2, false)]);
+        assert_eq!(first("x qemu-test --matrix full --gic 2"), [(2, false), (2, true)], "pairs, and one");
+        assert_eq!(first("x qemu-test storm"), []);
+    }
 }
