@@ -1,7 +1,7 @@
 //! `sweep`: a timer interrupt on every instruction boundary of every debug path, and with `--pairs` two of them.
 //!
 //! The kernel does the work (`mode=sweep`). Here each scenario gets a boot of its own on each machine, so that one that ends
-//! the kernel leaves the others alone. `qemu-test` has all of them share one (`sweep_all`).
+//! the kernel leaves the others alone. Where `qemu-test` sweeps all of them, with one interrupt, they share one (`sweep_all`).
 
 mod boot;
 mod disassemble;

@@ -40,7 +40,7 @@ enum Task {
     Tree(&'static str, dtb::Tree),
     Gdb(Machine),
     Costs(Machine),
-    /// These scenarios, one after the other.
+    /// Scenarios on one machine.
     Sweep(sweeps::Sweeps),
     Storm(Machine),
     Everywhere(Machine),
