@@ -1,8 +1,21 @@
-//! MDSCR_EL1: one place computes it (M13), one shadow tells what is in the register.
+//! MDSCR_EL1 and the debt: what this CPU's debug registers must hold before D opens or the context is left.
+//!
+//! Two things may be out of date while D is masked. MDSCR_EL1 may differ from what the armed slots and the owners of the
+//! running context ask for (H8, M13), and slot registers may have been written with no context synchronization event since
+//! (H2: DDI 0487 D2.8.5 lets an access hit, or miss, a slot until then). Both are one *debt*, and [`CpuDebug::mdscr`], the
+//! shadow of MDSCR_EL1, records both: who writes a slot register sets the shadow to [`STALE`], which is no value that MDSCR_EL1
+//! can hold. So one comparison of the shadow with what is wanted finds either debt, and [`sync`] pays it by a write of
+//! MDSCR_EL1 and an ISB.
+//!
+//! D opens in three places, and each pays first: the entry of a handler (`exception::apply::open`), the exception return
+//! (`exception::apply::resume`, and the same in `kprobe/hit.S`), and the end of a section that changes debug state ([`Masked`]).
 
 use super::CpuDebug;
-use crate::arch::{barrier, mdscr};
+use crate::arch::{barrier, daif, mdscr};
 use rules::step::{Owners, mdscr_ss};
+
+/// In the shadow of MDSCR_EL1: a slot register was written, and an ISB is owed.
+const STALE: u64 = u64::MAX;
 
 impl CpuDebug {
     /// Changes who owns the running context's step. D is masked.
@@ -18,7 +31,7 @@ impl CpuDebug {
         self.armed_bits.set(bits | self.standing_bits.get());
     }
 
-    /// The same where something more is needed. D is masked.
+    /// Adds to what the armed slots need of MDSCR_EL1. D is masked.
     #[inline(always)]
     pub fn add_armed_bits(&self, bits: u64) {
         self.armed_bits.set(self.armed_bits.get() | bits);
@@ -30,39 +43,58 @@ impl CpuDebug {
         self.set_armed_bits(0);
     }
 
-    /// What MDSCR_EL1 is to be: MDE and KDE for armed slots, SS and KDE for a context whose step somebody asked for (H8, M13).
+    /// Records that a slot register was written: an ISB is owed before D opens (H2). D is masked.
     #[inline(always)]
-    fn wanted(&self) -> u64 {
+    pub fn owe_isb(&self) {
+        self.mdscr.set(STALE);
+    }
+
+    /// What MDSCR_EL1 is to hold: MDE and KDE for armed slots, SS and KDE for a context whose step somebody asked for (H8,
+    /// M13). Any context of this CPU.
+    #[inline(always)]
+    pub fn wanted(&self) -> u64 {
         self.armed_bits.get() | self.step_bits.get()
+    }
+
+    /// Whether this value, which was read from MDSCR_EL1, is what this CPU wrote there last. D is masked.
+    #[cfg(debug_assertions)]
+    pub fn is_in_mdscr(&self, read: u64) -> bool {
+        // While an ISB is owed the shadow does not tell.
+        self.mdscr.get() == STALE || self.mdscr.get() == read
+    }
+
+    /// Whether something is owed before D opens. D is masked.
+    #[inline(always)]
+    fn owes(&self) -> bool {
+        self.wanted() != self.mdscr.get()
     }
 }
 
-/// Writes MDSCR_EL1 if it is not what it is to be. D is masked.
+/// Pays what is owed: MDSCR_EL1 holds what is wanted, and all earlier writes of debug registers are in force. D is masked.
 #[inline(always)]
 pub fn sync(cpu: &CpuDebug) {
-    if cpu.wanted() != cpu.mdscr.get() {
+    if cpu.owes() {
         force(cpu, cpu.wanted());
     }
 }
 
-/// As [`sync`], for who wrote other registers too: with an ISB in any case. D is masked.
-#[inline(always)]
-pub fn sync_all(cpu: &CpuDebug) {
-    sync_for_return(cpu);
-    barrier::isb();
-}
-
-/// As [`sync`], right before an exception return, which synchronises (SCTLR_EL1.EOS is set).
+/// As [`sync`], right before an exception return, in text that no probe can be in.
+///
+/// The return itself is a context synchronization event (SCTLR_EL1.EOS is set), which is enough for slot registers. For
+/// MDSCR_EL1.SS it is not known to be: ERET copies SPSR_EL1.SS into PSTATE.SS only if software step is enabled for the
+/// target (DDI 0487 D2.12.4), and nothing says that this decision comes after the synchronization. So the ISB stands here.
 #[inline(always)]
 pub fn sync_for_return(cpu: &CpuDebug) {
     let wanted = cpu.wanted();
     if wanted != cpu.mdscr.get() {
         cpu.mdscr.set(wanted);
         mdscr::write(wanted);
+        barrier::isb();
     }
 }
 
-/// Writes MDSCR_EL1. D is masked. Never in line: between the two lines no probe may be hit, which would see one without the other.
+/// Writes MDSCR_EL1, whatever the shadow says. D is masked. Never in line: a probe between the two lines would see one
+/// without the other.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn force(cpu: &CpuDebug, value: u64) {
@@ -74,7 +106,46 @@ pub fn force(cpu: &CpuDebug, value: u64) {
 /// Clears SS, whatever the owners. D is masked.
 #[inline(always)]
 pub fn clear_ss(cpu: &CpuDebug) {
-    if cpu.mdscr.get() & mdscr::SS != 0 {
-        force(cpu, cpu.mdscr.get() & !mdscr::SS);
+    let wanted = cpu.wanted() & !mdscr::SS;
+    if wanted != cpu.mdscr.get() {
+        force(cpu, wanted);
+    }
+}
+
+/// A section that changes this CPU's debug state: D, A, I, F are masked for as long as this lives. Its end pays what is owed
+/// before it puts the masks back, so no caller has to think of it.
+pub struct Masked {
+    before: rules::pstate::Daif,
+    cpu: &'static CpuDebug,
+}
+
+impl Masked {
+    /// Begins a section. Any context.
+    #[inline(always)]
+    pub fn new() -> Self {
+        let before = daif::read();
+        daif::set::<{ daif::ALL }>();
+        // Behind the mask: the context cannot move to another CPU any more.
+        Self { before, cpu: super::this() }
+    }
+
+    /// The debug state of the CPU that the section runs on.
+    #[inline(always)]
+    pub fn cpu(&self) -> &'static CpuDebug {
+        self.cpu
+    }
+}
+
+impl Default for Masked {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Masked {
+    #[inline(always)]
+    fn drop(&mut self) {
+        sync(self.cpu);
+        daif::write(self.before);
     }
 }

@@ -4,9 +4,9 @@
 //! CPUs; but it may take its time. On every CPU, each for itself.
 
 use super::session::{self, Sequences, Stepped};
+use super::control::Masked;
 use super::slots::Hit;
 use super::{CpuDebug, runs, stats};
-use crate::arch::daif::AllMasked;
 use crate::exception::Frame;
 use crate::percpu::PerCpu;
 use core::arch::asm;
@@ -88,7 +88,7 @@ pub fn unregister() {
     let Some(client) = client() else { return };
     CLIENT.store(core::ptr::null_mut(), Relaxed);
     session::end(|session| session.is_of(client));
-    let _masked = AllMasked::new();
+    let _masked = Masked::new();
     runs::end_of(|run| core::ptr::fn_addr_eq(run.client, client));
 }
 

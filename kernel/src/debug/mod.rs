@@ -13,37 +13,24 @@ pub mod session;
 pub mod slots;
 pub mod stats;
 pub mod step;
+pub mod stepping;
 mod switch;
 
 pub use switch::{check_switchable, switch_state};
 
 use crate::kprobe;
 use crate::percpu::PerCpu;
-use ::slots::{CpuHits, CpuSlots, Suspended};
+use ::slots::{CpuHits, CpuSlots};
 use core::cell::{Cell, UnsafeCell};
 use core::sync::atomic::AtomicU64;
 use rules::step::Owners;
+use stepping::Stepping;
 
 /// How deep interrupts that set a step aside can nest on a CPU.
 pub const STASH_DEPTH: usize = 8;
 
 /// The kernel's slot tables hold this many of each kind: what a CPU can have (16 without banked registers).
 pub const MAX_SLOTS: usize = 64;
-
-/// What an interrupt set aside (M8, M9).
-#[derive(Clone, Copy)]
-pub struct Stashed {
-    /// Whose step.
-    pub owners: Owners,
-    /// What a debugger does with it.
-    session: Option<session::Session>,
-    /// The slots suspended for it.
-    pub suspended: Suspended,
-    /// How the step came about that is not reported yet.
-    pub stepped: step::Stepped,
-    /// Where a free run began (H9).
-    pub free_from: u64,
-}
 
 /// A CPU's debug state. Cells: touched by this CPU only, with D masked.
 ///
@@ -56,7 +43,7 @@ pub struct CpuDebug {
     pub levels_len: Cell<u8>,
     /// Owners of the running context's step, changed by [`control`] only; inside a debug context those of the context that it interrupted.
     pub owners: Cell<Owners>,
-    /// So that what is before can be tested as one doubleword.
+    /// Always 0. Pads `depth`, `levels_len` and `owners` to 8 bytes: `kprobe/hit.S` tests all three with one load.
     zero: [u8; 2],
     /// Probes that are being dealt with, one inside the other.
     pub levels: [kprobe::Level; kprobe::LEVELS],
@@ -64,7 +51,7 @@ pub struct CpuDebug {
     armed_bits: Cell<u64>,
     /// MDSCR_EL1 as the running context's step needs it (M13): see [`control`].
     step_bits: Cell<u64>,
-    /// What is in MDSCR_EL1.
+    /// What is in MDSCR_EL1, or that something is owed: see [`control`].
     pub mdscr: Cell<u64>,
     /// MDSCR_EL1 as this CPU needs it always.
     standing_bits: Cell<u64>,
@@ -79,7 +66,7 @@ pub struct CpuDebug {
     /// What is to be done on the way out of an interrupt: see [`CpuDebug::want_reschedule`] and `irq::deferred`.
     pending: Cell<u32>,
     counters: stats::Counters,
-    stash: UnsafeCell<[Stashed; STASH_DEPTH]>,
+    stash: UnsafeCell<[Stepping; STASH_DEPTH]>,
     slots: UnsafeCell<CpuSlots>,
     hits: CpuHits,
     widened: UnsafeCell<exclusive::Widened>,
@@ -122,17 +109,7 @@ impl CpuDebug {
             stash_len: Cell::new(0),
             pending: Cell::new(0),
             counters: [const { AtomicU64::new(0) }; stats::ALL.len()],
-            stash: UnsafeCell::new(
-                [const {
-                    Stashed {
-                        owners: Owners::empty(),
-                        session: None,
-                        suspended: Suspended::new(),
-                        stepped: step::Stepped::Instruction,
-                        free_from: 0,
-                    }
-                }; STASH_DEPTH],
-            ),
+            stash: UnsafeCell::new([Stepping::NONE; STASH_DEPTH]),
             slots: UnsafeCell::new(CpuSlots::new()),
             hits: CpuHits::new(),
             widened: UnsafeCell::new(exclusive::Widened::NONE),

@@ -3,10 +3,10 @@
 //! The context that made the call is not stepped meanwhile and has no owner: it is preempted like any other. That it has
 //! returned shows in SP.
 
+use super::control::Masked;
 use super::debugger::{self, Client, Stop};
 use super::session::{Sequences, Stepped, place};
 use super::slots::{self, Disposition, Hit};
-use crate::arch::daif::AllMasked;
 use crate::exception::Frame;
 use crate::mm::layout::STACK_SHIFT;
 use crate::percpu::{self, PerCpu};
@@ -67,7 +67,7 @@ pub fn end_of_dead(sp: u64) {
 pub fn end_of_stack() {
     let here = 0u8;
     let sp = (&raw const here).addr() as u64;
-    let _masked = AllMasked::new();
+    let _masked = Masked::new();
     end_of(|run| run.is_on_stack_of(sp));
 }
 

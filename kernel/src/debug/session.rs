@@ -5,9 +5,9 @@
 
 use super::debugger::{self, Client, Plan, Predicate, Stop};
 use super::exclusive::{self, Sequence};
-use super::{CpuDebug, control, runs, slots, step};
+use super::control::Masked;
+use super::{CpuDebug, runs, slots, step};
 use crate::arch::barrier;
-use crate::arch::daif::AllMasked;
 use crate::exception::{Frame, Reason, fatal};
 use crate::kprobe;
 use core::arch::naked_asm;
@@ -259,8 +259,8 @@ pub fn enter_brk(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn end(is_meant: impl FnOnce(&Session) -> bool) {
-    let _masked = AllMasked::new();
-    let cpu = super::this();
+    let masked = Masked::new();
+    let cpu = masked.cpu();
     if !cpu.session.get().as_ref().is_some_and(is_meant) {
         return;
     }
@@ -272,6 +272,5 @@ pub fn end(is_meant: impl FnOnce(&Session) -> bool) {
         owners = Owners::empty();
     }
     cpu.set_owners(owners);
-    control::sync(cpu);
     step::make_up_reschedule(cpu);
 }

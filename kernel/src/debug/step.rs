@@ -2,9 +2,10 @@
 
 pub use super::session::{Hook, Stepped, Wish, last, step_from_here, step_with};
 
-use super::session::{self, Session};
-use super::{CpuDebug, STASH_DEPTH, Stashed, control, slots, stats};
-use crate::arch::daif::AllMasked;
+use super::session;
+use super::control::{self, Masked};
+use super::stepping::Stepping;
+use super::{CpuDebug, STASH_DEPTH, slots, stats};
 use crate::exception::Frame;
 use rules::step::{Owners, StepError};
 
@@ -56,59 +57,38 @@ pub fn exception(cpu: &CpuDebug, frame: &mut Frame) {
 #[unsafe(link_section = ".noprobe.text")]
 fn spurious(cpu: &CpuDebug) {
     stats::SPURIOUS.count();
-    control::force(cpu, cpu.mdscr.get() & !crate::arch::mdscr::SS);
-}
-
-/// A debugger's step of a thread that does not run.
-#[derive(Clone, Copy)]
-pub struct SavedStep {
-    owners: Owners,
-    session: Option<Session>,
-    stepped: Stepped,
-}
-
-impl SavedStep {
-    /// Nobody steps the thread.
-    pub const fn none() -> Self {
-        Self { owners: Owners::empty(), session: None, stepped: Stepped::Instruction }
-    }
-
-    /// What is here, leaving nothing.
-    pub fn take(&mut self) -> Self {
-        core::mem::replace(self, Self::none())
-    }
+    control::force(cpu, cpu.wanted() & !crate::arch::mdscr::SS);
 }
 
 // What looks at the running context's owners from outside a debug context is never in line, where a probe could be on it: while
 // a probe's instruction runs, the owners are set aside (M12), and would not be seen.
 
-/// Takes the running thread's step off the CPU (rule I5). I masked.
+/// Takes the running thread's debug state off the CPU, for a scheduler that is about to switch (rules I5, I9). I masked.
+///
+/// A free run of the thread ends here as far as slots go: a switch is no part of an exclusive sequence, and no slot may stay
+/// suspended for what other threads do (H9). A debugger's step stays with the thread, which goes on running free until its
+/// next exception.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn save() -> SavedStep {
-    let _masked = AllMasked::new();
-    let cpu = super::this();
-    let saved =
-        SavedStep { owners: cpu.owners.get(), session: cpu.session.take(), stepped: cpu.stepped.get() };
-    if !saved.owners.is_empty() {
-        cpu.set_owners(Owners::empty());
-        control::sync(cpu);
+pub fn save() -> Stepping {
+    let masked = Masked::new();
+    let mut saved = masked.cpu().take_stepping();
+    // Every slot is armed again: there is nothing left to be stepped over.
+    if saved.owners.contains(Owners::RUNS_FREE) {
+        saved.owners.remove(Owners::STEP_OVER);
+        if saved.owners == Owners::RUNS_FREE {
+            saved.owners = Owners::empty();
+        }
     }
     saved
 }
 
-/// Puts a thread's step back. I masked.
+/// Gives a thread's debug state back to the CPU that runs the thread from here on. I masked.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn restore(saved: SavedStep) {
-    let _masked = AllMasked::new();
-    let cpu = super::this();
-    cpu.session.set(saved.session);
-    cpu.stepped.set(saved.stepped);
-    if !saved.owners.is_empty() {
-        cpu.set_owners(saved.owners);
-        control::sync(cpu);
-    }
+pub fn restore(saved: &Stepping) {
+    let masked = Masked::new();
+    masked.cpu().give_stepping(saved);
 }
 
 /// M8: a reschedule that a step on the stash forbade is due once the stash is empty. Called where a step ends, masked.
@@ -119,21 +99,14 @@ pub fn make_up_reschedule(cpu: &CpuDebug) {
     }
 }
 
-/// M8, M9: owners and suspended slots go on the stash, SS is cleared, the slots are re-armed, ISB.
+/// M8, M9: the context's debug state goes on the stash: SS is cleared and the slots are re-armed, and an ISB makes both so.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn stash(cpu: &CpuDebug) {
     stats::STASHES.count();
     let len = cpu.stash_len.get();
     assert!(len < STASH_DEPTH, "rule M8: interrupts nest deeper than the stash");
-    let entry = Stashed {
-        owners: cpu.owners.get(),
-        session: cpu.session.take(),
-        suspended: slots::stash(cpu),
-        stepped: cpu.stepped.get(),
-        free_from: cpu.free_from.get(),
-    };
-    cpu.set_owners(Owners::empty());
+    let entry = cpu.take_stepping();
     // SAFETY: this CPU's, with D masked; the index is checked.
     unsafe { (*cpu.stash.get())[len] = entry };
     cpu.stash_len.set(len + 1);
@@ -148,11 +121,8 @@ pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
     // SAFETY: as in `stash`.
     let entry = unsafe { (*cpu.stash.get())[len] };
     cpu.stash_len.set(len);
-    cpu.session.set(entry.session);
-    cpu.stepped.set(entry.stepped);
-    cpu.free_from.set(entry.free_from);
+    let anything = cpu.give_stepping(&entry);
     let mut owners = entry.owners;
-    let anything = slots::unstash(cpu, &entry.suspended);
     if owners.contains(Owners::STEP_OVER) && !anything {
         // Every slot it was for is gone: there is nothing to step over.
         stats::CANCELLED.count();
@@ -160,8 +130,8 @@ pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
         if owners == Owners::RUNS_FREE {
             owners = Owners::empty();
         }
+        cpu.set_owners(owners);
     }
-    cpu.set_owners(owners);
     crate::kprobe::unsettle(frame, owners.contains(Owners::STEP_OVER));
     make_up_reschedule(cpu);
 }
@@ -170,7 +140,7 @@ pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn end_of_handler(cpu: &CpuDebug) {
-    let _masked = AllMasked::new();
+    let _masked = Masked::new();
     if !cpu.owners.get().is_empty() {
         end_of_context(cpu);
     }
@@ -218,26 +188,6 @@ pub fn end_free_run(cpu: &CpuDebug, frame: &Frame, interrupt: bool) -> Owners {
     let left = owners - Owners::RUNS_FREE - Owners::STEP_OVER;
     cpu.set_owners(left);
     left
-}
-
-/// H9: has no slot suspended for a free run of the running context any more, for a scheduler that is about to switch. Any
-/// context but debug context.
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-pub fn settle() {
-    let cpu = super::this();
-    if !cpu.owners.get().contains(Owners::RUNS_FREE) {
-        return;
-    }
-    let _masked = crate::arch::daif::AllMasked::new();
-    let mut owners = cpu.owners.get();
-    if owners.contains(Owners::STEP_OVER) {
-        slots::rearm(cpu);
-        owners.remove(Owners::STEP_OVER);
-    }
-    // A debugger's step goes with the context, which runs free until its next exception.
-    cpu.set_owners(if owners == Owners::RUNS_FREE { Owners::empty() } else { owners });
-    control::sync(cpu);
 }
 
 /// M7: nobody's step goes on.

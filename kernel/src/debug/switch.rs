@@ -23,14 +23,14 @@ pub fn switch_state() -> SwitchState {
     }
 }
 
-/// For a scheduler, right before it switches: no slot stays suspended for what runs free (H9). In checked builds a violation
-/// of rule I5 is the end, since it would be a hole in what debug exceptions cover.
+/// For a scheduler, right before it switches, when it has taken the outgoing thread's debug state off the CPU
+/// ([`step::save`](super::step::save)). In checked builds a violation of rule I5 is the end, since it would be a hole in what
+/// debug exceptions cover.
 ///
 /// # Panics
 /// In checked builds, where the CPU may not switch.
 #[inline]
 pub fn check_switchable() {
-    super::step::settle();
     #[cfg(debug_assertions)]
     if let Err(fault) = switch_state().may_switch() {
         panic!("rule I5 violated: switching tasks {fault}");

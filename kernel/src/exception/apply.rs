@@ -164,7 +164,7 @@ fn check_entry(id: RowId, masks: Masks, cpu: &CpuDebug, frame: &Frame) {
     }
     // Most handlers run with everything masked, and every write of the masks is a detour on an emulator.
     let _masked = (real != rules::pstate::Daif::all()).then(daif::AllMasked::new);
-    if crate::arch::mdscr::read() != cpu.mdscr.get() {
+    if !cpu.is_in_mdscr(crate::arch::mdscr::read()) {
         violated(id.name(), "MDSCR_EL1 is not what was written there last");
     }
     check_i2(real, cpu);

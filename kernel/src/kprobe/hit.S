@@ -117,6 +117,8 @@ exception_el1_brk:
     b.eq    return_to_el1
     str     x1, [x20, #{MDSCR}]
     msr     mdscr_el1, x1
+    // As in `control::sync_for_return`: ERET may decide on SPSR.SS before it synchronises.
+    isb
     b       return_to_el1
 
     // A step was asked for, or the masks are odd. W0: what the pre-handler said.

@@ -3,6 +3,7 @@
 use super::switch::{Context, switch};
 use super::thread::{Entry, Handle, SpawnError, Thread, ended};
 use crate::arch::daif;
+use crate::debug::stepping::Stepping;
 use crate::debug::{self, step};
 use crate::drivers::gic::{self, Target};
 use crate::irq::sgi;
@@ -144,9 +145,9 @@ fn arrived() {
     let queue = QUEUES.this();
     drop(queue.ended.take());
     // SAFETY: this CPU's, with I masked; the reference ends with the statement.
-    let step = unsafe { &mut *queue.running.get() }.as_mut().map(|thread| thread.step.take());
+    let step = unsafe { &mut *queue.running.get() }.as_mut().map(|thread| core::mem::replace(&mut thread.step, Stepping::NONE));
     if let Some(step) = step {
-        step::restore(step);
+        step::restore(&step);
     }
 }
 

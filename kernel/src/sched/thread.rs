@@ -1,7 +1,7 @@
 //! A thread.
 
 use super::switch::Context;
-use crate::debug::step::SavedStep;
+use crate::debug::stepping::Stepping;
 use crate::mm::stacks::Stack;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -36,7 +36,7 @@ impl fmt::Display for SpawnError {
 pub struct Thread {
     pub(super) context: Context,
     /// A debugger's step of this thread, while it does not run (rule I5).
-    pub(super) step: SavedStep,
+    pub(super) step: Stepping,
     pub(super) entry: Option<Entry>,
     pub(super) done: Arc<AtomicBool>,
     pub(super) name: &'static str,
@@ -49,7 +49,7 @@ impl Thread {
     pub(super) fn of_boot() -> Self {
         Self {
             context: Context::new(),
-            step: SavedStep::none(),
+            step: Stepping::NONE,
             entry: None,
             done: Arc::new(AtomicBool::new(false)),
             name: "boot",
@@ -61,7 +61,7 @@ impl Thread {
         let stack = Stack::new().ok_or(SpawnError::NoStack)?;
         Ok(Self {
             context: Context::starting_at(stack.top()),
-            step: SavedStep::none(),
+            step: Stepping::NONE,
             entry: Some(entry),
             done: Arc::new(AtomicBool::new(false)),
             name,

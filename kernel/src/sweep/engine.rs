@@ -249,8 +249,7 @@ impl<'a> Sweep<'a> {
             debug::session::end(|_| true);
             cpu.set_owners(Owners::empty());
             slots::rearm(cpu);
-            control::force(cpu, cpu.mdscr.get());
-            control::sync(cpu);
+            control::force(cpu, cpu.wanted());
         }
         daif::clear::<{ daif::ALL }>();
         place::clear();

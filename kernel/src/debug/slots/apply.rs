@@ -5,9 +5,10 @@
 //! change's number or more has applied it.
 
 use super::{Disposition, KINDS, LIMITS, RECORDS, SLOTS, limit, registers, with_slots};
-use crate::arch::daif::{self, AllMasked};
+use crate::arch::daif;
 use crate::arch::{barrier, mdscr};
-use crate::debug::{self, CpuDebug, control};
+use crate::debug::control::{self, Masked};
+use crate::debug::{self, CpuDebug};
 use crate::percpu::{self, PerCpu};
 use ::slots::{Admitted, Cpus, Kind, Pieces, SlotError, SlotId, State};
 use core::sync::atomic::{
@@ -86,9 +87,9 @@ fn mark(id: SlotId, cpus: Cpus) {
 #[unsafe(link_section = ".noprobe.text")]
 pub fn here(kind: Kind, admitted: Admitted, me: Cpus, disposition: Disposition) -> Option<SlotId> {
     // No handler of this CPU finds the record without its registers.
-    let _masked = AllMasked::new();
-    let cpu = debug::this();
-    let (me, registers) = ((percpu::index() as u32, me), &mut registers::all());
+    let masked = Masked::new();
+    let cpu = masked.cpu();
+    let (me, registers) = ((percpu::index() as u32, me), &mut registers::all(cpu));
     // SAFETY: the only one here; D is masked.
     let slots = unsafe { super::slots_of(cpu) };
     let id = match kind {
@@ -96,7 +97,6 @@ pub fn here(kind: Kind, admitted: Admitted, me: Cpus, disposition: Disposition) 
         Kind::Watchpoint => slots.install(registers, kind, &SLOTS.watchpoints, admitted, me, disposition),
     }?;
     cpu.add_armed_bits(mdscr::MDE | mdscr::KDE);
-    control::sync_all(cpu);
     Some(id)
 }
 
@@ -212,7 +212,7 @@ pub fn sync_local(cpu: &CpuDebug) {
 
 #[unsafe(link_section = ".noprobe.text")]
 fn bring_into_line(cpu: &CpuDebug) {
-    let _masked = AllMasked::new();
+    let _masked = Masked::new();
     let mine = APPLIED.this();
     let changes = CHANGES.load(SeqCst);
     for (kind, words) in KINDS.into_iter().zip(&mine.changed) {
@@ -236,9 +236,9 @@ fn apply(cpu: &CpuDebug, kind: Kind, record: u8) {
     with_slots(cpu, |slots| {
         let armed = slots.id(kind, id.index) == Some(id);
         match record.state {
-            State::Live if !armed => slots.arm_new(&mut registers::all(), id, record.encoding, record.plain),
+            State::Live if !armed => slots.arm_new(&mut registers::all(cpu), id, record.encoding, record.plain),
             State::Retired if armed => {
-                slots.disarm(&mut registers::all(), id);
+                slots.disarm(&mut registers::all(cpu), id);
                 last_hits(id).fetch_add(cpu.hits.of(kind, id.index), Relaxed);
                 cpu.hits.clear(kind, id.index);
             }

@@ -1,4 +1,5 @@
-//! This CPU's slots: what a hit, a step-over and an interrupt in one do with them. D is masked.
+//! This CPU's slots: what a hit, a step-over and an interrupt in one do with them. D is masked. What is written here is in force
+//! once the CPU's debt is paid ([`control`](crate::debug::control)).
 
 use super::{Disposition, SLOTS, limit, registers};
 use crate::arch::daif;
@@ -58,7 +59,7 @@ pub fn record(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Snapshot<Disposition>
 #[inline(always)]
 pub fn suspend(cpu: &CpuDebug, kind: Kind, n: u8) {
     // SAFETY: the only one here.
-    unsafe { slots_of(cpu) }.suspend(&mut registers::all(), kind, n);
+    unsafe { slots_of(cpu) }.suspend(&mut registers::all(cpu), kind, n);
 }
 
 /// As [`suspend`], with the other half of a range over two slots, hit or not; says what the slot is for.
@@ -90,8 +91,7 @@ pub fn touched(cpu: &CpuDebug, address: u64, bytes: u64, write: bool) -> SlotMas
     hits
 }
 
-/// Has a watchpoint match loads too on this CPU, or what its record says again. False if it is not armed here, or gone. No
-/// ISB.
+/// Has a watchpoint match loads too on this CPU, or what its record says again. False if it is not armed here, or gone.
 pub fn match_loads(cpu: &CpuDebug, id: SlotId, loads: bool) -> bool {
     const LSC_LOADS: u32 = 1 << 3;
     let of_id =
@@ -99,43 +99,43 @@ pub fn match_loads(cpu: &CpuDebug, id: SlotId, loads: bool) -> bool {
     let Some(record) = of_id else { return false };
     if !with_slots(cpu, |slots| slots.suspended().contains(id)) {
         let control = record.encoding.enabled() | if loads { LSC_LOADS } else { 0 };
-        registers::all().write_control(id.kind, id.index, control);
+        registers::all(cpu).write_control(id.kind, id.index, control);
     }
     true
 }
 
-/// Re-arms what is suspended. No ISB: the exception return synchronises.
+/// Re-arms what is suspended.
 #[inline(always)]
 pub fn rearm(cpu: &CpuDebug) {
     // SAFETY: the only one here.
-    unsafe { slots_of(cpu) }.rearm_all(&mut registers::all());
+    unsafe { slots_of(cpu) }.rearm_all(&mut registers::all(cpu));
     if exclusive::any_widened(cpu) {
         exclusive::widen_again(cpu);
     }
 }
 
-/// Re-arms the one slot that is suspended. False, and nothing done, if it is not one, or there is more to do. No ISB.
+/// Re-arms the one slot that is suspended. False, and nothing done, if it is not one, or there is more to do.
 #[inline(always)]
 pub fn rearm_one(cpu: &CpuDebug) -> bool {
     // SAFETY: the only one here.
-    !exclusive::any_widened(cpu) && unsafe { slots_of(cpu) }.rearm_one(&mut registers::all())
+    !exclusive::any_widened(cpu) && unsafe { slots_of(cpu) }.rearm_one(&mut registers::all(cpu))
 }
 
-/// Re-arms what is suspended and says what it was (M8). No ISB.
+/// Re-arms what is suspended and says what it was (M8).
 #[inline(always)]
 pub fn stash(cpu: &CpuDebug) -> Suspended {
-    let suspended = with_slots(cpu, |slots| slots.stash(&mut registers::all()));
+    let suspended = with_slots(cpu, |slots| slots.stash(&mut registers::all(cpu)));
     if exclusive::any_widened(cpu) {
         exclusive::widen_again(cpu);
     }
     suspended
 }
 
-/// Suspends again what still exists (M8); whether anything is suspended now. No ISB.
+/// Suspends again what still exists (M8); whether anything is suspended now.
 #[inline(always)]
 pub fn unstash(cpu: &CpuDebug, suspended: &Suspended) -> bool {
     with_slots(cpu, |slots| {
-        slots.unstash(&mut registers::all(), suspended);
+        slots.unstash(&mut registers::all(cpu), suspended);
         !slots.suspended().is_empty()
     })
 }
@@ -150,5 +150,5 @@ pub fn any_suspended(cpu: &CpuDebug) -> bool {
 #[unsafe(link_section = ".noprobe.text")]
 pub fn spurious(cpu: &CpuDebug, kind: Kind) {
     stats::SPURIOUS.count();
-    with_slots(cpu, |slots| slots.resync(&mut registers::all(), &SLOTS, kind, limit(kind)));
+    with_slots(cpu, |slots| slots.resync(&mut registers::all(cpu), &SLOTS, kind, limit(kind)));
 }

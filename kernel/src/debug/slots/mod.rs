@@ -10,8 +10,8 @@ mod registers;
 pub use apply::{init_cpu, sync_local};
 pub use local::*;
 
+use super::control::Masked;
 use super::{debugger, exclusive};
-use crate::arch::daif::AllMasked;
 use crate::exception::Frame;
 use crate::mm::layout;
 use crate::percpu;
@@ -95,8 +95,8 @@ pub fn count(kind: Kind) -> u8 {
 
 /// Value and control register of a slot of this CPU, for listings. Any context.
 pub fn read_registers(kind: Kind, n: u8) -> (u64, u32) {
-    let _masked = AllMasked::new();
-    let mut registers = registers::all();
+    let masked = Masked::new();
+    let mut registers = registers::all(masked.cpu());
     (registers.read_value(kind, n), registers.read_control(kind, n))
 }
 

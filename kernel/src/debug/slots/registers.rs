@@ -4,25 +4,27 @@ use crate::arch::{barrier, sysreg};
 use crate::debug::{CpuDebug, control};
 use ::slots::{BankSelect, Banked, Counts, DebugRegs, EMBWE, Kind, ReadRegs, banks_answer, reset_all};
 
-/// The registers that the 16 encodings name: all that a CPU without banks has.
-pub struct Registers;
+/// The registers that the 16 encodings name: all that a CPU without banks has. Each write is a debt of the CPU
+/// ([`CpuDebug::owe_isb`]).
+pub struct Registers<'a>(&'a CpuDebug);
 
 /// How the manager reaches a slot; D is masked for as long as what this returns is used (H4).
 ///
 /// A slot of bank 0 is reached as if there were no banks, at the same cost, and no slot above 15 is handed out where [`bring_up`]
 /// has found none: so the choice made there costs a hit nothing.
 #[inline(always)]
-pub fn all() -> Banked<Registers> {
-    Banked(Registers)
+pub fn all(cpu: &CpuDebug) -> Banked<Registers<'_>> {
+    Banked(Registers(cpu))
 }
 
-impl DebugRegs for Registers {
+impl DebugRegs for Registers<'_> {
     #[inline(always)]
     fn write_value(&mut self, kind: Kind, n: u8, value: u64) {
         match kind {
             Kind::Breakpoint => sysreg::write_dbgbvr(n, value),
             Kind::Watchpoint => sysreg::write_dbgwvr(n, value),
         }
+        self.0.owe_isb();
     }
 
     #[inline(always)]
@@ -31,6 +33,7 @@ impl DebugRegs for Registers {
             Kind::Breakpoint => sysreg::write_dbgbcr(n, control),
             Kind::Watchpoint => sysreg::write_dbgwcr(n, control),
         }
+        self.0.owe_isb();
     }
 
     #[inline(always)]
@@ -39,6 +42,7 @@ impl DebugRegs for Registers {
             Kind::Breakpoint => sysreg::write_dbgb(n, value, control),
             Kind::Watchpoint => sysreg::write_dbgw(n, value, control),
         }
+        self.0.owe_isb();
     }
 
     #[inline(always)]
@@ -47,7 +51,7 @@ impl DebugRegs for Registers {
     }
 }
 
-impl ReadRegs for Registers {
+impl ReadRegs for Registers<'_> {
     fn read_value(&mut self, kind: Kind, n: u8) -> u64 {
         match kind {
             Kind::Breakpoint => sysreg::read_dbgbvr(n),
@@ -63,7 +67,7 @@ impl ReadRegs for Registers {
     }
 }
 
-impl BankSelect for Registers {
+impl BankSelect for Registers<'_> {
     /// UNDEFINED without FEAT_Debugv8p9: for slots above 15, and where the ID registers announce such, only.
     fn write_mdselr(&mut self, value: u64) {
         sysreg::write_mdselr(value);
@@ -78,15 +82,15 @@ pub fn bring_up(cpu: &CpuDebug) -> Counts {
         Counts::from_ids(crate::read_sysreg!("id_aa64dfr0_el1"), crate::read_sysreg!("id_aa64dfr1_el1"));
     let banked = announced.banked() && {
         control::force(cpu, EMBWE);
-        banks_answer(&mut all(), announced)
+        banks_answer(&mut all(cpu), announced)
     };
     let (counts, standing) = if banked { (announced, EMBWE) } else { (announced.first_bank(), 0) };
     cpu.set_standing_bits(standing);
     control::force(cpu, standing);
     if banked {
-        reset_all(&mut all(), counts);
+        reset_all(&mut all(cpu), counts);
     } else {
-        reset_all(&mut Registers, counts);
+        reset_all(&mut Registers(cpu), counts);
     }
     counts
 }
