@@ -89,16 +89,50 @@ pub extern "C" fn wait_and_take(lock: *mut u32) {
 /// Offset in [`wait_and_take`].
 pub const WAIT_LOAD: u64 = 4;
 
-/// fn(to, by) -> `by` as read in the sequence: it has a load, which cannot be run in software.
+/// fn(to): adds 3, read from a system register, which cannot be done in software.
 #[unsafe(naked)]
-pub extern "C" fn add_with_load(to: *mut u64, by: *const u64) -> u64 {
+pub extern "C" fn add_with_system_read(to: *mut u64) {
     naked_asm!(
+        "2: ldxr x9, [x0]",
+        "mrs x10, currentel", // 1 << 2
+        "sub x10, x10, #1",
+        "add x9, x9, x10",
+        "stxr w11, x9, [x0]",
+        "cbnz w11, 2b",
+        "ret",
+    )
+}
+
+/// fn(to, by) -> attempts left of 100: gives up when all have failed. Adds the word at `by`, loaded between the exclusives.
+#[unsafe(naked)]
+pub extern "C" fn add_loaded_or_give_up(to: *mut u64, by: *const u64) -> u64 {
+    naked_asm!(
+        "mov x12, #100",
         "2: ldxr x9, [x0]",
         "ldr x10, [x1]",
         "add x9, x9, x10",
         "stxr w11, x9, [x0]",
-        "cbnz w11, 2b",
-        "mov x0, x10",
+        "sub x12, x12, #1",
+        "cbz w11, 3f",
+        "cbnz x12, 2b",
+        "3: mov x0, x12",
+        "ret",
+    )
+}
+
+/// fn(to, seen) -> attempts left of 100: adds 1, and leaves the value before in `seen`, stored between the exclusives.
+#[unsafe(naked)]
+pub extern "C" fn add_stored_or_give_up(to: *mut u64, seen: *const u64) -> u64 {
+    naked_asm!(
+        "mov x12, #100",
+        "2: ldxr x9, [x0]",
+        "str x9, [x1]",
+        "add x9, x9, #1",
+        "stxr w11, x9, [x0]",
+        "sub x12, x12, #1",
+        "cbz w11, 3f",
+        "cbnz x12, 2b",
+        "3: mov x0, x12",
         "ret",
     )
 }

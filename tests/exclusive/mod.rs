@@ -1,6 +1,7 @@
 //! Rule H9: load-exclusive/store-exclusive sequences under breakpoints, watchpoints and a debugger's steps.
 
 mod alu;
+mod between;
 mod breakpoints;
 mod code;
 mod stepping;
@@ -12,6 +13,7 @@ use crate::ktest::Ended;
 use crate::suite;
 use ::slots::{Access, Cpus, Privilege, Request, SlotError, SlotId};
 use alu::software_and_hardware_agree;
+use between::*;
 use breakpoints::*;
 use stepping::*;
 use stuck::*;
@@ -37,6 +39,9 @@ suite!("exclusive":
     a_sequence_that_cannot_be_run_gets_on,
     a_lone_load_exclusive_is_an_ordinary_step,
     a_sequence_that_faults,
+    an_ordinary_access_between_the_exclusives_is_hit_once_an_attempt,
+    a_handler_may_leave_a_sequence_at_an_ordinary_access,
+    a_free_run_ends_with_its_threads_turn,
 );
 
 fn watch(address: u64, length: u64, access: Access, disposition: Disposition) -> Result<SlotId, Ended> {

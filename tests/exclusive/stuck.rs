@@ -15,15 +15,14 @@ static WORD: AtomicU64 = AtomicU64::new(0);
 
 const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::ReadWrite];
 
-fn with_load() {
-    let by = 3;
-    code::add_with_load(WORD.as_ptr(), &raw const by);
+fn with_system_read() {
+    code::add_with_system_read(WORD.as_ptr());
 }
 
 pub fn a_sequence_that_cannot_be_run_gets_on() -> Outcome {
     type Form = (&'static str, u64, u64, fn());
     let forms: [Form; 4] = [
-        ("a load", code::add_with_load as *const () as u64, 7, with_load),
+        ("a system register", code::add_with_system_read as *const () as u64, 7, with_system_read),
         ("too long", code::add_slowly as *const () as u64, 205, || code::add_slowly(WORD.as_ptr(), 3)),
         ("a branch", code::add_by_branch as *const () as u64, 8, || code::add_by_branch(WORD.as_ptr(), 3)),
         ("either way", code::add_by_either as *const () as u64, 9, || code::add_by_either(WORD.as_ptr(), 3)),

@@ -2,9 +2,11 @@
 
 mod all_at_once;
 mod changes;
+mod parked;
 
 use all_at_once::*;
 use changes::*;
+use parked::*;
 
 crate::suite!("smp":
     a_slot_on_every_cpu_counts_every_hit,
@@ -18,4 +20,7 @@ crate::suite!("smp":
     a_slot_is_in_force_everywhere_when_install_returns,
     a_cpu_that_was_not_told_brings_its_slots_into_line,
     every_cpu_asks_for_a_rendezvous_at_once,
+    stopped_cpus_show_where_they_stand_and_go_on,
+    slots_and_text_change_while_the_others_are_stopped,
+    one_cpu_at_a_time_stops_the_others,
 );

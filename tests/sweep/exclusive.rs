@@ -13,7 +13,7 @@ use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use spin::Mutex;
 
-pub static SCENARIOS: [Scenario; 6] = [
+pub static SCENARIOS: [Scenario; 7] = [
     Scenario {
         name: "exclusive-watchpoint",
         setup: || watch(Access::ReadWrite),
@@ -50,6 +50,16 @@ pub static SCENARIOS: [Scenario; 6] = [
         due: |_, [sum, _]| sum != 0,
         ..Scenario::EMPTY
     },
+    // A load of another word between the exclusives is what hits.
+    Scenario {
+        name: "exclusive-watchpoint-between",
+        setup: || slot(&request(BY.as_ptr() as u64, 8, Access::Read), Cpus::ALL, Disposition::Count),
+        body: add_other,
+        handler: |_| _ = add_other(),
+        facts: sums,
+        due: |_, [sum, _]| sum != 0,
+        ..Scenario::EMPTY
+    },
     // It cannot be run as one step, so it runs free until the next exception. An interrupt is one, and has the sequence be
     // tried again: as many hits as attempts.
     Scenario {
@@ -57,7 +67,9 @@ pub static SCENARIOS: [Scenario; 6] = [
         before: || ATTEMPTS.store(u64::from(watch(Access::ReadWrite).is_err()) << 32, Relaxed),
         body: stuck,
         handler: |_| _ = stuck(),
-        covers: |frame| debug::this().stash_len.get() != 0 && frame.pc == add_loaded as *const () as u64 + 4,
+        covers: |frame| {
+            debug::this().stash_len.get() != 0 && frame.pc == add_current_el as *const () as u64 + 4
+        },
         facts: || [ATTEMPTS.load(Relaxed).wrapping_sub(remove_first()), WORD.swap(0, Relaxed)],
         due: |_, [unseen, sum]| unseen == 0 && sum != 0,
         varies: FREE,
@@ -81,7 +93,7 @@ pub static SCENARIOS: [Scenario; 6] = [
 const FREE: &[Counter] = &[stats::WATCHPOINTS, stats::STEPS, stats::FREE_RUNS, stats::CANCELLED];
 
 static WORD: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
-static BY: AtomicU64 = AtomicU64::new(5);
+static BY: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(5));
 static ATTEMPTS: AtomicU64 = AtomicU64::new(0);
 static LOCK: OwnPage<Mutex<()>> = OwnPage(Mutex::new(()));
 static LOCK_VALUE: AtomicU64 = AtomicU64::new(0);
@@ -101,13 +113,13 @@ extern "C" fn attempts(word: u64) -> u64 {
     )
 }
 
-/// Adds what is at `by`, loaded between the exclusives, which cannot be run as one step; how many attempts that took.
+/// Adds what a system register holds, which cannot be run as one step; how many attempts that took.
 #[unsafe(naked)]
-extern "C" fn add_loaded(word: u64, by: u64) -> u64 {
+extern "C" fn add_current_el(word: u64) -> u64 {
     naked_asm!(
         "mov x9, #0",
         "2: ldxr x2, [x0]",
-        "ldr x3, [x1]",
+        "mrs x3, currentel",
         "add x2, x2, x3",
         "stxr w4, x2, [x0]",
         "add x9, x9, #1",
@@ -140,8 +152,26 @@ extern "C" fn step_add() -> u64 {
     step(12, || attempts(WORD.as_ptr() as u64))
 }
 
+/// Adds what is at `by`, loaded between the exclusives.
+#[unsafe(naked)]
+extern "C" fn add_loaded(word: u64, by: u64) -> u64 {
+    naked_asm!(
+        "2: ldxr x2, [x0]",
+        "ldr x3, [x1]",
+        "add x2, x2, x3",
+        "stxr w4, x2, [x0]",
+        "cbnz w4, 2b",
+        "ret",
+    )
+}
+
+extern "C" fn add_other() -> u64 {
+    add_loaded(WORD.as_ptr() as u64, BY.as_ptr() as u64);
+    0
+}
+
 extern "C" fn stuck() -> u64 {
-    ATTEMPTS.fetch_add(add_loaded(WORD.as_ptr() as u64, BY.as_ptr() as u64), Relaxed);
+    ATTEMPTS.fetch_add(add_current_el(WORD.as_ptr() as u64), Relaxed);
     // Ends the last free run.
     code::warn();
     0

@@ -3,8 +3,8 @@
 //! It is told in debug context (M10, M12): exceptions masked, no lock that can be held, no allocation, no waiting for other
 //! CPUs; but it may take its time. On every CPU, each for itself.
 
-use super::session::{self, Sequences, Stepped};
 use super::control::Masked;
+use super::session::{self, Sequences, Stepped};
 use super::slots::Hit;
 use super::{CpuDebug, runs, stats};
 use crate::exception::Frame;

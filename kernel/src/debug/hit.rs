@@ -22,7 +22,7 @@ pub fn plain_breakpoint(cpu: &CpuDebug, frame: &mut Frame) -> bool {
 #[inline(always)]
 pub fn plain_watchpoint(cpu: &CpuDebug, frame: &mut Frame) -> bool {
     let Some(n) = slots::plain_watchpoint(cpu, frame.esr as u32, frame.far) else { return false };
-    if exclusive::is_part(frame.pc) || exclusive::any_widened(cpu) {
+    if exclusive::is_in_sequence(frame.pc) || exclusive::any_widened(cpu) {
         return false;
     }
     plain(cpu, frame, Kind::Watchpoint, n)
@@ -76,7 +76,7 @@ fn zva_block() -> u64 {
 
 /// Suspends every slot that was hit and asks for the step-over, then gives each its own disposition.
 pub(super) fn each(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
-    if !hits.is_empty() && exclusive::is_part(frame.pc) && exclusive::hit(cpu, frame, kind, hits) {
+    if !hits.is_empty() && exclusive::is_in_sequence(frame.pc) && exclusive::hit(cpu, frame, kind, hits) {
         return;
     }
     if hits.is_empty() || step::request(cpu, frame, Owners::STEP_OVER).is_err() {

@@ -3,9 +3,9 @@
 //! A context has one session at most. It is on the CPU while the context runs; interrupts set it aside with the step (M8), a
 //! switch of threads saves it with the thread (I5). So what an interrupt's handler steps is a session of its own.
 
+use super::control::Masked;
 use super::debugger::{self, Client, Plan, Predicate, Stop};
 use super::exclusive::{self, Sequence};
-use super::control::Masked;
 use super::{CpuDebug, runs, slots, step};
 use crate::arch::barrier;
 use crate::exception::{Frame, Reason, fatal};
@@ -14,7 +14,7 @@ use core::arch::naked_asm;
 use probe::sequence::Stuck;
 use probe::{is_load_exclusive, stepping};
 use rules::plan::{Course, Place};
-use rules::pstate::Daif;
+use rules::pstate::{Daif, SPSR_SS};
 use rules::step::{Owners, StepError};
 
 /// Called in debug context after each step of [`step_with`] on this CPU; says whether to go on.
@@ -116,7 +116,7 @@ pub fn begin(
         return Ok(());
     }
     // A handler that moved PC has done what was to be stepped over: the slot is armed for what comes now.
-    if frame.pstate & rules::pstate::SPSR_SS == 0 {
+    if frame.pstate & SPSR_SS == 0 {
         step::complete_in_software(cpu, frame);
     }
     go_on(cpu, frame, Session::Plan { course, client }, sequences)
@@ -183,7 +183,8 @@ fn go_on(cpu: &CpuDebug, frame: &mut Frame, session: Session, sequences: Sequenc
             Sequence::Done => {}
             Sequence::Plain => {}
             Sequence::Stuck(why) => {
-                frame.pstate = pstate;
+                // The request is taken back; flags that the sequence has changed stay.
+                frame.pstate = frame.pstate & !SPSR_SS | pstate & SPSR_SS;
                 exclusive::run_free(cpu, frame, Owners::DEBUGGER, why)?;
             }
         }

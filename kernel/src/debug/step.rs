@@ -2,8 +2,8 @@
 
 pub use super::session::{Hook, Stepped, Wish, last, step_from_here, step_with};
 
-use super::session;
 use super::control::{self, Masked};
+use super::session;
 use super::stepping::Stepping;
 use super::{CpuDebug, STASH_DEPTH, slots, stats};
 use crate::exception::Frame;

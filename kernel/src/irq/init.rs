@@ -25,6 +25,6 @@ pub fn init() {
     set_handler(machine.timer.virt, time::interrupt);
     set_handler(sgi::SLOTS, smp::slots_interrupt);
     set_handler(sgi::RENDEZVOUS, smp::take_part);
-    set_handler(sgi::STOP, smp::stop_interrupt);
+    set_handler(sgi::STOP, smp::park);
     set_handler(sgi::RESCHEDULE, |_| sched::want_reschedule());
 }

@@ -26,7 +26,7 @@ pub mod sgi {
     pub const SLOTS: u32 = 0;
     /// Stand still while text is changed.
     pub const RENDEZVOUS: u32 = 1;
-    /// Stop for good.
+    /// Stop, until let go or for good.
     pub const STOP: u32 = 2;
     /// Look at the run queue; or a reschedule that a step forbade is due.
     pub const RESCHEDULE: u32 = 6;

@@ -145,7 +145,9 @@ fn arrived() {
     let queue = QUEUES.this();
     drop(queue.ended.take());
     // SAFETY: this CPU's, with I masked; the reference ends with the statement.
-    let step = unsafe { &mut *queue.running.get() }.as_mut().map(|thread| core::mem::replace(&mut thread.step, Stepping::NONE));
+    let step = unsafe { &mut *queue.running.get() }
+        .as_mut()
+        .map(|thread| core::mem::replace(&mut thread.step, Stepping::NONE));
     if let Some(step) = step {
         step::restore(&step);
     }

@@ -61,9 +61,16 @@ pub fn rendezvous<R>(change: impl FnOnce() -> R) -> R {
     result
 }
 
-/// [`sgi::RENDEZVOUS`]: arrives, waits masked, synchronises.
+/// [`sgi::RENDEZVOUS`].
 #[unsafe(link_section = ".noprobe.text")]
 pub fn take_part(_: &mut crate::exception::Frame) {
+    stand_still();
+}
+
+/// Takes part in the rendezvous that is on, if one is: arrives, waits masked, synchronises. Any context but debug context.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub(super) fn stand_still() {
     let _masked = AllMasked::new();
     let round = ROUND.load(Acquire);
     if OVER.load(Acquire) == round {

@@ -7,20 +7,30 @@
 //! the store fails, the attempt starts anew from the registers that it began with.
 //!
 //! That is exactly the sequence, run at the moment of the native pair: its load-exclusive gives the same value as the plain
-//! load did, the instructions in between depend on nothing else (they are pure data processing: anything else is not run, see
-//! [`Stuck::Unsupported`]), and its store-exclusive stores what they came to. A value that changed and changed back meanwhile
-//! makes no difference, as it would to a comparison that decides a store, since the load that counts is the native one.
+//! load did, and its store-exclusive stores what the instructions in between came to. These are data processing, which depends
+//! on nothing else, and ordinary loads and stores, which are made again between the two native exclusives ([`Between`]): each
+//! load must give the value that was used, and each store is made there. Anything else is not run, see [`Stuck::Unsupported`].
+//! A value that changed and changed back before the native pair makes no difference, since the loads that count are the native
+//! ones.
+//!
+//! An exception between the exclusives that has been taken all the same, by an ordinary access that hits a watchpoint, has
+//! cleared the monitor: [`resume`] brings such a context to the load-exclusive again.
 
+mod access;
 mod alu;
+mod between;
 mod path;
 
 pub use alu::execute;
+pub use between::{Access, Accesses, Between, Check, Store};
+pub use path::members;
 
 use crate::bits::{bit, bits, reg};
 use crate::class::Class;
 use crate::classify::classify;
 use crate::exclusive::{is_clear_exclusive, is_load_exclusive, is_store_exclusive};
 use crate::sim::{Mem, Regs, Sim, simulate};
+use access::Ordinary;
 use path::Reach;
 
 /// The most instructions of one attempt.
@@ -107,17 +117,25 @@ pub trait Memory {
     /// [`Fault`] if the access faults; nothing has happened then.
     fn load(&mut self, address: u64, shape: Shape) -> Result<[u64; 2], Fault>;
 
-    /// Load-exclusive, compare, store-exclusive if equal, with acquire and release semantics and nothing in between. Whether
-    /// it has stored.
+    /// Stores a value of `size` bytes (1, 2, 4 or 8) at a multiple of that, single-copy atomic.
     ///
     /// # Errors
-    /// [`Fault`] if one of the accesses faults; nothing has been stored then.
+    /// [`Fault`] if the access faults; nothing has been stored then.
+    fn store(&mut self, address: u64, size: u8, value: u64) -> Result<(), Fault>;
+
+    /// Load-exclusive, compare, store-exclusive if equal, with acquire and release semantics, and in between only what
+    /// `between` says: each of its loads must give the value it names, then its stores are made. Whether the store-exclusive
+    /// has stored; false also where a comparison failed, and then nothing at all has been stored.
+    ///
+    /// # Errors
+    /// [`Fault`] if one of the accesses faults; the store-exclusive has not stored then.
     fn exchange(
         &mut self,
         address: u64,
         shape: Shape,
         expected: [u64; 2],
         new: [u64; 2],
+        between: &Between,
     ) -> Result<bool, Fault>;
 }
 
@@ -136,6 +154,8 @@ pub struct Done {
     pub shape: Shape,
     /// Whether the store-exclusive was reached; it may have failed.
     pub stores: bool,
+    /// The ordinary loads and stores that were made.
+    pub accesses: Accesses,
     /// Where the attempt ended.
     pub end: End,
 }
@@ -158,14 +178,14 @@ pub enum Stuck {
     NoStore,
     /// The way to the store-exclusive is too long, leads through an indirect branch or out of what can be read.
     Unknown,
-    /// This instruction, which stands in the sequence, is not known to [`execute`].
+    /// This instruction, which stands in the sequence, is not known here, or it is one access too many, or a misaligned one.
     Unsupported {
         /// Where it is.
         address: u64,
         /// What it is.
         word: u32,
     },
-    /// One of the exclusives faults.
+    /// One of the accesses faults.
     Fault,
 }
 
@@ -235,7 +255,15 @@ pub fn attempt(regs: &mut Registers, memory: &mut impl Memory) -> Result<Done, S
     let unsupported = Stuck::Unsupported { address: regs.pc, word };
     let load = Exclusive::decode(word).ok_or(unsupported)?;
     for restart in 0.. {
-        let mut attempt = Attempt { regs: regs.clone(), memory, load, instructions: 1, start: regs.pc };
+        let mut attempt = Attempt {
+            regs: regs.clone(),
+            memory,
+            load,
+            instructions: 1,
+            start: regs.pc,
+            between: Between::NOTHING,
+            accesses: Accesses::NONE,
+        };
         if let Some(done) = attempt.run(restart == MAX_RESTARTS)? {
             *regs = attempt.regs;
             const BTYPE: u64 = 0b11 << 10;
@@ -252,6 +280,8 @@ struct Attempt<'a, M> {
     load: Exclusive,
     instructions: u32,
     start: u64,
+    between: Between,
+    accesses: Accesses,
 }
 
 impl<M: Memory> Attempt<'_, M> {
@@ -269,14 +299,20 @@ impl<M: Memory> Attempt<'_, M> {
             address,
             shape: this.load.shape,
             stores,
+            accesses: this.accesses,
             end,
+        };
+        // An attempt that ends without its store-exclusive makes its stores there.
+        let given_up = |this: &mut Self, end| {
+            this.between.store_all(this.memory).map_err(|Fault| Stuck::Fault)?;
+            Ok(Some(done(this, false, end)))
         };
         loop {
             let at = self.regs.pc;
             let word = self.memory.word(at).ok_or(Stuck::Unknown)?;
             if is_load_exclusive(word) {
                 let end = if at == self.start { End::Again } else { End::Past };
-                return Ok(Some(done(self, false, end)));
+                return given_up(self, end);
             }
             self.instructions += 1;
             if self.instructions > MAX_INSTRUCTIONS {
@@ -284,7 +320,7 @@ impl<M: Memory> Attempt<'_, M> {
             }
             if is_clear_exclusive(word) {
                 self.regs.pc += 4;
-                return Ok(Some(done(self, false, End::Past)));
+                return given_up(self, End::Past);
             }
             if is_store_exclusive(word) {
                 let Some(end) = self.store(at, word, address, loaded, last)? else { return Ok(None) };
@@ -295,7 +331,12 @@ impl<M: Memory> Attempt<'_, M> {
                 self.regs.pc += 4;
                 continue;
             }
-            if !self.branch(at, word) {
+            if let Some(ordinary) = Ordinary::decode(word, &self.regs) {
+                self.access(&ordinary)?.ok_or(unsupported)?;
+                self.regs.pc += 4;
+                continue;
+            }
+            if !branch(&mut self.regs, at, word) {
                 return Err(unsupported);
             }
             // Straight on or back into the sequence, or out of it?
@@ -306,10 +347,36 @@ impl<M: Memory> Attempt<'_, M> {
             };
             match way {
                 Reach::Store => {}
-                Reach::Nothing => return Ok(Some(done(self, false, End::Past))),
-                Reach::Unknown => return Ok(Some(done(self, false, End::Doubtful))),
+                Reach::Nothing => return given_up(self, End::Past),
+                Reach::Unknown => return given_up(self, End::Doubtful),
             }
         }
+    }
+
+    /// An ordinary load or store; None, and nothing done, if there is no room for it or it is misaligned.
+    fn access(&mut self, ordinary: &Ordinary) -> Result<Option<()>, Stuck> {
+        if !self.accesses.push(ordinary) {
+            return Ok(None);
+        }
+        let mut values = ordinary.data(&self.regs);
+        for (address, value) in ordinary.elements().zip(&mut values) {
+            let known = if ordinary.write {
+                self.between.put(address, ordinary.size, *value)
+            } else {
+                match self.between.get(address, ordinary.size, self.memory).map_err(|Fault| Stuck::Fault)? {
+                    Some(loaded) => {
+                        *value = loaded;
+                        true
+                    }
+                    None => false,
+                }
+            };
+            if !known {
+                return Ok(None);
+            }
+        }
+        ordinary.retire(&mut self.regs, values);
+        Ok(Some(()))
     }
 
     /// The store-exclusive and the branch on its status; None if the attempt is to start anew.
@@ -327,7 +394,10 @@ impl<M: Memory> Attempt<'_, M> {
             return Err(unsupported);
         }
         let new = store.data(&self.regs);
-        let stored = self.memory.exchange(address, store.shape, loaded, new).map_err(|Fault| Stuck::Fault)?;
+        let stored = self
+            .memory
+            .exchange(address, store.shape, loaded, new, &self.between)
+            .map_err(|Fault| Stuck::Fault)?;
         if !stored && !last {
             return Ok(None);
         }
@@ -338,37 +408,79 @@ impl<M: Memory> Attempt<'_, M> {
             Class::Simulate(Sim::CompareZero { rt, .. } | Sim::TestBit { rt, .. }) => Some(rt),
             _ => None,
         };
-        if tested == Some(store.rs) && self.branch(self.regs.pc, behind) {
+        let pc = self.regs.pc;
+        if tested == Some(store.rs) && branch(&mut self.regs, pc, behind) {
             self.instructions += 1;
         }
         Ok(Some(if self.regs.pc == self.start { End::Again } else { End::Past }))
     }
+}
 
-    /// Direct branches, ADR, ADRP, NOP and BTI. False, and nothing done, for all else.
-    fn branch(&mut self, at: u64, word: u32) -> bool {
-        struct NoMemory;
-        impl Mem for NoMemory {
-            type Error = Fault;
-            fn read_u32(&mut self, _: u64) -> Result<u32, Fault> {
-                Err(Fault)
-            }
-            fn read_u64(&mut self, _: u64) -> Result<u64, Fault> {
-                Err(Fault)
-            }
+/// Direct branches, ADR, ADRP, NOP and BTI. False, and nothing done, for all else.
+fn branch(regs: &mut Registers, at: u64, word: u32) -> bool {
+    struct NoMemory;
+    impl Mem for NoMemory {
+        type Error = Fault;
+        fn read_u32(&mut self, _: u64) -> Result<u32, Fault> {
+            Err(Fault)
         }
-        match classify(word) {
-            Class::Simulate(
-                Sim::Branch { link: true, .. }
-                | Sim::BranchReg { .. }
-                | Sim::BranchLinkReg { .. }
-                | Sim::Return { .. }
-                | Sim::LoadLiteral { .. }
-                | Sim::LoadVector { .. },
-            ) => false,
-            Class::Simulate(sim) => simulate(sim, at, &mut self.regs, &mut NoMemory).is_ok(),
-            _ => false,
+        fn read_u64(&mut self, _: u64) -> Result<u64, Fault> {
+            Err(Fault)
         }
     }
+    match classify(word) {
+        Class::Simulate(
+            Sim::Branch { link: true, .. }
+            | Sim::BranchReg { .. }
+            | Sim::BranchLinkReg { .. }
+            | Sim::Return { .. }
+            | Sim::LoadLiteral { .. }
+            | Sim::LoadVector { .. },
+        ) => false,
+        Class::Simulate(sim) => simulate(sim, at, regs, &mut NoMemory).is_ok(),
+        _ => false,
+    }
+}
+
+/// So many instructions behind the failed store-exclusive [`resume`] looks for the load-exclusive.
+const BEHIND: u32 = 16;
+
+/// Goes on, in software, from the middle of a sequence whose monitor an exception has cleared: up to its store-exclusive, which
+/// fails, and from there back to a load-exclusive, if the code goes there by itself. Accesses are made as they are met.
+///
+/// Returns the accesses made, and whether a load-exclusive is next. If none is, the context stands wherever it has got to, with
+/// all before that done: where the code left the sequence, or at an instruction that is not known here, at which it may not have
+/// moved at all. Bounded in time; any context in which `memory` may be used.
+pub fn resume(regs: &mut Registers, memory: &mut impl Memory) -> (Accesses, bool) {
+    let mut accesses = Accesses::NONE;
+    let (mut left, mut failed) = (MAX_INSTRUCTIONS, false);
+    while left != 0 {
+        left -= 1;
+        let Some(word) = memory.word(regs.pc) else { break };
+        if is_load_exclusive(word) {
+            return (accesses, true);
+        }
+        if is_store_exclusive(word) {
+            regs.set(status_register(word), 1);
+            (left, failed) = (left.min(BEHIND), true);
+        } else if is_clear_exclusive(word) || execute(word, regs) {
+            // Done.
+        } else if let Some(ordinary) = Ordinary::decode(word, regs).filter(|_| !failed) {
+            if !accesses.push(&ordinary) || !ordinary.perform(regs, memory) {
+                break;
+            }
+        } else {
+            let pc = regs.pc;
+            if !branch(regs, pc, word) {
+                break;
+            }
+            continue;
+        }
+        regs.pc += 4;
+    }
+    const BTYPE: u64 = 0b11 << 10;
+    regs.pstate &= !BTYPE;
+    (accesses, false)
 }
 
 #[cfg(test)]

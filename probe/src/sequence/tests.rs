@@ -4,6 +4,7 @@ use super::*;
 
 const BASE: u64 = 0xffff_8000_0000_1000;
 const WORD: u64 = 0xffff_0000_0000_2000;
+const OTHER: u64 = 0xffff_0000_0000_3000;
 
 const LDXR: u32 = 0xc85f_7c09; // ldxr x9, [x0]
 const ADD: u32 = 0x8b01_012a; // add x10, x9, x1
@@ -44,9 +45,23 @@ struct Fake {
     store_faults: bool,
     exchanges: u32,
     function: bool,
+    /// What ordinary accesses reach, at `OTHER`.
+    other: [u8; 32],
+    /// The first byte at `OTHER` changes before each of so many exchanges.
+    other_changes: u32,
+    other_faults: bool,
+    /// Ordinary stores: address, size, value.
+    stored: Vec<(u64, u8, u64)>,
 }
 
 impl Fake {
+    fn other(&self, address: u64, size: u64) -> u64 {
+        let at = (address - OTHER) as usize;
+        let mut value = [0; 8];
+        value[..size as usize].copy_from_slice(&self.other[at..at + size as usize]);
+        u64::from_le_bytes(value)
+    }
+
     fn new(text: &[u32]) -> Self {
         Self {
             text: text.to_vec(),
@@ -57,6 +72,10 @@ impl Fake {
             store_faults: false,
             exchanges: 0,
             function: true,
+            other: core::array::from_fn(|n| 0xf0_u8.wrapping_add(n as u8)),
+            other_changes: 0,
+            other_faults: false,
+            stored: Vec::new(),
         }
     }
 }
@@ -71,6 +90,14 @@ impl Memory for Fake {
     }
 
     fn load(&mut self, address: u64, shape: Shape) -> Result<[u64; 2], Fault> {
+        if (OTHER..OTHER + 32).contains(&address) {
+            assert!(!shape.pair && address.is_multiple_of(shape.size.into()));
+            return if self.other_faults {
+                Err(Fault)
+            } else {
+                Ok([self.other(address, shape.size.into()), 0])
+            };
+        }
         assert_eq!(address, WORD);
         if self.load_faults {
             return Err(Fault);
@@ -79,14 +106,38 @@ impl Memory for Fake {
         Ok([self.value[0] & mask, if shape.pair { self.value[1] & mask } else { 0 }])
     }
 
+    fn store(&mut self, address: u64, size: u8, value: u64) -> Result<(), Fault> {
+        assert!(address.is_multiple_of(size.into()));
+        if self.other_faults {
+            return Err(Fault);
+        }
+        let at = (address - OTHER) as usize;
+        self.other[at..at + usize::from(size)].copy_from_slice(&value.to_le_bytes()[..usize::from(size)]);
+        self.stored.push((address, size, value));
+        Ok(())
+    }
+
     fn exchange(
         &mut self,
         address: u64,
         shape: Shape,
         expected: [u64; 2],
         new: [u64; 2],
+        between: &Between,
     ) -> Result<bool, Fault> {
         self.exchanges += 1;
+        if self.other_changes != 0 {
+            self.other_changes -= 1;
+            self.other[0] += 1;
+        }
+        for check in between.checks() {
+            if self.other(check.address, 8) & check.mask != check.value {
+                return Ok(false);
+            }
+        }
+        for store in between.stores() {
+            self.store(store.address, store.size as u8, store.value)?;
+        }
         if self.store_faults {
             return Err(Fault);
         }
@@ -112,7 +163,7 @@ impl Memory for Fake {
 fn registers(pc: u64) -> Registers {
     let mut x = [0; 31];
     x.iter_mut().enumerate().for_each(|(n, x)| *x = 0x100 + n as u64);
-    (x[0], x[1]) = (WORD, 3);
+    (x[0], x[1], x[2], x[3]) = (WORD, 3, OTHER, 1);
     Registers { x, sp: 0x7000, pc, pstate: 0x6000_0405 }
 }
 
@@ -133,7 +184,11 @@ fn the_usual_loop_is_one_step() {
     let mut fake = Fake::new(&USUAL);
     let (done, regs) = run(&mut fake);
     let shape = Shape { size: 8, pair: false };
-    assert_eq!(done, Ok(Done { instructions: 4, address: WORD, shape, stores: true, end: End::Past }));
+    let accesses = Accesses::NONE;
+    assert_eq!(
+        done,
+        Ok(Done { instructions: 4, address: WORD, shape, stores: true, accesses, end: End::Past })
+    );
     assert_eq!((regs.pc, regs.x[9], regs.x[10], regs.x[11]), (BASE + 16, 5, 8, 0));
     assert_eq!((fake.value[0], fake.exchanges), (8, 1));
     let mut untouched = registers(BASE + 16);
@@ -221,6 +276,10 @@ fn what_cannot_be_run_changes_nothing() {
         done.unwrap_err()
     };
     let unsupported = |offset, word| Stuck::Unsupported { address: BASE + offset, word };
+    for word in [PRFM, LDTR, LDR_Q, LDP_SAME, LDR_BASE, STP_BASE, LDAR, LDADD] {
+        assert_eq!(stuck(&[LDXR, word, STXR, RET]), unsupported(4, word), "{word:08x}");
+    }
+    // x1 is no multiple of 8.
     assert_eq!(stuck(&[LDXR, LDR, STXR, RET]), unsupported(4, LDR));
     assert_eq!(stuck(&[LDXR, BL, STXR, RET]), unsupported(4, BL));
     assert_eq!(stuck(&[LDXR, ADD, RET]), Stuck::NoStore);
@@ -313,4 +372,172 @@ fn some_of_each_group() {
         let mut regs = before.clone();
         assert!(!execute(word, &mut regs) && regs == before, "{word:08x}");
     }
+}
+
+const LOAD: u32 = 0xf940_004a; // ldr x10, [x2]
+const ADD_LOADED: u32 = 0x8b09_014a; // add x10, x10, x9
+const STORE: u32 = 0xf900_0449; // str x9, [x2, #8]
+const LOAD_STORED: u32 = 0xf940_044c; // ldr x12, [x2, #8]
+const STORE_BYTE: u32 = 0x3900_2049; // strb w9, [x2, #8]
+const PRFM: u32 = 0xf980_0040; // prfm pldl1keep, [x2]
+const LDTR: u32 = 0xf840_084c; // ldtr x12, [x2]
+const LDR_Q: u32 = 0x3dc0_0040; // ldr q0, [x2]
+const LDP_SAME: u32 = 0xa940_304c; // ldp x12, x12, [x2]
+const LDR_BASE: u32 = 0xf840_8442; // ldr x2, [x2], #8
+const STP_BASE: u32 = 0xa981_0c42; // stp x2, x3, [x2, #16]!
+const LDAR: u32 = 0xc8df_fc4c; // ldar x12, [x2]
+const LDADD: u32 = 0xf821_0062; // ldadd x1, x2, [x3]
+
+fn accesses(done: &Done) -> Vec<(u64, u64, bool)> {
+    done.accesses.iter().map(|access| (access.address - OTHER, access.bytes, access.write)).collect()
+}
+
+#[test]
+fn an_ordinary_load_is_made_again_between_the_exclusives() {
+    let text = [LDXR, LOAD, ADD_LOADED, STXR, cbnz_const(-4), RET];
+    let mut fake = Fake::new(&text);
+    let loaded = fake.other(OTHER, 8);
+    let (done, regs) = run(&mut fake);
+    let done = done.unwrap();
+    assert_eq!((accesses(&done), done.instructions, done.stores), (vec![(0, 8, false)], 5, true));
+    assert_eq!((fake.value[0], fake.exchanges, regs.pc), (loaded + 5, 1, BASE + 20));
+    // A value that is no longer the one that was used has the attempt begin anew.
+    let mut fake = Fake::new(&text);
+    fake.other_changes = 2;
+    assert_eq!(run(&mut fake).0.unwrap().end, End::Past);
+    assert_eq!((fake.value[0], fake.exchanges), (loaded + 2 + 5, 3));
+}
+
+#[test]
+fn an_ordinary_store_is_made_between_the_exclusives_and_not_before() {
+    let text = [LDXR, STORE, ADD, STXR, cbnz_const(-4), RET];
+    let mut fake = Fake::new(&text);
+    assert_eq!(accesses(&run(&mut fake).0.unwrap()), [(8, 8, true)]);
+    assert_eq!((fake.stored, fake.value[0]), (vec![(OTHER + 8, 8, 5)], 8));
+    // The word has changed: nothing is stored in vain.
+    let mut fake = Fake::new(&[LDXR, STORE, LOAD, ADD, STXR, cbnz_const(-5), RET]);
+    fake.other_changes = 1;
+    assert_eq!(run(&mut fake).0.unwrap().end, End::Past);
+    assert_eq!((fake.exchanges, fake.stored.len()), (2, 1));
+    // Without its store-exclusive an attempt stores where it ends.
+    let mut fake = Fake::new(&[LDXR, STORE, cbnz_x9(3), STXR, RET, CLREX, RET]);
+    let (done, regs) = run(&mut fake);
+    assert_eq!((done.unwrap().stores, regs.pc, fake.stored.len()), (false, BASE + 20, 1));
+    // A fault there leaves everything as it was.
+    let mut fake = Fake::new(&[LDXR, STORE, cbnz_x9(3), STXR, RET, CLREX, RET]);
+    fake.other_faults = true;
+    assert_eq!(run(&mut fake), (Err(Stuck::Fault), registers(BASE)));
+}
+
+#[test]
+fn a_load_sees_the_stores_of_its_own_attempt() {
+    let mut fake = Fake::new(&[LDXR, STORE, LOAD_STORED, STXR, RET]);
+    let (done, regs) = run(&mut fake);
+    assert_eq!((done.unwrap().end, regs.x[12], fake.stored.len()), (End::Past, 5, 1));
+    // What an earlier store covers in part only is not put together.
+    let mut fake = Fake::new(&[LDXR, STORE_BYTE, LOAD_STORED, STXR, RET]);
+    let unsupported = Stuck::Unsupported { address: BASE + 8, word: LOAD_STORED };
+    assert_eq!(run(&mut fake), (Err(unsupported), registers(BASE)));
+    // Eight accesses are all that fit.
+    for (loads, fits) in [(8, true), (9, false)] {
+        let mut text = vec![LDXR];
+        text.extend(vec![LOAD; loads]);
+        text.extend([STXR, RET]);
+        assert_eq!(run(&mut Fake::new(&text)).0.is_ok(), fits, "{loads}");
+    }
+}
+
+/// Each word on x2 = OTHER + 8, x3 = 1: what it loads into x12, what it makes of x2, what it accesses.
+#[test]
+fn every_form_of_an_ordinary_access() {
+    const CASES: [(u32, u64, i64, u64, i64); 12] = [
+        (0xb980_044c, 0xffff_ffff_fffe_fdfc, 0, 4, 4), // ldrsw x12, [x2, #4]: bytes fc to ff
+        (0x3840_3c4c, 0xfb, 3, 1, 3),                  // ldrb w12, [x2, #3]!
+        (0x78c0_244c, 0xffff_f9f8, 2, 2, 0),           // ldrsh w12, [x2], #2
+        (0xa940_344c, 0xfffe_fdfc_fbfa_f9f8, 0, 16, 0), // ldp x12, x13, [x2]
+        (0x6940_344c, 0xffff_ffff_fbfa_f9f8, 0, 8, 0), // ldpsw x12, x13, [x2]
+        (0xb863_584c, 0xfffe_fdfc, 0, 4, 4),           // ldr w12, [x2, w3, uxtw #2]
+        (0xf863_784c, 0x0706_0504_0302_0100, 0, 8, 8), // ldr x12, [x2, x3, lsl #3]
+        (0x38a3_c84c, 0xffff_ffff_ffff_fff9, 0, 1, 1), // ldrsb x12, [x2, w3, sxtw]
+        (0xb85f_c04c, 0xf7f6_f5f4, 0, 4, -4),          // ldur w12, [x2, #-4]
+        (0x781f_e449, 0x10c, -2, 2, 0),                // strh w9, [x2], #-2
+        (0x2981_344c, 0x10c, 8, 8, 8),                 // stp w12, w13, [x2, #8]!
+        (0xf940_004c, 0xfffe_fdfc_fbfa_f9f8, 0, 8, 0), // ldr x12, [x2]
+    ];
+    for (word, x12, moved, bytes, offset) in CASES {
+        let mut fake = Fake::new(&[word, LDXR]);
+        fake.other[16..].copy_from_slice(&core::array::from_fn::<u8, 16, _>(|n| n as u8));
+        let mut regs = registers(BASE);
+        regs.x[2] = OTHER + 8;
+        let (done, again) = resume(&mut regs, &mut fake);
+        let access = done.iter().next().unwrap_or_else(|| panic!("{word:08x} is not known"));
+        assert_eq!((again, regs.pc), (true, BASE + 4), "{word:08x}");
+        assert_eq!(regs.x[12], x12, "{word:08x}");
+        assert_eq!(regs.x[2], (OTHER + 8).wrapping_add_signed(moved), "{word:08x}");
+        let address = (OTHER + 8).wrapping_add_signed(offset);
+        assert_eq!((access.address, access.bytes), (address, bytes), "{word:08x}");
+        assert_eq!(access.write, !fake.stored.is_empty());
+    }
+    // Literals, XZR and SP.
+    let mut regs = registers(OTHER);
+    let literal = |word, regs: &Registers| access::Ordinary::decode(word, regs).map(|one| one.address);
+    assert_eq!(literal(0x9800_008c, &regs), Some(OTHER + 16)); // ldrsw x12, .+16
+    assert_eq!(literal(0x1800_008c, &regs), Some(OTHER + 16)); // ldr w12, .+16
+    regs.sp = OTHER + 16;
+    let push = access::Ordinary::decode(0xf81f_0fff, &regs).unwrap(); // str xzr, [sp, #-16]!
+    assert_eq!((push.address, push.data(&regs)[0]), (OTHER, 0));
+    push.retire(&mut regs, [1, 1]);
+    assert_eq!(regs.sp, OTHER);
+}
+
+#[test]
+fn a_sequence_whose_monitor_is_lost_is_gone_on_with_to_its_beginning() {
+    // The exception came at the load.
+    let text = [LDXR, LOAD, ADD_LOADED, STXR, cbnz_const(-4), RET];
+    let mut fake = Fake::new(&text);
+    let mut regs = registers(BASE + 4);
+    let (done, again) = resume(&mut regs, &mut fake);
+    assert_eq!((again, regs.pc, regs.x[11], fake.exchanges), (true, BASE, 1, 0));
+    assert_eq!((done.iter().count(), regs.x[10], fake.value[0]), (1, fake.other(OTHER, 8) + 0x109, 5));
+    // Code that gives up when its store fails is left where it does, and no access behind the store is made here.
+    let mut fake = Fake::new(&[LDXR, LOAD, STXR, NOP, STORE, RET]);
+    let mut regs = registers(BASE + 4);
+    assert!(!resume(&mut regs, &mut fake).1);
+    assert_eq!((regs.pc, regs.x[11], fake.stored.len()), (BASE + 16, 1, 0));
+    // What is not known has not been done.
+    let mut fake = Fake::new(&[LDXR, LDR_Q, STXR, RET]);
+    let mut regs = registers(BASE + 4);
+    assert!(!resume(&mut regs, &mut fake).1);
+    assert_eq!(regs.pc, BASE + 4);
+    // Neither has an access that faults.
+    let mut fake = Fake::new(&text);
+    fake.other_faults = true;
+    let mut regs = registers(BASE + 4);
+    assert!(!resume(&mut regs, &mut fake).1);
+    assert_eq!((regs.pc, regs.x[10]), (BASE + 4, 0x10a));
+    // Nor does a loop that ends by nothing known here.
+    let mut fake = Fake::new(&[NOP, 0x17ff_ffff]);
+    let mut regs = registers(BASE);
+    assert!(!resume(&mut regs, &mut fake).1);
+}
+
+#[test]
+fn the_members_of_a_sequence_are_those_that_lead_to_its_store() {
+    let members = |text: &[u32], load: u64| {
+        let mut members = Vec::new();
+        path::members(&Fake::new(text), BASE + 4 * load, |at| members.push((at - BASE) / 4));
+        members.sort_unstable();
+        members
+    };
+    assert_eq!(members(&[NOP, LDXR, LOAD, STXR, cbnz_const(-3), RET], 1), [1, 2, 3]);
+    // The way out is no member, the way round is: 1: ldxr; cmp; b.ne 3f; b 2f; 3: clrex; ret; 2: stxr
+    let text = [LDXR, CMP, b_ne(2), 0x1400_0003, CLREX, RET, STXR, RET];
+    assert_eq!(members(&text, 0), [0, 1, 2, 3, 6]);
+    // A loop on the way.
+    assert_eq!(members(&[LDXR, NOP, cbnz_x9(-1), STXR, RET], 0), [0, 1, 2, 3]);
+    // No store, no sequence.
+    assert_eq!(members(&[LDXR, ADD, RET, STXR], 0), []);
+    assert_eq!(members(&[LDXR, CLREX, STXR], 0), []);
+    // A way that cannot be followed makes members of all that was met.
+    assert_eq!(members(&[LDXR, cbnz_x9(2), BR, NOP, RET], 0), [0, 1, 2, 3, 4]);
 }

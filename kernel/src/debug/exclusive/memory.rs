@@ -4,7 +4,8 @@ use crate::arch::{barrier, uaccess};
 use crate::kprobe;
 use crate::report::symbols;
 use core::arch::asm;
-use probe::sequence::{Fault, Memory, Shape};
+use core::mem::offset_of;
+use probe::sequence::{Between, Check, Fault, Memory, Shape, Store};
 
 /// The kernel's address space. Its accesses are made in debug context, with D masked: no watchpoint sees them.
 pub struct Native;
@@ -29,12 +30,23 @@ impl Memory for Native {
         Ok([first, second])
     }
 
+    fn store(&mut self, address: u64, size: u8, value: u64) -> Result<(), Fault> {
+        let store = match size {
+            1 => store_8,
+            2 => store_16,
+            4 => store_32,
+            _ => store_64,
+        };
+        if store(address, value) == STORED { Ok(()) } else { Err(Fault) }
+    }
+
     fn exchange(
         &mut self,
         address: u64,
         shape: Shape,
         expected: [u64; 2],
         new: [u64; 2],
+        between: &Between,
     ) -> Result<bool, Fault> {
         let exchange = match (shape.size, shape.pair) {
             (1, _) => exchange_8,
@@ -44,7 +56,7 @@ impl Memory for Native {
             (4, true) => exchange_pair_32,
             (_, true) => exchange_pair_64,
         };
-        match exchange(address, expected, new) {
+        match exchange(address, expected, new, between.checks(), between.stores()) {
             STORED => Ok(true),
             FAULTED => Err(Fault),
             _ => Ok(false),
@@ -52,7 +64,7 @@ impl Memory for Native {
     }
 }
 
-/// What the functions of [`exchange`] return, besides 1 for another value or a failed store.
+/// What the functions below return, besides 1 for another value or a failed store-exclusive.
 const STORED: u64 = 0;
 const FAULTED: u64 = 2;
 
@@ -67,15 +79,60 @@ fn load(address: u64, size: u8) -> Result<u64, uaccess::Fault> {
     }
 }
 
+macro_rules! stores {
+    ($($name:ident, $store:literal;)*) => {$(
+        #[inline(never)]
+        #[unsafe(link_section = ".noprobe.text")]
+        fn $name(address: u64, value: u64) -> u64 {
+            let outcome: u64;
+            // SAFETY: the interrupted code was about to store this there; a fault goes to label 3 by the table of
+            // `exception::extable`.
+            unsafe {
+                asm!(
+                    "mov {outcome}, #0",
+                    concat!("2: ", $store),
+                    "b 4f",
+                    "3: mov {outcome}, #2",
+                    "4:",
+                    ".pushsection .ex_table, \"a\"",
+                    ".quad 2b, 3b",
+                    ".popsection",
+                    address = in(reg) address,
+                    value = in(reg) value,
+                    outcome = out(reg) outcome,
+                    options(nostack, preserves_flags),
+                );
+            }
+            outcome
+        }
+    )*};
+}
+
+stores! {
+    store_8, "strb {value:w}, [{address}]";
+    store_16, "strh {value:w}, [{address}]";
+    store_32, "str {value:w}, [{address}]";
+    store_64, "str {value}, [{address}]";
+}
+
+const _: () = assert!(
+    offset_of!(Check, address) == 0 && offset_of!(Check, mask) == 8 && offset_of!(Check, value) == 16,
+    "the exchanges load a check by LDP and LDR"
+);
+const _: () = assert!(
+    offset_of!(Store, address) == 0 && offset_of!(Store, value) == 8 && offset_of!(Store, size) == 16,
+    "the exchanges load a store by LDP and LDR"
+);
+
 macro_rules! exchanges {
     ($($name:ident, $load:literal, $store:literal;)*) => {$(
         #[inline(never)]
         #[unsafe(link_section = ".noprobe.text")]
-        fn $name(address: u64, expected: [u64; 2], new: [u64; 2]) -> u64 {
+        fn $name(address: u64, expected: [u64; 2], new: [u64; 2], checks: &[Check], stores: &[Store]) -> u64 {
             let outcome: u64;
-            // SAFETY: what it stores is what the interrupted code was about to store there; a fault goes to label 5 by the
-            // table of `exception::extable`. No exception can come between the two exclusives: all are masked, and BRK and
-            // probes are refused here.
+            // SAFETY: what it loads and stores is what the interrupted code was about to load and store there; a fault goes to
+            // label 5 by the table of `exception::extable`. No exception can come between the two exclusives: all are masked, and
+            // BRK and probes are refused here.
             unsafe {
                 asm!(
                     "mov {outcome}, #1",
@@ -83,6 +140,32 @@ macro_rules! exchanges {
                     "cmp {first}, {expected_first}",
                     "ccmp {second}, {expected_second}, #0, eq",
                     "b.ne 4f",
+                    // The ordinary loads: each the doubleword, the bits of it that count, and their value.
+                    "cbz {checks_left}, 22f",
+                    "20: ldp {at}, {bits}, [{checks}], #16",
+                    "ldr {value}, [{checks}], #8",
+                    "21: ldr {at}, [{at}]",
+                    "eor {at}, {at}, {value}",
+                    "tst {at}, {bits}",
+                    "b.ne 4f",
+                    "sub {checks_left}, {checks_left}, #1",
+                    "cbnz {checks_left}, 20b",
+                    // The ordinary stores, by size.
+                    "22: cbz {stores_left}, 3f",
+                    "23: ldp {at}, {value}, [{stores}], #16",
+                    "ldr {bits}, [{stores}], #8",
+                    "tbnz {bits}, #3, 25f",
+                    "tbnz {bits}, #2, 26f",
+                    "tbnz {bits}, #1, 27f",
+                    "24: strb {value:w}, [{at}]",
+                    "b 28f",
+                    "25: str {value}, [{at}]",
+                    "b 28f",
+                    "26: str {value:w}, [{at}]",
+                    "b 28f",
+                    "27: strh {value:w}, [{at}]",
+                    "28: sub {stores_left}, {stores_left}, #1",
+                    "cbnz {stores_left}, 23b",
                     concat!("3: ", $store),
                     "b 6f",
                     "4: clrex",
@@ -92,12 +175,24 @@ macro_rules! exchanges {
                     ".pushsection .ex_table, \"a\"",
                     ".quad 2b, 5b",
                     ".quad 3b, 5b",
+                    ".quad 21b, 5b",
+                    ".quad 24b, 5b",
+                    ".quad 25b, 5b",
+                    ".quad 26b, 5b",
+                    ".quad 27b, 5b",
                     ".popsection",
                     address = in(reg) address,
                     expected_first = in(reg) expected[0],
                     expected_second = in(reg) expected[1],
                     new_first = in(reg) new[0],
                     new_second = in(reg) new[1],
+                    checks = inout(reg) checks.as_ptr() => _,
+                    checks_left = inout(reg) checks.len() => _,
+                    stores = inout(reg) stores.as_ptr() => _,
+                    stores_left = inout(reg) stores.len() => _,
+                    at = out(reg) _,
+                    bits = out(reg) _,
+                    value = out(reg) _,
                     first = out(reg) _,
                     second = inout(reg) expected[1] => _,
                     outcome = out(reg) outcome,

@@ -17,8 +17,8 @@
 //!   most [`MAX_RESTARTS`](probe::sequence::MAX_RESTARTS) times); one that comes meanwhile is taken on return: before the
 //!   debugger is told, as between any two steps (M8, M13).
 //!
-//! What it costs: an instruction in a sequence must be one that `probe::sequence::execute` knows, which is all
-//! general-purpose data processing of Armv8.0. Another one, or a way to the store-exclusive that cannot be followed, or an
+//! What it costs: an instruction in a sequence must be one that `probe::sequence` knows, which is all general-purpose data
+//! processing of Armv8.0 and the ordinary loads and stores of general-purpose registers. Another one, or a way to the store-exclusive that cannot be followed, or an
 //! exclusive that faults, has the context *run free*: unstepped, its hit slots suspended, until its next exception (an
 //! interrupt, at the latest the tick once interrupts are on; a fault, whose handler a debugger's step then goes into). That
 //! is counted in [`stats::FREE_RUNS`], and the debugger is told ([`Stepped::Free`]). It always gets on.
@@ -36,6 +36,10 @@
 //! - A store-only slot beside another one that caught the load is told when the attempt is over, its handler with the
 //!   registers as they are then.
 //!
+//! - A slot on another word, which an *ordinary* load or store between the exclusives hits, is hit once an attempt, too. Its
+//!   exception has cleared the monitor by then, and would in every attempt to come; so the rest of this attempt, whose store
+//!   fails, and the next one are made here ([`hit`]). The next one was forced, and is not counted again.
+//!
 //! A breakpoint on the load-exclusive itself is permitted and counts attempts; one behind it in the sequence is refused
 //! ([`check`]).
 
@@ -43,7 +47,7 @@ mod memory;
 mod text;
 mod widened;
 
-pub use text::{check, is_near, survey};
+pub use text::{check, is_in_sequence, is_near, survey};
 pub use widened::{Widened, again as widen_again, any as any_widened};
 
 use super::slots::{self, Disposition};
@@ -53,7 +57,7 @@ use crate::exception::Frame;
 use crate::mm::layout;
 use ::slots::{Kind, SlotMask, Snapshot, WatchHit};
 use memory::Native;
-use probe::sequence::{self, Done, End, Registers, Stuck};
+use probe::sequence::{self, Accesses, Done, End, Registers, Stuck};
 use probe::{is_load_exclusive, is_store_exclusive};
 use rules::step::{Owners, StepError};
 
@@ -101,28 +105,23 @@ pub fn is_load(pc: u64) -> bool {
     is_load_exclusive(word_at(pc))
 }
 
-/// Whether the instruction at `pc`, which has just raised an exception, is a load- or store-exclusive.
-#[inline(always)]
-pub fn is_part(pc: u64) -> bool {
-    // SAFETY: what EL1 executes it can read, and `pc` is aligned.
-    let word = unsafe { (pc as *const u32).read_volatile() };
-    is_load_exclusive(word) || is_store_exclusive(word)
-}
-
-/// Slots that were hit at an exclusive, from their exception. False if it is to be stepped over like any other instruction.
+/// Slots that were hit in an exclusive sequence, from their exception. False, and nothing done, if the instruction is to be
+/// stepped over like any other.
 #[cold]
 #[inline(never)]
 pub fn hit(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) -> bool {
-    if is_load(frame.pc) {
+    let word = word_at(frame.pc);
+    if is_load_exclusive(word) {
         at_load(cpu, frame, kind, hits);
-        true
-    } else if kind == Kind::Watchpoint {
-        at_store(cpu, frame, hits);
-        true
-    } else {
+    } else if kind == Kind::Breakpoint {
         // Refused, unless a test overrode that.
-        false
+        return false;
+    } else if is_store_exclusive(word) {
+        at_store(cpu, frame, hits);
+    } else {
+        at_ordinary(cpu, frame, hits);
     }
+    true
 }
 
 fn at_load(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
@@ -147,6 +146,34 @@ fn at_load(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
         Sequence::Stuck(why) => run_free(cpu, frame, Owners::STEP_OVER, why),
         _ => step::request(cpu, frame, Owners::STEP_OVER),
     };
+}
+
+/// An ordinary access between the exclusives. The monitor is lost: the sequence is gone on with to its beginning, and made whole
+/// there.
+fn at_ordinary(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
+    let pc = frame.pc;
+    tell(cpu, frame, Kind::Watchpoint, hits);
+    if frame.pc != pc {
+        return;
+    }
+    let hits = with_mates(cpu, hits);
+    let mut registers = registers(frame);
+    let (accesses, at_load) = sequence::resume(&mut registers, &mut Native);
+    if registers.pc != pc {
+        let others = touched_by(cpu, &accesses).without(hits);
+        count(cpu, others);
+        put(frame, &registers);
+        tell_late(cpu, frame, others);
+        let moved = frame.pc != registers.pc;
+        if moved || !at_load || matches!(run_counted(cpu, frame, 1, hits), Sequence::Done) {
+            return;
+        }
+    }
+    for index in hits {
+        slots::suspend_whole(cpu, Kind::Watchpoint, index);
+    }
+    // D is open in a context that hits slots, so this cannot fail.
+    let _ = run_free(cpu, frame, Owners::STEP_OVER, Stuck::Unknown);
 }
 
 fn at_store(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
@@ -185,7 +212,7 @@ pub fn run(cpu: &CpuDebug, frame: &mut Frame, rounds: u32) -> Sequence {
 /// `counted`: the watchpoints for which the first round's load has been dealt with.
 fn run_counted(cpu: &CpuDebug, frame: &mut Frame, rounds: u32, mut counted: SlotMask) -> Sequence {
     let start = frame.pc;
-    let mut registers = Registers { x: frame.x, sp: frame.sp, pc: start, pstate: frame.pstate };
+    let mut registers = registers(frame);
     let mut late = SlotMask::EMPTY;
     let (mut made, mut instructions) = (0, 0);
     let end = loop {
@@ -195,6 +222,10 @@ fn run_counted(cpu: &CpuDebug, frame: &mut Frame, rounds: u32, mut counted: Slot
             // The last round's end stands.
             Err(_) => break End::Again,
             Ok(done) if made == 0 && is_too_doubtful(cpu, start, done.end) => {
+                // What ordinary stores have changed cannot be taken back: the context goes on behind them.
+                if done.accesses.iter().any(|access| access.write) {
+                    tell_late_of(cpu, frame, &registers, account(cpu, &done, counted));
+                }
                 return Sequence::Stuck(Stuck::Unknown);
             }
             Ok(done) => {
@@ -209,25 +240,56 @@ fn run_counted(cpu: &CpuDebug, frame: &mut Frame, rounds: u32, mut counted: Slot
             }
         }
     };
-    frame.x = registers.x;
-    frame.sp = registers.sp;
-    frame.pstate = registers.pstate;
-    frame.move_to(registers.pc);
+    put(frame, &registers);
     if cpu.owners.get().contains(Owners::DEBUGGER) {
         cpu.stepped.set(match end {
             End::Again => Stepped::Waiting { rounds: made },
             _ => Stepped::Sequence { instructions },
         });
     }
+    tell_late(cpu, frame, late);
+    Sequence::Done
+}
+
+fn registers(frame: &Frame) -> Registers {
+    Registers { x: frame.x, sp: frame.sp, pc: frame.pc, pstate: frame.pstate }
+}
+
+/// The context goes on with these registers.
+fn put(frame: &mut Frame, registers: &Registers) {
+    frame.x = registers.x;
+    frame.sp = registers.sp;
+    frame.pstate = registers.pstate;
+    frame.move_to(registers.pc);
+}
+
+fn tell_late_of(cpu: &CpuDebug, frame: &mut Frame, registers: &Registers, late: SlotMask) {
+    put(frame, registers);
+    tell_late(cpu, frame, late);
+}
+
+/// Does what these slots are there for, when the access is over.
+fn tell_late(cpu: &CpuDebug, frame: &mut Frame, late: SlotMask) {
     for index in late {
         if let Some(record) = slots::record(cpu, Kind::Watchpoint, index) {
             hit::dispose(frame, &record);
         }
     }
-    Sequence::Done
 }
 
-/// An attempt that ended in doubt has not stored, so it can still be taken back.
+fn count(cpu: &CpuDebug, hits: SlotMask) {
+    for index in hits {
+        cpu.hits.count(Kind::Watchpoint, index);
+    }
+}
+
+/// The watchpoints that ordinary accesses would have hit if D had been open.
+fn touched_by(cpu: &CpuDebug, accesses: &Accesses) -> SlotMask {
+    accesses.iter().fold(SlotMask::EMPTY, |hits, access| {
+        hits.union(slots::touched(cpu, access.address, access.bytes, access.write))
+    })
+}
+
 fn is_too_doubtful(cpu: &CpuDebug, pc: u64, end: End) -> bool {
     if end != End::Doubtful {
         return false;
@@ -246,11 +308,10 @@ fn account(cpu: &CpuDebug, done: &Done, counted: SlotMask) -> SlotMask {
     if done.stores {
         hits = hits.union(touched(true));
     }
+    hits = hits.union(touched_by(cpu, &done.accesses));
     let owed = widened::among(cpu, SlotMask::first(64));
     let hits = hits.without(counted).without(owed);
-    for index in hits {
-        cpu.hits.count(Kind::Watchpoint, index);
-    }
+    count(cpu, hits);
     if !owed.is_empty() && (done.stores || done.end != End::Again) {
         let (first, last) = (done.address, done.address + done.shape.bytes() - 1);
         let done = filter(cpu, owed, |record| {

@@ -4,8 +4,8 @@ use super::memory::Native;
 use crate::mm::layout;
 use ::slots::SlotError;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use probe::sequence::Memory;
-use probe::{in_exclusive_sequence, is_load_exclusive};
+use probe::sequence::{self, Memory};
+use probe::{in_exclusive_sequence, is_load_exclusive, is_store_exclusive};
 
 /// Bytes of text that a bit of [`NEAR`] stands for.
 const BLOCK: usize = 256;
@@ -14,6 +14,20 @@ const COVERED: usize = 4 << 20;
 
 /// A bit a block: a function that has a load-exclusive reaches into it. Elsewhere there is nothing to look for.
 static NEAR: [AtomicU64; COVERED / BLOCK / 64] = [const { AtomicU64::new(0) }; COVERED / BLOCK / 64];
+
+/// A bit an instruction: it is in an exclusive sequence, from the load-exclusive to the store-exclusive.
+static MEMBERS: [AtomicU64; COVERED / 4 / 64] = [const { AtomicU64::new(0) }; COVERED / 4 / 64];
+
+/// Whether the instruction at `pc` is in an exclusive sequence of the kernel's text, from the load-exclusive to the
+/// store-exclusive. True also of what cannot be told. Any context.
+#[inline(always)]
+pub fn is_in_sequence(pc: u64) -> bool {
+    let index = (pc.wrapping_sub(layout::text_start() as u64) / 4) as usize;
+    match MEMBERS.get(index / 64) {
+        Some(word) => word.load(Relaxed) >> (index % 64) & 1 != 0,
+        None => false,
+    }
+}
 
 /// Whether something about an exclusive sequence is to be known of a breakpoint at `address`: see [`check`]. Any context.
 #[inline(always)]
@@ -46,24 +60,43 @@ pub fn check(address: u64) -> Result<bool, SlotError> {
     Ok(!super::is_load(address))
 }
 
-/// Looks for load-exclusives, once: no probe hides one, and none is written later. Boot, before the first slot is set.
+/// Notes that an instruction is in a sequence.
+fn note(address: u64) {
+    let index = (address.wrapping_sub(layout::text_start() as u64) / 4) as usize;
+    if let Some(word) = MEMBERS.get(index / 64) {
+        word.fetch_or(1 << (index % 64), Relaxed);
+    }
+}
+
+/// Looks for exclusives, once: no probe hides one, and none is written later. Boot, before the first slot is set.
 pub fn survey() {
     let (start, end) = (layout::text_start(), layout::text_end());
     assert!(end - start <= COVERED, "the text is longer than what is known of its exclusives");
-    let mut address = start;
-    while address < end {
+    // Up to here the functions of the load-exclusives are noted.
+    let mut noted = start;
+    for address in (start..end).step_by(4) {
         // SAFETY: the kernel's text is mapped readable.
         let word = unsafe { (address as *const u32).read_volatile() };
         // All others are ruled out at once.
-        if word & 0x3e00_0000 != 0x0800_0000 || !is_load_exclusive(word) {
-            address += 4;
+        if word & 0x3e00_0000 != 0x0800_0000 {
             continue;
         }
-        // One that belongs to no function is looked at alone: its paths are not known.
+        // Whatever way leads to a store-exclusive, an exception at it has it fail.
+        if is_store_exclusive(word) {
+            note(address as u64);
+        }
+        if !is_load_exclusive(word) {
+            continue;
+        }
+        sequence::members(&Native, address as u64, note);
+        if address < noted {
+            continue;
+        }
+        // A load-exclusive that belongs to no function is looked at alone: its paths are not known.
         let (from, to) = Native.function(address as u64).unwrap_or((address as u64, address as u64 + 4));
         for block in (from as usize - start) / BLOCK..=(to as usize - 1 - start) / BLOCK {
             NEAR[block / 64].fetch_or(1 << (block % 64), Relaxed);
         }
-        address = to as usize;
+        noted = to as usize;
     }
 }

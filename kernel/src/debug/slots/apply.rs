@@ -236,7 +236,9 @@ fn apply(cpu: &CpuDebug, kind: Kind, record: u8) {
     with_slots(cpu, |slots| {
         let armed = slots.id(kind, id.index) == Some(id);
         match record.state {
-            State::Live if !armed => slots.arm_new(&mut registers::all(cpu), id, record.encoding, record.plain),
+            State::Live if !armed => {
+                slots.arm_new(&mut registers::all(cpu), id, record.encoding, record.plain)
+            }
             State::Retired if armed => {
                 slots.disarm(&mut registers::all(cpu), id);
                 last_hits(id).fetch_add(cpu.hits.of(kind, id.index), Relaxed);

@@ -1,0 +1,151 @@
+//! The ordinary accesses of an attempt: noted as they are met, made between the two native exclusives.
+
+use super::access::Ordinary;
+use super::{Fault, Memory, Shape};
+
+/// Loads, and stores, that one attempt may have.
+const ROOM: usize = 8;
+
+/// A load that has been made and must give the same value again. It lies in one doubleword.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct Check {
+    /// The doubleword's address, a multiple of 8.
+    pub address: u64,
+    /// The bits of the doubleword that were loaded.
+    pub mask: u64,
+    /// Their value, in place.
+    pub value: u64,
+}
+
+/// A store that is still to be made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct Store {
+    /// Its address, a multiple of `size`.
+    pub address: u64,
+    /// Its value.
+    pub value: u64,
+    /// Bytes: 1, 2, 4 or 8.
+    pub size: u64,
+}
+
+/// What is to be done between the two exclusives of [`Memory::exchange`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Between {
+    checks: [Check; ROOM],
+    checks_len: usize,
+    stores: [Store; ROOM],
+    stores_len: usize,
+}
+
+impl Between {
+    /// Nothing.
+    pub const NOTHING: Self = Self {
+        checks: [Check { address: 0, mask: 0, value: 0 }; ROOM],
+        checks_len: 0,
+        stores: [Store { address: 0, value: 0, size: 0 }; ROOM],
+        stores_len: 0,
+    };
+
+    /// The loads, to be made first.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks[..self.checks_len]
+    }
+
+    /// The stores, to be made behind the loads in this order.
+    pub fn stores(&self) -> &[Store] {
+        &self.stores[..self.stores_len]
+    }
+
+    /// Notes a store. False, and nothing done, if there is no room or it is misaligned.
+    pub(super) fn put(&mut self, address: u64, size: u8, value: u64) -> bool {
+        let room = self.stores_len < ROOM && address.is_multiple_of(u64::from(size));
+        if room {
+            self.stores[self.stores_len] = Store { address, value, size: size.into() };
+            self.stores_len += 1;
+        }
+        room
+    }
+
+    /// Loads a value: what an earlier store of the attempt has put there, or else from memory, which is noted. None if there is no
+    /// room, it is misaligned, or earlier stores cover a part of it.
+    ///
+    /// # Errors
+    /// The load faults.
+    pub(super) fn get(
+        &mut self,
+        address: u64,
+        size: u8,
+        memory: &mut impl Memory,
+    ) -> Result<Option<u64>, Fault> {
+        if !address.is_multiple_of(u64::from(size)) {
+            return Ok(None);
+        }
+        let overlaps = |store: &&Store| {
+            // Aligned ranges overlap where one contains the other.
+            let larger = store.size.max(u64::from(size));
+            store.address / larger == address / larger
+        };
+        if let Some(store) = self.stores().iter().rev().find(overlaps) {
+            let same = store.address == address && store.size == u64::from(size);
+            return Ok(same.then_some(store.value));
+        }
+        if self.checks_len == ROOM {
+            return Ok(None);
+        }
+        let [value, _] = memory.load(address, Shape { size, pair: false })?;
+        let shift = 8 * (address % 8);
+        let mask = u64::MAX >> (64 - 8 * u32::from(size)) << shift;
+        self.checks[self.checks_len] = Check { address: address & !7, mask, value: value << shift };
+        self.checks_len += 1;
+        Ok(Some(value))
+    }
+
+    /// Makes the stores.
+    ///
+    /// # Errors
+    /// One faults; those before it have been made.
+    pub(super) fn store_all(&self, memory: &mut impl Memory) -> Result<(), Fault> {
+        self.stores().iter().try_for_each(|store| memory.store(store.address, store.size as u8, store.value))
+    }
+}
+
+/// An ordinary access that was made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Access {
+    /// Its first byte.
+    pub address: u64,
+    /// How many.
+    pub bytes: u64,
+    /// A store; else a load.
+    pub write: bool,
+}
+
+/// The ordinary accesses of an attempt, in their order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Accesses {
+    list: [Access; ROOM],
+    len: usize,
+}
+
+impl Accesses {
+    /// None.
+    pub const NONE: Self = Self { list: [Access { address: 0, bytes: 0, write: false }; ROOM], len: 0 };
+
+    /// Which they are.
+    pub fn iter(&self) -> impl Iterator<Item = Access> + '_ {
+        self.list[..self.len].iter().copied()
+    }
+
+    /// Notes an access. False if there is no room.
+    pub(super) fn push(&mut self, ordinary: &Ordinary) -> bool {
+        let room = self.len < ROOM;
+        if room {
+            self.list[self.len] =
+                Access { address: ordinary.address, bytes: ordinary.bytes(), write: ordinary.write };
+            self.len += 1;
+        }
+        room
+    }
+}

@@ -1,0 +1,104 @@
+//! Watchpoints on words that ordinary loads and stores reach between the exclusives; and free runs that a switch of threads ends.
+
+use super::{code, remove, watch};
+use crate::debug::slots::{Disposition, Hit};
+use crate::debug::stats;
+use crate::exception::Frame;
+use crate::ktest::Outcome;
+use crate::sched;
+use crate::tests::support::OwnPage;
+use crate::{check, check_eq, percpu};
+use ::slots::Access;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+static WORD: AtomicU64 = AtomicU64::new(0);
+static OTHER: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
+
+const TIMES: u64 = 20;
+
+/// The exception of the first attempt has its store fail; the second one is made whole, and is no second hit.
+pub fn an_ordinary_access_between_the_exclusives_is_hit_once_an_attempt() -> Outcome {
+    type Form = (&'static str, Access, extern "C" fn(*mut u64, *const u64) -> u64);
+    let forms: [Form; 4] = [
+        ("load", Access::Read, code::add_loaded_or_give_up),
+        ("load", Access::ReadWrite, code::add_loaded_or_give_up),
+        ("store", Access::Write, code::add_stored_or_give_up),
+        ("store", Access::ReadWrite, code::add_stored_or_give_up),
+    ];
+    for (name, access, run) in forms {
+        OTHER.store(3, Relaxed);
+        WORD.store(100, Relaxed);
+        let free = stats::FREE_RUNS.sum();
+        let id = watch(OTHER.as_ptr() as u64, 8, access, Disposition::Count)?;
+        let mut left = u64::MAX;
+        for _ in 0..TIMES {
+            left = left.min(run(WORD.as_ptr(), OTHER.as_ptr()));
+        }
+        let hits = remove(id)?;
+        check_eq!(hits, TIMES, "{name} {access:?}");
+        // An interrupt may have another attempt fail, not fifty.
+        check!(left > 50, "{name} {access:?}: {left} attempts of 100 left");
+        check_eq!(stats::FREE_RUNS.sum() - free, 0, "{name} {access:?}");
+        let (word, other) =
+            if name == "load" { (100 + 3 * TIMES, 3) } else { (100 + TIMES, 100 + TIMES - 1) };
+        check_eq!((WORD.load(Relaxed), OTHER.load(Relaxed)), (word, other), "{name} {access:?}");
+    }
+    Ok(())
+}
+
+/// A handler that moves PC has the context go on where it says.
+pub fn a_handler_may_leave_a_sequence_at_an_ordinary_access() -> Outcome {
+    fn leave(_: &Hit, frame: &mut Frame) {
+        // The way out: `mov x0, x12; ret`.
+        let pc = code::add_loaded_or_give_up as *const () as u64 + 8 * 4;
+        frame.move_to(pc);
+    }
+    OTHER.store(3, Relaxed);
+    WORD.store(100, Relaxed);
+    let id = watch(OTHER.as_ptr() as u64, 8, Access::Read, Disposition::Call(leave))?;
+    let left = code::add_loaded_or_give_up(WORD.as_ptr(), OTHER.as_ptr());
+    check_eq!((remove(id)?, left, WORD.load(Relaxed)), (1, 100, 100));
+    Ok(())
+}
+
+/// A thread gives way in the middle of a free run: the slot that is suspended for it hits in the other thread.
+pub fn a_free_run_ends_with_its_threads_turn() -> Outcome {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    const ROUNDS: u64 = 100;
+    STOP.store(false, Relaxed);
+    SEEN.store(0, Relaxed);
+    WORD.store(0, Relaxed);
+    OTHER.store(0, Relaxed);
+    // Reads the word once each time it is its turn.
+    let reader = sched::spawn(
+        percpu::index(),
+        "reader",
+        alloc::boxed::Box::new(|| {
+            while !STOP.load(Relaxed) {
+                sched::yield_now();
+                if SEEN.load(Relaxed) != ROUNDS {
+                    _ = OTHER.load(Relaxed);
+                    SEEN.fetch_add(1, Relaxed);
+                }
+            }
+        }),
+    )
+    .map_err(super::super::failed)?;
+    let id = watch(OTHER.as_ptr() as u64, 8, Access::Read, Disposition::Count)?;
+    let before = stats::FREE_RUNS.sum();
+    let mut own = 0;
+    while SEEN.load(Relaxed) < ROUNDS {
+        // Each hit leaves the slot suspended until the next exception, which the switch is not.
+        code::add_with_system_read(OTHER.as_ptr());
+        own += 1;
+        sched::yield_now();
+    }
+    STOP.store(true, Relaxed);
+    reader.join();
+    let hits = remove(id)?;
+    check!(stats::FREE_RUNS.sum() > before, "the sequence cannot be made as one step");
+    check_eq!(OTHER.load(Relaxed), 3 * own);
+    check!(hits >= own + ROUNDS, "{hits} hits of {own} sequences and {ROUNDS} loads");
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! The other CPUs stopped and let go on (H5), while they run through code that changes meanwhile.
+
+use crate::arch::barrier::relax;
+use crate::debug::slots;
+use crate::exception::Frame;
+use crate::irq::off::IrqOff;
+use crate::kprobe;
+use crate::ktest::{Ended, Outcome};
+use crate::smp::{self, Stopped};
+use crate::tests::failed;
+use crate::tests::support::{Slot, all_idle, breakpoint_at, on_other_cpus};
+use crate::{address_of, check, check_eq, needs_several_cpus, percpu};
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+/// fn(end, count): adds 1 to the count until `end` is set.
+#[unsafe(naked)]
+extern "C" fn counts(end: *const AtomicBool, count: *const AtomicU64) {
+    naked_asm!(
+        "2: ldr x9, [x1]",
+        "add x9, x9, #1",
+        "str x9, [x1]",
+        "yield",
+        "ldrb w10, [x0]",
+        "cbz w10, 2b",
+        "ret",
+    )
+}
+const COUNTS_WORDS: u64 = 7;
+
+static END: AtomicBool = AtomicBool::new(false);
+static COUNTS: percpu::PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
+
+/// What every other CPU has counted, summed.
+fn counted() -> u64 {
+    COUNTS.iter().map(|count| count.load(Relaxed)).sum()
+}
+
+/// Runs `body` while the other CPUs count.
+fn while_others_count(body: impl FnOnce() -> Outcome) -> Outcome {
+    END.store(false, Relaxed);
+    COUNTS.iter().for_each(|count| count.store(0, Relaxed));
+    on_other_cpus(|| counts(&raw const END, COUNTS.this()));
+    while smp::online().any(|cpu| cpu != percpu::index() && COUNTS.of(cpu).load(Relaxed) == 0) {
+        relax();
+    }
+    let outcome = body();
+    END.store(true, Relaxed);
+    all_idle();
+    outcome
+}
+
+/// Stops the others and waits until they have stopped, which they do: they have interrupts on.
+fn stop_all() -> Result<Stopped, Ended> {
+    let stopped = smp::stop().map_err(failed)?;
+    while !stopped.all_have_stopped() {
+        relax();
+    }
+    Ok(stopped)
+}
+
+fn go_on() -> Outcome {
+    let before: [u64; percpu::MAX_CPUS] = core::array::from_fn(|cpu| COUNTS.of(cpu).load(Relaxed));
+    while smp::online().any(|cpu| cpu != percpu::index() && COUNTS.of(cpu).load(Relaxed) == before[cpu]) {
+        relax();
+    }
+    Ok(())
+}
+
+/// Ten times each CPU stands still in the code that it ran, and goes on behind.
+pub fn stopped_cpus_show_where_they_stand_and_go_on() -> Outcome {
+    needs_several_cpus!();
+    while_others_count(|| {
+        for _ in 0..10 {
+            let off = IrqOff::new();
+            let mut stopped = stop_all()?;
+            let before = counted();
+            for cpu in smp::online().filter(|cpu| *cpu != percpu::index()) {
+                let Some(frame) = stopped.frame(cpu) else { return Err(failed("it has stopped")) };
+                let at = frame.pc.wrapping_sub(address_of!(counts)) / 4;
+                check!(at < COUNTS_WORDS, "cpu{cpu} stands at {:#x}", frame.pc);
+                check_eq!(frame.x[1], COUNTS.of(cpu).as_ptr() as u64);
+                // What is changed here is what the CPU goes on with.
+                if let Some(frame) = stopped.frame_mut(cpu) {
+                    frame.x[12] = 77;
+                }
+            }
+            check!(stopped.frame(percpu::index()).is_none(), "the CPU that stops the others does not stand");
+            (0..1000).for_each(|_| relax());
+            check_eq!(counted(), before, "nobody counts");
+            drop(stopped);
+            drop(off);
+            go_on()?;
+            // Nobody else writes x12 here.
+            let off = IrqOff::new();
+            let stopped = stop_all()?;
+            for cpu in smp::online().filter(|cpu| *cpu != percpu::index()) {
+                check_eq!(stopped.frame(cpu).map(|frame| frame.x[12]), Some(77));
+            }
+            drop(stopped);
+            drop(off);
+            go_on()?;
+        }
+        Ok(())
+    })
+}
+
+/// Whoever waits for the others while they are stopped gets on, and what was changed is in force for them behind.
+pub fn slots_and_text_change_while_the_others_are_stopped() -> Outcome {
+    needs_several_cpus!();
+    while_others_count(|| {
+        let breakpoint_at_add = breakpoint_at(address_of!(counts) + 4);
+        let stopped = stop_all()?;
+        let slot = Slot::counting(&breakpoint_at_add)?;
+        kprobe::register(address_of!(counts) + 8, None, None).map_err(failed)?;
+        check_eq!(slot.hits(), Some(0), "the others stand");
+        drop(stopped);
+        while slot.hits() < Some(100) {
+            relax();
+        }
+        // And away again, in the same way.
+        let stopped = stop_all()?;
+        let (hits, _) = kprobe::unregister(address_of!(counts) + 8).map_err(failed)?;
+        let slots = slot.hits();
+        drop(slot);
+        drop(stopped);
+        check!(hits >= 90, "{hits} hits of the probe, {slots:?} of the breakpoint before it");
+        go_on()
+    })
+}
+
+/// A debug context asks and does not wait; a second one is told who was first.
+pub fn one_cpu_at_a_time_stops_the_others() -> Outcome {
+    needs_several_cpus!();
+    static REFUSED: AtomicU64 = AtomicU64::new(u64::MAX);
+    fn stops_too(_: &slots::Hit, _: &mut Frame) {
+        let owner = smp::stop().map_or_else(|busy| busy.owner as u64, |_| u64::MAX);
+        REFUSED.store(owner, Relaxed);
+    }
+    #[inline(never)]
+    extern "C" fn target() {
+        core::hint::black_box(());
+    }
+    while_others_count(|| {
+        let slot = Slot::calling(&breakpoint_at(address_of!(target)), stops_too)?;
+        let stopped = stop_all()?;
+        target();
+        check_eq!(REFUSED.swap(u64::MAX, Relaxed), percpu::index() as u64);
+        check!(stopped.all_have_stopped(), "the second one has let nobody go");
+        drop(stopped);
+        go_on()?;
+        target();
+        check_eq!((slot.hits(), REFUSED.load(Relaxed)), (Some(2), u64::MAX));
+        // That one's stop lasted for as long as the handler: everybody goes on.
+        go_on()
+    })
+}
