@@ -17,31 +17,31 @@ backtrace
 delete
 
 echo == a hardware breakpoint of the kernel, in its handler ==\n
-break kernel::tests::gdb::hit
+break tests::gdb::hit
 continue
 backtrace
 delete
 # expect: == a hardware breakpoint
-# expect: #0  kernel::tests::gdb::hit
+# expect: #0  tests::gdb::hit
 # expect: kernel::exception::el1::breakpoint
 # expect: <signal handler called>
-# expect: kernel::tests::gdb::target (n=0)
-# expect: in kernel::tests::gdb::everything_at_once
-# expect: in kernel::ktest::run::run
+# expect: tests::gdb::target (n=0)
+# expect: in tests::gdb::everything_at_once
+# expect: in harness::ktest::run::run
 # expect: ::kernel_main ()
 # expect: in primary_
 
 echo == the interrupted LR is not the interrupted PC ==\n
-frame function kernel::tests::gdb::target
+frame function tests::gdb::target
 info symbol $pc
 info symbol $x30
 # expect: == the interrupted LR
-# expect: kernel::tests::gdb::target
-# expect: kernel::tests::gdb::everything_at_once
+# expect: tests::gdb::target
+# expect: tests::gdb::everything_at_once
 
 stepwell slots
 # expect: breakpoint 0 live
-# expect: <kernel::tests::gdb::target>, all CPUs, 1 hits, calls kernel::tests::gdb::hit
+# expect: <tests::gdb::target>, all CPUs, 1 hits, calls tests::gdb::hit
 # expect: cpu0: DBGBVR0=0xffff8000
 # expect: (E=0 PMC=1 BAS=0xf), armed b0, suspended b0
 # expect: cpu3: DBGBVR0=0xffff8000
@@ -50,20 +50,20 @@ stepwell slots
 stepwell masks
 # expect: when it was interrupted: nothing masked, SS=1
 # expect: breakpoint, breakpoint: M10
-# expect: interrupted kernel::tests::gdb::target (0xffff8000
+# expect: interrupted tests::gdb::target (0xffff8000
 
 echo == a probe, in its handler ==\n
-break kernel::tests::gdb::pre
+break tests::gdb::pre
 continue
 backtrace
 # expect: == a probe
-# expect: #0  kernel::tests::gdb::pre
+# expect: #0  tests::gdb::pre
 # expect: <signal handler called>
-# expect: kernel::tests::gdb::probed (n=0)
-# expect: in kernel::tests::gdb::everything_at_once
+# expect: tests::gdb::probed (n=0)
+# expect: in tests::gdb::everything_at_once
 stepwell probes
-# expect: <kernel::tests::gdb::probed>: instruction 0x
-# expect: pre kernel::tests::gdb::pre, post none, 1 hits, 0 missed
+# expect: <tests::gdb::probed>: instruction 0x
+# expect: pre tests::gdb::pre, post none, 1 hits, 0 missed
 # expect: 1 probes
 stepwell masks
 # expect: now: D, A, I, F masked
@@ -73,7 +73,7 @@ finish
 # expect: Value returned is $1 = kernel::kprobe::Then::Run
 
 echo == an interrupt in the middle of the kernel's single steps ==\n
-tbreak kernel::tests::gdb::stepped_loop
+tbreak tests::gdb::stepped_loop
 continue
 tbreak kernel::debug::step::stash
 continue
@@ -81,13 +81,13 @@ tbreak kernel::time::account thread 1
 continue
 backtrace
 # expect: == an interrupt
-# expect: kernel::tests::gdb::stepped_loop
+# expect: tests::gdb::stepped_loop
 # expect: kernel::debug::step::stash
 # expect: #0  kernel::time::account
 # expect: kernel::exception::el1::exception_el1_irq
 # expect: <signal handler called>
-# expect: kernel::tests::gdb::stepped_loop
-# expect: in kernel::tests::gdb::everything_at_once
+# expect: tests::gdb::stepped_loop
+# expect: in tests::gdb::everything_at_once
 # expect: in primary_
 stepwell masks
 # expect: now: I, F masked, SS=0
@@ -96,7 +96,7 @@ stepwell masks
 stepwell stash
 # expect: cpu0: debug depth 0, owners none
 # expect: steps reported to nobody, 1 on the stash
-# expect: stash[0]: owners Debugger, steps reported to kernel::tests::gdb::stepped, suspended slots none
+# expect: stash[0]: owners Debugger, steps reported to tests::gdb::stepped, suspended slots none
 
 echo == a watchpoint on the first CPU's ticks ==\n
 watch *(&kernel::time::TICKS as *mut u64)

@@ -1,9 +1,10 @@
 //! WARN (M11): returns, and inherits the masks of its context.
 
-use crate::arch::daif;
-use crate::debug::stats;
-use crate::ktest::Outcome;
-use crate::{check, check_eq, kwarn, suite};
+use harness::ktest::Outcome;
+use harness::{check, check_eq, suite};
+use kernel::arch::daif;
+use kernel::debug::stats;
+use kernel::kwarn;
 
 suite!("assertions": warn_returns, warn_keeps_masks);
 

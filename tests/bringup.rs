@@ -1,16 +1,9 @@
 //! CPUs that come up when the kernel has long been running (rule H5): each test has a boot of its own, with CPUs held back.
 
-use crate::debug::slots::{Disposition, Hit};
-use crate::exception::Frame;
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::{Outcome, Suite, Test};
-use crate::monitor::Session;
-use crate::percpu::PerCpu;
-use crate::smp::{self, BringUpError};
-use crate::tests::failed;
-use crate::tests::slots::Watched;
-use crate::tests::support::{OnDemand, Slot, breakpoint_at, interrupt_me, on_every_cpu, watchpoint_at};
-use crate::{address_of, check, check_eq, idle, percpu, time};
+use crate::address_of;
+use crate::failed;
+use crate::slots::Watched;
+use crate::support::{OnDemand, Slot, breakpoint_at, interrupt_me, on_every_cpu, watchpoint_at};
 use ::slots::{Access, Cpus, Request};
 use alloc::string::String;
 use core::arch::naked_asm;
@@ -18,6 +11,15 @@ use core::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
+use harness::ktest::{Outcome, Suite, Test};
+use harness::{check, check_eq};
+use kernel::debug::slots::{Disposition, Hit};
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Kprobe, Then};
+use kernel::monitor::Session;
+use kernel::percpu::PerCpu;
+use kernel::smp::{self, BringUpError};
+use kernel::{idle, percpu, time};
 
 macro_rules! tests {
     ($($test:ident),* $(,)?) => {
@@ -76,7 +78,7 @@ fn begins(_: &Hit, _: &mut Frame) {
 }
 
 /// Calls of `time::account`, a CPU.
-static TICKED: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
+static TICKED: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 
 fn ticked(_: &Kprobe, _: &mut Frame) -> Then {
     TICKED.this().fetch_add(1, Relaxed);
@@ -107,7 +109,7 @@ fn on(cpu: usize, work: idle::Work) -> Outcome {
     // It may be without a tick.
     smp::kick_slots();
     while !idle::is_idle(cpu) {
-        crate::arch::barrier::relax();
+        kernel::arch::barrier::relax();
     }
     Ok(())
 }
@@ -153,9 +155,9 @@ fn a_cpu_that_comes_up_has_the_slots_from_its_first_instruction_on() -> Outcome 
     let worked = up.map_err(failed).and_then(|()| on(1, work));
     let ticks = on(1, || {
         while TICKED.this().load(Relaxed) < 3 {
-            crate::irq::off::wait();
+            kernel::irq::off::wait();
         }
-        let _off = crate::irq::off::IrqOff::new();
+        let _off = kernel::irq::off::IrqOff::new();
         time::pause();
     });
     let (hits, calls) = (tick.hits(), TICKED.of(1).load(Relaxed));
@@ -281,7 +283,7 @@ fn cpus_come_up_while_slots_and_text_change() -> Outcome {
     let up = smp::bring_up(2).and_then(|()| smp::bring_up(3));
     STOP.store(true, Release);
     while !idle::is_idle(1) {
-        crate::arch::barrier::relax();
+        kernel::arch::barrier::relax();
     }
     up.map_err(failed)?;
     check_eq!(WRONG.load(Relaxed), 0, "of the changes");

@@ -7,21 +7,21 @@ mod checks;
 #[cfg(debug_assertions)]
 use checks::*;
 
-use crate::arch::daif::{self, AllMasked};
-use crate::arch::uaccess;
-use crate::debug::slots::Hit;
-use crate::debug::step::{self, Wish};
-use crate::exception::{Frame, brk};
-use crate::irq::off::IrqOff;
-use crate::irq::{self, sgi};
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::Death;
-use crate::mm::layout;
-use crate::tests::rules::{code, signal};
-use crate::{idle, kbug};
+use crate::rules::{code, signal};
 use core::arch::{asm, naked_asm};
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Death;
+use kernel::arch::daif::{self, AllMasked};
+use kernel::arch::uaccess;
+use kernel::debug::slots::Hit;
+use kernel::debug::step::{self, Wish};
+use kernel::exception::{Frame, brk};
+use kernel::irq::off::IrqOff;
+use kernel::irq::{self, sgi};
+use kernel::kprobe::{self, Kprobe, Then};
+use kernel::mm::layout;
+use kernel::{idle, kbug};
 
 /// The state that every report has to show (M7).
 const M7: &str = "now M7: masks DAIF, MDSCR_EL1.SS 0";
@@ -55,14 +55,14 @@ deaths! {
     a_return_probes_brk_elsewhere ["panic: BRK #0x7 is nobody's", "rule M7 in force", M7];
     a_return_of_no_probe ["panic: BRK #0x7 is nobody's", M7];
     a_return_of_no_call ["panic: BRK #0x7 is nobody's", M7];
-    svc ["panic: SVC #0x5 at", "from EL1", "rule M6 in force", M7, "kernel::tests::deaths::svc"];
-    svc_in_a_step ["panic: SVC #0x5 at", "from EL1", M7, NO_STEP, "kernel::tests::deaths::svc"];
+    svc ["panic: SVC #0x5 at", "from EL1", "rule M6 in force", M7, "tests::deaths::svc"];
+    svc_in_a_step ["panic: SVC #0x5 at", "from EL1", M7, NO_STEP, "tests::deaths::svc"];
     svc_in_a_step_over ["panic: SVC #0x5 at", "from EL1", M7, NO_STEP];
     brk_on_sp_el0 ["panic: exception with SP_EL0 as the stack pointer", "rule M7 in force", M7];
     brk_on_sp_el0_in_a_step ["panic: exception with SP_EL0 as the stack pointer", M7, NO_STEP];
-    stack_overflow ["panic: stack overflow: SP", M7, "rule M7 in force", "kernel::tests::deaths::stack_overflow::deeper"];
+    stack_overflow ["panic: stack overflow: SP", M7, "rule M7 in force", "tests::deaths::stack_overflow::deeper"];
     null_pointer ["panic: data abort at", "FAR 0x10", "rule M6 in force", M7, "interrupted context: masks daif",
-        "kernel::tests::deaths::null_pointer"];
+        "tests::deaths::null_pointer"];
     undefined_instruction ["panic: undefined instruction at", "rule M6 in force", M7];
     fault_in_a_debug_handler ["panic: data abort at", "debug depth 1", "interrupted context: masks DAIF", M7];
     fault_in_a_probe_handler ["panic: data abort at", "debug depth 1", "interrupted context: masks DAIF", M7];
@@ -109,7 +109,7 @@ deaths! {
 
 /// What a death needs and cannot have: it does not end the kernel, and so fails.
 fn need<T, E: core::fmt::Debug>(result: Result<T, E>) -> Option<T> {
-    result.map_err(|error| crate::println!("cannot be tried: {error:?}")).ok()
+    result.map_err(|error| kernel::println!("cannot be tried: {error:?}")).ok()
 }
 
 fn bug() {
@@ -241,7 +241,7 @@ fn null_pointer_in_irq(_: &mut Frame) {
 fn fault_in_an_irq_handler() {
     irq::set_handler(sgi::TEST, null_pointer_in_irq);
     signal::Signal::Irq.send();
-    crate::arch::barrier::isb();
+    kernel::arch::barrier::isb();
 }
 
 fn fault_in_an_irq_handler_in_a_step() {
@@ -258,7 +258,7 @@ fn fault_in_a_report() {
         let _ = uaccess::read_u8(code::UNMAPPED + 0x800);
         Then::Run
     }
-    let report = crate::console::print_regardless as *const () as u64;
+    let report = kernel::console::print_regardless as *const () as u64;
     if need(kprobe::register(report, Some(faults), None)).is_some() {
         // SAFETY: the kernel ends here.
         unsafe { asm!("ldr {0}, [{0}]", inout(reg) code::UNMAPPED => _) }
@@ -273,7 +273,7 @@ fn pend_serror() {
 
 fn serror() {
     pend_serror();
-    crate::arch::barrier::isb();
+    kernel::arch::barrier::isb();
 }
 
 fn serror_in_a_step() {
@@ -294,7 +294,7 @@ fn execute_data() {
 /// The mapping itself forbids it, too.
 fn execute_data_without_wxn() {
     const WXN: u64 = 1 << 19;
-    crate::write_sysreg!("sctlr_el1", crate::read_sysreg!("sctlr_el1") & !WXN);
+    kernel::write_sysreg!("sctlr_el1", kernel::read_sysreg!("sctlr_el1") & !WXN);
     // SAFETY: drops cached translations.
     unsafe { asm!("isb", "tlbi vmalle1", "dsb nsh", "isb", options(nostack, preserves_flags)) };
     execute_data();
@@ -317,19 +317,19 @@ fn write_rodata() {
 static STARTED: AtomicU64 = AtomicU64::new(0);
 
 fn start_others(work: idle::Work) {
-    let others = crate::smp::online_count() as u64 - 1;
-    for cpu in crate::smp::online().filter(|cpu| *cpu != crate::percpu::index()) {
+    let others = kernel::smp::online_count() as u64 - 1;
+    for cpu in kernel::smp::online().filter(|cpu| *cpu != kernel::percpu::index()) {
         idle::give(cpu, work);
     }
     while STARTED.load(Relaxed) < others {
-        crate::arch::barrier::relax();
+        kernel::arch::barrier::relax();
     }
 }
 
 fn run_for_ever() {
     STARTED.fetch_add(1, Relaxed);
     loop {
-        crate::arch::barrier::relax();
+        kernel::arch::barrier::relax();
     }
 }
 

@@ -1,15 +1,15 @@
 //! Where the scripted gdb session (`scripts/gdb-session.gdb`) stops. Without gdb it is a test like any other.
 
-use crate::debug::slots::{self, Disposition, Hit};
-use crate::debug::stats;
-use crate::debug::step::{self, Wish};
-use crate::exception::Frame;
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::Outcome;
-use crate::{check, check_eq, suite};
 use ::slots::{Cpus, Privilege, Request};
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq, suite};
+use kernel::debug::slots::{self, Disposition, Hit};
+use kernel::debug::stats;
+use kernel::debug::step::{self, Wish};
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Kprobe, Then};
 
 suite!("gdb": everything_at_once);
 

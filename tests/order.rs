@@ -1,8 +1,8 @@
 //! Handlers that note in which order they are called.
 
-use crate::exception::Frame;
-use crate::kprobe::{Instance, Kprobe, ReturnProbe, Then};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use kernel::exception::Frame;
+use kernel::kprobe::{Instance, Kprobe, ReturnProbe, Then};
 
 /// Decimal digits, the latest the lowest.
 static NOTED: AtomicU64 = AtomicU64::new(0);

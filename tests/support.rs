@@ -1,21 +1,21 @@
 //! What several suites need: interrupts on demand, work on every CPU at once, shorthand for slots.
 
-use crate::arch::barrier::relax;
-use crate::debug::slots::{self, Disposition};
-use crate::drivers::gic::{self, Target};
-use crate::exception::Frame;
-use crate::irq::{self, sgi};
-use crate::ktest::{Ended, Outcome};
-use crate::percpu::PerCpu;
-use crate::sync::IrqMutex;
-use crate::tests::failed;
-use crate::{idle, percpu, smp};
+use crate::failed;
 use ::slots::{Access, Cpus, Privilege, Request, SlotId};
 use core::ops::Deref;
 use core::sync::atomic::{
     AtomicPtr, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
+use harness::ktest::{Ended, Outcome};
+use kernel::arch::barrier::relax;
+use kernel::debug::slots::{self, Disposition};
+use kernel::drivers::gic::{self, Target};
+use kernel::exception::Frame;
+use kernel::irq::{self, sgi};
+use kernel::percpu::PerCpu;
+use kernel::sync::IrqMutex;
+use kernel::{idle, percpu, smp};
 
 /// The address of a function.
 #[macro_export]
@@ -75,7 +75,7 @@ pub fn nmi_me() {
 static WORK: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 static HERE: AtomicUsize = AtomicUsize::new(0);
 static DONE: AtomicUsize = AtomicUsize::new(0);
-static ENDED: PerCpu<IrqMutex<Option<Ended>>> = crate::per_cpu!(IrqMutex::new(None));
+static ENDED: PerCpu<IrqMutex<Option<Ended>>> = kernel::per_cpu!(IrqMutex::new(None));
 
 /// Runs `work` on every online CPU, this one too; all begin together. Fails if one of them fails.
 pub fn on_every_cpu(work: fn() -> Outcome) -> Outcome {
@@ -145,8 +145,8 @@ pub fn all_idle() {
 #[macro_export]
 macro_rules! needs_several_cpus {
     () => {
-        if $crate::smp::online_count() == 1 {
-            $crate::skip!("there is one CPU only");
+        if kernel::smp::online_count() == 1 {
+            harness::skip!("there is one CPU only");
         }
     };
 }

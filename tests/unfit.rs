@@ -1,6 +1,6 @@
 //! Tests that cannot be run with a probe on every instruction (`probes=all`), and why.
 
-use crate::ktest::everywhere::Unfit;
+use harness::ktest::everywhere::Unfit;
 
 /// Any exception there ends the kernel, a probe's too.
 const ON_SP_EL0: &str = "instructions on SP_EL0, where no exception may be taken, a probe's neither";
@@ -38,7 +38,7 @@ pub static UNDER_PROBES: Unfit = Unfit { tests: TESTS, scenarios: SCENARIOS, dep
 
 const DEPARTURES: &[(&str, &str)] = &[
     ("sweep_line", "a breakpoint's handler leaves the second instruction out"),
-    ("kernel::tests::sweep::faults::reads_nothing", "its fault ends the kernel, which is caught"),
+    ("tests::sweep::faults::reads_nothing", "its fault ends the kernel, which is caught"),
 ];
 
 /// Where two probes are at an address neither is optimised.

@@ -3,24 +3,19 @@
 //! `ARCHITECTURE.md` shows the way through; `rules` is the specification as data.
 #![cfg(target_os = "none")]
 #![no_std]
-#![cfg_attr(test, no_main)]
 
 extern crate alloc;
 
 pub mod arch;
-pub mod bench;
 pub mod console;
 pub mod debug;
-pub mod demo;
 pub mod drivers;
 pub mod early;
 pub mod exception;
 pub mod idle;
 pub mod irq;
 pub mod kprobe;
-pub mod ktest;
 pub mod mm;
-pub mod mode;
 pub mod monitor;
 pub mod options;
 pub mod percpu;
@@ -28,10 +23,5 @@ pub mod report;
 pub mod sched;
 pub mod smp;
 mod start;
-pub mod storm;
-pub mod sweep;
 pub mod sync;
 pub mod time;
-
-#[path = "../../tests/mod.rs"]
-pub mod tests;

@@ -1,15 +1,15 @@
 //! The checks of checked builds, each seen to end the kernel.
 
 use super::need;
-use crate::arch::daif::{self, AllMasked};
-use crate::arch::mdscr;
-use crate::debug::slots::Hit;
-use crate::debug::{self, control};
-use crate::exception::Frame;
-use crate::irq::{self, sgi};
-use crate::kprobe::{self, Kprobe, Then};
-use crate::tests::rules::{code, signal};
+use crate::rules::{code, signal};
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use kernel::arch::daif::{self, AllMasked};
+use kernel::arch::mdscr;
+use kernel::debug::slots::Hit;
+use kernel::debug::{self, control};
+use kernel::exception::Frame;
+use kernel::irq::{self, sgi};
+use kernel::kprobe::{self, Kprobe, Then};
 
 /// Hits a probe with this handler.
 fn with_probe(handler: kprobe::PreHandler) {
@@ -40,12 +40,12 @@ pub fn i2_ss_without_an_owner() {
     }
     irq::set_handler(sgi::TEST, sets_ss);
     signal::Signal::Irq.send();
-    crate::arch::barrier::isb();
+    kernel::arch::barrier::isb();
 }
 
 pub fn i3_returning_with_exceptions_open() {
     signal::Signal::Irq.send();
-    crate::arch::barrier::isb();
+    kernel::arch::barrier::isb();
 }
 
 pub fn i5_switching_in_a_debug_context() {
@@ -87,7 +87,7 @@ pub fn an_irq_handler_opens_fiq() {
     }
     irq::set_handler(sgi::TEST, opens);
     signal::Signal::Irq.send();
-    crate::arch::barrier::isb();
+    kernel::arch::barrier::isb();
 }
 
 pub fn a_breakpoint_handler_opens_fiq() {

@@ -5,15 +5,15 @@
 //! ends in [`caught`], and nothing but the instruction runs between.
 
 use super::state::{Came, State};
-use crate::exception::Frame;
-use crate::mm::{fault, layout};
-use crate::percpu;
 use alloc::boxed::Box;
 use core::arch::{global_asm, naked_asm};
 use core::sync::atomic::{
     AtomicPtr,
     Ordering::{AcqRel, Acquire, Release},
 };
+use kernel::exception::Frame;
+use kernel::mm::{fault, layout};
+use kernel::percpu;
 
 /// Words of UDF in the area.
 pub const LANDINGS: u64 = 1000;

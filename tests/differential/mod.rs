@@ -11,23 +11,24 @@ mod area;
 mod state;
 mod words;
 
-use crate::arch::barrier::relax;
-use crate::exception::Frame;
-use crate::irq::off::IrqOff;
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::{Ended, Outcome};
-use crate::mm::patch;
-use crate::storm::{Random, Stream};
-use crate::tests::failed;
-use crate::{check, check_eq, drivers, options, println, smp};
+use crate::failed;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::{Ended, Outcome};
+use harness::storm::{Random, Stream};
+use harness::{check, check_eq};
+use kernel::arch::barrier::relax;
+use kernel::exception::Frame;
+use kernel::irq::off::IrqOff;
+use kernel::kprobe::{self, Kprobe, Then};
+use kernel::mm::patch;
+use kernel::{drivers, options, println, smp};
 use state::{Came, State, simd};
 use words::GROUPS;
 
-crate::suite!("differential":
+harness::suite!("differential":
     random_instructions_do_under_a_probe_what_they_do_natively,
 );
 
@@ -97,7 +98,7 @@ impl Sample {
 
     /// Runs it both ways and compares. True if it took an exception from one state at least.
     fn compare(&self) -> Result<bool, Ended> {
-        let landing = crate::arch::uaccess::read_u32(self.address()).map_err(failed)?;
+        let landing = kernel::arch::uaccess::read_u32(self.address()).map_err(failed)?;
         write(self.address(), self.word);
         simd::allow(self.simd);
         let outcome = self.run().and_then(|natively| {

@@ -1,13 +1,13 @@
 //! What an instruction is run from, and what it comes to.
 
 use super::area::Registers;
-use crate::exception::frame::ec;
-use crate::{read_sysreg, write_sysreg};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::arch::asm;
 use core::cell::UnsafeCell;
+use kernel::exception::frame::ec;
+use kernel::{read_sysreg, write_sysreg};
 
 /// Doublewords of memory that loads and stores are aimed at.
 pub const MEMORY: usize = 512;
@@ -155,7 +155,7 @@ pub mod simd {
     pub fn allow(yes: bool) {
         let others = read_sysreg!("cpacr_el1") & !FPEN;
         write_sysreg!("cpacr_el1", if yes { others | FPEN } else { others });
-        crate::arch::barrier::isb();
+        kernel::arch::barrier::isb();
     }
 
     /// Sets them all, and clears FPCR and FPSR.

@@ -2,7 +2,7 @@
 
 use super::area::{self, LANDINGS, POOL};
 use super::state::{State, scratch};
-use crate::storm::Random;
+use harness::storm::Random;
 use probe::{Class, Sim, classify};
 
 /// A group of encodings: the fixed bits, and those that are random. What `classify` refuses is drawn again, so that the rest of

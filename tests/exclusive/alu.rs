@@ -1,10 +1,10 @@
 //! What `probe::sequence` does in software against what the CPU does.
 
-use crate::arch::daif::AllMasked;
-use crate::ktest::Outcome;
-use crate::mm::patch;
-use crate::{check, check_eq};
 use core::arch::naked_asm;
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::arch::daif::AllMasked;
+use kernel::mm::patch;
 use probe::sequence::{Registers, execute};
 
 /// fn(registers: x0 to x7, NZCV, SP, and SP before): runs the word at `tried` on them; x0 = 1 if it is undefined. Masked.

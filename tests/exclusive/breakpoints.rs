@@ -1,14 +1,14 @@
 //! Breakpoints in, on and around sequences.
 
 use super::{breakpoint, code, remove};
-use crate::debug::slots::{self, Disposition};
-use crate::ktest::Outcome;
-use crate::{check, check_eq};
 use ::slots::{Cpus, Privilege, Request, SlotError};
 use alloc::vec::Vec;
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::debug::slots::{self, Disposition};
 
 /// Which of the first `count` instructions of a function are refused.
-fn refused(function: u64, count: u64) -> Result<Vec<u64>, crate::ktest::Ended> {
+fn refused(function: u64, count: u64) -> Result<Vec<u64>, harness::ktest::Ended> {
     let mut refused = Vec::new();
     for offset in (0..count).map(|n| n * 4) {
         match breakpoint(function + offset) {
@@ -16,7 +16,7 @@ fn refused(function: u64, count: u64) -> Result<Vec<u64>, crate::ktest::Ended> {
             Err(SlotError::ExclusiveSequence { address }) if address == function + offset => {
                 refused.push(offset)
             }
-            Err(error) => return Err(crate::tests::failed(error)),
+            Err(error) => return Err(crate::failed(error)),
         }
     }
     Ok(refused)
@@ -29,12 +29,12 @@ pub fn no_breakpoint_inside_a_sequence() -> Outcome {
     check_eq!(refused(code::add_pair as *const () as u64, 6)?, [4, 8, 12]);
     check_eq!(refused(code::wait_and_take as *const () as u64, 6)?, [8, 12]);
     check_eq!(refused(code::load_only as *const () as u64, 4)?, [0u64; 0]);
-    check_eq!(refused(crate::time::account as *const () as u64, 4)?, [0u64; 0], "there is none");
+    check_eq!(refused(kernel::time::account as *const () as u64, 4)?, [0u64; 0], "there is none");
     // A probe around the sequence hides nothing.
     let at = code::add as *const () as u64;
-    crate::kprobe::register(at, None, None).map_err(crate::tests::failed)?;
+    kernel::kprobe::register(at, None, None).map_err(crate::failed)?;
     let with_probe = refused(at, 7)?;
-    crate::kprobe::unregister(at).map_err(crate::tests::failed)?;
+    kernel::kprobe::unregister(at).map_err(crate::failed)?;
     check_eq!(with_probe, [8, 12]);
     Ok(())
 }
@@ -44,8 +44,8 @@ pub fn what_is_refused_would_never_end() -> Outcome {
     let at = code::add_or_give_up as *const () as u64 + 8;
     let request = Request::Breakpoint { address: at, privilege: Privilege::El1 };
     check!(slots::install(&request, Cpus::ALL, Disposition::Count).is_err());
-    let id = slots::install_despite_no_probe(&request, Cpus::ALL, Disposition::Count)
-        .map_err(crate::tests::failed)?;
+    let id =
+        slots::install_despite_no_probe(&request, Cpus::ALL, Disposition::Count).map_err(crate::failed)?;
     let mut value = 0;
     let left = code::add_or_give_up(&raw mut value);
     let hits = remove(id)?;
@@ -61,7 +61,7 @@ pub fn a_breakpoint_on_the_load_counts_attempts() -> Outcome {
     let sum: u64 = (0..100).map(|_| code::add(&raw mut value, 3)).sum();
     let mut hits = Vec::new();
     for id in ids {
-        hits.push(remove(id.map_err(crate::tests::failed)?)?);
+        hits.push(remove(id.map_err(crate::failed)?)?);
     }
     check_eq!((value, sum), (307, (0..100).map(|n| 7 + 3 * n).sum::<u64>()));
     // The branch on the status belongs to the step.

@@ -8,13 +8,13 @@ mod stepping;
 mod stuck;
 mod watching;
 
-use crate::debug::slots::{self, Disposition};
-use crate::ktest::Ended;
-use crate::suite;
 use ::slots::{Access, Cpus, Privilege, Request, SlotError, SlotId};
 use alu::software_and_hardware_agree;
 use between::*;
 use breakpoints::*;
+use harness::ktest::Ended;
+use harness::suite;
+use kernel::debug::slots::{self, Disposition};
 use stepping::*;
 use stuck::*;
 use watching::*;
@@ -62,8 +62,8 @@ fn remove(id: SlotId) -> Result<u64, Ended> {
 
 /// Until an interrupt has come: it ends what runs free.
 fn wait_a_tick() {
-    let before = crate::time::ticks();
-    while crate::time::ticks() == before {
+    let before = kernel::time::ticks();
+    while kernel::time::ticks() == before {
         core::hint::spin_loop();
     }
 }

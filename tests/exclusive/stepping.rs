@@ -1,33 +1,33 @@
 //! A debugger's steps through sequences.
 
 use super::{breakpoint, code, remove, watch};
-use crate::debug::slots::Disposition;
-use crate::debug::step::{self, Stepped, Wish};
-use crate::debug::{self, stats};
-use crate::drivers::gic::{self, Target};
-use crate::exception::Frame;
-use crate::idle;
-use crate::irq::{self, sgi};
-use crate::ktest::{Ended, Outcome};
-use crate::sync::SpinLock;
-use crate::{check, check_eq};
 use ::slots::{Access, Kind};
 use alloc::vec::Vec;
 use core::sync::atomic::{
     AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
+use harness::ktest::{Ended, Outcome};
+use harness::{check, check_eq};
+use kernel::debug::slots::Disposition;
+use kernel::debug::step::{self, Stepped, Wish};
+use kernel::debug::{self, stats};
+use kernel::drivers::gic::{self, Target};
+use kernel::exception::Frame;
+use kernel::idle;
+use kernel::irq::{self, sgi};
+use kernel::sync::SpinLock;
 
 /// Steps of one function: where they landed, and how.
 pub type Landed = Vec<(u64, Stepped)>;
 
 const ROOM: usize = 64;
 static FUNCTION: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
-static LANDED: crate::sync::SpinLock<[(u64, Stepped); ROOM]> =
+static LANDED: kernel::sync::SpinLock<[(u64, Stepped); ROOM]> =
     SpinLock::new([(0, Stepped::Instruction); ROOM]);
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// Called with each step that lands in the function, before the next.
-static AT_EACH: crate::sync::SpinLock<fn(&mut Frame)> = SpinLock::new(|_| ());
+static AT_EACH: kernel::sync::SpinLock<fn(&mut Frame)> = SpinLock::new(|_| ());
 
 fn follow(frame: &mut Frame) -> Wish {
     let [start, end] = FUNCTION.each_ref().map(|address| address.load(Relaxed));
@@ -62,7 +62,7 @@ fn steps_with(
     FUNCTION[1].store(function + 4 * words, Relaxed);
     COUNT.store(0, Relaxed);
     *AT_EACH.lock() = at_each;
-    step::step_with(follow, body).map_err(crate::tests::failed)?;
+    step::step_with(follow, body).map_err(crate::failed)?;
     let count = COUNT.load(Relaxed);
     Ok(LANDED.lock()[..count.min(ROOM)].iter().filter(|(offset, _)| *offset < 4 * words).copied().collect())
 }
@@ -227,7 +227,7 @@ pub fn all_slots_in_use() -> Outcome {
         // Those on the function, then others.
         let offset = [0, code::ADD_LOAD, code::ADD_PAST].get(n as usize).copied();
         let address = offset.map_or(atomics as *const () as u64 + 4 * u64::from(n), |offset| at + offset);
-        ids.push(breakpoint(address).map_err(crate::tests::failed)?);
+        ids.push(breakpoint(address).map_err(crate::failed)?);
     }
     let watched = &raw const WATCHED as u64;
     for n in 0..debug::slots::count(Kind::Watchpoint) {

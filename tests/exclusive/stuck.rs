@@ -2,14 +2,14 @@
 
 use super::stepping::steps;
 use super::{code, remove, wait_a_tick, watch};
-use crate::debug::slots::Disposition;
-use crate::debug::stats;
-use crate::debug::step::Stepped;
-use crate::irq::off::IrqOff;
-use crate::ktest::Outcome;
-use crate::{check, check_eq};
 use ::slots::Access;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::debug::slots::Disposition;
+use kernel::debug::stats;
+use kernel::debug::step::Stepped;
+use kernel::irq::off::IrqOff;
 
 static WORD: AtomicU64 = AtomicU64::new(0);
 

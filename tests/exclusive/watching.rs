@@ -1,22 +1,23 @@
 //! Watchpoints on words that exclusives use.
 
 use super::{code, remove, watch};
-use crate::debug::slots::{Disposition, Hit};
-use crate::debug::stats;
-use crate::exception::Frame;
-use crate::idle;
-use crate::irq::off::IrqOff;
-use crate::ktest::{Ended, Outcome};
-use crate::report::symbols;
-use crate::sync::SpinLock;
-use crate::tests::support::OwnPage;
-use crate::{check, check_eq, println};
+use crate::support::OwnPage;
 use ::slots::Access;
 use core::hint::black_box;
 use core::sync::atomic::{
     AtomicU8, AtomicU16, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
 };
+use harness::ktest::{Ended, Outcome};
+use harness::{check, check_eq};
+use kernel::debug::slots::{Disposition, Hit};
+use kernel::debug::stats;
+use kernel::exception::Frame;
+use kernel::idle;
+use kernel::irq::off::IrqOff;
+use kernel::println;
+use kernel::report::symbols;
+use kernel::sync::SpinLock;
 
 const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::ReadWrite];
 
@@ -62,14 +63,14 @@ pub fn every_form_under_a_watchpoint_on_one_cpu() -> Outcome {
             let mut wrong = 0;
             for _ in 0..TIMES {
                 // Not a hit: D is masked.
-                let masked = crate::arch::daif::AllMasked::new();
+                let masked = kernel::arch::daif::AllMasked::new();
                 WORD.store(5, Relaxed);
                 drop(masked);
                 let mut returned = black_box(run)();
                 while weak_fails && returned == 100 {
                     returned = black_box(run)();
                 }
-                let masked = crate::arch::daif::AllMasked::new();
+                let masked = kernel::arch::daif::AllMasked::new();
                 wrong += u64::from(returned != returns || WORD.load(Relaxed) != after);
                 drop(masked);
             }
@@ -179,7 +180,7 @@ fn lock_byte() -> Result<u64, Ended> {
     let guard = LOCK.lock();
     let found = (start..).zip(&before).find(|(at, was)| changes(*at) != **was).map(|(at, _)| at);
     drop(guard);
-    found.ok_or_else(|| crate::tests::failed("a lock that is taken looks like one that is not"))
+    found.ok_or_else(|| crate::failed("a lock that is taken looks like one that is not"))
 }
 
 pub fn a_lock_under_a_watchpoint_on_all_cpus() -> Outcome {
@@ -206,7 +207,7 @@ fn print_something() {
 
 pub fn the_console_lock_under_a_watchpoint() -> Outcome {
     let Ok(symbol) = symbols::by_name("kernel::console::HOLDER") else {
-        crate::skip!("the image has no symbol table");
+        harness::skip!("the image has no symbol table");
     };
     for access in ACCESSES {
         let id = watch(symbol.address, 8, access, Disposition::Count)?;

@@ -1,12 +1,12 @@
 //! Lines that are wrong, and those that set nothing.
 
 use super::{refusal, shown};
-use crate::debug::slots;
-use crate::ktest::{Ended, Outcome, everywhere};
-use crate::monitor::{Flow, Session};
-use crate::{check, check_eq};
 use alloc::string::String;
 use cli::command::COMMANDS;
+use harness::ktest::{Ended, Outcome, everywhere};
+use harness::{check, check_eq};
+use kernel::debug::slots;
+use kernel::monitor::{Flow, Session};
 
 /// Each with a part of what is said.
 const WRONG: &[(&str, &str)] = &[

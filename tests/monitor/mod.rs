@@ -5,10 +5,10 @@ mod setting;
 mod showing;
 mod walking;
 
-use crate::ktest::{Ended, Suite, Test};
-use crate::monitor::{Flow, Session};
 use alloc::format;
 use alloc::string::{String, ToString};
+use harness::ktest::{Ended, Suite, Test};
+use kernel::monitor::{Flow, Session};
 
 /// This module's suite.
 pub static SUITE: Suite = Suite { name: "monitor", tests: TESTS };

@@ -1,16 +1,16 @@
 //! Probes, breakpoints and watchpoints: set, counted, listed, removed.
 
 use super::{call_target, refusal, shown};
-use crate::debug::slots;
-use crate::ktest::{Outcome, everywhere};
-use crate::monitor::Session;
-use crate::report::symbols;
-use crate::{check, check_eq};
 use alloc::format;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::{Outcome, everywhere};
+use harness::{check, check_eq};
+use kernel::debug::slots;
+use kernel::monitor::Session;
+use kernel::report::symbols;
 
-const TARGET: &str = "kernel::tests::monitor::target";
+const TARGET: &str = "tests::monitor::target";
 
 pub fn a_probe_counts_until_it_is_removed() -> Outcome {
     let mut session = Session::new();
@@ -30,14 +30,14 @@ pub fn a_probe_counts_until_it_is_removed() -> Outcome {
 pub fn a_return_probe_counts_until_it_is_removed() -> Outcome {
     let mut session = Session::new();
     let set = shown(&mut session, &format!("probe r:back {TARGET}"))?;
-    check!(set.starts_with("kprobes/back: kernel::tests::monitor::target+0x0/"), "{set}");
+    check!(set.starts_with("kprobes/back: tests::monitor::target+0x0/"), "{set}");
     check!(set.ends_with(", each return of the function\n"), "{set}");
     let made_up = shown(&mut session, &format!("probe r5 {TARGET}"))?;
-    check!(made_up.starts_with("kprobes/r_kernel_tests_monitor_target_0: "), "{made_up}");
+    check!(made_up.starts_with("kprobes/r_tests_monitor_target_0: "), "{made_up}");
     shown(&mut session, &format!("probe p:t {TARGET}"))?;
     check!(call_target(37));
     let list = shown(&mut session, "probe")?;
-    for name in ["kprobes/back ", "kprobes/r_kernel_tests_monitor_target_0 "] {
+    for name in ["kprobes/back ", "kprobes/r_tests_monitor_target_0 "] {
         let line = list.lines().find(|line| line.contains(name));
         let columns = line.map(|line| line.split_whitespace().skip(1).take(3));
         check!(columns.is_some_and(|columns| columns.eq(["37", "0", "returns"])), "{list}");
@@ -47,7 +47,7 @@ pub fn a_return_probe_counts_until_it_is_removed() -> Outcome {
     check_eq!(shown(&mut session, "probe -:t")?, "kprobes/t: removed, 40 hits, 0 missed\n");
     let said = refusal(&mut session, &format!("probe r:back {TARGET}+4"))?;
     check!(said.contains("goes on the start of a function"), "{said}");
-    let inside = crate::tests::monitor::target as *const () as u64 + 4;
+    let inside = crate::monitor::target as *const () as u64 + 4;
     let said = refusal(&mut session, &format!("probe r:back {inside:#x}"))?;
     check!(said.contains("a return probe is for a function's first instruction"), "{said}");
     let said = refusal(&mut session, &format!("probe r65:back {TARGET}"))?;
@@ -61,7 +61,7 @@ pub fn a_return_probe_counts_until_it_is_removed() -> Outcome {
 pub fn probes_have_names_and_groups() -> Outcome {
     let mut session = Session::new();
     let made_up = shown(&mut session, &format!("probe p {TARGET}+4"))?;
-    check!(made_up.starts_with("kprobes/p_kernel_tests_monitor_target_4: "), "{made_up}");
+    check!(made_up.starts_with("kprobes/p_tests_monitor_target_4: "), "{made_up}");
     shown(&mut session, &format!("probe p:g/t {TARGET}"))?;
     let taken = refusal(&mut session, "probe p:g/t kernel::time::account")?;
     check!(taken.contains("g/t already"), "{taken}");
@@ -75,7 +75,7 @@ pub fn probes_have_names_and_groups() -> Outcome {
     let removed = shown(&mut session, "probe -:t")?;
     check!(removed.starts_with("kprobes/t: removed"), "{removed}");
     let removed = shown(&mut session, "probe -:kprobes/")?;
-    check!(removed.starts_with("kprobes/p_kernel_tests_monitor_target_4: removed"), "{removed}");
+    check!(removed.starts_with("kprobes/p_tests_monitor_target_4: removed"), "{removed}");
     check_eq!(everywhere::others(), 0);
     Ok(())
 }
@@ -86,7 +86,7 @@ pub fn breakpoints_and_watchpoints_are_numbered() -> Outcome {
     let mut session = Session::new();
     let watched = &raw const WATCHED as u64;
     let set = shown(&mut session, &format!("break {TARGET}"))?;
-    check!(set.starts_with("breakpoint 1: kernel::tests::monitor::target+0x0/"), "{set}");
+    check!(set.starts_with("breakpoint 1: tests::monitor::target+0x0/"), "{set}");
     let set = shown(&mut session, &format!("watch {watched:#x} 8 rw"))?;
     check!(set.starts_with("watchpoint 1: reads and writes of 8 bytes at "), "{set}");
     let set = shown(&mut session, &format!("watch {watched:#x}"))?;

@@ -1,16 +1,17 @@
 //! What `rules`, `slots` and `stats` show.
 
 use super::{call_target, shown, target};
-use crate::debug::slots::Disposition;
-use crate::debug::stats;
-use crate::kprobe::{self, ProbeError};
-use crate::ktest::Outcome;
-use crate::monitor::Session;
-use crate::tests::support::{Slot, breakpoint_at};
-use crate::{check, check_eq, smp};
+use crate::support::{Slot, breakpoint_at};
 use ::slots::Cpus;
 use alloc::format;
 use alloc::vec::Vec;
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::debug::slots::Disposition;
+use kernel::debug::stats;
+use kernel::kprobe::{self, ProbeError};
+use kernel::monitor::Session;
+use kernel::smp;
 use rules::invariants::INVARIANTS;
 use rules::table::TABLE;
 
@@ -49,7 +50,7 @@ pub fn the_blacklist_is_what_cannot_be_probed() -> Outcome {
     for name in ["vectors", "el1_sync_entry", "exception_el1_irq", "kernel::debug::step::stash", "memcpy"] {
         check!(named(name), "{name} is missing: {all}");
     }
-    for name in ["kernel::time::account", "kernel::tests::monitor::target"] {
+    for name in ["kernel::time::account", "tests::monitor::target"] {
         check!(!named(name), "{name} can be probed");
     }
     check!(
@@ -63,10 +64,10 @@ pub fn slots_show_what_the_registers_hold() -> Outcome {
     let mut session = Session::new();
     let free = shown(&mut session, "slots")?;
     check!(!free.contains("0-") && free.lines().any(|line| line.trim_start().starts_with("bp0")), "{free}");
-    shown(&mut session, "break kernel::tests::monitor::target")?;
+    shown(&mut session, "break tests::monitor::target")?;
     check!(call_target(5));
     let all = shown(&mut session, "slots")?;
-    let Some(line) = all.lines().find(|line| line.contains("kernel::tests::monitor::target")) else {
+    let Some(line) = all.lines().find(|line| line.contains("tests::monitor::target")) else {
         check!(false, "{all}");
         return Ok(());
     };

@@ -1,11 +1,11 @@
 //! `step`.
 
 use super::shown;
-use crate::ktest::{Ended, Outcome};
-use crate::monitor::Session;
-use crate::{check, check_eq};
 use alloc::format;
 use alloc::vec::Vec;
+use harness::ktest::{Ended, Outcome};
+use harness::{check, check_eq};
+use kernel::monitor::Session;
 
 /// The PCs that `step` shows.
 fn walk(session: &mut Session, line: &str) -> Result<Vec<u64>, Ended> {
@@ -44,7 +44,7 @@ pub fn steps_meet_probes_and_breakpoints_once() -> Outcome {
     let walked = walk(&mut session, "step 64")?;
     check_eq!(walked, plain);
     let next =
-        crate::report::symbols::by_name("kernel::monitor::walk::next").map_err(super::super::failed)?;
+        kernel::report::symbols::by_name("kernel::monitor::walk::next").map_err(super::super::failed)?;
     // What the last step landed on has not been executed.
     let times = |offset| walked[..63].iter().filter(|&&pc| pc == next.address + offset).count();
     for (line, count) in [

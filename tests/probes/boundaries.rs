@@ -1,15 +1,16 @@
 //! Every byte of a function as the place of a probe (rule K2).
 
-use crate::arch::uaccess;
-use crate::kprobe::{self, ProbeError};
-use crate::ktest::Outcome;
-use crate::report::place::Place;
-use crate::report::symbols::SymbolError;
-use crate::tests::failed;
-use crate::{check, check_eq, time};
+use crate::failed;
 use alloc::vec::Vec;
 use core::arch::naked_asm;
 use core::hint::black_box;
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::arch::uaccess;
+use kernel::kprobe::{self, ProbeError};
+use kernel::report::place::Place;
+use kernel::report::symbols::SymbolError;
+use kernel::time;
 use probe::Class;
 
 /// Calls, loops, loads a literal's address, divides.

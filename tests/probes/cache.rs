@@ -1,16 +1,17 @@
 //! A patched instruction must reach the instruction side; emulators do not show when it does not, so the operations are watched.
 
-use crate::debug::slots::Hit;
-use crate::exception::Frame;
-use crate::kprobe::{self, Wanted};
-use crate::ktest::Outcome;
-use crate::mm::patch;
-use crate::report::symbols;
-use crate::tests::failed;
-use crate::tests::support::{Slot, breakpoint_at};
-use crate::{address_of, check_eq};
+use crate::address_of;
+use crate::failed;
+use crate::support::{Slot, breakpoint_at};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use harness::check_eq;
+use harness::ktest::Outcome;
+use kernel::debug::slots::Hit;
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Wanted};
+use kernel::mm::patch;
+use kernel::report::symbols;
 
 #[unsafe(naked)]
 extern "C" fn target() {

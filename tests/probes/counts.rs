@@ -1,13 +1,15 @@
 //! Exact counts, and what handlers may do.
 
-use crate::exception::Frame;
-use crate::irq::off::IrqOff;
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::Outcome;
-use crate::tests::failed;
-use crate::{address_of, check, check_eq, percpu, time};
+use crate::address_of;
+use crate::failed;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::exception::Frame;
+use kernel::irq::off::IrqOff;
+use kernel::kprobe::{self, Kprobe, Then};
+use kernel::{percpu, time};
 
 #[unsafe(naked)]
 extern "C" fn target(n: u64) -> u64 {
@@ -155,7 +157,7 @@ pub fn a_probe_on_the_timers_path_sees_every_tick() -> Outcome {
     kprobe::register(address_of!(time::account), Some(count), None).map_err(failed)?;
     time::resume();
     while CALLS[0].load(Relaxed) < 10 {
-        crate::irq::off::wait();
+        kernel::irq::off::wait();
     }
     pause();
     let ticks = time::ticks() - before;

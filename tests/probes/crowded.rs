@@ -1,14 +1,15 @@
 //! Many probes on one function.
 
-use crate::arch::uaccess;
-use crate::exception::Frame;
-use crate::kprobe::{self, Kprobe, Then, Wanted};
-use crate::ktest::{Outcome, everywhere};
-use crate::tests::failed;
-use crate::{address_of, check, check_eq};
+use crate::address_of;
+use crate::failed;
 use alloc::vec::Vec;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::{Outcome, everywhere};
+use harness::{check, check_eq};
+use kernel::arch::uaccess;
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Kprobe, Then, Wanted};
 
 /// Instructions of [`long`] that can be probed, all different: half out of line, half simulated.
 const INSTRUCTIONS: u64 = 320;

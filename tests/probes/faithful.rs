@@ -1,12 +1,14 @@
 //! Rule K1: the probed code cannot tell.
 
 use super::specimens::{AT, OUT_OF_LINE, SIMULATED, Specimen, State};
-use crate::exception::Frame;
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::Outcome;
-use crate::tests::failed;
-use crate::{address_of, check_eq, smp};
+use crate::address_of;
+use crate::failed;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::check_eq;
+use harness::ktest::Outcome;
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Kprobe, Then};
+use kernel::smp;
 
 static POSTS: AtomicU64 = AtomicU64::new(0);
 

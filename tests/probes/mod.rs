@@ -29,7 +29,7 @@ use several::*;
 use surroundings::*;
 use together::*;
 
-crate::suite!("probes":
+harness::suite!("probes":
     both_handlers_run_once_a_call,
     a_probe_without_handlers_counts,
     a_pre_handler_can_skip_the_instruction,

@@ -1,34 +1,35 @@
 //! Places by name.
 
-use crate::kprobe::{self, ProbeError};
-use crate::ktest::Outcome;
-use crate::mm::layout;
-use crate::report::place::{Place, PlaceError};
-use crate::report::symbols::{self, Kind, SymbolError};
-use crate::tests::failed;
-use crate::{address_of, check_eq};
+use crate::address_of;
+use crate::failed;
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::arch::naked_asm;
 use core::fmt;
+use harness::check_eq;
+use harness::ktest::Outcome;
+use kernel::kprobe::{self, ProbeError};
+use kernel::mm::layout;
+use kernel::report::place::{Place, PlaceError};
+use kernel::report::symbols::{self, Kind, SymbolError};
 
-const TWIN: &str = "kernel::tests::probes::names::twin";
+const TWIN: &str = "tests::probes::names::twin";
 
 /// Two functions of one demangled name, as the instances of a generic one are.
 #[unsafe(naked)]
-#[unsafe(export_name = "_ZN6kernel5tests6probes5names4twin17h1000000000000001E")]
+#[unsafe(export_name = "_ZN5tests6probes5names4twin17h1000000000000001E")]
 extern "C" fn first(n: u64) -> u64 {
     naked_asm!("add x0, x0, #1", "ret")
 }
 
 #[unsafe(naked)]
-#[unsafe(export_name = "_ZN6kernel5tests6probes5names4twin17h2000000000000002E")]
+#[unsafe(export_name = "_ZN5tests6probes5names4twin17h2000000000000002E")]
 extern "C" fn second(n: u64) -> u64 {
     naked_asm!("add x0, x0, #2", "ret")
 }
 
 #[unsafe(naked)]
-#[unsafe(export_name = "_RNvNtNtNtCsabc_6kernel5tests6probes5names6modern")]
+#[unsafe(export_name = "_RNvNtNtCsabc_5tests6probes5names6modern")]
 extern "C" fn modern(n: u64) -> u64 {
     naked_asm!("add x0, x0, #3", "ret")
 }
@@ -78,7 +79,7 @@ pub fn a_name_that_two_functions_have_is_refused_with_both() -> Outcome {
         for text in [
             format!("{TWIN}::h{name}"),
             format!("twin::h{name}"),
-            format!("_ZN6kernel5tests6probes5names4twin17h{name}E"),
+            format!("_ZN5tests6probes5names4twin17h{name}E"),
             format!("{at:#x}"),
         ] {
             check_eq!(address(&text), Ok(at), "{text}");
@@ -95,11 +96,11 @@ pub fn every_way_to_write_a_name_leads_to_its_function() -> Outcome {
     let this_file = of_this_file_only as fn(u64) -> u64;
     check_eq!(format!("{Odd}").len(), 49);
     for (text, function) in [
-        ("kernel::tests::probes::names::modern", address_of!(modern)),
-        ("_RNvNtNtNtCsabc_6kernel5tests6probes5names6modern", address_of!(modern)),
-        ("<kernel::tests::probes::names::Odd as core::fmt::Display>::fmt", address_of!(fmt)),
-        ("\"<kernel::tests::probes::names::Odd as core::fmt::Display>::fmt\"", address_of!(fmt)),
-        ("kernel::tests::probes::names::of_this_file_only", address_of!(this_file)),
+        ("tests::probes::names::modern", address_of!(modern)),
+        ("_RNvNtNtCsabc_5tests6probes5names6modern", address_of!(modern)),
+        ("<tests::probes::names::Odd as core::fmt::Display>::fmt", address_of!(fmt)),
+        ("\"<tests::probes::names::Odd as core::fmt::Display>::fmt\"", address_of!(fmt)),
+        ("tests::probes::names::of_this_file_only", address_of!(this_file)),
         ("names::of_this_file_only", address_of!(this_file)),
         ("  of_this_file_only ", address_of!(this_file)),
     ] {
@@ -126,13 +127,10 @@ pub fn each_wrong_place_has_its_error() -> Outcome {
     }
     for (text, said) in [
         ("kernel::nowhere::nothing_like_it", "'kernel::nowhere::nothing_like_it': no such symbol"),
+        ("names::modrn", "'names::modrn': no such symbol: did you mean 'tests::probes::names::modern'?"),
         (
-            "names::modrn",
-            "'names::modrn': no such symbol: did you mean 'kernel::tests::probes::names::modern'?",
-        ),
-        (
-            "_ZN6kernel5tests6probes5names4twin17h3000000000000003E",
-            "'_ZN6kernel5tests6probes5names4twin17h3000000000000003E': no such symbol",
+            "_ZN5tests6probes5names4twin17h3000000000000003E",
+            "'_ZN5tests6probes5names4twin17h3000000000000003E': no such symbol",
         ),
         ("modern+", "expected an address or SYMBOL[+OFFSET], found 'modern+'"),
         ("0x12g", "expected an address or SYMBOL[+OFFSET], found '0x12g'"),

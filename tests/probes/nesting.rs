@@ -1,12 +1,13 @@
 //! Probes inside probes' handlers (rule K5, M14).
 
-use crate::exception::Frame;
-use crate::kprobe::{self, Kprobe, PostHandler, PreHandler, Then};
-use crate::ktest::Outcome;
-use crate::tests::failed;
-use crate::{address_of, check_eq};
+use crate::address_of;
+use crate::failed;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::check_eq;
+use harness::ktest::Outcome;
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Kprobe, PostHandler, PreHandler, Then};
 
 macro_rules! functions {
     ($($name:ident: $instruction:literal),*) => {

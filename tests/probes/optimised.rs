@@ -2,19 +2,21 @@
 //!
 //! All other tests of probes are run with optimised ones too, on machines with the boot argument `optimise=1`.
 
-use crate::arch::{daif, uaccess};
-use crate::debug::debugger::{self, Plan, Resume, Stop};
-use crate::debug::slots::Hit;
-use crate::debug::step::{self, Wish};
-use crate::exception::Frame;
-use crate::irq::off::IrqOff;
-use crate::kprobe::{self, Kprobe, Then, Wanted};
-use crate::ktest::{Ended, Outcome};
-use crate::tests::failed;
-use crate::tests::support::{Slot, breakpoint_at};
-use crate::{address_of, check, check_eq, time};
+use crate::address_of;
+use crate::failed;
+use crate::support::{Slot, breakpoint_at};
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::{Ended, Outcome};
+use harness::{check, check_eq};
+use kernel::arch::{daif, uaccess};
+use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::slots::Hit;
+use kernel::debug::step::{self, Wish};
+use kernel::exception::Frame;
+use kernel::irq::off::IrqOff;
+use kernel::kprobe::{self, Kprobe, Then, Wanted};
+use kernel::time;
 use rules::pstate::Daif;
 
 /// Sets flags, is probed at the third instruction, and returns what came of it: X0, NZCV, SP's distance.
@@ -68,7 +70,7 @@ fn look(probe: &Kprobe, frame: &mut Frame) -> Then {
         frame.sp - frame.x[3],
         probe.address,
         daif::read().bits(),
-        crate::debug::this().depth.get().into(),
+        kernel::debug::this().depth.get().into(),
         kprobe::depth() as u64,
     ];
     for (seen, value) in SEEN.iter().zip(here) {
@@ -87,7 +89,7 @@ pub fn an_optimised_probes_handler_sees_what_a_brks_does() -> Outcome {
         let seen = SEEN.each_ref().map(|seen| seen.load(Relaxed));
         let mode = 0x5;
         check_eq!(seen, [site(), flags(n) | mode, n, 0, site(), 0x3c0, 1, 1], "call {n}");
-        check_eq!((probe.hits(), crate::debug::this().depth.get(), kprobe::depth()), (n + 1, 0, 0));
+        check_eq!((probe.hits(), kernel::debug::this().depth.get(), kprobe::depth()), (n + 1, 0, 0));
     }
     check_eq!(kprobe::remove(probe), (50, 0));
     check_eq!(uaccess::read_u32(site()), Ok(0x9100_0400));
@@ -118,7 +120,7 @@ pub fn an_optimised_probes_handler_changes_what_a_brks_can() -> Outcome {
             let wanted = Wanted { pre: Some(handler), optimise: Some(optimise), ..Wanted::at(site()) };
             let probe = kprobe::register_all([wanted]).map_err(failed)?[0];
             let results = [call(10), call(10)];
-            let depth = (crate::debug::this().depth.get(), kprobe::depth());
+            let depth = (kernel::debug::this().depth.get(), kprobe::depth());
             check_eq!(kprobe::remove(probe), (2, 0));
             check_eq!((results, depth), ([expected; 2], (0, 0)), "case {index}, optimised {optimise}");
         }

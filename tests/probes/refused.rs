@@ -1,11 +1,13 @@
 //! Where there can be no probe, and the reason given (rules H6, K2).
 
-use crate::kprobe::{self, ProbeError};
-use crate::ktest::Outcome;
-use crate::mm::layout;
-use crate::tests::failed;
-use crate::{address_of, check_eq, smp};
+use crate::address_of;
+use crate::failed;
 use core::arch::naked_asm;
+use harness::check_eq;
+use harness::ktest::Outcome;
+use kernel::kprobe::{self, ProbeError};
+use kernel::mm::layout;
+use kernel::smp;
 use probe::Reason;
 
 #[unsafe(naked)]
@@ -99,9 +101,9 @@ pub fn what_is_not_probeable_text_is_refused() -> Outcome {
     let no_probe = [
         layout::noprobe_text_start() as u64,
         layout::noprobe_text_end() as u64 - 4,
-        crate::read_sysreg!("vbar_el1"),
-        address_of!(crate::debug::slots::sync_local),
-        address_of!(crate::debug::step::stash),
+        kernel::read_sysreg!("vbar_el1"),
+        address_of!(kernel::debug::slots::sync_local),
+        address_of!(kernel::debug::step::stash),
         layout::copies().start as u64,
         layout::copies().end as u64 - 4,
     ];

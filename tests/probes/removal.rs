@@ -1,17 +1,19 @@
 //! Registration and removal while other CPUs run through the place (rules K3, K4).
 
-use crate::arch::barrier::relax;
-use crate::exception::Frame;
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::Outcome;
-use crate::tests::failed;
-use crate::tests::support::{all_idle, on_other_cpus};
-use crate::{address_of, check, check_eq, needs_several_cpus, percpu};
+use crate::failed;
+use crate::support::{all_idle, on_other_cpus};
+use crate::{address_of, needs_several_cpus};
 use core::arch::naked_asm;
 use core::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::arch::barrier::relax;
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Kprobe, Then};
+use kernel::percpu;
 
 /// Not of the words that may be exchanged under a running CPU.
 #[unsafe(naked)]

@@ -1,13 +1,14 @@
 //! Several probes at one address, and probes that are switched off and on.
 
-use crate::arch::uaccess;
-use crate::exception::Frame;
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::{Outcome, everywhere};
-use crate::tests::failed;
-use crate::tests::order::{self, post, pre};
-use crate::{address_of, check, check_eq};
+use crate::address_of;
+use crate::failed;
+use crate::order::{self, post, pre};
 use core::arch::naked_asm;
+use harness::ktest::{Outcome, everywhere};
+use harness::{check, check_eq};
+use kernel::arch::uaccess;
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Kprobe, Then};
 
 #[unsafe(naked)]
 extern "C" fn ordinary(n: u64) -> u64 {

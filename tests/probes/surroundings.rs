@@ -1,17 +1,18 @@
 //! Probes in what runs in debug context without being the engine: rule H6 leaves it to be probed, M14 lets it be hit there.
 
-use crate::debug::step::{self, Wish};
-use crate::exception::Frame;
-use crate::kprobe::{self, ProbeError, Wanted};
-use crate::ktest::Outcome;
-use crate::mm::layout;
-use crate::report::symbols::{self, Kind};
-use crate::tests::failed;
-use crate::tests::support::{Slot, breakpoint_at};
-use crate::{address_of, check, check_eq};
+use crate::address_of;
+use crate::failed;
+use crate::support::{Slot, breakpoint_at};
 use alloc::vec::Vec;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::debug::step::{self, Wish};
+use kernel::exception::Frame;
+use kernel::kprobe::{self, ProbeError, Wanted};
+use kernel::mm::layout;
+use kernel::report::symbols::{self, Kind};
 
 /// Beginnings of the names of functions that steps, breakpoints and exclusive sequences go through.
 const NAMES: &[&str] = &[

@@ -1,17 +1,18 @@
 //! Probes with slots, interrupts and faults on the same instruction (rules K6, K7, K8).
 
-use crate::arch::daif;
-use crate::debug::{slots::Hit, stats};
-use crate::exception::Frame;
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::Outcome;
-use crate::mm::layout;
-use crate::tests::failed;
-use crate::tests::support::{OnDemand, Slot, breakpoint_at, interrupt_me, watchpoint_at};
-use crate::{address_of, check, check_eq};
+use crate::address_of;
+use crate::failed;
+use crate::support::{OnDemand, Slot, breakpoint_at, interrupt_me, watchpoint_at};
 use ::slots::Access;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::arch::daif;
+use kernel::debug::{slots::Hit, stats};
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Kprobe, Then};
+use kernel::mm::layout;
 use rules::pstate::Daif;
 
 const ROUNDS: u64 = 100;

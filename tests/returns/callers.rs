@@ -1,20 +1,21 @@
 //! Who called, for those who look from inside a call: backtraces, and a debugger's steps.
 
 use super::{Probe, wanted};
-use crate::debug::debugger::{Plan, Resume};
-use crate::debug::step::Stepped;
-use crate::exception::{Frame, brk};
-use crate::kprobe::{Instance, ReturnProbe};
-use crate::ktest::Outcome;
-use crate::report::backtrace::Backtrace;
-use crate::sync::IrqMutex;
-use crate::tests::steps::client::{Told, Why, debugged};
-use crate::{address_of, check, check_eq};
+use crate::address_of;
+use crate::steps::client::{Told, Why, debugged};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::arch::naked_asm;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::debug::debugger::{Plan, Resume};
+use kernel::debug::step::Stepped;
+use kernel::exception::{Frame, brk};
+use kernel::kprobe::{Instance, ReturnProbe};
+use kernel::report::backtrace::Backtrace;
+use kernel::sync::IrqMutex;
 
 static RETURNS: AtomicU64 = AtomicU64::new(0);
 
@@ -88,7 +89,7 @@ extern "C" fn stops(n: u64) -> u64 {
 }
 
 /// `stops(1)` with these answers, and the places where the debugger was told, in words from the start of `stops`.
-fn stops_with(answers: &'static [Resume]) -> Result<Vec<(Why, i64)>, crate::ktest::Ended> {
+fn stops_with(answers: &'static [Resume]) -> Result<Vec<(Why, i64)>, harness::ktest::Ended> {
     let told = debugged(answers, || {
         check_eq!(stops(1), 19);
         Ok(())

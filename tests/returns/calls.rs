@@ -1,13 +1,14 @@
 //! What handlers see and may do, call by call.
 
 use super::{Probe, wanted};
-use crate::exception::Frame;
-use crate::kprobe::{Instance, ReturnProbe, WantedReturn};
-use crate::ktest::Outcome;
-use crate::tests::order::{self, entered, returned};
-use crate::{address_of, check_eq};
+use crate::address_of;
+use crate::order::{self, entered, returned};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::check_eq;
+use harness::ktest::Outcome;
+use kernel::exception::Frame;
+use kernel::kprobe::{Instance, ReturnProbe, WantedReturn};
 
 #[unsafe(naked)]
 extern "C" fn target(n: u64) -> u64 {

@@ -7,17 +7,17 @@ mod room;
 mod together;
 mod turns;
 
-use crate::kprobe::{self, DEFAULT_INSTANCES, ReturnHandler, ReturnProbe, WantedReturn};
-use crate::ktest::Ended;
-use crate::tests::failed;
+use crate::failed;
 use callers::*;
 use calls::*;
+use harness::ktest::Ended;
+use kernel::kprobe::{self, DEFAULT_INSTANCES, ReturnHandler, ReturnProbe, WantedReturn};
 use removal::*;
 use room::*;
 use together::*;
 use turns::*;
 
-crate::suite!("returns":
+harness::suite!("returns":
     the_handler_runs_once_a_call_and_stands_at_the_caller,
     a_handler_can_change_the_result_and_where_it_returns_to,
     an_entry_handler_can_decline,

@@ -2,16 +2,18 @@
 
 use super::room::all;
 use super::{Probe, wanted};
-use crate::arch::barrier::relax;
-use crate::exception::Frame;
-use crate::kprobe::{self, Instance, ProbeError, ReturnProbe, WantedReturn};
-use crate::ktest::Outcome;
-use crate::tests::failed;
-use crate::tests::support::{all_idle, on_other_cpus};
-use crate::tests::threads::here;
-use crate::{address_of, check, check_eq, needs_several_cpus, sched};
+use crate::failed;
+use crate::support::{all_idle, on_other_cpus};
+use crate::threads::here;
+use crate::{address_of, needs_several_cpus};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::arch::barrier::relax;
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Instance, ProbeError, ReturnProbe, WantedReturn};
+use kernel::sched;
 
 static STAY: AtomicBool = AtomicBool::new(false);
 static INSIDE: AtomicU64 = AtomicU64::new(0);
@@ -123,7 +125,7 @@ pub fn return_probes_come_and_go_while_other_cpus_call() -> Outcome {
     check_eq!((WRONG.load(Relaxed), LATE.load(Relaxed)), (0, 0));
     // What was under way at a removal counts, and its handler did not run: one call a CPU at most.
     let returns = RETURNS.load(Relaxed);
-    let most = 8 * (crate::smp::online_count() as u64 - 1);
+    let most = 8 * (kernel::smp::online_count() as u64 - 1);
     check!(returns <= handled && handled <= returns + most, "{returns} of {handled}");
     check_eq!(all(64)?.len(), 16);
     Ok(())

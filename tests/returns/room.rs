@@ -1,14 +1,15 @@
 //! Instances: asked for, had, given back.
 
 use super::{Probe, wanted};
-use crate::exception::Frame;
-use crate::kprobe::{self, Instance, ProbeError, ReturnProbe, WantedReturn};
-use crate::ktest::{Ended, Outcome};
-use crate::{address_of, check_eq};
+use crate::address_of;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::arch::naked_asm;
+use harness::check_eq;
+use harness::ktest::{Ended, Outcome};
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Instance, ProbeError, ReturnProbe, WantedReturn};
 
 #[unsafe(naked)]
 extern "C" fn target(n: u64) -> u64 {
@@ -45,7 +46,7 @@ pub fn what_cannot_be_is_refused_with_the_reason() -> Outcome {
     let good = wanted(entry, nothing);
     let said = |wanted: &WantedReturn| refusal(wanted).map(|error| error.to_string());
     let inside = said(&WantedReturn { address: entry + 8, ..good });
-    let name = "kernel::tests::returns::room::target+0x8/0xc";
+    let name = "tests::returns::room::target+0x8/0xc";
     check_eq!(inside, Some(format!("{name}: a return probe is for a function's first instruction")));
     let odd = said(&WantedReturn { address: entry + 2, ..good });
     check_eq!(odd, Some(format!("{:#x} is not a multiple of 4: no instruction begins there", entry + 2)));
@@ -64,7 +65,7 @@ pub fn what_cannot_be_is_refused_with_the_reason() -> Outcome {
         let said = refusal(&WantedReturn { address: address_of!(waits), instances: 64, ..good });
         check_eq!(said, Some(ProbeError::Refused(address_of!(waits), probe::Reason::Wait)));
     }
-    let no_probe = address_of!(crate::debug::step::stash);
+    let no_probe = address_of!(kernel::debug::step::stash);
     check_eq!(refusal(&WantedReturn { address: no_probe, ..good }), Some(ProbeError::NoProbe(no_probe)));
     check_eq!(refusal(&good), None);
     Ok(())

@@ -1,13 +1,14 @@
 //! With ordinary probes and with breakpoints at the same places (rule K6).
 
 use super::{Probe, wanted};
-use crate::kprobe;
-use crate::ktest::Outcome;
-use crate::tests::failed;
-use crate::tests::order::{self, post, pre, returned};
-use crate::tests::support::{Slot, breakpoint_at};
-use crate::{address_of, check_eq};
+use crate::address_of;
+use crate::failed;
+use crate::order::{self, post, pre, returned};
+use crate::support::{Slot, breakpoint_at};
 use core::arch::naked_asm;
+use harness::check_eq;
+use harness::ktest::Outcome;
+use kernel::kprobe;
 
 #[unsafe(naked)]
 extern "C" fn ordinary(n: u64) -> u64 {

@@ -2,13 +2,15 @@
 
 use super::calls::{adds_up, compared, compares, remembers};
 use super::{Probe, wanted};
-use crate::exception::Frame;
-use crate::kprobe::{Instance, ReturnProbe, WantedReturn};
-use crate::ktest::Outcome;
-use crate::tests::support::{OnDemand, interrupt_me, on_every_cpu};
-use crate::tests::threads::here;
-use crate::{address_of, check, check_eq, sched, smp};
+use crate::address_of;
+use crate::support::{OnDemand, interrupt_me, on_every_cpu};
+use crate::threads::here;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::exception::Frame;
+use kernel::kprobe::{Instance, ReturnProbe, WantedReturn};
+use kernel::{sched, smp};
 
 /// The interrupt comes in the middle of a call, and its handler calls the function too, deeper.
 pub fn a_call_by_an_interrupt_handler_that_interrupts_one() -> Outcome {
@@ -19,7 +21,7 @@ pub fn a_call_by_an_interrupt_handler_that_interrupts_one() -> Outcome {
     #[inline(never)]
     extern "C" fn interrupted(n: u64) -> u64 {
         interrupt_me();
-        crate::arch::barrier::isb();
+        kernel::arch::barrier::isb();
         core::hint::black_box(n) * 11
     }
     fn times_11(_: &ReturnProbe, instance: &Instance, frame: &mut Frame) {
@@ -50,7 +52,7 @@ pub fn on_every_cpu_at_once() -> Outcome {
     fn work() -> Outcome {
         for n in 0..CALLS {
             check_eq!(adds_up(n % 4), [0, 1, 3, 6][n as usize % 4]);
-            crate::arch::barrier::relax();
+            kernel::arch::barrier::relax();
         }
         Ok(())
     }
@@ -85,7 +87,7 @@ static RIGHT: AtomicU64 = AtomicU64::new(0);
 extern "C" fn waits(n: u64) -> u64 {
     ENTERED.fetch_add(1, Relaxed);
     while ENTERED.load(Relaxed) < 3 || RETURNED.load(Relaxed) < n {
-        crate::arch::barrier::relax();
+        kernel::arch::barrier::relax();
     }
     core::hint::black_box(n) + 100
 }

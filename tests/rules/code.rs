@@ -1,7 +1,7 @@
 //! Machine code that the rules are tried on: short functions whose every instruction is known.
 
-use crate::debug::bug::Site;
 use core::ops::Range;
+use kernel::debug::bug::Site;
 
 static SITE: Site = Site { file: file!(), line: line!(), text: "a WARN of known address", fatal: false };
 
@@ -119,7 +119,7 @@ core::arch::global_asm!(
     "ret",
     "rules_registers_end:",
     ".popsection",
-    bug = const crate::exception::brk::BUG,
+    bug = const kernel::exception::brk::BUG,
     site = sym SITE,
 );
 
@@ -209,4 +209,4 @@ pub fn registers_at() -> u64 {
 }
 
 /// An address that nothing is mapped at: below a stack.
-pub const UNMAPPED: u64 = crate::mm::layout::STACKS as u64 + 0x10;
+pub const UNMAPPED: u64 = kernel::mm::layout::STACKS as u64 + 0x10;

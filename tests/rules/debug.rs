@@ -2,16 +2,16 @@
 
 use super::seen::Seen;
 use super::{code, signal, trace};
-use crate::arch::daif;
-use crate::debug::slots::Hit;
-use crate::debug::stats;
-use crate::debug::step::{self, Wish};
-use crate::exception::Frame;
-use crate::irq::off::IrqOff;
-use crate::ktest::Outcome;
-use crate::{check, check_eq, suite};
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq, suite};
+use kernel::arch::daif;
+use kernel::debug::slots::Hit;
+use kernel::debug::stats;
+use kernel::debug::step::{self, Wish};
+use kernel::exception::Frame;
+use kernel::irq::off::IrqOff;
 
 suite!("rule-debug":
     m10_a_breakpoint_handler_is_masked,
@@ -74,7 +74,7 @@ fn m10_a_steps_hook_is_masked() -> Outcome {
     }
     SEEN.reset();
     let off = IrqOff::new();
-    step::step_with(hook, || ()).map_err(crate::tests::failed)?;
+    step::step_with(hook, || ()).map_err(crate::failed)?;
     drop(off);
     let seen = SEEN.view();
     check_eq!((SEEN.count(), seen.daif, seen.depth, seen.owners), (1, 0x3c0, 1, 0));

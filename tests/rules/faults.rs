@@ -4,15 +4,15 @@ use super::code::{self, UNMAPPED};
 use super::seen::Seen;
 use super::signal;
 use super::trace;
-use crate::arch::daif::{self, AllMasked};
-use crate::arch::uaccess;
-use crate::debug::slots::Hit;
-use crate::debug::stats;
-use crate::exception::Frame;
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::{Ended, Outcome};
-use crate::{check, check_eq, suite};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::{Ended, Outcome};
+use harness::{check, check_eq, suite};
+use kernel::arch::daif::{self, AllMasked};
+use kernel::arch::uaccess;
+use kernel::debug::slots::Hit;
+use kernel::debug::stats;
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Kprobe, Then};
 
 suite!("rule-faults":
     m6_inherits_the_masks,
@@ -28,7 +28,7 @@ suite!("rule-faults":
 
 /// The function that handles the fault, in the masks of the context that faulted.
 fn handler() -> u64 {
-    crate::mm::fault::handle as *const () as u64
+    kernel::mm::fault::handle as *const () as u64
 }
 
 static IN_HANDLER: Seen = Seen::new();
@@ -43,13 +43,13 @@ fn look(_: &Kprobe, frame: &mut Frame) -> Then {
 fn masks_in_handler(masks: u64) -> Result<u64, Ended> {
     let handler = handler();
     IN_HANDLER.reset();
-    kprobe::register(handler, Some(look), None).map_err(crate::tests::failed)?;
+    kprobe::register(handler, Some(look), None).map_err(crate::failed)?;
     let before = daif::read();
     daif::write(rules::pstate::Daif::of(masks));
     let failed = code::load(UNMAPPED);
     let after = daif::read();
     daif::write(before);
-    kprobe::unregister(handler).map_err(crate::tests::failed)?;
+    kprobe::unregister(handler).map_err(crate::failed)?;
     check_eq!((failed, IN_HANDLER.count()), (1, 1));
     check_eq!(after.bits(), masks, "back in the context that faulted");
     Ok(IN_HANDLER.view().interrupted)
@@ -76,12 +76,12 @@ fn m6_stays_masked_in_a_debug_context() -> Outcome {
     READ.store(0, Relaxed);
     IN_HANDLER.reset();
     let handler = handler();
-    kprobe::register(handler, Some(look), None).map_err(crate::tests::failed)?;
+    kprobe::register(handler, Some(look), None).map_err(crate::failed)?;
     let completed = stats::COMPLETED_IN_SOFTWARE.here();
     let id = signal::breakpoint_in_line(faults)?;
     let result = code::line();
     let hits = signal::remove(id)?;
-    kprobe::unregister(handler).map_err(crate::tests::failed)?;
+    kprobe::unregister(handler).map_err(crate::failed)?;
     check_eq!((result, hits, READ.load(Relaxed)), (4, 1, 1));
     check_eq!(IN_HANDLER.count(), 1);
     check_eq!(IN_HANDLER.view().interrupted, 0x3c0);
@@ -115,7 +115,7 @@ fn goes_into_the_handler(steps: &[u64]) -> Outcome {
     check_eq!(steps.len(), 4, "{steps:x?}");
     check_eq!(steps[..3], [load.start, load.start + 4, load.start + 8], "{steps:x?}");
     check!(steps[3] != fixup, "the step skipped the handler");
-    let opened = uaccess::read_u32(steps[3] - 4).map_err(crate::tests::failed)?;
+    let opened = uaccess::read_u32(steps[3] - 4).map_err(crate::failed)?;
     check_eq!(opened & !0x1f, 0xd51b_4220, "the instruction in front is MSR DAIF, Xt");
     Ok(())
 }
@@ -158,12 +158,12 @@ fn m6_each_attempt_is_a_hit() -> Outcome {
     }
     TRIES.store(0, Relaxed);
     let handler = handler();
-    kprobe::register(handler, Some(retry), None).map_err(crate::tests::failed)?;
+    kprobe::register(handler, Some(retry), None).map_err(crate::failed)?;
     let (completed, overs) = (stats::COMPLETED_IN_SOFTWARE.here(), stats::STEP_OVERS.here());
     let id = signal::breakpoint(code::load_at(), nothing)?;
     let failed = code::load(UNMAPPED);
     let hits = signal::remove(id)?;
-    kprobe::unregister(handler).map_err(crate::tests::failed)?;
+    kprobe::unregister(handler).map_err(crate::failed)?;
     check_eq!((failed, TRIES.load(Relaxed)), (0, 1));
     check_eq!(hits, 2, "two attempts");
     check_eq!(stats::COMPLETED_IN_SOFTWARE.here() - completed, 1, "the one that faulted");
@@ -186,15 +186,15 @@ fn m6_an_interrupt_can_come_in_the_handler() -> Outcome {
     let handler = handler();
     signal::Signal::Irq.prepare(interrupted)?;
     INTERRUPT.reset();
-    kprobe::register(handler, Some(send), None).map_err(crate::tests::failed)?;
+    kprobe::register(handler, Some(send), None).map_err(crate::failed)?;
     let failed = code::load(UNMAPPED);
     let open = INTERRUPT.view().pc;
     let masked = AllMasked::new();
     let failed_masked = code::load(UNMAPPED);
     let held = INTERRUPT.count();
     drop(masked);
-    crate::arch::barrier::isb();
-    kprobe::unregister(handler).map_err(crate::tests::failed)?;
+    kernel::arch::barrier::isb();
+    kprobe::unregister(handler).map_err(crate::failed)?;
     check_eq!((failed, failed_masked), (1, 1));
     check_eq!(open, handler + 4, "taken in the handler, behind the probe");
     check_eq!((held, INTERRUPT.count()), (1, 2), "not while the context that faulted has it masked");
@@ -207,14 +207,14 @@ fn k7_a_fault_in_a_copy_is_the_probed_instructions() -> Outcome {
         POST.fetch_add(1, Relaxed);
     }
     POST.store(0, Relaxed);
-    let kprobe = kprobe::register(code::load_at(), None, Some(post)).map_err(crate::tests::failed)?;
+    let kprobe = kprobe::register(code::load_at(), None, Some(post)).map_err(crate::failed)?;
     let how = kprobe.how();
     let failed = code::load(UNMAPPED);
     let masks = daif::read();
     let mut stepped = 0;
     let steps = trace::trace(code::load_range(), || stepped = code::load(UNMAPPED))?;
     let good = code::load(&raw const POST as u64);
-    let counts = kprobe::unregister(code::load_at()).map_err(crate::tests::failed)?;
+    let counts = kprobe::unregister(code::load_at()).map_err(crate::failed)?;
     check_eq!(how, "out of line");
     check_eq!((failed, stepped, good), (1, 1, 0));
     check_eq!(masks.bits(), 0, "the copy's I and F are gone");
@@ -230,13 +230,13 @@ fn i3_a_nested_fault_leaves_the_snapshot_alone() -> Outcome {
         let _ = uaccess::read_u8(UNMAPPED + 0x100);
         FAR[0].store(fault.far, Relaxed);
         FAR[1].store(fault.pc, Relaxed);
-        FAR[2].store(crate::read_sysreg!("far_el1"), Relaxed);
+        FAR[2].store(kernel::read_sysreg!("far_el1"), Relaxed);
         Then::Run
     }
     let handler = handler();
-    kprobe::register(handler, Some(nested), None).map_err(crate::tests::failed)?;
+    kprobe::register(handler, Some(nested), None).map_err(crate::failed)?;
     let failed = code::load(UNMAPPED);
-    let counts = kprobe::unregister(handler).map_err(crate::tests::failed)?;
+    let counts = kprobe::unregister(handler).map_err(crate::failed)?;
     check_eq!((failed, counts), (1, (1, 1)), "the nested fault's handler is a miss");
     let [far, pc, live] = FAR.each_ref().map(|word| word.load(Relaxed));
     check_eq!(live, UNMAPPED + 0x100, "the register has the nested fault's address");

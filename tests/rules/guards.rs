@@ -2,14 +2,14 @@
 
 use super::seen::Seen;
 use super::signal::Signal;
-use crate::arch::barrier;
-use crate::arch::daif::{self, AllMasked};
-use crate::drivers::gic::{self, PriorityMask};
-use crate::exception::Frame;
-use crate::irq::off::{self, IrqOff};
-use crate::ktest::{Outcome, clean};
-use crate::sync::IrqMutex;
-use crate::{check, check_eq, suite};
+use harness::ktest::{Outcome, clean};
+use harness::{check, check_eq, suite};
+use kernel::arch::barrier;
+use kernel::arch::daif::{self, AllMasked};
+use kernel::drivers::gic::{self, PriorityMask};
+use kernel::exception::Frame;
+use kernel::irq::off::{self, IrqOff};
+use kernel::sync::IrqMutex;
 
 suite!("rule-guards":
     the_back_end_is_the_one_chosen,

@@ -4,14 +4,14 @@ use super::code;
 use super::seen::Seen;
 use super::signal::{self, Signal};
 use super::trace;
-use crate::arch::daif;
-use crate::debug::step::{self, Wish};
-use crate::debug::{self, stats};
-use crate::exception::Frame;
-use crate::irq::off::IrqOff;
-use crate::ktest::Outcome;
-use crate::{check, check_eq, suite};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq, suite};
+use kernel::arch::daif;
+use kernel::debug::step::{self, Wish};
+use kernel::debug::{self, stats};
+use kernel::exception::Frame;
+use kernel::irq::off::IrqOff;
 use rules::step::{Owners, StepError};
 
 suite!("rule-interrupts":
@@ -50,7 +50,7 @@ fn prepare(signal: Signal) -> Outcome {
 fn m8_masks_in_an_irq_handler() -> Outcome {
     prepare(Signal::Irq)?;
     Signal::Irq.send();
-    crate::arch::barrier::isb();
+    kernel::arch::barrier::isb();
     check_eq!(IN_HANDLER.count(), 1);
     let seen = IN_HANDLER.view();
     check_eq!(seen.daif, 0xc0, "I and F masked, D and A open");
@@ -142,7 +142,7 @@ fn m9_nmi_breaks_into_interrupts_off() -> Outcome {
     let result = code::line();
     let during = (IN_HANDLER.count(), ORDINARY.count());
     drop(off);
-    crate::arch::barrier::isb();
+    kernel::arch::barrier::isb();
     let hits = signal::remove(id)?;
     check_eq!((result, hits), (4, 1));
     check_eq!(during, (1, 0), "the NMI is taken, the ordinary interrupt is held back");
@@ -194,7 +194,7 @@ fn i1_an_interrupt_interrupts_d_open() -> Outcome {
     let held = IN_HANDLER.count();
     // Opens A, I, F, D in the order that a context switch might.
     drop(masked);
-    crate::arch::barrier::isb();
+    kernel::arch::barrier::isb();
     check_eq!(held, 0);
     check_eq!(IN_HANDLER.count(), 1);
     check!(IN_HANDLER.view().interrupted & 0x200 == 0, "interrupted with D masked");

@@ -3,14 +3,14 @@
 use super::code;
 use super::seen::Seen;
 use super::signal;
-use crate::arch::daif::{self, AllMasked};
-use crate::arch::mdscr;
-use crate::debug::slots::Hit;
-use crate::debug::{self, step};
-use crate::exception::Frame;
-use crate::irq::off::IrqOff;
-use crate::ktest::Outcome;
-use crate::{check, check_eq, suite};
+use harness::ktest::Outcome;
+use harness::{check, check_eq, suite};
+use kernel::arch::daif::{self, AllMasked};
+use kernel::arch::mdscr;
+use kernel::debug::slots::Hit;
+use kernel::debug::{self, step};
+use kernel::exception::Frame;
+use kernel::irq::off::IrqOff;
 
 suite!("rule-invariants":
     i1_what_masks_d_masks_i,
@@ -82,7 +82,7 @@ fn i5_what_stands_in_the_way() -> Outcome {
     let id = signal::breakpoint_in_line(signal::interrupt)?;
     code::line();
     signal::remove(id)?;
-    step::step_with(in_step, || note(2)).map_err(crate::tests::failed)?;
+    step::step_with(in_step, || note(2)).map_err(crate::failed)?;
     let expected = [SwitchFault::DebugMasked, SwitchFault::Stash, SwitchFault::Stepping];
     check_eq!(FAULTS.each_ref().map(|fault| fault.load(Relaxed)), expected.map(|fault| fault as u8 + 1));
     Ok(())

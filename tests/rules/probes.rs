@@ -3,14 +3,14 @@
 use super::seen::Seen;
 use super::signal::{self, Signal};
 use super::{code, trace};
-use crate::debug::slots::Hit;
-use crate::debug::stats;
-use crate::exception::Frame;
-use crate::exception::brk;
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::Outcome;
-use crate::{check, check_eq, skip, suite};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq, skip, suite};
+use kernel::debug::slots::Hit;
+use kernel::debug::stats;
+use kernel::exception::Frame;
+use kernel::exception::brk;
+use kernel::kprobe::{self, Kprobe, Then};
 
 suite!("rule-probes":
     m12_probe_handlers_are_masked,
@@ -50,12 +50,12 @@ fn in_line() -> u64 {
 fn m12_probe_handlers_are_masked() -> Outcome {
     for masks in [0x000, 0x0c0, 0x3c0] {
         reset();
-        kprobe::register(in_line(), Some(pre), Some(post)).map_err(crate::tests::failed)?;
-        crate::arch::daif::write(rules::pstate::Daif::of(masks));
+        kprobe::register(in_line(), Some(pre), Some(post)).map_err(crate::failed)?;
+        kernel::arch::daif::write(rules::pstate::Daif::of(masks));
         let result = code::line();
-        let after = crate::arch::daif::read();
-        crate::arch::daif::clear::<{ crate::arch::daif::ALL }>();
-        let counts = kprobe::unregister(in_line()).map_err(crate::tests::failed)?;
+        let after = kernel::arch::daif::read();
+        kernel::arch::daif::clear::<{ kernel::arch::daif::ALL }>();
+        let counts = kprobe::unregister(in_line()).map_err(crate::failed)?;
         check_eq!((result, counts, after.bits()), (4, (1, 0), masks));
         for seen in [&PRE, &POST] {
             check_eq!(seen.count(), 1);
@@ -70,11 +70,11 @@ fn m12_probe_handlers_are_masked() -> Outcome {
 fn m12_a_debugger_steps_over_a_probed_instruction() -> Outcome {
     reset();
     let line = code::line_range();
-    let kprobe = kprobe::register(in_line(), Some(pre), Some(post)).map_err(crate::tests::failed)?;
+    let kprobe = kprobe::register(in_line(), Some(pre), Some(post)).map_err(crate::failed)?;
     let how = kprobe.how();
     let mut result = 0;
     let steps = trace::trace(line.clone(), || result = code::line())?;
-    kprobe::unregister(in_line()).map_err(crate::tests::failed)?;
+    kprobe::unregister(in_line()).map_err(crate::failed)?;
     check_eq!((how, result), ("out of line", 4));
     check_eq!(PRE.view().owners, 0, "parked");
     check_eq!(POST.view().owners, 0, "parked");
@@ -87,11 +87,11 @@ fn m12_a_debugger_steps_over_a_probed_instruction() -> Outcome {
 fn m12_a_debugger_steps_over_a_simulated_instruction() -> Outcome {
     reset();
     let branch = code::branch_range();
-    let kprobe = kprobe::register(branch.start, Some(pre), Some(post)).map_err(crate::tests::failed)?;
+    let kprobe = kprobe::register(branch.start, Some(pre), Some(post)).map_err(crate::failed)?;
     let how = kprobe.how();
     let mut result = 0;
     let steps = trace::trace(branch.clone(), || result = code::branch())?;
-    kprobe::unregister(branch.start).map_err(crate::tests::failed)?;
+    kprobe::unregister(branch.start).map_err(crate::failed)?;
     check_eq!((how, result), ("simulated", 7));
     check_eq!((PRE.count(), POST.count(), PRE.view().owners), (1, 1, 0));
     check_eq!(steps.len(), 4, "{steps:x?}");
@@ -112,12 +112,12 @@ fn m12_an_interrupt_waits_for_the_copy() -> Outcome {
     reset();
     let line = code::line_range();
     Signal::Irq.prepare(interrupted)?;
-    kprobe::register(in_line(), Some(send), Some(post)).map_err(crate::tests::failed)?;
+    kprobe::register(in_line(), Some(send), Some(post)).map_err(crate::failed)?;
     let plain = code::line();
     let first = INTERRUPT.view();
     let mut result = 0;
     let steps = trace::trace(line.clone(), || result = code::line())?;
-    kprobe::unregister(in_line()).map_err(crate::tests::failed)?;
+    kprobe::unregister(in_line()).map_err(crate::failed)?;
     check_eq!((plain, result), (4, 4));
     check_eq!((first.pc, first.stash), (in_line() + 4, 0));
     check_eq!((INTERRUPT.count(), POST.count()), (2, 2));
@@ -140,10 +140,10 @@ fn m12_a_debuggers_brk_is_masked() -> Outcome {
         skip!("nothing is printed at this log level");
     }
     reset();
-    let inside = crate::console::print as *const () as u64;
-    kprobe::register(inside, Some(pre), None).map_err(crate::tests::failed)?;
+    let inside = kernel::console::print as *const () as u64;
+    kprobe::register(inside, Some(pre), None).map_err(crate::failed)?;
     debuggers_brk();
-    kprobe::unregister(inside).map_err(crate::tests::failed)?;
+    kprobe::unregister(inside).map_err(crate::failed)?;
     let seen = PRE.view();
     check!(PRE.count() >= 1);
     check_eq!((seen.interrupted, seen.depth), (0x3c0, 2));
@@ -165,13 +165,13 @@ fn m14_a_probe_in_a_debug_context() -> Outcome {
     // One that is simulated and one that runs out of line.
     let probed = [code::branch_range().start, code::line_range().start];
     for address in probed {
-        kprobe::register(address, Some(pre), Some(post)).map_err(crate::tests::failed)?;
+        kprobe::register(address, Some(pre), Some(post)).map_err(crate::failed)?;
     }
     let id = signal::breakpoint(code::flags_at(), calls)?;
     let flags = code::flags(0x4000_0000);
     let hits = signal::remove(id)?;
     for address in probed {
-        let counts = kprobe::unregister(address).map_err(crate::tests::failed)?;
+        let counts = kprobe::unregister(address).map_err(crate::failed)?;
         check_eq!(counts, (1, 0));
     }
     check_eq!((RESULT.load(Relaxed), flags), (704, 0x4000_0000));
@@ -210,8 +210,8 @@ fn m14_a_brk_in_a_probes_handler() -> Outcome {
     }
     reset();
     let branch = code::branch_range().start;
-    kprobe::register(branch, None, Some(post)).map_err(crate::tests::failed)?;
-    kprobe::register(in_line(), Some(nests), None).map_err(crate::tests::failed)?;
+    kprobe::register(branch, None, Some(post)).map_err(crate::failed)?;
+    kprobe::register(in_line(), Some(nests), None).map_err(crate::failed)?;
     let mut result = 0;
     let steps = trace::trace(code::line_range(), || result = code::line())?;
     let counts = [in_line(), branch].map(kprobe::unregister);

@@ -3,15 +3,15 @@
 use super::seen::Seen;
 use super::signal::{self, Signal};
 use super::{code, trace};
-use crate::arch::mdscr;
-use crate::debug::slots::{self, Hit};
-use crate::debug::step::{self, Wish};
-use crate::debug::{self, stats};
-use crate::exception::Frame;
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::Outcome;
-use crate::{check, check_eq, suite};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq, suite};
+use kernel::arch::mdscr;
+use kernel::debug::slots::{self, Hit};
+use kernel::debug::step::{self, Wish};
+use kernel::debug::{self, stats};
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Kprobe, Then};
 
 suite!("rule-return":
     m13_entry_and_return_synchronise,
@@ -39,19 +39,19 @@ fn send(_: &Kprobe, _: &mut Frame) -> Then {
 
 /// SCTLR_EL1.EIS and EOS are set, on every CPU; and WXN, which what is patched relies on.
 fn m13_entry_and_return_synchronise() -> Outcome {
-    static SCTLR: [AtomicU64; crate::percpu::MAX_CPUS] =
-        [const { AtomicU64::new(0) }; crate::percpu::MAX_CPUS];
+    static SCTLR: [AtomicU64; kernel::percpu::MAX_CPUS] =
+        [const { AtomicU64::new(0) }; kernel::percpu::MAX_CPUS];
     fn note() {
-        SCTLR[crate::percpu::index()].store(crate::read_sysreg!("sctlr_el1"), Relaxed);
+        SCTLR[kernel::percpu::index()].store(kernel::read_sysreg!("sctlr_el1"), Relaxed);
     }
     note();
-    for cpu in crate::smp::online().filter(|cpu| *cpu != crate::percpu::index()) {
-        check!(crate::idle::give(cpu, note));
-        while !crate::idle::is_idle(cpu) {
-            crate::arch::barrier::relax();
+    for cpu in kernel::smp::online().filter(|cpu| *cpu != kernel::percpu::index()) {
+        check!(kernel::idle::give(cpu, note));
+        while !kernel::idle::is_idle(cpu) {
+            kernel::arch::barrier::relax();
         }
     }
-    for cpu in crate::smp::online() {
+    for cpu in kernel::smp::online() {
         let sctlr = SCTLR[cpu].load(Relaxed);
         check_eq!(
             (sctlr >> 22 & 1, sctlr >> 11 & 1, sctlr >> 19 & 1),
@@ -68,10 +68,10 @@ fn m13_spsr_ss_stays_as_saved() -> Outcome {
     signal::arm(Signal::Irq);
     INTERRUPT.reset();
     let branch = code::branch_range();
-    kprobe::register(branch.start, Some(send), None).map_err(crate::tests::failed)?;
+    kprobe::register(branch.start, Some(send), None).map_err(crate::failed)?;
     let mut result = 0;
     let steps = trace::trace(branch.clone(), || result = code::branch())?;
-    kprobe::unregister(branch.start).map_err(crate::tests::failed)?;
+    kprobe::unregister(branch.start).map_err(crate::failed)?;
     check_eq!((result, INTERRUPT.count()), (7, 1));
     let seen = INTERRUPT.view();
     check_eq!((seen.pc, seen.spsr_ss, seen.stash, seen.ss), (branch.start + 8, 0, 1, 0));
@@ -109,7 +109,7 @@ fn m13_moving_pc_clears_spsr_ss() -> Outcome {
     let line = code::line_range();
     let id = signal::breakpoint_in_line(moves)?;
     let mut result = 0;
-    step::step_with(hook, || result = code::line()).map_err(crate::tests::failed)?;
+    step::step_with(hook, || result = code::line()).map_err(crate::failed)?;
     let hits = signal::remove(id)?;
     check_eq!((result, hits), (3, 1), "the instruction under the breakpoint was left out");
     let pcs = PCS.each_ref().map(|pc| pc.load(Relaxed) - line.start);
@@ -159,7 +159,7 @@ fn m13_a_step_that_is_cut_short_ends() -> Outcome {
         Wish::Step
     }
     let mut result = 0;
-    step::step_with(never, || result = code::line()).map_err(crate::tests::failed)?;
+    step::step_with(never, || result = code::line()).map_err(crate::failed)?;
     let steps = stats::STEPS.here();
     check_eq!((result, code::line()), (4, 4));
     check_eq!(stats::STEPS.here() - steps, 0);
@@ -180,7 +180,7 @@ fn i4_flags_survive() -> Outcome {
     }
     check_eq!(signal::remove(id)?, 16);
 
-    kprobe::register(at, Some(send), None).map_err(crate::tests::failed)?;
+    kprobe::register(at, Some(send), None).map_err(crate::failed)?;
     for nzcv in all() {
         check_eq!(code::flags(nzcv), nzcv, "probe and interrupt");
     }
@@ -193,7 +193,7 @@ fn i4_flags_survive() -> Outcome {
         check_eq!(steps, [at, at + 4]);
     }
 
-    kprobe::register(at, Some(send), None).map_err(crate::tests::failed)?;
+    kprobe::register(at, Some(send), None).map_err(crate::failed)?;
     for nzcv in all() {
         let mut left = 0;
         let steps = trace::trace(at..at + 4, || left = code::flags(nzcv))?;
@@ -272,19 +272,19 @@ fn i7_handlers_change_every_register() -> Outcome {
         scrambled(&left)?;
 
         left = [0; 35];
-        kprobe::register(at, Some(scrambles_before), None).map_err(crate::tests::failed)?;
+        kprobe::register(at, Some(scrambles_before), None).map_err(crate::failed)?;
         code::registers(&mut left);
         check_eq!(kprobe::unregister(at), Ok((1, 0)));
         scrambled(&left)?;
 
         left = [0; 35];
-        kprobe::register(at, None, Some(scrambles_after)).map_err(crate::tests::failed)?;
+        kprobe::register(at, None, Some(scrambles_after)).map_err(crate::failed)?;
         code::registers(&mut left);
         check_eq!(kprobe::unregister(at), Ok((1, 0)));
         scrambled(&left)?;
 
         left = [0; 35];
-        step::step_with(scrambles_at_step, || code::registers(&mut left)).map_err(crate::tests::failed)?;
+        step::step_with(scrambles_at_step, || code::registers(&mut left)).map_err(crate::failed)?;
         scrambled(&left)?;
 
         left = [0; 35];
@@ -312,7 +312,7 @@ fn i7_handlers_move_pc() -> Outcome {
     check_eq!(signal::remove(id)?, 1);
 
     let at = code::line_range().start + 4;
-    kprobe::register(at, Some(leaves_out), None).map_err(crate::tests::failed)?;
+    kprobe::register(at, Some(leaves_out), None).map_err(crate::failed)?;
     let result = code::line();
     check_eq!((result, kprobe::unregister(at)), (3, Ok((1, 0))));
     Ok(())

@@ -1,9 +1,9 @@
 //! What handlers saw, noted in atomics: they run where nothing can be asserted.
 
-use crate::arch::{daif, mdscr};
-use crate::debug;
-use crate::exception::Frame;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use kernel::arch::{daif, mdscr};
+use kernel::debug;
+use kernel::exception::Frame;
 
 /// What a handler saw when it was called last, and how often it was called.
 pub struct Seen([AtomicU64; 9]);

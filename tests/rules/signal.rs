@@ -2,14 +2,14 @@
 
 use super::code;
 use super::seen::Seen;
-use crate::debug::slots::{self, Disposition, Handler};
-use crate::drivers::gic::{self, Priority, Target};
-use crate::exception::Frame;
-use crate::irq::{self, off, sgi};
-use crate::ktest::Ended;
-use crate::skip;
 use ::slots::{Access, Cpus, Privilege, Request, SlotId};
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use harness::ktest::Ended;
+use harness::skip;
+use kernel::debug::slots::{self, Disposition, Handler};
+use kernel::drivers::gic::{self, Priority, Target};
+use kernel::exception::Frame;
+use kernel::irq::{self, off, sgi};
 
 /// An interrupt that this CPU can send to itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +34,12 @@ impl Signal {
         match self {
             Self::Irq => irq::set_handler(sgi::TEST, handler),
             Self::Fiq => {
-                if gic::version().map_err(crate::tests::failed)? != 3 {
+                if gic::version().map_err(crate::failed)? != 3 {
                     skip!("FIQ needs a GICv3");
                 }
                 irq::set_handler(sgi::TEST_FIQ, handler);
-                gic::enable(sgi::TEST_FIQ, Priority::Normal).map_err(crate::tests::failed)?;
-                gic::set_group0(sgi::TEST_FIQ).map_err(crate::tests::failed)?;
+                gic::enable(sgi::TEST_FIQ, Priority::Normal).map_err(crate::failed)?;
+                gic::set_group0(sgi::TEST_FIQ).map_err(crate::failed)?;
             }
             Self::Nmi => {
                 if !off::by_priority() {
@@ -91,7 +91,7 @@ pub fn send() {
 /// A breakpoint on this address.
 pub fn breakpoint(address: u64, handler: Handler) -> Result<SlotId, Ended> {
     let request = Request::Breakpoint { address, privilege: Privilege::El1 };
-    slots::install(&request, Cpus::ALL, Disposition::Call(handler)).map_err(crate::tests::failed)
+    slots::install(&request, Cpus::ALL, Disposition::Call(handler)).map_err(crate::failed)
 }
 
 /// A breakpoint on the second instruction of `code::line`.
@@ -103,12 +103,12 @@ pub fn breakpoint_in_line(handler: Handler) -> Result<SlotId, Ended> {
 pub fn watchpoint(address: u64, handler: Handler) -> Result<SlotId, Ended> {
     let request =
         Request::Watchpoint { address, length: 8, access: Access::ReadWrite, privilege: Privilege::El1 };
-    slots::install(&request, Cpus::ALL, Disposition::Call(handler)).map_err(crate::tests::failed)
+    slots::install(&request, Cpus::ALL, Disposition::Call(handler)).map_err(crate::failed)
 }
 
 /// Takes a slot away; how often it was hit.
 pub fn remove(id: SlotId) -> Result<u64, Ended> {
     let hits = slots::hits(id);
-    slots::remove(id).map_err(crate::tests::failed)?;
-    hits.ok_or_else(|| crate::tests::failed("the slot is gone"))
+    slots::remove(id).map_err(crate::failed)?;
+    hits.ok_or_else(|| crate::failed("the slot is gone"))
 }

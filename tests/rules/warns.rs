@@ -3,16 +3,16 @@
 use super::seen::Seen;
 use super::signal::{self, Signal};
 use super::{code, trace};
-use crate::arch::daif;
-use crate::arch::uaccess;
-use crate::debug::bug;
-use crate::debug::slots::Hit;
-use crate::debug::stats;
-use crate::exception::Frame;
-use crate::irq::off::IrqOff;
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::Outcome;
-use crate::{check, check_eq, skip, suite};
+use harness::ktest::Outcome;
+use harness::{check, check_eq, skip, suite};
+use kernel::arch::daif;
+use kernel::arch::uaccess;
+use kernel::debug::bug;
+use kernel::debug::slots::Hit;
+use kernel::debug::stats;
+use kernel::exception::Frame;
+use kernel::irq::off::IrqOff;
+use kernel::kprobe::{self, Kprobe, Then};
 
 suite!("rule-warns":
     m11_inherits_the_masks,
@@ -36,7 +36,7 @@ fn look(_: &Kprobe, frame: &mut Frame) -> Then {
 }
 
 fn m11_inherits_the_masks() -> Outcome {
-    kprobe::register(report(), Some(look), None).map_err(crate::tests::failed)?;
+    kprobe::register(report(), Some(look), None).map_err(crate::failed)?;
     let mut seen = [(0, 0, 0); 4];
     for (seen, masks) in seen.iter_mut().zip([0x000, 0x0c0, 0x1c0, 0x3c0]) {
         IN_REPORT.reset();
@@ -46,7 +46,7 @@ fn m11_inherits_the_masks() -> Outcome {
         daif::clear::<{ daif::ALL }>();
         *seen = (IN_REPORT.count(), IN_REPORT.view().interrupted, after.bits());
     }
-    kprobe::unregister(report()).map_err(crate::tests::failed)?;
+    kprobe::unregister(report()).map_err(crate::failed)?;
     check_eq!(seen, [(1, 0, 0), (1, 0x0c0, 0x0c0), (1, 0x1c0, 0x1c0), (1, 0x3c0, 0x3c0)]);
     Ok(())
 }
@@ -63,15 +63,15 @@ fn send(_: &Kprobe, _: &mut Frame) -> Then {
 fn m11_an_interrupt_can_come_in_the_report() -> Outcome {
     Signal::Irq.prepare(interrupted)?;
     INTERRUPT.reset();
-    kprobe::register(report(), Some(send), None).map_err(crate::tests::failed)?;
+    kprobe::register(report(), Some(send), None).map_err(crate::failed)?;
     code::warn();
     let (on, pc) = (INTERRUPT.count(), INTERRUPT.view().pc);
     let off = IrqOff::new();
     code::warn();
     let held = INTERRUPT.count();
     drop(off);
-    crate::arch::barrier::isb();
-    kprobe::unregister(report()).map_err(crate::tests::failed)?;
+    kernel::arch::barrier::isb();
+    kprobe::unregister(report()).map_err(crate::failed)?;
     check_eq!(on, 1);
     check_eq!(pc, report() + 4, "taken in the report, behind the probe");
     check_eq!((held, INTERRUPT.count()), (1, 2), "interrupts off stay off");
@@ -89,11 +89,11 @@ fn m11_stays_masked_in_a_debug_context() -> Outcome {
     AROUND.reset();
     IN_REPORT.reset();
     let warnings = stats::WARNINGS.here();
-    kprobe::register(report(), Some(look), None).map_err(crate::tests::failed)?;
+    kprobe::register(report(), Some(look), None).map_err(crate::failed)?;
     let id = signal::breakpoint_in_line(warns)?;
     let result = code::line();
     let hits = signal::remove(id)?;
-    kprobe::unregister(report()).map_err(crate::tests::failed)?;
+    kprobe::unregister(report()).map_err(crate::failed)?;
     check_eq!((result, hits), (4, 1));
     check_eq!((IN_REPORT.count(), IN_REPORT.view().interrupted), (1, 0x3c0));
     check_eq!(IN_REPORT.view().owners, 1, "M14: the step-over of the outer context is left alone");
@@ -128,7 +128,7 @@ fn m11_a_debuggers_step_goes_into_the_report() -> Outcome {
         check_eq!(steps.len(), 2, "{steps:x?}");
         check_eq!(steps[0], code::warn_range().start);
         check!(steps[1] != code::warn_behind(), "the step skipped the report");
-        let opened = uaccess::read_u32(steps[1] - 4).map_err(crate::tests::failed)?;
+        let opened = uaccess::read_u32(steps[1] - 4).map_err(crate::failed)?;
         check_eq!(opened & !0x1f, 0xd51b_4220, "the instruction in front is MSR DAIF, Xt");
     }
     Ok(())
@@ -143,11 +143,11 @@ fn m11_recursion_is_bounded() -> Outcome {
         skip!("nothing is printed at this log level");
     }
     // On the function that the report is written by, so that the second WARN comes while the first is being reported.
-    let inside = crate::console::print as *const () as u64;
+    let inside = kernel::console::print as *const () as u64;
     let warnings = stats::WARNINGS.here();
-    kprobe::register(inside, Some(warns), None).map_err(crate::tests::failed)?;
+    kprobe::register(inside, Some(warns), None).map_err(crate::failed)?;
     code::warn();
-    let counts = kprobe::unregister(inside).map_err(crate::tests::failed)?;
+    let counts = kprobe::unregister(inside).map_err(crate::failed)?;
     check_eq!(stats::WARNINGS.here() - warnings, 2, "both are counted");
     check_eq!(counts, (1, 0), "one is printed");
     Ok(())

@@ -1,16 +1,18 @@
 //! Rule H7: whose hit it is.
 
 use super::counts::Area;
-use crate::arch::barrier;
-use crate::debug::slots::Hit;
-use crate::exception::Frame;
-use crate::irq::off::IrqOff;
-use crate::ktest::Outcome;
-use crate::tests::support::{Slot, breakpoint_at, watchpoint_at};
-use crate::{address_of, check, check_eq, read_sysreg, skip, write_sysreg};
+use crate::address_of;
+use crate::support::{Slot, breakpoint_at, watchpoint_at};
 use ::slots::Access;
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq, skip};
+use kernel::arch::barrier;
+use kernel::debug::slots::Hit;
+use kernel::exception::Frame;
+use kernel::irq::off::IrqOff;
+use kernel::{read_sysreg, write_sysreg};
 
 /// Words to watch, on cache lines of their own.
 #[repr(align(64))]
@@ -191,6 +193,6 @@ pub fn pairs_of_vector_registers_hit_what_they_touch() -> Outcome {
     Ok(())
 }
 
-fn slot_at(offset: u64, length: u64) -> Result<Slot, crate::ktest::Ended> {
+fn slot_at(offset: u64, length: u64) -> Result<Slot, harness::ktest::Ended> {
     Slot::counting(&watchpoint_at(AREA.at(offset), length, Access::ReadWrite))
 }

@@ -1,12 +1,14 @@
 //! What a CPU's debug registers are after bring-up, and MDSCR_EL1 afterwards (rule H8).
 
-use crate::arch::{barrier, daif, mdscr, sysreg};
-use crate::debug::{self, slots};
-use crate::ktest::Outcome;
-use crate::tests::support::{Slot, breakpoint_at, on_every_cpu};
-use crate::{address_of, check_eq, read_sysreg, write_sysreg};
+use crate::address_of;
+use crate::support::{Slot, breakpoint_at, on_every_cpu};
 use ::slots::Kind;
 use core::arch::naked_asm;
+use harness::check_eq;
+use harness::ktest::Outcome;
+use kernel::arch::{barrier, daif, mdscr, sysreg};
+use kernel::debug::{self, slots};
+use kernel::{read_sysreg, write_sysreg};
 
 macro_rules! read_numbered {
     ($prefix:literal, $n:expr) => {

@@ -1,15 +1,16 @@
 //! What hits, what does not, counted.
 
-use crate::debug::slots::{self, Disposition};
-use crate::ktest::Outcome;
-use crate::tests::failed;
-use crate::tests::support::{Slot, breakpoint_at, watchpoint_at};
-use crate::{address_of, check_eq};
+use crate::address_of;
+use crate::failed;
+use crate::support::{Slot, breakpoint_at, watchpoint_at};
 use ::slots::{Access, Cpus};
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::check_eq;
+use harness::ktest::Outcome;
+use kernel::debug::slots::{self, Disposition};
 
 #[unsafe(naked)]
 extern "C" fn target(n: u64) -> u64 {
@@ -19,7 +20,7 @@ extern "C" fn target(n: u64) -> u64 {
 /// Rule H2.
 pub fn a_breakpoint_hits_from_install_to_remove_and_never_outside() -> Outcome {
     static CALLED: AtomicU64 = AtomicU64::new(0);
-    fn count(_: &slots::Hit, _: &mut crate::exception::Frame) {
+    fn count(_: &slots::Hit, _: &mut kernel::exception::Frame) {
         CALLED.fetch_add(1, Relaxed);
     }
     CALLED.store(0, Relaxed);
@@ -43,7 +44,7 @@ pub fn a_breakpoint_hits_from_install_to_remove_and_never_outside() -> Outcome {
 pub fn a_watchpoint_hits_from_install_to_remove_and_never_outside() -> Outcome {
     static CALLED: AtomicU64 = AtomicU64::new(0);
     static CELL: AtomicU64 = AtomicU64::new(0);
-    fn count(_: &slots::Hit, _: &mut crate::exception::Frame) {
+    fn count(_: &slots::Hit, _: &mut kernel::exception::Frame) {
         CALLED.fetch_add(1, Relaxed);
     }
     CALLED.store(0, Relaxed);

@@ -2,16 +2,18 @@
 //! In between it may, and on an emulator does. The same the other way round.
 
 use super::bringup::set;
-use crate::arch::{barrier, daif};
-use crate::debug::slots::{self, Disposition, Hit};
-use crate::exception::Frame;
-use crate::ktest::{Ended, Outcome};
-use crate::tests::failed;
-use crate::tests::support::{Slot, breakpoint_at, watchpoint_at};
-use crate::{address_of, check, check_eq, percpu};
+use crate::address_of;
+use crate::failed;
+use crate::support::{Slot, breakpoint_at, watchpoint_at};
 use ::slots::{Access, Cpus, Kind, Request};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use harness::ktest::{Ended, Outcome};
+use harness::{check, check_eq};
+use kernel::arch::{barrier, daif};
+use kernel::debug::slots::{self, Disposition, Hit};
+use kernel::exception::Frame;
+use kernel::percpu;
 
 /// Hits before the write, between it and the ISB, behind the ISB.
 static HITS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];

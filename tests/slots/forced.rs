@@ -3,16 +3,17 @@
 use super::attribution::Watched;
 use super::bringup::control;
 use super::spurious::arm_by_hand;
-use crate::debug::slots::{self, Disposition};
-use crate::debug::stats;
-use crate::ktest::{Ended, Outcome, clean};
-use crate::report::symbols;
-use crate::tests::failed;
-use crate::tests::support::{Slot, breakpoint_at, on_every_cpu, watchpoint_at};
-use crate::{address_of, check, check_eq};
+use crate::address_of;
+use crate::failed;
+use crate::support::{Slot, breakpoint_at, on_every_cpu, watchpoint_at};
 use ::slots::{Access, Cpus, Request, SlotError};
 use core::arch::naked_asm;
 use core::sync::atomic::Ordering::Relaxed;
+use harness::ktest::{Ended, Outcome, clean};
+use harness::{check, check_eq};
+use kernel::debug::slots::{self, Disposition};
+use kernel::debug::stats;
+use kernel::report::symbols;
 
 #[unsafe(naked)]
 extern "C" fn target() {
@@ -50,7 +51,7 @@ pub fn breakpoints_in_the_slot_manager_are_survived_when_forced() -> Outcome {
         check!(slot.hits().is_some_and(|hits| hits >= 40), "{:?} hits at {function:#x}", slot.hits());
     }
     // The dispatcher and the way out run masked: nothing there can hit, and nothing does.
-    let vectors = crate::read_sysreg!("vbar_el1");
+    let vectors = kernel::read_sysreg!("vbar_el1");
     for masked in [vectors + 0x200, vectors + 0x280, address_of!(slots::spurious)] {
         let slot = forced(&breakpoint_at(masked))?;
         work()?;
@@ -65,7 +66,7 @@ pub fn watchpoints_on_the_slot_managers_data_are_survived_when_forced() -> Outco
     let record = address("SLOTS")?;
     // All of this CPU's debug state: owners, depth, what is in MDSCR_EL1, the stash.
     let cpu = address("CPU_DEBUG")?;
-    let debug_state = size_of::<crate::debug::CpuDebug>() as u64;
+    let debug_state = size_of::<kernel::debug::CpuDebug>() as u64;
     for (address, length) in [(record + 8, 8), (record + 16, 8), (cpu, debug_state)] {
         let slot = forced(&watchpoint_at(address, length, Access::ReadWrite))?;
         work()?;

@@ -1,17 +1,18 @@
 //! What a slot's handler may do: debug context (M10).
 
 use super::attribution::Watched;
-use crate::arch::daif;
-use crate::arch::uaccess::{self, Fault};
-use crate::debug::slots::{self, Disposition, Hit};
-use crate::exception::Frame;
-use crate::ktest::Outcome;
-use crate::tests::failed;
-use crate::tests::support::{Slot, breakpoint_at, nothing_left, on_every_cpu, watchpoint_at};
-use crate::{address_of, check, check_eq};
+use crate::address_of;
+use crate::failed;
+use crate::support::{Slot, breakpoint_at, nothing_left, on_every_cpu, watchpoint_at};
 use ::slots::{Access, Cpus, SlotId};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::arch::daif;
+use kernel::arch::uaccess::{self, Fault};
+use kernel::debug::slots::{self, Disposition, Hit};
+use kernel::exception::Frame;
 use rules::pstate::Daif;
 
 /// A [`SlotId`] that a handler leaves for the test.
@@ -105,7 +106,7 @@ pub fn a_slot_installed_by_a_handler_is_in_force_at_once() -> Outcome {
     static CPUS: AtomicU64 = AtomicU64::new(0);
     fn count(_: &Hit, _: &mut Frame) {
         CALLS.fetch_add(1, Relaxed);
-        CPUS.fetch_or(1 << crate::percpu::index(), Relaxed);
+        CPUS.fetch_or(1 << kernel::percpu::index(), Relaxed);
     }
     fn install(_: &Hit, _: &mut Frame) {
         let request = breakpoint_at(address_of!(target) + 4);
@@ -128,7 +129,7 @@ pub fn a_slot_installed_by_a_handler_is_in_force_at_once() -> Outcome {
     let hits = slots::hits(id);
     slots::remove(id).map_err(failed)?;
     every?;
-    let online = crate::smp::online_count();
+    let online = kernel::smp::online_count();
     check_eq!(hits, Some(1 + online as u64));
     check_eq!(CPUS.load(Relaxed).count_ones() as usize, online);
     check_eq!(target(0), 3);

@@ -1,15 +1,17 @@
 //! How many there are, and for whom.
 
-use crate::debug::slots::{self, Disposition};
-use crate::ktest::Outcome;
-use crate::percpu;
-use crate::tests::failed;
-use crate::tests::support::{Slot, breakpoint_at, on_every_cpu, watchpoint_at};
-use crate::{address_of, check_eq, needs_several_cpus, read_sysreg};
+use crate::failed;
+use crate::support::{Slot, breakpoint_at, on_every_cpu, watchpoint_at};
+use crate::{address_of, needs_several_cpus};
 use ::slots::{Access, Cpus, Kind, SlotError};
 use alloc::vec::Vec;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::check_eq;
+use harness::ktest::Outcome;
+use kernel::debug::slots::{self, Disposition};
+use kernel::percpu;
+use kernel::read_sysreg;
 
 #[unsafe(naked)]
 extern "C" fn sled() {
@@ -60,14 +62,14 @@ pub fn a_slot_of_one_cpu_is_not_armed_on_others() -> Outcome {
     needs_several_cpus!();
     static ON_ONE: AtomicU64 = AtomicU64::new(0);
     static ELSEWHERE: AtomicU64 = AtomicU64::new(0);
-    fn count(_: &slots::Hit, _: &mut crate::exception::Frame) {
+    fn count(_: &slots::Hit, _: &mut kernel::exception::Frame) {
         if percpu::index() == 1 { &ON_ONE } else { &ELSEWHERE }.fetch_add(1, Relaxed);
     }
     let slot = slots::install(&breakpoint_at(address_of!(sled)), Cpus::of(1), Disposition::Call(count));
     let slot = Slot(slot.map_err(failed)?);
     on_every_cpu(|| {
         (0..20).for_each(|_| sled());
-        check_eq!(crate::arch::mdscr::read() != 0, percpu::index() == 1, "rule H8: MDE where it is needed");
+        check_eq!(kernel::arch::mdscr::read() != 0, percpu::index() == 1, "rule H8: MDE where it is needed");
         Ok(())
     })?;
     check_eq!((ON_ONE.load(Relaxed), ELSEWHERE.load(Relaxed)), (20, 0));
@@ -116,6 +118,6 @@ pub fn each_cpu_has_all_of_its_slots_to_itself() -> Outcome {
         sled();
         Ok(())
     })?;
-    check_eq!((pair.hits(), all.hits()), (Some(2), Some(crate::smp::online_count() as u64)));
+    check_eq!((pair.hits(), all.hits()), (Some(2), Some(kernel::smp::online_count() as u64)));
     Ok(())
 }

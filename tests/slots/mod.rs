@@ -31,7 +31,7 @@ use step_over::*;
 use tick::*;
 use ticks::*;
 
-crate::suite!("slots":
+harness::suite!("slots":
     a_breakpoint_hits_from_install_to_remove_and_never_outside,
     a_watchpoint_hits_from_install_to_remove_and_never_outside,
     a_breakpoint_is_in_force_from_the_isb_behind_its_write_and_never_before_the_write,

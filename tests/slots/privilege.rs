@@ -2,15 +2,16 @@
 
 use super::attribution::Watched;
 use super::bringup::{control, set};
-use crate::arch::{barrier, daif};
-use crate::debug::{slots, stats};
-use crate::ktest::{Outcome, clean};
-use crate::tests::failed;
-use crate::tests::support::{Slot, breakpoint_at};
-use crate::{address_of, check_eq};
+use crate::address_of;
+use crate::failed;
+use crate::support::{Slot, breakpoint_at};
 use ::slots::{Access, Privilege, Request};
 use core::arch::naked_asm;
 use core::sync::atomic::Ordering::Relaxed;
+use harness::check_eq;
+use harness::ktest::{Outcome, clean};
+use kernel::arch::{barrier, daif};
+use kernel::debug::{slots, stats};
 
 #[unsafe(naked)]
 extern "C" fn target() {

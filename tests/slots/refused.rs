@@ -1,13 +1,14 @@
 //! What is refused, and with which error.
 
-use crate::debug::slots::{self, Disposition};
-use crate::ktest::Outcome;
-use crate::mm::layout;
-use crate::report::symbols;
-use crate::tests::failed;
-use crate::tests::support::{breakpoint_at, watchpoint_at};
-use crate::{address_of, check_eq};
+use crate::address_of;
+use crate::failed;
+use crate::support::{breakpoint_at, watchpoint_at};
 use ::slots::{Access, Cpus, Kind, Privilege, Request, SlotError, SlotId};
+use harness::check_eq;
+use harness::ktest::Outcome;
+use kernel::debug::slots::{self, Disposition};
+use kernel::mm::layout;
+use kernel::report::symbols;
 
 fn refusal(request: &Request) -> Result<SlotId, SlotError> {
     let result = slots::install(request, Cpus::ALL, Disposition::Count);
@@ -55,7 +56,7 @@ pub fn a_slot_that_is_gone_says_so() -> Outcome {
 pub fn no_probe_text_and_data_are_refused() -> Outcome {
     let (text, text_end) = (layout::noprobe_text_start() as u64, layout::noprobe_text_end() as u64);
     for address in
-        [text, text_end - 4, address_of!(slots::sync_local), address_of!(crate::debug::step::stash)]
+        [text, text_end - 4, address_of!(slots::sync_local), address_of!(kernel::debug::step::stash)]
     {
         check_eq!(refusal(&breakpoint_at(address)), Err(SlotError::NoProbeText { address }));
     }

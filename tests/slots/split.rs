@@ -1,16 +1,17 @@
 //! Watchpoints over two slots.
 
 use super::counts::Area;
-use crate::debug::slots::{self, Disposition, Hit};
-use crate::exception::Frame;
-use crate::ktest::{Ended, Outcome};
-use crate::tests::failed;
-use crate::tests::support::{Slot, interrupt_me, on_every_cpu, watchpoint_at};
-use crate::{check_eq, tests::support::OnDemand};
+use crate::failed;
+use crate::support::{Slot, interrupt_me, on_every_cpu, watchpoint_at};
 use ::slots::{Access, Cpus, Kind, Pieces, SlotError, SlotId};
 use alloc::vec::Vec;
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::check_eq;
+use harness::ktest::{Ended, Outcome};
+use kernel::debug::slots::{self, Disposition, Hit};
+use kernel::exception::Frame;
+use crate::support::OnDemand;
 
 static AREA: Area = Area::new();
 
@@ -103,7 +104,7 @@ pub fn a_range_over_two_slots_is_set_on_all_cpus_or_not_at_all() -> Outcome {
         (0..5).for_each(|_| store(56));
         Ok(())
     })?;
-    check_eq!(slots::hits(split), Some(5 * crate::smp::online_count() as u64));
+    check_eq!(slots::hits(split), Some(5 * kernel::smp::online_count() as u64));
     slots::remove(split).map_err(failed)?;
     check_eq!(slots::remove(split).is_err(), true);
     check_eq!(slots::list().count(), taken.len());

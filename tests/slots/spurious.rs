@@ -2,14 +2,15 @@
 
 use super::attribution::Watched;
 use super::bringup::{control, set};
-use crate::arch::{barrier, daif, mdscr};
-use crate::debug::{self, control as mdscr_control, stats};
-use crate::ktest::{Outcome, clean};
-use crate::tests::support::{Slot, breakpoint_at};
-use crate::{address_of, check, check_eq};
+use crate::address_of;
+use crate::support::{Slot, breakpoint_at};
 use ::slots::{Access, Kind, Request};
 use core::arch::naked_asm;
 use core::sync::atomic::Ordering::Relaxed;
+use harness::ktest::{Outcome, clean};
+use harness::{check, check_eq};
+use kernel::arch::{barrier, daif, mdscr};
+use kernel::debug::{self, control as mdscr_control, stats};
 
 #[unsafe(naked)]
 extern "C" fn target(n: u64) -> u64 {
@@ -25,8 +26,8 @@ static WATCHED: Watched = Watched::new();
 
 /// Arms the last slot of the request's kind by hand.
 pub fn arm_by_hand(request: &Request) -> Outcome {
-    let encoding = request.encode().map_err(crate::tests::failed)?;
-    let last = crate::debug::slots::count(request.kind()) - 1;
+    let encoding = request.encode().map_err(crate::failed)?;
+    let last = kernel::debug::slots::count(request.kind()) - 1;
     let _masked = daif::AllMasked::new();
     set(request.kind(), last, encoding.value, encoding.enabled());
     barrier::isb();
@@ -57,7 +58,7 @@ pub fn a_breakpoint_without_record_is_switched_off() -> Outcome {
 }
 
 pub fn a_watchpoint_without_record_is_switched_off() -> Outcome {
-    let request = crate::tests::support::watchpoint_at(WATCHED.address(0), 8, Access::Write);
+    let request = crate::support::watchpoint_at(WATCHED.address(0), 8, Access::Write);
     check_eq!(request.kind(), Kind::Watchpoint);
     switched_off(&request, || WATCHED.0[0].store(1, Relaxed))
 }

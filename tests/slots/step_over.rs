@@ -1,16 +1,18 @@
 //! An interrupt in the middle of a step-over (M8, M9).
 
 use super::attribution::Watched;
-use crate::debug::slots::{self, Disposition, Hit};
-use crate::debug::stats;
-use crate::exception::Frame;
-use crate::ktest::{Ended, Outcome};
-use crate::tests::failed;
-use crate::tests::support::{OnDemand, Slot, breakpoint_at, interrupt_me, nmi_me, watchpoint_at};
-use crate::{address_of, arch, check, check_eq, debug};
+use crate::address_of;
+use crate::failed;
+use crate::support::{OnDemand, Slot, breakpoint_at, interrupt_me, nmi_me, watchpoint_at};
 use ::slots::{Access, Cpus, Request, SlotId};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::{Ended, Outcome};
+use harness::{check, check_eq};
+use kernel::debug::slots::{self, Disposition, Hit};
+use kernel::debug::stats;
+use kernel::exception::Frame;
+use kernel::{arch, debug};
 use rules::pstate::Daif;
 
 const ROUNDS: u64 = 100;
@@ -110,7 +112,7 @@ pub fn slots_are_armed_again_in_an_nmi_during_a_step_over() -> Outcome {
         check_eq!(target(n), n + 1);
     }
     let open = OPEN.load(Relaxed);
-    check_eq!(open, if crate::irq::off::by_priority() { 0 } else { ROUNDS });
+    check_eq!(open, if kernel::irq::off::by_priority() { 0 } else { ROUNDS });
     check_eq!((INTERRUPTS.load(Relaxed), WRONG.load(Relaxed)), (ROUNDS, 0));
     check_eq!(slot.hits(), Some(ROUNDS + open));
     Ok(())

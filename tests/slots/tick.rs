@@ -1,14 +1,16 @@
 //! A watchpoint on what the timer interrupt writes.
 
-use crate::exception::Frame;
-use crate::irq::off::IrqOff;
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::Outcome;
-use crate::tests::failed;
-use crate::tests::support::{Slot, breakpoint_at, watchpoint_at};
-use crate::{address_of, check_eq, percpu, time};
+use crate::address_of;
+use crate::failed;
+use crate::support::{Slot, breakpoint_at, watchpoint_at};
 use ::slots::{Access, Cpus};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::check_eq;
+use harness::ktest::Outcome;
+use kernel::exception::Frame;
+use kernel::irq::off::IrqOff;
+use kernel::kprobe::{self, Kprobe, Then};
+use kernel::{percpu, time};
 
 /// Calls of `time::account` on the first CPU, and the ticks that they were told.
 static CALLS: AtomicU64 = AtomicU64::new(0);
@@ -35,14 +37,14 @@ pub fn a_watchpoint_on_the_tick_counter_hits_every_tick() -> Outcome {
     let watched = watchpoint_at(core::ptr::from_ref(counter) as u64, 8, Access::Write);
     let function = address_of!(time::account);
     pause();
-    let count = crate::debug::slots::Disposition::Count;
+    let count = kernel::debug::slots::Disposition::Count;
     let watchpoint = Slot::on(&watched, here, count)?;
     let breakpoint = Slot::on(&breakpoint_at(function), here, count)?;
     kprobe::register(function, Some(pre), None).map_err(failed)?;
     let before = time::ticks();
     time::resume();
     while CALLS.load(Relaxed) < 10 {
-        crate::irq::off::wait();
+        kernel::irq::off::wait();
     }
     pause();
     let ticks = time::ticks() - before;

@@ -1,36 +1,38 @@
 //! Watchpoints on what the timer interrupt writes, on every CPU, at the fastest tick.
 
-use crate::debug::slots::{Disposition, Hit};
-use crate::exception::Frame;
-use crate::irq::off::{self, IrqOff};
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::{Ended, Outcome};
-use crate::percpu::PerCpu;
-use crate::sync::SpinLock;
-use crate::tests::failed;
-use crate::tests::support::{Slot, on_every_cpu, together, watchpoint_at};
-use crate::{address_of, check_eq, options, percpu, skip, smp, time};
+use crate::address_of;
+use crate::failed;
+use crate::support::{Slot, on_every_cpu, together, watchpoint_at};
 use ::slots::{Access, Cpus, Kind};
 use alloc::vec::Vec;
 use core::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
 };
+use harness::ktest::{Ended, Outcome};
+use harness::{check_eq, skip};
+use kernel::debug::slots::{Disposition, Hit};
+use kernel::exception::Frame;
+use kernel::irq::off::{self, IrqOff};
+use kernel::kprobe::{self, Kprobe, Then};
+use kernel::percpu::PerCpu;
+use kernel::sync::SpinLock;
+use kernel::{options, percpu, smp, time};
 
 /// Ticks a second, and timer interrupts that each CPU is to see.
 const HZ: u32 = 10_000;
 const INTERRUPTS: u64 = 100;
 
 /// What the probe on `time::account` saw: calls, and the ticks that they were told; and calls of the watchpoint's handler.
-static CALLS: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
-static PASSED: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
-static HANDLED: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
+static CALLS: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
+static PASSED: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
+static HANDLED: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 
 static HERE: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
 static CALLING: AtomicBool = AtomicBool::new(false);
 /// The watchpoints, one a CPU, and what they counted.
 static SLOTS: SpinLock<Vec<Slot>> = SpinLock::new(Vec::new());
-static HITS: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
+static HITS: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 
 fn pre(_: &Kprobe, frame: &mut Frame) -> Then {
     CALLS.this().fetch_add(1, Relaxed);
@@ -103,7 +105,7 @@ fn watch() -> Outcome {
 }
 
 fn every_tick(calling: bool) -> Outcome {
-    if smp::online_count() > usize::from(crate::debug::slots::count(Kind::Watchpoint)) {
+    if smp::online_count() > usize::from(kernel::debug::slots::count(Kind::Watchpoint)) {
         skip!("there are fewer watchpoints than CPUs");
     }
     for counter in CALLS.iter().chain(PASSED.iter()).chain(HANDLED.iter()).chain(HITS.iter()) {

@@ -1,17 +1,19 @@
 //! The plain paths, on all CPUs together.
 
-use crate::debug::step::{self, Wish};
-use crate::exception::Frame;
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::Outcome;
-use crate::percpu::PerCpu;
-use crate::tests::failed;
-use crate::tests::steps::trace::trace;
-use crate::tests::support::{OnDemand, Slot, breakpoint_at, interrupt_me, on_every_cpu, watchpoint_at};
-use crate::{address_of, check, check_eq, needs_several_cpus, smp};
+use crate::failed;
+use crate::steps::trace::trace;
+use crate::support::{OnDemand, Slot, breakpoint_at, interrupt_me, on_every_cpu, watchpoint_at};
+use crate::{address_of, needs_several_cpus};
 use ::slots::Access;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::debug::step::{self, Wish};
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Kprobe, Then};
+use kernel::percpu::PerCpu;
+use kernel::smp;
 
 const ROUNDS: u64 = 200;
 
@@ -52,14 +54,14 @@ pub fn a_slot_on_every_cpu_counts_every_hit() -> Outcome {
 pub fn every_cpu_steps_its_own_code() -> Outcome {
     needs_several_cpus!();
     on_every_cpu(|| {
-        let n = 50 + 10 * crate::percpu::index() as u64;
+        let n = 50 + 10 * kernel::percpu::index() as u64;
         let trace = trace(address_of!(rounds), || rounds(n))?;
         check!(trace.complete);
         check_eq!(trace.steps as u64, 2 * n + 1);
         for (index, word) in trace.words().into_iter().enumerate() {
             check_eq!(word, if index as u64 == 2 * n { 2 } else { index as i64 % 2 });
         }
-        check_eq!(crate::arch::mdscr::read(), 0);
+        check_eq!(kernel::arch::mdscr::read(), 0);
         Ok(())
     })
 }
@@ -88,7 +90,7 @@ pub fn a_probe_on_every_cpu_counts_every_execution() -> Outcome {
 }
 
 /// Each CPU's steps of the code that it was asked to step.
-static STEPS: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
+static STEPS: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 static INTERRUPTS: AtomicU64 = AtomicU64::new(0);
 
 /// Breakpoint, watchpoint, probe and steps on the same code, interrupts that run through it too.

@@ -1,23 +1,25 @@
 //! Changes of slots and of text by several CPUs at once.
 
-use crate::arch::barrier::relax;
-use crate::arch::daif;
-use crate::debug::{self, slots};
-use crate::exception::Frame;
-use crate::irq::{self, sgi};
-use crate::kprobe;
-use crate::ktest::{Ended, Outcome};
-use crate::tests::failed;
-use crate::tests::support::{
+use crate::failed;
+use crate::support::{
     Slot, all_idle, breakpoint_at, nothing_left, on_every_cpu, on_other_cpus, together, watchpoint_at,
 };
-use crate::{address_of, check_eq, needs_several_cpus, percpu, skip, smp};
+use crate::{address_of, needs_several_cpus};
 use ::slots::{Access, Cpus, Kind};
 use core::arch::naked_asm;
 use core::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
+use harness::ktest::{Ended, Outcome};
+use harness::{check_eq, skip};
+use kernel::arch::barrier::relax;
+use kernel::arch::daif;
+use kernel::debug::{self, slots};
+use kernel::exception::Frame;
+use kernel::irq::{self, sgi};
+use kernel::kprobe;
+use kernel::{percpu, smp};
 
 #[unsafe(naked)]
 extern "C" fn target(n: u64) -> u64 {
@@ -202,7 +204,7 @@ pub fn a_cpu_that_was_not_told_brings_its_slots_into_line() -> Outcome {
         let id = (percpu::index() == 0).then(|| slots::install(&request, Cpus::ALL, call));
         together(&CHANGED);
         slots::sync_local(debug::this());
-        let armed = crate::arch::mdscr::read() & crate::arch::mdscr::MDE != 0;
+        let armed = kernel::arch::mdscr::read() & kernel::arch::mdscr::MDE != 0;
         drop(masked);
         check_eq!(armed, true);
         check_eq!(target(1), 2);

@@ -1,8 +1,8 @@
 //! "Interrupts off" as guards.
 
-use crate::check_eq;
-use crate::irq::off::{self, IrqOff};
-use crate::ktest::{Outcome, clean};
+use harness::check_eq;
+use kernel::irq::off::{self, IrqOff};
+use harness::ktest::{Outcome, clean};
 
 /// The last one dropped puts back what the first one found, whichever the order; one out of order is counted.
 pub fn interrupt_guards_dropped_out_of_order_leave_interrupts_as_they_were() -> Outcome {

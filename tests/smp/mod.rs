@@ -8,7 +8,7 @@ use all_at_once::*;
 use changes::*;
 use parked::*;
 
-crate::suite!("smp":
+harness::suite!("smp":
     a_slot_on_every_cpu_counts_every_hit,
     every_cpu_steps_its_own_code,
     a_probe_on_every_cpu_counts_every_execution,

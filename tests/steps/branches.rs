@@ -1,12 +1,13 @@
 //! Every kind of branch, and what a step must leave alone: flags and registers.
 
 use super::trace::trace;
-use crate::debug::stats;
-use crate::ktest::Outcome;
-use crate::{address_of, check, check_eq};
+use crate::address_of;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::arch::naked_asm;
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::debug::stats;
 
 /// B, BL, BR, BLR, RET, RET Xn.
 #[unsafe(naked)]

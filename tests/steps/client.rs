@@ -1,13 +1,13 @@
 //! A debugger with its answers written down beforehand.
 
-use crate::debug::debugger::{self, Resume, Stop};
-use crate::debug::step::Stepped;
-use crate::exception::Frame;
-use crate::ktest::{Ended, Outcome};
-use crate::sync::IrqMutex;
-use crate::tests::failed;
-use crate::tests::support::nothing_left;
+use crate::failed;
+use crate::support::nothing_left;
 use alloc::vec::Vec;
+use harness::ktest::{Ended, Outcome};
+use kernel::debug::debugger::{self, Resume, Stop};
+use kernel::debug::step::Stepped;
+use kernel::exception::Frame;
+use kernel::sync::IrqMutex;
 use rules::step::StepError;
 
 /// Why it was told.

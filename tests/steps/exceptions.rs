@@ -1,15 +1,17 @@
 //! Stepped code that takes exceptions.
 
 use super::trace::{in_no_probe_text, trace};
-use crate::arch::uaccess;
-use crate::debug::stats;
-use crate::exception::{Frame, brk};
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::Outcome;
-use crate::tests::failed;
-use crate::{address_of, check, check_eq, kwarn};
+use crate::address_of;
+use crate::failed;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::arch::uaccess;
+use kernel::debug::stats;
+use kernel::exception::{Frame, brk};
+use kernel::kprobe::{self, Kprobe, Then};
+use kernel::kwarn;
 use rules::pstate::Daif;
 
 #[inline(never)]

@@ -2,15 +2,17 @@
 
 use super::branches::rounds;
 use super::trace::{Trace, trace_with};
-use crate::arch::barrier::relax;
-use crate::debug::slots::Hit;
-use crate::debug::step::{self, Wish};
-use crate::debug::{self, stats};
-use crate::exception::Frame;
-use crate::ktest::{Ended, Outcome};
-use crate::tests::support::{OnDemand, Slot, breakpoint_at, interrupt_me, nmi_me};
-use crate::{address_of, arch, check, check_eq};
+use crate::address_of;
+use crate::support::{OnDemand, Slot, breakpoint_at, interrupt_me, nmi_me};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::{Ended, Outcome};
+use harness::{check, check_eq};
+use kernel::arch;
+use kernel::arch::barrier::relax;
+use kernel::debug::slots::Hit;
+use kernel::debug::step::{self, Wish};
+use kernel::debug::{self, stats};
+use kernel::exception::Frame;
 use rules::pstate::SPSR_SS;
 
 static TAKEN: AtomicU64 = AtomicU64::new(0);

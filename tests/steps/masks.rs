@@ -1,17 +1,18 @@
 //! Stepped code that waits, and that changes its own masks.
 
 use super::trace::{trace, trace_with};
-use crate::arch::daif;
-use crate::debug::step::{self, Stepped, Wish};
-use crate::debug::{self, stats};
-use crate::exception::{Frame, brk};
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::{Ended, Outcome};
-use crate::tests::failed;
-use crate::tests::support::{OnDemand, Slot, breakpoint_at, interrupt_me};
-use crate::{address_of, check, check_eq};
+use crate::address_of;
+use crate::failed;
+use crate::support::{OnDemand, Slot, breakpoint_at, interrupt_me};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::{Ended, Outcome};
+use harness::{check, check_eq};
+use kernel::arch::daif;
+use kernel::debug::step::{self, Stepped, Wish};
+use kernel::debug::{self, stats};
+use kernel::exception::{Frame, brk};
+use kernel::kprobe::{self, Kprobe, Then};
 use rules::pstate::{Daif, SPSR_SS};
 use rules::step::StepError;
 

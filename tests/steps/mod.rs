@@ -23,7 +23,7 @@ use slots::*;
 use system::*;
 use whole::*;
 
-crate::suite!("steps":
+harness::suite!("steps":
     unconditional_branches_land_on_their_targets,
     conditional_branches_land_where_the_flags_say_and_keep_the_flags,
     comparing_and_testing_branches_land_where_the_register_says,

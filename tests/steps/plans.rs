@@ -2,21 +2,23 @@
 
 use super::client::{Why, client, debugged, told, will_answer};
 use super::trace::trace;
-use crate::arch::daif::AllMasked;
-use crate::debug::debugger::{self, Plan, Resume, Taken};
-use crate::debug::slots::{Disposition, Hit};
-use crate::debug::stats;
-use crate::debug::step::Stepped;
-use crate::exception::{Frame, brk};
-use crate::kprobe::{self, Kprobe, Then};
-use crate::ktest::{Ended, Outcome};
-use crate::tests::failed;
-use crate::tests::support::{OnDemand, Slot, breakpoint_at, interrupt_me, nothing_left};
-use crate::{address_of, check, check_eq, percpu};
+use crate::address_of;
+use crate::failed;
+use crate::support::{OnDemand, Slot, breakpoint_at, interrupt_me, nothing_left};
 use ::slots::{Cpus, Kind};
 use alloc::vec::Vec;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use harness::ktest::{Ended, Outcome};
+use harness::{check, check_eq};
+use kernel::arch::daif::AllMasked;
+use kernel::debug::debugger::{self, Plan, Resume, Taken};
+use kernel::debug::slots::{Disposition, Hit};
+use kernel::debug::stats;
+use kernel::debug::step::Stepped;
+use kernel::exception::{Frame, brk};
+use kernel::kprobe::{self, Kprobe, Then};
+use kernel::percpu;
 use rules::step::StepError;
 
 const INSTRUCTION: Why = Why::Step(Stepped::Instruction);
@@ -144,7 +146,7 @@ pub fn over_a_call_is_not_taken_in_by_recursion() -> Outcome {
 
 /// Takes every breakpoint that is left.
 fn no_breakpoints_left(left: u8) -> Result<Vec<Slot>, Ended> {
-    let free = crate::debug::slots::count(Kind::Breakpoint) - left;
+    let free = kernel::debug::slots::count(Kind::Breakpoint) - left;
     (0..free).map(|_| Slot::counting(&breakpoint_at(address_of!(no_breakpoints_left)))).collect()
 }
 
@@ -278,7 +280,7 @@ pub fn a_slots_handler_has_its_context_stepped() -> Outcome {
         begins(hit, frame);
     }
     let entry = address_of!(sums);
-    for (handler, lands) in [(begins as crate::debug::slots::Handler, 28), (moves_and_begins, 32)] {
+    for (handler, lands) in [(begins as kernel::debug::slots::Handler, 28), (moves_and_begins, 32)] {
         BEGUN.store(0, Relaxed);
         will_answer(&[]);
         let slot = Slot::calling(&breakpoint_at(entry + 4), handler)?;
@@ -357,7 +359,7 @@ pub fn a_plan_that_cannot_be_is_refused() -> Outcome {
 /// A call that never returns is not waited for any longer than its thread lives.
 pub fn over_a_call_that_ends_the_thread() -> Outcome {
     extern "C" fn ends() {
-        crate::sched::exit();
+        kernel::sched::exit();
     }
     #[unsafe(naked)]
     extern "C" fn calls() {
@@ -366,7 +368,7 @@ pub fn over_a_call_that_ends_the_thread() -> Outcome {
     will_answer(&[]);
     BEGUN.store(0, Relaxed);
     let slot = Slot::calling(&breakpoint_at(address_of!(calls) + 4), over_from_the_first_hit)?;
-    let thread = crate::tests::threads::here("ends", || calls())?;
+    let thread = crate::threads::here("ends", || calls())?;
     thread.join();
     check_eq!((slot.hits(), BEGUN.load(Relaxed), told().len()), (Some(1), 1, 0));
     drop(slot);
@@ -375,7 +377,7 @@ pub fn over_a_call_that_ends_the_thread() -> Outcome {
 
 /// Another thread of this CPU runs through the same place while the call is under way, on a stack of its own.
 pub fn over_a_call_is_not_taken_in_by_another_thread() -> Outcome {
-    use crate::sched;
+    use kernel::sched;
     /// Calls, and those in which nobody else made one.
     static CALLS: AtomicU64 = AtomicU64::new(0);
     static RUNS: AtomicU64 = AtomicU64::new(0);
@@ -414,7 +416,7 @@ pub fn over_a_call_is_not_taken_in_by_another_thread() -> Outcome {
     // Their stacks lie below and above that of the one in the middle.
     let threads: Result<Vec<_>, _> = [0, 1, 0]
         .map(|n| {
-            crate::tests::threads::here("caller", move || {
+            crate::threads::here("caller", move || {
                 while !ALL.load(Relaxed) {
                     sched::yield_now();
                 }

@@ -1,16 +1,17 @@
 //! Steps over what has a slot on it: two owners of one step.
 
 use super::trace::{trace, trace_with};
-use crate::arch::mdscr;
-use crate::exception::Frame;
-use crate::kprobe;
-use crate::ktest::Outcome;
-use crate::tests::failed;
-use crate::tests::support::{Slot, breakpoint_at, watchpoint_at};
-use crate::{address_of, check, check_eq};
+use crate::address_of;
+use crate::failed;
+use crate::support::{Slot, breakpoint_at, watchpoint_at};
 use ::slots::Access;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::arch::mdscr;
+use kernel::exception::Frame;
+use kernel::kprobe;
 
 #[unsafe(naked)]
 extern "C" fn stores(to: *const AtomicU64) {
@@ -69,7 +70,7 @@ extern "C" fn reads_mdscr() -> u64 {
 pub fn a_step_needs_kde_and_no_mde() -> Outcome {
     static IN_HOOK: AtomicU64 = AtomicU64::new(0);
     fn look(_: &Frame) {
-        IN_HOOK.fetch_or(u64::from(!crate::arch::daif::read().contains(rules::pstate::Daif::D)), Relaxed);
+        IN_HOOK.fetch_or(u64::from(!kernel::arch::daif::read().contains(rules::pstate::Daif::D)), Relaxed);
     }
     IN_HOOK.store(0, Relaxed);
     let mut seen = 0;

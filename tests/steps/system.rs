@@ -1,14 +1,15 @@
 //! Stepped code that switches its stack pointer, and that calls the firmware.
 
 use super::trace::{trace, trace_with};
-use crate::arch::psci;
-use crate::debug::stats;
-use crate::exception::Frame;
-use crate::ktest::Outcome;
-use crate::tests::support::{Slot, breakpoint_at};
-use crate::{address_of, check, check_eq, skip};
+use crate::address_of;
+use crate::support::{Slot, breakpoint_at};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq, skip};
+use kernel::arch::psci;
+use kernel::debug::stats;
+use kernel::exception::Frame;
 use platform::Conduit;
 
 /// Puts `n` into SP_EL0 by way of SP; 0 if it was there and SP is as before.

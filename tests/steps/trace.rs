@@ -1,12 +1,12 @@
 //! The recorder: which instructions a function runs, one step after the other.
 
-use crate::debug::step::{self, Wish};
-use crate::exception::Frame;
-use crate::ktest::Ended;
-use crate::percpu::PerCpu;
-use crate::tests::failed;
+use crate::failed;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use harness::ktest::Ended;
+use kernel::debug::step::{self, Wish};
+use kernel::exception::Frame;
+use kernel::percpu::PerCpu;
 use rules::pstate::Daif;
 
 const LENGTH: usize = 128;
@@ -22,7 +22,7 @@ struct Recorder {
     each: AtomicUsize,
 }
 
-static RECORDER: PerCpu<Recorder> = crate::per_cpu!(Recorder {
+static RECORDER: PerCpu<Recorder> = kernel::per_cpu!(Recorder {
     entry: AtomicU64::new(0),
     back: AtomicU64::new(0),
     steps: AtomicUsize::new(0),
@@ -82,7 +82,7 @@ fn record(frame: &mut Frame) -> Wish {
 
 /// Whether an exception's handler is at this address.
 pub fn in_no_probe_text(pc: u64) -> bool {
-    use crate::mm::layout::{noprobe_text_end, noprobe_text_start};
+    use kernel::mm::layout::{noprobe_text_end, noprobe_text_start};
     (noprobe_text_start() as u64..noprobe_text_end() as u64).contains(&pc)
 }
 

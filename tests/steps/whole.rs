@@ -1,19 +1,21 @@
 //! The kernel's own code, stepped whole: it masks, takes locks, waits for other CPUs, switches threads.
 
-use crate::debug;
-use crate::debug::slots::{self, Disposition};
-use crate::debug::step::{self, Stepped, Wish};
-use crate::exception::Frame;
-use crate::irq::off::IrqOff;
-use crate::ktest::{Ended, Outcome};
-use crate::sync::IrqMutex;
-use crate::tests::failed;
-use crate::tests::support::breakpoint_at;
-use crate::tests::threads::here;
-use crate::{address_of, check, check_eq, percpu, sched, time};
+use crate::address_of;
+use crate::failed;
+use crate::support::breakpoint_at;
+use crate::threads::here;
 use ::slots::Cpus;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::ktest::{Ended, Outcome};
+use harness::{check, check_eq};
+use kernel::debug;
+use kernel::debug::slots::{self, Disposition};
+use kernel::debug::step::{self, Stepped, Wish};
+use kernel::exception::Frame;
+use kernel::irq::off::IrqOff;
+use kernel::sync::IrqMutex;
+use kernel::{percpu, sched, time};
 use rules::pstate::Daif;
 
 /// What was seen of a thread's steps.
@@ -127,7 +129,7 @@ pub fn a_lock_is_taken_and_given_back_in_steps() -> Outcome {
 }
 
 pub fn a_line_is_printed_in_steps() -> Outcome {
-    stepped(|| crate::println!("# printed in steps, number {}", target(1)))?;
+    stepped(|| kernel::println!("# printed in steps, number {}", target(1)))?;
     check!(SEEN.steps.load(Relaxed) > 200);
     Ok(())
 }
@@ -207,7 +209,7 @@ pub fn threads_that_switch_have_steps_of_their_own() -> Outcome {
         Thread { stack: AtomicU64::new(0), inside: AtomicU64::new(0), strangers: AtomicU64::new(0) }
     }; 2];
     fn note(thread: &Thread, frame: &mut Frame) -> Wish {
-        const STACK: u64 = !(2 * crate::mm::layout::STACK_SIZE as u64 - 1);
+        const STACK: u64 = !(2 * kernel::mm::layout::STACK_SIZE as u64 - 1);
         let stack = frame.sp & STACK;
         if thread.stack.load(Relaxed) == 0 {
             thread.stack.store(stack, Relaxed);

@@ -4,7 +4,7 @@
 //! it hit, and how often. It is without exclusives: everything in it can be stepped (`exclusive` has those). Its copies have a page to
 //! themselves: QEMU executes what is on a page with a breakpoint one instruction at a time.
 
-use crate::tests::support::OwnPage;
+use crate::support::OwnPage;
 use core::arch::asm;
 use core::cell::UnsafeCell;
 

@@ -6,27 +6,27 @@
 //! The watchpoint always matches loads: one for stores alone has the next load-exclusive trap unseen, which nobody could tell of.
 
 use super::held::Held;
-use crate::arch::barrier::relax;
-use crate::arch::daif::AllMasked;
-use crate::debug::slots::{self, Hit};
-use crate::exception::Frame;
-use crate::percpu::PerCpu;
-use crate::storm::{Due, Random, due};
-use crate::tests::support::OwnPage;
+use crate::support::OwnPage;
 use ::slots::{Access, Cpus, Privilege, Request};
 use alloc::format;
 use alloc::string::String;
 use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::storm::{Due, Random, due};
+use kernel::arch::barrier::relax;
+use kernel::arch::daif::AllMasked;
+use kernel::debug::slots::{self, Hit};
+use kernel::exception::Frame;
+use kernel::percpu::PerCpu;
 
 static WORD: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 
 /// Executions.
-static RUNS: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
+static RUNS: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 /// Exceptions that they told of.
-static TOLD: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
+static TOLD: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 /// Calls of the slots' handler.
-static CALLED: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
+static CALLED: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 /// Hits that the slots counted.
 static COUNTED: AtomicU64 = AtomicU64::new(0);
 

@@ -3,15 +3,15 @@
 use super::code::{Marks, Target};
 use super::set::{Counts, Expected, Set, WAYS, Way};
 use super::steps;
-use crate::arch::daif::AllMasked;
-use crate::percpu;
-use crate::storm::{Due, due, fail};
 use core::cell::Cell;
 use core::sync::atomic::{
     AtomicU64,
     Ordering::{Relaxed, SeqCst},
     compiler_fence,
 };
+use harness::storm::{Due, due, fail};
+use kernel::arch::daif::AllMasked;
+use kernel::percpu;
 
 /// Touched by its CPU, and by the interrupts of that CPU while `changing` is not set.
 pub struct Ground {

@@ -1,10 +1,10 @@
 //! Slots that the storm holds, with the permit for them.
 
 use super::permits;
-use crate::debug::slots::{self, Disposition};
 use ::slots::{Cpus, Pieces, Request, SlotError, SlotId};
 use alloc::format;
 use alloc::string::{String, ToString};
+use kernel::debug::slots::{self, Disposition};
 
 /// A slot, or the two of a range, with the permit for it.
 #[derive(Clone, Copy)]

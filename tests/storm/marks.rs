@@ -1,9 +1,9 @@
 //! What slots and probes leave in the registers of an execution.
 
 use super::code::Target;
-use crate::debug::slots::Hit;
-use crate::exception::Frame;
-use crate::kprobe::{Kprobe, Then};
+use kernel::debug::slots::Hit;
+use kernel::exception::Frame;
+use kernel::kprobe::{Kprobe, Then};
 
 /// A breakpoint's.
 pub fn breakpoint<const LANE: u32>(_: &Hit, frame: &mut Frame) {

@@ -21,9 +21,9 @@ mod set;
 mod shared;
 mod steps;
 
-use crate::irq::off::IrqOff;
-use crate::storm::{self, Act, Action, Due, Random, Round, Storm, due};
-use crate::{kwarn, percpu, sched, smp};
+use harness::storm::{self, Act, Action, Due, Random, Round, Storm, due};
+use kernel::irq::off::IrqOff;
+use kernel::{kwarn, percpu, sched, smp};
 use set::Way;
 
 pub static STORM: Storm = Storm {

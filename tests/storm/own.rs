@@ -5,19 +5,19 @@ use super::code::{Marks, Target};
 use super::ground::Ground;
 use super::held::Held;
 use super::set::{Set, Way};
-use crate::debug::slots::{self, Disposition, Hit};
-use crate::exception::Frame;
-use crate::percpu::{self, PerCpu};
-use crate::storm::{Due, Random, due, signal_cpu};
 use ::slots::{Cpus, Privilege, Request};
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::cell::Cell;
+use harness::storm::{Due, Random, due, signal_cpu};
+use kernel::debug::slots::{self, Disposition, Hit};
+use kernel::exception::Frame;
+use kernel::percpu::{self, PerCpu};
 
-static GROUND: PerCpu<Ground> = crate::per_cpu!(Ground::new());
+static GROUND: PerCpu<Ground> = kernel::per_cpu!(Ground::new());
 
 /// A breakpoint that its own handler took away, in debug context: free once every CPU has let go of it.
-static GOING: PerCpu<Cell<Option<Held>>> = crate::per_cpu!(Cell::new(None));
+static GOING: PerCpu<Cell<Option<Held>>> = kernel::per_cpu!(Cell::new(None));
 
 /// This CPU's ground and target.
 pub fn ground() -> (&'static Ground, Target) {

@@ -3,13 +3,13 @@
 //! A slot of one CPU takes one of that CPU's. One of several CPUs takes one of each, under one number: there may be none that is
 //! free on all of them, though each has some.
 
-use crate::debug::slots;
-use crate::percpu::PerCpu;
-use crate::smp;
 use ::slots::{Cpus, Kind};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use kernel::debug::slots;
+use kernel::percpu::PerCpu;
+use kernel::smp;
 
-static TAKEN: PerCpu<[AtomicU64; 2]> = crate::per_cpu!([const { AtomicU64::new(0) }; 2]);
+static TAKEN: PerCpu<[AtomicU64; 2]> = kernel::per_cpu!([const { AtomicU64::new(0) }; 2]);
 
 fn of(cpus: Cpus) -> impl Iterator<Item = usize> {
     smp::online().filter(move |&cpu| cpus.contains(cpu as u32))

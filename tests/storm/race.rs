@@ -3,24 +3,24 @@
 
 use super::code::{POINTS, RACED};
 use super::held::Held;
-use crate::arch::barrier::relax;
-use crate::debug::slots::{self, Hit};
-use crate::exception::Frame;
-use crate::kprobe::{self, Kprobe, Then};
-use crate::percpu::{self, PerCpu};
-use crate::storm::{Due, Random, due, fail};
 use ::slots::{Access, Cpus, Privilege, Request};
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::storm::{Due, Random, due, fail};
+use kernel::arch::barrier::relax;
+use kernel::debug::slots::{self, Hit};
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Kprobe, Then};
+use kernel::percpu::{self, PerCpu};
 
 /// Breakpoints, watchpoints, pre-handlers, post-handlers.
 type Four = [AtomicU64; 4];
 
 /// What executions told.
-static TOLD: PerCpu<Four> = crate::per_cpu!([const { AtomicU64::new(0) }; 4]);
+static TOLD: PerCpu<Four> = kernel::per_cpu!([const { AtomicU64::new(0) }; 4]);
 /// What handlers counted.
-static CALLED: PerCpu<Four> = crate::per_cpu!([const { AtomicU64::new(0) }; 4]);
+static CALLED: PerCpu<Four> = kernel::per_cpu!([const { AtomicU64::new(0) }; 4]);
 /// What slots and probes counted; a probe's hits stand for its pre- and its post-handler.
 static COUNTED: Four = [const { AtomicU64::new(0) }; 4];
 

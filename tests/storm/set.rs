@@ -3,11 +3,11 @@
 use super::code::{ADD, LOAD, Marks, POINTS, STORE, Target};
 use super::held::Held;
 use super::marks::{breakpoint, post, pre, recurse, skip, watchpoint};
-use crate::debug::slots;
-use crate::kprobe;
-use crate::storm::Random;
 use ::slots::{Access, Cpus, Privilege, Request};
 use alloc::string::{String, ToString};
+use harness::storm::Random;
+use kernel::debug::slots;
+use kernel::kprobe;
 
 /// How a target is run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,16 +4,16 @@ use super::code::SHARED;
 use super::ground::Ground;
 use super::set::{Counts, Placed, Set, Way};
 use super::{Plan, exclusive, own, race};
-use crate::percpu::PerCpu;
-use crate::smp;
-use crate::storm::{Random, Round, in_place};
-use crate::sync::SpinLock;
 use alloc::format;
 use alloc::string::String;
 use core::cell::Cell;
+use harness::storm::{Random, Round, in_place};
+use kernel::percpu::PerCpu;
+use kernel::smp;
+use kernel::sync::SpinLock;
 
-static GROUND: PerCpu<Ground> = crate::per_cpu!(Ground::new());
-static PLAN: PerCpu<Cell<Option<Plan>>> = crate::per_cpu!(Cell::new(None));
+static GROUND: PerCpu<Ground> = kernel::per_cpu!(Ground::new());
+static PLAN: PerCpu<Cell<Option<Plan>>> = kernel::per_cpu!(Cell::new(None));
 
 static PLACED: SpinLock<Option<Placed>> = SpinLock::new(None);
 /// What the slots and probes counted, and what all CPUs' executions come to.

@@ -1,11 +1,11 @@
 //! A target run by a debugger's steps: each lands on the next instruction, and none anywhere else (X2).
 
 use super::code::{Marks, Target, fold, walk};
-use crate::debug::step::{self, Wish};
-use crate::exception::Frame;
-use crate::percpu::{self, PerCpu};
-use crate::storm::{Due, due, fail};
 use core::cell::Cell;
+use harness::storm::{Due, due, fail};
+use kernel::debug::step::{self, Wish};
+use kernel::exception::Frame;
+use kernel::percpu::{self, PerCpu};
 
 /// What a CPU steps. Its thread's, and its hook's in debug context.
 struct Stepper {
@@ -16,7 +16,7 @@ struct Stepper {
     ended: Cell<bool>,
 }
 
-static STEPPERS: PerCpu<Stepper> = crate::per_cpu!(Stepper {
+static STEPPERS: PerCpu<Stepper> = kernel::per_cpu!(Stepper {
     entry: Cell::new(0),
     back: Cell::new(0),
     walk: Cell::new(0),

@@ -1,7 +1,7 @@
 //! Machine code that is swept: short functions whose every instruction is known. They have a page to themselves: QEMU executes what is
 //! on a page with a breakpoint one instruction at a time.
 
-use crate::debug::bug::Site;
+use kernel::debug::bug::Site;
 
 static SITE: Site = Site { file: file!(), line: line!(), text: "a WARN that is swept", fatal: false };
 
@@ -128,7 +128,7 @@ core::arch::global_asm!(
     "ret",
     ".balign 4096",
     ".popsection",
-    bug = const crate::exception::brk::BUG,
+    bug = const kernel::exception::brk::BUG,
     site = sym SITE,
 );
 

@@ -1,16 +1,16 @@
 //! Deferred work over a step that is set aside (M8), interrupted again.
 
 use super::code;
-use crate::debug;
-use crate::debug::slots::Hit;
-use crate::drivers::gic::{self, Target};
-use crate::exception::Frame;
-use crate::irq::{self, deferred, sgi};
-use crate::sweep::{Scenario, breakpoint};
 use core::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
+use harness::sweep::{Scenario, breakpoint};
+use kernel::debug;
+use kernel::debug::slots::Hit;
+use kernel::drivers::gic::{self, Target};
+use kernel::exception::Frame;
+use kernel::irq::{self, deferred, sgi};
 use rules::pstate::SPSR_SS;
 
 pub static SCENARIOS: [Scenario; 1] = [

@@ -2,15 +2,15 @@
 
 use super::code;
 use super::steps::step;
-use crate::debug;
-use crate::debug::slots::Disposition;
-use crate::debug::stats::{self, Counter};
-use crate::sweep::{Scenario, breakpoint, remove_first, slot};
-use crate::tests::support::OwnPage;
+use crate::support::OwnPage;
 use ::slots::{Access, Cpus, Privilege, Request};
 use alloc::string::String;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::sweep::{Scenario, breakpoint, remove_first, slot};
+use kernel::debug;
+use kernel::debug::slots::Disposition;
+use kernel::debug::stats::{self, Counter};
 use spin::Mutex;
 
 pub static SCENARIOS: [Scenario; 7] = [
@@ -139,7 +139,7 @@ fn watch(access: Access) -> Result<(), String> {
 
 /// What was added.
 fn sums() -> [u64; 2] {
-    let _masked = crate::arch::daif::AllMasked::new();
+    let _masked = kernel::arch::daif::AllMasked::new();
     [WORD.swap(0, Relaxed), 0]
 }
 

@@ -1,12 +1,12 @@
 //! Faults and WARNs, by themselves and under a breakpoint that is stepped over.
 
 use super::code;
-use crate::debug::bug;
-use crate::exception::Frame;
-use crate::mm::{fault, layout};
-use crate::sweep::{Scenario, breakpoint, until_the_end};
 use core::arch::naked_asm;
 use core::sync::atomic::AtomicU64;
+use harness::sweep::{Scenario, breakpoint, until_the_end};
+use kernel::debug::bug;
+use kernel::exception::Frame;
+use kernel::mm::{fault, layout};
 
 pub static SCENARIOS: [Scenario; 6] = [
     Scenario {

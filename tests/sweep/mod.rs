@@ -11,7 +11,7 @@ mod slots;
 mod steps;
 mod threads;
 
-use crate::sweep::Scenario;
+use harness::sweep::Scenario;
 
 /// All scenarios.
 pub static ALL: &[&[Scenario]] = &[

@@ -1,11 +1,11 @@
 //! Optimised probes: an interrupt at any instruction of a trampoline, and no handler of one that sees a context there.
 
 use super::{code, faults, steps};
-use crate::exception::Frame;
-use crate::kprobe::{self, Kprobe, Then, Wanted};
-use crate::mm::layout;
-use crate::sweep::{Scenario, breakpoint, optimised};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::sweep::{Scenario, breakpoint, optimised};
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Kprobe, Then, Wanted};
+use kernel::mm::layout;
 
 pub static SCENARIOS: [Scenario; 6] = [
     Scenario {

@@ -1,12 +1,12 @@
 //! Kprobes: out of line, simulated, nested, on a breakpoint's address, registered and removed.
 
 use super::code;
-use crate::exception::Frame;
-use crate::kprobe::{self, Kprobe, Then};
-use crate::mm::layout;
-use crate::sweep::{Scenario, breakpoint, kprobe as probe, probe_of, watchpoint};
-use crate::tests::support::OwnPage;
+use crate::support::OwnPage;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::sweep::{Scenario, breakpoint, kprobe as probe, probe_of, watchpoint};
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Kprobe, Then};
+use kernel::mm::layout;
 
 pub static SCENARIOS: [Scenario; 11] = [
     Scenario {

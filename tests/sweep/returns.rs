@@ -1,10 +1,10 @@
 //! Return probes: of one call, of calls in calls and in handlers, with a breakpoint on the entry and behind the call.
 
 use super::code;
-use crate::exception::Frame;
-use crate::kprobe::{DEFAULT_INSTANCES, EntryHandler, Instance, ReturnHandler, ReturnProbe, WantedReturn};
-use crate::sweep::{Scenario, breakpoint, kprobe, kretprobe};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::sweep::{Scenario, breakpoint, kprobe, kretprobe};
+use kernel::exception::Frame;
+use kernel::kprobe::{DEFAULT_INSTANCES, EntryHandler, Instance, ReturnHandler, ReturnProbe, WantedReturn};
 
 pub static SCENARIOS: [Scenario; 4] = [
     Scenario {

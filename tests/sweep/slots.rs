@@ -1,17 +1,17 @@
 //! Breakpoints and watchpoints: hit, stepped over, set, taken away.
 
 use super::code;
-use crate::debug;
-use crate::debug::slots::{self, Disposition, Hit};
-use crate::debug::stats::{self, Counter};
-use crate::exception::Frame;
-use crate::irq::off::{self, IrqOff};
-use crate::sweep::{Scenario, breakpoint, hits_of, remove_first, slot, split, watchpoint};
-use crate::tests::support::OwnPage;
+use crate::support::OwnPage;
 use ::slots::{Access, Cpus, Kind, Privilege, Request};
 use alloc::string::String;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::sweep::{Scenario, breakpoint, hits_of, remove_first, slot, split, watchpoint};
+use kernel::debug;
+use kernel::debug::slots::{self, Disposition, Hit};
+use kernel::debug::stats::{self, Counter};
+use kernel::exception::Frame;
+use kernel::irq::off::{self, IrqOff};
 use rules::pstate::SPSR_SS;
 
 pub static SCENARIOS: [Scenario; 15] = [

@@ -1,15 +1,15 @@
 //! A debugger's steps: every one lands where it did without the interrupt, none in the handler (X2).
 
 use super::code;
-use crate::debug::debugger::{self, Plan, Resume, Stop};
-use crate::debug::slots::Hit;
-use crate::debug::step::{self, Wish};
-use crate::debug::{self, stats};
-use crate::exception::Frame;
-use crate::sweep::{Scenario, breakpoint, kprobe, watchpoint};
-use crate::tests::support::OwnPage;
+use crate::support::OwnPage;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::sweep::{Scenario, breakpoint, kprobe, watchpoint};
+use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::slots::Hit;
+use kernel::debug::step::{self, Wish};
+use kernel::debug::{self, stats};
+use kernel::exception::Frame;
 use rules::pstate::SPSR_SS;
 
 pub static SCENARIOS: [Scenario; 12] = [

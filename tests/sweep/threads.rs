@@ -2,19 +2,19 @@
 //! off (M8, I5).
 
 use super::code;
-use crate::debug;
-use crate::debug::step::{self, Wish};
-use crate::drivers::timer;
-use crate::exception::Frame;
-use crate::percpu;
-use crate::sched::{self, Handle};
-use crate::sweep::{Scenario, breakpoint};
 use alloc::boxed::Box;
 use core::hint::black_box;
 use core::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
+use harness::sweep::{Scenario, breakpoint};
+use kernel::debug;
+use kernel::debug::step::{self, Wish};
+use kernel::drivers::timer;
+use kernel::exception::Frame;
+use kernel::percpu;
+use kernel::sched::{self, Handle};
 use rules::pstate::SPSR_SS;
 use spin::Mutex;
 

@@ -1,13 +1,13 @@
 //! Deferred work: behind the handler, with interrupts on, and over a step that stays where it is.
 
 use super::super::rules::{code, signal};
-use crate::arch::{barrier, daif};
-use crate::debug;
-use crate::exception::Frame;
-use crate::irq::{deferred, sgi};
-use crate::ktest::Outcome;
-use crate::{check, check_eq, suite};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq, suite};
+use kernel::arch::{barrier, daif};
+use kernel::debug;
+use kernel::exception::Frame;
+use kernel::irq::{deferred, sgi};
 
 suite!("threads-deferred":
     work_runs_with_interrupts_on_after_the_handler,
@@ -91,7 +91,7 @@ fn a_full_queue_says_so_and_loses_nothing() -> Outcome {
         TAKEN.store(taken as u64, Relaxed);
     }
     DONE.store(0, Relaxed);
-    crate::irq::set_handler(sgi::TEST, fill);
+    kernel::irq::set_handler(sgi::TEST, fill);
     signal::Signal::Irq.send();
     barrier::isb();
     check!((1..100).contains(&TAKEN.load(Relaxed)));

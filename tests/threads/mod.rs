@@ -4,11 +4,11 @@ pub mod deferred;
 pub mod steps;
 pub mod turns;
 
-use crate::ktest::Ended;
-use crate::sched::{self, Handle};
 use alloc::boxed::Box;
+use harness::ktest::Ended;
+use kernel::sched::{self, Handle};
 
 /// Starts a thread on this CPU.
 pub fn here(name: &'static str, body: impl FnOnce() + Send + 'static) -> Result<Handle, Ended> {
-    sched::spawn(crate::percpu::index(), name, Box::new(body)).map_err(super::failed)
+    sched::spawn(kernel::percpu::index(), name, Box::new(body)).map_err(super::failed)
 }

@@ -2,14 +2,14 @@
 
 use super::super::rules::signal;
 use super::here;
-use crate::debug::debugger::{self, Plan, Resume, Stop};
-use crate::debug::slots::{Handler, Hit};
-use crate::exception::Frame;
-use crate::ktest::{Ended, Outcome};
-use crate::sched;
-use crate::{check, check_eq, suite};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use harness::ktest::{Ended, Outcome};
+use harness::{check, check_eq, suite};
+use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::slots::{Handler, Hit};
+use kernel::exception::Frame;
+use kernel::sched;
 
 suite!("threads-steps":
     a_reschedule_skipped_over_a_step_comes_right_behind_it,
@@ -40,7 +40,7 @@ extern "C" fn looks(ran: *const AtomicU64) -> u64 {
 }
 
 fn want_reschedule(_: &mut Frame) {
-    SKIPPED.store(crate::debug::this().stash_len.get() == 1, Relaxed);
+    SKIPPED.store(kernel::debug::this().stash_len.get() == 1, Relaxed);
     sched::want_reschedule();
 }
 
@@ -53,8 +53,8 @@ fn looks_under(handler: Handler) -> Result<u64, Ended> {
     signal::Signal::Irq.prepare(want_reschedule)?;
     let id = signal::breakpoint(looks as *const () as u64, handler)?;
     {
-        let _off = crate::irq::off::IrqOff::new();
-        crate::time::pause();
+        let _off = kernel::irq::off::IrqOff::new();
+        kernel::time::pause();
     }
     let other = here("other", || {
         STARTED.store(true, Relaxed);
@@ -65,7 +65,7 @@ fn looks_under(handler: Handler) -> Result<u64, Ended> {
         sched::yield_now();
     }
     let seen = looks(&RAN);
-    crate::time::resume();
+    kernel::time::resume();
     other?.join();
     check_eq!(signal::remove(id)?, 1);
     check!(SKIPPED.load(Relaxed), "the interrupt came in the middle of the step");

@@ -1,13 +1,14 @@
 //! Threads start, take turns and end.
 
 use super::here;
-use crate::ktest::Outcome;
-use crate::sched::{self, SpawnError};
-use crate::{check, check_eq, percpu, smp, suite};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::arch::asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq, suite};
+use kernel::sched::{self, SpawnError};
+use kernel::{percpu, smp};
 
 suite!("threads":
     a_thread_runs_and_ends,
@@ -88,7 +89,7 @@ fn a_cpu_that_is_not_there_is_an_error() -> Outcome {
 fn no_room_is_an_error_and_room_comes_back() -> Outcome {
     for _ in 0..2 {
         // Interrupts off: none of them gets a turn, and ends, before all are there.
-        let off = crate::irq::off::IrqOff::new();
+        let off = kernel::irq::off::IrqOff::new();
         let handles: Vec<_> =
             (0..70).map(|_| sched::spawn(percpu::index(), "crowd", Box::new(|| ()))).collect();
         drop(off);

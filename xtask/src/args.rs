@@ -61,7 +61,7 @@ pub enum Command {
     /// Check formatting, documentation, and clippy for host and target, with warnings denied
     #[command(hide = true)]
     Lint,
-    /// Boot an ELF that cargo built (what `cargo run` and `cargo test` in the kernel call)
+    /// Boot an ELF that cargo built (what `cargo run` and `cargo test` in `image/` call)
     #[command(hide = true)]
     Runner(Runner),
 }

@@ -1,14 +1,14 @@
-//! Builds the kernel, the way plain `cargo build` in its directory does.
+//! Builds the kernel, the way plain `cargo build` in `image/` does.
 
 use crate::paths::{TARGET, root, target_dir};
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// Cargo, in the kernel's directory, where its configuration for the target is in force.
+/// Cargo, in the image's directory, where the configuration for the target is in force.
 pub fn cargo() -> Command {
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(root().join("kernel"));
+    cargo.current_dir(root().join("image"));
     // These would override the flags that the image needs.
     for name in
         ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_BUILD_RUSTFLAGS", "RUSTC"]
@@ -24,7 +24,7 @@ pub fn cargo() -> Command {
 /// When cargo fails; it has said why.
 pub fn kernel(release: bool) -> Result<PathBuf> {
     let mut cargo = cargo();
-    cargo.args(["build", "--quiet", "--package", "stepwell-kernel", "--bin", "stepwell"]);
+    cargo.args(["build", "--quiet", "--package", "stepwell-image", "--bin", "stepwell"]);
     if release {
         cargo.arg("--release");
     }

@@ -27,17 +27,20 @@ pub fn lint() -> Result<()> {
     say!("clippy for the target");
     let mut target = build::cargo();
     // The workspace's crates that the kernel depends on are linted with it.
-    let packages = ["--package", "stepwell-kernel"];
+    let packages = ["kernel", "harness", "tests", "image"].map(|name| format!("--package=stepwell-{name}"));
     match &route {
         Route::Distro(rustc) => {
             // The driver must be of the compiler that built the sysroot; cargo's own subcommand would take the pinned one.
             let driver = facts::clippy_of(rustc).context("the distribution's clippy is missing")?;
-            target.args(["check", "--quiet", "--all-targets"]).args(packages);
+            target.args(["check", "--quiet", "--all-targets"]).args(&packages);
             target.env("RUSTC_WORKSPACE_WRAPPER", driver).env("SYSROOT", sysroot());
             target.env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
         }
         _ => {
-            target.args(["clippy", "--quiet", "--all-targets"]).args(packages).args(["--", "-D", "warnings"]);
+            target
+                .args(["clippy", "--quiet", "--all-targets"])
+                .args(&packages)
+                .args(["--", "-D", "warnings"]);
             // The driver looks for `core` where it was built to look, not where the wrapped compiler does.
             let own = facts::active().map(|active| active.sysroot);
             target.env("SYSROOT", if route == Route::Source { sysroot() } else { own.unwrap_or_default() });

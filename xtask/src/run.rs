@@ -34,7 +34,7 @@ pub fn run(common: &Common) -> Result<u8> {
     boot(&elf, &machine, common.limit(unattended()))
 }
 
-/// Boots an ELF that cargo built, for `cargo run` and `cargo test` in the kernel.
+/// Boots an ELF that cargo built, for `cargo run` and `cargo test` in `image/`.
 ///
 /// # Errors
 /// As `run`.

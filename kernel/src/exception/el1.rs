@@ -80,7 +80,7 @@ unsafe extern "C" {
 
 /// M11, M12, M14 or M7, by the immediate.
 #[unsafe(no_mangle)]
-#[unsafe(link_section = ".noprobe.text")]
+#[unsafe(link_section = ".noprobe.text.brk")]
 extern "C" fn exception_el1_any_brk(frame: &mut Frame) {
     match brk::lookup(frame.esr) {
         Some(Use::Kprobe) => kprobe_hit(frame),

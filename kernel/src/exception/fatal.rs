@@ -12,7 +12,10 @@ use crate::report::power;
 use crate::report::symbols::Shown;
 use core::fmt;
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use core::sync::atomic::{
+    AtomicPtr, AtomicUsize,
+    Ordering::{Acquire, Release, SeqCst},
+};
 use rules::pstate::Daif;
 use rules::table::{Masks, RowId, Ss};
 
@@ -43,6 +46,29 @@ pub enum Reason {
     FromAarch32,
 }
 
+/// What the image adds to the kernel's end. The kernel knows its image's parts by these two functions only.
+pub struct Hook {
+    /// M7 has been applied because of the exception in the frame, and the report is due: a test that provoked the end goes on
+    /// from here instead, without returning. All exceptions masked; no locks, no allocation.
+    pub caught: fn(&Frame),
+    /// Adds lines to the end of the report, each by one call of the function that it is given. All exceptions masked, the other
+    /// CPUs stopped; no locks, no allocation.
+    pub last_words: fn(&dyn Fn(fmt::Arguments)),
+}
+
+static HOOKS: AtomicPtr<&[Hook]> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Names the functions that are called in [`fatal`] and in the report, in this order, in place of those that were named before. By
+/// the image, before anything that the hooks are about can end the kernel. Any context.
+pub fn register_hooks(hooks: &'static &'static [Hook]) {
+    HOOKS.store(core::ptr::from_ref(hooks).cast_mut(), Release);
+}
+
+fn hooks() -> &'static [Hook] {
+    // SAFETY: null, or what `register_hooks` was given, which is there for ever and which nobody changes.
+    unsafe { HOOKS.load(Acquire).as_ref() }.copied().unwrap_or(&[])
+}
+
 /// The CPU that reports; others that come here stand still.
 static REPORTER: AtomicUsize = AtomicUsize::new(usize::MAX);
 
@@ -53,7 +79,9 @@ macro_rules! say {
 /// Ends the kernel because of the exception in `frame`; `rule` is the one that was in force. Any context.
 pub fn fatal(frame: &mut Frame, rule: &str, reason: Reason) -> ! {
     enter_panic(Some(frame));
-    crate::sweep::caught(frame);
+    for hook in hooks() {
+        (hook.caught)(frame);
+    }
     let stuck = begin();
     say!("panic: {}", Described(reason, frame));
     state(rule, stuck, Some(frame));
@@ -138,8 +166,9 @@ fn registers(frame: &Frame) {
 }
 
 fn end() -> ! {
-    crate::sweep::last_words(|text| say!("{text}"));
-    crate::storm::last_words(|text| say!("{text}"));
+    for hook in hooks() {
+        (hook.last_words)(&|text| say!("{text}"));
+    }
     say!("end of report");
     power::exit(power::PANIC)
 }

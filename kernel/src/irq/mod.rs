@@ -36,8 +36,8 @@ pub mod sgi {
     pub const TEST_NMI: u32 = 4;
     /// For tests: in group 0, an FIQ.
     pub const TEST_FIQ: u32 = 5;
-    /// The sweep's, behind the second of two timers.
-    pub const SWEEP: u32 = 7;
+    /// For tests: one that the handler of another interrupt sends.
+    pub const TEST_CHAINED: u32 = 7;
 }
 
 /// Names the handler of an interrupt, on all CPUs. Thread context.

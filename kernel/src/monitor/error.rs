@@ -1,7 +1,6 @@
 //! What can be wrong with a command.
 
 use crate::kprobe::ProbeError;
-use crate::ktest::Counts;
 use crate::report::symbols::SymbolError;
 use crate::smp::BringUpError;
 use ::slots::SlotError;
@@ -48,6 +47,8 @@ pub enum Error {
     },
     /// Steps went wrong: the number that landed in an interrupt handler.
     SteppedIntoHandler(u64),
+    /// The image holds no tests: see [`super::register_tests`].
+    NoTests,
     /// No test's name contains the filter.
     NoSuchTest(String),
     /// Tests want a kernel without probes and slots of other people's.
@@ -57,8 +58,8 @@ pub enum Error {
         /// Breakpoints and watchpoints that are set.
         slots: usize,
     },
-    /// Tests failed.
-    TestsFailed(Counts),
+    /// So many tests failed.
+    TestsFailed(usize),
 }
 
 impl fmt::Display for Error {
@@ -91,6 +92,7 @@ impl fmt::Display for Error {
             Self::SteppedIntoHandler(count) => {
                 write!(f, "rule X2: {count} steps landed in an interrupt handler")
             }
+            Self::NoTests => f.write_str("this image holds no tests"),
             Self::NoSuchTest(filter) => {
                 write!(f, "no test's name contains '{}': 'test' runs all", filter.escape_debug())
             }
@@ -98,7 +100,7 @@ impl fmt::Display for Error {
                 f,
                 "tests need a kernel without probes, breakpoints and watchpoints: remove those that are set first (probes: {probes}, slots: {slots})"
             ),
-            Self::TestsFailed(counts) => write!(f, "{} tests failed", counts.failed),
+            Self::TestsFailed(count) => write!(f, "{count} tests failed"),
         }
     }
 }

@@ -2,13 +2,12 @@
 //!
 //! - this file: the prompt, and the session's end;
 //! - `session`: one line executed; what `error` says is wrong with it;
-//! - `probes`, `blacklist`, `slots`, `walk`, `cpus`, `show`, `selftest`: the commands.
+//! - `probes`, `blacklist`, `slots`, `walk`, `cpus`, `show`: the commands, but for `test`, which is the image's ([`register_tests`]).
 
 mod blacklist;
 mod cpus;
 mod error;
 mod probes;
-mod selftest;
 mod session;
 mod show;
 mod slots;
@@ -22,12 +21,23 @@ use crate::report::power;
 use crate::{early, options, print, println};
 use cli::{Event, LineEditor};
 use core::fmt::{self, Write};
+use spin::Once;
 
 const PROMPT: &str = "stepwell> ";
 /// Characters of a line.
 const WIDTH: usize = 256;
 /// Lines that are remembered.
 const HISTORY: usize = 32;
+
+/// Runs the tests whose names contain the filter (`None`: all) and writes what they came to. Thread context of the first CPU.
+pub type RunTests = fn(Option<&str>, &mut dyn Write) -> Result<(), Error>;
+
+static TESTS: Once<RunTests> = Once::new();
+
+/// Names what the command `test` runs. Once, by the image, whose tests the kernel does not know; a later call changes nothing.
+pub fn register_tests(run: RunTests) {
+    TESTS.call_once(|| run);
+}
 
 /// The console as the editor and the commands write to it.
 struct Console;

@@ -3,7 +3,7 @@
 use super::probes::Probes;
 use super::slots::Slots;
 use super::walk::Walk;
-use super::{Error, blacklist, cpus, selftest, show};
+use super::{Error, TESTS, blacklist, cpus, show};
 use cli::command::{self, Command};
 use core::fmt::Write;
 
@@ -46,7 +46,7 @@ impl Session {
             Command::Slots => show::slots(out)?,
             Command::Rules { id } => show::rules(id, out)?,
             Command::Stats => show::stats(out)?,
-            Command::Test { filter } => selftest::run(filter, out)?,
+            Command::Test { filter } => TESTS.get().ok_or(Error::NoTests)?(filter, out)?,
             Command::Poweroff => return Ok(Flow::End),
         }
         Ok(Flow::Continue)

@@ -1,6 +1,6 @@
 //! The sysroot for compilers whose own has no `core` for the target: built once, under `target/sysroot`.
 //!
-//! `kernel/.cargo/rustc` uses it from then on, so that plain `cargo build` in the kernel, rust-analyzer and this
+//! `kernel/.cargo/rustc` uses it from then on, so that plain `cargo build` in `image/`, rust-analyzer and this
 //! tool all go one way, and a rebuild does not look at the library again.
 
 use super::facts;

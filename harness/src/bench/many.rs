@@ -1,0 +1,55 @@
+//! Tens of thousands of probes: what a hit and a registration cost among them.
+
+use super::place::must;
+use alloc::vec::Vec;
+use kernel::drivers::timer;
+use kernel::irq::off::IrqOff;
+use kernel::kprobe::{self, Kprobe};
+use kernel::mm::layout::{self, PAGE};
+use kernel::mm::patch;
+
+/// The most.
+pub const MANY: usize = 50_000;
+
+/// ADD X1, X1, #1, and NOP: an instruction that is run out of line, and one that is simulated.
+const WORDS: [u32; 2] = [0x9100_0421, probe::ool::NOP];
+
+/// Probes on generated text, which nobody runs.
+pub struct Many(Vec<&'static Kprobe>);
+
+impl Many {
+    /// None yet.
+    pub fn new() -> Self {
+        let page: Vec<u32> = (0..PAGE / 4).map(|n| WORDS[n % WORDS.len()]).collect();
+        for at in (layout::generated_start()..layout::generated_end()).step_by(PAGE) {
+            let _off = IrqOff::new();
+            patch::write_words(at, &page);
+        }
+        // Looks at the whole text for exclusives, as the first probe in any function does.
+        let first = layout::generated_start() as u64;
+        must(kprobe::register(first, None, None));
+        must(kprobe::unregister(first));
+        Self(Vec::with_capacity(MANY))
+    }
+
+    /// Registers one after the other until there are `count`. What the last of them cost, a probe out of line.
+    pub fn grow(&mut self, count: usize) -> u64 {
+        let mut cost = 0;
+        while self.0.len() < count {
+            let at = layout::generated_start() + 4 * self.0.len();
+            let start = timer::now();
+            let probe = must(kprobe::register(at as u64, None, None));
+            if probe.how() == "out of line" {
+                cost = timer::now() - start;
+            }
+            self.0.push(probe);
+        }
+        cost
+    }
+}
+
+impl Drop for Many {
+    fn drop(&mut self) {
+        kprobe::remove_all(&self.0);
+    }
+}

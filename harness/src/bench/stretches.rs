@@ -1,0 +1,212 @@
+//! Each path a few times between two marks, for the host to count the instructions that run with PSTATE.D, and with
+//! PSTATE.I, set without a break.
+
+use super::place::{
+    after, branch, empty_brk, install, must, on_target, on_watched, remove, run_on, skip, target, with_probe,
+    with_slot, write_watched,
+};
+use super::{REACHED, reached, wait, with_timer, without_tick};
+use alloc::boxed::Box;
+use core::arch::naked_asm;
+use core::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+use kernel::arch::{barrier, uaccess};
+use kernel::debug::stats;
+use kernel::debug::step::{self, Wish};
+use kernel::drivers::gic::{self, Target};
+use kernel::drivers::timer;
+use kernel::exception::Frame;
+use kernel::irq::{deferred, off, sgi};
+use kernel::{kprobe, kwarn, percpu, println, sched, time};
+use log::LevelFilter;
+
+/// How often each path is run. The first time may take a way of its own; the longest stretch of all counts.
+const RUNS: usize = 3;
+/// From arming the timer to its instant, where that is to be in the middle of an exception's entry.
+const SOON: u64 = 60;
+
+/// Begins the path of that number; ends it with 0. The host looks for this symbol, and for the counter in x1 behind the
+/// first instruction.
+#[unsafe(no_mangle)]
+#[unsafe(naked)]
+extern "C" fn bench_mark(path: u64) {
+    naked_asm!("mrs x1, cntvct_el0", "ret")
+}
+
+/// Runs all paths, each announced by a line `stretch: NUMBER NAME`.
+pub fn run() {
+    without_tick(|| {
+        // What the first breakpoint brings about once and for all is in the row `slot_install_first`; a log of it would be long.
+        with_slot(&on_target(), || ());
+        let mut paths = Paths(0);
+        exceptions(&mut paths);
+        interrupts(&mut paths);
+        others(&mut paths);
+    });
+}
+
+struct Paths(u64);
+
+impl Paths {
+    /// A path that is nothing but `operation`.
+    fn path(&mut self, name: &str, operation: impl Fn()) {
+        self.prepared(name, |marks| marks.around(&operation));
+    }
+
+    /// One that has to be prepared, or followed by something, outside of the marks.
+    fn prepared(&mut self, name: &str, mut run: impl FnMut(Marks)) {
+        self.0 += 1;
+        println!("stretch: {} {name}", self.0);
+        for _ in 0..RUNS {
+            run(Marks(self.0));
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Marks(u64);
+
+impl Marks {
+    #[inline(always)]
+    fn around<R>(self, operation: impl FnOnce() -> R) -> R {
+        bench_mark(self.0);
+        let result = operation();
+        bench_mark(0);
+        result
+    }
+}
+
+/// The debug exceptions, and a fault.
+fn exceptions(paths: &mut Paths) {
+    paths.path("dbg_entry_exit", empty_brk);
+    with_probe(target, skip, None, || paths.path("brk_bare", || target()));
+    with_probe(branch, run_on, None, || paths.path("kprobe_sim", || branch()));
+    with_probe(target, run_on, None, || paths.path("kprobe_ool", || target()));
+    with_probe(target, run_on, Some(after), || paths.path("kprobe_pre_post", || target()));
+    with_slot(&on_target(), || paths.path("hw_bp_kernel", || target()));
+    with_slot(&on_watched(), || paths.path("hw_wp_kernel", write_watched));
+    // One step, of the instruction behind the debugger's BRK.
+    paths.path("step", || {
+        assert!(step::step_with(|_| Wish::Run, || ()).is_ok(), "bench: D is masked");
+    });
+    paths.path("warn", || {
+        let level = log::max_level();
+        log::set_max_level(LevelFilter::Off);
+        kwarn!(true);
+        log::set_max_level(level);
+    });
+    paths.path("warn_printed", || {
+        kwarn!(true);
+    });
+    paths.path("fault_fixed_up", || assert!(uaccess::read_u8(0).is_err(), "bench: something is at 0"));
+}
+
+fn interrupts(paths: &mut Paths) {
+    let interrupted = || {
+        REACHED.store(0, Relaxed);
+        timer::arm_after(SOON);
+        wait();
+    };
+    with_timer(reached, || paths.path("irq", interrupted));
+    with_timer(defers, || paths.path("irq_deferred", interrupted));
+    with_slot(&on_target(), || {
+        let before = stats::STASHES.here();
+        let step_over = || {
+            REACHED.store(0, Relaxed);
+            timer::arm_after(SOON);
+            target();
+            wait();
+        };
+        with_timer(reached, || paths.path("irq_in_step_over", step_over));
+        with_timer(defers, || paths.path("irq_in_step_over_deferred", step_over));
+        let stashed = stats::STASHES.here() - before;
+        assert_eq!(stashed, 2 * RUNS as u64, "bench: the interrupts missed the step-overs");
+    });
+    paths.prepared("tick", tick);
+    reschedule(paths);
+}
+
+/// An interrupt's handler that leaves work for the way out.
+fn defers(_: &mut Frame) {
+    timer::stop();
+    assert!(deferred::defer(|| REACHED.store(1, Relaxed)), "bench: no room for deferred work");
+}
+
+/// The kernel's own timer interrupt.
+fn tick(marks: Marks) {
+    // Up to shortly before the next one asleep: a log of all that is skipped would be long.
+    let ahead = loop {
+        time::resume();
+        let ahead = kernel::read_sysreg!("cntv_cval_el0") - SOON * 10;
+        if timer::now() < ahead {
+            break ahead;
+        }
+    };
+    with_timer(reached, || {
+        REACHED.store(0, Relaxed);
+        timer::arm_at(ahead);
+        while REACHED.load(Relaxed) == 0 {
+            off::wait();
+        }
+    });
+    let before = time::ticks();
+    marks.around(|| {
+        time::resume();
+        while time::ticks() == before {
+            barrier::relax();
+        }
+    });
+    time::pause();
+}
+
+/// To another thread and back: by an interrupt that wants it, and by giving way.
+fn reschedule(paths: &mut Paths) {
+    static END: AtomicBool = AtomicBool::new(false);
+    static TURNS: AtomicU64 = AtomicU64::new(0);
+    END.store(false, Relaxed);
+    let other = || {
+        while !END.load(Acquire) {
+            TURNS.fetch_add(1, Relaxed);
+            sched::yield_now();
+        }
+    };
+    let thread = must(sched::spawn(percpu::index(), "bench", Box::new(other)));
+    let had_its_turn = |operation: &dyn Fn()| {
+        let before = TURNS.load(Relaxed);
+        operation();
+        assert_eq!(TURNS.load(Relaxed), before + 1, "bench: turns of the other thread");
+    };
+    paths.path("irq_reschedule", || {
+        had_its_turn(&|| {
+            gic::send_sgi(sgi::RESCHEDULE, Target::Me);
+            barrier::isb();
+        });
+    });
+    paths.path("yield", || had_its_turn(&|| sched::yield_now()));
+    END.store(true, Release);
+    thread.join();
+}
+
+/// What changes slots and probes.
+fn others(paths: &mut Paths) {
+    for (install_name, remove_name, request) in
+        [("slot_install", "slot_remove", on_target()), ("slot_install_wp", "slot_remove_wp", on_watched())]
+    {
+        paths.prepared(install_name, |marks| remove(marks.around(|| install(&request))));
+        paths.prepared(remove_name, |marks| {
+            let id = install(&request);
+            marks.around(|| remove(id));
+        });
+    }
+    let address = target as *const () as u64;
+    paths.prepared("kprobe_register", |marks| {
+        must(marks.around(|| kprobe::register(address, Some(run_on), None)));
+        must(kprobe::unregister(address));
+    });
+    paths.prepared("kprobe_unregister", |marks| {
+        must(kprobe::register(address, Some(run_on), None));
+        must(marks.around(|| kprobe::unregister(address)));
+    });
+}

@@ -1,0 +1,80 @@
+//! The main job: what the kernel is for, shown on the machine at hand with the tick running, in counts that it measures.
+//!
+//! Each file is one item and prints one line. An item compares counts that different parts of the kernel made of the same
+//! events; none of them is known beforehand.
+
+mod breakpoint;
+mod crowd;
+mod nested;
+mod probe;
+mod step;
+mod tick;
+mod warn;
+mod watch;
+
+use alloc::string::{String, ToString};
+use kernel::debug::slots;
+use kernel::irq::off;
+use kernel::kprobe::ProbeError;
+use kernel::options;
+use kernel::{println, smp};
+
+/// What an item found: its counts, and whether they agree.
+struct Finding {
+    counts: String,
+    agree: bool,
+}
+
+/// What an item comes to; an error ends it.
+type Outcome = Result<Finding, Failure>;
+
+/// Why an item could not be shown.
+struct Failure(String);
+
+macro_rules! failures {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self(error.to_string())
+            }
+        }
+    )*};
+}
+
+failures!(ProbeError, ::slots::SlotError, rules::step::StepError);
+
+/// Shows one item.
+type Show = fn() -> Outcome;
+
+const ITEMS: [(&str, Show); 6] = [
+    ("WARN", warn::show),
+    ("kprobe", probe::show),
+    ("breakpoint", breakpoint::show),
+    ("watchpoint", watch::show),
+    ("single step", step::show),
+    ("nested", nested::show),
+];
+
+/// Does the main job and prints it. Returns whether all counts agreed. Thread context of the first CPU, interrupts on.
+pub fn run() -> bool {
+    let masked_by = if off::by_priority() { "the GIC's priority mask" } else { "PSTATE.I" };
+    println!(
+        "demo: {} CPUs, {} breakpoints and {} watchpoints each, tick {} Hz, interrupts masked by {masked_by}",
+        smp::online_count(),
+        slots::count(::slots::Kind::Breakpoint),
+        slots::count(::slots::Kind::Watchpoint),
+        options::get().hz,
+    );
+    let mut good = 0;
+    for (name, show) in ITEMS {
+        let (verdict, text) = match show() {
+            Ok(Finding { counts, agree: true }) => ("ok", counts),
+            Ok(Finding { counts, agree: false }) => ("FAILED", counts),
+            Err(Failure(why)) => ("FAILED", why),
+        };
+        good += usize::from(verdict == "ok");
+        println!("demo: {verdict:<6} {name:<11}  {text}");
+    }
+    println!("demo: {good} of {} ok", ITEMS.len());
+    good == ITEMS.len()
+}

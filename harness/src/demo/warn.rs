@@ -1,0 +1,78 @@
+//! A WARN that returns, reported with the masks of its context in force (M11), in a debug context too (M14).
+//!
+//! What is in force is read by a probe on the function that reports.
+
+use super::{Finding, Outcome};
+use alloc::format;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use kernel::arch::daif::{self, AllMasked};
+use kernel::debug::{bug, stats};
+use kernel::exception::Frame;
+use kernel::irq::off::IrqOff;
+use kernel::kprobe::{self, Kprobe, Then};
+use kernel::kwarn;
+
+/// The masks that the last report ran with.
+static REPORTED_WITH: AtomicU64 = AtomicU64::new(0);
+static RAISED: AtomicU64 = AtomicU64::new(0);
+static RETURNED: AtomicU64 = AtomicU64::new(0);
+static INHERITED: AtomicU64 = AtomicU64::new(0);
+
+/// Raises a WARN that names its context, and counts what becomes of it.
+macro_rules! warn {
+    ($context:ident) => {{
+        let masks = daif::read();
+        let $context = true;
+        RAISED.fetch_add(1, Relaxed);
+        kwarn!($context);
+        RETURNED.fetch_add(1, Relaxed);
+        INHERITED.fetch_add(u64::from(REPORTED_WITH.load(Relaxed) == masks.bits()), Relaxed);
+    }};
+}
+
+pub fn show() -> Outcome {
+    for counter in [&RAISED, &RETURNED, &INHERITED] {
+        counter.store(0, Relaxed);
+    }
+    let counted = stats::WARNINGS.sum();
+    let (report, site) = (bug::report as *const () as u64, probed as *const () as u64);
+    let probe = kprobe::register(report, Some(read_masks), None)?;
+    warn!(with_interrupts_on);
+    {
+        let _off = IrqOff::new();
+        warn!(with_interrupts_off);
+    }
+    {
+        let _masked = AllMasked::new();
+        warn!(with_all_masked);
+    }
+    kprobe::register(site, Some(in_debug_context), None)?;
+    probed();
+    kprobe::unregister(site)?;
+    let reported = probe.hits();
+    kprobe::unregister(report)?;
+    let counted = stats::WARNINGS.sum() - counted;
+    let [raised, returned, inherited] = [&RAISED, &RETURNED, &INHERITED].map(|counter| counter.load(Relaxed));
+    Ok(Finding {
+        counts: format!(
+            "{raised} raised, {reported} reported, {inherited} with the masks of their context, {returned} returned"
+        ),
+        agree: raised > 0 && [counted, reported, inherited, returned] == [raised; 4],
+    })
+}
+
+/// Where the WARN in a debug context is raised from.
+#[inline(never)]
+fn probed() {
+    core::hint::black_box(());
+}
+
+fn in_debug_context(_: &Kprobe, _: &mut Frame) -> Then {
+    warn!(in_a_probes_handler);
+    Then::Run
+}
+
+fn read_masks(_: &Kprobe, frame: &mut Frame) -> Then {
+    REPORTED_WITH.store(frame.masks().bits(), Relaxed);
+    Then::Run
+}

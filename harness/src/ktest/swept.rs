@@ -1,0 +1,31 @@
+//! The scenarios of the sweep as a test: for where they are swept among the probes of [`everywhere`](super::everywhere).
+
+use super::{Ended, Outcome};
+use crate::check;
+use crate::sweep::{self, Choice, Extent, Scenario};
+use kernel::sync::SpinLock;
+
+type Scenarios = &'static [&'static [Scenario]];
+/// Names, and why.
+type Reasons = &'static [(&'static str, &'static str)];
+
+/// What is swept, and what is left out, with the reason.
+static SWEPT: SpinLock<Option<(Scenarios, Reasons)>> = SpinLock::new(None);
+
+/// Says what is to be swept. Thread context.
+pub fn prepare(scenarios: Scenarios, unfit: Reasons) {
+    *SWEPT.lock() = Some((scenarios, unfit));
+}
+
+/// Boundaries of each scenario: with probes it is hundreds of times as long.
+const BOUNDARIES: u64 = 64;
+
+fn every_scenario_comes_to_the_same_with_an_interrupt() -> Outcome {
+    let (scenarios, unfit) =
+        SWEPT.lock().take().ok_or_else(|| Ended::Failed("there are no scenarios".into()))?;
+    let choice = Choice { name: "", unfit, extent: Extent::Sample(BOUNDARIES) };
+    check!(sweep::run(scenarios, choice), "there were violations");
+    Ok(())
+}
+
+crate::suite!("probes_sweep": every_scenario_comes_to_the_same_with_an_interrupt);

@@ -1,0 +1,283 @@
+//! The CPUs: what each does in a round, where all meet, and what runs in the background.
+
+use super::ledger::Ledger;
+use super::verdict::{self, Failure};
+use super::{Act, Count, Due, Random, Round, Storm, Stream, fail, failed, interrupts, quiet};
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+use core::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU64, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+use kernel::arch::mdscr;
+use kernel::debug::stats;
+use kernel::irq::off;
+use kernel::percpu::{self, PerCpu};
+use kernel::{idle, println, sched, smp};
+use log::LevelFilter;
+
+/// What a CPU does in a round.
+const ACTIONS: u32 = 48;
+/// Lines of progress that a storm is worth.
+const PROGRESS: u64 = 20;
+/// A storm that is at least this long must have had everything that can come up.
+const LONG: u64 = 500_000;
+
+static STORM: AtomicPtr<Storm> = AtomicPtr::new(core::ptr::null_mut());
+static SEED: AtomicU64 = AtomicU64::new(0);
+static LENGTH: AtomicU64 = AtomicU64::new(0);
+static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+static OVER: AtomicBool = AtomicBool::new(false);
+
+/// A CPU's part.
+struct Place {
+    /// Whether it storms now: what is not its thread does nothing otherwise.
+    open: AtomicBool,
+    /// Its background thread is in the middle of something.
+    busy: AtomicBool,
+    /// What it does, for who looks where a storm hangs: the number of the action, or where all meet.
+    doing: AtomicUsize,
+    /// How often it has begun to do something.
+    begun: AtomicU64,
+    round: AtomicU64,
+}
+
+const MEETING: usize = usize::MAX;
+
+static PLACES: PerCpu<Place> = kernel::per_cpu!(Place {
+    open: AtomicBool::new(false),
+    busy: AtomicBool::new(false),
+    doing: AtomicUsize::new(MEETING),
+    begun: AtomicU64::new(0),
+    round: AtomicU64::new(0),
+});
+
+/// The storm that is on.
+pub fn storm() -> &'static Storm {
+    // SAFETY: `run` stores one before anything else of the storm begins.
+    unsafe { &*STORM.load(Relaxed) }
+}
+
+/// Whether this CPU storms now. Any context.
+pub fn is_open() -> bool {
+    PLACES.this().open.load(Relaxed)
+}
+
+/// Whether it is this CPU's turn, of all of them, by the number that a plan holds.
+pub fn in_place(turn: u32) -> bool {
+    let mut cpus = smp::online();
+    cpus.nth(turn as usize % smp::online_count()) == Some(percpu::index())
+}
+
+/// Storms from `seed` until there were so many debug exceptions. Whether all was exact. Thread context of the first CPU.
+pub fn run(storm: &'static Storm, seed: u64, exceptions: u64) -> bool {
+    STORM.store(core::ptr::from_ref(storm).cast_mut(), Relaxed);
+    SEED.store(seed, Relaxed);
+    LENGTH.store(exceptions, Relaxed);
+    println!("storm: seed={seed} exceptions={exceptions} cpus={}", smp::online_count());
+    let level = log::max_level();
+    // It warns again and again.
+    log::set_max_level(LevelFilter::Error);
+    verdict::begin(&Round { seed, number: 0 }, exceptions);
+    interrupts::take_over();
+    idle::on_all(take_part);
+    verdict::end();
+    log::set_max_level(level);
+    if let Some(why) = verdict::why() {
+        println!("{}", Failure(why));
+    }
+    !failed()
+}
+
+/// A CPU's part of the whole storm.
+fn take_part() {
+    let (place, first) = (PLACES.this(), percpu::index() == 0);
+    let (seed, length, standing) = (SEED.load(Relaxed), LENGTH.load(Relaxed), mdscr::read());
+    let background = sched::spawn(percpu::index(), "storm", Box::new(background));
+    if let Err(error) = &background {
+        fail(format_args!("no background thread: {error}"));
+    }
+    let start = Ledger::now();
+    let mut shown = 0;
+    for number in 0.. {
+        let round = Round { seed, number };
+        place.round.store(number, Relaxed);
+        if first {
+            verdict::begin(&round, length);
+        }
+        let before = Ledger::now();
+        meet();
+        storm_once(place, &round);
+        meet();
+        if let Some(what) = quiet::unquiet(standing) {
+            fail(format_args!("cpu{} is not quiet: {what}", percpu::index()));
+        }
+        meet();
+        if first {
+            let done = !failed() && add_up(&before.since(), &start.since(), number, &mut shown);
+            // One decides for all, or some would wait for the others for ever.
+            OVER.store(done || failed(), Relaxed);
+        }
+        meet();
+        if OVER.load(Relaxed) {
+            break;
+        }
+    }
+    if let Ok(thread) = background {
+        thread.join();
+    }
+}
+
+/// A round's counts, on the first CPU: whether the storm is long enough.
+fn add_up(here: &Ledger, all: &Ledger, number: u64, shown: &mut u64) -> bool {
+    let sums = match (storm().sums)() {
+        Ok(sums) => sums,
+        Err(why) => {
+            fail(format_args!("{why}"));
+            return false;
+        }
+    };
+    if let Some(what) = here.difference() {
+        fail(format_args!("{what}"));
+        return false;
+    }
+    let (length, done) = (LENGTH.load(Relaxed), all.exceptions());
+    let part = done * PROGRESS / length;
+    if part != *shown {
+        *shown = part;
+        println!("storm: {done} of {length} exceptions, round {number}");
+    }
+    if done >= length {
+        summary(all, number + 1, sums);
+    }
+    done >= length
+}
+
+fn storm_once(place: &Place, round: &Round) {
+    let storm = storm();
+    interrupts::seed(round);
+    told((storm.prepare)(round));
+    meet();
+    let mut random = round.random(Stream::Thread(percpu::index()));
+    let weights: u32 = storm.actions.iter().map(|action| action.weight).sum();
+    place.open.store(true, Release);
+    for _ in 0..ACTIONS {
+        if failed() {
+            break;
+        }
+        let mut chosen = random.below(weights);
+        let index = storm.actions.iter().position(|action| {
+            let found = chosen < action.weight;
+            chosen = chosen.saturating_sub(action.weight);
+            found
+        });
+        let index = index.unwrap_or(0);
+        place.doing.store(index, Relaxed);
+        place.begun.fetch_add(1, Relaxed);
+        match storm.actions[index].act {
+            Act::Does(act) => act(&mut random),
+            Act::Tries(act) => told(act(&mut random)),
+        }
+    }
+    place.open.store(false, Release);
+    while place.busy.load(Acquire) {
+        sched::yield_now();
+    }
+    meet();
+    if !failed() {
+        told((storm.settle)(round));
+    }
+}
+
+fn told(result: Result<(), String>) {
+    if let Err(why) = result {
+        fail(format_args!("cpu{}: {why}", percpu::index()));
+    }
+}
+
+/// Waits until every CPU has come here.
+fn meet() {
+    let cpus = smp::online_count();
+    PLACES.this().doing.store(MEETING, Relaxed);
+    PLACES.this().begun.fetch_add(1, Relaxed);
+    let before = ARRIVED.fetch_add(1, AcqRel);
+    let goal = (before / cpus + 1) * cpus;
+    if before + 1 == goal {
+        // The others sleep.
+        smp::kick_slots();
+    }
+    while ARRIVED.load(Acquire) < goal {
+        // The tick ends the wait at the latest. An emulator's host has fewer CPUs than the machine: they are for who works.
+        off::wait();
+    }
+}
+
+/// A CPU's background thread: it takes turns with what storms there, by the tick.
+fn background() {
+    let (place, cpu) = (PLACES.this(), percpu::index());
+    let mut round = u64::MAX;
+    let mut random = None;
+    while !OVER.load(Relaxed) {
+        place.busy.store(true, Relaxed);
+        if place.open.load(Acquire) {
+            let number = place.round.load(Relaxed);
+            let mut numbers: Random = match random {
+                Some(numbers) if number == round => numbers,
+                _ => Round { seed: SEED.load(Relaxed), number }.random(Stream::Background(cpu)),
+            };
+            round = number;
+            (storm().background)(&mut numbers);
+            random = Some(numbers);
+        }
+        place.busy.store(false, Release);
+        if place.open.load(Acquire) {
+            sched::yield_now();
+        } else {
+            off::wait();
+        }
+    }
+}
+
+/// What a storm came to.
+fn summary(all: &Ledger, rounds: u64, sums: [Count; 3]) {
+    println!("storm: exceptions={} rounds={rounds}", all.exceptions());
+    let counted = stats::ALL.iter().map(|&(name, counter)| (name, all.counted(counter)));
+    let brks = [
+        ("BRKs of probes and the debugger", all.due(Due::Brks)),
+        ("switches of threads", sched::reschedules()),
+    ];
+    for (name, count) in counted.clone().chain(brks).chain(sums) {
+        println!("storm: {count:>12} {name}");
+    }
+    // Those may be none, or must: no slot stops in a debugger.
+    let optional = [stats::SPURIOUS, stats::CANCELLED, stats::FREE_RUNS, stats::UNATTENDED]
+        .map(|counter| stats::ALL[counter.index()].0);
+    let mut must = counted.filter(|(name, _)| !optional.contains(name)).chain(brks).chain(sums);
+    if all.exceptions() >= LONG
+        && let Some((name, _)) = must.find(|&(_, count)| count == 0)
+    {
+        fail(format_args!("nothing of this ever came up: {name}"));
+    }
+}
+
+/// How often CPUs have begun to do something. Any context.
+pub fn begun() -> u64 {
+    PLACES.iter().map(|place| place.begun.load(Relaxed)).sum()
+}
+
+/// What each CPU does now, for a storm that hangs.
+pub fn whereabouts() -> impl fmt::Display {
+    struct Whereabouts;
+    impl fmt::Display for Whereabouts {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            for cpu in smp::online() {
+                let doing = PLACES.of(cpu).doing.load(Relaxed);
+                let name = storm().actions.get(doing).map_or("waits for the others", |action| action.name);
+                write!(f, "{}cpu{cpu}: {name}", if cpu == 0 { "" } else { ", " })?;
+            }
+            Ok(())
+        }
+    }
+    Whereabouts
+}

@@ -1,0 +1,133 @@
+//! What interrupts do during a storm, and which of them set a step aside.
+//!
+//! Every handler of the kernel is called through `around` meanwhile, which sees by the length of the stash whether the
+//! context that was interrupted had an owner: independently of what the kernel counts of it (M8, M9).
+
+use super::{Due, Random, Round, Storm, Stream, crew, due, fail, verdict};
+use core::cell::Cell;
+use kernel::debug;
+use kernel::drivers::gic::{self, Target};
+use kernel::exception::Frame;
+use kernel::irq::{self, deferred, off, sgi};
+use kernel::percpu::{self, PerCpu};
+use kernel::{early, sched, smp, time};
+
+/// No handler is being run.
+const NONE: usize = usize::MAX;
+/// One in so many interrupts leaves work for the way out.
+const DEFERS: u32 = 3;
+
+/// A CPU's, touched by its handlers.
+struct Depths {
+    /// The stash as the handler that runs found it.
+    handler: Cell<usize>,
+    /// As the handler found it whose deferred work runs.
+    deferred: Cell<usize>,
+    interrupts: Cell<Option<Random>>,
+    work: Cell<Option<Random>>,
+}
+
+static DEPTHS: PerCpu<Depths> = kernel::per_cpu!(Depths {
+    handler: Cell::new(NONE),
+    deferred: Cell::new(0),
+    interrupts: Cell::new(None),
+    work: Cell::new(None),
+});
+
+/// Takes the kernel's interrupts over. Thread context.
+pub fn take_over() {
+    irq::set_handler(early::boot().platform.timer.virt, |frame| {
+        around(frame, time::interrupt);
+        verdict::look();
+    });
+    irq::set_handler(sgi::SLOTS, |frame| around(frame, smp::slots_interrupt));
+    irq::set_handler(sgi::RENDEZVOUS, |frame| around(frame, smp::take_part));
+    irq::set_handler(sgi::RESCHEDULE, |frame| around(frame, |_| sched::want_reschedule()));
+    irq::set_handler(sgi::TEST, |frame| around(frame, |_| storm()));
+    irq::set_handler(sgi::TEST_NMI, |frame| {
+        around(frame, |_| {
+            if crew::is_open() {
+                (crew::storm().nmi)();
+            }
+        });
+    });
+}
+
+/// A round's random numbers for this CPU's interrupts. Thread context.
+pub fn seed(round: &Round) {
+    let (cpu, here) = (percpu::index(), DEPTHS.this());
+    let _masked = kernel::arch::daif::AllMasked::new();
+    here.interrupts.set(Some(round.random(Stream::Interrupts(cpu))));
+    here.work.set(Some(round.random(Stream::Deferred(cpu))));
+}
+
+/// An NMI is masked in a handler, so two handlers are never one inside the other but for deferred work.
+fn around(frame: &mut Frame, handler: impl FnOnce(&mut Frame)) {
+    let (cpu, here) = (debug::this(), DEPTHS.this());
+    let (length, outer) = (cpu.stash_len.get(), here.handler.get());
+    let below = match outer {
+        NONE if cpu.in_deferred() => here.deferred.get(),
+        NONE => 0,
+        length => length,
+    };
+    match length.wrapping_sub(below) {
+        0 => {}
+        1 => due(Due::Stashes, 1),
+        _ => fail(format_args!("the stash is {length} long in a handler, and was {below} below it")),
+    }
+    here.handler.set(length);
+    handler(frame);
+    here.handler.set(outer);
+    if outer == NONE && !cpu.in_deferred() {
+        here.deferred.set(length);
+    }
+}
+
+fn storm() {
+    let here = DEPTHS.this();
+    let Some(mut random) = here.interrupts.get() else { return };
+    if crew::is_open() {
+        act(crew::storm(), &mut random);
+        if random.one_in(DEFERS) {
+            // What finds no room is not done.
+            let _ = deferred::defer(work);
+        }
+    }
+    here.interrupts.set(Some(random));
+}
+
+/// With interrupts on: others come in between, and do the same.
+fn work() {
+    let here = DEPTHS.this();
+    let Some(mut random) = here.work.get() else { return };
+    if crew::is_open() {
+        act(crew::storm(), &mut random);
+    }
+    here.work.set(Some(random));
+}
+
+fn act(storm: &Storm, random: &mut Random) {
+    (storm.interrupt)(random);
+}
+
+/// Interrupts one CPU, perhaps this one. Any context.
+pub fn signal_cpu(cpu: usize) {
+    gic::send_sgi(sgi::TEST, Target::OneCpu(cpu));
+}
+
+/// Interrupts all others. Any context.
+pub fn signal_others() {
+    if smp::online_count() > 1 {
+        gic::send_sgi(sgi::TEST, Target::AllOthers);
+    }
+}
+
+/// Whether there are NMIs on this machine. Any context.
+pub fn nmi() -> bool {
+    off::by_priority()
+}
+
+/// Interrupts this CPU by an NMI, if there are NMIs; else by an ordinary interrupt. Any context.
+pub fn nmi_me() {
+    gic::send_sgi(sgi::TEST_NMI, Target::Me);
+}

@@ -1,0 +1,367 @@
+//! The loops over the boundaries, and what is printed of them.
+
+use super::outcome::{Before, Outcome, misfired};
+use super::{Scenario, place, shot};
+use alloc::string::String;
+use cli::bootargs::Boundary;
+use core::fmt;
+use core::sync::atomic::{
+    AtomicBool,
+    Ordering::{Relaxed, SeqCst},
+};
+use kernel::arch::{daif, uaccess};
+use kernel::debug::{self, control, slots};
+use kernel::drivers::gic::Priority;
+use kernel::irq::off::{self, IrqOff};
+use kernel::report::symbols::Shown;
+use kernel::{idle, println, time};
+use log::LevelFilter;
+use rules::step::Owners;
+use spin::Mutex;
+
+/// Boundaries that the second of two interrupts is taken at, behind the first one.
+const WINDOW: usize = 32;
+/// A scenario of more instructions is not interrupted at every instant from which the interrupt is held back to one and the
+/// same place, but at the first and the last of these.
+const LONG: u64 = 60_000;
+/// Lines of progress that a scenario is worth.
+const PROGRESS: u64 = 20;
+
+/// Where a scenario is interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// At this boundary (or pair).
+    One(Boundary),
+    /// At every boundary.
+    Every,
+    /// At every pair of boundaries within a window.
+    Pairs,
+    /// At so many, evenly apart.
+    Sample(u64),
+}
+
+/// What is swept.
+#[derive(Clone, Copy)]
+pub struct Choice<'a> {
+    /// The scenario of that name; every scenario whose name contains it, if there is none,
+    pub name: &'a str,
+    /// but for these, with the reason.
+    pub unfit: &'a [(&'a str, &'a str)],
+    /// Where.
+    pub extent: Extent,
+}
+
+/// Sweeps. Whether there were scenarios, and no violations. Thread context on the first CPU.
+pub fn run(groups: &'static [&'static [Scenario]], choice: Choice<'_>) -> bool {
+    let Choice { name, unfit, extent } = choice;
+    idle::on_all(|| {
+        let _off = IrqOff::new();
+        time::pause();
+    });
+    if let Err(why) = shot::prepare() {
+        log::error!("sweep: {why}");
+        return false;
+    }
+    let level = log::max_level();
+    // What is swept warns again and again.
+    log::set_max_level(LevelFilter::Error);
+    let all = || groups.iter().flat_map(|group| group.iter());
+    let exact = all().any(|scenario| scenario.name == name);
+    let chosen =
+        |scenario: &&Scenario| if exact { scenario.name == name } else { scenario.name.contains(name) };
+    let mut tally = Tally::default();
+    for scenario in all().filter(chosen) {
+        if let Some((_, why)) = unfit.iter().find(|(unfit, _)| *unfit == scenario.name) {
+            println!("sweep: {} is left out: {why}", scenario.name);
+            continue;
+        }
+        let mut one = Tally::default();
+        Sweep::of(scenario, &mut one).sweep(extent);
+        println!("sweep: {} boundaries={} violations={}", scenario.name, one.boundaries, one.violations);
+        tally.boundaries += one.boundaries;
+        tally.violations += one.violations;
+    }
+    log::set_max_level(level);
+    shot::release();
+    idle::on_all(time::resume);
+    if tally.boundaries == 0 {
+        log::error!("sweep: test={name} names no scenario with such a boundary");
+    }
+    println!("sweep: total boundaries={} violations={}", tally.boundaries, tally.violations);
+    tally.violations == 0 && tally.boundaries > 0
+}
+
+#[derive(Default)]
+struct Tally {
+    boundaries: u64,
+    violations: u64,
+}
+
+struct Sweep<'a> {
+    scenario: &'static Scenario,
+    /// Of the run that is under way, or was the last.
+    before: Before,
+    outcome: Outcome,
+    reference: Option<Outcome>,
+    length: u64,
+    /// The part of the way that was printed last.
+    shown: Option<u64>,
+    tally: &'a mut Tally,
+}
+
+/// The sweep cannot go on: why.
+struct Over(String);
+
+impl From<String> for Over {
+    fn from(why: String) -> Self {
+        Self(why)
+    }
+}
+
+impl<'a> Sweep<'a> {
+    fn of(scenario: &'static Scenario, tally: &'a mut Tally) -> Self {
+        let (before, outcome) = (Before::NONE, Outcome::NONE);
+        Self { scenario, before, outcome, reference: None, length: 0, shown: None, tally }
+    }
+
+    fn sweep(&mut self, extent: Extent) {
+        shot::covered();
+        let over = self.try_sweep(extent);
+        RUNNING.store(false, Relaxed);
+        place::clear();
+        if let Err(Over(why)) = over {
+            self.tally.violations += 1;
+            println!("sweep: {} ended early: {why}", self.scenario.name);
+        }
+    }
+
+    fn try_sweep(&mut self, extent: Extent) -> Result<(), Over> {
+        (self.scenario.setup)()?;
+        self.class(extent)?;
+        // NMIs come where interrupts are off too.
+        if off::by_priority() && self.scenario.nmis {
+            shot::set_priority(Priority::Nmi);
+            let over = self.class(extent);
+            shot::set_priority(Priority::Normal);
+            over?;
+        }
+        Ok(())
+    }
+
+    /// The same with the interrupts as they are.
+    fn class(&mut self, extent: Extent) -> Result<(), Over> {
+        // The first run fills what is filled once.
+        self.plain()?;
+        let (reference, length) = self.plain()?;
+        let (again, same) = self.plain()?;
+        if let Some(what) = again.difference(&reference) {
+            return Err(Over(alloc::format!("two runs without an interrupt differ: {what}")));
+        }
+        if length != same {
+            return Err(Over(alloc::format!("it takes {length} instructions, and then {same}")));
+        }
+        (self.reference, self.length) = (Some(reference), length);
+        match extent {
+            Extent::One(k) if k.first >= length => {
+                Err(Over(alloc::format!("it is {length} instructions long")))
+            }
+            Extent::One(k) => self.boundary(k).map(|_| ()),
+            Extent::Pairs => self.places(Self::seconds),
+            Extent::Sample(count) => self.some(length.div_ceil(count)),
+            Extent::Every => {
+                if length > LONG {
+                    self.places(|_, _| Ok(()))?;
+                } else {
+                    self.some(1)?;
+                }
+                let violated = self.tally.violations != 0;
+                if shot::covered() || violated {
+                    Ok(())
+                } else {
+                    Err(Over("no interrupt came where it is there for".into()))
+                }
+            }
+        }
+    }
+
+    /// Every `stride`-th boundary.
+    fn some(&mut self, stride: u64) -> Result<(), Over> {
+        let mut first = 0;
+        while first < self.length {
+            self.progress(first);
+            self.boundary(Boundary { first, second: None })?;
+            first += stride;
+        }
+        Ok(())
+    }
+
+    /// A run without an interrupt.
+    fn plain(&mut self) -> Result<(Outcome, u64), Over> {
+        (self.scenario.before)();
+        self.before.count();
+        let (result, length) = shot::run(self.scenario, None);
+        if !shot::is_nmi() {
+            (self.scenario.handler)(None);
+        }
+        self.outcome.take(&self.before, self.scenario, result);
+        if let Some(what) = self.outcome.unclean() {
+            return Err(Over(alloc::format!("without an interrupt it leaves {what}")));
+        }
+        match self.outcome.undue(self.scenario) {
+            Some(what) => Err(Over(alloc::format!("without an interrupt it comes to {what}"))),
+            None => Ok((self.outcome.clone(), length)),
+        }
+    }
+
+    /// A run with interrupts. Returns when the handlers were reached, if all were.
+    fn boundary(&mut self, at: Boundary) -> Result<Option<[u64; 2]>, Over> {
+        (self.scenario.before)();
+        note(self.scenario, at);
+        self.before.count();
+        let (result, _) = shot::run(self.scenario, Some(at));
+        self.outcome.take(&self.before, self.scenario, result);
+        RUNNING.store(false, Relaxed);
+        let wrong = misfired(at.second.is_some())
+            .or_else(|| self.reference.as_ref().and_then(|reference| self.outcome.difference(reference)));
+        let [_, second, _] = shot::taken();
+        // A second interrupt that was due behind the body is no pair.
+        if at.second.is_none() || second != 0 {
+            self.tally.boundaries += 1;
+        }
+        if let Some(what) = wrong {
+            self.tally.violations += 1;
+            if self.tally.violations == 1 {
+                println!("{}", Violation { scenario: self.scenario.name, at, what: &what });
+            }
+            self.repair()?;
+            return Ok(None);
+        }
+        Ok((at.second.is_none() || second == 1).then(shot::reached))
+    }
+
+    /// After a violation: back to where the next boundary can be tried for itself.
+    fn repair(&mut self) -> Result<(), Over> {
+        {
+            let _masked = daif::AllMasked::new();
+            let cpu = debug::this();
+            cpu.depth.set(0);
+            cpu.stash_len.set(0);
+            debug::session::end(|_| true);
+            cpu.set_owners(Owners::empty());
+            slots::rearm(cpu);
+            control::force(cpu, cpu.wanted());
+        }
+        daif::clear::<{ daif::ALL }>();
+        place::clear();
+        (self.scenario.setup)()?;
+        // Facts that have changed for good would be a violation at every boundary from here on.
+        let (outcome, _) = self.plain()?;
+        match self.reference.as_ref().and_then(|reference| outcome.difference(reference)) {
+            Some(what) => Err(Over(alloc::format!("the kernel does not recover: {what}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Every place where an interrupt is taken: both ends of each stretch of instants from which it is held back to one place.
+    /// `each` is told the first instant of every stretch.
+    fn places(&mut self, each: fn(&mut Self, u64) -> Result<(), Over>) -> Result<(), Over> {
+        let mut first = 0;
+        while first < self.length {
+            self.progress(first);
+            each(self, first)?;
+            let Some([reached, _]) = self.boundary(Boundary { first, second: None })? else {
+                first += 1;
+                continue;
+            };
+            first = self.behind(first, reached, &|first| Boundary { first, second: None }, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Every place within the window where a second interrupt is taken behind the one at `first`.
+    fn seconds(&mut self, first: u64) -> Result<(), Over> {
+        let mut second = 0;
+        for _ in 0..WINDOW {
+            let at = |second| Boundary { first, second: Some(second) };
+            let Some([_, reached]) = self.boundary(at(second))? else { break };
+            second = self.behind(second, reached, &|second| at(second), 1)?;
+        }
+        Ok(())
+    }
+
+    /// The first instant behind `from` whose interrupt is taken later than that of `from`, which was at `reached`: all in
+    /// between are held back to the same place. Tries the last one of these too.
+    fn behind(
+        &mut self,
+        from: u64,
+        reached: u64,
+        at: &impl Fn(u64) -> Boundary,
+        which: usize,
+    ) -> Result<u64, Over> {
+        let held = |sweep: &mut Self, instant| -> Result<bool, Over> {
+            if which == 0 && instant >= sweep.length {
+                return Ok(false);
+            }
+            Ok(sweep.boundary(at(instant))?.is_some_and(|all| all[which] == reached))
+        };
+        let (mut low, mut step) = (from, 1);
+        while held(self, low + step)? {
+            low += step;
+            step *= 2;
+        }
+        let mut high = low + step;
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if held(self, middle)? { low = middle } else { high = middle }
+        }
+        Ok(high)
+    }
+
+    fn progress(&mut self, k: u64) {
+        let part = k * PROGRESS / self.length.max(1);
+        if self.shown.replace(part) != Some(part) {
+            println!("sweep: {} at {k} of {}", self.scenario.name, self.length);
+        }
+    }
+}
+
+/// What is being tried, for a report of the kernel's end.
+static TRYING: Mutex<Option<(&'static Scenario, Boundary)>> = Mutex::new(None);
+static RUNNING: AtomicBool = AtomicBool::new(false);
+
+fn note(scenario: &'static Scenario, at: Boundary) {
+    if let Some(mut trying) = TRYING.try_lock() {
+        *trying = Some((scenario, at));
+    }
+    RUNNING.store(true, SeqCst);
+}
+
+/// For a panic's report: at which boundary of which scenario the kernel ended, if it was being swept. Any context.
+pub fn last_words(say: &dyn Fn(fmt::Arguments)) {
+    if !RUNNING.swap(false, SeqCst) {
+        return;
+    }
+    if let Some((scenario, at)) = TRYING.try_lock().and_then(|trying| *trying) {
+        say(format_args!("{}", Violation { scenario: scenario.name, at, what: "the kernel ended" }));
+    }
+}
+
+struct Violation<'a> {
+    scenario: &'a str,
+    at: Boundary,
+    what: &'a str,
+}
+
+impl fmt::Display for Violation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let class = if shot::is_nmi() { " (NMI)" } else { "" };
+        write!(f, "sweep: violation {} k={}{class}: {}", self.scenario, self.at, self.what)?;
+        for (pc, taken) in shot::pcs().into_iter().zip(shot::taken()) {
+            if taken != 0 {
+                let word = uaccess::read_u32(pc).unwrap_or(0);
+                write!(f, "\nsweep: interrupted at {word:08x}\n  [<{pc:016x}>] {}", Shown(pc))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! What a run came to: everything that an interrupt must not change.
+
+use super::{Scenario, place, shot};
+use alloc::format;
+use alloc::string::String;
+use kernel::arch::{daif, mdscr};
+use kernel::debug::{self, slots, stats};
+use kernel::irq::off;
+use kernel::kprobe;
+
+/// The fixed part, by name. The first `CLEAN` behind the result are 0 wherever nothing is going on.
+const NAMES: [&str; 14] = [
+    "the result",
+    "the masks",
+    "the owners of a step",
+    "the debug depth",
+    "the entries of the stash",
+    "the active probes",
+    "a suspended slot",
+    "a debugger's steps",
+    "interrupts off",
+    "interrupt guards dropped out of order",
+    "MDSCR_EL1",
+    "what the kernel's MDSCR_EL1 shadow says",
+    "the scenario's first fact",
+    "the scenario's second fact",
+];
+const CLEAN: usize = 9;
+const FACTS: usize = 12;
+const STATS: usize = NAMES.len();
+const PLACED: usize = STATS + stats::ALL.len();
+const LEN: usize = PLACED + place::ROOM * 2;
+
+/// What a run comes to, in numbers. Every boundary fills them anew, so no more are touched than the scenario has.
+#[derive(Clone)]
+struct Numbers {
+    all: [u64; LEN],
+    /// Those behind are 0.
+    used: usize,
+}
+
+impl Numbers {
+    const NONE: Self = Self { all: [0; LEN], used: PLACED };
+
+    /// The counters as they are now.
+    fn count(&mut self) {
+        self.all[9] = off::out_of_order();
+        for (word, (_, counter)) in self.all[STATS..PLACED].iter_mut().zip(stats::ALL) {
+            *word = counter.here();
+        }
+        let used = PLACED + place::used() * 2;
+        for (index, pair) in self.all[PLACED..used].chunks_exact_mut(2).enumerate() {
+            pair.copy_from_slice(&place::count(index));
+        }
+        for word in &mut self.all[used..self.used.max(used)] {
+            *word = 0;
+        }
+        self.used = used;
+    }
+
+    /// The first one that is not the same.
+    fn differs(&self, other: &Self) -> Option<usize> {
+        let used = self.used.max(other.used);
+        self.all[..used].iter().zip(&other.all[..used]).position(|(one, other)| one != other)
+    }
+}
+
+/// The counters before a run.
+pub struct Before(Numbers);
+
+impl Before {
+    /// Of no run yet.
+    pub const NONE: Self = Self(Numbers::NONE);
+
+    /// Before a run.
+    pub fn count(&mut self) {
+        self.0.count();
+    }
+}
+
+/// A run's outcome.
+#[derive(Clone)]
+pub struct Outcome(Numbers);
+
+impl Outcome {
+    /// Of no run yet.
+    pub const NONE: Self = Self(Numbers::NONE);
+
+    /// Behind the run that `before` is of.
+    pub fn take(&mut self, before: &Before, scenario: &Scenario, result: u64) {
+        // First of all, before anything can put them right.
+        let (masks, register, shadow) = (daif::read().bits(), mdscr::read(), debug::this().mdscr.get());
+        let facts = (scenario.facts)();
+        self.0.count();
+        let Numbers { all, used } = &mut self.0;
+        for (word, before) in all[..*used].iter_mut().zip(&before.0.all) {
+            *word = word.wrapping_sub(*before);
+        }
+        // How often a step was set aside depends on where the interrupt came, by its nature.
+        let varies = scenario.varies;
+        for counter in varies.iter().chain([&stats::STASHES]) {
+            all[STATS + counter.index()] = 0;
+        }
+        // A step-over of an instruction with a probe is no step exception, so these vary together.
+        if shot::among_probes() && varies.contains(&stats::STEP_OVERS) {
+            all[STATS + stats::COMPLETED_IN_SOFTWARE.index()] = 0;
+        }
+        let cpu = debug::this();
+        let suspended = {
+            let _masked = daif::AllMasked::new();
+            slots::any_suspended(cpu)
+        };
+        let fixed = [
+            result,
+            masks,
+            cpu.owners.get().bits().into(),
+            cpu.depth.get().into(),
+            cpu.stash_len.get() as u64,
+            kprobe::depth() as u64,
+            suspended.into(),
+            cpu.is_stepped().into(),
+            (!off::enabled()).into(),
+            all[9],
+            register,
+            shadow,
+            facts[0],
+            facts[1],
+        ];
+        all[..fixed.len()].copy_from_slice(&fixed);
+    }
+
+    /// What is not as it has to be where nothing is going on; None if all is well.
+    pub fn unclean(&self) -> Option<String> {
+        let all = &self.0.all;
+        let wrong = (1..=CLEAN).find(|&n| all[n] != 0);
+        let differs = (all[10] != all[11]).then_some(11);
+        let spurious = STATS + stats::SPURIOUS.index();
+        let wrong = wrong.or(differs).or((all[spurious] != 0).then_some(spurious))?;
+        Some(format!("{} {:#x}", name(wrong), all[wrong]))
+    }
+
+    /// What a run without an interrupt has not come to; None if all is well.
+    pub fn undue(&self, scenario: &Scenario) -> Option<String> {
+        let all = &self.0.all;
+        let (result, facts) = (all[0], [all[FACTS], all[FACTS + 1]]);
+        if !(scenario.due)(result, facts) {
+            return Some(format!("the result {result:#x} and the facts {facts:x?}"));
+        }
+        // An NMI's handler hits nothing.
+        let idle = (0..place::used()).find(|&n| place::is_there(n) && all[PLACED + n * 2..][..2] == [0, 0]);
+        idle.filter(|_| !shot::is_nmi()).map(|n| format!("no hit of what was placed at {n}"))
+    }
+
+    /// How this differs from the run without interrupts; None if it does not.
+    pub fn difference(&self, reference: &Self) -> Option<String> {
+        let wrong = self.0.differs(&reference.0)?;
+        let (is, due) = (self.0.all[wrong], reference.0.all[wrong]);
+        Some(format!("{}: {is:#x} where {due:#x} is due", name(wrong)))
+    }
+}
+
+fn name(index: usize) -> String {
+    match index {
+        0..STATS => NAMES[index].into(),
+        STATS..PLACED => format!("{} counted", stats::ALL[index - STATS].0),
+        _ => {
+            let what = if (index - PLACED).is_multiple_of(2) { "hits" } else { "misses" };
+            format!("{what} of what was placed at {}", (index - PLACED) / 2)
+        }
+    }
+}
+
+/// What is wrong with how the interrupts were taken; None if nothing is.
+pub fn misfired(pair: bool) -> Option<String> {
+    let [first, second, generated] = shot::taken();
+    if first != 1 || second > u64::from(pair) || generated != second {
+        return Some(format!(
+            "the interrupt was taken {first} times, the second one {second} times, the one that this sends {generated} times"
+        ));
+    }
+    let names = ["masks", "MDSCR_EL1.SS", "owners of a step"];
+    let wrong = (0..names.len()).find(|&n| shot::found()[n] != shot::due()[n])?;
+    Some(format!(
+        "{} in the handler: {:#x} where {:#x} is due ({})",
+        names[wrong],
+        shot::found()[wrong],
+        shot::due()[wrong],
+        if shot::is_nmi() { "M9" } else { "M8" }
+    ))
+}

@@ -1,9 +1,0 @@
-//! The kernel's image again, as the target of `cargo test`: the runner boots it with `mode=test`.
-#![cfg_attr(target_os = "none", no_std, no_main)]
-
-#[cfg(target_os = "none")]
-use kernel as _;
-
-/// Keeps tools that build for the host content.
-#[cfg(not(target_os = "none"))]
-fn main() {}

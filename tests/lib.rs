@@ -1,0 +1,75 @@
+//! The in-kernel test suites, a file a concern. `harness/src/ktest` runs them; README.md says how to write one.
+#![cfg(target_os = "none")]
+#![no_std]
+
+extern crate alloc;
+
+mod assertions;
+mod bringup;
+mod deaths;
+mod differential;
+mod exclusive;
+mod gdb;
+mod monitor;
+mod order;
+mod probes;
+mod returns;
+mod rules;
+mod slots;
+mod smp;
+mod steps;
+mod storm;
+mod support;
+mod sweep;
+mod threads;
+mod unfit;
+
+use harness::ktest::{Apart, Death, Suite};
+
+/// All suites.
+pub static SUITES: &[&Suite] = &[
+    &rules::interrupts::SUITE,
+    &rules::debug::SUITE,
+    &rules::faults::SUITE,
+    &rules::warns::SUITE,
+    &rules::probes::SUITE,
+    &rules::resume::SUITE,
+    &rules::invariants::SUITE,
+    &rules::guards::SUITE,
+    &assertions::SUITE,
+    &slots::SUITE,
+    &probes::SUITE,
+    &returns::SUITE,
+    &steps::SUITE,
+    &threads::turns::SUITE,
+    &threads::steps::SUITE,
+    &threads::deferred::SUITE,
+    &smp::SUITE,
+    &gdb::SUITE,
+    &monitor::SUITE,
+    &exclusive::SUITE,
+    &differential::SUITE,
+];
+
+/// Tests that cannot be run with probes everywhere.
+pub use unfit::UNDER_PROBES as UNFIT_UNDER_PROBES;
+
+/// Suites whose tests each get a boot of their own.
+pub static APART: &[Apart] = &[
+    Apart { suite: &bringup::FROM_ONE, args: "maxcpus=1", machine: "smp4" },
+    Apart { suite: &bringup::FROM_TWO, args: "maxcpus=2", machine: "smp4" },
+];
+
+/// What `mode=sweep` interrupts everywhere, a group a file.
+pub static SCENARIOS: &[&[harness::sweep::Scenario]] = sweep::ALL;
+
+/// What `mode=storm` does on every CPU at once.
+pub static STORM: &harness::storm::Storm = &storm::STORM;
+
+/// The tests that must end the kernel.
+pub static DEATHS: &[Death] = deaths::ALL;
+
+/// A failure of something that a test needs.
+fn failed(error: impl core::fmt::Debug) -> harness::ktest::Ended {
+    harness::ktest::Ended::Failed(alloc::format!("{error:?}"))
+}
