@@ -1,15 +1,16 @@
 //! Watchpoints on words that ordinary loads and stores reach between the exclusives; and free runs that a switch of threads ends.
 
 use super::{code, remove, watch};
-use crate::debug::slots::{Disposition, Hit};
-use crate::debug::stats;
-use crate::exception::Frame;
-use crate::ktest::Outcome;
-use crate::sched;
-use crate::tests::support::OwnPage;
-use crate::{check, check_eq, percpu};
+use crate::support::OwnPage;
 use ::slots::Access;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::debug::slots::{Disposition, Hit};
+use kernel::debug::stats;
+use kernel::exception::Frame;
+use kernel::percpu;
+use kernel::sched;
 
 static WORD: AtomicU64 = AtomicU64::new(0);
 static OTHER: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));

@@ -2,6 +2,7 @@
 
 use super::counts::Area;
 use crate::failed;
+use crate::support::OnDemand;
 use crate::support::{Slot, interrupt_me, on_every_cpu, watchpoint_at};
 use ::slots::{Access, Cpus, Kind, Pieces, SlotError, SlotId};
 use alloc::vec::Vec;
@@ -11,7 +12,6 @@ use harness::check_eq;
 use harness::ktest::{Ended, Outcome};
 use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::exception::Frame;
-use crate::support::OnDemand;
 
 static AREA: Area = Area::new();
 

@@ -1,17 +1,19 @@
 //! The other CPUs stopped and let go on (H5), while they run through code that changes meanwhile.
 
-use crate::arch::barrier::relax;
-use crate::debug::slots;
-use crate::exception::Frame;
-use crate::irq::off::IrqOff;
-use crate::kprobe;
-use crate::ktest::{Ended, Outcome};
-use crate::smp::{self, Stopped};
-use crate::tests::failed;
-use crate::tests::support::{Slot, all_idle, breakpoint_at, on_other_cpus};
-use crate::{address_of, check, check_eq, needs_several_cpus, percpu};
+use crate::failed;
+use crate::support::{Slot, all_idle, breakpoint_at, on_other_cpus};
+use crate::{address_of, needs_several_cpus};
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use harness::ktest::{Ended, Outcome};
+use harness::{check, check_eq};
+use kernel::arch::barrier::relax;
+use kernel::debug::slots;
+use kernel::exception::Frame;
+use kernel::irq::off::IrqOff;
+use kernel::kprobe;
+use kernel::percpu;
+use kernel::smp::{self, Stopped};
 
 /// fn(end, count): adds 1 to the count until `end` is set.
 #[unsafe(naked)]
@@ -29,7 +31,7 @@ extern "C" fn counts(end: *const AtomicBool, count: *const AtomicU64) {
 const COUNTS_WORDS: u64 = 7;
 
 static END: AtomicBool = AtomicBool::new(false);
-static COUNTS: percpu::PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
+static COUNTS: percpu::PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 
 /// What every other CPU has counted, summed.
 fn counted() -> u64 {
