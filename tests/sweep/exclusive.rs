@@ -100,7 +100,7 @@ static LOCK_VALUE: AtomicU64 = AtomicU64::new(0);
 
 /// Adds 1 by an exclusive sequence, whose load-exclusive is the second instruction; how many attempts that took.
 #[unsafe(naked)]
-extern "C" fn attempts(word: u64) -> u64 {
+pub extern "C" fn attempts(word: u64) -> u64 {
     naked_asm!(
         "mov x9, #0",
         "2: ldxr x1, [x0]",
@@ -115,7 +115,7 @@ extern "C" fn attempts(word: u64) -> u64 {
 
 /// Adds what a system register holds, which cannot be run as one step; how many attempts that took.
 #[unsafe(naked)]
-extern "C" fn add_current_el(word: u64) -> u64 {
+pub extern "C" fn add_current_el(word: u64) -> u64 {
     naked_asm!(
         "mov x9, #0",
         "2: ldxr x2, [x0]",
@@ -154,7 +154,7 @@ extern "C" fn step_add() -> u64 {
 
 /// Adds what is at `by`, loaded between the exclusives.
 #[unsafe(naked)]
-extern "C" fn add_loaded(word: u64, by: u64) -> u64 {
+pub extern "C" fn add_loaded(word: u64, by: u64) -> u64 {
     naked_asm!(
         "2: ldxr x2, [x0]",
         "ldr x3, [x1]",

@@ -4,6 +4,7 @@ mod code;
 mod deferred;
 mod exclusive;
 mod faults;
+mod nested;
 mod optimised;
 mod probes;
 mod returns;
@@ -24,4 +25,5 @@ pub static ALL: &[&[Scenario]] = &[
     &exclusive::SCENARIOS,
     &deferred::SCENARIOS,
     &threads::SCENARIOS,
+    &nested::SCENARIOS,
 ];

@@ -8,12 +8,15 @@ use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq, suite};
 use kernel::debug::debugger::{self, Plan, Resume, Stop};
 use kernel::debug::slots::{Handler, Hit};
+use kernel::debug::stats;
+use kernel::debug::step::{self, Wish};
 use kernel::exception::Frame;
 use kernel::sched;
 
 suite!("threads-steps":
     a_reschedule_skipped_over_a_step_comes_right_behind_it,
     a_reschedule_skipped_over_a_debuggers_steps_comes_behind_the_last_one,
+    a_handler_that_is_stepped_may_ask_for_a_reschedule,
 );
 
 /// How often the other thread has run.
@@ -92,5 +95,39 @@ fn a_reschedule_skipped_over_a_debuggers_steps_comes_behind_the_last_one() -> Ou
         }
     }
     check_eq!(looks_under(interrupts)?, 0b1_1000);
+    Ok(())
+}
+
+/// Rule I2: the handler's step ends with it, and MDSCR_EL1.SS with the step, before D opens for another thread.
+fn a_handler_that_is_stepped_may_ask_for_a_reschedule() -> Outcome {
+    fn on(_: &mut Frame) -> Wish {
+        Wish::Step
+    }
+    fn handler(_: &mut Frame) {
+        let begun = step::step_from_here(on);
+        SKIPPED.store(begun.is_ok(), Relaxed);
+        STARTED.store(true, Relaxed);
+        sched::want_reschedule();
+    }
+    let spurious = stats::SPURIOUS.sum();
+    signal::Signal::Irq.prepare(handler)?;
+    RAN.store(0, Relaxed);
+    let other = here("other", || {
+        for _ in 0..10 {
+            RAN.fetch_add(1, Relaxed);
+            sched::yield_now();
+        }
+    })?;
+    for _ in 0..10 {
+        SKIPPED.store(false, Relaxed);
+        STARTED.store(false, Relaxed);
+        signal::Signal::Irq.send();
+        while !STARTED.load(Relaxed) {
+            kernel::arch::barrier::relax();
+        }
+        check!(SKIPPED.load(Relaxed), "the handler is stepped");
+    }
+    other.join();
+    check_eq!((stats::SPURIOUS.sum() - spurious, RAN.load(Relaxed)), (0, 10));
     Ok(())
 }
