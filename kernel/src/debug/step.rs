@@ -73,12 +73,8 @@ fn spurious(cpu: &CpuDebug) {
 pub fn save() -> Stepping {
     let masked = Masked::new();
     let mut saved = masked.cpu().take_stepping();
-    // Every slot is armed again: there is nothing left to be stepped over.
     if saved.owners.contains(Owners::RUNS_FREE) {
-        saved.owners.remove(Owners::STEP_OVER);
-        if saved.owners == Owners::RUNS_FREE {
-            saved.owners = Owners::empty();
-        }
+        saved.end_step_over();
     }
     saved
 }

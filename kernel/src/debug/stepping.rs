@@ -35,6 +35,16 @@ impl Stepping {
         stepped: Stepped::Instruction,
         free_from: 0,
     };
+
+    /// Nothing is stepped over any more: no slot is suspended when the context goes on. A context that ran free for nothing else
+    /// does so no more.
+    pub fn end_step_over(&mut self) {
+        self.suspended.clear();
+        self.owners.remove(Owners::STEP_OVER);
+        if self.owners == Owners::RUNS_FREE {
+            self.owners = Owners::empty();
+        }
+    }
 }
 
 impl CpuDebug {
