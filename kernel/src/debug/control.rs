@@ -85,6 +85,12 @@ pub fn sync(cpu: &CpuDebug) {
 /// target (DDI 0487 D2.12.4), and nothing says that this decision comes after the synchronization. So the ISB stands here.
 #[inline(always)]
 pub fn sync_for_return(cpu: &CpuDebug) {
+    pay(cpu);
+}
+
+/// As [`sync`], without a call: for text that no probe can be in.
+#[inline(always)]
+pub fn pay(cpu: &CpuDebug) {
     let wanted = cpu.wanted();
     if wanted != cpu.mdscr.get() {
         cpu.mdscr.set(wanted);

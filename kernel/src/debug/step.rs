@@ -63,20 +63,24 @@ fn spurious(cpu: &CpuDebug) {
 // What looks at the running context's owners from outside a debug context is never in line, where a probe could be on it: while
 // a probe's instruction runs, the owners are set aside (M12), and would not be seen.
 
-/// Takes the running thread's debug state off the CPU, for a scheduler that is about to switch (rules I5, I9). I masked.
+/// Takes the running thread's debug state off the CPU, for a scheduler that is about to switch (rules I5, I9); None if nobody
+/// steps the thread. I masked.
 ///
 /// A free run of the thread ends here as far as slots go: a switch is no part of an exclusive sequence, and no slot may stay
 /// suspended for what other threads do (H9). A debugger's step stays with the thread, which goes on running free until its
 /// next exception.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn save() -> Stepping {
+pub fn save() -> Option<Stepping> {
     let masked = Masked::new();
+    if masked.cpu().owners.get().is_empty() {
+        return None;
+    }
     let mut saved = masked.cpu().take_stepping();
     if saved.owners.contains(Owners::RUNS_FREE) {
         saved.end_step_over();
     }
-    saved
+    Some(saved)
 }
 
 /// Gives a thread's debug state back to the CPU that runs the thread from here on. I masked.
@@ -115,9 +119,9 @@ pub fn stash(cpu: &CpuDebug) {
 pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
     let len = cpu.stash_len.get() - 1;
     // SAFETY: as in `stash`.
-    let entry = unsafe { (*cpu.stash.get())[len] };
+    let entry = unsafe { &(*cpu.stash.get())[len] };
     cpu.stash_len.set(len);
-    let anything = cpu.give_stepping(&entry);
+    let anything = cpu.give_stepping(entry);
     let mut owners = entry.owners;
     if owners.contains(Owners::STEP_OVER) && !anything {
         // Every slot it was for is gone: there is nothing to step over.

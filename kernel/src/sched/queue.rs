@@ -3,7 +3,6 @@
 use super::switch::{Context, switch};
 use super::thread::{Entry, Handle, SpawnError, Thread, ended};
 use crate::arch::daif;
-use crate::debug::stepping::Stepping;
 use crate::debug::{self, step};
 use crate::drivers::gic::{self, Target};
 use crate::irq::sgi;
@@ -144,12 +143,11 @@ pub fn switch_to_next() {
 fn arrived() {
     let queue = QUEUES.this();
     drop(queue.ended.take());
-    // SAFETY: this CPU's, with I masked; the reference ends with the statement.
-    let step = unsafe { &mut *queue.running.get() }
-        .as_mut()
-        .map(|thread| core::mem::replace(&mut thread.step, Stepping::NONE));
-    if let Some(step) = step {
-        step::restore(&step);
+    // SAFETY: this CPU's, with I masked; the reference ends with the function, which switches to nobody.
+    let Some(thread) = (unsafe { &mut *queue.running.get() }) else { return };
+    if let Some(stepping) = &thread.step {
+        step::restore(stepping);
+        thread.step = None;
     }
 }
 

@@ -35,8 +35,8 @@ impl fmt::Display for SpawnError {
 /// A thread that does not run now, or the one that does.
 pub struct Thread {
     pub(super) context: Context,
-    /// A debugger's step of this thread, while it does not run (rule I5).
-    pub(super) step: Stepping,
+    /// The thread's debug state while it does not run; None if nobody steps it (rules I5, I9).
+    pub(super) step: Option<Stepping>,
     pub(super) entry: Option<Entry>,
     pub(super) done: Arc<AtomicBool>,
     pub(super) name: &'static str,
@@ -49,7 +49,7 @@ impl Thread {
     pub(super) fn of_boot() -> Self {
         Self {
             context: Context::new(),
-            step: Stepping::NONE,
+            step: None,
             entry: None,
             done: Arc::new(AtomicBool::new(false)),
             name: "boot",
@@ -61,7 +61,7 @@ impl Thread {
         let stack = Stack::new().ok_or(SpawnError::NoStack)?;
         Ok(Self {
             context: Context::starting_at(stack.top()),
-            step: Stepping::NONE,
+            step: None,
             entry: Some(entry),
             done: Arc::new(AtomicBool::new(false)),
             name,

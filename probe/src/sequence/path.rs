@@ -2,6 +2,7 @@
 //! or cleared again.
 
 use super::Memory;
+use crate::bits::bits;
 use crate::exclusive::{
     Outcome, is_clear_exclusive, is_load_exclusive, is_store_exclusive, reaches_store, successors,
 };
@@ -43,6 +44,10 @@ fn ahead(memory: &impl Memory, address: u64) -> Ahead {
     }
     if is_load_exclusive(word) || is_clear_exclusive(word) {
         return none;
+    }
+    // All that branches is in one group; UDF is in none.
+    if bits(word, 26, 3) != 0b101 && word >> 16 != 0 {
+        return Ahead { next: Some(address.wrapping_add(4)), ..none };
     }
     let ways = successors(word);
     Ahead {

@@ -5,7 +5,7 @@
 //! change's number or more has applied it.
 
 use super::{Disposition, KINDS, LIMITS, RECORDS, SLOTS, limit, registers, with_slots};
-use crate::arch::daif;
+use crate::arch::daif::{self, AllMasked};
 use crate::arch::{barrier, mdscr};
 use crate::debug::control::{self, Masked};
 use crate::debug::{self, CpuDebug};
@@ -87,8 +87,8 @@ fn mark(id: SlotId, cpus: Cpus) {
 #[unsafe(link_section = ".noprobe.text")]
 pub fn here(kind: Kind, admitted: Admitted, me: Cpus, disposition: Disposition) -> Option<SlotId> {
     // No handler of this CPU finds the record without its registers.
-    let masked = Masked::new();
-    let cpu = masked.cpu();
+    let _masked = AllMasked::new();
+    let cpu = debug::this();
     let (me, registers) = ((percpu::index() as u32, me), &mut registers::all(cpu));
     // SAFETY: the only one here; D is masked.
     let slots = unsafe { super::slots_of(cpu) };
@@ -97,6 +97,8 @@ pub fn here(kind: Kind, admitted: Admitted, me: Cpus, disposition: Disposition) 
         Kind::Watchpoint => slots.install(registers, kind, &SLOTS.watchpoints, admitted, me, disposition),
     }?;
     cpu.add_armed_bits(mdscr::MDE | mdscr::KDE);
+    // What `Masked` would do, without a call.
+    control::pay(cpu);
     Some(id)
 }
 
