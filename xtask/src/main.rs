@@ -4,6 +4,8 @@ mod args;
 mod bench;
 mod build;
 mod capture;
+#[allow(dead_code, reason = "for checks of images to come")]
+mod code;
 mod doctor;
 mod gdb;
 mod gdbstub;
