@@ -1,10 +1,10 @@
 //! Builds, boots, tests and measures Stepwell.
 
 mod args;
+mod barriers;
 mod bench;
 mod build;
 mod capture;
-#[allow(dead_code, reason = "for checks of images to come")]
 mod code;
 mod doctor;
 mod gdb;
