@@ -1,6 +1,7 @@
 //! Tests that cannot be run with a probe on every instruction (`probes=all`), and why.
 
-use harness::ktest::everywhere::Unfit;
+use super::sweep::{code, faults};
+use harness::ktest::everywhere::{Departure, Unfit};
 
 /// Any exception there ends the kernel, a probe's too.
 const ON_SP_EL0: &str = "instructions on SP_EL0, where no exception may be taken, a probe's neither";
@@ -36,9 +37,9 @@ const ALREADY: &str = "expects a branch, an instruction or a write of text where
 /// Tests and scenarios are skipped; departures are run, and left out of the check of pairs in a row.
 pub static UNDER_PROBES: Unfit = Unfit { tests: TESTS, scenarios: SCENARIOS, departures: DEPARTURES };
 
-const DEPARTURES: &[(&str, &str)] = &[
-    ("sweep_line", "a breakpoint's handler leaves the second instruction out"),
-    ("tests::sweep::faults::reads_nothing", "its fault ends the kernel, which is caught"),
+const DEPARTURES: &[Departure] = &[
+    (|| code::line as *const () as u64, "a breakpoint's handler leaves the second instruction out"),
+    (|| faults::reads_nothing as *const () as u64, "its fault ends the kernel, which is caught"),
 ];
 
 /// Where two probes are at an address neither is optimised.

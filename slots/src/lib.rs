@@ -40,6 +40,7 @@ mod record;
 mod regs;
 mod request;
 mod suspended;
+mod sync;
 mod table;
 mod tables;
 

@@ -5,8 +5,7 @@
 //! them looks at the state word again afterwards. So a reader in debug context never waits and never acts on a torn
 //! record.
 
-use core::sync::atomic::{AtomicU32, AtomicU64};
-
+use crate::sync::{AtomicU32, AtomicU64, constant};
 use crate::{Encoding, Kind};
 
 /// What the owner of a slot keeps in its record (disposition, handler, who asked): anything that fits a word.
@@ -179,13 +178,15 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) const fn new() -> Record {
-        Record {
-            state: AtomicU64::new(word(0, 0, FREE)),
-            value: AtomicU64::new(0),
-            cpus: AtomicU64::new(0),
-            payload: AtomicU64::new(0),
-            place: AtomicU32::new(0),
+    constant! {
+        pub(crate) const fn new() -> Record {
+            Record {
+                state: AtomicU64::new(word(0, 0, FREE)),
+                value: AtomicU64::new(0),
+                cpus: AtomicU64::new(0),
+                payload: AtomicU64::new(0),
+                place: AtomicU32::new(0),
+            }
         }
     }
 }

@@ -1,15 +1,15 @@
 //! The records of the slots of one kind, for all CPUs.
 
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use crate::record::{
     FILLING, FREE, GENERATIONS, LIVE, RETIRED, Record, control_of, generation_of, place, state_of, word,
 };
+use crate::sync::{AtomicU32, AtomicU64, Ordering, array, constant, fence};
 use crate::{Admitted, CpuHits, Cpus, Encoding, Kind, Payload, SlotError, SlotId, Snapshot, State};
 
 /// Slots of a kind that a CPU can have at most.
-const SLOTS: usize = 64;
+const SLOTS: usize = if cfg!(loom) { 2 } else { 64 };
 
 /// Records that any slot can have; those behind them are each one slot's of one CPU (see [`own_record`]).
 const SHARED: usize = 128;
@@ -42,15 +42,17 @@ pub struct Table<P, const N: usize> {
 }
 
 impl<P: Payload, const N: usize> Table<P, N> {
-    /// A table without records.
-    pub const fn new(kind: Kind) -> Self {
-        const { assert!(N <= 256, "the number of a record must fit its id") };
-        Table {
-            records: [const { Record::new() }; N],
-            kind,
-            taken: [const { AtomicU64::new(0) }; SLOTS],
-            generations: AtomicU32::new(0),
-            payload: PhantomData,
+    constant! {
+        /// A table without records.
+        pub const fn new(kind: Kind) -> Self {
+            const { assert!(N <= 256, "the number of a record must fit its id") };
+            Table {
+                records: array![Record::new(); N],
+                kind,
+                taken: array![AtomicU64::new(0); SLOTS],
+                generations: AtomicU32::new(0),
+                payload: PhantomData,
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! The two tables together, addressed by kind.
 
+use crate::sync::constant;
 use crate::{Admitted, CpuHits, Cpus, Encoding, Kind, Payload, Pieces, SlotError, SlotId, Snapshot, Table};
 
 /// The records of all slots of the machine: of up to `B` breakpoints and `W` watchpoints. Made for a `static`; all
@@ -27,9 +28,11 @@ macro_rules! by_kind {
 }
 
 impl<P: Payload, const B: usize, const W: usize> Tables<P, B, W> {
-    /// Tables without records.
-    pub const fn new() -> Self {
-        Tables { breakpoints: Table::new(Kind::Breakpoint), watchpoints: Table::new(Kind::Watchpoint) }
+    constant! {
+        /// Tables without records.
+        pub const fn new() -> Self {
+            Tables { breakpoints: Table::new(Kind::Breakpoint), watchpoints: Table::new(Kind::Watchpoint) }
+        }
     }
 
     /// See [`Table::reserve`]; `limit` is the number of slots of the kind asked for.

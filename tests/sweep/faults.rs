@@ -81,7 +81,7 @@ extern "C" fn warn() -> u64 {
 
 /// Its second instruction faults, and nothing fixes that up.
 #[unsafe(naked)]
-extern "C" fn reads_nothing() {
+pub extern "C" fn reads_nothing() {
     naked_asm!("mov x0, xzr", "ldr x0, [x0, #0x10]", "ret")
 }
 

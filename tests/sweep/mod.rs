@@ -1,9 +1,9 @@
 //! The sweep's scenarios, a file a concern. `kernel/src/sweep` runs them; README.md says how to write one.
 
-mod code;
+pub(super) mod code;
 mod deferred;
 mod exclusive;
-mod faults;
+pub(super) mod faults;
 mod nested;
 mod optimised;
 mod probes;

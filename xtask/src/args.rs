@@ -53,6 +53,10 @@ pub enum Command {
     /// choices, though not the same race. The status is 0 only if nothing was lost and nothing doubled.
     Storm(Storm),
     /// Change each live cell of the rule table in turn; at least one test must fail every time
+    ///
+    /// With --source faults are put into the source instead: into copies of the libraries, which then run their tests on the host,
+    /// and of the kernel's core, which runs all suites and the sweeps of the file's area under QEMU. The list of faults comes from
+    /// cargo-mutants, and from this tool: barriers, orderings and calls left out. Prints for each whether a test saw it, and a table.
     Mutate(Mutate),
     /// Tell what set-up found and chose; change nothing
     Doctor,
@@ -192,7 +196,17 @@ fn seed(text: &str) -> Result<u64, String> {
 #[derive(Args)]
 pub struct Mutate {
     /// Only this row (M8), column (M8.ss) or cell (M8.ss=keep)
+    #[arg(conflicts_with = "source")]
     pub row: Option<String>,
+    /// Put faults into the source: of this file or folder, or of all libraries and the kernel's core
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub source: Option<Option<PathBuf>>,
+    /// Only part K of N of the faults, K from 0; a part is a sample of all
+    #[arg(long, value_name = "K/N", requires = "source")]
+    pub shard: Option<crate::mutate::Shard>,
+    /// Print the faults, and try none
+    #[arg(long, requires = "source")]
+    pub list: bool,
     /// How many boots at once [default: as many as there are CPUs]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<usize>,

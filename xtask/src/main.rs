@@ -1,9 +1,11 @@
 //! Builds, boots, tests and measures Stepwell.
 
 mod args;
+mod barriers;
 mod bench;
 mod build;
 mod capture;
+mod code;
 mod doctor;
 mod gdb;
 mod gdbstub;

@@ -1,8 +1,8 @@
 //! Turns the kernel's ELF into the raw image that QEMU boots: an ELF would get no device tree in x0, an image with the
 //! 64-byte arm64 Linux header does.
 
-use crate::noprobe;
 use crate::symbols::{self, Elf};
+use crate::{barriers, noprobe};
 use anyhow::{Context, Result, bail};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{LittleEndian, elf::PT_LOAD};
@@ -19,11 +19,13 @@ const PAGE: usize = 4096;
 /// Writes the image beside the ELF, and returns its path.
 ///
 /// # Errors
-/// When the ELF is not as the linker script makes it, when its probe engine could hit itself, or when files cannot be read or written.
+/// When the ELF is not as the linker script makes it, when its probe engine could hit itself or a barrier is missing, or when files cannot be read or written.
 pub fn pack(elf: &Path) -> Result<PathBuf> {
     let bytes = std::fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
     let image = image(&bytes).with_context(|| format!("{} cannot be made an image", elf.display()))?;
-    noprobe::check(&symbols::parse(&bytes)?)?;
+    let parsed = symbols::parse(&bytes)?;
+    noprobe::check(&parsed)?;
+    barriers::check(&parsed)?;
     let path = elf.with_extension("img");
     // Several boots may be made from one ELF at once.
     let mut file = tempfile::NamedTempFile::new_in(elf.parent().context("an ELF without a directory")?)?;

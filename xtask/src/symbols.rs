@@ -172,7 +172,8 @@ pub fn parse(bytes: &[u8]) -> Result<Elf<'_>> {
     Ok(elf)
 }
 
-fn demangle(name: &str) -> String {
+/// The name as a programmer knows it, without the hash.
+pub fn demangle(name: &str) -> String {
     format!("{:#}", rustc_demangle::demangle(name))
 }
 

@@ -38,8 +38,11 @@ pub struct Unfit {
     pub scenarios: &'static [(&'static str, &'static str)],
     /// Functions that a handler has go on elsewhere than behind an instruction that was displaced. They are run; only what
     /// [`in_a_row`] says of each pair does not hold of them.
-    pub departures: &'static [(&'static str, &'static str)],
+    pub departures: &'static [Departure],
 }
+
+/// Gives the address of a function, and says why its handler goes on elsewhere.
+pub type Departure = (fn() -> u64, &'static str);
 
 /// Places the probes, runs the tests that contain `filter` and can be run so, sweeps the scenarios, and checks the probes. `every`:
 /// on each so-many-th instruction, from one on that `seed` chooses. Thread context on the first CPU.
@@ -60,7 +63,7 @@ pub fn run(
     run::run(&suites, Choice { filter, always: Some(&SUITE), unfit: unfit.tests })
 }
 
-static DEPARTURES: SpinLock<&[(&str, &str)]> = SpinLock::new(&[]);
+static DEPARTURES: SpinLock<&[Departure]> = SpinLock::new(&[]);
 
 /// A name of `unfit` that nothing has any more.
 static UNKNOWN: SpinLock<Option<&'static str>> = SpinLock::new(None);
@@ -74,8 +77,7 @@ fn unknown(suites: &[&Suite], scenarios: &[&[Scenario]], unfit: &Unfit) -> Optio
         |name: &str| scenarios.iter().flat_map(|group| group.iter()).any(|one| one.name == name);
     let tests = unfit.tests.iter().filter(|(name, _)| !is_test(name));
     let scenarios = unfit.scenarios.iter().filter(|(name, _)| !is_scenario(name));
-    let departures = unfit.departures.iter().filter(|(name, _)| symbols::by_name(name).is_err());
-    tests.chain(scenarios).chain(departures).map(|(name, _)| *name).next()
+    tests.chain(scenarios).map(|(name, _)| *name).next()
 }
 
 /// Probes that there are besides. Thread context.
@@ -224,7 +226,7 @@ fn in_a_row(totals: &[Total]) -> Outcome {
 
 fn departs(at: u64) -> bool {
     let departures = *DEPARTURES.lock();
-    symbols::at(at).is_some_and(|symbol| departures.iter().any(|(name, _)| *name == symbol.name))
+    symbols::at(at).is_some_and(|symbol| departures.iter().any(|(function, _)| function() == symbol.address))
 }
 
 crate::suite!("probes_everywhere":

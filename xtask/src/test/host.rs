@@ -2,7 +2,7 @@
 
 use super::outcome::{Case, Outcome};
 use crate::ktap::Verdict;
-use crate::paths::root;
+use crate::paths::{root, target_dir};
 use anyhow::{Context, Result};
 use std::io::{Read, Seek};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +13,40 @@ const COMMAND: [&str; 2] = ["test", "--no-fail-fast"];
 /// Runs the tests whose name contains `filter`.
 pub fn run(filter: Option<&str>) -> Outcome {
     try_run(filter).unwrap_or_else(|error| Outcome::not_run("host", "host", &error))
+}
+
+/// The lock-free protocols under the model checker `loom`: packages, and what builds them so.
+const MODELS: [&str; 8] = [
+    "test",
+    "--no-fail-fast",
+    "--release",
+    "--test",
+    "loom",
+    "--package",
+    "stepwell-slots",
+    "--package=stepwell-protocols",
+];
+const MODELS_NAME: &str = "models";
+const MODELS_FLAGS: &str = "--cfg loom";
+
+/// Runs those models of protocols whose name contains `filter`.
+pub fn run_models(filter: Option<&str>) -> Outcome {
+    let begin = Instant::now();
+    let mut cargo = Command::new("cargo");
+    // Cargo keeps no builds of other flags beside each other.
+    cargo
+        .args(MODELS)
+        .args(filter)
+        .env("RUSTFLAGS", MODELS_FLAGS)
+        .env("CARGO_TARGET_DIR", target_dir().join("loom"));
+    match output(cargo) {
+        Ok((success, text)) => {
+            let replay =
+                format!("RUSTFLAGS='{MODELS_FLAGS}' cargo {} --target-dir target/loom", MODELS.join(" "));
+            judged(MODELS_NAME, success, &text, replay, begin)
+        }
+        Err(error) => Outcome::not_run(MODELS_NAME, "host", &error),
+    }
 }
 
 /// Tests that are ignored because they take minutes, and run in release: package and test target.
@@ -83,22 +117,32 @@ pub fn list() -> Result<Vec<String>> {
 fn try_run(filter: Option<&str>) -> Result<Outcome> {
     let begin = Instant::now();
     let (success, text) = cargo(filter.as_slice())?;
-    let mut cases = parse(&text);
+    let replay = format!("cargo {} {}", COMMAND.join(" "), filter.unwrap_or_default());
+    Ok(judged("host", success, &text, replay, begin))
+}
+
+/// What a run of `cargo test` comes to.
+fn judged(name: &str, success: bool, text: &str, replay: String, begin: Instant) -> Outcome {
+    let mut cases = parse(text);
     let failed = cases.iter().any(|case| matches!(case.verdict, Verdict::Failed(_)));
     if !success && !failed {
         cases.push(Case::unknown("host", "cargo test", "it failed without a failed test".into()));
     }
     let lines: Vec<_> = text.trim_end().lines().collect();
     let tail = lines[lines.len().saturating_sub(60)..].join("\n");
-    let replay = format!("cargo {} {}", COMMAND.join(" "), filter.unwrap_or_default());
-    Ok(Outcome { name: "host".into(), cases, tail, replay, wall: begin.elapsed() })
+    Outcome { name: name.into(), cases, tail, replay, wall: begin.elapsed() }
 }
 
-/// Its output, in the order in which it was written, and whether it succeeded.
+/// The output of `cargo test`, in the order in which it was written, and whether it succeeded.
 fn cargo(arguments: &[&str]) -> Result<(bool, String)> {
-    let mut file = tempfile::tempfile()?;
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(root()).args(COMMAND).args(arguments).stdin(Stdio::null());
+    cargo.args(COMMAND).args(arguments);
+    output(cargo)
+}
+
+fn output(mut cargo: Command) -> Result<(bool, String)> {
+    let mut file = tempfile::tempfile()?;
+    cargo.current_dir(root()).stdin(Stdio::null());
     cargo.env("CARGO_TERM_COLOR", "never").stdout(file.try_clone()?).stderr(file.try_clone()?);
     let status = cargo.status().context("cannot start cargo")?;
     let mut text = Vec::new();

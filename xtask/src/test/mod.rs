@@ -92,11 +92,16 @@ fn mode(arguments: &QemuTest) -> String {
 
 fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> {
     let long = arguments.matrix == Extent::Full;
-    let progress = Progress::new(tasks.len() + 1 + usize::from(long));
+    let progress = Progress::new(tasks.len() + 2 + usize::from(long));
     progress.doing("host tests");
     let host = host::run(arguments.filter.as_deref());
     if !host.cases.is_empty() {
         progress.done(&host);
+    }
+    progress.doing("models of protocols");
+    let models = host::run_models(arguments.filter.as_deref());
+    if !models.cases.is_empty() {
+        progress.done(&models);
     }
     let long = long.then(|| {
         progress.doing("long host tests");
@@ -122,7 +127,7 @@ fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> 
         outcomes[index] = Some(outcome);
     });
     progress.end();
-    std::iter::once(host).chain(long).chain(outcomes.into_iter().flatten()).collect()
+    [host, models].into_iter().chain(long).chain(outcomes.into_iter().flatten()).collect()
 }
 
 /// Everything that the filter leaves, the long boots first so that none is left alone at the end.

@@ -1,8 +1,6 @@
 //! Records and registers brought into line, on every CPU (rules H1, H2, H5).
 //!
-//! Who changes a record sets its bit in `CHANGED` of each CPU that it is for, then draws a number from `CHANGES`. A CPU that
-//! brings itself into line takes the bits, and says afterwards which number it had read before that: so one that says a
-//! change's number or more has applied it.
+//! [`protocols::Changes`] is how CPUs tell each other of changed records.
 
 use super::{Disposition, KINDS, LIMITS, RECORDS, SLOTS, limit, registers, with_slots};
 use crate::arch::daif::{self, AllMasked};
@@ -15,22 +13,15 @@ use core::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
+use protocols::{Applied, Changes};
 use rules::pstate::Daif;
 
 #[unsafe(link_section = ".noprobe.data")]
-static CHANGES: AtomicU64 = AtomicU64::new(0);
+static CHANGES: Changes = Changes::new();
 
-/// What a CPU has to apply, and what it has applied.
-struct Applied {
-    changed: [[AtomicU64; RECORDS / 64]; 2],
-    up_to: AtomicU64,
-}
-
+/// What a CPU has to apply, and what it has applied: records by kind and number.
 #[unsafe(link_section = ".noprobe.data")]
-static APPLIED: PerCpu<Applied> = crate::per_cpu!(Applied {
-    changed: [const { [const { AtomicU64::new(0) }; RECORDS / 64] }; 2],
-    up_to: AtomicU64::new(0),
-});
+static APPLIED: PerCpu<Applied<{ 2 * RECORDS / 64 }>> = crate::per_cpu!(Applied::new());
 
 /// Which change retired a record without waiting for all CPUs to apply it. A record may go only when all have (H1): counting
 /// from any other change, one that was retired meanwhile would go while it is armed elsewhere.
@@ -62,7 +53,7 @@ pub fn init_cpu(cpu: &CpuDebug) {
     with_slots(cpu, |slots| slots.set_counts(counts));
     let me = percpu::index() as u32;
     // What was marked before may be gone, or a slot that this CPU lacks. Who marks from here on finds the CPU online and waits.
-    APPLIED.this().changed.iter().flatten().for_each(|word| word.store(0, SeqCst));
+    APPLIED.this().forget();
     for id in SLOTS.for_cpu(me) {
         if id.index < counts.of(id.kind) {
             mark(id, Cpus::of(me));
@@ -75,9 +66,8 @@ pub fn init_cpu(cpu: &CpuDebug) {
 
 /// Says that a record has changed, to the CPUs that it is for.
 fn mark(id: SlotId, cpus: Cpus) {
-    let (word, bit) = (usize::from(id.record) / 64, 1 << (id.record % 64));
     for cpu in (0..percpu::MAX_CPUS).filter(|&cpu| cpus.contains(cpu as u32)) {
-        APPLIED.of(cpu).changed[id.kind as usize][word].fetch_or(bit, SeqCst);
+        APPLIED.of(cpu).mark(id.kind as usize * RECORDS + usize::from(id.record));
     }
 }
 
@@ -110,7 +100,7 @@ pub fn anywhere(
     free_retired();
     let slots = reserve()?;
     slots.iter().for_each(|id| mark(id, cpus));
-    everywhere(changed(), cpus);
+    everywhere(CHANGES.draw(), cpus);
     Ok(slots)
 }
 
@@ -135,7 +125,7 @@ pub fn remove(slots: Pieces<SlotId>) -> Result<Option<u64>, SlotError> {
     if retired == [None; 2] {
         return result;
     }
-    let change = changed();
+    let change = CHANGES.draw();
     let applied = everywhere(change, all);
     let mut hits = 0;
     for id in retired.into_iter().flatten() {
@@ -156,12 +146,6 @@ pub fn remove(slots: Pieces<SlotId>) -> Result<Option<u64>, SlotError> {
     result
 }
 
-/// Counts a change of the records, made and marked before.
-#[unsafe(link_section = ".noprobe.text")]
-fn changed() -> u64 {
-    CHANGES.fetch_add(1, SeqCst) + 1
-}
-
 /// Has every online CPU of `cpus` bring its registers into line with the records as of `change`. Whether all have when this
 /// returns: a debug context, or one with D masked, does not wait for the others (H5).
 #[unsafe(link_section = ".noprobe.text")]
@@ -178,7 +162,7 @@ fn everywhere(change: u64, cpus: Cpus) -> bool {
         return false;
     }
     for other in others() {
-        while APPLIED.of(other).up_to.load(Acquire) < change {
+        while !APPLIED.of(other).has(change) {
             // Two CPUs that wait for each other with interrupts off must still get on.
             sync_local(cpu);
             barrier::relax();
@@ -194,7 +178,7 @@ fn free_retired() {
         let change = retired.load(Acquire);
         // NEVER is more than any CPU has applied. Whoever takes the entry frees the record, which may be another use of it by
         // now.
-        if crate::smp::online().all(|cpu| APPLIED.of(cpu).up_to.load(Acquire) >= change)
+        if crate::smp::online().all(|cpu| APPLIED.of(cpu).has(change))
             && retired.compare_exchange(change, NEVER, SeqCst, Relaxed).is_ok()
             && let Some(record) = SLOTS.lookup(record.id.kind, record.id.record)
         {
@@ -207,7 +191,7 @@ fn free_retired() {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn sync_local(cpu: &CpuDebug) {
-    if APPLIED.this().up_to.load(Relaxed) != CHANGES.load(SeqCst) {
+    if !APPLIED.this().is_current(&CHANGES) {
         bring_into_line(cpu);
     }
 }
@@ -215,19 +199,8 @@ pub fn sync_local(cpu: &CpuDebug) {
 #[unsafe(link_section = ".noprobe.text")]
 fn bring_into_line(cpu: &CpuDebug) {
     let _masked = Masked::new();
-    let mine = APPLIED.this();
-    let changes = CHANGES.load(SeqCst);
-    for (kind, words) in KINDS.into_iter().zip(&mine.changed) {
-        for (word, bits) in words.iter().enumerate() {
-            let mut left = if bits.load(SeqCst) == 0 { 0 } else { bits.swap(0, SeqCst) };
-            while left != 0 {
-                apply(cpu, kind, (word * 64) as u8 + left.trailing_zeros() as u8);
-                left &= left - 1;
-            }
-        }
-    }
-    set_armed_bits(cpu);
-    mine.up_to.store(changes, Release);
+    let apply = |number: usize| apply(cpu, KINDS[number / RECORDS], (number % RECORDS) as u8);
+    APPLIED.this().bring_into_line(&CHANGES, apply, || set_armed_bits(cpu));
 }
 
 /// Arms or disarms what one record says.

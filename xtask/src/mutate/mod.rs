@@ -1,5 +1,9 @@
 //! `mutate`: proof that the tests see every rule. Each live cell of the rule table is changed, by a boot argument, and
-//! at least one test must fail.
+//! at least one test must fail. With `--source` faults are put into the source instead ([`source`]).
+
+mod source;
+
+pub use source::Shard;
 
 use crate::args::Mutate;
 use crate::capture::{Captured, capture};
@@ -25,6 +29,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// When nothing builds, the unchanged kernel fails, or there is no such cell.
 pub fn mutate(arguments: &Mutate) -> Result<bool> {
     let common = &arguments.common;
+    if let Some(file) = &arguments.source {
+        return source::mutate(arguments, file.as_deref());
+    }
     if common.release {
         bail!("a release build has no overrides of the rule table: run `mutate` without --release");
     }

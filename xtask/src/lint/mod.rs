@@ -1,4 +1,7 @@
-//! `lint`: formatting, clippy for the host and for the kernel's target, and documentation, with warnings denied.
+//! `lint`: formatting, modules' circles, clippy for the host and for the kernel's target, and documentation, with warnings denied.
+
+mod circles;
+mod modules;
 
 use crate::build;
 use crate::paths::{root, sysroot};
@@ -17,6 +20,8 @@ pub fn lint() -> Result<()> {
     let route = setup::prepare(Need { clippy: true, ..Need::default() })?;
     say!("formatting");
     run(Command::new("cargo").current_dir(root()).args(["fmt", "--all", "--check"]))?;
+    say!("who knows whom");
+    circles::check(&root())?;
     say!("clippy for the host");
     let mut host = Command::new("cargo");
     run(host.current_dir(root()).args(["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"]))?;

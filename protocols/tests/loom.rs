@@ -1,0 +1,289 @@
+//! The protocols under the model checker `loom`: every interleaving, and every order in which the weak memory model lets accesses take
+//! effect. `cargo xtask qemu-test` runs these; by hand:
+//! `RUSTFLAGS="--cfg loom" cargo test -p stepwell-protocols --test loom --release --target-dir target/loom`.
+#![cfg(loom)]
+
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
+use loom::sync::atomic::{
+    AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
+use loom::thread;
+use protocols::{Applied, Changes, Rendezvous};
+use slots::{Admitted, Cpus, Kind, Privilege, Request, SlotId, State, Table};
+
+fn model(check: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(check);
+}
+
+/// Text that CPUs execute and one changes. `loom` says if anybody executes it during a change.
+struct Text(UnsafeCell<u64>);
+
+impl Text {
+    fn execute(&self) -> u64 {
+        // SAFETY: `loom` checks that nobody writes meanwhile.
+        self.0.with(|text| unsafe { *text })
+    }
+
+    fn change(&self, to: u64) {
+        // SAFETY: `loom` checks that nobody reads or writes meanwhile.
+        self.0.with_mut(|text| unsafe { *text = to });
+    }
+}
+
+/// What the CPUs of a rendezvous share.
+struct Machine {
+    rendezvous: Rendezvous,
+    /// Interrupts sent. Who sends one executes DSB before, so release and acquire.
+    sent: AtomicUsize,
+    text: Text,
+}
+
+impl Machine {
+    fn new() -> Arc<Self> {
+        Arc::new(Machine {
+            rendezvous: Rendezvous::new(),
+            sent: AtomicUsize::new(0),
+            text: Text(UnsafeCell::new(0)),
+        })
+    }
+
+    fn hold(&self, others: usize, to: u64) {
+        let tell = || _ = self.sent.fetch_add(1, Release);
+        self.rendezvous.hold(others, tell, thread::yield_now, || self.text.change(to));
+    }
+
+    /// Executes the text until the interrupt number `interrupt` comes, and takes part.
+    fn interrupted(&self, interrupt: usize) {
+        self.text.execute();
+        while self.sent.load(Acquire) < interrupt {
+            thread::yield_now();
+        }
+        self.take_part();
+    }
+
+    /// The instruction stream is synchronised before anybody counts this CPU as gone: it executes the new text at once.
+    fn take_part(&self) {
+        self.rendezvous.take_part(thread::yield_now, || _ = self.text.execute());
+    }
+}
+
+/// K3: text changes while nobody executes it, and whoever has gone on executes what was written.
+#[test]
+fn k3_text_changes_while_all_stand_still() {
+    model(|| {
+        let machine = Machine::new();
+        let cpu = {
+            let machine = machine.clone();
+            thread::spawn(move || {
+                machine.interrupted(1);
+                assert_eq!(machine.text.execute(), 1);
+            })
+        };
+        machine.hold(1, 1);
+        cpu.join().expect("no panic");
+    });
+}
+
+/// K3: one round after the other, with two CPUs to hold; none is counted for a round that it was not in.
+#[test]
+fn k3_every_round_holds_every_cpu() {
+    model(|| {
+        let machine = Machine::new();
+        let cpus: Vec<_> = (0..2)
+            .map(|_| {
+                let machine = machine.clone();
+                thread::spawn(move || machine.interrupted(1))
+            })
+            .collect();
+        machine.hold(2, 1);
+        // All have gone: nobody is left who could execute it.
+        machine.text.change(2);
+        cpus.into_iter().for_each(|cpu| cpu.join().expect("no panic"));
+    });
+}
+
+/// K3: a CPU that comes late, or for no round at all, holds nobody up and is not held.
+#[test]
+fn k3_rounds_in_a_row_and_interrupts_that_come_late() {
+    model(|| {
+        let machine = Machine::new();
+        let cpu = {
+            let machine = machine.clone();
+            thread::spawn(move || {
+                // Perhaps in the middle of the first round, whose own interrupt then comes late.
+                machine.take_part();
+                machine.interrupted(1);
+                machine.interrupted(2);
+                machine.take_part();
+            })
+        };
+        machine.hold(1, 1);
+        machine.hold(1, 2);
+        cpu.join().expect("no panic");
+    });
+}
+
+/// A record that changes, and a CPU that applies it to its registers.
+struct Cpu {
+    changes: Changes,
+    applied: Applied<1>,
+    record: AtomicU64,
+    registers: UnsafeCell<u64>,
+}
+
+impl Cpu {
+    fn new() -> Arc<Self> {
+        Arc::new(Cpu {
+            changes: Changes::new(),
+            applied: Applied::new(),
+            record: AtomicU64::new(0),
+            registers: UnsafeCell::new(0),
+        })
+    }
+
+    /// What this CPU does in an interrupt.
+    fn sync(&self) {
+        if self.applied.is_current(&self.changes) {
+            return;
+        }
+        let apply = |_| {
+            let record = self.record.load(Acquire);
+            // SAFETY: the registers are this CPU's until it says that it has applied the change; `loom` checks that.
+            self.registers.with_mut(|registers| unsafe { *registers = record });
+        };
+        self.applied.bring_into_line(&self.changes, apply, || ());
+    }
+
+    /// What another CPU does, which waits.
+    fn change(&self, to: u64) -> u64 {
+        self.record.store(to, Relaxed);
+        self.applied.mark(0);
+        let change = self.changes.draw();
+        while !self.applied.has(change) {
+            thread::yield_now();
+        }
+        // SAFETY: as above.
+        self.registers.with(|registers| unsafe { *registers })
+    }
+}
+
+/// H1, H5: when a change counts as applied the CPU's registers have it.
+#[test]
+fn h5_a_change_that_counts_as_applied_is() {
+    model(|| {
+        let cpu = Cpu::new();
+        let other = {
+            let cpu = cpu.clone();
+            thread::spawn(move || {
+                while !cpu.applied.has(1) {
+                    cpu.sync();
+                    thread::yield_now();
+                }
+            })
+        };
+        assert_eq!(cpu.change(1), 1);
+        other.join().expect("no panic");
+    });
+}
+
+/// H5: of changes by two CPUs none is lost, however they meet.
+#[test]
+fn h5_no_change_is_lost() {
+    model(|| {
+        let changes = Arc::new((Changes::new(), Applied::<1>::new(), [AtomicU64::new(0), AtomicU64::new(0)]));
+        let cpus: Vec<_> = (0..2)
+            .map(|thing| {
+                let changes = changes.clone();
+                thread::spawn(move || {
+                    let (changes, applied, records) = &*changes;
+                    records[thing].store(1, Relaxed);
+                    applied.mark(thing);
+                    changes.draw()
+                })
+            })
+            .collect();
+        let (all, applied, records) = &*changes;
+        let mut registers = [0; 2];
+        for _ in 0..2 {
+            applied.bring_into_line(all, |thing| registers[thing] = records[thing].load(Relaxed), || ());
+            if applied.has(2) {
+                assert_eq!(registers, [1, 1]);
+            }
+            if applied.has(1) {
+                assert_ne!(registers, [0, 0]);
+            }
+        }
+        cpus.into_iter().for_each(|cpu| _ = cpu.join().expect("no panic"));
+        applied.bring_into_line(all, |thing| registers[thing] = records[thing].load(Relaxed), || ());
+        assert_eq!(registers, [1, 1]);
+    });
+}
+
+/// Records of slots, and a CPU that arms them.
+struct Slots {
+    records: Table<u64, 1>,
+    changes: Changes,
+    applied: Applied<1>,
+    armed: UnsafeCell<Option<SlotId>>,
+}
+
+impl Slots {
+    /// What the CPU does in an interrupt.
+    fn sync(&self) {
+        if self.applied.is_current(&self.changes) {
+            return;
+        }
+        let apply = |_| {
+            let Some(record) = self.records.lookup(0) else { return };
+            let armed = (record.state == State::Live).then_some(record.id);
+            // SAFETY: the registers are this CPU's until it says that it has applied the change; `loom` checks that.
+            self.armed.with_mut(|registers| unsafe { *registers = armed });
+        };
+        self.applied.bring_into_line(&self.changes, apply, || ());
+    }
+
+    /// Waits until the CPU has applied a change that was made; what it then has armed.
+    fn changed(&self) -> Option<SlotId> {
+        self.applied.mark(0);
+        let change = self.changes.draw();
+        while !self.applied.has(change) {
+            thread::yield_now();
+        }
+        // SAFETY: as above.
+        self.armed.with(|registers| unsafe { *registers })
+    }
+}
+
+/// H1, H2: a slot that was installed is armed, and one that is freed is armed nowhere.
+#[test]
+fn h1_a_slot_is_armed_from_its_installation_until_its_removal() {
+    model(|| {
+        let slots = Arc::new(Slots {
+            records: Table::new(Kind::Breakpoint),
+            changes: Changes::new(),
+            applied: Applied::new(),
+            armed: UnsafeCell::new(None),
+        });
+        let cpu = {
+            let slots = slots.clone();
+            thread::spawn(move || {
+                while !slots.applied.has(2) {
+                    slots.sync();
+                    thread::yield_now();
+                }
+            })
+        };
+        let request = Request::Breakpoint { address: 0xffff_8000_8000_0000, privilege: Privilege::El1 };
+        let admitted = Admitted::despite_no_probe(&request).expect("aligned");
+        let id = slots.records.reserve(admitted, Cpus::of(0), 7, 1).expect("free");
+        assert_eq!(slots.changed(), Some(id));
+        slots.records.retire(id).expect("live");
+        assert_eq!(slots.changed(), None);
+        slots.records.free(id).expect("retired");
+        cpu.join().expect("no panic");
+    });
+}

@@ -1,0 +1,529 @@
+//! Checks an image for barriers that emulators do not need and hardware does.
+//!
+//! A write of a system register is in force behind the next context synchronization event only: ISB, exception entry or return (DDI 0487
+//! D24.1.2.2). So behind each write of a register of [`REGISTERS`] the check follows every way that the code can go, through calls, jumps
+//! and tail calls, back into callers too, until there is an ISB, an ERET or an exception generating instruction. On no way may D be
+//! opened before (a write of PSTATE.D = 0, or of DAIF whole), and none may lead to where the check cannot follow: a call or jump through
+//! a register, or the return of a function that nobody calls directly. `barriers.txt` has the exceptions, with reasons.
+//!
+//! An ISB that a conditional branch skips counts if nothing is written between the branch and the ISB: so code pays a debt that it has
+//! recorded.
+//!
+//! With `STEPWELL_BARRIERS=FILE` in the environment, all ways on without a barrier are written to that file, listed or not.
+//!
+//! `barriers.txt` also has the functions that must contain an ordered access, since a lock-free protocol hangs on it.
+
+mod list;
+
+use crate::code::{self, Branch, Functions, Text};
+use crate::noprobe::{self, tell, unmatched_of};
+use crate::symbols::{self, Elf, Kind};
+use anyhow::{Context, Result, anyhow};
+use list::{Event, List, Needed, Ordered, Way};
+use object::{Object, ObjectSection};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Checked builds have this function.
+const CHECKED: &str = "kernel::exception::apply::check_entry";
+const LIST: &str = include_str!("../../barriers.txt");
+
+/// Checks an image's ELF.
+///
+/// # Errors
+/// Names the writes, the ways out and the lines.
+pub fn check(elf: &Elf<'_>) -> Result<()> {
+    let start = symbols::value(elf, "__image_start")?;
+    let section = elf.section_by_name(".text").context("the kernel's ELF has no .text")?;
+    let text = Text { address: section.address(), bytes: section.data()? };
+    let symbols = symbols::read(elf)?;
+    let functions = Functions { start, symbols: &symbols };
+    let list = List::read(LIST).map_err(|error| anyhow!(error))?;
+    let checked = symbols.iter().any(|symbol| symbol.name == CHECKED);
+    if let Some(path) = std::env::var_os("STEPWELL_BARRIERS") {
+        let all = without_barrier(&text, &functions, &List::default(), checked);
+        std::fs::write(path, all.iter().map(|one| format!("{one}\n")).collect::<String>())?;
+    }
+    tell(
+        &without_barrier(&text, &functions, &list, checked),
+        "a write of a system register may not be in force in time: there is a way on without ISB, exception return or exception. Add \
+         the ISB, or the reason why there is none to xtask/barriers.txt",
+    )?;
+    tell(
+        &unordered(&text, &functions, &list),
+        "an ordered access or a barrier is missing (xtask/barriers.txt, [ordered])",
+    )?;
+    let patterns: Vec<_> = list.patterns(checked).collect();
+    let stale = unmatched_of(&patterns, &functions, || noprobe::inlined(elf))?;
+    tell(&stale, "xtask/barriers.txt names what the image does not have: has the code been moved or renamed?")
+}
+
+/// `(op0, op1, CRn, CRm, op2)`.
+type Encoding = (u32, u32, u32, u32, u32);
+
+const REGISTERS: &[(Encoding, &str)] = &[
+    ((2, 0, 0, 2, 2), "MDSCR_EL1"),
+    ((2, 0, 0, 4, 2), "MDSELR_EL1"),
+    ((2, 0, 1, 0, 4), "OSLAR_EL1"),
+    ((2, 0, 1, 3, 4), "OSDLR_EL1"),
+    ((3, 0, 1, 0, 0), "SCTLR_EL1"),
+    ((3, 0, 2, 0, 0), "TTBR0_EL1"),
+    ((3, 0, 2, 0, 1), "TTBR1_EL1"),
+    ((3, 0, 2, 0, 2), "TCR_EL1"),
+    ((3, 0, 10, 2, 0), "MAIR_EL1"),
+    ((3, 0, 12, 0, 0), "VBAR_EL1"),
+];
+
+/// The register that an MSR (register) writes, if a barrier belongs behind it.
+fn written(word: u32) -> Option<&'static str> {
+    if word & 0xfff0_0000 != 0xd510_0000 {
+        return None;
+    }
+    let (op1, op2) = (word >> 16 & 7, word >> 5 & 7);
+    let (n, m) = (word >> 12 & 15, word >> 8 & 15);
+    let of = (2 + (word >> 19 & 1), op1, n, m, op2);
+    match of {
+        (2, 0, 0, _, 4) => Some("DBGBVR_EL1"),
+        (2, 0, 0, _, 5) => Some("DBGBCR_EL1"),
+        (2, 0, 0, _, 6) => Some("DBGWVR_EL1"),
+        (2, 0, 0, _, 7) => Some("DBGWCR_EL1"),
+        _ => REGISTERS.iter().find(|(register, _)| *register == of).map(|&(_, name)| name),
+    }
+}
+
+/// ISB; ERET, ERETAA, ERETAB; SVC, HVC, SMC, BRK, HLT, UDF.
+fn synchronises(word: u32) -> bool {
+    let isb = word & 0xffff_f0ff == 0xd503_30df;
+    let returns = matches!(word, 0xd69f_03e0 | 0xd69f_0bff | 0xd69f_0fff);
+    isb || returns || word & 0xff00_0000 == 0xd400_0000 || word >> 16 == 0
+}
+
+fn is_isb(word: u32) -> bool {
+    word & 0xffff_f0ff == 0xd503_30df
+}
+
+/// MSR DAIFClr with D, or MSR DAIF.
+fn opens_d(word: u32) -> bool {
+    word & 0xffff_f8ff == 0xd503_48ff || word & 0xffff_ffe0 == 0xd51b_4220
+}
+
+/// Any MSR.
+fn writes(word: u32) -> bool {
+    word & 0xfff0_0000 == 0xd510_0000
+}
+
+/// Every way on without a barrier, as text.
+fn without_barrier(text: &Text<'_>, functions: &Functions<'_>, list: &List, checked: bool) -> Vec<String> {
+    let mut walker = Walker::new(text, functions);
+    let mut found = BTreeMap::new();
+    for (at, word) in text.words(text.all()) {
+        let Some(register) = written(word) else { continue };
+        let writer = functions.name(at);
+        for (event, place) in walker.on_every_way(at) {
+            let place_name = functions.name(place);
+            if !list.allows((writer, register, event, place_name), checked) {
+                let example = found.entry((writer, register, event, place_name)).or_insert((at, place));
+                *example = (*example).min((at, place));
+            }
+        }
+    }
+    let line =
+        |(&(writer, register, event, place), (at, there)): (&(&str, &str, Event, &str), &(u64, u64))| {
+            format!("{writer} | {register} | {event} | {place} # {at:#x}, then {there:#x}")
+        };
+    found.iter().map(line).collect()
+}
+
+/// What is wrong at which instruction.
+type Events = BTreeSet<(Event, u64)>;
+
+/// What happens on the ways from an instruction.
+#[derive(Clone, Default)]
+struct Ways {
+    events: Events,
+    /// The function returns on one of them.
+    returns: bool,
+}
+
+/// Follows code whose register writes are not in force yet.
+struct Walker<'a> {
+    text: &'a Text<'a>,
+    functions: &'a Functions<'a>,
+    /// Where each function is called (`true`), or jumped to as its caller's last act.
+    callers: BTreeMap<u64, Vec<(u64, bool)>>,
+    called: BTreeMap<u64, Ways>,
+    from: BTreeMap<u64, Ways>,
+}
+
+impl<'a> Walker<'a> {
+    fn new(text: &'a Text<'a>, functions: &'a Functions<'a>) -> Self {
+        let mut callers: BTreeMap<u64, Vec<(u64, bool)>> = BTreeMap::new();
+        for (at, word) in text.words(text.all()) {
+            match code::branch(at, word) {
+                Some(Branch::Call(target)) => callers.entry(target).or_default().push((at, true)),
+                Some(Branch::Always(target) | Branch::Perhaps(target))
+                    if !functions.range(at).contains(&target) =>
+                {
+                    callers.entry(target).or_default().push((at, false));
+                }
+                _ => {}
+            }
+        }
+        Self { text, functions, callers, called: BTreeMap::new(), from: BTreeMap::new() }
+    }
+
+    /// What happens behind the instruction at `write`, in its function and in those that this one returns to.
+    fn on_every_way(&mut self, write: u64) -> Events {
+        let mut events = Events::new();
+        let mut seen = BTreeSet::new();
+        let mut next = vec![write + 4];
+        while let Some(at) = next.pop() {
+            if !seen.insert(at) {
+                continue;
+            }
+            let ways = self.ways_from(at);
+            events.extend(ways.events);
+            // The instruction in front is of the function, though `at` may be the first of the next one.
+            if ways.returns
+                && !self.callers_of(self.functions.range(at - 4).start, &mut next, &mut BTreeSet::new())
+            {
+                events.insert((Event::Returns, at - 4));
+            }
+        }
+        events
+    }
+
+    /// Adds where a function returns to. `false` if nobody calls it.
+    fn callers_of(&self, function: u64, next: &mut Vec<u64>, seen: &mut BTreeSet<u64>) -> bool {
+        let Some(callers) = self.callers.get(&function) else { return false };
+        let mut known = true;
+        for &(site, call) in callers {
+            if call {
+                next.push(site + 4);
+            } else {
+                let outer = self.functions.range(site).start;
+                known &= !seen.insert(outer) || self.callers_of(outer, next, seen);
+            }
+        }
+        known
+    }
+
+    fn ways_from(&mut self, at: u64) -> Ways {
+        if let Some(known) = self.from.get(&at) {
+            return known.clone();
+        }
+        let ways = self.follow(at);
+        self.from.insert(at, ways.clone());
+        ways
+    }
+
+    /// What happens in a function that is called.
+    fn ways_of(&mut self, function: u64) -> Ways {
+        if let Some(known) = self.called.get(&function) {
+            return known.clone();
+        }
+        // While it is looked into: what calls itself adds nothing.
+        self.called.insert(function, Ways::default());
+        let ways = if ends(self.functions.name(function)) { Ways::default() } else { self.follow(function) };
+        self.called.insert(function, ways.clone());
+        ways
+    }
+
+    fn follow(&mut self, from: u64) -> Ways {
+        let mut ways = Ways::default();
+        let mut seen = BTreeSet::new();
+        let mut next = vec![from];
+        while let Some(at) = next.pop() {
+            let Some(word) = self.text.word(at).filter(|_| seen.insert(at)) else { continue };
+            if synchronises(word) {
+                continue;
+            }
+            if opens_d(word) {
+                ways.events.insert((Event::Opens, at));
+                continue;
+            }
+            match code::branch(at, word) {
+                None => next.push(at + 4),
+                Some(Branch::Always(target)) if ends(self.functions.name(target)) => {}
+                Some(Branch::Always(target)) => next.push(target),
+                Some(Branch::Perhaps(target)) => {
+                    if !self.pays(at + 4) && !self.pays(target) {
+                        next.extend([at + 4, target]);
+                    }
+                }
+                Some(Branch::Call(target)) => {
+                    let called = self.ways_of(target);
+                    ways.events.extend(called.events);
+                    if called.returns {
+                        next.push(at + 4);
+                    }
+                }
+                Some(Branch::Return) => ways.returns = true,
+                Some(Branch::CallRegister) => {
+                    ways.events.insert((Event::Calls, at));
+                }
+                Some(Branch::Register(register)) => match self.table(at, register) {
+                    Some(targets) => next.extend(targets),
+                    None => {
+                        ways.events.insert((Event::Jumps, at));
+                    }
+                },
+            }
+        }
+        ways
+    }
+
+    /// Whether an ISB follows at once, with nothing written before: a debt that is paid.
+    fn pays(&self, at: u64) -> bool {
+        const NEAR: u64 = 4;
+        for (at, word) in self.text.words(at..at + NEAR * 4) {
+            if is_isb(word) {
+                return true;
+            }
+            if writes(word) || opens_d(word) || code::branch(at, word).is_some() {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// Where the BR at `at` goes if it chooses among accesses to numbered registers, as `arch/sysreg.rs` does: ADR of the first, ADD of a
+    /// number times their size, BR; each leaves with a B. (The tables that LLVM makes of a `match` are not followed.)
+    fn table(&self, at: u64, register: u32) -> Option<Vec<u64>> {
+        let add = self.text.word(at - 4)?;
+        let shift = add >> 10 & 0x3f;
+        if add & 0xffe0_001f != 0x8b00_0000 | register || !(3..=4).contains(&shift) {
+            return None;
+        }
+        let function = self.functions.range(at);
+        let size = 1 << shift;
+        let base = add >> 5 & 31;
+        let (place, adr) = (function.start.max(at.saturating_sub(80))..at)
+            .step_by(4)
+            .filter_map(|at| Some((at, self.text.word(at)?)))
+            .filter(|(_, word)| word & 0x9f00_001f == 0x1000_0000 | base)
+            .last()?;
+        let offset = (adr >> 5 & 0x7_ffff) << 2 | adr >> 29 & 3;
+        let first = place.wrapping_add_signed(i64::from((offset << 11) as i32 >> 11));
+        let leaves = |&entry: &u64| {
+            let mut words = self.text.words(entry..entry + size);
+            words.any(|(at, word)| matches!(code::branch(at, word), Some(Branch::Always(_))))
+        };
+        let entries: Vec<u64> =
+            (first..function.end).step_by(size as usize).take_while(leaves).take(16).collect();
+        (!entries.is_empty()).then_some(entries)
+    }
+}
+
+/// Functions that do not return: the kernel ends there.
+fn ends(name: &str) -> bool {
+    let last = name.rsplit("::").next().unwrap_or(name);
+    name.starts_with("core::panicking")
+        || last.contains("panic")
+        || last.ends_with("_fail")
+        || last.ends_with("_failed")
+}
+
+/// Functions without the access that they need.
+fn unordered(text: &Text<'_>, functions: &Functions<'_>, list: &List) -> Vec<String> {
+    let mut missing = Vec::new();
+    for line in &list.ordered {
+        let symbols = functions.symbols.iter().filter(|symbol| symbol.kind == Kind::Text);
+        for symbol in symbols.filter(|symbol| line.says.function.covers(&symbol.name)) {
+            let start = functions.start + u64::from(symbol.offset);
+            let words = text.words(start..start + u64::from(symbol.size));
+            let found = words.filter(|&(_, word)| line.says.needs.is(word)).count();
+            if found < line.says.count {
+                let Ordered { count, needs, .. } = &line.says;
+                missing.push(format!("{} has {found} of {count} {needs}", symbol.name));
+            }
+        }
+    }
+    missing
+}
+
+impl Needed {
+    fn is(self, word: u32) -> bool {
+        // Sizes are in bits 31 and 30.
+        let acquire = word & 0x3fff_fc00 == 0x08df_fc00;
+        let acquire_exclusive = word & 0x3fff_fc00 == 0x085f_fc00;
+        let acquire_pc = word & 0x3fff_fc00 == 0x38bf_c000;
+        let release = word & 0x3fff_fc00 == 0x089f_fc00;
+        let release_exclusive = word & 0x3fe0_fc00 == 0x0800_fc00;
+        match self {
+            Self::Acquire => acquire || acquire_exclusive || acquire_pc,
+            Self::Release => release || release_exclusive,
+            Self::Barrier => word & 0xffff_f0ff == 0xd503_30bf,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::symbols::Symbol;
+
+    const BASE: u64 = 0xffff_8000_8000_0000;
+    const NOP: u32 = 0xd503_201f;
+    const ISB: u32 = 0xd503_3fdf;
+    const RET: u32 = 0xd65f_03c0;
+    const ERET: u32 = 0xd69f_03e0;
+    const BLR: u32 = 0xd63f_0100;
+    /// MSR MDSCR_EL1, X0.
+    const MDSCR: u32 = 0xd510_0240;
+    /// MSR DAIFClr, #8.
+    const OPEN: u32 = 0xd503_48ff;
+
+    fn b(words: i32) -> u32 {
+        0x1400_0000 | (words as u32 & 0x3ff_ffff)
+    }
+
+    fn bl(words: i32) -> u32 {
+        0x9400_0000 | (words as u32 & 0x3ff_ffff)
+    }
+
+    fn cbz(words: i32) -> u32 {
+        0xb400_0000 | (words as u32 & 0x7_ffff) << 5
+    }
+
+    /// What is told of functions of 4 instructions each: `one`, `two`, `three`.
+    fn told(words: &[u32], list: &str) -> Vec<String> {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let symbol = |(index, name): (usize, &&str)| Symbol {
+            offset: index as u32 * 16,
+            size: 16,
+            name: (*name).into(),
+            kind: Kind::Text,
+            hash: 0,
+            mangled: 0,
+        };
+        let symbols: Vec<_> = ["one", "two", "three"].iter().enumerate().map(symbol).collect();
+        let functions = Functions { start: BASE, symbols: &symbols };
+        let text = Text { address: BASE, bytes: &bytes };
+        let list = List::read(list).unwrap();
+        let told = without_barrier(&text, &functions, &list, false);
+        told.iter().map(|line| line.split(" # ").next().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_barrier_behind_the_write_is_enough_and_a_dropped_one_is_found() {
+        for good in [ISB, ERET] {
+            assert_eq!(told(&[MDSCR, good, OPEN, RET], ""), [""; 0]);
+        }
+        assert_eq!(told(&[MDSCR, NOP, OPEN, RET], ""), ["one | MDSCR_EL1 | opens | one"]);
+        assert_eq!(told(&[MDSCR, NOP, NOP, RET], ""), ["one | MDSCR_EL1 | returns | one"]);
+        assert_eq!(told(&[MDSCR, BLR, ISB, RET], ""), ["one | MDSCR_EL1 | calls | one"]);
+        assert_eq!(told(&[MDSCR, 0xd61f_0100, ISB, RET], ""), ["one | MDSCR_EL1 | jumps | one"]);
+    }
+
+    #[test]
+    fn one_way_without_a_barrier_is_enough_to_be_told() {
+        assert_eq!(told(&[MDSCR, cbz(2), ISB, RET], "").len(), 0, "a debt that is paid");
+        assert_eq!(
+            told(&[MDSCR, cbz(3), MDSCR, ISB, OPEN, RET, RET, RET], ""),
+            ["one | MDSCR_EL1 | opens | two"]
+        );
+        assert_eq!(told(&[cbz(2), MDSCR, NOP, RET], ""), ["one | MDSCR_EL1 | returns | one"]);
+        assert_eq!(told(&[MDSCR, b(0), NOP, RET], "").len(), 0, "it never goes on");
+    }
+
+    #[test]
+    fn calls_and_callers_are_followed() {
+        let two = |last: u32| [MDSCR, NOP, NOP, RET, bl(-4), NOP, last, RET];
+        assert_eq!(told(&two(ISB), ""), [""; 0]);
+        assert_eq!(told(&two(OPEN), ""), ["one | MDSCR_EL1 | opens | two"]);
+        assert_eq!(told(&[ISB, NOP, NOP, RET, MDSCR, bl(-5), OPEN, RET], ""), [""; 0], "the callee has it");
+        assert_eq!(
+            told(&[OPEN, ISB, NOP, RET, MDSCR, bl(-5), ISB, RET], ""),
+            ["two | MDSCR_EL1 | opens | one"]
+        );
+        // A tail call: `two` returns for `one`, which `three` calls.
+        let tail = |last: u32| [MDSCR, b(3), NOP, NOP, NOP, NOP, NOP, RET, bl(-8), last, OPEN, RET];
+        assert_eq!(told(&tail(ISB), ""), [""; 0]);
+        assert_eq!(told(&tail(NOP), ""), ["one | MDSCR_EL1 | opens | three"]);
+        // `two` ends with a tail call of `one`; `three` calls `two`.
+        let outer = |last: u32| [MDSCR, NOP, NOP, RET, NOP, b(-5), NOP, NOP, bl(-4), last, OPEN, RET];
+        assert_eq!(told(&outer(ISB), ""), [""; 0]);
+        assert_eq!(told(&outer(NOP), ""), ["one | MDSCR_EL1 | opens | three"]);
+    }
+
+    #[test]
+    fn numbered_registers_are_chosen_by_a_table() {
+        // adr x8, +12; add x8, x8, x1, lsl #3; br x8; then msr dbgbcr0_el1, x2; b end; msr dbgbcr1_el1, x2; b end; end: ...
+        let table = |end: u32| {
+            [
+                0x1000_0068,
+                0x8b01_0d08,
+                0xd61f_0100,
+                0xd510_00a2,
+                b(3),
+                0xd510_01a2,
+                b(1),
+                end,
+                RET,
+                NOP,
+                NOP,
+                NOP,
+            ]
+        };
+        let words = |end| {
+            let mut words = vec![MDSCR, NOP, NOP, NOP];
+            words.extend(table(end));
+            words
+        };
+        // The table spans functions of 4 words here, so it is in one that is larger.
+        let bytes: Vec<u8> = words(ISB).iter().flat_map(|word| word.to_le_bytes()).collect();
+        let symbols =
+            [Symbol { offset: 0, size: 64, name: "all".into(), kind: Kind::Text, hash: 0, mangled: 0 }];
+        let functions = Functions { start: BASE, symbols: &symbols };
+        let text = Text { address: BASE, bytes: &bytes };
+        assert_eq!(Walker::new(&text, &functions).table(BASE + 24, 8), Some(vec![BASE + 28, BASE + 36]));
+        assert_eq!(without_barrier(&text, &functions, &List::default(), false), [""; 0]);
+        let bytes: Vec<u8> = words(NOP).iter().flat_map(|word| word.to_le_bytes()).collect();
+        let text = Text { address: BASE, bytes: &bytes };
+        assert_eq!(without_barrier(&text, &functions, &List::default(), false).len(), 2);
+    }
+
+    #[test]
+    fn what_is_listed_is_not_told() {
+        let words = [MDSCR, NOP, NOP, RET];
+        for line in
+            ["one | MDSCR_EL1 | returns | one", "* | * | * | one", "* | TCR_EL1 MDSCR_EL1 | returns | *"]
+        {
+            assert_eq!(told(&words, &format!("[writes]\n{line} # a good reason\n")), [""; 0], "{line}");
+        }
+        for line in ["two | * | * | *", "* | TCR_EL1 | * | *", "* | * | opens | *", "* | * | * | two"] {
+            assert_eq!(told(&words, &format!("[writes]\n{line} # a good reason\n")).len(), 1, "{line}");
+        }
+        assert!(List::read("[writes]\none | * | * | *").unwrap_err().contains("line 2"));
+        assert!(List::read("[writes]\none | X | * | * # a good reason").unwrap_err().contains("register"));
+        List::read(LIST).unwrap();
+    }
+
+    #[test]
+    fn a_missing_ordered_access_is_found() {
+        let symbols =
+            [Symbol { offset: 0, size: 8, name: "k::f".into(), kind: Kind::Text, hash: 0, mangled: 0 }];
+        let functions = Functions { start: BASE, symbols: &symbols };
+        let missing = |word: u32, needs: &str| {
+            let bytes: Vec<u8> = [word, RET].iter().flat_map(|word| word.to_le_bytes()).collect();
+            let list = List::read(&format!("[ordered]\nk::f | {needs} # a good reason\n")).unwrap();
+            unordered(&Text { address: BASE, bytes: &bytes }, &functions, &list).len()
+        };
+        for (word, needs) in [
+            (0x889f_fc20, "release"), // stlr w0, [x1]
+            (0xc89f_fc20, "release"), // stlr x0, [x1]
+            (0x089f_fc20, "release"), // stlrb
+            (0x8802_fc20, "release"), // stlxr w2, w0, [x1]
+            (0x88df_fc20, "acquire"), // ldar w0, [x1]
+            (0x885f_fc20, "acquire"), // ldaxr w0, [x1]
+            (0xd503_3bbf, "barrier"), // dmb ish
+        ] {
+            assert_eq!(missing(word, needs), 0, "{word:#x}");
+            assert_eq!(missing(NOP, needs), 1, "{needs}");
+        }
+        assert_eq!(missing(0x8802_7c20, "release"), 1, "stxr");
+        assert_eq!(missing(0x885f_7c20, "acquire"), 1, "ldxr");
+        assert_eq!(missing(0x889f_fc20, "acquire"), 1);
+        assert_eq!(missing(0x889f_fc20, "2 release"), 1);
+    }
+}

@@ -1,0 +1,301 @@
+//! Refuses circles between modules (who knows whom: [`super::modules`]), and arrows up between the layers of `xtask/layers.txt`. That
+//! file has the arrows that are known and still to go, too: one that is gone must be taken out of the file, so the list shrinks. With `STEPWELL_CIRCLES=FILE` in the
+//! environment, all arrows of all circles are written to that file, known or not.
+
+use super::modules::{self, Edges, Why};
+use anyhow::{Result, anyhow, bail};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write;
+use std::path::Path;
+
+const FILE: &str = "xtask/layers.txt";
+
+/// Checks the workspace.
+///
+/// # Errors
+/// Names the circles, arrows and lines.
+pub fn check(workspace: &Path) -> Result<()> {
+    let roots = modules::roots(workspace)?;
+    let edges = modules::edges(&roots, &|path| std::fs::read_to_string(path).ok())?;
+    let text = std::fs::read_to_string(workspace.join(FILE))?;
+    let layers = Layers::read(&text).map_err(|error| anyhow!("{FILE}: {error}"))?;
+    if let Some(path) = std::env::var_os("STEPWELL_CIRCLES") {
+        std::fs::write(path, report(&layers.counted(&edges)))?;
+    }
+    let mistakes = layers.mistakes(&edges);
+    if mistakes.is_empty() {
+        return Ok(());
+    }
+    bail!("modules know each other in a circle, or from below ({FILE}):\n{}", mistakes.join("\n"))
+}
+
+/// What `layers.txt` says.
+#[derive(Debug, Default)]
+struct Layers {
+    /// Beginnings of modules' names, and the number of each one's layer, 0 on top.
+    layers: Vec<(String, usize)>,
+    /// Beginnings of modules' names: an arrow from such a module to the file of a folder around it does not count.
+    loose: Vec<String>,
+    /// Arrows that are tolerated.
+    known: BTreeSet<(String, String)>,
+}
+
+impl Layers {
+    fn read(text: &str) -> Result<Self, String> {
+        let mut read = Self::default();
+        let (mut section, mut layer) = ("", 0);
+        for (index, line) in text.lines().enumerate() {
+            let words = line.split_once('#').map_or(line, |(words, _)| words).trim();
+            match (words, section) {
+                ("", _) => {}
+                ("[layers]" | "[loose]" | "[known]", _) => section = words,
+                (_, "[layers]") => {
+                    read.layers.extend(words.split_whitespace().map(|name| (name.to_owned(), layer)));
+                    layer += 1;
+                }
+                (_, "[loose]") => read.loose.extend(words.split_whitespace().map(str::to_owned)),
+                (_, "[known]") => {
+                    let arrow =
+                        words.split_once(" -> ").ok_or_else(|| format!("line {}: no arrow", index + 1))?;
+                    read.known.insert((arrow.0.trim().into(), arrow.1.trim().into()));
+                }
+                _ => return Err(format!("line {}: it stands before the first [section]", index + 1)),
+            }
+        }
+        Ok(read)
+    }
+
+    /// The arrows that count.
+    fn counted(&self, edges: &Edges) -> Edges {
+        let mut edges = edges.clone();
+        for (from, to) in &mut edges {
+            if self.loose.iter().any(|name| is_in(from, name)) {
+                to.retain(|to, _| !is_in(from, to));
+            }
+        }
+        edges
+    }
+
+    /// The layer of a module: that of the longest name that it begins with.
+    fn of(&self, module: &str) -> Option<usize> {
+        let named = self.layers.iter().filter(|(name, _)| is_in(module, name));
+        named.max_by_key(|(name, _)| name.len()).map(|&(_, layer)| layer)
+    }
+
+    fn goes_up(&self, from: &str, to: &str) -> bool {
+        self.of(from).zip(self.of(to)).is_some_and(|(from, to)| from > to)
+    }
+
+    fn mistakes(&self, edges: &Edges) -> Vec<String> {
+        let edges = &self.counted(edges);
+        let is_known = |from: &str, to: &str| self.known.contains(&(from.into(), to.into()));
+        let mut mistakes = Vec::new();
+        let mut left = edges.clone();
+        for (from, to) in edges {
+            for (to, why) in to {
+                if is_known(from, to) {
+                    left.entry(from.clone()).or_default().remove(to);
+                } else if self.goes_up(from, to) {
+                    mistakes.push(format!("  up: {}", arrow(from, to, why)));
+                }
+            }
+        }
+        for circle in circles(&left) {
+            mistakes.push(format!("  circle of {} modules, for example", circle.len()));
+            mistakes.extend(
+                shortest(&left, &circle)
+                    .iter()
+                    .map(|(from, to, why)| format!("    {}", arrow(from, to, why))),
+            );
+        }
+        let all = circles(edges);
+        let together =
+            |from: &str, to: &str| all.iter().any(|circle| circle.contains(from) && circle.contains(to));
+        for (from, to) in &self.known {
+            let exists = edges.get(from).is_some_and(|to_all| to_all.contains_key(to));
+            if !exists || !(together(from, to) || self.goes_up(from, to)) {
+                let what = if exists { "is in no circle and does not go up" } else { "is gone" };
+                mistakes.push(format!("  take it out of [known]: {from} -> {to} {what}"));
+            }
+        }
+        let names = self.layers.iter().map(|(name, _)| name).chain(&self.loose);
+        let unknown = names.filter(|name| {
+            let mut modules = edges.keys().chain(edges.values().flat_map(BTreeMap::keys));
+            !modules.any(|module| is_in(module, name))
+        });
+        mistakes.extend(unknown.map(|name| format!("  [layers] or [loose] names no module: {name}")));
+        mistakes
+    }
+}
+
+/// Whether a module is another one, or lies in its folder.
+fn is_in(module: &str, other: &str) -> bool {
+    module.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+fn arrow(from: &str, to: &str, why: &Why) -> String {
+    format!("{from} -> {to} (line {}: {})", why.line, why.path)
+}
+
+/// The strongly connected sets of more than one module (Tarjan's algorithm), each sorted.
+fn circles(edges: &Edges) -> Vec<BTreeSet<String>> {
+    struct Search<'a> {
+        edges: &'a Edges,
+        /// When it was found, and the earliest that it leads back to.
+        order: BTreeMap<&'a str, (usize, usize)>,
+        stack: Vec<&'a str>,
+        found: Vec<BTreeSet<String>>,
+    }
+    impl<'a> Search<'a> {
+        fn visit(&mut self, module: &'a str) {
+            let now = self.order.len();
+            self.order.insert(module, (now, now));
+            self.stack.push(module);
+            let edges = self.edges;
+            for to in edges.get(module).into_iter().flat_map(BTreeMap::keys) {
+                if !self.order.contains_key(to.as_str()) {
+                    self.visit(to);
+                }
+                if self.stack.contains(&to.as_str()) {
+                    let low = self.order[to.as_str()].1.min(self.order[module].1);
+                    self.order.get_mut(module).expect("it was inserted").1 = low;
+                }
+            }
+            if self.order[module].0 == self.order[module].1 {
+                let start = self.stack.iter().rposition(|one| *one == module).expect("it was pushed");
+                let set: BTreeSet<String> = self.stack.drain(start..).map(str::to_owned).collect();
+                if set.len() > 1 {
+                    self.found.push(set);
+                }
+            }
+        }
+    }
+    let mut search = Search { edges, order: BTreeMap::new(), stack: Vec::new(), found: Vec::new() };
+    for module in edges.keys() {
+        if !search.order.contains_key(module.as_str()) {
+            search.visit(module);
+        }
+    }
+    search.found
+}
+
+/// A shortest circle inside of a strongly connected set.
+fn shortest<'a>(edges: &'a Edges, set: &BTreeSet<String>) -> Vec<(&'a str, &'a str, &'a Why)> {
+    let ways = set.iter().filter_map(|start| way_back(edges, set, start));
+    ways.min_by_key(Vec::len).unwrap_or_default()
+}
+
+fn way_back<'a>(
+    edges: &'a Edges,
+    set: &BTreeSet<String>,
+    start: &str,
+) -> Option<Vec<(&'a str, &'a str, &'a Why)>> {
+    let (start, _) = edges.get_key_value(start)?;
+    let mut came: BTreeMap<&str, (&str, &Why)> = BTreeMap::new();
+    let mut next = VecDeque::from([start.as_str()]);
+    while let Some(module) = next.pop_front() {
+        for (to, why) in edges.get(module).into_iter().flatten().filter(|(to, _)| set.contains(*to)) {
+            if came.contains_key(to.as_str()) {
+                continue;
+            }
+            came.insert(to, (module, why));
+            if to == start {
+                let mut way = Vec::new();
+                let mut at = start.as_str();
+                loop {
+                    let (from, why) = came[at];
+                    way.push((from, at, why));
+                    at = from;
+                    if at == start {
+                        way.reverse();
+                        return Some(way);
+                    }
+                }
+            }
+            next.push_back(to);
+        }
+    }
+    None
+}
+
+/// All arrows between modules that are in a circle together.
+fn report(edges: &Edges) -> String {
+    let mut text = String::new();
+    for circle in circles(edges) {
+        let _ = writeln!(text, "{} modules:", circle.len());
+        for from in &circle {
+            for (to, why) in edges.get(from).into_iter().flatten().filter(|(to, _)| circle.contains(*to)) {
+                let _ = writeln!(text, "{}", arrow(from, to, why));
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph(arrows: &[(&str, &str)]) -> Edges {
+        let mut edges = Edges::new();
+        for (from, to) in arrows {
+            let why = Why { path: format!("crate::{to}"), line: 1 };
+            edges.entry((*from).into()).or_default().insert((*to).into(), why);
+        }
+        edges
+    }
+
+    fn mistakes(arrows: &[(&str, &str)], file: &str) -> Vec<String> {
+        Layers::read(file).unwrap().mistakes(&graph(arrows))
+    }
+
+    #[test]
+    fn a_circle_is_found_and_a_lattice_is_none() {
+        assert_eq!(mistakes(&[("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")], ""), [""; 0]);
+        let told = mistakes(&[("a", "b"), ("b", "c"), ("c", "a"), ("c", "b"), ("x", "a")], "").join("\n");
+        assert!(told.contains("circle of 3 modules"), "{told}");
+        assert!(
+            told.contains("b -> c (line 1: crate::c)") && told.contains("c -> b"),
+            "the shortest: {told}"
+        );
+        assert!(!told.contains("x -> a"), "{told}");
+    }
+
+    #[test]
+    fn a_loose_module_may_know_its_folders_file() {
+        let circle = [("k::a", "k::a::b"), ("k::a::b", "k::a")];
+        assert_eq!(mistakes(&circle, "[loose]\nk::a"), [""; 0]);
+        assert_eq!(mistakes(&circle, "").len(), 3);
+        assert_eq!(mistakes(&[("k::a", "k::b"), ("k::b", "k::a")], "[loose]\nk").len(), 3, "siblings");
+    }
+
+    #[test]
+    fn known_arrows_are_tolerated_as_long_as_they_are_needed() {
+        let circle = [("a", "b"), ("b", "a")];
+        assert_eq!(mistakes(&circle, "[known]\nb -> a # why\n"), [""; 0]);
+        let told = mistakes(&[("a", "b")], "[known]\nb -> a\na -> b\n").join("\n");
+        assert!(told.contains("b -> a is gone") && told.contains("a -> b is in no circle"), "{told}");
+        let told = mistakes(&[("a", "b"), ("b", "c"), ("c", "b"), ("b", "a")], "[known]\nb -> a\n");
+        assert!(told[0].contains("circle of 2"), "a new one: {told:?}");
+    }
+
+    #[test]
+    fn arrows_go_down_the_layers_only() {
+        let file = "[layers]\nk::top k::debug::hit\nk::debug\nk::low\n";
+        assert_eq!(
+            mistakes(
+                &[("k::top", "k::low"), ("k::debug::hit", "k::debug"), ("k::debug::hit::x", "k::top")],
+                file
+            ),
+            [""; 0]
+        );
+        let told =
+            mistakes(&[("k::low::x", "k::debug"), ("k::debug", "k::debug::hit"), ("k::top", "k::low")], file);
+        assert_eq!(told.iter().filter(|one| one.starts_with("  up: ")).count(), 2, "{told:?}");
+        let told = mistakes(&[("k::debugger", "k::top"), ("k::debug", "k::low")], file);
+        assert!(
+            told == ["  [layers] or [loose] names no module: k::debug::hit"],
+            "another name that begins so: {told:?}"
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! A copy of the tree that mutants are put into.
+
+use crate::paths::{TARGET, root, sysroot, target_dir};
+use anyhow::{Context, Result, bail};
+use std::io::{Read, Seek};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The copy. Its builds are kept, so that each mutant builds only what it changes.
+pub struct Tree {
+    root: PathBuf,
+}
+
+/// How a command ended.
+pub enum Ran {
+    Good,
+    /// Its output.
+    Bad(String),
+    /// It was stopped when its time was over.
+    Endless,
+}
+
+/// How a build of the kernel ended.
+pub enum Built {
+    Elf(PathBuf),
+    Not,
+    Endless,
+}
+
+impl Tree {
+    /// Copies all files that git knows or would know.
+    ///
+    /// # Errors
+    /// When something cannot be copied.
+    pub fn new() -> Result<Self> {
+        let tree = Self { root: target_dir().join("mutants") };
+        std::fs::create_dir_all(tree.root.join("target"))?;
+        for file in files(&root())? {
+            let (from, to) = (root().join(&file), tree.root.join(&file));
+            std::fs::create_dir_all(to.parent().context("a file without a folder")?)?;
+            // What has not changed keeps its time, and is not built again.
+            let text = std::fs::read(&from).with_context(|| format!("cannot read {file}"))?;
+            if std::fs::read(&to).ok().as_ref() != Some(&text) {
+                std::fs::copy(&from, &to).with_context(|| format!("cannot copy {file}"))?;
+            }
+        }
+        let link = tree.root.join("target/sysroot");
+        if sysroot().exists() && !link.exists() {
+            std::os::unix::fs::symlink(sysroot(), link)?;
+        }
+        Ok(tree)
+    }
+
+    /// Whether the copy has a file.
+    pub fn has(&self, file: &str) -> bool {
+        self.root.join(file).is_file()
+    }
+
+    /// A file of the copy.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(&self, file: &str) -> Result<String> {
+        std::fs::read_to_string(self.root.join(file)).with_context(|| format!("cannot read {file}"))
+    }
+
+    /// Writes a file of the copy.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, file: &str, text: &str) -> Result<()> {
+        std::fs::write(self.root.join(file), text).with_context(|| format!("cannot write {file}"))
+    }
+
+    /// Cargo in a folder of the copy.
+    pub fn cargo(&self, folder: &str) -> Command {
+        let mut cargo = Command::new("cargo");
+        cargo.current_dir(self.root.join(folder)).env("CARGO_TERM_COLOR", "never");
+        for name in ["RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "CARGO_MANIFEST_DIR", "RUSTC"] {
+            cargo.env_remove(name);
+        }
+        cargo
+    }
+
+    /// Builds the kernel of the copy.
+    ///
+    /// # Errors
+    /// When cargo cannot be started.
+    pub fn build_kernel(&self, limit: Duration) -> Result<Built> {
+        let mut cargo = self.cargo("kernel");
+        cargo.args(["build", "--quiet", "--package", "stepwell-kernel", "--bin", "stepwell"]);
+        Ok(match run(cargo, limit)? {
+            Ran::Good => Built::Elf(self.root.join("target").join(TARGET).join("debug/stepwell")),
+            Ran::Bad(_) => Built::Not,
+            Ran::Endless => Built::Endless,
+        })
+    }
+}
+
+/// Runs a command to its end, or ends it and all that it has started when its time is over.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn run(mut command: Command, limit: Duration) -> Result<Ran> {
+    let mut output = tempfile::tempfile()?;
+    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?).process_group(0);
+    let mut child = command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))?;
+    let begin = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if begin.elapsed() > limit {
+            let group = i32::try_from(child.id())?;
+            // SAFETY: a system call without pointers; the group is the child's own, which has not been waited for.
+            unsafe { libc::kill(-group, libc::SIGKILL) };
+            child.wait()?;
+            return Ok(Ran::Endless);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    if status.success() {
+        return Ok(Ran::Good);
+    }
+    let mut text = Vec::new();
+    output.rewind()?;
+    output.read_to_end(&mut text)?;
+    Ok(Ran::Bad(String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// The sources of the tree, from its root.
+///
+/// # Errors
+/// When git fails.
+pub fn sources(root: &Path) -> Result<Vec<String>> {
+    Ok(files(root)?.into_iter().filter(|file| file.ends_with(".rs")).collect())
+}
+
+fn files(root: &Path) -> Result<Vec<String>> {
+    let mut git = Command::new("git");
+    git.current_dir(root).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
+    let output = git.output().context("cannot start git")?;
+    if !output.status.success() {
+        bail!("git ls-files failed");
+    }
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().filter(|file| root.join(file).is_file()).map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn commands_end_well_or_badly_or_are_ended() {
+        let limit = Duration::from_secs(20);
+        assert!(matches!(run(sh("true"), limit).unwrap(), Ran::Good));
+        assert!(matches!(run(sh("echo x; exit 3"), limit).unwrap(), Ran::Bad(text) if text == "x\n"));
+        let begin = Instant::now();
+        assert!(matches!(run(sh("sleep 60 & wait"), Duration::from_millis(100)).unwrap(), Ran::Endless));
+        assert!(begin.elapsed() < Duration::from_secs(30));
+    }
+}
