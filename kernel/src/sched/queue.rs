@@ -67,7 +67,7 @@ pub fn spawn(cpu: usize, name: &'static str, entry: Entry) -> Result<Handle, Spa
     if !smp::online().any(|online| online == cpu) {
         return Err(SpawnError::NoCpu(cpu));
     }
-    let thread = Box::new(Thread::new(name, entry)?);
+    let thread = Box::new(Thread::new(name, entry, begin)?);
     let handle = Handle(thread.done.clone());
     let (ready, waiting) = shared(cpu);
     let mut ready = ready.lock();
@@ -85,6 +85,16 @@ pub fn yield_now() {
     daif::set::<{ daif::IF }>();
     switch_to_next();
     daif::write(before);
+}
+
+impl Handle {
+    /// Waits for its end, giving way. Thread context.
+    pub fn join(&self) {
+        while !self.is_done() {
+            yield_now();
+            crate::arch::barrier::relax();
+        }
+    }
 }
 
 /// Ends the running thread.
@@ -152,7 +162,7 @@ fn arrived() {
 }
 
 /// The first Rust function of a thread, I and F masked by who switched.
-pub(super) extern "C" fn begin() -> ! {
+extern "C" fn begin() -> ! {
     arrived();
     // SAFETY: as in `arrived`.
     let entry = unsafe { &mut *QUEUES.this().running.get() }.as_mut().and_then(|thread| thread.entry.take());

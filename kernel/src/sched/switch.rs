@@ -17,8 +17,10 @@ impl Context {
     }
 
     /// A thread's first: `begin`, on this stack.
-    pub fn starting_at(stack_top: usize) -> Self {
-        Self { x19_to_x29: [0; 11], lr: first as *const () as u64, sp: stack_top as u64 }
+    pub fn starting_at(stack_top: usize, begin: extern "C" fn() -> !) -> Self {
+        let mut x19_to_x29 = [0; 11];
+        x19_to_x29[0] = begin as usize as u64;
+        Self { x19_to_x29, lr: first as *const () as u64, sp: stack_top as u64 }
     }
 }
 
@@ -50,8 +52,8 @@ pub unsafe extern "C" fn switch(from: *mut Context, to: *const Context) {
     )
 }
 
-/// A thread's first instructions: no frame below, so that backtraces end here.
+/// A thread's first instructions, with X19 what [`Context::starting_at`] was given: no frame below, so that backtraces end here.
 #[unsafe(naked)]
 extern "C" fn first() {
-    naked_asm!("mov x29, xzr", "mov x30, xzr", "b {begin}", begin = sym super::queue::begin)
+    naked_asm!("mov x29, xzr", "mov x30, xzr", "br x19")
 }

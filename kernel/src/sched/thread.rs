@@ -57,10 +57,15 @@ impl Thread {
         }
     }
 
-    pub(super) fn new(name: &'static str, entry: Entry) -> Result<Self, SpawnError> {
+    /// One that begins in `begin`.
+    pub(super) fn new(
+        name: &'static str,
+        entry: Entry,
+        begin: extern "C" fn() -> !,
+    ) -> Result<Self, SpawnError> {
         let stack = Stack::new().ok_or(SpawnError::NoStack)?;
         Ok(Self {
-            context: Context::starting_at(stack.top()),
+            context: Context::starting_at(stack.top(), begin),
             step: None,
             entry: Some(entry),
             done: Arc::new(AtomicBool::new(false)),
@@ -78,14 +83,6 @@ impl Handle {
     /// Whether it has ended. Any context.
     pub fn is_done(&self) -> bool {
         self.0.load(Acquire)
-    }
-
-    /// Waits for its end, giving way. Thread context.
-    pub fn join(&self) {
-        while !self.is_done() {
-            super::yield_now();
-            crate::arch::barrier::relax();
-        }
     }
 }
 

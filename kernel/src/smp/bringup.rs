@@ -1,6 +1,7 @@
 //! Starting further CPUs by PSCI, and what every CPU does before it takes part.
 
-use super::{rendezvous, set_online};
+use super::cpus::{self, set_online};
+use super::rendezvous;
 use crate::arch::{daif, psci};
 use crate::drivers::gic::{self, Priority};
 use crate::irq::{off, sgi};
@@ -122,7 +123,7 @@ pub fn start_others(most: usize) -> usize {
             log::error!("{error}");
         }
     }
-    super::online_count()
+    cpus::online_count()
 }
 
 /// Brings a CPU up that was held back, and waits until it takes interrupts. It has the slots that are set for it, and those that are set
@@ -138,7 +139,7 @@ pub fn bring_up(cpu: usize) -> Result<(), BringUpError> {
     let boot = early::boot();
     let first = FIRST.load(Relaxed);
     let mut others = boot.platform.cpus.iter().copied().filter(|&mpidr| mpidr != first);
-    if super::online().any(|online| online == cpu) {
+    if cpus::online().any(|online| online == cpu) {
         return Err(BringUpError::Online { cpu });
     }
     match cpu.checked_sub(1).filter(|_| cpu < present()).and_then(|at| others.nth(at)) {

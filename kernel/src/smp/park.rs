@@ -10,7 +10,7 @@
 //! A *round* is one stop: odd while the CPUs stand, even in between. A CPU says for which round it stands, so a frame of an
 //! earlier round is never taken for one of this.
 
-use super::rendezvous;
+use super::{cpus, rendezvous};
 use crate::arch::barrier;
 use crate::debug;
 use crate::debug::control::Masked;
@@ -78,7 +78,7 @@ pub fn stop() -> Result<Stopped, Busy> {
         return Err(Busy { owner: OWNER.load(Relaxed) });
     }
     OWNER.store(percpu::index(), Relaxed);
-    if super::online_count() > 1 {
+    if cpus::online_count() > 1 {
         gic::send_sgi(sgi::STOP, Target::AllOthers);
     }
     Ok(Stopped { round: even + 1, local: PhantomData })
@@ -92,7 +92,7 @@ impl Stopped {
 
     /// Whether all other CPUs that are online have. Any context.
     pub fn all_have_stopped(&self) -> bool {
-        super::online().all(|cpu| cpu == percpu::index() || self.has_stopped(cpu))
+        cpus::online().all(|cpu| cpu == percpu::index() || self.has_stopped(cpu))
     }
 
     /// The context that a CPU stands in, if it has stopped. Any context.
@@ -151,7 +151,7 @@ fn end_if_asked(me: usize) {
 
 /// Stops all other CPUs for good; returns those that did not answer (a bit each), because they have interrupts off. Any context.
 pub fn stop_others() -> u64 {
-    let others = super::online_mask() & !(1 << percpu::index());
+    let others = cpus::online_mask() & !(1 << percpu::index());
     if others == 0 {
         return 0;
     }

@@ -26,12 +26,13 @@ pub(super) fn exclude() -> impl Sized {
 /// In a context that it is not for: it would wait for ever.
 pub fn rendezvous<R>(change: impl FnOnce() -> R) -> R {
     assert!(
-        crate::debug::this().depth.get() == 0 && (super::online_count() <= 1 || crate::irq::off::enabled()),
+        crate::debug::this().depth.get() == 0
+            && (super::cpus::online_count() <= 1 || crate::irq::off::enabled()),
         "rule K3: a rendezvous is not for debug context, nor with interrupts off"
     );
     let _one = ONE_AT_A_TIME.lock();
     // None joins them while the lock is held.
-    let others = super::online_count().saturating_sub(1);
+    let others = super::cpus::online_count().saturating_sub(1);
     let _masked = AllMasked::new();
     let tell = || gic::send_sgi(sgi::RENDEZVOUS, Target::AllOthers);
     let result = RENDEZVOUS.hold(others, tell, wait_a_little, change);

@@ -153,11 +153,11 @@ fn everywhere(change: u64, cpus: Cpus) -> bool {
     let cpu = debug::this();
     sync_local(cpu);
     let me = percpu::index();
-    let others = || crate::smp::online().filter(|&other| other != me && cpus.contains(other as u32));
+    let others = || crate::smp::cpus::online().filter(|&other| other != me && cpus.contains(other as u32));
     if others().next().is_none() {
         return true;
     }
-    crate::smp::kick_slots();
+    crate::smp::cpus::kick_slots();
     if cpu.depth.get() != 0 || daif::read().contains(Daif::D) {
         return false;
     }
@@ -178,7 +178,7 @@ fn free_retired() {
         let change = retired.load(Acquire);
         // NEVER is more than any CPU has applied. Whoever takes the entry frees the record, which may be another use of it by
         // now.
-        if crate::smp::online().all(|cpu| APPLIED.of(cpu).has(change))
+        if crate::smp::cpus::online().all(|cpu| APPLIED.of(cpu).has(change))
             && retired.compare_exchange(change, NEVER, SeqCst, Relaxed).is_ok()
             && let Some(record) = SLOTS.lookup(record.id.kind, record.id.record)
         {
