@@ -50,5 +50,5 @@ pub fn kick_slots() {
 
 /// [`sgi::SLOTS`].
 pub fn slots_interrupt(_: &mut Frame) {
-    debug::slots::sync_local(debug::this());
+    debug::slots::sync_local();
 }
