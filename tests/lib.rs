@@ -13,6 +13,7 @@ mod gdb;
 mod monitor;
 mod order;
 mod probes;
+mod reentrancy;
 mod returns;
 mod rules;
 mod slots;
@@ -40,6 +41,7 @@ pub static SUITES: &[&Suite] = &[
     &slots::SUITE,
     &probes::SUITE,
     &returns::SUITE,
+    &reentrancy::SUITE,
     &steps::SUITE,
     &threads::turns::SUITE,
     &threads::steps::SUITE,

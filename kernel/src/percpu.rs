@@ -5,12 +5,15 @@ use core::arch::asm;
 /// How many CPUs the kernel can have.
 pub const MAX_CPUS: usize = 8;
 
-/// This CPU's index, 0 for the one that booted. Any context.
+/// This CPU's index, 0 for the one that booted. Any context; it may be another CPU's as soon as the caller can be switched away
+/// (rule I10).
 #[inline(always)]
 pub fn index() -> usize {
     let value: u64;
-    // SAFETY: reads a register that does not change after a CPU's bring-up.
-    unsafe { asm!("mrs {}, tpidr_el1", out(reg) value, options(nomem, nostack, preserves_flags, pure)) }
+    // Neither `pure` nor `nomem`: a thread may go on with another CPU's register behind a call, or where interrupts were on, so
+    // each read is made where it is written and not merged with an earlier one.
+    // SAFETY: reads a register.
+    unsafe { asm!("mrs {}, tpidr_el1", out(reg) value, options(nostack, preserves_flags)) }
     value as usize
 }
 
@@ -21,8 +24,8 @@ pub fn set_index(cpu: usize) {
     crate::write_sysreg!("tpidr_el1", cpu as u64);
 }
 
-/// One `T` a CPU. Interior mutability is `T`'s: cells for what is touched with exceptions masked only, atomics for what
-/// handlers or other CPUs see too.
+/// One `T` a CPU. Interior mutability is `T`'s: atomics for what handlers or other CPUs see too; cells for what is touched with
+/// exceptions masked only, and where no BRK's handler touches it either, or in no-probe text (rule I8).
 #[repr(transparent)]
 pub struct PerCpu<T>([Line<T>; MAX_CPUS]);
 
@@ -40,7 +43,7 @@ macro_rules! per_cpu {
 }
 
 // SAFETY: `this` hands out the running CPU's value, and a CPU is one thread of execution. Cells in it are reached by handlers
-// that interrupt each other, but only with exceptions masked (see the fields). `of` is limited to `T: Sync`.
+// that interrupt each other, but only where none of those can come (see the fields). `of` is limited to `T: Sync`.
 unsafe impl<T> Sync for PerCpu<T> {}
 
 impl<T> PerCpu<T> {

@@ -3,7 +3,8 @@
 use super::seen::Seen;
 use super::signal::{self, Signal};
 use super::{code, trace};
-use harness::ktest::Outcome;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering::Relaxed};
+use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq, skip, suite};
 use kernel::arch::daif;
 use kernel::arch::uaccess;
@@ -12,7 +13,8 @@ use kernel::debug::slots::Hit;
 use kernel::debug::stats;
 use kernel::exception::Frame;
 use kernel::irq::off::IrqOff;
-use kernel::kprobe::{self, Kprobe, Then};
+use kernel::kprobe::{self, Kprobe, PreHandler, Then};
+use kernel::sched;
 
 suite!("rule-warns":
     m11_inherits_the_masks,
@@ -20,6 +22,10 @@ suite!("rule-warns":
     m11_stays_masked_in_a_debug_context,
     m11_completes_a_step_over_in_software,
     m11_a_debuggers_step_goes_into_the_report,
+    m11_a_reports_own_warn_is_counted_only,
+    m11_a_warn_in_a_debug_context_in_a_report_is_reported,
+    m11_a_warn_in_an_interrupt_in_a_report_is_reported,
+    m11_a_warn_of_another_thread_is_reported,
     m11_recursion_is_bounded,
 );
 
@@ -134,21 +140,176 @@ fn m11_a_debuggers_step_goes_into_the_report() -> Outcome {
     Ok(())
 }
 
-fn m11_recursion_is_bounded() -> Outcome {
+/// The function that every report is written by. Its first instruction is where these tests come between.
+fn written() -> u64 {
+    kernel::console::print as *const () as u64
+}
+
+/// What a WARN and the WARNs that come while it is reported come to: how many are counted; how often [`written`] is hit and missed
+/// by a probe whose handler is `pre`.
+///
+/// # Errors
+/// Skips the test, before anything is done, where no WARN is printed.
+fn reported(pre: PreHandler, warn: impl FnOnce()) -> Result<(u64, (u64, u64)), Ended> {
+    are_printed()?;
+    let warnings = stats::WARNINGS.sum();
+    kprobe::register(written(), Some(pre), None).map_err(crate::failed)?;
+    warn();
+    let counts = kprobe::unregister(written()).map_err(crate::failed)?;
+    Ok((stats::WARNINGS.sum() - warnings, counts))
+}
+
+fn are_printed() -> Outcome {
+    if log::max_level() < log::LevelFilter::Warn {
+        skip!("nothing is printed at this log level");
+    }
+    Ok(())
+}
+
+/// In X16 at [`written`]: its call is the one of [`detour`].
+const DETOUR_DONE: u64 = 0x6465_746f_7572;
+
+/// What [`detour`] calls.
+static INSIDE: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Calls what [`INSIDE`] says, as if [`written`] did, and then goes on there.
+#[unsafe(naked)]
+extern "C" fn detour() {
+    core::arch::naked_asm!(
+        "stp x29, x30, [sp, #-80]!",
+        "mov x29, sp",
+        "stp x0, x1, [sp, #16]",
+        "stp x2, x3, [sp, #32]",
+        "stp x4, x5, [sp, #48]",
+        "stp x6, x7, [sp, #64]",
+        "adrp x8, {inside}",
+        "add x8, x8, :lo12:{inside}",
+        "ldr x8, [x8]",
+        "blr x8",
+        "ldp x6, x7, [sp, #64]",
+        "ldp x4, x5, [sp, #48]",
+        "ldp x2, x3, [sp, #32]",
+        "ldp x0, x1, [sp, #16]",
+        "ldp x29, x30, [sp], #80",
+        "movz x16, #0x7572",
+        "movk x16, #0x746f, lsl #16",
+        "movk x16, #0x6465, lsl #32",
+        "b {written}",
+        inside = sym INSIDE,
+        written = sym kernel::console::print,
+    )
+}
+
+/// A pre-handler: has the report call [`INSIDE`], once for each.
+fn go_the_other_way(_: &Kprobe, frame: &mut Frame) -> Then {
+    if frame.x[16] == DETOUR_DONE {
+        frame.x[16] = 0;
+        return Then::Run;
+    }
+    frame.pc = detour as *const () as u64;
+    Then::Skip
+}
+
+fn reported_with(inside: extern "C" fn()) -> Result<(u64, (u64, u64)), Ended> {
+    INSIDE.store(inside as *mut (), Relaxed);
+    reported(go_the_other_way, || code::warn())
+}
+
+fn m11_a_reports_own_warn_is_counted_only() -> Outcome {
+    extern "C" fn warns() {
+        code::warn();
+    }
+    let (warnings, counts) = reported_with(warns)?;
+    check_eq!(warnings, 2, "both are counted");
+    check_eq!(counts, (2, 0), "one is printed: on the way, and behind it");
+    Ok(())
+}
+
+fn m11_a_warn_in_a_debug_context_in_a_report_is_reported() -> Outcome {
     fn warns(_: &Kprobe, _: &mut Frame) -> Then {
         code::warn();
         Then::Run
     }
-    if log::max_level() < log::LevelFilter::Warn {
-        skip!("nothing is printed at this log level");
+    let (warnings, counts) = reported(warns, || code::warn())?;
+    check_eq!(warnings, 2, "both are counted");
+    check_eq!(counts, (1, 1), "both are printed, and the second one's probe is active");
+    Ok(())
+}
+
+fn m11_a_warn_in_an_interrupt_in_a_report_is_reported() -> Outcome {
+    static SENT: AtomicU64 = AtomicU64::new(0);
+    fn sends(_: &Kprobe, _: &mut Frame) -> Then {
+        if SENT.fetch_add(1, Relaxed) == 0 {
+            signal::send();
+        }
+        Then::Run
     }
-    // On the function that the report is written by, so that the second WARN comes while the first is being reported.
-    let inside = kernel::console::print as *const () as u64;
-    let warnings = stats::WARNINGS.here();
-    kprobe::register(inside, Some(warns), None).map_err(crate::failed)?;
-    code::warn();
-    let counts = kprobe::unregister(inside).map_err(crate::failed)?;
-    check_eq!(stats::WARNINGS.here() - warnings, 2, "both are counted");
-    check_eq!(counts, (1, 0), "one is printed");
+    for which in [Signal::Irq, Signal::Fiq, Signal::Nmi] {
+        match which.prepare(|_| code::warn()) {
+            Err(Ended::Skipped(_)) => continue,
+            prepared => prepared?,
+        }
+        signal::arm(which);
+        SENT.store(0, Relaxed);
+        let (warnings, counts) = reported(sends, || code::warn())?;
+        check_eq!(warnings, 2, "{which:?}: both are counted");
+        check_eq!(counts, (2, 0), "{which:?}: both are printed");
+    }
+    Ok(())
+}
+
+fn m11_a_warn_of_another_thread_is_reported() -> Outcome {
+    static REPORTS: AtomicBool = AtomicBool::new(false);
+    static WARNED: AtomicBool = AtomicBool::new(false);
+    /// The first report gives way in its middle.
+    fn gives_way(_: &Kprobe, _: &mut Frame) -> Then {
+        if !REPORTS.swap(true, Relaxed) {
+            sched::want_reschedule();
+            Signal::Irq.send();
+        }
+        Then::Run
+    }
+    are_printed()?;
+    REPORTS.store(false, Relaxed);
+    WARNED.store(false, Relaxed);
+    Signal::Irq.prepare(|_| ())?;
+    let other = crate::threads::here("warns", || {
+        while !REPORTS.load(Relaxed) {
+            sched::yield_now();
+        }
+        code::warn();
+        WARNED.store(true, Relaxed);
+    })?;
+    let mut in_the_middle = false;
+    let (warnings, counts) = reported(gives_way, || {
+        code::warn();
+        in_the_middle = WARNED.load(Relaxed);
+        // Whatever has become of the report, the other thread ends.
+        REPORTS.store(true, Relaxed);
+        other.join();
+    })?;
+    check!(in_the_middle, "the other thread ran in the middle of the report");
+    check_eq!(warnings, 2, "both are counted");
+    check_eq!(counts, (2, 0), "both are printed");
+    Ok(())
+}
+
+/// A report that faults, with a fault handler that WARNs, whose report faults ...
+fn m11_recursion_is_bounded() -> Outcome {
+    extern "C" fn faults() {
+        code::load(code::UNMAPPED);
+    }
+    fn warns(frame: &mut Frame) -> bool {
+        if frame.pc == code::load_at() {
+            code::warn();
+        }
+        false
+    }
+    kernel::mm::fault::catch(Some(warns));
+    let outcome = reported_with(faults);
+    kernel::mm::fault::catch(None);
+    let (warnings, counts) = outcome?;
+    check_eq!(warnings, 5, "all are counted");
+    check_eq!(counts, (8, 0), "the fifth is not printed: on the way, and behind it");
     Ok(())
 }

@@ -15,7 +15,7 @@ use harness::ktest::{Ended, Outcome};
 use harness::{check_eq, skip};
 use kernel::arch::barrier::relax;
 use kernel::arch::daif;
-use kernel::debug::{self, slots};
+use kernel::debug::slots;
 use kernel::exception::Frame;
 use kernel::irq::{self, sgi};
 use kernel::kprobe;
@@ -203,7 +203,7 @@ pub fn a_cpu_that_was_not_told_brings_its_slots_into_line() -> Outcome {
         let call = slots::Disposition::Call(count);
         let id = (percpu::index() == 0).then(|| slots::install(&request, Cpus::ALL, call));
         together(&CHANGED);
-        slots::sync_local(debug::this());
+        slots::sync_local();
         let armed = kernel::arch::mdscr::read() & kernel::arch::mdscr::MDE != 0;
         drop(masked);
         check_eq!(armed, true);

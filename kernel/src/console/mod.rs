@@ -37,23 +37,34 @@ pub fn init(base: usize) {
     uart().init();
 }
 
-struct Uart;
+/// Sends a byte, a line's end as terminals want it.
+fn send(byte: u8) {
+    let uart = uart();
+    if byte == b'\n' {
+        uart.put(b'\r');
+    }
+    uart.put(byte);
+}
 
-impl Write for Uart {
+/// Formats what is printed.
+struct Put<'a>(&'a mut dyn FnMut(u8));
+
+impl Write for Put<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let uart = uart();
-        for byte in text.bytes() {
-            if byte == b'\n' {
-                uart.put(b'\r');
-            }
-            uart.put(byte);
-        }
+        text.bytes().for_each(&mut self.0);
         Ok(())
     }
 }
 
 /// Prints. Any context; nothing is lost but what does not fit a CPU's buffer, and that is counted and said.
+#[inline(never)]
 pub fn print(text: fmt::Arguments) {
+    print_by(&mut send, text);
+}
+
+/// As [`print`], with `put` in the place of the UART: for tests, which look at what is printed. `put` may print, which is then
+/// kept for later.
+pub fn print_by(put: &mut dyn FnMut(u8), text: fmt::Arguments) {
     let _off = IrqOff::new();
     let me = percpu::index();
     if HOLDER.load(Relaxed) == me {
@@ -66,10 +77,15 @@ pub fn print(text: fmt::Arguments) {
         }
         crate::arch::barrier::relax();
     }
-    deferred::flush(&mut Uart);
-    let _ = Uart.write_fmt(text);
-    deferred::flush(&mut Uart);
+    deferred::flush(put);
+    let _ = Put(put).write_fmt(text);
+    deferred::flush(put);
     HOLDER.store(FREE, Release);
+    // What a BRK's handler has printed since the flush, while this CPU held the console still.
+    while deferred::any() && HOLDER.compare_exchange(FREE, me, Acquire, Relaxed).is_ok() {
+        deferred::flush(put);
+        HOLDER.store(FREE, Release);
+    }
 }
 
 /// Prints what this CPU kept, if the console is free. For the tick: a CPU that is idle afterwards prints no next line.
@@ -79,10 +95,11 @@ pub fn flush_kept() {
     }
 }
 
-/// Prints whoever holds the console: for the last words of a kernel whose other CPUs are stopped.
+/// Prints whoever holds the console: for the last words of a kernel whose other CPUs are stopped. All exceptions masked.
+#[inline(never)]
 pub fn print_regardless(text: fmt::Arguments) {
-    deferred::flush(&mut Uart);
-    let _ = Uart.write_fmt(text);
+    deferred::flush(&mut send);
+    let _ = Put(&mut send).write_fmt(text);
 }
 
 /// Prints to the console. Any context.

@@ -2,8 +2,10 @@
 
 use super::stats;
 use crate::exception::Frame;
+use crate::mm::layout;
 use crate::percpu;
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use crate::report::backtrace::Callers;
+use log::LevelFilter;
 
 /// Where an assertion stands and what it does.
 pub struct Site {
@@ -44,8 +46,12 @@ fn site(address: u64) -> Option<&'static Site> {
     None
 }
 
-/// Recursion: a WARN met while this CPU reports one is counted, not reported.
-static REPORTING: percpu::PerCpu<AtomicBool> = crate::per_cpu!(AtomicBool::new(false));
+/// Reports that can be under way on one stack, each but the first in the handler of an exception that has interrupted the one
+/// before: of a thread, an interrupt, an NMI, a debug context.
+const REPORTS: usize = 4;
+
+/// So many frame records are looked at in search of reports under way.
+const RECORDS: usize = 256;
 
 /// M11: reports, and returns behind a WARN. In the context of the assertion, with its masks.
 #[inline(never)]
@@ -57,19 +63,67 @@ pub fn report(frame: &mut Frame) {
         crate::exception::fatal(frame, "M7", crate::exception::Reason::Bug(site));
     }
     stats::WARNINGS.count_shared();
-    if !REPORTING.this().swap(true, Relaxed) {
-        log::warn!(
-            "WARNING at {}:{}: {} (cpu{}, masks {}, debug depth {})",
-            site.file,
-            site.line,
-            site.text,
-            percpu::index(),
-            frame.masks(),
-            super::this().depth.get(),
-        );
-        REPORTING.this().store(false, Relaxed);
+    if log::max_level() >= LevelFilter::Warn && may_report(frame.x[29]) {
+        call(say, frame, site);
     }
     frame.move_to(frame.pc + 4);
+}
+
+/// Whether a WARN is reported whose context has this frame pointer. A report's own WARN is not: it would come again in the report
+/// of itself. A WARN in the handler of an exception that has interrupted a report is, as long as there are no more than
+/// [`REPORTS`].
+///
+/// What is under way is read off the stack, so it is the context's own: a report that is preempted keeps no other thread, and no
+/// CPU that it goes on on, from reporting.
+fn may_report(fp: u64) -> bool {
+    let (mut reports, mut interrupted) = (0, false);
+    for returns_to in Callers::of(fp).take(RECORDS) {
+        if returns_to == (&raw const debug_bug_in_report).addr() as u64 {
+            if !interrupted {
+                return false;
+            }
+            reports += 1;
+        }
+        // The way from an exception to its handler leads through no-probe text, and what a report calls does not return there.
+        interrupted |= layout::is_noprobe_text(returns_to);
+    }
+    reports < REPORTS
+}
+
+unsafe extern "C" {
+    /// Where [`call`] goes on behind a report.
+    static debug_bug_in_report: u8;
+}
+
+type Say = extern "C" fn(&Frame, &Site);
+
+/// Calls `say`, so that a frame record with the return address `debug_bug_in_report` says that a report is under way.
+#[unsafe(naked)]
+extern "C" fn call(say: Say, frame: &Frame, site: &Site) {
+    core::arch::naked_asm!(
+        "stp x29, x30, [sp, #-16]!",
+        "mov x29, sp",
+        "mov x3, x0",
+        "mov x0, x1",
+        "mov x1, x2",
+        "blr x3",
+        ".global debug_bug_in_report",
+        "debug_bug_in_report:",
+        "ldp x29, x30, [sp], #16",
+        "ret",
+    )
+}
+
+extern "C" fn say(frame: &Frame, site: &Site) {
+    log::warn!(
+        "WARNING at {}:{}: {} (cpu{}, masks {}, debug depth {})",
+        site.file,
+        site.line,
+        site.text,
+        percpu::index(),
+        frame.masks(),
+        super::this().depth.get(),
+    );
 }
 
 /// The BRK of an assertion with its place in the table. For `kwarn!` and `kbug!`.

@@ -82,11 +82,14 @@ pub fn register(client: Client) -> Result<(), Taken> {
     CLIENT.compare_exchange(core::ptr::null_mut(), new, AcqRel, Relaxed).map(drop).map_err(|_| Taken)
 }
 
-/// Has the kernel without a debugger again. What is under way in the context that calls is over; plans of other contexts are
-/// still told to the client that made them. Any context.
+/// Takes away the client that is the kernel's debugger when this is called: one that has taken its place meanwhile stays. What
+/// is under way in the context that calls is over; plans of other contexts are still told to the client that made them. Any
+/// context.
 pub fn unregister() {
     let Some(client) = client() else { return };
-    CLIENT.store(core::ptr::null_mut(), Relaxed);
+    if CLIENT.compare_exchange(client as *mut (), core::ptr::null_mut(), Relaxed, Relaxed).is_err() {
+        return;
+    }
     session::end(|session| session.is_of(client));
     let _masked = Masked::new();
     runs::end_of(|run| core::ptr::fn_addr_eq(run.client, client));
@@ -184,7 +187,7 @@ fn end_plan(cpu: &CpuDebug, frame: &Frame, client: Client) -> bool {
 
 #[cold]
 fn unattended(warned: &AtomicBool, what: fmt::Arguments<'_>) {
-    stats::UNATTENDED.count();
+    stats::UNATTENDED.count_shared();
     if !warned.swap(true, Relaxed) {
         log::warn!("{what}, and no debugger is there: going on, here and wherever that happens again");
     }

@@ -22,7 +22,7 @@ use crate::kprobe;
 use crate::percpu::PerCpu;
 use ::slots::{CpuHits, CpuSlots};
 use core::cell::{Cell, UnsafeCell};
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU32, AtomicU64};
 use rules::step::Owners;
 use stepping::Stepping;
 
@@ -64,7 +64,7 @@ pub struct CpuDebug {
     /// Entries of `stash` in use.
     pub stash_len: Cell<usize>,
     /// What is to be done on the way out of an interrupt: see [`CpuDebug::want_reschedule`] and `irq::deferred`.
-    pending: Cell<u32>,
+    pending: AtomicU32,
     counters: stats::Counters,
     stash: UnsafeCell<[Stepping; STASH_DEPTH]>,
     slots: UnsafeCell<CpuSlots>,
@@ -107,7 +107,7 @@ impl CpuDebug {
             stepped: Cell::new(step::Stepped::Instruction),
             free_from: Cell::new(0),
             stash_len: Cell::new(0),
-            pending: Cell::new(0),
+            pending: AtomicU32::new(0),
             counters: [const { AtomicU64::new(0) }; stats::ALL.len()],
             stash: UnsafeCell::new([Stepping::NONE; STASH_DEPTH]),
             slots: UnsafeCell::new(CpuSlots::new()),
@@ -120,6 +120,8 @@ impl CpuDebug {
 
 impl CpuDebug {
     /// Whether a debugger steps the running context. Any context of this CPU.
+    #[inline(never)]
+    #[unsafe(link_section = ".noprobe.text")]
     pub fn is_stepped(&self) -> bool {
         self.session.get().is_some()
     }

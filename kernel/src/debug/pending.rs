@@ -1,9 +1,10 @@
 //! What waits for the way out of an interrupt (M8): deferred work, a reschedule.
 //!
-//! One word, beside what the way out loads anyway. Changed with I masked.
+//! One word, beside what the way out loads anyway. Each function changes it by one atomic instruction sequence, since a BRK's
+//! handler may want something in the middle of any of them, whatever is masked (rule I8).
 
 use super::CpuDebug;
-use crate::arch::daif::AllMasked;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 const RESCHEDULE: u32 = 1 << 0;
 const DEFERRED: u32 = 1 << 1;
@@ -11,53 +12,48 @@ const DEFERRED: u32 = 1 << 1;
 const RUNNING: u32 = 1 << 2;
 
 impl CpuDebug {
-    /// Whether anything waits.
+    /// Whether anything waits. Any context.
     #[inline(always)]
     pub fn anything_pending(&self) -> bool {
-        self.pending.get() != 0
+        self.pending.load(Relaxed) != 0
     }
 
     /// The CPU is to switch threads. Any context of this CPU.
     pub fn want_reschedule(&self) {
-        let _masked = AllMasked::new();
-        self.pending.set(self.pending.get() | RESCHEDULE);
+        self.pending.fetch_or(RESCHEDULE, Release);
     }
 
-    /// Whether it is.
+    /// Whether the CPU is to switch threads. Any context.
     #[inline(always)]
     pub fn reschedule_wanted(&self) -> bool {
-        self.pending.get() & RESCHEDULE != 0
+        self.pending.load(Relaxed) & RESCHEDULE != 0
     }
 
-    /// It does now.
+    /// The CPU is about to switch threads: what was wanted until now is had. Any context of this CPU.
     pub fn reschedule_done(&self) {
-        let _masked = AllMasked::new();
-        self.pending.set(self.pending.get() & !RESCHEDULE);
+        self.pending.fetch_and(!RESCHEDULE, Acquire);
     }
 
     /// There is deferred work. Any context of this CPU.
     pub fn want_deferred(&self) {
-        let _masked = AllMasked::new();
-        self.pending.set(self.pending.get() | DEFERRED);
+        self.pending.fetch_or(DEFERRED, Release);
     }
 
-    /// Whether deferred work is to be run now: there is some, and none runs. I masked.
+    /// Whether deferred work is to be run now: there is some, and none runs. If so the caller runs all of it, then calls
+    /// [`CpuDebug::end_deferred`]. I masked.
     pub fn begin_deferred(&self) -> bool {
-        let pending = self.pending.get();
-        let begin = pending & (DEFERRED | RUNNING) == DEFERRED;
-        if begin {
-            self.pending.set(pending & !DEFERRED | RUNNING);
-        }
-        begin
+        let begin =
+            |pending| (pending & (DEFERRED | RUNNING) == DEFERRED).then_some(pending & !DEFERRED | RUNNING);
+        self.pending.fetch_update(Acquire, Relaxed, begin).is_ok()
     }
 
-    /// It is done. I masked.
+    /// No deferred work runs any more. What was deferred since the caller saw that none was left is still wanted. I masked.
     pub fn end_deferred(&self) {
-        self.pending.set(self.pending.get() & !RUNNING);
+        self.pending.fetch_and(!RUNNING, Release);
     }
 
     /// Whether deferred work runs on this CPU, perhaps below the interrupt that asks.
     pub fn in_deferred(&self) -> bool {
-        self.pending.get() & RUNNING != 0
+        self.pending.load(Relaxed) & RUNNING != 0
     }
 }

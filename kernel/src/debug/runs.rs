@@ -11,7 +11,10 @@ use crate::exception::Frame;
 use crate::mm::layout::STACK_SHIFT;
 use crate::percpu::{self, PerCpu};
 use ::slots::{Cpus, Privilege, Request, SlotId};
-use core::cell::Cell;
+use core::sync::atomic::{
+    AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use rules::plan::Place;
 
 /// How many a CPU can wait for: one in each of as many contexts.
@@ -35,25 +38,87 @@ impl Run {
     }
 }
 
+/// Room for a [`Run`]. The first word decides about the others, which are written only while it is [`CLAIMED`]: a BRK's handler
+/// may begin and end runs in the middle of any of this, whatever is masked (rule I8).
+struct Room {
+    /// [`FREE`], [`CLAIMED`], or the slot's id as a word, which is neither, and never the same twice.
+    slot: AtomicU64,
+    pc: AtomicU64,
+    sp: AtomicU64,
+    client: AtomicUsize,
+}
+
+const FREE: u64 = 0;
+const CLAIMED: u64 = 1;
+
+impl Room {
+    const fn new() -> Self {
+        Self {
+            slot: AtomicU64::new(FREE),
+            pc: AtomicU64::new(0),
+            sp: AtomicU64::new(0),
+            client: AtomicUsize::new(0),
+        }
+    }
+
+    /// For the caller, unless there is a run in it.
+    fn claim(&self) -> bool {
+        self.slot.compare_exchange(FREE, CLAIMED, Acquire, Relaxed).is_ok()
+    }
+
+    /// The room is the caller's, by [`Room::claim`].
+    fn fill(&self, run: &Run) {
+        self.pc.store(run.to.pc, Relaxed);
+        self.sp.store(run.to.sp, Relaxed);
+        self.client.store(run.client as usize, Relaxed);
+        self.slot.store(run.slot.to_word(), Release);
+    }
+
+    fn get(&self) -> Option<Run> {
+        let slot = self.slot.load(Acquire);
+        if slot == FREE || slot == CLAIMED {
+            return None;
+        }
+        let to = Place { pc: self.pc.load(Acquire), sp: self.sp.load(Acquire) };
+        let client = self.client.load(Acquire);
+        if self.slot.load(Relaxed) != slot {
+            // A handler in between has ended the run that was looked at.
+            return None;
+        }
+        // SAFETY: the word said before and says again that this is a run's, which `fill` has stored with a `Client`.
+        let client = unsafe { core::mem::transmute::<usize, Client>(client) };
+        Some(Run { slot: SlotId::from_word(slot), to, client })
+    }
+
+    /// Whether the caller is the one who ends this run.
+    fn take(&self, run: &Run) -> bool {
+        self.slot.compare_exchange(run.slot.to_word(), FREE, Relaxed, Relaxed).is_ok()
+    }
+}
+
 /// This CPU's, with D masked.
-static RUNS: PerCpu<[Cell<Option<Run>>; MAX]> = crate::per_cpu!([const { Cell::new(None) }; MAX]);
+static RUNS: PerCpu<[Room; MAX]> = crate::per_cpu!([const { Room::new() }; MAX]);
 
 /// Waits for the return to `to`. False if there is no slot for it, or no breakpoint may be there. Debug context.
 pub fn begin(to: Place, client: Client) -> bool {
-    let Some(run) = RUNS.this().iter().find(|run| run.get().is_none()) else { return false };
+    let Some(room) = RUNS.this().iter().find(|room| room.claim()) else { return false };
     let request = Request::Breakpoint { address: to.pc, privilege: Privilege::El1 };
     let here = Cpus::of(percpu::index() as u32);
-    let Ok(slot) = slots::install(&request, here, Disposition::Call(arrived)) else { return false };
-    run.set(Some(Run { slot, to, client }));
+    let Ok(slot) = slots::install(&request, here, Disposition::Call(arrived)) else {
+        room.slot.store(FREE, Relaxed);
+        return false;
+    };
+    room.fill(&Run { slot, to, client });
     true
 }
 
 /// Does not wait any more for those that are meant. D is masked.
 pub fn end_of(is_meant: impl Fn(&Run) -> bool) {
-    for run in RUNS.this() {
-        if let Some(ended) = run.get().filter(&is_meant) {
-            run.set(None);
-            let _ = slots::remove(ended.slot);
+    for room in RUNS.this() {
+        if let Some(run) = room.get().filter(&is_meant)
+            && room.take(&run)
+        {
+            let _ = slots::remove(run.slot);
         }
     }
 }
@@ -73,12 +138,12 @@ pub fn end_of_stack() {
 
 /// How many there are. D is masked.
 pub fn count() -> usize {
-    RUNS.this().iter().filter(|run| run.get().is_some()).count()
+    RUNS.this().iter().filter_map(Room::get).count()
 }
 
 /// Somebody goes on at the place.
 fn arrived(hit: &Hit, frame: &mut Frame) {
-    let Some(run) = RUNS.this().iter().filter_map(Cell::get).find(|run| run.slot == hit.id) else { return };
+    let Some(run) = RUNS.this().iter().filter_map(Room::get).find(|run| run.slot == hit.id) else { return };
     let here = place(frame);
     if here.is_return_to(run.to) || here.is_above(run.to) && run.is_on_stack_of(here.sp) {
         end_of(|other| other.slot == run.slot);

@@ -70,6 +70,7 @@ pub enum Session {
 
 impl Session {
     /// Whether it is a plan of this client.
+    #[inline(always)]
     pub fn is_of(&self, of: Client) -> bool {
         matches!(self, Self::Plan { client, .. } if core::ptr::fn_addr_eq(*client, of))
     }
@@ -122,11 +123,19 @@ pub fn begin(
     go_on(cpu, frame, Session::Plan { course, client }, sequences)
 }
 
+/// The running context has this session. In no-probe text, as all that writes or copies a session is: a BRK's handler in between
+/// could end a session that is half written (rule I8). D is masked.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn hold(cpu: &CpuDebug, session: Session) {
+    cpu.session.set(Some(session));
+}
+
 fn admit(cpu: &CpuDebug, frame: &Frame) -> Result<(), StepError> {
     if frame.masks().contains(Daif::D) {
         return Err(StepError::DebugMasked);
     }
-    if cpu.session.get().is_some() {
+    if cpu.is_stepped() {
         return Err(StepError::Busy);
     }
     Ok(())
@@ -172,7 +181,7 @@ fn go_on(cpu: &CpuDebug, frame: &mut Frame, session: Session, sequences: Sequenc
     cpu.stepped.set(if masks { Stepped::Masked } else { Stepped::Instruction });
     let pstate = frame.pstate;
     step::request(cpu, frame, Owners::DEBUGGER)?;
-    cpu.session.set(Some(session));
+    hold(cpu, session);
     // A breakpoint on the load-exclusive is to be hit first, and runs the sequence then.
     if sequences == Sequences::Here
         && is_load_exclusive(word)
@@ -198,6 +207,8 @@ fn go_on(cpu: &CpuDebug, frame: &mut Frame, session: Session, sequences: Sequenc
 
 /// Whether a plan of this client is under way in the running context, which it is not any more. What is left of it is the
 /// owner of the step. D is masked.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn end_of(cpu: &CpuDebug, client: Client) -> bool {
     let ends = cpu.session.get().is_some_and(|session| session.is_of(client));
     if ends {

@@ -23,7 +23,8 @@ impl Counter {
         &CPU_DEBUG.this().counters[self.0]
     }
 
-    /// Counts one. In a context that no other user of this counter on this CPU can interrupt: all exceptions masked.
+    /// Counts one. Where no other user of this counter on this CPU can come in between: with all exceptions masked, and in no-probe
+    /// text, since masks do not keep a BRK away (rule I8). Everywhere else [`Counter::count_shared`] is right.
     #[inline(always)]
     pub fn count(self) {
         let counter = self.mine();

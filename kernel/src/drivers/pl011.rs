@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::arch::daif::AllMasked;
 use tock_registers::interfaces::{Readable, Writeable};
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 use tock_registers::{register_bitfields, register_structs};
@@ -62,8 +63,9 @@ const PRESENT: usize = 0x100;
 
 /// A PL011: a handle, of which there may be several to one UART.
 ///
-/// Its methods may be called from any context. They are safe from several CPUs at once, but two that send at the same
-/// time can lose a byte when the FIFO is nearly full: serialise senders.
+/// Its methods may be called from any context but [`Pl011::init`], which is for boot, and [`Pl011::put`], which is for one sender
+/// at a time: the console sees to that. Received bytes are for one CPU; another one that takes some at the same time gets the
+/// same byte twice.
 #[derive(Debug, Clone, Copy)]
 pub struct Pl011 {
     base: usize,
@@ -108,7 +110,8 @@ impl Pl011 {
         r.cr.write(CR::RXE::SET + CR::TXE::SET + CR::UARTEN::SET);
     }
 
-    /// Sends `byte`; waits while the FIFO is full.
+    /// Sends `byte`; waits while the FIFO is full. Two senders at the same time, on two CPUs or one in the handler of a BRK that has
+    /// interrupted the other, can lose a byte when the FIFO is nearly full.
     pub fn put(&self, byte: u8) {
         let r = self.registers();
         while r.fr.is_set(FR::TXFF) {
@@ -136,7 +139,12 @@ impl Pl011 {
         self.take()
     }
 
+    /// Nothing of this CPU may come between seeing that there is a byte and reading it, not even a BRK, which no mask keeps away (rule
+    /// I8): a handler that takes bytes too would leave none for the read.
+    #[inline(never)]
+    #[unsafe(link_section = ".noprobe.text")]
     fn take(&self) -> Option<u8> {
+        let _masked = AllMasked::new();
         let r = self.registers();
         while !r.fr.is_set(FR::RXFE) {
             let entry = r.dr.extract();

@@ -7,7 +7,7 @@
 use super::frame::Frame;
 use super::live;
 use crate::arch::daif;
-use crate::debug::{CpuDebug, control, step};
+use crate::debug::{self, CpuDebug, control, step};
 #[cfg(debug_assertions)]
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use rules::step::Owners;
@@ -99,14 +99,20 @@ pub fn enter<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
     aside
 }
 
-/// M13: masks, puts back what `ROW` set aside, computes MDSCR_EL1.SS for the context that is returned to.
+/// M13: masks, puts back what `ROW` set aside, computes MDSCR_EL1.SS for the context that is returned to. `cpu` is the one that
+/// the handler began on.
 #[inline(always)]
 pub fn leave<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     #[cfg(debug_assertions)]
-    check_exit(live::id(ROW), live::masks::<ROW>(), cpu);
+    check_exit(live::id(ROW), live::masks::<ROW>());
     if !matches!(live::masks::<ROW>(), Masks::Masked) && matches!(live::masks::<M13>(), Masks::Masked) {
         daif::set::<{ daif::ALL }>();
     }
+    // Where I was open the handler may have been switched away, and gone on elsewhere (rule I10).
+    let cpu = match live::masks::<ROW>() {
+        Masks::Inherit | Masks::UnmaskAll | Masks::MaskedThenOpen => debug::this(),
+        Masks::Unsaid | Masks::Masked | Masks::UnmaskDebugAndError => cpu,
+    };
     if (ROW == RowId::M8 as u8 || ROW == RowId::M9 as u8) && !cpu.owners.get().is_empty() {
         step::end_of_context(cpu);
     }
@@ -167,20 +173,20 @@ fn check_entry(id: RowId, masks: Masks, cpu: &CpuDebug, frame: &Frame) {
     if !cpu.is_in_mdscr(crate::arch::mdscr::read()) {
         violated(id.name(), "MDSCR_EL1 is not what was written there last");
     }
-    check_i2(real, cpu);
+    check_i2(real);
 }
 
 /// With D open, SS is what this context's owners ask for.
 #[cfg(debug_assertions)]
 #[inline(always)]
-fn check_i2(real: rules::pstate::Daif, cpu: &CpuDebug) {
+fn check_i2(real: rules::pstate::Daif) {
     if real.contains(rules::pstate::Daif::D) {
         return;
     }
     // A slot forced on what is compared here would show it in the middle of its own step-over.
     let _masked = daif::AllMasked::new();
     let ss = crate::arch::mdscr::read() & crate::arch::mdscr::SS != 0;
-    if ss != rules::step::mdscr_ss(cpu.owners.get()) {
+    if ss != rules::step::mdscr_ss(debug::this().owners.get()) {
         violated("I2", "D is open with an MDSCR_EL1.SS that no owner of this context asked for");
     }
 }
@@ -189,9 +195,9 @@ fn check_i2(real: rules::pstate::Daif, cpu: &CpuDebug) {
 #[cfg(debug_assertions)]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn check_exit(id: RowId, masks: Masks, cpu: &CpuDebug) {
+fn check_exit(id: RowId, masks: Masks) {
     let real = daif::read();
-    check_i2(real, cpu);
+    check_i2(real);
     // Inherit: the handler may have changed the frame's masks, so the start's are gone; I1 is what is left to check.
     let wrong = match masks {
         Masks::Inherit => !real.holds_i1(),

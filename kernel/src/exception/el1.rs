@@ -239,20 +239,22 @@ extern "C" fn exception_el1_irq(frame: &mut Frame) {
     open::<M8>(cpu, frame);
     irq::handle(interrupt, frame);
     if cpu.anything_pending() {
-        on_the_way_out(cpu);
+        on_the_way_out();
+        return leave::<M8>(debug::this(), frame, aside);
     }
     leave::<M8>(cpu, frame, aside);
 }
 
 /// M8: deferred work with I open, then the reschedule. An interrupt in the middle of deferred work leaves both to the one
-/// whose work it is.
+/// whose work it is. Nothing of the CPU's is kept across it (rule I10).
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn on_the_way_out(cpu: &CpuDebug) {
-    if cpu.in_deferred() {
+fn on_the_way_out() {
+    if debug::this().in_deferred() {
         return;
     }
-    irq::deferred::run(cpu);
+    irq::deferred::run();
+    let cpu = debug::this();
     if cpu.reschedule_wanted() {
         sched::leave_interrupt(cpu);
     }

@@ -14,16 +14,17 @@ use rules::pstate::Daif;
 static BY_PRIORITY: AtomicBool = AtomicBool::new(false);
 static OUT_OF_ORDER: AtomicU64 = AtomicU64::new(0);
 
-/// A CPU's guards.
+/// A CPU's guards. Guards of an NMI or a debug exception may come between any two instructions here, and are gone when what they
+/// have interrupted goes on.
 struct Guards {
     /// A bit for each that is alive, by its number.
-    alive: Cell<u64>,
+    alive: AtomicU64,
     /// What the first one found.
     first: Cell<Before>,
 }
 
 static GUARDS: PerCpu<Guards> =
-    crate::per_cpu!(Guards { alive: Cell::new(0), first: Cell::new(Before::Pstate(Daif::I)) });
+    crate::per_cpu!(Guards { alive: AtomicU64::new(0), first: Cell::new(Before::Pstate(Daif::I)) });
 
 #[derive(Clone, Copy)]
 enum Before {
@@ -83,10 +84,10 @@ impl IrqOff {
     pub fn new() -> Self {
         let before = mask();
         let guards = GUARDS.this();
-        let alive = guards.alive.get();
+        let alive = guards.alive.load(Relaxed);
         let number = u64::BITS - alive.leading_zeros();
         assert!(number < u64::BITS, "interrupt guards nest deeper than {}", u64::BITS);
-        guards.alive.set(alive | 1 << number);
+        guards.alive.fetch_or(1 << number, Relaxed);
         // From here on an NMI or a debug exception takes no guard of its own for the first one, and leaves `first` alone.
         compiler_fence(SeqCst);
         if alive == 0 {
@@ -105,11 +106,10 @@ impl Default for IrqOff {
 impl Drop for IrqOff {
     fn drop(&mut self) {
         let guards = GUARDS.this();
-        let alive = guards.alive.get() & !(1 << self.number);
-        // Read first: behind the next store it is for an NMI's or a debug exception's guard to use.
+        // Read first: with no guard alive it is for an NMI's or a debug exception's guard to use.
         let first = guards.first.get();
         compiler_fence(SeqCst);
-        guards.alive.set(alive);
+        let alive = guards.alive.fetch_and(!(1 << self.number), Relaxed) & !(1 << self.number);
         if alive == 0 {
             restore(first);
         }

@@ -90,3 +90,8 @@ image_symbols! {
 pub fn copies() -> core::ops::Range<usize> {
     COPIES..COPIES + super::copies_size()
 }
+
+/// Whether an address is in text that cannot be probed (rule H6). Any context.
+pub fn is_noprobe_text(address: u64) -> bool {
+    (noprobe_text_start() as u64..noprobe_text_end() as u64).contains(&address)
+}

@@ -42,24 +42,43 @@ fn on_a_stack(fp: u64) -> bool {
             || (layout::rodata_end()..layout::image_end()).contains(&fp))
 }
 
+/// The return addresses that frame records tell, from the innermost call on. Any context.
+pub struct Callers {
+    fp: u64,
+}
+
+impl Callers {
+    /// Of the code whose x29 is this.
+    pub const fn of(fp: u64) -> Self {
+        Self { fp }
+    }
+}
+
+impl Iterator for Callers {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        if !on_a_stack(self.fp) {
+            return None;
+        }
+        let (next, lr) = (word(self.fp)?, word(self.fp + 8)?);
+        self.fp = next;
+        // A return probe stands between: what counts is who called.
+        (lr != 0).then(|| kprobe::caller(lr))
+    }
+}
+
 impl fmt::Display for Backtrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut pc = self.pc;
-        let mut fp = self.fp;
-        for depth in 0..LIMIT {
+        let places = core::iter::once(self.pc).chain(Callers::of(self.fp));
+        for (depth, pc) in places.enumerate() {
+            if depth == LIMIT {
+                return writeln!(f, "  ... more than {LIMIT} frames");
+            }
             // A return address may be the first byte of the next function, where the call does not return.
             let inside = if depth == 0 { pc } else { pc.saturating_sub(4) };
             writeln!(f, "  [<{inside:016x}>] {}", Shown(inside))?;
-            if !on_a_stack(fp) {
-                return Ok(());
-            }
-            let (Some(next), Some(lr)) = (word(fp), word(fp + 8)) else { return Ok(()) };
-            if lr == 0 {
-                return Ok(());
-            }
-            // A return probe stands between: what counts is who called.
-            (pc, fp) = (kprobe::caller(lr), next);
         }
-        writeln!(f, "  ... more than {LIMIT} frames")
+        Ok(())
     }
 }

@@ -15,5 +15,5 @@ use crate::exception::Frame;
 
 /// [`sgi::SLOTS`](crate::irq::sgi::SLOTS).
 pub fn slots_interrupt(_: &mut Frame) {
-    debug::slots::sync_local(debug::this());
+    debug::slots::sync_local();
 }

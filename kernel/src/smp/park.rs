@@ -128,7 +128,7 @@ pub fn park(frame: &mut Frame) {
         FRAMES[me].store(frame, Relaxed);
         PARKED[me].store(round, Release);
         while ROUND.load(Acquire) == round {
-            debug::slots::sync_local(masked.cpu());
+            debug::slots::sync_local();
             rendezvous::stand_still();
             end_if_asked(me);
             barrier::relax();

@@ -57,6 +57,6 @@ pub(super) fn stand_still() {
 /// A CPU that stands still applies changes of slots all the same: whoever waits for that may be the one that is waited for.
 #[inline(always)]
 fn wait_a_little() {
-    crate::debug::slots::sync_local(crate::debug::this());
+    crate::debug::slots::sync_local();
     crate::arch::barrier::relax();
 }

@@ -29,12 +29,13 @@ pub fn ticks() -> u64 {
     TICKS.this().load(Relaxed)
 }
 
-/// Stops this CPU's tick until [`resume`]. Interrupts off.
+/// Stops this CPU's tick until [`resume`]. Interrupts off; not from a debug context, which may have interrupted the tick's handler
+/// on its way to arm the timer.
 pub fn pause() {
     crate::drivers::timer::stop();
 }
 
-/// Goes on where [`pause`] stopped.
+/// Goes on where [`pause`] stopped, under the same conditions.
 pub fn resume() {
     if let Some(tick) = TICK.this().get() {
         tick.resume();

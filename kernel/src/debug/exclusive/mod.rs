@@ -205,6 +205,8 @@ fn tell(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
 }
 
 /// Makes the sequence whose load-exclusive is at the frame's PC, at most so many rounds of it. Debug context.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn run(cpu: &CpuDebug, frame: &mut Frame, rounds: u32) -> Sequence {
     run_counted(cpu, frame, rounds, SlotMask::EMPTY)
 }
@@ -331,6 +333,8 @@ fn account(cpu: &CpuDebug, done: &Done, counted: SlotMask) -> SlotMask {
 ///
 /// # Errors
 /// The context has D masked.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn run_free(cpu: &CpuDebug, frame: &mut Frame, owner: Owners, why: Stuck) -> Result<(), StepError> {
     stats::FREE_RUNS.count();
     let mut owners = cpu.owners.get();

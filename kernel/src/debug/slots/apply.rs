@@ -61,7 +61,7 @@ pub fn init_cpu(cpu: &CpuDebug) {
             log::error!("CPU {me} has no {} {}: what is set there is not in force on it", id.kind, id.index);
         }
     }
-    bring_into_line(cpu);
+    bring_into_line();
 }
 
 /// Says that a record has changed, to the CPUs that it is for.
@@ -150,23 +150,20 @@ pub fn remove(slots: Pieces<SlotId>) -> Result<Option<u64>, SlotError> {
 /// returns: a debug context, or one with D masked, does not wait for the others (H5).
 #[unsafe(link_section = ".noprobe.text")]
 fn everywhere(change: u64, cpus: Cpus) -> bool {
-    let cpu = debug::this();
-    sync_local(cpu);
-    let me = percpu::index();
-    let others = || crate::smp::cpus::online().filter(|&other| other != me && cpus.contains(other as u32));
-    if others().next().is_none() {
+    sync_local();
+    // This CPU has done its part, and if the caller goes on on another one, the loop below does that one's.
+    let behind = |&cpu: &usize| cpus.contains(cpu as u32) && !APPLIED.of(cpu).has(change);
+    if crate::smp::cpus::online().find(behind).is_none() {
         return true;
     }
     crate::smp::cpus::kick_slots();
-    if cpu.depth.get() != 0 || daif::read().contains(Daif::D) {
+    if debug::this().depth.get() != 0 || daif::read().contains(Daif::D) {
         return false;
     }
-    for other in others() {
-        while !APPLIED.of(other).has(change) {
-            // Two CPUs that wait for each other with interrupts off must still get on.
-            sync_local(cpu);
-            barrier::relax();
-        }
+    while crate::smp::cpus::online().any(|cpu| behind(&cpu)) {
+        // Two CPUs that wait for each other with interrupts off must still get on.
+        sync_local();
+        barrier::relax();
     }
     true
 }
@@ -190,15 +187,17 @@ fn free_retired() {
 /// Brings this CPU's registers into line with the records. Any context.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn sync_local(cpu: &CpuDebug) {
+pub fn sync_local() {
     if !APPLIED.this().is_current(&CHANGES) {
-        bring_into_line(cpu);
+        bring_into_line();
     }
 }
 
 #[unsafe(link_section = ".noprobe.text")]
-fn bring_into_line(cpu: &CpuDebug) {
-    let _masked = Masked::new();
+fn bring_into_line() {
+    let masked = Masked::new();
+    // Not before the masks are set: the caller may be on another CPU than it was (rule I10).
+    let cpu = masked.cpu();
     let apply = |number: usize| apply(cpu, KINDS[number / RECORDS], (number % RECORDS) as u8);
     APPLIED.this().bring_into_line(&CHANGES, apply, || set_armed_bits(cpu));
 }

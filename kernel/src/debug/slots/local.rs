@@ -1,5 +1,8 @@
 //! This CPU's slots: what a hit, a step-over and an interrupt in one do with them. D is masked. What is written here is in force
 //! once the CPU's debt is paid ([`control`](crate::debug::control)).
+//!
+//! All of it is no-probe text (rules H6, I8): a BRK's handler may set and remove slots, and must not find one that is being changed.
+//! So a function here is in line only where its callers are no-probe text too.
 
 use super::{Disposition, SLOTS, limit, registers};
 use crate::arch::daif;
@@ -41,16 +44,22 @@ pub fn plain_watchpoint(cpu: &CpuDebug, iss: u32, far: u64) -> Option<u8> {
 }
 
 /// The slots that a breakpoint exception at `pc` belongs to.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn breakpoint_hits(cpu: &CpuDebug, pc: u64) -> SlotMask {
     with_slots(cpu, |slots| slots.breakpoint_hits(pc))
 }
 
 /// The slots that a watchpoint exception belongs to (rule H7).
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn watchpoint_hits(cpu: &CpuDebug, hit: &WatchHit) -> SlotMask {
     with_slots(cpu, |slots| slots.watchpoint_hits(&SLOTS, hit))
 }
 
 /// The record of what is armed in a slot, if anything.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn record(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Snapshot<Disposition>> {
     with_slots(cpu, |slots| slots.record(&SLOTS, kind, n))
 }
@@ -63,6 +72,8 @@ pub fn suspend(cpu: &CpuDebug, kind: Kind, n: u8) {
 }
 
 /// As [`suspend`], with the other half of a range over two slots, hit or not; says what the slot is for.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn suspend_whole(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Snapshot<Disposition>> {
     let record = record(cpu, kind, n)?;
     suspend(cpu, kind, n);
@@ -74,6 +85,8 @@ pub fn suspend_whole(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Snapshot<Dispo
 
 /// The watchpoints that an access from EL1 would hit here if D were open: armed and not suspended. Of two that are one
 /// ([`install_split`](super::install_split)) the first.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn touched(cpu: &CpuDebug, address: u64, bytes: u64, write: bool) -> SlotMask {
     let mut hits = SlotMask::EMPTY;
     for n in with_slots(cpu, |slots| slots.matching(Kind::Watchpoint)) {
@@ -92,6 +105,8 @@ pub fn touched(cpu: &CpuDebug, address: u64, bytes: u64, write: bool) -> SlotMas
 }
 
 /// Has a watchpoint match loads too on this CPU, or what its record says again. False if it is not armed here, or gone.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn match_loads(cpu: &CpuDebug, id: SlotId, loads: bool) -> bool {
     const LSC_LOADS: u32 = 1 << 3;
     let of_id =
@@ -141,6 +156,8 @@ pub fn unstash(cpu: &CpuDebug, suspended: &Suspended) -> bool {
 }
 
 /// Whether a slot is suspended on this CPU.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn any_suspended(cpu: &CpuDebug) -> bool {
     with_slots(cpu, |slots| !slots.suspended().is_empty())
 }

@@ -94,6 +94,8 @@ pub fn count(kind: Kind) -> u8 {
 }
 
 /// Value and control register of a slot of this CPU, for listings. Any context.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn read_registers(kind: Kind, n: u8) -> (u64, u32) {
     let masked = Masked::new();
     let mut registers = registers::all(masked.cpu());
@@ -115,6 +117,8 @@ fn no_probe<R>(check: impl FnOnce(&NoProbe) -> R) -> R {
 ///
 /// # Errors
 /// What cannot be, with the reason: see [`SlotError`].
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn install(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
     match install_here(request, cpus, disposition) {
         Some(id) => Ok(id),

@@ -15,6 +15,7 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use platform::{Gic, MAX_CPUS, Region};
 use tock_registers::interfaces::{Readable, Writeable};
 
+use crate::arch::daif::AllMasked;
 pub use error::GicError;
 use regs::{Distributor, PRIVATE};
 
@@ -249,19 +250,15 @@ pub fn is_pending(id: u32) -> Result<bool, GicError> {
     Ok(control(id)?.ispendr[word].get() & bit != 0)
 }
 
-/// Moves interrupt `id` to group 0, so that it is signalled as FIQ: an SGI or PPI on the CPU that executes this. An SGI
-/// is then sent with [`send_sgi_group0`].
+/// Moves interrupt `id`, an SGI or PPI of the CPU that executes this, to group 0, so that it is signalled as FIQ. An SGI is then
+/// sent with [`send_sgi_group0`].
 ///
 /// # Errors
 ///
-/// [`GicError::Unsupported`] on GICv2, whose groups need the security extensions; else as [`enable`].
+/// [`GicError::Unsupported`] on GICv2, whose groups need the security extensions, and for a shared interrupt, whose group other CPUs
+/// could change at the same time; else as [`enable`].
 pub fn set_group0(id: u32) -> Result<(), GicError> {
-    let control = control(id)?;
-    if v2::interface().is_some() {
-        return Err(GicError::Unsupported("an interrupt signalled as FIQ"));
-    }
-    let (word, bit) = word_and_bit(id);
-    control.igroupr[word].set(control.igroupr[word].get() & !bit);
+    change_groups(private_group(id)?, id, true);
     Ok(())
 }
 
@@ -271,13 +268,42 @@ pub fn set_group0(id: u32) -> Result<(), GicError> {
 ///
 /// As [`set_group0`].
 pub fn set_group1(id: u32) -> Result<(), GicError> {
+    change_groups(private_group(id)?, id, false);
+    Ok(())
+}
+
+/// The registers that hold the group of a private interrupt.
+fn private_group(id: u32) -> Result<&'static Distributor, GicError> {
     let control = control(id)?;
     if v2::interface().is_some() {
         return Err(GicError::Unsupported("an interrupt signalled as FIQ"));
     }
+    if id >= PRIVATE {
+        return Err(GicError::Unsupported("the group of a shared interrupt"));
+    }
+    Ok(control)
+}
+
+/// Changes the group of a private interrupt. The register holds the others' too, and there is no atomic change of a device's
+/// register: so nothing may come in between, not even a BRK, which no mask keeps away (rule I8).
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn change_groups(control: &Distributor, id: u32, group0: bool) {
+    let _masked = AllMasked::new();
     let (word, bit) = word_and_bit(id);
-    control.igroupr[word].set(control.igroupr[word].get() | bit);
-    Ok(())
+    let groups = control.igroupr[word].get();
+    control.igroupr[word].set(if group0 { groups & !bit } else { groups | bit });
+}
+
+/// Whether interrupt `id` is of group 0.
+///
+/// # Errors
+///
+/// As [`set_group0`].
+pub fn is_group0(id: u32) -> Result<bool, GicError> {
+    let control = control(id)?;
+    let (word, bit) = word_and_bit(id);
+    Ok(control.igroupr[word].get() & bit == 0)
 }
 
 /// Acknowledges the most urgent interrupt signalled as IRQ; `None` if there is none (any more). For the IRQ handler,
