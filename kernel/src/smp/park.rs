@@ -120,7 +120,7 @@ impl Drop for Stopped {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn park(frame: &mut Frame) {
-    let masked = Masked::new();
+    let _masked = Masked::new();
     let me = percpu::index();
     let round = ROUND.load(Acquire);
     // The owner is not stopped by its own request, nor by an interrupt that was meant for an earlier round.
