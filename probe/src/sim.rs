@@ -116,6 +116,7 @@ pub enum VectorSize {
 
 /// A decoded instruction to simulate. Registers are 0 to 31, 31 being XZR; offsets are bytes from the instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Sim {
     /// Nothing but going on: NOP, BTI, PRFM (literal); with [`Cpu::knowing`](crate::Cpu::knowing), PACIASP and its kin without a key.
     Nop,

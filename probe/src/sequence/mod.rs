@@ -173,6 +173,7 @@ pub enum End {
 
 /// Why no attempt was made. Nothing has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Stuck {
     /// No store-exclusive belongs to this load-exclusive: it can be stepped like any other load.
     NoStore,
