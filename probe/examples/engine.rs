@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use probe::ool::{self, Copies};
-use probe::sequence::{Registers, execute};
-use probe::trampoline::{self, Layout, Trampoline};
-use probe::{Class, Cpu, Mem, Reason, Sim, classify, classify_at, is_landing_pad, simulate};
+use stepwell_probe::ool::{self, Copies};
+use stepwell_probe::sequence::{Registers, execute};
+use stepwell_probe::trampoline::{self, Layout, Trampoline};
+use stepwell_probe::{Class, Cpu, Mem, Reason, Sim, classify, classify_at, is_landing_pad, simulate};
 
 /// Where the buffer is.
 const BASE: u64 = 0xffff_8000_0008_0000;

@@ -24,8 +24,8 @@
 //! a byte buffer.
 //!
 //! ```
-//! use probe::ool::{self, Copies};
-//! use probe::{Class, Cpu, Exception, Mem, Reason, Regs, Sim, classify_at, simulate};
+//! use stepwell_probe::ool::{self, Copies};
+//! use stepwell_probe::{Class, Cpu, Exception, Mem, Reason, Regs, Sim, classify_at, simulate};
 //!
 //! /// The frame that the exception entry saves.
 //! struct Frame {
@@ -212,3 +212,8 @@ pub use exclusive::{
     is_load_exclusive, is_store_exclusive,
 };
 pub use sim::{Bti, Exception, Mem, Regs, Sim, simulate};
+
+/// The README's example is run with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

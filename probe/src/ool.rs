@@ -106,7 +106,7 @@ impl Copies {
     /// it gets control back in any case, to put the masks back.
     ///
     /// ```
-    /// use probe::ool::Copies;
+    /// use stepwell_probe::ool::Copies;
     ///
     /// let (i, f) = (1 << 7, 1 << 6);
     /// assert_eq!(Copies::form(0, false), Copies::OPEN);

@@ -1,9 +1,9 @@
 //! Simulation: each instruction's semantics by hand, properties over random words, and targets against the decoder's.
 use fARM64::decode::decode;
 use fARM64::{FeatureSet, Operand};
-use probe::sim::{Compare, Cond, Width};
-use probe::{Bti, Class, Exception, Mem, Regs, Sim, classify, simulate};
 use proptest::prelude::*;
+use stepwell_probe::sim::{Compare, Cond, Width};
+use stepwell_probe::{Bti, Class, Exception, Mem, Regs, Sim, classify, simulate};
 
 const PC: u64 = 0xffff_8000_1234_5678;
 const N: u64 = 1 << 31;
@@ -316,7 +316,7 @@ fn a_trapped_vector_load_changes_nothing_and_reads_nothing() {
         }
     }
     // EC 7, IL, CV, COND 14.
-    assert_eq!(probe::sim::SIMD_TRAP, 0x1fe0_0000);
+    assert_eq!(stepwell_probe::sim::SIMD_TRAP, 0x1fe0_0000);
 }
 
 /// Who knows nothing of these registers is taken to have them trapped.
@@ -648,7 +648,7 @@ fn register_numbers_count_five_bits() {
     simulate(Sim::Adr { rd: 255, offset: 8 }, PC, &mut frame, &mut READABLE.clone()).unwrap();
     simulate(Sim::Return { rn: 64 + 5 }, PC, &mut frame, &mut READABLE.clone()).unwrap();
     assert_eq!(frame.pc, PC + 8);
-    let vector = Sim::LoadVector { rt: 0xe1, size: probe::sim::VectorSize::Double, offset: 0 };
+    let vector = Sim::LoadVector { rt: 0xe1, size: stepwell_probe::sim::VectorSize::Double, offset: 0 };
     simulate(vector, PC, &mut frame, &mut READABLE.clone()).unwrap();
     assert_eq!(frame.v[1], content(PC).into());
 }

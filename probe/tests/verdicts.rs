@@ -1,7 +1,7 @@
 //! Verdicts on named instructions: what the specification lists, and the mistakes that others made.
-use probe::ool::{self, Copies};
-use probe::sim::{Literal, Sim, VectorSize};
-use probe::{Class, Reason, classify};
+use stepwell_probe::ool::{self, Copies};
+use stepwell_probe::sim::{Literal, Sim, VectorSize};
+use stepwell_probe::{Class, Reason, classify};
 
 #[track_caller]
 fn refused(reason: Reason, words: &[u32]) {

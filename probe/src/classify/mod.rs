@@ -28,7 +28,7 @@ pub(crate) const fn allocated(yes: bool) -> Class {
 /// One word is all this sees. Whether the place lies inside an exclusive sequence is for [`classify_at`](crate::classify_at).
 ///
 /// ```
-/// use probe::{Class, Reason, classify};
+/// use stepwell_probe::{Class, Reason, classify};
 ///
 /// assert_eq!(classify(0x9100_0420), Class::OutOfLine); // add x0, x1, #1
 /// assert!(matches!(classify(0x9000_0000), Class::Simulate(_))); // adrp x0, .

@@ -1,7 +1,7 @@
 //! The verdict that the decoder's answer calls for, from its names alone.
 use fARM64::decode::decode;
 use fARM64::{Code, Feature, FeatureSet, Instruction, Mnemonic, Operand};
-use probe::{Class, Reason};
+use stepwell_probe::{Class, Reason};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {

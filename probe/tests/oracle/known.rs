@@ -1,5 +1,5 @@
 //! Where `classify` and the decoder differ on purpose.
-use probe::{Class, Reason};
+use stepwell_probe::{Class, Reason};
 
 use crate::expected::Verdict;
 
