@@ -6,7 +6,8 @@ use crate::sim::Sim;
 /// How the instruction under a probe is run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Class {
-    /// A copy of the word does elsewhere exactly what the original does in place: run it from a [`Slot`](crate::ool::Slot).
+    /// A copy of the word does elsewhere exactly what the original does in place: run it from [`Copies`](crate::ool::Copies) or a
+    /// [`Trampoline`](crate::trampoline::Trampoline).
     OutOfLine,
     /// The instruction depends on or decides the PC: [`simulate`](crate::sim::simulate) does what it would do.
     Simulate(Sim),
@@ -36,12 +37,22 @@ pub enum Reason {
     PcAuthentication,
     /// A read or write of PSTATE.DAIF or PSTATE.ALLINT in any form.
     InterruptMasks,
+    /// A read of what tells whether an interrupt is pending, or an access to what masks interrupts by priority: ISR_EL1;
+    /// ICC_IAR0_EL1, ICC_HPPIR0_EL1 and kin, GICR CDIA and CDNMIA; ICC_PMR_EL1, ICC_RPR_EL1, ICC_AP0R0_EL1 and kin; the status of
+    /// timers, counters and buffers that raise an interrupt themselves.
+    InterruptState,
     /// A read or write of SPSel.
     StackSelect,
     /// A write to any other PSTATE field that is not a condition flag: PAN, UAO, DIT, SSBS, TCO, SM, ZA, PM.
     PstateWrite,
-    /// A read or write of ELR, SPSR, ESR or FAR of EL1 or EL2, and GCSPUSHX, GCSPOPX, GCSPOPCX.
+    /// A read or write of what an exception writes at its exception level: ELR, SPSR, ESR, FAR, PFAR, HPFAR, MFAR, AFSR0, AFSR1; and
+    /// GCSPUSHX, GCSPOPX, GCSPOPCX.
     ExceptionState,
+    /// A write to what the probe itself runs by: SCTLR, TCR, TTBR0, TTBR1, MAIR and what else decides the translation of the
+    /// copy's own page; VBAR; SP_EL0 and other stack pointers; TPIDR_EL1, TPIDR_EL2; HCR_EL2.
+    MachineState,
+    /// MOVPRFX, and (from [`classify_at`](crate::classify_at)) the instruction behind it.
+    MovePrefix,
     /// CPY* and SET* (FEAT_MOPS).
     MemoryCopy,
     /// WFI, WFE, WFIT, WFET.
@@ -50,13 +61,19 @@ pub enum Reason {
     Transaction,
     /// UDF: permanently undefined.
     Udf,
-    /// No instruction has this encoding.
+    /// No instruction has this encoding; or one that breaks its should-be-zero or should-be-one fields, which is CONSTRAINED
+    /// UNPREDICTABLE (DDI 0487 K1.2).
     Unallocated,
+    /// It cannot be told whether the instruction is inside an exclusive sequence: from a load-exclusive before it, control goes to
+    /// a word that cannot be read, or through an indirect branch. Only from [`classify_at`](crate::classify_at).
+    Surroundings,
+    /// The word cannot be read. Only from [`classify_at`](crate::classify_at).
+    Unreadable,
 }
 
 impl Reason {
     /// Every reason, for tables and for tests.
-    pub const ALL: [Reason; 16] = [
+    pub const ALL: &'static [Reason] = &[
         Reason::Exclusive,
         Reason::ExclusiveSequence,
         Reason::Breakpoint,
@@ -65,14 +82,19 @@ impl Reason {
         Reason::AuthenticatedBranch,
         Reason::PcAuthentication,
         Reason::InterruptMasks,
+        Reason::InterruptState,
         Reason::StackSelect,
         Reason::PstateWrite,
         Reason::ExceptionState,
+        Reason::MachineState,
+        Reason::MovePrefix,
         Reason::MemoryCopy,
         Reason::Wait,
         Reason::Transaction,
         Reason::Udf,
         Reason::Unallocated,
+        Reason::Surroundings,
+        Reason::Unreadable,
     ];
 }
 
@@ -101,10 +123,21 @@ impl fmt::Display for Reason {
                 "access to the interrupt masks (DAIF or ALLINT): out-of-line copies run with interrupts masked, so a read is \
                  wrong and a write is lost"
             }
+            Reason::InterruptState => {
+                "access to pending interrupts or to their priority mask: out-of-line copies run with interrupts masked, so they \
+                 would see an interrupt that is taken before the probed instruction"
+            }
             Reason::StackSelect => "access to SPSel: it decides on which stack the probe's own exceptions run",
             Reason::PstateWrite => "write to PSTATE other than the condition flags: it would change how the probe itself runs",
             Reason::ExceptionState => {
-                "access to ELR, SPSR, ESR or FAR: the probe's own exception overwrites these registers"
+                "access to a register that exceptions write (ELR, SPSR, ESR, FAR or kin): the probe's own exception overwrites it"
+            }
+            Reason::MachineState => {
+                "write to a register that the probe itself runs by (translation, vectors, stack or per-CPU base): the copy might not \
+                 come back"
+            }
+            Reason::MovePrefix => {
+                "MOVPRFX or the instruction behind it: the architecture wants the two back to back, so neither can be replaced"
             }
             Reason::MemoryCopy => {
                 "memory copy or set (MOPS): its prologue, main and epilogue run back to back, and a fault goes back by PC"
@@ -112,7 +145,12 @@ impl fmt::Display for Reason {
             Reason::Wait => "wait for event or interrupt: out-of-line copies run with interrupts masked",
             Reason::Transaction => "transactional memory: the probe's exception aborts the transaction",
             Reason::Udf => "UDF: permanently undefined, it can only fault",
-            Reason::Unallocated => "not an instruction: the word has no allocated encoding (data in the text?)",
+            Reason::Unallocated => "not an instruction: the word has no allocated encoding, or breaks its should-be bits (data in the text?)",
+            Reason::Surroundings => {
+                "possibly inside a load-exclusive/store-exclusive sequence: what follows the load-exclusive of this function cannot \
+                 be read, or goes through an indirect branch"
+            }
+            Reason::Unreadable => "unreadable: the word at this address cannot be read",
         })
     }
 }

@@ -48,7 +48,7 @@ impl Cpu {
     /// simulated NOP, a branch that the CPU does not have runs out of line. A refusal stays one, as does PACIASP behind a PACM.
     ///
     /// ```
-    /// use probe::{Class, Cpu, Sim, classify};
+    /// use stepwell_probe::{Class, Cpu, Sim, classify};
     ///
     /// let paciasp = 0xd503_233f;
     /// assert_eq!(classify(paciasp), Class::OutOfLine);

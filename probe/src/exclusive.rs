@@ -4,7 +4,7 @@
 //! store fails, the loop runs again, and with a probe in it never ends.
 use crate::bits::{bit, bits};
 use crate::class::{Class, Reason};
-use crate::classify::classify;
+use crate::classify::{classify, is_move_prefix};
 use crate::cpu::is_hint;
 use crate::sim::Sim;
 
@@ -36,25 +36,36 @@ pub const fn is_clear_exclusive(word: u32) -> bool {
     word & 0xffff_f0ff == 0xd503_305f
 }
 
-/// The longest function, in instructions, whose paths [`in_exclusive_sequence`] follows.
+/// The longest function, in instructions, whose paths [`in_exclusive_sequence`] follows from end to end. Of a longer one it looks
+/// at [`NEAR_WORDS`] on either side of the instruction.
 pub const MAX_FUNCTION_WORDS: usize = 8192;
+
+/// How far from an instruction [`in_exclusive_sequence`] looks in a long function, in instructions. The architecture promises
+/// that a sequence makes progress only if it lies within 128 bytes (DDI 0487 B2.17.5).
+pub const NEAR_WORDS: usize = 1024;
+
+/// The longest function, in instructions, that is searched for a load-exclusive as a whole. A longer one is searched near each
+/// instruction that is asked for.
+const MAX_SEARCHED_WORDS: u64 = 1 << 18;
 
 /// Whether the instruction at `pc` lies on a path from a load-exclusive to a store-exclusive of the function from `fn_start`
 /// up to, not including, `fn_end`: the monitor is held when it is reached, and a store that needs it can follow.
 ///
-/// `fetch` gives the word at an address, as it was before any probe was placed there, or `None` if it cannot be read. All
-/// addresses are multiples of 4. Takes 2 KiB of stack and time linear in the function for all but contrived control flow;
-/// meant for registration, not for a handler.
+/// `fetch` gives the word at an address, as it was before any probe was placed there, or `None` if it cannot be read. Takes
+/// 4 KiB of stack. Takes time linear in the function for all but contrived control flow, and bounded however long the function is
+/// said to be (a kernel without symbols may pass its whole text): at most 2^18 words are looked at once and 8,192 are followed.
+/// Meant for registration, not for a handler.
 ///
 /// Paths go through direct branches both ways, forwards and backwards, and past calls, whose callee is taken to leave the
 /// monitor alone. The answer errs towards `true`:
 /// - every branch is taken to go both ways, whatever its condition;
-/// - in a function that has a load-exclusive, `true` when it is longer than [`MAX_FUNCTION_WORDS`], or when a word on the
-///   paths cannot be fetched or is an indirect branch that could lead anywhere in it (BR, BRAA).
+/// - in a function that has a load-exclusive, `true` when a word on the paths cannot be fetched or is an indirect branch that could
+///   lead anywhere in it (BR, BRAA). [`classify_at`] calls this [`Reason::Surroundings`].
 ///
 /// What it does not see: a sequence that spans functions (a load-exclusive here, its store-exclusive in the caller or the
-/// callee), or one entered by a branch from outside. DDI 0487 B2.12.5 promises progress for neither, and compilers emit
-/// neither.
+/// callee), or one entered by a branch from outside; in a function of more than [`MAX_FUNCTION_WORDS`] instructions, one whose
+/// load-exclusive is more than [`NEAR_WORDS`] away, or that goes through an indirect branch. DDI 0487 B2.17.5 promises progress for
+/// none of them, and compilers emit none.
 pub fn in_exclusive_sequence(
     fetch: impl Fn(u64) -> Option<u32>,
     pc: u64,
@@ -65,12 +76,12 @@ pub fn in_exclusive_sequence(
         && Function::new(&fetch, fn_start, fn_end).in_exclusive_sequence(&fetch, pc)
 }
 
-/// [`classify`] for a word in its place: also refuses what only the surroundings show, an instruction inside an exclusive
-/// sequence ([`in_exclusive_sequence`], whose arguments these are) and a PACIASP or kin that the PACM before it makes depend
-/// on the PC. `None` from `fetch` at `pc` itself is [`Reason::Unallocated`].
+/// [`classify`] for a word in its place: also refuses what only the surroundings show. That is an instruction inside an exclusive
+/// sequence ([`in_exclusive_sequence`], whose arguments these are), the instruction behind a MOVPRFX, and a PACIASP or kin that
+/// the PACM before it makes depend on the PC. `None` from `fetch` at `pc` itself is [`Reason::Unreadable`].
 pub fn classify_at(fetch: impl Fn(u64) -> Option<u32>, pc: u64, fn_start: u64, fn_end: u64) -> Class {
     match fetch(pc).map(classify) {
-        None => Class::Refuse(Reason::Unallocated),
+        None => Class::Refuse(Reason::Unreadable),
         Some(refused @ Class::Refuse(_)) => refused,
         Some(_) => Function::new(&fetch, fn_start, fn_end).classify(&fetch, pc),
     }
@@ -95,6 +106,17 @@ enum Exclusive {
     Anywhere,
     /// Behind these the monitor is held.
     Held(Bitmap),
+    /// The function is too long for a bitmap: look near the instruction.
+    Long,
+}
+
+/// Whether an instruction is inside a sequence.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    No,
+    Yes,
+    /// It cannot be told.
+    Unclear,
 }
 
 impl Function {
@@ -111,62 +133,108 @@ impl Function {
     /// [`classify_at`] for an address of this function, whose words are as they were.
     pub fn classify(&self, fetch: impl Fn(u64) -> Option<u32>, pc: u64) -> Class {
         const PACM: u32 = 0xd503_24ff;
-        let Some(word) = fetch(pc) else { return Class::Refuse(Reason::Unallocated) };
+        let Some(word) = fetch(pc) else { return Class::Refuse(Reason::Unreadable) };
         let class = classify(word);
         if matches!(class, Class::Refuse(_)) {
             return class;
         }
-        if is_hint(word) && class == Class::OutOfLine && pc > self.start && fetch(pc - 4) == Some(PACM) {
-            return Class::Refuse(Reason::PcAuthentication);
+        // What the instruction before makes of this one, whatever the function is said to begin with: without symbols it begins
+        // with the instruction itself. The partner of a MOVPRFX is an SVE instruction.
+        const SVE: u32 = 0b0010;
+        let signs = is_hint(word) && class == Class::OutOfLine;
+        if signs || bits(word, 25, 4) == SVE {
+            let before = pc.checked_sub(4).and_then(&fetch).unwrap_or(0);
+            if is_move_prefix(before) {
+                return Class::Refuse(Reason::MovePrefix);
+            }
+            if signs && before == PACM {
+                return Class::Refuse(Reason::PcAuthentication);
+            }
         }
-        if self.in_exclusive_sequence(fetch, pc) {
-            return Class::Refuse(Reason::ExclusiveSequence);
+        match self.inside(&fetch, pc) {
+            Inside::No => class,
+            Inside::Yes => Class::Refuse(Reason::ExclusiveSequence),
+            Inside::Unclear => Class::Refuse(Reason::Surroundings),
         }
-        class
     }
 
     /// [`in_exclusive_sequence`] for an address of this function, whose words are as they were.
     pub fn in_exclusive_sequence(&self, fetch: impl Fn(u64) -> Option<u32>, pc: u64) -> bool {
+        self.inside(&fetch, pc) != Inside::No
+    }
+
+    fn inside(&self, fetch: &impl Fn(u64) -> Option<u32>, pc: u64) -> Inside {
         if !self.contains(pc) {
-            return false;
+            return Inside::No;
         }
         match &self.exclusive {
-            Exclusive::Nowhere => false,
-            Exclusive::Anywhere => true,
-            Exclusive::Held(held) if !held.get(((pc - self.start) / 4) as usize) => false,
-            // Forwards from the place itself, to a store that needs the monitor it holds.
-            Exclusive::Held(_) => {
-                let mut paths =
-                    Paths { fetch: &fetch, start: self.start, end: self.end, held: Bitmap::new() };
-                paths.reach(pc);
-                let ends = |word| is_load_exclusive(word) || is_clear_exclusive(word);
-                !matches!(paths.follow(ends, is_store_exclusive, false), Outcome::Exhausted)
+            Exclusive::Nowhere => Inside::No,
+            Exclusive::Anywhere => Inside::Unclear,
+            Exclusive::Held(held) => inside(fetch, pc, self.start, self.end, held, false),
+            Exclusive::Long => {
+                const NEAR: u64 = 4 * NEAR_WORDS as u64;
+                let start = self.start.max(pc.saturating_sub(NEAR));
+                let end = self.end.min(pc.saturating_add(NEAR));
+                match Exclusive::held(fetch, start, end, true) {
+                    None => Inside::No,
+                    Some(held) => inside(fetch, pc, start, end, &held, true),
+                }
             }
         }
+    }
+}
+
+/// Forwards from `pc` itself, if the monitor is held there, to a store that needs it. `past_lost` as for [`Paths::follow`].
+fn inside(
+    fetch: &impl Fn(u64) -> Option<u32>,
+    pc: u64,
+    start: u64,
+    end: u64,
+    held: &Bitmap,
+    past_lost: bool,
+) -> Inside {
+    if !held.get(((pc - start) / 4) as usize) {
+        return Inside::No;
+    }
+    let mut paths = Paths { fetch, start, end, held: Bitmap::new() };
+    paths.reach(pc);
+    let ends = |word| is_load_exclusive(word) || is_clear_exclusive(word);
+    match paths.follow(ends, is_store_exclusive, past_lost) {
+        Outcome::Exhausted => Inside::No,
+        Outcome::Done => Inside::Yes,
+        Outcome::Lost => Inside::Unclear,
     }
 }
 
 impl Exclusive {
     fn of(fetch: &impl Fn(u64) -> Option<u32>, start: u64, end: u64) -> Self {
         let words = end.saturating_sub(start).div_ceil(4);
-        let mut loads = (0..words)
-            .map(|n| start + n * 4)
-            .filter(|&at| fetch(at).is_some_and(is_load_exclusive))
-            .peekable();
-        if loads.peek().is_none() {
+        if words > MAX_SEARCHED_WORDS {
+            return Self::Long;
+        }
+        if !(0..words).any(|n| fetch(start + n * 4).is_some_and(is_load_exclusive)) {
             return Self::Nowhere;
         }
         if words > MAX_FUNCTION_WORDS as u64 {
-            return Self::Anywhere;
+            return Self::Long;
         }
-        // Forwards from every load-exclusive, as long as the monitor is held.
+        Self::held(fetch, start, end, false).map_or(Self::Anywhere, Self::Held)
+    }
+
+    /// Where the monitor is held: forwards from every load-exclusive until a store-exclusive or CLREX. None if a path is lost. At
+    /// most [`MAX_FUNCTION_WORDS`].
+    fn held(fetch: &impl Fn(u64) -> Option<u32>, start: u64, end: u64, past_lost: bool) -> Option<Bitmap> {
         let mut paths = Paths { fetch, start, end, held: Bitmap::new() };
-        for address in loads {
-            paths.reach(address.saturating_add(4));
+        let words = end.saturating_sub(start).div_ceil(4);
+        for address in (0..words).map(|n| start + n * 4) {
+            if fetch(address).is_some_and(is_load_exclusive) {
+                paths.reach(address.saturating_add(4));
+            }
         }
-        match paths.follow(|word| is_store_exclusive(word) || is_clear_exclusive(word), |_| false, false) {
-            Outcome::Lost => Self::Anywhere,
-            _ => Self::Held(paths.held),
+        let ends = |word| is_store_exclusive(word) || is_clear_exclusive(word);
+        match paths.follow(ends, |_| false, past_lost) {
+            Outcome::Lost => None,
+            _ => Some(paths.held),
         }
     }
 }

@@ -156,12 +156,65 @@ fn doubt_is_true() {
     let words = [ADD, LDAXR, ADD, STLXR, RET];
     let hole = |address| if address == BASE + 8 { None } else { fetch_from(&words)(address) };
     assert!(in_exclusive_sequence(hole, BASE, BASE, BASE + 20));
-    // A function too long to be followed.
-    let long = |address: u64| Some(if address == BASE { LDAXR } else { ADD });
+    assert_eq!(
+        classify_at(fetch_from(&[ADD, LDAXR, BR, ADD]), BASE, BASE, BASE + 16),
+        Class::Refuse(Reason::Surroundings)
+    );
+}
+
+/// Kernels without symbols pass their whole text, or all there is.
+#[test]
+fn a_long_function_is_looked_at_near_the_instruction() {
     let end = |words: usize| BASE + 4 * words as u64;
-    assert!(in_exclusive_sequence(long, BASE, BASE, end(MAX_FUNCTION_WORDS + 1)));
-    assert!(!in_exclusive_sequence(long, BASE + 8, BASE, end(MAX_FUNCTION_WORDS)));
-    assert!(!in_exclusive_sequence(|_| Some(ADD), BASE, BASE, end(MAX_FUNCTION_WORDS + 1)));
+    // A loop in the middle, an indirect branch behind it.
+    let loop_at = BASE + 4 * 100_000;
+    let text = |address: u64| {
+        Some(match address.wrapping_sub(loop_at) / 4 {
+            0 => LDAXR,
+            2 => STLXR,
+            3 => cbnz(-3),
+            5 => BR,
+            _ => ADD,
+        })
+    };
+    for words in [200_000, MAX_SEARCHED_WORDS as usize, MAX_SEARCHED_WORDS as usize + 1, 1 << 40] {
+        let at = |n: u64| classify_at(text, loop_at + 4 * n, BASE, end(words));
+        assert_eq!(
+            [at(1), at(3)],
+            [Class::Refuse(Reason::ExclusiveSequence), text(loop_at + 12).map(classify).unwrap()]
+        );
+        assert_eq!([at(0), at(2)], [Class::Refuse(Reason::Exclusive); 2]);
+        for n in [4, 6, 1023, 1024, 1025, 5000] {
+            assert_eq!(at(n), Class::OutOfLine, "{n} of {words}");
+            assert_eq!(at(n.wrapping_neg()), Class::OutOfLine, "-{n} of {words}");
+        }
+    }
+    // A function of just the length that is followed from end to end, and a word more.
+    let long = |address: u64| Some(if address == BASE { LDAXR } else { ADD });
+    for words in [MAX_FUNCTION_WORDS, MAX_FUNCTION_WORDS + 1] {
+        assert_eq!(classify_at(long, BASE + 8, BASE, end(words)), Class::OutOfLine);
+        let far = |address: u64| if address == end(words) - 4 { Some(STLXR) } else { long(address) };
+        let inside = in_exclusive_sequence(far, BASE + 8, BASE, end(words));
+        assert_eq!(inside, words == MAX_FUNCTION_WORDS, "a sequence of {words} words");
+    }
+}
+
+#[test]
+fn the_time_is_bounded_whatever_the_function() {
+    for (start, end) in [(0, u64::MAX), (2, u64::MAX - 1), (u64::MAX - 3, u64::MAX), (8, 0), (0, 0)] {
+        for pc in [0, 2, 4, 0x1000, 1 << 63, u64::MAX - 3, u64::MAX] {
+            for word in [ADD, LDAXR, b(-1), BR] {
+                let fetched = std::cell::Cell::new(0);
+                let fetch = |_| {
+                    fetched.set(fetched.get() + 1);
+                    Some(word)
+                };
+                classify_at(fetch, pc, start, end);
+                in_exclusive_sequence(fetch, pc, start, end);
+                assert!(fetched.get() < 1 << 18, "{} words looked at", fetched.get());
+            }
+        }
+    }
 }
 
 #[test]
@@ -186,5 +239,29 @@ fn in_place() {
     assert_eq!(at(5), Class::Refuse(Reason::PcAuthentication)); // paciasp behind it
     assert_eq!(at(6), Class::OutOfLine); // paciasp
     assert_eq!(at(7), Class::OutOfLine); // clrex
-    assert_eq!(classify_at(|_| None, BASE, BASE, BASE + 4), Class::Refuse(Reason::Unallocated));
+    assert_eq!(classify_at(|_| None, BASE, BASE, BASE + 4), Class::Refuse(Reason::Unreadable));
+    assert_eq!(
+        Function::new(|_| None, BASE, BASE + 4).classify(|_| None, BASE),
+        Class::Refuse(Reason::Unreadable)
+    );
+}
+
+/// DDI 0487 C8.2, MOVPRFX: what is at PC + 4 must be its destructive partner, or all is UNPREDICTABLE.
+#[test]
+fn a_move_prefix_and_its_partner_stay_together() {
+    const MOVPRFX: u32 = 0x0420_bc20; // movprfx z0, z1
+    const PARTNER: u32 = 0x0480_0421; // add z1.s, p1/m, ...
+    for prefix in [MOVPRFX, 0x0411_2020, 0x0410_2020, 0x04d1_3c61] {
+        let words = [ADD, prefix, PARTNER, ADD];
+        let at = |n: u64| classify_at(fetch_from(&words), BASE + 4 * n, BASE, BASE + 16);
+        let refused = Class::Refuse(Reason::MovePrefix);
+        assert_eq!([at(0), at(1), at(2), at(3)], [Class::OutOfLine, refused, refused, Class::OutOfLine]);
+        // Where no symbol tells what is before.
+        let alone = classify_at(fetch_from(&words), BASE + 8, BASE + 8, BASE + 12);
+        assert_eq!(alone, refused);
+    }
+    // Their neighbours: sel, and, mov z0.b, p0/m, b1.
+    for word in [0x0420_bc20 ^ 1 << 10, 0x0412_2020, 0x0411_0020, 0x0431_2020, 0x0520_8020] {
+        assert_eq!(classify(word), Class::OutOfLine, "{word:#010x}");
+    }
 }

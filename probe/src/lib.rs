@@ -10,22 +10,22 @@
 //! - [`classify_at`] says how, once, at registration: [`Class::Simulate`], [`Class::OutOfLine`], or [`Class::Refuse`] with a
 //!   [`Reason`] to show to whoever asked.
 //! - [`simulate`] does it for instructions that depend on the PC or decide it, on the saved registers.
-//! - [`ool::Slot`] is the two words in which all others run elsewhere; [`ool::exchangeable`] tells whether text may be patched
-//!   while other CPUs run through it.
-//! - [`ool::Copies`] is what an engine wants that chooses at each hit: a copy for contexts with interrupts open, one for those
-//!   without, one that traps. [`trampoline::Trampoline`] takes no exception at all.
+//! - [`ool::Copies`] is the text in which all others run elsewhere, chosen at each hit by [`ool::Copies::form`]: a copy for contexts
+//!   with interrupts open, one for those without, one that traps. [`trampoline::Trampoline`] takes no exception at all.
+//!   [`ool::exchangeable`] tells whether text may be patched while other CPUs run through it.
 //! - [`events::parse`] reads probes as they are typed at a prompt, in the syntax of Linux's `kprobe_events`.
 //!
 //! # Adopting it
 //!
 //! Implement [`Regs`] for the frame that your exception entry saves, and [`Mem`] for kernel memory. Then registration is
 //! `register` of the following example, and a hit is `hit`. What is left to the kernel is what only it can do: allocating
-//! executable slots, patching text with cache maintenance, masking interrupts while a slot runs (the probed context's
-//! interrupt masks come back at the slot's end), and reporting a fault at the slot's first word as one at the probed address.
+//! executable copies, patching text with cache maintenance, and reporting a fault in a copy as one at the probed address
+//! ([`ool::Copies::faulted`]). `examples/engine.rs` is the same with handlers, the end of a copy, faults and a trampoline, run on
+//! a byte buffer.
 //!
 //! ```
-//! use probe::ool::{self, Slot};
-//! use probe::{Class, Cpu, Exception, Mem, Reason, Regs, Sim, classify_at, simulate};
+//! use stepwell_probe::ool::{self, Copies};
+//! use stepwell_probe::{Class, Cpu, Exception, Mem, Reason, Regs, Sim, classify_at, simulate};
 //!
 //! /// The frame that the exception entry saves.
 //! struct Frame {
@@ -70,33 +70,36 @@
 //!     fn read_u32(&mut self, address: u64) -> Result<u32, Fault> {
 //!         self.fetch(address).ok_or(Fault(address))
 //!     }
+//!     // Where other CPUs write, this is one LDR of 64 bits.
 //!     fn read_u64(&mut self, address: u64) -> Result<u64, Fault> {
 //!         let low = self.read_u32(address)?;
 //!         Ok(u64::from(self.read_u32(address + 4)?) << 32 | u64::from(low))
 //!     }
+//!     // A kernel has `original` here too, from its table of probes.
 //! }
 //!
 //! /// How the displaced instruction of a probe is run.
 //! enum Displaced {
 //!     Simulated(Sim),
-//!     /// The address of the slot.
+//!     /// The address of the copies.
 //!     OutOfLine(u64),
 //! }
 //!
-//! fn register(text: &mut Text, address: u64, slot_at: u64, slots: &mut [u32]) -> Result<Displaced, Reason> {
+//! fn register(text: &mut Text, address: u64, at: u64, copies: &mut [u32; 16]) -> Result<Displaced, Reason> {
 //!     let (start, end) = (text.0, text.0 + 4 * text.1.len() as u64);
-//!     let word = text.fetch(address).ok_or(Reason::Unallocated)?;
+//!     let word = text.fetch(address).ok_or(Reason::Unreadable)?;
 //!     let class = classify_at(|a| text.fetch(a), address, start, end);
 //!     // This kernel switches no pointer-authentication key on, so its PACIASP are NOPs.
 //!     let displaced = match Cpu::NO_KEYS.knowing(word, class) {
 //!         Class::Refuse(reason) => return Err(reason),
 //!         Class::Simulate(sim) => Displaced::Simulated(sim),
 //!         Class::OutOfLine => {
-//!             slots.copy_from_slice(&Slot::trapping(word).words);
-//!             Displaced::OutOfLine(slot_at)
+//!             // None where `at` is too far away to come back from.
+//!             *copies = Copies::new(word, at, address).unwrap().words;
+//!             Displaced::OutOfLine(at)
 //!         }
 //!     };
-//!     // Here a kernel cleans the slot to the point of unification, and stops the other CPUs unless the old word is
+//!     // Here a kernel cleans the copies to the point of unification, and stops the other CPUs unless the old word is
 //!     // `ool::exchangeable`.
 //!     text.1[(address - start) as usize / 4] = ool::brk(ool::KPROBE);
 //!     Ok(displaced)
@@ -107,8 +110,9 @@
 //! fn hit(d: &Displaced, probed: u64, frame: &mut Frame, text: &mut Text) -> Result<(), Exception<Fault>> {
 //!     match d {
 //!         Displaced::Simulated(sim) => simulate(*sim, probed, frame, text),
-//!         Displaced::OutOfLine(slot) => {
-//!             frame.elr = *slot; // and `BRK #OOL_END` sets it to `probed + 4`
+//!         Displaced::OutOfLine(copies) => {
+//!             frame.elr = *copies + Copies::form(frame.spsr, false); // of the masks as they are in the probed context
+//!             frame.spsr |= 0xc0; // I and F
 //!             Ok(())
 //!         }
 //!     }
@@ -116,23 +120,26 @@
 //!
 //! // paciasp ; bl .+0x100 ; add x1, x1, #1 ; ret
 //! let mut text = Text(0xffff_8000_0001_0000, vec![0xd503_233f, 0x9400_0040, 0x9100_0421, 0xd65f_03c0]);
-//! let (mut slot, start) = ([0; 2], text.0);
+//! let (mut copies, start) = ([0; 16], text.0);
 //! let mut frame = Frame { x: [0; 31], elr: start + 4, spsr: 0x6000_03c5 };
 //!
-//! let call = register(&mut text, start + 4, 0, &mut slot).unwrap();
+//! let call = register(&mut text, start + 4, start + 0x1000, &mut copies).unwrap();
 //! hit(&call, start + 4, &mut frame, &mut text).unwrap();
 //! assert_eq!((frame.elr, frame.x[30]), (start + 0x104, start + 8));
 //!
-//! let entry = register(&mut text, start, 0, &mut slot).unwrap();
+//! let entry = register(&mut text, start, start + 0x1000, &mut copies).unwrap();
 //! assert!(matches!(entry, Displaced::Simulated(Sim::Nop)));
 //!
-//! let add = register(&mut text, start + 8, start + 0x1000, &mut slot).unwrap();
+//! let add = register(&mut text, start + 8, start + 0x1000, &mut copies).unwrap();
 //! assert!(matches!(add, Displaced::OutOfLine(_)));
-//! assert_eq!(slot, [0x9100_0421, ool::brk(ool::OOL_END)]);
+//! assert_eq!(copies[0], 0x9100_0421);
+//! frame.spsr = 5; // interrupts are open
+//! hit(&add, start + 8, &mut frame, &mut text).unwrap();
+//! assert_eq!((frame.elr, frame.spsr), (start + 0x1000 + Copies::OPEN, 0xc5));
 //! assert_eq!(text.1[2], ool::brk(ool::KPROBE));
 //!
 //! text.1[3] = 0xd503_207f; // wfi
-//! let error = register(&mut text, start + 12, 0, &mut slot).err().unwrap();
+//! let error = register(&mut text, start + 12, start + 0x1000, &mut copies).err().unwrap();
 //! assert_eq!(error, Reason::Wait);
 //! ```
 //!
@@ -145,19 +152,45 @@
 //! | whether the CPU has BC.cond, `CB<cc>` | [`Cpu::knowing`] | they work under a probe where they are undefined without |
 //! | whether there is FEAT_BTI, and the page is guarded | [`Mem::bti`] | BTYPE stays 0: right without FEAT_BTI |
 //! | the words as they were before any probe | `fetch` of [`classify_at`] | exclusive sequences with probes near are misread |
+//! | the words as they were before any probe | [`Mem::original`] | a literal on a probed word is the BRK |
 //!
 //! On guarded pages a BRK may replace a landing pad, a B must not ([`is_landing_pad`]). BRK itself is a permitted target of
 //! every branch, so there the Branch Target exception of what it replaces does not come by itself: [`accepts`] tells whether
 //! it is due.
+//!
+//! # What a handler must leave alone
+//!
+//! The probed code finds its registers as the frame holds them. What no frame holds, everything between the BRK and the return to
+//! the probed code must leave as it was (the handlers, the engine, and [`Mem`]'s reads), or save and put back:
+//!
+//! | register | changed by | seen by |
+//! |---|---|---|
+//! | PAR_EL1 | AT, as to find out why a read faulted | MRS behind an AT of the probed code |
+//! | TPIDR_EL0, TPIDRRO_EL0, TPIDR2_EL0, SP_EL0 | a switch of threads | MRS |
+//! | FPCR, FPSR, V0 to V31, Z, P, FFR, ZA | floating point in a handler | all floating point |
+//! | NZCV and the rest of PSTATE | restored by ERET from SPSR; an engine without exception ([`trampoline`]) does it itself | |
+//! | DISR_EL1 | ESB in the exception entry | MRS behind an ESB of the probed code |
+//! | TFSR_EL1, TFSRE0_EL1 | a tag check that fails asynchronously | MRS |
+//! | MDSCR_EL1, DBGBCR*n*_EL1 and kin | an engine that steps | MRS |
+//! | TTBR0_EL1, CONTEXTIDR_EL1, ASIDs | a handler that borrows another address space | every access |
+//!
+//! Some cannot be kept, and are no fault of the engine's: the exclusive monitor, which every exception clears (so
+//! exclusive sequences are refused); branch records, trace and event counters, which hold what the probe did; time. The registers
+//! that an exception itself writes are refused ([`Reason::ExceptionState`]), and so are writes that would pull away what the probe
+//! stands on ([`Reason::MachineState`]).
+//!
+//! Out-of-line copies run with I and F masked, and ALLINT where it exists, for one instruction. What would tell the probed code of
+//! this is refused ([`Reason::InterruptMasks`], [`Reason::InterruptState`]); what is in memory cannot be told from other loads, such
+//! as the registers of a GICv2 or of a device that raises interrupts.
 //!
 //! # What is faithful, and what is not
 //!
 //! Checked over all 2^32 words against an independent decoder (`tests/oracle`; where the two differ, and why, is one table,
 //! `tests/oracle/known.rs`). Limits, each described where it is:
 //! unallocated words of the FP, SIMD, SVE and SME groups are not told from allocated ones ([`classify`]); exclusive sequences
-//! that span functions are not seen ([`in_exclusive_sequence`]); FEAT_GCS and watchpoints on literals ([`sim`]). And one of the
-//! method: an instruction that moves SP and runs out of line, in a slot that ends in BRK, must leave SP where the kernel can
-//! take an exception.
+//! that span functions are not seen ([`in_exclusive_sequence`]); FEAT_GCS and watchpoints on literals ([`sim`]); what lies below SP
+//! ([`trampoline`]). A load that is not of a literal and reads probed text reads the BRK. And one of the method: an instruction that
+//! moves SP and runs out of line, in a copy that ends in BRK, must leave SP where the kernel can take an exception.
 
 mod bits;
 mod class;
@@ -175,7 +208,12 @@ pub use class::{Class, Reason};
 pub use classify::classify;
 pub use cpu::{Cpu, accepts, is_landing_pad};
 pub use exclusive::{
-    Function, MAX_FUNCTION_WORDS, classify_at, in_exclusive_sequence, is_clear_exclusive, is_load_exclusive,
-    is_store_exclusive,
+    Function, MAX_FUNCTION_WORDS, NEAR_WORDS, classify_at, in_exclusive_sequence, is_clear_exclusive,
+    is_load_exclusive, is_store_exclusive,
 };
 pub use sim::{Bti, Exception, Mem, Regs, Sim, simulate};
+
+/// The README's example is run with the others.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

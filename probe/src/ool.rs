@@ -1,11 +1,11 @@
-//! Out-of-line slots and the words that go into text: BRK, B, and which words may be exchanged under a running CPU.
+//! Out-of-line copies and the words that go into text: BRK, B, and which words may be exchanged under a running CPU.
 use crate::bits::{bits, word_offset};
 
 /// BRK #imm: the text of a probe. The immediates are Linux's (`asm/brk-imm.h`).
 pub const KPROBE: u16 = 0x004;
 /// BRK #imm: the text of a probe on user text.
 pub const UPROBE: u16 = 0x005;
-/// BRK #imm: the end of an out-of-line slot.
+/// BRK #imm: the end of an out-of-line copy.
 pub const OOL_END: u16 = 0x006;
 /// BRK #imm: the trampoline to which a function with a return probe returns.
 pub const RETURN_PROBE: u16 = 0x007;
@@ -43,30 +43,6 @@ pub const fn exchangeable(word: u32) -> bool {
     branch || exception || word == NOP || word == ISB
 }
 
-/// An out-of-line slot: the displaced instruction, and what ends it.
-///
-/// The slot's text must not be a guarded page, or BTYPE must be clear on entry: a copy is no landing pad. A fault whose PC is
-/// the slot's first word is the probed instruction's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(C)]
-pub struct Slot {
-    /// The two words, in the order of their addresses.
-    pub words: [u32; Slot::WORDS],
-}
-
-impl Slot {
-    /// Words in a slot.
-    pub const WORDS: usize = 2;
-    /// Bytes in a slot.
-    pub const BYTES: usize = Self::WORDS * 4;
-
-    /// A slot that ends in `BRK #OOL_END`: the engine gets control back after the instruction. `word` must be one that
-    /// [`classify`](crate::classify()) calls [`OutOfLine`](crate::Class::OutOfLine).
-    pub const fn trapping(word: u32) -> Slot {
-        Slot { words: [word, brk(OOL_END)] }
-    }
-}
-
 /// MSR DAIFClr, #imm.
 const fn unmask(imm: u32) -> u32 {
     0xd503_40ff | imm << 8
@@ -78,7 +54,11 @@ const fn unmask(imm: u32) -> u32 {
 /// - [`OPEN`](Self::OPEN): the instruction, `MSR DAIFClr, #3`, a branch back. Entered with I and F masked, for a context where
 ///   both were open: no interrupt sees the copy but behind its instruction, where [`settled`](Self::settled) moves it on.
 /// - [`MASKED`](Self::MASKED): the instruction and a branch back, for a context with I and F masked.
-/// - [`TRAPPING`](Self::TRAPPING): the instruction and `BRK #OOL_END`.
+/// - [`TRAPPING`](Self::TRAPPING): the instruction and `BRK #OOL_END`, at which the engine gets control back and puts the probed
+///   context's I and F back itself.
+///
+/// [`form`](Self::form) chooses one. All are entered with I and F masked and all else of PSTATE as in the probed context, A among
+/// it (ESB looks at A). The copies' page must not be guarded, or BTYPE must be clear on entry: a copy is no landing pad.
 ///
 /// A fault whose PC is the first word of a form ([`faulted`](Self::faulted)) is the probed instruction's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,8 +83,12 @@ impl Copies {
     pub const TRAP: u64 = Self::TRAPPING + 4;
 
     /// The copies at `at` of `word`, an instruction that [`classify`](crate::classify()) calls
-    /// [`OutOfLine`](crate::Class::OutOfLine), probed at `probed`. `None` if a branch back does not reach.
+    /// [`OutOfLine`](crate::Class::OutOfLine), probed at `probed`. `None` if `at` is not a multiple of [`BYTES`](Self::BYTES), `probed`
+    /// not one of 4, or a branch back does not reach.
     pub const fn new(word: u32, at: u64, probed: u64) -> Option<Copies> {
+        if !at.is_multiple_of(Self::BYTES as u64) {
+            return None;
+        }
         let next = probed.wrapping_add(4);
         let (Some(open), Some(masked)) = (branch(at + 8, next), branch(at + 16, next)) else { return None };
         let mut words = [brk(OOL_END); 16];
@@ -115,6 +99,29 @@ impl Copies {
         words[4] = masked;
         words[5] = word;
         Some(Copies { words })
+    }
+
+    /// The offset of the form to enter for a context with this PSTATE (in SPSR's layout). `trap`: whether the engine wants control
+    /// back behind the instruction, for a post-handler or because somebody waits for a step. Where only one of I and F is masked
+    /// it gets control back in any case, to put the masks back.
+    ///
+    /// ```
+    /// use stepwell_probe::ool::Copies;
+    ///
+    /// let (i, f) = (1 << 7, 1 << 6);
+    /// assert_eq!(Copies::form(0, false), Copies::OPEN);
+    /// assert_eq!(Copies::form(i | f, false), Copies::MASKED);
+    /// assert_eq!(Copies::form(i, false), Copies::TRAPPING);
+    /// assert_eq!(Copies::form(i | f, true), Copies::TRAPPING);
+    /// ```
+    #[inline(always)]
+    pub const fn form(pstate: u64, trap: bool) -> u64 {
+        match pstate >> 6 & 0b11 {
+            _ if trap => Self::TRAPPING,
+            0b00 => Self::OPEN,
+            0b11 => Self::MASKED,
+            _ => Self::TRAPPING,
+        }
     }
 
     /// Whether the instruction at this offset of a form is the displaced one, and if so whether I and F were open in the
@@ -218,11 +225,6 @@ mod tests {
     }
 
     #[test]
-    fn slots() {
-        assert_eq!(Slot::trapping(NOP).words, [NOP, 0xd420_00c0]);
-    }
-
-    #[test]
     fn copies_come_back_behind_the_instruction() {
         let (at, add) = (FROM + 0x2000, 0x9100_0421);
         let copies = Copies::new(add, at, FROM).unwrap();
@@ -239,5 +241,44 @@ mod tests {
         assert_eq!(settled, [Copies::OPEN + 8]);
         assert_eq!((0..64).filter(|&offset| Copies::faulted(offset).is_some()).count(), 3);
         assert_eq!(Copies::new(add, FROM + 129 * MIB, FROM), None);
+        // The words behind those in use stop whoever comes there.
+        assert_eq!(copies.words[Copies::WORDS..], [brk(OOL_END); 16 - Copies::WORDS]);
+    }
+
+    /// The forms where the last word's branch just reaches, and out-of-range arguments.
+    #[test]
+    fn copies_are_aligned_and_within_reach() {
+        let add = 0x9100_0421;
+        for at in [FROM + 4, FROM + 32, FROM + 63, u64::MAX, u64::MAX - 3, u64::MAX - 15, 1] {
+            assert_eq!(Copies::new(add, at, FROM), None, "{at:#x}");
+        }
+        for probed in [FROM + 1, FROM + 2, u64::MAX] {
+            assert_eq!(Copies::new(add, FROM, probed), None, "{probed:#x}");
+        }
+        // The last line of the address space, and a probe there.
+        let last = 0u64.wrapping_sub(64);
+        assert!(Copies::new(add, last, last - 4096).is_some());
+        assert_eq!(Copies::new(add, last, FROM), None);
+        // Back from `at + 8` by 128 MiB: the branch at `at + 16` does not reach.
+        let at = FROM + 128 * MIB;
+        assert_eq!(Copies::new(add, at, at + 8 - 128 * MIB - 4), None);
+        assert!(Copies::new(add, at, at + 16 - 128 * MIB - 4).is_some());
+        // Forwards by as much, `at + 8` is the one that does not.
+        assert_eq!(Copies::new(add, at, at + 12 + 128 * MIB - 4 - 4), None);
+        assert!(Copies::new(add, at, at + 8 + 128 * MIB - 4 - 4).is_some());
+    }
+
+    #[test]
+    fn the_form_is_the_masks() {
+        for pstate in 0..1 << 10 {
+            let (i, f) = (pstate & 1 << 7 != 0, pstate & 1 << 6 != 0);
+            let form = match (i, f) {
+                (false, false) => Copies::OPEN,
+                (true, true) => Copies::MASKED,
+                _ => Copies::TRAPPING,
+            };
+            assert_eq!(Copies::form(pstate, false), form, "{pstate:#x}");
+            assert_eq!(Copies::form(pstate, true), Copies::TRAPPING, "{pstate:#x}");
+        }
     }
 }

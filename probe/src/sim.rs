@@ -5,7 +5,8 @@
 //!
 //! Two things it does not do. FEAT_GCS: with the Guarded Control Stack enabled for the probed exception level, BL, BLR and
 //! RET also push and pop there; a kernel that enables it must not simulate them. Data watchpoints: a literal load reads
-//! through [`Mem`], in the context of the probe's handler, where a watchpoint on the literal does not fire.
+//! through [`Mem`], in the context of the probe's handler, where a watchpoint on the literal does not fire;
+//! [`Sim::literal`] and [`Sim::literal_bytes`] say what is read, for a kernel that has watchpoints.
 
 /// A condition code, 0 to 15, as B.cond holds it (DDI 0487 C1.2.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -115,6 +116,7 @@ pub enum VectorSize {
 
 /// A decoded instruction to simulate. Registers are 0 to 31, 31 being XZR; offsets are bytes from the instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Sim {
     /// Nothing but going on: NOP, BTI, PRFM (literal); with [`Cpu::knowing`](crate::Cpu::knowing), PACIASP and its kin without a key.
     Nop,
@@ -279,6 +281,18 @@ impl Sim {
             _ => None,
         }
     }
+
+    /// How many bytes it reads there; 0 if it reads no memory.
+    pub const fn literal_bytes(self) -> u8 {
+        match self {
+            Sim::LoadLiteral { kind: Literal::Word | Literal::SignedWord, .. } => 4,
+            Sim::LoadLiteral { kind: Literal::Double, .. } => 8,
+            Sim::LoadVector { size: VectorSize::Single, .. } => 4,
+            Sim::LoadVector { size: VectorSize::Double, .. } => 8,
+            Sim::LoadVector { size: VectorSize::Quad, .. } => 16,
+            _ => 0,
+        }
+    }
 }
 
 /// What FEAT_BTI makes of a BR at some address.
@@ -293,27 +307,55 @@ pub enum Bti {
 }
 
 /// Memory as the probed context sees it.
+///
+/// # Atomicity
+///
+/// The probed instruction is one load, and other CPUs may write its literal. DDI 0487 B2.2.1 says what they may not make it
+/// see: a load of a general-purpose register, or of up to 64 bits of a SIMD&FP register, is single-copy atomic where it is aligned
+/// to its size; with FEAT_LSE2 (B2.2.1.1) also where it is not, if its bytes lie in one aligned 16-byte quantity, which is so for
+/// half of the doubleword literals at odd multiples of 4. The load of a Q register at a multiple of 8 is a pair of such reads of 64
+/// bits, with FEAT_LSE2 too.
+///
+/// An implementation therefore reads as the instruction does: [`read_u32`](Self::read_u32) by one LDR of 32 bits and
+/// [`read_u64`](Self::read_u64) by one LDR of 64 bits, whatever the alignment (LDR takes any, unless SCTLR_ELx.A is set, and then the
+/// instruction itself faults). Two loads of 32 bits in its place can return half of an old value and half of a new one.
+///
+/// # Registers
+///
+/// A read must leave the system registers alone that [the crate's documentation](crate#what-a-handler-must-leave-alone) lists,
+/// PAR_EL1 among them: an address translation (AT) to find out about a fault changes it.
 pub trait Mem {
     /// Why a read failed. [`simulate`] hands it on and has changed nothing.
     type Error;
-    /// The 32-bit data at `address`, a multiple of 4, in the context's data endianness.
+    /// The 32-bit data at `address`, a multiple of 4, in the context's data endianness. Single-copy atomic.
     ///
     /// # Errors
     /// Whatever the implementation reports for memory that the probed context could not read.
     fn read_u32(&mut self, address: u64) -> Result<u32, Self::Error>;
-    /// The 64-bit data at `address`, a multiple of 4 (with SCTLR_ELx.A set, one not a multiple of 8 is an alignment fault).
+    /// The 64-bit data at `address`, a multiple of 4 (with SCTLR_ELx.A set, one not a multiple of 8 is an alignment fault). By one
+    /// load: single-copy atomic where that is.
     ///
     /// # Errors
     /// As [`read_u32`](Self::read_u32).
     fn read_u64(&mut self, address: u64) -> Result<u64, Self::Error>;
     /// The 128-bit data at `address`, a multiple of 4 (with SCTLR_ELx.A set, one not a multiple of 16 is an alignment fault).
-    /// The default reads two doublewords, little-endian.
+    /// The default reads two doublewords, little-endian, which is as atomic as the instruction.
     ///
     /// # Errors
     /// As [`read_u32`](Self::read_u32).
     fn read_u128(&mut self, address: u64) -> Result<u128, Self::Error> {
         let low = self.read_u64(address)?;
         Ok(u128::from(self.read_u64(address.wrapping_add(8))?) << 64 | u128::from(low))
+    }
+    /// The word that a probe at `address`, a multiple of 4, has replaced; `None` if no probe is there. [`simulate`] asks for each
+    /// word of a literal and takes it in place of what was read there, since a literal can lie on probed text (code that
+    /// looks at itself, data that was taken for code), and the probed code must not see the BRK.
+    ///
+    /// Instructions are little-endian; a kernel whose data is big-endian leaves the default, `None`.
+    #[inline(always)]
+    fn original(&self, address: u64) -> Option<u32> {
+        let _ = address;
+        None
     }
     /// How BTYPE is to be set by an indirect branch at `pc`. The default suits a kernel that maps no guarded pages.
     fn bti(&self, pc: u64) -> Bti {
@@ -326,16 +368,47 @@ const BTYPE_SHIFT: u32 = 10;
 /// PSTATE.BTYPE in SPSR's layout.
 pub const BTYPE: u64 = 0b11 << BTYPE_SHIFT;
 
-/// X`n`, or zero for XZR.
+/// X`n`, or zero for XZR. Five bits of `n` count, as in an instruction.
 fn read(regs: &impl Regs, n: u8) -> u64 {
-    if n == 31 { 0 } else { regs.x(n) }
+    match n & 31 {
+        31 => 0,
+        n => regs.x(n),
+    }
 }
 
-/// Sets X`n`; a write to XZR is dropped.
+/// Sets X`n`; a write to XZR is dropped. Five bits of `n` count, as in an instruction.
 fn write(regs: &mut impl Regs, n: u8, value: u64) {
-    if n != 31 {
-        regs.set_x(n, value);
+    match n & 31 {
+        31 => {}
+        n => regs.set_x(n, value),
     }
+}
+
+/// The word at `address`, the original if a probe is there.
+fn load_word<M: Mem>(mem: &mut M, address: u64) -> Result<u32, M::Error> {
+    let word = mem.read_u32(address)?;
+    Ok(mem.original(address).unwrap_or(word))
+}
+
+/// The doubleword at `address`, with the originals of probed words.
+fn load_double<M: Mem>(mem: &mut M, address: u64) -> Result<u64, M::Error> {
+    let value = mem.read_u64(address)?;
+    Ok(unprobed(mem, address, value))
+}
+
+/// `value`, which was read at `address`, with the originals of probed words.
+fn unprobed(mem: &impl Mem, address: u64, value: u64) -> u64 {
+    let low = mem.original(address).unwrap_or(value as u32);
+    let high = mem.original(address.wrapping_add(4)).unwrap_or((value >> 32) as u32);
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// The quadword at `address`, with the originals of probed words.
+fn load_quad<M: Mem>(mem: &mut M, address: u64) -> Result<u128, M::Error> {
+    let value = mem.read_u128(address)?;
+    let low = unprobed(mem, address, value as u64);
+    let high = unprobed(mem, address.wrapping_add(8), (value >> 64) as u64);
+    Ok(u128::from(high) << 64 | u128::from(low))
 }
 
 const fn offset_from(pc: u64, offset: i32) -> u64 {
@@ -411,9 +484,9 @@ pub fn simulate<M: Mem>(
             let address = offset_from(pc, offset);
             // XZR as destination still reads: the load may fault.
             let value = match kind {
-                Literal::Word => mem.read_u32(address).map(u64::from),
-                Literal::Double => mem.read_u64(address),
-                Literal::SignedWord => mem.read_u32(address).map(|word| i64::from(word as i32) as u64),
+                Literal::Word => load_word(mem, address).map(u64::from),
+                Literal::Double => load_double(mem, address),
+                Literal::SignedWord => load_word(mem, address).map(|word| i64::from(word as i32) as u64),
             };
             write(regs, rt, value.map_err(Exception::Memory)?);
             next
@@ -425,11 +498,11 @@ pub fn simulate<M: Mem>(
             }
             let address = offset_from(pc, offset);
             let value = match size {
-                VectorSize::Single => mem.read_u32(address).map(u128::from),
-                VectorSize::Double => mem.read_u64(address).map(u128::from),
-                VectorSize::Quad => mem.read_u128(address),
+                VectorSize::Single => load_word(mem, address).map(u128::from),
+                VectorSize::Double => load_double(mem, address).map(u128::from),
+                VectorSize::Quad => load_quad(mem, address),
             };
-            regs.set_v(rt, value.map_err(Exception::Memory)?);
+            regs.set_v(rt & 31, value.map_err(Exception::Memory)?);
             next
         }
     };

@@ -5,10 +5,28 @@
 //! restores them, runs the displaced instruction and branches back. No register is lost on the way; the stack below SP is
 //! used, as an exception uses it.
 //!
-//! The kernel's shared *entry* is called with all exceptions masked and SP the frame, in which X0 to X30 and SP are saved, X0
-//! the probed context's DAIF, X27 its SP, and X30 the trampoline's address plus [`OPEN`](Trampoline::OPEN). It keeps X27, and
-//! goes to X30 where all of DAIF was open, or to X30 plus [`MASKED`](Trampoline::MASKED) minus `OPEN` where it was masked and
-//! is to stay so (or has been opened but for I and F already); NZCV is its business.
+//! # The kernel's part
+//!
+//! The kernel's shared *entry* is called with D, A, I and F masked and SP the frame, in which X0 to X30 and SP are saved, X0 the
+//! probed context's DAIF, X27 its SP, and X30 the trampoline's address plus [`OPEN`](Trampoline::OPEN). NZCV is the entry's to save
+//! and to put back. The entry keeps X27 and ends in one of these ways, by the masks that the probed context had:
+//!
+//! | DAIF of the probed context | the entry | then goes to |
+//! |---|---|---|
+//! | all open | leaves all masked | X30: the trampoline opens D and A, runs the instruction, opens I and F |
+//! | all masked | leaves all masked | X30 plus [`MASKED`](Trampoline::MASKED) minus `OPEN`: the trampoline changes no mask |
+//! | I and F masked, D or A open | writes DAIF back | the same |
+//! | only one of I and F masked, or both open but D or A masked | cannot go back to the trampoline | an exception of its own, with the saved registers as its frame: see [`Copies::form`](crate::ool::Copies::form) |
+//!
+//! # What is below SP
+//!
+//! The trampoline's frame lies below the probed context's SP, where an exception taken on the same stack would have put its own.
+//! Whatever the probed code kept below SP is lost, and a displaced instruction that loads from there (`ldr x0, [sp, #-16]`) loads
+//! what the frame left. AAPCS64 allows no such load. Nor does it happen with the BRK of a kernel whose exceptions use another
+//! stack, so such a kernel sees a difference between an optimised probe and others.
+//!
+//! The frame's first store (STP at the trampoline's start) and the instruction behind it run in the masks of the probed
+//! context. A watchpoint that covers the stack below SP is hit there unless the kernel prevents it.
 //!
 //! An interrupt can come in front of the instruction that masks, and behind the one that unmasks:
 //! [`interrupted`](Trampoline::interrupted) says what then puts the context to where it was before, or behind, so that no
@@ -19,8 +37,20 @@ use crate::ool::{KPROBE, NOP, OOL_END, branch, brk};
 /// How the kernel's frame is laid out: X0 to X30 from its start, then SP.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layout {
-    /// Its size in bytes: a multiple of 16, 256 to 504.
-    pub size: u32,
+    size: u32,
+}
+
+impl Layout {
+    /// A frame of `size` bytes. `None` if that is not a multiple of 16, as SP must be; less than the 256 that the registers take; or
+    /// more than the 496 up to which LDP reaches back.
+    pub const fn new(size: u32) -> Option<Layout> {
+        if size.is_multiple_of(16) && size >= 256 && size <= 496 { Some(Layout { size }) } else { None }
+    }
+
+    /// The size in bytes.
+    pub const fn size(self) -> u32 {
+        self.size
+    }
 }
 
 /// A trampoline's text.
@@ -90,8 +120,8 @@ impl Trampoline {
     const BEHIND: u64 = 4 * 39;
     const FAULTED_MASKED: u64 = 4 * 56;
 
-    /// The trampoline at `at` for the instruction at `probed`; `entry` is the kernel's, `data` for its use. `None` if a branch
-    /// does not reach.
+    /// The trampoline at `at` for the instruction at `probed`; `entry` is the kernel's, `data` for its use. `None` if `at` is not a
+    /// multiple of [`BYTES`](Self::BYTES), another address not one of 4, or a branch does not reach.
     pub const fn new(
         layout: Layout,
         at: u64,
@@ -100,6 +130,14 @@ impl Trampoline {
         entry: u64,
         data: [u64; 2],
     ) -> Option<Trampoline> {
+        // So no sum of `at` and an offset in the trampoline overflows.
+        if !at.is_multiple_of(Self::BYTES as u64) || !probed.is_multiple_of(4) {
+            return None;
+        }
+        let distance = probed.wrapping_sub(at) as i64;
+        if distance as i32 as i64 != distance {
+            return None;
+        }
         let (word, next) = match displaced {
             Displaced::Word(word) => (word, probed.wrapping_add(4)),
             Displaced::LeadsTo(target) => (NOP, target),
@@ -136,8 +174,7 @@ impl Trampoline {
         words[39] = open;
         words[57] = masked;
         words[58] = brk(KPROBE);
-        // The branch back reaches, so this does.
-        words[59] = probed.wrapping_sub(at) as u32;
+        words[59] = distance as u32;
         words[60] = data[0] as u32;
         words[61] = (data[0] >> 32) as u32;
         words[62] = data[1] as u32;
@@ -167,7 +204,7 @@ mod tests {
     const AT: u64 = 0xffff_8000_8200_0100;
     const PROBED: u64 = 0xffff_8000_8000_4000;
     const ENTRY: u64 = 0xffff_8000_8000_1000;
-    const LAYOUT: Layout = Layout { size: 304 };
+    const LAYOUT: Layout = Layout::new(304).unwrap();
     const ADD: u32 = 0x9100_0421;
     const DATA: [u64; 2] = [0x1234_5678_9abc_def0, 0x0fed_cba9_8765_4321];
 
@@ -244,5 +281,44 @@ mod tests {
         };
         assert_eq!([double(Trampoline::DATA), double(Trampoline::DATA + 8)], DATA);
         assert_eq!(AT.wrapping_add_signed(word(&trampoline, Trampoline::PROBED) as i32 as i64), PROBED);
+    }
+
+    #[test]
+    fn a_layout_is_one_that_the_instructions_can_encode() {
+        let sizes: Vec<u32> = (0..2048).filter(|&size| Layout::new(size).is_some()).collect();
+        assert_eq!(sizes, (256..=496).step_by(16).collect::<Vec<_>>());
+        assert_eq!(Layout::new(u32::MAX), None);
+        for size in sizes {
+            let layout = Layout::new(size).unwrap();
+            assert_eq!(layout.size(), size);
+            let words = Trampoline::new(layout, AT, PROBED, Displaced::Word(ADD), ENTRY, DATA).unwrap().words;
+            let signed = |word: u32| ((word << 10) as i32 >> 25) * 8;
+            assert_eq!(
+                (signed(words[0]), signed(words[35]), signed(words[55])),
+                (-(size as i32), size as i32, size as i32)
+            );
+            assert_eq!(words[17] >> 10 & 0xfff, size);
+        }
+    }
+
+    #[test]
+    fn out_of_range_addresses_give_none() {
+        let new = |at, probed, displaced, entry| Trampoline::new(LAYOUT, at, probed, displaced, entry, DATA);
+        let word = Displaced::Word(ADD);
+        for at in [AT + 4, AT + 64, AT + 128, AT + 255, u64::MAX, u64::MAX - 3, 0u64.wrapping_sub(128)] {
+            assert_eq!(new(at, PROBED, word, ENTRY), None, "{at:#x}");
+        }
+        for odd in [1, 2, 3] {
+            assert_eq!(new(AT, PROBED + odd, word, ENTRY), None);
+            assert_eq!(new(AT, PROBED, word, ENTRY + odd), None);
+            assert_eq!(new(AT, PROBED, Displaced::LeadsTo(PROBED + odd), ENTRY), None);
+        }
+        // The last one in the address space, and the first.
+        let last = 0u64.wrapping_sub(256);
+        assert!(new(last, last - 0x1000, word, last - 0x2000).is_some());
+        assert!(new(0, 0x1000, word, 0x2000).is_some());
+        // It leads to what the branch reaches, but is itself so far off that the word at `PROBED` could not tell.
+        assert_eq!(new(AT, AT.wrapping_add(1 << 31), Displaced::LeadsTo(AT), AT), None);
+        assert!(new(AT, AT.wrapping_sub(1 << 31), Displaced::LeadsTo(AT), AT).is_some());
     }
 }

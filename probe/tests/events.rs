@@ -1,6 +1,8 @@
 //! The parser of kprobe_events lines: what it takes, every way in which a line can be wrong, and that it never panics.
-use probe::events::{Command, Event, Kind, MAX_ACTIVE, MAX_NAME, Probe, Problem, SyntaxError, Target, parse};
 use proptest::prelude::*;
+use stepwell_probe::events::{
+    Command, Event, Kind, MAX_ACTIVE, MAX_NAME, Probe, Problem, SyntaxError, Target, parse,
+};
 
 const NO_NAME: Event = Event { group: None, name: None };
 

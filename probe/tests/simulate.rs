@@ -1,9 +1,9 @@
 //! Simulation: each instruction's semantics by hand, properties over random words, and targets against the decoder's.
 use fARM64::decode::decode;
 use fARM64::{FeatureSet, Operand};
-use probe::sim::{Compare, Cond, Width};
-use probe::{Bti, Class, Exception, Mem, Regs, Sim, classify, simulate};
 use proptest::prelude::*;
+use stepwell_probe::sim::{Compare, Cond, Width};
+use stepwell_probe::{Bti, Class, Exception, Mem, Regs, Sim, classify, simulate};
 
 const PC: u64 = 0xffff_8000_1234_5678;
 const N: u64 = 1 << 31;
@@ -316,7 +316,7 @@ fn a_trapped_vector_load_changes_nothing_and_reads_nothing() {
         }
     }
     // EC 7, IL, CV, COND 14.
-    assert_eq!(probe::sim::SIMD_TRAP, 0x1fe0_0000);
+    assert_eq!(stepwell_probe::sim::SIMD_TRAP, 0x1fe0_0000);
 }
 
 /// Who knows nothing of these registers is taken to have them trapped.
@@ -539,4 +539,116 @@ fn label(word: u32, pc: u64) -> Option<u64> {
         Operand::Label(address) => Some(address),
         _ => None,
     })
+}
+
+/// Memory that keeps a record of its reads, with probes on some words.
+struct Recorded {
+    bytes: [u8; 64],
+    probes: Vec<(u64, u32)>,
+    reads: Vec<(u64, u8)>,
+}
+
+impl Recorded {
+    fn new() -> Recorded {
+        let mut bytes = [0; 64];
+        bytes.iter_mut().enumerate().for_each(|(n, byte)| *byte = 0x80 | n as u8);
+        Recorded { bytes, probes: Vec::new(), reads: Vec::new() }
+    }
+
+    fn read<const N: usize>(&mut self, address: u64) -> [u8; N] {
+        self.reads.push((address - PC, N as u8));
+        self.bytes[(address - PC) as usize..][..N].try_into().unwrap()
+    }
+}
+
+impl Mem for Recorded {
+    type Error = ();
+    fn read_u32(&mut self, address: u64) -> Result<u32, ()> {
+        Ok(u32::from_le_bytes(self.read(address)))
+    }
+    fn read_u64(&mut self, address: u64) -> Result<u64, ()> {
+        Ok(u64::from_le_bytes(self.read(address)))
+    }
+    fn original(&self, address: u64) -> Option<u32> {
+        self.probes.iter().find(|probe| PC + probe.0 == address).map(|probe| probe.1)
+    }
+}
+
+const LDR_W: u32 = 0x1800_0003;
+const LDR_X: u32 = 0x5800_0003;
+const LDRSW: u32 = 0x9800_0003;
+const LDR_S: u32 = 0x1c00_0003;
+const LDR_D: u32 = 0x5c00_0003;
+const LDR_Q: u32 = 0x9c00_0003;
+
+/// The literal load `word`, of register 3, from `offset` on: what it loads.
+fn loaded(word: u32, offset: u64, memory: &mut Recorded) -> u128 {
+    let mut frame = Frame::new();
+    let sim = sim(word | (offset as u32 / 4) << 5);
+    assert_eq!(sim.literal(PC), Some(PC + offset));
+    simulate(sim, PC, &mut frame, memory).unwrap();
+    let bytes: u8 = memory.reads.iter().map(|read| read.1).sum();
+    assert_eq!(bytes, sim.literal_bytes());
+    if word & 1 << 26 == 0 { frame.x[3].into() } else { frame.v[3] }
+}
+
+/// DDI 0487 B2.2.1: one read for each that the architecture makes single-copy atomic, at any multiple of 4.
+#[test]
+fn literals_are_read_as_the_instruction_reads_them() {
+    for offset in (0..48).step_by(4) {
+        let expected: [&[(u64, u8)]; 6] = [
+            &[(offset, 4)],
+            &[(offset, 8)],
+            &[(offset, 4)],
+            &[(offset, 4)],
+            &[(offset, 8)],
+            &[(offset, 8), (offset + 8, 8)],
+        ];
+        for (word, expected) in [LDR_W, LDR_X, LDRSW, LDR_S, LDR_D, LDR_Q].into_iter().zip(expected) {
+            let mut memory = Recorded::new();
+            loaded(word, offset, &mut memory);
+            assert_eq!(memory.reads, expected, "{word:#010x}");
+        }
+    }
+    for word in [0xd503_201f, 0x1400_0001, 0x9000_0000, 0xd800_0040] {
+        assert_eq!((sim(word).literal(PC), sim(word).literal_bytes()), (None, 0), "{word:#010x}");
+    }
+}
+
+/// A literal may lie on words that have probes: the instruction sees what they replaced.
+#[test]
+fn literals_are_read_as_they_were_before_any_probe() {
+    let brk = 0xd420_0080u32.to_le_bytes();
+    for (word, size) in [(LDR_W, 4), (LDR_X, 8), (LDRSW, 4), (LDR_S, 4), (LDR_D, 8), (LDR_Q, 16)] {
+        for offset in (0..32u64).step_by(4) {
+            // Each set of the words around the literal.
+            for set in 0..1u32 << 6 {
+                let mut memory = Recorded::new();
+                let clean = loaded(word, offset, &mut Recorded::new());
+                for n in (0..6).filter(|n| set >> n & 1 == 1) {
+                    let at = ((offset as usize + 4 * n).saturating_sub(4)) & !3;
+                    let original = u32::from_le_bytes(memory.bytes[at..at + 4].try_into().unwrap());
+                    if original != u32::from_le_bytes(brk) {
+                        memory.probes.push((at as u64, original));
+                    }
+                    memory.bytes[at..at + 4].copy_from_slice(&brk);
+                }
+                assert_eq!(loaded(word, offset, &mut memory), clean, "{word:#010x} {size} {set:b}");
+            }
+        }
+    }
+}
+
+/// What no decoder gives, but a caller can write.
+#[test]
+fn register_numbers_count_five_bits() {
+    let mut frame = Frame::new();
+    simulate(Sim::Adr { rd: 32 + 5, offset: 8 }, PC, &mut frame, &mut READABLE.clone()).unwrap();
+    assert_eq!(frame.x[5], PC + 8);
+    simulate(Sim::Adr { rd: 255, offset: 8 }, PC, &mut frame, &mut READABLE.clone()).unwrap();
+    simulate(Sim::Return { rn: 64 + 5 }, PC, &mut frame, &mut READABLE.clone()).unwrap();
+    assert_eq!(frame.pc, PC + 8);
+    let vector = Sim::LoadVector { rt: 0xe1, size: stepwell_probe::sim::VectorSize::Double, offset: 0 };
+    simulate(vector, PC, &mut frame, &mut READABLE.clone()).unwrap();
+    assert_eq!(frame.v[1], content(PC).into());
 }

@@ -138,7 +138,7 @@ pub fn draw(group: &Group, slot: u64, random: &mut Random) -> Option<u32> {
         if group.name == "MRS, MSR" {
             word = random.pick(REGISTERS) | random.below(32);
         }
-        word = tame(word, random);
+        word = tame(as_it_should_be(word), random);
         let probeable = match classify(word) {
             Class::Refuse(_) => false,
             Class::OutOfLine => true,
@@ -155,6 +155,19 @@ pub fn draw(group: &Group, slot: u64, random: &mut Random) -> Option<u32> {
         }
     }
     None
+}
+
+/// Fields that should be all ones or zeros, so: with others a word is refused, and few would be left of these groups.
+fn as_it_should_be(word: u32) -> u32 {
+    match word {
+        // LDAR, STLR and kin; CAST, CASPT.
+        _ if word & 0x3fa0_0000 == 0x0880_0000 => word | 0x001f_7c00,
+        _ if word & 0x3fa0_0000 == 0x0980_0000 => word | 0x0000_7c00,
+        // SMULH, UMULH; ADDG, SUBG.
+        _ if word & 0xff60_8000 == 0x9b40_0000 => word | 0x0000_7c00,
+        _ if word & 0xbf80_0000 == 0x9180_0000 => word & !0x0000_c000,
+        _ => word,
+    }
 }
 
 /// Loads and stores but literals: bit 27 set, bit 25 clear.

@@ -5,6 +5,7 @@ mod cache;
 mod counts;
 mod crowded;
 mod faithful;
+mod literals;
 mod names;
 mod nesting;
 mod optimised;
@@ -20,6 +21,7 @@ use cache::*;
 use counts::*;
 use crowded::*;
 use faithful::*;
+use literals::*;
 use names::*;
 use nesting::*;
 use optimised::*;
@@ -37,6 +39,8 @@ harness::suite!("probes":
     a_probe_on_the_timers_path_sees_every_tick,
     simulated_instructions_do_what_they_do_natively,
     out_of_line_instructions_do_what_they_do_natively,
+    a_literal_that_another_cpu_writes_is_read_whole,
+    a_literal_on_probed_text_is_what_the_probe_replaced,
     only_instruction_boundaries_can_be_probed,
     every_reason_for_refusal_is_given,
     what_is_not_probeable_text_is_refused,

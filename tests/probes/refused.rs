@@ -43,7 +43,7 @@ pub fn only_instruction_boundaries_can_be_probed() -> Outcome {
     Ok(())
 }
 
-/// A word a reason, in the order of [`Reason::ALL`] without the two about exclusives. Never run.
+/// A word a reason, in the order of [`Reason::ALL`] without those that more than one word shows. Never run.
 #[unsafe(naked)]
 extern "C" fn unprobeable() {
     naked_asm!(
@@ -53,9 +53,12 @@ extern "C" fn unprobeable() {
         ".inst 0xd65f0bff", // retaa
         ".inst 0xd50324ff", // pacm
         ".inst 0xd50342df", // msr daifset, #2
+        ".inst 0xd538c100", // mrs x0, isr_el1
         ".inst 0xd50041bf", // msr spsel, #1
         ".inst 0xd500409f", // msr pan, #0
         ".inst 0xd5384020", // mrs x0, elr_el1
+        ".inst 0xd518c000", // msr vbar_el1, x0
+        ".inst 0x0420bc20", // movprfx z0, z1
         ".inst 0x19010440", // cpyfp [x0]!, [x1]!, x2!
         ".inst 0xd503207f", // wfi
         ".inst 0xd5233060", // tstart x0
@@ -64,6 +67,10 @@ extern "C" fn unprobeable() {
         ".inst 0xd53b4220", // mrs x0, daif
         ".inst 0xd503205f", // wfe
         ".inst 0xd4400000", // hlt #0
+        ".inst 0xd5384600", // mrs x0, icc_pmr_el1
+        ".inst 0x0420bc20", // movprfx z0, z1
+        ".inst 0x04800020", // add z0.s, p0/m, z0.s, z1.s
+        ".inst 0x9b431026", // smulh x6, x1, x3, with Ra not 31
     )
 }
 
@@ -73,8 +80,17 @@ extern "C" fn exclusives() {
 }
 
 pub fn every_reason_for_refusal_is_given() -> Outcome {
-    let others = Reason::ALL.iter().filter(|r| !matches!(r, Reason::Exclusive | Reason::ExclusiveSequence));
-    let more = [Reason::InterruptMasks, Reason::Wait, Reason::Breakpoint];
+    let of_several = [Reason::Exclusive, Reason::ExclusiveSequence, Reason::Surroundings, Reason::Unreadable];
+    let others = Reason::ALL.iter().filter(|reason| !of_several.contains(reason));
+    let more = [
+        Reason::InterruptMasks,
+        Reason::Wait,
+        Reason::Breakpoint,
+        Reason::InterruptState,
+        Reason::MovePrefix,
+        Reason::MovePrefix,
+        Reason::Unallocated,
+    ];
     for (index, &reason) in others.chain(&more).enumerate() {
         let address = address_of!(unprobeable) + 4 * index as u64;
         check_eq!(refusal(address), Some(ProbeError::Refused(address, reason)));

@@ -16,10 +16,10 @@ use kernel::report::symbols::{self, Kind};
 
 /// Beginnings of the names of functions that steps, breakpoints and exclusive sequences go through.
 const NAMES: &[&str] = &[
-    "probe::classify::",
-    "probe::exclusive::",
-    "probe::sequence::",
-    "<probe::sequence::",
+    "stepwell_probe::classify::",
+    "stepwell_probe::exclusive::",
+    "stepwell_probe::sequence::",
+    "<stepwell_probe::sequence::",
     "<kernel::debug::exclusive::memory::Native as ",
     "kernel::report::symbols::",
     "kernel::debug::session::",

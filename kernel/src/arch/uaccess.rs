@@ -60,3 +60,13 @@ reads! {
     /// Reads a doubleword. Any context.
     read_u64: u64 = "ldr {value}, [{address}]";
 }
+
+/// Reads a doubleword by one load, as LDR does at any address: single-copy atomic where that is (DDI 0487 B2.2.1). Any context.
+///
+/// # Errors
+/// [`Fault`] if nothing readable is there, or SCTLR_EL1.A is set and the address is not aligned.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn read_u64_unaligned(address: u64) -> Result<u64, Fault> {
+    load!("ldr {value}, [{address}]", address)
+}

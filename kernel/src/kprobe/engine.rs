@@ -458,7 +458,12 @@ impl Mem for Memory {
     }
 
     fn read_u64(&mut self, address: u64) -> Result<u64, Fault> {
-        Ok(uaccess::read_u32(address)? as u64 | (uaccess::read_u32(address + 4)? as u64) << 32)
+        uaccess::read_u64_unaligned(address)
+    }
+
+    #[inline(always)]
+    fn original(&self, address: u64) -> Option<u32> {
+        table::find(address).map(|site| site.word)
     }
 
     #[inline(always)]

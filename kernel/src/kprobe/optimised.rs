@@ -14,7 +14,7 @@ use core::mem::offset_of;
 use probe::trampoline::{Displaced, Interrupted, Layout, Trampoline};
 use rules::pstate::{Daif, SPSR_SS};
 
-const LAYOUT: Layout = Layout { size: FRAME_SIZE as u32 };
+const LAYOUT: Layout = Layout::new(FRAME_SIZE as u32).unwrap();
 const _: () = assert!(offset_of!(Frame, x) == 0 && offset_of!(Frame, sp) == 31 * 8);
 
 /// NZCV and DAIF: what a trampoline can change of PSTATE.

@@ -13,7 +13,7 @@ pub(super) const fn immediate(word: u32) -> Class {
         // Add, subtract.
         0b010 => Class::OutOfLine,
         0b011 if bit(word, 22) => allocated(opc == 0 && bits(word, 20, 2) == 0), // SMAX to UMIN
-        0b011 => allocated(sf && opc & 1 == 0),                                  // ADDG, SUBG
+        0b011 => allocated(sf && opc & 1 == 0 && bits(word, 14, 2) == 0),        // ADDG, SUBG
         0b100 => allocated(bitmask_immediate(word)),
         // MOVN, MOVZ, MOVK.
         0b101 => allocated(opc != 0b01 && (sf || !bit(word, 22))),
@@ -125,9 +125,10 @@ const fn one_source(word: u32, sf: bool, s: bool) -> Class {
 
 const fn three_source(word: u32, sf: bool) -> bool {
     match bits(word, 21, 3) {
-        0b000 => true,                         // MADD, MSUB
-        0b001 | 0b011 | 0b101 => sf,           // SMADDL to UMSUBL, MADDPT, MSUBPT
-        0b010 | 0b110 => sf && !bit(word, 15), // SMULH, UMULH
+        0b000 => true,               // MADD, MSUB
+        0b001 | 0b011 | 0b101 => sf, // SMADDL to UMSUBL, MADDPT, MSUBPT
+        // SMULH, UMULH: Ra should be 31.
+        0b010 | 0b110 => sf && !bit(word, 15) && bits(word, 10, 5) == 31,
         _ => false,
     }
 }

@@ -30,14 +30,16 @@ const fn exclusive_group(word: u32) -> Class {
     let ordered = bit(word, 23);
     let pair = bit(word, 21);
     let even_pairs = !bit(word, 16) && !bit(word, 0);
+    // None of them has a second transfer register: Rt2 should be 31, and so should Rs of LDAR, STLR and kin.
+    let unused = bits(word, 10, 5) == 31;
     allocated(if bit(word, 24) {
         // FEAT_LSUI: CASPT (size 01), CAST (size 11).
-        ordered && !pair && (size == 0b11 || (size == 0b01 && even_pairs))
+        ordered && unused && !pair && (size == 0b11 || (size == 0b01 && even_pairs))
     } else if pair {
         // CAS; CASP.
-        bits(word, 10, 5) == 31 && (ordered || even_pairs)
+        unused && (ordered || even_pairs)
     } else {
-        true
+        unused && bits(word, 16, 5) == 31
     })
 }
 
@@ -217,11 +219,12 @@ const fn float_atomic(word: u32) -> bool {
         && (!store || (!bit(word, 23) && bits(word, 0, 5) == 31))
 }
 
-/// LD1 to LD4, ST1 to ST4, LD1R to LD4R.
+/// LD1 to LD4, ST1 to ST4, LD1R to LD4R; LDAP1, STL1 (FEAT_LRCPC3).
 const fn structure(word: u32) -> bool {
     let post_index = bit(word, 23);
     if !post_index && bits(word, 16, 5) != 0 {
-        return false;
+        // LDAP1, STL1: one doubleword element, bits 21 to 16 being 000001.
+        return word & 0xbfbf_fc00 == 0x0d01_8400;
     }
     let (load, size) = (bit(word, 22), bits(word, 10, 2));
     if !bit(word, 24) {

@@ -4,6 +4,9 @@
 //! SIMD, SVE and SME data processing is not: none of it depends on the PC or touches PSTATE beyond the flags, so every word
 //! there is [`Class::OutOfLine`], and one that is unallocated after all takes, out of line, the same undefined-instruction
 //! exception that it takes in place.
+//!
+//! A word that breaks a should-be-zero or should-be-one field of what is decoded is refused: it is CONSTRAINED UNPREDICTABLE
+//! (DDI 0487 K1.2), and CPUs and emulators differ on whether it is undefined.
 use crate::bits::{bit, bits};
 use crate::class::{Class, Reason};
 
@@ -25,7 +28,7 @@ pub(crate) const fn allocated(yes: bool) -> Class {
 /// One word is all this sees. Whether the place lies inside an exclusive sequence is for [`classify_at`](crate::classify_at).
 ///
 /// ```
-/// use probe::{Class, Reason, classify};
+/// use stepwell_probe::{Class, Reason, classify};
 ///
 /// assert_eq!(classify(0x9100_0420), Class::OutOfLine); // add x0, x1, #1
 /// assert!(matches!(classify(0x9000_0000), Class::Simulate(_))); // adrp x0, .
@@ -36,14 +39,20 @@ pub const fn classify(word: u32) -> Class {
         0b0000 => reserved(word),
         0b0001 | 0b0011 => UNALLOCATED,
         // SVE.
+        0b0010 if is_move_prefix(word) => Class::Refuse(Reason::MovePrefix),
         0b0010 => Class::OutOfLine,
         0b1000 | 0b1001 => data::immediate(word),
         0b1010 | 0b1011 => branch::classify(word),
         0b0100 | 0b0110 | 0b1100 | 0b1110 => memory::classify(word),
         0b0101 | 0b1101 => data::register(word),
-        // Scalar FP and Advanced SIMD.
-        _ => Class::OutOfLine,
+        // Scalar FP and Advanced SIMD. FCMP and FCMPE with zero: Rm should be 0.
+        _ => allocated(word & 0xff20_fc07 != 0x1e20_2000 || !bit(word, 3) || bits(word, 16, 5) == 0),
     }
+}
+
+/// MOVPRFX, predicated and not.
+pub(crate) const fn is_move_prefix(word: u32) -> bool {
+    word & 0xffff_fc00 == 0x0420_bc00 || word & 0xff3e_e000 == 0x0410_2000
 }
 
 /// UDF, SME, and the rest of the reserved group (C4.1.1).

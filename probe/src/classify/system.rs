@@ -1,8 +1,10 @@
 //! System instructions: hints, barriers, PSTATE, system registers (C4.1.94, C5).
 //!
-//! Reads and writes of system registers run out of line except where the probe itself stands in the way: its exceptions
-//! overwrite ELR, SPSR, ESR and FAR, and its out-of-line copies run with interrupts masked. A system register that the CPU
-//! does not have, or not at this exception level, is undefined out of line as it is in place.
+//! Reads and writes of system registers run out of line except where the probe itself stands in the way, for one of three
+//! reasons. Its exceptions overwrite the registers that hold what an exception is about. Its out-of-line copies run with
+//! interrupts masked, so they see pending interrupts that would have been taken. And it runs by the translation, the vectors, the
+//! stack and the per-CPU base that some writes change. A system register that the CPU does not have, or not at this exception
+//! level, is undefined out of line as it is in place.
 use super::{UNALLOCATED, allocated};
 use crate::bits::{bit, bits};
 use crate::class::{Class, Reason};
@@ -26,16 +28,24 @@ pub(super) const fn classify(word: u32) -> Class {
             (_, 0b0100) => pstate_immediate(word),
             _ => UNALLOCATED,
         },
-        0b01 => sys(word, read),
+        0b01 => operation(word, read),
         _ => register(bits(word, 5, 16), read),
     }
 }
 
-/// MRRS, MSRR, SYSP (FEAT_D128): bits 31 to 22 are `1101010101`. None of the 128-bit registers is the probe's.
+/// MRRS, MSRR, SYSP (FEAT_D128): bits 31 to 22 are `1101010101`.
 pub(super) const fn pair(word: u32) -> Class {
-    let sysp = !bit(word, 21) && bits(word, 19, 2) == 0b01;
+    let read = bit(word, 21);
+    let sysp = !read && bits(word, 19, 2) == 0b01;
     let rt = bits(word, 0, 5);
-    allocated(rt & 1 == 0 || (sysp && rt == 31))
+    if rt & 1 != 0 && !(sysp && rt == 31) {
+        return UNALLOCATED;
+    }
+    // TTBR0 and TTBR1 are among the registers of 128 bits; none that an exception writes is.
+    if !read && !sysp && probes_run_by(bits(word, 5, 16)) {
+        return Class::Refuse(Reason::MachineState);
+    }
+    Class::OutOfLine
 }
 
 /// TSTART, TTEST.
@@ -69,7 +79,8 @@ const fn barrier(word: u32) -> Class {
     let crm = bits(word, 8, 4);
     match bits(word, 5, 3) {
         0b001 => allocated(crm & 3 == 2), // DSB nXS
-        0b010 | 0b100 | 0b101 | 0b110 | 0b111 => Class::OutOfLine,
+        0b010 | 0b100 | 0b101 | 0b110 => Class::OutOfLine,
+        0b111 => allocated(crm == 0), // SB
         0b011 if crm == 0 => Class::Refuse(Reason::Transaction),
         _ => UNALLOCATED,
     }
@@ -80,7 +91,7 @@ const fn pstate_immediate(word: u32) -> Class {
     let crm = bits(word, 8, 4);
     Class::Refuse(match (bits(word, 16, 3), bits(word, 5, 3)) {
         // The condition flags come back in SPSR like those that CMP writes.
-        (0b000, 0b000..=0b010) => return Class::OutOfLine,
+        (0b000, 0b000..=0b010) => return allocated(crm == 0),
         (0b000, 0b101) => Reason::StackSelect,
         (0b011, 0b110 | 0b111) => Reason::InterruptMasks,
         (0b001, 0b000) if crm & 0b1110 == 0 => Reason::InterruptMasks, // ALLINT
@@ -92,13 +103,39 @@ const fn pstate_immediate(word: u32) -> Class {
 }
 
 /// SYS and SYSL.
-const fn sys(word: u32, read: bool) -> Class {
+const fn operation(word: u32, read: bool) -> Class {
     const GCSPUSHX: u32 = key(1, 0, 7, 7, 4);
     const GCSPOPCX: u32 = key(1, 0, 7, 7, 5);
     const GCSPOPX: u32 = key(1, 0, 7, 7, 6);
-    match bits(word, 5, 16) {
+    // FEAT_GCIE: the acknowledge of GICv5.
+    const GICR_CDIA: u32 = key(1, 0, 12, 3, 0);
+    const GICR_CDNMIA: u32 = key(1, 0, 12, 3, 1);
+    let which = bits(word, 5, 16);
+    match which {
         GCSPUSHX | GCSPOPCX | GCSPOPX if !read => Class::Refuse(Reason::ExceptionState),
+        GICR_CDIA | GICR_CDNMIA if read => Class::Refuse(Reason::InterruptState),
+        _ if !read && has_no_operand(which) => allocated(bits(word, 0, 5) == 31),
         _ => Class::OutOfLine,
+    }
+}
+
+/// Operations without a register, whose Rt should be 0b11111. The TLBI that other CPUs take part in are not among them: with
+/// FEAT_TLBID they have one.
+const fn has_no_operand(which: u32) -> bool {
+    const IC_IALLUIS: u32 = key(1, 0, 7, 1, 0);
+    const IC_IALLU: u32 = key(1, 0, 7, 5, 0);
+    const BRB_IALL: u32 = key(1, 1, 7, 2, 4);
+    const BRB_INJ: u32 = key(1, 1, 7, 2, 5);
+    const GSB_SYS: u32 = key(1, 0, 12, 0, 0);
+    const GSB_ACK: u32 = key(1, 0, 12, 0, 1);
+    const GIC_CDEOI: u32 = key(1, 0, 12, 1, 7);
+    let (op1, crn, crm, op2) = (which >> 11 & 7, which >> 7 & 0xf, which >> 3 & 0xf, which & 7);
+    // CRn 9 is the nXS form of CRn 8.
+    let tlbi = crn == 8 || crn == 9;
+    match (op1, crm, op2) {
+        // VMALLE1; ALLE2, ALLE1, VMALLS12E1, VMALLWS2E1; ALLE3, PAALL, PAALLOS.
+        (0, 7, 0) | (4, 7, 0 | 4 | 6) | (4, 6, 2) | (6, 7, 0 | 4) | (6, 1, 4) if tlbi => true,
+        _ => matches!(which, IC_IALLUIS | IC_IALLU | BRB_IALL | BRB_INJ | GSB_SYS | GSB_ACK | GIC_CDEOI),
     }
 }
 
@@ -114,22 +151,139 @@ const fn register(which: u32, read: bool) -> Class {
     const DIT: u32 = key(3, 3, 4, 2, 5);
     const SSBS: u32 = key(3, 3, 4, 2, 6);
     const TCO: u32 = key(3, 3, 4, 2, 7);
-    // The _EL2 names are the same registers where the kernel runs at EL2; the _EL12 names are another's.
-    const SPSR_EL1: u32 = key(3, 0, 4, 0, 0);
-    const ELR_EL1: u32 = key(3, 0, 4, 0, 1);
-    const ESR_EL1: u32 = key(3, 0, 5, 2, 0);
-    const FAR_EL1: u32 = key(3, 0, 6, 0, 0);
-    const SPSR_EL2: u32 = key(3, 4, 4, 0, 0);
-    const ELR_EL2: u32 = key(3, 4, 4, 0, 1);
-    const ESR_EL2: u32 = key(3, 4, 5, 2, 0);
-    const FAR_EL2: u32 = key(3, 4, 6, 0, 0);
     match which {
         DAIF | ALLINT => Class::Refuse(Reason::InterruptMasks),
         SPSEL => Class::Refuse(Reason::StackSelect),
         PAN | UAO | PM | SVCR | DIT | SSBS | TCO if !read => Class::Refuse(Reason::PstateWrite),
-        SPSR_EL1 | ELR_EL1 | ESR_EL1 | FAR_EL1 | SPSR_EL2 | ELR_EL2 | ESR_EL2 | FAR_EL2 => {
-            Class::Refuse(Reason::ExceptionState)
-        }
+        _ if exceptions_write(which) => Class::Refuse(Reason::ExceptionState),
+        _ if masks_by_priority(which) => Class::Refuse(Reason::InterruptState),
+        _ if read && shows_pending_interrupts(which) => Class::Refuse(Reason::InterruptState),
+        _ if !read && probes_run_by(which) => Class::Refuse(Reason::MachineState),
         _ => Class::OutOfLine,
     }
+}
+
+/// What an exception writes, or leaves UNKNOWN, at the exception level that it is taken to (DDI 0487 D1.3.5.6). The _EL2 names are
+/// the _EL1 registers of a kernel that runs at EL2; the _EL12 names are another kernel's. AFSR is IMPLEMENTATION DEFINED syndrome.
+const fn exceptions_write(which: u32) -> bool {
+    const SPSR_EL1: u32 = key(3, 0, 4, 0, 0);
+    const ELR_EL1: u32 = key(3, 0, 4, 0, 1);
+    const AFSR0_EL1: u32 = key(3, 0, 5, 1, 0);
+    const AFSR1_EL1: u32 = key(3, 0, 5, 1, 1);
+    const ESR_EL1: u32 = key(3, 0, 5, 2, 0);
+    const FAR_EL1: u32 = key(3, 0, 6, 0, 0);
+    const PFAR_EL1: u32 = key(3, 0, 6, 0, 5);
+    const SPSR_EL2: u32 = key(3, 4, 4, 0, 0);
+    const ELR_EL2: u32 = key(3, 4, 4, 0, 1);
+    const AFSR0_EL2: u32 = key(3, 4, 5, 1, 0);
+    const AFSR1_EL2: u32 = key(3, 4, 5, 1, 1);
+    const ESR_EL2: u32 = key(3, 4, 5, 2, 0);
+    const FAR_EL2: u32 = key(3, 4, 6, 0, 0);
+    const HPFAR_EL2: u32 = key(3, 4, 6, 0, 4);
+    const PFAR_EL2: u32 = key(3, 4, 6, 0, 5);
+    const SPSR_EL3: u32 = key(3, 6, 4, 0, 0);
+    const ELR_EL3: u32 = key(3, 6, 4, 0, 1);
+    const AFSR0_EL3: u32 = key(3, 6, 5, 1, 0);
+    const AFSR1_EL3: u32 = key(3, 6, 5, 1, 1);
+    const ESR_EL3: u32 = key(3, 6, 5, 2, 0);
+    const FAR_EL3: u32 = key(3, 6, 6, 0, 0);
+    const MFAR_EL3: u32 = key(3, 6, 6, 0, 5);
+    matches!(which, SPSR_EL1 | ELR_EL1 | AFSR0_EL1 | AFSR1_EL1 | ESR_EL1 | FAR_EL1 | PFAR_EL1)
+        || matches!(
+            which,
+            SPSR_EL2 | ELR_EL2 | AFSR0_EL2 | AFSR1_EL2 | ESR_EL2 | FAR_EL2 | HPFAR_EL2 | PFAR_EL2
+        )
+        || matches!(which, SPSR_EL3 | ELR_EL3 | AFSR0_EL3 | AFSR1_EL3 | ESR_EL3 | FAR_EL3 | MFAR_EL3)
+}
+
+/// The mask and the running priority of the CPU interface, which an engine that masks by priority changes.
+const fn masks_by_priority(which: u32) -> bool {
+    const ICC_PMR_EL1: u32 = key(3, 0, 4, 6, 0);
+    const ICC_AP0R0_EL1: u32 = key(3, 0, 12, 8, 4);
+    const ICC_AP0R3_EL1: u32 = key(3, 0, 12, 8, 7);
+    const ICC_AP1R0_EL1: u32 = key(3, 0, 12, 9, 0);
+    const ICC_AP1R3_EL1: u32 = key(3, 0, 12, 9, 3);
+    const ICC_RPR_EL1: u32 = key(3, 0, 12, 11, 3);
+    // GICv5 (FEAT_GCIE).
+    const ICC_APR_EL1: u32 = key(3, 1, 12, 0, 0);
+    const ICC_PCR_EL1: u32 = key(3, 1, 12, 0, 2);
+    const ICC_HAPR_EL1: u32 = key(3, 1, 12, 0, 3);
+    matches!(which, ICC_PMR_EL1 | ICC_RPR_EL1 | ICC_APR_EL1 | ICC_PCR_EL1 | ICC_HAPR_EL1)
+        || matches!(which, ICC_AP0R0_EL1..=ICC_AP0R3_EL1 | ICC_AP1R0_EL1..=ICC_AP1R3_EL1)
+}
+
+/// What tells of an interrupt that is pending, or acknowledges it: of the PE and its CPU interface, and of the PE's own timers,
+/// counters and buffers, whose status bits are their interrupts.
+const fn shows_pending_interrupts(which: u32) -> bool {
+    const ISR_EL1: u32 = key(3, 0, 12, 1, 0);
+    const ICC_IAR0_EL1: u32 = key(3, 0, 12, 8, 0);
+    const ICC_HPPIR0_EL1: u32 = key(3, 0, 12, 8, 2);
+    const ICC_NMIAR1_EL1: u32 = key(3, 0, 12, 9, 5);
+    const ICC_IAR1_EL1: u32 = key(3, 0, 12, 12, 0);
+    const ICC_HPPIR1_EL1: u32 = key(3, 0, 12, 12, 2);
+    // GICv5: the highest-priority pending interrupt, and PPIs pending (two registers to be set, two to be cleared).
+    const ICC_HPPIR_EL1: u32 = key(3, 0, 12, 10, 3);
+    const ICC_PPI_CPENDR0_EL1: u32 = key(3, 0, 12, 13, 4);
+    const ICC_PPI_SPENDR1_EL1: u32 = key(3, 0, 12, 13, 7);
+    const ICH_MISR_EL2: u32 = key(3, 4, 12, 11, 2);
+    // ISTATUS.
+    const CNTP_CTL_EL0: u32 = key(3, 3, 14, 2, 1);
+    const CNTV_CTL_EL0: u32 = key(3, 3, 14, 3, 1);
+    const CNTHP_CTL_EL2: u32 = key(3, 4, 14, 2, 1);
+    const CNTHV_CTL_EL2: u32 = key(3, 4, 14, 3, 1);
+    const CNTHVS_CTL_EL2: u32 = key(3, 4, 14, 4, 1);
+    const CNTHPS_CTL_EL2: u32 = key(3, 4, 14, 5, 1);
+    const CNTP_CTL_EL02: u32 = key(3, 5, 14, 2, 1);
+    const CNTV_CTL_EL02: u32 = key(3, 5, 14, 3, 1);
+    const CNTPS_CTL_EL1: u32 = key(3, 7, 14, 2, 1);
+    // Overflow of counters; buffers of the profiling and trace extensions.
+    const PMOVSCLR_EL0: u32 = key(3, 3, 9, 12, 3);
+    const PMOVSSET_EL0: u32 = key(3, 3, 9, 14, 3);
+    const PMBSR_EL1: u32 = key(3, 0, 9, 10, 3);
+    const PMBSR_EL2: u32 = key(3, 4, 9, 10, 3);
+    const TRBSR_EL1: u32 = key(3, 0, 9, 11, 3);
+    const TRBSR_EL2: u32 = key(3, 4, 9, 11, 3);
+    matches!(which, ISR_EL1 | ICC_IAR0_EL1 | ICC_HPPIR0_EL1 | ICC_NMIAR1_EL1 | ICC_IAR1_EL1 | ICC_HPPIR1_EL1)
+        || matches!(which, ICC_HPPIR_EL1 | ICC_PPI_CPENDR0_EL1..=ICC_PPI_SPENDR1_EL1 | ICH_MISR_EL2)
+        || matches!(which, CNTP_CTL_EL0 | CNTV_CTL_EL0 | CNTHP_CTL_EL2 | CNTHV_CTL_EL2 | CNTHVS_CTL_EL2)
+        || matches!(which, CNTHPS_CTL_EL2 | CNTP_CTL_EL02 | CNTV_CTL_EL02 | CNTPS_CTL_EL1)
+        || matches!(which, PMOVSCLR_EL0 | PMOVSSET_EL0 | PMBSR_EL1 | PMBSR_EL2 | TRBSR_EL1 | TRBSR_EL2)
+}
+
+/// What a copy needs as it is, to be fetched, to be interrupted by its BRK, and for the handler of that to find its stack and CPU.
+const fn probes_run_by(which: u32) -> bool {
+    // Of the registers of EL1 and EL2 that are numbered alike, op1 being 0 and 4.
+    const SCTLR: u32 = key(3, 0, 1, 0, 0);
+    const SCTLR2: u32 = key(3, 0, 1, 0, 3);
+    const TTBR0: u32 = key(3, 0, 2, 0, 0);
+    const TTBR1: u32 = key(3, 0, 2, 0, 1);
+    const TCR: u32 = key(3, 0, 2, 0, 2);
+    const TCR2: u32 = key(3, 0, 2, 0, 3);
+    // FEAT_SRMASK: other names of SCTLR, SCTLR2, TCR and TCR2.
+    const SCTLR_ALIAS: u32 = key(3, 0, 1, 4, 6);
+    const SCTLR2_ALIAS: u32 = key(3, 0, 1, 4, 7);
+    const TCR_ALIAS: u32 = key(3, 0, 2, 7, 6);
+    const TCR2_ALIAS: u32 = key(3, 0, 2, 7, 7);
+    const MAIR2_EL2: u32 = key(3, 0, 10, 1, 1);
+    const MAIR: u32 = key(3, 0, 10, 2, 0);
+    const MAIR2_EL1: u32 = key(3, 0, 10, 2, 1);
+    const PIRE0: u32 = key(3, 0, 10, 2, 2);
+    const PIR: u32 = key(3, 0, 10, 2, 3);
+    const POR: u32 = key(3, 0, 10, 2, 4);
+    const AMAIR: u32 = key(3, 0, 10, 3, 0);
+    const AMAIR2: u32 = key(3, 0, 10, 3, 1);
+    const VBAR: u32 = key(3, 0, 12, 0, 0);
+    // And those that are not: the stack pointers are op1 0, 4 and 6; TPIDR_EL2 has another op2 than TPIDR_EL1.
+    const SP_EL0: u32 = key(3, 0, 4, 1, 0);
+    const SP_EL1: u32 = key(3, 4, 4, 1, 0);
+    const SP_EL2: u32 = key(3, 6, 4, 1, 0);
+    const TPIDR_EL1: u32 = key(3, 0, 13, 0, 4);
+    const TPIDR_EL2: u32 = key(3, 4, 13, 0, 2);
+    const HCR_EL2: u32 = key(3, 4, 1, 1, 0);
+    const HCRX_EL2: u32 = key(3, 4, 1, 2, 2);
+    const EL2: u32 = key(0, 4, 0, 0, 0);
+    matches!(which, SP_EL0 | SP_EL1 | SP_EL2 | TPIDR_EL1 | TPIDR_EL2 | HCR_EL2 | HCRX_EL2)
+        || matches!(which & !EL2, SCTLR | SCTLR2 | TTBR0 | TTBR1 | TCR | TCR2 | VBAR)
+        || matches!(which & !EL2, SCTLR_ALIAS | SCTLR2_ALIAS | TCR_ALIAS | TCR2_ALIAS)
+        || matches!(which & !EL2, MAIR | MAIR2_EL1 | MAIR2_EL2 | PIRE0 | PIR | POR | AMAIR | AMAIR2)
 }

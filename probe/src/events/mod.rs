@@ -16,7 +16,7 @@
 //! `"operator new"+4`.
 //!
 //! ```
-//! use probe::events::{Command, Target, parse};
+//! use stepwell_probe::events::{Command, Target, parse};
 //!
 //! let Ok(Command::Probe(probe)) = parse("p:sched/switch <Queue<T> as Scheduler>::pick+0x10") else { panic!() };
 //! assert_eq!(probe.event.name, Some("switch"));

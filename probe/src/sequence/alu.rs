@@ -190,6 +190,8 @@ fn register(word: u32, regs: &Registers) -> Option<Effect> {
         0b11011 if bits(word, 29, 2) == 0 => {
             let a = regs.or_zero(reg(word, 10));
             let (subtract, wide) = (bit(word, 15), width == 64);
+            // SMULH and UMULH have no addend: the field should be 31.
+            let no_addend = !subtract && bits(word, 10, 5) == 31;
             let combine =
                 |product: u64| if subtract { a.wrapping_sub(product) } else { a.wrapping_add(product) };
             let signed = |value: u64| i64::from(value as i32);
@@ -197,8 +199,8 @@ fn register(word: u32, regs: &Registers) -> Option<Effect> {
                 0b000 => combine(n.wrapping_mul(m)),
                 0b001 if wide => combine(signed(n).wrapping_mul(signed(m)) as u64),
                 0b101 if wide => combine((n & 0xffff_ffff).wrapping_mul(m & 0xffff_ffff)),
-                0b010 if wide && !subtract => ((i128::from(n as i64) * i128::from(m as i64)) >> 64) as u64,
-                0b110 if wide && !subtract => ((u128::from(n) * u128::from(m)) >> 64) as u64,
+                0b010 if wide && no_addend => ((i128::from(n as i64) * i128::from(m as i64)) >> 64) as u64,
+                0b110 if wide && no_addend => ((u128::from(n) * u128::from(m)) >> 64) as u64,
                 _ => return None,
             };
             Effect::to(rd, value)

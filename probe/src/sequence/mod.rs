@@ -173,6 +173,7 @@ pub enum End {
 
 /// Why no attempt was made. Nothing has changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Stuck {
     /// No store-exclusive belongs to this load-exclusive: it can be stepped like any other load.
     NoStore,
@@ -218,11 +219,14 @@ impl Exclusive {
             rt2: reg(word, 10),
             rn: reg(word, 5),
         };
-        let certain = if is_load_exclusive(word) {
-            !pair || this.rt != this.rt2
-        } else {
-            this.rs != this.rt && (!pair || this.rs != this.rt2) && (this.rs != this.rn || this.rn == 31)
-        };
+        // Fields that should be 31: Rs of a load, Rt2 of what is no pair.
+        let as_it_should_be = (is_store_exclusive(word) || this.rs == 31) && (pair || this.rt2 == 31);
+        let certain = as_it_should_be
+            && if is_load_exclusive(word) {
+                !pair || this.rt != this.rt2
+            } else {
+                this.rs != this.rt && (!pair || this.rs != this.rt2) && (this.rs != this.rn || this.rn == 31)
+            };
         certain.then_some(this)
     }
 
@@ -247,7 +251,7 @@ pub const fn status_register(store: u32) -> u8 {
 /// [`Stuck`]; then neither registers nor memory have changed. [`Stuck::Unknown`] if there is no load-exclusive.
 pub fn attempt(regs: &mut Registers, memory: &mut impl Memory) -> Result<Done, Stuck> {
     let word = memory.word(regs.pc).filter(|word| is_load_exclusive(*word)).ok_or(Stuck::Unknown)?;
-    match path::reach(memory, regs.pc + 4) {
+    match path::reach(memory, regs.pc.wrapping_add(4)) {
         Reach::Store => {}
         Reach::Nothing => return Err(Stuck::NoStore),
         Reach::Unknown => return Err(Stuck::Unknown),
@@ -293,7 +297,7 @@ impl<M: Memory> Attempt<'_, M> {
         if self.load.shape.pair {
             self.regs.set(self.load.rt2, loaded[1]);
         }
-        self.regs.pc += 4;
+        self.regs.pc = self.regs.pc.wrapping_add(4);
         let done = |this: &Self, stores, end| Done {
             instructions: this.instructions,
             address,
@@ -319,7 +323,7 @@ impl<M: Memory> Attempt<'_, M> {
                 return Err(Stuck::Unknown);
             }
             if is_clear_exclusive(word) {
-                self.regs.pc += 4;
+                self.regs.pc = self.regs.pc.wrapping_add(4);
                 return given_up(self, End::Past);
             }
             if is_store_exclusive(word) {
@@ -328,12 +332,12 @@ impl<M: Memory> Attempt<'_, M> {
             }
             let unsupported = Stuck::Unsupported { address: at, word };
             if execute(word, &mut self.regs) {
-                self.regs.pc += 4;
+                self.regs.pc = self.regs.pc.wrapping_add(4);
                 continue;
             }
             if let Some(ordinary) = Ordinary::decode(word, &self.regs) {
                 self.access(&ordinary)?.ok_or(unsupported)?;
-                self.regs.pc += 4;
+                self.regs.pc = self.regs.pc.wrapping_add(4);
                 continue;
             }
             if !branch(&mut self.regs, at, word) {
@@ -402,7 +406,7 @@ impl<M: Memory> Attempt<'_, M> {
             return Ok(None);
         }
         self.regs.set(store.rs, u64::from(!stored));
-        self.regs.pc += 4;
+        self.regs.pc = self.regs.pc.wrapping_add(4);
         let behind = self.memory.word(self.regs.pc).unwrap_or(0);
         let tested = match classify(behind) {
             Class::Simulate(Sim::CompareZero { rt, .. } | Sim::TestBit { rt, .. }) => Some(rt),
@@ -476,7 +480,7 @@ pub fn resume(regs: &mut Registers, memory: &mut impl Memory) -> (Accesses, bool
             }
             continue;
         }
-        regs.pc += 4;
+        regs.pc = regs.pc.wrapping_add(4);
     }
     const BTYPE: u64 = 0b11 << 10;
     regs.pstate &= !BTYPE;

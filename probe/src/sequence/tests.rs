@@ -292,6 +292,13 @@ fn what_cannot_be_run_changes_nothing() {
         assert_eq!(stuck(&[LDXR, store, RET]), unsupported(4, store));
     }
     assert_eq!(stuck(&[0xc87f_2409 /* ldxp x9, x9, [x0] */, STXR]), unsupported(0, 0xc87f_2409));
+    // Fields that should be 31: Rs of a load, Rt2 of what is no pair, Rs of a pair.
+    for load in [LDXR ^ 1 << 16, LDXR ^ 1 << 20, LDXR ^ 1 << 10, LDXR ^ 1 << 14, 0xc87e_a809 /* ldaxp */] {
+        assert_eq!(stuck(&[load, STXR]), unsupported(0, load), "{load:#010x}");
+    }
+    for store in [STXR ^ 1 << 10, STXR ^ 1 << 14] {
+        assert_eq!(stuck(&[LDXR, store, RET]), unsupported(4, store), "{store:#010x}");
+    }
     // A loop between the exclusives that does not end: 1: ldxr; 2: cbnz x9, 2b; stxr.
     assert_eq!(stuck(&[LDXR, cbnz_x9(0), STXR]), Stuck::Unknown);
     for load in [true, false] {
@@ -300,6 +307,39 @@ fn what_cannot_be_run_changes_nothing() {
         let (done, regs) = run(&mut fake);
         assert_eq!((done, regs, fake.value), (Err(Stuck::Fault), registers(BASE), [5, 50]));
     }
+}
+
+/// The PC wraps, as the CPU's does.
+#[test]
+fn at_the_end_of_the_address_space() {
+    struct Wrapped(Fake);
+    impl Memory for Wrapped {
+        fn word(&self, address: u64) -> Option<u32> {
+            self.0.text.get((address.wrapping_add(8) / 4) as usize).copied()
+        }
+        fn function(&self, _: u64) -> Option<(u64, u64)> {
+            None
+        }
+        fn load(&mut self, address: u64, shape: Shape) -> Result<[u64; 2], Fault> {
+            self.0.load(address, shape)
+        }
+        fn store(&mut self, address: u64, size: u8, value: u64) -> Result<(), Fault> {
+            self.0.store(address, size, value)
+        }
+        fn exchange(
+            &mut self,
+            address: u64,
+            shape: Shape,
+            expected: [u64; 2],
+            new: [u64; 2],
+            between: &Between,
+        ) -> Result<bool, Fault> {
+            self.0.exchange(address, shape, expected, new, between)
+        }
+    }
+    let mut regs = registers(0u64.wrapping_sub(8));
+    let done = attempt(&mut regs, &mut Wrapped(Fake::new(&USUAL)));
+    assert_eq!((done.unwrap().end, regs.pc), (End::Past, 8));
 }
 
 #[test]
@@ -540,4 +580,41 @@ fn the_members_of_a_sequence_are_those_that_lead_to_its_store() {
     assert_eq!(members(&[LDXR, CLREX, STXR], 0), []);
     // A way that cannot be followed makes members of all that was met.
     assert_eq!(members(&[LDXR, cbnz_x9(2), BR, NOP, RET], 0), [0, 1, 2, 3, 4]);
+}
+
+/// What a CPU made of each word (`cpu.txt`, written by QEMU's Cortex-A57 in user mode), and that no other word is executed.
+#[test]
+fn data_processing_does_what_a_cpu_does() {
+    let lines = include_str!("cpu.txt").lines().filter(|line| !line.starts_with('#'));
+    let (mut executed, mut refused) = (0, 0);
+    for line in lines {
+        let mut fields = line.split(' ');
+        let mut hex = || fields.next().map(|field| u64::from_str_radix(field, 16)).unwrap();
+        let word = hex().unwrap() as u32;
+        let Ok(x0) = hex() else {
+            let mut regs = registers(BASE);
+            assert!(!execute(word, &mut regs) && regs == registers(BASE), "{word:08x} is not of Armv8.0");
+            refused += 1;
+            continue;
+        };
+        let mut regs = Registers { x: [0x5555; 31], sp: 0, pc: BASE, pstate: 5 };
+        regs.x[0] = x0;
+        (1..4).for_each(|n| regs.x[n] = hex().unwrap());
+        regs.pstate |= hex().unwrap() << 28;
+        regs.sp = hex().unwrap();
+        let mut expected = regs.clone();
+        for change in fields {
+            let (name, value) = change.split_once('=').unwrap();
+            let value = u64::from_str_radix(value, 16).unwrap();
+            match name {
+                "nzcv" => expected.pstate = 5 | value << 28,
+                "sp" => expected.sp = value,
+                _ => expected.x[name[1..].parse::<usize>().unwrap()] = value,
+            }
+        }
+        assert!(execute(word, &mut regs), "{word:08x}");
+        assert_eq!(regs, expected, "{line}");
+        executed += 1;
+    }
+    assert_eq!((executed, refused), (930, 120));
 }

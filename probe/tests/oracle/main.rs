@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use expected::{Verdict, expected};
 use known::{KNOWN, known};
-use probe::{Class, classify};
+use stepwell_probe::{Class, classify};
 
 /// What a comparison of many words came to.
 #[derive(Default)]
@@ -173,7 +173,7 @@ fn every_word() {
 
 #[test]
 fn verdicts_that_do_not_agree_are_noticed() {
-    use probe::Reason;
+    use stepwell_probe::Reason;
     assert!(!Verdict::OutOfLine.agrees(classify(0x9000_0000)));
     assert!(!Verdict::Simulate.agrees(Class::OutOfLine));
     assert!(!Verdict::Refuse(Reason::Exclusive).agrees(Class::Refuse(Reason::Wait)));

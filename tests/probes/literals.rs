@@ -1,0 +1,88 @@
+//! What a simulated load of a literal reads (rule K1): what the instruction would have read, in one access.
+
+use crate::address_of;
+use crate::failed;
+use crate::support::{all_idle, on_other_cpus};
+use core::arch::naked_asm;
+use core::hint::spin_loop;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::irq::off::IrqOff;
+use kernel::kprobe::{self, Wanted};
+use kernel::mm::{layout, patch};
+
+/// All zeros or all ones. At the start of the data, since a literal is within 1 MiB of its instruction.
+#[unsafe(link_section = ".noprobe.data")]
+static FLIPPED: AtomicU64 = AtomicU64::new(0);
+static STOP: AtomicBool = AtomicBool::new(false);
+
+fn flip() {
+    while !STOP.load(Relaxed) {
+        FLIPPED.store(0, Relaxed);
+        spin_loop();
+        FLIPPED.store(u64::MAX, Relaxed);
+    }
+}
+
+/// DDI 0487 B2.2.1: the load of an aligned doubleword is single-copy atomic, and so is its simulation.
+pub fn a_literal_that_another_cpu_writes_is_read_whole() -> Outcome {
+    const RET: u32 = 0xd65f_03c0;
+    crate::needs_several_cpus!();
+    let at = layout::generated_end() as u64 - 64;
+    let distance = FLIPPED.as_ptr() as u64 - at;
+    check!(distance < 1 << 20, "{distance:#x} bytes are more than a literal's offset can be");
+    let ldr = 0x5800_0000 | (distance as u32 / 4) << 5;
+    {
+        let _off = IrqOff::new();
+        patch::write_words(at as usize, &[ldr, RET]);
+    }
+    // SAFETY: the text is executable, and holds LDR X0 (literal) and RET.
+    let load: extern "C" fn() -> u64 = unsafe { core::mem::transmute(at as *const ()) };
+    STOP.store(false, Relaxed);
+    on_other_cpus(flip);
+    let torn = |calls: u64| (0..calls).filter(|_| !matches!(load(), 0 | u64::MAX)).count();
+    let natively = torn(50_000);
+    let simulated = kprobe::register(at, None, None).map(|_| {
+        let torn = torn(50_000);
+        (torn, kprobe::unregister(at))
+    });
+    STOP.store(true, Relaxed);
+    all_idle();
+    check_eq!(natively, 0);
+    check_eq!(simulated.map_err(failed)?, (0, Ok((50_000, 0))), "half of one value, half of the other");
+    Ok(())
+}
+
+/// Returns its last two instructions.
+#[unsafe(naked)]
+extern "C" fn reads_a_doubleword_of_itself() -> u64 {
+    naked_asm!("ldr x0, 2f", "ret", "2: add x1, x1, #1", "sub x1, x1, #1")
+}
+
+/// Its last instruction, sign-extended.
+#[unsafe(naked)]
+extern "C" fn reads_a_word_of_itself() -> u64 {
+    naked_asm!("ldrsw x0, 2f", "ret", "add x1, x1, #1", "2: sub x1, x1, #1")
+}
+
+/// A literal that lies on instructions with probes is the instructions, not the probes' text.
+pub fn a_literal_on_probed_text_is_what_the_probe_replaced() -> Outcome {
+    for function in [reads_a_doubleword_of_itself, reads_a_word_of_itself] {
+        let address = address_of!(function);
+        let expected = function();
+        for optimise in [false, true] {
+            for probed in [&[0, 8][..], &[0, 12], &[0, 8, 12]] {
+                let wanted = probed
+                    .iter()
+                    .map(|offset| Wanted { optimise: Some(optimise), ..Wanted::at(address + offset) });
+                let probes = kprobe::register_all(wanted).map_err(failed)?;
+                let read = function();
+                kprobe::remove_all(&probes);
+                check_eq!(read, expected, "with probes at {probed:?}");
+            }
+        }
+        check_eq!(function(), expected);
+    }
+    Ok(())
+}
