@@ -36,10 +36,20 @@ pub enum SlotError {
         /// The length in bytes.
         length: u64,
     },
-    /// Bits 63 to 48 of the first or the last address are not all equal, or the range wraps around.
+    /// Bits 63 to 48 of the address are not all alike.
     NotCanonical {
-        /// The address in question.
+        /// The address asked for.
         address: u64,
+    },
+    /// The range goes past the last address of the half of the address space that its first byte is in: at the top of the upper
+    /// half it would wrap around to 0, at the top of the lower half it would reach what is no virtual address.
+    PastTheEnd {
+        /// The first byte.
+        address: u64,
+        /// The length in bytes.
+        length: u64,
+        /// The last address of that half.
+        last: u64,
     },
     /// An EL0-only slot on an address of the upper half, where EL0 has nothing.
     WrongAddressSpace {
@@ -126,6 +136,14 @@ impl core::fmt::Display for SlotError {
             }
             SlotError::NotCanonical { address } => {
                 write!(f, "{address:#x} is no virtual address: bits 63 to 48 must be all 0 or all 1")
+            }
+            SlotError::PastTheEnd { address, length, last } => {
+                let room = (last - address).saturating_add(1);
+                let plural = if room == 1 { "" } else { "s" };
+                write!(
+                    f,
+                    "{length} bytes at {address:#x} go past {last:#x}, the last address of that half: watch at most {room} byte{plural} there"
+                )
             }
             SlotError::WrongAddressSpace { address } => {
                 write!(

@@ -22,32 +22,32 @@ impl NoProbe<'_> {
     pub fn admit(&self, request: &Request) -> Result<Admitted, SlotError> {
         let admitted = Admitted::despite_no_probe(request)?;
         let address = request.address();
-        let last = address + (request.length() - 1);
-        let touches = |ranges: &[Range<u64>]| {
-            ranges.iter().any(|range| !range.is_empty() && address < range.end && range.start <= last)
-        };
         match request.kind() {
-            Kind::Breakpoint if touches(self.text) => Err(SlotError::NoProbeText { address }),
-            Kind::Watchpoint if touches(self.data) => Err(SlotError::NoProbeData { address }),
-            _ => Ok(admitted),
+            _ if !self.touches(request) => Ok(admitted),
+            Kind::Breakpoint => Err(SlotError::NoProbeText { address }),
+            Kind::Watchpoint => Err(SlotError::NoProbeData { address }),
         }
     }
-}
 
-impl NoProbe<'_> {
-    /// As [`NoProbe::admit`] for what is asked for mostly: a breakpoint, or up to 8 bytes in a doubleword, of the kernel.
-    /// `None` for anything else, and for what is wrong.
+    /// What [`NoProbe::admit`] answers, in the shortest way, for what is asked for mostly: a breakpoint, or up to 8 bytes of a
+    /// doubleword. `None` for anything else, and for what is refused.
     #[inline(always)]
     pub fn admit_small(&self, request: &Request) -> Option<Admitted> {
-        let encoding = request.encode_small()?;
-        let (address, length) = (request.address(), request.length());
-        let apart =
-            |ranges: &[Range<u64>]| ranges.iter().all(|r| address >= r.end || address + length <= r.start);
-        let allowed = match request.kind() {
-            Kind::Breakpoint => apart(self.text),
-            Kind::Watchpoint => apart(self.data),
+        let encoding = request.encode_doubleword()?;
+        (!self.touches(request)).then_some(Admitted { kind: request.kind(), encoding, plain: true })
+    }
+
+    /// Whether a request that can be encoded, and so does not wrap around, has a byte in what is not to be probed.
+    #[inline(always)]
+    fn touches(&self, request: &Request) -> bool {
+        let first = request.address();
+        let last = first + (request.length() - 1);
+        let ranges = match request.kind() {
+            Kind::Breakpoint => self.text,
+            Kind::Watchpoint => self.data,
         };
-        allowed.then_some(Admitted { kind: request.kind(), encoding, plain: true })
+        // Emptiness is asked last: hardly a request comes as far as that.
+        ranges.iter().any(|range| first < range.end && range.start <= last && !range.is_empty())
     }
 
     /// As [`NoProbe::admit`], in two pieces where one slot does not hold it and two do exactly.

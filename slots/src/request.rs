@@ -105,61 +105,90 @@ impl Request {
         }
     }
 
-    /// What is asked for mostly: a breakpoint, or up to 8 bytes in a doubleword, of the kernel. None for anything else.
-    #[inline(always)]
-    pub(crate) fn encode_small(&self) -> Option<Encoding> {
-        /// From here to the end is the kernel's half: bits 63 to 48 all 1.
-        const KERNEL: u64 = 0xffff << 48;
-        match *self {
-            Request::Breakpoint { address, privilege } => (address >= KERNEL
-                && address & 3 == 0
-                && !matches!(privilege, Privilege::El0))
-            .then(|| Encoding { value: address, control: privilege.field() << PMC_SHIFT | 0xf << BAS_SHIFT }),
-            Request::Watchpoint { address, length, access, privilege } => {
-                // One comparison for lengths of 0, too, which wrap around.
-                let offset = address & 7;
-                let fits = offset + length.wrapping_sub(1) < 8;
-                let bas = ((1u32.wrapping_shl(length as u32) - 1) << offset) & 0xff;
-                let control = privilege.field() << PMC_SHIFT | access.field() << LSC_SHIFT | bas << BAS_SHIFT;
-                (address >= KERNEL && fits && !matches!(privilege, Privilege::El0))
-                    .then_some(Encoding { value: address & !7, control })
-            }
-        }
-    }
-
     /// The register contents for this request in one slot.
     ///
     /// # Errors
     /// Says why one slot cannot hold it. [`SlotError::CrossesDoubleword`], [`SlotError::RangeNotPowerOfTwo`] and
     /// [`SlotError::Misaligned`] of a watchpoint may be cured by [`Request::split`].
     pub fn encode(&self) -> Result<Encoding, SlotError> {
+        self.encode_doubleword().or_else(|| self.encode_masked()).ok_or_else(|| self.why_refused())
+    }
+
+    /// The register contents for a breakpoint, or for a watchpoint on 1 to 8 bytes of one doubleword; `None` for every other
+    /// request. A range inside one doubleword lies where its first byte does, so only the first address is checked.
+    #[inline(always)]
+    pub(crate) fn encode_doubleword(&self) -> Option<Encoding> {
         let address = self.address();
-        let length = self.length();
-        if length == 0 || length > LONGEST {
-            return Err(SlotError::BadLength { length });
-        }
-        let last = address.checked_add(length - 1).ok_or(SlotError::NotCanonical { address })?;
-        for edge in [address, last] {
-            // The RESS bits of the value registers must copy the top bit of the virtual address.
-            if !matches!(edge >> 48, 0 | 0xffff) {
-                return Err(SlotError::NotCanonical { address: edge });
-            }
-        }
-        if self.privilege() == Privilege::El0 && address >> 48 != 0 {
-            return Err(SlotError::WrongAddressSpace { address });
+        if !self.is_address_of_the_levels() {
+            return None;
         }
         let privilege = self.privilege().field() << PMC_SHIFT;
         match *self {
-            Request::Breakpoint { .. } => {
-                if address & 3 != 0 {
-                    return Err(SlotError::Misaligned { address, alignment: 4 });
+            Request::Breakpoint { .. } => (address & 3 == 0)
+                .then_some(Encoding { value: address, control: privilege | 0xf << BAS_SHIFT }),
+            Request::Watchpoint { length, access, .. } => {
+                let offset = address & 7;
+                // A length of 0 wraps around, and so is too long as well.
+                if length.wrapping_sub(1) >= 8 - offset {
+                    return None;
                 }
-                Ok(Encoding { value: address, control: privilege | 0xf << BAS_SHIFT })
+                // BAS counts bytes from the doubleword that the value register names: bit 2 of the value set is deprecated,
+                // and reaches four bytes only (DDI 0487, "Programming a watchpoint with eight bytes or fewer").
+                let bas = ((1u32 << length) - 1) << offset;
+                let control = privilege | access.field() << LSC_SHIFT | bas << BAS_SHIFT;
+                Some(Encoding { value: address - offset, control })
             }
-            Request::Watchpoint { access, .. } => {
-                let (value, range) = watched_range(address, length)?;
-                Ok(Encoding { value, control: privilege | access.field() << LSC_SHIFT | range })
+        }
+    }
+
+    /// The register contents for a watchpoint on a power of two of more than 8 bytes; `None` for every other request. The range
+    /// is aligned to its length, so it neither wraps around nor leaves the half of its first byte.
+    #[inline]
+    fn encode_masked(&self) -> Option<Encoding> {
+        let Request::Watchpoint { address, length, access, privilege } = *self else { return None };
+        let fits = (9..=LONGEST).contains(&length)
+            && length.is_power_of_two()
+            && address & (length - 1) == 0
+            && self.is_address_of_the_levels();
+        // With MASK in use BAS must be all ones, and the masked bits of the value zero (both CONSTRAINED UNPREDICTABLE
+        // else).
+        let range = 0xff << BAS_SHIFT | length.trailing_zeros() << MASK_SHIFT;
+        let control = privilege.field() << PMC_SHIFT | access.field() << LSC_SHIFT | range;
+        fits.then_some(Encoding { value: address, control })
+    }
+
+    /// Whether the first address is a virtual address, and one that the exception levels asked for can reach.
+    #[inline(always)]
+    fn is_address_of_the_levels(&self) -> bool {
+        let address = self.address();
+        is_virtual_address(address) && !(self.privilege() == Privilege::El0 && is_upper(address))
+    }
+
+    /// Why neither [`Request::encode_doubleword`] nor [`Request::encode_masked`] holds this request.
+    #[cold]
+    fn why_refused(&self) -> SlotError {
+        let address = self.address();
+        let length = self.length();
+        if length == 0 || length > LONGEST {
+            return SlotError::BadLength { length };
+        }
+        if !is_virtual_address(address) {
+            return SlotError::NotCanonical { address };
+        }
+        let last = if is_upper(address) { u64::MAX } else { u64::MAX >> 16 };
+        if length - 1 > last - address {
+            return SlotError::PastTheEnd { address, length, last };
+        }
+        if self.privilege() == Privilege::El0 && is_upper(address) {
+            return SlotError::WrongAddressSpace { address };
+        }
+        match self {
+            Request::Breakpoint { .. } => SlotError::Misaligned { address, alignment: 4 },
+            Request::Watchpoint { .. } if length <= 8 => SlotError::CrossesDoubleword { address, length },
+            Request::Watchpoint { .. } if !length.is_power_of_two() => {
+                SlotError::RangeNotPowerOfTwo { length }
             }
+            Request::Watchpoint { .. } => SlotError::Misaligned { address, alignment: length },
         }
     }
 
@@ -200,27 +229,16 @@ impl Request {
     }
 }
 
-/// Value register, and BAS and MASK fields in place, for a watched range.
-fn watched_range(address: u64, length: u64) -> Result<(u64, u32), SlotError> {
-    let offset = address & 7;
-    if length <= 8 {
-        if offset + length > 8 {
-            return Err(SlotError::CrossesDoubleword { address, length });
-        }
-        // BAS counts bytes from the doubleword that the value register names: bit 2 of the value set is deprecated, and
-        // reaches four bytes only (DDI 0487, "Programming a watchpoint with eight bytes or fewer").
-        let bas = ((1u32 << length) - 1) << offset;
-        return Ok((address - offset, bas << BAS_SHIFT));
-    }
-    if !length.is_power_of_two() {
-        return Err(SlotError::RangeNotPowerOfTwo { length });
-    }
-    if address & (length - 1) != 0 {
-        return Err(SlotError::Misaligned { address, alignment: length });
-    }
-    // With MASK in use BAS must be all ones, and the masked bits of the value zero (both CONSTRAINED UNPREDICTABLE
-    // else).
-    Ok((address, 0xff << BAS_SHIFT | length.trailing_zeros() << MASK_SHIFT))
+/// Whether bits 63 to 48 are alike: the RESS bits of the value registers must copy the top bit of the virtual address.
+#[inline(always)]
+const fn is_virtual_address(address: u64) -> bool {
+    ((address << 15) as i64 >> 15) as u64 == address
+}
+
+/// Whether a virtual address is one of the upper half, where EL0 has nothing.
+#[inline(always)]
+const fn is_upper(address: u64) -> bool {
+    address >> 63 != 0
 }
 
 /// The contents of a slot's two registers. `control` has the enable bit E clear; see [`Encoding::enabled`].
@@ -254,8 +272,14 @@ impl Encoding {
     /// Whether a watchpoint watches this byte.
     #[inline]
     pub(crate) const fn holds(&self, address: u64) -> bool {
+        self.touches(address, address)
+    }
+
+    /// Whether a watchpoint watches a byte from `from` to `to`, both included.
+    #[inline]
+    pub(crate) const fn touches(&self, from: u64, to: u64) -> bool {
         let (first, last) = self.watched();
-        first <= address && address <= last
+        first <= to && from <= last
     }
 
     /// Whether a watchpoint of a doubleword, by its control register, watches the byte at `far` in its doubleword, for the

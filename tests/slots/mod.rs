@@ -43,6 +43,7 @@ harness::suite!("slots":
     a_slot_of_one_cpu_is_not_armed_on_others,
     each_cpu_has_all_of_its_slots_to_itself,
     a_request_that_no_slot_can_hold_says_why,
+    a_request_for_this_cpu_alone_is_answered_as_one_for_all,
     a_slot_that_is_gone_says_so,
     no_probe_text_and_data_are_refused,
     breakpoints_in_the_slot_manager_are_survived_when_forced,

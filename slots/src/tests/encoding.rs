@@ -9,6 +9,10 @@ fn watch(address: u64, length: u64) -> Request {
     Request::Watchpoint { address, length, access: Access::ReadWrite, privilege: Privilege::El1 }
 }
 
+fn user(address: u64, length: u64) -> Request {
+    Request::Watchpoint { address, length, access: Access::ReadWrite, privilege: Privilege::El0 }
+}
+
 fn armed(request: &Request) -> FakeRegs {
     let mut regs = FakeRegs::zeroed(1, 1);
     arm(&mut regs, request.kind(), 0, request.encode().expect("encodable"));
@@ -112,9 +116,12 @@ fn what_the_hardware_cannot_hold_is_refused_with_the_reason() {
         (watch(DATA, (1 << 31) + 1), SlotError::BadLength { length: (1 << 31) + 1 }),
         (watch(DATA, u64::MAX), SlotError::BadLength { length: u64::MAX }),
         (watch(DATA, 24), SlotError::RangeNotPowerOfTwo { length: 24 }),
-        (watch(u64::MAX, 2), SlotError::NotCanonical { address: u64::MAX }),
+        (watch(u64::MAX, 2), SlotError::PastTheEnd { address: u64::MAX, length: 2, last: u64::MAX }),
         (watch(0x1234_5678_9abc_def0, 1), SlotError::NotCanonical { address: 0x1234_5678_9abc_def0 }),
-        (watch(0xffff_ffff_fffc, 8), SlotError::NotCanonical { address: 0x1_0000_0000_0003 }),
+        (
+            watch(0xffff_ffff_fffc, 8),
+            SlotError::PastTheEnd { address: 0xffff_ffff_fffc, length: 8, last: 0xffff_ffff_ffff },
+        ),
         (
             Request::Breakpoint { address: TEXT + 2, privilege: Privilege::El1 },
             SlotError::Misaligned { address: TEXT + 2, alignment: 4 },
@@ -136,6 +143,37 @@ fn what_the_hardware_cannot_hold_is_refused_with_the_reason() {
         SlotError::NoFreeSlot { kind: Kind::Watchpoint, total: 4 }.to_string(),
         "all 4 hardware watchpoints are in use: remove one first"
     );
+}
+
+/// An address that is one is not called none because the range behind it leaves its half.
+#[test]
+fn a_range_past_the_end_of_its_half_says_so() {
+    let half = 1u64 << 48;
+    for (end, last) in [(0u64, u64::MAX), (half, half - 1)] {
+        for (room, length) in [(1, 2), (1, 8), (4, 8), (7, 8), (8, 16), (8, 24), (4096, 8192), (1, 1 << 31)] {
+            let address = end.wrapping_sub(room);
+            let refused = SlotError::PastTheEnd { address, length, last };
+            for request in [watch(address, length), user(address, length)] {
+                assert_eq!(request.encode(), Err(refused), "{request:x?}");
+                assert_eq!(request.split(), Err(refused), "{request:x?}");
+            }
+            assert!(watch(address, 1).encode().is_ok() && watch(address, room).encode().is_ok());
+        }
+    }
+    assert_eq!(
+        watch(u64::MAX, 8).encode().expect_err("wraps").to_string(),
+        "8 bytes at 0xffffffffffffffff go past 0xffffffffffffffff, the last address of that half: watch at most 1 byte there"
+    );
+    assert_eq!(
+        watch(half - 16, 32).encode().expect_err("wraps").to_string(),
+        "32 bytes at 0xfffffffffff0 go past 0xffffffffffff, the last address of that half: watch at most 16 bytes there"
+    );
+    // What is no address is called that, whatever its length.
+    for address in [half, u64::MAX - half, 1 << 63, 0x1234_5678_9abc_def0] {
+        for length in [1, 8, 9, 16] {
+            assert_eq!(watch(address, length).encode(), Err(SlotError::NotCanonical { address }));
+        }
+    }
 }
 
 #[test]

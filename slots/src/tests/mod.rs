@@ -6,6 +6,7 @@ mod banks;
 mod concurrency;
 mod counts;
 mod encoding;
+mod one_encoder;
 mod order;
 mod pieces;
 mod step_over;

@@ -81,7 +81,8 @@ fn why_it_cannot_be_is_told() {
     assert_eq!(refused(DATA + 4, 16), SlotError::CannotSplit { address: DATA + 4, length: 16 });
     assert_eq!(refused(DATA, 0), SlotError::BadLength { length: 0 });
     assert_eq!(refused(DATA, (1 << 31) + 1), SlotError::BadLength { length: (1 << 31) + 1 });
-    assert_eq!(refused(u64::MAX - 2, 8), SlotError::NotCanonical { address: u64::MAX - 2 });
+    let (address, last) = (u64::MAX - 2, u64::MAX);
+    assert_eq!(refused(address, 8), SlotError::PastTheEnd { address, length: 8, last });
 }
 
 #[test]
