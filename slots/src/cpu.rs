@@ -236,7 +236,7 @@ impl CpuSlots {
             && let Found::One(n, _) = slots.lookup.find(key(far & !7))
             && matching.contains(n)
             && slots.encoding(n).holds(far)
-            && slots.encoding(n).matches_access(hit.write())
+            && hit.fits(&slots.encoding(n))
         {
             return SlotMask::of(n);
         }

@@ -56,6 +56,7 @@ harness::suite!("slots":
     mde_and_kde_are_on_only_while_a_slot_needs_them,
     every_matching_slot_gets_its_own_disposition,
     dc_zva_hits_what_it_zeroes,
+    an_atomic_hits_the_slot_on_its_word_and_no_neighbour,
     pairs_hit_what_they_touch,
     pairs_of_vector_registers_hit_what_they_touch,
     slots_for_both_levels_hit_at_el1,
