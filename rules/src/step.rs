@@ -28,7 +28,6 @@ bitflags! {
 
 /// A step that cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum StepError {
     /// The context runs with PSTATE.D set: the step would be taken only where D opens, somewhere else (rule X2).
     DebugMasked,

@@ -50,6 +50,56 @@ impl Access {
     }
 }
 
+/// How many bits the virtual addresses of a CPU have. The bits above are alike, all 0 or all 1, in addresses and in the value
+/// registers (RESS; DDI 0487, `DBGBVR<n>_EL1` and `DBGWVR<n>_EL1`).
+///
+/// An address here has no tag (TBI, MTE) and no authentication code (PAC): a slot compares the address without them.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub enum VaSize {
+    /// Bits 63 to 48 are alike: what every CPU has.
+    #[default]
+    Bits48,
+    /// Bits 63 to 52 are alike (FEAT_LVA). On a CPU without it a slot that is set on such an address matches another one, or
+    /// none.
+    Bits52,
+    /// Bits 63 to 56 are alike (FEAT_LVA3).
+    Bits56,
+}
+
+impl VaSize {
+    /// The size that a CPU has: the field VARange of its `ID_AA64MMFR2_EL1`. A value that is reserved today is read as 48 bits.
+    pub const fn from_id(id_aa64mmfr2: u64) -> VaSize {
+        match id_aa64mmfr2 >> 16 & 0xf {
+            1 => VaSize::Bits52,
+            2 => VaSize::Bits56,
+            _ => VaSize::Bits48,
+        }
+    }
+
+    /// The number of bits.
+    #[inline(always)]
+    pub const fn bits(self) -> u32 {
+        match self {
+            VaSize::Bits48 => 48,
+            VaSize::Bits52 => 52,
+            VaSize::Bits56 => 56,
+        }
+    }
+
+    /// Whether this is a virtual address: the bits above are alike.
+    #[inline(always)]
+    pub const fn contains(self, address: u64) -> bool {
+        let shift = 63 - self.bits();
+        ((address << shift) as i64 >> shift) as u64 == address
+    }
+
+    /// The last address of the half of the address space that a virtual address is in.
+    const fn last_beside(self, address: u64) -> u64 {
+        if is_upper(address) { u64::MAX } else { (1 << self.bits()) - 1 }
+    }
+}
+
 /// What to watch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Request {
@@ -75,6 +125,16 @@ pub enum Request {
 }
 
 impl Request {
+    /// A breakpoint on the A64 instruction at `address`.
+    pub const fn breakpoint(address: u64, privilege: Privilege) -> Request {
+        Request::Breakpoint { address, privilege }
+    }
+
+    /// A watchpoint on `length` bytes from `address`.
+    pub const fn watchpoint(address: u64, length: u64, access: Access, privilege: Privilege) -> Request {
+        Request::Watchpoint { address, length, access, privilege }
+    }
+
     /// The kind of slot that is asked for.
     pub const fn kind(&self) -> Kind {
         match self {
@@ -105,21 +165,30 @@ impl Request {
         }
     }
 
+    /// The register contents for this request in one slot, on a CPU with addresses of 48 bits.
+    ///
+    /// # Errors
+    /// As [`Request::encode_for`].
+    pub fn encode(&self) -> Result<Encoding, SlotError> {
+        self.encode_for(VaSize::Bits48)
+    }
+
     /// The register contents for this request in one slot.
     ///
     /// # Errors
     /// Says why one slot cannot hold it. [`SlotError::CrossesDoubleword`], [`SlotError::RangeNotPowerOfTwo`] and
     /// [`SlotError::Misaligned`] of a watchpoint may be cured by [`Request::split`].
-    pub fn encode(&self) -> Result<Encoding, SlotError> {
-        self.encode_doubleword().or_else(|| self.encode_masked()).ok_or_else(|| self.why_refused())
+    pub fn encode_for(&self, va: VaSize) -> Result<Encoding, SlotError> {
+        let encoding = self.encode_doubleword(va).or_else(|| self.encode_masked(va));
+        encoding.ok_or_else(|| self.why_refused(va))
     }
 
     /// The register contents for a breakpoint, or for a watchpoint on 1 to 8 bytes of one doubleword; `None` for every other
     /// request. A range inside one doubleword lies where its first byte does, so only the first address is checked.
     #[inline(always)]
-    pub(crate) fn encode_doubleword(&self) -> Option<Encoding> {
+    pub(crate) fn encode_doubleword(&self, va: VaSize) -> Option<Encoding> {
         let address = self.address();
-        if !self.is_address_of_the_levels() {
+        if !self.is_address_of_the_levels(va) {
             return None;
         }
         let privilege = self.privilege().field() << PMC_SHIFT;
@@ -144,12 +213,12 @@ impl Request {
     /// The register contents for a watchpoint on a power of two of more than 8 bytes; `None` for every other request. The range
     /// is aligned to its length, so it neither wraps around nor leaves the half of its first byte.
     #[inline]
-    fn encode_masked(&self) -> Option<Encoding> {
+    fn encode_masked(&self, va: VaSize) -> Option<Encoding> {
         let Request::Watchpoint { address, length, access, privilege } = *self else { return None };
         let fits = (9..=LONGEST).contains(&length)
             && length.is_power_of_two()
             && address & (length - 1) == 0
-            && self.is_address_of_the_levels();
+            && self.is_address_of_the_levels(va);
         // With MASK in use BAS must be all ones, and the masked bits of the value zero (both CONSTRAINED UNPREDICTABLE
         // else).
         let range = 0xff << BAS_SHIFT | length.trailing_zeros() << MASK_SHIFT;
@@ -159,23 +228,23 @@ impl Request {
 
     /// Whether the first address is a virtual address, and one that the exception levels asked for can reach.
     #[inline(always)]
-    fn is_address_of_the_levels(&self) -> bool {
+    fn is_address_of_the_levels(&self, va: VaSize) -> bool {
         let address = self.address();
-        is_virtual_address(address) && !(self.privilege() == Privilege::El0 && is_upper(address))
+        va.contains(address) && !(self.privilege() == Privilege::El0 && is_upper(address))
     }
 
     /// Why neither [`Request::encode_doubleword`] nor [`Request::encode_masked`] holds this request.
     #[cold]
-    fn why_refused(&self) -> SlotError {
+    fn why_refused(&self, va: VaSize) -> SlotError {
         let address = self.address();
         let length = self.length();
         if length == 0 || length > LONGEST {
             return SlotError::BadLength { length };
         }
-        if !is_virtual_address(address) {
-            return SlotError::NotCanonical { address };
+        if !va.contains(address) {
+            return SlotError::NotCanonical { address, va };
         }
-        let last = if is_upper(address) { u64::MAX } else { u64::MAX >> 16 };
+        let last = va.last_beside(address);
         if length - 1 > last - address {
             return SlotError::PastTheEnd { address, length, last };
         }
@@ -198,10 +267,20 @@ impl Request {
     /// An access that touches both halves is one exception, attributed to one of them. [`Snapshot::mate`](crate::Snapshot::mate)
     /// says which other slot to suspend with it, so that it stays one hit.
     ///
+    /// On a CPU with addresses of 48 bits; see [`Request::split_for`].
+    ///
     /// # Errors
-    /// As [`Request::encode`] where splitting is no cure, [`SlotError::CannotSplit`] where two slots do not do either.
+    /// As [`Request::split_for`].
     pub fn split(&self) -> Result<Pieces, SlotError> {
-        let why = match self.encode() {
+        self.split_for(VaSize::Bits48)
+    }
+
+    /// As [`Request::split`], for addresses of any size.
+    ///
+    /// # Errors
+    /// As [`Request::encode_for`] where splitting is no cure, [`SlotError::CannotSplit`] where two slots do not do either.
+    pub fn split_for(&self, va: VaSize) -> Result<Pieces, SlotError> {
+        let why = match self.encode_for(va) {
             Ok(_) => return Ok(Pieces::One(*self)),
             Err(why) => why,
         };
@@ -221,18 +300,12 @@ impl Request {
         let lengths = (3..=31).rev().map(|n| 1 << n).chain((1..=7).rev());
         for first in lengths.filter(|&first| first < length) {
             let pieces = (piece(address, first), piece(address + first, length - first));
-            if pieces.0.encode().is_ok() && pieces.1.encode().is_ok() {
+            if pieces.0.encode_for(va).is_ok() && pieces.1.encode_for(va).is_ok() {
                 return Ok(Pieces::Two(pieces.0, pieces.1));
             }
         }
         Err(SlotError::CannotSplit { address, length })
     }
-}
-
-/// Whether bits 63 to 48 are alike: the RESS bits of the value registers must copy the top bit of the virtual address.
-#[inline(always)]
-const fn is_virtual_address(address: u64) -> bool {
-    ((address << 15) as i64 >> 15) as u64 == address
 }
 
 /// Whether a virtual address is one of the upper half, where EL0 has nothing.

@@ -3,7 +3,7 @@
 use crate::address_of;
 use crate::failed;
 use crate::support::{breakpoint_at, watchpoint_at};
-use ::slots::{Access, Cpus, Kind, Privilege, Request, SlotError, SlotId};
+use ::slots::{Access, Cpus, Kind, Privilege, Request, SlotError, SlotId, VaSize};
 use harness::check_eq;
 use harness::ktest::Outcome;
 use kernel::debug::slots::{self, Disposition};
@@ -28,7 +28,7 @@ pub fn a_request_that_no_slot_can_hold_says_why() -> Outcome {
     check_eq!(watch(BASE, 24), Err(SlotError::RangeNotPowerOfTwo { length: 24 }));
     check_eq!(watch(BASE + 8, 16), Err(SlotError::Misaligned { address: BASE + 8, alignment: 16 }));
     let hole = 0x0012_0000_0000_0000;
-    check_eq!(watch(hole, 8), Err(SlotError::NotCanonical { address: hole }));
+    check_eq!(watch(hole, 8), Err(SlotError::NotCanonical { address: hole, va: VaSize::Bits48 }));
     let odd = address_of!(refusal) + 2;
     check_eq!(refusal(&breakpoint_at(odd)), Err(SlotError::Misaligned { address: odd, alignment: 4 }));
     let user = Request::Breakpoint { address: BASE, privilege: Privilege::El0 };

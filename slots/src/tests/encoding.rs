@@ -3,7 +3,7 @@ use std::vec::Vec;
 
 use super::{DATA, Random, TEXT};
 use crate::fake::{FakeRegs, Hit, Level};
-use crate::{Access, Encoding, Kind, Pieces, Privilege, Request, SlotError, arm};
+use crate::{Access, Encoding, Kind, Pieces, Privilege, Request, SlotError, VaSize, arm};
 
 fn watch(address: u64, length: u64) -> Request {
     Request::Watchpoint { address, length, access: Access::ReadWrite, privilege: Privilege::El1 }
@@ -117,7 +117,10 @@ fn what_the_hardware_cannot_hold_is_refused_with_the_reason() {
         (watch(DATA, u64::MAX), SlotError::BadLength { length: u64::MAX }),
         (watch(DATA, 24), SlotError::RangeNotPowerOfTwo { length: 24 }),
         (watch(u64::MAX, 2), SlotError::PastTheEnd { address: u64::MAX, length: 2, last: u64::MAX }),
-        (watch(0x1234_5678_9abc_def0, 1), SlotError::NotCanonical { address: 0x1234_5678_9abc_def0 }),
+        (
+            watch(0x1234_5678_9abc_def0, 1),
+            SlotError::NotCanonical { address: 0x1234_5678_9abc_def0, va: VaSize::Bits48 },
+        ),
         (
             watch(0xffff_ffff_fffc, 8),
             SlotError::PastTheEnd { address: 0xffff_ffff_fffc, length: 8, last: 0xffff_ffff_ffff },
@@ -171,7 +174,10 @@ fn a_range_past_the_end_of_its_half_says_so() {
     // What is no address is called that, whatever its length.
     for address in [half, u64::MAX - half, 1 << 63, 0x1234_5678_9abc_def0] {
         for length in [1, 8, 9, 16] {
-            assert_eq!(watch(address, length).encode(), Err(SlotError::NotCanonical { address }));
+            assert_eq!(
+                watch(address, length).encode(),
+                Err(SlotError::NotCanonical { address, va: VaSize::Bits48 })
+            );
         }
     }
 }
@@ -218,4 +224,39 @@ fn what_splitting_does_not_cure_is_reported_as_it_is() {
     let half = 1 << 30;
     assert_eq!(watch(half, half).split(), Ok(Pieces::One(watch(half, half))));
     assert_eq!(watch(half, 1 << 31).split(), Ok(Pieces::Two(watch(half, half), watch(2 * half, half))));
+}
+
+/// The addresses at the ends of both halves, for each size of addresses; and where the size is read from.
+#[test]
+fn what_an_address_is_depends_on_the_size_of_addresses() {
+    let sizes = [(VaSize::Bits48, 48), (VaSize::Bits52, 52), (VaSize::Bits56, 56)];
+    for (va, bits) in sizes {
+        assert_eq!(va.bits(), bits);
+        let half = 1u64 << bits;
+        for address in [0, half - 8, half.wrapping_neg(), u64::MAX - 7] {
+            assert!(va.contains(address));
+            assert!(watch(address, 8).encode_for(va).is_ok(), "{va:?} {address:#x}");
+            assert!(Request::breakpoint(address, Privilege::El1).encode_for(va).is_ok());
+            let lower = address < half;
+            assert_eq!(user(address, 8).encode_for(va).is_ok(), lower);
+        }
+        for address in [half, half.wrapping_neg() - 8, 1 << 63, (1 << 63) - 8, half | 0x1000] {
+            assert!(!va.contains(address));
+            assert_eq!(watch(address, 8).encode_for(va), Err(SlotError::NotCanonical { address, va }));
+            assert_eq!(watch(address, 8).split_for(va), Err(SlotError::NotCanonical { address, va }));
+            assert_eq!(watch(address, 16).encode_for(va), Err(SlotError::NotCanonical { address, va }));
+            let refused = Request::breakpoint(address, Privilege::El1).encode_for(va);
+            assert_eq!(refused, Err(SlotError::NotCanonical { address, va }));
+        }
+        let (address, last) = (half - 4, half - 1);
+        assert_eq!(watch(address, 8).split_for(va), Err(SlotError::PastTheEnd { address, length: 8, last }));
+        assert!(matches!(watch(half - 12, 8).split_for(va), Ok(Pieces::Two(..))));
+    }
+    assert_eq!(
+        SlotError::NotCanonical { address: 1 << 52, va: VaSize::Bits52 }.to_string(),
+        "0x10000000000000 is no virtual address: bits 63 to 52 must be all 0 or all 1"
+    );
+    assert_eq!(VaSize::default(), VaSize::Bits48);
+    let read = [0, 1, 2, 3, 15].map(|field| VaSize::from_id(!(0xf << 16) | field << 16));
+    assert_eq!(read, [VaSize::Bits48, VaSize::Bits52, VaSize::Bits56, VaSize::Bits48, VaSize::Bits48]);
 }

@@ -6,7 +6,7 @@ use super::{DATA, TestTables, watchpoint};
 use crate::fake::{FakeRegs, Hit, Level};
 use crate::{
     Access, Admitted, CpuSlots, Cpus, DebugRegs, Kind, NoProbe, Pieces, Privilege, Request, SlotError,
-    SlotId, SlotMask, WatchHit,
+    SlotId, SlotMask, VaSize, WatchHit,
 };
 
 fn request(address: u64, length: u64) -> Request {
@@ -14,7 +14,9 @@ fn request(address: u64, length: u64) -> Request {
 }
 
 fn admit(address: u64, length: u64) -> Pieces<Admitted> {
-    NoProbe { text: &[], data: &[] }.admit_split(&request(address, length)).expect("one or two")
+    NoProbe { text: &[], data: &[], va: VaSize::Bits48 }
+        .admit_split(&request(address, length))
+        .expect("one or two")
 }
 
 fn reserve(tables: &TestTables, address: u64, length: u64) -> Result<Pieces<SlotId>, SlotError> {
@@ -61,7 +63,7 @@ fn h6_is_enforced_for_both_pieces() {
     let (first, last) = (DATA + 6, DATA + 9);
     for byte in first - 1..=last + 1 {
         let data = core::ops::Range { start: byte, end: byte + 1 };
-        let no_probe = NoProbe { text: &[], data: core::slice::from_ref(&data) };
+        let no_probe = NoProbe { text: &[], data: core::slice::from_ref(&data), va: VaSize::Bits48 };
         let admitted = no_probe.admit_split(&request(first, 4));
         let piece = if byte < DATA + 8 { first } else { DATA + 8 };
         let wanted = if (first..=last).contains(&byte) {
@@ -76,7 +78,9 @@ fn h6_is_enforced_for_both_pieces() {
 #[test]
 fn why_it_cannot_be_is_told() {
     let refused = |address, length| {
-        NoProbe { text: &[], data: &[] }.admit_split(&request(address, length)).expect_err("refused")
+        NoProbe { text: &[], data: &[], va: VaSize::Bits48 }
+            .admit_split(&request(address, length))
+            .expect_err("refused")
     };
     assert_eq!(refused(DATA + 4, 16), SlotError::CannotSplit { address: DATA + 4, length: 16 });
     assert_eq!(refused(DATA, 0), SlotError::BadLength { length: 0 });
@@ -148,7 +152,7 @@ fn h9_an_access_of_16_bytes_that_touches_both_halves_is_one_hit_and_one_step_ove
     let tables = TestTables::new();
     let split = |access| {
         let request = Request::Watchpoint { address: DATA + 4, length: 8, access, privilege: Privilege::El1 };
-        NoProbe { text: &[], data: &[] }.admit_split(&request).expect("two")
+        NoProbe { text: &[], data: &[], va: VaSize::Bits48 }.admit_split(&request).expect("two")
     };
     // LDXP, or STXP; caught by a range that is watched for that, or for both; with another range beside that is not.
     for (write, access, other) in [

@@ -17,7 +17,7 @@ use crate::mm::layout;
 use crate::percpu;
 use ::slots::{
     Admitted, CpuHits, Cpus, Kind, NoProbe, Payload, Pieces, ReadRegs, Request, SlotError, SlotId, Snapshot,
-    Tables,
+    Tables, VaSize,
 };
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
@@ -105,7 +105,7 @@ pub fn read_registers(kind: Kind, n: u8) -> (u64, u32) {
 fn no_probe<R>(check: impl FnOnce(&NoProbe) -> R) -> R {
     let text = layout::noprobe_text_start() as u64..layout::noprobe_text_end() as u64;
     let data = layout::noprobe_data_start() as u64..layout::noprobe_data_end() as u64;
-    check(&NoProbe { text: &[text], data: &[data] })
+    check(&NoProbe { text: &[text], data: &[data], va: VaSize::Bits48 })
 }
 
 /// Sets a slot on the CPUs of `cpus`. When this returns it is in force on all of them that are online (H2, H5); called from a
