@@ -4,10 +4,12 @@
 //! [`apply`]: at once on the CPU that asks, by an interrupt on the others (rule H5). What a hit needs is in [`local`].
 
 mod apply;
+mod installed;
 mod local;
 mod registers;
 
 pub use apply::{init_cpu, sync_local};
+pub use installed::Installed;
 pub use local::*;
 
 use super::control::Masked;
