@@ -137,13 +137,17 @@ fn a_cpu_that_comes_up_has_the_slots_from_its_first_instruction_on() -> Outcome 
         Slot::counting(&breakpoint_at(address_of!(stale) + 4))?,
         Slot::counting(&watchpoint_at(STALE.address(1), 8, Access::Write))?,
     ];
-    let numbers = [removed[0].0.index, removed[1].0.index];
+    let numbers = [removed[0].0.id().index, removed[1].0.id().index];
     drop(removed);
     let reused_slots = [
         Slot::counting(&breakpoint_at(address_of!(reused)))?,
         Slot::counting(&watchpoint_at(REUSED.address(0), 8, Access::Write))?,
     ];
-    check_eq!([reused_slots[0].0.index, reused_slots[1].0.index], numbers, "the numbers are used again");
+    check_eq!(
+        [reused_slots[0].0.id().index, reused_slots[1].0.id().index],
+        numbers,
+        "the numbers are used again"
+    );
     drop(removed_later);
     let first = [Slot::calling(&writes, arrives)?, Slot::calling(&calls, begins)?];
     let tick = watchpoint_at(core::ptr::from_ref(time::TICKS.of(1)) as u64, 8, Access::Write);

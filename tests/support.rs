@@ -1,7 +1,7 @@
 //! What several suites need: interrupts on demand, work on every CPU at once, shorthand for slots.
 
 use crate::failed;
-use ::slots::{Access, Cpus, Privilege, Request, SlotId};
+use ::slots::{Access, Cpus, Privilege, Request};
 use core::ops::Deref;
 use core::sync::atomic::{
     AtomicPtr, AtomicUsize,
@@ -9,7 +9,7 @@ use core::sync::atomic::{
 };
 use harness::ktest::{Ended, Outcome};
 use kernel::arch::barrier::relax;
-use kernel::debug::slots::{self, Disposition};
+use kernel::debug::slots::{self, Disposition, Installed};
 use kernel::drivers::gic::{self, Target};
 use kernel::exception::Frame;
 use kernel::irq::{self, sgi};
@@ -153,16 +153,16 @@ macro_rules! needs_several_cpus {
 
 /// A request for a breakpoint of the kernel.
 pub fn breakpoint_at(address: u64) -> Request {
-    Request::Breakpoint { address, privilege: Privilege::El1 }
+    Request::breakpoint(address, Privilege::El1)
 }
 
 /// A request for a watchpoint of the kernel.
 pub fn watchpoint_at(address: u64, length: u64, access: Access) -> Request {
-    Request::Watchpoint { address, length, access, privilege: Privilege::El1 }
+    Request::watchpoint(address, length, access, Privilege::El1)
 }
 
-/// A slot on all CPUs that is there for as long as this lives.
-pub struct Slot(pub SlotId);
+/// A slot, on all CPUs but for [`Slot::on`], that is there for as long as this lives.
+pub struct Slot(pub Installed);
 
 impl Slot {
     /// One that counts.
@@ -177,19 +177,12 @@ impl Slot {
 
     /// Any.
     pub fn on(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<Self, Ended> {
-        slots::install(request, cpus, disposition).map(Self).map_err(failed)
+        Installed::new(request, cpus, disposition).map(Self).map_err(failed)
     }
 
     /// Hits so far; None once it is gone.
     pub fn hits(&self) -> Option<u64> {
-        slots::hits(self.0)
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        // Gone already: the test took it away.
-        let _ = slots::remove(self.0);
+        self.0.hits()
     }
 }
 

@@ -513,4 +513,56 @@ mod tests {
             assert!(args.rules().all(|rule| ![rule.id, rule.column, rule.value].contains(&"")));
         }
     }
+
+    #[test]
+    fn every_log_level_is_read_by_name_and_by_number() {
+        use LogLevel::*;
+        let read = |text: &str| BootArgs::parse(&format!("loglevel={text}")).loglevel;
+        let names = ["off", "error", "warn", "info", "debug", "trace"];
+        assert_eq!(names.map(read), [Off, Error, Warn, Info, Debug, Trace]);
+        let numbers = (0..=15).map(|n| read(&n.to_string()));
+        let expected = [Off, Off, Off, Off, Error, Warn, Warn, Info].into_iter().chain([Debug; 8]);
+        assert!(numbers.eq(expected));
+        // Information is the default too, so the warning is what tells.
+        assert_eq!(warnings("loglevel=16 loglevel=15 loglevel=info loglevel=INFO loglevel").len(), 3);
+        assert!(Off < Error && Error < Warn && Warn < Info && Info < Debug && Debug < Trace);
+    }
+
+    #[test]
+    fn switches_are_0_or_1() {
+        let args = BootArgs::parse("nmi=1 optimise=1 pairs=1 echo=0");
+        assert_eq!((args.nmi, args.optimise, args.pairs, args.echo), (true, true, true, false));
+        let args = BootArgs::parse("nmi=1 optimise=1 pairs=1 echo=0 nmi=0 optimise=0 pairs=0 echo=1");
+        assert_eq!((args.nmi, args.optimise, args.pairs, args.echo), (false, false, false, true));
+        let args = BootArgs::parse("");
+        assert_eq!((args.nmi, args.optimise, args.pairs, args.echo), (false, false, false, true));
+        for key in ["nmi", "optimise", "pairs", "echo"] {
+            let wrong = format!("{key}=2");
+            let expected = format!("boot argument {key}: expected 0 or 1, found '2'; ignored");
+            assert_eq!(warnings(&wrong), [expected]);
+        }
+    }
+
+    #[test]
+    fn each_key_says_what_it_expects() {
+        let expected = [
+            ("mode", "a mode's name"),
+            ("die", "a test's name"),
+            ("loglevel", "off, error, warn, info, debug, trace, or 0 to 15"),
+            ("hz", "1 to 10000 ticks per second"),
+            ("maxcpus", "a number of CPUs, 1 or more"),
+            ("k", "a number of instructions, or two with a comma"),
+            ("seed", "a number of at most 64 bits"),
+            ("exceptions", "a number of debug exceptions, 1 or more"),
+            ("samples", "a number of instructions, 1 or more"),
+            ("probes", "all, or N for every N-th instruction"),
+        ];
+        for (key, what) in expected {
+            assert_eq!(warnings(key), [format!("boot argument {key}: expected {what}, found ''; ignored")]);
+        }
+        assert_eq!(warnings("Hz=1"), ["boot argument 'Hz' is unknown, ignored"]);
+        assert_eq!(warnings("hz=1 hz=10000"), Vec::<String>::new());
+        assert_eq!(BootArgs::parse("samples=7 die=a").samples, 7);
+        assert_eq!(BootArgs::parse("k=5").k.map(|k| k.to_string()), Some("5".into()));
+    }
 }

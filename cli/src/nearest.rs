@@ -70,4 +70,31 @@ mod tests {
         assert_eq!(nearest("breakbreakbreakbreak", names()), None);
         assert_eq!(nearest("é", names()), None);
     }
+
+    #[test]
+    fn the_longest_words_are_compared_and_longer_ones_are_like_none() {
+        let (longest, longer) = ("a".repeat(40), "a".repeat(41));
+        assert_eq!(distance(longest.as_bytes(), longest.as_bytes()), 0);
+        assert_eq!(distance(longest.as_bytes(), b""), 40);
+        assert_eq!(distance(longer.as_bytes(), longest.as_bytes()), usize::MAX);
+        assert_eq!(distance(b"", longer.as_bytes()), usize::MAX);
+        const NAME: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+        assert_eq!(nearest(&longest, [NAME].into_iter()), Some(NAME));
+        assert_eq!(nearest(&longer, [NAME].into_iter()), None);
+    }
+
+    #[test]
+    fn neighbours_exchanged_are_one_error_and_two_errors_are_the_most() {
+        for (a, b, errors) in [("ab", "ba", 1), ("abcd", "badc", 2), ("abc", "cab", 2), ("ca", "abc", 3)] {
+            assert_eq!(distance(a.as_bytes(), b.as_bytes()), errors, "{a} {b}");
+        }
+        let names = || ["watch", "probe"].into_iter();
+        assert_eq!(nearest("wtchx", names()), Some("watch"), "two");
+        assert_eq!(nearest("xtcyh", names()), None, "three");
+        assert_eq!(nearest("rpobe", names()), Some("probe"));
+        // The nearest of several, and never one of which nothing is left.
+        assert_eq!(nearest("stap", ["step", "stat"].into_iter()), Some("stat"));
+        assert_eq!(nearest("xy", ["ab"].into_iter()), None);
+        assert_eq!(nearest("ax", ["ab"].into_iter()), Some("ab"));
+    }
 }

@@ -36,4 +36,16 @@ mod tests {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
     }
+
+    #[test]
+    fn underscores_group_digits_and_are_none() {
+        for (text, value) in [("1_", 1), ("1__0", 10), ("0x1_", 1), ("0xf_f", 255), ("00", 0), ("007", 7)] {
+            assert_eq!(parse(text), Some(value), "{text}");
+        }
+        for wrong in ["_", "0x_", "0x_1", "__1", "x1", "0b1", " 1", "1 ", "a"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+        assert_eq!(parse("0xffffffffffffffff"), Some(u64::MAX));
+        assert_eq!(parse("0x10000000000000000"), None);
+    }
 }

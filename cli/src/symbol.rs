@@ -194,4 +194,61 @@ mod tests {
         assert_eq!(errors("xy", "ab"), None, "nothing is left");
         assert_eq!(errors("", "ab"), None);
     }
+
+    /// The constants of FNV-1a, by values that its authors publish.
+    #[test]
+    fn ids_are_64_bit_fnv_1a() {
+        assert_eq!(mangled_id(""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(mangled_id("a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(mangled_id("foobar"), 0x8594_4171_f739_67e8);
+        assert_eq!(mangled_id("a.llvm.1"), mangled_id("a"));
+    }
+
+    #[test]
+    fn a_hash_is_16_lower_case_digits_behind_17h() {
+        assert_eq!(hash("_ZN1f17hffffffffffffffffE"), u64::MAX);
+        for wrong in [
+            "_ZN1f17hfffffffffffffffE",
+            "_ZN1f16hffffffffffffffffE",
+            "_ZN1f17hgfffffffffffffffE",
+            "ZN1f17hffffffffffffffffE",
+            "_ZN1f17hffffffffffffffff",
+        ] {
+            assert_eq!(hash(wrong), 0, "{wrong}");
+        }
+        let typed = Name::new("a::b::hffffffffffffffff");
+        assert_eq!((typed.path, typed.hash, typed.mangled), ("a::b", Some(u64::MAX), None));
+        let typed = Name::new(" a::b::hfffffffffffffff ");
+        assert_eq!((typed.path, typed.hash, typed.mangled), ("a::b::hfffffffffffffff", None, None));
+        assert_eq!(Name::new("_Rx").mangled, Some(mangled_id("_Rx")));
+        assert_eq!(Name::new("_ZNx").mangled, Some(mangled_id("_ZNx")));
+    }
+
+    #[test]
+    fn errors_are_counted_in_as_many_segments_as_were_typed() {
+        let errors = |typed: &str, name: &str| Name::new(typed).errors(name);
+        assert_eq!(errors("account", "kernel::time::account"), Some(0));
+        assert_eq!(errors("acuont", "kernel::time::account"), Some(2));
+        assert_eq!(errors("acunt", "kernel::time::account"), Some(2));
+        assert_eq!(errors("acxyz", "kernel::time::account"), None);
+        assert_eq!(errors("accountxx", "a::account"), Some(2));
+        assert_eq!(errors("accountxxx", "a::account"), None);
+        assert_eq!(errors("tume::account", "kernel::time::account"), Some(1));
+        assert_eq!(errors("x::time::account", "kernel::time::account"), Some(0), "the last two");
+        assert_eq!(errors("time::account", "account"), None);
+        assert_eq!(errors("ab", "ax"), Some(1));
+        assert_eq!(errors("abcd", "abxy"), Some(2));
+    }
+
+    #[test]
+    fn blanks_do_not_count() {
+        let symbol = identity("a::Vec<T,A>::push", "");
+        assert_eq!(fit("a::Vec<T, A>::push", &symbol), Some(Fit::Whole));
+        assert_eq!(fit(" Vec< T,A >::push ", &symbol), Some(Fit::Tail));
+        assert_eq!(fit("   ", &symbol), None);
+        // One colon is no separator, and nothing before it is none.
+        assert_eq!(fit("b", &identity("a:b", "")), None);
+        assert_eq!(fit("b", &identity("::b", "")), Some(Fit::Tail));
+        assert!(Fit::Tail < Fit::Whole);
+    }
 }

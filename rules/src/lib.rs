@@ -30,9 +30,12 @@
 #![forbid(unsafe_code)]
 
 pub mod invariants;
+mod names;
 pub mod overrides;
 pub mod plan;
 pub mod pstate;
 pub mod step;
 pub mod switch;
 pub mod table;
+#[cfg(test)]
+mod tests;

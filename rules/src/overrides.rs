@@ -26,6 +26,7 @@ pub enum Cell {
 
 /// Why an override was not understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OverrideError {
     /// No such row.
     Row,
@@ -58,8 +59,8 @@ const SS: [(Ss, &str); 9] = [
 
 impl Masks {
     /// All values, in the order of their codes.
-    pub const ALL: [Masks; 6] = {
-        let mut all = [Masks::Unsaid; 6];
+    pub const ALL: &[Masks] = &{
+        let mut all = [Masks::Unsaid; MASKS.len()];
         let mut i = 0;
         while i < all.len() {
             all[i] = MASKS[i].0;
@@ -76,8 +77,8 @@ impl Masks {
 
 impl Ss {
     /// All values, in the order of their codes.
-    pub const ALL: [Ss; 9] = {
-        let mut all = [Ss::Unsaid; 9];
+    pub const ALL: &[Ss] = &{
+        let mut all = [Ss::Unsaid; SS.len()];
         let mut i = 0;
         while i < all.len() {
             all[i] = SS[i].0;
@@ -94,6 +95,9 @@ impl Ss {
 
 impl Override {
     /// Reads `row`, `column` and `value` as in `M8`, `ss`, `keep`.
+    ///
+    /// # Errors
+    /// Which of the three names nothing.
     pub fn parse(row: &str, column: &str, value: &str) -> Result<Self, OverrideError> {
         let row = RowId::by_name(row).ok_or(OverrideError::Row)?;
         let cell = match column {
@@ -113,6 +117,8 @@ impl fmt::Display for Override {
         }
     }
 }
+
+impl core::error::Error for OverrideError {}
 
 impl fmt::Display for OverrideError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -159,17 +165,17 @@ mod tests {
 
     #[test]
     fn codes_and_names_agree() {
-        for (index, masks) in Masks::ALL.into_iter().enumerate() {
-            assert_eq!(masks as usize, index);
+        for (index, masks) in Masks::ALL.iter().enumerate() {
+            assert_eq!(*masks as usize, index);
         }
-        for (index, ss) in Ss::ALL.into_iter().enumerate() {
-            assert_eq!(ss as usize, index);
+        for (index, ss) in Ss::ALL.iter().enumerate() {
+            assert_eq!(*ss as usize, index);
         }
     }
 
     #[test]
     fn what_is_shown_is_what_is_read() {
-        for row in &TABLE {
+        for row in TABLE {
             for change in alternatives(row) {
                 let text = change.to_string();
                 let (id, rest) = text.split_once('.').unwrap();
@@ -181,7 +187,7 @@ mod tests {
 
     #[test]
     fn an_alternative_changes_the_cell() {
-        for row in &TABLE {
+        for row in TABLE {
             for change in alternatives(row) {
                 match change.cell {
                     Cell::Masks(masks) => assert_ne!(masks, row.masks),
@@ -197,5 +203,65 @@ mod tests {
         assert_eq!(Override::parse("M8", "sss", "keep"), Err(OverrideError::Column));
         assert_eq!(Override::parse("M8", "ss", "kept"), Err(OverrideError::Value));
         assert!(OverrideError::Value.to_string().contains("stash"));
+    }
+
+    /// The alternatives of a row, as text, in order.
+    fn list(id: RowId) -> String {
+        alternatives(id.row()).map(|change| change.to_string()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_alternatives_of_each_kind_of_row_are_these() {
+        assert_eq!(
+            list(RowId::M8),
+            "M8.masks=masked M8.masks=open M8.masks=inherit M8.ss=keep M8.ss=clear M8.ss=complete M8.ss=park"
+        );
+        // On the way in `decide` and `keep` are the same.
+        assert_eq!(
+            list(RowId::M10),
+            "M10.masks=open M10.masks=open-da M10.masks=inherit M10.ss=clear M10.ss=stash M10.ss=complete M10.ss=park"
+        );
+        // A return computes SS, or does not.
+        assert_eq!(
+            list(RowId::M13),
+            "M13.masks=open M13.masks=open-da M13.masks=inherit M13.ss=keep M13.ss=clear"
+        );
+        // What M14 interrupts is masked, so inheriting is masking.
+        assert_eq!(
+            list(RowId::M14),
+            "M14.masks=open M14.masks=open-da M14.ss=clear M14.ss=stash M14.ss=complete M14.ss=park"
+        );
+        // A column that the row leaves to another one has no alternative.
+        assert_eq!(list(RowId::M12b), "M12b.masks=open M12b.masks=open-da M12b.masks=inherit");
+        assert_eq!(list(RowId::M1), "M1.ss=keep M1.ss=clear M1.ss=stash M1.ss=complete M1.ss=park");
+        assert_eq!(
+            list(RowId::M6),
+            "M6.masks=masked M6.masks=open M6.masks=open-da M6.ss=keep M6.ss=clear M6.ss=stash M6.ss=park"
+        );
+    }
+
+    #[test]
+    fn every_value_of_every_column_is_read_by_its_name() {
+        for masks in Masks::ALL {
+            let read = Override::parse("M2", "masks", masks.name());
+            assert_eq!(read, Ok(Override { row: RowId::M2, cell: Cell::Masks(*masks) }));
+        }
+        for ss in Ss::ALL {
+            let read = Override::parse("M16", "ss", ss.name());
+            assert_eq!(read, Ok(Override { row: RowId::M16, cell: Cell::Ss(*ss) }));
+        }
+        // A value of the other column is none of this one.
+        assert_eq!(Override::parse("M2", "masks", "keep"), Err(OverrideError::Value));
+        assert_eq!(Override::parse("M2", "ss", "inherit"), Err(OverrideError::Value));
+    }
+
+    #[test]
+    fn an_error_lists_what_there_is() {
+        assert_eq!(OverrideError::Row.to_string(), "no such row; rows are M1 to M16 and M12b");
+        assert_eq!(OverrideError::Column.to_string(), "no such column; columns are masks and ss");
+        assert_eq!(
+            OverrideError::Value.to_string(),
+            "no such value; masks: unsaid masked open open-da inherit masked-then-open; ss: unsaid keep clear stash complete park decide compute clear-then-set"
+        );
     }
 }

@@ -68,5 +68,7 @@ mod tests {
     #[test]
     fn shown_with_capitals_for_masked() {
         assert_eq!((Daif::I | Daif::F).to_string(), "daIF");
+        assert_eq!((Daif::D | Daif::A).to_string(), "DAif");
+        assert_eq!([Daif::all(), Daif::empty()].map(|masks| masks.to_string()), ["DAIF", "daif"]);
     }
 }

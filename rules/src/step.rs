@@ -35,6 +35,8 @@ pub enum StepError {
     Busy,
 }
 
+impl core::error::Error for StepError {}
+
 impl fmt::Display for StepError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -168,5 +170,18 @@ mod tests {
     fn no_reschedule_over_a_stash() {
         assert!(may_reschedule(0));
         assert!(!may_reschedule(1));
+    }
+
+    #[test]
+    fn errors_name_the_rule_or_the_reason() {
+        assert_eq!(StepError::DebugMasked.to_string(), "rule X2: no step of a context with PSTATE.D masked");
+        assert_eq!(StepError::Busy.to_string(), "the context is being stepped already");
+    }
+
+    #[test]
+    fn m13_what_moves_pc_clears_ss_and_nothing_else() {
+        assert_eq!(moved(NZCV_EL1H | SPSR_SS), NZCV_EL1H);
+        assert_eq!(moved(NZCV_EL1H), NZCV_EL1H);
+        assert_eq!(moved(u64::MAX), u64::MAX & !(1 << 21));
     }
 }

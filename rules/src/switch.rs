@@ -22,6 +22,7 @@ pub struct SwitchState {
 
 /// Why it may not: a hole in what debug exceptions cover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[repr(u8)]
 pub enum SwitchFault {
     /// In a debug context.
@@ -55,6 +56,8 @@ impl SwitchState {
         faults.into_iter().find(|(wrong, _)| *wrong).map_or(Ok(()), |(_, fault)| Err(fault))
     }
 }
+
+impl core::error::Error for SwitchFault {}
 
 impl fmt::Display for SwitchFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,6 +104,21 @@ mod tests {
         ];
         for (state, fault) in bad {
             assert_eq!(state.may_switch(), Err(fault), "{fault}");
+        }
+    }
+
+    #[test]
+    fn faults_complete_the_sentence_that_reports_them() {
+        let shown = [
+            (SwitchFault::DebugContext, "in a debug context"),
+            (SwitchFault::Probe, "with an active probe"),
+            (SwitchFault::DebugMasked, "with PSTATE.D set"),
+            (SwitchFault::Stash, "with a step on the stash"),
+            (SwitchFault::SuspendedSlot, "with a slot suspended"),
+            (SwitchFault::Stepping, "with MDSCR_EL1.SS set"),
+        ];
+        for (fault, text) in shown {
+            assert_eq!(fault.to_string(), text);
         }
     }
 }

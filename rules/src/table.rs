@@ -100,6 +100,7 @@ pub enum Context {
 
 /// One rule of the table.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Row {
     /// Which rule.
     pub id: RowId,
@@ -118,7 +119,7 @@ pub struct Row {
 }
 
 /// All rows; `TABLE[id as usize].id == id`.
-pub const TABLE: [Row; 17] = [
+pub const TABLE: &[Row] = &[
     Row {
         id: RowId::M1,
         origin: Origin::El0,
@@ -301,7 +302,7 @@ impl RowId {
 
     /// The rule's name.
     pub const fn name(self) -> &'static str {
-        const NAMES: [&str; TABLE.len()] = [
+        const NAMES: &[&str] = &[
             "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "M9", "M10", "M11", "M12", "M12b", "M13", "M14",
             "M15", "M16",
         ];
@@ -317,11 +318,7 @@ impl fmt::Display for RowId {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let origin = match self.origin {
-            Origin::El0 => "EL0",
-            Origin::El1 => "EL1",
-            Origin::Any => "any",
-        };
+        let origin = self.origin.name();
         write!(
             f,
             "{:<5} {origin} {}: masks {}, SS {}",
@@ -348,7 +345,7 @@ mod tests {
 
     #[test]
     fn no_row_leaves_d_masked_with_i_open() {
-        for row in &TABLE {
+        for row in TABLE {
             for bits in 0..16 {
                 let interrupted = Daif::of(bits << 6);
                 if interrupted.holds_i1() {
@@ -360,7 +357,7 @@ mod tests {
 
     #[test]
     fn debug_context_is_masked() {
-        for row in &TABLE {
+        for row in TABLE {
             if matches!(row.context, Context::Debug | Context::Nmi | Context::Panic) {
                 assert_eq!(row.masks, Masks::Masked, "{}", row.id);
             }
@@ -369,7 +366,7 @@ mod tests {
 
     #[test]
     fn where_d_opens_for_a_new_context_ss_is_settled_first() {
-        for row in &TABLE {
+        for row in TABLE {
             if matches!(row.masks, Masks::UnmaskAll | Masks::UnmaskDebugAndError) {
                 assert!(matches!(row.ss, Ss::Stash | Ss::ClearThenSet), "{}: I2", row.id);
             }

@@ -2,6 +2,9 @@
 
 use crate::{Encoding, SlotMask};
 
+/// The smallest granule: FAR_EL1 lies in the same granule as the access where the syndrome says that it is not precise.
+const GRANULE: u64 = 4096;
+
 /// What the snapshot says about a watchpoint exception.
 ///
 /// The fields of `ESR_EL1.ISS` (DDI 0487, "ISS encoding for an exception from a Watchpoint exception"): WPT is bits
@@ -12,6 +15,7 @@ pub struct WatchHit {
     iss: u32,
     far: u64,
     zva_block: u64,
+    atomic: bool,
 }
 
 impl WatchHit {
@@ -19,7 +23,19 @@ impl WatchHit {
     /// zeroes, a power of two: `4 << DCZID_EL0.BS`.
     #[inline]
     pub const fn from_syndrome(iss: u32, far: u64, zva_block: u64) -> WatchHit {
-        WatchHit { iss, far, zva_block }
+        WatchHit { iss, far, zva_block, atomic: false }
+    }
+
+    /// The same hit, with the A64 instruction that made the access.
+    ///
+    /// An atomic (LDADD and its like, SWP, CAS) reads and writes. The architecture has WnR clear if its read was hit (DDI 0487,
+    /// "ISS encoding for an exception from a Watchpoint exception", WnR), so WnR set rules out the slots for reads. QEMU has WnR
+    /// set for every atomic. So WnR set by an atomic is taken for a direction that is not known. On hardware this changes
+    /// nothing: a slot for reads that holds a byte of the access would have cleared WnR.
+    #[inline]
+    #[must_use]
+    pub const fn by_instruction(self, word: u32) -> WatchHit {
+        WatchHit { atomic: is_atomic(word), ..self }
     }
 
     /// FAR_EL1, unless the syndrome's FnV says that it is not valid.
@@ -28,7 +44,7 @@ impl WatchHit {
         if self.bit(10) { None } else { Some(self.far) }
     }
 
-    /// Whether FAR_EL1 is the exact address (FnP clear), not just one nearby.
+    /// Whether FAR_EL1 is the exact address (FnP clear), not just one in the same granule.
     #[inline]
     pub const fn precise(&self) -> bool {
         !self.bit(15)
@@ -38,6 +54,12 @@ impl WatchHit {
     #[inline]
     pub const fn write(&self) -> bool {
         self.bit(6)
+    }
+
+    /// Whether a watchpoint with this encoding matches accesses in the direction of this one, as far as that is known.
+    #[inline]
+    pub const fn fits(&self, encoding: &Encoding) -> bool {
+        self.atomic && self.write() || encoding.matches_access(self.write())
     }
 
     /// WPT, where WPTV says that it is valid: the number of a slot that matched, perhaps one of several.
@@ -69,6 +91,19 @@ impl WatchHit {
     }
 }
 
+/// Whether an A64 word is an atomic that reads and writes memory: the read-modify-write instructions of FEAT_LSE and
+/// FEAT_LSE128, and compare and swap (DDI 0487 C4.1, "Loads and Stores").
+const fn is_atomic(word: u32) -> bool {
+    // LDADD, LDCLR, LDEOR, LDSET, LDSMAX, LDSMIN, LDUMAX, LDUMIN (o3 = 0), SWP (o3 = 1, opc = 0); what else has o3 = 1 are loads
+    // (LDAPR) and the 64-byte accesses.
+    let lse = word & 0x3f20_0c00 == 0x3820_0000 && (word & 0x8000 == 0 || word & 0x7000 == 0);
+    // CAS, CASP.
+    let cas = word & 0x3fa0_7c00 == 0x08a0_7c00 || word & 0xbfa0_7c00 == 0x0820_7c00;
+    // LDCLRP, LDSETP, SWPP.
+    let lse128 = word & 0xff20_0c00 == 0x1920_0000;
+    lse || cas || lse128
+}
+
 /// The breakpoints among `armed` that match an exception at `pc` (ELR_EL1): all of them, several may.
 ///
 /// `armed` are the slots armed *and not suspended* on this CPU.
@@ -82,39 +117,41 @@ pub fn breakpoint_hits(pc: u64, armed: impl Iterator<Item = (u8, Encoding)>) -> 
 /// `armed` are the slots armed *and not suspended* on this CPU: that is what makes progress when an access touches
 /// several. In order of preference:
 ///
-/// 1. The slot that the syndrome names (WPT), with all whose range holds an exact FAR. A number that is not among
-///    `armed` is a hit of a slot nobody owns, and attributed to no other by guess.
-/// 2. All slots whose range holds FAR, those that fit the direction of the access first.
-/// 3. The nearest. FAR lies below the highest watched byte accessed and in one block of at most DC ZVA's size with it
-///    (DDI 0487, "Determining the memory location that caused a Watchpoint exception"), so slots which that allows come
+/// 1. The slot that the syndrome names (WPT), with all that fit the direction of the access and whose range holds an exact FAR.
+///    A number that is not among `armed` is a hit of a slot nobody owns, and attributed to no other by guess.
+/// 2. Of the slots that fit the direction of the access (WnR), all whose range holds FAR. A slot for the other direction
+///    cannot have caused the exception, so it is left out even where it alone holds FAR: an access may begin in its range and
+///    be caught by another slot further on.
+/// 3. Of these, the nearest. FAR lies below the highest watched byte accessed and in one block of at most DC ZVA's size with
+///    it (DDI 0487, "Determining the memory location that caused a Watchpoint exception"), so slots which that allows come
 ///    before slots in the same block, and these before all others.
-/// 4. Without a valid FAR, all that fit the direction.
+/// 4. Where FAR is only known to lie in the same granule (FnP), all of these that have a byte in it, or else the nearest; where
+///    it is not valid (FnV), all of these.
+///
+/// If no slot fits the direction, all slots take part as if they did: a hit that is attributed to none would come again.
 pub fn watchpoint_hits(hit: &WatchHit, armed: impl Iterator<Item = (u8, Encoding)> + Clone) -> SlotMask {
-    let select = |fits: &dyn Fn(&Encoding) -> bool| {
-        armed.clone().filter(|(_, e)| fits(e)).fold(SlotMask::EMPTY, |mask, (n, _)| mask.with(n))
+    let select = |wanted: &dyn Fn(&Encoding) -> bool| {
+        armed.clone().filter(|(_, e)| wanted(e)).fold(SlotMask::EMPTY, |mask, (n, _)| mask.with(n))
     };
-    let holds_far = |e: &Encoding| {
-        let (first, last) = e.watched();
-        hit.far().is_some_and(|far| first <= far && far <= last)
-    };
-    let exact = select(&|e| holds_far(e) && e.matches_access(hit.write()));
+    let fitting = select(&|e| hit.fits(e));
     if let Some(slot) = hit.slot() {
-        let named = if armed.clone().any(|(n, _)| n == slot) { SlotMask::of(slot) } else { SlotMask::EMPTY };
-        return if hit.precise() { named.union(exact) } else { named };
+        let named = select(&|_| true).intersection(SlotMask::of(slot));
+        let exact = match hit.far() {
+            Some(far) if hit.precise() => select(&|e| e.holds(far)).intersection(fitting),
+            _ => SlotMask::EMPTY,
+        };
+        return named.union(exact);
     }
-    if !exact.is_empty() {
-        return exact;
-    }
-    // Emulators report an atomic caught by a read watchpoint as a write.
-    let exact = select(&holds_far);
-    if !exact.is_empty() {
-        return exact;
-    }
-    let fitting = select(&|e| e.matches_access(hit.write()));
     let candidates = if fitting.is_empty() { select(&|_| true) } else { fitting };
-    match hit.far() {
-        Some(far) => nearest(far, hit.zva_block(), armed.filter(|&(n, _)| candidates.contains(n))),
-        None => candidates,
+    let Some(far) = hit.far() else {
+        return candidates;
+    };
+    let (first, last) = if hit.precise() { (far, far) } else { (far & !(GRANULE - 1), far | (GRANULE - 1)) };
+    let there = select(&|e| e.touches(first, last)).intersection(candidates);
+    if there.is_empty() {
+        nearest(far, hit.zva_block(), armed.filter(|&(n, _)| candidates.contains(n)))
+    } else {
+        there
     }
 }
 

@@ -231,14 +231,17 @@ impl CpuSlots {
         let slots = &self.watchpoints;
         let matching = self.matching(Kind::Watchpoint);
         // One slot may be found at once that holds FAR, and nobody else can then.
-        if slots.wide.is_empty()
-            && let Some(far) = hit.plain_far()
-            && let Found::One(n, _) = slots.lookup.find(key(far & !7))
-            && matching.contains(n)
-            && slots.encoding(n).holds(far)
-            && slots.encoding(n).matches_access(hit.write())
-        {
-            return SlotMask::of(n);
+        if let (true, Some(far)) = (slots.wide.is_empty(), hit.plain_far()) {
+            match slots.lookup.find(key(far & !7)) {
+                Found::One(n, _)
+                    if matching.contains(n)
+                        && slots.encoding(n).holds(far)
+                        && hit.fits(&slots.encoding(n)) =>
+                {
+                    return SlotMask::of(n);
+                }
+                _ => {}
+            }
         }
         let hits = watchpoint_hits(hit, matching.into_iter().map(|n| (n, slots.encoding(n))));
         hits.into_iter().fold(SlotMask::EMPTY, |kept, n| {

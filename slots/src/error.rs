@@ -1,9 +1,10 @@
 //! Why a slot was not given out, and what to do about it.
 
-use crate::{Kind, SlotId};
+use crate::{Kind, SlotId, VaSize};
 
 /// Why a request for a slot was refused. `Display` says what to do instead.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum SlotError {
     /// The length of the watched range, in bytes, is 0 or above 2 GiB.
     BadLength {
@@ -36,10 +37,22 @@ pub enum SlotError {
         /// The length in bytes.
         length: u64,
     },
-    /// Bits 63 to 48 of the first or the last address are not all equal, or the range wraps around.
+    /// The bits of the address above those of a virtual address are not all alike.
     NotCanonical {
-        /// The address in question.
+        /// The address asked for.
         address: u64,
+        /// The size of virtual addresses.
+        va: VaSize,
+    },
+    /// The range goes past the last address of the half of the address space that its first byte is in: at the top of the upper
+    /// half it would wrap around to 0, at the top of the lower half it would reach what is no virtual address.
+    PastTheEnd {
+        /// The first byte.
+        address: u64,
+        /// The length in bytes.
+        length: u64,
+        /// The last address of that half.
+        last: u64,
     },
     /// An EL0-only slot on an address of the upper half, where EL0 has nothing.
     WrongAddressSpace {
@@ -124,8 +137,20 @@ impl core::fmt::Display for SlotError {
                     "{length} bytes at {address:#x} fit neither one watchpoint nor two: give a power of two, aligned to itself"
                 )
             }
-            SlotError::NotCanonical { address } => {
-                write!(f, "{address:#x} is no virtual address: bits 63 to 48 must be all 0 or all 1")
+            SlotError::NotCanonical { address, va } => {
+                write!(
+                    f,
+                    "{address:#x} is no virtual address: bits 63 to {} must be all 0 or all 1",
+                    va.bits()
+                )
+            }
+            SlotError::PastTheEnd { address, length, last } => {
+                let room = (last - address).saturating_add(1);
+                let plural = if room == 1 { "" } else { "s" };
+                write!(
+                    f,
+                    "{length} bytes at {address:#x} go past {last:#x}, the last address of that half: watch at most {room} byte{plural} there"
+                )
             }
             SlotError::WrongAddressSpace { address } => {
                 write!(
@@ -136,13 +161,13 @@ impl core::fmt::Display for SlotError {
             SlotError::NoProbeText { address } => {
                 write!(
                     f,
-                    "{address:#x} is in no-probe text (exception entry and exit, slot manager): choose another instruction"
+                    "{address:#x} is in text that the debugger itself runs (no-probe text): choose another instruction"
                 )
             }
             SlotError::NoProbeData { address } => {
                 write!(
                     f,
-                    "the range at {address:#x} touches no-probe data (state of the debug code itself): watch other data"
+                    "the range at {address:#x} touches data of the debugger itself (no-probe data): watch other data"
                 )
             }
             SlotError::ExclusiveSequence { address } => {

@@ -38,6 +38,12 @@ impl SlotMask {
         self.0.count_ones()
     }
 
+    /// The indices in the set, lowest first.
+    #[inline]
+    pub const fn iter(self) -> Indices {
+        Indices(self.0)
+    }
+
     /// The set and slot `index`.
     #[inline]
     #[must_use]
@@ -73,7 +79,7 @@ impl IntoIterator for SlotMask {
 
     #[inline]
     fn into_iter(self) -> Indices {
-        Indices(self.0)
+        self.iter()
     }
 }
 
@@ -93,7 +99,15 @@ impl Iterator for Indices {
         self.0 &= self.0 - 1;
         Some(index)
     }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.0.count_ones() as usize;
+        (left, Some(left))
+    }
 }
+
+impl ExactSizeIterator for Indices {}
 
 #[cfg(test)]
 mod tests {
@@ -104,7 +118,10 @@ mod tests {
     fn a_mask_yields_its_indices_in_order() {
         let mask = SlotMask::EMPTY.with(63).with(0).with(5);
         assert_eq!(mask.into_iter().collect::<Vec<_>>(), [0, 5, 63]);
-        assert_eq!(mask.count(), 3);
+        assert_eq!((mask.count(), mask.iter().len()), (3, 3));
+        assert!(mask.iter().eq(mask));
+        let mut left = mask.iter();
+        assert_eq!((left.next(), left.len(), left.size_hint()), (Some(0), 2, (2, Some(2))));
         assert_eq!(SlotMask::first(64), SlotMask(u64::MAX));
         assert_eq!(SlotMask::first(6), SlotMask(0x3f));
         assert!(SlotMask::of(64).is_empty());

@@ -1,8 +1,8 @@
-//! Rule H6: where no slot may be set, enforced where slots are handed out.
+//! Where no slot may be set (rule H6), enforced where slots are handed out.
 
 use core::ops::Range;
 
-use crate::{Encoding, Kind, Pieces, Request, SlotError};
+use crate::{Encoding, Kind, Pieces, Request, SlotError, VaSize};
 
 /// The text and the data of the debug code itself: a hit there could not be handled, only survived.
 #[derive(Clone, Copy, Debug)]
@@ -11,51 +11,53 @@ pub struct NoProbe<'a> {
     pub text: &'a [Range<u64>],
     /// Data on which watchpoints are refused: virtual addresses, end exclusive.
     pub data: &'a [Range<u64>],
+    /// The size of the CPUs' virtual addresses.
+    pub va: VaSize,
 }
 
 impl NoProbe<'_> {
     /// Encodes `request` if it is allowed. The only other way to a slot is [`Admitted::despite_no_probe`].
     ///
     /// # Errors
-    /// As [`Request::encode`]; [`SlotError::NoProbeText`]; [`SlotError::NoProbeData`] when any byte of the range is
+    /// As [`Request::encode_for`]; [`SlotError::NoProbeText`]; [`SlotError::NoProbeData`] when any byte of the range is
     /// in it.
     pub fn admit(&self, request: &Request) -> Result<Admitted, SlotError> {
-        let admitted = Admitted::despite_no_probe(request)?;
+        let admitted = Admitted { kind: request.kind(), encoding: request.encode_for(self.va)?, plain: true };
         let address = request.address();
-        let last = address + (request.length() - 1);
-        let touches = |ranges: &[Range<u64>]| {
-            ranges.iter().any(|range| !range.is_empty() && address < range.end && range.start <= last)
-        };
         match request.kind() {
-            Kind::Breakpoint if touches(self.text) => Err(SlotError::NoProbeText { address }),
-            Kind::Watchpoint if touches(self.data) => Err(SlotError::NoProbeData { address }),
-            _ => Ok(admitted),
+            _ if !self.touches(request) => Ok(admitted),
+            Kind::Breakpoint => Err(SlotError::NoProbeText { address }),
+            Kind::Watchpoint => Err(SlotError::NoProbeData { address }),
         }
     }
-}
 
-impl NoProbe<'_> {
-    /// As [`NoProbe::admit`] for what is asked for mostly: a breakpoint, or up to 8 bytes in a doubleword, of the kernel.
-    /// `None` for anything else, and for what is wrong.
+    /// What [`NoProbe::admit`] answers, in the shortest way, for what is asked for mostly: a breakpoint, or up to 8 bytes of a
+    /// doubleword. `None` for anything else, and for what is refused.
     #[inline(always)]
     pub fn admit_small(&self, request: &Request) -> Option<Admitted> {
-        let encoding = request.encode_small()?;
-        let (address, length) = (request.address(), request.length());
-        let apart =
-            |ranges: &[Range<u64>]| ranges.iter().all(|r| address >= r.end || address + length <= r.start);
-        let allowed = match request.kind() {
-            Kind::Breakpoint => apart(self.text),
-            Kind::Watchpoint => apart(self.data),
+        let encoding = request.encode_doubleword(self.va)?;
+        (!self.touches(request)).then_some(Admitted { kind: request.kind(), encoding, plain: true })
+    }
+
+    /// Whether a request that can be encoded, and so does not wrap around, has a byte in what is not to be probed.
+    #[inline(always)]
+    fn touches(&self, request: &Request) -> bool {
+        let first = request.address();
+        let last = first + (request.length() - 1);
+        let ranges = match request.kind() {
+            Kind::Breakpoint => self.text,
+            Kind::Watchpoint => self.data,
         };
-        allowed.then_some(Admitted { kind: request.kind(), encoding, plain: true })
+        // Emptiness is asked last: hardly a request comes as far as that.
+        ranges.iter().any(|range| first < range.end && range.start <= last && !range.is_empty())
     }
 
     /// As [`NoProbe::admit`], in two pieces where one slot does not hold it and two do exactly.
     ///
     /// # Errors
-    /// As [`Request::split`] and [`NoProbe::admit`].
+    /// As [`Request::split_for`] and [`NoProbe::admit`].
     pub fn admit_split(&self, request: &Request) -> Result<Pieces<Admitted>, SlotError> {
-        request.split()?.try_map(|piece| self.admit(&piece))
+        request.split_for(self.va)?.try_map(|piece| self.admit(&piece))
     }
 }
 
@@ -68,7 +70,7 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// Encodes `request` without the check of rule H6: for the tests that a hit in no-probe code is survived (rule H3).
+    /// Encodes `request`, of 48-bit addresses, without that check: for tests that a hit in no-probe code is survived (rule H3).
     ///
     /// # Errors
     /// As [`Request::encode`].
@@ -105,7 +107,7 @@ mod tests {
 
     const TEXT: Range<u64> = 0xffff_0000_0001_0000..0xffff_0000_0001_1000;
     const DATA: Range<u64> = 0xffff_0000_0002_0004..0xffff_0000_0002_0008;
-    const NO_PROBE: NoProbe<'static> = NoProbe { text: &[0..0, TEXT], data: &[DATA] };
+    const NO_PROBE: NoProbe<'static> = NoProbe { text: &[0..0, TEXT], data: &[DATA], va: VaSize::Bits48 };
 
     fn text(address: u64) -> Result<Admitted, SlotError> {
         NO_PROBE.admit(&Request::Breakpoint { address, privilege: Privilege::El1 })

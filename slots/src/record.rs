@@ -98,6 +98,7 @@ pub enum State {
 
 /// A record as it was at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Snapshot<P> {
     /// The id under which it lives.
     pub id: SlotId,

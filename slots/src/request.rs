@@ -50,6 +50,56 @@ impl Access {
     }
 }
 
+/// How many bits the virtual addresses of a CPU have. The bits above are alike, all 0 or all 1, in addresses and in the value
+/// registers (RESS; DDI 0487, `DBGBVR<n>_EL1` and `DBGWVR<n>_EL1`).
+///
+/// An address here has no tag (TBI, MTE) and no authentication code (PAC): a slot compares the address without them.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub enum VaSize {
+    /// Bits 63 to 48 are alike: what every CPU has.
+    #[default]
+    Bits48,
+    /// Bits 63 to 52 are alike (FEAT_LVA). On a CPU without it a slot that is set on such an address matches another one, or
+    /// none.
+    Bits52,
+    /// Bits 63 to 56 are alike (FEAT_LVA3).
+    Bits56,
+}
+
+impl VaSize {
+    /// The size that a CPU has: the field VARange of its `ID_AA64MMFR2_EL1`. A value that is reserved today is read as 48 bits.
+    pub const fn from_id(id_aa64mmfr2: u64) -> VaSize {
+        match id_aa64mmfr2 >> 16 & 0xf {
+            1 => VaSize::Bits52,
+            2 => VaSize::Bits56,
+            _ => VaSize::Bits48,
+        }
+    }
+
+    /// The number of bits.
+    #[inline(always)]
+    pub const fn bits(self) -> u32 {
+        match self {
+            VaSize::Bits48 => 48,
+            VaSize::Bits52 => 52,
+            VaSize::Bits56 => 56,
+        }
+    }
+
+    /// Whether this is a virtual address: the bits above are alike.
+    #[inline(always)]
+    pub const fn contains(self, address: u64) -> bool {
+        let shift = 63 - self.bits();
+        ((address << shift) as i64 >> shift) as u64 == address
+    }
+
+    /// The last address of the half of the address space that a virtual address is in.
+    const fn last_beside(self, address: u64) -> u64 {
+        if is_upper(address) { u64::MAX } else { (1 << self.bits()) - 1 }
+    }
+}
+
 /// What to watch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Request {
@@ -75,6 +125,16 @@ pub enum Request {
 }
 
 impl Request {
+    /// A breakpoint on the A64 instruction at `address`.
+    pub const fn breakpoint(address: u64, privilege: Privilege) -> Request {
+        Request::Breakpoint { address, privilege }
+    }
+
+    /// A watchpoint on `length` bytes from `address`.
+    pub const fn watchpoint(address: u64, length: u64, access: Access, privilege: Privilege) -> Request {
+        Request::Watchpoint { address, length, access, privilege }
+    }
+
     /// The kind of slot that is asked for.
     pub const fn kind(&self) -> Kind {
         match self {
@@ -105,26 +165,12 @@ impl Request {
         }
     }
 
-    /// What is asked for mostly: a breakpoint, or up to 8 bytes in a doubleword, of the kernel. None for anything else.
-    #[inline(always)]
-    pub(crate) fn encode_small(&self) -> Option<Encoding> {
-        /// From here to the end is the kernel's half: bits 63 to 48 all 1.
-        const KERNEL: u64 = 0xffff << 48;
-        match *self {
-            Request::Breakpoint { address, privilege } => (address >= KERNEL
-                && address & 3 == 0
-                && !matches!(privilege, Privilege::El0))
-            .then(|| Encoding { value: address, control: privilege.field() << PMC_SHIFT | 0xf << BAS_SHIFT }),
-            Request::Watchpoint { address, length, access, privilege } => {
-                // One comparison for lengths of 0, too, which wrap around.
-                let offset = address & 7;
-                let fits = offset + length.wrapping_sub(1) < 8;
-                let bas = ((1u32.wrapping_shl(length as u32) - 1) << offset) & 0xff;
-                let control = privilege.field() << PMC_SHIFT | access.field() << LSC_SHIFT | bas << BAS_SHIFT;
-                (address >= KERNEL && fits && !matches!(privilege, Privilege::El0))
-                    .then_some(Encoding { value: address & !7, control })
-            }
-        }
+    /// The register contents for this request in one slot, on a CPU with addresses of 48 bits.
+    ///
+    /// # Errors
+    /// As [`Request::encode_for`].
+    pub fn encode(&self) -> Result<Encoding, SlotError> {
+        self.encode_for(VaSize::Bits48)
     }
 
     /// The register contents for this request in one slot.
@@ -132,34 +178,86 @@ impl Request {
     /// # Errors
     /// Says why one slot cannot hold it. [`SlotError::CrossesDoubleword`], [`SlotError::RangeNotPowerOfTwo`] and
     /// [`SlotError::Misaligned`] of a watchpoint may be cured by [`Request::split`].
-    pub fn encode(&self) -> Result<Encoding, SlotError> {
+    pub fn encode_for(&self, va: VaSize) -> Result<Encoding, SlotError> {
+        let encoding = self.encode_doubleword(va).or_else(|| self.encode_masked(va));
+        encoding.ok_or_else(|| self.why_refused(va))
+    }
+
+    /// The register contents for a breakpoint, or for a watchpoint on 1 to 8 bytes of one doubleword; `None` for every other
+    /// request. A range inside one doubleword lies where its first byte does, so only the first address is checked.
+    #[inline(always)]
+    pub(crate) fn encode_doubleword(&self, va: VaSize) -> Option<Encoding> {
         let address = self.address();
-        let length = self.length();
-        if length == 0 || length > LONGEST {
-            return Err(SlotError::BadLength { length });
-        }
-        let last = address.checked_add(length - 1).ok_or(SlotError::NotCanonical { address })?;
-        for edge in [address, last] {
-            // The RESS bits of the value registers must copy the top bit of the virtual address.
-            if !matches!(edge >> 48, 0 | 0xffff) {
-                return Err(SlotError::NotCanonical { address: edge });
-            }
-        }
-        if self.privilege() == Privilege::El0 && address >> 48 != 0 {
-            return Err(SlotError::WrongAddressSpace { address });
+        if !self.is_address_of_the_levels(va) {
+            return None;
         }
         let privilege = self.privilege().field() << PMC_SHIFT;
         match *self {
-            Request::Breakpoint { .. } => {
-                if address & 3 != 0 {
-                    return Err(SlotError::Misaligned { address, alignment: 4 });
+            Request::Breakpoint { .. } => (address & 3 == 0)
+                .then_some(Encoding { value: address, control: privilege | 0xf << BAS_SHIFT }),
+            Request::Watchpoint { length, access, .. } => {
+                let offset = address & 7;
+                // A length of 0 wraps around, and so is too long as well.
+                if length.wrapping_sub(1) >= 8 - offset {
+                    return None;
                 }
-                Ok(Encoding { value: address, control: privilege | 0xf << BAS_SHIFT })
+                // BAS counts bytes from the doubleword that the value register names: bit 2 of the value set is deprecated,
+                // and reaches four bytes only (DDI 0487, "Programming a watchpoint with eight bytes or fewer").
+                let bas = ((1u32 << length) - 1) << offset;
+                let control = privilege | access.field() << LSC_SHIFT | bas << BAS_SHIFT;
+                Some(Encoding { value: address - offset, control })
             }
-            Request::Watchpoint { access, .. } => {
-                let (value, range) = watched_range(address, length)?;
-                Ok(Encoding { value, control: privilege | access.field() << LSC_SHIFT | range })
+        }
+    }
+
+    /// The register contents for a watchpoint on a power of two of more than 8 bytes; `None` for every other request. The range
+    /// is aligned to its length, so it neither wraps around nor leaves the half of its first byte.
+    #[inline]
+    fn encode_masked(&self, va: VaSize) -> Option<Encoding> {
+        let Request::Watchpoint { address, length, access, privilege } = *self else { return None };
+        let fits = (9..=LONGEST).contains(&length)
+            && length.is_power_of_two()
+            && address & (length - 1) == 0
+            && self.is_address_of_the_levels(va);
+        // With MASK in use BAS must be all ones, and the masked bits of the value zero (both CONSTRAINED UNPREDICTABLE
+        // else).
+        let range = 0xff << BAS_SHIFT | length.trailing_zeros() << MASK_SHIFT;
+        let control = privilege.field() << PMC_SHIFT | access.field() << LSC_SHIFT | range;
+        fits.then_some(Encoding { value: address, control })
+    }
+
+    /// Whether the first address is a virtual address, and one that the exception levels asked for can reach.
+    #[inline(always)]
+    fn is_address_of_the_levels(&self, va: VaSize) -> bool {
+        let address = self.address();
+        va.contains(address) && !(self.privilege() == Privilege::El0 && is_upper(address))
+    }
+
+    /// Why neither [`Request::encode_doubleword`] nor [`Request::encode_masked`] holds this request.
+    #[cold]
+    fn why_refused(&self, va: VaSize) -> SlotError {
+        let address = self.address();
+        let length = self.length();
+        if length == 0 || length > LONGEST {
+            return SlotError::BadLength { length };
+        }
+        if !va.contains(address) {
+            return SlotError::NotCanonical { address, va };
+        }
+        let last = va.last_beside(address);
+        if length - 1 > last - address {
+            return SlotError::PastTheEnd { address, length, last };
+        }
+        if self.privilege() == Privilege::El0 && is_upper(address) {
+            return SlotError::WrongAddressSpace { address };
+        }
+        match self {
+            Request::Breakpoint { .. } => SlotError::Misaligned { address, alignment: 4 },
+            Request::Watchpoint { .. } if length <= 8 => SlotError::CrossesDoubleword { address, length },
+            Request::Watchpoint { .. } if !length.is_power_of_two() => {
+                SlotError::RangeNotPowerOfTwo { length }
             }
+            Request::Watchpoint { .. } => SlotError::Misaligned { address, alignment: length },
         }
     }
 
@@ -169,10 +267,20 @@ impl Request {
     /// An access that touches both halves is one exception, attributed to one of them. [`Snapshot::mate`](crate::Snapshot::mate)
     /// says which other slot to suspend with it, so that it stays one hit.
     ///
+    /// On a CPU with addresses of 48 bits; see [`Request::split_for`].
+    ///
     /// # Errors
-    /// As [`Request::encode`] where splitting is no cure, [`SlotError::CannotSplit`] where two slots do not do either.
+    /// As [`Request::split_for`].
     pub fn split(&self) -> Result<Pieces, SlotError> {
-        let why = match self.encode() {
+        self.split_for(VaSize::Bits48)
+    }
+
+    /// As [`Request::split`], for addresses of any size.
+    ///
+    /// # Errors
+    /// As [`Request::encode_for`] where splitting is no cure, [`SlotError::CannotSplit`] where two slots do not do either.
+    pub fn split_for(&self, va: VaSize) -> Result<Pieces, SlotError> {
+        let why = match self.encode_for(va) {
             Ok(_) => return Ok(Pieces::One(*self)),
             Err(why) => why,
         };
@@ -192,7 +300,7 @@ impl Request {
         let lengths = (3..=31).rev().map(|n| 1 << n).chain((1..=7).rev());
         for first in lengths.filter(|&first| first < length) {
             let pieces = (piece(address, first), piece(address + first, length - first));
-            if pieces.0.encode().is_ok() && pieces.1.encode().is_ok() {
+            if pieces.0.encode_for(va).is_ok() && pieces.1.encode_for(va).is_ok() {
                 return Ok(Pieces::Two(pieces.0, pieces.1));
             }
         }
@@ -200,27 +308,10 @@ impl Request {
     }
 }
 
-/// Value register, and BAS and MASK fields in place, for a watched range.
-fn watched_range(address: u64, length: u64) -> Result<(u64, u32), SlotError> {
-    let offset = address & 7;
-    if length <= 8 {
-        if offset + length > 8 {
-            return Err(SlotError::CrossesDoubleword { address, length });
-        }
-        // BAS counts bytes from the doubleword that the value register names: bit 2 of the value set is deprecated, and
-        // reaches four bytes only (DDI 0487, "Programming a watchpoint with eight bytes or fewer").
-        let bas = ((1u32 << length) - 1) << offset;
-        return Ok((address - offset, bas << BAS_SHIFT));
-    }
-    if !length.is_power_of_two() {
-        return Err(SlotError::RangeNotPowerOfTwo { length });
-    }
-    if address & (length - 1) != 0 {
-        return Err(SlotError::Misaligned { address, alignment: length });
-    }
-    // With MASK in use BAS must be all ones, and the masked bits of the value zero (both CONSTRAINED UNPREDICTABLE
-    // else).
-    Ok((address, 0xff << BAS_SHIFT | length.trailing_zeros() << MASK_SHIFT))
+/// Whether a virtual address is one of the upper half, where EL0 has nothing.
+#[inline(always)]
+const fn is_upper(address: u64) -> bool {
+    address >> 63 != 0
 }
 
 /// The contents of a slot's two registers. `control` has the enable bit E clear; see [`Encoding::enabled`].
@@ -254,8 +345,14 @@ impl Encoding {
     /// Whether a watchpoint watches this byte.
     #[inline]
     pub(crate) const fn holds(&self, address: u64) -> bool {
+        self.touches(address, address)
+    }
+
+    /// Whether a watchpoint watches a byte from `from` to `to`, both included.
+    #[inline]
+    pub(crate) const fn touches(&self, from: u64, to: u64) -> bool {
         let (first, last) = self.watched();
-        first <= address && address <= last
+        first <= to && from <= last
     }
 
     /// Whether a watchpoint of a doubleword, by its control register, watches the byte at `far` in its doubleword, for the

@@ -98,14 +98,14 @@ pub fn slots_of_single_cpus_show_their_own_registers() -> Outcome {
         Slot::on(&at(0), Cpus::of(0), Disposition::Count)?,
         Slot::on(&at(4), Cpus::of(1), Disposition::Count)?,
     ];
-    check_eq!(own[0].0.index, own[1].0.index, "one number");
+    check_eq!(own[0].0.id().index, own[1].0.id().index, "one number");
     let all = shown(&mut session, "slots")?;
     for (cpu, slot) in own.iter().enumerate() {
         let value = format!("{:016x}", target as *const () as u64 + 4 * cpu as u64);
         let line = all.lines().find(|line| line.contains(&value)).unwrap_or_default();
         let words: Vec<&str> = line.split_whitespace().take(5).collect();
         check_eq!(words.len(), 5, "{all}");
-        check_eq!(words[0], format!("bp{}", slot.0.index), "{line}");
+        check_eq!(words[0], format!("bp{}", slot.0.id().index), "{line}");
         check!(u32::from_str_radix(words[2], 16).is_ok_and(|control| control & 1 == 1), "{line}");
         let enabled = format!("{cpu}");
         check_eq!(words[3..], [enabled.as_str(), "0"], "{line}");

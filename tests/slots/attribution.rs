@@ -196,3 +196,29 @@ pub fn pairs_of_vector_registers_hit_what_they_touch() -> Outcome {
 fn slot_at(offset: u64, length: u64) -> Result<Slot, harness::ktest::Ended> {
     Slot::counting(&watchpoint_at(AREA.at(offset), length, Access::ReadWrite))
 }
+
+#[unsafe(naked)]
+extern "C" fn add_atomically(at: u64) {
+    naked_asm!(".arch_extension lse", "mov x1, #1", "ldadd x1, x2, [x0]", "ret")
+}
+
+/// An atomic reads and writes. The architecture has WnR clear where a slot for reads caught it; QEMU has it set. A slot for
+/// stores in the same block must not be taken for what was hit.
+pub fn an_atomic_hits_the_slot_on_its_word_and_no_neighbour() -> Outcome {
+    if read_sysreg!("id_aa64isar0_el1") >> 20 & 0xf == 0 {
+        skip!("there are no atomic instructions (FEAT_LSE)");
+    }
+    static WATCHED: Watched = Watched::new();
+    let before = WATCHED.0[2].load(Relaxed);
+    for (access, others) in [(Access::Read, Access::Write), (Access::Write, Access::Read)] {
+        let on = Slot::counting(&watchpoint_at(WATCHED.address(2), 8, access))?;
+        let low = Slot::counting(&watchpoint_at(WATCHED.address(1), 8, others))?;
+        let high = Slot::counting(&watchpoint_at(WATCHED.address(3), 8, others))?;
+        for n in 1..=10 {
+            add_atomically(WATCHED.address(2));
+            check_eq!([&on, &low, &high].map(Slot::hits), [Some(n), Some(0), Some(0)], "{access:?}");
+        }
+    }
+    check_eq!(WATCHED.0[2].load(Relaxed), before + 20);
+    Ok(())
+}

@@ -23,7 +23,9 @@ extern "C" fn target() {
 static WATCHED: Watched = Watched::new();
 
 fn forced(request: &Request) -> Result<Slot, Ended> {
-    slots::install_despite_no_probe(request, Cpus::ALL, Disposition::Count).map(Slot).map_err(failed)
+    slots::install_despite_no_probe(request, Cpus::ALL, Disposition::Count)
+        .map(|id| Slot(id.into()))
+        .map_err(failed)
 }
 
 /// Everything that the slot manager does, with exact counts.

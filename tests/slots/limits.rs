@@ -66,7 +66,7 @@ pub fn a_slot_of_one_cpu_is_not_armed_on_others() -> Outcome {
         if percpu::index() == 1 { &ON_ONE } else { &ELSEWHERE }.fetch_add(1, Relaxed);
     }
     let slot = slots::install(&breakpoint_at(address_of!(sled)), Cpus::of(1), Disposition::Call(count));
-    let slot = Slot(slot.map_err(failed)?);
+    let slot = Slot(slot.map_err(failed)?.into());
     on_every_cpu(|| {
         (0..20).for_each(|_| sled());
         check_eq!(kernel::arch::mdscr::read() != 0, percpu::index() == 1, "rule H8: MDE where it is needed");
@@ -113,7 +113,7 @@ pub fn each_cpu_has_all_of_its_slots_to_itself() -> Outcome {
     // Two CPUs' slot leaves its number to the others.
     let pair = Slot::on(&breakpoint_at(address_of!(sled)), Cpus(0b11), Disposition::Count)?;
     let all = Slot::counting(&breakpoint_at(address_of!(sled) + 4))?;
-    check_eq!((pair.0.index, all.0.index), (0, 1));
+    check_eq!((pair.0.id().index, all.0.id().index), (0, 1));
     on_every_cpu(|| {
         sled();
         Ok(())

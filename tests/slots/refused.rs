@@ -3,11 +3,12 @@
 use crate::address_of;
 use crate::failed;
 use crate::support::{breakpoint_at, watchpoint_at};
-use ::slots::{Access, Cpus, Kind, Privilege, Request, SlotError, SlotId};
+use ::slots::{Access, Cpus, Kind, Privilege, Request, SlotError, SlotId, VaSize};
 use harness::check_eq;
 use harness::ktest::Outcome;
 use kernel::debug::slots::{self, Disposition};
 use kernel::mm::layout;
+use kernel::percpu;
 use kernel::report::symbols;
 
 fn refusal(request: &Request) -> Result<SlotId, SlotError> {
@@ -27,13 +28,35 @@ pub fn a_request_that_no_slot_can_hold_says_why() -> Outcome {
     check_eq!(watch(BASE, 24), Err(SlotError::RangeNotPowerOfTwo { length: 24 }));
     check_eq!(watch(BASE + 8, 16), Err(SlotError::Misaligned { address: BASE + 8, alignment: 16 }));
     let hole = 0x0012_0000_0000_0000;
-    check_eq!(watch(hole, 8), Err(SlotError::NotCanonical { address: hole }));
+    check_eq!(watch(hole, 8), Err(SlotError::NotCanonical { address: hole, va: VaSize::Bits48 }));
     let odd = address_of!(refusal) + 2;
     check_eq!(refusal(&breakpoint_at(odd)), Err(SlotError::Misaligned { address: odd, alignment: 4 }));
     let user = Request::Breakpoint { address: BASE, privilege: Privilege::El0 };
     check_eq!(refusal(&user), Err(SlotError::WrongAddressSpace { address: BASE }));
     let nobody = slots::install(&breakpoint_at(BASE), Cpus(0), Disposition::Count);
     check_eq!(nobody, Err(SlotError::NoCpu));
+    Ok(())
+}
+
+/// What is asked of this CPU alone goes a shorter way, and is answered alike: each length, 0 and those that wrap around
+/// included, at each offset in a doubleword of the kernel and at the last ones of the address space.
+pub fn a_request_for_this_cpu_alone_is_answered_as_one_for_all() -> Outcome {
+    const BASE: u64 = 0xffff_8000_4000_0000;
+    let lengths = (0..20).chain([24, 32, 1 << 31, 1 << 32, 1 << 63]).chain((0..10).map(|n| u64::MAX - n));
+    for length in lengths {
+        for address in (BASE..BASE + 16).chain((0..16).map(|n| u64::MAX - n)) {
+            let request = watchpoint_at(address, length, Access::Write);
+            let all = refusal(&request).err();
+            let here = slots::install(&request, Cpus::of(percpu::index() as u32), Disposition::Count);
+            if let Ok(id) = here {
+                slots::remove(id).map_err(failed)?;
+            }
+            check_eq!(here.err(), all, "{length} bytes at {address:#x}");
+        }
+    }
+    let wraps = watchpoint_at(u64::MAX, 8, Access::Write);
+    let refused = SlotError::PastTheEnd { address: u64::MAX, length: 8, last: u64::MAX };
+    check_eq!(refusal(&wraps), Err(refused));
     Ok(())
 }
 

@@ -4,34 +4,19 @@ use super::counts::Area;
 use crate::failed;
 use crate::support::OnDemand;
 use crate::support::{Slot, interrupt_me, on_every_cpu, watchpoint_at};
-use ::slots::{Access, Cpus, Kind, Pieces, SlotError, SlotId};
+use ::slots::{Access, Cpus, Kind, Pieces, SlotError};
 use alloc::vec::Vec;
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::{Ended, Outcome};
-use kernel::debug::slots::{self, Disposition, Hit};
+use kernel::debug::slots::{self, Disposition, Hit, Installed};
 use kernel::exception::Frame;
 
 static AREA: Area = Area::new();
 
-struct Split(Pieces<SlotId>);
-
-impl Split {
-    fn new(address: u64, length: u64, disposition: Disposition) -> Result<Self, Ended> {
-        let request = watchpoint_at(address, length, Access::Write);
-        slots::install_split(&request, Cpus::ALL, disposition).map(Self).map_err(failed)
-    }
-
-    fn hits(&self) -> Option<u64> {
-        slots::hits(self.0)
-    }
-}
-
-impl Drop for Split {
-    fn drop(&mut self) {
-        let _ = slots::remove(self.0);
-    }
+fn split(address: u64, length: u64, disposition: Disposition) -> Result<Installed, Ended> {
+    Installed::new(&watchpoint_at(address, length, Access::Write), Cpus::ALL, disposition).map_err(failed)
 }
 
 /// Stores two doublewords. Aligned: QEMU 7.2 takes an access that is not for longer than it is where a page is watched.
@@ -44,8 +29,8 @@ fn store(offset: u64) {
 /// Every byte of it, no other, and an instruction that touches both slots once.
 pub fn a_range_over_two_slots_counts_as_one() -> Outcome {
     for (offset, length) in [(62, 4), (57, 15), (64, 12), (56, 16), (48, 48), (65, 8)] {
-        let split = Split::new(AREA.at(offset), length, Disposition::Count)?;
-        check_eq!(matches!(split.0, Pieces::Two(..)), true, "{length} bytes at {offset}");
+        let split = split(AREA.at(offset), length, Disposition::Count)?;
+        check_eq!(matches!(split.slots(), Pieces::Two(..)), true, "{length} bytes at {offset}");
         let mut expected = 0;
         for byte in offset - 20..offset + length + 20 {
             AREA.access(byte, 1, true);
@@ -76,7 +61,7 @@ pub fn a_range_over_two_slots_is_stepped_over_as_one() -> Outcome {
     }
     CALLS.store(0, Relaxed);
     let interrupts = OnDemand::new(interrupt);
-    let split = Split::new(AREA.at(60), 8, Disposition::Call(handler))?;
+    let split = split(AREA.at(60), 8, Disposition::Call(handler))?;
     for n in 1..=10 {
         store(56);
         check_eq!(CALLS.load(Relaxed), 2 * n);

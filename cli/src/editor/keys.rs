@@ -130,3 +130,91 @@ fn named(byte: u8) -> Key {
         _ => Key::Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Decoder, Key};
+
+    /// The keys that a sequence of bytes comes to.
+    fn keys(bytes: &[u8]) -> Vec<Key> {
+        let mut decoder = Decoder::new();
+        bytes.iter().filter_map(|&byte| decoder.feed(byte)).collect()
+    }
+
+    #[test]
+    fn every_byte_alone_is_its_key() {
+        for byte in 0..=u8::MAX {
+            let key = match byte {
+                0 | 0x1b | 0x80..=0xbf => None,
+                0x01 => Some(Key::Home),
+                0x02 => Some(Key::Left),
+                0x03 => Some(Key::GiveUp),
+                0x04 => Some(Key::EndOrDelete),
+                0x05 => Some(Key::End),
+                0x06 => Some(Key::Right),
+                0x08 | 0x7f => Some(Key::Backspace),
+                0x09 => Some(Key::Char(b' ')),
+                0x0a | 0x0d => Some(Key::Enter),
+                0x0b => Some(Key::KillToEnd),
+                0x0c => Some(Key::Redraw),
+                0x0e => Some(Key::Down),
+                0x10 => Some(Key::Up),
+                0x15 => Some(Key::KillToStart),
+                0x17 => Some(Key::KillWord),
+                0x07 | 0x0f | 0x11..=0x14 | 0x16 | 0x18..=0x1a | 0x1c..=0x1f => Some(Key::Unknown),
+                0x20..=0x7e => Some(Key::Char(byte)),
+                0xc0..=0xff => Some(Key::NotAscii),
+            };
+            assert_eq!(keys(&[byte]), key.into_iter().collect::<Vec<_>>(), "{byte:#x}");
+        }
+    }
+
+    #[test]
+    fn sequences_are_one_key_each() {
+        for (letter, key) in [
+            (b'A', Key::Up),
+            (b'B', Key::Down),
+            (b'C', Key::Right),
+            (b'D', Key::Left),
+            (b'H', Key::Home),
+            (b'F', Key::End),
+            (b'Z', Key::Unknown),
+        ] {
+            assert_eq!(keys(&[0x1b, b'[', letter, b'x']), [key, Key::Char(b'x')]);
+            assert_eq!(keys(&[0x1b, b'O', letter, b'x']), [key, Key::Char(b'x')]);
+            // With modifiers, as terminals send them with shift or control held.
+            assert_eq!(keys(&[0x1b, b'[', b'1', b';', b'5', letter, b'x']), [key, Key::Char(b'x')]);
+        }
+        for (number, key) in [
+            ("1", Key::Home),
+            ("7", Key::Home),
+            ("3", Key::Delete),
+            ("4", Key::End),
+            ("8", Key::End),
+            ("2", Key::Unknown),
+            ("", Key::Unknown),
+            ("11", Key::Unknown),
+            ("31", Key::Unknown),
+            ("13", Key::Unknown),
+            ("03", Key::Delete),
+            ("259", Key::Unknown),
+            ("3;5", Key::Delete),
+            ("1;3", Key::Home),
+            ("?3", Key::Unknown),
+        ] {
+            let bytes = [b"\x1b[", number.as_bytes(), b"~x"].concat();
+            assert_eq!(keys(&bytes), [key, Key::Char(b'x')], "{number}");
+        }
+    }
+
+    #[test]
+    fn a_sequence_that_is_cut_off_is_forgotten() {
+        for cut in ["\x1b", "\x1b[", "\x1b[3", "\x1b[1;", "\x1bO"] {
+            assert_eq!(keys(&[cut.as_bytes(), b"\rx"].concat()), [Key::Enter, Key::Char(b'x')], "{cut:?}");
+            let again = [cut.as_bytes(), b"\x1b[Ax"].concat();
+            assert_eq!(keys(&again), [Key::Up, Key::Char(b'x')], "{cut:?}");
+        }
+        assert_eq!(keys(b"\x1bqx"), [Key::Unknown, Key::Char(b'x')]);
+        assert_eq!(keys("é€x".as_bytes()), [Key::NotAscii, Key::NotAscii, Key::Char(b'x')]);
+    }
+}

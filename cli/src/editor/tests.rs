@@ -306,3 +306,57 @@ fn random_bytes_never_panic_and_lines_are_printable() {
         assert!(count > 20, "{count} lines");
     }
 }
+
+#[test]
+fn why_a_line_is_not_used_is_told() {
+    assert_eq!(
+        LineError::TooLong { limit: 16 }.to_string(),
+        "the line is too long and was not run: at most 16 characters"
+    );
+    assert_eq!(LineError::NotAscii.to_string(), "the line was not run: only ASCII characters are understood");
+}
+
+/// Each key that cannot do anything sounds the bell once; one that can does not.
+#[test]
+fn the_bell_says_that_nothing_was_done() {
+    let bells = |bytes: &[u8]| Session::new(true).send(bytes).screen.bells;
+    for idle in ["\x08", "\x0b", "\x15", "\x17", "a\x0b", "a\x01\x08", "a\x1b[3~", "\x10", "\x0e", "\x07"] {
+        assert_eq!(bells(idle.as_bytes()), 1, "{idle:?}");
+    }
+    for busy in ["a\x08", "a\x01\x0b", "a\x15", "a\x17", "a\x01\x1b[3~", "a\r\x10", "a\r\x10\x0e", "\x02\x06"]
+    {
+        assert_eq!(bells(busy.as_bytes()), 0, "{busy:?}");
+    }
+}
+
+#[test]
+fn the_echo_can_be_switched_on_and_off() {
+    let mut session = Session::new(false);
+    session.send(b"abc\x02");
+    assert_eq!((session.shown(), session.editor.ended()), (String::new(), false));
+    session.editor.set_echo(true);
+    session.send(b"\x0c");
+    assert_eq!((session.shown().as_str(), session.screen.column), ("> abc", 4));
+    session.editor.set_echo(false);
+    session.send(b"d\r");
+    assert_eq!(session.got, [Got::Line("abdc".into())]);
+}
+
+/// The lines before the last three are forgotten, and going up and down again ends at what was being typed.
+#[test]
+fn history_goes_to_its_end_and_back() {
+    let mut session = Session::new(true);
+    session.send(b"one\rtwo\rthree\rfour\r").send(b"new");
+    for shown in ["four", "three", "two", "two"] {
+        session.send(b"\x10");
+        assert_eq!(session.shown(), format!("> {shown}"));
+    }
+    for shown in ["three", "four", "new", "new"] {
+        session.send(b"\x0e");
+        assert_eq!(session.shown(), format!("> {shown}"));
+    }
+    assert_eq!(session.screen.bells, 2);
+    session.send(b"\x10\x10\r\x10\r");
+    let last: Vec<_> = session.got.iter().rev().take(2).cloned().collect();
+    assert_eq!(last, [Got::Line("three".into()), Got::Line("three".into())]);
+}

@@ -60,7 +60,10 @@ pub fn breakpoint(cpu: &CpuDebug, frame: &mut Frame) {
 /// A watchpoint exception.
 pub fn watchpoint(cpu: &CpuDebug, frame: &mut Frame) {
     exception_of(Kind::Watchpoint).count();
-    let hit = WatchHit::from_syndrome(frame.esr as u32 & 0x1ff_ffff, frame.far, zva_block());
+    // SAFETY: what EL1 executes it can read, and `pc` is aligned.
+    let word = unsafe { (frame.pc as *const u32).read_volatile() };
+    let hit =
+        WatchHit::from_syndrome(frame.esr as u32 & 0x1ff_ffff, frame.far, zva_block()).by_instruction(word);
     let hits = slots::watchpoint_hits(cpu, &hit);
     if exclusive::any_widened(cpu) && exclusive::read_by_others(cpu, frame, hits, &hit) {
         return;

@@ -1,7 +1,7 @@
 //! `break` and `watch`: hardware slots, numbered as they are set.
 
 use super::Error;
-use crate::debug::slots::{self, Disposition};
+use crate::debug::slots::{Disposition, Installed};
 use crate::mm::layout;
 use crate::report::place::Place;
 use crate::report::symbols::Shown;
@@ -12,7 +12,7 @@ use core::fmt::Write;
 
 struct Numbered {
     number: u64,
-    slots: Pieces<SlotId>,
+    slots: Installed,
     request: Request,
 }
 
@@ -35,7 +35,7 @@ impl Slots {
             Break::Add(location) => {
                 let place = Place::try_from(location)?;
                 may_break(&place)?;
-                self.add(Request::Breakpoint { address: place.address, privilege: Privilege::El1 }, out)
+                self.add(Request::breakpoint(place.address, Privilege::El1), out)
             }
         }
     }
@@ -52,53 +52,43 @@ impl Slots {
                     command::Access::Write => Access::Write,
                     command::Access::ReadWrite => Access::ReadWrite,
                 };
-                let (address, privilege) = (place.address, Privilege::El1);
-                self.add(Request::Watchpoint { address, length, access, privilege }, out)
+                self.add(Request::watchpoint(place.address, length, access, Privilege::El1), out)
             }
         }
     }
 
     fn add(&mut self, request: Request, out: &mut dyn Write) -> Result<(), Error> {
-        let slots = slots::install_split(&request, Cpus::ALL, Disposition::Count)?;
-        let kind = slots.kind();
+        let slots = Installed::new(&request, Cpus::ALL, Disposition::Count)?;
+        let kind = request.kind();
         let last = &mut self.last[kind as usize];
         *last += 1;
-        writeln!(out, "{kind} {last}: {}, {}", Described(&request), Names(slots))?;
+        writeln!(out, "{kind} {last}: {}, {}", Described(&request), Names(slots.slots()))?;
         self.set.push(Numbered { number: *last, slots, request });
         Ok(())
     }
 
     fn remove(&mut self, kind: Kind, number: u64, out: &mut dyn Write) -> Result<(), Error> {
-        let found = self.set.iter().position(|slot| slot.slots.kind() == kind && slot.number == number);
+        let found = self.set.iter().position(|slot| slot.request.kind() == kind && slot.number == number);
         let at = found.ok_or(Error::NoSuchNumber(kind, number))?;
-        let slots = self.set[at].slots;
-        let hits = slots::hits(slots).unwrap_or(0);
-        slots::remove(slots)?;
-        self.set.remove(at);
+        let slots = self.set.remove(at).slots;
+        let hits = slots.hits().unwrap_or(0);
+        slots.remove()?;
         writeln!(out, "{kind} {number}: removed, {hits} hits")?;
         Ok(())
     }
 
     fn list(&self, kind: Kind, out: &mut dyn Write) -> Result<(), Error> {
-        let mut slots = self.set.iter().filter(|slot| slot.slots.kind() == kind).peekable();
+        let mut slots = self.set.iter().filter(|slot| slot.request.kind() == kind).peekable();
         if slots.peek().is_none() {
             writeln!(out, "no {kind}s")?;
             return Ok(());
         }
         writeln!(out, "  {:>3}  {:7}  {:>10}  place", "N", "slot", "hits")?;
         for Numbered { number, slots, request } in slots {
-            let hits = slots::hits(*slots).unwrap_or(0);
-            writeln!(out, "  {number:>3}  {:7}  {hits:>10}  {}", Names(*slots), Described(request))?;
+            let hits = slots.hits().unwrap_or(0);
+            writeln!(out, "  {number:>3}  {:7}  {hits:>10}  {}", Names(slots.slots()), Described(request))?;
         }
         Ok(())
-    }
-}
-
-impl Drop for Slots {
-    fn drop(&mut self) {
-        for slot in self.set.drain(..) {
-            let _ = slots::remove(slot.slots);
-        }
     }
 }
 
@@ -157,6 +147,6 @@ fn usual_length(place: &Place, location: Location<'_>) -> u64 {
     let doubleword = 8 - (address & 7);
     let (Location::Symbol { offset, .. }, Some(symbol)) = (location, place.symbol) else { return doubleword };
     let length = symbol.size.saturating_sub(offset);
-    let whole = Request::Watchpoint { address, length, access: Access::Write, privilege: Privilege::El1 };
+    let whole = Request::watchpoint(address, length, Access::Write, Privilege::El1);
     if whole.split().is_ok() { length } else { doubleword }
 }

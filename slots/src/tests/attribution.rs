@@ -15,12 +15,19 @@ const FNV: u32 = 1 << 10;
 const FNP: u32 = 1 << 15;
 const WPTV: u32 = 1 << 17;
 
+const NOP: u32 = 0xd503_201f;
+
 fn wpt(n: u32) -> u32 {
     WPTV | n << 18
 }
 
 /// Attributes by the free function, by what a CPU has armed, and in the shortest way where that says something: all must agree.
 fn hits(iss: u32, far: u64, slots: &[(u64, u64, Access)]) -> SlotMask {
+    hits_by(NOP, iss, far, slots)
+}
+
+/// The same of an access by one instruction.
+fn hits_by(word: u32, iss: u32, far: u64, slots: &[(u64, u64, Access)]) -> SlotMask {
     let tables = TestTables::new();
     let (mut cpu, mut regs) = (CpuSlots::new(), FakeRegs::zeroed(6, 4));
     let encodings: Vec<(u8, Encoding)> = slots
@@ -32,7 +39,7 @@ fn hits(iss: u32, far: u64, slots: &[(u64, u64, Access)]) -> SlotMask {
             (id.index, admitted.encoding())
         })
         .collect();
-    let hit = WatchHit::from_syndrome(iss, far, 64);
+    let hit = WatchHit::from_syndrome(iss, far, 64).by_instruction(word);
     let mask = watchpoint_hits(&hit, encodings.iter().copied());
     assert_eq!(cpu.watchpoint_hits(&tables, &hit), mask, "{hit:x?} {slots:x?}");
     if let Some(n) = cpu.plain_watchpoint(iss, far) {
@@ -130,9 +137,165 @@ fn far_outside_all_ranges_prefers_what_the_architecture_allows() {
 fn the_direction_of_the_access_selects_unless_nothing_is_left() {
     use Access::{Read, Write};
     assert_eq!(hits(WNR, DATA + 8, &[(DATA, 8, Read), (DATA + 32, 8, Write)]), SlotMask(0b10));
-    // An atomic caught by a read watchpoint, reported as a write.
-    assert_eq!(hits(WNR, DATA + 4, &[(DATA, 8, Read), (DATA + 8, 8, Write)]), SlotMask(0b01));
+    assert_eq!(hits(0, DATA + 8, &[(DATA, 8, Read), (DATA + 32, 8, Write)]), SlotMask(0b01));
+    // Nothing else is there: attributed to nobody, the hit would come again for ever.
     assert_eq!(hits(WNR, DATA + 64, &[(DATA, 8, Read)]), SlotMask(0b01));
+    assert_eq!(hits(0, DATA, &[(DATA, 8, Write)]), SlotMask(0b01));
+}
+
+/// A 32-byte load that begins in what is watched for stores, and reaches what is watched for loads; and the mirror image.
+#[test]
+fn h7_a_slot_for_the_other_direction_is_left_out_even_where_it_holds_far() {
+    use Access::{Read, Write};
+    for (iss, other, own) in [(0, Write, Read), (WNR, Read, Write)] {
+        for far in DATA + 16..DATA + 24 {
+            assert_eq!(
+                hits(iss, far, &[(DATA + 16, 8, other), (DATA + 32, 8, own)]),
+                SlotMask(0b10),
+                "{own:?} {far:#x}"
+            );
+            // By slots that watch more than a doubleword, and by a distance that favours the wrong one.
+            assert_eq!(
+                hits(iss, far, &[(DATA, 32, other), (DATA + 24, 1, other), (DATA + 40, 4, own)]),
+                SlotMask(0b100)
+            );
+            // In another block than FAR, where the architecture does not have it.
+            assert_eq!(hits(iss, far, &[(DATA + 16, 8, other), (DATA + 0x400, 8, own)]), SlotMask(0b10));
+            // One that fits and holds FAR comes first, one that fits both ways does too.
+            assert_eq!(hits(iss, far, &[(DATA + 16, 8, other), (DATA + 16, 8, own)]), SlotMask(0b10));
+            let both = (DATA + 16, 8, Access::ReadWrite);
+            assert_eq!(hits(iss, far, &[(DATA + 16, 8, other), both, (DATA + 32, 8, own)]), SlotMask(0b10));
+        }
+    }
+}
+
+/// What the syndrome and FAR can say of an access, against slots of every direction: a slot for the other direction is never
+/// named while one for the right direction is armed, and what fits and holds FAR always is.
+#[test]
+fn h7_of_random_slots_none_is_named_that_the_direction_rules_out() {
+    use Access::{Read, ReadWrite, Write};
+    let mut random = Random(3);
+    let mut ruled_out = 0;
+    for _ in 0..20_000 {
+        let slots: Vec<_> = (0..1 + random.below(4))
+            .map(|_| {
+                let length = [1, 2, 4, 8, 8, 16, 64][random.below(7) as usize];
+                let access = [Read, Write, ReadWrite][random.below(3) as usize];
+                (DATA + random.below(96) / length * length, length, access)
+            })
+            .collect();
+        let (write, far) = (random.below(2) == 1, DATA + random.below(96));
+        let iss = if write { WNR } else { 0 } | [0, 0, FNP, FNV][random.below(4) as usize];
+        let mask = hits(iss, far, &slots);
+        let chosen = |wanted: &dyn Fn(&(u64, u64, Access)) -> bool| {
+            let wanted = slots.iter().enumerate().filter(|(_, slot)| wanted(slot));
+            wanted.fold(SlotMask::EMPTY, |mask, (n, _)| mask.with(n as u8))
+        };
+        let fitting = chosen(&|slot| slot.2 == ReadWrite || (slot.2 == Write) == write);
+        let holding = chosen(&|slot| slot.0 <= far && far < slot.0 + slot.1);
+        assert!(!mask.is_empty());
+        if !fitting.is_empty() {
+            assert!(mask.without(fitting).is_empty(), "{iss:#x} {far:#x} {slots:x?}");
+            ruled_out += u32::from(!holding.without(fitting).is_empty());
+        }
+        if iss & (FNP | FNV) == 0 {
+            assert!(holding.intersection(fitting).without(mask).is_empty(), "{iss:#x} {far:#x} {slots:x?}");
+        }
+    }
+    assert!(ruled_out > 1000, "{ruled_out}");
+}
+
+/// QEMU reports every atomic as a write; the architecture has WnR clear if a read watchpoint caught it.
+#[test]
+fn an_atomic_reported_as_a_write_may_have_hit_a_slot_for_reads() {
+    use Access::{Read, Write};
+    const LDADD: u32 = 0xf821_0002; // LDADD X1, X2, [X0]
+    const STR: u32 = 0xf900_0001; // STR X1, [X0]
+    let slots = [(DATA, 8, Read), (DATA + 8, 8, Write)];
+    assert_eq!(hits_by(LDADD, WNR, DATA + 4, &slots), SlotMask(0b01));
+    assert_eq!(hits_by(LDADD, WNR, DATA + 8, &slots), SlotMask(0b10));
+    assert_eq!(hits_by(STR, WNR, DATA + 4, &slots), SlotMask(0b10));
+    // Clear, it says what it says.
+    assert_eq!(hits_by(LDADD, 0, DATA + 8, &slots), SlotMask(0b01));
+    // Of two on one word both are hit: it reads and writes.
+    assert_eq!(hits_by(LDADD, WNR, DATA, &[(DATA, 8, Read), (DATA, 8, Write)]), SlotMask(0b11));
+}
+
+#[test]
+fn atomics_are_told_from_other_accesses() {
+    // As an assembler makes them: atomics, then what is near them in the encoding.
+    const ATOMICS: [u32; 22] = [
+        0xf821_0002, // LDADD X1, X2, [X0]
+        0x38e1_0002, // LDADDALB W1, W2, [X0]
+        0xb821_1002, // LDCLR W1, W2, [X0]
+        0xf821_2002, // LDEOR X1, X2, [X0]
+        0x7821_3002, // LDSETH W1, W2, [X0]
+        0xf821_4002, // LDSMAX X1, X2, [X0]
+        0xf821_5002, // LDSMIN X1, X2, [X0]
+        0xf821_6002, // LDUMAX X1, X2, [X0]
+        0xf821_7002, // LDUMIN X1, X2, [X0]
+        0xf821_001f, // STADD X1, [X0]
+        0xf8e1_8002, // SWPAL X1, X2, [X0]
+        0x3821_8002, // SWPB W1, W2, [X0]
+        0xc8a1_7c02, // CAS X1, X2, [X0]
+        0x08e1_fc02, // CASALB W1, W2, [X0]
+        0x48a1_7c02, // CASH W1, W2, [X0]
+        0x4822_7c04, // CASP X2, X3, X4, X5, [X0]
+        0x0862_fc04, // CASPAL W2, W3, W4, W5, [X0]
+        0x1921_1002, // LDCLRP X2, X1, [X0]
+        0x1921_3002, // LDSETP X2, X1, [X0]
+        0x1921_8002, // SWPP X2, X1, [X0]
+        0x19e1_8002, // SWPPAL X2, X1, [X0]
+        0x78e1_8002, // SWPALH W1, W2, [X0]
+    ];
+    const OTHERS: [u32; 18] = [
+        0xf900_0001, // STR X1, [X0]
+        0xf940_0001, // LDR X1, [X0]
+        0xf821_6802, // STR X2, [X0, X1]
+        0xf861_6802, // LDR X2, [X0, X1]
+        0xf800_1002, // STUR X2, [X0, #1]
+        0xf800_0802, // STTR X2, [X0]
+        0xf8bf_c002, // LDAPR X2, [X0]
+        0xf83f_9002, // ST64B X2, [X0]
+        0xf83f_d002, // LD64B X2, [X0]
+        0xc85f_7c01, // LDXR X1, [X0]
+        0xc802_7c01, // STXR W2, X1, [X0]
+        0xc87f_0c02, // LDXP X2, X3, [X0]
+        0xc821_0c02, // STXP W1, X2, X3, [X0]
+        0xc89f_fc01, // STLR X1, [X0]
+        0xc8df_fc01, // LDAR X1, [X0]
+        0xa900_0801, // STP X1, X2, [X0]
+        0x1900_0002, // STLURB W2, [X0]
+        0xd50b_7420, // DC ZVA, X0
+    ];
+    let known = |word| !WatchHit::from_syndrome(WNR, DATA, 64).by_instruction(word).fits(&reads());
+    for word in ATOMICS {
+        assert!(!known(word), "{word:#010x}");
+    }
+    for word in OTHERS {
+        assert!(known(word), "{word:#010x}");
+    }
+}
+
+/// What is watched for reads only.
+fn reads() -> Encoding {
+    watchpoint(DATA, 8, Access::Read).encoding()
+}
+
+/// FnP: FAR is any address in the granule of the access, so nothing follows from what lies nearest to it.
+#[test]
+fn where_far_is_not_precise_every_slot_in_its_granule_may_have_been_hit() {
+    use Access::{Read, Write};
+    let page = DATA & !0xfff;
+    let slots = [(page, 8, Write), (page + 0xff8, 8, Write), (page + 0x1000, 8, Write), (page + 16, 8, Read)];
+    for far in [page, page + 16, page + 0x7f0, page + 0xfff] {
+        assert_eq!(hits(WNR | FNP, far, &slots), SlotMask(0b0011), "{far:#x}");
+        assert_eq!(hits(FNP, far, &slots), SlotMask(0b1000), "{far:#x}");
+    }
+    // None there: the nearest, on a machine whose smallest granule is larger.
+    assert_eq!(hits(WNR | FNP, page + 0x2000, &slots), SlotMask(0b0100));
+    // A range that reaches into it.
+    assert_eq!(hits(WNR | FNP, page + 0x1800, &[(page, 0x2000, Write), (page, 8, Write)]), SlotMask(0b01));
 }
 
 #[test]
@@ -148,7 +311,12 @@ fn the_number_in_the_syndrome_is_honoured() {
     assert_eq!(hits(WNR | wpt(3), DATA + 0x40, &slots), SlotMask::EMPTY);
     // WPT without WPTV means nothing.
     assert_eq!(hits(WNR | 1 << 18, DATA, &slots), SlotMask(0b101));
+    // A slot for the other direction that holds an exact FAR has not matched with the one that is named.
+    let slots = [(DATA, 8, Access::Read), (DATA + 8, 8, write), (DATA + 4, 4, Access::ReadWrite)];
+    assert_eq!(hits(WNR | wpt(1), DATA + 4, &slots), SlotMask(0b110));
+    assert_eq!(hits(wpt(0), DATA + 8, &slots), SlotMask(0b001));
     // Neither number nor FAR: whoever may be concerned.
+    let slots = [(DATA, 8, write), (DATA + 0x100, 8, write), (DATA, 4, write)];
     assert_eq!(hits(WNR | FNV, DATA, &slots), SlotMask(0b111));
 }
 

@@ -3,10 +3,14 @@ use std::vec::Vec;
 
 use super::{DATA, Random, TEXT};
 use crate::fake::{FakeRegs, Hit, Level};
-use crate::{Access, Encoding, Kind, Pieces, Privilege, Request, SlotError, arm};
+use crate::{Access, Encoding, Kind, Pieces, Privilege, Request, SlotError, VaSize, arm};
 
 fn watch(address: u64, length: u64) -> Request {
     Request::Watchpoint { address, length, access: Access::ReadWrite, privilege: Privilege::El1 }
+}
+
+fn user(address: u64, length: u64) -> Request {
+    Request::Watchpoint { address, length, access: Access::ReadWrite, privilege: Privilege::El0 }
 }
 
 fn armed(request: &Request) -> FakeRegs {
@@ -112,9 +116,15 @@ fn what_the_hardware_cannot_hold_is_refused_with_the_reason() {
         (watch(DATA, (1 << 31) + 1), SlotError::BadLength { length: (1 << 31) + 1 }),
         (watch(DATA, u64::MAX), SlotError::BadLength { length: u64::MAX }),
         (watch(DATA, 24), SlotError::RangeNotPowerOfTwo { length: 24 }),
-        (watch(u64::MAX, 2), SlotError::NotCanonical { address: u64::MAX }),
-        (watch(0x1234_5678_9abc_def0, 1), SlotError::NotCanonical { address: 0x1234_5678_9abc_def0 }),
-        (watch(0xffff_ffff_fffc, 8), SlotError::NotCanonical { address: 0x1_0000_0000_0003 }),
+        (watch(u64::MAX, 2), SlotError::PastTheEnd { address: u64::MAX, length: 2, last: u64::MAX }),
+        (
+            watch(0x1234_5678_9abc_def0, 1),
+            SlotError::NotCanonical { address: 0x1234_5678_9abc_def0, va: VaSize::Bits48 },
+        ),
+        (
+            watch(0xffff_ffff_fffc, 8),
+            SlotError::PastTheEnd { address: 0xffff_ffff_fffc, length: 8, last: 0xffff_ffff_ffff },
+        ),
         (
             Request::Breakpoint { address: TEXT + 2, privilege: Privilege::El1 },
             SlotError::Misaligned { address: TEXT + 2, alignment: 4 },
@@ -136,6 +146,40 @@ fn what_the_hardware_cannot_hold_is_refused_with_the_reason() {
         SlotError::NoFreeSlot { kind: Kind::Watchpoint, total: 4 }.to_string(),
         "all 4 hardware watchpoints are in use: remove one first"
     );
+}
+
+/// An address that is one is not called none because the range behind it leaves its half.
+#[test]
+fn a_range_past_the_end_of_its_half_says_so() {
+    let half = 1u64 << 48;
+    for (end, last) in [(0u64, u64::MAX), (half, half - 1)] {
+        for (room, length) in [(1, 2), (1, 8), (4, 8), (7, 8), (8, 16), (8, 24), (4096, 8192), (1, 1 << 31)] {
+            let address = end.wrapping_sub(room);
+            let refused = SlotError::PastTheEnd { address, length, last };
+            for request in [watch(address, length), user(address, length)] {
+                assert_eq!(request.encode(), Err(refused), "{request:x?}");
+                assert_eq!(request.split(), Err(refused), "{request:x?}");
+            }
+            assert!(watch(address, 1).encode().is_ok() && watch(address, room).encode().is_ok());
+        }
+    }
+    assert_eq!(
+        watch(u64::MAX, 8).encode().expect_err("wraps").to_string(),
+        "8 bytes at 0xffffffffffffffff go past 0xffffffffffffffff, the last address of that half: watch at most 1 byte there"
+    );
+    assert_eq!(
+        watch(half - 16, 32).encode().expect_err("wraps").to_string(),
+        "32 bytes at 0xfffffffffff0 go past 0xffffffffffff, the last address of that half: watch at most 16 bytes there"
+    );
+    // What is no address is called that, whatever its length.
+    for address in [half, u64::MAX - half, 1 << 63, 0x1234_5678_9abc_def0] {
+        for length in [1, 8, 9, 16] {
+            assert_eq!(
+                watch(address, length).encode(),
+                Err(SlotError::NotCanonical { address, va: VaSize::Bits48 })
+            );
+        }
+    }
 }
 
 #[test]
@@ -180,4 +224,39 @@ fn what_splitting_does_not_cure_is_reported_as_it_is() {
     let half = 1 << 30;
     assert_eq!(watch(half, half).split(), Ok(Pieces::One(watch(half, half))));
     assert_eq!(watch(half, 1 << 31).split(), Ok(Pieces::Two(watch(half, half), watch(2 * half, half))));
+}
+
+/// The addresses at the ends of both halves, for each size of addresses; and where the size is read from.
+#[test]
+fn what_an_address_is_depends_on_the_size_of_addresses() {
+    let sizes = [(VaSize::Bits48, 48), (VaSize::Bits52, 52), (VaSize::Bits56, 56)];
+    for (va, bits) in sizes {
+        assert_eq!(va.bits(), bits);
+        let half = 1u64 << bits;
+        for address in [0, half - 8, half.wrapping_neg(), u64::MAX - 7] {
+            assert!(va.contains(address));
+            assert!(watch(address, 8).encode_for(va).is_ok(), "{va:?} {address:#x}");
+            assert!(Request::breakpoint(address, Privilege::El1).encode_for(va).is_ok());
+            let lower = address < half;
+            assert_eq!(user(address, 8).encode_for(va).is_ok(), lower);
+        }
+        for address in [half, half.wrapping_neg() - 8, 1 << 63, (1 << 63) - 8, half | 0x1000] {
+            assert!(!va.contains(address));
+            assert_eq!(watch(address, 8).encode_for(va), Err(SlotError::NotCanonical { address, va }));
+            assert_eq!(watch(address, 8).split_for(va), Err(SlotError::NotCanonical { address, va }));
+            assert_eq!(watch(address, 16).encode_for(va), Err(SlotError::NotCanonical { address, va }));
+            let refused = Request::breakpoint(address, Privilege::El1).encode_for(va);
+            assert_eq!(refused, Err(SlotError::NotCanonical { address, va }));
+        }
+        let (address, last) = (half - 4, half - 1);
+        assert_eq!(watch(address, 8).split_for(va), Err(SlotError::PastTheEnd { address, length: 8, last }));
+        assert!(matches!(watch(half - 12, 8).split_for(va), Ok(Pieces::Two(..))));
+    }
+    assert_eq!(
+        SlotError::NotCanonical { address: 1 << 52, va: VaSize::Bits52 }.to_string(),
+        "0x10000000000000 is no virtual address: bits 63 to 52 must be all 0 or all 1"
+    );
+    assert_eq!(VaSize::default(), VaSize::Bits48);
+    let read = [0, 1, 2, 3, 15].map(|field| VaSize::from_id(!(0xf << 16) | field << 16));
+    assert_eq!(read, [VaSize::Bits48, VaSize::Bits52, VaSize::Bits56, VaSize::Bits48, VaSize::Bits48]);
 }

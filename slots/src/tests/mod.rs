@@ -6,6 +6,8 @@ mod banks;
 mod concurrency;
 mod counts;
 mod encoding;
+mod install;
+mod one_encoder;
 mod order;
 mod pieces;
 mod step_over;

@@ -4,10 +4,12 @@
 //! [`apply`]: at once on the CPU that asks, by an interrupt on the others (rule H5). What a hit needs is in [`local`].
 
 mod apply;
+mod installed;
 mod local;
 mod registers;
 
 pub use apply::{init_cpu, sync_local};
+pub use installed::Installed;
 pub use local::*;
 
 use super::control::Masked;
@@ -17,7 +19,7 @@ use crate::mm::layout;
 use crate::percpu;
 use ::slots::{
     Admitted, CpuHits, Cpus, Kind, NoProbe, Payload, Pieces, ReadRegs, Request, SlotError, SlotId, Snapshot,
-    Tables,
+    Tables, VaSize,
 };
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
@@ -107,7 +109,7 @@ pub fn read_registers(kind: Kind, n: u8) -> (u64, u32) {
 fn no_probe<R>(check: impl FnOnce(&NoProbe) -> R) -> R {
     let text = layout::noprobe_text_start() as u64..layout::noprobe_text_end() as u64;
     let data = layout::noprobe_data_start() as u64..layout::noprobe_data_end() as u64;
-    check(&NoProbe { text: &[text], data: &[data] })
+    check(&NoProbe { text: &[text], data: &[data], va: VaSize::Bits48 })
 }
 
 /// Sets a slot on the CPUs of `cpus`. When this returns it is in force on all of them that are online (H2, H5); called from a
