@@ -239,16 +239,6 @@ pub fn disable(id: u32) -> Result<(), GicError> {
     }
 }
 
-/// Whether interrupt `id` is pending: an SGI or PPI on the CPU that executes this.
-///
-/// # Errors
-///
-/// [`GicError::BadInterrupt`], [`GicError::NotInitialised`].
-pub fn is_pending(id: u32) -> Result<bool, GicError> {
-    let (word, bit) = word_and_bit(id);
-    Ok(control(id)?.ispendr[word].get() & bit != 0)
-}
-
 /// Moves interrupt `id` to group 0, so that it is signalled as FIQ: an SGI or PPI on the CPU that executes this. An SGI
 /// is then sent with [`send_sgi_group0`].
 ///
@@ -262,21 +252,6 @@ pub fn set_group0(id: u32) -> Result<(), GicError> {
     }
     let (word, bit) = word_and_bit(id);
     control.igroupr[word].set(control.igroupr[word].get() & !bit);
-    Ok(())
-}
-
-/// Moves interrupt `id` back to group 1, the inverse of [`set_group0`].
-///
-/// # Errors
-///
-/// As [`set_group0`].
-pub fn set_group1(id: u32) -> Result<(), GicError> {
-    let control = control(id)?;
-    if v2::interface().is_some() {
-        return Err(GicError::Unsupported("an interrupt signalled as FIQ"));
-    }
-    let (word, bit) = word_and_bit(id);
-    control.igroupr[word].set(control.igroupr[word].get() | bit);
     Ok(())
 }
 
