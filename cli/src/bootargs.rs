@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use crate::number;
+use crate::{Share, number};
 
 /// Which log records are shown.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -147,6 +147,9 @@ pub struct BootArgs<'a> {
     pub k: Option<Boundary>,
     /// `pairs=`: sweep with two interrupts. Default off.
     pub pairs: bool,
+    /// `share=PART/OF`: of so many machines that share the boundaries of a sweep this is the one with the number PART, counted
+    /// from 0. Default all boundaries.
+    pub share: Share,
     /// `seed=`: what random choices of a storm or a test come from. By default the kernel takes one.
     pub seed: Option<u64>,
     /// `exceptions=`: how many debug exceptions a storm is to have at least. Default a million.
@@ -174,6 +177,7 @@ impl<'a> BootArgs<'a> {
             echo: true,
             k: None,
             pairs: false,
+            share: Share::ALL,
             seed: None,
             exceptions: 1_000_000,
             samples: 1000,
@@ -193,6 +197,7 @@ impl<'a> BootArgs<'a> {
                 Item::Echo(echo) => args.echo = echo,
                 Item::K(k) => args.k = Some(k),
                 Item::Pairs(pairs) => args.pairs = pairs,
+                Item::Share(share) => args.share = share,
                 Item::Seed(seed) => args.seed = Some(seed),
                 Item::Exceptions(exceptions) => args.exceptions = exceptions,
                 Item::Samples(samples) => args.samples = samples,
@@ -233,6 +238,7 @@ enum Item<'a> {
     Echo(bool),
     K(Boundary),
     Pairs(bool),
+    Share(Share),
     Seed(u64),
     Exceptions(u64),
     Samples(u32),
@@ -267,6 +273,7 @@ impl<'a> Item<'a> {
             "echo" => or(switch(value).map(Item::Echo), "0 or 1"),
             "k" => or(Boundary::parse(value).map(Item::K), "a number of instructions, or two with a comma"),
             "pairs" => or(switch(value).map(Item::Pairs), "0 or 1"),
+            "share" => or(Share::parse(value).map(Item::Share), "PART/OF, such as 0/4 to 3/4"),
             "seed" => or(number::parse(value).map(Item::Seed), "a number of at most 64 bits"),
             "exceptions" => {
                 let many = number::parse(value).filter(|&many| many != 0);
@@ -375,6 +382,16 @@ mod tests {
         for wrong in ["k", "k=", "k=x", "k=1,", "k=,1", "k=1,2,3", "k=-1", "pairs=", "pairs=2"] {
             let args = BootArgs::parse(wrong);
             assert_eq!((args.k, args.pairs, args.warnings().count()), (None, false, 1), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_one_of_so_many() {
+        assert_eq!(BootArgs::parse("").share, Share::ALL);
+        assert_eq!(Some(BootArgs::parse("share=3/4").share), Share::new(3, 4));
+        for wrong in ["share", "share=4/4", "share=x"] {
+            let args = BootArgs::parse(wrong);
+            assert_eq!((args.share, args.warnings().count()), (Share::ALL, 1), "{wrong}");
         }
     }
 

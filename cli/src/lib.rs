@@ -16,10 +16,12 @@ pub mod command;
 mod editor;
 mod nearest;
 mod number;
+mod share;
 pub mod symbol;
 
 pub use bootargs::BootArgs;
 pub use editor::{Event, LineEditor, LineError};
+pub use share::Share;
 
 #[cfg(test)]
 mod testing;

@@ -47,7 +47,7 @@ fn run() -> ! {
         }
         "die" => die(options.die.unwrap_or("")),
         "sweep" => {
-            let all = if options.pairs { sweep::Extent::Pairs } else { sweep::Extent::Every };
+            let all = if options.pairs { sweep::Extent::Pairs } else { sweep::Extent::Every(options.share) };
             let extent = options.k.map_or(all, sweep::Extent::One);
             let name = options.test.unwrap_or("");
             let good = sweep::run(SCENARIOS, sweep::Choice { name, unfit: &[], extent });

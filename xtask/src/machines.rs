@@ -1,7 +1,92 @@
-//! The machines that a command has of its own: what the user's flags leave of them, and how the user comes to one of them again.
+//! The machines: each one that a command boots is named here, by what tells it from others. What the user's flags leave of a
+//! command's machines, and how the user comes to one of them again.
 
 use crate::args::Common;
 use crate::qemu::{El, Gic, Machine, name_of};
+
+/// How interrupts are masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Masking {
+    /// By PSTATE.I.
+    Pstate,
+    /// By GICv3's priority mask, which leaves room for NMIs.
+    Priority,
+}
+
+/// What tells one machine from another, and the two boot arguments in which tests differ from machine to machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub cpu: &'static str,
+    pub gic: Gic,
+    pub el: El,
+    pub smp: u8,
+    pub masking: Masking,
+    /// Whether probes that do not say whether they may be optimised are.
+    pub optimise: bool,
+    pub icount: bool,
+}
+
+/// Interrupts masked by PSTATE.I, probes not optimised, CPUs that run at the same time.
+const fn config(cpu: &'static str, gic: Gic, el: El, smp: u8) -> Config {
+    Config { cpu, gic, el, smp, masking: Masking::Pstate, optimise: false, icount: false }
+}
+
+/// The sweep's. One CPU, or the timer would not be exact; one of them has NMIs.
+pub const SWEEP: [Config; 4] = [
+    config("max", Gic::V3, El::El2, 1).counted().by_priority(),
+    config("max", Gic::V2, El::El1, 1).counted(),
+    config("cortex-a57", Gic::V2, El::El2, 1).counted().optimised(),
+    config("cortex-a57", Gic::V3, El::El1, 1).counted(),
+];
+
+/// The storm's: CPUs that run at the same time.
+pub const STORM: [Config; 2] =
+    [config("max", Gic::V3, El::El1, 4).by_priority(), config("cortex-a57", Gic::V2, El::El2, 4).optimised()];
+
+/// Those of the tests with probes everywhere: once with BRKs, once with what can be optimised optimised.
+pub const PROBES_EVERYWHERE: [Config; 2] = [
+    config("max", Gic::V3, El::El2, 4).counted(),
+    config("cortex-a57", Gic::V2, El::El1, 1).counted().optimised(),
+];
+
+/// Those that costs are measured on; the first is the one of `bench`, and of the budgets.
+pub const COSTS: [Config; 2] =
+    [config("cortex-a57", Gic::V3, El::El1, 1).counted(), config("max", Gic::V2, El::El2, 1).counted()];
+
+/// Those that tests with a boot of their own are run on, but for what each asks for.
+pub const APART: [Config; 2] =
+    [config("max", Gic::V3, El::El1, 4), config("cortex-a57", Gic::V2, El::El2, 1)];
+
+impl Config {
+    /// The same machine under icount.
+    const fn counted(self) -> Self {
+        Self { icount: true, ..self }
+    }
+
+    const fn by_priority(self) -> Self {
+        Self { masking: Masking::Priority, ..self }
+    }
+
+    const fn optimised(self) -> Self {
+        Self { optimise: true, ..self }
+    }
+
+    /// The machine, told to do `mode`: boot arguments that begin with `mode=`.
+    pub fn machine(&self, mode: &str) -> Machine {
+        let nmi = if self.masking == Masking::Priority { " nmi=1" } else { "" };
+        let optimise = if self.optimise { " optimise=1" } else { "" };
+        Machine {
+            cpu: self.cpu.into(),
+            smp: self.smp,
+            gic: self.gic,
+            el: self.el,
+            append: format!("{mode}{nmi}{optimise}").trim_start().into(),
+            icount: self.icount,
+            gdb: None,
+            interactive: false,
+        }
+    }
+}
 
 /// The boot arguments in which a command's machines differ, besides their hardware.
 const DIFFER: [&str; 2] = ["nmi", "optimise"];

@@ -10,6 +10,7 @@ mod doctor;
 mod gdb;
 mod gdbstub;
 mod inventory;
+mod json;
 mod ktap;
 mod lint;
 mod machines;

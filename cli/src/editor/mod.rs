@@ -92,11 +92,6 @@ impl<const N: usize, const H: usize> LineEditor<N, H> {
         }
     }
 
-    /// Switches the echo, the prompt included.
-    pub fn set_echo(&mut self, echo: bool) {
-        self.echo = echo;
-    }
-
     /// Draws the prompt: at the beginning, and when a line or its rejection has been dealt with.
     pub fn draw_prompt(&self, out: &mut dyn Write) {
         self.put(out, self.prompt);

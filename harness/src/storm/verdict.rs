@@ -8,6 +8,7 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 use kernel::drivers::timer;
+use kernel::exception::Say;
 
 /// Seconds without the end of a round after which a storm hangs.
 const PATIENCE: u64 = 30;
@@ -105,7 +106,7 @@ pub fn look() {
 }
 
 /// For a panic's report: which storm it was, if there was one. Any context.
-pub fn last_words(say: &dyn Fn(fmt::Arguments)) {
+pub fn last_words(say: &Say) {
     if ON.swap(false, SeqCst) {
         say(format_args!("{}", Failure("the kernel ended")));
     }

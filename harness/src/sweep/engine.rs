@@ -3,8 +3,10 @@
 use super::outcome::{Before, Outcome, misfired};
 use super::{Scenario, place, shot};
 use alloc::string::String;
+use cli::Share;
 use cli::bootargs::Boundary;
 use core::fmt;
+use core::ops::Range;
 use core::sync::atomic::{
     AtomicBool,
     Ordering::{Relaxed, SeqCst},
@@ -12,6 +14,7 @@ use core::sync::atomic::{
 use kernel::arch::{daif, uaccess};
 use kernel::debug::{self, control, slots};
 use kernel::drivers::gic::Priority;
+use kernel::exception::Say;
 use kernel::irq::off::{self, IrqOff};
 use kernel::report::symbols::Shown;
 use kernel::{idle, println, time};
@@ -32,8 +35,8 @@ const PROGRESS: u64 = 20;
 pub enum Extent {
     /// At this boundary (or pair).
     One(Boundary),
-    /// At every boundary.
-    Every,
+    /// At every boundary of this machine's share.
+    Every(Share),
     /// At every pair of boundaries within a window.
     Pairs,
     /// At so many, evenly apart.
@@ -68,15 +71,16 @@ pub fn run(groups: &'static [&'static [Scenario]], choice: Choice<'_>) -> bool {
     let all = || groups.iter().flat_map(|group| group.iter());
     let exact = all().any(|scenario| scenario.name == name);
     let chosen =
-        |scenario: &&Scenario| if exact { scenario.name == name } else { scenario.name.contains(name) };
+        |scenario: &Scenario| if exact { scenario.name == name } else { scenario.name.contains(name) };
     let mut tally = Tally::default();
-    for scenario in all().filter(chosen) {
+    // Its number is a scenario's place among all, so that what is chosen changes no machine's share of it.
+    for (number, scenario) in (0..).zip(all()).filter(|(_, scenario)| chosen(scenario)) {
         if let Some((_, why)) = unfit.iter().find(|(unfit, _)| *unfit == scenario.name) {
             println!("sweep: {} is left out: {why}", scenario.name);
             continue;
         }
         let mut one = Tally::default();
-        Sweep::of(scenario, &mut one).sweep(extent);
+        Sweep::of(scenario, number, &mut one).sweep(extent);
         println!("sweep: {} boundaries={} violations={}", scenario.name, one.boundaries, one.violations);
         tally.boundaries += one.boundaries;
         tally.violations += one.violations;
@@ -99,6 +103,8 @@ struct Tally {
 
 struct Sweep<'a> {
     scenario: &'static Scenario,
+    /// The scenario's, among all that there are.
+    number: u64,
     /// Of the run that is under way, or was the last.
     before: Before,
     outcome: Outcome,
@@ -119,9 +125,9 @@ impl From<String> for Over {
 }
 
 impl<'a> Sweep<'a> {
-    fn of(scenario: &'static Scenario, tally: &'a mut Tally) -> Self {
+    fn of(scenario: &'static Scenario, number: u64, tally: &'a mut Tally) -> Self {
         let (before, outcome) = (Before::NONE, Outcome::NONE);
-        Self { scenario, before, outcome, reference: None, length: 0, shown: None, tally }
+        Self { scenario, number, before, outcome, reference: None, length: 0, shown: None, tally }
     }
 
     fn sweep(&mut self, extent: Extent) {
@@ -141,7 +147,11 @@ impl<'a> Sweep<'a> {
         // NMIs come where interrupts are off too.
         if off::by_priority() && self.scenario.nmis {
             shot::set_priority(Priority::Nmi);
-            let over = self.class(extent);
+            // Of the machines that share the boundaries one has NMIs.
+            let over = self.class(match extent {
+                Extent::Every(_) => Extent::Every(Share::ALL),
+                other => other,
+            });
             shot::set_priority(Priority::Normal);
             over?;
         }
@@ -166,31 +176,35 @@ impl<'a> Sweep<'a> {
                 Err(Over(alloc::format!("it is {length} instructions long")))
             }
             Extent::One(k) => self.boundary(k).map(|_| ()),
-            Extent::Pairs => self.places(Self::seconds),
-            Extent::Sample(count) => self.some(length.div_ceil(count)),
-            Extent::Every => {
-                if length > LONG {
-                    self.places(|_, _| Ok(()))?;
-                } else {
-                    self.some(1)?;
-                }
-                let violated = self.tally.violations != 0;
-                if shot::covered() || violated {
-                    Ok(())
-                } else {
-                    Err(Over("no interrupt came where it is there for".into()))
-                }
-            }
+            Extent::Pairs => self.places(0..length, Self::seconds),
+            Extent::Sample(count) => self.some((0..length).step_by(length.div_ceil(count) as usize)),
+            Extent::Every(share) => self.share(share),
         }
     }
 
-    /// Every `stride`-th boundary.
-    fn some(&mut self, stride: u64) -> Result<(), Over> {
-        let mut first = 0;
-        while first < self.length {
+    /// Every boundary of a machine's share, and those of the other machines' shares until one of the interrupts has come where the
+    /// scenario is there for: every machine is to have that.
+    fn share(&mut self, share: Share) -> Result<(), Over> {
+        for turns in 0..share.of() {
+            let share = share.turned(turns);
+            if self.length > LONG {
+                self.places(share.stretch(self.number, self.length), |_, _| Ok(()))?;
+            } else {
+                self.some(share.boundaries(self.number, self.length))?;
+            }
+            let violated = self.tally.violations != 0;
+            if shot::covered() || violated {
+                return Ok(());
+            }
+        }
+        Err(Over("no interrupt came where it is there for".into()))
+    }
+
+    /// These boundaries.
+    fn some(&mut self, boundaries: impl Iterator<Item = u64>) -> Result<(), Over> {
+        for first in boundaries {
             self.progress(first);
             self.boundary(Boundary { first, second: None })?;
-            first += stride;
         }
         Ok(())
     }
@@ -262,18 +276,22 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Every place where an interrupt is taken: both ends of each stretch of instants from which it is held back to one place.
-    /// `each` is told the first instant of every stretch.
-    fn places(&mut self, each: fn(&mut Self, u64) -> Result<(), Over>) -> Result<(), Over> {
-        let mut first = 0;
-        while first < self.length {
+    /// Every place where an interrupt of these instants is taken: both ends of each stretch of instants from which it is held back
+    /// to one place. `each` is told the first instant of every stretch.
+    fn places(
+        &mut self,
+        instants: Range<u64>,
+        each: fn(&mut Self, u64) -> Result<(), Over>,
+    ) -> Result<(), Over> {
+        let Range { start: mut first, end } = instants;
+        while first < end {
             self.progress(first);
             each(self, first)?;
             let Some([reached, _]) = self.boundary(Boundary { first, second: None })? else {
                 first += 1;
                 continue;
             };
-            first = self.behind(first, reached, &|first| Boundary { first, second: None }, 0)?;
+            first = self.behind(first..end, reached, &|first| Boundary { first, second: None }, 0)?;
         }
         Ok(())
     }
@@ -284,27 +302,27 @@ impl<'a> Sweep<'a> {
         for _ in 0..WINDOW {
             let at = |second| Boundary { first, second: Some(second) };
             let Some([_, reached]) = self.boundary(at(second))? else { break };
-            second = self.behind(second, reached, &|second| at(second), 1)?;
+            second = self.behind(second..u64::MAX, reached, &|second| at(second), 1)?;
         }
         Ok(())
     }
 
-    /// The first instant behind `from` whose interrupt is taken later than that of `from`, which was at `reached`: all in
-    /// between are held back to the same place. Tries the last one of these too.
+    /// The first one behind the first of these instants whose interrupt is taken later than that one's, which was at `reached`: all
+    /// in between are held back to the same place. Tries the last one of these too. The end of the instants, if there is none.
     fn behind(
         &mut self,
-        from: u64,
+        instants: Range<u64>,
         reached: u64,
         at: &impl Fn(u64) -> Boundary,
         which: usize,
     ) -> Result<u64, Over> {
         let held = |sweep: &mut Self, instant| -> Result<bool, Over> {
-            if which == 0 && instant >= sweep.length {
+            if instant >= instants.end {
                 return Ok(false);
             }
             Ok(sweep.boundary(at(instant))?.is_some_and(|all| all[which] == reached))
         };
-        let (mut low, mut step) = (from, 1);
+        let (mut low, mut step) = (instants.start, 1);
         while held(self, low + step)? {
             low += step;
             step *= 2;
@@ -337,7 +355,7 @@ fn note(scenario: &'static Scenario, at: Boundary) {
 }
 
 /// For a panic's report: at which boundary of which scenario the kernel ended, if it was being swept. Any context.
-pub fn last_words(say: &dyn Fn(fmt::Arguments)) {
+pub fn last_words(say: &Say) {
     if !RUNNING.swap(false, SeqCst) {
         return;
     }

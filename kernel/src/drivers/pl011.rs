@@ -164,10 +164,4 @@ impl Pl011 {
     pub fn disable_rx_interrupt(&self) {
         self.registers().imsc.set(0);
     }
-
-    /// Clears the receive interrupt. Call it *before* emptying the FIFO with [`Pl011::try_get`]: what arrives after the
-    /// last read then raises it again.
-    pub fn clear_rx_interrupt(&self) {
-        self.registers().icr.write(INT::RX::SET + INT::RT::SET);
-    }
 }

@@ -53,8 +53,11 @@ pub struct Hook {
     pub caught: fn(&Frame),
     /// Adds lines to the end of the report, each by one call of the function that it is given. All exceptions masked, the other
     /// CPUs stopped; no locks, no allocation.
-    pub last_words: fn(&dyn Fn(fmt::Arguments)),
+    pub last_words: fn(&Say),
 }
+
+/// Prints a line of the report.
+pub type Say = dyn Fn(fmt::Arguments);
 
 static HOOKS: AtomicPtr<&[Hook]> = AtomicPtr::new(core::ptr::null_mut());
 

@@ -38,7 +38,6 @@ pub mod ec {
     pub const PC_ALIGNMENT: u64 = 0x22;
     pub const DATA_ABORT_SAME: u64 = 0x25;
     pub const SP_ALIGNMENT: u64 = 0x26;
-    pub const SERROR: u64 = 0x2f;
     pub const BREAKPOINT_SAME: u64 = 0x31;
     pub const STEP_SAME: u64 = 0x33;
     pub const WATCHPOINT_SAME: u64 = 0x35;

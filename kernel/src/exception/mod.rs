@@ -13,7 +13,7 @@ pub mod frame;
 pub mod live;
 
 pub use el1::fault_of_probed;
-pub use fatal::{Hook, Reason, fatal, register_hooks};
+pub use fatal::{Hook, Reason, Say, fatal, register_hooks};
 pub use frame::Frame;
 
 use crate::mm::layout;

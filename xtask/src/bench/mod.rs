@@ -9,6 +9,7 @@ mod stretches;
 use crate::args::{Bench, Common};
 use crate::capture::{Captured, capture, to_the_end};
 use crate::ktap::is_panic;
+use crate::machines::COSTS;
 use crate::paths::root;
 use crate::pool;
 use crate::qemu::{Machine, Start};
@@ -39,7 +40,7 @@ pub struct Costs {
 pub fn bench(arguments: &Bench) -> Result<bool> {
     // The release build is what is measured, with or without the flag.
     let common = Common { release: true, ..arguments.common.clone() };
-    let machine = machine(&common);
+    let machine = machines(&common).swap_remove(0);
     if common.dry_run {
         let image = planned_image(&common);
         println!("{}", machine.shell_line(&Start::Kernel(&image)));
@@ -61,15 +62,11 @@ pub fn bench(arguments: &Bench) -> Result<bool> {
     Ok(!arguments.check || over.is_empty())
 }
 
-/// The machine that costs are measured on, narrowed by the user's flags.
-pub fn machine(common: &Common) -> Machine {
-    common.machine(Machine {
-        cpu: "cortex-a57".into(),
-        smp: 1,
-        append: "mode=bench".into(),
-        icount: true,
-        ..Machine::default()
-    })
+/// The machines that costs can be measured on, narrowed by the user's flags: the first one is that of the budgets.
+pub fn machines(common: &Common) -> Vec<Machine> {
+    let mut machines: Vec<_> = COSTS.map(|config| common.machine(config.machine("mode=bench"))).into();
+    machines.dedup();
+    machines
 }
 
 /// A figure that differs between two runs is not one.

@@ -3,7 +3,9 @@
 use super::Costs;
 use super::rows::Row;
 use super::stretches::Masked;
+use crate::json;
 use anyhow::{Context, Result};
+use serde::Serialize;
 use std::path::Path;
 
 /// Between these lines the README has the tables.
@@ -64,34 +66,54 @@ fn replaced(readme: &str, tables: &str) -> Option<String> {
 
 /// `{"rows":[..],"stretches":[..]}`.
 pub fn json(costs: &Costs) -> String {
-    let rows: Vec<_> = costs.rows.iter().map(json_row).collect();
-    let stretches: Vec<_> = costs.stretches.iter().map(json_stretch).collect();
-    format!("{{\"rows\":[{}],\"stretches\":[{}]}}\n", rows.join(","), stretches.join(","))
-}
-
-fn json_row(row: &Row) -> String {
-    let null = || "null".to_owned();
-    let linux = row.linux.map_or_else(null, |linux| linux.to_string());
-    let ratio = row.ratio().unwrap_or_else(null);
-    let holds = row.holds();
-    let budget =
-        row.budget.map(|budget| format!(",\"budget\":{budget},\"holds\":{holds}")).unwrap_or_default();
-    let key = quoted(&row.key);
-    format!("{{\"key\":{key},\"insns\":{},\"linux\":{linux},\"ratio\":{ratio}{budget}}}", row.insns)
-}
-
-fn json_stretch(path: &Masked) -> String {
-    let longest = &path.longest;
-    let (insns, d, i) = (longest.insns, longest.d.insns, longest.i.insns);
-    let from = |from: &str| if from.is_empty() { "null".to_owned() } else { quoted(from) };
-    let (name, d_from, i_from) = (quoted(&path.name), from(&path.d_from), from(&path.i_from));
-    format!(
-        "{{\"path\":{name},\"insns\":{insns},\"d\":{d},\"d_from\":{d_from},\"i\":{i},\"i_from\":{i_from}}}"
-    )
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    #[derive(Serialize)]
+    struct Json<'a> {
+        rows: Vec<JsonRow<'a>>,
+        stretches: Vec<JsonStretch<'a>>,
+    }
+    #[derive(Serialize)]
+    struct JsonRow<'a> {
+        key: &'a str,
+        insns: u64,
+        linux: Option<u64>,
+        ratio: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        budget: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        holds: Option<bool>,
+    }
+    #[derive(Serialize)]
+    struct JsonStretch<'a> {
+        path: &'a str,
+        insns: u64,
+        d: u64,
+        d_from: Option<&'a str>,
+        i: u64,
+        i_from: Option<&'a str>,
+    }
+    fn row(row: &Row) -> JsonRow<'_> {
+        let &Row { ref key, insns, linux, budget } = row;
+        let ratio = row.ratio().and_then(|ratio| ratio.parse().ok());
+        JsonRow { key, insns, linux, ratio, budget, holds: budget.map(|_| row.holds()) }
+    }
+    fn stretch(path: &Masked) -> JsonStretch<'_> {
+        let Masked { name, longest, d_from, i_from } = path;
+        fn from(text: &str) -> Option<&str> {
+            (!text.is_empty()).then_some(text)
+        }
+        JsonStretch {
+            path: name,
+            insns: longest.insns,
+            d: longest.d.insns,
+            d_from: from(d_from),
+            i: longest.i.insns,
+            i_from: from(i_from),
+        }
+    }
+    json::line(&Json {
+        rows: costs.rows.iter().map(row).collect(),
+        stretches: costs.stretches.iter().map(stretch).collect(),
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::args::Common;
 use crate::capture::{Captured, capture};
 use crate::ktap::{Verdict, is_panic};
 use crate::machines;
-use crate::qemu::{El, Gic, Machine, Start};
+use crate::qemu::{Machine, Start};
 use crate::session::End;
 use crate::test::Kernel;
 use std::time::Duration;
@@ -50,17 +50,10 @@ pub fn any_seed() -> u64 {
     std::hash::RandomState::new().build_hasher().finish()
 }
 
-/// The machines that storms are on, narrowed by the user's flags: CPUs that run at the same time, and the fastest tick.
+/// The machines that storms are on, narrowed by the user's flags, with the fastest tick.
 pub fn machines(common: &Common, seed: u64, exceptions: u64) -> Vec<Machine> {
-    let base = |cpu: &str, gic, el, more: &str| Machine {
-        cpu: cpu.into(),
-        gic,
-        el,
-        append: format!("mode=storm hz=10000{more} seed={seed} exceptions={exceptions}"),
-        ..Machine::default()
-    };
-    let own = [base("max", Gic::V3, El::El1, " nmi=1"), base("cortex-a57", Gic::V2, El::El2, " optimise=1")];
-    machines::narrowed(common, own)
+    let mode = format!("mode=storm hz=10000 seed={seed} exceptions={exceptions}");
+    machines::narrowed(common, machines::STORM.map(|config| config.machine(&mode)))
 }
 
 /// How many each machine has, where all that the user's flags leave have `exceptions` together.
@@ -160,6 +153,7 @@ impl Stormed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::qemu::{El, Gic};
 
     const GOOD: &str = "x\nstorm: seed=7 exceptions=100 cpus=4\nstorm: 50 of 100 exceptions, round 0\n\
                         storm: exceptions=120 rounds=2\nstorm:           90 steps\n";

@@ -2,11 +2,13 @@
 
 use super::boot::Stormed;
 use crate::args::Common;
+use crate::json;
 use crate::machines::flags;
 use crate::qemu::{Machine, Start};
 use crate::say::say;
 use crate::test::{Kernel, machine_name};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
 use std::cell::RefCell;
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -81,22 +83,36 @@ pub fn command(machine: &Machine, common: &Common, seed: u64, exceptions: u64) -
 
 /// For programs.
 pub fn json(stormed: &[Stormed]) -> String {
-    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    let storms = stormed.iter().map(|one| {
-        let failure = one.failure.as_ref().map_or("null".into(), |failure| quoted(&failure.what));
-        format!(
-            "{{\"machine\":{},\"seed\":{},\"exceptions\":{},\"rounds\":{},\"seconds\":{:.1},\"failure\":{failure}}}",
-            quoted(&machine_name(&one.machine)),
-            one.seed,
-            one.exceptions,
-            one.rounds,
-            one.wall.as_secs_f64()
-        )
-    });
-    let exceptions: u64 = stormed.iter().map(|one| one.exceptions).sum();
-    let failures = stormed.iter().filter(|one| one.failure.is_some()).count();
-    let storms = storms.collect::<Vec<_>>().join(",");
-    format!("{{\"exceptions\":{exceptions},\"failures\":{failures},\"storms\":[{storms}]}}\n")
+    #[derive(Serialize)]
+    struct Storms<'a> {
+        exceptions: u64,
+        failures: usize,
+        storms: Vec<Storm<'a>>,
+    }
+    #[derive(Serialize)]
+    struct Storm<'a> {
+        machine: String,
+        seed: u64,
+        exceptions: u64,
+        rounds: u64,
+        seconds: f64,
+        failure: Option<&'a str>,
+    }
+    fn storm(one: &Stormed) -> Storm<'_> {
+        Storm {
+            machine: machine_name(&one.machine),
+            seed: one.seed,
+            exceptions: one.exceptions,
+            rounds: one.rounds,
+            seconds: (one.wall.as_secs_f64() * 10.0).round() / 10.0,
+            failure: one.failure.as_ref().map(|failure| failure.what.as_str()),
+        }
+    }
+    json::line(&Storms {
+        exceptions: stormed.iter().map(|one| one.exceptions).sum(),
+        failures: stormed.iter().filter(|one| one.failure.is_some()).count(),
+        storms: stormed.iter().map(storm).collect(),
+    })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::args::Common;
 use crate::capture::{Captured, capture, to_the_end};
 use crate::ktap::is_panic;
 use crate::machines;
-use crate::qemu::{El, Gic, Machine, Start};
+use crate::qemu::{Machine, Start};
 use crate::session::End;
 use crate::test::{Kernel, machine_name};
 use std::time::Duration;
@@ -42,26 +42,10 @@ pub struct Place {
     pub line: String,
 }
 
-/// The machines that scenarios are swept on, narrowed by the user's flags. One CPU, or the timer would not be exact.
+/// The machines that scenarios are swept on, narrowed by the user's flags.
 pub fn machines(common: &Common, pairs: bool) -> Vec<Machine> {
     let mode = if pairs { "mode=sweep pairs=1" } else { "mode=sweep" };
-    let base = |cpu: &str, gic, el, more: &str| Machine {
-        cpu: cpu.into(),
-        smp: 1,
-        gic,
-        el,
-        append: format!("{mode}{more}"),
-        icount: true,
-        gdb: None,
-        interactive: false,
-    };
-    let own = [
-        base("max", Gic::V3, El::El2, " nmi=1"),
-        base("max", Gic::V2, El::El1, ""),
-        base("cortex-a57", Gic::V2, El::El2, " optimise=1"),
-        base("cortex-a57", Gic::V3, El::El1, ""),
-    ];
-    machines::narrowed(common, own)
+    machines::narrowed(common, machines::SWEEP.map(|config| config.machine(mode)))
 }
 
 /// A machine that sweeps this scenario only.
@@ -225,6 +209,7 @@ impl Swept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::qemu::{El, Gic};
 
     fn swept(end: End, console: &str) -> Swept {
         let boot = Captured { end, console: console.into(), wall: Duration::ZERO };

@@ -4,12 +4,14 @@ use super::boot::{Place, Swept};
 use super::disassemble;
 use crate::args::Common;
 use crate::capture::{capture, to_the_end};
+use crate::json;
 use crate::machines::flags;
 use crate::qemu::{Machine, Start};
 use crate::say::say;
 use crate::symbolise::Symboliser;
 use crate::test::{Kernel, machine_name};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
@@ -70,6 +72,7 @@ impl Progress {
 }
 
 /// A scenario on all machines.
+#[derive(Serialize)]
 pub struct Row {
     pub name: String,
     pub boundaries: u64,
@@ -112,14 +115,14 @@ pub fn table(rows: &[Row]) -> String {
 
 /// For programs.
 pub fn json(rows: &[Row]) -> String {
+    #[derive(Serialize)]
+    struct Sweep<'a> {
+        boundaries: u64,
+        violations: u64,
+        scenarios: &'a [Row],
+    }
     let (boundaries, violations) = total(rows);
-    let quoted = |name: &str| name.replace('\\', "\\\\").replace('"', "\\\"");
-    let scenarios = rows.iter().map(|row| {
-        let (name, boundaries, violations) = (quoted(&row.name), row.boundaries, row.violations);
-        format!("{{\"name\":\"{name}\",\"boundaries\":{boundaries},\"violations\":{violations}}}")
-    });
-    let scenarios = scenarios.collect::<Vec<_>>().join(",");
-    format!("{{\"boundaries\":{boundaries},\"violations\":{violations},\"scenarios\":[{scenarios}]}}\n")
+    json::line(&Sweep { boundaries, violations, scenarios: rows })
 }
 
 /// The first violation of every scenario, with the console of that run alone.

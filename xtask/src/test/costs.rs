@@ -6,7 +6,7 @@ use super::{Kernel, matrix};
 use crate::args::QemuTest;
 use crate::bench;
 use crate::ktap::Verdict;
-use crate::qemu::{El, Gic, Machine, Start};
+use crate::qemu::{Machine, Start};
 use crate::test::Extent;
 use std::time::Instant;
 
@@ -15,14 +15,9 @@ pub const NAME: &str = "bench.costs";
 
 /// The machines; the first one is that of `cargo xtask bench`.
 pub fn machines(arguments: &QemuTest) -> Vec<Machine> {
-    let mut machines = vec![bench::machine(&arguments.common)];
-    if arguments.matrix == Extent::Full {
-        let other =
-            Machine { cpu: "max".into(), gic: Gic::V2, el: El::El2, ..bench::machine(&Default::default()) };
-        let other = arguments.common.machine(other);
-        if !machines.contains(&other) {
-            machines.push(other);
-        }
+    let mut machines = bench::machines(&arguments.common);
+    if arguments.matrix == Extent::Quick {
+        machines.truncate(1);
     }
     machines
 }

@@ -4,7 +4,8 @@
 use super::outcome::Outcome;
 use super::{Extent, Kernel};
 use crate::args::QemuTest;
-use crate::qemu::{El, Gic, Machine};
+use crate::machines::PROBES_EVERYWHERE;
+use crate::qemu::Machine;
 use std::time::Duration;
 
 /// Its name for filters.
@@ -22,19 +23,8 @@ pub fn machines(arguments: &QemuTest) -> Vec<Machine> {
         Extent::Quick => (format!("{SAMPLE} seed=0"), 1000),
         Extent::Full => ("all".into(), 250),
     };
-    let machine = |cpu: &str, gic, el, smp, optimise: &str| {
-        let append = format!("mode=test hz={hz} samples=50 loglevel=error probes={probes}{optimise}");
-        arguments.common.machine(Machine {
-            cpu: cpu.into(),
-            gic,
-            el,
-            smp,
-            append,
-            icount: true,
-            ..Machine::default()
-        })
-    };
-    vec![machine("max", Gic::V3, El::El2, 4, ""), machine("cortex-a57", Gic::V2, El::El1, 1, " optimise=1")]
+    let mode = format!("mode=test hz={hz} samples=50 loglevel=error probes={probes}");
+    PROBES_EVERYWHERE.map(|config| arguments.common.machine(config.machine(&mode))).into()
 }
 
 /// Runs them on one of these.

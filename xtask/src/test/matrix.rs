@@ -1,6 +1,7 @@
 //! The machines that the tests run on.
 
 use crate::args::Common;
+use crate::machines::{Config, Masking};
 use crate::qemu::{CPUS, El, Gic, Machine};
 use std::collections::BTreeSet;
 
@@ -13,66 +14,32 @@ pub enum Extent {
     Full,
 }
 
-/// How interrupts are masked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Masking {
-    /// By PSTATE.I.
-    Pstate,
-    /// By GICv3's priority mask.
-    Priority,
-}
-
-/// A machine of the matrix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Config {
-    pub cpu: &'static str,
-    pub gic: Gic,
-    pub el: El,
-    pub smp: u8,
-    pub masking: Masking,
-    pub icount: bool,
-}
-
 /// The values of a configuration as numbers, one a dimension.
 type Values = [usize; 6];
 
-impl Config {
-    fn values(&self) -> Values {
-        let cpu = CPUS.iter().position(|cpu| *cpu == self.cpu).unwrap_or(0);
-        [
-            cpu,
-            self.gic as usize,
-            self.el as usize,
-            usize::from(self.smp > 1),
-            self.masking as usize,
-            usize::from(self.icount),
-        ]
-    }
+fn values(config: &Config) -> Values {
+    let cpu = CPUS.iter().position(|cpu| *cpu == config.cpu).unwrap_or(0);
+    [
+        cpu,
+        config.gic as usize,
+        config.el as usize,
+        usize::from(config.smp > 1),
+        config.masking as usize,
+        usize::from(config.icount),
+    ]
+}
 
-    /// The machine, with the user's flags on top.
-    pub fn machine(&self, common: &Common, mode: &str) -> Machine {
-        let nmi = if self.masking == Masking::Priority { " nmi=1" } else { "" };
-        // Where ticks come by the wall clock, the fastest there is on machines with GICv3, and on the others one that leaves more of
-        // the host to the tests. Under icount any is as exact, but those of CPUs that idle cost the one thread that runs them all,
-        // and so does code that spins until the next one.
-        let tick = match (self.icount, common.gic.unwrap_or(self.gic)) {
-            (true, _) => " hz=1000",
-            (false, Gic::V3) => " hz=10000",
-            (false, Gic::V2) => " hz=4000",
-        };
-        // Whatever the tests do with probes, half of the machines do with optimised ones.
-        let optimise = if self.el == El::El2 { " optimise=1" } else { "" };
-        common.machine(Machine {
-            cpu: self.cpu.into(),
-            smp: self.smp,
-            gic: self.gic,
-            el: self.el,
-            append: format!("{mode}{nmi}{tick}{optimise}"),
-            icount: self.icount,
-            gdb: None,
-            interactive: false,
-        })
-    }
+/// The machine that runs the suites, with the user's flags on top.
+fn machine(config: &Config, common: &Common, mode: &str) -> Machine {
+    // Where ticks come by the wall clock, the fastest there is on machines with GICv3, and on the others one that leaves more of
+    // the host to the tests. Under icount any is as exact, but those of CPUs that idle cost the one thread that runs them all,
+    // and so does code that spins until the next one.
+    let tick = match (config.icount, common.gic.unwrap_or(config.gic)) {
+        (true, _) => 1000,
+        (false, Gic::V3) => 10_000,
+        (false, Gic::V2) => 4000,
+    };
+    common.machine(config.machine(&format!("{mode} hz={tick}")))
 }
 
 /// Whether boots of such a machine take several times as long as others: CPUs that the host runs at once wait for each other.
@@ -99,7 +66,9 @@ fn all() -> Vec<Config> {
             for el in [El::El1, El::El2] {
                 for smp in [4, 1] {
                     for icount in [false, true] {
-                        all.push(Config { cpu, gic, el, smp, masking, icount });
+                        // Whatever the tests do with probes, half of the machines do with optimised ones.
+                        let optimise = el == El::El2;
+                        all.push(Config { cpu, gic, el, smp, masking, optimise, icount });
                     }
                 }
             }
@@ -120,7 +89,7 @@ pub fn configs(extent: Extent) -> Vec<Config> {
 pub fn machines(extent: Extent, common: &Common, mode: &str) -> Vec<Machine> {
     let mut machines = Vec::new();
     for config in configs(extent) {
-        let machine = config.machine(common, mode);
+        let machine = machine(&config, common, mode);
         // A flag may have taken away what priority masking needs.
         let possible = machine.gic == Gic::V3 || config.masking == Masking::Pstate;
         if possible && !machines.contains(&machine) {
@@ -145,15 +114,15 @@ fn covering(all: &[Config]) -> Vec<Config> {
 /// pair only, a machine whose boots are not long is taken if there is one; doing so for more pairs too makes more of them long
 /// in the end, four in place of two.
 fn greedy(all: &[Config], first: Config) -> Vec<Config> {
-    let mut open: BTreeSet<_> = all.iter().flat_map(|config| pairs(config.values())).collect();
+    let mut open: BTreeSet<_> = all.iter().flat_map(|config| pairs(values(config))).collect();
     let mut chosen = Vec::new();
     let mut next = Some(first);
     while let Some(config) = next {
-        pairs(config.values()).for_each(|pair| {
+        pairs(values(&config)).for_each(|pair| {
             open.remove(&pair);
         });
         chosen.push(config);
-        let gain = |config: &Config| pairs(config.values()).filter(|pair| open.contains(pair)).count();
+        let gain = |config: &Config| pairs(values(config)).filter(|pair| open.contains(pair)).count();
         let worth = |config: &&Config| {
             let gain = gain(config);
             (gain, gain > 1 || !is_long(config.smp, config.icount))
@@ -170,8 +139,8 @@ mod tests {
     #[test]
     fn quick_holds_every_pair_in_few_boots() {
         let quick = configs(Extent::Quick);
-        let wanted: BTreeSet<_> = all().iter().flat_map(|config| pairs(config.values())).collect();
-        let held: BTreeSet<_> = quick.iter().flat_map(|config| pairs(config.values())).collect();
+        let wanted: BTreeSet<_> = all().iter().flat_map(|config| pairs(values(config))).collect();
+        let held: BTreeSet<_> = quick.iter().flat_map(|config| pairs(values(config))).collect();
         assert_eq!(wanted, held);
         assert!((12..=14).contains(&quick.len()), "{} boots", quick.len());
         // CPUs that truly run at once, with either GIC and from either level.

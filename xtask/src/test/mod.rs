@@ -1,4 +1,4 @@
-//! `qemu-test`: the host's tests, then the kernel's on every machine of the matrix.
+//! `qemu-test`: the host's tests, and beside them the kernel's on every machine of the matrix.
 
 pub mod boots;
 mod costs;
@@ -19,7 +19,8 @@ pub use matrix::{Extent, name as machine_name};
 
 use crate::args::QemuTest;
 use crate::inventory::{self, Apart, Die, Inventory};
-use crate::qemu::{El, Gic, Machine, Start};
+use crate::machines::APART;
+use crate::qemu::{Machine, Start};
 use crate::run::{kernel, planned_image};
 use crate::say::say;
 use crate::setup::decide::Need;
@@ -34,6 +35,10 @@ const LIMIT: Duration = Duration::from_secs(180);
 
 /// One thing to run.
 enum Task {
+    /// The tests of the host, as far as they are built and run in minutes.
+    Host,
+    /// Lock-free protocols under a model checker, on the host.
+    Models,
     Suites(Machine),
     Die(Die, Machine),
     Apart(Apart, Machine),
@@ -92,26 +97,18 @@ fn mode(arguments: &QemuTest) -> String {
 
 fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> {
     let long = arguments.matrix == Extent::Full;
-    let progress = Progress::new(tasks.len() + 2 + usize::from(long));
-    progress.doing("host tests");
-    let host = host::run(arguments.filter.as_deref());
-    if !host.cases.is_empty() {
-        progress.done(&host);
-    }
-    progress.doing("models of protocols");
-    let models = host::run_models(arguments.filter.as_deref());
-    if !models.cases.is_empty() {
-        progress.done(&models);
-    }
+    let progress = Progress::new(tasks.len() + usize::from(long));
     let long = long.then(|| {
         progress.doing("long host tests");
         let long = host::run_long(arguments.filter.as_deref(), |how_far| progress.doing(how_far));
         progress.done(&long);
         long
     });
-    progress.doing("boots");
+    progress.doing("host tests and boots");
     let mut outcomes: Vec<Option<Outcome>> = tasks.iter().map(|_| None).collect();
     let work = |task| match task {
+        Task::Host => host::run(arguments.filter.as_deref()),
+        Task::Models => host::run_models(arguments.filter.as_deref()),
         Task::Suites(machine) => kernel.test(&machine),
         Task::Die(die, machine) => kernel.die(&die, &machine),
         Task::Apart(apart, machine) => kernel.apart(&apart, &machine),
@@ -123,14 +120,18 @@ fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> 
         Task::Costs(machine) => costs::run(kernel, &machine),
     };
     pool::run(tasks, arguments.jobs.unwrap_or_else(pool::default_jobs), work, |index, outcome| {
-        progress.done(&outcome);
+        // Host tests of which the filter leaves none are not worth a line.
+        if !outcome.cases.is_empty() {
+            progress.done(&outcome);
+        }
         outcomes[index] = Some(outcome);
     });
     progress.end();
-    [host, models].into_iter().chain(long).chain(outcomes.into_iter().flatten()).collect()
+    long.into_iter().chain(outcomes.into_iter().flatten()).collect()
 }
 
-/// Everything that the filter leaves, the long boots first so that none is left alone at the end.
+/// Everything that the filter leaves, the long boots first so that none is left alone at the end. The host's tests before all: what
+/// has to be compiled for them has no use for all of the host's CPUs all of the time, and boots have.
 fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> Result<Vec<Task>> {
     let wanted = |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let mut tasks = Vec::new();
@@ -140,18 +141,17 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
         tasks.extend(long.into_iter().chain(short).map(Task::Suites));
     }
     let base = |other: Machine| arguments.common.machine(other);
-    let other = Machine { cpu: "cortex-a57".into(), gic: Gic::V2, el: El::El2, smp: 1, ..Machine::default() };
+    let all = APART.map(|config| config.machine(""));
     let bases = match arguments.matrix {
-        Extent::Quick => vec![Machine::default()],
-        Extent::Full => vec![Machine::default(), other.clone()],
+        Extent::Quick => &all[..1],
+        Extent::Full => &all[..],
     };
     for die in inventory.dies.iter().filter(|die| wanted(&format!("die.{}", die.name))) {
-        let machines = distinct(&bases, |machine| boots::machine_for(die, base(machine)))?;
+        let machines = distinct(bases, |machine| boots::machine_for(die, base(machine)))?;
         tasks.extend(machines.into_iter().map(|machine| Task::Die(die.clone(), machine)));
     }
     for apart in inventory.apart.iter().filter(|apart| wanted(&apart.name)) {
-        let bases = [Machine::default(), other.clone()];
-        let machines = distinct(&bases, |machine| boots::machine_apart(apart, base(machine)))?;
+        let machines = distinct(&all, |machine| boots::machine_apart(apart, base(machine)))?;
         tasks.extend(machines.into_iter().map(|machine| Task::Apart(apart.clone(), machine)));
     }
     tasks.extend(
@@ -169,6 +169,7 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
     // The longest of all.
     let sweeps = sweeps::tasks(arguments, inventory);
     tasks.splice(0..0, sweeps.into_iter().map(Task::Sweep));
+    tasks.splice(0..0, [Task::Host, Task::Models]);
     if wanted("gdb.session") {
         tasks.push(Task::Gdb(base(Machine::default())));
     }

@@ -1,4 +1,5 @@
-//! The sweep as part of `qemu-test`: every scenario with one interrupt; in the full matrix with two as well.
+//! The sweep as part of `qemu-test`: every scenario with one interrupt, each boundary on one of the machines; in the full matrix
+//! each on all of them, and with two interrupts as well.
 
 use super::Extent;
 use super::outcome::{Case, Outcome};
@@ -32,7 +33,12 @@ pub fn tasks(arguments: &QemuTest, inventory: &Inventory) -> Vec<Sweeps> {
     let kinds: &[bool] = if arguments.matrix == Extent::Full { &[true, false] } else { &[false] };
     let mut tasks = Vec::new();
     for &pairs in kinds {
-        for machine in sweep::machines(&arguments.common, pairs) {
+        let machines = sweep::machines(&arguments.common, pairs);
+        let of = machines.len();
+        for (part, mut machine) in machines.into_iter().enumerate() {
+            if arguments.matrix == Extent::Quick && !arguments.common.gives("share") {
+                machine.append += &format!(" share={part}/{of}");
+            }
             tasks.push(Sweeps { names: names.clone(), machine, pairs, together: all && !pairs });
         }
     }
@@ -72,6 +78,7 @@ mod tests {
     use super::*;
     use crate::args::{Cli, Command};
     use clap::Parser;
+    use cli::{BootArgs, Share};
 
     /// Names and whether they share a boot, on the first machine of each kind.
     fn first(line: &str) -> Vec<(usize, bool)> {
@@ -89,5 +96,33 @@ mod tests {
         assert_eq!(first("x qemu-test --append test=wp"), [(2, false)]);
         assert_eq!(first("x qemu-test --matrix full --gic 2"), [(2, false), (2, true)], "pairs, and one");
         assert_eq!(first("x qemu-test storm"), []);
+    }
+
+    /// What each machine tries.
+    fn shares(line: &str) -> Vec<Share> {
+        let Command::QemuTest(arguments) = Cli::parse_from(line.split(' ')).command else { panic!("{line}") };
+        let all = tasks(&arguments, &Inventory { sweeps: ["bp".into()].into(), ..Inventory::default() });
+        all.iter()
+            .filter(|task| !task.pairs)
+            .map(|task| BootArgs::parse(&task.machine.append).share)
+            .collect()
+    }
+
+    #[test]
+    fn each_boundary_is_tried_on_one_machine_in_the_quick_matrix_and_on_all_in_the_full_one() {
+        let times = |shares: &[Share], k| {
+            shares.iter().filter(|share| share.boundaries(9, 100).any(|boundary| boundary == k)).count()
+        };
+        for (flags, machines, each) in [
+            ("", 4, 1),
+            (" --gic 3", 4, 1),
+            (" sweep.bp --cpu max --gic 2", 2, 1),
+            (" --cpu max --gic 2 --el 1", 1, 1),
+            (" --matrix full", 4, 4),
+        ] {
+            let shares = shares(&format!("x qemu-test{flags}"));
+            assert_eq!(shares.len(), machines, "{flags}");
+            assert!((0..100).all(|k| times(&shares, k) == each), "{flags}");
+        }
     }
 }

@@ -240,16 +240,6 @@ pub fn disable(id: u32) -> Result<(), GicError> {
     }
 }
 
-/// Whether interrupt `id` is pending: an SGI or PPI on the CPU that executes this.
-///
-/// # Errors
-///
-/// [`GicError::BadInterrupt`], [`GicError::NotInitialised`].
-pub fn is_pending(id: u32) -> Result<bool, GicError> {
-    let (word, bit) = word_and_bit(id);
-    Ok(control(id)?.ispendr[word].get() & bit != 0)
-}
-
 /// Moves interrupt `id`, an SGI or PPI of the CPU that executes this, to group 0, so that it is signalled as FIQ. An SGI is then
 /// sent with [`send_sgi_group0`].
 ///

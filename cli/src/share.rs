@@ -1,0 +1,110 @@
+//! Which machine tries which boundary, where several machines share the boundaries of a sweep.
+
+use crate::number;
+use core::ops::Range;
+
+/// The part of every scenario's boundaries that one of several machines tries. The machines' parts are disjoint, and together
+/// they are all boundaries. Which machine begins differs from scenario to scenario.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Share {
+    part: u64,
+    of: u64,
+}
+
+impl Share {
+    /// One machine tries all boundaries.
+    pub const ALL: Self = Self { part: 0, of: 1 };
+
+    /// The share of the machine with the number `part` of `of` machines, counted from 0; None if there is no such machine.
+    pub const fn new(part: u64, of: u64) -> Option<Self> {
+        if part < of { Some(Self { part, of }) } else { None }
+    }
+
+    /// Reads `PART/OF`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (part, of) = text.split_once('/')?;
+        Self::new(number::parse(part)?, number::parse(of)?)
+    }
+
+    /// How many machines share the boundaries.
+    pub const fn of(self) -> u64 {
+        self.of
+    }
+
+    /// The share of the machine that is `turns` places behind this one, the first behind the last.
+    pub const fn turned(self, turns: u64) -> Self {
+        let turns = turns % self.of;
+        let part =
+            if turns < self.of - self.part { self.part + turns } else { turns - (self.of - self.part) };
+        Self { part, of: self.of }
+    }
+
+    /// This machine's boundaries of the scenario with that number: `k` such that `k + scenario`, divided by the number of
+    /// machines, leaves this machine's number.
+    pub fn boundaries(self, scenario: u64, length: u64) -> impl Iterator<Item = u64> {
+        let first = self.turned(self.of - scenario % self.of).part;
+        let step = usize::try_from(self.of).unwrap_or(usize::MAX);
+        (first..length).step_by(step)
+    }
+
+    /// The same for a scenario that is too long for all of its boundaries, and of which a machine has a stretch without a gap.
+    pub fn stretch(self, scenario: u64, length: u64) -> Range<u64> {
+        let at = |part: u64| (u128::from(length) * u128::from(part) / u128::from(self.of)) as u64;
+        let part = self.turned(self.of - scenario % self.of).part;
+        at(part)..at(part + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(of: u64) -> impl Iterator<Item = Share> {
+        (0..of).map(move |part| Share::new(part, of).unwrap())
+    }
+
+    #[test]
+    fn each_boundary_is_one_machines() {
+        for (of, scenario, length) in
+            [(1, 0, 5), (4, 0, 103), (4, 7, 103), (3, 2, 1), (4, u64::MAX, 9), (5, 3, 0)]
+        {
+            let mut all: Vec<_> = shares(of).flat_map(|share| share.boundaries(scenario, length)).collect();
+            all.sort_unstable();
+            assert_eq!(all, (0..length).collect::<Vec<_>>(), "{of} machines, scenario {scenario}");
+            let mut all: Vec<_> = shares(of).flat_map(|share| share.stretch(scenario, length)).collect();
+            all.sort_unstable();
+            assert_eq!(
+                all,
+                (0..length).collect::<Vec<_>>(),
+                "{of} machines, scenario {scenario}, in stretches"
+            );
+        }
+    }
+
+    #[test]
+    fn each_machine_has_as_many_and_begins_in_turn() {
+        for share in shares(4) {
+            assert_eq!(share.boundaries(3, 100).count(), 25);
+            assert_eq!(share.stretch(3, 100).count(), 25);
+            let turns: Vec<_> =
+                (0..4).map(|scenario| share.boundaries(scenario, 100).next().unwrap()).collect();
+            assert_eq!(turns.iter().sum::<u64>(), 6, "{turns:?}");
+        }
+        assert_eq!(Share::new(1, 4).unwrap().boundaries(2, 12).collect::<Vec<_>>(), [3, 7, 11]);
+    }
+
+    #[test]
+    fn turns_lead_through_all_machines() {
+        let share = Share::new(2, 4).unwrap();
+        assert_eq!([0, 1, 2, 3, 4, u64::MAX].map(|turns| share.turned(turns).part), [2, 3, 0, 1, 2, 1]);
+    }
+
+    #[test]
+    fn what_is_no_share_is_refused() {
+        assert_eq!(Share::parse("2/4"), Share::new(2, 4));
+        assert_eq!(Share::parse("0/18446744073709551615").unwrap().boundaries(5, 100).count(), 0);
+        for wrong in ["", "1", "4/4", "1/0", "0/0", "/", "1/", "/4", "-1/4", "1/4/4"] {
+            assert_eq!(Share::parse(wrong), None, "{wrong}");
+        }
+    }
+}
