@@ -13,7 +13,9 @@ use core::sync::atomic::{
 };
 use harness::ktest::{Outcome, Suite, Test};
 use harness::{check, check_eq};
+use kernel::arch::mdscr;
 use kernel::debug::slots::{Disposition, Hit};
+use kernel::drivers::gic;
 use kernel::exception::Frame;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::monitor::Session;
@@ -35,6 +37,7 @@ pub static FROM_ONE: Suite = Suite {
         an_interrupt_that_a_cpu_takes_first_of_all_hits_its_slots,
         a_cpu_that_comes_up_has_one_cpus_slots_too,
         the_monitor_brings_cpus_up_in_any_order,
+        a_probe_is_hit_before_a_cpus_slots_are_set_up,
     ],
 };
 
@@ -253,6 +256,25 @@ fn an_interrupt_that_a_cpu_takes_first_of_all_hits_its_slots() -> Outcome {
     check_eq!(FIRST.each_ref().map(|first| first.load(Relaxed)), [BEGINS | 1, ARRIVES | 1, 0, 0]);
     check_eq!((slots.each_ref().map(Slot::hits), first.hits()), ([Some(1); 2], Some(1)));
     Ok(())
+}
+
+/// What a CPU has in MDSCR_EL1 out of reset is UNKNOWN: the first exception that it takes must find there what the kernel believes to be
+/// there, long before its slots are set up. `dirty.` boots of the tool run this with MDSCR_EL1 in disorder.
+fn a_probe_is_hit_before_a_cpus_slots_are_set_up() -> Outcome {
+    static MDSCR: AtomicU64 = AtomicU64::new(u64::MAX);
+    fn look(_: &Kprobe, _: &mut Frame) -> Then {
+        MDSCR.store(mdscr::read(), Relaxed);
+        Then::Run
+    }
+    check_eq!(smp::online_count(), 1, "CPUs are held back");
+    let place = address_of!(gic::init_cpu);
+    kprobe::register(place, Some(look), None).map_err(failed)?;
+    let up = smp::bring_up(1);
+    let probed = kprobe::unregister(place);
+    up.map_err(failed)?;
+    check_eq!(probed, Ok((1, 0)));
+    check_eq!(MDSCR.load(Relaxed), 0, "MDSCR_EL1");
+    on(1, work)
 }
 
 /// One CPU sets and removes slots and probes all the while that two come up. Behind it nothing is in force that was removed, and all that

@@ -14,14 +14,15 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Death;
 use kernel::arch::daif::{self, AllMasked};
 use kernel::arch::uaccess;
-use kernel::debug::slots::Hit;
 use kernel::debug::step::{self, Wish};
+use kernel::debug::{self, slots::Hit};
 use kernel::exception::{Frame, brk};
 use kernel::irq::off::IrqOff;
 use kernel::irq::{self, sgi};
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::mm::layout;
 use kernel::{idle, kbug};
+use rules::step::Owners;
 
 /// The state that every report has to show (M7).
 const M7: &str = "now M7: masks DAIF, MDSCR_EL1.SS 0";
@@ -72,6 +73,9 @@ deaths! {
     fault_in_a_report ["panic: data abort at", "FAR 0xffffa00000000010", "far ffffa00000000010", M7];
     serror ["panic: SError, ESR", "rule M16 in force", M7] machine "el2";
     serror_in_a_step ["panic: SError, ESR", "rule M16 in force", M7, "owners Owners(0x0), stash 1"] machine "el2";
+    a_trap_to_el2 ["panic: EL2 took an exception that is not for it: ESR_EL2 000000005a000002, ELR_EL2 ffff8000",
+        "SPSR_EL2 00000000000000"] machine "el2";
+    one_step_more_than_the_stash_holds ["panic: rule M8: interrupts nest deeper than the stash", M7];
     execute_data ["panic: instruction abort at", "rule M6 in force", M7];
     execute_data_without_wxn ["panic: instruction abort at", "rule M6 in force", M7];
     write_text ["panic: data abort at", "rule M6 in force", M7, "esr 000000009600004f"];
@@ -269,6 +273,22 @@ fn fault_in_a_report() {
 fn pend_serror() {
     // SAFETY: the stub keeps all registers.
     unsafe { asm!("hvc #1", options(nostack)) }
+}
+
+/// As `rule-interrupts.m8_the_stash_holds_as_much_as_it_says`, and one.
+fn one_step_more_than_the_stash_holds() {
+    let _masked = AllMasked::new();
+    let cpu = debug::this();
+    for _ in 0..=debug::STASH_DEPTH {
+        cpu.set_owners(Owners::DEBUGGER);
+        step::stash(cpu);
+    }
+}
+
+/// A hypervisor call that EL2 does not know stands for all that it does not expect.
+fn a_trap_to_el2() {
+    // SAFETY: the kernel ends here.
+    unsafe { asm!("hvc #2", options(nostack)) }
 }
 
 fn serror() {

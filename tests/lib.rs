@@ -29,6 +29,7 @@ use harness::ktest::{Apart, Death, Suite};
 
 /// All suites.
 pub static SUITES: &[&Suite] = &[
+    &rules::boot::SUITE,
     &rules::interrupts::SUITE,
     &rules::debug::SUITE,
     &rules::faults::SUITE,
@@ -46,6 +47,7 @@ pub static SUITES: &[&Suite] = &[
     &threads::turns::SUITE,
     &threads::steps::SUITE,
     &threads::deferred::SUITE,
+    &threads::reschedules::SUITE,
     &smp::SUITE,
     &gdb::SUITE,
     &monitor::SUITE,

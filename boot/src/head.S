@@ -18,6 +18,7 @@ _start:
 .section .head.text, "ax"
 // x0: device tree's physical address.
 primary_entry:
+    msr     daifset, #0xf
     mov     x19, x0
     bl      enter_el1
     bl      build_boot_tables           // uses x19
@@ -55,6 +56,7 @@ switch_tables:
     dsb     nsh
     isb
     msr     ttbr1_el1, x0
+    isb                                 // before EPD1 lets anything be walked: not the old tables (D8.2.3)
     msr     tcr_el1, x5
     isb
     br      x2
@@ -69,6 +71,7 @@ primary_final:
 // PSCI CPU_ON lands here; x0: physical address of SecondaryArgs { ttbr1, sp, cpu }.
 .global secondary_entry
 secondary_entry:
+    msr     daifset, #0xf
     mov     x19, x0
     bl      enter_el1
     adrp    x0, __boot_tables_start

@@ -1,13 +1,16 @@
 //! From the machine's entry to the kernel's first instruction in the upper half.
 //!
 //! The assembly here is entered at EL1 or EL2 with the MMU off, by the arm64 Linux boot protocol (the device tree's
-//! address in x0) on the first CPU and by PSCI `CPU_ON` on the others. It leaves EL2, builds the tables of `tables.S`,
-//! turns the MMU on and calls three functions of the kernel:
+//! address in x0) on the first CPU and by PSCI `CPU_ON` on the others. It leaves EL2 (`el2.S`, where every control register
+//! is written; `trap.S` stays there), builds the tables of `tables.S`, turns the MMU on and calls three functions of the kernel:
 //!
 //! - `kernel_early(dtb, image) -> Handover`, on the boot stack, with physical addresses that the identity map covers;
 //! - `kernel_main() -> !`, on the tables and the stack that the handover names;
 //! - `kernel_secondary(cpu) -> !`, on every further CPU.
 #![no_std]
+
+#[cfg(target_os = "none")]
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// What `kernel_early` hands back to the assembly, in x0 and x1.
 #[repr(C)]
@@ -34,9 +37,28 @@ pub struct SecondaryArgs {
 /// Where the first CPU's console is before the device tree has been read: PL011 of QEMU's `virt` machine.
 pub const DEFAULT_CONSOLE: usize = 0x0900_0000;
 
+/// The PL011 on which EL2 reports what it does not expect, by physical address; 0: there is none. Until the kernel has read the
+/// device tree it is the one that the image is built for.
+#[cfg(target_os = "none")]
+#[unsafe(no_mangle)]
+static BOOT_EL2_CONSOLE: AtomicUsize = AtomicUsize::new(DEFAULT_CONSOLE);
+
+/// Names the PL011 on which EL2 reports a trap that should not be: its physical address, from the device tree.
+///
+/// EL2 runs with its MMU and caches off, so the address is cleaned to memory. Any context; once, by the first CPU.
+#[cfg(target_os = "none")]
+pub fn name_console(physical: usize) {
+    BOOT_EL2_CONSOLE.store(physical, Relaxed);
+    // SAFETY: cleaning changes no content; the DSB completes it.
+    unsafe {
+        core::arch::asm!("dc cvac, {}", "dsb sy", in(reg) &raw const BOOT_EL2_CONSOLE, options(nostack, preserves_flags));
+    }
+}
+
 #[cfg(target_os = "none")]
 core::arch::global_asm!(
     include_str!("el2.S"),
+    include_str!("trap.S"),
     include_str!("tables.S"),
     include_str!("head.S"),
     options(raw)

@@ -75,5 +75,6 @@ fn bytes(address: usize, length: usize) -> Option<&'static [u8]> {
 /// Goes over to the console of the device tree, on the kernel's own tables.
 pub fn init_console() {
     let uart = &boot().platform.uart.region;
+    boot::name_console(uart.base as usize);
     console::init(mm::map_device(uart.base as usize, uart.size as usize));
 }

@@ -38,7 +38,8 @@ fn name(word: u32) -> Option<&'static str> {
     }
 }
 
-/// DDI 0487 B2.7.4.2: clean to the point of unification, invalidate, a barrier after each, then synchronise.
+/// DDI 0487 B2.7.4.2: clean to the point of unification, invalidate, a barrier after each. The ISB comes where the alias is taken away:
+/// `bench.barriers` of the tool sees to that.
 pub fn text_is_patched_with_cache_maintenance_in_order() -> Outcome {
     let function = symbols::at(address_of!(patch::Patch::write)).ok_or_else(|| failed("no symbol"))?;
     let words = (function.address..function.address + function.size).step_by(4);
@@ -46,7 +47,7 @@ pub fn text_is_patched_with_cache_maintenance_in_order() -> Outcome {
     let operations: alloc::vec::Vec<(u64, &str)> = operations.collect();
     let from = operations.iter().position(|(_, name)| *name == "dc cvau").unwrap_or(0);
     let mut slots = alloc::vec::Vec::new();
-    for &(at, _) in operations.iter().skip(from).take(5) {
+    for &(at, _) in operations.iter().skip(from).take(4) {
         slots.push(Slot::calling(&breakpoint_at(at), note)?);
     }
     NEXT.store(0, Relaxed);
@@ -61,6 +62,6 @@ pub fn text_is_patched_with_cache_maintenance_in_order() -> Outcome {
         .take(noted)
         .filter_map(|at| operations.iter().find(|(a, _)| a == at).map(|(_, name)| *name));
     let done: alloc::vec::Vec<&str> = done.collect();
-    check_eq!(done, ["dc cvau", "dsb ish", "ic ivau", "dsb ish", "isb"]);
+    check_eq!(done, ["dc cvau", "dsb ish", "ic ivau", "dsb ish"]);
     Ok(())
 }

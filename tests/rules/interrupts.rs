@@ -6,12 +6,13 @@ use super::signal::{self, Signal};
 use super::trace;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
-use harness::{check, check_eq, suite};
+use harness::{check, check_eq, skip, suite};
 use kernel::arch::daif;
+use kernel::debug::slots::{Handler, Hit};
 use kernel::debug::step::{self, Wish};
-use kernel::debug::{self, stats};
+use kernel::debug::{self, STASH_DEPTH, control, stats};
 use kernel::exception::Frame;
-use kernel::irq::off::IrqOff;
+use kernel::irq::{self, off::IrqOff};
 use rules::step::{Owners, StepError};
 
 suite!("rule-interrupts":
@@ -20,6 +21,11 @@ suite!("rule-interrupts":
     m8_irq_in_a_debuggers_step,
     m8_fiq_in_a_step_over,
     m8_fiq_in_a_debuggers_step,
+    m8_a_spurious_irq_in_a_step_over,
+    m8_a_spurious_irq_in_a_debuggers_step,
+    m8_a_spurious_fiq_in_a_step_over,
+    m8_a_spurious_fiq_in_a_debuggers_step,
+    m8_the_stash_holds_as_much_as_it_says,
     m9_nmi_in_a_step_over,
     m9_nmi_in_a_debuggers_step,
     m9_nmi_breaks_into_interrupts_off,
@@ -62,10 +68,14 @@ fn m8_masks_in_an_irq_handler() -> Outcome {
 
 /// An interrupt taken after a breakpoint was hit and before its instruction has run.
 fn in_a_step_over(signal: Signal, masks: u64, hits: u64) -> Outcome {
+    over(signal, signal::interrupt, masks, hits)
+}
+
+fn over(signal: Signal, interrupt: Handler, masks: u64, hits: u64) -> Outcome {
     prepare(signal)?;
     let at = code::line_range().start + 4;
     let (overs, cancelled) = (stats::STEP_OVERS.here(), stats::CANCELLED.here());
-    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    let id = signal::breakpoint_in_line(interrupt)?;
     let result = code::line();
     let all = signal::remove(id)?;
     check_eq!(result, 4);
@@ -86,9 +96,13 @@ fn in_a_step_over(signal: Signal, masks: u64, hits: u64) -> Outcome {
 
 /// The same with a debugger that steps through the line.
 fn in_a_debuggers_step(signal: Signal, masks: u64, hits: u64) -> Outcome {
+    in_a_trace(signal, signal::interrupt, masks, hits)
+}
+
+fn in_a_trace(signal: Signal, interrupt: Handler, masks: u64, hits: u64) -> Outcome {
     prepare(signal)?;
     let line = code::line_range();
-    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    let id = signal::breakpoint_in_line(interrupt)?;
     let mut result = 0;
     let steps = trace::trace(line.clone(), || result = code::line())?;
     let all = signal::remove(id)?;
@@ -118,6 +132,68 @@ fn m8_fiq_in_a_step_over() -> Outcome {
 
 fn m8_fiq_in_a_debuggers_step() -> Outcome {
     in_a_debuggers_step(Signal::Fiq, 0xc0, 2)
+}
+
+/// As `signal::interrupt`; but the first time that the interrupt is taken, its acknowledge says that there is none.
+fn interrupt_spuriously(hit: &Hit, frame: &mut Frame) {
+    if signal::AT_BREAKPOINT.count() == 0 {
+        irq::inject_spurious(1);
+    }
+    signal::interrupt(hit, frame);
+}
+
+/// The step is set aside twice, once for nothing, and each time put back: the interrupt, the step and the line are as with one.
+fn with_a_spurious_one(test: fn(Signal, Handler, u64, u64) -> Outcome, signal: Signal) -> Outcome {
+    if !irq::inject_spurious(0) {
+        skip!("release builds have no way to inject a spurious interrupt");
+    }
+    let stashes = stats::STASHES.here();
+    test(signal, interrupt_spuriously, 0xc0, 2)?;
+    // A tick in the middle of a step adds to them.
+    check!(stats::STASHES.here() - stashes >= 2, "{} stashes", stats::STASHES.here() - stashes);
+    check_eq!(debug::this().stash_len.get(), 0, "entries of the stash left");
+    Ok(())
+}
+
+fn m8_a_spurious_irq_in_a_step_over() -> Outcome {
+    with_a_spurious_one(over, Signal::Irq)
+}
+
+fn m8_a_spurious_irq_in_a_debuggers_step() -> Outcome {
+    with_a_spurious_one(in_a_trace, Signal::Irq)
+}
+
+fn m8_a_spurious_fiq_in_a_step_over() -> Outcome {
+    with_a_spurious_one(over, Signal::Fiq)
+}
+
+fn m8_a_spurious_fiq_in_a_debuggers_step() -> Outcome {
+    with_a_spurious_one(in_a_trace, Signal::Fiq)
+}
+
+/// Sets `STASH_DEPTH` steps aside, each of another owner than the one before, and takes them back. One more ends the kernel
+/// (`die.one_step_more_than_the_stash_holds`).
+fn m8_the_stash_holds_as_much_as_it_says() -> Outcome {
+    const OWNERS: [Owners; 3] = [Owners::DEBUGGER, Owners::TRACER, Owners::UPROBE];
+    let _masked = daif::AllMasked::new();
+    let cpu = debug::this();
+    for n in 0..STASH_DEPTH {
+        cpu.set_owners(OWNERS[n % 3]);
+        step::stash(cpu);
+    }
+    let full = (cpu.stash_len.get(), cpu.owners.get());
+    let mut frame = Frame::zeroed();
+    let mut taken = [Owners::empty(); STASH_DEPTH];
+    for owners in taken.iter_mut().rev() {
+        step::unstash(cpu, &mut frame);
+        *owners = cpu.owners.get();
+        cpu.set_owners(Owners::empty());
+    }
+    control::sync(cpu);
+    check_eq!(full, (STASH_DEPTH, Owners::empty()));
+    check_eq!(taken, core::array::from_fn(|n| OWNERS[n % 3]));
+    check_eq!(cpu.stash_len.get(), 0);
+    Ok(())
 }
 
 fn m9_nmi_in_a_step_over() -> Outcome {

@@ -9,6 +9,7 @@ mod optimised;
 mod probes;
 mod returns;
 mod slots;
+mod spurious;
 mod steps;
 mod threads;
 
@@ -24,6 +25,7 @@ pub static ALL: &[&[Scenario]] = &[
     &steps::SCENARIOS,
     &exclusive::SCENARIOS,
     &deferred::SCENARIOS,
+    &spurious::SCENARIOS,
     &threads::SCENARIOS,
     &nested::SCENARIOS,
 ];

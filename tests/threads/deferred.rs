@@ -1,6 +1,7 @@
 //! Deferred work: behind the handler, with interrupts on, and over a step that stays where it is.
 
-use super::super::rules::{code, signal};
+use super::super::rules::{code, signal, signal::Signal};
+use super::without_tick;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq, suite};
@@ -11,7 +12,9 @@ use kernel::irq::{deferred, sgi};
 
 suite!("threads-deferred":
     work_runs_with_interrupts_on_after_the_handler,
+    an_fiqs_work_runs_with_interrupts_on_after_the_handler,
     a_step_stays_stashed_under_deferred_work,
+    a_step_stays_stashed_under_an_fiqs_deferred_work,
     a_full_queue_says_so_and_loses_nothing,
 );
 
@@ -43,7 +46,7 @@ fn work() {
     MASKS.store(daif::read().bits(), Relaxed);
     STASH.store(debug::this().stash_len.get() as u64, Relaxed);
     let before = HANDLED.load(Relaxed);
-    signal::Signal::Irq.send();
+    Signal::Irq.send();
     barrier::isb();
     NESTED.store(HANDLED.load(Relaxed) - before, Relaxed);
     // A breakpoint's line run here is not the interrupted context's.
@@ -51,10 +54,22 @@ fn work() {
 }
 
 fn work_runs_with_interrupts_on_after_the_handler() -> Outcome {
+    after_the_handler(Signal::Irq)
+}
+
+fn an_fiqs_work_runs_with_interrupts_on_after_the_handler() -> Outcome {
+    after_the_handler(Signal::Fiq)
+}
+
+/// The tick is stopped: no other interrupt's way out does it.
+fn after_the_handler(signal: Signal) -> Outcome {
     reset();
-    signal::Signal::Irq.prepare(queue_work)?;
-    signal::Signal::Irq.send();
-    barrier::isb();
+    Signal::Irq.prepare(queue_work)?;
+    signal.prepare(queue_work)?;
+    without_tick(|| {
+        signal.send();
+        barrier::isb();
+    });
     check_eq!((HANDLED.load(Relaxed), RUNS.load(Relaxed)), (2, 1));
     check!(ORDER.load(Relaxed), "the work waits for the handler's end");
     check_eq!(MASKS.load(Relaxed), 0, "masks of deferred work");
@@ -64,11 +79,20 @@ fn work_runs_with_interrupts_on_after_the_handler() -> Outcome {
 }
 
 fn a_step_stays_stashed_under_deferred_work() -> Outcome {
+    a_step_stays_stashed(Signal::Irq)
+}
+
+fn a_step_stays_stashed_under_an_fiqs_deferred_work() -> Outcome {
+    a_step_stays_stashed(Signal::Fiq)
+}
+
+fn a_step_stays_stashed(signal: Signal) -> Outcome {
     reset();
-    signal::Signal::Irq.prepare(queue_work)?;
-    signal::arm(signal::Signal::Irq);
+    Signal::Irq.prepare(queue_work)?;
+    signal.prepare(queue_work)?;
+    signal::arm(signal);
     let id = signal::breakpoint_in_line(signal::interrupt)?;
-    let result = code::line();
+    let result = without_tick(|| code::line());
     let hits = signal::remove(id)?;
     check_eq!(result, 4);
     check_eq!((HANDLED.load(Relaxed), RUNS.load(Relaxed), NESTED.load(Relaxed)), (2, 1, 1));
@@ -92,7 +116,7 @@ fn a_full_queue_says_so_and_loses_nothing() -> Outcome {
     }
     DONE.store(0, Relaxed);
     kernel::irq::set_handler(sgi::TEST, fill);
-    signal::Signal::Irq.send();
+    Signal::Irq.send();
     barrier::isb();
     check!((1..100).contains(&TAKEN.load(Relaxed)));
     check_eq!(DONE.load(Relaxed), TAKEN.load(Relaxed));

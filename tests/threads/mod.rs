@@ -1,12 +1,27 @@
 //! Kernel threads: taken in turns, their switches and steps kept apart (I5, M8), deferred work.
 
 pub mod deferred;
+pub mod reschedules;
 pub mod steps;
 pub mod turns;
 
 use alloc::boxed::Box;
 use harness::ktest::Ended;
+use kernel::arch::daif::AllMasked;
 use kernel::sched::{self, Handle};
+use kernel::time;
+
+/// Runs `work` without this CPU's tick, which might do what something else is to do.
+fn without_tick<R>(work: impl FnOnce() -> R) -> R {
+    {
+        let _masked = AllMasked::new();
+        time::pause();
+    }
+    let result = work();
+    let _masked = AllMasked::new();
+    time::resume();
+    result
+}
 
 /// Starts a thread on this CPU.
 pub fn here(name: &'static str, body: impl FnOnce() + Send + 'static) -> Result<Handle, Ended> {

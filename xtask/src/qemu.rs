@@ -88,6 +88,15 @@ impl Default for Machine {
 pub enum Start<'a> {
     /// The image, as a boot loader would.
     Kernel(&'a Path),
+    /// Another image, as a boot loader would; it goes on to the kernel's image, which QEMU only puts into memory.
+    Behind {
+        /// The image that is booted.
+        prologue: &'a Path,
+        /// The kernel's image.
+        image: &'a Path,
+        /// Its address.
+        at: u64,
+    },
     /// Files in memory and a first program counter, without QEMU's boot code.
     Raw {
         /// Files and their addresses.
@@ -150,13 +159,11 @@ impl Machine {
             Start::Kernel(image) => {
                 line.pair("-kernel", image).pair("-append", &self.append);
             }
+            Start::Behind { prologue, image, at } => {
+                line.pair("-kernel", prologue).pair("-append", &self.append).loader(image, *at);
+            }
             Start::Raw { files, entry } => {
-                for (file, address) in files {
-                    line.pair(
-                        "-device",
-                        format!("loader,file={},addr={address:#x},force-raw=on", file.display()),
-                    );
-                }
+                files.iter().for_each(|(file, address)| _ = line.loader(file, *address));
                 line.pair("-device", format!("loader,addr={entry:#x},cpu-num=0"));
             }
             Start::DumpDeviceTree(_) => {}
@@ -205,6 +212,11 @@ impl Line {
     fn pair(&mut self, option: &str, value: impl Into<OsString>) -> &mut Self {
         self.0.extend([option.into(), value.into()]);
         self
+    }
+
+    /// A file that is put into memory as it is.
+    fn loader(&mut self, file: &Path, address: u64) -> &mut Self {
+        self.pair("-device", format!("loader,file={},addr={address:#x},force-raw=on", file.display()))
     }
 
     fn flag(&mut self, option: &str) -> &mut Self {
@@ -270,6 +282,18 @@ mod tests {
         assert_eq!(one_at_a_time((8, 0))[0], "-singlestep");
         assert_eq!(one_at_a_time((8, 1))[1], "tcg,one-insn-per-tb=on");
         assert_eq!(one_at_a_time((10, 0))[1], "tcg,one-insn-per-tb=on");
+    }
+
+    #[test]
+    fn a_start_behind_another_image_has_its_boot_arguments() {
+        let start =
+            Start::Behind { prologue: Path::new("p.img"), image: Path::new("k.img"), at: 0x4200_0000 };
+        let line = Machine { append: "hz=1".into(), ..Machine::default() }.shell_line(&start);
+        assert!(
+            line.ends_with(
+                "-kernel p.img -append hz=1 -device loader,file=k.img,addr=0x42000000,force-raw=on"
+            )
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::brk::{self, Use};
 use super::fatal::{Reason, fatal};
 use super::frame::{Frame, ec};
 use super::live;
+use crate::arch::barrier;
 use crate::debug::{self, CpuDebug, bug, hit, step};
 use crate::irq;
 use crate::kprobe;
@@ -238,6 +239,12 @@ extern "C" fn exception_el1_irq(frame: &mut Frame) {
     }
     open::<M8>(cpu, frame);
     irq::handle(interrupt, frame);
+    leave_interrupt(cpu, frame, aside);
+}
+
+/// The way out of an IRQ and of an FIQ (M8).
+#[inline(always)]
+fn leave_interrupt(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     if cpu.anything_pending() {
         on_the_way_out();
         return leave::<M8>(debug::this(), frame, aside);
@@ -253,6 +260,9 @@ fn on_the_way_out() {
     if debug::this().in_deferred() {
         return;
     }
+    // The end of the interrupt, a write of a system register, is in force before I is opened here or in another thread: until the running
+    // priority has dropped no further interrupt of this priority is signalled. Where nothing is pending the exception return sees to it.
+    barrier::isb();
     irq::deferred::run();
     let cpu = debug::this();
     if cpu.reschedule_wanted() {
@@ -278,9 +288,13 @@ fn nmi(cpu: &CpuDebug, frame: &mut Frame, mut aside: Aside, interrupt: irq::IntI
 extern "C" fn exception_el1_fiq(frame: &mut Frame) {
     kprobe::settle(frame);
     let cpu = debug::this();
-    let aside = enter::<M8>(cpu, frame);
-    irq::handle_fiq(frame);
-    leave::<M8>(cpu, frame, aside);
+    let aside = set_aside::<M8>(cpu, frame);
+    let Some(interrupt) = irq::acknowledge_fiq() else {
+        return resume(cpu, frame, aside);
+    };
+    open::<M8>(cpu, frame);
+    irq::handle_fiq(interrupt, frame);
+    leave_interrupt(cpu, frame, aside);
 }
 
 #[unsafe(no_mangle)]

@@ -8,7 +8,7 @@ use crate::percpu;
 use core::arch::asm;
 
 /// Writes words of the kernel's text, and keeps the alias of a page until another page is written or this is dropped: to take
-/// one away costs an invalidation on all CPUs.
+/// one away costs an invalidation on all CPUs. The ISB that this CPU owes for what was written is made when the alias goes.
 ///
 /// Interrupts must be off as long as there is one (the alias is this CPU's) and no debug context (a lock is taken).
 pub struct Patch {
@@ -25,7 +25,7 @@ impl Patch {
     }
 
     /// Writes words in a row that nobody executes yet, or one, and makes them visible to instruction fetch on all CPUs; each still
-    /// owes an ISB.
+    /// owes an ISB, this CPU until the alias is taken away.
     ///
     /// # Panics
     /// If they are not aligned words of one page of the kernel's text.
@@ -105,6 +105,6 @@ fn synchronise(alias: usize, address: usize, length: usize) {
         unsafe { asm!("ic ivau, {}", in(reg) line, options(nostack, preserves_flags)) };
         line += instruction;
     }
-    // SAFETY: barriers.
-    unsafe { asm!("dsb ish", "isb", options(nostack, preserves_flags)) };
+    // SAFETY: a barrier.
+    unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
 }

@@ -140,11 +140,12 @@ pub fn drop_identity_map() {
     const EPD0: u64 = 1 << 7;
     const WXN: u64 = 1 << 19;
     crate::write_sysreg!("tcr_el1", crate::read_sysreg!("tcr_el1") | EPD0);
+    crate::write_sysreg!("sctlr_el1", crate::read_sysreg!("sctlr_el1") | WXN);
+    // Both are in force before the TLB is emptied: it may hold WXN with each translation (DDI 0487 D8.4.3), and what is walked in between
+    // must be walked by the new values.
     crate::arch::barrier::isb();
     // SAFETY: drops cached translations, of which the lower half's are not used any more.
     unsafe { core::arch::asm!("tlbi vmalle1", "dsb nsh", "isb", options(nostack, preserves_flags)) };
-    crate::write_sysreg!("sctlr_el1", crate::read_sysreg!("sctlr_el1") | WXN);
-    crate::arch::barrier::isb();
 }
 
 /// Maps the registers of a device; mapping one again is harmless. Returns their virtual address.

@@ -18,7 +18,8 @@ pub(super) fn exclude() -> impl Sized {
     ONE_AT_A_TIME.lock()
 }
 
-/// Runs `change` while every other online CPU stands still; each executes an ISB before it goes on.
+/// Runs `change` while every other online CPU stands still; each executes an ISB before it goes on. `change` makes the ISB of this CPU, if
+/// it owes one (`mm::patch` does).
 ///
 /// Thread context with interrupts on; never a debug context, never an interrupt handler.
 ///
@@ -36,7 +37,6 @@ pub fn rendezvous<R>(change: impl FnOnce() -> R) -> R {
     let _masked = AllMasked::new();
     let tell = || gic::send_sgi(sgi::RENDEZVOUS, Target::AllOthers);
     let result = RENDEZVOUS.hold(others, tell, wait_a_little, change);
-    barrier::isb();
     result
 }
 

@@ -49,6 +49,8 @@ pub struct Reader {
     at_mark: u64,
     inside: Option<Inside>,
     paths: BTreeMap<u64, Longest>,
+    /// Of each path what was executed the last time.
+    traces: BTreeMap<u64, Vec<u64>>,
     wrong: Option<String>,
 }
 
@@ -67,6 +69,8 @@ struct Inside {
     counter: u64,
     d: Running,
     i: Running,
+    /// What was executed.
+    trace: Vec<u64>,
 }
 
 /// The stretch that runs, and the longest so far.
@@ -104,6 +108,7 @@ impl Reader {
             at_mark: 0,
             inside: None,
             paths: BTreeMap::new(),
+            traces: BTreeMap::new(),
             wrong: None,
         }
     }
@@ -152,6 +157,7 @@ impl Reader {
         }
         self.count += 1;
         if let Some(inside) = &mut self.inside {
+            inside.trace.push(insn.pc);
             inside.d.insn(insn.pc, insn.pstate & D != 0);
             inside.i.insn(insn.pc, insn.pstate & I != 0);
         }
@@ -166,17 +172,17 @@ impl Reader {
             self.wrong(format!("the mark {path} stands in a context with D or I masked"));
         }
         match (self.inside.take(), path) {
-            (Some(inside), 0) => self.end(&inside, counter),
+            (Some(inside), 0) => self.end(inside, counter),
             (None, 1..) => {
-                let (d, i) = Default::default();
-                self.inside = Some(Inside { path, count: self.at_mark, counter, d, i });
+                let (d, i, trace) = Default::default();
+                self.inside = Some(Inside { path, count: self.at_mark, counter, d, i, trace });
             }
             (inside, _) => self
                 .wrong(format!("the mark {path} comes in path {}", inside.map_or(0, |inside| inside.path))),
         }
     }
 
-    fn end(&mut self, inside: &Inside, counter: u64) {
+    fn end(&mut self, inside: Inside, counter: u64) {
         let logged = self.at_mark - inside.count;
         let counted = counter.wrapping_sub(inside.counter);
         if logged != counted {
@@ -191,6 +197,12 @@ impl Reader {
                 *longest = *stretch;
             }
         }
+        self.traces.insert(inside.path, inside.trace);
+    }
+
+    /// The addresses that each path executed the last time, in order; takes them.
+    pub fn take_traces(&mut self) -> BTreeMap<u64, Vec<u64>> {
+        std::mem::take(&mut self.traces)
     }
 
     /// Keeps the first thing that is wrong.

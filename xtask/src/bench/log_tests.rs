@@ -98,6 +98,23 @@ fn a_path_without_masks_has_no_stretch() {
 }
 
 #[test]
+fn what_a_path_executed_is_recorded() {
+    let mut log = Log::default();
+    for from in [0x100, 0x200] {
+        log.mark(3, OPEN)
+            .insn(CODE + from, OPEN)
+            .begun(CODE + from + 4, I)
+            .exception("5 [IRQ]", CODE + from + 4);
+        log.handler(1, D | I).insn(CODE + from + 4, I).mark(0, OPEN);
+    }
+    log.insn(CODE, OPEN);
+    let mut reader = Reader::new(MARK);
+    log.text.lines().for_each(|line| _ = reader.line(line));
+    let last = [CODE + 0x200, VECTOR, CODE + 0x204, MARK, MARK + 4];
+    assert_eq!(reader.take_traces(), BTreeMap::from([(3, last.to_vec())]));
+}
+
+#[test]
 fn of_several_runs_the_longest_counts() {
     let mut log = Log::default();
     for length in [2, 5, 3] {

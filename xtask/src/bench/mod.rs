@@ -5,6 +5,7 @@ mod log;
 mod rows;
 mod show;
 mod stretches;
+pub mod trace;
 
 use crate::args::{Bench, Common};
 use crate::capture::{Captured, capture, to_the_end};
@@ -88,10 +89,19 @@ fn twice(kernel: &Kernel, machine: &Machine) -> Result<Costs> {
 /// # Errors
 /// When a boot does not come to its end, or what is measured in two ways differs.
 pub fn measure(kernel: &Kernel, machine: &Machine) -> Result<Costs> {
+    measure_with_traces(kernel, machine).map(|(costs, _)| costs)
+}
+
+/// As `measure`, with the instructions that each path executed.
+///
+/// # Errors
+/// As `measure`.
+pub fn measure_with_traces(kernel: &Kernel, machine: &Machine) -> Result<(Costs, trace::Traces)> {
     let boot = capture(machine, &Start::Kernel(&kernel.image), kernel.limit, to_the_end)?;
-    let costs = Costs { rows: read(&boot, &kernel.elf)?, stretches: stretches::measure(kernel, machine)? };
+    let (stretches, traces) = stretches::measure(kernel, machine)?;
+    let costs = Costs { rows: read(&boot, &kernel.elf)?, stretches };
     consistent(&costs)?;
-    Ok(costs)
+    Ok((costs, traces))
 }
 
 fn read(boot: &Captured, elf: &Path) -> Result<Vec<Row>> {

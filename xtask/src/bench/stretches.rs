@@ -1,6 +1,7 @@
 //! How long each path keeps D, and I, masked: a boot with `mode=stretches` whose every instruction QEMU logs.
 
 use super::log::{Longest, Reader, Stretch};
+use super::trace::Traces;
 use crate::gdbstub::Stub;
 use crate::ktap::is_panic;
 use crate::qemu::{LOG_INSTRUCTIONS, Machine, Start, one_at_a_time};
@@ -10,6 +11,7 @@ use crate::setup::facts;
 use crate::symbols::{self, Kind, Symbol};
 use crate::test::Kernel;
 use anyhow::{Context, Result, anyhow, bail};
+use object::{Object, ObjectSection};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, PipeReader};
 use std::path::Path;
@@ -78,7 +80,7 @@ pub fn shell_line(machine: &Machine, image: &Path) -> String {
 ///
 /// # Errors
 /// When the kernel does not come to its end, or the log and the counter contradict each other.
-pub fn measure(kernel: &Kernel, base: &Machine) -> Result<Vec<Masked>> {
+pub fn measure(kernel: &Kernel, base: &Machine) -> Result<(Vec<Masked>, Traces)> {
     let elf = &kernel.elf;
     let bytes = std::fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
     let parsed = symbols::parse(&bytes)?;
@@ -88,7 +90,7 @@ pub fn measure(kernel: &Kernel, base: &Machine) -> Result<Vec<Masked>> {
     let machine = Machine { gdb: Some(stub.option()), ..machine(base) };
     let mut command = machine.command(&Start::Kernel(&kernel.image));
     command.args(one_at_a_time(version));
-    let boot = boot(command, &stub, mark, kernel.limit)?;
+    let mut boot = boot(command, &stub, mark, kernel.limit)?;
     if boot.end != End::Status(0) || boot.console.lines().any(is_panic) {
         let told = [boot.console.as_str(), &boot.complaints].join("\n");
         bail!("the kernel did not come to its end ({:?}):\n{}", boot.end, told.trim());
@@ -96,7 +98,32 @@ pub fn measure(kernel: &Kernel, base: &Machine) -> Result<Vec<Masked>> {
     let names = names(&boot.console)?;
     let functions =
         Functions { start: symbols::value(&parsed, "__image_start")?, all: symbols::read(&parsed)? };
-    combine(names, boot.log.finish()?, |pc| functions.name(pc))
+    let text = Text::of(&parsed)?;
+    let traces = boot.log.take_traces().into_iter().filter_map(|(path, pcs)| {
+        Some((names.get(&path)?.clone(), pcs.into_iter().map(|pc| text.word(pc)).collect()))
+    });
+    let traces = traces.collect();
+    Ok((combine(names, boot.log.finish()?, |pc| functions.name(pc))?, traces))
+}
+
+/// The image's text.
+struct Text<'a> {
+    address: u64,
+    bytes: &'a [u8],
+}
+
+impl<'a> Text<'a> {
+    fn of(elf: &symbols::Elf<'a>) -> Result<Self> {
+        let section = elf.section_by_name(".text").context("the kernel's ELF has no .text")?;
+        Ok(Self { address: section.address(), bytes: section.data()? })
+    }
+
+    /// The instruction at an address, as it was linked; 0 outside.
+    fn word(&self, pc: u64) -> u32 {
+        let at = pc.checked_sub(self.address).and_then(|at| usize::try_from(at).ok());
+        let bytes = at.and_then(|at| self.bytes.get(at..)?.get(..4)?.try_into().ok());
+        bytes.map_or(0, u32::from_le_bytes)
+    }
 }
 
 /// A boot that is over.

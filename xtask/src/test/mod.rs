@@ -2,6 +2,7 @@
 
 pub mod boots;
 mod costs;
+mod dirty;
 mod dtb;
 mod everywhere;
 mod gdb_session;
@@ -9,6 +10,7 @@ mod host;
 pub mod judge;
 mod junit;
 mod matrix;
+mod order;
 mod outcome;
 mod report;
 mod storms;
@@ -43,6 +45,8 @@ enum Task {
     Die(Die, Machine),
     Apart(Apart, Machine),
     Tree(&'static str, dtb::Tree),
+    Order(&'static str, El),
+    Dirty(&'static dirty::Dirty),
     Gdb(Machine),
     Costs(Machine),
     /// Scenarios on one machine.
@@ -113,6 +117,8 @@ fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> 
         Task::Die(die, machine) => kernel.die(&die, &machine),
         Task::Apart(apart, machine) => kernel.apart(&apart, &machine),
         Task::Tree(name, tree) => dtb::boot(kernel, name, tree),
+        Task::Order(name, el) => order::boot(kernel, name, el),
+        Task::Dirty(dirty) => dirty::boot(kernel, dirty),
         Task::Sweep(sweeps) => sweeps::run(kernel, &arguments.common, &sweeps),
         Task::Storm(machine) => storms::run(kernel, arguments, &machine),
         Task::Everywhere(machine) => everywhere::run(kernel, arguments, &machine),
@@ -160,6 +166,9 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
             .filter(|(name, _)| wanted(&format!("dtb.{name}")))
             .map(|(name, tree)| Task::Tree(name, *tree)),
     );
+    let orders = order::CASES.iter().filter(|(name, _)| wanted(&format!("{}{name}", order::PREFIX)));
+    tasks.extend(orders.map(|&(name, el)| Task::Order(name, el)));
+    tasks.extend(dirty::CASES.iter().filter(|dirty| wanted(&dirty.full_name())).map(Task::Dirty));
     if wanted(storms::NAME) {
         tasks.splice(0..0, storms::tasks(arguments).into_iter().map(Task::Storm));
     }
@@ -200,12 +209,16 @@ fn list(arguments: &QemuTest, inventory: &Inventory, matrix: &[Machine]) -> Resu
     let dies = inventory.dies.iter().map(|die| format!("die.{}", die.name));
     let apart = inventory.apart.iter().map(|apart| apart.name.clone());
     let trees = dtb::CASES.iter().map(|(name, _)| format!("dtb.{name}"));
+    let dirty = dirty::CASES.iter().map(dirty::Dirty::full_name);
+    let orders = order::CASES.iter().map(|(name, _)| format!("{}{name}", order::PREFIX));
     let sweeps = inventory.sweeps.iter().map(|name| format!("sweep.{name}"));
     for name in kernel
         .chain(sweeps)
         .chain(apart)
         .chain(dies)
         .chain(trees)
+        .chain(dirty)
+        .chain(orders)
         .chain([storms::NAME.into(), everywhere::NAME.into(), "gdb.session".into(), costs::NAME.into()])
         .filter(|name| wanted(name))
     {

@@ -152,6 +152,8 @@ pub unsafe fn init(gic: &Gic, map: impl Fn(u64, u64) -> usize) -> Result<(), Gic
 /// # Errors
 ///
 /// Any [`GicError`] but `BadInterrupt` and `Unsupported`.
+// A function of its own in every build: a place for a probe in what a CPU does before its slots are set up.
+#[inline(never)]
 pub fn init_cpu(cpu: usize, mpidr: u64) -> Result<(), GicError> {
     let distributor = distributor()?;
     if cpu >= MAX_CPUS {
@@ -317,7 +319,7 @@ pub fn acknowledge_group0() -> Option<IntId> {
 }
 
 /// Ends an interrupt that [`acknowledge`] returned: drops the running priority and deactivates it. Ends must come in
-/// reverse order of acknowledges, on the same CPU.
+/// reverse order of acknowledges, on the same CPU. In force after the next ISB or exception return: the caller's.
 #[inline(always)]
 pub fn end(interrupt: IntId) {
     match v2::interface() {
@@ -376,7 +378,7 @@ pub fn priority_mask() -> PriorityMask {
 }
 
 /// Sends software generated interrupt `id` (below [`SGIS`], the rest is ignored). Stores made before are visible to the
-/// handler.
+/// handler; for [`Target::Me`] that costs no barrier.
 #[inline]
 pub fn send_sgi(id: u32, target: Target) {
     let id = id % SGIS;

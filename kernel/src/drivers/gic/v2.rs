@@ -53,7 +53,11 @@ pub(super) fn interface() -> Option<Interface> {
 impl Interface {
     #[inline(always)]
     pub(super) fn acknowledge(self) -> u32 {
-        self.0.iar.get()
+        let iar = self.0.iar.get();
+        // The acknowledge has been made before anything that follows: what another CPU stored before it sent an SGI is seen by the handler,
+        // whose loads would not wait for a load of a device (DDI 0487 B2.3).
+        aarch64_cpu::asm::barrier::dsb(aarch64_cpu::asm::barrier::SY);
+        iar
     }
 
     #[inline(always)]
@@ -130,8 +134,10 @@ pub(super) fn send_sgi(distributor: &Distributor, id: u32, target: Target) {
     if to == 0 {
         return;
     }
-    // What was stored before has to be seen by the CPU that takes the interrupt.
-    aarch64_cpu::asm::barrier::dsb(aarch64_cpu::asm::barrier::ISHST);
+    // What was stored before has to be seen by the CPU that takes the interrupt; this CPU sees its own stores anyway.
+    if !matches!(target, Target::Me) {
+        aarch64_cpu::asm::barrier::dsb(aarch64_cpu::asm::barrier::ISHST);
+    }
     distributor.sgir.set(to | id);
 }
 

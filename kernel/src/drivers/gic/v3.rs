@@ -113,12 +113,12 @@ pub(super) fn acknowledge_group0() -> u32 {
 
 #[inline(always)]
 pub(super) fn end(iar: u32) {
-    write_icc!("icc_eoir1_el1", iar.into(), "isb");
+    write_icc!("icc_eoir1_el1", iar.into());
 }
 
 #[inline(always)]
 pub(super) fn end_group0(iar: u32) {
-    write_icc!("icc_eoir0_el1", iar.into(), "isb");
+    write_icc!("icc_eoir0_el1", iar.into());
 }
 
 #[inline(always)]
@@ -243,7 +243,8 @@ pub(super) fn init_cpu(cpu: usize, mpidr: u64) -> Result<(), GicError> {
 
 fn init_interface() -> Result<(), GicError> {
     const SRE: u64 = 1;
-    write_icc!("icc_sre_el1", read_icc!("icc_sre_el1") | SRE, "isb");
+    // DFB, DIB: no interrupt bypasses the GIC. Written whole: out of reset they are UNKNOWN where SRE is fixed.
+    write_icc!("icc_sre_el1", SRE | 1 << 1 | 1 << 2, "isb");
     if read_icc!("icc_sre_el1") & SRE == 0 {
         return Err(GicError::NoSystemRegisters);
     }
@@ -310,7 +311,7 @@ fn sgi(id: u32, target: Target) -> Option<u64> {
 #[inline(always)]
 pub(super) fn send_sgi(id: u32, target: Target) {
     if let Some(value) = sgi(id, target) {
-        publish();
+        publish(target);
         write_icc!("icc_sgi1r_el1", value, "isb");
     }
 }
@@ -318,15 +319,17 @@ pub(super) fn send_sgi(id: u32, target: Target) {
 #[inline(always)]
 pub(super) fn send_sgi_group0(id: u32, target: Target) {
     if let Some(value) = sgi(id, target) {
-        publish();
+        publish(target);
         write_icc!("icc_sgi0r_el1", value, "isb");
     }
 }
 
 /// What was stored before an SGI has to be seen by the CPU that takes it; a system register write is not ordered after
-/// stores by itself.
+/// stores by itself. This CPU sees its own stores anyway.
 #[inline(always)]
-fn publish() {
-    // SAFETY: a barrier.
-    unsafe { asm!("dsb ishst", options(nostack, preserves_flags)) };
+fn publish(target: Target) {
+    if !matches!(target, Target::Me) {
+        // SAFETY: a barrier.
+        unsafe { asm!("dsb ishst", options(nostack, preserves_flags)) };
+    }
 }

@@ -1,0 +1,34 @@
+//! A spurious interrupt (INTID 1023) at every boundary, with the real one right behind it: whatever the entry has set aside for the
+//! first one is put back.
+
+use super::code;
+use harness::sweep::{Scenario, breakpoint, kprobe};
+use kernel::irq;
+
+/// In release builds, which inject nothing, an ordinary interrupt alone.
+fn inject() {
+    irq::inject_spurious(1);
+}
+
+pub static SCENARIOS: [Scenario; 2] = [
+    Scenario {
+        name: "spurious-in-step-over",
+        setup: || breakpoint(code::line_at(), None),
+        before: inject,
+        body: code::line,
+        handler: |_| _ = code::line(),
+        ..Scenario::EMPTY
+    },
+    Scenario {
+        name: "spurious-in-kprobe",
+        setup: || kprobe(code::outer as *const () as u64, None, None),
+        before: inject,
+        body: outer,
+        handler: |_| _ = outer(),
+        ..Scenario::EMPTY
+    },
+];
+
+extern "C" fn outer() -> u64 {
+    code::outer(1)
+}
