@@ -22,7 +22,7 @@ pub use matrix::{Extent, name as machine_name};
 use crate::args::QemuTest;
 use crate::inventory::{self, Apart, Die, Inventory};
 use crate::machines::APART;
-use crate::qemu::{Machine, Start};
+use crate::qemu::{El, Machine, Start};
 use crate::run::{kernel, planned_image};
 use crate::say::say;
 use crate::setup::decide::Need;

@@ -52,6 +52,8 @@ impl From<SlotId> for Installed {
 }
 
 impl Drop for Installed {
+    #[inline(never)]
+    #[unsafe(link_section = ".noprobe.text")]
     fn drop(&mut self) {
         let _ = remove(self.0);
     }
