@@ -1,7 +1,7 @@
 //! The lock-free protocols between Stepwell's CPUs: who waits for whom, and which memory access must not overtake which.
 //!
 //! An emulator runs CPUs in turns and so hides a missing acquire or release. Here the protocols stand apart from the kernel: built with
-//! `--cfg loom` they use the atomics of the model checker `loom`, and `tests/loom.rs` tries every order that the architecture allows. The
+//! `--cfg loom` they use the atomics of the model checker `loom`, and `tests/models.rs` tries every order that the architecture allows. The
 //! kernel uses the same source.
 #![cfg_attr(not(loom), no_std)]
 #![forbid(unsafe_code)]

@@ -6,8 +6,9 @@
 //! opened before (a write of PSTATE.D = 0, or of DAIF whole), and none may lead to where the check cannot follow: a call or jump through
 //! a register, or the return of a function that nobody calls directly. `barriers.txt` has the exceptions, with reasons.
 //!
-//! An ISB that a conditional branch skips counts if nothing is written between the branch and the ISB: so code pays a debt that it has
-//! recorded.
+//! Code may also record that it owes the ISB, and leave it to whatever opens D: it stores all ones, which the shadow of MDSCR_EL1 is
+//! otherwise never (`debug::control`), close to the write. Behind such a write a conditional branch that skips an ISB, or the call of a
+//! function that has one on every way, counts as the ISB: whether the debt is looked at is known, what the comparison finds is not.
 //!
 //! With `STEPWELL_BARRIERS=FILE` in the environment, all ways on without a barrier are written to that file, listed or not.
 //!
@@ -106,11 +107,6 @@ fn opens_d(word: u32) -> bool {
     word & 0xffff_f8ff == 0xd503_48ff || word & 0xffff_ffe0 == 0xd51b_4220
 }
 
-/// Any MSR.
-fn writes(word: u32) -> bool {
-    word & 0xfff0_0000 == 0xd510_0000
-}
-
 /// Every way on without a barrier, as text.
 fn without_barrier(text: &Text<'_>, functions: &Functions<'_>, list: &List, checked: bool) -> Vec<String> {
     let mut walker = Walker::new(text, functions);
@@ -126,10 +122,9 @@ fn without_barrier(text: &Text<'_>, functions: &Functions<'_>, list: &List, chec
             }
         }
     }
-    let line =
-        |(&(writer, register, event, place), (at, there)): (&(&str, &str, Event, &str), &(u64, u64))| {
-            format!("{writer} | {register} | {event} | {place} # {at:#x}, then {there:#x}")
-        };
+    let line = |(&(writer, register, event, place), (at, there)): (&Way<'_>, &(u64, u64))| {
+        format!("{writer} | {register} | {event} | {place} # {at:#x}, then {there:#x}")
+    };
     found.iter().map(line).collect()
 }
 
@@ -150,8 +145,9 @@ struct Walker<'a> {
     functions: &'a Functions<'a>,
     /// Where each function is called (`true`), or jumped to as its caller's last act.
     callers: BTreeMap<u64, Vec<(u64, bool)>>,
-    called: BTreeMap<u64, Ways>,
-    from: BTreeMap<u64, Ways>,
+    /// By whether a debt is recorded, and where the function begins.
+    called: BTreeMap<(bool, u64), Ways>,
+    from: BTreeMap<(bool, u64), Ways>,
 }
 
 impl<'a> Walker<'a> {
@@ -175,12 +171,13 @@ impl<'a> Walker<'a> {
     fn on_every_way(&mut self, write: u64) -> Events {
         let mut events = Events::new();
         let mut seen = BTreeSet::new();
+        let owed = self.is_recorded(write);
         let mut next = vec![write + 4];
         while let Some(at) = next.pop() {
             if !seen.insert(at) {
                 continue;
             }
-            let ways = self.ways_from(at);
+            let ways = self.ways_from(owed, at);
             events.extend(ways.events);
             // The instruction in front is of the function, though `at` may be the first of the next one.
             if ways.returns
@@ -207,28 +204,29 @@ impl<'a> Walker<'a> {
         known
     }
 
-    fn ways_from(&mut self, at: u64) -> Ways {
-        if let Some(known) = self.from.get(&at) {
+    fn ways_from(&mut self, owed: bool, at: u64) -> Ways {
+        if let Some(known) = self.from.get(&(owed, at)) {
             return known.clone();
         }
-        let ways = self.follow(at);
-        self.from.insert(at, ways.clone());
+        let ways = self.follow(owed, at);
+        self.from.insert((owed, at), ways.clone());
         ways
     }
 
     /// What happens in a function that is called.
-    fn ways_of(&mut self, function: u64) -> Ways {
-        if let Some(known) = self.called.get(&function) {
+    fn ways_of(&mut self, owed: bool, function: u64) -> Ways {
+        if let Some(known) = self.called.get(&(owed, function)) {
             return known.clone();
         }
         // While it is looked into: what calls itself adds nothing.
-        self.called.insert(function, Ways::default());
-        let ways = if ends(self.functions.name(function)) { Ways::default() } else { self.follow(function) };
-        self.called.insert(function, ways.clone());
+        self.called.insert((owed, function), Ways::default());
+        let ended = ends(self.functions.name(function));
+        let ways = if ended { Ways::default() } else { self.follow(owed, function) };
+        self.called.insert((owed, function), ways.clone());
         ways
     }
 
-    fn follow(&mut self, from: u64) -> Ways {
+    fn follow(&mut self, owed: bool, from: u64) -> Ways {
         let mut ways = Ways::default();
         let mut seen = BTreeSet::new();
         let mut next = vec![from];
@@ -246,12 +244,12 @@ impl<'a> Walker<'a> {
                 Some(Branch::Always(target)) if ends(self.functions.name(target)) => {}
                 Some(Branch::Always(target)) => next.push(target),
                 Some(Branch::Perhaps(target)) => {
-                    if !self.pays(at + 4) && !self.pays(target) {
+                    if !(owed && (self.pays(at + 4) || self.pays(target))) {
                         next.extend([at + 4, target]);
                     }
                 }
                 Some(Branch::Call(target)) => {
-                    let called = self.ways_of(target);
+                    let called = self.ways_of(owed, target);
                     ways.events.extend(called.events);
                     if called.returns {
                         next.push(at + 4);
@@ -272,18 +270,37 @@ impl<'a> Walker<'a> {
         ways
     }
 
-    /// Whether an ISB follows at once, with nothing written before: a debt that is paid.
-    fn pays(&self, at: u64) -> bool {
-        const NEAR: u64 = 4;
-        for (at, word) in self.text.words(at..at + NEAR * 4) {
-            if is_isb(word) {
-                return true;
-            }
-            if writes(word) || opens_d(word) || code::branch(at, word).is_some() {
-                return false;
+    /// Whether an ISB follows soon, or the call of a function that has one on every way.
+    fn pays(&mut self, at: u64) -> bool {
+        const NEAR: u64 = 8;
+        let text = self.text;
+        for (at, word) in text.words(at..at + NEAR * 4) {
+            match code::branch(at, word) {
+                _ if is_isb(word) => return true,
+                _ if opens_d(word) => return false,
+                // A check of the rules may stand between, whose other way ends the kernel.
+                None | Some(Branch::Perhaps(_)) => {}
+                Some(Branch::Call(target)) => {
+                    let called = self.ways_of(true, target);
+                    return !called.returns && called.events.is_empty() && !ends(self.functions.name(target));
+                }
+                Some(_) => return false,
             }
         }
         false
+    }
+
+    /// Whether all ones are stored near a write, in its function: a debt.
+    fn is_recorded(&self, write: u64) -> bool {
+        // A row of writes to numbered registers, and a little more.
+        const NEAR: u64 = 96 * 4;
+        let function = self.functions.range(write);
+        let near = function.start.max(write.saturating_sub(NEAR))..function.end.min(write + NEAR);
+        // STR (immediate, unsigned offset), 64 bits.
+        let stored = self.text.words(near).filter(|(_, word)| word & 0xffc0_0000 == 0xf900_0000);
+        let stored: BTreeSet<u32> = stored.map(|(_, word)| word & 31).collect();
+        // MOVN Xn, #0.
+        self.text.words(function).any(|(_, word)| word & !31 == 0x9280_0000 && stored.contains(&(word & 31)))
     }
 
     /// Where the BR at `at` goes if it chooses among accesses to numbered registers, as `arch/sysreg.rs` does: ADR of the first, ADD of a
@@ -417,13 +434,44 @@ mod tests {
 
     #[test]
     fn one_way_without_a_barrier_is_enough_to_be_told() {
-        assert_eq!(told(&[MDSCR, cbz(2), ISB, RET], "").len(), 0, "a debt that is paid");
+        assert_eq!(told(&[MDSCR, cbz(2), ISB, RET], ""), ["one | MDSCR_EL1 | returns | one"]);
         assert_eq!(
             told(&[MDSCR, cbz(3), MDSCR, ISB, OPEN, RET, RET, RET], ""),
             ["one | MDSCR_EL1 | opens | two"]
         );
         assert_eq!(told(&[cbz(2), MDSCR, NOP, RET], ""), ["one | MDSCR_EL1 | returns | one"]);
         assert_eq!(told(&[MDSCR, b(0), NOP, RET], "").len(), 0, "it never goes on");
+    }
+
+    #[test]
+    fn a_debt_that_is_recorded_is_paid_behind_a_comparison() {
+        // mov x9, #-1; str x9, [x0, #8].
+        let (ones, store) = (0x9280_0009, 0xf900_0409);
+        let pays = |ones, store| told(&[ones, store, MDSCR, cbz(2), ISB, OPEN, RET, RET], "").len();
+        let whole = |ones, store| {
+            let bytes: Vec<u8> = [ones, store, MDSCR, cbz(3), MDSCR, ISB, OPEN, RET, ISB, RET, RET, RET]
+                .iter()
+                .flat_map(|word: &u32| word.to_le_bytes())
+                .collect();
+            let symbols =
+                [Symbol { offset: 0, size: 48, name: "all".into(), kind: Kind::Text, hash: 0, mangled: 0 }];
+            let functions = Functions { start: BASE, symbols: &symbols };
+            let text = Text { address: BASE, bytes: &bytes };
+            without_barrier(&text, &functions, &List::default(), false).len()
+        };
+        assert_eq!(whole(ones, store), 0);
+        assert_eq!(whole(NOP, store), 1, "another value");
+        assert_eq!(whole(ones, NOP), 1, "nothing is stored");
+        assert_eq!(pays(NOP, NOP), 1);
+        // As before, but a function with the ISB is called.
+        assert_eq!(
+            told(&[ones, store, MDSCR, cbz(2), bl(4), OPEN, RET, RET, ISB, RET, RET, RET], "").len(),
+            0
+        );
+        assert_eq!(
+            told(&[ones, store, MDSCR, cbz(2), bl(4), OPEN, RET, RET, NOP, RET, RET, RET], "").len(),
+            1
+        );
     }
 
     #[test]

@@ -459,11 +459,11 @@ pub fn roots(workspace: &Path) -> Result<Vec<Root>> {
     let mut roots = Vec::new();
     for member in members.split('"').skip(1).step_by(2) {
         let folder = workspace.join(member);
-        let root = folder.join("src/lib.rs");
+        let text = manifest(&folder)?;
+        let root = folder.join(of_lib(&text, "path").as_deref().unwrap_or("src/lib.rs"));
         if !root.exists() {
             continue;
         }
-        let text = manifest(&folder)?;
         let name = lib_name(&text).with_context(|| format!("{member} has no name"))?;
         roots.push((name, root));
     }
@@ -475,21 +475,20 @@ pub fn roots(workspace: &Path) -> Result<Vec<Root>> {
 
 /// The name under `[lib]`, or the package's.
 fn lib_name(manifest: &str) -> Option<String> {
-    let mut section = "";
-    let mut name = None;
-    for line in manifest.lines() {
-        if line.starts_with('[') {
-            section = line.trim();
-        } else if let Some(value) = line.strip_prefix("name = ") {
-            let value = value.trim().trim_matches('"').replace('-', "_");
-            match section {
-                "[package]" => name = Some(value),
-                "[lib]" => return Some(value),
-                _ => {}
-            }
-        }
-    }
-    name
+    let name = of_lib(manifest, "name").or_else(|| value(manifest, "[package]", "name"));
+    name.map(|name| name.replace('-', "_"))
+}
+
+fn of_lib(manifest: &str, key: &str) -> Option<String> {
+    value(manifest, "[lib]", key)
+}
+
+/// The text of a key in a section of a manifest.
+fn value(manifest: &str, wanted: &str, key: &str) -> Option<String> {
+    let mut lines = manifest.lines().skip_while(|line| line.trim() != wanted).skip(1);
+    let lines = lines.by_ref().take_while(|line| !line.starts_with('['));
+    let mut values = lines.filter_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));
+    values.next().map(|value| value.trim().trim_matches('"').to_owned())
 }
 
 #[cfg(test)]
@@ -589,6 +588,10 @@ mod tests {
     #[test]
     fn a_lib_has_its_own_name_or_the_packages() {
         assert_eq!(lib_name("[package]\nname = \"a-b\"\n").as_deref(), Some("a_b"));
-        assert_eq!(lib_name("[package]\nname = \"a-b\"\n[lib]\nname = \"c\"\n").as_deref(), Some("c"));
+        let both =
+            "[package]\nname = \"a-b\"\n\n[lib]\nname = \"c\"\npath = \"lib.rs\"\n[lints]\nname = \"d\"\n";
+        assert_eq!(lib_name(both).as_deref(), Some("c"));
+        assert_eq!(of_lib(both, "path").as_deref(), Some("lib.rs"));
+        assert_eq!(of_lib("[package]\npath = \"x\"\n", "path"), None);
     }
 }

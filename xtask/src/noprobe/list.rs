@@ -144,8 +144,9 @@ impl Pattern {
             Self::Extern(symbol) => name == symbol,
             Self::Path(path) => {
                 // `<a::B>::c`: so v0 writes a method of a type's own, which legacy writes as a::B::c.
-                let own = name.strip_prefix('<').filter(|rest| !rest.contains(" as "));
-                path.begins(own.unwrap_or(name))
+                let plain = without_arguments(name);
+                let own = plain.strip_prefix('<').filter(|rest| !rest.contains(" as "));
+                path.begins(&own.map_or(plain.clone(), |own| own.replacen(">::", "::", 1)))
             }
             Self::Methods(of, what) => name.strip_prefix('<').is_some_and(|rest| {
                 let Some((own, of_what)) = rest.split_once(" as ") else { return false };
@@ -216,6 +217,24 @@ impl Path {
             |name: &str| format!("{}{}{name}", name.len(), if name.starts_with('_') { "_" } else { "" });
         self.text.split("::").map(name).collect()
     }
+}
+
+/// `a::B<C, D>::e` without `<C, D>`.
+fn without_arguments(name: &str) -> String {
+    let mut plain = String::new();
+    let (mut depth, mut before) = (0, ' ');
+    for letter in name.chars() {
+        let opens = letter == '<' && (depth > 0 || before.is_alphanumeric() || before == '_');
+        if opens {
+            depth += 1;
+        } else if depth == 0 {
+            plain.push(letter);
+        } else if letter == '>' && before != '-' {
+            depth -= 1;
+        }
+        before = letter;
+    }
+    plain
 }
 
 impl fmt::Display for Path {

@@ -267,6 +267,15 @@ mod tests {
         assert_eq!(caught("extern memcpy"), 1);
     }
 
+    #[test]
+    fn the_arguments_of_generic_types_do_not_matter() {
+        let covers = |pattern: &str, name: &str| Pattern::read(pattern).unwrap().covers(name);
+        assert!(covers("slots::table::Table::lookup", "slots::table::Table<P,_>::lookup"));
+        assert!(covers("a::B::c", "<a::B<fn() -> D<E>>>::c::{{closure}}"));
+        assert!(!covers("slots::table::Table::look", "slots::table::Table<P,_>::lookup"));
+        assert!(covers("core::num", "core::num::<impl usize>::checked_add"));
+    }
+
     /// As linkers match sections, as far as the patterns use it.
     fn glob_matches(glob: &str, name: &str) -> bool {
         let Some((literal, rest)) = glob.split_once('*') else { return glob == name };

@@ -16,12 +16,13 @@ pub fn run(filter: Option<&str>) -> Outcome {
 }
 
 /// The lock-free protocols under the model checker `loom`: packages, and what builds them so.
-const MODELS: [&str; 8] = [
+const MODELS: [&str; 9] = [
     "test",
     "--no-fail-fast",
-    "--release",
+    "--profile",
+    "models",
     "--test",
-    "loom",
+    "models",
     "--package",
     "stepwell-slots",
     "--package=stepwell-protocols",

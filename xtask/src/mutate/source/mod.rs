@@ -321,10 +321,10 @@ fn of_library(tree: &Tree, mutant: &Mutant) -> Result<Fate> {
         tree::Ran::Bad(text) => return Ok(Fate::Killed(failed_test(&text))),
         tree::Ran::Endless => return Ok(Fate::Timeout("cargo test".into())),
     }
-    if !tree.has(&format!("{folder}/tests/loom.rs")) {
+    if !tree.has(&format!("{folder}/tests/models.rs")) {
         return Ok(Fate::Survived);
     }
-    let mut models = test(&["--release", "--test", "loom", "--target-dir", "target/loom"]);
+    let mut models = test(&["--profile", "models", "--test", "models", "--target-dir", "target/loom"]);
     models.env("RUSTFLAGS", "--cfg loom");
     Ok(match tree::run(models, BUILD)? {
         tree::Ran::Good => Fate::Survived,

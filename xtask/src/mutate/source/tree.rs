@@ -89,8 +89,8 @@ impl Tree {
     /// # Errors
     /// When cargo cannot be started.
     pub fn build_kernel(&self, limit: Duration) -> Result<Built> {
-        let mut cargo = self.cargo("kernel");
-        cargo.args(["build", "--quiet", "--package", "stepwell-kernel", "--bin", "stepwell"]);
+        let mut cargo = self.cargo("image");
+        cargo.args(["build", "--quiet", "--package", "stepwell-image", "--bin", "stepwell"]);
         Ok(match run(cargo, limit)? {
             Ran::Good => Built::Elf(self.root.join("target").join(TARGET).join("debug/stepwell")),
             Ran::Bad(_) => Built::Not,

@@ -1,6 +1,6 @@
 //! The records under the model checker `loom`: every interleaving, and every order in which the weak memory model lets accesses take
 //! effect. `cargo xtask qemu-test` runs these; by hand:
-//! `RUSTFLAGS="--cfg loom" cargo test -p stepwell-slots --test loom --release --target-dir target/loom`.
+//! `RUSTFLAGS="--cfg loom" cargo test -p stepwell-slots --test models --profile models --target-dir target/loom`.
 #![cfg(loom)]
 
 use loom::cell::UnsafeCell;
