@@ -178,7 +178,7 @@ fn a_long_function_is_looked_at_near_the_instruction() {
         })
     };
     for words in [200_000, MAX_SEARCHED_WORDS as usize, MAX_SEARCHED_WORDS as usize + 1, 1 << 40] {
-        let at = |n: u64| classify_at(text, loop_at + 4 * n, BASE, end(words));
+        let at = |n: u64| classify_at(text, loop_at.wrapping_add(n.wrapping_mul(4)), BASE, end(words));
         assert_eq!(
             [at(1), at(3)],
             [Class::Refuse(Reason::ExclusiveSequence), text(loop_at + 12).map(classify).unwrap()]
