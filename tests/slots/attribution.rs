@@ -208,6 +208,10 @@ pub fn an_atomic_hits_the_slot_on_its_word_and_no_neighbour() -> Outcome {
     if read_sysreg!("id_aa64isar0_el1") >> 20 & 0xf == 0 {
         skip!("there are no atomic instructions (FEAT_LSE)");
     }
+    if kernel::smp::online_count() > 1 {
+        // QEMU 7.2 makes the atomics of CPUs that run at once with the host's, and looks for no watchpoint on reads then.
+        skip!("where several CPUs run, QEMU's atomics hit no watchpoint on reads");
+    }
     static WATCHED: Watched = Watched::new();
     let before = WATCHED.0[2].load(Relaxed);
     for (access, others) in [(Access::Read, Access::Write), (Access::Write, Access::Read)] {

@@ -20,7 +20,7 @@ use crate::code::{self, Branch, Functions, Text};
 use crate::noprobe::{self, tell, unmatched_of};
 use crate::symbols::{self, Elf, Kind};
 use anyhow::{Context, Result, anyhow};
-use list::{Event, List, Needed, Ordered};
+use list::{Event, List, Needed, Ordered, Way};
 use object::{Object, ObjectSection};
 use std::collections::{BTreeMap, BTreeSet};
 
