@@ -1,6 +1,7 @@
 //! From a request to the slot that a hit belongs to, over registers that are a variable.
 //!
 //! A kernel's own back end writes the same registers with `msr`; everything else is as here. `cargo test` runs this.
+#![allow(clippy::single_range_in_vec_init, reason = "a list of ranges, of which there is one")]
 
 use slots::{
     Access, Counts, CpuHits, CpuSlots, Cpus, DebugRegs, Kind, NoProbe, Privilege, Request, SlotError, Tables,

@@ -43,6 +43,7 @@ mod suspended;
 mod sync;
 mod table;
 mod tables;
+mod va;
 
 pub use attribution::{WatchHit, breakpoint_hits, watchpoint_hits};
 pub use bank::{BankSelect, Banked, Counts, EMBWE, banks_answer};
@@ -54,10 +55,11 @@ pub use noprobe::{Admitted, NoProbe};
 pub use pieces::Pieces;
 pub use record::{Cpus, Payload, SlotId, Snapshot, State};
 pub use regs::{DebugRegs, ReadRegs, arm, disarm, reset_all};
-pub use request::{Access, Encoding, Privilege, Request, VaSize};
+pub use request::{Access, Encoding, Privilege, Request};
 pub use suspended::Suspended;
 pub use table::Table;
 pub use tables::Tables;
+pub use va::VaSize;
 
 /// The two kinds of slots.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

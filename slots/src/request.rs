@@ -3,7 +3,8 @@
 //! Control register fields (DDI 0487, `DBGBCR<n>_EL1` and `DBGWCR<n>_EL1`): E[0]; PMC, for watchpoints PAC, [2:1];
 //! LSC[4:3] (watchpoints); BAS[8:5], for watchpoints [12:5]; HMC[13]; SSC[15:14]; MASK[28:24] (watchpoints).
 
-use crate::{Kind, Pieces, SlotError};
+use crate::va::is_upper;
+use crate::{Kind, Pieces, SlotError, VaSize};
 
 const E: u32 = 1;
 const PMC_SHIFT: u32 = 1;
@@ -47,56 +48,6 @@ pub enum Access {
 impl Access {
     const fn field(self) -> u32 {
         self as u32
-    }
-}
-
-/// How many bits the virtual addresses of a CPU have. The bits above are alike, all 0 or all 1, in addresses and in the value
-/// registers (RESS; DDI 0487, `DBGBVR<n>_EL1` and `DBGWVR<n>_EL1`).
-///
-/// An address here has no tag (TBI, MTE) and no authentication code (PAC): a slot compares the address without them.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-#[non_exhaustive]
-pub enum VaSize {
-    /// Bits 63 to 48 are alike: what every CPU has.
-    #[default]
-    Bits48,
-    /// Bits 63 to 52 are alike (FEAT_LVA). On a CPU without it a slot that is set on such an address matches another one, or
-    /// none.
-    Bits52,
-    /// Bits 63 to 56 are alike (FEAT_LVA3).
-    Bits56,
-}
-
-impl VaSize {
-    /// The size that a CPU has: the field VARange of its `ID_AA64MMFR2_EL1`. A value that is reserved today is read as 48 bits.
-    pub const fn from_id(id_aa64mmfr2: u64) -> VaSize {
-        match id_aa64mmfr2 >> 16 & 0xf {
-            1 => VaSize::Bits52,
-            2 => VaSize::Bits56,
-            _ => VaSize::Bits48,
-        }
-    }
-
-    /// The number of bits.
-    #[inline(always)]
-    pub const fn bits(self) -> u32 {
-        match self {
-            VaSize::Bits48 => 48,
-            VaSize::Bits52 => 52,
-            VaSize::Bits56 => 56,
-        }
-    }
-
-    /// Whether this is a virtual address: the bits above are alike.
-    #[inline(always)]
-    pub const fn contains(self, address: u64) -> bool {
-        let shift = 63 - self.bits();
-        ((address << shift) as i64 >> shift) as u64 == address
-    }
-
-    /// The last address of the half of the address space that a virtual address is in.
-    const fn last_beside(self, address: u64) -> u64 {
-        if is_upper(address) { u64::MAX } else { (1 << self.bits()) - 1 }
     }
 }
 
@@ -306,12 +257,6 @@ impl Request {
         }
         Err(SlotError::CannotSplit { address, length })
     }
-}
-
-/// Whether a virtual address is one of the upper half, where EL0 has nothing.
-#[inline(always)]
-const fn is_upper(address: u64) -> bool {
-    address >> 63 != 0
 }
 
 /// The contents of a slot's two registers. `control` has the enable bit E clear; see [`Encoding::enabled`].

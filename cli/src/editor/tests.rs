@@ -330,14 +330,10 @@ fn the_bell_says_that_nothing_was_done() {
 }
 
 #[test]
-fn the_echo_can_be_switched_on_and_off() {
+fn without_echo_nothing_is_shown() {
     let mut session = Session::new(false);
     session.send(b"abc\x02");
     assert_eq!((session.shown(), session.editor.ended()), (String::new(), false));
-    session.editor.set_echo(true);
-    session.send(b"\x0c");
-    assert_eq!((session.shown().as_str(), session.screen.column), ("> abc", 4));
-    session.editor.set_echo(false);
     session.send(b"d\r");
     assert_eq!(session.got, [Got::Line("abdc".into())]);
 }

@@ -1,5 +1,5 @@
 //! The boot code's instructions as they are executed, from the entry to the kernel's own tables: what is written in which order, and the
-//! barriers in between ([`trace::check_boot`](crate::bench::trace::check_boot)).
+//! barriers in between ([`trace::check_boot`]).
 
 use super::boots::Kernel;
 use super::outcome::{Case, Outcome};
