@@ -185,7 +185,7 @@ pub fn what_nothing_may_come_between_cannot_be_probed() -> Outcome {
     ];
     for name in NAMES {
         let address = symbols::by_name(name).map_err(crate::failed)?.address;
-        let refused = kprobe::register(address, None, None).map(|probe| kprobe::remove(probe));
+        let refused = kprobe::register(address, None, None).map(kprobe::remove);
         check_eq!(refused, Err(ProbeError::NoProbe(address)), "{name}");
     }
     Ok(())

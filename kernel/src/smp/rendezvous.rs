@@ -36,8 +36,7 @@ pub fn rendezvous<R>(change: impl FnOnce() -> R) -> R {
     let others = super::cpus::online_count().saturating_sub(1);
     let _masked = AllMasked::new();
     let tell = || gic::send_sgi(sgi::RENDEZVOUS, Target::AllOthers);
-    let result = RENDEZVOUS.hold(others, tell, wait_a_little, change);
-    result
+    RENDEZVOUS.hold(others, tell, wait_a_little, change)
 }
 
 /// [`sgi::RENDEZVOUS`].
