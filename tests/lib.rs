@@ -8,6 +8,7 @@ mod assertions;
 mod bringup;
 mod deaths;
 mod differential;
+mod displaced;
 mod exclusive;
 mod gdb;
 mod monitor;
@@ -41,6 +42,7 @@ pub static SUITES: &[&Suite] = &[
     &assertions::SUITE,
     &slots::SUITE,
     &probes::SUITE,
+    &displaced::SUITE,
     &returns::SUITE,
     &reentrancy::SUITE,
     &steps::SUITE,

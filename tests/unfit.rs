@@ -11,9 +11,9 @@ const NO_STACK: &str =
 /// Hundreds of searches of the whole symbol table, each of a million hits.
 const SEARCHES: &str = "searches the whole symbol table hundreds of times, each a million hits";
 
-/// K8: the instruction runs with interrupts masked, and what hits a slot in the middle of it sees that.
+/// K8: the instruction runs with interrupts masked.
 const MASKED: &str =
-    "the context of a slot's hit has interrupts masked where a probe is on the instruction (K8)";
+    "expects an interrupt in the middle of a step-over, which waits where a probe is on the instruction (K8)";
 /// M12, M13: a step over an instruction with a probe is completed in software.
 const IN_SOFTWARE: &str =
     "counts step exceptions, and a step over an instruction with a probe is completed in software (M13)";
@@ -25,9 +25,6 @@ const SET_ASIDE: &str =
 /// DDI 0487 D1.3.1: an exception is a context synchronization event.
 const SYNCHRONISES: &str =
     "what a register write does before its ISB: a probe's exception in between synchronises";
-/// A slot that the displaced instruction hits.
-const IN_COPY: &str = "expects the PC of the hit, which is in the copy where a probe is on the instruction";
-
 /// What is there by address alone is somebody else's here.
 const BY_ADDRESS: &str = "removes by address what it has not placed, and here that is not nothing";
 
@@ -52,14 +49,14 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("probe-optimised-faults", OPTIMISED),
     ("probe-optimised-stepped", OPTIMISED),
     ("probe-optimised-breakpoint", OPTIMISED),
+    ("displaced-watchpoint-step-optimised", OPTIMISED),
 ];
 
 const TESTS: &[(&str, &str)] = &[
     ("rule-interrupts.m8_irq_in_a_step_over", IN_SOFTWARE),
     ("rule-interrupts.m8_fiq_in_a_step_over", IN_SOFTWARE),
     ("rule-debug.m10_every_owner_gets_its_step", IN_SOFTWARE),
-    ("rule-debug.m10_a_watchpoint_handler_is_masked", MASKED),
-    ("rule-debug.m10_a_breakpoint_and_a_watchpoint_share_a_step", IN_COPY),
+    ("rule-debug.m10_a_breakpoint_and_a_watchpoint_share_a_step", IN_SOFTWARE),
     ("rule-faults.m6_each_attempt_is_a_hit", IN_SOFTWARE),
     ("rule-probes.m14_a_probe_in_a_debug_context", IN_SOFTWARE),
     ("slots.a_watchpoint_is_in_force_from_the_isb_behind_its_write_and_never_before_the_write", SYNCHRONISES),

@@ -198,9 +198,14 @@ impl Engine {
         self.probes.get_mut(&address).expect("an optimised probe").hits += 1; // the handler
         regs.pc = match regs.x[0] & DAIF {
             0 => regs.x[30],
+            I_AND_F => trampoline + Trampoline::INTERRUPT,
             DAIF => trampoline + Trampoline::MASKED,
-            _ => unreachable!("the other ways are in the documentation of `trampoline`"),
+            _ => unreachable!("the other way is in the documentation of `trampoline`"),
         };
+        // A real one needs X28 to get there, which the trampoline loads.
+        for n in 2..28 {
+            regs.x[n] = memory.double(regs.sp + 8 * n as u64);
+        }
     }
 }
 
@@ -295,7 +300,7 @@ fn main() {
     }
 
     // Optimised probes take no exception. A landing pad and a conditional branch keep their BRK.
-    for masks in [0, 0x3c0] {
+    for masks in [0, I_AND_F, 0x3c0] {
         let natively = call(&mut engine, &mut memory, 10, masks, false);
         let mut optimised = Vec::new();
         for &address in &addresses {

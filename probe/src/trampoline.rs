@@ -9,14 +9,15 @@
 //!
 //! The kernel's shared *entry* is called with D, A, I and F masked and SP the frame, in which X0 to X30 and SP are saved, X0 the
 //! probed context's DAIF, X27 its SP, and X30 the trampoline's address plus [`OPEN`](Trampoline::OPEN). NZCV is the entry's to save
-//! and to put back. The entry keeps X27 and ends in one of these ways, by the masks that the probed context had:
+//! and to put back. The entry loads X2 to X27 from the frame and ends, with D, A, I and F still masked, in one of these ways, by the
+//! masks that the probed context had. It gets there by X28, which the trampoline loads, as it does X29, X30, X0 and X1:
 //!
 //! | DAIF of the probed context | the entry | then goes to |
 //! |---|---|---|
-//! | all open | leaves all masked | X30: the trampoline opens D and A, runs the instruction, opens I and F |
-//! | all masked | leaves all masked | X30 plus [`MASKED`](Trampoline::MASKED) minus `OPEN`: the trampoline changes no mask |
-//! | I and F masked, D or A open | writes DAIF back | the same |
-//! | only one of I and F masked, or both open but D or A masked | cannot go back to the trampoline | an exception of its own, with the saved registers as its frame: see [`Copies::form`](crate::ool::Copies::form) |
+//! | all open | loads the registers | what X30 was: the trampoline opens D and A, runs the instruction, opens I and F |
+//! | I and F masked, D and A open | loads the registers | that plus [`INTERRUPT`](Trampoline::INTERRUPT) minus `OPEN`: the trampoline opens D and A, runs the instruction |
+//! | all masked | loads the registers | that plus [`MASKED`](Trampoline::MASKED) minus `OPEN`: the trampoline changes no mask |
+//! | any other | cannot go back to the trampoline | an exception of its own, with the saved registers as its frame: see [`Copies::form`](crate::ool::Copies::form) |
 //!
 //! # What is below SP
 //!
@@ -25,8 +26,11 @@
 //! what the frame left. AAPCS64 allows no such load. Nor does it happen with the BRK of a kernel whose exceptions use another
 //! stack, so such a kernel sees a difference between an optimised probe and others.
 //!
-//! The frame's first store (STP at the trampoline's start) and the instruction behind it run in the masks of the probed
-//! context. A watchpoint that covers the stack below SP is hit there unless the kernel prevents it.
+//! The frame is stored and loaded with D masked, so that no watchpoint sees it, but for its first store (STP at the trampoline's start):
+//! that, and the instruction behind it, run in the masks of the probed context, since the register that reading DAIF takes is free only
+//! behind the store. A watchpoint that covers the stack below SP is hit there. The kernel can take the exception for what it is:
+//! [`interrupted`](Trampoline::interrupted) puts the context back to the probed instruction, and the BRK at
+//! [`STAND_IN`](Trampoline::STAND_IN) goes on from there.
 //!
 //! An interrupt can come in front of the instruction that masks, and behind the one that unmasks:
 //! [`interrupted`](Trampoline::interrupted) says what then puts the context to where it was before, or behind, so that no
@@ -107,8 +111,10 @@ impl Trampoline {
     pub const BYTES: usize = 256;
     /// Offset of where the entry goes to for a context that had nothing masked.
     pub const OPEN: u64 = 4 * 20;
-    /// Offset of where it goes to for others.
-    pub const MASKED: u64 = 4 * 40;
+    /// Offset of where it goes to for one that had I and F masked.
+    pub const INTERRUPT: u64 = 4 * 27;
+    /// Offset of where it goes to for one that had all masked.
+    pub const MASKED: u64 = 4 * 33;
     /// Offset of a BRK that stands for the probe's own.
     pub const STAND_IN: u64 = 4 * 58;
     /// Offset of a word: the probed address less the trampoline's, signed.
@@ -116,9 +122,10 @@ impl Trampoline {
     /// Offset of two doublewords of the kernel's.
     pub const DATA: u64 = 4 * 60;
 
-    const FAULTED: u64 = 4 * 37;
-    const BEHIND: u64 = 4 * 39;
-    const FAULTED_MASKED: u64 = 4 * 56;
+    const FAULTED: u64 = 4 * 24;
+    const BEHIND: u64 = 4 * 26;
+    const FAULTED_INTERRUPT: u64 = 4 * 31;
+    const FAULTED_MASKED: u64 = 4 * 36;
 
     /// The trampoline at `at` for the instruction at `probed`; `entry` is the kernel's, `data` for its use. `None` if `at` is not a
     /// multiple of [`BYTES`](Self::BYTES), another address not one of 4, or a branch does not reach.
@@ -156,23 +163,30 @@ impl Trampoline {
         while n < 14 {
             let (first, offset) = (2 + 2 * n as u32, 16 + 16 * n as i32);
             words[3 + n] = pair(STP, first, offset);
-            words[20 + n] = pair(LDP, first, offset);
-            words[40 + n] = pair(LDP, first, offset);
             n += 1;
         }
-        words[34] = LDR_X30;
-        words[35] = pair(LDP_BEHIND, 0, size);
-        words[36] = UNMASK_DA;
-        words[37] = word;
-        words[38] = UNMASK_IF;
-        words[54] = LDR_X30;
-        words[55] = pair(LDP_BEHIND, 0, size);
-        words[56] = word;
-        let (Some(open), Some(masked)) = (branch(at + Self::BEHIND, next), branch(at + 4 * 57, next)) else {
+        let mut tail = 0;
+        while tail < 3 {
+            let first = [Self::OPEN, Self::INTERRUPT, Self::MASKED][tail] as usize / 4;
+            words[first] = pair(LDP, 28, 28 * 8);
+            words[first + 1] = LDR_X30;
+            words[first + 2] = pair(LDP_BEHIND, 0, size);
+            tail += 1;
+        }
+        words[23] = UNMASK_DA;
+        words[24] = word;
+        words[25] = UNMASK_IF;
+        words[30] = UNMASK_DA;
+        words[31] = word;
+        words[36] = word;
+        let (Some(open), Some(interrupt), Some(masked)) =
+            (branch(at + Self::BEHIND, next), branch(at + 4 * 32, next), branch(at + 4 * 37, next))
+        else {
             return None;
         };
-        words[39] = open;
-        words[57] = masked;
+        words[26] = open;
+        words[32] = interrupt;
+        words[37] = masked;
         words[58] = brk(KPROBE);
         words[59] = distance as u32;
         words[60] = data[0] as u32;
@@ -190,7 +204,7 @@ impl Trampoline {
             8 => Some(Interrupted::Read),
             Self::FAULTED => Some(Interrupted::Faulted),
             Self::BEHIND => Some(Interrupted::Behind),
-            Self::FAULTED_MASKED => Some(Interrupted::FaultedMasked),
+            Self::FAULTED_INTERRUPT | Self::FAULTED_MASKED => Some(Interrupted::FaultedMasked),
             _ => None,
         }
     }
@@ -222,7 +236,9 @@ mod tests {
         let saved = |range: core::ops::Range<usize>, opcode: u32| {
             range.map(move |index| (index, opcode)).collect::<Vec<_>>()
         };
-        for (index, opcode) in [saved(3..17, STP), saved(20..34, LDP), saved(40..54, LDP)].concat() {
+        for (index, opcode) in
+            [saved(3..17, STP), saved(20..21, LDP), saved(27..28, LDP), saved(33..34, LDP)].concat()
+        {
             let word = trampoline.words[index];
             assert_eq!(word & 0xffc0_03e0, opcode | 31 << 5, "{index}");
             let (rt, rt2, slot) = (word & 31, word >> 10 & 31, word >> 15 & 0x7f);
@@ -233,11 +249,15 @@ mod tests {
         // As the assembler has them.
         assert_eq!(trampoline.words[..3], [0xa9ad_07e0, 0xd53b_4220, 0xd503_4fdf]);
         assert_eq!(trampoline.words[17..19], [0x9104_c3fb, 0xa90f_6ffe]);
-        assert_eq!(trampoline.words[34..39], [0xf940_7bfe, 0xa8d3_07e0, 0xd503_4cff, ADD, 0xd503_43ff]);
-        assert_eq!(trampoline.words[54..57], [0xf940_7bfe, 0xa8d3_07e0, ADD]);
+        assert_eq!(
+            trampoline.words[20..26],
+            [0xa94e_77fc, 0xf940_7bfe, 0xa8d3_07e0, 0xd503_4cff, ADD, 0xd503_43ff]
+        );
+        assert_eq!(trampoline.words[27..32], [0xa94e_77fc, 0xf940_7bfe, 0xa8d3_07e0, 0xd503_4cff, ADD]);
+        assert_eq!(trampoline.words[33..37], [0xa94e_77fc, 0xf940_7bfe, 0xa8d3_07e0, ADD]);
         for (index, word) in trampoline.words[..59].iter().enumerate() {
-            let expected = matches!(index, 19 | 39 | 57 | 58);
-            assert_eq!(*word == brk(OOL_END) || *word == brk(KPROBE), index >= 58, "{index}");
+            let expected = matches!(index, 19 | 26 | 32 | 37..=58);
+            assert_eq!(*word == brk(OOL_END) || *word == brk(KPROBE), index >= 38, "{index}");
             assert!(expected || classify(*word) != Class::Simulate(crate::Sim::Nop), "{index}");
         }
     }
@@ -246,11 +266,12 @@ mod tests {
     fn branches_lead_to_the_entry_and_behind_the_instruction() {
         let trampoline = made(Displaced::Word(ADD));
         assert_eq!(word(&trampoline, 4 * 19), branch(AT + 4 * 19, ENTRY).unwrap() | 1 << 31);
-        assert_eq!(word(&trampoline, 4 * 39), branch(AT + 4 * 39, PROBED + 4).unwrap());
-        assert_eq!(word(&trampoline, 4 * 57), branch(AT + 4 * 57, PROBED + 4).unwrap());
         let leads = made(Displaced::LeadsTo(PROBED + 0x100));
-        assert_eq!(word(&leads, 4 * 37), NOP);
-        assert_eq!(word(&leads, 4 * 39), branch(AT + 4 * 39, PROBED + 0x100).unwrap());
+        for back in [4 * 26, 4 * 32, 4 * 37] {
+            assert_eq!(word(&trampoline, back), branch(AT + back, PROBED + 4).unwrap());
+            assert_eq!(word(&leads, back), branch(AT + back, PROBED + 0x100).unwrap());
+        }
+        assert_eq!([4 * 24, 4 * 31, 4 * 36].map(|at| word(&leads, at)), [NOP; 3]);
         let far = AT - (128 << 20) - 4096;
         assert_eq!(Trampoline::new(LAYOUT, AT, far, Displaced::Word(ADD), ENTRY, DATA), None);
         assert_eq!(Trampoline::new(LAYOUT, AT, PROBED, Displaced::Word(ADD), far, DATA), None);
@@ -267,12 +288,13 @@ mod tests {
                 )
             })
             .collect();
-        assert_eq!(open, [0, 4, 8, 4 * 39, Trampoline::STAND_IN]);
+        assert_eq!(open, [0, 4, 8, 4 * 26, Trampoline::STAND_IN]);
         let trampoline = made(Displaced::Word(ADD));
         assert_eq!(word(&trampoline, 8), MASK_ALL);
-        assert_eq!(word(&trampoline, 4 * 38), UNMASK_IF);
+        assert_eq!(word(&trampoline, 4 * 25), UNMASK_IF);
         assert_eq!(word(&trampoline, Trampoline::STAND_IN), brk(KPROBE));
-        for (offset, what) in [(4 * 37, Interrupted::Faulted), (4 * 56, Interrupted::FaultedMasked)] {
+        let masked = Interrupted::FaultedMasked;
+        for (offset, what) in [(4 * 24, Interrupted::Faulted), (4 * 31, masked), (4 * 36, masked)] {
             assert_eq!(word(&trampoline, offset), ADD);
             assert_eq!(Trampoline::interrupted(offset), Some(what));
         }

@@ -25,7 +25,8 @@ use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::mm::patch;
 use kernel::{drivers, options, println, smp};
-use state::{Came, State, simd};
+pub use state::simd;
+use state::{Came, State};
 use words::GROUPS;
 
 harness::suite!("differential":

@@ -47,6 +47,8 @@ impl State {
         // SAFETY: nobody else uses it, and no reference to it exists.
         unsafe { (&mut *SCRATCH.0.get()).copy_from_slice(&self.memory) };
         write_sysreg!("tpidr_el0", self.tpidr_el0);
+        // What AT gives for an address that is mapped.
+        write_sysreg!("par_el1", self.tpidr_el0 << 12 & 0x0000_ffff_ffff_f000 | 0x800);
         if simd::usable() {
             simd::put(&self.v);
         }
@@ -67,8 +69,22 @@ pub struct Came {
     stack: Vec<u64>,
     v: [u128; 32],
     fpsr: u64,
-    tpidr_el0: u64,
+    /// [`SYSTEM`]'s.
+    system: [u64; SYSTEM.len()],
     memory: Vec<u64>,
+}
+
+/// System registers that no frame holds and that instructions, or what is done about them, could change.
+const SYSTEM: [&str; 5] = ["TPIDR_EL0", "TPIDRRO_EL0", "PAR_EL1", "SP_EL0", "CONTEXTIDR_EL1"];
+
+fn system() -> [u64; SYSTEM.len()] {
+    [
+        read_sysreg!("tpidr_el0"),
+        read_sysreg!("tpidrro_el0"),
+        read_sysreg!("par_el1"),
+        read_sysreg!("sp_el0"),
+        read_sysreg!("contextidr_el1"),
+    ]
 }
 
 impl Came {
@@ -94,7 +110,7 @@ impl Came {
             stack,
             v,
             fpsr,
-            tpidr_el0: read_sysreg!("tpidr_el0"),
+            system: system(),
             memory,
         }
     }
@@ -116,10 +132,13 @@ impl Came {
             ("PSTATE", self.pstate, native.pstate),
             ("SP moved by", self.moved as u64, native.moved as u64),
             ("FPSR", self.fpsr, native.fpsr),
-            ("TPIDR_EL0", self.tpidr_el0, native.tpidr_el0),
         ];
+        let system = SYSTEM.iter().zip(self.system.iter().zip(&native.system));
+        let system = system.map(|(&name, (&probed, &native))| (name, probed, native));
         let mut text = String::new();
-        for (name, probed, native) in scalars.iter().filter(|(_, probed, native)| probed != native) {
+        for (name, probed, native) in
+            scalars.into_iter().chain(system).filter(|(_, probed, native)| probed != native)
+        {
             text += &format!(", {name} {probed:#x} instead of {native:#x}");
         }
         let arrays: [(&str, &[u64], &[u64]); 3] = [

@@ -45,7 +45,7 @@ fn shown(session: &mut Session, line: &str) -> Result<String, Ended> {
 ///
 /// # Errors
 /// The test has failed if the line is accepted.
-fn refusal(session: &mut Session, line: &str) -> Result<String, Ended> {
+pub fn refusal(session: &mut Session, line: &str) -> Result<String, Ended> {
     let mut out = String::new();
     match session.execute(line, &mut out) {
         Err(error) if out.is_empty() => Ok(error.to_string()),

@@ -67,7 +67,7 @@ harness::suite!("probes":
     nesting_is_bounded_and_what_is_deeper_is_missed,
     a_breakpoint_and_a_probe_and_a_probe_in_its_handler_hit_once_each,
     a_breakpoint_and_a_probe_hit_once_each_under_interrupts,
-    a_watchpoint_hit_by_a_copy_is_hit_once_with_interrupts_masked,
+    a_watchpoint_hit_by_a_copy_is_hit_once_in_the_probed_context,
     a_fault_in_a_copy_is_the_probed_instructions_and_is_retried,
     text_is_patched_with_cache_maintenance_in_order,
     probes_come_and_go_while_other_cpus_run_through,

@@ -2,6 +2,7 @@
 
 mod callers;
 mod calls;
+mod ends;
 mod removal;
 mod room;
 mod together;
@@ -10,6 +11,7 @@ mod turns;
 use crate::failed;
 use callers::*;
 use calls::*;
+use ends::*;
 use harness::ktest::Ended;
 use kernel::kprobe::{self, DEFAULT_INSTANCES, ReturnHandler, ReturnProbe, WantedReturn};
 use removal::*;
@@ -39,6 +41,10 @@ harness::suite!("returns":
     return_probes_come_and_go_while_other_cpus_call,
     unregister_leaves_them_alone,
     backtraces_show_the_real_callers,
+    threads_that_end_in_a_call_give_it_back,
+    a_return_probe_on_the_way_to_a_threads_end_is_given_back,
+    threads_that_outlive_the_probe_give_its_room_back,
+    frames_that_are_left_give_their_calls_back,
     a_step_over_a_call_ends_behind_it,
     single_steps_come_back_to_the_caller,
 );

@@ -2,6 +2,7 @@
 
 pub(super) mod code;
 mod deferred;
+mod displaced;
 mod exclusive;
 pub(super) mod faults;
 mod nested;
@@ -26,6 +27,7 @@ pub static ALL: &[&[Scenario]] = &[
     &exclusive::SCENARIOS,
     &deferred::SCENARIOS,
     &spurious::SCENARIOS,
+    &displaced::SCENARIOS,
     &threads::SCENARIOS,
     &nested::SCENARIOS,
 ];

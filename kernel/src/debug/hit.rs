@@ -22,7 +22,7 @@ pub fn plain_breakpoint(cpu: &CpuDebug, frame: &mut Frame) -> bool {
 #[inline(always)]
 pub fn plain_watchpoint(cpu: &CpuDebug, frame: &mut Frame) -> bool {
     let Some(n) = slots::plain_watchpoint(cpu, frame.esr as u32, frame.far) else { return false };
-    if exclusive::is_in_sequence(frame.pc) || exclusive::any_widened(cpu) {
+    if kprobe::may_be_shown(frame) || exclusive::is_in_sequence(frame.pc) || exclusive::any_widened(cpu) {
         return false;
     }
     plain(cpu, frame, Kind::Watchpoint, n)
@@ -57,11 +57,29 @@ pub fn breakpoint(cpu: &CpuDebug, frame: &mut Frame) {
     each(cpu, frame, Kind::Breakpoint, hits);
 }
 
-/// A watchpoint exception.
+/// A watchpoint exception. Of one by a displaced instruction the probed context is shown; what the engine does for itself hits nothing.
 pub fn watchpoint(cpu: &CpuDebug, frame: &mut Frame) {
-    exception_of(Kind::Watchpoint).count();
-    // SAFETY: what EL1 executes it can read, and `pc` is aligned.
+    // SAFETY: what EL1 executes it can read, and `pc` is aligned. A displaced instruction is where it is executed.
     let word = unsafe { (frame.pc as *const u32).read_volatile() };
+    if kprobe::may_be_shown(frame) { in_copy(cpu, frame, word) } else { any_watchpoint(cpu, frame, word) }
+}
+
+#[cold]
+#[inline(never)]
+fn in_copy(cpu: &CpuDebug, frame: &mut Frame, word: u32) {
+    match kprobe::show(cpu, frame) {
+        kprobe::Origin::Engine => {}
+        kprobe::Origin::Elsewhere | kprobe::Origin::Behind => any_watchpoint(cpu, frame, word),
+        kprobe::Origin::Instruction(displaced) => {
+            any_watchpoint(cpu, frame, word);
+            displaced.resume(cpu, frame);
+        }
+    }
+}
+
+#[inline(always)]
+fn any_watchpoint(cpu: &CpuDebug, frame: &mut Frame, word: u32) {
+    exception_of(Kind::Watchpoint).count();
     let hit =
         WatchHit::from_syndrome(frame.esr as u32 & 0x1ff_ffff, frame.far, zva_block()).by_instruction(word);
     let hits = slots::watchpoint_hits(cpu, &hit);
@@ -85,15 +103,27 @@ pub(super) fn each(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask
     if hits.is_empty() || step::request(cpu, frame, Owners::STEP_OVER).is_err() {
         return slots::spurious(cpu, kind);
     }
+    let pc = frame.pc;
     for n in hits {
         if let Some(record) = slots::suspend_whole(cpu, kind, n) {
             cpu.hits.count(kind, n);
             dispose(frame, &record);
         }
     }
-    // A handler may have moved PC, which has done what was to be stepped over.
-    if matches!(kind, Kind::Breakpoint) {
+    // A handler may have moved PC: to where the step has another instruction done, or with that, which then is.
+    if matches!(kind, Kind::Breakpoint) || frame.pc != pc {
         kprobe::unsettle(frame, true);
+    }
+}
+
+/// What a probed instruction that is about to be simulated would have hit, as by a watchpoint exception. Nothing is suspended: the
+/// access that is to be let through is the engine's. Debug context.
+pub fn simulated(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
+    for n in hits {
+        if let Some(record) = slots::record(cpu, Kind::Watchpoint, n) {
+            cpu.hits.count(Kind::Watchpoint, n);
+            dispose(frame, &record);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::debugger::{self, Client, Stop};
 use super::session::{Sequences, Stepped, place};
 use super::slots::{self, Disposition, Hit};
 use crate::exception::Frame;
-use crate::mm::layout::STACK_SHIFT;
+use crate::mm::layout::stack_of;
 use crate::percpu::{self, PerCpu};
 use ::slots::{Cpus, Privilege, Request, SlotId};
 use core::sync::atomic::{
@@ -32,9 +32,7 @@ pub struct Run {
 impl Run {
     /// Whether the call was made on the stack that this address is on.
     pub fn is_on_stack_of(&self, sp: u64) -> bool {
-        // A stack's top is the first address behind it.
-        let stack = |sp: u64| sp.wrapping_sub(1) >> (STACK_SHIFT + 1);
-        stack(sp) == stack(self.to.sp)
+        stack_of(sp) == stack_of(self.to.sp)
     }
 }
 

@@ -7,6 +7,8 @@ use super::session;
 use super::stepping::Stepping;
 use super::{CpuDebug, STASH_DEPTH, slots, stats};
 use crate::exception::Frame;
+use crate::kprobe;
+use rules::pstate::SPSR_SS;
 use rules::step::{Owners, StepError};
 
 /// Asks for a step of the context of `frame`. Debug context.
@@ -33,9 +35,33 @@ pub fn plain(cpu: &CpuDebug) -> bool {
     true
 }
 
-/// A step exception (M10): each owner's step is done.
+/// A step exception (M10). Of one in or behind a displaced instruction the probed context is shown. One in what the engine does for
+/// itself is none: the step that was asked for is still to be made.
 #[inline(always)]
 pub fn exception(cpu: &CpuDebug, frame: &mut Frame) {
+    if kprobe::may_be_shown(frame) { in_copy(cpu, frame) } else { done(cpu, frame) }
+}
+
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn in_copy(cpu: &CpuDebug, frame: &mut Frame) {
+    if cpu.owners.get().is_empty() {
+        return done(cpu, frame);
+    }
+    match kprobe::show(cpu, frame) {
+        kprobe::Origin::Engine => frame.pstate |= SPSR_SS,
+        kprobe::Origin::Elsewhere | kprobe::Origin::Behind => done(cpu, frame),
+        kprobe::Origin::Instruction(displaced) => {
+            done(cpu, frame);
+            displaced.resume(cpu, frame);
+        }
+    }
+}
+
+/// Each owner's step is done.
+#[inline(always)]
+fn done(cpu: &CpuDebug, frame: &mut Frame) {
     stats::STEPS.count();
     let owners = cpu.owners.get();
     if owners.is_empty() {
@@ -132,7 +158,7 @@ pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
         }
         cpu.set_owners(owners);
     }
-    crate::kprobe::unsettle(frame, owners.contains(Owners::STEP_OVER));
+    kprobe::unsettle(frame, owners.contains(Owners::STEP_OVER));
     make_up_reschedule(cpu);
 }
 

@@ -145,7 +145,7 @@ pub fn site_of(pc: u64) -> Option<(&'static Site, u64)> {
 /// that whoever is told of it sees no copy, and no thread that is switched away keeps one (rule K4). Masked.
 #[inline(always)]
 pub fn settle(frame: &mut Frame) {
-    if layout::copies().start as u64 == frame.pc & !(layout::COPIES_MAX as u64 - 1) {
+    if layout::may_be_copy(frame.pc) {
         settle_copy(frame);
     }
 }

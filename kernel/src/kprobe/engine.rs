@@ -2,16 +2,19 @@
 
 use super::copies::{self, OPENED};
 use super::site::{How, PLAIN, POST_HANDLER, PRE, RUN, Run, Site};
+use super::levels::{HANDLER_DEPTH, LONGER, Level};
 use super::{Kprobe, Then, machine, optimised, returns, simd, table};
 use crate::arch::uaccess::{self, Fault};
-use crate::debug::{self, CpuDebug, step};
+use crate::debug::{self, CpuDebug, slots, step};
 use crate::exception::{Frame, Reason, fatal};
-use core::cell::Cell;
+use crate::mm::layout;
 use core::mem::offset_of;
 use core::sync::atomic::Ordering::Relaxed;
 use probe::ool::{Copies, Faulted};
+use probe::sim::{Literal, VectorSize};
 use probe::trampoline::Trampoline;
 use probe::{Bti, Mem, Regs, Sim, simulate};
+use rules::pstate::Daif;
 use rules::step::Owners;
 
 core::arch::global_asm!(
@@ -47,94 +50,13 @@ core::arch::global_asm!(
     INSTANCE_SHIFT = const size_of::<returns::Instance>().ilog2(),
     SITE_HANDLER = const returns::SITE_HANDLER,
     INSTANCE_PROBE = const returns::PROBE,
+    INSTANCE_SP = const returns::SP,
     TRAMPOLINE = const crate::exception::brk::TRAMPOLINE,
     DATA_FROM_OPEN = const Trampoline::DATA - Trampoline::OPEN,
+    INTERRUPT_FROM_OPEN = const Trampoline::INTERRUPT - Trampoline::OPEN,
     MASKED_FROM_OPEN = const Trampoline::MASKED - Trampoline::OPEN,
     CHECKED = const cfg!(debug_assertions) as u32,
 );
-
-/// Levels whose handlers run; deeper hits are `missed` (rule K5).
-pub const HANDLER_DEPTH: usize = 4;
-/// Levels there are: a missed hit needs one too while its instruction runs.
-pub const LEVELS: usize = 8;
-
-/// One site that is being dealt with. Touched by its CPU only, masked.
-#[repr(C)]
-pub struct Level {
-    site: Cell<*const Site>,
-    /// I and F of the probed context, while the copy that traps is run; with [`LONGER`].
-    masks: Cell<u64>,
-    /// Owners of the probed context's step, while that copy is run.
-    parked: Cell<Owners>,
-    /// Whether its handlers do not run.
-    missed: Cell<bool>,
-}
-
-/// In [`Level::masks`]: `hit.S` is not to deal with the end of the copy. Its `tbnz` knows the bit.
-const LONGER: u64 = 1 << 63;
-
-const _: () = assert!(offset_of!(Level, site) == 0 && offset_of!(Kprobe, hits) == 0);
-
-impl Level {
-    /// One that is not in use: then all but `site` and `masks` are as here, which `hit.S` relies on.
-    #[allow(clippy::declare_interior_mutable_const, reason = "for arrays of them, each its own")]
-    pub const UNUSED: Self = Self {
-        site: Cell::new(core::ptr::null()),
-        masks: Cell::new(0),
-        parked: Cell::new(Owners::empty()),
-        missed: Cell::new(false),
-    };
-}
-
-impl CpuDebug {
-    #[inline(always)]
-    fn len(&self) -> usize {
-        usize::from(self.levels_len.get())
-    }
-
-    #[inline(always)]
-    fn is_probed(&self, site: &Site) -> bool {
-        let mut at = 0;
-        while at < self.len().min(LEVELS) {
-            if core::ptr::eq(self.levels[at].site.get(), site) {
-                return true;
-            }
-            at += 1;
-        }
-        false
-    }
-
-    #[inline(always)]
-    fn push(&self, site: &'static Site, missed: bool) -> Option<&Level> {
-        if self.len() >= LEVELS {
-            return None;
-        }
-        let level = &self.levels[self.len()];
-        level.site.set(site);
-        level.missed.set(missed);
-        self.levels_len.set(self.levels_len.get() + 1);
-        Some(level)
-    }
-
-    #[inline(always)]
-    fn top(&self) -> Option<(&Level, &'static Site)> {
-        if self.len() == 0 {
-            return None;
-        }
-        let level = &self.levels[self.len() - 1];
-        // SAFETY: a site in a level is alive: it is removed while all CPUs are held, and none of them deals with one then.
-        Some((level, unsafe { &*level.site.get() }))
-    }
-
-    #[inline(always)]
-    fn pop(&self) {
-        let len = self.levels_len.get() - 1;
-        let level = &self.levels[usize::from(len)];
-        level.missed.set(false);
-        level.parked.set(Owners::empty());
-        self.levels_len.set(len);
-    }
-}
 
 /// A probe's BRK.
 #[inline(always)]
@@ -152,7 +74,7 @@ pub fn hit(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
             }
         },
     };
-    let missed = cpu.len() >= HANDLER_DEPTH || cpu.is_probed(site);
+    let missed = cpu.probe_levels() >= HANDLER_DEPTH || cpu.is_probed(site);
     let Some(level) = cpu.push(site, missed) else { fatal(frame, "K5", Reason::ProbesTooDeep) };
     let mut skip = false;
     let mut next = site.first();
@@ -209,6 +131,13 @@ fn displaced(cpu: &CpuDebug, frame: &mut Frame, site: &Site, level: &Level, park
             parked
         }
         How::Simulated(sim) => {
+            let parked = match reads(cpu, site, sim, frame, parked) {
+                Read::Go(owners) => owners,
+                Read::Moved(owners) => {
+                    skipped(cpu, frame);
+                    return behind(cpu, frame, owners);
+                }
+            };
             if !simulated(cpu, site, sim, frame, parked) {
                 return Owners::empty();
             }
@@ -329,7 +258,7 @@ pub enum Entered {
 /// For a handler of the site that is not a probe's own.
 #[inline(always)]
 pub fn enter(cpu: &CpuDebug, site: &'static Site) -> Entered {
-    if cpu.len() >= HANDLER_DEPTH || cpu.is_probed(site) {
+    if cpu.probe_levels() >= HANDLER_DEPTH || cpu.is_probed(site) {
         return Entered::Missed;
     }
     let _ = cpu.push(site, false);
@@ -346,6 +275,9 @@ pub fn leave(cpu: &CpuDebug) {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn fault_in_copy(cpu: &CpuDebug, frame: &mut Frame) {
+    if !layout::may_be_copy(frame.pc) {
+        return;
+    }
     let Some((site, offset)) = copies::site_of(frame.pc) else {
         optimised::fault(frame);
         return;
@@ -366,7 +298,13 @@ pub fn fault_in_copy(cpu: &CpuDebug, frame: &mut Frame) {
 
 /// What runs a simulated instruction.
 pub fn runner(sim: Sim) -> Run {
-    if sim.leads_to(0).is_some() { run_on } else { run_any }
+    if sim.leads_to(0).is_some() {
+        run_on
+    } else if sim.literal(0).is_some() {
+        run_literal
+    } else {
+        run_any
+    }
 }
 
 /// With nothing to be decided.
@@ -380,6 +318,79 @@ extern "C" fn run_on(site: &Site, frame: &mut Frame) {
 extern "C" fn run_any(site: &Site, frame: &mut Frame) {
     if let How::Simulated(sim) = site.how {
         simulated(debug::this(), site, sim, frame, Owners::empty());
+    }
+}
+
+/// One that reads memory.
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn run_literal(site: &Site, frame: &mut Frame) {
+    let How::Simulated(sim) = site.how else { return };
+    let cpu = debug::this();
+    let owners = match reads(cpu, site, sim, frame, Owners::empty()) {
+        Read::Go(owners) if simulated(cpu, site, sim, frame, owners) => owners,
+        Read::Go(_) => return,
+        Read::Moved(owners) => owners,
+    };
+    // What a watchpoint's handler has asked for is due behind the instruction (M13).
+    let pc = frame.pc;
+    frame.move_to(pc);
+    cpu.set_owners(owners);
+}
+
+/// What the watchpoints on a literal have come to. With the owners of the probed context's step.
+enum Read {
+    /// The instruction is to be simulated.
+    Go(Owners),
+    /// A handler has moved PC: it is not.
+    Moved(Owners),
+}
+
+/// Before an instruction that reads memory is simulated: the watchpoints that it would have hit are (K1, X1), as by the exception that
+/// comes before the access. Their handlers find the probed context in the frame. Slots are not suspended, since the read that is to be
+/// stepped over is the engine's own, with D masked.
+#[inline(always)]
+fn reads(cpu: &CpuDebug, site: &Site, sim: Sim, frame: &mut Frame, owners: Owners) -> Read {
+    match sim.literal(site.address) {
+        Some(literal) if !frame.masks().contains(Daif::D) => watched(cpu, (literal, sim), frame, owners),
+        _ => Read::Go(owners),
+    }
+}
+
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn watched(cpu: &CpuDebug, (literal, sim): (u64, Sim), frame: &mut Frame, owners: Owners) -> Read {
+    let bytes = literal_bytes(sim);
+    let hits = slots::touched(cpu, literal, bytes, false);
+    if hits.is_empty() || faults(sim, literal, bytes) {
+        return Read::Go(owners);
+    }
+    // A debugger's stop may end the plan that is under way; a step-over is the instruction's own, and waits.
+    let waiting = owners & Owners::STEP_OVER;
+    cpu.set_owners(cpu.owners.get() | (owners - Owners::STEP_OVER));
+    let pc = frame.pc;
+    debug::hit::simulated(cpu, frame, hits);
+    let owners = cpu.owners.get() | waiting;
+    cpu.set_owners(Owners::empty());
+    if frame.pc == pc { Read::Go(owners) } else { Read::Moved(owners) }
+}
+
+/// Whether the read takes another exception, which comes before that of a watchpoint (DDI 0487 D1.3.5.3).
+#[inline(always)]
+fn faults(sim: Sim, literal: u64, bytes: u64) -> bool {
+    matches!(sim, Sim::LoadVector { .. }) && simd::trapped()
+        || uaccess::read_u32(literal).is_err()
+        || uaccess::read_u32(literal + bytes - 4).is_err()
+}
+
+/// Bytes that the instruction reads.
+#[inline(always)]
+fn literal_bytes(sim: Sim) -> u64 {
+    match sim {
+        Sim::LoadLiteral { kind: Literal::Double, .. } | Sim::LoadVector { size: VectorSize::Double, .. } => {
+            8
+        }
+        Sim::LoadVector { size: VectorSize::Quad, .. } => 16,
+        _ => 4,
     }
 }
 
@@ -470,15 +481,4 @@ impl Mem for Memory {
     fn bti(&self, _: u64) -> Bti {
         machine::bti()
     }
-}
-
-/// Whether a probe's handler runs and its context stands behind the probed instruction, at `pc`. Debug context.
-#[inline]
-pub fn is_behind(cpu: &CpuDebug, pc: u64) -> bool {
-    matches!(cpu.top(), Some((_, site)) if site.address != pc)
-}
-
-/// Probes that this CPU deals with now, one inside the other (rule I5). Any context.
-pub fn depth() -> usize {
-    debug::this().len()
 }

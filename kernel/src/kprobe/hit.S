@@ -37,6 +37,21 @@
     ldr     x5, [sp, #{PSTATE}]
     .endif
     msr     nzcv, x5
+    // The rest is the trampoline's, which X28 leads to. D is masked: no slot sees what is loaded here.
+    ldp     x2, x3, [sp, #16 * 1]
+    ldp     x4, x5, [sp, #16 * 2]
+    ldp     x6, x7, [sp, #16 * 3]
+    ldp     x8, x9, [sp, #16 * 4]
+    ldp     x10, x11, [sp, #16 * 5]
+    ldp     x12, x13, [sp, #16 * 6]
+    ldp     x14, x15, [sp, #16 * 7]
+    ldp     x16, x17, [sp, #16 * 8]
+    ldp     x18, x19, [sp, #16 * 9]
+    ldp     x20, x21, [sp, #16 * 10]
+    ldp     x22, x23, [sp, #16 * 11]
+    ldp     x24, x25, [sp, #16 * 12]
+    ldp     x26, x27, [sp, #16 * 13]
+    br      x28
 .endm
 
 .global exception_el1_brk
@@ -190,6 +205,7 @@ exception_el1_brk:
     mov     x2, sp
     blr     x27
     // Free, and the next one to be taken.
+    str     xzr, [x26, #{INSTANCE_SP}]
     stlr    xzr, [x26]
     str     x26, [x25]
     b       5b
@@ -240,10 +256,9 @@ kprobe_optimised:
     ccmp    x2, x27, #0, eq
     b.ne    4f
 3:  end_of_hit
-    br      x28
 
     // The handler has asked for more, or the context has something masked: all, which stays, or an interrupt's handler's I and F,
-    // where D and A are opened for the instruction.
+    // where the trampoline opens D and A once nothing more is loaded.
 4:  cmp     w0, #0
     ccmp    x1, x24, #0, eq
     ccmp    x2, x27, #0, eq
@@ -254,9 +269,8 @@ kprobe_optimised:
     b.eq    3b
     cmp     x1, #0x3
     b.ne    2f
+    sub     x28, x28, #{MASKED_FROM_OPEN} - {INTERRUPT_FROM_OPEN}
     end_of_hit
-    msr     daifclr, #0xc
-    br      x28
 
 1:  mov     w0, wzr
 .global kprobe_optimised_hit

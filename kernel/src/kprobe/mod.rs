@@ -3,21 +3,25 @@
 //!
 //! - `table`: the probed addresses, found without a lock; `site`: what is known of one.
 //! - `register`: registration and removal (rules K2, K3, K4); `copies`: the pages that instructions are run in.
+//! - `shown`: what slots' handlers and debuggers see of a displaced instruction.
 //! - `returns`: return probes. `optimised`: probes that take no exception.
-//! - `hit.S`: what happens at a hit mostly; `engine`: the rest (rules K5 to K8).
+//! - `hit.S`: what happens at a hit mostly; `engine`: the rest (rules K6 to K8); `levels`: which probes a CPU deals with (K5).
 
 mod copies;
 mod engine;
+mod levels;
 mod machine;
 mod optimised;
 mod register;
 mod returns;
+mod shown;
 mod simd;
 mod site;
 mod table;
 
 pub use copies::settle;
-pub use engine::{LEVELS, Level, depth, fault_in_copy, hit, is_behind, out_of_line_end, rest_of_hit};
+pub use engine::{fault_in_copy, hit, out_of_line_end, rest_of_hit};
+pub use levels::{LEVELS, Level, depth, is_behind};
 pub use optimised::{Rest, rest, stand_in, unsettle};
 pub use register::{
     ProbeError, Wanted, count, disable, enable, register, register_all, register_possible, register_with,
@@ -25,8 +29,9 @@ pub use register::{
 };
 pub use returns::{
     DEFAULT as DEFAULT_INSTANCES, EntryHandler, Instance, ReturnHandler, ReturnProbe, WantedReturn, caller,
-    register_return, remove_return, returned,
+    end_of_stack, register_return, remove_return, returned,
 };
+pub use shown::{Displaced, Origin, may_be_shown, show};
 pub use table::{list, original};
 
 use crate::exception::Frame;

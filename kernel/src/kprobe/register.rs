@@ -57,6 +57,10 @@ impl fmt::Display for ProbeError {
         match *self {
             Self::Unaligned(at) => write!(f, "{at:#x} is not a multiple of 4: no instruction begins there"),
             Self::NotText(at) => write!(f, "{at:#x} is not in the kernel's text"),
+            Self::NoProbe(at) if layout::ALL_COPIES.contains(&at) => write!(
+                f,
+                "{at:#x} is in a copy of a probed instruction, or in a trampoline: choose the probed instruction itself"
+            ),
             Self::NoProbe(at) => {
                 write!(f, "{} is in no-probe text, which handles debug exceptions itself", symbols::Shown(at))
             }
@@ -264,11 +268,8 @@ fn prepare(wanted: &Wanted, last: &mut Last) -> Result<New, ProbeError> {
     Ok(New { site, probe, first })
 }
 
+/// The site of an instruction without one. Text is read with D masked: the engine reads, and no slot sees that (H6).
 fn new_site(address: u64, word: u32, last: &mut Last) -> Result<&'static Site, ProbeError> {
-    let original = |at| match table::find(at) {
-        Some(site) => Some(site.word),
-        None => uaccess::read_u32(at).ok(),
-    };
     let function = match last.take() {
         Some(function) if function.contains(address) => function,
         _ => {
@@ -276,10 +277,10 @@ fn new_site(address: u64, word: u32, last: &mut Last) -> Result<&'static Site, P
                 Some(symbol) => (symbol.address, symbol.address + symbol.size),
                 None => (address, address + 4),
             };
-            Function::new(original, start, end)
+            Function::new(table::original, start, end)
         }
     };
-    let how = match machine::cpu().knowing(word, last.insert(function).classify(original, address)) {
+    let how = match machine::cpu().knowing(word, last.insert(function).classify(table::original, address)) {
         Class::Simulate(sim) => How::Simulated(sim),
         Class::OutOfLine => How::OutOfLine(copies::take(word, address)?),
         Class::Refuse(reason) => return Err(ProbeError::Refused(address, reason)),
@@ -410,7 +411,7 @@ fn check(address: u64) -> Result<u32, ProbeError> {
         return Err(ProbeError::Unaligned(address));
     }
     let at = address as usize;
-    if layout::copies().contains(&at) {
+    if layout::ALL_COPIES.contains(&address) {
         return Err(ProbeError::NoProbe(address));
     }
     if !(layout::text_start()..layout::text_end()).contains(&at) {
@@ -419,8 +420,5 @@ fn check(address: u64) -> Result<u32, ProbeError> {
     if (layout::text_start()..layout::noprobe_text_end()).contains(&at) {
         return Err(ProbeError::NoProbe(address));
     }
-    if let Some(site) = table::find(address) {
-        return Ok(site.word);
-    }
-    uaccess::read_u32(address).map_err(|_| ProbeError::NotText(address))
+    table::original(address).ok_or(ProbeError::NotText(address))
 }

@@ -3,12 +3,17 @@
 //! Each call that is under way has an *instance*, and each instance a BRK of its own. So the BRK says by its address alone which
 //! call returns, whatever thread, stack or CPU it returns on and in whatever order; and a backtrace that finds the address of
 //! one looks up the real caller ([`caller`]).
+//!
+//! A call need not return: its thread may end in it, or its frame may be left for one further up. An instance knows the SP that its call
+//! was made with, so that both can be found: [`end_of_stack`] gives back what a thread that has ended held (I9), and a call that finds no
+//! instance free takes back those of frames that were left on its own stack ([`ReturnProbe::give_back_left`]).
 
 use super::engine::{self, Entered};
 use super::site::Site;
 use super::{Kprobe, ProbeError, Then, Wanted, register};
 use crate::debug::CpuDebug;
 use crate::exception::{Frame, Reason, fatal};
+use crate::mm::layout;
 use crate::report::symbols;
 use crate::sync::SpinLock;
 use alloc::boxed::Box;
@@ -49,12 +54,16 @@ pub struct Instance {
     handler: AtomicUsize,
     probe: AtomicPtr<ReturnProbe>,
     data: [AtomicU64; 2],
+    /// SP where the function was called; 0 as long as no call has the instance, so that [`end_of_stack`] never takes one that another CPU
+    /// is just about to use for a call that it had before.
+    sp: AtomicU64,
 }
 const _: () = assert!(size_of::<Instance>() == 64);
 
 /// Offsets for `hit.S`.
 pub const SITE_HANDLER: usize = offset_of!(Instance, site);
 pub const PROBE: usize = offset_of!(Instance, probe);
+pub const SP: usize = offset_of!(Instance, sp);
 const _: () = assert!(
     offset_of!(Instance, to) == 0
         && offset_of!(Instance, address) == 8
@@ -72,8 +81,12 @@ static KPROBE_INSTANCES: [Instance; INSTANCES] = [const {
         handler: AtomicUsize::new(0),
         probe: AtomicPtr::new(ptr::null_mut()),
         data: [const { AtomicU64::new(0) }; 2],
+        sp: AtomicU64::new(0),
     }
 }; INSTANCES];
+
+/// No instance from this one on ever had a probe: [`end_of_stack`] need not look at them. Changed under [`LOCK`].
+static USED: AtomicUsize = AtomicUsize::new(0);
 
 impl Instance {
     /// Whether a call has it.
@@ -91,7 +104,18 @@ impl Instance {
     /// The call has returned, or will not be missed.
     #[inline(always)]
     fn give_back(&self) {
+        self.sp.store(0, Relaxed);
         self.to.store(0, Release);
+    }
+
+    /// The call will never return. Nobody but the context that made it, or that has ended it, may say so. Masked or not, as a BRK can
+    /// come between the stores: as long as `address` names an orphan no probe is given the instance.
+    fn abandon(&self) {
+        let is_orphan = self.address.load(Acquire) & ORPHAN != 0;
+        self.give_back();
+        if is_orphan {
+            self.address.store(0, Release);
+        }
     }
 
     /// Where the call returns to, whatever other return probe stands between.
@@ -212,6 +236,7 @@ pub fn register_return(wanted: &WantedReturn) -> Result<&'static ReturnProbe, Pr
     }
     let _one = LOCK.lock();
     let first = room(instances).ok_or(ProbeError::Instances(instances))?;
+    USED.fetch_max(first + instances, Relaxed);
     let probe: &'static ReturnProbe = Box::leak(Box::new(ReturnProbe {
         next: AtomicPtr::new(ptr::from_ref(&KPROBE_INSTANCES[first]).cast_mut()),
         instances: &KPROBE_INSTANCES[first..first + instances],
@@ -279,6 +304,17 @@ fn release(probe: &'static ReturnProbe) {
     drop(unsafe { Box::from_raw(ptr::from_ref(probe).cast_mut()) });
 }
 
+/// The thread whose stack ends at `top` has ended: its calls do not return (I9). Any context that does not run on that stack, with I
+/// masked: a rendezvous in which a probe is taken away cannot come in between.
+pub fn end_of_stack(top: u64) {
+    for instance in &KPROBE_INSTANCES[..USED.load(Relaxed).min(INSTANCES)] {
+        let sp = instance.sp.load(Relaxed);
+        if sp != 0 && layout::stack_of(sp) == layout::stack_of(top) {
+            instance.abandon();
+        }
+    }
+}
+
 /// Whether a probe is that of a return probe's entry.
 pub fn is_entry(kprobe: &Kprobe) -> bool {
     kprobe.pre.is_some_and(|pre| ptr::fn_addr_eq(pre, entered as super::PreHandler))
@@ -294,12 +330,13 @@ fn entered(kprobe: &Kprobe, frame: &mut Frame) -> Then {
     let mut instance = unsafe { &*probe.next.load(Relaxed) };
     // A function that was not called returns to nowhere.
     if to == 0 || !instance.take(to) {
-        let Some(other) = probe.take_another(to) else {
+        let Some(other) = probe.take_another_or_left(frame) else {
             probe.missed.fetch_add(1, Relaxed);
             return Then::Run;
         };
         instance = other;
     }
+    instance.sp.store(frame.sp, Relaxed);
     if let Some(entry) = probe.entry {
         return asked(probe, entry, instance, frame);
     }
@@ -323,6 +360,39 @@ fn asked(probe: &ReturnProbe, entry: EntryHandler, instance: &Instance, frame: &
 }
 
 impl ReturnProbe {
+    /// Gives back what calls hold that were left: a call was made deeper on this stack than the one that begins in `frame`, or from the
+    /// same place with the same SP, and a function runs with its caller's SP again only once it is over. An SP that is on no stack of the
+    /// kernel's says nothing.
+    #[cold]
+    #[inline(never)]
+    #[unsafe(link_section = ".noprobe.text")]
+    fn give_back_left(&self, frame: &Frame) {
+        if !layout::is_on_stack(frame.sp) {
+            return;
+        }
+        let mut index = 0;
+        while let Some(instance) = self.instances.get(index) {
+            index += 1;
+            let (sp, to) = (instance.sp.load(Relaxed), instance.to.load(Relaxed));
+            let left = sp < frame.sp || sp == frame.sp && to == frame.x[30];
+            if layout::stack_of(sp) == layout::stack_of(frame.sp) && to != 0 && left {
+                instance.abandon();
+            }
+        }
+    }
+
+    /// As [`take_another`](Self::take_another); if none is free, from what [`give_back_left`](Self::give_back_left) finds.
+    #[inline(never)]
+    #[unsafe(link_section = ".noprobe.text")]
+    fn take_another_or_left(&self, frame: &Frame) -> Option<&Instance> {
+        let free = self.take_another(frame.x[30]);
+        if free.is_some() {
+            return free;
+        }
+        self.give_back_left(frame);
+        self.take_another(frame.x[30])
+    }
+
     /// Takes an instance that no call has, where the next one is not free. The one behind it is next.
     #[inline(never)]
     #[unsafe(link_section = ".noprobe.text")]
@@ -354,8 +424,7 @@ pub fn returned(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
     }
     if address & ORPHAN != 0 {
         frame.move_to(instance.to.load(Relaxed));
-        instance.give_back();
-        instance.address.store(0, Release);
+        instance.abandon();
         return engine::behind(cpu, frame, parked);
     }
     // SAFETY: an instance that a call has, and whose address says so, is its probe's.

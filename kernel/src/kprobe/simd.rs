@@ -4,7 +4,7 @@
 //! The kernel itself is built without these registers and saves none: what is in them is the probed code's.
 
 use crate::arch::barrier;
-use crate::read_sysreg;
+use crate::{read_sysreg, write_sysreg};
 use core::arch::{asm, naked_asm};
 use probe::sim::{Exception, SIMD_TRAP};
 
@@ -56,12 +56,16 @@ pub fn syndrome<E>(exception: &Exception<E>, literal: u64) -> (u64, Option<u64>)
 }
 
 /// The syndrome of a load from `address` that faults: EC 0x25, IL, and the fault status of a translation that is asked for
-/// once more (DDI 0487 D24.2.119).
+/// once more (DDI 0487 D24.2.119). The instruction itself leaves PAR_EL1 as it is, and the probed code may have an answer of its own
+/// AT instruction there; no frame holds that register, so it is put back (K1). All exceptions are masked.
 #[inline(always)]
 fn data_abort(address: u64) -> u64 {
     const DATA_ABORT: u64 = 0x25 << 26 | 1 << 25;
-    // SAFETY: a question to the translation regime; its answer is in PAR_EL1, which nobody else relies on.
+    let probed = read_sysreg!("par_el1");
+    // SAFETY: a question to the translation regime; its answer is in PAR_EL1.
     unsafe { asm!("at s1e1r, {}", in(reg) address, options(nostack, preserves_flags)) };
     barrier::isb();
-    DATA_ABORT | read_sysreg!("par_el1") >> 1 & 0x3f
+    let answer = read_sysreg!("par_el1");
+    write_sysreg!("par_el1", probed);
+    DATA_ABORT | answer >> 1 & 0x3f
 }

@@ -86,6 +86,36 @@ image_symbols! {
     rodata_end = __rodata_end;
 }
 
+/// Which stack `sp` is on: the same number for each SP of one stack, from its bottom to its top, which is the first address behind
+/// it. Any context.
+#[inline(always)]
+pub const fn stack_of(sp: u64) -> u64 {
+    sp.wrapping_sub(1) >> (STACK_SHIFT + 1)
+}
+
+/// Whether `sp` is on a stack of a thread or of a CPU. Any context.
+#[inline(always)]
+pub const fn is_on_stack(sp: u64) -> bool {
+    STACKS as u64 <= sp && sp < PATCH as u64
+}
+
+/// Whether `pc`, which is the kernel's, is in a copy of a probed instruction or in a trampoline, by one bit: the image and the
+/// copies are all that EL1 executes, and [`COPIES_MAX`] tells the two apart. Any context.
+#[inline(always)]
+pub const fn may_be_copy(pc: u64) -> bool {
+    pc & COPIES_MAX as u64 != 0
+}
+const _: () = assert!(
+    COPIES_MAX.is_power_of_two()
+        && COPIES & COPIES_MAX != 0
+        && COPIES.is_multiple_of(COPIES_MAX)
+        && IMAGE & COPIES_MAX == 0
+        && COPIES - IMAGE == COPIES_MAX
+);
+
+/// All addresses that copies of probed instructions and trampolines can have, mapped or not.
+pub const ALL_COPIES: core::ops::Range<u64> = COPIES as u64..(COPIES + COPIES_MAX) as u64;
+
 /// The addresses of copies of probed instructions.
 pub fn copies() -> core::ops::Range<usize> {
     COPIES..COPIES + super::copies_size()

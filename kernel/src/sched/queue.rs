@@ -6,6 +6,7 @@ use crate::arch::daif;
 use crate::debug::{self, step};
 use crate::drivers::gic::{self, Target};
 use crate::irq::sgi;
+use crate::kprobe;
 use crate::percpu::PerCpu;
 use crate::smp;
 use crate::sync::IrqMutex;
@@ -152,7 +153,13 @@ pub fn switch_to_next() {
 /// In the thread that was switched to, I masked.
 fn arrived() {
     let queue = QUEUES.this();
-    drop(queue.ended.take());
+    if let Some(ended) = queue.ended.take() {
+        // Only here does nothing run on its stack any more: on the way, it has called functions that did not return.
+        if let Some(stack) = &ended.stack {
+            kprobe::end_of_stack(stack.top() as u64);
+        }
+        drop(ended);
+    }
     // SAFETY: this CPU's, with I masked; the reference ends with the function, which switches to nobody.
     let Some(thread) = (unsafe { &mut *queue.running.get() }) else { return };
     if let Some(stepping) = &thread.step {

@@ -104,9 +104,16 @@ pub fn read_registers(kind: Kind, n: u8) -> (u64, u32) {
     (registers.read_value(kind, n), registers.read_control(kind, n))
 }
 
-/// Where slots are refused (rule H6).
-#[inline(always)]
+/// Where slots are refused (rule H6). Copies of probed instructions and trampolines are the engine's text.
 fn no_probe<R>(check: impl FnOnce(&NoProbe) -> R) -> R {
+    no_probe_in_image(|image| {
+        check(&NoProbe { text: &[image.text[0].clone(), layout::ALL_COPIES], data: image.data })
+    })
+}
+
+/// The same without copies and trampolines.
+#[inline(always)]
+fn no_probe_in_image<R>(check: impl FnOnce(&NoProbe) -> R) -> R {
     let text = layout::noprobe_text_start() as u64..layout::noprobe_text_end() as u64;
     let data = layout::noprobe_data_start() as u64..layout::noprobe_data_end() as u64;
     check(&NoProbe { text: &[text], data: &[data], va: VaSize::Bits48 })
@@ -136,14 +143,14 @@ fn install_here(request: &Request, cpus: Cpus, disposition: Disposition) -> Opti
     }
     match request {
         Request::Breakpoint { address, .. } => {
-            let admitted = no_probe(|no_probe| no_probe.admit_small(request))?;
-            if exclusive::is_near(*address) {
+            let admitted = no_probe_in_image(|no_probe| no_probe.admit_small(request))?;
+            if layout::may_be_copy(*address) || exclusive::is_near(*address) {
                 return None;
             }
             apply::here(Kind::Breakpoint, admitted, cpus, disposition)
         }
         Request::Watchpoint { .. } => {
-            let admitted = no_probe(|no_probe| no_probe.admit_small(request))?;
+            let admitted = no_probe_in_image(|no_probe| no_probe.admit_small(request))?;
             apply::here(Kind::Watchpoint, admitted, cpus, disposition)
         }
     }

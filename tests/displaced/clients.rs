@@ -1,0 +1,257 @@
+//! A displaced instruction that hits a watchpoint: handlers and debuggers see the probed context (M10, K1), and go on from there.
+
+use super::{How, POSTS, Probe, masked};
+use kernel::arch::daif;
+use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::slots::{Disposition, Handler, Hit};
+use kernel::debug::stats;
+use kernel::exception::Frame;
+use kernel::kprobe::{self, Kprobe, Then};
+use harness::ktest::{Ended, Outcome};
+use crate::failed;
+use crate::support::{OwnPage, Slot, breakpoint_at, nothing_left, watchpoint_at};
+use crate::address_of;
+use harness::check_eq;
+use ::slots::{Access, Cpus};
+use alloc::vec::Vec;
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use rules::pstate::Daif;
+
+static CELL: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
+
+/// Returns `value` + 3; its first instruction is probed and stores `value`.
+#[unsafe(naked)]
+extern "C" fn store(to: *const AtomicU64, value: u64) -> u64 {
+    naked_asm!("str x1, [x0]", "add x1, x1, #1", "add x1, x1, #2", "mov x0, x1", "ret")
+}
+
+fn call(value: u64) -> u64 {
+    store(&raw const CELL.0, value)
+}
+
+fn site() -> u64 {
+    address_of!(store)
+}
+
+/// Masks in which a slot is hit: none, an interrupt's handler's, and two that nobody has.
+const MASKS: [Daif; 4] =
+    [Daif::empty(), Daif::I.union(Daif::F), Daif::I, Daif::I.union(Daif::F).union(Daif::A)];
+
+const ROUNDS: u64 = 10;
+
+fn watched(disposition: Disposition) -> Result<Slot, Ended> {
+    Slot::on(&watchpoint_at(CELL.as_ptr() as u64, 8, Access::Write), Cpus::ALL, disposition)
+}
+
+pub fn a_watchpoints_handler_sees_the_probed_address_and_the_probed_masks() -> Outcome {
+    static SEEN: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+    fn look(_: &Hit, frame: &mut Frame) {
+        SEEN[0].fetch_add(1, Relaxed);
+        SEEN[1].store(frame.pc, Relaxed);
+        SEEN[2].store(frame.masks().bits(), Relaxed);
+    }
+    for how in How::ALL {
+        for masks in MASKS {
+            SEEN[0].store(0, Relaxed);
+            let slot = watched(Disposition::Call(look))?;
+            let probe = Probe::on(site(), how)?;
+            for n in 1..=ROUNDS {
+                let (result, after) = masked(masks, || (call(n), daif::read()));
+                check_eq!((result, CELL.load(Relaxed), after), (n + 3, n, masks), "{how:?}");
+                let seen = SEEN.each_ref().map(|seen| seen.load(Relaxed));
+                check_eq!(seen, [n, site(), masks.bits()], "{how:?}, {masks}");
+                check_eq!((kprobe::depth(), slot.hits()), (0, Some(n)));
+            }
+            let posts = if how == How::Post { ROUNDS } else { 0 };
+            check_eq!((probe.remove(ROUNDS), POSTS.load(Relaxed)), ((ROUNDS, 0), posts), "{how:?}, {masks}");
+        }
+    }
+    Ok(())
+}
+
+/// What a handler leaves is what the context goes on with: here past the instruction, which has not been done.
+pub fn a_watchpoints_handler_can_move_the_probed_context() -> Outcome {
+    fn skips(_: &Hit, frame: &mut Frame) {
+        let pc = frame.pc;
+        frame.move_to(pc + 8);
+    }
+    for how in How::ALL {
+        for masks in MASKS {
+            CELL.store(77, Relaxed);
+            let slot = watched(Disposition::Call(skips))?;
+            let probe = Probe::on(site(), how)?;
+            for n in 1..=ROUNDS {
+                let (result, after) = masked(masks, || (call(n), daif::read()));
+                check_eq!((result, after, kprobe::depth()), (n + 2, masks, 0), "{how:?}, {masks}");
+            }
+            check_eq!((probe.remove(ROUNDS), POSTS.load(Relaxed)), ((ROUNDS, 0), 0), "{how:?}");
+            check_eq!((slot.hits(), CELL.load(Relaxed)), (Some(ROUNDS), 77), "{how:?}");
+        }
+    }
+    Ok(())
+}
+
+pub fn a_watchpoints_handler_can_change_the_probed_contexts_masks() -> Outcome {
+    static WANTED: AtomicU64 = AtomicU64::new(0);
+    fn sets(_: &Hit, frame: &mut Frame) {
+        frame.pstate = frame.pstate & !Daif::all().bits() | WANTED.load(Relaxed);
+    }
+    for how in How::ALL {
+        for masks in MASKS {
+            for wanted in MASKS {
+                WANTED.store(wanted.bits(), Relaxed);
+                let slot = watched(Disposition::Call(sets))?;
+                let probe = Probe::on(site(), how)?;
+                let (result, after) = masked(masks, || (call(5), daif::read()));
+                let count = probe.remove(1);
+                check_eq!((result, after), (8, wanted), "{how:?}, from {masks}");
+                check_eq!((CELL.load(Relaxed), slot.hits(), count, kprobe::depth()), (5, Some(1), (1, 0), 0));
+                check_eq!(POSTS.load(Relaxed), u64::from(how == How::Post));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a debugger is told: of a slot or a step, the word of `store`, the masks, and how often the post-handler had run.
+type Told = (bool, u64, u64, u64);
+
+static TOLD: [[AtomicU64; 4]; 8] = [const { [const { AtomicU64::new(0) }; 4] }; 8];
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+/// Steps that the debugger asks for at each of its stops; none from the first 0 on.
+static PLANS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+
+fn client(stop: Stop, frame: &mut Frame) -> Resume {
+    let count = COUNT.fetch_add(1, Relaxed);
+    if let Some(told) = TOLD.get(count) {
+        let word = frame.pc.wrapping_sub(site()) / 4;
+        let all = [matches!(stop, Stop::Slot(_)).into(), word, frame.masks().bits(), POSTS.load(Relaxed)];
+        told.iter().zip(all).for_each(|(told, value)| told.store(value, Relaxed));
+    }
+    match PLANS.get(count).map_or(0, |plan| plan.load(Relaxed)) {
+        0 => Resume::Run,
+        1 => Resume::Step(Plan::One),
+        count => Resume::Step(Plan::Count(count)),
+    }
+}
+
+/// What the debugger is told while `body` runs; also how many step exceptions there were.
+fn debugged(plans: &[u64], body: impl FnOnce() -> Outcome) -> Result<(Vec<Told>, u64), Ended> {
+    COUNT.store(0, Relaxed);
+    for (index, plan) in PLANS.iter().enumerate() {
+        plan.store(plans.get(index).copied().unwrap_or(0), Relaxed);
+    }
+    debugger::register(client).map_err(failed)?;
+    let steps = stats::STEPS.here();
+    let outcome = body();
+    let steps = stats::STEPS.here() - steps;
+    debugger::unregister();
+    outcome?;
+    nothing_left()?;
+    let told = TOLD.iter().take(COUNT.load(Relaxed)).map(|told| {
+        let [slot, word, masks, posts] = told.each_ref().map(|value| value.load(Relaxed));
+        (slot != 0, word, masks, posts)
+    });
+    Ok((told.collect(), steps))
+}
+
+/// Post-handlers have run where a probe has one and its instruction is done: told only behind them.
+fn due(how: How, told: &[(bool, u64)], masks: Daif) -> Vec<Told> {
+    let posts = |word| u64::from(how == How::Post && word > 0);
+    told.iter().map(|&(slot, word)| (slot, word, masks.bits(), posts(word))).collect()
+}
+
+pub fn a_plan_from_a_watchpoints_stop_counts_the_probed_instructions() -> Outcome {
+    for how in How::ALL {
+        for masks in MASKS {
+            let run = |plans: &[u64]| {
+                debugged(plans, || {
+                    let slot = watched(Disposition::STOP)?;
+                    let probe = Probe::on(site(), how)?;
+                    let result = masked(masks, || call(5));
+                    check_eq!(
+                        (result, probe.remove(1), slot.hits()),
+                        (8, (1, 0), Some(1)),
+                        "{how:?}, {masks}"
+                    );
+                    Ok(())
+                })
+            };
+            let (told, _) = run(&[])?;
+            check_eq!(told, due(how, &[(true, 0)], masks), "{how:?}");
+            let (told, _) = run(&[1, 1, 2])?;
+            check_eq!(told, due(how, &[(true, 0), (false, 1), (false, 2), (false, 4)], masks), "{how:?}");
+            let (told, _) = run(&[3])?;
+            check_eq!(told, due(how, &[(true, 0), (false, 3)], masks), "{how:?}, {masks}");
+        }
+    }
+    Ok(())
+}
+
+/// A plan is under way, set aside while the copy is run (M12); the stop ends it there too, and another one begins.
+pub fn a_watchpoints_stop_ends_a_plan_that_steps_the_probed_code() -> Outcome {
+    for how in How::ALL {
+        let run = |plans: &[u64]| {
+            debugged(plans, || {
+                let stop = Slot::on(&breakpoint_at(site()), Cpus::ALL, Disposition::STOP)?;
+                let slot = watched(Disposition::STOP)?;
+                let probe = Probe::on(site(), how)?;
+                let result = call(5);
+                let counts = (probe.remove(1), slot.hits(), stop.hits());
+                check_eq!((result, counts), (8, ((1, 0), Some(1), Some(1))), "{how:?}");
+                Ok(())
+            })
+        };
+        let none = Daif::empty();
+        check_eq!(run(&[3])?.0, due(how, &[(true, 0), (true, 0)], none), "{how:?}");
+        check_eq!(run(&[3, 2])?.0, due(how, &[(true, 0), (true, 0), (false, 2)], none), "{how:?}");
+    }
+    Ok(())
+}
+
+pub fn a_breakpoint_a_watchpoint_and_a_probe_are_hit_once_each() -> Outcome {
+    static ASTRAY: AtomicU64 = AtomicU64::new(0);
+    fn look(_: &Hit, frame: &mut Frame) {
+        ASTRAY.fetch_add(u64::from(frame.pc != site()), Relaxed);
+    }
+    ASTRAY.store(0, Relaxed);
+    for how in How::ALL {
+        for handler in [Disposition::Count, Disposition::Call(look as Handler)] {
+            let breakpoint = Slot::on(&breakpoint_at(site()), Cpus::ALL, handler)?;
+            let slots = [watched(handler)?, watched(Disposition::Call(look))?];
+            let probe = Probe::on(site(), how)?;
+            for n in 1..=ROUNDS {
+                check_eq!((call(n), breakpoint.hits()), (n + 3, Some(n)), "{how:?}");
+                check_eq!(slots.each_ref().map(Slot::hits), [Some(n); 2], "{how:?}");
+            }
+            check_eq!(probe.remove(ROUNDS), (ROUNDS, 0));
+        }
+    }
+    check_eq!(ASTRAY.load(Relaxed), 0);
+    Ok(())
+}
+
+/// From a pre-handler, and from a stop there: one step is the instruction, wherever it runs and whoever else is told of it.
+pub fn a_step_from_the_probed_address_lands_behind_the_instruction() -> Outcome {
+    fn begins(_: &Kprobe, frame: &mut Frame) -> Then {
+        let _ = debugger::step(frame, Plan::One, client);
+        Then::Run
+    }
+    for how in [How::Pre, How::Optimised] {
+        let (told, _) = debugged(&[0], || {
+            let slot = watched(Disposition::Count)?;
+            let wanted = kprobe::Wanted {
+                pre: Some(begins),
+                optimise: Some(how == How::Optimised),
+                ..kprobe::Wanted::at(site())
+            };
+            let probe = kprobe::register_all([wanted]).map_err(failed)?[0];
+            let result = call(5);
+            check_eq!((result, kprobe::remove(probe), slot.hits()), (8, (1, 0), Some(1)));
+            Ok(())
+        })?;
+        check_eq!(told, [(false, 1, 0, 0)], "{how:?}");
+    }
+    Ok(())
+}

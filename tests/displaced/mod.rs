@@ -1,0 +1,125 @@
+//! Displaced instructions and who watches them (rules H6, K1, K8, M10, M12b, X1, X2): whatever a debug exception or a simulation
+//! comes to must be what it comes to without the probe. So most tests here run the same code with and without one, and compare.
+
+mod clients;
+mod literals;
+mod places;
+mod prologue;
+mod system;
+
+use kernel::arch::daif;
+use kernel::exception::Frame;
+use kernel::irq::off::IrqOff;
+use kernel::kprobe::{self, Kprobe, Then, Wanted};
+use harness::ktest::Ended;
+use kernel::mm::layout;
+use crate::failed;
+use clients::*;
+use core::arch::asm;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use literals::*;
+use places::*;
+use prologue::*;
+use rules::pstate::Daif;
+use system::*;
+
+harness::suite!("displaced":
+    a_watchpoints_handler_sees_the_probed_address_and_the_probed_masks,
+    a_watchpoints_handler_can_move_the_probed_context,
+    a_watchpoints_handler_can_change_the_probed_contexts_masks,
+    a_plan_from_a_watchpoints_stop_counts_the_probed_instructions,
+    a_watchpoints_stop_ends_a_plan_that_steps_the_probed_code,
+    a_breakpoint_a_watchpoint_and_a_probe_are_hit_once_each,
+    a_step_from_the_probed_address_lands_behind_the_instruction,
+    no_slot_sees_the_stack_of_an_optimised_probe,
+    a_step_that_is_sent_to_an_optimised_probe_lands_behind_it,
+    a_simulated_literal_hits_its_watchpoints_once_an_attempt,
+    a_simulated_literal_stops_where_the_instruction_would,
+    a_simulated_literals_watchpoint_can_move_the_context,
+    copies_and_trampolines_are_refused_to_breakpoints_and_probes,
+    what_no_frame_holds_is_what_it_was_behind_every_hit,
+);
+
+/// How the probe of a test runs its instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum How {
+    /// There is none.
+    Native,
+    /// By a BRK, with a pre-handler.
+    Pre,
+    /// By a BRK, with both handlers.
+    Post,
+    /// By a branch to a trampoline.
+    Optimised,
+}
+
+impl How {
+    const ALL: [Self; 4] = [Self::Native, Self::Pre, Self::Post, Self::Optimised];
+}
+
+static POSTS: AtomicU64 = AtomicU64::new(0);
+
+fn pre(_: &Kprobe, _: &mut Frame) -> Then {
+    Then::Run
+}
+
+fn post(_: &Kprobe, _: &mut Frame) {
+    POSTS.fetch_add(1, Relaxed);
+}
+
+/// A probe that is taken away in any case.
+struct Probe(Option<&'static Kprobe>);
+
+impl Probe {
+    fn on(address: u64, how: How) -> Result<Self, Ended> {
+        POSTS.store(0, Relaxed);
+        let wanted = Wanted {
+            pre: Some(pre),
+            post: (how == How::Post).then_some(post as kprobe::PostHandler),
+            optimise: Some(how == How::Optimised),
+            ..Wanted::at(address)
+        };
+        Ok(Self(match how {
+            How::Native => None,
+            _ => kprobe::register_all([wanted]).map_err(failed)?.first().copied(),
+        }))
+    }
+
+    /// Takes it away; hits and misses, or what they would be had there been one.
+    fn remove(mut self, calls: u64) -> (u64, u64) {
+        self.0.take().map_or((calls, 0), kprobe::remove)
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.0.take().map(kprobe::remove);
+    }
+}
+
+/// Whether `pc` is in a copy of an instruction or in a trampoline.
+fn is_astray(pc: u64) -> bool {
+    layout::copies().contains(&(pc as usize))
+}
+
+/// Runs `run` with these masks.
+fn masked<R>(masks: Daif, run: impl FnOnce() -> R) -> R {
+    let before = daif::read();
+    // SAFETY: they are put back below.
+    unsafe { asm!("msr daif, {}", in(reg) masks.bits(), options(nostack, preserves_flags)) };
+    let result = run();
+    // SAFETY: as they were.
+    unsafe { asm!("msr daif, {}", in(reg) before.bits(), options(nostack, preserves_flags)) };
+    result
+}
+
+/// Runs `run` without ticks on this CPU.
+fn undisturbed<R>(run: impl FnOnce() -> R) -> R {
+    {
+        let _off = IrqOff::new();
+        time::pause();
+    }
+    let result = run();
+    time::resume();
+    result
+}

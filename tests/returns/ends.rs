@@ -1,0 +1,148 @@
+//! Calls that never return: their thread ends, or their frames are left (I9). What they held is given back.
+
+use super::room::all;
+use super::{Probe, wanted};
+use kernel::exception::Frame;
+use kernel::kprobe::{Instance, ReturnProbe, WantedReturn};
+use harness::ktest::Outcome;
+use kernel::sched;
+use kernel::sync::IrqMutex;
+use crate::failed;
+use crate::address_of;
+use harness::{check, check_eq};
+use kernel::{percpu, smp};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+const THREADS: usize = 16;
+const ROUNDS: u64 = 64;
+
+fn nothing(_: &ReturnProbe, _: &Instance, _: &mut Frame) {}
+
+/// Waits if it is told to, and ends the thread that calls it.
+#[inline(never)]
+extern "C" fn ends() {
+    STARTED.fetch_add(1, Relaxed);
+    while HOLD.load(Relaxed) {
+        sched::yield_now();
+    }
+    sched::exit()
+}
+
+static HOLD: AtomicBool = AtomicBool::new(false);
+static STARTED: AtomicU64 = AtomicU64::new(0);
+
+/// Calls that are still under way once every CPU has switched away from the threads that have ended.
+fn left(probe: &Probe) -> usize {
+    for _ in 0..10_000 {
+        if probe.counts().2 == 0 {
+            break;
+        }
+        sched::yield_now();
+        kernel::arch::barrier::relax();
+    }
+    probe.counts().2
+}
+
+pub fn threads_that_end_in_a_call_give_it_back() -> Outcome {
+    HOLD.store(false, Relaxed);
+    let probe = Probe::new(&WantedReturn { instances: THREADS, ..wanted(address_of!(ends), nothing) })?;
+    for round in 1..=ROUNDS {
+        let cpus: Vec<usize> = smp::online().collect();
+        let threads: Result<Vec<_>, _> = cpus
+            .iter()
+            .cycle()
+            .take(THREADS)
+            .map(|&cpu| sched::spawn(cpu, "ends", Box::new(|| ends())))
+            .collect();
+        for thread in threads.map_err(failed)? {
+            thread.join();
+        }
+        check_eq!(left(&probe), 0, "round {round}");
+        check_eq!(probe.counts(), (THREADS as u64 * round, 0, 0), "round {round}");
+    }
+    check_eq!(probe.remove(), (THREADS as u64 * ROUNDS, 0));
+    check_eq!(all(64)?.len(), 16, "all room is there");
+    Ok(())
+}
+
+/// The end of the thread itself runs through functions that have return probes too, and never comes back from some of them.
+pub fn a_return_probe_on_the_way_to_a_threads_end_is_given_back() -> Outcome {
+    HOLD.store(false, Relaxed);
+    let exit = Probe::new(&wanted(address_of!(sched::exit), nothing))?;
+    for round in 1..=2 * THREADS as u64 {
+        sched::spawn(percpu::index(), "ends", Box::new(|| ())).map_err(failed)?.join();
+        check_eq!((left(&exit), exit.counts()), (0, (round, 0, 0)));
+    }
+    Ok(())
+}
+
+/// The probe goes first: then the calls hold the room that it had.
+pub fn threads_that_outlive_the_probe_give_its_room_back() -> Outcome {
+    for _ in 0..4 {
+        HOLD.store(true, Relaxed);
+        STARTED.store(0, Relaxed);
+        let probe = Probe::new(&WantedReturn { instances: THREADS, ..wanted(address_of!(ends), nothing) })?;
+        let spawn = |_| sched::spawn(percpu::index(), "ends", Box::new(|| ends()));
+        let threads: Result<Vec<_>, _> = (0..THREADS).map(spawn).collect();
+        let threads = threads.map_err(failed)?;
+        while STARTED.load(Relaxed) < THREADS as u64 {
+            sched::yield_now();
+        }
+        check_eq!(probe.remove(), (THREADS as u64, 0));
+        check!(all(64)?.len() < 16, "the calls hold it");
+        HOLD.store(false, Relaxed);
+        threads.iter().for_each(sched::Handle::join);
+        check_eq!(all(64)?.len(), 16, "all room is there");
+    }
+    Ok(())
+}
+
+/// Goes back to where `jumps` was called, past the frame that called `leaves`.
+#[unsafe(naked)]
+extern "C" fn leaves(n: u64) -> u64 {
+    naked_asm!("add x0, x0, #1", "mov sp, x9", "mov x30, x10", "ret")
+}
+
+#[unsafe(naked)]
+extern "C" fn jumps(n: u64) -> u64 {
+    naked_asm!(
+        "mov x9, sp",
+        "mov x10, x30",
+        "sub sp, sp, #64",
+        "bl {leaves}",
+        "brk #0x7f1",
+        leaves = sym leaves,
+    )
+}
+
+/// Deeper on the stack by `n` times 16 bytes.
+fn deeper(n: u64) -> u64 {
+    if n == 0 { jumps(1) } else { core::hint::black_box(deeper(n - 1)) }
+}
+
+/// From ever less deep on the stack, then from one and the same place.
+fn leave_frames() -> Outcome {
+    let probe = Probe::new(&wanted(address_of!(leaves), nothing))?;
+    for n in (0..4 * THREADS as u64).rev() {
+        check_eq!(deeper(n), 2);
+    }
+    let before = probe.counts();
+    for n in 1..=20 * THREADS as u64 {
+        check_eq!(jumps(n), n + 1);
+        check_eq!((probe.counts().0, probe.counts().1), (before.0 + n, 0));
+    }
+    check_eq!(probe.remove(), (24 * THREADS as u64, 0));
+    Ok(())
+}
+
+pub fn frames_that_are_left_give_their_calls_back() -> Outcome {
+    static OUTCOME: IrqMutex<Option<Outcome>> = IrqMutex::new(None);
+    let thread = sched::spawn(percpu::index(), "leaves", Box::new(|| *OUTCOME.lock() = Some(leave_frames())));
+    thread.map_err(failed)?.join();
+    OUTCOME.lock().take().unwrap_or_else(|| Err(failed("it has not run")))?;
+    check_eq!(all(64)?.len(), 16, "the rest with its thread");
+    Ok(())
+}

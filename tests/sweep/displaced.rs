@@ -1,0 +1,183 @@
+//! Displaced instructions that hit watchpoints, whose handlers begin steps: wherever the interrupt comes, all of them see the probed
+//! context (M10, K1). And calls that never return, of threads that end in them.
+
+use super::code;
+use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::slots::{Disposition, Hit};
+use kernel::exception::Frame;
+use kernel::kprobe::{Instance, Kprobe, ReturnProbe, Then, WantedReturn};
+use kernel::percpu;
+use kernel::sched::{self, Handle};
+use harness::sweep::{Scenario, kprobe, kretprobe, optimised, slot};
+use crate::support::OwnPage;
+use ::slots::{Access, Cpus, Privilege, Request};
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use spin::Mutex;
+
+pub static SCENARIOS: [Scenario; 5] = [
+    Scenario {
+        name: "displaced-watchpoint-step",
+        setup: || {
+            kprobe(code::store_at(), Some(pre), None)?;
+            watched()
+        },
+        body: store,
+        handler: |_| _ = store(),
+        facts: steps,
+        due: |result, facts| result == 5 && matches!(facts, [1 | 2, 0]),
+        ..Scenario::EMPTY
+    },
+    // The step is due behind the post-handler.
+    Scenario {
+        name: "displaced-watchpoint-step-post",
+        setup: || {
+            kprobe(code::store_at(), Some(pre), Some(post))?;
+            watched()
+        },
+        body: store,
+        handler: |_| _ = store(),
+        facts: steps,
+        due: |result, facts| result == 5 && matches!(facts, [1 | 2, 0]),
+        ..Scenario::EMPTY
+    },
+    Scenario {
+        name: "displaced-watchpoint-step-optimised",
+        setup: || {
+            optimised(code::store_at(), pre)?;
+            watched()
+        },
+        body: store,
+        handler: |_| _ = store(),
+        facts: steps,
+        due: |result, facts| result == 5 && matches!(facts, [1 | 2, 0]),
+        ..Scenario::EMPTY
+    },
+    // The read of a simulated instruction.
+    Scenario {
+        name: "displaced-literal-step",
+        setup: || {
+            kprobe(literal_at(), Some(pre), None)?;
+            let watched = watchpoint(literal_at() + 8, Access::Read);
+            slot(&watched, Cpus::ALL, Disposition::Call(begins))
+        },
+        body: literal,
+        handler: |_| _ = literal(),
+        facts: steps,
+        due: |result, facts| result == 9 && matches!(facts, [1 | 2, 0]),
+        ..Scenario::EMPTY
+    },
+    // With one instance: what the thread before held has been given back.
+    Scenario {
+        name: "return-probe-thread-ends",
+        setup: || {
+            let address = ends as *const () as u64;
+            kretprobe(&WantedReturn { address, entry: Some(entered), handler: returned, instances: 1 })
+        },
+        before: || *THREAD.lock() = sched::spawn(percpu::index(), "ends", Box::new(|| ends())).ok(),
+        body: join,
+        handler: |frame| {
+            if frame.is_some() {
+                sched::want_reschedule();
+            }
+        },
+        facts: || [ENTERED.swap(0, Relaxed), RETURNED.swap(0, Relaxed)],
+        due: |result, facts| result == 1 && facts == [1, 0],
+        ..Scenario::EMPTY
+    },
+];
+
+core::arch::global_asm!(
+    ".pushsection .text.sweep_displaced, \"ax\"",
+    ".balign 4096",
+    // fn() -> 9
+    "sweep_literal:",
+    "ldr x0, 1f",
+    "ret",
+    "1: .quad 9",
+    ".balign 4096",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    #[link_name = "sweep_literal"]
+    safe fn literal() -> u64;
+}
+
+fn literal_at() -> u64 {
+    literal as *const () as u64
+}
+
+static WATCHED: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
+/// Steps that were told, and whatever was seen elsewhere than where it is without a probe.
+static TOLD: AtomicU64 = AtomicU64::new(0);
+static ASTRAY: AtomicU64 = AtomicU64::new(0);
+static POSTS: AtomicU64 = AtomicU64::new(0);
+
+fn steps() -> [u64; 2] {
+    [TOLD.swap(0, Relaxed), ASTRAY.swap(0, Relaxed)]
+}
+
+extern "C" fn store() -> u64 {
+    code::store(WATCHED.as_ptr() as u64)
+}
+
+fn watchpoint(address: u64, access: Access) -> Request {
+    Request::Watchpoint { address, length: 8, access, privilege: Privilege::El1 }
+}
+
+fn watched() -> Result<(), String> {
+    slot(&watchpoint(WATCHED.as_ptr() as u64, Access::Write), Cpus::ALL, Disposition::Call(begins))
+}
+
+fn is_at(pc: u64, behind: u64) -> bool {
+    [code::store_at(), literal_at()].iter().any(|at| pc == at + behind)
+}
+
+fn begins(_: &Hit, frame: &mut Frame) {
+    POSTS.store(0, Relaxed);
+    let begun = debugger::step(frame, Plan::One, told).is_ok();
+    ASTRAY.fetch_add(u64::from(!begun || !is_at(frame.pc, 0)), Relaxed);
+}
+
+fn told(_: Stop, frame: &mut Frame) -> Resume {
+    TOLD.fetch_add(1, Relaxed);
+    ASTRAY.fetch_add(u64::from(!is_at(frame.pc, 4)), Relaxed);
+    Resume::Run
+}
+
+fn pre(_: &Kprobe, _: &mut Frame) -> Then {
+    Then::Run
+}
+
+/// Behind it the step has still to be told.
+fn post(_: &Kprobe, frame: &mut Frame) {
+    ASTRAY.fetch_add(POSTS.fetch_add(1, Relaxed) + u64::from(!is_at(frame.pc, 4)), Relaxed);
+}
+
+static THREAD: Mutex<Option<Handle>> = Mutex::new(None);
+static ENTERED: AtomicU64 = AtomicU64::new(0);
+static RETURNED: AtomicU64 = AtomicU64::new(0);
+
+#[inline(never)]
+extern "C" fn ends() {
+    sched::exit()
+}
+
+fn entered(_: &ReturnProbe, _: &Instance, _: &mut Frame) -> bool {
+    ENTERED.fetch_add(1, Relaxed);
+    true
+}
+
+fn returned(_: &ReturnProbe, _: &Instance, _: &mut Frame) {
+    RETURNED.fetch_add(1, Relaxed);
+}
+
+extern "C" fn join() -> u64 {
+    let thread = THREAD.lock().take();
+    thread.map_or(0, |thread| {
+        thread.join();
+        1
+    })
+}
