@@ -149,7 +149,7 @@ extern "C" fn add() -> u64 {
 }
 
 extern "C" fn step_add() -> u64 {
-    step(12, || attempts(WORD.as_ptr() as u64))
+    step(24, || attempts(WORD.as_ptr() as u64))
 }
 
 /// Adds what is at `by`, loaded between the exclusives.

@@ -151,19 +151,19 @@ extern "C" fn step_hundred() -> u64 {
 }
 
 extern "C" fn step_daif() -> u64 {
-    step(12, || code::daif())
+    step(24, || code::daif())
 }
 
 pub extern "C" fn step_line() -> u64 {
-    step(12, || code::line())
+    step(24, || code::line())
 }
 
 extern "C" fn step_store() -> u64 {
-    step(12, store)
+    step(24, store)
 }
 
 extern "C" fn step_branch() -> u64 {
-    step(12, || code::branch())
+    step(24, || code::branch())
 }
 
 extern "C" fn step_masked() -> u64 {
