@@ -1,21 +1,21 @@
 //! A displaced instruction that hits a watchpoint: handlers and debuggers see the probed context (M10, K1), and go on from there.
 
 use super::{How, POSTS, Probe, masked};
+use crate::address_of;
+use crate::failed;
+use crate::support::{OwnPage, Slot, breakpoint_at, nothing_left, watchpoint_at};
+use ::slots::{Access, Cpus};
+use alloc::vec::Vec;
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use harness::check_eq;
+use harness::ktest::{Ended, Outcome};
 use kernel::arch::daif;
 use kernel::debug::debugger::{self, Plan, Resume, Stop};
 use kernel::debug::slots::{Disposition, Handler, Hit};
 use kernel::debug::stats;
 use kernel::exception::Frame;
 use kernel::kprobe::{self, Kprobe, Then};
-use harness::ktest::{Ended, Outcome};
-use crate::failed;
-use crate::support::{OwnPage, Slot, breakpoint_at, nothing_left, watchpoint_at};
-use crate::address_of;
-use harness::check_eq;
-use ::slots::{Access, Cpus};
-use alloc::vec::Vec;
-use core::arch::naked_asm;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use rules::pstate::Daif;
 
 static CELL: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));

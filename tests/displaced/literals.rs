@@ -1,19 +1,19 @@
 //! A literal that a simulated instruction reads hits the watchpoints that the instruction would have hit (K1, X1).
 
 use super::{How, POSTS, Probe, masked};
-use kernel::arch::daif;
-use kernel::debug::debugger::{self, Plan, Resume, Stop};
-use kernel::debug::slots::{Disposition, Hit};
-use kernel::exception::Frame;
-use harness::ktest::{Ended, Outcome};
 use crate::differential::simd;
 use crate::failed;
 use crate::support::{Slot, nothing_left, watchpoint_at};
-use harness::{check, check_eq};
 use ::slots::{Access, Cpus};
 use alloc::vec::Vec;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use harness::ktest::{Ended, Outcome};
+use harness::{check, check_eq};
+use kernel::arch::daif;
+use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::slots::{Disposition, Hit};
+use kernel::exception::Frame;
 use rules::pstate::Daif;
 
 /// A load of the literal 16 bytes on, and a function around it that returns X0 plus 2.

@@ -1,20 +1,20 @@
 //! Copies and trampolines are the engine's: neither breakpoints nor probes may be there (H6).
 
 use super::{How, Probe};
-use kernel::debug::slots::{self, Disposition};
-use kernel::kprobe::{self, ProbeError, WantedReturn};
-use harness::ktest::Outcome;
-use kernel::mm::layout;
-use kernel::monitor::Session;
-use kernel::monitor::refusal;
-use crate::support::breakpoint_at;
 use crate::address_of;
-use harness::{check, check_eq};
-use kernel::percpu;
+use crate::support::breakpoint_at;
 use ::slots::{Cpus, SlotError};
 use alloc::format;
 use alloc::string::ToString;
 use core::arch::naked_asm;
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::debug::slots::{self, Disposition};
+use kernel::kprobe::{self, ProbeError, WantedReturn};
+use kernel::mm::layout;
+use kernel::monitor::Session;
+use kernel::monitor::refusal;
+use kernel::percpu;
 
 #[unsafe(naked)]
 extern "C" fn target(n: u64) -> u64 {

@@ -1,19 +1,19 @@
 //! What the engine itself does is seen by no slot and no step (M12b, H6): an optimised probe's trampoline uses the stack below SP.
 
 use super::{How, Probe, is_astray, masked, undisturbed};
-use kernel::debug::slots::{Disposition, Hit};
-use kernel::debug::step::{self, Wish};
-use kernel::exception::Frame;
-use harness::ktest::{Ended, Outcome};
-use kernel::percpu;
+use crate::address_of;
 use crate::failed;
 use crate::support::{OwnPage, Slot, watchpoint_at};
-use crate::address_of;
-use harness::check_eq;
 use ::slots::{Access, Cpus};
 use alloc::vec::Vec;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::check_eq;
+use harness::ktest::{Ended, Outcome};
+use kernel::debug::slots::{Disposition, Hit};
+use kernel::debug::step::{self, Wish};
+use kernel::exception::Frame;
+use kernel::percpu;
 use rules::pstate::Daif;
 
 /// Notes SP; the second instruction is probed.

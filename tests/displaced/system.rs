@@ -4,21 +4,21 @@
 //! `differential` compares them behind instructions that fault under a probe.
 
 use super::{How, Probe};
+use crate::address_of;
+use crate::differential::simd;
+use crate::failed;
+use crate::support::{OwnPage, Slot, breakpoint_at, nothing_left, watchpoint_at};
+use ::slots::{Access, Cpus};
+use core::arch::naked_asm;
+use core::sync::atomic::AtomicU64;
+use harness::check_eq;
+use harness::ktest::{Ended, Outcome};
 use kernel::debug::debugger::{self, Plan, Resume, Stop};
 use kernel::debug::slots::{Disposition, Hit};
 use kernel::debug::step::{self, Wish};
 use kernel::exception::Frame;
 use kernel::kprobe::{self, DEFAULT_INSTANCES, Instance, ReturnProbe, WantedReturn};
-use harness::ktest::{Ended, Outcome};
-use crate::differential::simd;
-use crate::failed;
-use crate::support::{OwnPage, Slot, breakpoint_at, nothing_left, watchpoint_at};
-use crate::address_of;
-use harness::check_eq;
 use kernel::{read_sysreg, write_sysreg};
-use ::slots::{Access, Cpus};
-use core::arch::naked_asm;
-use core::sync::atomic::AtomicU64;
 
 /// What is compared. SP_EL0, CONTEXTIDR_EL1: nothing of the kernel's is in them.
 const NAMES: [&str; 7] = ["PAR_EL1", "TPIDR_EL0", "TPIDRRO_EL0", "SP_EL0", "CONTEXTIDR_EL1", "FPCR", "FPSR"];

@@ -2,19 +2,19 @@
 
 use super::room::all;
 use super::{Probe, wanted};
-use kernel::exception::Frame;
-use kernel::kprobe::{Instance, ReturnProbe, WantedReturn};
-use harness::ktest::Outcome;
-use kernel::sched;
-use kernel::sync::IrqMutex;
-use crate::failed;
 use crate::address_of;
-use harness::{check, check_eq};
-use kernel::{percpu, smp};
+use crate::failed;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use harness::ktest::Outcome;
+use harness::{check, check_eq};
+use kernel::exception::Frame;
+use kernel::kprobe::{Instance, ReturnProbe, WantedReturn};
+use kernel::sched;
+use kernel::sync::IrqMutex;
+use kernel::{percpu, smp};
 
 const THREADS: usize = 16;
 const ROUNDS: u64 = 64;

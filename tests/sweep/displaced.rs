@@ -2,18 +2,18 @@
 //! context (M10, K1). And calls that never return, of threads that end in them.
 
 use super::code;
+use crate::support::OwnPage;
+use ::slots::{Access, Cpus, Privilege, Request};
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use harness::sweep::{Scenario, kprobe, kretprobe, optimised, slot};
 use kernel::debug::debugger::{self, Plan, Resume, Stop};
 use kernel::debug::slots::{Disposition, Hit};
 use kernel::exception::Frame;
 use kernel::kprobe::{Instance, Kprobe, ReturnProbe, Then, WantedReturn};
 use kernel::percpu;
 use kernel::sched::{self, Handle};
-use harness::sweep::{Scenario, kprobe, kretprobe, optimised, slot};
-use crate::support::OwnPage;
-use ::slots::{Access, Cpus, Privilege, Request};
-use alloc::boxed::Box;
-use alloc::string::String;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use spin::Mutex;
 
 pub static SCENARIOS: [Scenario; 5] = [

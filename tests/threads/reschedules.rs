@@ -21,10 +21,16 @@ suite!("threads-reschedules":
 
 static TURNS: AtomicU64 = AtomicU64::new(0);
 static STOP: AtomicBool = AtomicBool::new(false);
+/// The interrupt has come.
+static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Turns that another thread of this CPU has while `work` runs with an interrupt prepared that wants a reschedule.
 fn turns_during(signal: Signal, work: impl FnOnce()) -> Result<u64, harness::ktest::Ended> {
-    signal.prepare(|_| sched::want_reschedule())?;
+    signal.prepare(|_| {
+        sched::want_reschedule();
+        TAKEN.store(true, Relaxed);
+    })?;
+    TAKEN.store(false, Relaxed);
     STOP.store(false, Relaxed);
     let other = here("other", || {
         while !STOP.load(Acquire) {
@@ -35,6 +41,10 @@ fn turns_during(signal: Signal, work: impl FnOnce()) -> Result<u64, harness::kte
     let turns = without_tick(|| {
         let before = TURNS.load(Relaxed);
         work();
+        // An interrupt that a CPU sends itself comes soon, not at once.
+        while !TAKEN.load(Relaxed) {
+            barrier::relax();
+        }
         TURNS.load(Relaxed) - before
     });
     STOP.store(true, Release);

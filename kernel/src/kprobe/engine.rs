@@ -1,8 +1,8 @@
 //! What happens at a hit, but for what `hit.S` does itself. Debug context throughout: no lock, no allocation, no waiting.
 
 use super::copies::{self, OPENED};
-use super::site::{How, PLAIN, POST_HANDLER, PRE, RUN, Run, Site};
 use super::levels::{HANDLER_DEPTH, LONGER, Level};
+use super::site::{How, PLAIN, POST_HANDLER, PRE, RUN, Run, Site};
 use super::{Kprobe, Then, machine, optimised, returns, simd, table};
 use crate::arch::uaccess::{self, Fault};
 use crate::debug::{self, CpuDebug, slots, step};

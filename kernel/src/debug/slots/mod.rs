@@ -107,7 +107,7 @@ pub fn read_registers(kind: Kind, n: u8) -> (u64, u32) {
 /// Where slots are refused (rule H6). Copies of probed instructions and trampolines are the engine's text.
 fn no_probe<R>(check: impl FnOnce(&NoProbe) -> R) -> R {
     no_probe_in_image(|image| {
-        check(&NoProbe { text: &[image.text[0].clone(), layout::ALL_COPIES], data: image.data })
+        check(&NoProbe { text: &[image.text[0].clone(), layout::ALL_COPIES], ..*image })
     })
 }
 
