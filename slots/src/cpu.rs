@@ -263,17 +263,18 @@ impl CpuSlots {
     /// the exception return synchronises, or the caller adds one before it unmasks debug exceptions.
     #[inline(always)]
     pub fn rearm_all(&mut self, regs: &mut impl DebugRegs) {
-        for kind in [Kind::Breakpoint, Kind::Watchpoint] {
-            // A slot that was disarmed or armed anew was taken out of the set then.
-            for n in self.suspended.mask(kind) {
-                regs.write_control(
-                    kind,
-                    n,
-                    Encoding::enabled_control(self.of(kind).controls[usize::from(n & 63)]),
-                );
-            }
-        }
+        self.rearm_kind(regs, Kind::Breakpoint);
+        self.rearm_kind(regs, Kind::Watchpoint);
         self.suspended.clear();
+    }
+
+    #[inline(always)]
+    fn rearm_kind(&mut self, regs: &mut impl DebugRegs, kind: Kind) {
+        // A slot that was disarmed or armed anew was taken out of the set then.
+        for n in self.suspended.mask(kind) {
+            let control = Encoding::enabled_control(self.of(kind).controls[usize::from(n & 63)]);
+            regs.write_control(kind, n, control);
+        }
     }
 
     /// The same where one slot is suspended, in the shortest way. False, and nothing done, for any other state.

@@ -117,9 +117,9 @@ fn masked<R>(masks: Daif, run: impl FnOnce() -> R) -> R {
 fn undisturbed<R>(run: impl FnOnce() -> R) -> R {
     {
         let _off = IrqOff::new();
-        time::pause();
+        kernel::time::pause();
     }
     let result = run();
-    time::resume();
+    kernel::time::resume();
     result
 }

@@ -2,6 +2,7 @@
 
 use super::{How, Probe};
 use crate::address_of;
+use crate::monitor::refusal;
 use crate::support::breakpoint_at;
 use ::slots::{Cpus, SlotError};
 use alloc::format;
@@ -13,7 +14,6 @@ use kernel::debug::slots::{self, Disposition};
 use kernel::kprobe::{self, ProbeError, WantedReturn};
 use kernel::mm::layout;
 use kernel::monitor::Session;
-use kernel::monitor::refusal;
 use kernel::percpu;
 
 #[unsafe(naked)]

@@ -12,7 +12,7 @@ use kernel::sched::{self, Handle};
 use kernel::time;
 
 /// Runs `work` without this CPU's tick, which might do what something else is to do.
-fn without_tick<R>(work: impl FnOnce() -> R) -> R {
+pub fn without_tick<R>(work: impl FnOnce() -> R) -> R {
     {
         let _masked = AllMasked::new();
         time::pause();
