@@ -12,7 +12,6 @@ use kernel::arch::daif;
 use kernel::debug::{slots::Hit, stats};
 use kernel::exception::Frame;
 use kernel::kprobe::{self, Kprobe, Then};
-use kernel::mm::layout;
 use rules::pstate::Daif;
 
 const ROUNDS: u64 = 100;
