@@ -52,7 +52,12 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("displaced-watchpoint-step-optimised", OPTIMISED),
 ];
 
+/// A literal in text is data, and a probe on it is a BRK that a native load reads.
+const LITERALS: &str =
+    "loads words of text as data, and natively reads the BRKs of the probes that are on them";
+
 const TESTS: &[(&str, &str)] = &[
+    ("displaced.a_simulated_literal_hits_its_watchpoints_once_an_attempt", LITERALS),
     ("rule-interrupts.m8_irq_in_a_step_over", IN_SOFTWARE),
     ("rule-interrupts.m8_fiq_in_a_step_over", IN_SOFTWARE),
     ("rule-debug.m10_every_owner_gets_its_step", IN_SOFTWARE),

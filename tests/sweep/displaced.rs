@@ -68,14 +68,14 @@ pub static SCENARIOS: [Scenario; 5] = [
         due: |result, facts| result == 9 && matches!(facts, [1 | 2, 0]),
         ..Scenario::EMPTY
     },
-    // With one instance: what the thread before held has been given back.
+    // With one instance: the call behind the thread's end has it, so the thread has given it back.
     Scenario {
         name: "return-probe-thread-ends",
         setup: || {
             let address = ends as *const () as u64;
             kretprobe(&WantedReturn { address, entry: Some(entered), handler: returned, instances: 1 })
         },
-        before: || *THREAD.lock() = sched::spawn(percpu::index(), "ends", Box::new(|| ends())).ok(),
+        before: || *THREAD.lock() = sched::spawn(percpu::index(), "ends", Box::new(|| ends(true))).ok(),
         body: join,
         handler: |frame| {
             if frame.is_some() {
@@ -83,7 +83,7 @@ pub static SCENARIOS: [Scenario; 5] = [
             }
         },
         facts: || [ENTERED.swap(0, Relaxed), RETURNED.swap(0, Relaxed)],
-        due: |result, facts| result == 1 && facts == [1, 0],
+        due: |result, facts| result == 1 && facts == [2, 1],
         ..Scenario::EMPTY
     },
 ];
@@ -160,9 +160,12 @@ static THREAD: Mutex<Option<Handle>> = Mutex::new(None);
 static ENTERED: AtomicU64 = AtomicU64::new(0);
 static RETURNED: AtomicU64 = AtomicU64::new(0);
 
+/// Ends the thread, or returns.
 #[inline(never)]
-extern "C" fn ends() {
-    sched::exit()
+extern "C" fn ends(thread: bool) {
+    if thread {
+        sched::exit()
+    }
 }
 
 fn entered(_: &ReturnProbe, _: &Instance, _: &mut Frame) -> bool {
@@ -178,6 +181,7 @@ extern "C" fn join() -> u64 {
     let thread = THREAD.lock().take();
     thread.map_or(0, |thread| {
         thread.join();
+        ends(false);
         1
     })
 }
