@@ -71,6 +71,8 @@ pub fn a_free_run_ends_with_its_threads_turn() -> Outcome {
     SEEN.store(0, Relaxed);
     WORD.store(0, Relaxed);
     OTHER.store(0, Relaxed);
+    // Before the reader: it may have a turn at once.
+    let id = watch(OTHER.as_ptr() as u64, 8, Access::Read, Disposition::Count)?;
     // Reads the word once each time it is its turn.
     let reader = sched::spawn(
         percpu::index(),
@@ -86,7 +88,6 @@ pub fn a_free_run_ends_with_its_threads_turn() -> Outcome {
         }),
     )
     .map_err(super::super::failed)?;
-    let id = watch(OTHER.as_ptr() as u64, 8, Access::Read, Disposition::Count)?;
     let before = stats::FREE_RUNS.sum();
     let mut own = 0;
     // No tick ends a free run: only the switch does.
