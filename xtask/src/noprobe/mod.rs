@@ -41,6 +41,11 @@ pub fn check(elf: &Elf<'_>) -> Result<()> {
         &outside,
         "noprobe.txt names functions that the linker's patterns do not catch (xtask/src/noprobe/list.rs)",
     )?;
+    // A release build inlines small functions until nothing is left of them: the list is held against checked builds, which have this
+    // symbol.
+    if !symbols.iter().any(|symbol| symbol.name == "kprobe_check_entry") {
+        return Ok(());
+    }
     let stale = unmatched(&list, &functions, || inlined(elf))?;
     tell(&stale, "noprobe.txt names what the image does not have: has the code been moved or renamed?")
 }
