@@ -24,6 +24,7 @@ pub const POOL: u64 = 24;
 global_asm!(
     ".pushsection .text.differential, \"ax\"",
     ".balign 4096",
+    ".globl differential_area",
     "differential_area:",
     ".set n, 0",
     ".rept {LANDINGS}",
