@@ -92,6 +92,7 @@ core::arch::global_asm!(
     ".pushsection .text.sweep_displaced, \"ax\"",
     ".balign 4096",
     // fn() -> 9
+    ".globl sweep_literal",
     "sweep_literal:",
     "ldr x0, 1f",
     "ret",
