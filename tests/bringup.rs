@@ -6,7 +6,6 @@ use crate::slots::Watched;
 use crate::support::{OnDemand, Slot, breakpoint_at, interrupt_me, on_every_cpu, watchpoint_at};
 use ::slots::{Access, Cpus, Request};
 use alloc::string::String;
-use core::arch::naked_asm;
 use core::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -48,9 +47,10 @@ pub static FROM_TWO: Suite =
 /// Functions to set breakpoints on; no two alike.
 macro_rules! targets {
     ($($name:ident $n:literal),*) => {$(
-        #[unsafe(naked)]
-        extern "C" fn $name() {
-            naked_asm!(concat!("mov x0, #", $n), "ret")
+        specimen! {
+            fn $name() {
+                concat!("mov x0, #", $n), "ret"
+            }
         }
     )*};
 }

@@ -8,7 +8,7 @@ mod checks;
 use checks::*;
 
 use crate::rules::{code, signal};
-use core::arch::{asm, naked_asm};
+use core::arch::asm;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Death;
@@ -171,9 +171,10 @@ fn unknown_brk_in_a_step_over() {
     }
 }
 
-#[unsafe(naked)]
-extern "C" fn svc_5() {
-    naked_asm!("svc #5", "ret")
+specimen! {
+    fn svc_5() {
+        "svc #5", "ret"
+    }
 }
 
 fn svc() {

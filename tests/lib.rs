@@ -4,6 +4,9 @@
 
 extern crate alloc;
 
+#[macro_use]
+mod specimen;
+
 mod assertions;
 mod bringup;
 mod deaths;

@@ -6,7 +6,7 @@
 
 use super::state::{Came, State};
 use alloc::boxed::Box;
-use core::arch::{global_asm, naked_asm};
+use core::arch::global_asm;
 use core::sync::atomic::{
     AtomicPtr,
     Ordering::{AcqRel, Acquire, Release},
@@ -106,10 +106,11 @@ pub fn run(slot: u64, state: &State) -> Option<Came> {
     Some(Came::new(run.end?, sp, &run.stack))
 }
 
-/// Its fault begins the run; the end of the run is its return.
-#[unsafe(naked)]
-extern "C" fn launch() {
-    naked_asm!("udf #0xd1ff", "ret")
+specimen! {
+    /// Its fault begins the run; the end of the run is its return.
+    fn launch() {
+        "udf #0xd1ff", "ret"
+    }
 }
 
 fn caught(frame: &mut Frame) -> bool {

@@ -6,7 +6,6 @@ use crate::failed;
 use crate::support::{OwnPage, Slot, breakpoint_at, nothing_left, watchpoint_at};
 use ::slots::{Access, Cpus};
 use alloc::vec::Vec;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::{Ended, Outcome};
@@ -20,10 +19,11 @@ use rules::pstate::Daif;
 
 static CELL: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 
-/// Returns `value` + 3; its first instruction is probed and stores `value`.
-#[unsafe(naked)]
-extern "C" fn store(to: *const AtomicU64, value: u64) -> u64 {
-    naked_asm!("str x1, [x0]", "add x1, x1, #1", "add x1, x1, #2", "mov x0, x1", "ret")
+specimen! {
+    /// Returns `value` + 3; its first instruction is probed and stores `value`.
+    fn store(to: *const AtomicU64, value: u64) -> u64 {
+        "str x1, [x0]", "add x1, x1, #1", "add x1, x1, #2", "mov x0, x1", "ret"
+    }
 }
 
 fn call(value: u64) -> u64 {

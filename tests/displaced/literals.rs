@@ -6,7 +6,6 @@ use crate::failed;
 use crate::support::{Slot, nothing_left, watchpoint_at};
 use ::slots::{Access, Cpus};
 use alloc::vec::Vec;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
@@ -20,15 +19,14 @@ use rules::pstate::Daif;
 macro_rules! loads {
     ($($name:ident = $word:literal, $bytes:literal;)*) => {
         $(
-            #[unsafe(naked)]
-            extern "C" fn $name(x0: u64) -> u64 {
-                naked_asm!(
+            specimen! {
+                fn $name(x0: u64) -> u64 {
                     concat!(".inst ", $word),
                     "add x0, x0, #1",
                     "add x0, x0, #1",
                     "ret",
                     ".quad 0x00000000fffffff0, 5",
-                )
+                }
             }
         )*
         /// Each, and how many bytes it reads.

@@ -7,7 +7,6 @@ use crate::support::breakpoint_at;
 use ::slots::{Cpus, SlotError};
 use alloc::format;
 use alloc::string::ToString;
-use core::arch::naked_asm;
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::debug::slots::{self, Disposition};
@@ -16,9 +15,10 @@ use kernel::mm::layout;
 use kernel::monitor::Session;
 use kernel::percpu;
 
-#[unsafe(naked)]
-extern "C" fn target(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #1", "add x0, x0, #2", "ret")
+specimen! {
+    fn target(n: u64) -> u64 {
+        "add x0, x0, #1", "add x0, x0, #2", "ret"
+    }
 }
 
 pub fn copies_and_trampolines_are_refused_to_breakpoints_and_probes() -> Outcome {

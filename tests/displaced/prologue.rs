@@ -6,7 +6,6 @@ use crate::failed;
 use crate::support::{OwnPage, Slot, watchpoint_at};
 use ::slots::{Access, Cpus};
 use alloc::vec::Vec;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::{Ended, Outcome};
@@ -16,10 +15,11 @@ use kernel::exception::Frame;
 use kernel::percpu;
 use rules::pstate::Daif;
 
-/// Notes SP; the second instruction is probed.
-#[unsafe(naked)]
-extern "C" fn target(n: u64, sp: &mut u64) -> u64 {
-    naked_asm!("mov x9, sp", "add x0, x0, #1", "str x9, [x1]", "ret")
+specimen! {
+    /// Notes SP; the second instruction is probed.
+    fn target(n: u64, sp: &mut u64) -> u64 {
+        "mov x9, sp", "add x0, x0, #1", "str x9, [x1]", "ret"
+    }
 }
 
 /// The frame that a trampoline makes below SP, with a doubleword on either side.
@@ -73,10 +73,11 @@ pub fn no_slot_sees_the_stack_of_an_optimised_probe() -> Outcome {
 
 static CELL: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 
-/// The store hits a watchpoint, whose handler has the next instruction but one run in its place.
-#[unsafe(naked)]
-extern "C" fn stores(n: u64, cell: *const AtomicU64) -> u64 {
-    naked_asm!("str x0, [x1]", "add x0, x0, #16", "add x0, x0, #1", "add x0, x0, #2", "ret")
+specimen! {
+    /// The store hits a watchpoint, whose handler has the next instruction but one run in its place.
+    fn stores(n: u64, cell: *const AtomicU64) -> u64 {
+        "str x0, [x1]", "add x0, x0, #16", "add x0, x0, #1", "add x0, x0, #2", "ret"
+    }
 }
 
 /// It stays a step: PC alone is changed, and the step has the instruction there done.

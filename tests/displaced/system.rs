@@ -9,7 +9,6 @@ use crate::differential::simd;
 use crate::failed;
 use crate::support::{OwnPage, Slot, breakpoint_at, nothing_left, watchpoint_at};
 use ::slots::{Access, Cpus};
-use core::arch::naked_asm;
 use core::sync::atomic::AtomicU64;
 use harness::check_eq;
 use harness::ktest::{Ended, Outcome};
@@ -50,10 +49,9 @@ fn get() -> [u64; NAMES.len()] {
 static CELL: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 static NOWHERE: u64 = 0xffff_ffff_0000_0000;
 
-/// A store; loads of literals; a load that faults, from X2, and is fixed up; an exclusive sequence; a call.
-#[unsafe(naked)]
-extern "C" fn target(cell: *const AtomicU64, n: u64, nowhere: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    /// A store; loads of literals; a load that faults, from X2, and is fixed up; an exclusive sequence; a call.
+    fn target(cell: *const AtomicU64, n: u64, nowhere: u64) -> u64 {
         "stp x29, x30, [sp, #-16]!",
         "str x1, [x0]",                 // 1
         "ldr x3, 5f",                   // 2
@@ -74,12 +72,11 @@ extern "C" fn target(cell: *const AtomicU64, n: u64, nowhere: u64) -> u64 {
         ".quad 2b, 3b",
         ".popsection",
         called = sym called,
-    )
-}
+    }
 
-#[unsafe(naked)]
-extern "C" fn called() {
-    naked_asm!("nop", "ret")
+    fn called() {
+        "nop", "ret"
+    }
 }
 
 /// The same before and behind `target`, many times.

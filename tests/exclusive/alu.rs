@@ -1,16 +1,14 @@
 //! What `probe::sequence` does in software against what the CPU does.
 
-use core::arch::naked_asm;
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::arch::daif::AllMasked;
 use kernel::mm::patch;
 use probe::sequence::{Registers, execute};
 
-/// fn(registers: x0 to x7, NZCV, SP, and SP before): runs the word at `tried` on them; x0 = 1 if it is undefined. Masked.
-#[unsafe(naked)]
-extern "C" fn native(registers: *mut [u64; 11]) -> u64 {
-    naked_asm!(
+specimen! {
+    /// fn(registers: x0 to x7, NZCV, SP, and SP before): runs the word at `tried` on them; x0 = 1 if it is undefined. Masked.
+    fn native(registers: *mut [u64; 11]) -> u64 {
         "mov x8, x0",
         "mov x15, sp",
         "str x15, [x8, #80]",
@@ -39,7 +37,7 @@ extern "C" fn native(registers: *mut [u64; 11]) -> u64 {
         ".pushsection .ex_table, \"a\"",
         ".quad exclusive_tried, 2b",
         ".popsection",
-    )
+    }
 }
 
 unsafe extern "C" {

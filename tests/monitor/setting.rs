@@ -2,7 +2,6 @@
 
 use super::{call_target, refusal, shown};
 use alloc::format;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Outcome, everywhere};
 use harness::{check, check_eq};
@@ -120,10 +119,11 @@ pub fn breakpoints_and_watchpoints_are_numbered() -> Outcome {
     Ok(())
 }
 
-/// Adds one, by an exclusive sequence.
-#[unsafe(naked)]
-extern "C" fn add_one(to: &AtomicU64) {
-    naked_asm!("2: ldxr x1, [x0]", "add x1, x1, #1", "stxr w2, x1, [x0]", "cbnz w2, 2b", "ret")
+specimen! {
+    /// Adds one, by an exclusive sequence.
+    fn add_one(to: &AtomicU64) {
+        "2: ldxr x1, [x0]", "add x1, x1, #1", "stxr w2, x1, [x0]", "cbnz w2, 2b", "ret"
+    }
 }
 
 pub fn a_breakpoint_in_an_exclusive_sequence_is_refused() -> Outcome {

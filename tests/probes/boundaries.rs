@@ -2,7 +2,6 @@
 
 use crate::failed;
 use alloc::vec::Vec;
-use core::arch::naked_asm;
 use core::hint::black_box;
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
@@ -23,10 +22,9 @@ fn compiled(n: u64) -> u64 {
     sum
 }
 
-/// What may be probed and what may not, in turns.
-#[unsafe(naked)]
-extern "C" fn assembled(n: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    /// What may be probed and what may not, in turns.
+    fn assembled(n: u64) -> u64 {
         "cbz x0, 2f",
         "1: ldxr x2, [x1]",
         "stxr w3, x2, [x1]",
@@ -38,7 +36,7 @@ extern "C" fn assembled(n: u64) -> u64 {
         "b 3f",
         "udf #0",
         "3: ret"
-    )
+    }
 }
 
 pub fn only_instructions_of_a_function_that_can_be_probed_are_accepted() -> Outcome {

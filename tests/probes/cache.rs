@@ -3,7 +3,6 @@
 use crate::address_of;
 use crate::failed;
 use crate::support::{Slot, breakpoint_at};
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::Outcome;
@@ -13,9 +12,10 @@ use kernel::kprobe::{self, Wanted};
 use kernel::mm::patch;
 use kernel::report::symbols;
 
-#[unsafe(naked)]
-extern "C" fn target() {
-    naked_asm!("add x0, x0, #1", "ret")
+specimen! {
+    fn target() {
+        "add x0, x0, #1", "ret"
+    }
 }
 
 static ORDER: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];

@@ -2,7 +2,6 @@
 
 use crate::address_of;
 use crate::failed;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
@@ -11,9 +10,10 @@ use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::{percpu, time};
 
-#[unsafe(naked)]
-extern "C" fn target(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #1", "add x0, x0, #2", "ret")
+specimen! {
+    fn target(n: u64) -> u64 {
+        "add x0, x0, #1", "add x0, x0, #2", "ret"
+    }
 }
 
 static PRE: AtomicU64 = AtomicU64::new(0);
@@ -84,10 +84,9 @@ pub fn a_pre_handler_can_skip_the_instruction() -> Outcome {
     Ok(())
 }
 
-/// Fills x1 to x30 but the stack pointer's with `value`, runs into the probe, and returns the sum of them all.
-#[unsafe(naked)]
-extern "C" fn all_registers(value: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    /// Fills x1 to x30 but the stack pointer's with `value`, runs into the probe, and returns the sum of them all.
+    fn all_registers(value: u64) -> u64 {
         "stp x29, x30, [sp, #-96]!",
         "stp x19, x20, [sp, #16]",
         "stp x21, x22, [sp, #32]",
@@ -108,7 +107,7 @@ extern "C" fn all_registers(value: u64) -> u64 {
         "ldp x27, x28, [sp, #80]",
         "ldp x29, x30, [sp], #96",
         "ret",
-    )
+    }
 }
 
 /// Rule I7: callee-saved ones too, which a return path that restores a part of the frame would lose.

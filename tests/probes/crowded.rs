@@ -3,7 +3,6 @@
 use crate::address_of;
 use crate::failed;
 use alloc::vec::Vec;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Outcome, everywhere};
 use harness::{check, check_eq};
@@ -17,10 +16,9 @@ const PROBES: u64 = 256;
 /// So many are placed one by one, so many taken away one by one.
 const APART: u64 = 64;
 
-/// Adds 0 + 1 + ... + 159; in turns with ADRs.
-#[unsafe(naked)]
-extern "C" fn long(n: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    /// Adds 0 + 1 + ... + 159; in turns with ADRs.
+    fn long(n: u64) -> u64 {
         ".set stepwell_crowded, 0",
         ".rept 160",
         ".inst 0x91000000 | (stepwell_crowded << 10)", // add x0, x0, #n
@@ -28,7 +26,7 @@ extern "C" fn long(n: u64) -> u64 {
         ".set stepwell_crowded, stepwell_crowded + 1",
         ".endr",
         "ret"
-    )
+    }
 }
 
 const SUM: u64 = 159 * 160 / 2;

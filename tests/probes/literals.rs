@@ -3,7 +3,6 @@
 use crate::address_of;
 use crate::failed;
 use crate::support::{all_idle, on_other_cpus};
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
@@ -55,16 +54,16 @@ pub fn a_literal_that_another_cpu_writes_is_read_whole() -> Outcome {
     Ok(())
 }
 
-/// Returns its last two instructions.
-#[unsafe(naked)]
-extern "C" fn reads_a_doubleword_of_itself() -> u64 {
-    naked_asm!("ldr x0, 2f", "ret", "2: add x1, x1, #1", "sub x1, x1, #1")
-}
+specimen! {
+    /// Returns its last two instructions.
+    fn reads_a_doubleword_of_itself() -> u64 {
+        "ldr x0, 2f", "ret", "2: add x1, x1, #1", "sub x1, x1, #1"
+    }
 
-/// Its last instruction, sign-extended.
-#[unsafe(naked)]
-extern "C" fn reads_a_word_of_itself() -> u64 {
-    naked_asm!("ldrsw x0, 2f", "ret", "add x1, x1, #1", "2: sub x1, x1, #1")
+    /// Its last instruction, sign-extended.
+    fn reads_a_word_of_itself() -> u64 {
+        "ldrsw x0, 2f", "ret", "add x1, x1, #1", "2: sub x1, x1, #1"
+    }
 }
 
 /// A literal that lies on instructions with probes is the instructions, not the probes' text.

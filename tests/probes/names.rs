@@ -4,7 +4,6 @@ use crate::address_of;
 use crate::failed;
 use alloc::format;
 use alloc::string::{String, ToString};
-use core::arch::naked_asm;
 use core::fmt;
 use harness::check_eq;
 use harness::ktest::Outcome;
@@ -15,23 +14,22 @@ use kernel::report::symbols::{self, Kind, SymbolError};
 
 const TWIN: &str = "tests::probes::names::twin";
 
-/// Two functions of one demangled name, as the instances of a generic one are.
-#[unsafe(naked)]
-#[unsafe(export_name = "_ZN5tests6probes5names4twin17h1000000000000001E")]
-extern "C" fn first(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #1", "ret")
-}
+specimen! {
+    /// Two functions of one demangled name, as the instances of a generic one are.
+    #[unsafe(export_name = "_ZN5tests6probes5names4twin17h1000000000000001E")]
+    fn first(n: u64) -> u64 {
+        "add x0, x0, #1", "ret"
+    }
 
-#[unsafe(naked)]
-#[unsafe(export_name = "_ZN5tests6probes5names4twin17h2000000000000002E")]
-extern "C" fn second(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #2", "ret")
-}
+    #[unsafe(export_name = "_ZN5tests6probes5names4twin17h2000000000000002E")]
+    fn second(n: u64) -> u64 {
+        "add x0, x0, #2", "ret"
+    }
 
-#[unsafe(naked)]
-#[unsafe(export_name = "_RNvNtNtCsabc_5tests6probes5names6modern")]
-extern "C" fn modern(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #3", "ret")
+    #[unsafe(export_name = "_RNvNtNtCsabc_5tests6probes5names6modern")]
+    fn modern(n: u64) -> u64 {
+        "add x0, x0, #3", "ret"
+    }
 }
 
 /// Nobody else's `fmt` is of this type.

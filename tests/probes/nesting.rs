@@ -2,7 +2,6 @@
 
 use crate::address_of;
 use crate::failed;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::Outcome;
@@ -12,9 +11,10 @@ use kernel::kprobe::{self, Kprobe, PostHandler, PreHandler, Then};
 macro_rules! functions {
     ($($name:ident: $instruction:literal),*) => {
         $(
-            #[unsafe(naked)]
-            extern "C" fn $name(n: u64) -> u64 {
-                naked_asm!($instruction, "add x0, x0, #1", "ret")
+            specimen! {
+                fn $name(n: u64) -> u64 {
+                    $instruction, "add x0, x0, #1", "ret"
+                }
             }
         )*
     };

@@ -5,7 +5,7 @@
 use crate::address_of;
 use crate::failed;
 use crate::support::{Slot, breakpoint_at};
-use core::arch::{asm, naked_asm};
+use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
@@ -19,10 +19,9 @@ use kernel::kprobe::{self, Kprobe, Then, Wanted};
 use kernel::time;
 use rules::pstate::Daif;
 
-/// Sets flags, is probed at the third instruction, and returns what came of it: X0, NZCV, SP's distance.
-#[unsafe(naked)]
-extern "C" fn target(n: u64, out: &mut [u64; 3]) {
-    naked_asm!(
+specimen! {
+    /// Sets flags, is probed at the third instruction, and returns what came of it: X0, NZCV, SP's distance.
+    fn target(n: u64, out: &mut [u64; 3]) {
         "mov x3, sp",
         "cmp xzr, x0",
         "add x0, x0, #1",
@@ -33,7 +32,7 @@ extern "C" fn target(n: u64, out: &mut [u64; 3]) {
         "stp x0, x2, [x1]",
         "str x3, [x1, #16]",
         "ret",
-    )
+    }
 }
 
 fn site() -> u64 {
@@ -245,9 +244,8 @@ pub fn a_step_that_is_moved_to_an_optimised_probe_lands_on_it() -> Outcome {
 
 /// The step of an exclusive sequence (H9), likewise: it is done, and the step is due.
 pub fn a_step_over_a_sequence_lands_on_an_optimised_probe() -> Outcome {
-    #[unsafe(naked)]
-    extern "C" fn adds(word: &mut u64) -> u64 {
-        naked_asm!(
+    specimen! {
+        fn adds(word: &mut u64) -> u64 {
             "mov x2, x0",
             "1: ldxr x0, [x2]",
             "add x1, x0, #1",
@@ -255,7 +253,7 @@ pub fn a_step_over_a_sequence_lands_on_an_optimised_probe() -> Outcome {
             "cbnz w3, 1b",
             "add x0, x0, #2",
             "ret",
-        )
+        }
     }
     let wanted = Wanted { optimise: Some(true), ..Wanted::at(address_of!(adds) + 20) };
     let probe = kprobe::register_all([wanted]).map_err(failed)?[0];

@@ -2,7 +2,6 @@
 
 use crate::address_of;
 use crate::failed;
-use core::arch::naked_asm;
 use harness::check_eq;
 use harness::ktest::Outcome;
 use kernel::kprobe::{self, ProbeError};
@@ -10,9 +9,8 @@ use kernel::mm::layout;
 use kernel::smp;
 use probe::Reason;
 
-#[unsafe(naked)]
-extern "C" fn plain(n: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    fn plain(n: u64) -> u64 {
         "add x0, x0, #1",
         "cbz x0, 1f",
         "sub x0, x0, #1",
@@ -20,7 +18,7 @@ extern "C" fn plain(n: u64) -> u64 {
         "nop",
         "1: eor x0, x0, #1",
         "ret"
-    )
+    }
 }
 
 fn refusal(address: u64) -> Option<ProbeError> {
@@ -43,10 +41,9 @@ pub fn only_instruction_boundaries_can_be_probed() -> Outcome {
     Ok(())
 }
 
-/// A word a reason, in the order of [`Reason::ALL`] without those that more than one word shows. Never run.
-#[unsafe(naked)]
-extern "C" fn unprobeable() {
-    naked_asm!(
+specimen! {
+    /// A word a reason, in the order of [`Reason::ALL`] without those that more than one word shows. Never run.
+    fn unprobeable() {
         ".inst 0xd4200020", // brk #1
         ".inst 0xd4000001", // svc #0
         ".inst 0xd69f03e0", // eret
@@ -71,12 +68,11 @@ extern "C" fn unprobeable() {
         ".inst 0x0420bc20", // movprfx z0, z1
         ".inst 0x04800020", // add z0.s, p0/m, z0.s, z1.s
         ".inst 0x9b431026", // smulh x6, x1, x3, with Ra not 31
-    )
-}
+    }
 
-#[unsafe(naked)]
-extern "C" fn exclusives() {
-    naked_asm!("1: ldxr x0, [x1]", "add x0, x0, #1", "stxr w2, x0, [x1]", "cbnz w2, 1b", "ret")
+    fn exclusives() {
+        "1: ldxr x0, [x1]", "add x0, x0, #1", "stxr w2, x0, [x1]", "cbnz w2, 1b", "ret"
+    }
 }
 
 pub fn every_reason_for_refusal_is_given() -> Outcome {
@@ -139,9 +135,10 @@ pub fn what_is_not_there_cannot_be_removed() -> Outcome {
     Ok(())
 }
 
-#[unsafe(naked)]
-extern "C" fn sled(n: u64) -> u64 {
-    naked_asm!(".rept 4", "add x0, x0, #1", ".endr", ".rept 96", "nop", ".endr", "ret")
+specimen! {
+    fn sled(n: u64) -> u64 {
+        ".rept 4", "add x0, x0, #1", ".endr", ".rept 96", "nop", ".endr", "ret"
+    }
 }
 
 /// A hundred; a fifth of them where each removal waits for other CPUs.

@@ -3,7 +3,6 @@
 use crate::failed;
 use crate::support::{all_idle, on_other_cpus};
 use crate::{address_of, needs_several_cpus};
-use core::arch::naked_asm;
 use core::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
@@ -15,16 +14,16 @@ use kernel::exception::Frame;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::percpu;
 
-/// Not of the words that may be exchanged under a running CPU.
-#[unsafe(naked)]
-extern "C" fn ordinary(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #3", "add x0, x0, #4", "ret")
-}
+specimen! {
+    /// Not of the words that may be exchanged under a running CPU.
+    fn ordinary(n: u64) -> u64 {
+        "add x0, x0, #3", "add x0, x0, #4", "ret"
+    }
 
-/// One of them.
-#[unsafe(naked)]
-extern "C" fn branch(n: u64) -> u64 {
-    naked_asm!("b 1f", "add x0, x0, #100", "1: add x0, x0, #7", "ret")
+    /// One of them.
+    fn branch(n: u64) -> u64 {
+        "b 1f", "add x0, x0, #100", "1: add x0, x0, #7", "ret"
+    }
 }
 
 static STOP: AtomicBool = AtomicBool::new(false);

@@ -3,21 +3,20 @@
 use crate::address_of;
 use crate::failed;
 use crate::order::{self, post, pre};
-use core::arch::naked_asm;
 use harness::ktest::{Outcome, everywhere};
 use harness::{check, check_eq};
 use kernel::arch::uaccess;
 use kernel::exception::Frame;
 use kernel::kprobe::{self, Kprobe, Then};
 
-#[unsafe(naked)]
-extern "C" fn ordinary(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #9", "ret")
-}
+specimen! {
+    fn ordinary(n: u64) -> u64 {
+        "add x0, x0, #9", "ret"
+    }
 
-#[unsafe(naked)]
-extern "C" fn branch(n: u64) -> u64 {
-    naked_asm!("b 1f", "add x0, x0, #100", "1: add x0, x0, #9", "ret")
+    fn branch(n: u64) -> u64 {
+        "b 1f", "add x0, x0, #100", "1: add x0, x0, #9", "ret"
+    }
 }
 
 fn skip(_: &Kprobe, frame: &mut Frame) -> Then {

@@ -1,7 +1,5 @@
 //! Functions around one instruction each, which tell all that the instruction did (rule K1).
 
-use core::arch::naked_asm;
-
 /// What goes in and what comes out.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +44,8 @@ pub struct Specimen {
 macro_rules! specimens {
     ($list:ident: $($name:ident = $instruction:literal;)*) => {
         $(
-            #[unsafe(naked)]
-            extern "C" fn $name(state: &mut State) {
-                naked_asm!(
+            specimen! {
+                fn $name(state: &mut State) {
                     "stp x29, x30, [sp, #-16]!",
                     "mov x8, x0",
                     "ldp x9, x1, [x8]",
@@ -74,7 +71,7 @@ macro_rules! specimens {
                     "ret",
                     ".balign 8",
                     "5: .quad 0xfedcba9876543210",
-                )
+                }
             }
         )*
 

@@ -4,7 +4,6 @@ use crate::address_of;
 use crate::failed;
 use crate::support::{Slot, breakpoint_at};
 use alloc::vec::Vec;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
@@ -30,10 +29,11 @@ const NAMES: &[&str] = &[
     "core::slice::",
 ];
 
-/// Adds one, by an exclusive sequence that no other function has.
-#[unsafe(naked)]
-extern "C" fn add_one(to: &AtomicU64) {
-    naked_asm!("2: ldxr x9, [x0]", "add x9, x9, #1", "stxr w10, x9, [x0]", "cbnz w10, 2b", "ret")
+specimen! {
+    /// Adds one, by an exclusive sequence that no other function has.
+    fn add_one(to: &AtomicU64) {
+        "2: ldxr x9, [x0]", "add x9, x9, #1", "stxr w10, x9, [x0]", "cbnz w10, 2b", "ret"
+    }
 }
 
 static CELL: AtomicU64 = AtomicU64::new(0);

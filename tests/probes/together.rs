@@ -4,7 +4,6 @@ use crate::address_of;
 use crate::failed;
 use crate::support::{OnDemand, Slot, breakpoint_at, interrupt_me, watchpoint_at};
 use ::slots::Access;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
@@ -16,19 +15,18 @@ use rules::pstate::Daif;
 
 const ROUNDS: u64 = 100;
 
-#[unsafe(naked)]
-extern "C" fn outer(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #1", "ret")
-}
+specimen! {
+    fn outer(n: u64) -> u64 {
+        "add x0, x0, #1", "ret"
+    }
 
-#[unsafe(naked)]
-extern "C" fn outer_simulated(n: u64) -> u64 {
-    naked_asm!("b . + 4", "add x0, x0, #1", "ret")
-}
+    fn outer_simulated(n: u64) -> u64 {
+        "b . + 4", "add x0, x0, #1", "ret"
+    }
 
-#[unsafe(naked)]
-extern "C" fn inner(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #2", "ret")
+    fn inner(n: u64) -> u64 {
+        "add x0, x0, #2", "ret"
+    }
 }
 
 static WRONG: AtomicU64 = AtomicU64::new(0);
@@ -100,9 +98,10 @@ pub fn a_breakpoint_and_a_probe_hit_once_each_under_interrupts() -> Outcome {
     Ok(())
 }
 
-#[unsafe(naked)]
-extern "C" fn store(to: &AtomicU64, value: u64) {
-    naked_asm!("str x1, [x0]", "ret")
+specimen! {
+    fn store(to: &AtomicU64, value: u64) {
+        "str x1, [x0]", "ret"
+    }
 }
 
 /// Rule K8: the copy runs with I and F masked and D open; M10, K1: a slot's handler is shown the probed context.
@@ -129,10 +128,9 @@ pub fn a_watchpoint_hit_by_a_copy_is_hit_once_in_the_probed_context() -> Outcome
     Ok(())
 }
 
-/// Loads from `from`; if that faults, from `instead`, with the same instruction again.
-#[unsafe(naked)]
-extern "C" fn load(from: u64, instead: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    /// Loads from `from`; if that faults, from `instead`, with the same instruction again.
+    fn load(from: u64, instead: u64) -> u64 {
         "mov x2, x0",
         "2: ldr x0, [x2]",
         "ret",
@@ -141,7 +139,7 @@ extern "C" fn load(from: u64, instead: u64) -> u64 {
         ".pushsection .ex_table, \"a\"",
         ".quad 2b, 3b",
         ".popsection",
-    )
+    }
 }
 
 /// Rules K7 and X1: the fix-up is found by the probed address, in the masks of the probed context, and the instruction is

@@ -3,7 +3,6 @@
 use super::at_each::{Subject, try_each};
 use crate::address_of;
 use crate::support::nothing_left;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::Outcome;
@@ -68,10 +67,11 @@ pub fn debuggers_come_and_go_in_the_middle_of_others() -> Outcome {
     try_each(&Subject { outer: come_and_go, nested, also, prepare: nobody, check }, 20)
 }
 
-/// Adds 1 five times.
-#[unsafe(naked)]
-extern "C" fn five(n: u64) -> u64 {
-    naked_asm!(".rept 5", "add x0, x0, #1", ".endr", "ret")
+specimen! {
+    /// Adds 1 five times.
+    fn five(n: u64) -> u64 {
+        ".rept 5", "add x0, x0, #1", ".endr", "ret"
+    }
 }
 
 pub fn a_step_goes_on_whatever_debugger_comes_and_goes() -> Outcome {

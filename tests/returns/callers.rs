@@ -5,7 +5,6 @@ use crate::address_of;
 use crate::steps::client::{Told, Why, debugged};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::arch::naked_asm;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
@@ -69,14 +68,12 @@ pub fn backtraces_show_the_real_callers() -> Outcome {
     Ok(())
 }
 
-#[unsafe(naked)]
-extern "C" fn callee(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #1", "add x0, x0, #9", "ret")
-}
+specimen! {
+    fn callee(n: u64) -> u64 {
+        "add x0, x0, #1", "add x0, x0, #9", "ret"
+    }
 
-#[unsafe(naked)]
-extern "C" fn stops(n: u64) -> u64 {
-    naked_asm!(
+    fn stops(n: u64) -> u64 {
         "stp x29, x30, [sp, #-16]!", // 0
         "brk #{debugger}",           // 1
         "bl {callee}",               // 2
@@ -85,7 +82,7 @@ extern "C" fn stops(n: u64) -> u64 {
         "ret",                       // 5
         debugger = const brk::DEBUGGER,
         callee = sym callee,
-    )
+    }
 }
 
 /// `stops(1)` with these answers, and the places where the debugger was told, in words from the start of `stops`.

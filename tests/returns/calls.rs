@@ -3,22 +3,19 @@
 use super::{Probe, wanted};
 use crate::address_of;
 use crate::order::{self, entered, returned};
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::Outcome;
 use kernel::exception::Frame;
 use kernel::kprobe::{Instance, ReturnProbe, WantedReturn};
 
-#[unsafe(naked)]
-extern "C" fn target(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #1", "ret")
-}
+specimen! {
+    fn target(n: u64) -> u64 {
+        "add x0, x0, #1", "ret"
+    }
 
-/// Calls `target` and adds 16 and 32.
-#[unsafe(naked)]
-extern "C" fn calls(n: u64) -> u64 {
-    naked_asm!(
+    /// Calls `target` and adds 16 and 32.
+    fn calls(n: u64) -> u64 {
         "stp x29, x30, [sp, #-16]!",
         "bl {target}",
         "add x0, x0, #16",
@@ -26,7 +23,7 @@ extern "C" fn calls(n: u64) -> u64 {
         "ldp x29, x30, [sp], #16",
         "ret",
         target = sym target,
-    )
+    }
 }
 
 /// Where that call returns to.
@@ -107,10 +104,9 @@ pub fn an_entry_handler_can_decline() -> Outcome {
     Ok(())
 }
 
-/// n + (n - 1) + ... + 1, by calling itself.
-#[unsafe(naked)]
-pub extern "C" fn adds_up(n: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    /// n + (n - 1) + ... + 1, by calling itself.
+    pub fn adds_up(n: u64) -> u64 {
         "cbz x0, 1f",
         "stp x29, x30, [sp, #-32]!",
         "str x0, [sp, #16]",
@@ -121,7 +117,7 @@ pub extern "C" fn adds_up(n: u64) -> u64 {
         "ldp x29, x30, [sp], #32",
         "1: ret",
         adds_up = sym adds_up,
-    )
+    }
 }
 
 /// Leaves the argument, and where it came in what order.
@@ -204,9 +200,10 @@ pub fn two_return_probes_on_one_function() -> Outcome {
     Ok(())
 }
 
-#[unsafe(naked)]
-extern "C" fn jumps(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #3", "b {target}", target = sym target)
+specimen! {
+    fn jumps(n: u64) -> u64 {
+        "add x0, x0, #3", "b {target}", target = sym target
+    }
 }
 
 /// Both return at once, and both to the real caller.
@@ -268,7 +265,8 @@ pub fn a_function_in_another_ones_handler_is_handled() -> Outcome {
     Ok(())
 }
 
-#[unsafe(naked)]
-extern "C" fn calls_nothing(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #7", "ret")
+specimen! {
+    fn calls_nothing(n: u64) -> u64 {
+        "add x0, x0, #7", "ret"
+    }
 }

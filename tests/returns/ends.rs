@@ -6,7 +6,6 @@ use crate::address_of;
 use crate::failed;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
@@ -100,22 +99,20 @@ pub fn threads_that_outlive_the_probe_give_its_room_back() -> Outcome {
     Ok(())
 }
 
-/// Goes back to where `jumps` was called, past the frame that called `leaves`.
-#[unsafe(naked)]
-extern "C" fn leaves(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #1", "mov sp, x9", "mov x30, x10", "ret")
-}
+specimen! {
+    /// Goes back to where `jumps` was called, past the frame that called `leaves`.
+    fn leaves(n: u64) -> u64 {
+        "add x0, x0, #1", "mov sp, x9", "mov x30, x10", "ret"
+    }
 
-#[unsafe(naked)]
-extern "C" fn jumps(n: u64) -> u64 {
-    naked_asm!(
+    fn jumps(n: u64) -> u64 {
         "mov x9, sp",
         "mov x10, x30",
         "sub sp, sp, #64",
         "bl {leaves}",
         "brk #0x7f1",
         leaves = sym leaves,
-    )
+    }
 }
 
 /// Deeper on the stack by `n` times 16 bytes.

@@ -6,7 +6,6 @@ use crate::failed;
 use crate::support::{all_idle, on_other_cpus};
 use crate::threads::here;
 use crate::{address_of, needs_several_cpus};
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
@@ -70,9 +69,10 @@ pub fn calls_under_way_outlive_their_probe() -> Outcome {
     Ok(())
 }
 
-#[unsafe(naked)]
-extern "C" fn busy(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #3", "mov x1, #20", "1: sub x1, x1, #1", "cbnz x1, 1b", "add x0, x0, #10", "ret")
+specimen! {
+    fn busy(n: u64) -> u64 {
+        "add x0, x0, #3", "mov x1, #20", "1: sub x1, x1, #1", "cbnz x1, 1b", "add x0, x0, #10", "ret"
+    }
 }
 
 static STOP: AtomicBool = AtomicBool::new(false);

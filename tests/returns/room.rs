@@ -5,15 +5,15 @@ use crate::address_of;
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use core::arch::naked_asm;
 use harness::check_eq;
 use harness::ktest::{Ended, Outcome};
 use kernel::exception::Frame;
 use kernel::kprobe::{self, Instance, ProbeError, ReturnProbe, WantedReturn};
 
-#[unsafe(naked)]
-extern "C" fn target(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #21", "wfi", "ret")
+specimen! {
+    fn target(n: u64) -> u64 {
+        "add x0, x0, #21", "wfi", "ret"
+    }
 }
 
 fn nothing(_: &ReturnProbe, _: &Instance, _: &mut Frame) {}
@@ -71,9 +71,10 @@ pub fn what_cannot_be_is_refused_with_the_reason() -> Outcome {
     Ok(())
 }
 
-#[unsafe(naked)]
-extern "C" fn waits() {
-    naked_asm!("wfi", "ret")
+specimen! {
+    fn waits() {
+        "wfi", "ret"
+    }
 }
 
 /// 1024, in blocks of 16.

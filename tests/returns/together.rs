@@ -5,25 +5,21 @@ use crate::address_of;
 use crate::failed;
 use crate::order::{self, post, pre, returned};
 use crate::support::{Slot, breakpoint_at};
-use core::arch::naked_asm;
 use harness::check_eq;
 use harness::ktest::Outcome;
 use kernel::kprobe;
 
-#[unsafe(naked)]
-extern "C" fn ordinary(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #1", "add x0, x0, #4", "ret")
-}
+specimen! {
+    fn ordinary(n: u64) -> u64 {
+        "add x0, x0, #1", "add x0, x0, #4", "ret"
+    }
 
-#[unsafe(naked)]
-extern "C" fn simulated(n: u64) -> u64 {
-    naked_asm!("b . + 4", "add x0, x0, #5", "ret")
-}
+    fn simulated(n: u64) -> u64 {
+        "b . + 4", "add x0, x0, #5", "ret"
+    }
 
-/// Calls what it is given, twice; each function adds 5.
-#[unsafe(naked)]
-extern "C" fn calls(n: u64, function: extern "C" fn(u64) -> u64) -> u64 {
-    naked_asm!(
+    /// Calls what it is given, twice; each function adds 5.
+    fn calls(n: u64, function: extern "C" fn(u64) -> u64) -> u64 {
         "stp x29, x30, [sp, #-32]!",
         "str x1, [sp, #16]",
         "blr x1",
@@ -32,7 +28,7 @@ extern "C" fn calls(n: u64, function: extern "C" fn(u64) -> u64) -> u64 {
         "blr x1",
         "ldp x29, x30, [sp], #32",
         "ret",
-    )
+    }
 }
 
 const BEHIND_CALL: u64 = 3 * 4;

@@ -172,10 +172,9 @@ const DETOUR_DONE: u64 = 0x6465_746f_7572;
 /// What [`detour`] calls.
 static INSIDE: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Calls what [`INSIDE`] says, as if [`written`] did, and then goes on there.
-#[unsafe(naked)]
-extern "C" fn detour() {
-    core::arch::naked_asm!(
+specimen! {
+    /// Calls what [`INSIDE`] says, as if [`written`] did, and then goes on there.
+    fn detour() {
         "stp x29, x30, [sp, #-80]!",
         "mov x29, sp",
         "stp x0, x1, [sp, #16]",
@@ -197,7 +196,7 @@ extern "C" fn detour() {
         "b {written}",
         inside = sym INSIDE,
         written = sym kernel::console::print,
-    )
+    }
 }
 
 /// A pre-handler: has the report call [`INSIDE`], once for each.

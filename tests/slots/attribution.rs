@@ -4,7 +4,7 @@ use super::counts::Area;
 use crate::address_of;
 use crate::support::{Slot, breakpoint_at, watchpoint_at};
 use ::slots::Access;
-use core::arch::{asm, naked_asm};
+use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq, skip};
@@ -30,9 +30,10 @@ impl Watched {
     }
 }
 
-#[unsafe(naked)]
-extern "C" fn target() {
-    naked_asm!("nop", "ret")
+specimen! {
+    fn target() {
+        "nop", "ret"
+    }
 }
 
 /// Several matches of one exception: each handler is called, each hit counted, none overwritten by the next one's.
@@ -144,15 +145,15 @@ impl Drop for Vectors {
     }
 }
 
-/// 32 bytes in one instruction.
-#[unsafe(naked)]
-extern "C" fn store_vectors(at: u64) {
-    naked_asm!(".arch_extension fp", ".arch_extension simd", "stp q0, q1, [x0]", "ret")
-}
+specimen! {
+    /// 32 bytes in one instruction.
+    fn store_vectors(at: u64) {
+        ".arch_extension fp", ".arch_extension simd", "stp q0, q1, [x0]", "ret"
+    }
 
-#[unsafe(naked)]
-extern "C" fn load_vectors(at: u64) {
-    naked_asm!(".arch_extension fp", ".arch_extension simd", "ldp q2, q3, [x0]", "ret")
+    fn load_vectors(at: u64) {
+        ".arch_extension fp", ".arch_extension simd", "ldp q2, q3, [x0]", "ret"
+    }
 }
 
 /// 32 bytes by one instruction: what is watched may be far behind the address that it names, and FAR anywhere between. Slots of every
@@ -197,9 +198,10 @@ fn slot_at(offset: u64, length: u64) -> Result<Slot, harness::ktest::Ended> {
     Slot::counting(&watchpoint_at(AREA.at(offset), length, Access::ReadWrite))
 }
 
-#[unsafe(naked)]
-extern "C" fn add_atomically(at: u64) {
-    naked_asm!(".arch_extension lse", "mov x1, #1", "ldadd x1, x2, [x0]", "ret")
+specimen! {
+    fn add_atomically(at: u64) {
+        ".arch_extension lse", "mov x1, #1", "ldadd x1, x2, [x0]", "ret"
+    }
 }
 
 /// An atomic reads and writes. The architecture has WnR clear where a slot for reads caught it; QEMU has it set. A slot for

@@ -3,7 +3,6 @@
 use crate::address_of;
 use crate::support::{Slot, breakpoint_at, on_every_cpu};
 use ::slots::Kind;
-use core::arch::naked_asm;
 use harness::check_eq;
 use harness::ktest::Outcome;
 use kernel::arch::{barrier, daif, mdscr, sysreg};
@@ -79,9 +78,10 @@ pub fn a_cpu_comes_up_with_every_slot_off_and_the_locks_clear() -> Outcome {
     })
 }
 
-#[unsafe(naked)]
-extern "C" fn target() {
-    naked_asm!("nop", "ret")
+specimen! {
+    fn target() {
+        "nop", "ret"
+    }
 }
 
 /// Rules H8 and H5: on every CPU when install and remove return.

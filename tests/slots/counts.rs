@@ -4,7 +4,6 @@ use crate::address_of;
 use crate::failed;
 use crate::support::{Slot, breakpoint_at, watchpoint_at};
 use ::slots::{Access, Cpus};
-use core::arch::naked_asm;
 use core::cell::UnsafeCell;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,9 +11,10 @@ use harness::check_eq;
 use harness::ktest::Outcome;
 use kernel::debug::slots::{self, Disposition};
 
-#[unsafe(naked)]
-extern "C" fn target(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #1", "ret")
+specimen! {
+    fn target(n: u64) -> u64 {
+        "add x0, x0, #1", "ret"
+    }
 }
 
 /// Rule H2.

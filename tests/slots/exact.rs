@@ -6,7 +6,6 @@ use crate::address_of;
 use crate::failed;
 use crate::support::{Slot, breakpoint_at, watchpoint_at};
 use ::slots::{Access, Cpus, Kind, Request};
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
@@ -20,21 +19,18 @@ static HITS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 static DISABLING: AtomicBool = AtomicBool::new(false);
 static CELL: AtomicU64 = AtomicU64::new(0);
 
-/// Reads a doubleword three times.
-#[unsafe(naked)]
-extern "C" fn reads(control: u64, cell: &AtomicU64) {
-    naked_asm!("ldr x9, [x1]", "msr dbgwcr0_el1, x0", "ldr x9, [x1]", "isb", "ldr x9, [x1]", "ret")
-}
+specimen! {
+    /// Reads a doubleword three times.
+    fn reads(control: u64, cell: &AtomicU64) {
+        "ldr x9, [x1]", "msr dbgwcr0_el1, x0", "ldr x9, [x1]", "isb", "ldr x9, [x1]", "ret"
+    }
 
-#[unsafe(naked)]
-extern "C" fn called() {
-    naked_asm!("nop", "ret")
-}
+    fn called() {
+        "nop", "ret"
+    }
 
-/// Calls `called` three times.
-#[unsafe(naked)]
-extern "C" fn calls(control: u64, cell: &AtomicU64) {
-    naked_asm!(
+    /// Calls `called` three times.
+    fn calls(control: u64, cell: &AtomicU64) {
         "stp x29, x30, [sp, #-16]!",
         "bl {called}",
         "msr dbgbcr0_el1, x0",
@@ -44,7 +40,7 @@ extern "C" fn calls(control: u64, cell: &AtomicU64) {
         "ldp x29, x30, [sp], #16",
         "ret",
         called = sym called,
-    )
+    }
 }
 
 fn note(hit: &Hit, place: u64) {

@@ -7,7 +7,6 @@ use crate::address_of;
 use crate::failed;
 use crate::support::{Slot, breakpoint_at, on_every_cpu, watchpoint_at};
 use ::slots::{Access, Cpus, Request, SlotError};
-use core::arch::naked_asm;
 use core::sync::atomic::Ordering::Relaxed;
 use harness::ktest::{Ended, Outcome, clean};
 use harness::{check, check_eq};
@@ -15,9 +14,10 @@ use kernel::debug::slots::{self, Disposition};
 use kernel::debug::stats;
 use kernel::report::symbols;
 
-#[unsafe(naked)]
-extern "C" fn target() {
-    naked_asm!("nop", "ret")
+specimen! {
+    fn target() {
+        "nop", "ret"
+    }
 }
 
 static WATCHED: Watched = Watched::new();

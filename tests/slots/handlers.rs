@@ -5,7 +5,6 @@ use crate::address_of;
 use crate::failed;
 use crate::support::{Slot, breakpoint_at, nothing_left, on_every_cpu, watchpoint_at};
 use ::slots::{Access, Cpus, SlotId};
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
@@ -33,9 +32,10 @@ impl Kept {
     }
 }
 
-#[unsafe(naked)]
-extern "C" fn target(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #1", "add x0, x0, #2", "ret")
+specimen! {
+    fn target(n: u64) -> u64 {
+        "add x0, x0, #1", "add x0, x0, #2", "ret"
+    }
 }
 
 pub fn a_handler_may_change_the_interrupted_context() -> Outcome {

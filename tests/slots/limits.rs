@@ -5,7 +5,6 @@ use crate::support::{Slot, breakpoint_at, on_every_cpu, watchpoint_at};
 use crate::{address_of, needs_several_cpus};
 use ::slots::{Access, Cpus, Kind, SlotError};
 use alloc::vec::Vec;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::Outcome;
@@ -13,9 +12,10 @@ use kernel::debug::slots::{self, Disposition};
 use kernel::percpu;
 use kernel::read_sysreg;
 
-#[unsafe(naked)]
-extern "C" fn sled() {
-    naked_asm!(".rept 17", "nop", ".endr", "ret")
+specimen! {
+    fn sled() {
+        ".rept 17", "nop", ".endr", "ret"
+    }
 }
 
 /// ID_AA64DFR0_EL1.BRPs and WRPs are the numbers less one.

@@ -6,21 +6,20 @@ use crate::address_of;
 use crate::failed;
 use crate::support::{Slot, breakpoint_at};
 use ::slots::{Access, Privilege, Request};
-use core::arch::naked_asm;
 use core::sync::atomic::Ordering::Relaxed;
 use harness::check_eq;
 use harness::ktest::{Outcome, clean};
 use kernel::arch::{barrier, daif};
 use kernel::debug::{slots, stats};
 
-#[unsafe(naked)]
-extern "C" fn target() {
-    naked_asm!("nop", "ret")
-}
+specimen! {
+    fn target() {
+        "nop", "ret"
+    }
 
-#[unsafe(naked)]
-extern "C" fn another() {
-    naked_asm!("nop", "ret")
+    fn another() {
+        "nop", "ret"
+    }
 }
 
 static WATCHED: Watched = Watched::new();

@@ -5,21 +5,20 @@ use super::bringup::{control, set};
 use crate::address_of;
 use crate::support::{Slot, breakpoint_at};
 use ::slots::{Access, Kind, Request};
-use core::arch::naked_asm;
 use core::sync::atomic::Ordering::Relaxed;
 use harness::ktest::{Outcome, clean};
 use harness::{check, check_eq};
 use kernel::arch::{barrier, daif, mdscr};
 use kernel::debug::{self, control as mdscr_control, stats};
 
-#[unsafe(naked)]
-extern "C" fn target(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #1", "ret")
-}
+specimen! {
+    fn target(n: u64) -> u64 {
+        "add x0, x0, #1", "ret"
+    }
 
-#[unsafe(naked)]
-extern "C" fn another() {
-    naked_asm!("nop", "ret")
+    fn another() {
+        "nop", "ret"
+    }
 }
 
 static WATCHED: Watched = Watched::new();

@@ -5,7 +5,6 @@ use crate::address_of;
 use crate::failed;
 use crate::support::{OnDemand, Slot, breakpoint_at, interrupt_me, nmi_me, watchpoint_at};
 use ::slots::{Access, Cpus, Request, SlotId};
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
@@ -17,14 +16,14 @@ use rules::pstate::Daif;
 
 const ROUNDS: u64 = 100;
 
-#[unsafe(naked)]
-extern "C" fn target(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #1", "ret")
-}
+specimen! {
+    fn target(n: u64) -> u64 {
+        "add x0, x0, #1", "ret"
+    }
 
-#[unsafe(naked)]
-extern "C" fn other(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #2", "ret")
+    fn other(n: u64) -> u64 {
+        "add x0, x0, #2", "ret"
+    }
 }
 
 static INTERRUPTS: AtomicU64 = AtomicU64::new(0);

@@ -5,7 +5,6 @@ use crate::steps::trace::trace;
 use crate::support::{OnDemand, Slot, breakpoint_at, interrupt_me, on_every_cpu, watchpoint_at};
 use crate::{address_of, needs_several_cpus};
 use ::slots::Access;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
@@ -21,14 +20,14 @@ fn everybodys() -> u64 {
     ROUNDS * smp::online_count() as u64
 }
 
-#[unsafe(naked)]
-extern "C" fn target(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #1", "add x0, x0, #2", "ret")
-}
+specimen! {
+    fn target(n: u64) -> u64 {
+        "add x0, x0, #1", "add x0, x0, #2", "ret"
+    }
 
-#[unsafe(naked)]
-extern "C" fn rounds(n: u64) {
-    naked_asm!("1: subs x0, x0, #1", "b.ne 1b", "ret")
+    fn rounds(n: u64) {
+        "1: subs x0, x0, #1", "b.ne 1b", "ret"
+    }
 }
 
 static CELL: AtomicU64 = AtomicU64::new(0);

@@ -6,7 +6,6 @@ use crate::support::{
 };
 use crate::{address_of, needs_several_cpus};
 use ::slots::{Access, Cpus, Kind};
-use core::arch::naked_asm;
 use core::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
@@ -21,14 +20,14 @@ use kernel::irq::{self, sgi};
 use kernel::kprobe;
 use kernel::{percpu, smp};
 
-#[unsafe(naked)]
-extern "C" fn target(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #1", "ret")
-}
+specimen! {
+    fn target(n: u64) -> u64 {
+        "add x0, x0, #1", "ret"
+    }
 
-#[unsafe(naked)]
-extern "C" fn patched(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #1", "ret")
+    fn patched(n: u64) -> u64 {
+        "add x0, x0, #1", "ret"
+    }
 }
 
 /// One watchpoint a CPU, all that there are with four CPUs: a slot is free again as soon as its removal returns.

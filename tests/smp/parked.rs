@@ -3,7 +3,6 @@
 use crate::failed;
 use crate::support::{Slot, all_idle, breakpoint_at, on_other_cpus};
 use crate::{address_of, needs_several_cpus};
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
@@ -15,10 +14,9 @@ use kernel::kprobe;
 use kernel::percpu;
 use kernel::smp::{self, Stopped};
 
-/// fn(end, count): adds 1 to the count until `end` is set.
-#[unsafe(naked)]
-extern "C" fn counts(end: *const AtomicBool, count: *const AtomicU64) {
-    naked_asm!(
+specimen! {
+    /// fn(end, count): adds 1 to the count until `end` is set.
+    fn counts(end: *const AtomicBool, count: *const AtomicU64) {
         "2: ldr x9, [x1]",
         "add x9, x9, #1",
         "str x9, [x1]",
@@ -26,7 +24,7 @@ extern "C" fn counts(end: *const AtomicBool, count: *const AtomicU64) {
         "ldrb w10, [x0]",
         "cbz w10, 2b",
         "ret",
-    )
+    }
 }
 const COUNTS_WORDS: u64 = 7;
 

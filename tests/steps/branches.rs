@@ -4,15 +4,13 @@ use super::trace::trace;
 use crate::address_of;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::arch::naked_asm;
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::debug::stats;
 
-/// B, BL, BR, BLR, RET, RET Xn.
-#[unsafe(naked)]
-extern "C" fn jumps() {
-    naked_asm!(
+specimen! {
+    /// B, BL, BR, BLR, RET, RET Xn.
+    fn jumps() {
         "mov x9, x30",    // 0
         "b 1f",           // 1
         "nop",            // 2
@@ -26,7 +24,7 @@ extern "C" fn jumps() {
         "ret x10",        // 10
         "nop",            // 11
         "3: ret",         // 12
-    )
+    }
 }
 
 pub fn unconditional_branches_land_on_their_targets() -> Outcome {
@@ -36,10 +34,9 @@ pub fn unconditional_branches_land_on_their_targets() -> Outcome {
     Ok(())
 }
 
-/// Each condition in the order of its code, over one NOP; returns the flags.
-#[unsafe(naked)]
-extern "C" fn conditions(nzcv: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    /// Each condition in the order of its code, over one NOP; returns the flags.
+    fn conditions(nzcv: u64) -> u64 {
         "msr nzcv, x0",
         ".irp condition, eq, ne, cs, cc, mi, pl, vs, vc, hi, ls, ge, lt, gt, le, al",
         "b.\\condition . + 8",
@@ -47,7 +44,7 @@ extern "C" fn conditions(nzcv: u64) -> u64 {
         ".endr",
         "mrs x0, nzcv",
         "ret",
-    )
+    }
 }
 
 /// ConditionHolds of the Arm ARM's shared pseudocode, written as its comments have it.
@@ -75,9 +72,8 @@ pub fn conditional_branches_land_where_the_flags_say_and_keep_the_flags() -> Out
     Ok(())
 }
 
-#[unsafe(naked)]
-extern "C" fn comparisons(value: u64) {
-    naked_asm!(
+specimen! {
+    fn comparisons(value: u64) {
         "cbz x0, . + 8",
         "nop",
         "cbnz x0, . + 8",
@@ -99,7 +95,7 @@ extern "C" fn comparisons(value: u64) {
         "tbnz x0, #63, . + 8",
         "nop",
         "ret",
-    )
+    }
 }
 
 pub fn comparing_and_testing_branches_land_where_the_register_says() -> Outcome {
@@ -123,10 +119,9 @@ pub fn comparing_and_testing_branches_land_where_the_register_says() -> Outcome 
     Ok(())
 }
 
-/// Puts n * 3 + `seed` into Xn (n from 1 to 30 but 18's peers, all of them), runs on, and returns their sum.
-#[unsafe(naked)]
-extern "C" fn registers(seed: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    /// Puts n * 3 + `seed` into Xn (n from 1 to 30 but 18's peers, all of them), runs on, and returns their sum.
+    fn registers(seed: u64) -> u64 {
         "stp x29, x30, [sp, #-96]!",
         "stp x19, x20, [sp, #16]",
         "stp x21, x22, [sp, #32]",
@@ -147,7 +142,7 @@ extern "C" fn registers(seed: u64) -> u64 {
         "ldp x27, x28, [sp, #80]",
         "ldp x29, x30, [sp], #96",
         "ret",
-    )
+    }
 }
 
 pub fn every_register_survives_a_step() -> Outcome {
@@ -160,10 +155,11 @@ pub fn every_register_survives_a_step() -> Outcome {
     Ok(())
 }
 
-/// Two instructions a round.
-#[unsafe(naked)]
-pub extern "C" fn rounds(n: u64) {
-    naked_asm!("1: subs x0, x0, #1", "b.ne 1b", "ret")
+specimen! {
+    /// Two instructions a round.
+    pub fn rounds(n: u64) {
+        "1: subs x0, x0, #1", "b.ne 1b", "ret"
+    }
 }
 
 pub fn a_thousand_steps_are_a_thousand() -> Outcome {

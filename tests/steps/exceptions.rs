@@ -3,7 +3,6 @@
 use super::trace::{in_no_probe_text, trace};
 use crate::address_of;
 use crate::failed;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
@@ -33,10 +32,9 @@ pub fn a_step_over_a_warning_goes_into_its_handler() -> Outcome {
     Ok(())
 }
 
-/// Whether a load from `from` faults.
-#[unsafe(naked)]
-extern "C" fn faults(from: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    /// Whether a load from `from` faults.
+    fn faults(from: u64) -> u64 {
         "mov x1, #0",
         "2: ldrb w0, [x0]",
         "mov x0, x1",
@@ -46,7 +44,7 @@ extern "C" fn faults(from: u64) -> u64 {
         ".pushsection .ex_table, \"a\"",
         ".quad 2b, 3b",
         ".popsection",
-    )
+    }
 }
 
 pub fn a_step_over_a_fault_goes_into_its_handler() -> Outcome {
@@ -63,9 +61,8 @@ pub fn a_step_over_a_fault_goes_into_its_handler() -> Outcome {
     Ok(())
 }
 
-#[unsafe(naked)]
-extern "C" fn breaks(n: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    fn breaks(n: u64) -> u64 {
         "add x0, x0, #1",
         "brk #{debugger}",
         "add x0, x0, #2",
@@ -74,7 +71,7 @@ extern "C" fn breaks(n: u64) -> u64 {
         "ret",
         debugger = const brk::DEBUGGER,
         empty = const brk::EMPTY,
-    )
+    }
 }
 
 pub fn a_step_over_a_debuggers_brk_ends_behind_it() -> Outcome {
@@ -86,9 +83,10 @@ pub fn a_step_over_a_debuggers_brk_ends_behind_it() -> Outcome {
     Ok(())
 }
 
-#[unsafe(naked)]
-extern "C" fn probed(n: u64) -> u64 {
-    naked_asm!("add x0, x0, #1", "b 1f", "nop", "1: adr x1, 1b", "ret")
+specimen! {
+    fn probed(n: u64) -> u64 {
+        "add x0, x0, #1", "b 1f", "nop", "1: adr x1, 1b", "ret"
+    }
 }
 
 pub fn a_step_over_a_probe_ends_behind_its_instruction() -> Outcome {

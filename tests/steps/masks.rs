@@ -4,7 +4,6 @@ use super::trace::{trace, trace_with};
 use crate::address_of;
 use crate::failed;
 use crate::support::{OnDemand, Slot, breakpoint_at, interrupt_me};
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
@@ -16,9 +15,10 @@ use kernel::kprobe::{self, Kprobe, Then};
 use rules::pstate::{Daif, SPSR_SS};
 use rules::step::StepError;
 
-#[unsafe(naked)]
-extern "C" fn waits() {
-    naked_asm!("wfi", "yield", "sevl", "wfe", "nop", "isb", "dsb sy", "ret")
+specimen! {
+    fn waits() {
+        "wfi", "yield", "sevl", "wfe", "nop", "isb", "dsb sy", "ret"
+    }
 }
 
 pub fn wfi_and_hints_are_one_step_each() -> Outcome {
@@ -28,10 +28,9 @@ pub fn wfi_and_hints_are_one_step_each() -> Outcome {
     Ok(())
 }
 
-/// Returns DAIF as the stepped code read it at each of four points, a byte each.
-#[unsafe(naked)]
-extern "C" fn masks_interrupts() -> u64 {
-    naked_asm!(
+specimen! {
+    /// Returns DAIF as the stepped code read it at each of four points, a byte each.
+    fn masks_interrupts() -> u64 {
         "mrs x1, daif",            // 0
         "msr daifset, #2",         // 1
         "mrs x2, daif",            // 2
@@ -46,7 +45,7 @@ extern "C" fn masks_interrupts() -> u64 {
         "orr x0, x0, x3, lsl #10", // 11
         "orr x0, x0, x4, lsl #18", // 12
         "ret",                     // 13
-    )
+    }
 }
 
 pub fn interrupt_masks_can_be_changed_by_stepped_code() -> Outcome {
@@ -66,10 +65,9 @@ pub fn interrupt_masks_can_be_changed_by_stepped_code() -> Outcome {
     Ok(())
 }
 
-/// Three stretches with D masked, by DAIFSet, by DAIF, and with exceptions taken in it.
-#[unsafe(naked)]
-extern "C" fn masks_everything(n: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    /// Three stretches with D masked, by DAIFSet, by DAIF, and with exceptions taken in it.
+    fn masks_everything(n: u64) -> u64 {
         "mrs x1, daif",       // 0
         "msr daifset, #0xf",  // 1
         "add x0, x0, #1",     // 2
@@ -89,7 +87,7 @@ extern "C" fn masks_everything(n: u64) -> u64 {
         "ret",                // 16
         empty = const brk::EMPTY,
         debugger = const brk::DEBUGGER,
-    )
+    }
 }
 
 /// Which steps were of a stretch, a bit each, and how many landed with D masked.

@@ -7,7 +7,6 @@ use crate::failed;
 use crate::support::{OnDemand, Slot, breakpoint_at, interrupt_me, nothing_left};
 use ::slots::{Cpus, Kind};
 use alloc::vec::Vec;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
@@ -24,10 +23,9 @@ use rules::step::StepError;
 const INSTRUCTION: Why = Why::Step(Stepped::Instruction);
 const CALL: Why = Why::Step(Stepped::Call);
 
-/// n + (n - 1) + ... + 1, by calling itself.
-#[unsafe(naked)]
-pub extern "C" fn sums(n: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    /// n + (n - 1) + ... + 1, by calling itself.
+    pub fn sums(n: u64) -> u64 {
         "stp x29, x30, [sp, #-32]!",    // 0
         "str x0, [sp, #16]",            // 1
         "cbz x0, 1f",                   // 2
@@ -38,7 +36,7 @@ pub extern "C" fn sums(n: u64) -> u64 {
         "1: ldp x29, x30, [sp], #32",   // 7
         "ret",                          // 8
         sums = sym sums,
-    )
+    }
 }
 
 /// Where `sums` calls itself.
@@ -46,9 +44,8 @@ fn call_in_sums() -> u64 {
     address_of!(sums) + 4 * 4
 }
 
-#[unsafe(naked)]
-extern "C" fn stops(n: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    fn stops(n: u64) -> u64 {
         "stp x29, x30, [sp, #-16]!", // 0
         "brk #{debugger}",           // 1
         "add x0, x0, #1",            // 2
@@ -59,7 +56,7 @@ extern "C" fn stops(n: u64) -> u64 {
         "ret",                       // 7
         debugger = const brk::DEBUGGER,
         sums = sym sums,
-    )
+    }
 }
 
 /// `stops(1)` with these answers: why and at which of its words the debugger was told.
@@ -361,9 +358,10 @@ pub fn over_a_call_that_ends_the_thread() -> Outcome {
     extern "C" fn ends() {
         kernel::sched::exit();
     }
-    #[unsafe(naked)]
-    extern "C" fn calls() {
-        naked_asm!("stp x29, x30, [sp, #-16]!", "bl {ends}", "ldp x29, x30, [sp], #16", "ret", ends = sym ends)
+    specimen! {
+        fn calls() {
+            "stp x29, x30, [sp, #-16]!", "bl {ends}", "ldp x29, x30, [sp], #16", "ret", ends = sym ends
+        }
     }
     will_answer(&[]);
     BEGUN.store(0, Relaxed);
@@ -390,16 +388,15 @@ pub fn over_a_call_is_not_taken_in_by_another_thread() -> Outcome {
         RUNS.fetch_add(u64::from(CALLS.load(Relaxed) == before + 1), Relaxed);
         n
     }
-    #[unsafe(naked)]
-    extern "C" fn calls(n: u64) -> u64 {
-        naked_asm!(
+    specimen! {
+        fn calls(n: u64) -> u64 {
             "stp x29, x30, [sp, #-16]!", // 0
             "bl {gives_way}",            // 1
             "add x1, x1, #1",            // 2
             "ldp x29, x30, [sp], #16",   // 3
             "ret",                       // 4
             gives_way = sym gives_way,
-        )
+        }
     }
     fn over_in_the_middle(_: &Hit, frame: &mut Frame) {
         if frame.x[0] == 1 {

@@ -5,7 +5,6 @@ use crate::address_of;
 use crate::failed;
 use crate::support::{Slot, breakpoint_at, watchpoint_at};
 use ::slots::Access;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
@@ -13,9 +12,10 @@ use kernel::arch::mdscr;
 use kernel::exception::Frame;
 use kernel::kprobe;
 
-#[unsafe(naked)]
-extern "C" fn stores(to: *const AtomicU64) {
-    naked_asm!("mov x1, #5", "str x1, [x0]", "ldr x1, [x0]", "add x1, x1, #1", "str x1, [x0]", "ret")
+specimen! {
+    fn stores(to: *const AtomicU64) {
+        "mov x1, #5", "str x1, [x0]", "ldr x1, [x0]", "add x1, x1, #1", "str x1, [x0]", "ret"
+    }
 }
 
 pub fn a_step_over_a_breakpoint_is_one_step_and_one_hit() -> Outcome {
@@ -61,9 +61,10 @@ pub fn a_step_over_a_breakpoint_on_a_probe_hits_both_once() -> Outcome {
     Ok(())
 }
 
-#[unsafe(naked)]
-extern "C" fn reads_mdscr() -> u64 {
-    naked_asm!("mrs x0, mdscr_el1", "ret")
+specimen! {
+    fn reads_mdscr() -> u64 {
+        "mrs x0, mdscr_el1", "ret"
+    }
 }
 
 /// Rule H8; and the hook runs with SS clear or D masked, never stepped itself.

@@ -3,7 +3,6 @@
 use super::trace::{trace, trace_with};
 use crate::address_of;
 use crate::support::{Slot, breakpoint_at};
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq, skip};
@@ -12,10 +11,9 @@ use kernel::debug::stats;
 use kernel::exception::Frame;
 use platform::Conduit;
 
-/// Puts `n` into SP_EL0 by way of SP; 0 if it was there and SP is as before.
-#[unsafe(naked)]
-extern "C" fn switches_stack_pointer(n: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    /// Puts `n` into SP_EL0 by way of SP; 0 if it was there and SP is as before.
+    fn switches_stack_pointer(n: u64) -> u64 {
         "mrs x1, daif",    // 0
         "msr daifset, #3", // 1
         "mov x2, sp",      // 2
@@ -33,7 +31,7 @@ extern "C" fn switches_stack_pointer(n: u64) -> u64 {
         "orr x0, x0, x5",  // 14
         "orr x0, x0, x6",  // 15
         "ret",             // 16
-    )
+    }
 }
 
 pub fn the_stack_pointer_can_be_switched_by_stepped_code() -> Outcome {
@@ -66,15 +64,15 @@ pub fn a_step_over_ends_on_the_other_stack_pointer() -> Outcome {
     Ok(())
 }
 
-/// PSCI_VERSION, or where EL2 is the kernel's own stub, a call that it passes over.
-#[unsafe(naked)]
-extern "C" fn hypervisor_call() -> u64 {
-    naked_asm!("movz w0, #0x8400, lsl #16", "hvc #0", "ret")
-}
+specimen! {
+    /// PSCI_VERSION, or where EL2 is the kernel's own stub, a call that it passes over.
+    fn hypervisor_call() -> u64 {
+        "movz w0, #0x8400, lsl #16", "hvc #0", "ret"
+    }
 
-#[unsafe(naked)]
-extern "C" fn secure_monitor_call() -> u64 {
-    naked_asm!("movz w0, #0x8400, lsl #16", "smc #0", "ret")
+    fn secure_monitor_call() -> u64 {
+        "movz w0, #0x8400, lsl #16", "smc #0", "ret"
+    }
 }
 
 fn is_one_step(call: extern "C" fn() -> u64) -> Outcome {

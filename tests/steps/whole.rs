@@ -5,7 +5,6 @@ use crate::failed;
 use crate::support::breakpoint_at;
 use crate::threads::here;
 use ::slots::Cpus;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
@@ -76,10 +75,11 @@ fn hook(frame: &mut Frame) -> Wish {
     SEEN.note(frame)
 }
 
-/// Where steps end.
-#[unsafe(naked)]
-extern "C" fn the_end() {
-    naked_asm!("mov x0, #0x7e57", "ret")
+specimen! {
+    /// Where steps end.
+    fn the_end() {
+        "mov x0, #0x7e57", "ret"
+    }
 }
 
 /// Steps through `body`.
@@ -181,9 +181,8 @@ pub fn a_step_goes_through_a_switch_of_threads() -> Outcome {
 
 /// Two threads that step and give way to each other: each has all of its own steps and none of the other's.
 pub fn threads_that_switch_have_steps_of_their_own() -> Outcome {
-    #[unsafe(naked)]
-    extern "C" fn gives_way(times: u64) {
-        naked_asm!(
+    specimen! {
+        fn gives_way(times: u64) {
             "stp x29, x30, [sp, #-32]!", // 0
             "str x19, [sp, #16]",        // 1
             "mov x19, x0",               // 2
@@ -194,7 +193,7 @@ pub fn threads_that_switch_have_steps_of_their_own() -> Outcome {
             "ldp x29, x30, [sp], #32",   // 7
             "ret",                       // 8
             yields = sym yields,
-        )
+        }
     }
     extern "C" fn yields() {
         sched::yield_now();

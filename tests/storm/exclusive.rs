@@ -10,7 +10,7 @@ use crate::support::OwnPage;
 use ::slots::{Access, Cpus, Privilege, Request};
 use alloc::format;
 use alloc::string::String;
-use core::arch::{asm, naked_asm};
+use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::storm::{Due, Random, due};
 use kernel::arch::barrier::relax;
@@ -33,10 +33,11 @@ static COUNTED: AtomicU64 = AtomicU64::new(0);
 /// A mark for the store-exclusive; one for the load-exclusive is 1.
 const STORE: u64 = 1 << 32;
 
-/// x0: the word, which becomes one more. x1 is for marks.
-#[unsafe(naked)]
-extern "C" fn add_one(word: *const AtomicU64) {
-    naked_asm!("2: ldxr x9, [x0]", "add x9, x9, #1", "stxr w10, x9, [x0]", "cbnz w10, 2b", "ret")
+specimen! {
+    /// x0: the word, which becomes one more. x1 is for marks.
+    fn add_one(word: *const AtomicU64) {
+        "2: ldxr x9, [x0]", "add x9, x9, #1", "stxr w10, x9, [x0]", "cbnz w10, 2b", "ret"
+    }
 }
 
 /// Adds to the word; any context but debug context.

@@ -5,7 +5,6 @@ use super::steps::step;
 use crate::support::OwnPage;
 use ::slots::{Access, Cpus, Privilege, Request};
 use alloc::string::String;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::sweep::{Scenario, breakpoint, remove_first, slot};
 use kernel::debug;
@@ -98,10 +97,9 @@ static ATTEMPTS: AtomicU64 = AtomicU64::new(0);
 static LOCK: OwnPage<Mutex<()>> = OwnPage(Mutex::new(()));
 static LOCK_VALUE: AtomicU64 = AtomicU64::new(0);
 
-/// Adds 1 by an exclusive sequence, whose load-exclusive is the second instruction; how many attempts that took.
-#[unsafe(naked)]
-pub extern "C" fn attempts(word: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    /// Adds 1 by an exclusive sequence, whose load-exclusive is the second instruction; how many attempts that took.
+    pub fn attempts(word: u64) -> u64 {
         "mov x9, #0",
         "2: ldxr x1, [x0]",
         "add x1, x1, #1",
@@ -110,13 +108,10 @@ pub extern "C" fn attempts(word: u64) -> u64 {
         "cbnz w2, 2b",
         "mov x0, x9",
         "ret",
-    )
-}
+    }
 
-/// Adds what a system register holds, which cannot be run as one step; how many attempts that took.
-#[unsafe(naked)]
-pub extern "C" fn add_current_el(word: u64) -> u64 {
-    naked_asm!(
+    /// Adds what a system register holds, which cannot be run as one step; how many attempts that took.
+    pub fn add_current_el(word: u64) -> u64 {
         "mov x9, #0",
         "2: ldxr x2, [x0]",
         "mrs x3, currentel",
@@ -126,7 +121,7 @@ pub extern "C" fn add_current_el(word: u64) -> u64 {
         "cbnz w4, 2b",
         "mov x0, x9",
         "ret",
-    )
+    }
 }
 
 fn request(address: u64, length: u64, access: Access) -> Request {
@@ -152,17 +147,16 @@ extern "C" fn step_add() -> u64 {
     step(24, || attempts(WORD.as_ptr() as u64))
 }
 
-/// Adds what is at `by`, loaded between the exclusives.
-#[unsafe(naked)]
-pub extern "C" fn add_loaded(word: u64, by: u64) -> u64 {
-    naked_asm!(
+specimen! {
+    /// Adds what is at `by`, loaded between the exclusives.
+    pub fn add_loaded(word: u64, by: u64) -> u64 {
         "2: ldxr x2, [x0]",
         "ldr x3, [x1]",
         "add x2, x2, x3",
         "stxr w4, x2, [x0]",
         "cbnz w4, 2b",
         "ret",
-    )
+    }
 }
 
 extern "C" fn add_other() -> u64 {

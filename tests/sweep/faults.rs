@@ -1,7 +1,6 @@
 //! Faults and WARNs, by themselves and under a breakpoint that is stepped over.
 
 use super::code;
-use core::arch::naked_asm;
 use core::sync::atomic::AtomicU64;
 use harness::sweep::{Scenario, breakpoint, until_the_end};
 use kernel::debug::bug;
@@ -79,15 +78,15 @@ extern "C" fn warn() -> u64 {
     0
 }
 
-/// Its second instruction faults, and nothing fixes that up.
-#[unsafe(naked)]
-pub extern "C" fn reads_nothing() {
-    naked_asm!("mov x0, xzr", "ldr x0, [x0, #0x10]", "ret")
-}
+specimen! {
+    /// Its second instruction faults, and nothing fixes that up.
+    pub fn reads_nothing() {
+        "mov x0, xzr", "ldr x0, [x0, #0x10]", "ret"
+    }
 
-#[unsafe(naked)]
-extern "C" fn nobodys_brk() {
-    naked_asm!("brk #0x7f2", "ret")
+    fn nobodys_brk() {
+        "brk #0x7f2", "ret"
+    }
 }
 
 extern "C" fn ends() -> u64 {

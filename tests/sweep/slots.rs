@@ -4,7 +4,6 @@ use super::code;
 use crate::support::OwnPage;
 use ::slots::{Access, Cpus, Kind, Privilege, Request};
 use alloc::string::String;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::sweep::{Scenario, breakpoint, hits_of, remove_first, slot, split, watchpoint};
 use kernel::debug;
@@ -211,10 +210,11 @@ fn watched(address: u64, length: u64, access: Access) -> Request {
     Request::Watchpoint { address, length, access, privilege: Privilege::El1 }
 }
 
-/// Stores two doublewords and loads them again.
-#[unsafe(naked)]
-extern "C" fn store_pair(address: u64) {
-    naked_asm!("stp xzr, xzr, [x0]", "ldp x1, x2, [x0]", "ret")
+specimen! {
+    /// Stores two doublewords and loads them again.
+    fn store_pair(address: u64) {
+        "stp xzr, xzr, [x0]", "ldp x1, x2, [x0]", "ret"
+    }
 }
 
 extern "C" fn pair() -> u64 {

@@ -2,7 +2,6 @@
 
 use super::super::rules::signal;
 use super::here;
-use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq, suite};
@@ -25,10 +24,9 @@ static STARTED: AtomicBool = AtomicBool::new(false);
 static SKIPPED: AtomicBool = AtomicBool::new(false);
 const STEPS: u64 = 3;
 
-/// Whether the other thread has run, before each of the first five instructions: a bit each.
-#[unsafe(naked)]
-extern "C" fn looks(ran: *const AtomicU64) -> u64 {
-    naked_asm!(
+specimen! {
+    /// Whether the other thread has run, before each of the first five instructions: a bit each.
+    fn looks(ran: *const AtomicU64) -> u64 {
         "ldr x1, [x0]",
         "ldr x2, [x0]",
         "ldr x3, [x0]",
@@ -39,7 +37,7 @@ extern "C" fn looks(ran: *const AtomicU64) -> u64 {
         "orr x0, x0, x4, lsl #3",
         "orr x0, x0, x5, lsl #4",
         "ret",
-    )
+    }
 }
 
 fn want_reschedule(_: &mut Frame) {
