@@ -99,7 +99,9 @@ pub fn anywhere(
 ) -> Result<Pieces<SlotId>, SlotError> {
     free_retired();
     let slots = reserve()?;
-    slots.iter().for_each(|id| mark(id, cpus));
+    for id in slots.iter() {
+        mark(id, cpus);
+    }
     everywhere(CHANGES.draw(), cpus);
     Ok(slots)
 }
