@@ -18,6 +18,9 @@ const MASKED: &str =
 const IN_SOFTWARE: &str =
     "counts step exceptions, and a step over an instruction with a probe is completed in software (M13)";
 
+/// I8: the kernel changes owners in no-probe text only. A BRK in between returns with MDSCR_EL1.SS set for an owner that never asked.
+const OWNERS: &str = "changes owners of steps by itself, in text that has probes here";
+
 /// M12: the owners of the step wait until the probe's instruction is done, and SS is theirs.
 const SET_ASIDE: &str =
     "reads MDSCR_EL1 in a stepped instruction, whose step is set aside where a probe is on it (M12)";
@@ -60,6 +63,7 @@ const TESTS: &[(&str, &str)] = &[
     ("displaced.a_simulated_literal_hits_its_watchpoints_once_an_attempt", LITERALS),
     ("rule-interrupts.m8_irq_in_a_step_over", IN_SOFTWARE),
     ("rule-interrupts.m8_fiq_in_a_step_over", IN_SOFTWARE),
+    ("rule-interrupts.m8_the_stash_holds_as_much_as_it_says", OWNERS),
     ("rule-debug.m10_every_owner_gets_its_step", IN_SOFTWARE),
     ("rule-debug.m10_a_breakpoint_and_a_watchpoint_share_a_step", IN_SOFTWARE),
     ("rule-faults.m6_each_attempt_is_a_hit", IN_SOFTWARE),
