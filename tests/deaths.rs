@@ -14,8 +14,8 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Death;
 use kernel::arch::daif::{self, AllMasked};
 use kernel::arch::uaccess;
-use kernel::debug::step::{self, Wish};
-use kernel::debug::{self, slots::Hit};
+use kernel::debug::session::{self, Wish};
+use kernel::debug::{self, slots::Hit, step};
 use kernel::exception::{Frame, brk};
 use kernel::irq::off::IrqOff;
 use kernel::irq::{self, sgi};
@@ -162,7 +162,7 @@ fn step_on(_: &mut Frame) -> Wish {
 fn nothing(_: &Hit, _: &mut Frame) {}
 
 fn unknown_brk_in_a_step() {
-    let _ = step::step_with(step_on, || code::trap());
+    let _ = session::step_with(step_on, || code::trap());
 }
 
 fn unknown_brk_in_a_step_over() {
@@ -182,7 +182,7 @@ fn svc() {
 }
 
 fn svc_in_a_step() {
-    let _ = step::step_with(step_on, || svc_5());
+    let _ = session::step_with(step_on, || svc_5());
 }
 
 fn svc_in_a_step_over() {
@@ -197,7 +197,7 @@ fn brk_on_sp_el0() {
 }
 
 fn brk_on_sp_el0_in_a_step() {
-    let _ = step::step_with(step_on, brk_on_sp_el0);
+    let _ = session::step_with(step_on, brk_on_sp_el0);
 }
 
 fn stack_overflow() {

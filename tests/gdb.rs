@@ -5,9 +5,9 @@ use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq, suite};
+use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::debug::stats;
-use kernel::debug::step::{self, Wish};
 use kernel::exception::Frame;
 use kernel::kprobe::{self, Kprobe, Then};
 
@@ -65,7 +65,7 @@ fn everything_at_once() -> Outcome {
     kprobe::register(place, Some(pre), None).map_err(super::failed)?;
     let sum = (0..CALLS).map(|n| target(n) + probed(n)).sum::<u64>();
     let mut rounds = 0;
-    let outcome = step::step_with(stepped, || rounds = stepped_loop());
+    let outcome = session::step_with(stepped, || rounds = stepped_loop());
     let counts = kprobe::unregister(place).map_err(super::failed)?;
     slots::remove(slot).map_err(super::failed)?;
     outcome.map_err(super::failed)?;

@@ -17,7 +17,7 @@ registers' enable bit clear there.
 Usage: stepwell slots"""
     if argument:
         data.fail("stepwell slots takes no argument")
-    tables = data.static("kernel::debug::slots::SLOTS")
+    tables = data.static("kernel::debug::slots::records::SLOTS")
     records = {kind: list(read(data.member(tables, kind, "records"))) for kind in KINDS}
     for kind in KINDS:
         for record in records[kind]:
@@ -67,7 +67,7 @@ def watched(value, control):
 
 def hits(watchpoint, slot, cpus):
     """Of the CPUs that the slot is for."""
-    states = data.static("kernel::debug::CPU_DEBUG")
+    states = data.static("kernel::debug::cpu::CPU_DEBUG")
     counts = lambda cpu: data.element(data.member(data.element(states, cpu), "hits"), int(watchpoint))
     return sum(data.number(data.element(counts(cpu), slot)) for cpu in range(8) if cpus >> cpu & 1)
 
@@ -84,7 +84,7 @@ def registers(index):
                 value = cpu.register(f"{value_name}{n}_EL1")
                 found.append(f"{value_name}{n}={value:#x} {control_name}{n}={control:#x} ({decode(kind, control)})")
             n += 1
-    state = data.member(data.element(data.static("kernel::debug::CPU_DEBUG"), index), "slots")
+    state = data.member(data.element(data.static("kernel::debug::cpu::CPU_DEBUG"), index), "slots")
     mask = lambda kind, name: data.number(data.member(state, kind, name))
     armed = [mask(kind, "all") & ~mask(kind, "free") for kind in KINDS]
     suspended = masks_of(data.member(state, "suspended"))

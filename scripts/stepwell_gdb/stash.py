@@ -16,7 +16,7 @@ Usage: stepwell stash [CPU | all]"""
 
 
 def one(index):
-    state = data.element(data.static("kernel::debug::CPU_DEBUG"), index)
+    state = data.element(data.static("kernel::debug::cpu::CPU_DEBUG"), index)
     value = lambda name: data.number(data.member(state, name))
     session = data.functions_in(data.member(state, "session"))
     length = value("stash_len")

@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::{Ended, Outcome};
+use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{Disposition, Hit};
-use kernel::debug::step::{self, Wish};
 use kernel::exception::Frame;
 use kernel::percpu;
 use rules::pstate::Daif;
@@ -100,7 +100,7 @@ pub fn a_step_that_is_sent_to_an_optimised_probe_lands_behind_it() -> Outcome {
         let slot = Slot::calling(&watchpoint_at(CELL.as_ptr() as u64, 8, Access::Write), sends)?;
         let probe = Probe::on(address_of!(stores) + 8, how)?;
         let mut result = 0;
-        undisturbed(|| step::step_with(hook, || result = stores(1, &raw const CELL.0))).map_err(failed)?;
+        undisturbed(|| session::step_with(hook, || result = stores(1, &raw const CELL.0))).map_err(failed)?;
         check_eq!((result, probe.remove(1), slot.hits()), (4, (1, 0), Some(1)), "{how:?}");
         let landed: Vec<u64> =
             LANDED.iter().take(COUNT.load(Relaxed) as usize).map(|word| word.load(Relaxed)).collect();

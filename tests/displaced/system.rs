@@ -13,8 +13,8 @@ use core::sync::atomic::AtomicU64;
 use harness::check_eq;
 use harness::ktest::{Ended, Outcome};
 use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{Disposition, Hit};
-use kernel::debug::step::{self, Wish};
 use kernel::exception::Frame;
 use kernel::kprobe::{self, DEFAULT_INSTANCES, Instance, ReturnProbe, WantedReturn};
 use kernel::{read_sysreg, write_sysreg};
@@ -145,7 +145,7 @@ fn with_all() -> Outcome {
         nothing_left()?;
     }
     let mut outcome = Ok(());
-    step::step_with(hook, || outcome = kept_once()).map_err(failed)?;
+    session::step_with(hook, || outcome = kept_once()).map_err(failed)?;
     outcome
 }
 

@@ -9,8 +9,8 @@ use core::sync::atomic::{
 };
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
+use kernel::debug::session::{self, Stepped, Wish};
 use kernel::debug::slots::Disposition;
-use kernel::debug::step::{self, Stepped, Wish};
 use kernel::debug::{self, stats};
 use kernel::drivers::gic::{self, Target};
 use kernel::exception::Frame;
@@ -35,7 +35,7 @@ fn follow(frame: &mut Frame) -> Wish {
     let count = COUNT.load(Relaxed);
     if inside || count != 0 {
         if count < ROOM {
-            LANDED.lock()[count] = (frame.pc.wrapping_sub(start), step::last(debug::this()));
+            LANDED.lock()[count] = (frame.pc.wrapping_sub(start), session::last(debug::this()));
         }
         COUNT.store(count + 1, Relaxed);
     }
@@ -62,7 +62,7 @@ fn steps_with(
     FUNCTION[1].store(function + 4 * words, Relaxed);
     COUNT.store(0, Relaxed);
     *AT_EACH.lock() = at_each;
-    step::step_with(follow, body).map_err(crate::failed)?;
+    session::step_with(follow, body).map_err(crate::failed)?;
     let count = COUNT.load(Relaxed);
     Ok(LANDED.lock()[..count.min(ROOM)].iter().filter(|(offset, _)| *offset < 4 * words).copied().collect())
 }
@@ -113,7 +113,9 @@ static WAITED: AtomicU64 = AtomicU64::new(0);
 
 pub fn a_step_waits_for_another_cpu_and_says_so() -> Outcome {
     fn release_at_last(_: &mut Frame) {
-        if matches!(step::last(debug::this()), Stepped::Waiting { .. }) && WAITED.fetch_add(1, Relaxed) == 2 {
+        if matches!(session::last(debug::this()), Stepped::Waiting { .. })
+            && WAITED.fetch_add(1, Relaxed) == 2
+        {
             HELD.store(0, Relaxed);
         }
     }
@@ -169,7 +171,7 @@ static REFUSED: AtomicU64 = AtomicU64::new(0);
 const ROUNDS: u64 = 100;
 
 fn stepped(body: impl FnOnce()) {
-    if step::step_with(keep_on, body).is_err() {
+    if session::step_with(keep_on, body).is_err() {
         REFUSED.fetch_add(1, Relaxed);
     }
 }

@@ -6,9 +6,9 @@ use ::slots::Access;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
+use kernel::debug::session::Stepped;
 use kernel::debug::slots::Disposition;
 use kernel::debug::stats;
-use kernel::debug::step::Stepped;
 use kernel::irq::off::IrqOff;
 
 static WORD: AtomicU64 = AtomicU64::new(0);

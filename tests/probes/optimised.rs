@@ -11,8 +11,8 @@ use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
 use kernel::arch::{daif, uaccess};
 use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::Hit;
-use kernel::debug::step::{self, Wish};
 use kernel::exception::Frame;
 use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Kprobe, Then, Wanted};
@@ -205,7 +205,7 @@ fn landings(entry: u64, body: impl FnOnce()) -> Result<[u64; 4], Ended> {
     }
     FOLLOWED.store(entry, Relaxed);
     LANDINGS.store(0, Relaxed);
-    undisturbed(|| step::step_with(hook, body)).map_err(failed)?;
+    undisturbed(|| session::step_with(hook, body)).map_err(failed)?;
     Ok(LANDED.each_ref().map(|pc| pc.load(Relaxed).wrapping_sub(entry)))
 }
 

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
-use kernel::debug::step::{self, Wish};
+use kernel::debug::session::{self, Wish};
 use kernel::exception::Frame;
 use kernel::kprobe::{self, ProbeError, Wanted};
 use kernel::mm::layout;
@@ -68,7 +68,7 @@ pub fn what_debug_contexts_run_through_can_be_probed() -> Outcome {
         for _ in 0..ROUNDS {
             add_one(&CELL);
             STEPS.store(0, Relaxed);
-            stepped = stepped.and(step::step_with(forty, || add_one(&CELL)).map(drop));
+            stepped = stepped.and(session::step_with(forty, || add_one(&CELL)).map(drop));
             hits = breakpoint.hits().unwrap_or(0);
         }
     }

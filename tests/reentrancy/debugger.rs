@@ -9,7 +9,8 @@ use harness::ktest::Outcome;
 use kernel::arch::daif::AllMasked;
 use kernel::debug::debugger::{self, Resume, Stop};
 use kernel::debug::runs;
-use kernel::debug::step::{self, Wish};
+use kernel::debug::session::{self, Wish};
+use kernel::debug::slots::Hit;
 use kernel::exception::Frame;
 use kernel::kprobe::{self, Instance, ReturnProbe, WantedReturn};
 use rules::plan::Place;
@@ -22,6 +23,9 @@ fn second(_: Stop, _: &mut Frame) -> Resume {
     // Told from `first` by its address.
     core::hint::black_box(Resume::Run)
 }
+
+/// Nobody executes what the calls of these tests return to.
+fn not_called(_: &Hit, _: &mut Frame) {}
 
 static FIRST: AtomicU64 = AtomicU64::new(0);
 
@@ -42,7 +46,7 @@ pub fn debuggers_come_and_go_in_the_middle_of_others() -> Outcome {
         debugger::unregister();
         FIRST.fetch_add(debugger::register(second).is_err().into(), Relaxed);
         let to = Place { pc: address_of!(five), sp: (&raw const FIRST).addr() as u64 };
-        FIRST.fetch_add((!runs::begin(to, second)).into(), Relaxed);
+        FIRST.fetch_add((!runs::begin(to, second, not_called)).into(), Relaxed);
     }
     fn check(_: u64) -> Outcome {
         let there = debugger::is_there();
@@ -83,7 +87,7 @@ pub fn a_step_goes_on_whatever_debugger_comes_and_goes() -> Outcome {
         Wish::Step
     }
     fn stepped() {
-        let stepped = step::step_with(hook, || RESULT.store(five(1), Relaxed));
+        let stepped = session::step_with(hook, || RESULT.store(five(1), Relaxed));
         RESULT.fetch_add(u64::from(stepped.is_err()) * 100, Relaxed);
     }
     fn nested() {
@@ -111,7 +115,7 @@ pub fn calls_run_over_come_and_go_in_the_middle_of_others() -> Outcome {
     #[inline(always)]
     fn begin(who: usize, client: debugger::Client) {
         let to = Place { pc: address_of!(five) + 4 * who as u64, sp: (&raw const BEGUN).addr() as u64 };
-        BEGUN[who].fetch_add(runs::begin(to, client).into(), Relaxed);
+        BEGUN[who].fetch_add(runs::begin(to, client, not_called).into(), Relaxed);
     }
     #[inline(never)]
     fn ours() {

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::debug::debugger::{Plan, Resume};
-use kernel::debug::step::Stepped;
+use kernel::debug::session::Stepped;
 use kernel::exception::{Frame, brk};
 use kernel::kprobe::{Instance, ReturnProbe};
 use kernel::report::backtrace::Backtrace;

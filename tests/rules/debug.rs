@@ -7,9 +7,9 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq, suite};
 use kernel::arch::daif;
+use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::Hit;
 use kernel::debug::stats;
-use kernel::debug::step::{self, Wish};
 use kernel::exception::Frame;
 use kernel::irq::off::IrqOff;
 
@@ -74,7 +74,7 @@ fn m10_a_steps_hook_is_masked() -> Outcome {
     }
     SEEN.reset();
     let off = IrqOff::new();
-    step::step_with(hook, || ()).map_err(crate::failed)?;
+    session::step_with(hook, || ()).map_err(crate::failed)?;
     drop(off);
     let seen = SEEN.view();
     check_eq!((SEEN.count(), seen.daif, seen.depth, seen.owners), (1, 0x3c0, 1, 0));
@@ -125,7 +125,7 @@ fn x2_a_masked_context_cannot_be_stepped() -> Outcome {
     }
     static STEPS: AtomicU64 = AtomicU64::new(0);
     let masked = daif::AllMasked::new();
-    let refused = step::step_with(hook, || ());
+    let refused = session::step_with(hook, || ());
     drop(masked);
     check_eq!(refused, Err(rules::step::StepError::DebugMasked));
     check_eq!(STEPS.load(Relaxed), 0);

@@ -8,9 +8,9 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq, skip, suite};
 use kernel::arch::daif;
+use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{Handler, Hit};
-use kernel::debug::step::{self, Wish};
-use kernel::debug::{self, STASH_DEPTH, control, stats};
+use kernel::debug::{self, STASH_DEPTH, control, stats, step};
 use kernel::exception::Frame;
 use kernel::irq::{self, off::IrqOff};
 use rules::step::{Owners, StepError};
@@ -288,7 +288,7 @@ fn x2_a_handlers_own_step_ends_with_it() -> Outcome {
     }
     fn starts(frame: &mut Frame) {
         IN_HANDLER.note(frame);
-        let _ = step::step_from_here(notes);
+        let _ = session::step_from_here(notes);
     }
     prepare(Signal::Irq)?;
     Signal::Irq.prepare(starts)?;
@@ -311,7 +311,7 @@ fn x2_an_nmi_handlers_own_step_ends_with_it() -> Outcome {
     }
     fn starts(frame: &mut Frame) {
         IN_HANDLER.note(frame);
-        REFUSED.store((step::step_from_here(never) == Err(StepError::DebugMasked)).into(), Relaxed);
+        REFUSED.store((session::step_from_here(never) == Err(StepError::DebugMasked)).into(), Relaxed);
         // As if it had not been.
         debug::this().set_owners(Owners::DEBUGGER);
     }

@@ -8,7 +8,7 @@ use harness::{check, check_eq, suite};
 use kernel::arch::daif::{self, AllMasked};
 use kernel::arch::mdscr;
 use kernel::debug::slots::Hit;
-use kernel::debug::{self, step};
+use kernel::debug::{self, session};
 use kernel::exception::Frame;
 use kernel::irq::off::IrqOff;
 
@@ -71,8 +71,8 @@ fn i5_what_stands_in_the_way() -> Outcome {
     fn in_interrupt(_: &mut Frame) {
         note(1);
     }
-    fn in_step(_: &mut Frame) -> step::Wish {
-        step::Wish::Step
+    fn in_step(_: &mut Frame) -> session::Wish {
+        session::Wish::Step
     }
     let id = signal::breakpoint_in_line(in_breakpoint)?;
     code::line();
@@ -82,7 +82,7 @@ fn i5_what_stands_in_the_way() -> Outcome {
     let id = signal::breakpoint_in_line(signal::interrupt)?;
     code::line();
     signal::remove(id)?;
-    step::step_with(in_step, || note(2)).map_err(crate::failed)?;
+    session::step_with(in_step, || note(2)).map_err(crate::failed)?;
     let expected = [SwitchFault::DebugMasked, SwitchFault::Stash, SwitchFault::Stepping];
     check_eq!(FAULTS.each_ref().map(|fault| fault.load(Relaxed)), expected.map(|fault| fault as u8 + 1));
     Ok(())

@@ -7,8 +7,8 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq, suite};
 use kernel::arch::mdscr;
+use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{self, Hit};
-use kernel::debug::step::{self, Wish};
 use kernel::debug::{self, stats};
 use kernel::exception::Frame;
 use kernel::kprobe::{self, Kprobe, Then};
@@ -109,7 +109,7 @@ fn m13_moving_pc_clears_spsr_ss() -> Outcome {
     let line = code::line_range();
     let id = signal::breakpoint_in_line(moves)?;
     let mut result = 0;
-    step::step_with(hook, || result = code::line()).map_err(crate::failed)?;
+    session::step_with(hook, || result = code::line()).map_err(crate::failed)?;
     let hits = signal::remove(id)?;
     check_eq!((result, hits), (3, 1), "the instruction under the breakpoint was left out");
     let pcs = PCS.each_ref().map(|pc| pc.load(Relaxed) - line.start);
@@ -159,7 +159,7 @@ fn m13_a_step_that_is_cut_short_ends() -> Outcome {
         Wish::Step
     }
     let mut result = 0;
-    step::step_with(never, || result = code::line()).map_err(crate::failed)?;
+    session::step_with(never, || result = code::line()).map_err(crate::failed)?;
     let steps = stats::STEPS.here();
     check_eq!((result, code::line()), (4, 4));
     check_eq!(stats::STEPS.here() - steps, 0);
@@ -284,7 +284,7 @@ fn i7_handlers_change_every_register() -> Outcome {
         scrambled(&left)?;
 
         left = [0; 35];
-        step::step_with(scrambles_at_step, || code::registers(&mut left)).map_err(crate::failed)?;
+        session::step_with(scrambles_at_step, || code::registers(&mut left)).map_err(crate::failed)?;
         scrambled(&left)?;
 
         left = [0; 35];

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use harness::ktest::Ended;
-use kernel::debug::step::{self, Wish};
+use kernel::debug::session::{self, Wish};
 use kernel::exception::Frame;
 
 const ROOM: usize = 64;
@@ -20,7 +20,7 @@ pub fn trace(range: Range<u64>, body: impl FnOnce()) -> Result<Vec<u64>, Ended> 
     FROM.store(range.start, Relaxed);
     TO.store(range.end, Relaxed);
     LEN.store(0, Relaxed);
-    step::step_with(follow, body).map_err(crate::failed)?;
+    session::step_with(follow, body).map_err(crate::failed)?;
     let len = LEN.load(Relaxed).min(ROOM);
     Ok(PCS[..len].iter().map(|pc| pc.load(Relaxed)).collect())
 }

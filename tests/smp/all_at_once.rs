@@ -8,7 +8,7 @@ use ::slots::Access;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
-use kernel::debug::step::{self, Wish};
+use kernel::debug::session::{self, Wish};
 use kernel::exception::Frame;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::percpu::PerCpu;
@@ -109,7 +109,7 @@ pub fn slots_steps_and_probes_on_every_cpu_at_once() -> Outcome {
     fn work() -> Outcome {
         for n in 0..ROUNDS / 4 {
             let mut result = 0;
-            step::step_with(count, || result = target(n)).map_err(failed)?;
+            session::step_with(count, || result = target(n)).map_err(failed)?;
             check_eq!(result, n + 3);
             CELL.store(n, Relaxed);
         }

@@ -5,7 +5,7 @@ use crate::support::nothing_left;
 use alloc::vec::Vec;
 use harness::ktest::{Ended, Outcome};
 use kernel::debug::debugger::{self, Resume, Stop};
-use kernel::debug::step::Stepped;
+use kernel::debug::session::Stepped;
 use kernel::exception::Frame;
 use kernel::sync::IrqMutex;
 use rules::step::StepError;

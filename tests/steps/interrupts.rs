@@ -9,8 +9,8 @@ use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
 use kernel::arch;
 use kernel::arch::barrier::relax;
+use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::Hit;
-use kernel::debug::step::{self, Wish};
 use kernel::debug::{self, stats};
 use kernel::exception::Frame;
 use rules::pstate::SPSR_SS;
@@ -64,7 +64,7 @@ pub fn a_step_of_an_interrupt_handler_ends_with_it() -> Outcome {
         Wish::Step
     }
     fn handler(_: &mut Frame) {
-        let begun = step::step_from_here(count);
+        let begun = session::step_from_here(count);
         BEGUN.store(begun.is_ok().into(), Relaxed);
         rounds(10);
         STEPS_AT_END.store(STEPS.load(Relaxed), Relaxed);
@@ -100,7 +100,7 @@ pub fn a_handler_steps_for_itself_in_the_middle_of_a_step() -> Outcome {
     }
     fn handler(frame: &mut Frame) {
         taken(frame);
-        SESSIONS.fetch_add(step::step_with(own, || rounds(3)).is_ok().into(), Relaxed);
+        SESSIONS.fetch_add(session::step_with(own, || rounds(3)).is_ok().into(), Relaxed);
         // None of its own is left, and none of the other's is here.
         let cpu = debug::this();
         RESUMED.fetch_add((cpu.is_stepped() || !cpu.owners.get().is_empty()).into(), Relaxed);

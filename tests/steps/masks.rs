@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
 use kernel::arch::daif;
-use kernel::debug::step::{self, Stepped, Wish};
+use kernel::debug::session::{self, Stepped, Wish};
 use kernel::debug::{self, stats};
 use kernel::exception::{Frame, brk};
 use kernel::kprobe::{self, Kprobe, Then};
@@ -97,7 +97,7 @@ static LANDED_MASKED: AtomicU64 = AtomicU64::new(0);
 
 fn note_stretches(frame: &Frame) {
     let count = COUNT.fetch_add(1, Relaxed);
-    if step::last(debug::this()) == Stepped::Masked {
+    if session::last(debug::this()) == Stepped::Masked {
         MASKED.fetch_or(1 << count, Relaxed);
     }
     LANDED_MASKED.fetch_add(frame.masks().contains(Daif::D).into(), Relaxed);
@@ -183,7 +183,7 @@ pub fn a_step_of_a_masked_context_is_an_error() -> Outcome {
     let mut ran = false;
     let result = {
         let _masked = daif::AllMasked::new();
-        step::step_with(never, || ran = true)
+        session::step_with(never, || ran = true)
     };
     check_eq!(result, Err(StepError::DebugMasked));
     check!(!ran, "nothing runs where a step was asked for and refused");

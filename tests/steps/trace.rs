@@ -4,7 +4,7 @@ use crate::failed;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use harness::ktest::Ended;
-use kernel::debug::step::{self, Wish};
+use kernel::debug::session::{self, Wish};
 use kernel::exception::Frame;
 use kernel::percpu::PerCpu;
 use rules::pstate::Daif;
@@ -94,7 +94,7 @@ pub fn trace_with(entry: u64, each: Each, body: impl FnOnce()) -> Result<Trace, 
     recorder.steps.store(0, Relaxed);
     recorder.ended.store(false, Relaxed);
     recorder.each.store(each as usize, Relaxed);
-    step::step_with(record, body).map_err(failed)?;
+    session::step_with(record, body).map_err(failed)?;
     let steps = recorder.steps.load(Relaxed);
     let recorded = recorder.pcs.iter().zip(&recorder.masks).take(steps);
     Ok(Trace {

@@ -9,8 +9,8 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
 use kernel::debug;
+use kernel::debug::session::{self, Stepped, Wish};
 use kernel::debug::slots::{self, Disposition};
-use kernel::debug::step::{self, Stepped, Wish};
 use kernel::exception::Frame;
 use kernel::irq::off::IrqOff;
 use kernel::sync::IrqMutex;
@@ -48,7 +48,7 @@ impl Seen {
 
     fn note(&self, frame: &Frame) -> Wish {
         self.steps.fetch_add(1, Relaxed);
-        match step::last(debug::this()) {
+        match session::last(debug::this()) {
             Stepped::Masked => _ = self.masked.fetch_add(1, Relaxed),
             Stepped::Sequence { .. } => _ = self.sequences.fetch_add(1, Relaxed),
             Stepped::Free(_) => _ = self.astray.fetch_add(1, Relaxed),
@@ -86,7 +86,7 @@ specimen! {
 fn stepped<R>(body: impl FnOnce() -> R) -> Result<R, Ended> {
     SEEN.reset();
     let mut result = None;
-    step::step_with(hook, || {
+    session::step_with(hook, || {
         result = Some(body());
         the_end();
     })
@@ -162,7 +162,7 @@ pub fn a_step_goes_through_a_switch_of_threads() -> Outcome {
     }
     let other = here("other", || turns(6));
     let mut before = [0; 3];
-    let begun = step::step_with(hook_of_one, || {
+    let begun = session::step_with(hook_of_one, || {
         for turns in &mut before {
             *turns = OTHERS_TURNS.load(Relaxed);
             sched::yield_now();
@@ -218,8 +218,8 @@ pub fn threads_that_switch_have_steps_of_their_own() -> Outcome {
         thread.inside.fetch_add((entry..entry + 36).contains(&frame.pc).into(), Relaxed);
         if frame.pc == address_of!(the_end) { Wish::Run } else { Wish::Step }
     }
-    fn walk(hook: step::Hook, times: u64) {
-        let _ = step::step_with(hook, || {
+    fn walk(hook: session::Hook, times: u64) {
+        let _ = session::step_with(hook, || {
             gives_way(times);
             the_end();
         });

@@ -3,7 +3,7 @@
 use super::code::{Marks, Target, fold, walk};
 use core::cell::Cell;
 use harness::storm::{Due, due, fail};
-use kernel::debug::step::{self, Wish};
+use kernel::debug::session::{self, Wish};
 use kernel::exception::Frame;
 use kernel::percpu::{self, PerCpu};
 
@@ -48,7 +48,7 @@ pub fn step(target: Target) -> Option<Marks> {
     stepper.walk.set(0);
     stepper.ended.set(false);
     let mut marks = None;
-    let stepped = step::step_with(hook, || marks = target.run(false));
+    let stepped = session::step_with(hook, || marks = target.run(false));
     due(Due::Brks, 1);
     if stepped.is_err() || !stepper.ended.get() || stepper.walk.get() != walk() {
         fail(format_args!(

@@ -6,8 +6,8 @@ use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::sweep::{Scenario, breakpoint, kprobe, watchpoint};
 use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::Hit;
-use kernel::debug::step::{self, Wish};
 use kernel::debug::{self, stats};
 use kernel::exception::Frame;
 use rules::pstate::SPSR_SS;
@@ -133,7 +133,7 @@ pub fn step(count: u64, body: impl FnOnce() -> u64) -> u64 {
     LEFT.store(count, Relaxed);
     LANDED.store(0, Relaxed);
     let mut result = 0;
-    let done = step::step_with(hook, || result = black_box(body()));
+    let done = session::step_with(hook, || result = black_box(body()));
     let landed = LANDED.load(Relaxed).wrapping_mul(31).wrapping_add(result);
     landed.wrapping_mul(31) + LEFT.load(Relaxed) + u64::from(done.is_err())
 }
@@ -193,7 +193,7 @@ fn handlers_hook(frame: &mut Frame) -> Wish {
 fn steps_itself() {
     HANDLERS_LEFT.store(10, Relaxed);
     HANDLERS_LANDED.store(0, Relaxed);
-    let done = step::step_with(handlers_hook, || _ = black_box(code::line()));
+    let done = session::step_with(handlers_hook, || _ = black_box(code::line()));
     HANDLERS_LANDED.store(HANDLERS_LANDED.load(Relaxed) + u64::from(done.is_err()), Relaxed);
 }
 

@@ -10,7 +10,7 @@ use core::sync::atomic::{
 };
 use harness::sweep::{Scenario, breakpoint};
 use kernel::debug;
-use kernel::debug::step::{self, Wish};
+use kernel::debug::session::{self, Wish};
 use kernel::drivers::timer;
 use kernel::exception::Frame;
 use kernel::percpu;
@@ -172,7 +172,7 @@ fn hook(frame: &mut Frame) -> Wish {
 
 fn is_stepped() {
     sched::yield_now();
-    if step::step_with(hook, || _ = black_box(code::line())).is_err() {
+    if session::step_with(hook, || _ = black_box(code::line())).is_err() {
         STRAYED.fetch_add(1, SeqCst);
     }
 }
@@ -183,7 +183,7 @@ fn is_stepped_through_a_switch() {
         sched::yield_now();
         black_box(code::line());
     };
-    if step::step_with(hook, through).is_err() {
+    if session::step_with(hook, through).is_err() {
         STRAYED.fetch_add(1, SeqCst);
     }
 }

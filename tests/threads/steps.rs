@@ -6,9 +6,9 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq, suite};
 use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{Handler, Hit};
 use kernel::debug::stats;
-use kernel::debug::step::{self, Wish};
 use kernel::exception::Frame;
 use kernel::sched;
 
@@ -102,7 +102,7 @@ fn a_handler_that_is_stepped_may_ask_for_a_reschedule() -> Outcome {
         Wish::Step
     }
     fn handler(_: &mut Frame) {
-        let begun = step::step_from_here(on);
+        let begun = session::step_from_here(on);
         SKIPPED.store(begun.is_ok(), Relaxed);
         STARTED.store(true, Relaxed);
         sched::want_reschedule();

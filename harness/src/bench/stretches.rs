@@ -13,8 +13,8 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 use kernel::arch::{barrier, uaccess};
+use kernel::debug::session::{self, Wish};
 use kernel::debug::stats;
-use kernel::debug::step::{self, Wish};
 use kernel::drivers::gic::{self, Target};
 use kernel::drivers::timer;
 use kernel::exception::Frame;
@@ -89,7 +89,7 @@ fn exceptions(paths: &mut Paths) {
     with_slot(&on_watched(), || paths.path("hw_wp_kernel", write_watched));
     // One step, of the instruction behind the debugger's BRK.
     paths.path("step", || {
-        assert!(step::step_with(|_| Wish::Run, || ()).is_ok(), "bench: D is masked");
+        assert!(session::step_with(|_| Wish::Run, || ()).is_ok(), "bench: D is masked");
     });
     paths.path("warn", || {
         let level = log::max_level();

@@ -4,8 +4,8 @@ use super::{Finding, Outcome};
 use alloc::format;
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use kernel::debug::session::{self, Wish};
 use kernel::debug::stats;
-use kernel::debug::step::{self, Wish};
 use kernel::drivers::gic::{self, Target};
 use kernel::exception::Frame;
 use kernel::irq::{self, sgi};
@@ -73,7 +73,7 @@ pub fn show() -> Outcome {
     STASHES_BEFORE.store(stats::STASHES.here(), Relaxed);
     irq::set_handler(sgi::TEST, taken);
     let mut odd = u64::MAX;
-    step::step_with(judge, || odd = spin(&ALLOWED))?;
+    session::step_with(judge, || odd = spin(&ALLOWED))?;
     let stashes = stats::STASHES.here() - STASHES_BEFORE.load(Relaxed);
     let [steps, rounds, strayed, in_handler, taken] =
         [&STEPPED, &ROUNDS, &STRAYED, &IN_HANDLER, &TAKEN].map(|counter| counter.load(Relaxed));

@@ -1,23 +1,13 @@
 //! WARN and BUG: `kwarn!` and `kbug!`, a BRK each, with a table that says where they stand (M11).
 
-use super::stats;
-use crate::exception::Frame;
+pub use crate::exception::Site;
+
+use super::{cpu, stats};
+use crate::exception::{Frame, Reason, fatal};
 use crate::mm::layout;
 use crate::percpu;
 use crate::report::backtrace::Callers;
 use log::LevelFilter;
-
-/// Where an assertion stands and what it does.
-pub struct Site {
-    /// Source file.
-    pub file: &'static str,
-    /// Line in it.
-    pub line: u32,
-    /// The assertion as written, or the text given.
-    pub text: &'static str,
-    /// BUG: does not return.
-    pub fatal: bool,
-}
 
 /// An entry of the table in `.bug_table`.
 #[repr(C)]
@@ -56,11 +46,9 @@ const RECORDS: usize = 256;
 /// M11: reports, and returns behind a WARN. In the context of the assertion, with its masks.
 #[inline(never)]
 pub fn report(frame: &mut Frame) {
-    let Some(site) = site(frame.pc) else {
-        crate::exception::fatal(frame, "M7", crate::exception::Reason::UnknownBrk)
-    };
+    let Some(site) = site(frame.pc) else { fatal(frame, "M7", Reason::UnknownBrk) };
     if site.fatal {
-        crate::exception::fatal(frame, "M7", crate::exception::Reason::Bug(site));
+        fatal(frame, "M7", Reason::Bug(site));
     }
     stats::WARNINGS.count_shared();
     if log::max_level() >= LevelFilter::Warn && may_report(frame.x[29]) {
@@ -122,7 +110,7 @@ extern "C" fn say(frame: &Frame, site: &Site) {
         site.text,
         percpu::index(),
         frame.masks(),
-        super::this().depth.get(),
+        cpu::this().depth.get(),
     );
 }
 

@@ -10,7 +10,7 @@
 //! D opens in three places, and each pays first: the entry of a handler (`exception::apply::open`), the exception return
 //! (`exception::apply::resume`, and the same in `kprobe/hit.S`), and the end of a section that changes debug state ([`Masked`]).
 
-use super::CpuDebug;
+use super::cpu::{self, CpuDebug};
 use crate::arch::{barrier, daif, mdscr};
 use rules::step::{Owners, mdscr_ss};
 
@@ -132,7 +132,7 @@ impl Masked {
         let before = daif::read();
         daif::set::<{ daif::ALL }>();
         // Behind the mask: the context cannot move to another CPU any more.
-        Self { before, cpu: super::this() }
+        Self { before, cpu: cpu::this() }
     }
 
     /// The debug state of the CPU that the section runs on.

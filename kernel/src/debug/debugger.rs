@@ -1,13 +1,19 @@
-//! The kernel's debugger, whoever that is: one client, told where the kernel stops, asked how it goes on.
+//! The kernel's debugger: one [`Client`], which is told where the kernel stops, and asked how it goes on.
 //!
-//! It is told in debug context (M10, M12): exceptions masked, no lock that can be held, no allocation, no waiting for other
-//! CPUs; but it may take its time. On every CPU, each for itself.
+//! The client is the same on all CPUs. Each CPU tells it of its own stops, at the same time as others do.
 
+pub use super::client::{Client, Plan, Predicate, Resume, Stop};
+
+use super::client::{Hit, Stepped};
 use super::control::Masked;
-use super::session::{self, Sequences, Stepped};
-use super::slots::Hit;
-use super::{CpuDebug, runs, stats};
+use super::cpu::{self, CpuDebug};
+use super::session::{self, Sequences};
+use super::slots::Disposition;
+use super::step::complete_in_software;
+use super::stepping::Session;
+use super::{runs, stats};
 use crate::exception::Frame;
+use crate::kprobe;
 use crate::percpu::PerCpu;
 use core::arch::asm;
 use core::cell::Cell;
@@ -16,40 +22,10 @@ use core::sync::atomic::{
     AtomicBool, AtomicPtr,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
+use probe::stepping;
+use rules::plan::Course;
+use rules::pstate::SPSR_SS;
 use rules::step::{Owners, StepError};
-
-/// Looks at a context that has stopped. It may change the frame.
-pub type Client = fn(Stop, &mut Frame) -> Resume;
-
-/// Whether to stop behind a step.
-pub type Predicate = fn(&Frame) -> bool;
-
-/// How far to step. `Over` a call is by a breakpoint of this CPU if a slot is free: the CPU may switch threads meanwhile,
-/// whose calls of the same code are none of this one. A function that returns with D masked is not seen to return: then the
-/// context runs on. Else, and where no breakpoint may be (H6, H9), it is by steps.
-pub type Plan = rules::plan::Plan<Predicate>;
-
-/// Why a context has stopped.
-#[derive(Clone, Copy)]
-pub enum Stop {
-    /// A debugger's BRK ([`breakpoint`]); PC is behind it.
-    Brk,
-    /// A slot with [`Disposition::STOP`](super::slots::Disposition::STOP). A plan of the same client is over.
-    Slot(Hit),
-    /// The plan is done, and how its last step came about.
-    Step(Stepped),
-    /// Not stopped anew: the plan that was the last answer cannot be had here. Another one counts as [`Resume::Run`].
-    Refused(StepError),
-}
-
-/// How a context goes on.
-#[derive(Clone, Copy)]
-pub enum Resume {
-    /// It runs.
-    Run,
-    /// It is stepped, and stops again.
-    Step(Plan),
-}
 
 /// There is a client already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +58,9 @@ pub fn register(client: Client) -> Result<(), Taken> {
     CLIENT.compare_exchange(core::ptr::null_mut(), new, AcqRel, Relaxed).map(drop).map_err(|_| Taken)
 }
 
-/// Takes away the client that is the kernel's debugger when this is called: one that has taken its place meanwhile stays. What
-/// is under way in the context that calls is over; plans of other contexts are still told to the client that made them. Any
-/// context.
+/// Takes away the client that is the kernel's debugger when this is called; a client that registers meanwhile stays. The plan and the
+/// calls run over of the context that calls this are over; when plans of other contexts are done, the client that made them is still
+/// told. Any context.
 pub fn unregister() {
     let Some(client) = client() else { return };
     if CLIENT.compare_exchange(client as *mut (), core::ptr::null_mut(), Relaxed, Relaxed).is_err() {
@@ -100,7 +76,7 @@ pub fn is_there() -> bool {
     client().is_some()
 }
 
-/// Stops in the debugger. Any context.
+/// Stops in the debugger, if there is one. Any context.
 #[inline(always)]
 pub fn breakpoint() {
     // SAFETY: the handler goes on behind it; registers and memory are as the debugger leaves them.
@@ -113,10 +89,41 @@ pub fn breakpoint() {
 /// # Errors
 /// X2: the context has D masked. Or it is being stepped already.
 pub fn step(frame: &mut Frame, plan: Plan, client: Client) -> Result<(), StepError> {
-    let cpu = super::this();
-    let behind = crate::kprobe::is_behind(cpu, frame.pc);
+    let cpu = cpu::this();
+    let behind = kprobe::is_behind(cpu, frame.pc);
     let sequences = if behind { Sequences::Here } else { Sequences::Elsewhere };
-    session::begin(cpu, frame, plan, client, sequences)
+    begin(cpu, frame, plan, client, sequences)
+}
+
+/// Begins a plan for the context of `frame`. Debug context.
+fn begin(
+    cpu: &CpuDebug,
+    frame: &mut Frame,
+    plan: Plan,
+    client: Client,
+    sequences: Sequences,
+) -> Result<(), StepError> {
+    session::admit(cpu, frame)?;
+    runs::end_of_dead(frame.sp);
+    let call = kprobe::original(frame.pc).is_some_and(stepping::is_call);
+    let Some(course) = plan.from(session::place(frame), call) else { return Ok(()) };
+    if let Course::Return(to) = course
+        && runs::begin(to, client, returned)
+    {
+        return Ok(());
+    }
+    // A handler that moved PC has done what was to be stepped over: the slot is armed for what comes now.
+    if frame.pstate & SPSR_SS == 0 {
+        complete_in_software(cpu, frame);
+    }
+    session::go_on(cpu, frame, Session::Plan { course, client }, sequences)
+}
+
+/// The handler of the breakpoint where a call that is run over returns to.
+fn returned(hit: &Hit, frame: &mut Frame) {
+    if let Some(client) = runs::arrived(hit.id, session::place(frame)) {
+        tell(cpu::this(), frame, client, Stop::Step(Stepped::Call), Sequences::Elsewhere);
+    }
 }
 
 /// Tells the client why the context of `frame` has stopped, and has it go on as it answers. Debug context.
@@ -128,11 +135,11 @@ pub(super) fn tell(cpu: &CpuDebug, frame: &mut Frame, client: Client, stop: Stop
         telling.set(before);
         match answer {
             Resume::Run => Ok(()),
-            Resume::Step(plan) => session::begin(cpu, frame, plan, client, sequences),
+            Resume::Step(plan) => begin(cpu, frame, plan, client, sequences),
         }
     };
     if let Err(why) = ask(stop) {
-        // It may read what is there, but there is no other way to go on.
+        // The client may look at the context, but whatever it answers, the context runs.
         let _ = ask(Stop::Refused(why));
     }
 }
@@ -148,7 +155,7 @@ pub fn brk(cpu: &CpuDebug, frame: &mut Frame, mut parked: Owners) -> Owners {
         unattended(&WARNED, format_args!("BRK for a debugger at {pc:#x}"));
         return parked;
     };
-    // One that the client runs into itself would never end.
+    // A BRK in the client's own code: telling the client of it would never end.
     if TELLING.this().get() {
         return parked;
     }
@@ -160,17 +167,22 @@ pub fn brk(cpu: &CpuDebug, frame: &mut Frame, mut parked: Owners) -> Owners {
     parked
 }
 
-/// A slot that stops in the debugger was hit (M10).
+impl Disposition {
+    /// The context stops in the kernel's debugger.
+    pub const STOP: Self = Self::Call(slot);
+}
+
+/// The handler of a slot with the disposition [`STOP`](Disposition::STOP) (M10).
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn slot(hit: &Hit, frame: &mut Frame) {
+fn slot(hit: &Hit, frame: &mut Frame) {
     static WARNED: AtomicBool = AtomicBool::new(false);
     let Some(client) = client() else {
         let (kind, number) = (hit.id.kind, hit.id.index);
         return unattended(&WARNED, format_args!("{kind} {number}, for a debugger, hit at {:#x}", frame.pc));
     };
-    let cpu = super::this();
+    let cpu = cpu::this();
     if end_plan(cpu, frame, client) {
         let mut owners = cpu.owners.get();
         frame.pstate = owners.cancel(Owners::DEBUGGER, frame.pstate);
@@ -179,7 +191,7 @@ pub fn slot(hit: &Hit, frame: &mut Frame) {
     tell(cpu, frame, client, Stop::Slot(*hit), Sequences::Elsewhere);
 }
 
-/// Another stop ends what the client waits for in this context. Whether its step has an owner still.
+/// Another stop ends what the client waits for in this context. Returns whether the step of its plan still has its owner.
 fn end_plan(cpu: &CpuDebug, frame: &Frame, client: Client) -> bool {
     runs::end_of(|run| core::ptr::fn_addr_eq(run.client, client) && run.is_on_stack_of(frame.sp));
     session::end_of(cpu, client)

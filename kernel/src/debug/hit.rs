@@ -1,14 +1,20 @@
-//! Breakpoint and watchpoint exceptions from EL1 (M10): attribute, count, step over.
+//! Breakpoint, watchpoint and step exceptions from EL1 (M10): a hit is attributed, counted and stepped over; a step is reported to
+//! each of its owners.
 //!
-//! A hit that is only to be counted, of a slot that alone matches, takes the shortest way ([`plain_breakpoint`],
-//! [`plain_watchpoint`]), which knows nothing of handlers and of several slots; every other one is [`breakpoint`]'s or
-//! [`watchpoint`]'s.
+//! What mostly happens takes the shortest way, without a call: a hit that is only to be counted, of a slot that alone matches
+//! ([`plain_breakpoint`], [`plain_watchpoint`]), and the step exception that ends the step-over of such a hit ([`plain_step`]). The
+//! shortest ways know nothing of handlers and of several slots; [`breakpoint`], [`watchpoint`] and [`step`] do all the rest.
 
-use super::slots::{self, Disposition, Hit};
-use super::{CpuDebug, exclusive, stats, step};
+use super::client::Stop;
+use super::cpu::CpuDebug;
+use super::session::{self, Sequences};
+use super::step::{make_up_reschedule, request};
+use super::{control, debugger, exclusive, slots, stats};
+use crate::arch::mdscr;
 use crate::exception::Frame;
 use crate::kprobe;
-use ::slots::{Kind, SlotMask, Snapshot, WatchHit};
+use ::slots::{Kind, SlotMask, WatchHit};
+use rules::pstate::SPSR_SS;
 use rules::step::Owners;
 
 /// A breakpoint exception that is only to be counted. False, and nothing done, for any other.
@@ -22,7 +28,7 @@ pub fn plain_breakpoint(cpu: &CpuDebug, frame: &mut Frame) -> bool {
 #[inline(always)]
 pub fn plain_watchpoint(cpu: &CpuDebug, frame: &mut Frame) -> bool {
     let Some(n) = slots::plain_watchpoint(cpu, frame.esr as u32, frame.far) else { return false };
-    if kprobe::may_be_shown(frame) || exclusive::is_in_sequence(frame.pc) || exclusive::any_widened(cpu) {
+    if kprobe::may_be_shown(frame) || exclusive::is_in_sequence(frame.pc) || slots::any_widened(cpu) {
         return false;
     }
     plain(cpu, frame, Kind::Watchpoint, n)
@@ -30,7 +36,7 @@ pub fn plain_watchpoint(cpu: &CpuDebug, frame: &mut Frame) -> bool {
 
 #[inline(always)]
 fn plain(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, n: u8) -> bool {
-    if step::request(cpu, frame, Owners::STEP_OVER).is_err() {
+    if request(cpu, frame, Owners::STEP_OVER).is_err() {
         return false;
     }
     exception_of(kind).count();
@@ -57,9 +63,10 @@ pub fn breakpoint(cpu: &CpuDebug, frame: &mut Frame) {
     each(cpu, frame, Kind::Breakpoint, hits);
 }
 
-/// A watchpoint exception. Of one by a displaced instruction the probed context is shown; what the engine does for itself hits nothing.
+/// A watchpoint exception. If a displaced instruction was hit, handlers are shown the probed context. A hit by what the engine does for
+/// itself counts for nothing.
 pub fn watchpoint(cpu: &CpuDebug, frame: &mut Frame) {
-    // SAFETY: what EL1 executes it can read, and `pc` is aligned. A displaced instruction is where it is executed.
+    // SAFETY: EL1 can read the text that it executes, and `pc` is aligned. The PC of a displaced instruction is in its copy.
     let word = unsafe { (frame.pc as *const u32).read_volatile() };
     if kprobe::may_be_shown(frame) { in_copy(cpu, frame, word) } else { any_watchpoint(cpu, frame, word) }
 }
@@ -82,9 +89,13 @@ fn any_watchpoint(cpu: &CpuDebug, frame: &mut Frame, word: u32) {
     exception_of(Kind::Watchpoint).count();
     let hit =
         WatchHit::from_syndrome(frame.esr as u32 & 0x1ff_ffff, frame.far, zva_block()).by_instruction(word);
-    let hits = slots::watchpoint_hits(cpu, &hit);
-    if exclusive::any_widened(cpu) && exclusive::read_by_others(cpu, frame, hits, &hit) {
-        return;
+    let mut hits = slots::watchpoint_hits(cpu, &hit);
+    if slots::any_widened(cpu) && !hits.is_empty() {
+        hits = exclusive::without_quiet(cpu, frame.pc, hits, &hit);
+        if hits.is_empty() {
+            let _ = request(cpu, frame, Owners::STEP_OVER);
+            return;
+        }
     }
     each(cpu, frame, Kind::Watchpoint, hits);
 }
@@ -96,40 +107,98 @@ fn zva_block() -> u64 {
 }
 
 /// Suspends every slot that was hit and asks for the step-over, then gives each its own disposition.
-pub(super) fn each(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
+fn each(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
     if !hits.is_empty() && exclusive::is_in_sequence(frame.pc) && exclusive::hit(cpu, frame, kind, hits) {
         return;
     }
-    if hits.is_empty() || step::request(cpu, frame, Owners::STEP_OVER).is_err() {
+    if hits.is_empty() || request(cpu, frame, Owners::STEP_OVER).is_err() {
         return slots::spurious(cpu, kind);
     }
     let pc = frame.pc;
     for n in hits {
         if let Some(record) = slots::suspend_whole(cpu, kind, n) {
             cpu.hits.count(kind, n);
-            dispose(frame, &record);
+            slots::dispose(frame, &record);
         }
     }
-    // A handler may have moved PC: to where the step has another instruction done, or with that, which then is.
+    // The step begins at the breakpoint, or where a handler has moved PC to: an optimised probe there has to be hit by its BRK.
     if matches!(kind, Kind::Breakpoint) || frame.pc != pc {
         kprobe::unsettle(frame, true);
     }
 }
 
-/// What a probed instruction that is about to be simulated would have hit, as by a watchpoint exception. Nothing is suspended: the
-/// access that is to be let through is the engine's. Debug context.
+/// Counts and tells the watchpoints that a probed instruction, which is about to be simulated, would have hit by an exception. Nothing is
+/// suspended: the engine makes the access, with D masked. Debug context.
 pub fn simulated(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
     for n in hits {
         if let Some(record) = slots::record(cpu, Kind::Watchpoint, n) {
             cpu.hits.count(Kind::Watchpoint, n);
-            dispose(frame, &record);
+            slots::dispose(frame, &record);
         }
     }
 }
 
-/// Does what a slot is there for, besides counting.
-pub(super) fn dispose(frame: &mut Frame, record: &Snapshot<Disposition>) {
-    if let Disposition::Call(handler) = record.payload {
-        handler(&Hit { id: record.id, address: record.encoding.watched().0 }, frame);
+/// The step exception that ends a step-over, and nothing else. False, and nothing done, for any other.
+#[inline(always)]
+pub fn plain_step(cpu: &CpuDebug) -> bool {
+    if cpu.owners.get() != Owners::STEP_OVER || cpu.anything_pending() || !slots::rearm_one(cpu) {
+        return false;
     }
+    stats::STEPS.count();
+    stats::STEP_OVERS.count();
+    cpu.set_owners(Owners::empty());
+    true
+}
+
+/// A step exception. If the step was in or behind a displaced instruction, the debugger is shown the probed context. A step in what
+/// the engine does for itself is not reported: the step that was asked for is still to be made.
+#[inline(always)]
+pub fn step(cpu: &CpuDebug, frame: &mut Frame) {
+    if kprobe::may_be_shown(frame) { step_in_copy(cpu, frame) } else { stepped(cpu, frame) }
+}
+
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn step_in_copy(cpu: &CpuDebug, frame: &mut Frame) {
+    if cpu.owners.get().is_empty() {
+        return stepped(cpu, frame);
+    }
+    match kprobe::show(cpu, frame) {
+        kprobe::Origin::Engine => frame.pstate |= SPSR_SS,
+        kprobe::Origin::Elsewhere | kprobe::Origin::Behind => stepped(cpu, frame),
+        kprobe::Origin::Instruction(displaced) => {
+            stepped(cpu, frame);
+            displaced.resume(cpu, frame);
+        }
+    }
+}
+
+/// The step of every owner is done.
+#[inline(always)]
+fn stepped(cpu: &CpuDebug, frame: &mut Frame) {
+    stats::STEPS.count();
+    let owners = cpu.owners.get();
+    if owners.is_empty() {
+        return spurious_step(cpu);
+    }
+    if owners.contains(Owners::STEP_OVER) {
+        stats::STEP_OVERS.count();
+        slots::rearm(cpu);
+    }
+    cpu.set_owners(Owners::empty());
+    if owners.contains(Owners::DEBUGGER) {
+        session::carry_on(cpu, frame, |cpu, frame, client, how| {
+            debugger::tell(cpu, frame, client, Stop::Step(how), Sequences::Here);
+        });
+    }
+    make_up_reschedule(cpu);
+}
+
+/// Rule H3: nobody asked for the step. SS is cleared whatever the shadow of MDSCR_EL1 says.
+#[cold]
+#[unsafe(link_section = ".noprobe.text")]
+fn spurious_step(cpu: &CpuDebug) {
+    stats::SPURIOUS.count();
+    control::force(cpu, cpu.wanted() & !mdscr::SS);
 }

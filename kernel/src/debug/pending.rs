@@ -3,7 +3,7 @@
 //! One word, beside what the way out loads anyway. Each function changes it by one atomic instruction sequence, since a BRK's
 //! handler may want something in the middle of any of them, whatever is masked (rule I8).
 
-use super::CpuDebug;
+use super::cpu::CpuDebug;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 const RESCHEDULE: u32 = 1 << 0;

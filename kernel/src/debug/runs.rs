@@ -1,13 +1,11 @@
 //! Calls that a debugger has run over: a breakpoint of this CPU waits where each returns to.
 //!
-//! The context that made the call is not stepped meanwhile and has no owner: it is preempted like any other. That it has
-//! returned shows in SP.
+//! The context that made the call is not stepped meanwhile and has no owner: it is preempted like any other. Whether the context
+//! that comes to the breakpoint has returned from that call shows in its SP.
 
+use super::client::{Client, Handler};
 use super::control::Masked;
-use super::debugger::{self, Client, Stop};
-use super::session::{Sequences, Stepped, place};
-use super::slots::{self, Disposition, Hit};
-use crate::exception::Frame;
+use super::slots::{self, Disposition};
 use crate::mm::layout::stack_of;
 use crate::percpu::{self, PerCpu};
 use ::slots::{Cpus, Privilege, Request, SlotId};
@@ -17,7 +15,7 @@ use core::sync::atomic::{
 };
 use rules::plan::Place;
 
-/// How many a CPU can wait for: one in each of as many contexts.
+/// Calls that a CPU can wait for at a time, each of another context.
 const MAX: usize = 4;
 
 /// A call that has not returned.
@@ -59,12 +57,12 @@ impl Room {
         }
     }
 
-    /// For the caller, unless there is a run in it.
+    /// Claims the room for the caller. False if it has a run, or is claimed.
     fn claim(&self) -> bool {
         self.slot.compare_exchange(FREE, CLAIMED, Acquire, Relaxed).is_ok()
     }
 
-    /// The room is the caller's, by [`Room::claim`].
+    /// Puts a run into a room that the caller has claimed.
     fn fill(&self, run: &Run) {
         self.pc.store(run.to.pc, Relaxed);
         self.sp.store(run.to.sp, Relaxed);
@@ -88,7 +86,7 @@ impl Room {
         Some(Run { slot: SlotId::from_word(slot), to, client })
     }
 
-    /// Whether the caller is the one who ends this run.
+    /// Takes this run out. False if a handler in between has ended it.
     fn take(&self, run: &Run) -> bool {
         self.slot.compare_exchange(run.slot.to_word(), FREE, Relaxed, Relaxed).is_ok()
     }
@@ -97,8 +95,9 @@ impl Room {
 /// This CPU's, with D masked.
 static RUNS: PerCpu<[Room; MAX]> = crate::per_cpu!([const { Room::new() }; MAX]);
 
-/// Waits for the return to `to`. False if there is no slot for it, or no breakpoint may be there. Debug context.
-pub fn begin(to: Place, client: Client) -> bool {
+/// Has `arrived` called when a context of this CPU executes the instruction that a call is to return to: it asks [`arrived()`] then.
+/// False if there is no slot for that, or no breakpoint may be there. Debug context.
+pub fn begin(to: Place, client: Client, arrived: Handler) -> bool {
     let Some(room) = RUNS.this().iter().find(|room| room.claim()) else { return false };
     let request = Request::Breakpoint { address: to.pc, privilege: Privilege::El1 };
     let here = Cpus::of(percpu::index() as u32);
@@ -110,7 +109,7 @@ pub fn begin(to: Place, client: Client) -> bool {
     true
 }
 
-/// Does not wait any more for those that are meant. D is masked.
+/// Ends the runs that are meant: their clients are not told. D is masked.
 pub fn end_of(is_meant: impl Fn(&Run) -> bool) {
     for room in RUNS.this() {
         if let Some(run) = room.get().filter(&is_meant)
@@ -121,12 +120,12 @@ pub fn end_of(is_meant: impl Fn(&Run) -> bool) {
     }
 }
 
-/// A context that stands at `sp` has left those that were made deeper on its stack. D is masked.
+/// Ends the runs whose calls were made deeper on the stack than `sp`, where a context stands that has thus left them. D is masked.
 pub fn end_of_dead(sp: u64) {
     end_of(|run| run.is_on_stack_of(sp) && run.to.sp < sp);
 }
 
-/// The running thread ends: its calls do not return. Thread context.
+/// Ends the runs of the running thread, which ends. Thread context.
 pub fn end_of_stack() {
     let here = 0u8;
     let sp = (&raw const here).addr() as u64;
@@ -134,18 +133,18 @@ pub fn end_of_stack() {
     end_of(|run| run.is_on_stack_of(sp));
 }
 
-/// How many there are. D is masked.
+/// Runs of this CPU that are under way. D is masked.
 pub fn count() -> usize {
     RUNS.this().iter().filter_map(Room::get).count()
 }
 
-/// Somebody goes on at the place.
-fn arrived(hit: &Hit, frame: &mut Frame) {
-    let Some(run) = RUNS.this().iter().filter_map(Room::get).find(|run| run.slot == hit.id) else { return };
-    let here = place(frame);
-    if here.is_return_to(run.to) || here.is_above(run.to) && run.is_on_stack_of(here.sp) {
-        end_of(|other| other.slot == run.slot);
-        let stop = Stop::Step(Stepped::Call);
-        debugger::tell(super::this(), frame, run.client, stop, Sequences::Elsewhere);
+/// Ends the run whose breakpoint `slot` was hit, if the context that stands `here` has returned from its call; another context or
+/// a recursion may be the one that was caught. Returns who is told then. Debug context.
+pub fn arrived(slot: SlotId, here: Place) -> Option<Client> {
+    let run = RUNS.this().iter().filter_map(Room::get).find(|run| run.slot == slot)?;
+    if !(here.is_return_to(run.to) || here.is_above(run.to) && run.is_on_stack_of(here.sp)) {
+        return None;
     }
+    end_of(|other| other.slot == run.slot);
+    Some(run.client)
 }

@@ -1,80 +1,24 @@
 //! A debugger's steps of one context: begun, carried on behind each step, ended.
 //!
-//! A context has one session at most. It is on the CPU while the context runs; interrupts set it aside with the step (M8), a
-//! switch of threads saves it with the thread (I5). So what an interrupt's handler steps is a session of its own.
+//! A context has one session at most. The session is on the CPU while the context runs; interrupts set it aside with the step (M8), a
+//! switch of threads saves it with the thread (I5). So an interrupt's handler that is stepped has a session of its own.
 
+pub use super::client::{Hook, Stepped, Wish};
+
+use super::client::Client;
 use super::control::Masked;
-use super::debugger::{self, Client, Plan, Predicate, Stop};
+use super::cpu::CpuDebug;
 use super::exclusive::{self, Sequence};
-use super::{CpuDebug, runs, slots, step};
+use super::stepping::Session;
+use super::{slots, step};
 use crate::arch::barrier;
 use crate::exception::{Frame, Reason, fatal};
 use crate::kprobe;
 use core::arch::naked_asm;
-use probe::sequence::Stuck;
 use probe::{is_load_exclusive, stepping};
 use rules::plan::{Course, Place};
 use rules::pstate::{Daif, SPSR_SS};
 use rules::step::{Owners, StepError};
-
-/// Called in debug context after each step of [`step_with`] on this CPU; says whether to go on.
-pub type Hook = fn(&mut Frame) -> Wish;
-
-/// What is wanted after a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// Another one.
-    Step,
-    /// To run on.
-    Run,
-}
-
-/// How a step of the debugger came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stepped {
-    /// One instruction, or the way into the handler of its exception.
-    Instruction,
-    /// An instruction that masks D, and everything behind it up to where D opens: as long as D is masked there are no step
-    /// exceptions (DDI 0487 D2.12.4).
-    Masked,
-    /// A call, from the branch to where it returned to, as [`Plan::Over`] has it.
-    Call,
-    /// An exclusive sequence as one step (rule H9), from its load-exclusive to the first instruction past it.
-    Sequence {
-        /// Instructions executed.
-        instructions: u32,
-    },
-    /// An exclusive sequence that waits for another CPU: so many rounds of it, and the load-exclusive is next again.
-    Waiting {
-        /// Rounds made.
-        rounds: u32,
-    },
-    /// An exclusive sequence that cannot be run as one step: the context ran free until its next exception, an unknown number
-    /// of instructions. It may stand anywhere on its way.
-    Free(Stuck),
-}
-
-/// A session.
-#[derive(Clone, Copy)]
-pub enum Session {
-    /// Told of every step.
-    Hook(Hook),
-    /// Told when a plan is done.
-    Plan {
-        /// What is left of it.
-        course: Course<Predicate>,
-        /// Who is told.
-        client: Client,
-    },
-}
-
-impl Session {
-    /// Whether it is a plan of this client.
-    #[inline(always)]
-    pub fn is_of(&self, of: Client) -> bool {
-        matches!(self, Self::Plan { client, .. } if core::ptr::fn_addr_eq(*client, of))
-    }
-}
 
 /// How the last step of the debugger on this CPU came about. Debug context.
 #[inline]
@@ -82,48 +26,21 @@ pub fn last(cpu: &CpuDebug) -> Stepped {
     cpu.stepped.get()
 }
 
-/// Where the context stands.
+/// Where the context of `frame` stands, as plans see it.
 pub fn place(frame: &Frame) -> Place {
     Place { pc: frame.pc, sp: frame.sp }
 }
 
-/// Whether an exclusive sequence that is next is run as one step here (H9).
+/// Who runs an exclusive sequence as one step (H9) if the instruction at PC is its load-exclusive.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Sequences {
-    /// Yes.
+    /// The session that is about to be begun or to go on.
     Here,
-    /// No: the handler of a hit is about to do so, or the instruction is a probe's.
+    /// Its caller: the handler of a hit is about to do so, or the instruction is a probe's.
     Elsewhere,
 }
 
-/// Begins a plan for the context of `frame`. Debug context.
-///
-/// # Errors
-/// X2: the context has D masked. Or it has a session.
-pub fn begin(
-    cpu: &CpuDebug,
-    frame: &mut Frame,
-    plan: Plan,
-    client: Client,
-    sequences: Sequences,
-) -> Result<(), StepError> {
-    admit(cpu, frame)?;
-    runs::end_of_dead(frame.sp);
-    let call = kprobe::original(frame.pc).is_some_and(stepping::is_call);
-    let Some(course) = plan.from(place(frame), call) else { return Ok(()) };
-    if let Course::Return(to) = course
-        && runs::begin(to, client)
-    {
-        return Ok(());
-    }
-    // A handler that moved PC has done what was to be stepped over: the slot is armed for what comes now.
-    if frame.pstate & SPSR_SS == 0 {
-        step::complete_in_software(cpu, frame);
-    }
-    go_on(cpu, frame, Session::Plan { course, client }, sequences)
-}
-
-/// The running context has this session. In no-probe text, as all that writes or copies a session is: a BRK's handler in between
+/// Makes this session the running context's. In no-probe text, as all that writes or copies a session is: a BRK's handler in between
 /// could end a session that is half written (rule I8). D is masked.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
@@ -131,7 +48,11 @@ fn hold(cpu: &CpuDebug, session: Session) {
     cpu.session.set(Some(session));
 }
 
-fn admit(cpu: &CpuDebug, frame: &Frame) -> Result<(), StepError> {
+/// Whether the context of `frame` can have a session. Debug context.
+///
+/// # Errors
+/// X2: the context has D masked. Or it has a session already.
+pub fn admit(cpu: &CpuDebug, frame: &Frame) -> Result<(), StepError> {
     if frame.masks().contains(Daif::D) {
         return Err(StepError::DebugMasked);
     }
@@ -141,10 +62,15 @@ fn admit(cpu: &CpuDebug, frame: &Frame) -> Result<(), StepError> {
     Ok(())
 }
 
-/// A step of a debugger is done.
+/// Carries the running context's session on behind a step of the debugger. If that ends a plan, calls `tell` with the plan's client and
+/// how the last step came about: the client's answer may begin another session. Debug context.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn carry_on(cpu: &CpuDebug, frame: &mut Frame) {
+pub fn carry_on(
+    cpu: &CpuDebug,
+    frame: &mut Frame,
+    tell: impl FnOnce(&CpuDebug, &mut Frame, Client, Stepped),
+) {
     if frame.masks().contains(Daif::D) {
         return until_d_opens(cpu);
     }
@@ -154,27 +80,36 @@ pub fn carry_on(cpu: &CpuDebug, frame: &mut Frame) {
         Session::Plan { course, .. } => course.is_done(place(frame), |predicate| predicate(frame)),
     };
     if !done {
-        // It ends if its hook has masked D.
+        // Where the hook has masked D, the session ends.
         let _ = go_on(cpu, frame, session, Sequences::Here);
     } else if let Session::Plan { course, client } = session {
         let how = if matches!(course, Course::Return(_)) { Stepped::Call } else { last(cpu) };
-        debugger::tell(cpu, frame, client, Stop::Step(how), Sequences::Here);
+        tell(cpu, frame, client, how);
     }
 }
 
-/// QEMU takes the step of the instruction that masks D at once; the architecture has it pending until D opens: what is left
-/// to do is to go on with MDSCR_EL1.SS set. SPSR.SS is clear, as behind every step.
+/// QEMU takes the step exception of the instruction that masks D at once. By the architecture it is pending until D opens (DDI 0487
+/// D2.12.4), so the context goes on with MDSCR_EL1.SS set and SPSR.SS clear, as behind every step.
 #[cold]
 fn until_d_opens(cpu: &CpuDebug) {
     cpu.stepped.set(Stepped::Masked);
     cpu.set_owners(Owners::DEBUGGER);
 }
 
-/// The session's next step, which an exclusive sequence is one of (H9).
-fn go_on(cpu: &CpuDebug, frame: &mut Frame, session: Session, sequences: Sequences) -> Result<(), StepError> {
+/// Asks for the session's next step, which an exclusive sequence is one of (H9). Debug context.
+///
+/// # Errors
+/// X2: the context has D masked.
+pub fn go_on(
+    cpu: &CpuDebug,
+    frame: &mut Frame,
+    session: Session,
+    sequences: Sequences,
+) -> Result<(), StepError> {
     let word = exclusive::word_at(frame.pc);
     if stepping::is_wait(word) {
-        // An emulator that runs CPUs in turns loses the hint when it steps it, and the code waits for another CPU.
+        // Where QEMU runs all CPUs in one thread, it ignores this hint of an instruction that is stepped. The code waits for another
+        // CPU, which gets its turn by the hint here.
         barrier::relax();
     }
     let masks = stepping::masks_debug(word, |n| frame.x[usize::from(n)]);
@@ -188,7 +123,7 @@ fn go_on(cpu: &CpuDebug, frame: &mut Frame, session: Session, sequences: Sequenc
         && slots::breakpoint_hits(cpu, frame.pc).is_empty()
     {
         match exclusive::run(cpu, frame, exclusive::ROUNDS) {
-            // It is done: the step exception is due at once (M13).
+            // The sequence is made: its step exception is due at once (M13).
             Sequence::Done => {}
             Sequence::Plain => {}
             Sequence::Stuck(why) => {
@@ -198,15 +133,15 @@ fn go_on(cpu: &CpuDebug, frame: &mut Frame, session: Session, sequences: Sequenc
             }
         }
     }
-    // A breakpoint there is to be hit first; a hit sees to it itself.
+    // For the step that the handler of a hit asks for, the handler does this itself, once it is done with the hit.
     if sequences == Sequences::Here {
         kprobe::unsettle(frame, false);
     }
     Ok(())
 }
 
-/// Whether a plan of this client is under way in the running context, which it is not any more. What is left of it is the
-/// owner of the step. D is masked.
+/// Ends the running context's session if it is a plan of this client, and returns whether it was. The step still has its owner: the
+/// caller takes that away. D is masked.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn end_of(cpu: &CpuDebug, client: Client) -> bool {
@@ -217,8 +152,8 @@ pub fn end_of(cpu: &CpuDebug, client: Client) -> bool {
     ends
 }
 
-/// Runs `body` by single steps on this CPU, telling `hook` after each, until it says [`Wish::Run`]. Any context where D is
-/// open; an interrupt's handler that does so has its own steps, whatever it interrupted.
+/// Runs `body` by single steps on this CPU, calling `hook` after each, until that says [`Wish::Run`]. Any context where D is open; the
+/// steps of an interrupt's handler that does so are its own, also if the interrupted context is being stepped.
 ///
 /// # Errors
 /// X2: D is masked here. Or this context is being stepped already.
@@ -229,8 +164,8 @@ pub fn step_with(hook: Hook, body: impl FnOnce()) -> Result<(), StepError> {
     Ok(())
 }
 
-/// As [`step_with`], but for the end: steps until the hook has enough, or the interrupt's handler that this is called from is
-/// over.
+/// As [`step_with`], without a body: steps from here on until the hook says [`Wish::Run`], or the interrupt's handler that this is
+/// called from is over.
 ///
 /// # Errors
 /// As `step_with`.
@@ -247,7 +182,7 @@ extern "C" fn enter(hook: usize) -> u64 {
     naked_asm!("brk #{}", "ret", const crate::exception::brk::STEP)
 }
 
-/// The BRK of [`enter`].
+/// The BRK of [`enter`] (M12): begins a session with the hook in x0.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn enter_brk(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
@@ -266,8 +201,8 @@ pub fn enter_brk(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
     parked
 }
 
-/// Ends the running context's session if it is meant, and has not ended. No probe may be in it: what set the step aside for its
-/// instruction (M12) would put it back behind that.
+/// Ends the running context's session, if it has one that `is_meant`. Any context. No probe may be in here: the probe's BRK would set
+/// the step aside (M12), and put it back behind the end.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn end(is_meant: impl FnOnce(&Session) -> bool) {
@@ -278,7 +213,7 @@ pub fn end(is_meant: impl FnOnce(&Session) -> bool) {
     }
     cpu.session.set(None);
     let mut owners = cpu.owners.get();
-    // Nothing is pending any more: with D masked the step of the next instruction is not taken.
+    // No step is pending any more: with D masked the step of the next instruction is not taken.
     owners.remove(Owners::DEBUGGER);
     if owners == Owners::RUNS_FREE {
         owners = Owners::empty();

@@ -2,11 +2,8 @@
 //!
 //! A counter lies beside the CPU's other debug state and has one writer, that CPU, so counting is a load and a store.
 
-use super::CPU_DEBUG;
+use super::cpu::{COUNTERS, CPU_DEBUG};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-/// A CPU's counters.
-pub(super) type Counters = [AtomicU64; ALL.len()];
 
 /// One counter of every CPU.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,6 +89,7 @@ counters! {
 }
 
 const _: () = {
+    assert!(ALL.len() == COUNTERS, "a CPU has room for all counters");
     let mut i = 0;
     while i < ALL.len() {
         assert!(ALL[i].1.0 == i, "counters are numbered in their order");

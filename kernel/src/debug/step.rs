@@ -1,14 +1,12 @@
-//! The step engine: owners, the stash, step exceptions. What a debugger makes of its steps is in `session`.
-
-pub use super::session::{Hook, Stepped, Wish, last, step_from_here, step_with};
+//! The step engine: owners ask for a step of a context, and keep it while other contexts run. What a debugger makes of its steps is in
+//! `session`, the step exceptions in `hit`.
 
 use super::control::{self, Masked};
-use super::session;
+use super::cpu::{CpuDebug, STASH_DEPTH};
 use super::stepping::Stepping;
-use super::{CpuDebug, STASH_DEPTH, slots, stats};
+use super::{slots, stats};
 use crate::exception::Frame;
 use crate::kprobe;
-use rules::pstate::SPSR_SS;
 use rules::step::{Owners, StepError};
 
 /// Asks for a step of the context of `frame`. Debug context.
@@ -23,67 +21,30 @@ pub fn request(cpu: &CpuDebug, frame: &mut Frame, owner: Owners) -> Result<(), S
     Ok(())
 }
 
-/// The step exception that ends a step-over, and nothing else (M10). False, and nothing done, for any other.
+/// Takes the running context's state off this CPU: the CPU has no owner of a step any more, and every slot that was suspended for
+/// the context is armed again. D is masked; MDSCR_EL1 and the slots' ISB are owed.
 #[inline(always)]
-pub fn plain(cpu: &CpuDebug) -> bool {
-    if cpu.owners.get() != Owners::STEP_OVER || cpu.anything_pending() || !slots::rearm_one(cpu) {
-        return false;
-    }
-    stats::STEPS.count();
-    stats::STEP_OVERS.count();
+fn take(cpu: &CpuDebug) -> Stepping {
+    let taken = Stepping {
+        owners: cpu.owners.get(),
+        session: cpu.session.take(),
+        suspended: slots::stash(cpu),
+        stepped: cpu.stepped.get(),
+        free_from: cpu.free_from.get(),
+    };
     cpu.set_owners(Owners::empty());
-    true
+    taken
 }
 
-/// A step exception (M10). Of one in or behind a displaced instruction the probed context is shown. One in what the engine does for
-/// itself is none: the step that was asked for is still to be made.
+/// Makes a state that was taken the running context's. Returns whether a slot is suspended now: slots that are gone, or in another
+/// use, are not. D is masked; MDSCR_EL1 and the slots' ISB are owed.
 #[inline(always)]
-pub fn exception(cpu: &CpuDebug, frame: &mut Frame) {
-    if kprobe::may_be_shown(frame) { in_copy(cpu, frame) } else { done(cpu, frame) }
-}
-
-#[cold]
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-fn in_copy(cpu: &CpuDebug, frame: &mut Frame) {
-    if cpu.owners.get().is_empty() {
-        return done(cpu, frame);
-    }
-    match kprobe::show(cpu, frame) {
-        kprobe::Origin::Engine => frame.pstate |= SPSR_SS,
-        kprobe::Origin::Elsewhere | kprobe::Origin::Behind => done(cpu, frame),
-        kprobe::Origin::Instruction(displaced) => {
-            done(cpu, frame);
-            displaced.resume(cpu, frame);
-        }
-    }
-}
-
-/// Each owner's step is done.
-#[inline(always)]
-fn done(cpu: &CpuDebug, frame: &mut Frame) {
-    stats::STEPS.count();
-    let owners = cpu.owners.get();
-    if owners.is_empty() {
-        return spurious(cpu);
-    }
-    if owners.contains(Owners::STEP_OVER) {
-        stats::STEP_OVERS.count();
-        slots::rearm(cpu);
-    }
-    cpu.set_owners(Owners::empty());
-    if owners.contains(Owners::DEBUGGER) {
-        session::carry_on(cpu, frame);
-    }
-    make_up_reschedule(cpu);
-}
-
-/// Rule H3: nobody asked. SS is cleared whatever the shadow says.
-#[cold]
-#[unsafe(link_section = ".noprobe.text")]
-fn spurious(cpu: &CpuDebug) {
-    stats::SPURIOUS.count();
-    control::force(cpu, cpu.wanted() & !crate::arch::mdscr::SS);
+fn give(cpu: &CpuDebug, stepping: &Stepping) -> bool {
+    cpu.session.set(stepping.session);
+    cpu.stepped.set(stepping.stepped);
+    cpu.free_from.set(stepping.free_from);
+    cpu.set_owners(stepping.owners);
+    slots::unstash(cpu, &stepping.suspended)
 }
 
 // What looks at the running context's owners from outside a debug context is never in line, where a probe could be on it: while
@@ -102,7 +63,7 @@ pub fn save() -> Option<Stepping> {
     if masked.cpu().owners.get().is_empty() {
         return None;
     }
-    let mut saved = masked.cpu().take_stepping();
+    let mut saved = take(masked.cpu());
     if saved.owners.contains(Owners::RUNS_FREE) {
         saved.end_step_over();
     }
@@ -114,10 +75,10 @@ pub fn save() -> Option<Stepping> {
 #[unsafe(link_section = ".noprobe.text")]
 pub fn restore(saved: &Stepping) {
     let masked = Masked::new();
-    masked.cpu().give_stepping(saved);
+    give(masked.cpu(), saved);
 }
 
-/// M8: a reschedule that a step on the stash forbade is due once the stash is empty. Called where a step ends, masked.
+/// M8: asks again for a reschedule that a step on the stash has put off, once the stash is empty. Called where a step ends, masked.
 #[inline(always)]
 pub fn make_up_reschedule(cpu: &CpuDebug) {
     if cpu.reschedule_wanted() && cpu.stash_len.get() == 0 && cpu.owners.get().is_empty() {
@@ -125,21 +86,22 @@ pub fn make_up_reschedule(cpu: &CpuDebug) {
     }
 }
 
-/// M8, M9: the context's debug state goes on the stash: SS is cleared and the slots are re-armed, and an ISB makes both so.
+/// M8, M9: the context's debug state goes on the stash: SS is cleared and the slots are re-armed, and an ISB puts both in
+/// force.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn stash(cpu: &CpuDebug) {
     stats::STASHES.count();
     let len = cpu.stash_len.get();
     assert!(len < STASH_DEPTH, "rule M8: interrupts nest deeper than the stash");
-    let entry = cpu.take_stepping();
+    let entry = take(cpu);
     // SAFETY: this CPU's, with D masked; the index is checked.
     unsafe { (*cpu.stash.get())[len] = entry };
     cpu.stash_len.set(len + 1);
     control::sync(cpu);
 }
 
-/// M8, M9: the reverse. D is masked; M13 writes MDSCR_EL1.
+/// M8, M9: the interrupted context gets its debug state back from the stash. D is masked; M13 writes MDSCR_EL1.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
@@ -147,10 +109,10 @@ pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
     // SAFETY: as in `stash`.
     let entry = unsafe { &(*cpu.stash.get())[len] };
     cpu.stash_len.set(len);
-    let anything = cpu.give_stepping(entry);
+    let anything = give(cpu, entry);
     let mut owners = entry.owners;
     if owners.contains(Owners::STEP_OVER) && !anything {
-        // Every slot it was for is gone: there is nothing to step over.
+        // Every slot that the step-over was for is gone: there is nothing to step over.
         stats::CANCELLED.count();
         frame.pstate = owners.cancel(Owners::STEP_OVER, frame.pstate);
         if owners == Owners::RUNS_FREE {
@@ -198,8 +160,8 @@ pub fn complete_in_software(cpu: &CpuDebug, frame: &mut Frame) {
 }
 
 /// H9: an exception ends the free run of its context: slots are armed again, and a debugger's step is due where the context
-/// goes on. But an interrupt before the first instruction does not: that has not been attempted yet (X1). Returns the owners
-/// left. D is masked.
+/// goes on. An interrupt that comes before the first instruction of the free run does not end it: the instruction has not been
+/// attempted yet (X1). Returns the owners left. D is masked.
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
@@ -216,7 +178,7 @@ pub fn end_free_run(cpu: &CpuDebug, frame: &Frame, interrupt: bool) -> Owners {
     left
 }
 
-/// M7: nobody's step goes on.
+/// M7: drops all owners of the running context's step.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn drop_owners(cpu: &CpuDebug, frame: &mut Frame) {

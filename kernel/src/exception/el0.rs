@@ -1,7 +1,8 @@
 //! Exceptions from EL0. Nothing runs there: whatever arrives is a bug of the kernel's, reported with the row that would apply.
 
-use super::fatal::{Reason, fatal};
+use super::fatal::fatal;
 use super::frame::{Frame, ec};
+use super::reason::Reason;
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]

@@ -6,11 +6,12 @@
 
 use super::apply::{Aside, enter, leave, open, put_back, resume, set_aside};
 use super::brk::{self, Use};
-use super::fatal::{Reason, fatal};
+use super::fatal::fatal;
 use super::frame::{Frame, ec};
 use super::live;
+use super::reason::Reason;
 use crate::arch::barrier;
-use crate::debug::{self, CpuDebug, bug, hit, step};
+use crate::debug::{self, CpuDebug, bug, hit};
 use crate::irq;
 use crate::kprobe;
 use crate::mm;
@@ -68,7 +69,7 @@ macro_rules! hardware {
 }
 
 hardware! {
-    step, any_step: |cpu, _: &mut Frame| step::plain(cpu), |cpu, frame| step::exception(cpu, frame);
+    step, any_step: |cpu, _: &mut Frame| hit::plain_step(cpu), |cpu, frame| hit::step(cpu, frame);
     breakpoint, any_breakpoint: |cpu, frame| hit::plain_breakpoint(cpu, frame), |cpu, frame| hit::breakpoint(cpu, frame);
     watchpoint, any_watchpoint: |cpu, frame| hit::plain_watchpoint(cpu, frame), |cpu, frame| hit::watchpoint(cpu, frame);
 }
@@ -103,6 +104,7 @@ fn trampoline(frame: &mut Frame) {
     match kprobe::rest(frame) {
         kprobe::Rest::Hit => kprobe_hit(frame),
         kprobe::Rest::Instruction(then) => kprobe_rest_of_hit(debug::this(), frame, then),
+        kprobe::Rest::Nobodys => fatal(frame, "M7", Reason::UnknownBrk),
     }
 }
 

@@ -3,9 +3,10 @@
 use super::apply;
 use super::frame::Frame;
 use super::live;
+use super::reason::Reason;
 use crate::arch::{daif, mdscr};
 use crate::console;
-use crate::debug::{self, bug::Site, control};
+use crate::debug::{self, control};
 use crate::percpu;
 use crate::report::backtrace::Backtrace;
 use crate::report::power;
@@ -20,31 +21,6 @@ use rules::pstate::Daif;
 use rules::table::{Masks, RowId, Ss};
 
 const M7: u8 = RowId::M7 as u8;
-
-/// Why the kernel ends.
-#[derive(Clone, Copy)]
-pub enum Reason {
-    /// A BRK whose immediate is nobody's.
-    UnknownBrk,
-    /// A `kbug!`.
-    Bug(&'static Site),
-    /// A synchronous exception that nothing fixes up.
-    Fault,
-    /// An SVC, which nobody serves from EL1.
-    Svc,
-    /// The stack ran into its guard.
-    StackOverflow,
-    /// Probes hit inside probes' handlers, deeper than there is room for (K5).
-    ProbesTooDeep,
-    /// SError from EL1.
-    SError,
-    /// Taken with SP_EL0 as stack pointer, which the kernel never uses.
-    OnSpEl0,
-    /// From EL0, where nothing runs.
-    FromEl0,
-    /// From AArch32, which nothing runs in.
-    FromAarch32,
-}
 
 /// What the image adds to the kernel's end. The kernel knows its image's parts by these two functions only.
 pub struct Hook {

@@ -11,10 +11,12 @@ pub mod extable;
 mod fatal;
 pub mod frame;
 pub mod live;
+mod reason;
 
 pub use el1::fault_of_probed;
-pub use fatal::{Hook, Reason, Say, fatal, register_hooks};
+pub use fatal::{Hook, Say, fatal, register_hooks};
 pub use frame::Frame;
+pub use reason::{Reason, Site};
 
 use crate::mm::layout;
 use core::mem::offset_of;

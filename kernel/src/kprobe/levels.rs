@@ -1,44 +1,16 @@
 //! A CPU's levels: the sites that it deals with, one inside the other (rule K5).
 
+pub use super::level::{LEVELS, LONGER, Level};
+
 use super::Kprobe;
 use super::site::Site;
 use crate::debug::{self, CpuDebug};
-use core::cell::Cell;
 use core::mem::offset_of;
 use rules::step::Owners;
 
 /// Levels whose handlers run; deeper hits are `missed` (rule K5).
 pub const HANDLER_DEPTH: usize = 4;
-/// Levels there are: a missed hit needs one too while its instruction runs.
-pub const LEVELS: usize = 8;
-
-/// One site that is being dealt with. Touched by its CPU only, masked.
-#[repr(C)]
-pub struct Level {
-    site: Cell<*const Site>,
-    /// I and F of the probed context, while the copy that traps is run; with [`LONGER`].
-    pub masks: Cell<u64>,
-    /// Owners of the probed context's step, while that copy is run.
-    pub parked: Cell<Owners>,
-    /// Whether its handlers do not run.
-    pub missed: Cell<bool>,
-}
-
-/// In [`Level::masks`]: `hit.S` is not to deal with the end of the copy. Its `tbnz` knows the bit.
-pub const LONGER: u64 = 1 << 63;
-
-const _: () = assert!(offset_of!(Level, site) == 0 && offset_of!(Kprobe, hits) == 0);
-
-impl Level {
-    /// One that is not in use: then all but `site` and `masks` are as here, which `hit.S` relies on.
-    #[allow(clippy::declare_interior_mutable_const, reason = "for arrays of them, each its own")]
-    pub const UNUSED: Self = Self {
-        site: Cell::new(core::ptr::null()),
-        masks: Cell::new(0),
-        parked: Cell::new(Owners::empty()),
-        missed: Cell::new(false),
-    };
-}
+const _: () = assert!(offset_of!(Kprobe, hits) == 0, "`hit.S` finds them there");
 
 impl CpuDebug {
     /// How many are in use. D masked.

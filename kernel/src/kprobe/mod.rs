@@ -9,6 +9,7 @@
 
 mod copies;
 mod engine;
+mod level;
 mod levels;
 mod machine;
 mod optimised;

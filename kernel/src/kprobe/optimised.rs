@@ -9,7 +9,7 @@
 use super::site::{How, Site};
 use super::{Kprobe, Then, copies, table};
 use crate::debug;
-use crate::exception::{Frame, Reason, fatal, frame::FRAME_SIZE};
+use crate::exception::{Frame, frame::FRAME_SIZE};
 use core::mem::offset_of;
 use probe::trampoline::{Displaced, Interrupted, Layout, Trampoline};
 use rules::pstate::{Daif, SPSR_SS};
@@ -117,7 +117,7 @@ pub fn rest(frame: &mut Frame) -> Rest {
     let pc = frame.pc as usize;
     let whole = pc == (&raw const kprobe_optimised_hit).addr();
     if !whole && pc != (&raw const kprobe_optimised_rest).addr() {
-        fatal(frame, "M7", Reason::UnknownBrk);
+        return Rest::Nobodys;
     }
     let then = if frame.x[0] == Then::Run as u64 { Then::Run } else { Then::Skip };
     // SAFETY: at these two BRKs SP is the frame that the trampoline has filled.
@@ -133,6 +133,8 @@ pub enum Rest {
     Hit,
     /// What is done behind the pre-handler.
     Instruction(Then),
+    /// The kernel's end: it is another BRK.
+    Nobodys,
 }
 
 /// The pre-handler of a probe that has none.

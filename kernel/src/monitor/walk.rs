@@ -5,8 +5,8 @@
 //! whole (rule I7), so nothing else is needed.
 
 use super::Error;
+use crate::debug::session::{self, Wish};
 use crate::debug::stats;
-use crate::debug::step::{self, Wish};
 use crate::exception::Frame;
 use crate::kprobe;
 use crate::mm::layout::{STACK_SHIFT, STACK_SIZE};
@@ -128,7 +128,7 @@ impl Walk {
             interrupts: 0,
         };
         STEPS.store(&raw mut steps, Relaxed);
-        let result = step::step_with(hook, || ());
+        let result = session::step_with(hook, || ());
         STEPS.store(ptr::null_mut(), Relaxed);
         self.0 = Some(Context { frame: steps.other, stack });
         result?;

@@ -62,6 +62,8 @@ struct Module {
     children: BTreeMap<String, usize>,
     /// Names of what it defines itself.
     items: BTreeSet<String>,
+    /// Of these, functions, constants and statics: no path goes on behind them, so a module may have the same name.
+    values: BTreeSet<String>,
     /// Exported macros of the crate, for its root: the file that each is defined in.
     macros: BTreeMap<String, usize>,
     uses: BTreeMap<String, Use>,
@@ -116,6 +118,9 @@ impl Reader<'_> {
             for (name, exported) in names(item) {
                 if exported {
                     self.modules[root].macros.insert(name.clone(), place.file);
+                }
+                if matches!(item, syn::Item::Const(_) | syn::Item::Fn(_) | syn::Item::Static(_)) {
+                    self.modules[index].values.insert(name.clone());
                 }
                 self.modules[index].items.insert(name);
             }
@@ -234,7 +239,7 @@ impl All {
         if name == "super" {
             return self.walk(module.parent?, rest, chain, true);
         }
-        let is_item = module.items.contains(name);
+        let is_item = module.items.contains(name) && (rest.is_empty() || !module.values.contains(name));
         if let Some(child) = module.children.get(name).filter(|_| !(is_item && rest.is_empty())) {
             return self.walk(*child, rest, chain, true);
         }
@@ -521,6 +526,7 @@ mod tests {
         for text in [
             "use crate::b::f; fn g() { f() }",
             "use crate::b; fn g() { b::f() }",
+            "use crate::b; fn b() { b::f() }",
             "use crate::b as c; fn g() { c::f() }",
             "use super::b::{self}; fn g() { b::f() }",
             "fn g() { crate::b::f() }",

@@ -21,7 +21,7 @@
 //! processing of Armv8.0 and the ordinary loads and stores of general-purpose registers. Another one, or a way to the store-exclusive that cannot be followed, or an
 //! exclusive that faults, has the context *run free*: unstepped, its hit slots suspended, until its next exception (an
 //! interrupt, at the latest the tick once interrupts are on; a fault, whose handler a debugger's step then goes into). That
-//! is counted in [`stats::FREE_RUNS`], and the debugger is told ([`Stepped::Free`]). It always gets on.
+//! is counted in [`stats::FREE_RUNS`], and the debugger is told ([`Stepped::Free`]). So the code always makes progress.
 //!
 //! # What is counted
 //!
@@ -45,17 +45,14 @@
 
 mod memory;
 mod text;
-mod widened;
 
-pub use text::{check, is_in_sequence, is_near, survey};
-pub use widened::{Widened, again as widen_again, any as any_widened};
+pub use text::{check, is_in_sequence, is_load, is_near, survey, word_at};
 
-use super::slots::{self, Disposition};
-use super::step::{self, Stepped};
-use super::{CpuDebug, hit, stats};
+use super::client::Stepped;
+use super::cpu::CpuDebug;
+use super::{slots, stats, step};
 use crate::exception::Frame;
-use crate::mm::layout;
-use ::slots::{Kind, SlotMask, Snapshot, WatchHit};
+use ::slots::{Kind, SlotMask, WatchHit};
 use memory::Native;
 use probe::sequence::{self, Accesses, Done, End, Registers, Stuck};
 use probe::{is_load_exclusive, is_store_exclusive};
@@ -67,18 +64,6 @@ pub const ROUNDS: u32 = 64;
 /// So often in succession an attempt may end with [`End::Doubtful`] at one place before the context runs free once.
 const DOUBTS: u32 = 8;
 
-/// Attempts in succession that ended where a store-exclusive could still follow.
-#[derive(Clone, Copy)]
-pub struct Doubt {
-    pc: u64,
-    count: u32,
-}
-
-impl Doubt {
-    /// None.
-    pub const NONE: Self = Self { pc: 0, count: 0 };
-}
-
 /// What became of a sequence.
 pub enum Sequence {
     /// Made: the frame is past it, or at its load-exclusive again.
@@ -89,24 +74,8 @@ pub enum Sequence {
     Stuck(Stuck),
 }
 
-/// The instruction at `pc`; 0 where that is not the kernel's text.
-#[inline(always)]
-pub fn word_at(pc: u64) -> u32 {
-    if !(layout::text_start() as u64..layout::text_end() as u64).contains(&pc) {
-        return 0;
-    }
-    // SAFETY: the kernel's text is mapped readable, and `pc` is aligned, since it is about to be executed.
-    unsafe { (pc as *const u32).read_volatile() }
-}
-
-/// Whether the instruction at `pc` is a load-exclusive.
-#[inline(always)]
-pub fn is_load(pc: u64) -> bool {
-    is_load_exclusive(word_at(pc))
-}
-
-/// Slots that were hit in an exclusive sequence, from their exception. False, and nothing done, if the instruction is to be
-/// stepped over like any other.
+/// Deals with slots that were hit in an exclusive sequence, in the handler of their exception. False, and nothing done, if the
+/// instruction is to be stepped over like any other.
 #[cold]
 #[inline(never)]
 pub fn hit(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) -> bool {
@@ -114,7 +83,7 @@ pub fn hit(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) -> boo
     if is_load_exclusive(word) {
         at_load(cpu, frame, kind, hits);
     } else if kind == Kind::Breakpoint {
-        // Refused, unless a test overrode that.
+        // Such a breakpoint is refused, unless a test has overridden rule H9.
         return false;
     } else if is_store_exclusive(word) {
         at_store(cpu, frame, hits);
@@ -126,9 +95,12 @@ pub fn hit(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) -> boo
 
 fn at_load(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
     let pc = frame.pc;
-    // Of a slot that is widened it is the store that counts, and has counted.
-    let quiet =
-        if kind == Kind::Watchpoint { store_only(cpu, widened::among(cpu, hits)) } else { SlotMask::EMPTY };
+    // A widened slot was hit by the store of the last attempt, which is counted already: this load is not.
+    let quiet = if kind == Kind::Watchpoint {
+        store_only(cpu, slots::widened_among(cpu, hits))
+    } else {
+        SlotMask::EMPTY
+    };
     tell(cpu, frame, kind, hits.without(quiet));
     if frame.pc != pc {
         return;
@@ -148,8 +120,8 @@ fn at_load(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
     };
 }
 
-/// An ordinary access between the exclusives. The monitor is lost: the sequence is gone on with to its beginning, and made whole
-/// there.
+/// An ordinary access between the exclusives was hit. Its exception has cleared the monitor: makes the rest of this attempt, whose
+/// store-exclusive fails, and then a whole one.
 fn at_ordinary(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
     let pc = frame.pc;
     tell(cpu, frame, Kind::Watchpoint, hits);
@@ -176,6 +148,8 @@ fn at_ordinary(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
     let _ = run_free(cpu, frame, Owners::STEP_OVER, Stuck::Unknown);
 }
 
+/// The store-exclusive was hit. Its exception has cleared the monitor: has it fail, and widens the slots that match stores only, so that
+/// the next attempt is caught at its load-exclusive.
 fn at_store(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
     let pc = frame.pc;
     tell(cpu, frame, Kind::Watchpoint, hits);
@@ -189,7 +163,7 @@ fn at_store(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
     frame.move_to(pc + 4);
     for index in store_only(cpu, with_mates(cpu, hits)) {
         if let Some(record) = slots::record(cpu, Kind::Watchpoint, index) {
-            widened::insert(cpu, record.id);
+            slots::widen(cpu, record.id);
         }
     }
 }
@@ -199,7 +173,7 @@ fn tell(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
     for index in hits {
         if let Some(record) = slots::record(cpu, kind, index) {
             cpu.hits.count(kind, index);
-            hit::dispose(frame, &record);
+            slots::dispose(frame, &record);
         }
     }
 }
@@ -211,7 +185,7 @@ pub fn run(cpu: &CpuDebug, frame: &mut Frame, rounds: u32) -> Sequence {
     run_counted(cpu, frame, rounds, SlotMask::EMPTY)
 }
 
-/// `counted`: the watchpoints for which the first round's load has been dealt with.
+/// As [`run`]. `counted`: the watchpoints whose hit by the first round the caller has counted.
 fn run_counted(cpu: &CpuDebug, frame: &mut Frame, rounds: u32, mut counted: SlotMask) -> Sequence {
     let start = frame.pc;
     let mut registers = registers(frame);
@@ -270,11 +244,11 @@ fn tell_late_of(cpu: &CpuDebug, frame: &mut Frame, registers: &Registers, late: 
     tell_late(cpu, frame, late);
 }
 
-/// Does what these slots are there for, when the access is over.
+/// Does what these slots are there for, behind the access.
 fn tell_late(cpu: &CpuDebug, frame: &mut Frame, late: SlotMask) {
     for index in late {
         if let Some(record) = slots::record(cpu, Kind::Watchpoint, index) {
-            hit::dispose(frame, &record);
+            slots::dispose(frame, &record);
         }
     }
 }
@@ -292,14 +266,15 @@ fn touched_by(cpu: &CpuDebug, accesses: &Accesses) -> SlotMask {
     })
 }
 
+/// Whether so many attempts in succession at `pc`, with this one, have ended in doubt that the context is to run free.
 fn is_too_doubtful(cpu: &CpuDebug, pc: u64, end: End) -> bool {
     if end != End::Doubtful {
         return false;
     }
-    let before = cpu.doubt.get();
-    let count = if before.pc == pc { before.count + 1 } else { 1 };
+    let (before, count) = cpu.doubt.get();
+    let count = if before == pc { count + 1 } else { 1 };
     let too = count > DOUBTS;
-    cpu.doubt.set(if too { Doubt::NONE } else { Doubt { pc, count } });
+    cpu.doubt.set(if too { (0, 0) } else { (pc, count) });
     too
 }
 
@@ -311,18 +286,18 @@ fn account(cpu: &CpuDebug, done: &Done, counted: SlotMask) -> SlotMask {
         hits = hits.union(touched(true));
     }
     hits = hits.union(touched_by(cpu, &done.accesses));
-    let owed = widened::among(cpu, SlotMask::first(64));
+    let owed = slots::widened_among(cpu, SlotMask::first(64));
     let hits = hits.without(counted).without(owed);
     count(cpu, hits);
     if !owed.is_empty() && (done.stores || done.end != End::Again) {
         let (first, last) = (done.address, done.address + done.shape.bytes() - 1);
-        let done = filter(cpu, owed, |record| {
+        let done = slots::filter(cpu, owed, |record| {
             let (from, to) = record.encoding.watched();
             from <= last && first <= to
         });
         for index in with_mates(cpu, done) {
             if let Some(record) = slots::record(cpu, Kind::Watchpoint, index) {
-                widened::remove(cpu, record.id);
+                slots::narrow(cpu, record.id);
             }
         }
     }
@@ -347,21 +322,13 @@ pub fn run_free(cpu: &CpuDebug, frame: &mut Frame, owner: Owners, why: Stuck) ->
     Ok(())
 }
 
-/// Those of some watchpoints whose record is as asked.
-fn filter(cpu: &CpuDebug, slots: SlotMask, wanted: impl Fn(&Snapshot<Disposition>) -> bool) -> SlotMask {
-    slots.into_iter().fold(SlotMask::EMPTY, |mask, index| {
-        let fits = slots::record(cpu, Kind::Watchpoint, index).is_some_and(|record| wanted(&record));
-        if fits { mask.with(index) } else { mask }
-    })
-}
-
-fn store_only(cpu: &CpuDebug, slots: SlotMask) -> SlotMask {
-    filter(cpu, slots, |record| !record.encoding.matches_access(false))
+fn store_only(cpu: &CpuDebug, among: SlotMask) -> SlotMask {
+    slots::filter(cpu, among, |record| !record.encoding.matches_access(false))
 }
 
 /// With the other halves of what [`slots::install_split`] has set.
-fn with_mates(cpu: &CpuDebug, slots: SlotMask) -> SlotMask {
-    slots.into_iter().fold(slots, |mask, index| {
+fn with_mates(cpu: &CpuDebug, hits: SlotMask) -> SlotMask {
+    hits.into_iter().fold(hits, |mask, index| {
         let record = slots::record(cpu, Kind::Watchpoint, index);
         match record.and_then(|record| record.mate) {
             Some(mate) => mask.with(mate),
@@ -370,26 +337,20 @@ fn with_mates(cpu: &CpuDebug, slots: SlotMask) -> SlotMask {
     })
 }
 
-/// A load that only widened slots match, and that is no load-exclusive, is stepped over silently. True if that has been
-/// arranged, and other slots' hits with it.
+/// Of a watchpoint exception's hits those that are to be told. A widened slot that matches the access for being widened only is not:
+/// a load that is no load-exclusive. Such slots match no loads until slots are armed again, so that the load can be stepped over; they
+/// are not suspended, since an instruction that stores as well hits them with its store.
 #[cold]
 #[inline(never)]
-pub fn read_by_others(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask, how: &WatchHit) -> bool {
-    let quiet = store_only(cpu, widened::among(cpu, with_mates(cpu, hits)));
-    if quiet.is_empty() || how.write() || is_load(frame.pc) {
-        return false;
+pub fn without_quiet(cpu: &CpuDebug, pc: u64, hits: SlotMask, how: &WatchHit) -> SlotMask {
+    let quiet = store_only(cpu, slots::widened_among(cpu, with_mates(cpu, hits)));
+    if quiet.is_empty() || how.write() || is_load(pc) {
+        return hits;
     }
-    // Not suspended: if the instruction stores as well, that is the slot's hit.
     for index in quiet {
         if let Some(record) = slots::record(cpu, Kind::Watchpoint, index) {
             slots::match_loads(cpu, record.id, false);
         }
     }
-    let others = hits.without(quiet);
-    if others.is_empty() {
-        let _ = step::request(cpu, frame, Owners::STEP_OVER);
-    } else {
-        hit::each(cpu, frame, Kind::Watchpoint, others);
-    }
-    true
+    hits.without(quiet)
 }

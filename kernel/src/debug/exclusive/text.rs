@@ -1,4 +1,5 @@
-//! Where no breakpoint may be: behind a load-exclusive, up to its store-exclusive.
+//! Which instructions of the kernel's text are in exclusive sequences: a breakpoint may not be behind a load-exclusive, up to its
+//! store-exclusive.
 
 use super::memory::Native;
 use crate::mm::layout;
@@ -18,6 +19,22 @@ static NEAR: [AtomicU64; COVERED / BLOCK / 64] = [const { AtomicU64::new(0) }; C
 /// A bit an instruction: it is in an exclusive sequence, from the load-exclusive to the store-exclusive.
 static MEMBERS: [AtomicU64; COVERED / 4 / 64] = [const { AtomicU64::new(0) }; COVERED / 4 / 64];
 
+/// The instruction at `pc`; 0 where that is not the kernel's text.
+#[inline(always)]
+pub fn word_at(pc: u64) -> u32 {
+    if !(layout::text_start() as u64..layout::text_end() as u64).contains(&pc) {
+        return 0;
+    }
+    // SAFETY: the kernel's text is mapped readable, and `pc` is aligned, since it is about to be executed.
+    unsafe { (pc as *const u32).read_volatile() }
+}
+
+/// Whether the instruction at `pc` is a load-exclusive.
+#[inline(always)]
+pub fn is_load(pc: u64) -> bool {
+    is_load_exclusive(word_at(pc))
+}
+
 /// Whether the instruction at `pc` is in an exclusive sequence of the kernel's text, from the load-exclusive to the
 /// store-exclusive. True also of what cannot be told. Any context.
 #[inline(always)]
@@ -29,7 +46,7 @@ pub fn is_in_sequence(pc: u64) -> bool {
     }
 }
 
-/// Whether something about an exclusive sequence is to be known of a breakpoint at `address`: see [`check`]. Any context.
+/// Whether a breakpoint at `address` may be in an exclusive sequence, so that [`check`] has to decide. Any context.
 #[inline(always)]
 pub fn is_near(address: u64) -> bool {
     let offset = address.wrapping_sub(layout::text_start() as u64);
@@ -39,8 +56,8 @@ pub fn is_near(address: u64) -> bool {
     }
 }
 
-/// Refuses a breakpoint inside an exclusive sequence (rule H9). On the load-exclusive itself one is permitted (see [`super`]):
-/// then its step-over is not the shortest. Any context.
+/// Refuses a breakpoint inside an exclusive sequence (rule H9). On the load-exclusive itself a breakpoint is permitted (see
+/// [`super`]): then false, since its step-over is not the shortest. Any context.
 ///
 /// # Errors
 /// [`SlotError::ExclusiveSequence`].
@@ -57,7 +74,7 @@ pub fn check(address: u64) -> Result<bool, SlotError> {
     {
         return Err(SlotError::ExclusiveSequence { address });
     }
-    Ok(!super::is_load(address))
+    Ok(!is_load(address))
 }
 
 /// Notes that an instruction is in a sequence.

@@ -2,7 +2,9 @@
 //!
 //! [`protocols::Changes`] is how CPUs tell each other of changed records.
 
-use super::{Disposition, KINDS, LIMITS, RECORDS, SLOTS, limit, registers, with_slots};
+use super::local::{slots_of, with_slots};
+use super::records::{Disposition, KINDS, LIMITS, RECORDS, SLOTS, limit};
+use super::registers;
 use crate::arch::daif::{self, AllMasked};
 use crate::arch::{barrier, mdscr};
 use crate::debug::control::{self, Masked};
@@ -76,12 +78,12 @@ fn mark(id: SlotId, cpus: Cpus) {
 #[inline(always)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn here(kind: Kind, admitted: Admitted, me: Cpus, disposition: Disposition) -> Option<SlotId> {
-    // No handler of this CPU finds the record without its registers.
+    // Masked, so that no handler of this CPU finds the record before its registers are written.
     let _masked = AllMasked::new();
     let cpu = debug::this();
     let (me, registers) = ((percpu::index() as u32, me), &mut registers::all(cpu));
-    // SAFETY: the only one here; D is masked.
-    let slots = unsafe { super::slots_of(cpu) };
+    // SAFETY: this function has no other reference to the slots; D is masked.
+    let slots = unsafe { slots_of(cpu) };
     let id = match kind {
         Kind::Breakpoint => slots.install(registers, kind, &SLOTS.breakpoints, admitted, me, disposition),
         Kind::Watchpoint => slots.install(registers, kind, &SLOTS.watchpoints, admitted, me, disposition),

@@ -4,9 +4,11 @@
 //! All of it is no-probe text (rules H6, I8): a BRK's handler may set and remove slots, and must not find one that is being changed.
 //! So a function here is in line only where its callers are no-probe text too.
 
-use super::{Disposition, SLOTS, limit, registers};
+use super::records::{Disposition, SLOTS, limit};
+use super::registers;
 use crate::arch::daif;
-use crate::debug::{CpuDebug, exclusive, stats};
+use crate::debug::cpu::{CpuDebug, Widened};
+use crate::debug::stats;
 use ::slots::{CpuSlots, DebugRegs, Kind, Privilege, SlotId, SlotMask, Snapshot, State, Suspended, WatchHit};
 use rules::pstate::Daif;
 
@@ -17,7 +19,7 @@ pub(super) fn with_slots<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut CpuSlots) -> 
     use_(unsafe { slots_of(cpu) })
 }
 
-/// The same for the path of a hit, where nothing may be left to the compiler's taste for inlining closures.
+/// As [`with_slots`], for the path of a hit: without a closure, which the compiler may choose not to inline.
 ///
 /// # Safety
 /// One at a time.
@@ -29,17 +31,17 @@ pub(super) unsafe fn slots_of(cpu: &CpuDebug) -> &mut CpuSlots {
     unsafe { &mut *cpu.slots.get() }
 }
 
-/// The breakpoint that alone was hit at `pc`, if it is only to be counted. In constant time; None says nothing.
+/// The breakpoint that alone was hit at `pc`, if it is only to be counted. In constant time; None does not say that none was hit.
 #[inline(always)]
 pub fn plain_breakpoint(cpu: &CpuDebug, pc: u64) -> Option<u8> {
-    // SAFETY: the only one here.
+    // SAFETY: this function has no other reference to the slots.
     unsafe { slots_of(cpu) }.plain_breakpoint(pc)
 }
 
 /// The same for a watchpoint, from the syndrome.
 #[inline(always)]
 pub fn plain_watchpoint(cpu: &CpuDebug, iss: u32, far: u64) -> Option<u8> {
-    // SAFETY: the only one here.
+    // SAFETY: this function has no other reference to the slots.
     unsafe { slots_of(cpu) }.plain_watchpoint(iss, far)
 }
 
@@ -67,7 +69,7 @@ pub fn record(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Snapshot<Disposition>
 /// Suspends a slot so that an instruction can run once.
 #[inline(always)]
 pub fn suspend(cpu: &CpuDebug, kind: Kind, n: u8) {
-    // SAFETY: the only one here.
+    // SAFETY: this function has no other reference to the slots.
     unsafe { slots_of(cpu) }.suspend(&mut registers::all(cpu), kind, n);
 }
 
@@ -104,6 +106,70 @@ pub fn touched(cpu: &CpuDebug, address: u64, bytes: u64, write: bool) -> SlotMas
     hits
 }
 
+/// Those of some watchpoints whose record is as `wanted`.
+pub fn filter(cpu: &CpuDebug, slots: SlotMask, wanted: impl Fn(&Snapshot<Disposition>) -> bool) -> SlotMask {
+    slots.into_iter().fold(SlotMask::EMPTY, |mask, index| {
+        let fits = record(cpu, Kind::Watchpoint, index).is_some_and(|record| wanted(&record));
+        if fits { mask.with(index) } else { mask }
+    })
+}
+
+fn with_widened<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut Widened) -> R) -> R {
+    // SAFETY: the value belongs to this CPU; with D masked no exception that uses it can interrupt, and no closure of the
+    // callers, which are all in this file, calls back into a function that uses it.
+    use_(unsafe { &mut *cpu.widened.get() })
+}
+
+/// Whether any watchpoint is widened on this CPU ([`Widened`]).
+#[inline(always)]
+pub fn any_widened(cpu: &CpuDebug) -> bool {
+    with_widened(cpu, |widened| !widened.mask.is_empty())
+}
+
+/// Those of `slots` that are widened.
+pub fn widened_among(cpu: &CpuDebug, slots: SlotMask) -> SlotMask {
+    let slots = with_widened(cpu, |widened| slots.intersection(widened.mask));
+    filter(cpu, slots, |record| {
+        with_widened(cpu, |widened| {
+            widened.generations.get(usize::from(record.id.index)) == Some(&record.id.generation)
+        })
+    })
+}
+
+/// Widens a slot: has it match loads too on this CPU.
+pub fn widen(cpu: &CpuDebug, id: SlotId) {
+    if match_loads(cpu, id, true) {
+        with_widened(cpu, |widened| {
+            if let Some(generation) = widened.generations.get_mut(usize::from(id.index)) {
+                *generation = id.generation;
+                widened.mask = widened.mask.with(id.index);
+            }
+        });
+    }
+}
+
+/// Has a slot that was widened match what its record says.
+pub fn narrow(cpu: &CpuDebug, id: SlotId) {
+    match_loads(cpu, id, false);
+    with_widened(cpu, |widened| widened.mask = widened.mask.without(SlotMask::of(id.index)));
+}
+
+/// Slots were re-armed from their records: those that are widened are made so again.
+#[cold]
+#[inline(never)]
+fn widen_again(cpu: &CpuDebug) {
+    let all = with_widened(cpu, |widened| widened.mask);
+    let mut left = SlotMask::EMPTY;
+    for index in widened_among(cpu, all) {
+        if let Some(record) = record(cpu, Kind::Watchpoint, index)
+            && match_loads(cpu, record.id, true)
+        {
+            left = left.with(index);
+        }
+    }
+    with_widened(cpu, |widened| widened.mask = left);
+}
+
 /// Has a watchpoint match loads too on this CPU, or what its record says again. False if it is not armed here, or gone.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
@@ -122,26 +188,26 @@ pub fn match_loads(cpu: &CpuDebug, id: SlotId, loads: bool) -> bool {
 /// Re-arms what is suspended.
 #[inline(always)]
 pub fn rearm(cpu: &CpuDebug) {
-    // SAFETY: the only one here.
+    // SAFETY: this function has no other reference to the slots.
     unsafe { slots_of(cpu) }.rearm_all(&mut registers::all(cpu));
-    if exclusive::any_widened(cpu) {
-        exclusive::widen_again(cpu);
+    if any_widened(cpu) {
+        widen_again(cpu);
     }
 }
 
-/// Re-arms the one slot that is suspended. False, and nothing done, if it is not one, or there is more to do.
+/// Re-arms the one slot that is suspended. False, and nothing done, if none or several are, or slots are widened.
 #[inline(always)]
 pub fn rearm_one(cpu: &CpuDebug) -> bool {
-    // SAFETY: the only one here.
-    !exclusive::any_widened(cpu) && unsafe { slots_of(cpu) }.rearm_one(&mut registers::all(cpu))
+    // SAFETY: this function has no other reference to the slots.
+    !any_widened(cpu) && unsafe { slots_of(cpu) }.rearm_one(&mut registers::all(cpu))
 }
 
 /// Re-arms what is suspended and says what it was (M8).
 #[inline(always)]
 pub fn stash(cpu: &CpuDebug) -> Suspended {
     let suspended = with_slots(cpu, |slots| slots.stash(&mut registers::all(cpu)));
-    if exclusive::any_widened(cpu) {
-        exclusive::widen_again(cpu);
+    if any_widened(cpu) {
+        widen_again(cpu);
     }
     suspended
 }

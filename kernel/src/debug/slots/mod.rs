@@ -6,89 +6,25 @@
 mod apply;
 mod installed;
 mod local;
+mod records;
 mod registers;
 
 pub use apply::{init_cpu, sync_local};
 pub use installed::Installed;
 pub use local::*;
+pub use records::{Disposition, dispose};
+
+pub use super::client::{Handler, Hit};
 
 use super::control::Masked;
-use super::{debugger, exclusive};
-use crate::exception::Frame;
+use super::cpu::CPU_DEBUG;
+use super::exclusive;
 use crate::mm::layout;
 use crate::percpu;
 use ::slots::{
-    Admitted, CpuHits, Cpus, Kind, NoProbe, Payload, Pieces, ReadRegs, Request, SlotError, SlotId, Snapshot,
-    Tables, VaSize,
+    Admitted, CpuHits, Cpus, Kind, NoProbe, Pieces, ReadRegs, Request, SlotError, SlotId, Snapshot, VaSize,
 };
-use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
-
-/// What is done about a hit, besides counting it. Runs in debug context (rule M10).
-pub type Handler = fn(&Hit, &mut Frame);
-
-/// What a handler is told.
-#[derive(Clone, Copy)]
-pub struct Hit {
-    /// The slot.
-    pub id: SlotId,
-    /// The address that the slot is set on.
-    pub address: u64,
-}
-
-/// A slot's disposition.
-#[derive(Clone, Copy)]
-pub enum Disposition {
-    /// Count.
-    Count,
-    /// Count and call.
-    Call(Handler),
-}
-
-impl Disposition {
-    /// Count and stop in the kernel's debugger.
-    pub const STOP: Self = Self::Call(debugger::slot);
-}
-
-impl Payload for Disposition {
-    #[inline(always)]
-    fn to_word(self) -> u64 {
-        match self {
-            Self::Count => 0,
-            Self::Call(handler) => handler as usize as u64,
-        }
-    }
-
-    #[inline(always)]
-    fn from_word(word: u64) -> Self {
-        match word {
-            0 => Self::Count,
-            // SAFETY: the word came from `to_word`, which put the address of a `Handler` there.
-            address => Self::Call(unsafe { core::mem::transmute::<usize, Handler>(address as usize) }),
-        }
-    }
-
-    #[inline(always)]
-    fn is_plain(&self) -> bool {
-        matches!(self, Self::Count)
-    }
-}
-
-/// Records of a kind: more than any CPU has slots, since slots of different CPUs share numbers but not records.
-const RECORDS: usize = 256;
-
-#[unsafe(no_mangle)]
-#[unsafe(link_section = ".noprobe.data")]
-static SLOTS: Tables<Disposition, RECORDS, RECORDS> = Tables::new();
-
-/// How many slots of each kind every CPU has.
-#[unsafe(link_section = ".noprobe.data")]
-static LIMITS: [AtomicU8; 2] = [const { AtomicU8::new(0) }; 2];
-
-const KINDS: [Kind; 2] = [Kind::Breakpoint, Kind::Watchpoint];
-
-fn limit(kind: Kind) -> u8 {
-    LIMITS[kind as usize].load(Relaxed)
-}
+use records::{SLOTS, limit};
 
 /// How many slots of this kind each CPU has. Any context.
 pub fn count(kind: Kind) -> u8 {
@@ -236,7 +172,7 @@ pub fn hits(slots: impl Into<Pieces<SlotId>>) -> Option<u64> {
 /// Every CPU's counts.
 fn counts<'a>() -> impl Iterator<Item = &'a CpuHits> {
     // SAFETY: only the counts are used, which are atomic.
-    (0..percpu::MAX_CPUS).map(|cpu| &unsafe { super::CPU_DEBUG.of_unchecked(cpu) }.hits)
+    (0..percpu::MAX_CPUS).map(|cpu| &unsafe { CPU_DEBUG.of_unchecked(cpu) }.hits)
 }
 
 /// All records, in no order but breakpoints first. Any context.

@@ -1,0 +1,93 @@
+//! What the clients of steps and slots are told, and what they answer.
+//!
+//! A *client* is a function that the engine calls in debug context (M10, M12): the handler of a slot, the hook of a walk by single
+//! steps, the kernel's debugger. In debug context all exceptions are masked; a client takes no lock that can be held, allocates
+//! nothing and waits for no other CPU, but may take its time.
+
+use crate::exception::Frame;
+use ::slots::SlotId;
+use probe::sequence::Stuck;
+use rules::step::StepError;
+
+/// What a slot's handler is told.
+#[derive(Clone, Copy)]
+pub struct Hit {
+    /// The slot.
+    pub id: SlotId,
+    /// The address that the slot is set on.
+    pub address: u64,
+}
+
+/// Called for each hit of a slot, once the hit is counted. It may change the frame.
+pub type Handler = fn(&Hit, &mut Frame);
+
+/// Called after each step of [`step_with`](super::session::step_with), on the CPU that has made the step. It may change the frame.
+pub type Hook = fn(&mut Frame) -> Wish;
+
+/// What a [`Hook`] wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Another step.
+    Step,
+    /// That the context runs.
+    Run,
+}
+
+/// How a step of the debugger came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stepped {
+    /// One instruction, or the way into the handler of its exception.
+    Instruction,
+    /// An instruction that masks D, and everything behind it up to where D opens: as long as D is masked there are no step
+    /// exceptions (DDI 0487 D2.12.4).
+    Masked,
+    /// A call, from the branch to where it returned to, as [`Plan::Over`] has it.
+    Call,
+    /// An exclusive sequence as one step (rule H9), from its load-exclusive to the first instruction past it.
+    Sequence {
+        /// Instructions executed.
+        instructions: u32,
+    },
+    /// Rounds of an exclusive sequence that waits for another CPU; the load-exclusive is the next instruction again.
+    Waiting {
+        /// Rounds made.
+        rounds: u32,
+    },
+    /// An exclusive sequence that cannot be run as one step: the context ran free until its next exception, an unknown number
+    /// of instructions. It may stand at any instruction of the sequence or behind it.
+    Free(Stuck),
+}
+
+/// The kernel's debugger: looks at a context that has stopped, and says how it goes on. It may change the frame.
+pub type Client = fn(Stop, &mut Frame) -> Resume;
+
+/// Whether to stop behind a step.
+pub type Predicate = fn(&Frame) -> bool;
+
+/// How far to step. `Over` a call is done by a breakpoint of this CPU if a slot is free: meanwhile the CPU may switch to other
+/// threads, and their calls of the same code do not end the plan. A function that returns with D masked is not seen to return:
+/// then the context runs on. Without a free slot, and where no breakpoint may be (H6, H9), the call is stepped through.
+pub type Plan = rules::plan::Plan<Predicate>;
+
+/// Why a context has stopped.
+#[derive(Clone, Copy)]
+pub enum Stop {
+    /// A debugger's BRK ([`breakpoint`](super::debugger::breakpoint)); PC is behind it.
+    Brk,
+    /// A slot that stops in the debugger (`Disposition::STOP`) was hit. A plan of the same client is over.
+    Slot(Hit),
+    /// The plan is done, and how its last step came about.
+    Step(Stepped),
+    /// The context has not gone on since the last stop: the plan that the client answered with cannot be had here. Another plan
+    /// counts as [`Resume::Run`].
+    Refused(StepError),
+}
+
+/// How a context goes on.
+#[derive(Clone, Copy)]
+pub enum Resume {
+    /// It runs.
+    Run,
+    /// It is stepped, and stops again.
+    Step(Plan),
+}

@@ -1,0 +1,138 @@
+//! A CPU's debug state, and where `kprobe/hit.S` finds what it needs of it.
+
+use super::client::Stepped;
+use super::stepping::{Session, Stepping};
+use crate::kprobe;
+use crate::percpu::PerCpu;
+use ::slots::{CpuHits, CpuSlots, SlotMask};
+use core::cell::{Cell, UnsafeCell};
+use core::mem::offset_of;
+use core::sync::atomic::{AtomicU32, AtomicU64};
+use rules::step::Owners;
+
+/// How deep interrupts that set a step aside can nest on a CPU.
+pub const STASH_DEPTH: usize = 8;
+
+/// Slots of each kind that a CPU can have (16 without banked registers).
+pub const MAX_SLOTS: usize = 64;
+
+/// The counters of [`stats`](super::stats).
+pub(super) const COUNTERS: usize = 13;
+
+/// A CPU's debug state. Its cells are touched by this CPU only, with D masked.
+///
+/// The alignment makes the address of a CPU's state its index, shifted. `kprobe/hit.S` knows the first fields.
+#[repr(C, align(16384))]
+pub struct CpuDebug {
+    /// Debug contexts this CPU is in, one inside the other.
+    pub depth: Cell<u32>,
+    /// Entries of `levels` in use.
+    pub levels_len: Cell<u8>,
+    /// Owners of the running context's step, changed by [`control`](super::control) only; inside a debug context the owners of the
+    /// context that it interrupted.
+    pub owners: Cell<Owners>,
+    /// Always 0. Pads `depth`, `levels_len` and `owners` to 8 bytes: `kprobe/hit.S` tests all three with one load.
+    zero: [u8; 2],
+    /// Probes that are being dealt with, one inside the other.
+    pub levels: [kprobe::Level; kprobe::LEVELS],
+    /// MDSCR_EL1 as the armed slots need it (rule H8).
+    pub(super) armed_bits: Cell<u64>,
+    /// MDSCR_EL1 as the running context's step needs it (M13): see [`control`](super::control).
+    pub(super) step_bits: Cell<u64>,
+    /// What is in MDSCR_EL1, or that something is owed: see [`control`](super::control).
+    pub mdscr: Cell<u64>,
+    /// MDSCR_EL1 as this CPU needs it always.
+    pub(super) standing_bits: Cell<u64>,
+    /// What a debugger does with the running context's steps. The contexts that are interrupted have theirs on the stash.
+    pub(super) session: Cell<Option<Session>>,
+    /// How the debugger's step came about (see [`session::last`](super::session::last)).
+    pub(super) stepped: Cell<Stepped>,
+    /// Where a free run began (see [`exclusive`](super::exclusive)).
+    pub(super) free_from: Cell<u64>,
+    /// Entries of `stash` in use.
+    pub stash_len: Cell<usize>,
+    /// What is to be done on the way out of an interrupt: see [`pending`](super::pending).
+    pub(super) pending: AtomicU32,
+    /// See [`stats`](super::stats).
+    pub(super) counters: [AtomicU64; COUNTERS],
+    /// The debug states of the contexts that interrupts' handlers have interrupted (M8).
+    pub(super) stash: UnsafeCell<[Stepping; STASH_DEPTH]>,
+    /// What is armed and suspended on this CPU.
+    pub(super) slots: UnsafeCell<CpuSlots>,
+    /// Hits of this CPU's slots.
+    pub(super) hits: CpuHits,
+    /// See [`Widened`].
+    pub(super) widened: UnsafeCell<Widened>,
+    /// Attempts in succession at an exclusive sequence that ended in doubt: the PC of the sequence, and how many.
+    pub(super) doubt: Cell<(u64, u32)>,
+}
+
+/// The store-only watchpoints that match loads too on this CPU, until the exclusive sequence whose store they caught has been made
+/// (see [`exclusive`](super::exclusive)). The generation tells such a slot from its index's next user.
+pub(super) struct Widened {
+    pub(super) mask: SlotMask,
+    pub(super) generations: [u32; MAX_SLOTS],
+}
+
+/// Offset of depth, levels and owners, with the first level's site next.
+pub const CONTEXT: usize = offset_of!(CpuDebug, depth);
+/// Offset of what armed slots and steps need of MDSCR_EL1, next to each other.
+pub const ARMED_BITS: usize = offset_of!(CpuDebug, armed_bits);
+/// What is at [`CONTEXT`] in one debug context that deals with one probe, without an owner.
+pub const ONE_LEVEL: u64 = 1 << 32 | 1;
+/// Offset of the levels.
+pub const LEVELS: usize = offset_of!(CpuDebug, levels);
+/// Offset of what is in MDSCR_EL1.
+pub const MDSCR: usize = offset_of!(CpuDebug, mdscr);
+const _: () = assert!(
+    offset_of!(CpuDebug, levels_len) == CONTEXT + 4
+        && offset_of!(CpuDebug, owners) == CONTEXT + 5
+        && offset_of!(CpuDebug, zero) == CONTEXT + 6
+        && offset_of!(CpuDebug, levels) == CONTEXT + 8
+        && offset_of!(CpuDebug, step_bits) == ARMED_BITS + 8
+);
+const _: () = assert!(size_of::<CpuDebug>() == 16384, "the index of a CPU becomes its address by a shift");
+
+impl CpuDebug {
+    const fn new() -> Self {
+        Self {
+            depth: Cell::new(0),
+            levels_len: Cell::new(0),
+            owners: Cell::new(Owners::empty()),
+            zero: [0; 2],
+            levels: [kprobe::Level::UNUSED; kprobe::LEVELS],
+            armed_bits: Cell::new(0),
+            step_bits: Cell::new(0),
+            mdscr: Cell::new(0),
+            standing_bits: Cell::new(0),
+            session: Cell::new(None),
+            stepped: Cell::new(Stepped::Instruction),
+            free_from: Cell::new(0),
+            stash_len: Cell::new(0),
+            pending: AtomicU32::new(0),
+            counters: [const { AtomicU64::new(0) }; COUNTERS],
+            stash: UnsafeCell::new([Stepping::NONE; STASH_DEPTH]),
+            slots: UnsafeCell::new(CpuSlots::new()),
+            hits: CpuHits::new(),
+            widened: UnsafeCell::new(Widened { mask: SlotMask::EMPTY, generations: [0; MAX_SLOTS] }),
+            doubt: Cell::new((0, 0)),
+        }
+    }
+
+    /// Whether a debugger steps the running context. Any context of this CPU.
+    #[inline(never)]
+    #[unsafe(link_section = ".noprobe.text")]
+    pub fn is_stepped(&self) -> bool {
+        self.session.get().is_some()
+    }
+}
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.data")]
+pub(super) static CPU_DEBUG: PerCpu<CpuDebug> = crate::per_cpu!(CpuDebug::new());
+
+/// This CPU's debug state. Any context; the fields say what may be touched in which.
+#[inline(always)]
+pub fn this() -> &'static CpuDebug {
+    CPU_DEBUG.this()
+}

@@ -1,0 +1,63 @@
+//! The records of hardware slots, one table for all CPUs, and what each CPU is to do about a hit.
+
+use crate::debug::client::{Handler, Hit};
+use crate::exception::Frame;
+use ::slots::{Kind, Payload, Snapshot, Tables};
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+/// What is done about a hit, besides counting it.
+#[derive(Clone, Copy)]
+pub enum Disposition {
+    /// Nothing.
+    Count,
+    /// The handler is called.
+    Call(Handler),
+}
+
+impl Payload for Disposition {
+    #[inline(always)]
+    fn to_word(self) -> u64 {
+        match self {
+            Self::Count => 0,
+            Self::Call(handler) => handler as usize as u64,
+        }
+    }
+
+    #[inline(always)]
+    fn from_word(word: u64) -> Self {
+        match word {
+            0 => Self::Count,
+            // SAFETY: the word came from `to_word`, which put the address of a `Handler` there.
+            address => Self::Call(unsafe { core::mem::transmute::<usize, Handler>(address as usize) }),
+        }
+    }
+
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        matches!(self, Self::Count)
+    }
+}
+
+/// Does what a slot is there for, besides counting. Debug context.
+pub fn dispose(frame: &mut Frame, record: &Snapshot<Disposition>) {
+    if let Disposition::Call(handler) = record.payload {
+        handler(&Hit { id: record.id, address: record.encoding.watched().0 }, frame);
+    }
+}
+
+/// Records of a kind: more than any CPU has slots, since slots of different CPUs share numbers but not records.
+pub(super) const RECORDS: usize = 256;
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.data")]
+pub(super) static SLOTS: Tables<Disposition, RECORDS, RECORDS> = Tables::new();
+
+/// How many slots of each kind every CPU has.
+#[unsafe(link_section = ".noprobe.data")]
+pub(super) static LIMITS: [AtomicU8; 2] = [const { AtomicU8::new(0) }; 2];
+
+pub(super) const KINDS: [Kind; 2] = [Kind::Breakpoint, Kind::Watchpoint];
+
+pub(super) fn limit(kind: Kind) -> u8 {
+    LIMITS[kind as usize].load(Relaxed)
+}
