@@ -12,7 +12,6 @@ mod fatal;
 pub mod frame;
 pub mod live;
 
-pub use el1::fault_of_probed;
 pub use fatal::{Hook, Reason, Say, fatal, register_hooks};
 pub use frame::Frame;
 

@@ -1,53 +1,21 @@
 //! A CPU's levels: the sites that it deals with, one inside the other (rule K5).
 
-use super::Kprobe;
+use super::level::{LEVELS, Level};
 use super::site::Site;
 use crate::debug::{self, CpuDebug};
-use core::cell::Cell;
-use core::mem::offset_of;
 use rules::step::Owners;
 
-/// Levels whose handlers run; deeper hits are `missed` (rule K5).
+/// How many levels deep handlers are called. Deeper hits are `missed` (rule K5).
 pub const HANDLER_DEPTH: usize = 4;
-/// Levels there are: a missed hit needs one too while its instruction runs.
-pub const LEVELS: usize = 8;
-
-/// One site that is being dealt with. Touched by its CPU only, masked.
-#[repr(C)]
-pub struct Level {
-    site: Cell<*const Site>,
-    /// I and F of the probed context, while the copy that traps is run; with [`LONGER`].
-    pub masks: Cell<u64>,
-    /// Owners of the probed context's step, while that copy is run.
-    pub parked: Cell<Owners>,
-    /// Whether its handlers do not run.
-    pub missed: Cell<bool>,
-}
-
-/// In [`Level::masks`]: `hit.S` is not to deal with the end of the copy. Its `tbnz` knows the bit.
-pub const LONGER: u64 = 1 << 63;
-
-const _: () = assert!(offset_of!(Level, site) == 0 && offset_of!(Kprobe, hits) == 0);
-
-impl Level {
-    /// One that is not in use: then all but `site` and `masks` are as here, which `hit.S` relies on.
-    #[allow(clippy::declare_interior_mutable_const, reason = "for arrays of them, each its own")]
-    pub const UNUSED: Self = Self {
-        site: Cell::new(core::ptr::null()),
-        masks: Cell::new(0),
-        parked: Cell::new(Owners::empty()),
-        missed: Cell::new(false),
-    };
-}
 
 impl CpuDebug {
-    /// How many are in use. D masked.
+    /// How many levels are in use. D masked.
     #[inline(always)]
     pub fn probe_levels(&self) -> usize {
         usize::from(self.levels_len.get())
     }
 
-    /// Whether the site is being dealt with. D masked.
+    /// Whether one of the levels deals with the site. D masked.
     #[inline(always)]
     pub fn is_probed(&self, site: &Site) -> bool {
         let mut at = 0;
@@ -60,7 +28,7 @@ impl CpuDebug {
         false
     }
 
-    /// A level for a hit of the site, unless there is none left. D masked.
+    /// Begins a level for a hit of the site; None if all levels are in use. D masked.
     #[inline(always)]
     pub fn push(&self, site: &'static Site, missed: bool) -> Option<&Level> {
         if self.probe_levels() >= LEVELS {
@@ -73,18 +41,18 @@ impl CpuDebug {
         Some(level)
     }
 
-    /// The innermost, and its site. D masked.
+    /// The innermost level and its site. D masked.
     #[inline(always)]
     pub fn top(&self) -> Option<(&Level, &'static Site)> {
         if self.probe_levels() == 0 {
             return None;
         }
         let level = &self.levels[self.probe_levels() - 1];
-        // SAFETY: a site in a level is alive: it is removed while all CPUs are held, and none of them deals with one then.
+        // SAFETY: a site in a level is alive: sites are removed while all other CPUs are held, and a CPU that is held has no level.
         Some((level, unsafe { &*level.site.get() }))
     }
 
-    /// Ends the innermost. D masked.
+    /// Ends the innermost level. D masked.
     #[inline(always)]
     pub fn pop(&self) {
         let len = self.levels_len.get() - 1;
@@ -101,7 +69,7 @@ pub fn is_behind(cpu: &CpuDebug, pc: u64) -> bool {
     matches!(cpu.top(), Some((_, site)) if site.address != pc)
 }
 
-/// Probes that this CPU deals with now, one inside the other (rule I5). Any context.
+/// How many probes this CPU deals with now, one inside the other (rule I5). Any context.
 pub fn depth() -> usize {
     debug::this().probe_levels()
 }
