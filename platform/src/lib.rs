@@ -19,6 +19,7 @@ mod error;
 mod header;
 mod list;
 mod memory;
+mod region;
 mod tree;
 
 use core::fmt;
@@ -28,7 +29,8 @@ pub use devices::{Gic, PciHost, Timer, Uart};
 pub use error::{DtbError, Problem, Warning};
 pub use header::{HEADER_SIZE, MAX_SIZE, check_address, total_size};
 pub use list::List;
-pub use memory::{Region, Reserved};
+pub use memory::Reserved;
+pub use region::Region;
 
 /// CPUs taken from the tree.
 pub const MAX_CPUS: usize = 8;

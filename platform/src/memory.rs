@@ -1,45 +1,12 @@
 //! Memory banks, and what of them must be left alone.
 
-use core::fmt;
 use core::ops::ControlFlow;
 
 use dtoolkit::Node;
 use dtoolkit::fdt::Fdt;
 
 use crate::tree::{self, Place, text, value, words};
-use crate::{DtbError, List, MAX_BANKS, MAX_RESERVED, Warning, Warnings};
-
-/// A range of physical addresses. Its end fits in 64 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Region {
-    /// First byte, as the CPU addresses it.
-    pub base: u64,
-    /// Bytes.
-    pub size: u64,
-}
-
-impl Region {
-    /// The first byte past the region.
-    pub const fn end(&self) -> u64 {
-        self.base + self.size
-    }
-
-    /// Whether `address` lies in the region.
-    pub const fn contains(&self, address: u64) -> bool {
-        address >= self.base && address - self.base < self.size
-    }
-
-    /// Whether the two share a byte.
-    pub const fn overlaps(&self, other: &Region) -> bool {
-        self.base < other.end() && other.base < self.end()
-    }
-}
-
-impl fmt::Display for Region {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#x}..{:#x}", self.base, self.end())
-    }
-}
+use crate::{DtbError, List, MAX_BANKS, MAX_RESERVED, Region, Warning, Warnings};
 
 /// Memory that is not free for use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,10 +18,7 @@ pub struct Reserved {
 }
 
 /// Banks in ascending order, without empty ones.
-pub(crate) fn banks(
-    fdt: Fdt<'_>,
-    warnings: &mut Warnings,
-) -> Result<List<crate::Region, MAX_BANKS>, DtbError> {
+pub(crate) fn banks(fdt: Fdt<'_>, warnings: &mut Warnings) -> Result<List<Region, MAX_BANKS>, DtbError> {
     let mut banks = List::<Region, MAX_BANKS>::new();
     let mut found = 0;
     let outcome = tree::walk(fdt, &mut |place| {

@@ -2,39 +2,12 @@
 //!
 //! An exception between the load-exclusive and the store-exclusive clears the exclusive monitor (DDI 0487 B2.12), so the
 //! store fails, the loop runs again, and with a probe in it never ends.
-use crate::bits::{bit, bits};
+use crate::bits::bits;
 use crate::class::{Class, Reason};
 use crate::classify::{classify, is_move_prefix};
 use crate::cpu::is_hint;
+use crate::monitor::{is_clear_exclusive, is_load_exclusive, is_store_exclusive};
 use crate::sim::Sim;
-
-/// LDXR, LDAXR, LDXRB to LDAXRH, LDXP, LDAXP, and LDTXR, LDATXR (FEAT_LSUI).
-#[inline]
-pub const fn is_load_exclusive(word: u32) -> bool {
-    is_exclusive(word) && bit(word, 22)
-}
-
-/// STXR, STLXR, STXRB to STLXRH, STXP, STLXP, and STTXR, STLTXR (FEAT_LSUI).
-#[inline]
-pub const fn is_store_exclusive(word: u32) -> bool {
-    is_exclusive(word) && !bit(word, 22)
-}
-
-/// LDAR, STLR, CAS and CASP share the encoding group but leave the monitor alone.
-#[inline]
-const fn is_exclusive(word: u32) -> bool {
-    // Whoever steps asks this of each instruction, and most are in no such group.
-    if bits(word, 25, 5) != 0b00_100 || bit(word, 23) {
-        return false;
-    }
-    let (pair, word_or_double, lsui) = (bit(word, 21), bit(word, 31), bit(word, 24));
-    if lsui { !pair && word_or_double } else { !pair || word_or_double }
-}
-
-/// CLREX.
-pub const fn is_clear_exclusive(word: u32) -> bool {
-    word & 0xffff_f0ff == 0xd503_305f
-}
 
 /// The longest function, in instructions, whose paths [`in_exclusive_sequence`] follows from end to end. Of a longer one it looks
 /// at [`NEAR_WORDS`] on either side of the instruction.

@@ -171,8 +171,20 @@ impl<R: BankSelect> BankSelect for &mut R {
     }
 }
 
+/// Puts every slot of a CPU that comes up into a known state, disarmed: all fields are UNKNOWN out of reset (rule H8).
+pub fn reset_all(regs: &mut impl DebugRegs, counts: Counts) {
+    regs.settle();
+    for kind in [Kind::Breakpoint, Kind::Watchpoint] {
+        for n in 0..counts.of(kind) {
+            regs.write_control(kind, n, 0);
+            regs.write_value(kind, n, 0);
+        }
+    }
+    regs.isb();
+}
+
 /// Whether the banks that the ID registers announce can be reached: what runs at EL2 or EL3 may deny them to EL1, whose
-/// accesses then all go to bank 0. For bring-up, before [`reset_all`](crate::reset_all), with EMBWE in force; writes value
+/// accesses then all go to bank 0. For bring-up, before [`reset_all`], with EMBWE in force; writes value
 /// registers of slots that must not be in use.
 pub fn banks_answer(regs: &mut Banked<impl DebugRegs + BankSelect + ReadRegs>, counts: Counts) -> bool {
     const MARK: u64 = 0x1000;

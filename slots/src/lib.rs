@@ -28,6 +28,7 @@ mod armed;
 mod attribution;
 mod bank;
 mod cpu;
+mod encoding;
 mod error;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
@@ -46,16 +47,17 @@ mod tables;
 mod va;
 
 pub use attribution::{WatchHit, breakpoint_hits, watchpoint_hits};
-pub use bank::{BankSelect, Banked, Counts, EMBWE, banks_answer};
+pub use bank::{BankSelect, Banked, Counts, EMBWE, banks_answer, reset_all};
 pub use cpu::CpuSlots;
+pub use encoding::{Access, Encoding, Privilege};
 pub use error::SlotError;
 pub use hits::CpuHits;
 pub use mask::{Indices, SlotMask};
 pub use noprobe::{Admitted, NoProbe};
 pub use pieces::Pieces;
 pub use record::{Cpus, Payload, SlotId, Snapshot, State};
-pub use regs::{DebugRegs, ReadRegs, arm, disarm, reset_all};
-pub use request::{Access, Encoding, Privilege, Request};
+pub use regs::{DebugRegs, ReadRegs, arm, disarm};
+pub use request::Request;
 pub use suspended::Suspended;
 pub use table::Table;
 pub use tables::Tables;

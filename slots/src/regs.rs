@@ -4,7 +4,7 @@
 //! write and the next context synchronisation event an access may or may not hit, and the two registers of a slot may
 //! take effect in either order (DDI 0487, "Synchronization and debug exceptions").
 
-use crate::{Counts, Encoding, Kind};
+use crate::{Encoding, Kind};
 
 /// Write access to one CPU's slot registers: a back end.
 ///
@@ -83,17 +83,5 @@ pub fn arm(regs: &mut impl DebugRegs, kind: Kind, n: u8, encoding: Encoding) {
 #[inline]
 pub fn disarm(regs: &mut impl DebugRegs, kind: Kind, n: u8) {
     regs.write_control(kind, n, 0);
-    regs.isb();
-}
-
-/// Puts every slot of a CPU that comes up into a known state, disarmed: all fields are UNKNOWN out of reset (rule H8).
-pub fn reset_all(regs: &mut impl DebugRegs, counts: Counts) {
-    regs.settle();
-    for kind in [Kind::Breakpoint, Kind::Watchpoint] {
-        for n in 0..counts.of(kind) {
-            regs.write_control(kind, n, 0);
-            regs.write_value(kind, n, 0);
-        }
-    }
     regs.isb();
 }

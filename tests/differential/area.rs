@@ -4,7 +4,7 @@
 //! its frame, as has the exception of the instruction itself, and that of a PC that nobody can execute. So a run begins and
 //! ends in [`caught`], and nothing but the instruction runs between.
 
-use super::state::{Came, State};
+use super::state::{Came, Registers, State};
 use alloc::boxed::Box;
 use core::arch::global_asm;
 use core::sync::atomic::{
@@ -69,24 +69,6 @@ struct Run {
     end: Option<Registers>,
     /// The memory above where SP was, then.
     stack: [u64; STACK],
-}
-
-/// Those of a frame.
-#[derive(Clone, Copy)]
-pub struct Registers {
-    pub x: [u64; 31],
-    pub sp: u64,
-    pub pc: u64,
-    pub pstate: u64,
-    pub esr: u64,
-    pub far: u64,
-}
-
-impl Registers {
-    fn of(frame: &Frame) -> Self {
-        let Frame { x, sp, pc, pstate, esr, far, .. } = *frame;
-        Self { x, sp, pc, pstate, esr, far }
-    }
 }
 
 static RUN: AtomicPtr<Run> = AtomicPtr::new(core::ptr::null_mut());

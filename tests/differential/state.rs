@@ -1,11 +1,11 @@
 //! What an instruction is run from, and what it comes to.
 
-use super::area::Registers;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::arch::asm;
 use core::cell::UnsafeCell;
+use kernel::exception::Frame;
 use kernel::exception::frame::ec;
 use kernel::{read_sysreg, write_sysreg};
 
@@ -52,6 +52,24 @@ impl State {
         if simd::usable() {
             simd::put(&self.v);
         }
+    }
+}
+
+/// The registers of an exception's frame.
+#[derive(Clone, Copy)]
+pub struct Registers {
+    pub x: [u64; 31],
+    pub sp: u64,
+    pub pc: u64,
+    pub pstate: u64,
+    pub esr: u64,
+    pub far: u64,
+}
+
+impl Registers {
+    pub fn of(frame: &Frame) -> Self {
+        let Frame { x, sp, pc, pstate, esr, far, .. } = *frame;
+        Self { x, sp, pc, pstate, esr, far }
     }
 }
 

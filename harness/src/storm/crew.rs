@@ -1,19 +1,19 @@
 //! The CPUs: what each does in a round, where all meet, and what runs in the background.
 
 use super::ledger::Ledger;
+use super::place::{self, MEETING, PLACES, Place, storm};
 use super::verdict::{self, Failure};
 use super::{Act, Count, Due, Random, Round, Storm, Stream, fail, failed, interrupts, quiet};
 use alloc::boxed::Box;
 use alloc::string::String;
-use core::fmt;
 use core::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU64, AtomicUsize,
+    AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use kernel::arch::mdscr;
 use kernel::debug::stats;
 use kernel::irq::off;
-use kernel::percpu::{self, PerCpu};
+use kernel::percpu;
 use kernel::{idle, println, sched, smp};
 use log::LevelFilter;
 
@@ -24,45 +24,10 @@ const PROGRESS: u64 = 20;
 /// A storm that is at least this long must have had everything that can come up.
 const LONG: u64 = 500_000;
 
-static STORM: AtomicPtr<Storm> = AtomicPtr::new(core::ptr::null_mut());
 static SEED: AtomicU64 = AtomicU64::new(0);
 static LENGTH: AtomicU64 = AtomicU64::new(0);
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);
 static OVER: AtomicBool = AtomicBool::new(false);
-
-/// A CPU's part.
-struct Place {
-    /// Whether it storms now: what is not its thread does nothing otherwise.
-    open: AtomicBool,
-    /// Its background thread is in the middle of something.
-    busy: AtomicBool,
-    /// What it does, for who looks where a storm hangs: the number of the action, or where all meet.
-    doing: AtomicUsize,
-    /// How often it has begun to do something.
-    begun: AtomicU64,
-    round: AtomicU64,
-}
-
-const MEETING: usize = usize::MAX;
-
-static PLACES: PerCpu<Place> = kernel::per_cpu!(Place {
-    open: AtomicBool::new(false),
-    busy: AtomicBool::new(false),
-    doing: AtomicUsize::new(MEETING),
-    begun: AtomicU64::new(0),
-    round: AtomicU64::new(0),
-});
-
-/// The storm that is on.
-pub fn storm() -> &'static Storm {
-    // SAFETY: `run` stores one before anything else of the storm begins.
-    unsafe { &*STORM.load(Relaxed) }
-}
-
-/// Whether this CPU storms now. Any context.
-pub fn is_open() -> bool {
-    PLACES.this().open.load(Relaxed)
-}
 
 /// Whether it is this CPU's turn, of all of them, by the number that a plan holds.
 pub fn in_place(turn: u32) -> bool {
@@ -72,7 +37,7 @@ pub fn in_place(turn: u32) -> bool {
 
 /// Storms from `seed` until there were so many debug exceptions. Whether all was exact. Thread context of the first CPU.
 pub fn run(storm: &'static Storm, seed: u64, exceptions: u64) -> bool {
-    STORM.store(core::ptr::from_ref(storm).cast_mut(), Relaxed);
+    place::begin(storm);
     SEED.store(seed, Relaxed);
     LENGTH.store(exceptions, Relaxed);
     println!("storm: seed={seed} exceptions={exceptions} cpus={}", smp::online_count());
@@ -259,25 +224,4 @@ fn summary(all: &Ledger, rounds: u64, sums: [Count; 3]) {
     {
         fail(format_args!("nothing of this ever came up: {name}"));
     }
-}
-
-/// How often CPUs have begun to do something. Any context.
-pub fn begun() -> u64 {
-    PLACES.iter().map(|place| place.begun.load(Relaxed)).sum()
-}
-
-/// What each CPU does now, for a storm that hangs.
-pub fn whereabouts() -> impl fmt::Display {
-    struct Whereabouts;
-    impl fmt::Display for Whereabouts {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            for cpu in smp::online() {
-                let doing = PLACES.of(cpu).doing.load(Relaxed);
-                let name = storm().actions.get(doing).map_or("waits for the others", |action| action.name);
-                write!(f, "{}cpu{cpu}: {name}", if cpu == 0 { "" } else { ", " })?;
-            }
-            Ok(())
-        }
-    }
-    Whereabouts
 }

@@ -3,7 +3,7 @@
 //! Every handler of the kernel is called through `around` meanwhile, which sees by the length of the stash whether the
 //! context that was interrupted had an owner: independently of what the kernel counts of it (M8, M9).
 
-use super::{Due, Random, Round, Storm, Stream, crew, due, fail, verdict};
+use super::{Due, Random, Round, Storm, Stream, due, fail, place, verdict};
 use core::cell::Cell;
 use kernel::debug;
 use kernel::drivers::gic::{self, Target};
@@ -46,8 +46,8 @@ pub fn take_over() {
     irq::set_handler(sgi::TEST, |frame| around(frame, |_| storm()));
     irq::set_handler(sgi::TEST_NMI, |frame| {
         around(frame, |_| {
-            if crew::is_open() {
-                (crew::storm().nmi)();
+            if place::is_open() {
+                (place::storm().nmi)();
             }
         });
     });
@@ -86,8 +86,8 @@ fn around(frame: &mut Frame, handler: impl FnOnce(&mut Frame)) {
 fn storm() {
     let here = DEPTHS.this();
     let Some(mut random) = here.interrupts.get() else { return };
-    if crew::is_open() {
-        act(crew::storm(), &mut random);
+    if place::is_open() {
+        act(place::storm(), &mut random);
         if random.one_in(DEFERS) {
             // What finds no room is not done.
             let _ = deferred::defer(work);
@@ -100,8 +100,8 @@ fn storm() {
 fn work() {
     let here = DEPTHS.this();
     let Some(mut random) = here.work.get() else { return };
-    if crew::is_open() {
-        act(crew::storm(), &mut random);
+    if place::is_open() {
+        act(place::storm(), &mut random);
     }
     here.work.set(Some(random));
 }

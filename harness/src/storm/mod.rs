@@ -4,7 +4,7 @@
 //! compare what they did with what was counted (X1). Which CPU comes first at each point is the machine's; what each does
 //! is the seed's.
 //!
-//! - `crew`: the CPUs, their background threads, the points where all meet.
+//! - `crew`: the CPUs' threads, their background threads, the points where all meet. `place`: what each CPU does now.
 //! - `interrupts`: what the storm does in interrupts, and which of them set a step aside.
 //! - `ledger`: what was done, against what the kernel's counters say.
 //! - `quiet`: what must be so on a CPU where nothing goes on.
@@ -14,6 +14,7 @@
 mod crew;
 mod interrupts;
 mod ledger;
+mod place;
 mod quiet;
 mod random;
 mod verdict;

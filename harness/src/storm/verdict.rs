@@ -1,6 +1,6 @@
 //! The first thing that went wrong, with the seed; and who notices that nothing goes on any more.
 
-use super::Round;
+use super::{Round, place};
 use core::cell::UnsafeCell;
 use core::fmt::{self, Write};
 use core::sync::atomic::{
@@ -95,13 +95,13 @@ pub fn end() {
 /// From the tick: ends the kernel if no CPU begins anything any more. How long a round takes says nothing: an emulator's host
 /// may have little time for the machine, whose clock goes on all the same.
 pub fn look() {
-    let begun = super::crew::begun();
+    let begun = place::begun();
     if BEGUN.swap(begun, Relaxed) != begun {
         SINCE.store(timer::now(), Relaxed);
     }
     let late = timer::now().wrapping_sub(SINCE.load(Relaxed)) as i64;
     if ON.load(Relaxed) && late > (PATIENCE * timer::frequency()) as i64 {
-        panic!("the storm hangs: no CPU has begun anything for {PATIENCE} s; {}", super::crew::whereabouts());
+        panic!("the storm hangs: no CPU has begun anything for {PATIENCE} s; {}", place::whereabouts());
     }
 }
 

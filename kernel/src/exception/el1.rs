@@ -132,29 +132,42 @@ macro_rules! software {
 
 software! {
     kprobe_hit, kprobe_hit_nested: |cpu, frame, parked| kprobe::hit(cpu, frame, parked);
-    out_of_line_end, out_of_line_end_nested: |cpu, frame, parked| kprobe::out_of_line_end(cpu, frame, parked);
-    call_returned, call_returned_nested: |cpu, frame, parked| kprobe::returned(cpu, frame, parked);
-    debugger, debugger_nested: |cpu, frame, parked| debug::debugger::brk(cpu, frame, parked);
-    begin_step, begin_step_nested: |cpu, frame, parked| debug::session::enter_brk(cpu, frame, parked);
+    out_of_line_end, out_of_line_end_nested: |cpu, frame, parked| Ok(kprobe::out_of_line_end(cpu, frame, parked));
+    call_returned, call_returned_nested: |cpu, frame, parked| Ok(kprobe::returned(cpu, frame, parked));
+    debugger, debugger_nested: |cpu, frame, parked| Ok(debug::debugger::brk(cpu, frame, parked));
+    begin_step, begin_step_nested: |cpu, frame, parked| Ok(debug::session::enter_brk(cpu, frame, parked));
     empty, empty_nested: |_, frame, parked| {
         frame.move_to(frame.pc + 4);
-        parked
+        Ok(parked)
     };
 }
 
-/// The handler is given the owners that are parked and says which are to be put back.
+/// Calls the handler with the owners that are parked. It returns those to put back, or the exception of a probed instruction.
 #[inline(always)]
 fn software<const ROW: u8>(
     frame: &mut Frame,
-    handler: impl FnOnce(&'static CpuDebug, &mut Frame, Owners) -> Owners,
+    handler: impl FnOnce(&'static CpuDebug, &mut Frame, Owners) -> Result<Owners, kprobe::Excepted>,
 ) {
     let cpu = debug::this();
     let mut aside = enter::<ROW>(cpu, frame);
     let depth = cpu.depth.get();
     cpu.depth.set(depth + 1);
-    aside.parked = handler(cpu, frame, aside.parked);
+    match handler(cpu, frame, aside.parked) {
+        Ok(parked) => aside.parked = parked,
+        Err(kprobe::Excepted) => return kprobe_exception(cpu, frame, depth),
+    }
     cpu.depth.set(depth);
     leave::<ROW>(cpu, frame, aside);
+}
+
+/// M6 for a simulated instruction, in place of M13 of its probe's hit. `depth` is the depth of debug contexts without that hit.
+#[cold]
+#[inline(never)]
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn kprobe_exception(cpu: &CpuDebug, frame: &mut Frame, depth: u32) {
+    cpu.depth.set(depth);
+    fault_of_probed(cpu, frame);
 }
 
 /// The rest of a probe's M12 that `hit.S` has begun: the pre-handler has asked for a step, or the context's masks are such that
@@ -163,7 +176,10 @@ fn software<const ROW: u8>(
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn kprobe_rest_of_hit(cpu: &CpuDebug, frame: &mut Frame, then: kprobe::Then) {
     let mut aside = Aside::NOTHING;
-    aside.parked = kprobe::rest_of_hit(cpu, frame, then);
+    match kprobe::rest_of_hit(cpu, frame, then) {
+        Ok(parked) => aside.parked = parked,
+        Err(kprobe::Excepted) => return kprobe_exception(cpu, frame, 0),
+    }
     cpu.depth.set(0);
     leave::<M12>(cpu, frame, aside);
 }
@@ -214,7 +230,7 @@ extern "C" fn fault(frame: &mut Frame) {
 /// M6 for the context of `frame`, which is the probed one if a probe's instruction has faulted. All exceptions are masked before
 /// and behind.
 #[inline(always)]
-pub fn fault_of_probed(cpu: &CpuDebug, frame: &mut Frame) {
+fn fault_of_probed(cpu: &CpuDebug, frame: &mut Frame) {
     let nested = cpu.depth.get() != 0;
     // In a debug context the owners are not those of the code that faulted.
     let aside = if nested { Aside::NOTHING } else { set_aside::<M6>(cpu, frame) };

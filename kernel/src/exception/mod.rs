@@ -13,7 +13,6 @@ pub mod frame;
 pub mod live;
 mod reason;
 
-pub use el1::fault_of_probed;
 pub use fatal::{Hook, Say, fatal, register_hooks};
 pub use frame::Frame;
 pub use reason::{Reason, Site};

@@ -1,8 +1,7 @@
 //! The pages in which displaced instructions run: executable, written through the patch alias only.
 
 use super::site::Site;
-use super::{ProbeError, optimised, table};
-use crate::exception::Frame;
+use super::table;
 use crate::irq::off::IrqOff;
 use crate::mm::layout;
 use crate::mm::patch::{self, Patch};
@@ -35,11 +34,9 @@ fn fit(copies: usize, trampolines: usize) -> bool {
     copies * Copies::BYTES + trampolines <= layout::copies().len()
 }
 
-/// Room for the copies of `word`, which is at `probed`; [`write`] is still to be called. Thread context.
-///
-/// # Errors
-/// [`ProbeError::NoSlot`].
-pub fn take(word: u32, probed: u64) -> Result<u64, ProbeError> {
+/// Reserves room for the copies of the instruction `word` at address `probed`, which [`write`] is still to fill. Returns the address of
+/// that room; None if none is left, or none that a branch from the probed address reaches. Thread context.
+pub fn take(word: u32, probed: u64) -> Option<u64> {
     let line = {
         let mut free = FREE.lock();
         let fresh = free.fresh;
@@ -49,15 +46,15 @@ pub fn take(word: u32, probed: u64) -> Result<u64, ProbeError> {
                 free.fresh += 1;
                 fresh
             }
-            None => return Err(ProbeError::NoSlot),
+            None => return None,
         }
     };
     let at = (layout::COPIES + line * Copies::BYTES) as u64;
     if Copies::new(word, at, probed).is_none() {
         give(at);
-        return Err(ProbeError::NoSlot);
+        return None;
     }
-    Ok(at)
+    Some(at)
 }
 
 /// Writes a site's copies, one line, which nobody executes yet. As for [`Patch`].
@@ -138,28 +135,6 @@ pub fn site_of(pc: u64) -> Option<(&'static Site, u64)> {
     match table::find(probed) {
         Some(site) if matches!(site.copies(), Some(own) if own == copies) => Some((site, offset)),
         _ => None,
-    }
-}
-
-/// Interrupts: a context that has executed its copy, and stands at the branch back, is put behind the probed instruction, so
-/// that whoever is told of it sees no copy, and no thread that is switched away keeps one (rule K4). Masked.
-#[inline(always)]
-pub fn settle(frame: &mut Frame) {
-    if layout::may_be_copy(frame.pc) {
-        settle_copy(frame);
-    }
-}
-
-#[cold]
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-fn settle_copy(frame: &mut Frame) {
-    if let Some((site, offset)) = site_of(frame.pc)
-        && Copies::settled(offset)
-    {
-        frame.pc = site.address + 4;
-    } else {
-        optimised::settle(frame);
     }
 }
 

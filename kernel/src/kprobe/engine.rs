@@ -1,9 +1,11 @@
-//! What happens at a hit, but for what `hit.S` does itself. Debug context throughout: no lock, no allocation, no waiting.
+//! What happens at a hit, except what `hit.S` does itself. All of it runs in debug context: no lock, no allocation, no waiting.
 
 use super::copies::{self, OPENED};
-use super::levels::{HANDLER_DEPTH, LONGER, Level};
-use super::site::{How, PLAIN, POST_HANDLER, PRE, RUN, Run, Site};
-use super::{Kprobe, Then, machine, optimised, returns, simd, table};
+use super::level::{LONGER, Level};
+use super::levels::HANDLER_DEPTH;
+use super::probe::{Kprobe, Then};
+use super::site::{How, PLAIN, POST_HANDLER, PRE, RUN, Site};
+use super::{instance, machine, optimised, simd, table};
 use crate::arch::uaccess::{self, Fault};
 use crate::debug::{self, CpuDebug, slots, step};
 use crate::exception::{Frame, Reason, fatal};
@@ -45,22 +47,31 @@ core::arch::global_asm!(
     TRAPPING_FORM = const Copies::TRAPPING,
     TRAP = const Copies::TRAP,
     KRETPROBE = const probe::ool::RETURN_PROBE,
-    INSTANCES = const returns::INSTANCES,
-    INSTANCE_BITS = const returns::INSTANCES.ilog2(),
-    INSTANCE_SHIFT = const size_of::<returns::Instance>().ilog2(),
-    SITE_HANDLER = const returns::SITE_HANDLER,
-    INSTANCE_PROBE = const returns::PROBE,
-    INSTANCE_SP = const returns::SP,
+    INSTANCES = const instance::INSTANCES,
+    INSTANCE_BITS = const instance::INSTANCES.ilog2(),
+    INSTANCE_SHIFT = const size_of::<instance::Instance>().ilog2(),
+    SITE_HANDLER = const instance::SITE_HANDLER,
+    INSTANCE_PROBE = const instance::PROBE,
+    INSTANCE_SP = const instance::SP,
     TRAMPOLINE = const crate::exception::brk::TRAMPOLINE,
     DATA_FROM_OPEN = const Trampoline::DATA - Trampoline::OPEN,
     INTERRUPT_FROM_OPEN = const Trampoline::INTERRUPT - Trampoline::OPEN,
     MASKED_FROM_OPEN = const Trampoline::MASKED - Trampoline::OPEN,
+    RUN_LITERAL = sym run_literal,
     CHECKED = const cfg!(debug_assertions) as u32,
 );
 
-/// A probe's BRK.
+/// A simulated instruction has taken an exception of its own, a data abort or a trap, which the caller still has to deal with (rule K7).
+/// The frame is that of the probed context at the probed address, with the exception's syndrome. The hit's level has ended, and the
+/// owners of the context's step are back. The caller first leaves the debug context that the hit has entered.
+pub struct Excepted;
+
+/// Deals with a probe's BRK. `parked` are the owners of the probed context's step; returned are those to put back.
+///
+/// # Errors
+/// [`Excepted`].
 #[inline(always)]
-pub fn hit(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
+pub fn hit(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Result<Owners, Excepted> {
     let site = match table::find(frame.pc) {
         Some(site) => site,
         None => match optimised::site_of(frame.pc) {
@@ -70,7 +81,7 @@ pub fn hit(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
             }
             _ => {
                 gone(frame);
-                return parked;
+                return Ok(parked);
             }
         },
     };
@@ -95,12 +106,12 @@ pub fn hit(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
     }
     if skip {
         skipped(cpu, frame);
-        return parked;
+        return Ok(parked);
     }
     displaced(cpu, frame, site, level, parked)
 }
 
-/// A pre-handler has moved PC.
+/// Ends the hit of a pre-handler that has moved PC.
 #[inline(always)]
 fn skipped(cpu: &CpuDebug, frame: &mut Frame) {
     let pc = frame.pc;
@@ -108,9 +119,15 @@ fn skipped(cpu: &CpuDebug, frame: &mut Frame) {
     cpu.pop();
 }
 
-/// Behind the pre-handlers: the site's instruction.
+/// Runs the site's instruction, behind the pre-handlers.
 #[inline(always)]
-fn displaced(cpu: &CpuDebug, frame: &mut Frame, site: &Site, level: &Level, parked: Owners) -> Owners {
+fn displaced(
+    cpu: &CpuDebug,
+    frame: &mut Frame,
+    site: &Site,
+    level: &Level,
+    parked: Owners,
+) -> Result<Owners, Excepted> {
     let parked = if cpu.owners.get().is_empty() { parked } else { asked_for(cpu, parked) };
     let missed = level.missed.get();
     let post = !missed && has_post(site);
@@ -124,30 +141,28 @@ fn displaced(cpu: &CpuDebug, frame: &mut Frame, site: &Site, level: &Level, park
                 level.masks.set(masks | LONGER);
                 level.parked.set(parked);
                 frame.pc = copies + Copies::TRAPPING;
-                return Owners::empty();
+                return Ok(Owners::empty());
             }
             frame.pc = copies + if masks == 0 { Copies::OPEN } else { Copies::MASKED };
             cpu.pop();
-            parked
+            Ok(parked)
         }
         How::Simulated(sim) => {
             let parked = match reads(cpu, site, sim, frame, parked) {
                 Read::Go(owners) => owners,
                 Read::Moved(owners) => {
                     skipped(cpu, frame);
-                    return behind(cpu, frame, owners);
+                    return Ok(behind(cpu, frame, owners));
                 }
             };
-            if !simulated(cpu, site, sim, frame, parked) {
-                return Owners::empty();
-            }
+            simulated(cpu, site, sim, frame, parked)?;
             let pc = frame.pc;
             frame.move_to(pc);
             if post {
                 run_posts(site, frame);
             }
             cpu.pop();
-            behind(cpu, frame, parked)
+            Ok(behind(cpu, frame, parked))
         }
     }
 }
@@ -178,13 +193,16 @@ fn run_posts(site: &Site, frame: &mut Frame) {
     }
 }
 
-/// What is left of a hit that `hit.S` has begun, behind the pre-handler.
+/// Deals with the rest of a hit that `hit.S` has begun, behind the pre-handler. Returns owners as [`hit`] does.
+///
+/// # Errors
+/// [`Excepted`].
 #[inline(always)]
-pub fn rest_of_hit(cpu: &CpuDebug, frame: &mut Frame, then: Then) -> Owners {
+pub fn rest_of_hit(cpu: &CpuDebug, frame: &mut Frame, then: Then) -> Result<Owners, Excepted> {
     let Some((level, site)) = cpu.top() else { fatal(frame, "K5", Reason::UnknownBrk) };
     if then as u32 == Then::Skip as u32 {
         skipped(cpu, frame);
-        return Owners::empty();
+        return Ok(Owners::empty());
     }
     displaced(cpu, frame, site, level, Owners::empty())
 }
@@ -227,7 +245,7 @@ fn gone(frame: &mut Frame) {
     }
 }
 
-/// The BRK at the end of a copy.
+/// Deals with the BRK at the end of a copy.
 #[inline(always)]
 pub fn out_of_line_end(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
     let (level, site) = match cpu.top() {
@@ -271,7 +289,7 @@ pub fn leave(cpu: &CpuDebug) {
     cpu.pop();
 }
 
-/// K7: a fault at a copy becomes the probed instruction's, in the probed context.
+/// Makes a fault in a copy or trampoline the probed instruction's own, in the probed context (K7).
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn fault_in_copy(cpu: &CpuDebug, frame: &mut Frame) {
@@ -296,45 +314,56 @@ pub fn fault_in_copy(cpu: &CpuDebug, frame: &mut Frame) {
     frame.pc = site.address;
 }
 
-/// What runs a simulated instruction.
-pub fn runner(sim: Sim) -> Run {
-    if sim.leads_to(0).is_some() {
-        run_on
-    } else if sim.literal(0).is_some() {
-        run_literal
-    } else {
-        run_any
-    }
+unsafe extern "C" {
+    /// In `hit.S`: calls [`run_literal`], and has an exception of the instruction dealt with.
+    static kprobe_literal: u8;
 }
 
-/// With nothing to be decided.
+/// A function that `hit.S` can call for an instruction, with no debug context but the hit's.
+type Run = extern "C" fn(&Site, &mut Frame);
+
+/// The address of the code that `hit.S` calls, as a [`Run`], to simulate an instruction.
+pub fn simulator(sim: Sim) -> usize {
+    let run: Run = if sim.leads_to(0).is_some() {
+        run_on
+    } else if sim.literal(0).is_some() {
+        return (&raw const kprobe_literal).addr();
+    } else {
+        run_any
+    };
+    run as usize
+}
+
+/// Simulates an instruction that always leads to the same address.
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn run_on(site: &Site, frame: &mut Frame) {
     frame.pc = site.leads_to;
     frame.pstate &= !probe::sim::BTYPE;
 }
 
+/// Simulates an instruction that reads no memory: then it takes no exception either.
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn run_any(site: &Site, frame: &mut Frame) {
     if let How::Simulated(sim) = site.how {
-        simulated(debug::this(), site, sim, frame, Owners::empty());
+        let _ = simulate(sim, site.address, &mut Saved(frame), &mut Memory);
     }
 }
 
-/// One that reads memory.
+/// Simulates an instruction that reads memory. Returns whether it has taken an exception ([`Excepted`]).
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn run_literal(site: &Site, frame: &mut Frame) {
-    let How::Simulated(sim) = site.how else { return };
+extern "C" fn run_literal(site: &Site, frame: &mut Frame) -> bool {
+    let How::Simulated(sim) = site.how else { return false };
     let cpu = debug::this();
     let owners = match reads(cpu, site, sim, frame, Owners::empty()) {
-        Read::Go(owners) if simulated(cpu, site, sim, frame, owners) => owners,
-        Read::Go(_) => return,
+        Read::Go(owners) if simulated(cpu, site, sim, frame, owners).is_ok() => owners,
+        Read::Go(_) => return true,
         Read::Moved(owners) => owners,
     };
-    // What a watchpoint's handler has asked for is due behind the instruction (M13).
+    // A step that a watchpoint's handler has asked for is due behind the instruction (M13).
     let pc = frame.pc;
     frame.move_to(pc);
     cpu.set_owners(owners);
+    false
 }
 
 /// What the watchpoints on a literal have come to. With the owners of the probed context's step.
@@ -394,34 +423,25 @@ fn literal_bytes(sim: Sim) -> u64 {
     }
 }
 
-/// Simulates the site's instruction. False if it has taken an exception instead, which has been dealt with: the instruction's own
-/// (rule K7), in the probed context, whose owners are back and whose level is gone before M6 decides.
+/// Simulates the site's instruction. `owners` are those of the probed context's step.
 #[inline(always)]
-fn simulated(cpu: &CpuDebug, site: &Site, sim: Sim, frame: &mut Frame, owners: Owners) -> bool {
-    match simulate(sim, site.address, &mut Saved(frame), &mut Memory) {
-        Ok(()) => true,
-        Err(exception) => {
-            let (esr, far) = simd::syndrome(&exception, sim.literal(site.address).unwrap_or(0));
-            frame.esr = esr;
-            if let Some(far) = far {
-                frame.far = far;
-            }
-            take_fault(cpu, frame, owners);
-            false
+fn simulated(
+    cpu: &CpuDebug,
+    site: &Site,
+    sim: Sim,
+    frame: &mut Frame,
+    owners: Owners,
+) -> Result<(), Excepted> {
+    simulate(sim, site.address, &mut Saved(frame), &mut Memory).map_err(|exception| {
+        let (esr, far) = simd::syndrome(&exception, sim.literal(site.address).unwrap_or(0));
+        frame.esr = esr;
+        if let Some(far) = far {
+            frame.far = far;
         }
-    }
-}
-
-#[cold]
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
-fn take_fault(cpu: &CpuDebug, frame: &mut Frame, owners: Owners) {
-    cpu.pop();
-    cpu.set_owners(cpu.owners.get() | owners);
-    let depth = cpu.depth.get();
-    cpu.depth.set(depth - 1);
-    crate::exception::fault_of_probed(cpu, frame);
-    cpu.depth.set(depth);
+        cpu.pop();
+        cpu.set_owners(cpu.owners.get() | owners);
+        Excepted
+    })
 }
 
 /// The probed context's registers, for simulation.

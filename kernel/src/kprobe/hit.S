@@ -136,6 +136,18 @@ exception_el1_brk:
     isb
     b       return_to_el1
 
+    // Called as a simulator at 4, which it does not return to unless the instruction has taken no exception. W2: what the depth of debug
+    // contexts is without this one.
+.global kprobe_literal
+kprobe_literal:
+    bl      {RUN_LITERAL}
+    cbz     w0, 5b
+    mov     x0, x20
+    mov     x1, sp
+    mov     w2, wzr
+    bl      kprobe_exception
+    b       return_to_el1
+
     // A step was asked for, or the masks are odd. W0: what the pre-handler said.
 6:  mov     w2, w0
     mov     x0, x20

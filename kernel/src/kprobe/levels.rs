@@ -1,25 +1,21 @@
 //! A CPU's levels: the sites that it deals with, one inside the other (rule K5).
 
-pub use super::level::{LEVELS, LONGER, Level};
-
-use super::Kprobe;
+use super::level::{LEVELS, Level};
 use super::site::Site;
 use crate::debug::{self, CpuDebug};
-use core::mem::offset_of;
 use rules::step::Owners;
 
-/// Levels whose handlers run; deeper hits are `missed` (rule K5).
+/// How many levels deep handlers are called. Deeper hits are `missed` (rule K5).
 pub const HANDLER_DEPTH: usize = 4;
-const _: () = assert!(offset_of!(Kprobe, hits) == 0, "`hit.S` finds them there");
 
 impl CpuDebug {
-    /// How many are in use. D masked.
+    /// How many levels are in use. D masked.
     #[inline(always)]
     pub fn probe_levels(&self) -> usize {
         usize::from(self.levels_len.get())
     }
 
-    /// Whether the site is being dealt with. D masked.
+    /// Whether one of the levels deals with the site. D masked.
     #[inline(always)]
     pub fn is_probed(&self, site: &Site) -> bool {
         let mut at = 0;
@@ -32,7 +28,7 @@ impl CpuDebug {
         false
     }
 
-    /// A level for a hit of the site, unless there is none left. D masked.
+    /// Begins a level for a hit of the site; None if all levels are in use. D masked.
     #[inline(always)]
     pub fn push(&self, site: &'static Site, missed: bool) -> Option<&Level> {
         if self.probe_levels() >= LEVELS {
@@ -45,18 +41,18 @@ impl CpuDebug {
         Some(level)
     }
 
-    /// The innermost, and its site. D masked.
+    /// The innermost level and its site. D masked.
     #[inline(always)]
     pub fn top(&self) -> Option<(&Level, &'static Site)> {
         if self.probe_levels() == 0 {
             return None;
         }
         let level = &self.levels[self.probe_levels() - 1];
-        // SAFETY: a site in a level is alive: it is removed while all CPUs are held, and none of them deals with one then.
+        // SAFETY: a site in a level is alive: sites are removed while all other CPUs are held, and a CPU that is held has no level.
         Some((level, unsafe { &*level.site.get() }))
     }
 
-    /// Ends the innermost. D masked.
+    /// Ends the innermost level. D masked.
     #[inline(always)]
     pub fn pop(&self) {
         let len = self.levels_len.get() - 1;
@@ -73,7 +69,7 @@ pub fn is_behind(cpu: &CpuDebug, pc: u64) -> bool {
     matches!(cpu.top(), Some((_, site)) if site.address != pc)
 }
 
-/// Probes that this CPU deals with now, one inside the other (rule I5). Any context.
+/// How many probes this CPU deals with now, one inside the other (rule I5). Any context.
 pub fn depth() -> usize {
     debug::this().probe_levels()
 }

@@ -6,8 +6,9 @@
 //! trampoline would end with nothing done; an interrupt there puts the context back to the site, where the breakpoint would be
 //! hit once more.
 
+use super::probe::Then;
 use super::site::{How, Site};
-use super::{Kprobe, Then, copies, table};
+use super::{copies, table};
 use crate::debug;
 use crate::exception::{Frame, frame::FRAME_SIZE};
 use core::mem::offset_of;
@@ -135,12 +136,6 @@ pub enum Rest {
     Instruction(Then),
     /// The kernel's end: it is another BRK.
     Nobodys,
-}
-
-/// The pre-handler of a probe that has none.
-#[unsafe(link_section = ".noprobe.text")]
-pub fn nothing(_: &Kprobe, _: &mut Frame) -> Then {
-    Then::Run
 }
 
 /// A context that goes on with a step: puts it on the stand-in, which [`settle`] may have taken it from; unless the step is due

@@ -1,7 +1,8 @@
 //! Registration and removal.
 
+use super::probe::{Kprobe, PostHandler, PreHandler};
 use super::site::{How, Site};
-use super::{Kprobe, PostHandler, PreHandler, copies, machine, optimised, returns, table};
+use super::{copies, engine, instance, machine, optimised, table};
 use crate::arch::uaccess;
 use crate::irq::off::IrqOff;
 use crate::mm::layout;
@@ -72,8 +73,8 @@ impl fmt::Display for ProbeError {
             Self::Instances(count) => write!(
                 f,
                 "no room for {count} calls at once; a return probe can have 1 to {}, all together {}",
-                returns::MOST,
-                returns::INSTANCES
+                instance::MOST,
+                instance::INSTANCES
             ),
             Self::Absent(at) => write!(f, "no probe at {at:#x}"),
         }
@@ -229,7 +230,7 @@ fn publish(batch: &[New]) {
 
 /// Brings text and `hit.S` into line with a site's probes. All other CPUs are held.
 fn arm(site: &Site, patch: &mut Patch) {
-    site.shorten();
+    site.shorten(engine::simulator);
     let text = site.text();
     if uaccess::read_u32(site.address) != Ok(text) {
         patch.write(site.address as usize, &[text]);
@@ -282,7 +283,7 @@ fn new_site(address: u64, word: u32, last: &mut Last) -> Result<&'static Site, P
     };
     let how = match machine::cpu().knowing(word, last.insert(function).classify(table::original, address)) {
         Class::Simulate(sim) => How::Simulated(sim),
-        Class::OutOfLine => How::OutOfLine(copies::take(word, address)?),
+        Class::OutOfLine => How::OutOfLine(copies::take(word, address).ok_or(ProbeError::NoSlot)?),
         Class::Refuse(reason) => return Err(ProbeError::Refused(address, reason)),
     };
     Ok(Box::leak(Box::new(Site::new(address, word, how))))
@@ -299,7 +300,7 @@ pub fn unregister(address: u64) -> Result<(u64, u64), ProbeError> {
     let _one = LOCK.lock();
     let site = table::find(address).ok_or(ProbeError::Absent(address))?;
     let probe =
-        site.probes().filter(|probe| !returns::is_entry(probe)).last().ok_or(ProbeError::Absent(address))?;
+        site.probes().filter(|probe| !instance::is_entry(probe)).last().ok_or(ProbeError::Absent(address))?;
     Ok(take_away(&[probe], || ())[0])
 }
 

@@ -12,7 +12,7 @@
 //! in for the trampoline: then the probe is hit by an exception, whose frame is stored with D masked.
 
 use super::copies::{self, OPENED};
-use super::levels::{LONGER, Level};
+use super::level::{LONGER, Level};
 use super::optimised;
 use super::site::Site;
 use crate::debug::CpuDebug;

@@ -1,7 +1,6 @@
-//! A probed address: its instruction, how that runs, the probes that are on it.
+//! What is known of one probed address: its instruction, how that instruction runs, and the probes on it.
 
-use super::{Kprobe, PostHandler, PreHandler};
-use crate::exception::Frame;
+use super::probe::{Kprobe, PostHandler, PreHandler, nothing};
 use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{
@@ -14,35 +13,33 @@ use probe::ool::{Copies, branch, brk};
 /// How the displaced instruction runs.
 #[derive(Clone, Copy, Debug)]
 pub enum How {
-    /// On the frame.
+    /// The engine does to the frame what the instruction would have done to the registers.
     Simulated(Sim),
-    /// In the [`Copies`] at this address.
+    /// The CPU executes it in the [`Copies`] at this address.
     OutOfLine(u64),
 }
 
-/// The text of a site with a probe that is on.
+/// The word that the text of a probed address holds while one of its probes is enabled.
 const BRK: u32 = brk(probe::ool::KPROBE);
 
-/// Does the instruction of a site on the frame.
-pub type Run = extern "C" fn(&Site, &mut Frame);
+/// In [`Short::run`]: the other bits are the address of a function that simulates the instruction. Functions and copies are aligned, so
+/// the two low bits are free.
+const SIMULATED: u64 = 1;
+/// In [`Short::run`]: the probe has a post-handler.
+const POST: u64 = 2;
 
-/// In [`Short::run`]: the rest is a [`Run`]. Functions and copies are aligned, so these bits are free.
-pub const SIMULATED: u64 = 1;
-/// In [`Short::run`]: there is a post-handler.
-pub const POST: u64 = 2;
-
-/// What `hit.S` knows of a site. Written before the site is published or while all CPUs are held.
+/// What `hit.S` reads of a site. It is written before the site is published, or while all other CPUs are held.
 #[repr(C)]
 struct Short {
-    /// The address if the site has one probe, which is enabled, and `hit.S` can deal with it; else 0.
+    /// The probed address if the site has exactly one probe, that probe is enabled, and `hit.S` can deal with its hits; else 0.
     address: AtomicU64,
     /// That probe.
     probe: AtomicPtr<Kprobe>,
-    /// Its pre-handler, or 0.
+    /// The probe's pre-handler, or 0.
     pre: AtomicUsize,
-    /// [`Copies`] or a [`Run`], with [`SIMULATED`] and [`POST`].
+    /// The address of the [`Copies`] or of a function that simulates, with [`SIMULATED`] and [`POST`].
     run: AtomicU64,
-    /// Its post-handler, or 0.
+    /// The probe's post-handler, or 0.
     post: AtomicUsize,
 }
 
@@ -50,17 +47,17 @@ struct Short {
 #[repr(C, align(64))]
 pub struct Site {
     short: Short,
-    /// Where it is.
+    /// The probed address.
     pub address: u64,
-    /// The instruction that the BRK stands for.
+    /// The probed instruction, which the BRK or branch has replaced in the text.
     pub word: u32,
-    /// How that runs.
+    /// How the probed instruction runs.
     pub how: How,
-    /// Where the instruction leads to, if that is always the same; else 0.
+    /// The address that the instruction always leads to; 0 if that depends on registers.
     pub leads_to: u64,
-    /// Its trampoline, or 0.
+    /// The address of the site's trampoline, or 0.
     trampoline: AtomicU64,
-    /// The probes, in the order of their registration.
+    /// The first of the site's probes, which are linked in the order of their registration.
     first: AtomicPtr<Kprobe>,
 }
 
@@ -71,7 +68,7 @@ pub const RUN: usize = offset_of!(Site, short) + offset_of!(Short, run);
 pub const POST_HANDLER: usize = offset_of!(Site, short) + offset_of!(Short, post);
 
 impl Site {
-    /// One without probes.
+    /// A site without probes.
     pub fn new(address: u64, word: u32, how: How) -> Self {
         let short = Short {
             address: AtomicU64::new(0),
@@ -88,18 +85,18 @@ impl Site {
         Self { short, address, word, how, leads_to, trampoline: AtomicU64::new(0), first }
     }
 
-    /// Its trampoline; 0 if it has none.
+    /// The address of the site's trampoline; 0 if it has none.
     #[inline(always)]
     pub fn trampoline(&self) -> u64 {
         self.trampoline.load(Relaxed)
     }
 
-    /// Gives it a trampoline, under the registration's lock.
+    /// Gives the site a trampoline. The caller holds the registration's lock.
     pub fn set_trampoline(&self, at: u64) {
         self.trampoline.store(at, Relaxed);
     }
 
-    /// Whether its text is a branch to its trampoline.
+    /// Whether the site's text is a branch to its trampoline.
     #[inline(always)]
     pub fn is_optimised(&self) -> bool {
         let short = &self.short;
@@ -110,7 +107,7 @@ impl Site {
             && short.post.load(Relaxed) == 0
     }
 
-    /// The word that is to be in its text. Behind [`shorten`](Self::shorten).
+    /// The word that the site's text is to hold. [`shorten`](Self::shorten) comes first.
     pub fn text(&self) -> u32 {
         if self.enabled().next().is_none() {
             self.word
@@ -121,7 +118,7 @@ impl Site {
         }
     }
 
-    /// Its copies, if it has any.
+    /// The address of the site's copies, if its instruction runs out of line.
     #[inline(always)]
     pub fn copies(&self) -> Option<u64> {
         match self.how {
@@ -130,14 +127,16 @@ impl Site {
         }
     }
 
-    /// The first of its probes, whose [`Kprobe::next`] is the next. For debug context, where no call is wanted; as for `probes`.
+    /// The first of the site's probes; [`Kprobe::next`] leads to the others. For debug context, where an iterator's calls would land in
+    /// text that can be probed. The reference lives as long as those of [`probes`](Self::probes).
     #[inline(always)]
     pub fn first(&self) -> Option<&'static Kprobe> {
         // SAFETY: as in `probes`.
         unsafe { self.first.load(Acquire).as_ref() }
     }
 
-    /// Its probes. Any context; the references must not outlive the masked section they were got in, or the registration's lock.
+    /// The site's probes. Any context; the references must not outlive the masked section that they were got in, or the registration's
+    /// lock.
     #[inline(always)]
     pub fn probes(&self) -> impl Iterator<Item = &'static Kprobe> {
         // SAFETY: a linked probe is alive; it is unlinked, and dropped, while all CPUs are held and none is in debug context.
@@ -145,19 +144,19 @@ impl Site {
         core::iter::successors(get(&self.first), move |probe| get(&probe.next))
     }
 
-    /// Those whose handlers run.
+    /// The site's probes that are enabled. As for [`probes`](Self::probes).
     #[inline(always)]
     pub fn enabled(&self) -> impl Iterator<Item = &'static Kprobe> {
         self.probes().filter(|probe| probe.enabled.load(Relaxed))
     }
 
-    /// Adds a probe behind the others. One caller at a time.
+    /// Adds a probe behind the others. The caller holds the registration's lock.
     pub fn link(&self, probe: &'static Kprobe) {
         let last = self.probes().last().map_or(&self.first, |last| &last.next);
         last.store(ptr::from_ref(probe).cast_mut(), Release);
     }
 
-    /// Takes a probe off. While all CPUs are held.
+    /// Takes a probe off the site. All other CPUs are held.
     pub fn unlink(&self, probe: &Kprobe) {
         let mut link = &self.first;
         while !ptr::eq(link.load(Acquire), probe) {
@@ -168,8 +167,9 @@ impl Site {
         link.store(probe.next.load(Acquire), Release);
     }
 
-    /// Decides whether `hit.S` deals with it. Before it is published, or while all CPUs are held.
-    pub fn shorten(&self) {
+    /// Decides whether `hit.S` deals with the site's hits. `simulator` is asked for the address of the code that `hit.S` calls to simulate
+    /// an instruction. To be called before the site is published, or while all other CPUs are held.
+    pub fn shorten(&self, simulator: fn(Sim) -> usize) {
         let short = &self.short;
         short.address.store(0, Relaxed);
         let mut probes = self.probes();
@@ -177,15 +177,15 @@ impl Site {
         let post = probe.post.map_or(0, |post| post as usize);
         let run = match self.how {
             How::OutOfLine(copies) => copies | if post == 0 { 0 } else { POST },
-            // The longer way knows when the post-handler of a simulated instruction is due.
+            // The engine knows when the post-handler of a simulated instruction is due, `hit.S` does not.
             How::Simulated(_) if post != 0 => return,
-            How::Simulated(sim) => super::engine::runner(sim) as usize as u64 | SIMULATED,
+            How::Simulated(sim) => simulator(sim) as u64 | SIMULATED,
         };
         if !probe.enabled.load(Relaxed) {
             return;
         }
         short.probe.store(ptr::from_ref(probe).cast_mut(), Relaxed);
-        let pre = if probe.optimise { probe.pre.or(Some(super::optimised::nothing)) } else { probe.pre };
+        let pre = if probe.optimise { probe.pre.or(Some(nothing)) } else { probe.pre };
         short.pre.store(pre.map_or(0, |pre| pre as usize), Relaxed);
         short.run.store(run, Relaxed);
         short.post.store(post, Relaxed);

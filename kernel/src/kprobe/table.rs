@@ -4,7 +4,7 @@
 //! A site is published by the store of its pointer. One that is taken off stays readable until every CPU has passed a
 //! rendezvous: a CPU that reads the table does so masked, and takes no part in one meanwhile. Pages stay.
 
-use super::{Kprobe, site::Site};
+use super::{probe::Kprobe, site::Site};
 use crate::arch::daif::AllMasked;
 use crate::arch::uaccess;
 use crate::mm::layout::{self, PAGE};
@@ -93,6 +93,19 @@ pub fn sites() -> impl Iterator<Item = &'static Site> {
     let words = pages.flat_map(|page| unsafe { &*page });
     // SAFETY: as above.
     words.filter_map(|word| unsafe { word.load(Acquire).as_ref() })
+}
+
+impl Kprobe {
+    /// How the displaced instruction runs, as listings say it.
+    pub fn how(&self) -> &'static str {
+        if self.optimise && find(self.address).is_some_and(Site::is_optimised) {
+            "optimised"
+        } else if self.is_simulated() {
+            "simulated"
+        } else {
+            "out of line"
+        }
+    }
 }
 
 /// All probes, in the order of their addresses. Thread context, while nobody removes one.

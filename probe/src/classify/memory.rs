@@ -2,7 +2,7 @@
 use super::{UNALLOCATED, allocated};
 use crate::bits::{bit, bits, reg, word_offset};
 use crate::class::{Class, Reason};
-use crate::exclusive::{is_load_exclusive, is_store_exclusive};
+use crate::monitor::{is_load_exclusive, is_store_exclusive};
 use crate::sim::{Literal, Sim, VectorSize};
 
 /// Loads and stores: op0 = `x1x0`.

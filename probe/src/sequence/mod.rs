@@ -28,7 +28,7 @@ pub use path::members;
 use crate::bits::{bit, bits, reg};
 use crate::class::Class;
 use crate::classify::classify;
-use crate::exclusive::{is_clear_exclusive, is_load_exclusive, is_store_exclusive};
+use crate::monitor::{is_clear_exclusive, is_load_exclusive, is_store_exclusive};
 use crate::sim::{Mem, Regs, Sim, simulate};
 use access::Ordinary;
 use path::Reach;

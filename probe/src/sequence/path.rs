@@ -3,9 +3,8 @@
 
 use super::Memory;
 use crate::bits::bits;
-use crate::exclusive::{
-    Outcome, is_clear_exclusive, is_load_exclusive, is_store_exclusive, reaches_store, successors,
-};
+use crate::exclusive::{Outcome, reaches_store, successors};
+use crate::monitor::{is_clear_exclusive, is_load_exclusive, is_store_exclusive};
 
 /// Instructions looked at before the whole function is.
 const NEAR: usize = 64;

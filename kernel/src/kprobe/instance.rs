@@ -1,0 +1,312 @@
+//! The calls that return probes wait for.
+//!
+//! Each call under way has an *instance*, and each instance has a BRK of its own, whose address takes the place of the return address. So
+//! the address of a BRK that is hit says which call returns, on any thread, stack or CPU and in any order. A backtrace that finds such an
+//! address looks up the real caller ([`caller`]).
+//!
+//! A call need not return: its thread may end inside it, or the code above it may drop its frame. An instance knows the SP that its call
+//! was made with, so that both cases can be found. [`end_of_stack`] gives back the instances of a thread that has ended (I9). A call that
+//! finds no instance free takes back those whose frames on its own stack were dropped ([`ReturnProbe::give_back_left`]).
+
+use super::probe::{Kprobe, PreHandler, Then};
+use super::site::Site;
+use crate::exception::Frame;
+use crate::mm::layout;
+use core::mem::offset_of;
+use core::ptr;
+use core::sync::atomic::{
+    AtomicPtr, AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+/// Called before a function with a return probe begins, in debug context. Returns whether the return handler is to be called.
+pub type EntryHandler = fn(&ReturnProbe, &Instance, &mut Frame) -> bool;
+/// Called when the function has returned, in debug context. The frame is the caller's, at the return address; it may be changed.
+pub type ReturnHandler = fn(&ReturnProbe, &Instance, &mut Frame);
+
+/// How many calls can be under way at once, of all return probes together: a page of BRKs.
+pub const INSTANCES: usize = 1024;
+/// How many calls of one return probe can be under way at once.
+pub const MOST: usize = 64;
+/// How many calls can be under way at once if whoever registers a return probe does not care.
+pub const DEFAULT: usize = 16;
+
+/// A flag in [`Instance::address`]: the instance's probe was removed, but the call has still to return.
+pub(super) const ORPHAN: u64 = 1;
+
+/// A call that is under way, or room for one. `hit.S` knows the fields up to `probe`.
+#[repr(C, align(64))]
+pub struct Instance {
+    /// The address that the call returns to; 0 as long as no call has the instance.
+    pub(super) to: AtomicU64,
+    /// The address of the instance's BRK; 0 as long as no probe has the instance.
+    pub(super) address: AtomicU64,
+    /// The site at the function's entry.
+    pub(super) site: AtomicPtr<Site>,
+    pub(super) handler: AtomicUsize,
+    pub(super) probe: AtomicPtr<ReturnProbe>,
+    data: [AtomicU64; 2],
+    /// SP where the function was called; 0 as long as no call has the instance, so that [`end_of_stack`] never takes one that another CPU
+    /// is just about to use for a call that it had before.
+    sp: AtomicU64,
+}
+const _: () = assert!(size_of::<Instance>() == 64);
+
+/// Offsets for `hit.S`.
+pub const SITE_HANDLER: usize = offset_of!(Instance, site);
+pub const PROBE: usize = offset_of!(Instance, probe);
+pub const SP: usize = offset_of!(Instance, sp);
+const _: () = assert!(
+    offset_of!(Instance, to) == 0
+        && offset_of!(Instance, address) == 8
+        && offset_of!(Instance, handler) == SITE_HANDLER + 8
+        && offset_of!(ReturnProbe, next) == 0
+);
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".noprobe.data")]
+pub(super) static KPROBE_INSTANCES: [Instance; INSTANCES] = [const {
+    Instance {
+        to: AtomicU64::new(0),
+        address: AtomicU64::new(0),
+        site: AtomicPtr::new(ptr::null_mut()),
+        handler: AtomicUsize::new(0),
+        probe: AtomicPtr::new(ptr::null_mut()),
+        data: [const { AtomicU64::new(0) }; 2],
+        sp: AtomicU64::new(0),
+    }
+}; INSTANCES];
+
+/// No probe ever had the instance of this index or a later one, so [`end_of_stack`] need not look at those. It changes under the lock of
+/// [`register_return`](super::register_return) only.
+pub(super) static USED: AtomicUsize = AtomicUsize::new(0);
+
+impl Instance {
+    /// Whether a call has the instance.
+    #[inline(always)]
+    pub(super) fn is_taken(&self) -> bool {
+        self.to.load(Relaxed) != 0
+    }
+
+    /// Takes the instance for a call that returns to `to`. Returns false if another call has it.
+    #[inline(always)]
+    fn take(&self, to: u64) -> bool {
+        self.to.compare_exchange(0, to, Acquire, Relaxed).is_ok()
+    }
+
+    /// Frees the instance: its call has returned, or its return is not wanted.
+    #[inline(always)]
+    pub(super) fn give_back(&self) {
+        self.sp.store(0, Relaxed);
+        self.to.store(0, Release);
+    }
+
+    /// Frees the instance of a call that will never return to its BRK. Only the context that made the call may do so, or one that has
+    /// ended that context. A BRK may come between the stores, so the order counts: as long as `address` names an orphan, no probe is given
+    /// the instance.
+    pub(super) fn abandon(&self) {
+        let is_orphan = self.address.load(Acquire) & ORPHAN != 0;
+        self.give_back();
+        if is_orphan {
+            self.address.store(0, Release);
+        }
+    }
+
+    /// The address that the call returns to. If another return probe has replaced that one in turn, the real one behind it.
+    pub fn returns_to(&self) -> u64 {
+        caller(self.to.load(Relaxed))
+    }
+
+    /// A word that the entry handler leaves for the return handler of the same call. `index` is 0 or 1.
+    pub fn data(&self, index: usize) -> &AtomicU64 {
+        &self.data[index]
+    }
+}
+
+unsafe extern "C" {
+    /// The page of BRKs, in `hit.S`.
+    static KPROBE_RETURNS: u8;
+}
+
+/// The address of the BRK of an instance.
+pub(super) fn brk_of(index: usize) -> u64 {
+    (&raw const KPROBE_RETURNS).addr() as u64 + 4 * index as u64
+}
+
+/// The instance whose BRK is at `address`. Any context.
+#[inline(always)]
+pub(super) fn at(address: u64) -> Option<&'static Instance> {
+    let offset = address.wrapping_sub(brk_of(0));
+    KPROBE_INSTANCES.get(offset as usize / 4).filter(|_| offset.is_multiple_of(4))
+}
+
+/// The real return address that `address` stands for: `address` itself, unless it is that of a return probe's BRK. Any context.
+pub fn caller(address: u64) -> u64 {
+    let mut address = address;
+    // One BRK may stand for another: of a function with two return probes, or of a function that ends in a jump to another.
+    for _ in 0..INSTANCES {
+        let Some(to) = at(address).map(|instance| instance.to.load(Relaxed)).filter(|&to| to != 0) else {
+            break;
+        };
+        address = to;
+    }
+    address
+}
+
+/// Frees the instances of the calls on the stack that ends at `top`, whose thread has ended (I9). Any context that does not run on that
+/// stack, with I masked: then no rendezvous in which a probe is removed can come in between.
+pub fn end_of_stack(top: u64) {
+    for instance in &KPROBE_INSTANCES[..USED.load(Relaxed).min(INSTANCES)] {
+        let sp = instance.sp.load(Relaxed);
+        if sp != 0 && layout::stack_of(sp) == layout::stack_of(top) {
+            instance.abandon();
+        }
+    }
+}
+
+/// A registered return probe.
+#[repr(C)]
+pub struct ReturnProbe {
+    /// The instance to be tried first: it is likely to be free.
+    pub(super) next: AtomicPtr<Instance>,
+    pub(super) instances: &'static [Instance],
+    pub(super) entry: Option<EntryHandler>,
+    /// Calls that found no instance free, or whose return came within another handler (rule K5).
+    pub(super) missed: AtomicU64,
+    /// Calls whose return the entry handler did not want.
+    pub(super) declined: AtomicU64,
+    pub(super) kprobe: AtomicPtr<Kprobe>,
+}
+
+impl ReturnProbe {
+    /// The probe at the function's entry.
+    pub(super) fn kprobe(&self) -> &'static Kprobe {
+        // SAFETY: set before the return probe is handed out, and alive as long.
+        unsafe { &*self.kprobe.load(Relaxed) }
+    }
+
+    /// The address of the function's entry.
+    pub fn address(&self) -> u64 {
+        self.kprobe().address
+    }
+
+    /// Calls whose return was handled, or will be when they return.
+    pub fn hits(&self) -> u64 {
+        // The calls that do not count are read first: those that come meanwhile must not make the difference negative.
+        let not_handled = self.missed.load(Acquire) + self.declined.load(Acquire);
+        self.kprobe().hits().saturating_sub(not_handled)
+    }
+
+    /// Calls whose return the entry handler did not want.
+    pub fn declined(&self) -> u64 {
+        self.declined.load(Relaxed)
+    }
+
+    /// Calls whose return was not handled: they were made within a handler (rule K5), or found no instance free.
+    pub fn missed(&self) -> u64 {
+        self.kprobe().missed() + self.missed.load(Relaxed)
+    }
+
+    /// Calls under way.
+    pub fn active(&self) -> usize {
+        self.instances.iter().filter(|instance| instance.is_taken()).count()
+    }
+
+    /// Gives back the instances of calls whose frames were dropped: such a call was made deeper on this stack than the one that begins in
+    /// `frame`, or from the same place with the same SP, and a function runs with its caller's SP again only once the call is over. An SP
+    /// that lies on none of the kernel's stacks says nothing.
+    #[cold]
+    #[inline(never)]
+    #[unsafe(link_section = ".noprobe.text")]
+    fn give_back_left(&self, frame: &Frame) {
+        if !layout::is_on_stack(frame.sp) {
+            return;
+        }
+        let mut index = 0;
+        while let Some(instance) = self.instances.get(index) {
+            index += 1;
+            let (sp, to) = (instance.sp.load(Relaxed), instance.to.load(Relaxed));
+            let left = sp < frame.sp || sp == frame.sp && to == frame.x[30];
+            if layout::stack_of(sp) == layout::stack_of(frame.sp) && to != 0 && left {
+                instance.abandon();
+            }
+        }
+    }
+
+    /// Takes an instance where the next one is not free: any other, or one that [`give_back_left`](Self::give_back_left) frees.
+    #[inline(never)]
+    #[unsafe(link_section = ".noprobe.text")]
+    fn take_another_or_left(&self, frame: &Frame) -> Option<&Instance> {
+        let free = self.take_another(frame.x[30]);
+        if free.is_some() {
+            return free;
+        }
+        self.give_back_left(frame);
+        self.take_another(frame.x[30])
+    }
+
+    /// Takes any instance that is free. The one behind it is tried first next time.
+    #[inline(never)]
+    #[unsafe(link_section = ".noprobe.text")]
+    fn take_another(&self, to: u64) -> Option<&Instance> {
+        if to == 0 {
+            return None;
+        }
+        let next = self.next.load(Relaxed).addr() - self.instances.as_ptr().addr();
+        let mut index = next / size_of::<Instance>();
+        for _ in 0..self.instances.len() {
+            let instance = self.instances.get(index)?;
+            index = if index + 1 == self.instances.len() { 0 } else { index + 1 };
+            if instance.take(to) {
+                self.next.store(ptr::from_ref(self.instances.get(index)?).cast_mut(), Relaxed);
+                return Some(instance);
+            }
+        }
+        None
+    }
+}
+
+/// Whether a probe is the one at the entry of a return probe's function.
+pub fn is_entry(kprobe: &Kprobe) -> bool {
+    kprobe.pre.is_some_and(|pre| ptr::fn_addr_eq(pre, entered as PreHandler))
+}
+
+/// The pre-handler at the function's entry.
+#[unsafe(link_section = ".noprobe.text")]
+pub fn entered(kprobe: &Kprobe, frame: &mut Frame) -> Then {
+    // SAFETY: the data is the probe's, which lives as long as this kprobe.
+    let probe = unsafe { &*(kprobe.data as *const ReturnProbe) };
+    let to = frame.x[30];
+    // SAFETY: it always points to an instance of the probe.
+    let mut instance = unsafe { &*probe.next.load(Relaxed) };
+    // A function that was not called returns to nowhere.
+    if to == 0 || !instance.take(to) {
+        let Some(other) = probe.take_another_or_left(frame) else {
+            probe.missed.fetch_add(1, Relaxed);
+            return Then::Run;
+        };
+        instance = other;
+    }
+    instance.sp.store(frame.sp, Relaxed);
+    if let Some(entry) = probe.entry {
+        return asked(probe, entry, instance, frame);
+    }
+    frame.x[30] = instance.address.load(Relaxed);
+    Then::Run
+}
+
+/// As [`entered`], for a return probe with an entry handler.
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn asked(probe: &ReturnProbe, entry: EntryHandler, instance: &Instance, frame: &mut Frame) -> Then {
+    if entry(probe, instance, frame) && frame.x[30] != 0 {
+        // The handler may have changed where the function returns to.
+        instance.to.store(frame.x[30], Relaxed);
+        frame.x[30] = instance.address.load(Relaxed);
+    } else {
+        probe.declined.fetch_add(1, Relaxed);
+        instance.give_back();
+    }
+    Then::Run
+}
