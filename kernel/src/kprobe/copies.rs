@@ -1,6 +1,6 @@
 //! The pages in which displaced instructions run: executable, written through the patch alias only.
 
-use super::site::Site;
+use super::site::{How, Site};
 use super::{ProbeError, optimised, table};
 use crate::exception::Frame;
 use crate::irq::off::IrqOff;
@@ -9,6 +9,7 @@ use crate::mm::patch::{self, Patch};
 use crate::sync::SpinLock;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use probe::Relocatable;
 use probe::ool::Copies;
 use probe::trampoline::Trampoline;
 use rules::pstate::Daif;
@@ -35,11 +36,11 @@ fn fit(copies: usize, trampolines: usize) -> bool {
     copies * Copies::BYTES + trampolines <= layout::copies().len()
 }
 
-/// Room for the copies of `word`, which is at `probed`; [`write`] is still to be called. Thread context.
+/// Room for the copies of an instruction, which is at `probed`; [`write`] is still to be called. Thread context.
 ///
 /// # Errors
 /// [`ProbeError::NoSlot`].
-pub fn take(word: u32, probed: u64) -> Result<u64, ProbeError> {
+pub fn take(instruction: Relocatable, probed: u64) -> Result<u64, ProbeError> {
     let line = {
         let mut free = FREE.lock();
         let fresh = free.fresh;
@@ -53,7 +54,7 @@ pub fn take(word: u32, probed: u64) -> Result<u64, ProbeError> {
         }
     };
     let at = (layout::COPIES + line * Copies::BYTES) as u64;
-    if Copies::new(word, at, probed).is_none() {
+    if Copies::new(instruction, at, probed).is_none() {
         give(at);
         return Err(ProbeError::NoSlot);
     }
@@ -62,10 +63,10 @@ pub fn take(word: u32, probed: u64) -> Result<u64, ProbeError> {
 
 /// Writes a site's copies, one line, which nobody executes yet. As for [`Patch`].
 pub fn write(site: &Site, patch: &mut Patch) {
-    if let Some(at) = site.copies()
-        && let Some(copies) = Copies::new(site.word, at, site.address)
+    if let How::OutOfLine(instruction, at) = site.how
+        && let Some(copies) = Copies::new(instruction, at, site.address)
     {
-        patch.write(at as usize, &copies.words);
+        patch.write(at as usize, copies.words());
     }
 }
 
@@ -95,7 +96,7 @@ pub fn take_trampoline(make: impl FnOnce(u64) -> Option<Trampoline>) -> Option<u
     };
     let _off = IrqOff::new();
     // Nobody executes it yet.
-    patch::write_words(at, &trampoline.words);
+    patch::write_words(at, trampoline.words());
     Some(at as u64)
 }
 

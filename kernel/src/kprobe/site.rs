@@ -8,16 +8,16 @@ use core::sync::atomic::{
     AtomicPtr, AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
-use probe::Sim;
 use probe::ool::{Copies, branch, brk};
+use probe::{Relocatable, Sim};
 
 /// How the displaced instruction runs.
 #[derive(Clone, Copy, Debug)]
 pub enum How {
     /// On the frame.
     Simulated(Sim),
-    /// In the [`Copies`] at this address.
-    OutOfLine(u64),
+    /// In the [`Copies`] at this address, made of this instruction.
+    OutOfLine(Relocatable, u64),
 }
 
 /// The text of a site with a probe that is on.
@@ -82,7 +82,7 @@ impl Site {
         };
         let leads_to = match how {
             How::Simulated(sim) => sim.leads_to(address).unwrap_or(0),
-            How::OutOfLine(_) => address + 4,
+            How::OutOfLine(..) => address + 4,
         };
         let first = AtomicPtr::new(ptr::null_mut());
         Self { short, address, word, how, leads_to, trampoline: AtomicU64::new(0), first }
@@ -125,7 +125,7 @@ impl Site {
     #[inline(always)]
     pub fn copies(&self) -> Option<u64> {
         match self.how {
-            How::OutOfLine(copies) => Some(copies),
+            How::OutOfLine(_, copies) => Some(copies),
             How::Simulated(_) => None,
         }
     }
@@ -176,7 +176,7 @@ impl Site {
         let (Some(probe), None) = (probes.next(), probes.next()) else { return };
         let post = probe.post.map_or(0, |post| post as usize);
         let run = match self.how {
-            How::OutOfLine(copies) => copies | if post == 0 { 0 } else { POST },
+            How::OutOfLine(_, copies) => copies | if post == 0 { 0 } else { POST },
             // The longer way knows when the post-handler of a simulated instruction is due.
             How::Simulated(_) if post != 0 => return,
             How::Simulated(sim) => super::engine::runner(sim) as usize as u64 | SIMULATED,
