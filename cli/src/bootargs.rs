@@ -1,8 +1,8 @@
 //! The kernel's boot arguments, as `/chosen/bootargs` has them.
 //!
-//! Written as Linux's: `key=value`, separated by blanks; double quotes, around the value or the whole, keep blanks in
-//! it; of several values of a key the last counts; what follows `--` is not for the kernel. Nothing here is fatal:
-//! what is not understood is a [`Warning`] for the caller to log, and the default stays.
+//! The syntax is Linux's: `key=value`, separated by blanks. A value with blanks goes between double quotes, which may stand around the
+//! value or around the whole argument. If a key is given several times, its last value counts. Text behind `--` is not for the kernel.
+//! No mistake is fatal: an argument that is not understood becomes a [`Warning`] for the caller to log, and its default stays.
 
 use core::fmt;
 
@@ -11,17 +11,17 @@ use crate::{Share, number};
 /// Which log records are shown.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum LogLevel {
-    /// None.
+    /// No records.
     Off,
     /// Errors.
     Error,
-    /// And warnings.
+    /// Errors and warnings.
     Warn,
-    /// And what is worth knowing.
+    /// Also records of what the kernel does, such as a CPU that came up.
     Info,
-    /// And what helps in debugging.
+    /// Also records for whoever debugs the kernel.
     Debug,
-    /// All.
+    /// All records.
     Trace,
 }
 
@@ -59,7 +59,7 @@ pub struct RuleOverride<'a> {
     pub value: &'a str,
 }
 
-/// Where a sweep's interrupts come.
+/// At which instructions a sweep has its interrupts taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Boundary {
     /// Instructions before the first one.
@@ -90,18 +90,18 @@ impl fmt::Display for Boundary {
 /// What is wrong with one argument.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Warning<'a> {
-    /// No such key.
+    /// There is no such key.
     UnknownKey {
         /// The key.
         key: &'a str,
     },
-    /// The value does not do.
+    /// The value is not one that the key takes.
     BadValue {
         /// The key.
         key: &'a str,
         /// The value; empty if there is none.
         value: &'a str,
-        /// What would do.
+        /// What the key takes, in words.
         expected: &'static str,
     },
 }
@@ -133,9 +133,9 @@ pub struct BootArgs<'a> {
     pub loglevel: LogLevel,
     /// `hz=`: timer ticks per second, 1 to 10000. Default 250.
     pub hz: u32,
-    /// `nmi=`: mask interrupts by priority, so that there are NMIs. Default off.
+    /// `nmi=`: mask interrupts by GICv3 priority instead of PSTATE.I, so that interrupts of a higher priority are NMIs. Default off.
     pub nmi: bool,
-    /// `optimise=`: optimise probes that do not say whether they may be. Default off.
+    /// `optimise=`: whether probes whose client does not decide it are optimised. Default off.
     pub optimise: bool,
     /// `maxcpus=`: how many CPUs are brought up at boot, 1 or more. Default all; the others are held back, and can be brought up
     /// later.

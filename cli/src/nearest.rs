@@ -1,9 +1,10 @@
-//! "Did you mean …?"
+//! The name that was probably meant by a word with typing errors.
 
-/// Longer words are like no other.
+/// Words of more bytes are not compared, which bounds the time and the stack that a comparison takes.
 const LONGEST: usize = 40;
 
-/// The name most like `word`: one that it begins, or else one at most two typing errors away and not all different.
+/// The name that is most like `word`: a name that begins with `word`, or else the nearest name that is at most two typing errors away and
+/// has at least one letter in common.
 pub fn nearest(word: &str, names: impl Iterator<Item = &'static str> + Clone) -> Option<&'static str> {
     if word.is_empty() || word.len() > LONGEST {
         return None;

@@ -3,8 +3,8 @@
 use crate::number;
 use core::ops::Range;
 
-/// The part of every scenario's boundaries that one of several machines tries. The machines' parts are disjoint, and together
-/// they are all boundaries. Which machine begins differs from scenario to scenario.
+/// The part of every scenario's boundaries that one of several machines tries. No boundary is in two machines' parts, and every
+/// boundary is in one. Which machine tries the first boundary differs from scenario to scenario.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Share {
     part: u64,
@@ -31,7 +31,7 @@ impl Share {
         self.of
     }
 
-    /// The share of the machine that is `turns` places behind this one, the first behind the last.
+    /// The share of the machine whose number is greater by `turns`; numbers wrap around behind the last machine.
     pub const fn turned(self, turns: u64) -> Self {
         let turns = turns % self.of;
         let part =
@@ -47,7 +47,7 @@ impl Share {
         (first..length).step_by(step)
     }
 
-    /// The same for a scenario that is too long for all of its boundaries, and of which a machine has a stretch without a gap.
+    /// This machine's boundaries of a scenario that has too many of them to try all: a range without gaps.
     pub fn stretch(self, scenario: u64, length: u64) -> Range<u64> {
         let at = |part: u64| (u128::from(length) * u128::from(part) / u128::from(self.of)) as u64;
         let part = self.turned(self.of - scenario % self.of).part;

@@ -1,7 +1,7 @@
 //! Symbols' names as people type them, compared with those that a symbol table holds.
 //!
-//! A table holds names as `rustfilt` prints them: demangled, without hashes. Several symbols can have one such name (instances
-//! of a generic function, closures), so with each goes a hash that no other has.
+//! A table holds names as `rustfilt` prints them: demangled, without hashes. Several symbols can have the same demangled name (instances
+//! of a generic function, closures), so the table also holds a hash for each symbol, which no other symbol has.
 
 /// A hash of a mangled name, which a symbol table holds instead of the name.
 ///
@@ -44,9 +44,9 @@ pub struct Identity<'a> {
 /// How well a symbol's name fits what was typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fit {
-    /// It ends so, from the beginning of a path segment.
+    /// What was typed is the end of the symbol's name, from the beginning of a path segment on.
     Tail,
-    /// It is that name.
+    /// What was typed is the whole name.
     Whole,
 }
 
@@ -91,8 +91,8 @@ impl<'a> Name<'a> {
         }
     }
 
-    /// How many typing errors `name` may be away from this one, in its last segments (one, or two if two were typed): at most
-    /// two, and never all that there is.
+    /// How many typing errors lie between this name and `name`, if there are at most two and not every letter is wrong. Compares the last
+    /// segment of the paths, or the last two if this name has several.
     pub fn errors(&self, name: &str) -> Option<usize> {
         let segments = if self.path.contains("::") { 2 } else { 1 };
         let (typed, meant) = (last(self.path, segments), last(name, segments));
@@ -159,8 +159,8 @@ mod tests {
     fn generic_names_fit_as_they_are_printed() {
         for (name, typed) in [
             (
-                "<slots::SlotError as core::fmt::Display>::fmt",
-                "<slots::SlotError as core::fmt::Display>::fmt",
+                "<stepwell_slots::SlotError as core::fmt::Display>::fmt",
+                "<stepwell_slots::SlotError as core::fmt::Display>::fmt",
             ),
             ("alloc::vec::Vec<T,A>::push", "alloc::vec::Vec<T, A>::push"),
             ("<alloc::vec::Vec<u8>>::push", "<alloc::vec::Vec<u8>>::push"),

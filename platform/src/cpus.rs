@@ -22,13 +22,13 @@ pub enum Conduit {
 /// The power state interface (Arm DEN0022).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Psci {
-    /// How it is called.
+    /// The instruction that calls it.
     pub conduit: Conduit,
-    /// The lowest version promised, as (major, minor): (0, 2) or (1, 0). Function IDs are the standard ones.
+    /// The version that the tree promises, as (major, minor): (0, 2) or (1, 0). Both use the standard function IDs.
     pub version: (u16, u16),
 }
 
-/// Affinities of the CPUs in the tree's order, without those whose `status` says they failed.
+/// The affinities of the CPUs in the tree's order. A CPU whose `status` says that it failed is left out.
 pub(crate) fn cpus(fdt: Fdt<'_>, warnings: &mut Warnings) -> Result<List<u64, MAX_CPUS>, DtbError> {
     const NONE: DtbError =
         DtbError::NoNode { what: "CPU", hint: "add /cpus with one child of device_type = \"cpu\" per CPU" };

@@ -1,8 +1,8 @@
 //! What the device tree says about the machine.
 //!
-//! [`parse`] turns a flattened device tree (Devicetree Specification 0.4) into a [`Platform`]: plain data that outlives
-//! the blob. Nothing in the blob is trusted: whatever the bytes, the answer is a `Platform` or a [`DtbError`] that says
-//! what is wrong, in bounded time and stack, without allocation.
+//! [`parse`] turns a flattened device tree (Devicetree Specification 0.4), the *blob*, into a [`Platform`]: plain data that does not
+//! refer to the blob. The blob is not trusted. Whatever its bytes are, [`parse`] returns a `Platform` or a [`DtbError`] that says
+//! what is wrong, within bounded time and stack and without allocation.
 //!
 //! ```no_run
 //! # let blob: &[u8] = &[];
@@ -32,17 +32,17 @@ pub use list::List;
 pub use memory::Reserved;
 pub use region::Region;
 
-/// CPUs taken from the tree.
+/// The most CPUs that are taken from the tree.
 pub const MAX_CPUS: usize = 8;
-/// Memory banks kept.
+/// The most memory banks that are kept.
 pub const MAX_BANKS: usize = 16;
-/// Reserved regions kept.
+/// The most reserved regions that are kept. A tree with more is refused, since memory that firmware uses must not be given out.
 pub const MAX_RESERVED: usize = 32;
-/// Regions of GICv3 redistributors kept.
+/// The most regions of GICv3 redistributors that are kept.
 pub const MAX_REDISTRIBUTORS: usize = 8;
-/// Longest command line taken, bytes.
+/// The longest command line that is taken, in bytes.
 pub const MAX_BOOTARGS: usize = 2048;
-/// Warnings kept.
+/// The most warnings that are kept.
 pub const MAX_WARNINGS: usize = 8;
 
 type Warnings = List<Warning, MAX_WARNINGS>;
@@ -67,7 +67,7 @@ pub struct Platform {
     pub timer: Timer,
     /// The PCI host, if there is one.
     pub pci: Option<PciHost>,
-    /// What was odd about the tree.
+    /// What in the tree is wrong but could be worked around.
     pub warnings: List<Warning, MAX_WARNINGS>,
     bootargs: Bootargs,
 }
@@ -142,7 +142,7 @@ pub fn parse(dtb: &[u8]) -> Result<Platform, DtbError> {
     })
 }
 
-/// Past the last place a warning is dropped: the first ones are the telling ones.
+/// Adds a warning, or drops it if there is no room: the first ones are the most useful.
 fn warn(warnings: &mut Warnings, warning: Warning) {
     let _ = warnings.push(warning);
 }

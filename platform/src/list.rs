@@ -2,7 +2,7 @@
 
 use core::ops::Deref;
 
-/// A list of at most `N` items. Derefs to a slice of those it holds.
+/// A list of at most `N` items. Dereferences to a slice of the items that it holds.
 #[derive(Clone, Copy)]
 pub struct List<T, const N: usize> {
     items: [T; N],

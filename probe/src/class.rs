@@ -8,11 +8,30 @@ use crate::sim::Sim;
 pub enum Class {
     /// A copy of the word does elsewhere exactly what the original does in place: run it from [`Copies`](crate::ool::Copies) or a
     /// [`Trampoline`](crate::trampoline::Trampoline).
-    OutOfLine,
+    OutOfLine(Relocatable),
     /// The instruction depends on or decides the PC: [`simulate`](crate::sim::simulate) does what it would do.
     Simulate(Sim),
     /// Neither is faithful: do not place a probe here.
     Refuse(Reason),
+}
+
+/// An instruction that does elsewhere exactly what it does in place. Only [`Class::OutOfLine`] gives one, so no other word gets into
+/// [`Copies`](crate::ool::Copies) or a [`Trampoline`](crate::trampoline::Trampoline).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Relocatable(u32);
+
+impl Relocatable {
+    /// What the leaves of the decoder answer: [`classify`](crate::classify()) puts the word in.
+    pub(crate) const UNKNOWN: Relocatable = Relocatable(0);
+
+    pub(crate) const fn new(word: u32) -> Relocatable {
+        Relocatable(word)
+    }
+
+    /// The A64 word.
+    pub const fn word(self) -> u32 {
+        self.0
+    }
 }
 
 /// Why an instruction cannot be probed. `Display` says what it is and why that rules a probe out.

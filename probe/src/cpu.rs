@@ -1,6 +1,6 @@
 //! What depends on the CPU: signing hints with and without a key, branches that few CPUs have, and landing pads.
 use crate::bits::bits;
-use crate::class::Class;
+use crate::class::{Class, Relocatable};
 use crate::sim::Sim;
 
 /// What a kernel knows of the CPUs (what holds for all of them that may run the probed code) and [`classify`](crate::classify())
@@ -51,15 +51,15 @@ impl Cpu {
     /// use stepwell_probe::{Class, Cpu, Sim, classify};
     ///
     /// let paciasp = 0xd503_233f;
-    /// assert_eq!(classify(paciasp), Class::OutOfLine);
+    /// assert!(matches!(classify(paciasp), Class::OutOfLine(_)));
     /// assert_eq!(Cpu::NO_KEYS.knowing(paciasp, classify(paciasp)), Class::Simulate(Sim::Nop));
     /// let live = Cpu { ia: true, ..Cpu::NO_KEYS };
-    /// assert_eq!(live.knowing(paciasp, classify(paciasp)), Class::OutOfLine);
+    /// assert_eq!(live.knowing(paciasp, classify(paciasp)), classify(paciasp));
     /// ```
     #[must_use]
     pub const fn knowing(self, word: u32, class: Class) -> Class {
         match class {
-            Class::OutOfLine if is_hint(word) => {
+            Class::OutOfLine(_) if is_hint(word) => {
                 let live = match hint(word) {
                     // PACIA1716, AUTIA1716; PACIAZ, PACIASP, AUTIAZ, AUTIASP.
                     8 | 12 | 24 | 25 | 28 | 29 => self.ia,
@@ -70,8 +70,12 @@ impl Cpu {
                 };
                 if live { class } else { Class::Simulate(Sim::Nop) }
             }
-            Class::Simulate(Sim::BranchCond { .. }) if word & 1 << 4 != 0 && !self.hbc => Class::OutOfLine,
-            Class::Simulate(Sim::CompareBranch { .. }) if !self.cmpbr => Class::OutOfLine,
+            Class::Simulate(Sim::BranchCond { .. }) if word & 1 << 4 != 0 && !self.hbc => {
+                Class::OutOfLine(Relocatable::new(word))
+            }
+            Class::Simulate(Sim::CompareBranch { .. }) if !self.cmpbr => {
+                Class::OutOfLine(Relocatable::new(word))
+            }
             _ => class,
         }
     }
@@ -145,7 +149,7 @@ mod tests {
         }
         // PACIA x0, x1 and LDRAA are no hints: undefined without FEAT_PAuth.
         for word in [0xdac1_0020, 0xf820_0420] {
-            assert_eq!(Cpu::NO_KEYS.knowing(word, classify(word)), Class::OutOfLine);
+            assert!(matches!(Cpu::NO_KEYS.knowing(word, classify(word)), Class::OutOfLine(_)));
         }
         let behind_pacm = Class::Refuse(Reason::PcAuthentication);
         assert_eq!(Cpu::NO_KEYS.knowing(word(25), behind_pacm), behind_pacm);
@@ -158,7 +162,7 @@ mod tests {
         for word in [0x5400_0050, 0x7400_05a7, 0x7440_9072, 0xf5e3_87b7] {
             let class = classify(word);
             assert!(matches!(class, Class::Simulate(_)), "{word:#010x}");
-            assert_eq!(none.knowing(word, class), Class::OutOfLine, "{word:#010x}");
+            assert_eq!(none.knowing(word, class), Class::OutOfLine(Relocatable::new(word)), "{word:#010x}");
             assert_eq!(Cpu::NO_KEYS.knowing(word, class), class, "{word:#010x}");
         }
         // b.eq, cbz, tbz, b, nop: every CPU has them.
@@ -167,7 +171,7 @@ mod tests {
         }
         let hbc = Cpu { hbc: true, ..none };
         assert!(matches!(hbc.knowing(0x5400_0050, classify(0x5400_0050)), Class::Simulate(_)));
-        assert_eq!(hbc.knowing(0x7400_05a7, classify(0x7400_05a7)), Class::OutOfLine);
+        assert!(matches!(hbc.knowing(0x7400_05a7, classify(0x7400_05a7)), Class::OutOfLine(_)));
     }
 
     #[test]

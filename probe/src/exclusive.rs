@@ -60,8 +60,8 @@ pub fn classify_at(fetch: impl Fn(u64) -> Option<u32>, pc: u64, fn_start: u64, f
     }
 }
 
-/// What the surroundings of a function's instructions come to: for whoever classifies many of one function, since looking at it
-/// takes time linear in its length, and asking it then takes little.
+/// What is known of one function after it has been read once. For kernels that classify many instructions of a function: [`new`](Self::new)
+/// takes time linear in the function's length, each [`classify`](Self::classify) after that takes little.
 #[derive(Clone, Debug)]
 pub struct Function {
     start: u64,
@@ -93,7 +93,7 @@ enum Inside {
 }
 
 impl Function {
-    /// Looks at the function from `start` up to, not including, `end`; `fetch` as for [`in_exclusive_sequence`].
+    /// Reads the function from `start` up to, not including, `end`. `fetch` is as for [`in_exclusive_sequence`].
     pub fn new(fetch: impl Fn(u64) -> Option<u32>, start: u64, end: u64) -> Self {
         Self { start, end, exclusive: Exclusive::of(&fetch, start, end) }
     }
@@ -103,7 +103,7 @@ impl Function {
         (self.start..self.end).contains(&pc)
     }
 
-    /// [`classify_at`] for an address of this function, whose words are as they were.
+    /// [`classify_at`] for an address of this function. The function's words must not have changed since [`new`](Self::new).
     pub fn classify(&self, fetch: impl Fn(u64) -> Option<u32>, pc: u64) -> Class {
         const PACM: u32 = 0xd503_24ff;
         let Some(word) = fetch(pc) else { return Class::Refuse(Reason::Unreadable) };
@@ -114,7 +114,7 @@ impl Function {
         // What the instruction before makes of this one, whatever the function is said to begin with: without symbols it begins
         // with the instruction itself. The partner of a MOVPRFX is an SVE instruction.
         const SVE: u32 = 0b0010;
-        let signs = is_hint(word) && class == Class::OutOfLine;
+        let signs = is_hint(word) && matches!(class, Class::OutOfLine(_));
         if signs || bits(word, 25, 4) == SVE {
             let before = pc.checked_sub(4).and_then(&fetch).unwrap_or(0);
             if is_move_prefix(before) {
@@ -131,7 +131,7 @@ impl Function {
         }
     }
 
-    /// [`in_exclusive_sequence`] for an address of this function, whose words are as they were.
+    /// [`in_exclusive_sequence`] for an address of this function. The function's words must not have changed since [`new`](Self::new).
     pub fn in_exclusive_sequence(&self, fetch: impl Fn(u64) -> Option<u32>, pc: u64) -> bool {
         self.inside(&fetch, pc) != Inside::No
     }
@@ -351,7 +351,7 @@ pub(crate) fn successors(word: u32) -> Successors {
         // The store-exclusive of the path, if it is one, has been looked at before. UDF and what is no instruction ends in
         // an exception that does not come back here; the exceptions of SVC, BRK and kin may.
         Class::Refuse(Reason::ExceptionReturn | Reason::Udf | Reason::Unallocated) => NOWHERE,
-        Class::Refuse(_) | Class::OutOfLine => NEXT,
+        Class::Refuse(_) | Class::OutOfLine(_) => NEXT,
     }
 }
 

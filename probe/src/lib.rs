@@ -1,8 +1,8 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
-//! What a kernel needs to put probes on A64 instructions and have the probed code not notice: which instructions can be
-//! probed and how, their simulation, the slots for the rest, and the text form of probes. No kernel types, no allocation, no
-//! `unsafe`; it decides, and the kernel does.
+//! What a kernel needs to put probes on A64 instructions so that the probed code does not notice: which instructions can be
+//! probed and how, the simulation of some, copies in which the others run, and the text form of probes. No kernel types, no
+//! allocation, no `unsafe`: the crate decides what is to be done, and the kernel does it.
 //!
 //! A probe replaces an instruction by `BRK`. When it is hit, the kernel calls the probe's handler and must then do what the
 //! displaced instruction would have done:
@@ -85,7 +85,7 @@
 //!     OutOfLine(u64),
 //! }
 //!
-//! fn register(text: &mut Text, address: u64, at: u64, copies: &mut [u32; 16]) -> Result<Displaced, Reason> {
+//! fn register(text: &mut Text, address: u64, at: u64, copies: &mut Vec<u32>) -> Result<Displaced, Reason> {
 //!     let (start, end) = (text.0, text.0 + 4 * text.1.len() as u64);
 //!     let word = text.fetch(address).ok_or(Reason::Unreadable)?;
 //!     let class = classify_at(|a| text.fetch(a), address, start, end);
@@ -93,9 +93,9 @@
 //!     let displaced = match Cpu::NO_KEYS.knowing(word, class) {
 //!         Class::Refuse(reason) => return Err(reason),
 //!         Class::Simulate(sim) => Displaced::Simulated(sim),
-//!         Class::OutOfLine => {
+//!         Class::OutOfLine(instruction) => {
 //!             // None where `at` is too far away to come back from.
-//!             *copies = Copies::new(word, at, address).unwrap().words;
+//!             *copies = Copies::new(instruction, at, address).unwrap().words().to_vec();
 //!             Displaced::OutOfLine(at)
 //!         }
 //!     };
@@ -120,7 +120,7 @@
 //!
 //! // paciasp ; bl .+0x100 ; add x1, x1, #1 ; ret
 //! let mut text = Text(0xffff_8000_0001_0000, vec![0xd503_233f, 0x9400_0040, 0x9100_0421, 0xd65f_03c0]);
-//! let (mut copies, start) = ([0; 16], text.0);
+//! let (mut copies, start) = (Vec::new(), text.0);
 //! let mut frame = Frame { x: [0; 31], elr: start + 4, spsr: 0x6000_03c5 };
 //!
 //! let call = register(&mut text, start + 4, start + 0x1000, &mut copies).unwrap();
@@ -183,14 +183,21 @@
 //! this is refused ([`Reason::InterruptMasks`], [`Reason::InterruptState`]); what is in memory cannot be told from other loads, such
 //! as the registers of a GICv2 or of a device that raises interrupts.
 //!
+//! # A probed context that is being stepped
+//!
+//! The engine executes the displaced instruction in place of the CPU, so it also does the CPU's part of a software step. After
+//! [`simulate`] it clears SPSR.SS: the step exception then comes before the next instruction, as after any other. A copy must not be
+//! stepped, or its own instructions would be. So while a copy runs MDSCR_EL1.SS is clear, the form is the trapping one
+//! ([`ool::Copies::form`] with `trap`), and at its BRK the engine sets MDSCR_EL1.SS again and clears SPSR.SS.
+//!
 //! # What is faithful, and what is not
 //!
 //! Checked over all 2^32 words against an independent decoder (`tests/oracle`; where the two differ, and why, is one table,
 //! `tests/oracle/known.rs`). Limits, each described where it is:
 //! unallocated words of the FP, SIMD, SVE and SME groups are not told from allocated ones ([`classify`]); exclusive sequences
-//! that span functions are not seen ([`in_exclusive_sequence`]); FEAT_GCS and watchpoints on literals ([`sim`]); what lies below SP
-//! ([`trampoline`]). A load that is not of a literal and reads probed text reads the BRK. And one of the method: an instruction that
-//! moves SP and runs out of line, in a copy that ends in BRK, must leave SP where the kernel can take an exception.
+//! that span functions are not seen ([`in_exclusive_sequence`]); FEAT_GCS and watchpoints on literals ([`sim`]); loads from below SP differ
+//! in a trampoline ([`trampoline`]). A load that is not of a literal and reads probed text reads the BRK. And one limit of the method: an
+//! instruction that moves SP and runs out of line, in a copy that ends in BRK, must leave SP where the kernel can take an exception.
 
 mod bits;
 mod class;
@@ -205,7 +212,7 @@ pub mod sim;
 pub mod stepping;
 pub mod trampoline;
 
-pub use class::{Class, Reason};
+pub use class::{Class, Reason, Relocatable};
 pub use classify::classify;
 pub use cpu::{Cpu, accepts, is_landing_pad};
 pub use exclusive::{Function, MAX_FUNCTION_WORDS, NEAR_WORDS, classify_at, in_exclusive_sequence};

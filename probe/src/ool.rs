@@ -1,5 +1,6 @@
 //! Out-of-line copies and the words that go into text: BRK, B, and which words may be exchanged under a running CPU.
 use crate::bits::{bits, word_offset};
+use crate::class::Relocatable;
 
 /// BRK #imm: the text of a probe. The immediates are Linux's (`asm/brk-imm.h`).
 pub const KPROBE: u16 = 0x004;
@@ -48,8 +49,8 @@ const fn unmask(imm: u32) -> u32 {
     0xd503_40ff | imm << 8
 }
 
-/// A displaced instruction in every form that an engine may want to run it in, as one line of text: which one is chosen at
-/// each hit, by the masks of the probed context and by who waits for the instruction's end.
+/// The copies of one displaced instruction, in 64 bytes of text: one copy for each way in which an engine may have to run it. At each
+/// hit [`form`](Self::form) chooses a copy by the masks of the probed context, and by whether the engine wants control back.
 ///
 /// - [`OPEN`](Self::OPEN): the instruction, `MSR DAIFClr, #3`, a branch back. Entered with I and F masked, for a context where
 ///   both were open: no interrupt sees the copy but behind its instruction, where [`settled`](Self::settled) moves it on.
@@ -57,22 +58,19 @@ const fn unmask(imm: u32) -> u32 {
 /// - [`TRAPPING`](Self::TRAPPING): the instruction and `BRK #OOL_END`, at which the engine gets control back and puts the probed
 ///   context's I and F back itself.
 ///
-/// [`form`](Self::form) chooses one. All are entered with I and F masked and all else of PSTATE as in the probed context, A among
-/// it (ESB looks at A). The copies' page must not be guarded, or BTYPE must be clear on entry: a copy is no landing pad.
+/// All are entered with I and F masked and the rest of PSTATE as in the probed context, PSTATE.A too (ESB depends on A). The copies'
+/// page must not be guarded, or BTYPE must be clear on entry, since a copy is no landing pad.
 ///
 /// A fault whose PC is the first word of a form ([`faulted`](Self::faulted)) is the probed instruction's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C, align(64))]
 pub struct Copies {
-    /// The words, in the order of their addresses. Those behind [`WORDS`](Self::WORDS) of them are the embedding kernel's.
-    pub words: [u32; 16],
+    words: [u32; 16],
 }
 
 impl Copies {
     /// Bytes that one takes, and its alignment.
     pub const BYTES: usize = 64;
-    /// Words in use.
-    pub const WORDS: usize = 7;
     /// Offset of the form for contexts where I and F are open.
     pub const OPEN: u64 = 0;
     /// Offset of the form for contexts where both are masked.
@@ -82,10 +80,10 @@ impl Copies {
     /// Offset of the BRK at that form's end.
     pub const TRAP: u64 = Self::TRAPPING + 4;
 
-    /// The copies at `at` of `word`, an instruction that [`classify`](crate::classify()) calls
-    /// [`OutOfLine`](crate::Class::OutOfLine), probed at `probed`. `None` if `at` is not a multiple of [`BYTES`](Self::BYTES), `probed`
-    /// not one of 4, or a branch back does not reach.
-    pub const fn new(word: u32, at: u64, probed: u64) -> Option<Copies> {
+    /// The copies at address `at` of the instruction at address `probed`. `None` if `at` is not a multiple of [`BYTES`](Self::BYTES),
+    /// `probed` is not a multiple of 4, or a branch back does not reach.
+    pub const fn new(instruction: Relocatable, at: u64, probed: u64) -> Option<Copies> {
+        let word = instruction.word();
         if !at.is_multiple_of(Self::BYTES as u64) {
             return None;
         }
@@ -99,6 +97,12 @@ impl Copies {
         words[4] = masked;
         words[5] = word;
         Some(Copies { words })
+    }
+
+    /// The words to write, in the order of their addresses: [`BYTES`](Self::BYTES) bytes. Those behind the BRK at
+    /// [`TRAP`](Self::TRAP) are BRKs that nothing reaches.
+    pub const fn words(&self) -> &[u32] {
+        &self.words
     }
 
     /// The offset of the form to enter for a context with this PSTATE (in SPSR's layout). `trap`: whether the engine wants control
@@ -226,11 +230,11 @@ mod tests {
 
     #[test]
     fn copies_come_back_behind_the_instruction() {
-        let (at, add) = (FROM + 0x2000, 0x9100_0421);
+        let (at, add) = (FROM + 0x2000, Relocatable::new(0x9100_0421));
         let copies = Copies::new(add, at, FROM).unwrap();
         let word = |offset: u64| copies.words[offset as usize / 4];
         for form in [Copies::OPEN, Copies::MASKED, Copies::TRAPPING] {
-            assert_eq!(word(form), add);
+            assert_eq!(word(form), add.word());
             assert!(Copies::faulted(form).is_some());
         }
         assert_eq!(word(Copies::OPEN + 4), 0xd503_43ff, "msr daifclr, #3");
@@ -242,13 +246,13 @@ mod tests {
         assert_eq!((0..64).filter(|&offset| Copies::faulted(offset).is_some()).count(), 3);
         assert_eq!(Copies::new(add, FROM + 129 * MIB, FROM), None);
         // The words behind those in use stop whoever comes there.
-        assert_eq!(copies.words[Copies::WORDS..], [brk(OOL_END); 16 - Copies::WORDS]);
+        assert_eq!(copies.words()[7..], [brk(OOL_END); 9]);
     }
 
     /// The forms where the last word's branch just reaches, and out-of-range arguments.
     #[test]
     fn copies_are_aligned_and_within_reach() {
-        let add = 0x9100_0421;
+        let add = Relocatable::new(0x9100_0421);
         for at in [FROM + 4, FROM + 32, FROM + 63, u64::MAX, u64::MAX - 3, u64::MAX - 15, 1] {
             assert_eq!(Copies::new(add, at, FROM), None, "{at:#x}");
         }

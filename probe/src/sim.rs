@@ -219,8 +219,8 @@ pub enum Sim {
 }
 
 impl Sim {
-    /// Where the instruction, at `pc`, leads to, if that is the same every time and all else that it does is to clear
-    /// [`BTYPE`]: [`simulate`] can be left out.
+    /// Where the instruction at `pc` leads to, if it always leads there and does nothing else but clear [`BTYPE`]. An engine can then
+    /// set the PC (or branch there from a trampoline) and need not call [`simulate`].
     pub const fn leads_to(self, pc: u64) -> Option<u64> {
         match self {
             Sim::Nop => Some(pc.wrapping_add(4)),
@@ -415,8 +415,8 @@ const fn offset_from(pc: u64, offset: i32) -> u64 {
     pc.wrapping_add_signed(offset as i64)
 }
 
-/// Does what the instruction `sim` at address `pc` does: its register writes, the next PC, and BTYPE. `pc` is the address of
-/// the probed instruction, whatever the saved PC says. Flags, masks and all else in PSTATE stay. May be called from any
+/// Does what the instruction `sim` at address `pc` does: writes its registers, the next PC, and BTYPE. `pc` is the address of
+/// the probed instruction; the saved PC is not read. Flags, masks and the rest of PSTATE stay. May be called in any
 /// context in which `mem` may be read.
 ///
 /// A target is not checked: like the CPU, this sets a misaligned or unmapped PC and leaves the fault to the next fetch.

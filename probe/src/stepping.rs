@@ -1,4 +1,4 @@
-//! What a debugger that steps wants to know of the next instruction.
+//! What a debugger that steps asks of the next instruction: whether it is a call, waits, or masks debug exceptions.
 
 /// Whether the instruction is a call: a branch that leaves the address behind it in x30 (DDI 0487 C4.1.93): BL, BLR and its
 /// forms with pointer authentication.

@@ -22,9 +22,11 @@
 //! # What is below SP
 //!
 //! The trampoline's frame lies below the probed context's SP, where an exception taken on the same stack would have put its own.
-//! Whatever the probed code kept below SP is lost, and a displaced instruction that loads from there (`ldr x0, [sp, #-16]`) loads
-//! what the frame left. AAPCS64 allows no such load. Nor does it happen with the BRK of a kernel whose exceptions use another
-//! stack, so such a kernel sees a difference between an optimised probe and others.
+//! Whatever the probed code kept below SP is lost, and a displaced instruction that loads from there (`ldr x0, [sp, #-16]`, every load
+//! with SP as its base and a negative offset) loads what the frame left. AAPCS64 ("Universal stack constraints") forbids code to use
+//! memory below SP, so compilers emit no such load, and [`classify`](crate::classify()) does not refuse them:
+//! [`Copies`](crate::ool::Copies) run them faithfully in a kernel whose exceptions use another stack. In such a kernel an optimised
+//! probe on a load from below SP gives another value than the instruction does natively or in a copy.
 //!
 //! The frame is stored and loaded with D masked, so that no watchpoint sees it, but for its first store (STP at the trampoline's start):
 //! that, and the instruction behind it, run in the masks of the probed context, since the register that reading DAIF takes is free only
@@ -36,6 +38,7 @@
 //! [`interrupted`](Trampoline::interrupted) says what then puts the context to where it was before, or behind, so that no
 //! context but a running one is ever in a trampoline.
 
+use crate::class::Relocatable;
 use crate::ool::{KPROBE, NOP, OOL_END, branch, brk};
 
 /// How the kernel's frame is laid out: X0 to X30 from its start, then SP.
@@ -61,15 +64,14 @@ impl Layout {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C, align(256))]
 pub struct Trampoline {
-    /// The words, in the order of their addresses.
-    pub words: [u32; 64],
+    words: [u32; 64],
 }
 
 /// What the displaced instruction comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Displaced {
-    /// It is this word, which [`classify`](crate::classify()) calls [`OutOfLine`](crate::Class::OutOfLine).
-    Word(u32),
+    /// A copy of it is run in the trampoline.
+    Word(Relocatable),
     /// It does nothing but lead there (see [`Sim::leads_to`](crate::Sim::leads_to)).
     LeadsTo(u64),
 }
@@ -146,7 +148,7 @@ impl Trampoline {
             return None;
         }
         let (word, next) = match displaced {
-            Displaced::Word(word) => (word, probed.wrapping_add(4)),
+            Displaced::Word(instruction) => (instruction.word(), probed.wrapping_add(4)),
             Displaced::LeadsTo(target) => (NOP, target),
         };
         let mut words = [brk(OOL_END); 64];
@@ -196,6 +198,11 @@ impl Trampoline {
         Some(Trampoline { words })
     }
 
+    /// The words to write, in the order of their addresses: [`BYTES`](Self::BYTES) bytes.
+    pub const fn words(&self) -> &[u32] {
+        &self.words
+    }
+
     /// What is to be done for a context that was interrupted, or has faulted, at this offset. None where neither can be.
     pub const fn interrupted(offset: u64) -> Option<Interrupted> {
         match offset {
@@ -232,7 +239,7 @@ mod tests {
 
     #[test]
     fn every_register_is_saved_and_restored_at_its_place() {
-        let trampoline = made(Displaced::Word(ADD));
+        let trampoline = made(Displaced::Word(Relocatable::new(ADD)));
         let saved = |range: core::ops::Range<usize>, opcode: u32| {
             range.map(move |index| (index, opcode)).collect::<Vec<_>>()
         };
@@ -264,7 +271,7 @@ mod tests {
 
     #[test]
     fn branches_lead_to_the_entry_and_behind_the_instruction() {
-        let trampoline = made(Displaced::Word(ADD));
+        let trampoline = made(Displaced::Word(Relocatable::new(ADD)));
         assert_eq!(word(&trampoline, 4 * 19), branch(AT + 4 * 19, ENTRY).unwrap() | 1 << 31);
         let leads = made(Displaced::LeadsTo(PROBED + 0x100));
         for back in [4 * 26, 4 * 32, 4 * 37] {
@@ -273,8 +280,14 @@ mod tests {
         }
         assert_eq!([4 * 24, 4 * 31, 4 * 36].map(|at| word(&leads, at)), [NOP; 3]);
         let far = AT - (128 << 20) - 4096;
-        assert_eq!(Trampoline::new(LAYOUT, AT, far, Displaced::Word(ADD), ENTRY, DATA), None);
-        assert_eq!(Trampoline::new(LAYOUT, AT, PROBED, Displaced::Word(ADD), far, DATA), None);
+        assert_eq!(
+            Trampoline::new(LAYOUT, AT, far, Displaced::Word(Relocatable::new(ADD)), ENTRY, DATA),
+            None
+        );
+        assert_eq!(
+            Trampoline::new(LAYOUT, AT, PROBED, Displaced::Word(Relocatable::new(ADD)), far, DATA),
+            None
+        );
     }
 
     #[test]
@@ -289,7 +302,7 @@ mod tests {
             })
             .collect();
         assert_eq!(open, [0, 4, 8, 4 * 26, Trampoline::STAND_IN]);
-        let trampoline = made(Displaced::Word(ADD));
+        let trampoline = made(Displaced::Word(Relocatable::new(ADD)));
         assert_eq!(word(&trampoline, 8), MASK_ALL);
         assert_eq!(word(&trampoline, 4 * 25), UNMASK_IF);
         assert_eq!(word(&trampoline, Trampoline::STAND_IN), brk(KPROBE));
@@ -313,7 +326,10 @@ mod tests {
         for size in sizes {
             let layout = Layout::new(size).unwrap();
             assert_eq!(layout.size(), size);
-            let words = Trampoline::new(layout, AT, PROBED, Displaced::Word(ADD), ENTRY, DATA).unwrap().words;
+            let words =
+                Trampoline::new(layout, AT, PROBED, Displaced::Word(Relocatable::new(ADD)), ENTRY, DATA)
+                    .unwrap()
+                    .words;
             let signed = |word: u32| ((word << 10) as i32 >> 25) * 8;
             assert_eq!(signed(words[0]), -(size as i32));
             for way in [Trampoline::OPEN, Trampoline::INTERRUPT, Trampoline::MASKED] {
@@ -326,7 +342,7 @@ mod tests {
     #[test]
     fn out_of_range_addresses_give_none() {
         let new = |at, probed, displaced, entry| Trampoline::new(LAYOUT, at, probed, displaced, entry, DATA);
-        let word = Displaced::Word(ADD);
+        let word = Displaced::Word(Relocatable::new(ADD));
         for at in [AT + 4, AT + 64, AT + 128, AT + 255, u64::MAX, u64::MAX - 3, 0u64.wrapping_sub(128)] {
             assert_eq!(new(at, PROBED, word, ENTRY), None, "{at:#x}");
         }

@@ -1,8 +1,9 @@
-//! Changes of things that have a number, which every CPU applies to its own registers (rules H1, H5).
+//! Changes of numbered things (hardware slots) that each CPU applies to its own registers (rules H1, H5).
 //!
-//! Who changes a thing sets its bit in [`Applied`] of each CPU that it concerns ([`Applied::mark`]), then draws the change's number
-//! ([`Changes::draw`]). A CPU that brings itself into line reads the latest number, takes the bits, applies what they stand for, and then
-//! says which number it had read. So a CPU has applied a change if it has said that change's number or a later one.
+//! The CPU that changes a thing sets the thing's bit in the [`Applied`] of each CPU concerned ([`Applied::mark`]), then takes the next
+//! number for the change ([`Changes::draw`]). Each CPU applies changes to itself ([`Applied::bring_into_line`]): it reads the latest
+//! number, takes the bits, applies the things that the bits name, and then publishes the number that it had read. So a CPU has applied a
+//! change once it has published the change's number or a later one.
 
 use crate::sync::{
     AtomicU64,
@@ -10,7 +11,7 @@ use crate::sync::{
     array, constant,
 };
 
-/// Numbers changes.
+/// The counter of all changes, shared by all CPUs.
 #[derive(Debug)]
 pub struct Changes(AtomicU64);
 
@@ -22,7 +23,7 @@ impl Changes {
         }
     }
 
-    /// The number of a change that was made and marked before.
+    /// Takes the number of a change. The caller has made the change and marked it on every CPU before.
     #[inline(always)]
     pub fn draw(&self) -> u64 {
         self.0.fetch_add(1, SeqCst) + 1
@@ -40,7 +41,7 @@ impl Default for Changes {
     }
 }
 
-/// What one CPU has to apply, and what it has applied: of up to 64 things for each of `WORDS`.
+/// Which changes one CPU still has to apply, and up to which number it has applied all. Has room for `64 * WORDS` things.
 #[derive(Debug)]
 pub struct Applied<const WORDS: usize> {
     changed: [AtomicU64; WORDS],
@@ -55,7 +56,7 @@ impl<const WORDS: usize> Applied<WORDS> {
         }
     }
 
-    /// Says that a thing has changed. Any CPU.
+    /// Notes that a thing has changed. Any CPU may call this.
     ///
     /// # Panics
     /// If the thing's number is 64 * `WORDS` or more.
@@ -64,25 +65,26 @@ impl<const WORDS: usize> Applied<WORDS> {
         self.changed[thing / 64].fetch_or(1 << (thing % 64), SeqCst);
     }
 
-    /// Forgets what is marked. This CPU, before it counts as one that has to be waited for.
+    /// Forgets what is marked. Called by the CPU that this belongs to, before other CPUs begin to wait for it.
     pub fn forget(&self) {
         self.changed.iter().for_each(|word| word.store(0, SeqCst));
     }
 
-    /// Whether there is no change that this CPU has not applied. This CPU.
+    /// Whether this CPU has applied every change. Called by the CPU that this belongs to.
     #[inline(always)]
     pub fn is_current(&self, changes: &Changes) -> bool {
         self.up_to.load(Relaxed) == changes.latest()
     }
 
-    /// Whether the CPU has applied a change. Any CPU; what the CPU did to apply the change is then visible.
+    /// Whether the CPU that this belongs to has applied the change with that number. Any CPU may call this; if the answer is yes, it
+    /// also sees all that the other CPU wrote to apply the change.
     #[inline(always)]
     pub fn has(&self, change: u64) -> bool {
         self.up_to.load(Acquire) >= change
     }
 
-    /// Applies what has changed: `apply` for each thing that is marked, then `end`. This CPU, and nothing on it may interrupt this and do
-    /// the same.
+    /// Applies all changes: calls `apply` for each thing that is marked, then `end`. Called by the CPU that this belongs to, where no
+    /// interrupt handler can call it again in the middle.
     #[inline(always)]
     pub fn bring_into_line(&self, changes: &Changes, mut apply: impl FnMut(usize), end: impl FnOnce()) {
         let latest = changes.latest();

@@ -1,4 +1,8 @@
-//! CPUs held still while one changes what they might be executing (rule K3).
+//! One CPU holds all others while it changes text that they might be executing (rule K3).
+//!
+//! The CPU that holds ([`Rendezvous::hold`]) begins a round and interrupts the others. Each of them says that it has arrived and waits
+//! ([`Rendezvous::take_part`]). When all have arrived, the first CPU makes its change and declares the round over; the others go on, and
+//! the first CPU returns when all of them have.
 
 use crate::sync::{
     AtomicU64, AtomicUsize,
@@ -6,16 +10,16 @@ use crate::sync::{
     constant,
 };
 
-/// One CPU holds the others.
+/// The state of the rounds, shared by all CPUs.
 #[derive(Debug)]
 pub struct Rendezvous {
-    /// Number of the latest round.
+    /// The number of the latest round that was begun.
     round: AtomicU64,
-    /// Number of the latest round that is over.
+    /// The number of the latest round that is over.
     over: AtomicU64,
-    /// CPUs that stand still in this round.
+    /// How many CPUs have arrived in this round.
     arrived: AtomicUsize,
-    /// CPUs that have gone on from it.
+    /// How many CPUs have left this round.
     gone: AtomicUsize,
 }
 
@@ -35,7 +39,7 @@ impl Rendezvous {
     /// Runs `change` while `others` CPUs stand still, and returns when they have all gone on. One CPU at a time may call this.
     ///
     /// `tell` interrupts the other CPUs, so that each calls [`Self::take_part`]; what this CPU wrote before must be visible to a CPU
-    /// that the interrupt reaches. `wait` runs again and again while this waits.
+    /// that the interrupt reaches. Calls `wait` repeatedly while it waits.
     #[inline(always)]
     pub fn hold<R>(
         &self,
@@ -61,8 +65,8 @@ impl Rendezvous {
         result
     }
 
-    /// Stands still until the round is over, then runs `synchronise`, which makes the CPU forget what it has fetched. Does nothing if
-    /// no round is on. `wait` runs again and again while this waits.
+    /// Waits until the current round is over, then runs `synchronise`, which must discard instructions that this CPU has fetched (ISB).
+    /// Returns at once if no round is under way. Calls `wait` repeatedly while it waits.
     #[inline(always)]
     pub fn take_part(&self, mut wait: impl FnMut(), synchronise: impl FnOnce()) {
         let round = self.round.load(Acquire);

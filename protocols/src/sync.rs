@@ -1,11 +1,12 @@
-//! The atomics, of `core` or of `loom`, whose atomics cannot be made in constants.
+//! The atomics of the protocols: those of `core`, or in a build with `--cfg loom` those of the model checker. The latter cannot be made
+//! in constants, hence the two macros.
 
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// An array of values that are made one by one.
+/// An array of `$count` elements, each made by its own evaluation of `$one`.
 #[cfg(not(loom))]
 macro_rules! array {
     ($one:expr; $count:expr) => {
@@ -20,7 +21,7 @@ macro_rules! array {
 }
 pub(crate) use array;
 
-/// A function that is `const`, except for the model checker.
+/// Declares a function that is `const`, except in a build for the model checker.
 macro_rules! constant {
     ($(#[$attribute:meta])* $visibility:vis const fn $($rest:tt)*) => {
         #[cfg(not(loom))]

@@ -1,9 +1,9 @@
 //! A context is stepped over a breakpoint, an interrupt comes in the middle, and both are over. What a kernel's entry and exit
 //! code does, with variables for PSTATE and MDSCR_EL1.SS. `cargo test` runs this.
 
-use rules::pstate::{Daif, SPSR_SS};
-use rules::step::{Owners, StepError, mdscr_ss};
-use rules::table::{RowId, Ss};
+use stepwell_rules::pstate::{Daif, SPSR_SS};
+use stepwell_rules::step::{Owners, StepError, mdscr_ss};
+use stepwell_rules::table::{RowId, Ss};
 
 fn main() -> Result<(), StepError> {
     // A context with everything open hits a breakpoint: M10, a debug context, everything masked.

@@ -16,15 +16,15 @@
 //! values, so a host test and a model can call it as the kernel does.
 //!
 //! ```
-//! use rules::{pstate::Daif, step::Owners, table::{Masks, RowId, TABLE}};
+//! use stepwell_rules::{pstate::Daif, step::Owners, table::{Masks, RowId, TABLE}};
 //!
 //! // What an interrupt from EL1 does (M8).
 //! let row = &TABLE[RowId::M8 as usize];
 //! assert_eq!(row.masks, Masks::UnmaskDebugAndError);
 //! assert_eq!(row.masks.apply(Daif::empty()), Some(Daif::I | Daif::F));
 //! // M13: a context is returned to with MDSCR_EL1.SS set exactly if somebody asked for its step.
-//! assert!(rules::step::mdscr_ss(Owners::DEBUGGER));
-//! assert!(!rules::step::mdscr_ss(Owners::empty()));
+//! assert!(stepwell_rules::step::mdscr_ss(Owners::DEBUGGER));
+//! assert!(!stepwell_rules::step::mdscr_ss(Owners::empty()));
 //! ```
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]

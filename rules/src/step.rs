@@ -26,7 +26,7 @@ bitflags! {
     }
 }
 
-/// A step that cannot be.
+/// Why a context cannot be stepped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepError {
     /// The context runs with PSTATE.D set: the step would be taken only where D opens, somewhere else (rule X2).

@@ -22,7 +22,7 @@ CLASSES = {
     0x3C: "BRK",
 }
 
-# The kernel's function that handles a class (kernel/src/exception), and the rule of `rules::table`.
+# The kernel's function that handles a class (kernel/src/exception), and the rule of `stepwell_rules::table`.
 HANDLERS = {
     "exception_el1_irq": "M8",
     "exception_el1_fiq": "M8",
@@ -126,4 +126,4 @@ def row(name):
 
 def variants(kind):
     """The names of an enum's variants."""
-    return [field.name.split("::")[-1] for field in data.type_of(f"rules::table::{kind}").fields()]
+    return [field.name.split("::")[-1] for field in data.type_of(f"stepwell_rules::table::{kind}").fields()]

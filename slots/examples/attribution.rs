@@ -3,7 +3,7 @@
 //! A kernel's own back end writes the same registers with `msr`; everything else is as here. `cargo test` runs this.
 #![allow(clippy::single_range_in_vec_init, reason = "a list of ranges, of which there is one")]
 
-use slots::{
+use stepwell_slots::{
     Access, Counts, CpuHits, CpuSlots, Cpus, DebugRegs, Kind, NoProbe, Privilege, Request, SlotError, Tables,
     VaSize, WatchHit, reset_all,
 };

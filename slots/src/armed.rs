@@ -3,7 +3,7 @@
 use crate::lookup::{Entry, Keys, Lookup};
 use crate::{Encoding, SlotMask};
 
-/// Which use of a slot is armed, as a word: its generation, the number of its record, what [`Lookup`] has of it.
+/// Which use of a slot is armed, in one word: its generation, the number of its record, and its entry in the [`Lookup`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Use(u64);
 
@@ -64,7 +64,7 @@ impl Slots {
         Encoding { value: self.values[usize::from(n & 63)], control: self.controls[usize::from(n & 63)] }
     }
 
-    /// `n` is below 64 and not armed.
+    /// Notes that slot `n`, which is below 64 and not armed, is armed now.
     #[inline(always)]
     pub(crate) fn put(&mut self, n: u8, encoding: Encoding, wide: bool, this: Use) {
         self.put_unfound(n, encoding, this);
@@ -77,7 +77,7 @@ impl Slots {
         }
     }
 
-    /// All but what finds it.
+    /// As [`put`](Self::put), but leaves the [`Lookup`] to the caller.
     #[inline(always)]
     pub(crate) fn put_unfound(&mut self, n: u8, Encoding { value, control }: Encoding, this: Use) {
         let at = usize::from(n & 63);
@@ -109,7 +109,8 @@ impl Slots {
     }
 }
 
-/// What [`Lookup`] finds a slot by: the instruction of a breakpoint, the doubleword of a watchpoint.
+/// The key by which [`Lookup`] finds a slot, from the contents of its value register: the address of a breakpoint's instruction, or of
+/// a watchpoint's doubleword.
 #[inline(always)]
 pub(crate) const fn key(address: u64) -> u64 {
     address >> 2

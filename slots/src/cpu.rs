@@ -1,5 +1,5 @@
-//! What one CPU knows of its own slots: what it has armed in each, and which the running context has suspended for a
-//! step-over. A plain hit is dealt with from here alone, without a look at the records that all CPUs share.
+//! What one CPU knows of its own slots: what it has armed in each slot, and which slots the running context has suspended for a
+//! step-over. A hit that is only to be counted needs nothing else: the records that all CPUs share are not read for it.
 //!
 //! All functions that take the registers must be called on the CPU that owns the [`CpuSlots`], with debug exceptions
 //! masked.
@@ -12,10 +12,11 @@ use crate::{
     Suspended, Table, Tables, WatchHit, arm, breakpoint_hits, disarm, watchpoint_hits,
 };
 
-/// The shortest way is for the slots that need no bank to be selected.
+/// Slots from this number on need a bank to be selected ([`Banked`](crate::Banked)). The constant-time functions leave them to the
+/// others.
 const PLAIN: u8 = 16;
 
-/// One CPU's slots.
+/// One CPU's slots. Belongs to that CPU, as a per-CPU variable that is accessed with debug exceptions masked.
 #[derive(Debug)]
 pub struct CpuSlots {
     suspended: Suspended,
@@ -45,7 +46,7 @@ impl CpuSlots {
         }
     }
 
-    /// Says how many slots this CPU has: 64 of each kind if nobody does. Nothing is armed.
+    /// Says how many slots this CPU has; until then it counts as having 64 of each kind. To be called while nothing is armed.
     pub const fn set_counts(&mut self, counts: Counts) {
         self.breakpoints.all = SlotMask::first(counts.of(Kind::Breakpoint));
         self.breakpoints.free = self.breakpoints.all;
@@ -59,13 +60,14 @@ impl CpuSlots {
         self.armed(kind).without(self.suspended.mask(kind))
     }
 
-    /// The slots that this CPU has armed, suspended or not. Both empty: nothing here needs MDE (rule H8).
+    /// The slots that this CPU has armed, suspended or not. While the sets of both kinds are empty, this CPU needs no MDSCR_EL1.MDE
+    /// for its slots (rule H8).
     #[inline]
     pub const fn armed(&self, kind: Kind) -> SlotMask {
         self.of(kind).armed()
     }
 
-    /// The id of what this CPU has armed in slot `n`.
+    /// The id of the use of slot `n` that this CPU has armed; `None` if slot `n` is not armed.
     #[inline]
     pub fn id(&self, kind: Kind, n: u8) -> Option<SlotId> {
         let this = self.of(kind).uses[usize::from(n & 63)];
@@ -73,8 +75,8 @@ impl CpuSlots {
         self.armed(kind).contains(n).then_some(id)
     }
 
-    /// The record of what this CPU has armed in slot `n`; `None` so that a hit on it is spurious (rule H3). Its mate is `None`
-    /// if the other half is not armed (any more).
+    /// The record of what this CPU has armed in slot `n`. `None` if nothing is armed there, or the record is gone: a hit of the
+    /// slot is then spurious (rule H3). The record's mate is `None` if this CPU has not armed the other half.
     pub fn record<P: Payload, const B: usize, const W: usize>(
         &self,
         tables: &Tables<P, B, W>,
@@ -100,7 +102,7 @@ impl CpuSlots {
     /// Arms a slot from its record, in the order of rule H1.
     ///
     /// # Errors
-    /// [`SlotError::Gone`] if it is not live (any more); nothing is written then.
+    /// [`SlotError::Gone`] if the record is not live; no register is written then.
     pub fn arm<P: Payload, const B: usize, const W: usize>(
         &mut self,
         regs: &mut impl DebugRegs,
@@ -114,7 +116,7 @@ impl CpuSlots {
         Ok(())
     }
 
-    /// As [`CpuSlots::arm`], for a record that was reserved, or looked up, just now, of a slot that is not armed.
+    /// As [`CpuSlots::arm`] for a slot that is not armed, from values that the caller has read from the record just now.
     #[inline(always)]
     pub fn arm_new(&mut self, regs: &mut impl DebugRegs, id: SlotId, encoding: Encoding, plain: bool) {
         let SlotId { kind, index, record, generation } = id;
@@ -137,13 +139,14 @@ impl CpuSlots {
         arm(regs, kind, n, encoding);
     }
 
-    /// Reserves a slot of this CPU alone, number `me`, which is given as a set too, and arms it: in one go, and in constant time, what
-    /// [`Tables::reserve`] and [`CpuSlots::arm`] do. `admitted` and `table` are of `kind`.
+    /// Reserves a slot for this CPU alone and arms it: what [`Tables::reserve`] and [`CpuSlots::arm`] do, in constant time. `me` is
+    /// this CPU's number, and the same as a set. `admitted` and `table` must be of `kind`.
     ///
     /// **No ISB**: the caller adds one.
     ///
-    /// `None`, and nothing done, where these are needed: all slots may be in use, or the free one is above 15, or it watches
-    /// more than a doubleword, or what finds slots has no place for it as it is.
+    /// `None` if the constant-time way does not do; nothing has changed then, and the caller takes the longer way, which also gives
+    /// the reason of a refusal. So it is where no slot below 16 is free, where the request watches more than a doubleword, and where
+    /// another slot's address has the same place in the table by which hits find their slots.
     #[inline(always)]
     pub fn install<P: Payload, const N: usize>(
         &mut self,
@@ -176,7 +179,7 @@ impl CpuSlots {
         Some(SlotId { kind, index: n, record, generation })
     }
 
-    /// Disarms a slot, in the order of rule H1, whether or not it was armed or suspended here.
+    /// Disarms a slot on this CPU, in the order of rule H1. The slot may be armed, suspended, or neither.
     #[inline]
     pub fn disarm(&mut self, regs: &mut impl DebugRegs, id: SlotId) {
         disarm(regs, id.kind, id.index);
@@ -184,15 +187,17 @@ impl CpuSlots {
         self.suspended.remove(id);
     }
 
-    /// The slot that alone matches an instruction address, if its hit needs nothing but to be counted and stepped over, and
-    /// nothing is suspended. In constant time; `None` says nothing.
+    /// The slot of a breakpoint exception at `pc` (ELR_EL1), if exactly one slot matches, its hits are only to be counted and stepped
+    /// over, and no slot is suspended. Takes constant time. `None` does not mean that no slot was hit: ask
+    /// [`breakpoint_hits`](Self::breakpoint_hits).
     #[inline(always)]
     pub fn plain_breakpoint(&self, pc: u64) -> Option<u8> {
         let n = self.breakpoints.lookup.plain(key(pc));
         (n < PLAIN && self.breakpoints.values[usize::from(n)] == pc && self.suspended.is_empty()).then_some(n)
     }
 
-    /// The same for an access, from the snapshots of `ESR_EL1.ISS` and FAR_EL1.
+    /// The slot of a watchpoint exception, under the same conditions, from the snapshots of `ESR_EL1.ISS` and FAR_EL1. After `None`
+    /// ask [`watchpoint_hits`](Self::watchpoint_hits).
     #[inline(always)]
     pub fn plain_watchpoint(&self, iss: u32, far: u64) -> Option<u8> {
         let slots = &self.watchpoints;
@@ -206,7 +211,7 @@ impl CpuSlots {
         found.then_some(n)
     }
 
-    /// The slots that a breakpoint exception at `pc` (ELR_EL1) belongs to: all that match, several may.
+    /// The slots that a breakpoint exception at `pc` (ELR_EL1) belongs to: all that match. Several slots may be set on one address.
     #[inline]
     pub fn breakpoint_hits(&self, pc: u64) -> SlotMask {
         let slots = &self.breakpoints;
@@ -221,8 +226,8 @@ impl CpuSlots {
         }
     }
 
-    /// The slots that a watchpoint exception belongs to (rule H7): see [`watchpoint_hits`]. Of two that are one the lower
-    /// stands for both.
+    /// The slots that a watchpoint exception belongs to (rule H7), as [`watchpoint_hits`] attributes them. Where two slots hold one
+    /// request, the slot with the lower number stands for both.
     pub fn watchpoint_hits<P: Payload, const B: usize, const W: usize>(
         &self,
         tables: &Tables<P, B, W>,
@@ -250,8 +255,9 @@ impl CpuSlots {
         })
     }
 
-    /// Suspends an armed slot that was hit, so that the instruction can run once. **No ISB**: the exception return
-    /// synchronises.
+    /// Suspends an armed slot that was hit, so that the instruction can run once. Where two slots hold one request, suspend the
+    /// [mate](Snapshot::mate) too, or the instruction hits it next. **No ISB**: the exception return is a context
+    /// synchronisation event.
     #[inline(always)]
     pub fn suspend(&mut self, regs: &mut impl DebugRegs, kind: Kind, n: u8) {
         let slots = self.of(kind);
@@ -277,7 +283,8 @@ impl CpuSlots {
         }
     }
 
-    /// The same where one slot is suspended, in the shortest way. False, and nothing done, for any other state.
+    /// As [`rearm_all`](Self::rearm_all), in constant time, if exactly one slot is suspended and its number is below 16. Otherwise
+    /// returns false and changes nothing.
     #[inline(always)]
     pub fn rearm_one(&mut self, regs: &mut impl DebugRegs) -> bool {
         let breakpoint = self.suspended.mask(Kind::Breakpoint).0;
@@ -293,8 +300,9 @@ impl CpuSlots {
         true
     }
 
-    /// Entry of an interrupt (rule M8): re-arms as [`CpuSlots::rearm_all`] and returns what was suspended, for the
-    /// stash. **No ISB**: the caller adds one before it unmasks debug exceptions.
+    /// For the entry of an interrupt (rule M8): re-arms the suspended slots as [`CpuSlots::rearm_all`] does, so that they hit in the
+    /// interrupt handler, and returns the set for [`CpuSlots::unstash`]. **No ISB**: the caller adds one before it unmasks debug
+    /// exceptions.
     #[inline]
     pub fn stash(&mut self, regs: &mut impl DebugRegs) -> Suspended {
         let stashed = self.suspended;
@@ -302,8 +310,8 @@ impl CpuSlots {
         stashed
     }
 
-    /// Exit of an interrupt (rule M8): suspends again what `stashed` names, as far as it still exists. **No ISB**:
-    /// the exception return synchronises.
+    /// For the exit of an interrupt (rule M8): suspends the slots of `stashed` again. A slot that was removed meanwhile, or belongs
+    /// to another use now, is left as it is. **No ISB**: the exception return is a context synchronisation event.
     #[inline]
     pub fn unstash(&mut self, regs: &mut impl DebugRegs, stashed: &Suspended) {
         for kind in [Kind::Breakpoint, Kind::Watchpoint] {
@@ -315,11 +323,10 @@ impl CpuSlots {
         }
     }
 
-    /// After a hit that nothing accounts for (rule H3): makes the first `count` slots of `kind` what the records and
-    /// this CPU's own sets say, everything else off, and executes an ISB. Whatever caused the hit cannot cause it
-    /// again.
+    /// For a hit that belongs to no slot (rule H3): writes the registers of the first `count` slots of `kind` anew from the records and
+    /// from what this CPU has armed, switches all other slots off, and executes an ISB. So the same hit cannot come again.
     ///
-    /// Returns the slots that were switched off because no record, or no arming by this CPU, stands behind them.
+    /// Returns the slots that were switched off because this CPU has not armed them or their record is gone.
     #[cold]
     pub fn resync<P: Payload, const B: usize, const W: usize>(
         &mut self,

@@ -59,17 +59,18 @@ pub enum SlotError {
         /// The address asked for.
         address: u64,
     },
-    /// A breakpoint in text that must not be probed (rule H6).
+    /// A breakpoint in text that the debugger itself runs ([`NoProbe::text`](crate::NoProbe::text), rule H6).
     NoProbeText {
         /// The address asked for.
         address: u64,
     },
-    /// A watchpoint on data that must not be probed (rule H6).
+    /// A watchpoint on data that the debugger itself uses ([`NoProbe::data`](crate::NoProbe::data), rule H6).
     NoProbeData {
         /// The first byte of the range asked for.
         address: u64,
     },
-    /// A breakpoint inside a load-exclusive/store-exclusive sequence (rule H9). Found by who can decode the text.
+    /// A breakpoint inside a load-exclusive/store-exclusive sequence (rule H9). This crate never returns it, since it does not read
+    /// text; a caller that decodes the text does.
     ExclusiveSequence {
         /// The address asked for.
         address: u64,
@@ -81,19 +82,19 @@ pub enum SlotError {
         /// How many of them there are.
         total: u8,
     },
-    /// The request needs two slots of this kind, and only one is free.
+    /// The request needs two slots of this kind, but only one is free.
     NeedsTwo {
         /// The kind asked for.
         kind: Kind,
     },
-    /// A slot for no CPU at all.
+    /// The set of CPUs that the slot is for is empty.
     NoCpu,
-    /// The slot named is not there any more (or never was).
+    /// No record has this id: the slot was removed, or the id was never given out.
     Gone {
         /// The slot named.
         id: SlotId,
     },
-    /// The slot named is still live; retire it, and clear it on every CPU, before freeing it.
+    /// The slot is still live. Retire it, and disarm it on every CPU, before you free it.
     NotRetired {
         /// The slot named.
         id: SlotId,
@@ -182,11 +183,11 @@ impl core::fmt::Display for SlotError {
             SlotError::NeedsTwo { kind } => {
                 write!(
                     f,
-                    "it takes two hardware {kind}s, and only one is free: remove one first, or watch a part that one can hold"
+                    "the range takes two hardware {kind}s, and only one is free: remove one first, or watch a part that one can hold"
                 )
             }
             SlotError::NoCpu => f.write_str("the set of CPUs is empty: name at least one CPU"),
-            SlotError::Gone { id } => write!(f, "{} {} is not there any more", id.kind, id.index),
+            SlotError::Gone { id } => write!(f, "{} {} was removed already", id.kind, id.index),
             SlotError::NotRetired { id } => {
                 write!(f, "{} {} is live: retire it and clear it on every CPU first", id.kind, id.index)
             }

@@ -3,10 +3,11 @@
 use crate::Kind;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// One CPU's counts, by slot. Written by that CPU only, with debug exceptions masked, so counting is a load and a store; any
-/// CPU may read.
+/// One CPU's counts, by slot. Only the CPU itself writes them, with debug exceptions masked, so counting takes a load and a store
+/// and no atomic operation. Every CPU may read them.
 ///
-/// A slot's count is zero whenever it is not armed: [`CpuHits::clear`] goes with [`CpuSlots::disarm`](crate::CpuSlots::disarm).
+/// The count of a slot that is not armed is zero, so whoever calls [`CpuSlots::disarm`](crate::CpuSlots::disarm) calls
+/// [`CpuHits::clear`] too.
 #[derive(Debug)]
 pub struct CpuHits([[AtomicU64; 64]; 2]);
 

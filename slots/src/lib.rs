@@ -1,23 +1,27 @@
 //! Hardware breakpoint and watchpoint slots of AArch64: encodings, bookkeeping, attribution, order of register writes.
 //!
 //! A *slot* is one pair of registers of the CPU: `DBGBVR<n>_EL1` and `DBGBCR<n>_EL1` for a breakpoint,
-//! `DBGWVR<n>_EL1` and `DBGWCR<n>_EL1` for a watchpoint. A *record* is what software knows about one use of a slot, which has
-//! the same number on every CPU that it is for; each CPU that has armed it keeps of it what a hit needs. The way from a wish to a hit:
+//! `DBGWVR<n>_EL1` and `DBGWCR<n>_EL1` for a watchpoint. A *record* is what software knows about one use of a slot. A record can be
+//! for several CPUs; its slot has the same number on all of them. Each CPU that has armed the slot keeps a copy of what a hit needs
+//! ([`CpuSlots`]). The way from a request to a hit:
 //!
-//! 1. [`Request`] says what to watch; [`NoProbe::admit`] refuses what must not be (rule H6) and encodes it, or
-//!    [`NoProbe::admit_split`] does, into two slots where that is exact.
-//! 2. [`Tables::reserve`], or [`Tables::reserve_pieces`], takes a number that is free on those CPUs, fills a record and
-//!    publishes it in one store (rule H1).
-//! 3. Every CPU runs [`CpuSlots::arm`], with debug exceptions masked: value, control with enable, ISB.
-//! 4. On a hit, [`CpuSlots::plain_breakpoint`] or [`CpuSlots::plain_watchpoint`] name the slot in constant time where one alone
-//!    matches and is only counted ([`CpuHits`]); else [`CpuSlots::breakpoint_hits`] or [`CpuSlots::watchpoint_hits`] name the
-//!    slots (rule H7) and [`CpuSlots::record`] says what they are for. [`CpuSlots::suspend`] lets the instruction run once,
-//!    [`CpuSlots::rearm_all`] ends the step-over.
-//! 5. [`Tables::retire`], then [`CpuSlots::disarm`] on every CPU, then [`Tables::free`].
+//! 1. [`Request`] says what to watch. [`NoProbe::admit`] refuses addresses where no slot may be (rule H6) and encodes the others
+//!    for one slot; [`NoProbe::admit_split`] encodes for two slots what one cannot hold.
+//! 2. [`Tables::reserve`], or [`Tables::reserve_pieces`] for two slots, takes a slot number that is free on the CPUs asked for, fills
+//!    a record and publishes the record in one store (rule H1).
+//! 3. Every CPU runs [`CpuSlots::arm`], with debug exceptions masked. It writes the value register, then the control register with
+//!    the enable bit, then executes an ISB.
+//! 4. On a hit, [`CpuSlots::plain_breakpoint`] or [`CpuSlots::plain_watchpoint`] names the slot in constant time if only one slot
+//!    matches and its hits are only to be counted ([`CpuHits`]). For all other hits [`CpuSlots::breakpoint_hits`] or
+//!    [`CpuSlots::watchpoint_hits`] names the slots (rule H7), and [`CpuSlots::record`] says what each is for.
+//!    [`CpuSlots::suspend`] switches a slot off so that the instruction can run once; [`CpuSlots::rearm_all`] switches it on again.
+//! 5. [`Tables::retire`] begins the removal, every CPU runs [`CpuSlots::disarm`], and [`Tables::free`] ends the removal.
 //!
-//! Nothing here touches hardware: the registers are behind [`DebugRegs`], so that the kernel's back end, the
-//! ones of the tests (`fake`), and [`Banked`] for more than 16 slots of a kind (FEAT_Debugv8p9) are interchangeable. Everything
-//! that a hit needs is lock-free and may be called from debug context, with all exceptions masked.
+//! Nothing here touches hardware: every register access goes through the trait [`DebugRegs`]. A kernel implements it with `msr`, the
+//! tests with variables (`fake`), and [`Banked`] adds what more than 16 slots of a kind need (FEAT_Debugv8p9). Everything
+//! that a hit needs is lock-free and may be called from a debug exception handler, with all exceptions masked.
+//!
+//! Rules are named as in the crate `stepwell-rules` (H1, H6, M8 and so on); the text beside each name says what the rule demands.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,14 +1,14 @@
-//! From a key to a slot in one step, so that what a hit costs does not depend on how many slots are in use.
+//! A hash table from an address to the slot that is set on it, so that the cost of a hit does not depend on how many slots are in use.
 
-/// Buckets of a [`Lookup`]: enough that 16 keys hardly ever need a second multiplier.
+/// The buckets of a [`Lookup`]: so many that 16 keys rarely need a second multiplier.
 const BUCKETS: usize = 256;
-/// So many multipliers are tried before two keys share a bucket.
+/// How many multipliers are tried before two keys are let share a bucket.
 const TRIES: usize = 8;
-/// No slot has a key of this bucket.
+/// In a bucket: no slot's key falls into it.
 const NOBODY: u8 = 0xff;
-/// Several have.
+/// In a bucket: the keys of several slots fall into it.
 const SEVERAL: u8 = 0xfe;
-/// Set for a slot that is not plain.
+/// A bit in a bucket: the slot's hits need more than to be counted.
 const CAREFUL: u8 = 0x40;
 
 /// What a [`Lookup`] knows of a key.
@@ -50,8 +50,8 @@ impl Lookup {
         (key.wrapping_mul(self.multiplier) >> (64 - BUCKETS.trailing_zeros())) as usize
     }
 
-    /// The slot that alone has this key, if it is plain, or [`SlotMask`](crate::SlotMask)'s first index out of range: then
-    /// [`Lookup::find`] knows more. The caller compares the key.
+    /// The number of the one plain slot whose key falls into the bucket of `key`. A number that no slot has (64 or more) if there is
+    /// none: ask [`Lookup::find`]. The caller compares the slot's key with `key`.
     #[inline(always)]
     pub(crate) fn plain(&self, key: u64) -> u8 {
         self.buckets[self.bucket(key)]
@@ -90,7 +90,7 @@ impl Lookup {
         }
     }
 
-    /// From nothing, from the keys of all slots, with another multiplier if that avoids a shared bucket.
+    /// Makes the table anew from the keys of all slots, with another multiplier if the present one has two keys share a bucket.
     #[cold]
     #[inline(never)]
     pub(crate) fn rebuild(&mut self, keys: impl Keys) {

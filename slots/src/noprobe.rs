@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use crate::{Encoding, Kind, Pieces, Request, SlotError, VaSize};
 
-/// The text and the data of the debug code itself: a hit there could not be handled, only survived.
+/// The text and the data of the debugger itself. A hit there would come while a hit is dealt with, again and again.
 #[derive(Clone, Copy, Debug)]
 pub struct NoProbe<'a> {
     /// Text in which breakpoints are refused: virtual addresses, end exclusive.
@@ -31,15 +31,15 @@ impl NoProbe<'_> {
         }
     }
 
-    /// What [`NoProbe::admit`] answers, in the shortest way, for what is asked for mostly: a breakpoint, or up to 8 bytes of a
-    /// doubleword. `None` for anything else, and for what is refused.
+    /// The answer of [`NoProbe::admit`] in few instructions, for the common requests: a breakpoint, or up to 8 bytes in one doubleword.
+    /// `None` for every other request and for one that is refused: `admit` has the answer then.
     #[inline(always)]
     pub fn admit_small(&self, request: &Request) -> Option<Admitted> {
         let encoding = request.encode_doubleword(self.va)?;
         (!self.touches(request)).then_some(Admitted { kind: request.kind(), encoding, plain: true })
     }
 
-    /// Whether a request that can be encoded, and so does not wrap around, has a byte in what is not to be probed.
+    /// Whether a request has a byte in a no-probe range. The request can be encoded, so its range does not wrap around.
     #[inline(always)]
     fn touches(&self, request: &Request) -> bool {
         let first = request.address();
@@ -52,7 +52,7 @@ impl NoProbe<'_> {
         ranges.iter().any(|range| first < range.end && range.start <= last && !range.is_empty())
     }
 
-    /// As [`NoProbe::admit`], in two pieces where one slot does not hold it and two do exactly.
+    /// As [`NoProbe::admit`], for two slots where one slot cannot hold the request and two hold it exactly.
     ///
     /// # Errors
     /// As [`Request::split_for`] and [`NoProbe::admit`].
@@ -70,21 +70,23 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// Encodes `request`, of 48-bit addresses, without that check: for tests that a hit in no-probe code is survived (rule H3).
+    /// Encodes `request`, for addresses of 48 bits, without the check of rule H6: for tests that set a slot in no-probe text and
+    /// survive its hit (rule H3).
     ///
     /// # Errors
-    /// As [`Request::encode`].
+    /// Those of [`Request::encode`].
     pub fn despite_no_probe(request: &Request) -> Result<Admitted, SlotError> {
         Ok(Admitted { kind: request.kind(), encoding: request.encode()?, plain: true })
     }
 
-    /// The same, whose hits are not to be dealt with in the shortest way: for who knows something about the place.
+    /// The same request, but its hits need more than to be counted: [`CpuSlots::plain_breakpoint`](crate::CpuSlots::plain_breakpoint)
+    /// and `plain_watchpoint` then leave them to the other functions. For a caller that knows something special about the address.
     #[must_use]
     pub const fn with_care(self) -> Admitted {
         Admitted { plain: false, ..self }
     }
 
-    /// Whether nobody said otherwise.
+    /// Whether [`with_care`](Self::with_care) was not called.
     pub(crate) const fn plain(&self) -> bool {
         self.plain
     }

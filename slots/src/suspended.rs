@@ -1,14 +1,14 @@
-//! The slots that a context steps over.
+//! The set of slots that a context has switched off, so that the instruction they were hit by can run once.
 
 use crate::record::Age;
 use crate::{Kind, SlotId, SlotMask};
 
-/// The slots that a context has suspended. Plain data: it goes into the stash (rule M8), and is as small for 64 slots as
-/// for 4.
+/// The slots that a context has suspended. Plain data, which interrupts set aside (rule M8); its size does not depend on the number of
+/// slots.
 ///
-/// Which *use* of an index is meant follows from the newest generation in the set. Generations of a table's records only
-/// grow, and a slot is used anew only after this CPU has disarmed it, which takes it out of the set, or, if the set is set
-/// aside then, comes after all of its members were put in. So a record that is newer than the newest member is another use.
+/// The set holds slot numbers, but a slot number may get another use while the set is set aside. So the set also knows the newest
+/// generation among its members. Generations of a table only grow, and a later use of a slot begins after this CPU has disarmed the
+/// earlier one, that is, after the members were put in. So a record that is newer than the newest member is another use.
 #[derive(Clone, Copy, Debug)]
 pub struct Suspended {
     masks: [SlotMask; 2],
@@ -33,7 +33,7 @@ impl Suspended {
         self.masks[kind as usize]
     }
 
-    /// Whether the slot is in the set, in the use that `id` names or, for an id whose slot is gone, in a later one.
+    /// Whether the slot is in the set, in the use that `id` names. If that use is gone, a later use of the slot counts.
     #[inline]
     pub const fn contains(&self, id: SlotId) -> bool {
         self.mask(id.kind).contains(id.index) && self.newest(id.kind).covers(id.generation)

@@ -6,7 +6,7 @@ pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-/// An array of values that are made one by one.
+/// An array of `$count` elements, each made by its own evaluation of `$one`.
 #[cfg(not(loom))]
 macro_rules! array {
     ($one:expr; $count:expr) => {
@@ -21,7 +21,7 @@ macro_rules! array {
 }
 pub(crate) use array;
 
-/// A function that is `const`, except for the model checker.
+/// Declares a function that is `const`, except in a build for the model checker.
 macro_rules! constant {
     ($(#[$attribute:meta])* $visibility:vis const fn $($rest:tt)*) => {
         #[cfg(not(loom))]

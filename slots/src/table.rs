@@ -8,16 +8,17 @@ use crate::record::{
 use crate::sync::{AtomicU32, AtomicU64, Ordering, array, constant, fence};
 use crate::{Admitted, CpuHits, Cpus, Encoding, Kind, Payload, SlotError, SlotId, Snapshot, State};
 
-/// Slots of a kind that a CPU can have at most.
+/// The most slots of a kind that a CPU can have.
 const SLOTS: usize = if cfg!(loom) { 2 } else { 64 };
 
-/// Records that any slot can have; those behind them are each one slot's of one CPU (see [`own_record`]).
+/// The records from 0 up to this number are for any slot. Each record behind them is reserved for one slot of one CPU (see
+/// [`own_record`]), so that [`CpuSlots::install`](crate::CpuSlots::install) need not search.
 const SHARED: usize = 128;
 
-/// CPUs, and slots of each, that have records of their own: as many as fit the number of a record.
+/// How many CPUs have such records, and for how many of their slots: as many as the number of a record (8 bits) has room for.
 const OWNERS: (u32, u8) = (8, 16);
 
-/// The record that is slot `n`'s of CPU `cpu` alone, if it has one.
+/// The record that is reserved for slot `n` of CPU `cpu`, if there is one.
 #[inline(always)]
 const fn own_record<const N: usize>(cpu: u32, n: u8) -> Option<usize> {
     if cpu < OWNERS.0 && n < OWNERS.1 && N == SHARED + (OWNERS.0 * OWNERS.1 as u32) as usize {
@@ -29,7 +30,8 @@ const fn own_record<const N: usize>(cpu: u32, n: u8) -> Option<usize> {
 
 /// The records of the slots of one kind, at most `N` (at most 256). All functions may be called in any context.
 ///
-/// A slot number is one record's on all CPUs that the record is for, so records for different CPUs share it.
+/// A record has the same slot number on all CPUs that it is for. Two records can have the same slot number if they have no CPU in
+/// common.
 #[repr(C)]
 pub struct Table<P, const N: usize> {
     records: [Record; N],
@@ -61,12 +63,12 @@ impl<P: Payload, const N: usize> Table<P, N> {
         self.kind
     }
 
-    /// Takes a slot number below `limit` (the number of slots that every CPU has) that is free on the CPUs of `cpus`, fills a
-    /// record and publishes it in one store (rule H1). The slot is then live, and to be armed on the CPUs of `cpus`.
+    /// Takes a slot number below `limit` (the number of slots that every CPU has) that is free on all CPUs of `cpus`, fills a
+    /// record and publishes it in one store (rule H1). The slot is then live; each CPU of `cpus` is to arm it.
     ///
-    /// A CPU that comes up at the same time either is seen by a caller that reads the set of online CPUs after this
-    /// returns, or, if it enters that set before it calls [`Table::for_cpu`], sees this record there: both sides have
-    /// a full barrier between.
+    /// A CPU that comes up at the same time is not missed. It enters the set of online CPUs and then calls [`Table::for_cpu`]; the
+    /// caller of this function reads that set after this returns. Both have a full barrier in between, so the new CPU finds the
+    /// record, or the caller finds the new CPU in the set, or both.
     ///
     /// # Errors
     /// [`SlotError::NoFreeSlot`], [`SlotError::NoCpu`].
@@ -90,8 +92,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
         Ok(id)
     }
 
-    /// As [`Table::reserve`] for CPU `cpu` alone, whose bit is `bit`, which calls it, and slot `n`, which it has not armed. `None`, and nothing
-    /// done, if that takes more than this: `n` is taken all the same, or has no record of its own.
+    /// As [`Table::reserve`], for the calling CPU `cpu` alone, whose bit in a set of CPUs is `bit`, and for slot `n`, which this CPU has
+    /// not armed. `None` if slot `n` has no record reserved for it, or is taken already; nothing has changed then.
     #[inline(always)]
     pub(crate) fn reserve_own(
         &self,
@@ -110,7 +112,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
         Some(Reserved { record: record as u8, generation, plain })
     }
 
-    /// Fills a record that is the caller's, and publishes it.
+    /// Fills a record that the caller has claimed, and publishes the record.
     #[inline(always)]
     fn fill(&self, record: &Record, encoding: Encoding, cpus: u64, place: u32, payload: P) -> u32 {
         // After the number was taken, so that no set of suspended slots that an earlier use is in has a newer member.
@@ -126,8 +128,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
         generation as u32
     }
 
-    /// As [`Table::reserve`], for a request split over two slots: both are reserved, or neither, and no record of
-    /// neither was ever seen. They are each other's mates ([`Snapshot::mate`]).
+    /// As [`Table::reserve`], for a request that takes two slots. Either both are reserved, or none is and no other CPU has seen a
+    /// record. Each of the two is the other's mate ([`Snapshot::mate`]).
     ///
     /// # Errors
     /// As `reserve`; [`SlotError::NeedsTwo`] if only one is free.
@@ -204,11 +206,11 @@ impl<P: Payload, const N: usize> Table<P, N> {
         None
     }
 
-    /// Begins the removal: from now on no CPU arms the slot. Each that has it armed then calls
-    /// [`CpuSlots::disarm`](crate::CpuSlots::disarm); until it has, hits of it there are this record's.
+    /// Begins the removal: from now on no CPU arms the slot. Each CPU that has armed it must then call
+    /// [`CpuSlots::disarm`](crate::CpuSlots::disarm). Until a CPU has, it may still take hits of the slot, and they belong to this record.
     ///
     /// # Errors
-    /// [`SlotError::Gone`] if it is not live: of several callers one succeeds.
+    /// [`SlotError::Gone`] if the record is not live. If several callers retire one id, exactly one of them succeeds.
     pub fn retire(&self, id: SlotId) -> Result<(), SlotError> {
         self.change(id, LIVE, RETIRED).map_err(|_| SlotError::Gone { id })
     }
@@ -217,7 +219,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
     /// (rule H1). The slot number may be reserved again at once.
     ///
     /// # Errors
-    /// [`SlotError::NotRetired`] if it is live, [`SlotError::Gone`] if it is neither.
+    /// [`SlotError::NotRetired`] if the record is still live, [`SlotError::Gone`] if it is neither live nor retired.
     pub fn free(&self, id: SlotId) -> Result<(), SlotError> {
         // Read while it is this use's.
         let cpus = self.record(id).map_or(0, |record| record.cpus.load(Ordering::Relaxed));
@@ -232,8 +234,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
 
     /// The record of a number, live or retired.
     ///
-    /// Lock-free: it reads again only if the record was given to another use meanwhile, which cannot be for a slot
-    /// that is armed on the calling CPU.
+    /// Lock-free: the function reads again only if the record was given to another use while it read. That cannot happen to the
+    /// record of a slot that the calling CPU has armed.
     #[inline]
     pub fn lookup(&self, record: u8) -> Option<Snapshot<P>> {
         let number = record;
@@ -266,7 +268,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
         }
     }
 
-    /// The record of a live slot; `None` once it is retired. What a CPU must ask before it arms.
+    /// The record of a live slot; `None` once it is retired. A CPU must ask this before it arms the slot.
     #[inline]
     pub fn live(&self, id: SlotId) -> Option<Snapshot<P>> {
         let record = self.lookup(id.record)?;
@@ -292,13 +294,13 @@ impl<P: Payload, const N: usize> Table<P, N> {
         self.live(id).map(|_| hits)
     }
 
-    /// All records, live and retired, by slot number as long as none was reserved out of order: for listings.
+    /// All records, live and retired, for listings. In the order of the records, which need not be that of the slot numbers.
     pub fn iter(&self) -> impl Iterator<Item = Snapshot<P>> + '_ {
         (0..N).filter_map(|record| self.lookup(record as u8))
     }
 
-    /// The live slots that are for CPU number `cpu`: what it arms when it comes up (rule H5), after it has entered
-    /// the set of online CPUs.
+    /// The live slots that are for CPU number `cpu`. A CPU that comes up arms them (rule H5), after it has entered the set of online
+    /// CPUs.
     pub fn for_cpu(&self, cpu: u32) -> impl Iterator<Item = SlotId> + '_ {
         fence(Ordering::SeqCst);
         self.iter().filter(move |r| r.state == State::Live && r.cpus.contains(cpu)).map(|r| r.id)
@@ -312,7 +314,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
         self.records.get(usize::from(id.record)).filter(|_| id.kind == self.kind)
     }
 
-    /// Moves the record of `id` from one state to another; otherwise the state it is in, FREE for another generation.
+    /// Moves the record of `id` from the state `from` to the state `to`. The error is the state that the record is in; FREE, if the
+    /// record belongs to another use now.
     fn change(&self, id: SlotId, from: u64, to: u64) -> Result<(), u64> {
         let record = self.record(id).ok_or(FREE)?;
         let now = record.state.load(Ordering::Relaxed);
@@ -326,22 +329,20 @@ impl<P: Payload, const N: usize> Table<P, N> {
         }
         let control = if to == FREE { 0 } else { control_of(now) };
         let next = word(control, generation_of(now), to);
-        match record.state.compare_exchange(now, next, Ordering::AcqRel, Ordering::Relaxed) {
-            Ok(_) => Ok(()),
-            Err(other) if generation_of(other) == u64::from(id.generation) => Err(state_of(other)),
-            Err(_) => Err(FREE),
-        }
+        // A record only goes from live to retired to free, so if another CPU has been quicker, this state of this use is over.
+        let change = record.state.compare_exchange(now, next, Ordering::AcqRel, Ordering::Relaxed);
+        change.map(|_| ()).map_err(|_| FREE)
     }
 }
 
-/// What is new of a slot that was reserved, and whether its record is [plain](Snapshot::plain).
+/// What [`Table::reserve_own`] has reserved: number and generation of the record, and whether the record is [plain](Snapshot::plain).
 pub(crate) struct Reserved {
     pub(crate) record: u8,
     pub(crate) generation: u32,
     pub(crate) plain: bool,
 }
 
-/// A slot number taken on some CPUs.
+/// A slot number that is taken on some CPUs. Dropped, it gives the number back.
 struct ClaimedSlot<'a, P: Payload, const N: usize> {
     table: &'a Table<P, N>,
     number: u8,
@@ -354,7 +355,7 @@ impl<P: Payload, const N: usize> Drop for ClaimedSlot<'_, P, N> {
     }
 }
 
-/// A slot number, and a record that nobody sees yet.
+/// A slot number, and a record that no other CPU sees yet. Dropped, it gives both back.
 struct Claim<'a, P: Payload, const N: usize> {
     slot: ClaimedSlot<'a, P, N>,
     index: u8,

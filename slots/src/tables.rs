@@ -3,8 +3,8 @@
 use crate::sync::constant;
 use crate::{Admitted, CpuHits, Cpus, Encoding, Kind, Payload, Pieces, SlotError, SlotId, Snapshot, Table};
 
-/// The records of all slots of the machine: of up to `B` breakpoints and `W` watchpoints. Made for a `static`; all
-/// functions may be called in any context, debug context too.
+/// The records of all slots of the machine: up to `B` of breakpoints and `W` of watchpoints. Meant to be a `static`. All
+/// functions may be called in any context, also in a debug exception handler.
 pub struct Tables<P, const B: usize, const W: usize> {
     /// The breakpoints' records.
     pub breakpoints: Table<P, B>,
@@ -35,10 +35,10 @@ impl<P: Payload, const B: usize, const W: usize> Tables<P, B, W> {
         }
     }
 
-    /// See [`Table::reserve`]; `limit` is the number of slots of the kind asked for.
+    /// Reserves a slot of the kind asked for: [`Table::reserve`]. `limit` is the number of slots of that kind that every CPU has.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Table::reserve`].
     #[inline]
     pub fn reserve(
         &self,
@@ -50,10 +50,10 @@ impl<P: Payload, const B: usize, const W: usize> Tables<P, B, W> {
         by_kind!(self, admitted.kind(), table => table.reserve(admitted, cpus, payload, limit))
     }
 
-    /// As [`Tables::reserve`], for a request that may be split over two slots: all of it is reserved, or nothing.
+    /// As [`Tables::reserve`], for a request that may take two slots: either all of it is reserved, or nothing.
     ///
     /// # Errors
-    /// As there; [`SlotError::NeedsTwo`] if it needs two slots and only one is free.
+    /// Those of [`Table::reserve`]; [`SlotError::NeedsTwo`] if the request takes two slots and only one is free.
     pub fn reserve_pieces(
         &self,
         pieces: Pieces<Admitted>,
@@ -70,41 +70,41 @@ impl<P: Payload, const B: usize, const W: usize> Tables<P, B, W> {
         }
     }
 
-    /// See [`Table::retire`].
+    /// Begins the removal of a slot: [`Table::retire`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Table::retire`].
     pub fn retire(&self, id: SlotId) -> Result<(), SlotError> {
         by_kind!(self, id.kind, table => table.retire(id))
     }
 
-    /// See [`Table::free`].
+    /// Ends the removal of a slot: [`Table::free`].
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Table::free`].
     pub fn free(&self, id: SlotId) -> Result<(), SlotError> {
         by_kind!(self, id.kind, table => table.free(id))
     }
 
-    /// See [`Table::lookup`].
+    /// The record of that kind and number, live or retired: [`Table::lookup`].
     #[inline]
     pub fn lookup(&self, kind: Kind, record: u8) -> Option<Snapshot<P>> {
         by_kind!(self, kind, table => table.lookup(record))
     }
 
-    /// See [`Table::live`].
+    /// The record of a live slot: [`Table::live`].
     #[inline]
     pub fn live(&self, id: SlotId) -> Option<Snapshot<P>> {
         by_kind!(self, id.kind, table => table.live(id))
     }
 
-    /// See [`Table::encoding_of`].
+    /// The register contents of a live slot: [`Table::encoding_of`].
     #[inline]
     pub fn encoding_of(&self, id: SlotId) -> Option<Encoding> {
         by_kind!(self, id.kind, table => table.encoding_of(id))
     }
 
-    /// See [`Table::hits`].
+    /// The hits of a live slot on several CPUs: [`Table::hits`].
     pub fn hits<'a>(&self, id: SlotId, counts: impl Iterator<Item = &'a CpuHits>) -> Option<u64> {
         by_kind!(self, id.kind, table => table.hits(id, counts))
     }
@@ -114,7 +114,7 @@ impl<P: Payload, const B: usize, const W: usize> Tables<P, B, W> {
         self.breakpoints.iter().chain(self.watchpoints.iter())
     }
 
-    /// See [`Table::for_cpu`].
+    /// The live slots of both kinds that are for CPU number `cpu`: [`Table::for_cpu`].
     pub fn for_cpu(&self, cpu: u32) -> impl Iterator<Item = SlotId> + '_ {
         self.breakpoints.for_cpu(cpu).chain(self.watchpoints.for_cpu(cpu))
     }

@@ -7,7 +7,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
-use slots::{Access, Admitted, Cpus, Kind, Privilege, Request, State, Table};
+use stepwell_slots::{Access, Admitted, Cpus, Kind, Privilege, Request, State, Table};
 
 const TEXT: u64 = 0xffff_8000_8000_0000;
 
@@ -24,7 +24,7 @@ fn use_of(seed: u64) -> (Admitted, Cpus) {
     (Admitted::despite_no_probe(&request).expect("aligned"), Cpus(1 | seed << 8))
 }
 
-fn reserve(records: &Records, seed: u64) -> slots::SlotId {
+fn reserve(records: &Records, seed: u64) -> stepwell_slots::SlotId {
     let (admitted, cpus) = use_of(seed);
     records.reserve(admitted, cpus, seed, 1).expect("free")
 }

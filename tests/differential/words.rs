@@ -141,7 +141,7 @@ pub fn draw(group: &Group, slot: u64, random: &mut Random) -> Option<u32> {
         word = tame(as_it_should_be(word), random);
         let probeable = match classify(word) {
             Class::Refuse(_) => false,
-            Class::OutOfLine => true,
+            Class::OutOfLine(_) => true,
             Class::Simulate(sim) => match aim(word, sim, slot, random) {
                 Some(aimed) => {
                     word = aimed;

@@ -25,7 +25,7 @@ const NAMES: &[&str] = &[
     "kernel::debug::debugger::",
     "kernel::debug::runs::",
     "kernel::drivers::gic::send_sgi",
-    "slots::request::",
+    "stepwell_slots::request::",
     "core::slice::",
 ];
 

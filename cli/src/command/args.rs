@@ -1,8 +1,8 @@
-//! The words of a line.
+//! A line taken apart into words, one after the other.
 
 use super::{Location, ParseError};
 
-/// The words not yet taken.
+/// The words of a line that have not been taken yet.
 pub struct Args<'a> {
     rest: &'a str,
 }

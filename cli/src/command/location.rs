@@ -8,7 +8,7 @@ use crate::number;
 pub enum Location<'a> {
     /// A virtual address.
     Address(u64),
-    /// An offset into what a symbol names.
+    /// A symbol and an offset into it.
     Symbol {
         /// The symbol's name.
         name: &'a str,
@@ -36,7 +36,7 @@ impl core::fmt::Display for Location<'_> {
 impl<'a> Location<'a> {
     const SYNTAX: &'static str = "an address or SYMBOL[+OFFSET]";
 
-    /// The place that `text` names: a number, or a symbol, perhaps with `+` and an offset behind it.
+    /// Reads a place: an address, or a symbol that may be followed by `+` and an offset.
     ///
     /// A symbol's name may be a Rust path as demanglers print it: within `<>`, `()`, `[]` and `{}` it may hold spaces and `+`.
     /// Any other name goes between double quotes.
@@ -50,7 +50,7 @@ impl<'a> Location<'a> {
         }
     }
 
-    /// The place at the beginning of `text`, and what follows it from the blank behind it on.
+    /// Reads the place at the beginning of `text`. Also returns the rest of `text`, from the blank behind the place on.
     pub(super) fn split(text: &'a str) -> Result<(Location<'a>, &'a str), ParseError<'a>> {
         let blank = |c: char| c.is_ascii_whitespace();
         let word = text.split(blank).next().unwrap_or(text);

@@ -19,7 +19,7 @@ pub enum Command<'a> {
     Nothing,
     /// Write the help: [`write_help`].
     Help {
-        /// Of one command only.
+        /// The command to write the help of; all if not given.
         topic: Option<&'static Entry>,
     },
     /// List or change the probes.
@@ -41,17 +41,17 @@ pub enum Command<'a> {
     Slots,
     /// Show the masking rules.
     Rules {
-        /// One of them only, by ID.
+        /// The rule to show, by its ID; all if not given.
         id: Option<&'a str>,
     },
     /// Show the counters.
     Stats,
     /// Run the self-tests.
     Test {
-        /// Only those whose names match.
+        /// A filter: only tests whose names match are run.
         filter: Option<&'a str>,
     },
-    /// End.
+    /// Leave the monitor and switch the machine off.
     Poweroff,
 }
 
@@ -62,7 +62,7 @@ pub enum Probe<'a> {
     List,
     /// Add one.
     Add {
-        /// Linux's `kprobe_events` text, not looked into.
+        /// A line in the syntax of Linux's `kprobe_events`. It is not parsed here.
         spec: &'a str,
     },
     /// Remove one.
@@ -130,31 +130,31 @@ pub enum Access {
     ReadWrite,
 }
 
-/// Why a line is no command. `Display` is one line that says what was expected.
+/// Why a line is not a command. `Display` writes one line that says what was expected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ParseError<'a> {
     /// No command has this name.
     UnknownCommand {
-        /// The word in its place.
+        /// The first word of the line.
         word: &'a str,
-        /// The command most like it, if one is.
+        /// The command that was probably meant, if one is similar.
         nearest: Option<&'static str>,
     },
-    /// A word is not what the syntax has in its place.
+    /// A word is not what the syntax demands at its place.
     Expected {
-        /// What the syntax has.
+        /// What the syntax demands.
         what: &'static str,
         /// The word found.
         found: &'a str,
     },
-    /// The line ends too early.
+    /// The line ends before the command is complete.
     Missing {
         /// What should follow.
         what: &'static str,
     },
-    /// The line goes on too long.
+    /// The line has more words than the command takes.
     Unexpected {
-        /// The first word too many.
+        /// The first word that the command does not take.
         found: &'a str,
         /// The command's name.
         command: &'static str,

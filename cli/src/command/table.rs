@@ -6,11 +6,11 @@ use crate::number;
 
 type Parsed<'a> = Result<Command<'a>, ParseError<'a>>;
 
-/// A command: its name, its forms, and how what follows the name is read.
+/// A command: its name, its forms for the help, and the parser of the words behind the name.
 pub struct Entry {
     /// The word that a line begins with.
     pub name: &'static str,
-    /// What can follow, one help line each.
+    /// What can follow the name, one help line for each form.
     pub forms: &'static [Form],
     pub(super) parse: for<'a> fn(&mut Args<'a>) -> Parsed<'a>,
 }
@@ -18,9 +18,9 @@ pub struct Entry {
 /// One form of a command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Form {
-    /// The command as it is typed; upper case stands for something else, brackets may be left out.
+    /// The command as it is typed. Words in upper case stand for values, parts in brackets may be left out.
     pub syntax: &'static str,
-    /// What it does.
+    /// What this form does, for the help.
     pub help: &'static str,
 }
 

@@ -22,8 +22,8 @@ fn every_form_of_every_command_is_understood() {
         ("break kernel::time::tick+0x8", Command::Break(Break::Add(symbol("kernel::time::tick", 8)))),
         ("break <A+B>::f+4", Command::Break(Break::Add(symbol("<A+B>::f", 4)))),
         (
-            "break <slots::SlotError as core::fmt::Display>::fmt+0x8",
-            Command::Break(Break::Add(symbol("<slots::SlotError as core::fmt::Display>::fmt", 8))),
+            "break <stepwell_slots::SlotError as core::fmt::Display>::fmt+0x8",
+            Command::Break(Break::Add(symbol("<stepwell_slots::SlotError as core::fmt::Display>::fmt", 8))),
         ),
         ("break f::{{closure}}", Command::Break(Break::Add(symbol("f::{{closure}}", 0)))),
         ("break <fn() -> u8 as T>::f", Command::Break(Break::Add(symbol("<fn() -> u8 as T>::f", 0)))),

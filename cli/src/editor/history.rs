@@ -1,12 +1,12 @@
-//! The lines before this one.
+//! The lines that were entered before, which up and down recall.
 
-/// The last `H` lines of up to `N` characters, and the line in the making while an older one is shown.
+/// The last `H` lines of up to `N` characters, and the unfinished line while an older one is shown.
 pub struct History<const N: usize, const H: usize> {
     lines: [([u8; N], usize); H],
     /// Where the next line goes.
     next: usize,
     count: usize,
-    /// How many lines back the one shown is; 0 is the one in the making.
+    /// How many lines back the shown line is; 0 means the unfinished line.
     shown: usize,
     draft: ([u8; N], usize),
 }
@@ -16,7 +16,7 @@ impl<const N: usize, const H: usize> History<N, H> {
         History { lines: [([0; N], 0); H], next: 0, count: 0, shown: 0, draft: ([0; N], 0) }
     }
 
-    /// Remembers a line, unless it is blank or the same as the last. Longer ones than `N` are cut.
+    /// Remembers a line, unless it is blank or the same as the latest. A line of more than `N` characters is cut.
     pub fn push(&mut self, line: &[u8]) {
         let repeated = self.count > 0 && self.back(1) == line;
         if H == 0 || repeated || line.iter().all(|&c| c == b' ') {
@@ -40,7 +40,7 @@ impl<const N: usize, const H: usize> History<N, H> {
         Some(if to == 0 { &self.draft.0[..self.draft.1] } else { self.back(to) })
     }
 
-    /// Back to the line in the making.
+    /// Goes back to the unfinished line.
     pub fn leave(&mut self) {
         self.shown = 0;
     }

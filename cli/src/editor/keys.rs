@@ -21,7 +21,7 @@ pub enum Key {
     /// ^C.
     GiveUp,
     Redraw,
-    /// A character outside ASCII, of however many bytes.
+    /// A character that is not ASCII. Reported once, however many bytes it has.
     NotAscii,
     Unknown,
 }
@@ -118,7 +118,7 @@ impl Decoder {
     }
 }
 
-/// The final byte of an escape sequence.
+/// The key that the final byte of an escape sequence stands for.
 fn named(byte: u8) -> Key {
     match byte {
         b'A' => Key::Up,

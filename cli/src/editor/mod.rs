@@ -10,28 +10,28 @@ use core::fmt::Write;
 use history::History;
 use keys::{Decoder, Key};
 
-/// What a byte led to.
+/// What the caller is to do after a byte of input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event<'a> {
-    /// Nothing to do yet.
+    /// Nothing: the line is not complete.
     Pending,
     /// A line is complete, without its end. It may be empty.
     Line(&'a str),
-    /// A line is complete and must not be used: say why, and nothing else.
+    /// A line is complete but must not be used: tell its author why.
     Rejected(LineError),
     /// The input has ended (^D on an empty line).
     End,
 }
 
-/// Why a line must not be used.
+/// Why a line must not be used: some of what was typed is not in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LineError {
-    /// It has more characters than fit.
+    /// The line has more characters than the editor has room for.
     TooLong {
-        /// How many fit.
+        /// How many characters the editor has room for.
         limit: usize,
     },
-    /// It has characters that are not ASCII.
+    /// The line has characters that are not ASCII.
     NotAscii,
 }
 
@@ -54,8 +54,8 @@ impl core::fmt::Display for LineError {
 /// (a word) delete; up, down, ^P, ^N recall; ^C gives the line up; ^L draws it again; ^D on an empty line ends the
 /// input. CR, LF and CRLF end a line.
 ///
-/// Lines are ASCII. Other characters, and those beyond `N`, sound the bell and are left out; the line is then
-/// rejected, unless its author has noticed, which any deletion shows.
+/// Lines are ASCII. Other characters, and characters beyond the first `N`, sound the bell and are left out. Such a line is rejected
+/// when it is complete, unless a character was deleted since: that shows that its author has noticed.
 ///
 /// With echo off (input from a pipe) nothing is written, and a ^D ends a last line that has no line end: see
 /// [`LineEditor::ended`].
@@ -92,7 +92,7 @@ impl<const N: usize, const H: usize> LineEditor<N, H> {
         }
     }
 
-    /// Draws the prompt: at the beginning, and when a line or its rejection has been dealt with.
+    /// Draws the prompt. To be called at the beginning, and after each [`Event::Line`] or [`Event::Rejected`] has been dealt with.
     pub fn draw_prompt(&self, out: &mut dyn Write) {
         self.put(out, self.prompt);
     }
@@ -210,8 +210,8 @@ impl<const N: usize, const H: usize> LineEditor<N, H> {
 
     fn word_start(&self) -> usize {
         let before = &self.line[..self.cursor];
-        let word_end = before.iter().rposition(|&c| c != b' ').map_or(0, |last| last + 1);
-        before[..word_end].iter().rposition(|&c| c == b' ').map_or(0, |space| space + 1)
+        let last = before.iter().rposition(|&c| c != b' ').unwrap_or(0);
+        before[..last].iter().rposition(|&c| c == b' ').map_or(0, |space| space + 1)
     }
 
     fn recall(&mut self, older: bool, out: &mut dyn Write) {

@@ -1,6 +1,6 @@
 //! The pages in which displaced instructions run: executable, written through the patch alias only.
 
-use super::site::Site;
+use super::site::{How, Site};
 use super::table;
 use crate::irq::off::IrqOff;
 use crate::mm::layout;
@@ -8,6 +8,7 @@ use crate::mm::patch::{self, Patch};
 use crate::sync::SpinLock;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use probe::Relocatable;
 use probe::ool::Copies;
 use probe::trampoline::Trampoline;
 use rules::pstate::Daif;
@@ -34,9 +35,9 @@ fn fit(copies: usize, trampolines: usize) -> bool {
     copies * Copies::BYTES + trampolines <= layout::copies().len()
 }
 
-/// Reserves room for the copies of the instruction `word` at address `probed`, which [`write`] is still to fill. Returns the address of
+/// Reserves room for the copies of `instruction` at address `probed`, which [`write`] is still to fill. Returns the address of
 /// that room; None if none is left, or none that a branch from the probed address reaches. Thread context.
-pub fn take(word: u32, probed: u64) -> Option<u64> {
+pub fn take(instruction: Relocatable, probed: u64) -> Option<u64> {
     let line = {
         let mut free = FREE.lock();
         let fresh = free.fresh;
@@ -50,7 +51,7 @@ pub fn take(word: u32, probed: u64) -> Option<u64> {
         }
     };
     let at = (layout::COPIES + line * Copies::BYTES) as u64;
-    if Copies::new(word, at, probed).is_none() {
+    if Copies::new(instruction, at, probed).is_none() {
         give(at);
         return None;
     }
@@ -59,10 +60,10 @@ pub fn take(word: u32, probed: u64) -> Option<u64> {
 
 /// Writes a site's copies, one line, which nobody executes yet. As for [`Patch`].
 pub fn write(site: &Site, patch: &mut Patch) {
-    if let Some(at) = site.copies()
-        && let Some(copies) = Copies::new(site.word, at, site.address)
+    if let How::OutOfLine(instruction, at) = site.how
+        && let Some(copies) = Copies::new(instruction, at, site.address)
     {
-        patch.write(at as usize, &copies.words);
+        patch.write(at as usize, copies.words());
     }
 }
 
@@ -92,7 +93,7 @@ pub fn take_trampoline(make: impl FnOnce(u64) -> Option<Trampoline>) -> Option<u
     };
     let _off = IrqOff::new();
     // Nobody executes it yet.
-    patch::write_words(at, &trampoline.words);
+    patch::write_words(at, trampoline.words());
     Some(at as u64)
 }
 

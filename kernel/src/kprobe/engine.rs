@@ -132,7 +132,7 @@ fn displaced(
     let missed = level.missed.get();
     let post = !missed && has_post(site);
     match site.how {
-        How::OutOfLine(copies) => {
+        How::OutOfLine(_, copies) => {
             // K8: I and F masked, D as it is.
             let masks = frame.pstate & OPENED.bits();
             frame.pstate |= OPENED.bits();

@@ -37,7 +37,7 @@ fn displaced(site: &Site) -> Option<Displaced> {
         return None;
     }
     match site.how {
-        How::OutOfLine(_) => Some(Displaced::Word(site.word)),
+        How::OutOfLine(instruction, _) => Some(Displaced::Word(instruction)),
         How::Simulated(sim) => sim.leads_to(site.address).map(Displaced::LeadsTo),
     }
 }

@@ -283,7 +283,9 @@ fn new_site(address: u64, word: u32, last: &mut Last) -> Result<&'static Site, P
     };
     let how = match machine::cpu().knowing(word, last.insert(function).classify(table::original, address)) {
         Class::Simulate(sim) => How::Simulated(sim),
-        Class::OutOfLine => How::OutOfLine(copies::take(word, address).ok_or(ProbeError::NoSlot)?),
+        Class::OutOfLine(instruction) => {
+            How::OutOfLine(instruction, copies::take(instruction, address).ok_or(ProbeError::NoSlot)?)
+        }
         Class::Refuse(reason) => return Err(ProbeError::Refused(address, reason)),
     };
     Ok(Box::leak(Box::new(Site::new(address, word, how))))

@@ -7,16 +7,16 @@ use core::sync::atomic::{
     AtomicPtr, AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
-use probe::Sim;
 use probe::ool::{Copies, branch, brk};
+use probe::{Relocatable, Sim};
 
 /// How the displaced instruction runs.
 #[derive(Clone, Copy, Debug)]
 pub enum How {
     /// The engine does to the frame what the instruction would have done to the registers.
     Simulated(Sim),
-    /// The CPU executes it in the [`Copies`] at this address.
-    OutOfLine(u64),
+    /// The CPU executes this instruction in the [`Copies`] at this address.
+    OutOfLine(Relocatable, u64),
 }
 
 /// The word that the text of a probed address holds while one of its probes is enabled.
@@ -79,7 +79,7 @@ impl Site {
         };
         let leads_to = match how {
             How::Simulated(sim) => sim.leads_to(address).unwrap_or(0),
-            How::OutOfLine(_) => address + 4,
+            How::OutOfLine(..) => address + 4,
         };
         let first = AtomicPtr::new(ptr::null_mut());
         Self { short, address, word, how, leads_to, trampoline: AtomicU64::new(0), first }
@@ -122,7 +122,7 @@ impl Site {
     #[inline(always)]
     pub fn copies(&self) -> Option<u64> {
         match self.how {
-            How::OutOfLine(copies) => Some(copies),
+            How::OutOfLine(_, copies) => Some(copies),
             How::Simulated(_) => None,
         }
     }
@@ -176,7 +176,7 @@ impl Site {
         let (Some(probe), None) = (probes.next(), probes.next()) else { return };
         let post = probe.post.map_or(0, |post| post as usize);
         let run = match self.how {
-            How::OutOfLine(copies) => copies | if post == 0 { 0 } else { POST },
+            How::OutOfLine(_, copies) => copies | if post == 0 { 0 } else { POST },
             // The engine knows when the post-handler of a simulated instruction is due, `hit.S` does not.
             How::Simulated(_) if post != 0 => return,
             How::Simulated(sim) => simulator(sim) as u64 | SIMULATED,

@@ -1,5 +1,5 @@
 //! Data processing, immediate (C4.1.93) and register (C4.1.95).
-use super::{UNALLOCATED, allocated};
+use super::{OUT_OF_LINE, UNALLOCATED, allocated};
 use crate::bits::{bit, bits, reg};
 use crate::class::{Class, Reason};
 use crate::sim::Sim;
@@ -11,7 +11,7 @@ pub(super) const fn immediate(word: u32) -> Class {
     match bits(word, 23, 3) {
         0b000 | 0b001 => pc_relative(word),
         // Add, subtract.
-        0b010 => Class::OutOfLine,
+        0b010 => OUT_OF_LINE,
         0b011 if bit(word, 22) => allocated(opc == 0 && bits(word, 20, 2) == 0), // SMAX to UMIN
         0b011 => allocated(sf && opc & 1 == 0 && bits(word, 14, 2) == 0),        // ADDG, SUBG
         0b100 => allocated(bitmask_immediate(word)),
@@ -109,7 +109,7 @@ const fn one_source(word: u32, sf: bool, s: bool) -> Class {
     match bits(word, 16, 5) {
         0b00000 => allocated(opcode <= 0b001000 && (sf || opcode != 0b000011)),
         0b00001 if sf => match opcode {
-            0b000000..=0b000111 => Class::OutOfLine,    // PACIA to AUTDB
+            0b000000..=0b000111 => OUT_OF_LINE,         // PACIA to AUTDB
             0b001000..=0b010001 => allocated(rn == 31), // PACIZA to AUTDZB, XPACI, XPACD
             0b100000 | 0b100001 | 0b101000 | 0b101001 => {
                 // PACNBIASPPC, PACNBIBSPPC, PACIASPPC, PACIBSPPC

@@ -8,7 +8,7 @@
 //! A word that breaks a should-be-zero or should-be-one field of what is decoded is refused: it is CONSTRAINED UNPREDICTABLE
 //! (DDI 0487 K1.2), and CPUs and emulators differ on whether it is undefined.
 use crate::bits::{bit, bits};
-use crate::class::{Class, Reason};
+use crate::class::{Class, Reason, Relocatable};
 
 mod branch;
 mod data;
@@ -17,9 +17,12 @@ mod system;
 
 pub(crate) const UNALLOCATED: Class = Class::Refuse(Reason::Unallocated);
 
+/// The verdict of a table's row that is run out of line: [`classify`] puts the word in.
+pub(crate) const OUT_OF_LINE: Class = Class::OutOfLine(Relocatable::UNKNOWN);
+
 /// The verdict on a table's row: run out of line if the row is allocated.
 pub(crate) const fn allocated(yes: bool) -> Class {
-    if yes { Class::OutOfLine } else { UNALLOCATED }
+    if yes { OUT_OF_LINE } else { UNALLOCATED }
 }
 
 /// How to run the A64 instruction `word` under a probe. Total: each of the 2^32 words gets a verdict. May be called from any
@@ -30,17 +33,25 @@ pub(crate) const fn allocated(yes: bool) -> Class {
 /// ```
 /// use stepwell_probe::{Class, Reason, classify};
 ///
-/// assert_eq!(classify(0x9100_0420), Class::OutOfLine); // add x0, x1, #1
+/// assert!(matches!(classify(0x9100_0420), Class::OutOfLine(_))); // add x0, x1, #1
 /// assert!(matches!(classify(0x9000_0000), Class::Simulate(_))); // adrp x0, .
 /// assert_eq!(classify(0xd69f_03e0), Class::Refuse(Reason::ExceptionReturn)); // eret
 /// ```
 pub const fn classify(word: u32) -> Class {
+    match row(word) {
+        Class::OutOfLine(_) => Class::OutOfLine(Relocatable::new(word)),
+        other => other,
+    }
+}
+
+/// The verdict of the row of the encoding index that a word is in.
+const fn row(word: u32) -> Class {
     match bits(word, 25, 4) {
         0b0000 => reserved(word),
         0b0001 | 0b0011 => UNALLOCATED,
         // SVE.
         0b0010 if is_move_prefix(word) => Class::Refuse(Reason::MovePrefix),
-        0b0010 => Class::OutOfLine,
+        0b0010 => OUT_OF_LINE,
         0b1000 | 0b1001 => data::immediate(word),
         0b1010 | 0b1011 => branch::classify(word),
         0b0100 | 0b0110 | 0b1100 | 0b1110 => memory::classify(word),
@@ -58,7 +69,7 @@ pub(crate) const fn is_move_prefix(word: u32) -> bool {
 /// UDF, SME, and the rest of the reserved group (C4.1.1).
 const fn reserved(word: u32) -> Class {
     if bit(word, 31) {
-        Class::OutOfLine
+        OUT_OF_LINE
     } else if word >> 16 == 0 {
         Class::Refuse(Reason::Udf)
     } else {

@@ -5,7 +5,7 @@
 //! interrupts masked, so they see pending interrupts that would have been taken. And it runs by the translation, the vectors, the
 //! stack and the per-CPU base that some writes change. A system register that the CPU does not have, or not at this exception
 //! level, is undefined out of line as it is in place.
-use super::{UNALLOCATED, allocated};
+use super::{OUT_OF_LINE, UNALLOCATED, allocated};
 use crate::bits::{bit, bits};
 use crate::class::{Class, Reason};
 use crate::sim::Sim;
@@ -45,7 +45,7 @@ pub(super) const fn pair(word: u32) -> Class {
     if !read && !sysp && probes_run_by(bits(word, 5, 16)) {
         return Class::Refuse(Reason::MachineState);
     }
-    Class::OutOfLine
+    OUT_OF_LINE
 }
 
 /// TSTART, TTEST.
@@ -70,7 +70,7 @@ const fn hint(imm: u32) -> Class {
         // BTI, BTI c, BTI j, BTI jc.
         32 | 34 | 36 | 38 => Class::Simulate(Sim::Nop),
         39 => Class::Refuse(Reason::PcAuthentication),
-        _ => Class::OutOfLine,
+        _ => OUT_OF_LINE,
     }
 }
 
@@ -79,7 +79,7 @@ const fn barrier(word: u32) -> Class {
     let crm = bits(word, 8, 4);
     match bits(word, 5, 3) {
         0b001 => allocated(crm & 3 == 2), // DSB nXS
-        0b010 | 0b100 | 0b101 | 0b110 => Class::OutOfLine,
+        0b010 | 0b100 | 0b101 | 0b110 => OUT_OF_LINE,
         0b111 => allocated(crm == 0), // SB
         0b011 if crm == 0 => Class::Refuse(Reason::Transaction),
         _ => UNALLOCATED,
@@ -115,7 +115,7 @@ const fn operation(word: u32, read: bool) -> Class {
         GCSPUSHX | GCSPOPCX | GCSPOPX if !read => Class::Refuse(Reason::ExceptionState),
         GICR_CDIA | GICR_CDNMIA if read => Class::Refuse(Reason::InterruptState),
         _ if !read && has_no_operand(which) => allocated(bits(word, 0, 5) == 31),
-        _ => Class::OutOfLine,
+        _ => OUT_OF_LINE,
     }
 }
 
@@ -159,7 +159,7 @@ const fn register(which: u32, read: bool) -> Class {
         _ if masks_by_priority(which) => Class::Refuse(Reason::InterruptState),
         _ if read && shows_pending_interrupts(which) => Class::Refuse(Reason::InterruptState),
         _ if !read && probes_run_by(which) => Class::Refuse(Reason::MachineState),
-        _ => Class::OutOfLine,
+        _ => OUT_OF_LINE,
     }
 }
 

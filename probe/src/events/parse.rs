@@ -169,10 +169,7 @@ fn symbol_and_offset(line: &str, at: usize) -> Result<(Target<'_>, usize)> {
             None => return fail(from, Problem::BadOffset),
         }
         rest = end;
-    } else if let Some(c) = line[rest..].chars().next()
-        && !is_blank(c)
-        && c != '%'
-    {
+    } else if line[rest..].starts_with(|c| !is_blank(c) && c != '%') {
         return fail(rest, Problem::BadSymbol);
     }
     if name.is_empty() { fail(at, Problem::NoTarget) } else { Ok((Target::Symbol { name, offset }, rest)) }

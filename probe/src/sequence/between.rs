@@ -1,9 +1,10 @@
-//! The ordinary accesses of an attempt: noted as they are met, made between the two native exclusives.
+//! The ordinary loads and stores of an attempt. They are noted when the attempt meets them, and made between the two native
+//! exclusives.
 
 use super::access::Ordinary;
 use super::{Fault, Memory, Shape};
 
-/// Loads, and stores, that one attempt may have.
+/// The most loads, and the most stores, that one attempt may have.
 const ROOM: usize = 8;
 
 /// A load that has been made and must give the same value again. It lies in one doubleword.
@@ -58,7 +59,7 @@ impl Between {
         &self.stores[..self.stores_len]
     }
 
-    /// Notes a store. False, and nothing done, if there is no room or it is misaligned.
+    /// Notes a store. Returns false, and notes nothing, if there is no room or the store is misaligned.
     pub(super) fn put(&mut self, address: u64, size: u8, value: u64) -> bool {
         let room = self.stores_len < ROOM && address.is_multiple_of(u64::from(size));
         if room {

@@ -1,20 +1,20 @@
 //! A load-exclusive/store-exclusive sequence as one step.
 //!
-//! No exception may come between the load-exclusive and the store-exclusive, so what steps or watches a sequence cannot do
-//! it by single instructions. [`attempt`] makes one whole attempt in software: it loads plainly, does the instructions in
-//! between on a copy of the registers, and where the store-exclusive is reached has the kernel do, natively and with nothing
-//! in between, *load-exclusive, compare with what was loaded, store-exclusive*. If the value is no longer the one loaded, or
-//! the store fails, the attempt starts anew from the registers that it began with.
+//! An exception between the load-exclusive and the store-exclusive clears the exclusive monitor, and the store fails. So a debugger
+//! cannot execute such a sequence instruction by instruction. [`attempt`] executes one whole attempt in software. It loads the value
+//! by an ordinary load and executes the instructions in between on a copy of the registers. At the store-exclusive it has the kernel
+//! execute a *native pair* with nothing in between: load-exclusive, compare with the value loaded before, store-exclusive. If the value
+//! has changed, or the store fails, the attempt starts anew from the registers that it began with.
 //!
-//! That is exactly the sequence, run at the moment of the native pair: its load-exclusive gives the same value as the plain
-//! load did, and its store-exclusive stores what the instructions in between came to. These are data processing, which depends
-//! on nothing else, and ordinary loads and stores, which are made again between the two native exclusives ([`Between`]): each
-//! load must give the value that was used, and each store is made there. Anything else is not run, see [`Stuck::Unsupported`].
-//! A value that changed and changed back before the native pair makes no difference, since the loads that count are the native
-//! ones.
+//! The result is that of the sequence executed at the moment of the native pair. The native load-exclusive gives the same value as the
+//! ordinary load did, so the store-exclusive stores what the instructions in between computed from it. These instructions are of two
+//! kinds: data processing, which depends on registers alone, and ordinary loads and stores, which are made again between the two native
+//! exclusives ([`Between`]), where each load must give the same value as before. Any other instruction ends in
+//! [`Stuck::Unsupported`]. A value that changes and changes back before the native pair does no harm, since the native loads are the
+//! ones that count.
 //!
-//! An exception between the exclusives that has been taken all the same, by an ordinary access that hits a watchpoint, has
-//! cleared the monitor: [`resume`] brings such a context to the load-exclusive again.
+//! An ordinary access between the exclusives may hit a watchpoint. That exception has been taken and has cleared the monitor:
+//! [`resume`] brings such a context to the load-exclusive again.
 
 mod access;
 mod alu;
@@ -36,8 +36,8 @@ use path::Reach;
 /// The most instructions of one attempt.
 pub const MAX_INSTRUCTIONS: u32 = 128;
 
-/// So often an attempt starts anew because another CPU was quicker, before its store-exclusive is said to have failed, as
-/// any store-exclusive may.
+/// How often an attempt starts anew because another CPU has changed the value. After that its store-exclusive is reported as failed,
+/// which the architecture allows any store-exclusive to do.
 pub const MAX_RESTARTS: u32 = 16;
 
 /// The registers of the context whose sequence is run.
@@ -446,7 +446,7 @@ fn branch(regs: &mut Registers, at: u64, word: u32) -> bool {
     }
 }
 
-/// So many instructions behind the failed store-exclusive [`resume`] looks for the load-exclusive.
+/// How many instructions behind the failed store-exclusive [`resume`] follows on its way to the load-exclusive.
 const BEHIND: u32 = 16;
 
 /// Goes on, in software, from the middle of a sequence whose monitor an exception has cleared: up to its store-exclusive, which

@@ -1,22 +1,22 @@
-//! Whether a place still belongs to a sequence: whether a store-exclusive can be reached from it before the monitor is set
-//! or cleared again.
+//! Whether an instruction belongs to an exclusive sequence: whether a store-exclusive can be reached from it before another
+//! load-exclusive sets the monitor or a CLREX clears it.
 
 use super::Memory;
 use crate::bits::bits;
 use crate::exclusive::{Outcome, reaches_store, successors};
 use crate::monitor::{is_clear_exclusive, is_load_exclusive, is_store_exclusive};
 
-/// Instructions looked at before the whole function is.
+/// How many instructions ahead are looked at first. Only if that does not decide is the whole function looked at.
 const NEAR: usize = 64;
 
-/// What lies ahead of a place.
+/// What lies ahead of an instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reach {
-    /// A store-exclusive, by direct branches.
+    /// A store-exclusive that straight-line code or direct branches lead to.
     Store,
-    /// None.
+    /// No store-exclusive.
     Nothing,
-    /// None that direct branches lead to, but not every way can be followed.
+    /// No store-exclusive by direct branches, but one of the ways goes through an indirect branch or to text that cannot be read.
     Unknown,
 }
 

@@ -13,7 +13,7 @@ pub enum Verdict {
 impl Verdict {
     pub fn agrees(self, class: Class) -> bool {
         match (self, class) {
-            (Verdict::OutOfLine, Class::OutOfLine) | (Verdict::Simulate, Class::Simulate(_)) => true,
+            (Verdict::OutOfLine, Class::OutOfLine(_)) | (Verdict::Simulate, Class::Simulate(_)) => true,
             (Verdict::Refuse(expected), Class::Refuse(reason)) => expected == reason,
             _ => false,
         }

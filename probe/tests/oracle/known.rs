@@ -91,7 +91,9 @@ pub const KNOWN: &[Known] = &[
         why: "the decoder has no LDAP1 and STL1 (FEAT_LRCPC3)",
         count: 4_096,
         applies: |word, expected, class| {
-            word & 0xbfbf_fc00 == 0x0d01_8400 && expected == UNALLOCATED && class == Class::OutOfLine
+            word & 0xbfbf_fc00 == 0x0d01_8400
+                && expected == UNALLOCATED
+                && matches!(class, Class::OutOfLine(_))
         },
     },
     Known {
@@ -114,7 +116,7 @@ pub const KNOWN: &[Known] = &[
         applies: |word, expected, class| {
             let op0 = word >> 25 & 0xf;
             let vector = op0 == 0b0010 || op0 & 0b0111 == 0b0111 || (op0 == 0 && word >> 31 == 1);
-            vector && expected == UNALLOCATED && class == Class::OutOfLine
+            vector && expected == UNALLOCATED && matches!(class, Class::OutOfLine(_))
         },
     },
     Known {
@@ -161,7 +163,7 @@ pub const KNOWN: &[Known] = &[
         applies: |word, expected, class| {
             matches!(word, 0xdac1_8bfe | 0xdac1_8ffe | 0xdac1_bbfe | 0xdac1_bffe)
                 && expected == UNALLOCATED
-                && class == Class::OutOfLine
+                && matches!(class, Class::OutOfLine(_))
         },
     },
     Known {

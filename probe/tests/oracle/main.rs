@@ -33,7 +33,7 @@ impl Tally {
         self.words += 1;
         match class {
             Class::Simulate(_) => self.simulate += 1,
-            Class::OutOfLine => self.out_of_line += 1,
+            Class::OutOfLine(_) => self.out_of_line += 1,
             Class::Refuse(_) => self.refuse += 1,
         }
         let expected = expected(word);
@@ -175,7 +175,7 @@ fn every_word() {
 fn verdicts_that_do_not_agree_are_noticed() {
     use stepwell_probe::Reason;
     assert!(!Verdict::OutOfLine.agrees(classify(0x9000_0000)));
-    assert!(!Verdict::Simulate.agrees(Class::OutOfLine));
+    assert!(!Verdict::Simulate.agrees(classify(0x9100_0421)));
     assert!(!Verdict::Refuse(Reason::Exclusive).agrees(Class::Refuse(Reason::Wait)));
     assert!(Verdict::Refuse(Reason::Exclusive).agrees(Class::Refuse(Reason::Exclusive)));
 }

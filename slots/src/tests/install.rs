@@ -151,6 +151,10 @@ fn a_slot_installed_so_is_hit_removed_and_used_again() {
         assert_eq!(regs.any_watchpoint(data + 7, true, Level::El1), Hit::Always);
         assert_eq!(slots.plain_breakpoint(at), Some(0));
         assert_eq!(slots.plain_watchpoint(1 << 6, data + 7), Some(0));
+        // FnV, FnP, WPTV: FAR_EL1 does not name the byte, or the syndrome names a slot.
+        for bit in [10, 15, 17] {
+            assert_eq!(slots.plain_watchpoint(1 << 6 | 1 << bit, data + 7), None, "bit {bit}");
+        }
         assert_eq!(slots.breakpoint_hits(at), SlotMask::of(0));
         if let Some(before) = before {
             assert_eq!((before.record, before.index), (text.record, text.index));

@@ -1,5 +1,7 @@
-//! `lint`: formatting, modules' circles, clippy for the host and for the kernel's target, and documentation, with warnings denied.
+//! `lint`: formatting, modules' circles, the libraries' packages, clippy for the host and for the kernel's target, and documentation,
+//! with warnings denied.
 
+mod alone;
 mod circles;
 mod modules;
 
@@ -22,6 +24,9 @@ pub fn lint() -> Result<()> {
     run(Command::new("cargo").current_dir(root()).args(["fmt", "--all", "--check"]))?;
     say!("who knows whom");
     circles::check(&root())?;
+    say!("the crates that stand alone: compilers they declare, packages");
+    alone::versions(&root())?;
+    alone::packages(&root())?;
     say!("clippy for the host");
     let mut host = Command::new("cargo");
     run(host.current_dir(root()).args(["clippy", "--quiet", "--all-targets", "--", "-D", "warnings"]))?;

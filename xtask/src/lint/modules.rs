@@ -489,7 +489,7 @@ fn of_lib(manifest: &str, key: &str) -> Option<String> {
 }
 
 /// The text of a key in a section of a manifest.
-fn value(manifest: &str, wanted: &str, key: &str) -> Option<String> {
+pub(super) fn value(manifest: &str, wanted: &str, key: &str) -> Option<String> {
     let mut lines = manifest.lines().skip_while(|line| line.trim() != wanted).skip(1);
     let lines = lines.by_ref().take_while(|line| !line.starts_with('['));
     let mut values = lines.filter_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix('='));
