@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::{Ended, Outcome};
 use kernel::arch::daif;
-use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::slots::{Disposition, Handler, Hit};
 use kernel::debug::stats;
 use kernel::exception::Frame;
@@ -122,7 +122,9 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// Steps that the debugger asks for at each of its stops; none from the first 0 on.
 static PLANS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
-fn client(stop: Stop, frame: &mut Frame) -> Resume {
+static CLIENT: Client = Client { tell: client, data: 0 };
+
+fn client(_: &Client, stop: Stop, frame: &mut Frame) -> Resume {
     let count = COUNT.fetch_add(1, Relaxed);
     if let Some(told) = TOLD.get(count) {
         let word = frame.pc.wrapping_sub(site()) / 4;
@@ -142,7 +144,7 @@ fn debugged(plans: &[u64], body: impl FnOnce() -> Outcome) -> Result<(Vec<Told>,
     for (index, plan) in PLANS.iter().enumerate() {
         plan.store(plans.get(index).copied().unwrap_or(0), Relaxed);
     }
-    debugger::register(client).map_err(failed)?;
+    debugger::register(&CLIENT).map_err(failed)?;
     let steps = stats::STEPS.here();
     let outcome = body();
     let steps = stats::STEPS.here() - steps;
@@ -235,7 +237,7 @@ pub fn a_breakpoint_a_watchpoint_and_a_probe_are_hit_once_each() -> Outcome {
 /// From a pre-handler, and from a stop there: one step is the instruction, wherever it runs and whoever else is told of it.
 pub fn a_step_from_the_probed_address_lands_behind_the_instruction() -> Outcome {
     fn begins(_: &Kprobe, frame: &mut Frame) -> Then {
-        let _ = debugger::step(frame, Plan::One, client);
+        let _ = debugger::step(frame, Plan::One, &CLIENT);
         Then::Run
     }
     for how in [How::Pre, How::Optimised] {

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
 use kernel::arch::daif;
-use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::slots::{Disposition, Hit};
 use kernel::exception::Frame;
 use rules::pstate::Daif;
@@ -129,7 +129,9 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 static ENTRY: AtomicU64 = AtomicU64::new(0);
 
 /// Of a slot 100 and the word, of a step the word and a thousand for each post-handler that has run. Goes on by one step twice.
-fn client(stop: Stop, frame: &mut Frame) -> Resume {
+static CLIENT: Client = Client { tell: client, data: 0 };
+
+fn client(_: &Client, stop: Stop, frame: &mut Frame) -> Resume {
     let count = COUNT.fetch_add(1, Relaxed);
     if let Some(told) = TOLD.get(count) {
         let word = frame.pc.wrapping_sub(ENTRY.load(Relaxed)) / 4;
@@ -146,7 +148,7 @@ pub fn a_simulated_literal_stops_where_the_instruction_would() -> Outcome {
         ENTRY.store(at, Relaxed);
         for how in How::ALL {
             COUNT.store(0, Relaxed);
-            debugger::register(client).map_err(failed)?;
+            debugger::register(&CLIENT).map_err(failed)?;
             let outcome = watched(load, bytes, Access::Read, Disposition::STOP).and_then(|slot| {
                 let probe = Probe::on(at, how)?;
                 load(1);

@@ -12,7 +12,7 @@ use ::slots::{Access, Cpus};
 use core::sync::atomic::AtomicU64;
 use harness::check_eq;
 use harness::ktest::{Ended, Outcome};
-use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{Disposition, Hit};
 use kernel::exception::Frame;
@@ -97,7 +97,9 @@ fn kept(what: &str) -> Outcome {
 fn look(_: &Hit, _: &mut Frame) {}
 
 /// Steps through the rest of `target`.
-fn client(_: Stop, frame: &mut Frame) -> Resume {
+static CLIENT: Client = Client { tell: client, data: 0 };
+
+fn client(_: &Client, _: Stop, frame: &mut Frame) -> Resume {
     if frame.pc.wrapping_sub(address_of!(target)) < 13 * 4 { Resume::Step(Plan::One) } else { Resume::Run }
 }
 
@@ -127,7 +129,7 @@ fn with_all() -> Outcome {
     kprobe::remove_return(probe);
     outcome?;
     for disposition in [Disposition::Count, Disposition::Call(look), Disposition::STOP] {
-        debugger::register(client).map_err(failed)?;
+        debugger::register(&CLIENT).map_err(failed)?;
         let run = || -> Result<(), Ended> {
             for at in [word(1), word(4), word(5), word(9)] {
                 let _slot = Slot::on(&breakpoint_at(at), Cpus::ALL, disposition)?;

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
 use kernel::arch::{daif, uaccess};
-use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::Hit;
 use kernel::exception::Frame;
@@ -211,12 +211,14 @@ fn landings(entry: u64, body: impl FnOnce()) -> Result<[u64; 4], Ended> {
 
 /// A step that a post-handler begins is of the instruction behind, and the branch in its place is not part of that.
 pub fn a_step_begun_behind_a_probe_meets_an_optimised_one() -> Outcome {
-    fn client(_: Stop, frame: &mut Frame) -> Resume {
+    static CLIENT: Client = Client { tell: client, data: 0 };
+
+    fn client(_: &Client, _: Stop, frame: &mut Frame) -> Resume {
         LANDED[0].store(frame.pc, Relaxed);
         Resume::Run
     }
     fn begins(_: &Kprobe, frame: &mut Frame) {
-        LANDINGS.fetch_add(debugger::step(frame, Plan::One, client).is_ok().into(), Relaxed);
+        LANDINGS.fetch_add(debugger::step(frame, Plan::One, &CLIENT).is_ok().into(), Relaxed);
     }
     LANDINGS.store(0, Relaxed);
     let probe = place(Some(look))?;

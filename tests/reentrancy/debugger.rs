@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::Outcome;
 use kernel::arch::daif::AllMasked;
-use kernel::debug::debugger::{self, Resume, Stop};
+use kernel::debug::debugger::{self, Client, Resume, Stop};
 use kernel::debug::runs;
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::Hit;
@@ -15,11 +15,15 @@ use kernel::exception::Frame;
 use kernel::kprobe::{self, Instance, ReturnProbe, WantedReturn};
 use rules::plan::Place;
 
-fn first(_: Stop, _: &mut Frame) -> Resume {
+static FIRST_OF_TWO: Client = Client { tell: first, data: 0 };
+
+fn first(_: &Client, _: Stop, _: &mut Frame) -> Resume {
     Resume::Run
 }
 
-fn second(_: Stop, _: &mut Frame) -> Resume {
+static SECOND_OF_TWO: Client = Client { tell: second, data: 0 };
+
+fn second(_: &Client, _: Stop, _: &mut Frame) -> Resume {
     // Told from `first` by its address.
     core::hint::black_box(Resume::Run)
 }
@@ -39,14 +43,14 @@ fn nobody() {
 pub fn debuggers_come_and_go_in_the_middle_of_others() -> Outcome {
     #[inline(never)]
     fn come_and_go() {
-        let _ = debugger::register(first);
+        let _ = debugger::register(&FIRST_OF_TWO);
         debugger::unregister();
     }
     fn nested() {
         debugger::unregister();
-        FIRST.fetch_add(debugger::register(second).is_err().into(), Relaxed);
+        FIRST.fetch_add(debugger::register(&SECOND_OF_TWO).is_err().into(), Relaxed);
         let to = Place { pc: address_of!(five), sp: (&raw const FIRST).addr() as u64 };
-        FIRST.fetch_add((!runs::begin(to, second, not_called)).into(), Relaxed);
+        FIRST.fetch_add((!runs::begin(to, &SECOND_OF_TWO, not_called)).into(), Relaxed);
     }
     fn check(_: u64) -> Outcome {
         let there = debugger::is_there();
@@ -91,7 +95,7 @@ pub fn a_step_goes_on_whatever_debugger_comes_and_goes() -> Outcome {
         RESULT.fetch_add(u64::from(stepped.is_err()) * 100, Relaxed);
     }
     fn nested() {
-        FIRST.fetch_add(debugger::register(first).is_ok().into(), Relaxed);
+        FIRST.fetch_add(debugger::register(&FIRST_OF_TWO).is_ok().into(), Relaxed);
         debugger::unregister();
     }
     fn check(nested: u64) -> Outcome {
@@ -113,22 +117,22 @@ pub fn calls_run_over_come_and_go_in_the_middle_of_others() -> Outcome {
     static ENDED: AtomicU64 = AtomicU64::new(0);
     /// D is masked.
     #[inline(always)]
-    fn begin(who: usize, client: debugger::Client) {
+    fn begin(who: usize, client: &'static Client) {
         let to = Place { pc: address_of!(five) + 4 * who as u64, sp: (&raw const BEGUN).addr() as u64 };
         BEGUN[who].fetch_add(runs::begin(to, client, not_called).into(), Relaxed);
     }
     #[inline(never)]
     fn ours() {
         let _masked = AllMasked::new();
-        begin(0, first);
+        begin(0, &FIRST_OF_TWO);
         runs::end_of(|run| {
-            let mine = core::ptr::fn_addr_eq(run.client, first as debugger::Client);
+            let mine = run.client.is(&FIRST_OF_TWO);
             ENDED.fetch_add(mine.into(), Relaxed);
             mine
         });
     }
     fn its() {
-        begin(1, second);
+        begin(1, &SECOND_OF_TWO);
     }
     fn check(nested: u64) -> Outcome {
         let left = {

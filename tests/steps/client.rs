@@ -4,7 +4,7 @@ use crate::failed;
 use crate::support::nothing_left;
 use alloc::vec::Vec;
 use harness::ktest::{Ended, Outcome};
-use kernel::debug::debugger::{self, Resume, Stop};
+use kernel::debug::debugger::{self, Client, Resume, Stop};
 use kernel::debug::session::Stepped;
 use kernel::exception::Frame;
 use kernel::sync::IrqMutex;
@@ -38,7 +38,9 @@ struct Script {
 static SCRIPT: IrqMutex<Script> = IrqMutex::new(Script { answers: &[], told: [None; ROOM], len: 0 });
 
 /// The client: answers in turn, and has the context run when it has no more.
-pub fn client(stop: Stop, frame: &mut Frame) -> Resume {
+pub static CLIENT: Client = Client { tell: client, data: 0 };
+
+fn client(_: &Client, stop: Stop, frame: &mut Frame) -> Resume {
     let why = match stop {
         Stop::Brk => Why::Brk,
         Stop::Slot(_) => Why::Slot,
@@ -69,7 +71,7 @@ pub fn told() -> Vec<Told> {
 /// What a debugger that answers so is told while `body` runs.
 pub fn debugged(answers: &'static [Resume], body: impl FnOnce() -> Outcome) -> Result<Vec<Told>, Ended> {
     will_answer(answers);
-    debugger::register(client).map_err(failed)?;
+    debugger::register(&CLIENT).map_err(failed)?;
     let outcome = body();
     debugger::unregister();
     outcome?;

@@ -1,6 +1,6 @@
 //! A debugger's plans: one step, so many, until, over a call; from its BRK, from slots, from probes.
 
-use super::client::{Why, client, debugged, told, will_answer};
+use super::client::{CLIENT, Why, debugged, told, will_answer};
 use super::trace::trace;
 use crate::address_of;
 use crate::failed;
@@ -112,7 +112,7 @@ pub fn over_is_one_step_where_no_call_is() -> Outcome {
 /// Begins at the first hit of a slot.
 static BEGUN: AtomicU64 = AtomicU64::new(0);
 fn over_from_the_first_hit(_: &Hit, frame: &mut Frame) {
-    if BEGUN.fetch_add(1, Relaxed) == 0 && debugger::step(frame, Plan::Over, client).is_err() {
+    if BEGUN.fetch_add(1, Relaxed) == 0 && debugger::step(frame, Plan::Over, &CLIENT).is_err() {
         BEGUN.store(100, Relaxed);
     }
 }
@@ -255,11 +255,11 @@ pub fn without_a_debugger_stops_are_counted() -> Outcome {
 }
 
 pub fn there_is_one_debugger() -> Outcome {
-    debugger::register(client).map_err(failed)?;
-    let second = debugger::register(client);
+    debugger::register(&CLIENT).map_err(failed)?;
+    let second = debugger::register(&CLIENT);
     debugger::unregister();
     check_eq!(second, Err(Taken));
-    check_eq!(debugger::register(client), Ok(()));
+    check_eq!(debugger::register(&CLIENT), Ok(()));
     debugger::unregister();
     Ok(())
 }
@@ -267,7 +267,7 @@ pub fn there_is_one_debugger() -> Outcome {
 /// A plan begun in a slot's handler, for the frame that it was given.
 pub fn a_slots_handler_has_its_context_stepped() -> Outcome {
     fn begins(_: &Hit, frame: &mut Frame) {
-        if debugger::step(frame, Plan::Count(2), client).is_ok() {
+        if debugger::step(frame, Plan::Count(2), &CLIENT).is_ok() {
             BEGUN.fetch_add(1, Relaxed);
         }
     }
@@ -292,14 +292,14 @@ pub fn a_slots_handler_has_its_context_stepped() -> Outcome {
 /// The same in a probe's: the probed instruction is the first step, however it is done.
 pub fn a_probes_handler_has_its_context_stepped() -> Outcome {
     fn begins(_: &Kprobe, frame: &mut Frame) -> Then {
-        BEGUN.fetch_add(debugger::step(frame, Plan::One, client).is_ok().into(), Relaxed);
+        BEGUN.fetch_add(debugger::step(frame, Plan::One, &CLIENT).is_ok().into(), Relaxed);
         Then::Run
     }
     fn begins_after(_: &Kprobe, frame: &mut Frame) {
-        BEGUN.fetch_add(debugger::step(frame, Plan::One, client).is_ok().into(), Relaxed);
+        BEGUN.fetch_add(debugger::step(frame, Plan::One, &CLIENT).is_ok().into(), Relaxed);
     }
     fn skips(_: &Kprobe, frame: &mut Frame) -> Then {
-        BEGUN.fetch_add(debugger::step(frame, Plan::One, client).is_ok().into(), Relaxed);
+        BEGUN.fetch_add(debugger::step(frame, Plan::One, &CLIENT).is_ok().into(), Relaxed);
         frame.pc += 4;
         Then::Skip
     }
@@ -400,7 +400,7 @@ pub fn over_a_call_is_not_taken_in_by_another_thread() -> Outcome {
     }
     fn over_in_the_middle(_: &Hit, frame: &mut Frame) {
         if frame.x[0] == 1 {
-            BEGUN.fetch_add(debugger::step(frame, Plan::Over, client).is_ok().into(), Relaxed);
+            BEGUN.fetch_add(debugger::step(frame, Plan::Over, &CLIENT).is_ok().into(), Relaxed);
         }
     }
     will_answer(&[]);

@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::sweep::{Scenario, kprobe, kretprobe, optimised, slot};
-use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::slots::{Disposition, Hit};
 use kernel::exception::Frame;
 use kernel::kprobe::{Instance, Kprobe, ReturnProbe, Then, WantedReturn};
@@ -138,11 +138,13 @@ fn is_at(pc: u64, behind: u64) -> bool {
 
 fn begins(_: &Hit, frame: &mut Frame) {
     POSTS.store(0, Relaxed);
-    let begun = debugger::step(frame, Plan::One, told).is_ok();
+    let begun = debugger::step(frame, Plan::One, &CLIENT).is_ok();
     ASTRAY.fetch_add(u64::from(!begun || !is_at(frame.pc, 0)), Relaxed);
 }
 
-fn told(_: Stop, frame: &mut Frame) -> Resume {
+static CLIENT: Client = Client { tell: told, data: 0 };
+
+fn told(_: &Client, _: Stop, frame: &mut Frame) -> Resume {
     TOLD.fetch_add(1, Relaxed);
     ASTRAY.fetch_add(u64::from(!is_at(frame.pc, 4)), Relaxed);
     Resume::Run

@@ -9,7 +9,7 @@ use alloc::string::{String, ToString};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::sweep::{Scenario, breakpoint, slot};
-use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::debug::stats::{self, Counter};
 use kernel::exception::Frame;
@@ -206,10 +206,12 @@ impl Feature for Planned {
 }
 
 fn begin(_: &Hit, frame: &mut Frame) {
-    add(u64::from(debugger::step(frame, Plan::Count(2), told).is_ok()) << 16);
+    add(u64::from(debugger::step(frame, Plan::Count(2), &CLIENT).is_ok()) << 16);
 }
 
-fn told(stop: Stop, frame: &mut Frame) -> Resume {
+static CLIENT: Client = Client { tell: told, data: 0 };
+
+fn told(_: &Client, stop: Stop, frame: &mut Frame) -> Resume {
     let landed = frame.pc.wrapping_sub(code::outer as *const () as u64);
     add(u64::from(matches!(stop, Stop::Step(_))) << 32 | landed << 40);
     Resume::Run

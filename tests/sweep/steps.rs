@@ -5,7 +5,7 @@ use crate::support::OwnPage;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::sweep::{Scenario, breakpoint, kprobe, watchpoint};
-use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::Hit;
 use kernel::debug::{self, stats};
@@ -212,11 +212,13 @@ static RETURNED: AtomicU64 = AtomicU64::new(0);
 /// The outermost call of the body's; its handler makes smaller ones.
 fn over(_: &Hit, frame: &mut Frame) {
     if frame.x[0] == 3 {
-        let _ = debugger::step(frame, Plan::Over, returned);
+        let _ = debugger::step(frame, Plan::Over, &CLIENT);
     }
 }
 
-fn returned(_: Stop, frame: &mut Frame) -> Resume {
+static CLIENT: Client = Client { tell: returned, data: 0 };
+
+fn returned(_: &Client, _: Stop, frame: &mut Frame) -> Resume {
     TOLD.store(TOLD.load(Relaxed) + 1, Relaxed);
     RETURNED.store(RETURNED.load(Relaxed) * 1000 + frame.x[0], Relaxed);
     Resume::Run

@@ -5,7 +5,7 @@ use super::here;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq, suite};
-use kernel::debug::debugger::{self, Plan, Resume, Stop};
+use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{Handler, Hit};
 use kernel::debug::stats;
@@ -84,11 +84,13 @@ fn a_reschedule_skipped_over_a_step_comes_right_behind_it() -> Outcome {
 
 /// A debugger's steps are not pulled apart; the same behind the last of them.
 fn a_reschedule_skipped_over_a_debuggers_steps_comes_behind_the_last_one() -> Outcome {
-    fn client(_: Stop, _: &mut Frame) -> Resume {
+    static CLIENT: Client = Client { tell: client, data: 0 };
+
+    fn client(_: &Client, _: Stop, _: &mut Frame) -> Resume {
         Resume::Run
     }
     fn interrupts(_: &Hit, frame: &mut Frame) {
-        if debugger::step(frame, Plan::Count(STEPS), client).is_ok() {
+        if debugger::step(frame, Plan::Count(STEPS), &CLIENT).is_ok() {
             signal::Signal::Irq.send();
         }
     }

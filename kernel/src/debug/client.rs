@@ -58,8 +58,22 @@ pub enum Stepped {
     Free(Stuck),
 }
 
-/// The kernel's debugger: looks at a context that has stopped, and says how it goes on. It may change the frame.
-pub type Client = fn(Stop, &mut Frame) -> Resume;
+/// Who is told of stops: the kernel's debugger, or the handler of a slot or a probe that steps. A client is a static, and the engine tells
+/// clients apart by its address. The address of a function would not do: the compiler may make several copies of a function, and one
+/// of two that do the same.
+pub struct Client {
+    /// Looks at a context that has stopped, and says how it goes on. It may change the frame.
+    pub tell: fn(&'static Client, Stop, &mut Frame) -> Resume,
+    /// The client's own: the engine does not look at it.
+    pub data: usize,
+}
+
+impl Client {
+    /// Whether both are the same client, not just alike.
+    pub fn is(&self, other: &Self) -> bool {
+        core::ptr::eq(self, other)
+    }
+}
 
 /// Whether to stop behind a step.
 pub type Predicate = fn(&Frame) -> bool;

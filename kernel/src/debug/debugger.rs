@@ -38,23 +38,22 @@ impl fmt::Display for Taken {
 }
 
 #[unsafe(link_section = ".noprobe.data")]
-static CLIENT: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+static CLIENT: AtomicPtr<Client> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Whether a CPU's client is being told something.
 static TELLING: PerCpu<Cell<bool>> = crate::per_cpu!(Cell::new(false));
 
-fn client() -> Option<Client> {
-    let client = CLIENT.load(Acquire);
-    // SAFETY: only `register` stores here, and what it stores is a `Client`.
-    (!client.is_null()).then(|| unsafe { core::mem::transmute::<*mut (), Client>(client) })
+fn client() -> Option<&'static Client> {
+    // SAFETY: null, or the address of a static: only `register` stores here.
+    unsafe { CLIENT.load(Acquire).as_ref() }
 }
 
 /// Makes `client` the kernel's debugger, on all CPUs. Any context.
 ///
 /// # Errors
 /// [`Taken`]: there is one.
-pub fn register(client: Client) -> Result<(), Taken> {
-    let new = client as *mut ();
+pub fn register(client: &'static Client) -> Result<(), Taken> {
+    let new = core::ptr::from_ref(client).cast_mut();
     CLIENT.compare_exchange(core::ptr::null_mut(), new, AcqRel, Relaxed).map(drop).map_err(|_| Taken)
 }
 
@@ -63,12 +62,15 @@ pub fn register(client: Client) -> Result<(), Taken> {
 /// told. Any context.
 pub fn unregister() {
     let Some(client) = client() else { return };
-    if CLIENT.compare_exchange(client as *mut (), core::ptr::null_mut(), Relaxed, Relaxed).is_err() {
+    if CLIENT
+        .compare_exchange(core::ptr::from_ref(client).cast_mut(), core::ptr::null_mut(), Relaxed, Relaxed)
+        .is_err()
+    {
         return;
     }
     session::end(|session| session.is_of(client));
     let _masked = Masked::new();
-    runs::end_of(|run| core::ptr::fn_addr_eq(run.client, client));
+    runs::end_of(|run| run.client.is(client));
 }
 
 /// Whether there is a debugger. Any context.
@@ -88,7 +90,7 @@ pub fn breakpoint() {
 ///
 /// # Errors
 /// X2: the context has D masked. Or it is being stepped already.
-pub fn step(frame: &mut Frame, plan: Plan, client: Client) -> Result<(), StepError> {
+pub fn step(frame: &mut Frame, plan: Plan, client: &'static Client) -> Result<(), StepError> {
     let cpu = cpu::this();
     let behind = kprobe::is_behind(cpu, frame.pc);
     let sequences = if behind { Sequences::Here } else { Sequences::Elsewhere };
@@ -100,7 +102,7 @@ fn begin(
     cpu: &CpuDebug,
     frame: &mut Frame,
     plan: Plan,
-    client: Client,
+    client: &'static Client,
     sequences: Sequences,
 ) -> Result<(), StepError> {
     session::admit(cpu, frame)?;
@@ -127,11 +129,17 @@ fn returned(hit: &Hit, frame: &mut Frame) {
 }
 
 /// Tells the client why the context of `frame` has stopped, and has it go on as it answers. Debug context.
-pub(super) fn tell(cpu: &CpuDebug, frame: &mut Frame, client: Client, stop: Stop, sequences: Sequences) {
+pub(super) fn tell(
+    cpu: &CpuDebug,
+    frame: &mut Frame,
+    client: &'static Client,
+    stop: Stop,
+    sequences: Sequences,
+) {
     let telling = TELLING.this();
     let mut ask = |stop| {
         let before = telling.replace(true);
-        let answer = client(stop, frame);
+        let answer = (client.tell)(client, stop, frame);
         telling.set(before);
         match answer {
             Resume::Run => Ok(()),
@@ -192,8 +200,8 @@ fn slot(hit: &Hit, frame: &mut Frame) {
 }
 
 /// Another stop ends what the client waits for in this context. Returns whether the step of its plan still has its owner.
-fn end_plan(cpu: &CpuDebug, frame: &Frame, client: Client) -> bool {
-    runs::end_of(|run| core::ptr::fn_addr_eq(run.client, client) && run.is_on_stack_of(frame.sp));
+fn end_plan(cpu: &CpuDebug, frame: &Frame, client: &'static Client) -> bool {
+    runs::end_of(|run| run.client.is(client) && run.is_on_stack_of(frame.sp));
     session::end_of(cpu, client)
 }
 

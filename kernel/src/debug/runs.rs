@@ -10,7 +10,7 @@ use crate::mm::layout::stack_of;
 use crate::percpu::{self, PerCpu};
 use ::slots::{Cpus, Privilege, Request, SlotId};
 use core::sync::atomic::{
-    AtomicU64, AtomicUsize,
+    AtomicPtr, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 use rules::plan::Place;
@@ -24,7 +24,7 @@ pub struct Run {
     slot: SlotId,
     to: Place,
     /// Who is told when it has.
-    pub client: Client,
+    pub client: &'static Client,
 }
 
 impl Run {
@@ -41,7 +41,7 @@ struct Room {
     slot: AtomicU64,
     pc: AtomicU64,
     sp: AtomicU64,
-    client: AtomicUsize,
+    client: AtomicPtr<Client>,
 }
 
 const FREE: u64 = 0;
@@ -53,7 +53,7 @@ impl Room {
             slot: AtomicU64::new(FREE),
             pc: AtomicU64::new(0),
             sp: AtomicU64::new(0),
-            client: AtomicUsize::new(0),
+            client: AtomicPtr::new(core::ptr::null_mut()),
         }
     }
 
@@ -66,7 +66,7 @@ impl Room {
     fn fill(&self, run: &Run) {
         self.pc.store(run.to.pc, Relaxed);
         self.sp.store(run.to.sp, Relaxed);
-        self.client.store(run.client as usize, Relaxed);
+        self.client.store(core::ptr::from_ref(run.client).cast_mut(), Relaxed);
         self.slot.store(run.slot.to_word(), Release);
     }
 
@@ -81,8 +81,8 @@ impl Room {
             // A handler in between has ended the run that was looked at.
             return None;
         }
-        // SAFETY: the word said before and says again that this is a run's, which `fill` has stored with a `Client`.
-        let client = unsafe { core::mem::transmute::<usize, Client>(client) };
+        // SAFETY: null, or the address of a static: only `fill` stores here.
+        let client = unsafe { client.as_ref() }?;
         Some(Run { slot: SlotId::from_word(slot), to, client })
     }
 
@@ -97,7 +97,7 @@ static RUNS: PerCpu<[Room; MAX]> = crate::per_cpu!([const { Room::new() }; MAX])
 
 /// Has `arrived` called when a context of this CPU executes the instruction that a call is to return to: it asks [`arrived()`] then.
 /// False if there is no slot for that, or no breakpoint may be there. Debug context.
-pub fn begin(to: Place, client: Client, arrived: Handler) -> bool {
+pub fn begin(to: Place, client: &'static Client, arrived: Handler) -> bool {
     let Some(room) = RUNS.this().iter().find(|room| room.claim()) else { return false };
     let request = Request::Breakpoint { address: to.pc, privilege: Privilege::El1 };
     let here = Cpus::of(percpu::index() as u32);
@@ -140,7 +140,7 @@ pub fn count() -> usize {
 
 /// Ends the run whose breakpoint `slot` was hit, if the context that stands `here` has returned from its call; another context or
 /// a recursion may be the one that was caught. Returns who is told then. Debug context.
-pub fn arrived(slot: SlotId, here: Place) -> Option<Client> {
+pub fn arrived(slot: SlotId, here: Place) -> Option<&'static Client> {
     let run = RUNS.this().iter().filter_map(Room::get).find(|run| run.slot == slot)?;
     if !(here.is_return_to(run.to) || here.is_above(run.to) && run.is_on_stack_of(here.sp)) {
         return None;

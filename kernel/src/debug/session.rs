@@ -69,7 +69,7 @@ pub fn admit(cpu: &CpuDebug, frame: &Frame) -> Result<(), StepError> {
 pub fn carry_on(
     cpu: &CpuDebug,
     frame: &mut Frame,
-    tell: impl FnOnce(&CpuDebug, &mut Frame, Client, Stepped),
+    tell: impl FnOnce(&CpuDebug, &mut Frame, &'static Client, Stepped),
 ) {
     if frame.masks().contains(Daif::D) {
         return until_d_opens(cpu);
@@ -144,7 +144,7 @@ pub fn go_on(
 /// caller takes that away. D is masked.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn end_of(cpu: &CpuDebug, client: Client) -> bool {
+pub fn end_of(cpu: &CpuDebug, client: &Client) -> bool {
     let ends = cpu.session.get().is_some_and(|session| session.is_of(client));
     if ends {
         cpu.session.set(None);

@@ -20,15 +20,15 @@ pub enum Session {
         /// What is left of the plan.
         course: Course<Predicate>,
         /// Who is told.
-        client: Client,
+        client: &'static Client,
     },
 }
 
 impl Session {
     /// Whether this is a plan of the client `of`.
     #[inline(always)]
-    pub fn is_of(&self, of: Client) -> bool {
-        matches!(self, Self::Plan { client, .. } if core::ptr::fn_addr_eq(*client, of))
+    pub fn is_of(&self, of: &Client) -> bool {
+        matches!(self, Self::Plan { client, .. } if client.is(of))
     }
 }
 

@@ -271,7 +271,8 @@ pub fn is_entry(kprobe: &Kprobe) -> bool {
     kprobe.pre.is_some_and(|pre| ptr::fn_addr_eq(pre, entered as PreHandler))
 }
 
-/// The pre-handler at the function's entry.
+/// The pre-handler at the function's entry. Never inlined, so that it has one address in the whole kernel: see [`is_entry`].
+#[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn entered(kprobe: &Kprobe, frame: &mut Frame) -> Then {
     // SAFETY: the data is the probe's, which lives as long as this kprobe.
