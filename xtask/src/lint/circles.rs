@@ -1,6 +1,5 @@
-//! Refuses circles between modules (who knows whom: [`super::modules`]), and arrows up between the layers of `xtask/layers.txt`. That
-//! file has the arrows that are known and still to go, too: one that is gone must be taken out of the file, so the list shrinks. With `STEPWELL_CIRCLES=FILE` in the
-//! environment, all arrows of all circles are written to that file, known or not.
+//! Refuses circles between modules (who knows whom: [`super::modules`]), and arrows up between the layers of `xtask/layers.txt`. With
+//! `STEPWELL_CIRCLES=FILE` in the environment, all arrows of all circles are written to that file.
 
 use super::modules::{self, Edges, Why};
 use anyhow::{Result, anyhow, bail};
@@ -36,8 +35,6 @@ struct Layers {
     layers: Vec<(String, usize)>,
     /// Beginnings of modules' names: an arrow from such a module to the file of a folder around it does not count.
     loose: Vec<String>,
-    /// Arrows that are tolerated.
-    known: BTreeSet<(String, String)>,
 }
 
 impl Layers {
@@ -48,17 +45,12 @@ impl Layers {
             let words = line.split_once('#').map_or(line, |(words, _)| words).trim();
             match (words, section) {
                 ("", _) => {}
-                ("[layers]" | "[loose]" | "[known]", _) => section = words,
+                ("[layers]" | "[loose]", _) => section = words,
                 (_, "[layers]") => {
                     read.layers.extend(words.split_whitespace().map(|name| (name.to_owned(), layer)));
                     layer += 1;
                 }
                 (_, "[loose]") => read.loose.extend(words.split_whitespace().map(str::to_owned)),
-                (_, "[known]") => {
-                    let arrow =
-                        words.split_once(" -> ").ok_or_else(|| format!("line {}: no arrow", index + 1))?;
-                    read.known.insert((arrow.0.trim().into(), arrow.1.trim().into()));
-                }
                 _ => return Err(format!("line {}: it stands before the first [section]", index + 1)),
             }
         }
@@ -88,35 +80,18 @@ impl Layers {
 
     fn mistakes(&self, edges: &Edges) -> Vec<String> {
         let edges = &self.counted(edges);
-        let is_known = |from: &str, to: &str| self.known.contains(&(from.into(), to.into()));
         let mut mistakes = Vec::new();
-        let mut left = edges.clone();
         for (from, to) in edges {
-            for (to, why) in to {
-                if is_known(from, to) {
-                    left.entry(from.clone()).or_default().remove(to);
-                } else if self.goes_up(from, to) {
-                    mistakes.push(format!("  up: {}", arrow(from, to, why)));
-                }
-            }
+            let up = to.iter().filter(|(to, _)| self.goes_up(from, to));
+            mistakes.extend(up.map(|(to, why)| format!("  up: {}", arrow(from, to, why))));
         }
-        for circle in circles(&left) {
+        for circle in circles(edges) {
             mistakes.push(format!("  circle of {} modules, for example", circle.len()));
             mistakes.extend(
-                shortest(&left, &circle)
+                shortest(edges, &circle)
                     .iter()
                     .map(|(from, to, why)| format!("    {}", arrow(from, to, why))),
             );
-        }
-        let all = circles(edges);
-        let together =
-            |from: &str, to: &str| all.iter().any(|circle| circle.contains(from) && circle.contains(to));
-        for (from, to) in &self.known {
-            let exists = edges.get(from).is_some_and(|to_all| to_all.contains_key(to));
-            if !exists || !(together(from, to) || self.goes_up(from, to)) {
-                let what = if exists { "is in no circle and does not go up" } else { "is gone" };
-                mistakes.push(format!("  take it out of [known]: {from} -> {to} {what}"));
-            }
         }
         let names = self.layers.iter().map(|(name, _)| name).chain(&self.loose);
         let unknown = names.filter(|name| {
@@ -267,16 +242,6 @@ mod tests {
         assert_eq!(mistakes(&circle, "[loose]\nk::a"), [""; 0]);
         assert_eq!(mistakes(&circle, "").len(), 3);
         assert_eq!(mistakes(&[("k::a", "k::b"), ("k::b", "k::a")], "[loose]\nk").len(), 3, "siblings");
-    }
-
-    #[test]
-    fn known_arrows_are_tolerated_as_long_as_they_are_needed() {
-        let circle = [("a", "b"), ("b", "a")];
-        assert_eq!(mistakes(&circle, "[known]\nb -> a # why\n"), [""; 0]);
-        let told = mistakes(&[("a", "b")], "[known]\nb -> a\na -> b\n").join("\n");
-        assert!(told.contains("b -> a is gone") && told.contains("a -> b is in no circle"), "{told}");
-        let told = mistakes(&[("a", "b"), ("b", "c"), ("c", "b"), ("b", "a")], "[known]\nb -> a\n");
-        assert!(told[0].contains("circle of 2"), "a new one: {told:?}");
     }
 
     #[test]
