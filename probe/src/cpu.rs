@@ -3,8 +3,8 @@ use crate::bits::bits;
 use crate::class::{Class, Relocatable};
 use crate::sim::Sim;
 
-/// What a kernel knows of the CPUs (what holds for all of them that may run the probed code) and [`classify`](crate::classify())
-/// does not.
+/// What a kernel knows of its CPUs and [`classify`](crate::classify()) does not. Each field must hold for all CPUs that may run the
+/// probed code.
 ///
 /// PACIASP and its kin do nothing to their register while their key is off (`AddPACIA` of the shared pseudocode tests the
 /// enable first), which is one exception cheaper to simulate than to run out of line. With a key that is live they must run
@@ -14,8 +14,8 @@ use crate::sim::Sim;
 /// BC.cond and `CB<cc>` are undefined on most CPUs; simulated they would work on all. Where the CPU does not have them they
 /// run out of line, and take there the exception that they take in place.
 ///
-/// A kernel that asks [`knowing`](Self::knowing) must keep the answer true for as long as the probe is there: one that switches
-/// keys on at run time does so before it places probes, or says that they are on.
+/// The answer of [`knowing`](Self::knowing) must stay true for as long as the probe is there. So a kernel that switches keys on at run
+/// time does this before it places probes, or says from the beginning that the keys are on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cpu {
     /// Key A signs and authenticates instruction addresses in the probed context: SCTLR_ELx.EnIA, with FEAT_PAuth.
@@ -44,8 +44,9 @@ impl Cpu {
         }
     }
 
-    /// `class`, the verdict on `word`, by one who knows: a hint that signs or authenticates with a key that is not live becomes a
-    /// simulated NOP, a branch that the CPU does not have runs out of line. A refusal stays one, as does PACIASP behind a PACM.
+    /// Corrects `class`, the verdict on `word`, by what is known of the CPU: a hint that signs or authenticates with a key that is not
+    /// live becomes a simulated NOP, and a branch that the CPU does not have runs out of line. A refusal stays a refusal, also that of
+    /// PACIASP behind a PACM.
     ///
     /// ```
     /// use stepwell_probe::{Class, Cpu, Sim, classify};
@@ -92,9 +93,9 @@ const fn hint(word: u32) -> u32 {
 /// Whether an indirect branch may lead here on a guarded page (FEAT_BTI): BTI c, j and jc, PACIASP and PACIBSP, PACIASPPC and
 /// PACIBSPPC.
 ///
-/// A BRK may stand in its place: BRK and HLT never take a Branch Target exception, whatever BTYPE is (`SetBTypeCompatible(TRUE)`
-/// in their pseudocode). A plain B, as of a probe without an exception, must not: it is no landing pad, and whoever calls the
-/// function by pointer would take the exception. BTI without operand accepts no branch, so it is none.
+/// A BRK may replace a landing pad: BRK and HLT never take a Branch Target exception, whatever BTYPE is (`SetBTypeCompatible(TRUE)`
+/// in their pseudocode). A B, as an optimised probe has it, must not replace a landing pad: code that calls the function by pointer
+/// would take the exception. BTI without operand accepts no indirect branch, so it is no landing pad.
 pub const fn is_landing_pad(word: u32) -> bool {
     accepts(word, 0b01, true) || accepts(word, 0b10, true)
 }
@@ -103,7 +104,7 @@ pub const fn is_landing_pad(word: u32) -> bool {
 /// indirect branch), or takes a Branch Target exception instead. `accept_jumps` is false where SCTLR_ELx.BT (BT1 at EL1, BT at
 /// EL2) keeps PACIASP and kin from being targets of BR.
 ///
-/// At a probe's hit it is the BRK that has been reached, which takes every branch. A kernel that guards its text asks this of
+/// At a probe's hit the branch has reached the BRK, which accepts every branch. A kernel that guards its text asks this of
 /// the displaced word and the saved BTYPE ([`Bti::Guarded`](crate::Bti::Guarded) pages only), and if the answer is no reports
 /// the exception that the instruction would have taken.
 pub const fn accepts(word: u32, btype: u8, accept_jumps: bool) -> bool {

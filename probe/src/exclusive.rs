@@ -22,7 +22,8 @@ pub const NEAR_WORDS: usize = 1024;
 const MAX_SEARCHED_WORDS: u64 = 1 << 18;
 
 /// Whether the instruction at `pc` lies on a path from a load-exclusive to a store-exclusive of the function from `fn_start`
-/// up to, not including, `fn_end`: the monitor is held when it is reached, and a store that needs it can follow.
+/// up to, not including, `fn_end`. The monitor is set when such an instruction is reached, and a store that needs the monitor can
+/// follow.
 ///
 /// `fetch` gives the word at an address, as it was before any probe was placed there, or `None` if it cannot be read. Takes
 /// 4 KiB of stack. Takes time linear in the function for all but contrived control flow, and bounded however long the function is
@@ -49,9 +50,9 @@ pub fn in_exclusive_sequence(
         && Function::new(&fetch, fn_start, fn_end).in_exclusive_sequence(&fetch, pc)
 }
 
-/// [`classify`] for a word in its place: also refuses what only the surroundings show. That is an instruction inside an exclusive
-/// sequence ([`in_exclusive_sequence`], whose arguments these are), the instruction behind a MOVPRFX, and a PACIASP or kin that
-/// the PACM before it makes depend on the PC. `None` from `fetch` at `pc` itself is [`Reason::Unreadable`].
+/// [`classify`] for the word at `pc`, which also refuses what only the surroundings show: an instruction inside an exclusive
+/// sequence (the arguments are those of [`in_exclusive_sequence`]), the instruction behind a MOVPRFX, and a PACIASP or kin behind a
+/// PACM, which makes it depend on the PC. If `fetch` gives `None` for `pc`, the answer is [`Reason::Unreadable`].
 pub fn classify_at(fetch: impl Fn(u64) -> Option<u32>, pc: u64, fn_start: u64, fn_end: u64) -> Class {
     match fetch(pc).map(classify) {
         None => Class::Refuse(Reason::Unreadable),
@@ -75,7 +76,7 @@ pub struct Function {
 enum Exclusive {
     /// There is none.
     Nowhere,
-    /// There is one, and what it leads to cannot be told.
+    /// There is one, but some path from it cannot be followed.
     Anywhere,
     /// Behind these the monitor is held.
     Held(Bitmap),
@@ -98,7 +99,7 @@ impl Function {
         Self { start, end, exclusive: Exclusive::of(&fetch, start, end) }
     }
 
-    /// Whether the instruction at this address is in it.
+    /// Whether the instruction at this address belongs to the function.
     pub fn contains(&self, pc: u64) -> bool {
         (self.start..self.end).contains(&pc)
     }
@@ -194,7 +195,7 @@ impl Exclusive {
         Self::held(fetch, start, end, false).map_or(Self::Anywhere, Self::Held)
     }
 
-    /// Where the monitor is held: forwards from every load-exclusive until a store-exclusive or CLREX. None if a path is lost. At
+    /// Where the monitor is set: forwards from every load-exclusive until a store-exclusive or CLREX. None if a path cannot be followed. At
     /// most [`MAX_FUNCTION_WORDS`].
     fn held(fetch: &impl Fn(u64) -> Option<u32>, start: u64, end: u64, past_lost: bool) -> Option<Bitmap> {
         let mut paths = Paths { fetch, start, end, held: Bitmap::new() };
@@ -235,7 +236,7 @@ impl Bitmap {
 pub(crate) enum Outcome {
     /// Every path has been followed to its end.
     Exhausted,
-    /// A path met what was looked for.
+    /// A path led to the word that was looked for.
     Done,
     /// A path cannot be followed.
     Lost,
@@ -254,7 +255,7 @@ impl<F: Fn(u64) -> Option<u32>> Paths<'_, F> {
         ((address - self.start) / 4) as usize
     }
 
-    /// Marks `address` as reached; whether it lies in the function and was not reached before.
+    /// Marks `address` as reached. Returns whether it lies in the function and was not marked before.
     fn reach(&mut self, address: u64) -> bool {
         (self.start..self.end).contains(&address) && {
             let n = self.index(address);
@@ -262,8 +263,8 @@ impl<F: Fn(u64) -> Option<u32>> Paths<'_, F> {
         }
     }
 
-    /// Marks all that is reached from what is marked, up to the words that end a path, until `found` is true of a word.
-    /// `past_lost`: what cannot be followed ends a path, and not the search.
+    /// Marks all that can be reached from what is marked, up to the words that end a path, until `found` is true of a word. With
+    /// `past_lost`, a word from which a path cannot be followed ends that path only; without, it ends the search.
     fn follow(
         &mut self,
         ends: impl Fn(u32) -> bool,

@@ -245,7 +245,7 @@ pub trait Regs {
     /// Whether an access of the probed context to the SIMD&FP registers is trapped (CPACR_EL1.FPEN). The default, `true`, is
     /// that of a kernel that leaves them to user programs and switches them off for itself.
     ///
-    /// A kernel whose own text may use them overrides this and [`set_v`](Self::set_v).
+    /// A kernel whose own text may use these registers overrides this and [`set_v`](Self::set_v).
     fn simd_trapped(&self) -> bool {
         true
     }
@@ -263,7 +263,7 @@ pub trait Regs {
 /// the instruction's own rather than the probe's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exception<E> {
-    /// The literal cannot be read: a data abort. The error is [`Mem`]'s, the address that of [`Sim::literal`].
+    /// The literal cannot be read: a data abort. Holds the error of [`Mem`]; the address is [`Sim::literal`]'s.
     Memory(E),
     /// Access to the SIMD&FP registers is trapped; the syndrome is [`SIMD_TRAP`].
     SimdTrap,
@@ -274,7 +274,7 @@ pub enum Exception<E> {
 pub const SIMD_TRAP: u64 = 0x07 << 26 | 1 << 25 | 1 << 24 | 0xe << 20;
 
 impl Sim {
-    /// The address that the instruction at `pc` reads, if it reads memory: what FAR_ELx holds if that faults.
+    /// The address that the instruction at `pc` reads, if it reads memory. FAR_ELx holds this address if the read faults.
     pub const fn literal(self, pc: u64) -> Option<u64> {
         match self {
             Sim::LoadLiteral { offset, .. } | Sim::LoadVector { offset, .. } => Some(offset_from(pc, offset)),
@@ -282,7 +282,7 @@ impl Sim {
         }
     }
 
-    /// How many bytes it reads there; 0 if it reads no memory.
+    /// How many bytes the instruction reads there; 0 if it reads no memory.
     pub const fn literal_bytes(self) -> u8 {
         match self {
             Sim::LoadLiteral { kind: Literal::Word | Literal::SignedWord, .. } => 4,
@@ -325,15 +325,15 @@ pub enum Bti {
 /// A read must leave the system registers alone that [the crate's documentation](crate#what-a-handler-must-leave-alone) lists,
 /// PAR_EL1 among them: an address translation (AT) to find out about a fault changes it.
 pub trait Mem {
-    /// Why a read failed. [`simulate`] hands it on and has changed nothing.
+    /// Why a read failed. [`simulate`] returns it, and has changed nothing.
     type Error;
     /// The 32-bit data at `address`, a multiple of 4, in the context's data endianness. Single-copy atomic.
     ///
     /// # Errors
     /// Whatever the implementation reports for memory that the probed context could not read.
     fn read_u32(&mut self, address: u64) -> Result<u32, Self::Error>;
-    /// The 64-bit data at `address`, a multiple of 4 (with SCTLR_ELx.A set, one not a multiple of 8 is an alignment fault). By one
-    /// load: single-copy atomic where that is.
+    /// The 64-bit data at `address`, a multiple of 4 (with SCTLR_ELx.A set, one not a multiple of 8 is an alignment fault). Read by one
+    /// load of 64 bits, so as atomic as the instruction's own load.
     ///
     /// # Errors
     /// As [`read_u32`](Self::read_u32).

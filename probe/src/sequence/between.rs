@@ -69,11 +69,11 @@ impl Between {
         room
     }
 
-    /// Loads a value: what an earlier store of the attempt has put there, or else from memory, which is noted. None if there is no
-    /// room, it is misaligned, or earlier stores cover a part of it.
+    /// Loads a value: the value of an earlier store of the attempt, or else the value in memory; the latter load is noted. None if there
+    /// is no room, the load is misaligned, or an earlier store covers only a part of it.
     ///
     /// # Errors
-    /// The load faults.
+    /// [`Fault`] if the load faults.
     pub(super) fn get(
         &mut self,
         address: u64,
@@ -106,7 +106,7 @@ impl Between {
     /// Makes the stores.
     ///
     /// # Errors
-    /// One faults; those before it have been made.
+    /// [`Fault`] if a store faults; the stores before it have been made.
     pub(super) fn store_all(&self, memory: &mut impl Memory) -> Result<(), Fault> {
         self.stores().iter().try_for_each(|store| memory.store(store.address, store.size as u8, store.value))
     }

@@ -87,12 +87,12 @@ impl Regs for Registers {
     }
 }
 
-/// What an exclusive accesses: one value of `size` bytes, or a pair of them.
+/// The size of an exclusive access: one value of `size` bytes, or two such values.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape {
-    /// 1, 2, 4 or 8; of each value of a pair 4 or 8.
+    /// The bytes of one value: 1, 2, 4 or 8; for a pair 4 or 8.
     pub size: u8,
-    /// LDXP, STXP and kin.
+    /// Whether there are two values: LDXP, STXP and kin.
     pub pair: bool,
 }
 
@@ -108,7 +108,7 @@ pub trait Memory {
     /// The instruction at `address`, a multiple of 4, as it was before any probe was placed there; None if it cannot be read.
     fn word(&self, address: u64) -> Option<u32>;
 
-    /// First address of the function that `address` lies in and the one behind its last, where that is known.
+    /// The first address of the function that `address` lies in, and the address behind the function; None if they are not known.
     fn function(&self, address: u64) -> Option<(u64, u64)>;
 
     /// Loads a value, or a pair (else the second is 0), zero-extended, with acquire semantics.
@@ -123,9 +123,9 @@ pub trait Memory {
     /// [`Fault`] if the access faults; nothing has been stored then.
     fn store(&mut self, address: u64, size: u8, value: u64) -> Result<(), Fault>;
 
-    /// Load-exclusive, compare, store-exclusive if equal, with acquire and release semantics, and in between only what
-    /// `between` says: each of its loads must give the value it names, then its stores are made. Whether the store-exclusive
-    /// has stored; false also where a comparison failed, and then nothing at all has been stored.
+    /// Executes load-exclusive, compare, and, if the values are equal, store-exclusive, with acquire and release semantics. In between
+    /// only the accesses of `between` are made: first its loads, each of which must give the value that it names, then its stores.
+    /// Returns whether the store-exclusive has stored. Returns false also if a comparison failed; then nothing at all was stored.
     ///
     /// # Errors
     /// [`Fault`] if one of the accesses faults; the store-exclusive has not stored then.
@@ -143,16 +143,16 @@ pub trait Memory {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fault;
 
-/// An attempt that was made; the registers are those of its end.
+/// An attempt that was made. The caller's registers are those at its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Done {
     /// Instructions executed, the exclusives among them.
     pub instructions: u32,
     /// What both exclusives access.
     pub address: u64,
-    /// See `address`.
+    /// The size of the access at `address`.
     pub shape: Shape,
-    /// Whether the store-exclusive was reached; it may have failed.
+    /// Whether the store-exclusive was reached. It may still have failed.
     pub stores: bool,
     /// The ordinary loads and stores that were made.
     pub accesses: Accesses,
@@ -167,7 +167,7 @@ pub enum End {
     Past,
     /// As [`End::Past`], but an indirect branch is near, behind which a store-exclusive of this sequence could be.
     Doubtful,
-    /// At the load-exclusive again: the store failed, or the sequence waits for a value.
+    /// At the load-exclusive again, because the store failed or the sequence waits for a value.
     Again,
 }
 
@@ -181,9 +181,9 @@ pub enum Stuck {
     Unknown,
     /// This instruction, which stands in the sequence, is not known here, or it is one access too many, or a misaligned one.
     Unsupported {
-        /// Where it is.
+        /// The instruction's address.
         address: u64,
-        /// What it is.
+        /// The instruction's word.
         word: u32,
     },
     /// One of the accesses faults.
@@ -242,10 +242,10 @@ pub const fn status_register(store: u32) -> u8 {
     (store >> 16 & 0x1f) as u8
 }
 
-/// Makes one attempt at the sequence whose load-exclusive is at `regs.pc`. Bounded in time, whatever the code; any context in
-/// which `memory` may be used.
+/// Makes one attempt at the sequence whose load-exclusive is at `regs.pc`. Takes bounded time, whatever the code is. May be called in
+/// any context in which `memory` may be used.
 ///
-/// Past a store-exclusive the branch right behind it that looks at its status still belongs to the attempt.
+/// A branch right behind the store-exclusive that tests its status still belongs to the attempt.
 ///
 /// # Errors
 /// [`Stuck`]; then neither registers nor memory have changed. [`Stuck::Unknown`] if there is no load-exclusive.
