@@ -1,6 +1,7 @@
-//! Refuses circles between modules (who knows whom: [`super::modules`]), and arrows up between the layers of `xtask/layers.txt`. That
-//! file has the arrows that are known and still to go, too: one that is gone must be taken out of the file, so the list shrinks. With `STEPWELL_CIRCLES=FILE` in the
-//! environment, all arrows of all circles are written to that file, known or not.
+//! Refuses circles between modules, and arrows up the layers of `xtask/layers.txt`. ([`super::modules`] finds out which module knows which.)
+//!
+//! That file also lists arrows that are tolerated for now. An arrow that is gone must be removed from the file, so the list can only
+//! shrink. With `STEPWELL_CIRCLES=FILE` in the environment, all arrows of all circles are written to that file, tolerated or not.
 
 use super::modules::{self, Edges, Why};
 use anyhow::{Result, anyhow, bail};
@@ -13,7 +14,7 @@ const FILE: &str = "xtask/layers.txt";
 /// Checks the workspace.
 ///
 /// # Errors
-/// Names the circles, arrows and lines.
+/// When there is a circle, an arrow up, or a line in the file that is no longer needed. The error names all of them.
 pub fn check(workspace: &Path) -> Result<()> {
     let roots = modules::roots(workspace)?;
     let edges = modules::edges(&roots, &|path| std::fs::read_to_string(path).ok())?;
@@ -29,12 +30,12 @@ pub fn check(workspace: &Path) -> Result<()> {
     bail!("modules know each other in a circle, or from below ({FILE}):\n{}", mistakes.join("\n"))
 }
 
-/// What `layers.txt` says.
+/// The contents of `layers.txt`.
 #[derive(Debug, Default)]
 struct Layers {
-    /// Beginnings of modules' names, and the number of each one's layer, 0 on top.
+    /// For the beginning of a module's name, the number of its layer; 0 is on top.
     layers: Vec<(String, usize)>,
-    /// Beginnings of modules' names: an arrow from such a module to the file of a folder around it does not count.
+    /// Beginnings of modules' names. An arrow from such a module to the file of a folder around it does not count.
     loose: Vec<String>,
     /// Arrows that are tolerated.
     known: BTreeSet<(String, String)>,
@@ -128,7 +129,7 @@ impl Layers {
     }
 }
 
-/// Whether a module is another one, or lies in its folder.
+/// Whether a module is `other`, or lies in the folder of `other`.
 fn is_in(module: &str, other: &str) -> bool {
     module.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
