@@ -1,4 +1,4 @@
-//! The CPUs: what each does in a round, where all meet, and what runs in the background.
+//! The CPUs of a storm: what each does in a round, the points where all wait for each other, and the background threads.
 
 use super::ledger::Ledger;
 use super::verdict::{self, Failure};
@@ -17,11 +17,11 @@ use kernel::percpu::{self, PerCpu};
 use kernel::{idle, println, sched, smp};
 use log::LevelFilter;
 
-/// What a CPU does in a round.
+/// How many things a CPU does in a round.
 const ACTIONS: u32 = 48;
-/// Lines of progress that a storm is worth.
+/// How many lines of progress a storm prints.
 const PROGRESS: u64 = 20;
-/// A storm that is at least this long must have had everything that can come up.
+/// In a storm with at least this many exceptions, everything that can happen must have happened.
 const LONG: u64 = 500_000;
 
 static STORM: AtomicPtr<Storm> = AtomicPtr::new(core::ptr::null_mut());
@@ -30,15 +30,15 @@ static LENGTH: AtomicU64 = AtomicU64::new(0);
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);
 static OVER: AtomicBool = AtomicBool::new(false);
 
-/// A CPU's part.
+/// The state of one CPU in the storm.
 struct Place {
-    /// Whether it storms now: what is not its thread does nothing otherwise.
+    /// Whether the CPU's thread storms now. Otherwise its interrupts and its background thread do nothing.
     open: AtomicBool,
-    /// Its background thread is in the middle of something.
+    /// Whether its background thread is in the middle of an action.
     busy: AtomicBool,
-    /// What it does, for who looks where a storm hangs: the number of the action, or where all meet.
+    /// What the CPU is doing, to be reported if the storm hangs: the number of an action, or of a meeting point.
     doing: AtomicUsize,
-    /// How often it has begun to do something.
+    /// How many actions it has begun.
     begun: AtomicU64,
     round: AtomicU64,
 }
@@ -53,7 +53,7 @@ static PLACES: PerCpu<Place> = kernel::per_cpu!(Place {
     round: AtomicU64::new(0),
 });
 
-/// The storm that is on.
+/// The storm that is running.
 pub fn storm() -> &'static Storm {
     // SAFETY: `run` stores one before anything else of the storm begins.
     unsafe { &*STORM.load(Relaxed) }
@@ -70,7 +70,8 @@ pub fn in_place(turn: u32) -> bool {
     cpus.nth(turn as usize % smp::online_count()) == Some(percpu::index())
 }
 
-/// Storms from `seed` until there were so many debug exceptions. Whether all was exact. Thread context of the first CPU.
+/// Storms with choices from `seed` until there were `exceptions` debug exceptions. Returns whether all counts were exact. Thread context of
+/// the first CPU.
 pub fn run(storm: &'static Storm, seed: u64, exceptions: u64) -> bool {
     STORM.store(core::ptr::from_ref(storm).cast_mut(), Relaxed);
     SEED.store(seed, Relaxed);
@@ -116,7 +117,7 @@ fn take_part() {
         meet();
         if first {
             let done = !failed() && add_up(&before.since(), &start.since(), number, &mut shown);
-            // One decides for all, or some would wait for the others for ever.
+            // The first CPU decides for all: if CPUs disagreed, some would wait for the others for ever.
             OVER.store(done || failed(), Relaxed);
         }
         meet();
@@ -196,7 +197,7 @@ fn told(result: Result<(), String>) {
     }
 }
 
-/// Waits until every CPU has come here.
+/// Waits until every CPU has called this.
 fn meet() {
     let cpus = smp::online_count();
     PLACES.this().doing.store(MEETING, Relaxed);
@@ -213,7 +214,7 @@ fn meet() {
     }
 }
 
-/// A CPU's background thread: it takes turns with what storms there, by the tick.
+/// A CPU's background thread. The tick switches between it and the thread that storms.
 fn background() {
     let (place, cpu) = (PLACES.this(), percpu::index());
     let mut round = u64::MAX;
@@ -239,7 +240,7 @@ fn background() {
     }
 }
 
-/// What a storm came to.
+/// Prints the results of a storm. A long storm in which something has never happened fails here.
 fn summary(all: &Ledger, rounds: u64, sums: [Count; 3]) {
     println!("storm: exceptions={} rounds={rounds}", all.exceptions());
     let counted = stats::ALL.iter().map(|&(name, counter)| (name, all.counted(counter)));
@@ -261,12 +262,12 @@ fn summary(all: &Ledger, rounds: u64, sums: [Count; 3]) {
     }
 }
 
-/// How often CPUs have begun to do something. Any context.
+/// How many actions all CPUs together have begun. Any context.
 pub fn begun() -> u64 {
     PLACES.iter().map(|place| place.begun.load(Relaxed)).sum()
 }
 
-/// What each CPU does now, for a storm that hangs.
+/// What each CPU is doing, for the report of a storm that hangs.
 pub fn whereabouts() -> impl fmt::Display {
     struct Whereabouts;
     impl fmt::Display for Whereabouts {
