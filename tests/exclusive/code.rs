@@ -1,4 +1,4 @@
-//! Exclusive sequences of every shape, each instruction of which is known.
+//! Machine code for the tests: exclusive sequences of every shape.
 
 use core::arch::naked_asm;
 
