@@ -1,4 +1,4 @@
-//! WARN (M11): returns, and inherits the masks of its context.
+//! WARN (M11): the code goes on after a WARN, and the report runs with the masks of the code that has raised it.
 
 use harness::ktest::Outcome;
 use harness::{check, check_eq, suite};

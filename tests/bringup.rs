@@ -1,4 +1,4 @@
-//! CPUs that come up when the kernel has long been running (rule H5): each test has a boot of its own, with CPUs held back.
+//! CPUs that are brought up after breakpoints and watchpoints were set (rule H5). Each test has a boot of its own, with CPUs held back.
 
 use crate::address_of;
 use crate::failed;

@@ -1,5 +1,5 @@
-//! Tests that must end the kernel, each with a boot of its own: what M7 does, what its report says, and that the checks of
-//! checked builds see what they are there to see.
+//! Tests that must end the kernel, each in a boot of its own: what M7 does, what the report says, and that the checks of checked builds
+//! find the faults that they look for.
 
 #[cfg(debug_assertions)]
 mod checks;

@@ -1,4 +1,4 @@
-//! Where the scripted gdb session (`scripts/gdb-session.gdb`) stops. Without gdb it is a test like any other.
+//! The code in which the scripted gdb session (`scripts/gdb-session.gdb`) stops. Without gdb this is an ordinary suite.
 
 use ::slots::{Cpus, Privilege, Request};
 use core::hint::black_box;

@@ -1,4 +1,5 @@
-//! The in-kernel test suites, a file a concern. `harness/src/ktest` runs them; README.md says how to write one.
+//! The in-kernel test suites, one file or folder for each concern. `harness/src/ktest` runs them. `docs/writing-tests.md` says how to write
+//! a suite.
 #![cfg(target_os = "none")]
 #![no_std]
 
@@ -12,6 +13,7 @@ mod bringup;
 mod deaths;
 mod differential;
 mod displaced;
+mod examples;
 mod exclusive;
 mod gdb;
 mod monitor;
@@ -58,6 +60,7 @@ pub static SUITES: &[&Suite] = &[
     &monitor::SUITE,
     &exclusive::SUITE,
     &differential::SUITE,
+    &examples::SUITE,
 ];
 
 /// Tests that cannot be run with probes everywhere.

@@ -1,4 +1,4 @@
-//! Handlers that note in which order they are called.
+//! Handlers that record the order in which they are called.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel::exception::Frame;

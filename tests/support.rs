@@ -1,4 +1,4 @@
-//! What several suites need: interrupts on demand, work on every CPU at once, shorthand for slots.
+//! Tools for several suites: interrupts on demand, work on every CPU at the same time, short ways to set slots.
 
 use crate::failed;
 use ::slots::{Access, Cpus, Privilege, Request};

@@ -1,4 +1,4 @@
-//! Tests that cannot be run with a probe on every instruction (`probes=all`), and why.
+//! The tests and scenarios that cannot be run with a probe on every instruction (`probes=all`), each with the reason.
 
 use super::sweep::{code, faults};
 use harness::ktest::everywhere::{Departure, Unfit};

@@ -1,4 +1,4 @@
-//! What exercises the kernel on the machine: in-kernel tests, the sweep, the storm, costs, the main job.
+//! Everything that exercises the kernel from inside: in-kernel tests, the sweep, the storm, the measurement of costs, the main job.
 //!
 //! The harness depends on the kernel, and the kernel knows nothing of it: the image registers [`HOOKS`] and
 //! [`ktest::command`]. What is tested, swept and stormed is handed to it (`tests/`).
@@ -15,7 +15,7 @@ pub mod sweep;
 
 use kernel::exception::Hook;
 
-/// What the sweep and the storm add to the kernel's end.
+/// The hooks with which the sweep and the storm take part in a panic.
 pub static HOOKS: &[Hook] = &[
     Hook { caught: sweep::caught, last_words: sweep::last_words },
     Hook { caught: |_| (), last_words: storm::last_words },

@@ -1,4 +1,4 @@
-//! What holds besides the table.
+//! The rules that are no rows of the table: what holds at all times (I), for hardware slots (H), for probes (K), for the whole (X).
 
 use core::fmt;
 
@@ -6,7 +6,7 @@ use core::fmt;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Invariant {
-    /// Its name: I, H, K or X and a number.
+    /// Its name: I, H, K or X, and a number.
     pub id: &'static str,
     /// What it demands.
     pub text: &'static str,
@@ -22,7 +22,7 @@ const fn rule(id: &'static str, text: &'static str) -> Invariant {
     Invariant { id, text }
 }
 
-/// All of them, standing invariants first, then slots, probes, the whole.
+/// All of these rules, in the order of the letters I, H, K, X.
 pub const INVARIANTS: &[Invariant] = &[
     rule("I1", "at EL1, D masked implies I masked: an interrupt from EL1 always interrupted D = 0"),
     rule(
@@ -36,31 +36,43 @@ pub const INVARIANTS: &[Invariant] = &[
     rule("I4", "a step resumes with every other bit of SPSR as it was, NZCV above all"),
     rule(
         "I5",
-        "at a context switch: D open, SS = 0, debug depth 0, no probe active, stash empty, no EL1 slot suspended",
+        "at a context switch: D open, MDSCR_EL1.SS = 0, debug depth 0, no probe active, stash empty, no EL1 slot suspended",
     ),
     rule(
         "I6",
-        "on return to EL0, SS = 1 exactly if the task has an owner, and exactly its suspended slots are suspended",
+        "on return to EL0, MDSCR_EL1.SS = 1 exactly if the task has an owner, and exactly its suspended slots are suspended",
     ),
     rule("I7", "full frames always: x0 to x30, SP, ELR, SPSR; handlers may change any of them"),
     rule(
-        "H1",
-        "install: record published, value, control with enable, ISB; uninstall: control zero, ISB, then the record; D masked",
+        "I8",
+        "masking D, A, I, F is not atomicity, since a BRK comes all the same: state that a debug context may touch is changed by single instructions, or in no-probe text",
     ),
-    rule("H2", "after install returns the next match must hit, after uninstall none can"),
+    rule(
+        "I9",
+        "the debug state of a context is one value with one holder at a time, and moves whole; what a context holds is given back when the context ends",
+    ),
+    rule("I10", "nothing per CPU is used after a stretch that ran with I open and preemption on"),
+    rule(
+        "H1",
+        "install: publish the record, write the value register, write the control register with enable, ISB; uninstall: control register to zero, ISB, then the record; each CPU with D masked",
+    ),
+    rule("H2", "after install returns the next matching access must hit, after uninstall returns none can"),
     rule(
         "H3",
-        "a hit without record switches its slot off, a step without owner clears SS; both count as spurious: never a livelock",
+        "a hit without a record switches its slot off, a step exception without an owner clears SS; both count as spurious, and neither is taken again for ever",
     ),
     rule("H4", "banked registers: bank select and access are one D-masked section"),
     rule(
         "H5",
         "global slots take effect on every online CPU before the call returns; debug context never waits for other CPUs",
     ),
-    rule("H6", "no-probe text is refused for breakpoints and probes, no-probe data for watchpoints"),
+    rule(
+        "H6",
+        "no-probe text is refused for breakpoints and probes, no-probe data for watchpoints; what the engine itself accesses is seen by no slot and no step",
+    ),
     rule(
         "H7",
-        "a watchpoint hit is attributed by exact range, then by nearest distance; every match gets its own disposition",
+        "a watchpoint hit is attributed among the slots that match the access's direction, where that is known: by exact range first, then by nearest distance; every match gets its own disposition",
     ),
     rule(
         "H8",
@@ -68,32 +80,35 @@ pub const INVARIANTS: &[Invariant] = &[
     ),
     rule(
         "H9",
-        "a breakpoint inside an exclusive sequence is refused; a watchpoint hit by an exclusive runs past the sequence in one go",
+        "a breakpoint inside an exclusive sequence is refused; a watchpoint hit by an exclusive, or by another access between the exclusives, runs past the sequence in one go; for a debugger the sequence is one step",
     ),
-    rule("K1", "the probed code cannot tell: registers, NZCV, PC, LR, memory, faults"),
+    rule(
+        "K1",
+        "the probed code cannot tell by registers, NZCV, PC, LR, memory or faults; neither can other CPUs, system registers that no frame holds, slots, or clients of hits and steps",
+    ),
     rule("K2", "an instruction that cannot be probed faithfully is refused at registration, with the reason"),
     rule(
         "K3",
-        "only B, BL, BRK, SVC, HVC, SMC, NOP, ISB are exchanged while others execute; all else in a rendezvous of all CPUs",
+        "only B, BL, BRK, SVC, HVC, SMC, NOP, ISB are exchanged while others execute them; every other exchange holds all other CPUs in a rendezvous, and each executes an ISB",
     ),
     rule(
         "K4",
-        "removal waits for CPUs inside the probe; a BRK whose probe is gone re-reads the text and retries",
+        "removal waits for CPUs inside the probe, and no removed probe runs again; a BRK whose probe is gone re-reads the text and retries",
     ),
     rule(
         "K5",
-        "handlers of different probes nest; the same probe met while active counts as missed; depth is bounded",
+        "handlers of different probes nest; the same probe met while active counts as missed, and its instruction still runs; depth is bounded",
     ),
     rule("K6", "a hardware breakpoint on a probed address: each is hit exactly once per execution"),
     rule(
         "K7",
-        "a fault in the out-of-line copy is reported at the probed address, masks and owners back in place first",
+        "a fault in the out-of-line copy is reported at the probed address, after masks and owners of the probed context are back in place",
     ),
     rule(
         "K8",
         "out-of-line copies run with I and F masked and D as in the probed context, never by hardware step",
     ),
-    rule("X1", "hits + missed = attempts, on any number of CPUs, under any interrupt load"),
+    rule("X1", "hits + missed = attempts to execute, on any number of CPUs, under any interrupt load"),
     rule(
         "X2",
         "a step lands on the architecturally next PC of the same context with D open (code that masks D is one step) or in its synchronous handler, never in an interrupt handler; one asked of a context with D masked is an error",

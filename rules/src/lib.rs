@@ -3,7 +3,8 @@
 //!
 //! - [`table`]: one row per origin and class, M1 to M16. A kernel's entry and exit code applies these rows and changes no
 //!   mask for an exception anywhere else.
-//! - [`invariants`]: what holds besides the table: I (standing), H (hardware slots), K (probes), X (the whole).
+//! - [`invariants`]: the rules besides the table: I (at all times), H (hardware slots), K (probes), X (the whole).
+//! - [`reason`] and [`source`]: why each rule is as it is, and where it comes from. [`meaning`]: the table's columns in words.
 //! - [`pstate`]: the bits of PSTATE and SPSR_EL1 that the rules speak of, and what a row makes of them.
 //! - [`step`]: who asked for a step of a context, and what becomes of that when the context is interrupted, faults, is
 //!   probed or returned to.
@@ -30,10 +31,13 @@
 #![forbid(unsafe_code)]
 
 pub mod invariants;
+pub mod meaning;
 mod names;
 pub mod overrides;
 pub mod plan;
 pub mod pstate;
+pub mod reason;
+pub mod source;
 pub mod step;
 pub mod switch;
 pub mod table;

@@ -1,17 +1,17 @@
-//! One cell of the table exchanged, by name: `M8.ss=keep`.
+//! One cell of the table changed by name, such as `M8.ss=keep`.
 //!
-//! A suite that passes with a cell exchanged does not test that rule. [`alternatives`] enumerates what a row can be given
-//! instead of what it says.
+//! If all tests pass although a cell was changed, no test covers that cell. [`alternatives`] lists the values that can be tried in
+//! place of each cell of a row.
 
 use crate::table::{Masks, Row, RowId, Ss};
 use core::fmt;
 
-/// A cell of the table with a value for it.
+/// A cell of the table, and another value for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Override {
-    /// Which row.
+    /// The row of the cell.
     pub row: RowId,
-    /// Which column, and what to put there.
+    /// The column of the cell, and the other value.
     pub cell: Cell,
 }
 
@@ -24,7 +24,7 @@ pub enum Cell {
     Ss(Ss),
 }
 
-/// Why an override was not understood.
+/// Which part of an override names nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OverrideError {
@@ -97,7 +97,7 @@ impl Override {
     /// Reads `row`, `column` and `value` as in `M8`, `ss`, `keep`.
     ///
     /// # Errors
-    /// Which of the three names nothing.
+    /// Which of the three texts names nothing.
     pub fn parse(row: &str, column: &str, value: &str) -> Result<Self, OverrideError> {
         let row = RowId::by_name(row).ok_or(OverrideError::Row)?;
         let cell = match column {
@@ -135,10 +135,10 @@ impl fmt::Display for OverrideError {
     }
 }
 
-/// What each column of an EL1 row can be given instead of its value, such that the machine behaves otherwise.
+/// The other values that can be tried in each column of an EL1 row, as far as the machine then behaves differently.
 ///
-/// Left out are values that mean the same there: `decide` and `keep` do nothing on the way in; and what M14 interrupts is a
-/// debug context, all masked (M10, M12, and M11 in one of these), so that `inherit` is `masked`.
+/// Two kinds of values would change nothing, and are left out. `decide` and `keep` both do nothing on the way in. M14 always
+/// interrupts a debug context, where everything is masked (M10, M12), so `inherit` means `masked` there.
 pub fn alternatives(row: &Row) -> impl Iterator<Item = Override> + use<> {
     const MASKS: [Masks; 4] = [Masks::Masked, Masks::UnmaskAll, Masks::UnmaskDebugAndError, Masks::Inherit];
     const ENTRY: [Ss; 5] = [Ss::Keep, Ss::Clear, Ss::Stash, Ss::CompleteStepOver, Ss::Park];

@@ -1,15 +1,15 @@
-//! How far a debugger has a context stepped, decided after each step.
+//! A debugger's plan says how far a context is stepped. After each step the kernel asks here whether the plan is done.
 
-/// What a debugger asks for. `P` is a predicate over what the kernel knows of a stopped context.
+/// How far a debugger wants a context to be stepped. `P` is the kernel's type for a predicate over a stopped context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan<P> {
     /// One step.
     One,
-    /// So many; none at all if 0.
+    /// This number of steps. With 0 the context is not stepped at all.
     Count(u64),
-    /// Until the predicate holds behind a step, one at least.
+    /// Steps until the predicate holds after one of them. There is at least one step, even if the predicate holds before.
     Until(P),
-    /// To where a call returns to, if a call is next; else one step.
+    /// If the next instruction is a call: until the call has returned. Otherwise one step.
     Over,
 }
 
@@ -22,19 +22,19 @@ pub struct Place {
     pub sp: u64,
 }
 
-/// What is left of a plan.
+/// What is left of a plan that has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course<P> {
-    /// So many steps.
+    /// This number of steps.
     Steps(u64),
-    /// Until it holds.
+    /// Steps until the predicate holds.
     Until(P),
-    /// To there.
+    /// Steps until a call has returned to this place.
     Return(Place),
 }
 
 impl<P> Plan<P> {
-    /// What is to be done from `here`, where the next instruction is a call or not; None: nothing.
+    /// Begins the plan at `here`; `call` says whether the next instruction is a call. None if the plan asks for no step.
     pub fn from(self, here: Place, call: bool) -> Option<Course<P>> {
         match self {
             Self::Count(0) => None,
@@ -47,7 +47,7 @@ impl<P> Plan<P> {
 }
 
 impl<P> Course<P> {
-    /// Whether the plan is done with a step to `here`.
+    /// Counts a step that has landed at `here`, and says whether the plan is done. `holds` evaluates the predicate of [`Course::Until`].
     pub fn is_done(&mut self, here: Place, holds: impl FnOnce(&mut P) -> bool) -> bool {
         match self {
             Self::Steps(left) => {
@@ -61,14 +61,14 @@ impl<P> Course<P> {
 }
 
 impl Place {
-    /// Whether a call that returns to `to` has returned here. A function leaves SP as it found it (AAPCS64 6.4.5.1), so the
-    /// same code met deeper on the stack, in a recursion or in a handler of an interrupt, is not it; nor is it on the stack
-    /// of another thread.
+    /// Whether a call that returns to `to` has returned with this step. SP tells the call from others of the same code: a function
+    /// returns with the SP that it was called with (AAPCS64 6.4.5.1), while a recursive call, an interrupt's handler or another
+    /// thread arrives at `to` with another SP.
     pub fn is_return_to(self, to: Place) -> bool {
         self == to
     }
 
-    /// Whether the frame of the call is gone, by a way that does not lead through `to`. On one stack.
+    /// Whether the call's frame was left without a return to `to`, for example by an unwinder. Right only on the stack of the call.
     pub fn is_above(self, to: Place) -> bool {
         self.sp > to.sp
     }

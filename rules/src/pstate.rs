@@ -18,17 +18,18 @@ bitflags! {
     }
 }
 
-/// SPSR_EL1.SS: with MDSCR_EL1.SS set, run one instruction before the step exception (DDI 0487 D2.12).
+/// SPSR_EL1.SS. While MDSCR_EL1.SS is set: 1 runs one instruction before the step exception, 0 takes the step exception before
+/// the next instruction (DDI 0487 D2.12).
 pub const SPSR_SS: u64 = 1 << 21;
 
 impl Daif {
-    /// The masks in a DAIF or SPSR_EL1 value; its other bits are passed over.
+    /// The masks in a value of DAIF or SPSR_EL1. The value's other bits are ignored.
     #[inline(always)]
     pub const fn of(value: u64) -> Self {
         Self::from_bits_truncate(value)
     }
 
-    /// Invariant I1: D masked implies I masked, so an interrupt from EL1 always interrupted D = 0.
+    /// Invariant I1: if D is masked, I is masked too. So an interrupt from EL1 always interrupts code with D open.
     #[inline(always)]
     pub const fn holds_i1(self) -> bool {
         !self.contains(Self::D) || self.contains(Self::I)
@@ -36,7 +37,7 @@ impl Daif {
 }
 
 impl fmt::Display for Daif {
-    /// `DAIF` with a small letter where the exception is open: `daIF`.
+    /// Four letters: a capital for a masked exception, a small letter for an open one, as in `daIF`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (bit, masked, open) in
             [(Self::D, 'D', 'd'), (Self::A, 'A', 'a'), (Self::I, 'I', 'i'), (Self::F, 'F', 'f')]

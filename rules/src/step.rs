@@ -1,8 +1,8 @@
 //! Owners of steps, and what becomes of a context's step.
 //!
-//! A step of a context is asked for by *owners*. They are kept apart, so that the completion of one's step never eats
-//! another's. With [`Owners::STEP_OVER`] go hardware slots that are suspended on this CPU; which ones is the slot manager's to
-//! know.
+//! Several *owners* can ask for a step of the same context at the same time. The owners are kept apart, so that the end of one
+//! owner's step does not end another owner's. [`Owners::STEP_OVER`] comes with hardware slots that are suspended on this CPU; the
+//! slot manager knows which.
 
 use crate::pstate::{Daif, SPSR_SS};
 use bitflags::bitflags;
@@ -20,8 +20,8 @@ bitflags! {
         const TRACER = 1 << 2;
         /// A user probe.
         const UPROBE = 1 << 3;
-        /// Not an owner, but about all of them: the exclusive sequence that is to be stepped cannot be run as one step, so
-        /// the context runs free until its next exception, which takes this mark away (rule H9).
+        /// A mark beside the owners: the next instructions are an exclusive sequence that cannot be executed as one step. The
+        /// context runs without a step until its next exception, which removes the mark (rule H9).
         const RUNS_FREE = 1 << 7;
     }
 }
@@ -29,9 +29,9 @@ bitflags! {
 /// Why a context cannot be stepped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepError {
-    /// The context runs with PSTATE.D set: the step would be taken only where D opens, somewhere else (rule X2).
+    /// The context runs with PSTATE.D set. The step exception would come only where D opens, and that is another place (rule X2).
     DebugMasked,
-    /// The context is being stepped already, for somebody else.
+    /// Another debugger's step of the context is not over.
     Busy,
 }
 
@@ -46,29 +46,31 @@ impl fmt::Display for StepError {
     }
 }
 
-/// M13: MDSCR_EL1.SS for a context that is returned to: set if it has an owner, unless it runs free for that owner (H9).
+/// M13: the value of MDSCR_EL1.SS for a context with these owners, when the kernel returns to it. True if there is an owner, unless
+/// the context runs free (H9).
 #[inline(always)]
 pub const fn mdscr_ss(owners: Owners) -> bool {
     !owners.is_empty() && !owners.contains(Owners::RUNS_FREE)
 }
 
-/// M13: SPSR.SS after a handler moved ELR (simulation, fix-up, past a BRK): clear, so that a step that is still asked for is
-/// taken before the next instruction.
+/// M13: the SPSR after a handler has moved ELR, for example behind a simulated instruction or a BRK. SPSR.SS is cleared: the instruction
+/// counts as the step, and the step exception comes before the next one.
 #[inline(always)]
 pub const fn moved(spsr: u64) -> u64 {
     spsr & !SPSR_SS
 }
 
-/// M8: whether the CPU may switch tasks on the way out of an interrupt.
+/// M8: whether the CPU may switch tasks on its way out of an interrupt. It may not while the stash holds a step of a context that
+/// was interrupted.
 pub const fn may_reschedule(stash_depth: usize) -> bool {
     stash_depth == 0
 }
 
 impl Owners {
-    /// Asks for a step; returns the SPSR to return with (M13: a new request sets SS).
+    /// Adds an owner. Returns the SPSR for the return to the context: a new request sets SPSR.SS (M13).
     ///
     /// # Errors
-    /// X2: the context runs with D masked.
+    /// [`StepError::DebugMasked`] (X2).
     #[inline(always)]
     pub fn request(&mut self, owner: Owners, spsr: u64) -> Result<u64, StepError> {
         if Daif::of(spsr).contains(Daif::D) {
@@ -78,25 +80,25 @@ impl Owners {
         Ok(spsr | SPSR_SS)
     }
 
-    /// Takes an owner's request back, or completes it; returns the SPSR to return with (M13: a cancel clears SS once nobody
-    /// is left). Other owners' progress is kept (I4: nothing else of SPSR changes).
+    /// Removes an owner, whose step is done or no longer wanted. Returns the SPSR for the return to the context: SPSR.SS is cleared
+    /// when the last owner goes (M13), and no other bit changes (I4).
     #[inline(always)]
     pub fn cancel(&mut self, owner: Owners, spsr: u64) -> u64 {
         *self -= owner;
         if self.is_empty() { spsr & !SPSR_SS } else { spsr }
     }
 
-    /// Ends a step-over in software (M6, M11, or the end of an out-of-line copy): the SPSR to return with; the slots that
-    /// were suspended for it are to be re-armed now. None if there is no step-over.
+    /// Ends a step-over without a step exception (M6, M11, the end of an out-of-line copy). Returns the SPSR for the return to the
+    /// context; the caller arms the suspended slots again. None if there is no step-over.
     #[inline(always)]
     pub fn complete_step_over(&mut self, spsr: u64) -> Option<u64> {
         self.contains(Owners::STEP_OVER).then(|| self.cancel(Owners::STEP_OVER, spsr))
     }
 
-    /// H9: the context runs free for `owner` until its next exception; returns the SPSR to return with.
+    /// H9: adds `owner`, and lets the context run free until its next exception. Returns the SPSR for the return to the context.
     ///
     /// # Errors
-    /// As [`request`](Self::request): with D masked the exception that ends it could be far away.
+    /// As for [`request`](Self::request): with D masked, the exception that ends the free run could be far away.
     #[inline]
     pub fn run_free(&mut self, owner: Owners, spsr: u64) -> Result<u64, StepError> {
         self.request(owner, spsr)?;
@@ -104,7 +106,7 @@ impl Owners {
         Ok(moved(spsr))
     }
 
-    /// Sets the owners aside (M8, M9, M12): what is left has none.
+    /// Takes all owners away, for a stash or while a displaced instruction runs (M8, M9, M12).
     #[inline(always)]
     pub fn take(&mut self) -> Self {
         core::mem::take(self)

@@ -3,29 +3,29 @@
 use crate::pstate::Daif;
 use core::fmt;
 
-/// A CPU's debug state where it is about to switch tasks.
+/// The debug state of a CPU that is about to switch tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SwitchState {
     /// PSTATE.D, A, I, F.
     pub masks: Daif,
     /// MDSCR_EL1.SS.
     pub ss: bool,
-    /// Debug contexts that the CPU is in.
+    /// How many debug contexts the CPU is in.
     pub debug_depth: usize,
-    /// Probes that it deals with.
+    /// How many probes the CPU is handling.
     pub active_probes: usize,
-    /// Entries of its stash.
+    /// How many entries the CPU's stash has.
     pub stash: usize,
     /// Whether a slot is suspended for a step-over at EL1.
     pub el1_slot_suspended: bool,
 }
 
-/// Why it may not: a hole in what debug exceptions cover.
+/// Why the CPU may not switch: the next task would run with a part of debug exceptions switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum SwitchFault {
-    /// In a debug context.
+    /// The CPU is in a debug context.
     DebugContext,
     /// A probe is active.
     Probe,
@@ -33,17 +33,17 @@ pub enum SwitchFault {
     DebugMasked,
     /// An interrupt has set a step aside.
     Stash,
-    /// A slot is suspended.
+    /// A slot is suspended for a step-over.
     SuspendedSlot,
-    /// MDSCR_EL1.SS is set: a debugger's step goes with its task, and is to be taken off before.
+    /// MDSCR_EL1.SS is set. A debugger's step must first be saved with its task.
     Stepping,
 }
 
 impl SwitchState {
-    /// Rule I5.
+    /// Checks rule I5.
     ///
     /// # Errors
-    /// The first thing that stands in the way.
+    /// The first condition that does not hold.
     pub fn may_switch(&self) -> Result<(), SwitchFault> {
         let faults = [
             (self.masks.contains(Daif::D), SwitchFault::DebugMasked),

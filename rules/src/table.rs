@@ -1,9 +1,10 @@
-//! The table: what each exception does to the masks and to MDSCR_EL1.SS.
+//! The rule table: for each origin and class of exception, what happens to PSTATE.D, A, I, F and to MDSCR_EL1.SS, and what the
+//! handler may do.
 
 use crate::pstate::Daif;
 use core::fmt;
 
-/// A row's identifier, its index in [`TABLE`].
+/// The name of a row, and its index in [`TABLE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 #[allow(missing_docs, reason = "the rows say what they are")]
@@ -36,44 +37,44 @@ pub enum Origin {
     Any,
 }
 
-/// What happens to D, A, I, F (and ALLINT) for the handler, once the snapshot is taken.
+/// What happens to D, A, I, F (and, with FEAT_NMI, ALLINT) after the snapshot of ESR, FAR, ELR and SPSR, before the handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Masks {
-    /// The row says nothing of masks.
+    /// Another row decides: this one has no handler of its own.
     Unsaid,
-    /// Stay masked, as the exception's entry left them.
+    /// All stay masked, as exception entry leaves them.
     Masked,
     /// All four open.
     UnmaskAll,
     /// D and A open, I and F stay masked.
     UnmaskDebugAndError,
-    /// As in the interrupted context; a masked context stays masked.
+    /// Each becomes what it was in the interrupted context, so masked code stays masked.
     Inherit,
-    /// First masked, to consume this CPU's hardware state, then all open.
+    /// All stay masked while the handler takes what this CPU's debug registers say; then all are opened.
     MaskedThenOpen,
 }
 
 /// What happens to MDSCR_EL1.SS and to the owners of the interrupted context's step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ss {
-    /// The row says nothing of it; another one does.
+    /// Another row decides, or nothing changes MDSCR_EL1 here.
     Unsaid,
-    /// Unchanged.
+    /// SS and owners stay as they are.
     Keep,
-    /// Cleared, the owners dropped.
+    /// SS is cleared, and the owners are dropped.
     Clear,
-    /// Owners and suspended slots put on the stash, SS cleared, slots re-armed, ISB; the reverse on the way out.
+    /// Owners and suspended slots go to the stash, SS is cleared, the slots are armed again, ISB. The way out does the reverse.
     Stash,
-    /// A StepOver is completed in software: re-arm, owner dropped, the frame's SS cleared. Other owners' steps go on, into
-    /// the handler.
+    /// A step-over is completed in software: its slots are armed again, its owner is dropped, SPSR.SS in the frame is cleared.
+    /// Steps of other owners go on, into the handler.
     CompleteStepOver,
-    /// Owners parked while the displaced instruction runs out of line.
+    /// The owners wait while the probe's displaced instruction is executed.
     Park,
-    /// As the handler decides for the resumed context.
+    /// The handler decides for the context that it returns to.
     Decide,
-    /// Computed for the context that is returned to: 1 exactly if it has an owner.
+    /// SS becomes 1 exactly if the context that is returned to has an owner.
     Compute,
-    /// Cleared before D is opened, set on the way out.
+    /// SS is cleared before D is opened, and set on the way out if the task has an owner.
     ClearThenSet,
 }
 
@@ -86,15 +87,16 @@ pub enum Context {
     Preemptible,
     /// May reschedule on the way out.
     IrqFromEl0,
-    /// As the interrupted context.
+    /// The handler may do what the interrupted context may do.
     Inherit,
-    /// Interrupt handler.
+    /// An interrupt handler.
     Irq,
-    /// NMI handler: try-locks only.
+    /// An NMI handler: it may only try locks.
     Nmi,
-    /// Debug context, NMI-like: no sleeping, scheduling or allocation; try-locks only; no waiting for other CPUs.
+    /// Debug context, which is like an NMI handler: no sleeping, scheduling or allocation; it may only try locks; it does not wait for
+    /// other CPUs.
     Debug,
-    /// The end.
+    /// The kernel panics.
     Panic,
 }
 
@@ -102,23 +104,23 @@ pub enum Context {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Row {
-    /// Which rule.
+    /// The name of the rule.
     pub id: RowId,
-    /// Taken from where.
+    /// From where the exceptions of this row are taken.
     pub origin: Origin,
-    /// Which exceptions.
+    /// The exceptions of this row, in words.
     pub class: &'static str,
     /// The masks while the handler runs.
     pub masks: Masks,
-    /// What becomes of MDSCR_EL1.SS.
+    /// What happens to MDSCR_EL1.SS and to the owners of the interrupted context.
     pub ss: Ss,
     /// What the handler may do.
     pub context: Context,
-    /// What the columns cannot say.
+    /// What the columns cannot express; empty if they say everything.
     pub note: &'static str,
 }
 
-/// All rows; `TABLE[id as usize].id == id`.
+/// All rows, in the order of [`RowId`]: `TABLE[id as usize].id == id`.
 pub const TABLE: &[Row] = &[
     Row {
         id: RowId::M1,
@@ -276,7 +278,8 @@ pub const TABLE: &[Row] = &[
 ];
 
 impl Masks {
-    /// The masks that the handler runs with, from those of the interrupted context; None where the row says nothing.
+    /// The masks that the handler runs with, computed from those of the interrupted context. None where the row does not decide
+    /// ([`Masks::Unsaid`]).
     #[inline(always)]
     pub const fn apply(self, interrupted: Daif) -> Option<Daif> {
         match self {
@@ -290,17 +293,17 @@ impl Masks {
 }
 
 impl RowId {
-    /// The row itself.
+    /// The row of the table.
     pub const fn row(self) -> &'static Row {
         &TABLE[self as usize]
     }
 
-    /// The row of that name, such as `M12b`.
+    /// The row with this name, such as `M12b`. The name must be in this case.
     pub fn by_name(name: &str) -> Option<Self> {
         TABLE.iter().find(|row| row.id.name() == name).map(|row| row.id)
     }
 
-    /// The rule's name.
+    /// The rule's name, as code and documents write it.
     pub const fn name(self) -> &'static str {
         const NAMES: &[&str] = &[
             "M1", "M2", "M3", "M4", "M5", "M6", "M7", "M8", "M9", "M10", "M11", "M12", "M12b", "M13", "M14",

@@ -1,4 +1,4 @@
-//! The checks of checked builds, each seen to end the kernel.
+//! Each check of checked builds must end the kernel when its rule is broken on purpose.
 
 use super::need;
 use crate::rules::{code, signal};

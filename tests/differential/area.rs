@@ -1,8 +1,8 @@
-//! A text of its own to run any instruction in, and all that comes out wherever control goes.
+//! An area of text in which any one instruction can be executed, and its result be caught.
 //!
-//! Every word of the area but the one under test is a UDF: wherever a branch leads, the exception there has all registers in
-//! its frame, as has the exception of the instruction itself, and that of a PC that nobody can execute. So a run begins and
-//! ends in [`caught`], and nothing but the instruction runs between.
+//! Every word of the area except the instruction under test is a UDF. Wherever the instruction branches to, the next exception saves all
+//! registers in its frame. So does an exception of the instruction itself, and that of a PC which cannot be executed. A run
+//! therefore begins and ends in [`caught`], and only the instruction is executed in between.
 
 use super::state::{Came, Registers, State};
 use alloc::boxed::Box;

@@ -1,11 +1,11 @@
-//! Rule K1 at large: random instructions in random states, natively and under a probe. Every register, the flags, the PC, memory
-//! and the fault, with its syndrome and addresses, must be the same.
+//! Rule K1 with random instructions in random states. Each is executed natively and under a probe. All registers, the flags, the PC,
+//! memory, and a fault with its syndrome and addresses must be the same.
 //!
-//! - `words`: which instructions, from every group of encodings, and what keeps them harmless.
-//! - `state`: what they run from and what they come to.
-//! - `area`: where they run.
+//! - `words`: chooses instructions from every group of encodings, and keeps them harmless.
+//! - `state`: the state before an instruction, and after it.
+//! - `area`: the text in which the instructions are executed.
 //!
-//! All choices come from one seed, which is printed; the boot arguments `seed=` and `samples=` give it back.
+//! All choices come from one seed, which is printed. The boot arguments `seed=` and `samples=` repeat a run.
 
 mod area;
 mod state;

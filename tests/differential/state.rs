@@ -1,4 +1,4 @@
-//! What an instruction is run from, and what it comes to.
+//! The state from which an instruction is executed, and the state after it.
 
 use alloc::format;
 use alloc::string::String;

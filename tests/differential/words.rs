@@ -1,4 +1,4 @@
-//! Which instructions are sampled, and how they are kept from doing harm where they run natively.
+//! Chooses the instructions, and changes their operands so that they do no harm when they are executed natively.
 
 use super::area::{self, LANDINGS, POOL};
 use super::state::{State, scratch};

@@ -1,4 +1,4 @@
-//! Copies and trampolines are the engine's: neither breakpoints nor probes may be there (H6).
+//! Copies and trampolines belong to the probe engine, so breakpoints and probes inside of them are refused (H6).
 
 use super::{How, Probe};
 use crate::address_of;

@@ -1,4 +1,4 @@
-//! What the engine itself does is seen by no slot and no step (M12b, H6): an optimised probe's trampoline uses the stack below SP.
+//! No slot and no step sees the engine's own accesses (M12b, H6), such as those of an optimised probe's trampoline to the stack below SP.
 
 use super::{How, Probe, is_astray, masked, undisturbed};
 use crate::address_of;

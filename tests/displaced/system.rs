@@ -1,7 +1,7 @@
-//! System registers that no frame holds (K1): whatever is hit, they are as the code left them. The monitor of exclusives is not
-//! among them, since every exception clears it.
+//! System registers that are not in the frame (K1): after a hit, they hold what the code has left in them. The exclusive monitor is not
+//! among them, because every exception clears it.
 //!
-//! `differential` compares them behind instructions that fault under a probe.
+//! The suite `differential` compares these registers after instructions that fault under a probe.
 
 use super::{How, Probe};
 use crate::address_of;

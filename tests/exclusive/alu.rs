@@ -1,4 +1,4 @@
-//! What `probe::sequence` does in software against what the CPU does.
+//! Compares what `probe::sequence` computes in software with what the CPU computes.
 
 use harness::ktest::Outcome;
 use harness::{check, check_eq};

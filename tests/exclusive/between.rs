@@ -1,4 +1,4 @@
-//! Watchpoints on words that ordinary loads and stores reach between the exclusives; and free runs that a switch of threads ends.
+//! Watchpoints that are hit by ordinary loads and stores between the exclusives. And free runs that end because threads are switched.
 
 use super::{code, remove, watch};
 use crate::support::OwnPage;

@@ -1,4 +1,4 @@
-//! Breakpoints in, on and around sequences.
+//! Breakpoints inside of exclusive sequences, on their first instruction, and around them.
 
 use super::{breakpoint, code, remove};
 use ::slots::{Cpus, Privilege, Request, SlotError};

@@ -1,4 +1,4 @@
-//! Exclusive sequences of every shape, each instruction of which is known.
+//! Machine code for the tests: exclusive sequences of every shape.
 
 specimen! {
     /// fn(to, by) -> the value before. Load-exclusive at 4, past the sequence at 20.

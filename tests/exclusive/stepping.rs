@@ -1,4 +1,4 @@
-//! A debugger's steps through sequences.
+//! A debugger's steps through exclusive sequences: each sequence is one step.
 
 use super::{breakpoint, code, remove, watch};
 use ::slots::{Access, Kind};

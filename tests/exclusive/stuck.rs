@@ -1,4 +1,4 @@
-//! Sequences that cannot be run in software: they run free, and get on.
+//! Sequences that cannot be executed in software. They run free, and must come to their end.
 
 use super::stepping::steps;
 use super::{code, remove, wait_a_tick, watch};

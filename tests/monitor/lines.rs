@@ -1,4 +1,4 @@
-//! Lines that are wrong, and those that set nothing.
+//! Lines with errors, and lines that set nothing.
 
 use super::{refusal, shown};
 use alloc::string::String;

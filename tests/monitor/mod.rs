@@ -1,4 +1,4 @@
-//! The monitor's commands, executed as if typed.
+//! The monitor's commands, executed as if they were typed.
 
 mod lines;
 mod setting;

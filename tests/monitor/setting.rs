@@ -1,4 +1,4 @@
-//! Probes, breakpoints and watchpoints: set, counted, listed, removed.
+//! Commands that set, list and remove probes, breakpoints and watchpoints, and the counts that they show.
 
 use super::{call_target, refusal, shown};
 use alloc::format;

@@ -1,4 +1,4 @@
-//! What `rules`, `slots` and `stats` show.
+//! What the commands `rules`, `slots` and `stats` show.
 
 use super::{call_target, shown, target};
 use crate::support::{Slot, breakpoint_at};
@@ -13,6 +13,7 @@ use kernel::kprobe::{self, ProbeError};
 use kernel::monitor::Session;
 use kernel::smp;
 use rules::invariants::INVARIANTS;
+use rules::reason;
 use rules::table::TABLE;
 
 pub fn every_rule_is_shown() -> Outcome {
@@ -23,6 +24,7 @@ pub fn every_rule_is_shown() -> Outcome {
         check!(all.lines().any(|line| line.split_whitespace().next() == Some(name)), "{name}");
         let own = shown(&mut session, &format!("rules {}", name.to_ascii_lowercase()))?;
         check!(own.lines().next().is_some_and(|line| all.contains(line)), "{name}: {own}");
+        check!(reason::of(name).is_some_and(|reason| own.contains(reason.why)), "{name}: {own}");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `step`.
+//! The monitor's command `step`.
 
 use super::shown;
 use alloc::format;

@@ -1,4 +1,4 @@
-//! Every byte of a function as the place of a probe (rule K2).
+//! Registration at every byte of a function: only the addresses of instructions are accepted (rule K2).
 
 use crate::failed;
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! A patched instruction must reach the instruction side; emulators do not show when it does not, so the operations are watched.
+//! Cache maintenance after a change of text. Emulators do not show whether it is missing, so the test records the operations.
 
 use crate::address_of;
 use crate::failed;

@@ -1,4 +1,4 @@
-//! Exact counts, and what handlers may do.
+//! Exact counts of hits, and what handlers may change.
 
 use crate::address_of;
 use crate::failed;

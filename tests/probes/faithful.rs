@@ -1,4 +1,4 @@
-//! Rule K1: the probed code cannot tell.
+//! Rule K1: code under a probe does exactly what it does without the probe.
 
 use super::specimens::{AT, OUT_OF_LINE, SIMULATED, Specimen, State};
 use crate::address_of;

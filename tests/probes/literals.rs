@@ -1,4 +1,4 @@
-//! What a simulated load of a literal reads (rule K1): what the instruction would have read, in one access.
+//! Simulated loads of literals (rule K1) read the same bytes as the instruction, in one access.
 
 use crate::address_of;
 use crate::failed;

@@ -1,4 +1,4 @@
-//! Places by name.
+//! Places given as symbols.
 
 use crate::address_of;
 use crate::failed;

@@ -1,4 +1,4 @@
-//! Probes inside probes' handlers (rule K5, M14).
+//! Probes that are hit inside of probes' handlers (rules K5, M14).
 
 use crate::address_of;
 use crate::failed;

@@ -1,6 +1,6 @@
-//! Optimised probes: what their handlers see and may do is what it is under a BRK; where there can be none, there is a BRK.
+//! Optimised probes. Their handlers see and may do the same as under a BRK. Where no branch is possible, the probe keeps its BRK.
 //!
-//! All other tests of probes are run with optimised ones too, on machines with the boot argument `optimise=1`.
+//! On machines with the boot argument `optimise=1`, all other tests of probes use optimised probes too.
 
 use crate::address_of;
 use crate::failed;

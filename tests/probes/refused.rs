@@ -1,4 +1,4 @@
-//! Where there can be no probe, and the reason given (rules H6, K2).
+//! Places where a probe is refused, and the reasons (rules H6, K2).
 
 use crate::address_of;
 use crate::failed;

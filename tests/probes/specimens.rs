@@ -1,4 +1,4 @@
-//! Functions around one instruction each, which tell all that the instruction did (rule K1).
+//! Functions around one instruction each, whose results show everything that the instruction has done (rule K1).
 
 /// What goes in and what comes out.
 #[repr(C)]

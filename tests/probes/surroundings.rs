@@ -1,4 +1,4 @@
-//! Probes in what runs in debug context without being the engine: rule H6 leaves it to be probed, M14 lets it be hit there.
+//! Probes on functions that run in debug context but do not belong to the engine. H6 allows them, and M14 lets them be hit there.
 
 use crate::address_of;
 use crate::failed;

@@ -1,8 +1,7 @@
-//! An operation run once for each of its instructions, with a probe there whose handler does something else meanwhile.
+//! Runs an operation once for each of its instructions, with a probe on that instruction whose handler calls another operation.
 //!
-//! Masking D, A, I and F does not keep a BRK away (rule I8), so a masked section is no excuse: its instructions are tried like all
-//! others. Which instructions there are is found by running the operation once with a counting probe on every instruction of the
-//! functions that it can call.
+//! Masking D, A, I and F does not keep a BRK away (rule I8), so the instructions of masked sections are tried like all others. To find the
+//! instructions, the operation is first run with a counting probe on every instruction of the functions that it can call.
 
 use alloc::collections::BTreeSet;
 use alloc::format;

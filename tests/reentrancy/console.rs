@@ -1,4 +1,4 @@
-//! The console. What is printed goes to memory here, where it can be looked at.
+//! Printing to the console. Here the text goes to memory, where the tests can check it.
 
 use super::at_each::{Subject, try_each};
 use alloc::string::String;

@@ -1,4 +1,4 @@
-//! The debugger's client, its steps, the calls that it runs over; and the calls that return probes wait for.
+//! The debugger's client, its steps, the calls that it steps over; and calls whose return a return probe waits for.
 
 use super::at_each::{Subject, try_each};
 use crate::address_of;

@@ -1,4 +1,4 @@
-//! Deferred work, and the bits that say what waits for the way out of an interrupt.
+//! Deferred work, and the bits that say which work waits for the way out of an interrupt.
 
 use super::at_each::{Subject, try_each};
 use crate::rules::signal::Signal;

@@ -1,4 +1,4 @@
-//! Guards, counters, slots, and what else has per-CPU state.
+//! Guards, counters, slots, and everything else with per-CPU state.
 
 use super::at_each::{Subject, try_each};
 use crate::address_of;

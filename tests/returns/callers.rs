@@ -1,4 +1,4 @@
-//! Who called, for those who look from inside a call: backtraces, and a debugger's steps.
+//! The real caller of a probed function, as backtraces and a debugger's steps see it from inside of the call.
 
 use super::{Probe, wanted};
 use crate::address_of;

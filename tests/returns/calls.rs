@@ -1,4 +1,4 @@
-//! What handlers see and may do, call by call.
+//! What the handlers of a return probe see and may change, for each call.
 
 use super::{Probe, wanted};
 use crate::address_of;

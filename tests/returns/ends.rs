@@ -1,4 +1,4 @@
-//! Calls that never return: their thread ends, or their frames are left (I9). What they held is given back.
+//! Calls that never return, because their thread ends or their frames are left. What they hold is given back (I9).
 
 use super::room::all;
 use super::{Probe, wanted};

@@ -1,4 +1,4 @@
-//! Removal while calls are under way (rule K4).
+//! A return probe is removed while calls are under way (rule K4).
 
 use super::room::all;
 use super::{Probe, wanted};

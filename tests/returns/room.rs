@@ -1,4 +1,4 @@
-//! Instances: asked for, had, given back.
+//! The limit on the number of calls under way, and how instances are given back.
 
 use super::{Probe, wanted};
 use crate::address_of;

@@ -1,4 +1,4 @@
-//! With ordinary probes and with breakpoints at the same places (rule K6).
+//! Return probes together with ordinary probes and with breakpoints at the same addresses (rule K6).
 
 use super::{Probe, wanted};
 use crate::address_of;

@@ -1,4 +1,4 @@
-//! Calls that do not return in the order in which they came.
+//! Calls that return in another order than the reverse of the calls.
 
 use super::calls::{adds_up, compared, compares, remembers};
 use super::{Probe, wanted};

@@ -1,6 +1,6 @@
-//! What the boot code leaves behind on every CPU: registers of EL1 with a known value (H8), and an EL2 that takes nothing of EL1's.
+//! What the boot code leaves behind on every CPU: EL1's registers hold known values (H8), and EL2 traps nothing that EL1 does.
 //!
-//! The boots `dirty.` of the tool run these on CPUs whose registers were in disorder before the kernel was entered.
+//! The boots `dirty.` of `qemu-test` run these tests on CPUs whose registers held garbage before the kernel was entered.
 
 use crate::support::on_every_cpu;
 use core::arch::asm;

@@ -1,4 +1,4 @@
-//! Machine code that the rules are tried on: short functions whose every instruction is known.
+//! Machine code for the tests of the rules: short functions with known instructions.
 
 use core::ops::Range;
 use kernel::debug::bug::Site;

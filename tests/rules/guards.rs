@@ -1,4 +1,4 @@
-//! "Interrupts off": guards that nest, and guards that are dropped in the wrong order, by either back end.
+//! Guards that keep interrupts off, by PSTATE.I or by priority: nested, and dropped in the wrong order.
 
 use super::seen::Seen;
 use super::signal::Signal;

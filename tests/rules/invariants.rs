@@ -1,4 +1,4 @@
-//! I1, I2, I5: what holds between exceptions. I3 is in `faults`, I4 and I7 in `resume`.
+//! I1, I2 and I5, which hold between exceptions. The tests of I3 are in `faults`, those of I4 and I7 in `resume`.
 
 use super::code;
 use super::seen::Seen;

@@ -1,9 +1,9 @@
-//! The rules of masks and MDSCR_EL1.SS, one by one: what each row promises, as literal values, seen by handlers of real
-//! exceptions. A test's name begins with the rule that it is about.
+//! The rules of masks and MDSCR_EL1.SS, one by one. Handlers of real exceptions record the values, and the tests compare them with literal
+//! values. A test's name begins with the rule that it tests.
 //!
-//! - `code`, `seen`, `trace`, `signal`: what the tests are made of.
-//! - a file for each kind of exception, one for what the boot code leaves (`boot`), one for returning (M13), one for the standing
-//!   invariants, one for "interrupts off".
+//! - `code`, `seen`, `trace`, `signal`: tools for the tests.
+//! - One file for each kind of exception; `boot` for what the boot code leaves behind, `resume` for returns (M13), `invariants`, and
+//!   `guards` for guards that keep interrupts off.
 
 pub mod code;
 mod seen;

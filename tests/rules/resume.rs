@@ -1,4 +1,4 @@
-//! M13, I4, I7: what a context is returned to with.
+//! M13, I4, I7: the registers and the step state with which the kernel returns to a context.
 
 use super::seen::Seen;
 use super::signal::{self, Signal};

@@ -1,4 +1,4 @@
-//! What handlers saw, noted in atomics: they run where nothing can be asserted.
+//! Handlers record what they see in atomics, because a handler cannot end a test.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel::arch::{daif, mdscr};

@@ -1,4 +1,4 @@
-//! Interrupts that a test sends to itself, and a breakpoint that sends one in the middle of its own step-over.
+//! Interrupts that a test sends to its own CPU, and a breakpoint whose handler sends one into its own step-over.
 
 use super::code;
 use super::seen::Seen;

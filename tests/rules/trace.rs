@@ -1,4 +1,4 @@
-//! Where a debugger's steps through a function land.
+//! Records where a debugger's steps through a function land.
 
 use alloc::vec::Vec;
 use core::ops::Range;

@@ -1,4 +1,4 @@
-//! Rule H7: whose hit it is.
+//! Rule H7: to which slots a watchpoint hit belongs.
 
 use super::counts::Area;
 use crate::address_of;

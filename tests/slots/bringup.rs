@@ -1,4 +1,4 @@
-//! What a CPU's debug registers are after bring-up, and MDSCR_EL1 afterwards (rule H8).
+//! The debug registers of a CPU after its bring-up, and MDSCR_EL1 while slots come and go (rule H8).
 
 use crate::address_of;
 use crate::support::{Slot, breakpoint_at, on_every_cpu};

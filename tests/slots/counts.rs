@@ -1,4 +1,4 @@
-//! What hits, what does not, counted.
+//! Which accesses hit a slot and which do not, by counts.
 
 use crate::address_of;
 use crate::failed;

@@ -1,4 +1,4 @@
-//! Rule H6 overridden: what is refused is survived when it is there all the same.
+//! Slots that rule H6 refuses are set all the same: the kernel must survive them.
 
 use super::attribution::Watched;
 use super::bringup::control;

@@ -1,4 +1,4 @@
-//! What a slot's handler may do: debug context (M10).
+//! What a slot's handler may do in debug context (M10).
 
 use super::attribution::Watched;
 use crate::address_of;

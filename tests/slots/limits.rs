@@ -1,4 +1,4 @@
-//! How many there are, and for whom.
+//! How many slots there are for one CPU and for all CPUs.
 
 use crate::failed;
 use crate::support::{Slot, breakpoint_at, on_every_cpu, watchpoint_at};

@@ -1,4 +1,4 @@
-//! What is refused, and with which error.
+//! Requests for slots that are refused, and the errors.
 
 use crate::address_of;
 use crate::failed;

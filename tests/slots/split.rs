@@ -1,4 +1,4 @@
-//! Watchpoints over two slots.
+//! Watchpoints on ranges that need two slots.
 
 use super::counts::Area;
 use crate::failed;

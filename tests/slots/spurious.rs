@@ -1,4 +1,4 @@
-//! Rule H3: hits and steps that nobody asked for, made behind the manager's back.
+//! Rule H3: hits and steps that nobody has asked for. The tests cause them by register writes that the slot manager does not know of.
 
 use super::attribution::Watched;
 use super::bringup::{control, set};

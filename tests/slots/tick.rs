@@ -1,4 +1,4 @@
-//! A watchpoint on what the timer interrupt writes.
+//! A watchpoint on data that the timer interrupt writes.
 
 use crate::address_of;
 use crate::failed;

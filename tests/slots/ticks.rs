@@ -1,4 +1,4 @@
-//! Watchpoints on what the timer interrupt writes, on every CPU, at the fastest tick.
+//! Watchpoints on data that the timer interrupt writes, on every CPU, at the fastest tick.
 
 use crate::address_of;
 use crate::failed;

@@ -1,4 +1,4 @@
-//! The plain paths, on all CPUs together.
+//! The common debug paths, on all CPUs at the same time.
 
 use crate::failed;
 use crate::steps::trace::trace;

@@ -1,4 +1,4 @@
-//! "Interrupts off" as guards.
+//! Guards that keep interrupts off, on several CPUs.
 
 use harness::check_eq;
 use kernel::irq::off::{self, IrqOff};

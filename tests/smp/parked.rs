@@ -1,4 +1,4 @@
-//! The other CPUs stopped and let go on (H5), while they run through code that changes meanwhile.
+//! The other CPUs are stopped and let go on (H5) in the middle of code in which slots and probes change.
 
 use crate::failed;
 use crate::support::{Slot, all_idle, breakpoint_at, on_other_cpus};

@@ -1,4 +1,4 @@
-//! Every kind of branch, and what a step must leave alone: flags and registers.
+//! Steps over every kind of branch; and flags and registers, which a step must not change.
 
 use super::trace::trace;
 use crate::address_of;

@@ -1,4 +1,4 @@
-//! A debugger with its answers written down beforehand.
+//! A debugger whose answers are given by the test in advance.
 
 use crate::failed;
 use crate::support::nothing_left;

@@ -1,4 +1,4 @@
-//! Stepped code that takes exceptions.
+//! Steps through code that takes exceptions.
 
 use super::trace::{in_no_probe_text, trace};
 use crate::address_of;

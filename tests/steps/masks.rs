@@ -1,4 +1,4 @@
-//! Stepped code that waits, and that changes its own masks.
+//! Steps through code that waits, and through code that changes its own masks.
 
 use super::trace::{trace, trace_with};
 use crate::address_of;

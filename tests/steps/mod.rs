@@ -1,7 +1,7 @@
-//! Single steps (rules X2, I4, M6 to M13 as far as they are about steps).
+//! Single steps (rules X2 and I4, and what M6 to M13 say about steps).
 //!
-//! What is stepped is assembly with known addresses, and the trace of PCs is compared with the architecture's, instruction by
-//! instruction.
+//! The stepped code is assembly with known addresses. The PCs where steps land are compared, one by one, with those that the architecture
+//! prescribes.
 
 mod branches;
 pub mod client;

@@ -1,4 +1,4 @@
-//! A debugger's plans: one step, so many, until, over a call; from its BRK, from slots, from probes.
+//! A debugger's plans (`One`, `Count`, `Until`, `Over`), begun at a BRK, by slots and by probes.
 
 use super::client::{CLIENT, Why, debugged, told, will_answer};
 use super::trace::trace;

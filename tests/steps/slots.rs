@@ -1,4 +1,4 @@
-//! Steps over what has a slot on it: two owners of one step.
+//! Steps of instructions that have a slot: the debugger and the step-over both own the step.
 
 use super::trace::{trace, trace_with};
 use crate::address_of;

@@ -1,4 +1,4 @@
-//! Stepped code that switches its stack pointer, and that calls the firmware.
+//! Steps through code that switches its stack pointer, and through code that calls the firmware.
 
 use super::trace::{trace, trace_with};
 use crate::address_of;

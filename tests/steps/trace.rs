@@ -1,4 +1,4 @@
-//! The recorder: which instructions a function runs, one step after the other.
+//! Records the instructions that a function executes, one step after the other.
 
 use crate::failed;
 use alloc::vec::Vec;

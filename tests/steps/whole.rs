@@ -1,4 +1,4 @@
-//! The kernel's own code, stepped whole: it masks, takes locks, waits for other CPUs, switches threads.
+//! Steps through the kernel's own code, which masks exceptions, takes locks, waits for other CPUs and switches threads.
 
 use crate::address_of;
 use crate::failed;

@@ -1,8 +1,8 @@
-//! The machine code that is stormed: one function, as often as needed, that says what happened to it.
+//! The machine code that the storm runs: copies of one function whose result tells what has happened to the execution.
 //!
-//! Slots and probes on it leave marks in registers that it does not use, so each execution tells by its result which of them
-//! it hit, and how often. It is without exclusives: everything in it can be stepped (`exclusive` has those). Its copies have a page to
-//! themselves: QEMU executes what is on a page with a breakpoint one instruction at a time.
+//! Slots and probes on the function leave marks in registers that the function does not use. So the result of each execution says which
+//! of them were hit, and how often. The function has no exclusives, so that everything in it can be stepped; `exclusive` is for those.
+//! The copies have a page of their own, because QEMU executes one instruction at a time on a page with a breakpoint.
 
 use crate::support::OwnPage;
 use core::arch::asm;

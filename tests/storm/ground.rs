@@ -1,4 +1,4 @@
-//! A target as a CPU knows it: what is set on it now, and how often it has run it since.
+//! What a CPU knows about a target: the slots and probes that are set on it, and how often the CPU has run the target since.
 
 use super::code::{Marks, Target};
 use super::set::{Counts, Expected, Set, WAYS, Way};

@@ -1,4 +1,4 @@
-//! Slots that the storm holds, with the permit for them.
+//! Slots that the storm has set, each with its permit.
 
 use super::permits;
 use ::slots::{Cpus, Pieces, Request, SlotError, SlotId};

@@ -1,4 +1,4 @@
-//! What slots and probes leave in the registers of an execution.
+//! The marks that slots and probes leave in the registers of an execution.
 
 use super::code::Target;
 use kernel::debug::slots::Hit;

@@ -1,13 +1,13 @@
-//! What storms (`kernel/src/storm` says how): copies of one function that tells what happened to it, and what all CPUs do to
-//! them at once. Each count is known exactly, and by different means:
+//! What the CPUs do in a storm; `harness/src/storm` runs it. All CPUs set slots and probes on copies of one function and run the copies,
+//! and the result of each execution tells what has happened to it. Every count is known exactly, for each copy by another means:
 //!
-//! - `own`: a CPU's own copy. It knows what is set there and each of its executions, interrupts included.
-//! - `shared`: a copy that all CPUs run while what is set there stays, so that the sum is known.
-//! - `race`: a copy that all CPUs run while slots and probes come and go. Each execution tells whether it was hit.
-//! - `exclusive`: a word that all CPUs add to by exclusives, while a watchpoint on it comes and goes. The same.
+//! - `own`: each CPU has a copy of its own. The CPU knows what is set there, and knows each execution, in interrupts too.
+//! - `shared`: all CPUs run a copy on which nothing changes during a round, so the sum is known.
+//! - `race`: all CPUs run a copy while slots and probes come and go. Each execution tells whether it was hit.
+//! - `exclusive`: all CPUs add to a word by exclusives, while a watchpoint on the word comes and goes. Each execution tells here too.
 //!
-//! `code` has the function, `set` what can be set on it and what an execution then comes to, `marks` how that tells, `held` and
-//! `permits` the slots themselves, `ground` what a CPU keeps of it all, `steps` the debugger's steps.
+//! `code` has the function; `set` has what can be set on it, and the result of an execution then; `marks` has the marks that are left in
+//! registers; `held` and `permits` have the slots; `ground` has what a CPU remembers of a target; `steps` has the debugger's steps.
 
 mod code;
 mod exclusive;

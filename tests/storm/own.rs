@@ -1,4 +1,4 @@
-//! A CPU's own target: it knows what is set there, and every execution.
+//! A CPU's own target. The CPU knows what is set there, and knows every execution.
 
 use super::code;
 use super::code::{Marks, Target};

@@ -1,7 +1,7 @@
-//! Who has a permit for a slot must be able to have it: a slot is free again as soon as its removal returns.
+//! Permits for slots. Whoever has a permit must get a slot, because a slot is free again as soon as its removal has returned.
 //!
-//! A slot of one CPU takes one of that CPU's. One of several CPUs takes one of each, under one number: there may be none that is
-//! free on all of them, though each has some.
+//! A slot for one CPU takes one of that CPU's slots. A slot for several CPUs takes one with the same number on each of them, and there may
+//! be no number that is free on all, although each CPU has free slots.
 
 use ::slots::{Cpus, Kind};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};

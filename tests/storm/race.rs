@@ -1,5 +1,5 @@
-//! Slots and probes that come and go while every CPU runs through the place: nobody knows how often they are hit, but each
-//! execution tells. What the slots and probes counted, what their handlers counted and what the executions tell are the same.
+//! Slots and probes that come and go while every CPU runs the target. Nobody knows in advance how often they are hit, but each execution
+//! tells. The counts of slots and probes, of their handlers and of the executions must be the same.
 
 use super::code::{POINTS, RACED};
 use super::held::Held;

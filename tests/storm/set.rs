@@ -1,4 +1,4 @@
-//! What is set on a target: breakpoints, a watchpoint, probes. And what an execution then comes to.
+//! What can be set on a target (breakpoints, a watchpoint, probes), and the result that an execution then must have.
 
 use super::code::{ADD, LOAD, Marks, POINTS, STORE, Target};
 use super::held::Held;

@@ -1,4 +1,4 @@
-//! The shared target: what is set there stays for a round, so the sum of all CPUs' executions is what was hit.
+//! The shared target. What is set there stays for a whole round, so the number of hits is the sum of all CPUs' executions.
 
 use super::code::SHARED;
 use super::ground::Ground;

@@ -1,4 +1,4 @@
-//! A target run by a debugger's steps: each lands on the next instruction, and none anywhere else (X2).
+//! A target that is executed by a debugger's steps. Each step must land on the next instruction (X2).
 
 use super::code::{Marks, Target, fold, walk};
 use core::cell::Cell;

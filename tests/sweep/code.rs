@@ -1,5 +1,5 @@
-//! Machine code that is swept: short functions whose every instruction is known. They have a page to themselves: QEMU executes what is
-//! on a page with a breakpoint one instruction at a time.
+//! Machine code for the sweep: short functions with known instructions. They have a page of their own, because QEMU executes one
+//! instruction at a time on a page with a breakpoint.
 
 use kernel::debug::bug::Site;
 

@@ -1,4 +1,4 @@
-//! Deferred work over a step that is set aside (M8), interrupted again.
+//! Deferred work that runs while a step is set aside (M8), and is interrupted itself.
 
 use super::code;
 use core::sync::atomic::{

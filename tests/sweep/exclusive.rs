@@ -1,4 +1,4 @@
-//! Exclusive sequences (H9): under a watchpoint, under a breakpoint, stepped, running free.
+//! Exclusive sequences (H9): under a watchpoint, under a breakpoint, stepped, and in free runs.
 
 use super::code;
 use super::steps::step;

@@ -1,4 +1,4 @@
-//! The sweep's scenarios, a file a concern. `kernel/src/sweep` runs them; README.md says how to write one.
+//! The sweep's scenarios, one file for each concern. `harness/src/sweep` runs them. `docs/writing-tests.md` says how to write a scenario.
 
 pub(super) mod code;
 mod deferred;

@@ -1,5 +1,5 @@
-//! A handler that uses the very feature that it interrupts, or another one, above it: for each pair of a step-over, an exclusive
-//! sequence, one with an ordinary access in it, a free run, and a debugger's plan.
+//! Interrupt handlers that use the same feature that they interrupt, or another one. There is a scenario for each pair of: a step-over, an
+//! exclusive sequence, a sequence with an ordinary access in it, a free run, a debugger's plan.
 
 use super::code;
 use super::exclusive::{add_current_el, add_loaded, attempts};

@@ -1,4 +1,4 @@
-//! Optimised probes: an interrupt at any instruction of a trampoline, and no handler of one that sees a context there.
+//! Optimised probes: an interrupt at any instruction of a trampoline. No interrupt handler sees a context inside of the trampoline.
 
 use super::{code, faults, steps};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};

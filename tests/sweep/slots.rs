@@ -1,4 +1,4 @@
-//! Breakpoints and watchpoints: hit, stepped over, set, taken away.
+//! Breakpoints and watchpoints that are hit, stepped over, set and removed.
 
 use super::code;
 use crate::support::OwnPage;

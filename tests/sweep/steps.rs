@@ -1,4 +1,4 @@
-//! A debugger's steps: every one lands where it did without the interrupt, none in the handler (X2).
+//! A debugger's steps. Each lands where it lands without the interrupt, and none lands in the interrupt's handler (X2).
 
 use super::code;
 use crate::support::OwnPage;

@@ -1,5 +1,5 @@
-//! Kernel threads, switched by the interrupt: breakpoints in both, a debugger's step in one of them, a switch that a step puts
-//! off (M8, I5).
+//! Kernel threads that the interrupt switches: with breakpoints in both threads, with a debugger's step in one of them, and with a switch
+//! that has to wait for a step (M8, I5).
 
 use super::code;
 use alloc::boxed::Box;

@@ -1,4 +1,4 @@
-//! Deferred work: behind the handler, with interrupts on, and over a step that stays where it is.
+//! Deferred work. It runs after the handler with interrupts on, and a step that was set aside stays on the stash meanwhile.
 
 use super::super::rules::{code, signal, signal::Signal};
 use super::without_tick;

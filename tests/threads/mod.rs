@@ -1,4 +1,4 @@
-//! Kernel threads: taken in turns, their switches and steps kept apart (I5, M8), deferred work.
+//! Kernel threads: they take turns, a switch never splits a step (I5, M8); and deferred work.
 
 pub mod deferred;
 pub mod reschedules;

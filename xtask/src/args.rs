@@ -34,34 +34,39 @@ pub enum Command {
     Gdb(Gdb),
     /// Print what the kernel's paths cost, in guest instructions, beside Linux's figures, and how long they keep D and I masked
     ///
-    /// Always the release build, under icount: two runs print the same bytes (they are compared). The second table is of each
-    /// path's longest stretches of instructions with PSTATE.D, and with PSTATE.I, set (with nmi=1 the priority mask is what
-    /// keeps interrupts off, and is not counted).
+    /// Measures the release build under icount, twice; the two runs must print the same figures. The second table has, for each
+    /// path, the longest stretches of instructions with PSTATE.D set and with PSTATE.I set (with nmi=1 the priority mask keeps
+    /// interrupts off, and is not counted).
     Bench(Bench),
     /// Interrupt every debug path at every instruction boundary; the outcome must be the same as without
     ///
-    /// Under icount, where a timer comes in front of any instruction that is wanted. Prints the boundaries tried for each
-    /// scenario, and of a scenario's first violation the instruction, the console of that run and the command that does it
-    /// again. On four machines (max and cortex-a57, EL1 and EL2, one with interrupts masked by priority, one with optimised
-    /// probes); flags that choose a machine narrow these. `--append k=N` tries one boundary only. The status is 0 only without
-    /// a violation.
+    /// Runs under icount, where a timer can interrupt in front of any chosen instruction. Prints for each scenario how many
+    /// boundaries were tried, and for its first violation the instruction, the console of that run and a command that repeats
+    /// it. There are four machines (max and cortex-a57, EL1 and EL2, one with interrupts masked by priority, one with optimised
+    /// probes); flags that choose a machine leave fewer. `--append k=N` tries only one boundary. The status is 0 only if there
+    /// was no violation.
     Sweep(Sweep),
     /// Do random things to slots, probes and steps on every CPU at once, under interrupts; every count must be exact
     ///
-    /// On two machines with 4 CPUs (max, interrupts masked by priority; cortex-a57); flags that choose a machine narrow these.
-    /// All choices come from a seed, which is printed, and with a failure the command that does it again: the same
-    /// choices, though not the same race. The status is 0 only if nothing was lost and nothing doubled.
+    /// There are two machines with 4 CPUs (max with interrupts masked by priority, and cortex-a57); flags that choose a machine
+    /// leave fewer. All choices come from a seed, which is printed. A failure prints a command that makes the same choices again;
+    /// the race between the CPUs is not repeatable. The status is 0 only if no hit was lost and none was counted twice.
     Storm(Storm),
     /// Change each live cell of the rule table in turn; at least one test must fail every time
     ///
-    /// With --source faults are put into the source instead: into copies of the libraries, which then run their tests on the host,
-    /// and of the kernel's core, which runs all suites and the sweeps of the file's area under QEMU. The list of faults comes from
-    /// cargo-mutants, and from this tool: barriers, orderings and calls left out. Prints for each whether a test saw it, and a table.
+    /// With --source, faults are put into a copy of the source instead. A library with a fault runs its tests on the host; the
+    /// kernel with a fault in its core runs all suites, and the sweeps of the file's area, under QEMU. cargo-mutants lists the
+    /// faults; this tool adds some that leave out barriers, orderings and calls. Prints for each fault whether a test has seen
+    /// it, and a table.
     Mutate(Mutate),
-    /// Tell what set-up found and chose; change nothing
+    /// Print what the set-up has found and chosen; change nothing
     Doctor,
     /// Install and build what is missing to compile and boot (the other commands do it by themselves)
     Setup,
+    /// Write docs/rules.md from the rules in the source
+    ///
+    /// A test fails while the file differs from what this command would write.
+    Docs,
     /// Check formatting, documentation, and clippy for host and target, with warnings denied
     #[command(hide = true)]
     Lint,
@@ -85,7 +90,7 @@ pub struct Common {
     /// Exception level that the kernel is entered at (`run`: 1)
     #[arg(long, value_enum)]
     pub el: Option<El>,
-    /// More boot arguments, e.g. 'loglevel=debug hz=10000' (may be repeated; the last of a name counts)
+    /// More boot arguments, e.g. 'loglevel=debug hz=10000' (may be repeated; the last value of an argument counts)
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     pub append: Vec<String>,
     /// Build without the checks of the rules, optimised
@@ -145,9 +150,9 @@ pub struct Bench {
     /// End with status 1 if a row is over its budget
     #[arg(long)]
     pub check: bool,
-    /// Put the tables into the README
+    /// Replace the tables in docs/costs.md
     #[arg(long)]
-    pub readme: bool,
+    pub write: bool,
     #[command(flatten)]
     pub common: Common,
 }
@@ -156,7 +161,7 @@ pub struct Bench {
 pub struct Sweep {
     /// Only the scenario of this name, or those whose name contains it
     pub scenario: Option<String>,
-    /// Two interrupts: at every place where the first can be taken, and every place behind it (the next 32)
+    /// Try two interrupts: the first at every boundary, the second at each of the next 32
     #[arg(long)]
     pub pairs: bool,
     /// Print {"boundaries":..,"violations":..,"scenarios":[{"name":..,"boundaries":..,"violations":..}]} instead
@@ -171,10 +176,10 @@ pub struct Sweep {
 
 #[derive(Args)]
 pub struct Storm {
-    /// What the random choices come from, decimal or with 0x [default: another one each time]
+    /// The seed of the random choices, decimal or with 0x [default: another one each time]
     #[arg(long, value_name = "N", value_parser = seed)]
     pub seed: Option<u64>,
-    /// How many debug exceptions at least
+    /// Go on until there were this many debug exceptions
     #[arg(long, value_name = "N", default_value_t = crate::storm::EXCEPTIONS, value_parser = clap::value_parser!(u64).range(1..))]
     pub exceptions: u64,
     /// Print {"exceptions":..,"failures":..,"storms":[{"machine":..,"seed":..,"exceptions":..,"rounds":..,"seconds":..,"failure":..}]} instead
@@ -184,7 +189,7 @@ pub struct Storm {
     pub common: Common,
 }
 
-/// A seed as it is typed, or as the kernel prints it.
+/// Reads a seed: decimal, or hexadecimal as the kernel prints it.
 fn seed(text: &str) -> Result<u64, String> {
     let parsed = match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16),
@@ -198,10 +203,10 @@ pub struct Mutate {
     /// Only this row (M8), column (M8.ss) or cell (M8.ss=keep)
     #[arg(conflicts_with = "source")]
     pub row: Option<String>,
-    /// Put faults into the source: of this file or folder, or of all libraries and the kernel's core
+    /// Put faults into the source: of this file or folder; without FILE, of all libraries and the kernel's core
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     pub source: Option<Option<PathBuf>>,
-    /// Only part K of N of the faults, K from 0; a part is a sample of all
+    /// Try only part K of N of the faults, with K from 0; each part is a sample of all faults
     #[arg(long, value_name = "K/N", requires = "source")]
     pub shard: Option<crate::mutate::Shard>,
     /// Print the faults, and try none
@@ -218,13 +223,13 @@ pub struct Mutate {
 pub struct Runner {
     /// The ELF
     pub elf: PathBuf,
-    /// For a test target a filter; otherwise boot arguments
+    /// A filter if the ELF is a test target; otherwise boot arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<String>,
 }
 
 impl Common {
-    /// The machine that the flags ask for, on top of a default. A boot argument of the user's takes the place of the default's.
+    /// The machine `default`, changed by the user's flags. A boot argument of the user's replaces the default's.
     pub fn machine(&self, default: Machine) -> Machine {
         let own = default.append.split_whitespace().filter(|word| !self.gives(name_of(word)));
         let user = self.append.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
@@ -238,7 +243,7 @@ impl Common {
         }
     }
 
-    /// The limit of one boot; `default` if the user gave none, `None` for no limit.
+    /// How long one boot may take: what the user gave, else `default`. None for no limit.
     pub fn limit(&self, default: Option<Duration>) -> Option<Duration> {
         match self.timeout {
             Some(0) => None,
@@ -247,7 +252,7 @@ impl Common {
         }
     }
 
-    /// Whether the user's boot arguments name this one.
+    /// Whether the user has given the boot argument with this name.
     pub fn gives(&self, name: &str) -> bool {
         let given = self.append.iter().flat_map(|text| text.split_whitespace());
         given.into_iter().any(|word| name_of(word) == name)

@@ -5,11 +5,11 @@ use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// Cargo, in the image's directory, where the configuration for the target is in force.
+/// Cargo, started in `image/`, where cargo finds the configuration for the kernel's target.
 pub fn cargo() -> Command {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root().join("image"));
-    // These would override the flags that the image needs.
+    // These variables would replace the flags that the image needs.
     for name in
         ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_BUILD_RUSTFLAGS", "RUSTC"]
     {
@@ -21,7 +21,7 @@ pub fn cargo() -> Command {
 /// Builds the kernel and returns its ELF.
 ///
 /// # Errors
-/// When cargo fails; it has said why.
+/// When cargo fails. Cargo has printed the reason.
 pub fn kernel(release: bool) -> Result<PathBuf> {
     let mut cargo = cargo();
     cargo.args(["build", "--quiet", "--package", "stepwell-image", "--bin", "stepwell"]);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How many of the console's last lines are shown when a boot went wrong.
 const TAIL: usize = 40;
 
-/// A boot that is over.
+/// The result of a boot.
 #[derive(Debug)]
 pub struct Captured {
     /// How it ended.
@@ -31,13 +31,36 @@ pub fn capture(
     limit: Option<Duration>,
     enough: impl Fn(&str) -> bool,
 ) -> Result<Captured> {
+    keep(machine, start, limit, Input::None, enough)
+}
+
+/// Boots, types `text` at the monitor's first prompt, and keeps the console until the end.
+///
+/// # Errors
+/// When QEMU cannot be started.
+pub fn typed(
+    machine: &Machine,
+    start: &Start<'_>,
+    limit: Option<Duration>,
+    text: String,
+) -> Result<Captured> {
+    keep(machine, start, limit, Input::Text(text), to_the_end)
+}
+
+fn keep(
+    machine: &Machine,
+    start: &Start<'_>,
+    limit: Option<Duration>,
+    input: Input,
+    enough: impl Fn(&str) -> bool,
+) -> Result<Captured> {
     let begin = Instant::now();
     let mut bytes = Vec::new();
     let mut command = machine.command(start);
-    // What QEMU itself complains of belongs to this boot's console, not between the lines of others.
+    // QEMU's own complaints are added to this boot's console: printed at once, they would stand between the lines of other boots.
     let complaints = tempfile::tempfile()?;
     command.stderr(complaints.try_clone()?);
-    let end = session::run(&mut command, Input::None, limit, |piece| {
+    let end = session::run(&mut command, input, limit, |piece| {
         bytes.extend(piece);
         if enough(&String::from_utf8_lossy(&bytes)) { Flow::Stop } else { Flow::Continue }
     })?;
@@ -58,7 +81,7 @@ fn read_back(mut file: std::fs::File) -> Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// Never enough: for boots that end by themselves.
+/// For boots that end by themselves: the console never holds enough.
 pub fn to_the_end(_: &str) -> bool {
     false
 }

@@ -1,4 +1,4 @@
-//! Machine code of an image: words by address, functions by address, and what the checks of images need to know of A64.
+//! An image's machine code: instruction words and functions by address, and what the checks of images need to know about A64.
 
 use crate::symbols::{Kind, Symbol};
 use std::ops::Range;
@@ -10,19 +10,19 @@ pub struct Text<'a> {
 }
 
 impl Text<'_> {
-    /// The instruction at an address, if it is text.
+    /// The instruction word at an address. None outside of the text.
     pub fn word(&self, at: u64) -> Option<u32> {
         let offset = usize::try_from(at.checked_sub(self.address)?).ok()?;
         let bytes = self.bytes.get(offset..offset + 4)?;
         Some(u32::from_le_bytes(bytes.try_into().ok()?))
     }
 
-    /// All instructions of a part of it, with their addresses.
+    /// All instruction words of a part of the text, with their addresses.
     pub fn words(&self, part: Range<u64>) -> impl Iterator<Item = (u64, u32)> {
         part.step_by(4).filter_map(|at| Some((at, self.word(at)?)))
     }
 
-    /// The whole of it.
+    /// The addresses of the whole text.
     pub fn all(&self) -> Range<u64> {
         self.address..self.address + self.bytes.len() as u64
     }
@@ -30,19 +30,19 @@ impl Text<'_> {
 
 /// The image's functions.
 pub struct Functions<'a> {
-    /// What the symbols' offsets are from.
+    /// The address that the symbols' offsets count from.
     pub start: u64,
     /// Sorted by offset.
     pub symbols: &'a [Symbol],
 }
 
 impl Functions<'_> {
-    /// The name of the function at an address; `?` in front of the first.
+    /// The name of the function at an address; `?` for an address in front of the first function.
     pub fn name(&self, address: u64) -> &str {
         self.at(address).map_or("?", |symbol| symbol.name.as_str())
     }
 
-    /// Where the function at an address lies; from its symbol on, if that states no size.
+    /// The addresses of the function at an address. If its symbol has no size, the function ends at the next symbol.
     pub fn range(&self, address: u64) -> Range<u64> {
         let Some(symbol) = self.at(address) else { return address..address };
         let start = self.start + u64::from(symbol.offset);
@@ -56,7 +56,7 @@ impl Functions<'_> {
     }
 }
 
-/// Where an instruction can go on besides behind itself (DDI 0487 C4.1.86).
+/// The kind of a branch, which says where else than at the next instruction execution can go on (DDI 0487 C4.1.86).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Branch {
     /// B.

@@ -1,4 +1,4 @@
-//! `doctor`: what set-up found and what it would do. Changes nothing.
+//! `doctor`: prints what the set-up has found and what it would do, and changes nothing.
 
 use crate::paths::{TARGET, sysroot};
 use crate::setup::decide::{Downloads, Facts, Install, Need, OLDEST_QEMU, Route, decide};
@@ -8,7 +8,7 @@ use anyhow::Result;
 /// Prints the findings. Returns whether `run` and `qemu-test` can start, perhaps after they installed something.
 ///
 /// # Errors
-/// None today; the signature is that of the other commands.
+/// None at present. The signature is that of the other commands.
 pub fn doctor() -> Result<bool> {
     let need = Need { qemu: true, gdb: true, clippy: true };
     let mut facts = facts::look();

@@ -15,7 +15,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A debugging session has no limit unless the user gives one; this is longer than any.
+/// Longer than any session: without `--timeout` a debugging session has no limit.
 const EVER: Duration = Duration::from_secs(3600 * 24 * 365);
 
 /// Boots, attaches, and ends QEMU when gdb ends. Returns gdb's status.
@@ -37,7 +37,7 @@ pub fn run(arguments: &Gdb) -> Result<u8> {
     let console = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     let mut command = machine.command(&Start::Kernel(&image));
     command.stdin(Stdio::null()).stdout(console.try_clone()?).stderr(console);
-    // ^C stops the guest by way of gdb; it must not end QEMU or this tool.
+    // ^C is for gdb, which stops the guest. It must not end QEMU or this tool.
     command.process_group(0);
     ignore_interrupts();
     let mut qemu = Process::start(&mut command)?;
@@ -60,7 +60,7 @@ pub fn run(arguments: &Gdb) -> Result<u8> {
     })
 }
 
-/// Text is mapped only once the MMU is on: a breakpoint in hardware needs no text.
+/// A hardware breakpoint, because the text is not mapped at its addresses before the MMU is on, and gdb could not write a BRK there.
 fn attach(debugger: &mut Command, stub: &Stub) {
     debugger.arg("-ex").arg(format!("target remote {}", stub.socket().display()));
     debugger.args(["-ex", "hbreak kernel_main"]);

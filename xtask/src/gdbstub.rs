@@ -1,4 +1,4 @@
-//! QEMU's gdbstub on a socket of its own, so that no port can be taken.
+//! QEMU's gdbstub on a Unix socket. With a TCP port, another program could be using that port.
 
 use crate::session::Process;
 use crate::setup::facts;
@@ -8,32 +8,32 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// A place where QEMU listens for gdb.
+/// The socket on which QEMU listens for gdb.
 pub struct Stub(TempDir);
 
 impl Stub {
-    /// A fresh one.
+    /// Makes a new socket's path. QEMU creates the socket.
     ///
     /// # Errors
-    /// When there is no room for temporary files.
+    /// When no temporary directory can be made.
     pub fn new() -> Result<Self> {
         Ok(Self(tempfile::Builder::new().prefix("stepwell-gdb").tempdir()?))
     }
 
-    /// What gdb's `target remote` takes.
+    /// The path for gdb's `target remote`.
     pub fn socket(&self) -> PathBuf {
         self.0.path().join("stub")
     }
 
-    /// What QEMU's `-gdb` takes.
+    /// The value for QEMU's `-gdb`.
     pub fn option(&self) -> String {
         format!("unix:{},server=on,wait=off", self.socket().display())
     }
 
-    /// Waits until QEMU listens.
+    /// Waits until QEMU listens on the socket.
     ///
     /// # Errors
-    /// When it ends instead.
+    /// When QEMU ends before that.
     pub fn wait(&self, qemu: &mut Process) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(20);
         while !self.socket().exists() {
@@ -48,10 +48,10 @@ impl Stub {
     }
 }
 
-/// The debugger.
+/// A command that starts gdb.
 ///
 /// # Errors
-/// When there is none.
+/// When no gdb is installed that knows AArch64.
 pub fn gdb() -> Result<Command> {
     Ok(Command::new(facts::gdb().context("no gdb that knows AArch64: see `cargo xtask doctor`")?))
 }

@@ -1,4 +1,4 @@
-//! What the kernel says that it has: its tests, the tests that must die, the cells of the rule table.
+//! The kernel's own list of its tests, scenarios and cells of the rule table (`mode=list`).
 
 use crate::capture::{capture, to_the_end};
 use crate::qemu::{El, Gic, MOST_CPUS, Machine, Start};
@@ -10,22 +10,22 @@ use std::time::Duration;
 /// The kernel's own list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
-    /// `suite.test`.
+    /// The tests in the suites, as `suite.test`.
     pub tests: Vec<String>,
     pub dies: Vec<Die>,
     /// The tests with a boot of their own.
     pub apart: Vec<Apart>,
-    /// `M8.ss=keep`: as the bootarg `rule.M8.ss=keep` it must make a test fail.
+    /// Changes of one cell of the rule table, such as `M8.ss=keep`. With the boot argument `rule.M8.ss=keep` some test must fail.
     pub cells: Vec<String>,
     /// The sweep's scenarios.
     pub sweeps: Vec<String>,
 }
 
-/// A test that ends in a panic, on purpose.
+/// A test that must end the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Die {
     pub name: String,
-    /// All of these must stand in the report.
+    /// Texts that must all be in the kernel's report.
     pub expect: Vec<String>,
     pub needs: Needs,
 }
@@ -33,12 +33,12 @@ pub struct Die {
 /// A test that has a boot of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Apart {
-    /// `suite.test`.
+    /// The name, as `suite.test`.
     pub name: String,
     pub needs: Needs,
 }
 
-/// What a test's own boot needs.
+/// What the boot of such a test needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// More boot arguments.
@@ -47,10 +47,10 @@ pub struct Needs {
     pub machine: Vec<String>,
 }
 
-/// Asks the kernel.
+/// Boots the kernel and reads its list.
 ///
 /// # Errors
-/// When it does not answer in full.
+/// When the kernel does not come to the end of its list.
 pub fn ask(elf: &Path, image: &Path, limit: Option<Duration>) -> Result<Inventory> {
     let machine = Machine { smp: 1, append: "mode=list".into(), ..Machine::default() };
     let boot = capture(&machine, &Start::Kernel(image), limit, to_the_end)?;
@@ -92,7 +92,7 @@ fn apart(text: &str) -> Result<Apart> {
     Ok(Apart { name, needs })
 }
 
-/// A test's name, what it needs, and the other fields.
+/// Splits the line of a test into its name, its other fields, and what it needs.
 fn fields(text: &str) -> (String, Vec<String>, Needs) {
     let mut fields = text.split(" | ").map(str::trim);
     let name = fields.next().unwrap_or_default().into();
@@ -109,10 +109,10 @@ fn fields(text: &str) -> (String, Vec<String>, Needs) {
     (name, others, needs)
 }
 
-/// Changes a machine to what a test asks for.
+/// Changes a machine as a test asks for.
 ///
 /// # Errors
-/// When it asks for what this tool does not know.
+/// When the test asks for something that this tool does not know.
 pub fn adapt(mut machine: Machine, wishes: &[String]) -> Result<Machine> {
     for wish in wishes {
         match wish.as_str() {

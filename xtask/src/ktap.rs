@@ -1,7 +1,7 @@
 //! Reads what the kernel's test suites print: KTAP version 1, one level of subtests.
 //!
-//! Strict on purpose: whatever is not exactly as planned makes the run `unknown`, never a pass. Lines that are not KTAP
-//! are the output of the test that runs.
+//! The parser is strict on purpose: a console that differs from its plan in any way makes the run `unknown`, and never a pass. Lines
+//! that are not KTAP belong to the test that was running.
 
 use std::fmt::Write;
 
@@ -9,11 +9,11 @@ use std::fmt::Write;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Passed,
-    /// With the test's message.
+    /// It failed, with this message of the test.
     Failed(String),
-    /// With the reason.
+    /// It was skipped, for this reason.
     Skipped(String),
-    /// No verdict, and why that is.
+    /// It has no verdict, for this reason.
     Unknown(String),
 }
 
@@ -23,11 +23,11 @@ pub struct Test {
     pub suite: String,
     pub name: String,
     pub verdict: Verdict,
-    /// What stood on the console since the test before.
+    /// The console's lines since the end of the test before it.
     pub output: String,
 }
 
-/// What a console holds.
+/// The results on a console.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     pub tests: Vec<Test>,
@@ -51,7 +51,7 @@ pub fn parse(console: &str) -> Report {
     parser.finish()
 }
 
-/// True for the line that marks a panic report.
+/// Whether the line begins the report of a panic.
 pub fn is_panic(line: &str) -> bool {
     line.starts_with("panic: ")
 }

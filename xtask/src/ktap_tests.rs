@@ -1,4 +1,4 @@
-//! The parser against consoles that mean it harm.
+//! Tests of the parser with consoles that are damaged in every way.
 
 use super::*;
 

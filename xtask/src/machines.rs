@@ -1,5 +1,5 @@
-//! The machines: each one that a command boots is named here, by what tells it from others. What the user's flags leave of a
-//! command's machines, and how the user comes to one of them again.
+//! Every machine that a command boots is described here. [`narrowed`] says which of a command's machines the user's flags leave, and
+//! [`flags`] gives the flags that leave one machine only.
 
 use crate::args::Common;
 use crate::qemu::{El, Gic, Machine, name_of};
@@ -13,7 +13,7 @@ pub enum Masking {
     Priority,
 }
 
-/// What tells one machine from another, and the two boot arguments in which tests differ from machine to machine.
+/// A machine, and the two boot arguments that differ between machines: `nmi` and `optimise`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     pub cpu: &'static str,
@@ -21,7 +21,7 @@ pub struct Config {
     pub el: El,
     pub smp: u8,
     pub masking: Masking,
-    /// Whether probes that do not say whether they may be optimised are.
+    /// Whether a probe is optimised if its registration says neither yes nor no.
     pub optimise: bool,
     pub icount: bool,
 }
@@ -31,7 +31,7 @@ const fn config(cpu: &'static str, gic: Gic, el: El, smp: u8) -> Config {
     Config { cpu, gic, el, smp, masking: Masking::Pstate, optimise: false, icount: false }
 }
 
-/// The sweep's. One CPU, or the timer would not be exact; one of them has NMIs.
+/// The machines of the sweep. They have one CPU, because a second one would make the timer inexact. One of them has NMIs.
 pub const SWEEP: [Config; 4] = [
     config("max", Gic::V3, El::El2, 1).counted().by_priority(),
     config("max", Gic::V2, El::El1, 1).counted(),
@@ -39,21 +39,21 @@ pub const SWEEP: [Config; 4] = [
     config("cortex-a57", Gic::V3, El::El1, 1).counted(),
 ];
 
-/// The storm's: CPUs that run at the same time.
+/// The machines of the storm. Their CPUs run at the same time.
 pub const STORM: [Config; 2] =
     [config("max", Gic::V3, El::El1, 4).by_priority(), config("cortex-a57", Gic::V2, El::El2, 4).optimised()];
 
-/// Those of the tests with probes everywhere: once with BRKs, once with what can be optimised optimised.
+/// The machines of the tests with probes everywhere: one with BRKs, and one with optimised probes where these are possible.
 pub const PROBES_EVERYWHERE: [Config; 2] = [
     config("max", Gic::V3, El::El2, 4).counted(),
     config("cortex-a57", Gic::V2, El::El1, 1).counted().optimised(),
 ];
 
-/// Those that costs are measured on; the first is the one of `bench`, and of the budgets.
+/// The machines on which costs are measured. The command `bench` and the budgets use the first one.
 pub const COSTS: [Config; 2] =
     [config("cortex-a57", Gic::V3, El::El1, 1).counted(), config("max", Gic::V2, El::El2, 1).counted()];
 
-/// Those that tests with a boot of their own are run on, but for what each asks for.
+/// The machines for tests with a boot of their own. A test can ask for changes.
 pub const APART: [Config; 2] =
     [config("max", Gic::V3, El::El1, 4), config("cortex-a57", Gic::V2, El::El2, 1)];
 
@@ -71,7 +71,7 @@ impl Config {
         Self { optimise: true, ..self }
     }
 
-    /// The machine, told to do `mode`: boot arguments that begin with `mode=`.
+    /// The machine with these boot arguments, which begin with `mode=`.
     pub fn machine(&self, mode: &str) -> Machine {
         let nmi = if self.masking == Masking::Priority { " nmi=1" } else { "" };
         let optimise = if self.optimise { " optimise=1" } else { "" };
@@ -88,20 +88,20 @@ impl Config {
     }
 }
 
-/// The boot arguments in which a command's machines differ, besides their hardware.
+/// The boot arguments that differ between the machines of a command.
 const DIFFER: [&str; 2] = ["nmi", "optimise"];
 
-/// The machines with the user's flags on top: each one that can be, once.
+/// The machines `own`, changed by the user's flags: those that are possible, without duplicates.
 pub fn narrowed(common: &Common, own: impl IntoIterator<Item = Machine>) -> Vec<Machine> {
     let mut machines: Vec<Machine> = Vec::new();
     for mut machine in own.into_iter().map(|machine| common.machine(machine)) {
-        // A flag may have taken away what priority masking needs.
+        // Priority masking needs GICv3, and the user may have asked for GICv2.
         if machine.gic == Gic::V2 && !common.gives("nmi") {
             machine = machine.without("nmi");
         }
         let same = |other: &&mut Machine| other.without("optimise") == machine.without("optimise");
         match machines.iter_mut().find(same) {
-            // Probes that are optimised are worth their place on a machine, but not a boot more.
+            // Of two machines that differ in `optimise` only, one boot is enough: the one with optimised probes.
             Some(other) if machine.argument("optimise") == Some("1") => *other = machine,
             Some(_) => {}
             None => machines.push(machine),
@@ -110,7 +110,7 @@ pub fn narrowed(common: &Common, own: impl IntoIterator<Item = Machine>) -> Vec<
     machines
 }
 
-/// The flags with which the user comes to this machine, and to no other one of the command's; `more` are boot arguments besides.
+/// The flags that leave this machine only of all machines of a command. `more` are further boot arguments.
 pub fn flags(machine: &Machine, common: &Common, more: &[String]) -> String {
     let differ = DIFFER.iter().filter(|name| !common.gives(name));
     let own = differ.map(|name| format!("{name}={}", machine.argument(name).unwrap_or("0")));

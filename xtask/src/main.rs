@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod capture;
 mod code;
+mod docs;
 mod doctor;
 mod gdb;
 mod gdbstub;
@@ -68,6 +69,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
             say!("ready");
             Ok(ExitCode::SUCCESS)
         }
+        Command::Docs => docs::write().map(|()| ExitCode::SUCCESS),
         Command::Lint => lint::lint().map(|()| ExitCode::SUCCESS),
     }
 }

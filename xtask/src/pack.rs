@@ -1,5 +1,5 @@
-//! Turns the kernel's ELF into the raw image that QEMU boots: an ELF would get no device tree in x0, an image with the
-//! 64-byte arm64 Linux header does.
+//! Turns the kernel's ELF into the raw image that QEMU boots. QEMU passes the device tree in x0 only to a raw image with the 64-byte
+//! header of arm64 Linux, not to an ELF.
 
 use crate::symbols::{self, Elf};
 use crate::{barriers, noprobe};
@@ -19,7 +19,8 @@ const PAGE: usize = 4096;
 /// Writes the image beside the ELF, and returns its path.
 ///
 /// # Errors
-/// When the ELF is not as the linker script makes it, when its probe engine could hit itself or a barrier is missing, or when files cannot be read or written.
+/// When the ELF is not as the linker script makes it, when no-probe text calls text that can be probed, when a barrier is missing, or
+/// when files cannot be read or written.
 pub fn pack(elf: &Path) -> Result<PathBuf> {
     let bytes = std::fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
     let image = image(&bytes).with_context(|| format!("{} cannot be made an image", elf.display()))?;
@@ -27,7 +28,7 @@ pub fn pack(elf: &Path) -> Result<PathBuf> {
     noprobe::check(&parsed)?;
     barriers::check(&parsed)?;
     let path = elf.with_extension("img");
-    // Several boots may be made from one ELF at once.
+    // Several runs of this tool may write the image at the same time, so it is written elsewhere and renamed.
     let mut file = tempfile::NamedTempFile::new_in(elf.parent().context("an ELF without a directory")?)?;
     std::io::Write::write_all(&mut file, &image)?;
     file.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;

@@ -1,11 +1,11 @@
-//! Runs tasks side by side.
+//! Runs tasks on several threads.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::thread;
 
-/// Runs every task on one of `jobs` threads, and hands each result to `done` as it comes, with the task's index.
+/// Runs every task on one of `jobs` threads. Calls `done` with each result and the task's index, in the order in which tasks end.
 pub fn run<T: Send, R: Send>(
     tasks: Vec<T>,
     jobs: usize,
@@ -19,7 +19,7 @@ pub fn run<T: Send, R: Send>(
             let (sender, queue, work) = (sender.clone(), &queue, &work);
             scope.spawn(move || {
                 loop {
-                    // Not in a `while let`: the lock must be open while the task runs.
+                    // A `while let` would hold the lock while the task runs.
                     let next = queue.lock().unwrap_or_else(|poison| poison.into_inner()).pop_front();
                     let Some((index, task)) = next else { return };
                     if sender.send((index, work(task))).is_err() {

@@ -50,21 +50,21 @@ pub enum El {
 /// A machine to boot on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
-    /// QEMU's CPU model, perhaps with properties.
+    /// QEMU's CPU model. It may have properties behind a comma.
     pub cpu: String,
     /// Number of CPUs.
     pub smp: u8,
     /// Interrupt controller.
     pub gic: Gic,
-    /// Level of entry.
+    /// The exception level at which the kernel is entered.
     pub el: El,
     /// Boot arguments.
     pub append: String,
-    /// One guest instruction is one tick of the counter: slower, and the same in every run.
+    /// Whether one guest instruction is one tick of the counter. Such a machine is slower, and the same in every run.
     pub icount: bool,
-    /// QEMU's gdbstub listens here, and the CPUs wait for it.
+    /// Where QEMU's gdbstub listens. The CPUs do not start before gdb lets them.
     pub gdb: Option<String>,
-    /// A person types: ^C goes to the kernel, and ^A x ends QEMU.
+    /// Whether the console is a terminal: ^C then goes to the kernel, and ^A x ends QEMU.
     pub interactive: bool,
 }
 
@@ -83,12 +83,12 @@ impl Default for Machine {
     }
 }
 
-/// What the machine starts.
+/// What QEMU boots on the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start<'a> {
-    /// The image, as a boot loader would.
+    /// The image, loaded as a boot loader does.
     Kernel(&'a Path),
-    /// Another image, as a boot loader would; it goes on to the kernel's image, which QEMU only puts into memory.
+    /// Another image, loaded as a boot loader does, which branches to the kernel's image. QEMU only puts the latter into memory.
     Behind {
         /// The image that is booted.
         prologue: &'a Path,
@@ -97,14 +97,14 @@ pub enum Start<'a> {
         /// Its address.
         at: u64,
     },
-    /// Files in memory and a first program counter, without QEMU's boot code.
+    /// Files in memory and the first PC, without QEMU's own boot code.
     Raw {
         /// Files and their addresses.
         files: Vec<(&'a Path, u64)>,
         /// Address that CPU 0 starts at.
         entry: u64,
     },
-    /// Nothing: QEMU writes its device tree to a file and ends.
+    /// Nothing. QEMU writes its device tree to this file, and ends.
     DumpDeviceTree(&'a Path),
 }
 
@@ -117,7 +117,7 @@ pub fn name_of(word: &str) -> &str {
 pub const MOST_CPUS: u8 = 8;
 
 impl Machine {
-    /// The value of a boot argument; the last of a name counts.
+    /// The value of a boot argument. If there are several values, the last one counts.
     pub fn argument(&self, name: &str) -> Option<&str> {
         let mut words = self.append.split_whitespace().rev().filter_map(|word| word.split_once('='));
         words.find_map(|(own, value)| (own == name).then_some(value))
@@ -141,8 +141,8 @@ impl Machine {
             machine += &format!(",dumpdtb={}", file.display());
         }
         line.pair("-M", machine);
-        // A tick of the counter is an instruction. QEMU's performance monitors, which nothing here uses, would cost it a fifth of
-        // its time: it looks after them at every exception.
+        // With 1 GHz and shift=0, one tick of the counter is one instruction. The performance monitors are off because nothing uses
+        // them, and QEMU spends a fifth of its time on them: it updates them at every exception.
         let exact = if self.icount { ",cntfrq=1000000000,pmu=off" } else { "" };
         line.pair("-cpu", format!("{}{exact}", self.cpu))
             .pair("-smp", self.smp.to_string())
@@ -184,7 +184,7 @@ impl Machine {
         command
     }
 
-    /// The line as a user types it to a shell.
+    /// The command line, quoted for a shell.
     pub fn shell_line(&self, start: &Start<'_>) -> String {
         let words = self.arguments(start);
         let words = words.iter().map(|word| quote(&word.to_string_lossy()));
@@ -192,8 +192,8 @@ impl Machine {
     }
 }
 
-/// Has QEMU (of this version) run one instruction at a time and write its log to its standard error; with
-/// [`LOG_INSTRUCTIONS`] in it.
+/// Arguments that make QEMU of this version execute one instruction at a time, so that its log has every instruction. Use with
+/// [`LOG_INSTRUCTIONS`].
 pub fn one_at_a_time(version: (u32, u32)) -> &'static [&'static str] {
     if version >= (8, 1) {
         &["-accel", "tcg,one-insn-per-tb=on", "-D", "/dev/stderr"]
@@ -202,7 +202,7 @@ pub fn one_at_a_time(version: (u32, u32)) -> &'static [&'static str] {
     }
 }
 
-/// What to log: each instruction, each exception, and nothing skipped.
+/// The value of `-d` that logs each instruction and each exception.
 pub const LOG_INSTRUCTIONS: &str = "cpu,int,nochain";
 
 #[derive(Default)]

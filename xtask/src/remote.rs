@@ -1,4 +1,4 @@
-//! As much of gdb's remote protocol as it takes to stop the guest at an address and to give QEMU's monitor a command there.
+//! The part of gdb's remote protocol that is needed to stop the guest at an address and to give a command to QEMU's monitor.
 
 use anyhow::{Context, Result, bail};
 use std::io::{ErrorKind, Read, Write};
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-/// How long QEMU may take to answer what it answers at once.
+/// How long QEMU may take for an answer that needs no waiting.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection to QEMU's gdbstub.
@@ -16,7 +16,7 @@ pub struct Remote<S> {
 }
 
 impl Remote<UnixStream> {
-    /// Connects as soon as QEMU listens; `None` when it is `over` before.
+    /// Connects as soon as QEMU listens. None if `over` says first that QEMU has ended.
     ///
     /// # Errors
     /// When the connection is refused.
@@ -36,11 +36,11 @@ impl Remote<UnixStream> {
     /// Lets the guest run until it is about to execute the instruction at `address`.
     ///
     /// # Errors
-    /// When it ends before.
+    /// When the guest ends before it comes there.
     pub fn run_to(&mut self, address: u64) -> Result<()> {
         self.stream.set_read_timeout(Some(PATIENCE))?;
         self.ask(&format!("Z1,{address:x},4"), "OK")?;
-        // Whoever started QEMU ends it when that takes too long, and the connection with it.
+        // No time limit here: whoever has started QEMU ends it when this takes too long, and that ends the connection.
         self.stream.set_read_timeout(None)?;
         self.ask("c", "T05").context("the guest did not come there")?;
         self.stream.set_read_timeout(Some(PATIENCE))?;
@@ -49,16 +49,16 @@ impl Remote<UnixStream> {
 }
 
 impl<S: Read + Write> Remote<S> {
-    /// Gives QEMU's monitor a command that says nothing when it succeeds.
+    /// Gives QEMU's monitor a command. The command must be one that prints nothing when it succeeds.
     ///
     /// # Errors
-    /// With what it says.
+    /// With the text that the command has printed.
     pub fn monitor(&mut self, command: &str) -> Result<()> {
         let hex: String = command.bytes().map(|byte| format!("{byte:02x}")).collect();
         self.ask(&format!("qRcmd,{hex}"), "OK").with_context(|| format!("QEMU's monitor: {command}"))
     }
 
-    /// Lets the guest run on, alone.
+    /// Detaches, and lets the guest run on.
     ///
     /// # Errors
     /// When QEMU does not answer.
@@ -86,7 +86,7 @@ impl<S: Read + Write> Remote<S> {
         Ok(())
     }
 
-    /// The next packet; acknowledgements are passed over, as is what gdb uses to see whether the line is alive.
+    /// Reads the next packet. Acknowledgements are skipped.
     fn packet(&mut self) -> Result<String> {
         while self.byte()? != b'$' {}
         let mut packet = String::new();
@@ -96,7 +96,7 @@ impl<S: Read + Write> Remote<S> {
                 byte => packet.push(byte.into()),
             }
         }
-        // The checksum: nothing is lost on a socket.
+        // The two digits of the checksum are not checked, because a socket loses nothing.
         self.byte()?;
         self.byte()?;
         self.stream.write_all(b"+")?;
@@ -110,7 +110,7 @@ impl<S: Read + Write> Remote<S> {
     }
 }
 
-/// An answer in words: `O` is followed by text in hexadecimal.
+/// An answer for an error message. Behind `O` comes a text in hexadecimal, which is decoded.
 fn told(answer: &str) -> String {
     let text = answer.strip_prefix('O').and_then(|hex| {
         let bytes =

@@ -66,7 +66,8 @@ fn holds_suites(elf: &Path) -> bool {
     elf.file_name().is_some_and(|name| name.to_string_lossy().starts_with("suites-"))
 }
 
-fn machine(common: &Common) -> Machine {
+/// The machine of the main job, with the flags of the user on top.
+pub fn machine(common: &Common) -> Machine {
     common.machine(Machine { append: TICK.into(), ..Machine::default() })
 }
 

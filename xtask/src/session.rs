@@ -10,16 +10,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The monitor's prompt.
-const PROMPT: &[u8] = b"stepwell> ";
+pub const PROMPT: &str = "stepwell> ";
 /// ^D, which ends the monitor.
 const END_OF_INPUT: u8 = 4;
 
 /// Where the console's input comes from.
 pub enum Input {
-    /// Nowhere.
+    /// There is no input.
     None,
     /// The tool's own standard input, from the first prompt on.
     Forward,
+    /// This text, from the first prompt on, and then ^D.
+    Text(String),
     /// QEMU has the terminal itself.
     Terminal,
 }
@@ -37,7 +39,7 @@ pub enum End {
     Stopped,
 }
 
-/// What the caller says to a piece of the console.
+/// What the caller answers to a piece of the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
     /// Go on.
@@ -46,11 +48,11 @@ pub enum Flow {
     Stop,
 }
 
-/// A child (QEMU, gdb) that ends with the tool, however that ends.
+/// A child process (QEMU, gdb) that ends when this tool ends, even if the tool is killed.
 pub struct Process(Child);
 
 impl Process {
-    /// Starts it. The command's standard streams are the caller's to set.
+    /// Starts the process. The caller sets the command's standard streams.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -70,7 +72,7 @@ impl Process {
     /// Waits for its end until `deadline`; `None` when it is still running.
     ///
     /// # Errors
-    /// When the system refuses to tell.
+    /// When the system cannot say whether the process has ended.
     pub fn wait_until(&mut self, deadline: Instant) -> Result<Option<ExitStatus>> {
         loop {
             if let Some(status) = self.0.try_wait()? {
@@ -83,7 +85,7 @@ impl Process {
         }
     }
 
-    /// Ends it: politely, so that it puts the terminal back, then not.
+    /// Ends the process: first with SIGTERM, so that QEMU can restore the terminal, and 2 s later with SIGKILL.
     fn end(&mut self) {
         if matches!(self.0.try_wait(), Ok(Some(_))) {
             return;
@@ -116,8 +118,12 @@ pub fn run(
     command.stdout(Stdio::piped());
     match input {
         Input::None => command.stdin(Stdio::null()),
-        Input::Forward => command.stdin(Stdio::piped()),
+        Input::Forward | Input::Text(_) => command.stdin(Stdio::piped()),
         Input::Terminal => command.stdin(terminal()),
+    };
+    let text = match input {
+        Input::Text(text) => Some(text),
+        _ => None,
     };
     let mut qemu = Process::start(command)?;
     let (sender, pieces) = channel();
@@ -132,7 +138,10 @@ pub fn run(
                 if prompt.seen(&piece)
                     && let Some(input) = input.take()
                 {
-                    thread::spawn(move || forward(input));
+                    match text.clone() {
+                        Some(text) => thread::spawn(move || forward(text.as_bytes(), input)),
+                        None => thread::spawn(move || forward(std::io::stdin().lock(), input)),
+                    };
                 }
                 if console(&piece) == Flow::Stop {
                     break Some(End::Stopped);
@@ -145,7 +154,7 @@ pub fn run(
     let late = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
     let status = if end.is_none() { qemu.wait_until(late)? } else { None };
     qemu.end();
-    // What came between the last piece and the end is part of the console too.
+    // What QEMU has written before it was ended belongs to the console too.
     while end.is_some()
         && let Ok(piece) = pieces.recv()
     {
@@ -184,12 +193,11 @@ fn read(mut output: impl Read, sender: &Sender<Vec<u8>>) {
     }
 }
 
-/// Hands standard input to the guest, then says that it has ended.
-fn forward(mut guest: ChildStdin) {
+/// Hands the source to the guest as its input, and then ^D.
+fn forward(mut source: impl Read, mut guest: ChildStdin) {
     let mut buffer = [0; 4096];
-    let mut stdin = std::io::stdin().lock();
     loop {
-        match stdin.read(&mut buffer) {
+        match source.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => {
                 if guest.write_all(&buffer[..count]).and_then(|()| guest.flush()).is_err() {
@@ -198,39 +206,39 @@ fn forward(mut guest: ChildStdin) {
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => {
-                say!("standard input: {error}");
+                say!("cannot read the standard input: {error}");
                 break;
             }
         }
     }
     let _ = guest.write_all(&[END_OF_INPUT]).and_then(|()| guest.flush());
-    // Closed, the pipe would make QEMU look at it for ever.
+    // QEMU would poll a closed pipe for ever, so the pipe stays open.
     std::mem::forget(guest);
 }
 
-/// The terminal, opened anew: QEMU makes its input non-blocking, and that must not hit what the tool writes to.
+/// The terminal, opened a second time. QEMU makes its input non-blocking, and the tool's own output must not become so.
 fn terminal() -> Stdio {
     std::fs::File::open("/dev/tty").map_or_else(|_| Stdio::inherit(), Stdio::from)
 }
 
-/// Finds prompts, also when they come in pieces.
+/// Finds the monitor's prompt in the console, even if the prompt arrives in pieces.
 #[derive(Default)]
 pub struct PromptFinder {
     tail: Vec<u8>,
 }
 
 impl PromptFinder {
-    /// Takes a piece of the console; true when the prompt ends in it.
+    /// Takes a piece of the console. True if a prompt ends in this piece.
     pub fn seen(&mut self, piece: &[u8]) -> bool {
         self.tail.extend(piece);
-        let seen = self.tail.windows(PROMPT.len()).any(|window| window == PROMPT);
+        let seen = self.tail.windows(PROMPT.len()).any(|window| window == PROMPT.as_bytes());
         let keep = self.tail.len().saturating_sub(PROMPT.len() - 1);
         self.tail.drain(..keep);
         seen
     }
 }
 
-/// From here on ^C is for the children alone.
+/// From here on ^C does not end this tool, only its children.
 pub fn ignore_interrupts() {
     // SAFETY: SIG_IGN is a valid disposition, and no handler is replaced.
     unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };

@@ -1,4 +1,4 @@
-//! Adds file and line to the backtraces on their way to the user.
+//! Adds file and line to the backtraces in a console, while it is shown.
 //!
 //! The kernel prints `  [<ffff800080012345>] function+0x12/0x80`; the user reads the same with ` at path/file.rs:123`.
 
@@ -8,25 +8,25 @@ use std::path::Path;
 
 const FRAME: &[u8] = b"  [<";
 
-/// A filter over the console's bytes. Everything but frames passes at once, so that prompts show.
+/// A filter over the console's bytes. Only lines that may be frames of a backtrace are held back, so that prompts show at once.
 pub struct Symboliser {
     lines: Option<Loader>,
     root: String,
-    /// The line up to here, while it still can be a frame; bytes of a line that cannot are not kept.
+    /// The beginning of the current line, as long as the line may be a frame.
     held: Vec<u8>,
     passing: bool,
-    /// The line before was a frame, so that the next one holds a return address.
+    /// Whether the line before was a frame. If so, the next frame's address is a return address.
     in_backtrace: bool,
 }
 
 impl Symboliser {
-    /// For the console of this ELF. Without line information frames pass as they are.
+    /// A filter for the console of this ELF. If the ELF has no line information, nothing is added.
     pub fn new(elf: &Path) -> Self {
         let root = format!("{}/", root().display());
         Self { lines: Loader::new(elf).ok(), root, held: Vec::new(), passing: false, in_backtrace: false }
     }
 
-    /// Takes some of the console's bytes, and returns what can be shown.
+    /// Takes bytes of the console, and returns the bytes that can be shown now.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut shown = Vec::with_capacity(bytes.len());
         for &byte in bytes {
@@ -46,7 +46,7 @@ impl Symboliser {
         shown
     }
 
-    /// What is left when the console has ended.
+    /// The bytes that are still held back when the console has ended.
     pub fn finish(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
     }
@@ -72,7 +72,7 @@ impl Symboliser {
         let text = std::str::from_utf8(frame).ok()?;
         let address = text.strip_prefix("  [<")?.split_once(">]")?.0;
         let address = u64::from_str_radix(address, 16).ok()?;
-        // A return address is behind the call, which may be the end of its line or function.
+        // A return address points behind the call, which may be in the next line or even in the next function.
         let address = if self.in_backtrace { address.checked_sub(4)? } else { address };
         let location = self.lines.as_ref()?.find_location(address).ok()??;
         let file = location.file?;

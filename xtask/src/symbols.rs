@@ -24,17 +24,17 @@ pub enum Kind {
 /// A symbol of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Symbol {
-    /// Bytes from `__image_start`.
+    /// The distance from `__image_start`, in bytes.
     pub offset: u32,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u32,
-    /// Demangled, without the hash.
+    /// The demangled name, without the hash.
     pub name: String,
     /// Code or data.
     pub kind: Kind,
-    /// Tells it from others of this name; 0 if it is not mangled.
+    /// A hash that tells symbols with the same name apart; 0 if the symbol is not mangled.
     pub hash: u64,
-    /// Hash of the whole mangled name; 0 if it is not mangled.
+    /// A hash of the whole mangled name; 0 if the symbol is not mangled.
     pub mangled: u64,
 }
 
@@ -62,7 +62,7 @@ pub fn read(elf: &Elf<'_>) -> Result<Vec<Symbol>> {
     let end = value(elf, "__image_end")?;
     let mut symbols = Vec::new();
     let mut unstated = Vec::new();
-    // Where the next symbol of a section is: the end of one that states no size.
+    // A symbol without a size ends where the next symbol of its section begins.
     let mut marks: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
     for symbol in elf.symbols() {
         let (Ok(name), Some(index)) = (symbol.name(), symbol.section_index()) else { continue };
@@ -112,7 +112,7 @@ struct Unstated {
     function: bool,
 }
 
-/// Removes the marks of the linker script (`__text_start`): they would only shadow the functions that they stand before.
+/// Removes the linker script's symbols, such as `__text_start`: each would hide the function that begins at its address.
 fn remove_shadows(symbols: &mut Vec<Symbol>, unstated: &[Unstated]) {
     let marks: BTreeSet<usize> =
         unstated.iter().filter(|mark| !mark.function).map(|mark| mark.symbol).collect();
@@ -138,7 +138,7 @@ pub fn encode(symbols: &[Symbol]) -> Result<Vec<u8>> {
     for symbol in symbols {
         entries.extend(symbol.offset.to_le_bytes());
         entries.extend(symbol.size.to_le_bytes());
-        // Instances of a generic function have one name.
+        // All instances of a generic function have the same name, which is stored once.
         let end = u32::try_from(strings.len())?;
         let start = *starts.entry(&symbol.name).or_insert(end);
         if start == end {
@@ -163,7 +163,7 @@ pub fn encode(symbols: &[Symbol]) -> Result<Vec<u8>> {
 /// Parses an ELF for the kernel's machine.
 ///
 /// # Errors
-/// When it is not one.
+/// When the file is no ELF for the kernel's machine.
 pub fn parse(bytes: &[u8]) -> Result<Elf<'_>> {
     let elf = Elf::parse(bytes).context("not a 64-bit little-endian ELF")?;
     if elf.elf_header().e_machine(LittleEndian) != object::elf::EM_AARCH64 {

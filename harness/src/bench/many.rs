@@ -1,4 +1,4 @@
-//! Tens of thousands of probes: what a hit and a registration cost among them.
+//! What a hit and a registration cost while there are tens of thousands of other probes.
 
 use super::place::must;
 use alloc::vec::Vec;
@@ -8,31 +8,32 @@ use kernel::kprobe::{self, Kprobe};
 use kernel::mm::layout::{self, PAGE};
 use kernel::mm::patch;
 
-/// The most.
+/// The largest number of probes that is measured.
 pub const MANY: usize = 50_000;
 
-/// ADD X1, X1, #1, and NOP: an instruction that is run out of line, and one that is simulated.
+/// ADD X1, X1, #1, which is run out of line, and NOP, which is simulated.
 const WORDS: [u32; 2] = [0x9100_0421, probe::ool::NOP];
 
-/// Probes on generated text, which nobody runs.
+/// Probes on generated text, which is never executed.
 pub struct Many(Vec<&'static Kprobe>);
 
 impl Many {
-    /// None yet.
+    /// Generated text without probes.
     pub fn new() -> Self {
         let page: Vec<u32> = (0..PAGE / 4).map(|n| WORDS[n % WORDS.len()]).collect();
         for at in (layout::generated_start()..layout::generated_end()).step_by(PAGE) {
             let _off = IrqOff::new();
             patch::write_words(at, &page);
         }
-        // Looks at the whole text for exclusives, as the first probe in any function does.
+        // The first probe in a function searches the whole function for exclusives. That is done here, and not measured.
         let first = layout::generated_start() as u64;
         must(kprobe::register(first, None, None));
         must(kprobe::unregister(first));
         Self(Vec::with_capacity(MANY))
     }
 
-    /// Registers one after the other until there are `count`. What the last of them cost, a probe out of line.
+    /// Registers probes one after the other until there are `count`. Returns the cost of the last registration, of a probe that runs
+    /// out of line.
     pub fn grow(&mut self, count: usize) -> u64 {
         let mut cost = 0;
         while self.0.len() < count {

@@ -1,13 +1,13 @@
 //! What the debug paths cost, in guest instructions, and how long they keep exceptions masked.
 //!
-//! Under `-icount shift=0` with a counter of 1 GHz one tick of CNTVCT_EL0 is one instruction, so what is read here is a count,
-//! the same in every run.
+//! Under `-icount shift=0` with a counter of 1 GHz, one tick of CNTVCT_EL0 is one instruction. So these figures are exact counts, and the
+//! same in every run.
 //!
-//! - `rows`: each row the extra cost of one operation.
-//! - `reschedule`: the row of a reschedule that a step has held back.
+//! - `rows`: the cost of each operation, one row for each.
+//! - `reschedule`: the row about a reschedule that had to wait for the end of a step.
 //! - `stretches`: runs each path between two marks that the host finds in QEMU's log of every instruction, where it counts
 //!   how long PSTATE.D and PSTATE.I stay set.
-//! - `place`: the probes and slots that both measure.
+//! - `place`: the probes and slots that `rows` and `stretches` use.
 
 mod many;
 mod place;
@@ -24,7 +24,7 @@ use kernel::drivers::timer;
 use kernel::exception::Frame;
 use kernel::{early, irq, time};
 
-/// Runs `work` without the tick, which would come in the middle of a measurement.
+/// Runs `work` while the tick is off: a tick would disturb a measurement.
 fn without_tick(work: impl FnOnce()) {
     {
         let _masked = daif::AllMasked::new();
@@ -34,7 +34,7 @@ fn without_tick(work: impl FnOnce()) {
     time::resume();
 }
 
-/// When an interrupt's handler was reached, in counter ticks; 0: not yet.
+/// The counter when the interrupt's handler was reached; 0 while it has not been reached.
 static REACHED: AtomicU64 = AtomicU64::new(0);
 
 fn reached(_: &mut Frame) {
@@ -42,7 +42,7 @@ fn reached(_: &mut Frame) {
     timer::stop();
 }
 
-/// Spins until the handler was reached; says when.
+/// Spins until the handler has been reached. Returns the counter at that moment.
 #[inline(always)]
 fn wait() -> u64 {
     loop {
@@ -53,7 +53,7 @@ fn wait() -> u64 {
     }
 }
 
-/// Runs `work` with `handler` instead of the tick's behind the timer.
+/// Runs `work` while the timer's interrupts go to `handler` instead of the tick.
 fn with_timer<R>(handler: irq::Handler, work: impl FnOnce() -> R) -> R {
     let intid = early::boot().platform.timer.virt;
     irq::set_handler(intid, handler);

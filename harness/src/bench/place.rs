@@ -1,4 +1,4 @@
-//! Code and data to be hit, and what is placed there for as long as something is measured.
+//! Code and data that are hit, and the probes and slots that are set on them during a measurement.
 
 use ::slots::{Access, Cpus, Kind, Privilege, Request, SlotId};
 use alloc::vec::Vec;
@@ -12,26 +12,26 @@ use kernel::kprobe::{
 };
 use kernel::percpu;
 
-/// A BRK that does nothing but return behind itself: entry and exit code alone.
+/// A BRK whose handler does nothing but go on behind it, so that only the entry and exit code is measured.
 #[inline(always)]
 pub fn empty_brk() {
-    // SAFETY: the handler returns behind it with all registers as they were.
+    // SAFETY: the handler goes on behind the BRK, and leaves all registers as they were.
     unsafe { asm!("brk #{}", const brk::EMPTY, options(nostack, preserves_flags)) }
 }
 
-/// A function of two instructions, the first of which can be run out of line.
+/// A function of two instructions. A probe runs the first one out of line.
 #[unsafe(naked)]
 pub extern "C" fn target() {
     naked_asm!("add x0, x0, #1", "ret")
 }
 
-/// One whose first instruction is simulated.
+/// A function of two instructions. A probe simulates the first one.
 #[unsafe(naked)]
 pub extern "C" fn branch() {
     naked_asm!("b 2f", "2: ret")
 }
 
-/// Nobody runs or writes these.
+/// Text and data that nobody executes or writes, for slots that are never hit.
 #[unsafe(naked)]
 extern "C" fn elsewhere() {
     naked_asm!(".rept 64", "nop", ".endr", "ret")
@@ -40,13 +40,13 @@ static ELSEWHERE: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
 
 static WATCHED: AtomicU64 = AtomicU64::new(0);
 
-/// Writes what [`on_watched`] watches.
+/// Writes the word that [`on_watched`] watches.
 #[inline(always)]
 pub fn write_watched() {
     WATCHED.store(1, Relaxed);
 }
 
-/// A pre-handler: the instruction is not run.
+/// A pre-handler that skips the instruction.
 pub fn skip(_: &Kprobe, frame: &mut Frame) -> Then {
     frame.pc += 4;
     Then::Skip
@@ -60,7 +60,10 @@ pub fn run_on(_: &Kprobe, _: &mut Frame) -> Then {
 /// A post-handler that does nothing.
 pub fn after(_: &Kprobe, _: &mut Frame) {}
 
-/// What a bench cannot go on without.
+/// The value of a result without which nothing can be measured.
+///
+/// # Panics
+/// On an error.
 pub fn must<T>(result: Result<T, impl Display>) -> T {
     match result {
         Ok(value) => value,
@@ -82,7 +85,7 @@ pub fn with_probe<R>(
     result
 }
 
-/// The same with an optimised probe.
+/// Runs `work` with an optimised probe on the first instruction of `function`.
 pub fn with_optimised<R>(function: extern "C" fn(), pre: PreHandler, work: impl FnOnce() -> R) -> R {
     let wanted = Wanted { pre: Some(pre), optimise: Some(true), ..Wanted::at(function as *const () as u64) };
     let probes = must(kprobe::register_all([wanted]));
@@ -118,12 +121,12 @@ fn watch(word: &AtomicU64) -> Request {
     Request::Watchpoint { address: core::ptr::from_ref(word) as u64, length, access, privilege }
 }
 
-/// Sets a slot on this CPU.
+/// Sets a slot on this CPU alone.
 pub fn install(request: &Request) -> SlotId {
     must(slots::install(request, Cpus::of(percpu::index() as u32), Disposition::Count))
 }
 
-/// Takes it away.
+/// Removes such a slot.
 pub fn remove(id: SlotId) {
     must(slots::remove(id));
 }
@@ -136,7 +139,7 @@ pub fn with_slot<R>(request: &Request, work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Runs `work` with every slot of the CPU in use that hits nowhere, but for `spare` of each kind.
+/// Runs `work` while all slots of the CPU are in use except `spare` of each kind. None of the slots in use is hit.
 pub fn with_others<R>(spare: u8, work: impl FnOnce() -> R) -> R {
     let set = |kind, request: &dyn Fn(usize) -> Request| {
         let count = slots::count(kind) - spare;

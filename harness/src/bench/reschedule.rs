@@ -1,4 +1,4 @@
-//! M8: how soon a reschedule comes that a step has held back.
+//! M8: how long a reschedule takes that had to wait for the end of a step.
 
 use super::place::{must, remove};
 use ::slots::{Cpus, Privilege, Request};
@@ -12,13 +12,13 @@ use kernel::exception::Frame;
 use kernel::irq::{self, sgi};
 use kernel::{percpu, sched};
 
-/// Says when its first instruction ran.
+/// Returns the counter at its first instruction.
 #[unsafe(naked)]
 extern "C" fn stepped() -> u64 {
     naked_asm!("mrs x0, cntvct_el0", "ret")
 }
 
-/// When the other thread went on, the last time.
+/// The counter when the other thread last went on.
 static WENT_ON: AtomicU64 = AtomicU64::new(0);
 static OVER: AtomicBool = AtomicBool::new(false);
 
@@ -37,9 +37,8 @@ fn other() {
     }
 }
 
-/// From an instruction that is stepped over, in the middle of which an interrupt wanted a reschedule, to where the other thread
-/// goes on: its step exception, the interrupt that makes it up, the switch.
-/// `median` takes samples.
+/// Instructions from a stepped-over instruction, during which an interrupt has asked for a reschedule, to where the other thread goes on:
+/// the step exception, the SGI that makes up for the reschedule, the switch. `median` takes the samples.
 pub fn after_step(median: impl FnOnce(fn() -> u64) -> u64) -> u64 {
     irq::set_handler(sgi::TEST, wants_reschedule);
     let request = Request::Breakpoint { address: stepped as *const () as u64, privilege: Privilege::El1 };

@@ -1,4 +1,5 @@
-//! Costs: each figure is the extra cost of one operation, the loop with it less the loop without it, median of many.
+//! Costs of single operations. A figure is the difference between a loop with the operation and the same loop without it, as the median
+//! of many samples.
 
 use super::many::{MANY, Many};
 use super::place::{
@@ -17,8 +18,8 @@ use kernel::println;
 
 const ROUNDS: usize = 1001;
 
-/// Measures and prints a line `bench: KEY INSTRUCTIONS` a row. `started` is the counter when the kernel could have run its
-/// first test.
+/// Measures, and prints a line `bench: KEY INSTRUCTIONS` for each row. `started` is the counter when the kernel was ready for its first
+/// test.
 pub fn run(started: u64) {
     without_tick(|| {
         let nothing = median(|| timed(|| ()));
@@ -32,7 +33,7 @@ pub fn run(started: u64) {
         row("kprobe_pre_post", extra(|| target(), |timed| with_probe(target, run_on, Some(after), timed)));
         row("kretprobe", extra(|| target(), |timed| with_return_probe(target, timed)));
         row("probe_optimised", extra(|| target(), |timed| with_optimised(target, run_on, timed)));
-        // Among others.
+        // While there are many other probes.
         let mut many = Many::new();
         let hit = || extra(|| target(), |timed| with_probe(target, run_on, None, timed));
         row("kprobe_register_first", many.grow(1));
@@ -69,7 +70,7 @@ fn median(mut sample: impl FnMut() -> u64) -> u64 {
     samples[ROUNDS / 2]
 }
 
-/// Instructions between two reads of the counter around `operation`.
+/// The instructions of `operation`, between two reads of the counter.
 #[inline(always)]
 fn timed(operation: impl FnOnce()) -> u64 {
     let start = timer::now();
@@ -77,7 +78,7 @@ fn timed(operation: impl FnOnce()) -> u64 {
     timer::now() - start
 }
 
-/// What `operation` costs more with what `place` places than without.
+/// How much more `operation` costs with the probes or slots of `place` than without them.
 #[inline(always)]
 fn extra(operation: impl Fn(), place: impl FnOnce(&dyn Fn() -> u64) -> u64) -> u64 {
     let cost = || median(|| timed(&operation));
@@ -93,7 +94,7 @@ fn watchpoint() -> u64 {
     extra(write_watched, |timed| with_slot(&on_watched(), timed))
 }
 
-/// Setting a slot on the CPU that asks, the only one.
+/// What it costs to set a slot on this CPU alone.
 fn slot_install(request: &Request) -> u64 {
     median(|| {
         let (cost, id) = install_timed(request);
@@ -116,7 +117,7 @@ fn slot_remove(request: &Request) -> u64 {
     })
 }
 
-/// From the instruction that the timer interrupts to the first one of its handler.
+/// Instructions from the one that the timer interrupts to the first one of the interrupt's handler.
 fn irq_to_handler() -> u64 {
     with_timer(reached, || {
         median(|| {
@@ -127,7 +128,7 @@ fn irq_to_handler() -> u64 {
     })
 }
 
-/// An interrupt that this CPU sends to itself, and back.
+/// What an interrupt costs that this CPU sends to itself, with the return from it.
 fn irq_self_ipi() -> u64 {
     irq::set_handler(sgi::TEST, |_| REACHED.store(1, Relaxed));
     median(|| {

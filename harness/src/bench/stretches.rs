@@ -1,5 +1,5 @@
-//! Each path a few times between two marks, for the host to count the instructions that run with PSTATE.D, and with
-//! PSTATE.I, set without a break.
+//! Runs each path a few times between two marks. The host finds the marks in QEMU's log of every instruction, and counts the longest
+//! stretches of instructions with PSTATE.D set and with PSTATE.I set.
 
 use super::place::{
     after, branch, empty_brk, install, must, on_target, on_watched, remove, run_on, skip, target, with_probe,
@@ -22,13 +22,13 @@ use kernel::irq::{deferred, off, sgi};
 use kernel::{kprobe, kwarn, percpu, println, sched, time};
 use log::LevelFilter;
 
-/// How often each path is run. The first time may take a way of its own; the longest stretch of all counts.
+/// How often each path is run. The first run may take another way than the others; the longest stretch of all runs counts.
 const RUNS: usize = 3;
-/// From arming the timer to its instant, where that is to be in the middle of an exception's entry.
+/// Instructions from arming the timer to its interrupt, such that the interrupt comes in the middle of an exception's entry.
 const SOON: u64 = 60;
 
-/// Begins the path of that number; ends it with 0. The host looks for this symbol, and for the counter in x1 behind the
-/// first instruction.
+/// Begins the path with this number; the number 0 ends the current path. The host looks for this symbol in the log, and for the counter,
+/// which is in x1 after the first instruction.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 extern "C" fn bench_mark(path: u64) {
@@ -38,7 +38,8 @@ extern "C" fn bench_mark(path: u64) {
 /// Runs all paths, each announced by a line `stretch: NUMBER NAME`.
 pub fn run() {
     without_tick(|| {
-        // What the first breakpoint brings about once and for all is in the row `slot_install_first`; a log of it would be long.
+        // The first breakpoint since boot does work that no later one does. The row `slot_install_first` has its cost, and a log of it
+        // would be long.
         with_slot(&on_target(), || ());
         let mut paths = Paths(0);
         exceptions(&mut paths);
@@ -50,12 +51,12 @@ pub fn run() {
 struct Paths(u64);
 
 impl Paths {
-    /// A path that is nothing but `operation`.
+    /// Runs a path that consists of `operation` alone.
     fn path(&mut self, name: &str, operation: impl Fn()) {
         self.prepared(name, |marks| marks.around(&operation));
     }
 
-    /// One that has to be prepared, or followed by something, outside of the marks.
+    /// Runs a path with preparation or clean-up outside of the marks.
     fn prepared(&mut self, name: &str, mut run: impl FnMut(Marks)) {
         self.0 += 1;
         println!("stretch: {} {name}", self.0);
@@ -78,7 +79,7 @@ impl Marks {
     }
 }
 
-/// The debug exceptions, and a fault.
+/// The paths of debug exceptions, and of a fault.
 fn exceptions(paths: &mut Paths) {
     paths.path("dbg_entry_exit", empty_brk);
     with_probe(target, skip, None, || paths.path("brk_bare", || target()));
@@ -87,7 +88,7 @@ fn exceptions(paths: &mut Paths) {
     with_probe(target, run_on, Some(after), || paths.path("kprobe_pre_post", || target()));
     with_slot(&on_target(), || paths.path("hw_bp_kernel", || target()));
     with_slot(&on_watched(), || paths.path("hw_wp_kernel", write_watched));
-    // One step, of the instruction behind the debugger's BRK.
+    // One step: of the instruction behind the debugger's BRK.
     paths.path("step", || {
         assert!(session::step_with(|_| Wish::Run, || ()).is_ok(), "bench: D is masked");
     });
@@ -128,7 +129,7 @@ fn interrupts(paths: &mut Paths) {
     reschedule(paths);
 }
 
-/// An interrupt's handler that leaves work for the way out.
+/// An interrupt whose handler leaves work for the way out.
 fn defers(_: &mut Frame) {
     timer::stop();
     assert!(deferred::defer(|| REACHED.store(1, Relaxed)), "bench: no room for deferred work");
@@ -136,7 +137,7 @@ fn defers(_: &mut Frame) {
 
 /// The kernel's own timer interrupt.
 fn tick(marks: Marks) {
-    // Up to shortly before the next one asleep: a log of all that is skipped would be long.
+    // The CPU sleeps until shortly before the next tick, because a log of the wait would be long.
     let ahead = loop {
         time::resume();
         let ahead = kernel::read_sysreg!("cntv_cval_el0") - SOON * 10;
@@ -161,7 +162,7 @@ fn tick(marks: Marks) {
     time::pause();
 }
 
-/// To another thread and back: by an interrupt that wants it, and by giving way.
+/// Switches to another thread and back: by an interrupt that asks for a reschedule, and by `yield`.
 fn reschedule(paths: &mut Paths) {
     static END: AtomicBool = AtomicBool::new(false);
     static TURNS: AtomicU64 = AtomicU64::new(0);
@@ -189,7 +190,7 @@ fn reschedule(paths: &mut Paths) {
     thread.join();
 }
 
-/// What changes slots and probes.
+/// The paths that set and remove slots and probes.
 fn others(paths: &mut Paths) {
     for (install_name, remove_name, request) in
         [("slot_install", "slot_remove", on_target()), ("slot_install_wp", "slot_remove_wp", on_watched())]

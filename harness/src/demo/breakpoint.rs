@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel::debug::slots::{self, Disposition};
 use kernel::debug::stats;
 
-/// Calls that each CPU makes.
+/// How many calls each CPU makes.
 const CALLS: u64 = 1000;
 
 static RETURNED: AtomicU64 = AtomicU64::new(0);

@@ -1,7 +1,7 @@
-//! The main job: what the kernel is for, shown on the machine at hand with the tick running, in counts that it measures.
+//! The main job: shows what the kernel can do, on the machine at hand and with the tick running, by counts that are measured.
 //!
-//! Each file is one item and prints one line. An item compares counts that different parts of the kernel made of the same
-//! events; none of them is known beforehand.
+//! Each file is one item and prints one line. An item compares counts of the same events that different parts of the kernel have made. None
+//! of the counts is known beforehand.
 
 mod breakpoint;
 mod crowd;
@@ -19,13 +19,13 @@ use kernel::kprobe::ProbeError;
 use kernel::options;
 use kernel::{println, smp};
 
-/// What an item found: its counts, and whether they agree.
+/// The result of an item: its counts, and whether they agree.
 struct Finding {
     counts: String,
     agree: bool,
 }
 
-/// What an item comes to; an error ends it.
+/// The result of an item, or the error that has ended it.
 type Outcome = Result<Finding, Failure>;
 
 /// Why an item could not be shown.
@@ -55,7 +55,7 @@ const ITEMS: [(&str, Show); 6] = [
     ("nested", nested::show),
 ];
 
-/// Does the main job and prints it. Returns whether all counts agreed. Thread context of the first CPU, interrupts on.
+/// Runs all items and prints their lines. Returns whether all counts agree. Thread context of the first CPU, interrupts on.
 pub fn run() -> bool {
     let masked_by = if off::by_priority() { "the GIC's priority mask" } else { "PSTATE.I" };
     println!(

@@ -1,5 +1,5 @@
-//! The hard one: a breakpoint and a probe on the same function (K6), whose pre-handler calls a function that is probed too
-//! (K5, M14), on every CPU at once.
+//! The hardest item: a breakpoint and a probe on the same function (K6). The probe's pre-handler calls another function, which is probed
+//! too (K5, M14). All of this happens on every CPU at the same time.
 
 use super::{Finding, Outcome, crowd};
 use ::slots::{Cpus, Privilege, Request};
@@ -10,7 +10,7 @@ use kernel::debug::slots::{self, Disposition};
 use kernel::exception::Frame;
 use kernel::kprobe::{self, Kprobe, Then};
 
-/// Calls that each CPU makes.
+/// How many calls each CPU makes.
 const CALLS: u64 = 1000;
 
 static OUTER: AtomicU64 = AtomicU64::new(0);

@@ -10,14 +10,14 @@ use kernel::{smp, time};
 
 static PRE: AtomicU64 = AtomicU64::new(0);
 static POST: AtomicU64 = AtomicU64::new(0);
-/// The ticks that the function was told to account for: its argument, summed up by the pre-handler.
+/// The sum of the function's arguments, which are numbers of ticks. The pre-handler adds them up.
 static ARGUMENTS: AtomicU64 = AtomicU64::new(0);
 
 pub fn show() -> Outcome {
     let _counting = Counting::start();
     let function = time::account as *const () as u64;
     let probe = kprobe::register(function, Some(pre), Some(post))?;
-    // With all CPUs held still no counter is ahead of another.
+    // While all CPUs are held, no counter is ahead of another one.
     let now = || {
         smp::rendezvous(|| {
             let counts = [&PRE, &POST, &ARGUMENTS].map(|counter| counter.load(Relaxed));

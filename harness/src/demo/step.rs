@@ -11,29 +11,30 @@ use kernel::exception::Frame;
 use kernel::irq::{self, sgi};
 use rules::pstate::Daif;
 
-/// Steps at least.
+/// The item makes at least this many steps.
 const STEPS: u64 = 1000;
-/// Interrupts in the middle of a step at least.
+/// The item goes on until at least this many interrupts came in the middle of a step.
 const INTERRUPTS: u64 = 200;
-/// Rounds of the loop at most: it ends whatever becomes of the steps.
+/// The most rounds of the loop: it ends even if no step is ever taken.
 const ROUNDS_LIMIT: u64 = 4000;
-/// Steps at most, wherever they land.
+/// The most steps, wherever they land.
 const STEPS_LIMIT: u64 = 2 * LOOP * ROUNDS_LIMIT;
-/// An interrupt is raised every so many steps: no divisor of the loop's length, so that it meets each of its instructions.
+/// An interrupt is raised at every step of this number. It has no common divisor with the loop's length, so that each instruction of the
+/// loop is met.
 const EVERY: u64 = 5;
 
-/// Instructions of [`spin`] before the loop, in the loop, and behind it.
+/// How many instructions [`spin`] has before, in and behind its loop.
 const HEAD: u64 = 2;
 const LOOP: u64 = 6;
-/// The branch back, by its index.
+/// The index of the branch back.
 const LAST: u64 = HEAD + LOOP - 1;
-/// The first instruction behind the loop.
+/// The index of the first instruction behind the loop.
 const BEHIND: u64 = HEAD + LOOP;
-/// PSTATE.C: clear where `lo` holds.
+/// PSTATE.C, which is clear where the condition `lo` holds.
 const CARRY: u64 = 1 << 29;
 
-/// Does as many rounds as `allowed` says meanwhile; x1 counts them. Returns how many of them were odd, told by the flags,
-/// less half of all.
+/// Runs as many rounds as `allowed` says; the value may change meanwhile. x1 counts the rounds. Returns the number of odd rounds, found
+/// out by the flags, less half of all rounds.
 #[unsafe(naked)]
 extern "C" fn spin(allowed: &AtomicU64) -> u64 {
     naked_asm!(
@@ -52,10 +53,10 @@ extern "C" fn spin(allowed: &AtomicU64) -> u64 {
 }
 
 static ALLOWED: AtomicU64 = AtomicU64::new(0);
-/// All steps, those on the way to the loop too.
+/// All steps, with those on the way to the loop.
 static ALL: AtomicU64 = AtomicU64::new(0);
 static STEPPED: AtomicU64 = AtomicU64::new(0);
-/// The instruction that the next step is to land on, by its index; `OUTSIDE` before the loop's function is reached.
+/// The index of the instruction that the next step must land on; `OUTSIDE` until the function is reached.
 static NEXT: AtomicU64 = AtomicU64::new(OUTSIDE);
 const OUTSIDE: u64 = u64::MAX;
 static ROUNDS: AtomicU64 = AtomicU64::new(0);
@@ -95,7 +96,7 @@ fn taken(_: &mut Frame) {
     TAKEN.fetch_add(1, Relaxed);
 }
 
-/// Looks at where a step landed, and raises an interrupt now and then, which is then taken in the middle of the next step.
+/// Checks where a step has landed. Sometimes it raises an interrupt, which is then taken in the middle of the next step.
 fn judge(frame: &mut Frame) -> Wish {
     if ALL.fetch_add(1, Relaxed) == STEPS_LIMIT {
         ALLOWED.store(0, Relaxed);
@@ -124,7 +125,7 @@ fn judge(frame: &mut Frame) -> Wish {
             NEXT.store(if again { HEAD } else { BEHIND }, Relaxed);
         }
         0..LAST => NEXT.store(at + 1, Relaxed),
-        // Astray: goes on to be seen wherever it lands.
+        // A step that lands astray is counted, and the stepping goes on.
         _ => {}
     }
     if steps >= STEPS && stats::STASHES.here() - STASHES_BEFORE.load(Relaxed) >= INTERRUPTS {

@@ -1,6 +1,6 @@
-//! A WARN that returns, reported with the masks of its context in force (M11), in a debug context too (M14).
+//! A WARN that returns. Its report runs with the masks of the context that has raised it (M11), also in a debug context (M14).
 //!
-//! What is in force is read by a probe on the function that reports.
+//! A probe on the function that reports reads the masks that are in force there.
 
 use super::{Finding, Outcome};
 use alloc::format;
@@ -18,7 +18,7 @@ static RAISED: AtomicU64 = AtomicU64::new(0);
 static RETURNED: AtomicU64 = AtomicU64::new(0);
 static INHERITED: AtomicU64 = AtomicU64::new(0);
 
-/// Raises a WARN that names its context, and counts what becomes of it.
+/// Raises a WARN that names its context, and counts whether it is reported, with which masks, and whether it returns.
 macro_rules! warn {
     ($context:ident) => {{
         let masks = daif::read();
@@ -61,7 +61,7 @@ pub fn show() -> Outcome {
     })
 }
 
-/// Where the WARN in a debug context is raised from.
+/// A probe's handler, which raises the WARN in debug context.
 #[inline(never)]
 fn probed() {
     core::hint::black_box(());

@@ -1,4 +1,4 @@
-//! What a test must leave as it found it.
+//! The state that a test must leave as it has found it.
 
 use alloc::format;
 use alloc::string::String;
@@ -8,7 +8,7 @@ use kernel::irq::off;
 use kernel::kprobe;
 use kernel::{percpu, sched};
 
-/// The state that has to be the same behind a test.
+/// The state that must be the same before and after a test.
 pub struct Before {
     probes: usize,
     spurious: u64,
@@ -16,13 +16,13 @@ pub struct Before {
 }
 
 impl Before {
-    /// Before the test.
+    /// Reads the state before a test.
     pub fn now() -> Self {
         Self { probes: kprobe::count(), spurious: stats::SPURIOUS.sum(), out_of_order: off::out_of_order() }
     }
 
-    /// What is not as it was; None if all is well. A test that provokes spurious exceptions or guards out of order takes them
-    /// off the count with [`forgive`].
+    /// Says what is not as it was before the test; None if all is well. A test that provokes spurious exceptions, or drops guards out of
+    /// order, says so with [`forgive`].
     pub fn left_behind(&self) -> Option<String> {
         let cpu = debug::this();
         let probes = self.probes - TAKEN_AWAY.swap(0, core::sync::atomic::Ordering::Relaxed);
@@ -61,14 +61,14 @@ impl Before {
 
 static FORGIVEN: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
 
-/// The test provoked this many spurious exceptions, or guards dropped out of order, on purpose.
+/// Says that the test has provoked this many spurious exceptions, or guards dropped out of order, on purpose.
 pub fn forgive(count: u64) {
     FORGIVEN.fetch_add(count, core::sync::atomic::Ordering::Relaxed);
 }
 
 static TAKEN_AWAY: core::sync::atomic::AtomicUsize = core::sync::atomic::AtomicUsize::new(0);
 
-/// The test took away this many probes that were there before.
+/// Says that the test has removed this many probes that were there before it.
 pub(super) fn taken_away(count: usize) {
     TAKEN_AWAY.fetch_add(count, core::sync::atomic::Ordering::Relaxed);
 }

@@ -6,11 +6,12 @@ use core::fmt::Write;
 use kernel::debug::slots;
 use kernel::monitor::Error;
 
-/// Runs those tests of `suites` whose names contain the filter. Their KTAP goes to the console, whatever `out` is. Thread context of
-/// the first CPU.
+/// Runs the tests of `suites` whose names contain the filter. Their KTAP goes to the console, even if `out` is something else. Thread
+/// context of the first CPU.
 ///
 /// # Errors
-/// When something is set that tests would trip over, no test is named so, or tests failed.
+/// When probes, breakpoints or watchpoints are set that would disturb tests, when no test's name contains the filter, or when a test has
+/// failed.
 pub fn command(suites: &[&Suite], filter: Option<&str>, out: &mut dyn Write) -> Result<(), Error> {
     let filter = filter.unwrap_or("");
     let (probes, slots) = (everywhere::others(), slots::list().count());

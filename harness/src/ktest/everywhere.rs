@@ -1,5 +1,5 @@
-//! The tests with a probe on every instruction that can be probed, or on every N-th: nothing may come out differently, and
-//! every execution is a hit or a miss.
+//! Runs the tests with a probe on every instruction that can be probed, or on every N-th. The results must be the same as without, and
+//! every execution must be a hit or a miss.
 
 use super::clean;
 use super::run::{self, Choice, Counts};
@@ -18,13 +18,13 @@ use kernel::sync::SpinLock;
 use kernel::{println, time};
 use probe::Reason;
 
-/// What was placed.
+/// The probes that were placed, and what was counted at that moment.
 struct Placed {
-    /// In the order of their addresses.
+    /// The probes in the order of their addresses.
     probes: Vec<&'static Kprobe>,
-    /// Tests that had been run.
+    /// The number of tests that had been run.
     tests: u64,
-    /// Ticks of this CPU.
+    /// The number of this CPU's ticks.
     ticks: u64,
 }
 
@@ -32,20 +32,20 @@ static PLACED: SpinLock<Option<Placed>> = SpinLock::new(None);
 
 /// What cannot be run with a probe on every instruction, and why.
 pub struct Unfit {
-    /// Tests, the whole `suite.test` each.
+    /// The tests, each as `suite.test`.
     pub tests: &'static [(&'static str, &'static str)],
-    /// Scenarios of the sweep.
+    /// The scenarios of the sweep.
     pub scenarios: &'static [(&'static str, &'static str)],
-    /// Functions that a handler has go on elsewhere than behind an instruction that was displaced. They are run; only what
-    /// [`in_a_row`] says of each pair does not hold of them.
+    /// Functions in which a handler moves PC somewhere else than behind a displaced instruction. They are run, but [`in_a_row`] does not
+    /// check pairs of instructions there.
     pub departures: &'static [Departure],
 }
 
-/// Gives the address of a function, and says why its handler goes on elsewhere.
+/// A function's address, and why a handler moves PC there.
 pub type Departure = (fn() -> u64, &'static str);
 
-/// Places the probes, runs the tests that contain `filter` and can be run so, sweeps the scenarios, and checks the probes. `every`:
-/// on each so-many-th instruction, from one on that `seed` chooses. Thread context on the first CPU.
+/// Places a probe on every `every`-th instruction, beginning with one that `seed` chooses. Runs the tests whose names contain `filter` and
+/// that are not unfit, sweeps the scenarios, and checks the probes' counts. Thread context on the first CPU.
 pub fn run(
     suites: &[&Suite],
     scenarios: &'static [&'static [Scenario]],
@@ -65,7 +65,7 @@ pub fn run(
 
 static DEPARTURES: SpinLock<&[Departure]> = SpinLock::new(&[]);
 
-/// A name of `unfit` that nothing has any more.
+/// A name in `unfit` that no test and no scenario has.
 static UNKNOWN: SpinLock<Option<&'static str>> = SpinLock::new(None);
 
 fn unknown(suites: &[&Suite], scenarios: &[&[Scenario]], unfit: &Unfit) -> Option<&'static str> {
@@ -80,7 +80,7 @@ fn unknown(suites: &[&Suite], scenarios: &[&[Scenario]], unfit: &Unfit) -> Optio
     tests.chain(scenarios).map(|(name, _)| *name).next()
 }
 
-/// Probes that there are besides. Thread context.
+/// The probes that are there besides these. Thread context.
 pub fn others() -> usize {
     kprobe::count() - PLACED.lock().as_ref().map_or(0, |placed| placed.probes.len())
 }
@@ -113,7 +113,7 @@ fn place(every: u64, seed: u64) {
     *PLACED.lock() = Some(Placed { probes, tests, ticks });
 }
 
-/// Where there are probes whatever is chosen: what counts its own calls.
+/// Functions that count their own calls. They have probes whichever instructions are chosen.
 fn references() -> [u64; 2] {
     [run::run_one as *const () as u64, time::account as *const () as u64]
 }
@@ -122,20 +122,20 @@ fn missing() -> Ended {
     Ended::Failed("nothing was placed".into())
 }
 
-/// What a probe that was taken away had counted.
+/// The counts of a probe that was removed.
 struct Total {
     address: u64,
     word: u32,
-    /// It was displaced, and behind it the next instruction goes on.
+    /// Whether its instruction was displaced, and execution goes on with the next instruction in memory.
     goes_on: bool,
     hits: u64,
     missed: u64,
 }
 
-/// What is left of those that were placed.
+/// The counts of all probes, after they were removed.
 struct Taken {
     totals: Vec<Total>,
-    /// Tests that were run, and ticks of this CPU, while they were there.
+    /// The tests that were run, and the ticks of this CPU, while the probes were there.
     tests: u64,
     ticks: u64,
 }
@@ -152,7 +152,7 @@ fn every_probe_is_there_and_all_are_taken_away() -> Outcome {
     let count = placed.probes.len();
     let there = kprobe::count();
     let (tests, ticks) = (run::RUN.load(Relaxed) - placed.tests, time::ticks() - placed.ticks);
-    // Room for what is known of them behind their end.
+    // Memory for the counts is allocated before the probes are removed, since the allocator is probed too.
     let mut totals: Vec<_> = placed.probes.iter().map(|probe| total(probe)).collect();
     for (total, (hits, missed)) in totals.iter_mut().zip(kprobe::remove_all(&placed.probes)) {
         (total.hits, total.missed) = (hits, missed);
@@ -184,7 +184,7 @@ fn hits_and_misses_add_up() -> Outcome {
     };
     let [run_one, account] = references();
     check_eq!(sum(run_one), Some(taken.tests), "of what runs a test");
-    // Ticks that were held back are accounted for together; other CPUs have theirs.
+    // One interrupt can account for several delayed ticks, and other CPUs have ticks of their own.
     let calls = sum(account);
     check!(calls.is_some_and(|calls| calls > 0 || taken.ticks <= 1), "{calls:?} of {} ticks", taken.ticks);
     let (mut hits, mut missed, mut hit) = (0, 0, 0);
@@ -198,8 +198,9 @@ fn hits_and_misses_add_up() -> Outcome {
     in_a_row(&taken.totals)
 }
 
-/// Behind an instruction that was displaced the next one is executed, so its probe has counted as often or, if it is branched to,
-/// more often. But for what was under way at the beginning and at the end, and where tests go elsewhere from the middle.
+/// Checks pairs of neighbours. After a displaced instruction the next one is executed, so the next one's probe has counted as often, or
+/// more often if something branches there. Excepted are executions that were under way when the probes came or went, and functions
+/// whose handlers move PC.
 fn in_a_row(totals: &[Total]) -> Outcome {
     let slack = kernel::percpu::MAX_CPUS as u64;
     let (mut pairs, mut short) = (0, 0);
@@ -213,7 +214,7 @@ fn in_a_row(totals: &[Total]) -> Outcome {
         if next.hits + next.missed + slack >= executed {
             continue;
         }
-        // A fault that is fixed up goes on elsewhere.
+        // After a fault that is fixed up, execution goes on elsewhere.
         if extable::fixup(one.address).is_none() && !departs(one.address) {
             println!("probes: {} {executed}, the next one {}", Shown(one.address), next.hits + next.missed);
             short += 1;

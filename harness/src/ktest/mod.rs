@@ -1,4 +1,4 @@
-//! The in-kernel tests: suites, their KTAP, and what a test must leave as it found it.
+//! The in-kernel tests: suites, their results as KTAP, and the state that a test must leave as it has found it.
 
 pub mod clean;
 mod command;
@@ -11,27 +11,27 @@ pub use run::{Choice, Counts, list, matches, run};
 
 use alloc::string::String;
 
-/// A test's end.
+/// How a test ends.
 pub type Outcome = Result<(), Ended>;
 
-/// Why a test ended before its end.
+/// Why a test ended early.
 #[derive(Debug)]
 pub enum Ended {
-    /// It failed: what was expected and what was found.
+    /// It has failed. The text says what was expected and what was found.
     Failed(String),
-    /// It cannot be run on this machine: why.
+    /// It cannot be run on this machine. The text says why.
     Skipped(String),
 }
 
 /// One test.
 pub struct Test {
-    /// Its name, unique in the suite.
+    /// The test's name, unique in its suite.
     pub name: &'static str,
-    /// The test.
+    /// The function to run.
     pub run: fn() -> Outcome,
 }
 
-/// Tests of one concern.
+/// The tests of one concern.
 pub struct Suite {
     /// Its name, unique.
     pub name: &'static str,
@@ -39,31 +39,31 @@ pub struct Suite {
     pub tests: &'static [Test],
 }
 
-/// A suite whose tests each get a boot of their own, since the ordinary one is not what they need.
+/// A suite whose tests need other boot arguments or another machine. Each test gets a boot of its own.
 pub struct Apart {
     /// The suite.
     pub suite: &'static Suite,
-    /// Boot arguments that it needs.
+    /// The boot arguments that it needs.
     pub args: &'static str,
     /// What the machine must have: see [`Death::machine`].
     pub machine: &'static str,
 }
 
-/// A test that must end the kernel: it gets a boot of its own and passes only on the report it expects.
+/// A test that must end the kernel. It gets a boot of its own, and passes only if the kernel reports what is expected.
 pub struct Death {
     /// Its name, unique.
     pub name: &'static str,
-    /// Ends the kernel.
+    /// A function that ends the kernel.
     pub run: fn(),
-    /// All of these must be in the report.
+    /// Texts that must all be in the report.
     pub expect: &'static [&'static str],
     /// Boot arguments that it needs besides `die=`.
     pub args: &'static str,
-    /// What the machine must have, separated by commas: `el2`, `gic2`, `smp2`, a CPU model; see the tool.
+    /// What the machine must have, separated by commas: `el2`, `gic2`, `smp2`, a CPU model. `xtask/src/inventory.rs` reads this.
     pub machine: &'static str,
 }
 
-/// A suite from the functions of its module.
+/// Defines the module's `SUITE` from functions of the module.
 #[macro_export]
 macro_rules! suite {
     ($name:literal: $($test:ident),* $(,)?) => {
@@ -102,7 +102,7 @@ macro_rules! check_eq {
     }};
 }
 
-/// For `check!` and `check_eq!`.
+/// The explanation in the messages of `check!` and `check_eq!`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __why {
@@ -110,7 +110,7 @@ macro_rules! __why {
     ($($why:tt)+) => { alloc::format!(": {}", format_args!($($why)+)) };
 }
 
-/// Ends the test as skipped.
+/// Ends the test as skipped, for the given reason.
 #[macro_export]
 macro_rules! skip {
     ($($why:tt)+) => { return Err($crate::ktest::Ended::Skipped(alloc::format!($($why)+))) };

@@ -8,14 +8,14 @@ use kernel::exception::live;
 use kernel::println;
 use rules::overrides::alternatives;
 
-/// What the tests came to.
+/// How many tests have passed, failed, and were skipped.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
-    /// Passed.
+    /// The number of tests that have passed.
     pub passed: usize,
-    /// Failed.
+    /// The number of tests that have failed.
     pub failed: usize,
-    /// Skipped.
+    /// The number of tests that were skipped.
     pub skipped: usize,
 }
 
@@ -90,10 +90,10 @@ pub fn run(suites: &[&Suite], choice: Choice<'_>) -> Counts {
     counts
 }
 
-/// Tests that were run.
+/// The number of tests that were run.
 pub(super) static RUN: AtomicU64 = AtomicU64::new(0);
 
-/// On its own so that there is a function that is called as often as a test is run.
+/// Runs one test. It is a function of its own, so that a probe on it is hit once for each test.
 #[inline(never)]
 pub(super) fn run_one(test: &Test) -> Outcome {
     RUN.fetch_add(1, Relaxed);
@@ -105,7 +105,7 @@ pub(super) fn run_one(test: &Test) -> Outcome {
     }
 }
 
-/// What there is to test, for the tool.
+/// Prints the list of tests that `xtask/src/inventory.rs` reads.
 pub fn list(suites: &[&Suite], apart: &[Apart], deaths: &[Death]) {
     for suite in suites {
         for test in suite.tests {

@@ -1,4 +1,4 @@
-//! The scenarios of the sweep as a test: for where they are swept among the probes of [`everywhere`](super::everywhere).
+//! The sweep's scenarios as a test, so that they can be swept under the probes of [`everywhere`](super::everywhere).
 
 use super::{Ended, Outcome};
 use crate::check;
@@ -12,12 +12,12 @@ type Reasons = &'static [(&'static str, &'static str)];
 /// What is swept, and what is left out, with the reason.
 static SWEPT: SpinLock<Option<(Scenarios, Reasons)>> = SpinLock::new(None);
 
-/// Says what is to be swept. Thread context.
+/// Chooses what is swept. Thread context.
 pub fn prepare(scenarios: Scenarios, unfit: Reasons) {
     *SWEPT.lock() = Some((scenarios, unfit));
 }
 
-/// Boundaries of each scenario: with probes it is hundreds of times as long.
+/// How many boundaries of each scenario are tried: under probes a scenario takes hundreds of times as long.
 const BOUNDARIES: u64 = 64;
 
 fn every_scenario_comes_to_the_same_with_an_interrupt() -> Outcome {

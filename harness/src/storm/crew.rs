@@ -1,4 +1,4 @@
-//! The CPUs: what each does in a round, where all meet, and what runs in the background.
+//! The CPUs of a storm: what each does in a round, the points where all wait for each other, and the background threads.
 
 use super::ledger::Ledger;
 use super::place::{self, MEETING, PLACES, Place, storm};
@@ -17,11 +17,11 @@ use kernel::percpu;
 use kernel::{idle, println, sched, smp};
 use log::LevelFilter;
 
-/// What a CPU does in a round.
+/// How many things a CPU does in a round.
 const ACTIONS: u32 = 48;
-/// Lines of progress that a storm is worth.
+/// How many lines of progress a storm prints.
 const PROGRESS: u64 = 20;
-/// A storm that is at least this long must have had everything that can come up.
+/// In a storm with at least this many exceptions, everything that can happen must have happened.
 const LONG: u64 = 500_000;
 
 static SEED: AtomicU64 = AtomicU64::new(0);
@@ -35,7 +35,8 @@ pub fn in_place(turn: u32) -> bool {
     cpus.nth(turn as usize % smp::online_count()) == Some(percpu::index())
 }
 
-/// Storms from `seed` until there were so many debug exceptions. Whether all was exact. Thread context of the first CPU.
+/// Storms with choices from `seed` until there were `exceptions` debug exceptions. Returns whether all counts were exact. Thread context of
+/// the first CPU.
 pub fn run(storm: &'static Storm, seed: u64, exceptions: u64) -> bool {
     place::begin(storm);
     SEED.store(seed, Relaxed);
@@ -81,7 +82,7 @@ fn take_part() {
         meet();
         if first {
             let done = !failed() && add_up(&before.since(), &start.since(), number, &mut shown);
-            // One decides for all, or some would wait for the others for ever.
+            // The first CPU decides for all: if CPUs disagreed, some would wait for the others for ever.
             OVER.store(done || failed(), Relaxed);
         }
         meet();
@@ -161,7 +162,7 @@ fn told(result: Result<(), String>) {
     }
 }
 
-/// Waits until every CPU has come here.
+/// Waits until every CPU has called this.
 fn meet() {
     let cpus = smp::online_count();
     PLACES.this().doing.store(MEETING, Relaxed);
@@ -178,7 +179,7 @@ fn meet() {
     }
 }
 
-/// A CPU's background thread: it takes turns with what storms there, by the tick.
+/// A CPU's background thread. The tick switches between it and the thread that storms.
 fn background() {
     let (place, cpu) = (PLACES.this(), percpu::index());
     let mut round = u64::MAX;
@@ -204,7 +205,7 @@ fn background() {
     }
 }
 
-/// What a storm came to.
+/// Prints the results of a storm. A long storm in which something has never happened fails here.
 fn summary(all: &Ledger, rounds: u64, sums: [Count; 3]) {
     println!("storm: exceptions={} rounds={rounds}", all.exceptions());
     let counted = stats::ALL.iter().map(|&(name, counter)| (name, all.counted(counter)));

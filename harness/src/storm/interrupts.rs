@@ -1,7 +1,7 @@
-//! What interrupts do during a storm, and which of them set a step aside.
+//! What interrupts do in a storm; and the count of interrupts that set a step aside.
 //!
-//! Every handler of the kernel is called through `around` meanwhile, which sees by the length of the stash whether the
-//! context that was interrupted had an owner: independently of what the kernel counts of it (M8, M9).
+//! During a storm, every interrupt handler of the kernel is called through `around`. It finds out from the length of the stash whether the
+//! interrupted context had an owner, and counts that independently of the kernel (M8, M9).
 
 use super::{Due, Random, Round, Storm, Stream, due, fail, place, verdict};
 use core::cell::Cell;
@@ -14,7 +14,7 @@ use kernel::{early, sched, smp, time};
 
 /// No handler is being run.
 const NONE: usize = usize::MAX;
-/// One in so many interrupts leaves work for the way out.
+/// One of this many interrupts leaves work for its way out.
 const DEFERS: u32 = 3;
 
 /// A CPU's, touched by its handlers.
@@ -89,14 +89,14 @@ fn storm() {
     if place::is_open() {
         act(place::storm(), &mut random);
         if random.one_in(DEFERS) {
-            // What finds no room is not done.
+            // If there is no room for more work, none is left.
             let _ = deferred::defer(work);
         }
     }
     here.interrupts.set(Some(random));
 }
 
-/// With interrupts on: others come in between, and do the same.
+/// Deferred work. It runs with interrupts on, so that other interrupts come in between, and may leave work too.
 fn work() {
     let here = DEPTHS.this();
     let Some(mut random) = here.work.get() else { return };

@@ -1,4 +1,4 @@
-//! What was done, against what the kernel's counters say: to the last one.
+//! Compares what the storm has done with the kernel's counters. They must agree exactly.
 
 use alloc::format;
 use alloc::string::String;
@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel::debug::stats::{self, Counter};
 use kernel::percpu::PerCpu;
 
-/// What is due, by those who did it.
+/// The counts that are due: the storm adds to them what it does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Due {
     /// Breakpoint exceptions.
@@ -19,7 +19,7 @@ pub enum Due {
     Sequences,
     /// Watchpoint exceptions at a store-exclusive, which fails then: without one, too.
     Failed,
-    /// Steps that the debugger's hook was told of.
+    /// Steps that the debugger's hook was called for.
     Hooks,
     /// Step exceptions that were a step-over's and the debugger's step at once.
     Both,
@@ -39,12 +39,12 @@ const KINDS: usize = Due::Racing as usize + 1;
 
 static DUE: PerCpu<[AtomicU64; KINDS]> = kernel::per_cpu!([const { AtomicU64::new(0) }; KINDS]);
 
-/// Adds to what is due. Any context.
+/// Adds to a count that is due. Any context.
 pub fn due(what: Due, count: u64) {
     DUE.this()[what as usize].fetch_add(count, Relaxed);
 }
 
-/// The kernel's counters and what was due, at one moment.
+/// The kernel's counters and the counts that are due, at one moment.
 #[derive(Clone, Copy)]
 pub struct Ledger {
     counted: [u64; stats::ALL.len()],
@@ -52,7 +52,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Now. Where nobody storms.
+    /// Reads both. Call it only while nobody storms.
     pub fn now() -> Self {
         let mut ledger = Self { counted: [0; stats::ALL.len()], due: [0; KINDS] };
         for (word, (_, counter)) in ledger.counted.iter_mut().zip(stats::ALL) {
@@ -64,7 +64,7 @@ impl Ledger {
         ledger
     }
 
-    /// What has come since.
+    /// The differences to an earlier moment.
     pub fn since(&self) -> Self {
         let mut now = Self::now();
         now.counted.iter_mut().zip(self.counted).for_each(|(word, before)| *word -= before);
@@ -72,12 +72,12 @@ impl Ledger {
         now
     }
 
-    /// What the kernel counted.
+    /// A counter of the kernel's.
     pub fn counted(&self, counter: Counter) -> u64 {
         self.counted[counter.index()]
     }
 
-    /// What was due.
+    /// A count that is due.
     pub fn due(&self, what: Due) -> u64 {
         self.due[what as usize]
     }
@@ -88,7 +88,7 @@ impl Ledger {
         hardware.iter().map(|&counter| self.counted(counter)).sum::<u64>() + self.due(Due::Brks)
     }
 
-    /// What does not add up; None if all does.
+    /// Says which counts do not agree; None if all do.
     pub fn difference(&self) -> Option<String> {
         let counted = |counter| self.counted(counter);
         let plain = [

@@ -1,15 +1,16 @@
 //! The storm: every CPU does random things to slots, probes and steps while the others do too, and every count must be exact.
 //!
-//! All choices come from one seed. A storm goes by rounds: in each the CPUs place what the round is about, storm, stop, and
-//! compare what they did with what was counted (X1). Which CPU comes first at each point is the machine's; what each does
-//! is the seed's.
+//! All choices come from one seed. A storm consists of rounds. In each round the CPUs set slots and probes, storm, stop, and compare what
+//! they have done with what was counted (X1). The seed decides what each CPU does; which CPU comes first at each point depends on the
+//! machine.
 //!
-//! - `crew`: the CPUs' threads, their background threads, the points where all meet. `place`: what each CPU does now.
-//! - `interrupts`: what the storm does in interrupts, and which of them set a step aside.
-//! - `ledger`: what was done, against what the kernel's counters say.
-//! - `quiet`: what must be so on a CPU where nothing goes on.
-//! - `random`: the choices.
-//! - `verdict`: the first thing that went wrong, and what tells of a storm that hangs.
+//! - `crew`: the CPUs, their background threads, the points where all CPUs wait for each other.
+//! - `place`: what each CPU is doing now.
+//! - `interrupts`: what the storm does in interrupts, and how many of them set a step aside.
+//! - `ledger`: compares what was done with the kernel's counters.
+//! - `quiet`: the state that a CPU must have when nothing goes on.
+//! - `random`: random numbers.
+//! - `verdict`: the first failure; and how a storm that hangs is noticed.
 
 mod crew;
 mod interrupts;
@@ -27,42 +28,42 @@ pub use verdict::{fail, failed, last_words};
 
 use alloc::string::String;
 
-/// What storms. Each function may be called on every CPU at once.
+/// What a storm does. All of these functions may be called on every CPU at the same time.
 pub struct Storm {
-    /// Before a round, nobody running: places what all CPUs share, if it is this CPU's turn. Thread context.
+    /// Called before a round, while nobody storms: sets what all CPUs share, if it is this CPU's turn. Thread context.
     pub prepare: fn(&Round) -> Result<(), String>,
-    /// What a CPU's thread does; one of them at a time, as often as they weigh.
+    /// What a CPU's thread does. One action after the other is chosen, in proportion to their weights.
     pub actions: &'static [Action],
-    /// What an interrupt does, and deferred work. Interrupts off or on; the slots' owner may be underneath.
+    /// What an interrupt and deferred work do. Called with interrupts off or on; it may have interrupted the code that sets slots.
     pub interrupt: fn(&mut Random),
-    /// What an NMI does: all masked.
+    /// What an NMI does, with everything masked.
     pub nmi: fn(),
-    /// What the background thread does at a time.
+    /// What the background thread does in one turn.
     pub background: fn(&mut Random),
-    /// Behind a round, nobody running: takes away and compares, if it is this CPU's turn. Thread context.
+    /// Called after a round, while nobody storms: removes what is set and compares counts, if it is this CPU's turn. Thread context.
     pub settle: fn(&Round) -> Result<(), String>,
-    /// Behind `settle` on all CPUs: what only the counts of all of them tell. The first CPU; 0 for what never came up.
+    /// Called on the first CPU after `settle` on all CPUs: compares the counts of all CPUs. Returns how often each thing has happened.
     pub sums: fn() -> Result<[Count; 3], String>,
 }
 
-/// A number and what it is of.
+/// A name for a count, and the count.
 pub type Count = (&'static str, u64);
 
 /// One thing that a CPU does.
 pub struct Action {
-    /// Its name, for who looks at where a storm was.
+    /// The action's name, for the report of a storm that hangs.
     pub name: &'static str,
-    /// How often it is chosen, against the others.
+    /// How often the action is chosen, relative to the others.
     pub weight: u32,
-    /// Does it.
+    /// The function to call.
     pub act: Act,
 }
 
-/// How it may end.
+/// An action's function, which may report a failure or not.
 pub enum Act {
-    /// What is wrong shows in the counts.
+    /// An action whose failures show in the counts.
     Does(fn(&mut Random)),
-    /// It tells what should have been possible and was not.
+    /// An action that returns what should have been possible and was not.
     Tries(fn(&mut Random) -> Result<(), String>),
 }
 
@@ -71,12 +72,12 @@ pub enum Act {
 pub struct Round {
     /// The storm's seed.
     pub seed: u64,
-    /// Counted from 0.
+    /// The round's number, counted from 0.
     pub number: u64,
 }
 
 impl Round {
-    /// The random numbers of this round that are for one purpose: the same whenever they are asked for.
+    /// The random numbers of this round for one purpose. Each call returns the same sequence.
     pub fn random(&self, stream: Stream) -> Random {
         Random::new(self.seed, self.number, stream)
     }

@@ -1,4 +1,4 @@
-//! What must be so on a CPU where nothing goes on.
+//! The state that a CPU must have when nothing goes on.
 
 use ::slots::Kind;
 use alloc::format;
@@ -8,8 +8,8 @@ use kernel::debug::{self, slots};
 use kernel::irq::off;
 use kernel::kprobe;
 
-/// What is not quiet on this CPU, where no slot and no probe is set; None if all is. `standing`: MDSCR_EL1 before the storm.
-/// Thread context, interrupts on.
+/// Says what is not quiet on this CPU; None if all is. Call it while no slot and no probe is set. `standing` is the MDSCR_EL1 from before
+/// the storm. Thread context, interrupts on.
 pub fn unquiet(standing: u64) -> Option<String> {
     let cpu = debug::this();
     let registers = [Kind::Breakpoint, Kind::Watchpoint].into_iter().flat_map(|kind| {

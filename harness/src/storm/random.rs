@@ -1,22 +1,22 @@
-//! Random numbers: PCG, a stream for each purpose, so that what one CPU draws changes nothing for the others.
+//! Random numbers by PCG. Each purpose has a stream of its own, so that the numbers that one CPU takes do not change those of the others.
 
 use oorandom::Rand32;
 
 /// 2^64 divided by the golden ratio: multiples of it are far apart.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// What random numbers are for.
+/// The purpose of random numbers.
 #[derive(Clone, Copy, Debug)]
 pub enum Stream {
-    /// What all CPUs must agree about.
+    /// Choices that must be the same on all CPUs.
     Plan,
-    /// A CPU's thread.
+    /// Choices of a CPU's thread.
     Thread(usize),
-    /// Its interrupts.
+    /// Choices of a CPU's interrupts.
     Interrupts(usize),
-    /// Its deferred work.
+    /// Choices of a CPU's deferred work.
     Deferred(usize),
-    /// Its background thread.
+    /// Choices of a CPU's background thread.
     Background(usize),
 }
 
@@ -37,7 +37,7 @@ impl Stream {
 pub struct Random(Rand32);
 
 impl Random {
-    /// The one of this seed, round and purpose.
+    /// The source for this seed, round and purpose.
     pub fn new(seed: u64, round: u64, stream: Stream) -> Self {
         let stream = (stream.number() + 1).wrapping_mul(SPREAD);
         Self(Rand32::new_inc(seed ^ round.wrapping_mul(SPREAD).rotate_left(32), stream))
@@ -58,12 +58,12 @@ impl Random {
         u64::from(self.word()) << 32 | u64::from(self.word())
     }
 
-    /// Whether something comes up whose odds are one in `n`.
+    /// True with a probability of one in `n`.
     pub fn one_in(&mut self, n: u32) -> bool {
         self.below(n) == 0
     }
 
-    /// One of these.
+    /// One of these values.
     pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len() as u32) as usize]
     }

@@ -1,4 +1,4 @@
-//! The first thing that went wrong, with the seed; and who notices that nothing goes on any more.
+//! The first failure of a storm, with its seed; and the check by which a storm that hangs is noticed.
 
 use super::{Round, place};
 use core::cell::UnsafeCell;
@@ -10,11 +10,11 @@ use core::sync::atomic::{
 use kernel::drivers::timer;
 use kernel::exception::Say;
 
-/// Seconds without the end of a round after which a storm hangs.
+/// A storm hangs if no CPU begins an action for this many seconds.
 const PATIENCE: u64 = 30;
 const ROOM: usize = 512;
 
-/// What went wrong, kept without allocation: an NMI may be the one that tells.
+/// The failure. It is stored without allocation, because an NMI may report it.
 struct Why {
     text: UnsafeCell<[u8; ROOM]>,
     length: UnsafeCell<usize>,
@@ -31,7 +31,7 @@ static ON: AtomicBool = AtomicBool::new(false);
 static SEED: AtomicU64 = AtomicU64::new(0);
 static ROUND: AtomicU64 = AtomicU64::new(0);
 static EXCEPTIONS: AtomicU64 = AtomicU64::new(0);
-/// What was begun when somebody looked last.
+/// How many actions had been begun at the last check.
 static BEGUN: AtomicU64 = AtomicU64::new(0);
 static SINCE: AtomicU64 = AtomicU64::new(0);
 
@@ -52,7 +52,7 @@ impl Write for Cut<'_> {
     }
 }
 
-/// The storm has failed: why. What comes first counts. Any context but debug context with a lock held; no allocation.
+/// Reports that the storm has failed, and why. Only the first report is kept. Any context. Allocates nothing.
 pub fn fail(why: fmt::Arguments) {
     if CLAIMED.swap(true, SeqCst) {
         return;
@@ -67,18 +67,18 @@ pub fn fail(why: fmt::Arguments) {
     FAILED.store(true, Release);
 }
 
-/// Whether it has. Any context.
+/// Whether the storm has failed. Any context.
 pub fn failed() -> bool {
     FAILED.load(Acquire)
 }
 
-/// Why it has, if it has. Where nobody storms.
+/// Why the storm has failed; None if it has not. Call it only while nobody storms.
 pub fn why() -> Option<&'static str> {
-    // SAFETY: behind `FAILED` nobody writes any more.
+    // SAFETY: once `FAILED` is set, nobody writes any more.
     failed().then(|| unsafe { core::str::from_utf8_unchecked(&(&*WHY.text.get())[..*WHY.length.get()]) })
 }
 
-/// A storm of so many exceptions begins, or a round of it.
+/// Says that a storm of so many exceptions begins, or a round of it.
 pub fn begin(round: &Round, exceptions: u64) {
     SEED.store(round.seed, Relaxed);
     ROUND.store(round.number, Relaxed);
@@ -87,13 +87,13 @@ pub fn begin(round: &Round, exceptions: u64) {
     ON.store(true, SeqCst);
 }
 
-/// The storm is over.
+/// Says that the storm is over.
 pub fn end() {
     ON.store(false, SeqCst);
 }
 
-/// From the tick: ends the kernel if no CPU begins anything any more. How long a round takes says nothing: an emulator's host
-/// may have little time for the machine, whose clock goes on all the same.
+/// Called by the tick. Ends the kernel if no CPU has begun an action for a while. The length of a round is no criterion: an emulator's
+/// host may give the machine little time, while the machine's clock goes on.
 pub fn look() {
     let begun = place::begun();
     if BEGUN.swap(begun, Relaxed) != begun {
@@ -105,14 +105,14 @@ pub fn look() {
     }
 }
 
-/// For a panic's report: which storm it was, if there was one. Any context.
+/// For the report of a panic: says which storm was running, if there was one. Any context.
 pub fn last_words(say: &Say) {
     if ON.swap(false, SeqCst) {
         say(format_args!("{}", Failure("the kernel ended")));
     }
 }
 
-/// A failure as it is printed: with what does it again.
+/// The reason of a failure. It is shown with the seed, the round, and the boot arguments that make the same choices again.
 pub struct Failure<'a>(pub &'a str);
 
 impl fmt::Display for Failure<'_> {

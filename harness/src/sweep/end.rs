@@ -1,4 +1,4 @@
-//! A scenario that ends the kernel (M7), and is to go on behind that: the end is caught where the report would begin.
+//! For scenarios in which the kernel ends (M7): the end is caught where its report would begin, so that the sweep can go on.
 
 use core::arch::naked_asm;
 use core::cell::{Cell, UnsafeCell};
@@ -7,19 +7,19 @@ use kernel::debug::{self, slots};
 use kernel::exception::Frame;
 use rules::pstate::Daif;
 
-/// What [`enter`] puts back: x19 to x30, SP.
+/// The registers that [`enter`] restores: x19 to x30, and SP.
 type Context = [u64; 13];
 
-/// Where the end is caught: in the frame of the innermost [`until_the_end`], which lies on the stack of the CPU that sweeps.
+/// The registers of the innermost [`until_the_end`], where the end is caught. They lie on the stack of the CPU that sweeps.
 struct Catcher(Cell<*mut Context>);
 
-// SAFETY: only the CPU that sweeps uses it; an interrupt puts back what it found.
+// SAFETY: only the CPU that sweeps uses it; an interrupt restores the value that it has found.
 unsafe impl Sync for Catcher {}
 
 static CATCHER: Catcher = Catcher(Cell::new(core::ptr::null_mut()));
 
-/// Runs `body`, which ends the kernel. Returns what the report would have shown, as one number: where and why; 0 if `body` came
-/// back. Any context with D open.
+/// Runs `body`, which ends the kernel. Returns one number for the place and the reason that the report would have shown; 0 if `body` has
+/// returned. Any context with D open.
 pub fn until_the_end(body: extern "C" fn()) -> u64 {
     let context = UnsafeCell::new([0; 13]);
     let masks = daif::read();
@@ -30,8 +30,8 @@ pub fn until_the_end(body: extern "C" fn()) -> u64 {
     seen
 }
 
-/// M7 has been applied and the report of `frame` is due: goes on in [`until_the_end`], if that is what this scenario is about.
-/// Where M7 does not hold the report comes, and the kernel ends.
+/// Called when the kernel ends, after M7 has been applied and before the report about `frame`. If the scenario is in [`until_the_end`] and M7
+/// holds, execution goes on there. Otherwise this returns, and the kernel ends.
 pub fn caught(frame: &Frame) {
     let context = CATCHER.0.replace(core::ptr::null_mut());
     if context.is_null() {
@@ -44,11 +44,11 @@ pub fn caught(frame: &Frame) {
     }
     let seen = [frame.pc, frame.esr, frame.far, frame.pstate, cpu.depth.get().into()];
     let seen = seen.iter().fold(1, |sum: u64, value| sum.wrapping_mul(31).wrapping_add(*value));
-    // SAFETY: `enter` filled it, and its caller waits for it: what lies above on the stack has nothing to be dropped.
+    // SAFETY: `enter` has filled it, and its caller is still on the stack. The frames in between hold nothing that must be dropped.
     unsafe { leave(context, seen) }
 }
 
-/// Calls `body` with the caller's registers in `context`. 0, or what [`leave`] was given.
+/// Saves the caller's registers in `context` and calls `body`. Returns 0, or the value that [`leave`] was given.
 #[unsafe(naked)]
 extern "C" fn enter(body: extern "C" fn(), context: *mut Context) -> u64 {
     naked_asm!(
@@ -72,7 +72,7 @@ extern "C" fn enter(body: extern "C" fn(), context: *mut Context) -> u64 {
 /// Returns `value` from the [`enter`] that filled `context`.
 ///
 /// # Safety
-/// That has not returned, on this stack.
+/// That [`enter`] must be on this stack, and must not have returned.
 #[unsafe(naked)]
 unsafe extern "C" fn leave(context: *const Context, value: u64) -> ! {
     naked_asm!(

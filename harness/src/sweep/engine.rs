@@ -1,4 +1,4 @@
-//! The loops over the boundaries, and what is printed of them.
+//! The loops over the boundaries, and the lines that they print.
 
 use super::outcome::{Before, Outcome, misfired};
 use super::{Scenario, place, shot};
@@ -22,24 +22,24 @@ use log::LevelFilter;
 use rules::step::Owners;
 use spin::Mutex;
 
-/// Boundaries that the second of two interrupts is taken at, behind the first one.
+/// How many boundaries after the first of two interrupts are tried for the second one.
 const WINDOW: usize = 32;
-/// A scenario of more instructions is not interrupted at every instant from which the interrupt is held back to one and the
-/// same place, but at the first and the last of these.
+/// In a scenario with more instructions than this, where masking delays several instants to the same instruction, only the first and the
+/// last of these instants are tried.
 const LONG: u64 = 60_000;
-/// Lines of progress that a scenario is worth.
+/// How many lines of progress a scenario prints.
 const PROGRESS: u64 = 20;
 
-/// Where a scenario is interrupted.
+/// The boundaries that are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// At this boundary (or pair).
+    /// This boundary, or this pair.
     One(Boundary),
-    /// At every boundary of this machine's share.
+    /// Every boundary of this machine's share.
     Every(Share),
-    /// At every pair of boundaries within a window.
+    /// Every pair of boundaries whose second one is within the window.
     Pairs,
-    /// At so many, evenly apart.
+    /// So many boundaries, spread evenly.
     Sample(u64),
 }
 
@@ -54,7 +54,7 @@ pub struct Choice<'a> {
     pub extent: Extent,
 }
 
-/// Sweeps. Whether there were scenarios, and no violations. Thread context on the first CPU.
+/// Sweeps. Returns true if there was a scenario and no violation. Thread context on the first CPU.
 pub fn run(groups: &'static [&'static [Scenario]], choice: Choice<'_>) -> bool {
     let Choice { name, unfit, extent } = choice;
     idle::on_all(|| {
@@ -66,14 +66,14 @@ pub fn run(groups: &'static [&'static [Scenario]], choice: Choice<'_>) -> bool {
         return false;
     }
     let level = log::max_level();
-    // What is swept warns again and again.
+    // Scenarios raise WARNs again and again, which would fill the console.
     log::set_max_level(LevelFilter::Error);
     let all = || groups.iter().flat_map(|group| group.iter());
     let exact = all().any(|scenario| scenario.name == name);
     let chosen =
         |scenario: &Scenario| if exact { scenario.name == name } else { scenario.name.contains(name) };
     let mut tally = Tally::default();
-    // Its number is a scenario's place among all, so that what is chosen changes no machine's share of it.
+    // A scenario's number is its place among all scenarios, so that a choice of scenarios does not change the machines' shares.
     for (number, scenario) in (0..).zip(all()).filter(|(_, scenario)| chosen(scenario)) {
         if let Some((_, why)) = unfit.iter().find(|(unfit, _)| *unfit == scenario.name) {
             println!("sweep: {} is left out: {why}", scenario.name);
@@ -103,19 +103,19 @@ struct Tally {
 
 struct Sweep<'a> {
     scenario: &'static Scenario,
-    /// The scenario's, among all that there are.
+    /// The scenario's number among all scenarios.
     number: u64,
-    /// Of the run that is under way, or was the last.
+    /// The boundary of the current run, or of the last one.
     before: Before,
     outcome: Outcome,
     reference: Option<Outcome>,
     length: u64,
-    /// The part of the way that was printed last.
+    /// The progress that was printed last.
     shown: Option<u64>,
     tally: &'a mut Tally,
 }
 
-/// The sweep cannot go on: why.
+/// Why the sweep cannot go on.
 struct Over(String);
 
 impl From<String> for Over {
@@ -144,10 +144,10 @@ impl<'a> Sweep<'a> {
     fn try_sweep(&mut self, extent: Extent) -> Result<(), Over> {
         (self.scenario.setup)()?;
         self.class(extent)?;
-        // NMIs come where interrupts are off too.
+        // An NMI comes where interrupts are off, too.
         if off::by_priority() && self.scenario.nmis {
             shot::set_priority(Priority::Nmi);
-            // Of the machines that share the boundaries one has NMIs.
+            // Only one of the machines that share the boundaries has NMIs, so NMIs are tried at all of its boundaries.
             let over = self.class(match extent {
                 Extent::Every(_) => Extent::Every(Share::ALL),
                 other => other,
@@ -158,9 +158,9 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// The same with the interrupts as they are.
+    /// Sweeps with the kind of interrupts that is set now.
     fn class(&mut self, extent: Extent) -> Result<(), Over> {
-        // The first run fills what is filled once.
+        // The first run does work that is done only once, so its outcome is not used.
         self.plain()?;
         let (reference, length) = self.plain()?;
         let (again, same) = self.plain()?;
@@ -182,8 +182,8 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Every boundary of a machine's share, and those of the other machines' shares until one of the interrupts has come where the
-    /// scenario is there for: every machine is to have that.
+    /// Tries every boundary of this machine's share. If none of these interrupts meets the state that the scenario was written for (`covers`),
+    /// boundaries of the other shares are tried until one does, so that every machine has tested that state.
     fn share(&mut self, share: Share) -> Result<(), Over> {
         for turns in 0..share.of() {
             let share = share.turned(turns);
@@ -200,7 +200,7 @@ impl<'a> Sweep<'a> {
         Err(Over("no interrupt came where it is there for".into()))
     }
 
-    /// These boundaries.
+    /// Tries these boundaries.
     fn some(&mut self, boundaries: impl Iterator<Item = u64>) -> Result<(), Over> {
         for first in boundaries {
             self.progress(first);
@@ -209,7 +209,7 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// A run without an interrupt.
+    /// Makes a run without an interrupt.
     fn plain(&mut self) -> Result<(Outcome, u64), Over> {
         (self.scenario.before)();
         self.before.count();
@@ -227,7 +227,7 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// A run with interrupts. Returns when the handlers were reached, if all were.
+    /// Makes a run with interrupts. Returns when their handlers were reached; None if not all were.
     fn boundary(&mut self, at: Boundary) -> Result<Option<[u64; 2]>, Over> {
         (self.scenario.before)();
         note(self.scenario, at);
@@ -238,7 +238,7 @@ impl<'a> Sweep<'a> {
         let wrong = misfired(at.second.is_some())
             .or_else(|| self.reference.as_ref().and_then(|reference| self.outcome.difference(reference)));
         let [_, second, _] = shot::taken();
-        // A second interrupt that was due behind the body is no pair.
+        // If the second interrupt would come after the end of the body, this is no pair.
         if at.second.is_none() || second != 0 {
             self.tally.boundaries += 1;
         }
@@ -253,7 +253,7 @@ impl<'a> Sweep<'a> {
         Ok((at.second.is_none() || second == 1).then(shot::reached))
     }
 
-    /// After a violation: back to where the next boundary can be tried for itself.
+    /// After a violation, restores a state in which the next boundary can be tried.
     fn repair(&mut self) -> Result<(), Over> {
         {
             let _masked = daif::AllMasked::new();
@@ -268,7 +268,7 @@ impl<'a> Sweep<'a> {
         daif::clear::<{ daif::ALL }>();
         place::clear();
         (self.scenario.setup)()?;
-        // Facts that have changed for good would be a violation at every boundary from here on.
+        // If facts have changed for good, every boundary from here on would be a violation, so the sweep of this scenario ends.
         let (outcome, _) = self.plain()?;
         match self.reference.as_ref().and_then(|reference| outcome.difference(reference)) {
             Some(what) => Err(Over(alloc::format!("the kernel does not recover: {what}"))),
@@ -276,8 +276,8 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Every place where an interrupt of these instants is taken: both ends of each stretch of instants from which it is held back
-    /// to one place. `each` is told the first instant of every stretch.
+    /// Tries every place where an interrupt of these instants is taken. Masking can delay a stretch of instants to the same place; of each stretch
+    /// the first and the last instant are tried. `each` is called with the first instant of every stretch.
     fn places(
         &mut self,
         instants: Range<u64>,
@@ -296,7 +296,7 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// Every place within the window where a second interrupt is taken behind the one at `first`.
+    /// Tries every place within the window where a second interrupt is taken after the one at `first`.
     fn seconds(&mut self, first: u64) -> Result<(), Over> {
         let mut second = 0;
         for _ in 0..WINDOW {
@@ -343,7 +343,7 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// What is being tried, for a report of the kernel's end.
+/// What is being tried, for the report of a panic.
 static TRYING: Mutex<Option<(&'static Scenario, Boundary)>> = Mutex::new(None);
 static RUNNING: AtomicBool = AtomicBool::new(false);
 
@@ -354,7 +354,7 @@ fn note(scenario: &'static Scenario, at: Boundary) {
     RUNNING.store(true, SeqCst);
 }
 
-/// For a panic's report: at which boundary of which scenario the kernel ended, if it was being swept. Any context.
+/// For the report of a panic: says at which boundary of which scenario the kernel has ended, if a sweep was running. Any context.
 pub fn last_words(say: &Say) {
     if !RUNNING.swap(false, SeqCst) {
         return;

@@ -1,13 +1,13 @@
 //! The sweep: a timer interrupt on every instruction boundary of every debug path.
 //!
-//! Under `-icount shift=0,sleep=off` with a counter of 1 GHz one tick of CNTVCT_EL0 is one instruction, so a timer armed k
-//! ticks ahead interrupts in front of the k-th instruction, exactly, while no other CPU runs. A [`Scenario`] is run once without
-//! an interrupt; then once for each k, and what comes of it must be the same.
+//! Under `-icount shift=0,sleep=off` with a counter of 1 GHz, one tick of CNTVCT_EL0 is one instruction. While no other CPU runs, a timer
+//! armed k ticks ahead interrupts exactly in front of the k-th instruction. A [`Scenario`] is run once without an interrupt, and then
+//! once for each k; the outcome must be the same.
 //!
-//! - `shot`: places the interrupts, notes where they came.
+//! - `shot`: places the interrupts, and records where they were taken.
 //! - `place`: the slots and probes that a scenario works with.
-//! - `outcome`: what a run came to.
-//! - `end`: a scenario that ends the kernel, and goes on.
+//! - `outcome`: the outcome of a run, and how two outcomes differ.
+//! - `end`: for scenarios in which the kernel ends: the end is caught, and the scenario goes on.
 //! - `engine`: the loops, and what is printed.
 
 mod end;
@@ -26,38 +26,40 @@ pub use place::{
 use kernel::debug::stats::Counter;
 use kernel::exception::Frame;
 
-/// What is swept: called with interrupts on, once a run. Its value is part of the outcome.
+/// The function that is swept. It is called once in each run, with interrupts on, and its value is part of the outcome.
 pub type Body = extern "C" fn() -> u64;
 
-/// A debug path to be interrupted everywhere. Write one with `..Scenario::EMPTY` for what it does not need.
+/// A debug path that is interrupted everywhere. Take the fields that a scenario does not need from `..Scenario::EMPTY`.
 pub struct Scenario {
-    /// Its name, unique.
+    /// The scenario's name, unique.
     pub name: &'static str,
-    /// Once: places slots and probes with [`breakpoint`], [`watchpoint`], [`kprobe`]; these go away by themselves.
+    /// Called once. It places slots and probes with [`breakpoint`], [`watchpoint`], [`kprobe`] and the like, which are removed after the
+    /// last run.
     pub setup: fn() -> Result<(), alloc::string::String>,
-    /// Before each run.
+    /// Called before each run.
     pub before: fn(),
-    /// What is interrupted.
+    /// The function that is interrupted.
     pub body: Body,
-    /// What the interrupt's handler does, told the context that it interrupted. The run without an interrupt calls it behind
-    /// the body, without a frame, so that both come to the same counts.
+    /// Called by the interrupt's handler, with the frame of the interrupted context. In the run without an interrupt it is called after the
+    /// body, without a frame, so that all runs have the same counts.
     pub handler: fn(Option<&Frame>),
-    /// What the interrupted context must have been at one boundary at least, or the scenario misses what it is there for.
+    /// Must be true of the interrupted context at one boundary at least: it shows that the scenario reaches the state that it was written
+    /// for.
     pub covers: fn(&Frame) -> bool,
-    /// After each run: more numbers that must be the same in all.
+    /// Called after each run. It returns more numbers that must be the same in all runs.
     pub facts: fn() -> [u64; 2],
-    /// Whether result and facts of a run without an interrupt are what they must be. What every run gets wrong, and what was placed
-    /// and is never hit, shows here only.
+    /// Whether the result and the facts of the run without an interrupt are right. Only this check finds a fault that all runs have, such as
+    /// a slot that is never hit.
     pub due: fn(u64, [u64; 2]) -> bool,
-    /// Counters that depend on where the interrupt comes.
+    /// Counters that are not compared, because they depend on where the interrupt comes.
     pub varies: &'static [Counter],
-    /// Whether it is tried with NMIs too. Their handler does nothing, and what it would set, masked, were not in force before it
-    /// returns.
+    /// Whether the scenario is tried with NMIs too. An NMI's handler does nothing: with everything masked, slots that it sets would not be in
+    /// force before it returns.
     pub nmis: bool,
 }
 
 impl Scenario {
-    /// Does nothing.
+    /// A scenario that does nothing.
     pub const EMPTY: Self = {
         extern "C" fn nothing() -> u64 {
             0

@@ -1,4 +1,4 @@
-//! What a run came to: everything that an interrupt must not change.
+//! The outcome of a run: everything that an interrupt must not change.
 
 use super::{Scenario, place, shot};
 use alloc::format;
@@ -8,7 +8,7 @@ use kernel::debug::{self, slots, stats};
 use kernel::irq::off;
 use kernel::kprobe;
 
-/// The fixed part, by name. The first `CLEAN` behind the result are 0 wherever nothing is going on.
+/// The names of the values that every outcome has. The first `CLEAN` of them after the result must be 0 between runs.
 const NAMES: [&str; 14] = [
     "the result",
     "the masks",
@@ -31,7 +31,7 @@ const STATS: usize = NAMES.len();
 const PLACED: usize = STATS + stats::ALL.len();
 const LEN: usize = PLACED + place::ROOM * 2;
 
-/// What a run comes to, in numbers. Every boundary fills them anew, so no more are touched than the scenario has.
+/// The values of an outcome. They are written at every boundary, so only as many are used as the scenario has.
 #[derive(Clone)]
 struct Numbers {
     all: [u64; LEN],
@@ -42,7 +42,7 @@ struct Numbers {
 impl Numbers {
     const NONE: Self = Self { all: [0; LEN], used: PLACED };
 
-    /// The counters as they are now.
+    /// Reads the counters.
     fn count(&mut self) {
         self.all[9] = off::out_of_order();
         for (word, (_, counter)) in self.all[STATS..PLACED].iter_mut().zip(stats::ALL) {
@@ -58,7 +58,7 @@ impl Numbers {
         self.used = used;
     }
 
-    /// The first one that is not the same.
+    /// The first value that differs.
     fn differs(&self, other: &Self) -> Option<usize> {
         let used = self.used.max(other.used);
         self.all[..used].iter().zip(&other.all[..used]).position(|(one, other)| one != other)
@@ -69,26 +69,26 @@ impl Numbers {
 pub struct Before(Numbers);
 
 impl Before {
-    /// Of no run yet.
+    /// No outcome yet.
     pub const NONE: Self = Self(Numbers::NONE);
 
-    /// Before a run.
+    /// Reads the counters before a run.
     pub fn count(&mut self) {
         self.0.count();
     }
 }
 
-/// A run's outcome.
+/// The outcome of a run.
 #[derive(Clone)]
 pub struct Outcome(Numbers);
 
 impl Outcome {
-    /// Of no run yet.
+    /// No outcome yet.
     pub const NONE: Self = Self(Numbers::NONE);
 
-    /// Behind the run that `before` is of.
+    /// Reads the outcome after a run. `before` was read before the run.
     pub fn take(&mut self, before: &Before, scenario: &Scenario, result: u64) {
-        // First of all, before anything can put them right.
+        // These come first: code that runs later could change them back to what is expected.
         let (masks, register, shadow) = (daif::read().bits(), mdscr::read(), debug::this().mdscr.get());
         let facts = (scenario.facts)();
         self.0.count();
@@ -96,12 +96,12 @@ impl Outcome {
         for (word, before) in all[..*used].iter_mut().zip(&before.0.all) {
             *word = word.wrapping_sub(*before);
         }
-        // How often a step was set aside depends on where the interrupt came, by its nature.
+        // How often a step is set aside depends on where the interrupt comes, so that counter is not compared.
         let varies = scenario.varies;
         for counter in varies.iter().chain([&stats::STASHES]) {
             all[STATS + counter.index()] = 0;
         }
-        // A step-over of an instruction with a probe is no step exception, so these vary together.
+        // With a probe on the instruction, a step-over is completed in software. So where step-overs vary, these vary too.
         if shot::among_probes() && varies.contains(&stats::STEP_OVERS) {
             all[STATS + stats::COMPLETED_IN_SOFTWARE.index()] = 0;
         }
@@ -129,7 +129,7 @@ impl Outcome {
         all[..fixed.len()].copy_from_slice(&fixed);
     }
 
-    /// What is not as it has to be where nothing is going on; None if all is well.
+    /// Says which value is not 0 although nothing is going on; None if all are.
     pub fn unclean(&self) -> Option<String> {
         let all = &self.0.all;
         let wrong = (1..=CLEAN).find(|&n| all[n] != 0);
@@ -139,19 +139,19 @@ impl Outcome {
         Some(format!("{} {:#x}", name(wrong), all[wrong]))
     }
 
-    /// What a run without an interrupt has not come to; None if all is well.
+    /// Says what the run without an interrupt has got wrong; None if nothing.
     pub fn undue(&self, scenario: &Scenario) -> Option<String> {
         let all = &self.0.all;
         let (result, facts) = (all[0], [all[FACTS], all[FACTS + 1]]);
         if !(scenario.due)(result, facts) {
             return Some(format!("the result {result:#x} and the facts {facts:x?}"));
         }
-        // An NMI's handler hits nothing.
+        // An NMI's handler runs with everything masked, so it hits nothing.
         let idle = (0..place::used()).find(|&n| place::is_there(n) && all[PLACED + n * 2..][..2] == [0, 0]);
         idle.filter(|_| !shot::is_nmi()).map(|n| format!("no hit of what was placed at {n}"))
     }
 
-    /// How this differs from the run without interrupts; None if it does not.
+    /// Says how this outcome differs from that of the run without an interrupt; None if it does not.
     pub fn difference(&self, reference: &Self) -> Option<String> {
         let wrong = self.0.differs(&reference.0)?;
         let (is, due) = (self.0.all[wrong], reference.0.all[wrong]);
@@ -170,7 +170,7 @@ fn name(index: usize) -> String {
     }
 }
 
-/// What is wrong with how the interrupts were taken; None if nothing is.
+/// Says what is wrong with how the interrupts were taken; None if nothing is.
 pub fn misfired(pair: bool) -> Option<String> {
     let [first, second, generated] = shot::taken();
     if first != 1 || second > u64::from(pair) || generated != second {

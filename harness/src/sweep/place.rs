@@ -1,4 +1,4 @@
-//! The slots and probes that a scenario works with: placed by its set-up, counted in every run, taken away behind it.
+//! The slots and probes of a scenario. `setup` places them, their hits are counted in every run, and they are removed after the last one.
 
 use ::slots::{Access, Cpus, Pieces, Privilege, Request, SlotId};
 use alloc::string::{String, ToString};
@@ -8,7 +8,7 @@ use kernel::debug::slots::{self, Disposition, Handler};
 use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Kprobe, PostHandler, PreHandler, ReturnProbe, Wanted, WantedReturn};
 
-/// The most that a scenario can place: all slots of a CPU without banks.
+/// How many slots and probes a scenario can place: as many as a CPU without banks has slots.
 pub const ROOM: usize = 32;
 
 #[derive(Clone, Copy)]
@@ -19,7 +19,7 @@ enum Placed {
     Return(&'static ReturnProbe),
 }
 
-/// Touched in thread context on one CPU, or by the handler that interrupts it while it does not.
+/// What was placed. Only the CPU that sweeps uses it: its thread, or the interrupt's handler while the thread does not use it.
 struct Places([Cell<Placed>; ROOM]);
 
 // SAFETY: only the CPU that sweeps uses it.
@@ -27,7 +27,7 @@ unsafe impl Sync for Places {}
 
 static PLACES: Places = Places([const { Cell::new(Placed::Nothing) }; ROOM]);
 
-/// How many of them this scenario has used.
+/// How many entries this scenario has used.
 static USED: AtomicUsize = AtomicUsize::new(0);
 
 fn place(what: Placed) -> Result<(), String> {
@@ -38,7 +38,7 @@ fn place(what: Placed) -> Result<(), String> {
     Ok(())
 }
 
-/// Behind everything that was placed since [`clear`], also if it is gone.
+/// The next free entry, behind everything that was placed since [`clear`] even if it was removed meanwhile.
 pub fn used() -> usize {
     USED.load(Relaxed)
 }
@@ -46,7 +46,7 @@ pub fn used() -> usize {
 /// Sets a slot on some CPUs. For a scenario's `setup`, `before` and `handler`.
 ///
 /// # Errors
-/// The slot manager's.
+/// Those of the slot manager.
 pub fn slot(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<(), String> {
     let id = slots::install(request, cpus, disposition).map_err(|error| error.to_string())?;
     place(Placed::Slot(Pieces::One(id)))
@@ -55,7 +55,7 @@ pub fn slot(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<(
 /// Sets a slot, or two for a range that one cannot hold. For a scenario's `setup`.
 ///
 /// # Errors
-/// The slot manager's.
+/// Those of the slot manager.
 pub fn split(request: &Request) -> Result<(), String> {
     let slots = slots::install_split(request, Cpus::ALL, Disposition::Count);
     place(Placed::Slot(slots.map_err(|error| error.to_string())?))
@@ -64,7 +64,7 @@ pub fn split(request: &Request) -> Result<(), String> {
 /// Sets a breakpoint that counts, and calls `handler` if there is one. For a scenario's `setup`, `before` and `handler`.
 ///
 /// # Errors
-/// The slot manager's.
+/// Those of the slot manager.
 pub fn breakpoint(address: u64, handler: Option<Handler>) -> Result<(), String> {
     let request = Request::Breakpoint { address, privilege: Privilege::El1 };
     slot(&request, Cpus::ALL, handler.map_or(Disposition::Count, Disposition::Call))
@@ -73,7 +73,7 @@ pub fn breakpoint(address: u64, handler: Option<Handler>) -> Result<(), String> 
 /// Sets a watchpoint on reads and writes of a doubleword. For a scenario's `setup`.
 ///
 /// # Errors
-/// The slot manager's.
+/// Those of the slot manager.
 pub fn watchpoint(address: u64) -> Result<(), String> {
     let (length, access, privilege) = (8, Access::ReadWrite, Privilege::El1);
     slot(&Request::Watchpoint { address, length, access, privilege }, Cpus::ALL, Disposition::Count)
@@ -82,7 +82,7 @@ pub fn watchpoint(address: u64) -> Result<(), String> {
 /// Registers a probe. For a scenario's `setup`.
 ///
 /// # Errors
-/// The registration's.
+/// Those of the registration.
 pub fn kprobe(address: u64, pre: Option<PreHandler>, post: Option<PostHandler>) -> Result<(), String> {
     let probe = kprobe::register(address, pre, post).map_err(|error| error.to_string())?;
     place(Placed::Probe(probe))
@@ -91,7 +91,7 @@ pub fn kprobe(address: u64, pre: Option<PreHandler>, post: Option<PostHandler>) 
 /// Registers a probe that is optimised. For a scenario's `setup`.
 ///
 /// # Errors
-/// The registration's; or that it is not.
+/// Those of the registration; or that the probe could not be optimised.
 pub fn optimised(address: u64, pre: PreHandler) -> Result<(), String> {
     let wanted = Wanted { pre: Some(pre), optimise: Some(true), ..Wanted::at(address) };
     let probes = kprobe::register_all([wanted]).map_err(|error| error.to_string())?;
@@ -102,13 +102,13 @@ pub fn optimised(address: u64, pre: PreHandler) -> Result<(), String> {
 /// Registers a return probe. For a scenario's `setup`.
 ///
 /// # Errors
-/// The registration's.
+/// Those of the registration.
 pub fn kretprobe(wanted: &WantedReturn) -> Result<(), String> {
     let probe = kprobe::register_return(wanted).map_err(|error| error.to_string())?;
     place(Placed::Return(probe))
 }
 
-/// The probe that was placed `index`th. For a scenario's `body`, which must not remove it.
+/// The probe that was placed as number `index`. For a scenario's `body`, which must not remove it.
 pub fn probe_of(index: usize) -> Option<&'static Kprobe> {
     match PLACES.0[index].get() {
         Placed::Probe(probe) => Some(probe),
@@ -116,12 +116,12 @@ pub fn probe_of(index: usize) -> Option<&'static Kprobe> {
     }
 }
 
-/// Hits so far of what was placed `index`th; 0 if that is gone.
+/// The hits so far of the slot or probe number `index`; 0 if it was removed.
 pub fn hits_of(index: usize) -> u64 {
     count(index)[0]
 }
 
-/// Takes the slot away that was placed first; how often it was hit. For a scenario's `handler` and `facts`.
+/// Removes the slot that was placed first, and returns its hits. For a scenario's `handler` and `facts`.
 pub fn remove_first() -> u64 {
     let _off = IrqOff::new();
     let hits = hits_of(0);
@@ -131,12 +131,12 @@ pub fn remove_first() -> u64 {
     hits
 }
 
-/// Whether something was placed `index`th.
+/// Whether a slot or probe with number `index` was placed.
 pub fn is_there(index: usize) -> bool {
     !matches!(PLACES.0[index].get(), Placed::Nothing)
 }
 
-/// Hits and misses of what was placed `index`th.
+/// The hits and the misses of the slot or probe number `index`.
 pub fn count(index: usize) -> [u64; 2] {
     match PLACES.0[index].get() {
         Placed::Nothing => [0, 0],
@@ -146,7 +146,7 @@ pub fn count(index: usize) -> [u64; 2] {
     }
 }
 
-/// Takes everything away.
+/// Removes everything.
 pub fn clear() {
     USED.store(0, Relaxed);
     for place in &PLACES.0 {

@@ -1,8 +1,9 @@
-//! The interrupts of a run: armed so that the first one comes in front of a given instruction of the body, the second one,
-//! where there is one, so many instructions after the first one's handler. An instant needs a timer: a software-generated
-//! interrupt comes where an instruction asks for it. So it is the second one's handler that sends one to this CPU, which is
-//! pending when that handler returns and comes before the next instruction: the third exception in a row with nothing but the
-//! return between them (M13, then M8).
+//! The interrupts of a run. The first one is taken in front of a given instruction of the body; the second one, if there is one, a given
+//! number of instructions after the first one's handler.
+//!
+//! Only a timer can interrupt at a given instant, because an instruction has to send a software-generated interrupt (SGI). So both are
+//! timers. The second one's handler sends an SGI to its own CPU. The SGI is pending when that handler returns, and is taken before the
+//! next instruction: a third exception in a row, with only the return in between (M13, then M8).
 
 use super::{Body, Scenario};
 use cli::bootargs::Boundary;
@@ -18,30 +19,30 @@ use kernel::exception::Frame;
 use kernel::irq::{self, off::IrqOff, sgi};
 use kernel::{debug, early, kprobe, time};
 
-/// Instructions of [`fire`] from the read of the counter to the body's first one.
+/// How many instructions [`fire`] executes from the read of the counter to the body's first instruction.
 const LEAD: u64 = 7;
-/// The interrupt comes in front of the instruction behind the one in front of which the timer's instant is.
+/// The interrupt is taken one instruction after the timer expires.
 const LATE: u64 = 1;
-/// Instructions after which a body has come to its end, or never will; among probes it takes hundreds of times what it takes without.
+/// A body that has not ended after this many instructions hangs. Under probes everywhere it takes hundreds of times as long, and gets more.
 const PATIENCE: u64 = 200_000_000;
 const NEVER: u64 = u64::MAX;
 
-/// How often each interrupt was taken, the software-generated one last, and where the last time.
+/// How often each interrupt was taken, and where the last time. The SGI is the last one.
 static TAKEN: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 static PCS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
-/// When its handler was reached, in instructions after the point that it was armed from.
+/// When each interrupt's handler was reached, in instructions since the timer was armed.
 static REACHED: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
-/// What the first one's handler found.
+/// The state that the first interrupt's handler has found.
 static FOUND: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
-/// The counter where each was armed.
+/// The counter when each timer was armed.
 static START: AtomicU64 = AtomicU64::new(0);
 static SECOND_START: AtomicU64 = AtomicU64::new(0);
 static SECOND: AtomicU64 = AtomicU64::new(NEVER);
 static SCENARIO: AtomicPtr<Scenario> = AtomicPtr::new(core::ptr::null_mut());
 
-/// This run is one without interrupts.
+/// Whether this run is one without interrupts.
 static PLAIN: AtomicBool = AtomicBool::new(false);
-/// Whether an interrupted context was what the scenario is there for.
+/// Whether an interrupted context was in the state that the scenario was written for (`covers`).
 static COVERED: AtomicBool = AtomicBool::new(false);
 /// Whether the interrupts are NMIs.
 static NMI: AtomicBool = AtomicBool::new(false);
@@ -54,7 +55,7 @@ pub fn among_probes() -> bool {
     AMONG_PROBES.load(Relaxed)
 }
 
-/// What the interrupt's handler is to find: I and F masked (M8), for an NMI all (M9); MDSCR_EL1.SS clear; no owner.
+/// The state that the interrupt's handler must find: I and F masked (M8), or everything for an NMI (M9); MDSCR_EL1.SS clear; no owner.
 pub fn due() -> [u64; 3] {
     [if is_nmi() { 0x3c0 } else { 0xc0 }, 0, 0]
 }
@@ -64,7 +65,7 @@ pub fn is_nmi() -> bool {
     NMI.load(Relaxed)
 }
 
-/// Whether an interrupted context was what the scenario is there for, since this was asked for last.
+/// Whether an interrupted context was in the state that the scenario was written for, since the last call of this function.
 pub fn covered() -> bool {
     COVERED.swap(false, SeqCst)
 }
@@ -73,7 +74,7 @@ pub fn covered() -> bool {
 pub fn set_priority(priority: Priority) {
     let timers = &early::boot().platform.timer;
     for intid in [timers.virt, timers.phys] {
-        // They have been enabled before.
+        // Both interrupts have been enabled before, so this cannot fail.
         let _ = gic::enable(intid, priority);
     }
     NMI.store(priority == Priority::Nmi, Relaxed);
@@ -82,7 +83,7 @@ pub fn set_priority(priority: Priority) {
 /// Takes the timers over from the tick. Thread context.
 ///
 /// # Errors
-/// When the second timer's interrupt cannot be had, or a tick of the counter is not an instruction.
+/// When the second timer has no interrupt, or when one tick of the counter is not one instruction.
 pub fn prepare() -> Result<(), &'static str> {
     AMONG_PROBES.store(kprobe::count() != 0, Relaxed);
     let timers = &early::boot().platform.timer;
@@ -96,13 +97,13 @@ pub fn prepare() -> Result<(), &'static str> {
     calibrate()
 }
 
-/// Gives them back; the tick still waits for [`time::resume`].
+/// Gives the timers back. The tick goes on only after [`time::resume`].
 pub fn release() {
     irq::set_handler(early::boot().platform.timer.virt, time::interrupt);
 }
 
-/// A run of `scenario`'s body with interrupts at `at`, or without. Returns what the body returned and how many instructions
-/// that took.
+/// Runs the body of `scenario` with interrupts at `at`, or without interrupts. Returns the body's result and the number of instructions that
+/// it has taken.
 pub fn run(scenario: &'static Scenario, at: Option<Boundary>) -> (u64, u64) {
     SCENARIO.store(core::ptr::from_ref(scenario).cast_mut(), Relaxed);
     fire_at(scenario.body, at)
@@ -116,36 +117,37 @@ fn fire_at(body: Body, at: Option<Boundary>) -> (u64, u64) {
     }
     SECOND.store(at.and_then(|at| at.second).unwrap_or(NEVER), Relaxed);
     PLAIN.store(at.is_none(), Relaxed);
-    // Without an interrupt the timer is there to tell a hang only.
+    // In a run without interrupts the timer only finds a hang.
     let ticks = at.map_or(PATIENCE, |at| at.first + LEAD - LATE);
     let mut passed = 0;
     let result = fire(body, ticks, &mut passed, &START);
     (result, passed.wrapping_add(ticks).wrapping_sub(LEAD))
 }
 
-/// How often the interrupts were taken in the last run.
+/// How often each interrupt was taken in the last run.
 pub fn taken() -> [u64; 3] {
     TAKEN.each_ref().map(|count| count.load(SeqCst))
 }
 
-/// Where they were taken.
+/// Where each interrupt was taken.
 pub fn pcs() -> [u64; 3] {
     PCS.each_ref().map(|pc| pc.load(SeqCst))
 }
 
-/// When their handlers were reached: the same of two instants if and only if the interrupt was held back from one to the other.
+/// When each handler was reached. Two instants have the same value exactly if masking has delayed the interrupt of the first one to the
+/// second one.
 pub fn reached() -> [u64; 2] {
     [REACHED[0].load(SeqCst), REACHED[1].load(SeqCst)]
 }
 
-/// What the first one's handler found; see [`due`].
+/// The state that the first interrupt's handler has found; see [`due`].
 pub fn found() -> [u64; 3] {
     [0, 1, 2].map(|n| FOUND[n].load(SeqCst))
 }
 
-/// Arms the virtual timer `ticks` after the read of the counter, calls `body`, stops both timers. What passed from the timer's
-/// instant to the body's end goes to `passed`, the counter as it was read to `start`. Its instructions are counted: no probe may be
-/// among them.
+/// Arms the virtual timer `ticks` after the read of the counter, calls `body`, and stops both timers. Stores the instructions from the timer's
+/// instant to the body's end in `passed`, and the counter that was read in `start`. The number of this function's own instructions
+/// is known, so no probe may be on them.
 #[unsafe(naked)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn fire(body: Body, ticks: u64, passed: &mut u64, start: &AtomicU64) -> u64 {
@@ -192,7 +194,7 @@ fn arm_second(ticks: u64) {
     }
 }
 
-/// The virtual timer's interrupt.
+/// The handler of the virtual timer's interrupt.
 fn first(frame: &mut Frame) {
     let before = TAKEN[0].load(Relaxed);
     TAKEN[0].store(before + 1, Relaxed);
@@ -213,24 +215,24 @@ fn first(frame: &mut Frame) {
     if scenario.is_some_and(|scenario| (scenario.covers)(frame)) {
         COVERED.store(true, Relaxed);
     }
-    // From here on the timer is there to tell a hang.
+    // From here on the timer only finds a hang.
     timer::arm_after(PATIENCE);
     if is_nmi() {
-        // It may come in the middle of a guard's making, and may make one itself.
+        // The interrupt may come while the body makes a guard, and this handler may make one too.
         drop(IrqOff::new());
     }
-    // The scenario's handler is not for NMIs: with D masked nothing hits in it.
+    // The scenario's handler is not called by NMIs: with D masked, nothing in it would be hit.
     if let Some(scenario) = scenario.filter(|_| !is_nmi()) {
         (scenario.handler)(Some(frame));
     }
-    // Neither an interrupt nor an NMI can come in this handler, where PSTATE.I is set: at the earliest where it returns to.
+    // With PSTATE.I set neither an interrupt nor an NMI can come in this handler. It comes at the earliest where the handler returns to.
     let second = SECOND.load(Relaxed);
     if second != NEVER {
         arm_second(second);
     }
 }
 
-/// The physical timer's: sends the third.
+/// The handler of the physical timer's interrupt. It sends the SGI.
 fn second(frame: &mut Frame) {
     REACHED[1].store(timer::now().wrapping_sub(SECOND_START.load(Relaxed)), Relaxed);
     // SAFETY: disables the timer.
@@ -240,7 +242,7 @@ fn second(frame: &mut Frame) {
     gic::send_sgi(sgi::TEST_CHAINED, Target::Me);
 }
 
-/// The software-generated one.
+/// The handler of the SGI.
 fn third(frame: &mut Frame) {
     PCS[2].store(frame.pc, Relaxed);
     TAKEN[2].store(TAKEN[2].load(Relaxed) + 1, Relaxed);

@@ -16,6 +16,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use rules::invariants::INVARIANTS;
+use rules::reason;
 use rules::table::TABLE;
 
 const MAX: usize = crate::debug::MAX_SLOTS;
@@ -143,7 +144,7 @@ fn described<P>(record: &Snapshot<P>) -> String {
     }
 }
 
-/// The rules, or one of them with what a boot argument made of it.
+/// The rules, or one of them with its reason; and what boot arguments have changed.
 pub fn rules(id: Option<&str>, out: &mut dyn Write) -> Result<(), Error> {
     let asked = |name: &str| id.is_none_or(|id| id.eq_ignore_ascii_case(name));
     let mut found = false;
@@ -157,6 +158,9 @@ pub fn rules(id: Option<&str>, out: &mut dyn Write) -> Result<(), Error> {
     for rule in INVARIANTS.iter().filter(|rule| asked(rule.id)) {
         found = true;
         writeln!(out, "  {rule}")?;
+    }
+    if let Some(reason) = id.and_then(reason::of) {
+        writeln!(out, "        {}", reason.why)?;
     }
     if found { Ok(()) } else { Err(Error::NoSuchRule(id.unwrap_or("").to_string())) }
 }

@@ -1,53 +1,53 @@
-//! Reads `barriers.txt`.
+//! Reads `barriers.txt`, the exceptions of the check of barriers.
 
 use super::{REGISTERS, written};
 use crate::noprobe::list::{Line, Pattern};
 use std::fmt;
 
-/// The file, read.
+/// The contents of the file.
 #[derive(Debug, Default)]
 pub struct List {
-    /// Ways on without a barrier that are right.
+    /// Ways of execution that are right without a barrier.
     pub writes: Vec<Line<Excuse>>,
-    /// Functions that need an ordered access.
+    /// Functions that must contain an ordered access.
     pub ordered: Vec<Line<Ordered>>,
 }
 
-/// The function that writes, the register, what happens then, and in which function.
+/// A way without a barrier: the function that writes, the register, what happens before a barrier, and in which function that happens.
 pub type Way<'a> = (&'a str, &'a str, Event, &'a str);
 
-/// A way on without a barrier that is right, or several.
+/// One line of the file: ways without a barrier that are right.
 #[derive(Debug)]
 pub struct Excuse {
     writer: Pattern,
-    /// Empty: any.
+    /// The registers; if empty, all of them.
     registers: Vec<&'static str>,
-    /// `None`: any.
+    /// What happens before a barrier; None stands for everything.
     event: Option<Event>,
     place: Pattern,
-    /// In checked builds only.
+    /// Whether this is right in checked builds only.
     checked: bool,
 }
 
-/// A function that a protocol hangs on.
+/// A function that must contain ordered accesses, because a lock-free protocol needs them.
 #[derive(Debug)]
 pub struct Ordered {
     pub function: Pattern,
-    /// So many at least.
+    /// The least number of such accesses.
     pub count: usize,
     pub needs: Needed,
 }
 
-/// What happens before a register write is sure to be in force.
+/// What happens before a register write is certain to be in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Event {
-    /// PSTATE.D is opened.
+    /// PSTATE.D is unmasked.
     Opens,
     /// The function returns, to a caller that is not known.
     Returns,
-    /// Something is called through a register.
+    /// A function is called through a register.
     Calls,
-    /// Something is jumped to through a register.
+    /// There is a jump through a register.
     Jumps,
 }
 
@@ -118,7 +118,7 @@ impl List {
         Ok(list)
     }
 
-    /// Whether a way on without a barrier is listed; `checked`: of a checked build.
+    /// Whether a way without a barrier is listed. `checked` says whether the image is a checked build.
     pub fn allows(&self, (writer, register, event, place): Way<'_>, checked: bool) -> bool {
         self.writes.iter().any(|Line { says, .. }| {
             (checked || !says.checked)
@@ -129,7 +129,7 @@ impl List {
         })
     }
 
-    /// All names of functions that an image has to have, with their lines.
+    /// The names of all functions that an image must have, with their lines.
     pub fn patterns(&self, checked: bool) -> impl Iterator<Item = (usize, &Pattern)> {
         let writes = self.writes.iter().filter(move |line| checked || !line.says.checked);
         let writes =

@@ -1,18 +1,20 @@
-//! Checks an image for barriers that emulators do not need and hardware does.
+//! Checks that an image has the barriers that hardware needs, and that emulators do not.
 //!
-//! A write of a system register is in force behind the next context synchronization event only: ISB, exception entry or return (DDI 0487
-//! D24.1.2.2). So behind each write of a register of [`REGISTERS`] the check follows every way that the code can go, through calls, jumps
-//! and tail calls, back into callers too, until there is an ISB, an ERET or an exception generating instruction. On no way may D be
-//! opened before (a write of PSTATE.D = 0, or of DAIF whole), and none may lead to where the check cannot follow: a call or jump through
-//! a register, or the return of a function that nobody calls directly. `barriers.txt` has the exceptions, with reasons.
+//! A write of a system register is certain to be in force only after the next context synchronization event: ISB, exception entry or return
+//! (DDI 0487 D24.1.2.2). So from each write of a register in [`REGISTERS`] the check follows every way that execution can take, through
+//! calls, jumps and tail calls, and back into callers, until there is an ISB, an ERET or an instruction that generates an exception.
+//! Before that, no way may unmask D (by a write of PSTATE.D = 0, or of all of DAIF). And no way may lead to a place where the check cannot
+//! go on: a call or jump through a register, or the return of a function that nobody calls directly. `barriers.txt` has the exceptions,
+//! with reasons.
 //!
-//! Code may also record that it owes the ISB, and leave it to whatever opens D: it stores all ones, which the shadow of MDSCR_EL1 is
-//! otherwise never (`debug::control`), close to the write. Behind such a write a conditional branch that skips an ISB, or the call of a
-//! function that has one on every way, counts as the ISB: whether the debt is looked at is known, what the comparison finds is not.
+//! Code may also record that it owes an ISB, and leave the ISB to the code that unmasks D. Such code stores all ones close to the write; the
+//! shadow of MDSCR_EL1 never has this value otherwise (`debug::control`). After such a write, two things count as the ISB: a conditional
+//! branch that skips an ISB, and a call of a function that has an ISB on every way. The check knows that the debt is looked at there,
+//! but not what the comparison finds.
 //!
-//! With `STEPWELL_BARRIERS=FILE` in the environment, all ways on without a barrier are written to that file, listed or not.
+//! With `STEPWELL_BARRIERS=FILE` in the environment, all ways without a barrier are written to that file, even those that are listed.
 //!
-//! `barriers.txt` also has the functions that must contain an ordered access, since a lock-free protocol hangs on it.
+//! `barriers.txt` also lists functions that must contain ordered accesses, because lock-free protocols need them.
 
 mod list;
 
@@ -24,14 +26,14 @@ use list::{Event, List, Needed, Ordered, Way};
 use object::{Object, ObjectSection};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Checked builds have this function.
+/// Only checked builds have this function.
 const CHECKED: &str = "kernel::exception::apply::check_entry";
 const LIST: &str = include_str!("../../barriers.txt");
 
 /// Checks an image's ELF.
 ///
 /// # Errors
-/// Names the writes, the ways out and the lines.
+/// When a barrier or an access is missing, or a line of the file is no longer needed. The error names all of them.
 pub fn check(elf: &Elf<'_>) -> Result<()> {
     let start = symbols::value(elf, "__image_start")?;
     let section = elf.section_by_name(".text").context("the kernel's ELF has no .text")?;
@@ -107,7 +109,7 @@ fn opens_d(word: u32) -> bool {
     word & 0xffff_f8ff == 0xd503_48ff || word & 0xffff_ffe0 == 0xd51b_4220
 }
 
-/// Every way on without a barrier, as text.
+/// Every way without a barrier, as text.
 fn without_barrier(text: &Text<'_>, functions: &Functions<'_>, list: &List, checked: bool) -> Vec<String> {
     let mut walker = Walker::new(text, functions);
     let mut found = BTreeMap::new();
@@ -128,22 +130,22 @@ fn without_barrier(text: &Text<'_>, functions: &Functions<'_>, list: &List, chec
     found.iter().map(line).collect()
 }
 
-/// What is wrong at which instruction.
+/// What happens before a barrier, and at which instruction.
 type Events = BTreeSet<(Event, u64)>;
 
 /// What happens on the ways from an instruction.
 #[derive(Clone, Default)]
 struct Ways {
     events: Events,
-    /// The function returns on one of them.
+    /// Whether the function returns on one of the ways.
     returns: bool,
 }
 
-/// Follows code whose register writes are not in force yet.
+/// Follows the ways of execution from a register write that is not in force yet.
 struct Walker<'a> {
     text: &'a Text<'a>,
     functions: &'a Functions<'a>,
-    /// Where each function is called (`true`), or jumped to as its caller's last act.
+    /// For each function, where it is called (`true`) or jumped to as a tail call.
     callers: BTreeMap<u64, Vec<(u64, bool)>>,
     /// By whether a debt is recorded, and where the function begins.
     called: BTreeMap<(bool, u64), Ways>,
@@ -167,7 +169,7 @@ impl<'a> Walker<'a> {
         Self { text, functions, callers, called: BTreeMap::new(), from: BTreeMap::new() }
     }
 
-    /// What happens behind the instruction at `write`, in its function and in those that this one returns to.
+    /// What happens after the instruction at `write`, in its function and in the functions that it returns to.
     fn on_every_way(&mut self, write: u64) -> Events {
         let mut events = Events::new();
         let mut seen = BTreeSet::new();
@@ -189,7 +191,7 @@ impl<'a> Walker<'a> {
         events
     }
 
-    /// Adds where a function returns to. `false` if nobody calls it.
+    /// Adds the places that a function returns to. False if nobody calls the function.
     fn callers_of(&self, function: u64, next: &mut Vec<u64>, seen: &mut BTreeSet<u64>) -> bool {
         let Some(callers) = self.callers.get(&function) else { return false };
         let mut known = true;
@@ -218,7 +220,7 @@ impl<'a> Walker<'a> {
         if let Some(known) = self.called.get(&(owed, function)) {
             return known.clone();
         }
-        // While it is looked into: what calls itself adds nothing.
+        // Marks the function as being looked into: a recursive call adds nothing.
         self.called.insert((owed, function), Ways::default());
         let ended = ends(self.functions.name(function));
         let ways = if ended { Ways::default() } else { self.follow(owed, function) };
@@ -270,7 +272,7 @@ impl<'a> Walker<'a> {
         ways
     }
 
-    /// Whether an ISB follows soon, or the call of a function that has one on every way.
+    /// Whether an ISB follows soon, or the call of a function that has an ISB on every way.
     fn pays(&mut self, at: u64) -> bool {
         const NEAR: u64 = 8;
         let text = self.text;
@@ -278,7 +280,7 @@ impl<'a> Walker<'a> {
             match code::branch(at, word) {
                 _ if is_isb(word) => return true,
                 _ if opens_d(word) => return false,
-                // A check of the rules may stand between, whose other way ends the kernel.
+                // A check of the rules may come in between. Its other way ends the kernel.
                 None | Some(Branch::Perhaps(_)) => {}
                 Some(Branch::Call(target)) => {
                     let called = self.ways_of(true, target);
@@ -290,7 +292,7 @@ impl<'a> Walker<'a> {
         false
     }
 
-    /// Whether all ones are stored near a write, in its function: a debt.
+    /// Whether all ones are stored near a write in the same function, which records a debt.
     fn is_recorded(&self, write: u64) -> bool {
         // A row of writes to numbered registers, and a little more.
         const NEAR: u64 = 96 * 4;
@@ -331,7 +333,7 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// Functions that do not return: the kernel ends there.
+/// Functions that do not return, because they end the kernel.
 fn ends(name: &str) -> bool {
     let last = name.rsplit("::").next().unwrap_or(name);
     name.starts_with("core::panicking")
@@ -340,7 +342,7 @@ fn ends(name: &str) -> bool {
         || last.ends_with("_failed")
 }
 
-/// Functions without the access that they need.
+/// Functions that lack an ordered access.
 fn unordered(text: &Text<'_>, functions: &Functions<'_>, list: &List) -> Vec<String> {
     let mut missing = Vec::new();
     for line in &list.ordered {

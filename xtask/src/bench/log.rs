@@ -1,10 +1,10 @@
-//! QEMU's log of every instruction (`-d cpu,int,nochain`, one instruction a block): how long PSTATE.D and PSTATE.I stay
-//! set. Pure.
+//! Reads QEMU's log of every instruction (`-d cpu,int,nochain`, one instruction in each block), and counts how long PSTATE.D and PSTATE.I
+//! stay set. Nothing here does input or output.
 //!
-//! The log shows the state in front of each instruction that QEMU begins. Some it does not finish: it has to take an
-//! interrupt first, or to begin anew because of a device; those are there twice. A path runs between two calls of the kernel's
-//! `bench_mark`, whose first instruction reads the counter. Under icount that is the number of instructions so far, so the
-//! count made here must be the counter's, or the log was not understood.
+//! The log shows the state before each instruction that QEMU begins. QEMU does not finish all of them: it may take an interrupt first, or
+//! begin the instruction again because of a device. Such an instruction is in the log twice. A path runs between two calls of the
+//! kernel's `bench_mark`, whose first instruction reads the counter. Under icount the counter is the number of instructions so far. So
+//! the instructions counted here must be as many as the counter says; otherwise the log was misunderstood.
 
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
@@ -13,24 +13,24 @@ use std::collections::BTreeMap;
 const D: u64 = 1 << 9;
 const I: u64 = 1 << 7;
 
-/// Instructions without a break.
+/// A stretch of instructions without a break.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stretch {
     pub insns: u64,
-    /// Where the first one is.
+    /// The address of its first instruction.
     pub from: u64,
 }
 
-/// What one path came to; of all times that it was run the most.
+/// The figures of one path: the largest of all runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Longest {
-    /// How often it was run.
+    /// How often the path was run.
     pub runs: u64,
     /// Instructions from mark to mark.
     pub insns: u64,
     /// The longest stretch with D set.
     pub d: Stretch,
-    /// With I set.
+    /// The longest stretch with I set.
     pub i: Stretch,
 }
 
@@ -38,18 +38,18 @@ pub struct Longest {
 pub struct Reader {
     /// The address of `bench_mark`.
     mark: u64,
-    /// The instruction whose state is being read.
+    /// The instruction whose state the log is showing.
     reading: Insn,
-    /// The last one, not known yet to have been finished.
+    /// The instruction before, which may not have been finished.
     begun: Option<Insn>,
-    /// The exception that is being told is a BRK.
+    /// Whether the exception that the log is showing is a BRK.
     brk: bool,
     /// Instructions finished so far.
     count: u64,
     at_mark: u64,
     inside: Option<Inside>,
     paths: BTreeMap<u64, Longest>,
-    /// Of each path what was executed the last time.
+    /// For each path, the addresses that its last run has executed.
     traces: BTreeMap<u64, Vec<u64>>,
     wrong: Option<String>,
 }
@@ -62,18 +62,18 @@ struct Insn {
     pstate: u64,
 }
 
-/// The path that runs.
+/// The path that is running.
 struct Inside {
     path: u64,
     count: u64,
     counter: u64,
     d: Running,
     i: Running,
-    /// What was executed.
+    /// The addresses that were executed.
     trace: Vec<u64>,
 }
 
-/// The stretch that runs, and the longest so far.
+/// The current stretch, and the longest one so far.
 #[derive(Default)]
 struct Running {
     now: Stretch,
@@ -97,7 +97,7 @@ impl Running {
 }
 
 impl Reader {
-    /// With the address of `bench_mark`.
+    /// A reader for a kernel with `bench_mark` at this address.
     pub fn new(mark: u64) -> Self {
         Self {
             mark,
@@ -113,7 +113,7 @@ impl Reader {
         }
     }
 
-    /// Takes a line. False if it is none of the log's.
+    /// Takes a line. False if the line does not belong to the log.
     pub fn line(&mut self, line: &str) -> bool {
         if let Some(rest) = line.strip_prefix(" PC=") {
             let word = |name| rest.split_once(name).and_then(|(_, rest)| hex(rest));
@@ -135,7 +135,7 @@ impl Reader {
     }
 
     fn begin(&mut self, insn: Insn) {
-        // In front of the same instruction again: it was not finished.
+        // The same instruction again: it was not finished the first time.
         let again = self.begun.is_some_and(|begun| begun.pc == insn.pc);
         if let Some(begun) = self.begun.replace(insn).filter(|_| !again) {
             self.finished(begun);
@@ -143,7 +143,7 @@ impl Reader {
     }
 
     fn exception(&mut self, elr: Option<u64>) {
-        // One that returns to the instruction found it unfinished; but a BRK counts as an instruction.
+        // An exception that returns to the instruction has found it unfinished. But a BRK counts as an instruction.
         if let Some(begun) = self.begun.take()
             && (self.brk || elr != Some(begun.pc))
         {
@@ -166,7 +166,7 @@ impl Reader {
         }
     }
 
-    /// Behind the counter's read in `bench_mark`.
+    /// Takes the counter's value after its read in `bench_mark`.
     fn marked(&mut self, Insn { x0: path, x1: counter, pstate, .. }: Insn) {
         if pstate & (D | I) != 0 {
             self.wrong(format!("the mark {path} stands in a context with D or I masked"));
@@ -200,20 +200,20 @@ impl Reader {
         self.traces.insert(inside.path, inside.trace);
     }
 
-    /// The addresses that each path executed the last time, in order; takes them.
+    /// Takes out the addresses that the last run of each path has executed, in order.
     pub fn take_traces(&mut self) -> BTreeMap<u64, Vec<u64>> {
         std::mem::take(&mut self.traces)
     }
 
-    /// Keeps the first thing that is wrong.
+    /// Records an error. Only the first one is kept.
     fn wrong(&mut self, what: String) {
         self.wrong.get_or_insert(what);
     }
 
-    /// The paths by their number.
+    /// The figures of the paths, by their numbers.
     ///
     /// # Errors
-    /// When something did not add up.
+    /// When the log and the counter contradict each other.
     pub fn finish(self) -> Result<BTreeMap<u64, Longest>> {
         if let Some(wrong) = self.wrong {
             bail!("{wrong}");
@@ -225,7 +225,7 @@ impl Reader {
     }
 }
 
-/// The hexadecimal number that a text begins with.
+/// The hexadecimal number at the beginning of a text.
 fn hex(text: &str) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(text.len());
     u64::from_str_radix(&text[..end], 16).ok()

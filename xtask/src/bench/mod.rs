@@ -1,5 +1,4 @@
-//! `bench`: what the kernel's paths cost, in guest instructions, beside what they cost Linux, and how long they keep
-//! exceptions masked.
+//! `bench`: what the kernel's paths cost in guest instructions, beside Linux's costs, and how long they keep exceptions masked.
 
 mod log;
 mod rows;
@@ -27,19 +26,19 @@ use stretches::Masked;
 
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// What was measured.
+/// All figures of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Costs {
     rows: Vec<Row>,
     stretches: Vec<Masked>,
 }
 
-/// Measures and prints. Returns whether the budgets hold, if that is asked for.
+/// Measures and prints. With `--check`, returns whether all budgets hold; otherwise true.
 ///
 /// # Errors
 /// When nothing builds, the kernel does not come to its end, or two runs differ.
 pub fn bench(arguments: &Bench) -> Result<bool> {
-    // The release build is what is measured, with or without the flag.
+    // Costs are those of the release build, also without `--release`.
     let common = Common { release: true, ..arguments.common.clone() };
     let machine = machines(&common).swap_remove(0);
     if common.dry_run {
@@ -53,8 +52,8 @@ pub fn bench(arguments: &Bench) -> Result<bool> {
     let kernel = Kernel { elf, image, limit: common.limit(Some(LIMIT)) };
     let costs = twice(&kernel, &machine)?;
     print!("{}", if arguments.json { show::json(&costs) } else { show::tables(&costs) });
-    if arguments.readme {
-        show::write(&root().join("README.md"), &costs)?;
+    if arguments.write {
+        show::write(&root().join(show::PAGE), &costs)?;
     }
     let over: Vec<_> = costs.rows.iter().filter(|row| !row.holds()).map(|row| row.key.as_str()).collect();
     if arguments.check && !over.is_empty() {
@@ -70,7 +69,7 @@ pub fn machines(common: &Common) -> Vec<Machine> {
     machines
 }
 
-/// A figure that differs between two runs is not one.
+/// Measures twice. A figure that differs between two runs means nothing.
 fn twice(kernel: &Kernel, machine: &Machine) -> Result<Costs> {
     let mut runs = Vec::new();
     let run = |()| measure(kernel, machine);
@@ -87,7 +86,7 @@ fn twice(kernel: &Kernel, machine: &Machine) -> Result<Costs> {
 /// Boots for the rows, and for the stretches.
 ///
 /// # Errors
-/// When a boot does not come to its end, or what is measured in two ways differs.
+/// When a boot does not come to its end, or when a figure that is measured in two ways differs.
 pub fn measure(kernel: &Kernel, machine: &Machine) -> Result<Costs> {
     measure_with_traces(kernel, machine).map(|(costs, _)| costs)
 }
@@ -111,8 +110,8 @@ fn read(boot: &Captured, elf: &Path) -> Result<Vec<Row>> {
     rows::read(&boot.console)
 }
 
-/// The empty BRK is masked from its vector to its return, and neither an instruction more nor less: what the counter says of it is
-/// the stretch in QEMU's log and the BRK itself, which counts as one.
+/// Compares the two ways of counting. The empty BRK runs masked from its vector to its return. So the counter's figure must be the length of
+/// the stretch in QEMU's log, plus one for the BRK itself.
 fn consistent(costs: &Costs) -> Result<()> {
     const KEY: &str = "dbg_entry_exit";
     let row = costs.rows.iter().find(|row| row.key == KEY);

@@ -1,11 +1,11 @@
-//! The rows: what the kernel prints, what Linux pays, what may be paid at most.
+//! The rows of the table of costs: the kernel's figures, Linux's figures, and the budgets.
 
 use anyhow::{Context, Result, bail};
 
 const LINUX: &str = include_str!("../../linux-costs.txt");
 const BUDGETS: &str = include_str!("../../budgets.txt");
 
-/// The rows that the kernel has to print, in this order.
+/// The rows that the kernel must print, in this order.
 const KEYS: [&str; 25] = [
     "dbg_entry_exit",
     "brk_bare",
@@ -40,16 +40,16 @@ pub struct Row {
     pub key: String,
     /// Guest instructions.
     pub insns: u64,
-    /// The same operation on Linux, where it has it.
+    /// Guest instructions of the same operation on Linux, if Linux has it.
     pub linux: Option<u64>,
-    /// What it may cost at most, where that is said.
+    /// The budget: the most guest instructions that the operation may cost, if it has one.
     pub budget: Option<u64>,
 }
 
 /// Reads the lines `bench: KEY INSNS`.
 ///
 /// # Errors
-/// When they are not the rows that there are.
+/// When a row is missing, or an unknown one is there.
 pub fn read(console: &str) -> Result<Vec<Row>> {
     let mut rows: Vec<Row> = Vec::new();
     for line in console.lines().filter_map(|line| line.strip_prefix("bench: ")) {
@@ -87,7 +87,7 @@ fn budget(rows: &[Row], key: &str) -> Option<u64> {
 }
 
 impl Row {
-    /// To two places, or as many as show two digits.
+    /// The ratio to Linux, with two decimal places, or with as many as it takes to show two digits.
     pub fn ratio(&self) -> Option<String> {
         let ratio = self.insns as f64 / self.linux? as f64;
         let mut places = 2;
@@ -97,7 +97,7 @@ impl Row {
         Some(format!("{ratio:.*}", places as usize))
     }
 
-    /// Whether the budget holds; where there is none, nothing is broken.
+    /// Whether the budget holds. True if the row has none.
     pub fn holds(&self) -> bool {
         self.budget.is_none_or(|budget| self.insns <= budget)
     }

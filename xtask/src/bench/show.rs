@@ -1,4 +1,4 @@
-//! The tables, for people, for the README, for programs.
+//! The tables as text, as a part of `docs/costs.md`, and as JSON.
 
 use super::Costs;
 use super::rows::Row;
@@ -8,8 +8,11 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use std::path::Path;
 
-/// Between these lines the README has the tables.
-const BEGIN: &str = "<!-- cargo xtask bench --readme -->\n```\n";
+/// Where the tables are, from the repository's root.
+pub const PAGE: &str = "docs/costs.md";
+
+/// The page has the tables between these lines.
+const BEGIN: &str = "<!-- cargo xtask bench --write -->\n```text\n";
 const END: &str = "```\n<!-- end -->\n";
 
 /// Both tables.
@@ -17,7 +20,7 @@ pub fn tables(costs: &Costs) -> String {
     format!("{}\n{}", rows(&costs.rows), stretches(&costs.stretches))
 }
 
-/// What is paid for each operation.
+/// The table of what each operation costs.
 pub fn rows(rows: &[Row]) -> String {
     let dash = || "-".to_owned();
     let mut text = format!("{:<22}{:>9}{:>12}{:>9}{:>9}\n", "key", "insns", "linux", "ratio", "budget");
@@ -35,7 +38,7 @@ pub fn rows(rows: &[Row]) -> String {
     text
 }
 
-/// How long exceptions stay masked on each path.
+/// The table of how long exceptions stay masked on each path.
 pub fn stretches(paths: &[Masked]) -> String {
     let mut text =
         format!("{:<27}{:>7}{:>10}{:>10}  {}\n", "path", "insns", "D masked", "I masked", "the latter from");
@@ -47,24 +50,24 @@ pub fn stretches(paths: &[Masked]) -> String {
     text
 }
 
-/// Puts the tables into the README, where the last ones are.
+/// Replaces the tables in the file `page`.
 ///
 /// # Errors
-/// When the README has no place for them.
-pub fn write(readme: &Path, costs: &Costs) -> Result<()> {
-    let text =
-        std::fs::read_to_string(readme).with_context(|| format!("cannot read {}", readme.display()))?;
-    let text = replaced(&text, &tables(costs)).context("the README has no place for the tables")?;
-    std::fs::write(readme, text).with_context(|| format!("cannot write {}", readme.display()))
+/// When the page cannot be read or written, or lacks the lines between which the tables belong.
+pub fn write(page: &Path, costs: &Costs) -> Result<()> {
+    let text = std::fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
+    let text = replaced(&text, &tables(costs))
+        .with_context(|| format!("{} lacks the lines between which the tables belong", page.display()))?;
+    std::fs::write(page, text).with_context(|| format!("cannot write {}", page.display()))
 }
 
-fn replaced(readme: &str, tables: &str) -> Option<String> {
-    let (before, rest) = readme.split_once(BEGIN)?;
+fn replaced(page: &str, tables: &str) -> Option<String> {
+    let (before, rest) = page.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;
     Some([before, BEGIN, tables, END, after].concat())
 }
 
-/// `{"rows":[..],"stretches":[..]}`.
+/// Both tables as JSON: `{"rows":[..],"stretches":[..]}`.
 pub fn json(costs: &Costs) -> String {
     #[derive(Serialize)]
     struct Json<'a> {
@@ -160,16 +163,16 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_keeps_everything_else() {
-        let readme = format!("a\n{BEGIN}old\n{END}b\n");
-        let new = replaced(&readme, "new\n").unwrap();
+    fn the_page_keeps_everything_else() {
+        let page = format!("a\n{BEGIN}old\n{END}b\n");
+        let new = replaced(&page, "new\n").unwrap();
         assert_eq!(new, format!("a\n{BEGIN}new\n{END}b\n"));
         assert_eq!(replaced("a\n", "new\n"), None);
     }
 
     #[test]
-    fn the_readme_has_a_place_for_the_tables() {
-        let readme = std::fs::read_to_string(crate::paths::root().join("README.md")).unwrap();
-        assert!(replaced(&readme, "").is_some());
+    fn the_page_has_a_place_for_the_tables() {
+        let page = std::fs::read_to_string(crate::paths::root().join(PAGE)).unwrap();
+        assert!(replaced(&page, "").is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! How long each path keeps D, and I, masked: a boot with `mode=stretches` whose every instruction QEMU logs.
+//! How long each path keeps D and I masked. QEMU logs every instruction of a boot with `mode=stretches`.
 
 use super::log::{Longest, Reader, Stretch};
 use super::trace::Traces;
@@ -20,12 +20,12 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-/// What the kernel calls where a path begins and ends.
+/// The function that the kernel calls where a path begins and ends.
 const MARK: &str = "bench_mark";
-/// Where exceptions begin.
+/// The symbol of the exception vectors.
 const VECTORS: &str = "vectors";
 
-/// The paths that the kernel has to run.
+/// The paths that the kernel must run.
 const PATHS: [&str; 24] = [
     "dbg_entry_exit",
     "brk_bare",
@@ -58,18 +58,18 @@ const PATHS: [&str; 24] = [
 pub struct Masked {
     pub name: String,
     pub longest: Longest,
-    /// Where the stretch with D masked begins, in words; empty if there is none.
+    /// The place where the stretch with D masked begins; empty if there is no such stretch.
     pub d_from: String,
-    /// And the one with I masked.
+    /// The place where the stretch with I masked begins; empty if there is no such stretch.
     pub i_from: String,
 }
 
-/// The machine that the paths run on: that of the rows with another mode.
+/// The machine for the paths: that of the rows, with another mode.
 pub fn machine(machine: &Machine) -> Machine {
     Machine { append: machine.append.replace("mode=bench", "mode=stretches"), ..machine.clone() }
 }
 
-/// QEMU's command line for a user to read.
+/// QEMU's command line, for `--dry-run`.
 pub fn shell_line(machine: &Machine, image: &Path) -> String {
     let version = facts::qemu_version().unwrap_or_default();
     let line = machine.shell_line(&Start::Kernel(image));
@@ -79,7 +79,7 @@ pub fn shell_line(machine: &Machine, image: &Path) -> String {
 /// Boots and counts.
 ///
 /// # Errors
-/// When the kernel does not come to its end, or the log and the counter contradict each other.
+/// When the kernel does not come to its end, or when the log and the counter contradict each other.
 pub fn measure(kernel: &Kernel, base: &Machine) -> Result<(Vec<Masked>, Traces)> {
     let elf = &kernel.elf;
     let bytes = std::fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
@@ -118,7 +118,7 @@ impl<'a> Text<'a> {
         Ok(Self { address: section.address(), bytes: section.data()? })
     }
 
-    /// The instruction at an address, as it was linked; 0 outside.
+    /// The instruction word at an address of the image; 0 outside of the image.
     fn word(&self, pc: u64) -> u32 {
         let at = pc.checked_sub(self.address).and_then(|at| usize::try_from(at).ok());
         let bytes = at.and_then(|at| self.bytes.get(at..)?.get(..4)?.try_into().ok());
@@ -130,13 +130,13 @@ impl<'a> Text<'a> {
 struct Boot {
     end: End,
     console: String,
-    /// What QEMU said besides its log.
+    /// The other lines that QEMU has written among its log.
     complaints: String,
     log: Reader,
 }
 
-/// Runs QEMU with its log, which is long, read as it comes. The log begins at the first mark, where the guest is stopped for
-/// that: its time stands still meanwhile.
+/// Runs QEMU, and reads its log while it is written, because the log is long. The log begins at the first mark: the guest is stopped there
+/// until logging is on, and its time stands still meanwhile.
 fn boot(mut command: Command, stub: &Stub, mark: u64, limit: Option<Duration>) -> Result<Boot> {
     let (log, writer) = std::io::pipe()?;
     command.stderr(writer);
@@ -156,7 +156,7 @@ fn boot(mut command: Command, stub: &Stub, mark: u64, limit: Option<Duration>) -
         let (log, complaints) = log.join().map_err(gone)??;
         let switched = switch.join().map_err(gone)?;
         let (end, console) = (end?, String::from_utf8_lossy(&console).replace('\r', ""));
-        // What QEMU or the kernel says of its end says more than a connection that is gone.
+        // If the connection is gone, the end of QEMU or of the kernel gives the better reason.
         if end == End::Status(0) {
             switched?;
         }
@@ -170,7 +170,7 @@ fn log_from(stub: &Stub, mark: u64, over: impl Fn() -> bool) -> Result<()> {
     match logging {
         Ok(()) => remote.detach(),
         Err(why) => {
-            // Or the guest would stand still until the time is over.
+            // Otherwise the guest would stay stopped until the time limit.
             remote.kill();
             Err(why)
         }
@@ -237,7 +237,7 @@ struct Functions {
 }
 
 impl Functions {
-    /// The function that an instruction is of; for a vector which one.
+    /// The function that an instruction belongs to. For an instruction in the vectors, the name of the vector.
     fn name(&self, pc: u64) -> String {
         let offset = pc.wrapping_sub(self.start);
         let holds = |symbol: &&Symbol| {

@@ -1,14 +1,15 @@
-//! Order and barriers, which an emulator forgives, read from recorded traces of executed instructions. Pure.
+//! Checks order and barriers in traces of executed instructions. Emulators forgive what is missing there, and hardware does not. Nothing
+//! here does input or output.
 //!
-//! A trace is the words of the instructions that were executed, in order; of what lies outside of the image (copies of probed instructions)
-//! it has 0. What must hold is said of operations: barriers, accesses of system registers, maintenance, memory accesses, returns.
+//! A trace holds the words of the executed instructions in order, and 0 for instructions outside of the image (copies of probed
+//! instructions). The checks look at operations: barriers, accesses to system registers, maintenance, memory accesses, returns.
 
 use std::collections::BTreeMap;
 
 /// The traces by the names of their paths.
 pub type Traces = BTreeMap<String, Vec<u32>>;
 
-/// What an instruction does, as far as order goes.
+/// What an instruction does, as far as order is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
     Isb,
@@ -17,11 +18,11 @@ pub enum Op {
     Read(Register),
     /// Writes a system register.
     Write(Register),
-    /// Maintenance of caches or TLBs, and address translation: SYS.
+    /// SYS: maintenance of caches or TLBs, or an address translation.
     Sys(u32),
     /// Clears PSTATE.D, A, I or F.
     Open,
-    /// Sets all of them.
+    /// Sets PSTATE.D, A, I and F.
     MaskAll,
     /// A load, a store, an exclusive.
     Memory,
@@ -60,7 +61,7 @@ const MDSCR_EL1: Register = Register::new(2, 0, 0, 2, 2);
 const OSLAR_EL1: Register = Register::new(2, 0, 1, 0, 4);
 const OSDLR_EL1: Register = Register::new(2, 0, 1, 3, 4);
 
-/// What must be in force before memory is accessed next.
+/// Registers whose writes must be in force before the next memory access.
 const SYNCHRONISED: [Register; 12] = [
     SCTLR_EL1, SCTLR_EL2, HCR_EL2, CPTR_EL2, MDCR_EL2, VBAR_EL1, TCR_EL1, TTBR0_EL1, TTBR1_EL1, MDSCR_EL1,
     OSLAR_EL1, OSDLR_EL1,
@@ -72,7 +73,7 @@ const TLBI_VMALLE1: u32 = 0xd508_871f;
 const IC_IVAU: u32 = 0xd50b_7520;
 
 impl Op {
-    /// Of an instruction.
+    /// The operation of an instruction word.
     pub fn of(word: u32) -> Self {
         match word {
             0xd503_3fdf => Self::Isb,
@@ -97,7 +98,7 @@ fn ops(trace: &[u32]) -> Vec<Op> {
     trace.iter().map(|&word| Op::of(word)).collect()
 }
 
-/// What is wrong, a line each.
+/// The mistakes, one line for each.
 #[derive(Default)]
 struct Wrong(Vec<String>);
 
@@ -109,7 +110,7 @@ impl Wrong {
     }
 }
 
-/// Checks the paths of `mode=stretches`. An empty list: all is well.
+/// Checks the paths of `mode=stretches`. Returns the mistakes; an empty list if there are none.
 pub fn check_paths(traces: &Traces) -> Vec<String> {
     let mut wrong = Wrong::default();
     let none = Vec::new();
@@ -122,18 +123,18 @@ pub fn check_paths(traces: &Traces) -> Vec<String> {
     for name in ["kprobe_register", "kprobe_unregister"] {
         registration(&mut wrong, name, traces.get(name).unwrap_or(&none));
     }
-    // Where an SGI to oneself is taken between its write and its ISB, that ISB stands behind the handler's.
+    // If a CPU's SGI to itself is taken between the write and its ISB, then in the trace the handler comes before that ISB.
     for (name, trace) in traces.iter().filter(|(name, _)| *name != "irq_reschedule") {
         superfluous(&mut wrong, name, &ops(trace));
     }
     wrong.0
 }
 
-/// Between the acknowledge of an interrupt and its handler: a DSB, so that the redistributor has seen it (IHI 0069, 4.1.1), and an ISB, so
-/// that no system register that the handler reads was read before.
+/// Between the acknowledge of an interrupt and its handler there must be a DSB, so that the redistributor has seen the acknowledge (IHI 0069,
+/// 4.1.1), and an ISB, so that no system register that the handler reads was read before.
 fn acknowledge(wrong: &mut Wrong, name: &str, ops: &[Op]) {
     let acknowledged = ops.iter().position(|&op| op == Op::Read(ICC_IAR1_EL1));
-    // A GICv2's is a load: from the vector on there is no other call by address.
+    // With GICv2 the acknowledge is a load. Of calls through a register, the handler's is the only one after the vector.
     let from = acknowledged.or_else(|| ops.iter().position(|&op| op == Op::Dsb));
     let Some(from) = from else {
         return wrong.0.push(format!("{name}: no acknowledge was executed"));
@@ -147,7 +148,7 @@ fn acknowledge(wrong: &mut Wrong, name: &str, ops: &[Op]) {
     });
 }
 
-/// Behind the end of an interrupt the exception return synchronises, unless deferred work opens I before it.
+/// After the end of an interrupt no ISB is needed, because the exception return synchronises; unless deferred work opens I before that.
 fn ends(wrong: &mut Wrong, plain: &[Op], deferred: &[Op]) {
     let behind = |ops: &[Op], until: Op| -> Option<Vec<Op>> {
         let end = ops.iter().rposition(|&op| op == Op::Write(ICC_EOIR1_EL1))?;
@@ -166,18 +167,18 @@ fn ends(wrong: &mut Wrong, plain: &[Op], deferred: &[Op]) {
     }
 }
 
-/// An SGI to oneself: what this CPU has stored it sees anyway; but the SGI is to be sent now.
+/// A CPU's SGI to itself needs no DSB, because the CPU sees its own stores. It needs an ISB, so that the SGI is sent now.
 fn to_oneself(wrong: &mut Wrong, ops: &[Op]) {
     let Some(sent) = ops.iter().position(|&op| op == Op::Write(ICC_SGI1R_EL1)) else { return };
     wrong.unless(!ops[..sent].contains(&Op::Dsb), || "irq_reschedule: a DSB before an SGI to oneself".into());
-    // The interrupt may be taken in between: then the ISB is what its handler returns to.
+    // If the interrupt is taken before the ISB, its handler returns to the ISB.
     let behind = &ops[sent + 1..];
     let synchronised =
         behind.first() == Some(&Op::Isb) || behind.windows(2).any(|two| two == [Op::Eret, Op::Isb]);
     wrong.unless(synchronised, || "irq_reschedule: no ISB behind an SGI".into());
 }
 
-/// Behind the last change of text: DSB, and one ISB before anything that was changed can be executed (DDI 0487 B2.7.4.2).
+/// After the last change of text there must be a DSB, and one ISB before the changed text can be executed (DDI 0487 B2.7.4.2).
 fn registration(wrong: &mut Wrong, name: &str, trace: &[u32]) {
     let Some(last) = trace.iter().rposition(|word| word & !0x1f == IC_IVAU) else {
         return wrong.0.push(format!("{name}: no text was changed"));
@@ -191,8 +192,8 @@ fn registration(wrong: &mut Wrong, name: &str, trace: &[u32]) {
     wrong.unless(isbs.len() <= 1, || format!("{name}: {} ISBs behind the last change of text", isbs.len()));
 }
 
-/// An ISB has a reason since the last one: a system register written, maintenance, a barrier whose completion it waits for, an acknowledge;
-/// or it holds a read of the counter in its place.
+/// Every ISB must have a reason since the ISB before it: a write of a system register, maintenance, a barrier for whose completion it waits,
+/// an acknowledge; or it keeps a read of the counter in its place.
 fn superfluous(wrong: &mut Wrong, name: &str, ops: &[Op]) {
     let mut reason = true;
     for (at, &op) in ops.iter().enumerate() {
@@ -210,7 +211,7 @@ fn superfluous(wrong: &mut Wrong, name: &str, ops: &[Op]) {
     }
 }
 
-/// Checks the boot code, from the first instruction to the kernel's own tables. `el2`: it was entered at EL2.
+/// Checks the boot code, from the first instruction to the kernel's own page tables. `el2` says that the kernel was entered at EL2.
 pub fn check_boot(trace: &[u32], el2: bool) -> Vec<String> {
     let mut wrong = Wrong::default();
     let ops = ops(trace);
@@ -219,7 +220,7 @@ pub fn check_boot(trace: &[u32], el2: bool) -> Vec<String> {
     let isb_between =
         |from: usize, to: usize| ops.get(from..to).is_some_and(|between| between.contains(&Op::Isb));
     let memory = first(Op::Memory);
-    // Behind the branch over the image's header.
+    // The trace begins with the branch over the image's header.
     wrong.unless(first(Op::MaskAll) <= 1, || "the first instruction does not mask D, A, I and F".into());
     for (register, name) in [
         (OSLAR_EL1, "OSLAR_EL1"),
@@ -244,7 +245,7 @@ pub fn check_boot(trace: &[u32], el2: bool) -> Vec<String> {
     for (at, _) in ops.iter().enumerate().filter(|(_, op)| **op == Op::Write(TTBR1_EL1)) {
         let tcr = ops[at..].iter().position(|&op| op == Op::Write(TCR_EL1));
         let isb = ops[at..].iter().position(|&op| op == Op::Isb);
-        // Where TCR_EL1 is written behind it, it opens the walks that TTBR1_EL1 is for.
+        // TTBR1_EL1 must be in force before a write of TCR_EL1 allows the walks that use TTBR1_EL1.
         wrong.unless(tcr.is_none_or(|tcr| isb.is_some_and(|isb| isb < tcr)), || {
             "no ISB between TTBR1_EL1 and the TCR_EL1 that opens its walks".into()
         });

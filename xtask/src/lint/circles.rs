@@ -1,4 +1,4 @@
-//! Refuses circles between modules (who knows whom: [`super::modules`]), and arrows up between the layers of `xtask/layers.txt`. With
+//! Refuses circles between modules, and arrows up the layers of `xtask/layers.txt`. ([`super::modules`] finds out which module knows which.) With
 //! `STEPWELL_CIRCLES=FILE` in the environment, all arrows of all circles are written to that file.
 
 use super::modules::{self, Edges, Why};
@@ -12,7 +12,7 @@ const FILE: &str = "xtask/layers.txt";
 /// Checks the workspace.
 ///
 /// # Errors
-/// Names the circles, arrows and lines.
+/// When there is a circle, an arrow up, or a line in the file that is no longer needed. The error names all of them.
 pub fn check(workspace: &Path) -> Result<()> {
     let roots = modules::roots(workspace)?;
     let edges = modules::edges(&roots, &|path| std::fs::read_to_string(path).ok())?;
@@ -28,12 +28,12 @@ pub fn check(workspace: &Path) -> Result<()> {
     bail!("modules know each other in a circle, or from below ({FILE}):\n{}", mistakes.join("\n"))
 }
 
-/// What `layers.txt` says.
+/// The contents of `layers.txt`.
 #[derive(Debug, Default)]
 struct Layers {
-    /// Beginnings of modules' names, and the number of each one's layer, 0 on top.
+    /// For the beginning of a module's name, the number of its layer; 0 is on top.
     layers: Vec<(String, usize)>,
-    /// Beginnings of modules' names: an arrow from such a module to the file of a folder around it does not count.
+    /// Beginnings of modules' names. An arrow from such a module to the file of a folder around it does not count.
     loose: Vec<String>,
 }
 
@@ -103,7 +103,7 @@ impl Layers {
     }
 }
 
-/// Whether a module is another one, or lies in its folder.
+/// Whether a module is `other`, or lies in the folder of `other`.
 fn is_in(module: &str, other: &str) -> bool {
     module.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }

@@ -1,5 +1,5 @@
-//! `lint`: formatting, modules' circles, the libraries' packages, clippy for the host and for the kernel's target, and documentation,
-//! with warnings denied.
+//! `lint`: checks formatting, circles between modules, the libraries' packages, clippy for the host and for the kernel's target, and
+//! documentation. Warnings are errors.
 
 mod alone;
 mod circles;
@@ -17,7 +17,7 @@ use std::process::Command;
 /// Runs all lints.
 ///
 /// # Errors
-/// With the first that fails.
+/// With the first check that fails.
 pub fn lint() -> Result<()> {
     let route = setup::prepare(Need { clippy: true, ..Need::default() })?;
     say!("formatting");
@@ -36,11 +36,11 @@ pub fn lint() -> Result<()> {
     run(&mut doc)?;
     say!("clippy for the target");
     let mut target = build::cargo();
-    // The workspace's crates that the kernel depends on are linted with it.
+    // clippy also checks the workspace's crates that the kernel depends on.
     let packages = ["kernel", "harness", "tests", "image"].map(|name| format!("--package=stepwell-{name}"));
     match &route {
         Route::Distro(rustc) => {
-            // The driver must be of the compiler that built the sysroot; cargo's own subcommand would take the pinned one.
+            // The driver must belong to the compiler that has built the sysroot. `cargo clippy` would take the pinned toolchain's.
             let driver = facts::clippy_of(rustc).context("the distribution's clippy is missing")?;
             target.args(["check", "--quiet", "--all-targets"]).args(&packages);
             target.env("RUSTC_WORKSPACE_WRAPPER", driver).env("SYSROOT", sysroot());
@@ -51,7 +51,7 @@ pub fn lint() -> Result<()> {
                 .args(["clippy", "--quiet", "--all-targets"])
                 .args(&packages)
                 .args(["--", "-D", "warnings"]);
-            // The driver looks for `core` where it was built to look, not where the wrapped compiler does.
+            // Without this the driver looks for `core` in its own toolchain, not in the sysroot of the wrapped compiler.
             let own = facts::active().map(|active| active.sysroot);
             target.env("SYSROOT", if route == Route::Source { sysroot() } else { own.unwrap_or_default() });
         }

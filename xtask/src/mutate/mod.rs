@@ -1,5 +1,5 @@
-//! `mutate`: proof that the tests see every rule. Each live cell of the rule table is changed, by a boot argument, and
-//! at least one test must fail. With `--source` faults are put into the source instead ([`source`]).
+//! `mutate`: shows that the tests cover every rule. A boot argument changes one cell of the rule table after the other, and at least one
+//! test must fail each time. With `--source`, faults are put into the source instead ([`source`]).
 
 mod source;
 
@@ -20,13 +20,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use std::io::IsTerminal;
 use std::time::Duration;
 
-/// A changed rule often hangs the machine.
+/// How long a boot may take. It is short, because a changed rule often hangs the machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Tries every cell. Returns whether every change was detected.
 ///
 /// # Errors
-/// When nothing builds, the unchanged kernel fails, or there is no such cell.
+/// When the kernel does not build, the unchanged kernel fails a test, or the table has no such cell.
 pub fn mutate(arguments: &Mutate) -> Result<bool> {
     let common = &arguments.common;
     if let Some(file) = &arguments.source {
@@ -59,7 +59,7 @@ pub fn mutate(arguments: &Mutate) -> Result<bool> {
     Ok(trial.all(&cells, arguments.jobs.unwrap_or_else(pool::default_jobs)))
 }
 
-/// Interrupts masked by PSTATE.I, and by priority: a change may show only in one.
+/// One machine masks interrupts by PSTATE.I, and one by priority: some changes show on one of them only.
 fn machines(arguments: &Mutate) -> Vec<Machine> {
     let machine =
         |append: &str| arguments.common.machine(Machine { append: append.into(), ..Machine::default() });
@@ -68,14 +68,14 @@ fn machines(arguments: &Mutate) -> Vec<Machine> {
     machines
 }
 
-/// Whether a cell such as `M8.ss=keep` belongs to the row (`M8`), column (`M8.ss`) or is itself what the user named.
+/// Whether the user's name stands for the cell `M8.ss=keep`: its row (`M8`), its column (`M8.ss`), or the cell itself.
 fn wanted(cell: &str, name: Option<&str>) -> bool {
     name.is_none_or(|name| {
         cell.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '=']))
     })
 }
 
-/// What a changed kernel has to pass.
+/// The boots that a changed kernel has to pass.
 struct Trial {
     kernel: Kernel,
     machines: Vec<Machine>,
@@ -102,13 +102,13 @@ impl Trial {
         survived == 0
     }
 
-    /// The first failure with a boot argument more; `None` if everything passes.
+    /// The first failure with one more boot argument; None if everything passes.
     fn detect(&self, argument: &str) -> Option<String> {
         let changed = |machine: &Machine| Machine {
             append: format!("{}{argument}", machine.append),
             ..machine.clone()
         };
-        // The first failure is enough.
+        // One failure is enough.
         let failed =
             |console: &str| console.lines().any(|line| line.starts_with("    not ok ") || is_panic(line));
         let complete = |console: &str| failed(console) && console.ends_with('\n');
@@ -116,7 +116,7 @@ impl Trial {
             let start = Start::Kernel(&self.kernel.image);
             match capture(&changed(machine), &start, self.kernel.limit, complete) {
                 Ok(boot) => detection(&boot),
-                // A boot that could not be tried has detected nothing.
+                // A boot that could not be started has detected nothing.
                 Err(_) => None,
             }
         });
@@ -127,7 +127,7 @@ impl Trial {
     }
 }
 
-/// What a full, good run does not show.
+/// The failure in a boot's results; None if the boot is complete and good.
 fn detection(boot: &Captured) -> Option<String> {
     let report = ktap::parse(&boot.console);
     let failed = report.tests.iter().find(|test| matches!(test.verdict, Verdict::Failed(_)));

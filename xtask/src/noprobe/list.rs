@@ -1,48 +1,48 @@
-//! Reads `noprobe.txt`: which text cannot be probed (rule H6), and what that text may call. Nothing but `std` is used here, because
-//! the build script of the image includes this file too and makes the linker's patterns with it.
+//! Reads `noprobe.txt`, which says which text cannot be probed (rule H6), and what that text may call. Only `std` is used here, because the
+//! image's build script includes this file too, to make the linker's patterns.
 
 use std::fmt;
 
-/// The file, read.
+/// The contents of the file.
 #[derive(Debug, Default)]
 pub struct List {
-    /// Code that cannot be probed.
+    /// The functions that cannot be probed.
     pub text: Vec<Line<Pattern>>,
-    /// Calls from there to code that can.
+    /// The allowed calls from these functions to functions that can be probed.
     pub calls: Vec<Line<Call>>,
 }
 
-/// What a line says, and where.
+/// What a line of the file says, with the line's number.
 #[derive(Debug)]
 pub struct Line<T> {
-    /// Counted from 1.
+    /// The line's number, from 1.
     pub number: usize,
     pub says: T,
 }
 
-/// A call that is allowed.
+/// An allowed call.
 #[derive(Debug)]
 pub struct Call {
     pub from: Pattern,
     pub to: Pattern,
-    /// Why it is.
+    /// Why the call is allowed.
     pub reason: String,
 }
 
-/// Names functions.
+/// A pattern that names functions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pattern {
-    /// `*`: all functions.
+    /// `*` names all functions.
     Any,
-    /// `extern memcpy`: a symbol that is not mangled.
+    /// `extern memcpy` names a symbol that is not mangled.
     Extern(String),
-    /// `kernel::debug::step`: a path, and all that is inside. With `*` at its end any path that begins so.
+    /// `kernel::debug::step` names a path and everything inside of it. With `*` at its end it names every path that begins so.
     Path(Path),
-    /// `<rules as core::ops>`: methods of the traits under the second path (of any trait, if there is none), of the types under the first.
+    /// `<rules as core::ops>` names the methods of traits under the second path, of types under the first path. `<rules>` is for all traits.
     Methods(Path, Option<Path>),
 }
 
-/// Names with `::` between.
+/// A path: names with `::` in between.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
     text: String,
@@ -53,7 +53,7 @@ impl List {
     /// Reads the file.
     ///
     /// # Errors
-    /// Names the line, and what is wrong with it.
+    /// The line that is wrong, and what is wrong with it.
     pub fn read(file: &str) -> Result<Self, String> {
         let mut list = Self::default();
         let mut section = "";
@@ -87,7 +87,7 @@ impl List {
         Ok(list)
     }
 
-    /// The linker script's patterns of input sections, legacy mangling and v0.
+    /// The linker script's patterns of input sections, for legacy mangling and for v0.
     pub fn linker_script(&self) -> String {
         let mut script = String::from("/* Made of noprobe.txt. */\n");
         for line in &self.text {
@@ -102,7 +102,7 @@ impl Pattern {
     /// Reads a pattern.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the pattern.
     pub fn read(text: &str) -> Result<Self, String> {
         if text == "*" {
             return Ok(Self::Any);
@@ -127,7 +127,7 @@ impl Pattern {
         }
     }
 
-    /// Whether the compiler, not this project, decides which functions with such names there are.
+    /// Whether the compiler decides which functions with such names there are, and not this project.
     pub fn is_the_compilers(&self) -> bool {
         match self {
             Self::Any | Self::Extern(_) => true,
@@ -137,13 +137,13 @@ impl Pattern {
         }
     }
 
-    /// Whether `name`, a symbol without its mangling, is among what this names.
+    /// Whether this pattern names the function `name`, which is a demangled symbol.
     pub fn covers(&self, name: &str) -> bool {
         match self {
             Self::Any => true,
             Self::Extern(symbol) => name == symbol,
             Self::Path(path) => {
-                // `<a::B>::c`: so v0 writes a method of a type's own, which legacy writes as a::B::c.
+                // v0 writes an inherent method as `<a::B>::c`, and legacy mangling writes it as `a::B::c`.
                 let plain = without_arguments(name);
                 let own = plain.strip_prefix('<').filter(|rest| !rest.contains(" as "));
                 path.begins(&own.map_or(plain.clone(), |own| own.replacen(">::", "::", 1)))
@@ -155,7 +155,7 @@ impl Pattern {
         }
     }
 
-    /// Input sections as rustc names them, a function each. They may hold more than this names, never less.
+    /// Patterns for the input sections of these functions, as rustc names them. They may match more functions than this, and never fewer.
     fn sections(&self) -> Vec<String> {
         match self {
             Self::Any => vec![],
@@ -168,7 +168,7 @@ impl Pattern {
             }
             Self::Methods(of, Some(what)) => {
                 let legacy = format!(".text*._ZN*_$LT${}*$u20$as$u20${}*", of.dotted(), what.dotted());
-                // v0 writes a crate's name once; further on it refers back.
+                // v0 writes a crate's name once, and later refers back to it.
                 let same = of.crate_name() == what.crate_name();
                 let what = if same { String::new() } else { format!("{}*", what.v0()) };
                 vec![legacy, format!(".text*._R*X*{}*{what}", of.v0())]
@@ -206,7 +206,7 @@ impl Path {
         self.text.split("::").map(|name| format!("{}{name}", name.len())).collect()
     }
 
-    /// As legacy mangling has a path inside of a component.
+    /// The path as legacy mangling writes it inside of a component.
     fn dotted(&self) -> String {
         self.text.replace("::", "..")
     }

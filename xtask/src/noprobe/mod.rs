@@ -1,5 +1,5 @@
-//! Compares an image with `noprobe.txt`. Text that cannot be probed (rule H6) calls no text that can: a probe there, run at every hit,
-//! would hit itself for ever. Where such a call is right all the same, the file says so, with the reason.
+//! Compares an image with `noprobe.txt`. Text that cannot be probed (rule H6) must not call text that can: the engine would execute a
+//! probe there at every hit, and so hit that probe again for ever. The file lists the calls that are allowed, with reasons.
 
 #[allow(dead_code, reason = "the build script of the image includes it too, and uses the rest")]
 pub mod list;
@@ -13,13 +13,13 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 const LIST: &str = include_str!("../../../noprobe.txt");
-/// So many mistakes of a kind are told.
+/// At most this many mistakes of each kind are reported.
 const TOLD: usize = 12;
 
 /// Checks an image's ELF.
 ///
 /// # Errors
-/// Names the calls, lines and functions, and says what to do.
+/// When calls, lines or functions are wrong. The error names them, and says what to do.
 pub fn check(elf: &Elf<'_>) -> Result<()> {
     let start = symbols::value(elf, "__image_start")?;
     let no_probe = symbols::value(elf, "__noprobe_text_start")?..symbols::value(elf, "__noprobe_text_end")?;
@@ -41,8 +41,8 @@ pub fn check(elf: &Elf<'_>) -> Result<()> {
         &outside,
         "noprobe.txt names functions that the linker's patterns do not catch (xtask/src/noprobe/list.rs)",
     )?;
-    // A release build inlines small functions until nothing is left of them: the list is held against checked builds, which have this
-    // symbol.
+    // A release build inlines small functions everywhere, so lines that name no function are looked for in checked builds only. Those have
+    // this symbol.
     if !symbols.iter().any(|symbol| symbol.name == "kprobe_check_entry") {
         return Ok(());
     }
@@ -53,7 +53,7 @@ pub fn check(elf: &Elf<'_>) -> Result<()> {
 /// Fails with the mistakes, if there are any.
 ///
 /// # Errors
-/// `what`, and the first of them.
+/// `what`, followed by the first mistakes.
 pub fn tell(mistakes: &[String], what: &str) -> Result<()> {
     if mistakes.is_empty() {
         return Ok(());
@@ -65,7 +65,7 @@ pub fn tell(mistakes: &[String], what: &str) -> Result<()> {
     bail!("{what}\n{}", told.join("\n"))
 }
 
-/// Functions that the list names and that lie outside all the same.
+/// Functions that the list names but that are not in the no-probe text.
 fn outside(list: &List, no_probe: &Range<u64>, functions: &Functions<'_>) -> Vec<String> {
     let text = functions.symbols.iter().filter(|symbol| symbol.kind == Kind::Text);
     let outside = text.filter(|symbol| !no_probe.contains(&(functions.start + u64::from(symbol.offset))));
@@ -76,7 +76,7 @@ fn outside(list: &List, no_probe: &Range<u64>, functions: &Functions<'_>) -> Vec
     named.collect()
 }
 
-/// Lines that name no function of the image, not even one that the compiler inlined everywhere.
+/// Lines that name no function of the image. Functions that were inlined everywhere count as being there.
 fn unmatched(
     list: &List,
     functions: &Functions<'_>,
@@ -90,7 +90,7 @@ fn unmatched(
     unmatched_of(&all, functions, inlined)
 }
 
-/// Those of some lines' patterns that name no function of the image, as text.
+/// The patterns of these lines that name no function of the image, as text.
 ///
 /// # Errors
 /// When the debug information cannot be read.
@@ -109,10 +109,10 @@ pub fn unmatched_of(
     Ok(left.iter().map(|(number, pattern)| format!("line {number}: `{pattern}`")).collect())
 }
 
-/// The functions that the image's debug information knows: those that were inlined everywhere have no symbol.
+/// The functions in the image's debug information. It has those too that were inlined everywhere and so have no symbol.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When the debug information cannot be read.
 pub fn inlined(elf: &Elf<'_>) -> Result<BTreeSet<String>> {
     let Some(section) = elf.section_by_name(".debug_str") else { return Ok(BTreeSet::new()) };
     let strings = section.uncompressed_data()?;
@@ -121,7 +121,7 @@ pub fn inlined(elf: &Elf<'_>) -> Result<BTreeSet<String>> {
     Ok(mangled.filter_map(|name| std::str::from_utf8(name).ok()).map(symbols::demangle).collect())
 }
 
-/// Calls and jumps from `no_probe` to elsewhere that the list does not allow: from, to.
+/// Calls and jumps that leave the text `no_probe` and that the list does not allow, each as caller and callee.
 fn exits<'a>(
     text: &Text<'_>,
     no_probe: &Range<u64>,

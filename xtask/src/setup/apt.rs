@@ -1,4 +1,4 @@
-//! Installs packages, or says how.
+//! Installs Debian packages with apt, or says which command installs them.
 
 use super::Unprepared;
 use super::decide::Install;
@@ -13,10 +13,10 @@ pub fn command_line(packages: &[String]) -> String {
     format!("apt-get update && apt-get install --no-install-recommends {}", packages.join(" "))
 }
 
-/// Installs packages where that is allowed.
+/// Installs packages, if that is allowed here.
 ///
 /// # Errors
-/// `Unprepared`, with the command to type, where it is not allowed; otherwise what apt-get failed with.
+/// `Unprepared` with the command to type, if it is not allowed; otherwise the failure of apt-get.
 pub fn install(how: Install, packages: &[String]) -> Result<()> {
     let list = packages.join(" ");
     match how {
@@ -43,14 +43,14 @@ pub fn install(how: Install, packages: &[String]) -> Result<()> {
     }
     say!("installing {list} (apt-get)");
     if apt(how, &install_arguments(packages)).is_err() {
-        // Stale lists name files that the archive no longer has.
+        // If the lists are old, they may name files that the archive no longer has.
         update(how)?;
         apt(how, &install_arguments(packages))?;
     }
     Ok(())
 }
 
-/// Fetches the lists of packages.
+/// Updates the lists of packages.
 ///
 /// # Errors
 /// When apt-get fails.
@@ -59,7 +59,7 @@ pub fn update(how: Install) -> Result<()> {
     apt(how, &["update".into()])
 }
 
-/// Fetches them if one of these packages is not in any.
+/// Updates the lists of packages if one of these packages is not in them.
 ///
 /// # Errors
 /// As [`update`].
@@ -68,16 +68,16 @@ pub fn update_for(how: Install, packages: &[String]) -> Result<()> {
     if allowed && !packages.iter().all(|package| has_candidate(package)) { update(how) } else { Ok(()) }
 }
 
-/// What to install a package would do.
+/// What the installation of a package would change.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Simulated {
-    /// Packages that would come, as `name=version`.
+    /// Packages that would be installed, as `name=version`.
     pub new: Vec<String>,
-    /// Packages that would go.
+    /// Packages that would be removed.
     pub removed: Vec<String>,
 }
 
-/// Asks what to install a package would do; None if it cannot be installed.
+/// Asks apt what the installation of a package would change; None if the package cannot be installed.
 pub fn simulated(package: &str) -> Option<Simulated> {
     let mut command = Command::new("apt-get");
     command.env("LC_ALL", "C").args(["-s", "install", "--no-install-recommends", package]);
@@ -101,19 +101,19 @@ fn read_simulated(text: &str) -> Simulated {
     simulated
 }
 
-/// Fetches packages, `name=version` each, into a directory, installing nothing.
+/// Downloads packages (each as `name=version`) into a directory, and installs nothing.
 ///
 /// # Errors
 /// When apt-get fails.
 pub fn download(packages: &[String], into: &Path) -> Result<()> {
     let mut command = Command::new("apt-get");
-    // Its unprivileged user could not write there.
+    // apt-get downloads as an unprivileged user, which could not write there.
     command.args(["-qq", "-o=APT::Sandbox::User=root", "download"]).args(packages);
     run(command.current_dir(into).stdout(Stdio::null()))
 }
 
 fn install_arguments(packages: &[String]) -> Vec<String> {
-    // Nothing of the user's is removed to make room.
+    // Never install what would remove another package of the user's.
     let fixed = ["install", "-y", "--no-install-recommends", "--no-remove"];
     fixed.iter().map(ToString::to_string).chain(packages.iter().cloned()).collect()
 }
@@ -124,7 +124,7 @@ fn apt(how: Install, arguments: &[String]) -> Result<()> {
         command.args(["-n", "env"]);
     }
     command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o=Dpkg::Use-Pty=0"]).args(arguments);
-    // Every package's unpacking is no news; what goes wrong comes on standard error.
+    // The lines about each package are not shown. Errors come on the standard error.
     command.stdout(Stdio::null());
     run(&mut command)
 }

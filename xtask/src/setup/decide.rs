@@ -1,4 +1,4 @@
-//! What set-up does, decided from what was found. Pure, so that every machine can be tried on this one.
+//! Decides what the set-up does from what it has found. Nothing here looks at the machine, so that tests can try every kind of machine.
 
 use std::path::PathBuf;
 
@@ -6,19 +6,19 @@ use std::path::PathBuf;
 pub const OLDEST_RUSTC: (u32, u32) = (1, 95);
 /// The oldest QEMU that is supported.
 pub const OLDEST_QEMU: (u32, u32) = (7, 2);
-/// Its package.
+/// The package with QEMU for AArch64.
 pub const QEMU_PACKAGE: &str = "qemu-system-arm";
 
-/// What the machine has.
+/// What was found on the machine.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// The active toolchain has `core` for the target.
+    /// Whether the active toolchain has `core` for the target.
     pub target: bool,
-    /// The toolchain manager, if the active toolchain is its.
+    /// The toolchain manager, if it manages the active toolchain.
     pub rustup: Option<Downloads>,
-    /// The active toolchain has the library's source.
+    /// Whether the active toolchain has the source of the standard library.
     pub rust_src: bool,
-    /// The distribution's compiler, recent enough.
+    /// The distribution's compiler, if it is recent enough.
     pub distro: Option<Distro>,
     /// The distribution's clippy driver that belongs to `distro`.
     pub distro_clippy: bool,
@@ -28,51 +28,51 @@ pub struct Facts {
     pub linker: bool,
     /// QEMU's version, if it is there.
     pub qemu: Option<(u32, u32)>,
-    /// `gdb-multiarch` (or a `gdb` that knows AArch64) is there.
+    /// Whether `gdb-multiarch` or a `gdb` that knows AArch64 is installed.
     pub gdb: bool,
     /// How packages may be installed.
     pub install: Install,
 }
 
-/// May the toolchain manager download?
+/// Whether the toolchain manager may download.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Downloads {
     /// Nothing forbids it.
     Allowed,
-    /// The user's environment turned it off (why), or it was tried and failed.
+    /// The user has turned downloads off, or a download has failed. The text says which.
     Off(String),
 }
 
 /// A compiler of the distribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Distro {
-    /// The compiler.
+    /// The compiler's path.
     pub rustc: PathBuf,
-    /// The source of its library is installed.
+    /// Whether the source of its library is installed.
     pub source: bool,
 }
 
 /// Packages with a compiler that is recent enough.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
-    /// Compiler.
+    /// The package with the compiler.
     pub rustc: String,
-    /// Source of its library.
+    /// The package with the source of its library.
     pub source: String,
-    /// Its clippy.
+    /// The package with its clippy.
     pub clippy: String,
 }
 
 /// How packages may be installed here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Install {
-    /// As root.
+    /// The user is root.
     Root,
-    /// With a sudo that asks for no password.
+    /// By sudo, which asks for no password.
     Sudo,
-    /// There is apt, but no right to use it.
+    /// There is apt, but the user may not use it.
     NoRight,
-    /// No package manager that is known here.
+    /// There is no package manager that this tool knows.
     #[default]
     NoManager,
 }
@@ -88,33 +88,33 @@ pub enum Route {
     Source,
     /// `core` is built with the distribution's compiler, from its source package.
     Distro(PathBuf),
-    /// As `Distro`, once its packages are there.
+    /// As `Distro`, but its packages have to be installed first.
     InstallDistro,
-    /// There is no way to compile here.
+    /// There is no way to compile the kernel here.
     None,
 }
 
 /// What a command needs besides the compiler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Need {
-    /// To boot.
+    /// QEMU, to boot.
     pub qemu: bool,
-    /// To debug.
+    /// gdb, to debug.
     pub gdb: bool,
-    /// To lint for the target.
+    /// clippy for the target, to lint.
     pub clippy: bool,
 }
 
-/// The decision.
+/// What the set-up is going to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// How to compile.
+    /// The way to compile.
     pub route: Route,
     /// Packages to install first.
     pub packages: Vec<String>,
 }
 
-/// Decides. The order of the routes is the order in which they disturb the machine least.
+/// Decides. Routes that change less on the machine come first.
 pub fn decide(facts: &Facts, need: Need) -> Plan {
     let mut packages = Vec::new();
     let route = if facts.target {

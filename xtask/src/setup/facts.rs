@@ -1,4 +1,4 @@
-//! Looks at the machine. Changes nothing.
+//! Finds out what is on the machine, and changes nothing.
 
 use super::decide::{Distro, Downloads, Facts, Install, OLDEST_RUSTC, Offer};
 use crate::paths::{TARGET, root};
@@ -6,7 +6,7 @@ use crate::process::{find, is_executable, output, version};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The compiler that plain `rustc` is, here at the root.
+/// The toolchain that plain `rustc` uses at the root of the repository.
 #[derive(Clone, Debug)]
 pub struct Active {
     /// Its sysroot.
@@ -28,13 +28,13 @@ pub fn sysroot_of(rustc: &Path) -> Option<PathBuf> {
     Some(PathBuf::from(text.trim()))
 }
 
-/// The machine that a compiler runs on.
+/// The target triple of the machine that a compiler runs on.
 pub fn host_of(rustc: &Path) -> Option<String> {
     let text = output(Command::new(rustc).current_dir(root()).arg("-vV"))?;
     text.lines().find_map(|line| line.strip_prefix("host: ").map(str::to_owned))
 }
 
-/// Looks at everything that `decide` asks for.
+/// Finds out everything that `decide` needs.
 pub fn look() -> Facts {
     let active = active();
     let sysroot = active.as_ref().map(|active| active.sysroot.clone());
@@ -45,7 +45,7 @@ pub fn look() -> Facts {
         rust_src: sysroot.as_deref().is_some_and(has_source),
         distro_clippy: distro.as_ref().is_some_and(|distro| clippy_of(&distro.rustc).is_some()),
         distro,
-        // Asking apt takes a while; `complete` does it when the answer matters.
+        // Asking apt takes time, so `complete` asks only when the answer matters.
         offer: None,
         linker: linker().is_some(),
         qemu: qemu_version(),
@@ -77,14 +77,14 @@ fn toolchain_manager(sysroot: &Path) -> Option<Downloads> {
     let home = std::env::var_os("RUSTUP_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".rustup")))?;
-    // A toolchain of another origin is not the manager's to change.
+    // The toolchain manager can only change toolchains that it has installed.
     sysroot.starts_with(home.join("toolchains")).then(|| {
         let settings = std::fs::read_to_string(home.join("settings.toml")).unwrap_or_default();
         downloads(|name| std::env::var(name).ok(), &settings)
     })
 }
 
-/// Whether the user turned downloads off, by the environment or by the manager's settings.
+/// Whether the user has turned downloads off, by the environment or by the manager's settings.
 fn downloads(environment: impl Fn(&str) -> Option<String>, settings: &str) -> Downloads {
     let set = |name: &str| environment(name).filter(|value| !value.is_empty());
     match set("RUSTUP_AUTO_INSTALL").as_deref() {
@@ -115,7 +115,7 @@ fn distro() -> Option<Distro> {
     let plain = PathBuf::from("/usr/bin/rustc");
     let plain = is_executable(&plain).then_some(plain).and_then(|rustc| {
         let number = version(&output(Command::new(&rustc).arg("-V"))?)?;
-        // The toolchain manager installed as a package is not a compiler of the distribution.
+        // The toolchain manager can be a package too. It is no compiler of the distribution's.
         let sysroot = sysroot_of(&rustc)?;
         sysroot.starts_with("/usr").then_some((number, rustc))
     });
@@ -184,7 +184,7 @@ fn install() -> Install {
     }
 }
 
-/// The packages whose compiler is recent enough, Debian's backport for browsers first: it is the newest.
+/// The packages with a compiler that is recent enough. Debian's backport for browsers comes first, because it is the newest.
 fn offer() -> Option<Offer> {
     let named = |rustc: &str, rust: &str| Offer {
         rustc: rustc.into(),

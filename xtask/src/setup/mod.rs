@@ -1,4 +1,4 @@
-//! Set-up: makes the machine able to build and boot, or says what it takes.
+//! The set-up: makes the machine able to build and boot the kernel, or says what the user has to install.
 
 pub mod apt;
 pub mod decide;
@@ -14,12 +14,12 @@ use decide::{Downloads, Facts, Need, Plan, Route, decide};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The machine lacks something that the tool may not provide. The command ends with status 2.
+/// The machine lacks something that this tool may not install. The command ends with status 2.
 #[derive(Debug)]
 pub struct Unprepared {
     /// What is missing, and why it was not installed.
     pub missing: String,
-    /// What the user can type.
+    /// The commands that the user can type.
     pub command: String,
 }
 
@@ -31,10 +31,10 @@ impl std::fmt::Display for Unprepared {
 
 impl std::error::Error for Unprepared {}
 
-/// Installs and builds what `need` asks for and is missing.
+/// Installs and builds what is missing of `need`.
 ///
 /// # Errors
-/// `Unprepared` where the tool may not install; otherwise the step that failed.
+/// `Unprepared` if the tool may not install what is missing; otherwise the step that has failed.
 pub fn prepare(need: Need) -> Result<Route> {
     let mut facts = facts::look();
     let mut plan = decide_with_offer(&mut facts, need)?;
@@ -68,7 +68,7 @@ pub fn prepare(need: Need) -> Result<Route> {
     Ok(plan.route)
 }
 
-/// Installs packages; QEMU's are unpacked where others would have to go.
+/// Installs packages. QEMU's packages are unpacked instead if their installation would remove other packages.
 fn provide(how: decide::Install, packages: &[String]) -> Result<()> {
     apt::update_for(how, packages)?;
     let mut others = packages.to_vec();
@@ -77,7 +77,7 @@ fn provide(how: decide::Install, packages: &[String]) -> Result<()> {
         && !simulated.removed.is_empty()
     {
         if unpacked::provide(decide::QEMU_PACKAGE, &simulated.removed).is_err() {
-            // As where packages are installed: stale lists.
+            // The lists may be old, as in `apt::install`.
             apt::update(how)?;
             unpacked::provide(decide::QEMU_PACKAGE, &simulated.removed)?;
         }
@@ -86,17 +86,17 @@ fn provide(how: decide::Install, packages: &[String]) -> Result<()> {
     if others.is_empty() { Ok(()) } else { apt::install(how, &others) }
 }
 
-/// The compiler that a route builds the library with; `None` where it is there already.
+/// The compiler with which a route builds `core`; None if `core` is there already.
 pub fn compiler(route: &Route) -> Option<PathBuf> {
     match route {
-        // The compiler itself, not the toolchain manager's proxy: the sysroot must stay with this very one.
+        // The compiler's own path, not that of the toolchain manager's proxy: the sysroot is for this compiler only.
         Route::Source => Some(facts::active()?.sysroot.join("bin/rustc")),
         Route::Distro(rustc) => Some(rustc.clone()),
         Route::Target | Route::Fetch | Route::InstallDistro | Route::None => None,
     }
 }
 
-/// Decides, and asks the package manager only when its answer can matter.
+/// Decides. Asks the package manager only if its answer matters.
 fn decide_with_offer(facts: &mut Facts, need: Need) -> Result<Plan> {
     let plan = decide(facts, need);
     let distro = matches!(plan.route, Route::Distro(_));
@@ -117,7 +117,7 @@ fn fetch() -> Result<()> {
     run(Command::new("rustup").current_dir(root()).args(["target", "add", TARGET]).stdout(std::io::stderr()))
 }
 
-/// What to type where there is no way to compile: as root after all, or with the toolchain manager.
+/// The commands to type where there is no way to compile: with apt as root, or with the toolchain manager.
 fn no_compiler(facts: &Facts, others: &[String]) -> Unprepared {
     let version = decide::OLDEST_RUSTC;
     let downloads = match &facts.rustup {

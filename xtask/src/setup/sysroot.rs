@@ -1,7 +1,7 @@
 //! The sysroot for compilers whose own has no `core` for the target: built once, under `target/sysroot`.
 //!
-//! `kernel/.cargo/rustc` uses it from then on, so that plain `cargo build` in `image/`, rust-analyzer and this
-//! tool all go one way, and a rebuild does not look at the library again.
+//! From then on `kernel/.cargo/rustc` uses the sysroot. So plain `cargo build` in `image/`, rust-analyzer and this tool all compile in the
+//! same way, and a rebuild does not build the library again.
 
 use super::facts;
 use crate::paths::{TARGET, sysroot, target_dir};
@@ -13,7 +13,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Counted up when the sysroot's layout or flags change.
+/// The version of the sysroot's layout and flags. A change of either needs a new number.
 const FORMAT: u32 = 1;
 
 /// Removes the sysroot, because the active toolchain has the target itself.
@@ -28,7 +28,7 @@ pub fn remove() -> Result<()> {
     Ok(())
 }
 
-/// Builds the sysroot with `rustc`, unless the one that is there is its.
+/// Builds the sysroot with `rustc`, unless it was built by the same compiler before.
 ///
 /// # Errors
 /// When the compiler cannot build its library or the files cannot be written.
@@ -46,12 +46,12 @@ pub fn provide(rustc: &Path) -> Result<()> {
     remove()?;
     forget_old_builds()?;
     fs::rename(&fresh, sysroot()).context("cannot put target/sysroot in place")?;
-    // The crate's own output has served.
+    // Only the library's rlibs are needed; the empty crate is not.
     let _ = fs::remove_dir_all(scratch());
     Ok(())
 }
 
-/// What the sysroot depends on: compiler, library source, linker.
+/// A text that changes with everything that the sysroot depends on: compiler, library source, linker.
 fn stamp(rustc: &Path) -> Result<String> {
     let version =
         output(Command::new(rustc).arg("-vV")).with_context(|| format!("cannot run {}", rustc.display()))?;
@@ -115,8 +115,8 @@ fn assemble(rustc: &Path, built: &Path, fresh: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Cargo does not see a change of the library: what was built with the old one goes, and with it the cached version of
-/// the compiler, which cargo keys by the wrapper's date.
+/// Removes what was built with the old library, because cargo does not notice a change of the library. The compiler's cached version goes
+/// too: cargo looks it up by the wrapper's date, which has not changed.
 fn forget_old_builds() -> Result<()> {
     let old = target_dir();
     let _ = fs::remove_file(old.join(".rustc_info.json"));

@@ -1,5 +1,5 @@
-//! QEMU's packages unpacked under `target/qemu`, where to install them would remove another package: a newer `qemu-utils` than
-//! the archive's QEMU, say, from a backport. Nothing of the machine's is changed.
+//! Unpacks QEMU's packages under `target/qemu`, and changes nothing else on the machine. This is done where an installation would remove
+//! another package, such as a `qemu-utils` from a backport that is newer than the archive's QEMU.
 
 use super::apt;
 use crate::paths::root;
@@ -15,12 +15,12 @@ fn place() -> PathBuf {
     root().join("target/qemu")
 }
 
-/// What runs the unpacked QEMU, whether it is there or not.
+/// The path of the script that runs the unpacked QEMU. The script may not be there.
 pub fn program() -> PathBuf {
     place().join("qemu-system-aarch64")
 }
 
-/// Unpacks a package of QEMU's and all that it depends on and the machine has not.
+/// Unpacks a package of QEMU's, and all packages that it depends on and that are not installed.
 ///
 /// # Errors
 /// When the packages cannot be fetched or unpacked.
@@ -47,7 +47,7 @@ pub fn provide(package: &str, removed: &[String]) -> Result<()> {
     fs::rename(&fresh, place()).context("cannot put target/qemu in place")
 }
 
-/// Directories with libraries, by their paths from `files` on: `lib` and `usr/lib`, and in each that of the architecture.
+/// The directories with libraries, as paths below `files`: `lib`, `usr/lib`, and in each of them that of the architecture.
 fn libraries(files: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for lib in ["lib", "usr/lib"] {
@@ -63,7 +63,7 @@ fn libraries(files: &Path) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Runs the program with its libraries, from wherever the directory is.
+/// A script that runs the program with its own libraries, wherever the directory is moved.
 fn wrapper(libraries: &[String]) -> String {
     let paths: Vec<_> = libraries.iter().map(|path| format!("$files/{path}")).collect();
     format!(

@@ -9,29 +9,29 @@ use crate::session::End;
 use crate::test::Kernel;
 use std::time::Duration;
 
-/// How many debug exceptions a storm has, where nobody says.
+/// How many debug exceptions a storm has without `--exceptions`.
 pub const EXCEPTIONS: u64 = 1_000_000;
-/// The same in the full matrix.
+/// How many debug exceptions a storm of the full matrix has.
 pub const MANY: u64 = 100_000_000;
 
-/// How long a boot may take besides its exceptions. A storm that hangs says so itself, mostly.
+/// How long a boot may take, besides the time for its exceptions. A storm that hangs mostly reports that by itself.
 const LIMIT: Duration = Duration::from_secs(120);
-/// Exceptions a second on a host that has much else to do.
+/// How many exceptions a busy host manages in a second.
 const SLOWEST: u64 = 5_000;
 
-/// A storm that is over.
+/// The result of a storm.
 #[derive(Clone, Debug, Default)]
 pub struct Stormed {
     pub machine: Machine,
     pub seed: u64,
-    /// As many as there were; 0 if the storm did not come to its end.
+    /// How many debug exceptions there were; 0 if the storm has not come to its end.
     pub exceptions: u64,
     pub rounds: u64,
-    /// Why it failed, if it did.
+    /// Why the storm has failed; None if it has not.
     pub failure: Option<Failure>,
-    /// What it counted, a line each.
+    /// Its counts, one line for each.
     pub counts: Vec<String>,
-    /// The console's end.
+    /// The console's last lines.
     pub tail: String,
     pub wall: Duration,
 }
@@ -40,33 +40,33 @@ pub struct Stormed {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failure {
     pub what: String,
-    /// The kernel has said so: it is not that nothing was heard of it.
+    /// Whether the kernel has reported the failure itself. Otherwise the report is missing.
     pub verdict: bool,
 }
 
-/// A seed that nobody has chosen.
+/// A random seed.
 pub fn any_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::hash::RandomState::new().build_hasher().finish()
 }
 
-/// The machines that storms are on, narrowed by the user's flags, with the fastest tick.
+/// The machines of the storm that the user's flags leave, with the fastest tick.
 pub fn machines(common: &Common, seed: u64, exceptions: u64) -> Vec<Machine> {
     let mode = format!("mode=storm hz=10000 seed={seed} exceptions={exceptions}");
     machines::narrowed(common, machines::STORM.map(|config| config.machine(&mode)))
 }
 
-/// How many each machine has, where all that the user's flags leave have `exceptions` together.
+/// How many exceptions each machine has, if all machines that the user's flags leave share `exceptions`.
 pub fn share(common: &Common, exceptions: u64) -> u64 {
     exceptions.div_ceil(machines(common, 0, exceptions).len() as u64)
 }
 
-/// How long it may take.
+/// How long a storm with so many exceptions may take.
 pub fn limit(common: &Common, exceptions: u64) -> Option<Duration> {
     common.limit(Some(LIMIT + Duration::from_secs(exceptions / SLOWEST)))
 }
 
-/// Boots a storm. `tell` is told how far it is.
+/// Boots a storm. `tell` is called with its progress.
 pub fn storm_one(
     kernel: &Kernel,
     machine: &Machine,
@@ -74,7 +74,7 @@ pub fn storm_one(
     tell: &dyn Fn(&str),
 ) -> Stormed {
     let enough = |console: &str| {
-        // What comes behind the last line's end is not all there yet.
+        // The last line may not be complete yet.
         let whole = console.rsplit_once('\n').map_or("", |(whole, _)| whole);
         if let Some(line) = whole.lines().rev().find_map(progress) {
             tell(line);
@@ -93,19 +93,19 @@ pub fn storm_one(
     }
 }
 
-/// `N of N exceptions, round N` of a line of progress.
+/// The part `N of N exceptions, round N` of a line of progress.
 fn progress(line: &str) -> Option<&str> {
     let text = line.trim_end().strip_prefix("storm: ")?;
     text.contains(" exceptions, round ").then_some(text)
 }
 
-/// The seed that the machine is given: a hang is to be seen again too.
+/// The seed in the machine's boot arguments, so that a hang can be repeated too.
 fn seed_of(machine: &Machine) -> u64 {
     let words = machine.append.split_whitespace().filter_map(|word| word.strip_prefix("seed="));
     words.filter_map(|seed| seed.parse().ok()).next_back().unwrap_or(0)
 }
 
-/// Reads what a boot says. One without a full verdict, or with an end that contradicts it, has failed.
+/// Reads a storm's result from the console. A missing verdict, or an end that contradicts the verdict, is a failure.
 fn read(machine: Machine, boot: &Captured) -> Stormed {
     let lines: Vec<_> =
         boot.console.lines().filter_map(|line| line.trim_end().strip_prefix("storm: ")).collect();
@@ -140,7 +140,7 @@ fn read(machine: Machine, boot: &Captured) -> Stormed {
 }
 
 impl Stormed {
-    /// As a test's: what is not heard of has no verdict.
+    /// The verdict as a test's. Without a report of the kernel, the verdict is unknown.
     pub fn verdict(&self) -> Verdict {
         match &self.failure {
             None => Verdict::Passed,

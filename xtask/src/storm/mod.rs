@@ -1,6 +1,6 @@
 //! `storm`: random installs, removals, steps, probes and interrupts on every CPU at once, from a seed; every count exact.
 //!
-//! The kernel does the work (`mode=storm`). Here it gets its machines and its seed, and its verdict is read.
+//! The kernel does the work (`mode=storm`). This module chooses machines and seed, and reads the verdict.
 
 mod boot;
 mod report;
@@ -20,7 +20,7 @@ use report::Progress;
 /// Storms, on one machine after the other, and prints. Returns whether all was exact.
 ///
 /// # Errors
-/// When nothing builds.
+/// When the kernel does not build.
 pub fn storm(arguments: &Storm) -> Result<bool> {
     let common = &arguments.common;
     let seed = arguments.seed.unwrap_or_else(any_seed);

@@ -14,14 +14,14 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-/// The user's view of a storm that is going on: a line that changes on a terminal, lines elsewhere.
+/// What the user sees while a storm runs: one changing line on a terminal, plain lines elsewhere.
 pub struct Progress {
     bar: Option<ProgressBar>,
     last: RefCell<String>,
 }
 
 impl Progress {
-    /// Of a storm on this machine.
+    /// For a storm on this machine.
     pub fn new(machine: &Machine) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
@@ -34,7 +34,7 @@ impl Progress {
         Self { bar, last: RefCell::default() }
     }
 
-    /// How far it is.
+    /// Shows the progress.
     pub fn tell(&self, line: &str) {
         if *self.last.borrow() == line {
             return;
@@ -54,7 +54,7 @@ impl Progress {
     }
 }
 
-/// For people: a line, and what was counted; or what went wrong, and how to see it again.
+/// The text for the terminal: one line and the counts; or the failure, and the command that makes the same choices again.
 pub fn text(kernel: &Kernel, common: &Common, asked: u64, stormed: &Stormed) -> String {
     let (seed, name) = (stormed.seed, machine_name(&stormed.machine));
     let seconds = stormed.wall.as_secs_f64();
@@ -75,13 +75,13 @@ pub fn text(kernel: &Kernel, common: &Common, asked: u64, stormed: &Stormed) -> 
     text
 }
 
-/// What the user types to see this again.
+/// The command that makes the same choices again.
 pub fn command(machine: &Machine, common: &Common, seed: u64, exceptions: u64) -> String {
     let flags = flags(machine, common, &[]);
     format!("cargo xtask storm --seed {seed} --exceptions {exceptions} {flags}")
 }
 
-/// For programs.
+/// The JSON for other programs.
 pub fn json(stormed: &[Stormed]) -> String {
     #[derive(Serialize)]
     struct Storms<'a> {

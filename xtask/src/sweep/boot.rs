@@ -1,4 +1,4 @@
-//! Scenarios on one machine, in a boot each or all in one: the boot, and what its console says of each.
+//! Boots that sweep, one scenario or all of them, and what the console says of each scenario.
 
 use crate::args::Common;
 use crate::capture::{Captured, capture, to_the_end};
@@ -9,34 +9,34 @@ use crate::session::End;
 use crate::test::{Kernel, machine_name};
 use std::time::Duration;
 
-/// A scenario that was swept.
+/// The result of one scenario on one machine.
 #[derive(Clone, Debug, Default)]
 pub struct Swept {
     pub name: String,
     pub machine: Machine,
     pub boundaries: u64,
     pub violations: u64,
-    /// What went wrong first, if anything did.
+    /// The first violation, if there is one.
     pub first: Option<Violation>,
-    /// The console's end; for what went wrong.
+    /// The console's last lines, to be shown with a violation.
     pub tail: String,
     pub wall: Duration,
 }
 
-/// What went wrong.
+/// A violation: an outcome that the interrupt has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Violation {
-    /// The boundary as the boot argument `k=` takes it; unknown if the scenario did not even run as a whole.
+    /// The boundary, as the boot argument `k=` takes it. None if the scenario failed without an interrupt.
     pub k: Option<String>,
     pub what: String,
-    /// The lines on where the interrupts came: `interrupted at WORD` and the place, in turns.
+    /// The console's lines about where the interrupts came: `interrupted at WORD`, then the place, for each interrupt.
     pub places: Vec<Place>,
 }
 
 /// Where an interrupt came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// The instruction in memory.
+    /// The instruction word in memory.
     pub word: String,
     /// `  [<ADDRESS>] SYMBOL+OFFSET/SIZE`.
     pub line: String,
@@ -48,12 +48,12 @@ pub fn machines(common: &Common, pairs: bool) -> Vec<Machine> {
     machines::narrowed(common, machines::SWEEP.map(|config| config.machine(mode)))
 }
 
-/// A machine that sweeps this scenario only.
+/// The machine, told to sweep this scenario only.
 pub fn only(machine: &Machine, name: &str) -> Machine {
     Machine { append: format!("{} test={name}", machine.append), ..machine.clone() }
 }
 
-/// Boots a scenario. `tell` is told how far it is.
+/// Boots and sweeps one scenario. `tell` is called with its progress.
 pub fn sweep_one(kernel: &Kernel, machine: &Machine, name: &str, tell: &dyn Fn(&str)) -> Swept {
     let machine = only(machine, name);
     let enough = |console: &str| {
@@ -74,8 +74,8 @@ pub fn sweep_one(kernel: &Kernel, machine: &Machine, name: &str, tell: &dyn Fn(&
     }
 }
 
-/// Boots all scenarios at once, which `names` are in their order; `limit` is for this boot. What comes behind one that ends the
-/// kernel is booted each by itself.
+/// Sweeps all scenarios in one boot, which may take `limit`. `names` are the scenarios in the kernel's order. If one of them ends the
+/// kernel, each of those after it gets a boot of its own.
 pub fn sweep_all(
     kernel: &Kernel,
     limit: Option<Duration>,
@@ -100,8 +100,9 @@ pub fn sweep_all(
     swept
 }
 
-/// What a boot of all scenarios says of each, as if it had been a boot of its own: up to the first without a verdict, which has all
-/// that is left of the console, and the boot's end. An end that contradicts the verdicts is the last one's.
+/// Splits the console of a boot of all scenarios into one console and one end for each, as if each had had a boot of its own. The first
+/// scenario without a verdict gets the rest of the console and the boot's end. If the end contradicts the verdicts, the last scenario
+/// gets that end.
 fn parts(names: &[String], boot: &Captured) -> Vec<Captured> {
     let mut parts = Vec::new();
     let (mut rest, mut good) = (boot.console.as_str(), true);
@@ -124,7 +125,7 @@ fn parts(names: &[String], boot: &Captured) -> Vec<Captured> {
     parts
 }
 
-/// Where the line with a scenario's numbers ends, and the numbers.
+/// The numbers of a scenario, and where their line ends in the console.
 fn verdict(console: &str, name: &str) -> Option<(usize, (u64, u64))> {
     let mut end = 0;
     console.split_inclusive('\n').find_map(|line| {
@@ -133,13 +134,13 @@ fn verdict(console: &str, name: &str) -> Option<(usize, (u64, u64))> {
     })
 }
 
-/// `breakpoint at 12 of 990` of a line of progress.
+/// The part `breakpoint at 12 of 990` of a line of progress.
 fn progress(line: &str) -> Option<&str> {
     let text = line.trim_end().strip_prefix("sweep: ")?;
     text.split_once(" at ").filter(|(_, rest)| rest.contains(" of ")).map(|_| text)
 }
 
-/// Reads what a boot says of a scenario. One without a full verdict, or with an end that contradicts it, is a violation.
+/// Reads a scenario's result from the console. A missing verdict, or an end that contradicts the verdict, is a violation.
 fn read(name: &str, machine: Machine, boot: &Captured) -> Swept {
     let lines: Vec<_> = boot.console.lines().map(str::trim_end).collect();
     let total = lines.iter().find_map(|line| totals(line, name));
@@ -152,7 +153,7 @@ fn read(name: &str, machine: Machine, boot: &Captured) -> Swept {
         Some(Violation { k: Some(k.into()), what: format!("{what}{class}"), places })
     });
     let (boundaries, mut violations) = total.unwrap_or_else(|| {
-        // It has not come to its end: what it has tried so far.
+        // There is no verdict: count the boundaries that the scenario has tried so far.
         let tried =
             first.as_ref().and_then(|first| first.k.as_deref()?.split(',').next()?.parse::<u64>().ok());
         let seen = lines.iter().rev().find_map(|line| progress(line)?.split(' ').nth(2)?.parse().ok());

@@ -1,10 +1,10 @@
-//! An instruction of the image in words, where a disassembler is at hand.
+//! An instruction of the image in assembly language, if llvm-objdump or gdb is installed.
 
 use crate::process;
 use std::path::Path;
 use std::process::Command;
 
-/// The instruction at this address, by llvm-objdump or gdb.
+/// Disassembles the instruction at this address with llvm-objdump or gdb. None if neither is there.
 pub fn at(elf: &Path, address: u64) -> Option<String> {
     by_objdump(elf, address).or_else(|| by_gdb(elf, address))
 }

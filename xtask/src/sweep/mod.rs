@@ -1,7 +1,7 @@
 //! `sweep`: a timer interrupt on every instruction boundary of every debug path, and with `--pairs` two of them.
 //!
-//! The kernel does the work (`mode=sweep`). Here each scenario gets a boot of its own on each machine, so that one that ends
-//! the kernel leaves the others alone. Where `qemu-test` sweeps all of them, with one interrupt, they share one (`sweep_all`).
+//! The kernel does the work (`mode=sweep`). The command `sweep` gives each scenario a boot of its own on each machine, so that a scenario
+//! which ends the kernel does not stop the others. `qemu-test` sweeps all scenarios in one boot for each machine (`sweep_all`).
 
 mod boot;
 mod disassemble;
@@ -19,7 +19,7 @@ use anyhow::{Result, bail};
 use report::Progress;
 use std::time::Duration;
 
-/// How long one scenario may take on one machine. A pair of interrupts is tried at many more places.
+/// How long one scenario may take on one machine, with one interrupt and with pairs. Pairs have many more places.
 const LIMIT: Duration = Duration::from_secs(120);
 const LIMIT_OF_PAIRS: Duration = Duration::from_secs(3600);
 /// How long all scenarios may take in one boot.
@@ -38,7 +38,7 @@ pub fn limit_of_all(common: &Common) -> Option<Duration> {
 /// Sweeps and prints. Returns whether there were no violations.
 ///
 /// # Errors
-/// When nothing builds, or there is no such scenario.
+/// When the kernel does not build, or no scenario has that name.
 pub fn sweep(arguments: &Sweep) -> Result<bool> {
     let common = &arguments.common;
     let machines = machines(common, arguments.pairs);
@@ -81,7 +81,7 @@ pub fn sweep(arguments: &Sweep) -> Result<bool> {
     Ok(rows.iter().all(|row| row.violations == 0))
 }
 
-/// The scenario of that name, or those whose name contains it.
+/// The scenario with this name; if there is none, all scenarios whose name contains it.
 fn chosen(all: Vec<String>, name: Option<&str>) -> Result<Vec<String>> {
     let Some(name) = name else { return Ok(all) };
     if all.iter().any(|scenario| scenario == name) {

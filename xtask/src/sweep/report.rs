@@ -17,18 +17,18 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The user's view of a sweep that is going on: a bar on a terminal, plain lines elsewhere.
+/// What the user sees while a sweep runs: a progress bar on a terminal, plain lines elsewhere.
 pub struct Progress {
     bar: Option<ProgressBar>,
-    /// When a line was last said, off a terminal.
+    /// When the last line was printed, if the output is no terminal.
     said: Mutex<Instant>,
 }
 
-/// Off a terminal, how long nothing is said of scenarios that are not done.
+/// Without a terminal, progress of a scenario is printed at most this often.
 const SILENCE: Duration = Duration::from_secs(60);
 
 impl Progress {
-    /// For so many boots.
+    /// For a sweep of this many boots.
     pub fn new(boots: usize) -> Self {
         let said = Mutex::new(Instant::now());
         if !std::io::stderr().is_terminal() {
@@ -41,7 +41,7 @@ impl Progress {
         Self { bar: Some(bar), said }
     }
 
-    /// How far a scenario is on a machine.
+    /// Shows the progress of a scenario on a machine.
     pub fn tell(&self, machine: &Machine, line: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(line.to_owned()),
@@ -55,7 +55,7 @@ impl Progress {
         }
     }
 
-    /// A scenario is done on a machine.
+    /// Shows that a scenario is done on a machine.
     pub fn done(&self, swept: &Swept) {
         match &self.bar {
             Some(bar) => bar.inc(1),
@@ -71,7 +71,7 @@ impl Progress {
     }
 }
 
-/// A scenario on all machines.
+/// The results of one scenario on all machines, added up.
 #[derive(Serialize)]
 pub struct Row {
     pub name: String,
@@ -79,7 +79,7 @@ pub struct Row {
     pub violations: u64,
 }
 
-/// The scenarios in their order.
+/// Adds up the results of each scenario, in the order of the scenarios.
 pub fn rows(swept: &[Swept]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for one in swept {
@@ -102,7 +102,7 @@ fn total(rows: &[Row]) -> (u64, u64) {
     (rows.iter().map(|row| row.boundaries).sum(), rows.iter().map(|row| row.violations).sum())
 }
 
-/// For people.
+/// The table for the terminal.
 pub fn table(rows: &[Row]) -> String {
     let mut text = format!("{:<28}{:>12}{:>12}\n", "scenario", "boundaries", "violations");
     let (boundaries, violations) = total(rows);
@@ -113,7 +113,7 @@ pub fn table(rows: &[Row]) -> String {
     text
 }
 
-/// For programs.
+/// The JSON for other programs.
 pub fn json(rows: &[Row]) -> String {
     #[derive(Serialize)]
     struct Sweep<'a> {
@@ -125,7 +125,7 @@ pub fn json(rows: &[Row]) -> String {
     json::line(&Sweep { boundaries, violations, scenarios: rows })
 }
 
-/// The first violation of every scenario, with the console of that run alone.
+/// The first violation of every scenario, with the console of a run at this boundary alone.
 pub fn violations(kernel: &Kernel, common: &Common, pairs: bool, swept: &[Swept]) -> String {
     let mut text = String::new();
     let mut told: Vec<&str> = Vec::new();
@@ -167,7 +167,7 @@ fn violation(kernel: &Kernel, common: &Common, pairs: bool, swept: &Swept) -> St
     text
 }
 
-/// The place with file and line, and the instruction: as it is in memory, and as the image has it.
+/// The place of an interrupt with file and line, and the instruction there, in memory and in the image.
 fn interrupted(kernel: &Kernel, place: &Place) -> String {
     let mut lines = Symboliser::new(&kernel.elf);
     let mut shown = lines.feed(format!("{}\n", place.line).as_bytes());
@@ -180,9 +180,9 @@ fn interrupted(kernel: &Kernel, place: &Place) -> String {
     format!("    interrupted in front of {instruction}({})\n    {}\n", place.word, shown.trim_end())
 }
 
-/// What the user types to see this again.
+/// The command that repeats a violation.
 fn command(name: &str, machine: &Machine, common: &Common, pairs: bool, k: Option<&str>) -> String {
-    // A pair that is given is tried as it is.
+    // `k=N,M` names one pair, so `--pairs` is not needed.
     let pairs = if pairs && k.is_none() { " --pairs" } else { "" };
     let k: Vec<_> = k.map(|k| format!("k={k}")).into_iter().collect();
     format!("cargo xtask sweep {name}{pairs} {}", flags(machine, common, &k))

@@ -1,4 +1,5 @@
-//! The boots of `qemu-test`: the matrix, and the tests that must die.
+//! Boots of `qemu-test` that run tests: the suites on a machine of the matrix, tests with a boot of their own, and tests that must
+//! end the kernel.
 
 use super::outcome::{Case, Outcome};
 use super::{judge, matrix};
@@ -9,12 +10,12 @@ use anyhow::Result;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What every boot needs.
+/// The kernel under test, and the time that one of its boots may take.
 #[derive(Clone, Debug)]
 pub struct Kernel {
     pub elf: PathBuf,
     pub image: PathBuf,
-    /// How long a boot may take.
+    /// How long one boot may take; None for no limit.
     pub limit: Option<Duration>,
 }
 
@@ -29,7 +30,7 @@ impl Kernel {
         self.tests(format!("{}, {}", apart.name, matrix::name(machine)), machine)
     }
 
-    /// Judges a boot that runs tests.
+    /// Boots `machine`, whose boot arguments run tests, and judges the console. `name` is shown for the outcome.
     pub fn tests(&self, name: String, machine: &Machine) -> Outcome {
         self.boot(machine).map_or_else(
             |error| Outcome::not_run(&name, "boot", &error),
@@ -40,7 +41,7 @@ impl Kernel {
         )
     }
 
-    /// Runs a test that must die.
+    /// Runs a test that must end the kernel.
     pub fn die(&self, die: &Die, machine: &Machine) -> Outcome {
         let name = format!("die {}, {}", die.name, matrix::name(machine));
         self.boot(machine).map_or_else(
@@ -67,15 +68,15 @@ impl Kernel {
     }
 }
 
-/// The machine for a test that must die: what the test asks for, on top of `base`.
+/// The machine for a test that must end the kernel: `base`, changed as the test asks.
 ///
 /// # Errors
-/// When it asks for what this tool does not know.
+/// When the test asks for something that this tool does not know.
 pub fn machine_for(die: &Die, base: Machine) -> Result<Machine> {
     own(&format!("mode=die die={}", die.name), &die.needs, base)
 }
 
-/// The same for a test with a boot of its own.
+/// The machine for a test with a boot of its own: `base`, changed as the test asks.
 ///
 /// # Errors
 /// As `machine_for`.

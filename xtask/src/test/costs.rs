@@ -1,6 +1,8 @@
-//! `mode=bench` and `mode=stretches` as part of `qemu-test`: every row and every path is there, the boots come to their end, and
-//! what is counted in two ways agrees. The barriers of the paths are there, and no superfluous ones ([`trace`]).
-//!  What the figures are is no test's affair: the checked build's are no one's costs.
+//! `mode=bench` and `mode=stretches` as part of `qemu-test`.
+//!
+//! The boots must come to their end, every row and every path must be there, and figures that are counted in two ways must agree. The
+//! paths must have their barriers, and no superfluous ones ([`trace`]). The figures themselves are not tested: `qemu-test` boots the
+//! checked build, whose costs interest nobody.
 
 use super::outcome::{Case, Outcome};
 use super::{Kernel, matrix};
@@ -11,10 +13,10 @@ use crate::qemu::{Machine, Start};
 use crate::test::Extent;
 use std::time::Instant;
 
-/// The test's name.
+/// Its name for filters.
 pub const NAME: &str = "bench.costs";
 
-/// The machines; the first one is that of `cargo xtask bench`.
+/// The machines that are measured on. The first one is that of `cargo xtask bench`.
 pub fn machines(arguments: &QemuTest) -> Vec<Machine> {
     let mut machines = bench::machines(&arguments.common);
     if arguments.matrix == Extent::Quick {
@@ -23,7 +25,7 @@ pub fn machines(arguments: &QemuTest) -> Vec<Machine> {
     machines
 }
 
-/// Measures on one of them.
+/// Measures on one of these machines, and checks the barriers.
 pub fn run(kernel: &Kernel, machine: &Machine) -> Outcome {
     let begin = Instant::now();
     let name = format!("costs, {}", matrix::name(machine));

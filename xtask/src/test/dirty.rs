@@ -1,5 +1,5 @@
-//! Boots on CPUs whose control registers are in disorder, as they may be out of reset and behind firmware: the kernel must come up all the
-//! same, on the first CPU and on the further ones.
+//! Boots on CPUs whose control registers hold garbage, as they may out of reset or after firmware. The kernel must come up all the same,
+//! on the first CPU and on the others.
 //!
 //! QEMU resets every register to 0 where the architecture says UNKNOWN. So QEMU is given a *prologue* to boot: a small image made here, which
 //! writes every control register that it can, of EL2 and EL1, and goes on to the kernel's image, which lies further up in memory. A register that
@@ -18,16 +18,16 @@ use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What the names of all cases begin with.
+/// The names of all cases begin with this.
 pub const PREFIX: &str = "dirty.";
 
 /// Where QEMU puts an arm64 image of `virt`: 2 MiB into RAM.
 const PROLOGUE_AT: u64 = 0x4020_0000;
 /// Where the kernel's image is put, at another 2 MiB boundary, below where QEMU puts the device tree.
 const IMAGE_AT: u64 = 0x4200_0000;
-/// A place where there is no RAM, but where the boot tables map it: reading it is a fault that the kernel fixes up.
+/// An address that the boot tables map although there is no RAM. Reading it faults, and the kernel fixes the fault up.
 const NO_RAM: u64 = 0x8000_0000;
-/// A kernel that says nothing for so long is stuck.
+/// A kernel that prints nothing for this long is stuck.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One boot.
@@ -39,9 +39,9 @@ pub struct Dirty {
     el: El,
     smp: u8,
     append: &'static str,
-    /// The CPU says that HCR_EL2.E2H is RES1.
+    /// Whether the boot code is made to believe that HCR_EL2.E2H is RES1.
     without_e2h0: bool,
-    /// The device tree is where there is no RAM.
+    /// Whether x0 holds an address without RAM in place of the device tree's.
     no_tree: bool,
 }
 
@@ -59,7 +59,7 @@ const BASE: Dirty = Dirty {
 /// A probe on what a CPU does before its slots are set up; the CPUs are held back until the probe is there.
 const LATE: &str = "mode=apart test=bringup.a_probe_is_hit_before_a_cpus_slots_are_set_up maxcpus=1 hz=1000";
 
-/// The boots.
+/// All cases.
 pub static CASES: [Dirty; 8] = [
     Dirty { name: "el2", ..BASE },
     Dirty { name: "el2_old_cpu", cpu: "cortex-a57", gic: Gic::V2, ..BASE },
@@ -84,7 +84,7 @@ impl Dirty {
     }
 }
 
-/// Boots one of them.
+/// Boots one case.
 pub fn boot(kernel: &Kernel, dirty: &Dirty) -> Outcome {
     let name = dirty.full_name();
     try_boot(kernel, dirty, &name).unwrap_or_else(|error| Outcome::not_run(&name, "dirty", &error))
@@ -109,7 +109,7 @@ fn try_boot(kernel: &Kernel, dirty: &Dirty, name: &str) -> Result<Outcome> {
     }
     let first_x0 = dirty.no_tree.then_some(NO_RAM);
     let prologue = prologue(dirty.el, first_x0, displaced, entry);
-    // Beside the kernel's image, so that the command that is shown boots it again.
+    // Beside the kernel's image, so that the command that is printed after a failure boots the same image again.
     let write = |what: &str, bytes: &[u8]| write(&kernel.image, &format!("{}-{what}", dirty.name), bytes);
     let (prologue, image) = (write("prologue.img", &prologue)?, write("kernel.img", &image)?);
     let start = Start::Behind { prologue: &prologue, image: &image, at: IMAGE_AT };
@@ -141,11 +141,11 @@ fn write(image: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Makes the instruction at `entry` a branch to the prologue's part for further CPUs; returns the instruction.
+/// Replaces the instruction at `entry` by a branch to the prologue's part for the other CPUs. Returns the replaced instruction.
 fn hook(image: &mut [u8], entry: usize) -> Result<u32> {
     let place = image.get_mut(entry..entry + 4).context("secondary_entry is not in the image")?;
     let displaced = u32::from_le_bytes((&*place).try_into()?);
-    // MSR DAIFSet and MOV of registers: what is the same wherever it runs.
+    // The prologue executes this instruction at another address, so only MSR DAIFSet and MOV between registers are accepted.
     let moves = displaced & 0xffe0_ffe0 == 0xaa00_03e0;
     ensure!(displaced == 0xd503_4fdf || moves, "secondary_entry begins with {displaced:#010x}");
     let branch = code::b(IMAGE_AT + entry as u64, PROLOGUE_AT + SECONDARY as u64);
@@ -153,8 +153,8 @@ fn hook(image: &mut [u8], entry: usize) -> Result<u32> {
     Ok(displaced)
 }
 
-/// Has the boot code read ID_AA64MMFR4_EL1.E2H0 as -1: HCR_EL2.E2H is RES1. No QEMU has such a CPU, but all with FEAT_VHE can run EL1
-/// with E2H set.
+/// Patches the boot code so that it reads ID_AA64MMFR4_EL1.E2H0 as -1, which means that HCR_EL2.E2H is RES1. No QEMU has such a CPU; but
+/// every CPU with FEAT_VHE runs EL1 with E2H set.
 fn deny_e2h0(image: &mut [u8]) -> Result<()> {
     let read = code::mrs(1, (3, 0, 0, 7, 4)).to_le_bytes();
     let boot_code = image.get_mut(..0x1_0000).context("the image is small")?;
@@ -172,7 +172,7 @@ const VECTORS: usize = 0x2000;
 const SECONDARY: usize = 0x3000;
 const END: usize = 0x5000;
 
-/// The prologue's image. `x0`: what the kernel is to be given instead of the device tree.
+/// The prologue's image. `x0` is what the kernel gets in place of the device tree's address, if something.
 fn prologue(el: El, x0: Option<u64>, displaced: u32, entry: u64) -> Vec<u8> {
     let mut words = vec![0u32; END / 4];
     // The arm64 boot header; see the kernel's head.S.
@@ -190,7 +190,7 @@ fn prologue(el: El, x0: Option<u64>, displaced: u32, entry: u64) -> Vec<u8> {
     assert!(CODE + first.len() * 4 <= VECTORS, "the prologue has no room");
     words[CODE / 4..][..first.len()].copy_from_slice(&first);
 
-    // Every exception is an undefined write: on behind it.
+    // An exception here can only be the write of a register that the CPU lacks: go on behind it.
     let elr = if el == El::El2 { (3, 4, 4, 0, 1) } else { (3, 0, 4, 0, 1) };
     let pass_over = [code::mrs(18, elr), code::ADD_X18_4, code::msr(elr, 18), code::ERET];
     for vector in 0..16 {
@@ -210,14 +210,15 @@ fn prologue(el: El, x0: Option<u64>, displaced: u32, entry: u64) -> Vec<u8> {
 type Register = (u32, u32, u32, u32, u32);
 
 const ONES: u64 = u64::MAX;
-/// As SCTLR_EL1 and SCTLR_EL2 may be with the MMU and caches off: big endian, alignment checked, and every bit that says nothing then.
+/// A value for SCTLR_EL1 and SCTLR_EL2 with MMU and caches off: big endian, alignment checked, and every bit set that has no effect
+/// while the MMU is off.
 const SCTLR: u64 = !(1 << 0 | 1 << 2 | 1 << 12);
 /// A breakpoint that is enabled for every level and security state.
 const BCR: u64 = 0x1e7 | 1 << 13;
-/// A watchpoint on 2 GiB, likewise.
+/// A watchpoint on 2 GiB that is enabled for every level and security state.
 const WCR: u64 = 0x1fff | 1 << 13 | 31 << 24;
 
-/// EL1's registers, by their own names, while HCR_EL2.E2H is 0 if there is an EL2.
+/// EL1's registers with their values. If there is an EL2, HCR_EL2.E2H must be 0, so that the names mean EL1's registers.
 const OF_EL1: [(Register, u64); 20] = [
     ((3, 0, 1, 0, 2), ONES),                            // CPACR_EL1
     ((3, 0, 2, 0, 0), 0x0000_dead_0000_1000),           // TTBR0_EL1
@@ -241,7 +242,7 @@ const OF_EL1: [(Register, u64); 20] = [
     ((2, 0, 1, 3, 4), 1),                               // OSDLR_EL1
 ];
 
-/// EL2's, HCR_EL2 first: every bit set, E2H and TGE among them.
+/// EL2's registers with their values. HCR_EL2 comes first, with every bit set, E2H and TGE among them.
 const OF_EL2: [(Register, u64); 38] = [
     ((3, 4, 1, 1, 0), ONES),                   // HCR_EL2
     ((3, 4, 1, 2, 2), ONES),                   // HCRX_EL2
@@ -283,7 +284,8 @@ const OF_EL2: [(Register, u64); 38] = [
     ((3, 4, 1, 0, 0), SCTLR),                  // SCTLR_EL2
 ];
 
-/// Writes all of it. Leaves D masked, since with D open a step would be due at once, and A, I and F open. Clobbers x1 and x18.
+/// Writes all of these registers. Leaves A, I and F open, and D masked, since a step would be taken at once with D open. Clobbers x1 and
+/// x18.
 fn dirty(el: El, at: usize) -> Vec<u32> {
     let vbar = if el == El::El2 { (3, 4, 12, 0, 0) } else { (3, 0, 12, 0, 0) };
     let mut words = vec![code::adr(1, VECTORS as i64 - at as i64), code::msr(vbar, 1), code::ISB];
@@ -300,11 +302,11 @@ fn dirty(el: El, at: usize) -> Vec<u32> {
             put((3, 0, 12, 0, 0), 0xdead_0800);
             OF_EL2.iter().for_each(|&(register, value)| put(register, value));
         }
-        // On another stack pointer than the kernel's.
+        // The kernel must not rely on the stack pointer that PSTATE.SP selects.
         El::El1 => words.push(code::SPSEL_0),
     }
     words.push(code::ISB);
-    // The vectors last: nothing is passed over any more.
+    // The vectors come last: from here on an undefined write is no longer skipped.
     words.extend(code::mov(1, 0xdead_1000));
     words.push(code::msr(vbar, 1));
     words.push(code::AIF_OPEN);

@@ -1,7 +1,7 @@
-//! Boots whose device tree is missing or damaged: a clear message, not silence.
+//! Boots whose device tree is missing or damaged. The kernel must print a clear message.
 //!
-//! QEMU's `-kernel` always hands over a good tree. So the image is put into memory as it is, and a stub of a few
-//! instructions enters it the way a boot loader would, with x0 as the case wants it.
+//! QEMU's `-kernel` always passes a good tree. So these boots put the image into memory themselves, and a stub of a few instructions
+//! branches to the image as a boot loader would, with the x0 that the case needs.
 
 use super::boots::Kernel;
 use super::judge;
@@ -14,18 +14,18 @@ use std::time::Duration;
 
 /// Where the image expects to be: 2 MiB into the RAM of `virt`, as QEMU itself would put it.
 const IMAGE_AT: u64 = 0x4020_0000;
-/// Between QEMU's own device tree, at the start of RAM, and the image.
+/// Where the stub is: behind QEMU's own device tree at the start of RAM, and before the image.
 const STUB_AT: u64 = 0x4018_0000;
 /// Far behind both.
 const TREE_AT: u64 = 0x4800_0000;
-/// A kernel that says nothing for so long is silent.
+/// How long a kernel may take to print its message.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The cases.
 pub const CASES: [(&str, Tree); 3] =
     [("missing", Tree::Missing), ("garbage", Tree::Garbage), ("truncated", Tree::Truncated)];
 
-/// What is wrong with the tree.
+/// What is wrong with the device tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tree {
     /// x0 is 0.
@@ -62,7 +62,7 @@ fn try_boot(kernel: &Kernel, title: &str, name: &str, tree: Tree) -> Result<Outc
     files.extend(tree.as_deref().map(|tree| (tree, TREE_AT)));
     let start = Start::Raw { files, entry: STUB_AT };
     let limit = Some(kernel.limit.map_or(PATIENCE, |limit| limit.min(PATIENCE)));
-    // Whether the machine then stops or waits is the kernel's affair.
+    // After the message the kernel may stop the machine or wait: the test accepts both.
     let boot = capture(&machine, &start, limit, |console| judge::device_tree_message(console).is_some())?;
     let verdict = judge::device_tree(boot.end, &boot.ending(), &boot.console);
     Ok(Outcome {
@@ -95,7 +95,7 @@ fn stub(tree: u64) -> Vec<u8> {
 }
 
 fn garbage() -> Vec<u8> {
-    // A fixed sequence: a failure must come again.
+    // A fixed sequence of random numbers, so that a failure can be repeated.
     let mut state = 0x9e37_79b9_u32;
     let mut next = move || {
         state ^= state << 13;
@@ -106,7 +106,7 @@ fn garbage() -> Vec<u8> {
     std::iter::repeat_with(&mut next).take(4096).collect()
 }
 
-/// QEMU's own tree, cut; its header still tells the old size.
+/// QEMU's own tree, cut off. The header still has the old size.
 fn truncated(machine: &Machine, directory: &Path) -> Result<Vec<u8>> {
     let file = directory.join("whole.dtb");
     let dump = machine.command(&Start::DumpDeviceTree(&file)).output().context("cannot start QEMU")?;

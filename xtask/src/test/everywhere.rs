@@ -1,5 +1,5 @@
-//! The kernel's tests with a probe on every instruction that can be probed: on every so-many-th
-//! in the quick matrix, on all in the full one; once with BRKs, once with probes that are optimised.
+//! The kernel's tests with probes everywhere: in the quick matrix a probe on every [`SAMPLE`]-th instruction that can be probed, in the full
+//! matrix on every one. One machine has BRKs, the other one optimised probes.
 
 use super::outcome::Outcome;
 use super::{Extent, Kernel};
@@ -11,13 +11,13 @@ use std::time::Duration;
 /// Its name for filters.
 pub const NAME: &str = "probes_everywhere";
 
-/// In the quick matrix a probe is on every so-many-th instruction.
+/// In the quick matrix one instruction of this many has a probe.
 const SAMPLE: u64 = 64;
 /// A boot with a probe on every instruction takes some fifty times as long as one without.
 const LIMIT: Duration = Duration::from_secs(3600);
 
-/// The machines. With a probe on each instruction ticks are of 250 a second at most: the way of one is tens of thousands of
-/// instructions then. So is that of a sample of the differential test, whose own boots have many more of them.
+/// The machines. With a probe on every instruction, one tick takes tens of thousands of instructions, so there are only 250 ticks a
+/// second. A sample of the differential test takes as long, so these boots have few samples; boots without probes have many.
 pub fn machines(arguments: &QemuTest) -> Vec<Machine> {
     let (probes, hz) = match arguments.matrix {
         Extent::Quick => (format!("{SAMPLE} seed=0"), 1000),
@@ -27,7 +27,7 @@ pub fn machines(arguments: &QemuTest) -> Vec<Machine> {
     PROBES_EVERYWHERE.map(|config| arguments.common.machine(config.machine(&mode))).into()
 }
 
-/// Runs them on one of these.
+/// Runs the tests on one of these machines.
 pub fn run(kernel: &Kernel, arguments: &QemuTest, machine: &Machine) -> Outcome {
     let limit = if arguments.matrix == Extent::Full { Some(LIMIT) } else { kernel.limit };
     let kernel = Kernel { limit: arguments.common.limit(limit), ..kernel.clone() };

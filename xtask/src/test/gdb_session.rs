@@ -19,9 +19,11 @@ use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Its name for filters.
+pub const NAME: &str = "gdb.session";
 const TITLE: &str = "gdb session";
 
-/// The script.
+/// The path of the script.
 pub fn script() -> PathBuf {
     root().join("scripts/gdb-session.gdb")
 }
@@ -36,7 +38,7 @@ fn try_run(kernel: &Kernel, base: &Machine) -> Result<Outcome> {
     let text = std::fs::read_to_string(script()).context("scripts/gdb-session.gdb")?;
     let append = marked(&text, "# append:").collect::<Vec<_>>().join(" ");
     let stub = Stub::new()?;
-    // What the script expects is said of four CPUs.
+    // The script expects four CPUs.
     let machine = Machine { append, smp: 4, gdb: Some(stub.option()), ..base.clone() };
     let mut qemu = machine.command(&Start::Kernel(&kernel.image));
     let mut console = tempfile::tempfile()?;
@@ -64,7 +66,7 @@ fn try_run(kernel: &Kernel, base: &Machine) -> Result<Outcome> {
     let deadline = begin + limit;
     let status = debugger.wait_until(deadline)?;
     drop(debugger);
-    // A session that went wrong may leave the kernel stopped.
+    // After a failure gdb may leave the kernel stopped, and there is no reason to wait for it.
     let left = if status.is_some_and(|status| status.success()) { deadline } else { Instant::now() };
     let end = qemu.wait_until(left)?;
     drop(qemu);
@@ -96,7 +98,7 @@ fn read(file: &mut std::fs::File) -> Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// What stands behind a mark in the script's comments.
+/// The rest of each line that begins with `mark`.
 fn marked<'a>(script: &'a str, mark: &'static str) -> impl Iterator<Item = &'a str> {
     script.lines().filter_map(move |line| line.trim().strip_prefix(mark)).map(str::trim)
 }
@@ -118,7 +120,7 @@ fn judge_gdb(said: &str, expected: &[&str], never: &[&str], success: bool, statu
     if success { Verdict::Passed } else { Verdict::Failed(format!("gdb ended with {status}")) }
 }
 
-/// The kernel's own verdict, after gdb has left.
+/// Judges the kernel's own tests, which run on after gdb has detached.
 fn judge_kernel(end: Option<ExitStatus>, console: &str) -> Verdict {
     let end = match end {
         None => End::Timeout,

@@ -1,4 +1,4 @@
-//! The host's tests: `cargo test` at the root, counted.
+//! The tests that run on the host: `cargo test`, whose output is read and counted.
 
 use super::outcome::{Case, Outcome};
 use crate::ktap::Verdict;
@@ -15,7 +15,7 @@ pub fn run(filter: Option<&str>) -> Outcome {
     try_run(filter).unwrap_or_else(|error| Outcome::not_run("host", "host", &error))
 }
 
-/// The lock-free protocols under the model checker `loom`: packages, and what builds them so.
+/// What cargo is given to run the lock-free protocols under the model checker `loom`.
 const MODELS: [&str; 9] = [
     "test",
     "--no-fail-fast",
@@ -30,11 +30,11 @@ const MODELS: [&str; 9] = [
 const MODELS_NAME: &str = "models";
 const MODELS_FLAGS: &str = "--cfg loom";
 
-/// Runs those models of protocols whose name contains `filter`.
+/// Runs the models of protocols whose name contains `filter`.
 pub fn run_models(filter: Option<&str>) -> Outcome {
     let begin = Instant::now();
     let mut cargo = Command::new("cargo");
-    // Cargo keeps no builds of other flags beside each other.
+    // In a target directory of its own: with other flags cargo would build everything anew, here and in the next ordinary build.
     cargo
         .args(MODELS)
         .args(filter)
@@ -50,10 +50,10 @@ pub fn run_models(filter: Option<&str>) -> Outcome {
     }
 }
 
-/// Tests that are ignored because they take minutes, and run in release: package and test target.
+/// Package and test target of the tests that take minutes. They are marked as ignored, and run in release only.
 const LONG: (&str, &str) = ("stepwell-probe", "oracle");
 
-/// Runs the long tests whose name contains `filter`; `doing` is told how far they are.
+/// Runs the long tests whose name contains `filter`. `doing` is called with their progress.
 pub fn run_long(filter: Option<&str>, doing: impl FnMut(&str)) -> Outcome {
     try_run_long(filter, doing).unwrap_or_else(|error| Outcome::not_run(LONG_NAME, "host", &error))
 }
@@ -66,7 +66,8 @@ fn try_run_long(filter: Option<&str>, mut doing: impl FnMut(&str)) -> Result<Out
     let arguments = ["test", "--release", "--package", package, "--test", target, "--", "--ignored"];
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root()).args(arguments).args(filter).env("CARGO_TERM_COLOR", "never");
-    // Verdicts come by the standard output; progress, which libtest captures no part of, by the other one.
+    // libtest writes verdicts to the standard output. The tests write their progress to the standard error, which libtest does not
+    // capture when they write there directly.
     let mut verdicts = tempfile::tempfile()?;
     cargo.stdin(Stdio::null()).stdout(verdicts.try_clone()?).stderr(Stdio::piped());
     let mut child = cargo.spawn().context("cannot start cargo")?;
@@ -84,7 +85,8 @@ fn try_run_long(filter: Option<&str>, mut doing: impl FnMut(&str)) -> Result<Out
     Ok(Outcome { name: LONG_NAME.into(), cases, tail, replay, wall: begin.elapsed() })
 }
 
-/// Reads the child's standard error to its end; pieces that end in a carriage return tell how far it is, the rest is returned.
+/// Reads the child's standard error to its end. Pieces that end in a carriage return are progress and go to `tell`; the rest is
+/// returned.
 fn progress(child: &mut Child, mut tell: impl FnMut(&str)) -> Result<String> {
     let mut text = String::new();
     let mut piece = Vec::new();
@@ -102,10 +104,10 @@ fn progress(child: &mut Child, mut tell: impl FnMut(&str)) -> Result<String> {
     Ok(text + &String::from_utf8_lossy(&piece))
 }
 
-/// The names of the tests, as `crate test`.
+/// The names of all tests, each behind the name of its crate.
 ///
 /// # Errors
-/// When they do not build.
+/// When the tests do not build.
 pub fn list() -> Result<Vec<String>> {
     let (_, text) = cargo(&["--", "--list"])?;
     let names = labelled(&text).filter_map(|(label, line)| {
@@ -122,7 +124,7 @@ fn try_run(filter: Option<&str>) -> Result<Outcome> {
     Ok(judged("host", success, &text, replay, begin))
 }
 
-/// What a run of `cargo test` comes to.
+/// The outcome of a run of `cargo test`, from its output.
 fn judged(name: &str, success: bool, text: &str, replay: String, begin: Instant) -> Outcome {
     let mut cases = parse(text);
     let failed = cases.iter().any(|case| matches!(case.verdict, Verdict::Failed(_)));
@@ -134,7 +136,7 @@ fn judged(name: &str, success: bool, text: &str, replay: String, begin: Instant)
     Outcome { name: name.into(), cases, tail, replay, wall: begin.elapsed() }
 }
 
-/// The output of `cargo test`, in the order in which it was written, and whether it succeeded.
+/// Runs `cargo test`. Returns whether it succeeded, and its two outputs in the order in which they were written.
 fn cargo(arguments: &[&str]) -> Result<(bool, String)> {
     let mut cargo = Command::new("cargo");
     cargo.args(COMMAND).args(arguments);
@@ -152,7 +154,7 @@ fn output(mut cargo: Command) -> Result<(bool, String)> {
     Ok((status.success(), String::from_utf8_lossy(&text).into_owned()))
 }
 
-/// Every line with the crate whose tests are running.
+/// Every line of the output, with the crate whose tests were running at that line.
 fn labelled(text: &str) -> impl Iterator<Item = (String, &str)> {
     let mut label = String::new();
     text.lines().map(move |line| {

@@ -1,4 +1,4 @@
-//! From a console and an end to verdicts. Pure.
+//! Verdicts, from the console of a boot and from the way in which the boot ended. No function here does input or output.
 
 use super::outcome::Case;
 use crate::inventory::Die;
@@ -7,11 +7,10 @@ use crate::session::End;
 
 /// The kernel's status after a panic.
 pub const STATUS_PANIC: i32 = 101;
-/// What a kernel says that has no device tree, before the reason.
+/// The kernel prints this, and then the reason, when it has no usable device tree.
 pub const NO_DEVICE_TREE: &str = "stepwell: no usable device tree";
 
-/// Judges a boot with `mode=test`. A boot without a full verdict gets a case that says so, besides those that it did
-/// report.
+/// Judges a boot with `mode=test`: the cases that the boot has reported. If the report is not complete, one more case says so.
 pub fn tests(end: End, ending: &str, console: &str) -> Vec<Case> {
     let mut report = ktap::parse(console);
     let due = End::Status(i32::from(report.failed()));
@@ -31,7 +30,7 @@ pub fn tests(end: End, ending: &str, console: &str) -> Vec<Case> {
     cases
 }
 
-/// Judges a boot that must die.
+/// Judges a boot that must end in a panic.
 pub fn die(die: &Die, end: End, ending: &str, console: &str) -> Verdict {
     let panics = console.lines().filter(|line| is_panic(line)).count();
     let missing: Vec<_> = die.expect.iter().filter(|text| !console.contains(text.as_str())).collect();
@@ -50,14 +49,14 @@ pub fn die(die: &Die, end: End, ending: &str, console: &str) -> Verdict {
     Verdict::Passed
 }
 
-/// The kernel's message about its device tree, once its line is complete.
+/// The reason in the kernel's message about its device tree. None until the whole line is there.
 pub fn device_tree_message(console: &str) -> Option<&str> {
     let (_, rest) = console.split_once(NO_DEVICE_TREE)?;
     let (reason, _) = rest.split_once('\n')?;
     Some(reason.trim_start_matches(':').trim())
 }
 
-/// Judges a boot without a usable device tree: the message, with a reason, must be on the console.
+/// Judges a boot without a usable device tree: the console must have the message with a reason.
 pub fn device_tree(end: End, ending: &str, console: &str) -> Verdict {
     match device_tree_message(console) {
         Some("") => Verdict::Failed("the message gives no reason".into()),

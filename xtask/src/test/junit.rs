@@ -1,4 +1,4 @@
-//! The results for other programs, as JUnit.
+//! The results as a JUnit file, for other programs.
 
 use super::outcome::Outcome;
 use crate::ktap::Verdict;
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use std::path::Path;
 
-/// Writes the file. Each boot is a suite.
+/// Writes the file. Each boot becomes a suite.
 ///
 /// # Errors
 /// When the file cannot be written.

@@ -1,4 +1,4 @@
-//! The machines that the tests run on.
+//! The matrix: the machines that the suites run on.
 
 use crate::args::Common;
 use crate::machines::{Config, Masking};
@@ -14,7 +14,7 @@ pub enum Extent {
     Full,
 }
 
-/// The values of a configuration as numbers, one a dimension.
+/// A configuration as numbers: one for each of CPU model, GIC, level, number of CPUs, masking, icount.
 type Values = [usize; 6];
 
 fn values(config: &Config) -> Values {
@@ -31,9 +31,8 @@ fn values(config: &Config) -> Values {
 
 /// The machine that runs the suites, with the user's flags on top.
 fn machine(config: &Config, common: &Common, mode: &str) -> Machine {
-    // Where ticks come by the wall clock, the fastest there is on machines with GICv3, and on the others one that leaves more of
-    // the host to the tests. Under icount any is as exact, but those of CPUs that idle cost the one thread that runs them all,
-    // and so does code that spins until the next one.
+    // Without icount ticks come by the host's clock: as fast as possible with GICv3, and slower with GICv2, so that the tests get more
+    // of the host's time. Under icount one thread of the host runs all CPUs, and the ticks of idle CPUs take time from the others.
     let tick = match (config.icount, common.gic.unwrap_or(config.gic)) {
         (true, _) => 1000,
         (false, Gic::V3) => 10_000,
@@ -42,12 +41,13 @@ fn machine(config: &Config, common: &Common, mode: &str) -> Machine {
     common.machine(config.machine(&format!("{mode} hz={tick}")))
 }
 
-/// Whether boots of such a machine take several times as long as others: CPUs that the host runs at once wait for each other.
+/// Whether boots of such a machine take several times as long as others. Without icount the host runs several CPUs at the same time, and
+/// these wait for each other.
 pub const fn is_long(smp: u8, icount: bool) -> bool {
     smp > 1 && !icount
 }
 
-/// A machine's name in lines and reports.
+/// The machine's name in the output and in reports.
 pub fn name(machine: &Machine) -> String {
     let gic = if machine.gic == Gic::V2 { 2 } else { 3 };
     let el = if machine.el == El::El2 { 2 } else { 1 };
@@ -66,7 +66,7 @@ fn all() -> Vec<Config> {
             for el in [El::El1, El::El2] {
                 for smp in [4, 1] {
                     for icount in [false, true] {
-                        // Whatever the tests do with probes, half of the machines do with optimised ones.
+                        // Half of the machines have optimised probes, so that every test that uses probes runs with both kinds.
                         let optimise = el == El::El2;
                         all.push(Config { cpu, gic, el, smp, masking, optimise, icount });
                     }
@@ -90,7 +90,7 @@ pub fn machines(extent: Extent, common: &Common, mode: &str) -> Vec<Machine> {
     let mut machines = Vec::new();
     for config in configs(extent) {
         let machine = machine(&config, common, mode);
-        // A flag may have taken away what priority masking needs.
+        // Priority masking needs GICv3, and the user may have asked for GICv2.
         let possible = machine.gic == Gic::V3 || config.masking == Masking::Pstate;
         if possible && !machines.contains(&machine) {
             machines.push(machine);
@@ -104,15 +104,16 @@ fn pairs(values: Values) -> impl Iterator<Item = (usize, usize, usize, usize)> {
     (0..values.len()).flat_map(move |a| (a + 1..values.len()).map(move |b| (a, values[a], b, values[b])))
 }
 
-/// Few configurations that hold every pair that any holds: the shortest of the greedy choices, one for each first step.
+/// Few configurations in which every possible pair of values occurs: a greedy choice is made for each first configuration, and the
+/// shortest one is taken.
 fn covering(all: &[Config]) -> Vec<Config> {
     let choices = all.iter().map(|first| greedy(all, *first));
     choices.min_by_key(Vec::len).unwrap_or_default()
 }
 
-/// After `first` always the one that adds most; the first of the best, so that the choice is the same everywhere. For one
-/// pair only, a machine whose boots are not long is taken if there is one; doing so for more pairs too makes more of them long
-/// in the end, four in place of two.
+/// A greedy choice: after `first`, always the configuration that adds the most new pairs. Of equal ones the first is taken, so that the
+/// choice is the same everywhere. Where only one new pair is to be had, a machine with short boots is preferred; to prefer these for
+/// more pairs as well ends with four machines whose boots are long, in place of two.
 fn greedy(all: &[Config], first: Config) -> Vec<Config> {
     let mut open: BTreeSet<_> = all.iter().flat_map(|config| pairs(values(config))).collect();
     let mut chosen = Vec::new();
@@ -143,7 +144,7 @@ mod tests {
         let held: BTreeSet<_> = quick.iter().flat_map(|config| pairs(values(config))).collect();
         assert_eq!(wanted, held);
         assert!((12..=14).contains(&quick.len()), "{} boots", quick.len());
-        // CPUs that truly run at once, with either GIC and from either level.
+        // Machines whose CPUs run at the same time: one for each GIC, and one for each level.
         let long: Vec<_> = quick.iter().filter(|config| is_long(config.smp, config.icount)).collect();
         assert_eq!(long.len(), 2, "one more is half a minute more");
         assert!(long[0].gic != long[1].gic && long[0].el != long[1].el, "{long:?}");

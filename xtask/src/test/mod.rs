@@ -1,10 +1,11 @@
-//! `qemu-test`: the host's tests, and beside them the kernel's on every machine of the matrix.
+//! `qemu-test`: the host's tests, and at the same time the kernel's tests on every machine of the matrix.
 
 pub mod boots;
 mod costs;
 mod dirty;
 mod dtb;
 mod everywhere;
+mod examples;
 mod gdb_session;
 mod host;
 pub mod judge;
@@ -16,10 +17,14 @@ mod report;
 mod storms;
 mod sweeps;
 
+#[cfg(test)]
+pub use gdb_session::script as gdb_script;
+
 pub use boots::{Kernel, machine_for};
 pub use matrix::{Extent, name as machine_name};
 
 use crate::args::QemuTest;
+use crate::docs::{self, Document};
 use crate::inventory::{self, Apart, Die, Inventory};
 use crate::machines::APART;
 use crate::qemu::{El, Machine, Start};
@@ -32,14 +37,18 @@ use outcome::{Counts, Outcome};
 use report::Progress;
 use std::time::Duration;
 
+/// Names for filters of the parts that the kernel does not list.
+pub const PARTS: [&str; 5] =
+    [storms::NAME, everywhere::NAME, gdb_session::NAME, costs::NAME, examples::PREFIX];
+
 /// How long one boot may take.
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// One thing to run.
 enum Task {
-    /// The tests of the host, as far as they are built and run in minutes.
+    /// The tests on the host, except those that take minutes.
     Host,
-    /// Lock-free protocols under a model checker, on the host.
+    /// The lock-free protocols under a model checker, on the host.
     Models,
     Suites(Machine),
     Die(Die, Machine),
@@ -47,6 +56,7 @@ enum Task {
     Tree(&'static str, dtb::Tree),
     Order(&'static str, El),
     Dirty(&'static dirty::Dirty),
+    Document(Document),
     Gdb(Machine),
     Costs(Machine),
     /// Scenarios on one machine.
@@ -75,7 +85,7 @@ pub fn qemu_test(arguments: &QemuTest) -> Result<bool> {
         return list(arguments, &inventory, &matrix).map(|()| true);
     }
     let tasks = tasks(arguments, &inventory, matrix)?;
-    let outcomes = run(arguments, &kernel, tasks);
+    let outcomes = run(arguments, &kernel, &inventory, tasks);
     if let Some(path) = &arguments.junit {
         junit::write(path, &outcomes)?;
         say!("results written to {}", path.display());
@@ -99,7 +109,7 @@ fn mode(arguments: &QemuTest) -> String {
     format!("mode=test{}{samples}", filter.unwrap_or_default())
 }
 
-fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> {
+fn run(arguments: &QemuTest, kernel: &Kernel, inventory: &Inventory, tasks: Vec<Task>) -> Vec<Outcome> {
     let long = arguments.matrix == Extent::Full;
     let progress = Progress::new(tasks.len() + usize::from(long));
     let long = long.then(|| {
@@ -119,6 +129,7 @@ fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> 
         Task::Tree(name, tree) => dtb::boot(kernel, name, tree),
         Task::Order(name, el) => order::boot(kernel, name, el),
         Task::Dirty(dirty) => dirty::boot(kernel, dirty),
+        Task::Document(document) => examples::run(kernel, inventory, &document),
         Task::Sweep(sweeps) => sweeps::run(kernel, &arguments.common, &sweeps),
         Task::Storm(machine) => storms::run(kernel, arguments, &machine),
         Task::Everywhere(machine) => everywhere::run(kernel, arguments, &machine),
@@ -126,7 +137,7 @@ fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> 
         Task::Costs(machine) => costs::run(kernel, &machine),
     };
     pool::run(tasks, arguments.jobs.unwrap_or_else(pool::default_jobs), work, |index, outcome| {
-        // Host tests of which the filter leaves none are not worth a line.
+        // If the filter leaves no host test, there is nothing to print.
         if !outcome.cases.is_empty() {
             progress.done(&outcome);
         }
@@ -136,8 +147,8 @@ fn run(arguments: &QemuTest, kernel: &Kernel, tasks: Vec<Task>) -> Vec<Outcome> 
     long.into_iter().chain(outcomes.into_iter().flatten()).collect()
 }
 
-/// Everything that the filter leaves, the long boots first so that none is left alone at the end. The host's tests before all: what
-/// has to be compiled for them has no use for all of the host's CPUs all of the time, and boots have.
+/// The tasks that the filter leaves, in the order in which they begin. The host's tests come first: their compilation does not keep all
+/// of the host's CPUs busy, and boots use the rest. Then come long boots, so that no long boot is left alone at the end.
 fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> Result<Vec<Task>> {
     let wanted = |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let mut tasks = Vec::new();
@@ -169,17 +180,19 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
     let orders = order::CASES.iter().filter(|(name, _)| wanted(&format!("{}{name}", order::PREFIX)));
     tasks.extend(orders.map(|&(name, el)| Task::Order(name, el)));
     tasks.extend(dirty::CASES.iter().filter(|dirty| wanted(&dirty.full_name())).map(Task::Dirty));
+    let documents = docs::documents()?.into_iter().filter(|document| wanted(&examples::name(document)));
+    tasks.extend(documents.map(Task::Document));
     if wanted(storms::NAME) {
         tasks.splice(0..0, storms::tasks(arguments).into_iter().map(Task::Storm));
     }
     if wanted(everywhere::NAME) {
         tasks.splice(0..0, everywhere::machines(arguments).into_iter().map(Task::Everywhere));
     }
-    // The longest of all.
+    // Sweeps take longest of all.
     let sweeps = sweeps::tasks(arguments, inventory);
     tasks.splice(0..0, sweeps.into_iter().map(Task::Sweep));
     tasks.splice(0..0, [Task::Host, Task::Models]);
-    if wanted("gdb.session") {
+    if wanted(gdb_session::NAME) {
         tasks.push(Task::Gdb(base(Machine::default())));
     }
     if wanted(costs::NAME) {
@@ -188,7 +201,7 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
     Ok(tasks)
 }
 
-/// What `adapt` makes of the machines, each once.
+/// The machines that `adapt` makes from `bases`, without duplicates.
 fn distinct(bases: &[Machine], adapt: impl Fn(Machine) -> Result<Machine>) -> Result<Vec<Machine>> {
     let mut machines = Vec::new();
     for base in bases {
@@ -212,6 +225,7 @@ fn list(arguments: &QemuTest, inventory: &Inventory, matrix: &[Machine]) -> Resu
     let dirty = dirty::CASES.iter().map(dirty::Dirty::full_name);
     let orders = order::CASES.iter().map(|(name, _)| format!("{}{name}", order::PREFIX));
     let sweeps = inventory.sweeps.iter().map(|name| format!("sweep.{name}"));
+    let documents = docs::documents()?;
     for name in kernel
         .chain(sweeps)
         .chain(apart)
@@ -219,7 +233,8 @@ fn list(arguments: &QemuTest, inventory: &Inventory, matrix: &[Machine]) -> Resu
         .chain(trees)
         .chain(dirty)
         .chain(orders)
-        .chain([storms::NAME.into(), everywhere::NAME.into(), "gdb.session".into(), costs::NAME.into()])
+        .chain(documents.iter().map(examples::name))
+        .chain([storms::NAME.into(), everywhere::NAME.into(), gdb_session::NAME.into(), costs::NAME.into()])
         .filter(|name| wanted(name))
     {
         println!("kernel {name}");

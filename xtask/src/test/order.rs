@@ -1,5 +1,5 @@
-//! The boot code's instructions as they are executed, from the entry to the kernel's own tables: what is written in which order, and the
-//! barriers in between ([`trace::check_boot`]).
+//! The boot code as it is executed, from the entry to the kernel's own page tables. QEMU logs every instruction, and
+//! [`trace::check_boot`] checks the order of register writes and the barriers between them.
 
 use super::boots::Kernel;
 use super::outcome::{Case, Outcome};
@@ -13,12 +13,12 @@ use anyhow::{Context, Result, ensure};
 use std::io::{BufRead, BufReader};
 use std::time::Instant;
 
-/// What the names of both cases begin with.
+/// The names of both cases begin with this.
 pub const PREFIX: &str = "boot_order.";
 
 /// Where QEMU puts an arm64 image of `virt`.
 const IMAGE_AT: u64 = 0x4020_0000;
-/// Rust functions that belong to the boot, where the compiler makes functions of them.
+/// Rust functions that belong to the boot. The compiler may have inlined them: then they are part of another function.
 const FUNCTIONS: [&str; 2] = ["kernel_main", "kernel::mm::tables::drop_identity_map"];
 
 /// The cases: the level that the kernel is entered at.
@@ -44,7 +44,7 @@ pub fn boot(kernel: &Kernel, name: &'static str, el: El) -> Outcome {
     }
 }
 
-/// The words of the boot code's instructions in the order of their execution.
+/// The instruction words of the boot code, in the order of their execution.
 fn record(kernel: &Kernel, machine: &Machine) -> Result<Vec<u32>> {
     let elf = std::fs::read(&kernel.elf)?;
     let parsed = symbols::parse(&elf)?;
@@ -75,7 +75,7 @@ fn record(kernel: &Kernel, machine: &Machine) -> Result<Vec<u32>> {
         let line = line?;
         let Some(pc) = line.strip_prefix(" PC=").and_then(|rest| rest.get(..16)) else { continue };
         let pc = u64::from_str_radix(pc, 16).with_context(|| format!("QEMU's log has a line {line:?}"))?;
-        // In front of the same instruction again: QEMU had begun it and not finished it.
+        // The same instruction twice in the log: QEMU had begun it, and begins it again.
         if pc != last {
             trace.push(word(pc).with_context(|| format!("{pc:#x} is not in the image"))?);
         }

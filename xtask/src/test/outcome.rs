@@ -1,4 +1,4 @@
-//! What a boot (or the host's tests) came to.
+//! The results of a boot, or of the host's tests.
 
 use crate::ktap::Verdict;
 use std::time::Duration;
@@ -12,20 +12,20 @@ pub struct Case {
     pub output: String,
 }
 
-/// One boot.
+/// The results of one boot.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// The machine, or what else was run.
+    /// The name of the machine, or of the part of `qemu-test`.
     pub name: String,
     pub cases: Vec<Case>,
-    /// The console's last lines; shown when something went wrong.
+    /// The console's last lines. They are shown when something went wrong.
     pub tail: String,
-    /// The command that does it again.
+    /// A command that repeats the run.
     pub replay: String,
     pub wall: Duration,
 }
 
-/// How many cases ended how.
+/// How many cases have each verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub passed: usize,
@@ -49,7 +49,7 @@ impl Outcome {
         counts
     }
 
-    /// The first case that did not pass, with the reason.
+    /// The first case that has failed or has no verdict, with the reason.
     pub fn complaint(&self) -> Option<String> {
         self.cases.iter().find_map(|case| match &case.verdict {
             Verdict::Failed(why) | Verdict::Unknown(why) => {
@@ -59,7 +59,7 @@ impl Outcome {
         })
     }
 
-    /// An outcome of a boot that could not even be tried.
+    /// The outcome of a boot that could not be started.
     pub fn not_run(name: &str, suite: &str, error: &anyhow::Error) -> Self {
         Self {
             name: name.into(),
@@ -91,12 +91,12 @@ impl std::ops::AddAssign for Counts {
 }
 
 impl Counts {
-    /// The last line of `qemu-test`: what has no verdict has failed.
+    /// The last line of `qemu-test`. Cases without a verdict are counted as failed.
     pub fn summary(&self) -> String {
         format!("{} passed, {} failed, {} skipped", self.passed, self.failed + self.unknown, self.skipped)
     }
 
-    /// Nothing failed, and there was something.
+    /// Whether nothing failed and something passed.
     pub fn good(&self) -> bool {
         self.failed == 0 && self.unknown == 0 && self.passed > 0
     }

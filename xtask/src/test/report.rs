@@ -1,4 +1,4 @@
-//! Shows results as they come: a progress bar on a terminal, plain lines elsewhere.
+//! Shows results as they arrive: with a progress bar on a terminal, in plain lines elsewhere.
 
 use super::outcome::{Counts, Outcome};
 use crate::ktap::Verdict;
@@ -6,13 +6,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::Duration;
 
-/// The user's view of a run.
+/// What the user sees of a run.
 pub struct Progress {
     bar: ProgressBar,
 }
 
 impl Progress {
-    /// For so many steps.
+    /// For a run of this many tasks.
     pub fn new(steps: usize) -> Self {
         let bar = ProgressBar::new(steps as u64);
         if std::io::stderr().is_terminal() {
@@ -25,12 +25,12 @@ impl Progress {
         Self { bar }
     }
 
-    /// Tells what is going on.
+    /// Says what is being done now.
     pub fn doing(&self, what: &str) {
         self.bar.set_message(what.to_owned());
     }
 
-    /// Shows an outcome: one line, and what went wrong.
+    /// Shows an outcome in one line, and below it what went wrong.
     pub fn done(&self, outcome: &Outcome) {
         self.bar.inc(1);
         self.bar.suspend(|| print!("{}", text(outcome)));
@@ -42,7 +42,7 @@ impl Progress {
     }
 }
 
-/// The line of an outcome, and under it what went wrong.
+/// The line of an outcome, and below it what went wrong.
 fn text(outcome: &Outcome) -> String {
     let counts = outcome.counts();
     let word = match counts {

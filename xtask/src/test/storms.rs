@@ -1,5 +1,5 @@
-//! The storm as part of `qemu-test`: a million debug exceptions on its machines together; in the full matrix a hundred million on
-//! each.
+//! The storm as part of `qemu-test`: a million debug exceptions, shared by its machines; in the full matrix a hundred million on each
+//! machine.
 
 use super::outcome::{Case, Outcome};
 use super::{Extent, Kernel, matrix};
@@ -17,12 +17,12 @@ fn exceptions(arguments: &QemuTest) -> u64 {
     }
 }
 
-/// A task a machine, all with one seed that nobody has chosen.
+/// The machines that storm, all with the same random seed.
 pub fn tasks(arguments: &QemuTest) -> Vec<Machine> {
     storm::machines(&arguments.common, storm::any_seed(), exceptions(arguments))
 }
 
-/// Storms.
+/// Storms on one machine.
 pub fn run(kernel: &Kernel, arguments: &QemuTest, machine: &Machine) -> Outcome {
     let asked = exceptions(arguments);
     let limit = storm::limit(&arguments.common, asked);

@@ -1,5 +1,5 @@
-//! The sweep as part of `qemu-test`: every scenario with one interrupt, each boundary on one of the machines; in the full matrix
-//! each on all of them, and with two interrupts as well.
+//! The sweep as part of `qemu-test`. Every scenario is swept with one interrupt, and each boundary is tried on one of the machines. In the
+//! full matrix each boundary is tried on all machines, and pairs of interrupts are tried as well.
 
 use super::Extent;
 use super::outcome::{Case, Outcome};
@@ -10,16 +10,16 @@ use crate::ktap::Verdict;
 use crate::qemu::{Machine, Start};
 use crate::sweep::{self, Swept, sweep_all, sweep_one};
 
-/// What is swept on a machine.
+/// What one machine sweeps.
 pub struct Sweeps {
     names: Vec<String>,
     machine: Machine,
     pairs: bool,
-    /// In one boot: all that the kernel has, with one interrupt.
+    /// Whether all scenarios share one boot. They do when none is filtered out and there are no pairs.
     together: bool,
 }
 
-/// What the filter leaves, a task a machine.
+/// The scenarios that the filter leaves, as one task for each machine.
 pub fn tasks(arguments: &QemuTest, inventory: &Inventory) -> Vec<Sweeps> {
     let wanted = |name: &&String| {
         arguments.filter.as_ref().is_none_or(|filter| format!("sweep.{name}").contains(filter.as_str()))
@@ -28,7 +28,7 @@ pub fn tasks(arguments: &QemuTest, inventory: &Inventory) -> Vec<Sweeps> {
     if names.is_empty() {
         return Vec::new();
     }
-    // Which ones a boot sweeps is the kernel's `test=` to say, and the user's there would be the only one.
+    // A boot of all scenarios has no `test=`. If the user gives one, each scenario has to have its own boot.
     let all = names.len() == inventory.sweeps.len() && !arguments.common.gives("test");
     let kinds: &[bool] = if arguments.matrix == Extent::Full { &[true, false] } else { &[false] };
     let mut tasks = Vec::new();
@@ -45,7 +45,7 @@ pub fn tasks(arguments: &QemuTest, inventory: &Inventory) -> Vec<Sweeps> {
     tasks
 }
 
-/// Sweeps: where it is not all together, each scenario in a boot of its own.
+/// Sweeps all scenarios in one boot, or each in a boot of its own.
 pub fn run(kernel: &Kernel, common: &Common, sweeps: &Sweeps) -> Outcome {
     let Sweeps { names, machine, pairs, together } = sweeps;
     let each = &Kernel { limit: sweep::limit(common, *pairs), ..kernel.clone() };

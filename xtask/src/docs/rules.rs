@@ -1,0 +1,116 @@
+//! `docs/rules.md`: the rule table and the other rules, each with its reason and its sources.
+
+use rules::invariants::{INVARIANTS, Invariant};
+use rules::reason;
+use rules::source::{DISCUSSIONS, Discussion, Source};
+use rules::table::{Row, TABLE};
+use std::fmt::Write;
+
+/// Where the page is, from the repository's root.
+pub const PAGE: &str = "docs/rules.md";
+
+const HEAD: &str = "\
+<!-- Written by `cargo xtask docs` from rules/src: change the rules there. -->
+# The rules
+
+These are the rules for PSTATE.D, A, I, F and for MDSCR_EL1.SS that Stepwell applies, with the reason of each and with the place that it
+comes from. The table (M) says what each class of exception does. The other rules hold at all times (I), for hardware slots (H), for
+probes (K), and for the whole (X). Code, tests and panics name rules by these names.
+
+The rows for exceptions from EL0 (M1 to M5) are part of the specification; this kernel runs no user programs yet.
+
+## Words
+
+| word | means |
+|---|---|
+| frame | the saved registers of the interrupted context |
+| snapshot | the copy of ESR_EL1, FAR_EL1, ELR_EL1 and SPSR_EL1 in the frame |
+| slot | a hardware breakpoint or watchpoint; *suspended* while it is switched off for one instruction |
+| step-over | the instruction under a slot runs once: the slot is suspended, the instruction is stepped, the slot is armed again |
+| owner | who asked for a step of a context: a step-over, a debugger, a tracer, a uprobe |
+| stash | each CPU's stack of what interrupts have set aside |
+| debug context | code at EL1 that runs because of a debug exception from EL1 |
+| masked | D, A, I and F are set; with FEAT_NMI also ALLINT |
+
+";
+
+const SOURCES: &str = "\
+## The discussions
+
+The rules come from these discussions on public mailing lists of kernel developers. What a rule says of one is a summary in our words.
+*Architecture* is the Arm Architecture Reference Manual (DDI 0487), *tried* is a trial on an emulator or in a test, *elsewhere* is what
+other systems do, and *own* marks a rule, or a part of one, that has no outside source.
+
+";
+
+/// The page.
+pub fn page() -> String {
+    let mut page = HEAD.to_owned();
+    page += "## What each exception does (M)\n\n";
+    TABLE.iter().for_each(|rule| row(&mut page, rule));
+    for (letter, title) in [
+        ('I', "What holds at all times (I)"),
+        ('H', "Hardware slots (H)"),
+        ('K', "Probes (K)"),
+        ('X', "The whole (X)"),
+    ] {
+        page += &format!("## {title}\n\n");
+        let rules = INVARIANTS.iter().filter(|rule| rule.id.starts_with(letter));
+        rules.for_each(|rule| invariant(&mut page, rule));
+    }
+    page += SOURCES;
+    for (number, discussion) in DISCUSSIONS.iter().zip(1..) {
+        page += &format!("{number}. {discussion}\n");
+    }
+    page
+}
+
+fn row(page: &mut String, row: &Row) {
+    *page += &format!("### {}: {}, {}\n\n", row.id, row.class, row.origin.meaning());
+    let columns = [
+        ("Masks", row.masks.meaning()),
+        ("MDSCR_EL1.SS", row.ss.meaning()),
+        ("The handler", row.context.meaning()),
+        ("Besides", Some(row.note).filter(|note| !note.is_empty())),
+    ];
+    for (name, text) in columns {
+        if let Some(text) = text {
+            *page += &format!("- {name}: {text}.\n");
+        }
+    }
+    page.push('\n');
+    background(page, row.id.name());
+}
+
+fn invariant(page: &mut String, rule: &Invariant) {
+    *page += &format!("### {}\n\n{}.\n\n", rule.id, capitalised(rule.text));
+    background(page, rule.id);
+}
+
+/// Why, and where from.
+fn background(page: &mut String, id: &str) {
+    let Some(reason) = reason::of(id) else { return };
+    *page += &format!("*Why.* {}\n\n", reason.why);
+    for source in reason.sources {
+        let kind = match source {
+            Source::Discussion(discussion, _) => format!("discussion {}", number(discussion)),
+            Source::Architecture(_) => "architecture".into(),
+            Source::Tried(_) => "tried".into(),
+            Source::Practice(_) => "elsewhere".into(),
+            _ => "own".into(),
+        };
+        // Writing to a String does not fail.
+        let _ = writeln!(page, "- *{kind}*: {}", source.text());
+    }
+    page.push('\n');
+}
+
+/// A discussion's number in the list at the end of the page.
+fn number(discussion: &Discussion) -> usize {
+    DISCUSSIONS.iter().position(|other| *other == discussion).map_or(0, |index| index + 1)
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}

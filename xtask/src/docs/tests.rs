@@ -1,0 +1,140 @@
+//! What can be said of the documents without a boot.
+
+use super::blocks::{Kind, blocks, prose};
+use super::{Document, commands, documents, rules, sessions};
+use crate::args::Cli;
+use crate::paths::root;
+use clap::CommandFactory;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+fn all() -> Vec<Document> {
+    documents().unwrap()
+}
+
+fn text(name: &str) -> String {
+    all().into_iter().find(|document| document.name == name).unwrap().text
+}
+
+/// What stands in the first column of tables, between backticks.
+fn first_column(text: &str) -> BTreeSet<String> {
+    let cells = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    cells.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_page_of_the_rules_is_up_to_date() {
+    let page = std::fs::read_to_string(root().join(rules::PAGE)).unwrap();
+    assert!(page == rules::page(), "{} is stale: `cargo xtask docs` writes it", rules::PAGE);
+}
+
+#[test]
+fn the_readme_is_short() {
+    let lines = text("README").lines().count();
+    assert!(lines <= 120, "{lines} lines");
+}
+
+#[test]
+fn every_command_line_is_understood() {
+    let mut count = 0;
+    for document in all() {
+        for (line, text) in commands::commands(&document.text).unwrap() {
+            let checked = commands::parse(text).and_then(|cli| commands::check_names(&cli, None));
+            assert!(checked.is_ok(), "{}.md, line {line}: {checked:?}", document.name);
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count}");
+}
+
+#[test]
+fn every_session_can_be_held() {
+    let found: usize = all().iter().map(|document| sessions::sessions(&document.text).unwrap().len()).sum();
+    assert!(found >= 3, "{found}");
+}
+
+#[test]
+fn every_command_of_gdb_is_in_the_script_that_is_run() {
+    let script = std::fs::read_to_string(crate::test::gdb_script()).unwrap();
+    for document in all() {
+        for (line, command) in sessions::gdb_commands(&document.text).unwrap() {
+            let known = script.lines().any(|own| own.trim() == command);
+            assert!(known, "{}.md, line {line}: the script does not have `{command}`", document.name);
+        }
+    }
+}
+
+/// Every file of Rust below, but for what builds leave.
+fn sources(folder: &Path, all: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("target") {
+            sources(&path, all);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            all.push(std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+/// A block is compiled if a file has all of its lines, one behind the other. An empty line stands for what is left out.
+#[test]
+fn every_block_of_rust_is_part_of_a_file_that_is_compiled() {
+    let mut files = Vec::new();
+    for folder in ["tests", "harness"] {
+        sources(&root().join(folder), &mut files);
+    }
+    let trimmed = |text: &str| format!("\n{}\n", text.lines().map(str::trim).collect::<Vec<_>>().join("\n"));
+    let files: Vec<_> = files.iter().map(|file| trimmed(file)).collect();
+    for document in all() {
+        for block in blocks(&document.text).unwrap().iter().filter(|block| block.kind == Kind::Rust) {
+            let code: Vec<_> = block.lines.iter().map(|(_, line)| *line).collect();
+            let code = code.join("\n");
+            let parts: Vec<_> = code.split("\n\n").map(trimmed).collect();
+            let compiled = files.iter().any(|file| parts.iter().all(|part| file.contains(part.as_str())));
+            assert!(compiled, "{}.md, line {}: no file has this code", document.name, block.lines[0].0);
+        }
+    }
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for document in all() {
+        let folder = document.path.parent().unwrap();
+        for (line, text) in prose(&document.text) {
+            for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+                let file = link.split('#').next().unwrap_or_default();
+                let there = link.contains("://") || folder.join(file).exists();
+                assert!(there, "{}.md, line {line}: {link} is not there", document.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_list_of_commands_and_flags_is_complete() {
+    let listed = first_column(&text("commands"));
+    let command = Cli::command();
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
+        assert!(listed.contains(sub.get_name()), "{} is not in docs/commands.md", sub.get_name());
+    }
+    let run = command.find_subcommand("run").unwrap();
+    for flag in run.get_arguments().filter(|flag| !flag.is_hide_set()).filter_map(|flag| flag.get_long()) {
+        assert!(listed.contains(&format!("--{flag}")), "--{flag} is not in docs/commands.md");
+    }
+    // And nothing that is not there.
+    for name in listed {
+        let known = match (name.strip_prefix("--"), name.split_once('=')) {
+            (Some(flag), _) => run.get_arguments().any(|known| known.get_long() == Some(flag)),
+            (_, Some(("rule.ID.COLUMN", _))) => true,
+            (_, Some((key, _))) => {
+                let argument = format!("{key}=?");
+                let arguments = cli::BootArgs::parse(&argument);
+                !arguments
+                    .warnings()
+                    .any(|warning| matches!(warning, cli::bootargs::Warning::UnknownKey { .. }))
+            }
+            _ => command.find_subcommand(&name).is_some(),
+        };
+        assert!(known, "docs/commands.md names {name}, which is not there");
+    }
+}
