@@ -652,3 +652,23 @@ fn register_numbers_count_five_bits() {
     simulate(vector, PC, &mut frame, &mut READABLE.clone()).unwrap();
     assert_eq!(frame.v[1], content(PC).into());
 }
+
+/// A frame that has its SIMD&FP registers and does not say how to set one would silently keep the old value.
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "set_v() is needed")]
+fn a_frame_without_set_v_is_noticed() {
+    struct Half;
+    impl Regs for Half {
+        fn x(&self, _: u8) -> u64 {
+            0
+        }
+        fn set_x(&mut self, _: u8, _: u64) {}
+        fn pstate(&self) -> u64 {
+            0
+        }
+        fn set_pstate(&mut self, _: u64) {}
+        fn set_pc(&mut self, _: u64) {}
+    }
+    Half.set_v(0, 1);
+}
