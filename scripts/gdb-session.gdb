@@ -70,7 +70,7 @@ stepwell masks
 # expect: BRK #0x4, exception_el1_brk: M12
 delete
 finish
-# expect: Value returned is $1 = kernel::kprobe::Then::Run
+# expect: Value returned is $1 = kernel::kprobe::probe::Then::Run
 
 echo == an interrupt in the middle of the kernel's single steps ==\n
 tbreak tests::gdb::stepped_loop

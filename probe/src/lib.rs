@@ -216,7 +216,7 @@ pub use class::{Class, Reason, Relocatable};
 pub use classify::classify;
 pub use cpu::{Cpu, accepts, is_landing_pad};
 pub use exclusive::{Function, MAX_FUNCTION_WORDS, NEAR_WORDS, classify_at, in_exclusive_sequence};
-pub use monitor::{is_clear_exclusive, is_load_exclusive, is_store_exclusive};
+pub use monitor::{exclusives, is_clear_exclusive, is_load_exclusive, is_store_exclusive};
 pub use sim::{Bti, Exception, Mem, Regs, Sim, simulate};
 
 /// The README's example is run with the others.

@@ -16,7 +16,7 @@ def show(argument):
 Usage: stepwell probes"""
     if argument:
         data.fail("stepwell probes takes no argument")
-    kind = data.type_of("kernel::kprobe::Kprobe").pointer()
+    kind = data.type_of("kernel::kprobe::probe::Kprobe").pointer()
     count = 0
     for site in sites():
         how = re.search(r"How::(\w+)", str(data.member(site, "how")))[1]

@@ -565,7 +565,7 @@ fn a_sequence_whose_monitor_is_lost_is_gone_on_with_to_its_beginning() {
 fn the_members_of_a_sequence_are_those_that_lead_to_its_store() {
     let members = |text: &[u32], load: u64| {
         let mut members = Vec::new();
-        path::members(&Fake::new(text), BASE + 4 * load, |at| members.push((at - BASE) / 4));
+        path::members(|at| Fake::new(text).word(at), BASE + 4 * load, |at| members.push((at - BASE) / 4));
         members.sort_unstable();
         members
     };
@@ -580,6 +580,91 @@ fn the_members_of_a_sequence_are_those_that_lead_to_its_store() {
     assert_eq!(members(&[LDXR, CLREX, STXR], 0), []);
     // A way that cannot be followed makes members of all that was met.
     assert_eq!(members(&[LDXR, cbnz_x9(2), BR, NOP, RET], 0), [0, 1, 2, 3, 4]);
+}
+
+/// Against the definition, in the plainest form, on random code: most of it in reach of each other, some farther than [`path::members`]
+/// keeps a table of.
+#[test]
+fn members_are_what_the_definition_says() {
+    fn plain(fetch: &dyn Fn(u64) -> Option<u32>, load: u64) -> Vec<u64> {
+        let ways = |at: u64| -> Option<Vec<u64>> {
+            let word = fetch(at)?;
+            if is_store_exclusive(word) || is_load_exclusive(word) || is_clear_exclusive(word) {
+                return Some(Vec::new());
+            }
+            let to = crate::exclusive::successors(word);
+            let next = to.next.then_some(at + 4).into_iter();
+            let ways = next.chain(to.branch.map(|offset| at.wrapping_add_signed(i64::from(offset))));
+            (!to.anywhere).then(|| ways.collect())
+        };
+        let (mut met, mut looked, mut lost) = (vec![load + 4], 0, false);
+        while let Some(&at) = met.get(looked) {
+            looked += 1;
+            let Some(ways) = ways(at) else {
+                lost = true;
+                continue;
+            };
+            for way in ways {
+                if !met.contains(&way) && met.len() < 64 {
+                    met.push(way);
+                }
+                lost |= !met.contains(&way);
+            }
+        }
+        let leads = |from: u64| {
+            let (mut seen, mut looked) = (vec![from], 0);
+            while let Some(&at) = seen.get(looked) {
+                looked += 1;
+                if fetch(at).is_some_and(is_store_exclusive) {
+                    return true;
+                }
+                let fresh: Vec<u64> =
+                    ways(at).unwrap().into_iter().filter(|way| !seen.contains(way)).collect();
+                seen.extend(fresh);
+            }
+            false
+        };
+        let is_sequence = lost || leads(load + 4);
+        let members = met.into_iter().filter(|&at| lost || leads(at));
+        is_sequence.then_some(load).into_iter().chain(members).collect()
+    }
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move |below: u64| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) % below
+    };
+    let (mut sequences, mut lost, mut nothing) = (0, 0, 0);
+    for _ in 0..20_000 {
+        let length = 8 + random(600);
+        let text: Vec<u32> = (0..length)
+            .map(|_| {
+                let offset = if random(8) == 0 { random(800) as i32 - 400 } else { random(12) as i32 - 4 };
+                match random(16) {
+                    0 => LDXR,
+                    1 => STXR,
+                    2 | 3 => CLREX,
+                    4 | 5 => RET,
+                    6 => cbnz_x9(offset),
+                    7 => b_ne(offset),
+                    8 | 9 => 0x1400_0000 | (offset as u32 & 0x3ff_ffff),
+                    10 if random(8) == 0 => BR,
+                    _ => NOP,
+                }
+            })
+            .collect();
+        let fetch = |at: u64| text.get(usize::try_from(at.checked_sub(BASE)? / 4).ok()?).copied();
+        let load = BASE + 4 * random(length);
+        let mut members = Vec::new();
+        path::members(fetch, load, |at| members.push(at));
+        assert_eq!(members, plain(&fetch, load), "{text:08x?} from {load:#x}");
+        let stores = members.iter().any(|&at| fetch(at).is_some_and(is_store_exclusive));
+        match members.len() {
+            0 => nothing += 1,
+            _ if stores => sequences += 1,
+            _ => lost += 1,
+        }
+    }
+    assert!(sequences > 1000 && lost > 1000 && nothing > 1000, "{sequences} {lost} {nothing}");
 }
 
 /// What a CPU made of each word (`cpu.txt`, written by QEMU's Cortex-A57 in user mode), and that no other word is executed.

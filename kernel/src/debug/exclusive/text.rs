@@ -6,7 +6,7 @@ use crate::mm::layout;
 use ::slots::SlotError;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use probe::sequence::{self, Memory};
-use probe::{in_exclusive_sequence, is_load_exclusive, is_store_exclusive};
+use probe::{exclusives, in_exclusive_sequence, is_load_exclusive, is_store_exclusive};
 
 /// Bytes of text that a bit of [`NEAR`] stands for.
 const BLOCK: usize = 256;
@@ -89,25 +89,26 @@ fn note(address: u64) {
 pub fn survey() {
     let (start, end) = (layout::text_start(), layout::text_end());
     assert!(end - start <= COVERED, "the text is longer than what is known of its exclusives");
+    // SAFETY: the kernel's text is mapped readable, and nobody writes it yet.
+    let text = unsafe { core::slice::from_raw_parts(start as *const u32, (end - start) / 4) };
+    let fetch = |at: u64| match text.get((at.wrapping_sub(start as u64) / 4) as usize) {
+        Some(word) => Some(*word),
+        None => Native.word(at),
+    };
     // Up to here the functions of the load-exclusives are noted.
     let mut noted = start;
-    for address in (start..end).step_by(4) {
-        // SAFETY: the kernel's text is mapped readable.
-        let word = unsafe { (address as *const u32).read_volatile() };
-        // All others are ruled out at once.
-        if word & 0x3e00_0000 != 0x0800_0000 {
-            continue;
-        }
+    exclusives(text, |index| {
+        let (address, word) = (start + 4 * index, text[index]);
         // Whatever way leads to a store-exclusive, an exception at it has it fail.
         if is_store_exclusive(word) {
             note(address as u64);
         }
         if !is_load_exclusive(word) {
-            continue;
+            return;
         }
-        sequence::members(&Native, address as u64, note);
+        sequence::members(fetch, address as u64, note);
         if address < noted {
-            continue;
+            return;
         }
         // A load-exclusive that belongs to no function is looked at alone: its paths are not known.
         let (from, to) = Native.function(address as u64).unwrap_or((address as u64, address as u64 + 4));
@@ -115,5 +116,5 @@ pub fn survey() {
             NEAR[block / 64].fetch_or(1 << (block % 64), Relaxed);
         }
         noted = to as usize;
-    }
+    });
 }
