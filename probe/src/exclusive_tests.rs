@@ -192,6 +192,18 @@ fn a_long_function_is_looked_at_near_the_instruction() {
             assert!(matches!(at(n.wrapping_neg()), Class::OutOfLine(_)), "-{n} of {words}");
         }
     }
+    // A sequence that begins as far away as is looked, and a word further.
+    let pc = BASE + 4 * 100_000;
+    for (distance, expected) in [(NEAR_WORDS as u64, true), (NEAR_WORDS as u64 + 1, false)] {
+        let text = |address: u64| {
+            Some(match address {
+                _ if address == pc - 4 * distance => LDAXR,
+                _ if address == pc + 4 => STLXR,
+                _ => ADD,
+            })
+        };
+        assert_eq!(in_exclusive_sequence(text, pc, BASE, end(200_000)), expected, "{distance} words");
+    }
     // A function of just the length that is followed from end to end, and a word more.
     let long = |address: u64| Some(if address == BASE { LDAXR } else { ADD });
     for words in [MAX_FUNCTION_WORDS, MAX_FUNCTION_WORDS + 1] {

@@ -66,6 +66,8 @@ fn exceptions() {
     refused(Reason::ExceptionReturn, &[0xd69f_03e0, 0xd69f_0bff, 0xd69f_0fff, 0xd6bf_03e0]);
     refused(Reason::Udf, &[0x0000_0000, 0x0000_ffff]);
     refused(Reason::Unallocated, &[0x0001_0000, 0xd400_0000, 0xd400_0005, 0xe3ff_ffff]);
+    // br, blr, ret with bit 31 clear.
+    refused(Reason::Unallocated, &[0x561f_0000, 0x563f_0000, 0x565f_03c0]);
 }
 
 #[test]

@@ -127,6 +127,13 @@ mod tests {
     }
 
     #[test]
+    fn a_second_request_of_an_owner_keeps_the_first() {
+        let mut owners = Owners::STEP_OVER | Owners::DEBUGGER;
+        assert_eq!(owners.request(Owners::DEBUGGER, NZCV_EL1H), Ok(NZCV_EL1H | SPSR_SS));
+        assert_eq!(owners, Owners::STEP_OVER | Owners::DEBUGGER);
+    }
+
+    #[test]
     fn x2_a_step_of_a_masked_context_is_an_error() {
         let mut owners = Owners::empty();
         let masked = NZCV_EL1H | Daif::D.bits();

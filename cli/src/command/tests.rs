@@ -25,6 +25,7 @@ fn every_form_of_every_command_is_understood() {
             "break <stepwell_slots::SlotError as core::fmt::Display>::fmt+0x8",
             Command::Break(Break::Add(symbol("<stepwell_slots::SlotError as core::fmt::Display>::fmt", 8))),
         ),
+        ("break [u8; 4]::f+4", Command::Break(Break::Add(symbol("[u8; 4]::f", 4)))),
         ("break f::{{closure}}", Command::Break(Break::Add(symbol("f::{{closure}}", 0)))),
         ("break <fn() -> u8 as T>::f", Command::Break(Break::Add(symbol("<fn() -> u8 as T>::f", 0)))),
         ("break \"operator new\"+4", Command::Break(Break::Add(symbol("operator new", 4)))),

@@ -215,6 +215,8 @@ mod tests {
             assert_eq!(keys(&again), [Key::Up, Key::Char(b'x')], "{cut:?}");
         }
         assert_eq!(keys(b"\x1bqx"), [Key::Unknown, Key::Char(b'x')]);
+        // A blank is an intermediate byte of a sequence: DECSCUSR.
+        assert_eq!(keys(b"\x1b[1 qx"), [Key::Unknown, Key::Char(b'x')]);
         assert_eq!(keys("é€x".as_bytes()), [Key::NotAscii, Key::NotAscii, Key::Char(b'x')]);
     }
 }

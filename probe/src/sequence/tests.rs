@@ -667,6 +667,26 @@ fn members_are_what_the_definition_says() {
     assert!(sequences > 1000 && lost > 1000 && nothing > 1000, "{sequences} {lost} {nothing}");
 }
 
+/// Three sources: bits 30 and 29 of every allocated word are clear.
+#[test]
+fn multiplications_with_other_high_bits_are_not_executed() {
+    let mut regs = registers(BASE);
+    assert!(execute(0x9b02_7c20, &mut regs)); // mul x0, x1, x2
+    for word in [0xbb02_7c20, 0xdb02_7c20, 0xfb02_7c20] {
+        let mut regs = registers(BASE);
+        assert!(!execute(word, &mut regs) && regs == registers(BASE), "{word:08x}");
+    }
+}
+
+#[test]
+fn registers_are_a_frame_for_simulation() {
+    let mut regs = registers(BASE);
+    regs.set_pstate(0x6000_0005);
+    regs.set_pc(BASE + 8);
+    Regs::set_x(&mut regs, 30, 7);
+    assert_eq!((regs.pstate(), regs.pc, Regs::x(&regs, 30)), (0x6000_0005, BASE + 8, 7));
+}
+
 /// What a CPU made of each word (`cpu.txt`, written by QEMU's Cortex-A57 in user mode), and that no other word is executed.
 #[test]
 fn data_processing_does_what_a_cpu_does() {
