@@ -282,7 +282,11 @@ fn m11_a_warn_of_another_thread_is_reported() -> Outcome {
     let mut in_the_middle = false;
     let (warnings, counts) = reported(gives_way, || {
         // A tick would end the other thread's turn in the middle of its report.
-        crate::threads::without_tick(|| code::warn());
+        crate::threads::without_tick(|| {
+            // One may have taken its last turn away between its look at the word and its yield: after this turn it stands in a yield.
+            sched::yield_now();
+            code::warn();
+        });
         in_the_middle = WARNED.load(Relaxed);
         // Whatever has become of the report, the other thread ends.
         REPORTS.store(true, Relaxed);
