@@ -319,23 +319,26 @@ fn a_trapped_vector_load_changes_nothing_and_reads_nothing() {
     assert_eq!(stepwell_probe::sim::SIMD_TRAP, 0x1fe0_0000);
 }
 
+/// A frame that knows nothing of SIMD&FP registers.
+struct Plain;
+
+impl Regs for Plain {
+    fn x(&self, _: u8) -> u64 {
+        0
+    }
+    fn set_x(&mut self, _: u8, _: u64) {}
+    fn pstate(&self) -> u64 {
+        0
+    }
+    fn set_pstate(&mut self, _: u64) {}
+    fn set_pc(&mut self, _: u64) {
+        panic!("it goes nowhere");
+    }
+}
+
 /// Who knows nothing of these registers is taken to have them trapped.
 #[test]
 fn vector_loads_are_trapped_by_default() {
-    struct Plain;
-    impl Regs for Plain {
-        fn x(&self, _: u8) -> u64 {
-            0
-        }
-        fn set_x(&mut self, _: u8, _: u64) {}
-        fn pstate(&self) -> u64 {
-            0
-        }
-        fn set_pstate(&mut self, _: u64) {}
-        fn set_pc(&mut self, _: u64) {
-            panic!("it goes nowhere");
-        }
-    }
     let done = simulate(sim(0x9c00_0042), PC, &mut Plain, &mut READABLE.clone());
     assert_eq!(done, Err(Exception::SimdTrap));
 }
@@ -658,17 +661,5 @@ fn register_numbers_count_five_bits() {
 #[cfg(debug_assertions)]
 #[should_panic(expected = "set_v() is needed")]
 fn a_frame_without_set_v_is_noticed() {
-    struct Half;
-    impl Regs for Half {
-        fn x(&self, _: u8) -> u64 {
-            0
-        }
-        fn set_x(&mut self, _: u8, _: u64) {}
-        fn pstate(&self) -> u64 {
-            0
-        }
-        fn set_pstate(&mut self, _: u64) {}
-        fn set_pc(&mut self, _: u64) {}
-    }
-    Half.set_v(0, 1);
+    Plain.set_v(0, 1);
 }

@@ -136,8 +136,8 @@ exception_el1_brk:
     isb
     b       return_to_el1
 
-    // Called as a simulator at 4, which it does not return to unless the instruction has taken no exception. W2: what the depth of debug
-    // contexts is without this one.
+    // Label 4 calls this as a simulator. It goes on at 5, where a simulator returns to, unless the instruction has taken an exception:
+    // then M6 takes the place of M13. W2: the depth of debug contexts without this one.
 .global kprobe_literal
 kprobe_literal:
     bl      {RUN_LITERAL}
