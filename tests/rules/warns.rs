@@ -286,8 +286,9 @@ fn m11_a_warn_of_another_thread_is_reported() -> Outcome {
             // One may have taken its last turn away between its look at the word and its yield: after this turn it stands in a yield.
             sched::yield_now();
             code::warn();
+            // Before the tick is back, which would give the other thread its turn behind the report.
+            in_the_middle = WARNED.load(Relaxed);
         });
-        in_the_middle = WARNED.load(Relaxed);
         // Whatever has become of the report, the other thread ends.
         REPORTS.store(true, Relaxed);
         other.join();
