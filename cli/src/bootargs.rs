@@ -147,8 +147,8 @@ pub struct BootArgs<'a> {
     pub k: Option<Boundary>,
     /// `pairs=`: sweep with two interrupts. Default off.
     pub pairs: bool,
-    /// `share=PART/OF`: of so many machines that share the boundaries of a sweep this is the one with the number PART, counted
-    /// from 0. Default all boundaries.
+    /// `share=PART/OF`: of so many machines that share the boundaries of a sweep, or the instructions of the suite
+    /// `reentrancy`, this is the one with the number PART, counted from 0. Default all.
     pub share: Share,
     /// `seed=`: what random choices of a storm or a test come from. By default the kernel takes one.
     pub seed: Option<u64>,

@@ -2,6 +2,9 @@
 //!
 //! Masking D, A, I and F does not keep a BRK away (rule I8), so the instructions of masked sections are tried like all others. To find the
 //! instructions, the operation is first run with a counting probe on every instruction of the functions that it can call.
+//!
+//! An operation has hundreds of instructions, and each needs a run of its own. So machines that run the same suites share them: the boot
+//! argument `share=` says which of them this machine tries.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -14,6 +17,7 @@ use harness::ktest::{Ended, Outcome};
 use kernel::exception::Frame;
 use kernel::kprobe::{self, Kprobe, Then, Wanted};
 use kernel::mm::layout;
+use kernel::options;
 use kernel::percpu;
 use kernel::report::symbols::{self, Kind, Shown, Symbol};
 
@@ -56,9 +60,14 @@ fn act(probe: &Kprobe, _: &mut Frame) -> Then {
     Then::Run
 }
 
-/// Tries every instruction. `least`: no fewer must be tried, so that a subject whose code is found no more does not pass.
+/// Tries every instruction of this machine's share. `least`: the operation has no fewer, so that a subject whose code is found no more does
+/// not pass.
 pub fn try_each(subject: &Subject, least: usize) -> Outcome {
-    let executed = executed(subject)?;
+    let share = options::get().share;
+    let all = executed(subject)?;
+    let executed: Vec<u64> =
+        share.boundaries(0, all.len() as u64).filter_map(|index| all.get(index as usize).copied()).collect();
+    let least = least / share.of() as usize;
     NESTED.store(subject.nested as *mut (), Relaxed);
     // All are placed once: it is the choice among them that changes, which costs nothing.
     let wanted = executed.iter().map(|&address| Wanted { pre: Some(act), ..Wanted::at(address) });

@@ -85,8 +85,23 @@ pub fn configs(extent: Extent) -> Vec<Config> {
     }
 }
 
+/// So many machines of the quick extent share the instructions that the suite `reentrancy` tries one by one: it would take most of the
+/// time of every boot. With a dozen machines each instruction is tried on three.
+const SHARES: usize = 4;
+
 /// The machines of an extent with the user's flags on top, each once.
 pub fn machines(extent: Extent, common: &Common, mode: &str) -> Vec<Machine> {
+    let mut machines = distinct(extent, common, mode);
+    let shares = machines.len().min(SHARES);
+    if extent == Extent::Quick && shares > 1 && !common.gives("share") {
+        for (number, machine) in machines.iter_mut().enumerate() {
+            machine.append = format!("{} share={}/{shares}", machine.append, number % shares);
+        }
+    }
+    machines
+}
+
+fn distinct(extent: Extent, common: &Common, mode: &str) -> Vec<Machine> {
     let mut machines = Vec::new();
     for config in configs(extent) {
         let machine = machine(&config, common, mode);
@@ -151,10 +166,38 @@ mod tests {
     }
 
     #[test]
+    fn quick_machines_share_the_instructions() {
+        let quick = machines(Extent::Quick, &Common::default(), "mode=test");
+        for part in 0..SHARES {
+            let share = format!("{part}/{SHARES}");
+            let having = quick.iter().filter(|machine| machine.argument("share") == Some(&share)).count();
+            assert!(having >= 3, "share {share}: {having} machines");
+        }
+        let narrow = Common {
+            cpu: Some("max".into()),
+            gic: Some(Gic::V2),
+            smp: Some(1),
+            el: Some(El::El1),
+            append: vec!["optimise=0".into()],
+            ..Common::default()
+        };
+        let few = machines(Extent::Quick, &narrow, "mode=test");
+        assert!((1..SHARES).contains(&few.len()), "{few:?}");
+        for (number, machine) in few.iter().enumerate() {
+            let share = (few.len() > 1).then(|| format!("{number}/{}", few.len()));
+            assert_eq!(machine.argument("share"), share.as_deref());
+        }
+        let own = Common { append: vec!["share=1/9".into()], ..Common::default() };
+        let all = machines(Extent::Quick, &own, "mode=test");
+        assert!(all.iter().all(|machine| machine.append.matches("share=").count() == 1));
+    }
+
+    #[test]
     fn full_has_every_sensible_machine_once() {
         let full = machines(Extent::Full, &Common::default(), "mode=test");
         assert_eq!(full.len(), 6 * 3 * 2 * 2 * 2);
         assert!(full.iter().all(|machine| machine.gic == Gic::V3 || !machine.append.contains("nmi")));
+        assert!(full.iter().all(|machine| machine.argument("share").is_none()), "every machine tries all");
     }
 
     #[test]
