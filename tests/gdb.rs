@@ -19,13 +19,13 @@ const INTERRUPTS: u64 = 10;
 static HITS: AtomicU64 = AtomicU64::new(0);
 static PRES: AtomicU64 = AtomicU64::new(0);
 
-/// Has a hardware breakpoint.
+/// The function that the test sets a hardware breakpoint on.
 #[inline(never)]
 fn target(n: u64) -> u64 {
     black_box(n) * 3
 }
 
-/// Has a probe.
+/// The function that the test sets a probe on.
 #[inline(never)]
 fn probed(n: u64) -> u64 {
     black_box(n) * 5

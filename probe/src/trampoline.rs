@@ -8,8 +8,8 @@
 //! # The kernel's part
 //!
 //! The kernel's shared *entry* is called with D, A, I and F masked and SP the frame, in which X0 to X30 and SP are saved, X0 the
-//! probed context's DAIF, X27 its SP, and X30 the trampoline's address plus [`OPEN`](Trampoline::OPEN). NZCV is the entry's to save
-//! and to put back. The entry loads X2 to X27 from the frame and ends, with D, A, I and F still masked, in one of these ways, by the
+//! probed context's DAIF, X27 its SP, and X30 the trampoline's address plus [`OPEN`](Trampoline::OPEN). The entry saves NZCV and
+//! puts it back. The entry loads X2 to X27 from the frame and ends, with D, A, I and F still masked, in one of these ways, by the
 //! masks that the probed context had. It gets there by X28, which the trampoline loads, as it does X29, X30, X0 and X1:
 //!
 //! | DAIF of the probed context | the entry | then goes to |
@@ -28,15 +28,15 @@
 //! [`Copies`](crate::ool::Copies) run them faithfully in a kernel whose exceptions use another stack. In such a kernel an optimised
 //! probe on a load from below SP gives another value than the instruction does natively or in a copy.
 //!
-//! The frame is stored and loaded with D masked, so that no watchpoint sees it, but for its first store (STP at the trampoline's start):
-//! that, and the instruction behind it, run in the masks of the probed context, since the register that reading DAIF takes is free only
-//! behind the store. A watchpoint that covers the stack below SP is hit there. The kernel can take the exception for what it is:
-//! [`interrupted`](Trampoline::interrupted) puts the context back to the probed instruction, and the BRK at
-//! [`STAND_IN`](Trampoline::STAND_IN) goes on from there.
+//! The frame is stored and loaded with D masked, so that no watchpoint sees the accesses. The one exception is the first store, STP
+//! at the trampoline's start. To mask D the trampoline must read DAIF into a register, and a register is free only after that
+//! store. So the store, and the instruction behind it, run with the masks of the probed context, and the store hits a watchpoint
+//! that covers the stack below SP. The kernel can recognise this hit: [`interrupted`](Trampoline::interrupted) says how to put the
+//! context back to the probed instruction, and the BRK at [`STAND_IN`](Trampoline::STAND_IN) goes on from there.
 //!
-//! An interrupt can come in front of the instruction that masks, and behind the one that unmasks:
-//! [`interrupted`](Trampoline::interrupted) says what then puts the context to where it was before, or behind, so that no
-//! context but a running one is ever in a trampoline.
+//! An interrupt can come before the instruction that masks I, and after the instruction that unmasks it.
+//! [`interrupted`](Trampoline::interrupted) then says what the kernel must do to move the context back to the probed instruction,
+//! or on to the end of the trampoline. So only a context that runs now can be inside of a trampoline.
 
 use crate::class::Relocatable;
 use crate::ool::{KPROBE, NOP, OOL_END, branch, brk};
@@ -67,33 +67,35 @@ pub struct Trampoline {
     words: [u32; 64],
 }
 
-/// What the displaced instruction comes to.
+/// What the trampoline has in place of the displaced instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Displaced {
-    /// A copy of it is run in the trampoline.
+    /// The trampoline runs a copy of the displaced instruction.
     Word(Relocatable),
-    /// It does nothing but lead there (see [`Sim::leads_to`](crate::Sim::leads_to)).
+    /// The displaced instruction does nothing but lead to this address (see [`Sim::leads_to`](crate::Sim::leads_to)), so the
+    /// trampoline branches there.
     LeadsTo(u64),
 }
 
-/// A context that was interrupted, or has faulted, in a trampoline.
+/// How far a context has got that was interrupted, or has faulted, in a trampoline, and so what the kernel must undo or complete.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Interrupted {
-    /// Nothing has been done: it stands at the probed instruction.
+    /// The trampoline has done nothing yet: the context is put back to the probed instruction.
     Before,
-    /// The frame has been made room for, and holds X0 and X1: SP is to be put back.
+    /// The trampoline has lowered SP by the frame's size, and has saved X0 and X1 there. The kernel puts SP back, and the context
+    /// to the probed instruction.
     Pushed,
-    /// And X0 is to be loaded from the frame.
+    /// As `Pushed`, but the trampoline has overwritten X0 too: the kernel also loads X0 from the frame.
     Read,
-    /// All is done: it stands at the branch back.
+    /// The displaced instruction has been executed: only the branch back is left.
     Behind,
-    /// The displaced instruction has faulted, with I and F masked for it alone.
+    /// The displaced instruction has faulted. I and F were masked only while it ran: the probed context has them open.
     Faulted,
-    /// The displaced instruction has faulted, in masks of its own.
+    /// The displaced instruction has faulted, in the masks that the probed context has.
     FaultedMasked,
 }
 
-/// STP or LDP of `first` and the next one at `[sp, #offset]`, by its opcode.
+/// The word of STP or LDP (`opcode` says which) of the registers `first` and `first + 1` at `[sp, #offset]`.
 const fn pair(opcode: u32, first: u32, offset: i32) -> u32 {
     opcode | ((offset / 8) as u32 & 0x7f) << 15 | (first + 1) << 10 | 31 << 5 | first
 }
@@ -109,19 +111,19 @@ const UNMASK_DA: u32 = 0xd503_4cff;
 const UNMASK_IF: u32 = 0xd503_43ff;
 
 impl Trampoline {
-    /// Bytes that one takes, and its alignment.
+    /// The size of a trampoline in bytes, and also its alignment.
     pub const BYTES: usize = 256;
-    /// Offset of where the entry goes to for a context that had nothing masked.
+    /// The offset at which the entry returns into the trampoline if the probed context had nothing masked.
     pub const OPEN: u64 = 4 * 20;
-    /// Offset of where it goes to for one that had I and F masked.
+    /// The offset at which the entry returns into the trampoline if the probed context had I and F masked.
     pub const INTERRUPT: u64 = 4 * 27;
-    /// Offset of where it goes to for one that had all masked.
+    /// The offset at which the entry returns into the trampoline if the probed context had D, A, I and F masked.
     pub const MASKED: u64 = 4 * 33;
-    /// Offset of a BRK that stands for the probe's own.
+    /// The offset of a BRK that takes the place of the BRK that a probe without a trampoline has at the probed address.
     pub const STAND_IN: u64 = 4 * 58;
-    /// Offset of a word: the probed address less the trampoline's, signed.
+    /// The offset of a signed word: the probed address minus the trampoline's address.
     pub const PROBED: u64 = 4 * 59;
-    /// Offset of two doublewords of the kernel's.
+    /// The offset of two doublewords that the kernel may use as it likes.
     pub const DATA: u64 = 4 * 60;
 
     const FAULTED: u64 = 4 * 24;
@@ -129,8 +131,9 @@ impl Trampoline {
     const FAULTED_INTERRUPT: u64 = 4 * 31;
     const FAULTED_MASKED: u64 = 4 * 36;
 
-    /// The trampoline at `at` for the instruction at `probed`; `entry` is the kernel's, `data` for its use. `None` if `at` is not a
-    /// multiple of [`BYTES`](Self::BYTES), another address not one of 4, or a branch does not reach.
+    /// The trampoline at the address `at` for the instruction at `probed`. `entry` is the address of the kernel's shared entry;
+    /// `data` goes to [`DATA`](Self::DATA). `None` if `at` is not a multiple of [`BYTES`](Self::BYTES), if another address is not a
+    /// multiple of 4, or if one of the branches does not reach its target.
     pub const fn new(
         layout: Layout,
         at: u64,
@@ -139,7 +142,7 @@ impl Trampoline {
         entry: u64,
         data: [u64; 2],
     ) -> Option<Trampoline> {
-        // So no sum of `at` and an offset in the trampoline overflows.
+        // Because `at` is a multiple of `BYTES`, no sum of `at` and an offset in the trampoline overflows.
         if !at.is_multiple_of(Self::BYTES as u64) || !probed.is_multiple_of(4) {
             return None;
         }
@@ -198,12 +201,13 @@ impl Trampoline {
         Some(Trampoline { words })
     }
 
-    /// The words to write, in the order of their addresses: [`BYTES`](Self::BYTES) bytes.
+    /// The words of the trampoline's text, in the order of their addresses: [`BYTES`](Self::BYTES) bytes together.
     pub const fn words(&self) -> &[u32] {
         &self.words
     }
 
-    /// What is to be done for a context that was interrupted, or has faulted, at this offset. None where neither can be.
+    /// How far a context has got that was interrupted, or has faulted, at this offset. `None` for offsets at which neither can
+    /// happen.
     pub const fn interrupted(offset: u64) -> Option<Interrupted> {
         match offset {
             0 | Self::STAND_IN => Some(Interrupted::Before),

@@ -6,9 +6,9 @@ use core::fmt;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Invariant {
-    /// Its name: I, H, K or X, and a number.
+    /// The name of the rule: I, H, K or X, and a number.
     pub id: &'static str,
-    /// What it demands.
+    /// What the rule demands.
     pub text: &'static str,
 }
 

@@ -28,11 +28,11 @@ pub enum Cell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OverrideError {
-    /// No such row.
+    /// The table has no row with this name.
     Row,
     /// The column is neither `masks` nor `ss`.
     Column,
-    /// The column has no such value.
+    /// The column exists, but has no value with this name.
     Value,
 }
 

@@ -3,7 +3,7 @@
 /// How far a debugger wants a context to be stepped. `P` is the kernel's type for a predicate over a stopped context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan<P> {
-    /// One step.
+    /// Exactly one step.
     One,
     /// This number of steps. With 0 the context is not stepped at all.
     Count(u64),
@@ -16,16 +16,16 @@ pub enum Plan<P> {
 /// Where a context stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Its next instruction.
+    /// The address of the context's next instruction.
     pub pc: u64,
-    /// Its stack pointer.
+    /// The context's stack pointer.
     pub sp: u64,
 }
 
 /// What is left of a plan that has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course<P> {
-    /// This number of steps.
+    /// This number of steps is left.
     Steps(u64),
     /// Steps until the predicate holds.
     Until(P),

@@ -6,9 +6,9 @@ use core::fmt;
 /// The debug state of a CPU that is about to switch tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SwitchState {
-    /// PSTATE.D, A, I, F.
+    /// The exception masks in PSTATE.
     pub masks: Daif,
-    /// MDSCR_EL1.SS.
+    /// Whether MDSCR_EL1.SS is set.
     pub ss: bool,
     /// How many debug contexts the CPU is in.
     pub debug_depth: usize,

@@ -40,15 +40,15 @@ pub enum Origin {
 /// What happens to D, A, I, F (and, with FEAT_NMI, ALLINT) after the snapshot of ESR, FAR, ELR and SPSR, before the handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Masks {
-    /// Another row decides: this one has no handler of its own.
+    /// This row decides nothing about the masks, because it has no handler of its own: another row decides.
     Unsaid,
-    /// All stay masked, as exception entry leaves them.
+    /// D, A, I and F all stay masked, as exception entry leaves them.
     Masked,
-    /// All four open.
+    /// D, A, I and F are all opened.
     UnmaskAll,
-    /// D and A open, I and F stay masked.
+    /// D and A are opened, I and F stay masked.
     UnmaskDebugAndError,
-    /// Each becomes what it was in the interrupted context, so masked code stays masked.
+    /// Each of D, A, I and F becomes what it was in the interrupted context, so the handler for masked code runs masked.
     Inherit,
     /// All stay masked while the handler takes what this CPU's debug registers say; then all are opened.
     MaskedThenOpen,
@@ -57,7 +57,7 @@ pub enum Masks {
 /// What happens to MDSCR_EL1.SS and to the owners of the interrupted context's step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ss {
-    /// Another row decides, or nothing changes MDSCR_EL1 here.
+    /// This row decides nothing about MDSCR_EL1: another row does, or nothing changes the register here.
     Unsaid,
     /// SS and owners stay as they are.
     Keep,
@@ -83,9 +83,9 @@ pub enum Ss {
 pub enum Context {
     /// The row has no handler of its own.
     None,
-    /// May be preempted, may sleep.
+    /// The handler may be preempted and may sleep.
     Preemptible,
-    /// May reschedule on the way out.
+    /// The handler of an interrupt from EL0: it may reschedule on the way out.
     IrqFromEl0,
     /// The handler may do what the interrupted context may do.
     Inherit,

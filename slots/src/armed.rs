@@ -1,9 +1,12 @@
-//! What a CPU has armed in its slots of one kind, and how a hit finds it.
+//! What a CPU has armed in its slots of one kind, and the [`Lookup`] by which a hit finds its slot.
+//!
+//! The arrays are a copy of the records, kept by each CPU for itself, so that a hit reads no memory that other CPUs write.
 
 use crate::lookup::{Entry, Keys, Lookup};
 use crate::{Encoding, SlotMask};
 
-/// Which use of a slot is armed, in one word: its generation, the number of its record, and its entry in the [`Lookup`].
+/// Which use of a slot is armed. One word holds the use's generation (bits 31 to 0), the number of its record (39 to 32), and the
+/// slot's entry in the [`Lookup`] (47 to 40).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Use(u64);
 
@@ -27,14 +30,15 @@ impl Use {
     }
 }
 
-/// The slots of one kind.
+/// One CPU's slots of one kind. `values`, `controls` and `uses` are indexed by slot number, and valid for armed slots only.
 #[derive(Debug)]
 pub(crate) struct Slots {
-    /// The slots that there are.
+    /// The slots that this CPU has.
     pub(crate) all: SlotMask,
-    /// Of these, the ones that are not armed.
+    /// The slots of `all` that are not armed.
     pub(crate) free: SlotMask,
-    /// The armed ones that match more than a doubleword, which [`Lookup`] does not find.
+    /// The armed watchpoints that match more than a doubleword. [`Lookup`] finds a slot by one doubleword, so it does not hold
+    /// these.
     pub(crate) wide: SlotMask,
     pub(crate) lookup: Lookup,
     pub(crate) values: [u64; 64],
@@ -64,7 +68,7 @@ impl Slots {
         Encoding { value: self.values[usize::from(n & 63)], control: self.controls[usize::from(n & 63)] }
     }
 
-    /// Notes that slot `n`, which is below 64 and not armed, is armed now.
+    /// Notes that slot `n` is armed now. `n` is below 64, and the slot was not armed. Writes no register.
     #[inline(always)]
     pub(crate) fn put(&mut self, n: u8, encoding: Encoding, wide: bool, this: Use) {
         self.put_unfound(n, encoding, this);
@@ -77,7 +81,7 @@ impl Slots {
         }
     }
 
-    /// As [`put`](Self::put), but leaves the [`Lookup`] to the caller.
+    /// As [`put`](Self::put), but the caller enters the slot into `lookup` itself.
     #[inline(always)]
     pub(crate) fn put_unfound(&mut self, n: u8, Encoding { value, control }: Encoding, this: Use) {
         let at = usize::from(n & 63);
@@ -94,6 +98,7 @@ impl Slots {
         self.lookup.rebuild(keys);
     }
 
+    /// Notes that slot `n` is no longer armed. Does nothing if it was not. Writes no register.
     #[inline]
     pub(crate) fn take(&mut self, n: u8) {
         if !self.armed().contains(n) {
@@ -109,8 +114,8 @@ impl Slots {
     }
 }
 
-/// The key by which [`Lookup`] finds a slot, from the contents of its value register: the address of a breakpoint's instruction, or of
-/// a watchpoint's doubleword.
+/// The key by which [`Lookup`] finds a slot. `address` is what the slot's value register holds: the address of a breakpoint's
+/// instruction, or of a watchpoint's doubleword. Both are multiples of 4, so bits 1 and 0 are left out.
 #[inline(always)]
 pub(crate) const fn key(address: u64) -> u64 {
     address >> 2

@@ -2,14 +2,15 @@
 
 use crate::{Encoding, SlotMask};
 
-/// The smallest granule: FAR_EL1 lies in the same granule as the access where the syndrome says that it is not precise.
+/// The size of the smallest translation granule. If the syndrome says that FAR_EL1 is not precise (FnP), FAR_EL1 still lies in the
+/// same granule as the access.
 const GRANULE: u64 = 4096;
 
 /// What the snapshot says about a watchpoint exception.
 ///
 /// The fields of `ESR_EL1.ISS` (DDI 0487, "ISS encoding for an exception from a Watchpoint exception"): WPT is bits
-/// 23 to 18, WPTV bit 17, FnP bit 15, FnV bit 10, WnR bit 6. Where one is not implemented it is zero, which reads as
-/// "no number, FAR exact".
+/// 23 to 18, WPTV bit 17, FnP bit 15, FnV bit 10, WnR bit 6. A field that the CPU does not implement is zero, which reads as
+/// "the syndrome names no slot, and FAR is exact".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WatchHit {
     iss: u32,
@@ -74,13 +75,13 @@ impl WatchHit {
         self.zva_block
     }
 
-    /// FAR, where the syndrome leaves nothing but it to look at.
+    /// FAR_EL1, if the syndrome says neither FnV nor FnP nor WPTV: then FAR_EL1 is exact, and the syndrome names no slot.
     #[inline]
     pub(crate) const fn plain_far(&self) -> Option<u64> {
         if WatchHit::is_plain(self.iss) { Some(self.far) } else { None }
     }
 
-    /// Whether `ESR_EL1.ISS` says neither FnV nor FnP nor WPTV.
+    /// Whether FnV, FnP and WPTV are all clear in `ESR_EL1.ISS`.
     #[inline(always)]
     pub(crate) const fn is_plain(iss: u32) -> bool {
         iss & (1 << 10 | 1 << 15 | 1 << 17) == 0

@@ -2,14 +2,15 @@
 //!
 //! `DBGBVR<n>_EL1` and its like are 16 encodings. MDSELR_EL1.BANK says which 16 of up to 64 registers they stand for, and
 //! counts for EL1 only while MDSCR_EL1.EMBWE is set (DDI 0487, `EffectiveMDSELR_EL1_BANK()`; MDCR_EL2.EBWE and MDCR_EL3.EBWE
-//! have their say too). While it is clear, or one of these is, bank 0 is what is reached, and slots above 15 do not match.
+//! must be set too). While one of these three bits is clear, every access goes to bank 0, and slots above 15 do not match.
 //!
-//! Here bank 0 is selected whenever nobody is in the middle of an access to another one. So the slots 0 to 15 are reached
+//! This crate selects another bank only for one access, and selects bank 0 again at once. So the slots 0 to 15 are reached
 //! as on a CPU without banks, at the same cost, and code that knows of no banks reads what it expects.
 
 use crate::{DebugRegs, Kind, ReadRegs};
 
-/// MDSCR_EL1.EMBWE: set, with an ISB, before a bank is selected, and for as long as slots above 15 are armed.
+/// MDSCR_EL1.EMBWE. The caller sets it, and executes an ISB, before a bank is selected; it stays set as long as slots above 15 are
+/// armed.
 pub const EMBWE: u64 = 1 << 32;
 
 /// Slots of a kind in a bank.
@@ -49,13 +50,13 @@ impl Counts {
         self.breakpoints > BANK || self.watchpoints > BANK
     }
 
-    /// What a back end without banks reaches.
+    /// The slots of these that a back end without banks reaches: at most 16 of each kind.
     #[must_use]
     pub const fn first_bank(self) -> Counts {
         self.least(Counts { breakpoints: BANK, watchpoints: BANK })
     }
 
-    /// What both have.
+    /// The slots that both CPUs have: of each kind the smaller number.
     #[must_use]
     pub const fn least(self, other: Counts) -> Counts {
         const fn min(a: u8, b: u8) -> u8 {
@@ -86,14 +87,14 @@ pub trait BankSelect {
 
 /// The back end for banked registers, made of one for the 16 that the encodings name.
 ///
-/// Each access to a slot above 15 selects, accesses, and selects bank 0 again. The caller has debug exceptions masked
-/// throughout (rule H4), as for every back end: what ran in between would find another bank than it relies on, and its own
-/// accesses would leave another one to the rest of this one.
+/// Each access to a slot above 15 selects the slot's bank, accesses the register, and selects bank 0 again. The caller keeps debug
+/// exceptions masked throughout (rule H4), as for every back end. Otherwise a debug exception handler could run in between. It
+/// relies on bank 0 but would find another bank; and where it selects a bank itself, this access would then go to the wrong bank.
 #[derive(Debug)]
 pub struct Banked<R>(pub R);
 
 impl<R: DebugRegs + BankSelect> Banked<R> {
-    /// A slot above 15: rare enough to be out of the way of the others.
+    /// Accesses a slot above 15. Out of line, because such slots are rare and the common ones must stay fast.
     #[cold]
     #[inline(never)]
     fn in_bank<T>(&mut self, n: u8, access: impl FnOnce(&mut R, u8) -> T) -> T {
@@ -183,9 +184,10 @@ pub fn reset_all(regs: &mut impl DebugRegs, counts: Counts) {
     regs.isb();
 }
 
-/// Whether the banks that the ID registers announce can be reached: what runs at EL2 or EL3 may deny them to EL1, whose
-/// accesses then all go to bank 0. For bring-up, before [`reset_all`], with EMBWE in force; writes value
-/// registers of slots that must not be in use.
+/// Whether EL1 can reach the banks that the ID registers announce. Software at EL2 or EL3 may deny them to EL1; all accesses then
+/// go to bank 0.
+///
+/// For bring-up, before [`reset_all`], with EMBWE set and an ISB executed. Overwrites value registers, so no slot may be in use.
 pub fn banks_answer(regs: &mut Banked<impl DebugRegs + BankSelect + ReadRegs>, counts: Counts) -> bool {
     const MARK: u64 = 0x1000;
     regs.settle();

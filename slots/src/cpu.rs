@@ -1,5 +1,5 @@
 //! What one CPU knows of its own slots: what it has armed in each slot, and which slots the running context has suspended for a
-//! step-over. A hit that is only to be counted needs nothing else: the records that all CPUs share are not read for it.
+//! step-over. If a hit is only to be counted, the CPU needs nothing else: it does not read the records, which all CPUs share.
 //!
 //! All functions that take the registers must be called on the CPU that owns the [`CpuSlots`], with debug exceptions
 //! masked.
@@ -12,8 +12,8 @@ use crate::{
     Suspended, Table, Tables, WatchHit, arm, breakpoint_hits, disarm, watchpoint_hits,
 };
 
-/// Slots from this number on need a bank to be selected ([`Banked`](crate::Banked)). The constant-time functions leave them to the
-/// others.
+/// The number of slots that are reached without selecting a bank ([`Banked`](crate::Banked)). The constant-time functions
+/// deal only with slots below this number; for all others their callers take the longer way.
 const PLAIN: u8 = 16;
 
 /// One CPU's slots. Belongs to that CPU, as a per-CPU variable that is accessed with debug exceptions masked.
@@ -25,7 +25,7 @@ pub struct CpuSlots {
 }
 
 impl CpuSlots {
-    /// Nothing armed: as after [`reset_all`](crate::reset_all).
+    /// The slots of a CPU that has armed nothing yet: the state that [`reset_all`](crate::reset_all) leaves.
     pub const fn new() -> Self {
         CpuSlots { suspended: Suspended::new(), breakpoints: Slots::new(), watchpoints: Slots::new() }
     }
@@ -88,7 +88,8 @@ impl CpuSlots {
             tables.lookup(kind, id.record).filter(|record| record.id == id)
         };
         let mut record = of(n)?;
-        // Its number may be in another use, which then has no mate, or another one.
+        // The slot with the mate's number may be armed for another request by now. Then that request's record does not name slot
+        // `n` as its mate.
         record.mate = record.mate.filter(|&mate| of(mate).is_some_and(|other| other.mate == Some(n)));
         Some(record)
     }
@@ -131,7 +132,7 @@ impl CpuSlots {
 
     #[inline(always)]
     fn arm_use(&mut self, regs: &mut impl DebugRegs, kind: Kind, n: u8, encoding: Encoding, this: Use) {
-        // What a hit needs first, then the registers that let it come.
+        // First write down what a hit needs, then write the registers: from then on the hit can come.
         match kind {
             Kind::Breakpoint => self.breakpoints.put(n, encoding, false, this),
             Kind::Watchpoint => self.watchpoints.put(n, encoding, encoding.is_wide(), this),
@@ -144,9 +145,13 @@ impl CpuSlots {
     ///
     /// **No ISB**: the caller adds one.
     ///
-    /// `None` if the constant-time way does not do; nothing has changed then, and the caller takes the longer way, which also gives
-    /// the reason of a refusal. So it is where no slot below 16 is free, where the request watches more than a doubleword, and where
-    /// another slot's address has the same place in the table by which hits find their slots.
+    /// Returns `None` in these cases, and has changed nothing then:
+    /// - This CPU has armed all slots below 16, or the lowest one that it has not armed is reserved for it by somebody else.
+    /// - The request watches more than a doubleword.
+    /// - Another slot's address has the same bucket in the table by which hits find their slots.
+    /// - `table` has no record that is set apart for this CPU and slot.
+    ///
+    /// The caller then takes the longer way ([`Tables::reserve`], [`CpuSlots::arm`]), which also gives the reason if it refuses.
     #[inline(always)]
     pub fn install<P: Payload, const N: usize>(
         &mut self,
@@ -160,7 +165,8 @@ impl CpuSlots {
         if admitted.encoding().is_wide() {
             return None;
         }
-        // What is armed here is not free; what else is not, others have reserved for this CPU too.
+        // `free` has the slots that this CPU has not armed. Another CPU may have reserved one of them for this CPU already:
+        // `reserve_own` finds that out.
         let n = self.of(kind).free.0.trailing_zeros() as u8;
         if n >= PLAIN {
             return None;
@@ -171,7 +177,7 @@ impl CpuSlots {
         let bucket = slots.lookup.free_bucket(key(encoding.value))?;
         let Reserved { record, generation, plain } =
             table.reserve_own(admitted, (me.0, me.1.0), payload, n)?;
-        // What a hit needs first, then the registers that let it come.
+        // First write down what a hit needs, then write the registers: from then on the hit can come.
         let entry = Entry::new(n, plain);
         slots.put_unfound(n, encoding, Use::new(generation, record, entry));
         slots.lookup.put(bucket, entry);
@@ -196,8 +202,10 @@ impl CpuSlots {
         (n < PLAIN && self.breakpoints.values[usize::from(n)] == pc && self.suspended.is_empty()).then_some(n)
     }
 
-    /// The slot of a watchpoint exception, under the same conditions, from the snapshots of `ESR_EL1.ISS` and FAR_EL1. After `None`
-    /// ask [`watchpoint_hits`](Self::watchpoint_hits).
+    /// The slot of a watchpoint exception, under the conditions of [`plain_breakpoint`](Self::plain_breakpoint), from the snapshots
+    /// of `ESR_EL1.ISS` and FAR_EL1. It also returns `None` if a watchpoint on more than a doubleword is armed, or if the syndrome
+    /// says more than direction and address. `None` does not mean that no slot was hit: ask
+    /// [`watchpoint_hits`](Self::watchpoint_hits).
     #[inline(always)]
     pub fn plain_watchpoint(&self, iss: u32, far: u64) -> Option<u8> {
         let slots = &self.watchpoints;
@@ -235,7 +243,8 @@ impl CpuSlots {
     ) -> SlotMask {
         let slots = &self.watchpoints;
         let matching = self.matching(Kind::Watchpoint);
-        // One slot may be found at once that holds FAR, and nobody else can then.
+        // If the lookup names one slot, and this slot watches the byte at FAR, no other slot can watch that byte: no armed slot is
+        // wide, and every other slot has another doubleword. So there is no need to look at the others.
         if let (true, Some(far)) = (slots.wide.is_empty(), hit.plain_far()) {
             match slots.lookup.find(key(far & !7)) {
                 Found::One(n, _)
@@ -276,7 +285,7 @@ impl CpuSlots {
 
     #[inline(always)]
     fn rearm_kind(&mut self, regs: &mut impl DebugRegs, kind: Kind) {
-        // A slot that was disarmed or armed anew was taken out of the set then.
+        // All slots of the set are still armed in the suspended use: disarming a slot or arming it anew takes it out of the set.
         for n in self.suspended.mask(kind) {
             let control = Encoding::enabled_control(self.of(kind).controls[usize::from(n & 63)]);
             regs.write_control(kind, n, control);

@@ -24,11 +24,11 @@ pub enum Op {
 /// Whether an access hits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Hit {
-    /// It cannot.
+    /// The access cannot hit.
     Never,
-    /// It depends on which of the writes since the last ISB have taken effect.
+    /// Whether the access hits depends on which of the writes since the last ISB have taken effect.
     May,
-    /// It must.
+    /// The access must hit.
     Always,
 }
 
@@ -139,7 +139,7 @@ impl DebugRegs for FakeRegs {
     }
 }
 
-/// Whether something that each of the states which may be in effect decides happens.
+/// Any of the states in `possible` may be in effect. Says whether something happens in all of them, in some, or in none.
 fn judge<S>(possible: &[S], happens: impl Fn(&S) -> bool) -> Hit {
     match possible.iter().filter(|state| happens(state)).count() {
         0 => Hit::Never,

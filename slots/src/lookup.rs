@@ -1,28 +1,29 @@
 //! A hash table from an address to the slot that is set on it, so that the cost of a hit does not depend on how many slots are in use.
 
-/// The buckets of a [`Lookup`]: so many that 16 keys rarely need a second multiplier.
+/// The number of buckets of a [`Lookup`]. With 256 buckets, 16 keys rarely need a second multiplier.
 const BUCKETS: usize = 256;
-/// How many multipliers are tried before two keys are let share a bucket.
+/// How many multipliers [`Lookup::rebuild`] tries before it lets two keys share a bucket.
 const TRIES: usize = 8;
-/// In a bucket: no slot's key falls into it.
+/// The contents of a bucket into which no slot's key falls.
 const NOBODY: u8 = 0xff;
-/// In a bucket: the keys of several slots fall into it.
+/// The contents of a bucket into which the keys of several slots fall, be they alike or different.
 const SEVERAL: u8 = 0xfe;
-/// A bit in a bucket: the slot's hits need more than to be counted.
+/// A bit beside the slot number in a bucket: a hit of this slot needs more than to be counted, so the slot is not plain.
 const CAREFUL: u8 = 0x40;
 
 /// What a [`Lookup`] knows of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Found {
-    /// No slot has this key, unless `Several`.
+    /// No slot has this key.
     Nobody,
-    /// This slot, if it is the key's: the caller compares. Whether it is plain.
+    /// One slot falls into the bucket of this key: its number, and whether it is plain. The slot's key may be another one, so the
+    /// caller compares.
     One(u8, bool),
-    /// More than one key of this bucket, or more than one slot of this key: the caller looks at all.
+    /// Several slots fall into the bucket of this key, so the caller searches all slots. None of them need have this key.
     Several,
 }
 
-/// What a bucket has of one slot: its number, and [`CAREFUL`].
+/// What a bucket holds of one slot: the slot number, with the bit [`CAREFUL`] set if the slot is not plain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Entry(pub(crate) u8);
 
@@ -33,7 +34,7 @@ impl Entry {
     }
 }
 
-/// A hash table without collisions, as far as a multiplier is found that makes none.
+/// A hash table that has no collisions as long as [`Lookup::rebuild`] finds a multiplier with which no two keys share a bucket.
 #[derive(Debug)]
 pub(crate) struct Lookup {
     multiplier: u64,
@@ -50,8 +51,8 @@ impl Lookup {
         (key.wrapping_mul(self.multiplier) >> (64 - BUCKETS.trailing_zeros())) as usize
     }
 
-    /// The number of the one plain slot whose key falls into the bucket of `key`. A number that no slot has (64 or more) if there is
-    /// none: ask [`Lookup::find`]. The caller compares the slot's key with `key`.
+    /// The number of the slot that alone falls into the bucket of `key`, if that slot is plain. The caller compares the slot's key
+    /// with `key`. In every other case the result is 64 or more, which is no slot's number, and the caller asks [`Lookup::find`].
     #[inline(always)]
     pub(crate) fn plain(&self, key: u64) -> u8 {
         self.buckets[self.bucket(key)]
@@ -66,20 +67,21 @@ impl Lookup {
         }
     }
 
-    /// Where a slot of this key would be put; `None` if that takes a [rebuild](Lookup::rebuild).
+    /// The bucket of `key` if no slot falls into it yet. `None` if the bucket is in use; then adding a slot takes a
+    /// [rebuild](Lookup::rebuild).
     #[inline(always)]
     pub(crate) fn free_bucket(&self, key: u64) -> Option<usize> {
         let bucket = self.bucket(key);
         (self.buckets[bucket] == NOBODY).then_some(bucket)
     }
 
-    /// Puts a slot into a bucket that is free.
+    /// Puts a slot into a bucket that [`Lookup::free_bucket`] has found.
     #[inline(always)]
     pub(crate) fn put(&mut self, bucket: usize, entry: Entry) {
         self.buckets[bucket % BUCKETS] = entry.0;
     }
 
-    /// Takes a slot out; `keys` are those of all slots that stay.
+    /// Takes a slot out. `keys` has the keys of all slots that stay, in case the table must be rebuilt from them.
     #[inline]
     pub(crate) fn remove(&mut self, key: u64, slot: u8, keys: impl Keys) {
         let bucket = self.bucket(key);
@@ -90,13 +92,13 @@ impl Lookup {
         }
     }
 
-    /// Makes the table anew from the keys of all slots, with another multiplier if the present one has two keys share a bucket.
+    /// Makes the table anew from the keys of all slots. If two different keys share a bucket, tries the next multiplier.
     #[cold]
     #[inline(never)]
     pub(crate) fn rebuild(&mut self, keys: impl Keys) {
         for again in 0..TRIES {
             if again > 0 {
-                // Odd, as it must be.
+                // The multiplier must be odd: with an even one the top bits of the key would not count.
                 self.multiplier = self.multiplier.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(2) | 1;
             }
             self.buckets = [NOBODY; BUCKETS];
@@ -107,7 +109,7 @@ impl Lookup {
                 self.buckets[bucket] = match held {
                     NOBODY => entry.0,
                     _ => {
-                        // Two slots of one key share a bucket whatever the multiplier; two keys need not.
+                        // Two slots with the same key share a bucket with every multiplier, so only different keys count as shared.
                         keys.each(|other, _, _| shared |= other != key && self.bucket(other) == bucket);
                         SEVERAL
                     }
@@ -120,7 +122,7 @@ impl Lookup {
     }
 }
 
-/// All keys, with their slots.
+/// The armed slots that a [`Lookup`] is rebuilt from: [`Keys::each`] calls `use_` with key, slot number and entry of each slot.
 pub(crate) trait Keys {
     fn each(&self, use_: impl FnMut(u64, u8, Entry));
 }

@@ -4,7 +4,8 @@ use core::ops::Range;
 
 use crate::{Encoding, Kind, Pieces, Request, SlotError, VaSize};
 
-/// The text and the data of the debugger itself. A hit there would come while a hit is dealt with, again and again.
+/// The text and the data of the debugger itself. A slot there would be hit while the debugger deals with a hit, which would cause
+/// the next hit, and so on for ever.
 #[derive(Clone, Copy, Debug)]
 pub struct NoProbe<'a> {
     /// Text in which breakpoints are refused: virtual addresses, end exclusive.
@@ -39,7 +40,8 @@ impl NoProbe<'_> {
         (!self.touches(request)).then_some(Admitted { kind: request.kind(), encoding, plain: true })
     }
 
-    /// Whether a request has a byte in a no-probe range. The request can be encoded, so its range does not wrap around.
+    /// Whether a request has a byte in a no-probe range. The caller has encoded the request already, so its range does not wrap
+    /// around.
     #[inline(always)]
     fn touches(&self, request: &Request) -> bool {
         let first = request.address();
@@ -48,7 +50,7 @@ impl NoProbe<'_> {
             Kind::Breakpoint => self.text,
             Kind::Watchpoint => self.data,
         };
-        // Emptiness is asked last: hardly a request comes as far as that.
+        // `is_empty` comes last for speed: hardly any request passes the two comparisons.
         ranges.iter().any(|range| first < range.end && range.start <= last && !range.is_empty())
     }
 

@@ -1,9 +1,8 @@
 //! What software knows of one slot.
 //!
 //! A record's *state word* holds everything that decides about it (control register, generation, state) and changes
-//! in one store; the other words are written only while the state says that nobody may use them, and whoever reads
-//! them looks at the state word again afterwards. So a reader in debug context never waits and never acts on a torn
-//! record.
+//! in one store. The other words are written only while the state says that nobody may use them. A reader loads the state word,
+//! then the other words, then the state word again. So a reader in debug context never waits and never acts on a torn record.
 
 use crate::sync::{AtomicU32, AtomicU64, constant};
 use crate::{Encoding, Kind};
@@ -62,12 +61,13 @@ pub struct SlotId {
     pub index: u8,
     /// The number of its record.
     pub record: u8,
-    /// Which use of it. 30 bits: an id must not be kept for a thousand million reuses of its slot.
+    /// Which use of the table's slots this is. It has 30 bits and wraps around: an id must not be kept while the slots of its kind
+    /// are reserved a thousand million times.
     pub generation: u32,
 }
 
 impl SlotId {
-    /// The id as a word, for who keeps it in an atomic. Never 0.
+    /// The id as a word, for a caller that keeps it in an atomic. The word is never 0, so 0 can stand for "no slot".
     pub const fn to_word(self) -> u64 {
         1 << 63
             | (self.kind as u64) << 48
@@ -90,9 +90,10 @@ impl SlotId {
 /// What a record says of its slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
-    /// In use.
+    /// The slot is in use: CPUs may arm it.
     Live,
-    /// On the way out: some CPUs may still have it armed, none may arm it again. A hit is not spurious.
+    /// The slot is being removed. No CPU may arm it any more, but some CPUs may still have it armed, so a hit of it is not
+    /// spurious.
     Retired,
 }
 
@@ -100,9 +101,9 @@ pub enum State {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Snapshot<P> {
-    /// The id under which it lives.
+    /// The id of the use that the record describes.
     pub id: SlotId,
-    /// Live or retired.
+    /// Whether the slot is in use or is being removed.
     pub state: State,
     /// The register contents.
     pub encoding: Encoding,
@@ -110,13 +111,14 @@ pub struct Snapshot<P> {
     pub cpus: Cpus,
     /// What the owner keeps in it.
     pub payload: P,
-    /// The slot that holds the other half of a request that is split over two.
+    /// The number of the slot that holds the other half, if the request is split over two slots.
     pub mate: Option<u8>,
-    /// Whether a hit of it needs nothing but to be counted and stepped over.
+    /// Whether a hit of the slot needs nothing but to be counted and stepped over.
     pub plain: bool,
 }
 
-/// How new the use of a slot is that a generation numbers: later uses, of any slot of the table, have later ones.
+/// How new one use of a slot is, by its generation. One counter numbers the uses of all slots of a table, so a later use of any
+/// slot has a later generation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Age(u32);
 
@@ -158,7 +160,8 @@ pub(crate) const fn control_of(word: u64) -> u32 {
     (word >> 32) as u32
 }
 
-/// The slot of a record, and what else is small: `slot[7:0]`, in `[15:8]` the mate plus one or 0 for none, in `[16]` whether it is to be treated with care.
+/// The small fields of a record in one word: the slot number in `[7:0]`; in `[15:8]` the mate's number plus one, or 0 if the slot
+/// has no mate; in `[16]` 1 if its hits need more than to be counted ([`with_care`](crate::Admitted::with_care)).
 #[inline(always)]
 pub(crate) const fn place(slot: u8, mate: Option<u8>, plain: bool) -> u32 {
     let mate = match mate {

@@ -8,9 +8,9 @@ use crate::{Encoding, Kind};
 
 /// Write access to one CPU's slot registers: a back end.
 ///
-/// One for real registers writes with `msr`, and its `asm!` blocks must not be `nomem`: no memory access may be moved by the
-/// compiler across a change of what the slots watch. A CPU with up to 16 slots of a kind needs no more. Slots above 15 are
-/// reached through [`Banked`](crate::Banked), which is a back end made of one for 16.
+/// A back end for real registers writes them with `msr`. Its `asm!` blocks must not be `nomem`, because the compiler must not move
+/// a memory access across a change of what the slots watch. On a CPU with up to 16 slots of a kind this back end is all that is
+/// needed. For slots above 15, [`Banked`](crate::Banked) makes another back end from it.
 pub trait DebugRegs {
     /// Writes `DBGBVR<n>_EL1` or `DBGWVR<n>_EL1`.
     fn write_value(&mut self, kind: Kind, n: u8, value: u64);
@@ -22,10 +22,10 @@ pub trait DebugRegs {
         self.write_value(kind, n, value);
         self.write_control(kind, n, control);
     }
-    /// Instruction synchronisation barrier: what was written before is in effect after.
+    /// Executes an ISB: what was written to the registers before is in effect for the instructions after it.
     fn isb(&mut self);
-    /// Puts what selects among the registers into the state that the writes rely on, which is UNKNOWN out of reset. Nothing,
-    /// where nothing selects.
+    /// Selects bank 0. Which bank is selected is UNKNOWN out of reset, but the writes rely on bank 0. A back end without banks does
+    /// nothing here.
     #[inline]
     fn settle(&mut self) {}
 }

@@ -16,7 +16,7 @@ pub struct Suspended {
 }
 
 impl Suspended {
-    /// No slot.
+    /// A set without slots.
     pub const fn new() -> Self {
         Suspended { masks: [SlotMask::EMPTY; 2], newest: [Age::OLDEST; 2] }
     }
@@ -62,13 +62,13 @@ impl Suspended {
         }
     }
 
-    /// Takes all slots out.
+    /// Empties the set. Re-arms nothing.
     #[inline]
     pub const fn clear(&mut self) {
         self.masks = [SlotMask::EMPTY; 2];
     }
 
-    /// What the uses in the set are not newer than.
+    /// The age of the newest use in the set.
     #[inline]
     pub(crate) const fn newest(&self, kind: Kind) -> Age {
         self.newest[kind as usize]

@@ -8,17 +8,19 @@ use crate::record::{
 use crate::sync::{AtomicU32, AtomicU64, Ordering, array, constant, fence};
 use crate::{Admitted, CpuHits, Cpus, Encoding, Kind, Payload, SlotError, SlotId, Snapshot, State};
 
-/// The most slots of a kind that a CPU can have.
+/// The most slots of a kind that a CPU can have. The model checker `loom` is given 2, because it tries every order of accesses.
 const SLOTS: usize = if cfg!(loom) { 2 } else { 64 };
 
 /// The records from 0 up to this number are for any slot. Each record behind them is reserved for one slot of one CPU (see
 /// [`own_record`]), so that [`CpuSlots::install`](crate::CpuSlots::install) need not search.
 const SHARED: usize = 128;
 
-/// How many CPUs have such records, and for how many of their slots: as many as the number of a record (8 bits) has room for.
+/// How many CPUs have such reserved records, and for how many slots each: 8 * 16 = 128, which together with [`SHARED`] are all
+/// numbers that 8 bits can hold.
 const OWNERS: (u32, u8) = (8, 16);
 
-/// The record that is reserved for slot `n` of CPU `cpu`, if there is one.
+/// The record that is reserved for slot `n` of CPU `cpu`. `None` if the CPU or the slot has no such record, or if the table is not
+/// of full size and has none at all.
 #[inline(always)]
 const fn own_record<const N: usize>(cpu: u32, n: u8) -> Option<usize> {
     if cpu < OWNERS.0 && n < OWNERS.1 && N == SHARED + (OWNERS.0 * OWNERS.1 as u32) as usize {
@@ -36,7 +38,7 @@ const fn own_record<const N: usize>(cpu: u32, n: u8) -> Option<usize> {
 pub struct Table<P, const N: usize> {
     records: [Record; N],
     kind: Kind,
-    /// By slot number: the CPUs that have it in use.
+    /// For each slot number: the CPUs on which a record uses that slot.
     taken: [AtomicU64; SLOTS],
     /// The generation of the latest use of any slot.
     generations: AtomicU32,
@@ -58,7 +60,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
         }
     }
 
-    /// The kind of slots it is for.
+    /// The kind of slots that the records of this table are for.
     pub const fn kind(&self) -> Kind {
         self.kind
     }
@@ -66,9 +68,10 @@ impl<P: Payload, const N: usize> Table<P, N> {
     /// Takes a slot number below `limit` (the number of slots that every CPU has) that is free on all CPUs of `cpus`, fills a
     /// record and publishes it in one store (rule H1). The slot is then live; each CPU of `cpus` is to arm it.
     ///
-    /// A CPU that comes up at the same time is not missed. It enters the set of online CPUs and then calls [`Table::for_cpu`]; the
-    /// caller of this function reads that set after this returns. Both have a full barrier in between, so the new CPU finds the
-    /// record, or the caller finds the new CPU in the set, or both.
+    /// A CPU that comes up at the same time is not missed. That CPU enters the set of online CPUs and then calls
+    /// [`Table::for_cpu`]. The caller of `reserve` reads the set of online CPUs after `reserve` has returned. Each of the two
+    /// executes a full barrier between its store and its load. So the new CPU finds the record, or the caller finds the new CPU in
+    /// the set, or both.
     ///
     /// # Errors
     /// [`SlotError::NoFreeSlot`], [`SlotError::NoCpu`].
@@ -115,10 +118,13 @@ impl<P: Payload, const N: usize> Table<P, N> {
     /// Fills a record that the caller has claimed, and publishes the record.
     #[inline(always)]
     fn fill(&self, record: &Record, encoding: Encoding, cpus: u64, place: u32, payload: P) -> u32 {
-        // After the number was taken, so that no set of suspended slots that an earlier use is in has a newer member.
+        // A set of suspended slots tells an earlier use of this slot number from this one by the generation of its newest member.
+        // So this use must be newer than every member. It is, because the caller took the slot number before: the earlier use had
+        // been disarmed by then.
         let earlier = self.generations.fetch_add(1, Ordering::Relaxed);
         let generation = (u64::from(earlier) + 1) & GENERATIONS;
-        // Whoever sees one of the stores below sees that the record is nobody's when it looks at the state again.
+        // `lookup` reads the state again at its end. If it has read one of the words stored below, then thanks to this fence it
+        // finds that the state has changed since, and does not use the word.
         fence(Ordering::Release);
         record.value.store(encoding.value, Ordering::Relaxed);
         record.cpus.store(cpus, Ordering::Relaxed);
@@ -221,21 +227,22 @@ impl<P: Payload, const N: usize> Table<P, N> {
     /// # Errors
     /// [`SlotError::NotRetired`] if the record is still live, [`SlotError::Gone`] if it is neither live nor retired.
     pub fn free(&self, id: SlotId) -> Result<(), SlotError> {
-        // Read while it is this use's.
+        // Read before the record becomes free: afterwards another use may overwrite the word.
         let cpus = self.record(id).map_or(0, |record| record.cpus.load(Ordering::Relaxed));
         self.change(id, RETIRED, FREE).map_err(|now| match now {
             LIVE => SlotError::NotRetired { id },
             _ => SlotError::Gone { id },
         })?;
-        // The number last: whoever takes it finds a record.
+        // The slot number is given back after the record, so that whoever takes the number finds a record that is free.
         self.taken[usize::from(id.index)].fetch_and(!cpus, Ordering::Release);
         Ok(())
     }
 
-    /// The record of a number, live or retired.
+    /// The record with the number `record`, live or retired. `None` if the record is free, or is being filled.
     ///
-    /// Lock-free: the function reads again only if the record was given to another use while it read. That cannot happen to the
-    /// record of a slot that the calling CPU has armed.
+    /// Lock-free: the function reads again only if the record's state word changed while it read. A record is given to another use
+    /// only after every CPU has disarmed the slot, so for a slot that the calling CPU has armed this happens at most once, when it
+    /// retires.
     #[inline]
     pub fn lookup(&self, record: u8) -> Option<Snapshot<P>> {
         let number = record;
@@ -281,7 +288,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
         self.live(id).map(|record| record.encoding)
     }
 
-    /// The hits of a live slot on the CPUs whose counts are given, by number; `None` once it is retired.
+    /// The sum of a live slot's hits on all CPUs that the slot is for. `counts` yields the counts of CPU 0, CPU 1 and so on.
+    /// `None` once the slot is retired.
     pub fn hits<'a>(&self, id: SlotId, counts: impl Iterator<Item = &'a CpuHits>) -> Option<u64> {
         let cpus = self.live(id)?.cpus;
         let mut hits = 0;
@@ -294,7 +302,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
         self.live(id).map(|_| hits)
     }
 
-    /// All records, live and retired, for listings. In the order of the records, which need not be that of the slot numbers.
+    /// All records, live and retired, for listings. They come in the order of record numbers, not of slot numbers.
     pub fn iter(&self) -> impl Iterator<Item = Snapshot<P>> + '_ {
         (0..N).filter_map(|record| self.lookup(record as u8))
     }
@@ -329,7 +337,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
         }
         let control = if to == FREE { 0 } else { control_of(now) };
         let next = word(control, generation_of(now), to);
-        // A record only goes from live to retired to free, so if another CPU has been quicker, this state of this use is over.
+        // One use's record only goes from live to retired to free. So if the exchange fails, another CPU has moved the record on,
+        // and this use will never be in the state `from` again.
         let change = record.state.compare_exchange(now, next, Ordering::AcqRel, Ordering::Relaxed);
         change.map(|_| ()).map_err(|_| FREE)
     }
@@ -342,7 +351,7 @@ pub(crate) struct Reserved {
     pub(crate) plain: bool,
 }
 
-/// A slot number that is taken on some CPUs. Dropped, it gives the number back.
+/// A slot number that is taken on some CPUs. Dropping this value gives the number back.
 struct ClaimedSlot<'a, P: Payload, const N: usize> {
     table: &'a Table<P, N>,
     number: u8,
@@ -355,7 +364,7 @@ impl<P: Payload, const N: usize> Drop for ClaimedSlot<'_, P, N> {
     }
 }
 
-/// A slot number, and a record that no other CPU sees yet. Dropped, it gives both back.
+/// A slot number that is taken, and a record that no other CPU sees yet. Dropping this value gives both back.
 struct Claim<'a, P: Payload, const N: usize> {
     slot: ClaimedSlot<'a, P, N>,
     index: u8,
@@ -374,7 +383,7 @@ impl<'a, P: Payload, const N: usize> Claim<'a, P, N> {
         let generation =
             table.fill(self.record(), self.admitted.encoding(), self.slot.cpus.0, place, payload);
         let id = table.id(self.slot.number, self.index, generation.into());
-        // Slot number and record are taken from here on.
+        // The record is published, so dropping the claim must not give slot number and record back.
         core::mem::forget(self);
         id
     }

@@ -1,4 +1,4 @@
-//! The two tables together, addressed by kind.
+//! The tables of both kinds together: every function picks the table by the [`Kind`] of slot.
 
 use crate::sync::constant;
 use crate::{Admitted, CpuHits, Cpus, Encoding, Kind, Payload, Pieces, SlotError, SlotId, Snapshot, Table};

@@ -13,7 +13,7 @@ pub struct Seen([AtomicU64; 9]);
 pub struct View {
     /// PSTATE.D, A, I, F while the handler ran, as DAIF has them.
     pub daif: u64,
-    /// MDSCR_EL1.SS.
+    /// MDSCR_EL1.SS while the handler ran.
     pub ss: u64,
     /// Entries on this CPU's stash.
     pub stash: u64,
@@ -23,9 +23,9 @@ pub struct View {
     pub depth: u64,
     /// PC of the interrupted context.
     pub pc: u64,
-    /// Its masks, as DAIF has them.
+    /// The masks of the interrupted context, as DAIF has them.
     pub interrupted: u64,
-    /// Its SPSR.SS.
+    /// SPSR.SS of the interrupted context.
     pub spsr_ss: u64,
 }
 
@@ -34,7 +34,7 @@ impl Seen {
         Self([const { AtomicU64::new(0) }; 9])
     }
 
-    /// Forgets.
+    /// Forgets everything that was noted.
     pub fn reset(&self) {
         self.0.iter().for_each(|word| word.store(0, Relaxed));
     }

@@ -12,17 +12,17 @@ use kernel::kprobe;
 /// How a target is run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
-    /// As it is.
+    /// The target is called without anything special.
     Plain,
-    /// With a fault that is fixed up and tried again.
+    /// The target takes a fault that is fixed up and tried again.
     Faulting,
-    /// With D, A, I, F masked.
+    /// The target runs with D, A, I, F masked.
     Masked,
-    /// By a debugger's steps.
+    /// A debugger steps through the target.
     Stepped,
 }
 
-/// All of them.
+/// Every way in which a target is run.
 pub const WAYS: [Way; 4] = [Way::Plain, Way::Faulting, Way::Masked, Way::Stepped];
 
 #[derive(Clone, Copy, Debug)]
@@ -52,11 +52,11 @@ const RANGES: [(u64, u64, bool); 8] = [
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Does {
-    /// Pre-handler.
+    /// The probe has a pre-handler only.
     Pre,
-    /// Pre- and post-handler.
+    /// The probe has a pre-handler and a post-handler.
     Both,
-    /// Has the instruction's effect itself, and skips it.
+    /// The handler has the instruction's effect itself, and skips the instruction.
     Skips,
     /// Runs the target again, from its pre-handler: this probe is missed there, others are hit.
     Recurses,

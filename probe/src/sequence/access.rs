@@ -13,17 +13,17 @@ use crate::bits::{bit, bits, reg, word_offset};
 pub struct Ordinary {
     /// The address of the first element.
     pub address: u64,
-    /// Bytes of an element: 1, 2, 4 or 8.
+    /// How many bytes an element has: 1, 2, 4 or 8.
     pub size: u8,
-    /// Elements: 1 or 2.
+    /// How many elements are accessed: 1 or 2.
     pub count: u8,
-    /// A store; else a load.
+    /// True for a store, false for a load.
     pub write: bool,
     /// The registers of the elements; 31 is XZR.
     rt: [u8; 2],
-    /// What is loaded is sign-extended, to 64 bits or to 32.
+    /// Whether a loaded value is zero-extended, or sign-extended to 64 or to 32 bits.
     extend: Extend,
-    /// The base register (31 is SP) and its new value.
+    /// If the instruction writes its base register back: the register's number (31 is SP) and its new value.
     write_back: Option<(u8, u64)>,
 }
 
@@ -35,7 +35,7 @@ enum Extend {
 }
 
 impl Ordinary {
-    /// All bytes accessed.
+    /// How many bytes the instruction accesses in all.
     pub const fn bytes(&self) -> u64 {
         self.size as u64 * self.count as u64
     }
@@ -97,9 +97,9 @@ impl Ordinary {
         self.address.is_multiple_of(self.size as u64)
     }
 
-    /// Makes the access and does what the instruction does to the registers, but for PC. False, and no register changed, if it is
-    /// misaligned or faults: of two stores the first may have been made, which is what an instruction that faults may do too (DDI
-    /// 0487 D1.3.3).
+    /// Makes the access, and does to the registers what the instruction does, except for PC. Returns false, and has changed no
+    /// register, if the access is misaligned or faults. Of two stores the first may have been made then: an instruction that faults
+    /// may do so too (DDI 0487 D1.3.3).
     pub fn perform(&self, regs: &mut Registers, memory: &mut impl Memory) -> bool {
         if !self.is_aligned() {
             return false;
@@ -142,13 +142,13 @@ impl Ordinary {
             (0b00, _) => (4, Extend::Zero),
             (0b01, true) => (4, Extend::SignTo64),
             (0b10, _) => (8, Extend::Zero),
-            // STGP, and what is unallocated.
+            // STGP, and encodings that are unallocated.
             _ => return None,
         };
         let imm7 = i64::from((word << 10) as i32 >> 25) * i64::from(size);
         let base = regs.or_sp(rn);
         let (address, write_back) = match bits(word, 23, 2) {
-            // STNP and LDNP: the hint changes nothing but their order, which data that is shared must not depend on.
+            // STNP and LDNP: their hint only relaxes the order of accesses, and code must not depend on that order for shared data.
             0b00 if bits(word, 30, 2) != 0b01 => (base.wrapping_add_signed(imm7), None),
             0b01 => (base, Some(base.wrapping_add_signed(imm7))),
             0b10 => (base.wrapping_add_signed(imm7), None),
@@ -171,7 +171,7 @@ impl Ordinary {
             (0b01, _) => (false, Extend::Zero),
             (0b10, 0..=2) => (false, Extend::SignTo64),
             (0b11, 0..=1) => (false, Extend::SignTo32),
-            // PRFM, and what is unallocated.
+            // PRFM, and encodings that are unallocated.
             _ => return None,
         };
         let base = regs.or_sp(rn);

@@ -1,7 +1,7 @@
 //! The general-purpose data-processing instructions, in software: what may stand between a load-exclusive and its
 //! store-exclusive (DDI 0487 C4.1.92, C4.1.95).
 //!
-//! Left out is what needs a later extension (tags, FEAT_CSSC, FEAT_FlagM, CRC32, pointer authentication).
+//! Instructions of later extensions are left out (tags, FEAT_CSSC, FEAT_FlagM, CRC32, pointer authentication).
 
 use super::Registers;
 use crate::bits::{bit, bits, reg};
@@ -13,8 +13,8 @@ const C: u64 = 1 << 29;
 const V: u64 = 1 << 28;
 const NZCV: u64 = N | Z | C | V;
 
-/// Does what `word` does to the registers and flags, and leaves PC alone. False if it is none of the instructions known
-/// here; then nothing has changed.
+/// Does to the registers and flags what the instruction `word` does, and leaves PC alone. Returns false, and has changed nothing,
+/// if this module does not know the instruction.
 pub fn execute(word: u32, regs: &mut Registers) -> bool {
     let result = match bits(word, 25, 4) {
         0b1000 | 0b1001 => immediate(word, regs),
@@ -36,9 +36,9 @@ pub fn execute(word: u32, regs: &mut Registers) -> bool {
 }
 
 enum Destination {
-    /// 31 is XZR.
+    /// The number of a register, where 31 is XZR.
     Register(u8),
-    /// 31 is SP.
+    /// The number of a register, where 31 is SP.
     RegisterOrSp(u8),
     Nowhere,
 }
@@ -209,7 +209,7 @@ fn register(word: u32, regs: &Registers) -> Option<Effect> {
     }
 }
 
-/// ADD, SUB, ADDS, SUBS. `sp`: without S, register 31 is SP as the destination.
+/// ADD, SUB, ADDS, SUBS. With `sp`, destination register 31 of ADD and SUB is SP.
 fn add_or_subtract(word: u32, n: u64, operand: u64, sp: bool) -> Option<Effect> {
     let (subtract, sets) = (bit(word, 30), bit(word, 29));
     let (value, flags) = add_with_carry(n, if subtract { !operand } else { operand }, subtract, width(word));
@@ -218,7 +218,7 @@ fn add_or_subtract(word: u32, n: u64, operand: u64, sp: bool) -> Option<Effect> 
     Some(Effect { destination, value, flags: sets.then_some(flags) })
 }
 
-/// AND, ORR, EOR, ANDS. `sp`: but for ANDS, register 31 is SP as the destination.
+/// AND, ORR, EOR, ANDS. With `sp`, destination register 31 of all but ANDS is SP.
 fn logical(word: u32, n: u64, operand: u64, sp: bool) -> Option<Effect> {
     let opc = bits(word, 29, 2);
     let value = match opc {
@@ -244,7 +244,7 @@ fn add_with_carry(n: u64, m: u64, carry: bool, width: u32) -> (u64, u64) {
     let wide = u128::from(n) + u128::from(m) + u128::from(carry);
     let sum = cut(wide as u64, width);
     let c = if wide >> width != 0 { C } else { 0 };
-    // Overflow: the operands have one sign and the sum the other.
+    // Overflow: both operands have the same sign, and the sum has the other sign.
     let v = if (n ^ sum) & (m ^ sum) & 1 << (width - 1) != 0 { V } else { 0 };
     (sum, sign_and_zero(sum, width) | c | v)
 }

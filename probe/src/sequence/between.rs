@@ -15,7 +15,7 @@ pub struct Check {
     pub address: u64,
     /// The bits of the doubleword that were loaded.
     pub mask: u64,
-    /// Their value, in place.
+    /// The value of these bits, at their places in the doubleword; all other bits are 0.
     pub value: u64,
 }
 
@@ -23,11 +23,11 @@ pub struct Check {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub struct Store {
-    /// Its address, a multiple of `size`.
+    /// The address of the store, a multiple of `size`.
     pub address: u64,
-    /// Its value.
+    /// The value to be stored.
     pub value: u64,
-    /// Bytes: 1, 2, 4 or 8.
+    /// How many bytes are stored: 1, 2, 4 or 8.
     pub size: u64,
 }
 
@@ -41,7 +41,7 @@ pub struct Between {
 }
 
 impl Between {
-    /// Nothing.
+    /// No loads and no stores: the exclusives have nothing in between.
     pub const NOTHING: Self = Self {
         checks: [Check { address: 0, mask: 0, value: 0 }; ROOM],
         checks_len: 0,
@@ -84,7 +84,7 @@ impl Between {
             return Ok(None);
         }
         let overlaps = |store: &&Store| {
-            // Aligned ranges overlap where one contains the other.
+            // Both ranges are aligned to their sizes, so they overlap only if one contains the other.
             let larger = store.size.max(u64::from(size));
             store.address / larger == address / larger
         };
@@ -103,7 +103,7 @@ impl Between {
         Ok(Some(value))
     }
 
-    /// Makes the stores.
+    /// Makes all stores at once, for an attempt that ends without its store-exclusive.
     ///
     /// # Errors
     /// [`Fault`] if a store faults; the stores before it have been made.
@@ -115,11 +115,11 @@ impl Between {
 /// An ordinary access that was made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Access {
-    /// Its first byte.
+    /// The address of the first byte accessed.
     pub address: u64,
-    /// How many.
+    /// How many bytes were accessed.
     pub bytes: u64,
-    /// A store; else a load.
+    /// True for a store, false for a load.
     pub write: bool,
 }
 
@@ -131,15 +131,15 @@ pub struct Accesses {
 }
 
 impl Accesses {
-    /// None.
+    /// An empty list.
     pub const NONE: Self = Self { list: [Access { address: 0, bytes: 0, write: false }; ROOM], len: 0 };
 
-    /// Which they are.
+    /// The accesses, in the order in which they were made.
     pub fn iter(&self) -> impl Iterator<Item = Access> + '_ {
         self.list[..self.len].iter().copied()
     }
 
-    /// Notes an access. False if there is no room.
+    /// Notes an access. Returns false, and notes nothing, if there is no room.
     pub(super) fn push(&mut self, ordinary: &Ordinary) -> bool {
         let room = self.len < ROOM;
         if room {

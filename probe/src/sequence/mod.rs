@@ -43,7 +43,7 @@ pub const MAX_RESTARTS: u32 = 16;
 /// The registers of the context whose sequence is run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Registers {
-    /// X0 to X30.
+    /// The registers X0 to X30, by number.
     pub x: [u64; 31],
     /// SP.
     pub sp: u64,
@@ -97,7 +97,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// All bytes accessed.
+    /// How many bytes the access has in all.
     pub const fn bytes(self) -> u64 {
         self.size as u64 * if self.pair { 2 } else { 1 }
     }
@@ -111,7 +111,7 @@ pub trait Memory {
     /// The first address of the function that `address` lies in, and the address behind the function; None if they are not known.
     fn function(&self, address: u64) -> Option<(u64, u64)>;
 
-    /// Loads a value, or a pair (else the second is 0), zero-extended, with acquire semantics.
+    /// Loads one value or a pair, zero-extended, with acquire semantics. For one value the second of the result is 0.
     ///
     /// # Errors
     /// [`Fault`] if the access faults; nothing has happened then.
@@ -146,9 +146,9 @@ pub struct Fault;
 /// An attempt that was made. The caller's registers are those at its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Done {
-    /// Instructions executed, the exclusives among them.
+    /// How many instructions were executed, the two exclusives included.
     pub instructions: u32,
-    /// What both exclusives access.
+    /// The address that both exclusives access.
     pub address: u64,
     /// The size of the access at `address`.
     pub shape: Shape,
@@ -165,7 +165,8 @@ pub struct Done {
 pub enum End {
     /// At the first instruction past the sequence, on whichever path it was left.
     Past,
-    /// As [`End::Past`], but an indirect branch is near, behind which a store-exclusive of this sequence could be.
+    /// As [`End::Past`], but code ahead contains an indirect branch, which could lead to a store-exclusive of this sequence. So the
+    /// sequence may not be over.
     Doubtful,
     /// At the load-exclusive again, because the store failed or the sequence waits for a value.
     Again,
@@ -179,7 +180,8 @@ pub enum Stuck {
     NoStore,
     /// The way to the store-exclusive is too long, leads through an indirect branch or out of what can be read.
     Unknown,
-    /// This instruction, which stands in the sequence, is not known here, or it is one access too many, or a misaligned one.
+    /// This instruction of the sequence cannot be executed in software: the module does not know it, or it is an access for which
+    /// there is no room, or a misaligned one.
     Unsupported {
         /// The instruction's address.
         address: u64,
@@ -201,8 +203,8 @@ struct Exclusive {
 }
 
 impl Exclusive {
-    /// None for FEAT_LSUI's, whose accesses are not the kernel's, and for what DDI 0487 calls CONSTRAINED UNPREDICTABLE: the
-    /// CPU itself decides.
+    /// Decodes an exclusive. None for the exclusives of FEAT_LSUI, which access memory with the privilege of EL0, not the kernel's.
+    /// None also for forms that DDI 0487 calls CONSTRAINED UNPREDICTABLE, because each CPU decides for itself what they do.
     fn decode(word: u32) -> Option<Self> {
         if bits(word, 24, 6) != 0b00_1000 {
             return None;
@@ -219,7 +221,7 @@ impl Exclusive {
             rt2: reg(word, 10),
             rn: reg(word, 5),
         };
-        // Fields that should be 31: Rs of a load, Rt2 of what is no pair.
+        // Two unused fields should be 31: Rs of a load-exclusive, and Rt2 of an exclusive that is no pair.
         let as_it_should_be = (is_store_exclusive(word) || this.rs == 31) && (pair || this.rt2 == 31);
         let certain = as_it_should_be
             && if is_load_exclusive(word) {
@@ -236,8 +238,8 @@ impl Exclusive {
     }
 }
 
-/// The register that a store-exclusive writes its status to. For a store-exclusive whose monitor an exception has cleared: it
-/// writes 1 there, stores nothing, and is done.
+/// The number of the register that a store-exclusive writes its status to. Where an exception has cleared the monitor, the caller
+/// can complete the store-exclusive in software: it writes 1 to this register and stores nothing.
 pub const fn status_register(store: u32) -> u8 {
     (store >> 16 & 0x1f) as u8
 }
@@ -289,7 +291,8 @@ struct Attempt<'a, M> {
 }
 
 impl<M: Memory> Attempt<'_, M> {
-    /// None if it is to start anew; not if this is the last.
+    /// Executes the attempt from its load-exclusive on. Returns `Ok(None)` if the attempt is to start anew, which never happens if
+    /// `last` says that this is the last try.
     fn run(&mut self, last: bool) -> Result<Option<Done>, Stuck> {
         let address = self.regs.or_sp(self.load.rn);
         let loaded = self.memory.load(address, self.load.shape).map_err(|Fault| Stuck::Fault)?;
@@ -306,7 +309,8 @@ impl<M: Memory> Attempt<'_, M> {
             accesses: this.accesses,
             end,
         };
-        // An attempt that ends without its store-exclusive makes its stores there.
+        // An attempt that ends without its store-exclusive has no native pair to make its ordinary stores in: they are made at its
+        // end.
         let given_up = |this: &mut Self, end| {
             this.between.store_all(this.memory).map_err(|Fault| Stuck::Fault)?;
             Ok(Some(done(this, false, end)))
@@ -343,7 +347,7 @@ impl<M: Memory> Attempt<'_, M> {
             if !branch(&mut self.regs, at, word) {
                 return Err(unsupported);
             }
-            // Straight on or back into the sequence, or out of it?
+            // Does the context go on in the sequence, go back to its start, or leave it?
             let way = if self.regs.pc == self.start {
                 Reach::Store
             } else {
@@ -357,7 +361,8 @@ impl<M: Memory> Attempt<'_, M> {
         }
     }
 
-    /// An ordinary load or store; None, and nothing done, if there is no room for it or it is misaligned.
+    /// Executes an ordinary load or store. Returns `Ok(None)`, and has done nothing, if there is no room for the access or if it is
+    /// misaligned.
     fn access(&mut self, ordinary: &Ordinary) -> Result<Option<()>, Stuck> {
         if !self.accesses.push(ordinary) {
             return Ok(None);
@@ -383,7 +388,8 @@ impl<M: Memory> Attempt<'_, M> {
         Ok(Some(()))
     }
 
-    /// The store-exclusive and the branch on its status; None if the attempt is to start anew.
+    /// Executes the store-exclusive, and the branch behind it that tests its status. Returns `Ok(None)` if the attempt is to start
+    /// anew.
     fn store(
         &mut self,
         at: u64,
@@ -420,7 +426,7 @@ impl<M: Memory> Attempt<'_, M> {
     }
 }
 
-/// Direct branches, ADR, ADRP, NOP and BTI. False, and nothing done, for all else.
+/// Executes direct branches, ADR, ADRP, NOP and BTI. For every other instruction returns false, and has done nothing.
 fn branch(regs: &mut Registers, at: u64, word: u32) -> bool {
     struct NoMemory;
     impl Mem for NoMemory {
@@ -452,9 +458,10 @@ const BEHIND: u32 = 16;
 /// Goes on, in software, from the middle of a sequence whose monitor an exception has cleared: up to its store-exclusive, which
 /// fails, and from there back to a load-exclusive, if the code goes there by itself. Accesses are made as they are met.
 ///
-/// Returns the accesses made, and whether a load-exclusive is next. If none is, the context stands wherever it has got to, with
-/// all before that done: where the code left the sequence, or at an instruction that is not known here, at which it may not have
-/// moved at all. Bounded in time; any context in which `memory` may be used.
+/// Returns the accesses made, and whether the context now stands at a load-exclusive. If it does not, it stands where the code left
+/// the sequence, or at an instruction that cannot be executed here (not known, an access that faults or has no room), or where the
+/// bound on instructions was reached. Everything before that place has been executed. If the first instruction cannot be executed,
+/// the context has not moved. Takes bounded time. May be called in any context in which `memory` may be used.
 pub fn resume(regs: &mut Registers, memory: &mut impl Memory) -> (Accesses, bool) {
     let mut accesses = Accesses::NONE;
     let (mut left, mut failed) = (MAX_INSTRUCTIONS, false);
@@ -468,7 +475,7 @@ pub fn resume(regs: &mut Registers, memory: &mut impl Memory) -> (Accesses, bool
             regs.set(status_register(word), 1);
             (left, failed) = (left.min(BEHIND), true);
         } else if is_clear_exclusive(word) || execute(word, regs) {
-            // Done.
+            // `execute` has done everything but PC, and a CLREX does nothing else: the monitor is clear already.
         } else if let Some(ordinary) = Ordinary::decode(word, regs).filter(|_| !failed) {
             if !accesses.push(&ordinary) || !ordinary.perform(regs, memory) {
                 break;

@@ -20,10 +20,10 @@ pub enum Reach {
     Unknown,
 }
 
-/// What a place is and leads to, as long as the monitor is held.
+/// The instructions that one instruction can lead to while the monitor stays set, and whether they are all known.
 struct Ahead {
     is_store: bool,
-    /// Not all that it leads to can be told.
+    /// The instruction may lead to places that cannot be found out: it branches indirectly, or cannot be read.
     lost: bool,
     next: Option<u64>,
     target: Option<u64>,
@@ -44,7 +44,7 @@ fn ahead(word: Option<u32>, address: u64) -> Ahead {
     if is_load_exclusive(word) || is_clear_exclusive(word) {
         return none;
     }
-    // All that branches is in one group; UDF is in none.
+    // All branches are in one group of the encoding. UDF (upper half 0) is in no group; `successors` decides about UDF too.
     if bits(word, 26, 3) != 0b101 && word >> 16 != 0 {
         return Ahead { next: Some(address.wrapping_add(4)), ..none };
     }
@@ -57,7 +57,7 @@ fn ahead(word: Option<u32>, address: u64) -> Ahead {
     }
 }
 
-/// Breadth first, so that a store-exclusive that is near is found near.
+/// What lies ahead of the instruction at `from`. Searches breadth first, so that a near store-exclusive is found with few steps.
 pub fn reach(memory: &impl Memory, from: u64) -> Reach {
     let mut seen = [from; NEAR];
     let (mut looked, mut known) = (0, 1);
@@ -89,22 +89,23 @@ struct Met {
     known: usize,
     /// The address of the first entry of `places`.
     window: u64,
-    /// Of each word of the window: its place plus one, or 0 if it was not met. Of a word elsewhere `at` has to be searched, which is rare.
+    /// For each word of the window: its place plus one, or 0 if it was not met. For a word outside of the window, which is rare,
+    /// `at` is searched.
     places: [u8; WINDOW],
 }
 
-/// Words around a load-exclusive that compilers' sequences do not leave, but for paths out of line.
+/// The size of the window in words. The sequences that compilers emit stay inside of it, except for paths out of line.
 const WINDOW: usize = 128;
 
 impl Met {
-    /// With nothing met, for addresses around this one.
+    /// A list in which no address was met yet, with the window around the given address.
     #[inline(always)]
     fn around(load: u64) -> Self {
         let window = load.wrapping_sub(2 * WINDOW as u64);
         Self { at: [0; NEAR], known: 0, window, places: [0; WINDOW] }
     }
 
-    /// The place of an address, which is met now if it was not before. None if there is no room.
+    /// The place of an address. Enters the address if it was not met before. None if there is no room for it.
     fn place(&mut self, address: u64) -> Option<usize> {
         let near = self.places.get_mut((address.wrapping_sub(self.window) / 4) as usize);
         let place = match &near {
@@ -123,15 +124,19 @@ impl Met {
     }
 }
 
-/// Tells `each` of the instructions of the sequence whose load-exclusive is at `load`: that, every instruction from which a
-/// store-exclusive can be reached before the monitor is set or cleared again, and the store-exclusives. Nothing where there is no
-/// store-exclusive. Where not every way can be followed, every instruction that was met. `fetch` gives the word at an address, or
-/// `None` if it cannot be read. Bounded in time; thread context.
+/// Calls `each` with the address of every instruction of the sequence whose load-exclusive is at `load`: the load-exclusive itself,
+/// every instruction from which a store-exclusive can be reached before the monitor is set or cleared again, and the
+/// store-exclusives.
+///
+/// Calls `each` for no instruction if there is no store-exclusive. If not every way can be followed, calls it for every instruction
+/// met, because each of them might belong to the sequence. `fetch` gives the word at an address, or `None` if the address cannot be
+/// read. Takes bounded time. Thread context.
 pub fn members(fetch: impl Fn(u64) -> Option<u32>, load: u64, mut each: impl FnMut(u64)) {
     const NOWHERE: u8 = u8::MAX;
     let mut met = Met::around(load);
     met.place(load.wrapping_add(4));
-    // The places that each instruction leads to. And a bit for each place: from there a store-exclusive is reached.
+    // `ways` holds the places that each instruction leads to. A second set has a bit for each place from which a store-exclusive is
+    // reached.
     let mut ways = [[NOWHERE; 2]; NEAR];
     let mut leads = 0_u64;
     let (mut looked, mut lost) = (0, false);
@@ -166,8 +171,8 @@ pub fn members(fetch: impl Fn(u64) -> Option<u32>, load: u64, mut each: impl FnM
     }
 }
 
-/// In a function with more code ahead than [`NEAR`]: all of it. An indirect branch that is not near ends a path here, since
-/// compilers make one of every `match` and none of a sequence.
+/// Searches the whole function, for a function with more code ahead than [`NEAR`]. An indirect branch that is not near counts as
+/// the end of a path here, since compilers make indirect branches of `match` expressions, but not inside of exclusive sequences.
 #[cold]
 fn far(memory: &impl Memory, from: u64) -> Reach {
     let Some((start, end)) = memory.function(from) else { return Reach::Unknown };
