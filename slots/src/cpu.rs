@@ -352,6 +352,7 @@ impl CpuSlots {
                 None => {
                     unowned = unowned.with(n);
                     self.of_mut(kind).take(n);
+                    self.suspended.forget(kind, n);
                 }
                 Some(record) if record.state == State::Live && !self.suspended.contains(record.id) => {
                     regs.write_value(kind, n, record.encoding.value);

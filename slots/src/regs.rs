@@ -50,6 +50,11 @@ impl<R: DebugRegs> DebugRegs for &mut R {
     }
 
     #[inline]
+    fn write_both(&mut self, kind: Kind, n: u8, value: u64, control: u32) {
+        (**self).write_both(kind, n, value, control);
+    }
+
+    #[inline]
     fn isb(&mut self) {
         (**self).isb();
     }

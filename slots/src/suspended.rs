@@ -62,6 +62,11 @@ impl Suspended {
         }
     }
 
+    /// Takes a slot out, whichever use of it is in.
+    pub(crate) const fn forget(&mut self, kind: Kind, n: u8) {
+        self.masks[kind as usize] = self.mask(kind).without(SlotMask::of(n));
+    }
+
     /// Empties the set. Re-arms nothing.
     #[inline]
     pub const fn clear(&mut self) {

@@ -276,6 +276,16 @@ fn h3_a_slot_whose_record_is_gone_is_switched_off_and_forgotten() {
 }
 
 #[test]
+fn h3_a_suspended_slot_whose_record_is_gone_is_not_armed_again() {
+    let mut f = suspended();
+    f.tables.retire(f.text).and_then(|()| f.tables.free(f.text)).expect("removed too early");
+    f.cpu.resync(&mut f.regs, &f.tables, Kind::Breakpoint, 6);
+    f.cpu.rearm_all(&mut f.regs);
+    f.regs.isb();
+    assert_eq!(f.matches(), (Hit::Never, Hit::Always));
+}
+
+#[test]
 fn h3_a_resync_leaves_suspended_and_retired_slots_off() {
     let mut f = suspended();
     f.cpu.resync(&mut f.regs, &f.tables, Kind::Breakpoint, 6);
