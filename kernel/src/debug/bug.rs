@@ -1,4 +1,5 @@
-//! WARN and BUG: `kwarn!` and `kbug!`, a BRK each, with a table that says where they stand (M11).
+//! WARN and BUG (M11). `kwarn!` and `kbug!` are a BRK each; a table tells the source line and text of the assertion from the BRK's
+//! address.
 
 pub use crate::exception::Site;
 
@@ -21,6 +22,7 @@ unsafe extern "C" {
     static __bug_table_end: u8;
 }
 
+/// The assertion whose BRK is at `address`.
 fn site(address: u64) -> Option<&'static Site> {
     let (start, end) =
         ((&raw const __bug_table_start).cast::<Entry>(), (&raw const __bug_table_end).cast::<Entry>());
@@ -36,14 +38,15 @@ fn site(address: u64) -> Option<&'static Site> {
     None
 }
 
-/// Reports that can be under way on one stack, each but the first in the handler of an exception that has interrupted the one
-/// before: of a thread, an interrupt, an NMI, a debug context.
+/// How many reports can be under way on one stack. Each report after the first is made by the handler of an exception that has
+/// interrupted the report before: first that of a thread, then of an interrupt, of an NMI, and of a debug context.
 const REPORTS: usize = 4;
 
-/// So many frame records are looked at in search of reports under way.
+/// How many frame records are searched for reports under way.
 const RECORDS: usize = 256;
 
-/// M11: reports, and returns behind a WARN. In the context of the assertion, with its masks.
+/// Deals with the BRK of an assertion (M11): ends the kernel at a BUG; reports a WARN and moves the context behind the BRK. It runs
+/// in the context of the assertion, with the masks of that context.
 #[inline(never)]
 pub fn report(frame: &mut Frame) {
     let Some(site) = site(frame.pc) else { fatal(frame, "M7", Reason::UnknownBrk) };
@@ -57,12 +60,12 @@ pub fn report(frame: &mut Frame) {
     frame.move_to(frame.pc + 4);
 }
 
-/// Whether a WARN is reported whose context has this frame pointer. A report's own WARN is not: it would come again in the report
-/// of itself. A WARN in the handler of an exception that has interrupted a report is, as long as there are no more than
-/// [`REPORTS`].
+/// Whether a WARN is to be reported. `fp` is the frame pointer of the context of the WARN. A WARN in the code that makes a report
+/// is not reported, because its report would hit the same WARN again. A WARN in the handler of an exception that has interrupted a
+/// report is reported, as long as no more than [`REPORTS`] reports are under way.
 ///
-/// What is under way is read off the stack, so it is the context's own: a report that is preempted keeps no other thread, and no
-/// CPU that it goes on on, from reporting.
+/// The reports under way are found on the stack, and so belong to the context. A report that is preempted therefore keeps no other
+/// thread from reporting, nor the CPU on which it continues.
 fn may_report(fp: u64) -> bool {
     let (mut reports, mut interrupted) = (0, false);
     for returns_to in Callers::of(fp).take(RECORDS) {
@@ -72,20 +75,21 @@ fn may_report(fp: u64) -> bool {
             }
             reports += 1;
         }
-        // The way from an exception to its handler leads through no-probe text, and what a report calls does not return there.
+        // The call of an exception's handler comes from no-probe text. No function that a report calls returns to no-probe text.
         interrupted |= layout::is_noprobe_text(returns_to);
     }
     reports < REPORTS
 }
 
 unsafe extern "C" {
-    /// Where [`call`] goes on behind a report.
+    /// The address in [`call`] to which a report returns.
     static debug_bug_in_report: u8;
 }
 
 type Say = extern "C" fn(&Frame, &Site);
 
-/// Calls `say`, so that a frame record with the return address `debug_bug_in_report` says that a report is under way.
+/// Calls `say`. As long as `say` runs, the stack has a frame record with the return address `debug_bug_in_report`, by which
+/// [`may_report`] knows that a report is under way.
 #[unsafe(naked)]
 extern "C" fn call(say: Say, frame: &Frame, site: &Site) {
     core::arch::naked_asm!(

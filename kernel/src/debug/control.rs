@@ -37,7 +37,7 @@ impl CpuDebug {
         self.armed_bits.set(self.armed_bits.get() | bits);
     }
 
-    /// Says what MDSCR_EL1 holds always on this CPU; no slot is armed. Bring-up.
+    /// Sets the bits that MDSCR_EL1 always has on this CPU. It is called at bring-up, when no slot is armed.
     pub fn set_standing_bits(&self, bits: u64) {
         self.standing_bits.set(bits);
         self.set_armed_bits(0);
@@ -59,7 +59,7 @@ impl CpuDebug {
     /// Whether this value, which was read from MDSCR_EL1, is what this CPU wrote there last. D is masked.
     #[cfg(debug_assertions)]
     pub fn is_in_mdscr(&self, read: u64) -> bool {
-        // While an ISB is owed the shadow does not tell.
+        // While an ISB is owed, the shadow is STALE, and does not tell what MDSCR_EL1 holds.
         self.mdscr.get() == STALE || self.mdscr.get() == read
     }
 
@@ -88,7 +88,7 @@ pub fn sync_for_return(cpu: &CpuDebug) {
     pay(cpu);
 }
 
-/// As [`sync`], without a call: for text that no probe can be in.
+/// Does the same as [`sync`], but calls no function: for no-probe text, whose callees must be no-probe text too.
 #[inline(always)]
 pub fn pay(cpu: &CpuDebug) {
     let wanted = cpu.wanted();
@@ -99,8 +99,8 @@ pub fn pay(cpu: &CpuDebug) {
     }
 }
 
-/// Writes MDSCR_EL1, whatever the shadow says. D is masked. Never in line: a probe between the two lines would see one
-/// without the other.
+/// Writes MDSCR_EL1 and its shadow, whatever the shadow holds. D is masked. The function is never inlined into text that can be
+/// probed: a probe between the two writes would see MDSCR_EL1 and the shadow differ.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn force(cpu: &CpuDebug, value: u64) {
@@ -109,7 +109,7 @@ pub fn force(cpu: &CpuDebug, value: u64) {
     barrier::isb();
 }
 
-/// Clears SS, whatever the owners. D is masked.
+/// Clears MDSCR_EL1.SS, whether the running context has owners of a step or not. D is masked.
 #[inline(always)]
 pub fn clear_ss(cpu: &CpuDebug) {
     let wanted = cpu.wanted() & !mdscr::SS;
@@ -131,7 +131,7 @@ impl Masked {
     pub fn new() -> Self {
         let before = daif::read();
         daif::set::<{ daif::ALL }>();
-        // Behind the mask: the context cannot move to another CPU any more.
+        // The CPU is looked up after masking, since the context cannot move to another CPU from here on.
         Self { before, cpu: cpu::this() }
     }
 

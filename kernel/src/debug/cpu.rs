@@ -24,44 +24,44 @@ pub(super) const COUNTERS: usize = 13;
 /// The alignment makes the address of a CPU's state its index, shifted. `kprobe/hit.S` knows the first fields.
 #[repr(C, align(16384))]
 pub struct CpuDebug {
-    /// Debug contexts this CPU is in, one inside the other.
+    /// How many debug contexts this CPU is in, one inside the other.
     pub depth: Cell<u32>,
-    /// Entries of `levels` in use.
+    /// How many entries of `levels` are in use.
     pub levels_len: Cell<u8>,
     /// Owners of the running context's step, changed by [`control`](super::control) only; inside a debug context the owners of the
     /// context that it interrupted.
     pub owners: Cell<Owners>,
     /// Always 0. Pads `depth`, `levels_len` and `owners` to 8 bytes: `kprobe/hit.S` tests all three with one load.
     zero: [u8; 2],
-    /// Probes that are being dealt with, one inside the other.
+    /// The probes that this CPU is dealing with, one inside the other.
     pub levels: [kprobe::Level; kprobe::LEVELS],
     /// MDSCR_EL1 as the armed slots need it (rule H8).
     pub(super) armed_bits: Cell<u64>,
     /// MDSCR_EL1 as the running context's step needs it (M13): see [`control`](super::control).
     pub(super) step_bits: Cell<u64>,
-    /// What is in MDSCR_EL1, or that something is owed: see [`control`](super::control).
+    /// The shadow of MDSCR_EL1, or the mark that an ISB is owed: see [`control`](super::control).
     pub mdscr: Cell<u64>,
-    /// MDSCR_EL1 as this CPU needs it always.
+    /// The bits that MDSCR_EL1 always has on this CPU, whatever is armed.
     pub(super) standing_bits: Cell<u64>,
-    /// What a debugger does with the running context's steps. The contexts that are interrupted have theirs on the stash.
+    /// What a debugger does with the steps of the running context. The sessions of interrupted contexts are on the stash.
     pub(super) session: Cell<Option<Session>>,
-    /// How the debugger's step came about (see [`session::last`](super::session::last)).
+    /// How the debugger's last step of the running context came about (see [`session::last`](super::session::last)).
     pub(super) stepped: Cell<Stepped>,
-    /// Where a free run began (see [`exclusive`](super::exclusive)).
+    /// The PC at which the running context's free run began (see [`exclusive`](super::exclusive)).
     pub(super) free_from: Cell<u64>,
-    /// Entries of `stash` in use.
+    /// How many entries of `stash` are in use.
     pub stash_len: Cell<usize>,
     /// What is to be done on the way out of an interrupt: see [`pending`](super::pending).
     pub(super) pending: AtomicU32,
-    /// See [`stats`](super::stats).
+    /// The counters, which [`stats`](super::stats) names.
     pub(super) counters: [AtomicU64; COUNTERS],
-    /// The debug states of the contexts that interrupts' handlers have interrupted (M8).
+    /// The debug states of interrupted contexts, the innermost last (M8).
     pub(super) stash: UnsafeCell<[Stepping; STASH_DEPTH]>,
     /// What is armed and suspended on this CPU.
     pub(super) slots: UnsafeCell<CpuSlots>,
     /// Hits of this CPU's slots.
     pub(super) hits: CpuHits,
-    /// See [`Widened`].
+    /// The watchpoints of this CPU that match loads for a while, though they are for stores only.
     pub(super) widened: UnsafeCell<Widened>,
     /// Attempts in succession at an exclusive sequence that ended in doubt: the PC of the sequence, and how many.
     pub(super) doubt: Cell<(u64, u32)>,

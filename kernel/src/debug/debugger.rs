@@ -1,6 +1,6 @@
-//! The kernel's debugger: one [`Client`], which is told where the kernel stops, and asked how it goes on.
+//! The kernel's debugger: one [`Client`], which is told where a context stops, and answers how the context goes on.
 //!
-//! The client is the same on all CPUs. Each CPU tells it of its own stops, at the same time as others do.
+//! All CPUs have the same client. Each CPU calls the client for its own stops, possibly at the same time as other CPUs do.
 
 pub use super::client::{Client, Plan, Predicate, Resume, Stop};
 
@@ -27,7 +27,7 @@ use rules::plan::Course;
 use rules::pstate::SPSR_SS;
 use rules::step::{Owners, StepError};
 
-/// There is a client already.
+/// The error of [`register`]: the kernel has a debugger already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken;
 
@@ -40,7 +40,7 @@ impl fmt::Display for Taken {
 #[unsafe(link_section = ".noprobe.data")]
 static CLIENT: AtomicPtr<Client> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Whether a CPU's client is being told something.
+/// Whether the client runs on this CPU, called for a stop.
 static TELLING: PerCpu<Cell<bool>> = crate::per_cpu!(Cell::new(false));
 
 fn client() -> Option<&'static Client> {
@@ -51,15 +51,15 @@ fn client() -> Option<&'static Client> {
 /// Makes `client` the kernel's debugger, on all CPUs. Any context.
 ///
 /// # Errors
-/// [`Taken`]: there is one.
+/// [`Taken`] if the kernel has a debugger already.
 pub fn register(client: &'static Client) -> Result<(), Taken> {
     let new = core::ptr::from_ref(client).cast_mut();
     CLIENT.compare_exchange(core::ptr::null_mut(), new, AcqRel, Relaxed).map(drop).map_err(|_| Taken)
 }
 
-/// Takes away the client that is the kernel's debugger when this is called; a client that registers meanwhile stays. The plan and the
-/// calls run over of the context that calls this are over; when plans of other contexts are done, the client that made them is still
-/// told. Any context.
+/// Takes the client away that is the kernel's debugger at the time of the call; a client that registers during the call stays. The
+/// client's plan for the calling context ends, as do the runs over calls on this CPU. When plans of other contexts are done, the
+/// client that has made them is still told. Any context.
 pub fn unregister() {
     let Some(client) = client() else { return };
     if CLIENT
@@ -81,15 +81,16 @@ pub fn is_there() -> bool {
 /// Stops in the debugger, if there is one. Any context.
 #[inline(always)]
 pub fn breakpoint() {
-    // SAFETY: the handler goes on behind it; registers and memory are as the debugger leaves them.
+    // SAFETY: the handler moves PC behind the BRK. Registers and memory stay as they are, unless the debugger changes them.
     unsafe { asm!("brk #{}", const crate::exception::brk::DEBUGGER, options(nostack)) }
 }
 
-/// Begins a plan for the context that a slot's or a probe's handler was given; `client` is told when it is done. Of a probe's
-/// pre-handler the probed instruction is the first step, of its post-handler the one behind. Debug context.
+/// Begins a plan for the context whose frame a slot's or a probe's handler was given. `client` is told when the plan is done. If a
+/// pre-handler calls this, the first step is the probed instruction; if a post-handler does, the first step is the instruction
+/// behind it. Debug context.
 ///
 /// # Errors
-/// X2: the context has D masked. Or it is being stepped already.
+/// The context has D masked (X2), or is being stepped already.
 pub fn step(frame: &mut Frame, plan: Plan, client: &'static Client) -> Result<(), StepError> {
     let cpu = cpu::this();
     let behind = kprobe::is_behind(cpu, frame.pc);
@@ -114,7 +115,8 @@ fn begin(
     {
         return Ok(());
     }
-    // A handler that moved PC has done what was to be stepped over: the slot is armed for what comes now.
+    // SPSR.SS is clear if a handler has moved PC: the instruction to be stepped over does not run, and the slot is armed again for
+    // the next.
     if frame.pstate & SPSR_SS == 0 {
         complete_in_software(cpu, frame);
     }
@@ -128,7 +130,7 @@ fn returned(hit: &Hit, frame: &mut Frame) {
     }
 }
 
-/// Tells the client why the context of `frame` has stopped, and has it go on as it answers. Debug context.
+/// Tells the client why the context of `frame` has stopped, and lets the context go on as the client answers. Debug context.
 pub(super) fn tell(
     cpu: &CpuDebug,
     frame: &mut Frame,
@@ -152,7 +154,7 @@ pub(super) fn tell(
     }
 }
 
-/// A debugger's BRK (M12, M14).
+/// Deals with the BRK of [`breakpoint`] (M12, M14). Returns the owners to put back.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn brk(cpu: &CpuDebug, frame: &mut Frame, mut parked: Owners) -> Owners {
@@ -163,11 +165,12 @@ pub fn brk(cpu: &CpuDebug, frame: &mut Frame, mut parked: Owners) -> Owners {
         unattended(&WARNED, format_args!("BRK for a debugger at {pc:#x}"));
         return parked;
     };
-    // A BRK in the client's own code: telling the client of it would never end.
+    // The BRK was hit while the client runs, so it may be in the client's own code: telling the client would hit it again, without
+    // end.
     if TELLING.this().get() {
         return parked;
     }
-    // Inside a debug context what is under way is the outer context's (M14).
+    // In a debug context inside another one, the plan under way is that of the outer context (M14), and stays.
     if cpu.depth.get() == 1 && end_plan(cpu, frame, client) {
         parked.remove(Owners::DEBUGGER);
     }
@@ -199,12 +202,14 @@ fn slot(hit: &Hit, frame: &mut Frame) {
     tell(cpu, frame, client, Stop::Slot(*hit), Sequences::Elsewhere);
 }
 
-/// Another stop ends what the client waits for in this context. Returns whether the step of its plan still has its owner.
+/// Ends the client's plan for this context, and the calls that it runs over, because the context stops for another reason. Returns
+/// whether there was a plan; then the step still has its owner, which the caller has to remove.
 fn end_plan(cpu: &CpuDebug, frame: &Frame, client: &'static Client) -> bool {
     runs::end_of(|run| run.client.is(client) && run.is_on_stack_of(frame.sp));
     session::end_of(cpu, client)
 }
 
+/// Counts a stop for a debugger when the kernel has none, and logs the first stop of each kind.
 #[cold]
 fn unattended(warned: &AtomicBool, what: fmt::Arguments<'_>) {
     stats::UNATTENDED.count_shared();

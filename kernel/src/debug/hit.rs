@@ -1,9 +1,10 @@
-//! Breakpoint, watchpoint and step exceptions from EL1 (M10): a hit is attributed, counted and stepped over; a step is reported to
-//! each of its owners.
+//! Breakpoint, watchpoint and step exceptions from EL1 (M10). A hit is attributed to slots, counted and stepped over. A step is
+//! reported to each of its owners.
 //!
-//! What mostly happens takes the shortest way, without a call: a hit that is only to be counted, of a slot that alone matches
-//! ([`plain_breakpoint`], [`plain_watchpoint`]), and the step exception that ends the step-over of such a hit ([`plain_step`]). The
-//! shortest ways know nothing of handlers and of several slots; [`breakpoint`], [`watchpoint`] and [`step`] do all the rest.
+//! The most frequent exceptions are dealt with inline, without a call: the hit of exactly one slot that only counts
+//! ([`plain_breakpoint`], [`plain_watchpoint`]), and the step exception that ends the step-over of such a hit ([`plain_step`]).
+//! [`breakpoint`], [`watchpoint`] and [`step`] deal with all others: with handlers, with several slots, and with other owners of
+//! steps.
 
 use super::client::Stop;
 use super::cpu::CpuDebug;
@@ -17,14 +18,16 @@ use ::slots::{Kind, SlotMask, WatchHit};
 use rules::pstate::SPSR_SS;
 use rules::step::Owners;
 
-/// A breakpoint exception that is only to be counted. False, and nothing done, for any other.
+/// Deals with a breakpoint exception if exactly one slot was hit and the hit is only counted. Returns false, and has done nothing,
+/// for any other.
 #[inline(always)]
 pub fn plain_breakpoint(cpu: &CpuDebug, frame: &mut Frame) -> bool {
     let Some(n) = slots::plain_breakpoint(cpu, frame.pc) else { return false };
     plain(cpu, frame, Kind::Breakpoint, n)
 }
 
-/// The same for a watchpoint exception.
+/// Deals with a watchpoint exception as [`plain_breakpoint`] does with a breakpoint exception. It returns false also if the
+/// instruction may be displaced or may be part of an exclusive sequence.
 #[inline(always)]
 pub fn plain_watchpoint(cpu: &CpuDebug, frame: &mut Frame) -> bool {
     let Some(n) = slots::plain_watchpoint(cpu, frame.esr as u32, frame.far) else { return false };
@@ -34,6 +37,7 @@ pub fn plain_watchpoint(cpu: &CpuDebug, frame: &mut Frame) -> bool {
     plain(cpu, frame, Kind::Watchpoint, n)
 }
 
+/// Counts the hit of slot `n`, suspends the slot, and asks for the step-over.
 #[inline(always)]
 fn plain(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, n: u8) -> bool {
     if request(cpu, frame, Owners::STEP_OVER).is_err() {
@@ -56,15 +60,15 @@ const fn exception_of(kind: Kind) -> stats::Counter {
     }
 }
 
-/// A breakpoint exception.
+/// Deals with a breakpoint exception that [`plain_breakpoint`] has left.
 pub fn breakpoint(cpu: &CpuDebug, frame: &mut Frame) {
     exception_of(Kind::Breakpoint).count();
     let hits = slots::breakpoint_hits(cpu, frame.pc);
-    each(cpu, frame, Kind::Breakpoint, hits);
+    dispose_of_hits(cpu, frame, Kind::Breakpoint, hits);
 }
 
-/// A watchpoint exception. If a displaced instruction was hit, handlers are shown the probed context. A hit by what the engine does for
-/// itself counts for nothing.
+/// Deals with a watchpoint exception that [`plain_watchpoint`] has left. If a displaced instruction has hit, handlers are shown the
+/// probed context. If an access of the probes' engine itself has hit, the hit is not counted.
 pub fn watchpoint(cpu: &CpuDebug, frame: &mut Frame) {
     // SAFETY: EL1 can read the text that it executes, and `pc` is aligned. The PC of a displaced instruction is in its copy.
     let word = unsafe { (frame.pc as *const u32).read_volatile() };
@@ -97,17 +101,17 @@ fn any_watchpoint(cpu: &CpuDebug, frame: &mut Frame, word: u32) {
             return;
         }
     }
-    each(cpu, frame, Kind::Watchpoint, hits);
+    dispose_of_hits(cpu, frame, Kind::Watchpoint, hits);
 }
 
-/// Bytes that DC ZVA zeroes (DCZID_EL0.BS).
+/// How many bytes DC ZVA zeroes (DCZID_EL0.BS).
 #[inline(always)]
 fn zva_block() -> u64 {
     4 << (crate::read_sysreg!("dczid_el0") & 0xf)
 }
 
-/// Suspends every slot that was hit and asks for the step-over, then gives each its own disposition.
-fn each(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
+/// Asks for the step-over, suspends every slot that was hit, and deals with each hit as the slot's disposition says.
+fn dispose_of_hits(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
     if !hits.is_empty() && exclusive::is_in_sequence(frame.pc) && exclusive::hit(cpu, frame, kind, hits) {
         return;
     }
@@ -127,8 +131,8 @@ fn each(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
     }
 }
 
-/// Counts and tells the watchpoints that a probed instruction, which is about to be simulated, would have hit by an exception. Nothing is
-/// suspended: the engine makes the access, with D masked. Debug context.
+/// Deals with the watchpoints that a probed instruction would have hit by an exception if it were not simulated: counts the hits,
+/// and does what the dispositions say. No slot is suspended, because the engine makes the access with D masked. Debug context.
 pub fn simulated(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
     for n in hits {
         if let Some(record) = slots::record(cpu, Kind::Watchpoint, n) {
@@ -138,7 +142,7 @@ pub fn simulated(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
     }
 }
 
-/// The step exception that ends a step-over, and nothing else. False, and nothing done, for any other.
+/// Deals with a step exception if the only owner is a step-over of one slot. Returns false, and has done nothing, for any other.
 #[inline(always)]
 pub fn plain_step(cpu: &CpuDebug) -> bool {
     if cpu.owners.get() != Owners::STEP_OVER || cpu.anything_pending() || !slots::rearm_one(cpu) {
@@ -150,8 +154,9 @@ pub fn plain_step(cpu: &CpuDebug) -> bool {
     true
 }
 
-/// A step exception. If the step was in or behind a displaced instruction, the debugger is shown the probed context. A step in what
-/// the engine does for itself is not reported: the step that was asked for is still to be made.
+/// Deals with a step exception that [`plain_step`] has left. If the step has ended in front of or behind a displaced instruction,
+/// the debugger is shown the probed context. A step that ends in the probes' engine itself is not reported, since no probed code
+/// was stepped: SPSR.SS is set again.
 #[inline(always)]
 pub fn step(cpu: &CpuDebug, frame: &mut Frame) {
     if kprobe::may_be_shown(frame) { step_in_copy(cpu, frame) } else { stepped(cpu, frame) }
@@ -174,7 +179,7 @@ fn step_in_copy(cpu: &CpuDebug, frame: &mut Frame) {
     }
 }
 
-/// The step of every owner is done.
+/// Ends the step of every owner: re-arms the slots of a step-over, and lets a debugger's session go on.
 #[inline(always)]
 fn stepped(cpu: &CpuDebug, frame: &mut Frame) {
     stats::STEPS.count();
@@ -195,7 +200,8 @@ fn stepped(cpu: &CpuDebug, frame: &mut Frame) {
     make_up_reschedule(cpu);
 }
 
-/// Rule H3: nobody asked for the step. SS is cleared whatever the shadow of MDSCR_EL1 says.
+/// Deals with a step exception that no owner has asked for (rule H3): clears MDSCR_EL1.SS, whatever the shadow of MDSCR_EL1 says,
+/// so that the exception does not come again.
 #[cold]
 #[unsafe(link_section = ".noprobe.text")]
 fn spurious_step(cpu: &CpuDebug) {

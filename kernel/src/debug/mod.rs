@@ -1,9 +1,10 @@
 //! The debug exceptions' engine: owners of steps, hardware slots, the stash, WARN and BUG.
 //!
-//! What is here runs in debug context or with D masked; nothing in it waits, allocates or takes a lock. From the top down, each
-//! module knows only those below: `hit`, `debugger` and `bug` are called for an exception; `session` is a debugger's steps of one
-//! context, `runs` the calls that it runs over; `exclusive` makes exclusive sequences; `step` is the step engine; `slots` hands
-//! out hardware slots; `control`, `stats` and `pending` change a CPU's state, which is in `cpu`; `stepping` and `client` are types.
+//! This code runs in debug context or with D masked; it does not wait, allocate or take a lock. From the top down, each module
+//! knows only the modules below it. `hit`, `debugger` and `bug` are called for an exception. `session` has a debugger's steps of
+//! one context, `runs` the calls that a debugger runs over. `exclusive` executes exclusive sequences. `step` is the step engine.
+//! `slots` hands out hardware slots. `control`, `stats` and `pending` change the state of a CPU, which is in `cpu`. `stepping` and
+//! `client` are types.
 
 pub mod bug;
 pub mod client;

@@ -1,14 +1,17 @@
-//! What waits for the way out of an interrupt (M8): deferred work, a reschedule.
+//! What waits for the end of an interrupt's handler (M8): deferred work and a reschedule.
 //!
-//! One word, beside what the way out loads anyway. Each function changes it by one atomic instruction sequence, since a BRK's
-//! handler may want something in the middle of any of them, whatever is masked (rule I8).
+//! Both are flags in one word, which lies beside other state that the end of the handler loads anyway. Each function changes the
+//! word by one atomic operation, because masks do not keep a BRK away: its handler may set a flag in the middle of any function
+//! (rule I8).
 
 use super::cpu::CpuDebug;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
+/// The CPU is to switch threads.
 const RESCHEDULE: u32 = 1 << 0;
+/// Deferred work waits to be run.
 const DEFERRED: u32 = 1 << 1;
-/// Deferred work runs: an interrupt that comes then leaves both to it.
+/// Deferred work runs on this CPU. An interrupt that comes meanwhile leaves further deferred work, and the reschedule, to that run.
 const RUNNING: u32 = 1 << 2;
 
 impl CpuDebug {
@@ -18,7 +21,7 @@ impl CpuDebug {
         self.pending.load(Relaxed) != 0
     }
 
-    /// The CPU is to switch threads. Any context of this CPU.
+    /// Requests that the CPU switches threads. Any context of this CPU.
     pub fn want_reschedule(&self) {
         self.pending.fetch_or(RESCHEDULE, Release);
     }
@@ -29,30 +32,31 @@ impl CpuDebug {
         self.pending.load(Relaxed) & RESCHEDULE != 0
     }
 
-    /// The CPU is about to switch threads: what was wanted until now is had. Any context of this CPU.
+    /// Clears the request to switch threads, because the CPU is about to switch. Requests that come later stay. Any context of this
+    /// CPU.
     pub fn reschedule_done(&self) {
         self.pending.fetch_and(!RESCHEDULE, Acquire);
     }
 
-    /// There is deferred work. Any context of this CPU.
+    /// Requests that deferred work is run. Any context of this CPU.
     pub fn want_deferred(&self) {
         self.pending.fetch_or(DEFERRED, Release);
     }
 
-    /// Whether deferred work is to be run now: there is some, and none runs. If so the caller runs all of it, then calls
-    /// [`CpuDebug::end_deferred`]. I masked.
+    /// Begins a run of deferred work. Returns false if no deferred work waits, or if some runs on this CPU already. After true the
+    /// caller runs all deferred work and then calls [`CpuDebug::end_deferred`]. I is masked.
     pub fn begin_deferred(&self) -> bool {
         let begin =
             |pending| (pending & (DEFERRED | RUNNING) == DEFERRED).then_some(pending & !DEFERRED | RUNNING);
         self.pending.fetch_update(Acquire, Relaxed, begin).is_ok()
     }
 
-    /// No deferred work runs any more. What was deferred since the caller saw that none was left is still wanted. I masked.
+    /// Ends a run of deferred work. Work that was deferred since the caller found none left stays requested. I is masked.
     pub fn end_deferred(&self) {
         self.pending.fetch_and(!RUNNING, Release);
     }
 
-    /// Whether deferred work runs on this CPU, perhaps below the interrupt that asks.
+    /// Whether deferred work runs on this CPU. It may have been interrupted by the caller.
     pub fn in_deferred(&self) -> bool {
         self.pending.load(Relaxed) & RUNNING != 0
     }

@@ -1,7 +1,8 @@
-//! Calls that a debugger has run over: a breakpoint of this CPU waits where each returns to.
+//! Calls that a debugger runs over. For each call, this CPU has a breakpoint at the return address.
 //!
-//! The context that made the call is not stepped meanwhile and has no owner: it is preempted like any other. Whether the context
-//! that comes to the breakpoint has returned from that call shows in its SP.
+//! The context that has made the call is not stepped meanwhile and has no owner of a step, so it is preempted like any other
+//! context. Other contexts and recursive calls may hit the breakpoint too: the SP of the context tells whether it has returned from
+//! that call.
 
 use super::client::{Client, Handler};
 use super::control::Masked;
@@ -15,15 +16,17 @@ use core::sync::atomic::{
 };
 use rules::plan::Place;
 
-/// Calls that a CPU can wait for at a time, each of another context.
+/// How many calls a CPU can wait for at a time, each of another context.
 const MAX: usize = 4;
 
 /// A call that has not returned.
 #[derive(Clone, Copy)]
 pub struct Run {
+    /// The breakpoint at the return address.
     slot: SlotId,
+    /// The return address, and the SP that the context has there.
     to: Place,
-    /// Who is told when it has.
+    /// Who is told when the call has returned.
     pub client: &'static Client,
 }
 
@@ -34,10 +37,11 @@ impl Run {
     }
 }
 
-/// Room for a [`Run`]. The first word decides about the others, which are written only while it is [`CLAIMED`]: a BRK's handler
-/// may begin and end runs in the middle of any of this, whatever is masked (rule I8).
+/// Room for a [`Run`]. Masks do not keep a BRK away, whose handler may begin and end runs in the middle of any function here (rule
+/// I8). So `slot` says whether the other words are valid, and these are written only while `slot` is [`CLAIMED`].
 struct Room {
-    /// [`FREE`], [`CLAIMED`], or the slot's id as a word, which is neither, and never the same twice.
+    /// [`FREE`], [`CLAIMED`], or the id of the run's slot as a word. The word of an id equals neither of the two, and no id comes
+    /// twice.
     slot: AtomicU64,
     pc: AtomicU64,
     sp: AtomicU64,
@@ -78,7 +82,7 @@ impl Room {
         let to = Place { pc: self.pc.load(Acquire), sp: self.sp.load(Acquire) };
         let client = self.client.load(Acquire);
         if self.slot.load(Relaxed) != slot {
-            // A handler in between has ended the run that was looked at.
+            // The handler of a BRK has ended the run between the two loads of `slot`, so the words in between may be another run's.
             return None;
         }
         // SAFETY: null, or the address of a static: only `fill` stores here.
@@ -86,17 +90,18 @@ impl Room {
         Some(Run { slot: SlotId::from_word(slot), to, client })
     }
 
-    /// Takes this run out. False if a handler in between has ended it.
+    /// Takes a run out of the room. Returns false if the handler of a BRK has ended the run in the meantime.
     fn take(&self, run: &Run) -> bool {
         self.slot.compare_exchange(run.slot.to_word(), FREE, Relaxed, Relaxed).is_ok()
     }
 }
 
-/// This CPU's, with D masked.
+/// The calls of each CPU. Only that CPU uses them, with D masked.
 static RUNS: PerCpu<[Room; MAX]> = crate::per_cpu!([const { Room::new() }; MAX]);
 
-/// Has `arrived` called when a context of this CPU executes the instruction that a call is to return to: it asks [`arrived()`] then.
-/// False if there is no slot for that, or no breakpoint may be there. Debug context.
+/// Begins to wait for the return of a call to `to`. From then on, `arrived` is called when any context of this CPU executes the
+/// instruction at the return address; it asks the function [`arrived()`] whether the call has returned. Returns false if no slot is
+/// free, or if no breakpoint may be there. Debug context.
 pub fn begin(to: Place, client: &'static Client, arrived: Handler) -> bool {
     let Some(room) = RUNS.this().iter().find(|room| room.claim()) else { return false };
     let request = Request::Breakpoint { address: to.pc, privilege: Privilege::El1 };
@@ -109,7 +114,7 @@ pub fn begin(to: Place, client: &'static Client, arrived: Handler) -> bool {
     true
 }
 
-/// Ends the runs that are meant: their clients are not told. D is masked.
+/// Ends the runs for which `is_meant` is true, without telling their clients. D is masked.
 pub fn end_of(is_meant: impl Fn(&Run) -> bool) {
     for room in RUNS.this() {
         if let Some(run) = room.get().filter(&is_meant)
@@ -120,12 +125,13 @@ pub fn end_of(is_meant: impl Fn(&Run) -> bool) {
     }
 }
 
-/// Ends the runs whose calls were made deeper on the stack than `sp`, where a context stands that has thus left them. D is masked.
+/// Ends the runs whose calls were made deeper on the stack than `sp`. A context that stands at `sp` has left these calls. D is
+/// masked.
 pub fn end_of_dead(sp: u64) {
     end_of(|run| run.is_on_stack_of(sp) && run.to.sp < sp);
 }
 
-/// Ends the runs of the running thread, which ends. Thread context.
+/// Ends the runs of the running thread, because the thread ends. Thread context.
 pub fn end_of_stack() {
     let here = 0u8;
     let sp = (&raw const here).addr() as u64;
@@ -133,13 +139,13 @@ pub fn end_of_stack() {
     end_of(|run| run.is_on_stack_of(sp));
 }
 
-/// Runs of this CPU that are under way. D is masked.
+/// How many runs are under way on this CPU. D is masked.
 pub fn count() -> usize {
     RUNS.this().iter().filter_map(Room::get).count()
 }
 
-/// Ends the run whose breakpoint `slot` was hit, if the context that stands `here` has returned from its call; another context or
-/// a recursion may be the one that was caught. Returns who is told then. Debug context.
+/// Ends the run whose breakpoint `slot` was hit, if the context at `here` has returned from the call, and returns the client to be
+/// told. Returns None if another context or a recursive call has hit the breakpoint. Debug context.
 pub fn arrived(slot: SlotId, here: Place) -> Option<&'static Client> {
     let run = RUNS.this().iter().filter_map(Room::get).find(|run| run.slot == slot)?;
     if !(here.is_return_to(run.to) || here.is_above(run.to) && run.is_on_stack_of(here.sp)) {

@@ -1,7 +1,9 @@
-//! A debugger's steps of one context: begun, carried on behind each step, ended.
+//! A *session* is a debugger's steps of one context. This module begins a session, decides after each step how it goes on, and ends
+//! it.
 //!
-//! A context has one session at most. The session is on the CPU while the context runs; interrupts set it aside with the step (M8), a
-//! switch of threads saves it with the thread (I5). So an interrupt's handler that is stepped has a session of its own.
+//! A context has one session at most. The CPU holds the session while the context runs. An interrupt puts it on the stash with the
+//! step (M8), and a switch of threads saves it with the thread (I5). So an interrupt's handler that is stepped has a session of its
+//! own.
 
 pub use super::client::{Hook, Stepped, Wish};
 
@@ -31,17 +33,18 @@ pub fn place(frame: &Frame) -> Place {
     Place { pc: frame.pc, sp: frame.sp }
 }
 
-/// Who runs an exclusive sequence as one step (H9) if the instruction at PC is its load-exclusive.
+/// Who executes an exclusive sequence as one step (H9), if the instruction at PC is the load-exclusive of a sequence.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Sequences {
-    /// The session that is about to be begun or to go on.
+    /// The session, when it asks for its next step.
     Here,
-    /// Its caller: the handler of a hit is about to do so, or the instruction is a probe's.
+    /// Not the session: either the handler of a hit executes the sequence when it is done with the hit, or the instruction is
+    /// probed.
     Elsewhere,
 }
 
-/// Makes this session the running context's. In no-probe text, as all that writes or copies a session is: a BRK's handler in between
-/// could end a session that is half written (rule I8). D is masked.
+/// Gives the running context this session. All functions that write or copy a session are no-probe text: otherwise the handler of a
+/// BRK in the middle could end a session that is half written (rule I8). D is masked.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn hold(cpu: &CpuDebug, session: Session) {
@@ -62,8 +65,8 @@ pub fn admit(cpu: &CpuDebug, frame: &Frame) -> Result<(), StepError> {
     Ok(())
 }
 
-/// Carries the running context's session on behind a step of the debugger. If that ends a plan, calls `tell` with the plan's client and
-/// how the last step came about: the client's answer may begin another session. Debug context.
+/// Carries the running context's session on behind a step of the debugger. If that ends a plan, calls `tell` with the plan's client
+/// and how the last step came about: the client's answer may begin another session. Debug context.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn carry_on(
@@ -80,7 +83,7 @@ pub fn carry_on(
         Session::Plan { course, .. } => course.is_done(place(frame), |predicate| predicate(frame)),
     };
     if !done {
-        // Where the hook has masked D, the session ends.
+        // If the hook has masked D in the frame, `go_on` refuses the step, and the session ends.
         let _ = go_on(cpu, frame, session, Sequences::Here);
     } else if let Session::Plan { course, client } = session {
         let how = if matches!(course, Course::Return(_)) { Stepped::Call } else { last(cpu) };
@@ -88,15 +91,16 @@ pub fn carry_on(
     }
 }
 
-/// QEMU takes the step exception of the instruction that masks D at once. By the architecture it is pending until D opens (DDI 0487
-/// D2.12.4), so the context goes on with MDSCR_EL1.SS set and SPSR.SS clear, as behind every step.
+/// Lets a context with D masked go on to where D opens. After an instruction that masks D, QEMU takes the step exception at once;
+/// by the architecture the exception is pending until D opens (DDI 0487 D2.12.4). So the owner stays, and the context goes on with
+/// MDSCR_EL1.SS set and SPSR.SS clear, as after every step: the step exception comes when D opens.
 #[cold]
 fn until_d_opens(cpu: &CpuDebug) {
     cpu.stepped.set(Stepped::Masked);
     cpu.set_owners(Owners::DEBUGGER);
 }
 
-/// Asks for the session's next step, which an exclusive sequence is one of (H9). Debug context.
+/// Asks for the next step of a session. A whole exclusive sequence is one step (H9). Debug context.
 ///
 /// # Errors
 /// X2: the context has D masked.
@@ -108,8 +112,8 @@ pub fn go_on(
 ) -> Result<(), StepError> {
     let word = exclusive::word_at(frame.pc);
     if stepping::is_wait(word) {
-        // Where QEMU runs all CPUs in one thread, it ignores this hint of an instruction that is stepped. The code waits for another
-        // CPU, which gets its turn by the hint here.
+        // Where QEMU runs all CPUs in one thread, it ignores this hint of an instruction that is stepped. The code waits for
+        // another CPU, which gets its turn by the hint here.
         barrier::relax();
     }
     let masks = stepping::masks_debug(word, |n| frame.x[usize::from(n)]);
@@ -117,23 +121,24 @@ pub fn go_on(
     let pstate = frame.pstate;
     step::request(cpu, frame, Owners::DEBUGGER)?;
     hold(cpu, session);
-    // A breakpoint on the load-exclusive is to be hit first, and runs the sequence then.
+    // A breakpoint on the load-exclusive is to be hit first; its handler then executes the sequence.
     if sequences == Sequences::Here
         && is_load_exclusive(word)
         && slots::breakpoint_hits(cpu, frame.pc).is_empty()
     {
         match exclusive::run(cpu, frame, exclusive::ROUNDS) {
-            // The sequence is made: its step exception is due at once (M13).
+            // The sequence was executed, so its step exception is due before the next instruction (M13).
             Sequence::Done => {}
             Sequence::Plain => {}
             Sequence::Stuck(why) => {
-                // The request is taken back; flags that the sequence has changed stay.
+                // SPSR.SS is as before the request; NZCV stays as the part of the sequence that was executed has set it.
                 frame.pstate = frame.pstate & !SPSR_SS | pstate & SPSR_SS;
                 exclusive::run_free(cpu, frame, Owners::DEBUGGER, why)?;
             }
         }
     }
-    // For the step that the handler of a hit asks for, the handler does this itself, once it is done with the hit.
+    // If the handler of a hit asks for the step (`Sequences::Elsewhere`), the handler itself calls `unsettle` when it is done with
+    // the hit.
     if sequences == Sequences::Here {
         kprobe::unsettle(frame, false);
     }
@@ -152,8 +157,8 @@ pub fn end_of(cpu: &CpuDebug, client: &Client) -> bool {
     ends
 }
 
-/// Runs `body` by single steps on this CPU, calling `hook` after each, until that says [`Wish::Run`]. Any context where D is open; the
-/// steps of an interrupt's handler that does so are its own, also if the interrupted context is being stepped.
+/// Runs `body` by single steps on this CPU, calling `hook` after each, until that says [`Wish::Run`]. Any context where D is open;
+/// the steps of an interrupt's handler that does so are its own, also if the interrupted context is being stepped.
 ///
 /// # Errors
 /// X2: D is masked here. Or this context is being stepped already.
@@ -201,8 +206,8 @@ pub fn enter_brk(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
     parked
 }
 
-/// Ends the running context's session, if it has one that `is_meant`. Any context. No probe may be in here: the probe's BRK would set
-/// the step aside (M12), and put it back behind the end.
+/// Ends the running context's session, if it has one that `is_meant`. Any context. No probe may be in here: the probe's BRK would
+/// set the step aside (M12), and put it back behind the end.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn end(is_meant: impl FnOnce(&Session) -> bool) {
@@ -213,7 +218,7 @@ pub fn end(is_meant: impl FnOnce(&Session) -> bool) {
     }
     cpu.session.set(None);
     let mut owners = cpu.owners.get();
-    // No step is pending any more: with D masked the step of the next instruction is not taken.
+    // Dropping the owner is enough: D is masked, so no step exception comes before MDSCR_EL1.SS is cleared.
     owners.remove(Owners::DEBUGGER);
     if owners == Owners::RUNS_FREE {
         owners = Owners::empty();

@@ -1,5 +1,5 @@
-//! The step engine: owners ask for a step of a context, and keep it while other contexts run. What a debugger makes of its steps is in
-//! `session`, the step exceptions in `hit`.
+//! The step engine. Owners ask for a step of a context, and the step stays with the context while other contexts run. `session`
+//! decides how a debugger goes on after a step; `hit` deals with step exceptions.
 
 use super::control::{self, Masked};
 use super::cpu::{CpuDebug, STASH_DEPTH};
@@ -36,8 +36,8 @@ fn take(cpu: &CpuDebug) -> Stepping {
     taken
 }
 
-/// Makes a state that was taken the running context's. Returns whether a slot is suspended now: slots that are gone, or in another
-/// use, are not. D is masked; MDSCR_EL1 and the slots' ISB are owed.
+/// Makes a state that [`take`] has taken the state of the running context. Returns whether a slot is suspended now: slots that were
+/// removed or reused meanwhile are not suspended. D is masked; MDSCR_EL1 and the slots' ISB are owed.
 #[inline(always)]
 fn give(cpu: &CpuDebug, stepping: &Stepping) -> bool {
     cpu.session.set(stepping.session);
@@ -47,8 +47,9 @@ fn give(cpu: &CpuDebug, stepping: &Stepping) -> bool {
     slots::unstash(cpu, &stepping.suspended)
 }
 
-// What looks at the running context's owners from outside a debug context is never in line, where a probe could be on it: while
-// a probe's instruction runs, the owners are set aside (M12), and would not be seen.
+// Functions that look at the running context's owners from outside a debug context are no-probe text and never inlined. A probe on
+// such a function would set the owners aside while the displaced instruction runs (M12), so that the instruction would not see
+// them.
 
 /// Takes the running thread's debug state off the CPU, for a scheduler that is about to switch (rules I5, I9); None if nobody
 /// steps the thread. I masked.
@@ -78,7 +79,8 @@ pub fn restore(saved: &Stepping) {
     give(masked.cpu(), saved);
 }
 
-/// M8: asks again for a reschedule that a step on the stash has put off, once the stash is empty. Called where a step ends, masked.
+/// Asks again, by an SGI to this CPU, for a reschedule that was put off because a step was on the stash (M8). It does so once the
+/// stash is empty and the running context has no owners. Called where a step ends, with D masked.
 #[inline(always)]
 pub fn make_up_reschedule(cpu: &CpuDebug) {
     if cpu.reschedule_wanted() && cpu.stash_len.get() == 0 && cpu.owners.get().is_empty() {
@@ -124,7 +126,8 @@ pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
     make_up_reschedule(cpu);
 }
 
-/// For a scheduler that is about to switch at the end of an interrupt's handler: a step of the handler itself ends with it.
+/// Ends a step of an interrupt's handler, if one is under way. The scheduler calls this before it switches threads at the end of
+/// the handler.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn end_of_handler(cpu: &CpuDebug) {
@@ -134,8 +137,8 @@ pub fn end_of_handler(cpu: &CpuDebug) {
     }
 }
 
-/// A handler's context ends (M8, M9): a step that was asked for in it and is not done ends with it, or it would go on in the
-/// context that was interrupted (X2). D is masked.
+/// Cancels the step of a handler's context, because that context ends (M8, M9). Otherwise the step would be made in the context
+/// that the handler has interrupted (X2). D is masked.
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
@@ -146,7 +149,8 @@ pub fn end_of_context(cpu: &CpuDebug) {
     cpu.set_owners(Owners::empty());
 }
 
-/// M6, M11, M12: ends a step-over whose instruction did not, or will not, complete by hardware.
+/// Ends a step-over for which no step exception comes (M6, M11, M12): the instruction has faulted, is an assertion's BRK, or was
+/// displaced by a probe.
 #[inline(always)]
 pub fn complete_in_software(cpu: &CpuDebug, frame: &mut Frame) {
     let mut owners = cpu.owners.get();
@@ -178,7 +182,7 @@ pub fn end_free_run(cpu: &CpuDebug, frame: &Frame, interrupt: bool) -> Owners {
     left
 }
 
-/// M7: drops all owners of the running context's step.
+/// Drops all owners of the running context's step and re-arms the slots, because the kernel ends (M7).
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn drop_owners(cpu: &CpuDebug, frame: &mut Frame) {

@@ -13,13 +13,13 @@ use rules::step::Owners;
 /// What a debugger does with the steps of a context.
 #[derive(Clone, Copy)]
 pub enum Session {
-    /// The hook is told of every step.
+    /// Every step calls the hook.
     Hook(Hook),
-    /// The client is told when its plan is done.
+    /// The end of the plan calls the client.
     Plan {
         /// What is left of the plan.
         course: Course<Predicate>,
-        /// Who is told.
+        /// The client that has made the plan.
         client: &'static Client,
     },
 }
@@ -41,14 +41,14 @@ pub struct Stepping {
     pub(super) session: Option<Session>,
     /// The slots that are suspended while the context runs, so that its next instruction can run once.
     pub(super) suspended: Suspended,
-    /// How the debugger's step came about that is not reported yet.
+    /// How the debugger's step came about whose end was not reported yet.
     pub(super) stepped: Stepped,
     /// Where the free run of the context began (H9).
     pub(super) free_from: u64,
 }
 
 impl Stepping {
-    /// Nobody steps the context.
+    /// The state of a context that nobody steps.
     pub const NONE: Self = Self {
         owners: Owners::empty(),
         session: None,

@@ -1,8 +1,8 @@
-//! The table, applied: what an exception from EL1 does to the masks and to MDSCR_EL1.SS, and what its return does.
+//! Applies the rule table: what an exception from EL1 does to the masks and to MDSCR_EL1.SS, and what the return from it does.
 //!
-//! `enter` comes right after the snapshot, `leave` last before the assembly's exit. In release builds every `match` on a cell
-//! is decided at compile time. In checked builds both compare the machine with the table and end in a panic that names the
-//! rule when they differ.
+//! `enter` runs right after the snapshot, `leave` right before the exit in assembly. In release builds every `match` on a cell is
+//! decided at compile time. In checked builds both functions compare the machine with the table; if the two differ, they panic and
+//! name the rule.
 
 use super::frame::Frame;
 use super::live;
@@ -20,18 +20,18 @@ const M13: u8 = RowId::M13 as u8;
 #[must_use]
 #[derive(Clone, Copy)]
 pub struct Aside {
-    /// It is on this CPU's stash (M8, M9).
+    /// Whether the debug state of the context is on this CPU's stash (M8, M9).
     stashed: bool,
-    /// Owners parked (M12).
+    /// The owners that wait until the displaced instruction has run (M12).
     pub parked: Owners,
 }
 
 impl Aside {
-    /// Nothing.
+    /// The entry has set nothing aside.
     pub const NOTHING: Self = Self { stashed: false, parked: Owners::empty() };
 }
 
-/// The MDSCR_EL1.SS column: deals with the owners of the interrupted context. D is masked.
+/// Does what the column MDSCR_EL1.SS of the row says with the owners of the interrupted context. D is masked.
 #[inline(always)]
 pub fn set_aside<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
     let mut owners = cpu.owners.get();
@@ -66,7 +66,8 @@ pub fn set_aside<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
     }
 }
 
-/// The masks column: opens what the row opens, once MDSCR_EL1 agrees with the owners that are left.
+/// Does what the masks column of the row says: opens exceptions, after MDSCR_EL1 was brought into line with the owners that are
+/// left.
 #[inline(always)]
 pub fn open<const ROW: u8>(cpu: &CpuDebug, frame: &Frame) {
     match live::masks::<ROW>() {
@@ -84,14 +85,14 @@ pub fn open<const ROW: u8>(cpu: &CpuDebug, frame: &Frame) {
             daif::write(frame.masks());
         }
     }
-    // Not at the end: what is checked here ends there.
+    // Row M7 ends the kernel, which a violated rule does too: nothing is checked on that way.
     #[cfg(debug_assertions)]
     if ROW != RowId::M7 as u8 {
         check_entry(live::id(ROW), live::masks::<ROW>(), cpu, frame);
     }
 }
 
-/// Both columns.
+/// Applies both columns of the row at the entry of a handler.
 #[inline(always)]
 pub fn enter<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
     let aside = set_aside::<ROW>(cpu, frame);
@@ -99,8 +100,8 @@ pub fn enter<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
     aside
 }
 
-/// M13: masks, puts back what `ROW` set aside, computes MDSCR_EL1.SS for the context that is returned to. `cpu` is the one that
-/// the handler began on.
+/// The return from a handler (M13): masks exceptions, puts back what `ROW` has set aside, and computes MDSCR_EL1.SS for the context
+/// that is returned to. `cpu` is the CPU on which the handler has begun.
 #[inline(always)]
 pub fn leave<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     #[cfg(debug_assertions)]
@@ -108,7 +109,7 @@ pub fn leave<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     if !matches!(live::masks::<ROW>(), Masks::Masked) && matches!(live::masks::<M13>(), Masks::Masked) {
         daif::set::<{ daif::ALL }>();
     }
-    // Where I was open the handler may have been switched away, and gone on elsewhere (rule I10).
+    // If I was open, the handler may have been switched away and may have continued on another CPU (rule I10).
     let cpu = match live::masks::<ROW>() {
         Masks::Inherit | Masks::UnmaskAll | Masks::MaskedThenOpen => debug::this(),
         Masks::Unsaid | Masks::Masked | Masks::UnmaskDebugAndError => cpu,
@@ -119,7 +120,7 @@ pub fn leave<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     resume(cpu, frame, aside);
 }
 
-/// M13 for a handler that opened nothing: D, A, I, F are masked.
+/// The return from a handler (M13) that has opened no exceptions: D, A, I, F are masked already.
 #[inline(always)]
 pub fn resume(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     put_back(cpu, frame, aside);
@@ -132,7 +133,7 @@ pub fn resume(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     check_return(frame);
 }
 
-/// Undoes `set_aside`. D is masked.
+/// Puts back what [`set_aside`] has set aside. D is masked.
 #[inline(always)]
 pub fn put_back(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     if aside.stashed {
@@ -143,8 +144,8 @@ pub fn put_back(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     }
 }
 
-/// Ends the kernel: a rule does not hold. Once: on the way there probes are hit, and what does not hold there either is not
-/// looked at any more.
+/// Panics because a rule does not hold. It panics only once: probes are hit on the way to the kernel's end, and checks that fail
+/// there must not begin another panic.
 #[cfg(debug_assertions)]
 #[cold]
 #[inline(never)]
@@ -155,11 +156,12 @@ fn violated(rule: &str, what: &str) {
     }
 }
 
+/// Whether [`violated`] has begun a panic.
 #[cfg(debug_assertions)]
 #[unsafe(link_section = ".noprobe.data")]
 static VIOLATED: AtomicBool = AtomicBool::new(false);
 
-/// The masks and SS of a handler's start are those of the table.
+/// Checks that masks and MDSCR_EL1.SS at the start of a handler are as the table says.
 #[cfg(debug_assertions)]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
@@ -176,14 +178,14 @@ fn check_entry(id: RowId, masks: Masks, cpu: &CpuDebug, frame: &Frame) {
     check_i2(real);
 }
 
-/// With D open, SS is what this context's owners ask for.
+/// Checks rule I2: if D is open, MDSCR_EL1.SS is what the owners of this context ask for.
 #[cfg(debug_assertions)]
 #[inline(always)]
 fn check_i2(real: rules::pstate::Daif) {
     if real.contains(rules::pstate::Daif::D) {
         return;
     }
-    // A slot forced on what is compared here would show it in the middle of its own step-over.
+    // D is masked for the comparison: a slot on the compared data would otherwise be hit here, and its step-over would change both.
     let _masked = daif::AllMasked::new();
     let ss = crate::arch::mdscr::read() & crate::arch::mdscr::SS != 0;
     if ss != rules::step::mdscr_ss(debug::this().owners.get()) {
@@ -191,14 +193,15 @@ fn check_i2(real: rules::pstate::Daif) {
     }
 }
 
-/// The handler left the masks as it found them.
+/// Checks that the handler ends with the masks that it has begun with.
 #[cfg(debug_assertions)]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn check_exit(id: RowId, masks: Masks) {
     let real = daif::read();
     check_i2(real);
-    // Inherit: the handler may have changed the frame's masks, so the start's are gone; I1 is what is left to check.
+    // Masks::Inherit: the handler may have changed the masks in the frame, from which those at its start came. Only I1 can be
+    // checked.
     let wrong = match masks {
         Masks::Inherit => !real.holds_i1(),
         _ => masks.apply(real).is_some_and(|wanted| wanted != real),
@@ -208,7 +211,7 @@ fn check_exit(id: RowId, masks: Masks) {
     }
 }
 
-/// Nothing can be taken between loading ELR and ERET, and what is returned to keeps I1.
+/// Checks that no exception can be taken between loading ELR and ERET (I3), and that the context that is returned to keeps I1.
 #[cfg(debug_assertions)]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]

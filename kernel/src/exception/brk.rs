@@ -1,23 +1,23 @@
 //! BRK immediates: a static table, with Linux's numbers where it has one.
 
-/// What a BRK is for; decides between M11, M12 and M7.
+/// What a BRK is for. This decides which row of the rule table applies: M11, M12 or M7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// WARN, BUG: M11.
+    /// A WARN or BUG: M11.
     Assertion,
-    /// M12.
+    /// The BRK in place of a probed instruction: M12.
     Kprobe,
-    /// M12.
+    /// The BRK at the end of a copy: M12.
     OutOfLineEnd,
-    /// M12.
+    /// The BRK in place of a return address: M12.
     ReturnProbe,
-    /// M12.
+    /// A stop in the debugger that is compiled into code: M12.
     Debugger,
-    /// M12.
+    /// The beginning of a session with a hook: M12.
     Step,
-    /// M12b, where a trampoline does not suffice.
+    /// The end of a trampoline that cannot deal with its hit alone (M12b).
     Trampoline,
-    /// M12, and nothing else.
+    /// M12 with a handler that does nothing: benches measure the entry and the exit by it.
     Empty,
 }
 
@@ -25,10 +25,10 @@ macro_rules! immediates {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $purpose:ident;)*) => {
         $($(#[$doc])* pub const $name: u16 = $number;)*
 
-        /// The table.
+        /// All immediates that are somebody's, with their uses.
         pub const TABLE: &[(u16, Use)] = &[$(($name, Use::$purpose)),*];
 
-        /// What the immediate of this ESR_EL1 is for; None: nobody's, fatal from EL1.
+        /// What the BRK's immediate in this ESR_EL1 is for; None if it is nobody's, which is fatal from EL1.
         #[inline(always)]
         pub const fn lookup(esr: u64) -> Option<Use> {
             match esr as u16 {

@@ -1,4 +1,4 @@
-//! Exceptions from EL1: which row each falls under, and who handles it.
+//! Exceptions from EL1: which row of the rule table applies to each, and which function handles it.
 #![allow(
     clippy::redundant_closure,
     reason = "a function passed by name becomes a call through a shim, which costs and lies in text that can be probed"
@@ -41,7 +41,8 @@ static EXCEPTION_EL1_CLASSES: [Handler; 64] = {
     classes
 };
 
-/// M10: in a function of its own what happens mostly, and is done without a call; in another one all the rest.
+/// The handlers of M10. `$name` has the common case inlined, so that it makes no call; everything else goes to the cold function
+/// `$rest`.
 macro_rules! hardware {
     ($($name:ident, $rest:ident: $plain:expr, $handler:expr;)*) => {$(
         #[inline(never)]
@@ -75,12 +76,12 @@ hardware! {
 }
 
 unsafe extern "C" {
-    /// `kprobe/hit.S`: what is mostly to be done at a probe's BRK; for all else it goes on to `exception_el1_any_brk`. For the
-    /// vectors only: it does not return.
+    /// In `kprobe/hit.S`: deals with the common hits of probes, and jumps to `exception_el1_any_brk` for all other BRKs. Only the
+    /// vectors may jump here: it does not return as a function does.
     safe fn exception_el1_brk(frame: &mut Frame);
 }
 
-/// M11, M12, M14 or M7, by the immediate.
+/// Deals with a BRK that `hit.S` does not deal with. The immediate decides between the rows M11, M12, M14 and M7.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text.brk")]
 extern "C" fn exception_el1_any_brk(frame: &mut Frame) {
@@ -97,7 +98,7 @@ extern "C" fn exception_el1_any_brk(frame: &mut Frame) {
     }
 }
 
-/// M12b, where a trampoline does not suffice.
+/// Deals with the BRK at which a trampoline gives up (M12b).
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn trampoline(frame: &mut Frame) {
@@ -108,8 +109,8 @@ fn trampoline(frame: &mut Frame) {
     }
 }
 
-/// M12, or M14 inside a debug context, where the owners are the outer context's and stay. A function each, since what is
-/// shared would become a call, and one to text that can be probed.
+/// The handlers of M12, and of M14 inside a debug context, where the owners belong to the outer context and stay. Each BRK has
+/// functions of its own: code that they share would become a call of a function in text that can be probed.
 macro_rules! software {
     ($($name:ident, $nested:ident: $handler:expr;)*) => {$(
         #[inline(never)]
@@ -160,7 +161,8 @@ fn software<const ROW: u8>(
     leave::<ROW>(cpu, frame, aside);
 }
 
-/// M6 for a simulated instruction, in place of M13 of its probe's hit. `depth` is the depth of debug contexts without that hit.
+/// Deals with the exception of a simulated instruction by M6, in place of M13 for its probe's hit. `depth` is the depth of debug
+/// contexts without that hit.
 #[cold]
 #[inline(never)]
 #[unsafe(no_mangle)]
@@ -170,8 +172,8 @@ extern "C" fn kprobe_exception(cpu: &CpuDebug, frame: &mut Frame, depth: u32) {
     fault_of_probed(cpu, frame);
 }
 
-/// The rest of a probe's M12 that `hit.S` has begun: the pre-handler has asked for a step, or the context's masks are such that
-/// the copy has to trap.
+/// The rest of a probe's hit (M12) that `hit.S` has begun. The pre-handler has asked for a step, or the context masks only one of I
+/// and F, so that the copy has to end in a BRK.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn kprobe_rest_of_hit(cpu: &CpuDebug, frame: &mut Frame, then: kprobe::Then) {
@@ -184,16 +186,17 @@ extern "C" fn kprobe_rest_of_hit(cpu: &CpuDebug, frame: &mut Frame, then: kprobe
     leave::<M12>(cpu, frame, aside);
 }
 
-/// For `hit.S`, in checked builds: its own part is what the table says as long as nobody has exchanged a cell.
+/// Called by `hit.S` in checked builds, as long as no cell was exchanged: checks that what `hit.S` does at the entry is what the
+/// table says.
 #[cfg(debug_assertions)]
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn kprobe_check_entry(cpu: &CpuDebug, frame: &mut Frame) {
-    // The context has no owners: there is nothing to be set aside.
+    // The context has no owners, so `enter` sets nothing aside.
     let _ = enter::<M12>(cpu, frame);
 }
 
-/// For `hit.S`, in checked builds, before MDSCR_EL1 is brought into line.
+/// Called by `hit.S` in checked builds, before `hit.S` brings MDSCR_EL1 into line: checks the exit.
 #[cfg(debug_assertions)]
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
@@ -201,7 +204,7 @@ extern "C" fn kprobe_check_exit(cpu: &CpuDebug, frame: &mut Frame) {
     leave::<M12>(cpu, frame, Aside::NOTHING);
 }
 
-/// M11; in a debug context M14, which comes to the same masks.
+/// Deals with the BRK of a WARN or BUG by M11; inside a debug context by M14, which results in the same masks.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn assertion(frame: &mut Frame) {
@@ -217,12 +220,12 @@ fn assertion(frame: &mut Frame) {
     }
 }
 
-/// M6, or M7 if nothing can be done about it.
+/// Deals with a synchronous exception that is no debug exception by M6; by M7 if nothing fixes the fault up.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn fault(frame: &mut Frame) {
     let cpu = debug::this();
-    // K7: the copy's fault is the probed instruction's, and its context's masks and owners are back before M6 decides.
+    // A fault in a copy is the probed instruction's. The probed context's masks and owners are put back before M6 decides (K7).
     kprobe::fault_in_copy(cpu, frame);
     fault_of_probed(cpu, frame);
 }
@@ -270,16 +273,17 @@ fn leave_interrupt(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     leave::<M8>(cpu, frame, aside);
 }
 
-/// M8: deferred work with I open, then the reschedule. An interrupt in the middle of deferred work leaves both to the one
-/// whose work it is. Nothing of the CPU's is kept across it (rule I10).
+/// Runs deferred work with I open, then reschedules if that is wanted (M8). An interrupt that comes during deferred work leaves
+/// both to the interrupt that runs the work. No reference to the CPU's state is kept across this function (rule I10).
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn on_the_way_out() {
     if debug::this().in_deferred() {
         return;
     }
-    // The end of the interrupt, a write of a system register, is in force before I is opened here or in another thread: until the running
-    // priority has dropped no further interrupt of this priority is signalled. Where nothing is pending the exception return sees to it.
+    // The end of the interrupt, a write of a system register, is in force before I is opened here or in another thread: until the
+    // running priority has dropped no further interrupt of this priority is signalled. Where nothing is pending the exception
+    // return sees to it.
     barrier::isb();
     irq::deferred::run();
     let cpu = debug::this();
@@ -288,7 +292,7 @@ fn on_the_way_out() {
     }
 }
 
-/// M9: told from M8 by the acknowledge only, so the stash is there already.
+/// Deals with an NMI (M9). Only the acknowledge tells an NMI from an IRQ, so the context was stashed by M8 already.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn nmi(cpu: &CpuDebug, frame: &mut Frame, mut aside: Aside, interrupt: irq::IntId) {

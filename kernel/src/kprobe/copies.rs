@@ -1,4 +1,8 @@
-//! The pages in which displaced instructions run: executable, written through the patch alias only.
+//! The pages in which displaced instructions run. They are mapped executable and read-only; they are written through the patch
+//! alias only.
+//!
+//! Copies fill the pages from the start, trampolines from the end. A place that is given back is handed out again before a fresh
+//! one. A copy or trampoline holds the distance to its probed address, so that [`site_of`] and `optimised::site_of` find the site.
 
 use super::site::{How, Site};
 use super::table;
@@ -13,24 +17,25 @@ use probe::ool::Copies;
 use probe::trampoline::Trampoline;
 use rules::pstate::Daif;
 
-/// Which are free: copies from the start of the pages, trampolines from their end.
+/// Which places in the pages are free.
 struct Free {
-    /// Copies that were in use.
+    /// The numbers of copies that were in use and were given back.
     given: Vec<usize>,
-    /// Copies from this one on never were.
+    /// Copies from this number on were never in use.
     fresh: usize,
-    /// Trampolines that were in use.
+    /// The addresses of trampolines that were in use and were given back.
     given_trampolines: Vec<usize>,
 }
 
 static FREE: SpinLock<Free> =
     SpinLock::new(Free { given: Vec::new(), fresh: 0, given_trampolines: Vec::new() });
 
-/// Bytes of trampolines at the end of the pages, in use or not. Changed under `FREE`.
+/// How many bytes at the end of the pages belong to trampolines, in use or given back. The number changes under the lock [`FREE`],
+/// and debug context reads it without the lock.
 #[unsafe(link_section = ".noprobe.data")]
 static TRAMPOLINES: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether `copies` copies and so many bytes of trampolines fit in.
+/// Whether the pages have room for `copies` copies and for `trampolines` bytes of trampolines.
 fn fit(copies: usize, trampolines: usize) -> bool {
     copies * Copies::BYTES + trampolines <= layout::copies().len()
 }
@@ -58,7 +63,7 @@ pub fn take(instruction: Relocatable, probed: u64) -> Option<u64> {
     Some(at)
 }
 
-/// Writes a site's copies, one line, which nobody executes yet. As for [`Patch`].
+/// Writes a site's copies, which nobody executes yet. The context is one that [`Patch`] allows.
 pub fn write(site: &Site, patch: &mut Patch) {
     if let How::OutOfLine(instruction, at) = site.how
         && let Some(copies) = Copies::new(instruction, at, site.address)
@@ -67,13 +72,13 @@ pub fn write(site: &Site, patch: &mut Patch) {
     }
 }
 
-/// Gives copies back that no CPU can be in any more. Thread context.
+/// Gives back the copies at address `copies`. No CPU can be in them any more. Thread context.
 pub fn give(copies: u64) {
     FREE.lock().given.push((copies as usize - layout::COPIES) / Copies::BYTES);
 }
 
-/// Writes the trampoline that `make` makes for an address. Returns that; None if there is no room, or it does not reach.
-/// Thread context.
+/// Writes a trampoline and returns its address. `make` is called with that address and returns the trampoline, or None if a branch
+/// does not reach. The result is None then, and if no room is left. Thread context.
 pub fn take_trampoline(make: impl FnOnce(u64) -> Option<Trampoline>) -> Option<u64> {
     let at = {
         let mut free = FREE.lock();
@@ -92,17 +97,17 @@ pub fn take_trampoline(make: impl FnOnce(u64) -> Option<Trampoline>) -> Option<u
         return None;
     };
     let _off = IrqOff::new();
-    // Nobody executes it yet.
+    // Nobody executes the trampoline yet, so no other CPU is held.
     patch::write_words(at, trampoline.words());
     Some(at as u64)
 }
 
-/// Gives a trampoline back that no CPU can be in any more. Thread context.
+/// Gives back the trampoline at address `at`. No CPU can be in it any more. Thread context.
 pub fn give_trampoline(at: u64) {
     FREE.lock().given_trampolines.push(at as usize);
 }
 
-/// The trampoline that `pc` is in, and the offset there.
+/// The address of the trampoline that `pc` is in, and the offset of `pc` from that address.
 #[inline(always)]
 pub fn trampoline(pc: u64) -> Option<(u64, u64)> {
     let all = layout::copies();
@@ -113,7 +118,7 @@ pub fn trampoline(pc: u64) -> Option<(u64, u64)> {
     Some((pc & !line, pc & line))
 }
 
-/// The copies that `pc` is in, and the offset in them.
+/// The address of the copies that `pc` is in, and the offset of `pc` from that address.
 #[inline(always)]
 fn place(pc: u64) -> Option<(u64, u64)> {
     let (line, all) = (Copies::BYTES as u64 - 1, layout::copies());
@@ -123,12 +128,12 @@ fn place(pc: u64) -> Option<(u64, u64)> {
     Some((pc & !line, pc & line))
 }
 
-/// The site whose copies `pc` is in, and the offset there. Debug context, or a masked one.
+/// The site whose copies `pc` is in, and the offset of `pc` in the copies. All exceptions are masked, as [`table::find`] needs.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn site_of(pc: u64) -> Option<(&'static Site, u64)> {
     let (copies, offset) = place(pc)?;
-    // The branch back says whose they are.
+    // The third word is the branch back of the copy `Copies::OPEN`. It tells the probed address.
     // SAFETY: the copies are mapped readable.
     let back = unsafe { ((copies + 8) as *const u32).read_volatile() };
     let distance = ((back << 6) as i32 >> 4) as i64;
@@ -139,5 +144,5 @@ pub fn site_of(pc: u64) -> Option<(&'static Site, u64)> {
     }
 }
 
-/// The masks of a context that runs the copies for open interrupts.
+/// The masks that the engine sets while a copy runs (K8), and that a copy for a context with open interrupts opens again.
 pub const OPENED: Daif = Daif::I.union(Daif::F);

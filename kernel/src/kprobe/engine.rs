@@ -1,4 +1,6 @@
-//! What happens at a hit, except what `hit.S` does itself. All of it runs in debug context: no lock, no allocation, no waiting.
+//! What happens at a hit, except what `hit.S` does itself: the pre-handlers, the displaced instruction, the post-handlers.
+//!
+//! All of this module runs in debug context: it takes no lock, allocates nothing, and waits for no other CPU.
 
 use super::copies::{self, OPENED};
 use super::level::{LONGER, Level};
@@ -61,15 +63,16 @@ core::arch::global_asm!(
     CHECKED = const cfg!(debug_assertions) as u32,
 );
 
-/// A simulated instruction has taken an exception of its own, a data abort or a trap, which the caller still has to deal with (rule K7).
-/// The frame is that of the probed context at the probed address, with the exception's syndrome. The hit's level has ended, and the
-/// owners of the context's step are back. The caller first leaves the debug context that the hit has entered.
+/// A simulated instruction has taken an exception of its own, a data abort or a trap, which the caller still has to deal with (rule
+/// K7). The frame is that of the probed context at the probed address, with the exception's syndrome. The hit's level has ended,
+/// and the owners of the context's step are back. The caller first leaves the debug context that the hit has entered.
 pub struct Excepted;
 
-/// Deals with a probe's BRK. `parked` are the owners of the probed context's step; returned are those to put back.
+/// Deals with a probe's BRK. `parked` are the owners of the probed context's step, which the caller has set aside. Returns the
+/// owners that the caller has to put back: none while a level keeps them until the displaced instruction has run.
 ///
 /// # Errors
-/// [`Excepted`].
+/// [`Excepted`] if the simulated instruction has taken an exception.
 #[inline(always)]
 pub fn hit(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Result<Owners, Excepted> {
     let site = match table::find(frame.pc) {
@@ -80,7 +83,7 @@ pub fn hit(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Result<Owners, 
                 site
             }
             _ => {
-                gone(frame);
+                retry_removed(frame);
                 return Ok(parked);
             }
         },
@@ -111,7 +114,7 @@ pub fn hit(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Result<Owners, 
     displaced(cpu, frame, site, level, parked)
 }
 
-/// Ends the hit of a pre-handler that has moved PC.
+/// Ends a hit whose displaced instruction does not run, because a handler has moved PC.
 #[inline(always)]
 fn skipped(cpu: &CpuDebug, frame: &mut Frame) {
     let pc = frame.pc;
@@ -119,7 +122,7 @@ fn skipped(cpu: &CpuDebug, frame: &mut Frame) {
     cpu.pop();
 }
 
-/// Runs the site's instruction, behind the pre-handlers.
+/// Runs the displaced instruction, after the pre-handlers: simulates it, or sends the frame into one of its copies.
 #[inline(always)]
 fn displaced(
     cpu: &CpuDebug,
@@ -128,16 +131,16 @@ fn displaced(
     level: &Level,
     parked: Owners,
 ) -> Result<Owners, Excepted> {
-    let parked = if cpu.owners.get().is_empty() { parked } else { asked_for(cpu, parked) };
+    let parked = if cpu.owners.get().is_empty() { parked } else { park_requested(cpu, parked) };
     let missed = level.missed.get();
     let post = !missed && has_post(site);
     match site.how {
         How::OutOfLine(_, copies) => {
-            // K8: I and F masked, D as it is.
+            // K8: the copy runs with I and F masked, and with D as in the probed context.
             let masks = frame.pstate & OPENED.bits();
             frame.pstate |= OPENED.bits();
             if post || !parked.is_empty() || masks != 0 && masks != OPENED.bits() {
-                // The owners wait until the instruction is done (M12).
+                // The level keeps the owners until the BRK behind the instruction is hit (M12).
                 level.masks.set(masks | LONGER);
                 level.parked.set(parked);
                 frame.pc = copies + Copies::TRAPPING;
@@ -167,6 +170,7 @@ fn displaced(
     }
 }
 
+/// Whether an enabled probe of the site has a post-handler.
 #[inline(always)]
 fn has_post(site: &Site) -> bool {
     let mut next = site.first();
@@ -193,10 +197,11 @@ fn run_posts(site: &Site, frame: &mut Frame) {
     }
 }
 
-/// Deals with the rest of a hit that `hit.S` has begun, behind the pre-handler. Returns owners as [`hit`] does.
+/// Deals with the rest of a hit whose level `hit.S` has begun and whose pre-handler `hit.S` has called. `then` is what the
+/// pre-handler has answered. Returns owners as [`hit`] does.
 ///
 /// # Errors
-/// [`Excepted`].
+/// [`Excepted`] if the simulated instruction has taken an exception.
 #[inline(always)]
 pub fn rest_of_hit(cpu: &CpuDebug, frame: &mut Frame, then: Then) -> Result<Owners, Excepted> {
     let Some((level, site)) = cpu.top() else { fatal(frame, "K5", Reason::UnknownBrk) };
@@ -207,12 +212,13 @@ pub fn rest_of_hit(cpu: &CpuDebug, frame: &mut Frame, then: Then) -> Result<Owne
     displaced(cpu, frame, site, level, Owners::empty())
 }
 
-/// A step that the pre-handler has asked for begins with the displaced instruction, and waits with the others until that is
-/// done. Inside a debug context the owners are the outer context's (M14).
+/// Takes the owners of a step that a pre-handler has asked for, and returns them together with `parked`. Such a step begins with
+/// the displaced instruction, so its owners wait, as the parked ones do, until that instruction has run. In a debug context inside
+/// another one the CPU's owners belong to the outer context (M14), and stay.
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn asked_for(cpu: &CpuDebug, parked: Owners) -> Owners {
+fn park_requested(cpu: &CpuDebug, parked: Owners) -> Owners {
     if cpu.depth.get() != 1 {
         return parked;
     }
@@ -221,24 +227,26 @@ fn asked_for(cpu: &CpuDebug, parked: Owners) -> Owners {
     parked | asked
 }
 
-/// The displaced instruction is done, and with it the step-over that it was; other owners' steps are due at once (M13).
+/// Puts back the owners of the probed context's step after the displaced instruction has run. A step-over of that instruction is
+/// complete then. The steps of other owners are due at once (M13). Returns what is left for the caller to put back: nothing.
 #[inline(always)]
 pub fn behind(cpu: &CpuDebug, frame: &mut Frame, owners: Owners) -> Owners {
     if !owners.is_empty() {
-        // The post-handler may have asked for a step.
+        // `cpu.owners` may hold the owner of a step that a post-handler has asked for: it is kept.
         cpu.set_owners(cpu.owners.get() | owners);
         step::complete_in_software(cpu, frame);
     }
     Owners::empty()
 }
 
-/// K4: the probe of this BRK is gone: whoever took it away has put the instruction back, or is about to.
+/// Deals with a BRK for which no site is found. If the text has changed, or the site is found now, the context returns and executes
+/// the text again: a probe was removed between the BRK and the search, or is back (K4). Otherwise the BRK is nobody's, and ends the
+/// kernel.
 #[cold]
 #[unsafe(link_section = ".noprobe.text")]
-fn gone(frame: &mut Frame) {
+fn retry_removed(frame: &mut Frame) {
     let word = uaccess::read_u32(frame.pc);
     if word == Ok(probe::ool::brk(probe::ool::KPROBE)) {
-        // Nobody's BRK, unless the probe has come back meanwhile.
         if table::find(frame.pc).is_none() {
             fatal(frame, "M7", Reason::UnknownBrk);
         }
@@ -255,7 +263,7 @@ pub fn out_of_line_end(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Own
         _ => fatal(frame, "M7", Reason::UnknownBrk),
     };
     frame.pstate = frame.pstate & !OPENED.bits() | level.masks.get() & !LONGER;
-    // Behind the probed instruction, a step that is still asked for is due at once (M13).
+    // `move_to` clears SPSR.SS: a step that is still wanted is due right behind the probed instruction (M13).
     frame.move_to(site.address + 4);
     if !level.missed.get() {
         run_posts(site, frame);
@@ -265,15 +273,15 @@ pub fn out_of_line_end(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Own
     behind(cpu, frame, waiting | parked)
 }
 
-/// Whether a handler of a site may run (rule K5).
+/// The answer of [`enter`]: whether a handler of a site may run (rule K5).
 pub enum Entered {
-    /// It may, at a level of its own: see [`leave`].
+    /// The handler may run. A level has begun, which [`leave`] has to end.
     Level,
-    /// It may not.
+    /// The handler must not run: the levels are too deep, or one of them deals with the same site. No level has begun.
     Missed,
 }
 
-/// For a handler of the site that is not a probe's own.
+/// Begins a level for a handler of the site that is neither a pre-handler nor a post-handler: the handler of a return probe.
 #[inline(always)]
 pub fn enter(cpu: &CpuDebug, site: &'static Site) -> Entered {
     if cpu.probe_levels() >= HANDLER_DEPTH || cpu.is_probed(site) {
@@ -283,13 +291,14 @@ pub fn enter(cpu: &CpuDebug, site: &'static Site) -> Entered {
     Entered::Level
 }
 
-/// The end of what [`enter`] has begun.
+/// Ends the level that [`enter`] has begun.
 #[inline(always)]
 pub fn leave(cpu: &CpuDebug) {
     cpu.pop();
 }
 
-/// Makes a fault in a copy or trampoline the probed instruction's own, in the probed context (K7).
+/// Makes a fault of a displaced instruction a fault of the probed instruction (K7): if the frame is in a copy or a trampoline, it
+/// gets the probed address and the probed context's masks, and the CPU gets the owners back that the level keeps.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn fault_in_copy(cpu: &CpuDebug, frame: &mut Frame) {
@@ -319,7 +328,7 @@ unsafe extern "C" {
     static kprobe_literal: u8;
 }
 
-/// A function that `hit.S` can call for an instruction, with no debug context but the hit's.
+/// A function that `hit.S` calls to simulate an instruction, in the only debug context of this CPU.
 type Run = extern "C" fn(&Site, &mut Frame);
 
 /// The address of the code that `hit.S` calls, as a [`Run`], to simulate an instruction.
@@ -349,7 +358,7 @@ extern "C" fn run_any(site: &Site, frame: &mut Frame) {
     }
 }
 
-/// Simulates an instruction that reads memory. Returns whether it has taken an exception ([`Excepted`]).
+/// Simulates an instruction that reads memory. Returns whether the instruction has taken an exception, as [`Excepted`] describes.
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn run_literal(site: &Site, frame: &mut Frame) -> bool {
     let How::Simulated(sim) = site.how else { return false };
@@ -366,34 +375,39 @@ extern "C" fn run_literal(site: &Site, frame: &mut Frame) -> bool {
     false
 }
 
-/// What the watchpoints on a literal have come to. With the owners of the probed context's step.
+/// What becomes of an instruction after the watchpoints on its literal were dealt with, and the owners of the probed context's
+/// step.
 enum Read {
     /// The instruction is to be simulated.
     Go(Owners),
-    /// A handler has moved PC: it is not.
+    /// A handler has moved PC, so the instruction is not to be simulated.
     Moved(Owners),
 }
 
-/// Before an instruction that reads memory is simulated: the watchpoints that it would have hit are (K1, X1), as by the exception that
-/// comes before the access. Their handlers find the probed context in the frame. Slots are not suspended, since the read that is to be
-/// stepped over is the engine's own, with D masked.
+/// Deals with the watchpoints that an instruction would hit by its read, before the instruction is simulated (K1, X1). The order is
+/// that of the hardware, where the exception of a watchpoint comes before the access. The handlers of the slots find the probed
+/// context in the frame. The slots are not suspended, because the engine reads with D masked and so cannot hit them.
 #[inline(always)]
 fn reads(cpu: &CpuDebug, site: &Site, sim: Sim, frame: &mut Frame, owners: Owners) -> Read {
     match sim.literal(site.address) {
-        Some(literal) if !frame.masks().contains(Daif::D) => watched(cpu, (literal, sim), frame, owners),
+        Some(literal) if !frame.masks().contains(Daif::D) => {
+            hit_watchpoints(cpu, (literal, sim), frame, owners)
+        }
         _ => Read::Go(owners),
     }
 }
 
+/// Deals with the watchpoints that the read of `literal` hits, in a probed context with D open.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn watched(cpu: &CpuDebug, (literal, sim): (u64, Sim), frame: &mut Frame, owners: Owners) -> Read {
+fn hit_watchpoints(cpu: &CpuDebug, (literal, sim): (u64, Sim), frame: &mut Frame, owners: Owners) -> Read {
     let bytes = literal_bytes(sim);
     let hits = slots::touched(cpu, literal, bytes, false);
     if hits.is_empty() || faults(sim, literal, bytes) {
         return Read::Go(owners);
     }
-    // A debugger's stop may end the plan that is under way; a step-over is the instruction's own, and waits.
+    // The handlers see the owners in `cpu.owners`, because a debugger that stops here may end the plan under way. A step-over is
+    // not theirs to end: it belongs to the instruction, and waits until that has run.
     let waiting = owners & Owners::STEP_OVER;
     cpu.set_owners(cpu.owners.get() | (owners - Owners::STEP_OVER));
     let pc = frame.pc;
@@ -403,7 +417,8 @@ fn watched(cpu: &CpuDebug, (literal, sim): (u64, Sim), frame: &mut Frame, owners
     if frame.pc == pc { Read::Go(owners) } else { Read::Moved(owners) }
 }
 
-/// Whether the read takes another exception, which comes before that of a watchpoint (DDI 0487 D1.3.5.3).
+/// Whether the read takes another exception. That exception has priority over a watchpoint's (DDI 0487 D1.3.5.3), so the watchpoint
+/// is not hit.
 #[inline(always)]
 fn faults(sim: Sim, literal: u64, bytes: u64) -> bool {
     matches!(sim, Sim::LoadVector { .. }) && simd::trapped()
@@ -411,7 +426,7 @@ fn faults(sim: Sim, literal: u64, bytes: u64) -> bool {
         || uaccess::read_u32(literal + bytes - 4).is_err()
 }
 
-/// Bytes that the instruction reads.
+/// How many bytes the instruction reads.
 #[inline(always)]
 fn literal_bytes(sim: Sim) -> u64 {
     match sim {
@@ -423,7 +438,8 @@ fn literal_bytes(sim: Sim) -> u64 {
     }
 }
 
-/// Simulates the site's instruction. `owners` are those of the probed context's step.
+/// Simulates the site's instruction. `owners` are the owners of the probed context's step: they are put back if the instruction
+/// takes an exception, and are left to the caller otherwise.
 #[inline(always)]
 fn simulated(
     cpu: &CpuDebug,
@@ -444,7 +460,7 @@ fn simulated(
     })
 }
 
-/// The probed context's registers, for simulation.
+/// The registers of the probed context, as the simulation reads and writes them in the frame.
 struct Saved<'a>(&'a mut Frame);
 
 impl Regs for Saved<'_> {
@@ -478,7 +494,7 @@ impl Regs for Saved<'_> {
     }
 }
 
-/// Kernel memory, for literals.
+/// The kernel's memory, from which the simulation reads literals.
 struct Memory;
 
 impl Mem for Memory {

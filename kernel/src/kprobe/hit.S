@@ -1,10 +1,12 @@
-// A probe's BRK and the BRK behind its copy, where nothing is to be done but what is done mostly: a site with one probe that is
-// on, no debug context, no owner of a step. Everything else goes on to exception_el1_any_brk. Between the vectors' snapshot and
-// return_to_el1 all of X0 to X28 are free: the frame has them.
+// The common hits: a probe's BRK, the BRK at the end of a copy, the BRK of a return probe, and the hit of an optimised probe. This
+// file deals with a hit if the CPU is in no debug context, the running context has no owner of a step, and the site has exactly one
+// probe, which is enabled. All other hits go to exception_el1_any_brk. Between the vectors' snapshot and return_to_el1 all of X0 to
+// X28 are free, because the frame has their values.
 //
-// From the vectors: X0 and SP the frame, X22 PC, X23 SPSR_EL1, X24 ESR_EL1, X30 return_to_el1.
+// From the vectors: X0 and SP are the frame, X22 is PC, X23 SPSR_EL1, X24 ESR_EL1, X30 return_to_el1.
 //
-// X19 index of the CPU, X20 its CpuDebug, X21 the site, X24 CONTEXT with one debug context and one level, X26 the probe, X27 Site::run.
+// Here X19 is the index of the CPU, X20 its CpuDebug, X21 the site, X24 what CONTEXT holds in one debug context with one level and
+// no owner (debug::ONE_LEVEL), X26 the probe, X27 what the site has in Short::run.
 
 .section .noprobe.text.hit, "ax"
 
@@ -15,7 +17,8 @@
     add     x20, x20, x19, lsl #{CPU_SHIFT}
 .endm
 
-// The parts that are here are written for the table's own cells.
+// This file has row M12 of the rule table built in. In checked builds a boot argument may have changed a cell: then the engine, at
+// \longer, deals with the hit, since it reads the table.
 .macro check_entry longer
     .if {CHECKED}
     ldr     x1, =EXCEPTION_CELLS_EXCHANGED
@@ -27,7 +30,7 @@
     .endif
 .endm
 
-// The end of an optimised probe's hit. X5: the PSTATE that is gone on with.
+// The end of an optimised probe's hit. X5: the PSTATE of the probed context, of which NZCV is put back here.
 .macro end_of_hit
     str     xzr, [x20, #{CONTEXT}]
     .if {CHECKED}
@@ -37,7 +40,7 @@
     ldr     x5, [sp, #{PSTATE}]
     .endif
     msr     nzcv, x5
-    // The rest is the trampoline's, which X28 leads to. D is masked: no slot sees what is loaded here.
+    // The trampoline, at X28, puts back the other registers. D is masked, so these loads hit no watchpoint.
     ldp     x2, x3, [sp, #16 * 1]
     ldp     x4, x5, [sp, #16 * 2]
     ldp     x6, x7, [sp, #16 * 3]
@@ -76,7 +79,7 @@ exception_el1_brk:
     cmp     x1, x22
     b.ne    7f
     check_entry 7f
-    // One hit, one debug context, one level.
+    // Count the hit, then begin one debug context and one level by one store.
     add     x3, x26, x19, lsl #3
     ldr     x4, [x3, #{HITS}]
     add     x4, x4, #1
@@ -98,28 +101,29 @@ exception_el1_brk:
     tbnz    x27, #1, 3f
     mov     x22, x27
     b.eq    2f
-    // Only one of I and F: the copy that traps knows how to put that back.
+    // The context masks only one of I and F: only the copy that ends in a BRK can put that back, which is the engine's work at 6.
     mov     w0, wzr
     cmp     x1, #0xc0
     b.ne    6f
     add     x22, x27, #{MASKED_FORM}
 2:  stp     x22, x23, [sp, #{PC}]
     b       5f
-    // The post-handler is due at the end of the copy, which the level waits for.
+    // The probe has a post-handler, so the copy that ends in a BRK runs. The debug context ends here, the level goes on until that
+    // BRK.
 3:  add     x22, x27, #{TRAPPING_FORM} - 2
     str     x1, [x20, #{LEVEL_MASKS}]
     stp     x22, x23, [sp, #{PC}]
     str     wzr, [x20, #{CONTEXT}]
     b       9f
-    // Simulated.
+    // The instruction is simulated by the function at X27 without its flag SIMULATED.
 4:  sub     x3, x27, #1
     mov     x0, x21
     mov     x1, sp
     blr     x3
-    // Owners, of a step that a handler has asked for, stay.
+    // The debug context and the level end by two stores, which leave the owners alone: a handler may have asked for a step.
 5:  str     wzr, [x20, #{CONTEXT}]
     strb    wzr, [x20, #{CONTEXT} + 4]
-    // M13.
+    // M13: MDSCR_EL1 gets what armed slots and steps want, if it does not hold that already.
 9:  .if {CHECKED}
     mov     x0, x20
     mov     x1, sp
@@ -136,8 +140,9 @@ exception_el1_brk:
     isb
     b       return_to_el1
 
-    // Label 4 calls this as a simulator. It goes on at 5, where a simulator returns to, unless the instruction has taken an exception:
-    // then M6 takes the place of M13. W2: the depth of debug contexts without this one.
+    // Label 4 calls this code as a simulator. It goes on at 5, where a simulator returns to. Only if the instruction has taken an
+    // exception, kprobe_exception deals with that, by M6 in place of M13. W2: the depth of debug contexts without that of this hit,
+    // which is 0.
 .global kprobe_literal
 kprobe_literal:
     bl      {RUN_LITERAL}
@@ -148,7 +153,7 @@ kprobe_literal:
     bl      kprobe_exception
     b       return_to_el1
 
-    // A step was asked for, or the masks are odd. W0: what the pre-handler said.
+    // The pre-handler has asked for a step, or the context masks only one of I and F. W0: the pre-handler's answer (Then).
 6:  mov     w2, w0
     mov     x0, x20
     mov     x1, sp
@@ -158,11 +163,11 @@ kprobe_literal:
 7:  mov     x0, sp
     b       exception_el1_any_brk
 
-    // Numbers from Linux's debugger's on are not probes'.
+    // The BRKs of Linux's debugger and of this kernel's have immediates from 0x400 on, with bit 10 set; those of probes are 4 to 7.
 8:  tbnz    w24, #10, exception_el1_any_brk
     cmp     w1, #{OOL_END}
     b.ne    10f
-    // The end of a copy whose probe has a post-handler.
+    // The BRK at the end of a copy, if hit.S has begun the level: the probe's post-handler is called.
     this_cpu
     ldp     x1, x21, [x20, #{CONTEXT}]
     sub     x24, x24, #1
@@ -193,7 +198,8 @@ kprobe_literal:
     blr     x3
     b       5b
 
-    // The return of a call: the BRK's address says of which. X26: the instance, X25 its probe, X28 where the call returns to.
+    // The BRK of a return probe. Its address selects the instance of the call that returns. X26: the instance, X25 its return
+    // probe, X28 the address that the call returns to.
 10: cmp     w1, #{KRETPROBE}
     b.ne    exception_el1_any_brk
     this_cpu
@@ -207,7 +213,7 @@ kprobe_literal:
     ldr     x25, [x26, #{INSTANCE_PROBE}]
     cmp     x1, x22
     b.ne    7b
-    // No call has it: who comes here was not called.
+    // If no call has the instance, the BRK was reached without a call: the engine ends the kernel.
     cbz     x28, 7b
     check_entry 7b
     str     x28, [sp, #{PC}]
@@ -216,7 +222,7 @@ kprobe_literal:
     mov     x1, x26
     mov     x2, sp
     blr     x27
-    // Free, and the next one to be taken.
+    // The instance is freed, and is the one that the next call tries first (ReturnProbe::next).
     str     xzr, [x26, #{INSTANCE_SP}]
     stlr    xzr, [x26]
     str     x26, [x25]
@@ -224,8 +230,8 @@ kprobe_literal:
     .cfi_endproc
     .ltorg
 
-// From a trampoline, with D, A, I, F masked. SP is the Frame, X0 to X30 and SP in it; X0 DAIF and X27 SP of the probed context,
-// X30 the trampoline, which X28 keeps.
+// A trampoline calls this with D, A, I, F masked. SP is a Frame in which the trampoline has stored X0 to X30 and SP. X0 is DAIF and
+// X27 is SP of the probed context; X30 is the address in the trampoline where it goes on, and X28 keeps that address.
 .global kprobe_optimised
 kprobe_optimised:
     .cfi_startproc simple
@@ -236,7 +242,7 @@ kprobe_optimised:
     ldp     x21, x24, [x30, #{DATA_FROM_OPEN}]
     orr     x5, x5, x0
     mov     x28, x30
-    // EL1h.
+    // PSTATE.M is EL1h.
     add     x5, x5, #5
     ldp     x22, x26, [x21, #{PLAIN}]
     mrs     x19, tpidr_el1
@@ -244,7 +250,7 @@ kprobe_optimised:
     add     x20, x20, x19, lsl #{CPU_SHIFT}
     stp     x22, x5, [sp, #{PC}]
     ldr     x1, [x20, #{CONTEXT}]
-    // No exception, no syndrome.
+    // There was no exception, so the frame's ESR is 0.
     str     xzr, [sp, #{ESR}]
     stp     x29, x22, [sp, #{RECORD}]
     add     x29, sp, #{RECORD}
@@ -269,8 +275,9 @@ kprobe_optimised:
     b.ne    4f
 3:  end_of_hit
 
-    // The handler has asked for more, or the context has something masked: all, which stays, or an interrupt's handler's I and F,
-    // where the trampoline opens D and A once nothing more is loaded.
+    // The handler has asked for more than a trampoline can do, which the BRK at 2 deals with, or the context masks something. If
+    // the context masks D, A, I and F, they stay masked. If it masks I and F only, as an interrupt handler does, the trampoline
+    // goes on where it opens D and A after its last load. Other masks go to the BRK at 2.
 4:  cmp     w0, #0
     ccmp    x1, x24, #0, eq
     ccmp    x2, x27, #0, eq
@@ -295,7 +302,7 @@ kprobe_optimised_rest:
     .cfi_endproc
     .ltorg
 
-// A BRK an instance.
+// The BRKs of return probes, one for each instance. The alignment lets the low bits of the address be the number of the instance.
 .balign 4 * {INSTANCES}
 .global KPROBE_RETURNS
 KPROBE_RETURNS:

@@ -1,12 +1,13 @@
 //! The calls that return probes wait for.
 //!
-//! Each call under way has an *instance*, and each instance has a BRK of its own, whose address takes the place of the return address. So
-//! the address of a BRK that is hit says which call returns, on any thread, stack or CPU and in any order. A backtrace that finds such an
-//! address looks up the real caller ([`caller`]).
+//! Each call under way has an *instance*, and each instance has a BRK of its own, whose address takes the place of the return
+//! address. So the address of a BRK that is hit says which call returns, on any thread, stack or CPU and in any order. A backtrace
+//! that finds such an address looks up the real caller ([`caller`]).
 //!
-//! A call need not return: its thread may end inside it, or the code above it may drop its frame. An instance knows the SP that its call
-//! was made with, so that both cases can be found. [`end_of_stack`] gives back the instances of a thread that has ended (I9). A call that
-//! finds no instance free takes back those whose frames on its own stack were dropped ([`ReturnProbe::give_back_left`]).
+//! A call need not return: its thread may end inside it, or the code above it may drop its frame. An instance knows the SP that its
+//! call was made with, so that both cases can be found. [`end_of_stack`] gives back the instances of a thread that has ended (I9).
+//! A call that finds no instance free takes back those whose frames on its own stack were dropped
+//! ([`ReturnProbe::free_dropped_calls`]).
 
 use super::probe::{Kprobe, PreHandler, Then};
 use super::site::Site;
@@ -41,13 +42,15 @@ pub struct Instance {
     pub(super) to: AtomicU64,
     /// The address of the instance's BRK; 0 as long as no probe has the instance.
     pub(super) address: AtomicU64,
-    /// The site at the function's entry.
+    /// The site at the function's entry. The level that `hit.S` begins for the return handler has this site.
     pub(super) site: AtomicPtr<Site>,
+    /// The [`ReturnHandler`] of the probe.
     pub(super) handler: AtomicUsize,
+    /// The return probe that has the instance; null as long as none has, and for an orphan.
     pub(super) probe: AtomicPtr<ReturnProbe>,
     data: [AtomicU64; 2],
-    /// SP where the function was called; 0 as long as no call has the instance, so that [`end_of_stack`] never takes one that another CPU
-    /// is just about to use for a call that it had before.
+    /// SP where the function was called; 0 as long as no call has the instance. Were the SP of a call that is over left here,
+    /// [`end_of_stack`] could take the instance for that call's, and free it while another CPU is just taking it for a new call.
     sp: AtomicU64,
 }
 const _: () = assert!(size_of::<Instance>() == 64);
@@ -77,8 +80,8 @@ pub(super) static KPROBE_INSTANCES: [Instance; INSTANCES] = [const {
     }
 }; INSTANCES];
 
-/// No probe ever had the instance of this index or a later one, so [`end_of_stack`] need not look at those. It changes under the lock of
-/// [`register_return`](super::register_return) only.
+/// No probe ever had the instance of this index or a later one, so [`end_of_stack`] need not look at those. It changes under the
+/// lock of [`register_return`](super::register_return) only.
 pub(super) static USED: AtomicUsize = AtomicUsize::new(0);
 
 impl Instance {
@@ -94,16 +97,16 @@ impl Instance {
         self.to.compare_exchange(0, to, Acquire, Relaxed).is_ok()
     }
 
-    /// Frees the instance: its call has returned, or its return is not wanted.
+    /// Frees the instance of a call that has returned, or whose return the entry handler does not want.
     #[inline(always)]
     pub(super) fn give_back(&self) {
         self.sp.store(0, Relaxed);
         self.to.store(0, Release);
     }
 
-    /// Frees the instance of a call that will never return to its BRK. Only the context that made the call may do so, or one that has
-    /// ended that context. A BRK may come between the stores, so the order counts: as long as `address` names an orphan, no probe is given
-    /// the instance.
+    /// Frees the instance of a call that will never return to its BRK. Only the context that made the call may do so, or one that
+    /// has ended that context. A BRK may come between the stores, so the order counts: as long as `address` names an orphan, no
+    /// probe is given the instance.
     pub(super) fn abandon(&self) {
         let is_orphan = self.address.load(Acquire) & ORPHAN != 0;
         self.give_back();
@@ -112,7 +115,7 @@ impl Instance {
         }
     }
 
-    /// The address that the call returns to. If another return probe has replaced that one in turn, the real one behind it.
+    /// The address that the call really returns to, even if that of another return probe's BRK has taken its place.
     pub fn returns_to(&self) -> u64 {
         caller(self.to.load(Relaxed))
     }
@@ -143,7 +146,8 @@ pub(super) fn at(address: u64) -> Option<&'static Instance> {
 /// The real return address that `address` stands for: `address` itself, unless it is that of a return probe's BRK. Any context.
 pub fn caller(address: u64) -> u64 {
     let mut address = address;
-    // One BRK may stand for another: of a function with two return probes, or of a function that ends in a jump to another.
+    // The address behind one BRK may be that of another BRK: if a function has two return probes, or ends in a jump to another
+    // function with a return probe.
     for _ in 0..INSTANCES {
         let Some(to) = at(address).map(|instance| instance.to.load(Relaxed)).filter(|&to| to != 0) else {
             break;
@@ -153,8 +157,8 @@ pub fn caller(address: u64) -> u64 {
     address
 }
 
-/// Frees the instances of the calls on the stack that ends at `top`, whose thread has ended (I9). Any context that does not run on that
-/// stack, with I masked: then no rendezvous in which a probe is removed can come in between.
+/// Frees the instances of the calls on the stack that ends at `top`, whose thread has ended (I9). The caller does not run on that
+/// stack, and has I masked, so that no rendezvous that removes a probe can come in between.
 pub fn end_of_stack(top: u64) {
     for instance in &KPROBE_INSTANCES[..USED.load(Relaxed).min(INSTANCES)] {
         let sp = instance.sp.load(Relaxed);
@@ -169,19 +173,21 @@ pub fn end_of_stack(top: u64) {
 pub struct ReturnProbe {
     /// The instance to be tried first: it is likely to be free.
     pub(super) next: AtomicPtr<Instance>,
+    /// The instances that the probe has.
     pub(super) instances: &'static [Instance],
     pub(super) entry: Option<EntryHandler>,
     /// Calls that found no instance free, or whose return came within another handler (rule K5).
     pub(super) missed: AtomicU64,
     /// Calls whose return the entry handler did not want.
     pub(super) declined: AtomicU64,
+    /// The probe at the function's entry.
     pub(super) kprobe: AtomicPtr<Kprobe>,
 }
 
 impl ReturnProbe {
     /// The probe at the function's entry.
     pub(super) fn kprobe(&self) -> &'static Kprobe {
-        // SAFETY: set before the return probe is handed out, and alive as long.
+        // SAFETY: the pointer is set before the return probe is handed out, and the two probes live equally long.
         unsafe { &*self.kprobe.load(Relaxed) }
     }
 
@@ -212,13 +218,14 @@ impl ReturnProbe {
         self.instances.iter().filter(|instance| instance.is_taken()).count()
     }
 
-    /// Gives back the instances of calls whose frames were dropped: such a call was made deeper on this stack than the one that begins in
-    /// `frame`, or from the same place with the same SP, and a function runs with its caller's SP again only once the call is over. An SP
-    /// that lies on none of the kernel's stacks says nothing.
+    /// Frees the instances of calls on the stack of `frame` whose stack frames were dropped. `frame` begins a new call. An older
+    /// call that was made with a lower SP, or with the same SP and the same return address, must be over: a function has its
+    /// caller's SP again only once the call is over. If `frame` is on none of the kernel's stacks, its SP proves nothing, and
+    /// nothing is freed.
     #[cold]
     #[inline(never)]
     #[unsafe(link_section = ".noprobe.text")]
-    fn give_back_left(&self, frame: &Frame) {
+    fn free_dropped_calls(&self, frame: &Frame) {
         if !layout::is_on_stack(frame.sp) {
             return;
         }
@@ -226,22 +233,23 @@ impl ReturnProbe {
         while let Some(instance) = self.instances.get(index) {
             index += 1;
             let (sp, to) = (instance.sp.load(Relaxed), instance.to.load(Relaxed));
-            let left = sp < frame.sp || sp == frame.sp && to == frame.x[30];
-            if layout::stack_of(sp) == layout::stack_of(frame.sp) && to != 0 && left {
+            let dropped = sp < frame.sp || sp == frame.sp && to == frame.x[30];
+            if layout::stack_of(sp) == layout::stack_of(frame.sp) && to != 0 && dropped {
                 instance.abandon();
             }
         }
     }
 
-    /// Takes an instance where the next one is not free: any other, or one that [`give_back_left`](Self::give_back_left) frees.
+    /// Takes an instance for a new call when the one at `next` is not free: any other that is free, else one that
+    /// [`free_dropped_calls`](Self::free_dropped_calls) frees.
     #[inline(never)]
     #[unsafe(link_section = ".noprobe.text")]
-    fn take_another_or_left(&self, frame: &Frame) -> Option<&Instance> {
+    fn take_another_or_dropped(&self, frame: &Frame) -> Option<&Instance> {
         let free = self.take_another(frame.x[30]);
         if free.is_some() {
             return free;
         }
-        self.give_back_left(frame);
+        self.free_dropped_calls(frame);
         self.take_another(frame.x[30])
     }
 
@@ -275,14 +283,14 @@ pub fn is_entry(kprobe: &Kprobe) -> bool {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn entered(kprobe: &Kprobe, frame: &mut Frame) -> Then {
-    // SAFETY: the data is the probe's, which lives as long as this kprobe.
+    // SAFETY: `register_return` has made `data` the address of the return probe, which lives as long as this kprobe.
     let probe = unsafe { &*(kprobe.data as *const ReturnProbe) };
     let to = frame.x[30];
-    // SAFETY: it always points to an instance of the probe.
+    // SAFETY: `next` always points to an instance of the probe.
     let mut instance = unsafe { &*probe.next.load(Relaxed) };
-    // A function that was not called returns to nowhere.
+    // A return address of 0 means that the function was not called and never returns; 0 would also mark the instance as free.
     if to == 0 || !instance.take(to) {
-        let Some(other) = probe.take_another_or_left(frame) else {
+        let Some(other) = probe.take_another_or_dropped(frame) else {
             probe.missed.fetch_add(1, Relaxed);
             return Then::Run;
         };
@@ -290,17 +298,22 @@ pub fn entered(kprobe: &Kprobe, frame: &mut Frame) -> Then {
     }
     instance.sp.store(frame.sp, Relaxed);
     if let Some(entry) = probe.entry {
-        return asked(probe, entry, instance, frame);
+        return call_entry_handler(probe, entry, instance, frame);
     }
     frame.x[30] = instance.address.load(Relaxed);
     Then::Run
 }
 
-/// As [`entered`], for a return probe with an entry handler.
+/// The rest of [`entered`] for a return probe with an entry handler: calls the handler, which decides whether the return is wanted.
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn asked(probe: &ReturnProbe, entry: EntryHandler, instance: &Instance, frame: &mut Frame) -> Then {
+fn call_entry_handler(
+    probe: &ReturnProbe,
+    entry: EntryHandler,
+    instance: &Instance,
+    frame: &mut Frame,
+) -> Then {
     if entry(probe, instance, frame) && frame.x[30] != 0 {
         // The handler may have changed where the function returns to.
         instance.to.store(frame.x[30], Relaxed);

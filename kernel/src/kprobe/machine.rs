@@ -1,11 +1,11 @@
-//! What the `probe` crate asks to be told of the CPU.
+//! Which features of the CPU the `probe` crate has to know.
 
 use crate::read_sysreg;
 use probe::{Bti, Cpu};
 
-/// Keys and instructions. Thread context.
+/// Which pointer authentication keys are on, and which instructions the CPU has. Thread context.
 pub fn cpu() -> Cpu {
-    // ID_AA64ISAR2_EL1, by number: older assemblers do not know it.
+    // S3_0_C0_C6_2 is ID_AA64ISAR2_EL1, whose name older assemblers do not know.
     Cpu::of(read_sysreg!("sctlr_el1"), read_sysreg!("id_aa64isar1_el1"), read_sysreg!("S3_0_C0_C6_2"))
 }
 

@@ -1,17 +1,18 @@
-//! Kprobes: a BRK in place of an instruction, handlers before and after it, the instruction itself simulated or run out of
-//! line.
+//! Kprobes: a BRK takes the place of an instruction. When the BRK is hit, handlers are called before and after the instruction,
+//! which is simulated or executed somewhere else ("out of line").
 //!
-//! A module knows only modules that stand further down here:
+//! A module knows only modules that stand below it in this list:
 //!
-//! - `returns`: return probes placed and removed, and their rarer returns.
-//! - `register`: registration and removal (rules K2, K3, K4).
-//! - `engine`: hits (rules K6 to K8), of which `hit.S` deals with the most frequent ones.
-//! - `settle`: no interrupt leaves a context in a copy. `shown`: what slots' handlers and debuggers see of a displaced instruction.
-//! - `optimised`: probes that take no exception.
+//! - `returns`: return probes are placed and removed; returns that `hit.S` does not deal with.
+//! - `register`: probes are registered and removed (rules K2, K3, K4).
+//! - `engine`: hits (rules K6 to K8), except the most frequent kinds, which `hit.S` deals with.
+//! - `settle`: interrupted contexts are moved out of copies and trampolines.
+//! - `shown`: what handlers of slots and debuggers see of a displaced instruction.
+//! - `optimised`: probes whose hits take no exception.
 //! - `copies`: the pages in which displaced instructions run. `levels`: which sites a CPU deals with (K5), each in a `level`.
 //! - `table`: how a site is found without a lock. `instance`: the calls that return probes wait for.
 //! - `site`: what is known of a probed address. `probe`: a registered probe.
-//! - `simd` and `machine`: what the CPU has.
+//! - `simd`: SIMD&FP registers of the probed context. `machine`: which features of the CPU the `probe` crate has to know.
 
 mod copies;
 mod engine;

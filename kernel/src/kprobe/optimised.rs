@@ -1,10 +1,10 @@
-//! Optimised probes: the BRK becomes a branch to a trampoline (M12b), where the site has one probe, which permits it, and its
-//! instruction can be run there.
+//! Optimised probes: the text of the site holds a branch to a trampoline instead of a BRK (M12b). A site can be optimised if it has
+//! exactly one probe, that probe permits it and has no post-handler, and the trampoline can execute the displaced instruction.
 //!
-//! What steps does not know of them: a context that is about to be stepped from such a site, by a debugger or over a
-//! breakpoint, is put on the trampoline's stand-in instead, a BRK like any other probe's ([`stand_in`]). A step into the
-//! trampoline would end with nothing done; an interrupt there puts the context back to the site, where the breakpoint would be
-//! hit once more.
+//! The step engine knows nothing of trampolines. If it stepped a context at such a site, the step would end inside the trampoline,
+//! with nothing of the probed code executed; and an interrupt there would put the context back to the site, where a breakpoint
+//! would be hit once more. So a context that is about to be stepped at such a site, by a debugger or over a breakpoint, is moved to
+//! the trampoline's stand-in ([`stand_in`]): a BRK that is dealt with like the BRK of any other probe.
 
 use super::probe::Then;
 use super::site::{How, Site};
@@ -15,24 +15,25 @@ use core::mem::offset_of;
 use probe::trampoline::{Displaced, Interrupted, Layout, Trampoline};
 use rules::pstate::{Daif, SPSR_SS};
 
+/// The trampoline stores X0 to X30 and SP where a [`Frame`] has them.
 const LAYOUT: Layout = Layout::new(FRAME_SIZE as u32).unwrap();
 const _: () = assert!(offset_of!(Frame, x) == 0 && offset_of!(Frame, sp) == 31 * 8);
 
-/// NZCV and DAIF: what a trampoline can change of PSTATE.
+/// The fields of PSTATE that the trampoline and `kprobe_optimised` change: NZCV and DAIF. Only these come from the saved frame.
 const CHANGES: u64 = 0xf000_0000 | Daif::all().bits();
 
 unsafe extern "C" {
-    /// In `hit.S`.
+    /// The code in `hit.S` that every trampoline calls.
     static kprobe_optimised: u8;
-    /// Its BRK where all is still to be done.
+    /// The BRK of `kprobe_optimised` where nothing of the hit is done: the engine counts the hit and calls the pre-handler.
     static kprobe_optimised_hit: u8;
-    /// Its BRK where the pre-handler has run.
+    /// The BRK of `kprobe_optimised` where the hit is counted and the pre-handler has run.
     static kprobe_optimised_rest: u8;
 }
 
-/// Whether a probe on this instruction can be optimised.
+/// How a trampoline executes the site's instruction; None if no probe on this instruction can be optimised.
 fn displaced(site: &Site) -> Option<Displaced> {
-    // A branch is no landing pad (DDI 0487 D8.4.4), where a BRK is one.
+    // An indirect branch may lead to a landing pad. A BRK in its place is a landing pad too, a branch is not (DDI 0487 D8.4.4).
     if probe::is_landing_pad(site.word) {
         return None;
     }
@@ -51,7 +52,7 @@ pub fn take(site: &'static Site) -> Option<u64> {
     copies::take_trampoline(make)
 }
 
-/// The site whose trampoline `pc` is in, and the offset there. Masked.
+/// The site whose trampoline `pc` is in, and the offset of `pc` in the trampoline. All exceptions are masked.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn site_of(pc: u64) -> Option<(&'static Site, u64)> {
@@ -64,7 +65,8 @@ pub fn site_of(pc: u64) -> Option<(&'static Site, u64)> {
     }
 }
 
-/// Interrupts: no context is left in a trampoline (rule K4). Masked.
+/// Moves an interrupted context out of a trampoline (rule K4): behind the probed instruction if that has been executed, else back
+/// to the probed address with nothing done. All exceptions are masked.
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
@@ -74,7 +76,7 @@ pub fn settle(frame: &mut Frame) {
         Some(Interrupted::Before) => frame.pc = site.address,
         Some(Interrupted::Pushed) => undo(frame, site),
         Some(Interrupted::Read) => {
-            // SAFETY: the trampoline has just stored X0 there.
+            // SAFETY: the trampoline has just stored X0 at SP, before it changed X0.
             frame.x[0] = unsafe { (frame.sp as *const u64).read() };
             undo(frame, site);
         }
@@ -83,12 +85,14 @@ pub fn settle(frame: &mut Frame) {
     }
 }
 
+/// Takes back the room that the trampoline has made on the stack, and moves the context back to the probed address.
 fn undo(frame: &mut Frame, site: &Site) {
     frame.sp += FRAME_SIZE as u64;
     frame.pc = site.address;
 }
 
-/// K7: a fault of the displaced instruction in a trampoline becomes the probed one's.
+/// Makes a fault of the displaced instruction in a trampoline a fault of the probed instruction (K7): the frame gets the probed
+/// address and the probed context's masks.
 #[inline(always)]
 pub fn fault(frame: &mut Frame) {
     let Some((site, offset)) = site_of(frame.pc) else { return };
@@ -100,7 +104,8 @@ pub fn fault(frame: &mut Frame) {
     frame.pc = site.address;
 }
 
-/// A context that is about to be stepped: if it stands at an optimised probe, it is to be hit by a BRK. Debug context.
+/// Moves a context that is about to be stepped from an optimised site to the stand-in BRK of the site's trampoline, so that an
+/// exception hits the probe. A context elsewhere stays where it is. Debug context.
 #[inline(always)]
 pub fn stand_in(frame: &mut Frame) {
     if let Some(site) = table::find(frame.pc)
@@ -110,36 +115,38 @@ pub fn stand_in(frame: &mut Frame) {
     }
 }
 
-/// The BRK at which `kprobe_optimised` gives up: a debug context is interrupted, or the pre-handler has asked for more than a
-/// trampoline can do. The saved context goes into the frame, as if a probe's BRK had saved it there.
+/// Deals with a BRK at which `kprobe_optimised` gives up, because the hit is inside a debug context or the pre-handler has asked
+/// for more than a trampoline can do. The context that the trampoline has saved goes into `frame`, as if the BRK of a probe had
+/// been taken. Returns what the caller still has to do.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn rest(frame: &mut Frame) -> Rest {
     let pc = frame.pc as usize;
-    let whole = pc == (&raw const kprobe_optimised_hit).addr();
-    if !whole && pc != (&raw const kprobe_optimised_rest).addr() {
+    let whole_hit = pc == (&raw const kprobe_optimised_hit).addr();
+    if !whole_hit && pc != (&raw const kprobe_optimised_rest).addr() {
         return Rest::Nobodys;
     }
     let then = if frame.x[0] == Then::Run as u64 { Then::Run } else { Then::Skip };
-    // SAFETY: at these two BRKs SP is the frame that the trampoline has filled.
+    // SAFETY: at these two BRKs SP is the address of the frame that the trampoline has filled.
     let saved = unsafe { &*(frame.sp as *const Frame) };
     (frame.x, frame.sp, frame.pc) = (saved.x, saved.sp, saved.pc);
     frame.pstate = frame.pstate & !CHANGES | saved.pstate & CHANGES;
-    if whole { Rest::Hit } else { Rest::Instruction(then) }
+    if whole_hit { Rest::Hit } else { Rest::Instruction(then) }
 }
 
-/// What is left to be done behind [`rest`].
+/// What the caller of [`rest`] still has to do.
 pub enum Rest {
-    /// What is done at a probe's BRK.
+    /// The whole hit, as at the BRK of a probe.
     Hit,
-    /// What is done behind the pre-handler.
+    /// The part of the hit that follows the pre-handler, which has answered this.
     Instruction(Then),
-    /// The kernel's end: it is another BRK.
+    /// The BRK is not one of `kprobe_optimised`. Nobody else has a BRK with this immediate, so the kernel ends.
     Nobodys,
 }
 
-/// A context that goes on with a step: puts it on the stand-in, which [`settle`] may have taken it from; unless the step is due
-/// before anything is executed, or a breakpoint is to be hit at its site first, which it is not `over` yet. Masked.
+/// Moves a context that resumes with a step back to the stand-in BRK, from which [`settle`] may have moved it. The context stays at
+/// the probed address if SPSR.SS is clear, because the step exception then comes before any instruction, or if a breakpoint at the
+/// probed address has yet to hit. `over`: the context is stepped over that breakpoint already. All exceptions are masked.
 #[inline(always)]
 pub fn unsettle(frame: &mut Frame, over: bool) {
     let executes = frame.pstate & SPSR_SS != 0;

@@ -1,4 +1,8 @@
-//! Registration and removal.
+//! Probes are registered and removed (rules K2, K3, K4).
+//!
+//! A registration has three phases. `prepare` checks the place, makes the [`Site`] and the [`Kprobe`], and takes room for copies.
+//! `write_copies` writes the copies, which nobody executes yet. `publish` holds all other CPUs and changes the text. A removal goes
+//! the other way: `unlink_all` changes the text while all other CPUs are held, and `free` frees what no CPU can still use then.
 
 use super::probe::{Kprobe, PostHandler, PreHandler};
 use super::site::{How, Site};
@@ -18,38 +22,41 @@ use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use probe::{Class, Function, Reason};
 
-/// One registration or removal at a time. Taken with interrupts on, for the rendezvous.
+/// Held during each registration, removal and switching of a probe. The caller has interrupts on, which the rendezvous needs that
+/// comes while the lock is held.
 static LOCK: SpinLock<Last> = SpinLock::new(None);
 
-/// The function that was looked at last: many probes are placed in one, and what surrounds them is the same.
-/// Not in the heap, where one a function would leave holes between sites, to be searched by each allocation.
+/// The function that the last registration analysed. Many probes are often placed in one function, which is then analysed only
+/// once. The value lies in the lock, not in the heap: a heap block for each function would leave holes between the sites, and every
+/// later allocation would search those holes.
 type Last = Option<Function>;
 
+/// How many probes are registered. It changes under [`LOCK`].
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Probes that there are. Any context.
+/// How many probes are registered, the probes of return probes and disabled probes included. Any context.
 pub fn count() -> usize {
     COUNT.load(Relaxed)
 }
 
-/// Why there is no probe (rules H6, K2).
+/// Why a registration or a removal was refused (rules H6, K2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeError {
-    /// Not a multiple of 4.
+    /// The address is not a multiple of 4, so no instruction begins there.
     Unaligned(u64),
-    /// Not in the kernel's text.
+    /// The address is not in the kernel's text.
     NotText(u64),
-    /// In text that cannot be probed.
+    /// The address is in no-probe text, in a copy or in a trampoline.
     NoProbe(u64),
-    /// An instruction that cannot be probed faithfully.
+    /// The instruction at the address cannot be probed faithfully, for this reason.
     Refused(u64, Reason),
-    /// No room for another out-of-line copy.
+    /// The pages of copies have no room for the instruction, or a branch does not reach from that room to the probed address.
     NoSlot,
-    /// A return probe, but no function begins there.
+    /// A return probe was wanted, but no function begins at the address.
     NotEntry(u64),
-    /// So many calls of a return probe under way at once.
+    /// A return probe was wanted for so many calls at once, which is too many, or 0, or more than other return probes leave.
     Instances(usize),
-    /// There is none.
+    /// No probe is at the address.
     Absent(u64),
 }
 
@@ -81,31 +88,32 @@ impl fmt::Display for ProbeError {
     }
 }
 
-/// What is asked for.
+/// What [`register_with`] and [`register_all`] are asked for.
 #[derive(Clone, Copy)]
 pub struct Wanted {
-    /// Where.
+    /// The address of the instruction to be probed.
     pub address: u64,
-    /// Before the instruction.
+    /// Called before the instruction runs.
     pub pre: Option<PreHandler>,
-    /// Behind it.
+    /// Called when the instruction has run.
     pub post: Option<PostHandler>,
-    /// What its handlers find in the probe.
+    /// A word that the handlers find in [`Kprobe::data`].
     pub data: usize,
-    /// Whether a branch to a trampoline may take the place of the BRK, if the instruction allows it, it is the only probe at its
-    /// address, and there is no post-handler. Nobody can tell but by the cost.
-    /// None: as the boot argument `optimise` says.
+    /// Whether the text may hold a branch to a trampoline instead of a BRK. It does so only if the instruction allows it, no other
+    /// probe is at the address, and the probe has no post-handler. Only the cost of a hit tells the difference.
+    /// None: the boot argument `optimise` decides.
     pub optimise: Option<bool>,
 }
 
 impl Wanted {
-    /// A probe that counts.
+    /// A probe without handlers, which only counts its hits.
     pub const fn at(address: u64) -> Self {
         Self { address, pre: None, post: None, data: 0, optimise: None }
     }
 }
 
-/// Places a probe, behind those that are at this address already. When this returns, every execution hits it.
+/// Places a probe. Where other probes are at the address already, their handlers are called before those of the new probe. When
+/// this function returns, every execution of the instruction hits the probe.
 ///
 /// Thread context with interrupts on.
 ///
@@ -119,7 +127,7 @@ pub fn register(
     register_with(&Wanted { pre, post, ..Wanted::at(address) }, |_, _| ())
 }
 
-/// As [`register`]; `before` is told of site and probe before anybody can hit it.
+/// Places a probe as [`register`] does. `before` is called with the site and the probe before any CPU can hit the probe.
 ///
 /// # Errors
 /// As `register`.
@@ -135,15 +143,15 @@ pub fn register_with(
     Ok(new.probe)
 }
 
-/// How many are placed while the other CPUs are held once.
+/// How many probes one rendezvous publishes or takes off. It bounds how long the other CPUs are held.
 const BATCH: usize = 256;
 
-/// Places many probes, with the other CPUs held once for hundreds of them. All of them, or none.
+/// Places all of these probes, or none of them. The other CPUs are held once for each [`BATCH`] of probes, not for each probe.
 ///
 /// Thread context with interrupts on.
 ///
 /// # Errors
-/// Of the first that cannot be.
+/// The error of the first probe that cannot be placed.
 pub fn register_all(wanted: impl IntoIterator<Item = Wanted>) -> Result<Vec<&'static Kprobe>, ProbeError> {
     let mut error = None;
     let probes = register_while(wanted, |_, reason| {
@@ -155,7 +163,7 @@ pub fn register_all(wanted: impl IntoIterator<Item = Wanted>) -> Result<Vec<&'st
     Err(error)
 }
 
-/// As [`register_all`], but for those that cannot be: `refused` is told of each, and why.
+/// Places those of the probes that can be placed. `refused` is called with each of the others, and with the reason.
 pub fn register_possible(
     wanted: impl IntoIterator<Item = Wanted>,
     mut refused: impl FnMut(&Wanted, ProbeError),
@@ -166,13 +174,15 @@ pub fn register_possible(
     })
 }
 
-/// Those up to the first that cannot be and of which `go_on` says no.
+/// Places probes. Where a probe cannot be placed, `go_on` decides whether the probes behind it are placed too. The probes in front
+/// of it are placed in any case.
 fn register_while(
     wanted: impl IntoIterator<Item = Wanted>,
     mut go_on: impl FnMut(&Wanted, ProbeError) -> bool,
 ) -> Vec<&'static Kprobe> {
     let mut last = LOCK.lock();
-    // All are prepared before the first is published: what this runs through may be what is to be probed.
+    // All probes are prepared before the first is published: the code of the preparation may be what is to be probed, and would hit
+    // the probes that are published already.
     let (mut all, mut written) = (Vec::new(), 0);
     for wanted in wanted {
         match prepare(&wanted, &mut last) {
@@ -198,15 +208,15 @@ fn register_while(
     probes
 }
 
-/// A probe that is not published.
+/// A probe that is prepared, but not yet published: no CPU can hit it.
 struct New {
     site: &'static Site,
     probe: &'static Kprobe,
-    /// The first at its site.
+    /// Whether the probe is the first at its site, so that the site's copies are still to be written.
     first: bool,
 }
 
-/// What their instructions run in. Nobody does yet.
+/// Writes the copies of new sites. No other CPU is held, because nobody executes the copies before their sites are published.
 fn write_copies(batch: &[New]) {
     let _off = IrqOff::new();
     let mut patch = Patch::on_this_cpu();
@@ -215,21 +225,22 @@ fn write_copies(batch: &[New]) {
     }
 }
 
-/// When this returns, every execution hits these.
+/// Links the probes to their sites and brings the text into line. When this function returns, every execution hits the probes.
 fn publish(batch: &[New]) {
-    // Rule K3, and more: the other CPUs are held even for the words that may be exchanged while they are executed. Emulators that
-    // translate (QEMU before 8.1 does) may keep, for ever, a translation of the old word that another CPU makes at that moment.
+    // The other CPUs are held for every word, even for those that rule K3 allows to exchange while they are executed. An emulator
+    // that translates code (QEMU before 8.1) may otherwise keep for ever the translation that another CPU makes of the old word at
+    // that moment.
     smp::rendezvous(|| {
         let mut patch = Patch::on_this_cpu();
         for new in batch {
             new.site.link(new.probe);
-            arm(new.site, &mut patch);
+            update_text(new.site, &mut patch);
         }
     });
 }
 
-/// Brings text and `hit.S` into line with a site's probes. All other CPUs are held.
-fn arm(site: &Site, patch: &mut Patch) {
+/// Brings the text, and what `hit.S` reads of the site, into line with the site's probes. All other CPUs are held.
+fn update_text(site: &Site, patch: &mut Patch) {
     site.shorten(engine::simulator);
     let text = site.text();
     if uaccess::read_u32(site.address) != Ok(text) {
@@ -237,6 +248,7 @@ fn arm(site: &Site, patch: &mut Patch) {
     }
 }
 
+/// Makes a probe, and its site if the address has none. No CPU can hit the probe before [`publish`].
 fn prepare(wanted: &Wanted, last: &mut Last) -> Result<New, ProbeError> {
     let &Wanted { address, pre, post, data, optimise } = wanted;
     let optimise = optimise.unwrap_or_else(|| options::get().optimise);
@@ -263,13 +275,14 @@ fn prepare(wanted: &Wanted, last: &mut Last) -> Result<New, ProbeError> {
     }
     COUNT.fetch_add(1, Relaxed);
     if optimise && post.is_none() && site.trampoline() == 0 {
-        // Not in use before the site's text is a branch to it.
+        // Nobody executes the trampoline before the site's text is a branch to it.
         site.set_trampoline(optimised::take(site).unwrap_or(0));
     }
     Ok(New { site, probe, first })
 }
 
-/// The site of an instruction without one. Text is read with D masked: the engine reads, and no slot sees that (H6).
+/// Makes a site for an instruction that has none. [`table::original`] reads the text with D masked: the engine's own reads must hit
+/// no watchpoint (H6).
 fn new_site(address: u64, word: u32, last: &mut Last) -> Result<&'static Site, ProbeError> {
     let function = match last.take() {
         Some(function) if function.contains(address) => function,
@@ -291,8 +304,8 @@ fn new_site(address: u64, word: u32, last: &mut Last) -> Result<&'static Site, P
     Ok(Box::leak(Box::new(Site::new(address, word, how))))
 }
 
-/// Takes the probe at `address` away that was placed there last, return probes not counted. When this returns it never runs again,
-/// and nobody is inside it (rule K4). Returns its hits and misses.
+/// Removes the probe that was placed last at `address`; the probes of return probes do not count. When this function returns, the
+/// probe never runs again, and no CPU is inside the probe (rule K4). Returns the probe's hits and misses.
 ///
 /// Thread context with interrupts on.
 ///
@@ -303,60 +316,64 @@ pub fn unregister(address: u64) -> Result<(u64, u64), ProbeError> {
     let site = table::find(address).ok_or(ProbeError::Absent(address))?;
     let probe =
         site.probes().filter(|probe| !instance::is_entry(probe)).last().ok_or(ProbeError::Absent(address))?;
-    Ok(take_away(&[probe], || ())[0])
+    Ok(remove_locked(&[probe], || ())[0])
 }
 
-/// Takes a probe away, as [`unregister`] does. The reference must not be used any more.
+/// Removes a probe, as [`unregister`] does, and returns its hits and misses. The caller must not use the reference any more.
 pub fn remove(probe: &'static Kprobe) -> (u64, u64) {
     remove_with(probe, || ())
 }
 
-/// As [`remove`], with `also` done while all CPUs are held.
+/// Removes a probe as [`remove`] does, and calls `also` while all other CPUs are held.
 pub fn remove_with(probe: &'static Kprobe, also: impl FnOnce()) -> (u64, u64) {
     let _one = LOCK.lock();
-    take_away(&[probe], also)[0]
+    remove_locked(&[probe], also)[0]
 }
 
-/// Takes many away, with the other CPUs held once for hundreds of them. Hits and misses of each.
+/// Removes many probes, and returns the hits and misses of each. The other CPUs are held once for each [`BATCH`] of probes.
 ///
 /// Thread context with interrupts on.
 pub fn remove_all(probes: &[&'static Kprobe]) -> Vec<(u64, u64)> {
     let _one = LOCK.lock();
-    // Freed behind the last: what frees them may be what they are on.
+    // The memory is freed when the last probe is off: the probes may be on the code that frees memory, and would be hit meanwhile.
     let mut empty = Vec::with_capacity(probes.len());
     for batch in probes.chunks(BATCH) {
-        take_off(batch, &mut empty, || ());
+        unlink_all(batch, &mut empty, || ());
     }
     free(probes, empty)
 }
 
-fn take_away(probes: &[&'static Kprobe], also: impl FnOnce()) -> Vec<(u64, u64)> {
+/// Unlinks and frees probes that fit in one batch. The caller holds [`LOCK`].
+fn remove_locked(probes: &[&'static Kprobe], also: impl FnOnce()) -> Vec<(u64, u64)> {
     let mut empty = Vec::with_capacity(probes.len());
-    take_off(probes, &mut empty, also);
+    unlink_all(probes, &mut empty, also);
     free(probes, empty)
 }
 
-/// Nobody hits them any more; of `empty`, which has room for them, are the sites without a probe.
-fn take_off(probes: &[&'static Kprobe], empty: &mut Vec<&'static Site>, also: impl FnOnce()) {
-    // A CPU that is held is in no debug context, and in no copy, which are masked (behind one it has been put behind the
-    // instruction): nobody has found a probe and is still to use it.
+/// Unlinks probes from their sites and brings the text into line: no CPU hits the probes any more. Sites that are left without a
+/// probe are appended to `empty`, which the caller has given room for one site for each probe.
+fn unlink_all(probes: &[&'static Kprobe], empty: &mut Vec<&'static Site>, also: impl FnOnce()) {
+    // Debug contexts and copies run masked, so a CPU takes part in the rendezvous in neither of them. `settle` has moved a CPU that
+    // stood at the branch back of a copy behind the probed instruction. So no CPU has found a probe that it has still to use (K4).
     smp::rendezvous(|| {
         also();
         let mut patch = Patch::on_this_cpu();
         for probe in probes {
             let Some(site) = table::find(probe.address) else { continue };
             site.unlink(probe);
-            arm(site, &mut patch);
+            update_text(site, &mut patch);
             if site.probes().next().is_none() {
                 table::take(site);
-                // There is room: no allocation while all others are held.
+                // `empty` has the room, so nothing is allocated while the other CPUs are held.
                 empty.push(site);
             }
         }
     });
 }
 
-/// Each site beside its probe, as they were allocated: of the holes in between the heap would make a list to be searched.
+/// Frees probes and empty sites, and returns the hits and misses of each probe. A site is freed right before the probe that was
+/// allocated beside it, so that the two holes merge. Otherwise the heap would keep a long list of holes, which every allocation
+/// would search.
 fn free(probes: &[&'static Kprobe], empty: Vec<&'static Site>) -> Vec<(u64, u64)> {
     COUNT.fetch_sub(probes.len(), Relaxed);
     let mut empty = empty.into_iter().peekable();
@@ -368,38 +385,39 @@ fn free(probes: &[&'static Kprobe], empty: Vec<&'static Site>) -> Vec<(u64, u64)
             if site.trampoline() != 0 {
                 copies::give_trampoline(site.trampoline());
             }
-            // SAFETY: it came from `Box::leak`, is in no table, and no CPU holds a reference any more.
+            // SAFETY: the site came from `Box::leak`, is in no table, and no CPU holds a reference to the site any more.
             drop(unsafe { Box::from_raw(core::ptr::from_ref(site).cast_mut()) });
         }
         let counts = (probe.hits(), probe.missed());
-        // SAFETY: as above.
+        // SAFETY: the probe came from `Box::leak`, is linked to no site, and no CPU holds a reference to the probe any more.
         drop(unsafe { Box::from_raw(core::ptr::from_ref(*probe).cast_mut()) });
         counts
     });
     taken.collect()
 }
 
-/// Switches a probe on again; on one that is on it does nothing. Thread context with interrupts on.
+/// Enables a probe that [`disable`] has disabled. On an enabled probe it does nothing. Thread context with interrupts on.
 pub fn enable(probe: &'static Kprobe) {
-    switch(probe, true);
+    set_enabled(probe, true);
 }
 
-/// Switches a probe off: its handlers do not run and it does not count, from when this returns on. If it is the last at its
-/// address that is on, the instruction is put back meanwhile. Thread context with interrupts on.
+/// Disables a probe: from the return of this function on, the probe counts nothing and its handlers are not called. While no probe
+/// at the address is enabled, the text holds the original instruction. Thread context with interrupts on.
 pub fn disable(probe: &'static Kprobe) {
-    switch(probe, false);
+    set_enabled(probe, false);
 }
 
-fn switch(probe: &'static Kprobe, on: bool) {
+fn set_enabled(probe: &'static Kprobe, on: bool) {
     let _one = LOCK.lock();
     let Some(site) = table::find(probe.address) else { return };
     smp::rendezvous(|| {
         probe.enabled.store(on, Relaxed);
-        arm(site, &mut Patch::on_this_cpu());
+        update_text(site, &mut Patch::on_this_cpu());
     });
 }
 
-/// Whether a probe may be at `address`, as far as the place goes. Thread context with interrupts on.
+/// Checks whether `address` is in text that can be probed. The instruction itself is not looked at. Thread context with interrupts
+/// on.
 ///
 /// # Errors
 /// As for [`register`].
@@ -408,7 +426,7 @@ pub fn check_place(address: u64) -> Result<(), ProbeError> {
     check(address).map(|_| ())
 }
 
-/// The word at `address` if a probe may be there.
+/// Returns the original instruction at `address`, if `address` is in text that can be probed.
 fn check(address: u64) -> Result<u32, ProbeError> {
     if !address.is_multiple_of(4) {
         return Err(ProbeError::Unaligned(address));

@@ -1,7 +1,7 @@
 //! Return probes: a probe at a function's entry, whose handler puts the address of a BRK in place of the return address.
 //!
-//! `instance` has the calls under way and what happens at the entry. Here return probes are placed and removed, and the returns are dealt
-//! with that `hit.S` leaves to the engine.
+//! `instance` has the calls under way and what happens at a function's entry. This module places and removes return probes, and
+//! deals with the returns that `hit.S` does not deal with itself.
 
 use super::engine::{self, Entered};
 use super::instance::{
@@ -43,8 +43,8 @@ static LOCK: SpinLock<()> = SpinLock::new(());
 /// Places a return probe. Thread context with interrupts on.
 ///
 /// # Errors
-/// As for [`register`](super::register()); [`ProbeError::NotEntry`] if no function begins there; [`ProbeError::Instances`] if there is no
-/// room for that many calls.
+/// As for [`register`](super::register()); [`ProbeError::NotEntry`] if no function begins there; [`ProbeError::Instances`] if there
+/// is no room for that many calls.
 pub fn register_return(wanted: &WantedReturn) -> Result<&'static ReturnProbe, ProbeError> {
     let &WantedReturn { address, entry, handler, instances } = wanted;
     register::check_place(address)?;
@@ -87,7 +87,7 @@ pub fn register_return(wanted: &WantedReturn) -> Result<&'static ReturnProbe, Pr
     }
 }
 
-/// The index of the first of `count` adjacent instances that no probe has.
+/// Finds `count` adjacent instances that no probe has, and returns the index of the first.
 fn room(count: usize) -> Option<usize> {
     let blocks = count.div_ceil(BLOCK);
     let free = |first: usize| {
@@ -97,35 +97,37 @@ fn room(count: usize) -> Option<usize> {
     (0..=INSTANCES / BLOCK - blocks).find(|&first| free(first)).map(|first| first * BLOCK)
 }
 
-/// Removes a return probe. Returns its hits and misses. When this returns, none of its handlers runs any more; calls that are under way
-/// return to their callers. The reference must not be used any more. Thread context with interrupts on.
+/// Removes a return probe. Returns its hits and misses. When this returns, none of its handlers runs any more; calls that are under
+/// way return to their callers. The reference must not be used any more. Thread context with interrupts on.
 pub fn remove_return(probe: &'static ReturnProbe) -> (u64, u64) {
     let _one = LOCK.lock();
-    // While all CPUs are held none is in a handler.
+    // The instances are retired while all other CPUs are held, because no CPU is in a handler then.
     let (entered, in_handlers) = register::remove_with(probe.kprobe(), || retire(probe));
     let (missed, declined) = (probe.missed.load(Relaxed), probe.declined.load(Relaxed));
     release(probe);
     (entered - missed - declined, in_handlers + missed)
 }
 
-/// Takes the instances from a probe. Its entry is not probed any more, and no CPU is in one of its handlers.
+/// Takes the instances away from a return probe. The caller makes sure that no call can take an instance any more, and that no CPU
+/// is in a handler of the probe. An instance that a call still has becomes an orphan: the call returns by it, and then frees it.
 fn retire(probe: &ReturnProbe) {
     for instance in probe.instances {
-        let used = instance.is_taken();
+        let under_way = instance.is_taken();
         let address = instance.address.load(Relaxed);
         instance.probe.store(ptr::null_mut(), Relaxed);
-        instance.address.store(if used { address | ORPHAN } else { 0 }, Release);
+        instance.address.store(if under_way { address | ORPHAN } else { 0 }, Release);
     }
 }
 
-/// Frees a return probe that was retired.
+/// Frees the memory of a return probe, after [`retire`] has taken its instances away.
 fn release(probe: &'static ReturnProbe) {
     // SAFETY: it came from `Box::leak`, and no instance leads to it any more.
     drop(unsafe { Box::from_raw(ptr::from_ref(probe).cast_mut()) });
 }
 
-/// Deals with the BRK that a call returns to, where `hit.S` does not: in a debug context, if the context is being stepped, or if the
-/// probe was removed.
+/// Deals with the BRK that a call returns to. `hit.S` leaves to this function the returns inside a debug context, those of a
+/// context that is being stepped, and those of calls whose return probe was removed. `parked` and the result are as for
+/// `engine::hit`.
 #[inline(always)]
 pub fn returned(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
     let Some(instance) = at(frame.pc) else { fatal(frame, "M7", Reason::UnknownBrk) };
@@ -138,13 +140,13 @@ pub fn returned(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
         instance.abandon();
         return engine::behind(cpu, frame, parked);
     }
-    // SAFETY: an instance that a call has, and whose address says so, is its probe's.
+    // SAFETY: `address` is not 0 and no orphan's, so a return probe has the instance, and that probe is alive.
     let probe = unsafe { &*instance.probe.load(Relaxed) };
     if !instance.is_taken() {
         fatal(frame, "M7", Reason::UnknownBrk);
     }
     frame.move_to(instance.to.load(Relaxed));
-    // SAFETY: as in `engine`.
+    // SAFETY: the site at the entry of a return probe that is alive is alive too.
     let site = unsafe { &*instance.site.load(Relaxed) };
     match engine::enter(cpu, site) {
         Entered::Missed => _ = probe.missed.fetch_add(1, Relaxed),

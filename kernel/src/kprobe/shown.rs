@@ -1,15 +1,18 @@
 //! What the clients of debug exceptions are shown of a displaced instruction (M10, K1).
 //!
-//! A displaced instruction runs in a copy or in a trampoline, with I and F masked for it alone (K8), and what it accesses can hit
-//! watchpoints there. Slots' handlers, debuggers and their predicates must not see that: they are shown the probed address and the
-//! probed context's masks, may change both, and may begin steps. So the handler of a debug exception from the engine's text calls
-//! [`show`] before anybody is told, and [`Displaced::resume`] behind the last who is. Where the instruction is still to be executed
-//! then, it runs where it was about to: the probe's handlers are not called again, and the slots that it hit are stepped over there.
+//! A displaced instruction runs in a copy or in a trampoline, with I and F masked for it alone (K8). Its accesses can hit
+//! watchpoints there, but the handlers of slots, debuggers and their predicates must not see where it runs. They are shown the
+//! probed address and the masks of the probed context; they may change both, and may begin steps. So the handler of a debug
+//! exception from a copy or a trampoline calls [`show`] before it calls any of these clients, and [`Displaced::resume`] after the
+//! last client has returned. `resume` sends the displaced instruction, if it has still to be executed, to the place where it was
+//! interrupted. The probe's handlers are not called again, and the slots that the instruction has hit are stepped over at that
+//! place.
 //!
-//! What the engine does for itself, nobody is shown at all. A trampoline's first store lies below the probed context's SP, in front of
-//! the instruction that masks D; the register that would be needed to mask D before it can only be freed by a store. A watchpoint on
-//! that memory, or a step that comes there, puts the context back to the probed address with nothing done, and onto the BRK that stands
-//! in for the trampoline: then the probe is hit by an exception, whose frame is stored with D masked.
+//! Accesses that the engine makes for itself are shown to nobody. Most of them run with D masked; the first store of a trampoline
+//! cannot, because masking D saves DAIF in a register, and only that store frees a register. The store goes below the probed
+//! context's SP. If a watchpoint on that memory is hit, or a step ends at that place, the context is put back to the probed address
+//! with nothing done, and then onto the BRK that stands in for the trampoline. So an exception hits the probe, and the exception's
+//! frame is stored with D masked.
 
 use super::copies::{self, OPENED};
 use super::level::{LONGER, Level};
@@ -22,35 +25,39 @@ use probe::ool::{Copies, Faulted};
 use probe::trampoline::{Interrupted, Trampoline};
 use rules::step::Owners;
 
-/// Where a debug exception has come from.
+/// Where a debug exception has come from, and what [`show`] has done to the frame.
 pub enum Origin {
-    /// From elsewhere, or from a BRK that leads back to the engine. The frame is as it was.
+    /// The exception has come neither from a displaced instruction nor from an access of the engine: from other code, or from a BRK
+    /// that leads back to the engine. The frame is unchanged, except that a context at a stand-in BRK is now at the probed address.
     Elsewhere,
-    /// From what the engine does for itself. The frame is at the BRK that stands in for the probe's: nobody is to be told.
+    /// The exception has come from an access of the engine itself. The frame is at the trampoline's stand-in BRK. No client must be
+    /// told.
     Engine,
-    /// From a displaced instruction that has not been executed. The frame is the probed context's, at the probed address.
+    /// The exception has come from a displaced instruction that has not been executed. The frame is the probed context's, at the
+    /// probed address, until [`Displaced::resume`].
     Instruction(Displaced),
-    /// From behind a displaced instruction. The frame is the probed context's, behind the probed instruction, and stays so.
+    /// The exception has come after a displaced instruction was executed. The frame is the probed context's, behind the probed
+    /// instruction, and the context resumes there.
     Behind,
 }
 
-/// A displaced instruction that is still to be executed.
+/// A displaced instruction that is still to be executed, and what [`show`] has taken out of its frame.
 pub struct Displaced {
     site: &'static Site,
-    /// PC in the copy or trampoline.
+    /// The PC in the copy or trampoline, where the instruction is to be executed.
     pc: u64,
-    /// I and F there.
+    /// I and F at that PC.
     masks_there: u64,
-    /// I and F of the probed context.
+    /// I and F of the probed context, as they are shown to the clients.
     masks: u64,
-    /// Whether it is in the copy that traps, with a level.
+    /// Whether the instruction is in the copy that ends in a BRK, so that the hit still has a level.
     traps: bool,
-    /// A step-over of the probed instruction, which the level keeps.
+    /// A step-over of the probed instruction. The level has kept it, and gets it back unless a client has moved PC.
     waiting: Owners,
 }
 
-/// Shows the probed context in `frame`, if the exception has come from a copy or a trampoline. In the handler of a debug exception
-/// (M10), before anybody is told.
+/// Puts the probed context into `frame` if the exception has come from a copy or a trampoline. The handler of a debug exception
+/// (M10) calls this function before it calls any client.
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
@@ -74,19 +81,20 @@ fn in_copy(cpu: &CpuDebug, frame: &mut Frame, site: &'static Site, offset: u64) 
             if !core::ptr::eq(top, site) {
                 return Origin::Elsewhere;
             }
-            // The owners that wait for the end of the copy (M12) are the probed context's: a debugger's stop may end its plan.
+            // The owners that the level keeps (M12) are the probed context's. They go back to the CPU, since a debugger that stops
+            // here may end its plan. Only a step-over waits on.
             let parked = level.parked.replace(Owners::empty());
             cpu.set_owners(cpu.owners.get() | (parked - Owners::STEP_OVER));
             let waiting = parked & Owners::STEP_OVER;
             let displaced =
-                Displaced { traps: true, waiting, ..at(frame, site, level.masks.get() & !LONGER) };
+                Displaced { traps: true, waiting, ..take_out(frame, site, level.masks.get() & !LONGER) };
             Origin::Instruction(displaced)
         }
         None if Copies::settled(offset) => behind(frame, site, frame.pstate & OPENED.bits()),
         None => match Copies::faulted(offset.wrapping_sub(4)) {
             Some(Faulted::Open) => behind(frame, site, 0),
             Some(Faulted::Masked) => behind(frame, site, OPENED.bits()),
-            // The BRK: all is the level's.
+            // The frame is at the BRK behind the instruction. `engine::out_of_line_end` will put the probed context back.
             Some(Faulted::Trapping) | None => Origin::Elsewhere,
         },
     }
@@ -116,8 +124,10 @@ fn in_trampoline(frame: &mut Frame, site: &'static Site, offset: u64) -> Origin 
     }
 }
 
+/// Puts the probed context into `frame`, and returns what is needed to resume the instruction. `masks`: I and F of the probed
+/// context.
 #[inline(always)]
-fn at(frame: &mut Frame, site: &'static Site, masks: u64) -> Displaced {
+fn take_out(frame: &mut Frame, site: &'static Site, masks: u64) -> Displaced {
     let (pc, masks_there) = (frame.pc, frame.pstate & OPENED.bits());
     frame.pc = site.address;
     frame.pstate = frame.pstate & !OPENED.bits() | masks;
@@ -126,7 +136,7 @@ fn at(frame: &mut Frame, site: &'static Site, masks: u64) -> Displaced {
 
 #[inline(always)]
 fn instruction(frame: &mut Frame, site: &'static Site, masks: u64) -> Origin {
-    Origin::Instruction(at(frame, site, masks))
+    Origin::Instruction(take_out(frame, site, masks))
 }
 
 #[inline(always)]
@@ -137,8 +147,9 @@ fn behind(frame: &mut Frame, site: &'static Site, masks: u64) -> Origin {
 }
 
 impl Displaced {
-    /// Everybody has been told: unless one has moved PC, the instruction is executed now, where it was about to be. Only a step-over of
-    /// the slots that it hit steps it there; other owners wait until the post-handlers have run (M12).
+    /// Resumes the instruction after all clients were told, at the place where it was interrupted; unless a client has moved PC. At
+    /// that place the instruction is stepped only for the step-over of the slots that it has hit: other owners wait until the
+    /// post-handlers have run (M12).
     #[cold]
     #[inline(never)]
     #[unsafe(link_section = ".noprobe.text")]
@@ -163,9 +174,9 @@ impl Displaced {
             frame.pc = self.pc;
             return;
         }
-        // A handler has changed the masks: the form for these.
+        // A client has changed the masks, so another copy has to run the instruction.
         let Some(copies) = self.site.copies() else {
-            // All that it does is to lead there.
+            // An instruction without copies runs in a trampoline only, where all that it does is to lead to this address.
             frame.move_to(self.site.leads_to);
             return;
         };
@@ -174,24 +185,26 @@ impl Displaced {
             frame.pc = copies + if masks == 0 { Copies::OPEN } else { Copies::MASKED };
             return;
         }
-        // No post-handler waits: as for a hit that was missed.
+        // No post-handler waits for the end of this copy, so the level is that of a missed hit.
         let Some(level) = cpu.push(self.site, true) else { fatal(frame, "K5", Reason::ProbesTooDeep) };
         self.trap(cpu, frame, level);
         frame.pc = copies + Copies::TRAPPING;
     }
 
+    /// Prepares the copy that ends in a BRK: the level keeps the masks and all owners except a step-over of the slots that were
+    /// hit.
     #[inline(always)]
     fn trap(&self, cpu: &CpuDebug, frame: &mut Frame, level: &Level) {
         let owners = cpu.owners.get();
         level.parked.set(self.waiting | (owners - Owners::STEP_OVER));
         cpu.set_owners(owners & Owners::STEP_OVER);
-        // `hit.S` knows nothing of what waits, nor of masks other than those of its hit.
+        // LONGER: `hit.S` cannot put back owners that wait, nor masks that have changed since its hit.
         level.masks.set(frame.pstate & OPENED.bits() | LONGER);
         frame.pstate |= OPENED.bits();
     }
 }
 
-/// Whether the exception may have come from a copy or a trampoline: the cheap question, to which [`show`] has the answer.
+/// Whether the exception may have come from a copy or a trampoline. The test is cheap; only [`show`] knows for certain.
 #[inline(always)]
 pub fn may_be_shown(frame: &Frame) -> bool {
     layout::may_be_copy(frame.pc)

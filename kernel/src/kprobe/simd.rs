@@ -15,14 +15,15 @@ pub fn trapped() -> bool {
     read_sysreg!("cpacr_el1") & FPEN_EL1 == 0
 }
 
-/// Sets V`n`. Any context in which they are not [`trapped`].
+/// Sets V`n`. Any context in which accesses to V registers are not [`trapped`].
 #[inline(always)]
 pub fn set(n: u8, value: u128) {
-    // SAFETY: they are not trapped, and nothing of the kernel's is in them.
+    // SAFETY: the registers are not trapped, and the kernel keeps nothing in them.
     unsafe { load(u64::from(n % 32), &value) }
 }
 
-/// LDR Qn: a row of 32 such loads, since the number is part of the instruction. By their words: the target has no names for them.
+/// Loads V`n` from `value`. The number of the register is part of the instruction LDR, so there are 32 loads, and a branch to one
+/// of them. They are written as words, because the assembler refuses SIMD&FP instructions for this target.
 ///
 /// # Safety
 /// The registers are not trapped; `n` is below 32.
@@ -56,13 +57,13 @@ pub fn syndrome<E>(exception: &Exception<E>, literal: u64) -> (u64, Option<u64>)
 }
 
 /// The syndrome of a load from `address` that faults: EC 0x25, IL, and the fault status of a translation that is asked for
-/// once more (DDI 0487 D24.2.119). The instruction itself leaves PAR_EL1 as it is, and the probed code may have an answer of its own
-/// AT instruction there; no frame holds that register, so it is put back (K1). All exceptions are masked.
+/// once more (DDI 0487 D24.2.119). AT writes PAR_EL1, which no frame holds, and in which the probed code may have the answer of its
+/// own AT instruction. The simulated load would not change PAR_EL1, so the register is put back (K1). All exceptions are masked.
 #[inline(always)]
 fn data_abort(address: u64) -> u64 {
     const DATA_ABORT: u64 = 0x25 << 26 | 1 << 25;
     let probed = read_sysreg!("par_el1");
-    // SAFETY: a question to the translation regime; its answer is in PAR_EL1.
+    // SAFETY: AT only asks the translation regime, and changes nothing but PAR_EL1.
     unsafe { asm!("at s1e1r, {}", in(reg) address, options(nostack, preserves_flags)) };
     barrier::isb();
     let answer = read_sysreg!("par_el1");

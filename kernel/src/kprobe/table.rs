@@ -1,8 +1,9 @@
-//! The probed addresses: a page of pointers for each page of the kernel's text, so that a hit finds its site with the same few
-//! loads however many there are. Read without a lock.
+//! The table of probed addresses: one page of pointers for each page of the kernel's text. A hit finds its site with two loads,
+//! however many sites there are, and without a lock.
 //!
-//! A site is published by the store of its pointer. One that is taken off stays readable until every CPU has passed a
-//! rendezvous: a CPU that reads the table does so masked, and takes no part in one meanwhile. Pages stay.
+//! The store of a site's pointer publishes the site. A CPU reads the table with all exceptions masked, and so takes part in no
+//! rendezvous while it uses a site. So a site that is taken off while a rendezvous holds all other CPUs can be freed after that
+//! rendezvous. Pages of pointers are never freed.
 
 use super::{probe::Kprobe, site::Site};
 use crate::arch::daif::AllMasked;
@@ -15,14 +16,15 @@ use core::sync::atomic::{
     Ordering::{Acquire, Release},
 };
 
-/// Bits of an address that say which page, and which word of it. `hit.S` takes the page from the address alone, whatever lies
-/// above; what it finds says which address it is for.
+/// How many bits of an address, above those of the offset in a page, select the page of pointers. `hit.S` ignores the bits above
+/// these: it compares the probed address in the site that it finds.
 pub const PAGE_BITS: u32 = 12;
 const WORDS: usize = PAGE / 4;
 const _: () = assert!(layout::IMAGE.is_multiple_of(PAGE << PAGE_BITS));
 
 type Page = [AtomicPtr<Site>; WORDS];
 
+/// The page of pointers of all pages of text without a site. It stays empty.
 #[unsafe(link_section = ".noprobe.data")]
 static NOTHING: Page = [const { AtomicPtr::new(ptr::null_mut()) }; WORDS];
 
@@ -38,7 +40,7 @@ fn page(address: u64) -> &'static AtomicPtr<Page> {
 
 #[inline(always)]
 fn get(address: u64) -> *mut Site {
-    // SAFETY: it points to `NOTHING` or to a page that was leaked.
+    // SAFETY: the pointer is that of `NOTHING` or of a page that was leaked.
     let page = unsafe { &*page(address).load(Acquire) };
     page[address as usize / 4 % WORDS].load(Acquire)
 }
@@ -46,7 +48,8 @@ fn get(address: u64) -> *mut Site {
 /// The site at this address. Any context; the reference must not outlive the masked section it was got in.
 #[inline(always)]
 pub fn find(address: u64) -> Option<&'static Site> {
-    // SAFETY: a published site is alive, and one that was taken off until the rendezvous that its removal waits for.
+    // SAFETY: a published site is alive. A site that was taken off is freed only after a rendezvous, in which this CPU takes no
+    // part yet.
     match unsafe { get(address).as_ref() } {
         Some(site) if site.address == address => Some(site),
         _ => None,
@@ -58,7 +61,8 @@ pub fn find(address: u64) -> Option<&'static Site> {
 #[unsafe(link_section = ".noprobe.text")]
 pub fn original(address: u64) -> Option<u32> {
     let _masked = AllMasked::new();
-    // Read first: a probe that is not found any more has its instruction back in place.
+    // The text is read before the table, because a removal changes the text first. If a BRK was read but no site is found, the
+    // removal is complete meanwhile, and the text, read once more, holds the instruction.
     let word = uaccess::read_u32(address).ok()?;
     match find(address) {
         Some(site) => Some(site.word),
@@ -79,7 +83,7 @@ pub fn put(site: &'static Site) {
     page[site.address as usize / 4 % WORDS].store(ptr::from_ref(site).cast_mut(), Release);
 }
 
-/// Takes a site off. One caller at a time.
+/// Takes a site out of the table. One caller at a time, while all other CPUs are held.
 pub fn take(site: &Site) {
     // SAFETY: as in `get`.
     let page = unsafe { &*page(site.address).load(Acquire) };

@@ -1,6 +1,7 @@
-//! Records and registers brought into line, on every CPU (rules H1, H2, H5).
+//! Every CPU brings its slot registers into line with the records (rules H1, H2, H5).
 //!
-//! [`protocols::Changes`] is how CPUs tell each other of changed records.
+//! Whoever changes records *marks* them for the CPUs that they are for, draws a number for the change, and sends those CPUs an SGI.
+//! [`protocols::Changes`] has the protocol by which a CPU finds the marked records, and by which the others see how far it is.
 
 use super::local::{slots_of, with_slots};
 use super::records::{Disposition, KINDS, LIMITS, RECORDS, SLOTS, limit};
@@ -21,17 +22,18 @@ use rules::pstate::Daif;
 #[unsafe(link_section = ".noprobe.data")]
 static CHANGES: Changes = Changes::new();
 
-/// What a CPU has to apply, and what it has applied: records by kind and number.
+/// For each CPU the records that it has still to apply, by kind and number, and the last change that it has applied.
 #[unsafe(link_section = ".noprobe.data")]
 static APPLIED: PerCpu<Applied<{ 2 * RECORDS / 64 }>> = crate::per_cpu!(Applied::new());
 
-/// Which change retired a record without waiting for all CPUs to apply it. A record may go only when all have (H1): counting
-/// from any other change, one that was retired meanwhile would go while it is armed elsewhere.
+/// The number of the change that has retired a record, if the caller did not wait for all CPUs to apply that change; else
+/// [`NEVER`]. A record may be freed only when all CPUs have applied exactly this change (H1): by the number of an earlier change, a
+/// record that was retired later would be freed while it is still armed on another CPU.
 #[unsafe(link_section = ".noprobe.data")]
 static RETIRED: [[AtomicU64; RECORDS]; 2] = [const { [const { AtomicU64::new(NEVER) }; RECORDS] }; 2];
 const NEVER: u64 = u64::MAX;
 
-/// Hits of a record that is retired, on the CPUs that have let go of it.
+/// The hits of a retired record, summed over the CPUs that have disarmed it.
 #[unsafe(link_section = ".noprobe.data")]
 static LAST_HITS: [[AtomicU64; RECORDS]; 2] = [const { [const { AtomicU64::new(0) }; RECORDS] }; 2];
 
@@ -54,7 +56,8 @@ pub fn init_cpu(cpu: &CpuDebug) {
     }
     with_slots(cpu, |slots| slots.set_counts(counts));
     let me = percpu::index() as u32;
-    // What was marked before may be gone, or a slot that this CPU lacks. Who marks from here on finds the CPU online and waits.
+    // Marks from before this moment may be of records that are gone, or of slots that this CPU lacks. Whoever marks from now on
+    // finds the CPU online, and waits for it.
     APPLIED.this().forget();
     for id in SLOTS.for_cpu(me) {
         if id.index < counts.of(id.kind) {
@@ -66,7 +69,7 @@ pub fn init_cpu(cpu: &CpuDebug) {
     bring_into_line();
 }
 
-/// Says that a record has changed, to the CPUs that it is for.
+/// Marks a record as changed for each of `cpus`.
 fn mark(id: SlotId, cpus: Cpus) {
     for cpu in (0..percpu::MAX_CPUS).filter(|&cpu| cpus.contains(cpu as u32)) {
         APPLIED.of(cpu).mark(id.kind as usize * RECORDS + usize::from(id.record));
@@ -77,7 +80,12 @@ fn mark(id: SlotId, cpus: Cpus) {
 /// Any context.
 #[inline(always)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn here(kind: Kind, admitted: Admitted, me: Cpus, disposition: Disposition) -> Option<SlotId> {
+pub fn install_on_this_cpu(
+    kind: Kind,
+    admitted: Admitted,
+    me: Cpus,
+    disposition: Disposition,
+) -> Option<SlotId> {
     // Masked, so that no handler of this CPU finds the record before its registers are written.
     let _masked = AllMasked::new();
     let cpu = debug::this();
@@ -94,8 +102,8 @@ pub fn here(kind: Kind, admitted: Admitted, me: Cpus, disposition: Disposition) 
     Some(id)
 }
 
-/// Reserves slots, and has every CPU that they are for arm them.
-pub fn anywhere(
+/// Reserves slots by `reserve`, and has every CPU of `cpus` arm them.
+pub fn install_on_cpus(
     cpus: Cpus,
     reserve: impl FnOnce() -> Result<Pieces<SlotId>, SlotError>,
 ) -> Result<Pieces<SlotId>, SlotError> {
@@ -104,11 +112,12 @@ pub fn anywhere(
     for id in slots.iter() {
         mark(id, cpus);
     }
-    everywhere(CHANGES.draw(), cpus);
+    sync_cpus(CHANGES.draw(), cpus);
     Ok(slots)
 }
 
-/// See [`super::remove`] and [`super::remove_counted`].
+/// Retires slots, has every CPU disarm them, and frees their records: see [`super::remove`] and [`super::remove_counted`]. Returns
+/// the sum of their hits; None if the caller could not wait for the other CPUs, so that the sum is not known.
 pub fn remove(slots: Pieces<SlotId>) -> Result<Option<u64>, SlotError> {
     let mut result = Ok(None);
     let mut retired = [None; 2];
@@ -117,7 +126,7 @@ pub fn remove(slots: Pieces<SlotId>) -> Result<Option<u64>, SlotError> {
         let cpus = SLOTS.live(id).map(|record| record.cpus);
         match (cpus, SLOTS.retire(id)) {
             (Some(cpus), Ok(())) => {
-                // No CPU lets go of it before it is told.
+                // No CPU adds its hits before `mark` tells it of the change.
                 last_hits(id).store(0, Relaxed);
                 mark(id, cpus);
                 all = Cpus(all.0 | cpus.0);
@@ -130,11 +139,11 @@ pub fn remove(slots: Pieces<SlotId>) -> Result<Option<u64>, SlotError> {
         return result;
     }
     let change = CHANGES.draw();
-    let applied = everywhere(change, all);
+    let applied = sync_cpus(change, all);
     let mut hits = 0;
     for id in retired.into_iter().flatten() {
         if applied {
-            // Every CPU has let go of it, and nobody else frees a record without an entry in `RETIRED`.
+            // Every CPU has disarmed the slot. Nobody else frees the record, since it has no entry in `RETIRED`.
             hits += last_hits(id).load(Relaxed);
             if let Err(gone) = SLOTS.free(id) {
                 result = Err(gone);
@@ -150,12 +159,12 @@ pub fn remove(slots: Pieces<SlotId>) -> Result<Option<u64>, SlotError> {
     result
 }
 
-/// Has every online CPU of `cpus` bring its registers into line with the records as of `change`. Whether all have when this
-/// returns: a debug context, or one with D masked, does not wait for the others (H5).
+/// Has every online CPU of `cpus` bring its registers into line with the records as of `change`. Returns whether all of them have
+/// done so: a caller in a debug context, or with D masked, does not wait for the other CPUs (H5).
 #[unsafe(link_section = ".noprobe.text")]
-fn everywhere(change: u64, cpus: Cpus) -> bool {
+fn sync_cpus(change: u64, cpus: Cpus) -> bool {
     sync_local();
-    // This CPU has done its part, and if the caller goes on on another one, the loop below does that one's.
+    // This CPU is in line now. If the scheduler moves the caller to another CPU, the loop below brings that CPU into line.
     let behind = |&cpu: &usize| cpus.contains(cpu as u32) && !APPLIED.of(cpu).has(change);
     if crate::smp::cpus::online().find(behind).is_none() {
         return true;
@@ -165,20 +174,21 @@ fn everywhere(change: u64, cpus: Cpus) -> bool {
         return false;
     }
     while crate::smp::cpus::online().any(|cpu| behind(&cpu)) {
-        // Two CPUs that wait for each other with interrupts off must still get on.
+        // Another CPU may wait for this CPU in the same loop, and both may have interrupts off, so that no SGI comes: each applies
+        // changes while it waits.
         sync_local();
         barrier::relax();
     }
     true
 }
 
-/// Frees the records that were retired without waiting, as far as every CPU has let go of them by now.
+/// Frees those records that were retired without waiting, and that every CPU has disarmed by now.
 fn free_retired() {
     for record in SLOTS.iter().filter(|record| record.state == State::Retired) {
         let retired = &RETIRED[record.id.kind as usize][usize::from(record.id.record)];
         let change = retired.load(Acquire);
-        // NEVER is more than any CPU has applied. Whoever takes the entry frees the record, which may be another use of it by
-        // now.
+        // NEVER is greater than the number of any change that a CPU has applied. Whoever takes the entry frees the record. The
+        // record is looked up again, because it may have been freed and retired anew since the iterator has read it.
         if crate::smp::cpus::online().all(|cpu| APPLIED.of(cpu).has(change))
             && retired.compare_exchange(change, NEVER, SeqCst, Relaxed).is_ok()
             && let Some(record) = SLOTS.lookup(record.id.kind, record.id.record)
@@ -200,13 +210,13 @@ pub fn sync_local() {
 #[unsafe(link_section = ".noprobe.text")]
 fn bring_into_line() {
     let masked = Masked::new();
-    // Not before the masks are set: the caller may be on another CPU than it was (rule I10).
+    // The CPU is looked up after masking, since the caller may have been moved to another CPU before (rule I10).
     let cpu = masked.cpu();
     let apply = |number: usize| apply(cpu, KINDS[number / RECORDS], (number % RECORDS) as u8);
     APPLIED.this().bring_into_line(&CHANGES, apply, || set_armed_bits(cpu));
 }
 
-/// Arms or disarms what one record says.
+/// Arms the slot of a live record, or disarms the slot of a retired one, on this CPU.
 #[unsafe(link_section = ".noprobe.text")]
 fn apply(cpu: &CpuDebug, kind: Kind, record: u8) {
     let Some(record) = SLOTS.lookup(kind, record) else { return };
@@ -227,7 +237,7 @@ fn apply(cpu: &CpuDebug, kind: Kind, record: u8) {
     });
 }
 
-/// MDE and KDE, for what is armed now (H8). D is masked.
+/// Wants MDE and KDE of MDSCR_EL1 exactly if a slot is armed now (H8). D is masked.
 #[inline(always)]
 #[unsafe(link_section = ".noprobe.text")]
 fn set_armed_bits(cpu: &CpuDebug) {

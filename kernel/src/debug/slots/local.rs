@@ -1,8 +1,8 @@
 //! This CPU's slots: what a hit, a step-over and an interrupt in one do with them. D is masked. What is written here is in force
 //! once the CPU's debt is paid ([`control`](crate::debug::control)).
 //!
-//! All of it is no-probe text (rules H6, I8): a BRK's handler may set and remove slots, and must not find one that is being changed.
-//! So a function here is in line only where its callers are no-probe text too.
+//! All of it is no-probe text (rules H6, I8): a BRK's handler may set and remove slots, and must not find one that is being
+//! changed. So a function here is in line only where its callers are no-probe text too.
 
 use super::records::{Disposition, SLOTS, limit};
 use super::registers;
@@ -19,10 +19,10 @@ pub(super) fn with_slots<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut CpuSlots) -> 
     use_(unsafe { slots_of(cpu) })
 }
 
-/// As [`with_slots`], for the path of a hit: without a closure, which the compiler may choose not to inline.
+/// This CPU's slots, for the path of a hit. [`with_slots`] takes a closure, which the compiler may choose not to inline.
 ///
 /// # Safety
-/// One at a time.
+/// The caller holds no other reference to the slots.
 #[inline(always)]
 #[expect(clippy::mut_from_ref, reason = "the cell is this CPU's, and D is masked")]
 pub(super) unsafe fn slots_of(cpu: &CpuDebug) -> &mut CpuSlots {
@@ -31,14 +31,15 @@ pub(super) unsafe fn slots_of(cpu: &CpuDebug) -> &mut CpuSlots {
     unsafe { &mut *cpu.slots.get() }
 }
 
-/// The breakpoint that alone was hit at `pc`, if it is only to be counted. In constant time; None does not say that none was hit.
+/// The breakpoint that was hit at `pc`, if it is the only one and its hits are only counted. It is found in constant time. None
+/// does not mean that no breakpoint was hit.
 #[inline(always)]
 pub fn plain_breakpoint(cpu: &CpuDebug, pc: u64) -> Option<u8> {
     // SAFETY: this function has no other reference to the slots.
     unsafe { slots_of(cpu) }.plain_breakpoint(pc)
 }
 
-/// The same for a watchpoint, from the syndrome.
+/// The watchpoint that was hit according to the syndrome, under the same conditions as for [`plain_breakpoint`].
 #[inline(always)]
 pub fn plain_watchpoint(cpu: &CpuDebug, iss: u32, far: u64) -> Option<u8> {
     // SAFETY: this function has no other reference to the slots.
@@ -73,7 +74,8 @@ pub fn suspend(cpu: &CpuDebug, kind: Kind, n: u8) {
     unsafe { slots_of(cpu) }.suspend(&mut registers::all(cpu), kind, n);
 }
 
-/// As [`suspend`], with the other half of a range over two slots, hit or not; says what the slot is for.
+/// Suspends a slot as [`suspend`] does, and also the slot that has the other half of its range, if the range needs two. Returns the
+/// slot's record.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn suspend_whole(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Snapshot<Disposition>> {
@@ -85,8 +87,8 @@ pub fn suspend_whole(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Snapshot<Dispo
     Some(record)
 }
 
-/// The watchpoints that an access from EL1 would hit here if D were open: armed and not suspended. Of two that are one
-/// ([`install_split`](super::install_split)) the first.
+/// The watchpoints that an access from EL1 would hit on this CPU if D were open: armed slots that are not suspended. Of two slots
+/// that share one range ([`install_split`](super::install_split)) only the first is returned.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn touched(cpu: &CpuDebug, address: u64, bytes: u64, write: bool) -> SlotMask {
@@ -106,7 +108,7 @@ pub fn touched(cpu: &CpuDebug, address: u64, bytes: u64, write: bool) -> SlotMas
     hits
 }
 
-/// Those of some watchpoints whose record is as `wanted`.
+/// Those of the watchpoints `slots` for whose record `wanted` is true.
 pub fn filter(cpu: &CpuDebug, slots: SlotMask, wanted: impl Fn(&Snapshot<Disposition>) -> bool) -> SlotMask {
     slots.into_iter().fold(SlotMask::EMPTY, |mask, index| {
         let fits = record(cpu, Kind::Watchpoint, index).is_some_and(|record| wanted(&record));
@@ -148,13 +150,13 @@ pub fn widen(cpu: &CpuDebug, id: SlotId) {
     }
 }
 
-/// Has a slot that was widened match what its record says.
+/// Ends [`widen`]: has a slot match again only what its record says.
 pub fn narrow(cpu: &CpuDebug, id: SlotId) {
     match_loads(cpu, id, false);
     with_widened(cpu, |widened| widened.mask = widened.mask.without(SlotMask::of(id.index)));
 }
 
-/// Slots were re-armed from their records: those that are widened are made so again.
+/// Widens the widened slots again after all slots were re-armed, which has put back their registers from the records.
 #[cold]
 #[inline(never)]
 fn widen_again(cpu: &CpuDebug) {
@@ -170,7 +172,8 @@ fn widen_again(cpu: &CpuDebug) {
     with_widened(cpu, |widened| widened.mask = left);
 }
 
-/// Has a watchpoint match loads too on this CPU, or what its record says again. False if it is not armed here, or gone.
+/// Has a watchpoint match loads too on this CPU (`loads`), or again only what its record says. Returns false if the watchpoint is
+/// gone or is not armed on this CPU.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn match_loads(cpu: &CpuDebug, id: SlotId, loads: bool) -> bool {
@@ -185,7 +188,7 @@ pub fn match_loads(cpu: &CpuDebug, id: SlotId, loads: bool) -> bool {
     true
 }
 
-/// Re-arms what is suspended.
+/// Re-arms all suspended slots of this CPU.
 #[inline(always)]
 pub fn rearm(cpu: &CpuDebug) {
     // SAFETY: this function has no other reference to the slots.
@@ -195,14 +198,15 @@ pub fn rearm(cpu: &CpuDebug) {
     }
 }
 
-/// Re-arms the one slot that is suspended. False, and nothing done, if none or several are, or slots are widened.
+/// Re-arms the suspended slot if exactly one is suspended. Returns false, and has done nothing, if none or several are suspended,
+/// or if a slot is widened.
 #[inline(always)]
 pub fn rearm_one(cpu: &CpuDebug) -> bool {
     // SAFETY: this function has no other reference to the slots.
     !any_widened(cpu) && unsafe { slots_of(cpu) }.rearm_one(&mut registers::all(cpu))
 }
 
-/// Re-arms what is suspended and says what it was (M8).
+/// Re-arms all suspended slots, and returns which they were (M8).
 #[inline(always)]
 pub fn stash(cpu: &CpuDebug) -> Suspended {
     let suspended = with_slots(cpu, |slots| slots.stash(&mut registers::all(cpu)));
@@ -212,7 +216,7 @@ pub fn stash(cpu: &CpuDebug) -> Suspended {
     suspended
 }
 
-/// Suspends again what still exists (M8); whether anything is suspended now.
+/// Suspends again those of the slots that still exist (M8). Returns whether any slot is suspended now.
 #[inline(always)]
 pub fn unstash(cpu: &CpuDebug, suspended: &Suspended) -> bool {
     with_slots(cpu, |slots| {
@@ -228,7 +232,8 @@ pub fn any_suspended(cpu: &CpuDebug) -> bool {
     with_slots(cpu, |slots| !slots.suspended().is_empty())
 }
 
-/// A hit that nothing accounts for (rule H3): switches off whatever has no record, and counts.
+/// Deals with a hit that belongs to no slot (rule H3): counts it, and switches off all slots that have no record, so that it does
+/// not come again.
 #[cold]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn spurious(cpu: &CpuDebug, kind: Kind) {

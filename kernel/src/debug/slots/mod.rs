@@ -83,11 +83,11 @@ fn install_here(request: &Request, cpus: Cpus, disposition: Disposition) -> Opti
             if layout::may_be_copy(*address) || exclusive::is_near(*address) {
                 return None;
             }
-            apply::here(Kind::Breakpoint, admitted, cpus, disposition)
+            apply::install_on_this_cpu(Kind::Breakpoint, admitted, cpus, disposition)
         }
         Request::Watchpoint { .. } => {
             let admitted = no_probe_in_image(|no_probe| no_probe.admit_small(request))?;
-            apply::here(Kind::Watchpoint, admitted, cpus, disposition)
+            apply::install_on_this_cpu(Kind::Watchpoint, admitted, cpus, disposition)
         }
     }
 }
@@ -133,14 +133,14 @@ pub fn install_split(
         return install(request, cpus, disposition).map(Pieces::One);
     };
     let admitted = no_probe(|no_probe| no_probe.admit_split(request))?;
-    apply::anywhere(cpus, || {
+    apply::install_on_cpus(cpus, || {
         SLOTS.reserve_pieces(admitted, cpus, disposition, limit(admitted.first().kind()))
     })
 }
 
 fn reserve(admitted: Admitted, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
     let limit = limit(admitted.kind());
-    apply::anywhere(cpus, || SLOTS.reserve(admitted, cpus, disposition, limit).map(Pieces::One))
+    apply::install_on_cpus(cpus, || SLOTS.reserve(admitted, cpus, disposition, limit).map(Pieces::One))
         .map(|slots| slots.first())
 }
 
