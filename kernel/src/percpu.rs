@@ -1,4 +1,4 @@
-//! Per-CPU data: one value a CPU, found by the index in TPIDR_EL1.
+//! Per-CPU data: one value for each CPU, found by the CPU's index, which is in TPIDR_EL1.
 
 use core::arch::asm;
 
@@ -17,15 +17,15 @@ pub fn index() -> usize {
     value as usize
 }
 
-/// Tells the CPU its index. Bring-up, before anything else uses per-CPU data.
+/// Stores this CPU's index in TPIDR_EL1. Called at bring-up, before anything uses per-CPU data.
 #[inline(always)]
 pub fn set_index(cpu: usize) {
     assert!(cpu < MAX_CPUS, "at most {MAX_CPUS} CPUs");
     crate::write_sysreg!("tpidr_el1", cpu as u64);
 }
 
-/// One `T` a CPU. Interior mutability is `T`'s: atomics for what handlers or other CPUs see too; cells for what is touched with
-/// exceptions masked only, and where no BRK's handler touches it either, or in no-probe text (rule I8).
+/// One `T` for each CPU. Interior mutability is `T`'s: atomics for what handlers or other CPUs see too; cells for what is touched
+/// with exceptions masked only, and where no BRK's handler touches it either, or in no-probe text (rule I8).
 #[repr(transparent)]
 pub struct PerCpu<T>([Line<T>; MAX_CPUS]);
 

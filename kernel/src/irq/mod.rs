@@ -1,4 +1,4 @@
-//! Interrupts: who handles which, and "interrupts off".
+//! Interrupts: which function handles which interrupt, and how "interrupts off" is done.
 
 pub mod deferred;
 mod init;
@@ -27,25 +27,25 @@ static TABLE: [AtomicPtr<()>; HANDLERS] = [const { AtomicPtr::new(core::ptr::nul
 
 /// Software-generated interrupts of the kernel.
 pub mod sgi {
-    /// Bring the slots into line with their records.
+    /// Has the receiver bring its slots into line with the records.
     pub const SLOTS: u32 = 0;
-    /// Stand still while text is changed.
+    /// Has the receiver stand still while another CPU changes text.
     pub const RENDEZVOUS: u32 = 1;
-    /// Stop, until let go or for good.
+    /// Has the receiver stop, until it is let go or for good.
     pub const STOP: u32 = 2;
-    /// Look at the run queue; or a reschedule that a step forbade is due.
+    /// Has the receiver switch threads: its run queue has a new thread, or a reschedule that a step has put off is due.
     pub const RESCHEDULE: u32 = 6;
-    /// For tests: an ordinary one.
+    /// For tests: an interrupt of normal priority.
     pub const TEST: u32 = 3;
-    /// For tests: of NMI priority where the controller has priorities.
+    /// For tests: an interrupt of NMI priority, if interrupts are masked by priority.
     pub const TEST_NMI: u32 = 4;
-    /// For tests: in group 0, an FIQ.
+    /// For tests: an interrupt of group 0, which is taken as an FIQ.
     pub const TEST_FIQ: u32 = 5;
-    /// For tests: one that the handler of another interrupt sends.
+    /// For tests: an interrupt that the handler of another interrupt sends.
     pub const TEST_CHAINED: u32 = 7;
 }
 
-/// Names the handler of an interrupt, on all CPUs. Thread context.
+/// Registers the handler of an interrupt, for all CPUs. Thread context.
 ///
 /// # Panics
 /// If the number is out of range.
@@ -53,20 +53,21 @@ pub fn set_handler(intid: u32, handler: Handler) {
     TABLE[intid as usize].store(handler as *mut (), Relaxed);
 }
 
-/// The IRQ that is to be handled; None if it is gone again (INTID 1023). Entry code, masked.
+/// Acknowledges an IRQ and returns which one is to be handled; None if no IRQ is pending any more (INTID 1023). Entry code, masked.
 #[inline(always)]
 pub fn acknowledge() -> Option<IntId> {
-    acknowledged(gic::acknowledge)
+    acknowledge_by(gic::acknowledge)
 }
 
-/// The same for an FIQ: an interrupt of group 0.
+/// Acknowledges an FIQ, which is an interrupt of group 0, as [`acknowledge`] does an IRQ.
 #[inline(always)]
 pub fn acknowledge_fiq() -> Option<IntId> {
-    acknowledged(gic::acknowledge_group0)
+    acknowledge_by(gic::acknowledge_group0)
 }
 
+/// Acknowledges an interrupt by `acknowledge`, and orders what the handler reads after that.
 #[inline(always)]
-fn acknowledged(acknowledge: impl FnOnce() -> Option<IntId>) -> Option<IntId> {
+fn acknowledge_by(acknowledge: impl FnOnce() -> Option<IntId>) -> Option<IntId> {
     #[cfg(debug_assertions)]
     if injected() {
         return None;
@@ -78,7 +79,7 @@ fn acknowledged(acknowledge: impl FnOnce() -> Option<IntId>) -> Option<IntId> {
     Some(interrupt)
 }
 
-/// How many acknowledges of a CPU are still to find nothing.
+/// How many of the next acknowledges of each CPU are to find nothing: see [`inject_spurious`].
 #[cfg(debug_assertions)]
 #[unsafe(link_section = ".noprobe.data")]
 static INJECTED: PerCpu<AtomicU32> = crate::per_cpu!(AtomicU32::new(0));
@@ -87,7 +88,7 @@ static INJECTED: PerCpu<AtomicU32> = crate::per_cpu!(AtomicU32::new(0));
 #[inline(always)]
 fn injected() -> bool {
     let left = INJECTED.this();
-    // Masked, and this CPU's alone: a load and a store suffice.
+    // Only this CPU uses the counter, and all exceptions are masked: a load and a store suffice.
     let count = left.load(Relaxed);
     if count != 0 {
         left.store(count - 1, Relaxed);
@@ -111,14 +112,14 @@ pub fn is_nmi(interrupt: IntId) -> bool {
     off::by_priority() && gic::is_nmi_priority(interrupt.id())
 }
 
-/// Calls the interrupt's handler, and ends it.
+/// Calls the handler of an interrupt, then tells the controller that the interrupt was handled.
 #[inline(always)]
 pub fn handle(interrupt: IntId, frame: &mut Frame) {
     call(interrupt, frame);
     gic::end(interrupt);
 }
 
-/// The same for an FIQ.
+/// Does for an FIQ what [`handle`] does for an IRQ.
 #[inline(never)]
 pub fn handle_fiq(interrupt: IntId, frame: &mut Frame) {
     call(interrupt, frame);

@@ -17,9 +17,9 @@ static OUT_OF_ORDER: AtomicU64 = AtomicU64::new(0);
 /// A CPU's guards. Guards of an NMI or a debug exception may come between any two instructions here, and are gone when what they
 /// have interrupted goes on.
 struct Guards {
-    /// A bit for each that is alive, by its number.
+    /// A bit for each guard that is alive, by the guard's number.
     alive: AtomicU64,
-    /// What the first one found.
+    /// The masks before the first guard, which the last guard puts back.
     first: Cell<Before>,
 }
 
@@ -72,7 +72,7 @@ fn restore(before: Before) {
 /// found, whatever the order, and one dropped while a later one is alive is counted and reported.
 pub struct IrqOff {
     number: u32,
-    /// Bound to its CPU.
+    /// Makes the guard neither `Send` nor `Sync`, because it belongs to one CPU.
     local: PhantomData<*const ()>,
 }
 
@@ -106,7 +106,8 @@ impl Default for IrqOff {
 impl Drop for IrqOff {
     fn drop(&mut self) {
         let guards = GUARDS.this();
-        // Read first: with no guard alive it is for an NMI's or a debug exception's guard to use.
+        // `first` is read before the bit is cleared: as soon as no guard is alive, the guard of an NMI or a debug exception may
+        // change it.
         let first = guards.first.get();
         compiler_fence(SeqCst);
         let alive = guards.alive.fetch_and(!(1 << self.number), Relaxed) & !(1 << self.number);

@@ -247,6 +247,7 @@ pub fn behind(cpu: &CpuDebug, frame: &mut Frame, owners: Owners) -> Owners {
 fn retry_removed(frame: &mut Frame) {
     let word = uaccess::read_u32(frame.pc);
     if word == Ok(probe::ool::brk(probe::ool::KPROBE)) {
+        // The text is read first: a probe that has come back in between is found now.
         if table::find(frame.pc).is_none() {
             fatal(frame, "M7", Reason::UnknownBrk);
         }

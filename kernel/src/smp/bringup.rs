@@ -1,4 +1,4 @@
-//! Starting further CPUs by PSCI, and what every CPU does before it takes part.
+//! Starts further CPUs by PSCI. Has what every CPU initialises before it takes interrupts.
 
 use super::cpus::{self, set_online};
 use super::rendezvous;
@@ -15,13 +15,14 @@ use core::sync::atomic::{
 };
 use platform::MPIDR_AFFINITY;
 
-/// What further CPUs need to know of the first one's choices.
+/// The ticks per second that the first CPU has chosen, for further CPUs.
 static HZ: AtomicU32 = AtomicU32::new(0);
+/// The number of the timer's interrupt, for further CPUs.
 static TIMER: AtomicU32 = AtomicU32::new(0);
-/// The CPU that came up last: what each further CPU writes first of all with D, A, I, F open.
+/// The index of the CPU that came up last. Each further CPU writes it as soon as D, A, I, F are open.
 pub static LAST_UP: AtomicUsize = AtomicUsize::new(0);
 
-/// Brings this CPU's debug hardware, interrupts and tick up, and opens D, A, I, F. Once a CPU.
+/// Initialises this CPU's interrupts, debug hardware and tick, and opens D, A, I, F. Called once on each CPU.
 pub fn init_cpu(hz: u32, timer: u32) {
     let cpu = percpu::index();
     HZ.store(hz, Relaxed);
@@ -55,7 +56,7 @@ pub fn init_cpu(hz: u32, timer: u32) {
 /// Arguments of the CPU that is being started. One CPU at a time.
 static ARGS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
-/// MPIDR_EL1 of the CPU that booted, its affinity fields.
+/// The affinity fields of MPIDR_EL1 of the CPU that booted.
 static FIRST: AtomicU64 = AtomicU64::new(0);
 
 /// Why a CPU does not come up. `Display` is one line that says what to do.
@@ -68,12 +69,12 @@ pub enum BringUpError {
         /// How many there are.
         present: usize,
     },
-    /// It is online already.
+    /// The CPU is online already.
     Online {
         /// The CPU.
         cpu: usize,
     },
-    /// The firmware refuses.
+    /// The firmware refuses to start the CPU.
     Firmware {
         /// The CPU.
         cpu: usize,
@@ -82,7 +83,7 @@ pub enum BringUpError {
         /// What PSCI's `CPU_ON` says.
         error: smccc::psci::Error,
     },
-    /// It was started, and is not heard of.
+    /// The firmware has started the CPU, but the CPU has not come up in 5 seconds.
     Silent {
         /// The CPU.
         cpu: usize,
@@ -126,15 +127,15 @@ pub fn start_others(most: usize) -> usize {
     cpus::online_count()
 }
 
-/// Brings a CPU up that was held back, and waits until it takes interrupts. It has the slots that are set for it, and those that are set
-/// meanwhile, before it runs anything that can be probed (rule H5).
+/// Brings a CPU up that was held back, and waits until it takes interrupts. It has the slots that are set for it, and those that
+/// are set meanwhile, before it runs anything that can be probed (rule H5).
 ///
 /// Thread context with interrupts on; never a debug context, never an interrupt handler.
 ///
 /// # Errors
 /// See [`BringUpError`].
 pub fn bring_up(cpu: usize) -> Result<(), BringUpError> {
-    // Whoever holds all CPUs still has counted them.
+    // No CPU may join during a rendezvous: whoever holds all CPUs still has counted them before.
     let _no_rendezvous = rendezvous::exclude();
     let boot = early::boot();
     let first = FIRST.load(Relaxed);

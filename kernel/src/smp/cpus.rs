@@ -5,11 +5,11 @@ use crate::drivers::gic::{self, Target};
 use crate::irq::sgi;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-/// CPUs that take interrupts, a bit each.
+/// The CPUs that are online, a bit each: they take interrupts.
 #[unsafe(link_section = ".noprobe.data")]
 static ONLINE: AtomicU64 = AtomicU64::new(0);
 
-/// This CPU takes part from here on.
+/// Marks a CPU as online: from here on others send it interrupts and wait for it.
 pub(super) fn set_online(cpu: usize) {
     ONLINE.fetch_or(1 << cpu, SeqCst);
 }

@@ -2,10 +2,10 @@
 //!
 //! Whoever debugs the whole machine needs all other CPUs to stand still for as long as a person thinks, and then to go on as if
 //! nothing had been. [`stop`] asks for that by interrupt and waits for nobody, since it may be called from a debug context (M10);
-//! each CPU stops where it takes the interrupt. It stands in [`park`], in no-probe text with everything masked, has the frame of the
-//! context that it was in published, and still does what other CPUs may wait for: it applies changes of slots (H5), takes part in
-//! rendezvous (K3), and answers when the kernel ends. Before it goes on it executes an ISB, so text that was changed meanwhile is
-//! what it executes.
+//! each CPU stops where it takes the interrupt. It stands in [`park`], in no-probe text with everything masked, has the frame of
+//! the context that it was in published, and still does what other CPUs may wait for: it applies changes of slots (H5), takes part
+//! in rendezvous (K3), and answers when the kernel ends. Before it goes on it executes an ISB, so text that was changed meanwhile
+//! is what it executes.
 //!
 //! A *round* is one stop: odd while the CPUs stand, even in between. A CPU says for which round it stands, so a frame of an
 //! earlier round is never taken for one of this.
@@ -30,14 +30,14 @@ static ROUND: AtomicU64 = AtomicU64::new(0);
 /// The CPU that has stopped the others, in an odd round.
 #[unsafe(link_section = ".noprobe.data")]
 static OWNER: AtomicUsize = AtomicUsize::new(0);
-/// The kernel ends: nobody goes on any more.
+/// Whether the kernel ends, so that a CPU that stops never goes on.
 #[unsafe(link_section = ".noprobe.data")]
 static FOR_GOOD: AtomicBool = AtomicBool::new(false);
-/// Those that have stopped for good, a bit each.
+/// The CPUs that have stopped for good, a bit each.
 #[unsafe(link_section = ".noprobe.data")]
 static ENDED: AtomicU64 = AtomicU64::new(0);
 
-/// The round that each CPU stands for, or stood for last; written behind `FRAMES`.
+/// The round for which each CPU stands, or has stood last. It is written after the CPU's entry in [`FRAMES`].
 #[unsafe(link_section = ".noprobe.data")]
 static PARKED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 #[unsafe(link_section = ".noprobe.data")]
@@ -46,7 +46,7 @@ static FRAMES: [AtomicPtr<Frame>; MAX_CPUS] = [const { AtomicPtr::new(core::ptr:
 /// Another CPU, or another context of this one, has stopped the others already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy {
-    /// The CPU that has.
+    /// The CPU that has stopped the others.
     pub owner: usize,
 }
 
@@ -60,7 +60,7 @@ impl fmt::Display for Busy {
 #[derive(Debug)]
 pub struct Stopped {
     round: u64,
-    /// Bound to its CPU.
+    /// Makes the value neither `Send` nor `Sync`, because it stays on its CPU.
     local: PhantomData<*const ()>,
 }
 
@@ -90,7 +90,7 @@ impl Stopped {
         PARKED.get(cpu).is_some_and(|parked| parked.load(Acquire) == self.round)
     }
 
-    /// Whether all other CPUs that are online have. Any context.
+    /// Whether all other online CPUs have stopped. Any context.
     pub fn all_have_stopped(&self) -> bool {
         cpus::online().all(|cpu| cpu == percpu::index() || self.has_stopped(cpu))
     }
@@ -102,7 +102,7 @@ impl Stopped {
         self.has_stopped(cpu).then(|| unsafe { &*FRAMES[cpu].load(Relaxed) })
     }
 
-    /// The same, to be changed: the CPU goes on with what is there then. Any context.
+    /// The context that a CPU stands in, if it has stopped, to be changed: the CPU goes on with the changed context. Any context.
     pub fn frame_mut(&mut self, cpu: usize) -> Option<&mut Frame> {
         // SAFETY: as in `frame`; `self` is borrowed for as long as the reference lives, so there is no other.
         self.has_stopped(cpu).then(|| unsafe { &mut *FRAMES[cpu].load(Relaxed) })
@@ -138,7 +138,7 @@ pub fn park(frame: &mut Frame) {
     end_if_asked(me);
 }
 
-/// This CPU ends here, masked, if the kernel does.
+/// Stops this CPU for good, masked, if the kernel ends.
 #[inline(always)]
 fn end_if_asked(me: usize) {
     if FOR_GOOD.load(Relaxed) {
