@@ -1,7 +1,7 @@
 //! Handlers that record the order in which they are called.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{Instance, Kprobe, ReturnProbe, Then};
 
 /// Decimal digits, the latest the lowest.
@@ -20,23 +20,23 @@ pub fn note(digit: u64) {
 }
 
 /// A pre-handler.
-pub fn pre<const N: u64>(_: &Kprobe, _: &mut Frame) -> Then {
+pub fn pre<const N: u64>(_: &Kprobe, _: &mut DebugFrame) -> Then {
     note(N);
     Then::Run
 }
 
 /// A post-handler.
-pub fn post<const N: u64>(_: &Kprobe, _: &mut Frame) {
+pub fn post<const N: u64>(_: &Kprobe, _: &mut DebugFrame) {
     note(N);
 }
 
 /// A return probe's handler of calls.
-pub fn entered<const N: u64>(_: &ReturnProbe, _: &Instance, _: &mut Frame) -> bool {
+pub fn entered<const N: u64>(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) -> bool {
     note(N);
     true
 }
 
 /// A return probe's handler of returns.
-pub fn returned<const N: u64>(_: &ReturnProbe, _: &Instance, _: &mut Frame) {
+pub fn returned<const N: u64>(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {
     note(N);
 }

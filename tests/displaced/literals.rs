@@ -12,7 +12,7 @@ use harness::{check, check_eq};
 use kernel::arch::daif;
 use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::slots::{Disposition, Hit};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use rules::pstate::Daif;
 
 /// A load of the literal 16 bytes on, and a function around it that returns X0 plus 2.
@@ -75,7 +75,7 @@ fn watched(
 static SEEN: AtomicU64 = AtomicU64::new(0);
 static MASKS: AtomicU64 = AtomicU64::new(0);
 
-fn look(_: &Hit, frame: &mut Frame) {
+fn look(_: &Hit, frame: &mut DebugFrame) {
     SEEN.store(frame.pc, Relaxed);
     MASKS.store(frame.masks().bits(), Relaxed);
 }
@@ -131,7 +131,7 @@ static ENTRY: AtomicU64 = AtomicU64::new(0);
 /// Of a slot 100 and the word, of a step the word and a thousand for each post-handler that has run. Goes on by one step twice.
 static CLIENT: Client = Client { tell: client, data: 0 };
 
-fn client(_: &Client, stop: Stop, frame: &mut Frame) -> Resume {
+fn client(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {
     let count = COUNT.fetch_add(1, Relaxed);
     if let Some(told) = TOLD.get(count) {
         let word = frame.pc.wrapping_sub(ENTRY.load(Relaxed)) / 4;
@@ -169,7 +169,7 @@ pub fn a_simulated_literal_stops_where_the_instruction_would() -> Outcome {
 
 /// The instruction is not done then, and has no post-handler.
 pub fn a_simulated_literals_watchpoint_can_move_the_context() -> Outcome {
-    fn skips(_: &Hit, frame: &mut Frame) {
+    fn skips(_: &Hit, frame: &mut DebugFrame) {
         let pc = frame.pc;
         frame.move_to(pc + 8);
     }

@@ -8,7 +8,7 @@ use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::debug::slots::{Disposition, Hit};
 use kernel::debug::stats;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::percpu;
 use kernel::sched;
 
@@ -49,7 +49,7 @@ pub fn an_ordinary_access_between_the_exclusives_is_hit_once_an_attempt() -> Out
 
 /// A handler that moves PC has the context go on where it says.
 pub fn a_handler_may_leave_a_sequence_at_an_ordinary_access() -> Outcome {
-    fn leave(_: &Hit, frame: &mut Frame) {
+    fn leave(_: &Hit, frame: &mut DebugFrame) {
         // The way out: `mov x0, x12; ret`.
         let pc = code::add_loaded_or_give_up as *const () as u64 + 8 * 4;
         frame.move_to(pc);

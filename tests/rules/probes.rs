@@ -8,8 +8,8 @@ use harness::ktest::Outcome;
 use harness::{check, check_eq, skip, suite};
 use kernel::debug::slots::Hit;
 use kernel::debug::stats;
-use kernel::exception::Frame;
 use kernel::exception::brk;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::kprobe::{self, Kprobe, Then};
 
 suite!("rule-probes":
@@ -27,12 +27,12 @@ static PRE: Seen = Seen::new();
 static POST: Seen = Seen::new();
 static INTERRUPT: Seen = Seen::new();
 
-fn pre(_: &Kprobe, frame: &mut Frame) -> Then {
+fn pre(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     PRE.note(frame);
     Then::Run
 }
 
-fn post(_: &Kprobe, frame: &mut Frame) {
+fn post(_: &Kprobe, frame: &mut DebugFrame) {
     POST.note(frame);
 }
 
@@ -101,7 +101,7 @@ fn m12_a_debugger_steps_over_a_simulated_instruction() -> Outcome {
 
 /// K8: an interrupt that is due while the copy runs comes behind the probed instruction, and the owners are back by then.
 fn m12_an_interrupt_waits_for_the_copy() -> Outcome {
-    fn send(_: &Kprobe, frame: &mut Frame) -> Then {
+    fn send(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         PRE.note(frame);
         Signal::Irq.send();
         Then::Run
@@ -152,7 +152,7 @@ fn m12_a_debuggers_brk_is_masked() -> Outcome {
 
 /// The owners of the outer context's step stay what they are, and its masks too.
 fn m14_a_probe_in_a_debug_context() -> Outcome {
-    fn calls(_: &Hit, frame: &mut Frame) {
+    fn calls(_: &Hit, frame: &mut DebugFrame) {
         if OUTER.note(frame) == 0 {
             RESULT.store(code::branch() * 100 + code::line(), Relaxed);
         }
@@ -187,7 +187,7 @@ fn m14_a_probe_in_a_debug_context() -> Outcome {
 }
 
 fn m14_a_debuggers_brk_in_a_debug_context() -> Outcome {
-    fn stops(_: &Hit, frame: &mut Frame) {
+    fn stops(_: &Hit, frame: &mut DebugFrame) {
         if PRE.note(frame) == 0 {
             debuggers_brk();
             POST.note(frame);
@@ -203,7 +203,7 @@ fn m14_a_debuggers_brk_in_a_debug_context() -> Outcome {
 }
 
 fn m14_a_brk_in_a_probes_handler() -> Outcome {
-    fn nests(probe: &Kprobe, frame: &mut Frame) -> Then {
+    fn nests(probe: &Kprobe, frame: &mut DebugFrame) -> Then {
         pre(probe, frame);
         code::branch();
         Then::Run

@@ -10,7 +10,7 @@ use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
 use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::debug::stats;
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::{arch, debug};
 use rules::pstate::Daif;
 
@@ -43,13 +43,13 @@ fn reset() {
 }
 
 /// A slot's handler: has an interrupt come before the step-over's instruction, once per execution outside interrupts.
-fn raise(_: &Hit, frame: &mut Frame) {
+fn raise(_: &Hit, frame: &mut DebugFrame) {
     if !frame.masks().contains(Daif::I) {
         interrupt_me();
     }
 }
 
-fn raise_nmi(_: &Hit, frame: &mut Frame) {
+fn raise_nmi(_: &Hit, frame: &mut DebugFrame) {
     if !frame.masks().contains(Daif::I) {
         nmi_me();
     }

@@ -12,14 +12,13 @@ use core::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
 };
 use kernel::arch::{daif, uaccess};
-use kernel::debug::{self, control, slots};
+use kernel::debug;
 use kernel::drivers::gic::Priority;
 use kernel::exception::Say;
 use kernel::irq::off::{self, IrqOff};
 use kernel::report::symbols::Shown;
 use kernel::{idle, println, time};
 use log::LevelFilter;
-use rules::step::Owners;
 use spin::Mutex;
 
 /// How many boundaries after the first of two interrupts are tried for the second one.
@@ -255,16 +254,7 @@ impl<'a> Sweep<'a> {
 
     /// After a violation, restores a state in which the next boundary can be tried.
     fn repair(&mut self) -> Result<(), Over> {
-        {
-            let _masked = daif::AllMasked::new();
-            let cpu = debug::this();
-            cpu.depth.set(0);
-            cpu.stash_len.set(0);
-            debug::session::end(|_| true);
-            cpu.set_owners(Owners::empty());
-            slots::rearm(cpu);
-            control::force(cpu, cpu.wanted());
-        }
+        debug::session::forget_all();
         daif::clear::<{ daif::ALL }>();
         place::clear();
         (self.scenario.setup)()?;

@@ -108,7 +108,7 @@ impl Outcome {
         let cpu = debug::this();
         let suspended = {
             let _masked = daif::AllMasked::new();
-            slots::any_suspended(cpu)
+            slots::any_suspended()
         };
         let fixed = [
             result,

@@ -1,7 +1,7 @@
 //! `probe`: named probes.
 
 use super::Error;
-use crate::exception::Frame;
+use crate::exception::DebugFrame;
 use crate::kprobe::{self, DEFAULT_INSTANCES, Instance, Kprobe, ProbeError, ReturnProbe, WantedReturn};
 use crate::report::place::Place;
 use crate::report::symbols::Shown;
@@ -21,7 +21,7 @@ enum Set {
 impl Set {
     /// As many calls of a return probe under way as asked for, 0 for the kernel's choice.
     fn new(kind: Kind, address: u64) -> Result<Self, ProbeError> {
-        fn returned(_: &ReturnProbe, _: &Instance, _: &mut Frame) {}
+        fn returned(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {}
         match kind {
             Kind::Entry => kprobe::register(address, None, None).map(Self::Probe),
             Kind::Return { max_active } => {

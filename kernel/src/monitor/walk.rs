@@ -7,7 +7,7 @@
 use super::Error;
 use crate::debug::session::{self, Wish};
 use crate::debug::stats;
-use crate::exception::Frame;
+use crate::exception::{DebugFrame, Frame};
 use crate::kprobe;
 use crate::mm::layout::{STACK_SHIFT, STACK_SIZE};
 use crate::report::symbols::Shown;
@@ -164,7 +164,7 @@ impl Walk {
 }
 
 /// Debug context: after each step.
-fn hook(frame: &mut Frame) -> Wish {
+fn hook(frame: &mut DebugFrame) -> Wish {
     let steps = STEPS.load(Relaxed);
     // SAFETY: `step` has stored it, and does not touch it until the steps are over.
     let Some(steps) = (unsafe { steps.as_mut() }) else { return Wish::Run };
@@ -173,7 +173,7 @@ fn hook(frame: &mut Frame) -> Wish {
         if steps.other.pstate == 0 {
             steps.other.pstate = frame.pstate & !NZCV;
         }
-        mem::swap(frame, &mut *steps.other);
+        mem::swap::<Frame>(frame, &mut *steps.other);
         steps.walking = true;
         steps.interrupts = stats::STASHES.here();
         return Wish::Step;
@@ -187,6 +187,6 @@ fn hook(frame: &mut Frame) -> Wish {
         return Wish::Step;
     }
     steps.interrupts = stats::STASHES.here() - steps.interrupts;
-    mem::swap(frame, &mut *steps.other);
+    mem::swap::<Frame>(frame, &mut *steps.other);
     Wish::Run
 }

@@ -31,7 +31,7 @@ pub fn tick() {
 /// the switch is forbidden: then the completion of that step asks again. I is masked, D is open.
 pub fn leave_interrupt(cpu: &CpuDebug) {
     if rules::step::may_reschedule(cpu.stash_len.get()) {
-        step::end_of_handler(cpu);
+        step::end_of_handler();
         cpu.reschedule_done();
         queue::switch_to_next();
     }

@@ -48,7 +48,8 @@ pub fn init_cpu(hz: u32, timer: u32) {
     }
     // Online first, slots second: whoever sets a slot in between finds this CPU in the set and tells it (H5).
     set_online(cpu);
-    debug::slots::init_cpu(debug::this());
+    // SAFETY: nothing has been unmasked on this CPU yet.
+    debug::slots::init_cpu(unsafe { debug::masked() });
     time::init_cpu(hz);
     daif::clear::<{ daif::ALL }>();
 }
