@@ -1,10 +1,10 @@
 //! Deferred work: queued by handlers, run on the way out of the interrupt with interrupts on (M8).
 //!
-//! A step that the interrupt set aside stays on the stash meanwhile, so further interrupts do not step into it either.
+//! A step that the interrupt has set aside stays on the stash while the work runs, so further interrupts do not step into the work.
 //!
-//! Each CPU has a ring. Who queues work takes a ticket, then stores the work in the ticket's place; who runs work empties the
-//! place, then says that the ticket is done. A BRK's handler may queue work of its own in the middle of either, whatever is
-//! masked (rule I8): it takes the next ticket.
+//! Each CPU has a ring. [`defer`] takes a ticket, then stores the work in the ticket's place. [`run`] empties the place, then
+//! counts the ticket as done. The handler of a BRK may call [`defer`] in the middle of either, because nothing masks a BRK (rule
+//! I8): it takes the next ticket.
 
 use crate::arch::daif::{self, AllMasked};
 use crate::debug;
@@ -14,19 +14,19 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-/// What can be deferred.
+/// What can be deferred: a function without arguments. Its data are in statics of its own.
 pub type Work = fn();
 
-/// Pieces of work that can wait on a CPU.
+/// The most pieces of work that can wait on one CPU.
 const ROOM: usize = 32;
 
-/// A ring.
+/// The work that waits on one CPU.
 struct Ring {
-    /// By ticket modulo [`ROOM`]; null where no work waits.
+    /// Indexed by ticket modulo [`ROOM`]. Null if no work waits in the place.
     work: [AtomicPtr<()>; ROOM],
     /// The next ticket.
     tickets: AtomicUsize,
-    /// Tickets whose work has been taken out to be run.
+    /// The number of tickets whose work [`next`] has taken out to be run.
     done: AtomicUsize,
 }
 
@@ -36,11 +36,11 @@ static RINGS: PerCpu<Ring> = crate::per_cpu!(Ring {
     done: AtomicUsize::new(0),
 });
 
-/// Queues work for the way out of the interrupt that is being handled. Any context; from elsewhere than an interrupt's handler
-/// the work waits for the next interrupt. False if there is no room: the caller keeps what it has.
+/// Queues work for the way out of the interrupt that is being handled. Any context; outside of interrupt handlers the work waits
+/// for the next interrupt. Returns false if there is no room: then the work is still the caller's to do.
 #[must_use]
 pub fn defer(work: Work) -> bool {
-    // This CPU's ring stays this CPU's, and nothing is taken out of it meanwhile.
+    // Masked, this code stays on the CPU whose ring it has looked up, and `run` takes nothing out of the ring meanwhile.
     let _masked = AllMasked::new();
     let ring = RINGS.this();
     let has_room = |ticket: usize| {
@@ -52,7 +52,7 @@ pub fn defer(work: Work) -> bool {
     true
 }
 
-/// Takes out what has waited longest. Only for who runs deferred work, of whom a CPU has one at a time.
+/// Takes out the work that has waited longest. Only for [`run`], of which a CPU executes one at a time.
 fn next() -> Option<Work> {
     let ring = RINGS.this();
     let ticket = ring.done.load(Relaxed);
@@ -62,15 +62,15 @@ fn next() -> Option<Work> {
         return None;
     }
     place.store(core::ptr::null_mut(), Relaxed);
-    // Whoever is given the place from here on finds it empty.
+    // From this store on the place can be given to the next ticket, whose `defer` finds it empty.
     ring.done.store(ticket.wrapping_add(1), Release);
-    // SAFETY: only `defer` stores anything but null there, and what it stores is a `Work`.
+    // SAFETY: only `defer` stores pointers other than null in the ring, and each of them is a `Work`.
     Some(unsafe { core::mem::transmute::<*mut (), Work>(work) })
 }
 
-/// Runs what waits, with interrupts on. The end of an interrupt's handler, I masked, D open.
+/// Runs the work that waits, with interrupts on. Called at the end of an interrupt's handler, with I masked and D open.
 pub fn run() {
-    // Work runs with interrupts on: what belongs to the CPU is looked up again behind it (rule I10).
+    // Work runs with interrupts on, so per-CPU values are looked up again after it (rule I10).
     while debug::this().begin_deferred() {
         daif::clear::<{ daif::IF }>();
         while let Some(work) = next() {
