@@ -10,7 +10,7 @@ use spin::Once;
 
 static OPTIONS: Once<BootArgs<'static>> = Once::new();
 
-/// The boot arguments. Any context after `init`.
+/// The boot arguments. The first call, in `kernel_main`, parses them; after that any context.
 pub fn get() -> &'static BootArgs<'static> {
     OPTIONS.call_once(|| BootArgs::parse(early::boot().platform.bootargs()))
 }

@@ -40,7 +40,7 @@ pub struct Thread {
     pub(super) entry: Option<Entry>,
     pub(super) done: Arc<AtomicBool>,
     pub(super) name: &'static str,
-    /// None for the thread that a CPU came up with, which has no stack of its own.
+    /// None for the thread that a CPU came up with, which runs on the CPU's own stack.
     pub(super) stack: Option<Stack>,
 }
 

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 #[unsafe(link_section = ".noprobe.data")]
 static ONLINE: AtomicU64 = AtomicU64::new(0);
 
-/// Marks this CPU as online: from here on it is sent the kernel's interrupts, and rendezvous wait for it.
+/// Marks this CPU as online: from here on rendezvous and changes of slots wait for it.
 pub(super) fn set_online(cpu: usize) {
     ONLINE.fetch_or(1 << cpu, SeqCst);
 }
