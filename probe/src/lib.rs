@@ -11,8 +11,9 @@
 //!   [`Reason`] to show to whoever asked.
 //! - [`simulate`] does the work of instructions that depend on the PC or decide it, on the saved registers.
 //! - [`ool::Copies`] is the text in which all others run elsewhere. [`ool::Copies::form`] chooses one of three copies at each hit:
-//! one for contexts with interrupts open, one for those with interrupts masked, one that traps. [`trampoline::Trampoline`] takes no
-//! exception at all. [`ool::exchangeable`] tells whether text may be patched while other CPUs execute it.
+//!   one for contexts with interrupts open, one for those with interrupts masked, one that traps.
+//!   [`trampoline::Trampoline`] takes no exception at all. [`ool::exchangeable`] tells whether text may be patched while other
+//!   CPUs execute it.
 //! - [`events::parse`] reads probes as a person types them, in the syntax of Linux's `kprobe_events`.
 //!
 //! # Adopting it

@@ -53,11 +53,11 @@ const fn unmask(imm: u32) -> u32 {
 /// each hit [`form`](Self::form) chooses a copy by the masks of the probed context, and by whether the engine needs control back.
 ///
 /// - [`OPEN`](Self::OPEN): the instruction, `MSR DAIFClr, #3`, a branch back. Entered with I and F masked, for a context in which
-/// both were open. An interrupt can be taken only behind the instruction, at the branch back, and there [`settled`](Self::settled)
-/// tells that the context can be moved on.
+///   both were open. An interrupt can be taken only behind the instruction, at the branch back, and there
+///   [`settled`](Self::settled) tells that the context can be moved on.
 /// - [`MASKED`](Self::MASKED): the instruction and a branch back, for a context with I and F masked.
 /// - [`TRAPPING`](Self::TRAPPING): the instruction and `BRK #OOL_END`, at which the engine gets control back and restores the
-/// probed context's I and F itself.
+///   probed context's I and F itself.
 ///
 /// All are entered with I and F masked and the rest of PSTATE as in the probed context, PSTATE.A too (ESB depends on A). The
 /// copies' page must not be guarded, or BTYPE must be clear on entry, because a copy is no landing pad.
