@@ -138,8 +138,8 @@ impl Pl011 {
         self.take()
     }
 
-    /// Takes one byte from the FIFO. No other code of this CPU may run between the check that there is a byte and the read: its
-    /// handler may take the byte. No mask keeps a BRK away (rule I8), so this is no-probe text.
+    /// Takes one byte from the FIFO. No other code of this CPU may run between the check that there is a byte and the read, because
+    /// that code could take the byte. No mask keeps a BRK's handler away (rule I8), so this is no-probe text.
     #[inline(never)]
     #[unsafe(link_section = ".noprobe.text")]
     fn take(&self) -> Option<u8> {

@@ -20,7 +20,7 @@ pub enum Error {
     Command(String),
     /// The probe's definition is not understood.
     Definition(SyntaxError),
-    /// The name of a place has no symbol, or several.
+    /// The name of a place leads to no address.
     Symbol(SymbolError),
     /// A breakpoint was asked for at an address where nothing is executed.
     NotText(u64),

@@ -30,7 +30,7 @@ pub enum GicError {
     Timeout(&'static str),
     /// The controller has no such interrupt.
     BadInterrupt(u32),
-    /// The version of the controller does not support the operation.
+    /// The operation is not possible with this controller, or not for this interrupt.
     Unsupported(&'static str),
 }
 
