@@ -38,18 +38,18 @@ pub enum Extent {
     Every(Share),
     /// Every pair of boundaries whose second one is within the window.
     Pairs,
-    /// So many boundaries, spread evenly.
+    /// This many boundaries, spread evenly.
     Sample(u64),
 }
 
-/// What is swept.
+/// The scenarios that are swept, and their boundaries.
 #[derive(Clone, Copy)]
 pub struct Choice<'a> {
-    /// The scenario of that name; every scenario whose name contains it, if there is none,
+    /// The name of a scenario. If no scenario has exactly this name, every scenario whose name contains it is swept,
     pub name: &'a str,
-    /// but for these, with the reason.
+    /// except these, each with the reason.
     pub unfit: &'a [(&'a str, &'a str)],
-    /// Where.
+    /// The boundaries that are tried.
     pub extent: Extent,
 }
 
@@ -297,8 +297,9 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// The first one behind the first of these instants whose interrupt is taken later than that one's, which was at `reached`: all
-    /// in between are held back to the same place. Tries the last one of these too. The end of the instants, if there is none.
+    /// Returns the first of the instants whose interrupt is taken at another place than that of the first instant, which was taken
+    /// at `reached`: masking delays all interrupts in between to the same place. Tries the last one of these too. Returns the end
+    /// of the instants if there is no such instant.
     fn behind(
         &mut self,
         instants: Range<u64>,

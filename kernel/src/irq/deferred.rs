@@ -1,6 +1,6 @@
 //! Deferred work: queued by handlers, run on the way out of the interrupt with interrupts on (M8).
 //!
-//! A step that the interrupt set aside stays on the stash meanwhile, so further interrupts do not step into it either.
+//! A step that the interrupt has set aside stays on the stash while the work runs, so further interrupts do not step into the work.
 //!
 //! Each CPU has a ring. `defer` takes a ticket, then stores the work in the ticket's place. `run` empties the place, then counts
 //! the ticket as done. The handler of a BRK may queue work of its own in the middle of either, whatever is masked (rule I8): it
@@ -64,7 +64,7 @@ fn take_oldest() -> Option<Work> {
     place.store(core::ptr::null_mut(), Relaxed);
     // From here on the place can go to a new ticket, which finds it empty.
     ring.done.store(ticket.wrapping_add(1), Release);
-    // SAFETY: only `defer` stores anything but null there, and what it stores is a `Work`.
+    // SAFETY: only `defer` stores pointers other than null in the ring, and each of them is a `Work`.
     Some(unsafe { core::mem::transmute::<*mut (), Work>(work) })
 }
 

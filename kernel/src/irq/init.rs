@@ -1,4 +1,4 @@
-//! The interrupt controller and the kernel's own interrupts.
+//! Sets up the interrupt controller and the handlers of the kernel's own interrupts.
 
 use super::{off, set_handler, sgi};
 use crate::drivers::gic;
@@ -12,7 +12,7 @@ use crate::{early, mm, options, sched, smp, time};
 pub fn init() {
     let machine = &early::boot().platform;
     let map = |physical: u64, size: u64| mm::map_device(physical as usize, size as usize);
-    // SAFETY: the device tree describes the controller, and `map_device` maps for good.
+    // SAFETY: the device tree describes the controller, and what `map_device` maps stays mapped.
     if let Err(error) = unsafe { gic::init(&machine.gic, map) } {
         panic!("{error}");
     }

@@ -17,10 +17,10 @@ use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 pub use gic::IntId;
 
-/// Handles an interrupt: interrupt context, D and A open (M8), or NMI context, all masked (M9).
+/// Handles an interrupt, in interrupt context with D and A open (M8), or in NMI context with everything masked (M9).
 pub type Handler = fn(&mut Frame);
 
-/// One entry for each number that an acknowledge can give, which has 10 bits: a lookup needs no check of its bounds.
+/// One entry for each number that an acknowledge can return. The number has 10 bits, so a lookup needs no check of its bounds.
 const HANDLERS: usize = 1024;
 
 static TABLE: [AtomicPtr<()>; HANDLERS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; HANDLERS];
@@ -73,8 +73,8 @@ fn acknowledge_by(acknowledge: impl FnOnce() -> Option<IntId>) -> Option<IntId> 
         return None;
     }
     let interrupt = acknowledge()?;
-    // Reads of system registers are not ordered after the acknowledge (DDI 0487 D24.1.2): without it the handler may read what they
-    // were before the interrupt was signalled, such as a timer that is not due yet.
+    // Reads of system registers are not ordered after the acknowledge (DDI 0487 D24.1.2). Without the ISB the handler may read
+    // values from before the interrupt was signalled, such as those of a timer that is not due yet.
     barrier::isb();
     Some(interrupt)
 }
@@ -96,8 +96,8 @@ fn injected() -> bool {
     count != 0
 }
 
-/// For tests: the next `count` acknowledges on this CPU find nothing, as where an interrupt is withdrawn between the vector and the
-/// acknowledge. The interrupt stays pending and is taken again. False, and nothing done, in release builds. Any context.
+/// For tests: the next `count` acknowledges on this CPU find nothing, as if an interrupt were withdrawn between the vector and the
+/// acknowledge. The interrupt stays pending and is taken again. In release builds it does nothing and returns false. Any context.
 pub fn inject_spurious(count: u32) -> bool {
     #[cfg(debug_assertions)]
     INJECTED.this().store(count, Relaxed);
@@ -133,7 +133,7 @@ fn call(interrupt: IntId, frame: &mut Frame) {
     if handler.is_null() {
         unexpected(intid);
     } else {
-        // SAFETY: only `set_handler` stores here, and what it stores is a `Handler`.
+        // SAFETY: only `set_handler` stores pointers in the table, and each of them is a `Handler`.
         let handler: Handler = unsafe { core::mem::transmute(handler) };
         handler(frame);
     }

@@ -2,8 +2,8 @@
 //! themselves.
 //!
 //! A switch changes no mask and no debug state (rule I5): it happens on the way out of an interrupt, with D open and I masked,
-//! or where a thread gives way. A reschedule that a step on the stash forbids (M8) is made up right behind the step, by an
-//! interrupt that the step's completion raises.
+//! or where a thread gives way. While a step is on the stash a reschedule is forbidden (M8). The step's completion raises an
+//! interrupt, which makes up for the reschedule right after the step.
 
 mod queue;
 mod switch;

@@ -56,7 +56,7 @@ pub fn threads(cpu: usize) -> usize {
 /// The name of the running thread. Thread context.
 pub fn current() -> &'static str {
     let _masked = daif::AllMasked::new();
-    // SAFETY: this CPU's, with I masked; the reference ends here.
+    // SAFETY: `running` is used by this CPU only, with I masked; the reference ends here.
     unsafe { &*QUEUES.this().running.get() }.as_ref().map_or("boot", |thread| thread.name)
 }
 
@@ -89,7 +89,7 @@ pub fn yield_now() {
 }
 
 impl Handle {
-    /// Waits for its end, giving way. Thread context.
+    /// Waits until the thread has ended, and gives way meanwhile. Thread context.
     pub fn join(&self) {
         while !self.is_done() {
             yield_now();
@@ -105,7 +105,7 @@ impl Handle {
 pub fn exit() -> ! {
     daif::set::<{ daif::IF }>();
     let queue = QUEUES.this();
-    // SAFETY: this CPU's, with I masked; the reference ends with the statement.
+    // SAFETY: `running` is used by this CPU only, with I masked; the reference ends with the statement.
     let thread = unsafe { &mut *queue.running.get() }.as_ref().expect("a CPU's first thread does not end");
     assert!(thread.stack.is_some(), "a CPU's first thread does not end");
     debug::runs::end_of_stack();
@@ -133,7 +133,7 @@ pub fn switch_to_next() {
     count.store(count.load(Relaxed) + 1, Relaxed);
 
     let to: *const Context = &raw const next.context;
-    // SAFETY: this CPU's, with I masked; no reference into it lives across the switch.
+    // SAFETY: `running` is used by this CPU only, with I masked; no reference into it lives across the switch.
     let running = unsafe { &mut *queue.running.get() };
     let mut previous = running.replace(next).unwrap_or_else(|| Box::new(Thread::of_boot()));
     previous.step = step;
@@ -145,8 +145,8 @@ pub fn switch_to_next() {
         ready.push_back(previous);
         queue.waiting.store(ready.len(), Relaxed);
     }
-    // SAFETY: `from` and `to` are in boxes that this CPU's queue keeps: nobody else takes a thread out of it, and this CPU
-    // does not before the switch is done, with I masked.
+    // SAFETY: `from` and `to` point into boxes that this CPU's queue keeps. No other CPU takes a thread out of the queue, and this
+    // CPU has I masked until the switch is done.
     unsafe { switch(from, to) };
     finish_switch();
 }
@@ -163,7 +163,7 @@ fn finish_switch() {
         }
         drop(ended);
     }
-    // SAFETY: this CPU's, with I masked; the reference ends with the function, which switches to nobody.
+    // SAFETY: `running` is used by this CPU only, with I masked; the reference ends with the function, which does not switch.
     let Some(thread) = (unsafe { &mut *queue.running.get() }) else { return };
     if let Some(stepping) = &thread.step {
         step::restore(stepping);

@@ -46,7 +46,7 @@ pub fn init_cpu(hz: u32, timer: u32) {
             panic!("cpu{cpu}: interrupt {intid}: {error}");
         }
     }
-    // Online first, slots second: whoever sets a slot in between finds this CPU in the set and tells it (H5).
+    // Online first, slots second: another CPU that sets a slot in between finds this CPU online and tells it (H5).
     set_online(cpu);
     // SAFETY: nothing has been unmasked on this CPU yet.
     debug::slots::init_cpu(unsafe { debug::masked() });
@@ -54,7 +54,7 @@ pub fn init_cpu(hz: u32, timer: u32) {
     daif::clear::<{ daif::ALL }>();
 }
 
-/// Arguments of the CPU that is being started. One CPU at a time.
+/// The arguments of the CPU that is being started. CPUs are started one at a time.
 static ARGS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
 /// The affinity fields of MPIDR_EL1 of the CPU that booted.
@@ -79,9 +79,9 @@ pub enum BringUpError {
     Firmware {
         /// The CPU.
         cpu: usize,
-        /// Its MPIDR_EL1.
+        /// The CPU's MPIDR_EL1.
         mpidr: u64,
-        /// What PSCI's `CPU_ON` says.
+        /// The error that `CPU_ON` has returned.
         error: smccc::psci::Error,
     },
     /// The firmware has started the CPU, but the CPU has not come up in 5 seconds.
@@ -108,13 +108,13 @@ impl fmt::Display for BringUpError {
 
 impl core::error::Error for BringUpError {}
 
-/// How many CPUs there are, online or held back. Any context after boot.
+/// How many CPUs there are, online or not started yet. Any context after boot.
 pub fn present() -> usize {
     early::boot().platform.cpus.len().min(percpu::MAX_CPUS)
 }
 
-/// Starts the CPUs of the device tree, one after the other, until `most` are online; the others are held back for [`bring_up`].
-/// Returns how many are online then. Boot, on the first CPU.
+/// Starts the CPUs of the device tree, one after the other, until `most` are online; the others wait for [`bring_up`]. Returns how
+/// many are online then. Called at boot, on the first CPU.
 pub fn start_others(most: usize) -> usize {
     if let Some(firmware) = early::boot().platform.psci {
         psci::init(firmware.conduit);
@@ -175,7 +175,7 @@ fn start(cpu: usize, mpidr: u64, ttbr1: u64) -> Result<(), BringUpError> {
     Ok(())
 }
 
-/// Cleans memory that the next CPU reads with its caches off.
+/// Cleans memory that the next CPU reads with its caches off. A cache line has 16 bytes or more, so each is cleaned.
 fn clean(address: usize, length: usize) {
     for line in (address & !15..address + length).step_by(16) {
         // SAFETY: cleaning changes no content.
@@ -184,7 +184,7 @@ fn clean(address: usize, length: usize) {
     crate::arch::barrier::dsb_ish();
 }
 
-/// A further CPU's first Rust code, from `head.S`. No-probe: at first there are no vectors.
+/// The first Rust code of a further CPU, called by `head.S`. No-probe, because the CPU has no vectors at first.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn kernel_secondary(cpu: usize) -> ! {

@@ -1,5 +1,5 @@
-//! Which CPUs are online, and the interrupt that has them bring their slots into line. The slot manager needs both, so this knows
-//! nothing of it.
+//! Which CPUs are online, and the interrupt that tells them to apply changes of slots. The slot manager calls this module, so the
+//! module does not call the slot manager.
 
 use crate::drivers::gic::{self, Target};
 use crate::irq::sgi;
@@ -21,17 +21,17 @@ pub fn online() -> impl Iterator<Item = usize> {
     (0..crate::percpu::MAX_CPUS).filter(move |cpu| mask & 1 << cpu != 0)
 }
 
-/// The CPUs that are online, a bit each. Any context.
+/// The CPUs that are online, one bit for each. Any context.
 pub(super) fn online_mask() -> u64 {
     ONLINE.load(SeqCst)
 }
 
-/// How many are online. Any context.
+/// How many CPUs are online. Any context.
 pub fn online_count() -> usize {
     online_mask().count_ones() as usize
 }
 
-/// Tells the others that slots have changed. Any context.
+/// Tells the other CPUs that slots have changed. Any context.
 #[unsafe(link_section = ".noprobe.text")]
 pub fn kick_slots() {
     if online_count() > 1 {

@@ -1,4 +1,4 @@
-//! All other CPUs held still, masked, in no-probe text, while one changes what they might be executing (rule K3).
+//! Holds all other CPUs still, masked, in no-probe text, while one CPU changes text that they might be executing (rule K3).
 
 use crate::arch::barrier;
 use crate::arch::daif::AllMasked;

@@ -12,10 +12,10 @@ pub static TICKS: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
 /// The timer's state of each CPU, touched with interrupts off only.
 static TICK: PerCpu<Cell<Option<Tick>>> = crate::per_cpu!(Cell::new(None));
 
-/// Starts this CPU's tick, `hz` a second. Interrupts off.
+/// Starts this CPU's tick, with `hz` ticks a second. Interrupts off.
 ///
 /// # Panics
-/// If the counter is slower than that.
+/// If `hz` is 0 or more than the counter's frequency.
 #[inline(never)]
 pub fn init_cpu(hz: u32) {
     match Tick::start(hz) {
@@ -29,8 +29,8 @@ pub fn ticks() -> u64 {
     TICKS.this().load(Relaxed)
 }
 
-/// Stops this CPU's tick until [`resume`]. Interrupts off; not from a debug context, which may have interrupted the tick's handler
-/// on its way to arm the timer.
+/// Stops this CPU's tick until [`resume`]. Interrupts off. Not in a debug context: it may have interrupted the tick's handler just
+/// before the handler arms the timer.
 pub fn pause() {
     crate::drivers::timer::stop();
 }
@@ -42,7 +42,7 @@ pub fn resume() {
     }
 }
 
-/// The timer's handler (M8).
+/// The handler of the timer's interrupt (M8).
 pub fn interrupt(_: &mut Frame) {
     let tick = TICK.this();
     let Some(mut state) = tick.get() else { return };
