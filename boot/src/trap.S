@@ -49,6 +49,7 @@ el2_own:
 // Does not return, so every register may be used. The MMU is off, so addresses are physical and accesses to the console are device
 // accesses.
 el2_unexpected:
+    msr     tpidr_el2, xzr              // el2_call has the caller's x0 in it
     adrp    x19, BOOT_EL2_CONSOLE
     ldr     x19, [x19, :lo12:BOOT_EL2_CONSOLE]
     cbz     x19, 1f

@@ -39,11 +39,15 @@ extern "C" fn kernel_early(dtb: usize, image: usize) -> Handover {
     };
     let image = image..image + symbols::image_size().next_multiple_of(layout::PAGE);
     let banks = machine.memory.iter().map(|bank| bank.base as usize..bank.end() as usize);
-    let (ttbr1, free) = mm::build(image.clone(), banks.clone());
+    // What the kernel takes for itself, tables, stacks, copies and heap, lies between the image and the first reserved region behind it.
+    // The device tree's blob has been read and may be overwritten.
+    let reserved = machine.reserved.iter().map(|reserved| reserved.region);
+    let limit =
+        reserved.filter(|region| region.end() as usize > image.end).map(|region| region.base as usize);
+    let limit = limit.min().unwrap_or(usize::MAX);
+    let (ttbr1, free) = mm::build(image.clone(), banks.clone(), limit);
     let bank = banks.clone().find(|bank| bank.contains(&free)).unwrap_or(free..free);
-    // The heap ends at the first reserved region. The device tree's blob has been read and may be overwritten.
-    let end = machine.reserved.iter().map(|reserved| reserved.region.base as usize).filter(|&at| at >= free);
-    let free = free..end.fold(bank.end, usize::min);
+    let free = free..bank.end.min(limit);
     MACHINE.call_once(|| Boot { platform: machine, free, ttbr1 });
     Handover { ttbr1, stack: layout::stack_top(0) as u64 }
 }
@@ -53,7 +57,7 @@ fn read_device_tree(address: usize) -> Result<Platform, DtbError> {
     platform::check_address(address as u64)?;
     let reach = Region { base: 1 << 30, size: 510 << 30 };
     if !reach.contains(address as u64) {
-        return Err(DtbError::Misaligned { address: address as u64 });
+        return Err(DtbError::OutOfReach { address: address as u64 });
     }
     let header = bytes(address, HEADER_SIZE).ok_or(DtbError::Missing)?;
     let size = platform::total_size(header)?;

@@ -1,8 +1,8 @@
 //! What an idle CPU does: it waits, and runs the work that other CPUs give it.
 
-use crate::arch::barrier;
+use crate::arch::{barrier, daif};
 use crate::drivers::gic::{self, Target};
-use crate::irq::{off, sgi};
+use crate::irq::sgi;
 use crate::percpu::{self, PerCpu};
 use crate::smp;
 use core::sync::atomic::{
@@ -54,7 +54,13 @@ pub fn run() -> ! {
         let mine = WORK.this();
         let work = mine.load(Acquire);
         if work.is_null() {
-            off::wait();
+            // An interrupt that PSTATE masks still ends the WFI. So no wake-up is lost if work and its interrupt come after the load: the
+            // tick may be stopped, and nothing else would come.
+            daif::set::<{ daif::IF }>();
+            if mine.load(Acquire).is_null() {
+                barrier::wfi();
+            }
+            daif::clear::<{ daif::IF }>();
             continue;
         }
         // SAFETY: only `give` stores pointers other than null, and each of them is a `Work`.

@@ -15,6 +15,11 @@ pub enum DtbError {
         /// The physical address passed.
         address: u64,
     },
+    /// The address is where the kernel's first page tables do not reach.
+    OutOfReach {
+        /// The physical address passed.
+        address: u64,
+    },
     /// There are fewer bytes than a header has, or than the header announces.
     TooShort {
         /// How many bytes there are.
@@ -153,6 +158,11 @@ impl fmt::Display for DtbError {
             Self::Misaligned { address } => {
                 write!(f, "its address {address:#x} is not a multiple of 8: let the boot loader align it")
             }
+            Self::OutOfReach { address } => write!(
+                f,
+                "its address {address:#x} is not between 1 GiB and 511 GiB, where the boot code can read it: have the boot loader put it \
+                 near the image"
+            ),
             Self::TooShort { have, need } => write!(
                 f,
                 "{have} bytes where {need} are needed: it is truncated; check how it was copied or loaded"

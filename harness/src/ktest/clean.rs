@@ -47,7 +47,11 @@ impl Before {
             (slots::list().count() != 0, format!("{} slots", slots::list().count())),
             (
                 stats::SPURIOUS.sum() - self.spurious + off::out_of_order() - self.out_of_order != forgiven,
-                format!("{} spurious exceptions", stats::SPURIOUS.sum() - self.spurious),
+                format!(
+                    "{} spurious exceptions and {} guards dropped out of order where {forgiven} of both are forgiven",
+                    stats::SPURIOUS.sum() - self.spurious,
+                    off::out_of_order() - self.out_of_order
+                ),
             ),
         ];
         let mut text = String::new();

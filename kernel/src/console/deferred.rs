@@ -83,7 +83,10 @@ impl Ring {
     fn reserve(&self, length: usize) -> (usize, usize) {
         let mut start = self.reserved.load(Relaxed);
         loop {
-            let end = start + length.min(SIZE - (start - self.printed.load(Acquire)));
+            // If a handler has kept and printed text since `start` was read, `printed` may be past `start`: then there is no room, the
+            // exchange fails, and the loop looks again.
+            let waiting = start.wrapping_sub(self.printed.load(Acquire));
+            let end = start + length.min(SIZE.saturating_sub(waiting));
             match self.reserved.compare_exchange(start, end, Relaxed, Relaxed) {
                 Ok(_) => return (start, end),
                 Err(now) => start = now,

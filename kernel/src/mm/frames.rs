@@ -25,7 +25,8 @@ impl Frames {
         let start = self.0.start;
         assert!(
             count * PAGE <= self.0.len(),
-            "out of memory at boot: {count} pages wanted, {} left; give the machine more RAM",
+            "out of memory at boot: {count} pages wanted, {} left; give the machine more RAM, or put reserved regions further behind \
+             the image",
             self.0.len() / PAGE
         );
         self.0.start += count * PAGE;

@@ -63,21 +63,27 @@ const TABLES: usize = 128;
 
 /// Builds the kernel's tables, while one CPU runs on the boot tables.
 ///
-/// `image` is the physical range of the image and of the symbol table behind it; `banks` is RAM. Returns the physical address of
+/// `image` is the physical range of the image and of the symbol table behind it; `banks` is RAM; from `limit` on, RAM behind the image is
+/// not free. Returns the physical address of
 /// the root table, and the first physical address behind the image that is still free.
 ///
 /// # Panics
 /// If RAM is too small or does not contain the image.
-pub fn build(image: Range<usize>, banks: impl Iterator<Item = Range<usize>> + Clone) -> (u64, usize) {
+pub fn build(
+    image: Range<usize>,
+    banks: impl Iterator<Item = Range<usize>> + Clone,
+    limit: usize,
+) -> (u64, usize) {
     IMAGE_OFFSET.store(layout::image_start() - image.start, Relaxed);
     let bank = banks
         .clone()
         .find(|bank| bank.contains(&image.start) && image.end <= bank.end)
         .expect("the memory nodes of the device tree do not cover the kernel's image");
-    let mut frames = Frames::new(image.end, bank.end);
+    let end = bank.end.min(limit);
+    let mut frames = Frames::new(image.end, end);
     let stacks = frames.take(MAX_CPUS * 2 * STACK_SIZE / PAGE);
     // Whole blocks. On a machine with little RAM, the copies get an eighth of what is left.
-    let copies = ((bank.end - image.end) / 8).min(layout::COPIES_MAX) & !(layout::BLOCK - 1);
+    let copies = (end.saturating_sub(image.end) / 8).min(layout::COPIES_MAX) & !(layout::BLOCK - 1);
     frames.align(if copies == 0 { PAGE } else { layout::BLOCK });
     let (copies_start, copies_len) = (frames.take(copies / PAGE), copies);
     let tables = frames.take(TABLES);

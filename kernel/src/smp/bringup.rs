@@ -9,6 +9,7 @@ use crate::mm::{self, layout};
 use crate::{debug, early, exception, percpu, time};
 use boot::SecondaryArgs;
 use core::fmt;
+use core::ptr;
 use core::sync::atomic::{
     AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
@@ -54,8 +55,9 @@ pub fn init_cpu(hz: u32, timer: u32) {
     daif::clear::<{ daif::ALL }>();
 }
 
-/// The arguments of the CPU that is being started. CPUs are started one at a time.
-static ARGS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+/// The arguments of each CPU. A CPU that comes up after the kernel has given it up ([`BringUpError::Silent`]) still finds its own.
+static ARGS: [[AtomicU64; 3]; percpu::MAX_CPUS] =
+    [const { [const { AtomicU64::new(0) }; 3] }; percpu::MAX_CPUS];
 
 /// The affinity fields of MPIDR_EL1 of the CPU that booted.
 static FIRST: AtomicU64 = AtomicU64::new(0);
@@ -153,12 +155,13 @@ pub fn bring_up(cpu: usize) -> Result<(), BringUpError> {
 fn start(cpu: usize, mpidr: u64, ttbr1: u64) -> Result<(), BringUpError> {
     const _: () = assert!(size_of::<SecondaryArgs>() >= 24);
     let stack = layout::stack_top(cpu) as u64;
-    for (word, value) in ARGS.iter().zip([ttbr1, stack, cpu as u64]) {
+    let args = &ARGS[cpu];
+    for (word, value) in args.iter().zip([ttbr1, stack, cpu as u64]) {
         word.store(value, Release);
     }
-    clean(&raw const ARGS as usize, size_of_val(&ARGS));
+    clean(ptr::from_ref(args) as usize, size_of_val(args));
     let entry = mm::image_physical(boot::secondary_entry as *const () as usize);
-    let args = mm::image_physical(&raw const ARGS as usize);
+    let args = mm::image_physical(ptr::from_ref(args) as usize);
     psci::cpu_on(mpidr, entry as u64, args as u64).map_err(|error| BringUpError::Firmware {
         cpu,
         mpidr,

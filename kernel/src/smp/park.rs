@@ -7,7 +7,7 @@
 //! in rendezvous (K3), and answers when the kernel ends. Before it goes on it executes an ISB, so text that was changed meanwhile
 //! is what it executes.
 //!
-//! A *round* is one stop: `ROUND` is odd while the CPUs shall stand, and even between two stops. A CPU says for which round it
+//! A *round* is one stop: its number is odd while the CPUs shall stand, and even between two stops. A CPU says for which round it
 //! stands, so the frame of an earlier round is never taken for one of the current round.
 
 use super::{cpus, rendezvous};
@@ -21,15 +21,22 @@ use crate::percpu::{self, MAX_CPUS};
 use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU64, AtomicUsize,
+    AtomicBool, AtomicPtr, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
 
+/// The round, and in the low byte the CPU that has stopped the others. Both are one word: an interrupt that comes late, from an earlier
+/// round, must not see the new round with the owner of the old one, or the owner would stop for itself.
 #[unsafe(link_section = ".noprobe.data")]
 static ROUND: AtomicU64 = AtomicU64::new(0);
-/// The CPU that has stopped the others. Valid while `ROUND` is odd.
-#[unsafe(link_section = ".noprobe.data")]
-static OWNER: AtomicUsize = AtomicUsize::new(0);
+const OWNER: u64 = 0xff;
+/// Set while the CPUs shall stand.
+const ODD: u64 = OWNER + 1;
+const _: () = assert!(MAX_CPUS as u64 <= OWNER);
+
+const fn owner(round: u64) -> usize {
+    (round & OWNER) as usize
+}
 /// Whether the kernel ends, so that a CPU that stops never goes on.
 #[unsafe(link_section = ".noprobe.data")]
 static FOR_GOOD: AtomicBool = AtomicBool::new(false);
@@ -73,16 +80,18 @@ pub struct Stopped {
 /// [`Busy`] if another CPU or context has stopped them. A caller that cannot be interrupted should then call [`park`] with its own
 /// frame.
 pub fn stop() -> Result<Stopped, Busy> {
-    let round = ROUND.load(Acquire);
-    let even = round & !1;
-    if round != even || ROUND.compare_exchange(even, even + 1, AcqRel, Relaxed).is_err() {
-        return Err(Busy { owner: OWNER.load(Relaxed) });
+    let before = ROUND.load(Acquire);
+    if before & ODD != 0 {
+        return Err(Busy { owner: owner(before) });
     }
-    OWNER.store(percpu::index(), Relaxed);
+    let round = (before & !OWNER) + ODD + percpu::index() as u64;
+    if let Err(now) = ROUND.compare_exchange(before, round, AcqRel, Relaxed) {
+        return Err(Busy { owner: owner(now) });
+    }
     if cpus::online_count() > 1 {
         gic::send_sgi(sgi::STOP, Target::AllOthers);
     }
-    Ok(Stopped { round: even + 1, local: PhantomData })
+    Ok(Stopped { round, local: PhantomData })
 }
 
 impl Stopped {
@@ -113,7 +122,7 @@ impl Stopped {
 impl Drop for Stopped {
     /// Lets the other CPUs go on.
     fn drop(&mut self) {
-        ROUND.store(self.round + 1, Release);
+        ROUND.store(self.round + ODD, Release);
     }
 }
 
@@ -125,12 +134,15 @@ pub fn park(frame: &mut Frame) {
     let me = percpu::index();
     let round = ROUND.load(Acquire);
     // The owner is not stopped by an interrupt that was meant for an earlier round.
-    if round & 1 == 1 && OWNER.load(Relaxed) != me {
+    if round & ODD != 0 && owner(round) != me {
         FRAMES[me].store(frame, Relaxed);
         PARKED[me].store(round, Release);
         while ROUND.load(Acquire) == round {
             debug::slots::sync_local();
-            rendezvous::stand_still();
+            // A CPU in a debug context deals with a probe that a rendezvous would let go (K4).
+            if debug::this().depth.get() == 0 {
+                rendezvous::stand_still();
+            }
             end_if_asked(me);
             barrier::relax();
         }

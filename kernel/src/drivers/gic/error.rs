@@ -30,7 +30,9 @@ pub enum GicError {
     Timeout(&'static str),
     /// The controller has no such interrupt.
     BadInterrupt(u32),
-    /// The operation is not possible with this controller, or not for this interrupt.
+    /// Only a private interrupt (an SGI or a PPI) can change its group here.
+    Shared(u32),
+    /// The operation is not possible with this controller.
     Unsupported(&'static str),
 }
 
@@ -53,6 +55,7 @@ impl fmt::Display for GicError {
             ),
             Self::Timeout(bit) => write!(f, "{bit} did not change in time: the device does not work as specified"),
             Self::BadInterrupt(id) => write!(f, "there is no interrupt {id}"),
+            Self::Shared(id) => write!(f, "interrupt {id} is shared between CPUs: only SGIs and PPIs can change their group"),
             Self::Unsupported(what) => write!(f, "{what} needs GICv3 (QEMU: -M virt,gic-version=3)"),
         }
     }

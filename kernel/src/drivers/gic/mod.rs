@@ -271,7 +271,7 @@ fn private_group(id: u32) -> Result<&'static Distributor, GicError> {
         return Err(GicError::Unsupported("an interrupt signalled as FIQ"));
     }
     if id >= PRIVATE {
-        return Err(GicError::Unsupported("the group of a shared interrupt"));
+        return Err(GicError::Shared(id));
     }
     Ok(control)
 }
