@@ -83,8 +83,8 @@ pub fn a_sequence_that_faults() -> Outcome {
         [(nowhere, code::FIXUP_LOAD, 1), (&raw const READ_ONLY, code::FIXUP_STORE, 2)]
     {
         let mut result = 0;
-        // The step of the sequence ends in the fault's handler, which is outside the function, so only the first instruction's step
-        // lands in it.
+        // The step of the sequence ends in the fault's handler, which is outside of the function. So the only landing in it is the
+        // one on the load-exclusive.
         let landed = steps(at, 10, || result = code::may_fault(address))?;
         check_eq!((result, landed.len()), (wanted, 1), "{fixup}: {landed:?}");
         check_eq!(landed[0], (0, Stepped::Instruction));
