@@ -16,7 +16,7 @@ mod threads;
 
 use harness::sweep::Scenario;
 
-/// All scenarios.
+/// All scenarios, in the order in which they are swept.
 pub static ALL: &[&[Scenario]] = &[
     &slots::SCENARIOS,
     &probes::SCENARIOS,

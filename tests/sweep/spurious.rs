@@ -5,7 +5,7 @@ use super::code;
 use harness::sweep::{Scenario, breakpoint, kprobe};
 use kernel::irq;
 
-/// In release builds, which inject nothing, an ordinary interrupt alone.
+/// Has the next acknowledge report a spurious interrupt. Release builds inject nothing, so there only the ordinary interrupt comes.
 fn inject() {
     irq::inject_spurious(1);
 }
