@@ -67,7 +67,7 @@ specimen! {
     }
 }
 
-/// At the breakpoint this client asks for a step over the call. When the call is over, x0 holds what the call has returned.
+/// At the breakpoint it asks for a step over the call; when the call is over x0 holds what the call has returned.
 static CLIENT: Client = Client { tell: client, data: 0 };
 
 fn client(_: &Client, stop: Stop, frame: &mut Frame) -> Resume {

@@ -54,11 +54,11 @@ pub enum Event {
 /// An access or a barrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needed {
-    /// LDAR, LDAPR, LDAXR.
+    /// An access with acquire semantics: LDAR, LDAPR or LDAXR.
     Acquire,
-    /// STLR, STLXR.
+    /// An access with release semantics: STLR or STLXR.
     Release,
-    /// DMB.
+    /// A barrier: DMB.
     Barrier,
 }
 
@@ -69,7 +69,7 @@ const NEEDED: [(&str, Needed); 3] =
     [("acquire", Needed::Acquire), ("release", Needed::Release), ("barrier", Needed::Barrier)];
 
 impl List {
-    /// Reads the file.
+    /// Reads the text of `barriers.txt`.
     ///
     /// # Errors
     /// Names the line, and what is wrong with it.

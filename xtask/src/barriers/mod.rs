@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const CHECKED: &str = "kernel::exception::apply::check_entry";
 const LIST: &str = include_str!("../../barriers.txt");
 
-/// Checks an image's ELF.
+/// Checks the barriers and the ordered accesses of an image's ELF.
 ///
 /// # Errors
 /// When a barrier or an access is missing, or a line of the file is no longer needed. The error names all of them.
@@ -147,7 +147,8 @@ struct Walker<'a> {
     functions: &'a Functions<'a>,
     /// For each function, where it is called (`true`) or jumped to as a tail call.
     callers: BTreeMap<u64, Vec<(u64, bool)>>,
-    /// By whether a debt is recorded, and where the function begins.
+    /// Results so far, by whether a debt is recorded: `called` for a function from its start on, `from` for a function from an
+    /// instruction on.
     called: BTreeMap<(bool, u64), Ways>,
     from: BTreeMap<(bool, u64), Ways>,
 }
@@ -181,7 +182,8 @@ impl<'a> Walker<'a> {
             }
             let ways = self.ways_from(owed, at);
             events.extend(ways.events);
-            // The instruction in front is of the function, though `at` may be the first of the next one.
+            // `at` may already be the first instruction of the next function, but the instruction in front of it belongs to this
+            // one.
             if ways.returns
                 && !self.callers_of(self.functions.range(at - 4).start, &mut next, &mut BTreeSet::new())
             {
@@ -404,7 +406,7 @@ mod tests {
         0xb400_0000 | (words as u32 & 0x7_ffff) << 5
     }
 
-    /// What is told of functions of 4 instructions each: `one`, `two`, `three`.
+    /// The complaints about the functions `one`, `two` and `three`, which have 4 of these instructions each.
     fn told(words: &[u32], list: &str) -> Vec<String> {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let symbol = |(index, name): (usize, &&str)| Symbol {
@@ -465,7 +467,7 @@ mod tests {
         assert_eq!(whole(NOP, store), 1, "another value");
         assert_eq!(whole(ones, NOP), 1, "nothing is stored");
         assert_eq!(pays(NOP, NOP), 1);
-        // As before, but a function with the ISB is called.
+        // The same, but a function with the ISB is called.
         assert_eq!(
             told(&[ones, store, MDSCR, cbz(2), bl(4), OPEN, RET, RET, ISB, RET, RET, RET], "").len(),
             0

@@ -76,7 +76,7 @@ pub fn shell_line(machine: &Machine, image: &Path) -> String {
     format!("{line} {} -d {LOG_INSTRUCTIONS}", one_at_a_time(version).join(" "))
 }
 
-/// Boots and counts.
+/// Boots with `mode=stretches`, and counts the masked instructions of each path in QEMU's log.
 ///
 /// # Errors
 /// When the kernel does not come to its end, or when the log and the counter contradict each other.

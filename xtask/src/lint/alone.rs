@@ -14,7 +14,7 @@ use syn::visit::{self, Visit};
 /// The folders of these libraries.
 const ALONE: [&str; 3] = ["probe", "rules", "slots"];
 
-/// What a package must contain; of the last one any file.
+/// What a package must contain. Of the last entry, which is a folder, any file is enough.
 const CONTENTS: [&str; 5] = ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "examples/"];
 
 /// Rust 1.88 has chains of `let` in a condition.

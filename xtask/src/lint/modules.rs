@@ -55,19 +55,19 @@ pub fn edges(roots: &[Root], read: &dyn Fn(&Path) -> Option<String>) -> Result<E
 /// A `mod`, of a file or inline.
 #[derive(Default)]
 struct Module {
-    /// Index of the file.
+    /// The index of the module's file.
     file: usize,
     parent: Option<usize>,
     root: usize,
     children: BTreeMap<String, usize>,
-    /// Names of what it defines itself.
+    /// The names that the module itself defines.
     items: BTreeSet<String>,
     /// Of these, functions, constants and statics: no path goes on behind them, so a module may have the same name.
     values: BTreeSet<String>,
     /// Exported macros of the crate, for its root: the file that each is defined in.
     macros: BTreeMap<String, usize>,
     uses: BTreeMap<String, Use>,
-    /// `use path::*`.
+    /// The path of each `use path::*`.
     globs: Vec<Vec<String>>,
     paths: Vec<Mention>,
 }
@@ -91,7 +91,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// `owns`: files of inner modules lie beside this one, as for lib.rs and mod.rs, not in a folder of its name.
+    /// Reads a file. `owns` says that the files of inner modules lie beside it, as for lib.rs and mod.rs, and not in a folder of
+    /// its name.
     fn file(&mut self, name: String, path: PathBuf, owns: bool, parent: Option<usize>) -> Result<usize> {
         let text = (self.read)(&path).with_context(|| format!("no file {}", path.display()))?;
         let parsed = syn::parse_file(&text).with_context(|| format!("{} does not parse", path.display()))?;
@@ -293,7 +294,7 @@ impl Collector<'_> {
             name = before.last().cloned().unwrap_or_default();
         }
         if name == "_" {
-            // Nothing can mention it, so it needs a name of its own.
+            // A `use` as `_` defines no name, so it gets one that no path can mention.
             name = format!("_ {}", path.join("::"));
         }
         self.module.uses.insert(name, Use { path, line, public });
@@ -372,7 +373,7 @@ impl<'ast> Visit<'ast> for Collector<'_> {
         self.tokens(call.tokens.clone());
     }
 
-    // `derive` and the like are nobody's here, and `pub(in path)` knows nobody.
+    // No file defines `derive` and the other attributes, and a file does not know the path in a `pub(in path)`.
     fn visit_attribute(&mut self, _: &'ast syn::Attribute) {}
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
 

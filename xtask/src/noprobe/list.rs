@@ -20,7 +20,7 @@ pub struct Line<T> {
     pub says: T,
 }
 
-/// An allowed call.
+/// A call from no-probe text that is allowed, with its reason.
 #[derive(Debug)]
 pub struct Call {
     pub from: Pattern,
@@ -50,7 +50,7 @@ pub struct Path {
 }
 
 impl List {
-    /// Reads the file.
+    /// Reads the text of `noprobe.txt`.
     ///
     /// # Errors
     /// The line that is wrong, and what is wrong with it.
@@ -201,7 +201,7 @@ impl Path {
         self.open || !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_')
     }
 
-    /// `5debug4step`.
+    /// The path as legacy mangling writes it, such as `5debug4step`.
     fn legacy(&self) -> String {
         self.text.split("::").map(|name| format!("{}{name}", name.len())).collect()
     }

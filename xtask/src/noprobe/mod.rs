@@ -16,7 +16,7 @@ const LIST: &str = include_str!("../../../noprobe.txt");
 /// At most this many mistakes of each kind are reported.
 const TOLD: usize = 12;
 
-/// Checks an image's ELF.
+/// Checks the no-probe text of an image's ELF.
 ///
 /// # Errors
 /// When calls, lines or functions are wrong. The error names them, and says what to do.

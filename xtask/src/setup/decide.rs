@@ -88,7 +88,7 @@ pub enum Route {
     Source,
     /// `core` is built with the distribution's compiler, from its source package.
     Distro(PathBuf),
-    /// As `Distro`, but its packages have to be installed first.
+    /// The same as `Distro`, but the packages have to be installed first.
     InstallDistro,
     /// There is no way to compile the kernel here.
     None,

@@ -34,7 +34,7 @@ impl Progress {
         Self { bar, last: RefCell::default() }
     }
 
-    /// Shows the progress.
+    /// Shows a line of the kernel's progress, unless it is the line before.
     pub fn tell(&self, line: &str) {
         if *self.last.borrow() == line {
             return;
@@ -46,7 +46,7 @@ impl Progress {
         }
     }
 
-    /// Removes the line.
+    /// Removes the changing line from the terminal.
     pub fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

@@ -196,7 +196,7 @@ fn place(lines: &[&str]) -> Option<Place> {
 }
 
 impl Swept {
-    /// One line.
+    /// The result in one line.
     pub fn summary(&self) -> String {
         let (boundaries, violations) = (self.boundaries, self.violations);
         format!(

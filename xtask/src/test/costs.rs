@@ -13,7 +13,7 @@ use crate::qemu::{Machine, Start};
 use crate::test::Extent;
 use std::time::Instant;
 
-/// Its name for filters.
+/// The name of this part of `qemu-test` for filters.
 pub const NAME: &str = "bench.costs";
 
 /// The machines that are measured on. The first one is that of `cargo xtask bench`.

@@ -30,7 +30,7 @@ const NO_RAM: u64 = 0x8000_0000;
 /// A kernel that prints nothing for this long is stuck.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// One boot.
+/// One boot on CPUs whose control registers hold garbage.
 #[derive(Clone, Copy, Debug)]
 pub struct Dirty {
     pub name: &'static str,
@@ -294,7 +294,7 @@ fn dirty(el: El, at: usize) -> Vec<u32> {
         words.push(code::msr(register, 1));
     };
     OF_EL1.iter().for_each(|&(register, value)| put(register, value));
-    // The OS lock.
+    // OSLAR_EL1: sets the OS lock.
     put((2, 0, 1, 0, 4), 1);
     put((3, 0, 1, 0, 0), SCTLR);
     match el {
@@ -311,12 +311,12 @@ fn dirty(el: El, at: usize) -> Vec<u32> {
     words.push(code::msr(vbar, 1));
     words.push(code::AIF_OPEN);
     words.push(code::ISB);
-    // The boot protocol's.
+    // The boot protocol asks for x1 = 0.
     words.extend(code::mov(1, 0));
     words
 }
 
-/// A few instructions.
+/// The encodings of the instructions in the prologue.
 mod code {
     use super::Register;
 

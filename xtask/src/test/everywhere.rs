@@ -8,7 +8,7 @@ use crate::machines::PROBES_EVERYWHERE;
 use crate::qemu::Machine;
 use std::time::Duration;
 
-/// Its name for filters.
+/// The name of this part of `qemu-test` for filters.
 pub const NAME: &str = "probes_everywhere";
 
 /// In the quick matrix one instruction of this many has a probe.

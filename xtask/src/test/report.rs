@@ -36,7 +36,7 @@ impl Progress {
         self.bar.suspend(|| print!("{}", text(outcome)));
     }
 
-    /// Removes the bar.
+    /// Removes the bar from the terminal.
     pub fn end(&self) {
         self.bar.finish_and_clear();
     }

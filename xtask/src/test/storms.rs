@@ -7,7 +7,7 @@ use crate::args::QemuTest;
 use crate::qemu::Machine;
 use crate::storm;
 
-/// Its name for filters.
+/// The name of this part of `qemu-test` for filters.
 pub const NAME: &str = "storm";
 
 fn exceptions(arguments: &QemuTest) -> u64 {

@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(first("x qemu-test storm"), []);
     }
 
-    /// What each machine tries.
+    /// The share of the boundaries that each machine tries.
     fn shares(line: &str) -> Vec<Share> {
         let Command::QemuTest(arguments) = Cli::parse_from(line.split(' ')).command else { panic!("{line}") };
         let all = tasks(&arguments, &Inventory { sweeps: ["bp".into()].into(), ..Inventory::default() });
