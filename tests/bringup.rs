@@ -1,4 +1,5 @@
-//! CPUs that are brought up after breakpoints and watchpoints were set (rule H5). Each test has a boot of its own, with CPUs held back.
+//! CPUs that are brought up after breakpoints and watchpoints were set (rule H5). Each test has a boot of its own, with CPUs held
+//! back.
 
 use crate::address_of;
 use crate::failed;
@@ -130,7 +131,7 @@ fn first_things() -> [Request; 2] {
 fn a_cpu_that_comes_up_has_the_slots_from_its_first_instruction_on() -> Outcome {
     check_eq!(smp::online_count(), 1, "CPUs are held back");
     let [writes, calls] = first_things();
-    // These two are removed before CPU 1 comes up, and other slots get their numbers. The numbers of `removed_later` stay free.
+    // These two are removed before CPU 1 comes up, and `reused_slots` get their numbers.
     let removed = [
         Slot::counting(&breakpoint_at(address_of!(stale)))?,
         Slot::counting(&watchpoint_at(STALE.address(0), 8, Access::Write))?,

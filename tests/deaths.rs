@@ -32,7 +32,8 @@ const WHOLE: &str = "end of report";
 
 macro_rules! deaths {
     ($($(#[$attribute:meta])* $name:ident [$($expect:expr),* $(,)?] $(args $args:literal)? $(machine $machine:literal)?;)*) => {
-        /// All tests that must end the kernel. `expect` holds pieces of text that the report must contain; WHOLE is its last line.
+        /// All tests that must end the kernel. `expect` holds pieces of text that the report must contain; WHOLE shows that the
+        /// report has come to its end.
         pub const ALL: &[Death] = &[$(
             $(#[$attribute])*
             Death {

@@ -1,5 +1,5 @@
-//! The in-kernel test suites, one file or folder for each concern. `harness/src/ktest` runs them. `docs/writing-tests.md` says how to write
-//! a suite.
+//! The in-kernel test suites, one file or folder for each concern. `harness/src/ktest` runs them. `docs/writing-tests.md` says how
+//! to write a suite.
 #![cfg(target_os = "none")]
 #![no_std]
 

@@ -1,5 +1,5 @@
-//! Rule K1 with random instructions in random states. Each is executed natively and under a probe. All registers, the flags, the PC,
-//! memory, and a fault with its syndrome and addresses must be the same.
+//! Rule K1 with random instructions in random states. Each is executed natively and under a probe. All registers, the flags, the
+//! PC, memory, and a fault with its syndrome and addresses must be the same.
 //!
 //! - `words`: chooses instructions from every group of encodings, and keeps them harmless.
 //! - `state`: the state before an instruction, and after it.

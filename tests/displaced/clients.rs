@@ -1,5 +1,5 @@
-//! Displaced instructions that hit watchpoints. Handlers and debuggers see the PC and the masks of the probed context (M10, K1), and
-//! steps go on from there.
+//! Displaced instructions that hit watchpoints. Handlers and debuggers see the PC and the masks of the probed context (M10, K1),
+//! and steps go on from there.
 
 use super::{How, POSTS, Probe, masked};
 use crate::address_of;

@@ -1,5 +1,5 @@
-//! Displaced instructions under watchpoints, breakpoints and steps (rules H6, K1, K8, M10, M12b, X1, X2). With a probe, the results must be
-//! those without a probe; most tests here run the same code both ways, and compare.
+//! Displaced instructions under watchpoints, breakpoints and steps (rules H6, K1, K8, M10, M12b, X1, X2). With a probe, the results
+//! must be those without a probe; most tests here run the same code both ways, and compare.
 
 mod clients;
 mod literals;

@@ -34,7 +34,7 @@ fn look(_: &Hit, frame: &mut Frame) {
 
 /// For each doubleword of the trampoline's frame and its two neighbours, the hits of a watchpoint in two calls of `target` with
 /// these masks. This function's own calls use the same stack, but always in the same way, so the counts with and without a probe
-/// compare.
+/// can be compared.
 #[inline(never)]
 fn hits_below(masks: Daif, disposition: Disposition) -> Result<Vec<u64>, Ended> {
     let mut sp = 0;

@@ -1,10 +1,10 @@
 //! Runs an operation once for each of its instructions, with a probe on that instruction whose handler calls another operation.
 //!
-//! Masking D, A, I and F does not keep a BRK away (rule I8), so the instructions of masked sections are tried like all others. To find the
-//! instructions, the operation is first run with a counting probe on every instruction of the functions that it can call.
+//! Masking D, A, I and F does not keep a BRK away (rule I8), so the instructions of masked sections are tried like all others. To
+//! find the instructions, the operation is first run with a counting probe on every instruction of the functions that it can call.
 //!
-//! An operation has hundreds of instructions, and each needs a run of its own. So machines that run the same suites share them: the boot
-//! argument `share=` says which of them this machine tries.
+//! An operation has hundreds of instructions, and each needs a run of its own. So machines that run the same suites share them: the
+//! boot argument `share=` says which of them this machine tries.
 
 use alloc::collections::BTreeSet;
 use alloc::format;

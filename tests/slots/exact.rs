@@ -1,5 +1,5 @@
-//! The instruction from which on a slot is in force. Before the write of its control register a slot never hits, after the ISB it always
-//! does. In between it may hit, and on an emulator it does. The removal of a slot is the reverse.
+//! The instruction from which on a slot is in force. Before the write of its control register a slot never hits, after the ISB it
+//! always does. In between it may hit, and on an emulator it does. The removal of a slot is the reverse.
 
 use super::bringup::set;
 use crate::address_of;

@@ -1,4 +1,5 @@
-//! Rule H3: hits and steps that nobody has asked for. The tests cause them by register writes that the slot manager does not know of.
+//! Rule H3: hits and steps that nobody has asked for. The tests cause them by register writes that the slot manager does not know
+//! of.
 
 use super::attribution::Watched;
 use super::bringup::{control, set};

@@ -170,7 +170,8 @@ pub fn a_thousand_steps_are_a_thousand() -> Outcome {
     for (index, word) in trace.words().into_iter().enumerate() {
         check_eq!(word, index as i64 % 2);
     }
-    // The other steps are those from the begin of the session to the function's entry. After the function's return there are none.
+    // The other steps are those from the beginning of the session to the function's entry. After the function's return there are
+    // none.
     let others = stats::STEPS.here() - before - 1001;
     check!(others > 0 && others < 64, "{others} steps outside the function");
     Ok(())

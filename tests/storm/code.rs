@@ -1,8 +1,8 @@
 //! The machine code that the storm runs: copies of one function whose result tells what has happened to the execution.
 //!
-//! Slots and probes on the function leave marks in registers that the function does not use. So the result of each execution says which
-//! of them were hit, and how often. The function has no exclusives, so that everything in it can be stepped; `exclusive` is for those.
-//! The copies have a page of their own, because QEMU executes one instruction at a time on a page with a breakpoint.
+//! Slots and probes on the function leave marks in registers that the function does not use. So the result of each execution says
+//! which of them were hit, and how often. The function has no exclusives, so that everything in it can be stepped; `exclusive` is
+//! for those. The copies have a page of their own, because QEMU executes one instruction at a time on a page with a breakpoint.
 
 use crate::support::OwnPage;
 use core::arch::asm;

@@ -1,10 +1,10 @@
-//! One word to which all CPUs add by load-exclusive and store-exclusive (rule H9), in threads and in interrupts, while a watchpoint on the
-//! word comes and goes. How often a store-exclusive fails cannot be known in advance, but each execution reports every exception that
-//! it has taken. The counts of the slots, of their handler and of the executions must be the same, and the word must be the sum of all
-//! additions.
+//! One word to which all CPUs add by load-exclusive and store-exclusive (rule H9), in threads and in interrupts, while a watchpoint
+//! on the word comes and goes. How often a store-exclusive fails cannot be known in advance, but each execution reports every
+//! exception that it has taken. The counts of the slots, of their handler and of the executions must be the same, and the word must
+//! be the sum of all additions.
 //!
-//! The watchpoint always matches loads. With one for stores alone, the next load-exclusive would take an exception of which no execution
-//! could know.
+//! The watchpoint always matches loads. With one for stores alone, the next load-exclusive would take an exception of which no
+//! execution could know.
 
 use super::held::Held;
 use crate::support::OwnPage;

@@ -1,13 +1,16 @@
-//! What the CPUs do in a storm; `harness/src/storm` runs it. All CPUs set slots and probes on copies of one function and run the copies,
-//! and the result of each execution tells what has happened to it. Every count is known exactly, for each copy by another means:
+//! What the CPUs do in a storm; `harness/src/storm` runs it. All CPUs set slots and probes on copies of one function and run the
+//! copies, and the result of each execution tells what has happened to it. Every count is known exactly, for each copy by another
+//! means:
 //!
 //! - `own`: each CPU has a copy of its own. The CPU knows what is set there, and knows each execution, in interrupts too.
 //! - `shared`: all CPUs run a copy on which nothing changes during a round, so the sum is known.
 //! - `race`: all CPUs run a copy while slots and probes come and go. Each execution tells whether it was hit.
-//! - `exclusive`: all CPUs add to a word by exclusives, while a watchpoint on the word comes and goes. Each execution tells here too.
+//! - `exclusive`: all CPUs add to a word by exclusives, while a watchpoint on the word comes and goes. Each execution tells here
+//!   too.
 //!
-//! `code` has the function; `set` has what can be set on it, and the result of an execution then; `marks` has the marks that are left in
-//! registers; `held` and `permits` have the slots; `ground` has what a CPU remembers of a target; `steps` has the debugger's steps.
+//! `code` has the function; `set` has what can be set on it, and the result of an execution then; `marks` has the marks that are
+//! left in registers; `held` and `permits` have the slots; `ground` has what a CPU remembers of a target; `steps` has the
+//! debugger's steps.
 
 mod code;
 mod exclusive;
@@ -92,7 +95,7 @@ fn interrupt(random: &mut Random) {
     }
 }
 
-/// With interrupts off all interrupts wait, and are taken one after the other at the end.
+/// With interrupts off ordinary interrupts wait, and are taken one after the other at the end.
 fn with_interrupts_off(random: &mut Random) {
     let _off = IrqOff::new();
     interrupt(random);

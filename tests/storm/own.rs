@@ -132,7 +132,7 @@ pub fn settle() -> Result<(), String> {
     Ok(())
 }
 
-/// At the begin of a round nothing is set on this CPU's target.
+/// At the beginning of a round nothing is set on this CPU's target.
 pub fn begin() {
     GROUND.this().end_change(&Set::default());
 }

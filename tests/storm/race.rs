@@ -51,7 +51,7 @@ fn called(which: usize) {
 }
 
 /// Adds a mark to `marks`, and adds [`TWICE`] if the execution's last hit was of the same slot and at the same instruction. `last`
-/// stands for that hit; it is 0 at the begin of an execution.
+/// stands for that hit; it is 0 at the beginning of an execution.
 fn mark(hit: &Hit, pc: u64, marks: u64, last: &mut u64) -> u64 {
     let this = u64::from(hit.id.generation) << 32 | pc & 0xffff_ffff;
     let twice = if *last == this { TWICE } else { 0 };

@@ -1,5 +1,5 @@
-//! Displaced instructions that hit watchpoints whose handlers begin steps. Wherever the interrupt comes, the handlers see the probed context
-//! (M10, K1). And calls that never return, because their thread ends inside of them.
+//! Displaced instructions that hit watchpoints whose handlers begin steps. Wherever the interrupt comes, the handlers see the
+//! probed context (M10, K1). And calls that never return, because their thread ends inside of them.
 
 use super::code;
 use crate::support::OwnPage;

@@ -1,4 +1,5 @@
-//! The sweep's scenarios, one file for each concern. `harness/src/sweep` runs them. `docs/writing-tests.md` says how to write a scenario.
+//! The sweep's scenarios, one file for each concern. `harness/src/sweep` runs them. `docs/writing-tests.md` says how to write a
+//! scenario.
 
 pub(super) mod code;
 mod deferred;

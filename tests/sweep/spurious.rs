@@ -1,5 +1,5 @@
-//! A spurious interrupt (INTID 1023) at every boundary, and the real one right after it. What the entry has set aside for the spurious
-//! interrupt must be restored.
+//! A spurious interrupt (INTID 1023) at every boundary, and the real one right after it. What the entry has set aside for the
+//! spurious interrupt must be restored.
 
 use super::code;
 use harness::sweep::{Scenario, breakpoint, kprobe};

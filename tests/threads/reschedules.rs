@@ -1,5 +1,5 @@
-//! Reschedules that an interrupt's handler asks for. They happen on the handler's way out, or, while a step forbids that, right after the
-//! step (M8). The tick is stopped in each of these tests, so that it cannot make up for a reschedule that is missing.
+//! Reschedules that an interrupt's handler asks for. They happen on the handler's way out, or, while a step forbids that, right
+//! after the step (M8). The tick is stopped in each of these tests, so that it cannot make up for a reschedule that is missing.
 
 use super::super::rules::{code, signal, signal::Signal};
 use super::{here, without_tick};

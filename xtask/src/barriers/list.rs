@@ -13,7 +13,8 @@ pub struct List {
     pub ordered: Vec<Line<Ordered>>,
 }
 
-/// A way without a barrier: the function that writes, the register, what happens before a barrier, and in which function that happens.
+/// A way without a barrier: the function that writes, the register, what happens before a barrier, and in which function that
+/// happens.
 pub type Way<'a> = (&'a str, &'a str, Event, &'a str);
 
 /// One line of the file: ways without a barrier that are right.

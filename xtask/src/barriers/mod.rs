@@ -1,18 +1,19 @@
 //! Checks that an image has the barriers that hardware needs, and that emulators do not.
 //!
-//! A write of a system register is certain to be in force only after the next context synchronization event: ISB, exception entry or return
-//! (DDI 0487 D24.1.2.2). So from each write of a register in [`REGISTERS`] the check follows every way that execution can take, through
-//! calls, jumps and tail calls, and back into callers, until there is an ISB, an ERET or an instruction that generates an exception.
-//! Before that, no way may unmask D (by a write of PSTATE.D = 0, or of all of DAIF). And no way may lead to a place where the check cannot
-//! go on: a call or jump through a register, or the return of a function that nobody calls directly. `barriers.txt` has the exceptions,
-//! with reasons.
+//! A write of a system register is certain to be in force only after the next context synchronization event: ISB, exception entry
+//! or return (DDI 0487 D24.1.2.2). So from each write of a register in [`REGISTERS`] the check follows every way that execution can
+//! take, through calls, jumps and tail calls, and back into callers, until there is an ISB, an ERET or an instruction that
+//! generates an exception. Before that, no way may unmask D (by a write of PSTATE.D = 0, or of all of DAIF). And no way may lead to
+//! a place where the check cannot go on: a call or jump through a register, or the return of a function that nobody calls directly.
+//! `barriers.txt` has the exceptions, with reasons.
 //!
-//! Code may also record that it owes an ISB, and leave the ISB to the code that unmasks D. Such code stores all ones close to the write; the
-//! shadow of MDSCR_EL1 never has this value otherwise (`debug::control`). After such a write, two things count as the ISB: a conditional
-//! branch that skips an ISB, and a call of a function that has an ISB on every way. The check knows that the debt is looked at there,
-//! but not what the comparison finds.
+//! Code may also record that it owes an ISB, and leave the ISB to the code that unmasks D. Such code stores all ones close to the
+//! write; the shadow of MDSCR_EL1 never has this value otherwise (`debug::control`). After such a write, two things count as the
+//! ISB: a conditional branch that skips an ISB, and a call of a function that has an ISB on every way. The check knows that the
+//! debt is looked at there, but not what the comparison finds.
 //!
-//! With `STEPWELL_BARRIERS=FILE` in the environment, all ways without a barrier are written to that file, even those that are listed.
+//! With `STEPWELL_BARRIERS=FILE` in the environment, all ways without a barrier are written to that file, even those that are
+//! listed.
 //!
 //! `barriers.txt` also lists functions that must contain ordered accesses, because lock-free protocols need them.
 
@@ -307,8 +308,8 @@ impl<'a> Walker<'a> {
         self.text.words(function).any(|(_, word)| word & !31 == 0x9280_0000 && stored.contains(&(word & 31)))
     }
 
-    /// Where the BR at `at` goes if it chooses among accesses to numbered registers, as `arch/sysreg.rs` does: ADR of the first, ADD of a
-    /// number times their size, BR; each leaves with a B. (The tables that LLVM makes of a `match` are not followed.)
+    /// Where the BR at `at` goes if it chooses among accesses to numbered registers, as `arch/sysreg.rs` does: ADR of the first,
+    /// ADD of a number times their size, BR; each leaves with a B. (The tables that LLVM makes of a `match` are not followed.)
     fn table(&self, at: u64, register: u32) -> Option<Vec<u64>> {
         let add = self.text.word(at - 4)?;
         let shift = add >> 10 & 0x3f;

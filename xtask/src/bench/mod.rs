@@ -110,8 +110,8 @@ fn read(boot: &Captured, elf: &Path) -> Result<Vec<Row>> {
     rows::read(&boot.console)
 }
 
-/// Compares the two ways of counting. The empty BRK runs masked from its vector to its return. So the counter's figure must be the length of
-/// the stretch in QEMU's log, plus one for the BRK itself.
+/// Compares the two ways of counting. The empty BRK runs masked from its vector to its return. So the counter's figure must be the
+/// length of the stretch in QEMU's log, plus one for the BRK itself.
 fn consistent(costs: &Costs) -> Result<()> {
     const KEY: &str = "dbg_entry_exit";
     let row = costs.rows.iter().find(|row| row.key == KEY);

@@ -135,8 +135,8 @@ struct Boot {
     log: Reader,
 }
 
-/// Runs QEMU, and reads its log while it is written, because the log is long. The log begins at the first mark: the guest is stopped there
-/// until logging is on, and its time stands still meanwhile.
+/// Runs QEMU, and reads its log while it is written, because the log is long. The log begins at the first mark: the guest is
+/// stopped there until logging is on, and its time stands still meanwhile.
 fn boot(mut command: Command, stub: &Stub, mark: u64, limit: Option<Duration>) -> Result<Boot> {
     let (log, writer) = std::io::pipe()?;
     command.stderr(writer);

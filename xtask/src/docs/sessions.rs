@@ -1,8 +1,8 @@
 //! Sessions with the kernel in a document's console blocks.
 //!
-//! `$ cargo xtask run ...` boots a kernel; `stepwell> ...` types a line at its monitor. What stands below is what must be shown, in this
-//! order, with or without more between: numbers may differ, and `...` stands for anything. Blocks without a boot of their own share
-//! one, which goes straight to the monitor. An answer that begins with `error:` fails, unless it is shown in the document.
+//! `$ cargo xtask run ...` boots a kernel; `stepwell> ...` types a line at its monitor. What stands below is what must be shown, in
+//! this order, with or without more between: numbers may differ, and `...` stands for anything. Blocks without a boot of their own
+//! share one, which goes straight to the monitor. An answer that begins with `error:` fails, unless it is shown in the document.
 
 use super::blocks::{Kind, blocks};
 use crate::args::{Command, Common};

@@ -1,5 +1,5 @@
-//! Refuses circles between modules, and arrows up the layers of `xtask/layers.txt`. ([`super::modules`] finds out which module knows which.) With
-//! `STEPWELL_CIRCLES=FILE` in the environment, all arrows of all circles are written to that file.
+//! Refuses circles between modules, and arrows up the layers of `xtask/layers.txt`. ([`super::modules`] finds out which module
+//! knows which.) With `STEPWELL_CIRCLES=FILE` in the environment, all arrows of all circles are written to that file.
 
 use super::modules::{self, Edges, Why};
 use anyhow::{Result, anyhow, bail};

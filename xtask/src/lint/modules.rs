@@ -1,10 +1,11 @@
 //! Which file of the source knows which other one, found by parsing.
 //!
-//! A *module* here is a file; an inline `mod` belongs to its file. File A knows file B if a path in A names something that B defines.
-//! The path is followed through `use`, `pub use` and `crate::`, `self::`, `super::` to the file that defines the thing, so an edge leads
-//! to that file and not to the `mod.rs` that passes the name on; a `pub use` by itself is no edge. A `use` whose name stands in no path
-//! (a trait, for its methods) counts as well. The arguments of macros are tokens; paths are read from those too. Code for tests of the
-//! host (`#[cfg(test)]`) does not count. Not seen: a method that another file adds to a type, and what macros make up.
+//! A *module* here is a file; an inline `mod` belongs to its file. File A knows file B if a path in A names something that B
+//! defines. The path is followed through `use`, `pub use` and `crate::`, `self::`, `super::` to the file that defines the thing, so
+//! an edge leads to that file and not to the `mod.rs` that passes the name on; a `pub use` by itself is no edge. A `use` whose name
+//! stands in no path (a trait, for its methods) counts as well. The arguments of macros are tokens; paths are read from those too.
+//! Code for tests of the host (`#[cfg(test)]`) does not count. Not seen: a method that another file adds to a type, and what macros
+//! make up.
 
 use anyhow::{Context, Result, bail};
 use proc_macro2::{Spacing, TokenStream, TokenTree};
@@ -232,8 +233,8 @@ impl All {
         }
     }
 
-    /// Follows what is left of a path, from inside of a module. `sure`: the path leads here, so a name that nobody defines is one that a
-    /// macro here makes up.
+    /// Follows what is left of a path, from inside of a module. `sure`: the path leads here, so a name that nobody defines is one
+    /// that a macro here makes up.
     fn walk(&self, at: usize, path: &[String], chain: usize, sure: bool) -> Option<Found> {
         let module = &self.modules[at];
         let Some((name, rest)) = path.split_first() else { return Some(Found::Module(at)) };

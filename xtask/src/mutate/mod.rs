@@ -1,5 +1,5 @@
-//! `mutate`: shows that the tests cover every rule. A boot argument changes one cell of the rule table after the other, and at least one
-//! test must fail each time. With `--source`, faults are put into the source instead ([`source`]).
+//! `mutate`: shows that the tests cover every rule. A boot argument changes one cell of the rule table after the other, and at
+//! least one test must fail each time. With `--source`, faults are put into the source instead ([`source`]).
 
 mod source;
 

@@ -1,5 +1,5 @@
-//! Reads `noprobe.txt`, which says which text cannot be probed (rule H6), and what that text may call. Only `std` is used here, because the
-//! image's build script includes this file too, to make the linker's patterns.
+//! Reads `noprobe.txt`, which says which text cannot be probed (rule H6), and what that text may call. Only `std` is used here,
+//! because the image's build script includes this file too, to make the linker's patterns.
 
 use std::fmt;
 
@@ -38,7 +38,8 @@ pub enum Pattern {
     Extern(String),
     /// `kernel::debug::step` names a path and everything inside of it. With `*` at its end it names every path that begins so.
     Path(Path),
-    /// `<rules as core::ops>` names the methods of traits under the second path, of types under the first path. `<rules>` is for all traits.
+    /// `<rules as core::ops>` names the methods of traits under the second path, of types under the first path. `<rules>` is for
+    /// all traits.
     Methods(Path, Option<Path>),
 }
 
@@ -155,7 +156,8 @@ impl Pattern {
         }
     }
 
-    /// Patterns for the input sections of these functions, as rustc names them. They may match more functions than this, and never fewer.
+    /// Patterns for the input sections of these functions, as rustc names them. They may match more functions than this, and never
+    /// fewer.
     fn sections(&self) -> Vec<String> {
         match self {
             Self::Any => vec![],

@@ -1,4 +1,5 @@
-//! Decides what the set-up does from what it has found. Nothing here looks at the machine, so that tests can try every kind of machine.
+//! Decides what the set-up does from what it has found. Nothing here looks at the machine, so that tests can try every kind of
+//! machine.
 
 use std::path::PathBuf;
 

@@ -1,8 +1,8 @@
 //! `mode=bench` and `mode=stretches` as part of `qemu-test`.
 //!
-//! The boots must come to their end, every row and every path must be there, and figures that are counted in two ways must agree. The
-//! paths must have their barriers, and no superfluous ones ([`trace`]). The figures themselves are not tested: `qemu-test` boots the
-//! checked build, whose costs interest nobody.
+//! The boots must come to their end, every row and every path must be there, and figures that are counted in two ways must agree.
+//! The paths must have their barriers, and no superfluous ones ([`trace`]). The figures themselves are not tested: `qemu-test`
+//! boots the checked build, whose costs interest nobody.
 
 use super::outcome::{Case, Outcome};
 use super::{Kernel, matrix};

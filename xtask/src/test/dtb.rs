@@ -1,7 +1,7 @@
 //! Boots whose device tree is missing or damaged. The kernel must print a clear message.
 //!
-//! QEMU's `-kernel` always passes a good tree. So these boots put the image into memory themselves, and a stub of a few instructions
-//! branches to the image as a boot loader would, with the x0 that the case needs.
+//! QEMU's `-kernel` always passes a good tree. So these boots put the image into memory themselves, and a stub of a few
+//! instructions branches to the image as a boot loader would, with the x0 that the case needs.
 
 use super::boots::Kernel;
 use super::judge;

@@ -1,5 +1,5 @@
-//! The kernel's tests with probes everywhere: in the quick matrix a probe on every [`SAMPLE`]-th instruction that can be probed, in the full
-//! matrix on every one. One machine has BRKs, the other one optimised probes.
+//! The kernel's tests with probes everywhere: in the quick matrix a probe on every [`SAMPLE`]-th instruction that can be probed, in
+//! the full matrix on every one. One machine has BRKs, the other one optimised probes.
 
 use super::outcome::Outcome;
 use super::{Extent, Kernel};

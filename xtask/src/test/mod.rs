@@ -147,8 +147,8 @@ fn run(arguments: &QemuTest, kernel: &Kernel, inventory: &Inventory, tasks: Vec<
     long.into_iter().chain(outcomes.into_iter().flatten()).collect()
 }
 
-/// The tasks that the filter leaves, in the order in which they begin. The host's tests come first: their compilation does not keep all
-/// of the host's CPUs busy, and boots use the rest. Then come long boots, so that no long boot is left alone at the end.
+/// The tasks that the filter leaves, in the order in which they begin. The host's tests come first: their compilation does not keep
+/// all of the host's CPUs busy, and boots use the rest. Then come long boots, so that no long boot is left alone at the end.
 fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> Result<Vec<Task>> {
     let wanted = |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let mut tasks = Vec::new();

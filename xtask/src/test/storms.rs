@@ -1,5 +1,5 @@
-//! The storm as part of `qemu-test`: a million debug exceptions, shared by its machines; in the full matrix a hundred million on each
-//! machine.
+//! The storm as part of `qemu-test`: a million debug exceptions, shared by its machines; in the full matrix a hundred million on
+//! each machine.
 
 use super::outcome::{Case, Outcome};
 use super::{Extent, Kernel, matrix};

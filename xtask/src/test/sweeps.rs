@@ -1,5 +1,5 @@
-//! The sweep as part of `qemu-test`. Every scenario is swept with one interrupt, and each boundary is tried on one of the machines. In the
-//! full matrix each boundary is tried on all machines, and pairs of interrupts are tried as well.
+//! The sweep as part of `qemu-test`. Every scenario is swept with one interrupt, and each boundary is tried on one of the machines.
+//! In the full matrix each boundary is tried on all machines, and pairs of interrupts are tried as well.
 
 use super::Extent;
 use super::outcome::{Case, Outcome};
