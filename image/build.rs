@@ -1,5 +1,5 @@
-//! Hands the linker script to the linker, for the bare-metal target only, with the patterns of the text that cannot be probed, made of
-//! noprobe.txt.
+//! For the bare-metal target, passes the linker script to the linker, with the patterns of text that cannot be probed. The patterns
+//! are generated from noprobe.txt.
 
 use std::env;
 use std::path::{Path, PathBuf};

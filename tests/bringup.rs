@@ -16,7 +16,7 @@ use harness::{check, check_eq};
 use kernel::arch::mdscr;
 use kernel::debug::slots::{Disposition, Hit};
 use kernel::drivers::gic;
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::monitor::Session;
 use kernel::percpu::PerCpu;
@@ -74,18 +74,18 @@ fn note(what: u64) {
     let _ = FIRST.iter().any(|first| first.compare_exchange(0, what, Relaxed, Relaxed).is_ok());
 }
 
-fn arrives(_: &Hit, _: &mut Frame) {
+fn arrives(_: &Hit, _: &mut DebugFrame) {
     note(ARRIVES);
 }
 
-fn begins(_: &Hit, _: &mut Frame) {
+fn begins(_: &Hit, _: &mut DebugFrame) {
     note(BEGINS);
 }
 
 /// For each CPU, how often it has called `time::account`.
 static TICKED: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 
-fn ticked(_: &Kprobe, _: &mut Frame) -> Then {
+fn ticked(_: &Kprobe, _: &mut DebugFrame) -> Then {
     TICKED.this().fetch_add(1, Relaxed);
     Then::Run
 }
@@ -240,7 +240,7 @@ fn an_interrupt_that_a_cpu_takes_first_of_all_hits_its_slots() -> Outcome {
         note(BEGINS);
         TAKEN.fetch_add(1, Relaxed);
     }
-    fn interrupt(_: &Kprobe, _: &mut Frame) -> Then {
+    fn interrupt(_: &Kprobe, _: &mut DebugFrame) -> Then {
         interrupt_me();
         Then::Run
     }
@@ -268,7 +268,7 @@ fn an_interrupt_that_a_cpu_takes_first_of_all_hits_its_slots() -> Outcome {
 /// MDSCR_EL1.
 fn a_probe_is_hit_before_a_cpus_slots_are_set_up() -> Outcome {
     static MDSCR: AtomicU64 = AtomicU64::new(u64::MAX);
-    fn look(_: &Kprobe, _: &mut Frame) -> Then {
+    fn look(_: &Kprobe, _: &mut DebugFrame) -> Then {
         MDSCR.store(mdscr::read(), Relaxed);
         Then::Run
     }

@@ -14,9 +14,10 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Death;
 use kernel::arch::daif::{self, AllMasked};
 use kernel::arch::uaccess;
+use kernel::debug::control::Masked;
 use kernel::debug::session::{self, Wish};
 use kernel::debug::{self, slots::Hit, step};
-use kernel::exception::{Frame, brk};
+use kernel::exception::{DebugFrame, Frame, brk};
 use kernel::irq::off::IrqOff;
 use kernel::irq::{self, sgi};
 use kernel::kprobe::{self, Kprobe, Then};
@@ -148,7 +149,7 @@ fn a_return_of_no_probe() {
 }
 
 fn a_return_of_no_call() {
-    fn nothing(_: &kprobe::ReturnProbe, _: &kprobe::Instance, _: &mut Frame) {}
+    fn nothing(_: &kprobe::ReturnProbe, _: &kprobe::Instance, _: &mut DebugFrame) {}
     let (address, handler) = (code::line as *const () as u64, nothing);
     let wanted = kprobe::WantedReturn { address, entry: None, handler, instances: kprobe::DEFAULT_INSTANCES };
     if need(kprobe::register_return(&wanted)).is_some() {
@@ -157,11 +158,11 @@ fn a_return_of_no_call() {
     }
 }
 
-fn step_on(_: &mut Frame) -> Wish {
+fn step_on(_: &mut DebugFrame) -> Wish {
     Wish::Step
 }
 
-fn nothing(_: &Hit, _: &mut Frame) {}
+fn nothing(_: &Hit, _: &mut DebugFrame) {}
 
 fn unknown_brk_in_a_step() {
     let _ = session::step_with(step_on, || code::trap());
@@ -223,7 +224,7 @@ fn undefined_instruction() {
 }
 
 fn fault_in_a_debug_handler() {
-    fn faults(_: &Hit, _: &mut Frame) {
+    fn faults(_: &Hit, _: &mut DebugFrame) {
         null_pointer();
     }
     if need(signal::breakpoint_in_line(faults)).is_some() {
@@ -232,7 +233,7 @@ fn fault_in_a_debug_handler() {
 }
 
 fn fault_in_a_probe_handler() {
-    fn faults(_: &Kprobe, _: &mut Frame) -> Then {
+    fn faults(_: &Kprobe, _: &mut DebugFrame) -> Then {
         null_pointer();
         Then::Run
     }
@@ -261,7 +262,7 @@ fn fault_in_an_irq_handler_in_a_step() {
 
 /// A probe in the report faults, too. The report must still show FAR and ESR of the fault that ended the kernel.
 fn fault_in_a_report() {
-    fn faults(_: &Kprobe, _: &mut Frame) -> Then {
+    fn faults(_: &Kprobe, _: &mut DebugFrame) -> Then {
         let _ = uaccess::read_u8(code::UNMAPPED + 0x800);
         Then::Run
     }
@@ -280,8 +281,8 @@ fn pend_serror() {
 
 /// Stashes one step more than `rule-interrupts.m8_the_stash_holds_as_much_as_it_says`, which fills the stash.
 fn one_step_more_than_the_stash_holds() {
-    let _masked = AllMasked::new();
-    let cpu = debug::this();
+    let masked = Masked::new();
+    let cpu = masked.cpu();
     for _ in 0..=debug::STASH_DEPTH {
         cpu.set_owners(Owners::DEBUGGER);
         step::stash(cpu);
@@ -300,7 +301,7 @@ fn serror() {
 }
 
 fn serror_in_a_step() {
-    fn pends(_: &Hit, _: &mut Frame) {
+    fn pends(_: &Hit, _: &mut DebugFrame) {
         pend_serror();
     }
     if need(signal::breakpoint_in_line(pends)).is_some() {

@@ -7,7 +7,7 @@ use harness::ktest::Outcome;
 use harness::{check_eq, suite};
 use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::slots::{self, Disposition};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then, WantedReturn};
 
 suite!("docs": calls_are_counted, an_argument_is_changed, a_result_is_seen, a_debugger_steps_over_a_call);
@@ -28,7 +28,7 @@ fn calls_are_counted() -> Outcome {
 }
 
 /// Doubles the function's argument before the function sees it.
-fn doubles(_: &Kprobe, frame: &mut Frame) -> Then {
+fn doubles(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     frame.x[0] *= 2;
     Then::Run
 }
@@ -70,7 +70,7 @@ specimen! {
 /// At the breakpoint it asks for a step over the call; when the call is over x0 holds what the call has returned.
 static CLIENT: Client = Client { tell: client, data: 0 };
 
-fn client(_: &Client, stop: Stop, frame: &mut Frame) -> Resume {
+fn client(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {
     match stop {
         Stop::Slot(_) => Resume::Step(Plan::Over),
         Stop::Step(_) => {

@@ -9,7 +9,7 @@ use harness::{check, check_eq, suite};
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::debug::stats;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then};
 
 suite!("gdb": everything_at_once);
@@ -33,18 +33,18 @@ fn probed(n: u64) -> u64 {
 }
 
 #[inline(never)]
-fn hit(_: &Hit, _: &mut Frame) {
+fn hit(_: &Hit, _: &mut DebugFrame) {
     HITS.fetch_add(1, Relaxed);
 }
 
 #[inline(never)]
-fn pre(_: &Kprobe, _: &mut Frame) -> Then {
+fn pre(_: &Kprobe, _: &mut DebugFrame) -> Then {
     PRES.fetch_add(1, Relaxed);
     Then::Run
 }
 
 #[inline(never)]
-fn stepped(_: &mut Frame) -> Wish {
+fn stepped(_: &mut DebugFrame) -> Wish {
     Wish::Step
 }
 

@@ -1,7 +1,7 @@
 //! Handlers that record the order in which they are called.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{Instance, Kprobe, ReturnProbe, Then};
 
 /// The digits that were noted, as one decimal number; the latest digit is the lowest.
@@ -21,23 +21,23 @@ pub fn note(digit: u64) {
 }
 
 /// A pre-handler that notes N.
-pub fn pre<const N: u64>(_: &Kprobe, _: &mut Frame) -> Then {
+pub fn pre<const N: u64>(_: &Kprobe, _: &mut DebugFrame) -> Then {
     note(N);
     Then::Run
 }
 
 /// A post-handler that notes N.
-pub fn post<const N: u64>(_: &Kprobe, _: &mut Frame) {
+pub fn post<const N: u64>(_: &Kprobe, _: &mut DebugFrame) {
     note(N);
 }
 
 /// The handler that a return probe calls at the function's entry; it notes N.
-pub fn entered<const N: u64>(_: &ReturnProbe, _: &Instance, _: &mut Frame) -> bool {
+pub fn entered<const N: u64>(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) -> bool {
     note(N);
     true
 }
 
 /// The handler that a return probe calls at the function's return; it notes N.
-pub fn returned<const N: u64>(_: &ReturnProbe, _: &Instance, _: &mut Frame) {
+pub fn returned<const N: u64>(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {
     note(N);
 }

@@ -1,17 +1,17 @@
-// From the level that the CPU was entered at to EL1, with every control register that matters written whole.
+// Takes a CPU from the exception level that it was entered at to EL1, and writes every control register that matters whole.
 //
-// Out of reset, and behind firmware that does not say otherwise, these registers are UNKNOWN: a bit that nobody writes may be set. So
-// nothing here is read, changed and written back. The order is that of what a register's meaning depends on:
+// Out of reset, and after firmware that does not say otherwise, these registers are UNKNOWN: a bit that nobody writes may be set.
+// So no register is read, changed and written back. A register is written before those whose meaning depends on it:
 //
-//   1. SCTLR_EL2, by its own name: from there on a load has the endianness that it should have. Before that no memory is read.
-//   2. VBAR_EL2: what EL2 takes from there on is reported (trap.S).
+//   1. SCTLR_EL2, by its own name: from then on a load has the right endianness. No memory is read before.
+//   2. VBAR_EL2: from then on exceptions that EL2 takes are reported (trap.S).
 //   3. HCR_EL2, which says by E2H what the names SCTLR_EL1, CPTR_EL2 and CNTHCTL_EL2 mean at EL2 (DDI 0487 D13.1.3), and an ISB.
 //   4. Everything else at EL2, then ERET.
-//   5. At EL1, in the same way for a CPU that was entered there: what is EL1's own.
+//   5. At EL1, also for a CPU that was entered there: the control registers of EL1.
 //
-// A bit whose feature the CPU lacks is RES0, so a write of 1 changes nothing: where 1 means "do not trap" it is written without asking for
-// the feature, and a trap bit with the opposite sense is written as 0. Registers that do not exist without a feature are UNDEFINED there;
-// these are asked for.
+// A bit whose feature the CPU lacks is RES0, so writing 1 to it changes nothing. A bit that means "do not trap" is therefore
+// written as 1 without a look at the ID register of its feature, and a bit that means "trap" is written as 0. A register that
+// exists only with a feature is UNDEFINED without it, so the ID register is checked first.
 
 .section .head.text, "ax"
 
@@ -47,7 +47,7 @@
 // profiling and the trace buffer; EnSPM; EBWE: the banks of MDSELR_EL1 can be used at EL1; EnSTEPOP.
 .equ MDCR,          (3 << 12) | (1 << 15) | (3 << 24) | (1 << 43) | (1 << 50)
 
-// A constant without a load, which would read it in the wrong order of bytes where SCTLR_ELx.EE is set.
+// Sets a register to a constant without a load, which would read the bytes in the wrong order if SCTLR_ELx.EE is set.
 .macro constant register, value
     movz    \register, #((\value) & 0xffff)
     movk    \register, #(((\value) >> 16) & 0xffff), lsl #16
@@ -59,7 +59,7 @@
     .endif
 .endm
 
-// Goes on at \to unless the field of ID register \register at bit \at is at least \least. Clobbers x1.
+// Branches to \to unless the field of ID register \register at bit \at is at least \least. Clobbers x1.
 .macro unless register, at, least, to
     mrs     x1, \register
     ubfx    x1, x1, #\at, #4
@@ -67,7 +67,7 @@
     b.lo    \to
 .endm
 
-// Returns at EL1h with D, A, I, F masked, as they are on entry. Clobbers x0 to x3.
+// Returns at EL1h with D, A, I, F masked; on entry they are masked already. Clobbers x0 to x3.
 enter_el1:
     mrs     x0, CurrentEL
     cmp     x0, #(2 << 2)
@@ -87,16 +87,16 @@ enter_el1:
 1:
     msr     hcr_el2, x0
     isb
-    // What the CPU has made of it: E2H may read as 1 where the ID register does not say so.
+    // E2H is read back: it may read as 1 although the ID register does not say that it is RES1.
     mrs     x3, hcr_el2
 
-    // The registers that E2H gives another name or another format.
+    // The registers that have another name or another format if E2H is 1.
     constant x0, SCTLR_MMU_OFF
     tbnz    x3, #E2H, 2f
     msr     sctlr_el1, x0
     mov     x0, #3                      // CNTHCTL_EL2: EL1PCTEN, EL1PCEN
     msr     cnthctl_el2, x0
-    // CPTR_EL2: RES1 bits, no traps. TZ and TSM are RES1 where there is nothing that they could trap.
+    // CPTR_EL2: RES1 bits, no traps. TZ and TSM are RES1 if the CPU has no SVE and no SME that they could trap.
     constant x0, 0x22ff
     mrs     x1, id_aa64pfr0_el1
     tst     x1, #(0xf << 32)            // SVE
@@ -115,14 +115,14 @@ enter_el1:
     constant x0, 0x03330000             // CPTR_EL2: SMEN, FPEN, ZEN; nothing traps
     msr     cptr_el2, x0
 3:
-    isb                                 // CPTR_EL2: the next two would trap to EL2 before
+    isb                                 // CPTR_EL2 is in force: ZCR_EL2 and SMCR_EL2 do not trap
     unless  id_aa64pfr0_el1, 32, 1, 4f
     mov     x0, #0xf
-    msr     S3_4_C1_C2_0, x0            // ZCR_EL2: vectors as long as there are
+    msr     S3_4_C1_C2_0, x0            // ZCR_EL2: the longest vectors that the CPU has
 4:
     unless  id_aa64pfr1_el1, 24, 1, 5f
     constant x0, (0x3 << 30) | 0xf
-    msr     S3_4_C1_C2_6, x0            // SMCR_EL2: FA64, EZT0, vectors as long as there are
+    msr     S3_4_C1_C2_6, x0            // SMCR_EL2: FA64, EZT0, the longest vectors that the CPU has
 5:
     unless  id_aa64mmfr1_el1, 40, 1, 6f
     constant x0, HCRX
@@ -204,7 +204,7 @@ enter_el1:
     msr     S3_4_C12_C9_5, x0           // ICC_SRE_EL2: SRE, no bypass, EL1 may set its own SRE
     isb
     mrs     x0, S3_4_C12_C9_5
-    tbz     x0, #0, 14f                 // SRE does not stick: a GICv2's registers are in use
+    tbz     x0, #0, 14f                 // SRE stays 0: a GICv2's registers are in use
     msr     S3_4_C12_C11_0, xzr         // ICH_HCR_EL2
 14:
     mov     x0, #0x3c5                  // EL1h, D, A, I, F masked
@@ -214,16 +214,16 @@ enter_el1:
     isb
     eret
 
-// What is EL1's own, for every CPU, whichever level it was entered at.
+// The control registers of EL1, on every CPU, whichever level the CPU was entered at.
 at_el1:
     msr     spsel, #1
     constant x0, SCTLR_MMU_OFF
     msr     sctlr_el1, x0
-    // The locks first: while the OS lock is set, MDSCR_EL1 has fields to be written that belong to an external debugger.
+    // The locks first: while the OS lock is set, fields of MDSCR_EL1 that belong to an external debugger can be written.
     msr     oslar_el1, xzr
     msr     osdlr_el1, xzr
     isb
-    msr     mdscr_el1, xzr              // the kernel's shadow of it says 0
+    msr     mdscr_el1, xzr              // the kernel's copy of MDSCR_EL1 starts with 0
     msr     cpacr_el1, xzr              // the kernel uses no SIMD&FP registers
     msr     cntkctl_el1, xzr
     unless  S3_0_C0_C7_3, 0, 1, 1f      // ID_AA64MMFR3_EL1.TCRX

@@ -1,13 +1,13 @@
-// The first instructions of every CPU. Until the MMU is on only PC-relative addresses are used.
+// The first instructions of every CPU. Until the MMU is on, only PC-relative addresses are used.
 
 .section .head.header, "ax"
 .global _start
-// arm64 Linux image header (Documentation/arch/arm64/booting.rst): the loader hands over the device tree in x0.
+// The arm64 Linux image header (Documentation/arch/arm64/booting.rst). The loader passes the device tree's address in x0.
 _start:
     b       primary_entry
     .long   0
     .quad   0                           // text_offset: from a 2 MiB boundary
-    .quad   __image_size                // the tool adds the symbol table's
+    .quad   __image_size                // the tool adds the size of the symbol table
     .quad   0xa                         // little endian, 4 KiB pages, anywhere in memory
     .quad   0
     .quad   0
@@ -56,7 +56,7 @@ switch_tables:
     dsb     nsh
     isb
     msr     ttbr1_el1, x0
-    isb                                 // before EPD1 lets anything be walked: not the old tables (D8.2.3)
+    isb                                 // before EPD1 allows walks again, which must not use the old tables (D8.2.3)
     msr     tcr_el1, x5
     isb
     br      x2
@@ -68,7 +68,7 @@ primary_final:
     brk     #0x800
     .cfi_endproc
 
-// PSCI CPU_ON lands here; x0: physical address of SecondaryArgs { ttbr1, sp, cpu }.
+// PSCI CPU_ON starts a CPU here; x0: physical address of SecondaryArgs { ttbr1, sp, cpu }.
 .global secondary_entry
 secondary_entry:
     msr     daifset, #0xf
@@ -82,7 +82,7 @@ secondary_entry:
 secondary_upper:
     .cfi_startproc
     .cfi_undefined x30                  // the outermost frame
-    // The identity map still holds: the arguments are read through it.
+    // The identity map is still in use: the arguments are read through it.
     ldp     x1, x0, [x19, #8]
     mov     sp, x1
     mov     x29, xzr
@@ -91,7 +91,7 @@ secondary_upper:
     brk     #0x800
     .cfi_endproc
 
-// x0: TTBR0, x1: TTBR1, x2: virtual address to go on at.
+// x0: TTBR0, x1: TTBR1, x2: the virtual address to continue at.
 enable_mmu:
     ldr     x3, =0x00000000000004ff     // MAIR: 0 normal write-back, 1 device nGnRE
     msr     mair_el1, x3

@@ -21,9 +21,9 @@ pub struct Handover {
     pub stack: u64,
 }
 
-/// What a further CPU is started with: PSCI's context argument is this value's physical address.
+/// The arguments of a CPU that is started later: PSCI's context argument is the physical address of this value.
 ///
-/// `head.S` knows the offsets of the fields. The value is read with the MMU off: clean it to memory first.
+/// `head.S` uses the offsets of the fields. The CPU reads the value with the MMU off, so it must be cleaned to memory first.
 #[repr(C, align(64))]
 pub struct SecondaryArgs {
     /// Physical address of the kernel's level 0 table.
@@ -34,18 +34,18 @@ pub struct SecondaryArgs {
     pub cpu: u64,
 }
 
-/// Where the first CPU's console is before the device tree has been read: PL011 of QEMU's `virt` machine.
+/// The address of the first CPU's console before the device tree has been read: the PL011 of QEMU's `virt` machine.
 pub const DEFAULT_CONSOLE: usize = 0x0900_0000;
 
-/// The PL011 on which EL2 reports what it does not expect, by physical address; 0: there is none. Until the kernel has read the
-/// device tree it is the one that the image is built for.
+/// The physical address of the PL011 on which EL2 reports unexpected traps; 0 if there is none. Until the kernel has read the
+/// device tree, it is the console that the image is built for.
 #[cfg(target_os = "none")]
 #[unsafe(no_mangle)]
 static BOOT_EL2_CONSOLE: AtomicUsize = AtomicUsize::new(DEFAULT_CONSOLE);
 
-/// Names the PL011 on which EL2 reports a trap that should not be: its physical address, from the device tree.
+/// Names the PL011 on which EL2 reports an unexpected trap: its physical address, from the device tree.
 ///
-/// EL2 runs with its MMU and caches off, so the address is cleaned to memory. Any context; once, by the first CPU.
+/// EL2 runs with its MMU and caches off, so the address is cleaned to memory. Any context; called once, by the first CPU.
 #[cfg(target_os = "none")]
 pub fn name_console(physical: usize) {
     BOOT_EL2_CONSOLE.store(physical, Relaxed);

@@ -1,5 +1,5 @@
-// The tables that every CPU turns its MMU on with: an identity map in TTBR0, by blocks of 1 GiB, and the image in the
-// upper half, by blocks of 2 MiB. They live in five zeroed pages:
+// The tables with which every CPU turns its MMU on: an identity map in TTBR0, by blocks of 1 GiB, and the image in the upper
+// half, by blocks of 2 MiB. They are five zeroed pages:
 //   +0x0000 identity, level 0    +0x1000 identity, level 1
 //   +0x2000 upper, level 0       +0x3000 upper, level 1       +0x4000 upper, level 2
 
@@ -10,12 +10,13 @@
 .equ BLOCK_DEVICE,  0x405               // AF, MAIR index 1
 .equ PXN,           53
 
-// x19: device tree's address. Sets x20 to the image's physical address. Clobbers x0 to x5.
+// x19: the device tree's address. Sets x20 to the image's physical address. Clobbers x0 to x5.
 build_boot_tables:
     adrp    x20, __image_start
     adrp    x0, __boot_tables_start
 
-    // Identity: the first gigabyte is devices (the default console is there), the image's and the device tree's are RAM.
+    // Identity: the first gigabyte is device memory (the default console is there); those of the image and of the device tree are
+    // RAM.
     add     x1, x0, #0x1000
     orr     x2, x1, #TABLE
     str     x2, [x0]
@@ -36,8 +37,8 @@ build_boot_tables:
     orr     x2, x5, x3, lsl #30
     str     x2, [x1, x3, lsl #3]
 
-    // The identity map's gigabytes again at the start of the upper half: where the kernel's linear map will have them, so that
-    // its final tables can be built, and kept, by the addresses that they will have.
+    // The start of the upper half maps the identity map's gigabytes too, where the kernel's linear map will have them. So the final
+    // tables can be built, and kept, by the addresses that they will have.
     add     x2, x0, #0x2000
     orr     x1, x1, #TABLE
     str     x1, [x2]
@@ -58,7 +59,7 @@ build_boot_tables:
     subs    x5, x5, #1
     b.ne    2b
 
-    // Written with the caches off: no stale line may stand before what the walker reads (DDI 0487 D7.5.2).
+    // The tables are written with the caches off: no stale cache line may hide them from the table walker (DDI 0487 D7.5.2).
     dmb     sy
     mov     x1, #(5 * 4096)
     add     x1, x0, x1

@@ -1,5 +1,5 @@
-// What stays at EL2. The kernel makes two calls, by HVC; everything else that EL2 takes is a trap that should not be: it is reported on the
-// console, and the machine ends. To return to the instruction would be to take it again, for ever and in silence.
+// What stays at EL2. The kernel makes two calls, by HVC. Every other exception that EL2 takes is an unexpected trap: it is reported
+// on the console, and the machine ends. Returning to the instruction would only take the trap again, for ever and in silence.
 
 .section .head.text, "ax"
 
@@ -16,13 +16,13 @@ el2_vectors:
     b       el2_unexpected
     .endr
 
-// HVC #0 answers that there is no such service, as SMCCC asks for (Arm DEN0028): the kernel steps over one in its tests.
-// HVC #1 makes a virtual SError pending for EL1 (HCR_EL2.VSE, which needs AMO), so that rules M9 and M16 can be tried on a machine that has
-// no broken hardware.
+// HVC #0 answers that there is no such service, as SMCCC asks for (Arm DEN0028). The kernel's tests step over such a call.
+// HVC #1 makes a virtual SError pending for EL1 (HCR_EL2.VSE, which needs AMO), so that rules M9 and M16 can be tested on a machine
+// whose hardware works.
 el2_call:
     msr     tpidr_el2, x0
     mrs     x0, esr_el2
-    ror     x0, x0, #25                 // EC and IL below, the immediate from bit 39 on
+    ror     x0, x0, #25                 // EC and IL in the low bits, the immediate from bit 39 on
     cmp     x0, #0x2d                   // EC 0x16, IL
     b.eq    1f
     eor     x0, x0, #(1 << 39)
@@ -40,13 +40,14 @@ el2_call:
     msr     tpidr_el2, xzr
     eret
 
-// TPIDR_EL2 is where the report goes on when the machine has no such way to end it; 0 while nothing is being reported.
+// TPIDR_EL2 holds the address where el2_unexpected continues if its way to end the machine is UNDEFINED; 0 before that.
 el2_own:
     mrs     x0, tpidr_el2
     cbz     x0, el2_unexpected
     br      x0
 
-// Does not return: every register is free. The MMU is off here, so addresses are physical and accesses to the console are device accesses.
+// Does not return, so every register may be used. The MMU is off, so addresses are physical and accesses to the console are device
+// accesses.
 el2_unexpected:
     adrp    x19, BOOT_EL2_CONSOLE
     ldr     x19, [x19, :lo12:BOOT_EL2_CONSOLE]
@@ -69,8 +70,8 @@ el2_unexpected:
     mov     x26, x25
     bl      el2_print_hex
 1:
-    // By semihosting, which carries the status; else by PSCI; else by waiting for ever. Where there is no such thing HLT and SMC are
-    // UNDEFINED.
+    // Ends the machine by semihosting, which passes the status on; else by PSCI; else by waiting for ever. HLT and SMC are
+    // UNDEFINED if nobody serves them.
     adr     x0, 2f
     msr     tpidr_el2, x0
     mov     x0, #0x18                   // SYS_EXIT
@@ -85,7 +86,7 @@ el2_unexpected:
     wfi
     b       3b
 
-// Prints the text at x20 up to its 0, and leaves x20 behind that. x19: PL011. Clobbers x0 and x1.
+// Prints the text at x20 up to its 0, and leaves x20 after the 0. x19: PL011. Clobbers x0 and x1.
 el2_print:
     ldrb    w0, [x20], #1
     cbz     w0, 2f
@@ -111,7 +112,7 @@ el2_print_hex:
     cbnz    x2, 1b
     b       el2_print
 
-// A value in hexadecimal comes behind each 0.
+// Each 0 is followed by a value in hexadecimal.
 el2_report:
     .asciz  "panic: EL2 took an exception that is not for it: ESR_EL2 "
     .asciz  ", ELR_EL2 "

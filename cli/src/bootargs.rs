@@ -26,8 +26,8 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// By name, or by a number of Linux's: the level of the *first record not shown*, where 3 is errors, 4 warnings,
-    /// 5 and 6 information, 7 debugging.
+    /// Reads a name, or a number as in Linux: the *first level that is not shown*, where 3 is errors, 4 warnings, 5 and 6
+    /// information, 7 debugging.
     fn parse(text: &str) -> Option<LogLevel> {
         Some(match text {
             "off" => LogLevel::Off,
@@ -48,7 +48,7 @@ impl LogLevel {
     }
 }
 
-/// One cell of the rule table, overridden: `rule.ID.COLUMN=VALUE`. Whether these exist is for the caller to say.
+/// One cell of the rule table, overridden: `rule.ID.COLUMN=VALUE`. The caller checks that rule, column and value exist.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RuleOverride<'a> {
     /// The rule, such as `M8`.
@@ -59,12 +59,12 @@ pub struct RuleOverride<'a> {
     pub value: &'a str,
 }
 
-/// At which instructions a sweep has its interrupts taken.
+/// The instants of the one or two interrupts that a sweep places in a run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Boundary {
-    /// Instructions before the first one.
+    /// How many instructions are executed before the first interrupt.
     pub first: u64,
-    /// Instructions from there to the second one, if there is one.
+    /// How many instructions are executed from there to the second interrupt; None if there is none.
     pub second: Option<u64>,
 }
 
@@ -123,7 +123,7 @@ impl fmt::Display for Warning<'_> {
 /// The boot arguments, with defaults for what is not given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BootArgs<'a> {
-    /// `mode=`: what to do after boot.
+    /// `mode=`: what the image does after boot.
     pub mode: Option<&'a str>,
     /// `test=`: a filter of the self-tests; `test` alone is the empty filter.
     pub test: Option<&'a str>,
@@ -135,7 +135,7 @@ pub struct BootArgs<'a> {
     pub hz: u32,
     /// `nmi=`: mask interrupts by GICv3 priority instead of PSTATE.I, so that interrupts of a higher priority are NMIs. Default off.
     pub nmi: bool,
-    /// `optimise=`: whether probes whose client does not decide it are optimised. Default off.
+    /// `optimise=`: whether a probe is optimised if its client does not say. Default off.
     pub optimise: bool,
     /// `maxcpus=`: how many CPUs are brought up at boot, 1 or more. Default all; the others are held back, and can be brought up
     /// later.
@@ -147,17 +147,17 @@ pub struct BootArgs<'a> {
     pub k: Option<Boundary>,
     /// `pairs=`: sweep with two interrupts. Default off.
     pub pairs: bool,
-    /// `share=PART/OF`: of so many machines that share the boundaries of a sweep, or the instructions of the suite
-    /// `reentrancy`, this is the one with the number PART, counted from 0. Default all.
+    /// `share=PART/OF`: OF machines share the boundaries of a sweep, or the instructions of the suite `reentrancy`, and this is
+    /// the machine with the number PART, counted from 0. Default all.
     pub share: Share,
-    /// `seed=`: what random choices of a storm or a test come from. By default the kernel takes one.
+    /// `seed=`: the seed of the random choices of a storm or a test. By default the kernel chooses one.
     pub seed: Option<u64>,
-    /// `exceptions=`: how many debug exceptions a storm is to have at least. Default a million.
+    /// `exceptions=`: the least number of debug exceptions of a storm. Default a million.
     pub exceptions: u64,
-    /// `samples=`: how many random instructions the differential test of probes takes. Default 1000.
+    /// `samples=`: how many random instructions the differential test of probes tries. Default 1000.
     pub samples: u32,
-    /// `probes=all` or `probes=N`: run the tests with a probe on every instruction that can be probed, or on every N-th, from
-    /// one on that `seed=` chooses. Default none.
+    /// `probes=all` or `probes=N`: run the tests with a probe on every instruction that can be probed, or on every N-th, beginning
+    /// with one that `seed=` chooses. Default none.
     pub probes: Option<u64>,
     text: &'a str,
 }
@@ -540,7 +540,7 @@ mod tests {
         let numbers = (0..=15).map(|n| read(&n.to_string()));
         let expected = [Off, Off, Off, Off, Error, Warn, Warn, Info].into_iter().chain([Debug; 8]);
         assert!(numbers.eq(expected));
-        // Information is the default too, so the warning is what tells.
+        // Information is also the default, so only the number of warnings shows which texts were read.
         assert_eq!(warnings("loglevel=16 loglevel=15 loglevel=info loglevel=INFO loglevel").len(), 3);
         assert!(Off < Error && Error < Warn && Warn < Info && Info < Debug && Debug < Trace);
     }

@@ -4,8 +4,8 @@
 //!
 //! - [`LineEditor`] turns bytes from a terminal or a pipe into lines;
 //! - [`command::parse`] turns a line into a [`Command`](command::Command) of the monitor, and writes its help;
-//! - [`symbol`] compares names of symbols as they are typed with those of a symbol table;
-//! - [`BootArgs`] is what `/chosen/bootargs` says.
+//! - [`symbol`] compares the names of symbols that people type with those of a symbol table;
+//! - [`BootArgs`] holds the boot arguments of `/chosen/bootargs`.
 //!
 //! Wrong input is answered by a typed error or warning whose `Display` is one line that says what was expected.
 #![cfg_attr(not(test), no_std)]

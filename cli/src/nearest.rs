@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(nearest("wtchx", names()), Some("watch"), "two");
         assert_eq!(nearest("xtcyh", names()), None, "three");
         assert_eq!(nearest("rpobe", names()), Some("probe"));
-        // The nearest of several, and never one of which nothing is left.
+        // The nearest of several names, and never a name without a common letter.
         assert_eq!(nearest("stap", ["step", "stat"].into_iter()), Some("stat"));
         assert_eq!(nearest("xy", ["ab"].into_iter()), None);
         assert_eq!(nearest("ax", ["ab"].into_iter()), Some("ab"));

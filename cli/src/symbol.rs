@@ -1,4 +1,4 @@
-//! Symbols' names as people type them, compared with those that a symbol table holds.
+//! Compares symbols' names, as people type them, with those in a symbol table.
 //!
 //! A table holds names as `rustfilt` prints them: demangled, without hashes. Several symbols can have the same demangled name (instances
 //! of a generic function, closures), so the table also holds a hash for each symbol, which no other symbol has.
@@ -14,7 +14,7 @@ pub fn mangled_id(mangled: &str) -> u64 {
     hash.max(1)
 }
 
-/// The hash in a mangled name that tells it from others of the same demangled name: the compiler's own under legacy mangling,
+/// A hash of a mangled name that differs between names with the same demangled name: the compiler's own under legacy mangling,
 /// [`mangled_id`] under v0, which has none; 0 for a name that is not mangled.
 pub fn hash(mangled: &str) -> u64 {
     let name = mangled.split(".llvm.").next().unwrap_or(mangled);
@@ -30,7 +30,7 @@ fn hexadecimal(digits: &str) -> Option<u64> {
     (digits.len() == 16 && digits.bytes().all(lower)).then(|| u64::from_str_radix(digits, 16).ok())?
 }
 
-/// What a table holds of a symbol's name.
+/// The values by which a table identifies a symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity<'a> {
     /// Demangled, without the hash.
@@ -60,7 +60,7 @@ pub struct Name<'a> {
 }
 
 impl<'a> Name<'a> {
-    /// The name in `text`, whatever that is.
+    /// The name in `text`. Every text is accepted.
     pub fn new(text: &'a str) -> Self {
         let text = text.trim_ascii();
         let mangled = (text.starts_with("_ZN") || text.starts_with("_R")).then(|| mangled_id(text));
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(fit("a::Vec<T, A>::push", &symbol), Some(Fit::Whole));
         assert_eq!(fit(" Vec< T,A >::push ", &symbol), Some(Fit::Tail));
         assert_eq!(fit("   ", &symbol), None);
-        // One colon is no separator, and nothing before it is none.
+        // One colon is no separator; two colons are one, even without a segment before them.
         assert_eq!(fit("b", &identity("a:b", "")), None);
         assert_eq!(fit("b", &identity("::b", "")), Some(Fit::Tail));
         assert!(Fit::Tail < Fit::Whole);

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that several tests use.
 
 /// xorshift64*: the same numbers in every run.
 pub struct Random(pub u64);

@@ -54,7 +54,7 @@ fn run() -> ! {
             power::exit(if good { power::SUCCESS } else { power::FAILURE })
         }
         "storm" => {
-            // Where nobody gives one, the time of boot is as good as any: it is printed.
+            // Without `seed=` the time of boot serves as the seed; the storm prints it.
             let good = storm::run(STORM, options.seed.unwrap_or(started), options.exceptions);
             power::exit(if good { power::SUCCESS } else { power::FAILURE })
         }

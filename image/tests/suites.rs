@@ -4,6 +4,6 @@
 #[cfg(target_os = "none")]
 use image as _;
 
-/// Keeps tools that build for the host content.
+/// For tools that build this target for the host: a program there must have a `main`.
 #[cfg(not(target_os = "none"))]
 fn main() {}

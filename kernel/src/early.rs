@@ -1,4 +1,4 @@
-//! From the boot tables to the kernel's own: the device tree read, the tables built.
+//! From the boot tables to the kernel's own tables: reads the device tree and builds the tables.
 
 use crate::mm::{self, layout};
 use crate::report::{power, symbols};
@@ -10,22 +10,22 @@ use spin::Once;
 
 static MACHINE: Once<Boot> = Once::new();
 
-/// What the boot code found.
+/// What the boot code has found out about the machine.
 pub struct Boot {
     /// The machine.
     pub platform: Platform,
-    /// Physical RAM that is nobody's, for the heap.
+    /// Physical RAM that nobody uses, for the heap.
     pub free: Range<usize>,
-    /// The root table, for other CPUs.
+    /// Physical address of the kernel's root table, for the CPUs that come up later.
     pub ttbr1: u64,
 }
 
-/// What the boot code found. Any context after `kernel_early`.
+/// What the boot code has found out about the machine. Any context after `kernel_early`.
 pub fn boot() -> &'static Boot {
     MACHINE.get().expect("kernel_early runs first")
 }
 
-/// The first Rust code, on the boot stack and the boot tables: see `head.S`.
+/// The kernel's first Rust code. `head.S` calls it on the boot stack and the boot tables.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_early(dtb: usize, image: usize) -> Handover {
     percpu::set_index(0);
@@ -41,14 +41,14 @@ extern "C" fn kernel_early(dtb: usize, image: usize) -> Handover {
     let banks = machine.memory.iter().map(|bank| bank.base as usize..bank.end() as usize);
     let (ttbr1, free) = mm::build(image.clone(), banks.clone());
     let bank = banks.clone().find(|bank| bank.contains(&free)).unwrap_or(free..free);
-    // Up to whatever is reserved first; the device tree's blob has been read and needs no keeping.
+    // The heap ends at the first reserved region. The device tree's blob has been read and may be overwritten.
     let end = machine.reserved.iter().map(|reserved| reserved.region.base as usize).filter(|&at| at >= free);
     let free = free..end.fold(bank.end, usize::min);
     MACHINE.call_once(|| Boot { platform: machine, free, ttbr1 });
     Handover { ttbr1, stack: layout::stack_top(0) as u64 }
 }
 
-/// Reads the device tree through the identity map, which covers its gigabyte and the next.
+/// Reads the device tree through the identity map, which covers the blob's gigabyte and the next one.
 fn read_device_tree(address: usize) -> Result<Platform, DtbError> {
     platform::check_address(address as u64)?;
     let reach = Region { base: 1 << 30, size: 510 << 30 };
@@ -61,18 +61,18 @@ fn read_device_tree(address: usize) -> Result<Platform, DtbError> {
     platform::parse(blob)
 }
 
-/// Memory that can be read, as a slice; None if it cannot.
+/// The memory from `address` on as a slice; None if not all of it can be read.
 fn bytes(address: usize, length: usize) -> Option<&'static [u8]> {
     use crate::arch::uaccess::read_u8;
     let readable = |at: usize| read_u8(at as u64).is_ok();
     if !(address..address + length).step_by(layout::PAGE).all(readable) || !readable(address + length - 1) {
         return None;
     }
-    // SAFETY: every page of it was just read, and nothing writes it while the boot code runs.
+    // SAFETY: every page of it was read just now, and nobody writes the memory while the boot code runs.
     Some(unsafe { core::slice::from_raw_parts(address as *const u8, length) })
 }
 
-/// Goes over to the console of the device tree, on the kernel's own tables.
+/// Switches to the console that the device tree names. Called on the kernel's own tables.
 pub fn init_console() {
     let uart = &boot().platform.uart.region;
     boot::name_console(uart.base as usize);

@@ -1,4 +1,4 @@
-//! What a CPU does that has nothing to do: waits, and runs what it is given.
+//! What an idle CPU does: it waits, and runs the work that other CPUs give it.
 
 use crate::arch::barrier;
 use crate::drivers::gic::{self, Target};
@@ -10,23 +10,24 @@ use core::sync::atomic::{
     Ordering::{Acquire, Release},
 };
 
-/// What an idle CPU can be given.
+/// Work for an idle CPU.
 pub type Work = fn();
 
 static WORK: PerCpu<AtomicPtr<()>> = crate::per_cpu!(AtomicPtr::new(core::ptr::null_mut()));
 
-/// Gives an idle CPU something to do; it does it within a tick. False if it has something already. Thread context.
+/// Gives an idle CPU work, which it runs at its next interrupt, the tick at the latest. False if the CPU has work already. Thread
+/// context.
 pub fn give(cpu: usize, work: Work) -> bool {
     WORK.of(cpu).compare_exchange(core::ptr::null_mut(), work as *mut (), Release, Acquire).is_ok()
 }
 
-/// Whether a CPU has done what it was given.
+/// Whether a CPU has finished the work that it was given.
 pub fn is_idle(cpu: usize) -> bool {
     WORK.of(cpu).load(Acquire).is_null()
 }
 
-/// Has every CPU do the same, this one too, and waits for all, whether they have a tick or not. Returns their number. Thread
-/// context with interrupts on.
+/// Runs `work` on every online CPU, this one included, and waits until all have finished. An SGI wakes CPUs that have no tick.
+/// Returns the number of CPUs. Thread context with interrupts on.
 pub fn on_all(work: Work) -> usize {
     let me = percpu::index();
     let others = || smp::online().filter(move |&cpu| cpu != me);
@@ -45,7 +46,8 @@ pub fn on_all(work: Work) -> usize {
     others().count() + 1
 }
 
-/// Waits for work, for ever. A function of its own in every build: where a CPU that comes up begins to do as it likes.
+/// Waits for work, for ever. Not inlined in any build: tests probe this function, as the first one that a CPU runs after it came
+/// up.
 #[inline(never)]
 pub fn run() -> ! {
     loop {
@@ -55,7 +57,7 @@ pub fn run() -> ! {
             off::wait();
             continue;
         }
-        // SAFETY: only `give` stores here, and what it stores is a `Work`.
+        // SAFETY: only `give` stores pointers other than null, and each of them is a `Work`.
         let work: Work = unsafe { core::mem::transmute(work) };
         work();
         mine.store(core::ptr::null_mut(), Release);

@@ -1,6 +1,6 @@
 //! The Stepwell kernel: AArch64 debug exceptions under written, checked rules.
 //!
-//! `ARCHITECTURE.md` shows the way through; `rules` is the specification as data.
+//! `ARCHITECTURE.md` helps to find the place for a change; the crate `rules` holds the rules as data.
 #![cfg(target_os = "none")]
 #![no_std]
 

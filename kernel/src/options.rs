@@ -1,4 +1,4 @@
-//! The boot arguments, read once.
+//! The boot arguments, which are parsed once.
 
 use crate::early;
 use crate::exception::live;
@@ -10,12 +10,12 @@ use spin::Once;
 
 static OPTIONS: Once<BootArgs<'static>> = Once::new();
 
-/// The boot arguments. Any context after `init`.
+/// The boot arguments. The first call, in `kernel_main`, parses them; after that any context.
 pub fn get() -> &'static BootArgs<'static> {
     OPTIONS.call_once(|| BootArgs::parse(early::boot().platform.bootargs()))
 }
 
-/// The log level asked for.
+/// The log level that the boot arguments ask for.
 pub fn log_level() -> LevelFilter {
     match get().loglevel {
         LogLevel::Off => LevelFilter::Off,
@@ -27,7 +27,8 @@ pub fn log_level() -> LevelFilter {
     }
 }
 
-/// Says what was not understood, and exchanges the cells of the rule table that are to be. Boot, with the log running.
+/// Logs what was not understood in the boot arguments, and changes the cells of the rule table that they name. Called at boot, when
+/// the log works.
 pub fn apply() {
     for warning in get().warnings() {
         log::warn!("{warning}");

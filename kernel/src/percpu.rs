@@ -1,31 +1,31 @@
-//! Per-CPU data: one value a CPU, found by the index in TPIDR_EL1.
+//! Per-CPU data: one value for each CPU, found by the CPU's index, which is in TPIDR_EL1.
 
 use core::arch::asm;
 
 /// How many CPUs the kernel can have.
 pub const MAX_CPUS: usize = 8;
 
-/// This CPU's index, 0 for the one that booted. Any context; it may be another CPU's as soon as the caller can be switched away
-/// (rule I10).
+/// This CPU's index; the CPU that booted has 0. Any context. If the caller can be switched away, it may continue on another CPU,
+/// and the index is then wrong (rule I10).
 #[inline(always)]
 pub fn index() -> usize {
     let value: u64;
-    // Neither `pure` nor `nomem`: a thread may go on with another CPU's register behind a call, or where interrupts were on, so
-    // each read is made where it is written and not merged with an earlier one.
+    // Neither `pure` nor `nomem`: a thread may continue on another CPU after a call, or wherever interrupts were on. So each read
+    // must be made where it is written, and must not be merged with an earlier one.
     // SAFETY: reads a register.
     unsafe { asm!("mrs {}, tpidr_el1", out(reg) value, options(nostack, preserves_flags)) }
     value as usize
 }
 
-/// Tells the CPU its index. Bring-up, before anything else uses per-CPU data.
+/// Stores this CPU's index in TPIDR_EL1. Called at bring-up, before anything uses per-CPU data.
 #[inline(always)]
 pub fn set_index(cpu: usize) {
     assert!(cpu < MAX_CPUS, "at most {MAX_CPUS} CPUs");
     crate::write_sysreg!("tpidr_el1", cpu as u64);
 }
 
-/// One `T` a CPU. Interior mutability is `T`'s: atomics for what handlers or other CPUs see too; cells for what is touched with
-/// exceptions masked only, and where no BRK's handler touches it either, or in no-probe text (rule I8).
+/// One `T` for each CPU. Interior mutability is `T`'s: atomics for what handlers or other CPUs see too; cells for what is touched
+/// with exceptions masked only, and where no BRK's handler touches it either, or in no-probe text (rule I8).
 #[repr(transparent)]
 pub struct PerCpu<T>([Line<T>; MAX_CPUS]);
 
@@ -34,7 +34,7 @@ pub struct PerCpu<T>([Line<T>; MAX_CPUS]);
 #[repr(align(64))]
 pub struct Line<T>(pub T);
 
-/// A [`PerCpu`] whose values all start as this constant expression says.
+/// A [`PerCpu`] in which every CPU's value starts as this constant expression.
 #[macro_export]
 macro_rules! per_cpu {
     ($value:expr) => {
@@ -42,42 +42,42 @@ macro_rules! per_cpu {
     };
 }
 
-// SAFETY: `this` hands out the running CPU's value, and a CPU is one thread of execution. Cells in it are reached by handlers
-// that interrupt each other, but only where none of those can come (see the fields). `of` is limited to `T: Sync`.
+// SAFETY: `this` returns the value of the executing CPU, and a CPU is one thread of execution. Handlers that interrupt each other
+// may use the same cell, but each cell's users exclude such handlers (see `PerCpu`). `of` is limited to `T: Sync`.
 unsafe impl<T> Sync for PerCpu<T> {}
 
 impl<T> PerCpu<T> {
-    /// For [`per_cpu!`](crate::per_cpu).
+    /// Used by [`per_cpu!`](crate::per_cpu) only.
     #[doc(hidden)]
     pub const fn from_lines(lines: [Line<T>; MAX_CPUS]) -> Self {
         Self(lines)
     }
 
-    /// This CPU's value. Any context; the caller must not migrate while it holds the reference.
+    /// This CPU's value. Any context; the caller must stay on this CPU while it holds the reference.
     #[inline(always)]
     pub fn this(&self) -> &T {
-        // SAFETY: `set_index` accepted the index.
+        // SAFETY: `set_index` has checked the index.
         &unsafe { self.0.get_unchecked(index()) }.0
     }
 }
 
 impl<T> PerCpu<T> {
-    /// Another CPU's value.
+    /// The value of any CPU.
     ///
     /// # Safety
-    /// Only what is `Sync` in it may be used.
+    /// The caller uses only the parts of the value that are `Sync`.
     pub unsafe fn of_unchecked(&self, cpu: usize) -> &T {
         &self.0[cpu].0
     }
 }
 
 impl<T: Sync> PerCpu<T> {
-    /// Another CPU's value. Any context.
+    /// The value of any CPU. Any context.
     pub fn of(&self, cpu: usize) -> &T {
         &self.0[cpu].0
     }
 
-    /// All CPUs' values.
+    /// The values of all CPUs.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|line| &line.0)
     }

@@ -1,14 +1,14 @@
-//! The kernel's first function on its own tables.
+//! The kernel's first function on its own translation tables.
 
 use crate::{console, debug, early, irq, mm, options, smp};
 
 unsafe extern "Rust" {
-    /// What the image does after boot: made by [`image_main!`](crate::image_main), which sees to its type.
+    /// What the image does after boot. Defined by [`image_main!`](crate::image_main), which checks the function's type.
     safe fn image_main() -> !;
 }
 
-/// Names the function `fn() -> !` that the first CPU calls once the kernel is up: in thread context, interrupts on, all CPUs that are
-/// to come up online. The image, and nothing else, has one.
+/// Names the function `fn() -> !` that the first CPU calls once the kernel is up: in thread context, with interrupts on, and all
+/// CPUs that `maxcpus` allows online. Exactly one crate, the image, uses this macro.
 #[macro_export]
 macro_rules! image_main {
     ($main:path) => {
@@ -20,7 +20,7 @@ macro_rules! image_main {
     };
 }
 
-/// The kernel, on the first CPU: called by `head.S` with D, A, I, F masked.
+/// The kernel's start on the first CPU. `head.S` calls it with D, A, I, F masked.
 #[unsafe(no_mangle)]
 extern "C" fn kernel_main() -> ! {
     early::init_console();

@@ -58,7 +58,7 @@ pub(crate) fn cpus(fdt: Fdt<'_>, warnings: &mut Warnings) -> Result<List<u64, MA
             continue;
         }
         found += 1;
-        // One that does not fit stays off; that is counted and reported below.
+        // A CPU that does not fit stays off; that is counted and reported below.
         let _ = list.push(mpidr);
     }
     if found == 0 {

@@ -12,14 +12,14 @@ use crate::{DtbError, List, MAX_REDISTRIBUTORS, Region, Warning, Warnings};
 pub enum Gic {
     /// GICv2 (Arm IHI 0048).
     V2 {
-        /// Distributor.
+        /// The distributor's registers.
         dist: Region,
-        /// CPU interface.
+        /// The CPU interface's registers.
         cpu_if: Region,
     },
-    /// GICv3 or GICv4 (Arm IHI 0069), used by system registers.
+    /// GICv3 or GICv4 (Arm IHI 0069), whose CPU interface consists of system registers.
     V3 {
-        /// Distributor.
+        /// The distributor's registers.
         dist: Region,
         /// Regions of redistributors, each with one frame pair or more.
         redist: List<Region, MAX_REDISTRIBUTORS>,
@@ -29,18 +29,18 @@ pub enum Gic {
 /// A PL011 (Arm DDI 0183).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uart {
-    /// Its registers.
+    /// The UART's registers.
     pub region: Region,
-    /// INTID of its combined interrupt.
+    /// The INTID of the UART's combined interrupt.
     pub intid: u32,
 }
 
 /// The generic timer's interrupts, as INTIDs of PPIs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timer {
-    /// The EL1 virtual timer's.
+    /// The interrupt of the EL1 virtual timer.
     pub virt: u32,
-    /// The non-secure EL1 physical timer's.
+    /// The interrupt of the non-secure EL1 physical timer.
     pub phys: u32,
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn gic(fdt: Fdt<'_>) -> Result<(Gic, u32), DtbError> {
         }
         let mut redist = List::new();
         for index in 1..=regions {
-            // Cannot fail: as many as fit, by the check above.
+            // Cannot fail: the check above admits only as many as fit.
             let _ = redist.push(place.region(WHAT, index)?);
         }
         Ok((Gic::V3 { dist, redist }, phandle))
@@ -116,8 +116,8 @@ pub(crate) fn uart(fdt: Fdt<'_>, gic: u32, warnings: &mut Warnings) -> Result<Ua
     })?
 }
 
-/// `None` without `stdout-path`, `Some(None)` if it makes no sense, else the node's full path. What follows a colon
-/// are the line's parameters; a path without a leading slash starts with an alias.
+/// `None` without `stdout-path`, `Some(None)` if its value names no node, otherwise the node's full path. The text after a colon
+/// has the line's parameters; a path without a leading slash starts with an alias.
 fn stdout_path(fdt: Fdt<'_>) -> Option<Option<&str>> {
     let root = fdt.root();
     let chosen = root.child("chosen")?;

@@ -1,4 +1,4 @@
-//! What can be wrong with a device tree, and what to do about it.
+//! The errors in a device tree, and what to do about them.
 
 use core::fmt;
 
@@ -15,11 +15,11 @@ pub enum DtbError {
         /// The physical address passed.
         address: u64,
     },
-    /// Fewer bytes than the header, or than the header announces.
+    /// There are fewer bytes than a header has, or than the header announces.
     TooShort {
-        /// Bytes there are.
+        /// How many bytes there are.
         have: usize,
-        /// Bytes there should be.
+        /// How many bytes there should be.
         need: usize,
     },
     /// The first word is not `0xd00dfeed`.
@@ -29,12 +29,12 @@ pub enum DtbError {
     },
     /// The header's `totalsize` is out of bounds.
     TotalSize {
-        /// The size in the header, bytes.
+        /// The size in the header, in bytes.
         size: usize,
-        /// The largest accepted, bytes.
+        /// The largest accepted size, in bytes.
         max: usize,
     },
-    /// Not a blob that a reader of version 17 can read.
+    /// A reader of version 17 cannot read the blob.
     Version {
         /// `version` of the header.
         version: u32,
@@ -43,14 +43,14 @@ pub enum DtbError {
     },
     /// The blob is damaged: offsets, tokens or strings do not fit.
     Structure(dtoolkit::error::FdtParseError),
-    /// A node that has to be there is not.
+    /// A node that must be there does not exist.
     NoNode {
         /// What was looked for.
         what: &'static str,
         /// What to do.
         hint: &'static str,
     },
-    /// A property is missing, or its value cannot be what it is.
+    /// A property is missing, or its value is not one that the property can have.
     Property {
         /// The node, by its role.
         node: &'static str,
@@ -59,9 +59,9 @@ pub enum DtbError {
         /// What is wrong with it.
         problem: Problem,
     },
-    /// More entries than are kept, where dropping some would be unsafe.
+    /// There are more entries than are kept, and it would be unsafe to drop some.
     TooMany {
-        /// Entries of what.
+        /// The kind of entries.
         what: &'static str,
         /// How many are kept.
         max: usize,
@@ -72,9 +72,9 @@ pub enum DtbError {
     RegionOverflow {
         /// The node, by its role.
         node: &'static str,
-        /// First byte.
+        /// The address of the first byte.
         base: u64,
-        /// Bytes.
+        /// The size in bytes.
         size: u64,
     },
     /// A region lies behind a bus that does not translate its address.
@@ -84,13 +84,13 @@ pub enum DtbError {
         /// The address on its own bus.
         base: u64,
     },
-    /// An interrupt specifier that names no SPI or PPI.
+    /// An interrupt specifier names no SPI and no PPI.
     Interrupt {
         /// The node, by its role.
         node: &'static str,
-        /// First cell: 0 SPI, 1 PPI.
+        /// The first cell: 0 for an SPI, 1 for a PPI.
         kind: u32,
-        /// Second cell.
+        /// The second cell.
         number: u32,
     },
     /// The device's interrupt parent is not the interrupt controller found.
@@ -111,20 +111,20 @@ pub enum DtbError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// It is not there.
+    /// The property does not exist.
     Missing,
-    /// Its length is no multiple of its entries' length, or too short.
+    /// The property's length is not a multiple of its entries' length, or is too short.
     Length {
-        /// Bytes there are.
+        /// How many bytes there are.
         have: usize,
-        /// Bytes of one entry, or the fewest there must be.
+        /// The bytes of one entry, or the least number of bytes.
         unit: usize,
     },
     /// A value outside what the binding allows.
     Value(u64),
     /// A list of names lacks one that is needed.
     NoEntry,
-    /// It has to be text.
+    /// The value is not text.
     NotText,
 }
 
@@ -210,25 +210,25 @@ impl fmt::Display for DtbError {
 
 impl core::error::Error for DtbError {}
 
-/// Something odd that does not keep the machine from being used. `Display` says what was done instead.
+/// An oddity that does not keep the machine from being used. `Display` says what was done instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Warning {
-    /// More CPUs than are used.
+    /// The tree has more CPUs than are used.
     MoreCpus {
-        /// CPUs in the device tree.
+        /// The number of CPUs in the device tree.
         found: usize,
-        /// The first so many are used.
+        /// The number of CPUs that are used, which are the first ones.
         used: usize,
     },
-    /// Two CPU nodes with the same affinity; the second was left out.
+    /// Two CPU nodes have the same affinity; the second was left out.
     DuplicateCpu {
         /// The affinity, as in MPIDR_EL1.
         mpidr: u64,
     },
-    /// More memory banks than are kept; the rest lies idle.
+    /// The tree has more memory banks than are kept; the others are not used.
     MoreBanks {
-        /// Banks in the device tree.
+        /// The number of banks in the device tree.
         found: usize,
         /// How many are used.
         used: usize,

@@ -67,7 +67,7 @@ pub struct Platform {
     pub timer: Timer,
     /// The PCI host, if there is one.
     pub pci: Option<PciHost>,
-    /// What in the tree is wrong but could be worked around.
+    /// The oddities of the tree that do not keep the machine from being used.
     pub warnings: List<Warning, MAX_WARNINGS>,
     bootargs: Bootargs,
 }

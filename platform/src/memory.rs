@@ -1,4 +1,4 @@
-//! Memory banks, and what of them must be left alone.
+//! Memory banks, and the parts of them that must be left alone.
 
 use core::ops::ControlFlow;
 
@@ -11,9 +11,9 @@ use crate::{DtbError, List, MAX_BANKS, MAX_RESERVED, Region, Warning, Warnings};
 /// Memory that is not free for use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reserved {
-    /// Where.
+    /// The addresses of this memory.
     pub region: Region,
-    /// It must not even be mapped as normal memory (`no-map`).
+    /// The memory must not even be mapped as normal memory (`no-map`).
     pub no_map: bool,
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn reserved(fdt: Fdt<'_>) -> Result<List<Reserved, MAX_RESERVED>, Dtb
         add(region("memory reservation block", entry.address(), entry.size())?, false)?;
     }
     let outcome = tree::walk(fdt, &mut |place: &Place<'_, '_>| {
-        // Without `reg` it is a wish for memory to be set aside, which concerns only the driver that asks.
+        // A node without `reg` asks for memory to be set aside, which concerns only the driver that asks.
         if !place.is_child_of("reserved-memory") || place.value("reg").is_none() {
             return ControlFlow::Continue(());
         }

@@ -5,9 +5,9 @@ use core::fmt;
 /// A range of physical addresses. Its end fits in 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Region {
-    /// First byte, as the CPU addresses it.
+    /// The address of the first byte, as the CPU sees it.
     pub base: u64,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
 }
 
@@ -22,7 +22,7 @@ impl Region {
         address >= self.base && address - self.base < self.size
     }
 
-    /// Whether the two share a byte.
+    /// Whether the two regions share a byte.
     pub const fn overlaps(&self, other: &Region) -> bool {
         self.base < other.end() && other.base < self.end()
     }

@@ -1,7 +1,7 @@
 //! Reading nodes: properties, cells, regions translated to CPU addresses, interrupts.
 //!
-//! dtoolkit validates the whole blob once and cannot panic afterwards on what is used of it here: nodes, their
-//! names, their properties' bytes. Cells are decoded here, because lengths and cell counts are the tree's word only.
+//! dtoolkit validates the whole blob once, and after that cannot panic on the parts of it that are used here: nodes, their names,
+//! the bytes of their properties. Cells are decoded here, because nothing guarantees the lengths and cell counts that a tree gives.
 
 use core::ops::ControlFlow;
 
@@ -14,7 +14,7 @@ use crate::{DtbError, Region};
 /// Deepest level searched (the root is 0). It bounds the recursion; devices sit at most under a few buses.
 const MAX_DEPTH: usize = 8;
 
-/// Entries of one bus's `ranges` that are looked at, so that a hostile tree cannot make translation quadratic.
+/// The most entries of one bus's `ranges` that are searched, so that a hostile tree cannot make translation quadratic.
 const MAX_RANGES: usize = 64;
 
 /// A node together with the nodes above it.
@@ -24,8 +24,8 @@ pub(crate) struct Place<'t, 'p> {
     parent: Option<&'p Place<'t, 'p>>,
 }
 
-/// Calls `f` for every node down to [`MAX_DEPTH`], parents first, in the tree's order, until it breaks. Nothing
-/// below a node that is switched off is visited.
+/// Calls `f` for every node down to [`MAX_DEPTH`], parents first, in the tree's order, until `f` breaks. Nodes below a disabled
+/// node are not visited.
 pub(crate) fn walk<'t, B>(
     fdt: Fdt<'t>,
     f: &mut impl FnMut(&Place<'t, '_>) -> ControlFlow<B>,
@@ -51,7 +51,7 @@ fn descend<'t, B>(
     ControlFlow::Continue(())
 }
 
-/// The first enabled node that is compatible with one of `names`, given to `f`.
+/// Calls `f` with the first enabled node that is compatible with one of `names`, and returns its result.
 pub(crate) fn with_compatible<'t, R>(
     fdt: Fdt<'t>,
     names: &[&str],
@@ -74,7 +74,7 @@ pub(crate) fn text(value: &[u8]) -> Option<&str> {
     core::ffi::CStr::from_bytes_until_nul(value).ok()?.to_str().ok()
 }
 
-/// Big-endian words of a property's value; a rest of less than a word is left out.
+/// The big-endian words of a property's value; a rest of less than a word is left out.
 pub(crate) fn words(value: &[u8]) -> impl Iterator<Item = u32> + '_ {
     value.chunks_exact(4).map(|c| u32::from_be_bytes([c[0], c[1], c[2], c[3]]))
 }
@@ -124,7 +124,7 @@ impl<'t> Place<'t, '_> {
     pub(crate) fn is_at(&self, path: &str) -> bool {
         let mut names = path.rsplit('/');
         let mut place = self;
-        // The root's name is empty, and so is what stands before the first slash.
+        // The root's name is empty, and so is the text before the first slash.
         while names.next() == Some(place.node.name()) {
             match place.parent {
                 Some(parent) => place = parent,
@@ -194,7 +194,7 @@ impl<'t> Place<'t, '_> {
         }
     }
 
-    /// Through the `ranges` of every bus above the node (Devicetree Specification, 2.3.8).
+    /// Translates a region through the `ranges` of every bus above the node (Devicetree Specification, 2.3.8).
     fn translate(&self, what: &'static str, base: u64, size: u64) -> Result<Region, DtbError> {
         let mut at = base;
         let mut bus = self.parent;
@@ -215,7 +215,7 @@ impl<'t> Place<'t, '_> {
         }
     }
 
-    /// `interrupt-parent` of the node or of the nearest one above that has it.
+    /// The `interrupt-parent` of the node, or of the nearest node above that has one.
     fn interrupt_parent(&self) -> Option<u32> {
         let mut place = Some(self);
         while let Some(Place { node, parent }) = place {
@@ -227,7 +227,7 @@ impl<'t> Place<'t, '_> {
         None
     }
 
-    /// INTID of the `index`th interrupt of the node, whose parent has to be the GIC with phandle `gic`.
+    /// The INTID of the `index`th interrupt of the node, whose interrupt parent must be the GIC with phandle `gic`.
     pub(crate) fn interrupt(&self, what: &'static str, gic: u32, index: usize) -> Result<u32, DtbError> {
         const UNIT: usize = 12;
         let fail = |problem| DtbError::Property { node: what, property: "interrupts", problem };
@@ -247,7 +247,7 @@ impl<'t> Place<'t, '_> {
     }
 }
 
-/// `at` through one bus's `ranges`, if one entry holds all `size` bytes.
+/// Translates `at` through one bus's `ranges`; None if no entry contains all `size` bytes.
 fn through(ranges: &[u8], [child, parent, length]: [usize; 3], at: u64, size: u64) -> Option<u64> {
     if [child, parent, length].iter().any(|&n| n == 0 || n > 2) {
         return None;

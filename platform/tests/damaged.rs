@@ -11,7 +11,7 @@ const BLOBS: &[&[u8]] = &[
     include_bytes!("data/gic3-el1-smp10.dtb"),
 ];
 
-/// Parses, uses all there is in the result, and says whether it was a machine.
+/// Parses the blob, reads everything in the result, and returns whether the result was a machine.
 fn survive(blob: &[u8]) -> bool {
     match parse(blob) {
         Ok(machine) => {
@@ -46,14 +46,14 @@ fn every_truncation_is_refused() {
 #[test]
 fn truncations_that_the_header_agrees_with() {
     for blob in BLOBS {
-        // The blocks still say where they end, so the blob is whole only from there on.
+        // Only `totalsize` fits the cut: the blocks keep their ends, so the blob is whole only if it contains the last end.
         let word = |i: usize| u32::from_be_bytes(blob[4 * i..][..4].try_into().unwrap()) as usize;
         let used = word(3) + word(8);
         for len in 0..blob.len() {
             let mut cut = blob[..len].to_vec();
             set_size(&mut cut, len);
             assert_eq!(parse(&cut).is_ok(), len >= used, "{len} of {used}");
-            // Now the header agrees on the blocks' ends, too.
+            // Now the ends of the blocks fit the cut too.
             if len > word(3) {
                 cut[32..36].copy_from_slice(&((len - word(3)) as u32).to_be_bytes());
             } else if len > word(2) {
@@ -84,7 +84,7 @@ fn flipped_bytes() {
             false => errors += 1,
         }
     }
-    // Both kinds of answer have to have been reached, or the test sees nothing.
+    // Both answers must have occurred, or the test shows nothing.
     assert!(machines > 1000 && errors > 1000, "{machines} machines, {errors} errors");
 }
 
@@ -100,7 +100,7 @@ fn odd_words() {
             }
         }
     };
-    // By far the longest of the tests here: on two CPUs.
+    // By far the longest test of this file, so it runs on two CPUs.
     std::thread::scope(|scope| {
         for blob in &BLOBS[..2] {
             scope.spawn(move || try_each(blob));
@@ -127,7 +127,7 @@ fn removed_and_repeated_words() {
     }
 }
 
-/// A tree of the largest size in which `body` repeats, made of the least machine.
+/// A tree of the largest size: the least machine's tree, with `body` repeated in it.
 fn largest(body: &[u8], end: &[u8]) -> Vec<u8> {
     let least = machine().blob();
     let word = |i: usize| u32::from_be_bytes(least[4 * i..][..4].try_into().unwrap()) as usize;

@@ -1,4 +1,4 @@
-//! Trees made by hand: what QEMU does not produce, and each way to be wrong.
+//! Trees made by hand: forms that QEMU does not produce, and every error.
 
 mod common;
 
@@ -12,7 +12,7 @@ fn ok(tree: &Node) -> Platform {
     parse(&tree.blob()).unwrap()
 }
 
-/// The error's text: each has to say what is wrong and what to do.
+/// The error's text, which must say what is wrong and what to do.
 fn error(tree: &Node) -> String {
     parse(&tree.blob()).unwrap_err().to_string()
 }

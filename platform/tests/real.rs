@@ -20,7 +20,7 @@ fn check_common(machine: &Platform, cpus: usize, el2: bool) {
         (0x900_0000, 0x1000, 33)
     );
     assert_eq!((machine.timer.virt, machine.timer.phys), (27, 30));
-    // With EL2 there is no firmware at EL2 to answer HVC.
+    // On a machine with EL2 the kernel is entered there, so no firmware at EL2 answers HVC.
     let conduit = if el2 { Conduit::Smc } else { Conduit::Hvc };
     assert_eq!(machine.psci, Some(Psci { conduit, version: (1, 0) }));
     assert!(machine.reserved.is_empty());
@@ -37,7 +37,7 @@ fn check(blob: &[u8], gic: u8, cpus: usize, el2: bool) {
     assert_eq!(machine.bootargs(), "");
     match (gic, machine.gic) {
         (2, Gic::V2 { dist, cpu_if }) => {
-            // With virtualization the registers of the virtual CPU interface follow; they are not ours.
+            // With virtualization the regions of the virtual CPU interface follow, which the kernel does not use.
             assert_eq!((dist, cpu_if), (GICD, GICC));
         }
         (3, Gic::V3 { dist, redist }) => assert_eq!((dist, &*redist), (GICD, &[GICR][..])),

@@ -1,4 +1,4 @@
-//! What is done about an instruction: the verdict, and why an instruction is refused.
+//! The verdicts on instructions, and the reasons why an instruction is refused.
 use core::fmt;
 
 use crate::sim::Sim;
@@ -21,7 +21,7 @@ pub enum Class {
 pub struct Relocatable(u32);
 
 impl Relocatable {
-    /// What the leaves of the decoder answer: [`classify`](crate::classify()) puts the word in.
+    /// The placeholder that the decoder's leaves return; [`classify`](crate::classify()) replaces it by the word.
     pub(crate) const UNKNOWN: Relocatable = Relocatable(0);
 
     pub(crate) const fn new(word: u32) -> Relocatable {
@@ -56,19 +56,19 @@ pub enum Reason {
     PcAuthentication,
     /// A read or write of PSTATE.DAIF or PSTATE.ALLINT in any form.
     InterruptMasks,
-    /// A read of what tells whether an interrupt is pending, or an access to what masks interrupts by priority: ISR_EL1;
-    /// ICC_IAR0_EL1, ICC_HPPIR0_EL1 and kin, GICR CDIA and CDNMIA; ICC_PMR_EL1, ICC_RPR_EL1, ICC_AP0R0_EL1 and kin; the status of
-    /// timers, counters and buffers that raise an interrupt themselves.
+    /// A read of a register that tells whether an interrupt is pending, or an access to a register that masks interrupts by
+    /// priority: ISR_EL1; ICC_IAR0_EL1, ICC_HPPIR0_EL1 and kin, GICR CDIA and CDNMIA; ICC_PMR_EL1, ICC_RPR_EL1, ICC_AP0R0_EL1 and
+    /// kin; the status of timers, counters and buffers that raise an interrupt themselves.
     InterruptState,
     /// A read or write of SPSel.
     StackSelect,
     /// A write to any other PSTATE field that is not a condition flag: PAN, UAO, DIT, SSBS, TCO, SM, ZA, PM.
     PstateWrite,
-    /// A read or write of what an exception writes at its exception level: ELR, SPSR, ESR, FAR, PFAR, HPFAR, MFAR, AFSR0, AFSR1; and
-    /// GCSPUSHX, GCSPOPX, GCSPOPCX.
+    /// A read or write of a register that an exception writes at the level that it is taken to: ELR, SPSR, ESR, FAR, PFAR, HPFAR,
+    /// MFAR, AFSR0, AFSR1; and GCSPUSHX, GCSPOPX, GCSPOPCX.
     ExceptionState,
-    /// A write to what the probe itself runs by: SCTLR, TCR, TTBR0, TTBR1, MAIR and what else decides the translation of the
-    /// copy's own page; VBAR; SP_EL0 and other stack pointers; TPIDR_EL1, TPIDR_EL2; HCR_EL2.
+    /// A write to a register that the probe itself depends on: SCTLR, TCR, TTBR0, TTBR1, MAIR and all others that decide the
+    /// translation of the copy's page; VBAR; SP_EL0 and other stack pointers; TPIDR_EL1, TPIDR_EL2; HCR_EL2.
     MachineState,
     /// MOVPRFX, and (from [`classify_at`](crate::classify_at)) the instruction behind it.
     MovePrefix,
@@ -80,11 +80,11 @@ pub enum Reason {
     Transaction,
     /// UDF: permanently undefined.
     Udf,
-    /// No instruction has this encoding; or one that breaks its should-be-zero or should-be-one fields, which is CONSTRAINED
-    /// UNPREDICTABLE (DDI 0487 K1.2).
+    /// No instruction has this encoding; or the word breaks should-be-zero or should-be-one fields of its instruction, which is
+    /// CONSTRAINED UNPREDICTABLE (DDI 0487 K1.2).
     Unallocated,
-    /// It cannot be told whether the instruction is inside an exclusive sequence: from a load-exclusive before it, control goes to
-    /// a word that cannot be read, or through an indirect branch. Only from [`classify_at`](crate::classify_at).
+    /// It is unknown whether the instruction is inside an exclusive sequence: after an earlier load-exclusive, control can go to a
+    /// word that cannot be read, or through an indirect branch. Only from [`classify_at`](crate::classify_at).
     Surroundings,
     /// The word cannot be read. Only from [`classify_at`](crate::classify_at).
     Unreadable,

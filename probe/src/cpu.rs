@@ -3,16 +3,16 @@ use crate::bits::bits;
 use crate::class::{Class, Relocatable};
 use crate::sim::Sim;
 
-/// What a kernel knows of its CPUs and [`classify`](crate::classify()) does not. Each field must hold for all CPUs that may run the
-/// probed code.
+/// The properties of the CPUs that a kernel knows and [`classify`](crate::classify()) does not. Each field must hold for all CPUs
+/// that may run the probed code.
 ///
-/// PACIASP and its kin do nothing to their register while their key is off (`AddPACIA` of the shared pseudocode tests the
-/// enable first), which is one exception cheaper to simulate than to run out of line. With a key that is live they must run
-/// out of line, where they are faithful: they use X30 or X17, SP or X16, and the key, but never the PC. `classify` says out
-/// of line, which is right either way.
+/// PACIASP and its kin do nothing to their register while their key is off (`AddPACIA` of the shared pseudocode tests the enable
+/// first); simulating that costs one exception less than running out of line. While their key is on they must run out of line,
+/// where they are faithful: they use X30 or X17, SP or X16, and the key, but never the PC. `classify` says out of line, which is
+/// right in both cases.
 ///
-/// BC.cond and `CB<cc>` are undefined on most CPUs; simulated they would work on all. Where the CPU does not have them they
-/// run out of line, and take there the exception that they take in place.
+/// BC.cond and `CB<cc>` are undefined on most CPUs; simulated they would work on all. If the CPU does not have them, they run out
+/// of line, where they take the same exception as in place.
 ///
 /// The answer of [`knowing`](Self::knowing) must stay true for as long as the probe is there. So a kernel that switches keys on at run
 /// time does this before it places probes, or says from the beginning that the keys are on.
@@ -20,7 +20,7 @@ use crate::sim::Sim;
 pub struct Cpu {
     /// Key A signs and authenticates instruction addresses in the probed context: SCTLR_ELx.EnIA, with FEAT_PAuth.
     pub ia: bool,
-    /// Key B does: SCTLR_ELx.EnIB, with FEAT_PAuth.
+    /// Key B signs and authenticates instruction addresses in the probed context: SCTLR_ELx.EnIB, with FEAT_PAuth.
     pub ib: bool,
     /// FEAT_HBC: BC.cond.
     pub hbc: bool,
@@ -29,7 +29,7 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// No key is live, and all the instructions are there. [`knowing`](Self::knowing) then simulates all that it can.
+    /// No key is on, and the CPU has all the instructions. [`knowing`](Self::knowing) then simulates all that it can.
     pub const NO_KEYS: Cpu = Cpu { ia: false, ib: false, hbc: true, cmpbr: true };
 
     /// From SCTLR_EL1 (SCTLR_EL2 for code that runs there), ID_AA64ISAR1_EL1 and ID_AA64ISAR2_EL1.
@@ -44,9 +44,9 @@ impl Cpu {
         }
     }
 
-    /// Corrects `class`, the verdict on `word`, by what is known of the CPU: a hint that signs or authenticates with a key that is not
-    /// live becomes a simulated NOP, and a branch that the CPU does not have runs out of line. A refusal stays a refusal, also that of
-    /// PACIASP behind a PACM.
+    /// Corrects `class`, the verdict on `word`, by the properties of the CPU: a hint that signs or authenticates with a key that is
+    /// off becomes a simulated NOP, and a branch that the CPU does not have runs out of line. A refusal stays a refusal, also that
+    /// of a PACIASP behind a PACM.
     ///
     /// ```
     /// use stepwell_probe::{Class, Cpu, Sim, classify};
@@ -66,7 +66,7 @@ impl Cpu {
                     8 | 12 | 24 | 25 | 28 | 29 => self.ia,
                     // The same with key B.
                     10 | 14 | 26 | 27 | 30 | 31 => self.ib,
-                    // XPACLRI strips whatever the enables say.
+                    // XPACLRI strips the signature whether keys are on or off.
                     _ => true,
                 };
                 if live { class } else { Class::Simulate(Sim::Nop) }
@@ -104,9 +104,9 @@ pub const fn is_landing_pad(word: u32) -> bool {
 /// indirect branch), or takes a Branch Target exception instead. `accept_jumps` is false where SCTLR_ELx.BT (BT1 at EL1, BT at
 /// EL2) keeps PACIASP and kin from being targets of BR.
 ///
-/// At a probe's hit the branch has reached the BRK, which accepts every branch. A kernel that guards its text asks this of
-/// the displaced word and the saved BTYPE ([`Bti::Guarded`](crate::Bti::Guarded) pages only), and if the answer is no reports
-/// the exception that the instruction would have taken.
+/// When a probe is hit, the indirect branch has reached the BRK, which accepts every branch. So a kernel that guards its text calls
+/// this with the displaced word and the saved BTYPE (for [`Bti::Guarded`](crate::Bti::Guarded) pages only). If the answer is no, it
+/// reports the exception that the displaced instruction would have taken.
 pub const fn accepts(word: u32, btype: u8, accept_jumps: bool) -> bool {
     // `BTypeCompatible_BTI` and `BTypeCompatible_PACIXSP`.
     let btype = btype & 0b11;

@@ -1,7 +1,7 @@
-//! Load-exclusive/store-exclusive sequences, inside which no probe and no breakpoint may be.
+//! Load-exclusive/store-exclusive sequences, inside of which no probe and no breakpoint may be.
 //!
-//! An exception between the load-exclusive and the store-exclusive clears the exclusive monitor (DDI 0487 B2.12), so the
-//! store fails, the loop runs again, and with a probe in it never ends.
+//! An exception between the load-exclusive and the store-exclusive clears the exclusive monitor (DDI 0487 B2.12). The store then
+//! fails and the loop runs again, so a loop with a probe inside would never end.
 use crate::bits::bits;
 use crate::class::{Class, Reason};
 use crate::classify::{classify, is_move_prefix};
@@ -50,9 +50,10 @@ pub fn in_exclusive_sequence(
         && Function::new(&fetch, fn_start, fn_end).in_exclusive_sequence(&fetch, pc)
 }
 
-/// [`classify`] for the word at `pc`, which also refuses what only the surroundings show: an instruction inside an exclusive
-/// sequence (the arguments are those of [`in_exclusive_sequence`]), the instruction behind a MOVPRFX, and a PACIASP or kin behind a
-/// PACM, which makes it depend on the PC. If `fetch` gives `None` for `pc`, the answer is [`Reason::Unreadable`].
+/// [`classify`] for the word at `pc`. It also refuses instructions because of their surroundings: an instruction inside an
+/// exclusive sequence (the arguments are those of [`in_exclusive_sequence`]), the instruction behind a MOVPRFX, and a PACIASP or
+/// kin behind a PACM, which makes its result depend on the PC. If `fetch` gives `None` for `pc`, the answer is
+/// [`Reason::Unreadable`].
 pub fn classify_at(fetch: impl Fn(u64) -> Option<u32>, pc: u64, fn_start: u64, fn_end: u64) -> Class {
     match fetch(pc).map(classify) {
         None => Class::Refuse(Reason::Unreadable),
@@ -61,8 +62,9 @@ pub fn classify_at(fetch: impl Fn(u64) -> Option<u32>, pc: u64, fn_start: u64, f
     }
 }
 
-/// What is known of one function after it has been read once. For kernels that classify many instructions of a function: [`new`](Self::new)
-/// takes time linear in the function's length, each [`classify`](Self::classify) after that takes little.
+/// The exclusive sequences of one function, found by reading the function once. For kernels that classify many instructions of a
+/// function: [`new`](Self::new) takes time linear in the function's length, each [`classify`](Self::classify) after that takes
+/// little.
 #[derive(Clone, Debug)]
 pub struct Function {
     start: u64,
@@ -74,11 +76,11 @@ pub struct Function {
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is no heap")]
 enum Exclusive {
-    /// There is none.
+    /// The function has none.
     Nowhere,
-    /// There is one, but some path from it cannot be followed.
+    /// The function has one, but some path from it cannot be followed.
     Anywhere,
-    /// Behind these the monitor is held.
+    /// The instructions at which the monitor is held.
     Held(Bitmap),
     /// The function is too long for a bitmap: look near the instruction.
     Long,
@@ -89,7 +91,7 @@ enum Exclusive {
 enum Inside {
     No,
     Yes,
-    /// It cannot be told.
+    /// The paths cannot be followed.
     Unclear,
 }
 
@@ -112,8 +114,8 @@ impl Function {
         if matches!(class, Class::Refuse(_)) {
             return class;
         }
-        // What the instruction before makes of this one, whatever the function is said to begin with: without symbols it begins
-        // with the instruction itself. The partner of a MOVPRFX is an SVE instruction.
+        // The word before can change what this one does. It is fetched even if the function begins with this one: without symbols a
+        // kernel says so of every instruction. The partner of a MOVPRFX is an SVE instruction.
         const SVE: u32 = 0b0010;
         let signs = is_hint(word) && matches!(class, Class::OutOfLine(_));
         if signs || bits(word, 25, 4) == SVE {
@@ -158,7 +160,8 @@ impl Function {
     }
 }
 
-/// Forwards from `pc` itself, if the monitor is held there, to a store that needs it. `past_lost` as for [`Paths::follow`].
+/// If the monitor is held at `pc`, follows paths from `pc` on to a store that needs the monitor. `past_lost` as for
+/// [`Paths::follow`].
 fn inside(
     fetch: &impl Fn(u64) -> Option<u32>,
     pc: u64,
@@ -195,8 +198,8 @@ impl Exclusive {
         Self::held(fetch, start, end, false).map_or(Self::Anywhere, Self::Held)
     }
 
-    /// Where the monitor is set: forwards from every load-exclusive until a store-exclusive or CLREX. None if a path cannot be followed. At
-    /// most [`MAX_FUNCTION_WORDS`].
+    /// The instructions at which the monitor is set: follows paths from every load-exclusive to a store-exclusive or CLREX. None if
+    /// a path cannot be followed. The range has at most [`MAX_FUNCTION_WORDS`] instructions.
     fn held(fetch: &impl Fn(u64) -> Option<u32>, start: u64, end: u64, past_lost: bool) -> Option<Bitmap> {
         let mut paths = Paths { fetch, start, end, held: Bitmap::new() };
         let words = end.saturating_sub(start).div_ceil(4);
@@ -225,7 +228,7 @@ impl Bitmap {
         self.0[n / 64] >> (n % 64) & 1 == 1
     }
 
-    /// Whether the bit was clear.
+    /// Sets a bit. Returns whether it was clear.
     fn set(&mut self, n: usize) -> bool {
         let fresh = !self.get(n);
         self.0[n / 64] |= 1 << (n % 64);
@@ -236,7 +239,7 @@ impl Bitmap {
 pub(crate) enum Outcome {
     /// Every path has been followed to its end.
     Exhausted,
-    /// A path led to the word that was looked for.
+    /// A path has reached a word for which `found` is true.
     Done,
     /// A path cannot be followed.
     Lost,
@@ -263,8 +266,8 @@ impl<F: Fn(u64) -> Option<u32>> Paths<'_, F> {
         }
     }
 
-    /// Marks all that can be reached from what is marked, up to the words that end a path, until `found` is true of a word. With
-    /// `past_lost`, a word from which a path cannot be followed ends that path only; without, it ends the search.
+    /// Follows all paths from the marked instructions and marks what they reach, up to words that end a path, until `found` is true
+    /// of a word. If a path cannot be followed from a word: with `past_lost` only that path ends there, without it the search ends.
     fn follow(
         &mut self,
         ends: impl Fn(u32) -> bool,
@@ -278,7 +281,7 @@ impl<F: Fn(u64) -> Option<u32>> Paths<'_, F> {
             let mut address = self.start;
             while address < self.end {
                 if self.held.get(self.index(address)) {
-                    // UDF ends a path too.
+                    // 0 is UDF, which ends a path.
                     let word = (self.fetch)(address).or(past_lost.then_some(0));
                     let Some(word) = word else { return Outcome::Lost };
                     if found(word) {
@@ -305,8 +308,8 @@ impl<F: Fn(u64) -> Option<u32>> Paths<'_, F> {
     }
 }
 
-/// Whether a store-exclusive is reached from `pc` before a load-exclusive or CLREX, in its function; None if the function is
-/// too long to tell.
+/// Whether a path from `pc` reaches a store-exclusive before a load-exclusive or CLREX, within the function; None if the function
+/// is too long to tell.
 pub(crate) fn reaches_store(
     fetch: impl Fn(u64) -> Option<u32>,
     pc: u64,
@@ -321,7 +324,7 @@ pub(crate) fn reaches_store(
     Some(paths.follow(|word| is_load_exclusive(word) || is_clear_exclusive(word), is_store_exclusive, true))
 }
 
-/// Where control can go after a word, within its function.
+/// Where control can go after a word, within the word's function.
 pub(crate) struct Successors {
     pub next: bool,
     pub branch: Option<i32>,
@@ -333,7 +336,7 @@ pub(crate) fn successors(word: u32) -> Successors {
     const NOWHERE: Successors = Successors { next: false, branch: None, anywhere: false };
     match classify(word) {
         Class::Simulate(sim) => match sim {
-            // A call comes back; one into this function (it recurses) starts with a monitor of its own.
+            // The callee returns here. A call of this function itself (recursion) starts without a held monitor.
             Sim::Branch { link: true, .. } | Sim::BranchLinkReg { .. } => NEXT,
             Sim::Branch { offset, .. } => Successors { branch: Some(offset), ..NOWHERE },
             Sim::BranchCond { offset, .. }
@@ -349,8 +352,8 @@ pub(crate) fn successors(word: u32) -> Successors {
             | Sim::LoadVector { .. } => NEXT,
         },
         Class::Refuse(Reason::AuthenticatedBranch) => authenticated(word),
-        // The store-exclusive of the path, if it is one, has been looked at before. UDF and what is no instruction ends in
-        // an exception that does not come back here; the exceptions of SVC, BRK and kin may.
+        // `Paths::follow` has tested for store-exclusives before it asks for successors. UDF and unallocated words end in an
+        // exception that does not return here; the exceptions of SVC, BRK and kin may return.
         Class::Refuse(Reason::ExceptionReturn | Reason::Udf | Reason::Unallocated) => NOWHERE,
         Class::Refuse(_) | Class::OutOfLine(_) => NEXT,
     }

@@ -1,4 +1,4 @@
-//! Each case is a function written as words, with the places in it that are inside a sequence.
+//! Each case is a function, written as words, with the indices of the instructions that are inside a sequence.
 use super::*;
 
 const BASE: u64 = 0xffff_8000_0000_1000;
@@ -30,7 +30,7 @@ fn fetch_from(words: &[u32]) -> impl Fn(u64) -> Option<u32> + '_ {
     |address| words.get(((address - BASE) / 4) as usize).copied()
 }
 
-/// The indices of `words` that lie in a sequence.
+/// The indices of `words` that lie inside a sequence.
 fn inside(words: &[u32]) -> Vec<usize> {
     let end = BASE + 4 * words.len() as u64;
     (0..words.len())
@@ -59,7 +59,7 @@ fn giving_up_without_clrex_leaves_no_sequence() {
 
 #[test]
 fn a_body_that_is_jumped_over_in_the_text() {
-    // ldaxr; b 2f; 1: add; ret; 2: add; stlxr; ret: the straight line from the load-exclusive goes through 2 and 3.
+    // ldaxr; b 2f; 1: add; ret; 2: add; stlxr; ret: in address order, 2 and 3 follow the load-exclusive.
     assert_eq!(inside(&[LDAXR, b(3), ADD, RET, ADD, STLXR, RET]), [1, 4, 5]);
 }
 
@@ -90,13 +90,13 @@ fn waiting_for_a_lock() {
 #[test]
 fn two_sequences_in_a_row() {
     assert_eq!(inside(&[LDAXR, STLXR, ADD, LDAXR, ADD, STLXR, RET]), [1, 4, 5]);
-    // From the first load-exclusive, given up, to the second: the second sets the monitor anew.
+    // The second load-exclusive sets the monitor anew, so the stretch between the two needs none.
     assert_eq!(inside(&[LDAXR, ADD, LDAXR, STLXR, RET]), [3]);
 }
 
 #[test]
 fn clrex_ends_a_sequence() {
-    // After it no monitor is held; before it, no store-exclusive is left that needs it.
+    // After CLREX the monitor is not held; before CLREX no store-exclusive follows that needs it.
     assert_eq!(inside(&[LDAXR, CLREX, ADD, STLXR, RET]), []);
     assert_eq!(inside(&[LDAXR, ADD, CLREX, STLXR, RET]), []);
 }
@@ -141,7 +141,7 @@ fn every_exclusive_is_known_and_refused() {
         0xc95f_fc20,
     ];
     for load in loads {
-        // The L bit makes a store of each.
+        // Clearing the L bit makes a store of each load.
         let store = load & !(1 << 22);
         assert!(is_load_exclusive(load) && !is_store_exclusive(load), "{load:#010x}");
         assert!(is_store_exclusive(store) && !is_load_exclusive(store), "{store:#010x}");
@@ -165,7 +165,7 @@ fn doubt_is_true() {
     );
 }
 
-/// Kernels without symbols pass their whole text, or all there is.
+/// Kernels without symbols pass their whole text, or the whole address space.
 #[test]
 fn a_long_function_is_looked_at_near_the_instruction() {
     let end = |words: usize| BASE + 4 * words as u64;
@@ -192,7 +192,7 @@ fn a_long_function_is_looked_at_near_the_instruction() {
             assert!(matches!(at(n.wrapping_neg()), Class::OutOfLine(_)), "-{n} of {words}");
         }
     }
-    // A sequence that begins as far away as is looked, and a word further.
+    // A sequence that begins at the largest distance that is searched, and one word further away.
     let pc = BASE + 4 * 100_000;
     for (distance, expected) in [(NEAR_WORDS as u64, true), (NEAR_WORDS as u64 + 1, false)] {
         let text = |address: u64| {
@@ -204,7 +204,7 @@ fn a_long_function_is_looked_at_near_the_instruction() {
         };
         assert_eq!(in_exclusive_sequence(text, pc, BASE, end(200_000)), expected, "{distance} words");
     }
-    // A function of just the length that is followed from end to end, and a word more.
+    // A function of exactly the length whose paths are all followed, and one word longer.
     let long = |address: u64| Some(if address == BASE { LDAXR } else { ADD });
     for words in [MAX_FUNCTION_WORDS, MAX_FUNCTION_WORDS + 1] {
         assert!(matches!(classify_at(long, BASE + 8, BASE, end(words)), Class::OutOfLine(_)));
@@ -261,7 +261,7 @@ fn in_place() {
     );
 }
 
-/// DDI 0487 C8.2, MOVPRFX: what is at PC + 4 must be its destructive partner, or all is UNPREDICTABLE.
+/// DDI 0487 C8.2, MOVPRFX: the instruction at PC + 4 must be its destructive partner, or the result is UNPREDICTABLE.
 #[test]
 fn a_move_prefix_and_its_partner_stay_together() {
     const MOVPRFX: u32 = 0x0420_bc20; // movprfx z0, z1
@@ -271,7 +271,7 @@ fn a_move_prefix_and_its_partner_stay_together() {
         let at = |n: u64| classify_at(fetch_from(&words), BASE + 4 * n, BASE, BASE + 16);
         let refused = Class::Refuse(Reason::MovePrefix);
         assert_eq!([at(0), at(1), at(2), at(3)], [classify(ADD), refused, refused, classify(ADD)]);
-        // Where no symbol tells what is before.
+        // The function begins with the partner, as without symbols.
         let alone = classify_at(fetch_from(&words), BASE + 8, BASE + 8, BASE + 12);
         assert_eq!(alone, refused);
     }

@@ -1,27 +1,27 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
-//! What a kernel needs to put probes on A64 instructions so that the probed code does not notice: which instructions can be
-//! probed and how, the simulation of some, copies in which the others run, and the text form of probes. No kernel types, no
-//! allocation, no `unsafe`: the crate decides what is to be done, and the kernel does it.
+//! What a kernel needs to put probes on A64 instructions so that the probed code does not notice: which instructions can be probed
+//! and how, the simulation of some, copies in which the others run, and the text form of probes. No kernel types, no allocation,
+//! no `unsafe`: the crate decides what must be done, and the kernel does it.
 //!
 //! A probe replaces an instruction by `BRK`. When it is hit, the kernel calls the probe's handler and must then do what the
 //! displaced instruction would have done:
 //!
 //! - [`classify_at`] says how, once, at registration: [`Class::Simulate`], [`Class::OutOfLine`], or [`Class::Refuse`] with a
 //!   [`Reason`] to show to whoever asked.
-//! - [`simulate`] does it for instructions that depend on the PC or decide it, on the saved registers.
-//! - [`ool::Copies`] is the text in which all others run elsewhere, chosen at each hit by [`ool::Copies::form`]: a copy for contexts
-//!   with interrupts open, one for those without, one that traps. [`trampoline::Trampoline`] takes no exception at all.
-//!   [`ool::exchangeable`] tells whether text may be patched while other CPUs run through it.
-//! - [`events::parse`] reads probes as they are typed at a prompt, in the syntax of Linux's `kprobe_events`.
+//! - [`simulate`] does the work of instructions that depend on the PC or decide it, on the saved registers.
+//! - [`ool::Copies`] is the text in which all others run elsewhere. [`ool::Copies::form`] chooses one of three copies at each hit:
+//!   one for contexts with interrupts open, one for those with interrupts masked, one that traps.
+//!   [`trampoline::Trampoline`] takes no exception at all. [`ool::exchangeable`] tells whether text may be patched while other
+//!   CPUs execute it.
+//! - [`events::parse`] reads probes as a person types them, in the syntax of Linux's `kprobe_events`.
 //!
 //! # Adopting it
 //!
-//! Implement [`Regs`] for the frame that your exception entry saves, and [`Mem`] for kernel memory. Then registration is
-//! `register` of the following example, and a hit is `hit`. What is left to the kernel is what only it can do: allocating
-//! executable copies, patching text with cache maintenance, and reporting a fault in a copy as one at the probed address
-//! ([`ool::Copies::faulted`]). `examples/engine.rs` is the same with handlers, the end of a copy, faults and a trampoline, run on
-//! a byte buffer.
+//! Implement [`Regs`] for the frame that your exception entry saves, and [`Mem`] for kernel memory. Then a registration is
+//! `register` of the following example, and a hit is `hit`. The rest only the kernel can do: allocate executable copies, patch text
+//! with cache maintenance, and report a fault in a copy as one at the probed address ([`ool::Copies::faulted`]).
+//! `examples/engine.rs` adds handlers, the end of a copy, faults and a trampoline, and runs on a byte buffer.
 //!
 //! ```
 //! use stepwell_probe::ool::{self, Copies};
@@ -154,14 +154,14 @@
 //! | the words as they were before any probe | `fetch` of [`classify_at`] | exclusive sequences with probes near are misread |
 //! | the words as they were before any probe | [`Mem::original`] | a literal on a probed word is the BRK |
 //!
-//! On guarded pages a BRK may replace a landing pad, a B must not ([`is_landing_pad`]). BRK itself is a permitted target of
-//! every branch, so there the Branch Target exception of what it replaces does not come by itself: [`accepts`] tells whether
-//! it is due.
+//! On guarded pages a BRK may replace a landing pad, a B must not ([`is_landing_pad`]). A BRK is a permitted target of every
+//! branch, so the Branch Target exception of the displaced instruction does not come by itself: [`accepts`] tells whether it is
+//! due.
 //!
 //! # What a handler must leave alone
 //!
-//! The probed code finds its registers as the frame holds them. What no frame holds, everything between the BRK and the return to
-//! the probed code must leave as it was (the handlers, the engine, and [`Mem`]'s reads), or save and put back:
+//! The probed code finds its registers as the frame holds them. Registers that no frame holds must not change between the BRK and
+//! the return to the probed code: the handlers, the engine, and [`Mem`]'s reads must not use them, or must save and restore them:
 //!
 //! | register | changed by | seen by |
 //! |---|---|---|
@@ -174,30 +174,31 @@
 //! | MDSCR_EL1, DBGBCR*n*_EL1 and kin | an engine that steps | MRS |
 //! | TTBR0_EL1, CONTEXTIDR_EL1, ASIDs | a handler that borrows another address space | every access |
 //!
-//! Some cannot be kept, and are no fault of the engine's: the exclusive monitor, which every exception clears (so
-//! exclusive sequences are refused); branch records, trace and event counters, which hold what the probe did; time. The registers
-//! that an exception itself writes are refused ([`Reason::ExceptionState`]), and so are writes that would pull away what the probe
-//! stands on ([`Reason::MachineState`]).
+//! Some state cannot be kept: the exclusive monitor, which every exception clears (so exclusive sequences are refused); branch
+//! records, trace and event counters, which record the probe's own work; time. The registers that an exception itself writes are
+//! refused ([`Reason::ExceptionState`]), and so are writes to registers that the probe itself depends on
+//! ([`Reason::MachineState`]).
 //!
-//! Out-of-line copies run with I and F masked, and ALLINT where it exists, for one instruction. What would tell the probed code of
-//! this is refused ([`Reason::InterruptMasks`], [`Reason::InterruptState`]); what is in memory cannot be told from other loads, such
-//! as the registers of a GICv2 or of a device that raises interrupts.
+//! Out-of-line copies run with I and F masked, and ALLINT where it exists, for one instruction. Instructions that would tell the
+//! probed code of this are refused ([`Reason::InterruptMasks`], [`Reason::InterruptState`]). Loads cannot be told apart, so those
+//! that read such state from memory are not refused: from the registers of a GICv2, or of a device that raises interrupts.
 //!
 //! # A probed context that is being stepped
 //!
 //! The engine executes the displaced instruction in place of the CPU, so it also does the CPU's part of a software step. After
-//! [`simulate`] it clears SPSR.SS: the step exception then comes before the next instruction, as after any other. A copy must not be
-//! stepped, or its own instructions would be. So while a copy runs MDSCR_EL1.SS is clear, the form is the trapping one
-//! ([`ool::Copies::form`] with `trap`), and at its BRK the engine sets MDSCR_EL1.SS again and clears SPSR.SS.
+//! [`simulate`] it clears SPSR.SS: the step exception then comes before the next instruction, as after any other. A copy must not
+//! be stepped, because the step would count the copy's own instructions. So MDSCR_EL1.SS is clear while a copy runs, the form is
+//! the trapping one ([`ool::Copies::form`] with `trap`), and at its BRK the engine sets MDSCR_EL1.SS again and clears SPSR.SS.
 //!
 //! # What is faithful, and what is not
 //!
-//! Checked over all 2^32 words against an independent decoder (`tests/oracle`; where the two differ, and why, is one table,
-//! `tests/oracle/known.rs`). Limits, each described where it is:
-//! unallocated words of the FP, SIMD, SVE and SME groups are not told from allocated ones ([`classify`]); exclusive sequences
-//! that span functions are not seen ([`in_exclusive_sequence`]); FEAT_GCS and watchpoints on literals ([`sim`]); loads from below SP differ
-//! in a trampoline ([`trampoline`]). A load that is not of a literal and reads probed text reads the BRK. And one limit of the method: an
-//! instruction that moves SP and runs out of line, in a copy that ends in BRK, must leave SP where the kernel can take an exception.
+//! The verdicts are checked over all 2^32 words against an independent decoder (`tests/oracle`; one table, `tests/oracle/known.rs`,
+//! says where the two differ, and why). The limits, each described at its place: unallocated words of the FP, SIMD, SVE and SME
+//! groups are not told from allocated ones ([`classify`]); exclusive sequences that span functions are not seen
+//! ([`in_exclusive_sequence`]); FEAT_GCS and watchpoints on literals ([`sim`]); loads from below SP differ in a trampoline
+//! ([`trampoline`]). A load that is not of a literal and reads probed text reads the BRK. And one limit of the method: an
+//! instruction that moves SP and runs out of line, in a copy that ends in BRK, must leave SP where the kernel can take an
+//! exception.
 
 mod bits;
 mod class;
@@ -219,7 +220,7 @@ pub use exclusive::{Function, MAX_FUNCTION_WORDS, NEAR_WORDS, classify_at, in_ex
 pub use monitor::{exclusives, is_clear_exclusive, is_load_exclusive, is_store_exclusive};
 pub use sim::{Bti, Exception, Mem, Regs, Sim, simulate};
 
-/// The README's example is run with the others.
+/// Runs the README's example with the other ones.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -13,10 +13,10 @@ pub const fn is_store_exclusive(word: u32) -> bool {
     is_exclusive(word) && !bit(word, 22)
 }
 
-/// Tells `each` of the indexes of the load-exclusives and store-exclusives in a text, in ascending order. For text of any length: words
-/// are ruled out eight at a time, two in a register.
+/// Calls `each` with the index of every load-exclusive and store-exclusive in a text, in ascending order. Made for text of any
+/// length: words are ruled out eight at a time, two in a register.
 pub fn exclusives(text: &[u32], mut each: impl FnMut(usize)) {
-    // Exclusives have bit 27 set, and 29 and 25 clear; so do few other words.
+    // Exclusives have bit 27 set, and bits 29 and 25 clear. Few other words do.
     const BIT_27: u64 = 1 << 59 | 1 << 27;
     let chunks = text.chunks_exact(8);
     let mut look = |first: usize, words: &[u32]| {
@@ -39,10 +39,10 @@ pub fn exclusives(text: &[u32], mut each: impl FnMut(usize)) {
     look(text.len() - rest.len(), rest);
 }
 
-/// LDAR, STLR, CAS and CASP share the encoding group but leave the monitor alone.
+/// Whether the word is an exclusive. LDAR, STLR, CAS and CASP share the encoding group but do not use the monitor.
 #[inline]
 const fn is_exclusive(word: u32) -> bool {
-    // Whoever steps asks this of each instruction, and most are in no such group.
+    // Called for each instruction that is stepped; most are not in the group, so the group is tested first.
     if bits(word, 25, 5) != 0b00_100 || bit(word, 23) {
         return false;
     }

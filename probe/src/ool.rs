@@ -1,14 +1,14 @@
-//! Out-of-line copies and the words that go into text: BRK, B, and which words may be exchanged under a running CPU.
+//! Out-of-line copies, and the words that are written into text: BRK, B, and which words may be exchanged under a running CPU.
 use crate::bits::{bits, word_offset};
 use crate::class::Relocatable;
 
-/// BRK #imm: the text of a probe. The immediates are Linux's (`asm/brk-imm.h`).
+/// The immediate of a probe's BRK. These immediates are Linux's (`asm/brk-imm.h`).
 pub const KPROBE: u16 = 0x004;
-/// BRK #imm: the text of a probe on user text.
+/// The immediate of the BRK of a probe in user text.
 pub const UPROBE: u16 = 0x005;
-/// BRK #imm: the end of an out-of-line copy.
+/// The immediate of the BRK at the end of an out-of-line copy.
 pub const OOL_END: u16 = 0x006;
-/// BRK #imm: the trampoline to which a function with a return probe returns.
+/// The immediate of the BRK to which a function with a return probe returns.
 pub const RETURN_PROBE: u16 = 0x007;
 
 /// NOP.
@@ -35,8 +35,8 @@ pub const fn branch(from: u64, to: u64) -> Option<u32> {
     if reaches && from.is_multiple_of(4) { Some(word) } else { None }
 }
 
-/// Whether other CPUs may execute the place of `word` while it is written over by another such word, with no rendezvous: B,
-/// BL, BRK, SVC, HVC, SMC, NOP and ISB, and nothing else (DDI 0487 B2.2.5). Both the old and the new word must be.
+/// Whether other CPUs may execute `word` while it is overwritten, without a rendezvous: true for B, BL, BRK, SVC, HVC, SMC, NOP and
+/// ISB, and nothing else (DDI 0487 B2.2.5). It must be true for both the old and the new word.
 pub const fn exchangeable(word: u32) -> bool {
     let branch = bits(word, 26, 5) == 0b00101;
     let exception = word & 0xff00_001c == 0xd400_0000
@@ -44,24 +44,25 @@ pub const fn exchangeable(word: u32) -> bool {
     branch || exception || word == NOP || word == ISB
 }
 
-/// MSR DAIFClr, #imm.
+/// The word of `MSR DAIFClr, #imm`.
 const fn unmask(imm: u32) -> u32 {
     0xd503_40ff | imm << 8
 }
 
-/// The copies of one displaced instruction, in 64 bytes of text: one copy for each way in which an engine may have to run it. At each
-/// hit [`form`](Self::form) chooses a copy by the masks of the probed context, and by whether the engine wants control back.
+/// The copies of one displaced instruction, in 64 bytes of text: one copy for each way in which an engine may have to run it. At
+/// each hit [`form`](Self::form) chooses a copy by the masks of the probed context, and by whether the engine needs control back.
 ///
-/// - [`OPEN`](Self::OPEN): the instruction, `MSR DAIFClr, #3`, a branch back. Entered with I and F masked, for a context where
-///   both were open: no interrupt sees the copy but behind its instruction, where [`settled`](Self::settled) moves it on.
+/// - [`OPEN`](Self::OPEN): the instruction, `MSR DAIFClr, #3`, a branch back. Entered with I and F masked, for a context in which
+///   both were open. An interrupt can be taken only behind the instruction, at the branch back, and there
+///   [`settled`](Self::settled) tells that the context can be moved on.
 /// - [`MASKED`](Self::MASKED): the instruction and a branch back, for a context with I and F masked.
-/// - [`TRAPPING`](Self::TRAPPING): the instruction and `BRK #OOL_END`, at which the engine gets control back and puts the probed
-///   context's I and F back itself.
+/// - [`TRAPPING`](Self::TRAPPING): the instruction and `BRK #OOL_END`, at which the engine gets control back and restores the
+///   probed context's I and F itself.
 ///
-/// All are entered with I and F masked and the rest of PSTATE as in the probed context, PSTATE.A too (ESB depends on A). The copies'
-/// page must not be guarded, or BTYPE must be clear on entry, since a copy is no landing pad.
+/// All are entered with I and F masked and the rest of PSTATE as in the probed context, PSTATE.A too (ESB depends on A). The
+/// copies' page must not be guarded, or BTYPE must be clear on entry, because a copy is no landing pad.
 ///
-/// A fault whose PC is the first word of a form ([`faulted`](Self::faulted)) is the probed instruction's.
+/// A fault whose PC is the first word of a form ([`faulted`](Self::faulted)) is a fault of the probed instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C, align(64))]
 pub struct Copies {
@@ -69,15 +70,15 @@ pub struct Copies {
 }
 
 impl Copies {
-    /// Bytes that one takes, and its alignment.
+    /// The bytes of a `Copies`, and their alignment.
     pub const BYTES: usize = 64;
     /// Offset of the form for contexts where I and F are open.
     pub const OPEN: u64 = 0;
     /// Offset of the form for contexts where both are masked.
     pub const MASKED: u64 = 12;
-    /// Offset of the form that gives control back by an exception.
+    /// Offset of the form that returns control to the engine by an exception.
     pub const TRAPPING: u64 = 20;
-    /// Offset of the BRK at that form's end.
+    /// Offset of the BRK at the end of [`TRAPPING`](Self::TRAPPING).
     pub const TRAP: u64 = Self::TRAPPING + 4;
 
     /// The copies at address `at` of the instruction at address `probed`. `None` if `at` is not a multiple of [`BYTES`](Self::BYTES),
@@ -99,15 +100,15 @@ impl Copies {
         Some(Copies { words })
     }
 
-    /// The words to write, in the order of their addresses: [`BYTES`](Self::BYTES) bytes. Those behind the BRK at
-    /// [`TRAP`](Self::TRAP) are BRKs that nothing reaches.
+    /// The words to write, in the order of their addresses: [`BYTES`](Self::BYTES) bytes. The words behind the BRK at
+    /// [`TRAP`](Self::TRAP) are BRKs, which no path reaches.
     pub const fn words(&self) -> &[u32] {
         &self.words
     }
 
-    /// The offset of the form to enter for a context with this PSTATE (in SPSR's layout). `trap`: whether the engine wants control
-    /// back behind the instruction, for a post-handler or because somebody waits for a step. Where only one of I and F is masked
-    /// it gets control back in any case, to put the masks back.
+    /// The offset of the form to enter for a context with this PSTATE (in SPSR's layout). `trap` says whether the engine needs
+    /// control back behind the instruction, for a post-handler or because a step of the context waits. If only one of I and F is
+    /// masked the engine always gets control back, to restore the masks.
     ///
     /// ```
     /// use stepwell_probe::ool::Copies;
@@ -128,8 +129,8 @@ impl Copies {
         }
     }
 
-    /// Whether the instruction at this offset of a form is the displaced one, and if so whether I and F were open in the
-    /// probed context; None for the form whose masks the engine keeps.
+    /// In which form the instruction at this offset is the displaced one; None if it is not the displaced instruction. The form
+    /// tells whether I and F were open in the probed context, except for the trapping one, where the engine has kept the masks.
     pub const fn faulted(offset: u64) -> Option<Faulted> {
         match offset {
             Self::OPEN => Some(Faulted::Open),
@@ -139,14 +140,14 @@ impl Copies {
         }
     }
 
-    /// Whether a context that is interrupted at this offset has executed the instruction and stands at the branch back: it may
-    /// as well stand behind the probed instruction, and then nothing holds the copies any more.
+    /// Whether a context that is interrupted at this offset has executed the displaced instruction and stands at the branch back.
+    /// The kernel may then move it behind the probed instruction, so that it does not use the copies any more.
     pub const fn settled(offset: u64) -> bool {
         offset == 8
     }
 }
 
-/// Where the displaced instruction faulted.
+/// In which form the displaced instruction has faulted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Faulted {
     /// In [`Copies::OPEN`].
@@ -245,11 +246,11 @@ mod tests {
         assert_eq!(settled, [Copies::OPEN + 8]);
         assert_eq!((0..64).filter(|&offset| Copies::faulted(offset).is_some()).count(), 3);
         assert_eq!(Copies::new(add, FROM + 129 * MIB, FROM), None);
-        // The words behind those in use stop whoever comes there.
+        // The words behind those in use trap whoever executes them.
         assert_eq!(copies.words()[7..], [brk(OOL_END); 9]);
     }
 
-    /// The forms where the last word's branch just reaches, and out-of-range arguments.
+    /// Addresses at which the last word's branch just reaches, and arguments that are out of range.
     #[test]
     fn copies_are_aligned_and_within_reach() {
         let add = Relocatable::new(0x9100_0421);
@@ -259,7 +260,7 @@ mod tests {
         for probed in [FROM + 1, FROM + 2, u64::MAX] {
             assert_eq!(Copies::new(add, FROM, probed), None, "{probed:#x}");
         }
-        // The last line of the address space, and a probe there.
+        // The last line of the address space, and a probed address near it.
         let last = 0u64.wrapping_sub(64);
         assert!(Copies::new(add, last, last - 4096).is_some());
         assert_eq!(Copies::new(add, last, FROM), None);
@@ -267,7 +268,7 @@ mod tests {
         let at = FROM + 128 * MIB;
         assert_eq!(Copies::new(add, at, at + 8 - 128 * MIB - 4), None);
         assert!(Copies::new(add, at, at + 16 - 128 * MIB - 4).is_some());
-        // Forwards by as much, `at + 8` is the one that does not.
+        // As far in the other direction, the branch at `at + 8` is the one that does not reach.
         assert_eq!(Copies::new(add, at, at + 12 + 128 * MIB - 4 - 4), None);
         assert!(Copies::new(add, at, at + 8 + 128 * MIB - 4 - 4).is_some());
     }

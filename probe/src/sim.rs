@@ -118,7 +118,8 @@ pub enum VectorSize {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Sim {
-    /// Nothing but going on: NOP, BTI, PRFM (literal); with [`Cpu::knowing`](crate::Cpu::knowing), PACIASP and its kin without a key.
+    /// Only moves the PC on: NOP, BTI, PRFM (literal); with [`Cpu::knowing`](crate::Cpu::knowing), PACIASP and its kin without a
+    /// key.
     Nop,
     /// B, BL.
     Branch {
@@ -140,7 +141,7 @@ pub enum Sim {
         rt: u8,
         /// Word or double.
         width: Width,
-        /// CBNZ.
+        /// True for CBNZ, false for CBZ.
         nonzero: bool,
         /// Bytes to the target.
         offset: i32,
@@ -151,7 +152,7 @@ pub enum Sim {
         rt: u8,
         /// The bit tested, 0 to 63.
         bit: u8,
-        /// TBNZ.
+        /// True for TBNZ, false for TBZ.
         nonzero: bool,
         /// Bytes to the target.
         offset: i32,
@@ -160,7 +161,7 @@ pub enum Sim {
     CompareBranch {
         /// The comparison.
         compare: Compare,
-        /// Of how many bits.
+        /// How many bits of the operands are compared.
         width: Width,
         /// The left-hand register.
         lhs: u8,
@@ -171,17 +172,17 @@ pub enum Sim {
     },
     /// BR.
     BranchReg {
-        /// Holds the target.
+        /// The register that holds the target.
         rn: u8,
     },
     /// BLR.
     BranchLinkReg {
-        /// Holds the target, read before X30 is written.
+        /// The register that holds the target, which is read before X30 is written.
         rn: u8,
     },
     /// RET.
     Return {
-        /// Holds the target.
+        /// The register that holds the target.
         rn: u8,
     },
     /// ADR.
@@ -232,13 +233,13 @@ impl Sim {
 
 /// The saved registers of the probed context.
 pub trait Regs {
-    /// X`n`, `n` from 0 to 30. Never asked for XZR or SP.
+    /// X`n`, `n` from 0 to 30. Never called for XZR or SP.
     fn x(&self, n: u8) -> u64;
-    /// Sets X`n`, `n` from 0 to 30. Never asked for XZR or SP.
+    /// Sets X`n`, `n` from 0 to 30. Never called for XZR or SP.
     fn set_x(&mut self, n: u8, value: u64);
     /// PSTATE in SPSR's layout.
     fn pstate(&self) -> u64;
-    /// Sets PSTATE, in SPSR's layout. Only BTYPE differs from what [`pstate`](Self::pstate) gave.
+    /// Sets PSTATE, in SPSR's layout. The value differs only in BTYPE from the one that [`pstate`](Self::pstate) has returned.
     fn set_pstate(&mut self, value: u64);
     /// Sets the PC at which the context resumes.
     fn set_pc(&mut self, value: u64);
@@ -249,8 +250,8 @@ pub trait Regs {
     fn simd_trapped(&self) -> bool {
         true
     }
-    /// Sets V`n`, `n` from 0 to 31, all 128 bits; what SVE has above them becomes zero, as every write to V`n` makes it. Asked
-    /// for only after [`simd_trapped`](Self::simd_trapped) has said no.
+    /// Sets V`n`, `n` from 0 to 31, all 128 bits; an SVE register's bits above them become zero, as with every write to V`n`.
+    /// Called only after [`simd_trapped`](Self::simd_trapped) has returned false.
     fn set_v(&mut self, n: u8, value: u128) {
         let _ = (n, value);
         debug_assert!(false, "simd_trapped() says no, so set_v() is needed too");
@@ -259,11 +260,11 @@ pub trait Regs {
 
 /// The exception that an instruction takes instead of being simulated. Nothing has been changed.
 ///
-/// To the probed code it must look as if the instruction had taken it in place: PC at the probed address, and a syndrome of
-/// the instruction's own rather than the probe's.
+/// To the probed code it must look as if the instruction had taken the exception in place: with the PC at the probed address, and a
+/// syndrome of the instruction, not of the probe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exception<E> {
-    /// The literal cannot be read: a data abort. Holds the error of [`Mem`]; the address is [`Sim::literal`]'s.
+    /// The literal cannot be read: a data abort. Holds the error of [`Mem`]; [`Sim::literal`] gives the address.
     Memory(E),
     /// Access to the SIMD&FP registers is trapped; the syndrome is [`SIMD_TRAP`].
     SimdTrap,
@@ -282,7 +283,7 @@ impl Sim {
         }
     }
 
-    /// How many bytes the instruction reads there; 0 if it reads no memory.
+    /// How many bytes of memory the instruction reads at [`literal`](Self::literal); 0 if it reads none.
     pub const fn literal_bytes(self) -> u8 {
         match self {
             Sim::LoadLiteral { kind: Literal::Word | Literal::SignedWord, .. } => 4,
@@ -295,7 +296,7 @@ impl Sim {
     }
 }
 
-/// What FEAT_BTI makes of a BR at some address.
+/// Whether an indirect branch at some address sets BTYPE, and on which kind of page it lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bti {
     /// The CPU has no FEAT_BTI: SPSR.BTYPE is RES0 and stays 0.
@@ -322,15 +323,15 @@ pub enum Bti {
 ///
 /// # Registers
 ///
-/// A read must leave the system registers alone that [the crate's documentation](crate#what-a-handler-must-leave-alone) lists,
-/// PAR_EL1 among them: an address translation (AT) to find out about a fault changes it.
+/// A read must not change the system registers that [the crate's documentation](crate#what-a-handler-must-leave-alone) lists.
+/// PAR_EL1 is one of them: an address translation (AT) that looks for the cause of a fault changes it.
 pub trait Mem {
     /// Why a read failed. [`simulate`] returns it, and has changed nothing.
     type Error;
     /// The 32-bit data at `address`, a multiple of 4, in the context's data endianness. Single-copy atomic.
     ///
     /// # Errors
-    /// Whatever the implementation reports for memory that the probed context could not read.
+    /// The implementation's own, for memory that the probed context could not read.
     fn read_u32(&mut self, address: u64) -> Result<u32, Self::Error>;
     /// The 64-bit data at `address`, a multiple of 4 (with SCTLR_ELx.A set, one not a multiple of 8 is an alignment fault). Read by one
     /// load of 64 bits, so as atomic as the instruction's own load.
@@ -347,9 +348,9 @@ pub trait Mem {
         let low = self.read_u64(address)?;
         Ok(u128::from(self.read_u64(address.wrapping_add(8))?) << 64 | u128::from(low))
     }
-    /// The word that a probe at `address`, a multiple of 4, has replaced; `None` if no probe is there. [`simulate`] asks for each
-    /// word of a literal and takes it in place of what was read there, since a literal can lie on probed text (code that
-    /// looks at itself, data that was taken for code), and the probed code must not see the BRK.
+    /// The word that a probe at `address`, a multiple of 4, has replaced; `None` if no probe is there. [`simulate`] calls this for
+    /// each word of a literal, and uses the result in place of the word that it has read. A literal can lie on probed text (code
+    /// that reads itself, data that was taken for code), and the probed code must not see the BRK.
     ///
     /// Instructions are little-endian; a kernel whose data is big-endian leaves the default, `None`.
     #[inline(always)]
@@ -357,7 +358,7 @@ pub trait Mem {
         let _ = address;
         None
     }
-    /// How BTYPE is to be set by an indirect branch at `pc`. The default suits a kernel that maps no guarded pages.
+    /// How an indirect branch at `pc` sets BTYPE. The default suits a kernel that maps no guarded pages.
     fn bti(&self, pc: u64) -> Bti {
         let _ = pc;
         Bti::Absent
@@ -384,26 +385,26 @@ fn write(regs: &mut impl Regs, n: u8, value: u64) {
     }
 }
 
-/// The word at `address`, the original if a probe is there.
+/// The word at `address`; if a probe is there, the word that it has replaced.
 fn load_word<M: Mem>(mem: &mut M, address: u64) -> Result<u32, M::Error> {
     let word = mem.read_u32(address)?;
     Ok(mem.original(address).unwrap_or(word))
 }
 
-/// The doubleword at `address`, with the originals of probed words.
+/// The doubleword at `address`, with the words that probes have replaced.
 fn load_double<M: Mem>(mem: &mut M, address: u64) -> Result<u64, M::Error> {
     let value = mem.read_u64(address)?;
     Ok(unprobed(mem, address, value))
 }
 
-/// `value`, which was read at `address`, with the originals of probed words.
+/// `value`, which was read at `address`, with the words that probes have replaced.
 fn unprobed(mem: &impl Mem, address: u64, value: u64) -> u64 {
     let low = mem.original(address).unwrap_or(value as u32);
     let high = mem.original(address.wrapping_add(4)).unwrap_or((value >> 32) as u32);
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// The quadword at `address`, with the originals of probed words.
+/// The quadword at `address`, with the words that probes have replaced.
 fn load_quad<M: Mem>(mem: &mut M, address: u64) -> Result<u128, M::Error> {
     let value = mem.read_u128(address)?;
     let low = unprobed(mem, address, value as u64);
@@ -415,9 +416,9 @@ const fn offset_from(pc: u64, offset: i32) -> u64 {
     pc.wrapping_add_signed(offset as i64)
 }
 
-/// Does what the instruction `sim` at address `pc` does: writes its registers, the next PC, and BTYPE. `pc` is the address of
-/// the probed instruction; the saved PC is not read. Flags, masks and the rest of PSTATE stay. May be called in any
-/// context in which `mem` may be read.
+/// Does on the saved registers what the instruction `sim` at address `pc` does: writes its registers, the next PC, and BTYPE. `pc`
+/// is the address of the probed instruction; the saved PC is not read. Flags, masks and the rest of PSTATE stay. May be called in
+/// any context in which `mem` may be read.
 ///
 /// A target is not checked: like the CPU, this sets a misaligned or unmapped PC and leaves the fault to the next fetch.
 ///
@@ -482,7 +483,7 @@ pub fn simulate<M: Mem>(
         }
         Sim::LoadLiteral { rt, kind, offset } => {
             let address = offset_from(pc, offset);
-            // XZR as destination still reads: the load may fault.
+            // A load to XZR still reads memory, and may fault.
             let value = match kind {
                 Literal::Word => load_word(mem, address).map(u64::from),
                 Literal::Double => load_double(mem, address),

@@ -1,4 +1,4 @@
-//! What a debugger that steps asks of the next instruction: whether it is a call, waits, or masks debug exceptions.
+//! What a stepping debugger must know of the next instruction: whether it is a call, waits, or masks debug exceptions.
 
 /// Whether the instruction is a call: a branch that leaves the address behind it in x30 (DDI 0487 C4.1.93): BL, BLR and its
 /// forms with pointer authentication.
@@ -11,13 +11,13 @@ pub const fn is_call(word: u32) -> bool {
     word >> 26 == BL || blr || blraaz || blraa
 }
 
-/// Whether the instruction waits, or says that its loop does: YIELD or WFE (DDI 0487 C6.2).
+/// Whether the instruction waits (WFE), or tells that its loop waits (YIELD) (DDI 0487 C6.2).
 #[inline]
 pub const fn is_wait(word: u32) -> bool {
     matches!(word, 0xd503_203f | 0xd503_205f)
 }
 
-/// Whether the instruction masks debug exceptions: MSR DAIFSet with D, or MSR DAIF of a register (`x` tells its value) with D
+/// Whether the instruction masks debug exceptions: MSR DAIFSet with D, or MSR DAIF from a register whose value, given by `x`, has D
 /// (DDI 0487 C5.2.2, C6.2.229).
 #[inline]
 pub fn masks_debug(word: u32, x: impl FnOnce(u8) -> u64) -> bool {

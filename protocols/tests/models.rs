@@ -13,14 +13,14 @@ use loom::thread;
 use protocols::{Applied, Changes, Rendezvous};
 use slots::{Admitted, Cpus, Kind, Privilege, Request, SlotId, State, Table};
 
-/// Tries all executions with at most three changes of threads that none of them asks for.
+/// Tries all executions with at most three preemptions.
 fn model(check: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(check);
 }
 
-/// Text that CPUs execute and one changes. `loom` says if anybody executes it during a change.
+/// Text that all CPUs execute and one CPU changes. `loom` reports an execution during a change.
 struct Text(UnsafeCell<u64>);
 
 impl Text {
@@ -35,10 +35,10 @@ impl Text {
     }
 }
 
-/// What the CPUs of a rendezvous share.
+/// The state that the CPUs of a rendezvous share.
 struct Machine {
     rendezvous: Rendezvous,
-    /// Interrupts sent. Who sends one executes DSB before, so release and acquire.
+    /// The number of interrupts sent. The sender executes a DSB before, for which release and acquire stand.
     sent: AtomicUsize,
     text: Text,
 }
@@ -57,7 +57,7 @@ impl Machine {
         self.rendezvous.hold(others, tell, thread::yield_now, || self.text.change(to));
     }
 
-    /// Executes the text until the interrupt number `interrupt` comes, and takes part.
+    /// Executes the text until the interrupt number `interrupt` comes, and then takes part.
     fn interrupted(&self, interrupt: usize) {
         self.text.execute();
         while self.sent.load(Acquire) < interrupt {
@@ -66,13 +66,14 @@ impl Machine {
         self.take_part();
     }
 
-    /// The instruction stream is synchronised before anybody counts this CPU as gone: it executes the new text at once.
+    /// The CPU executes the new text before it is counted as gone, which checks that its instruction stream is synchronised by
+    /// then.
     fn take_part(&self) {
         self.rendezvous.take_part(thread::yield_now, || _ = self.text.execute());
     }
 }
 
-/// K3: text changes while nobody executes it, and whoever has gone on executes what was written.
+/// K3: text changes while no CPU executes it, and a CPU that has gone on executes the new text.
 #[test]
 fn k3_text_changes_while_all_stand_still() {
     model(|| {
@@ -89,13 +90,13 @@ fn k3_text_changes_while_all_stand_still() {
     });
 }
 
-/// K3: when a round is over nobody is left who executes the text in it.
+/// K3: a round ends only when every CPU has left it, so the text may then change at once.
 #[test]
 fn k3_a_round_waits_until_all_have_gone() {
     model(|| {
         let machine = Machine::new();
         let mut cpu = None;
-        // The interrupt begins the CPU.
+        // The interrupt starts the CPU's thread.
         let tell = || {
             let machine = machine.clone();
             cpu = Some(thread::spawn(move || {
@@ -109,7 +110,7 @@ fn k3_a_round_waits_until_all_have_gone() {
     });
 }
 
-/// K3: a CPU that comes late, or for no round at all, holds nobody up and is not held.
+/// K3: a CPU that takes part late, or while there is no round, delays no other CPU and is not held.
 #[test]
 fn k3_rounds_in_a_row_and_interrupts_that_come_late() {
     model(|| {
@@ -117,7 +118,7 @@ fn k3_rounds_in_a_row_and_interrupts_that_come_late() {
         let cpu = {
             let machine = machine.clone();
             thread::spawn(move || {
-                // Perhaps in the middle of the first round, whose own interrupt then comes late.
+                // Perhaps this is in the middle of the first round, whose own interrupt then comes late.
                 machine.take_part();
                 machine.interrupted(1);
                 machine.interrupted(2);
@@ -130,7 +131,7 @@ fn k3_rounds_in_a_row_and_interrupts_that_come_late() {
     });
 }
 
-/// A record that changes, and a CPU that applies it to its registers.
+/// A record that other CPUs change, and the CPU that applies it to its registers.
 struct Cpu {
     changes: Changes,
     applied: Applied<1>,
@@ -148,7 +149,7 @@ impl Cpu {
         })
     }
 
-    /// What this CPU does in an interrupt.
+    /// The CPU's interrupt handler.
     fn sync(&self) {
         if self.applied.is_current(&self.changes) {
             return;
@@ -161,7 +162,7 @@ impl Cpu {
         self.applied.bring_into_line(&self.changes, apply, || ());
     }
 
-    /// What another CPU does, which waits.
+    /// Another CPU's change, which waits until the CPU has applied it. Returns what the CPU's registers then hold.
     fn change(&self, to: u64) -> u64 {
         self.record.store(to, Relaxed);
         self.applied.mark(0);
@@ -174,7 +175,7 @@ impl Cpu {
     }
 }
 
-/// H1, H5: when a change counts as applied the CPU's registers have it.
+/// H1, H5: when a change counts as applied, the CPU's registers have it.
 #[test]
 fn h5_a_change_that_counts_as_applied_is() {
     model(|| {
@@ -193,7 +194,7 @@ fn h5_a_change_that_counts_as_applied_is() {
     });
 }
 
-/// H5: of changes by two CPUs none is lost, however they meet.
+/// H5: when two CPUs make changes, none is lost, whatever the order.
 #[test]
 fn h5_no_change_is_lost() {
     model(|| {
@@ -226,7 +227,7 @@ fn h5_no_change_is_lost() {
     });
 }
 
-/// Records of slots, and a CPU that arms them.
+/// Records of slots, and the CPU that arms them.
 struct Slots {
     records: Table<u64, 1>,
     changes: Changes,
@@ -235,7 +236,7 @@ struct Slots {
 }
 
 impl Slots {
-    /// What the CPU does in an interrupt.
+    /// The CPU's interrupt handler.
     fn sync(&self) {
         if self.applied.is_current(&self.changes) {
             return;
@@ -249,7 +250,7 @@ impl Slots {
         self.applied.bring_into_line(&self.changes, apply, || ());
     }
 
-    /// Waits until the CPU has applied a change that was made; what it then has armed.
+    /// Waits until the CPU has applied a change that was made. Returns the slot that the CPU then has armed.
     fn changed(&self) -> Option<SlotId> {
         self.applied.mark(0);
         let change = self.changes.draw();
@@ -261,7 +262,7 @@ impl Slots {
     }
 }
 
-/// H1, H2: a slot that was installed is armed, and one that is freed is armed nowhere.
+/// H1, H2: an installed slot is armed, and a freed slot is armed nowhere.
 #[test]
 fn h1_a_slot_is_armed_from_its_installation_until_its_removal() {
     model(|| {

@@ -7,7 +7,7 @@ use kernel::arch::daif::{self, AllMasked};
 use kernel::arch::mdscr;
 use kernel::debug::slots::Hit;
 use kernel::debug::{self, control};
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::{self, sgi};
 use kernel::kprobe::{self, Kprobe, Then};
 
@@ -19,7 +19,7 @@ fn with_probe(handler: kprobe::PreHandler) {
 }
 
 pub fn i1_returning_with_d_masked_and_i_open() {
-    fn masks_d(_: &Kprobe, frame: &mut Frame) -> Then {
+    fn masks_d(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         frame.pstate = frame.pstate & !0x3c0 | 0x200;
         frame.pc += 4;
         Then::Skip
@@ -34,9 +34,9 @@ pub fn i2_mdscr_written_with_d_open() {
 /// MDSCR_EL1.KDE is clear, so no step exception is taken: only MDSCR_EL1.SS itself is wrong, and the check must see that.
 pub fn i2_ss_without_an_owner() {
     fn sets_ss(_: &mut Frame) {
-        let masked = AllMasked::new();
-        control::force(debug::this(), mdscr::SS);
-        drop(masked);
+        let _masked = AllMasked::new();
+        // SAFETY: D is masked for as long as `_masked` lives. `Masked` would put the register right.
+        control::force(unsafe { debug::masked() }, mdscr::SS);
     }
     irq::set_handler(sgi::TEST, sets_ss);
     signal::Signal::Irq.send();
@@ -49,7 +49,7 @@ pub fn i3_returning_with_exceptions_open() {
 }
 
 pub fn i5_switching_in_a_debug_context() {
-    fn switches(_: &Hit, _: &mut Frame) {
+    fn switches(_: &Hit, _: &mut DebugFrame) {
         debug::check_switchable();
     }
     if need(signal::breakpoint_in_line(switches)).is_some() {
@@ -91,7 +91,7 @@ pub fn an_irq_handler_opens_fiq() {
 }
 
 pub fn a_breakpoint_handler_opens_fiq() {
-    fn opens(_: &Hit, _: &mut Frame) {
+    fn opens(_: &Hit, _: &mut DebugFrame) {
         open_fiq();
     }
     if need(signal::breakpoint_in_line(opens)).is_some() {
@@ -99,7 +99,7 @@ pub fn a_breakpoint_handler_opens_fiq() {
     }
 }
 
-fn opens_in_probe(_: &Kprobe, _: &mut Frame) -> Then {
+fn opens_in_probe(_: &Kprobe, _: &mut DebugFrame) -> Then {
     open_fiq();
     Then::Run
 }
@@ -110,7 +110,7 @@ pub fn a_probe_handler_opens_fiq() {
 
 pub fn a_nested_handler_opens_fiq() {
     static ONCE: AtomicBool = AtomicBool::new(false);
-    fn calls(_: &Kprobe, _: &mut Frame) -> Then {
+    fn calls(_: &Kprobe, _: &mut DebugFrame) -> Then {
         if !ONCE.swap(true, Relaxed) {
             code::branch();
         }

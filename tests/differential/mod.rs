@@ -20,7 +20,7 @@ use harness::ktest::{Ended, Outcome};
 use harness::storm::{Random, Stream};
 use harness::{check, check_eq};
 use kernel::arch::barrier::relax;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::mm::patch;
@@ -38,12 +38,12 @@ const STATES: usize = 4;
 
 static HANDLED: AtomicU64 = AtomicU64::new(0);
 
-fn pre(_: &Kprobe, _: &mut Frame) -> Then {
+fn pre(_: &Kprobe, _: &mut DebugFrame) -> Then {
     HANDLED.fetch_add(1, Relaxed);
     Then::Run
 }
 
-fn post(_: &Kprobe, _: &mut Frame) {
+fn post(_: &Kprobe, _: &mut DebugFrame) {
     HANDLED.fetch_add(1 << 32, Relaxed);
 }
 

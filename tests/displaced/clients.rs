@@ -14,7 +14,7 @@ use kernel::arch::daif;
 use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::slots::{Disposition, Handler, Hit};
 use kernel::debug::stats;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then};
 use rules::pstate::Daif;
 
@@ -47,7 +47,7 @@ fn watched(disposition: Disposition) -> Result<Slot, Ended> {
 
 pub fn a_watchpoints_handler_sees_the_probed_address_and_the_probed_masks() -> Outcome {
     static SEEN: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
-    fn look(_: &Hit, frame: &mut Frame) {
+    fn look(_: &Hit, frame: &mut DebugFrame) {
         SEEN[0].fetch_add(1, Relaxed);
         SEEN[1].store(frame.pc, Relaxed);
         SEEN[2].store(frame.masks().bits(), Relaxed);
@@ -74,7 +74,7 @@ pub fn a_watchpoints_handler_sees_the_probed_address_and_the_probed_masks() -> O
 /// The probed context goes on as the handler of a slot leaves the frame. Here the handler moves PC past the probed instruction,
 /// which is then not done.
 pub fn a_watchpoints_handler_can_move_the_probed_context() -> Outcome {
-    fn skips(_: &Hit, frame: &mut Frame) {
+    fn skips(_: &Hit, frame: &mut DebugFrame) {
         let pc = frame.pc;
         frame.move_to(pc + 8);
     }
@@ -96,7 +96,7 @@ pub fn a_watchpoints_handler_can_move_the_probed_context() -> Outcome {
 
 pub fn a_watchpoints_handler_can_change_the_probed_contexts_masks() -> Outcome {
     static WANTED: AtomicU64 = AtomicU64::new(0);
-    fn sets(_: &Hit, frame: &mut Frame) {
+    fn sets(_: &Hit, frame: &mut DebugFrame) {
         frame.pstate = frame.pstate & !Daif::all().bits() | WANTED.load(Relaxed);
     }
     for how in How::ALL {
@@ -127,7 +127,7 @@ static PLANS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
 static CLIENT: Client = Client { tell: client, data: 0 };
 
-fn client(_: &Client, stop: Stop, frame: &mut Frame) -> Resume {
+fn client(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {
     let count = COUNT.fetch_add(1, Relaxed);
     if let Some(told) = TOLD.get(count) {
         let word = frame.pc.wrapping_sub(site()) / 4;
@@ -219,7 +219,7 @@ pub fn a_watchpoints_stop_ends_a_plan_that_steps_the_probed_code() -> Outcome {
 
 pub fn a_breakpoint_a_watchpoint_and_a_probe_are_hit_once_each() -> Outcome {
     static ASTRAY: AtomicU64 = AtomicU64::new(0);
-    fn look(_: &Hit, frame: &mut Frame) {
+    fn look(_: &Hit, frame: &mut DebugFrame) {
         ASTRAY.fetch_add(u64::from(frame.pc != site()), Relaxed);
     }
     ASTRAY.store(0, Relaxed);
@@ -241,7 +241,7 @@ pub fn a_breakpoint_a_watchpoint_and_a_probe_are_hit_once_each() -> Outcome {
 
 /// A pre-handler begins a step of the probed instruction. The step is that one instruction, wherever it runs.
 pub fn a_step_from_the_probed_address_lands_behind_the_instruction() -> Outcome {
-    fn begins(_: &Kprobe, frame: &mut Frame) -> Then {
+    fn begins(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         let _ = debugger::step(frame, Plan::One, &CLIENT);
         Then::Run
     }

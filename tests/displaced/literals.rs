@@ -12,7 +12,7 @@ use harness::{check, check_eq};
 use kernel::arch::daif;
 use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::slots::{Disposition, Hit};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use rules::pstate::Daif;
 
 /// A function that loads the literal 16 bytes after its first instruction, and returns X0 plus 2.
@@ -75,7 +75,7 @@ fn watched(
 static SEEN: AtomicU64 = AtomicU64::new(0);
 static MASKS: AtomicU64 = AtomicU64::new(0);
 
-fn look(_: &Hit, frame: &mut Frame) {
+fn look(_: &Hit, frame: &mut DebugFrame) {
     SEEN.store(frame.pc, Relaxed);
     MASKS.store(frame.masks().bits(), Relaxed);
 }
@@ -132,7 +132,7 @@ static ENTRY: AtomicU64 = AtomicU64::new(0);
 /// first two stops it asks for one step.
 static CLIENT: Client = Client { tell: client, data: 0 };
 
-fn client(_: &Client, stop: Stop, frame: &mut Frame) -> Resume {
+fn client(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {
     let count = COUNT.fetch_add(1, Relaxed);
     if let Some(told) = TOLD.get(count) {
         let word = frame.pc.wrapping_sub(ENTRY.load(Relaxed)) / 4;
@@ -170,7 +170,7 @@ pub fn a_simulated_literal_stops_where_the_instruction_would() -> Outcome {
 
 /// If the watchpoint's handler moves the context, the instruction is not done, and the post-handler is not called.
 pub fn a_simulated_literals_watchpoint_can_move_the_context() -> Outcome {
-    fn skips(_: &Hit, frame: &mut Frame) {
+    fn skips(_: &Hit, frame: &mut DebugFrame) {
         let pc = frame.pc;
         frame.move_to(pc + 8);
     }

@@ -13,7 +13,7 @@ use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Ended;
 use kernel::arch::daif;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Kprobe, Then, Wanted};
 use kernel::mm::layout;
@@ -59,11 +59,11 @@ impl How {
 
 static POSTS: AtomicU64 = AtomicU64::new(0);
 
-fn pre(_: &Kprobe, _: &mut Frame) -> Then {
+fn pre(_: &Kprobe, _: &mut DebugFrame) -> Then {
     Then::Run
 }
 
-fn post(_: &Kprobe, _: &mut Frame) {
+fn post(_: &Kprobe, _: &mut DebugFrame) {
     POSTS.fetch_add(1, Relaxed);
 }
 

@@ -12,7 +12,7 @@ use harness::check_eq;
 use harness::ktest::{Ended, Outcome};
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{Disposition, Hit};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::percpu;
 use rules::pstate::Daif;
 
@@ -28,7 +28,7 @@ const FRAME: u64 = kernel::exception::frame::FRAME_SIZE as u64;
 
 static ASTRAY: AtomicU64 = AtomicU64::new(0);
 
-fn look(_: &Hit, frame: &mut Frame) {
+fn look(_: &Hit, frame: &mut DebugFrame) {
     ASTRAY.fetch_add(u64::from(is_astray(frame.pc)), Relaxed);
 }
 
@@ -86,10 +86,10 @@ specimen! {
 pub fn a_step_that_is_sent_to_an_optimised_probe_lands_behind_it() -> Outcome {
     static LANDED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    fn sends(_: &Hit, frame: &mut Frame) {
+    fn sends(_: &Hit, frame: &mut DebugFrame) {
         frame.pc += 8;
     }
-    fn hook(frame: &mut Frame) -> Wish {
+    fn hook(frame: &mut DebugFrame) -> Wish {
         let word = frame.pc.wrapping_sub(address_of!(stores)) / 4;
         if word < 5 || is_astray(frame.pc) {
             let count = COUNT.fetch_add(1, Relaxed);

@@ -15,7 +15,7 @@ use harness::ktest::{Ended, Outcome};
 use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{Disposition, Hit};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, DEFAULT_INSTANCES, Instance, ReturnProbe, WantedReturn};
 use kernel::{read_sysreg, write_sysreg};
 
@@ -94,20 +94,20 @@ fn kept(what: &str) -> Outcome {
     Ok(())
 }
 
-fn look(_: &Hit, _: &mut Frame) {}
+fn look(_: &Hit, _: &mut DebugFrame) {}
 
 /// From its first stop on, this client steps through the rest of `target`.
 static CLIENT: Client = Client { tell: client, data: 0 };
 
-fn client(_: &Client, _: Stop, frame: &mut Frame) -> Resume {
+fn client(_: &Client, _: Stop, frame: &mut DebugFrame) -> Resume {
     if frame.pc.wrapping_sub(address_of!(target)) < 13 * 4 { Resume::Step(Plan::One) } else { Resume::Run }
 }
 
-fn hook(_: &mut Frame) -> Wish {
+fn hook(_: &mut DebugFrame) -> Wish {
     Wish::Step
 }
 
-fn returned(_: &ReturnProbe, _: &Instance, _: &mut Frame) {}
+fn returned(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {}
 
 fn with_all() -> Outcome {
     kept("natively")?;

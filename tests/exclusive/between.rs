@@ -9,7 +9,7 @@ use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::debug::slots::{Disposition, Hit};
 use kernel::debug::stats;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::percpu;
 use kernel::sched;
 
@@ -51,7 +51,7 @@ pub fn an_ordinary_access_between_the_exclusives_is_hit_once_an_attempt() -> Out
 
 /// If the handler moves PC out of the sequence, the context goes on there.
 pub fn a_handler_may_leave_a_sequence_at_an_ordinary_access() -> Outcome {
-    fn leave(_: &Hit, frame: &mut Frame) {
+    fn leave(_: &Hit, frame: &mut DebugFrame) {
         // The end of the function: `mov x0, x12; ret`.
         let pc = code::add_loaded_or_give_up as *const () as u64 + 8 * 4;
         frame.move_to(pc);

@@ -13,7 +13,7 @@ use kernel::debug::session::{self, Stepped, Wish};
 use kernel::debug::slots::Disposition;
 use kernel::debug::{self, stats};
 use kernel::drivers::gic::{self, Target};
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::idle;
 use kernel::irq::{self, sgi};
 use kernel::sync::SpinLock;
@@ -27,9 +27,9 @@ static LANDED: kernel::sync::SpinLock<[(u64, Stepped); ROOM]> =
     SpinLock::new([(0, Stepped::Instruction); ROOM]);
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 /// Called at each step that lands in the function, before the next step begins.
-static AT_EACH: kernel::sync::SpinLock<fn(&mut Frame)> = SpinLock::new(|_| ());
+static AT_EACH: kernel::sync::SpinLock<fn(&mut DebugFrame)> = SpinLock::new(|_| ());
 
-fn follow(frame: &mut Frame) -> Wish {
+fn follow(frame: &mut DebugFrame) -> Wish {
     let [start, end] = FUNCTION.each_ref().map(|address| address.load(Relaxed));
     let inside = (start..end).contains(&frame.pc);
     let count = COUNT.load(Relaxed);
@@ -55,7 +55,7 @@ pub fn steps(function: u64, words: u64, body: impl FnOnce()) -> Result<Landed, E
 fn steps_with(
     function: u64,
     words: u64,
-    at_each: fn(&mut Frame),
+    at_each: fn(&mut DebugFrame),
     body: impl FnOnce(),
 ) -> Result<Landed, Ended> {
     FUNCTION[0].store(function, Relaxed);
@@ -112,7 +112,7 @@ static HELD: AtomicU32 = AtomicU32::new(0);
 static WAITED: AtomicU64 = AtomicU64::new(0);
 
 pub fn a_step_waits_for_another_cpu_and_says_so() -> Outcome {
-    fn release_at_last(_: &mut Frame) {
+    fn release_at_last(_: &mut DebugFrame) {
         if matches!(session::last(debug::this()), Stepped::Waiting { .. })
             && WAITED.fetch_add(1, Relaxed) == 2
         {
@@ -143,7 +143,7 @@ pub fn an_interrupt_during_a_sequence_is_taken_behind_it() -> Outcome {
         let mut value = 1;
         code::add(&raw mut value, 1);
     }
-    fn send(frame: &mut Frame) {
+    fn send(frame: &mut DebugFrame) {
         if frame.pc == code::add as *const () as u64 + code::ADD_LOAD {
             gic::send_sgi(sgi::TEST, Target::Me);
         }
@@ -161,7 +161,7 @@ pub fn an_interrupt_during_a_sequence_is_taken_behind_it() -> Outcome {
     Ok(())
 }
 
-fn keep_on(_: &mut Frame) -> Wish {
+fn keep_on(_: &mut DebugFrame) -> Wish {
     Wish::Step
 }
 

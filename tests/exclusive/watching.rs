@@ -12,7 +12,7 @@ use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
 use kernel::debug::slots::{Disposition, Hit};
 use kernel::debug::stats;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::idle;
 use kernel::irq::off::IrqOff;
 use kernel::println;
@@ -246,7 +246,7 @@ pub fn loads_beside_a_widened_watchpoint_are_silent() -> Outcome {
 
 static TOLD: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
-fn told<const N: usize>(_: &Hit, _: &mut Frame) {
+fn told<const N: usize>(_: &Hit, _: &mut DebugFrame) {
     TOLD[N].fetch_add(1, Relaxed);
 }
 

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::Outcome;
 use kernel::debug::slots::Hit;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Wanted};
 use kernel::mm::patch;
 use kernel::report::symbols;
@@ -21,7 +21,7 @@ specimen! {
 static ORDER: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
-fn note(hit: &Hit, _: &mut Frame) {
+fn note(hit: &Hit, _: &mut DebugFrame) {
     if let Some(entry) = ORDER.get(NEXT.fetch_add(1, Relaxed)) {
         entry.store(hit.address, Relaxed);
     }

@@ -5,7 +5,7 @@ use crate::failed;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::{percpu, time};
@@ -21,13 +21,13 @@ static POST: AtomicU64 = AtomicU64::new(0);
 /// How often a handler has seen a frame that it should not have seen.
 static WRONG: AtomicU64 = AtomicU64::new(0);
 
-fn pre(probe: &Kprobe, frame: &mut Frame) -> Then {
+fn pre(probe: &Kprobe, frame: &mut DebugFrame) -> Then {
     PRE.fetch_add(1, Relaxed);
     WRONG.fetch_add(u64::from(frame.pc != probe.address || !frame.masks().is_empty()), Relaxed);
     Then::Run
 }
 
-fn post(probe: &Kprobe, frame: &mut Frame) {
+fn post(probe: &Kprobe, frame: &mut DebugFrame) {
     POST.fetch_add(1, Relaxed);
     WRONG.fetch_add(u64::from(frame.pc != probe.address + 4 || !frame.masks().is_empty()), Relaxed);
 }
@@ -61,11 +61,11 @@ pub fn a_probe_without_handlers_counts() -> Outcome {
 }
 
 pub fn a_pre_handler_can_skip_the_instruction() -> Outcome {
-    fn skip(_: &Kprobe, frame: &mut Frame) -> Then {
+    fn skip(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         frame.pc += 4;
         Then::Skip
     }
-    fn return_at_once(_: &Kprobe, frame: &mut Frame) -> Then {
+    fn return_at_once(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         frame.x[0] = 77;
         frame.pc = frame.x[30];
         Then::Skip
@@ -114,14 +114,14 @@ specimen! {
 /// changes.
 pub fn handlers_can_change_every_register() -> Outcome {
     const NOP: u64 = 36 * 4;
-    fn change(_: &Kprobe, frame: &mut Frame) -> Then {
+    fn change(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         for (n, x) in frame.x.iter_mut().enumerate() {
             WRONG.fetch_add(u64::from(*x != 1000), Relaxed);
             *x = 1 << n;
         }
         Then::Run
     }
-    fn change_again(_: &Kprobe, frame: &mut Frame) {
+    fn change_again(_: &Kprobe, frame: &mut DebugFrame) {
         for x in &mut frame.x {
             *x *= 2;
         }
@@ -139,7 +139,7 @@ pub fn handlers_can_change_every_register() -> Outcome {
 pub fn a_probe_on_the_timers_path_sees_every_tick() -> Outcome {
     static CALLS: [AtomicU64; percpu::MAX_CPUS] = [const { AtomicU64::new(0) }; percpu::MAX_CPUS];
     static PASSED: AtomicU64 = AtomicU64::new(0);
-    fn count(_: &Kprobe, frame: &mut Frame) -> Then {
+    fn count(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         CALLS[percpu::index()].fetch_add(1, Relaxed);
         if percpu::index() == 0 {
             PASSED.fetch_add(frame.x[0], Relaxed);

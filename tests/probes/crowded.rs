@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Outcome, everywhere};
 use harness::{check, check_eq};
 use kernel::arch::uaccess;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then, Wanted};
 
 /// How many instructions of [`long`] can be probed. All are different; half of them run out of line, half are simulated.
@@ -39,7 +39,7 @@ fn number(probe: &Kprobe) -> usize {
     ((probe.address - address_of!(long)) / 4) as usize
 }
 
-fn pre(probe: &Kprobe, frame: &mut Frame) -> Then {
+fn pre(probe: &Kprobe, frame: &mut DebugFrame) -> Then {
     WRONG.fetch_add(u64::from(frame.pc != probe.address), Relaxed);
     match SEEN.get(number(probe)) {
         Some(seen) => seen.fetch_add(1, Relaxed),
@@ -48,7 +48,7 @@ fn pre(probe: &Kprobe, frame: &mut Frame) -> Then {
     Then::Run
 }
 
-fn post(probe: &Kprobe, frame: &mut Frame) {
+fn post(probe: &Kprobe, frame: &mut DebugFrame) {
     POSTS.fetch_add(1, Relaxed);
     WRONG.fetch_add(u64::from(frame.pc != probe.address + 4), Relaxed);
 }

@@ -5,7 +5,7 @@ use crate::failed;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::Outcome;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, PostHandler, PreHandler, Then};
 
 macro_rules! functions {
@@ -33,12 +33,12 @@ fn call<const N: usize>() {
     WRONG.fetch_add(u64::from(FUNCTIONS[N](10) != 10 + ADDED[N]), Relaxed);
 }
 
-fn pre<const N: usize>(_: &Kprobe, _: &mut Frame) -> Then {
+fn pre<const N: usize>(_: &Kprobe, _: &mut DebugFrame) -> Then {
     call::<N>();
     Then::Run
 }
 
-fn post<const N: usize>(_: &Kprobe, _: &mut Frame) {
+fn post<const N: usize>(_: &Kprobe, _: &mut DebugFrame) {
     call::<N>();
 }
 

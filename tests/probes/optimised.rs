@@ -14,7 +14,7 @@ use kernel::arch::{daif, uaccess};
 use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::Hit;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Kprobe, Then, Wanted};
 use kernel::time;
@@ -63,7 +63,7 @@ fn is_branch() -> bool {
 
 static SEEN: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
 
-fn look(probe: &Kprobe, frame: &mut Frame) -> Then {
+fn look(probe: &Kprobe, frame: &mut DebugFrame) -> Then {
     let here = [
         frame.pc,
         frame.pstate,
@@ -99,16 +99,16 @@ pub fn an_optimised_probes_handler_sees_what_a_brks_does() -> Outcome {
 }
 
 pub fn an_optimised_probes_handler_changes_what_a_brks_can() -> Outcome {
-    fn change(_: &Kprobe, frame: &mut Frame) -> Then {
+    fn change(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         frame.x[0] += 100;
         frame.pstate = frame.pstate & !0xf000_0000 | 0x3000_0000;
         Then::Run
     }
-    fn move_stack(_: &Kprobe, frame: &mut Frame) -> Then {
+    fn move_stack(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         frame.sp -= 48;
         Then::Run
     }
-    fn skip(_: &Kprobe, frame: &mut Frame) -> Then {
+    fn skip(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         frame.x[0] = 7;
         frame.pc += 4;
         Then::Skip
@@ -150,7 +150,7 @@ pub fn an_optimised_probe_keeps_the_masks_of_its_context() -> Outcome {
 }
 
 pub fn where_a_probe_cannot_be_optimised_there_is_a_brk() -> Outcome {
-    fn post(_: &Kprobe, _: &mut Frame) {}
+    fn post(_: &Kprobe, _: &mut DebugFrame) {}
     let probe = place(None)?;
     check!(is_branch());
     // For as long as a second probe is at the address, the first one has a BRK.
@@ -199,7 +199,7 @@ fn undisturbed<R>(run: impl FnOnce() -> R) -> R {
 /// Steps through `body`, and returns the offsets of the first four landings in the function at `entry`, which `body` calls and
 /// which has up to 40 bytes.
 fn landings(entry: u64, body: impl FnOnce()) -> Result<[u64; 4], Ended> {
-    fn hook(frame: &mut Frame) -> Wish {
+    fn hook(frame: &mut DebugFrame) -> Wish {
         if frame.pc.wrapping_sub(FOLLOWED.load(Relaxed)) >= 40 {
             return Wish::Step;
         }
@@ -218,11 +218,11 @@ fn landings(entry: u64, body: impl FnOnce()) -> Result<[u64; 4], Ended> {
 pub fn a_step_begun_behind_a_probe_meets_an_optimised_one() -> Outcome {
     static CLIENT: Client = Client { tell: client, data: 0 };
 
-    fn client(_: &Client, _: Stop, frame: &mut Frame) -> Resume {
+    fn client(_: &Client, _: Stop, frame: &mut DebugFrame) -> Resume {
         LANDED[0].store(frame.pc, Relaxed);
         Resume::Run
     }
-    fn begins(_: &Kprobe, frame: &mut Frame) {
+    fn begins(_: &Kprobe, frame: &mut DebugFrame) {
         LANDINGS.fetch_add(debugger::step(frame, Plan::One, &CLIENT).is_ok().into(), Relaxed);
     }
     LANDINGS.store(0, Relaxed);
@@ -238,7 +238,7 @@ pub fn a_step_begun_behind_a_probe_meets_an_optimised_one() -> Outcome {
 /// A breakpoint's handler moves PC to an optimised probe while a step is due. The step is reported there, before anything is
 /// executed.
 pub fn a_step_that_is_moved_to_an_optimised_probe_lands_on_it() -> Outcome {
-    fn moves(_: &Hit, frame: &mut Frame) {
+    fn moves(_: &Hit, frame: &mut DebugFrame) {
         frame.move_to(site());
     }
     let probe = place(Some(look))?;

@@ -10,7 +10,7 @@ use core::sync::atomic::{
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::arch::barrier::relax;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::percpu;
 
@@ -49,13 +49,13 @@ fn hammer(function: extern "C" fn(u64) -> u64) {
     CALLS.fetch_add(calls, Relaxed);
 }
 
-fn pre(_: &Kprobe, _: &mut Frame) -> Then {
+fn pre(_: &Kprobe, _: &mut DebugFrame) -> Then {
     LATE.fetch_add(u64::from(!PRESENT.load(SeqCst)), Relaxed);
     if percpu::index() == 0 { &MINE } else { &ELSEWHERE }.fetch_add(1, Relaxed);
     Then::Run
 }
 
-fn post(_: &Kprobe, _: &mut Frame) {
+fn post(_: &Kprobe, _: &mut DebugFrame) {
     LATE.fetch_add(u64::from(!PRESENT.load(SeqCst)), Relaxed);
     POSTS.fetch_add(1, Relaxed);
 }

@@ -6,7 +6,7 @@ use crate::order::{self, post, pre};
 use harness::ktest::{Outcome, everywhere};
 use harness::{check, check_eq};
 use kernel::arch::uaccess;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then};
 
 specimen! {
@@ -19,7 +19,7 @@ specimen! {
     }
 }
 
-fn skip(_: &Kprobe, frame: &mut Frame) -> Then {
+fn skip(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     order::note(5);
     frame.x[0] = 77;
     frame.pc = frame.x[30];

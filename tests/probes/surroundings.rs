@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::debug::session::{self, Wish};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, ProbeError, Wanted};
 use kernel::mm::layout;
 use kernel::report::symbols::{self, Kind};
@@ -40,7 +40,7 @@ specimen! {
 static CELL: AtomicU64 = AtomicU64::new(0);
 static STEPS: AtomicU64 = AtomicU64::new(0);
 
-fn forty(_: &mut Frame) -> Wish {
+fn forty(_: &mut DebugFrame) -> Wish {
     if STEPS.fetch_add(1, Relaxed) < 39 { Wish::Step } else { Wish::Run }
 }
 

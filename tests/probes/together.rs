@@ -9,7 +9,7 @@ use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::arch::daif;
 use kernel::debug::{slots::Hit, stats};
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::kprobe::{self, Kprobe, Then};
 use rules::pstate::Daif;
 
@@ -32,12 +32,12 @@ specimen! {
 static WRONG: AtomicU64 = AtomicU64::new(0);
 static POSTS: AtomicU64 = AtomicU64::new(0);
 
-fn pre(_: &Kprobe, _: &mut Frame) -> Then {
+fn pre(_: &Kprobe, _: &mut DebugFrame) -> Then {
     WRONG.fetch_add(u64::from(inner(5) != 7), Relaxed);
     Then::Run
 }
 
-fn post(_: &Kprobe, _: &mut Frame) {
+fn post(_: &Kprobe, _: &mut DebugFrame) {
     POSTS.fetch_add(1, Relaxed);
 }
 
@@ -74,7 +74,7 @@ pub fn a_breakpoint_and_a_probe_hit_once_each_under_interrupts() -> Outcome {
         INTERRUPTS.fetch_add(1, Relaxed);
         WRONG.fetch_add(u64::from(outer(5) != 6 || outer_simulated(5) != 6), Relaxed);
     }
-    fn raise(_: &Hit, frame: &mut Frame) {
+    fn raise(_: &Hit, frame: &mut DebugFrame) {
         if !frame.masks().contains(Daif::I) {
             interrupt_me();
         }
@@ -110,7 +110,7 @@ specimen! {
 pub fn a_watchpoint_hit_by_a_copy_is_hit_once_in_the_probed_context() -> Outcome {
     static CELL: AtomicU64 = AtomicU64::new(0);
     static SHOWN: AtomicU64 = AtomicU64::new(0);
-    fn look(_: &Hit, frame: &mut Frame) {
+    fn look(_: &Hit, frame: &mut DebugFrame) {
         SHOWN.fetch_add(u64::from(frame.pc == address_of!(store) && frame.masks().is_empty()), Relaxed);
     }
     SHOWN.store(0, Relaxed);

@@ -14,7 +14,7 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 use harness::ktest::{Ended, Outcome};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then, Wanted};
 use kernel::mm::layout;
 use kernel::options;
@@ -47,7 +47,7 @@ static CHOSEN: AtomicU64 = AtomicU64::new(0);
 static NESTED: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 static CALLED: AtomicU64 = AtomicU64::new(0);
 
-fn act(probe: &Kprobe, _: &mut Frame) -> Then {
+fn act(probe: &Kprobe, _: &mut DebugFrame) -> Then {
     if probe.address == CHOSEN.load(Relaxed)
         && ARMED.load(Acquire) == percpu::index()
         && CALLED.load(Relaxed) < CALLS

@@ -11,7 +11,7 @@ use kernel::debug::debugger::{self, Client, Resume, Stop};
 use kernel::debug::runs;
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::Hit;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Instance, ReturnProbe, WantedReturn};
 use rules::plan::Place;
 
@@ -19,12 +19,12 @@ use rules::plan::Place;
 static FIRST_OF_TWO: Client = Client { tell: runs, data: 0 };
 static SECOND_OF_TWO: Client = Client { tell: runs, data: 0 };
 
-fn runs(_: &Client, _: Stop, _: &mut Frame) -> Resume {
+fn runs(_: &Client, _: Stop, _: &mut DebugFrame) -> Resume {
     Resume::Run
 }
 
 /// No context executes the return addresses of the calls in these tests, so this handler is never called.
-fn not_called(_: &Hit, _: &mut Frame) {}
+fn not_called(_: &Hit, _: &mut DebugFrame) {}
 
 static FIRST: AtomicU64 = AtomicU64::new(0);
 
@@ -80,7 +80,7 @@ specimen! {
 pub fn a_step_goes_on_whatever_debugger_comes_and_goes() -> Outcome {
     static STEPS: AtomicU64 = AtomicU64::new(0);
     static RESULT: AtomicU64 = AtomicU64::new(0);
-    fn hook(frame: &mut Frame) -> Wish {
+    fn hook(frame: &mut DebugFrame) -> Wish {
         let inside = (address_of!(five)..address_of!(five) + 24).contains(&frame.pc);
         STEPS.fetch_add(inside.into(), Relaxed);
         Wish::Step
@@ -154,12 +154,12 @@ pub fn calls_return_in_the_middle_of_others() -> Outcome {
     static RETURNED: AtomicU64 = AtomicU64::new(0);
     static WRONG: AtomicU64 = AtomicU64::new(0);
     static CALLS: AtomicU64 = AtomicU64::new(0);
-    fn entered(_: &ReturnProbe, instance: &Instance, _: &mut Frame) -> bool {
+    fn entered(_: &ReturnProbe, instance: &Instance, _: &mut DebugFrame) -> bool {
         let number = ENTERED.fetch_add(1, Relaxed);
         instance.data(0).store(number, Relaxed);
         true
     }
-    fn returned(_: &ReturnProbe, instance: &Instance, _: &mut Frame) {
+    fn returned(_: &ReturnProbe, instance: &Instance, _: &mut DebugFrame) {
         // If the instance's number is already taken, another call has had the same instance: the return is counted twice, and the
         // check fails.
         RETURNED.fetch_add(1 + (instance.data(0).swap(u64::MAX, Relaxed) == u64::MAX) as u64, Relaxed);

@@ -11,14 +11,14 @@ use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::debug::debugger::{Plan, Resume};
 use kernel::debug::session::Stepped;
-use kernel::exception::{Frame, brk};
+use kernel::exception::{DebugFrame, brk};
 use kernel::kprobe::{Instance, ReturnProbe};
 use kernel::report::backtrace::Backtrace;
 use kernel::sync::IrqMutex;
 
 static RETURNS: AtomicU64 = AtomicU64::new(0);
 
-fn counts(_: &ReturnProbe, _: &Instance, _: &mut Frame) {
+fn counts(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {
     RETURNS.fetch_add(1, Relaxed);
 }
 

@@ -6,7 +6,7 @@ use crate::order::{self, entered, returned};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::Outcome;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{Instance, ReturnProbe, WantedReturn};
 
 specimen! {
@@ -41,7 +41,7 @@ fn reset() {
 }
 
 pub fn the_handler_runs_once_a_call_and_stands_at_the_caller() -> Outcome {
-    fn handler(probe: &ReturnProbe, instance: &Instance, frame: &mut Frame) {
+    fn handler(probe: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) {
         let n = RETURNS.fetch_add(1, Relaxed);
         let right = frame.pc == behind_call()
             && instance.returns_to() == frame.pc
@@ -65,7 +65,7 @@ pub fn the_handler_runs_once_a_call_and_stands_at_the_caller() -> Outcome {
 }
 
 pub fn a_handler_can_change_the_result_and_where_it_returns_to() -> Outcome {
-    fn handler(_: &ReturnProbe, _: &Instance, frame: &mut Frame) {
+    fn handler(_: &ReturnProbe, _: &Instance, frame: &mut DebugFrame) {
         frame.x[0] = 1000;
         frame.pc += 4;
     }
@@ -76,14 +76,14 @@ pub fn a_handler_can_change_the_result_and_where_it_returns_to() -> Outcome {
 }
 
 pub fn an_entry_handler_can_decline() -> Outcome {
-    fn entry(_: &ReturnProbe, instance: &Instance, frame: &mut Frame) -> bool {
+    fn entry(_: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) -> bool {
         let right = frame.pc == address_of!(target)
             && frame.x[30] == behind_call()
             && instance.returns_to() == behind_call();
         WRONG.fetch_add(u64::from(!right), Relaxed);
         frame.x[0].is_multiple_of(2)
     }
-    fn handler(_: &ReturnProbe, _: &Instance, frame: &mut Frame) {
+    fn handler(_: &ReturnProbe, _: &Instance, frame: &mut DebugFrame) {
         RETURNS.fetch_add(1, Relaxed);
         WRONG.fetch_add(u64::from(frame.x[0].is_multiple_of(2)), Relaxed);
     }
@@ -121,14 +121,14 @@ specimen! {
 }
 
 /// An entry handler: keeps the argument and SP in the call's instance.
-pub fn remembers(_: &ReturnProbe, instance: &Instance, frame: &mut Frame) -> bool {
+pub fn remembers(_: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) -> bool {
     instance.data(0).store(frame.x[0], Relaxed);
     instance.data(1).store(frame.sp, Relaxed);
     true
 }
 
 /// The handler of returns of `adds_up`: checks result and SP against what [`remembers`] has kept.
-pub fn compares(_: &ReturnProbe, instance: &Instance, frame: &mut Frame) {
+pub fn compares(_: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) {
     let n = instance.data(0).load(Relaxed);
     let right = frame.x[0] == n * (n + 1) / 2 && instance.data(1).load(Relaxed) == frame.sp;
     WRONG.fetch_add(u64::from(!right), Relaxed);
@@ -156,7 +156,7 @@ pub fn every_call_has_data_of_its_own() -> Outcome {
 /// A recursion is deeper than the number of instances: the outermost calls have the instances, the others are missed.
 pub fn calls_beyond_the_instances_are_missed() -> Outcome {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    fn notes(probe: &ReturnProbe, instance: &Instance, frame: &mut Frame) {
+    fn notes(probe: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) {
         compares(probe, instance, frame);
         LAST.store(LAST.load(Relaxed) * 10 + instance.data(0).load(Relaxed), Relaxed);
     }
@@ -208,12 +208,12 @@ specimen! {
 
 /// `jumps` ends with a branch to `target`. One RET returns from both functions, and each handler sees the real caller.
 pub fn a_function_that_ends_in_another_ones_call() -> Outcome {
-    fn handler(_: &ReturnProbe, instance: &Instance, frame: &mut Frame) {
+    fn handler(_: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) {
         let here = instance.data(0).load(Relaxed);
         WRONG.fetch_add(u64::from(instance.returns_to() != here || frame.x[0] != 9), Relaxed);
         RETURNS.fetch_add(1, Relaxed);
     }
-    fn entry(_: &ReturnProbe, instance: &Instance, _: &mut Frame) -> bool {
+    fn entry(_: &ReturnProbe, instance: &Instance, _: &mut DebugFrame) -> bool {
         instance.data(0).store(instance.returns_to(), Relaxed);
         true
     }
@@ -228,11 +228,11 @@ pub fn a_function_that_ends_in_another_ones_call() -> Outcome {
 
 /// Rule K5: calls of the function from its own handlers are missed.
 pub fn a_function_in_its_own_handlers_is_missed() -> Outcome {
-    fn entry(_: &ReturnProbe, _: &Instance, _: &mut Frame) -> bool {
+    fn entry(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) -> bool {
         WRONG.fetch_add(u64::from(target(10) != 11), Relaxed);
         true
     }
-    fn handler(_: &ReturnProbe, _: &Instance, _: &mut Frame) {
+    fn handler(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {
         RETURNS.fetch_add(1, Relaxed);
         WRONG.fetch_add(u64::from(target(20) != 21 || target(30) != 31), Relaxed);
     }
@@ -249,7 +249,7 @@ pub fn a_function_in_its_own_handlers_is_missed() -> Outcome {
 
 /// Rule K5: calls from the handler of another function's return probe are handled.
 pub fn a_function_in_another_ones_handler_is_handled() -> Outcome {
-    fn outer(_: &ReturnProbe, _: &Instance, _: &mut Frame) {
+    fn outer(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {
         order::note(1);
         WRONG.fetch_add(u64::from(target(20) != 21), Relaxed);
         order::note(3);

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{Instance, ReturnProbe, WantedReturn};
 use kernel::sched;
 use kernel::sync::IrqMutex;
@@ -18,7 +18,7 @@ use kernel::{percpu, smp};
 const THREADS: usize = 16;
 const ROUNDS: u64 = 64;
 
-fn nothing(_: &ReturnProbe, _: &Instance, _: &mut Frame) {}
+fn nothing(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {}
 
 /// Waits while HOLD is set, and then ends the thread that calls this.
 #[inline(never)]

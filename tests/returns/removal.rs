@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::arch::barrier::relax;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Instance, ProbeError, ReturnProbe, WantedReturn};
 use kernel::sched;
 
@@ -28,7 +28,7 @@ extern "C" fn stays(n: u64) -> u64 {
     core::hint::black_box(n) + 1000
 }
 
-fn counts(_: &ReturnProbe, _: &Instance, _: &mut Frame) {
+fn counts(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {
     RETURNS.fetch_add(1, Relaxed);
 }
 
@@ -92,7 +92,7 @@ fn hammer() {
     }
 }
 
-fn never_late(probe: &ReturnProbe, instance: &Instance, frame: &mut Frame) {
+fn never_late(probe: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) {
     LATE.fetch_add(u64::from(!PRESENT.load(Relaxed)), Relaxed);
     counts(probe, instance, frame);
 }

@@ -7,7 +7,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use harness::check_eq;
 use harness::ktest::{Ended, Outcome};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Instance, ProbeError, ReturnProbe, WantedReturn};
 
 specimen! {
@@ -16,7 +16,7 @@ specimen! {
     }
 }
 
-fn nothing(_: &ReturnProbe, _: &Instance, _: &mut Frame) {}
+fn nothing(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {}
 
 fn refusal(wanted: &WantedReturn) -> Option<ProbeError> {
     match kprobe::register_return(wanted) {

@@ -8,7 +8,7 @@ use crate::threads::here;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::kprobe::{Instance, ReturnProbe, WantedReturn};
 use kernel::{sched, smp};
 
@@ -25,7 +25,7 @@ pub fn a_call_by_an_interrupt_handler_that_interrupts_one() -> Outcome {
         kernel::arch::barrier::isb();
         core::hint::black_box(n) * 11
     }
-    fn times_11(_: &ReturnProbe, instance: &Instance, frame: &mut Frame) {
+    fn times_11(_: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) {
         let n = instance.data(0).load(Relaxed);
         TIMES.fetch_add(u64::from(frame.x[0] == n * 11), Relaxed);
     }
@@ -97,7 +97,7 @@ extern "C" fn waits(n: u64) -> u64 {
 /// Three threads of one CPU are in the same function, because the tick switches them there. The first to call is the first to
 /// return, so the calls do not return in the order of a stack.
 pub fn threads_return_in_whatever_order() -> Outcome {
-    fn handler(_: &ReturnProbe, instance: &Instance, frame: &mut Frame) {
+    fn handler(_: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) {
         let n = instance.data(0).load(Relaxed);
         let right = frame.x[0] == n + 100 && instance.data(1).load(Relaxed) == frame.sp;
         RIGHT.fetch_add(u64::from(right && RETURNED.fetch_add(1, Relaxed) == n), Relaxed);

@@ -10,7 +10,7 @@ use kernel::arch::daif;
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::Hit;
 use kernel::debug::stats;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::irq::off::IrqOff;
 
 suite!("rule-debug":
@@ -24,7 +24,7 @@ suite!("rule-debug":
 
 static SEEN: Seen = Seen::new();
 
-fn look(_: &Hit, frame: &mut Frame) {
+fn look(_: &Hit, frame: &mut DebugFrame) {
     SEEN.note(frame);
 }
 
@@ -68,7 +68,7 @@ fn m10_a_watchpoint_handler_is_masked() -> Outcome {
 }
 
 fn m10_a_steps_hook_is_masked() -> Outcome {
-    fn hook(frame: &mut Frame) -> Wish {
+    fn hook(frame: &mut DebugFrame) -> Wish {
         SEEN.note(frame);
         Wish::Run
     }
@@ -119,7 +119,7 @@ fn m10_a_breakpoint_and_a_watchpoint_share_a_step() -> Outcome {
 }
 
 fn x2_a_masked_context_cannot_be_stepped() -> Outcome {
-    fn hook(_: &mut Frame) -> Wish {
+    fn hook(_: &mut DebugFrame) -> Wish {
         STEPS.fetch_add(1, Relaxed);
         Wish::Step
     }

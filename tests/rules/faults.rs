@@ -11,7 +11,7 @@ use kernel::arch::daif::{self, AllMasked};
 use kernel::arch::uaccess;
 use kernel::debug::slots::Hit;
 use kernel::debug::stats;
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::kprobe::{self, Kprobe, Then};
 
 suite!("rule-faults":
@@ -34,7 +34,7 @@ fn handler() -> u64 {
 static IN_HANDLER: Seen = Seen::new();
 
 /// A probe's handler, which notes the masks of the probed context. A BRK is taken whatever the masks are, so all masks can be seen.
-fn look(_: &Kprobe, frame: &mut Frame) -> Then {
+fn look(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     IN_HANDLER.note(frame);
     Then::Run
 }
@@ -64,7 +64,7 @@ fn m6_inherits_the_masks() -> Outcome {
 
 fn m6_stays_masked_in_a_debug_context() -> Outcome {
     static READ: AtomicU64 = AtomicU64::new(0);
-    fn faults(_: &Hit, _: &mut Frame) {
+    fn faults(_: &Hit, _: &mut DebugFrame) {
         // The handler faults once only, so that a hit too many is counted and does not go on for ever.
         if READ.load(Relaxed) != 0 {
             return;
@@ -91,7 +91,7 @@ fn m6_stays_masked_in_a_debug_context() -> Outcome {
     Ok(())
 }
 
-fn nothing(_: &Hit, _: &mut Frame) {}
+fn nothing(_: &Hit, _: &mut DebugFrame) {}
 
 fn m6_completes_a_step_over_in_software() -> Outcome {
     let counts = || [&stats::COMPLETED_IN_SOFTWARE, &stats::STEP_OVERS, &stats::CANCELLED].map(|c| c.here());
@@ -142,7 +142,7 @@ fn m6_a_debuggers_step_and_a_step_over() -> Outcome {
 /// X1: an instruction that faults and is executed again is attempted twice.
 fn m6_each_attempt_is_a_hit() -> Outcome {
     static TRIES: AtomicU64 = AtomicU64::new(0);
-    fn retry(_: &Kprobe, frame: &mut Frame) -> Then {
+    fn retry(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         // The handler's argument is the frame of the fault. Once, the frame is changed so that the context executes the load again,
         // with a good address.
         let fault = frame.x[0] as *mut Frame;
@@ -179,7 +179,7 @@ fn interrupted(frame: &mut Frame) {
     INTERRUPT.note(frame);
 }
 
-fn send(_: &Kprobe, _: &mut Frame) -> Then {
+fn send(_: &Kprobe, _: &mut DebugFrame) -> Then {
     signal::Signal::Irq.send();
     Then::Run
 }
@@ -205,7 +205,7 @@ fn m6_an_interrupt_can_come_in_the_handler() -> Outcome {
 
 fn k7_a_fault_in_a_copy_is_the_probed_instructions() -> Outcome {
     static POST: AtomicU64 = AtomicU64::new(0);
-    fn post(_: &Kprobe, _: &mut Frame) {
+    fn post(_: &Kprobe, _: &mut DebugFrame) {
         POST.fetch_add(1, Relaxed);
     }
     POST.store(0, Relaxed);
@@ -226,7 +226,7 @@ fn k7_a_fault_in_a_copy_is_the_probed_instructions() -> Outcome {
 
 fn i3_a_nested_fault_leaves_the_snapshot_alone() -> Outcome {
     static FAR: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
-    fn nested(_: &Kprobe, frame: &mut Frame) -> Then {
+    fn nested(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         // SAFETY: the handler's argument, which stands still here.
         let fault = unsafe { &*(frame.x[0] as *const Frame) };
         let _ = uaccess::read_u8(UNMAPPED + 0x100);

@@ -8,10 +8,11 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq, skip, suite};
 use kernel::arch::daif;
+use kernel::debug::control::Masked;
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{Handler, Hit};
-use kernel::debug::{self, STASH_DEPTH, control, stats, step};
-use kernel::exception::Frame;
+use kernel::debug::{self, STASH_DEPTH, stats, step};
+use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::{self, off::IrqOff};
 use rules::step::{Owners, StepError};
 
@@ -135,7 +136,7 @@ fn m8_fiq_in_a_debuggers_step() -> Outcome {
 }
 
 /// Like `signal::interrupt`, but when the interrupt is taken for the first time, the acknowledge says that there is no interrupt.
-fn interrupt_spuriously(hit: &Hit, frame: &mut Frame) {
+fn interrupt_spuriously(hit: &Hit, frame: &mut DebugFrame) {
     if signal::AT_BREAKPOINT.count() == 0 {
         irq::inject_spurious(1);
     }
@@ -176,8 +177,8 @@ fn m8_a_spurious_fiq_in_a_debuggers_step() -> Outcome {
 /// (`die.one_step_more_than_the_stash_holds`).
 fn m8_the_stash_holds_as_much_as_it_says() -> Outcome {
     const OWNERS: [Owners; 3] = [Owners::DEBUGGER, Owners::TRACER, Owners::UPROBE];
-    let _masked = daif::AllMasked::new();
-    let cpu = debug::this();
+    let masked = Masked::new();
+    let cpu = masked.cpu();
     for n in 0..STASH_DEPTH {
         cpu.set_owners(OWNERS[n % 3]);
         step::stash(cpu);
@@ -190,7 +191,6 @@ fn m8_the_stash_holds_as_much_as_it_says() -> Outcome {
         *owners = cpu.owners.get();
         cpu.set_owners(Owners::empty());
     }
-    control::sync(cpu);
     check_eq!(full, (STASH_DEPTH, Owners::empty()));
     check_eq!(taken, core::array::from_fn(|n| OWNERS[n % 3]));
     check_eq!(cpu.stash_len.get(), 0);
@@ -282,7 +282,7 @@ fn i1_an_interrupt_interrupts_d_open() -> Outcome {
 /// A step that an interrupt's handler begins for itself and does not end must not go on in the interrupted context.
 fn x2_a_handlers_own_step_ends_with_it() -> Outcome {
     static LANDED: AtomicU64 = AtomicU64::new(0);
-    fn notes(frame: &mut Frame) -> Wish {
+    fn notes(frame: &mut DebugFrame) -> Wish {
         if code::line_range().contains(&frame.pc) {
             LANDED.fetch_add(1, Relaxed);
         }
@@ -309,14 +309,15 @@ fn x2_a_handlers_own_step_ends_with_it() -> Outcome {
 /// interrupted context, where nothing was set aside.
 fn x2_an_nmi_handlers_own_step_ends_with_it() -> Outcome {
     static REFUSED: AtomicU64 = AtomicU64::new(0);
-    fn never(_: &mut Frame) -> Wish {
+    fn never(_: &mut DebugFrame) -> Wish {
         Wish::Step
     }
     fn starts(frame: &mut Frame) {
         IN_HANDLER.note(frame);
         REFUSED.store((session::step_from_here(never) == Err(StepError::DebugMasked)).into(), Relaxed);
         // Sets the owner as if the step had not been refused.
-        debug::this().set_owners(Owners::DEBUGGER);
+        // SAFETY: D stays masked in an NMI's handler (M9).
+        unsafe { debug::masked() }.set_owners(Owners::DEBUGGER);
     }
     prepare(Signal::Nmi)?;
     Signal::Nmi.prepare(starts)?;

@@ -9,7 +9,7 @@ use kernel::arch::daif::{self, AllMasked};
 use kernel::arch::mdscr;
 use kernel::debug::slots::Hit;
 use kernel::debug::{self, session};
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::off::IrqOff;
 
 suite!("rule-invariants":
@@ -65,13 +65,13 @@ fn i5_what_stands_in_the_way() -> Outcome {
         let fault = debug::switch_state().may_switch().err().map_or(0, |fault| fault as u8 + 1);
         FAULTS[n].store(fault, Relaxed);
     }
-    fn in_breakpoint(_: &Hit, _: &mut Frame) {
+    fn in_breakpoint(_: &Hit, _: &mut DebugFrame) {
         note(0);
     }
     fn in_interrupt(_: &mut Frame) {
         note(1);
     }
-    fn in_step(_: &mut Frame) -> session::Wish {
+    fn in_step(_: &mut DebugFrame) -> session::Wish {
         session::Wish::Step
     }
     let id = signal::breakpoint_in_line(in_breakpoint)?;

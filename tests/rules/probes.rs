@@ -8,8 +8,8 @@ use harness::ktest::Outcome;
 use harness::{check, check_eq, skip, suite};
 use kernel::debug::slots::Hit;
 use kernel::debug::stats;
-use kernel::exception::Frame;
 use kernel::exception::brk;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::kprobe::{self, Kprobe, Then};
 
 suite!("rule-probes":
@@ -27,12 +27,12 @@ static PRE: Seen = Seen::new();
 static POST: Seen = Seen::new();
 static INTERRUPT: Seen = Seen::new();
 
-fn pre(_: &Kprobe, frame: &mut Frame) -> Then {
+fn pre(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     PRE.note(frame);
     Then::Run
 }
 
-fn post(_: &Kprobe, frame: &mut Frame) {
+fn post(_: &Kprobe, frame: &mut DebugFrame) {
     POST.note(frame);
 }
 
@@ -102,7 +102,7 @@ fn m12_a_debugger_steps_over_a_simulated_instruction() -> Outcome {
 /// K8: an interrupt that becomes pending before the copy runs is taken behind the probed instruction. The owners of the step are
 /// back in place by then.
 fn m12_an_interrupt_waits_for_the_copy() -> Outcome {
-    fn send(_: &Kprobe, frame: &mut Frame) -> Then {
+    fn send(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         PRE.note(frame);
         Signal::Irq.send();
         Then::Run
@@ -154,7 +154,7 @@ fn m12_a_debuggers_brk_is_masked() -> Outcome {
 
 /// A probe in a debug context leaves the owners of the outer context's step and its masks alone.
 fn m14_a_probe_in_a_debug_context() -> Outcome {
-    fn calls(_: &Hit, frame: &mut Frame) {
+    fn calls(_: &Hit, frame: &mut DebugFrame) {
         if OUTER.note(frame) == 0 {
             RESULT.store(code::branch() * 100 + code::line(), Relaxed);
         }
@@ -189,7 +189,7 @@ fn m14_a_probe_in_a_debug_context() -> Outcome {
 }
 
 fn m14_a_debuggers_brk_in_a_debug_context() -> Outcome {
-    fn stops(_: &Hit, frame: &mut Frame) {
+    fn stops(_: &Hit, frame: &mut DebugFrame) {
         if PRE.note(frame) == 0 {
             debuggers_brk();
             POST.note(frame);
@@ -205,7 +205,7 @@ fn m14_a_debuggers_brk_in_a_debug_context() -> Outcome {
 }
 
 fn m14_a_brk_in_a_probes_handler() -> Outcome {
-    fn nests(probe: &Kprobe, frame: &mut Frame) -> Then {
+    fn nests(probe: &Kprobe, frame: &mut DebugFrame) -> Then {
         pre(probe, frame);
         code::branch();
         Then::Run

@@ -10,7 +10,7 @@ use kernel::arch::mdscr;
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{self, Hit};
 use kernel::debug::{self, stats};
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::kprobe::{self, Kprobe, Then};
 
 suite!("rule-return":
@@ -32,7 +32,7 @@ fn interrupted(frame: &mut Frame) {
     INTERRUPT.note(frame);
 }
 
-fn send(_: &Kprobe, _: &mut Frame) -> Then {
+fn send(_: &Kprobe, _: &mut DebugFrame) -> Then {
     signal::send();
     Then::Run
 }
@@ -94,10 +94,10 @@ fn m13_spsr_ss_stays_as_saved() -> Outcome {
 fn m13_moving_pc_clears_spsr_ss() -> Outcome {
     static PCS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    fn moves(_: &Hit, frame: &mut Frame) {
+    fn moves(_: &Hit, frame: &mut DebugFrame) {
         frame.move_to(code::line_range().start + 8);
     }
-    fn hook(frame: &mut Frame) -> Wish {
+    fn hook(frame: &mut DebugFrame) -> Wish {
         let line = code::line_range();
         if !line.contains(&frame.pc) {
             return Wish::Step;
@@ -144,7 +144,7 @@ fn m13_a_cancelled_step_is_not_taken() -> Outcome {
 }
 
 fn m13_ss_is_clear_once_nobody_asks() -> Outcome {
-    fn nothing(_: &Hit, _: &mut Frame) {}
+    fn nothing(_: &Hit, _: &mut DebugFrame) {}
     let id = signal::breakpoint_in_line(nothing)?;
     code::line();
     let register = mdscr::read();
@@ -156,7 +156,7 @@ fn m13_ss_is_clear_once_nobody_asks() -> Outcome {
 
 /// A debugger's steps that end in the middle leave neither an owner nor MDSCR_EL1.SS behind.
 fn m13_a_step_that_is_cut_short_ends() -> Outcome {
-    fn never(_: &mut Frame) -> Wish {
+    fn never(_: &mut DebugFrame) -> Wish {
         Wish::Step
     }
     let mut result = 0;
@@ -224,20 +224,20 @@ fn scramble(frame: &mut Frame) {
     frame.pstate = frame.pstate & !(0xf << 28) | NZCV | 0xc0;
 }
 
-fn scrambles_at_hit(_: &Hit, frame: &mut Frame) {
+fn scrambles_at_hit(_: &Hit, frame: &mut DebugFrame) {
     scramble(frame);
 }
 
-fn scrambles_before(_: &Kprobe, frame: &mut Frame) -> Then {
+fn scrambles_before(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     scramble(frame);
     Then::Run
 }
 
-fn scrambles_after(_: &Kprobe, frame: &mut Frame) {
+fn scrambles_after(_: &Kprobe, frame: &mut DebugFrame) {
     scramble(frame);
 }
 
-fn scrambles_at_step(frame: &mut Frame) -> Wish {
+fn scrambles_at_step(frame: &mut DebugFrame) -> Wish {
     if frame.pc != code::registers_at() {
         return Wish::Step;
     }
@@ -301,11 +301,11 @@ fn i7_handlers_change_every_register() -> Outcome {
 }
 
 fn i7_handlers_move_pc() -> Outcome {
-    fn skips(_: &Hit, frame: &mut Frame) {
+    fn skips(_: &Hit, frame: &mut DebugFrame) {
         let pc = frame.pc;
         frame.move_to(pc + 4);
     }
-    fn leaves_out(_: &Kprobe, frame: &mut Frame) -> Then {
+    fn leaves_out(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         frame.pc += 4;
         Then::Skip
     }
@@ -322,7 +322,7 @@ fn i7_handlers_move_pc() -> Outcome {
 
 /// An interrupt in the middle of a step-over, whose handler changes nothing, leaves all 31 registers, SP and NZCV alone.
 fn i7_an_interrupt_changes_no_register() -> Outcome {
-    fn scrambles_and_sends(hit: &Hit, frame: &mut Frame) {
+    fn scrambles_and_sends(hit: &Hit, frame: &mut DebugFrame) {
         scramble(frame);
         frame.pstate &= !0xc0;
         signal::interrupt(hit, frame);

@@ -8,7 +8,7 @@ use harness::ktest::Ended;
 use harness::skip;
 use kernel::debug::slots::{self, Disposition, Handler};
 use kernel::drivers::gic::{self, Priority, Target};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::irq::{self, off, sgi};
 
 /// An interrupt that this CPU can send to itself.
@@ -76,7 +76,7 @@ pub fn arm(signal: Signal) {
 }
 
 /// A breakpoint's handler. Its first call sends an interrupt, which is taken on the return, before the stepped-over instruction.
-pub fn interrupt(_: &slots::Hit, frame: &mut Frame) {
+pub fn interrupt(_: &slots::Hit, frame: &mut DebugFrame) {
     if AT_BREAKPOINT.note(frame) == 0 {
         send();
     }

@@ -5,7 +5,7 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use harness::ktest::Ended;
 use kernel::debug::session::{self, Wish};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 
 const ROOM: usize = 64;
 
@@ -26,7 +26,7 @@ pub fn trace(range: Range<u64>, body: impl FnOnce()) -> Result<Vec<u64>, Ended> 
 }
 
 /// The hook that [`trace`] has called after each step.
-pub fn follow(frame: &mut Frame) -> Wish {
+pub fn follow(frame: &mut DebugFrame) -> Wish {
     let inside = (FROM.load(Relaxed)..TO.load(Relaxed)).contains(&frame.pc);
     let len = LEN.load(Relaxed);
     if len == 0 && !inside {

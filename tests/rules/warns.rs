@@ -11,7 +11,7 @@ use kernel::arch::uaccess;
 use kernel::debug::bug;
 use kernel::debug::slots::Hit;
 use kernel::debug::stats;
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Kprobe, PreHandler, Then};
 use kernel::sched;
@@ -36,7 +36,7 @@ fn report() -> u64 {
     bug::report as *const () as u64
 }
 
-fn look(_: &Kprobe, frame: &mut Frame) -> Then {
+fn look(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     IN_REPORT.note(frame);
     Then::Run
 }
@@ -61,7 +61,7 @@ fn interrupted(frame: &mut Frame) {
     INTERRUPT.note(frame);
 }
 
-fn send(_: &Kprobe, _: &mut Frame) -> Then {
+fn send(_: &Kprobe, _: &mut DebugFrame) -> Then {
     Signal::Irq.send();
     Then::Run
 }
@@ -85,7 +85,7 @@ fn m11_an_interrupt_can_come_in_the_report() -> Outcome {
 }
 
 fn m11_stays_masked_in_a_debug_context() -> Outcome {
-    fn warns(_: &Hit, frame: &mut Frame) {
+    fn warns(_: &Hit, frame: &mut DebugFrame) {
         if AROUND.note(frame) == 0 {
             code::warn();
             AROUND.note(frame);
@@ -108,7 +108,7 @@ fn m11_stays_masked_in_a_debug_context() -> Outcome {
     Ok(())
 }
 
-fn nothing(_: &Hit, _: &mut Frame) {}
+fn nothing(_: &Hit, _: &mut DebugFrame) {}
 
 fn m11_completes_a_step_over_in_software() -> Outcome {
     let counts = || [&stats::COMPLETED_IN_SOFTWARE, &stats::STEP_OVERS, &stats::CANCELLED].map(|c| c.here());
@@ -200,7 +200,7 @@ specimen! {
 }
 
 /// A pre-handler on [`written`]: sends each call to [`detour`] once, so that the report calls [`INSIDE`].
-fn go_the_other_way(_: &Kprobe, frame: &mut Frame) -> Then {
+fn go_the_other_way(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     if frame.x[16] == DETOUR_DONE {
         frame.x[16] = 0;
         return Then::Run;
@@ -225,7 +225,7 @@ fn m11_a_reports_own_warn_is_counted_only() -> Outcome {
 }
 
 fn m11_a_warn_in_a_debug_context_in_a_report_is_reported() -> Outcome {
-    fn warns(_: &Kprobe, _: &mut Frame) -> Then {
+    fn warns(_: &Kprobe, _: &mut DebugFrame) -> Then {
         code::warn();
         Then::Run
     }
@@ -237,7 +237,7 @@ fn m11_a_warn_in_a_debug_context_in_a_report_is_reported() -> Outcome {
 
 fn m11_a_warn_in_an_interrupt_in_a_report_is_reported() -> Outcome {
     static SENT: AtomicU64 = AtomicU64::new(0);
-    fn sends(_: &Kprobe, _: &mut Frame) -> Then {
+    fn sends(_: &Kprobe, _: &mut DebugFrame) -> Then {
         if SENT.fetch_add(1, Relaxed) == 0 {
             signal::send();
         }
@@ -261,7 +261,7 @@ fn m11_a_warn_of_another_thread_is_reported() -> Outcome {
     static REPORTS: AtomicBool = AtomicBool::new(false);
     static WARNED: AtomicBool = AtomicBool::new(false);
     /// Has a reschedule come in the middle of the first report.
-    fn gives_way(_: &Kprobe, _: &mut Frame) -> Then {
+    fn gives_way(_: &Kprobe, _: &mut DebugFrame) -> Then {
         if !REPORTS.swap(true, Relaxed) {
             sched::want_reschedule();
             Signal::Irq.send();

@@ -10,7 +10,7 @@ use harness::ktest::Outcome;
 use harness::{check, check_eq, skip};
 use kernel::arch::barrier;
 use kernel::debug::slots::Hit;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::irq::off::IrqOff;
 use kernel::{read_sysreg, write_sysreg};
 
@@ -40,10 +40,10 @@ specimen! {
 pub fn every_matching_slot_gets_its_own_disposition() -> Outcome {
     static WATCHED: Watched = Watched::new();
     static CALLS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
-    fn first(_: &Hit, _: &mut Frame) {
+    fn first(_: &Hit, _: &mut DebugFrame) {
         CALLS[0].fetch_add(1, Relaxed);
     }
-    fn second(_: &Hit, frame: &mut Frame) {
+    fn second(_: &Hit, frame: &mut DebugFrame) {
         CALLS[1].fetch_add(frame.far & 0xff, Relaxed);
     }
     CALLS.iter().for_each(|calls| calls.store(0, Relaxed));

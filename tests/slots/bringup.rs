@@ -72,7 +72,8 @@ pub fn a_cpu_comes_up_with_every_slot_off_and_the_locks_clear() -> Outcome {
             }
             write_sysreg!("oslar_el1", 1);
             barrier::isb();
-            slots::init_cpu(debug::this());
+            // SAFETY: D is masked for as long as `_masked` lives.
+            slots::init_cpu(unsafe { debug::masked() });
         }
         known_state()
     })

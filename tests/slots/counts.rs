@@ -20,7 +20,7 @@ specimen! {
 /// Rule H2: no execution hits before `install` or after `remove`, and every one in between does.
 pub fn a_breakpoint_hits_from_install_to_remove_and_never_outside() -> Outcome {
     static CALLED: AtomicU64 = AtomicU64::new(0);
-    fn count(_: &slots::Hit, _: &mut kernel::exception::Frame) {
+    fn count(_: &slots::Hit, _: &mut kernel::exception::DebugFrame) {
         CALLED.fetch_add(1, Relaxed);
     }
     CALLED.store(0, Relaxed);
@@ -44,7 +44,7 @@ pub fn a_breakpoint_hits_from_install_to_remove_and_never_outside() -> Outcome {
 pub fn a_watchpoint_hits_from_install_to_remove_and_never_outside() -> Outcome {
     static CALLED: AtomicU64 = AtomicU64::new(0);
     static CELL: AtomicU64 = AtomicU64::new(0);
-    fn count(_: &slots::Hit, _: &mut kernel::exception::Frame) {
+    fn count(_: &slots::Hit, _: &mut kernel::exception::DebugFrame) {
         CALLED.fetch_add(1, Relaxed);
     }
     CALLED.store(0, Relaxed);

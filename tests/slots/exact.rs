@@ -11,7 +11,7 @@ use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
 use kernel::arch::{barrier, daif};
 use kernel::debug::slots::{self, Disposition, Hit};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::percpu;
 
 /// The hits before the write of the control register, between the write and the ISB, and after the ISB.
@@ -52,11 +52,11 @@ fn note(hit: &Hit, place: u64) {
     }
 }
 
-fn at_a_read(hit: &Hit, frame: &mut Frame) {
+fn at_a_read(hit: &Hit, frame: &mut DebugFrame) {
     note(hit, frame.pc.wrapping_sub(address_of!(reads)));
 }
 
-fn at_a_call(hit: &Hit, frame: &mut Frame) {
+fn at_a_call(hit: &Hit, frame: &mut DebugFrame) {
     note(hit, frame.x[30].wrapping_sub(address_of!(calls) + 8));
 }
 

@@ -46,7 +46,7 @@ fn work() -> Outcome {
 }
 
 pub fn breakpoints_in_the_slot_manager_are_survived_when_forced() -> Outcome {
-    let everywhere = symbols::by_name("debug::slots::apply::everywhere").map_err(failed)?.address;
+    let everywhere = symbols::by_name("debug::slots::apply::sync_cpus").map_err(failed)?.address;
     for function in [address_of!(slots::sync_local), everywhere] {
         let slot = forced(&breakpoint_at(function))?;
         work()?;

@@ -11,7 +11,7 @@ use harness::{check, check_eq};
 use kernel::arch::daif;
 use kernel::arch::uaccess::{self, Fault};
 use kernel::debug::slots::{self, Disposition, Hit};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use rules::pstate::Daif;
 
 /// A [`SlotId`] that a handler hands over to the test.
@@ -39,10 +39,10 @@ specimen! {
 }
 
 pub fn a_handler_may_change_the_interrupted_context() -> Outcome {
-    fn register(_: &Hit, frame: &mut Frame) {
+    fn register(_: &Hit, frame: &mut DebugFrame) {
         frame.x[0] = 100;
     }
-    fn skip(_: &Hit, frame: &mut Frame) {
+    fn skip(_: &Hit, frame: &mut DebugFrame) {
         frame.move_to(frame.pc + 4);
     }
     let entry = address_of!(target);
@@ -67,7 +67,7 @@ pub fn a_handler_may_change_the_interrupted_context() -> Outcome {
 pub fn a_fault_in_a_handler_leaves_its_snapshot_alone() -> Outcome {
     static WATCHED: Watched = Watched::new();
     static WRONG: AtomicU64 = AtomicU64::new(0);
-    fn faults(_: &Hit, frame: &mut Frame) {
+    fn faults(_: &Hit, frame: &mut DebugFrame) {
         let before = (frame.esr, frame.far, frame.pc, frame.pstate);
         let fault = uaccess::read_u8(0xffff_ffff_0000_0000) == Err(Fault);
         let kept = (frame.esr, frame.far, frame.pc, frame.pstate) == before;
@@ -86,7 +86,7 @@ pub fn a_fault_in_a_handler_leaves_its_snapshot_alone() -> Outcome {
 
 pub fn a_handler_can_remove_its_own_slot() -> Outcome {
     static CALLS: AtomicU64 = AtomicU64::new(0);
-    fn remove(hit: &Hit, _: &mut Frame) {
+    fn remove(hit: &Hit, _: &mut DebugFrame) {
         CALLS.fetch_add(u64::from(slots::remove(hit.id).is_ok()), Relaxed);
     }
     CALLS.store(0, Relaxed);
@@ -106,11 +106,11 @@ pub fn a_slot_installed_by_a_handler_is_in_force_at_once() -> Outcome {
     static KEPT: Kept = Kept::new();
     static CALLS: AtomicU64 = AtomicU64::new(0);
     static CPUS: AtomicU64 = AtomicU64::new(0);
-    fn count(_: &Hit, _: &mut Frame) {
+    fn count(_: &Hit, _: &mut DebugFrame) {
         CALLS.fetch_add(1, Relaxed);
         CPUS.fetch_or(1 << kernel::percpu::index(), Relaxed);
     }
-    fn install(_: &Hit, _: &mut Frame) {
+    fn install(_: &Hit, _: &mut DebugFrame) {
         let request = breakpoint_at(address_of!(target) + 4);
         if let Ok(id) = slots::install(&request, Cpus::ALL, Disposition::Call(count)) {
             KEPT.keep(id);

@@ -62,7 +62,7 @@ pub fn a_slot_of_one_cpu_is_not_armed_on_others() -> Outcome {
     needs_several_cpus!();
     static ON_ONE: AtomicU64 = AtomicU64::new(0);
     static ELSEWHERE: AtomicU64 = AtomicU64::new(0);
-    fn count(_: &slots::Hit, _: &mut kernel::exception::Frame) {
+    fn count(_: &slots::Hit, _: &mut kernel::exception::DebugFrame) {
         if percpu::index() == 1 { &ON_ONE } else { &ELSEWHERE }.fetch_add(1, Relaxed);
     }
     let slot = slots::install(&breakpoint_at(address_of!(sled)), Cpus::of(1), Disposition::Call(count));

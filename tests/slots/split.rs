@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::{Ended, Outcome};
 use kernel::debug::slots::{self, Disposition, Hit, Installed};
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 
 static AREA: Area = Area::new();
 
@@ -51,7 +51,7 @@ pub fn a_range_over_two_slots_counts_as_one() -> Outcome {
 /// afterwards.
 pub fn a_range_over_two_slots_is_stepped_over_as_one() -> Outcome {
     static CALLS: AtomicU64 = AtomicU64::new(0);
-    fn handler(_: &Hit, _: &mut Frame) {
+    fn handler(_: &Hit, _: &mut DebugFrame) {
         CALLS.fetch_add(1, Relaxed);
         interrupt_me();
     }

@@ -10,7 +10,7 @@ use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
 use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::debug::stats;
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::{arch, debug};
 use rules::pstate::Daif;
 
@@ -44,13 +44,13 @@ fn reset() {
 
 /// A slot's handler. Outside of interrupts, each call makes an interrupt pending, which is taken before the stepped-over
 /// instruction.
-fn raise(_: &Hit, frame: &mut Frame) {
+fn raise(_: &Hit, frame: &mut DebugFrame) {
     if !frame.masks().contains(Daif::I) {
         interrupt_me();
     }
 }
 
-fn raise_nmi(_: &Hit, frame: &mut Frame) {
+fn raise_nmi(_: &Hit, frame: &mut DebugFrame) {
     if !frame.masks().contains(Daif::I) {
         nmi_me();
     }

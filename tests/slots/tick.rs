@@ -7,7 +7,7 @@ use ::slots::{Access, Cpus};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::Outcome;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::{percpu, time};
@@ -16,7 +16,7 @@ use kernel::{percpu, time};
 static CALLS: AtomicU64 = AtomicU64::new(0);
 static PASSED: AtomicU64 = AtomicU64::new(0);
 
-fn pre(_: &Kprobe, frame: &mut Frame) -> Then {
+fn pre(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     if percpu::index() == 0 {
         CALLS.fetch_add(1, Relaxed);
         PASSED.fetch_add(frame.x[0], Relaxed);

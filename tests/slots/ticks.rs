@@ -12,7 +12,7 @@ use core::sync::atomic::{
 use harness::ktest::{Ended, Outcome};
 use harness::{check_eq, skip};
 use kernel::debug::slots::{Disposition, Hit};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::irq::off::{self, IrqOff};
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::percpu::PerCpu;
@@ -35,13 +35,13 @@ static CALLING: AtomicBool = AtomicBool::new(false);
 static SLOTS: SpinLock<Vec<Slot>> = SpinLock::new(Vec::new());
 static HITS: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 
-fn pre(_: &Kprobe, frame: &mut Frame) -> Then {
+fn pre(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     CALLS.this().fetch_add(1, Relaxed);
     PASSED.this().fetch_add(frame.x[0], Relaxed);
     Then::Run
 }
 
-fn handle(_: &Hit, _: &mut Frame) {
+fn handle(_: &Hit, _: &mut DebugFrame) {
     HANDLED.this().fetch_add(1, Relaxed);
 }
 

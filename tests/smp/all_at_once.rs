@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::debug::session::{self, Wish};
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::percpu::PerCpu;
 use kernel::smp;
@@ -68,12 +68,12 @@ pub fn every_cpu_steps_its_own_code() -> Outcome {
 static PRES: AtomicU64 = AtomicU64::new(0);
 static POSTS: AtomicU64 = AtomicU64::new(0);
 
-fn pre(_: &Kprobe, _: &mut Frame) -> Then {
+fn pre(_: &Kprobe, _: &mut DebugFrame) -> Then {
     PRES.fetch_add(1, Relaxed);
     Then::Run
 }
 
-fn post(_: &Kprobe, _: &mut Frame) {
+fn post(_: &Kprobe, _: &mut DebugFrame) {
     POSTS.fetch_add(1, Relaxed);
 }
 
@@ -95,7 +95,7 @@ static INTERRUPTS: AtomicU64 = AtomicU64::new(0);
 /// A breakpoint, a watchpoint, a probe and steps are in the same code, and interrupts run through it, too.
 pub fn slots_steps_and_probes_on_every_cpu_at_once() -> Outcome {
     needs_several_cpus!();
-    fn count(frame: &mut Frame) -> Wish {
+    fn count(frame: &mut DebugFrame) -> Wish {
         let entry = address_of!(target);
         if (entry..entry + 12).contains(&frame.pc) {
             STEPS.this().fetch_add(1, Relaxed);

@@ -15,7 +15,7 @@ use harness::{check_eq, skip};
 use kernel::arch::barrier::relax;
 use kernel::arch::daif;
 use kernel::debug::slots;
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::{self, sgi};
 use kernel::kprobe;
 use kernel::{percpu, smp};
@@ -82,7 +82,7 @@ pub fn slots_change_while_text_is_patched() -> Outcome {
 pub fn slots_removed_by_handlers_while_every_cpu_hits_them_leave_nothing_spurious() -> Outcome {
     needs_several_cpus!();
     static REMOVED: AtomicU64 = AtomicU64::new(0);
-    fn remove(hit: &slots::Hit, _: &mut Frame) {
+    fn remove(hit: &slots::Hit, _: &mut DebugFrame) {
         REMOVED.fetch_add(u64::from(slots::remove(hit.id).is_ok()), Relaxed);
     }
     const ROUNDS: u64 = 25;
@@ -148,7 +148,7 @@ fn answer() {
 pub fn a_slot_is_in_force_everywhere_when_install_returns() -> Outcome {
     needs_several_cpus!();
     static CALLED: AtomicU64 = AtomicU64::new(0);
-    fn count(_: &slots::Hit, _: &mut Frame) {
+    fn count(_: &slots::Hit, _: &mut DebugFrame) {
         CALLED.fetch_add(1, Relaxed);
     }
     let others = smp::online_count() as u64 - 1;
@@ -192,7 +192,7 @@ pub fn a_cpu_that_was_not_told_brings_its_slots_into_line() -> Outcome {
     static MASKED: AtomicUsize = AtomicUsize::new(0);
     static CHANGED: AtomicUsize = AtomicUsize::new(0);
     static INSTALLED: AtomicU64 = AtomicU64::new(0);
-    fn count(_: &slots::Hit, _: &mut Frame) {
+    fn count(_: &slots::Hit, _: &mut DebugFrame) {
         INSTALLED.fetch_add(1, Relaxed);
     }
     MASKED.store(0, Relaxed);

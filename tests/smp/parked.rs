@@ -8,7 +8,7 @@ use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
 use kernel::arch::barrier::relax;
 use kernel::debug::slots;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::irq::off::IrqOff;
 use kernel::kprobe;
 use kernel::percpu;
@@ -135,7 +135,7 @@ pub fn slots_and_text_change_while_the_others_are_stopped() -> Outcome {
 pub fn one_cpu_at_a_time_stops_the_others() -> Outcome {
     needs_several_cpus!();
     static REFUSED: AtomicU64 = AtomicU64::new(u64::MAX);
-    fn stops_too(_: &slots::Hit, _: &mut Frame) {
+    fn stops_too(_: &slots::Hit, _: &mut DebugFrame) {
         let owner = smp::stop().map_or_else(|busy| busy.owner as u64, |_| u64::MAX);
         REFUSED.store(owner, Relaxed);
     }

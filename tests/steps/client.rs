@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use harness::ktest::{Ended, Outcome};
 use kernel::debug::debugger::{self, Client, Resume, Stop};
 use kernel::debug::session::Stepped;
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::sync::IrqMutex;
 use rules::step::StepError;
 
@@ -40,7 +40,7 @@ static SCRIPT: IrqMutex<Script> = IrqMutex::new(Script { answers: &[], told: [No
 /// The debugger's client. It gives the answers in their order, and lets the context run when there are no more answers.
 pub static CLIENT: Client = Client { tell: client, data: 0 };
 
-fn client(_: &Client, stop: Stop, frame: &mut Frame) -> Resume {
+fn client(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {
     let why = match stop {
         Stop::Brk => Why::Brk,
         Stop::Slot(_) => Why::Slot,

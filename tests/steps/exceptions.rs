@@ -8,7 +8,7 @@ use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::arch::uaccess;
 use kernel::debug::stats;
-use kernel::exception::{Frame, brk};
+use kernel::exception::{DebugFrame, brk};
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::kwarn;
 use rules::pstate::Daif;
@@ -91,10 +91,10 @@ specimen! {
 
 pub fn a_step_over_a_probe_ends_behind_its_instruction() -> Outcome {
     static POSTS: AtomicU64 = AtomicU64::new(0);
-    fn pre(_: &Kprobe, _: &mut Frame) -> Then {
+    fn pre(_: &Kprobe, _: &mut DebugFrame) -> Then {
         Then::Run
     }
-    fn post(_: &Kprobe, _: &mut Frame) {
+    fn post(_: &Kprobe, _: &mut DebugFrame) {
         POSTS.fetch_add(1, Relaxed);
     }
     POSTS.store(0, Relaxed);

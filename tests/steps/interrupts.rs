@@ -12,7 +12,7 @@ use kernel::arch::barrier::relax;
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::Hit;
 use kernel::debug::{self, stats};
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use rules::pstate::SPSR_SS;
 
 static TAKEN: AtomicU64 = AtomicU64::new(0);
@@ -60,7 +60,7 @@ pub fn a_step_of_an_interrupt_handler_ends_with_it() -> Outcome {
     static STEPS_AT_END: AtomicU64 = AtomicU64::new(0);
     static HANDLED: AtomicU64 = AtomicU64::new(0);
     static BEGUN: AtomicU64 = AtomicU64::new(0);
-    fn count(_: &mut Frame) -> Wish {
+    fn count(_: &mut DebugFrame) -> Wish {
         STEPS.store(STEPS.load(Relaxed) + 1, Relaxed);
         Wish::Step
     }
@@ -94,7 +94,7 @@ pub fn a_handler_steps_for_itself_in_the_middle_of_a_step() -> Outcome {
     static INSIDE: AtomicU64 = AtomicU64::new(0);
     static SESSIONS: AtomicU64 = AtomicU64::new(0);
     static RESUMED: AtomicU64 = AtomicU64::new(0);
-    fn own(frame: &mut Frame) -> Wish {
+    fn own(frame: &mut DebugFrame) -> Wish {
         let entry = address_of!(rounds);
         INSIDE.fetch_add((entry..entry + 12).contains(&frame.pc).into(), Relaxed);
         Wish::Step
@@ -129,7 +129,7 @@ pub fn an_interrupt_before_a_step_overs_report() -> Outcome {
         REPORTS.fetch_add((frame.pstate & SPSR_SS == 0).into(), Relaxed);
         rounds(2);
     }
-    fn moves(_: &Hit, frame: &mut Frame) {
+    fn moves(_: &Hit, frame: &mut DebugFrame) {
         if frame.x[0] == 100 {
             let pc = frame.pc;
             frame.x[0] = 1;

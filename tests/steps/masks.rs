@@ -10,7 +10,7 @@ use harness::{check, check_eq};
 use kernel::arch::daif;
 use kernel::debug::session::{self, Stepped, Wish};
 use kernel::debug::{self, stats};
-use kernel::exception::{Frame, brk};
+use kernel::exception::{DebugFrame, Frame, brk};
 use kernel::kprobe::{self, Kprobe, Then};
 use rules::pstate::{Daif, SPSR_SS};
 use rules::step::StepError;
@@ -145,7 +145,7 @@ pub fn an_interrupt_waits_for_the_end_of_a_masked_stretch() -> Outcome {
         let pending = debug::this().stash_len.get() == 1 && frame.pstate & SPSR_SS == 0;
         STASHED.fetch_add(pending.into(), Relaxed);
     }
-    fn send(_: &Kprobe, _: &mut Frame) -> Then {
+    fn send(_: &Kprobe, _: &mut DebugFrame) -> Then {
         interrupt_me();
         Then::Run
     }
@@ -178,7 +178,7 @@ pub fn a_breakpoint_where_a_masked_stretch_begins() -> Outcome {
 }
 
 pub fn a_step_of_a_masked_context_is_an_error() -> Outcome {
-    fn never(_: &mut Frame) -> Wish {
+    fn never(_: &mut DebugFrame) -> Wish {
         Wish::Run
     }
     let mut ran = false;

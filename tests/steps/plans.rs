@@ -15,7 +15,7 @@ use kernel::debug::debugger::{self, Plan, Resume, Taken};
 use kernel::debug::session::Stepped;
 use kernel::debug::slots::{Disposition, Hit};
 use kernel::debug::stats;
-use kernel::exception::{Frame, brk};
+use kernel::exception::{DebugFrame, Frame, brk};
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::percpu;
 use rules::step::StepError;
@@ -111,7 +111,7 @@ pub fn over_is_one_step_where_no_call_is() -> Outcome {
 
 /// How often the handler of a slot or probe was called. For [`over_from_the_first_hit`] 100 says that no plan could be begun.
 static BEGUN: AtomicU64 = AtomicU64::new(0);
-fn over_from_the_first_hit(_: &Hit, frame: &mut Frame) {
+fn over_from_the_first_hit(_: &Hit, frame: &mut DebugFrame) {
     if BEGUN.fetch_add(1, Relaxed) == 0 && debugger::step(frame, Plan::Over, &CLIENT).is_err() {
         BEGUN.store(100, Relaxed);
     }
@@ -165,7 +165,7 @@ fn over_with_an_interrupt() -> Outcome {
         TAKEN.fetch_add(1, Relaxed);
         SUM.store(sums(5), Relaxed);
     }
-    fn innermost(_: &Hit, frame: &mut Frame) {
+    fn innermost(_: &Hit, frame: &mut DebugFrame) {
         if frame.x[0] == 0 && TAKEN.load(Relaxed) == 0 {
             interrupt_me();
         }
@@ -200,7 +200,7 @@ pub fn over_a_call_is_not_taken_in_by_an_interrupts_handler() -> Outcome {
 
 pub fn a_slot_stops_in_the_debugger() -> Outcome {
     static CALLED: AtomicU64 = AtomicU64::new(0);
-    fn called(_: &Hit, _: &mut Frame) {
+    fn called(_: &Hit, _: &mut DebugFrame) {
         CALLED.fetch_add(1, Relaxed);
     }
     CALLED.store(0, Relaxed);
@@ -267,12 +267,12 @@ pub fn there_is_one_debugger() -> Outcome {
 
 /// A slot's handler begins a plan for the context that its frame belongs to.
 pub fn a_slots_handler_has_its_context_stepped() -> Outcome {
-    fn begins(_: &Hit, frame: &mut Frame) {
+    fn begins(_: &Hit, frame: &mut DebugFrame) {
         if debugger::step(frame, Plan::Count(2), &CLIENT).is_ok() {
             BEGUN.fetch_add(1, Relaxed);
         }
     }
-    fn moves_and_begins(hit: &Hit, frame: &mut Frame) {
+    fn moves_and_begins(hit: &Hit, frame: &mut DebugFrame) {
         let pc = frame.pc;
         frame.move_to(pc + 4);
         begins(hit, frame);
@@ -292,14 +292,14 @@ pub fn a_slots_handler_has_its_context_stepped() -> Outcome {
 
 /// A probe's handler begins a plan for the probed context. The first step is the probed instruction, however that is executed.
 pub fn a_probes_handler_has_its_context_stepped() -> Outcome {
-    fn begins(_: &Kprobe, frame: &mut Frame) -> Then {
+    fn begins(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         BEGUN.fetch_add(debugger::step(frame, Plan::One, &CLIENT).is_ok().into(), Relaxed);
         Then::Run
     }
-    fn begins_after(_: &Kprobe, frame: &mut Frame) {
+    fn begins_after(_: &Kprobe, frame: &mut DebugFrame) {
         BEGUN.fetch_add(debugger::step(frame, Plan::One, &CLIENT).is_ok().into(), Relaxed);
     }
-    fn skips(_: &Kprobe, frame: &mut Frame) -> Then {
+    fn skips(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         BEGUN.fetch_add(debugger::step(frame, Plan::One, &CLIENT).is_ok().into(), Relaxed);
         frame.pc += 4;
         Then::Skip
@@ -400,7 +400,7 @@ pub fn over_a_call_is_not_taken_in_by_another_thread() -> Outcome {
             gives_way = sym gives_way,
         }
     }
-    fn over_in_the_middle(_: &Hit, frame: &mut Frame) {
+    fn over_in_the_middle(_: &Hit, frame: &mut DebugFrame) {
         if frame.x[0] == 1 {
             BEGUN.fetch_add(debugger::step(frame, Plan::Over, &CLIENT).is_ok().into(), Relaxed);
         }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use harness::ktest::Ended;
 use kernel::debug::session::{self, Wish};
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::percpu::PerCpu;
 use rules::pstate::Daif;
 
@@ -56,7 +56,7 @@ pub type Each = fn(&Frame);
 
 fn nothing(_: &Frame) {}
 
-fn record(frame: &mut Frame) -> Wish {
+fn record(frame: &mut DebugFrame) -> Wish {
     let recorder = RECORDER.this();
     let back = recorder.back.load(Relaxed);
     if back == 0 {

@@ -11,7 +11,7 @@ use harness::{check, check_eq};
 use kernel::debug;
 use kernel::debug::session::{self, Stepped, Wish};
 use kernel::debug::slots::{self, Disposition};
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::off::IrqOff;
 use kernel::sync::IrqMutex;
 use kernel::{percpu, sched, time};
@@ -71,7 +71,7 @@ impl Seen {
 
 static SEEN: Seen = Seen::new();
 
-fn hook(frame: &mut Frame) -> Wish {
+fn hook(frame: &mut DebugFrame) -> Wish {
     SEEN.note(frame)
 }
 
@@ -138,7 +138,7 @@ pub fn a_line_is_printed_in_steps() -> Outcome {
 static OTHERS_TURNS: AtomicU64 = AtomicU64::new(0);
 static OTHER_RUNS: AtomicU64 = AtomicU64::new(0);
 
-fn hook_of_one(frame: &mut Frame) -> Wish {
+fn hook_of_one(frame: &mut DebugFrame) -> Wish {
     SEEN.astray.fetch_add(OTHER_RUNS.load(Relaxed), Relaxed);
     SEEN.note(frame)
 }
@@ -207,7 +207,7 @@ pub fn threads_that_switch_have_steps_of_their_own() -> Outcome {
     static THREADS: [Thread; 2] = [const {
         Thread { stack: AtomicU64::new(0), inside: AtomicU64::new(0), strangers: AtomicU64::new(0) }
     }; 2];
-    fn note(thread: &Thread, frame: &mut Frame) -> Wish {
+    fn note(thread: &Thread, frame: &mut DebugFrame) -> Wish {
         const STACK: u64 = !(2 * kernel::mm::layout::STACK_SIZE as u64 - 1);
         let stack = frame.sp & STACK;
         if thread.stack.load(Relaxed) == 0 {

@@ -17,7 +17,7 @@ use harness::storm::{Due, Random, due};
 use kernel::arch::barrier::relax;
 use kernel::arch::daif::AllMasked;
 use kernel::debug::slots::{self, Hit};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::percpu::PerCpu;
 
 static WORD: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
@@ -67,7 +67,7 @@ pub fn run(times: u32) {
     RUNS.this().fetch_add(times.into(), Relaxed);
 }
 
-fn mark(_: &Hit, frame: &mut Frame) {
+fn mark(_: &Hit, frame: &mut DebugFrame) {
     CALLED.this().fetch_add(1, Relaxed);
     let at_load = frame.pc == add_one as *const () as u64;
     frame.x[1] += if at_load { 1 } else { STORE };

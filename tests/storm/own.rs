@@ -11,7 +11,7 @@ use alloc::string::{String, ToString};
 use core::cell::Cell;
 use harness::storm::{Due, Random, due, signal_cpu};
 use kernel::debug::slots::{self, Disposition, Hit};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::percpu::{self, PerCpu};
 
 static GROUND: PerCpu<Ground> = kernel::per_cpu!(Ground::new());
@@ -64,7 +64,7 @@ pub fn run(random: &mut Random, times: u32) {
     }
 }
 
-fn remove_itself(hit: &Hit, frame: &mut Frame) {
+fn remove_itself(hit: &Hit, frame: &mut DebugFrame) {
     // The mark tells [`one_shot`] that the removal has succeeded.
     frame.x[1] += if slots::remove(hit.id).is_ok() { 1 } else { 1 << 8 };
 }

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::storm::{Due, Random, due, fail};
 use kernel::arch::barrier::relax;
 use kernel::debug::slots::{self, Hit};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::percpu::{self, PerCpu};
 
@@ -59,12 +59,12 @@ fn mark(hit: &Hit, pc: u64, marks: u64, last: &mut u64) -> u64 {
     marks + 1 + twice
 }
 
-fn mark_breakpoint(hit: &Hit, frame: &mut Frame) {
+fn mark_breakpoint(hit: &Hit, frame: &mut DebugFrame) {
     called(0);
     frame.x[1] = mark(hit, frame.pc, frame.x[1], &mut frame.x[9]);
 }
 
-fn mark_watchpoint(hit: &Hit, frame: &mut Frame) {
+fn mark_watchpoint(hit: &Hit, frame: &mut DebugFrame) {
     called(1);
     frame.x[2] = mark(hit, frame.pc, frame.x[2], &mut frame.x[10]);
 }
@@ -99,13 +99,13 @@ pub fn slot(random: &mut Random, cpus: usize) -> Result<(), String> {
     Ok(())
 }
 
-fn pre(_: &Kprobe, frame: &mut Frame) -> Then {
+fn pre(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     called(2);
     frame.x[3] += 1;
     Then::Run
 }
 
-fn post(_: &Kprobe, frame: &mut Frame) {
+fn post(_: &Kprobe, frame: &mut DebugFrame) {
     called(3);
     frame.x[3] += 1 << 8;
 }

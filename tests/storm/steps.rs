@@ -4,7 +4,7 @@ use super::code::{Marks, Target, fold, walk};
 use core::cell::Cell;
 use harness::storm::{Due, due, fail};
 use kernel::debug::session::{self, Wish};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::percpu::{self, PerCpu};
 
 /// What a CPU steps through. The CPU's thread uses it, and its hook in debug context.
@@ -23,7 +23,7 @@ static STEPPERS: PerCpu<Stepper> = kernel::per_cpu!(Stepper {
     ended: Cell::new(false),
 });
 
-fn hook(frame: &mut Frame) -> Wish {
+fn hook(frame: &mut DebugFrame) -> Wish {
     due(Due::Hooks, 1);
     let stepper = STEPPERS.this();
     let (entry, back) = (stepper.entry.get(), stepper.back.get());

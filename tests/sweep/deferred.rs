@@ -9,7 +9,7 @@ use harness::sweep::{Scenario, breakpoint};
 use kernel::debug;
 use kernel::debug::slots::Hit;
 use kernel::drivers::gic::{self, Target};
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::{self, deferred, sgi};
 use rules::pstate::SPSR_SS;
 
@@ -46,7 +46,7 @@ fn work() {
     RUNS.fetch_add(u64::from(result == 3), Relaxed);
 }
 
-fn interrupts_work(_: &Hit, _: &mut Frame) {
+fn interrupts_work(_: &Hit, _: &mut DebugFrame) {
     if IN_WORK.swap(false, SeqCst) {
         gic::send_sgi(sgi::TEST, Target::Me);
     }

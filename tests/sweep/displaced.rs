@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::sweep::{Scenario, kprobe, kretprobe, optimised, slot};
 use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::slots::{Disposition, Hit};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{Instance, Kprobe, ReturnProbe, Then, WantedReturn};
 use kernel::percpu;
 use kernel::sched::{self, Handle};
@@ -136,7 +136,7 @@ fn is_at(pc: u64, behind: u64) -> bool {
     [code::store_at(), literal_at()].iter().any(|at| pc == at + behind)
 }
 
-fn begins(_: &Hit, frame: &mut Frame) {
+fn begins(_: &Hit, frame: &mut DebugFrame) {
     POSTS.store(0, Relaxed);
     let begun = debugger::step(frame, Plan::One, &CLIENT).is_ok();
     ASTRAY.fetch_add(u64::from(!begun || !is_at(frame.pc, 0)), Relaxed);
@@ -144,18 +144,18 @@ fn begins(_: &Hit, frame: &mut Frame) {
 
 static CLIENT: Client = Client { tell: told, data: 0 };
 
-fn told(_: &Client, _: Stop, frame: &mut Frame) -> Resume {
+fn told(_: &Client, _: Stop, frame: &mut DebugFrame) -> Resume {
     TOLD.fetch_add(1, Relaxed);
     ASTRAY.fetch_add(u64::from(!is_at(frame.pc, 4)), Relaxed);
     Resume::Run
 }
 
-fn pre(_: &Kprobe, _: &mut Frame) -> Then {
+fn pre(_: &Kprobe, _: &mut DebugFrame) -> Then {
     Then::Run
 }
 
 /// The post-handler comes before the report of the step, and once only.
-fn post(_: &Kprobe, frame: &mut Frame) {
+fn post(_: &Kprobe, frame: &mut DebugFrame) {
     ASTRAY.fetch_add(POSTS.fetch_add(1, Relaxed) + u64::from(!is_at(frame.pc, 4)), Relaxed);
 }
 
@@ -171,12 +171,12 @@ extern "C" fn ends(thread: bool) {
     }
 }
 
-fn entered(_: &ReturnProbe, _: &Instance, _: &mut Frame) -> bool {
+fn entered(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) -> bool {
     ENTERED.fetch_add(1, Relaxed);
     true
 }
 
-fn returned(_: &ReturnProbe, _: &Instance, _: &mut Frame) {
+fn returned(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {
     RETURNED.fetch_add(1, Relaxed);
 }
 

@@ -12,7 +12,7 @@ use harness::sweep::{Scenario, breakpoint, slot};
 use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::debug::stats::{self, Counter};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::irq::off::IrqOff;
 
 pub static SCENARIOS: [Scenario; 25] = [
@@ -205,13 +205,13 @@ impl Feature for Planned {
     }
 }
 
-fn begin(_: &Hit, frame: &mut Frame) {
+fn begin(_: &Hit, frame: &mut DebugFrame) {
     add(u64::from(debugger::step(frame, Plan::Count(2), &CLIENT).is_ok()) << 16);
 }
 
 static CLIENT: Client = Client { tell: told, data: 0 };
 
-fn told(_: &Client, stop: Stop, frame: &mut Frame) -> Resume {
+fn told(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {
     let landed = frame.pc.wrapping_sub(code::outer as *const () as u64);
     add(u64::from(matches!(stop, Stop::Step(_))) << 32 | landed << 40);
     Resume::Run

@@ -3,7 +3,7 @@
 use super::{code, faults, steps};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::sweep::{Scenario, breakpoint, optimised};
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::kprobe::{self, Kprobe, Then, Wanted};
 use kernel::mm::layout;
 
@@ -108,12 +108,12 @@ fn look(frame: Option<&Frame>) {
     ASTRAY.fetch_add(astray.into(), Relaxed);
 }
 
-fn pre(_: &Kprobe, _: &mut Frame) -> Then {
+fn pre(_: &Kprobe, _: &mut DebugFrame) -> Then {
     PRES.fetch_add(1, Relaxed);
     Then::Run
 }
 
-fn calls_inner(_: &Kprobe, _: &mut Frame) -> Then {
+fn calls_inner(_: &Kprobe, _: &mut DebugFrame) -> Then {
     PRES.fetch_add(code::inner(1), Relaxed);
     Then::Run
 }

@@ -4,7 +4,7 @@ use super::code;
 use crate::support::OwnPage;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::sweep::{Scenario, breakpoint, kprobe as probe, probe_of, watchpoint};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::mm::layout;
 
@@ -156,26 +156,26 @@ extern "C" fn store() -> u64 {
     code::store(WATCHED.as_ptr() as u64)
 }
 
-fn pre(_: &Kprobe, _: &mut Frame) -> Then {
+fn pre(_: &Kprobe, _: &mut DebugFrame) -> Then {
     PRES.fetch_add(1, Relaxed);
     Then::Run
 }
 
-fn post(_: &Kprobe, _: &mut Frame) {
+fn post(_: &Kprobe, _: &mut DebugFrame) {
     POSTS.fetch_add(1, Relaxed);
 }
 
-fn calls_inner(_: &Kprobe, _: &mut Frame) -> Then {
+fn calls_inner(_: &Kprobe, _: &mut DebugFrame) -> Then {
     PRES.fetch_add(code::inner(1), Relaxed);
     Then::Run
 }
 
-fn calls_innermost(_: &Kprobe, _: &mut Frame) -> Then {
+fn calls_innermost(_: &Kprobe, _: &mut DebugFrame) -> Then {
     PRES.fetch_add(code::innermost(1), Relaxed);
     Then::Run
 }
 
-fn calls_outer(_: &Kprobe, _: &mut Frame) -> Then {
+fn calls_outer(_: &Kprobe, _: &mut DebugFrame) -> Then {
     PRES.fetch_add(code::outer(1), Relaxed);
     Then::Run
 }

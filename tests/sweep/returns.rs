@@ -3,7 +3,7 @@
 use super::code;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::sweep::{Scenario, breakpoint, kprobe, kretprobe};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{DEFAULT_INSTANCES, EntryHandler, Instance, ReturnHandler, ReturnProbe, WantedReturn};
 
 pub static SCENARIOS: [Scenario; 4] = [
@@ -90,26 +90,26 @@ extern "C" fn nested() -> u64 {
     code::outer(1) + code::calls(2)
 }
 
-fn counts(_: &ReturnProbe, _: &Instance, _: &mut Frame) {
+fn counts(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {
     RETURNS.fetch_add(1, Relaxed);
 }
 
-fn remembers(_: &ReturnProbe, instance: &Instance, frame: &mut Frame) -> bool {
+fn remembers(_: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) -> bool {
     instance.data(0).store(frame.x[0], Relaxed);
     true
 }
 
-fn compares(probe: &ReturnProbe, instance: &Instance, frame: &mut Frame) {
+fn compares(probe: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) {
     WRONG.fetch_add(u64::from(frame.x[0] != instance.data(0).load(Relaxed) + 2), Relaxed);
     counts(probe, instance, frame);
 }
 
-fn calls_inner(probe: &ReturnProbe, instance: &Instance, frame: &mut Frame) {
+fn calls_inner(probe: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) {
     WRONG.fetch_add(u64::from(code::inner(5) != 7), Relaxed);
     compares(probe, instance, frame);
 }
 
-fn calls_outer(probe: &ReturnProbe, instance: &Instance, frame: &mut Frame) {
+fn calls_outer(probe: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) {
     WRONG.fetch_add(u64::from(code::outer(5) != 7), Relaxed);
     compares(probe, instance, frame);
 }

@@ -9,7 +9,7 @@ use harness::sweep::{Scenario, breakpoint, hits_of, remove_first, slot, split, w
 use kernel::debug;
 use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::debug::stats::{self, Counter};
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::off::{self, IrqOff};
 use rules::pstate::SPSR_SS;
 
@@ -195,12 +195,12 @@ extern "C" fn store() -> u64 {
     code::store(&raw const WATCHED as u64)
 }
 
-fn skips(_: &Hit, frame: &mut Frame) {
+fn skips(_: &Hit, frame: &mut DebugFrame) {
     let pc = frame.pc;
     frame.move_to(pc + 4);
 }
 
-fn counts(_: &Hit, _: &mut Frame) {
+fn counts(_: &Hit, _: &mut DebugFrame) {
     CALLS.fetch_add(1, Relaxed);
 }
 

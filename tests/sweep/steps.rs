@@ -9,7 +9,7 @@ use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::Hit;
 use kernel::debug::{self, stats};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use rules::pstate::SPSR_SS;
 
 pub static SCENARIOS: [Scenario; 12] = [
@@ -121,7 +121,7 @@ static WATCHED: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 static LEFT: AtomicU64 = AtomicU64::new(0);
 static LANDED: AtomicU64 = AtomicU64::new(0);
 
-fn hook(frame: &mut Frame) -> Wish {
+fn hook(frame: &mut DebugFrame) -> Wish {
     let left = LEFT.load(Relaxed) - 1;
     LEFT.store(left, Relaxed);
     LANDED.store(LANDED.load(Relaxed).wrapping_mul(31).wrapping_add(frame.pc), Relaxed);
@@ -183,7 +183,7 @@ extern "C" fn call_above() -> u64 {
 static HANDLERS_LEFT: AtomicU64 = AtomicU64::new(0);
 static HANDLERS_LANDED: AtomicU64 = AtomicU64::new(0);
 
-fn handlers_hook(frame: &mut Frame) -> Wish {
+fn handlers_hook(frame: &mut DebugFrame) -> Wish {
     let left = HANDLERS_LEFT.load(Relaxed) - 1;
     HANDLERS_LEFT.store(left, Relaxed);
     HANDLERS_LANDED.store(HANDLERS_LANDED.load(Relaxed).wrapping_mul(31).wrapping_add(frame.pc), Relaxed);
@@ -211,7 +211,7 @@ static TOLD: AtomicU64 = AtomicU64::new(0);
 static RETURNED: AtomicU64 = AtomicU64::new(0);
 
 /// Runs over the outermost call that the body's `calls` makes. The interrupt's handler calls with smaller numbers.
-fn over(_: &Hit, frame: &mut Frame) {
+fn over(_: &Hit, frame: &mut DebugFrame) {
     if frame.x[0] == 3 {
         let _ = debugger::step(frame, Plan::Over, &CLIENT);
     }
@@ -219,7 +219,7 @@ fn over(_: &Hit, frame: &mut Frame) {
 
 static CLIENT: Client = Client { tell: returned, data: 0 };
 
-fn returned(_: &Client, _: Stop, frame: &mut Frame) -> Resume {
+fn returned(_: &Client, _: Stop, frame: &mut DebugFrame) -> Resume {
     TOLD.store(TOLD.load(Relaxed) + 1, Relaxed);
     RETURNED.store(RETURNED.load(Relaxed) * 1000 + frame.x[0], Relaxed);
     Resume::Run

@@ -12,7 +12,7 @@ use harness::sweep::{Scenario, breakpoint};
 use kernel::debug;
 use kernel::debug::session::{self, Wish};
 use kernel::drivers::timer;
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::percpu;
 use kernel::sched::{self, Handle};
 use rules::pstate::SPSR_SS;
@@ -162,7 +162,7 @@ extern "C" fn take_turns() -> u64 {
 }
 
 /// Counts a step that lands in the first thread: only the other thread is stepped.
-fn hook(frame: &mut Frame) -> Wish {
+fn hook(frame: &mut DebugFrame) -> Wish {
     STRAYED.fetch_add(u64::from(!in_other()), Relaxed);
     LANDED.store(LANDED.load(Relaxed).wrapping_mul(31).wrapping_add(frame.pc), Relaxed);
     let seen = (code::line as *const () as u64..code::line_at() + 8).contains(&frame.pc);

@@ -9,7 +9,7 @@ use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{Handler, Hit};
 use kernel::debug::stats;
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::sched;
 
 suite!("threads-steps":
@@ -75,7 +75,7 @@ fn looks_under(handler: Handler) -> Result<u64, Ended> {
 
 /// The reschedule comes right after the stepped-over instruction, before the next one.
 fn a_reschedule_skipped_over_a_step_comes_right_behind_it() -> Outcome {
-    fn interrupts(_: &Hit, _: &mut Frame) {
+    fn interrupts(_: &Hit, _: &mut DebugFrame) {
         signal::Signal::Irq.send();
     }
     check_eq!(looks_under(interrupts)?, 0b1_1110);
@@ -86,10 +86,10 @@ fn a_reschedule_skipped_over_a_step_comes_right_behind_it() -> Outcome {
 fn a_reschedule_skipped_over_a_debuggers_steps_comes_behind_the_last_one() -> Outcome {
     static CLIENT: Client = Client { tell: client, data: 0 };
 
-    fn client(_: &Client, _: Stop, _: &mut Frame) -> Resume {
+    fn client(_: &Client, _: Stop, _: &mut DebugFrame) -> Resume {
         Resume::Run
     }
-    fn interrupts(_: &Hit, frame: &mut Frame) {
+    fn interrupts(_: &Hit, frame: &mut DebugFrame) {
         if debugger::step(frame, Plan::Count(STEPS), &CLIENT).is_ok() {
             signal::Signal::Irq.send();
         }
@@ -101,7 +101,7 @@ fn a_reschedule_skipped_over_a_debuggers_steps_comes_behind_the_last_one() -> Ou
 /// Rule I2: a step that an interrupt's handler has begun ends with the handler, and MDSCR_EL1.SS is cleared before D opens for
 /// another thread.
 fn a_handler_that_is_stepped_may_ask_for_a_reschedule() -> Outcome {
-    fn on(_: &mut Frame) -> Wish {
+    fn on(_: &mut DebugFrame) -> Wish {
         Wish::Step
     }
     fn handler(_: &mut Frame) {

@@ -1,4 +1,4 @@
-//! A line taken apart into words, one after the other.
+//! Takes a line apart into words.
 
 use super::{Location, ParseError};
 
@@ -19,7 +19,7 @@ impl<'a> Args<'a> {
         Some(word)
     }
 
-    /// The next word, left in place.
+    /// The next word, which is not taken.
     pub fn peek(&self) -> Option<&'a str> {
         self.rest.split_ascii_whitespace().next()
     }

@@ -1,4 +1,4 @@
-//! Places in the kernel as people name them.
+//! Places in the kernel, as people name them.
 
 use super::ParseError;
 use crate::number;
@@ -84,10 +84,10 @@ impl<'a> Location<'a> {
 /// How deep brackets may nest: beyond any name that fits a line.
 const MAX_DEPTH: usize = 64;
 
-/// Where the unquoted name at the beginning of `text` ends: at a blank or `+` outside all brackets, or at the text's end. None if
-/// it is no name: it does not begin like one, or its brackets are not paired.
+/// Where the unquoted name at the beginning of `text` ends: at a blank or `+` outside of all brackets, or at the text's end. None
+/// if `text` does not begin with a name: the first character cannot begin one, or brackets are not paired.
 fn name_end(text: &str) -> Option<usize> {
-    // What symbols begin with, mangled or as a Rust path; never an option.
+    // A symbol begins with one of these, mangled or as a Rust path; an option does not.
     if !text.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '.' | '$' | '<' | '[' | '{')) {
         return None;
     }
@@ -105,7 +105,7 @@ fn name_end(text: &str) -> Option<usize> {
                 };
                 depth += 1;
             }
-            // The arrow of `fn() -> T` closes nothing.
+            // The `>` of an arrow, as in `fn() -> T`, closes no bracket.
             '>' if previous == '-' && depth > 0 => {}
             '>' | ')' | ']' | '}' => {
                 depth = depth.checked_sub(1)?;

@@ -19,7 +19,7 @@ pub enum Command<'a> {
     Nothing,
     /// Write the help: [`write_help`].
     Help {
-        /// The command to write the help of; all if not given.
+        /// The command whose help is written; all commands if not given.
         topic: Option<&'static Entry>,
     },
     /// List or change the probes.
@@ -60,14 +60,14 @@ pub enum Command<'a> {
 pub enum Probe<'a> {
     /// List the probes.
     List,
-    /// Add one.
+    /// Add a probe.
     Add {
         /// A line in the syntax of Linux's `kprobe_events`. It is not parsed here.
         spec: &'a str,
     },
-    /// Remove one.
+    /// Remove a probe.
     Remove {
-        /// What follows `-:`.
+        /// The text behind `-:`.
         name: &'a str,
     },
 }
@@ -77,11 +77,11 @@ pub enum Probe<'a> {
 pub enum Break<'a> {
     /// List the breakpoints.
     List,
-    /// Add one.
+    /// Add a breakpoint.
     Add(Location<'a>),
-    /// Remove one.
+    /// Remove a breakpoint.
     Remove {
-        /// Its number in the list.
+        /// The breakpoint's number in the list.
         number: u64,
     },
 }
@@ -91,18 +91,18 @@ pub enum Break<'a> {
 pub enum Watch<'a> {
     /// List the watchpoints.
     List,
-    /// Add one.
+    /// Add a watchpoint.
     Add {
-        /// Where.
+        /// The place of the first byte that is watched.
         location: Location<'a>,
-        /// Bytes, at least 1. Not given: the symbol's size, or what the caller thinks fit.
+        /// The number of bytes, at least 1. If it is not given, the caller takes the symbol's size or another suitable length.
         length: Option<u64>,
-        /// Which accesses; writes if not given.
+        /// Which accesses are watched; writes if not given.
         access: Access,
     },
-    /// Remove one.
+    /// Remove a watchpoint.
     Remove {
-        /// Its number in the list.
+        /// The watchpoint's number in the list.
         number: u64,
     },
 }
@@ -112,9 +112,9 @@ pub enum Watch<'a> {
 pub enum Cpu {
     /// List the CPUs.
     List,
-    /// Bring one up.
+    /// Bring a CPU up.
     Online {
-        /// Its number in the list.
+        /// The CPU's number in the list.
         number: u64,
     },
 }
@@ -122,11 +122,11 @@ pub enum Cpu {
 /// Which accesses are watched.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Access {
-    /// `r`
+    /// Reads are watched (`r`).
     Read,
-    /// `w`
+    /// Writes are watched (`w`).
     Write,
-    /// `rw`
+    /// Reads and writes are watched (`rw`).
     ReadWrite,
 }
 

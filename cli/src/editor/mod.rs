@@ -1,4 +1,4 @@
-//! A line editor fed byte by byte.
+//! A line editor that takes its input byte by byte.
 
 mod history;
 mod keys;
@@ -13,7 +13,7 @@ use keys::{Decoder, Key};
 /// What the caller is to do after a byte of input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event<'a> {
-    /// Nothing: the line is not complete.
+    /// Nothing, because the line is not complete.
     Pending,
     /// A line is complete, without its end. It may be empty.
     Line(&'a str),
@@ -67,7 +67,7 @@ pub struct LineEditor<const N: usize, const H: usize = 8> {
     len: usize,
     cursor: usize,
     spoilt: Option<LineError>,
-    /// What was returned as a line and is to go before the next byte counts.
+    /// The line was returned, and is cleared before the next byte is handled.
     finished: bool,
     after_cr: bool,
     ended: bool,
@@ -102,7 +102,7 @@ impl<const N: usize, const H: usize> LineEditor<N, H> {
         self.ended
     }
 
-    /// Takes one byte of input, writes the echo for it to `out` (whose errors are ignored), says what it led to.
+    /// Takes one byte of input, writes the echo for it to `out` (whose errors are ignored), and returns what the caller must do.
     pub fn feed(&mut self, byte: u8, out: &mut dyn Write) -> Event<'_> {
         if self.finished {
             self.reset();
@@ -254,7 +254,7 @@ impl<const N: usize, const H: usize> LineEditor<N, H> {
     }
 }
 
-/// Only printable ASCII is ever put into a line.
+/// The bytes of a line as text: only printable ASCII is ever put into a line.
 fn text(ascii: &[u8]) -> &str {
     core::str::from_utf8(ascii).unwrap_or("")
 }

@@ -1,7 +1,7 @@
 use super::{Event, LineEditor, LineError};
 use crate::testing::Random;
 
-/// A terminal of one line that knows what the editor may send.
+/// A terminal of one line that panics at output which the editor must not send.
 #[derive(Default)]
 struct Screen {
     cells: Vec<char>,
@@ -242,7 +242,7 @@ fn a_sequence_that_is_cut_off_by_a_line_end_does_not_eat_it() {
     assert_eq!(lines(b"a\x1b\rb\x1b[\rc\x1b[1\rd"), ["a", "b", "c"]);
 }
 
-/// Whatever comes: no panic, and on the screen is what is in the line.
+/// Whatever is typed, the editor does not panic, and the screen shows the line.
 #[test]
 fn the_screen_shows_the_line_whatever_is_typed() {
     let keys: &[&[u8]] = &[

@@ -6,7 +6,7 @@ use core::arch::{asm, naked_asm};
 use core::fmt::Display;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel::debug::slots::{self, Disposition};
-use kernel::exception::{Frame, brk};
+use kernel::exception::{DebugFrame, brk};
 use kernel::kprobe::{
     self, Instance, Kprobe, PostHandler, PreHandler, ReturnProbe, Then, Wanted, WantedReturn,
 };
@@ -47,18 +47,18 @@ pub fn write_watched() {
 }
 
 /// A pre-handler that skips the instruction.
-pub fn skip(_: &Kprobe, frame: &mut Frame) -> Then {
+pub fn skip(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     frame.pc += 4;
     Then::Skip
 }
 
 /// A pre-handler that does nothing.
-pub fn run_on(_: &Kprobe, _: &mut Frame) -> Then {
+pub fn run_on(_: &Kprobe, _: &mut DebugFrame) -> Then {
     Then::Run
 }
 
 /// A post-handler that does nothing.
-pub fn after(_: &Kprobe, _: &mut Frame) {}
+pub fn after(_: &Kprobe, _: &mut DebugFrame) {}
 
 /// The value of a result without which nothing can be measured.
 ///
@@ -97,7 +97,7 @@ pub fn with_optimised<R>(function: extern "C" fn(), pre: PreHandler, work: impl 
 
 /// Runs `work` with a return probe on `function`, whose handler does nothing.
 pub fn with_return_probe<R>(function: extern "C" fn(), work: impl FnOnce() -> R) -> R {
-    fn returned(_: &ReturnProbe, _: &Instance, _: &mut Frame) {}
+    fn returned(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {}
     let (address, instances) = (function as *const () as u64, kprobe::DEFAULT_INSTANCES);
     let wanted = WantedReturn { address, entry: None, handler: returned, instances };
     let probe = must(kprobe::register_return(&wanted));

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::drivers::gic::{self, Target};
 use kernel::drivers::timer;
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::{self, sgi};
 use kernel::{percpu, sched};
 
@@ -22,7 +22,7 @@ extern "C" fn stepped() -> u64 {
 static WENT_ON: AtomicU64 = AtomicU64::new(0);
 static OVER: AtomicBool = AtomicBool::new(false);
 
-fn interrupts(_: &Hit, _: &mut Frame) {
+fn interrupts(_: &Hit, _: &mut DebugFrame) {
     gic::send_sgi(sgi::TEST, Target::Me);
 }
 

@@ -7,7 +7,7 @@ use alloc::format;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel::debug::slots::{self, Disposition};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then};
 
 /// How many calls each CPU makes.
@@ -51,13 +51,13 @@ fn inner(n: u64) -> u64 {
     black_box(n) ^ 1
 }
 
-fn calls_inner(_: &Kprobe, frame: &mut Frame) -> Then {
+fn calls_inner(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     let n = frame.x[0];
     INNER.fetch_add(u64::from(inner(n) == n ^ 1), Relaxed);
     Then::Run
 }
 
-fn nothing(_: &Kprobe, _: &mut Frame) -> Then {
+fn nothing(_: &Kprobe, _: &mut DebugFrame) -> Then {
     Then::Run
 }
 

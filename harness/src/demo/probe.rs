@@ -4,7 +4,7 @@ use super::tick::{self, Counting, Counts};
 use super::{Finding, Outcome};
 use alloc::format;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::{smp, time};
 
@@ -39,12 +39,12 @@ pub fn show() -> Outcome {
     })
 }
 
-fn pre(_: &Kprobe, frame: &mut Frame) -> Then {
+fn pre(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     PRE.fetch_add(1, Relaxed);
     ARGUMENTS.fetch_add(frame.x[0], Relaxed);
     Then::Run
 }
 
-fn post(_: &Kprobe, _: &mut Frame) {
+fn post(_: &Kprobe, _: &mut DebugFrame) {
     POST.fetch_add(1, Relaxed);
 }

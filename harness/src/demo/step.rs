@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel::debug::session::{self, Wish};
 use kernel::debug::stats;
 use kernel::drivers::gic::{self, Target};
-use kernel::exception::Frame;
+use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::{self, sgi};
 use rules::pstate::Daif;
 
@@ -97,7 +97,7 @@ fn taken(_: &mut Frame) {
 }
 
 /// Checks where a step has landed. Sometimes it raises an interrupt, which is then taken in the middle of the next step.
-fn judge(frame: &mut Frame) -> Wish {
+fn judge(frame: &mut DebugFrame) -> Wish {
     if ALL.fetch_add(1, Relaxed) == STEPS_LIMIT {
         ALLOWED.store(0, Relaxed);
         return Wish::Run;

@@ -7,7 +7,7 @@ use alloc::format;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel::arch::daif::{self, AllMasked};
 use kernel::debug::{bug, stats};
-use kernel::exception::Frame;
+use kernel::exception::DebugFrame;
 use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::kwarn;
@@ -67,12 +67,12 @@ fn probed() {
     core::hint::black_box(());
 }
 
-fn in_debug_context(_: &Kprobe, _: &mut Frame) -> Then {
+fn in_debug_context(_: &Kprobe, _: &mut DebugFrame) -> Then {
     warn!(in_a_probes_handler);
     Then::Run
 }
 
-fn read_masks(_: &Kprobe, frame: &mut Frame) -> Then {
+fn read_masks(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     REPORTED_WITH.store(frame.masks().bits(), Relaxed);
     Then::Run
 }

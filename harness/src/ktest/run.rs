@@ -22,11 +22,11 @@ pub struct Counts {
 /// Which tests are run.
 #[derive(Clone, Copy, Default)]
 pub struct Choice<'a> {
-    /// Those whose `suite.test` contains this,
+    /// The tests whose `suite.test` contains this text are run,
     pub filter: &'a str,
-    /// and those of this suite.
+    /// and all tests of this suite.
     pub always: Option<&'a Suite>,
-    /// Of these, which cannot be run this time: the whole `suite.test`, and why. They are skipped.
+    /// Tests that cannot be run this time: the whole `suite.test`, and why. They are skipped if they were chosen.
     pub unfit: &'a [(&'a str, &'a str)],
 }
 

@@ -6,10 +6,10 @@ use crate::sweep::{self, Choice, Extent, Scenario};
 use kernel::sync::SpinLock;
 
 type Scenarios = &'static [&'static [Scenario]];
-/// Names, and why.
+/// Names of scenarios, each with a reason.
 type Reasons = &'static [(&'static str, &'static str)];
 
-/// What is swept, and what is left out, with the reason.
+/// The scenarios that are swept, and those that are left out, each with the reason.
 static SWEPT: SpinLock<Option<(Scenarios, Reasons)>> = SpinLock::new(None);
 
 /// Chooses what is swept. Thread context.

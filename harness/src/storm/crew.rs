@@ -17,7 +17,7 @@ use kernel::percpu;
 use kernel::{idle, println, sched, smp};
 use log::LevelFilter;
 
-/// How many things a CPU does in a round.
+/// How many actions a CPU begins in a round.
 const ACTIONS: u32 = 48;
 /// How many lines of progress a storm prints.
 const PROGRESS: u64 = 20;
@@ -29,7 +29,7 @@ static LENGTH: AtomicU64 = AtomicU64::new(0);
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);
 static OVER: AtomicBool = AtomicBool::new(false);
 
-/// Whether it is this CPU's turn, of all of them, by the number that a plan holds.
+/// Whether `turn`, a number from a plan, chooses this CPU among the online CPUs.
 pub fn in_place(turn: u32) -> bool {
     let mut cpus = smp::online();
     cpus.nth(turn as usize % smp::online_count()) == Some(percpu::index())
@@ -43,7 +43,7 @@ pub fn run(storm: &'static Storm, seed: u64, exceptions: u64) -> bool {
     LENGTH.store(exceptions, Relaxed);
     println!("storm: seed={seed} exceptions={exceptions} cpus={}", smp::online_count());
     let level = log::max_level();
-    // It warns again and again.
+    // A storm raises WARNs again and again, which would fill the console.
     log::set_max_level(LevelFilter::Error);
     verdict::begin(&Round { seed, number: 0 }, exceptions);
     interrupts::take_over();
@@ -95,7 +95,7 @@ fn take_part() {
     }
 }
 
-/// A round's counts, on the first CPU: whether the storm is long enough.
+/// Compares a round's counts, on the first CPU. Returns whether the storm has had enough exceptions.
 fn add_up(here: &Ledger, all: &Ledger, number: u64, shown: &mut u64) -> bool {
     let sums = match (storm().sums)() {
         Ok(sums) => sums,
@@ -170,11 +170,12 @@ fn meet() {
     let before = ARRIVED.fetch_add(1, AcqRel);
     let goal = (before / cpus + 1) * cpus;
     if before + 1 == goal {
-        // The others sleep.
+        // The other CPUs sleep: the interrupt wakes them.
         smp::kick_slots();
     }
     while ARRIVED.load(Acquire) < goal {
-        // The tick ends the wait at the latest. An emulator's host has fewer CPUs than the machine: they are for who works.
+        // The tick ends the wait at the latest. The CPU sleeps and does not spin: an emulator's host has fewer CPUs than the
+        // machine, and they are for the CPUs that work.
         off::wait();
     }
 }
@@ -216,7 +217,7 @@ fn summary(all: &Ledger, rounds: u64, sums: [Count; 3]) {
     for (name, count) in counted.clone().chain(brks).chain(sums) {
         println!("storm: {count:>12} {name}");
     }
-    // Those may be none, or must: no slot stops in a debugger.
+    // These may be 0, or must be 0, as no slot stops in a debugger.
     let optional = [stats::SPURIOUS, stats::CANCELLED, stats::FREE_RUNS, stats::UNATTENDED]
         .map(|counter| stats::ALL[counter.index()].0);
     let mut must = counted.filter(|(name, _)| !optional.contains(name)).chain(brks).chain(sums);

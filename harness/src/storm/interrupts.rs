@@ -12,16 +12,16 @@ use kernel::irq::{self, deferred, off, sgi};
 use kernel::percpu::{self, PerCpu};
 use kernel::{early, sched, smp, time};
 
-/// No handler is being run.
+/// No handler runs.
 const NONE: usize = usize::MAX;
 /// One of this many interrupts leaves work for its way out.
 const DEFERS: u32 = 3;
 
-/// A CPU's, touched by its handlers.
+/// The values of one CPU, which its handlers use.
 struct Depths {
-    /// The stash as the handler that runs found it.
+    /// The length of the stash that the running handler has found; [`NONE`] if no handler runs.
     handler: Cell<usize>,
-    /// As the handler found it whose deferred work runs.
+    /// The length of the stash that the handler has found whose deferred work runs.
     deferred: Cell<usize>,
     interrupts: Cell<Option<Random>>,
     work: Cell<Option<Random>>,
@@ -34,7 +34,7 @@ static DEPTHS: PerCpu<Depths> = kernel::per_cpu!(Depths {
     work: Cell::new(None),
 });
 
-/// Takes the kernel's interrupts over. Thread context.
+/// Puts the storm's handlers in front of the kernel's. Thread context.
 pub fn take_over() {
     irq::set_handler(early::boot().platform.timer.virt, |frame| {
         around(frame, time::interrupt);
@@ -53,7 +53,7 @@ pub fn take_over() {
     });
 }
 
-/// A round's random numbers for this CPU's interrupts. Thread context.
+/// Sets the round's random numbers for this CPU's interrupts. Thread context.
 pub fn seed(round: &Round) {
     let (cpu, here) = (percpu::index(), DEPTHS.this());
     let _masked = kernel::arch::daif::AllMasked::new();
@@ -61,7 +61,8 @@ pub fn seed(round: &Round) {
     here.work.set(Some(round.random(Stream::Deferred(cpu))));
 }
 
-/// An NMI is masked in a handler, so two handlers are never one inside the other but for deferred work.
+/// Calls `handler`, and counts whether the interrupt has set a step aside. NMIs are masked in a handler, so a handler can interrupt
+/// another one only while the other one's deferred work runs.
 fn around(frame: &mut Frame, handler: impl FnOnce(&mut Frame)) {
     let (cpu, here) = (debug::this(), DEPTHS.this());
     let (length, outer) = (cpu.stash_len.get(), here.handler.get());
@@ -89,14 +90,14 @@ fn storm() {
     if place::is_open() {
         act(place::storm(), &mut random);
         if random.one_in(DEFERS) {
-            // If there is no room for more work, none is left.
+            // If there is no room for more work, this handler leaves none.
             let _ = deferred::defer(work);
         }
     }
     here.interrupts.set(Some(random));
 }
 
-/// Deferred work. It runs with interrupts on, so that other interrupts come in between, and may leave work too.
+/// Deferred work. It runs with interrupts on, so other interrupts come meanwhile, whose handlers may leave work too.
 fn work() {
     let here = DEPTHS.this();
     let Some(mut random) = here.work.get() else { return };
@@ -115,7 +116,7 @@ pub fn signal_cpu(cpu: usize) {
     gic::send_sgi(sgi::TEST, Target::OneCpu(cpu));
 }
 
-/// Interrupts all others. Any context.
+/// Interrupts all other CPUs. Any context.
 pub fn signal_others() {
     if smp::online_count() > 1 {
         gic::send_sgi(sgi::TEST, Target::AllOthers);

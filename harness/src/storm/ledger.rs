@@ -13,15 +13,15 @@ pub enum Due {
     Breakpoints,
     /// Watchpoint exceptions.
     Watchpoints,
-    /// Watchpoint exceptions of an instruction that is being stepped over already: one step-over for both.
+    /// Watchpoint exceptions of an instruction that is already being stepped over: one step-over serves both.
     Merged,
-    /// Watchpoint exceptions at a load-exclusive, whose attempt is made in the handler: without a step-over (H9).
+    /// Watchpoint exceptions at a load-exclusive: its handler executes the whole attempt, so there is no step-over (H9).
     Sequences,
-    /// Watchpoint exceptions at a store-exclusive, which fails then: without one, too.
+    /// Watchpoint exceptions at a store-exclusive, which then fails: there is no step-over either.
     Failed,
     /// Steps that the debugger's hook was called for.
     Hooks,
-    /// Step exceptions that were a step-over's and the debugger's step at once.
+    /// Step exceptions that have ended a step-over and a debugger's step at once.
     Both,
     /// WARNs.
     Warnings,
@@ -31,7 +31,7 @@ pub enum Due {
     Stashes,
     /// BRKs of probes and of the debugger.
     Brks,
-    /// Slots removed while a context may have been stepping over them: what makes a cancelled step lawful.
+    /// Slots removed while a context may have been stepping over them: only then may a step be cancelled.
     Racing,
 }
 
@@ -52,7 +52,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Reads both. Call it only while nobody storms.
+    /// Reads the counters and the counts. Call it only while nobody storms.
     pub fn now() -> Self {
         let mut ledger = Self { counted: [0; stats::ALL.len()], due: [0; KINDS] };
         for (word, (_, counter)) in ledger.counted.iter_mut().zip(stats::ALL) {

@@ -20,7 +20,7 @@ pub fn unquiet(standing: u64) -> Option<String> {
     });
     let suspended = {
         let _masked = daif::AllMasked::new();
-        slots::any_suspended(cpu)
+        slots::any_suspended()
     };
     let state = [
         (!daif::read().is_empty(), format!("masks {}", daif::read())),

@@ -20,7 +20,7 @@ struct Why {
     length: UnsafeCell<usize>,
 }
 
-// SAFETY: written by the one who claims `CLAIMED`, read behind `FAILED`.
+// SAFETY: only the caller of `fail` that has claimed `CLAIMED` writes, and others read only after `FAILED` is set.
 unsafe impl Sync for Why {}
 
 static WHY: Why = Why { text: UnsafeCell::new([0; ROOM]), length: UnsafeCell::new(0) };
@@ -57,12 +57,12 @@ pub fn fail(why: fmt::Arguments) {
     if CLAIMED.swap(true, SeqCst) {
         return;
     }
-    // SAFETY: only who has claimed it writes, and nobody reads before `FAILED`.
+    // SAFETY: only the caller that has claimed `CLAIMED` writes, and nobody reads before `FAILED` is set.
     let text = unsafe { &mut *WHY.text.get() };
     let mut cut = Cut { text, length: 0 };
     let _ = cut.write_fmt(why);
     let length = cut.length;
-    // SAFETY: as above.
+    // SAFETY: as for the text.
     unsafe { *WHY.length.get() = length };
     FAILED.store(true, Release);
 }
@@ -78,7 +78,7 @@ pub fn why() -> Option<&'static str> {
     failed().then(|| unsafe { core::str::from_utf8_unchecked(&(&*WHY.text.get())[..*WHY.length.get()]) })
 }
 
-/// Says that a storm of so many exceptions begins, or a round of it.
+/// Notes that a storm of this many exceptions begins, or a round of it.
 pub fn begin(round: &Round, exceptions: u64) {
     SEED.store(round.seed, Relaxed);
     ROUND.store(round.number, Relaxed);
@@ -87,7 +87,7 @@ pub fn begin(round: &Round, exceptions: u64) {
     ON.store(true, SeqCst);
 }
 
-/// Says that the storm is over.
+/// Notes that the storm is over.
 pub fn end() {
     ON.store(false, SeqCst);
 }

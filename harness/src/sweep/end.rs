@@ -38,7 +38,7 @@ pub fn caught(frame: &Frame) {
         return;
     }
     let cpu = debug::this();
-    let steps = !cpu.owners.get().is_empty() || mdscr::read() & mdscr::SS != 0 || slots::any_suspended(cpu);
+    let steps = !cpu.owners.get().is_empty() || mdscr::read() & mdscr::SS != 0 || slots::any_suspended();
     if daif::read() != Daif::all() || steps {
         return;
     }

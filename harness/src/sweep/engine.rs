@@ -12,14 +12,13 @@ use core::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
 };
 use kernel::arch::{daif, uaccess};
-use kernel::debug::{self, control, slots};
+use kernel::debug;
 use kernel::drivers::gic::Priority;
 use kernel::exception::Say;
 use kernel::irq::off::{self, IrqOff};
 use kernel::report::symbols::Shown;
 use kernel::{idle, println, time};
 use log::LevelFilter;
-use rules::step::Owners;
 use spin::Mutex;
 
 /// How many boundaries after the first of two interrupts are tried for the second one.
@@ -39,18 +38,18 @@ pub enum Extent {
     Every(Share),
     /// Every pair of boundaries whose second one is within the window.
     Pairs,
-    /// So many boundaries, spread evenly.
+    /// This many boundaries, spread evenly.
     Sample(u64),
 }
 
-/// What is swept.
+/// The scenarios that are swept, and their boundaries.
 #[derive(Clone, Copy)]
 pub struct Choice<'a> {
-    /// The scenario of that name; every scenario whose name contains it, if there is none,
+    /// The name of a scenario. If no scenario has exactly this name, every scenario whose name contains it is swept,
     pub name: &'a str,
-    /// but for these, with the reason.
+    /// except these, each with the reason.
     pub unfit: &'a [(&'a str, &'a str)],
-    /// Where.
+    /// The boundaries that are tried.
     pub extent: Extent,
 }
 
@@ -255,16 +254,7 @@ impl<'a> Sweep<'a> {
 
     /// After a violation, restores a state in which the next boundary can be tried.
     fn repair(&mut self) -> Result<(), Over> {
-        {
-            let _masked = daif::AllMasked::new();
-            let cpu = debug::this();
-            cpu.depth.set(0);
-            cpu.stash_len.set(0);
-            debug::session::end(|_| true);
-            cpu.set_owners(Owners::empty());
-            slots::rearm(cpu);
-            control::force(cpu, cpu.wanted());
-        }
+        debug::session::forget_all();
         daif::clear::<{ daif::ALL }>();
         place::clear();
         (self.scenario.setup)()?;
@@ -307,8 +297,9 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// The first one behind the first of these instants whose interrupt is taken later than that one's, which was at `reached`: all
-    /// in between are held back to the same place. Tries the last one of these too. The end of the instants, if there is none.
+    /// Returns the first of the instants whose interrupt is taken at another place than that of the first instant, which was taken
+    /// at `reached`: masking delays all interrupts in between to the same place. Tries the last one of these too. Returns the end
+    /// of the instants if there is no such instant.
     fn behind(
         &mut self,
         instants: Range<u64>,

@@ -35,7 +35,7 @@ const LEN: usize = PLACED + place::ROOM * 2;
 #[derive(Clone)]
 struct Numbers {
     all: [u64; LEN],
-    /// Those behind are 0.
+    /// How many values are used. The others are 0.
     used: usize,
 }
 
@@ -108,7 +108,7 @@ impl Outcome {
         let cpu = debug::this();
         let suspended = {
             let _masked = daif::AllMasked::new();
-            slots::any_suspended(cpu)
+            slots::any_suspended()
         };
         let fixed = [
             result,
@@ -129,7 +129,7 @@ impl Outcome {
         all[..fixed.len()].copy_from_slice(&fixed);
     }
 
-    /// Says which value is not 0 although nothing is going on; None if all are.
+    /// Says which value is not 0 although nothing is going on; None if all are 0.
     pub fn unclean(&self) -> Option<String> {
         let all = &self.0.all;
         let wrong = (1..=CLEAN).find(|&n| all[n] != 0);
@@ -139,7 +139,7 @@ impl Outcome {
         Some(format!("{} {:#x}", name(wrong), all[wrong]))
     }
 
-    /// Says what the run without an interrupt has got wrong; None if nothing.
+    /// Says what is wrong in the run without an interrupt; None if nothing is.
     pub fn undue(&self, scenario: &Scenario) -> Option<String> {
         let all = &self.0.all;
         let (result, facts) = (all[0], [all[FACTS], all[FACTS + 1]]);

@@ -1,38 +1,38 @@
-//! Barriers. Each is a compiler barrier too: no memory access moves across.
+//! Barriers. Each is a compiler barrier too: the compiler moves no memory access across it.
 
 use core::arch::asm;
 
-/// Context synchronisation (DDI 0487 B2.6.1): what was written to system registers is in force behind it.
+/// Context synchronisation (DDI 0487 B2.6.1): earlier writes of system registers are in force for the instructions behind the ISB.
 #[inline(always)]
 pub fn isb() {
     // SAFETY: an ISB changes no state that Rust knows of.
     unsafe { asm!("isb", options(nostack, preserves_flags)) }
 }
 
-/// Completes all earlier memory accesses and maintenance for the inner shareable domain.
+/// Completes all earlier memory accesses and cache maintenance for the inner shareable domain.
 #[inline(always)]
 pub fn dsb_ish() {
     // SAFETY: a DSB changes no state that Rust knows of.
     unsafe { asm!("dsb ish", options(nostack, preserves_flags)) }
 }
 
-/// Earlier loads come before all later accesses.
+/// Earlier loads are observed before all later accesses.
 #[inline(always)]
 pub fn load_acquire() {
     // SAFETY: a DMB changes no state that Rust knows of.
     unsafe { asm!("dmb ishld", options(nostack, preserves_flags)) }
 }
 
-/// Waits for an interrupt. A masked one ends the wait too if only PSTATE masks it.
+/// Waits for an interrupt. An interrupt that only PSTATE masks ends the wait too.
 #[inline(always)]
 pub fn wfi() {
-    // SAFETY: waits, nothing else.
+    // SAFETY: the instructions only wait.
     unsafe { asm!("dsb sy", "wfi", options(nostack, preserves_flags)) }
 }
 
-/// Tells the CPU, or an emulator that runs CPUs in turns, that this one waits for another. For every loop that spins.
+/// Tells the CPU that it waits for another one, so that an emulator that runs CPUs in turns runs the other. For loops that spin.
 #[inline(always)]
 pub fn relax() {
-    // SAFETY: a hint.
+    // SAFETY: YIELD is a hint.
     unsafe { asm!("yield", options(nostack, preserves_flags)) }
 }

@@ -1,36 +1,36 @@
 //! PSTATE.D, A, I, F.
 //!
-//! The asm here is a compiler barrier on purpose (no `nomem`): stores between mask and unmask stay there.
+//! The asm is a compiler barrier on purpose (no `nomem`): stores between masking and opening stay between them.
 
 use core::arch::asm;
 use rules::pstate::Daif;
 
-/// D and A, as `DAIFSet` and `DAIFClr` take them.
+/// D and A, in the format of `DAIFSet` and `DAIFClr`.
 pub const DA: u64 = 0b1100;
-/// I and F.
+/// I and F, in the format of `DAIFSet` and `DAIFClr`.
 pub const IF: u64 = 0b0011;
-/// D alone.
+/// D alone, in the format of `DAIFSet` and `DAIFClr`.
 pub const D: u64 = 0b1000;
-/// All four.
+/// D, A, I and F, in the format of `DAIFSet` and `DAIFClr`.
 pub const ALL: u64 = 0b1111;
 
 /// Masks the exceptions in `BITS`.
 #[inline(always)]
 pub fn set<const BITS: u64>() {
-    // SAFETY: masking can break no memory; for how long is the caller's to decide.
+    // SAFETY: masking cannot break memory safety; the caller decides for how long.
     unsafe { asm!("msr daifset, #{}", const BITS, options(nostack, preserves_flags)) }
 }
 
 /// Opens the exceptions in `BITS`.
 ///
-/// Opening what a caller further up has masked is what [`write`] is there to avoid: use it where the state is known only.
+/// Only for code that knows which exceptions its callers have masked; other code saves the masks and restores them by [`write`].
 #[inline(always)]
 pub fn clear<const BITS: u64>() {
-    // SAFETY: the vectors are in place before anything is opened.
+    // SAFETY: the vectors are set up before any exception is opened.
     unsafe { asm!("msr daifclr, #{}", const BITS, options(nostack, preserves_flags)) }
 }
 
-/// The masks now.
+/// The current masks.
 #[inline(always)]
 pub fn read() -> Daif {
     Daif::of(read_bits())
@@ -56,11 +56,11 @@ fn write_bits(bits: u64) {
     unsafe { asm!("msr daif, {}", in(reg) bits, options(nostack, preserves_flags)) }
 }
 
-/// D, A, I, F masked for as long as this lives; then as before.
+/// D, A, I, F are masked while this value lives; dropping it restores the masks from before.
 pub struct AllMasked(u64);
 
 impl AllMasked {
-    /// Masks. Any context.
+    /// Masks D, A, I and F. Any context.
     #[inline(always)]
     pub fn new() -> Self {
         let before = read_bits();

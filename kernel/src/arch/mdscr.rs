@@ -1,15 +1,15 @@
-//! MDSCR_EL1 (DDI 0487 D24.3.20), read-modified-written with D masked only (rule I2).
+//! MDSCR_EL1 (DDI 0487 D24.3.20). It is read and modified with D masked only (rule I2).
 
 use core::arch::asm;
 
-/// Software step.
+/// Software step is enabled.
 pub const SS: u64 = 1 << 0;
-/// Debug exceptions from EL1 to EL1.
+/// Debug exceptions are enabled from EL1, not only from EL0.
 pub const KDE: u64 = 1 << 13;
-/// Breakpoints and watchpoints.
+/// Breakpoints and watchpoints are enabled.
 pub const MDE: u64 = 1 << 15;
 
-/// The register now. Any context.
+/// The current value. Any context.
 #[inline(always)]
 pub fn read() -> u64 {
     let value: u64;
@@ -18,13 +18,13 @@ pub fn read() -> u64 {
     value
 }
 
-/// Writes the register; an ISB is the caller's. D must be masked.
+/// Writes the register. D must be masked, and the caller executes an ISB before it opens D.
 #[inline(always)]
 pub fn write(value: u64) {
     debug_assert!(
         super::daif::read().contains(rules::pstate::Daif::D),
         "rule I2 violated: MDSCR_EL1 written with D open"
     );
-    // SAFETY: with D masked no debug exception can come of it here.
+    // SAFETY: D is masked, so no debug exception can be taken here.
     unsafe { asm!("msr mdscr_el1, {}", in(reg) value, options(nostack, preserves_flags)) }
 }

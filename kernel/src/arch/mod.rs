@@ -1,4 +1,4 @@
-//! What the architecture gives: masks, barriers, system registers that no crate names.
+//! The architecture below the kernel: masks, barriers, PSCI, accesses that may fault, and system registers that no crate names.
 
 pub mod barrier;
 pub mod daif;

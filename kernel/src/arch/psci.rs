@@ -1,4 +1,4 @@
-//! PSCI, by the conduit that the device tree names.
+//! Calls of PSCI, by the conduit (HVC or SMC) that the device tree names.
 
 use platform::Conduit;
 use smccc::{Hvc, Smc, psci};
@@ -6,12 +6,12 @@ use spin::Once;
 
 static CONDUIT: Once<Conduit> = Once::new();
 
-/// Remembers how the firmware is called. Once, at boot.
+/// Remembers by which instruction the firmware is called. Called once, at boot.
 pub fn init(conduit: Conduit) {
     CONDUIT.call_once(|| conduit);
 }
 
-/// How the firmware is called, if it is there. Any context.
+/// By which instruction the firmware is called; None if the device tree names no firmware. Any context.
 pub fn conduit() -> Option<Conduit> {
     CONDUIT.get().copied()
 }
@@ -19,7 +19,7 @@ pub fn conduit() -> Option<Conduit> {
 /// Starts the CPU with this MPIDR at a physical address, with `context` in x0.
 ///
 /// # Errors
-/// What the firmware says; also if no conduit is known.
+/// The error that the firmware returns; `NotSupported` if no conduit is known.
 pub fn cpu_on(mpidr: u64, entry: u64, context: u64) -> Result<(), psci::Error> {
     match CONDUIT.get() {
         Some(Conduit::Hvc) => psci::cpu_on::<Hvc>(mpidr, entry, context),
@@ -28,7 +28,7 @@ pub fn cpu_on(mpidr: u64, entry: u64, context: u64) -> Result<(), psci::Error> {
     }
 }
 
-/// Switches the machine off. Returns only where there is no firmware.
+/// Switches the machine off. Returns if there is no firmware, or if the firmware fails.
 pub fn system_off() {
     let _ = match CONDUIT.get() {
         Some(Conduit::Hvc) => psci::system_off::<Hvc>(),

@@ -5,7 +5,7 @@
 macro_rules! read_sysreg {
     ($name:expr) => {{
         let value: u64;
-        // SAFETY: the registers read this way have no side effect on reading.
+        // SAFETY: the callers only read registers whose reads have no side effects.
         unsafe {
             core::arch::asm!(concat!("mrs {}, ", $name), out(reg) value, options(nostack, preserves_flags))
         }
@@ -13,28 +13,28 @@ macro_rules! read_sysreg {
     }};
 }
 
-/// Writes a system register by name. A compiler barrier; an ISB is the caller's.
+/// Writes a system register by name. A compiler barrier; an ISB, if one is needed, is the caller's.
 #[macro_export]
 macro_rules! write_sysreg {
     ($name:expr, $value:expr) => {{
         let value: u64 = $value;
-        // SAFETY: the callers write registers that change no mapping of memory that Rust code uses.
+        // SAFETY: the callers write no register that changes the mapping of memory that Rust code uses.
         unsafe {
             core::arch::asm!(concat!("msr ", $name, ", {}"), in(reg) value, options(nostack, preserves_flags))
         }
     }};
 }
 
-/// Writes a register whose number, 0 to 15, is part of its name, such as `DBGBCR3_EL1`: a branch into a row of writes, which
-/// is shorter than what the compiler makes of a `match`. A compiler barrier; an ISB is the caller's.
+/// Writes a register whose number, 0 to 15, is part of its name, such as `DBGBCR3_EL1`, by a branch into a table of writes: that is
+/// shorter than what the compiler makes of a `match`. A compiler barrier; an ISB is the caller's.
 macro_rules! write_numbered {
     ($prefix:literal, $n:expr, $value:expr) => {
         write_numbered!(@ $prefix, $n, $value, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
     };
     (@ $prefix:literal, $n:expr, $value:expr, $($i:literal)*) => {{
         let (n, value): (u64, u64) = (u64::from($n & 15), $value);
-        // SAFETY: goes to one of the sixteen writes and from there to the end; what the registers watch is no memory that
-        // Rust code relies on.
+        // SAFETY: branches to one of the sixteen writes, and from there to the end. The registers watch no memory that Rust code
+        // relies on.
         unsafe {
             core::arch::asm!(
                 "adr {place}, 2f",
@@ -52,7 +52,7 @@ macro_rules! write_numbered {
     }};
 }
 
-/// The same for two registers of one number, in their order.
+/// Writes two registers of one number, the first one first; otherwise as `write_numbered`.
 macro_rules! write_numbered_pair {
     ($first:literal, $second:literal, $n:expr, $values:expr) => {
         write_numbered_pair!(@ $first, $second, $n, $values, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
@@ -81,7 +81,7 @@ macro_rules! write_numbered_pair {
     }};
 }
 
-/// Reads a register whose number is part of its name; 0 for a number that there is none of.
+/// Reads a register whose number is part of its name; 0 if the number is above 15.
 macro_rules! read_numbered {
     ($prefix:literal, $n:expr) => {
         read_numbered!(@ $prefix, $n, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
@@ -94,68 +94,68 @@ macro_rules! read_numbered {
     };
 }
 
-/// DBGBVR<n>_EL1, of the bank selected.
+/// Reads DBGBVR<n>_EL1 of the selected bank.
 #[unsafe(link_section = ".noprobe.text")]
 pub fn read_dbgbvr(n: u8) -> u64 {
     read_numbered!("dbgbvr", n)
 }
 
-/// DBGBCR<n>_EL1, of the bank selected.
+/// Reads DBGBCR<n>_EL1 of the selected bank.
 #[unsafe(link_section = ".noprobe.text")]
 pub fn read_dbgbcr(n: u8) -> u32 {
     read_numbered!("dbgbcr", n) as u32
 }
 
-/// DBGWVR<n>_EL1, of the bank selected.
+/// Reads DBGWVR<n>_EL1 of the selected bank.
 #[unsafe(link_section = ".noprobe.text")]
 pub fn read_dbgwvr(n: u8) -> u64 {
     read_numbered!("dbgwvr", n)
 }
 
-/// DBGWCR<n>_EL1, of the bank selected.
+/// Reads DBGWCR<n>_EL1 of the selected bank.
 #[unsafe(link_section = ".noprobe.text")]
 pub fn read_dbgwcr(n: u8) -> u32 {
     read_numbered!("dbgwcr", n) as u32
 }
 
-/// MDSELR_EL1, by its encoding: assemblers know the name only for an architecture of v8.9 or later. UNDEFINED without
+/// Writes MDSELR_EL1, by its encoding: assemblers know its name only if the architecture is v8.9 or later. UNDEFINED without
 /// FEAT_Debugv8p9.
 #[inline(always)]
 pub fn write_mdselr(value: u64) {
     write_sysreg!("s2_0_c0_c4_2", value);
 }
 
-/// DBGBVR<n>_EL1 (DDI 0487 D24.3.2).
+/// Writes DBGBVR<n>_EL1 (DDI 0487 D24.3.2).
 #[inline(always)]
 pub fn write_dbgbvr(n: u8, value: u64) {
     write_numbered!("dbgbvr", n, value);
 }
 
-/// DBGBCR<n>_EL1 (DDI 0487 D24.3.1).
+/// Writes DBGBCR<n>_EL1 (DDI 0487 D24.3.1).
 #[inline(always)]
 pub fn write_dbgbcr(n: u8, value: u32) {
     write_numbered!("dbgbcr", n, value as u64);
 }
 
-/// DBGWVR<n>_EL1 (DDI 0487 D24.3.12).
+/// Writes DBGWVR<n>_EL1 (DDI 0487 D24.3.12).
 #[inline(always)]
 pub fn write_dbgwvr(n: u8, value: u64) {
     write_numbered!("dbgwvr", n, value);
 }
 
-/// DBGWCR<n>_EL1 (DDI 0487 D24.3.11).
+/// Writes DBGWCR<n>_EL1 (DDI 0487 D24.3.11).
 #[inline(always)]
 pub fn write_dbgwcr(n: u8, value: u32) {
     write_numbered!("dbgwcr", n, value as u64);
 }
 
-/// DBGBVR<n>_EL1, then DBGBCR<n>_EL1.
+/// Writes DBGBVR<n>_EL1, then DBGBCR<n>_EL1.
 #[inline(always)]
 pub fn write_dbgb(n: u8, value: u64, control: u32) {
     write_numbered_pair!("dbgbvr", "dbgbcr", n, (value, control.into()));
 }
 
-/// DBGWVR<n>_EL1, then DBGWCR<n>_EL1.
+/// Writes DBGWVR<n>_EL1, then DBGWCR<n>_EL1.
 #[inline(always)]
 pub fn write_dbgw(n: u8, value: u64, control: u32) {
     write_numbered_pair!("dbgwvr", "dbgwcr", n, (value, control.into()));

@@ -1,6 +1,7 @@
-//! Reads that may fault and say so.
+//! Reads of addresses that may not be readable: they return an error instead of a fault.
 //!
-//! A fault is fixed up by the table of `exception::extable` and never sleeps (rule M6), so these serve every context.
+//! A fault is fixed up by the table of `exception::extable` and never sleeps (rule M6), so these functions may be used in any
+//! context.
 
 use core::arch::asm;
 
@@ -8,11 +9,11 @@ use core::arch::asm;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault;
 
-/// A load by this instruction template; the outcome of the function around it.
+/// Executes a load by the instruction given, and evaluates to its `Result`.
 macro_rules! load {
     ($instruction:literal, $address:expr) => {{
         let (value, failed): (u64, u64);
-        // SAFETY: a load into a register. A fault of it goes to label 3, by the entry in the table.
+        // SAFETY: a load into a register. If the load faults, the entry in the table continues at label 3.
         unsafe {
             asm!(
                 "mov {failed}, #0",
@@ -61,10 +62,10 @@ reads! {
     read_u64: u64 = "ldr {value}, [{address}]";
 }
 
-/// Reads a doubleword by one load, as LDR does at any address: single-copy atomic where that is (DDI 0487 B2.2.1). Any context.
+/// Reads a doubleword at any address by one LDR, so it is single-copy atomic where LDR is (DDI 0487 B2.2.1). Any context.
 ///
 /// # Errors
-/// [`Fault`] if nothing readable is there, or SCTLR_EL1.A is set and the address is not aligned.
+/// [`Fault`] if the address is not readable, or if SCTLR_EL1.A is set and the address is not aligned.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn read_u64_unaligned(address: u64) -> Result<u64, Fault> {

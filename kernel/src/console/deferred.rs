@@ -1,9 +1,10 @@
-//! What a CPU could not print at once.
+//! Keeps what a CPU could not print at once.
 //!
-//! A ring of bytes a CPU, which a BRK's handler may print into in the middle of anything that is done with it, whatever is masked
-//! (rule I8). Who prints reserves room for a whole text, then fills it in; the text of a handler that comes in between lies
-//! behind. What is reserved is *committed*, for [`flush`] to print, by who finds nothing uncommitted in front of its own text:
-//! everybody who comes later on this CPU has finished by then. So lines stay whole.
+//! Each CPU has a ring of bytes. The handler of a BRK may print into the ring while this CPU is in the middle of any operation on
+//! it, because nothing masks a BRK (rule I8). A printer therefore reserves room for its whole text first, and then fills it in; the
+//! text of such a handler lies behind it. [`flush`] prints only reserved text that is *committed*. A printer that finds no
+//! uncommitted text in front of its own commits everything that is reserved: all texts behind its own are from handlers, which have
+//! finished by then. So lines stay whole.
 
 use crate::arch::daif::AllMasked;
 use crate::percpu::PerCpu;
@@ -15,13 +16,13 @@ use core::sync::atomic::{
 
 const SIZE: usize = 4096;
 
-/// The three positions count bytes since boot: `printed` <= `committed` <= `reserved` <= `printed` + [`SIZE`].
+/// The ring of a CPU. The three positions count bytes since boot: `printed` <= `committed` <= `reserved` <= `printed` + [`SIZE`].
 struct Ring {
     bytes: [AtomicU8; SIZE],
     reserved: AtomicUsize,
     committed: AtomicUsize,
     printed: AtomicUsize,
-    /// Bytes that did not fit and were not told of yet.
+    /// The number of bytes that did not fit and were not reported yet.
     lost: AtomicUsize,
 }
 
@@ -43,7 +44,7 @@ impl Write for Length {
     }
 }
 
-/// Fills in what was reserved, from `at` on.
+/// Writes text into the reserved room, from `at` to `end`.
 struct Fill<'a> {
     ring: &'a Ring,
     at: usize,
@@ -60,7 +61,7 @@ impl Write for Fill<'_> {
         }
         self.lost += text.len() - whole;
         if whole < text.len() {
-            // What comes behind a part that is missing would not be the text.
+            // The text would be wrong with a part missing in the middle: the rest of the room stays empty.
             self.fill_up();
         }
         Ok(())
@@ -68,7 +69,7 @@ impl Write for Fill<'_> {
 }
 
 impl Fill<'_> {
-    /// With bytes that are not printed.
+    /// Fills the rest of the room with zeros, which are not printed.
     fn fill_up(&mut self) {
         while self.at < self.end {
             self.ring.bytes[self.at % SIZE].store(0, Relaxed);
@@ -78,7 +79,7 @@ impl Fill<'_> {
 }
 
 impl Ring {
-    /// Room for so many bytes, or for as many as there is room for: from where to where.
+    /// Reserves `length` bytes, or as many as there is room for. Returns the first position and the one past the last.
     fn reserve(&self, length: usize) -> (usize, usize) {
         let mut start = self.reserved.load(Relaxed);
         loop {
@@ -90,28 +91,29 @@ impl Ring {
         }
     }
 
-    /// What was reserved from `start` on, which is not nothing, has been filled in.
+    /// Commits the text that begins at `start`, is not empty, and has been filled in.
     fn commit(&self, start: usize) {
         let mut from = start;
         loop {
             let end = self.reserved.load(Relaxed);
             if self.committed.compare_exchange(from, end, Release, Relaxed).is_err() {
-                // In the middle of another text, whose printer commits this one too; or a handler's text came in between,
-                // and its printer has.
+                // Either the text lies behind another one that is not filled in yet, whose printer commits both; or a handler's
+                // text came in between, whose printer has committed both.
                 return;
             }
             if self.reserved.load(Relaxed) == end {
                 return;
             }
-            // A handler's text came between the load and the exchange, and was not at the front then.
+            // A handler has reserved text between the load and the exchange. It could not commit the text, because this one was in
+            // front.
             from = end;
         }
     }
 }
 
-/// Keeps what was to be printed. Any context.
+/// Keeps a text, to be printed by [`flush`]. Any context.
 pub fn keep(text: fmt::Arguments) {
-    // This CPU's ring stays this CPU's, and no interrupt is later than it need be.
+    // Masked, this code stays on the CPU whose ring it has looked up. No interrupt waits longer than for one text.
     let _masked = AllMasked::new();
     let ring = RINGS.this();
     let mut length = Length(0);
@@ -119,7 +121,7 @@ pub fn keep(text: fmt::Arguments) {
     let (start, end) = ring.reserve(length.0);
     let mut fill = Fill { ring, at: start, end, lost: 0 };
     let _ = fill.write_fmt(text);
-    // Values that are formatted twice need not be the same twice.
+    // The text was formatted twice, and may be shorter the second time.
     fill.fill_up();
     ring.lost.fetch_add(fill.lost, Relaxed);
     if start != end {
@@ -127,13 +129,13 @@ pub fn keep(text: fmt::Arguments) {
     }
 }
 
-/// Whether this CPU has kept anything. Any context.
+/// Whether this CPU has kept any text. Any context.
 pub fn any() -> bool {
     let ring = RINGS.this();
     ring.committed.load(Acquire) != ring.printed.load(Relaxed) || ring.lost.load(Relaxed) != 0
 }
 
-/// Prints what was kept. For who holds the console, of whom a CPU has one at a time; interrupts off.
+/// Prints what this CPU has kept. For the holder of the console, which only one context of a CPU can be at a time; interrupts off.
 pub fn flush(put: &mut dyn FnMut(u8)) {
     let ring = RINGS.this();
     loop {
@@ -143,7 +145,7 @@ pub fn flush(put: &mut dyn FnMut(u8)) {
             if byte != 0 {
                 put(byte);
             }
-            // Not before: from here on the place is for somebody else's byte.
+            // Last: from here on the place may be reserved for another byte.
             ring.printed.store(at + 1, Release);
             continue;
         }

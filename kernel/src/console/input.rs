@@ -1,4 +1,4 @@
-//! Received bytes, waited for by interrupt.
+//! Received bytes, which a thread waits for by interrupt.
 
 use super::uart;
 use crate::arch::{barrier, daif};
@@ -6,22 +6,22 @@ use crate::drivers::gic::{self, GicError, Priority};
 use crate::exception::Frame;
 use crate::irq;
 
-/// Has received bytes interrupt the first CPU. Thread context, once.
+/// Lets received bytes interrupt the first CPU. Thread context, called once.
 ///
 /// # Errors
-/// The controller has no such interrupt.
+/// If the interrupt controller has no such interrupt.
 pub fn init(interrupt: u32) -> Result<(), GicError> {
     irq::set_handler(interrupt, received);
     gic::enable(interrupt, Priority::Normal)
 }
 
-/// The next byte received; sleeps until there is one. Thread context of the first CPU, interrupts on.
+/// Returns the next byte received; sleeps until there is one. Thread context of the first CPU, interrupts on.
 pub fn wait() -> u8 {
     loop {
         if let Some(byte) = uart().try_get() {
             return byte;
         }
-        // With interrupts masked what comes from here on still ends the WFI: nothing slips in between.
+        // An interrupt that PSTATE masks still ends the WFI: none that comes after the masking is missed.
         daif::set::<{ daif::IF }>();
         uart().enable_rx_interrupt();
         barrier::wfi();
@@ -29,7 +29,7 @@ pub fn wait() -> u8 {
     }
 }
 
-/// Only wakes: the bytes stay in the FIFO, whose sender waits when it is full.
+/// Only wakes the CPU up. The bytes stay in the FIFO; when it is full, the sender waits.
 fn received(_: &mut Frame) {
     uart().disable_rx_interrupt();
 }

@@ -31,7 +31,7 @@ impl Log for Console {
     fn flush(&self) {}
 }
 
-/// Starts logging at this level.
+/// Starts logging, of records up to this level.
 pub fn init(level: LevelFilter) {
     if log::set_logger(&CONSOLE).is_ok() {
         log::set_max_level(level);

@@ -1,7 +1,8 @@
 //! The console: a PL011, shared by all CPUs and usable in every context.
 //!
-//! Where waiting is not allowed (debug and NMI context: PSTATE.D is set) or would be for ever (this CPU holds the console
-//! already), what is printed goes to a buffer of the CPU's own and comes out with its next ordinary line.
+//! In debug and NMI context (PSTATE.D is set) a printer must not wait for the console. If this CPU holds the console already,
+//! waiting would last for ever. In both cases the text goes to a buffer of this CPU, and is printed with the CPU's next ordinary
+//! line.
 
 mod deferred;
 pub mod input;
@@ -23,7 +24,7 @@ use rules::pstate::Daif;
 /// Base address of the PL011's registers.
 static BASE: AtomicUsize = AtomicUsize::new(boot::DEFAULT_CONSOLE);
 const FREE: usize = usize::MAX;
-/// The CPU that prints.
+/// The CPU that prints, or [`FREE`].
 static HOLDER: AtomicUsize = AtomicUsize::new(FREE);
 
 fn uart() -> Pl011 {
@@ -31,13 +32,13 @@ fn uart() -> Pl011 {
     unsafe { Pl011::new(BASE.load(Relaxed)) }
 }
 
-/// Goes over to the console at this (virtual) address.
+/// Switches to the console whose registers are mapped at this (virtual) address.
 pub fn init(base: usize) {
     BASE.store(base, Relaxed);
     uart().init();
 }
 
-/// Sends a byte, a line's end as terminals want it.
+/// Sends a byte, and a CR before each LF, as terminals expect.
 fn send(byte: u8) {
     let uart = uart();
     if byte == b'\n' {
@@ -46,7 +47,7 @@ fn send(byte: u8) {
     uart.put(byte);
 }
 
-/// Formats what is printed.
+/// Formats text into single bytes.
 struct Put<'a>(&'a mut dyn FnMut(u8));
 
 impl Write for Put<'_> {
@@ -56,14 +57,14 @@ impl Write for Put<'_> {
     }
 }
 
-/// Prints. Any context; nothing is lost but what does not fit a CPU's buffer, and that is counted and said.
+/// Prints. Any context. Only text that does not fit in a CPU's buffer is lost; the lost bytes are counted and reported.
 #[inline(never)]
 pub fn print(text: fmt::Arguments) {
     print_by(&mut send, text);
 }
 
-/// As [`print`], with `put` in the place of the UART: for tests, which look at what is printed. `put` may print, which is then
-/// kept for later.
+/// As [`print`], but calls `put` for each byte instead of sending it: for tests, which look at what is printed. If `put` itself
+/// prints, that text is kept for later.
 pub fn print_by(put: &mut dyn FnMut(u8), text: fmt::Arguments) {
     let _off = IrqOff::new();
     let me = percpu::index();
@@ -81,21 +82,22 @@ pub fn print_by(put: &mut dyn FnMut(u8), text: fmt::Arguments) {
     let _ = Put(put).write_fmt(text);
     deferred::flush(put);
     HOLDER.store(FREE, Release);
-    // What a BRK's handler has printed since the flush, while this CPU held the console still.
+    // Prints what the handler of a BRK has kept after the flush, while this CPU still held the console.
     while deferred::any() && HOLDER.compare_exchange(FREE, me, Acquire, Relaxed).is_ok() {
         deferred::flush(put);
         HOLDER.store(FREE, Release);
     }
 }
 
-/// Prints what this CPU kept, if the console is free. For the tick: a CPU that is idle afterwards prints no next line.
+/// Prints what this CPU has kept, if the console is free. Called by the tick, because a CPU that becomes idle prints no next line.
 pub fn flush_kept() {
     if deferred::any() && HOLDER.load(Relaxed) == FREE {
         print(format_args!(""));
     }
 }
 
-/// Prints whoever holds the console: for the last words of a kernel whose other CPUs are stopped. All exceptions masked.
+/// Prints without asking who holds the console: for the report at the kernel's end, when all other CPUs are stopped. All exceptions
+/// must be masked.
 #[inline(never)]
 pub fn print_regardless(text: fmt::Arguments) {
     deferred::flush(&mut send);

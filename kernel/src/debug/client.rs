@@ -4,7 +4,7 @@
 //! steps, the kernel's debugger. In debug context all exceptions are masked; a client takes no lock that can be held, allocates
 //! nothing and waits for no other CPU, but may take its time.
 
-use crate::exception::Frame;
+use crate::exception::{DebugFrame, Frame};
 use ::slots::SlotId;
 use probe::sequence::Stuck;
 use rules::step::StepError;
@@ -19,10 +19,10 @@ pub struct Hit {
 }
 
 /// Called for each hit of a slot, once the hit is counted. It may change the frame.
-pub type Handler = fn(&Hit, &mut Frame);
+pub type Handler = fn(&Hit, &mut DebugFrame);
 
 /// Called after each step of [`step_with`](super::session::step_with), on the CPU that has made the step. It may change the frame.
-pub type Hook = fn(&mut Frame) -> Wish;
+pub type Hook = fn(&mut DebugFrame) -> Wish;
 
 /// What a [`Hook`] wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub enum Stepped {
 /// of two that do the same.
 pub struct Client {
     /// Looks at a context that has stopped, and says how it goes on. It may change the frame.
-    pub tell: fn(&'static Client, Stop, &mut Frame) -> Resume,
+    pub tell: fn(&'static Client, Stop, &mut DebugFrame) -> Resume,
     /// The client's own: the engine does not look at it.
     pub data: usize,
 }

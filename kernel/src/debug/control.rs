@@ -10,14 +10,14 @@
 //! D opens in three places, and each pays first: the entry of a handler (`exception::apply::open`), the exception return
 //! (`exception::apply::resume`, and the same in `kprobe/hit.S`), and the end of a section that changes debug state ([`Masked`]).
 
-use super::cpu::{self, CpuDebug};
+use super::cpu::{self, MaskedCpu};
 use crate::arch::{barrier, daif, mdscr};
 use rules::step::{Owners, mdscr_ss};
 
 /// In the shadow of MDSCR_EL1: a slot register was written, and an ISB is owed.
 const STALE: u64 = u64::MAX;
 
-impl CpuDebug {
+impl MaskedCpu {
     /// Changes who owns the running context's step. D is masked.
     #[inline(always)]
     pub fn set_owners(&self, owners: Owners) {
@@ -72,7 +72,7 @@ impl CpuDebug {
 
 /// Pays what is owed: MDSCR_EL1 holds what is wanted, and all earlier writes of debug registers are in force. D is masked.
 #[inline(always)]
-pub fn sync(cpu: &CpuDebug) {
+pub fn sync(cpu: &MaskedCpu) {
     if cpu.owes() {
         force(cpu, cpu.wanted());
     }
@@ -84,13 +84,13 @@ pub fn sync(cpu: &CpuDebug) {
 /// MDSCR_EL1.SS it is not known to be: ERET copies SPSR_EL1.SS into PSTATE.SS only if software step is enabled for the
 /// target (DDI 0487 D2.12.4), and nothing says that this decision comes after the synchronization. So the ISB stands here.
 #[inline(always)]
-pub fn sync_for_return(cpu: &CpuDebug) {
+pub fn sync_for_return(cpu: &MaskedCpu) {
     pay(cpu);
 }
 
 /// Does the same as [`sync`], but calls no function: for no-probe text, whose callees must be no-probe text too.
 #[inline(always)]
-pub fn pay(cpu: &CpuDebug) {
+pub fn pay(cpu: &MaskedCpu) {
     let wanted = cpu.wanted();
     if wanted != cpu.mdscr.get() {
         cpu.mdscr.set(wanted);
@@ -103,7 +103,7 @@ pub fn pay(cpu: &CpuDebug) {
 /// probed: a probe between the two writes would see MDSCR_EL1 and the shadow differ.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn force(cpu: &CpuDebug, value: u64) {
+pub fn force(cpu: &MaskedCpu, value: u64) {
     cpu.mdscr.set(value);
     mdscr::write(value);
     barrier::isb();
@@ -111,7 +111,7 @@ pub fn force(cpu: &CpuDebug, value: u64) {
 
 /// Clears MDSCR_EL1.SS, whether the running context has owners of a step or not. D is masked.
 #[inline(always)]
-pub fn clear_ss(cpu: &CpuDebug) {
+pub fn clear_ss(cpu: &MaskedCpu) {
     let wanted = cpu.wanted() & !mdscr::SS;
     if wanted != cpu.mdscr.get() {
         force(cpu, wanted);
@@ -122,7 +122,7 @@ pub fn clear_ss(cpu: &CpuDebug) {
 /// before it puts the masks back, so no caller has to think of it.
 pub struct Masked {
     before: rules::pstate::Daif,
-    cpu: &'static CpuDebug,
+    cpu: &'static MaskedCpu,
 }
 
 impl Masked {
@@ -132,12 +132,13 @@ impl Masked {
         let before = daif::read();
         daif::set::<{ daif::ALL }>();
         // The CPU is looked up after masking, since the context cannot move to another CPU from here on.
-        Self { before, cpu: cpu::this() }
+        // SAFETY: D is masked until this is dropped, and `cpu` hands the reference out for no longer.
+        Self { before, cpu: unsafe { cpu::masked() } }
     }
 
     /// The debug state of the CPU that the section runs on.
     #[inline(always)]
-    pub fn cpu(&self) -> &'static CpuDebug {
+    pub fn cpu(&self) -> &MaskedCpu {
         self.cpu
     }
 }

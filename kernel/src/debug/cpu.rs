@@ -2,11 +2,14 @@
 
 use super::client::Stepped;
 use super::stepping::{Session, Stepping};
+use crate::exception::DebugFrame;
 use crate::kprobe;
 use crate::percpu::PerCpu;
 use ::slots::{CpuHits, CpuSlots, SlotMask};
 use core::cell::{Cell, UnsafeCell};
 use core::mem::offset_of;
+use core::ops::Deref;
+use core::ptr;
 use core::sync::atomic::{AtomicU32, AtomicU64};
 use rules::step::Owners;
 
@@ -19,18 +22,40 @@ pub const MAX_SLOTS: usize = 64;
 /// The counters of [`stats`](super::stats).
 pub(super) const COUNTERS: usize = 13;
 
+/// A cell that everybody may read, and only the kernel may change.
+#[repr(transparent)]
+pub struct Seen<T>(Cell<T>);
+
+impl<T: Copy> Seen<T> {
+    const fn new(value: T) -> Self {
+        Self(Cell::new(value))
+    }
+
+    /// The value now. Any context of this CPU.
+    #[inline(always)]
+    pub fn get(&self) -> T {
+        self.0.get()
+    }
+
+    /// Changes the value. D is masked.
+    #[inline(always)]
+    pub(crate) fn set(&self, value: T) {
+        self.0.set(value);
+    }
+}
+
 /// A CPU's debug state. Its cells are touched by this CPU only, with D masked.
 ///
 /// The alignment makes the address of a CPU's state its index, shifted. `kprobe/hit.S` knows the first fields.
 #[repr(C, align(16384))]
 pub struct CpuDebug {
     /// How many debug contexts this CPU is in, one inside the other.
-    pub depth: Cell<u32>,
+    pub depth: Seen<u32>,
     /// How many entries of `levels` are in use.
-    pub levels_len: Cell<u8>,
+    pub levels_len: Seen<u8>,
     /// Owners of the running context's step, changed by [`control`](super::control) only; inside a debug context the owners of the
     /// context that it interrupted.
-    pub owners: Cell<Owners>,
+    pub owners: Seen<Owners>,
     /// Always 0. Pads `depth`, `levels_len` and `owners` to 8 bytes: `kprobe/hit.S` tests all three with one load.
     zero: [u8; 2],
     /// The probes that this CPU is dealing with, one inside the other.
@@ -40,7 +65,7 @@ pub struct CpuDebug {
     /// MDSCR_EL1 as the running context's step needs it (M13): see [`control`](super::control).
     pub(super) step_bits: Cell<u64>,
     /// The shadow of MDSCR_EL1, or the mark that an ISB is owed: see [`control`](super::control).
-    pub mdscr: Cell<u64>,
+    pub mdscr: Seen<u64>,
     /// The bits that MDSCR_EL1 always has on this CPU, whatever is armed.
     pub(super) standing_bits: Cell<u64>,
     /// What a debugger does with the steps of the running context. The sessions of interrupted contexts are on the stash.
@@ -50,7 +75,7 @@ pub struct CpuDebug {
     /// The PC at which the running context's free run began (see [`exclusive`](super::exclusive)).
     pub(super) free_from: Cell<u64>,
     /// How many entries of `stash` are in use.
-    pub stash_len: Cell<usize>,
+    pub stash_len: Seen<usize>,
     /// What is to be done on the way out of an interrupt: see [`pending`](super::pending).
     pub(super) pending: AtomicU32,
     /// The counters, which [`stats`](super::stats) names.
@@ -96,19 +121,19 @@ const _: () = assert!(size_of::<CpuDebug>() == 16384, "the index of a CPU become
 impl CpuDebug {
     const fn new() -> Self {
         Self {
-            depth: Cell::new(0),
-            levels_len: Cell::new(0),
-            owners: Cell::new(Owners::empty()),
+            depth: Seen::new(0),
+            levels_len: Seen::new(0),
+            owners: Seen::new(Owners::empty()),
             zero: [0; 2],
             levels: [kprobe::Level::UNUSED; kprobe::LEVELS],
             armed_bits: Cell::new(0),
             step_bits: Cell::new(0),
-            mdscr: Cell::new(0),
+            mdscr: Seen::new(0),
             standing_bits: Cell::new(0),
             session: Cell::new(None),
             stepped: Cell::new(Stepped::Instruction),
             free_from: Cell::new(0),
-            stash_len: Cell::new(0),
+            stash_len: Seen::new(0),
             pending: AtomicU32::new(0),
             counters: [const { AtomicU64::new(0) }; COUNTERS],
             stash: UnsafeCell::new([Stepping::NONE; STASH_DEPTH]),
@@ -131,8 +156,42 @@ impl CpuDebug {
 #[unsafe(link_section = ".noprobe.data")]
 pub(super) static CPU_DEBUG: PerCpu<CpuDebug> = crate::per_cpu!(CpuDebug::new());
 
-/// This CPU's debug state. Any context; the fields say what may be touched in which.
+/// This CPU's debug state, to look at. Any context. Where interrupts are on, what is read may be another CPU's a moment later.
 #[inline(always)]
 pub fn this() -> &'static CpuDebug {
     CPU_DEBUG.this()
+}
+
+/// This CPU's debug state while D is masked, to change it. A reference is the proof that D is masked: a function that takes one needs no
+/// mask of its own, and cannot be called without one. The references come from a section ([`Masked`](super::control::Masked)), and from the
+/// entry of an exception ([`masked`]).
+#[repr(transparent)]
+pub struct MaskedCpu(CpuDebug);
+
+impl Deref for MaskedCpu {
+    type Target = CpuDebug;
+
+    #[inline(always)]
+    fn deref(&self) -> &CpuDebug {
+        &self.0
+    }
+}
+
+/// This CPU's debug state, for the entry of an exception and for its way out.
+///
+/// # Safety
+/// D is masked. While D is open the reference is not used, and behind that only if the context cannot have gone on on another CPU (I10).
+#[inline(always)]
+pub unsafe fn masked() -> &'static MaskedCpu {
+    // SAFETY: the layouts are the same, by `repr(transparent)`.
+    unsafe { &*ptr::from_ref(this()).cast() }
+}
+
+impl DebugFrame {
+    /// The state of the CPU that the debug context runs on.
+    #[inline(always)]
+    pub fn cpu(&self) -> &'static MaskedCpu {
+        // SAFETY: only a debug context has such a frame, and D is masked until it ends.
+        unsafe { masked() }
+    }
 }

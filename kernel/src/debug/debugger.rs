@@ -6,13 +6,13 @@ pub use super::client::{Client, Plan, Predicate, Resume, Stop};
 
 use super::client::{Hit, Stepped};
 use super::control::Masked;
-use super::cpu::{self, CpuDebug};
+use super::cpu::MaskedCpu;
 use super::session::{self, Sequences};
 use super::slots::Disposition;
 use super::step::complete_in_software;
 use super::stepping::Session;
 use super::{runs, stats};
-use crate::exception::Frame;
+use crate::exception::{DebugFrame, Frame};
 use crate::kprobe;
 use crate::percpu::PerCpu;
 use core::arch::asm;
@@ -91,8 +91,8 @@ pub fn breakpoint() {
 ///
 /// # Errors
 /// The context has D masked (X2), or is being stepped already.
-pub fn step(frame: &mut Frame, plan: Plan, client: &'static Client) -> Result<(), StepError> {
-    let cpu = cpu::this();
+pub fn step(frame: &mut DebugFrame, plan: Plan, client: &'static Client) -> Result<(), StepError> {
+    let cpu = frame.cpu();
     let behind = kprobe::is_behind(cpu, frame.pc);
     let sequences = if behind { Sequences::Here } else { Sequences::Elsewhere };
     begin(cpu, frame, plan, client, sequences)
@@ -100,8 +100,8 @@ pub fn step(frame: &mut Frame, plan: Plan, client: &'static Client) -> Result<()
 
 /// Begins a plan for the context of `frame`. Debug context.
 fn begin(
-    cpu: &CpuDebug,
-    frame: &mut Frame,
+    cpu: &MaskedCpu,
+    frame: &mut DebugFrame,
     plan: Plan,
     client: &'static Client,
     sequences: Sequences,
@@ -124,16 +124,16 @@ fn begin(
 }
 
 /// The handler of the breakpoint where a call that is run over returns to.
-fn returned(hit: &Hit, frame: &mut Frame) {
+fn returned(hit: &Hit, frame: &mut DebugFrame) {
     if let Some(client) = runs::arrived(hit.id, session::place(frame)) {
-        tell(cpu::this(), frame, client, Stop::Step(Stepped::Call), Sequences::Elsewhere);
+        tell(frame.cpu(), frame, client, Stop::Step(Stepped::Call), Sequences::Elsewhere);
     }
 }
 
 /// Tells the client why the context of `frame` has stopped, and lets the context go on as the client answers. Debug context.
 pub(super) fn tell(
-    cpu: &CpuDebug,
-    frame: &mut Frame,
+    cpu: &MaskedCpu,
+    frame: &mut DebugFrame,
     client: &'static Client,
     stop: Stop,
     sequences: Sequences,
@@ -157,7 +157,7 @@ pub(super) fn tell(
 /// Deals with the BRK of [`breakpoint`] (M12, M14). Returns the owners to put back.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn brk(cpu: &CpuDebug, frame: &mut Frame, mut parked: Owners) -> Owners {
+pub fn brk(cpu: &MaskedCpu, frame: &mut DebugFrame, mut parked: Owners) -> Owners {
     static WARNED: AtomicBool = AtomicBool::new(false);
     let pc = frame.pc;
     frame.move_to(pc + 4);
@@ -187,13 +187,13 @@ impl Disposition {
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn slot(hit: &Hit, frame: &mut Frame) {
+fn slot(hit: &Hit, frame: &mut DebugFrame) {
     static WARNED: AtomicBool = AtomicBool::new(false);
     let Some(client) = client() else {
         let (kind, number) = (hit.id.kind, hit.id.index);
         return unattended(&WARNED, format_args!("{kind} {number}, for a debugger, hit at {:#x}", frame.pc));
     };
-    let cpu = cpu::this();
+    let cpu = frame.cpu();
     if end_plan(cpu, frame, client) {
         let mut owners = cpu.owners.get();
         frame.pstate = owners.cancel(Owners::DEBUGGER, frame.pstate);
@@ -204,7 +204,7 @@ fn slot(hit: &Hit, frame: &mut Frame) {
 
 /// Ends the client's plan for this context, and the calls that it runs over, because the context stops for another reason. Returns
 /// whether there was a plan; then the step still has its owner, which the caller has to remove.
-fn end_plan(cpu: &CpuDebug, frame: &Frame, client: &'static Client) -> bool {
+fn end_plan(cpu: &MaskedCpu, frame: &Frame, client: &'static Client) -> bool {
     runs::end_of(|run| run.client.is(client) && run.is_on_stack_of(frame.sp));
     session::end_of(cpu, client)
 }

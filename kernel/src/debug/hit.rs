@@ -7,12 +7,12 @@
 //! steps.
 
 use super::client::Stop;
-use super::cpu::CpuDebug;
+use super::cpu::MaskedCpu;
 use super::session::{self, Sequences};
 use super::step::{make_up_reschedule, request};
 use super::{control, debugger, exclusive, slots, stats};
 use crate::arch::mdscr;
-use crate::exception::Frame;
+use crate::exception::DebugFrame;
 use crate::kprobe;
 use ::slots::{Kind, SlotMask, WatchHit};
 use rules::pstate::SPSR_SS;
@@ -21,7 +21,7 @@ use rules::step::Owners;
 /// Deals with a breakpoint exception if exactly one slot was hit and the hit is only counted. Returns false, and has done nothing,
 /// for any other.
 #[inline(always)]
-pub fn plain_breakpoint(cpu: &CpuDebug, frame: &mut Frame) -> bool {
+pub fn plain_breakpoint(cpu: &MaskedCpu, frame: &mut DebugFrame) -> bool {
     let Some(n) = slots::plain_breakpoint(cpu, frame.pc) else { return false };
     plain(cpu, frame, Kind::Breakpoint, n)
 }
@@ -29,7 +29,7 @@ pub fn plain_breakpoint(cpu: &CpuDebug, frame: &mut Frame) -> bool {
 /// Deals with a watchpoint exception as [`plain_breakpoint`] does with a breakpoint exception. It returns false also if the
 /// instruction may be displaced or may be part of an exclusive sequence.
 #[inline(always)]
-pub fn plain_watchpoint(cpu: &CpuDebug, frame: &mut Frame) -> bool {
+pub fn plain_watchpoint(cpu: &MaskedCpu, frame: &mut DebugFrame) -> bool {
     let Some(n) = slots::plain_watchpoint(cpu, frame.esr as u32, frame.far) else { return false };
     if kprobe::may_be_shown(frame) || exclusive::is_in_sequence(frame.pc) || slots::any_widened(cpu) {
         return false;
@@ -39,7 +39,7 @@ pub fn plain_watchpoint(cpu: &CpuDebug, frame: &mut Frame) -> bool {
 
 /// Counts the hit of slot `n`, suspends the slot, and asks for the step-over.
 #[inline(always)]
-fn plain(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, n: u8) -> bool {
+fn plain(cpu: &MaskedCpu, frame: &mut DebugFrame, kind: Kind, n: u8) -> bool {
     if request(cpu, frame, Owners::STEP_OVER).is_err() {
         return false;
     }
@@ -61,7 +61,7 @@ const fn exception_of(kind: Kind) -> stats::Counter {
 }
 
 /// Deals with a breakpoint exception that [`plain_breakpoint`] has left.
-pub fn breakpoint(cpu: &CpuDebug, frame: &mut Frame) {
+pub fn breakpoint(cpu: &MaskedCpu, frame: &mut DebugFrame) {
     exception_of(Kind::Breakpoint).count();
     let hits = slots::breakpoint_hits(cpu, frame.pc);
     dispose_of_hits(cpu, frame, Kind::Breakpoint, hits);
@@ -69,7 +69,7 @@ pub fn breakpoint(cpu: &CpuDebug, frame: &mut Frame) {
 
 /// Deals with a watchpoint exception that [`plain_watchpoint`] has left. If a displaced instruction has hit, handlers are shown the
 /// probed context. If an access of the probes' engine itself has hit, the hit is not counted.
-pub fn watchpoint(cpu: &CpuDebug, frame: &mut Frame) {
+pub fn watchpoint(cpu: &MaskedCpu, frame: &mut DebugFrame) {
     // SAFETY: EL1 can read the text that it executes, and `pc` is aligned. The PC of a displaced instruction is in its copy.
     let word = unsafe { (frame.pc as *const u32).read_volatile() };
     if kprobe::may_be_shown(frame) { in_copy(cpu, frame, word) } else { any_watchpoint(cpu, frame, word) }
@@ -77,7 +77,7 @@ pub fn watchpoint(cpu: &CpuDebug, frame: &mut Frame) {
 
 #[cold]
 #[inline(never)]
-fn in_copy(cpu: &CpuDebug, frame: &mut Frame, word: u32) {
+fn in_copy(cpu: &MaskedCpu, frame: &mut DebugFrame, word: u32) {
     match kprobe::show(cpu, frame) {
         kprobe::Origin::Engine => {}
         kprobe::Origin::Elsewhere | kprobe::Origin::Behind => any_watchpoint(cpu, frame, word),
@@ -89,7 +89,7 @@ fn in_copy(cpu: &CpuDebug, frame: &mut Frame, word: u32) {
 }
 
 #[inline(always)]
-fn any_watchpoint(cpu: &CpuDebug, frame: &mut Frame, word: u32) {
+fn any_watchpoint(cpu: &MaskedCpu, frame: &mut DebugFrame, word: u32) {
     exception_of(Kind::Watchpoint).count();
     let hit =
         WatchHit::from_syndrome(frame.esr as u32 & 0x1ff_ffff, frame.far, zva_block()).by_instruction(word);
@@ -111,7 +111,7 @@ fn zva_block() -> u64 {
 }
 
 /// Asks for the step-over, suspends every slot that was hit, and deals with each hit as the slot's disposition says.
-fn dispose_of_hits(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
+fn dispose_of_hits(cpu: &MaskedCpu, frame: &mut DebugFrame, kind: Kind, hits: SlotMask) {
     if !hits.is_empty() && exclusive::is_in_sequence(frame.pc) && exclusive::hit(cpu, frame, kind, hits) {
         return;
     }
@@ -127,13 +127,13 @@ fn dispose_of_hits(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask
     }
     // The step begins at the breakpoint, or where a handler has moved PC to: an optimised probe there has to be hit by its BRK.
     if matches!(kind, Kind::Breakpoint) || frame.pc != pc {
-        kprobe::unsettle(frame, true);
+        kprobe::unsettle(cpu, frame, true);
     }
 }
 
 /// Deals with the watchpoints that a probed instruction would have hit by an exception if it were not simulated: counts the hits,
 /// and does what the dispositions say. No slot is suspended, because the engine makes the access with D masked. Debug context.
-pub fn simulated(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
+pub fn simulated(cpu: &MaskedCpu, frame: &mut DebugFrame, hits: SlotMask) {
     for n in hits {
         if let Some(record) = slots::record(cpu, Kind::Watchpoint, n) {
             cpu.hits.count(Kind::Watchpoint, n);
@@ -144,7 +144,7 @@ pub fn simulated(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
 
 /// Deals with a step exception if the only owner is a step-over of one slot. Returns false, and has done nothing, for any other.
 #[inline(always)]
-pub fn plain_step(cpu: &CpuDebug) -> bool {
+pub fn plain_step(cpu: &MaskedCpu) -> bool {
     if cpu.owners.get() != Owners::STEP_OVER || cpu.anything_pending() || !slots::rearm_one(cpu) {
         return false;
     }
@@ -158,14 +158,14 @@ pub fn plain_step(cpu: &CpuDebug) -> bool {
 /// the debugger is shown the probed context. A step that ends in the probes' engine itself is not reported, since no probed code
 /// was stepped: SPSR.SS is set again.
 #[inline(always)]
-pub fn step(cpu: &CpuDebug, frame: &mut Frame) {
+pub fn step(cpu: &MaskedCpu, frame: &mut DebugFrame) {
     if kprobe::may_be_shown(frame) { step_in_copy(cpu, frame) } else { stepped(cpu, frame) }
 }
 
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn step_in_copy(cpu: &CpuDebug, frame: &mut Frame) {
+fn step_in_copy(cpu: &MaskedCpu, frame: &mut DebugFrame) {
     if cpu.owners.get().is_empty() {
         return stepped(cpu, frame);
     }
@@ -181,7 +181,7 @@ fn step_in_copy(cpu: &CpuDebug, frame: &mut Frame) {
 
 /// Ends the step of every owner: re-arms the slots of a step-over, and lets a debugger's session go on.
 #[inline(always)]
-fn stepped(cpu: &CpuDebug, frame: &mut Frame) {
+fn stepped(cpu: &MaskedCpu, frame: &mut DebugFrame) {
     stats::STEPS.count();
     let owners = cpu.owners.get();
     if owners.is_empty() {
@@ -204,7 +204,7 @@ fn stepped(cpu: &CpuDebug, frame: &mut Frame) {
 /// so that the exception does not come again.
 #[cold]
 #[unsafe(link_section = ".noprobe.text")]
-fn spurious_step(cpu: &CpuDebug) {
+fn spurious_step(cpu: &MaskedCpu) {
     stats::SPURIOUS.count();
     control::force(cpu, cpu.wanted() & !mdscr::SS);
 }

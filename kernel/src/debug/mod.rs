@@ -22,5 +22,7 @@ pub mod step;
 pub mod stepping;
 mod switch;
 
-pub use cpu::{ARMED_BITS, CONTEXT, CpuDebug, LEVELS, MAX_SLOTS, MDSCR, ONE_LEVEL, STASH_DEPTH, this};
+pub use cpu::{
+    ARMED_BITS, CONTEXT, CpuDebug, LEVELS, MAX_SLOTS, MDSCR, MaskedCpu, ONE_LEVEL, STASH_DEPTH, masked, this,
+};
 pub use switch::{check_switchable, switch_state};

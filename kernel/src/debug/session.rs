@@ -8,13 +8,13 @@
 pub use super::client::{Hook, Stepped, Wish};
 
 use super::client::Client;
-use super::control::Masked;
-use super::cpu::CpuDebug;
+use super::control::{self, Masked};
+use super::cpu::{CpuDebug, MaskedCpu};
 use super::exclusive::{self, Sequence};
 use super::stepping::Session;
 use super::{slots, step};
 use crate::arch::barrier;
-use crate::exception::{Frame, Reason, fatal};
+use crate::exception::{DebugFrame, Frame, Reason, fatal};
 use crate::kprobe;
 use core::arch::naked_asm;
 use probe::{is_load_exclusive, stepping};
@@ -47,7 +47,7 @@ pub enum Sequences {
 /// BRK in the middle could end a session that is half written (rule I8). D is masked.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn hold(cpu: &CpuDebug, session: Session) {
+fn hold(cpu: &MaskedCpu, session: Session) {
     cpu.session.set(Some(session));
 }
 
@@ -55,7 +55,7 @@ fn hold(cpu: &CpuDebug, session: Session) {
 ///
 /// # Errors
 /// X2: the context has D masked. Or it has a session already.
-pub fn admit(cpu: &CpuDebug, frame: &Frame) -> Result<(), StepError> {
+pub fn admit(cpu: &MaskedCpu, frame: &Frame) -> Result<(), StepError> {
     if frame.masks().contains(Daif::D) {
         return Err(StepError::DebugMasked);
     }
@@ -70,9 +70,9 @@ pub fn admit(cpu: &CpuDebug, frame: &Frame) -> Result<(), StepError> {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn carry_on(
-    cpu: &CpuDebug,
-    frame: &mut Frame,
-    tell: impl FnOnce(&CpuDebug, &mut Frame, &'static Client, Stepped),
+    cpu: &MaskedCpu,
+    frame: &mut DebugFrame,
+    tell: impl FnOnce(&MaskedCpu, &mut DebugFrame, &'static Client, Stepped),
 ) {
     if frame.masks().contains(Daif::D) {
         return until_d_opens(cpu);
@@ -95,7 +95,7 @@ pub fn carry_on(
 /// by the architecture the exception is pending until D opens (DDI 0487 D2.12.4). So the owner stays, and the context goes on with
 /// MDSCR_EL1.SS set and SPSR.SS clear, as after every step: the step exception comes when D opens.
 #[cold]
-fn until_d_opens(cpu: &CpuDebug) {
+fn until_d_opens(cpu: &MaskedCpu) {
     cpu.stepped.set(Stepped::Masked);
     cpu.set_owners(Owners::DEBUGGER);
 }
@@ -105,8 +105,8 @@ fn until_d_opens(cpu: &CpuDebug) {
 /// # Errors
 /// X2: the context has D masked.
 pub fn go_on(
-    cpu: &CpuDebug,
-    frame: &mut Frame,
+    cpu: &MaskedCpu,
+    frame: &mut DebugFrame,
     session: Session,
     sequences: Sequences,
 ) -> Result<(), StepError> {
@@ -140,7 +140,7 @@ pub fn go_on(
     // If the handler of a hit asks for the step (`Sequences::Elsewhere`), the handler itself calls `unsettle` when it is done with
     // the hit.
     if sequences == Sequences::Here {
-        kprobe::unsettle(frame, false);
+        kprobe::unsettle(cpu, frame, false);
     }
     Ok(())
 }
@@ -149,7 +149,7 @@ pub fn go_on(
 /// caller takes that away. D is masked.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn end_of(cpu: &CpuDebug, client: &Client) -> bool {
+pub fn end_of(cpu: &MaskedCpu, client: &Client) -> bool {
     let ends = cpu.session.get().is_some_and(|session| session.is_of(client));
     if ends {
         cpu.session.set(None);
@@ -190,7 +190,7 @@ extern "C" fn enter(hook: usize) -> u64 {
 /// The BRK of [`enter`] (M12): begins a session with the hook in x0.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn enter_brk(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
+pub fn enter_brk(cpu: &MaskedCpu, frame: &mut DebugFrame, parked: Owners) -> Owners {
     if frame.pc != enter as *const () as u64 {
         fatal(frame, "M7", Reason::UnknownBrk);
     }
@@ -225,4 +225,17 @@ pub fn end(is_meant: impl FnOnce(&Session) -> bool) {
     }
     cpu.set_owners(owners);
     step::make_up_reschedule(cpu);
+}
+
+/// Puts this CPU into the state of a thread that nobody steps: in no debug context, with nothing on the stash, all slots armed. For a test
+/// that goes on although a rule was broken.
+pub fn forget_all() {
+    end(|_| true);
+    let masked = Masked::new();
+    let cpu = masked.cpu();
+    cpu.depth.set(0);
+    cpu.stash_len.set(0);
+    cpu.set_owners(Owners::empty());
+    slots::rearm(cpu);
+    control::force(cpu, cpu.wanted());
 }

@@ -2,7 +2,7 @@
 //! decides how a debugger goes on after a step; `hit` deals with step exceptions.
 
 use super::control::{self, Masked};
-use super::cpu::{CpuDebug, STASH_DEPTH};
+use super::cpu::{MaskedCpu, STASH_DEPTH};
 use super::stepping::Stepping;
 use super::{slots, stats};
 use crate::exception::Frame;
@@ -14,7 +14,7 @@ use rules::step::{Owners, StepError};
 /// # Errors
 /// X2: the context has D masked.
 #[inline(always)]
-pub fn request(cpu: &CpuDebug, frame: &mut Frame, owner: Owners) -> Result<(), StepError> {
+pub fn request(cpu: &MaskedCpu, frame: &mut Frame, owner: Owners) -> Result<(), StepError> {
     let mut owners = cpu.owners.get();
     frame.pstate = owners.request(owner, frame.pstate)?;
     cpu.set_owners(owners);
@@ -24,7 +24,7 @@ pub fn request(cpu: &CpuDebug, frame: &mut Frame, owner: Owners) -> Result<(), S
 /// Takes the running context's state off this CPU: the CPU has no owner of a step any more, and every slot that was suspended for
 /// the context is armed again. D is masked; MDSCR_EL1 and the slots' ISB are owed.
 #[inline(always)]
-fn take(cpu: &CpuDebug) -> Stepping {
+fn take(cpu: &MaskedCpu) -> Stepping {
     let taken = Stepping {
         owners: cpu.owners.get(),
         session: cpu.session.take(),
@@ -39,7 +39,7 @@ fn take(cpu: &CpuDebug) -> Stepping {
 /// Makes a state that [`take`] has taken the state of the running context. Returns whether a slot is suspended now: slots that were
 /// removed or reused meanwhile are not suspended. D is masked; MDSCR_EL1 and the slots' ISB are owed.
 #[inline(always)]
-fn give(cpu: &CpuDebug, stepping: &Stepping) -> bool {
+fn give(cpu: &MaskedCpu, stepping: &Stepping) -> bool {
     cpu.session.set(stepping.session);
     cpu.stepped.set(stepping.stepped);
     cpu.free_from.set(stepping.free_from);
@@ -82,7 +82,7 @@ pub fn restore(saved: &Stepping) {
 /// Asks again, by an SGI to this CPU, for a reschedule that was put off because a step was on the stash (M8). It does so once the
 /// stash is empty and the running context has no owners. Called where a step ends, with D masked.
 #[inline(always)]
-pub fn make_up_reschedule(cpu: &CpuDebug) {
+pub fn make_up_reschedule(cpu: &MaskedCpu) {
     if cpu.reschedule_wanted() && cpu.stash_len.get() == 0 && cpu.owners.get().is_empty() {
         crate::drivers::gic::send_sgi(crate::irq::sgi::RESCHEDULE, crate::drivers::gic::Target::Me);
     }
@@ -92,7 +92,7 @@ pub fn make_up_reschedule(cpu: &CpuDebug) {
 /// force.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn stash(cpu: &CpuDebug) {
+pub fn stash(cpu: &MaskedCpu) {
     stats::STASHES.count();
     let len = cpu.stash_len.get();
     assert!(len < STASH_DEPTH, "rule M8: interrupts nest deeper than the stash");
@@ -106,7 +106,7 @@ pub fn stash(cpu: &CpuDebug) {
 /// M8, M9: the interrupted context gets its debug state back from the stash. D is masked; M13 writes MDSCR_EL1.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
+pub fn unstash(cpu: &MaskedCpu, frame: &mut Frame) {
     let len = cpu.stash_len.get() - 1;
     // SAFETY: as in `stash`.
     let entry = unsafe { &(*cpu.stash.get())[len] };
@@ -122,7 +122,7 @@ pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
         }
         cpu.set_owners(owners);
     }
-    kprobe::unsettle(frame, owners.contains(Owners::STEP_OVER));
+    kprobe::unsettle(cpu, frame, owners.contains(Owners::STEP_OVER));
     make_up_reschedule(cpu);
 }
 
@@ -130,10 +130,10 @@ pub fn unstash(cpu: &CpuDebug, frame: &mut Frame) {
 /// the handler.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn end_of_handler(cpu: &CpuDebug) {
-    let _masked = Masked::new();
-    if !cpu.owners.get().is_empty() {
-        end_of_context(cpu);
+pub fn end_of_handler() {
+    let masked = Masked::new();
+    if !masked.cpu().owners.get().is_empty() {
+        end_of_context(masked.cpu());
     }
 }
 
@@ -142,7 +142,7 @@ pub fn end_of_handler(cpu: &CpuDebug) {
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn end_of_context(cpu: &CpuDebug) {
+pub fn end_of_context(cpu: &MaskedCpu) {
     stats::CANCELLED.count();
     slots::rearm(cpu);
     cpu.session.set(None);
@@ -152,7 +152,7 @@ pub fn end_of_context(cpu: &CpuDebug) {
 /// Ends a step-over for which no step exception comes (M6, M11, M12): the instruction has faulted, is an assertion's BRK, or was
 /// displaced by a probe.
 #[inline(always)]
-pub fn complete_in_software(cpu: &CpuDebug, frame: &mut Frame) {
+pub fn complete_in_software(cpu: &MaskedCpu, frame: &mut Frame) {
     let mut owners = cpu.owners.get();
     if let Some(pstate) = owners.complete_step_over(frame.pstate) {
         frame.pstate = pstate;
@@ -169,7 +169,7 @@ pub fn complete_in_software(cpu: &CpuDebug, frame: &mut Frame) {
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn end_free_run(cpu: &CpuDebug, frame: &Frame, interrupt: bool) -> Owners {
+pub fn end_free_run(cpu: &MaskedCpu, frame: &Frame, interrupt: bool) -> Owners {
     let owners = cpu.owners.get();
     if interrupt && frame.pc == cpu.free_from.get() {
         return owners;
@@ -185,7 +185,7 @@ pub fn end_free_run(cpu: &CpuDebug, frame: &Frame, interrupt: bool) -> Owners {
 /// Drops all owners of the running context's step and re-arms the slots, because the kernel ends (M7).
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn drop_owners(cpu: &CpuDebug, frame: &mut Frame) {
+pub fn drop_owners(cpu: &MaskedCpu, frame: &mut Frame) {
     stats::CANCELLED.count();
     slots::rearm(cpu);
     frame.pstate = rules::step::moved(frame.pstate);

@@ -19,7 +19,7 @@ pub fn switch_state() -> SwitchState {
         debug_depth: cpu.depth.get() as usize,
         active_probes: kprobe::depth(),
         stash: cpu.stash_len.get(),
-        el1_slot_suspended: super::slots::any_suspended(cpu),
+        el1_slot_suspended: super::slots::any_suspended(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Device drivers: console UART, interrupt controller, generic timer.
 //!
-//! They know nothing of the kernel around them: each takes addresses that the caller has mapped.
+//! The drivers do not use the kernel around them, but for `arch`: each takes addresses that the caller has mapped.
 
 pub mod gic;
 pub mod pl011;

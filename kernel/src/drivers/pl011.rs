@@ -56,44 +56,43 @@ register_structs! {
     }
 }
 
-/// What [`Pl011::init`] found received, kept because turning the FIFO on empties it: the UART's address, [`PRESENT`] and
-/// the byte; 0 if there is nothing. One place is enough: there is one console.
+/// A byte that [`Pl011::init`] has found received, kept because switching the FIFO on empties it: the UART's address, [`PRESENT`]
+/// and the byte; 0 if there is none. One place is enough, because there is one console.
 static EARLY: AtomicUsize = AtomicUsize::new(0);
 const PRESENT: usize = 0x100;
 
-/// A PL011: a handle, of which there may be several to one UART.
+/// A PL011. This is a handle: several may refer to one UART.
 ///
-/// Its methods may be called from any context but [`Pl011::init`], which is for boot, and [`Pl011::put`], which is for one sender
-/// at a time: the console sees to that. Received bytes are for one CPU; another one that takes some at the same time gets the
-/// same byte twice.
+/// All methods but two may be called from any context: [`Pl011::init`] is for boot, and [`Pl011::put`] is for one sender at a time,
+/// which the console ensures. Only one CPU at a time may take received bytes: two CPUs that take some at the same time may get the
+/// same byte.
 #[derive(Debug, Clone, Copy)]
 pub struct Pl011 {
     base: usize,
 }
 
 impl Pl011 {
-    /// The UART whose registers are mapped at `base`, a multiple of 4 KiB. It works for output at once if firmware has
-    /// enabled it, as on QEMU.
+    /// The UART whose registers are mapped at `base`, a multiple of 4 KiB. Output works at once if firmware has enabled the UART,
+    /// as on QEMU.
     ///
     /// # Safety
     ///
-    /// For as long as the value lives, 4 KiB at `base` are the registers of a PL011, mapped as device memory, readable
-    /// and writable.
+    /// While the value lives, the 4 KiB at `base` are the registers of a PL011, mapped as device memory, readable and writable.
     pub const unsafe fn new(base: usize) -> Self {
         Self { base }
     }
 
     fn registers(&self) -> &Registers {
-        // SAFETY: `new`'s caller promised that registers of a PL011 are mapped here; every field is a cell that is only
-        // accessed by volatile reads and writes.
+        // SAFETY: the caller of `new` has promised that the registers of a PL011 are mapped here. Every field is a cell that is
+        // accessed by volatile reads and writes only.
         unsafe { &*(self.base as *const Registers) }
     }
 
-    /// Switches the UART on, 8 bits, with FIFOs, all interrupts masked. The baud rate stays firmware's.
+    /// Switches the UART on: 8 bits, FIFOs on, all interrupts masked. The baud rate stays as firmware has set it.
     ///
-    /// A byte received before this is kept for [`Pl011::try_get`]: changing LCR_H.FEN empties the receive FIFO (in QEMU
-    /// too; 7.2 forgets only its count), so a UART whose FIFOs are on already keeps them untouched, and otherwise, when the FIFO is one byte deep,
-    /// that byte is taken out first.
+    /// A byte that was received earlier is kept for [`Pl011::try_get`]. Changing LCR_H.FEN empties the receive FIFO (in QEMU too;
+    /// 7.2 resets only its count). So a UART whose FIFOs are on already keeps them untouched. If they are off, the FIFO is one byte
+    /// deep, and that byte is taken out first.
     pub fn init(&self) {
         let r = self.registers();
         r.imsc.set(0);
@@ -110,8 +109,8 @@ impl Pl011 {
         r.cr.write(CR::RXE::SET + CR::TXE::SET + CR::UARTEN::SET);
     }
 
-    /// Sends `byte`; waits while the FIFO is full. Two senders at the same time, on two CPUs or one in the handler of a BRK that has
-    /// interrupted the other, can lose a byte when the FIFO is nearly full.
+    /// Sends `byte`; waits while the FIFO is full. Two senders at the same time can lose a byte when the FIFO is nearly full,
+    /// whether they are two CPUs, or one is the handler of a BRK that has interrupted the other.
     pub fn put(&self, byte: u8) {
         let r = self.registers();
         while r.fr.is_set(FR::TXFF) {
@@ -120,27 +119,27 @@ impl Pl011 {
         r.dr.set(u32::from(byte));
     }
 
-    /// Waits until everything has left the wire.
+    /// Waits until all bytes have been sent.
     pub fn flush(&self) {
         while self.registers().fr.is_set(FR::BUSY) {
             crate::arch::barrier::relax();
         }
     }
 
-    /// The next byte received, `None` if there is none. Bytes received with an error (parity, framing) and breaks are
-    /// left out.
+    /// The next received byte, `None` if there is none. Bytes that were received with an error (parity, framing) and breaks are
+    /// skipped.
     pub fn try_get(&self) -> Option<u8> {
         let early = EARLY.load(Ordering::Relaxed);
         let ours = early & PRESENT != 0 && early & !0xfff == self.base;
-        // Whoever clears it has the byte.
+        // Several callers may see the byte; the one that clears `EARLY` gets it.
         if ours && EARLY.compare_exchange(early, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             return Some(early as u8);
         }
         self.take()
     }
 
-    /// Nothing of this CPU may come between seeing that there is a byte and reading it, not even a BRK, which no mask keeps away (rule
-    /// I8): a handler that takes bytes too would leave none for the read.
+    /// Takes one byte from the FIFO. No other code of this CPU may run between the check that there is a byte and the read, because
+    /// that code could take the byte. No mask keeps a BRK's handler away (rule I8), so this is no-probe text.
     #[inline(never)]
     #[unsafe(link_section = ".noprobe.text")]
     fn take(&self) -> Option<u8> {
@@ -155,7 +154,7 @@ impl Pl011 {
         None
     }
 
-    /// Raises the interrupt when bytes have been received: at an eighth of the FIFO, or after a pause.
+    /// Raises the interrupt when bytes were received: at an eighth of the FIFO, or after a pause.
     pub fn enable_rx_interrupt(&self) {
         self.registers().imsc.write(INT::RX::SET + INT::RT::SET);
     }

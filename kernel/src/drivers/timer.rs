@@ -1,7 +1,7 @@
 //! The generic timer's EL1 virtual timer (DDI 0487, chapter "The Generic Timer in AArch64 state").
 //!
-//! The virtual timer is the one that works at EL1 however the machine was entered, and whose counter (CNTVCT_EL0) has
-//! no offset against the physical one unless a hypervisor sets it.
+//! The virtual timer works at EL1 at whichever level the machine was entered. Its counter (CNTVCT_EL0) has no offset against the
+//! physical one unless a hypervisor sets it.
 
 use core::arch::asm;
 use core::num::NonZeroU64;
@@ -10,27 +10,26 @@ use aarch64_cpu::registers::{CNTFRQ_EL0, CNTV_CTL_EL0, Readable};
 
 const ENABLE: u64 = 1;
 
-/// Counter ticks per second: CNTFRQ_EL0, as firmware set it.
+/// Counter ticks per second: CNTFRQ_EL0, as firmware has set it.
 #[inline]
 pub fn frequency() -> u64 {
     CNTFRQ_EL0.get() & 0xffff_ffff
 }
 
-/// The counter now: not read before the instructions in front of it have completed (a read of the
-/// counter may otherwise be made early).
+/// The counter now. The ISB in front keeps the CPU from reading the counter before earlier instructions have completed.
 #[inline(always)]
 pub fn now() -> u64 {
     let count;
-    // SAFETY: reads a counter; clobbers nothing. Without `nomem`, so that the accesses measured stay on their side.
+    // SAFETY: reads a counter. Not `nomem`: the compiler must not move the measured accesses across the read.
     unsafe { asm!("isb", "mrs {}, cntvct_el0", out(reg) count, options(nostack, preserves_flags)) };
     count
 }
 
-/// Arms this CPU's timer for the instant `at`, in counter ticks; in the past means at once.
+/// Arms this CPU's timer for the instant `at`, in counter ticks; an instant in the past is due at once.
 #[inline(always)]
 pub fn arm_at(at: u64) {
-    // SAFETY: sets the compare value, then enables the timer with its interrupt unmasked. What may follow is the timer's
-    // interrupt, which its handler expects. The ISB makes it effective before the caller goes on.
+    // SAFETY: sets the compare value, then enables the timer with its interrupt unmasked. The timer's handler expects the
+    // interrupt. The ISB puts the writes in force before the caller goes on.
     unsafe {
         asm!(
             "msr cntv_cval_el0, {at}",
@@ -43,7 +42,7 @@ pub fn arm_at(at: u64) {
     }
 }
 
-/// Arms this CPU's timer `ticks` counter ticks from now. Returns the instant.
+/// Arms this CPU's timer `ticks` counter ticks from now. Returns that instant.
 #[inline(always)]
 pub fn arm_after(ticks: u64) -> u64 {
     let at = now().wrapping_add(ticks);
@@ -54,20 +53,20 @@ pub fn arm_after(ticks: u64) -> u64 {
 /// Stops this CPU's timer; its interrupt line goes low.
 #[inline(always)]
 pub fn stop() {
-    // SAFETY: disables the timer. The ISB keeps an interrupt from coming later, once the GIC has seen the line fall.
+    // SAFETY: disables the timer. The ISB puts that in force before the caller goes on, so the timer raises no later interrupt.
     unsafe { asm!("msr cntv_ctl_el0, xzr", "isb", options(nostack, preserves_flags)) };
 }
 
-/// Whether this CPU's timer is enabled and its instant has come.
+/// Whether this CPU's timer is enabled and its instant has passed.
 #[inline]
 pub fn is_due() -> bool {
     CNTV_CTL_EL0.matches_all(CNTV_CTL_EL0::ENABLE::SET + CNTV_CTL_EL0::ISTATUS::SET)
 }
 
-/// Why a periodic tick cannot be had.
+/// Why a periodic tick is impossible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadRate {
-    /// Ticks per second asked for.
+    /// The ticks per second that were asked for.
     pub hz: u32,
     /// The counter's frequency, Hz.
     pub frequency: u64,
@@ -87,8 +86,8 @@ impl core::fmt::Display for BadRate {
 
 impl core::error::Error for BadRate {}
 
-/// A periodic tick of one CPU. It keeps to multiples of its period since it was started, so that late handlers make it
-/// neither drift nor pile up.
+/// A periodic tick of one CPU. Its instants are multiples of the period after the start, so late handlers cause no drift, and
+/// missed ticks do not pile up.
 #[derive(Debug, Clone, Copy)]
 pub struct Tick {
     period: NonZeroU64,
@@ -108,28 +107,28 @@ impl Tick {
         Ok(Self { period, next: arm_after(period.get()) })
     }
 
-    /// For the interrupt handler: arms the next instant, and says how many have passed since the last call: 0 if the
-    /// interrupt came too early (a spurious one), more than 1 if it was late by whole periods.
+    /// For the interrupt handler: arms the next instant, and returns how many instants have passed since the last call: 0 if the
+    /// interrupt came too early (a spurious one), more than 1 if the handler is late by whole periods.
     #[inline]
     pub fn rearm(&mut self) -> u64 {
         let late = now().wrapping_sub(self.next);
-        // "Early" shows as a huge distance.
+        // If the interrupt is early, the difference is negative, which wraps.
         if late > i64::MAX as u64 {
             return 0;
         }
-        // The division is for the rare case only; it is the dearest instruction here.
+        // Only the rare case divides: the division is the most expensive instruction here.
         let passed = if late < self.period.get() { 1 } else { late / self.period + 1 };
         self.next = self.next.wrapping_add(passed.wrapping_mul(self.period.get()));
         arm_at(self.next);
         passed
     }
 
-    /// Arms the pending instant again, after [`stop`] or after the timer was used for something else.
+    /// Arms the pending instant again, after [`stop`] or after another use of the timer.
     pub fn resume(&self) {
         arm_at(self.next);
     }
 
-    /// The period, counter ticks.
+    /// The period in counter ticks.
     pub const fn period(&self) -> u64 {
         self.period.get()
     }

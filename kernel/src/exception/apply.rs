@@ -7,7 +7,7 @@
 use super::frame::Frame;
 use super::live;
 use crate::arch::daif;
-use crate::debug::{self, CpuDebug, control, step};
+use crate::debug::{self, MaskedCpu, control, step};
 #[cfg(debug_assertions)]
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use rules::step::Owners;
@@ -33,7 +33,7 @@ impl Aside {
 
 /// Does what the column MDSCR_EL1.SS of the row says with the owners of the interrupted context. D is masked.
 #[inline(always)]
-pub fn set_aside<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
+pub fn set_aside<const ROW: u8>(cpu: &MaskedCpu, frame: &mut Frame) -> Aside {
     let mut owners = cpu.owners.get();
     if owners.is_empty() {
         return Aside::NOTHING;
@@ -69,7 +69,7 @@ pub fn set_aside<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
 /// Does what the masks column of the row says: opens exceptions, after MDSCR_EL1 was brought into line with the owners that are
 /// left.
 #[inline(always)]
-pub fn open<const ROW: u8>(cpu: &CpuDebug, frame: &Frame) {
+pub fn open<const ROW: u8>(cpu: &MaskedCpu, frame: &Frame) {
     match live::masks::<ROW>() {
         Masks::Unsaid | Masks::Masked | Masks::MaskedThenOpen => {}
         Masks::UnmaskAll => {
@@ -94,7 +94,7 @@ pub fn open<const ROW: u8>(cpu: &CpuDebug, frame: &Frame) {
 
 /// Applies both columns of the row at the entry of a handler.
 #[inline(always)]
-pub fn enter<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
+pub fn enter<const ROW: u8>(cpu: &MaskedCpu, frame: &mut Frame) -> Aside {
     let aside = set_aside::<ROW>(cpu, frame);
     open::<ROW>(cpu, frame);
     aside
@@ -103,7 +103,7 @@ pub fn enter<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame) -> Aside {
 /// The return from a handler (M13): masks exceptions, puts back what `ROW` has set aside, and computes MDSCR_EL1.SS for the context
 /// that is returned to. `cpu` is the CPU on which the handler has begun.
 #[inline(always)]
-pub fn leave<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
+pub fn leave<const ROW: u8>(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
     #[cfg(debug_assertions)]
     check_exit(live::id(ROW), live::masks::<ROW>());
     if !matches!(live::masks::<ROW>(), Masks::Masked) && matches!(live::masks::<M13>(), Masks::Masked) {
@@ -111,7 +111,8 @@ pub fn leave<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
     }
     // If I was open, the handler may have been switched away and may have continued on another CPU (rule I10).
     let cpu = match live::masks::<ROW>() {
-        Masks::Inherit | Masks::UnmaskAll | Masks::MaskedThenOpen => debug::this(),
+        // SAFETY: D is masked, and stays so until the exception return.
+        Masks::Inherit | Masks::UnmaskAll | Masks::MaskedThenOpen => unsafe { debug::masked() },
         Masks::Unsaid | Masks::Masked | Masks::UnmaskDebugAndError => cpu,
     };
     if (ROW == RowId::M8 as u8 || ROW == RowId::M9 as u8) && !cpu.owners.get().is_empty() {
@@ -122,7 +123,7 @@ pub fn leave<const ROW: u8>(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
 
 /// The return from a handler (M13) that has opened no exceptions: D, A, I, F are masked already.
 #[inline(always)]
-pub fn resume(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
+pub fn resume(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
     put_back(cpu, frame, aside);
     match live::ss::<M13>() {
         Ss::Compute => control::sync_for_return(cpu),
@@ -135,7 +136,7 @@ pub fn resume(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
 
 /// Puts back what [`set_aside`] has set aside. D is masked.
 #[inline(always)]
-pub fn put_back(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
+pub fn put_back(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
     if aside.stashed {
         step::unstash(cpu, frame);
     }
@@ -165,7 +166,7 @@ static VIOLATED: AtomicBool = AtomicBool::new(false);
 #[cfg(debug_assertions)]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn check_entry(id: RowId, masks: Masks, cpu: &CpuDebug, frame: &Frame) {
+fn check_entry(id: RowId, masks: Masks, cpu: &MaskedCpu, frame: &Frame) {
     let real = daif::read();
     if masks.apply(frame.masks()).is_some_and(|wanted| wanted != real) {
         violated(id.name(), "the handler's masks are not the table's");

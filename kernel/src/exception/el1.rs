@@ -7,11 +7,11 @@
 use super::apply::{Aside, enter, leave, open, put_back, resume, set_aside};
 use super::brk::{self, Use};
 use super::fatal::fatal;
-use super::frame::{Frame, ec};
+use super::frame::{DebugFrame, Frame, ec};
 use super::live;
 use super::reason::Reason;
 use crate::arch::barrier;
-use crate::debug::{self, CpuDebug, bug, hit};
+use crate::debug::{self, MaskedCpu, bug, hit};
 use crate::irq;
 use crate::kprobe;
 use crate::mm;
@@ -26,6 +26,21 @@ const M10: u8 = RowId::M10 as u8;
 const M11: u8 = RowId::M11 as u8;
 const M12: u8 = RowId::M12 as u8;
 const M14: u8 = RowId::M14 as u8;
+
+/// This CPU's debug state at the entry of an exception, and behind the mask on its way out.
+#[inline(always)]
+fn entered() -> &'static MaskedCpu {
+    // SAFETY: the functions of this module are called by the vectors and `hit.S` with D masked; what opens D (`open`) is followed by no
+    // use of the reference before `leave` has masked D again. Where I was open meanwhile, `leave` looks the CPU up anew (I10).
+    unsafe { debug::masked() }
+}
+
+/// The frame of a context that the exception of M10, M12 or M14 has interrupted.
+#[inline(always)]
+fn debug_frame(frame: &mut Frame) -> &mut DebugFrame {
+    // SAFETY: called behind the entry of such an exception, whose handler runs with D, A, I and F masked and ends before they open.
+    unsafe { DebugFrame::of(frame) }
+}
 
 /// A handler, which the vectors call with all exceptions masked.
 type Handler = extern "C" fn(&mut Frame);
@@ -48,8 +63,9 @@ macro_rules! hardware {
         #[inline(never)]
         #[unsafe(link_section = ".noprobe.text")]
         extern "C" fn $name(frame: &mut Frame) {
-            let cpu = debug::this();
+            let cpu = entered();
             let aside = enter::<M10>(cpu, frame);
+            let frame = debug_frame(frame);
             if !$plain(cpu, frame) {
                 return $rest(cpu, frame, aside);
             }
@@ -59,7 +75,7 @@ macro_rules! hardware {
         #[cold]
         #[inline(never)]
         #[unsafe(link_section = ".noprobe.text")]
-        fn $rest(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
+        fn $rest(cpu: &MaskedCpu, frame: &mut DebugFrame, aside: Aside) {
             let depth = cpu.depth.get();
             cpu.depth.set(depth + 1);
             $handler(cpu, frame);
@@ -70,7 +86,7 @@ macro_rules! hardware {
 }
 
 hardware! {
-    step, any_step: |cpu, _: &mut Frame| hit::plain_step(cpu), |cpu, frame| hit::step(cpu, frame);
+    step, any_step: |cpu, _: &mut DebugFrame| hit::plain_step(cpu), |cpu, frame| hit::step(cpu, frame);
     breakpoint, any_breakpoint: |cpu, frame| hit::plain_breakpoint(cpu, frame), |cpu, frame| hit::breakpoint(cpu, frame);
     watchpoint, any_watchpoint: |cpu, frame| hit::plain_watchpoint(cpu, frame), |cpu, frame| hit::watchpoint(cpu, frame);
 }
@@ -104,7 +120,7 @@ extern "C" fn exception_el1_any_brk(frame: &mut Frame) {
 fn trampoline(frame: &mut Frame) {
     match kprobe::rest(frame) {
         kprobe::Rest::Hit => kprobe_hit(frame),
-        kprobe::Rest::Instruction(then) => kprobe_rest_of_hit(debug::this(), frame, then),
+        kprobe::Rest::Instruction(then) => kprobe_rest_of_hit(entered(), frame, then),
         kprobe::Rest::Nobodys => fatal(frame, "M7", Reason::UnknownBrk),
     }
 }
@@ -147,13 +163,13 @@ software! {
 #[inline(always)]
 fn software<const ROW: u8>(
     frame: &mut Frame,
-    handler: impl FnOnce(&'static CpuDebug, &mut Frame, Owners) -> Result<Owners, kprobe::Excepted>,
+    handler: impl FnOnce(&'static MaskedCpu, &mut DebugFrame, Owners) -> Result<Owners, kprobe::Excepted>,
 ) {
-    let cpu = debug::this();
+    let cpu = entered();
     let mut aside = enter::<ROW>(cpu, frame);
     let depth = cpu.depth.get();
     cpu.depth.set(depth + 1);
-    match handler(cpu, frame, aside.parked) {
+    match handler(cpu, debug_frame(frame), aside.parked) {
         Ok(parked) => aside.parked = parked,
         Err(kprobe::Excepted) => return kprobe_exception(cpu, frame, depth),
     }
@@ -167,7 +183,7 @@ fn software<const ROW: u8>(
 #[inline(never)]
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn kprobe_exception(cpu: &CpuDebug, frame: &mut Frame, depth: u32) {
+extern "C" fn kprobe_exception(cpu: &MaskedCpu, frame: &mut Frame, depth: u32) {
     cpu.depth.set(depth);
     fault_of_probed(cpu, frame);
 }
@@ -176,9 +192,9 @@ extern "C" fn kprobe_exception(cpu: &CpuDebug, frame: &mut Frame, depth: u32) {
 /// and F, so that the copy has to end in a BRK.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn kprobe_rest_of_hit(cpu: &CpuDebug, frame: &mut Frame, then: kprobe::Then) {
+extern "C" fn kprobe_rest_of_hit(cpu: &MaskedCpu, frame: &mut Frame, then: kprobe::Then) {
     let mut aside = Aside::NOTHING;
-    match kprobe::rest_of_hit(cpu, frame, then) {
+    match kprobe::rest_of_hit(cpu, debug_frame(frame), then) {
         Ok(parked) => aside.parked = parked,
         Err(kprobe::Excepted) => return kprobe_exception(cpu, frame, 0),
     }
@@ -191,7 +207,7 @@ extern "C" fn kprobe_rest_of_hit(cpu: &CpuDebug, frame: &mut Frame, then: kprobe
 #[cfg(debug_assertions)]
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn kprobe_check_entry(cpu: &CpuDebug, frame: &mut Frame) {
+extern "C" fn kprobe_check_entry(cpu: &MaskedCpu, frame: &mut Frame) {
     // The context has no owners, so `enter` sets nothing aside.
     let _ = enter::<M12>(cpu, frame);
 }
@@ -200,7 +216,7 @@ extern "C" fn kprobe_check_entry(cpu: &CpuDebug, frame: &mut Frame) {
 #[cfg(debug_assertions)]
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn kprobe_check_exit(cpu: &CpuDebug, frame: &mut Frame) {
+extern "C" fn kprobe_check_exit(cpu: &MaskedCpu, frame: &mut Frame) {
     leave::<M12>(cpu, frame, Aside::NOTHING);
 }
 
@@ -208,7 +224,7 @@ extern "C" fn kprobe_check_exit(cpu: &CpuDebug, frame: &mut Frame) {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn assertion(frame: &mut Frame) {
-    let cpu = debug::this();
+    let cpu = entered();
     if cpu.depth.get() == 0 {
         let aside = enter::<M11>(cpu, frame);
         bug::report(frame);
@@ -224,7 +240,7 @@ fn assertion(frame: &mut Frame) {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn fault(frame: &mut Frame) {
-    let cpu = debug::this();
+    let cpu = entered();
     // A fault in a copy is the probed instruction's. The probed context's masks and owners are put back before M6 decides (K7).
     kprobe::fault_in_copy(cpu, frame);
     fault_of_probed(cpu, frame);
@@ -233,7 +249,7 @@ extern "C" fn fault(frame: &mut Frame) {
 /// M6 for the context of `frame`, which is the probed one if a probe's instruction has faulted. All exceptions are masked before
 /// and behind.
 #[inline(always)]
-fn fault_of_probed(cpu: &CpuDebug, frame: &mut Frame) {
+fn fault_of_probed(cpu: &MaskedCpu, frame: &mut Frame) {
     let nested = cpu.depth.get() != 0;
     // In a debug context the owners are not those of the code that faulted.
     let aside = if nested { Aside::NOTHING } else { set_aside::<M6>(cpu, frame) };
@@ -249,7 +265,7 @@ fn fault_of_probed(cpu: &CpuDebug, frame: &mut Frame) {
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_el1_irq(frame: &mut Frame) {
     kprobe::settle(frame);
-    let cpu = debug::this();
+    let cpu = entered();
     let aside = set_aside::<M8>(cpu, frame);
     let Some(interrupt) = irq::acknowledge() else {
         // Spurious: nothing was opened, but a step may have been set aside.
@@ -265,10 +281,10 @@ extern "C" fn exception_el1_irq(frame: &mut Frame) {
 
 /// The way out of an IRQ and of an FIQ (M8).
 #[inline(always)]
-fn leave_interrupt(cpu: &CpuDebug, frame: &mut Frame, aside: Aside) {
+fn leave_interrupt(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
     if cpu.anything_pending() {
         on_the_way_out();
-        return leave::<M8>(debug::this(), frame, aside);
+        return leave::<M8>(entered(), frame, aside);
     }
     leave::<M8>(cpu, frame, aside);
 }
@@ -295,7 +311,7 @@ fn on_the_way_out() {
 /// Deals with an NMI (M9). Only the acknowledge tells an NMI from an IRQ, so the context was stashed by M8 already.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn nmi(cpu: &CpuDebug, frame: &mut Frame, mut aside: Aside, interrupt: irq::IntId) {
+fn nmi(cpu: &MaskedCpu, frame: &mut Frame, mut aside: Aside, interrupt: irq::IntId) {
     if live::ss::<M8>() != live::ss::<M9>() {
         put_back(cpu, frame, aside);
         aside = set_aside::<M9>(cpu, frame);
@@ -309,7 +325,7 @@ fn nmi(cpu: &CpuDebug, frame: &mut Frame, mut aside: Aside, interrupt: irq::IntI
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_el1_fiq(frame: &mut Frame) {
     kprobe::settle(frame);
-    let cpu = debug::this();
+    let cpu = entered();
     let aside = set_aside::<M8>(cpu, frame);
     let Some(interrupt) = irq::acknowledge_fiq() else {
         return resume(cpu, frame, aside);
@@ -322,7 +338,7 @@ extern "C" fn exception_el1_fiq(frame: &mut Frame) {
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_el1_error(frame: &mut Frame) {
-    let cpu = debug::this();
+    let cpu = entered();
     // M16, M9: from EL1 it is fatal, whatever the syndrome says.
     let _ = enter::<M9>(cpu, frame);
     fatal(frame, "M16", Reason::SError)

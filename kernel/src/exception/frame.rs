@@ -1,5 +1,6 @@
 //! The saved state of an interrupted context, and its snapshot.
 
+use core::ops::{Deref, DerefMut};
 use rules::pstate::Daif;
 
 /// What the vectors save (rule I7) and snapshot (rule I3). `vectors.S` knows the layout.
@@ -22,6 +23,46 @@ pub struct Frame {
     pub far: u64,
     /// A frame record (fp, pc) for those who walk the stack.
     record: [u64; 2],
+}
+
+/// The frame of a context that a debug exception has interrupted. Only a debug context has one (M10, M12, M14), so a function that takes one
+/// cannot be called from a thread or from an interrupt's handler. Everything of [`Frame`] is there.
+#[repr(transparent)]
+#[derive(Debug)]
+pub struct DebugFrame(Frame);
+
+impl DebugFrame {
+    /// The frame as a debug context's.
+    ///
+    /// # Safety
+    /// The caller is a debug context: D, A, I and F are masked, and stay so for as long as the reference lives.
+    #[inline(always)]
+    pub unsafe fn of(frame: &mut Frame) -> &mut Self {
+        // SAFETY: the layouts are the same, by `repr(transparent)`.
+        unsafe { &mut *core::ptr::from_mut(frame).cast() }
+    }
+
+    /// As [`Frame::move_to`]. Without this method `frame.move_to(frame.pc + 4)` would borrow the frame twice.
+    #[inline(always)]
+    pub fn move_to(&mut self, pc: u64) {
+        self.0.move_to(pc);
+    }
+}
+
+impl Deref for DebugFrame {
+    type Target = Frame;
+
+    #[inline(always)]
+    fn deref(&self) -> &Frame {
+        &self.0
+    }
+}
+
+impl DerefMut for DebugFrame {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Frame {
+        &mut self.0
+    }
 }
 
 /// Size of a frame on the stack, in bytes.

@@ -14,7 +14,7 @@ pub mod live;
 mod reason;
 
 pub use fatal::{Hook, Say, fatal, register_hooks};
-pub use frame::Frame;
+pub use frame::{DebugFrame, Frame};
 pub use reason::{Reason, Site};
 
 use crate::mm::layout;

@@ -1,10 +1,10 @@
 //! Deferred work: queued by handlers, run on the way out of the interrupt with interrupts on (M8).
 //!
-//! A step that the interrupt set aside stays on the stash meanwhile, so further interrupts do not step into it either.
+//! A step that the interrupt has set aside stays on the stash while the work runs, so further interrupts do not step into the work.
 //!
-//! Each CPU has a ring. Who queues work takes a ticket, then stores the work in the ticket's place; who runs work empties the
-//! place, then says that the ticket is done. A BRK's handler may queue work of its own in the middle of either, whatever is
-//! masked (rule I8): it takes the next ticket.
+//! Each CPU has a ring. `defer` takes a ticket, then stores the work in the ticket's place. `run` empties the place, then counts
+//! the ticket as done. The handler of a BRK may queue work of its own in the middle of either, whatever is masked (rule I8): it
+//! gets the next ticket.
 
 use crate::arch::daif::{self, AllMasked};
 use crate::debug;
@@ -14,19 +14,19 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-/// What can be deferred.
+/// A piece of deferred work. It has no arguments: what it is to do, it finds in statics.
 pub type Work = fn();
 
-/// Pieces of work that can wait on a CPU.
+/// How many pieces of work can wait on a CPU.
 const ROOM: usize = 32;
 
-/// A ring.
+/// The deferred work of one CPU.
 struct Ring {
-    /// By ticket modulo [`ROOM`]; null where no work waits.
+    /// The work of each ticket, at the ticket modulo [`ROOM`]; null where no work waits.
     work: [AtomicPtr<()>; ROOM],
     /// The next ticket.
     tickets: AtomicUsize,
-    /// Tickets whose work has been taken out to be run.
+    /// How many tickets are done: their work was taken out to be run.
     done: AtomicUsize,
 }
 
@@ -36,11 +36,11 @@ static RINGS: PerCpu<Ring> = crate::per_cpu!(Ring {
     done: AtomicUsize::new(0),
 });
 
-/// Queues work for the way out of the interrupt that is being handled. Any context; from elsewhere than an interrupt's handler
-/// the work waits for the next interrupt. False if there is no room: the caller keeps what it has.
+/// Queues work for the end of the interrupt that is being handled; outside an interrupt's handler, for the end of the next
+/// interrupt. Returns false if the ring is full: the work was not queued then. Any context.
 #[must_use]
 pub fn defer(work: Work) -> bool {
-    // This CPU's ring stays this CPU's, and nothing is taken out of it meanwhile.
+    // While all exceptions are masked, the context stays on this CPU, and nothing is taken out of the ring.
     let _masked = AllMasked::new();
     let ring = RINGS.this();
     let has_room = |ticket: usize| {
@@ -52,8 +52,8 @@ pub fn defer(work: Work) -> bool {
     true
 }
 
-/// Takes out what has waited longest. Only for who runs deferred work, of whom a CPU has one at a time.
-fn next() -> Option<Work> {
+/// Takes out the work that has waited longest. Only [`run`] may call this: a CPU runs it once at a time.
+fn take_oldest() -> Option<Work> {
     let ring = RINGS.this();
     let ticket = ring.done.load(Relaxed);
     let place = &ring.work[ticket % ROOM];
@@ -62,18 +62,18 @@ fn next() -> Option<Work> {
         return None;
     }
     place.store(core::ptr::null_mut(), Relaxed);
-    // Whoever is given the place from here on finds it empty.
+    // From here on the place can go to a new ticket, which finds it empty.
     ring.done.store(ticket.wrapping_add(1), Release);
-    // SAFETY: only `defer` stores anything but null there, and what it stores is a `Work`.
+    // SAFETY: only `defer` stores pointers other than null in the ring, and each of them is a `Work`.
     Some(unsafe { core::mem::transmute::<*mut (), Work>(work) })
 }
 
-/// Runs what waits, with interrupts on. The end of an interrupt's handler, I masked, D open.
+/// Runs all deferred work, with interrupts on. Called at the end of an interrupt's handler, with I masked and D open.
 pub fn run() {
-    // Work runs with interrupts on: what belongs to the CPU is looked up again behind it (rule I10).
+    // Work runs with interrupts on, so the CPU's state is looked up again after it (rule I10).
     while debug::this().begin_deferred() {
         daif::clear::<{ daif::IF }>();
-        while let Some(work) = next() {
+        while let Some(work) = take_oldest() {
             work();
         }
         daif::set::<{ daif::IF }>();

@@ -1,17 +1,18 @@
-//! The interrupt controller and the kernel's own interrupts.
+//! Sets up the interrupt controller and the handlers of the kernel's own interrupts.
 
 use super::{off, set_handler, sgi};
 use crate::drivers::gic;
 use crate::{early, mm, options, sched, smp, time};
 
-/// Finds the controller, chooses how interrupts are switched off, names the kernel's handlers. Once, before `smp::init_cpu`.
+/// Initialises the controller, chooses how interrupts are switched off, and registers the kernel's handlers. Called once, before
+/// `smp::init_cpu`.
 ///
 /// # Panics
-/// If the controller cannot be used: nothing works without.
+/// If the controller cannot be used: the kernel cannot run without interrupts.
 pub fn init() {
     let machine = &early::boot().platform;
     let map = |physical: u64, size: u64| mm::map_device(physical as usize, size as usize);
-    // SAFETY: the device tree describes the controller, and `map_device` maps for good.
+    // SAFETY: the device tree describes the controller, and what `map_device` maps stays mapped.
     if let Err(error) = unsafe { gic::init(&machine.gic, map) } {
         panic!("{error}");
     }

@@ -1,4 +1,4 @@
-//! Interrupts: who handles which, and "interrupts off".
+//! Interrupts: which function handles which interrupt, and how "interrupts off" is done.
 
 pub mod deferred;
 mod init;
@@ -17,35 +17,35 @@ use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 pub use gic::IntId;
 
-/// Handles an interrupt: interrupt context, D and A open (M8), or NMI context, all masked (M9).
+/// Handles an interrupt, in interrupt context with D and A open (M8), or in NMI context with everything masked (M9).
 pub type Handler = fn(&mut Frame);
 
-/// One entry for each number that an acknowledge can give, which has 10 bits: a lookup needs no check of its bounds.
+/// One entry for each number that an acknowledge can return. The number has 10 bits, so a lookup needs no check of its bounds.
 const HANDLERS: usize = 1024;
 
 static TABLE: [AtomicPtr<()>; HANDLERS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; HANDLERS];
 
 /// Software-generated interrupts of the kernel.
 pub mod sgi {
-    /// Bring the slots into line with their records.
+    /// Has the receiver bring its slots into line with the records.
     pub const SLOTS: u32 = 0;
-    /// Stand still while text is changed.
+    /// Has the receiver stand still while another CPU changes text.
     pub const RENDEZVOUS: u32 = 1;
-    /// Stop, until let go or for good.
+    /// Has the receiver stop, until it is let go or for good.
     pub const STOP: u32 = 2;
-    /// Look at the run queue; or a reschedule that a step forbade is due.
+    /// Has the receiver switch threads: its run queue has a new thread, or a reschedule that a step has put off is due.
     pub const RESCHEDULE: u32 = 6;
-    /// For tests: an ordinary one.
+    /// For tests: an interrupt of normal priority.
     pub const TEST: u32 = 3;
-    /// For tests: of NMI priority where the controller has priorities.
+    /// For tests: an interrupt of NMI priority, if interrupts are masked by priority.
     pub const TEST_NMI: u32 = 4;
-    /// For tests: in group 0, an FIQ.
+    /// For tests: an interrupt of group 0, which is taken as an FIQ.
     pub const TEST_FIQ: u32 = 5;
-    /// For tests: one that the handler of another interrupt sends.
+    /// For tests: an interrupt that the handler of another interrupt sends.
     pub const TEST_CHAINED: u32 = 7;
 }
 
-/// Names the handler of an interrupt, on all CPUs. Thread context.
+/// Registers the handler of an interrupt, for all CPUs. Thread context.
 ///
 /// # Panics
 /// If the number is out of range.
@@ -53,32 +53,33 @@ pub fn set_handler(intid: u32, handler: Handler) {
     TABLE[intid as usize].store(handler as *mut (), Relaxed);
 }
 
-/// The IRQ that is to be handled; None if it is gone again (INTID 1023). Entry code, masked.
+/// Acknowledges an IRQ and returns which one is to be handled; None if no IRQ is pending any more (INTID 1023). Entry code, masked.
 #[inline(always)]
 pub fn acknowledge() -> Option<IntId> {
-    acknowledged(gic::acknowledge)
+    acknowledge_by(gic::acknowledge)
 }
 
-/// The same for an FIQ: an interrupt of group 0.
+/// Acknowledges an FIQ, which is an interrupt of group 0, as [`acknowledge`] does an IRQ.
 #[inline(always)]
 pub fn acknowledge_fiq() -> Option<IntId> {
-    acknowledged(gic::acknowledge_group0)
+    acknowledge_by(gic::acknowledge_group0)
 }
 
+/// Acknowledges an interrupt by `acknowledge`, and orders what the handler reads after that.
 #[inline(always)]
-fn acknowledged(acknowledge: impl FnOnce() -> Option<IntId>) -> Option<IntId> {
+fn acknowledge_by(acknowledge: impl FnOnce() -> Option<IntId>) -> Option<IntId> {
     #[cfg(debug_assertions)]
     if injected() {
         return None;
     }
     let interrupt = acknowledge()?;
-    // Reads of system registers are not ordered after the acknowledge (DDI 0487 D24.1.2): without it the handler may read what they
-    // were before the interrupt was signalled, such as a timer that is not due yet.
+    // Reads of system registers are not ordered after the acknowledge (DDI 0487 D24.1.2). Without the ISB the handler may read
+    // values from before the interrupt was signalled, such as those of a timer that is not due yet.
     barrier::isb();
     Some(interrupt)
 }
 
-/// How many acknowledges of a CPU are still to find nothing.
+/// How many of the next acknowledges of each CPU are to find nothing: see [`inject_spurious`].
 #[cfg(debug_assertions)]
 #[unsafe(link_section = ".noprobe.data")]
 static INJECTED: PerCpu<AtomicU32> = crate::per_cpu!(AtomicU32::new(0));
@@ -87,7 +88,7 @@ static INJECTED: PerCpu<AtomicU32> = crate::per_cpu!(AtomicU32::new(0));
 #[inline(always)]
 fn injected() -> bool {
     let left = INJECTED.this();
-    // Masked, and this CPU's alone: a load and a store suffice.
+    // Only this CPU uses the counter, and all exceptions are masked: a load and a store suffice.
     let count = left.load(Relaxed);
     if count != 0 {
         left.store(count - 1, Relaxed);
@@ -95,8 +96,8 @@ fn injected() -> bool {
     count != 0
 }
 
-/// For tests: the next `count` acknowledges on this CPU find nothing, as where an interrupt is withdrawn between the vector and the
-/// acknowledge. The interrupt stays pending and is taken again. False, and nothing done, in release builds. Any context.
+/// For tests: the next `count` acknowledges on this CPU find nothing, as if an interrupt were withdrawn between the vector and the
+/// acknowledge. The interrupt stays pending and is taken again. In release builds it does nothing and returns false. Any context.
 pub fn inject_spurious(count: u32) -> bool {
     #[cfg(debug_assertions)]
     INJECTED.this().store(count, Relaxed);
@@ -111,14 +112,14 @@ pub fn is_nmi(interrupt: IntId) -> bool {
     off::by_priority() && gic::is_nmi_priority(interrupt.id())
 }
 
-/// Calls the interrupt's handler, and ends it.
+/// Calls the handler of an interrupt, then tells the controller that the interrupt was handled.
 #[inline(always)]
 pub fn handle(interrupt: IntId, frame: &mut Frame) {
     call(interrupt, frame);
     gic::end(interrupt);
 }
 
-/// The same for an FIQ.
+/// Does for an FIQ what [`handle`] does for an IRQ.
 #[inline(never)]
 pub fn handle_fiq(interrupt: IntId, frame: &mut Frame) {
     call(interrupt, frame);
@@ -132,7 +133,7 @@ fn call(interrupt: IntId, frame: &mut Frame) {
     if handler.is_null() {
         unexpected(intid);
     } else {
-        // SAFETY: only `set_handler` stores here, and what it stores is a `Handler`.
+        // SAFETY: only `set_handler` stores pointers in the table, and each of them is a `Handler`.
         let handler: Handler = unsafe { core::mem::transmute(handler) };
         handler(frame);
     }

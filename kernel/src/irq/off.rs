@@ -1,7 +1,7 @@
 //! "Interrupts off", with two back ends chosen at boot: PSTATE.I, or the GICv3's priority mask, which leaves room for an NMI.
 //!
-//! With the priority mask an [`IrqOff`] section still takes interrupts of NMI priority (rule M9). PSTATE.I stays what the
-//! rules are about: it is set in every handler, whichever back end is used.
+//! With the priority mask an [`IrqOff`] section still takes interrupts of NMI priority (rule M9). The masking rules speak of
+//! PSTATE.I, which is set in every handler with either back end.
 
 use crate::arch::daif;
 use crate::drivers::gic::{self, PriorityMask};
@@ -14,12 +14,12 @@ use rules::pstate::Daif;
 static BY_PRIORITY: AtomicBool = AtomicBool::new(false);
 static OUT_OF_ORDER: AtomicU64 = AtomicU64::new(0);
 
-/// A CPU's guards. Guards of an NMI or a debug exception may come between any two instructions here, and are gone when what they
-/// have interrupted goes on.
+/// The [`IrqOff`] guards of a CPU. An NMI or a debug exception can interrupt this module between any two instructions; the guards
+/// that its handler takes are dropped before the interrupted code goes on.
 struct Guards {
-    /// A bit for each that is alive, by its number.
+    /// A bit for each guard that is alive, by the guard's number.
     alive: AtomicU64,
-    /// What the first one found.
+    /// The masks before the first guard, which the last guard puts back.
     first: Cell<Before>,
 }
 
@@ -62,17 +62,17 @@ fn mask() -> Before {
 fn restore(before: Before) {
     match before {
         Before::Priority(before) => gic::set_priority_mask(before),
-        // Only what `mask` set: D and A may have been changed by an exception's entry code in between.
+        // Clears only what `mask` has set: the entry code of an exception may have changed D and A since.
         Before::Pstate(before) if !before.contains(Daif::I) => daif::clear::<{ daif::IF }>(),
         Before::Pstate(_) => {}
     }
 }
 
-/// Interrupts are off on this CPU for as long as this lives. Guards nest; the last one dropped puts back what the first one
-/// found, whatever the order, and one dropped while a later one is alive is counted and reported.
+/// Interrupts are off on this CPU while this value lives. Guards nest. The last one dropped restores the state that the first one
+/// has found, whatever the order; a guard that is dropped while a later one is alive is counted and reported.
 pub struct IrqOff {
     number: u32,
-    /// Bound to its CPU.
+    /// Makes the guard neither `Send` nor `Sync`, because it belongs to one CPU.
     local: PhantomData<*const ()>,
 }
 
@@ -88,7 +88,7 @@ impl IrqOff {
         let number = u64::BITS - alive.leading_zeros();
         assert!(number < u64::BITS, "interrupt guards nest deeper than {}", u64::BITS);
         guards.alive.fetch_or(1 << number, Relaxed);
-        // From here on an NMI or a debug exception takes no guard of its own for the first one, and leaves `first` alone.
+        // From here on the guards of an NMI or a debug exception see `alive != 0`, and leave `first` alone.
         compiler_fence(SeqCst);
         if alive == 0 {
             guards.first.set(before);
@@ -106,7 +106,8 @@ impl Default for IrqOff {
 impl Drop for IrqOff {
     fn drop(&mut self) {
         let guards = GUARDS.this();
-        // Read first: with no guard alive it is for an NMI's or a debug exception's guard to use.
+        // `first` is read before the bit is cleared: as soon as no guard is alive, the guard of an NMI or a debug exception may
+        // change it.
         let first = guards.first.get();
         compiler_fence(SeqCst);
         let alive = guards.alive.fetch_and(!(1 << self.number), Relaxed) & !(1 << self.number);
@@ -126,9 +127,9 @@ pub fn enabled() -> bool {
     !daif::read().contains(Daif::I) && (!by_priority() || gic::priority_mask() == PriorityMask::Unmasked)
 }
 
-/// Waits for an interrupt with interrupts on, and lets its handler run.
+/// Waits for an interrupt. The caller has interrupts on, so the interrupt's handler runs before this returns.
 ///
-/// A CPU whose priority mask hides an interrupt is not woken by it, so waiting goes by PSTATE.I in both back ends.
+/// Not for an [`IrqOff`] section: an interrupt that the priority mask hides does not wake the CPU, one that PSTATE.I masks does.
 pub fn wait() {
     crate::arch::barrier::wfi();
 }

@@ -9,8 +9,8 @@ use super::probe::{Kprobe, Then};
 use super::site::{How, PLAIN, POST_HANDLER, PRE, RUN, Site};
 use super::{instance, machine, optimised, simd, table};
 use crate::arch::uaccess::{self, Fault};
-use crate::debug::{self, CpuDebug, slots, step};
-use crate::exception::{Frame, Reason, fatal};
+use crate::debug::{self, MaskedCpu, slots, step};
+use crate::exception::{DebugFrame, Frame, Reason, fatal};
 use crate::mm::layout;
 use core::mem::offset_of;
 use core::sync::atomic::Ordering::Relaxed;
@@ -33,7 +33,7 @@ core::arch::global_asm!(
     RECORD = const crate::exception::frame::FRAME_SIZE - 16,
     KPROBE = const probe::ool::KPROBE,
     OOL_END = const probe::ool::OOL_END,
-    CPU_SHIFT = const size_of::<CpuDebug>().ilog2(),
+    CPU_SHIFT = const size_of::<debug::CpuDebug>().ilog2(),
     CONTEXT = const debug::CONTEXT,
     ONE_LEVEL = const debug::ONE_LEVEL,
     ARMED_BITS = const debug::ARMED_BITS,
@@ -74,7 +74,7 @@ pub struct Excepted;
 /// # Errors
 /// [`Excepted`] if the simulated instruction has taken an exception.
 #[inline(always)]
-pub fn hit(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Result<Owners, Excepted> {
+pub fn hit(cpu: &MaskedCpu, frame: &mut DebugFrame, parked: Owners) -> Result<Owners, Excepted> {
     let site = match table::find(frame.pc) {
         Some(site) => site,
         None => match optimised::site_of(frame.pc) {
@@ -116,7 +116,7 @@ pub fn hit(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Result<Owners, 
 
 /// Ends a hit whose displaced instruction does not run, because a handler has moved PC.
 #[inline(always)]
-fn skipped(cpu: &CpuDebug, frame: &mut Frame) {
+fn skipped(cpu: &MaskedCpu, frame: &mut DebugFrame) {
     let pc = frame.pc;
     frame.move_to(pc);
     cpu.pop();
@@ -125,8 +125,8 @@ fn skipped(cpu: &CpuDebug, frame: &mut Frame) {
 /// Runs the displaced instruction, after the pre-handlers: simulates it, or sends the frame into one of its copies.
 #[inline(always)]
 fn displaced(
-    cpu: &CpuDebug,
-    frame: &mut Frame,
+    cpu: &MaskedCpu,
+    frame: &mut DebugFrame,
     site: &Site,
     level: &Level,
     parked: Owners,
@@ -185,7 +185,7 @@ fn has_post(site: &Site) -> bool {
 
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn run_posts(site: &Site, frame: &mut Frame) {
+fn run_posts(site: &Site, frame: &mut DebugFrame) {
     let mut next = site.first();
     while let Some(probe) = next {
         next = probe.next();
@@ -203,7 +203,7 @@ fn run_posts(site: &Site, frame: &mut Frame) {
 /// # Errors
 /// [`Excepted`] if the simulated instruction has taken an exception.
 #[inline(always)]
-pub fn rest_of_hit(cpu: &CpuDebug, frame: &mut Frame, then: Then) -> Result<Owners, Excepted> {
+pub fn rest_of_hit(cpu: &MaskedCpu, frame: &mut DebugFrame, then: Then) -> Result<Owners, Excepted> {
     let Some((level, site)) = cpu.top() else { fatal(frame, "K5", Reason::UnknownBrk) };
     if then as u32 == Then::Skip as u32 {
         skipped(cpu, frame);
@@ -218,7 +218,7 @@ pub fn rest_of_hit(cpu: &CpuDebug, frame: &mut Frame, then: Then) -> Result<Owne
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn park_requested(cpu: &CpuDebug, parked: Owners) -> Owners {
+fn park_requested(cpu: &MaskedCpu, parked: Owners) -> Owners {
     if cpu.depth.get() != 1 {
         return parked;
     }
@@ -230,7 +230,7 @@ fn park_requested(cpu: &CpuDebug, parked: Owners) -> Owners {
 /// Puts back the owners of the probed context's step after the displaced instruction has run. A step-over of that instruction is
 /// complete then. The steps of other owners are due at once (M13). Returns what is left for the caller to put back: nothing.
 #[inline(always)]
-pub fn behind(cpu: &CpuDebug, frame: &mut Frame, owners: Owners) -> Owners {
+pub fn behind(cpu: &MaskedCpu, frame: &mut DebugFrame, owners: Owners) -> Owners {
     if !owners.is_empty() {
         // `cpu.owners` may hold the owner of a step that a post-handler has asked for: it is kept.
         cpu.set_owners(cpu.owners.get() | owners);
@@ -244,9 +244,10 @@ pub fn behind(cpu: &CpuDebug, frame: &mut Frame, owners: Owners) -> Owners {
 /// kernel.
 #[cold]
 #[unsafe(link_section = ".noprobe.text")]
-fn retry_removed(frame: &mut Frame) {
+fn retry_removed(frame: &mut DebugFrame) {
     let word = uaccess::read_u32(frame.pc);
     if word == Ok(probe::ool::brk(probe::ool::KPROBE)) {
+        // The text is read first: a probe that has come back in between is found now.
         if table::find(frame.pc).is_none() {
             fatal(frame, "M7", Reason::UnknownBrk);
         }
@@ -255,7 +256,7 @@ fn retry_removed(frame: &mut Frame) {
 
 /// Deals with the BRK at the end of a copy.
 #[inline(always)]
-pub fn out_of_line_end(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
+pub fn out_of_line_end(cpu: &MaskedCpu, frame: &mut DebugFrame, parked: Owners) -> Owners {
     let (level, site) = match cpu.top() {
         Some((level, site)) if matches!(site.copies(), Some(copies) if copies + Copies::TRAP == frame.pc) => {
             (level, site)
@@ -283,7 +284,7 @@ pub enum Entered {
 
 /// Begins a level for a handler of the site that is neither a pre-handler nor a post-handler: the handler of a return probe.
 #[inline(always)]
-pub fn enter(cpu: &CpuDebug, site: &'static Site) -> Entered {
+pub fn enter(cpu: &MaskedCpu, site: &'static Site) -> Entered {
     if cpu.probe_levels() >= HANDLER_DEPTH || cpu.is_probed(site) {
         return Entered::Missed;
     }
@@ -293,7 +294,7 @@ pub fn enter(cpu: &CpuDebug, site: &'static Site) -> Entered {
 
 /// Ends the level that [`enter`] has begun.
 #[inline(always)]
-pub fn leave(cpu: &CpuDebug) {
+pub fn leave(cpu: &MaskedCpu) {
     cpu.pop();
 }
 
@@ -301,7 +302,7 @@ pub fn leave(cpu: &CpuDebug) {
 /// gets the probed address and the probed context's masks, and the CPU gets the owners back that the level keeps.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn fault_in_copy(cpu: &CpuDebug, frame: &mut Frame) {
+pub fn fault_in_copy(cpu: &MaskedCpu, frame: &mut Frame) {
     if !layout::may_be_copy(frame.pc) {
         return;
     }
@@ -329,7 +330,7 @@ unsafe extern "C" {
 }
 
 /// A function that `hit.S` calls to simulate an instruction, in the only debug context of this CPU.
-type Run = extern "C" fn(&Site, &mut Frame);
+type Run = extern "C" fn(&Site, &mut DebugFrame);
 
 /// The address of the code that `hit.S` calls, as a [`Run`], to simulate an instruction.
 pub fn simulator(sim: Sim) -> usize {
@@ -345,14 +346,14 @@ pub fn simulator(sim: Sim) -> usize {
 
 /// Simulates an instruction that always leads to the same address.
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn run_on(site: &Site, frame: &mut Frame) {
+extern "C" fn run_on(site: &Site, frame: &mut DebugFrame) {
     frame.pc = site.leads_to;
     frame.pstate &= !probe::sim::BTYPE;
 }
 
 /// Simulates an instruction that reads no memory: then it takes no exception either.
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn run_any(site: &Site, frame: &mut Frame) {
+extern "C" fn run_any(site: &Site, frame: &mut DebugFrame) {
     if let How::Simulated(sim) = site.how {
         let _ = simulate(sim, site.address, &mut Saved(frame), &mut Memory);
     }
@@ -360,9 +361,9 @@ extern "C" fn run_any(site: &Site, frame: &mut Frame) {
 
 /// Simulates an instruction that reads memory. Returns whether the instruction has taken an exception, as [`Excepted`] describes.
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn run_literal(site: &Site, frame: &mut Frame) -> bool {
+extern "C" fn run_literal(site: &Site, frame: &mut DebugFrame) -> bool {
     let How::Simulated(sim) = site.how else { return false };
-    let cpu = debug::this();
+    let cpu = frame.cpu();
     let owners = match reads(cpu, site, sim, frame, Owners::empty()) {
         Read::Go(owners) if simulated(cpu, site, sim, frame, owners).is_ok() => owners,
         Read::Go(_) => return true,
@@ -388,7 +389,7 @@ enum Read {
 /// that of the hardware, where the exception of a watchpoint comes before the access. The handlers of the slots find the probed
 /// context in the frame. The slots are not suspended, because the engine reads with D masked and so cannot hit them.
 #[inline(always)]
-fn reads(cpu: &CpuDebug, site: &Site, sim: Sim, frame: &mut Frame, owners: Owners) -> Read {
+fn reads(cpu: &MaskedCpu, site: &Site, sim: Sim, frame: &mut DebugFrame, owners: Owners) -> Read {
     match sim.literal(site.address) {
         Some(literal) if !frame.masks().contains(Daif::D) => {
             hit_watchpoints(cpu, (literal, sim), frame, owners)
@@ -400,7 +401,12 @@ fn reads(cpu: &CpuDebug, site: &Site, sim: Sim, frame: &mut Frame, owners: Owner
 /// Deals with the watchpoints that the read of `literal` hits, in a probed context with D open.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn hit_watchpoints(cpu: &CpuDebug, (literal, sim): (u64, Sim), frame: &mut Frame, owners: Owners) -> Read {
+fn hit_watchpoints(
+    cpu: &MaskedCpu,
+    (literal, sim): (u64, Sim),
+    frame: &mut DebugFrame,
+    owners: Owners,
+) -> Read {
     let bytes = literal_bytes(sim);
     let hits = slots::touched(cpu, literal, bytes, false);
     if hits.is_empty() || faults(sim, literal, bytes) {
@@ -442,10 +448,10 @@ fn literal_bytes(sim: Sim) -> u64 {
 /// takes an exception, and are left to the caller otherwise.
 #[inline(always)]
 fn simulated(
-    cpu: &CpuDebug,
+    cpu: &MaskedCpu,
     site: &Site,
     sim: Sim,
-    frame: &mut Frame,
+    frame: &mut DebugFrame,
     owners: Owners,
 ) -> Result<(), Excepted> {
     simulate(sim, site.address, &mut Saved(frame), &mut Memory).map_err(|exception| {

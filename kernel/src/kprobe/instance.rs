@@ -11,7 +11,7 @@
 
 use super::probe::{Kprobe, PreHandler, Then};
 use super::site::Site;
-use crate::exception::Frame;
+use crate::exception::{DebugFrame, Frame};
 use crate::mm::layout;
 use core::mem::offset_of;
 use core::ptr;
@@ -21,9 +21,9 @@ use core::sync::atomic::{
 };
 
 /// Called before a function with a return probe begins, in debug context. Returns whether the return handler is to be called.
-pub type EntryHandler = fn(&ReturnProbe, &Instance, &mut Frame) -> bool;
+pub type EntryHandler = fn(&ReturnProbe, &Instance, &mut DebugFrame) -> bool;
 /// Called when the function has returned, in debug context. The frame is the caller's, at the return address; it may be changed.
-pub type ReturnHandler = fn(&ReturnProbe, &Instance, &mut Frame);
+pub type ReturnHandler = fn(&ReturnProbe, &Instance, &mut DebugFrame);
 
 /// How many calls can be under way at once, of all return probes together: a page of BRKs.
 pub const INSTANCES: usize = 1024;
@@ -282,7 +282,7 @@ pub fn is_entry(kprobe: &Kprobe) -> bool {
 /// The pre-handler at the function's entry. Never inlined, so that it has one address in the whole kernel: see [`is_entry`].
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn entered(kprobe: &Kprobe, frame: &mut Frame) -> Then {
+pub fn entered(kprobe: &Kprobe, frame: &mut DebugFrame) -> Then {
     // SAFETY: `register_return` has made `data` the address of the return probe, which lives as long as this kprobe.
     let probe = unsafe { &*(kprobe.data as *const ReturnProbe) };
     let to = frame.x[30];
@@ -312,7 +312,7 @@ fn call_entry_handler(
     probe: &ReturnProbe,
     entry: EntryHandler,
     instance: &Instance,
-    frame: &mut Frame,
+    frame: &mut DebugFrame,
 ) -> Then {
     if entry(probe, instance, frame) && frame.x[30] != 0 {
         // The handler may have changed where the function returns to.

@@ -2,7 +2,7 @@
 
 use super::level::{LEVELS, Level};
 use super::site::Site;
-use crate::debug::{self, CpuDebug};
+use crate::debug::{self, CpuDebug, MaskedCpu};
 use rules::step::Owners;
 
 /// How many levels deep handlers are called. Deeper hits are `missed` (rule K5).
@@ -28,6 +28,19 @@ impl CpuDebug {
         false
     }
 
+    /// The innermost level and its site. D masked.
+    #[inline(always)]
+    pub fn top(&self) -> Option<(&Level, &'static Site)> {
+        if self.probe_levels() == 0 {
+            return None;
+        }
+        let level = &self.levels[self.probe_levels() - 1];
+        // SAFETY: a site in a level is alive: sites are removed while all other CPUs are held, and a CPU that is held has no level.
+        Some((level, unsafe { &*level.site.get() }))
+    }
+}
+
+impl MaskedCpu {
     /// Begins a level for a hit of the site; None if all levels are in use. D masked.
     #[inline(always)]
     pub fn push(&self, site: &'static Site, missed: bool) -> Option<&Level> {
@@ -39,17 +52,6 @@ impl CpuDebug {
         level.missed.set(missed);
         self.levels_len.set(self.levels_len.get() + 1);
         Some(level)
-    }
-
-    /// The innermost level and its site. D masked.
-    #[inline(always)]
-    pub fn top(&self) -> Option<(&Level, &'static Site)> {
-        if self.probe_levels() == 0 {
-            return None;
-        }
-        let level = &self.levels[self.probe_levels() - 1];
-        // SAFETY: a site in a level is alive: sites are removed while all other CPUs are held, and a CPU that is held has no level.
-        Some((level, unsafe { &*level.site.get() }))
     }
 
     /// Ends the innermost level. D masked.

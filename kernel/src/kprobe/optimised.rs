@@ -9,7 +9,7 @@
 use super::probe::Then;
 use super::site::{How, Site};
 use super::{copies, table};
-use crate::debug;
+use crate::debug::{self, MaskedCpu};
 use crate::exception::{Frame, frame::FRAME_SIZE};
 use core::mem::offset_of;
 use probe::trampoline::{Displaced, Interrupted, Layout, Trampoline};
@@ -148,9 +148,9 @@ pub enum Rest {
 /// the probed address if SPSR.SS is clear, because the step exception then comes before any instruction, or if a breakpoint at the
 /// probed address has yet to hit. `over`: the context is stepped over that breakpoint already. All exceptions are masked.
 #[inline(always)]
-pub fn unsettle(frame: &mut Frame, over: bool) {
+pub fn unsettle(cpu: &MaskedCpu, frame: &mut Frame, over: bool) {
     let executes = frame.pstate & SPSR_SS != 0;
-    if executes && (over || debug::slots::breakpoint_hits(debug::this(), frame.pc).is_empty()) {
+    if executes && (over || debug::slots::breakpoint_hits(cpu, frame.pc).is_empty()) {
         stand_in(frame);
     }
 }

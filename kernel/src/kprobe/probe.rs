@@ -1,6 +1,6 @@
 //! A registered probe, and the handlers that it calls.
 
-use crate::exception::Frame;
+use crate::exception::DebugFrame;
 use crate::percpu::MAX_CPUS;
 use core::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU64,
@@ -8,9 +8,9 @@ use core::sync::atomic::{
 };
 
 /// A handler that is called before the probed instruction, in debug context (M12). It may change the frame.
-pub type PreHandler = fn(&Kprobe, &mut Frame) -> Then;
+pub type PreHandler = fn(&Kprobe, &mut DebugFrame) -> Then;
 /// A handler that is called after the probed instruction, in debug context. It may change the frame.
-pub type PostHandler = fn(&Kprobe, &mut Frame);
+pub type PostHandler = fn(&Kprobe, &mut DebugFrame);
 
 /// What a pre-handler wants to become of the probed instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,6 @@ impl Kprobe {
 
 /// The pre-handler of an optimised probe that has none of its own: a trampoline always calls one.
 #[unsafe(link_section = ".noprobe.text")]
-pub fn nothing(_: &Kprobe, _: &mut Frame) -> Then {
+pub fn nothing(_: &Kprobe, _: &mut DebugFrame) -> Then {
     Then::Run
 }

@@ -9,8 +9,8 @@ use super::instance::{
     entered,
 };
 use super::register::{self, ProbeError, Wanted};
-use crate::debug::CpuDebug;
-use crate::exception::{Frame, Reason, fatal};
+use crate::debug::MaskedCpu;
+use crate::exception::{DebugFrame, Reason, fatal};
 use crate::report::symbols;
 use crate::sync::SpinLock;
 use alloc::boxed::Box;
@@ -129,7 +129,7 @@ fn release(probe: &'static ReturnProbe) {
 /// context that is being stepped, and those of calls whose return probe was removed. `parked` and the result are as for
 /// `engine::hit`.
 #[inline(always)]
-pub fn returned(cpu: &CpuDebug, frame: &mut Frame, parked: Owners) -> Owners {
+pub fn returned(cpu: &MaskedCpu, frame: &mut DebugFrame, parked: Owners) -> Owners {
     let Some(instance) = at(frame.pc) else { fatal(frame, "M7", Reason::UnknownBrk) };
     let address = instance.address.load(Acquire);
     if address & !ORPHAN != frame.pc {

@@ -18,8 +18,8 @@ use super::copies::{self, OPENED};
 use super::level::{LONGER, Level};
 use super::optimised;
 use super::site::Site;
-use crate::debug::CpuDebug;
-use crate::exception::{Frame, Reason, fatal};
+use crate::debug::MaskedCpu;
+use crate::exception::{DebugFrame, Frame, Reason, fatal};
 use crate::mm::layout;
 use probe::ool::{Copies, Faulted};
 use probe::trampoline::{Interrupted, Trampoline};
@@ -61,7 +61,7 @@ pub struct Displaced {
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn show(cpu: &CpuDebug, frame: &mut Frame) -> Origin {
+pub fn show(cpu: &MaskedCpu, frame: &mut DebugFrame) -> Origin {
     if let Some((site, offset)) = copies::site_of(frame.pc) {
         in_copy(cpu, frame, site, offset)
     } else if let Some((site, offset)) = optimised::site_of(frame.pc) {
@@ -72,7 +72,7 @@ pub fn show(cpu: &CpuDebug, frame: &mut Frame) -> Origin {
 }
 
 #[inline(always)]
-fn in_copy(cpu: &CpuDebug, frame: &mut Frame, site: &'static Site, offset: u64) -> Origin {
+fn in_copy(cpu: &MaskedCpu, frame: &mut DebugFrame, site: &'static Site, offset: u64) -> Origin {
     match Copies::faulted(offset) {
         Some(Faulted::Open) => instruction(frame, site, 0),
         Some(Faulted::Masked) => instruction(frame, site, OPENED.bits()),
@@ -101,7 +101,7 @@ fn in_copy(cpu: &CpuDebug, frame: &mut Frame, site: &'static Site, offset: u64) 
 }
 
 #[inline(always)]
-fn in_trampoline(frame: &mut Frame, site: &'static Site, offset: u64) -> Origin {
+fn in_trampoline(frame: &mut DebugFrame, site: &'static Site, offset: u64) -> Origin {
     let masks = frame.pstate & OPENED.bits();
     match Trampoline::interrupted(offset) {
         Some(Interrupted::Before) if offset == Trampoline::STAND_IN => {
@@ -127,7 +127,7 @@ fn in_trampoline(frame: &mut Frame, site: &'static Site, offset: u64) -> Origin 
 /// Puts the probed context into `frame`, and returns what is needed to resume the instruction. `masks`: I and F of the probed
 /// context.
 #[inline(always)]
-fn take_out(frame: &mut Frame, site: &'static Site, masks: u64) -> Displaced {
+fn take_out(frame: &mut DebugFrame, site: &'static Site, masks: u64) -> Displaced {
     let (pc, masks_there) = (frame.pc, frame.pstate & OPENED.bits());
     frame.pc = site.address;
     frame.pstate = frame.pstate & !OPENED.bits() | masks;
@@ -135,12 +135,12 @@ fn take_out(frame: &mut Frame, site: &'static Site, masks: u64) -> Displaced {
 }
 
 #[inline(always)]
-fn instruction(frame: &mut Frame, site: &'static Site, masks: u64) -> Origin {
+fn instruction(frame: &mut DebugFrame, site: &'static Site, masks: u64) -> Origin {
     Origin::Instruction(take_out(frame, site, masks))
 }
 
 #[inline(always)]
-fn behind(frame: &mut Frame, site: &'static Site, masks: u64) -> Origin {
+fn behind(frame: &mut DebugFrame, site: &'static Site, masks: u64) -> Origin {
     frame.pc = site.leads_to;
     frame.pstate = frame.pstate & !OPENED.bits() | masks;
     Origin::Behind
@@ -153,7 +153,7 @@ impl Displaced {
     #[cold]
     #[inline(never)]
     #[unsafe(link_section = ".noprobe.text")]
-    pub fn resume(self, cpu: &CpuDebug, frame: &mut Frame) {
+    pub fn resume(self, cpu: &MaskedCpu, frame: &mut DebugFrame) {
         let moved = frame.pc != self.site.address;
         if self.traps {
             if moved {
@@ -194,7 +194,7 @@ impl Displaced {
     /// Prepares the copy that ends in a BRK: the level keeps the masks and all owners except a step-over of the slots that were
     /// hit.
     #[inline(always)]
-    fn trap(&self, cpu: &CpuDebug, frame: &mut Frame, level: &Level) {
+    fn trap(&self, cpu: &MaskedCpu, frame: &mut DebugFrame, level: &Level) {
         let owners = cpu.owners.get();
         level.parked.set(self.waiting | (owners - Owners::STEP_OVER));
         cpu.set_owners(owners & Owners::STEP_OVER);

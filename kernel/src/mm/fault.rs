@@ -1,4 +1,4 @@
-//! What becomes of a fault at EL1 (M6).
+//! Handles a fault at EL1 (M6): by a catcher of tests, or by the table of fix-ups.
 
 use crate::debug::stats;
 use crate::exception::frame::ec;
@@ -8,19 +8,19 @@ use core::sync::atomic::{
     Ordering::{Acquire, Release},
 };
 
-/// Sees a fault, with all that the context it belongs to may know of it; true if it has dealt with it, by changing the frame.
+/// Looks at the frame of a fault. Returns true if it has dealt with the fault, by changing the frame.
 pub type Catcher = fn(&mut Frame) -> bool;
 
 static CATCHER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Has every fault of every CPU shown to `catcher` first, or to nobody: for tests of code that must fault. Any context.
+/// Names the function that every fault of every CPU is shown to first, or none: for tests of code that must fault. Any context.
 pub fn catch(catcher: Option<Catcher>) {
     let pointer = catcher.map_or(core::ptr::null_mut(), |catcher| catcher as *mut ());
     CATCHER.store(pointer, Release);
 }
 
-/// Deals with a fault; false if nothing can be done about it. In the masks of the context that faulted, at its debug depth: in
-/// a debug context too, so nothing here waits. Can be probed.
+/// Deals with a fault; false if nothing can be done about it. Runs with the masks and at the debug depth of the context that has
+/// faulted, which may be a debug context, so nothing here waits. Can be probed.
 #[inline(never)]
 pub fn handle(frame: &mut Frame) -> bool {
     let catcher = CATCHER.load(Acquire);
@@ -31,7 +31,7 @@ pub fn handle(frame: &mut Frame) -> bool {
             return true;
         }
     }
-    // HLT where there is no semihosting is UNDEFINED.
+    // `power::exit` executes HLT, which is UNDEFINED if there is no semihosting: it has a fix-up too.
     if !matches!(frame.class(), ec::DATA_ABORT_SAME | ec::UNKNOWN) {
         return false;
     }

@@ -1,18 +1,18 @@
-//! Physical pages for tables, stacks and the heap, handed out once and never taken back.
+//! Physical pages for translation tables, stacks and the heap. They are handed out once and never taken back.
 
 use super::layout::PAGE;
 use core::ops::Range;
 
-/// A run of free RAM.
+/// A range of free RAM.
 pub struct Frames(Range<usize>);
 
 impl Frames {
-    /// From `start`, which need not be aligned, up to `end`.
+    /// The whole pages between `start` and `end`, neither of which needs to be aligned.
     pub fn new(start: usize, end: usize) -> Self {
         Self(start.next_multiple_of(PAGE)..end & !(PAGE - 1))
     }
 
-    /// Leaves out what is before the next multiple of `alignment`, if there is one.
+    /// Skips pages up to the next multiple of `alignment`; skips all pages if that is past the end.
     pub fn align(&mut self, alignment: usize) {
         self.0.start = self.0.start.next_multiple_of(alignment).min(self.0.end);
     }
@@ -20,7 +20,7 @@ impl Frames {
     /// The physical address of `count` adjacent pages.
     ///
     /// # Panics
-    /// If RAM is used up: at boot there is nothing else to be done about it.
+    /// If RAM is used up: the kernel cannot boot without these pages.
     pub fn take(&mut self, count: usize) -> usize {
         let start = self.0.start;
         assert!(

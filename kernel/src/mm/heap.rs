@@ -1,4 +1,4 @@
-//! The heap. Not from debug or NMI context: those take try-locks only.
+//! The heap. Debug and NMI context may not use it: they may have interrupted the holder of its lock.
 
 use crate::sync::IrqMutex;
 use core::alloc::{GlobalAlloc, Layout};
@@ -11,14 +11,14 @@ struct KernelHeap(IrqMutex<Heap>);
 #[global_allocator]
 static HEAP: KernelHeap = KernelHeap(IrqMutex::new(Heap::empty()));
 
-/// Gives the heap its memory, a range of physical addresses. Once, at boot.
+/// Gives the heap its memory, a range of physical addresses. Called once, at boot.
 pub fn init(physical: Range<usize>) {
     let start = super::linear(physical.start) as *mut u8;
-    // SAFETY: the range is RAM that nobody else has, mapped read-write for good, and the heap gets it once.
+    // SAFETY: the range is RAM that nobody else uses, it stays mapped read-write, and it is given to the heap once.
     unsafe { HEAP.0.lock().init(start, physical.len()) }
 }
 
-// SAFETY: the heap behind the lock hands out disjoint memory of the layout asked for.
+// SAFETY: the heap behind the lock hands out disjoint memory of the requested layout.
 unsafe impl GlobalAlloc for KernelHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.0.lock().allocate_first_fit(layout).map_or(ptr::null_mut(), NonNull::as_ptr)

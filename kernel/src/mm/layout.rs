@@ -4,46 +4,46 @@
 //! |---|---|
 //! | `LINEAR` | all RAM but the image's text and read-only data, read-write |
 //! | `IMAGE` | the image: text read-execute, rodata read-only, data read-write |
-//! | `COPIES` | copies of probed instructions: read-execute, in reach of a branch from the image; what is mapped is behind [`copies`] |
+//! | `COPIES` | copies of probed instructions: read-execute, in reach of a branch from the image; [`copies`] is the mapped part |
 //! | `DEVICES` | device registers, by physical address |
 //! | `STACKS` | stacks, each in the upper half of twice its size; the lower half is never mapped |
-//! | `PATCH` | one page a CPU for the temporary writable alias of text that is patched |
+//! | `PATCH` | one page for each CPU: the temporary writable alias of text that is patched |
 
 use crate::percpu::MAX_CPUS;
 
-/// RAM at physical address 0 would be here.
+/// RAM at physical address `p` is mapped at `LINEAR + p`.
 pub const LINEAR: usize = 0xffff_0000_0000_0000;
-/// `KIMAGE_VADDR` of the linker script.
+/// Where the image is linked to: `KIMAGE_VADDR` of the linker script.
 pub const IMAGE: usize = 0xffff_8000_8000_0000;
-/// See the table. The image ends below.
+/// Where copies of probed instructions and trampolines begin. The image ends below this address.
 pub const COPIES: usize = IMAGE + (64 << 20);
-/// The most that is mapped there.
+/// The most bytes that are mapped from [`COPIES`] on.
 pub const COPIES_MAX: usize = 64 << 20;
-/// Bytes that one entry of a table maps where address and physical address allow it.
+/// Bytes that one table entry maps if both addresses are multiples of it.
 pub const BLOCK: usize = 2 << 20;
-/// Device at physical address 0 would be here.
+/// Device registers at physical address `p` are mapped at `DEVICES + p`.
 pub const DEVICES: usize = 0xffff_9000_0000_0000;
-/// See the table.
+/// Where stacks begin: first those of the CPUs, then those of threads.
 pub const STACKS: usize = 0xffff_a000_0000_0000;
-/// See the table.
+/// Where the CPUs' aliases of patched text begin.
 pub const PATCH: usize = 0xffff_b000_0000_0000;
 
 /// Bytes of a page.
 pub const PAGE: usize = 4096;
-/// A stack has `1 << STACK_SHIFT` bytes.
+/// Log2 of the bytes of a stack.
 pub const STACK_SHIFT: u32 = 15;
-/// Bytes of a stack.
+/// Bytes of a stack. Another unmapped [`STACK_SIZE`] bytes lie below each stack.
 pub const STACK_SIZE: usize = 1 << STACK_SHIFT;
-/// A CPU's stacks take `1 << CPU_STACKS_SHIFT` bytes of address space: two, each with its guard.
+/// Log2 of the bytes of address space for a CPU's stacks: two stacks, each with the unmapped half below.
 pub const CPU_STACKS_SHIFT: u32 = STACK_SHIFT + 2;
 const _: () = assert!(MAX_CPUS << CPU_STACKS_SHIFT < PATCH - STACKS);
 
-/// Top of the stack that a CPU's kernel code runs on.
+/// Top of the stack on which a CPU's kernel code runs.
 pub const fn stack_top(cpu: usize) -> usize {
     STACKS + (cpu << CPU_STACKS_SHIFT) + 2 * STACK_SIZE
 }
 
-/// Top of the stack that a CPU reports the overflow of the other one on.
+/// Top of the stack on which a CPU reports that its other stack has overflowed.
 pub const fn overflow_stack_top(cpu: usize) -> usize {
     STACKS + (cpu << CPU_STACKS_SHIFT) + 4 * STACK_SIZE
 }
@@ -72,22 +72,22 @@ image_symbols! {
     text_end = __text_end;
     /// First byte of text that cannot be probed (rule H6).
     noprobe_text_start = __noprobe_text_start;
-    /// End of it.
+    /// End of the text that cannot be probed.
     noprobe_text_end = __noprobe_text_end;
-    /// First byte of the room for text that is made up at run time.
+    /// First byte of the room for text that is generated at run time.
     generated_start = __generated_start;
-    /// End of it.
+    /// End of the room for generated text.
     generated_end = __generated_end;
     /// First byte of data that cannot be watched (rule H6).
     noprobe_data_start = __noprobe_data_start;
-    /// End of it.
+    /// End of the data that cannot be watched.
     noprobe_data_end = __noprobe_data_end;
     /// End of read-only data.
     rodata_end = __rodata_end;
 }
 
-/// Which stack `sp` is on: the same number for each SP of one stack, from its bottom to its top, which is the first address behind
-/// it. Any context.
+/// Which stack `sp` is on: all values of SP on one stack give the same number, also the top, which is the first address past the
+/// stack. Any context.
 #[inline(always)]
 pub const fn stack_of(sp: u64) -> u64 {
     sp.wrapping_sub(1) >> (STACK_SHIFT + 1)
@@ -99,8 +99,8 @@ pub const fn is_on_stack(sp: u64) -> bool {
     STACKS as u64 <= sp && sp < PATCH as u64
 }
 
-/// Whether `pc`, which is the kernel's, is in a copy of a probed instruction or in a trampoline, by one bit: the image and the
-/// copies are all that EL1 executes, and [`COPIES_MAX`] tells the two apart. Any context.
+/// Whether `pc`, an address of kernel text, is in a copy of a probed instruction or in a trampoline. One bit tells, because EL1
+/// executes only the image and the copies, and the bit [`COPIES_MAX`] of the address differs between the two. Any context.
 #[inline(always)]
 pub const fn may_be_copy(pc: u64) -> bool {
     pc & COPIES_MAX as u64 != 0
@@ -113,10 +113,10 @@ const _: () = assert!(
         && COPIES - IMAGE == COPIES_MAX
 );
 
-/// All addresses that copies of probed instructions and trampolines can have, mapped or not.
+/// All addresses that copies of probed instructions and trampolines can have, whether mapped or not.
 pub const ALL_COPIES: core::ops::Range<u64> = COPIES as u64..(COPIES + COPIES_MAX) as u64;
 
-/// The addresses of copies of probed instructions.
+/// The addresses of copies of probed instructions and of trampolines that are mapped.
 pub fn copies() -> core::ops::Range<usize> {
     COPIES..COPIES + super::copies_size()
 }

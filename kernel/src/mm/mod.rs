@@ -1,4 +1,4 @@
-//! Memory: address space, tables, physical pages, heap, and text that is patched.
+//! Memory: address space, translation tables, physical pages, heap, and how text is written.
 
 pub mod fault;
 mod frames;
@@ -23,7 +23,7 @@ fn copies_size() -> usize {
     COPIES.1.load(Relaxed)
 }
 
-/// The physical address of kernel text, the image's or a copy.
+/// The physical address of kernel text, in the image or in a copy; None for any other address.
 fn text_physical(address: usize) -> Option<usize> {
     if layout::copies().contains(&address) {
         Some(address - layout::COPIES + COPIES.0.load(Relaxed))
@@ -32,12 +32,12 @@ fn text_physical(address: usize) -> Option<usize> {
     }
 }
 
-/// The physical address of something in the image.
+/// The physical address of an address in the image.
 pub fn image_physical(address: usize) -> usize {
     address - IMAGE_OFFSET.load(Relaxed)
 }
 
-/// Where a physical address of RAM is mapped, read-write.
+/// The address at which RAM at this physical address is mapped read-write.
 pub const fn linear(physical: usize) -> usize {
     layout::LINEAR + physical
 }

@@ -1,34 +1,36 @@
-//! Writing kernel text, through a temporary writable alias.
+//! Writes kernel text, through a temporary writable alias.
 //!
-//! Whether other CPUs may execute the word meanwhile is rule K3's business: see `smp::rendezvous` for what may not.
+//! This module does not ask whether other CPUs may execute the word meanwhile: that is rule K3, which `smp::rendezvous` serves.
 
 use super::layout::PAGE;
 use super::tables::{patch_alias, set_patch_alias};
 use crate::percpu;
 use core::arch::asm;
 
-/// Writes words of the kernel's text, and keeps the alias of a page until another page is written or this is dropped: to take
-/// one away costs an invalidation on all CPUs. The ISB that this CPU owes for what was written is made when the alias goes.
+/// Writes words of the kernel's text through an alias of their page. The alias stays until a word of another page is written or
+/// the value is dropped, because unmapping it costs an invalidation on all CPUs. Unmapping the alias also executes the ISB that
+/// this CPU needs before it executes what was written.
 ///
-/// Interrupts must be off as long as there is one (the alias is this CPU's) and no debug context (a lock is taken).
+/// While the value lives, interrupts must be off. Not in a debug context. Each CPU has one alias, so nobody else may write text on
+/// this CPU meanwhile.
 pub struct Patch {
     cpu: usize,
-    /// The one whose alias there is.
+    /// The page that the alias maps.
     page: Option<usize>,
 }
 
 impl Patch {
-    /// Nothing is mapped yet.
+    /// A writer whose alias maps nothing yet.
     #[inline]
     pub fn on_this_cpu() -> Self {
         Self { cpu: percpu::index(), page: None }
     }
 
-    /// Writes words in a row that nobody executes yet, or one, and makes them visible to instruction fetch on all CPUs; each still
-    /// owes an ISB, this CPU until the alias is taken away.
+    /// Writes one word, or adjacent words that nobody executes yet, and makes them visible to instruction fetch on all CPUs. Each
+    /// CPU still needs an ISB before it executes them; this CPU executes its ISB when the alias is unmapped.
     ///
     /// # Panics
-    /// If they are not aligned words of one page of the kernel's text.
+    /// If the words are not aligned, or not all in one page of the kernel's text.
     #[inline(never)]
     pub fn write(&mut self, address: usize, words: &[u32]) {
         let page = address & !(PAGE - 1);
@@ -66,29 +68,29 @@ impl Drop for Patch {
 
 /// Writes one instruction word, as [`Patch::write`] does.
 ///
-/// Interrupts must be off, and no debug context.
+/// Interrupts must be off. Not in a debug context.
 ///
 /// # Panics
-/// If the address is not an aligned one in the kernel's text.
+/// If the address is not aligned or not in the kernel's text.
 pub fn write_text(address: usize, word: u32) {
     write_words(address, &[word]);
 }
 
 /// Writes words, as [`Patch::write`] does.
 ///
-/// Interrupts must be off, and no debug context.
+/// Interrupts must be off. Not in a debug context.
 ///
 /// # Panics
-/// If they are not aligned words of one page of the kernel's text.
+/// If the words are not aligned, or not all in one page of the kernel's text.
 pub fn write_words(address: usize, words: &[u32]) {
     Patch::on_this_cpu().write(address, words);
 }
 
-/// Data side to the point of unification by the alias, then the instruction side by the address that is executed, a line at a
-/// time (DDI 0487 B2.7.4.2).
+/// Cleans the data cache to the point of unification by the alias, then invalidates the instruction cache by the address that is
+/// executed, line by line (DDI 0487 B2.7.4.2).
 #[inline(always)]
 fn synchronise(alias: usize, address: usize, length: usize) {
-    // CTR_EL0.DminLine and IminLine: log2 of the words in the smallest line.
+    // CTR_EL0.DminLine and IminLine: log2 of the number of words in the smallest line.
     let ctr = crate::read_sysreg!("ctr_el0");
     let (data, instruction) = (4 << (ctr >> 16 & 0xf), 4 << (ctr & 0xf));
     let mut line = alias & !(data - 1);

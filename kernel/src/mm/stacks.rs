@@ -1,4 +1,4 @@
-//! Stacks for threads: heap pages mapped a second time, each in the upper half of an aligned block with nothing below.
+//! Stacks for threads: heap pages mapped a second time, each in the upper half of an aligned block whose lower half is unmapped.
 
 use super::layout::{self, PAGE, STACK_SIZE};
 use super::tables::{map_stack, unmap_stack};
@@ -6,9 +6,9 @@ use crate::percpu::MAX_CPUS;
 use alloc::alloc::{Layout, alloc, dealloc};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Threads that can have a stack at once.
+/// How many threads can have a stack at the same time.
 const SLOTS: usize = 64;
-/// A bit a slot, set while it is used.
+/// One bit for each slot, set while the slot is used.
 static USED: AtomicU64 = AtomicU64::new(0);
 
 const MEMORY: Layout = match Layout::from_size_align(STACK_SIZE, PAGE) {
@@ -16,17 +16,17 @@ const MEMORY: Layout = match Layout::from_size_align(STACK_SIZE, PAGE) {
     Err(_) => panic!("a stack is whole pages"),
 };
 
-/// A stack; its pages go back when it is dropped.
+/// A stack. Dropping it unmaps the stack and frees its pages.
 pub struct Stack {
     slot: usize,
     memory: *mut u8,
 }
 
-// SAFETY: the pages belong to the value, wherever it is.
+// SAFETY: the pages belong to the value, whichever CPU drops it.
 unsafe impl Send for Stack {}
 
 impl Stack {
-    /// A fresh one. Thread context. None if memory or address space is used up.
+    /// A new stack; None if memory or slots are used up. Thread context.
     pub fn new() -> Option<Self> {
         let slot = USED
             .fetch_update(Relaxed, Relaxed, |used| {
@@ -44,7 +44,7 @@ impl Stack {
         Some(Self { slot, memory })
     }
 
-    /// Its top.
+    /// The first address past the stack, where SP starts.
     pub fn top(&self) -> usize {
         bottom(self.slot) + STACK_SIZE
     }
@@ -53,7 +53,7 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         unmap_stack(bottom(self.slot));
-        // SAFETY: `alloc` gave it for this layout, and the second mapping is gone on all CPUs.
+        // SAFETY: `alloc` has returned `memory` for this layout, and the second mapping is gone on all CPUs.
         unsafe { dealloc(self.memory, MEMORY) };
         USED.fetch_and(!(1 << self.slot), Relaxed);
     }

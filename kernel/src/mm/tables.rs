@@ -1,4 +1,4 @@
-//! The kernel's translation tables: built once on the boot tables, device registers added later.
+//! The kernel's translation tables: built once, while the boot tables are in use; device registers and stacks are added later.
 
 use super::frames::Frames;
 use super::layout::{self, PAGE, STACK_SIZE};
@@ -13,7 +13,7 @@ use core::ops::Range;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
-/// MAIR index 0, as `head.S` sets it.
+/// Normal memory: index 0 of MAIR_EL1, as `head.S` sets it.
 const NORMAL: Attributes = Attributes::ATTRIBUTE_INDEX_0
     .union(Attributes::INNER_SHAREABLE)
     .union(Attributes::ACCESSED)
@@ -22,52 +22,52 @@ const NORMAL: Attributes = Attributes::ATTRIBUTE_INDEX_0
 const READ_WRITE: Attributes = NORMAL.union(Attributes::PXN);
 const READ_ONLY: Attributes = READ_WRITE.union(Attributes::READ_ONLY);
 const READ_EXECUTE: Attributes = NORMAL.union(Attributes::READ_ONLY);
-/// MAIR index 1: Device-nGnRE.
+/// Device-nGnRE memory: index 1 of MAIR_EL1.
 const DEVICE: Attributes = Attributes::ATTRIBUTE_INDEX_1
     .union(Attributes::ACCESSED)
     .union(Attributes::VALID)
     .union(Attributes::UXN)
     .union(Attributes::PXN);
 
-/// Where tables come from: fresh pages at boot; later a small reserve, for devices.
+/// The pages that tables are made of: RAM behind the image, set aside at boot, also for tables that devices and stacks need later.
 struct Pages(Frames);
 
 impl Translation<Attributes> for Pages {
     fn allocate_table(&mut self) -> (NonNull<PageTable<Attributes>>, PhysicalAddress) {
         let physical = self.0.take(1);
         let table = self.physical_to_virtual(PhysicalAddress(physical));
-        // SAFETY: a page of RAM that is nobody's yet, mapped by either map.
+        // SAFETY: a page of RAM that nobody uses yet. Both the boot tables and the kernel's tables map it.
         unsafe { table.cast::<[u8; PAGE]>().as_ptr().write_bytes(0, 1) };
         (table, PhysicalAddress(physical))
     }
 
     unsafe fn deallocate_table(&mut self, _: NonNull<PageTable<Attributes>>) {
-        // Ranges are never narrowed to larger blocks here, so no table becomes free.
+        // The kernel never replaces tables by larger blocks, so no table becomes free.
     }
 
     fn physical_to_virtual(&self, physical: PhysicalAddress) -> NonNull<PageTable<Attributes>> {
-        // The boot tables have the image's gigabyte, which tables are taken from, at the linear map's address already.
+        // The boot tables, too, map the image's gigabyte, where the tables lie, at the linear map's address.
         NonNull::new(linear(physical.0) as *mut _).expect("the linear map does not start at 0")
     }
 }
 
 struct Kernel(Mapping<Pages, El1And0>);
 
-// SAFETY: the mapping's pointers are to pages that every CPU sees alike, and the lock around it serialises access.
+// SAFETY: the mapping's pointers refer to pages that all CPUs map alike, and the lock around it serialises access.
 unsafe impl Send for Kernel {}
 
 static KERNEL: IrqMutex<Option<Kernel>> = IrqMutex::new(None);
 
-/// Pages for tables: what `build` needs (some 20 with one bank of RAM) and what `map_device` adds.
+/// Pages for tables: `build` needs some 20 if RAM is one bank, and `map_device` and `map_stack` add more.
 const TABLES: usize = 128;
 
-/// Builds the tables. On the boot tables, one CPU.
+/// Builds the kernel's tables, while one CPU runs on the boot tables.
 ///
-/// `image` is the image's physical range with the symbol table behind it; `banks` is RAM. Returns the root's physical address
-/// and the first physical address behind the image that is still free.
+/// `image` is the physical range of the image and of the symbol table behind it; `banks` is RAM. Returns the physical address of
+/// the root table, and the first physical address behind the image that is still free.
 ///
 /// # Panics
-/// If RAM does not suffice or does not hold the image.
+/// If RAM is too small or does not contain the image.
 pub fn build(image: Range<usize>, banks: impl Iterator<Item = Range<usize>> + Clone) -> (u64, usize) {
     IMAGE_OFFSET.store(layout::image_start() - image.start, Relaxed);
     let bank = banks
@@ -76,7 +76,7 @@ pub fn build(image: Range<usize>, banks: impl Iterator<Item = Range<usize>> + Cl
         .expect("the memory nodes of the device tree do not cover the kernel's image");
     let mut frames = Frames::new(image.end, bank.end);
     let stacks = frames.take(MAX_CPUS * 2 * STACK_SIZE / PAGE);
-    // Whole blocks; an eighth of what is left is enough for a machine with little RAM.
+    // Whole blocks. On a machine with little RAM, the copies get an eighth of what is left.
     let copies = ((bank.end - image.end) / 8).min(layout::COPIES_MAX) & !(layout::BLOCK - 1);
     frames.align(if copies == 0 { PAGE } else { layout::BLOCK });
     let (copies_start, copies_len) = (frames.take(copies / PAGE), copies);
@@ -98,7 +98,7 @@ pub fn build(image: Range<usize>, banks: impl Iterator<Item = Range<usize>> + Cl
     super::COPIES.1.store(copies_len, Relaxed);
     kernel.map(layout::copies(), copies_start, READ_EXECUTE);
 
-    // All RAM but text, copies and read-only data, which nobody has a writable mapping of (but see `patch`).
+    // All RAM but text, copies and read-only data: only `patch` ever maps one of their pages writable.
     let holes =
         [image.start..super::image_physical(layout::rodata_end()), copies_start..copies_start + copies_len];
     for mut bank in banks {
@@ -135,22 +135,22 @@ impl Kernel {
     }
 }
 
-/// On the new tables: TTBR0 is switched off and what is writable can no longer be executed. Every CPU, at bring-up.
+/// Called on the new tables by every CPU at bring-up: switches TTBR0 off, and makes all writable memory non-executable (WXN).
 pub fn drop_identity_map() {
     const EPD0: u64 = 1 << 7;
     const WXN: u64 = 1 << 19;
     crate::write_sysreg!("tcr_el1", crate::read_sysreg!("tcr_el1") | EPD0);
     crate::write_sysreg!("sctlr_el1", crate::read_sysreg!("sctlr_el1") | WXN);
-    // Both are in force before the TLB is emptied: it may hold WXN with each translation (DDI 0487 D8.4.3), and what is walked in between
-    // must be walked by the new values.
+    // The ISB puts both registers in force before the TLB is emptied. The TLB may hold WXN with each translation (DDI 0487 D8.4.3),
+    // and translations that are walked after the TLBI must be walked with the new values.
     crate::arch::barrier::isb();
-    // SAFETY: drops cached translations, of which the lower half's are not used any more.
+    // SAFETY: drops cached translations; those of the lower half are not used any more.
     unsafe { core::arch::asm!("tlbi vmalle1", "dsb nsh", "isb", options(nostack, preserves_flags)) };
 }
 
-/// Maps the registers of a device; mapping one again is harmless. Returns their virtual address.
+/// Maps the registers of a device, and returns their virtual address. Mapping the same registers again is harmless.
 ///
-/// Not from debug, NMI or interrupt context.
+/// Not in debug, NMI or interrupt context.
 pub fn map_device(physical: usize, size: usize) -> usize {
     let address = layout::DEVICES + physical;
     let range = address & !(PAGE - 1)..(address + size).next_multiple_of(PAGE);
@@ -160,18 +160,18 @@ pub fn map_device(physical: usize, size: usize) -> usize {
     address
 }
 
-/// The descriptor of each CPU's patch alias. It is written as it is, and not by a walk: text is patched tens of thousands of
-/// times in a row.
+/// The descriptor of each CPU's patch alias. `set_patch_alias` writes it directly, without a walk of the tables: text is patched
+/// tens of thousands of times in a row.
 static ALIASES: [AtomicPtr<AtomicUsize>; MAX_CPUS] =
     [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_CPUS];
 
-/// Where a CPU's patch alias is.
+/// The address of a CPU's patch alias.
 #[inline(always)]
 pub(super) const fn patch_alias(cpu: usize) -> usize {
     layout::PATCH + cpu * 2 * PAGE
 }
 
-/// Makes the table that holds the aliases' descriptors. None of them is valid.
+/// Makes the table that holds the descriptors of all aliases. None of the descriptors is valid.
 fn prepare_aliases(kernel: &mut Kernel) {
     for (cpu, place) in ALIASES.iter().enumerate() {
         let alias = patch_alias(cpu)..patch_alias(cpu) + PAGE;
@@ -187,22 +187,22 @@ fn prepare_aliases(kernel: &mut Kernel) {
     }
 }
 
-/// Maps one page of text, by physical address, read-write at this CPU's alias, and takes it away again with None.
+/// Maps one page of text, by its physical address, read-write at this CPU's alias; None unmaps the alias.
 ///
-/// Interrupts are off, so the CPU stays the same in between.
+/// Interrupts must be off between the two calls, so that both are on the same CPU.
 pub(super) fn set_patch_alias(cpu: usize, physical: Option<usize>) {
     const PAGE_OF_TEXT: usize = READ_WRITE.union(Attributes::TABLE_OR_PAGE).bits();
-    // SAFETY: a descriptor of the tables, which stay; atomic, as the crate has them.
+    // SAFETY: the descriptor is in a table that is never freed. It is accessed as an atomic, as the crate does.
     let descriptor = unsafe { ALIASES[cpu].load(Relaxed).as_ref() };
     let descriptor = descriptor.expect("the tables are built before text is patched");
     descriptor.store(physical.map_or(0, |physical| physical | PAGE_OF_TEXT), Relaxed);
     match physical {
-        // It was not valid, so no TLB holds it.
+        // The descriptor was not valid before, so no TLB holds it: no invalidation is needed.
         // SAFETY: barriers.
         Some(_) => unsafe { asm!("dsb ishst", "isb", options(nostack, preserves_flags)) },
         None => {
             let page = (patch_alias(cpu) as u64 >> 12) & 0xfff_ffff_ffff;
-            // SAFETY: nobody uses the alias any more. All CPUs: another one may have walked there by speculation.
+            // SAFETY: nobody uses the alias any more. The TLBI is for all CPUs: another one may have walked there by speculation.
             unsafe {
                 asm!("dsb ishst", "tlbi vaae1is, {}", "dsb ish", "isb", in(reg) page, options(nostack, preserves_flags));
             }
@@ -210,14 +210,14 @@ pub(super) fn set_patch_alias(cpu: usize, physical: Option<usize>) {
     }
 }
 
-/// Maps a thread's stack, by physical address of its pages.
+/// Maps a thread's stack to its pages, which begin at this physical address.
 pub(super) fn map_stack(bottom: usize, physical: usize) {
     let mut kernel = KERNEL.lock();
     let kernel = kernel.as_mut().expect("the tables are built before there are threads");
     kernel.map(bottom..bottom + STACK_SIZE, physical, READ_WRITE);
 }
 
-/// Takes a thread's stack away, on all CPUs.
+/// Unmaps a thread's stack, on all CPUs.
 pub(super) fn unmap_stack(bottom: usize) {
     let mut kernel = KERNEL.lock();
     let kernel = kernel.as_mut().expect("the tables are built before there are threads");

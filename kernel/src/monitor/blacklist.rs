@@ -1,4 +1,4 @@
-//! `probes --blacklist`: the text that can be neither probed nor broken into (rules H6, K2).
+//! `probes --blacklist`: lists the text that takes neither probes nor breakpoints (rules H6, K2).
 
 use super::Error;
 use crate::mm::layout;
@@ -6,7 +6,7 @@ use crate::report::symbols::{self, Kind, Symbol};
 use core::fmt::Write;
 use core::ops::Range;
 
-/// The ranges that `kprobe::register` refuses, each with the reason.
+/// The ranges in which `kprobe::register` refuses probes, each with the reason.
 fn ranges() -> [(Range<usize>, &'static str); 3] {
     let (text, no_probe) = (layout::text_start(), layout::noprobe_text_start());
     [
@@ -19,7 +19,7 @@ fn ranges() -> [(Range<usize>, &'static str); 3] {
     ]
 }
 
-/// Each range with its symbols, their sizes, and what all come to.
+/// Writes each range with its symbols and their sizes, and the sum of all ranges.
 pub fn show(out: &mut dyn Write) -> Result<(), Error> {
     let mut total = 0;
     for (range, what) in ranges() {

@@ -1,11 +1,11 @@
-//! `cpu`: the CPUs, and those that were held back at boot.
+//! `cpu`: lists the CPUs, and brings those up that were held back at boot.
 
 use super::Error;
 use crate::smp;
 use cli::command::Cpu;
 use core::fmt::Write;
 
-/// Lists them or brings one up.
+/// Lists the CPUs, or brings one up.
 pub fn execute(what: Cpu, out: &mut dyn Write) -> Result<(), Error> {
     match what {
         Cpu::Online { number } => {

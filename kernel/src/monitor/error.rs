@@ -1,4 +1,4 @@
-//! What can be wrong with a command.
+//! Errors of the monitor's commands.
 
 use crate::kprobe::ProbeError;
 use crate::report::symbols::SymbolError;
@@ -14,23 +14,23 @@ use rules::step::StepError;
 /// Why a command was not carried out. `Display` is one line that says what to do.
 #[derive(Clone, Debug)]
 pub enum Error {
-    /// The line is no line.
+    /// The line editor has rejected the line.
     Line(LineError),
-    /// The line is no command; what was expected.
+    /// The line is not a command. The text says what was expected.
     Command(String),
     /// The probe's definition is not understood.
     Definition(SyntaxError),
-    /// The name leads to no place.
+    /// The name of a place leads to no address.
     Symbol(SymbolError),
-    /// A breakpoint where nothing is executed.
+    /// A breakpoint was asked for at an address where nothing is executed.
     NotText(u64),
-    /// There is a probe of this name.
+    /// A probe has this name already.
     NameTaken(String),
-    /// There is no probe of this name.
+    /// No probe has this name.
     NoSuchProbe(String),
-    /// There is no breakpoint or watchpoint of this number.
+    /// No breakpoint or watchpoint has this number.
     NoSuchNumber(::slots::Kind, u64),
-    /// There is no rule of this name.
+    /// No rule has this name.
     NoSuchRule(String),
     /// The kernel refuses the probe.
     Probe(ProbeError),
@@ -40,25 +40,25 @@ pub enum Error {
     BringUp(BringUpError),
     /// The kernel refuses the step.
     Step(StepError),
-    /// More steps than are made at a time.
+    /// More steps were asked for than the monitor makes at a time.
     TooManySteps {
-        /// The most.
+        /// The most steps at a time.
         limit: u64,
     },
-    /// Steps went wrong: the number that landed in an interrupt handler.
+    /// Rule X2 is violated: this many steps landed in an interrupt handler.
     SteppedIntoHandler(u64),
     /// The image holds no tests: see [`super::register_tests`].
     NoTests,
     /// No test's name contains the filter.
     NoSuchTest(String),
-    /// Tests want a kernel without probes and slots of other people's.
+    /// Tests need a kernel in which no probe and no slot is set that is not theirs.
     InTheWay {
-        /// Probes that are set.
+        /// The number of probes that are set.
         probes: usize,
-        /// Breakpoints and watchpoints that are set.
+        /// The number of breakpoints and watchpoints that are set.
         slots: usize,
     },
-    /// So many tests failed.
+    /// This many tests have failed.
     TestsFailed(usize),
 }
 

@@ -1,8 +1,8 @@
-//! The monitor: a prompt at which probes, breakpoints and watchpoints are set and looked at.
+//! The monitor: a prompt with commands that set, list and remove probes, breakpoints and watchpoints, and step.
 //!
-//! - this file: the prompt, and the session's end;
-//! - `session`: one line executed; what `error` says is wrong with it;
-//! - `probes`, `blacklist`, `slots`, `walk`, `cpus`, `show`: the commands, but for `test`, which is the image's ([`register_tests`]).
+//! - this file: the prompt, and the end of the session;
+//! - `session`: executes one line; `error`: what can be wrong with a line;
+//! - `probes`, `blacklist`, `slots`, `walk`, `cpus`, `show`: the commands. `test` is the image's command ([`register_tests`]).
 
 mod blacklist;
 mod cpus;
@@ -24,27 +24,28 @@ use core::fmt::{self, Write};
 use spin::Once;
 
 const PROMPT: &str = "stepwell> ";
-/// Characters of a line.
+/// The most characters of a line.
 const WIDTH: usize = 256;
-/// Lines that are remembered.
+/// The number of lines that the editor remembers.
 const HISTORY: usize = 32;
 
-/// Runs the tests whose names contain the filter (`None`: all) and writes what they came to. Thread context of the first CPU.
+/// Runs the tests whose names contain the filter (`None`: all), and writes the results. Thread context of the first CPU.
 pub type RunTests = fn(Option<&str>, &mut dyn Write) -> Result<(), Error>;
 
 static TESTS: Once<RunTests> = Once::new();
 
-/// Names what the command `test` runs. Once, by the image, whose tests the kernel does not know; a later call changes nothing.
+/// Names the function that the command `test` runs. The kernel does not know the image's tests, so the image calls this once; a
+/// later call changes nothing.
 pub fn register_tests(run: RunTests) {
     TESTS.call_once(|| run);
 }
 
-/// The console as the editor and the commands write to it.
+/// The console, for the output of the editor and of the commands.
 struct Console;
 
 impl Write for Console {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // The console puts a CR before each LF itself.
+        // The console puts a CR before each LF, so the CR of the text is left out.
         for (number, part) in text.split("\r\n").enumerate() {
             print!("{}{part}", if number == 0 { "" } else { "\n" });
         }
@@ -52,8 +53,8 @@ impl Write for Console {
     }
 }
 
-/// Reads and executes lines until `poweroff` or ^D, and ends the machine: with success if no command failed and `so_far` is
-/// true. Thread context of the first CPU, interrupts on.
+/// Reads and executes lines until `poweroff` or ^D, and then ends the machine. The status is success if no command has failed and
+/// `so_far` is true. Thread context of the first CPU, interrupts on.
 pub fn run(so_far: bool) -> ! {
     if let Err(error) = input::init(early::boot().platform.uart.intid) {
         log::error!("the console's interrupt: {error}");
@@ -73,7 +74,7 @@ pub fn run(so_far: bool) -> ! {
                 }
                 break;
             }
-            // Without echo the session still reads like one.
+            // Without echo the line is printed here, so that a log of the session shows the commands all the same.
             Event::Line(line) => {
                 if !echo {
                     println!("{line}");

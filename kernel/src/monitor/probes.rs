@@ -1,7 +1,7 @@
-//! `probe`: named probes.
+//! `probe`: adds, lists and removes named probes.
 
 use super::Error;
-use crate::exception::Frame;
+use crate::exception::DebugFrame;
 use crate::kprobe::{self, DEFAULT_INSTANCES, Instance, Kprobe, ProbeError, ReturnProbe, WantedReturn};
 use crate::report::place::Place;
 use crate::report::symbols::Shown;
@@ -19,9 +19,9 @@ enum Set {
 }
 
 impl Set {
-    /// As many calls of a return probe under way as asked for, 0 for the kernel's choice.
+    /// Registers a probe. `max_active` of a return probe is the number of calls that can be under way; 0 leaves it to the kernel.
     fn new(kind: Kind, address: u64) -> Result<Self, ProbeError> {
-        fn returned(_: &ReturnProbe, _: &Instance, _: &mut Frame) {}
+        fn returned(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {}
         match kind {
             Kind::Entry => kprobe::register(address, None, None).map(Self::Probe),
             Kind::Return { max_active } => {
@@ -42,7 +42,7 @@ impl Set {
         }
     }
 
-    /// Hits and misses.
+    /// The numbers of hits and of missed hits.
     fn counts(self) -> (u64, u64) {
         match self {
             Self::Probe(probe) => (probe.hits(), probe.missed()),
@@ -57,7 +57,7 @@ impl Set {
         }
     }
 
-    /// For the list's column.
+    /// How the probe runs its instruction, for the list's column.
     fn how(self) -> &'static str {
         match self {
             Self::Probe(probe) => probe.how(),
@@ -86,7 +86,7 @@ impl Named {
     }
 }
 
-/// The probes set at the prompt.
+/// The probes that were set at the prompt.
 pub struct Probes(Vec<Named>);
 
 impl Probes {
@@ -102,7 +102,7 @@ impl Probes {
         }
     }
 
-    /// A line as Linux's `kprobe_events` file takes them.
+    /// Executes a line in the syntax of Linux's `kprobe_events` file.
     fn define(&mut self, line: &str, out: &mut dyn Write) -> Result<(), Error> {
         match events::parse(line)? {
             events::Command::Remove(event) => self.remove(event, out),
@@ -123,7 +123,7 @@ impl Probes {
         Ok(())
     }
 
-    /// Removes all that match, as Linux does.
+    /// Removes all probes that match, as Linux does.
     fn remove(&mut self, event: Event<'_>, out: &mut dyn Write) -> Result<(), Error> {
         if !self.0.iter().any(|named| named.is(event.group, event.name)) {
             let name = event.to_string();
@@ -168,7 +168,8 @@ impl Drop for Probes {
     }
 }
 
-/// The name that Linux would give: `p_SYMBOL_OFFSET` or `p_ADDRESS`, of characters that names can have; `r` for a return probe.
+/// The name that Linux would give: `p_SYMBOL_OFFSET` or `p_ADDRESS`, with `r` for a return probe. Characters that names cannot have
+/// become `_`.
 fn made_up(kind: Kind, target: Target<'_>) -> String {
     let letter = if kind == Kind::Entry { 'p' } else { 'r' };
     let text = match target {

@@ -1,4 +1,4 @@
-//! One line executed, and what the lines before have set.
+//! Executes lines, and holds what earlier lines have set.
 
 use super::probes::Probes;
 use super::slots::Slots;
@@ -7,16 +7,16 @@ use super::{Error, TESTS, blacklist, cpus, show};
 use cli::command::{self, Command};
 use core::fmt::Write;
 
-/// What comes after a line.
+/// Whether the session goes on after a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
-    /// The next one.
+    /// The session reads the next line.
     Continue,
-    /// The end.
+    /// The session ends.
     End,
 }
 
-/// What was set at the prompt. What is still set when it is dropped is taken away.
+/// What was set at the prompt. Dropping the session removes what is still set.
 pub struct Session {
     probes: Probes,
     slots: Slots,
@@ -24,7 +24,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Nothing set.
+    /// A session in which nothing is set.
     pub const fn new() -> Self {
         Self { probes: Probes::new(), slots: Slots::new(), walk: Walk::new() }
     }
@@ -32,7 +32,7 @@ impl Session {
     /// Executes a line and writes what it shows to `out`. Thread context, interrupts on.
     ///
     /// # Errors
-    /// Why it was not carried out; nothing has changed then.
+    /// Why the line was not carried out, in which case nothing has changed; or that tests have failed or steps have gone wrong.
     pub fn execute(&mut self, line: &str, out: &mut dyn Write) -> Result<Flow, Error> {
         match command::parse(line)? {
             Command::Nothing => {}

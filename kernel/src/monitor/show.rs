@@ -1,4 +1,4 @@
-//! `slots`, `rules` and `stats`.
+//! `slots`, `rules` and `stats`: show the state of the debug hardware, the rules, and the counters.
 
 use super::Error;
 use super::slots::Slot;
@@ -22,7 +22,7 @@ use rules::table::TABLE;
 const MAX: usize = crate::debug::MAX_SLOTS;
 const KINDS: [Kind; 2] = [Kind::Breakpoint, Kind::Watchpoint];
 
-/// A CPU's registers as it read them itself.
+/// The registers of a CPU, as the CPU itself has read them.
 struct Registers {
     value: [[AtomicU64; MAX]; 2],
     control: [[AtomicU64; MAX]; 2],
@@ -47,7 +47,7 @@ fn read_registers() {
     mine.mdscr.store(mdscr::read(), Relaxed);
 }
 
-/// The CPUs for which something holds, as `0-3`, `0,2`, or `-` for none.
+/// The CPUs for which `holds` is true, as `0-3`, `0,2`, or `-` for none.
 fn cpus(holds: impl Fn(usize) -> bool) -> String {
     let mut text = String::new();
     let mut last = None;
@@ -73,7 +73,7 @@ fn cpus(holds: impl Fn(usize) -> bool) -> String {
     }
 }
 
-/// Every slot: its registers, the CPUs on which it is enabled, its record.
+/// Writes a line for every slot: its registers, the CPUs on which it is enabled, its record.
 pub fn slots(out: &mut dyn Write) -> Result<(), Error> {
     idle::on_all(read_registers);
     writeln!(out, "  slot  {:16}  {:8}  {:7}  {:>10}  record", "value", "control", "enabled", "hits")?;
@@ -100,12 +100,14 @@ pub fn slots(out: &mut dyn Write) -> Result<(), Error> {
     Ok(())
 }
 
-/// A slot with one of its records (CPUs that share its number have records of their own), or with none.
+/// Writes the line of a slot with one of its records, or with none. CPUs that share the slot's number may have records of their
+/// own.
 fn slot(out: &mut dyn Write, kind: Kind, n: u8, record: Option<&Snapshot<Disposition>>) -> Result<(), Error> {
     let (k, i) = (kind as usize, usize::from(n));
     let concerns = |cpu: usize| record.is_none_or(|record| record.cpus.contains(cpu as u32));
     let control = |cpu: usize| READ.of(cpu).control[k][i].load(Relaxed);
-    // The CPU that asks, or one that the record is for: they hold the same. What a free slot held last is of no interest.
+    // All CPUs that the record is for hold the same value: this CPU's is shown, if it is one of them. The last value of a free slot
+    // is not shown.
     let me = percpu::index();
     let shown = if concerns(me) { Some(me) } else { smp::online().find(|&cpu| concerns(cpu)) };
     let value = match record.and(shown) {
@@ -144,7 +146,7 @@ fn described<P>(record: &Snapshot<P>) -> String {
     }
 }
 
-/// The rules, or one of them with its reason; and what boot arguments have changed.
+/// Writes all rules, or one rule with its reason, and the cells that boot arguments have changed.
 pub fn rules(id: Option<&str>, out: &mut dyn Write) -> Result<(), Error> {
     let asked = |name: &str| id.is_none_or(|id| id.eq_ignore_ascii_case(name));
     let mut found = false;
@@ -165,7 +167,7 @@ pub fn rules(id: Option<&str>, out: &mut dyn Write) -> Result<(), Error> {
     if found { Ok(()) } else { Err(Error::NoSuchRule(id.unwrap_or("").to_string())) }
 }
 
-/// All counters, a column a CPU.
+/// Writes all counters, with one column for each CPU.
 pub fn stats(out: &mut dyn Write) -> Result<(), Error> {
     write!(out, "  {:32}", "")?;
     for cpu in smp::online() {

@@ -1,4 +1,4 @@
-//! `break` and `watch`: hardware slots, numbered as they are set.
+//! `break` and `watch`: set, list and remove hardware slots, which are numbered in the order in which they are set.
 
 use super::Error;
 use crate::debug::slots::{Disposition, Installed};
@@ -16,10 +16,10 @@ struct Numbered {
     request: Request,
 }
 
-/// The breakpoints and watchpoints set at the prompt.
+/// The breakpoints and watchpoints that were set at the prompt.
 pub struct Slots {
     set: Vec<Numbered>,
-    /// The last number of each kind.
+    /// The number given last, for each kind.
     last: [u64; 2],
 }
 
@@ -132,7 +132,7 @@ impl core::fmt::Display for Described<'_> {
     }
 }
 
-/// Whether the place is executed. So is a copy of a probed instruction, which the slot manager refuses, and says why.
+/// Checks that the place can be executed. Copies of probed instructions pass too: the slot manager refuses them, with its reason.
 fn may_break(place: &Place) -> Result<(), Error> {
     let address = place.address;
     let text = layout::text_start() as u64..layout::text_end() as u64;
@@ -142,7 +142,8 @@ fn may_break(place: &Place) -> Result<(), Error> {
     Ok(())
 }
 
-/// A symbol's size, if one watchpoint or two can hold that; else what is left of the doubleword.
+/// The length of a watchpoint whose length was not given: the symbol's size, if one watchpoint or two can cover it; otherwise the
+/// rest of the doubleword.
 fn usual_length(place: &Place, location: Location<'_>) -> u64 {
     let address = place.address;
     let doubleword = 8 - (address & 7);

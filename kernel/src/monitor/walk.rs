@@ -1,13 +1,13 @@
-//! `step`: walks through a context of its own, which stays where the last step left it.
+//! `step`: steps through a context of its own, which waits between two commands at the instruction where the last step has landed.
 //!
-//! The context lives in a frame. A step of the monitor is begun; in its exception the two frames change places, so that what is
-//! returned to, with the step still asked for, is the other context; when enough steps are done they change back. Frames are
-//! whole (rule I7), so nothing else is needed.
+//! The context is kept as a frame. The command begins a step of the monitor. The hook of that step swaps the monitor's frame with
+//! the kept one, so the exception returns to the kept context, whose step is still asked for. After the last step the hook swaps
+//! the frames back. Frames are complete (rule I7), so the frame is all that must be swapped.
 
 use super::Error;
 use crate::debug::session::{self, Wish};
 use crate::debug::stats;
-use crate::exception::Frame;
+use crate::exception::{DebugFrame, Frame};
 use crate::kprobe;
 use crate::mm::layout::{STACK_SHIFT, STACK_SIZE};
 use crate::report::symbols::Shown;
@@ -21,12 +21,12 @@ use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use rules::pstate::Daif;
 
-/// Steps at a time.
+/// The most steps of one command.
 const LIMIT: u64 = 10_000;
-/// So many are shown of the first, and as many of the last ones.
+/// How many of the first steps are shown, and how many of the last ones.
 const SHOWN: usize = 32;
 
-/// What is walked through: Collatz's sequences, from 27 on, for ever.
+/// The code that is stepped through: Collatz sequences, from 27 on, for ever.
 extern "C" fn collatz() -> ! {
     let mut start = 27;
     loop {
@@ -43,16 +43,16 @@ fn next(n: u64) -> u64 {
     if black_box(n).is_multiple_of(2) { n / 2 } else { 3 * n + 1 }
 }
 
-/// The context that is walked, once there has been a step.
+/// The context that is stepped through; None before the first step.
 pub struct Walk(Option<Context>);
 
-/// A context that does not run, with its stack.
+/// A context that does not run, and its stack.
 struct Context {
     frame: Box<Frame>,
     stack: Stack,
 }
 
-/// Aligned to twice a stack's size with the upper half used, as the vectors' check for overflow wants it.
+/// A stack aligned to twice its size, of which the upper half is used: the vectors' check for overflow needs that.
 struct Stack(*mut u8);
 
 impl Stack {
@@ -77,13 +77,13 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // SAFETY: allocated by `new` with this layout; the context on it never runs again, and owns nothing.
+        // SAFETY: allocated by `new` with this layout; the context on the stack never runs again, and owns no memory.
         unsafe { dealloc(self.0, Self::LAYOUT) }
     }
 }
 
 impl Context {
-    /// Before its first instruction.
+    /// A context before its first instruction.
     fn new() -> Self {
         let stack = Stack::new();
         let mut frame = Box::new(Frame::zeroed());
@@ -93,20 +93,20 @@ impl Context {
     }
 }
 
-/// What the hook works on. It lies on the monitor's stack while its steps are made.
+/// The data of the hook, on the monitor's stack while steps are made.
 struct Steps {
-    /// The frame that is not running: the walk's, then the monitor's.
+    /// The frame of the context that does not run: first the kept context's, then the monitor's.
     other: Box<Frame>,
     walking: bool,
     left: u64,
-    /// Where each step landed. Has its room beforehand: the hook runs in debug context.
+    /// The addresses where the steps have landed. Allocated before the first step, because the hook runs in debug context.
     landed: Vec<u64>,
     in_handler: u64,
-    /// Interrupts that were taken in the middle of a step: before the walk, then in it.
+    /// Interrupts that were taken in the middle of a step. While stepping, the counter's value from before the first step.
     interrupts: u64,
 }
 
-/// The steps of the CPU that runs the monitor.
+/// The data of the steps that the monitor makes now.
 static STEPS: AtomicPtr<Steps> = AtomicPtr::new(ptr::null_mut());
 
 impl Walk {
@@ -164,16 +164,16 @@ impl Walk {
 }
 
 /// Debug context: after each step.
-fn hook(frame: &mut Frame) -> Wish {
+fn hook(frame: &mut DebugFrame) -> Wish {
     let steps = STEPS.load(Relaxed);
-    // SAFETY: `step` has stored it, and does not touch it until the steps are over.
+    // SAFETY: `step` has stored the pointer, and does not access the data until the steps are over.
     let Some(steps) = (unsafe { steps.as_mut() }) else { return Wish::Run };
     if !steps.walking {
         const NZCV: u64 = 0xf << 28;
         if steps.other.pstate == 0 {
             steps.other.pstate = frame.pstate & !NZCV;
         }
-        mem::swap(frame, &mut *steps.other);
+        mem::swap::<Frame>(frame, &mut *steps.other);
         steps.walking = true;
         steps.interrupts = stats::STASHES.here();
         return Wish::Step;
@@ -187,6 +187,6 @@ fn hook(frame: &mut Frame) -> Wish {
         return Wish::Step;
     }
     steps.interrupts = stats::STASHES.here() - steps.interrupts;
-    mem::swap(frame, &mut *steps.other);
+    mem::swap::<Frame>(frame, &mut *steps.other);
     Wish::Run
 }

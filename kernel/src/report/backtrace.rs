@@ -1,4 +1,4 @@
-//! Backtraces by frame records.
+//! Backtraces, by the frame records on the stack.
 
 use super::symbols::Shown;
 use crate::arch::uaccess;
@@ -9,16 +9,16 @@ use core::fmt;
 /// The deepest backtrace that is shown.
 const LIMIT: usize = 48;
 
-/// A backtrace from a PC and a frame pointer, a line a frame: `  [<address>] symbol+offset/size`.
+/// A backtrace from a PC and a frame pointer, one line for each frame: `  [<address>] symbol+offset/size`.
 pub struct Backtrace {
-    /// Where it starts.
+    /// The innermost PC.
     pub pc: u64,
-    /// x29 there.
+    /// x29 at that PC.
     pub fp: u64,
 }
 
 impl Backtrace {
-    /// From the caller.
+    /// The backtrace of the calling function.
     #[inline(always)]
     pub fn here() -> Self {
         let (pc, fp): (u64, u64);
@@ -42,13 +42,13 @@ fn on_a_stack(fp: u64) -> bool {
             || (layout::rodata_end()..layout::image_end()).contains(&fp))
 }
 
-/// The return addresses that frame records tell, from the innermost call on. Any context.
+/// The return addresses in the frame records, from the innermost call on. Any context.
 pub struct Callers {
     fp: u64,
 }
 
 impl Callers {
-    /// Of the code whose x29 is this.
+    /// The return addresses of the code whose x29 is `fp`.
     pub const fn of(fp: u64) -> Self {
         Self { fp }
     }
@@ -63,7 +63,7 @@ impl Iterator for Callers {
         }
         let (next, lr) = (word(self.fp)?, word(self.fp + 8)?);
         self.fp = next;
-        // A return probe stands between: what counts is who called.
+        // A return probe may have replaced the return address: `kprobe::caller` finds the real one.
         (lr != 0).then(|| kprobe::caller(lr))
     }
 }
@@ -75,7 +75,7 @@ impl fmt::Display for Backtrace {
             if depth == LIMIT {
                 return writeln!(f, "  ... more than {LIMIT} frames");
             }
-            // A return address may be the first byte of the next function, where the call does not return.
+            // Where a call does not return, its return address may be the first byte of the next function: show the call itself.
             let inside = if depth == 0 { pc } else { pc.saturating_sub(4) };
             writeln!(f, "  [<{inside:016x}>] {}", Shown(inside))?;
         }

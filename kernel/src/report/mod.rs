@@ -1,4 +1,4 @@
-//! What is said of the kernel's state: symbols and places, backtraces, the last report, and how the machine ends.
+//! Reports of the kernel's state: symbols and places, backtraces, and how the machine ends.
 
 pub mod backtrace;
 pub mod place;

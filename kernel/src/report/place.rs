@@ -1,32 +1,32 @@
-//! Places that people name, found: the one way from a text to an address, for probes, breakpoints, watchpoints and whoever else
-//! is told a place.
+//! Finds the address of a place that a person names. Probes, breakpoints, watchpoints and all other users of places turn text into
+//! an address here, so that a text means the same for all of them.
 
 use super::symbols::{self, Symbol, SymbolError};
 use cli::command::{Location, ParseError};
 use core::fmt;
 use probe::events::Target;
 
-/// An address, with the symbol it was named by or lies in.
+/// An address, with the symbol that it lies in or was named by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The address.
     pub address: u64,
-    /// The symbol there, if there is one.
+    /// The symbol at the address, if there is one.
     pub symbol: Option<Symbol>,
 }
 
-/// Why a text leads to no address. `Display` is one line that says what to do.
+/// Why a text names no address. `Display` is one line that says what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlaceError<'a> {
-    /// It is none of the forms of a place.
+    /// The text has none of the forms of a place.
     Form(ParseError<'a>),
-    /// It leads to no symbol, or out of it.
+    /// The symbol does not exist, or the offset is outside of it.
     Symbol(SymbolError),
 }
 
 impl Place {
-    /// The place that a text names: `SYMBOL`, `SYMBOL+OFFSET`, or an address. Whether it is text, aligned, and may be probed, is
-    /// for those to say who want something there. Thread context: allocates.
+    /// The place that a text names: `SYMBOL`, `SYMBOL+OFFSET`, or an address. Whether the address is text, is aligned, and may be
+    /// probed, is for the caller to check. Thread context: allocates.
     ///
     /// # Errors
     /// See [`PlaceError`].
@@ -35,7 +35,7 @@ impl Place {
         location.try_into().map_err(PlaceError::Symbol)
     }
 
-    /// By a symbol's name as [`symbols::by_name`] takes it, and an offset in bytes. Thread context: allocates.
+    /// The place at `offset` bytes from a symbol, whose name is as for [`symbols::by_name`]. Thread context: allocates.
     ///
     /// # Errors
     /// See [`SymbolError`].
@@ -47,7 +47,7 @@ impl Place {
         Ok(Self { address: symbol.address + offset, symbol: Some(symbol) })
     }
 
-    /// By address. Any context.
+    /// The place at an address. Any context.
     pub fn at(address: u64) -> Self {
         Self { address, symbol: symbols::at(address) }
     }

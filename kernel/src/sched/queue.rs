@@ -1,4 +1,4 @@
-//! A CPU's threads: the one that runs, those that wait for their turn, the one that has just ended.
+//! The threads of a CPU: the running thread, the threads that wait for their turn, and the thread that has just ended.
 
 use super::switch::{Context, switch};
 use super::thread::{Entry, Handle, SpawnError, Thread, ended};
@@ -15,17 +15,17 @@ use alloc::collections::VecDeque;
 use core::cell::{Cell, UnsafeCell};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-/// Switches of each CPU.
+/// How many switches each CPU has made.
 pub static RESCHEDULES: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
 
 struct Queue {
-    /// Other CPUs add threads too.
+    /// The threads that wait for their turn. Other CPUs add threads too.
     ready: IrqMutex<VecDeque<Box<Thread>>>,
-    /// Length of `ready`, for those who do not want to take the lock.
+    /// The length of `ready`, to be read without the lock.
     waiting: AtomicUsize,
-    /// This CPU's only, with I masked: the thread that runs; None until there is a second one.
+    /// The thread that runs; None until the CPU has a second thread. Only this CPU touches it, with I masked.
     running: UnsafeCell<Option<Box<Thread>>>,
-    /// This CPU's only, with I masked: a thread whose stack is free once another one runs.
+    /// A thread that has ended, whose stack can be freed once another thread runs. Only this CPU touches it, with I masked.
     ended: Cell<Option<Box<Thread>>>,
 }
 
@@ -36,7 +36,7 @@ static QUEUES: PerCpu<Queue> = crate::per_cpu!(Queue {
     ended: Cell::new(None),
 });
 
-/// Another CPU's `ready` and `waiting`, which are for all CPUs.
+/// `ready` and `waiting` of any CPU's queue, which all CPUs may use.
 fn shared(cpu: usize) -> (&'static IrqMutex<VecDeque<Box<Thread>>>, &'static AtomicUsize) {
     // SAFETY: only the two fields that are `Sync` are used.
     let queue = unsafe { QUEUES.of_unchecked(cpu) };
@@ -56,7 +56,7 @@ pub fn threads(cpu: usize) -> usize {
 /// The name of the running thread. Thread context.
 pub fn current() -> &'static str {
     let _masked = daif::AllMasked::new();
-    // SAFETY: this CPU's, with I masked; the reference ends here.
+    // SAFETY: `running` is used by this CPU only, with I masked; the reference ends here.
     unsafe { &*QUEUES.this().running.get() }.as_ref().map_or("boot", |thread| thread.name)
 }
 
@@ -75,7 +75,7 @@ pub fn spawn(cpu: usize, name: &'static str, entry: Entry) -> Result<Handle, Spa
     ready.push_back(thread);
     waiting.store(ready.len(), Relaxed);
     drop(ready);
-    // Not before its next tick would be soon enough for fairness, but not for who waits.
+    // The CPU would find the thread at its next tick. That is soon enough for fairness, but the caller may wait for the thread.
     gic::send_sgi(sgi::RESCHEDULE, Target::OneCpu(cpu));
     Ok(handle)
 }
@@ -89,7 +89,7 @@ pub fn yield_now() {
 }
 
 impl Handle {
-    /// Waits for its end, giving way. Thread context.
+    /// Waits until the thread has ended, and gives way meanwhile. Thread context.
     pub fn join(&self) {
         while !self.is_done() {
             yield_now();
@@ -101,22 +101,23 @@ impl Handle {
 /// Ends the running thread.
 ///
 /// # Panics
-/// If it is the one that a CPU came up with.
+/// If it is the thread that the CPU has come up with.
 pub fn exit() -> ! {
     daif::set::<{ daif::IF }>();
     let queue = QUEUES.this();
-    // SAFETY: this CPU's, with I masked; the reference ends with the statement.
+    // SAFETY: `running` is used by this CPU only, with I masked; the reference ends with the statement.
     let thread = unsafe { &mut *queue.running.get() }.as_ref().expect("a CPU's first thread does not end");
     assert!(thread.stack.is_some(), "a CPU's first thread does not end");
     debug::runs::end_of_stack();
     ended(thread);
     loop {
         switch_to_next();
-        // Nobody else is ready: the CPU's first thread always is, so this does not come back.
+        // The switch does not return here: the CPU's first thread never ends, so a thread is always ready, and this thread is not.
     }
 }
 
-/// Switches to the thread that waits longest. I masked, D open (rule I5). Returns when this one's turn has come again.
+/// Switches to the thread that has waited longest, and returns when it is the caller's turn again. I is masked, D is open (rule
+/// I5).
 pub fn switch_to_next() {
     let queue = QUEUES.this();
     let next = {
@@ -125,14 +126,14 @@ pub fn switch_to_next() {
         queue.waiting.store(ready.len(), Relaxed);
         next
     };
-    // A debugger's step stays with the thread that it is of.
+    // A debugger's step is saved with the thread that is stepped.
     let step = step::save();
     debug::check_switchable();
     let count = RESCHEDULES.this();
     count.store(count.load(Relaxed) + 1, Relaxed);
 
     let to: *const Context = &raw const next.context;
-    // SAFETY: this CPU's, with I masked; no reference into it lives across the switch.
+    // SAFETY: `running` is used by this CPU only, with I masked; no reference into it lives across the switch.
     let running = unsafe { &mut *queue.running.get() };
     let mut previous = running.replace(next).unwrap_or_else(|| Box::new(Thread::of_boot()));
     previous.step = step;
@@ -144,23 +145,25 @@ pub fn switch_to_next() {
         ready.push_back(previous);
         queue.waiting.store(ready.len(), Relaxed);
     }
-    // SAFETY: `from` and `to` are in boxes that this CPU's queue keeps: nobody else takes a thread out of it, and this CPU
-    // does not before the switch is done, with I masked.
+    // SAFETY: `from` and `to` point into boxes that this CPU's queue keeps. No other CPU takes a thread out of the queue, and this
+    // CPU has I masked until the switch is done.
     unsafe { switch(from, to) };
-    arrived();
+    finish_switch();
 }
 
-/// In the thread that was switched to, I masked.
-fn arrived() {
+/// Finishes a switch in the thread that was switched to: frees a thread that has ended, and restores the debug state of the thread.
+/// I is masked.
+fn finish_switch() {
     let queue = QUEUES.this();
     if let Some(ended) = queue.ended.take() {
-        // Only here does nothing run on its stack any more: on the way, it has called functions that did not return.
+        // The instances of its calls are freed only here, when nothing runs on its stack any more: until the switch, the thread has
+        // called functions, and their return probes took instances.
         if let Some(stack) = &ended.stack {
             kprobe::end_of_stack(stack.top() as u64);
         }
         drop(ended);
     }
-    // SAFETY: this CPU's, with I masked; the reference ends with the function, which switches to nobody.
+    // SAFETY: `running` is used by this CPU only, with I masked; the reference ends with the function, which does not switch.
     let Some(thread) = (unsafe { &mut *queue.running.get() }) else { return };
     if let Some(stepping) = &thread.step {
         step::restore(stepping);
@@ -168,10 +171,10 @@ fn arrived() {
     }
 }
 
-/// The first Rust function of a thread, I and F masked by who switched.
+/// The first Rust function of a thread. I and F are masked, as the thread that has switched to it left them.
 extern "C" fn begin() -> ! {
-    arrived();
-    // SAFETY: as in `arrived`.
+    finish_switch();
+    // SAFETY: as in `finish_switch`.
     let entry = unsafe { &mut *QUEUES.this().running.get() }.as_mut().and_then(|thread| thread.entry.take());
     daif::clear::<{ daif::IF }>();
     if let Some(entry) = entry {

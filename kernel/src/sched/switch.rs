@@ -1,8 +1,8 @@
-//! The switch itself.
+//! Saves the registers of one thread and loads those of another.
 
 use core::arch::naked_asm;
 
-/// The registers that a function call keeps (AAPCS64), x19 to x29, the return address and SP.
+/// The registers that a function call preserves (AAPCS64): x19 to x29, the return address, and SP.
 #[repr(C)]
 pub struct Context {
     x19_to_x29: [u64; 11],
@@ -11,12 +11,12 @@ pub struct Context {
 }
 
 impl Context {
-    /// To be filled by a switch away.
+    /// An empty context, which a switch away from its thread fills.
     pub const fn new() -> Self {
         Self { x19_to_x29: [0; 11], lr: 0, sp: 0 }
     }
 
-    /// A thread's first: `begin`, on this stack.
+    /// The context of a new thread, whose first switch enters `begin` on the stack that ends at `stack_top`.
     pub fn starting_at(stack_top: usize, begin: extern "C" fn() -> !) -> Self {
         let mut x19_to_x29 = [0; 11];
         x19_to_x29[0] = begin as usize as u64;
@@ -24,11 +24,11 @@ impl Context {
     }
 }
 
-/// Saves the caller in `from` and goes on in `to`. Returns when something switches back.
+/// Saves the caller's registers in `from` and continues with those in `to`. Returns when another switch loads `from`.
 ///
 /// # Safety
-/// `to` was filled by a switch or by `starting_at`, with its stack still there; both outlive the switch; I is masked and D
-/// open, since masks are not part of a context (rule I5).
+/// `to` was filled by a switch or by `starting_at`, and its stack still exists; both contexts outlive the switch; I is masked and
+/// D open, because masks are not part of a context (rule I5).
 #[unsafe(naked)]
 pub unsafe extern "C" fn switch(from: *mut Context, to: *const Context) {
     naked_asm!(
@@ -52,7 +52,8 @@ pub unsafe extern "C" fn switch(from: *mut Context, to: *const Context) {
     )
 }
 
-/// A thread's first instructions, with X19 what [`Context::starting_at`] was given: no frame below, so that backtraces end here.
+/// The first instructions of a thread. They jump to x19, where [`Context::starting_at`] has put `begin`, with x29 and x30 zero:
+/// there is no caller, so backtraces end here.
 #[unsafe(naked)]
 extern "C" fn first() {
     naked_asm!("mov x29, xzr", "mov x30, xzr", "br x19")

@@ -1,4 +1,4 @@
-//! A thread.
+//! A thread, and the handle by which others wait for its end.
 
 use super::switch::Context;
 use crate::debug::stepping::Stepping;
@@ -11,10 +11,10 @@ use core::sync::atomic::{
     Ordering::{Acquire, Release},
 };
 
-/// What a thread runs. It may return.
+/// The function that a thread runs. It may return.
 pub type Entry = Box<dyn FnOnce() + Send>;
 
-/// Why there is no thread.
+/// Why a thread was not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpawnError {
     /// No memory for a stack, or too many threads.
@@ -32,7 +32,7 @@ impl fmt::Display for SpawnError {
     }
 }
 
-/// A thread that does not run now, or the one that does.
+/// A thread, running or not.
 pub struct Thread {
     pub(super) context: Context,
     /// The thread's debug state while it does not run; None if nobody steps it (rules I5, I9).
@@ -40,12 +40,12 @@ pub struct Thread {
     pub(super) entry: Option<Entry>,
     pub(super) done: Arc<AtomicBool>,
     pub(super) name: &'static str,
-    /// None: the stack that the CPU came up on.
+    /// None for the thread that a CPU came up with, which runs on the CPU's own stack.
     pub(super) stack: Option<Stack>,
 }
 
 impl Thread {
-    /// What a CPU runs as it comes up, once it has threads: what idles there.
+    /// The thread that a CPU came up with, made when the CPU first switches away from it. It idles.
     pub(super) fn of_boot() -> Self {
         Self {
             context: Context::new(),
@@ -57,7 +57,7 @@ impl Thread {
         }
     }
 
-    /// One that begins in `begin`.
+    /// A new thread, whose first switch enters `begin`.
     pub(super) fn new(
         name: &'static str,
         entry: Entry,
@@ -75,12 +75,12 @@ impl Thread {
     }
 }
 
-/// What is left of a thread for who started it.
+/// Tells whoever has started a thread whether the thread has ended.
 #[derive(Clone)]
 pub struct Handle(pub(super) Arc<AtomicBool>);
 
 impl Handle {
-    /// Whether it has ended. Any context.
+    /// Whether the thread has ended. Any context.
     pub fn is_done(&self) -> bool {
         self.0.load(Acquire)
     }

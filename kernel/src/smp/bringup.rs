@@ -1,4 +1,4 @@
-//! Starting further CPUs by PSCI, and what every CPU does before it takes part.
+//! Starts further CPUs by PSCI. Has what every CPU initialises before it takes interrupts.
 
 use super::cpus::{self, set_online};
 use super::rendezvous;
@@ -15,13 +15,14 @@ use core::sync::atomic::{
 };
 use platform::MPIDR_AFFINITY;
 
-/// What further CPUs need to know of the first one's choices.
+/// The ticks per second that the first CPU has chosen, for further CPUs.
 static HZ: AtomicU32 = AtomicU32::new(0);
+/// The number of the timer's interrupt, for further CPUs.
 static TIMER: AtomicU32 = AtomicU32::new(0);
-/// The CPU that came up last: what each further CPU writes first of all with D, A, I, F open.
+/// The index of the CPU that came up last. Each further CPU writes it as soon as D, A, I, F are open.
 pub static LAST_UP: AtomicUsize = AtomicUsize::new(0);
 
-/// Brings this CPU's debug hardware, interrupts and tick up, and opens D, A, I, F. Once a CPU.
+/// Initialises this CPU's interrupts, debug hardware and tick, and opens D, A, I, F. Called once on each CPU.
 pub fn init_cpu(hz: u32, timer: u32) {
     let cpu = percpu::index();
     HZ.store(hz, Relaxed);
@@ -45,17 +46,18 @@ pub fn init_cpu(hz: u32, timer: u32) {
             panic!("cpu{cpu}: interrupt {intid}: {error}");
         }
     }
-    // Online first, slots second: whoever sets a slot in between finds this CPU in the set and tells it (H5).
+    // Online first, slots second: another CPU that sets a slot in between finds this CPU online and tells it (H5).
     set_online(cpu);
-    debug::slots::init_cpu(debug::this());
+    // SAFETY: nothing has been unmasked on this CPU yet.
+    debug::slots::init_cpu(unsafe { debug::masked() });
     time::init_cpu(hz);
     daif::clear::<{ daif::ALL }>();
 }
 
-/// Arguments of the CPU that is being started. One CPU at a time.
+/// The arguments of the CPU that is being started. CPUs are started one at a time.
 static ARGS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
-/// MPIDR_EL1 of the CPU that booted, its affinity fields.
+/// The affinity fields of MPIDR_EL1 of the CPU that booted.
 static FIRST: AtomicU64 = AtomicU64::new(0);
 
 /// Why a CPU does not come up. `Display` is one line that says what to do.
@@ -68,21 +70,21 @@ pub enum BringUpError {
         /// How many there are.
         present: usize,
     },
-    /// It is online already.
+    /// The CPU is online already.
     Online {
         /// The CPU.
         cpu: usize,
     },
-    /// The firmware refuses.
+    /// The firmware refuses to start the CPU.
     Firmware {
         /// The CPU.
         cpu: usize,
-        /// Its MPIDR_EL1.
+        /// The CPU's MPIDR_EL1.
         mpidr: u64,
-        /// What PSCI's `CPU_ON` says.
+        /// The error that `CPU_ON` has returned.
         error: smccc::psci::Error,
     },
-    /// It was started, and is not heard of.
+    /// The firmware has started the CPU, but the CPU has not come up in 5 seconds.
     Silent {
         /// The CPU.
         cpu: usize,
@@ -106,13 +108,13 @@ impl fmt::Display for BringUpError {
 
 impl core::error::Error for BringUpError {}
 
-/// How many CPUs there are, online or held back. Any context after boot.
+/// How many CPUs there are, online or not started yet. Any context after boot.
 pub fn present() -> usize {
     early::boot().platform.cpus.len().min(percpu::MAX_CPUS)
 }
 
-/// Starts the CPUs of the device tree, one after the other, until `most` are online; the others are held back for [`bring_up`].
-/// Returns how many are online then. Boot, on the first CPU.
+/// Starts the CPUs of the device tree, one after the other, until `most` are online; the others wait for [`bring_up`]. Returns how
+/// many are online then. Called at boot, on the first CPU.
 pub fn start_others(most: usize) -> usize {
     if let Some(firmware) = early::boot().platform.psci {
         psci::init(firmware.conduit);
@@ -126,15 +128,15 @@ pub fn start_others(most: usize) -> usize {
     cpus::online_count()
 }
 
-/// Brings a CPU up that was held back, and waits until it takes interrupts. It has the slots that are set for it, and those that are set
-/// meanwhile, before it runs anything that can be probed (rule H5).
+/// Brings a CPU up that was held back, and waits until it takes interrupts. It has the slots that are set for it, and those that
+/// are set meanwhile, before it runs anything that can be probed (rule H5).
 ///
 /// Thread context with interrupts on; never a debug context, never an interrupt handler.
 ///
 /// # Errors
 /// See [`BringUpError`].
 pub fn bring_up(cpu: usize) -> Result<(), BringUpError> {
-    // Whoever holds all CPUs still has counted them.
+    // No CPU may join during a rendezvous: whoever holds all CPUs still has counted them before.
     let _no_rendezvous = rendezvous::exclude();
     let boot = early::boot();
     let first = FIRST.load(Relaxed);
@@ -173,7 +175,7 @@ fn start(cpu: usize, mpidr: u64, ttbr1: u64) -> Result<(), BringUpError> {
     Ok(())
 }
 
-/// Cleans memory that the next CPU reads with its caches off.
+/// Cleans memory that the next CPU reads with its caches off. A cache line has 16 bytes or more, so each is cleaned.
 fn clean(address: usize, length: usize) {
     for line in (address & !15..address + length).step_by(16) {
         // SAFETY: cleaning changes no content.
@@ -182,7 +184,7 @@ fn clean(address: usize, length: usize) {
     crate::arch::barrier::dsb_ish();
 }
 
-/// A further CPU's first Rust code, from `head.S`. No-probe: at first there are no vectors.
+/// The first Rust code of a further CPU, called by `head.S`. No-probe, because the CPU has no vectors at first.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn kernel_secondary(cpu: usize) -> ! {

@@ -1,15 +1,15 @@
-//! Which CPUs are online, and the interrupt that has them bring their slots into line. The slot manager needs both, so this knows
-//! nothing of it.
+//! Which CPUs are online, and the interrupt that tells them to apply changes of slots. The slot manager calls this module, so the
+//! module does not call the slot manager.
 
 use crate::drivers::gic::{self, Target};
 use crate::irq::sgi;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-/// CPUs that take interrupts, a bit each.
+/// The CPUs that are online, a bit each: they take interrupts.
 #[unsafe(link_section = ".noprobe.data")]
 static ONLINE: AtomicU64 = AtomicU64::new(0);
 
-/// This CPU takes part from here on.
+/// Marks a CPU as online: from here on others send it interrupts and wait for it.
 pub(super) fn set_online(cpu: usize) {
     ONLINE.fetch_or(1 << cpu, SeqCst);
 }
@@ -21,17 +21,17 @@ pub fn online() -> impl Iterator<Item = usize> {
     (0..crate::percpu::MAX_CPUS).filter(move |cpu| mask & 1 << cpu != 0)
 }
 
-/// The CPUs that are online, a bit each. Any context.
+/// The CPUs that are online, one bit for each. Any context.
 pub(super) fn online_mask() -> u64 {
     ONLINE.load(SeqCst)
 }
 
-/// How many are online. Any context.
+/// How many CPUs are online. Any context.
 pub fn online_count() -> usize {
     online_mask().count_ones() as usize
 }
 
-/// Tells the others that slots have changed. Any context.
+/// Tells the other CPUs that slots have changed. Any context.
 #[unsafe(link_section = ".noprobe.text")]
 pub fn kick_slots() {
     if online_count() > 1 {

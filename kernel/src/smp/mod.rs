@@ -1,4 +1,4 @@
-//! The other CPUs: bring-up, what they are told by interrupt, and holding them still.
+//! The other CPUs: how they are brought up, told by interrupts to do something, and held still.
 
 mod bringup;
 pub mod cpus;
@@ -13,7 +13,7 @@ pub use rendezvous::{rendezvous, take_part};
 use crate::debug;
 use crate::exception::Frame;
 
-/// [`sgi::SLOTS`](crate::irq::sgi::SLOTS).
+/// The handler of [`sgi::SLOTS`](crate::irq::sgi::SLOTS).
 pub fn slots_interrupt(_: &mut Frame) {
     debug::slots::sync_local();
 }

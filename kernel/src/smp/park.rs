@@ -1,14 +1,14 @@
-//! The other CPUs stopped, each with its frame for others to see, and let go on; or stopped for good.
+//! Stops the other CPUs, each with its frame for others to see, and lets them go on later; or stops them for good.
 //!
 //! Whoever debugs the whole machine needs all other CPUs to stand still for as long as a person thinks, and then to go on as if
 //! nothing had been. [`stop`] asks for that by interrupt and waits for nobody, since it may be called from a debug context (M10);
-//! each CPU stops where it takes the interrupt. It stands in [`park`], in no-probe text with everything masked, has the frame of the
-//! context that it was in published, and still does what other CPUs may wait for: it applies changes of slots (H5), takes part in
-//! rendezvous (K3), and answers when the kernel ends. Before it goes on it executes an ISB, so text that was changed meanwhile is
-//! what it executes.
+//! each CPU stops where it takes the interrupt. It stands in [`park`], in no-probe text with everything masked, has the frame of
+//! the context that it was in published, and still does what other CPUs may wait for: it applies changes of slots (H5), takes part
+//! in rendezvous (K3), and answers when the kernel ends. Before it goes on it executes an ISB, so text that was changed meanwhile
+//! is what it executes.
 //!
-//! A *round* is one stop: odd while the CPUs stand, even in between. A CPU says for which round it stands, so a frame of an
-//! earlier round is never taken for one of this.
+//! A *round* is one stop: `ROUND` is odd while the CPUs shall stand, and even between two stops. A CPU says for which round it
+//! stands, so the frame of an earlier round is never taken for one of the current round.
 
 use super::{cpus, rendezvous};
 use crate::arch::barrier;
@@ -27,17 +27,17 @@ use core::sync::atomic::{
 
 #[unsafe(link_section = ".noprobe.data")]
 static ROUND: AtomicU64 = AtomicU64::new(0);
-/// The CPU that has stopped the others, in an odd round.
+/// The CPU that has stopped the others. Valid while `ROUND` is odd.
 #[unsafe(link_section = ".noprobe.data")]
 static OWNER: AtomicUsize = AtomicUsize::new(0);
-/// The kernel ends: nobody goes on any more.
+/// Whether the kernel ends, so that a CPU that stops never goes on.
 #[unsafe(link_section = ".noprobe.data")]
 static FOR_GOOD: AtomicBool = AtomicBool::new(false);
-/// Those that have stopped for good, a bit each.
+/// The CPUs that have stopped for good, a bit each.
 #[unsafe(link_section = ".noprobe.data")]
 static ENDED: AtomicU64 = AtomicU64::new(0);
 
-/// The round that each CPU stands for, or stood for last; written behind `FRAMES`.
+/// The round for which each CPU stands, or has stood last. It is written after the CPU's entry in [`FRAMES`].
 #[unsafe(link_section = ".noprobe.data")]
 static PARKED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 #[unsafe(link_section = ".noprobe.data")]
@@ -46,7 +46,7 @@ static FRAMES: [AtomicPtr<Frame>; MAX_CPUS] = [const { AtomicPtr::new(core::ptr:
 /// Another CPU, or another context of this one, has stopped the others already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy {
-    /// The CPU that has.
+    /// The CPU that has stopped the others.
     pub owner: usize,
 }
 
@@ -56,21 +56,22 @@ impl fmt::Display for Busy {
     }
 }
 
-/// The other CPUs are stopped, or about to be, for as long as this lives. It stays on its CPU.
+/// The other CPUs are stopped, or are about to stop, while this value lives.
 #[derive(Debug)]
 pub struct Stopped {
     round: u64,
-    /// Bound to its CPU.
+    /// Makes the value neither `Send` nor `Sync`, because it stays on its CPU.
     local: PhantomData<*const ()>,
 }
 
-/// Asks all other CPUs to stop; does not wait until they have. Those that have interrupts off stop when they have them on again.
+/// Asks all other CPUs to stop, and does not wait until they have. A CPU with interrupts off stops when it switches them on.
 ///
-/// Any context of a CPU that stays this CPU's while the [`Stopped`] lives: with interrupts off, or masked. The other CPUs may
-/// hold any lock where they stop: until they are let go, only locks that need not be waited for may be taken.
+/// Any context that stays on its CPU while the [`Stopped`] lives: with interrupts off, or masked. A stopped CPU may hold any lock:
+/// until the CPUs are let go, the caller may only take locks by `try_lock`.
 ///
 /// # Errors
-/// [`Busy`]. The caller, if it does not let itself be interrupted, should call [`park`] with its own frame then.
+/// [`Busy`] if another CPU or context has stopped them. A caller that cannot be interrupted should then call [`park`] with its own
+/// frame.
 pub fn stop() -> Result<Stopped, Busy> {
     let round = ROUND.load(Acquire);
     let even = round & !1;
@@ -90,40 +91,40 @@ impl Stopped {
         PARKED.get(cpu).is_some_and(|parked| parked.load(Acquire) == self.round)
     }
 
-    /// Whether all other CPUs that are online have. Any context.
+    /// Whether all other online CPUs have stopped. Any context.
     pub fn all_have_stopped(&self) -> bool {
         cpus::online().all(|cpu| cpu == percpu::index() || self.has_stopped(cpu))
     }
 
-    /// The context that a CPU stands in, if it has stopped. Any context.
+    /// The frame of the context that a CPU has stopped in; None if the CPU has not stopped. Any context.
     pub fn frame(&self, cpu: usize) -> Option<&Frame> {
-        // SAFETY: the CPU has published its frame before it said that it stands for this round, and leaves it alone until the
-        // round is over, which it is not while `self` lives.
+        // SAFETY: the CPU has published its frame before it said that it stands for this round. It leaves the frame alone until the
+        // round is over, which is not before `self` is dropped.
         self.has_stopped(cpu).then(|| unsafe { &*FRAMES[cpu].load(Relaxed) })
     }
 
-    /// The same, to be changed: the CPU goes on with what is there then. Any context.
+    /// The context that a CPU stands in, if it has stopped, to be changed: the CPU goes on with the changed context. Any context.
     pub fn frame_mut(&mut self, cpu: usize) -> Option<&mut Frame> {
-        // SAFETY: as in `frame`; `self` is borrowed for as long as the reference lives, so there is no other.
+        // SAFETY: as in `frame`; `self` is borrowed mutably while the reference lives, so there is no other reference.
         self.has_stopped(cpu).then(|| unsafe { &mut *FRAMES[cpu].load(Relaxed) })
     }
 }
 
 impl Drop for Stopped {
-    /// Lets the others go on.
+    /// Lets the other CPUs go on.
     fn drop(&mut self) {
         ROUND.store(self.round + 1, Release);
     }
 }
 
-/// [`sgi::STOP`]: stands still for as long as another CPU wants that, in the context of `frame`. Does nothing if none does.
+/// Handles [`sgi::STOP`]: stands still, in the context of `frame`, while another CPU wants that. Returns at once if none does.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn park(frame: &mut Frame) {
     let _masked = Masked::new();
     let me = percpu::index();
     let round = ROUND.load(Acquire);
-    // The owner is not stopped by its own request, nor by an interrupt that was meant for an earlier round.
+    // The owner is not stopped by an interrupt that was meant for an earlier round.
     if round & 1 == 1 && OWNER.load(Relaxed) != me {
         FRAMES[me].store(frame, Relaxed);
         PARKED[me].store(round, Release);
@@ -138,7 +139,7 @@ pub fn park(frame: &mut Frame) {
     end_if_asked(me);
 }
 
-/// This CPU ends here, masked, if the kernel does.
+/// Stops this CPU for good, masked, if the kernel ends.
 #[inline(always)]
 fn end_if_asked(me: usize) {
     if FOR_GOOD.load(Relaxed) {
@@ -149,7 +150,7 @@ fn end_if_asked(me: usize) {
     }
 }
 
-/// Stops all other CPUs for good; returns those that did not answer (a bit each), because they have interrupts off. Any context.
+/// Stops all other CPUs for good. Returns the CPUs that did not answer, one bit for each; they have interrupts off. Any context.
 pub fn stop_others() -> u64 {
     let others = cpus::online_mask() & !(1 << percpu::index());
     if others == 0 {

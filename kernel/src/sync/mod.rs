@@ -1,10 +1,10 @@
-//! Locks.
+//! Spin locks: one that leaves interrupts alone, one that switches them off.
 
 use crate::irq::off::IrqOff;
 use core::ops::{Deref, DerefMut};
 use spin::mutex::{Mutex, MutexGuard};
 
-/// How a lock waits.
+/// How the locks wait: by YIELD, which lets an emulator run another CPU.
 pub struct Relax;
 
 impl spin::RelaxStrategy for Relax {
@@ -14,23 +14,23 @@ impl spin::RelaxStrategy for Relax {
     }
 }
 
-/// A spin lock that leaves interrupts alone: for those who wait with interrupts on and are never interrupted by another user.
+/// A spin lock that leaves interrupts alone: for users who wait with interrupts on and are never interrupted by another user.
 pub type SpinLock<T> = Mutex<T, Relax>;
 
-/// A spin lock with interrupts off while it is held.
+/// A spin lock that keeps interrupts off while it is held.
 ///
-/// Not from debug or NMI context, which may interrupt the holder: there only [`IrqMutex::try_lock`].
+/// Code in debug or NMI context may have interrupted the holder, so it must not wait: it may only use [`IrqMutex::try_lock`].
 pub struct IrqMutex<T>(SpinLock<T>);
 
-/// Holds an [`IrqMutex`]; the lock is released before interrupts come back.
+/// Holds an [`IrqMutex`]. Dropping it releases the lock before interrupts are switched on again.
 pub struct IrqMutexGuard<'a, T> {
     guard: MutexGuard<'a, T, Relax>,
-    /// Declared, so dropped, after the lock's guard.
+    /// Declared after the lock's guard, so it is dropped after it.
     _off: IrqOff,
 }
 
 impl<T> IrqMutex<T> {
-    /// An open lock.
+    /// A lock that nobody holds.
     pub const fn new(value: T) -> Self {
         Self(SpinLock::new(value))
     }

@@ -1,4 +1,4 @@
-//! The tick.
+//! The tick: a timer interrupt on each CPU, `hz` times a second, which counts ticks and ends the turns of threads.
 
 use crate::drivers::timer::Tick;
 use crate::exception::Frame;
@@ -6,16 +6,16 @@ use crate::percpu::PerCpu;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Ticks of each CPU since it came up.
+/// How many ticks each CPU has counted since it came up.
 pub static TICKS: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
 
-/// Touched with interrupts off only.
+/// The timer's state of each CPU, touched with interrupts off only.
 static TICK: PerCpu<Cell<Option<Tick>>> = crate::per_cpu!(Cell::new(None));
 
-/// Starts this CPU's tick, `hz` a second. Interrupts off.
+/// Starts this CPU's tick, with `hz` ticks a second. Interrupts off.
 ///
 /// # Panics
-/// If the counter is slower than that.
+/// If `hz` is 0 or more than the counter's frequency.
 #[inline(never)]
 pub fn init_cpu(hz: u32) {
     match Tick::start(hz) {
@@ -24,25 +24,25 @@ pub fn init_cpu(hz: u32) {
     }
 }
 
-/// Ticks of this CPU. Any context.
+/// How many ticks this CPU has counted. Any context.
 pub fn ticks() -> u64 {
     TICKS.this().load(Relaxed)
 }
 
-/// Stops this CPU's tick until [`resume`]. Interrupts off; not from a debug context, which may have interrupted the tick's handler
-/// on its way to arm the timer.
+/// Stops this CPU's tick until [`resume`]. Interrupts off. Not in a debug context: it may have interrupted the tick's handler just
+/// before the handler arms the timer.
 pub fn pause() {
     crate::drivers::timer::stop();
 }
 
-/// Goes on where [`pause`] stopped, under the same conditions.
+/// Starts the tick again that [`pause`] has stopped. The same contexts as for `pause`.
 pub fn resume() {
     if let Some(tick) = TICK.this().get() {
         tick.resume();
     }
 }
 
-/// The timer's handler (M8).
+/// The handler of the timer's interrupt (M8).
 pub fn interrupt(_: &mut Frame) {
     let tick = TICK.this();
     let Some(mut state) = tick.get() else { return };
@@ -53,7 +53,7 @@ pub fn interrupt(_: &mut Frame) {
     crate::sched::tick();
 }
 
-/// Counts ticks. On its own so that there is a function on the timer's path to probe and a store to watch.
+/// Counts ticks. It is a function of its own, so that tests have a function to probe and a store to watch in the timer's handler.
 #[inline(never)]
 pub fn account(passed: u64) {
     let ticks = TICKS.this();

@@ -7,7 +7,7 @@ use crate::sim::{Compare, Cond, Operand, Sim, Width};
 /// Branches, exception generation and system: op0 = `101x`.
 pub(super) const fn classify(word: u32) -> Class {
     match bits(word, 25, 6) {
-        // B, BL: bit 25 is imm26's.
+        // B, BL: bit 25 belongs to imm26.
         0b001010 | 0b001011 => {
             Class::Simulate(Sim::Branch { offset: word_offset(word, 0, 26), link: bit(word, 31) })
         }

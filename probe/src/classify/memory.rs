@@ -20,7 +20,7 @@ pub(super) const fn classify(word: u32) -> Class {
     }
 }
 
-/// Exclusives, and those that share their encoding space without touching the monitor: LDAR, STLR, LDLAR, STLLR, CAS, CASP
+/// Exclusives, and the instructions that share their encoding space without using the monitor: LDAR, STLR, LDLAR, STLLR, CAS, CASP
 /// and the unprivileged CAST, CASPT.
 const fn exclusive_group(word: u32) -> Class {
     if is_load_exclusive(word) || is_store_exclusive(word) {
@@ -30,7 +30,7 @@ const fn exclusive_group(word: u32) -> Class {
     let ordered = bit(word, 23);
     let pair = bit(word, 21);
     let even_pairs = !bit(word, 16) && !bit(word, 0);
-    // None of them has a second transfer register: Rt2 should be 31, and so should Rs of LDAR, STLR and kin.
+    // None of these has a second transfer register: Rt2 should be 31, and so should Rs of LDAR, STLR and kin.
     let unused = bits(word, 10, 5) == 31;
     allocated(if bit(word, 24) {
         // FEAT_LSUI: CASPT (size 01), CAST (size 11).
@@ -60,7 +60,7 @@ const fn literal(word: u32) -> Class {
         0b00 => Literal::Word,
         0b01 => Literal::Double,
         0b10 => Literal::SignedWord,
-        // A prefetch is a hint and has no effect that the program can see; all it leaves to do is to go on.
+        // A prefetch is a hint without an effect that the program can see: its simulation only moves the PC on.
         _ => return Class::Simulate(Sim::Nop),
     };
     Class::Simulate(Sim::LoadLiteral { rt, kind, offset })
@@ -143,7 +143,7 @@ const fn memory_copy(word: u32) -> bool {
     if bits(word, 22, 2) == 0b11 { bits(word, 12, 4) < 12 } else { value != 31 }
 }
 
-/// The destination of SET* and CPY* is a register of its own.
+/// Whether the destination register of SET* or CPY* is not 31 and is not the register in bits 9 to 5.
 const fn set_registers(word: u32) -> bool {
     bits(word, 0, 5) != 31 && bits(word, 0, 5) != bits(word, 5, 5)
 }

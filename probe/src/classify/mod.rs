@@ -1,11 +1,11 @@
-//! From a word to its [`Class`], by the encoding index of DDI 0487 C4.1: one file a top-level group.
+//! From a word to its [`Class`], by the encoding index of DDI 0487 C4.1: one file for each top-level group.
 //!
-//! The integer groups, branches, system and loads and stores are decoded down to what is allocated. Scalar FP, Advanced
-//! SIMD, SVE and SME data processing is not: none of it depends on the PC or touches PSTATE beyond the flags, so every word
-//! there is [`Class::OutOfLine`], and one that is unallocated after all takes, out of line, the same undefined-instruction
-//! exception that it takes in place.
+//! The integer groups, branches, system and loads and stores are decoded down to what is allocated. Scalar FP, Advanced SIMD, SVE
+//! and SME data processing is not: none of it depends on the PC or touches PSTATE beyond the flags, so every word there is
+//! [`Class::OutOfLine`]. If such a word is unallocated, its copy takes the same undefined-instruction exception out of line that
+//! the original takes in place.
 //!
-//! A word that breaks a should-be-zero or should-be-one field of what is decoded is refused: it is CONSTRAINED UNPREDICTABLE
+//! A decoded word that breaks a should-be-zero or should-be-one field is refused: it is CONSTRAINED UNPREDICTABLE
 //! (DDI 0487 K1.2), and CPUs and emulators differ on whether it is undefined.
 use crate::bits::{bit, bits};
 use crate::class::{Class, Reason, Relocatable};
@@ -17,10 +17,10 @@ mod system;
 
 pub(crate) const UNALLOCATED: Class = Class::Refuse(Reason::Unallocated);
 
-/// The verdict of a table's row that is run out of line: [`classify`] puts the word in.
+/// The verdict on a row of the encoding tables whose instructions run out of line; [`classify`] puts the word in.
 pub(crate) const OUT_OF_LINE: Class = Class::OutOfLine(Relocatable::UNKNOWN);
 
-/// The verdict on a table's row: run out of line if the row is allocated.
+/// The verdict on a row of the encoding tables: its instructions run out of line if `yes`, and are unallocated otherwise.
 pub(crate) const fn allocated(yes: bool) -> Class {
     if yes { OUT_OF_LINE } else { UNALLOCATED }
 }
@@ -28,7 +28,7 @@ pub(crate) const fn allocated(yes: bool) -> Class {
 /// How to run the A64 instruction `word` under a probe. Total: each of the 2^32 words gets a verdict. May be called from any
 /// context.
 ///
-/// One word is all this sees. Whether the place lies inside an exclusive sequence is for [`classify_at`](crate::classify_at).
+/// This sees one word only. Whether the place lies inside an exclusive sequence is for [`classify_at`](crate::classify_at) to say.
 ///
 /// ```
 /// use stepwell_probe::{Class, Reason, classify};

@@ -1,10 +1,10 @@
 //! System instructions: hints, barriers, PSTATE, system registers (C4.1.94, C5).
 //!
-//! Reads and writes of system registers run out of line except where the probe itself stands in the way, for one of three
-//! reasons. Its exceptions overwrite the registers that hold what an exception is about. Its out-of-line copies run with
-//! interrupts masked, so they see pending interrupts that would have been taken. And it runs by the translation, the vectors, the
-//! stack and the per-CPU base that some writes change. A system register that the CPU does not have, or not at this exception
-//! level, is undefined out of line as it is in place.
+//! Reads and writes of system registers run out of line, except in three cases in which the probe would change the result or break
+//! itself. The probe's exceptions overwrite the registers that describe an exception. The probe's out-of-line copies run with
+//! interrupts masked, so they see pending interrupts that would have been taken. And the probe depends on the translation, the
+//! vectors, the stack and the per-CPU base, which some writes change. A system register that the CPU does not have, or not at this
+//! exception level, is undefined out of line as it is in place.
 use super::{OUT_OF_LINE, UNALLOCATED, allocated};
 use crate::bits::{bit, bits};
 use crate::class::{Class, Reason};
@@ -90,7 +90,7 @@ const fn barrier(word: u32) -> Class {
 const fn pstate_immediate(word: u32) -> Class {
     let crm = bits(word, 8, 4);
     Class::Refuse(match (bits(word, 16, 3), bits(word, 5, 3)) {
-        // The condition flags come back in SPSR like those that CMP writes.
+        // SPSR brings the condition flags back from the copy, like those that CMP writes.
         (0b000, 0b000..=0b010) => return allocated(crm == 0),
         (0b000, 0b101) => Reason::StackSelect,
         (0b011, 0b110 | 0b111) => Reason::InterruptMasks,
@@ -119,8 +119,8 @@ const fn operation(word: u32, read: bool) -> Class {
     }
 }
 
-/// Operations without a register, whose Rt should be 0b11111. The TLBI that other CPUs take part in are not among them: with
-/// FEAT_TLBID they have one.
+/// Whether the operation takes no register, so that its Rt should be 0b11111. The TLBI operations that are broadcast to other CPUs
+/// are not among them, because with FEAT_TLBID they take a register.
 const fn has_no_operand(which: u32) -> bool {
     const IC_IALLUIS: u32 = key(1, 0, 7, 1, 0);
     const IC_IALLU: u32 = key(1, 0, 7, 5, 0);
@@ -163,8 +163,9 @@ const fn register(which: u32, read: bool) -> Class {
     }
 }
 
-/// What an exception writes, or leaves UNKNOWN, at the exception level that it is taken to (DDI 0487 D1.3.5.6). The _EL2 names are
-/// the _EL1 registers of a kernel that runs at EL2; the _EL12 names are another kernel's. AFSR is IMPLEMENTATION DEFINED syndrome.
+/// Whether an exception writes the register, or leaves it UNKNOWN, at the exception level that the exception is taken to (DDI 0487
+/// D1.3.5.6). The _EL2 names are the _EL1 registers of a kernel that runs at EL2; the _EL12 names are another kernel's. AFSR is
+/// IMPLEMENTATION DEFINED syndrome.
 const fn exceptions_write(which: u32) -> bool {
     const SPSR_EL1: u32 = key(3, 0, 4, 0, 0);
     const ELR_EL1: u32 = key(3, 0, 4, 0, 1);
@@ -196,7 +197,8 @@ const fn exceptions_write(which: u32) -> bool {
         || matches!(which, SPSR_EL3 | ELR_EL3 | AFSR0_EL3 | AFSR1_EL3 | ESR_EL3 | FAR_EL3 | MFAR_EL3)
 }
 
-/// The mask and the running priority of the CPU interface, which an engine that masks by priority changes.
+/// Whether the register holds the priority mask or running priorities of the CPU interface, which an engine that masks by priority
+/// changes.
 const fn masks_by_priority(which: u32) -> bool {
     const ICC_PMR_EL1: u32 = key(3, 0, 4, 6, 0);
     const ICC_AP0R0_EL1: u32 = key(3, 0, 12, 8, 4);
@@ -212,8 +214,8 @@ const fn masks_by_priority(which: u32) -> bool {
         || matches!(which, ICC_AP0R0_EL1..=ICC_AP0R3_EL1 | ICC_AP1R0_EL1..=ICC_AP1R3_EL1)
 }
 
-/// What tells of an interrupt that is pending, or acknowledges it: of the PE and its CPU interface, and of the PE's own timers,
-/// counters and buffers, whose status bits are their interrupts.
+/// Whether a read of the register tells of a pending interrupt, or acknowledges it: registers of the PE and of its CPU interface,
+/// and those of the PE's own timers, counters and buffers, whose status bits are their interrupts.
 const fn shows_pending_interrupts(which: u32) -> bool {
     const ISR_EL1: u32 = key(3, 0, 12, 1, 0);
     const ICC_IAR0_EL1: u32 = key(3, 0, 12, 8, 0);
@@ -250,9 +252,10 @@ const fn shows_pending_interrupts(which: u32) -> bool {
         || matches!(which, PMOVSCLR_EL0 | PMOVSSET_EL0 | PMBSR_EL1 | PMBSR_EL2 | TRBSR_EL1 | TRBSR_EL2)
 }
 
-/// What a copy needs as it is, to be fetched, to be interrupted by its BRK, and for the handler of that to find its stack and CPU.
+/// Whether a write of the register can keep a copy from being fetched, its BRK from being taken, or the BRK's handler from finding
+/// its stack and its CPU.
 const fn probes_run_by(which: u32) -> bool {
-    // Of the registers of EL1 and EL2 that are numbered alike, op1 being 0 and 4.
+    // Registers that EL1 and EL2 number alike, with op1 0 and 4.
     const SCTLR: u32 = key(3, 0, 1, 0, 0);
     const SCTLR2: u32 = key(3, 0, 1, 0, 3);
     const TTBR0: u32 = key(3, 0, 2, 0, 0);
@@ -273,7 +276,7 @@ const fn probes_run_by(which: u32) -> bool {
     const AMAIR: u32 = key(3, 0, 10, 3, 0);
     const AMAIR2: u32 = key(3, 0, 10, 3, 1);
     const VBAR: u32 = key(3, 0, 12, 0, 0);
-    // And those that are not: the stack pointers are op1 0, 4 and 6; TPIDR_EL2 has another op2 than TPIDR_EL1.
+    // Registers that they number differently: the stack pointers have op1 0, 4 and 6; TPIDR_EL2 has another op2 than TPIDR_EL1.
     const SP_EL0: u32 = key(3, 0, 4, 1, 0);
     const SP_EL1: u32 = key(3, 4, 4, 1, 0);
     const SP_EL2: u32 = key(3, 6, 4, 1, 0);

@@ -1,4 +1,4 @@
-//! What can be wrong with a line, and where.
+//! The errors in a line, and their positions.
 use core::fmt;
 
 use super::{MAX_ACTIVE, MAX_NAME};
@@ -6,10 +6,10 @@ use super::{MAX_ACTIVE, MAX_NAME};
 /// Why a line was not understood. `Display` gives the position, what is wrong, and what would be right.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SyntaxError {
-    /// The byte offset in the line at which the fault begins; the line's length, less
-    /// blanks at its end, if something is missing there.
+    /// The byte offset in the line at which the error begins. If something is missing at the end, it is the line's length without
+    /// trailing blanks.
     pub at: usize,
-    /// What is wrong there.
+    /// What is wrong at that offset.
     pub problem: Problem,
 }
 
@@ -53,11 +53,11 @@ pub enum Problem {
     NothingToRemove,
     /// Something follows the event to remove.
     RemoveTakesNoTarget,
-    /// No symbol or address.
+    /// No symbol or address is given.
     NoTarget,
-    /// A character that a symbol does not have outside brackets and quotes.
+    /// A character that a symbol cannot have outside of brackets and quotes.
     BadSymbol,
-    /// `MODULE:SYMBOL`.
+    /// `MODULE:SYMBOL`: there are no modules.
     Module,
     /// A bracket of the symbol that is not closed, or was not opened.
     UnbalancedBracket,

@@ -49,23 +49,23 @@ pub enum Command<'a> {
     Remove(Event<'a>),
 }
 
-/// What an event is called.
+/// The name of an event and its group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Event<'a> {
     /// The group, if one was given; see [`DEFAULT_GROUP`].
     pub group: Option<&'a str>,
-    /// The name, if one was given; else it is for the kernel to make one up.
+    /// The name, if one was given; otherwise the kernel makes one up.
     pub name: Option<&'a str>,
 }
 
 /// A probe to place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Probe<'a> {
-    /// When it hits.
+    /// At which moment the probe hits.
     pub kind: Kind,
-    /// What it is called.
+    /// The group and the name.
     pub event: Event<'a>,
-    /// Where it goes.
+    /// The place of the probe.
     pub target: Target<'a>,
 }
 
@@ -74,14 +74,14 @@ pub struct Probe<'a> {
 pub enum Kind {
     /// When the instruction is about to execute.
     Entry,
-    /// When the function that starts there returns.
+    /// When the function that starts at the target returns.
     Return {
         /// How many returns may be pending at once, 0 to [`MAX_ACTIVE`]; 0 and `None` leave it to the kernel.
         max_active: Option<u16>,
     },
 }
 
-/// Where a probe goes. That the place exists, is text, and is aligned is for the kernel to check.
+/// The place of a probe. Whether it exists, is text, and is aligned is for the kernel to check.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Target<'a> {
     /// `offset` bytes into a symbol.

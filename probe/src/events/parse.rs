@@ -7,10 +7,10 @@ fn fail<T>(at: usize, problem: Problem) -> Result<T> {
     Err(SyntaxError { at, problem })
 }
 
-/// Reads one line, without its newline; spaces and tabs around it do not count. May be called from any context.
+/// Reads one line, without its newline. Spaces and tabs around it are ignored. May be called from any context.
 ///
 /// # Errors
-/// The first thing wrong with the line, from the left.
+/// The first error in the line, from the left.
 pub fn parse(line: &str) -> Result<Command<'_>> {
     let end = line.trim_end().len();
     let line = &line[..end];
@@ -58,10 +58,10 @@ fn skip_blanks(line: &str, from: usize) -> usize {
     line.len() - line[from..].trim_start_matches(is_blank).len()
 }
 
-/// What stands between the command letter and the colon, with its place; and the event.
+/// The text between the command letter and the colon, with its offset; and the event.
 type Head<'a> = (Option<(usize, &'a str)>, Event<'a>);
 
-/// The head's `[NUMBER][:EVENT]`, from behind the command letter at `from` to `to`.
+/// Reads the head's `[NUMBER][:EVENT]`, which is the text from `from`, after the command letter, to `to`.
 fn head(line: &str, from: usize, to: usize) -> Result<Head<'_>> {
     let text = &line[from..to];
     let colon = text.find(':');
@@ -73,7 +73,7 @@ fn head(line: &str, from: usize, to: usize) -> Result<Head<'_>> {
     Ok(((!number.is_empty()).then_some((from, number)), event))
 }
 
-/// `[GROUP/][EVENT]`, one of them at least.
+/// Reads `[GROUP/][EVENT]`, of which at least one must be there.
 fn event(line: &str, from: usize, to: usize) -> Result<Event<'_>> {
     let text = &line[from..to];
     let (group, name, name_at) = match text.find('/') {
@@ -104,7 +104,7 @@ fn event(line: &str, from: usize, to: usize) -> Result<Event<'_>> {
     }
 }
 
-/// Where `name` stops being a C identifier.
+/// The offset at which `name` stops being a C identifier; None if it is one.
 fn not_identifier(name: &str) -> Option<usize> {
     if name.starts_with(|c: char| c.is_ascii_digit()) {
         return Some(0);
@@ -112,7 +112,7 @@ fn not_identifier(name: &str) -> Option<usize> {
     name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
 }
 
-/// The rest of a probe's line, from `at`: the target, and nothing behind it.
+/// Reads the rest of a probe's line, from `at`: the target, with nothing after it.
 fn probe<'a>(line: &'a str, at: usize, mut kind: Kind, event: Event<'a>) -> Result<Command<'a>> {
     let (target, mut rest) = match line[at..].chars().next() {
         None => return fail(at, Problem::NoTarget),
@@ -145,7 +145,7 @@ fn probe<'a>(line: &'a str, at: usize, mut kind: Kind, event: Event<'a>) -> Resu
     Ok(Command::Probe(Probe { kind, event, target }))
 }
 
-/// Where the `+` stands behind the symbol `name` that begins at `at`, quoted or not.
+/// The offset of the `+` after the symbol `name`, which begins at `at`, quoted or not.
 fn offset_place(line: &str, at: usize, name: &str) -> usize {
     at + name.len() + if line[at..].starts_with('"') { 2 } else { 0 }
 }
@@ -175,7 +175,7 @@ fn symbol_and_offset(line: &str, at: usize) -> Result<(Target<'_>, usize)> {
     if name.is_empty() { fail(at, Problem::NoTarget) } else { Ok((Target::Symbol { name, offset }, rest)) }
 }
 
-/// How deep brackets may nest: far beyond any name that a compiler prints in one line.
+/// How deep brackets may nest: far more than in any name that a compiler prints in one line.
 const MAX_DEPTH: usize = 128;
 
 /// The end of the unquoted symbol that begins at `at`: a blank, `+` or `%` outside all brackets, or the line's end.
@@ -200,7 +200,7 @@ fn symbol_end(line: &str, at: usize) -> Result<usize> {
             open[depth] = (closing, place);
             depth += 1;
         } else if matches!(c, '>' | ')' | ']' | '}') {
-            // The arrow of `fn() -> T` closes nothing.
+            // The `>` of an arrow, as in `fn() -> T`, closes no bracket.
             if !(c == '>' && previous == '-') {
                 if depth == 0 || open[depth - 1].0 != c {
                     return fail(place, Problem::UnbalancedBracket);
@@ -212,7 +212,7 @@ fn symbol_end(line: &str, at: usize) -> Result<usize> {
                 return fail(place, Problem::BadSymbol);
             }
         } else if c == ':' {
-            // Paths have two colons; one is a module's.
+            // A path has two colons in a row; a single colon follows a module's name.
             if chars.next_if(|(_, c)| *c == ':').is_none() {
                 return fail(place, Problem::Module);
             }

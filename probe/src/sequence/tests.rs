@@ -1,5 +1,6 @@
-//! Attempts on a memory that can be made to change, fail and fault. What single instructions do is tried against a CPU by
-//! the kernel's own tests; here some of each group against values worked out by hand.
+//! Tests of attempts, on a memory that changes, fails and faults on request; and of single instructions: some of each group against
+//! values computed by hand, others against the results of a CPU (`cpu.txt`). The kernel's own tests compare single instructions
+//! with the CPU that they run on.
 use super::*;
 
 const BASE: u64 = 0xffff_8000_0000_1000;
@@ -33,24 +34,24 @@ fn cbnz_x9(words: i32) -> u32 {
     0xb500_0009 | (words as u32 & 0x7_ffff) << 5
 }
 
-/// The word is at `WORD`, its second half behind it.
+/// Memory with the word of the exclusives at `WORD`. The second half of a pair lies behind it.
 struct Fake {
     text: Vec<u32>,
     value: [u64; 2],
-    /// Added to the value before each of so many exchanges.
+    /// Before each of this many exchanges, 100 is added to the value.
     changes: u32,
-    /// So many exchanges fail for no reason.
+    /// This many exchanges fail, as a store-exclusive may without a reason.
     fails: u32,
     load_faults: bool,
     store_faults: bool,
     exchanges: u32,
     function: bool,
-    /// What ordinary accesses reach, at `OTHER`.
+    /// The memory at `OTHER`, which ordinary accesses reach.
     other: [u8; 32],
-    /// The first byte at `OTHER` changes before each of so many exchanges.
+    /// Before each of this many exchanges, the first byte at `OTHER` changes.
     other_changes: u32,
     other_faults: bool,
-    /// Ordinary stores: address, size, value.
+    /// The ordinary stores made: address, size, value.
     stored: Vec<(u64, u8, u64)>,
 }
 
@@ -193,7 +194,7 @@ fn the_usual_loop_is_one_step() {
     assert_eq!((fake.value[0], fake.exchanges), (8, 1));
     let mut untouched = registers(BASE + 16);
     (untouched.x[9], untouched.x[10], untouched.x[11]) = (5, 8, 0);
-    // BTYPE goes with any instruction, the flags stay.
+    // Every instruction clears BTYPE; the flags stay.
     untouched.pstate = 0x6000_0005;
     assert_eq!(regs, untouched);
 }
@@ -215,7 +216,7 @@ fn a_store_that_always_fails_ends_as_one_that_failed() {
     assert_eq!(done.unwrap().end, End::Again);
     assert_eq!((regs.pc, regs.x[11], fake.value[0]), (BASE, 1, 5));
     assert_eq!(fake.exchanges, MAX_RESTARTS + 1);
-    // Without a branch back right behind, past it with its status.
+    // If no branch back follows the store directly, the attempt ends behind the store, with the status of a failure.
     let mut fake = Fake::new(&[LDXR, ADD, STXR, NOP, cbnz_status(-4), RET]);
     fake.fails = u32::MAX;
     let (done, regs) = run(&mut fake);
@@ -233,7 +234,7 @@ fn every_way_out() {
     fake.value[0] = 3;
     let (done, regs) = run(&mut fake);
     assert_eq!((done.unwrap().instructions, regs.pc, regs.pstate), (6, BASE + 24, 0x6000_0005));
-    // CLREX on the way: past it.
+    // The branch to CLREX leaves the sequence.
     let mut fake = Fake::new(&[LDXR, cbnz_x9(2), NOP, CLREX, RET, STXR]);
     let (done, regs) = run(&mut fake);
     assert_eq!((done, regs.pc), (Err(Stuck::NoStore), BASE), "no store is reached");
@@ -292,7 +293,7 @@ fn what_cannot_be_run_changes_nothing() {
         assert_eq!(stuck(&[LDXR, store, RET]), unsupported(4, store));
     }
     assert_eq!(stuck(&[0xc87f_2409 /* ldxp x9, x9, [x0] */, STXR]), unsupported(0, 0xc87f_2409));
-    // Fields that should be 31: Rs of a load, Rt2 of what is no pair, Rs of a pair.
+    // Fields that should be 31: Rs of a load, Rt2 of an instruction that is no pair, Rs of a pair.
     for load in [LDXR ^ 1 << 16, LDXR ^ 1 << 20, LDXR ^ 1 << 10, LDXR ^ 1 << 14, 0xc87e_a809 /* ldaxp */] {
         assert_eq!(stuck(&[load, STXR]), unsupported(0, load), "{load:#010x}");
     }
@@ -344,7 +345,7 @@ fn at_the_end_of_the_address_space() {
 
 #[test]
 fn a_long_way_is_followed_through_the_function() {
-    // The store is near; the other way is long, and only the whole function shows that nothing is there.
+    // The store is near; the other path is long, and only the whole function shows that no store is on it.
     let mut text = vec![LDXR, cbnz_x9(3), STXR, RET];
     text.extend([NOP; 300]);
     text.push(RET);
@@ -352,7 +353,7 @@ fn a_long_way_is_followed_through_the_function() {
     assert_eq!(run(&mut fake).0.unwrap().end, End::Past);
     fake.function = false;
     assert_eq!(run(&mut fake).0.unwrap().end, End::Doubtful);
-    // An indirect branch that is near leaves a doubt, one that is far does not.
+    // A near indirect branch leaves a doubt, a far one does not.
     fake.text[10] = BR;
     assert_eq!(run(&mut fake).0.unwrap().end, End::Doubtful);
     (fake.text[10], fake.text[200], fake.function) = (NOP, BR, true);
@@ -400,7 +401,7 @@ fn some_of_each_group() {
         assert_eq!((regs.x[0], regs.pstate >> 28), (value, nzcv), "{word:08x}");
         assert_eq!(regs.pc, BASE);
     }
-    // SP is 31 where the group says so.
+    // In some groups register 31 is SP.
     let mut regs = registers(BASE);
     assert!(execute(0x9100_43ff, &mut regs)); // add sp, sp, #16
     assert_eq!(regs.sp, 0x7010);
@@ -441,7 +442,7 @@ fn an_ordinary_load_is_made_again_between_the_exclusives() {
     let done = done.unwrap();
     assert_eq!((accesses(&done), done.instructions, done.stores), (vec![(0, 8, false)], 5, true));
     assert_eq!((fake.value[0], fake.exchanges, regs.pc), (loaded + 5, 1, BASE + 20));
-    // A value that is no longer the one that was used has the attempt begin anew.
+    // If a loaded value has changed since the load, the attempt begins anew.
     let mut fake = Fake::new(&text);
     fake.other_changes = 2;
     assert_eq!(run(&mut fake).0.unwrap().end, End::Past);
@@ -454,16 +455,16 @@ fn an_ordinary_store_is_made_between_the_exclusives_and_not_before() {
     let mut fake = Fake::new(&text);
     assert_eq!(accesses(&run(&mut fake).0.unwrap()), [(8, 8, true)]);
     assert_eq!((fake.stored, fake.value[0]), (vec![(OTHER + 8, 8, 5)], 8));
-    // The word has changed: nothing is stored in vain.
+    // If a loaded value has changed, the attempt stores nothing.
     let mut fake = Fake::new(&[LDXR, STORE, LOAD, ADD, STXR, cbnz_const(-5), RET]);
     fake.other_changes = 1;
     assert_eq!(run(&mut fake).0.unwrap().end, End::Past);
     assert_eq!((fake.exchanges, fake.stored.len()), (2, 1));
-    // Without its store-exclusive an attempt stores where it ends.
+    // An attempt that ends before the store-exclusive makes its ordinary stores at its end.
     let mut fake = Fake::new(&[LDXR, STORE, cbnz_x9(3), STXR, RET, CLREX, RET]);
     let (done, regs) = run(&mut fake);
     assert_eq!((done.unwrap().stores, regs.pc, fake.stored.len()), (false, BASE + 20, 1));
-    // A fault there leaves everything as it was.
+    // If such a store faults, everything stays as it was.
     let mut fake = Fake::new(&[LDXR, STORE, cbnz_x9(3), STXR, RET, CLREX, RET]);
     fake.other_faults = true;
     assert_eq!(run(&mut fake), (Err(Stuck::Fault), registers(BASE)));
@@ -474,7 +475,7 @@ fn a_load_sees_the_stores_of_its_own_attempt() {
     let mut fake = Fake::new(&[LDXR, STORE, LOAD_STORED, STXR, RET]);
     let (done, regs) = run(&mut fake);
     assert_eq!((done.unwrap().end, regs.x[12], fake.stored.len()), (End::Past, 5, 1));
-    // What an earlier store covers in part only is not put together.
+    // A load that an earlier store covers only in part is not supported.
     let mut fake = Fake::new(&[LDXR, STORE_BYTE, LOAD_STORED, STXR, RET]);
     let unsupported = Stuck::Unsupported { address: BASE + 8, word: LOAD_STORED };
     assert_eq!(run(&mut fake), (Err(unsupported), registers(BASE)));
@@ -487,7 +488,7 @@ fn a_load_sees_the_stores_of_its_own_attempt() {
     }
 }
 
-/// Each word on x2 = OTHER + 8, x3 = 1: what it loads into x12, what it makes of x2, what it accesses.
+/// Each word on x2 = OTHER + 8, x3 = 1: what it loads into x12, what it adds to x2, how many bytes it accesses and at which offset.
 #[test]
 fn every_form_of_an_ordinary_access() {
     const CASES: [(u32, u64, i64, u64, i64); 12] = [
@@ -539,23 +540,23 @@ fn a_sequence_whose_monitor_is_lost_is_gone_on_with_to_its_beginning() {
     let (done, again) = resume(&mut regs, &mut fake);
     assert_eq!((again, regs.pc, regs.x[11], fake.exchanges), (true, BASE, 1, 0));
     assert_eq!((done.iter().count(), regs.x[10], fake.value[0]), (1, fake.other(OTHER, 8) + 0x109, 5));
-    // Code that gives up when its store fails is left where it does, and no access behind the store is made here.
+    // Code that does not try again after the failed store is left before its next memory access, which is not made here.
     let mut fake = Fake::new(&[LDXR, LOAD, STXR, NOP, STORE, RET]);
     let mut regs = registers(BASE + 4);
     assert!(!resume(&mut regs, &mut fake).1);
     assert_eq!((regs.pc, regs.x[11], fake.stored.len()), (BASE + 16, 1, 0));
-    // What is not known has not been done.
+    // An unsupported instruction is not executed.
     let mut fake = Fake::new(&[LDXR, LDR_Q, STXR, RET]);
     let mut regs = registers(BASE + 4);
     assert!(!resume(&mut regs, &mut fake).1);
     assert_eq!(regs.pc, BASE + 4);
-    // Neither has an access that faults.
+    // Nor is an access that faults.
     let mut fake = Fake::new(&text);
     fake.other_faults = true;
     let mut regs = registers(BASE + 4);
     assert!(!resume(&mut regs, &mut fake).1);
     assert_eq!((regs.pc, regs.x[10]), (BASE + 4, 0x10a));
-    // Nor does a loop that ends by nothing known here.
+    // A loop that never ends is given up.
     let mut fake = Fake::new(&[NOP, 0x17ff_ffff]);
     let mut regs = registers(BASE);
     assert!(!resume(&mut regs, &mut fake).1);
@@ -570,20 +571,20 @@ fn the_members_of_a_sequence_are_those_that_lead_to_its_store() {
         members
     };
     assert_eq!(members(&[NOP, LDXR, LOAD, STXR, cbnz_const(-3), RET], 1), [1, 2, 3]);
-    // The way out is no member, the way round is: 1: ldxr; cmp; b.ne 3f; b 2f; 3: clrex; ret; 2: stxr
+    // The path out of the sequence has no members, the path around has: 1: ldxr; cmp; b.ne 3f; b 2f; 3: clrex; ret; 2: stxr
     let text = [LDXR, CMP, b_ne(2), 0x1400_0003, CLREX, RET, STXR, RET];
     assert_eq!(members(&text, 0), [0, 1, 2, 3, 6]);
-    // A loop on the way.
+    // A loop on the path to the store.
     assert_eq!(members(&[LDXR, NOP, cbnz_x9(-1), STXR, RET], 0), [0, 1, 2, 3]);
-    // No store, no sequence.
+    // Without a store there is no sequence.
     assert_eq!(members(&[LDXR, ADD, RET, STXR], 0), []);
     assert_eq!(members(&[LDXR, CLREX, STXR], 0), []);
-    // A way that cannot be followed makes members of all that was met.
+    // If a path cannot be followed, all instructions that were met are members.
     assert_eq!(members(&[LDXR, cbnz_x9(2), BR, NOP, RET], 0), [0, 1, 2, 3, 4]);
 }
 
-/// Against the definition, in the plainest form, on random code: most of it in reach of each other, some farther than [`path::members`]
-/// keeps a table of.
+/// Compares [`path::members`] with its definition, written in the plainest form, on random code. Most branches are short; some lead
+/// farther than [`path::members`] keeps a table of.
 #[test]
 fn members_are_what_the_definition_says() {
     fn plain(fetch: &dyn Fn(u64) -> Option<u32>, load: u64) -> Vec<u64> {
@@ -687,7 +688,8 @@ fn registers_are_a_frame_for_simulation() {
     assert_eq!((regs.pstate(), regs.pc, Regs::x(&regs, 30)), (0x6000_0005, BASE + 8, 7));
 }
 
-/// What a CPU made of each word (`cpu.txt`, written by QEMU's Cortex-A57 in user mode), and that no other word is executed.
+/// Compares each word with the result of a CPU (`cpu.txt`, written by QEMU's Cortex-A57 in user mode). Words that this CPU does not
+/// have are not executed.
 #[test]
 fn data_processing_does_what_a_cpu_does() {
     let lines = include_str!("cpu.txt").lines().filter(|line| !line.starts_with('#'));

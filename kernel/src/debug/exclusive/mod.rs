@@ -49,9 +49,9 @@ mod text;
 pub use text::{check, is_in_sequence, is_load, is_near, survey, word_at};
 
 use super::client::Stepped;
-use super::cpu::CpuDebug;
+use super::cpu::MaskedCpu;
 use super::{slots, stats, step};
-use crate::exception::Frame;
+use crate::exception::{DebugFrame, Frame};
 use ::slots::{Kind, SlotMask, WatchHit};
 use memory::Native;
 use probe::sequence::{self, Accesses, Done, End, Registers, Stuck};
@@ -78,7 +78,7 @@ pub enum Sequence {
 /// instruction is to be stepped over like any other.
 #[cold]
 #[inline(never)]
-pub fn hit(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) -> bool {
+pub fn hit(cpu: &MaskedCpu, frame: &mut DebugFrame, kind: Kind, hits: SlotMask) -> bool {
     let word = word_at(frame.pc);
     if is_load_exclusive(word) {
         at_load(cpu, frame, kind, hits);
@@ -93,7 +93,7 @@ pub fn hit(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) -> boo
     true
 }
 
-fn at_load(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
+fn at_load(cpu: &MaskedCpu, frame: &mut DebugFrame, kind: Kind, hits: SlotMask) {
     let pc = frame.pc;
     // A widened slot was hit by the store of the last attempt, which is counted already: this load is not.
     let quiet = if kind == Kind::Watchpoint {
@@ -122,7 +122,7 @@ fn at_load(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
 
 /// An ordinary access between the exclusives was hit. Its exception has cleared the monitor: makes the rest of this attempt, whose
 /// store-exclusive fails, and then a whole one.
-fn at_ordinary(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
+fn at_ordinary(cpu: &MaskedCpu, frame: &mut DebugFrame, hits: SlotMask) {
     let pc = frame.pc;
     tell(cpu, frame, Kind::Watchpoint, hits);
     if frame.pc != pc {
@@ -150,7 +150,7 @@ fn at_ordinary(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
 
 /// The store-exclusive was hit. Its exception has cleared the monitor: has it fail, and widens the slots that match stores only, so that
 /// the next attempt is caught at its load-exclusive.
-fn at_store(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
+fn at_store(cpu: &MaskedCpu, frame: &mut DebugFrame, hits: SlotMask) {
     let pc = frame.pc;
     tell(cpu, frame, Kind::Watchpoint, hits);
     if frame.pc != pc {
@@ -169,7 +169,7 @@ fn at_store(cpu: &CpuDebug, frame: &mut Frame, hits: SlotMask) {
 }
 
 /// Counts a hit of each slot and does what the slot is there for.
-fn tell(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
+fn tell(cpu: &MaskedCpu, frame: &mut DebugFrame, kind: Kind, hits: SlotMask) {
     for index in hits {
         if let Some(record) = slots::record(cpu, kind, index) {
             cpu.hits.count(kind, index);
@@ -181,12 +181,12 @@ fn tell(cpu: &CpuDebug, frame: &mut Frame, kind: Kind, hits: SlotMask) {
 /// Makes the sequence whose load-exclusive is at the frame's PC, at most so many rounds of it. Debug context.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn run(cpu: &CpuDebug, frame: &mut Frame, rounds: u32) -> Sequence {
+pub fn run(cpu: &MaskedCpu, frame: &mut DebugFrame, rounds: u32) -> Sequence {
     run_counted(cpu, frame, rounds, SlotMask::EMPTY)
 }
 
 /// As [`run`]. `counted`: the watchpoints whose hit by the first round the caller has counted.
-fn run_counted(cpu: &CpuDebug, frame: &mut Frame, rounds: u32, mut counted: SlotMask) -> Sequence {
+fn run_counted(cpu: &MaskedCpu, frame: &mut DebugFrame, rounds: u32, mut counted: SlotMask) -> Sequence {
     let start = frame.pc;
     let mut registers = registers(frame);
     let mut late = SlotMask::EMPTY;
@@ -232,20 +232,20 @@ fn registers(frame: &Frame) -> Registers {
 }
 
 /// The context goes on with these registers.
-fn put(frame: &mut Frame, registers: &Registers) {
+fn put(frame: &mut DebugFrame, registers: &Registers) {
     frame.x = registers.x;
     frame.sp = registers.sp;
     frame.pstate = registers.pstate;
     frame.move_to(registers.pc);
 }
 
-fn tell_late_of(cpu: &CpuDebug, frame: &mut Frame, registers: &Registers, late: SlotMask) {
+fn tell_late_of(cpu: &MaskedCpu, frame: &mut DebugFrame, registers: &Registers, late: SlotMask) {
     put(frame, registers);
     tell_late(cpu, frame, late);
 }
 
 /// Does what these slots are there for, behind the access.
-fn tell_late(cpu: &CpuDebug, frame: &mut Frame, late: SlotMask) {
+fn tell_late(cpu: &MaskedCpu, frame: &mut DebugFrame, late: SlotMask) {
     for index in late {
         if let Some(record) = slots::record(cpu, Kind::Watchpoint, index) {
             slots::dispose(frame, &record);
@@ -253,21 +253,21 @@ fn tell_late(cpu: &CpuDebug, frame: &mut Frame, late: SlotMask) {
     }
 }
 
-fn count(cpu: &CpuDebug, hits: SlotMask) {
+fn count(cpu: &MaskedCpu, hits: SlotMask) {
     for index in hits {
         cpu.hits.count(Kind::Watchpoint, index);
     }
 }
 
 /// The watchpoints that ordinary accesses would have hit if D had been open.
-fn touched_by(cpu: &CpuDebug, accesses: &Accesses) -> SlotMask {
+fn touched_by(cpu: &MaskedCpu, accesses: &Accesses) -> SlotMask {
     accesses.iter().fold(SlotMask::EMPTY, |hits, access| {
         hits.union(slots::touched(cpu, access.address, access.bytes, access.write))
     })
 }
 
 /// Whether so many attempts in succession at `pc`, with this one, have ended in doubt that the context is to run free.
-fn is_too_doubtful(cpu: &CpuDebug, pc: u64, end: End) -> bool {
+fn is_too_doubtful(cpu: &MaskedCpu, pc: u64, end: End) -> bool {
     if end != End::Doubtful {
         return false;
     }
@@ -279,7 +279,7 @@ fn is_too_doubtful(cpu: &CpuDebug, pc: u64, end: End) -> bool {
 }
 
 /// Counts the attempt for all watchpoints that the hardware did not see it for; says which these are.
-fn account(cpu: &CpuDebug, done: &Done, counted: SlotMask) -> SlotMask {
+fn account(cpu: &MaskedCpu, done: &Done, counted: SlotMask) -> SlotMask {
     let touched = |write| slots::touched(cpu, done.address, done.shape.bytes(), write);
     let mut hits = touched(false);
     if done.stores {
@@ -310,7 +310,7 @@ fn account(cpu: &CpuDebug, done: &Done, counted: SlotMask) -> SlotMask {
 /// The context has D masked.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn run_free(cpu: &CpuDebug, frame: &mut Frame, owner: Owners, why: Stuck) -> Result<(), StepError> {
+pub fn run_free(cpu: &MaskedCpu, frame: &mut DebugFrame, owner: Owners, why: Stuck) -> Result<(), StepError> {
     stats::FREE_RUNS.count();
     let mut owners = cpu.owners.get();
     frame.pstate = owners.run_free(owner, frame.pstate)?;
@@ -322,12 +322,12 @@ pub fn run_free(cpu: &CpuDebug, frame: &mut Frame, owner: Owners, why: Stuck) ->
     Ok(())
 }
 
-fn store_only(cpu: &CpuDebug, among: SlotMask) -> SlotMask {
+fn store_only(cpu: &MaskedCpu, among: SlotMask) -> SlotMask {
     slots::filter(cpu, among, |record| !record.encoding.matches_access(false))
 }
 
 /// With the other halves of what [`slots::install_split`] has set.
-fn with_mates(cpu: &CpuDebug, hits: SlotMask) -> SlotMask {
+fn with_mates(cpu: &MaskedCpu, hits: SlotMask) -> SlotMask {
     hits.into_iter().fold(hits, |mask, index| {
         let record = slots::record(cpu, Kind::Watchpoint, index);
         match record.and_then(|record| record.mate) {
@@ -342,7 +342,7 @@ fn with_mates(cpu: &CpuDebug, hits: SlotMask) -> SlotMask {
 /// are not suspended, since an instruction that stores as well hits them with its store.
 #[cold]
 #[inline(never)]
-pub fn without_quiet(cpu: &CpuDebug, pc: u64, hits: SlotMask, how: &WatchHit) -> SlotMask {
+pub fn without_quiet(cpu: &MaskedCpu, pc: u64, hits: SlotMask, how: &WatchHit) -> SlotMask {
     let quiet = store_only(cpu, slots::widened_among(cpu, with_mates(cpu, hits)));
     if quiet.is_empty() || how.write() || is_load(pc) {
         return hits;

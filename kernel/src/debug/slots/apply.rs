@@ -9,7 +9,7 @@ use super::registers;
 use crate::arch::daif::{self, AllMasked};
 use crate::arch::{barrier, mdscr};
 use crate::debug::control::{self, Masked};
-use crate::debug::{self, CpuDebug};
+use crate::debug::{self, MaskedCpu};
 use crate::percpu::{self, PerCpu};
 use ::slots::{Admitted, Cpus, Kind, Pieces, SlotError, SlotId, State};
 use core::sync::atomic::{
@@ -43,7 +43,7 @@ fn last_hits(id: SlotId) -> &'static AtomicU64 {
 
 /// Brings the debug hardware of this CPU into a known state: locks cleared, every slot of every bank off (rule H8), MDSCR_EL1
 /// zero but for EMBWE where there are banks, slots that exist already armed. Bring-up, masked; the CPU is online.
-pub fn init_cpu(cpu: &CpuDebug) {
+pub fn init_cpu(cpu: &MaskedCpu) {
     crate::write_sysreg!("oslar_el1", 0);
     crate::write_sysreg!("osdlr_el1", 0);
     barrier::isb();
@@ -88,7 +88,8 @@ pub fn install_on_this_cpu(
 ) -> Option<SlotId> {
     // Masked, so that no handler of this CPU finds the record before its registers are written.
     let _masked = AllMasked::new();
-    let cpu = debug::this();
+    // SAFETY: D is masked for as long as `_masked` lives.
+    let cpu = unsafe { debug::masked() };
     let (me, registers) = ((percpu::index() as u32, me), &mut registers::all(cpu));
     // SAFETY: this function has no other reference to the slots; D is masked.
     let slots = unsafe { slots_of(cpu) };
@@ -218,7 +219,7 @@ fn bring_into_line() {
 
 /// Arms the slot of a live record, or disarms the slot of a retired one, on this CPU.
 #[unsafe(link_section = ".noprobe.text")]
-fn apply(cpu: &CpuDebug, kind: Kind, record: u8) {
+fn apply(cpu: &MaskedCpu, kind: Kind, record: u8) {
     let Some(record) = SLOTS.lookup(kind, record) else { return };
     let id = record.id;
     with_slots(cpu, |slots| {
@@ -240,7 +241,7 @@ fn apply(cpu: &CpuDebug, kind: Kind, record: u8) {
 /// Wants MDE and KDE of MDSCR_EL1 exactly if a slot is armed now (H8). D is masked.
 #[inline(always)]
 #[unsafe(link_section = ".noprobe.text")]
-fn set_armed_bits(cpu: &CpuDebug) {
+fn set_armed_bits(cpu: &MaskedCpu) {
     let any = with_slots(cpu, |slots| {
         !(slots.armed(Kind::Breakpoint).is_empty() && slots.armed(Kind::Watchpoint).is_empty())
     });

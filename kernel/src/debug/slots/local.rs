@@ -7,14 +7,15 @@
 use super::records::{Disposition, SLOTS, limit};
 use super::registers;
 use crate::arch::daif;
-use crate::debug::cpu::{CpuDebug, Widened};
+use crate::debug::control::Masked;
+use crate::debug::cpu::{MaskedCpu, Widened};
 use crate::debug::stats;
 use ::slots::{CpuSlots, DebugRegs, Kind, Privilege, SlotId, SlotMask, Snapshot, State, Suspended, WatchHit};
 use rules::pstate::Daif;
 
 /// This CPU's slots, with D masked.
 #[inline(always)]
-pub(super) fn with_slots<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut CpuSlots) -> R) -> R {
+pub(super) fn with_slots<R>(cpu: &MaskedCpu, use_: impl FnOnce(&mut CpuSlots) -> R) -> R {
     // SAFETY: no caller's closure calls back into this module.
     use_(unsafe { slots_of(cpu) })
 }
@@ -25,7 +26,7 @@ pub(super) fn with_slots<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut CpuSlots) -> 
 /// The caller holds no other reference to the slots.
 #[inline(always)]
 #[expect(clippy::mut_from_ref, reason = "the cell is this CPU's, and D is masked")]
-pub(super) unsafe fn slots_of(cpu: &CpuDebug) -> &mut CpuSlots {
+pub(super) unsafe fn slots_of(cpu: &MaskedCpu) -> &mut CpuSlots {
     debug_assert!(daif::read().contains(Daif::D), "slots are changed with D masked (H1)");
     // SAFETY: the value belongs to this CPU; with D masked no exception that uses it can interrupt; the caller holds no other.
     unsafe { &mut *cpu.slots.get() }
@@ -34,14 +35,14 @@ pub(super) unsafe fn slots_of(cpu: &CpuDebug) -> &mut CpuSlots {
 /// The breakpoint that was hit at `pc`, if it is the only one and its hits are only counted. It is found in constant time. None
 /// does not mean that no breakpoint was hit.
 #[inline(always)]
-pub fn plain_breakpoint(cpu: &CpuDebug, pc: u64) -> Option<u8> {
+pub fn plain_breakpoint(cpu: &MaskedCpu, pc: u64) -> Option<u8> {
     // SAFETY: this function has no other reference to the slots.
     unsafe { slots_of(cpu) }.plain_breakpoint(pc)
 }
 
 /// The watchpoint that was hit according to the syndrome, under the same conditions as for [`plain_breakpoint`].
 #[inline(always)]
-pub fn plain_watchpoint(cpu: &CpuDebug, iss: u32, far: u64) -> Option<u8> {
+pub fn plain_watchpoint(cpu: &MaskedCpu, iss: u32, far: u64) -> Option<u8> {
     // SAFETY: this function has no other reference to the slots.
     unsafe { slots_of(cpu) }.plain_watchpoint(iss, far)
 }
@@ -49,27 +50,27 @@ pub fn plain_watchpoint(cpu: &CpuDebug, iss: u32, far: u64) -> Option<u8> {
 /// The slots that a breakpoint exception at `pc` belongs to.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn breakpoint_hits(cpu: &CpuDebug, pc: u64) -> SlotMask {
+pub fn breakpoint_hits(cpu: &MaskedCpu, pc: u64) -> SlotMask {
     with_slots(cpu, |slots| slots.breakpoint_hits(pc))
 }
 
 /// The slots that a watchpoint exception belongs to (rule H7).
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn watchpoint_hits(cpu: &CpuDebug, hit: &WatchHit) -> SlotMask {
+pub fn watchpoint_hits(cpu: &MaskedCpu, hit: &WatchHit) -> SlotMask {
     with_slots(cpu, |slots| slots.watchpoint_hits(&SLOTS, hit))
 }
 
 /// The record of what is armed in a slot, if anything.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn record(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Snapshot<Disposition>> {
+pub fn record(cpu: &MaskedCpu, kind: Kind, n: u8) -> Option<Snapshot<Disposition>> {
     with_slots(cpu, |slots| slots.record(&SLOTS, kind, n))
 }
 
 /// Suspends a slot so that an instruction can run once.
 #[inline(always)]
-pub fn suspend(cpu: &CpuDebug, kind: Kind, n: u8) {
+pub fn suspend(cpu: &MaskedCpu, kind: Kind, n: u8) {
     // SAFETY: this function has no other reference to the slots.
     unsafe { slots_of(cpu) }.suspend(&mut registers::all(cpu), kind, n);
 }
@@ -78,7 +79,7 @@ pub fn suspend(cpu: &CpuDebug, kind: Kind, n: u8) {
 /// slot's record.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn suspend_whole(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Snapshot<Disposition>> {
+pub fn suspend_whole(cpu: &MaskedCpu, kind: Kind, n: u8) -> Option<Snapshot<Disposition>> {
     let record = record(cpu, kind, n)?;
     suspend(cpu, kind, n);
     if let Some(mate) = record.mate {
@@ -91,7 +92,7 @@ pub fn suspend_whole(cpu: &CpuDebug, kind: Kind, n: u8) -> Option<Snapshot<Dispo
 /// that share one range ([`install_split`](super::install_split)) only the first is returned.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn touched(cpu: &CpuDebug, address: u64, bytes: u64, write: bool) -> SlotMask {
+pub fn touched(cpu: &MaskedCpu, address: u64, bytes: u64, write: bool) -> SlotMask {
     let mut hits = SlotMask::EMPTY;
     for n in with_slots(cpu, |slots| slots.matching(Kind::Watchpoint)) {
         let Some(record) = record(cpu, Kind::Watchpoint, n) else { continue };
@@ -109,14 +110,14 @@ pub fn touched(cpu: &CpuDebug, address: u64, bytes: u64, write: bool) -> SlotMas
 }
 
 /// Those of the watchpoints `slots` for whose record `wanted` is true.
-pub fn filter(cpu: &CpuDebug, slots: SlotMask, wanted: impl Fn(&Snapshot<Disposition>) -> bool) -> SlotMask {
+pub fn filter(cpu: &MaskedCpu, slots: SlotMask, wanted: impl Fn(&Snapshot<Disposition>) -> bool) -> SlotMask {
     slots.into_iter().fold(SlotMask::EMPTY, |mask, index| {
         let fits = record(cpu, Kind::Watchpoint, index).is_some_and(|record| wanted(&record));
         if fits { mask.with(index) } else { mask }
     })
 }
 
-fn with_widened<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut Widened) -> R) -> R {
+fn with_widened<R>(cpu: &MaskedCpu, use_: impl FnOnce(&mut Widened) -> R) -> R {
     // SAFETY: the value belongs to this CPU; with D masked no exception that uses it can interrupt, and no closure of the
     // callers, which are all in this file, calls back into a function that uses it.
     use_(unsafe { &mut *cpu.widened.get() })
@@ -124,12 +125,12 @@ fn with_widened<R>(cpu: &CpuDebug, use_: impl FnOnce(&mut Widened) -> R) -> R {
 
 /// Whether any watchpoint is widened on this CPU ([`Widened`]).
 #[inline(always)]
-pub fn any_widened(cpu: &CpuDebug) -> bool {
+pub fn any_widened(cpu: &MaskedCpu) -> bool {
     with_widened(cpu, |widened| !widened.mask.is_empty())
 }
 
 /// Those of `slots` that are widened.
-pub fn widened_among(cpu: &CpuDebug, slots: SlotMask) -> SlotMask {
+pub fn widened_among(cpu: &MaskedCpu, slots: SlotMask) -> SlotMask {
     let slots = with_widened(cpu, |widened| slots.intersection(widened.mask));
     filter(cpu, slots, |record| {
         with_widened(cpu, |widened| {
@@ -139,7 +140,7 @@ pub fn widened_among(cpu: &CpuDebug, slots: SlotMask) -> SlotMask {
 }
 
 /// Widens a slot: has it match loads too on this CPU.
-pub fn widen(cpu: &CpuDebug, id: SlotId) {
+pub fn widen(cpu: &MaskedCpu, id: SlotId) {
     if match_loads(cpu, id, true) {
         with_widened(cpu, |widened| {
             if let Some(generation) = widened.generations.get_mut(usize::from(id.index)) {
@@ -151,7 +152,7 @@ pub fn widen(cpu: &CpuDebug, id: SlotId) {
 }
 
 /// Ends [`widen`]: has a slot match again only what its record says.
-pub fn narrow(cpu: &CpuDebug, id: SlotId) {
+pub fn narrow(cpu: &MaskedCpu, id: SlotId) {
     match_loads(cpu, id, false);
     with_widened(cpu, |widened| widened.mask = widened.mask.without(SlotMask::of(id.index)));
 }
@@ -159,7 +160,7 @@ pub fn narrow(cpu: &CpuDebug, id: SlotId) {
 /// Widens the widened slots again after all slots were re-armed, which has put back their registers from the records.
 #[cold]
 #[inline(never)]
-fn widen_again(cpu: &CpuDebug) {
+fn widen_again(cpu: &MaskedCpu) {
     let all = with_widened(cpu, |widened| widened.mask);
     let mut left = SlotMask::EMPTY;
     for index in widened_among(cpu, all) {
@@ -176,7 +177,7 @@ fn widen_again(cpu: &CpuDebug) {
 /// gone or is not armed on this CPU.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn match_loads(cpu: &CpuDebug, id: SlotId, loads: bool) -> bool {
+pub fn match_loads(cpu: &MaskedCpu, id: SlotId, loads: bool) -> bool {
     const LSC_LOADS: u32 = 1 << 3;
     let of_id =
         record(cpu, id.kind, id.index).filter(|record| record.id == id && record.state == State::Live);
@@ -190,7 +191,7 @@ pub fn match_loads(cpu: &CpuDebug, id: SlotId, loads: bool) -> bool {
 
 /// Re-arms all suspended slots of this CPU.
 #[inline(always)]
-pub fn rearm(cpu: &CpuDebug) {
+pub fn rearm(cpu: &MaskedCpu) {
     // SAFETY: this function has no other reference to the slots.
     unsafe { slots_of(cpu) }.rearm_all(&mut registers::all(cpu));
     if any_widened(cpu) {
@@ -201,14 +202,14 @@ pub fn rearm(cpu: &CpuDebug) {
 /// Re-arms the suspended slot if exactly one is suspended. Returns false, and has done nothing, if none or several are suspended,
 /// or if a slot is widened.
 #[inline(always)]
-pub fn rearm_one(cpu: &CpuDebug) -> bool {
+pub fn rearm_one(cpu: &MaskedCpu) -> bool {
     // SAFETY: this function has no other reference to the slots.
     !any_widened(cpu) && unsafe { slots_of(cpu) }.rearm_one(&mut registers::all(cpu))
 }
 
 /// Re-arms all suspended slots, and returns which they were (M8).
 #[inline(always)]
-pub fn stash(cpu: &CpuDebug) -> Suspended {
+pub fn stash(cpu: &MaskedCpu) -> Suspended {
     let suspended = with_slots(cpu, |slots| slots.stash(&mut registers::all(cpu)));
     if any_widened(cpu) {
         widen_again(cpu);
@@ -218,25 +219,26 @@ pub fn stash(cpu: &CpuDebug) -> Suspended {
 
 /// Suspends again those of the slots that still exist (M8). Returns whether any slot is suspended now.
 #[inline(always)]
-pub fn unstash(cpu: &CpuDebug, suspended: &Suspended) -> bool {
+pub fn unstash(cpu: &MaskedCpu, suspended: &Suspended) -> bool {
     with_slots(cpu, |slots| {
         slots.unstash(&mut registers::all(cpu), suspended);
         !slots.suspended().is_empty()
     })
 }
 
-/// Whether a slot is suspended on this CPU.
+/// Whether a slot is suspended on this CPU. Any context.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn any_suspended(cpu: &CpuDebug) -> bool {
-    with_slots(cpu, |slots| !slots.suspended().is_empty())
+pub fn any_suspended() -> bool {
+    let masked = Masked::new();
+    with_slots(masked.cpu(), |slots| !slots.suspended().is_empty())
 }
 
 /// Deals with a hit that belongs to no slot (rule H3): counts it, and switches off all slots that have no record, so that it does
 /// not come again.
 #[cold]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn spurious(cpu: &CpuDebug, kind: Kind) {
+pub fn spurious(cpu: &MaskedCpu, kind: Kind) {
     stats::SPURIOUS.count();
     with_slots(cpu, |slots| slots.resync(&mut registers::all(cpu), &SLOTS, kind, limit(kind)));
 }

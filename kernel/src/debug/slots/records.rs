@@ -1,7 +1,7 @@
 //! The records of hardware slots, one table for all CPUs, and what each CPU is to do about a hit.
 
 use crate::debug::client::{Handler, Hit};
-use crate::exception::Frame;
+use crate::exception::DebugFrame;
 use ::slots::{Kind, Payload, Snapshot, Tables};
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
@@ -39,7 +39,7 @@ impl Payload for Disposition {
 }
 
 /// Does what a slot is there for, besides counting. Debug context.
-pub fn dispose(frame: &mut Frame, record: &Snapshot<Disposition>) {
+pub fn dispose(frame: &mut DebugFrame, record: &Snapshot<Disposition>) {
     if let Disposition::Call(handler) = record.payload {
         handler(&Hit { id: record.id, address: record.encoding.watched().0 }, frame);
     }

@@ -1,19 +1,19 @@
 //! The slot registers of this CPU, and the choice between the two ways to reach them (rules H4 and H8).
 
 use crate::arch::{barrier, sysreg};
-use crate::debug::{CpuDebug, control};
+use crate::debug::{MaskedCpu, control};
 use ::slots::{BankSelect, Banked, Counts, DebugRegs, EMBWE, Kind, ReadRegs, banks_answer, reset_all};
 
 /// The registers that the 16 encodings name: all that a CPU without banks has. Each write is a debt of the CPU
-/// ([`CpuDebug::owe_isb`]).
-pub struct Registers<'a>(&'a CpuDebug);
+/// ([`MaskedCpu::owe_isb`]).
+pub struct Registers<'a>(&'a MaskedCpu);
 
 /// How the manager reaches a slot; D is masked for as long as what this returns is used (H4).
 ///
 /// A slot of bank 0 is reached as if there were no banks, at the same cost, and no slot above 15 is handed out where [`bring_up`]
 /// has found none: so the choice made there costs a hit nothing.
 #[inline(always)]
-pub fn all(cpu: &CpuDebug) -> Banked<Registers<'_>> {
+pub fn all(cpu: &MaskedCpu) -> Banked<Registers<'_>> {
     Banked(Registers(cpu))
 }
 
@@ -77,7 +77,7 @@ impl BankSelect for Registers<'_> {
 /// Puts MDSCR_EL1 and every slot of every bank into a known state, and says how many slots there are. Bring-up, masked.
 ///
 /// Slots above 15 count only if the ID registers announce them and they can be reached: a hypervisor may deny them.
-pub fn bring_up(cpu: &CpuDebug) -> Counts {
+pub fn bring_up(cpu: &MaskedCpu) -> Counts {
     let announced =
         Counts::from_ids(crate::read_sysreg!("id_aa64dfr0_el1"), crate::read_sysreg!("id_aa64dfr1_el1"));
     let banked = announced.banked() && {

@@ -1,4 +1,4 @@
-//! What the interrupt controller cannot do, and why.
+//! Errors of the interrupt controller.
 
 use core::fmt;
 
@@ -10,9 +10,9 @@ use platform::{MAX_CPUS, Region};
 pub enum GicError {
     /// [`init`](super::init), or [`init_cpu`](super::init_cpu) on this CPU, has not been called.
     NotInitialised,
-    /// A region in the device tree is smaller than the registers in it.
+    /// A region in the device tree is smaller than the registers that belong in it.
     RegionTooSmall {
-        /// Whose region.
+        /// Which registers the region should hold.
         what: &'static str,
         /// The region.
         region: Region,
@@ -26,11 +26,11 @@ pub enum GicError {
     },
     /// ICC_SRE_EL1.SRE cannot be set: the exception level above does not allow it.
     NoSystemRegisters,
-    /// A bit did not change in time.
+    /// A register bit did not change in time.
     Timeout(&'static str),
     /// The controller has no such interrupt.
     BadInterrupt(u32),
-    /// The controller at hand cannot do that.
+    /// The operation is not possible with this controller, or not for this interrupt.
     Unsupported(&'static str),
 }
 

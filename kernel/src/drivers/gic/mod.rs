@@ -1,9 +1,9 @@
 //! The interrupt controller, GICv2 or GICv3.
 //!
-//! Which one it is, is found out by [`init`]; after that the same functions serve both. There are no locks: the hot path
-//! ([`acknowledge`], [`end`], [`send_sgi`], [`set_priority_mask`]) may be called from any context on any initialised
-//! CPU. The functions that configure an interrupt may be called from any context too, but two CPUs that configure the
-//! *same* shared interrupt at once have to agree between themselves.
+//! [`init`] finds out which of the two it is; after that the same functions serve both. There are no locks: the functions of the
+//! hot path ([`acknowledge`], [`end`], [`send_sgi`], [`set_priority_mask`]) may be called in any context on any initialised CPU.
+//! The functions that configure an interrupt may be called in any context too, but the callers must see to it that two CPUs do not
+//! configure the same shared interrupt at once.
 
 mod error;
 mod regs;
@@ -23,9 +23,9 @@ use regs::{Distributor, PRIVATE};
 pub const NORMAL: u8 = 0xa0;
 /// The priority value of [`Priority::Nmi`].
 pub const NMI: u8 = 0x20;
-/// The priority mask that lets everything through.
+/// The priority mask that lets all interrupts through.
 pub const PMR_UNMASKED: u8 = 0xf0;
-/// The priority mask that lets only [`Priority::Nmi`] through.
+/// The priority mask that lets only interrupts of [`Priority::Nmi`] through.
 pub const PMR_MASKED: u8 = 0x80;
 
 const _: () = assert!(NMI < PMR_MASKED && PMR_MASKED < NORMAL && NORMAL < PMR_UNMASKED);
@@ -33,7 +33,7 @@ const _: () = assert!(NMI < PMR_MASKED && PMR_MASKED < NORMAL && NORMAL < PMR_UN
 /// Number of software generated interrupts: 0 to 15.
 pub const SGIS: u32 = 16;
 
-/// Address of the distributor, 0 until [`init`].
+/// Address of the distributor, 0 before [`init`].
 static DISTRIBUTOR: AtomicUsize = AtomicUsize::new(0);
 
 /// One bit for each interrupt enabled with [`Priority::Nmi`].
@@ -43,12 +43,12 @@ static NMIS: [AtomicU32; 32] = [const { AtomicU32::new(0) }; 32];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "an interrupt that is not ended blocks all others of its priority"]
 pub struct IntId(
-    /// The acknowledge register's value: on GICv2 the end of an SGI must name its sender as well.
+    /// The acknowledge register's value: on GICv2 the end of an SGI must also name the CPU that sent it.
     u32,
 );
 
 impl IntId {
-    /// `None` for the special values 1020 to 1023: nothing to be served.
+    /// `None` for the special values 1020 to 1023, which mean that there is no interrupt to serve.
     #[inline(always)]
     fn from_iar(iar: u32) -> Option<Self> {
         const SPECIAL: u32 = 0x3fc;
@@ -67,16 +67,16 @@ impl IntId {
 pub enum Priority {
     /// Held back by [`PriorityMask::Masked`].
     Normal,
-    /// Passes [`PriorityMask::Masked`], and can interrupt the handler of a normal one.
+    /// Passes [`PriorityMask::Masked`], and can interrupt the handler of a normal interrupt.
     Nmi,
 }
 
-/// What the CPU interface lets through.
+/// Which interrupts the CPU interface lets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PriorityMask {
-    /// Only [`Priority::Nmi`].
+    /// Only interrupts of [`Priority::Nmi`].
     Masked,
-    /// Everything.
+    /// All interrupts.
     Unmasked,
 }
 
@@ -94,14 +94,14 @@ pub enum Target {
 fn distributor() -> Result<&'static Distributor, GicError> {
     match DISTRIBUTOR.load(Ordering::Acquire) {
         0 => Err(GicError::NotInitialised),
-        // SAFETY: a non-zero address was stored by `init`, whose caller promised that it is the distributor, mapped for
-        // good. All fields are cells accessed by volatile reads and writes.
+        // SAFETY: only `init` stores an address here, and its caller has promised that it is the distributor, mapped for good.
+        // All fields are cells that are accessed by volatile reads and writes only.
         base => Ok(unsafe { &*(base as *const Distributor) }),
     }
 }
 
-/// Initialises the distributor, with every shared interrupt disabled. To be called once, on the boot CPU, before any
-/// [`init_cpu`]; `map` is given a physical address and a size in bytes, and returns where that is mapped.
+/// Initialises the distributor, with every shared interrupt disabled. Called once, on the boot CPU, before any [`init_cpu`]. `map`
+/// is given a physical address and a size in bytes, and returns the address at which that region is mapped.
 ///
 /// # Errors
 ///
@@ -109,8 +109,8 @@ fn distributor() -> Result<&'static Distributor, GicError> {
 ///
 /// # Safety
 ///
-/// `gic` describes the machine's GIC, and what `map` returns is that region, mapped as device memory, readable and
-/// writable, for good.
+/// `gic` describes the machine's GIC, and `map` maps the region that it is given as device memory, readable and writable, for
+/// good.
 pub unsafe fn init(gic: &Gic, map: impl Fn(u64, u64) -> usize) -> Result<(), GicError> {
     let map = |what, region: &Region, least: u64| {
         if region.size < least {
@@ -118,8 +118,8 @@ pub unsafe fn init(gic: &Gic, map: impl Fn(u64, u64) -> usize) -> Result<(), Gic
         }
         Ok(map(region.base, region.size))
     };
-    // Published only when the rest is in place: the other functions take it as the sign that they may work.
-    // SAFETY: the caller's promise; see `distributor`.
+    // `DISTRIBUTOR` is stored last: once it is not 0, the other functions use the controller.
+    // SAFETY: `init`'s caller has promised it; see `distributor`.
     let at = |base: usize| unsafe { &*(base as *const Distributor) };
     let base = match gic {
         Gic::V2 { dist, cpu_if } => {
@@ -145,14 +145,14 @@ pub unsafe fn init(gic: &Gic, map: impl Fn(u64, u64) -> usize) -> Result<(), Gic
     Ok(())
 }
 
-/// Initialises the part of the CPU that executes this: its private interrupts disabled and not pending, its interface
-/// on, its priority mask open. `cpu` is the index that [`Target::OneCpu`] will use, `mpidr` its MPIDR_EL1. Interrupts
-/// have to be masked.
+/// Initialises the part of the controller that belongs to the executing CPU: private interrupts disabled and not pending, CPU
+/// interface on, priority mask open. `cpu` is the index for [`Target::OneCpu`], `mpidr` the CPU's MPIDR_EL1. Interrupts must be
+/// masked.
 ///
 /// # Errors
 ///
 /// Any [`GicError`] but `BadInterrupt` and `Unsupported`.
-// A function of its own in every build: a place for a probe in what a CPU does before its slots are set up.
+// Not inlined in any build: tests probe this function, as one that a CPU runs before its slots are set up.
 #[inline(never)]
 pub fn init_cpu(cpu: usize, mpidr: u64) -> Result<(), GicError> {
     let distributor = distributor()?;
@@ -165,7 +165,7 @@ pub fn init_cpu(cpu: usize, mpidr: u64) -> Result<(), GicError> {
     }
 }
 
-/// The version found: 2 or 3.
+/// The version of the controller: 2 or 3.
 ///
 /// # Errors
 ///
@@ -175,12 +175,12 @@ pub fn version() -> Result<u8, GicError> {
     Ok(if v2::interface().is_some() { 2 } else { 3 })
 }
 
-/// Whether the priority mask can stand in for PSTATE.I: GICv3 with one security state.
+/// Whether the priority mask can replace PSTATE.I: on GICv3 with one security state.
 pub fn has_priority_masking() -> bool {
     v2::interface().is_none() && distributor().is_ok_and(v3::has_one_security_state)
 }
 
-/// The registers that control interrupt `id`, if there is one.
+/// The block of registers that controls interrupt `id`: the distributor's, or the one of this CPU's redistributor.
 fn control(id: u32) -> Result<&'static Distributor, GicError> {
     let distributor = distributor()?;
     if id >= regs::lines(distributor) {
@@ -193,7 +193,7 @@ const fn word_and_bit(id: u32) -> (usize, u32) {
     ((id / 32) as usize, 1 << (id % 32))
 }
 
-/// Enables interrupt `id` with `priority`: an SGI or PPI on the CPU that executes this, an SPI on the CPU with index 0.
+/// Enables interrupt `id` with `priority`. An SGI or PPI is enabled on the executing CPU; an SPI is routed to the CPU with index 0.
 ///
 /// # Errors
 ///
@@ -222,8 +222,8 @@ pub fn enable(id: u32, priority: Priority) -> Result<(), GicError> {
     Ok(())
 }
 
-/// Disables interrupt `id`: an SGI or PPI on the CPU that executes this. Once it returns the interrupt is not signalled
-/// any more; one that was pending stays so. SGIs cannot be disabled on every GICv2 (QEMU's ignores it).
+/// Disables interrupt `id`; an SGI or PPI is disabled on the executing CPU. Once this returns, the interrupt is not signalled any
+/// more; if it was pending, it stays pending. SGIs cannot be disabled on every GICv2 (QEMU's ignores it).
 ///
 /// # Errors
 ///
@@ -242,13 +242,13 @@ pub fn disable(id: u32) -> Result<(), GicError> {
     }
 }
 
-/// Moves interrupt `id`, an SGI or PPI of the CPU that executes this, to group 0, so that it is signalled as FIQ. An SGI is then
-/// sent with [`send_sgi_group0`].
+/// Moves interrupt `id`, an SGI or PPI of the executing CPU, to group 0, so that it is signalled as FIQ. An SGI is then sent with
+/// [`send_sgi_group0`].
 ///
 /// # Errors
 ///
-/// [`GicError::Unsupported`] on GICv2, whose groups need the security extensions, and for a shared interrupt, whose group other CPUs
-/// could change at the same time; else as [`enable`].
+/// [`GicError::Unsupported`] on GICv2, whose groups need the security extensions, and for a shared interrupt, whose group other
+/// CPUs could change at the same time; otherwise as [`enable`].
 pub fn set_group0(id: u32) -> Result<(), GicError> {
     change_groups(private_group(id)?, id, true);
     Ok(())
@@ -264,7 +264,7 @@ pub fn set_group1(id: u32) -> Result<(), GicError> {
     Ok(())
 }
 
-/// The registers that hold the group of a private interrupt.
+/// The block of registers that holds the group of a private interrupt.
 fn private_group(id: u32) -> Result<&'static Distributor, GicError> {
     let control = control(id)?;
     if v2::interface().is_some() {
@@ -276,8 +276,9 @@ fn private_group(id: u32) -> Result<&'static Distributor, GicError> {
     Ok(control)
 }
 
-/// Changes the group of a private interrupt. The register holds the others' too, and there is no atomic change of a device's
-/// register: so nothing may come in between, not even a BRK, which no mask keeps away (rule I8).
+/// Changes the group of a private interrupt. The register also holds the groups of other interrupts, and a device's register cannot
+/// be changed atomically. So no other code of this CPU may run between the read and the write, not even the handler of a BRK, which
+/// no mask keeps away (rule I8): therefore no-probe text.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn change_groups(control: &Distributor, id: u32, group0: bool) {
@@ -287,7 +288,7 @@ fn change_groups(control: &Distributor, id: u32, group0: bool) {
     control.igroupr[word].set(if group0 { groups & !bit } else { groups | bit });
 }
 
-/// Whether interrupt `id` is of group 0.
+/// Whether interrupt `id` is in group 0.
 ///
 /// # Errors
 ///
@@ -298,8 +299,8 @@ pub fn is_group0(id: u32) -> Result<bool, GicError> {
     Ok(control.igroupr[word].get() & bit == 0)
 }
 
-/// Acknowledges the most urgent interrupt signalled as IRQ; `None` if there is none (any more). For the IRQ handler,
-/// which then [`end`]s it.
+/// Acknowledges the most urgent interrupt that is signalled as IRQ; `None` if there is none, or none any more. For the IRQ handler,
+/// which later [`end`]s the interrupt.
 #[inline(always)]
 pub fn acknowledge() -> Option<IntId> {
     IntId::from_iar(match v2::interface() {
@@ -308,8 +309,8 @@ pub fn acknowledge() -> Option<IntId> {
     })
 }
 
-/// Acknowledges the most urgent interrupt signalled as FIQ; `None` if there is none, and always on GICv2. For the FIQ
-/// handler, which then ends it with [`end_group0`].
+/// Acknowledges the most urgent interrupt that is signalled as FIQ; `None` if there is none, and always on GICv2. For the FIQ
+/// handler, which later ends the interrupt with [`end_group0`].
 #[inline(always)]
 pub fn acknowledge_group0() -> Option<IntId> {
     match v2::interface() {
@@ -318,8 +319,8 @@ pub fn acknowledge_group0() -> Option<IntId> {
     }
 }
 
-/// Ends an interrupt that [`acknowledge`] returned: drops the running priority and deactivates it. Ends must come in
-/// reverse order of acknowledges, on the same CPU. In force after the next ISB or exception return: the caller's.
+/// Ends an interrupt that [`acknowledge`] has returned: drops the running priority and deactivates the interrupt. Ends must come in
+/// the reverse order of the acknowledges, on the same CPU. In force after the next ISB or exception return, which is the caller's.
 #[inline(always)]
 pub fn end(interrupt: IntId) {
     match v2::interface() {
@@ -328,7 +329,7 @@ pub fn end(interrupt: IntId) {
     }
 }
 
-/// Ends an interrupt that [`acknowledge_group0`] returned.
+/// Ends an interrupt that [`acknowledge_group0`] has returned.
 #[inline(always)]
 pub fn end_group0(interrupt: IntId) {
     if v2::interface().is_none() {
@@ -343,8 +344,8 @@ pub fn is_nmi_priority(id: u32) -> bool {
     NMIS.get(word).is_some_and(|nmis| nmis.load(Ordering::Relaxed) & bit != 0)
 }
 
-/// Priority of the interrupt that this CPU is serving: between acknowledge and end that of the interrupt acknowledged
-/// last; 0xff (or the idle value that the implementation has) when it serves none.
+/// The priority of the interrupt that this CPU serves, which is the one acknowledged last of those not ended; 0xff, or the idle
+/// value of the implementation, if the CPU serves none.
 #[inline(always)]
 pub fn running_priority() -> u8 {
     match v2::interface() {
@@ -353,8 +354,8 @@ pub fn running_priority() -> u8 {
     }
 }
 
-/// Sets what this CPU's interface lets through. Once it returns, nothing held back by the new mask is signalled. On
-/// GICv3 that is one instruction; reordering of memory accesses across it by the compiler is excluded.
+/// Sets which interrupts this CPU's interface lets through. Once this returns, no interrupt that the new mask holds back is
+/// signalled. On GICv3 that is one instruction. The compiler moves no memory access across it.
 #[inline(always)]
 pub fn set_priority_mask(mask: PriorityMask) {
     let value = match mask {
@@ -367,7 +368,7 @@ pub fn set_priority_mask(mask: PriorityMask) {
     }
 }
 
-/// What this CPU's interface lets through.
+/// Which interrupts this CPU's interface lets through.
 #[inline(always)]
 pub fn priority_mask() -> PriorityMask {
     let value = match v2::interface() {
@@ -377,8 +378,8 @@ pub fn priority_mask() -> PriorityMask {
     if value <= PMR_MASKED { PriorityMask::Masked } else { PriorityMask::Unmasked }
 }
 
-/// Sends software generated interrupt `id` (below [`SGIS`], the rest is ignored). Stores made before are visible to the
-/// handler; for [`Target::Me`] that costs no barrier.
+/// Sends software generated interrupt `id`, of which only the low four bits count. Earlier stores are visible to the handler; for
+/// [`Target::Me`] that needs no barrier.
 #[inline]
 pub fn send_sgi(id: u32, target: Target) {
     let id = id % SGIS;
@@ -392,7 +393,7 @@ pub fn send_sgi(id: u32, target: Target) {
     }
 }
 
-/// Sends software generated interrupt `id`, which has been moved to group 0 on its target by [`set_group0`].
+/// Sends software generated interrupt `id`, which [`set_group0`] has moved to group 0 on its target.
 ///
 /// # Errors
 ///

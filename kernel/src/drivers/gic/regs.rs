@@ -1,11 +1,11 @@
-//! Register layouts shared by both versions.
+//! Register layouts that both versions share.
 
 use tock_registers::register_structs;
 use tock_registers::registers::{ReadOnly, ReadWrite, WriteOnly};
 
 register_structs! {
-    /// The distributor (IHI 0048, 4.1.2). A GICv3 redistributor's SGI frame has the same layout for its 32
-    /// interrupts, as far as it is used here.
+    /// The distributor (IHI 0048, 4.1.2). The SGI frame of a GICv3 redistributor has the same layout for its 32 interrupts, as far
+    /// as the kernel uses it.
     pub(super) Distributor {
         (0x0000 => pub ctlr: ReadWrite<u32>),
         (0x0004 => pub typer: ReadOnly<u32>),
@@ -28,13 +28,13 @@ register_structs! {
     }
 }
 
-/// Offset of GICD_IROUTER0 (GICv3), one register of 64 bits per interrupt.
+/// Offset of GICD_IROUTER0 (GICv3), the first of the registers of 64 bits that route shared interrupts, one for each interrupt.
 pub(super) const IROUTER: usize = 0x6000;
 
-/// The size of [`Distributor`] as far as GICv3's IROUTERs, which is what has to be mapped.
+/// Bytes of a GICv3 distributor that must be mapped: up to and including the IROUTERs.
 pub(super) const DISTRIBUTOR_V3: u64 = IROUTER as u64 + 8 * 1020;
 
-/// SGIs and PPIs: private to each CPU.
+/// The number of SGIs and PPIs, the interrupts that are private to each CPU; shared interrupts begin with this number.
 pub(super) const PRIVATE: u32 = 32;
 
 /// Number of interrupts that the distributor has lines for, from GICD_TYPER.ITLinesNumber.

@@ -1,5 +1,5 @@
-//! GICv2 (Arm IHI 0048): distributor and memory-mapped CPU interface, without the security extensions, so that all
-//! interrupts are of group 0 and signalled as IRQ.
+//! GICv2 (Arm IHI 0048): distributor and memory-mapped CPU interface. Without the security extensions, so all interrupts are in
+//! group 0 and signalled as IRQ.
 
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
@@ -26,17 +26,17 @@ register_structs! {
 
 pub(super) const CPU_INTERFACE_SIZE: u64 = size_of::<CpuInterface>() as u64;
 
-/// Address of the CPU interface, 0 when the GIC is no GICv2: the test on the hot path between the versions.
+/// Address of the CPU interface; 0 if the GIC is no GICv2. The hot path tells the versions apart by this value.
 static CPU_INTERFACE: AtomicUsize = AtomicUsize::new(0);
 
 /// Each CPU's bit in GICD_ITARGETSR and GICD_SGIR, 0 until the CPU has been initialised.
 static TARGETS: [AtomicU8; MAX_CPUS] = [const { AtomicU8::new(0) }; MAX_CPUS];
 
 const GICD_ENABLE: u32 = 1;
-/// EnableGrp0; without EOImodeNS, EOIR both drops the priority and deactivates.
+/// EnableGrp0. EOImodeNS is 0, so a write of EOIR both drops the priority and deactivates the interrupt.
 const GICC_ENABLE: u32 = 1;
 
-/// The CPU interface of the CPU that executes this, if the GIC is a GICv2.
+/// The CPU interface of the executing CPU, if the GIC is a GICv2.
 #[derive(Clone, Copy)]
 pub(super) struct Interface(&'static CpuInterface);
 
@@ -44,8 +44,8 @@ pub(super) struct Interface(&'static CpuInterface);
 pub(super) fn interface() -> Option<Interface> {
     match CPU_INTERFACE.load(Ordering::Relaxed) {
         0 => None,
-        // SAFETY: a non-zero address was stored by `init`, whose caller promised that it is the CPU interface, mapped
-        // for good. All fields are cells accessed by volatile reads and writes.
+        // SAFETY: only `init` stores an address here, and its caller has promised that it is the CPU interface, mapped for good.
+        // All fields are cells that are accessed by volatile reads and writes only.
         base => Some(Interface(unsafe { &*(base as *const CpuInterface) })),
     }
 }
@@ -54,8 +54,8 @@ impl Interface {
     #[inline(always)]
     pub(super) fn acknowledge(self) -> u32 {
         let iar = self.0.iar.get();
-        // The acknowledge has been made before anything that follows: what another CPU stored before it sent an SGI is seen by the handler,
-        // whose loads would not wait for a load of a device (DDI 0487 B2.3).
+        // The handler's loads do not wait for a load from a device by themselves (DDI 0487 B2.3). The DSB completes the acknowledge
+        // first, so that the handler sees what another CPU has stored before it sent an SGI.
         aarch64_cpu::asm::barrier::dsb(aarch64_cpu::asm::barrier::SY);
         iar
     }
@@ -73,7 +73,7 @@ impl Interface {
     #[inline(always)]
     pub(super) fn set_priority_mask(self, mask: u8) {
         self.0.pmr.set(u32::from(mask));
-        // Reading back completes the write: nothing of lower priority is signalled once this returns.
+        // Reading the register back completes the write: once this returns, no interrupt of lower priority is signalled.
         let _ = self.0.pmr.get();
     }
 
@@ -108,7 +108,7 @@ pub(super) fn init_cpu(distributor: &Distributor, cpu: usize) -> Result<(), GicE
     for id in 0..PRIVATE {
         distributor.ipriorityr[id as usize].set(NORMAL);
     }
-    // The targets of the private interrupts read as this CPU alone; with a single CPU they read as zero.
+    // The target bytes of private interrupts read as the bit of the executing CPU; on a machine with one CPU they read as zero.
     let own = distributor.itargetsr[..PRIVATE as usize].iter().fold(0, |all, target| all | target.get());
     TARGETS[cpu].store(if own == 0 { 1 } else { own }, Ordering::Release);
     interface.0.bpr.set(0);
@@ -117,7 +117,7 @@ pub(super) fn init_cpu(distributor: &Distributor, cpu: usize) -> Result<(), GicE
     Ok(())
 }
 
-/// Routes a shared interrupt to CPU `cpu`: with several CPUs the targets come out of reset as none.
+/// Routes a shared interrupt to CPU `cpu`: on a machine with several CPUs, reset leaves shared interrupts without a target.
 pub(super) fn route(distributor: &Distributor, id: u32, cpu: usize) {
     distributor.itargetsr[id as usize].set(TARGETS[cpu].load(Ordering::Acquire));
 }
@@ -134,14 +134,14 @@ pub(super) fn send_sgi(distributor: &Distributor, id: u32, target: Target) {
     if to == 0 {
         return;
     }
-    // What was stored before has to be seen by the CPU that takes the interrupt; this CPU sees its own stores anyway.
+    // The CPU that takes the interrupt must see earlier stores of this CPU. This CPU sees its own stores without a barrier.
     if !matches!(target, Target::Me) {
         aarch64_cpu::asm::barrier::dsb(aarch64_cpu::asm::barrier::ISHST);
     }
     distributor.sgir.set(to | id);
 }
 
-/// Whether an acknowledged value is that of interrupt `id`: for SGIs GICv2 puts the sender's number above it.
+/// The interrupt's number in an acknowledged value: for an SGI, GICv2 puts the sender's number above it.
 pub(super) const fn id(iar: u32) -> u32 {
     iar & 0x3ff
 }

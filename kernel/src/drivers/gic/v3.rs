@@ -1,5 +1,5 @@
-//! GICv3 (Arm IHI 0069): affinity routing, system register CPU interface, one security state (GICD_CTLR.DS=1).
-//! Interrupts are of group 1 and signalled as IRQ, except those moved to group 0, which are signalled as FIQ.
+//! GICv3 (Arm IHI 0069): affinity routing, CPU interface in system registers, one security state (GICD_CTLR.DS=1). Interrupts
+//! are in group 1 and signalled as IRQ, except those that were moved to group 0, which are signalled as FIQ.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -30,8 +30,7 @@ register_bitfields! {
 }
 
 register_structs! {
-    /// The first frame of a redistributor The second one, for SGIs and PPIs, follows at
-    /// [`SGI_FRAME`].
+    /// The first frame of a redistributor. The second one, for SGIs and PPIs, follows at [`SGI_FRAME`].
     Redistributor {
         (0x00 => ctlr: ReadOnly<u32>),
         (0x04 => _reserved0),
@@ -47,25 +46,25 @@ const SGI_FRAME: usize = FRAME;
 
 pub(super) const REDISTRIBUTOR_SIZE: u64 = 2 * FRAME as u64;
 
-/// GICD_CTLR with DS=1: ARE, EnableGrp1, EnableGrp0.
+/// GICD_CTLR in the format with DS=1: ARE, EnableGrp1, EnableGrp0.
 const GICD_ENABLE: u32 = 1 << 4 | 1 << 1 | 1;
 const GICD_DS: u32 = 1 << 6;
 const GICD_RWP: u32 = 1 << 31;
 const GICR_RWP: u32 = 1 << 3;
 
-/// Polls before a register that has to change is given up.
+/// How often a register is polled before [`GicError::Timeout`].
 const PATIENCE: usize = 10_000_000;
 
-/// Mapped regions of redistributors, as (address, bytes); unused ones are zero.
+/// The mapped regions of redistributors, as (address, bytes); (0, 0) if unused.
 static REGIONS: [(AtomicUsize, AtomicUsize); MAX_REDISTRIBUTORS] =
     [const { (AtomicUsize::new(0), AtomicUsize::new(0)) }; MAX_REDISTRIBUTORS];
 
-/// What is known of each CPU that has been initialised.
+/// The data of one CPU; all 0 before [`init_cpu`] on the CPU.
 struct Cpu {
-    /// Address of its redistributor's first frame, 0 until then.
+    /// Address of the first frame of the CPU's redistributor.
     redistributor: AtomicUsize,
     affinity: AtomicU64,
-    /// ICC_SGI1R_EL1 without the INTID, to send to it alone.
+    /// The value of ICC_SGI1R_EL1, without the INTID, that sends an SGI to this CPU alone.
     sgi: AtomicU64,
 }
 
@@ -73,12 +72,12 @@ static CPUS: [Cpu; MAX_CPUS] = [const {
     Cpu { redistributor: AtomicUsize::new(0), affinity: AtomicU64::new(0), sgi: AtomicU64::new(0) }
 }; MAX_CPUS];
 
-/// One access to a register of the CPU interface. Not `nomem`: memory accesses must not move across an acknowledge, an
-/// end, a change of the mask.
+/// Reads a register of the CPU interface. Not `nomem`, as with `write_icc`: the compiler must not move memory accesses across an
+/// acknowledge, an end, or a change of the mask.
 macro_rules! read_icc {
     ($name:literal) => {{
         let value: u64;
-        // SAFETY: reads a register of the GIC's CPU interface; ICC_SRE_EL1.SRE makes it accessible.
+        // SAFETY: reads a register of the GIC's CPU interface, which ICC_SRE_EL1.SRE makes accessible.
         unsafe { asm!(concat!("mrs {}, ", $name), out(reg) value, options(nostack, preserves_flags)) };
         value
     }};
@@ -87,7 +86,7 @@ macro_rules! read_icc {
 macro_rules! write_icc {
     ($name:literal, $value:expr $(, $after:literal)?) => {{
         let value: u64 = $value;
-        // SAFETY: writes a register of the GIC's CPU interface; it changes which interrupts are signalled, no memory.
+        // SAFETY: writes a register of the GIC's CPU interface; that changes which interrupts are signalled, and no memory.
         unsafe {
             asm!(concat!("msr ", $name, ", {}") $(, $after)?, in(reg) value, options(nostack, preserves_flags))
         };
@@ -97,8 +96,8 @@ macro_rules! write_icc {
 #[inline(always)]
 pub(super) fn acknowledge() -> u32 {
     let iar: u64;
-    // SAFETY: acknowledges the most urgent pending interrupt of group 1, or reads 1023. The DSB makes the redistributor
-    // see the acknowledge before anything that follows, a device access or the end.
+    // SAFETY: acknowledges the most urgent pending interrupt of group 1, or reads 1023. The DSB makes the redistributor see the
+    // acknowledge before the device accesses and the end that follow.
     unsafe { asm!("mrs {}, icc_iar1_el1", "dsb sy", out(reg) iar, options(nostack, preserves_flags)) };
     iar as u32
 }
@@ -126,7 +125,7 @@ pub(super) fn running_priority() -> u8 {
     read_icc!("icc_rpr_el1") as u8
 }
 
-/// Writes of ICC_PMR_EL1 synchronise themselves: what a raised mask holds back is not taken after it.
+/// A write of ICC_PMR_EL1 synchronises itself: an interrupt that the new mask holds back is not taken after the write.
 #[inline(always)]
 pub(super) fn set_priority_mask(mask: u8) {
     write_icc!("icc_pmr_el1", mask.into());
@@ -172,18 +171,18 @@ pub(super) fn init(distributor: &Distributor) -> Result<(), GicError> {
     wait_distributor(distributor)
 }
 
-/// Whether priorities are as written, in all 8 bits' order: with two security states the non-secure view is shifted, and
-/// half the range is out of reach.
+/// Whether all 8 bits of priorities order interrupts as they were written. With two security states the non-secure view is shifted,
+/// and half the range cannot be used.
 pub(super) fn has_one_security_state(distributor: &Distributor) -> bool {
     distributor.ctlr.get() & GICD_DS != 0
 }
 
-/// MPIDR's affinity packed as in GICR_TYPER.AffinityValue.
+/// MPIDR's affinity fields in the format of GICR_TYPER.AffinityValue.
 fn packed(affinity: u64) -> u64 {
     affinity >> 8 & 0xff00_0000 | affinity & 0xff_ffff
 }
 
-/// The frame of the redistributor of the CPU with `affinity`.
+/// The first frame of the redistributor that belongs to the CPU with `affinity`.
 fn find(affinity: u64) -> Option<usize> {
     for (address, size) in &REGIONS {
         let (address, size) = (address.load(Ordering::Acquire), size.load(Ordering::Relaxed));
@@ -196,7 +195,7 @@ fn find(affinity: u64) -> Option<usize> {
             if typer.is_set(TYPER::Last) {
                 break;
             }
-            // GICv4 has two frames more, for virtual LPIs.
+            // With GICv4 a redistributor has two more frames, for virtual LPIs.
             offset += if typer.is_set(TYPER::VLPIS) { 4 } else { 2 } * FRAME;
         }
     }
@@ -204,14 +203,14 @@ fn find(affinity: u64) -> Option<usize> {
 }
 
 fn redistributor(address: usize) -> &'static Redistributor {
-    // SAFETY: only called with addresses within regions that `init`'s caller promised to be redistributors, mapped for
-    // good. All fields are cells accessed by volatile reads and writes.
+    // SAFETY: only called with addresses in regions whose mapping `init`'s caller has promised: redistributors, mapped for
+    // good. All fields are cells that are accessed by volatile reads and writes only.
     unsafe { &*(address as *const Redistributor) }
 }
 
 /// The part of a redistributor that controls its CPU's SGIs and PPIs.
 fn private(redistributor: usize) -> &'static Distributor {
-    // SAFETY: as above; the frame for SGIs and PPIs follows the first one, and is laid out like a distributor.
+    // SAFETY: as `redistributor`; the frame for SGIs and PPIs follows the first one, and has the layout of a distributor.
     unsafe { &*((redistributor + SGI_FRAME) as *const Distributor) }
 }
 
@@ -243,12 +242,13 @@ pub(super) fn init_cpu(cpu: usize, mpidr: u64) -> Result<(), GicError> {
 
 fn init_interface() -> Result<(), GicError> {
     const SRE: u64 = 1;
-    // DFB, DIB: no interrupt bypasses the GIC. Written whole: out of reset they are UNKNOWN where SRE is fixed.
+    // DFB, DIB: no interrupt bypasses the GIC. The register is written whole: out of reset DFB and DIB are UNKNOWN where SRE is
+    // fixed.
     write_icc!("icc_sre_el1", SRE | 1 << 1 | 1 << 2, "isb");
     if read_icc!("icc_sre_el1") & SRE == 0 {
         return Err(GicError::NoSystemRegisters);
     }
-    // EOImode 0: the end of interrupt deactivates, too. CBPR 0: each group has its own binary point.
+    // EOImode 0: the end of an interrupt also deactivates it. CBPR 0: each group has its own binary point.
     write_icc!("icc_ctlr_el1", 0);
     write_icc!("icc_bpr0_el1", 0);
     write_icc!("icc_bpr1_el1", 0);
@@ -262,7 +262,7 @@ fn wait_redistributor(base: usize) -> Result<(), GicError> {
     wait("GICR_CTLR.RWP", || redistributor(base).ctlr.get() & GICR_RWP == 0)
 }
 
-/// The redistributor of the CPU that executes this.
+/// The redistributor of the executing CPU.
 fn own() -> Result<usize, GicError> {
     use aarch64_cpu::registers::MPIDR_EL1;
     let affinity = MPIDR_EL1.get() & MPIDR_AFFINITY;
@@ -272,12 +272,12 @@ fn own() -> Result<usize, GicError> {
         .ok_or(GicError::NotInitialised)
 }
 
-/// The registers that control `id`: the distributor's, or this CPU's redistributor's.
+/// The block of registers that controls `id`: the distributor, or the frame in this CPU's redistributor.
 pub(super) fn control(distributor: &'static Distributor, id: u32) -> Result<&'static Distributor, GicError> {
     if id < PRIVATE { own().map(private) } else { Ok(distributor) }
 }
 
-/// Waits until a cleared enable bit of `id` has taken effect.
+/// Waits until the cleared enable bit of `id` has taken effect.
 pub(super) fn wait_disabled(distributor: &Distributor, id: u32) -> Result<(), GicError> {
     if id < PRIVATE { wait_redistributor(own()?) } else { wait_distributor(distributor) }
 }
@@ -285,12 +285,12 @@ pub(super) fn wait_disabled(distributor: &Distributor, id: u32) -> Result<(), Gi
 /// Routes a shared interrupt to CPU `cpu`.
 pub(super) fn route(distributor: &Distributor, id: u32, cpu: usize) {
     let register = core::ptr::from_ref(distributor) as usize + IROUTER + 8 * id as usize;
-    // SAFETY: GICD_IROUTER<id>, within the distributor that `init`'s caller promised to be mapped for good; its size was
-    // checked to reach past the last one, and `id` to be one that the distributor has. MMIO without Rust aliases.
+    // SAFETY: GICD_IROUTER<id> lies in the distributor that `init`'s caller has promised to be mapped for good. `init` has checked
+    // that its size includes the last IROUTER, `control` that the distributor has `id`. No Rust reference covers the register.
     unsafe { (register as *mut u64).write_volatile(CPUS[cpu].affinity.load(Ordering::Acquire)) };
 }
 
-/// ICC_SGI1R_EL1's or ICC_SGI0R_EL1's value; `None` for a CPU that has not been initialised.
+/// The value for ICC_SGI1R_EL1 or ICC_SGI0R_EL1; `None` for a CPU that has not been initialised.
 #[inline(always)]
 fn sgi(id: u32, target: Target) -> Option<u64> {
     const ALL_OTHERS: u64 = 1 << 40;
@@ -324,8 +324,8 @@ pub(super) fn send_sgi_group0(id: u32, target: Target) {
     }
 }
 
-/// What was stored before an SGI has to be seen by the CPU that takes it; a system register write is not ordered after
-/// stores by itself. This CPU sees its own stores anyway.
+/// Makes earlier stores visible to the CPU that takes an SGI: a write of a system register is not ordered after stores by itself.
+/// This CPU sees its own stores without a barrier.
 #[inline(always)]
 fn publish(target: Target) {
     if !matches!(target, Target::Me) {

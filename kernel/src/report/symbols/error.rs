@@ -1,41 +1,41 @@
-//! Why a name leads nowhere.
+//! Why a symbol's name leads to no address.
 
 use super::Symbol;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// Why a symbol's name, with an offset perhaps, leads to no address. `Display` is one line that says what to do.
+/// Why a symbol's name, perhaps with an offset, leads to no address. `Display` is one line that says what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SymbolError {
     /// No symbol has this name.
     Unknown {
         /// The name as it was given.
         name: String,
-        /// Names that it may have been meant for, the likeliest first.
+        /// Existing names that are similar, the most similar first.
         nearest: Vec<&'static str>,
     },
     /// Several symbols have this name.
     Ambiguous {
         /// The name as it was given.
         name: String,
-        /// All of them, in the order of their addresses.
+        /// All symbols of this name, in the order of their addresses.
         candidates: Vec<Symbol>,
     },
-    /// The offset leads out of what the symbol names.
+    /// The offset is outside of the symbol.
     Beyond {
         /// The symbol's name.
         symbol: &'static str,
-        /// The offset, bytes.
+        /// The offset in bytes.
         offset: u64,
-        /// The symbol's size, bytes.
+        /// The symbol's size in bytes.
         size: u64,
     },
     /// The image was started without its symbol table.
     NoTable,
 }
 
-/// So many candidates are told.
+/// The most candidates that `Display` lists.
 const SHOWN: usize = 6;
 
 impl fmt::Display for SymbolError {

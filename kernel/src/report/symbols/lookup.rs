@@ -1,4 +1,4 @@
-//! Symbols by name.
+//! Finds symbols by name.
 
 use super::table::Table;
 use super::{Symbol, SymbolError, all};
@@ -6,14 +6,14 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use cli::symbol::{Fit, Name};
 
-/// So many names are proposed instead of one that nothing has.
+/// The most names that are proposed instead of an unknown one.
 const PROPOSED: usize = 3;
 
-/// The symbol of this name: demangled as `rustfilt` prints it, with or without hash, or mangled; or the tail of a demangled one
-/// that begins at a path segment. Whatever several symbols have is refused. Thread context: allocates.
+/// The symbol of this name. The name is demangled, as `rustfilt` prints it, with or without hash; or mangled; or the end of a
+/// demangled name that begins at a path segment. A name that several symbols have is refused. Thread context: allocates.
 ///
 /// # Errors
-/// All of [`SymbolError`] but `Beyond`.
+/// All variants of [`SymbolError`] but `Beyond`.
 pub fn by_name(name: &str) -> Result<Symbol, SymbolError> {
     if Table::get().is_none() {
         return Err(SymbolError::NoTable);
@@ -27,7 +27,7 @@ pub fn by_name(name: &str) -> Result<Symbol, SymbolError> {
             best = fit;
             found.clear();
         }
-        // Two names of one place are no question.
+        // Two names of one address are not ambiguous.
         if found.last().is_none_or(|last| last.address != symbol.address) {
             found.push(symbol);
         }

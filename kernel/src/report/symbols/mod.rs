@@ -1,8 +1,8 @@
 //! Symbols by address and by name.
 //!
-//! - this file: by address, in any context;
-//! - `table`: what the tool appends to the image;
-//! - `lookup`: by name; `error`: why a name leads nowhere.
+//! - this file: symbols by address, in any context;
+//! - `table`: the table that `xtask` appends to the image;
+//! - `lookup`: symbols by name; `error`: why a name leads to no address.
 
 mod error;
 mod lookup;
@@ -17,7 +17,7 @@ use cli::symbol::Identity;
 use core::fmt;
 use table::Table;
 
-/// What a symbol names.
+/// Whether a symbol names text or data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A function.
@@ -29,22 +29,22 @@ pub enum Kind {
 /// One symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Symbol {
-    /// Its name, demangled, without the hash.
+    /// The demangled name, without the hash.
     pub name: &'static str,
-    /// Its first byte.
+    /// The address of the first byte.
     pub address: u64,
-    /// Its length in bytes; 0 if unknown.
+    /// The length in bytes; 0 if unknown.
     pub size: u64,
-    /// What it names.
+    /// Whether the symbol names text or data.
     pub kind: Kind,
-    /// What tells it from others of this name; 0 for a name that is not mangled.
+    /// A hash that tells symbols with the same `name` apart; 0 if the name is not mangled.
     pub hash: u64,
-    /// Hash of the whole mangled name; 0 if there is none.
+    /// A hash of the whole mangled name; 0 if there is none.
     mangled: u64,
 }
 
 impl Symbol {
-    /// What its name is told by.
+    /// The values by which a name that was typed is compared with this symbol.
     fn identity(&self) -> Identity<'static> {
         Identity { name: self.name, hash: self.hash, mangled: self.mangled }
     }
@@ -68,7 +68,7 @@ pub fn all() -> impl Iterator<Item = Symbol> {
     (0..count).filter_map(move |index| table.as_ref()?.symbol(index))
 }
 
-/// An address shown as `symbol+0x12/0x80`, or by number where no symbol is.
+/// Shows an address as `symbol+0x12/0x80`, or as a number if it lies in no symbol.
 pub struct Shown(pub u64);
 
 impl fmt::Display for Shown {

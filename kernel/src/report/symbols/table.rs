@@ -1,29 +1,29 @@
-//! The symbol table that the tool appends to the image, as it lies in memory. `xtask` says how it is laid out.
+//! The symbol table that `xtask` appends to the image. `xtask/src/symbols.rs` describes its layout.
 
 use super::{Kind, Symbol};
 use crate::mm::layout;
 
 const MAGIC: &[u8; 8] = b"STEPSYM2";
-/// Bytes of an entry.
+/// Bytes of an entry of the table.
 const ENTRY: usize = 32;
 
-/// The table.
+/// The table's entries, sorted by address, and the bytes of all names.
 pub struct Table {
     entries: &'static [[u8; ENTRY]],
     strings: &'static [u8],
 }
 
-/// Length of the image with the table behind it, from the image's own header.
+/// The length of the image and the table behind it, from the image's own header.
 pub fn image_size() -> usize {
-    // SAFETY: the header is the image's first 64 bytes and nobody writes it.
+    // SAFETY: the header is the image's first 64 bytes, and nobody writes it.
     unsafe { ((layout::image_start() + 16) as *const u64).read_volatile() as usize }
 }
 
 impl Table {
-    /// The image's own, unless the image was started without one. Any context.
+    /// The table of the running image; None if the image was started without one. Any context.
     pub fn get() -> Option<Self> {
         let room = image_size().checked_sub(layout::image_end() - layout::image_start())?;
-        // SAFETY: the header's size covers the table, `mm::build` maps it read-only.
+        // SAFETY: the size in the header includes the table, and `mm::build` maps it read-only.
         let blob = unsafe { core::slice::from_raw_parts(layout::image_end() as *const u8, room) };
         let (magic, rest) = blob.split_first_chunk::<8>()?;
         let (count, rest) = rest.split_first_chunk::<4>()?;
@@ -38,7 +38,7 @@ impl Table {
         self.entries.len()
     }
 
-    /// A symbol, in the order of their addresses.
+    /// The symbol number `index`, in the order of addresses.
     pub fn symbol(&self, index: usize) -> Option<Symbol> {
         let entry = self.entries.get(index)?;
         let start = word(entry, 8) as usize;
@@ -54,7 +54,7 @@ impl Table {
         })
     }
 
-    /// How many symbols begin at `offset` bytes from the image's start or before.
+    /// How many symbols begin at or before `offset` bytes from the image's start.
     pub fn up_to(&self, offset: u64) -> usize {
         self.entries.partition_point(|entry| u64::from(word(entry, 0)) <= offset)
     }
