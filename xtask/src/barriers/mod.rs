@@ -304,7 +304,7 @@ impl<'a> Walker<'a> {
         // STR (immediate, unsigned offset), 64 bits.
         let stored = self.text.words(near).filter(|(_, word)| word & 0xffc0_0000 == 0xf900_0000);
         let stored: BTreeSet<u32> = stored.map(|(_, word)| word & 31).collect();
-        // MOVN Xn, #0.
+        // All ones are made by MOVN Xn, #0.
         self.text.words(function).any(|(_, word)| word & !31 == 0x9280_0000 && stored.contains(&(word & 31)))
     }
 

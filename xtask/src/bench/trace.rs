@@ -30,7 +30,7 @@ pub enum Op {
     Call,
     /// An exception return.
     Eret,
-    /// Anything else.
+    /// An instruction that is none of these.
     Other,
 }
 

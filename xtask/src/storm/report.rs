@@ -21,7 +21,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// For a storm on this machine.
+    /// Begins to show the progress of a storm on `machine`.
     pub fn new(machine: &Machine) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());

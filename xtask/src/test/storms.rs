@@ -22,7 +22,7 @@ pub fn tasks(arguments: &QemuTest) -> Vec<Machine> {
     storm::machines(&arguments.common, storm::any_seed(), exceptions(arguments))
 }
 
-/// Storms on one machine.
+/// Boots one storm on `machine`, and judges it.
 pub fn run(kernel: &Kernel, arguments: &QemuTest, machine: &Machine) -> Outcome {
     let asked = exceptions(arguments);
     let limit = storm::limit(&arguments.common, asked);
