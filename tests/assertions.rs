@@ -1,4 +1,4 @@
-//! WARN (M11): the code goes on after a WARN, and the report runs with the masks of the code that has raised it.
+//! WARN (M11): the code that raises a WARN goes on after it, and the report runs with the masks of that code.
 
 use harness::ktest::Outcome;
 use harness::{check, check_eq, suite};

@@ -1,4 +1,5 @@
-//! CPUs that are brought up after breakpoints and watchpoints were set (rule H5). Each test has a boot of its own, with CPUs held back.
+//! CPUs that are brought up after breakpoints and watchpoints were set (rule H5). Each test has a boot of its own, with CPUs held
+//! back.
 
 use crate::address_of;
 use crate::failed;
@@ -28,7 +29,7 @@ macro_rules! tests {
     };
 }
 
-/// Where one CPU is up.
+/// Tests that begin with one CPU up; all others are held back.
 pub static FROM_ONE: Suite = Suite {
     name: "bringup",
     tests: tests![
@@ -40,7 +41,7 @@ pub static FROM_ONE: Suite = Suite {
     ],
 };
 
-/// Where two are, one of which changes slots and text while further ones come up.
+/// A test that begins with two CPUs up: CPU 1 changes slots and text while CPU 0 brings up CPUs 2 and 3.
 pub static FROM_TWO: Suite =
     Suite { name: "bringup", tests: tests![cpus_come_up_while_slots_and_text_change] };
 
@@ -62,7 +63,8 @@ static KEPT: Watched = Watched::new();
 static REUSED: Watched = Watched::new();
 static STALE: Watched = Watched::new();
 
-/// What the CPUs did first, in order: bits 3 to 0 the CPU, the others which slot was hit. Further hits are not kept.
+/// What the CPUs did first, in order. Bits 3 to 0 are the CPU; the other bits, ARRIVES or BEGINS, say what it did. The array keeps
+/// only the first four.
 static FIRST: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 const ARRIVES: u64 = 0x10;
 const BEGINS: u64 = 0x20;
@@ -80,7 +82,7 @@ fn begins(_: &Hit, _: &mut DebugFrame) {
     note(BEGINS);
 }
 
-/// Calls of `time::account`, a CPU.
+/// For each CPU, how often it has called `time::account`.
 static TICKED: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 
 fn ticked(_: &Kprobe, _: &mut DebugFrame) -> Then {
@@ -88,7 +90,8 @@ fn ticked(_: &Kprobe, _: &mut DebugFrame) -> Then {
     Then::Run
 }
 
-/// What a CPU is given to do: it hits each slot that often.
+/// The work that a CPU is given. It calls `kept` and stores to KEPT [`OF_KEPT`] times, and does the same with `reused` and `stale`
+/// [`OF_REUSED`] times.
 fn work() {
     for n in 0..3 {
         kept();
@@ -102,14 +105,14 @@ fn work() {
     }
 }
 
-/// Hits a CPU's [`work`] makes.
+/// How often [`work`] on one CPU hits each slot that was kept, and each slot that has the number of a removed one.
 const OF_KEPT: u64 = 3;
 const OF_REUSED: u64 = 5;
 
-/// Has a CPU do something, and waits for it.
+/// Has `cpu` run `work`, and waits for the end.
 fn on(cpu: usize, work: idle::Work) -> Outcome {
     check!(idle::give(cpu, work), "cpu{cpu} has something to do");
-    // It may be without a tick.
+    // The CPU's tick may be paused, and an idle CPU without interrupts does not look for work.
     smp::kick_slots();
     while !idle::is_idle(cpu) {
         kernel::arch::barrier::relax();
@@ -123,11 +126,12 @@ fn first_things() -> [Request; 2] {
     [watchpoint_at(last_up, 8, Access::Write), breakpoint_at(address_of!(idle::run))]
 }
 
-/// The first write with D open, the first call, the first tick: each is hit. What was removed is not, nor what had its number.
+/// The first write with D open, the first call and the first tick of a CPU that comes up each hit their slot. A slot that was
+/// removed before is not hit, even if another slot has its number now.
 fn a_cpu_that_comes_up_has_the_slots_from_its_first_instruction_on() -> Outcome {
     check_eq!(smp::online_count(), 1, "CPUs are held back");
     let [writes, calls] = first_things();
-    // Removed below: one number is used again, one is not.
+    // These two are removed before CPU 1 comes up, and `reused_slots` get their numbers.
     let removed = [
         Slot::counting(&breakpoint_at(address_of!(stale)))?,
         Slot::counting(&watchpoint_at(STALE.address(0), 8, Access::Write))?,
@@ -181,7 +185,7 @@ fn a_cpu_that_comes_up_has_the_slots_from_its_first_instruction_on() -> Outcome 
     Ok(())
 }
 
-/// A slot of the CPU that comes up alone, and one of the others alone.
+/// A slot of one CPU alone is hit when that CPU comes up, and by no other CPU that comes up before or after it.
 fn a_cpu_that_comes_up_has_one_cpus_slots_too() -> Outcome {
     check_eq!(smp::online_count(), 1, "CPUs are held back");
     let [writes, calls] = first_things();
@@ -201,7 +205,7 @@ fn a_cpu_that_comes_up_has_one_cpus_slots_too() -> Outcome {
     Ok(())
 }
 
-/// As a user does it: a breakpoint, then the CPUs, the last one first.
+/// As a user does it: first a breakpoint is set, then the CPUs are brought up, and not in the order of their numbers.
 fn the_monitor_brings_cpus_up_in_any_order() -> Outcome {
     let mut session = Session::new();
     let mut shown = |line: &str| {
@@ -226,7 +230,8 @@ fn the_monitor_brings_cpus_up_in_any_order() -> Outcome {
     Ok(())
 }
 
-/// What a CPU does first of all with D open is then an interrupt's handler: a probe has made it pending while everything was masked.
+/// A probe makes an interrupt pending while the CPU that comes up still has everything masked. So the first code that the CPU runs
+/// with D open is the interrupt's handler.
 fn an_interrupt_that_a_cpu_takes_first_of_all_hits_its_slots() -> Outcome {
     static TAKEN: AtomicU64 = AtomicU64::new(0);
     fn handler(_: &mut Frame) {
@@ -258,8 +263,9 @@ fn an_interrupt_that_a_cpu_takes_first_of_all_hits_its_slots() -> Outcome {
     Ok(())
 }
 
-/// What a CPU has in MDSCR_EL1 out of reset is UNKNOWN: the first exception that it takes must find there what the kernel believes to be
-/// there, long before its slots are set up. `dirty.` boots of the tool run this with MDSCR_EL1 in disorder.
+/// MDSCR_EL1 is UNKNOWN out of reset. The first exception that a CPU takes comes long before the CPU's slots are set up, and
+/// MDSCR_EL1 must already hold what the kernel believes it to hold. The `dirty.` boots of xtask run this test with garbage in
+/// MDSCR_EL1.
 fn a_probe_is_hit_before_a_cpus_slots_are_set_up() -> Outcome {
     static MDSCR: AtomicU64 = AtomicU64::new(u64::MAX);
     fn look(_: &Kprobe, _: &mut DebugFrame) -> Then {
@@ -277,8 +283,8 @@ fn a_probe_is_hit_before_a_cpus_slots_are_set_up() -> Outcome {
     on(1, work)
 }
 
-/// One CPU sets and removes slots and probes all the while that two come up. Behind it nothing is in force that was removed, and all that
-/// is there.
+/// CPU 1 sets and removes slots and probes for as long as two other CPUs come up. Afterwards every slot that is still set is in
+/// force on each of them, and no removed slot is.
 fn cpus_come_up_while_slots_and_text_change() -> Outcome {
     static STOP: AtomicBool = AtomicBool::new(false);
     static WRONG: AtomicU64 = AtomicU64::new(0);

@@ -1,5 +1,5 @@
-//! Tests that must end the kernel, each in a boot of its own: what M7 does, what the report says, and that the checks of checked builds
-//! find the faults that they look for.
+//! Tests that must end the kernel, each in a boot of its own. They show what M7 does, what the report says, and that the checks of
+//! checked builds find the faults that they look for.
 
 #[cfg(debug_assertions)]
 mod checks;
@@ -25,15 +25,16 @@ use kernel::mm::layout;
 use kernel::{idle, kbug};
 use rules::step::Owners;
 
-/// The state that every report has to show (M7).
+/// What every report has to show: M7 is in force, with its masks and MDSCR_EL1.SS.
 const M7: &str = "now M7: masks DAIF, MDSCR_EL1.SS 0";
-/// Nobody's step goes on, and none is set aside.
+/// The report shows that no owner's step is under way, and that none is in the stash.
 const NO_STEP: &str = "owners Owners(0x0), stash 0";
 const WHOLE: &str = "end of report";
 
 macro_rules! deaths {
     ($($(#[$attribute:meta])* $name:ident [$($expect:expr),* $(,)?] $(args $args:literal)? $(machine $machine:literal)?;)*) => {
-        /// All of them.
+        /// All tests that must end the kernel. `expect` holds pieces of text that the report must contain; WHOLE shows that the
+        /// report has come to its end.
         pub const ALL: &[Death] = &[$(
             $(#[$attribute])*
             Death {
@@ -112,7 +113,8 @@ deaths! {
     a_nested_handler_opens_fiq ["panic: rule M14 violated: the handler ended with other masks than the table's", M7];
 }
 
-/// What a death needs and cannot have: it does not end the kernel, and so fails.
+/// Something that a test needs before it can end the kernel. If it is an error, the test returns without ending the kernel, and so
+/// fails.
 fn need<T, E: core::fmt::Debug>(result: Result<T, E>) -> Option<T> {
     result.map_err(|error| kernel::println!("cannot be tried: {error:?}")).ok()
 }
@@ -140,7 +142,7 @@ fn a_return_probes_brk_elsewhere() {
     unsafe { asm!("brk #{}", const probe::ool::RETURN_PROBE) }
 }
 
-/// Goes to the first of the return probes' BRKs.
+/// Branches to the first of the BRKs that stand for return addresses while no return probe waits there.
 fn a_return_of_no_probe() {
     // SAFETY: the kernel ends here.
     unsafe { asm!("b KPROBE_RETURNS") }
@@ -258,7 +260,7 @@ fn fault_in_an_irq_handler_in_a_step() {
     }
 }
 
-/// The report shows the FAR and ESR of the fault, whatever faults meanwhile.
+/// A probe in the report faults, too. The report must still show FAR and ESR of the fault that ended the kernel.
 fn fault_in_a_report() {
     fn faults(_: &Kprobe, _: &mut DebugFrame) -> Then {
         let _ = uaccess::read_u8(code::UNMAPPED + 0x800);
@@ -277,7 +279,7 @@ fn pend_serror() {
     unsafe { asm!("hvc #1", options(nostack)) }
 }
 
-/// As `rule-interrupts.m8_the_stash_holds_as_much_as_it_says`, and one.
+/// Stashes one step more than `rule-interrupts.m8_the_stash_holds_as_much_as_it_says`, which fills the stash.
 fn one_step_more_than_the_stash_holds() {
     let masked = Masked::new();
     let cpu = masked.cpu();
@@ -287,7 +289,7 @@ fn one_step_more_than_the_stash_holds() {
     }
 }
 
-/// A hypervisor call that EL2 does not know stands for all that it does not expect.
+/// The code at EL2 does not know HVC #2. This stands for all traps that it does not expect.
 fn a_trap_to_el2() {
     // SAFETY: the kernel ends here.
     unsafe { asm!("hvc #2", options(nostack)) }
@@ -313,7 +315,7 @@ fn execute_data() {
     unsafe { asm!("blr {}", in(reg) &raw const RET, clobber_abi("C")) }
 }
 
-/// The mapping itself forbids it, too.
+/// SCTLR_EL1.WXN is cleared first: the page table entry alone must forbid the execution.
 fn execute_data_without_wxn() {
     const WXN: u64 = 1 << 19;
     kernel::write_sysreg!("sctlr_el1", kernel::read_sysreg!("sctlr_el1") & !WXN);
@@ -335,7 +337,7 @@ fn write_rodata() {
     store(layout::rodata_end() as u64 - 8);
 }
 
-/// Runs on the other CPUs; each says that it does.
+/// How many other CPUs have begun [`run_for_ever`].
 static STARTED: AtomicU64 = AtomicU64::new(0);
 
 fn start_others(work: idle::Work) {

@@ -1,4 +1,5 @@
-//! The code in which the scripted gdb session (`scripts/gdb-session.gdb`) stops. Without gdb this is an ordinary suite.
+//! The code in which the scripted gdb session (`scripts/gdb-session.gdb`) stops. When no gdb is connected, this is an ordinary
+//! suite.
 
 use ::slots::{Cpus, Privilege, Request};
 use core::hint::black_box;
@@ -47,7 +48,7 @@ fn stepped(_: &mut DebugFrame) -> Wish {
     Wish::Step
 }
 
-/// Is stepped until some interrupts have been taken in the middle.
+/// The test steps through this loop, which ends once INTERRUPTS interrupts have been taken in the middle of it.
 #[inline(never)]
 fn stepped_loop() -> u64 {
     let (begin, mut rounds) = (stats::STASHES.here(), 0);

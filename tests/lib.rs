@@ -1,5 +1,5 @@
-//! The in-kernel test suites, one file or folder for each concern. `harness/src/ktest` runs them. `docs/writing-tests.md` says how to write
-//! a suite.
+//! The in-kernel test suites, one file or folder for each concern. `harness/src/ktest` runs them. `docs/writing-tests.md` says how
+//! to write a suite.
 #![cfg(target_os = "none")]
 #![no_std]
 
@@ -33,7 +33,7 @@ mod unfit;
 
 use harness::ktest::{Apart, Death, Suite};
 
-/// All suites.
+/// The suites whose tests share a boot. Those in [`APART`] do not.
 pub static SUITES: &[&Suite] = &[
     &rules::boot::SUITE,
     &rules::interrupts::SUITE,
@@ -63,7 +63,7 @@ pub static SUITES: &[&Suite] = &[
     &examples::SUITE,
 ];
 
-/// Tests that cannot be run with probes everywhere.
+/// Tests that cannot be run with a probe on every instruction, each with the reason.
 pub use unfit::UNDER_PROBES as UNFIT_UNDER_PROBES;
 
 /// Suites whose tests each get a boot of their own.
@@ -72,16 +72,16 @@ pub static APART: &[Apart] = &[
     Apart { suite: &bringup::FROM_TWO, args: "maxcpus=2", machine: "smp4" },
 ];
 
-/// What `mode=sweep` interrupts everywhere, a group a file.
+/// The scenarios that `mode=sweep` interrupts at every instruction boundary, one group for each file.
 pub static SCENARIOS: &[&[harness::sweep::Scenario]] = sweep::ALL;
 
-/// What `mode=storm` does on every CPU at once.
+/// The work that `mode=storm` does on every CPU at once.
 pub static STORM: &harness::storm::Storm = &storm::STORM;
 
 /// The tests that must end the kernel.
 pub static DEATHS: &[Death] = deaths::ALL;
 
-/// A failure of something that a test needs.
+/// The test's failure, when something that the test needs has returned `error`.
 fn failed(error: impl core::fmt::Debug) -> harness::ktest::Ended {
     harness::ktest::Ended::Failed(alloc::format!("{error:?}"))
 }

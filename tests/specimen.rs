@@ -1,7 +1,7 @@
 //! How the tests write the functions in assembly that they probe, break into and step.
 
-/// Functions of nothing but the given instructions, each called as `extern "C"`: no prologue or epilogue of the compiler's is in the
-/// way of a test that counts instructions. Attributes, `pub` and the operands of `naked_asm!` are written as usual.
+/// Functions that consist of the given instructions only, each called as `extern "C"`. The compiler adds no prologue and no
+/// epilogue, so a test can count instructions. Attributes, `pub` and the operands of `naked_asm!` are written as usual.
 macro_rules! specimen {
     ($($(#[$attribute:meta])* $visibility:vis fn $name:ident $parameters:tt $(-> $result:ty)? { $($body:tt)* })+) => {$(
         $(#[$attribute])*

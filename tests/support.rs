@@ -25,8 +25,8 @@ macro_rules! address_of {
     };
 }
 
-/// What is watched, on a page with nothing else. QEMU looks at its list of watchpoints for every access to a page that has one,
-/// and other data on it may be what every interrupt writes.
+/// A value that is to be watched, alone on its page. QEMU looks through its list of watchpoints at every access to a page that has
+/// one, and other data on the page might be written by every interrupt.
 #[repr(C, align(4096))]
 pub struct OwnPage<T>(pub T);
 
@@ -38,17 +38,18 @@ impl<T> Deref for OwnPage<T> {
     }
 }
 
-/// Interrupts that come when they are wanted.
+/// An interrupt that comes when a test sends it. Dropping this takes the handler away.
 pub struct OnDemand(u32);
 
 impl OnDemand {
-    /// Ordinary ones (M8), handled by `handler`.
+    /// An ordinary interrupt (M8), handled by `handler`; [`interrupt_me`] sends it.
     pub fn new(handler: irq::Handler) -> Self {
         irq::set_handler(sgi::TEST, handler);
         Self(sgi::TEST)
     }
 
-    /// Ones of NMI priority where there are priorities (M9), handled by `handler`.
+    /// An interrupt handled by `handler`; [`nmi_me`] sends it. It has the priority of NMIs (M9) where the interrupt controller has
+    /// priorities.
     pub fn nmi(handler: irq::Handler) -> Self {
         irq::set_handler(sgi::TEST_NMI, handler);
         Self(sgi::TEST_NMI)
@@ -77,7 +78,8 @@ static HERE: AtomicUsize = AtomicUsize::new(0);
 static DONE: AtomicUsize = AtomicUsize::new(0);
 static ENDED: PerCpu<IrqMutex<Option<Ended>>> = kernel::per_cpu!(IrqMutex::new(None));
 
-/// Runs `work` on every online CPU, this one too; all begin together. Fails if one of them fails.
+/// Runs `work` on every online CPU, also on this one, and begins it on all of them at the same time. Fails if `work` fails on one
+/// of them.
 pub fn on_every_cpu(work: fn() -> Outcome) -> Outcome {
     let others = smp::online_count() - 1;
     WORK.store(work as *mut (), Relaxed);
@@ -114,7 +116,7 @@ fn take_part() {
     DONE.fetch_add(1, AcqRel);
 }
 
-/// Waits until every online CPU has come here. `count` is 0 before, and of no use afterwards.
+/// Waits until every online CPU has called this with the same `count`, which must be 0 before and cannot be used a second time.
 pub fn together(count: &AtomicUsize) {
     count.fetch_add(1, AcqRel);
     while count.load(Acquire) < smp::online_count() {
@@ -132,7 +134,7 @@ pub fn on_other_cpus(work: idle::Work) {
     smp::kick_slots();
 }
 
-/// Waits until the other CPUs have nothing to do.
+/// Waits until all other CPUs are idle.
 pub fn all_idle() {
     for cpu in smp::online().filter(|&cpu| cpu != percpu::index()) {
         while !idle::is_idle(cpu) {
@@ -151,42 +153,43 @@ macro_rules! needs_several_cpus {
     };
 }
 
-/// A request for a breakpoint of the kernel.
+/// A request for a breakpoint that is hit at EL1 only.
 pub fn breakpoint_at(address: u64) -> Request {
     Request::breakpoint(address, Privilege::El1)
 }
 
-/// A request for a watchpoint of the kernel.
+/// A request for a watchpoint that is hit by accesses from EL1 only.
 pub fn watchpoint_at(address: u64, length: u64, access: Access) -> Request {
     Request::watchpoint(address, length, access, Privilege::El1)
 }
 
-/// A slot, on all CPUs but for [`Slot::on`], that is there for as long as this lives.
+/// A slot that is removed when this is dropped. It is set on all CPUs, unless [`Slot::on`] has made it.
 pub struct Slot(pub Installed);
 
 impl Slot {
-    /// One that counts.
+    /// Sets a slot whose hits are counted, on all CPUs.
     pub fn counting(request: &Request) -> Result<Self, Ended> {
         Self::on(request, Cpus::ALL, Disposition::Count)
     }
 
-    /// One that calls `handler` too.
+    /// Sets a slot whose hits are counted and call `handler`, on all CPUs.
     pub fn calling(request: &Request, handler: slots::Handler) -> Result<Self, Ended> {
         Self::on(request, Cpus::ALL, Disposition::Call(handler))
     }
 
-    /// Any.
+    /// Sets a slot on `cpus` only, with any disposition.
     pub fn on(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<Self, Ended> {
         Installed::new(request, cpus, disposition).map(Self).map_err(failed)
     }
 
-    /// Hits so far; None once it is gone.
+    /// The hits so far, or None if the slot is gone.
     pub fn hits(&self) -> Option<u64> {
         self.0.hits()
     }
 }
 
-/// Waits until slots that were retired in debug context are given back: by a later call, once every CPU has let go of them.
+/// Waits until all slots that were retired in debug context are free. They become free in a later call to the slot manager, once
+/// every CPU has let go of them; so this sets and removes a slot again and again.
 pub fn nothing_left() -> Outcome {
     for _ in 0..1_000_000 {
         drop(Slot::counting(&breakpoint_at(crate::address_of!(nothing_left)))?);

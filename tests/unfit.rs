@@ -3,38 +3,42 @@
 use super::sweep::{code, faults};
 use harness::ktest::everywhere::{Departure, Unfit};
 
-/// Any exception there ends the kernel, a probe's too.
+/// An exception at these instructions ends the kernel, and a probe's hit is an exception too.
 const ON_SP_EL0: &str = "instructions on SP_EL0, where no exception may be taken, a probe's neither";
-/// As above.
+/// SP does not point to a stack there, so that every exception ends the kernel, and a probe's hit is an exception too.
 const NO_STACK: &str =
     "instructions whose SP is no stack, where no exception may be taken, a probe's neither";
-/// Hundreds of searches of the whole symbol table, each of a million hits.
+/// With a probe on every instruction one search of the whole symbol table makes a million hits, and these tests search hundreds of
+/// times.
 const SEARCHES: &str = "searches the whole symbol table hundreds of times, each a million hits";
 
-/// K8: the instruction runs with interrupts masked.
+/// K8: the displaced instruction runs with interrupts masked, so no interrupt comes in the middle of the step-over.
 const MASKED: &str =
     "expects an interrupt in the middle of a step-over, which waits where a probe is on the instruction (K8)";
 /// M12, M13: a step over an instruction with a probe is completed in software.
 const IN_SOFTWARE: &str =
     "counts step exceptions, and a step over an instruction with a probe is completed in software (M13)";
 
-/// I8: the kernel changes owners in no-probe text only. A BRK in between returns with MDSCR_EL1.SS set for an owner that never asked.
+/// I8: the kernel changes owners in no-probe text only. These tests change owners in text that has probes here: a BRK in the middle
+/// returns with MDSCR_EL1.SS set for an owner that never asked for a step.
 const OWNERS: &str = "changes owners of steps by itself, in text that has probes here";
 
-/// M12: the owners of the step wait until the probe's instruction is done, and SS is theirs.
+/// M12: while the displaced instruction runs, the owners of the step are parked, and MDSCR_EL1.SS is set for owners only.
 const SET_ASIDE: &str =
     "reads MDSCR_EL1 in a stepped instruction, whose step is set aside where a probe is on it (M12)";
 
 /// DDI 0487 D1.3.1: an exception is a context synchronization event.
 const SYNCHRONISES: &str =
     "what a register write does before its ISB: a probe's exception in between synchronises";
-/// What is there by address alone is somebody else's here.
+/// These tests remove by address what they have not placed. Here something of the harness is at that address, and would be removed.
 const BY_ADDRESS: &str = "removes by address what it has not placed, and here that is not nothing";
 
-/// Another probe is at the address.
+/// The harness has placed another probe at the address. So the test's own probe changes no text there, neither when it comes nor
+/// when it goes.
 const ALREADY: &str = "expects a branch, an instruction or a write of text where a probe of its own comes and goes, and another one is there already";
 
-/// Tests and scenarios are skipped; departures are run, and left out of the check of pairs in a row.
+/// The tests and scenarios are skipped. The departures are run, but left out where the counts of neighbouring instructions are
+/// compared.
 pub static UNDER_PROBES: Unfit = Unfit { tests: TESTS, scenarios: SCENARIOS, departures: DEPARTURES };
 
 const DEPARTURES: &[Departure] = &[
@@ -42,7 +46,7 @@ const DEPARTURES: &[Departure] = &[
     (|| faults::reads_nothing as *const () as u64, "its fault ends the kernel, which is caught"),
 ];
 
-/// Where two probes are at an address neither is optimised.
+/// Where two probes are at one address, neither of them is optimised.
 const OPTIMISED: &str = "expects its probe to be optimised, and another one is there already";
 
 const SCENARIOS: &[(&str, &str)] = &[
@@ -55,7 +59,7 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("displaced-watchpoint-step-optimised", OPTIMISED),
 ];
 
-/// A literal in text is data, and a probe on it is a BRK that a native load reads.
+/// A literal that lies in text is data to the load. A probe on it puts a BRK there, which the load reads when it runs natively.
 const LITERALS: &str =
     "loads words of text as data, and natively reads the BRKs of the probes that are on them";
 

@@ -11,7 +11,7 @@ use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::{self, sgi};
 use kernel::kprobe::{self, Kprobe, Then};
 
-/// Hits a probe with this handler.
+/// Hits a probe on `code::line` that has this handler.
 fn with_probe(handler: kprobe::PreHandler) {
     if need(kprobe::register(code::line as *const () as u64, Some(handler), None)).is_some() {
         code::line();
@@ -31,7 +31,7 @@ pub fn i2_mdscr_written_with_d_open() {
     mdscr::write(mdscr::read());
 }
 
-/// KDE is off, so that no step is taken: what is left is a register that lies.
+/// MDSCR_EL1.KDE is clear, so no step exception is taken: only MDSCR_EL1.SS itself is wrong, and the check must see that.
 pub fn i2_ss_without_an_owner() {
     fn sets_ss(_: &mut Frame) {
         let _masked = AllMasked::new();
@@ -75,7 +75,7 @@ pub fn mdscr_written_behind_the_rules() {
     drop(masked);
 }
 
-/// Opens what nothing on this machine raises, so that the end of the handler is reached.
+/// Unmasks FIQ. No FIQ comes on this machine, so the handler that calls this reaches its end, where the check is.
 fn open_fiq() {
     const F: u64 = 0b0001;
     daif::clear::<F>();

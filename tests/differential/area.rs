@@ -1,8 +1,8 @@
 //! An area of text in which any one instruction can be executed, and its result be caught.
 //!
-//! Every word of the area except the instruction under test is a UDF. Wherever the instruction branches to, the next exception saves all
-//! registers in its frame. So does an exception of the instruction itself, and that of a PC which cannot be executed. A run
-//! therefore begins and ends in [`caught`], and only the instruction is executed in between.
+//! Every word of the area except the instruction under test is a UDF. Wherever the instruction branches to, the next exception
+//! saves all registers in its frame. An exception of the instruction itself does the same, and so does a branch to a PC which
+//! cannot be executed. A run therefore begins and ends in [`caught`], and only the instruction under test is executed in between.
 
 use super::state::{Came, Registers, State};
 use alloc::boxed::Box;
@@ -15,12 +15,13 @@ use kernel::exception::Frame;
 use kernel::mm::{fault, layout};
 use kernel::percpu;
 
-/// Words of UDF in the area.
+/// How many words of UDF the area begins with.
 pub const LANDINGS: u64 = 1000;
-/// Words of data behind them, for literals.
+/// How many words of data for literals follow the words of UDF.
 pub const POOL: u64 = 24;
 
-// No function: what surrounds an instruction is looked at when a probe is placed, and here it is the same for all.
+// No function has this text. When a probe is placed, the instructions around it are looked at, and here they are the same for every
+// sample.
 global_asm!(
     ".pushsection .text.differential, \"ax\"",
     ".balign 4096",
@@ -47,33 +48,34 @@ pub fn word(index: u64) -> u64 {
     (&raw const differential_area).addr() as u64 + index * 4
 }
 
-/// Where nothing is mapped, in reach of most branches from the area: in front of the image.
+/// An unmapped address that most branches in the area can reach: it is in front of the image.
 pub fn unmapped() -> u64 {
     layout::image_start() as u64 - 0x4000
 }
 
-/// SP of what is run is this much below that of who runs it: exceptions are taken on it, and the memory above it is the run's.
+/// During a run, SP is this many bytes below the SP of [`launch`]. Exceptions of the run are taken below the run's SP; the memory
+/// above that SP belongs to the run.
 const BELOW: u64 = 10 * 1024;
 
-/// Doublewords of memory that is the run's, from its SP up.
+/// How many doublewords from its SP upwards belong to the run.
 pub const STACK: usize = 256;
 
-/// A run.
+/// One execution of the word at `slot` from `state`.
 struct Run {
     cpu: usize,
     slot: u64,
     state: *const State,
-    /// Of who runs it, while it runs.
+    /// The registers of [`launch`], once the run has begun. `caught` goes back to them at the end.
     home: Option<Registers>,
-    /// What it came to.
+    /// The registers at the exception that ended the run.
     end: Option<Registers>,
-    /// The memory above where SP was, then.
+    /// The run's memory at its end, from the SP upwards that the run began with.
     stack: [u64; STACK],
 }
 
 static RUN: AtomicPtr<Run> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Runs the word at `slot` once, from `state`. Thread context. None if it never began.
+/// Runs the word at address `slot` once, from `state`. Thread context. None if the run never began or never ended.
 #[inline(never)]
 pub fn run(slot: u64, state: &State) -> Option<Came> {
     let mut run =
@@ -89,7 +91,8 @@ pub fn run(slot: u64, state: &State) -> Option<Came> {
 }
 
 specimen! {
-    /// Its fault begins the run; the end of the run is its return.
+    /// [`caught`] takes the fault of the UDF, and sends the context to the instruction under test. At the end of the run, `caught`
+    /// sends the context to the RET.
     fn launch() {
         "udf #0xd1ff", "ret"
     }
@@ -99,7 +102,7 @@ fn caught(frame: &mut Frame) -> bool {
     // SAFETY: `run` stored it, and stays until the run is over; only one handler at a time is past the check of the CPU.
     let Some(run) = (unsafe { RUN.load(Acquire).as_mut() }) else { return false };
     let launched = frame.pc == crate::address_of!(launch);
-    // What faults elsewhere in the kernel's text, foreseen or not, is not the run: no branch of it leads there.
+    // A fault elsewhere in the kernel's text, foreseen or not, is none of the run's: no branch of a run leads there.
     let text = layout::text_start() as u64..layout::text_end() as u64;
     let area = word(0)..word(LANDINGS + POOL);
     if run.cpu != percpu::index() || (text.contains(&frame.pc) && !area.contains(&frame.pc) && !launched) {

@@ -1,5 +1,5 @@
-//! Rule K1 with random instructions in random states. Each is executed natively and under a probe. All registers, the flags, the PC,
-//! memory, and a fault with its syndrome and addresses must be the same.
+//! Rule K1 with random instructions in random states. Each is executed natively and under a probe. All registers, the flags, the
+//! PC, memory, and a fault with its syndrome and addresses must be the same.
 //!
 //! - `words`: chooses instructions from every group of encodings, and keeps them harmless.
 //! - `state`: the state before an instruction, and after it.
@@ -33,7 +33,7 @@ harness::suite!("differential":
     random_instructions_do_under_a_probe_what_they_do_natively,
 );
 
-/// States that each instruction is run from.
+/// How many states each instruction is run from.
 const STATES: usize = 4;
 
 static HANDLED: AtomicU64 = AtomicU64::new(0);
@@ -47,11 +47,11 @@ fn post(_: &Kprobe, _: &mut DebugFrame) {
     HANDLED.fetch_add(1 << 32, Relaxed);
 }
 
-/// One instruction, and the states.
+/// One instruction, and the states that it is run from.
 struct Sample {
     group: usize,
     word: u32,
-    /// Its index in the area.
+    /// The index of the instruction's word in the area.
     slot: u64,
     states: Vec<State>,
     /// Whether SIMD&FP registers can be used.
@@ -60,7 +60,7 @@ struct Sample {
 }
 
 impl Sample {
-    /// The one of this number: the same for the same seed, whatever came before.
+    /// The sample of this number. It depends on `seed` and `number` only, not on the samples before.
     fn new(seed: u64, number: u32) -> Option<Self> {
         let mut random = Random::new(seed, number.into(), Stream::Plan);
         let group = number as usize % GROUPS.len();
@@ -74,13 +74,14 @@ impl Sample {
         area::word(self.slot)
     }
 
-    /// What it comes to from each state.
+    /// Runs the instruction from each state, and returns the results.
     fn run(&self) -> Result<Vec<Came>, Ended> {
         let runs = self.states.iter().map(|state| area::run(self.address(), state));
         runs.collect::<Option<_>>().ok_or_else(|| failed("it never began"))
     }
 
-    /// The same under a probe.
+    /// Runs the instruction under a probe from each state, and returns the results. `natively` says how often the post-handler is
+    /// due.
     fn run_probed(&self, natively: &[Came]) -> Result<Vec<Came>, Ended> {
         let at = self.address();
         HANDLED.store(0, Relaxed);
@@ -91,13 +92,14 @@ impl Sample {
         check_eq!(kprobe::unregister(at), Ok((STATES as u64, 0)), "hits and missed");
         let handled = HANDLED.load(Relaxed);
         check_eq!(handled & 0xffff_ffff, if pre.is_some() { STATES as u64 } else { 0 }, "before it");
-        // Behind an instruction that took an exception there is nothing to handle.
+        // An instruction that took an exception is not done, so the post-handler is not called.
         let done = natively.iter().filter(|came| !came.faulted(at)).count() as u64;
         check_eq!(handled >> 32, if post.is_some() { done } else { 0 }, "behind it");
         came
     }
 
-    /// Runs it both ways and compares. True if it took an exception from one state at least.
+    /// Runs the instruction natively and under a probe, and compares the results. True if it took an exception from at least one of
+    /// the states.
     fn compare(&self) -> Result<bool, Ended> {
         let landing = kernel::arch::uaccess::read_u32(self.address()).map_err(failed)?;
         write(self.address(), self.word);
@@ -117,7 +119,7 @@ impl Sample {
     }
 }
 
-/// Nobody else runs there: there is no CPU to be held.
+/// Writes one word of the area. No other CPU executes the area, so no CPU has to be held meanwhile.
 fn write(address: u64, word: u32) {
     let _off = IrqOff::new();
     patch::write_text(address as usize, word);

@@ -9,10 +9,10 @@ use kernel::exception::Frame;
 use kernel::exception::frame::ec;
 use kernel::{read_sysreg, write_sysreg};
 
-/// Doublewords of memory that loads and stores are aimed at.
+/// How many doublewords of memory loads and stores are aimed at.
 pub const MEMORY: usize = 512;
 
-/// Memory at one and the same address for all runs.
+/// Memory that has the same address in all runs, so that registers which hold its address compare equal.
 #[repr(C, align(4096))]
 struct Memory(UnsafeCell<[u64; MEMORY]>);
 
@@ -21,16 +21,16 @@ unsafe impl Sync for Memory {}
 
 static SCRATCH: Memory = Memory(UnsafeCell::new([0; MEMORY]));
 
-/// The middle of that memory.
+/// The address of the middle of the memory that loads and stores are aimed at.
 pub fn scratch() -> u64 {
     SCRATCH.0.get() as u64 + MEMORY as u64 * 4
 }
 
-/// What an instruction is run from. SP is given by where it is run.
+/// The state that an instruction is run from. SP is not part of it: [`super::area`] chooses SP.
 #[derive(Clone)]
 pub struct State {
     pub x: [u64; 31],
-    /// NZCV and DAIF.
+    /// NZCV and DAIF, at their places in SPSR_EL1.
     pub pstate: u64,
     pub v: [u128; 32],
     pub tpidr_el0: u64,
@@ -39,15 +39,16 @@ pub struct State {
 }
 
 impl State {
-    /// What of PSTATE is the state's: NZCV and DAIF.
+    /// The bits of PSTATE that a [`State`] chooses: NZCV and DAIF.
     pub const PSTATE: u64 = 0xf << 28 | 0xf << 6;
 
-    /// Puts everything in place that is not in a frame. Before a run; SIMD&FP registers if they can be used.
+    /// Before a run, puts in place the part of the state that is in no frame: the memory, TPIDR_EL0, PAR_EL1, and the SIMD&FP
+    /// registers if they can be used.
     pub fn put(&self) {
         // SAFETY: nobody else uses it, and no reference to it exists.
         unsafe { (&mut *SCRATCH.0.get()).copy_from_slice(&self.memory) };
         write_sysreg!("tpidr_el0", self.tpidr_el0);
-        // What AT gives for an address that is mapped.
+        // PAR_EL1 as AT leaves it for a mapped address.
         write_sysreg!("par_el1", self.tpidr_el0 << 12 & 0x0000_ffff_ffff_f000 | 0x800);
         if simd::usable() {
             simd::put(&self.v);
@@ -73,26 +74,26 @@ impl Registers {
     }
 }
 
-/// What it comes to: the exception behind it, and what else there is.
+/// What a run came to: the registers at the exception that ended it, and the state that no frame holds.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Came {
     x: [u64; 31],
-    /// How far SP was moved.
+    /// How many bytes the instruction has moved SP.
     moved: i64,
     pc: u64,
     pstate: u64,
     esr: u64,
-    /// Where the exception sets it.
+    /// FAR_EL1 if this class of exception sets it, otherwise 0.
     far: u64,
     stack: Vec<u64>,
     v: [u128; 32],
     fpsr: u64,
-    /// [`SYSTEM`]'s.
+    /// The values of the registers that [`SYSTEM`] names.
     system: [u64; SYSTEM.len()],
     memory: Vec<u64>,
 }
 
-/// System registers that no frame holds and that instructions, or what is done about them, could change.
+/// System registers that no frame holds, and that the instruction or the way of simulating it could change.
 const SYSTEM: [&str; 5] = ["TPIDR_EL0", "TPIDRRO_EL0", "PAR_EL1", "SP_EL0", "CONTEXTIDR_EL1"];
 
 fn system() -> [u64; SYSTEM.len()] {
@@ -106,10 +107,10 @@ fn system() -> [u64; SYSTEM.len()] {
 }
 
 impl Came {
-    /// From the exception that ended the run, and the memory above where SP was.
+    /// From the registers `end` at the exception that ended the run, the SP that the run began with, and the memory above that SP.
     pub fn new(end: Registers, sp: u64, stack: &[u64]) -> Self {
         let moved = end.sp.wrapping_sub(sp) as i64;
-        // What is below SP is any exception's.
+        // Exceptions overwrite the memory below SP, so that part is not compared.
         let below = (moved.max(0) as usize / 8).min(stack.len());
         let mut stack = stack.to_vec();
         stack[..below].fill(0);
@@ -133,12 +134,12 @@ impl Came {
         }
     }
 
-    /// Whether it took an exception of its own, at `slot`.
+    /// Whether the instruction at `slot` itself took an exception.
     pub fn faulted(&self, slot: u64) -> bool {
         self.pc == slot
     }
 
-    /// The first things that differ, or nothing.
+    /// The first differences from `native`, as text; None if both are equal.
     pub fn difference(&self, native: &Self) -> Option<String> {
         if self == native {
             return None;
@@ -176,26 +177,27 @@ impl Came {
     }
 }
 
-/// The SIMD&FP registers, which the kernel neither uses nor saves. By words and numbers: the target has no names for them.
+/// The SIMD&FP registers, which the kernel neither uses nor saves. Instructions are written as words and registers as numbers,
+/// because the assembler has no names for them on this target.
 pub mod simd {
     use super::*;
     use core::arch::naked_asm;
 
     const FPEN: u64 = 0b11 << 20;
 
-    /// Whether EL1 may use them.
+    /// Whether EL1 may use the SIMD&FP registers.
     pub fn usable() -> bool {
         read_sysreg!("cpacr_el1") & FPEN == FPEN
     }
 
-    /// Lets EL1 use them, or traps it.
+    /// Lets EL1 use the SIMD&FP registers, or has their use trapped.
     pub fn allow(yes: bool) {
         let others = read_sysreg!("cpacr_el1") & !FPEN;
         write_sysreg!("cpacr_el1", if yes { others | FPEN } else { others });
         kernel::arch::barrier::isb();
     }
 
-    /// Sets them all, and clears FPCR and FPSR.
+    /// Sets all SIMD&FP registers, and clears FPCR and FPSR.
     pub fn put(v: &[u128; 32]) {
         // SAFETY: the registers are nobody's.
         unsafe {
@@ -204,7 +206,7 @@ pub mod simd {
         }
     }
 
-    /// V0 to V31, and FPSR.
+    /// Reads V0 to V31 and FPSR.
     pub fn get() -> ([u128; 32], u64) {
         let mut v = [0; 32];
         // SAFETY: the registers can be read.

@@ -5,8 +5,8 @@ use super::state::{State, scratch};
 use harness::storm::Random;
 use probe::{Class, Sim, classify};
 
-/// A group of encodings: the fixed bits, and those that are random. What `classify` refuses is drawn again, so that the rest of
-/// each group comes up whatever its share of the words is.
+/// A group of encodings: the fixed bits, and the bits that are random. If `classify` refuses a word, another one is drawn. So each
+/// group yields words that can be probed, however few of its words these are.
 pub struct Group {
     pub name: &'static str,
     fixed: u32,
@@ -15,7 +15,7 @@ pub struct Group {
 
 macro_rules! groups {
     ($($name:literal: $fixed:literal, $free:literal;)*) => {
-        /// All groups, each as likely as the others.
+        /// All groups. Samples take them in turns, so each group gets as many samples as every other.
         pub static GROUPS: &[Group] = &[$(Group { name: $name, fixed: $fixed, free: $free }),*];
     };
 }
@@ -72,7 +72,7 @@ groups! {
     "MRS, MSR": 0xd510_0000, 0x002f_ffff;
 }
 
-/// Words that are not run natively, and so not sampled: mask, value, and what they would do.
+/// Words that are never sampled because they cannot be run natively: mask, value, and what they would do.
 const EXCLUDED: &[(u32, u32, &str)] = &[
     (0xffe0_fc00, 0x9ac0_1000, "IRG: each gives another tag"),
     (0xffe0_fc00, 0x9ac0_3000, "PACGA: trapped to EL2, where nobody is"),
@@ -84,7 +84,7 @@ const EXCLUDED: &[(u32, u32, &str)] = &[
     (0xffc0_0000, 0xd540_0000, "the same in 128 bits"),
 ];
 
-/// Of the system instructions: hints, barriers, flags, and these (without Rt).
+/// The system instructions that are sampled: hints, barriers, and instructions that change flags. The masks leave out Rt.
 const SYSTEM: &[(u32, u32)] = &[
     (0xffff_f01f, 0xd503_201f),
     (0xffff_f01f, 0xd503_301f),
@@ -93,7 +93,7 @@ const SYSTEM: &[(u32, u32)] = &[
     (0xffff_f0ff, 0xd500_405f), // AXFLAG
 ];
 
-/// MRS and MSR of registers that nobody else writes.
+/// The MRS and MSR that are sampled: nothing else in the kernel writes these registers during a run.
 const REGISTERS: &[u32] = &[
     0xd53b_4200, // NZCV
     0xd51b_4200,
@@ -131,7 +131,7 @@ fn with(word: u32, lsb: u32, width: u32, value: u32) -> u32 {
     word & !mask | value << lsb & mask
 }
 
-/// A word of the group for the place `slot` (its index in the area) that can be probed; None if none came up.
+/// A word of the group that can be probed at `slot`, its index in the area. None if a thousand attempts have found no such word.
 pub fn draw(group: &Group, slot: u64, random: &mut Random) -> Option<u32> {
     for _ in 0..1000 {
         let mut word = group.fixed | random.word() & group.free;
@@ -157,26 +157,27 @@ pub fn draw(group: &Group, slot: u64, random: &mut Random) -> Option<u32> {
     None
 }
 
-/// Fields that should be all ones or zeros, so: with others a word is refused, and few would be left of these groups.
+/// Sets fields that should be all ones to ones, and fields that should be zero to zeros. A word that breaks such a field is
+/// refused, and few random words of these groups would be left.
 fn as_it_should_be(word: u32) -> u32 {
     match word {
         // LDAR, STLR and kin; CAST, CASPT.
         _ if word & 0x3fa0_0000 == 0x0880_0000 => word | 0x001f_7c00,
         _ if word & 0x3fa0_0000 == 0x0980_0000 => word | 0x0000_7c00,
-        // SMULH, UMULH; ADDG, SUBG.
+        // First SMULH and UMULH, then ADDG and SUBG.
         _ if word & 0xff60_8000 == 0x9b40_0000 => word | 0x0000_7c00,
         _ if word & 0xbf80_0000 == 0x9180_0000 => word & !0x0000_c000,
         _ => word,
     }
 }
 
-/// Loads and stores but literals: bit 27 set, bit 25 clear.
+/// Whether the word is a load or a store, literals excepted: bit 27 is set and bit 25 clear.
 fn is_load_or_store(word: u32) -> bool {
     let literal = field(word, 28, 2) == 0b01 && field(word, 24, 1) == 0;
     word & 0x0a00_0000 == 0x0800_0000 && !literal
 }
 
-/// Loads and stores by a register that is added to the base.
+/// Whether the word is a load or a store that adds a register to the base.
 fn has_index(word: u32) -> bool {
     field(word, 28, 2) == 0b11
         && field(word, 24, 1) == 0
@@ -184,14 +185,15 @@ fn has_index(word: u32) -> bool {
         && field(word, 10, 2) == 0b10
 }
 
-/// Keeps memory accesses within reach of their base, and SP where exceptions can be taken on it: moved by a multiple of 16
-/// that is not large, and not read below.
+/// Changes the word so that it accesses memory near its base, and leaves an SP on which exceptions can be taken: the word may move
+/// SP by a small multiple of 16 only, and not access memory below SP.
 fn tame(word: u32, random: &mut Random) -> u32 {
     let other = |word: u32, lsb, random: &mut Random| with(word, lsb, 5, random.below(31));
     let (rd, s) = (field(word, 0, 5), field(word, 29, 1));
     match field(word, 25, 4) {
         0b1000 | 0b1001 if rd == 31 => match field(word, 23, 3) {
-            // ADD, SUB of all 64 bits of SP: of WSP, exceptions could not be taken on what is left.
+            // ADD and SUB use all 64 bits of SP: if they wrote WSP, the upper half of SP would be 0, and no exception could be
+            // taken.
             0b010 if s == 0 => {
                 with(with(with(word | 1 << 31, 5, 5, 31), 22, 1, 0), 10, 12, random.below(64) * 16)
             }
@@ -234,7 +236,7 @@ fn tame_access(mut word: u32, random: &mut Random) -> u32 {
     word
 }
 
-/// Where a branch may go: mostly to a landing, else to where nothing is. Never to the instruction itself.
+/// The address that a branch goes to: mostly a landing, else an unmapped address, never the instruction itself.
 fn target(slot: u64, reach: u64, random: &mut Random) -> u64 {
     if reach > 1 << 19 && random.one_in(8) {
         return area::unmapped() + 4 * u64::from(random.below(4096));
@@ -248,7 +250,7 @@ fn target(slot: u64, reach: u64, random: &mut Random) -> u64 {
     }
 }
 
-/// Aims direct branches and literals. None if the place is out of reach.
+/// Gives direct branches and literals an address to go to or to read. None if the instruction cannot reach that address.
 fn aim(word: u32, sim: Sim, slot: u64, random: &mut Random) -> Option<u32> {
     let at = area::word(slot);
     let (lsb, width) = match sim {
@@ -262,7 +264,7 @@ fn aim(word: u32, sim: Sim, slot: u64, random: &mut Random) -> Option<u32> {
     let reach = 2 << width;
     let to = match sim {
         Sim::LoadLiteral { .. } | Sim::LoadVector { .. } if !random.one_in(8) => {
-            // 16 bytes from there on are in the area, and not the instruction's own.
+            // The largest literal has 16 bytes. They are all in the area, and none of them is the instruction under test.
             let pool = area::word(LANDINGS + u64::from(random.below(POOL as u32 - 4)));
             let landing = area::word(u64::from(random.below(slot as u32 - 8)));
             if random.one_in(3) { landing } else { pool }
@@ -274,7 +276,8 @@ fn aim(word: u32, sim: Sim, slot: u64, random: &mut Random) -> Option<u32> {
     (distance.unsigned_abs() < reach).then(|| with(word, lsb, width, (distance >> 2) as u32))
 }
 
-/// A state for the word to run from.
+/// A random state for the word to run from. The base of a load or store and the target of an indirect branch are chosen by the
+/// word.
 pub fn state(word: u32, slot: u64, random: &mut Random) -> State {
     let value = |random: &mut Random| match random.below(8) {
         0 => {
@@ -311,7 +314,7 @@ pub fn state(word: u32, slot: u64, random: &mut Random) -> State {
     state
 }
 
-/// What an access goes to: mostly memory, aligned or not; else where nothing is, or what must not be written.
+/// A base for memory accesses: mostly [`scratch`], aligned or not; else unmapped, or text, which cannot be written.
 fn base(random: &mut Random) -> u64 {
     match random.below(16) {
         0 => area::unmapped(),

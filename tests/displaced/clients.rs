@@ -1,5 +1,5 @@
-//! Displaced instructions that hit watchpoints. Handlers and debuggers see the PC and the masks of the probed context (M10, K1), and
-//! steps go on from there.
+//! Displaced instructions that hit watchpoints. Handlers and debuggers see the PC and the masks of the probed context (M10, K1),
+//! and steps go on from there.
 
 use super::{How, POSTS, Probe, masked};
 use crate::address_of;
@@ -35,7 +35,7 @@ fn site() -> u64 {
     address_of!(store)
 }
 
-/// Masks in which a slot is hit: none, an interrupt's handler's, and two that nobody has.
+/// Masks with D clear, so that slots are hit: none, those of an interrupt handler, and two that no context of the kernel has.
 const MASKS: [Daif; 4] =
     [Daif::empty(), Daif::I.union(Daif::F), Daif::I, Daif::I.union(Daif::F).union(Daif::A)];
 
@@ -71,7 +71,8 @@ pub fn a_watchpoints_handler_sees_the_probed_address_and_the_probed_masks() -> O
     Ok(())
 }
 
-/// What a handler leaves is what the context goes on with: here past the instruction, which has not been done.
+/// The probed context goes on as the handler of a slot leaves the frame. Here the handler moves PC past the probed instruction,
+/// which is then not done.
 pub fn a_watchpoints_handler_can_move_the_probed_context() -> Outcome {
     fn skips(_: &Hit, frame: &mut DebugFrame) {
         let pc = frame.pc;
@@ -115,12 +116,13 @@ pub fn a_watchpoints_handler_can_change_the_probed_contexts_masks() -> Outcome {
     Ok(())
 }
 
-/// What a debugger is told: of a slot or a step, the word of `store`, the masks, and how often the post-handler had run.
+/// What a debugger is told: whether the stop is a slot's (not a step's), the index of the word in `store`, the masks, and how often
+/// the post-handler had run.
 type Told = (bool, u64, u64, u64);
 
 static TOLD: [[AtomicU64; 4]; 8] = [const { [const { AtomicU64::new(0) }; 4] }; 8];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
-/// Steps that the debugger asks for at each of its stops; none from the first 0 on.
+/// How many steps the debugger asks for at each of its stops, in order. At the first 0 it lets the context run.
 static PLANS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
 static CLIENT: Client = Client { tell: client, data: 0 };
@@ -139,7 +141,7 @@ fn client(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {
     }
 }
 
-/// What the debugger is told while `body` runs; also how many step exceptions there were.
+/// What the debugger is told while `body` runs, and how many step exceptions there were.
 fn debugged(plans: &[u64], body: impl FnOnce() -> Outcome) -> Result<(Vec<Told>, u64), Ended> {
     COUNT.store(0, Relaxed);
     for (index, plan) in PLANS.iter().enumerate() {
@@ -159,7 +161,8 @@ fn debugged(plans: &[u64], body: impl FnOnce() -> Outcome) -> Result<(Vec<Told>,
     Ok((told.collect(), steps))
 }
 
-/// Post-handlers have run where a probe has one and its instruction is done: told only behind them.
+/// What the debugger must be told, from the stops and the words. The post-handler has run once if the probe has one, and if the
+/// stop is behind the probed instruction.
 fn due(how: How, told: &[(bool, u64)], masks: Daif) -> Vec<Told> {
     let posts = |word| u64::from(how == How::Post && word > 0);
     told.iter().map(|&(slot, word)| (slot, word, masks.bits(), posts(word))).collect()
@@ -192,7 +195,8 @@ pub fn a_plan_from_a_watchpoints_stop_counts_the_probed_instructions() -> Outcom
     Ok(())
 }
 
-/// A plan is under way, set aside while the copy is run (M12); the stop ends it there too, and another one begins.
+/// A watchpoint stops a debugger whose plan is under way. The plan is set aside while the copy runs (M12), and the stop must still
+/// end it, so that another plan can begin.
 pub fn a_watchpoints_stop_ends_a_plan_that_steps_the_probed_code() -> Outcome {
     for how in How::ALL {
         let run = |plans: &[u64]| {
@@ -235,7 +239,7 @@ pub fn a_breakpoint_a_watchpoint_and_a_probe_are_hit_once_each() -> Outcome {
     Ok(())
 }
 
-/// From a pre-handler, and from a stop there: one step is the instruction, wherever it runs and whoever else is told of it.
+/// A pre-handler begins a step of the probed instruction. The step is that one instruction, wherever it runs.
 pub fn a_step_from_the_probed_address_lands_behind_the_instruction() -> Outcome {
     fn begins(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         let _ = debugger::step(frame, Plan::One, &CLIENT);

@@ -15,7 +15,7 @@ use kernel::debug::slots::{Disposition, Hit};
 use kernel::exception::DebugFrame;
 use rules::pstate::Daif;
 
-/// A load of the literal 16 bytes on, and a function around it that returns X0 plus 2.
+/// A function that loads the literal 16 bytes after its first instruction, and returns X0 plus 2.
 macro_rules! loads {
     ($($name:ident = $word:literal, $bytes:literal;)*) => {
         $(
@@ -29,7 +29,7 @@ macro_rules! loads {
                 }
             }
         )*
-        /// Each, and how many bytes it reads.
+        /// Each function with the name of its load and the number of bytes that the load reads.
         static LOADS: &[(&str, extern "C" fn(u64) -> u64, u64)] = &[$((stringify!($name), $name, $bytes)),*];
     };
 }
@@ -45,7 +45,7 @@ loads! {
 
 const ROUNDS: u64 = 10;
 
-/// Lets SIMD&FP registers be used while it lives.
+/// EL1 may use SIMD&FP registers for as long as this lives.
 struct Simd;
 
 impl Simd {
@@ -61,7 +61,7 @@ impl Drop for Simd {
     }
 }
 
-/// On the last word that a load of so many bytes reads.
+/// A watchpoint on the last word of the `bytes` bytes that `load` reads.
 fn watched(
     load: extern "C" fn(u64) -> u64,
     bytes: u64,
@@ -128,7 +128,8 @@ static TOLD: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static ENTRY: AtomicU64 = AtomicU64::new(0);
 
-/// Of a slot 100 and the word, of a step the word and a thousand for each post-handler that has run. Goes on by one step twice.
+/// Notes one number for each stop: the index of the word, plus 100 for a slot, plus 1000 for each post-handler that has run. At the
+/// first two stops it asks for one step.
 static CLIENT: Client = Client { tell: client, data: 0 };
 
 fn client(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {
@@ -167,7 +168,7 @@ pub fn a_simulated_literal_stops_where_the_instruction_would() -> Outcome {
     Ok(())
 }
 
-/// The instruction is not done then, and has no post-handler.
+/// If the watchpoint's handler moves the context, the instruction is not done, and the post-handler is not called.
 pub fn a_simulated_literals_watchpoint_can_move_the_context() -> Outcome {
     fn skips(_: &Hit, frame: &mut DebugFrame) {
         let pc = frame.pc;

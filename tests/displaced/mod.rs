@@ -1,5 +1,5 @@
-//! Displaced instructions under watchpoints, breakpoints and steps (rules H6, K1, K8, M10, M12b, X1, X2). With a probe, the results must be
-//! those without a probe; most tests here run the same code both ways, and compare.
+//! Displaced instructions under watchpoints, breakpoints and steps (rules H6, K1, K8, M10, M12b, X1, X2). With a probe, the results
+//! must be those without a probe; most tests here run the same code both ways, and compare.
 
 mod clients;
 mod literals;
@@ -43,13 +43,13 @@ harness::suite!("displaced":
 /// How the probe of a test runs its instruction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum How {
-    /// There is none.
+    /// The test has no probe: the instruction runs natively.
     Native,
-    /// By a BRK, with a pre-handler.
+    /// A BRK, with a pre-handler.
     Pre,
-    /// By a BRK, with both handlers.
+    /// A BRK, with a pre-handler and a post-handler.
     Post,
-    /// By a branch to a trampoline.
+    /// A branch to a trampoline, with a pre-handler.
     Optimised,
 }
 
@@ -67,7 +67,7 @@ fn post(_: &Kprobe, _: &mut DebugFrame) {
     POSTS.fetch_add(1, Relaxed);
 }
 
-/// A probe that is taken away in any case.
+/// A probe that is removed when this is dropped, also when the test has failed. None for [`How::Native`].
 struct Probe(Option<&'static Kprobe>);
 
 impl Probe {
@@ -85,7 +85,8 @@ impl Probe {
         }))
     }
 
-    /// Takes it away; hits and misses, or what they would be had there been one.
+    /// Removes the probe, and returns hits and misses. Without a probe these are what a probe that is hit by all `calls` would have
+    /// counted.
     fn remove(mut self, calls: u64) -> (u64, u64) {
         self.0.take().map_or((calls, 0), kprobe::remove)
     }

@@ -22,7 +22,7 @@ specimen! {
 }
 
 pub fn copies_and_trampolines_are_refused_to_breakpoints_and_probes() -> Outcome {
-    // A copy at the start, a trampoline at the end.
+    // The area of copies has a copy of the first probe at its start, and the trampoline of the second one at its end.
     let probes =
         [Probe::on(address_of!(target), How::Pre)?, Probe::on(address_of!(target) + 4, How::Optimised)?];
     let all = layout::copies();

@@ -1,4 +1,5 @@
-//! No slot and no step sees the engine's own accesses (M12b, H6), such as those of an optimised probe's trampoline to the stack below SP.
+//! No slot and no step sees the engine's own accesses (M12b, H6). An example is an optimised probe's trampoline, which writes to
+//! the stack below SP.
 
 use super::{How, Probe, is_astray, masked, undisturbed};
 use crate::address_of;
@@ -16,13 +17,13 @@ use kernel::percpu;
 use rules::pstate::Daif;
 
 specimen! {
-    /// Notes SP; the second instruction is probed.
+    /// Stores SP to `sp`. The second instruction is probed.
     fn target(n: u64, sp: &mut u64) -> u64 {
         "mov x9, sp", "add x0, x0, #1", "str x9, [x1]", "ret"
     }
 }
 
-/// The frame that a trampoline makes below SP, with a doubleword on either side.
+/// The bytes below SP that a trampoline uses for its frame. The tests also watch the doubleword on either side of them.
 const FRAME: u64 = kernel::exception::frame::FRAME_SIZE as u64;
 
 static ASTRAY: AtomicU64 = AtomicU64::new(0);
@@ -31,8 +32,9 @@ fn look(_: &Hit, frame: &mut DebugFrame) {
     ASTRAY.fetch_add(u64::from(is_astray(frame.pc)), Relaxed);
 }
 
-/// Hits in two calls of every doubleword of the stack below them, in these masks. What calls and looks uses that stack too, always
-/// in the same way.
+/// For each doubleword of the trampoline's frame and its two neighbours, the hits of a watchpoint in two calls of `target` with
+/// these masks. This function's own calls use the same stack, but always in the same way, so the counts with and without a probe
+/// can be compared.
 #[inline(never)]
 fn hits_below(masks: Daif, disposition: Disposition) -> Result<Vec<u64>, Ended> {
     let mut sp = 0;
@@ -74,13 +76,13 @@ pub fn no_slot_sees_the_stack_of_an_optimised_probe() -> Outcome {
 static CELL: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 
 specimen! {
-    /// The store hits a watchpoint, whose handler has the next instruction but one run in its place.
+    /// The store hits a watchpoint, whose handler moves PC past the ADD behind the store to the instruction after it.
     fn stores(n: u64, cell: *const AtomicU64) -> u64 {
         "str x0, [x1]", "add x0, x0, #16", "add x0, x0, #1", "add x0, x0, #2", "ret"
     }
 }
 
-/// It stays a step: PC alone is changed, and the step has the instruction there done.
+/// A handler that changes PC alone leaves the step due: the instruction at the new PC is stepped, and the step lands behind it.
 pub fn a_step_that_is_sent_to_an_optimised_probe_lands_behind_it() -> Outcome {
     static LANDED: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
     static COUNT: AtomicU64 = AtomicU64::new(0);

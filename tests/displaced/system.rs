@@ -1,5 +1,5 @@
-//! System registers that are not in the frame (K1): after a hit, they hold what the code has left in them. The exclusive monitor is not
-//! among them, because every exception clears it.
+//! System registers that are not in the frame (K1): after a hit they hold what the code had left in them. The exclusive monitor is
+//! not among them, because every exception clears it.
 //!
 //! The suite `differential` compares these registers after instructions that fault under a probe.
 
@@ -19,11 +19,11 @@ use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, DEFAULT_INSTANCES, Instance, ReturnProbe, WantedReturn};
 use kernel::{read_sysreg, write_sysreg};
 
-/// What is compared. SP_EL0, CONTEXTIDR_EL1: nothing of the kernel's is in them.
+/// The registers that are compared. The kernel keeps nothing of its own in SP_EL0 and CONTEXTIDR_EL1.
 const NAMES: [&str; 7] = ["PAR_EL1", "TPIDR_EL0", "TPIDRRO_EL0", "SP_EL0", "CONTEXTIDR_EL1", "FPCR", "FPSR"];
 
 fn put(seed: u64) {
-    // F is clear: an address, as AT gives one.
+    // PAR_EL1.F is clear: an address, as a successful AT leaves it.
     write_sysreg!("par_el1", (seed << 12) & 0x0000_ffff_ffff_f000 | 0x800);
     write_sysreg!("tpidr_el0", seed.rotate_left(7));
     write_sysreg!("tpidrro_el0", seed.rotate_left(13));
@@ -50,7 +50,7 @@ static CELL: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 static NOWHERE: u64 = 0xffff_ffff_0000_0000;
 
 specimen! {
-    /// A store; loads of literals; a load that faults, from X2, and is fixed up; an exclusive sequence; a call.
+    /// A store, two loads of literals, a load from X2 that faults and is fixed up, an exclusive sequence, and a call.
     fn target(cell: *const AtomicU64, n: u64, nowhere: u64) -> u64 {
         "stp x29, x30, [sp, #-16]!",
         "str x1, [x0]",                 // 1
@@ -79,7 +79,7 @@ specimen! {
     }
 }
 
-/// The same before and behind `target`, many times.
+/// Checks many times that the registers hold the same values before and after `target`.
 fn kept(what: &str) -> Outcome {
     for n in 0..20 {
         put(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(n + 1));
@@ -96,7 +96,7 @@ fn kept(what: &str) -> Outcome {
 
 fn look(_: &Hit, _: &mut DebugFrame) {}
 
-/// Steps through the rest of `target`.
+/// From its first stop on, this client steps through the rest of `target`.
 static CLIENT: Client = Client { tell: client, data: 0 };
 
 fn client(_: &Client, _: Stop, frame: &mut DebugFrame) -> Resume {
@@ -151,7 +151,7 @@ fn with_all() -> Outcome {
     outcome
 }
 
-/// In steps.
+/// Checks the registers once, while a debugger steps through this function and `target`.
 #[inline(never)]
 fn kept_once() -> Outcome {
     put(0x1234_5678_9abc_def0);

@@ -7,7 +7,9 @@ use kernel::mm::patch;
 use probe::sequence::{Registers, execute};
 
 specimen! {
-    /// fn(registers: x0 to x7, NZCV, SP, and SP before): runs the word at `tried` on them; x0 = 1 if it is undefined. Masked.
+    /// Executes the word at `exclusive_tried` with x0 to x7 and NZCV from `registers`, and puts their new values back there,
+    /// followed by SP and by the SP before. Returns 1 if the word is undefined. Called with exceptions masked, because the word may
+    /// change SP.
     fn native(registers: *mut [u64; 11]) -> u64 {
         "mov x8, x0",
         "mov x15, sp",
@@ -47,7 +49,7 @@ unsafe extern "C" {
 struct Random(u64);
 
 impl Random {
-    /// xorshift64*.
+    /// The next number of the generator xorshift64*.
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -55,7 +57,7 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    /// A register's value: any, or one at which something turns.
+    /// A random value for a register. One in three is an edge of the number range, where results of instructions change.
     fn value(&mut self) -> u64 {
         const EDGES: [u64; 8] = [0, 1, u64::MAX, 1 << 63, !(1 << 63), 0x8000_0000, 0x7fff_ffff, 0xffff_ffff];
         match self.next() % 3 {
@@ -65,7 +67,8 @@ impl Random {
     }
 }
 
-/// Fixed bits of the groups (mask, value), DDI 0487 C4.1: each gets as many words as the others.
+/// The fixed bits (mask, value) of each group of data-processing instructions, DDI 0487 C4.1. Each group is tried with as many
+/// words as the others.
 const GROUPS: [(u32, u32); 14] = [
     (0x1f80_0000, 0x1100_0000), // add, sub (immediate)
     (0x1f80_0000, 0x1200_0000), // logical (immediate)
@@ -90,10 +93,10 @@ pub fn software_and_hardware_agree() -> Outcome {
     for (group, (mask, fixed)) in GROUPS.into_iter().enumerate() {
         for _ in 0..EACH {
             let mut word = random.next() as u32 & !mask | fixed;
-            // Registers: x0 to x7 or 31. The group's fixed bits win.
+            // Register fields name x0 to x7 or 31, unless the group's fixed bits lie there.
             for lsb in [0, 5, 16, 10] {
                 let register = if random.next().is_multiple_of(8) { 31 } else { random.next() as u32 & 7 };
-                // At 10 and 16 other groups have immediates, of which all are wanted.
+                // Other groups have immediates at bits 10 and 16, and there all values are tried.
                 if lsb < 10 || group >= 4 && lsb == 16 || group == 13 {
                     word = word & !(0x1f << lsb & !mask) | register << lsb & !mask;
                 }
@@ -103,7 +106,7 @@ pub fn software_and_hardware_agree() -> Outcome {
             before[8] = random.next() & 0xf << 28;
             let mut software = Registers { x: [0; 31], sp: 0, pc: 0, pstate: before[8] | 0x5 };
             software.x[..8].copy_from_slice(&before[..8]);
-            // What is not known here is not tried: it may be a trap to EL2.
+            // A word that `execute` does not know is not tried natively: it might trap to EL2.
             if !execute(word, &mut software.clone()) {
                 continue;
             }
@@ -124,7 +127,7 @@ pub fn software_and_hardware_agree() -> Outcome {
     let masked = AllMasked::new();
     patch::write_text(&raw const exclusive_tried as usize, probe::ool::NOP);
     drop(masked);
-    // Nearly all words of most groups are instructions; of some only a part is of Armv8.0.
+    // In most groups nearly every word is an instruction of Armv8.0. In a few groups only some words are.
     check!(known.iter().all(|known| *known >= EACH / 20), "{known:?}");
     Ok(())
 }

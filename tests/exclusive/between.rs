@@ -1,4 +1,5 @@
-//! Watchpoints that are hit by ordinary loads and stores between the exclusives. And free runs that end because threads are switched.
+//! Watchpoints that are hit by ordinary loads and stores between the exclusives, and free runs that end because the thread is
+//! switched.
 
 use super::{code, remove, watch};
 use crate::support::OwnPage;
@@ -17,7 +18,8 @@ static OTHER: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 
 const TIMES: u64 = 20;
 
-/// The exception of the first attempt has its store fail; the second one is made whole, and is no second hit.
+/// The watchpoint's exception clears the monitor, so the store-exclusive of the first attempt fails. The handler executes the
+/// second attempt as a whole, and does not count it as a second hit.
 pub fn an_ordinary_access_between_the_exclusives_is_hit_once_an_attempt() -> Outcome {
     type Form = (&'static str, Access, extern "C" fn(*mut u64, *const u64) -> u64);
     let forms: [Form; 4] = [
@@ -37,7 +39,7 @@ pub fn an_ordinary_access_between_the_exclusives_is_hit_once_an_attempt() -> Out
         }
         let hits = remove(id)?;
         check_eq!(hits, TIMES, "{name} {access:?}");
-        // An interrupt may have another attempt fail, not fifty.
+        // An interrupt can make another attempt fail, but not fifty.
         check!(left > 50, "{name} {access:?}: {left} attempts of 100 left");
         check_eq!(stats::FREE_RUNS.sum() - free, 0, "{name} {access:?}");
         let (word, other) =
@@ -47,10 +49,10 @@ pub fn an_ordinary_access_between_the_exclusives_is_hit_once_an_attempt() -> Out
     Ok(())
 }
 
-/// A handler that moves PC has the context go on where it says.
+/// If the handler moves PC out of the sequence, the context goes on there.
 pub fn a_handler_may_leave_a_sequence_at_an_ordinary_access() -> Outcome {
     fn leave(_: &Hit, frame: &mut DebugFrame) {
-        // The way out: `mov x0, x12; ret`.
+        // The end of the function: `mov x0, x12; ret`.
         let pc = code::add_loaded_or_give_up as *const () as u64 + 8 * 4;
         frame.move_to(pc);
     }
@@ -62,7 +64,7 @@ pub fn a_handler_may_leave_a_sequence_at_an_ordinary_access() -> Outcome {
     Ok(())
 }
 
-/// A thread gives way in the middle of a free run: the slot that is suspended for it hits in the other thread.
+/// A thread calls `yield_now` while it runs free. The slot that is suspended for it must be hit in the other thread.
 pub fn a_free_run_ends_with_its_threads_turn() -> Outcome {
     static STOP: AtomicBool = AtomicBool::new(false);
     static SEEN: AtomicU64 = AtomicU64::new(0);
@@ -71,9 +73,9 @@ pub fn a_free_run_ends_with_its_threads_turn() -> Outcome {
     SEEN.store(0, Relaxed);
     WORD.store(0, Relaxed);
     OTHER.store(0, Relaxed);
-    // Before the reader: it may have a turn at once.
+    // The slot is set before the reader is spawned, because the reader may have a turn at once.
     let id = watch(OTHER.as_ptr() as u64, 8, Access::Read, Disposition::Count)?;
-    // Reads the word once each time it is its turn.
+    // The reader reads the word once in each of its turns.
     let reader = sched::spawn(
         percpu::index(),
         "reader",
@@ -90,10 +92,10 @@ pub fn a_free_run_ends_with_its_threads_turn() -> Outcome {
     .map_err(super::super::failed)?;
     let before = stats::FREE_RUNS.sum();
     let mut own = 0;
-    // No tick ends a free run: only the switch does.
+    // Without ticks only the switch of threads can end a free run.
     crate::threads::without_tick(|| {
         while SEEN.load(Relaxed) < ROUNDS {
-            // Each hit leaves the slot suspended until the next exception, which the switch is not.
+            // Each hit leaves the slot suspended until the context's next exception. A switch by `yield_now` is no exception.
             code::add_with_system_read(OTHER.as_ptr());
             own += 1;
             sched::yield_now();

@@ -1,4 +1,4 @@
-//! Breakpoints inside of exclusive sequences, on their first instruction, and around them.
+//! Breakpoints inside of exclusive sequences, on their load-exclusive, and around them.
 
 use super::{breakpoint, code, remove};
 use ::slots::{Cpus, Privilege, Request, SlotError};
@@ -7,7 +7,7 @@ use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::debug::slots::{self, Disposition};
 
-/// Which of the first `count` instructions of a function are refused.
+/// The offsets of those among the first `count` instructions of a function that are refused for a breakpoint.
 fn refused(function: u64, count: u64) -> Result<Vec<u64>, harness::ktest::Ended> {
     let mut refused = Vec::new();
     for offset in (0..count).map(|n| n * 4) {
@@ -30,7 +30,7 @@ pub fn no_breakpoint_inside_a_sequence() -> Outcome {
     check_eq!(refused(code::wait_and_take as *const () as u64, 6)?, [8, 12]);
     check_eq!(refused(code::load_only as *const () as u64, 4)?, [0u64; 0]);
     check_eq!(refused(kernel::time::account as *const () as u64, 4)?, [0u64; 0], "there is none");
-    // A probe around the sequence hides nothing.
+    // A probe in front of the sequence does not hide the sequence.
     let at = code::add as *const () as u64;
     kernel::kprobe::register(at, None, None).map_err(crate::failed)?;
     let with_probe = refused(at, 7)?;
@@ -39,7 +39,7 @@ pub fn no_breakpoint_inside_a_sequence() -> Outcome {
     Ok(())
 }
 
-/// With the refusal overridden.
+/// Overrides the refusal, to show its reason: with a breakpoint inside the sequence no attempt succeeds.
 pub fn what_is_refused_would_never_end() -> Outcome {
     let at = code::add_or_give_up as *const () as u64 + 8;
     let request = Request::Breakpoint { address: at, privilege: Privilege::El1 };
@@ -64,7 +64,7 @@ pub fn a_breakpoint_on_the_load_counts_attempts() -> Outcome {
         hits.push(remove(id.map_err(crate::failed)?)?);
     }
     check_eq!((value, sum), (307, (0..100).map(|n| 7 + 3 * n).sum::<u64>()));
-    // The branch on the status belongs to the step.
+    // The branch that tests the status of STXR belongs to the sequence, which is one step, so the breakpoint on it is not hit.
     check_eq!(hits, [100, 100, 0, 100]);
     Ok(())
 }

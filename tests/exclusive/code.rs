@@ -1,7 +1,7 @@
 //! Machine code for the tests: exclusive sequences of every shape.
 
 specimen! {
-    /// fn(to, by) -> the value before. Load-exclusive at 4, past the sequence at 20.
+    /// Adds `by` to the value at `to`, and returns the value before. The load-exclusive is at offset 4, the sequence ends at 20.
     pub fn add(to: *mut u64, by: u64) -> u64 {
         "nop",
         "2: ldxr x9, [x0]",
@@ -12,12 +12,13 @@ specimen! {
         "ret"
     }
 }
-/// Offsets in [`add`].
+/// The offsets in [`add`] of the load-exclusive, and of the first instruction behind the sequence.
 pub const ADD_LOAD: u64 = 4;
 pub const ADD_PAST: u64 = 20;
 
 specimen! {
-    /// fn(to, old, new) -> 1 if exchanged, NZCV of the comparison above it. Load-exclusive at 0.
+    /// Exchanges the value at `to` if it is `old`. Returns the NZCV of the comparison, plus 1 if the value was exchanged. The
+    /// load-exclusive is at offset 0.
     pub fn compare_exchange(to: *mut u32, old: u64, new: u64) -> u64 {
         "2: ldaxr w9, [x0]",
         "cmp w9, w1",
@@ -32,13 +33,13 @@ specimen! {
         "ret",
     }
 }
-/// Offsets in [`compare_exchange`].
+/// The offsets in [`compare_exchange`] at which the sequence ends: after a store, and after a comparison that failed.
 pub const CAS_STORED: u64 = 20;
 pub const CAS_CLREX: u64 = 32;
 
 specimen! {
-    /// fn(to, limit) -> the value before; adds one unless that is the limit. The early exit has no CLREX, and the branch back is not
-    /// right behind the store. Load-exclusive at 0.
+    /// Adds 1 to the value at `to` unless that is `limit`, and returns the value before. The way out at the limit has no CLREX, and
+    /// the branch back is not the instruction after the store-exclusive. The load-exclusive is at offset 0.
     pub fn add_below(to: *mut u64, limit: u64) -> u64 {
         "2: ldxr x9, [x0]",
         "subs x10, x9, x1",
@@ -52,12 +53,12 @@ specimen! {
         "ret",
     }
 }
-/// Offsets in [`add_below`].
+/// The offsets in [`add_below`] at which the sequence ends: after a store, and at the limit.
 pub const BELOW_STORED: u64 = 20;
 pub const BELOW_LIMIT: u64 = 32;
 
 specimen! {
-    /// fn(pair, by): adds to both values.
+    /// Adds `by` to both values at `to`.
     pub fn add_pair(to: *mut [u64; 2], by: u64) {
         "2: ldaxp x9, x10, [x0]",
         "add x9, x9, x1",
@@ -67,7 +68,8 @@ specimen! {
         "ret",
     }
 
-    /// fn(lock): takes a lock by waiting in the sequence, 0 to 1. Load-exclusive at 4, past the sequence at 20.
+    /// Takes a lock: waits inside of the sequence until the lock is 0, then sets it to 1. The load-exclusive is at offset 4, the
+    /// sequence ends at 20.
     pub fn wait_and_take(lock: *mut u32) {
         "mov w9, #1",
         "2: ldaxr w10, [x0]",
@@ -77,11 +79,11 @@ specimen! {
         "ret",
     }
 }
-/// Offset in [`wait_and_take`].
+/// The offset in [`wait_and_take`] of the load-exclusive.
 pub const WAIT_LOAD: u64 = 4;
 
 specimen! {
-    /// fn(to): adds 3, read from a system register, which cannot be done in software.
+    /// Adds 3, which it computes from a system register. `probe::sequence` cannot execute the MRS in software.
     pub fn add_with_system_read(to: *mut u64) {
         "2: ldxr x9, [x0]",
         "mrs x10, currentel", // 1 << 2
@@ -92,7 +94,8 @@ specimen! {
         "ret",
     }
 
-    /// fn(to, by) -> attempts left of 100: gives up when all have failed. Adds the word at `by`, loaded between the exclusives.
+    /// Adds the word at `by`, which it loads between the exclusives. Returns how many of 100 attempts are left; it gives up when
+    /// all have failed.
     pub fn add_loaded_or_give_up(to: *mut u64, by: *const u64) -> u64 {
         "mov x12, #100",
         "2: ldxr x9, [x0]",
@@ -106,7 +109,8 @@ specimen! {
         "ret",
     }
 
-    /// fn(to, seen) -> attempts left of 100: adds 1, and leaves the value before in `seen`, stored between the exclusives.
+    /// Adds 1, and stores the value before to `seen` between the exclusives. Returns how many of 100 attempts are left; it gives up
+    /// when all have failed.
     pub fn add_stored_or_give_up(to: *mut u64, seen: *const u64) -> u64 {
         "mov x12, #100",
         "2: ldxr x9, [x0]",
@@ -120,7 +124,7 @@ specimen! {
         "ret",
     }
 
-    /// fn(to, by): 200 instructions between the exclusives.
+    /// Adds `by`, with 200 instructions between the exclusives.
     pub fn add_slowly(to: *mut u64, by: u64) {
         "2: ldxr x9, [x0]",
         ".rept 200",
@@ -132,7 +136,7 @@ specimen! {
         "ret",
     }
 
-    /// fn(to, by): an indirect branch between the exclusives.
+    /// Adds `by`, with an indirect branch between the exclusives.
     pub fn add_by_branch(to: *mut u64, by: u64) {
         "2: ldxr x9, [x0]",
         "adr x10, 3f",
@@ -144,7 +148,7 @@ specimen! {
         "ret",
     }
 
-    /// fn(to, by): both ways from a conditional branch lead to the store, one of them by an indirect branch.
+    /// Adds `by`. Both ways from a conditional branch lead to the store-exclusive, one of them by an indirect branch.
     pub fn add_by_either(to: *mut u64, by: u64) {
         "2: ldxr x9, [x0]",
         "adr x10, 3f",
@@ -157,12 +161,12 @@ specimen! {
         "ret",
     }
 
-    /// fn(word) -> the value: a load-exclusive that no store belongs to.
+    /// Returns the value of `word`, loaded by a load-exclusive that no store-exclusive follows.
     pub fn load_only(word: *const u64) -> u64 {
         "ldxr x0, [x0]", "add x0, x0, #1", "sub x0, x0, #1", "ret"
     }
 
-    /// fn(to) -> 0, or 1 if the load, 2 if the store faults.
+    /// Adds 1. Returns 0, or 1 if the load-exclusive faults, or 2 if the store-exclusive faults.
     pub fn may_fault(to: *const u64) -> u64 {
         "2: ldxr x9, [x0]",
         "add x9, x9, #1",
@@ -180,12 +184,13 @@ specimen! {
         ".popsection",
     }
 }
-/// Offsets in [`may_fault`].
+/// The offsets in [`may_fault`] of the fix-ups of both faults.
 pub const FIXUP_LOAD: u64 = 24;
 pub const FIXUP_STORE: u64 = 32;
 
 specimen! {
-    /// fn(to) -> attempts left of 100: gives up when all have failed. Load-exclusive at 4, between the exclusives at 8.
+    /// Adds 1. Returns how many of 100 attempts are left; it gives up when all have failed. The load-exclusive is at offset 4, and
+    /// at 8 is an instruction between the exclusives.
     pub fn add_or_give_up(to: *mut u64) -> u64 {
         "mov x12, #100",
         "2: ldxr x9, [x0]",

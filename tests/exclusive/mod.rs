@@ -60,7 +60,7 @@ fn remove(id: SlotId) -> Result<u64, Ended> {
     Ok(hits)
 }
 
-/// Until an interrupt has come: it ends what runs free.
+/// Waits for the next tick, which ends a free run as every interrupt does.
 fn wait_a_tick() {
     let before = kernel::time::ticks();
     while kernel::time::ticks() == before {

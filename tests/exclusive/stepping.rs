@@ -18,7 +18,7 @@ use kernel::idle;
 use kernel::irq::{self, sgi};
 use kernel::sync::SpinLock;
 
-/// Steps of one function: where they landed, and how.
+/// The steps that landed in one function: the offset, and what was stepped.
 pub type Landed = Vec<(u64, Stepped)>;
 
 const ROOM: usize = 64;
@@ -26,7 +26,7 @@ static FUNCTION: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 static LANDED: kernel::sync::SpinLock<[(u64, Stepped); ROOM]> =
     SpinLock::new([(0, Stepped::Instruction); ROOM]);
 static COUNT: AtomicUsize = AtomicUsize::new(0);
-/// Called with each step that lands in the function, before the next.
+/// Called at each step that lands in the function, before the next step begins.
 static AT_EACH: kernel::sync::SpinLock<fn(&mut DebugFrame)> = SpinLock::new(|_| ());
 
 fn follow(frame: &mut DebugFrame) -> Wish {
@@ -46,8 +46,8 @@ fn follow(frame: &mut DebugFrame) -> Wish {
     if inside || count == 0 { Wish::Step } else { Wish::Run }
 }
 
-/// Steps through `body` from its first step in the function to the first outside it; the latter is left out, and what is more
-/// than there is room for.
+/// Steps through `body`, and returns the steps from the first one that lands in the function until they leave it. The step that
+/// leaves the function is not returned, nor what is more than [`ROOM`].
 pub fn steps(function: u64, words: u64, body: impl FnOnce()) -> Result<Landed, Ended> {
     steps_with(function, words, |_| (), body)
 }
@@ -80,7 +80,7 @@ pub fn a_sequence_is_one_step() -> Outcome {
     check_eq!((value, before), (9, 5));
     check_eq!(landed, [(0, ONE), (4, ONE), (code::ADD_PAST, sequence(4)), (24, ONE)]);
 
-    // Both ways out, with the flags of the comparison, as they are without steps.
+    // Both ways out of the sequence, with the flags of the comparison, must be the same as without steps.
     let at = code::compare_exchange as *const () as u64;
     for (word, old) in [(6u32, 6), (6, 7), (8, 7), (0, 0)] {
         let (mut plain, mut stepped) = (word, word);
@@ -97,7 +97,7 @@ pub fn a_sequence_is_one_step() -> Outcome {
         check!(landed[2..].iter().all(|step| step.1 == ONE), "{landed:?}");
     }
 
-    // An exit without CLREX, and a branch back that is not right behind the store.
+    // This sequence has a way out without CLREX, and its branch back is not the instruction after the store-exclusive.
     let at = code::add_below as *const () as u64;
     for (limit, past) in [(9, (code::BELOW_STORED, sequence(5))), (3, (code::BELOW_LIMIT, sequence(4)))] {
         let mut value = 3;
@@ -133,13 +133,13 @@ pub fn a_step_waits_for_another_cpu_and_says_so() -> Outcome {
 static TAKEN_AT: AtomicU64 = AtomicU64::new(0);
 static TAKEN: AtomicU64 = AtomicU64::new(0);
 
-/// One that comes at the load-exclusive's step is taken with the sequence done, and the step is reported behind it as what it
-/// is.
+/// An interrupt comes when the load-exclusive is about to be stepped. The sequence is executed first, the interrupt is taken behind
+/// it, and the step is then reported as a step of a sequence.
 pub fn an_interrupt_during_a_sequence_is_taken_behind_it() -> Outcome {
     fn taken(frame: &mut Frame) {
         TAKEN_AT.store(frame.pc, Relaxed);
         TAKEN.fetch_add(1, Relaxed);
-        // Steps and sequences of the handler's own are not the debugger's.
+        // A sequence in the interrupt's handler does not belong to the debugger's steps.
         let mut value = 1;
         code::add(&raw mut value, 1);
     }
@@ -221,12 +221,12 @@ pub fn steps_through_a_lock_on_all_cpus() -> Outcome {
 
 static WATCHED: AtomicU64 = AtomicU64::new(0);
 
-/// Steps and watched sequences need no slot.
+/// Steps, and sequences under a watchpoint, need no free slot.
 pub fn all_slots_in_use() -> Outcome {
     let at = code::add as *const () as u64;
     let mut ids = Vec::new();
     for n in 0..debug::slots::count(Kind::Breakpoint) {
-        // Those on the function, then others.
+        // The first three breakpoints are on `add`, the others elsewhere.
         let offset = [0, code::ADD_LOAD, code::ADD_PAST].get(n as usize).copied();
         let address = offset.map_or(atomics as *const () as u64 + 4 * u64::from(n), |offset| at + offset);
         ids.push(breakpoint(address).map_err(crate::failed)?);

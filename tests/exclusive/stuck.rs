@@ -38,7 +38,8 @@ pub fn a_sequence_that_cannot_be_run_gets_on() -> Outcome {
             wait_a_tick();
             let hits = remove(id)?;
             let free = stats::FREE_RUNS.sum() - free;
-            // Not seen while the context runs free, so fewer hits than rounds; how many the ticks decide.
+            // While the context runs free its hits are not seen. So there are fewer hits than rounds, and the ticks decide how
+            // many.
             check_eq!(WORD.load(Relaxed), 60, "{name} {access:?}");
             check!(hits >= 1 && free >= 1, "{name} {access:?}: {hits} hits, {free} free runs");
         }
@@ -71,7 +72,7 @@ pub fn a_lone_load_exclusive_is_an_ordinary_step() -> Outcome {
     Ok(())
 }
 
-/// Read-only, and no constant for the compiler.
+/// A word in read-only memory. Its address is used, so the compiler cannot replace it by its value.
 static READ_ONLY: u64 = 11;
 
 pub fn a_sequence_that_faults() -> Outcome {
@@ -82,20 +83,22 @@ pub fn a_sequence_that_faults() -> Outcome {
         [(nowhere, code::FIXUP_LOAD, 1), (&raw const READ_ONLY, code::FIXUP_STORE, 2)]
     {
         let mut result = 0;
-        // The step goes into the fault's handler, which is no part of the function.
+        // The step of the sequence ends in the fault's handler, which is outside of the function. So the only landing in it is the
+        // one on the load-exclusive.
         let landed = steps(at, 10, || result = code::may_fault(address))?;
         check_eq!((result, landed.len()), (wanted, 1), "{fixup}: {landed:?}");
         check_eq!(landed[0], (0, Stepped::Instruction));
     }
     let (free, completed) = (stats::FREE_RUNS.sum(), stats::FIXUPS.sum());
     let id = watch(&raw const READ_ONLY as u64, 8, Access::ReadWrite, Disposition::Count)?;
-    // An interrupt would end the free run before the store, which then fails for want of the monitor.
+    // An interrupt would end the free run and clear the monitor, so that the store-exclusive fails without a fault.
     let off = IrqOff::new();
     let results = [(); 10].map(|()| code::may_fault(&raw const READ_ONLY));
     drop(off);
     check_eq!((remove(id)?, results), (10, [2; 10]));
     check_eq!(stats::FREE_RUNS.sum() - free, 10);
-    // The handler's own access and the sequence's.
+    // In each round two accesses fault: the one of the handler that executes the sequence, and the one of the sequence that runs
+    // free.
     check_eq!(stats::FIXUPS.sum() - completed, 20);
     Ok(())
 }

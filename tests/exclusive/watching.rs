@@ -30,10 +30,10 @@ fn word() -> u64 {
     &raw const WORD as u64
 }
 
-/// What the compiler makes of atomics on this target: each is one sequence.
+/// The forms of atomics that the compiler generates on this target. Each of them is one sequence.
 pub fn every_form_under_a_watchpoint_on_one_cpu() -> Outcome {
     type Form = (&'static str, fn() -> u64, u64);
-    // What it returns, and the word afterwards; the word starts at 5.
+    // For each form: what it returns, and what WORD is afterwards. WORD is 5 before.
     let forms: [(Form, u64); 14] = [
         (("fetch_add", || WORD.fetch_add(3, Relaxed), 5), 8),
         (("fetch_sub", || WORD.fetch_sub(6, AcqRel), 5), u64::MAX),
@@ -53,7 +53,8 @@ pub fn every_form_under_a_watchpoint_on_one_cpu() -> Outcome {
     const TIMES: u64 = 50;
     for ((name, run, returns), after) in forms {
         for access in ACCESSES {
-            // `fetch_update` loads first; a weak exchange may fail, and does if its first store is what is hit.
+            // `fetch_update` first loads the word, which is one more hit of a slot for loads. A weak exchange may fail, and it does
+            // if the slot is hit by its store.
             let more = match (name, access) {
                 ("update", Access::Read | Access::ReadWrite) => TIMES,
                 _ => 0,
@@ -62,7 +63,7 @@ pub fn every_form_under_a_watchpoint_on_one_cpu() -> Outcome {
             let id = watch(word(), 8, access, Disposition::Count)?;
             let mut wrong = 0;
             for _ in 0..TIMES {
-                // Not a hit: D is masked.
+                // D is masked, so this store does not hit the slot.
                 let masked = kernel::arch::daif::AllMasked::new();
                 WORD.store(5, Relaxed);
                 drop(masked);
@@ -88,7 +89,7 @@ pub fn every_form_under_a_watchpoint_on_one_cpu() -> Outcome {
     Ok(())
 }
 
-/// Where CPUs are threads of an emulator on fewer processors, each waits for the others' turns in every one of them.
+/// Few rounds: where QEMU runs its CPUs as threads on fewer processors, every round can wait for a turn of each other CPU.
 const ROUNDS: u64 = 100;
 
 static PAIR: Pair = Pair(core::cell::UnsafeCell::new([0; 2]));
@@ -110,7 +111,7 @@ fn hammer() {
     }
 }
 
-/// Each watched in turn, by all CPUs: nothing is lost, and each attempt that is run in software is one hit.
+/// Each word is watched in turn while all CPUs use it. No update is lost, and each attempt that is executed in software is one hit.
 pub fn every_form_under_a_watchpoint_on_all_cpus() -> Outcome {
     let places = [
         (word(), 8),
@@ -123,7 +124,7 @@ pub fn every_form_under_a_watchpoint_on_all_cpus() -> Outcome {
     for (index, (address, length)) in places.into_iter().enumerate() {
         for access in ACCESSES {
             if index == 5 && access == Access::Write {
-                // Some emulators store a pair's first half before the watchpoint on the second.
+                // Some emulators have stored the first half of a pair when the watchpoint on the second half hits.
                 continue;
             }
             WORD.store(0, Relaxed);
@@ -155,10 +156,10 @@ pub fn every_form_under_a_watchpoint_on_all_cpus() -> Outcome {
     Ok(())
 }
 
-/// Whoever waits hits the watchpoint too, again and again.
+/// How often each CPU takes the lock. It is few, because CPUs that wait for the lock hit the watchpoint again and again.
 const TIMES_TAKEN: u64 = 50;
 static LOCK: OwnPage<SpinLock<u64>> = OwnPage(SpinLock::new(0));
-/// Guarded by `LOCK`.
+/// 1 while a CPU holds LOCK. [`TOGETHER`] counts the CPUs that found it to be 1 although they hold LOCK.
 static INSIDE: AtomicU64 = AtomicU64::new(0);
 static TOGETHER: AtomicU64 = AtomicU64::new(0);
 
@@ -171,7 +172,7 @@ fn lock_and_count() {
     }
 }
 
-/// The byte that says whether the lock is taken.
+/// The address of the byte of LOCK that says whether the lock is taken: the byte that differs while it is.
 fn lock_byte() -> Result<u64, Ended> {
     let start = &raw const LOCK as u64;
     // SAFETY: the lock's own memory, and nobody uses it now.
@@ -192,7 +193,7 @@ pub fn a_lock_under_a_watchpoint_on_all_cpus() -> Outcome {
         let cpus = idle::on_all(lock_and_count) as u64;
         let hits = remove(id)?;
         check_eq!((*LOCK.lock(), TOGETHER.load(Relaxed)), (cpus * TIMES_TAKEN, 0), "{access:?}");
-        // Taking it is a sequence, giving it back a plain store.
+        // Taking the lock is a sequence, giving it back is a plain store. A slot for loads is hit by the former only.
         let least = if access == Access::Read { 1 } else { 2 } * cpus * TIMES_TAKEN;
         check!(hits >= least, "{access:?}: {hits} hits");
     }
@@ -218,16 +219,17 @@ pub fn the_console_lock_under_a_watchpoint() -> Outcome {
     Ok(())
 }
 
-/// A store-only slot catches loads for a while; nobody is told of them.
+/// A slot for stores is widened after a store-exclusive has hit it, and then catches loads, too. These loads are not counted, and
+/// no handler is called for them.
 pub fn loads_beside_a_widened_watchpoint_are_silent() -> Outcome {
     WORD.store(0, Relaxed);
     let steps = stats::STEP_OVERS.sum();
     let id = watch(word(), 8, Access::Write, Disposition::Count)?;
     let mut failed = 0;
-    // An interrupt can make the store fail too, before it is hit.
+    // An interrupt could make the store-exclusive fail before it hits the slot.
     let off = IrqOff::new();
     for n in 0..20 {
-        // Its store is hit and fails: the slot is wide now.
+        // The store-exclusive hits the slot and fails: from now on the slot is widened.
         failed += u64::from(WORD.compare_exchange_weak(n, n + 1, Relaxed, Relaxed).is_err());
         for _ in 0..3 {
             failed += u64::from(WORD.load(Relaxed) != n);

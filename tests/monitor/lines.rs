@@ -8,7 +8,7 @@ use harness::{check, check_eq};
 use kernel::debug::slots;
 use kernel::monitor::{Flow, Session};
 
-/// Each with a part of what is said.
+/// Lines with an error, each with a part of the message that the monitor must answer.
 const WRONG: &[(&str, &str)] = &[
     ("brake x", "did you mean 'break'?"),
     ("probe p:a", "no place"),

@@ -10,7 +10,7 @@ use alloc::string::{String, ToString};
 use harness::ktest::{Ended, Suite, Test};
 use kernel::monitor::{Flow, Session};
 
-/// This module's suite.
+/// The tests of all files of this folder, as one suite.
 pub static SUITE: Suite = Suite { name: "monitor", tests: TESTS };
 
 macro_rules! tests {
@@ -28,7 +28,7 @@ tests! {
     walking: steps_go_on_where_the_last_one_ended, steps_meet_probes_and_breakpoints_once;
 }
 
-/// What `line` shows.
+/// Executes `line`, and returns what it shows.
 ///
 /// # Errors
 /// The test has failed if the line is refused.
@@ -41,7 +41,7 @@ fn shown(session: &mut Session, line: &str) -> Result<String, Ended> {
     }
 }
 
-/// What is said of `line`, which is wrong.
+/// Executes `line`, which must be refused, and returns the message.
 ///
 /// # Errors
 /// The test has failed if the line is accepted.
@@ -54,7 +54,8 @@ pub fn refusal(session: &mut Session, line: &str) -> Result<String, Ended> {
     }
 }
 
-/// What tests set probes and breakpoints on. Like no other function, or an optimised build would make them one.
+/// The function that the tests set probes and breakpoints on. An optimised build merges equal functions, so this one adds a number
+/// that no other function adds.
 #[inline(never)]
 fn target(n: u64) -> u64 {
     core::hint::black_box(n) + ADDED
@@ -62,7 +63,7 @@ fn target(n: u64) -> u64 {
 
 const ADDED: u64 = 0x6d6f_6e69;
 
-/// Calls [`target`] that often.
+/// Calls [`target`] `times` times, and tells whether all results were right.
 fn call_target(times: u64) -> bool {
     (0..times).all(|n| target(n) == n + ADDED)
 }

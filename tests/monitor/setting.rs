@@ -120,7 +120,7 @@ pub fn breakpoints_and_watchpoints_are_numbered() -> Outcome {
 }
 
 specimen! {
-    /// Adds one, by an exclusive sequence.
+    /// Adds 1 with an exclusive sequence, inside of which a breakpoint is refused.
     fn add_one(to: &AtomicU64) {
         "2: ldxr x1, [x0]", "add x1, x1, #1", "stxr w2, x1, [x0]", "cbnz w2, 2b", "ret"
     }

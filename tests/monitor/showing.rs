@@ -86,7 +86,8 @@ pub fn slots_show_what_the_registers_hold() -> Outcome {
     Ok(())
 }
 
-/// What a CPU's registers held before is not shown once its slot is free; one number can be two CPUs' slots.
+/// The register values of a slot are no longer shown once the slot is free. Two slots of single CPUs can have the same number, and
+/// each is shown with the values of its own CPU.
 pub fn slots_of_single_cpus_show_their_own_registers() -> Outcome {
     crate::needs_several_cpus!();
     let mut session = Session::new();

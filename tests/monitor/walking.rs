@@ -7,7 +7,7 @@ use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
 use kernel::monitor::Session;
 
-/// The PCs that `step` shows.
+/// Executes `line`, which is a `step`, and returns the PCs that it shows.
 fn walk(session: &mut Session, line: &str) -> Result<Vec<u64>, Ended> {
     let text = shown(session, line)?;
     let lines = text.lines().filter(|line| line.contains("kernel::monitor::walk::"));
@@ -45,7 +45,7 @@ pub fn steps_meet_probes_and_breakpoints_once() -> Outcome {
     check_eq!(walked, plain);
     let next =
         kernel::report::symbols::by_name("kernel::monitor::walk::next").map_err(super::super::failed)?;
-    // What the last step landed on has not been executed.
+    // The instruction that the last step landed on has not been executed.
     let times = |offset| walked[..63].iter().filter(|&&pc| pc == next.address + offset).count();
     for (line, count) in [
         ("probe -:a", format!("kprobes/a: removed, {} hits, 0 missed\n", times(0))),

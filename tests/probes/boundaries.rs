@@ -12,7 +12,7 @@ use kernel::report::symbols::SymbolError;
 use kernel::time;
 use probe::Class;
 
-/// Calls, loops, loads a literal's address, divides.
+/// A function that the compiler translates: it has a call, a loop, the address of a literal, and a division.
 #[inline(never)]
 fn compiled(n: u64) -> u64 {
     let mut sum = black_box(n) | 0x626f_756e;
@@ -23,7 +23,7 @@ fn compiled(n: u64) -> u64 {
 }
 
 specimen! {
-    /// What may be probed and what may not, in turns.
+    /// Instructions that can be probed, mixed with instructions that cannot.
     fn assembled(n: u64) -> u64 {
         "cbz x0, 2f",
         "1: ldxr x2, [x1]",
@@ -78,7 +78,7 @@ pub fn only_instructions_of_a_function_that_can_be_probed_are_accepted() -> Outc
         }
         check_eq!(words(start, symbol.size), text, "{name} is as it was");
     }
-    // CBZ, CBNZ, ADD, ADR, BTI, B, RET; the sequence, the masks, the trap are refused.
+    // CBZ, CBNZ, ADD, ADR, BTI, B and RET are accepted. The exclusives, the MRS of DAIF and the UDF are refused.
     check_eq!(accepted[1], 7);
     check!(accepted[0] > 8, "{} of compiled", accepted[0]);
     check_eq!(assembled(0), 41);

@@ -1,4 +1,4 @@
-//! Cache maintenance after a change of text. Emulators do not show whether it is missing, so the test records the operations.
+//! Cache maintenance after a change of text. Emulators work the same without it, so the test records which operations are executed.
 
 use crate::address_of;
 use crate::failed;
@@ -27,7 +27,7 @@ fn note(hit: &Hit, _: &mut DebugFrame) {
     }
 }
 
-/// The operation of a word: DC CVAU, IC IVAU (of any register), DSB ISH, ISB.
+/// The name of the operation that a word is (DC CVAU and IC IVAU of any register, DSB ISH, ISB), or None.
 fn name(word: u32) -> Option<&'static str> {
     match (word, word & !0x1f) {
         (0xd503_3b9f, _) => Some("dsb ish"),
@@ -38,8 +38,8 @@ fn name(word: u32) -> Option<&'static str> {
     }
 }
 
-/// DDI 0487 B2.7.4.2: clean to the point of unification, invalidate, a barrier after each. The ISB comes where the alias is taken away:
-/// `bench.barriers` of the tool sees to that.
+/// DDI 0487 B2.7.4.2: the data cache is cleaned to the point of unification, the instruction cache is invalidated, and a barrier
+/// follows each of the two. The ISB comes where the alias is removed; `bench.barriers` of xtask checks it.
 pub fn text_is_patched_with_cache_maintenance_in_order() -> Outcome {
     let function = symbols::at(address_of!(patch::Patch::write)).ok_or_else(|| failed("no symbol"))?;
     let words = (function.address..function.address + function.size).step_by(4);
@@ -51,7 +51,8 @@ pub fn text_is_patched_with_cache_maintenance_in_order() -> Outcome {
         slots.push(Slot::calling(&breakpoint_at(at), note)?);
     }
     NEXT.store(0, Relaxed);
-    // The line of copies is written with D open; the exchange itself goes the same way, masked.
+    // The registration writes the line of copies with D open, so that the breakpoints hit. The exchange of the probed word calls
+    // the same function, but with D masked.
     let plain = Wanted { optimise: Some(false), ..Wanted::at(address_of!(target)) };
     kprobe::register_all([plain]).map_err(failed)?;
     let noted = NEXT.swap(0, Relaxed);

@@ -18,7 +18,7 @@ specimen! {
 
 static PRE: AtomicU64 = AtomicU64::new(0);
 static POST: AtomicU64 = AtomicU64::new(0);
-/// Handlers that saw a frame other than the one that they should.
+/// How often a handler has seen a frame that it should not have seen.
 static WRONG: AtomicU64 = AtomicU64::new(0);
 
 fn pre(probe: &Kprobe, frame: &mut DebugFrame) -> Then {
@@ -85,7 +85,7 @@ pub fn a_pre_handler_can_skip_the_instruction() -> Outcome {
 }
 
 specimen! {
-    /// Fills x1 to x30 but the stack pointer's with `value`, runs into the probe, and returns the sum of them all.
+    /// Fills x1 to x30 with `value`, executes the probed NOP, and returns the sum of x0 to x30.
     fn all_registers(value: u64) -> u64 {
         "stp x29, x30, [sp, #-96]!",
         "stp x19, x20, [sp, #16]",
@@ -110,7 +110,8 @@ specimen! {
     }
 }
 
-/// Rule I7: callee-saved ones too, which a return path that restores a part of the frame would lose.
+/// Rule I7: a handler can change callee-saved registers, too. A return path that restores only a part of the frame would lose these
+/// changes.
 pub fn handlers_can_change_every_register() -> Outcome {
     const NOP: u64 = 36 * 4;
     fn change(_: &Kprobe, frame: &mut DebugFrame) -> Then {

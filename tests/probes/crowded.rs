@@ -10,14 +10,14 @@ use kernel::arch::uaccess;
 use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then, Wanted};
 
-/// Instructions of [`long`] that can be probed, all different: half out of line, half simulated.
+/// How many instructions of [`long`] can be probed. All are different; half of them run out of line, half are simulated.
 const INSTRUCTIONS: u64 = 320;
 const PROBES: u64 = 256;
-/// So many are placed one by one, so many taken away one by one.
+/// How many probes are placed one by one, and how many are removed one by one. The others are placed and removed together.
 const APART: u64 = 64;
 
 specimen! {
-    /// Adds 0 + 1 + ... + 159; in turns with ADRs.
+    /// Adds 0 + 1 + ... + 159 to `n`. Each ADD is followed by an ADR.
     fn long(n: u64) -> u64 {
         ".set stepwell_crowded, 0",
         ".rept 160",
@@ -80,7 +80,7 @@ pub fn two_hundred_and_fifty_six_probes_on_one_function() -> Outcome {
         );
     }
     let with_probes = text();
-    // From the middle outwards, so that none is last in its chain of the table by habit.
+    // Removes from both halves in turn, which is neither the order in which they were placed nor its reverse.
     for n in (0..APART).map(|n| n * 129 % PROBES) {
         check_eq!(kprobe::unregister(start + 4 * n), Ok((3, 0)), "probe {n}");
         probes.retain(|probe| probe.address != start + 4 * n);

@@ -26,9 +26,10 @@ fn inputs() -> impl Iterator<Item = State> {
 }
 
 fn same_as_native(specimens: &[Specimen], how: &str) -> Outcome {
-    // The same memory for all runs, so that addresses compare.
+    // All runs use the same memory, so that registers which hold addresses compare equal.
     let mut memory = alloc::boxed::Box::new(State::new(0, 0));
-    // Each registration waits for all CPUs; what an instruction does is not theirs: a sample where there are several.
+    // Each registration waits for all CPUs, while what an instruction does depends on none of them. So where there are several CPUs
+    // only a sample is tried.
     let every = if smp::online_count() == 1 { 1 } else { 7 };
     for Specimen { text, run } in specimens.iter().step_by(every) {
         let mut run_with = |state: State| {

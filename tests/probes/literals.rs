@@ -11,7 +11,8 @@ use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Wanted};
 use kernel::mm::{layout, patch};
 
-/// All zeros or all ones. At the start of the data, since a literal is within 1 MiB of its instruction.
+/// All zeros or all ones. It lies at the start of the data, because a literal must be within 1 MiB of the instruction that loads
+/// it.
 #[unsafe(link_section = ".noprobe.data")]
 static FLIPPED: AtomicU64 = AtomicU64::new(0);
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -20,7 +21,7 @@ fn flip() {
     while !STOP.load(Relaxed) {
         FLIPPED.store(0, Relaxed);
         FLIPPED.store(u64::MAX, Relaxed);
-        // Under icount CPUs take turns, and one that does not say that it waits has all of its turn.
+        // Under icount CPUs take turns, and a CPU that does not say that it waits keeps its turn to the end.
         relax();
     }
 }
@@ -60,13 +61,13 @@ specimen! {
         "ldr x0, 2f", "ret", "2: add x1, x1, #1", "sub x1, x1, #1"
     }
 
-    /// Its last instruction, sign-extended.
+    /// Returns its last instruction, sign-extended.
     fn reads_a_word_of_itself() -> u64 {
         "ldrsw x0, 2f", "ret", "add x1, x1, #1", "2: sub x1, x1, #1"
     }
 }
 
-/// A literal that lies on instructions with probes is the instructions, not the probes' text.
+/// A load of a literal that lies on probed instructions reads the original instructions, not what the probes have written there.
 pub fn a_literal_on_probed_text_is_what_the_probe_replaced() -> Outcome {
     for function in [reads_a_doubleword_of_itself, reads_a_word_of_itself] {
         let address = address_of!(function);

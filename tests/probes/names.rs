@@ -1,4 +1,4 @@
-//! Places given as symbols.
+//! Places for probes that are given as the names of symbols.
 
 use crate::address_of;
 use crate::failed;
@@ -15,7 +15,7 @@ use kernel::report::symbols::{self, Kind, SymbolError};
 const TWIN: &str = "tests::probes::names::twin";
 
 specimen! {
-    /// Two functions of one demangled name, as the instances of a generic one are.
+    /// `first` and `second` have the same demangled name, as the instances of a generic function do.
     #[unsafe(export_name = "_ZN5tests6probes5names4twin17h1000000000000001E")]
     fn first(n: u64) -> u64 {
         "add x0, x0, #1", "ret"
@@ -32,7 +32,7 @@ specimen! {
     }
 }
 
-/// Nobody else's `fmt` is of this type.
+/// A type with a `fmt` of its own: the name of that function contains the name of the type.
 struct Odd;
 
 impl fmt::Display for Odd {
@@ -72,7 +72,7 @@ pub fn a_name_that_two_functions_have_is_refused_with_both() -> Outcome {
             format!("'{name}' is the name of 2 symbols: {both}; give one of these names, or an address");
         check_eq!(address(typed), Err(expected));
     }
-    // Each by what tells it apart.
+    // Each of the two is found by its hash, by its mangled name, and by its address.
     for (name, at) in [("1000000000000001", one), ("2000000000000002", two)] {
         for text in [
             format!("{TWIN}::h{name}"),
@@ -106,13 +106,14 @@ pub fn every_way_to_write_a_name_leads_to_its_function() -> Outcome {
         check_eq!(symbols::at(function).map(|symbol| symbol.address), Some(function), "{text}");
     }
     check_eq!(of_this_file_only(0), 0x6f66_5f74_6869_7300);
-    // A label of the assembly that nobody exports.
+    // A label in assembly that is not exported is found, too.
     let entry = symbols::by_name("el1_irq_entry").map_err(failed)?;
     check_eq!(entry.kind, Kind::Text);
     Ok(())
 }
 
-/// Each with what is said of it, by the way to an address or by the registration of a probe there.
+/// Each wrong place has its own message. Either no address is found for the place, or the registration of a probe at the address is
+/// refused.
 pub fn each_wrong_place_has_its_error() -> Outcome {
     static DATA: u64 = 0xd503_201f_d503_201f;
     let size = symbols::at(address_of!(first)).map_or(0, |symbol| symbol.size);

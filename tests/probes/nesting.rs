@@ -20,7 +20,7 @@ macro_rules! functions {
     };
 }
 
-// Out of line and simulated in turns.
+// The first instructions run out of line and are simulated in turns.
 functions!(f0: "add x0, x0, #1", f1: "b . + 4", f2: "add x0, x0, #1", f3: "nop", f4: "add x0, x0, #1", f5: "nop");
 
 const FUNCTIONS: [extern "C" fn(u64) -> u64; 6] = [f0, f1, f2, f3, f4, f5];
@@ -28,7 +28,7 @@ const ADDED: [u64; 6] = [2, 1, 2, 1, 2, 1];
 
 static WRONG: AtomicU64 = AtomicU64::new(0);
 
-/// Calls function `N` in a handler: its result is the same there.
+/// Calls function `N` from a handler. Its result must be the same there as elsewhere.
 fn call<const N: usize>() {
     WRONG.fetch_add(u64::from(FUNCTIONS[N](10) != 10 + ADDED[N]), Relaxed);
 }
@@ -67,7 +67,8 @@ pub fn the_same_probe_in_its_post_handler_is_missed() -> Outcome {
     recursive::<1>(None, Some(post::<1>))
 }
 
-/// What the handlers call is probed in its turn, from the function that is called first to `last`.
+/// Probes one function for each entry of `handlers`. Each handler calls the next function, which is probed, too. `expected` has the
+/// hits and misses of each probe for one call of the first function.
 fn chain(handlers: &[(Option<PreHandler>, Option<PostHandler>)], expected: &[(u64, u64)]) -> Outcome {
     WRONG.store(0, Relaxed);
     for (&(pre, post), function) in handlers.iter().zip(FUNCTIONS) {
@@ -96,7 +97,8 @@ pub fn different_probes_nest_and_hit_once() -> Outcome {
     chain(&both, &[(1, 0), (2, 0), (2, 0)])
 }
 
-/// Four levels have handlers; the fifth is missed, and its instruction still runs; what its handler would call is not reached.
+/// Probes nest in four levels. The probe of a fifth level is missed: its instruction runs, but its handler is not called, and so
+/// the sixth function is not called either.
 pub fn nesting_is_bounded_and_what_is_deeper_is_missed() -> Outcome {
     let handlers: [(Option<PreHandler>, Option<PostHandler>); 6] = [
         (Some(pre::<1>), None),

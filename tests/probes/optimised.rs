@@ -1,4 +1,5 @@
-//! Optimised probes. Their handlers see and may do the same as under a BRK. Where no branch is possible, the probe keeps its BRK.
+//! Optimised probes. Their handlers see and may do the same as those of a BRK. Where no branch is possible, the probe keeps its
+//! BRK.
 //!
 //! On machines with the boot argument `optimise=1`, all other tests of probes use optimised probes too.
 
@@ -20,7 +21,8 @@ use kernel::time;
 use rules::pstate::Daif;
 
 specimen! {
-    /// Sets flags, is probed at the third instruction, and returns what came of it: X0, NZCV, SP's distance.
+    /// Sets the flags, is probed at the third instruction, and stores to `out` what the probe has left: X0, NZCV, and how far SP
+    /// was moved down.
     fn target(n: u64, out: &mut [u64; 3]) {
         "mov x3, sp",
         "cmp xzr, x0",
@@ -45,7 +47,7 @@ fn call(n: u64) -> [u64; 3] {
     out
 }
 
-/// What compared with 0 gives.
+/// NZCV after the comparison of 0 with `n`.
 const fn flags(n: u64) -> u64 {
     if n == 0 { 0x6000_0000 } else { 0x8000_0000 }
 }
@@ -127,7 +129,7 @@ pub fn an_optimised_probes_handler_changes_what_a_brks_can() -> Outcome {
     Ok(())
 }
 
-/// Nothing, an interrupt's masks, a debug context's, and two that nobody has.
+/// Tries no masks, those of an interrupt handler, those of a debug context, and two sets that no context of the kernel has.
 pub fn an_optimised_probe_keeps_the_masks_of_its_context() -> Outcome {
     fn set(masks: Daif) {
         // SAFETY: a test's; it puts them back.
@@ -151,7 +153,7 @@ pub fn where_a_probe_cannot_be_optimised_there_is_a_brk() -> Outcome {
     fn post(_: &Kprobe, _: &mut DebugFrame) {}
     let probe = place(None)?;
     check!(is_branch());
-    // Another one at the address, for as long as it is there.
+    // For as long as a second probe is at the address, the first one has a BRK.
     let second = kprobe::register(site(), None, None).map_err(failed)?;
     check!(!is_branch());
     check_eq!((probe.how(), call(1)), ("out of line", [2, flags(1), 0]));
@@ -164,7 +166,7 @@ pub fn where_a_probe_cannot_be_optimised_there_is_a_brk() -> Outcome {
     kprobe::enable(probe);
     check_eq!((is_branch(), call(1)), (true, [2, flags(1), 0]));
     check_eq!(kprobe::remove(probe), (3, 0));
-    // A post-handler, and an instruction that decides where it leads to.
+    // A probe with a post-handler is not optimised, nor is a probe on an instruction that decides where execution goes on.
     let wanted = Wanted { post: Some(post), optimise: Some(true), ..Wanted::at(site()) };
     let probe = kprobe::register_all([wanted]).map_err(failed)?[0];
     check_eq!((probe.how(), is_branch()), ("out of line", false));
@@ -182,7 +184,8 @@ static LANDED: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 static LANDINGS: AtomicU64 = AtomicU64::new(0);
 static FOLLOWED: AtomicU64 = AtomicU64::new(0);
 
-/// Without ticks: an interrupt before the step takes the context off the stand-in, and puts it there again.
+/// Runs `run` without ticks on this CPU: an interrupt before the step would take the context off the stand-in BRK, and put it back
+/// there.
 fn undisturbed<R>(run: impl FnOnce() -> R) -> R {
     {
         let _off = IrqOff::new();
@@ -193,7 +196,8 @@ fn undisturbed<R>(run: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The first four landings in the function at `entry`, up to 40 bytes long, which `body` calls; as offsets.
+/// Steps through `body`, and returns the offsets of the first four landings in the function at `entry`, which `body` calls and
+/// which has up to 40 bytes.
 fn landings(entry: u64, body: impl FnOnce()) -> Result<[u64; 4], Ended> {
     fn hook(frame: &mut DebugFrame) -> Wish {
         if frame.pc.wrapping_sub(FOLLOWED.load(Relaxed)) >= 40 {
@@ -209,7 +213,8 @@ fn landings(entry: u64, body: impl FnOnce()) -> Result<[u64; 4], Ended> {
     Ok(LANDED.each_ref().map(|pc| pc.load(Relaxed).wrapping_sub(entry)))
 }
 
-/// A step that a post-handler begins is of the instruction behind, and the branch in its place is not part of that.
+/// A post-handler begins a step, which is a step of the instruction behind the probed one. That instruction has an optimised probe:
+/// the branch that stands there is not a step of its own.
 pub fn a_step_begun_behind_a_probe_meets_an_optimised_one() -> Outcome {
     static CLIENT: Client = Client { tell: client, data: 0 };
 
@@ -230,7 +235,8 @@ pub fn a_step_begun_behind_a_probe_meets_an_optimised_one() -> Outcome {
     Ok(())
 }
 
-/// A breakpoint's handler moves PC to one: the step is reported there, before anything is executed.
+/// A breakpoint's handler moves PC to an optimised probe while a step is due. The step is reported there, before anything is
+/// executed.
 pub fn a_step_that_is_moved_to_an_optimised_probe_lands_on_it() -> Outcome {
     fn moves(_: &Hit, frame: &mut DebugFrame) {
         frame.move_to(site());
@@ -244,7 +250,8 @@ pub fn a_step_that_is_moved_to_an_optimised_probe_lands_on_it() -> Outcome {
     Ok(())
 }
 
-/// The step of an exclusive sequence (H9), likewise: it is done, and the step is due.
+/// A step of an exclusive sequence (H9) lands on an optimised probe. The sequence is done by then, so the step is reported before
+/// anything else is executed.
 pub fn a_step_over_a_sequence_lands_on_an_optimised_probe() -> Outcome {
     specimen! {
         fn adds(word: &mut u64) -> u64 {

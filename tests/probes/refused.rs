@@ -42,7 +42,8 @@ pub fn only_instruction_boundaries_can_be_probed() -> Outcome {
 }
 
 specimen! {
-    /// A word a reason, in the order of [`Reason::ALL`] without those that more than one word shows. Never run.
+    /// First, one word for each reason in the order of [`Reason::ALL`], but for the reasons that one word alone cannot show. Then
+    /// further words for some of these reasons. Never executed.
     fn unprobeable() {
         ".inst 0xd4200020", // brk #1
         ".inst 0xd4000001", // svc #0
@@ -141,7 +142,7 @@ specimen! {
     }
 }
 
-/// A hundred; a fifth of them where each removal waits for other CPUs.
+/// A hundred probes at once, or twenty where there are several CPUs, because there each removal waits for the others.
 pub fn many_probes_at_once() -> Outcome {
     let many = if smp::online_count() == 1 { 100 } else { 20 };
     let at = |n: u64| address_of!(sled) + 4 * n;

@@ -15,19 +15,19 @@ use kernel::kprobe::{self, Kprobe, Then};
 use kernel::percpu;
 
 specimen! {
-    /// Not of the words that may be exchanged under a running CPU.
+    /// Its first word is none of those that may be exchanged while another CPU executes them (K3).
     fn ordinary(n: u64) -> u64 {
         "add x0, x0, #3", "add x0, x0, #4", "ret"
     }
 
-    /// One of them.
+    /// Its first word is a B, which may be exchanged while another CPU executes it (K3).
     fn branch(n: u64) -> u64 {
         "b 1f", "add x0, x0, #100", "1: add x0, x0, #7", "ret"
     }
 }
 
 static STOP: AtomicBool = AtomicBool::new(false);
-/// Whether the probe is registered, or about to be, or about not to be.
+/// True from before the registration of the probe until after its removal.
 static PRESENT: AtomicBool = AtomicBool::new(false);
 static CALLS: AtomicU64 = AtomicU64::new(0);
 static WRONG: AtomicU64 = AtomicU64::new(0);
@@ -42,7 +42,7 @@ fn hammer(function: extern "C" fn(u64) -> u64) {
         WRONG.fetch_add(u64::from(function(calls) != calls + 7), Relaxed);
         calls += 1;
         if calls % 64 == 0 {
-            // Under icount QEMU gives the CPU behind one that never yields hardly a turn.
+            // Under icount CPUs take turns, and QEMU hardly gives a turn to the CPU behind one that never yields.
             relax();
         }
     }
@@ -76,7 +76,7 @@ fn comes_and_goes(function: extern "C" fn(u64) -> u64, work: fn(), times: u64) -
             break;
         }
         unlike += u64::from(function(n) != n + 7) + u64::from(function(n) != n + 7);
-        // Somebody else runs through it meanwhile.
+        // Waits until another CPU has hit the probe.
         let hit = ELSEWHERE.load(Relaxed);
         while ELSEWHERE.load(Relaxed) == hit {
             relax();

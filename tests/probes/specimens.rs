@@ -1,46 +1,47 @@
 //! Functions around one instruction each, whose results show everything that the instruction has done (rule K1).
 
-/// What goes in and what comes out.
+/// The state that a specimen begins with, and the state that it leaves.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
     /// The flags, in NZCV's layout.
     pub nzcv: u64,
-    /// X1.
+    /// X1, the operand and the result of most instructions.
     pub x1: u64,
     /// Out: 1 if the next instruction ran, 2 if it was branched over.
     path: u64,
-    /// Out: X30.
+    /// Out: X30, which is 0 before the instruction.
     x30: u64,
-    /// Out: how far X4 was moved; it pointed to `memory`.
+    /// Out: X4 relative to this structure. Before the instruction X4 points to `memory`.
     moved: u64,
     /// Out: how far SP was moved.
     sp: u64,
     unused: [u64; 2],
-    /// Memory to work on.
+    /// The memory that the instruction may access.
     memory: [u64; 4],
 }
 
 impl State {
-    /// What goes in.
+    /// The state that a specimen begins with.
     pub fn new(nzcv: u64, x1: u64) -> Self {
         let memory = [0x1122_3344_5566_7788, 0x99aa_bbcc_ddee_ff00, u64::MAX, 5];
         Self { nzcv, x1, path: 0, x30: 0, moved: 0, sp: 0, unused: [0; 2], memory }
     }
 }
 
-/// Where in the function the instruction is, in bytes.
+/// The offset of the instruction in the function.
 pub const AT: u64 = 9 * 4;
 
 /// One instruction and the function around it.
 pub struct Specimen {
-    /// The instruction as written.
+    /// The instruction in the assembler's syntax.
     pub text: &'static str,
-    /// The function.
+    /// The function around the instruction. It reads its state from the argument, and writes it back there.
     pub run: extern "C" fn(&mut State),
 }
 
-/// X1 is the operand, X3 the address of label 3 (a branch's target), X4 that of the memory; label 5 is a literal.
+/// The functions around the given instructions. X1 is the operand, X3 the address of label 3 (a branch's target), X4 the address of
+/// the memory; label 5 is a literal.
 macro_rules! specimens {
     ($list:ident: $($name:ident = $instruction:literal;)*) => {
         $(
@@ -75,7 +76,7 @@ macro_rules! specimens {
             }
         )*
 
-        /// Of one kind.
+        /// The specimens whose instructions are probed in one and the same way.
         pub static $list: &[Specimen] = &[$(Specimen { text: $instruction, run: $name }),*];
     };
 }

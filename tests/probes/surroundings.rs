@@ -1,4 +1,5 @@
-//! Probes on functions that run in debug context but do not belong to the engine. H6 allows them, and M14 lets them be hit there.
+//! Probes on functions that run in debug context but do not belong to the engine. H6 allows such probes, and M14 has them hit
+//! there.
 
 use crate::address_of;
 use crate::failed;
@@ -30,7 +31,7 @@ const NAMES: &[&str] = &[
 ];
 
 specimen! {
-    /// Adds one, by an exclusive sequence that no other function has.
+    /// Adds 1 with an exclusive sequence that no other function has.
     fn add_one(to: &AtomicU64) {
         "2: ldxr x9, [x0]", "add x9, x9, #1", "stxr w10, x9, [x0]", "cbnz w10, 2b", "ret"
     }

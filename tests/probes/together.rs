@@ -1,4 +1,4 @@
-//! Probes with slots, interrupts and faults on the same instruction (rules K6, K7, K8).
+//! Probes together with slots, interrupts and faults on the same instruction (rules K6, K7, K8).
 
 use crate::address_of;
 use crate::failed;
@@ -41,7 +41,8 @@ fn post(_: &Kprobe, _: &mut DebugFrame) {
     POSTS.fetch_add(1, Relaxed);
 }
 
-/// The hard one.
+/// A breakpoint and a probe are on one instruction, and the probe's handler calls a function with another probe. Each of the three
+/// is hit once.
 pub fn a_breakpoint_and_a_probe_and_a_probe_in_its_handler_hit_once_each() -> Outcome {
     for function in [outer, outer_simulated] {
         let (stepped, completed) = (stats::STEP_OVERS.here(), stats::COMPLETED_IN_SOFTWARE.here());
@@ -65,7 +66,8 @@ pub fn a_breakpoint_and_a_probe_and_a_probe_in_its_handler_hit_once_each() -> Ou
     Ok(())
 }
 
-/// The interrupt comes between the breakpoint and the probe, and runs through both.
+/// The handler of a breakpoint makes an interrupt pending, which is taken before the probe on the same instruction is hit. The
+/// interrupt's handler then runs through the same breakpoints and probes.
 pub fn a_breakpoint_and_a_probe_hit_once_each_under_interrupts() -> Outcome {
     static INTERRUPTS: AtomicU64 = AtomicU64::new(0);
     fn handler(_: &mut Frame) {

@@ -1,10 +1,10 @@
 //! Runs an operation once for each of its instructions, with a probe on that instruction whose handler calls another operation.
 //!
-//! Masking D, A, I and F does not keep a BRK away (rule I8), so the instructions of masked sections are tried like all others. To find the
-//! instructions, the operation is first run with a counting probe on every instruction of the functions that it can call.
+//! Masking D, A, I and F does not keep a BRK away (rule I8), so the instructions of masked sections are tried like all others. To
+//! find the instructions, the operation is first run with a counting probe on every instruction of the functions that it can call.
 //!
-//! An operation has hundreds of instructions, and each needs a run of its own. So machines that run the same suites share them: the boot
-//! argument `share=` says which of them this machine tries.
+//! An operation has hundreds of instructions, and each needs a run of its own. So machines that run the same suites share them: the
+//! boot argument `share=` says which of them this machine tries.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -31,18 +31,18 @@ pub struct Subject {
     pub also: &'static [&'static str],
     /// Puts everything into the state that each run of `outer` begins with.
     pub prepare: fn(),
-    /// Looks at what a run of `outer` came to, in the middle of which `nested` was called so many times.
+    /// Checks the result of a run of `outer` in whose middle `nested` was called so many times.
     pub check: fn(u64) -> Outcome,
 }
 
-/// So many hits of one probe call `nested` in one run; at further hits, of a loop, nothing is done.
+/// How many hits of one probe call `nested` in one run. Further hits, which a loop can make, do nothing.
 const CALLS: u64 = 3;
 /// No subject has more instructions than this: a longer one would take too long.
 const MOST: usize = 40_000;
 
 /// On which CPU the handler acts; `usize::MAX`: on none.
 static ARMED: AtomicUsize = AtomicUsize::new(usize::MAX);
-/// At which instruction.
+/// The address of the probe whose handler acts.
 static CHOSEN: AtomicU64 = AtomicU64::new(0);
 static NESTED: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 static CALLED: AtomicU64 = AtomicU64::new(0);
@@ -60,8 +60,8 @@ fn act(probe: &Kprobe, _: &mut DebugFrame) -> Then {
     Then::Run
 }
 
-/// Tries every instruction of this machine's share. `least`: the operation has no fewer, so that a subject whose code is found no more does
-/// not pass.
+/// Tries every instruction of this machine's share. Fails if the operation has fewer than `least` instructions, because a subject
+/// whose code is no longer found would pass otherwise.
 pub fn try_each(subject: &Subject, least: usize) -> Outcome {
     let share = options::get().share;
     let all = executed(subject)?;
@@ -69,7 +69,7 @@ pub fn try_each(subject: &Subject, least: usize) -> Outcome {
         share.boundaries(0, all.len() as u64).filter_map(|index| all.get(index as usize).copied()).collect();
     let least = least / share.of() as usize;
     NESTED.store(subject.nested as *mut (), Relaxed);
-    // All are placed once: it is the choice among them that changes, which costs nothing.
+    // All probes are placed once. From then on only [`CHOSEN`] changes, which costs nothing.
     let wanted = executed.iter().map(|&address| Wanted { pre: Some(act), ..Wanted::at(address) });
     let probes = kprobe::register_all(wanted).map_err(crate::failed)?;
     let mut tried = 0;
@@ -113,7 +113,7 @@ fn executed(subject: &Subject) -> Result<Vec<u64>, Ended> {
     let probes = kprobe::register_possible(instructions().map(Wanted::at), |_, _| ());
     let executions = |probe: &Kprobe| probe.hits() + probe.missed();
     (subject.prepare)();
-    // Room first: the allocator may be what is probed.
+    // The memory is allocated before the counts are read, because the probes may be in the allocator.
     let mut before = Vec::with_capacity(probes.len());
     before.extend(probes.iter().map(|probe| executions(probe)));
     (subject.outer)();
@@ -129,7 +129,7 @@ fn can_be_probed(address: u64) -> bool {
     (layout::noprobe_text_end() as u64..layout::text_end() as u64).contains(&address)
 }
 
-/// First and last address of each function that the operation may run.
+/// The start and the end of each function that the operation may run.
 fn functions(subject: &Subject) -> BTreeSet<(u64, u64)> {
     let range = |symbol: Symbol| (symbol.address, symbol.address + symbol.size);
     let mut left: Vec<(u64, u64)> = symbols::all()
@@ -154,7 +154,7 @@ fn functions(subject: &Subject) -> BTreeSet<(u64, u64)> {
     known
 }
 
-/// The end of the kernel is not what is tried, nor what formats its report.
+/// Whether a function's instructions are tried, too. Functions that end the kernel, and those that format its report, are left out.
 fn is_followed(name: &str) -> bool {
     let ends = ["core::panicking", "core::fmt", "<core::fmt", "kernel::exception", "core::str", "alloc::fmt"];
     !ends.iter().any(|end| name.starts_with(end)) && !name.contains("as core::fmt::")

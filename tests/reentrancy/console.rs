@@ -10,7 +10,7 @@ use harness::{check, check_eq};
 use kernel::arch::daif;
 use kernel::console;
 
-/// What is printed, in memory.
+/// The memory that stands for the console, with the text that was printed.
 struct Paper {
     bytes: [AtomicU8; 4096],
     len: AtomicUsize,
@@ -52,7 +52,7 @@ fn reset() {
     PAPER.len.store(0, Relaxed);
 }
 
-/// Each line is there as often as it was printed, whole, and nothing else is.
+/// Checks that each line is there as often as it was printed, that each is whole, and that nothing else is there.
 fn all_lines_are_whole(nested: u64, ours: usize) -> Outcome {
     print(format_args!(""));
     let text = PAPER.text();
@@ -78,7 +78,8 @@ pub fn text_is_printed_in_the_middle_of_printing() -> Outcome {
     try_each(&Subject { outer: print_ours, nested: print_its, also, prepare: reset, check }, 100)
 }
 
-/// As in a debug context that prints while another one does: the console is taken, so both lines are kept for later.
+/// The operation prints while the console is taken, as a debug context does that has interrupted printing. Its two lines are kept
+/// for later.
 pub fn text_is_printed_where_the_console_is_taken() -> Outcome {
     fn print_ours() {
         console::print_by(

@@ -1,4 +1,4 @@
-//! The debugger's client, its steps, the calls that it steps over; and calls whose return a return probe waits for.
+//! The debugger's client, its steps, and the calls that it steps over; and the calls whose return a return probe waits for.
 
 use super::at_each::{Subject, try_each};
 use crate::address_of;
@@ -15,7 +15,7 @@ use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Instance, ReturnProbe, WantedReturn};
 use rules::plan::Place;
 
-/// Two clients that are alike in everything: the engine tells them apart by their addresses alone.
+/// Two clients with equal contents: the engine tells them apart by their addresses alone.
 static FIRST_OF_TWO: Client = Client { tell: runs, data: 0 };
 static SECOND_OF_TWO: Client = Client { tell: runs, data: 0 };
 
@@ -23,7 +23,7 @@ fn runs(_: &Client, _: Stop, _: &mut DebugFrame) -> Resume {
     Resume::Run
 }
 
-/// Nobody executes what the calls of these tests return to.
+/// No context executes the return addresses of the calls in these tests, so this handler is never called.
 fn not_called(_: &Hit, _: &mut DebugFrame) {}
 
 static FIRST: AtomicU64 = AtomicU64::new(0);
@@ -33,8 +33,8 @@ fn nobody() {
     FIRST.store(0, Relaxed);
 }
 
-/// The handler's client takes the place of the operation's, and runs over a call. Whoever is the debugger no more waits for
-/// no call; whoever still is does.
+/// In the middle of the operation, the handler's client takes the place of the operation's client, and runs over a call. At the
+/// end, a client that is no longer registered waits for no call, and one that still is waits for its call.
 pub fn debuggers_come_and_go_in_the_middle_of_others() -> Outcome {
     #[inline(never)]
     fn come_and_go() {
@@ -71,7 +71,7 @@ pub fn debuggers_come_and_go_in_the_middle_of_others() -> Outcome {
 }
 
 specimen! {
-    /// Adds 1 five times.
+    /// Adds 1 to `n` five times.
     fn five(n: u64) -> u64 {
         ".rept 5", "add x0, x0, #1", ".endr", "ret"
     }
@@ -106,11 +106,11 @@ pub fn a_step_goes_on_whatever_debugger_comes_and_goes() -> Outcome {
     try_each(&Subject { outer: stepped, nested, also, prepare, check }, 20)
 }
 
-/// The handler's calls are waited for when the operation's no more is.
+/// The call of the operation ends. The calls that the handler has begun in the middle are still waited for afterwards.
 pub fn calls_run_over_come_and_go_in_the_middle_of_others() -> Outcome {
     static BEGUN: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
     static ENDED: AtomicU64 = AtomicU64::new(0);
-    /// D is masked.
+    /// Called with D masked, because `runs::begin` requires that.
     #[inline(always)]
     fn begin(who: usize, client: &'static Client) {
         let to = Place { pc: address_of!(five) + 4 * who as u64, sp: (&raw const BEGUN).addr() as u64 };
@@ -160,7 +160,8 @@ pub fn calls_return_in_the_middle_of_others() -> Outcome {
         true
     }
     fn returned(_: &ReturnProbe, instance: &Instance, _: &mut DebugFrame) {
-        // A number that was another call's counts twice.
+        // If the instance's number is already taken, another call has had the same instance: the return is counted twice, and the
+        // check fails.
         RETURNED.fetch_add(1 + (instance.data(0).swap(u64::MAX, Relaxed) == u64::MAX) as u64, Relaxed);
     }
     fn call() {
@@ -171,7 +172,7 @@ pub fn calls_return_in_the_middle_of_others() -> Outcome {
         [&ENTERED, &RETURNED, &WRONG, &CALLS].iter().for_each(|count| count.store(0, Relaxed));
     }
     fn check(nested: u64) -> Outcome {
-        // A call inside the handler of one is missed (rule K5), and so has no instance.
+        // A call that comes inside the handler of another call is missed (rule K5), and so has no instance.
         check_eq!((CALLS.load(Relaxed), WRONG.load(Relaxed)), (1 + nested, 0));
         check_eq!(ENTERED.load(Relaxed), RETURNED.load(Relaxed));
         Ok(())

@@ -11,7 +11,7 @@ use kernel::irq::deferred::defer;
 use kernel::irq::off::IrqOff;
 use kernel::time;
 
-/// Pieces of the operation's own work, and of the handler's: queued, done.
+/// Pieces of work that the operation and the handler have deferred: how many were queued, and how many were done.
 static OURS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 static ITS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 const QUEUED: usize = 0;
@@ -37,7 +37,7 @@ fn queue_its() {
     }
 }
 
-/// An interrupt, at whose end what waits is done.
+/// Takes an interrupt. On the way out of it the waiting work is done.
 fn interrupt() {
     Signal::Irq.send();
     barrier::isb();
@@ -49,7 +49,7 @@ fn reset() {
     OURS.iter().chain(&ITS).for_each(|count| count.store(0, Relaxed));
 }
 
-/// All that was queued is done once, by the next interrupt at the latest.
+/// Checks that all queued work has been done once, at the latest by the interrupt that this takes.
 fn everything_is_done(nested: u64, ours: u64) -> Outcome {
     interrupt();
     let [ours, its] = [(&OURS, ours), (&ITS, nested)]
@@ -112,7 +112,8 @@ pub fn a_queue_that_gets_full_loses_nothing() -> Outcome {
     try_each(&Subject { outer: many, nested: two_more, also, prepare: reset, check }, 40)
 }
 
-/// What waits for the way out of an interrupt is looked at behind the operation: no interrupt may come in between.
+/// Runs `test` without ticks. The tests look at what waits for the way out of an interrupt after the operation, so no interrupt may
+/// come in between.
 fn without_ticks(test: impl FnOnce() -> Outcome) -> Outcome {
     reset();
     time::pause();

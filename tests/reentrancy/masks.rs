@@ -1,4 +1,4 @@
-//! Guards, counters, slots, and everything else with per-CPU state.
+//! Guards, counters, slots, and everything else that has state for each CPU.
 
 use super::at_each::{Subject, try_each};
 use crate::address_of;
@@ -19,14 +19,16 @@ use kernel::percpu;
 use kernel::report::symbols;
 
 specimen! {
-    /// A place for breakpoints. A function of the compiler's could be merged with an equal one, even with one in no-probe text.
+    /// A place for breakpoints. A function that the compiler translates could be merged with an equal one, even with one in
+    /// no-probe text.
     fn place() {
         "nop", "ret"
     }
 }
 
 pub fn interrupt_guards_come_and_go_in_the_middle_of_others() -> Outcome {
-    /// 1: interrupts were on where they have to be off; 2: off where they have to be on.
+    /// Bits: 1 if interrupts were on where they must be off, 2 if they were off where they must be on, 4 if the handler's guards
+    /// have not left them as they were.
     static WRONG: AtomicU64 = AtomicU64::new(0);
     #[inline(never)]
     fn guards() {
@@ -54,7 +56,7 @@ pub fn interrupt_guards_come_and_go_in_the_middle_of_others() -> Outcome {
     try_each(&Subject { outer: guards, nested, also: &["kernel::irq::off::"], prepare, check }, 30)
 }
 
-/// What a counter of this CPU was, and what it has counted since.
+/// A counter of this CPU, and its value at the last reset.
 struct Since(stats::Counter, AtomicU64);
 
 impl Since {
@@ -103,9 +105,9 @@ pub fn stops_without_a_debugger_are_all_counted() -> Outcome {
     outcome
 }
 
-/// A word to be watched, and the other one.
+/// The words that are watched: one by the operation, the other by the handler.
 static WATCHED: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
-/// Slots that could not be had, or not be given back.
+/// How many slots could not be set or not be removed.
 static FAILED: AtomicU64 = AtomicU64::new(0);
 
 fn come_and_go(request: &Request, cpus: Cpus) {
@@ -174,7 +176,8 @@ pub fn interrupts_change_groups_in_the_middle_of_others() -> Outcome {
     outcome
 }
 
-/// What cannot be done by one instruction, nor undone by what comes in between.
+/// These functions do what takes several instructions, and what an exception in between would break. So they must be in no-probe
+/// text.
 pub fn what_nothing_may_come_between_cannot_be_probed() -> Outcome {
     const NAMES: [&str; 8] = [
         "kernel::drivers::pl011::Pl011::take",

@@ -1,5 +1,5 @@
-//! Rules I8 and M14. A function that is documented for any context must also work in a probe's handler that has interrupted the same
-//! function, at each instruction, even where D, A, I and F are masked. Nothing may be lost, done twice or garbled.
+//! Rules I8 and M14. A function that is documented for any context must also work in a probe's handler which has interrupted the
+//! same function, at each instruction, even where D, A, I and F are masked. Nothing may be lost, done twice or garbled.
 
 mod at_each;
 mod console;

@@ -53,7 +53,7 @@ pub fn backtraces_show_the_real_callers() -> Outcome {
     let place = without.iter().position(|name| name.ends_with("callers::wants_to_know"));
     check!(place.is_some(), "{without:?}");
     RETURNS.store(0, Relaxed);
-    // Two on one of them, so that one stands behind the other.
+    // Two probes are on `asks`, so the return address that one of them replaces is the BRK of the other.
     let on = [address_of!(looks), address_of!(asks), address_of!(asks), address_of!(wants_to_know)];
     let probes = [
         Probe::new(&wanted(on[0], counts))?,
@@ -85,7 +85,8 @@ specimen! {
     }
 }
 
-/// `stops(1)` with these answers, and the places where the debugger was told, in words from the start of `stops`.
+/// Calls `stops(1)` with a debugger that gives these answers. Returns why and where the debugger was told, as words from the start
+/// of `stops`.
 fn stops_with(answers: &'static [Resume]) -> Result<Vec<(Why, i64)>, harness::ktest::Ended> {
     let told = debugged(answers, || {
         check_eq!(stops(1), 19);
@@ -107,7 +108,7 @@ pub fn a_step_over_a_call_ends_behind_it() -> Outcome {
     Ok(())
 }
 
-/// Rule M12: the step that is asked for waits for the handler, and is due at the caller.
+/// Rule M12: a step at the return waits for the return probe's handler, and is due at the caller.
 pub fn single_steps_come_back_to_the_caller() -> Outcome {
     const ONE: Resume = Resume::Step(Plan::One);
     RETURNS.store(0, Relaxed);
@@ -116,7 +117,7 @@ pub fn single_steps_come_back_to_the_caller() -> Outcome {
     let places: Vec<i64> = told.iter().map(|&(_, word)| word).collect();
     let entry = (address_of!(callee).wrapping_sub(address_of!(stops))) as i64 / 4;
     check_eq!((places.len(), &places[..4]), (7, &[2, entry, entry + 1, entry + 2][..]));
-    // The RET goes to the return probe's own BRK, which is one step more, and then to the caller.
+    // The RET goes to the return probe's BRK, where one more step lands. The next one lands in the caller.
     check_eq!(&places[5..], [3, 4]);
     check_eq!(RETURNS.load(Relaxed), 1);
     check_eq!(probe.remove(), (1, 0));

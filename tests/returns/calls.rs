@@ -14,7 +14,7 @@ specimen! {
         "add x0, x0, #1", "ret"
     }
 
-    /// Calls `target` and adds 16 and 32.
+    /// Calls `target` and adds 16 and 32 to its result.
     fn calls(n: u64) -> u64 {
         "stp x29, x30, [sp, #-16]!",
         "bl {target}",
@@ -26,13 +26,13 @@ specimen! {
     }
 }
 
-/// Where that call returns to.
+/// The address that the call of `target` in [`calls`] returns to.
 fn behind_call() -> u64 {
     address_of!(calls) + 2 * 4
 }
 
 static RETURNS: AtomicU64 = AtomicU64::new(0);
-/// Handlers that saw something other than what they should.
+/// How often a handler has seen something that it should not have seen.
 static WRONG: AtomicU64 = AtomicU64::new(0);
 
 fn reset() {
@@ -88,7 +88,7 @@ pub fn an_entry_handler_can_decline() -> Outcome {
         WRONG.fetch_add(u64::from(frame.x[0].is_multiple_of(2)), Relaxed);
     }
     reset();
-    // With one instance: what is declined must give it back.
+    // The probe has one instance only, so a call that the entry handler declines must give it back.
     let probe = Probe::new(&WantedReturn {
         entry: Some(entry),
         instances: 1,
@@ -105,7 +105,7 @@ pub fn an_entry_handler_can_decline() -> Outcome {
 }
 
 specimen! {
-    /// n + (n - 1) + ... + 1, by calling itself.
+    /// Computes n + (n - 1) + ... + 1 by calling itself.
     pub fn adds_up(n: u64) -> u64 {
         "cbz x0, 1f",
         "stp x29, x30, [sp, #-32]!",
@@ -120,14 +120,14 @@ specimen! {
     }
 }
 
-/// Leaves the argument, and where it came in what order.
+/// An entry handler: keeps the argument and SP in the call's instance.
 pub fn remembers(_: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) -> bool {
     instance.data(0).store(frame.x[0], Relaxed);
     instance.data(1).store(frame.sp, Relaxed);
     true
 }
 
-/// Compares with that; for `adds_up`.
+/// The handler of returns of `adds_up`: checks result and SP against what [`remembers`] has kept.
 pub fn compares(_: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) {
     let n = instance.data(0).load(Relaxed);
     let right = frame.x[0] == n * (n + 1) / 2 && instance.data(1).load(Relaxed) == frame.sp;
@@ -135,7 +135,7 @@ pub fn compares(_: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) {
     RETURNS.fetch_add(1, Relaxed);
 }
 
-/// What `compares` has come to since the last time: returns, and wrong ones.
+/// How many returns [`compares`] has seen since the last call of this function, and how many of them were wrong.
 pub fn compared() -> (u64, u64) {
     (RETURNS.swap(0, Relaxed), WRONG.swap(0, Relaxed))
 }
@@ -153,7 +153,7 @@ pub fn every_call_has_data_of_its_own() -> Outcome {
     Ok(())
 }
 
-/// Recursion deeper than there are instances: the outermost calls have them.
+/// A recursion is deeper than the number of instances: the outermost calls have the instances, the others are missed.
 pub fn calls_beyond_the_instances_are_missed() -> Outcome {
     static LAST: AtomicU64 = AtomicU64::new(0);
     fn notes(probe: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) {
@@ -173,7 +173,7 @@ pub fn calls_beyond_the_instances_are_missed() -> Outcome {
     Ok(())
 }
 
-/// Notes calls and returns.
+/// A return probe whose handlers note ENTRY at each call and RETURN at each return.
 fn both<const ENTRY: u64, const RETURN: u64>(address: u64) -> WantedReturn {
     WantedReturn { entry: Some(entered::<ENTRY>), ..wanted(address, returned::<RETURN>) }
 }
@@ -206,7 +206,7 @@ specimen! {
     }
 }
 
-/// Both return at once, and both to the real caller.
+/// `jumps` ends with a branch to `target`. One RET returns from both functions, and each handler sees the real caller.
 pub fn a_function_that_ends_in_another_ones_call() -> Outcome {
     fn handler(_: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) {
         let here = instance.data(0).load(Relaxed);
@@ -226,7 +226,7 @@ pub fn a_function_that_ends_in_another_ones_call() -> Outcome {
     Ok(())
 }
 
-/// Rule K5.
+/// Rule K5: calls of the function from its own handlers are missed.
 pub fn a_function_in_its_own_handlers_is_missed() -> Outcome {
     fn entry(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) -> bool {
         WRONG.fetch_add(u64::from(target(10) != 11), Relaxed);
@@ -247,7 +247,7 @@ pub fn a_function_in_its_own_handlers_is_missed() -> Outcome {
     Ok(())
 }
 
-/// Rule K5: different ones nest.
+/// Rule K5: calls from the handler of another function's return probe are handled.
 pub fn a_function_in_another_ones_handler_is_handled() -> Outcome {
     fn outer(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {
         order::note(1);

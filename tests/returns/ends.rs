@@ -1,4 +1,4 @@
-//! Calls that never return, because their thread ends or their frames are left. What they hold is given back (I9).
+//! Calls that never return, because their thread ends or their frames are left. Their instances are given back (I9).
 
 use super::room::all;
 use super::{Probe, wanted};
@@ -20,7 +20,7 @@ const ROUNDS: u64 = 64;
 
 fn nothing(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {}
 
-/// Waits if it is told to, and ends the thread that calls it.
+/// Waits while HOLD is set, and then ends the thread that calls this.
 #[inline(never)]
 extern "C" fn ends() {
     STARTED.fetch_add(1, Relaxed);
@@ -33,7 +33,7 @@ extern "C" fn ends() {
 static HOLD: AtomicBool = AtomicBool::new(false);
 static STARTED: AtomicU64 = AtomicU64::new(0);
 
-/// Calls that are still under way once every CPU has switched away from the threads that have ended.
+/// The number of calls that are still under way after every CPU has had time to switch away from the threads that have ended.
 fn left(probe: &Probe) -> usize {
     for _ in 0..10_000 {
         if probe.counts().2 == 0 {
@@ -67,7 +67,7 @@ pub fn threads_that_end_in_a_call_give_it_back() -> Outcome {
     Ok(())
 }
 
-/// The end of the thread itself runs through functions that have return probes too, and never comes back from some of them.
+/// `sched::exit` has a return probe, too, and never returns. Its instance must be given back.
 pub fn a_return_probe_on_the_way_to_a_threads_end_is_given_back() -> Outcome {
     HOLD.store(false, Relaxed);
     let exit = Probe::new(&wanted(address_of!(sched::exit), nothing))?;
@@ -78,7 +78,7 @@ pub fn a_return_probe_on_the_way_to_a_threads_end_is_given_back() -> Outcome {
     Ok(())
 }
 
-/// The probe goes first: then the calls hold the room that it had.
+/// The probe is removed first. Until their threads end, the calls hold the room that the probe had.
 pub fn threads_that_outlive_the_probe_give_its_room_back() -> Outcome {
     for _ in 0..4 {
         HOLD.store(true, Relaxed);
@@ -100,7 +100,7 @@ pub fn threads_that_outlive_the_probe_give_its_room_back() -> Outcome {
 }
 
 specimen! {
-    /// Goes back to where `jumps` was called, past the frame that called `leaves`.
+    /// Returns to the caller of `jumps`, past the frame of `jumps`, which has called this function.
     fn leaves(n: u64) -> u64 {
         "add x0, x0, #1", "mov sp, x9", "mov x30, x10", "ret"
     }
@@ -115,12 +115,12 @@ specimen! {
     }
 }
 
-/// Deeper on the stack by `n` times 16 bytes.
+/// Calls [`jumps`] with `n` more frames on the stack.
 fn deeper(n: u64) -> u64 {
     if n == 0 { jumps(1) } else { core::hint::black_box(deeper(n - 1)) }
 }
 
-/// From ever less deep on the stack, then from one and the same place.
+/// Leaves frames, first from fewer and fewer frames on the stack, then always from the same place.
 fn leave_frames() -> Outcome {
     let probe = Probe::new(&wanted(address_of!(leaves), nothing))?;
     for n in (0..4 * THREADS as u64).rev() {

@@ -53,7 +53,7 @@ fn wanted(address: u64, handler: ReturnHandler) -> WantedReturn {
     WantedReturn { address, entry: None, handler, instances: DEFAULT_INSTANCES }
 }
 
-/// One that is taken away in any case.
+/// A return probe that is removed when this is dropped, also when the test has failed.
 struct Probe(Option<&'static ReturnProbe>);
 
 impl Probe {
@@ -61,7 +61,7 @@ impl Probe {
         kprobe::register_return(wanted).map(|probe| Self(Some(probe))).map_err(failed)
     }
 
-    /// Hits and misses, and calls under way.
+    /// The hits, the misses, and the number of calls under way.
     fn counts(&self) -> (u64, u64, usize) {
         self.0.map_or((0, 0, 0), |probe| (probe.hits(), probe.missed(), probe.active()))
     }

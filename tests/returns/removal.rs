@@ -32,7 +32,8 @@ fn counts(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {
     RETURNS.fetch_add(1, Relaxed);
 }
 
-/// They return to their callers, no handler runs, and only then their instances can be had again.
+/// After the removal of the probe, calls under way still return to their callers, but no handler is called. Their instances are
+/// free only when they have returned.
 pub fn calls_under_way_outlive_their_probe() -> Outcome {
     static RESULTS: AtomicU64 = AtomicU64::new(0);
     for counter in [&INSIDE, &RETURNS, &RESULTS] {
@@ -53,7 +54,7 @@ pub fn calls_under_way_outlive_their_probe() -> Outcome {
     let counted = probe.counts();
     let removed = probe.remove();
     let meanwhile = all(64)?.len();
-    // Another one on the same function, with other instances.
+    // A second probe on the same function gets other instances.
     let again = Probe::new(&wanted(address_of!(stays), counts));
     STAY.store(false, Relaxed);
     for thread in threads {
@@ -123,7 +124,8 @@ pub fn return_probes_come_and_go_while_other_cpus_call() -> Outcome {
     all_idle();
     result?;
     check_eq!((WRONG.load(Relaxed), LATE.load(Relaxed)), (0, 0));
-    // What was under way at a removal counts, and its handler did not run: one call a CPU at most.
+    // A call that is under way at a removal is counted as a hit, but its handler is not called. That is one call of each other CPU
+    // at most.
     let returns = RETURNS.load(Relaxed);
     let most = 8 * (kernel::smp::online_count() as u64 - 1);
     check!(returns <= handled && handled <= returns + most, "{returns} of {handled}");
@@ -131,7 +133,7 @@ pub fn return_probes_come_and_go_while_other_cpus_call() -> Outcome {
     Ok(())
 }
 
-/// `unregister` is for probes that were placed with `register`.
+/// `unregister` removes only probes that were placed with `register`, no return probes.
 pub fn unregister_leaves_them_alone() -> Outcome {
     let entry = address_of!(busy);
     RETURNS.store(0, Relaxed);

@@ -28,7 +28,7 @@ fn refusal(wanted: &WantedReturn) -> Option<ProbeError> {
     }
 }
 
-/// As many with `instances` as can be had.
+/// Registers return probes with `instances` instances each until there is no more room.
 pub fn all(instances: usize) -> Result<Vec<Probe>, Ended> {
     let mut all = Vec::new();
     let wanted = WantedReturn { instances, ..wanted(address_of!(target), nothing) };
@@ -60,7 +60,7 @@ pub fn what_cannot_be_is_refused_with_the_reason() -> Outcome {
             ))
         );
     }
-    // Refusals of the entry as of any probe; nothing is kept of what was asked for.
+    // The entry is refused as for every other probe, and the instances that were asked for are given back.
     for _ in 0..100 {
         let said = refusal(&WantedReturn { address: address_of!(waits), instances: 64, ..good });
         check_eq!(said, Some(ProbeError::Refused(address_of!(waits), probe::Reason::Wait)));
@@ -77,9 +77,9 @@ specimen! {
     }
 }
 
-/// 1024, in blocks of 16.
+/// There is room for 1024 instances, which is given out in blocks of 16.
 pub fn room_is_given_back() -> Outcome {
-    // Each takes all that there is, which those before it must have given back.
+    // Each round takes all the room, which the round before must have given back.
     for (instances, most) in [(64, 16), (33, 21), (1, 64)] {
         let probes = all(instances)?;
         check_eq!(probes.len(), most, "with {instances} calls each");

@@ -18,7 +18,7 @@ specimen! {
         "b . + 4", "add x0, x0, #5", "ret"
     }
 
-    /// Calls what it is given, twice; each function adds 5.
+    /// Calls `function` twice, which adds 5 each time.
     fn calls(n: u64, function: extern "C" fn(u64) -> u64) -> u64 {
         "stp x29, x30, [sp, #-32]!",
         "str x1, [sp, #16]",
@@ -34,7 +34,8 @@ specimen! {
 const BEHIND_CALL: u64 = 3 * 4;
 const ROUNDS: u64 = 50;
 
-/// Before and behind it on the entry, on the return, and where it returns to.
+/// Ordinary probes are on the entry, placed before and after the return probe, on the RET, and at the address that the call returns
+/// to.
 pub fn with_ordinary_probes_each_is_hit_once() -> Outcome {
     for function in [ordinary, simulated] {
         let entry = address_of!(function);

@@ -1,4 +1,4 @@
-//! Calls that return in another order than the reverse of the calls.
+//! Calls that do not return in the reverse order of the calls.
 
 use super::calls::{adds_up, compared, compares, remembers};
 use super::{Probe, wanted};
@@ -12,7 +12,8 @@ use kernel::exception::{DebugFrame, Frame};
 use kernel::kprobe::{Instance, ReturnProbe, WantedReturn};
 use kernel::{sched, smp};
 
-/// The interrupt comes in the middle of a call, and its handler calls the function too, deeper.
+/// An interrupt comes in the middle of a call that a return probe waits for. Its handler calls another function with a return
+/// probe, further down the stack.
 pub fn a_call_by_an_interrupt_handler_that_interrupts_one() -> Outcome {
     static SUMS: AtomicU64 = AtomicU64::new(0);
     fn handler(_: &mut Frame) {
@@ -46,7 +47,7 @@ pub fn a_call_by_an_interrupt_handler_that_interrupts_one() -> Outcome {
     Ok(())
 }
 
-/// Exact (X1), and every call has its own data back.
+/// All CPUs call the function at once: the counts are exact (X1), and every call gets back its own data.
 pub fn on_every_cpu_at_once() -> Outcome {
     const CALLS: u64 = 100;
     fn work() -> Outcome {
@@ -59,7 +60,7 @@ pub fn on_every_cpu_at_once() -> Outcome {
     let cpus = smp::online_count() as u64;
     let calls = cpus * CALLS * 10 / 4;
     compared();
-    // Enough for all, and for one call only.
+    // First there are instances for all calls, then for one call only.
     for instances in [64, 1] {
         let some =
             WantedReturn { entry: Some(remembers), instances, ..wanted(address_of!(adds_up), compares) };
@@ -70,7 +71,7 @@ pub fn on_every_cpu_at_once() -> Outcome {
         if instances == 64 {
             check_eq!(missed, 0);
         } else {
-            // A call within one that is handled cannot be.
+            // While one call is handled, the calls inside of it find no instance.
             check!(hits <= cpus * CALLS && hits > 0);
         }
         check_eq!(probe.remove(), (hits, missed));
@@ -82,7 +83,8 @@ static ENTERED: AtomicU64 = AtomicU64::new(0);
 static RETURNED: AtomicU64 = AtomicU64::new(0);
 static RIGHT: AtomicU64 = AtomicU64::new(0);
 
-/// Comes back when the other one is in it too, and then those before it have come back. Never gives way.
+/// Returns once three threads are in this function and `n` of them have returned. Meanwhile it does not yield, so only the tick
+/// switches threads.
 #[inline(never)]
 extern "C" fn waits(n: u64) -> u64 {
     ENTERED.fetch_add(1, Relaxed);
@@ -92,8 +94,8 @@ extern "C" fn waits(n: u64) -> u64 {
     core::hint::black_box(n) + 100
 }
 
-/// Three threads of one CPU, which the tick switches in the middle of the same function: the one that came first returns first,
-/// so the order is no stack's.
+/// Three threads of one CPU are in the same function, because the tick switches them there. The first to call is the first to
+/// return, so the calls do not return in the order of a stack.
 pub fn threads_return_in_whatever_order() -> Outcome {
     fn handler(_: &ReturnProbe, instance: &Instance, frame: &mut DebugFrame) {
         let n = instance.data(0).load(Relaxed);

@@ -22,7 +22,7 @@ fn field(id: u64, at: u32) -> u64 {
 
 fn the_registers_of_el1_have_a_known_value() -> Outcome {
     on_every_cpu(|| {
-        /// `SCTLR_MMU_ON` of the boot code, and WXN.
+        /// The value `SCTLR_MMU_ON` of the boot code, with WXN set.
         const MMU_ON_WXN: u64 = 0x30d0_180d | 1 << 19;
         check_eq!(read_sysreg!("sctlr_el1"), MMU_ON_WXN);
         check_eq!(mdscr::read(), 0);
@@ -37,7 +37,7 @@ fn the_registers_of_el1_have_a_known_value() -> Outcome {
         if field(mmfr3, 4) != 0 {
             check_eq!(read_sysreg!("s3_0_c1_c0_3"), 0, "SCTLR2_EL1");
         }
-        // CNTVOFF_EL2 is 0: both counters count the same.
+        // CNTVOFF_EL2 is 0, so the physical and the virtual counter have the same value.
         barrier::isb();
         let physical = read_sysreg!("cntpct_el0");
         barrier::isb();
@@ -47,14 +47,15 @@ fn the_registers_of_el1_have_a_known_value() -> Outcome {
     })
 }
 
-/// Everything that a CPU has at EL1 and that EL2 could trap; a trap would end the machine.
+/// Executes everything that a CPU has at EL1 and that EL2 could trap. A trap ends the machine.
 fn what_el1_may_do_does_not_trap() -> Outcome {
     static TRIED: AtomicU64 = AtomicU64::new(0);
     TRIED.store(0, Relaxed);
     on_every_cpu(|| {
         const ALL_OPEN: u64 = 3 << 16 | 3 << 20 | 3 << 24;
         let before = read_sysreg!("cpacr_el1");
-        // What follows uses no SIMD&FP registers: it reads registers that exist beside them.
+        // All traps of CPACR_EL1 are opened, because some registers below belong to SIMD&FP and its extensions. The code below uses
+        // no SIMD&FP register itself.
         write_sysreg!("cpacr_el1", ALL_OPEN);
         barrier::isb();
         let tried = try_all();
@@ -67,7 +68,7 @@ fn what_el1_may_do_does_not_trap() -> Outcome {
     Ok(())
 }
 
-/// Reads registers, each if the CPU has it; says how many.
+/// Reads the registers that the CPU has, and returns how many it has read.
 macro_rules! try_reads {
     ($($has:expr => $($register:literal)+;)*) => {{
         let mut tried = 0;
@@ -110,7 +111,7 @@ fn try_all() -> u64 {
         keys != 0 => "s3_0_c2_c1_0"; // APIAKeyLo_EL1
     };
     if keys != 0 {
-        // APIAKeyLo_EL1, which nothing here uses.
+        // APIAKeyLo_EL1. The kernel uses no key, so any value may be written.
         write_sysreg!("s3_0_c2_c1_0", 0x1234);
         tried += 1;
     }

@@ -10,7 +10,7 @@ core::arch::global_asm!(
     ".balign 4",
     ".global rules_line, rules_line_end, rules_branch, rules_branch_end, rules_flags, rules_flags_at, rules_flags_end, rules_load, rules_load_at",
     ".global rules_load_fixup, rules_load_end, rules_warn, rules_warn_behind, rules_warn_end, rules_trap, rules_trap_end, rules_registers, rules_registers_at, rules_registers_behind, rules_registers_end",
-    // fn() -> 4
+    // fn() -> 4, with three ADDs
     "rules_line:",
     "mov x0, #1",
     "add x0, x0, #1",
@@ -18,7 +18,7 @@ core::arch::global_asm!(
     "add x0, x0, #1",
     "ret",
     "rules_line_end:",
-    // fn() -> 7
+    // fn() -> 7, with a B past a BRK
     "rules_branch:",
     "b 1f",
     "brk #0x7f1",
@@ -33,7 +33,7 @@ core::arch::global_asm!(
     "mrs x0, nzcv",
     "ret",
     "rules_flags_end:",
-    // fn(address) -> 1 if nothing can be read there
+    // fn(address) -> 0, or 1 if the byte at the address cannot be read
     "rules_load:",
     "mov x1, x0",
     "mov x0, #0",
@@ -56,13 +56,14 @@ core::arch::global_asm!(
     ".pushsection .bug_table, \"a\"",
     ".quad rules_warn, {site}",
     ".popsection",
-    // fn(): dies unless a handler moves PC past its first instruction
+    // fn(): ends the kernel unless a handler moves PC past its first instruction
     "rules_trap:",
     "brk #0x7f2",
     "ret",
     "rules_trap_end:",
-    // fn(&mut [u64; 35]): what handlers of exceptions at `rules_registers_at` leave in x0 to x30, SP, NZCV, DAIF; then SP as
-    // it was before. Everything but system registers may have changed behind that instruction.
+    // fn(&mut [u64; 35]): stores x0 to x30, SP, NZCV and DAIF as the handlers of exceptions at `rules_registers_at` have left them,
+    // then SP as it was before. The code behind that instruction relies on system registers only, because handlers may have changed
+    // all others.
     "rules_registers:",
     "stp x29, x30, [sp, #-112]!",
     "stp x19, x20, [sp, #16]",
@@ -75,7 +76,7 @@ core::arch::global_asm!(
     "mov x9, sp",
     "msr tpidrro_el0, x9",
     "msr tpidr_el0, x0",
-    // Room that interrupts can use if SP is moved, above and below.
+    // Interrupts need room above and below SP if a handler moves SP.
     "sub sp, sp, #1024",
     "mov x9, sp",
     "str x9, [x0, #8 * 34]",
@@ -124,25 +125,25 @@ core::arch::global_asm!(
 );
 
 unsafe extern "C" {
-    /// Returns 4.
+    /// Returns 4, by MOV and three ADDs.
     #[link_name = "rules_line"]
     pub safe fn line() -> u64;
-    /// Returns 7.
+    /// Returns 7, past a BRK that ends the kernel if it is executed.
     #[link_name = "rules_branch"]
     pub safe fn branch() -> u64;
-    /// Puts NZCV into the flags and reads them again.
+    /// Writes `nzcv` to NZCV, and reads NZCV back after the instruction at [`flags_at`].
     #[link_name = "rules_flags"]
     pub safe fn flags(nzcv: u64) -> u64;
-    /// Reads a byte; 1 if there is nothing to be read.
+    /// Reads the byte at `address`. Returns 0, or 1 if the read has faulted.
     #[link_name = "rules_load"]
     pub safe fn load(address: u64) -> u64;
-    /// A WARN.
+    /// Raises a WARN (M11).
     #[link_name = "rules_warn"]
     pub safe fn warn();
-    /// Dies unless a handler moves PC past its first instruction.
+    /// Ends the kernel unless a handler moves PC past its first instruction.
     #[link_name = "rules_trap"]
     pub safe fn trap();
-    /// What handlers of exceptions at `registers_at` leave.
+    /// Stores the registers as the handlers of exceptions at [`registers_at`] have left them.
     #[link_name = "rules_registers"]
     pub safe fn registers(left: &mut Registers);
     static rules_line_end: u8;
@@ -156,57 +157,57 @@ unsafe extern "C" {
     static rules_registers_at: u8;
 }
 
-/// What [`registers`] found: x0 to x30, SP, NZCV, DAIF, then SP before.
+/// What [`registers`] stores: x0 to x30, SP, NZCV, DAIF, then SP as it was before.
 pub type Registers = [u64; 35];
 
 fn range(start: u64, end: *const u8) -> Range<u64> {
     start..end.addr() as u64
 }
 
-/// `line`'s instructions: MOV, ADD, ADD, ADD, RET.
+/// The instructions of `line`: MOV, ADD, ADD, ADD, RET.
 pub fn line_range() -> Range<u64> {
     range(line as *const () as u64, &raw const rules_line_end)
 }
 
-/// `branch`'s: B to the third, BRK, MOV, RET.
+/// The instructions of `branch`: B to the third, BRK, MOV, RET.
 pub fn branch_range() -> Range<u64> {
     range(branch as *const () as u64, &raw const rules_branch_end)
 }
 
-/// `load`'s: MOV, MOV, LDRB, RET; behind a fault MOV, RET.
+/// The instructions of `load`: MOV, MOV, LDRB, RET; after a fault MOV, RET.
 pub fn load_range() -> Range<u64> {
     range(load as *const () as u64, &raw const rules_load_end)
 }
 
-/// `warn`'s: BRK, RET.
+/// The instructions of `warn`: BRK, RET.
 pub fn warn_range() -> Range<u64> {
     range(warn as *const () as u64, &raw const rules_warn_end)
 }
 
-/// The instruction of `flags` between writing and reading NZCV: an ORR that changes nothing.
+/// The address of the instruction of `flags` between the write and the read of NZCV: an ORR that changes nothing.
 pub fn flags_at() -> u64 {
     (&raw const rules_flags_at).addr() as u64
 }
 
-/// The load of `load`.
+/// The address of the LDRB of `load`.
 pub fn load_at() -> u64 {
     (&raw const rules_load_at).addr() as u64
 }
 
-/// Where a fault of `load_at` goes on.
+/// The address at which `load` goes on after a fault at [`load_at`].
 pub fn load_fixup() -> u64 {
     (&raw const rules_load_fixup).addr() as u64
 }
 
-/// The instruction behind the WARN of `warn`.
+/// The address of the instruction behind the BRK of `warn`.
 pub fn warn_behind() -> u64 {
     (&raw const rules_warn_behind).addr() as u64
 }
 
-/// The instruction of `registers` that handlers interrupt: an ORR that changes nothing.
+/// The address of the instruction of `registers` at which handlers run: an ORR that changes nothing.
 pub fn registers_at() -> u64 {
     (&raw const rules_registers_at).addr() as u64
 }
 
-/// An address that nothing is mapped at: below a stack.
+/// An address at which nothing is mapped: it is below a stack.
 pub const UNMAPPED: u64 = kernel::mm::layout::STACKS as u64 + 0x10;

@@ -28,7 +28,7 @@ fn look(_: &Hit, frame: &mut DebugFrame) {
     SEEN.note(frame);
 }
 
-/// The masks that a handler sees around itself and in its frame, from a context with `masks`.
+/// Runs `body` with `masks`, so that [`SEEN`] gets the masks that the handler runs with and those in its frame.
 fn in_masks(masks: u64, body: impl FnOnce()) {
     SEEN.reset();
     daif::write(rules::pstate::Daif::of(masks));
@@ -82,7 +82,7 @@ fn m10_a_steps_hook_is_masked() -> Outcome {
     Ok(())
 }
 
-/// A debugger's step and a step-over of the same instruction end with the same exception, each for itself.
+/// A debugger's step and a step-over of the same instruction end with the same step exception. Both owners get their step.
 fn m10_every_owner_gets_its_step() -> Outcome {
     SEEN.reset();
     let line = code::line_range();

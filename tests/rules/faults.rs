@@ -26,20 +26,20 @@ suite!("rule-faults":
     i3_a_nested_fault_leaves_the_snapshot_alone,
 );
 
-/// The function that handles the fault, in the masks of the context that faulted.
+/// The address of the function that handles faults. It runs with the masks of the context that faulted.
 fn handler() -> u64 {
     kernel::mm::fault::handle as *const () as u64
 }
 
 static IN_HANDLER: Seen = Seen::new();
 
-/// A probe's BRK is taken whatever the masks are, so it sees them all.
+/// A probe's handler, which notes the masks of the probed context. A BRK is taken whatever the masks are, so all masks can be seen.
 fn look(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     IN_HANDLER.note(frame);
     Then::Run
 }
 
-/// Faults with a probe on the handler, in a context with `masks`.
+/// Faults in a context with `masks`, and returns the masks that the fault handler runs with, as a probe on it sees them.
 fn masks_in_handler(masks: u64) -> Result<u64, Ended> {
     let handler = handler();
     IN_HANDLER.reset();
@@ -65,7 +65,7 @@ fn m6_inherits_the_masks() -> Outcome {
 fn m6_stays_masked_in_a_debug_context() -> Outcome {
     static READ: AtomicU64 = AtomicU64::new(0);
     fn faults(_: &Hit, _: &mut DebugFrame) {
-        // Once only: a hit too many is to be counted, not to go on for ever.
+        // The handler faults once only, so that a hit too many is counted and does not go on for ever.
         if READ.load(Relaxed) != 0 {
             return;
         }
@@ -99,7 +99,7 @@ fn m6_completes_a_step_over_in_software() -> Outcome {
     let id = signal::breakpoint(code::load_at(), nothing)?;
     let failed = code::load(UNMAPPED);
     let after = counts();
-    // The slot was armed again.
+    // The second load hits the slot again: the completion in software has armed it.
     let more = code::load(UNMAPPED);
     let hits = signal::remove(id)?;
     check_eq!((failed, more, hits), (1, 1, 2));
@@ -108,7 +108,8 @@ fn m6_completes_a_step_over_in_software() -> Outcome {
     Ok(())
 }
 
-/// X2: the first instruction that the handler executes unmasked is the one behind its `msr daif`.
+/// X2: the step lands in the fault handler, on the first instruction that runs unmasked. That is the instruction after its `msr
+/// daif`.
 fn goes_into_the_handler(steps: &[u64]) -> Outcome {
     let load = code::load_range();
     let fixup = code::load_fixup();
@@ -138,18 +139,19 @@ fn m6_a_debuggers_step_and_a_step_over() -> Outcome {
     goes_into_the_handler(&steps)
 }
 
-/// X1: an instruction that faults and is tried again is attempted twice.
+/// X1: an instruction that faults and is executed again is attempted twice.
 fn m6_each_attempt_is_a_hit() -> Outcome {
     static TRIES: AtomicU64 = AtomicU64::new(0);
     fn retry(_: &Kprobe, frame: &mut DebugFrame) -> Then {
-        // The handler's argument is the frame of the fault: it goes back to the instruction once, with a good address.
+        // The handler's argument is the frame of the fault. Once, the frame is changed so that the context executes the load again,
+        // with a good address.
         let fault = frame.x[0] as *mut Frame;
         if TRIES.fetch_add(1, Relaxed) == 0 {
             // SAFETY: the handler has the fault's frame to itself, and it stands still here.
             unsafe { (*fault).x[1] = &raw const TRIES as u64 };
             // SAFETY: as above.
             unsafe { (*fault).pc = code::load_at() };
-            // Returns from it at once: dealt with.
+            // The handler returns 1 at once, which says that the fault is handled.
             frame.x[0] = 1;
             frame.pc = frame.x[30];
             return Then::Skip;

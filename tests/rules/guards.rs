@@ -1,4 +1,4 @@
-//! Guards that keep interrupts off, by PSTATE.I or by priority: nested, and dropped in the wrong order.
+//! Guards that keep interrupts off, by PSTATE.I or by priority. They are nested, and dropped in the wrong order.
 
 use super::seen::Seen;
 use super::signal::Signal;
@@ -31,7 +31,7 @@ fn prepare() -> Outcome {
     Signal::Irq.prepare(taken)
 }
 
-/// Interrupts taken so far, once one that is due has had its chance.
+/// How many interrupts have been taken. A pending interrupt that is not held back is taken first.
 fn count() -> u64 {
     barrier::isb();
     TAKEN.count()

@@ -37,10 +37,10 @@ suite!("rule-interrupts":
 );
 
 static IN_HANDLER: Seen = Seen::new();
-/// What `code::line` returned in the handler.
+/// The result of `code::line` when the interrupt's handler called it.
 static LINE: AtomicU64 = AtomicU64::new(0);
 
-/// Runs over the very address that the interrupted context is stepping over.
+/// An interrupt's handler that executes the same instruction which the interrupted context is stepping over.
 fn runs_the_same_line(frame: &mut Frame) {
     IN_HANDLER.note(frame);
     LINE.store(code::line(), Relaxed);
@@ -67,7 +67,7 @@ fn m8_masks_in_an_irq_handler() -> Outcome {
     Ok(())
 }
 
-/// An interrupt taken after a breakpoint was hit and before its instruction has run.
+/// The interrupt is taken after a breakpoint was hit, and before the stepped-over instruction has run.
 fn in_a_step_over(signal: Signal, masks: u64, hits: u64) -> Outcome {
     over(signal, signal::interrupt, masks, hits)
 }
@@ -95,7 +95,7 @@ fn over(signal: Signal, interrupt: Handler, masks: u64, hits: u64) -> Outcome {
     Ok(())
 }
 
-/// The same with a debugger that steps through the line.
+/// The interrupt is taken at the same place while a debugger steps through the line.
 fn in_a_debuggers_step(signal: Signal, masks: u64, hits: u64) -> Outcome {
     in_a_trace(signal, signal::interrupt, masks, hits)
 }
@@ -135,7 +135,7 @@ fn m8_fiq_in_a_debuggers_step() -> Outcome {
     in_a_debuggers_step(Signal::Fiq, 0xc0, 2)
 }
 
-/// As `signal::interrupt`; but the first time that the interrupt is taken, its acknowledge says that there is none.
+/// Like `signal::interrupt`, but when the interrupt is taken for the first time, the acknowledge says that there is no interrupt.
 fn interrupt_spuriously(hit: &Hit, frame: &mut DebugFrame) {
     if signal::AT_BREAKPOINT.count() == 0 {
         irq::inject_spurious(1);
@@ -143,14 +143,15 @@ fn interrupt_spuriously(hit: &Hit, frame: &mut DebugFrame) {
     signal::interrupt(hit, frame);
 }
 
-/// The step is set aside twice, once for nothing, and each time put back: the interrupt, the step and the line are as with one.
+/// The step is set aside and put back twice, the first time for nothing. The interrupt, the step and the line's result must be the
+/// same as with one interrupt.
 fn with_a_spurious_one(test: fn(Signal, Handler, u64, u64) -> Outcome, signal: Signal) -> Outcome {
     if !irq::inject_spurious(0) {
         skip!("release builds have no way to inject a spurious interrupt");
     }
     let stashes = stats::STASHES.here();
     test(signal, interrupt_spuriously, 0xc0, 2)?;
-    // A tick in the middle of a step adds to them.
+    // A tick in the middle of the step is one more stash.
     check!(stats::STASHES.here() - stashes >= 2, "{} stashes", stats::STASHES.here() - stashes);
     check_eq!(debug::this().stash_len.get(), 0, "entries of the stash left");
     Ok(())
@@ -172,7 +173,7 @@ fn m8_a_spurious_fiq_in_a_debuggers_step() -> Outcome {
     with_a_spurious_one(in_a_trace, Signal::Fiq)
 }
 
-/// Sets `STASH_DEPTH` steps aside, each of another owner than the one before, and takes them back. One more ends the kernel
+/// Stashes `STASH_DEPTH` steps, each with another owner than the one before, and takes them back. One more ends the kernel
 /// (`die.one_step_more_than_the_stash_holds`).
 fn m8_the_stash_holds_as_much_as_it_says() -> Outcome {
     const OWNERS: [Owners; 3] = [Owners::DEBUGGER, Owners::TRACER, Owners::UPROBE];
@@ -229,7 +230,8 @@ fn m9_nmi_breaks_into_interrupts_off() -> Outcome {
     Ok(())
 }
 
-/// Deferred work in an interrupt handler opens I; an NMI that comes in the middle of a step there adds to the stash.
+/// An interrupt's handler opens I and steps over a breakpoint, as deferred work may. An NMI in the middle of that step-over adds a
+/// second entry to the stash.
 fn m9_stashes_nest() -> Outcome {
     fn outer(frame: &mut Frame) {
         OUTER.note(frame);
@@ -262,13 +264,13 @@ fn m9_stashes_nest() -> Outcome {
     Ok(())
 }
 
-/// I1 at work: neither masks that a context may have lets an interrupt in with D masked.
+/// I1: where D is masked I is masked, too, so an interrupt waits until D is open.
 fn i1_an_interrupt_interrupts_d_open() -> Outcome {
     prepare(Signal::Irq)?;
     let masked = daif::AllMasked::new();
     Signal::Irq.send();
     let held = IN_HANDLER.count();
-    // Opens A, I, F, D in the order that a context switch might.
+    // Opens A, I, F and D at once.
     drop(masked);
     kernel::arch::barrier::isb();
     check_eq!(held, 0);
@@ -277,7 +279,7 @@ fn i1_an_interrupt_interrupts_d_open() -> Outcome {
     Ok(())
 }
 
-/// A step that is asked for in an interrupt handler, and not given back, does not go on in the context that was interrupted.
+/// A step that an interrupt's handler begins for itself and does not end must not go on in the interrupted context.
 fn x2_a_handlers_own_step_ends_with_it() -> Outcome {
     static LANDED: AtomicU64 = AtomicU64::new(0);
     fn notes(frame: &mut DebugFrame) -> Wish {
@@ -303,7 +305,8 @@ fn x2_a_handlers_own_step_ends_with_it() -> Outcome {
     Ok(())
 }
 
-/// The same where nothing was set aside and D stays masked, so that the step cannot even begin in the handler.
+/// An NMI's handler, with D masked, cannot even begin a step. If it leaves an owner nevertheless, that owner must not go on in the
+/// interrupted context, where nothing was set aside.
 fn x2_an_nmi_handlers_own_step_ends_with_it() -> Outcome {
     static REFUSED: AtomicU64 = AtomicU64::new(0);
     fn never(_: &mut DebugFrame) -> Wish {
@@ -312,7 +315,7 @@ fn x2_an_nmi_handlers_own_step_ends_with_it() -> Outcome {
     fn starts(frame: &mut Frame) {
         IN_HANDLER.note(frame);
         REFUSED.store((session::step_from_here(never) == Err(StepError::DebugMasked)).into(), Relaxed);
-        // As if it had not been.
+        // Sets the owner as if the step had not been refused.
         // SAFETY: D stays masked in an NMI's handler (M9).
         unsafe { debug::masked() }.set_owners(Owners::DEBUGGER);
     }

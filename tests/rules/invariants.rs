@@ -38,7 +38,7 @@ fn i2_ss_is_set_for_an_owner_only() -> Outcome {
     fn looks(frame: &mut Frame) {
         SEEN.note(frame);
     }
-    // In a step-over the context has an owner, and the interrupt in it has none.
+    // The context in a step-over has an owner. The interrupt in the middle of it has none.
     signal::Signal::Irq.prepare(looks)?;
     SEEN.reset();
     signal::arm(signal::Signal::Irq);

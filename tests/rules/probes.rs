@@ -99,7 +99,8 @@ fn m12_a_debugger_steps_over_a_simulated_instruction() -> Outcome {
     Ok(())
 }
 
-/// K8: an interrupt that is due while the copy runs comes behind the probed instruction, and the owners are back by then.
+/// K8: an interrupt that becomes pending before the copy runs is taken behind the probed instruction. The owners of the step are
+/// back in place by then.
 fn m12_an_interrupt_waits_for_the_copy() -> Outcome {
     fn send(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         PRE.note(frame);
@@ -134,7 +135,8 @@ fn debuggers_brk() {
     unsafe { core::arch::asm!("brk #{}", const brk::DEBUGGER, options(nostack, preserves_flags)) }
 }
 
-/// A BRK for a debugger where there is none says so and goes on; what it is written by can be probed, which shows the masks.
+/// Where no debugger is registered, a debugger's BRK prints a message and the code goes on. A probe on the function that prints
+/// shows the masks.
 fn m12_a_debuggers_brk_is_masked() -> Outcome {
     if log::max_level() < log::LevelFilter::Warn {
         skip!("nothing is printed at this log level");
@@ -150,7 +152,7 @@ fn m12_a_debuggers_brk_is_masked() -> Outcome {
     Ok(())
 }
 
-/// The owners of the outer context's step stay what they are, and its masks too.
+/// A probe in a debug context leaves the owners of the outer context's step and its masks alone.
 fn m14_a_probe_in_a_debug_context() -> Outcome {
     fn calls(_: &Hit, frame: &mut DebugFrame) {
         if OUTER.note(frame) == 0 {
@@ -162,7 +164,7 @@ fn m14_a_probe_in_a_debug_context() -> Outcome {
     reset();
     OUTER.reset();
     let (overs, done) = (stats::STEP_OVERS.here(), stats::COMPLETED_IN_SOFTWARE.here());
-    // One that is simulated and one that runs out of line.
+    // The first probed instruction is simulated, the second one runs out of line.
     let probed = [code::branch_range().start, code::line_range().start];
     for address in probed {
         kprobe::register(address, Some(pre), Some(post)).map_err(crate::failed)?;

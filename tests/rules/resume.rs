@@ -37,7 +37,7 @@ fn send(_: &Kprobe, _: &mut DebugFrame) -> Then {
     Then::Run
 }
 
-/// SCTLR_EL1.EIS and EOS are set, on every CPU; and WXN, which what is patched relies on.
+/// SCTLR_EL1.EIS and EOS are set on every CPU. WXN is set, too: changes of text rely on it.
 fn m13_entry_and_return_synchronise() -> Outcome {
     static SCTLR: [AtomicU64; kernel::percpu::MAX_CPUS] =
         [const { AtomicU64::new(0) }; kernel::percpu::MAX_CPUS];
@@ -62,7 +62,8 @@ fn m13_entry_and_return_synchronise() -> Outcome {
     Ok(())
 }
 
-/// An interrupt between a step that is done and its report: SPSR.SS is 0 and stays 0, or a second instruction would run.
+/// An interrupt comes after a stepped instruction is done and before the step is reported. SPSR.SS is 0 then and must stay 0, or a
+/// second instruction would run.
 fn m13_spsr_ss_stays_as_saved() -> Outcome {
     Signal::Irq.prepare(interrupted)?;
     signal::arm(Signal::Irq);
@@ -78,7 +79,7 @@ fn m13_spsr_ss_stays_as_saved() -> Outcome {
     check_eq!(steps.len(), 4, "{steps:x?}");
     check_eq!(steps[..3], [branch.start, branch.start + 8, branch.start + 12]);
 
-    // And one that is still to run has SPSR.SS 1 and keeps it.
+    // If the interrupt comes before the stepped instruction, SPSR.SS is 1 and must stay 1.
     INTERRUPT.reset();
     let line = code::line_range();
     let id = signal::breakpoint_in_line(signal::interrupt)?;
@@ -89,7 +90,7 @@ fn m13_spsr_ss_stays_as_saved() -> Outcome {
     Ok(())
 }
 
-/// A handler that moves PC does not have the instruction there executed before the step is reported.
+/// If a handler moves PC, the step is reported before the instruction at the new PC is executed.
 fn m13_moving_pc_clears_spsr_ss() -> Outcome {
     static PCS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
     static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -117,7 +118,7 @@ fn m13_moving_pc_clears_spsr_ss() -> Outcome {
     Ok(())
 }
 
-/// The slot of a step-over goes away while the step-over is on the stash.
+/// The slot is removed while its step-over is on the stash.
 fn m13_a_cancelled_step_is_not_taken() -> Outcome {
     static SLOT: spin::Once<::slots::SlotId> = spin::Once::new();
     static REMOVED: AtomicU64 = AtomicU64::new(0);
@@ -153,7 +154,7 @@ fn m13_ss_is_clear_once_nobody_asks() -> Outcome {
     Ok(())
 }
 
-/// A debugger that lets go in the middle leaves nothing behind.
+/// A debugger's steps that end in the middle leave neither an owner nor MDSCR_EL1.SS behind.
 fn m13_a_step_that_is_cut_short_ends() -> Outcome {
     fn never(_: &mut DebugFrame) -> Wish {
         Wish::Step
@@ -167,7 +168,8 @@ fn m13_a_step_that_is_cut_short_ends() -> Outcome {
     Ok(())
 }
 
-/// I4: NZCV, all 16 values, over a breakpoint, a probe, an interrupt in a step-over, a debugger's step, and all at once.
+/// I4: all 16 values of NZCV survive a breakpoint with an interrupt in its step-over, a probe, a debugger's step, and a step over a
+/// probe with an interrupt.
 fn i4_flags_survive() -> Outcome {
     let at = code::flags_at();
     let all = || (0..16u64).map(|nzcv| nzcv << 28);
@@ -204,7 +206,7 @@ fn i4_flags_survive() -> Outcome {
     Ok(())
 }
 
-/// Where SP is moved, up or down, relative to where it was.
+/// How many bytes [`scramble`] adds to SP; the number may be negative.
 static MOVE_SP: AtomicU64 = AtomicU64::new(0);
 const NZCV: u64 = 0b1010 << 28;
 
@@ -212,13 +214,13 @@ const fn pattern(n: u64) -> u64 {
     0xa5a5_0000_0000_5a5a | n << 20
 }
 
-/// Changes everything that a handler may change, but PC.
+/// Changes everything in the frame that a handler may change, except PC.
 fn scramble(frame: &mut Frame) {
     for (n, x) in frame.x.iter_mut().enumerate() {
         *x = pattern(n as u64);
     }
     frame.sp = frame.sp.wrapping_add(MOVE_SP.load(Relaxed));
-    // NZCV, and I and F masked.
+    // Sets NZCV, and masks I and F.
     frame.pstate = frame.pstate & !(0xf << 28) | NZCV | 0xc0;
 }
 
@@ -248,7 +250,7 @@ fn scrambles_in_irq(frame: &mut Frame) {
     scramble(frame);
 }
 
-/// What `code::registers` has to find after `scramble`.
+/// Checks that `code::registers` has stored what [`scramble`] has left.
 fn scrambled(left: &code::Registers) -> Outcome {
     for (n, value) in left[..31].iter().enumerate() {
         check_eq!(*value, pattern(n as u64), "x{n}");
@@ -318,7 +320,7 @@ fn i7_handlers_move_pc() -> Outcome {
     Ok(())
 }
 
-/// An interrupt in the middle of a step-over that changes nothing leaves all 31 registers, SP and NZCV alone.
+/// An interrupt in the middle of a step-over, whose handler changes nothing, leaves all 31 registers, SP and NZCV alone.
 fn i7_an_interrupt_changes_no_register() -> Outcome {
     fn scrambles_and_sends(hit: &Hit, frame: &mut DebugFrame) {
         scramble(frame);

@@ -1,4 +1,4 @@
-//! Handlers record what they see in atomics, because a handler cannot end a test.
+//! Handlers record what they see, because a handler cannot end a test.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel::arch::{daif, mdscr};
@@ -15,11 +15,11 @@ pub struct View {
     pub daif: u64,
     /// MDSCR_EL1.SS while the handler ran.
     pub ss: u64,
-    /// Entries on this CPU's stash.
+    /// How many entries this CPU's stash had.
     pub stash: u64,
-    /// Owners of the step, as bits.
+    /// The owners of the running context's step, as the bits of `Owners`.
     pub owners: u64,
-    /// Debug contexts, one inside the other.
+    /// How many debug contexts were nested.
     pub depth: u64,
     /// PC of the interrupted context.
     pub pc: u64,
@@ -39,7 +39,7 @@ impl Seen {
         self.0.iter().for_each(|word| word.store(0, Relaxed));
     }
 
-    /// For the handler: notes what there is to see. Returns how often it was called before.
+    /// Called by the handler with its frame: notes the [`View`]. Returns how often this was called before.
     pub fn note(&self, frame: &Frame) -> u64 {
         let cpu = debug::this();
         let now = [
@@ -63,7 +63,7 @@ impl Seen {
         self.0[8].load(Relaxed)
     }
 
-    /// What it saw the last time.
+    /// What the handler saw when it was called last.
     pub fn view(&self) -> View {
         let word = |n: usize| self.0[n].load(Relaxed);
         View {

@@ -15,21 +15,21 @@ use kernel::irq::{self, off, sgi};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Signal {
-    /// An IRQ.
+    /// An ordinary IRQ.
     Irq,
-    /// An FIQ: GICv3, group 0.
+    /// An FIQ. It needs a GICv3, where it is an interrupt of group 0.
     Fiq,
-    /// An IRQ of NMI priority.
+    /// An IRQ of NMI priority. It needs priority masking.
     Nmi,
 }
 
 const ALL: [Signal; 3] = [Signal::Irq, Signal::Fiq, Signal::Nmi];
 
 impl Signal {
-    /// Names the interrupt's handler.
+    /// Sets the interrupt's handler. An FIQ is put into group 0 and enabled, too.
     ///
     /// # Errors
-    /// Skips the test where the machine does not have it.
+    /// Skips the test where the machine does not have the interrupt.
     pub fn prepare(self, handler: irq::Handler) -> Result<(), Ended> {
         match self {
             Self::Irq => irq::set_handler(sgi::TEST, handler),
@@ -51,7 +51,7 @@ impl Signal {
         Ok(())
     }
 
-    /// Sends it to this CPU. Any context.
+    /// Makes the interrupt pending on this CPU. Works in every context.
     pub fn send(self) {
         match self {
             Self::Irq => gic::send_sgi(sgi::TEST, Target::Me),
@@ -63,50 +63,49 @@ impl Signal {
     }
 }
 
-/// What [`interrupt`] sends.
+/// The signal that [`interrupt`] sends, as an index of [`ALL`].
 static WHICH: AtomicU8 = AtomicU8::new(0);
 
-/// What the breakpoint of [`interrupt`] saw.
+/// What [`interrupt`] saw when the breakpoint was hit.
 pub static AT_BREAKPOINT: Seen = Seen::new();
 
-/// Chooses what [`interrupt`] sends at its first call.
+/// Chooses the signal that [`interrupt`] sends, and lets its next call be the first one.
 pub fn arm(signal: Signal) {
     WHICH.store(signal as u8, Relaxed);
     AT_BREAKPOINT.reset();
 }
 
-/// A breakpoint's handler: the first hit sends an interrupt, which is taken on return, before the instruction that is stepped
-/// over.
+/// A breakpoint's handler. Its first call sends an interrupt, which is taken on the return, before the stepped-over instruction.
 pub fn interrupt(_: &slots::Hit, frame: &mut DebugFrame) {
     if AT_BREAKPOINT.note(frame) == 0 {
         send();
     }
 }
 
-/// Sends what was chosen.
+/// Sends the signal that [`arm`] has chosen.
 pub fn send() {
     ALL[WHICH.load(Relaxed) as usize % ALL.len()].send();
 }
 
-/// A breakpoint on this address.
+/// Sets a breakpoint at `address` on all CPUs.
 pub fn breakpoint(address: u64, handler: Handler) -> Result<SlotId, Ended> {
     let request = Request::Breakpoint { address, privilege: Privilege::El1 };
     slots::install(&request, Cpus::ALL, Disposition::Call(handler)).map_err(crate::failed)
 }
 
-/// A breakpoint on the second instruction of `code::line`.
+/// Sets a breakpoint on the second instruction of `code::line`.
 pub fn breakpoint_in_line(handler: Handler) -> Result<SlotId, Ended> {
     breakpoint(code::line_range().start + 4, handler)
 }
 
-/// A watchpoint on reads and writes of a doubleword.
+/// Sets a watchpoint on reads and writes of the doubleword at `address`, on all CPUs.
 pub fn watchpoint(address: u64, handler: Handler) -> Result<SlotId, Ended> {
     let request =
         Request::Watchpoint { address, length: 8, access: Access::ReadWrite, privilege: Privilege::El1 };
     slots::install(&request, Cpus::ALL, Disposition::Call(handler)).map_err(crate::failed)
 }
 
-/// Takes a slot away; how often it was hit.
+/// Removes a slot, and returns how often it was hit.
 pub fn remove(id: SlotId) -> Result<u64, Ended> {
     let hits = slots::hits(id);
     slots::remove(id).map_err(crate::failed)?;

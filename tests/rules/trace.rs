@@ -14,8 +14,8 @@ static LEN: AtomicUsize = AtomicUsize::new(0);
 static FROM: AtomicU64 = AtomicU64::new(0);
 static TO: AtomicU64 = AtomicU64::new(0);
 
-/// Runs `body` by single steps from the first one that lands in `range` to the first one that lands outside it again;
-/// returns where these landed, the one outside included. So a step that lands in an interrupt handler ends the list.
+/// Runs `body` by single steps. Returns the PCs of the steps from the first one that lands in `range` to the first one after it
+/// that lands outside, which is the last of the list. So a step that lands in an interrupt's handler ends the list.
 pub fn trace(range: Range<u64>, body: impl FnOnce()) -> Result<Vec<u64>, Ended> {
     FROM.store(range.start, Relaxed);
     TO.store(range.end, Relaxed);
@@ -25,7 +25,7 @@ pub fn trace(range: Range<u64>, body: impl FnOnce()) -> Result<Vec<u64>, Ended> 
     Ok(PCS[..len].iter().map(|pc| pc.load(Relaxed)).collect())
 }
 
-/// The hook of [`trace`].
+/// The hook that [`trace`] has called after each step.
 pub fn follow(frame: &mut DebugFrame) -> Wish {
     let inside = (FROM.load(Relaxed)..TO.load(Relaxed)).contains(&frame.pc);
     let len = LEN.load(Relaxed);

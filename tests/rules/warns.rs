@@ -140,16 +140,16 @@ fn m11_a_debuggers_step_goes_into_the_report() -> Outcome {
     Ok(())
 }
 
-/// The function that every report is written by. Its first instruction is where these tests come between.
+/// The address of the function that writes every report. The tests interrupt a report at its first instruction.
 fn written() -> u64 {
     kernel::console::print as *const () as u64
 }
 
-/// What a WARN and the WARNs that come while it is reported come to: how many are counted; how often [`written`] is hit and missed
-/// by a probe whose handler is `pre`.
+/// Runs `warn`, which raises a WARN, while `pre` handles a probe on [`written`]. Returns how many WARNs were counted, including
+/// those that came during the report, and the hits and misses of the probe.
 ///
 /// # Errors
-/// Skips the test, before anything is done, where no WARN is printed.
+/// Skips the test, before anything is done, if no WARN is printed at this log level.
 fn reported(pre: PreHandler, warn: impl FnOnce()) -> Result<(u64, (u64, u64)), Ended> {
     are_printed()?;
     let warnings = stats::WARNINGS.sum();
@@ -166,14 +166,14 @@ fn are_printed() -> Outcome {
     Ok(())
 }
 
-/// In X16 at [`written`]: its call is the one of [`detour`].
+/// X16 has this value when [`detour`] branches to [`written`].
 const DETOUR_DONE: u64 = 0x6465_746f_7572;
 
-/// What [`detour`] calls.
+/// The function that [`detour`] calls.
 static INSIDE: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
 specimen! {
-    /// Calls what [`INSIDE`] says, as if [`written`] did, and then goes on there.
+    /// Calls [`INSIDE`] as if [`written`] did so, and then goes on at [`written`].
     fn detour() {
         "stp x29, x30, [sp, #-80]!",
         "mov x29, sp",
@@ -199,7 +199,7 @@ specimen! {
     }
 }
 
-/// A pre-handler: has the report call [`INSIDE`], once for each.
+/// A pre-handler on [`written`]: sends each call to [`detour`] once, so that the report calls [`INSIDE`].
 fn go_the_other_way(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     if frame.x[16] == DETOUR_DONE {
         frame.x[16] = 0;
@@ -260,7 +260,7 @@ fn m11_a_warn_in_an_interrupt_in_a_report_is_reported() -> Outcome {
 fn m11_a_warn_of_another_thread_is_reported() -> Outcome {
     static REPORTS: AtomicBool = AtomicBool::new(false);
     static WARNED: AtomicBool = AtomicBool::new(false);
-    /// The first report gives way in its middle.
+    /// Has a reschedule come in the middle of the first report.
     fn gives_way(_: &Kprobe, _: &mut DebugFrame) -> Then {
         if !REPORTS.swap(true, Relaxed) {
             sched::want_reschedule();
@@ -283,13 +283,14 @@ fn m11_a_warn_of_another_thread_is_reported() -> Outcome {
     let (warnings, counts) = reported(gives_way, || {
         // A tick would end the other thread's turn in the middle of its report.
         crate::threads::without_tick(|| {
-            // One may have taken its last turn away between its look at the word and its yield: after this turn it stands in a yield.
+            // The last tick may have switched away from the other thread between its look at REPORTS and its yield. After this turn
+            // it is in a yield.
             sched::yield_now();
             code::warn();
-            // Before the tick is back, which would give the other thread its turn behind the report.
+            // WARNED is read before the tick comes back, which would give the other thread a turn after the report.
             in_the_middle = WARNED.load(Relaxed);
         });
-        // Whatever has become of the report, the other thread ends.
+        // The other thread ends, even if the report was never written.
         REPORTS.store(true, Relaxed);
         other.join();
     })?;
@@ -299,7 +300,7 @@ fn m11_a_warn_of_another_thread_is_reported() -> Outcome {
     Ok(())
 }
 
-/// A report that faults, with a fault handler that WARNs, whose report faults ...
+/// A report faults, the fault handler raises a WARN, the report of that WARN faults, and so on.
 fn m11_recursion_is_bounded() -> Outcome {
     extern "C" fn faults() {
         code::load(code::UNMAPPED);

@@ -14,12 +14,12 @@ use kernel::exception::DebugFrame;
 use kernel::irq::off::IrqOff;
 use kernel::{read_sysreg, write_sysreg};
 
-/// Words to watch, on cache lines of their own.
+/// Words to watch, on a cache line of their own.
 #[repr(align(64))]
 pub struct Watched(pub [AtomicU64; 8]);
 
 impl Watched {
-    /// All zero.
+    /// The words are 0 at first.
     pub const fn new() -> Self {
         Self([const { AtomicU64::new(0) }; 8])
     }
@@ -36,7 +36,7 @@ specimen! {
     }
 }
 
-/// Several matches of one exception: each handler is called, each hit counted, none overwritten by the next one's.
+/// One exception matches several slots. Each hit is counted and each handler is called; none of them is lost because of the others.
 pub fn every_matching_slot_gets_its_own_disposition() -> Outcome {
     static WATCHED: Watched = Watched::new();
     static CALLS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
@@ -77,7 +77,7 @@ pub fn every_matching_slot_gets_its_own_disposition() -> Outcome {
 
 static AREA: Area = Area::new();
 
-/// DC ZVA may report a FAR outside the watched range: the nearest slot of the block is the one.
+/// DC ZVA may report a FAR outside the watched range. The hit belongs to the nearest slot in the block that is zeroed.
 pub fn dc_zva_hits_what_it_zeroes() -> Outcome {
     let id = read_sysreg!("dczid_el0");
     if id & 0x10 != 0 {
@@ -121,7 +121,7 @@ pub fn pairs_hit_what_they_touch() -> Outcome {
     Ok(())
 }
 
-/// For as long as this lives the CPU's vector registers can be used, and nothing else runs on it: nobody saves them.
+/// For as long as this lives EL1 may use the vector registers. Interrupts are off meanwhile, because nothing saves these registers.
 struct Vectors {
     before: u64,
     _off: IrqOff,
@@ -146,7 +146,7 @@ impl Drop for Vectors {
 }
 
 specimen! {
-    /// 32 bytes in one instruction.
+    /// Stores 32 bytes with one instruction.
     fn store_vectors(at: u64) {
         ".arch_extension fp", ".arch_extension simd", "stp q0, q1, [x0]", "ret"
     }
@@ -156,8 +156,9 @@ specimen! {
     }
 }
 
-/// 32 bytes by one instruction: what is watched may be far behind the address that it names, and FAR anywhere between. Slots of every
-/// length in every doubleword of the access, beside it, and others around, of which none may be taken for it.
+/// One instruction accesses 32 bytes. The watched bytes may be far behind the address that the instruction names, and FAR may be
+/// anywhere in between. Slots of several lengths are set in each doubleword of the access, and others beside it; none of the latter
+/// may be taken for the slot that was hit.
 pub fn pairs_of_vector_registers_hit_what_they_touch() -> Outcome {
     const BASE: u64 = 512;
     let run = |write: bool, at: u64| {
@@ -167,7 +168,7 @@ pub fn pairs_of_vector_registers_hit_what_they_touch() -> Outcome {
     let before = read_sysreg!("cpacr_el1");
     for (first, length) in [(16, 8), (24, 8), (16, 16), (31, 1), (20, 4), (27, 3), (0, 8), (15, 1), (0, 32)] {
         let watched = slot_at(BASE + first, length)?;
-        // Nearer to the address of the access, to its end, and in the same block as DC ZVA's.
+        // These slots are nearer to the address of the access, or to its end, and one is in the block that DC ZVA would zero.
         let near = [(BASE - 1, 1), (BASE + 32, 8), (BASE + 40, 8)].map(|(at, length)| slot_at(at, length));
         let [left, right, further] = near;
         let (left, right, further) = (left?, right?, further?);
@@ -204,14 +205,15 @@ specimen! {
     }
 }
 
-/// An atomic reads and writes. The architecture has WnR clear where a slot for reads caught it; QEMU has it set. A slot for
-/// stores in the same block must not be taken for what was hit.
+/// An atomic both reads and writes. If a slot for reads catches it, the architecture has WnR clear and QEMU has it set. A slot for
+/// stores in the same block must not be taken for the slot that was hit.
 pub fn an_atomic_hits_the_slot_on_its_word_and_no_neighbour() -> Outcome {
     if read_sysreg!("id_aa64isar0_el1") >> 20 & 0xf == 0 {
         skip!("there are no atomic instructions (FEAT_LSE)");
     }
     if kernel::smp::online_count() > 1 {
-        // QEMU 7.2 makes the atomics of CPUs that run at once with the host's, and looks for no watchpoint on reads then.
+        // Where CPUs run at the same time, QEMU 7.2 executes atomics with those of the host, and then checks no watchpoint on
+        // reads.
         skip!("where several CPUs run, QEMU's atomics hit no watchpoint on reads");
     }
     static WATCHED: Watched = Watched::new();

@@ -21,7 +21,7 @@ macro_rules! read_numbered {
     };
 }
 
-/// The control register of a slot of this CPU.
+/// Reads the control register of slot `n` of this CPU.
 pub fn control(kind: Kind, n: u8) -> u64 {
     match kind {
         Kind::Breakpoint => read_numbered!("dbgbcr", n),
@@ -29,7 +29,7 @@ pub fn control(kind: Kind, n: u8) -> u64 {
     }
 }
 
-/// Writes a slot of this CPU behind the manager's back. D is masked.
+/// Writes the registers of slot `n` of this CPU without the slot manager. Called with D masked.
 pub fn set(kind: Kind, n: u8, value: u64, control: u32) {
     match kind {
         Kind::Breakpoint => {
@@ -61,7 +61,7 @@ fn known_state() -> Outcome {
     Ok(())
 }
 
-/// The fields are UNKNOWN out of reset, so bring-up is run again over registers full of garbage, locks set.
+/// The registers are UNKNOWN out of reset. So the bring-up is run again with garbage in all of them and with the OS lock set.
 pub fn a_cpu_comes_up_with_every_slot_off_and_the_locks_clear() -> Outcome {
     on_every_cpu(|| {
         known_state()?;
@@ -85,7 +85,7 @@ specimen! {
     }
 }
 
-/// Rules H8 and H5: on every CPU when install and remove return.
+/// Rules H8 and H5: MDE and KDE have changed on every CPU when `install` and `remove` return.
 pub fn mde_and_kde_are_on_only_while_a_slot_needs_them() -> Outcome {
     fn off() -> Outcome {
         check_eq!(mdscr::read(), 0);

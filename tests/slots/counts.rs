@@ -17,7 +17,7 @@ specimen! {
     }
 }
 
-/// Rule H2.
+/// Rule H2: no execution hits before `install` or after `remove`, and every one in between does.
 pub fn a_breakpoint_hits_from_install_to_remove_and_never_outside() -> Outcome {
     static CALLED: AtomicU64 = AtomicU64::new(0);
     fn count(_: &slots::Hit, _: &mut kernel::exception::DebugFrame) {
@@ -40,7 +40,7 @@ pub fn a_breakpoint_hits_from_install_to_remove_and_never_outside() -> Outcome {
     Ok(())
 }
 
-/// Rule H2.
+/// Rule H2: no access hits before `install` or after `remove`, and every one in between does.
 pub fn a_watchpoint_hits_from_install_to_remove_and_never_outside() -> Outcome {
     static CALLED: AtomicU64 = AtomicU64::new(0);
     static CELL: AtomicU64 = AtomicU64::new(0);
@@ -79,7 +79,7 @@ pub fn read_write_and_both_hit_what_they_say() -> Outcome {
     Ok(())
 }
 
-/// Memory that is accessed a width at a time.
+/// Memory whose bytes the tests access with one access of a given width.
 #[repr(C, align(4096))]
 pub struct Area(UnsafeCell<[u8; 4096]>);
 
@@ -87,7 +87,7 @@ pub struct Area(UnsafeCell<[u8; 4096]>);
 unsafe impl Sync for Area {}
 
 impl Area {
-    /// All zero.
+    /// The memory is 0 at first.
     pub const fn new() -> Self {
         Self(UnsafeCell::new([0; 4096]))
     }
@@ -97,7 +97,7 @@ impl Area {
         self.0.get() as u64 + offset
     }
 
-    /// One aligned access of `width` bytes at byte `offset`.
+    /// Makes one aligned access of `width` bytes at byte `offset`.
     pub fn access(&self, offset: u64, width: u64, write: bool) {
         let to = self.at(offset);
         assert!(offset.is_multiple_of(width) && offset + width <= 4096);
@@ -119,8 +119,8 @@ impl Area {
 
 static AREA: Area = Area::new();
 
-/// Every length at every offset, by accesses of every width from the doubleword before to the one behind: byte address select
-/// counts from the doubleword, not from the address asked for.
+/// Watches every length at every offset, and accesses every width from the doubleword before to the one after. Byte address select
+/// counts from the start of the doubleword, not from the address that was asked for.
 pub fn every_byte_range_of_a_doubleword_hits_its_bytes_only() -> Outcome {
     for (first, length) in (0..8).flat_map(|first| (1..=8 - first).map(move |length| (8 + first, length))) {
         let slot = Slot::counting(&watchpoint_at(AREA.at(first), length, Access::ReadWrite))?;

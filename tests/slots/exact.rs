@@ -1,5 +1,5 @@
-//! The instruction from which on a slot is in force. Before the write of its control register a slot never hits, after the ISB it always
-//! does. In between it may hit, and on an emulator it does. The removal of a slot is the reverse.
+//! The instruction from which on a slot is in force. Before the write of its control register a slot never hits, after the ISB it
+//! always does. In between it may hit, and on an emulator it does. The removal of a slot is the reverse.
 
 use super::bringup::set;
 use crate::address_of;
@@ -14,13 +14,13 @@ use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::exception::DebugFrame;
 use kernel::percpu;
 
-/// Hits before the write, between it and the ISB, behind the ISB.
+/// The hits before the write of the control register, between the write and the ISB, and after the ISB.
 static HITS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 static DISABLING: AtomicBool = AtomicBool::new(false);
 static CELL: AtomicU64 = AtomicU64::new(0);
 
 specimen! {
-    /// Reads a doubleword three times.
+    /// Reads a doubleword before the write of the control register, between the write and the ISB, and after the ISB.
     fn reads(control: u64, cell: &AtomicU64) {
         "ldr x9, [x1]", "msr dbgwcr0_el1, x0", "ldr x9, [x1]", "isb", "ldr x9, [x1]", "ret"
     }
@@ -29,7 +29,7 @@ specimen! {
         "nop", "ret"
     }
 
-    /// Calls `called` three times.
+    /// Calls `called` before the write of the control register, between the write and the ISB, and after the ISB.
     fn calls(control: u64, cell: &AtomicU64) {
         "stp x29, x30, [sp, #-16]!",
         "bl {called}",
@@ -47,7 +47,7 @@ fn note(hit: &Hit, place: u64) {
     let hits = HITS.get(place as usize / 8);
     hits.unwrap_or(&HITS[0]).fetch_add(1, Relaxed);
     if place == 8 && DISABLING.load(Relaxed) {
-        // The end of the step-over would arm it again.
+        // The slot is removed, because the end of the step-over would arm it again.
         let _ = slots::remove(hit.id);
     }
 }
@@ -60,7 +60,7 @@ fn at_a_call(hit: &Hit, frame: &mut DebugFrame) {
     note(hit, frame.x[30].wrapping_sub(address_of!(calls) + 8));
 }
 
-/// Sets the request, and runs `sequence`, which writes the control register of slot 0.
+/// Sets a slot for the request, and runs `sequence`, which writes the control register of slot 0. Returns the hits.
 fn written(
     request: &Request,
     handler: slots::Handler,

@@ -1,4 +1,4 @@
-//! Slots that rule H6 refuses are set all the same: the kernel must survive them.
+//! Slots that rule H6 refuses are set nevertheless: the kernel must survive them.
 
 use super::attribution::Watched;
 use super::bringup::control;
@@ -28,7 +28,7 @@ fn forced(request: &Request) -> Result<Slot, Ended> {
         .map_err(failed)
 }
 
-/// Everything that the slot manager does, with exact counts.
+/// Has the slot manager do everything that it can do, and checks the counts.
 fn work() -> Outcome {
     for round in 1..=10 {
         let breakpoint = Slot::counting(&breakpoint_at(address_of!(target)))?;
@@ -52,7 +52,7 @@ pub fn breakpoints_in_the_slot_manager_are_survived_when_forced() -> Outcome {
         work()?;
         check!(slot.hits().is_some_and(|hits| hits >= 40), "{:?} hits at {function:#x}", slot.hits());
     }
-    // The dispatcher and the way out run masked: nothing there can hit, and nothing does.
+    // The dispatcher and the way out run with D masked, so slots there cannot hit.
     let vectors = kernel::read_sysreg!("vbar_el1");
     for masked in [vectors + 0x200, vectors + 0x280, address_of!(slots::spurious)] {
         let slot = forced(&breakpoint_at(masked))?;
@@ -64,9 +64,9 @@ pub fn breakpoints_in_the_slot_manager_are_survived_when_forced() -> Outcome {
 
 pub fn watchpoints_on_the_slot_managers_data_are_survived_when_forced() -> Outcome {
     let address = |name| symbols::by_name(name).map(|symbol| symbol.address).map_err(failed);
-    // Parts of the first breakpoint's record. Not the state word: it is changed by exclusives.
+    // These are parts of the first breakpoint's record. The state word is left out, because exclusives change it.
     let record = address("SLOTS")?;
-    // All of this CPU's debug state: owners, depth, what is in MDSCR_EL1, the stash.
+    // This is all of the first CPU's debug state: owners, depth, the value of MDSCR_EL1, the stash.
     let cpu = address("CPU_DEBUG")?;
     let debug_state = size_of::<kernel::debug::CpuDebug>() as u64;
     for (address, length) in [(record + 8, 8), (record + 16, 8), (cpu, debug_state)] {
@@ -77,13 +77,14 @@ pub fn watchpoints_on_the_slot_managers_data_are_survived_when_forced() -> Outco
     Ok(())
 }
 
-/// Slots that no record stands for, on the function that writes the slot registers and on its data: where a hit that nothing
-/// accounts for returns without a change it is taken again for ever. Refused, and counted and switched off when there.
+/// Slots without a record, on the function that writes the slot registers and on the manager's data. There, a hit whose handler
+/// changes nothing would be taken again for ever. The manager refuses such slots; a slot that is armed by hand is counted and
+/// switched off at its first hit.
 pub fn slots_without_a_record_in_the_slot_manager_are_counted_and_switched_off() -> Outcome {
     let record = symbols::by_name("SLOTS").map_err(failed)?.address;
     let on_text = breakpoint_at(address_of!(slots::sync_local));
     let on_data = watchpoint_at(record + 8, 8, Access::ReadWrite);
-    // Somebody needs MDE and KDE, or a slot made by hand would be off anyway.
+    // A proper slot keeps MDE and KDE set: without them a slot that is armed by hand would not hit.
     let _proper = Slot::counting(&watchpoint_at(WATCHED.address(1), 8, Access::Write))?;
     for request in [on_text, on_data] {
         let refused = slots::install(&request, Cpus::ALL, Disposition::Count).err();

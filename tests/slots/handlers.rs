@@ -14,7 +14,7 @@ use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::exception::DebugFrame;
 use rules::pstate::Daif;
 
-/// A [`SlotId`] that a handler leaves for the test.
+/// A [`SlotId`] that a handler hands over to the test.
 struct Kept(AtomicU64);
 
 impl Kept {
@@ -62,7 +62,8 @@ pub fn a_handler_may_change_the_interrupted_context() -> Outcome {
     Ok(())
 }
 
-/// ESR and FAR are read once (I3): a fault inside the handler changes neither, nor does it end the handler (M6).
+/// ESR and FAR are read once (I3). A fault inside the handler changes neither of them in the frame, and does not end the handler
+/// (M6).
 pub fn a_fault_in_a_handler_leaves_its_snapshot_alone() -> Outcome {
     static WATCHED: Watched = Watched::new();
     static WRONG: AtomicU64 = AtomicU64::new(0);
@@ -99,7 +100,8 @@ pub fn a_handler_can_remove_its_own_slot() -> Outcome {
     Ok(())
 }
 
-/// Rule H5: from debug context at once here, elsewhere soon, without waiting.
+/// Rule H5: a slot that debug context installs is in force at once on this CPU, and soon on the others. The debug context does not
+/// wait for them.
 pub fn a_slot_installed_by_a_handler_is_in_force_at_once() -> Outcome {
     static KEPT: Kept = Kept::new();
     static CALLS: AtomicU64 = AtomicU64::new(0);
@@ -120,7 +122,7 @@ pub fn a_slot_installed_by_a_handler_is_in_force_at_once() -> Outcome {
     check_eq!(target(0), 3);
     check_eq!(CALLS.load(Relaxed), 1, "the next instruction but one hits already");
     drop(installer);
-    // The removal above has waited for every CPU to bring its slots into line.
+    // The removal has waited for every CPU to bring its slots into line, so the handler's slot is in force everywhere.
     let every = on_every_cpu(|| {
         check_eq!(target(0), 3);
         Ok(())

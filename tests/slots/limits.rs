@@ -18,7 +18,7 @@ specimen! {
     }
 }
 
-/// ID_AA64DFR0_EL1.BRPs and WRPs are the numbers less one.
+/// ID_AA64DFR0_EL1.BRPs and WRPs hold the numbers of slots minus 1.
 pub fn there_are_as_many_slots_as_the_id_register_says_and_all_work() -> Outcome {
     static CELLS: [AtomicU64; 17] = [const { AtomicU64::new(0) }; 17];
     let id = read_sysreg!("id_aa64dfr0_el1");
@@ -77,8 +77,8 @@ pub fn a_slot_of_one_cpu_is_not_armed_on_others() -> Outcome {
     Ok(())
 }
 
-/// What one CPU sets for itself takes nothing from the others: each has all of its slots, on different addresses, and its
-/// hits are its own.
+/// A slot of one CPU takes nothing from the other CPUs. Each CPU sets all of its slots, each at other addresses, and counts only
+/// its own hits.
 pub fn each_cpu_has_all_of_its_slots_to_itself() -> Outcome {
     needs_several_cpus!();
     static CELLS: [[AtomicU64; 16]; percpu::MAX_CPUS] =
@@ -89,7 +89,7 @@ pub fn each_cpu_has_all_of_its_slots_to_itself() -> Outcome {
         for round in 1..=5 {
             let mut mine = Vec::new();
             for n in 0..u64::from(breakpoints) {
-                // In an order of its own.
+                // Each CPU uses the addresses in another order.
                 let at = address_of!(sled) + 4 * ((n + me as u64) % u64::from(breakpoints));
                 mine.push(Slot::on(&breakpoint_at(at), Cpus::of(me as u32), Disposition::Count)?);
             }
@@ -110,7 +110,7 @@ pub fn each_cpu_has_all_of_its_slots_to_itself() -> Outcome {
         }
         Ok(())
     })?;
-    // Two CPUs' slot leaves its number to the others.
+    // A slot of two CPUs has its number on these two; a slot of all CPUs needs another number.
     let pair = Slot::on(&breakpoint_at(address_of!(sled)), Cpus(0b11), Disposition::Count)?;
     let all = Slot::counting(&breakpoint_at(address_of!(sled) + 4))?;
     check_eq!((pair.0.id().index, all.0.id().index), (0, 1));

@@ -47,9 +47,9 @@ pub fn slots_for_both_levels_hit_at_el1() -> Outcome {
     Ok(())
 }
 
-/// Made by hand: for EL0 the manager gives out no kernel address. Whether one hits shows as a spurious exception (H3).
+/// The slots are armed by hand, because the manager accepts no kernel address for EL0. A hit shows as a spurious exception (H3).
 pub fn slots_for_el0_do_not_hit_at_el1() -> Outcome {
-    // Somebody needs MDE and KDE.
+    // A proper slot keeps MDE and KDE set.
     let _proper = Slot::counting(&breakpoint_at(address_of!(another)))?;
     for (privilege, expected) in [(Privilege::El0, 0), (Privilege::El1, 1), (Privilege::Both, 1)] {
         for (request, address) in [

@@ -38,8 +38,8 @@ pub fn a_request_that_no_slot_can_hold_says_why() -> Outcome {
     Ok(())
 }
 
-/// What is asked of this CPU alone goes a shorter way, and is answered alike: each length, 0 and those that wrap around
-/// included, at each offset in a doubleword of the kernel and at the last ones of the address space.
+/// A request for this CPU alone takes a shorter way, but must get the same answer. Every length is tried, also 0 and lengths that
+/// wrap around, at each offset in a doubleword of the kernel and at the last addresses of the address space.
 pub fn a_request_for_this_cpu_alone_is_answered_as_one_for_all() -> Outcome {
     const BASE: u64 = 0xffff_8000_4000_0000;
     let lengths = (0..20).chain([24, 32, 1 << 31, 1 << 32, 1 << 63]).chain((0..10).map(|n| u64::MAX - n));
@@ -75,7 +75,7 @@ pub fn a_slot_that_is_gone_says_so() -> Outcome {
     Ok(())
 }
 
-/// Rule H6.
+/// Rule H6: breakpoints in no-probe text and watchpoints on no-probe data are refused.
 pub fn no_probe_text_and_data_are_refused() -> Outcome {
     let (text, text_end) = (layout::noprobe_text_start() as u64, layout::noprobe_text_end() as u64);
     for address in

@@ -19,14 +19,15 @@ fn split(address: u64, length: u64, disposition: Disposition) -> Result<Installe
     Installed::new(&watchpoint_at(address, length, Access::Write), Cpus::ALL, disposition).map_err(failed)
 }
 
-/// Stores two doublewords. Aligned: QEMU 7.2 takes an access that is not for longer than it is where a page is watched.
+/// Stores two doublewords. The address is aligned, because QEMU 7.2 takes an unaligned access to a page with a watchpoint for
+/// longer than it is.
 fn store(offset: u64) {
     assert!(offset.is_multiple_of(8));
     // SAFETY: inside the area.
     unsafe { asm!("stp xzr, xzr, [{}]", in(reg) AREA.at(offset), options(nostack, preserves_flags)) };
 }
 
-/// Every byte of it, no other, and an instruction that touches both slots once.
+/// Every byte of the range hits, and no other byte. An instruction that touches both slots hits once.
 pub fn a_range_over_two_slots_counts_as_one() -> Outcome {
     for (offset, length) in [(62, 4), (57, 15), (64, 12), (56, 16), (48, 48), (65, 8)] {
         let split = split(AREA.at(offset), length, Disposition::Count)?;
@@ -46,7 +47,8 @@ pub fn a_range_over_two_slots_counts_as_one() -> Outcome {
     Ok(())
 }
 
-/// The handler of a range over two slots is called once, and both slots are armed for what comes in between and afterwards.
+/// The handler of a range over two slots is called once. Both slots are armed for an interrupt during the step-over, and
+/// afterwards.
 pub fn a_range_over_two_slots_is_stepped_over_as_one() -> Outcome {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     fn handler(_: &Hit, _: &mut DebugFrame) {
@@ -54,7 +56,7 @@ pub fn a_range_over_two_slots_is_stepped_over_as_one() -> Outcome {
         interrupt_me();
     }
     fn interrupt(_: &mut Frame) {
-        // One byte of the slot that was not the one hit: it is armed in an interrupt during the step-over.
+        // This byte is in the second slot, which is stepped over together with the first one. In an interrupt it must be armed.
         if CALLS.load(Relaxed) % 2 == 1 {
             AREA.access(64, 1, true);
         }

@@ -1,4 +1,5 @@
-//! Rule H3: hits and steps that nobody has asked for. The tests cause them by register writes that the slot manager does not know of.
+//! Rule H3: hits and steps that nobody has asked for. The tests cause them by register writes that the slot manager does not know
+//! of.
 
 use super::attribution::Watched;
 use super::bringup::{control, set};
@@ -23,7 +24,7 @@ specimen! {
 
 static WATCHED: Watched = Watched::new();
 
-/// Arms the last slot of the request's kind by hand.
+/// Arms the last slot of the request's kind on this CPU, without the slot manager.
 pub fn arm_by_hand(request: &Request) -> Outcome {
     let encoding = request.encode().map_err(crate::failed)?;
     let last = kernel::debug::slots::count(request.kind()) - 1;
@@ -33,9 +34,9 @@ pub fn arm_by_hand(request: &Request) -> Outcome {
     Ok(())
 }
 
-/// `provoke` hits the slot armed by hand: once, and then it is off.
+/// `provoke` hits the slot that was armed by hand. After one hit the slot is switched off.
 fn switched_off(request: &Request, provoke: fn()) -> Outcome {
-    // Somebody needs MDE and KDE, or the slot made by hand would be off anyway.
+    // A proper slot keeps MDE and KDE set: without them the slot that is armed by hand would not hit.
     let proper = Slot::counting(&breakpoint_at(address_of!(another)))?;
     let before = stats::SPURIOUS.here();
     arm_by_hand(request)?;
@@ -64,13 +65,13 @@ pub fn a_watchpoint_without_record_is_switched_off() -> Outcome {
 
 pub fn a_step_without_owner_is_cleared() -> Outcome {
     let (spurious, steps) = (stats::SPURIOUS.here(), stats::STEPS.here());
-    // Interrupts stay masked meanwhile: the exit from one would put MDSCR_EL1 right before a step could be taken.
+    // Interrupts stay masked: the way out of an interrupt would clear MDSCR_EL1.SS before a step could be taken.
     daif::set::<{ daif::ALL }>();
     // SAFETY: D is masked, in the line above.
     mdscr_control::force(unsafe { debug::masked() }, mdscr::SS | mdscr::KDE);
     daif::clear::<{ daif::D }>();
     daif::clear::<{ daif::ALL }>();
-    // The step exception came where D was opened.
+    // The step exception was taken when D was opened.
     check_eq!(stats::SPURIOUS.here() - spurious, 1);
     check_eq!(stats::STEPS.here() - steps, 1);
     clean::forgive(1);

@@ -27,7 +27,7 @@ specimen! {
 }
 
 static INTERRUPTS: AtomicU64 = AtomicU64::new(0);
-/// Interrupts that found no stash under them, or MDSCR_EL1.SS set.
+/// How many interrupts have found an empty stash, or MDSCR_EL1.SS set.
 static WRONG: AtomicU64 = AtomicU64::new(0);
 
 fn counted() {
@@ -42,7 +42,8 @@ fn reset() {
     WRONG.store(0, Relaxed);
 }
 
-/// A slot's handler: has an interrupt come before the step-over's instruction, once per execution outside interrupts.
+/// A slot's handler. Outside of interrupts, each call makes an interrupt pending, which is taken before the stepped-over
+/// instruction.
 fn raise(_: &Hit, frame: &mut DebugFrame) {
     if !frame.masks().contains(Daif::I) {
         interrupt_me();
@@ -55,7 +56,7 @@ fn raise_nmi(_: &Hit, frame: &mut DebugFrame) {
     }
 }
 
-/// Without re-arming, each breakpoint that the handler reaches goes unseen.
+/// If the slots were not armed again, the breakpoints that the interrupt's handler reaches would not be hit.
 pub fn slots_are_armed_again_in_an_interrupt_during_a_step_over() -> Outcome {
     fn handler(_: &mut Frame) {
         counted();
@@ -94,8 +95,8 @@ pub fn a_watchpoint_is_armed_again_in_an_interrupt_during_a_step_over() -> Outco
     Ok(())
 }
 
-/// An NMI runs with D masked, so nothing hits in it; but what it interrupted goes on as it was. Without priorities it is an
-/// ordinary interrupt, in which things do.
+/// An NMI runs with D masked, so no slot hits in it, but the interrupted step-over must go on. Without priorities it is an ordinary
+/// interrupt, in which slots do hit.
 pub fn slots_are_armed_again_in_an_nmi_during_a_step_over() -> Outcome {
     static OPEN: AtomicU64 = AtomicU64::new(0);
     fn handler(_: &mut Frame) {
@@ -117,7 +118,7 @@ pub fn slots_are_armed_again_in_an_nmi_during_a_step_over() -> Outcome {
     Ok(())
 }
 
-/// The slot that the interrupt's handler takes away, and what it sets instead.
+/// The slot that the interrupt's handler removes, and then the one that it has installed instead.
 static THE_SLOT: AtomicU64 = AtomicU64::new(0);
 
 fn the_slot() -> SlotId {
@@ -151,7 +152,8 @@ pub fn a_slot_removed_during_its_step_over_stays_removed() -> Outcome {
     Ok(())
 }
 
-/// The same registers, another generation: what was stashed by index and generation is not it.
+/// The new slot has the same registers and another generation. The stash names the suspended slot by index and generation, so it
+/// does not name the new slot.
 pub fn a_slot_reused_during_a_step_over_is_not_suspended() -> Outcome {
     fn handler(_: &mut Frame) {
         counted();

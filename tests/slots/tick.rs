@@ -12,7 +12,7 @@ use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::{percpu, time};
 
-/// Calls of `time::account` on the first CPU, and the ticks that they were told.
+/// How often `time::account` was called on the first CPU, and the sum of the ticks that it was told of.
 static CALLS: AtomicU64 = AtomicU64::new(0);
 static PASSED: AtomicU64 = AtomicU64::new(0);
 
@@ -24,7 +24,7 @@ fn pre(_: &Kprobe, frame: &mut DebugFrame) -> Then {
     Then::Run
 }
 
-/// Watchpoint on the counter, breakpoint and probe on the function that writes it: all see every tick.
+/// A watchpoint on the counter, and a breakpoint and a probe on the function that writes it, are all hit at every tick.
 pub fn a_watchpoint_on_the_tick_counter_hits_every_tick() -> Outcome {
     let pause = || {
         let _off = IrqOff::new();

@@ -19,18 +19,19 @@ use kernel::percpu::PerCpu;
 use kernel::sync::SpinLock;
 use kernel::{options, percpu, smp, time};
 
-/// Ticks a second, and timer interrupts that each CPU is to see.
+/// The ticks per second, and the number of timer interrupts that each CPU waits for.
 const HZ: u32 = 10_000;
 const INTERRUPTS: u64 = 100;
 
-/// What the probe on `time::account` saw: calls, and the ticks that they were told; and calls of the watchpoint's handler.
+/// For each CPU: how often the probe on `time::account` was hit, the sum of the ticks that the function was told of, and how often
+/// the watchpoint's handler was called.
 static CALLS: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 static PASSED: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 static HANDLED: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 
 static HERE: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
 static CALLING: AtomicBool = AtomicBool::new(false);
-/// The watchpoints, one a CPU, and what they counted.
+/// The watchpoints, one for each CPU, and the hits that they counted.
 static SLOTS: SpinLock<Vec<Slot>> = SpinLock::new(Vec::new());
 static HITS: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 
@@ -79,7 +80,7 @@ fn watch() -> Outcome {
         let _off = IrqOff::new();
         time::init_cpu(HZ);
     }
-    // Without a probe nobody counts, and there is nothing to wait for.
+    // If the probe could not be placed, CALLS does not grow, and there is nothing to wait for.
     while kprobe::count() != 0 && CALLS.this().load(Relaxed) < INTERRUPTS {
         off::wait();
     }

@@ -40,7 +40,7 @@ fn calls() -> Outcome {
     Ok(())
 }
 
-/// Rule X1.
+/// Rule X1: no hit of any CPU is lost.
 pub fn a_slot_on_every_cpu_counts_every_hit() -> Outcome {
     needs_several_cpus!();
     let breakpoint = Slot::counting(&breakpoint_at(address_of!(target)))?;
@@ -88,11 +88,11 @@ pub fn a_probe_on_every_cpu_counts_every_execution() -> Outcome {
     result
 }
 
-/// Each CPU's steps of the code that it was asked to step.
+/// How many steps each CPU has made in `target`.
 static STEPS: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 static INTERRUPTS: AtomicU64 = AtomicU64::new(0);
 
-/// Breakpoint, watchpoint, probe and steps on the same code, interrupts that run through it too.
+/// A breakpoint, a watchpoint, a probe and steps are in the same code, and interrupts run through it, too.
 pub fn slots_steps_and_probes_on_every_cpu_at_once() -> Outcome {
     needs_several_cpus!();
     fn count(frame: &mut DebugFrame) -> Wish {

@@ -30,7 +30,8 @@ specimen! {
     }
 }
 
-/// One watchpoint a CPU, all that there are with four CPUs: a slot is free again as soon as its removal returns.
+/// Each CPU sets one watchpoint again and again. With four CPUs these are all watchpoints that there are, so a slot must be free as
+/// soon as its removal returns.
 pub fn every_cpu_changes_slots_at_once() -> Outcome {
     needs_several_cpus!();
     static CELLS: [AtomicU64; percpu::MAX_CPUS] = [const { AtomicU64::new(0) }; percpu::MAX_CPUS];
@@ -51,7 +52,7 @@ pub fn every_cpu_changes_slots_at_once() -> Outcome {
     })
 }
 
-/// Install and remove wait for all CPUs, and so does a rendezvous, with interrupts masked.
+/// Install and remove wait for all CPUs. A rendezvous waits for them too, with interrupts masked.
 pub fn slots_change_while_text_is_patched() -> Outcome {
     needs_several_cpus!();
     on_every_cpu(|| {
@@ -76,7 +77,8 @@ pub fn slots_change_while_text_is_patched() -> Outcome {
     })
 }
 
-/// Rule H1 from debug context: a record stays until every CPU has let go of the slot, or that CPU's next hit has none.
+/// Rule H1 from debug context: the record of a removed slot stays until every CPU has let go of the slot. Otherwise the next hit on
+/// a CPU would find no record.
 pub fn slots_removed_by_handlers_while_every_cpu_hits_them_leave_nothing_spurious() -> Outcome {
     needs_several_cpus!();
     static REMOVED: AtomicU64 = AtomicU64::new(0);
@@ -88,10 +90,10 @@ pub fn slots_removed_by_handlers_while_every_cpu_hits_them_leave_nothing_spuriou
     on_every_cpu(|| {
         let request = breakpoint_at(address_of!(target));
         for n in 0..ROUNDS {
-            // Others' slots may all be on their way out.
+            // All slots may be taken by removed slots of other CPUs that are not free yet.
             while slots::install(&request, Cpus::ALL, slots::Disposition::Call(remove)).is_err() {
                 check_eq!(target(n), n + 1);
-                // Under icount QEMU gives the CPU behind one that never yields no turn at all.
+                // Under icount CPUs take turns, and QEMU gives no turn at all to the CPU behind one that never yields.
                 relax();
             }
             for n in 0..4 {
@@ -105,7 +107,8 @@ pub fn slots_removed_by_handlers_while_every_cpu_hits_them_leave_nothing_spuriou
     nothing_left()
 }
 
-/// Rule K3: what emulators do not show when it is missing. Once at registration, once at removal.
+/// Rule K3: the registration and the removal of a probe each hold all other CPUs once. Emulators work the same without that, so the
+/// test counts.
 pub fn every_exchange_of_text_holds_all_other_cpus() -> Outcome {
     needs_several_cpus!();
     static HELD: AtomicU64 = AtomicU64::new(0);
@@ -127,7 +130,7 @@ static ASKED: AtomicU64 = AtomicU64::new(0);
 static ANSWERED: AtomicU64 = AtomicU64::new(0);
 static END: AtomicBool = AtomicBool::new(false);
 
-/// Calls the target once each time it is asked to.
+/// Calls `target` once for each increment of ASKED, until END is set.
 fn answer() {
     let mut answered = ASKED.load(Acquire);
     ANSWERED.fetch_add(1, Release);
@@ -141,7 +144,7 @@ fn answer() {
     }
 }
 
-/// Rules H2 and H5.
+/// Rules H2 and H5: no CPU hits the slot before `install` or after `remove`, and every CPU hits it in between.
 pub fn a_slot_is_in_force_everywhere_when_install_returns() -> Outcome {
     needs_several_cpus!();
     static CALLED: AtomicU64 = AtomicU64::new(0);
@@ -182,7 +185,8 @@ pub fn a_slot_is_in_force_everywhere_when_install_returns() -> Outcome {
     result
 }
 
-/// Rule H5: a CPU that was not told of a change (masked, or not yet online) has it in force once it has looked.
+/// Rule H5: a CPU that has missed the interrupt that tells of a change (it was masked, or not yet online) has the change in force
+/// after `sync_local`.
 pub fn a_cpu_that_was_not_told_brings_its_slots_into_line() -> Outcome {
     needs_several_cpus!();
     static MASKED: AtomicUsize = AtomicUsize::new(0);
@@ -197,7 +201,8 @@ pub fn a_cpu_that_was_not_told_brings_its_slots_into_line() -> Outcome {
     on_every_cpu(|| {
         let masked = daif::AllMasked::new();
         together(&MASKED);
-        // D is masked: in force here at once, no wait for the others, which cannot be told.
+        // D is masked, so the slot is in force on this CPU at once, and the call does not wait for the other CPUs, which cannot
+        // take the interrupt.
         let request = breakpoint_at(address_of!(target));
         let call = slots::Disposition::Call(count);
         let id = (percpu::index() == 0).then(|| slots::install(&request, Cpus::ALL, call));

@@ -4,7 +4,8 @@ use harness::check_eq;
 use kernel::irq::off::{self, IrqOff};
 use harness::ktest::{Outcome, clean};
 
-/// The last one dropped puts back what the first one found, whichever the order; one out of order is counted.
+/// Interrupts are put back by the last guard dropped, to what the first guard found, in whichever order guards are dropped. A guard
+/// that is dropped out of order is counted.
 pub fn interrupt_guards_dropped_out_of_order_leave_interrupts_as_they_were() -> Outcome {
     let before = off::out_of_order();
     let (first, second, third) = (IrqOff::new(), IrqOff::new(), IrqOff::new());

@@ -15,7 +15,7 @@ use kernel::percpu;
 use kernel::smp::{self, Stopped};
 
 specimen! {
-    /// fn(end, count): adds 1 to the count until `end` is set.
+    /// Adds 1 to `count` again and again, until `end` is set.
     fn counts(end: *const AtomicBool, count: *const AtomicU64) {
         "2: ldr x9, [x1]",
         "add x9, x9, #1",
@@ -31,12 +31,12 @@ const COUNTS_WORDS: u64 = 7;
 static END: AtomicBool = AtomicBool::new(false);
 static COUNTS: percpu::PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 
-/// What every other CPU has counted, summed.
+/// The sum of what all other CPUs have counted.
 fn counted() -> u64 {
     COUNTS.iter().map(|count| count.load(Relaxed)).sum()
 }
 
-/// Runs `body` while the other CPUs count.
+/// Runs `body` while all other CPUs run [`counts`].
 fn while_others_count(body: impl FnOnce() -> Outcome) -> Outcome {
     END.store(false, Relaxed);
     COUNTS.iter().for_each(|count| count.store(0, Relaxed));
@@ -50,7 +50,7 @@ fn while_others_count(body: impl FnOnce() -> Outcome) -> Outcome {
     outcome
 }
 
-/// Stops the others and waits until they have stopped, which they do: they have interrupts on.
+/// Stops the other CPUs and waits until they have stopped. All of them do, because they have interrupts on.
 fn stop_all() -> Result<Stopped, Ended> {
     let stopped = smp::stop().map_err(failed)?;
     while !stopped.all_have_stopped() {
@@ -67,7 +67,7 @@ fn go_on() -> Outcome {
     Ok(())
 }
 
-/// Ten times each CPU stands still in the code that it ran, and goes on behind.
+/// Ten times, every other CPU stops in the code that it was running, and goes on there.
 pub fn stopped_cpus_show_where_they_stand_and_go_on() -> Outcome {
     needs_several_cpus!();
     while_others_count(|| {
@@ -80,7 +80,7 @@ pub fn stopped_cpus_show_where_they_stand_and_go_on() -> Outcome {
                 let at = frame.pc.wrapping_sub(address_of!(counts)) / 4;
                 check!(at < COUNTS_WORDS, "cpu{cpu} stands at {:#x}", frame.pc);
                 check_eq!(frame.x[1], COUNTS.of(cpu).as_ptr() as u64);
-                // What is changed here is what the CPU goes on with.
+                // The CPU goes on with the registers as this CPU leaves them in its frame.
                 if let Some(frame) = stopped.frame_mut(cpu) {
                     frame.x[12] = 77;
                 }
@@ -91,7 +91,7 @@ pub fn stopped_cpus_show_where_they_stand_and_go_on() -> Outcome {
             drop(stopped);
             drop(off);
             go_on()?;
-            // Nobody else writes x12 here.
+            // The code in [`counts`] does not write x12.
             let off = IrqOff::new();
             let stopped = stop_all()?;
             for cpu in smp::online().filter(|cpu| *cpu != percpu::index()) {
@@ -105,7 +105,8 @@ pub fn stopped_cpus_show_where_they_stand_and_go_on() -> Outcome {
     })
 }
 
-/// Whoever waits for the others while they are stopped gets on, and what was changed is in force for them behind.
+/// A change of slots or text that waits for the other CPUs does not wait for stopped ones. When these go on, the change is in force
+/// for them.
 pub fn slots_and_text_change_while_the_others_are_stopped() -> Outcome {
     needs_several_cpus!();
     while_others_count(|| {
@@ -118,7 +119,7 @@ pub fn slots_and_text_change_while_the_others_are_stopped() -> Outcome {
         while slot.hits() < Some(100) {
             relax();
         }
-        // And away again, in the same way.
+        // Slot and probe are removed in the same way.
         let stopped = stop_all()?;
         let (hits, _) = kprobe::unregister(address_of!(counts) + 8).map_err(failed)?;
         let slots = slot.hits();
@@ -129,7 +130,8 @@ pub fn slots_and_text_change_while_the_others_are_stopped() -> Outcome {
     })
 }
 
-/// A debug context asks and does not wait; a second one is told who was first.
+/// A handler in debug context asks for a stop, too, and does not wait for it. While another stop is in force, the answer names the
+/// CPU that has asked first.
 pub fn one_cpu_at_a_time_stops_the_others() -> Outcome {
     needs_several_cpus!();
     static REFUSED: AtomicU64 = AtomicU64::new(u64::MAX);
@@ -151,7 +153,7 @@ pub fn one_cpu_at_a_time_stops_the_others() -> Outcome {
         go_on()?;
         target();
         check_eq!((slot.hits(), REFUSED.load(Relaxed)), (Some(2), u64::MAX));
-        // That one's stop lasted for as long as the handler: everybody goes on.
+        // The stop that the handler has asked for ended with the handler, so all CPUs go on.
         go_on()
     })
 }

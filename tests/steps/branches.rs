@@ -9,7 +9,7 @@ use harness::{check, check_eq};
 use kernel::debug::stats;
 
 specimen! {
-    /// B, BL, BR, BLR, RET, RET Xn.
+    /// Executes B, BL, BR, BLR, RET and RET Xn.
     fn jumps() {
         "mov x9, x30",    // 0
         "b 1f",           // 1
@@ -35,7 +35,7 @@ pub fn unconditional_branches_land_on_their_targets() -> Outcome {
 }
 
 specimen! {
-    /// Each condition in the order of its code, over one NOP; returns the flags.
+    /// Branches over one NOP with each condition, in the order of the condition codes. Returns the flags.
     fn conditions(nzcv: u64) -> u64 {
         "msr nzcv, x0",
         ".irp condition, eq, ne, cs, cc, mi, pl, vs, vc, hi, ls, ge, lt, gt, le, al",
@@ -120,7 +120,7 @@ pub fn comparing_and_testing_branches_land_where_the_register_says() -> Outcome 
 }
 
 specimen! {
-    /// Puts n * 3 + `seed` into Xn (n from 1 to 30 but 18's peers, all of them), runs on, and returns their sum.
+    /// Puts `seed` + 3 * n into Xn for n from 1 to 30, executes a NOP, and returns the sum of X0 to X30.
     fn registers(seed: u64) -> u64 {
         "stp x29, x30, [sp, #-96]!",
         "stp x19, x20, [sp, #16]",
@@ -156,7 +156,7 @@ pub fn every_register_survives_a_step() -> Outcome {
 }
 
 specimen! {
-    /// Two instructions a round.
+    /// Goes through a loop of two instructions `n` times.
     pub fn rounds(n: u64) {
         "1: subs x0, x0, #1", "b.ne 1b", "ret"
     }
@@ -170,7 +170,8 @@ pub fn a_thousand_steps_are_a_thousand() -> Outcome {
     for (index, word) in trace.words().into_iter().enumerate() {
         check_eq!(word, index as i64 % 2);
     }
-    // What else was stepped is the way into the function and nothing behind its return.
+    // The other steps are those from the beginning of the session to the function's entry. After the function's return there are
+    // none.
     let others = stats::STEPS.here() - before - 1001;
     check!(others > 0 && others < 64, "{others} steps outside the function");
     Ok(())

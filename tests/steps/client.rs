@@ -10,7 +10,7 @@ use kernel::exception::DebugFrame;
 use kernel::sync::IrqMutex;
 use rules::step::StepError;
 
-/// Why it was told.
+/// Why the debugger was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
     Brk,
@@ -19,7 +19,7 @@ pub enum Why {
     Refused(StepError),
 }
 
-/// What it was told, and what it saw.
+/// One call of the debugger: why it was told, and what it saw in the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Told {
     pub why: Why,
@@ -37,7 +37,7 @@ struct Script {
 
 static SCRIPT: IrqMutex<Script> = IrqMutex::new(Script { answers: &[], told: [None; ROOM], len: 0 });
 
-/// The client: answers in turn, and has the context run when it has no more.
+/// The debugger's client. It gives the answers in their order, and lets the context run when there are no more answers.
 pub static CLIENT: Client = Client { tell: client, data: 0 };
 
 fn client(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {
@@ -47,7 +47,7 @@ fn client(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {
         Stop::Step(how) => Why::Step(how),
         Stop::Refused(why) => Why::Refused(why),
     };
-    // Nobody holds it: the tests let go of it before they come here, and debug context is masked.
+    // The lock is free: the tests release it before they come here, and debug context is masked.
     let mut script = SCRIPT.lock();
     let len = script.len;
     if let Some(told) = script.told.get_mut(len) {
@@ -57,18 +57,18 @@ fn client(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {
     script.answers.get(len).copied().unwrap_or(Resume::Run)
 }
 
-/// Forgets what was told, and answers so from now on.
+/// Forgets what the debugger was told, and has it give `answers` from now on.
 pub fn will_answer(answers: &'static [Resume]) {
     *SCRIPT.lock() = Script { answers, told: [None; ROOM], len: 0 };
 }
 
-/// What it was told since [`will_answer`].
+/// What the debugger was told since [`will_answer`].
 pub fn told() -> Vec<Told> {
     let script = SCRIPT.lock();
     script.told.iter().flatten().copied().collect()
 }
 
-/// What a debugger that answers so is told while `body` runs.
+/// Runs `body` with a debugger that gives `answers`, and returns what it was told.
 pub fn debugged(answers: &'static [Resume], body: impl FnOnce() -> Outcome) -> Result<Vec<Told>, Ended> {
     will_answer(answers);
     debugger::register(&CLIENT).map_err(failed)?;

@@ -33,7 +33,7 @@ pub fn a_step_over_a_warning_goes_into_its_handler() -> Outcome {
 }
 
 specimen! {
-    /// Whether a load from `from` faults.
+    /// Returns 1 if a load from `from` faults, otherwise 0.
     fn faults(from: u64) -> u64 {
         "mov x1, #0",
         "2: ldrb w0, [x0]",
@@ -99,7 +99,7 @@ pub fn a_step_over_a_probe_ends_behind_its_instruction() -> Outcome {
     }
     POSTS.store(0, Relaxed);
     let entry = address_of!(probed);
-    // Out of line, simulated branch, simulated ADR, simulated return.
+    // The probed instructions are one that runs out of line, and a branch, an ADR and a RET that are simulated.
     let sites = [0, 4, 12, 16].map(|offset| entry + offset);
     for site in sites {
         kprobe::register(site, Some(pre), Some(post)).map_err(failed)?;

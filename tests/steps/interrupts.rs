@@ -53,7 +53,8 @@ pub fn an_nmi_before_every_step_is_never_stepped_into() -> Outcome {
     stepped_under(|_| nmi_me()).map(drop)
 }
 
-/// A handler that steps itself and does not end it: the step is no one else's.
+/// An interrupt's handler begins a step of itself and does not end it. Neither the interrupted context nor any other one is then
+/// stepped.
 pub fn a_step_of_an_interrupt_handler_ends_with_it() -> Outcome {
     static STEPS: AtomicU64 = AtomicU64::new(0);
     static STEPS_AT_END: AtomicU64 = AtomicU64::new(0);
@@ -87,8 +88,8 @@ pub fn a_step_of_an_interrupt_handler_ends_with_it() -> Outcome {
     Ok(())
 }
 
-/// A breakpoint at its first instruction is stepped over in the debugger's step of the interrupted context, and in that of the
-/// handler: three owners, each with its own end.
+/// The interrupted context is stepped by a debugger, and the interrupt's handler steps itself. Both step over a breakpoint on the
+/// first instruction. Each of the three owners gets the end of its own step.
 pub fn a_handler_steps_for_itself_in_the_middle_of_a_step() -> Outcome {
     static INSIDE: AtomicU64 = AtomicU64::new(0);
     static SESSIONS: AtomicU64 = AtomicU64::new(0);
@@ -101,7 +102,7 @@ pub fn a_handler_steps_for_itself_in_the_middle_of_a_step() -> Outcome {
     fn handler(frame: &mut Frame) {
         taken(frame);
         SESSIONS.fetch_add(session::step_with(own, || rounds(3)).is_ok().into(), Relaxed);
-        // None of its own is left, and none of the other's is here.
+        // The handler's own step has ended, and the interrupted context's step is on the stash.
         let cpu = debug::this();
         RESUMED.fetch_add((cpu.is_stepped() || !cpu.owners.get().is_empty()).into(), Relaxed);
     }
@@ -115,12 +116,12 @@ pub fn a_handler_steps_for_itself_in_the_middle_of_a_step() -> Outcome {
     let overs = stats::STEP_OVERS.here() - overs;
     check_eq!((SESSIONS.load(Relaxed), RESUMED.load(Relaxed)), (401, 0));
     check_eq!(INSIDE.load(Relaxed), 401 * 7, "3 rounds of two and a RET for each interrupt");
-    // The first instruction is also where each round begins anew.
+    // Every round begins at the first instruction again.
     check_eq!((slot.hits(), overs), (Some(200 + 401 * 3), 200 + 401 * 3));
     Ok(())
 }
 
-/// M13: a step-over that is done, since its handler moved PC, and not yet reported when an interrupt comes.
+/// M13: a breakpoint's handler has moved PC, so the step-over is done. An interrupt comes before it is reported.
 pub fn an_interrupt_before_a_step_overs_report() -> Outcome {
     static REPORTS: AtomicU64 = AtomicU64::new(0);
     fn handler(frame: &mut Frame) {
@@ -132,7 +133,7 @@ pub fn an_interrupt_before_a_step_overs_report() -> Outcome {
         if frame.x[0] == 100 {
             let pc = frame.pc;
             frame.x[0] = 1;
-            // Z is clear: the branch that PC is moved to goes back.
+            // Clears Z, so the branch that PC is moved to goes back.
             frame.pstate &= !(1 << 30);
             frame.move_to(pc + 4);
             interrupt_me();

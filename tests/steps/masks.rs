@@ -29,7 +29,7 @@ pub fn wfi_and_hints_are_one_step_each() -> Outcome {
 }
 
 specimen! {
-    /// Returns DAIF as the stepped code read it at each of four points, a byte each.
+    /// Reads DAIF at four points, and returns the four values, one byte each.
     fn masks_interrupts() -> u64 {
         "mrs x1, daif",            // 0
         "msr daifset, #2",         // 1
@@ -66,7 +66,7 @@ pub fn interrupt_masks_can_be_changed_by_stepped_code() -> Outcome {
 }
 
 specimen! {
-    /// Three stretches with D masked, by DAIFSet, by DAIF, and with exceptions taken in it.
+    /// Masks D in three stretches: by DAIFSet, by DAIF, and by DAIFSet with exceptions taken in the stretch.
     fn masks_everything(n: u64) -> u64 {
         "mrs x1, daif",       // 0
         "msr daifset, #0xf",  // 1
@@ -90,7 +90,7 @@ specimen! {
     }
 }
 
-/// Which steps were of a stretch, a bit each, and how many landed with D masked.
+/// One bit for each step that was a masked stretch; the number of steps; the number of steps that landed with D masked.
 static MASKED: AtomicU64 = AtomicU64::new(0);
 static COUNT: AtomicU64 = AtomicU64::new(0);
 static LANDED_MASKED: AtomicU64 = AtomicU64::new(0);
@@ -123,7 +123,7 @@ pub fn a_stretch_with_debug_exceptions_masked_is_one_step() -> Outcome {
     Ok(())
 }
 
-/// A probe parks the step, and its copy runs with D masked as the probed instruction did.
+/// A probe in the stretch parks the step. The copy of the probed instruction runs with D masked, as the instruction does.
 pub fn probes_are_hit_in_a_masked_stretch() -> Outcome {
     let sites = [2, 6, 12].map(|word| address_of!(masks_everything) + 4 * word);
     for site in sites {
@@ -136,7 +136,7 @@ pub fn probes_are_hit_in_a_masked_stretch() -> Outcome {
     Ok(())
 }
 
-/// Interrupts that became pending in the stretch come between the step and its report; they are not stepped into.
+/// An interrupt that becomes pending in the stretch is taken after the step and before its report. It is not stepped into.
 pub fn an_interrupt_waits_for_the_end_of_a_masked_stretch() -> Outcome {
     static TAKEN: AtomicU64 = AtomicU64::new(0);
     static STASHED: AtomicU64 = AtomicU64::new(0);
@@ -164,7 +164,8 @@ pub fn an_interrupt_waits_for_the_end_of_a_masked_stretch() -> Outcome {
     Ok(())
 }
 
-/// A breakpoint on the instruction that masks D: the step-over is one thing, the debugger's step another.
+/// A breakpoint is on the instruction that masks D. The step-over ends as usual, and the debugger's step still goes to the end of
+/// the stretch.
 pub fn a_breakpoint_where_a_masked_stretch_begins() -> Outcome {
     let sites =
         [1, 5, 10].map(|word| Slot::counting(&breakpoint_at(address_of!(masks_everything) + 4 * word)));

@@ -1,7 +1,7 @@
 //! Single steps (rules X2 and I4, and what M6 to M13 say about steps).
 //!
-//! The stepped code is assembly with known addresses. The PCs where steps land are compared, one by one, with those that the architecture
-//! prescribes.
+//! The stepped code is assembly with known addresses. The PCs at which steps land are compared, one by one, with the PCs that the
+//! architecture prescribes.
 
 mod branches;
 pub mod client;

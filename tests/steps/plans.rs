@@ -24,7 +24,7 @@ const INSTRUCTION: Why = Why::Step(Stepped::Instruction);
 const CALL: Why = Why::Step(Stepped::Call);
 
 specimen! {
-    /// n + (n - 1) + ... + 1, by calling itself.
+    /// Computes n + (n - 1) + ... + 1 by calling itself.
     pub fn sums(n: u64) -> u64 {
         "stp x29, x30, [sp, #-32]!",    // 0
         "str x0, [sp, #16]",            // 1
@@ -39,7 +39,7 @@ specimen! {
     }
 }
 
-/// Where `sums` calls itself.
+/// The address of the BL with which `sums` calls itself.
 fn call_in_sums() -> u64 {
     address_of!(sums) + 4 * 4
 }
@@ -59,7 +59,7 @@ specimen! {
     }
 }
 
-/// `stops(1)` with these answers: why and at which of its words the debugger was told.
+/// Calls `stops(1)` with a debugger that gives these answers. Returns why the debugger was told, and at which word of `stops`.
 fn stops_with(answers: &'static [Resume]) -> Result<Vec<(Why, i64)>, Ended> {
     let told = debugged(answers, || {
         check_eq!(stops(1), 18);
@@ -109,7 +109,7 @@ pub fn over_is_one_step_where_no_call_is() -> Outcome {
     Ok(())
 }
 
-/// Begins at the first hit of a slot.
+/// How often the handler of a slot or probe was called. For [`over_from_the_first_hit`] 100 says that no plan could be begun.
 static BEGUN: AtomicU64 = AtomicU64::new(0);
 fn over_from_the_first_hit(_: &Hit, frame: &mut DebugFrame) {
     if BEGUN.fetch_add(1, Relaxed) == 0 && debugger::step(frame, Plan::Over, &CLIENT).is_err() {
@@ -117,7 +117,7 @@ fn over_from_the_first_hit(_: &Hit, frame: &mut DebugFrame) {
     }
 }
 
-/// Runs over the outermost call that `sums` makes to itself; how many step exceptions that took, and how many of them ended
+/// Runs over the outermost call that `sums` makes to itself. Returns the number of step exceptions, and how many of them ended
 /// step-overs.
 fn over_a_recursion() -> Result<(u64, u64), Ended> {
     will_answer(&[]);
@@ -141,7 +141,7 @@ pub fn over_a_call_is_not_taken_in_by_recursion() -> Outcome {
     nothing_left()
 }
 
-/// Takes every breakpoint that is left.
+/// Sets breakpoints until only `left` of them are free.
 fn no_breakpoints_left(left: u8) -> Result<Vec<Slot>, Ended> {
     let free = kernel::debug::slots::count(Kind::Breakpoint) - left;
     (0..free).map(|_| Slot::counting(&breakpoint_at(address_of!(no_breakpoints_left)))).collect()
@@ -151,12 +151,13 @@ pub fn over_a_call_goes_by_steps_where_no_slot_is_free() -> Outcome {
     let others = no_breakpoints_left(1)?;
     let steps = over_a_recursion();
     drop(others);
-    // 8 levels of 9 instructions and one of 5, and the call itself; the slot's other hits share the debugger's steps.
+    // The steps are 8 levels of 9 instructions, one level of 5, and the call itself. The slot's other hits share the debugger's
+    // steps.
     check_eq!(steps?, (1 + 8 * 9 + 5, 9));
     Ok(())
 }
 
-/// An interrupt in the middle of the call runs through the same code, and returns to the same place.
+/// An interrupt in the middle of the call runs through the same code, and comes to the same return address.
 fn over_with_an_interrupt() -> Outcome {
     static TAKEN: AtomicU64 = AtomicU64::new(0);
     static SUM: AtomicU64 = AtomicU64::new(0);
@@ -206,7 +207,7 @@ pub fn a_slot_stops_in_the_debugger() -> Outcome {
     let entry = address_of!(sums);
     let at = breakpoint_at(entry + 8);
     let told = debugged(&[Resume::Step(Plan::Count(2))], || {
-        // Each match is dealt with as it asks for (H7).
+        // Each of the three slots gets its own disposition (H7).
         let counts = Slot::counting(&at)?;
         let stops = Slot::on(&at, Cpus::ALL, Disposition::STOP)?;
         let calls = Slot::calling(&at, called)?;
@@ -231,7 +232,7 @@ pub fn another_stop_ends_the_plan() -> Outcome {
     })?;
     let told: Vec<_> = told.into_iter().map(|told| (told.why, told.pc.wrapping_sub(entry))).collect();
     check_eq!(told, [(Why::Brk, 8), (Why::Slot, 12)]);
-    // The same for a call that is being run over.
+    // A stop also ends a plan that runs over a call.
     let entry = address_of!(sums);
     const ANSWERS: &[Resume] = &[Resume::Step(Plan::Count(2)), Resume::Step(Plan::Over)];
     let told = debugged(ANSWERS, || {
@@ -264,7 +265,7 @@ pub fn there_is_one_debugger() -> Outcome {
     Ok(())
 }
 
-/// A plan begun in a slot's handler, for the frame that it was given.
+/// A slot's handler begins a plan for the context that its frame belongs to.
 pub fn a_slots_handler_has_its_context_stepped() -> Outcome {
     fn begins(_: &Hit, frame: &mut DebugFrame) {
         if debugger::step(frame, Plan::Count(2), &CLIENT).is_ok() {
@@ -289,7 +290,7 @@ pub fn a_slots_handler_has_its_context_stepped() -> Outcome {
     Ok(())
 }
 
-/// The same in a probe's: the probed instruction is the first step, however it is done.
+/// A probe's handler begins a plan for the probed context. The first step is the probed instruction, however that is executed.
 pub fn a_probes_handler_has_its_context_stepped() -> Outcome {
     fn begins(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         BEGUN.fetch_add(debugger::step(frame, Plan::One, &CLIENT).is_ok().into(), Relaxed);
@@ -304,7 +305,7 @@ pub fn a_probes_handler_has_its_context_stepped() -> Outcome {
         Then::Skip
     }
     let entry = address_of!(sums);
-    // Out of line, simulated, left out; then behind both.
+    // The probed instruction runs out of line, is simulated, or is skipped. The last two cases begin the plan in the post-handler.
     type Case = (u64, Option<kprobe::PreHandler>, Option<kprobe::PostHandler>, u64);
     let cases: [Case; 5] = [
         (4, Some(begins), None, 8),
@@ -331,7 +332,8 @@ pub fn a_probes_handler_has_its_context_stepped() -> Outcome {
     Ok(())
 }
 
-/// A masked context, and one that somebody else steps: the debugger is told that it cannot have its step.
+/// A debugger that asks for a step of a masked context, or of a context that another session steps, is told that the step is
+/// refused.
 pub fn a_plan_that_cannot_be_is_refused() -> Outcome {
     const ANSWERS: &[Resume] = &[Resume::Step(Plan::One), Resume::Step(Plan::One)];
     let told = debugged(ANSWERS, || {
@@ -353,7 +355,7 @@ pub fn a_plan_that_cannot_be_is_refused() -> Outcome {
     Ok(())
 }
 
-/// A call that never returns is not waited for any longer than its thread lives.
+/// A call that never returns is waited for only until its thread ends.
 pub fn over_a_call_that_ends_the_thread() -> Outcome {
     extern "C" fn ends() {
         kernel::sched::exit();
@@ -373,13 +375,13 @@ pub fn over_a_call_that_ends_the_thread() -> Outcome {
     nothing_left()
 }
 
-/// Another thread of this CPU runs through the same place while the call is under way, on a stack of its own.
+/// While the call is under way another thread of this CPU runs through the same return address, on its own stack.
 pub fn over_a_call_is_not_taken_in_by_another_thread() -> Outcome {
     use kernel::sched;
-    /// Calls, and those in which nobody else made one.
+    /// The number of calls, and the number of calls during which no other thread made one.
     static CALLS: AtomicU64 = AtomicU64::new(0);
     static RUNS: AtomicU64 = AtomicU64::new(0);
-    /// All threads are there: none has made its calls before the others begin.
+    /// Set when all threads are spawned, so that none has made its calls before the others begin.
     static ALL: AtomicBool = AtomicBool::new(false);
     #[inline(never)]
     extern "C" fn gives_way(n: u64) -> u64 {
@@ -410,7 +412,7 @@ pub fn over_a_call_is_not_taken_in_by_another_thread() -> Outcome {
     let site = address_of!(calls) + 4;
     let here = Cpus::of(percpu::index() as u32);
     let slot = Slot::on(&breakpoint_at(site), here, Disposition::Call(over_in_the_middle))?;
-    // Their stacks lie below and above that of the one in the middle.
+    // The thread in the middle is stepped; the stacks of the others are below and above its stack.
     let threads: Result<Vec<_>, _> = [0, 1, 0]
         .map(|n| {
             crate::threads::here("caller", move || {

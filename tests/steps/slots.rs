@@ -67,7 +67,7 @@ specimen! {
     }
 }
 
-/// Rule H8; and the hook runs with SS clear or D masked, never stepped itself.
+/// Rule H8: a step needs KDE and not MDE. The hook runs with D masked, so it is not stepped itself.
 pub fn a_step_needs_kde_and_no_mde() -> Outcome {
     static IN_HOOK: AtomicU64 = AtomicU64::new(0);
     fn look(_: &Frame) {

@@ -12,7 +12,7 @@ use kernel::exception::Frame;
 use platform::Conduit;
 
 specimen! {
-    /// Puts `n` into SP_EL0 by way of SP; 0 if it was there and SP is as before.
+    /// Switches to SP_EL0, writes `n` to SP, and switches back. Returns 0 if SP_EL0 held `n` and SP is as it was before.
     fn switches_stack_pointer(n: u64) -> u64 {
         "mrs x1, daif",    // 0
         "msr daifset, #3", // 1
@@ -54,7 +54,7 @@ pub fn the_stack_pointer_can_be_switched_by_stepped_code() -> Outcome {
     Ok(())
 }
 
-/// A breakpoint on the instruction that switches: its step is taken on the other stack pointer.
+/// A breakpoint is on the instruction that switches the stack pointer. The step exception comes on the other stack pointer.
 pub fn a_step_over_ends_on_the_other_stack_pointer() -> Outcome {
     let overs = stats::STEP_OVERS.here();
     let slot = Slot::counting(&breakpoint_at(address_of!(switches_stack_pointer) + 12))?;
@@ -65,7 +65,7 @@ pub fn a_step_over_ends_on_the_other_stack_pointer() -> Outcome {
 }
 
 specimen! {
-    /// PSCI_VERSION, or where EL2 is the kernel's own stub, a call that it passes over.
+    /// Calls PSCI_VERSION. Where the kernel's own stub is at EL2, the stub ignores the call.
     fn hypervisor_call() -> u64 {
         "movz w0, #0x8400, lsl #16", "hvc #0", "ret"
     }
@@ -82,7 +82,7 @@ fn is_one_step(call: extern "C" fn() -> u64) -> Outcome {
     check_eq!(trace.words(), [0, 1, 2]);
     check!(trace.complete);
     check_eq!(result, without);
-    // And one step-over.
+    // The HVC is stepped over, too.
     let slot = Slot::counting(&breakpoint_at(address_of!(call) + 4))?;
     check_eq!((call(), slot.hits()), (without, Some(1)));
     Ok(())

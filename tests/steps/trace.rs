@@ -13,7 +13,7 @@ const LENGTH: usize = 128;
 
 struct Recorder {
     entry: AtomicU64,
-    /// Where the function returns to; 0 before it is entered.
+    /// The address that the function returns to; 0 before the function is entered.
     back: AtomicU64,
     steps: AtomicUsize,
     ended: AtomicBool,
@@ -34,9 +34,9 @@ static RECORDER: PerCpu<Recorder> = kernel::per_cpu!(Recorder {
 
 /// What was recorded between a function's entry and its return.
 pub struct Trace {
-    /// Its first instruction.
+    /// The address of the function's first instruction.
     pub entry: u64,
-    /// Each step's PC, and the masks there; the first ones only.
+    /// The PC and the masks at each step. Only the first [`LENGTH`] steps are kept.
     pub pcs: Vec<(u64, Daif)>,
     /// How many steps there were.
     pub steps: usize,
@@ -51,7 +51,7 @@ impl Trace {
     }
 }
 
-/// Called at each recorded step, in debug context.
+/// A function that is called at each recorded step, in debug context.
 pub type Each = fn(&Frame);
 
 fn nothing(_: &Frame) {}
@@ -76,17 +76,17 @@ fn record(frame: &mut DebugFrame) -> Wish {
     // SAFETY: `trace_with` stored an `Each`.
     let each: Each = unsafe { core::mem::transmute(recorder.each.load(Relaxed)) };
     each(frame);
-    // Only a handler of an exception is no-probe text: its first step ends the trace.
+    // A function under test is never in no-probe text, so a step there has landed in an exception's handler. That ends the trace.
     if in_no_probe_text(frame.pc) { Wish::Run } else { Wish::Step }
 }
 
-/// Whether an exception's handler is at this address.
+/// Whether `pc` is in no-probe text, where the handlers of exceptions begin.
 pub fn in_no_probe_text(pc: u64) -> bool {
     use kernel::mm::layout::{noprobe_text_end, noprobe_text_start};
     (noprobe_text_start() as u64..noprobe_text_end() as u64).contains(&pc)
 }
 
-/// Steps `body`, which calls the function at `entry`, and records that function; `each` runs at each step.
+/// Steps through `body`, which calls the function at `entry`, and records the steps of that function. Calls `each` at each of them.
 pub fn trace_with(entry: u64, each: Each, body: impl FnOnce()) -> Result<Trace, Ended> {
     let recorder = RECORDER.this();
     recorder.entry.store(entry, Relaxed);
@@ -105,7 +105,7 @@ pub fn trace_with(entry: u64, each: Each, body: impl FnOnce()) -> Result<Trace, 
     })
 }
 
-/// [`trace_with`] nothing at each step.
+/// Like [`trace_with`], but calls nothing at the steps.
 pub fn trace(entry: u64, body: impl FnOnce()) -> Result<Trace, Ended> {
     trace_with(entry, nothing, body)
 }

@@ -17,15 +17,15 @@ use kernel::sync::IrqMutex;
 use kernel::{percpu, sched, time};
 use rules::pstate::Daif;
 
-/// What was seen of a thread's steps.
+/// What a hook has seen of the steps of one context.
 struct Seen {
     steps: AtomicU64,
-    /// Stretches with D masked, and exclusive sequences.
+    /// How many steps were stretches with D masked, and how many were exclusive sequences.
     masked: AtomicU64,
     sequences: AtomicU64,
-    /// Landed with D masked, or while another thread ran.
+    /// How many steps landed with D masked, ran free, or landed while another thread ran.
     astray: AtomicU64,
-    /// The end was reached in steps.
+    /// How many steps landed on [`the_end`].
     ended: AtomicU64,
 }
 
@@ -62,7 +62,7 @@ impl Seen {
         Wish::Step
     }
 
-    /// All in order: steps to the end.
+    /// Checks that the steps reached the end, and that none went astray.
     fn check(&self) -> Outcome {
         check_eq!((self.ended.load(Relaxed), self.astray.load(Relaxed)), (1, 0));
         Ok(())
@@ -76,13 +76,13 @@ fn hook(frame: &mut DebugFrame) -> Wish {
 }
 
 specimen! {
-    /// Where steps end.
+    /// The function at which the stepping ends.
     fn the_end() {
         "mov x0, #0x7e57", "ret"
     }
 }
 
-/// Steps through `body`.
+/// Steps through `body` to its end, and returns its result.
 fn stepped<R>(body: impl FnOnce() -> R) -> Result<R, Ended> {
     SEEN.reset();
     let mut result = None;
@@ -134,7 +134,7 @@ pub fn a_line_is_printed_in_steps() -> Outcome {
     Ok(())
 }
 
-/// The other thread's turns, and whether one is going on.
+/// How many turns the other thread has had, and whether it has one now.
 static OTHERS_TURNS: AtomicU64 = AtomicU64::new(0);
 static OTHER_RUNS: AtomicU64 = AtomicU64::new(0);
 
@@ -155,7 +155,7 @@ fn turns(n: u64) {
 pub fn a_step_goes_through_a_switch_of_threads() -> Outcome {
     SEEN.reset();
     OTHERS_TURNS.store(0, Relaxed);
-    // Nobody is preempted: a turn ends where its thread gives way.
+    // Without ticks no thread is preempted: a turn ends where its thread yields.
     {
         let _off = IrqOff::new();
         time::pause();
@@ -179,7 +179,7 @@ pub fn a_step_goes_through_a_switch_of_threads() -> Outcome {
     Ok(())
 }
 
-/// Two threads that step and give way to each other: each has all of its own steps and none of the other's.
+/// Two threads step and yield to each other. Each has all of its own steps and none of the other's.
 pub fn threads_that_switch_have_steps_of_their_own() -> Outcome {
     specimen! {
         fn gives_way(times: u64) {
@@ -198,7 +198,7 @@ pub fn threads_that_switch_have_steps_of_their_own() -> Outcome {
     extern "C" fn yields() {
         sched::yield_now();
     }
-    /// What is seen of a thread: its stack, its steps in `gives_way`, steps on another stack.
+    /// What the hook has seen of a thread: its stack, its steps in `gives_way`, and its steps on another stack.
     struct Thread {
         stack: AtomicU64,
         inside: AtomicU64,
@@ -229,7 +229,7 @@ pub fn threads_that_switch_have_steps_of_their_own() -> Outcome {
             word.store(0, Relaxed);
         }
     }
-    // Neither is over before the other one has begun: nobody is preempted.
+    // Without ticks no thread is preempted, so neither thread is over before the other one has begun.
     {
         let _off = IrqOff::new();
         time::pause();

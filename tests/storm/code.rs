@@ -1,16 +1,17 @@
 //! The machine code that the storm runs: copies of one function whose result tells what has happened to the execution.
 //!
-//! Slots and probes on the function leave marks in registers that the function does not use. So the result of each execution says which
-//! of them were hit, and how often. The function has no exclusives, so that everything in it can be stepped; `exclusive` is for those.
-//! The copies have a page of their own, because QEMU executes one instruction at a time on a page with a breakpoint.
+//! Slots and probes on the function leave marks in registers that the function does not use. So the result of each execution says
+//! which of them were hit, and how often. The function has no exclusives, so that everything in it can be stepped; `exclusive` is
+//! for those. The copies have a page of their own, because QEMU executes one instruction at a time on a page with a breakpoint.
 
 use crate::support::OwnPage;
 use core::arch::asm;
 use core::cell::UnsafeCell;
 
 core::arch::global_asm!(
-    // x0 = n: 2n + 2; x4: two doublewords to write; x7: the one to read, or nothing that can be read: then it is tried again
-    // with x4. x6: its own address. x1, x2, x3, x9, x10 are for marks.
+    // Returns 2n + 2 for x0 = n. x4 is the address of two doublewords that it writes; x7 is the address of the doubleword that it
+    // reads. If nothing can be read at x7, the read faults and is tried again at x4. x6 becomes the target's own address. x1, x2,
+    // x3, x9, x10 are for marks.
     ".macro storm_target name",
     ".global \\name",
     ".type \\name, %function",
@@ -54,25 +55,25 @@ unsafe extern "C" {
     static storm_shared: u8;
 }
 
-/// Bytes from one target to the next.
+/// The number of bytes from one target to the next.
 const SIZE: u64 = 64;
-/// Nothing can be read here.
+/// An address at which nothing can be read.
 const NOWHERE: u64 = 0xffff_ffff_0000_0000;
-/// What goes in.
+/// The argument of every execution.
 const N: u64 = 0x1234_5678;
 
-/// The instructions that an execution passes, in their order, in words.
+/// The instructions that an execution passes, in their order, as words from the entry. A *point* is an index into this.
 const WORDS: [u64; 8] = [0, 1, 2, 4, 5, 6, 8, 9];
-/// How many there are.
+/// How many points a target has.
 pub const POINTS: usize = WORDS.len();
-/// The one whose effect a probe can have in its stead.
+/// The point of the ADD, which a probe's handler can do in place of the instruction.
 pub const ADD: usize = 0;
-/// The one that writes.
+/// The point of the STP, which writes the target's memory.
 pub const STORE: usize = 1;
-/// The one that reads, and may fault.
+/// The point of the LDR, which reads the target's memory and may fault.
 pub const LOAD: usize = 3;
 
-/// The memory of a target: all of it is always the same, whoever writes it.
+/// The memory of a target. It always holds the same values, because every execution stores the same.
 #[repr(align(64))]
 struct Memory(UnsafeCell<[u64; 2]>);
 
@@ -85,49 +86,51 @@ static MEMORY: OwnPage<[Memory; 10]> = OwnPage([const { Memory(UnsafeCell::new([
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Target(usize);
 
-/// All CPUs'.
+/// The target that all CPUs run, on which nothing changes during a round.
 pub const SHARED: Target = Target(0);
-/// What slots and probes come to and go from while it is run.
+/// The target that all CPUs run while slots and probes on it come and go.
 pub const RACED: Target = Target(1);
 
-/// What an execution came to.
+/// What an execution tells: how often slots and probes with handlers were hit. A *lane* stands for one of the two breakpoints or
+/// probes of a set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Marks {
-    /// Breakpoints: a byte a lane.
+    /// Hits of breakpoints, one byte for each lane.
     pub breakpoints: u64,
-    /// Watchpoints: a byte a lane.
+    /// Hits of the watchpoint.
     pub watchpoints: u64,
-    /// Probes: two bytes a lane, pre-handlers and post-handlers.
+    /// Calls of probes' handlers, two bytes for each lane: first pre-handlers, then post-handlers.
     pub probes: u64,
 }
 
 impl Target {
-    /// A CPU's own.
+    /// The target that only `cpu` runs.
     pub const fn own(cpu: usize) -> Self {
         Self(2 + cpu)
     }
 
-    /// The one that this address is in.
+    /// The target that `address` is in.
     pub fn at(address: u64) -> Self {
         Self(((address - (&raw const storm_shared).addr() as u64) / SIZE) as usize)
     }
 
-    /// Its first instruction.
+    /// The address of the target's first instruction.
     pub fn entry(self) -> u64 {
         (&raw const storm_shared).addr() as u64 + self.0 as u64 * SIZE
     }
 
-    /// The address of a point.
+    /// The address of one of the target's points.
     pub fn point(self, point: usize) -> u64 {
         self.entry() + 4 * WORDS[point]
     }
 
-    /// Its memory.
+    /// The address of the target's memory.
     pub fn memory(self) -> u64 {
         MEMORY[self.0].0.get() as u64
     }
 
-    /// Runs it; the load faults first if `faulting`. None if it did not do what it does. Any context.
+    /// Executes the target once; if `faulting`, its load faults first. None if the result is not that of the function. Works in
+    /// every context.
     #[inline(always)]
     pub fn run(self, faulting: bool) -> Option<Marks> {
         let (memory, result, address): (u64, u64, u64);
@@ -154,12 +157,12 @@ impl Target {
     }
 }
 
-/// An execution's points as a debugger's steps pass them: what [`fold`] makes of them.
+/// The number that [`fold`] makes of the points of one execution.
 pub fn walk() -> u64 {
     WORDS.iter().fold(0, |all, word| fold(all, 4 * word))
 }
 
-/// Adds a place, in bytes from the entry, to a walk.
+/// Adds one step to the number `all` that stands for a walk. `offset` is where the step landed, in bytes from the entry.
 pub const fn fold(all: u64, offset: u64) -> u64 {
     all.wrapping_mul(31).wrapping_add(offset + 1)
 }

@@ -1,10 +1,10 @@
-//! One word to which all CPUs add by load-exclusive and store-exclusive (rule H9), in threads and in interrupts, while a watchpoint on the
-//! word comes and goes. How often a store-exclusive fails cannot be known in advance, but each execution reports every exception that
-//! it has taken. The counts of the slots, of their handler and of the executions must be the same, and the word must be the sum of all
-//! additions.
+//! One word to which all CPUs add by load-exclusive and store-exclusive (rule H9), in threads and in interrupts, while a watchpoint
+//! on the word comes and goes. How often a store-exclusive fails cannot be known in advance, but each execution reports every
+//! exception that it has taken. The counts of the slots, of their handler and of the executions must be the same, and the word must
+//! be the sum of all additions.
 //!
-//! The watchpoint always matches loads. With one for stores alone, the next load-exclusive would take an exception of which no execution
-//! could know.
+//! The watchpoint always matches loads. With one for stores alone, the next load-exclusive would take an exception of which no
+//! execution could know.
 
 use super::held::Held;
 use crate::support::OwnPage;
@@ -22,26 +22,26 @@ use kernel::percpu::PerCpu;
 
 static WORD: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 
-/// Executions.
+/// How often each CPU has executed [`add_one`].
 static RUNS: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
-/// Exceptions that they told of.
+/// How many exceptions the executions have told of.
 static TOLD: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
-/// Calls of the slots' handler.
+/// How often the slots' handler was called.
 static CALLED: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
-/// Hits that the slots counted.
+/// How many hits the slots have counted.
 static COUNTED: AtomicU64 = AtomicU64::new(0);
 
-/// A mark for the store-exclusive; one for the load-exclusive is 1.
+/// The mark of an exception at the store-exclusive. The mark of one at the load-exclusive is 1.
 const STORE: u64 = 1 << 32;
 
 specimen! {
-    /// x0: the word, which becomes one more. x1 is for marks.
+    /// Adds 1 to the word. x1 is for marks.
     fn add_one(word: *const AtomicU64) {
         "2: ldxr x9, [x0]", "add x9, x9, #1", "stxr w10, x9, [x0]", "cbnz w10, 2b", "ret"
     }
 }
 
-/// Adds to the word; any context but debug context.
+/// Adds 1 to the word `times` times. Works in every context except debug context.
 pub fn run(times: u32) {
     for _ in 0..times {
         let mut marks = 0u64;
@@ -73,10 +73,10 @@ fn mark(_: &Hit, frame: &mut DebugFrame) {
     frame.x[1] += if at_load { 1 } else { STORE };
 }
 
-/// A watchpoint comes and goes. One CPU at a time.
+/// Sets a watchpoint on the word, and removes it after a while. Only one CPU at a time may call this.
 ///
 /// # Errors
-/// What should have been possible and was not.
+/// If a slot or a probe cannot be set or removed although nothing stands in the way.
 pub fn slot(random: &mut Random, cpus: usize) -> Result<(), String> {
     let access = random.pick(&[Access::Read, Access::ReadWrite]);
     let cpu = random.below(cpus as u32 * 2);
@@ -93,10 +93,10 @@ pub fn slot(random: &mut Random, cpus: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Compares. Where nobody storms. Hits so far.
+/// Compares the counts and the word, and returns the hits so far. Called while no CPU storms.
 ///
 /// # Errors
-/// What is not the same.
+/// If counts differ that must be the same.
 pub fn compare() -> Result<u64, String> {
     let sum = |all: &PerCpu<AtomicU64>| all.iter().map(|count| count.load(Relaxed)).sum::<u64>();
     let (told, called, counted) = (sum(&TOLD), sum(&CALLED), COUNTED.load(Relaxed));

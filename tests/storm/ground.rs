@@ -13,7 +13,7 @@ use harness::storm::{Due, due, fail};
 use kernel::arch::daif::AllMasked;
 use kernel::percpu;
 
-/// Touched by its CPU, and by the interrupts of that CPU while `changing` is not set.
+/// What one CPU knows about a target. Only that CPU uses it; its interrupts do so only while `changing` is not set.
 pub struct Ground {
     changing: Cell<bool>,
     expected: [Cell<Expected>; WAYS.len()],
@@ -21,7 +21,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Nothing is set.
+    /// A ground on which nothing is set yet. It is changing until the first [`Ground::end_change`].
     pub const fn new() -> Self {
         const NOTHING: Expected = Expected {
             marks: Marks { breakpoints: 0, watchpoints: 0, probes: 0 },
@@ -40,13 +40,13 @@ impl Ground {
         }
     }
 
-    /// From here on only the caller runs the target, on this CPU.
+    /// From now on the interrupts of this CPU do not run the target.
     pub fn begin_change(&self) {
         self.changing.set(true);
         compiler_fence(SeqCst);
     }
 
-    /// From here on `set` is what is set. Returns what the runs since the last change come to, and enters it in the ledger.
+    /// From now on `set` is what is set. Returns what the runs since the last change come to, and enters it in the ledger.
     pub fn end_change(&self, set: &Set) -> Counts {
         let mut owed = Counts::default();
         for (way, runs) in WAYS.into_iter().zip(&self.runs) {
@@ -57,7 +57,8 @@ impl Ground {
         owed
     }
 
-    /// Runs the target, and looks at what each execution says. Any context, stepping apart; not debug context.
+    /// Runs the target, and checks what each execution tells. Works in every context except debug context; [`Way::Stepped`] in
+    /// threads only.
     pub fn run(&self, target: Target, way: Way, times: u32) {
         let expected = self.expected[way as usize].get().marks;
         for _ in 0..times {
@@ -80,7 +81,7 @@ impl Ground {
         self.runs[way as usize].fetch_add(times.into(), Relaxed);
     }
 
-    /// The same from an interrupt, which may have come while what is set changes: then not at all.
+    /// Like [`Ground::run`], for callers that may have interrupted a change: then it does nothing.
     pub fn run_if_settled(&self, target: Target, way: Way, times: u32) {
         if !self.changing.get() {
             self.run(target, way, times);

@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use kernel::debug::slots::{self, Disposition};
 
-/// A slot, or the two of a range, with the permit for it.
+/// A slot, or the two slots of a range, with the permit for it.
 #[derive(Clone, Copy)]
 pub struct Held {
     slots: Pieces<SlotId>,
@@ -14,10 +14,10 @@ pub struct Held {
 }
 
 impl Held {
-    /// Sets it. None if others hold what it would take.
+    /// Sets a slot. None if others hold the permits or the slots that it needs.
     ///
     /// # Errors
-    /// What should have been possible and was not.
+    /// If a slot or a probe cannot be set or removed although nothing stands in the way.
     pub fn get(
         request: &Request,
         cpus: Cpus,
@@ -38,12 +38,12 @@ impl Held {
         }
     }
 
-    /// Which it is.
+    /// The slot, or the first one of a range.
     pub fn id(&self) -> SlotId {
         self.slots.first()
     }
 
-    /// Whether it has taken itself away, and is free again; then the permit is given back.
+    /// Whether the slot, which its own handler removes, is free again. If so, gives back the permit.
     pub fn is_gone(&self) -> bool {
         let gone = !there(self.slots);
         if gone {
@@ -52,10 +52,10 @@ impl Held {
         gone
     }
 
-    /// Takes it away for good. How often it was hit.
+    /// Removes the slot, gives back the permit, and returns how often the slot was hit.
     ///
     /// # Errors
-    /// If it is not as it must be then.
+    /// If the removal fails, or the slot is still there afterwards.
     pub fn give(&self) -> Result<u64, String> {
         let hits = slots::remove_counted(self.slots).map_err(|error| error.to_string())?;
         let hits = hits.ok_or("a removal in thread context did not wait for the other CPUs")?;

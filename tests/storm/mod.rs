@@ -1,13 +1,16 @@
-//! What the CPUs do in a storm; `harness/src/storm` runs it. All CPUs set slots and probes on copies of one function and run the copies,
-//! and the result of each execution tells what has happened to it. Every count is known exactly, for each copy by another means:
+//! What the CPUs do in a storm; `harness/src/storm` runs it. All CPUs set slots and probes on copies of one function and run the
+//! copies, and the result of each execution tells what has happened to it. Every count is known exactly, for each copy by another
+//! means:
 //!
 //! - `own`: each CPU has a copy of its own. The CPU knows what is set there, and knows each execution, in interrupts too.
 //! - `shared`: all CPUs run a copy on which nothing changes during a round, so the sum is known.
 //! - `race`: all CPUs run a copy while slots and probes come and go. Each execution tells whether it was hit.
-//! - `exclusive`: all CPUs add to a word by exclusives, while a watchpoint on the word comes and goes. Each execution tells here too.
+//! - `exclusive`: all CPUs add to a word by exclusives, while a watchpoint on the word comes and goes. Each execution tells here
+//!   too.
 //!
-//! `code` has the function; `set` has what can be set on it, and the result of an execution then; `marks` has the marks that are left in
-//! registers; `held` and `permits` have the slots; `ground` has what a CPU remembers of a target; `steps` has the debugger's steps.
+//! `code` has the function; `set` has what can be set on it, and the result of an execution then; `marks` has the marks that are
+//! left in registers; `held` and `permits` have the slots; `ground` has what a CPU remembers of a target; `steps` has the
+//! debugger's steps.
 
 mod code;
 mod exclusive;
@@ -79,7 +82,7 @@ fn warn() {
     due(Due::Warnings, 1);
 }
 
-/// Interrupts this CPU, another one, or all others; and goes on with what the interrupt then comes into.
+/// Sends interrupts to this CPU, to another one, or to all others, and runs targets, in which the interrupts then come.
 fn interrupt(random: &mut Random) {
     for _ in 0..1 + random.below(4) {
         match random.below(6) {
@@ -92,7 +95,7 @@ fn interrupt(random: &mut Random) {
     }
 }
 
-/// What comes meanwhile waits, and comes all at once then.
+/// With interrupts off ordinary interrupts wait, and are taken one after the other at the end.
 fn with_interrupts_off(random: &mut Random) {
     let _off = IrqOff::new();
     interrupt(random);
@@ -127,14 +130,14 @@ fn background(random: &mut Random) {
     }
 }
 
-/// What all CPUs must agree about in a round.
+/// What all CPUs must agree on in a round. It depends on the round alone.
 #[derive(Clone, Copy)]
 struct Plan {
     /// What is set on the shared target.
     set: set::Set,
-    /// The CPUs whose turn it is: to set that, to take it away, to race slots, to race probes, to watch the exclusives.
+    /// The CPUs whose turn it is to set `set`, to remove it, to race slots, to race probes, and to watch the exclusives.
     turns: [u32; 5],
-    /// Whether slots are removed while somebody may be stepping over them. Where none is, no step may be cancelled.
+    /// Whether slots are removed while a CPU may be stepping over them. In rounds without that, no step may be cancelled.
     races: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A CPU's own target. The CPU knows what is set there, and knows every execution.
+//! A CPU's own target. The CPU knows what is set on it, and knows every execution.
 
 use super::code;
 use super::code::{Marks, Target};
@@ -16,7 +16,7 @@ use kernel::percpu::{self, PerCpu};
 
 static GROUND: PerCpu<Ground> = kernel::per_cpu!(Ground::new());
 
-/// A breakpoint that its own handler took away, in debug context: free once every CPU has let go of it.
+/// The breakpoint that its own handler has removed in debug context. It becomes free once every CPU has let go of it.
 static GOING: PerCpu<Cell<Option<Held>>> = kernel::per_cpu!(Cell::new(None));
 
 /// This CPU's ground and target.
@@ -24,10 +24,10 @@ pub fn ground() -> (&'static Ground, Target) {
     (GROUND.this(), Target::own(percpu::index()))
 }
 
-/// Sets something, runs, takes it away: nothing is lost and nothing doubled. Thread context.
+/// Sets slots and probes, runs the target, and removes them. No hit is lost and none is counted twice. Thread context.
 ///
 /// # Errors
-/// What is not so.
+/// If a count, or the result of an execution, is not as it must be.
 pub fn set_and_run(random: &mut Random, probes: u32) -> Result<(), String> {
     let (ground, target) = ground();
     let breakpoints = 1 + u32::from(random.one_in(4));
@@ -35,7 +35,7 @@ pub fn set_and_run(random: &mut Random, probes: u32) -> Result<(), String> {
     let cpus = if random.one_in(2) { Cpus::ALL } else { Cpus::of(percpu::index() as u32) };
     ground.begin_change();
     let placed = set.place(target, cpus)?;
-    // Without what it would take, it runs all the same.
+    // If the slots are not free, the target runs with nothing set.
     let set = if placed.is_some() { set } else { Set::default() };
     ground.end_change(&set);
     for _ in 0..1 + random.below(4) {
@@ -53,7 +53,7 @@ pub fn set_and_run(random: &mut Random, probes: u32) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs it in one way, as it is set. Thread context.
+/// Runs the target in a random way. Thread context.
 pub fn run(random: &mut Random, times: u32) {
     let (ground, target) = ground();
     match random.below(8) {
@@ -65,14 +65,14 @@ pub fn run(random: &mut Random, times: u32) {
 }
 
 fn remove_itself(hit: &Hit, frame: &mut DebugFrame) {
-    // The one who installed it sees by the mark whether it came to this.
+    // The mark tells [`one_shot`] that the removal has succeeded.
     frame.x[1] += if slots::remove(hit.id).is_ok() { 1 } else { 1 << 8 };
 }
 
-/// A breakpoint that takes itself away hits once.
+/// Sets a breakpoint whose handler removes it, and checks that it is hit once.
 ///
 /// # Errors
-/// What is not so.
+/// If a count, or the result of an execution, is not as it must be.
 pub fn one_shot(random: &mut Random) -> Result<(), String> {
     let point = random.below(code::POINTS as u32) as usize;
     let (ground, target) = ground();
@@ -103,7 +103,7 @@ pub fn one_shot(random: &mut Random) -> Result<(), String> {
     result
 }
 
-/// Whether the last one is free again; then its permit is too.
+/// Whether the last breakpoint of [`one_shot`] is free again. If so, its permit is given back.
 fn gone() -> bool {
     let going = GOING.this();
     let gone = going.get().is_none_or(|held| held.is_gone());
@@ -113,16 +113,16 @@ fn gone() -> bool {
     gone
 }
 
-/// Behind a round, while nobody else sets slots that count: what is on its way out is gone.
+/// After a round, waits until the last breakpoint of [`one_shot`] is free. No other CPU sets slots that count meanwhile.
 ///
 /// # Errors
-/// The slot manager's.
+/// If the slot manager fails to remove a slot.
 pub fn settle() -> Result<(), String> {
     let (ground, target) = ground();
     ground.begin_change();
     ground.end_change(&Set::default());
     ground.begin_change();
-    // What was retired in debug context is given back by a later call, once every CPU has let go of it.
+    // A slot that was retired in debug context becomes free in a later call of the slot manager, once every CPU has let go of it.
     let request = Request::Breakpoint { address: target.entry(), privilege: Privilege::El1 };
     while !gone() {
         if let Ok(id) = slots::install(&request, Cpus::ALL, Disposition::Count) {
@@ -132,7 +132,7 @@ pub fn settle() -> Result<(), String> {
     Ok(())
 }
 
-/// The begin of a round: nothing is set.
+/// At the beginning of a round nothing is set on this CPU's target.
 pub fn begin() {
     GROUND.this().end_change(&Set::default());
 }

@@ -1,7 +1,7 @@
-//! Permits for slots. Whoever has a permit must get a slot, because a slot is free again as soon as its removal has returned.
+//! Permits for slots. A CPU that has a permit must get a slot, because a slot is free again as soon as its removal has returned.
 //!
-//! A slot for one CPU takes one of that CPU's slots. A slot for several CPUs takes one with the same number on each of them, and there may
-//! be no number that is free on all, although each CPU has free slots.
+//! A slot for one CPU takes one of that CPU's slots. A slot for several CPUs takes one with the same number on each of them, and
+//! there may be no number that is free on all, although each CPU has free slots.
 
 use ::slots::{Cpus, Kind};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -15,7 +15,7 @@ fn of(cpus: Cpus) -> impl Iterator<Item = usize> {
     smp::online().filter(move |&cpu| cpus.contains(cpu as u32))
 }
 
-/// Takes so many on each of these CPUs, or none.
+/// Takes permits for `count` slots on each of `cpus`, or none at all.
 pub fn take(kind: Kind, count: u64, cpus: Cpus) -> bool {
     let all = u64::from(slots::count(kind));
     let more = |taken| (taken + count <= all).then_some(taken + count);
@@ -30,7 +30,7 @@ pub fn take(kind: Kind, count: u64, cpus: Cpus) -> bool {
     true
 }
 
-/// Gives them back.
+/// Gives back the permits that [`take`] has taken.
 pub fn give(kind: Kind, count: u64, cpus: Cpus) {
     for cpu in of(cpus) {
         TAKEN.of(cpu)[kind as usize].fetch_sub(count, Relaxed);

@@ -1,5 +1,5 @@
-//! Slots and probes that come and go while every CPU runs the target. Nobody knows in advance how often they are hit, but each execution
-//! tells. The counts of slots and probes, of their handlers and of the executions must be the same.
+//! Slots and probes that come and go while every CPU runs the target. How often they are hit cannot be known in advance, but each
+//! execution tells. The counts of slots and probes, of their handlers and of the executions must be the same.
 
 use super::code::{POINTS, RACED};
 use super::held::Held;
@@ -14,20 +14,20 @@ use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::percpu::{self, PerCpu};
 
-/// Breakpoints, watchpoints, pre-handlers, post-handlers.
+/// Counts of breakpoints, watchpoints, pre-handlers and post-handlers.
 type Four = [AtomicU64; 4];
 
-/// What executions told.
+/// What each CPU's executions have told.
 static TOLD: PerCpu<Four> = kernel::per_cpu!([const { AtomicU64::new(0) }; 4]);
-/// What handlers counted.
+/// How often handlers were called on each CPU.
 static CALLED: PerCpu<Four> = kernel::per_cpu!([const { AtomicU64::new(0) }; 4]);
-/// What slots and probes counted; a probe's hits stand for its pre- and its post-handler.
+/// What slots and probes have counted. A probe's hits stand for its pre-handler and for its post-handler.
 static COUNTED: Four = [const { AtomicU64::new(0) }; 4];
 
-/// A mark that no execution may have.
+/// The mark for two hits of one slot by one access, which no execution may have.
 const TWICE: u64 = 1 << 32;
 
-/// Runs the target; any context but debug context.
+/// Runs the target `times` times. Works in every context except debug context.
 pub fn run(times: u32) {
     for _ in 0..times {
         let Some(marks) = RACED.run(false) else {
@@ -50,7 +50,8 @@ fn called(which: usize) {
     CALLED.this()[which].fetch_add(1, Relaxed);
 }
 
-/// Two hits of one use of a slot at one instruction: `last` is the one before, 0 at the execution's begin.
+/// Adds a mark to `marks`, and adds [`TWICE`] if the execution's last hit was of the same slot and at the same instruction. `last`
+/// stands for that hit; it is 0 at the beginning of an execution.
 fn mark(hit: &Hit, pc: u64, marks: u64, last: &mut u64) -> u64 {
     let this = u64::from(hit.id.generation) << 32 | pc & 0xffff_ffff;
     let twice = if *last == this { TWICE } else { 0 };
@@ -68,10 +69,10 @@ fn mark_watchpoint(hit: &Hit, frame: &mut DebugFrame) {
     frame.x[2] = mark(hit, frame.pc, frame.x[2], &mut frame.x[10]);
 }
 
-/// One slot comes and goes. One CPU at a time.
+/// Sets a slot on the target, and removes it after a while. Only one CPU at a time may call this.
 ///
 /// # Errors
-/// What should have been possible and was not.
+/// If a slot or a probe cannot be set or removed although nothing stands in the way.
 pub fn slot(random: &mut Random, cpus: usize) -> Result<(), String> {
     let breakpoint = random.one_in(2);
     let (point, access) =
@@ -109,10 +110,10 @@ fn post(_: &Kprobe, frame: &mut DebugFrame) {
     frame.x[3] += 1 << 8;
 }
 
-/// One probe comes and goes. One CPU at a time.
+/// Sets a probe on the target, and removes it after a while. Only one CPU at a time may call this.
 ///
 /// # Errors
-/// What should have been possible and was not.
+/// If a slot or a probe cannot be set or removed although nothing stands in the way.
 pub fn probe(random: &mut Random) -> Result<(), String> {
     let address = RACED.point(random.below(POINTS as u32) as usize);
     let (linger, times) = (random.below(60_000), random.below(30));
@@ -128,10 +129,10 @@ pub fn probe(random: &mut Random) -> Result<(), String> {
     Ok(())
 }
 
-/// Compares. Where nobody storms. Hits of slots and of probes so far.
+/// Compares the counts, and returns the hits of slots and of probes so far. Called while no CPU storms.
 ///
 /// # Errors
-/// What is not the same.
+/// If counts differ that must be the same.
 pub fn compare() -> Result<[u64; 2], String> {
     let sum =
         |all: &PerCpu<Four>, which: usize| all.iter().map(|four| four[which].load(Relaxed)).sum::<u64>();

@@ -38,7 +38,8 @@ struct Watchpoint {
     calls: bool,
 }
 
-/// First byte and length, and whether the load reads some of it. Those across the middle or the like take two slots.
+/// Ranges for the watchpoint: first byte, length, and whether the load reads some of it. A range that no single slot can hold takes
+/// two slots.
 const RANGES: [(u64, u64, bool); 8] = [
     (0, 8, true),
     (0, 16, true),
@@ -76,29 +77,29 @@ pub struct Set {
     probes: [Option<Probe>; 2],
 }
 
-/// What one execution comes to.
+/// What one execution with a [`Set`] must come to.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Expected {
-    /// What it tells by its result.
+    /// The marks that the execution returns.
     pub marks: Marks,
-    /// Breakpoint exceptions.
+    /// The number of breakpoint exceptions.
     pub breakpoints: u64,
-    /// Watchpoint exceptions.
+    /// The number of watchpoint exceptions.
     pub watchpoints: u64,
-    /// Watchpoint exceptions inside a breakpoint's step-over.
+    /// The number of watchpoint exceptions inside a breakpoint's step-over.
     pub merged: u64,
-    /// Step exceptions that are both the debugger's and a step-over's.
+    /// The number of step exceptions that end both a debugger's step and a step-over.
     pub both: u64,
-    /// Faults that are fixed up.
+    /// The number of faults that are fixed up.
     pub fixups: u64,
-    /// Hits of each slot.
+    /// The hits of each slot: two breakpoints and the watchpoint.
     pub hits: [u64; 3],
     /// Hits and misses of each probe.
     pub probes: [(u64, u64); 2],
 }
 
 impl Set {
-    /// Up to so many breakpoints and watchpoints, and probes.
+    /// A random set with up to so many breakpoints, watchpoints and probes.
     pub fn random(random: &mut Random, breakpoints: u32, watchpoints: u32, probes: u32) -> Self {
         let mut set = Self::default();
         for breakpoint in set.breakpoints.iter_mut().take(random.below(breakpoints + 1) as usize) {
@@ -122,7 +123,7 @@ impl Set {
             let does = match random.below(4) {
                 0 => Does::Pre,
                 1 if point == ADD => Does::Skips,
-                // One of two recursing ones would hit the other, and so on.
+                // Only the first probe may recurse: two such probes would hit each other without an end.
                 2 if index == 0 => Does::Recurses,
                 _ => Does::Both,
             };
@@ -131,7 +132,7 @@ impl Set {
         set
     }
 
-    /// What one execution comes to.
+    /// What one execution in this way must come to.
     pub fn expected(&self, way: Way) -> Expected {
         let mut all = Expected::default();
         let passes = |point| 1 + u64::from(way == Way::Faulting && point == LOAD);
@@ -145,7 +146,7 @@ impl Set {
             all.marks.breakpoints += if breakpoint.calls { passes << (8 * lane) } else { 0 };
         }
         all.breakpoints = at.iter().sum();
-        // Without a step-over of their own: those whose instruction runs out of line are completed in software.
+        // Breakpoints on a probed instruction that runs have no step-over of their own: they are completed in software.
         let probed = |point| {
             self.probes.iter().flatten().any(|probe| probe.point == point && probe.does != Does::Skips)
         };
@@ -168,7 +169,7 @@ impl Set {
             all.both = (0..POINTS).filter(|&point| stepped[point] && !probed(point)).count() as u64;
         }
         all.fixups = u64::from(way == Way::Faulting);
-        // Each time that a pre-handler runs the target again, plainly and in debug context.
+        // How often a pre-handler runs the target again, plainly and in debug context.
         let recursing = self.probes[0].filter(|probe| probe.does == Does::Recurses);
         let again = recursing.map_or(0, |probe| passes(probe.point));
         for (lane, probe) in self.probes.iter().enumerate() {
@@ -183,10 +184,10 @@ impl Set {
         all
     }
 
-    /// Sets it all. None if others hold the slots that it would take.
+    /// Sets everything on `target`. None if others hold the slots that this needs.
     ///
     /// # Errors
-    /// What should have been possible and was not.
+    /// If a slot or a probe cannot be set or removed although nothing stands in the way.
     pub fn place(&self, target: Target, cpus: Cpus) -> Result<Option<Placed>, String> {
         let mut placed = Placed::default();
         for (lane, set) in self.breakpoints.iter().enumerate() {
@@ -236,24 +237,24 @@ impl Watchpoint {
     }
 }
 
-/// What a set holds while it is there.
+/// The slots and the addresses of the probes of a set that has been placed.
 #[derive(Clone, Copy, Default)]
 pub struct Placed {
     slots: [Option<Held>; 3],
     probes: [Option<u64>; 2],
 }
 
-/// What was counted, when it is gone.
+/// The counts of a set that has been removed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
-    /// Hits of each slot.
+    /// The hits of each slot: two breakpoints and the watchpoint.
     pub hits: [u64; 3],
     /// Hits and misses of each probe.
     pub probes: [(u64, u64); 2],
 }
 
 impl Counts {
-    /// Adds others.
+    /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Self) {
         self.hits.iter_mut().zip(other.hits).for_each(|(sum, hits)| *sum += hits);
         for (sum, (hits, missed)) in self.probes.iter_mut().zip(other.probes) {
@@ -264,10 +265,10 @@ impl Counts {
 }
 
 impl Placed {
-    /// Takes it all away.
+    /// Removes all slots and probes, and returns their counts.
     ///
     /// # Errors
-    /// What should have been possible and was not.
+    /// If a slot or a probe cannot be set or removed although nothing stands in the way.
     pub fn take_away(&self) -> Result<Counts, String> {
         let mut counts = Counts::default();
         for (count, slot) in counts.hits.iter_mut().zip(self.slots) {

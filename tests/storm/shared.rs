@@ -1,4 +1,4 @@
-//! The shared target. What is set there stays for a whole round, so the number of hits is the sum of all CPUs' executions.
+//! The shared target. What is set on it stays for a whole round, so the number of hits is the sum over the executions of all CPUs.
 
 use super::code::SHARED;
 use super::ground::Ground;
@@ -16,13 +16,13 @@ static GROUND: PerCpu<Ground> = kernel::per_cpu!(Ground::new());
 static PLAN: PerCpu<Cell<Option<Plan>>> = kernel::per_cpu!(Cell::new(None));
 
 static PLACED: SpinLock<Option<Placed>> = SpinLock::new(None);
-/// What the slots and probes counted, and what all CPUs' executions come to.
+/// First, what the slots and probes have counted; second, what the executions of all CPUs come to.
 static SUMS: SpinLock<[Counts; 2]> = SpinLock::new([Counts { hits: [0; 3], probes: [(0, 0); 2] }; 2]);
 
-/// Sets what the round is about, if it is this CPU's turn.
+/// Sets the round's set on the shared target, if it is this CPU's turn.
 ///
 /// # Errors
-/// What should have been possible and was not.
+/// If a slot or a probe cannot be set or removed although nothing stands in the way.
 pub fn place(round: &Round) -> Result<(), String> {
     let plan = Plan::of(round);
     PLAN.this().set(Some(plan));
@@ -34,10 +34,10 @@ pub fn place(round: &Round) -> Result<(), String> {
     Ok(())
 }
 
-/// Takes it away, if it is this CPU's turn; adds up what this CPU did.
+/// Removes the round's set if it is this CPU's turn, and adds this CPU's executions to the sums.
 ///
 /// # Errors
-/// What should have been possible and was not.
+/// If a slot or a probe cannot be set or removed although nothing stands in the way.
 pub fn take_away(round: &Round) -> Result<(), String> {
     let ground = GROUND.this();
     ground.begin_change();
@@ -52,10 +52,10 @@ pub fn take_away(round: &Round) -> Result<(), String> {
     Ok(())
 }
 
-/// Compares the sums. Where nobody storms.
+/// Compares the sums. Called while no CPU storms.
 ///
 /// # Errors
-/// What is not the same.
+/// If counts differ that must be the same.
 pub fn compare() -> Result<(), String> {
     let [counted, owed] = *SUMS.lock();
     if counted != owed {
@@ -64,7 +64,7 @@ pub fn compare() -> Result<(), String> {
     Ok(())
 }
 
-/// Runs it in some way. Thread context.
+/// Runs the shared target in a random way, but not by steps. Thread context.
 pub fn run(random: &mut Random, times: u32) {
     match random.below(8) {
         0 => run_as(Way::Masked, 1 + random.below(times / 4)),
@@ -73,20 +73,20 @@ pub fn run(random: &mut Random, times: u32) {
     }
 }
 
-/// Runs it by a debugger's steps. Thread context.
+/// Runs the shared target by a debugger's steps. Thread context.
 pub fn step(random: &mut Random) {
     run_as(Way::Stepped, 1 + random.below(4));
 }
 
-/// Runs it in one way. Any context, stepping apart.
+/// Runs the shared target in this way. Works in every context except debug context; [`Way::Stepped`] in threads only.
 pub fn run_as(way: Way, times: u32) {
     GROUND.this().run_if_settled(SHARED, way, times);
 }
 
-/// A watchpoint comes and goes on the word of the exclusives, if it is this CPU's turn.
+/// Sets and removes a watchpoint on the word of the exclusives, if it is this CPU's turn.
 ///
 /// # Errors
-/// What should have been possible and was not.
+/// If a slot or a probe cannot be set or removed although nothing stands in the way.
 pub fn race_exclusive(random: &mut Random) -> Result<(), String> {
     match PLAN.this().get() {
         Some(plan) if in_place(plan.turns[4]) => exclusive::slot(random, smp::online_count()),
@@ -97,10 +97,10 @@ pub fn race_exclusive(random: &mut Random) -> Result<(), String> {
     }
 }
 
-/// Slots come and go on the raced target, if it is this CPU's turn.
+/// Sets and removes slots on the raced target, if it is this CPU's turn.
 ///
 /// # Errors
-/// What should have been possible and was not.
+/// If a slot or a probe cannot be set or removed although nothing stands in the way.
 pub fn race_slot(random: &mut Random) -> Result<(), String> {
     match PLAN.this().get() {
         Some(plan) if plan.races && in_place(plan.turns[2]) => race::slot(random, smp::online_count()),
@@ -111,10 +111,10 @@ pub fn race_slot(random: &mut Random) -> Result<(), String> {
     }
 }
 
-/// A breakpoint takes itself away, in a round for that.
+/// Sets a breakpoint whose handler removes it, if this is a round in which slots may be removed at any time.
 ///
 /// # Errors
-/// What is not so.
+/// If a count, or the result of an execution, is not as it must be.
 pub fn one_shot(random: &mut Random) -> Result<(), String> {
     match PLAN.this().get() {
         Some(plan) if plan.races => own::one_shot(random),
@@ -125,10 +125,10 @@ pub fn one_shot(random: &mut Random) -> Result<(), String> {
     }
 }
 
-/// Probes come and go there, if it is this CPU's turn.
+/// Sets and removes a probe on the raced target, if it is this CPU's turn.
 ///
 /// # Errors
-/// What should have been possible and was not.
+/// If a slot or a probe cannot be set or removed although nothing stands in the way.
 pub fn race_probe(random: &mut Random) -> Result<(), String> {
     match PLAN.this().get() {
         Some(plan) if in_place(plan.turns[3]) => race::probe(random),

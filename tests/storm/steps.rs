@@ -7,10 +7,10 @@ use kernel::debug::session::{self, Wish};
 use kernel::exception::DebugFrame;
 use kernel::percpu::{self, PerCpu};
 
-/// What a CPU steps. Its thread's, and its hook's in debug context.
+/// What a CPU steps through. The CPU's thread uses it, and its hook in debug context.
 struct Stepper {
     entry: Cell<u64>,
-    /// Where the target returns to; 0 before it is entered.
+    /// The address that the target returns to; 0 before the target is entered.
     back: Cell<u64>,
     walk: Cell<u64>,
     ended: Cell<bool>,
@@ -40,7 +40,8 @@ fn hook(frame: &mut DebugFrame) -> Wish {
     Wish::Step
 }
 
-/// Steps an execution. None if it did not do what it does, or was not stepped as it runs. Thread context.
+/// Executes the target by a debugger's steps. None if the result is not that of the function, or if the steps did not land on each
+/// of its points. Thread context.
 pub fn step(target: Target) -> Option<Marks> {
     let stepper = STEPPERS.this();
     stepper.entry.set(target.entry());

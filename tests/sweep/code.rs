@@ -25,7 +25,7 @@ core::arch::global_asm!(
     "str x1, [x0]",
     "ldr x0, [x0]",
     "ret",
-    // fn() -> 3; x10 is how often it has come past `sweep_loop_at`
+    // fn() -> 3; x10 counts how often `sweep_loop_at` has been executed
     "sweep_loop:",
     "mov x10, #0",
     "mov x0, #3",
@@ -84,7 +84,7 @@ core::arch::global_asm!(
     "add x0, x0, #1",
     ".endr",
     "ret",
-    // fn() -> DAIF with I masked
+    // fn() -> DAIF as it is while I and F are masked
     "sweep_daif:",
     "mrs x9, daif",
     "msr daifset, #3",
@@ -108,7 +108,7 @@ core::arch::global_asm!(
     "msr daif, x9",
     "add x0, x0, #1",
     "ret",
-    // fn() -> PSCI_VERSION, or where EL2 is the kernel's own stub what it was
+    // fn() -> PSCI_VERSION, or the number of that function where the kernel's own stub is at EL2
     "sweep_hvc:",
     "movz w0, #0x8400, lsl #16",
     "sweep_hvc_at:",
@@ -133,49 +133,49 @@ core::arch::global_asm!(
 );
 
 unsafe extern "C" {
-    /// Returns 3.
+    /// Returns 3, by MOV and two ADDs.
     #[link_name = "sweep_line"]
     pub safe fn line() -> u64;
-    /// Stores a doubleword and loads it again: 5.
+    /// Stores the doubleword 5 to `address`, loads it again, and returns it.
     #[link_name = "sweep_store"]
     pub safe fn store(address: u64) -> u64;
     /// Returns `n` + 7, in part with everything masked.
     #[link_name = "sweep_masked"]
     pub safe fn masked(n: u64) -> u64;
-    /// Calls what is above EL1.
+    /// Executes an HVC, which the firmware or the kernel's stub at EL2 handles.
     #[link_name = "sweep_hvc"]
     pub safe fn hvc() -> u64;
-    /// The sum of the numbers to `n`, by calling itself.
+    /// Returns the sum of the numbers up to `n`, by calling itself.
     #[link_name = "sweep_calls"]
     pub safe fn calls(n: u64) -> u64;
-    /// Comes three times past `loop_at`; returns 3.
+    /// Executes the instruction at [`loop_at`] three times, and returns 3.
     #[link_name = "sweep_loop"]
     pub safe fn counted() -> u64;
-    /// Returns 7.
+    /// Returns 7, past a BRK that ends the kernel if it is executed.
     #[link_name = "sweep_branch"]
     pub safe fn branch() -> u64;
-    /// Reads a byte; if there is nothing to be read, tries `good` instead, with the same instruction.
+    /// Reads the byte at `address`. If that faults, the same instruction reads the byte at `good`.
     #[link_name = "sweep_retry"]
     pub safe fn retry(address: u64, good: u64) -> u64;
-    /// A WARN.
+    /// Raises a WARN (M11).
     #[link_name = "sweep_warn"]
     pub safe fn warn();
-    /// Adds 2.
+    /// Adds 2. In scenarios with nested probes this is the outermost function.
     #[link_name = "sweep_outer"]
     pub safe fn outer(n: u64) -> u64;
-    /// Adds 2.
+    /// Adds 2. The handler of a probe on [`outer`] calls this.
     #[link_name = "sweep_inner"]
     pub safe fn inner(n: u64) -> u64;
-    /// Adds 2.
+    /// Adds 2. The handler of a probe on [`inner`] calls this.
     #[link_name = "sweep_innermost"]
     pub safe fn innermost(n: u64) -> u64;
-    /// Adds 2, for handlers.
+    /// Adds 2. Handlers of interrupts call this, so that they hit slots and probes which `body` does not hit.
     #[link_name = "sweep_handler"]
     pub safe fn handler(n: u64) -> u64;
-    /// Adds 100, one by one.
+    /// Adds 100, by a hundred ADDs.
     #[link_name = "sweep_sled"]
     pub safe fn sled(n: u64) -> u64;
-    /// Masks interrupts and opens them again; the masks in between.
+    /// Masks I and F and opens them again. Returns DAIF as it was in between.
     #[link_name = "sweep_daif"]
     pub safe fn daif() -> u64;
     static sweep_line_at: u8;
@@ -187,37 +187,37 @@ unsafe extern "C" {
     static sweep_calls_at: u8;
 }
 
-/// The second instruction of `line`.
+/// The address of the second instruction of [`line`].
 pub fn line_at() -> u64 {
     (&raw const sweep_line_at).addr() as u64
 }
 
-/// The store of `store`.
+/// The address of the STR of [`store`].
 pub fn store_at() -> u64 {
     (&raw const sweep_store_at).addr() as u64
 }
 
-/// The instruction of `counted` that x10 counts.
+/// The address of the instruction of [`counted`] whose executions x10 counts.
 pub fn loop_at() -> u64 {
     (&raw const sweep_loop_at).addr() as u64
 }
 
-/// The code of `counted` in which x10 says how often it has come past `loop_at`.
+/// The instructions of [`counted`] during which x10 says how often the one at [`loop_at`] has been executed.
 pub fn loop_range() -> core::ops::Range<u64> {
     loop_at()..(&raw const sweep_loop_end).addr() as u64
 }
 
-/// The second instruction of `handler`.
+/// The address of the second instruction of [`handler`].
 pub fn handler_at() -> u64 {
     (&raw const sweep_handler_at).addr() as u64
 }
 
-/// The HVC of `hvc`.
+/// The address of the HVC of [`hvc`].
 pub fn hvc_at() -> u64 {
     (&raw const sweep_hvc_at).addr() as u64
 }
 
-/// Where `calls` calls itself.
+/// The address of the BL with which [`calls`] calls itself.
 pub fn calls_at() -> u64 {
     (&raw const sweep_calls_at).addr() as u64
 }

@@ -1,4 +1,4 @@
-//! Deferred work that runs while a step is set aside (M8), and is interrupted itself.
+//! Deferred work that runs while a step is set aside (M8), and that is interrupted itself.
 
 use super::code;
 use core::sync::atomic::{
@@ -14,7 +14,7 @@ use kernel::irq::{self, deferred, sgi};
 use rules::pstate::SPSR_SS;
 
 pub static SCENARIOS: [Scenario; 1] = [
-    // The work is interrupted in the middle of its own step-over, with the interrupted context's below it.
+    // The work is interrupted in the middle of its own step-over, while the interrupted context's step-over is on the stash.
     Scenario {
         name: "deferred-work",
         setup: || {
@@ -41,7 +41,7 @@ static REFUSED: AtomicU64 = AtomicU64::new(0);
 
 fn work() {
     IN_WORK.store(true, SeqCst);
-    // Is interrupted where its breakpoint is stepped over.
+    // Hits the breakpoint, whose handler sends an interrupt into the step-over.
     let result = code::line();
     RUNS.fetch_add(u64::from(result == 3), Relaxed);
 }
@@ -52,7 +52,7 @@ fn interrupts_work(_: &Hit, _: &mut DebugFrame) {
     }
 }
 
-/// Interrupts the work, and hits the breakpoint that is stepped over below.
+/// The handler of the interrupt in the work. It hits the breakpoint that the work is stepping over.
 fn again(frame: &mut Frame) {
     let under_way = debug::this().stash_len.get() != 0 && frame.pstate & SPSR_SS != 0;
     INTERRUPTED.fetch_add(u64::from(under_way && code::line() == 3), Relaxed);

@@ -1,5 +1,5 @@
-//! Displaced instructions that hit watchpoints whose handlers begin steps. Wherever the interrupt comes, the handlers see the probed context
-//! (M10, K1). And calls that never return, because their thread ends inside of them.
+//! Displaced instructions that hit watchpoints whose handlers begin steps. Wherever the interrupt comes, the handlers see the
+//! probed context (M10, K1). And calls that never return, because their thread ends inside of them.
 
 use super::code;
 use crate::support::OwnPage;
@@ -29,7 +29,7 @@ pub static SCENARIOS: [Scenario; 5] = [
         due: |result, facts| result == 5 && matches!(facts, [1 | 2, 0]),
         ..Scenario::EMPTY
     },
-    // The step is due behind the post-handler.
+    // With a post-handler, the step is reported after that handler.
     Scenario {
         name: "displaced-watchpoint-step-post",
         setup: || {
@@ -54,7 +54,7 @@ pub static SCENARIOS: [Scenario; 5] = [
         due: |result, facts| result == 5 && matches!(facts, [1 | 2, 0]),
         ..Scenario::EMPTY
     },
-    // The read of a simulated instruction.
+    // The watchpoint is hit by the read of a simulated instruction.
     Scenario {
         name: "displaced-literal-step",
         setup: || {
@@ -68,7 +68,7 @@ pub static SCENARIOS: [Scenario; 5] = [
         due: |result, facts| result == 9 && matches!(facts, [1 | 2, 0]),
         ..Scenario::EMPTY
     },
-    // With one instance: the call behind the thread's end has it, so the thread has given it back.
+    // The probe has one instance only. The second call gets it, which shows that the thread has given it back at its end.
     Scenario {
         name: "return-probe-thread-ends",
         setup: || {
@@ -111,7 +111,7 @@ fn literal_at() -> u64 {
 }
 
 static WATCHED: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
-/// Steps that were told, and whatever was seen elsewhere than where it is without a probe.
+/// TOLD counts the steps that were reported. ASTRAY counts what was seen at another place than without a probe.
 static TOLD: AtomicU64 = AtomicU64::new(0);
 static ASTRAY: AtomicU64 = AtomicU64::new(0);
 static POSTS: AtomicU64 = AtomicU64::new(0);
@@ -154,7 +154,7 @@ fn pre(_: &Kprobe, _: &mut DebugFrame) -> Then {
     Then::Run
 }
 
-/// Behind it the step has still to be told.
+/// The post-handler comes before the report of the step, and once only.
 fn post(_: &Kprobe, frame: &mut DebugFrame) {
     ASTRAY.fetch_add(POSTS.fetch_add(1, Relaxed) + u64::from(!is_at(frame.pc, 4)), Relaxed);
 }
@@ -163,7 +163,7 @@ static THREAD: Mutex<Option<Handle>> = Mutex::new(None);
 static ENTERED: AtomicU64 = AtomicU64::new(0);
 static RETURNED: AtomicU64 = AtomicU64::new(0);
 
-/// Ends the thread, or returns.
+/// Ends the thread that calls this, if `thread` is set; otherwise returns.
 #[inline(never)]
 extern "C" fn ends(thread: bool) {
     if thread {

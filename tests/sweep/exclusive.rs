@@ -22,7 +22,7 @@ pub static SCENARIOS: [Scenario; 7] = [
         due: |_, [sum, _]| sum != 0,
         ..Scenario::EMPTY
     },
-    // The store is what hits: it fails, and the next attempt is made as one step.
+    // The store-exclusive hits the slot and fails. The next attempt is executed as one step.
     Scenario {
         name: "exclusive-watchpoint-store",
         setup: || watch(Access::Write),
@@ -49,7 +49,7 @@ pub static SCENARIOS: [Scenario; 7] = [
         due: |_, [sum, _]| sum != 0,
         ..Scenario::EMPTY
     },
-    // A load of another word between the exclusives is what hits.
+    // A load of another word between the exclusives hits the slot.
     Scenario {
         name: "exclusive-watchpoint-between",
         setup: || slot(&request(BY.as_ptr() as u64, 8, Access::Read), Cpus::ALL, Disposition::Count),
@@ -59,8 +59,8 @@ pub static SCENARIOS: [Scenario; 7] = [
         due: |_, [sum, _]| sum != 0,
         ..Scenario::EMPTY
     },
-    // It cannot be run as one step, so it runs free until the next exception. An interrupt is one, and has the sequence be
-    // tried again: as many hits as attempts.
+    // The sequence cannot be executed as one step, so it runs free until the next exception. An interrupt is an exception, and has
+    // the sequence tried again: there are as many hits as attempts.
     Scenario {
         name: "exclusive-runs-free",
         before: || ATTEMPTS.store(u64::from(watch(Access::ReadWrite).is_err()) << 32, Relaxed),
@@ -74,7 +74,7 @@ pub static SCENARIOS: [Scenario; 7] = [
         varies: FREE,
         ..Scenario::EMPTY
     },
-    // A lock whose every word is watched, taken and given back.
+    // All words of a lock are watched, while it is taken and given back.
     Scenario {
         name: "lock-watchpoint",
         setup: || {
@@ -88,7 +88,7 @@ pub static SCENARIOS: [Scenario; 7] = [
     },
 ];
 
-/// What depends on how often an interrupt ends a free run.
+/// Counters that depend on how often an interrupt ends a free run.
 const FREE: &[Counter] = &[stats::WATCHPOINTS, stats::STEPS, stats::FREE_RUNS, stats::CANCELLED];
 
 static WORD: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
@@ -98,7 +98,7 @@ static LOCK: OwnPage<Mutex<()>> = OwnPage(Mutex::new(()));
 static LOCK_VALUE: AtomicU64 = AtomicU64::new(0);
 
 specimen! {
-    /// Adds 1 by an exclusive sequence, whose load-exclusive is the second instruction; how many attempts that took.
+    /// Adds 1 with an exclusive sequence, whose load-exclusive is the second instruction. Returns the number of attempts.
     pub fn attempts(word: u64) -> u64 {
         "mov x9, #0",
         "2: ldxr x1, [x0]",
@@ -110,7 +110,8 @@ specimen! {
         "ret",
     }
 
-    /// Adds what a system register holds, which cannot be run as one step; how many attempts that took.
+    /// Adds the value of a system register with an exclusive sequence, which therefore cannot be executed as one step. Returns the
+    /// number of attempts.
     pub fn add_current_el(word: u64) -> u64 {
         "mov x9, #0",
         "2: ldxr x2, [x0]",
@@ -132,7 +133,7 @@ fn watch(access: Access) -> Result<(), String> {
     slot(&request(WORD.as_ptr() as u64, 8, access), Cpus::ALL, Disposition::Count)
 }
 
-/// What was added.
+/// The sum of what was added since the last call. D is masked, so that the slot is not hit.
 fn sums() -> [u64; 2] {
     let _masked = kernel::arch::daif::AllMasked::new();
     [WORD.swap(0, Relaxed), 0]
@@ -148,7 +149,7 @@ extern "C" fn step_add() -> u64 {
 }
 
 specimen! {
-    /// Adds what is at `by`, loaded between the exclusives.
+    /// Adds the doubleword at `by`, which is loaded between the exclusives.
     pub fn add_loaded(word: u64, by: u64) -> u64 {
         "2: ldxr x2, [x0]",
         "ldr x3, [x1]",
@@ -166,7 +167,7 @@ extern "C" fn add_other() -> u64 {
 
 extern "C" fn stuck() -> u64 {
     ATTEMPTS.fetch_add(add_current_el(WORD.as_ptr() as u64), Relaxed);
-    // Ends the last free run.
+    // The WARN is an exception, which ends the last free run.
     code::warn();
     0
 }

@@ -12,11 +12,11 @@ pub static SCENARIOS: [Scenario; 6] = [
         name: "fault",
         body: retry,
         handler: |_| _ = retry(),
-        // Its handler runs in the masks of what faulted (M6).
+        // The fault's handler runs with the masks of the context that faulted (M6).
         covers: |frame| in_function(frame, fault::handle as *const () as u64),
         ..Scenario::EMPTY
     },
-    // The instruction that is stepped over faults, is fixed up and tried again: two attempts, two hits (X1).
+    // The stepped-over instruction faults, is fixed up and executed again: two attempts, two hits (X1).
     Scenario {
         name: "breakpoint-faults",
         setup: || breakpoint(code::retry as *const () as u64, None),
@@ -28,11 +28,11 @@ pub static SCENARIOS: [Scenario; 6] = [
         name: "warn",
         body: warn,
         handler: |_| code::warn(),
-        // The report runs in the masks of what warns (M11).
+        // The report runs with the masks of the context that raised the WARN (M11).
         covers: |frame| in_function(frame, bug::report as *const () as u64),
         ..Scenario::EMPTY
     },
-    // The instruction that is stepped over is a BRK.
+    // The stepped-over instruction is a BRK.
     Scenario {
         name: "breakpoint-warns",
         setup: || breakpoint(code::warn as *const () as u64, None),
@@ -40,7 +40,8 @@ pub static SCENARIOS: [Scenario; 6] = [
         handler: |_| code::warn(),
         ..Scenario::EMPTY
     },
-    // The instruction that is stepped over ends the kernel: by a fault, by a BRK that is nobody's (M7).
+    // In this scenario and the next one the stepped-over instruction ends the kernel (M7): by a fault, and by a BRK that nothing
+    // handles.
     Scenario {
         name: "breakpoint-ends",
         setup: || breakpoint(reads_nothing as *const () as u64 + 4, None),
@@ -59,16 +60,16 @@ pub static SCENARIOS: [Scenario; 6] = [
     },
 ];
 
-/// At the start of it.
+/// Whether the context is in the first instructions of the function at `start`.
 fn in_function(frame: &Frame, start: u64) -> bool {
     (start + 4..start + 16).contains(&frame.pc)
 }
 
-/// An address that nothing is mapped at: below a stack.
+/// An address at which nothing is mapped: it is below a stack.
 const UNMAPPED: u64 = layout::STACKS as u64 + 0x10;
 static GOOD: AtomicU64 = AtomicU64::new(0x5a);
 
-/// Reads what is not there, then the same instruction what is.
+/// Reads an unmapped address. The same instruction then reads a good address.
 pub extern "C" fn retry() -> u64 {
     code::retry(UNMAPPED, &raw const GOOD as u64)
 }
@@ -79,7 +80,7 @@ extern "C" fn warn() -> u64 {
 }
 
 specimen! {
-    /// Its second instruction faults, and nothing fixes that up.
+    /// Its second instruction faults, and no fix-up exists for it.
     pub fn reads_nothing() {
         "mov x0, xzr", "ldr x0, [x0, #0x10]", "ret"
     }

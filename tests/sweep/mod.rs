@@ -1,4 +1,5 @@
-//! The sweep's scenarios, one file for each concern. `harness/src/sweep` runs them. `docs/writing-tests.md` says how to write a scenario.
+//! The sweep's scenarios, one file for each concern. `harness/src/sweep` runs them. `docs/writing-tests.md` says how to write a
+//! scenario.
 
 pub(super) mod code;
 mod deferred;
@@ -16,7 +17,7 @@ mod threads;
 
 use harness::sweep::Scenario;
 
-/// All scenarios.
+/// All scenarios, in the order in which they are swept.
 pub static ALL: &[&[Scenario]] = &[
     &slots::SCENARIOS,
     &probes::SCENARIOS,

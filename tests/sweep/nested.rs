@@ -1,5 +1,5 @@
-//! Interrupt handlers that use the same feature that they interrupt, or another one. There is a scenario for each pair of: a step-over, an
-//! exclusive sequence, a sequence with an ordinary access in it, a free run, a debugger's plan.
+//! Interrupt handlers that use the feature which they interrupt, or another one. There is a scenario for each pair of: a step-over,
+//! an exclusive sequence, a sequence with an ordinary access in it, a free run, a debugger's plan.
 
 use super::code;
 use super::exclusive::{add_current_el, add_loaded, attempts};
@@ -43,14 +43,14 @@ pub static SCENARIOS: [Scenario; 25] = [
     pair::<Planned, Planned>("nested-plan-plan"),
 ];
 
-/// What depends on how often an interrupt ends a free run.
+/// Counters that depend on how often an interrupt ends a free run.
 const FREE: &[Counter] =
     &[stats::WATCHPOINTS, stats::STEPS, stats::FREE_RUNS, stats::CANCELLED, stats::SEQUENCES];
 
-/// A feature, used once by `run`.
+/// A feature. [`Feature::run`] uses it once.
 trait Feature {
     const NUMBER: u8;
-    /// Once a scenario.
+    /// Called once for each scenario.
     fn set_up() -> Result<(), String>;
     extern "C" fn run() -> u64;
 }
@@ -73,14 +73,14 @@ const fn pair<Outer: Feature, Inner: Feature>(name: &'static str) -> Scenario {
         body: Outer::run,
         handler: |_| _ = Inner::run(),
         facts: || [SUM.load(Relaxed), STUCK_SLOT.unseen()],
-        // Each use of a feature adds something; an NMI uses none.
+        // Each use of a feature adds something to SUM. An NMI's handler uses none.
         due: |_, [sum, unseen]| sum != 0 && unseen == 0,
         varies: if Outer::NUMBER == Free::NUMBER || Inner::NUMBER == Free::NUMBER { FREE } else { &[] },
         ..Scenario::EMPTY
     }
 }
 
-/// What the runs have come to, in any order.
+/// The sum of what the features' runs have added. It does not depend on their order.
 static SUM: AtomicU64 = AtomicU64::new(0);
 
 fn add(value: u64) -> u64 {
@@ -88,7 +88,7 @@ fn add(value: u64) -> u64 {
     0
 }
 
-/// A breakpoint that counts is stepped over.
+/// A step-over: a breakpoint whose hits are counted is stepped over.
 struct Over;
 
 impl Feature for Over {
@@ -107,7 +107,7 @@ fn watch(word: &AtomicU64, access: Access) -> Request {
     Request::Watchpoint { address: word.as_ptr() as u64, length: 8, access, privilege: Privilege::El1 }
 }
 
-/// A sequence whose word is watched is made as one step.
+/// An exclusive sequence whose word is watched, so that it is executed as one step.
 struct Sequence;
 
 static WORD: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
@@ -124,7 +124,7 @@ impl Feature for Sequence {
     }
 }
 
-/// A sequence between whose exclusives a watched word is loaded.
+/// An exclusive sequence that loads a watched word between its exclusives.
 struct Between;
 
 static OTHER: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(5));
@@ -144,14 +144,14 @@ impl Feature for Between {
     }
 }
 
-/// A sequence whose word is watched and that cannot be made as one step.
+/// An exclusive sequence whose word is watched, and that cannot be executed as one step.
 struct Free;
 
 static STUCK: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
-/// How often it was tried: each is a hit of the slot.
+/// How many attempts there were. Each of them is a hit of the slot.
 static ATTEMPTS: AtomicU64 = AtomicU64::new(0);
 
-/// The slot on [`STUCK`], which is set anew for each run: how often it is hit depends on where the interrupt comes.
+/// The slot on [`STUCK`]. It is set again for each run, because the number of its hits depends on where the interrupt comes.
 struct StuckSlot(Cell<Option<SlotId>>);
 
 // SAFETY: only the CPU that sweeps uses it, in thread context.
@@ -165,7 +165,7 @@ impl StuckSlot {
         self.0.set(set.ok());
     }
 
-    /// Takes it away; attempts that did not hit it.
+    /// Removes the slot, and returns the number of attempts that did not hit it.
     fn unseen(&self) -> u64 {
         let Some(id) = self.0.take() else { return 0 };
         let _off = IrqOff::new();
@@ -184,13 +184,13 @@ impl Feature for Free {
 
     extern "C" fn run() -> u64 {
         ATTEMPTS.fetch_add(add_current_el(STUCK.as_ptr() as u64), Relaxed);
-        // Ends the last free run.
+        // The WARN is an exception, which ends the last free run.
         code::warn();
         add(1)
     }
 }
 
-/// A breakpoint begins a debugger's plan of three steps.
+/// A breakpoint's handler begins a debugger's plan of two steps.
 struct Planned;
 
 impl Feature for Planned {

@@ -20,7 +20,7 @@ pub static SCENARIOS: [Scenario; 6] = [
         due: once_each,
         ..Scenario::EMPTY
     },
-    // The inner one is hit in a debug context, which its trampoline cannot deal with.
+    // The inner probe is hit in a debug context. Its trampoline leaves such a hit to a BRK.
     Scenario {
         name: "probe-optimised-nested",
         setup: || {
@@ -36,7 +36,7 @@ pub static SCENARIOS: [Scenario; 6] = [
         due: |_, facts| matches!(facts, [4 | 8, 0]),
         ..Scenario::EMPTY
     },
-    // K7.
+    // The copy of the probed instruction faults (K7).
     Scenario {
         name: "probe-optimised-faults",
         setup: || optimised(faults::retry as *const () as u64, pre),
@@ -49,7 +49,7 @@ pub static SCENARIOS: [Scenario; 6] = [
         due: |_, facts| facts[0] > 0 && facts[1] == 0,
         ..Scenario::EMPTY
     },
-    // A debugger steps through, and there is a breakpoint too (K6).
+    // A debugger steps through the probed code, and a breakpoint is at the same address (K6).
     Scenario {
         name: "probe-optimised-stepped",
         setup: || {
@@ -74,7 +74,7 @@ pub static SCENARIOS: [Scenario; 6] = [
         due: once_each,
         ..Scenario::EMPTY
     },
-    // There, with another one at its address for a while (a BRK meanwhile), and gone.
+    // A probe is placed and optimised, has a BRK while a second probe is at its address, is optimised again, and is removed.
     Scenario {
         name: "probe-optimise-and-back",
         setup: || breakpoint(code::handler_at(), None),
@@ -97,12 +97,12 @@ fn seen() -> [u64; 2] {
     [PRES.swap(0, Relaxed), ASTRAY.swap(0, Relaxed)]
 }
 
-/// In the body, and in the handler, which an NMI's is not.
+/// The probe is hit once in the body and once in the interrupt's handler. An NMI's handler does not run.
 fn once_each(_: u64, facts: [u64; 2]) -> bool {
     matches!(facts, [1 | 2, 0])
 }
 
-/// What is interrupted stands in no copy of an instruction, or its thread could be switched away with it (K4).
+/// Counts an interrupted context whose PC is in a copy of an instruction: its thread could be switched away there (K4).
 fn look(frame: Option<&Frame>) {
     let astray = frame.is_some_and(|frame| layout::copies().contains(&(frame.pc as usize)));
     ASTRAY.fetch_add(astray.into(), Relaxed);

@@ -25,7 +25,7 @@ pub static SCENARIOS: [Scenario; 11] = [
         facts: handlers,
         ..Scenario::EMPTY
     },
-    // Three levels; the innermost runs into the outermost again, which is a miss (K5).
+    // Three levels of probes. The innermost handler calls the outermost function, whose probe is missed (K5).
     Scenario {
         name: "nested-probes",
         setup: || {
@@ -38,7 +38,7 @@ pub static SCENARIOS: [Scenario; 11] = [
         facts: handlers,
         ..Scenario::EMPTY
     },
-    // A breakpoint and a probe at one address, and another probe on what that probe's handler calls.
+    // A breakpoint and a probe are at one address. The probe's handler calls a function with another probe.
     Scenario {
         name: "same-address",
         setup: || {
@@ -51,7 +51,7 @@ pub static SCENARIOS: [Scenario; 11] = [
         facts: handlers,
         ..Scenario::EMPTY
     },
-    // A probe in the handler, while a step-over is set aside.
+    // A probe is hit in the interrupt's handler, while a step-over is on the stash.
     Scenario {
         name: "kprobe-in-handler",
         setup: || {
@@ -63,7 +63,7 @@ pub static SCENARIOS: [Scenario; 11] = [
         facts: handlers,
         ..Scenario::EMPTY
     },
-    // The instruction that runs out of line hits a watchpoint, and is stepped over there.
+    // The copy of the probed instruction hits a watchpoint, and is stepped over.
     Scenario {
         name: "kprobe-watchpoint",
         setup: || {
@@ -75,7 +75,7 @@ pub static SCENARIOS: [Scenario; 11] = [
         facts: handlers,
         ..Scenario::EMPTY
     },
-    // It faults there, which is the probed instruction's fault (K7), is fixed up and tried again.
+    // The copy of the probed instruction faults. The fault is the probed instruction's (K7), which is fixed up and executed again.
     Scenario {
         name: "kprobe-faults",
         setup: || probe(code::retry as *const () as u64, Some(pre), Some(post)),
@@ -101,11 +101,12 @@ pub static SCENARIOS: [Scenario; 11] = [
         body: outer,
         handler: |_| _ = outer(),
         facts: handlers,
-        // Behind an NMI, whose handler does not run: once. Two of `pre`, and what `inner` returns.
+        // Each use adds 5 to the first number: 2 by `pre`, and 3 as the result of `inner`. There are two uses, or one where the
+        // interrupt is an NMI, whose handler does not run.
         due: |result, facts| result == 3 && (facts == [10, 4] || facts == [5, 2]),
         ..Scenario::EMPTY
     },
-    // No second trap: the copy opens interrupts and branches back, and nobody sees a context there.
+    // There is no second BRK: the copy opens interrupts and branches back, and no interrupt handler sees a context in the copy.
     Scenario {
         name: "probe-branch-back",
         setup: || probe(address(code::outer), Some(pre), None),
@@ -142,7 +143,7 @@ fn address(function: extern "C" fn(u64) -> u64) -> u64 {
     function as *const () as u64
 }
 
-/// How often handlers ran since this was asked for last.
+/// What the pre-handlers and the post-handlers have counted since the last call.
 fn handlers() -> [u64; 2] {
     [PRES.swap(0, Relaxed), POSTS.swap(0, Relaxed)]
 }
@@ -179,7 +180,7 @@ fn calls_outer(_: &Kprobe, _: &mut DebugFrame) -> Then {
     Then::Run
 }
 
-/// Hits before and behind.
+/// The probe is hit before it is switched off, and after it is switched on again.
 extern "C" fn off_and_on() -> u64 {
     let Some(probe) = probe_of(0) else { return u64::MAX };
     let before = outer();
@@ -189,7 +190,7 @@ extern "C" fn off_and_on() -> u64 {
     before + off + outer()
 }
 
-/// Hits exactly between the two.
+/// The probe is hit exactly by the executions between registration and removal.
 extern "C" fn register_and_remove() -> u64 {
     let at = code::line_at();
     code::line();

@@ -1,4 +1,4 @@
-//! Return probes: of one call, of calls in calls and in handlers, with a breakpoint on the entry and behind the call.
+//! Return probes: of one call, of calls in calls and in handlers, with a breakpoint on the entry and on the return address.
 
 use super::code;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -28,7 +28,8 @@ pub static SCENARIOS: [Scenario; 4] = [
         due: |result, facts| result == 3 && due(facts, 1),
         ..Scenario::EMPTY
     },
-    // Recursion; a handler that calls a function with a return probe, whose handler calls the first one again, which is a miss (K5).
+    // A recursion. Also a handler that calls a function with another return probe, whose handler calls the first function again,
+    // which is missed (K5).
     Scenario {
         name: "return-probe-nested",
         setup: || {
@@ -70,12 +71,13 @@ fn returning(
     kretprobe(&WantedReturn { address, entry, handler, instances: DEFAULT_INSTANCES })
 }
 
-/// Returns that were handled, and what was wrong with them, since this was asked for last.
+/// How many returns were handled, and how many of them were wrong, since the last call.
 fn returns() -> [u64; 2] {
     [RETURNS.swap(0, Relaxed), WRONG.swap(0, Relaxed)]
 }
 
-/// The body's and the handler's; behind an NMI, whose handler does not run, the body's.
+/// The returns in the body and those in the interrupt's handler. An NMI's handler does not run, so only those of the body are due
+/// then.
 fn due(facts: [u64; 2], once: u64) -> bool {
     facts == [2 * once, 0] || facts == [once, 0]
 }

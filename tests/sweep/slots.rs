@@ -53,7 +53,7 @@ pub static SCENARIOS: [Scenario; 15] = [
         handler: |_| _ = code::handler(1),
         ..Scenario::EMPTY
     },
-    // A slot of this CPU alone.
+    // The slot is one of this CPU alone.
     Scenario {
         name: "breakpoint-one-cpu",
         setup: || slot(&at_line(), Cpus::of(0), Disposition::Count),
@@ -71,7 +71,7 @@ pub static SCENARIOS: [Scenario; 15] = [
         facts: || [CALLS.swap(0, Relaxed), 0],
         ..Scenario::EMPTY
     },
-    // A range that two slots hold, and instructions that touch both: one hit each.
+    // A range needs two slots. An instruction that touches both of them is one hit.
     Scenario {
         name: "watchpoint-two-slots",
         setup: || split(&watched(PAIR[0].as_ptr() as u64 + 4, 8, Access::ReadWrite)),
@@ -80,7 +80,8 @@ pub static SCENARIOS: [Scenario; 15] = [
         handler: |_| _ = pair(),
         ..Scenario::EMPTY
     },
-    // Three slots on one instruction, two on what it stores: each is hit, and all are stepped over together (H7).
+    // Three slots are on one instruction, and two on what that instruction stores. Each is hit, and all are stepped over together
+    // (H7).
     Scenario {
         name: "several-slots",
         setup: || {
@@ -99,11 +100,12 @@ pub static SCENARIOS: [Scenario; 15] = [
         covers: |frame| in_a_step(frame, code::store_at()),
         handler: |_| _ = store(),
         facts: || [CALLS.swap(0, Relaxed), 0],
-        // Of an access that hits two slots FAR is in either's range, and so in one's or in both.
+        // Two slots overlap. Where FAR is in the range of both, one exception hits both of them, otherwise there is an exception
+        // for each.
         varies: &[stats::WATCHPOINTS],
         ..Scenario::EMPTY
     },
-    // Every slot that there is, in use and hit.
+    // All slots of the CPU are in use, and each is hit.
     Scenario {
         name: "slots-full",
         setup: fill,
@@ -114,7 +116,7 @@ pub static SCENARIOS: [Scenario; 15] = [
         },
         ..Scenario::EMPTY
     },
-    // A handler that moves PC: the step is due before the next instruction.
+    // The breakpoint's handler moves PC. The step is due before the next instruction.
     Scenario {
         name: "breakpoint-moves-pc",
         setup: || breakpoint(code::line_at(), Some(skips)),
@@ -122,7 +124,7 @@ pub static SCENARIOS: [Scenario; 15] = [
         handler: |_| _ = code::line(),
         ..Scenario::EMPTY
     },
-    // In sections with interrupts off, one inside the other; where these are masked by priority an NMI comes in.
+    // The breakpoint is hit in nested sections with interrupts off. Where interrupts are masked by priority, an NMI comes in them.
     Scenario {
         name: "breakpoint-interrupts-off",
         setup: || breakpoint(code::line_at(), None),
@@ -137,7 +139,7 @@ pub static SCENARIOS: [Scenario; 15] = [
         handler: |_| _ = code::handler(1),
         ..Scenario::EMPTY
     },
-    // The shorter way for this CPU alone.
+    // A slot for this CPU alone is set in a shorter way.
     Scenario {
         name: "install-uninstall-one-cpu",
         setup: || breakpoint(code::handler_at(), None),
@@ -167,22 +169,22 @@ pub static SCENARIOS: [Scenario; 15] = [
     },
 ];
 
-/// The interrupted instruction has hit and is to run: it is being stepped over.
+/// Whether the interrupted context has hit a slot at `at`, and is about to execute the instruction there in a step-over.
 fn in_a_step(frame: &Frame, at: u64) -> bool {
     debug::this().stash_len.get() != 0 && frame.pstate & SPSR_SS != 0 && frame.pc == at
 }
 
-/// The most slots of a kind that `slots-full` deals with: all of a CPU without banks.
+/// `slots-full` uses at most this many slots of each kind. A CPU without banks has no more.
 const SOME: usize = 16;
 
-/// What a breakpoint counts that is there for a part of the body only.
+/// The counters that vary if a breakpoint is set for a part of the body only.
 const STEP_OVER: &[Counter] = &[stats::BREAKPOINTS, stats::STEPS, stats::STEP_OVERS, stats::CANCELLED];
 
 static WATCHED: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 static CELLS: OwnPage<[AtomicU64; SOME]> = OwnPage([const { AtomicU64::new(0) }; SOME]);
 static CALLS: AtomicU64 = AtomicU64::new(0);
 
-/// A place for STP.
+/// The two doublewords that [`store_pair`] stores to.
 static PAIR: OwnPage<[AtomicU64; 2]> = OwnPage([const { AtomicU64::new(0) }; 2]);
 
 static HITS: AtomicU64 = AtomicU64::new(0);
@@ -211,7 +213,7 @@ fn watched(address: u64, length: u64, access: Access) -> Request {
 }
 
 specimen! {
-    /// Stores two doublewords and loads them again.
+    /// Stores two doublewords with one instruction, and loads them with another one.
     fn store_pair(address: u64) {
         "stp xzr, xzr, [x0]", "ldp x1, x2, [x0]", "ret"
     }
@@ -226,7 +228,7 @@ fn number(kind: Kind) -> usize {
     usize::from(slots::count(kind)).min(SOME)
 }
 
-/// One breakpoint is where the interrupt's handler hits it, the others are in a row.
+/// Sets one breakpoint where the interrupt's handler hits it. All others are on instructions in a row.
 fn fill() -> Result<(), String> {
     breakpoint(code::handler_at(), None)?;
     for n in 1..number(Kind::Breakpoint) as u64 {
@@ -235,7 +237,7 @@ fn fill() -> Result<(), String> {
     CELLS[..number(Kind::Watchpoint)].iter().try_for_each(|cell| watchpoint(cell.as_ptr() as u64))
 }
 
-/// Hits every slot once; another one is refused.
+/// Hits every slot once, and checks that one more slot is refused.
 extern "C" fn all_slots() -> u64 {
     for cell in &CELLS[..number(Kind::Watchpoint)] {
         cell.store(1, Relaxed);
@@ -263,7 +265,7 @@ extern "C" fn install_and_remove_here() -> u64 {
     hits_between(Cpus::of(0))
 }
 
-/// Hits exactly between the two.
+/// The slot is hit exactly by the executions between `install` and `remove`.
 fn hits_between(cpus: Cpus) -> u64 {
     code::line();
     let Ok(id) = slots::install(&at_line(), cpus, Disposition::Count) else { return u64::MAX };
@@ -274,7 +276,8 @@ fn hits_between(cpus: Cpus) -> u64 {
     hits << 1 | u64::from(removed)
 }
 
-/// How often `counted` has come past its breakpoint's place, as its frame says; None: it is at its end.
+/// How often the interrupted [`code::counted`] has executed the instruction with the breakpoint. Without a frame the function has
+/// ended.
 fn passed(frame: Option<&Frame>) -> u64 {
     match frame {
         None => 3,
@@ -284,14 +287,14 @@ fn passed(frame: Option<&Frame>) -> u64 {
     }
 }
 
-/// H2: once install has returned every execution hits.
+/// H2: once `install` has returned every execution hits.
 fn installs(frame: Option<&Frame>) {
     let failed = breakpoint(code::loop_at(), None).is_err();
     FAILED.store(failed.into(), Relaxed);
     HITS_DUE.store(3 - passed(frame), Relaxed);
 }
 
-/// H2: until it is gone every execution has hit, the one that is being stepped over too.
+/// H2: every execution before `remove` has hit, also the one that is being stepped over.
 fn removes(frame: Option<&Frame>) {
     let under_way = frame.is_some() && debug::this().stash_len.get() != 0;
     HITS_DUE.store(passed(frame) + u64::from(under_way), Relaxed);

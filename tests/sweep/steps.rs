@@ -1,4 +1,4 @@
-//! A debugger's steps. Each lands where it lands without the interrupt, and none lands in the interrupt's handler (X2).
+//! A debugger's steps. Each step lands where it lands without the interrupt, and none lands in the interrupt's handler (X2).
 
 use super::code;
 use crate::support::OwnPage;
@@ -16,7 +16,7 @@ pub static SCENARIOS: [Scenario; 12] = [
     Scenario { name: "step-1", body: step_one, handler: |_| _ = code::line(), ..Scenario::EMPTY },
     Scenario { name: "step-100", body: step_hundred, handler: |_| _ = code::line(), ..Scenario::EMPTY },
     Scenario { name: "step-daif", body: step_daif, handler: |_| _ = code::daif(), ..Scenario::EMPTY },
-    // The debugger's step and a step-over of the same instruction, each for its own owner.
+    // The same instruction has a debugger's step and a step-over. Each owner gets its own end of the step.
     Scenario {
         name: "step-breakpoint",
         setup: || breakpoint(code::line_at(), None),
@@ -31,8 +31,8 @@ pub static SCENARIOS: [Scenario; 12] = [
         handler: |_| _ = store(),
         ..Scenario::EMPTY
     },
-    // M13: the simulation moves PC, so that the step is done and not yet reported when the interrupt comes that was held
-    // back meanwhile: MDSCR_EL1.SS is 1 and SPSR.SS is 0.
+    // M13: the simulation of the branch moves PC, so the step is done. The interrupt, which was held back meanwhile, comes before
+    // the step is reported: MDSCR_EL1.SS is 1 and SPSR.SS is 0.
     Scenario {
         name: "step-done-not-reported",
         setup: || {
@@ -44,7 +44,7 @@ pub static SCENARIOS: [Scenario; 12] = [
         handler: |_| _ = code::handler(1),
         ..Scenario::EMPTY
     },
-    // All three at one address.
+    // A step, a breakpoint and a probe are at one address.
     Scenario {
         name: "step-same-address",
         setup: || {
@@ -55,7 +55,8 @@ pub static SCENARIOS: [Scenario; 12] = [
         handler: |_| _ = code::line(),
         ..Scenario::EMPTY
     },
-    // What is masked is one step, and an interrupt waits for its end: then the step is done and not yet reported.
+    // A stretch with D masked is one step, and an interrupt waits for its end. At that moment the step is done and not yet
+    // reported.
     Scenario {
         name: "step-masked",
         body: step_masked,
@@ -63,7 +64,7 @@ pub static SCENARIOS: [Scenario; 12] = [
         handler: |_| _ = code::masked(1),
         ..Scenario::EMPTY
     },
-    // The handler steps as well, for itself, through the same code.
+    // The interrupt's handler steps itself through the same code.
     Scenario {
         name: "step-in-handler",
         body: step_line,
@@ -72,7 +73,7 @@ pub static SCENARIOS: [Scenario; 12] = [
         facts: of_handler,
         ..Scenario::EMPTY
     },
-    // A step-over in a debugger's step in an interrupt that comes in the same of another context.
+    // The interrupted context is in a step-over within a debugger's step, and the interrupt's handler gets into the same state.
     Scenario {
         name: "step-nested",
         setup: || {
@@ -85,7 +86,7 @@ pub static SCENARIOS: [Scenario; 12] = [
         facts: of_handler,
         ..Scenario::EMPTY
     },
-    // M13 for a step-over: QEMU looks for interrupts between a call of what is above EL1 and the report of its step.
+    // M13 for a step-over: QEMU takes interrupts between the return of a call to EL2 or EL3 and the report of its step.
     Scenario {
         name: "step-over-done-not-reported",
         setup: || {
@@ -97,8 +98,8 @@ pub static SCENARIOS: [Scenario; 12] = [
         handler: |_| _ = code::hvc(),
         ..Scenario::EMPTY
     },
-    // A call is run over; the handler makes the same calls, on the same stack. How often they come past the breakpoint at the
-    // return depends on whether it is there yet.
+    // A call is run over, while the interrupt's handler makes the same calls on the same stack. How often these hit the breakpoint
+    // at the return address depends on whether it is set already.
     Scenario {
         name: "step-over-call",
         setup: || breakpoint(code::calls_at(), Some(over)),
@@ -116,7 +117,7 @@ pub static SCENARIOS: [Scenario; 12] = [
 
 static WATCHED: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 
-/// Steps to be done, and where they landed.
+/// LEFT is the number of steps that are still to be done. LANDED is made of the PCs at which the others landed.
 static LEFT: AtomicU64 = AtomicU64::new(0);
 static LANDED: AtomicU64 = AtomicU64::new(0);
 
@@ -127,7 +128,7 @@ fn hook(frame: &mut DebugFrame) -> Wish {
     if left == 0 { Wish::Run } else { Wish::Step }
 }
 
-/// Runs `body` by so many steps; where these landed, and what it returned, as one number.
+/// Runs `body` by `count` steps. Returns one number that is made of the places where they landed and of the result of `body`.
 #[inline(always)]
 pub fn step(count: u64, body: impl FnOnce() -> u64) -> u64 {
     LEFT.store(count, Relaxed);
@@ -178,7 +179,7 @@ extern "C" fn call_above() -> u64 {
     code::hvc()
 }
 
-/// The same of the handler's own steps.
+/// The same numbers for the steps of the interrupt's handler.
 static HANDLERS_LEFT: AtomicU64 = AtomicU64::new(0);
 static HANDLERS_LANDED: AtomicU64 = AtomicU64::new(0);
 
@@ -205,11 +206,11 @@ extern "C" fn calls() -> u64 {
     code::calls(4)
 }
 
-/// How often a call was told to have returned, and with what.
+/// How often the debugger was told that a call has returned, and the results of these calls.
 static TOLD: AtomicU64 = AtomicU64::new(0);
 static RETURNED: AtomicU64 = AtomicU64::new(0);
 
-/// The outermost call of the body's; its handler makes smaller ones.
+/// Runs over the outermost call that the body's `calls` makes. The interrupt's handler calls with smaller numbers.
 fn over(_: &Hit, frame: &mut DebugFrame) {
     if frame.x[0] == 3 {
         let _ = debugger::step(frame, Plan::Over, &CLIENT);

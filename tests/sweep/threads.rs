@@ -1,5 +1,5 @@
-//! Kernel threads that the interrupt switches: with breakpoints in both threads, with a debugger's step in one of them, and with a switch
-//! that has to wait for a step (M8, I5).
+//! Kernel threads that the interrupt switches: with breakpoints in both threads, with a debugger's step in one of them, and with a
+//! switch that has to wait for a step (M8, I5).
 
 use super::code;
 use alloc::boxed::Box;
@@ -19,7 +19,7 @@ use rules::pstate::SPSR_SS;
 use spin::Mutex;
 
 pub static SCENARIOS: [Scenario; 4] = [
-    // The switch is put off over a step, and made right behind it.
+    // The switch is put off during a step, and made right after it.
     Scenario {
         name: "reschedule-put-off",
         setup: || breakpoint(code::line_at(), None),
@@ -35,7 +35,7 @@ pub static SCENARIOS: [Scenario; 4] = [
         due: |_, [_, late]| late == 0,
         ..Scenario::EMPTY
     },
-    // Both hit and step over the same breakpoint, and are preempted at it.
+    // Both threads hit the same breakpoint and step over it, and are preempted there.
     Scenario {
         name: "threads-breakpoint",
         setup: || breakpoint(code::line_at(), None),
@@ -50,7 +50,7 @@ pub static SCENARIOS: [Scenario; 4] = [
         due: |result, [turns, _]| (result, turns) == (0x303, 6),
         ..Scenario::EMPTY
     },
-    // A debugger steps the other thread: the steps are its own.
+    // A debugger steps the other thread. No step lands in the first one.
     Scenario {
         name: "threads-step",
         setup: || breakpoint(code::line_at(), None),
@@ -65,7 +65,7 @@ pub static SCENARIOS: [Scenario; 4] = [
         due: |result, [_, seen]| (result, seen) == (0x303, 3),
         ..Scenario::EMPTY
     },
-    // It is stepped through the switch to the first thread and back, its steps saved meanwhile (I5).
+    // The other thread is stepped through the switch to the first thread and back. Meanwhile its session is saved with it (I5).
     Scenario {
         name: "threads-step-switch",
         before: || start(is_stepped_through_a_switch),
@@ -81,8 +81,8 @@ pub static SCENARIOS: [Scenario; 4] = [
 ];
 
 const OTHER: &str = "other";
-/// Instructions from the interrupt's wish to the other thread's turn: the rest of the handler, the step that is under way and
-/// its exception, the interrupt that this raises. A tick would be a thousand times as long.
+/// The most instructions from the interrupt's wish for a reschedule to the other thread's turn: the rest of the handler, the step
+/// that is under way, its exception, and the interrupt that this raises. The next tick would come a thousand times as late.
 const AT_ONCE: u64 = 4000;
 
 static THREAD: Mutex<Option<Handle>> = Mutex::new(None);
@@ -93,7 +93,7 @@ static LATE: AtomicU64 = AtomicU64::new(0);
 static LANDED: AtomicU64 = AtomicU64::new(0);
 static STRAYED: AtomicU64 = AtomicU64::new(0);
 
-/// Starts the other thread, which gives way at once.
+/// Starts the other thread, which yields at once.
 fn start(entry: fn()) {
     for word in [&TURNS, &ASKED, &LATE, &LANDED, &STRAYED] {
         word.store(0, Relaxed);
@@ -103,7 +103,7 @@ fn start(entry: fn()) {
     *THREAD.lock() = thread.ok();
 }
 
-/// Waits for its end.
+/// Tells the other thread to end, and waits until it has ended.
 fn end() {
     STOP.store(true, Relaxed);
     let thread = THREAD.lock().take();
@@ -117,7 +117,7 @@ fn in_other() -> bool {
     sched::current() == OTHER
 }
 
-/// A handler that wants the CPU switched. Where nothing is interrupted, the other thread's turn is now.
+/// An interrupt's handler that wants a reschedule. In the run without an interrupt it yields instead.
 fn switch_to_other(frame: Option<&Frame>) {
     ASKED.store(timer::now(), Relaxed);
     match frame {
@@ -144,7 +144,7 @@ fn waits_for_its_turn() {
     }
 }
 
-/// Two turns, in each of which the breakpoint is hit.
+/// The other thread: has two turns, and hits the breakpoint in each of them.
 fn takes_turns() {
     for _ in 0..2 {
         sched::yield_now();
@@ -152,7 +152,7 @@ fn takes_turns() {
     }
 }
 
-/// As many turns as it takes until the other thread has ended.
+/// The first thread: hits the breakpoint, has turns until the other thread has ended, and hits the breakpoint again.
 extern "C" fn take_turns() -> u64 {
     let first = code::line();
     let thread = THREAD.lock().clone();
@@ -161,7 +161,7 @@ extern "C" fn take_turns() -> u64 {
     first << 8 | code::line()
 }
 
-/// No step of the other thread lands in this one.
+/// Counts a step that lands in the first thread: only the other thread is stepped.
 fn hook(frame: &mut DebugFrame) -> Wish {
     STRAYED.fetch_add(u64::from(!in_other()), Relaxed);
     LANDED.store(LANDED.load(Relaxed).wrapping_mul(31).wrapping_add(frame.pc), Relaxed);

@@ -35,7 +35,7 @@ fn reset() {
 }
 
 fn queue_work(_: &mut Frame) {
-    // The interrupt that the work itself raises queues nothing.
+    // The second call is for the interrupt that the work itself raises. It queues nothing.
     if HANDLED.fetch_add(1, Relaxed) == 0 && deferred::defer(work) {
         ORDER.store(RUNS.load(Relaxed) == 0, Relaxed);
     }
@@ -49,7 +49,7 @@ fn work() {
     Signal::Irq.send();
     barrier::isb();
     NESTED.store(HANDLED.load(Relaxed) - before, Relaxed);
-    // A breakpoint's line run here is not the interrupted context's.
+    // The work hits the breakpoint in this line for itself. The interrupted context's step-over stays on the stash.
     core::hint::black_box(code::line());
 }
 
@@ -61,7 +61,7 @@ fn an_fiqs_work_runs_with_interrupts_on_after_the_handler() -> Outcome {
     after_the_handler(Signal::Fiq)
 }
 
-/// The tick is stopped: no other interrupt's way out does it.
+/// The tick is stopped, so the work is done on the way out of this interrupt and not of another one.
 fn after_the_handler(signal: Signal) -> Outcome {
     reset();
     Signal::Irq.prepare(queue_work)?;

@@ -1,4 +1,4 @@
-//! Kernel threads: they take turns, a switch never splits a step (I5, M8); and deferred work.
+//! Kernel threads: they take turns, and a switch never splits a step (I5, M8). Also deferred work.
 
 pub mod deferred;
 pub mod reschedules;
@@ -11,7 +11,7 @@ use kernel::arch::daif::AllMasked;
 use kernel::sched::{self, Handle};
 use kernel::time;
 
-/// Runs `work` without this CPU's tick, which might do what something else is to do.
+/// Runs `work` without ticks on this CPU: the way out of a tick could do what the test expects from something else.
 pub fn without_tick<R>(work: impl FnOnce() -> R) -> R {
     {
         let _masked = AllMasked::new();

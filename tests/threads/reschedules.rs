@@ -1,5 +1,5 @@
-//! Reschedules that an interrupt's handler asks for. They happen on the handler's way out, or, while a step forbids that, right after the
-//! step (M8). The tick is stopped in each of these tests, so that it cannot make up for a reschedule that is missing.
+//! Reschedules that an interrupt's handler asks for. They happen on the handler's way out, or, while a step forbids that, right
+//! after the step (M8). The tick is stopped in each of these tests, so that it cannot make up for a reschedule that is missing.
 
 use super::super::rules::{code, signal, signal::Signal};
 use super::{here, without_tick};
@@ -21,10 +21,11 @@ suite!("threads-reschedules":
 
 static TURNS: AtomicU64 = AtomicU64::new(0);
 static STOP: AtomicBool = AtomicBool::new(false);
-/// The interrupt has come.
+/// Whether the interrupt's handler has been called.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Turns that another thread of this CPU has while `work` runs with an interrupt prepared that wants a reschedule.
+/// Runs `work` with an interrupt prepared whose handler wants a reschedule. Returns how many turns another thread of this CPU has
+/// meanwhile.
 fn turns_during(signal: Signal, work: impl FnOnce()) -> Result<u64, harness::ktest::Ended> {
     signal.prepare(|_| {
         sched::want_reschedule();
@@ -39,12 +40,12 @@ fn turns_during(signal: Signal, work: impl FnOnce()) -> Result<u64, harness::kte
         }
     })?;
     let turns = without_tick(|| {
-        // A tick may have taken the other thread's last turn away between its count and its yield. After this turn it stands in a yield, so
-        // each further turn counts one.
+        // The last tick may have switched away from the other thread between its count and its yield. After this turn it is in a
+        // yield, so each further turn counts one.
         sched::yield_now();
         let before = TURNS.load(Relaxed);
         work();
-        // An interrupt that a CPU sends itself comes soon, not at once.
+        // An interrupt that a CPU sends to itself comes soon, but not at once.
         while !TAKEN.load(Relaxed) {
             barrier::relax();
         }
@@ -72,7 +73,7 @@ fn an_fiq_switches_threads_on_its_way_out() -> Outcome {
     on_the_way_out(Signal::Fiq)
 }
 
-/// The interrupt comes in the middle of a step-over: the stash forbids the reschedule.
+/// The interrupt comes in the middle of a step-over. The stash holds the step-over then, and forbids the reschedule.
 fn behind_the_step(signal: Signal) -> Outcome {
     signal::arm(signal);
     let id = signal::breakpoint_in_line(signal::interrupt)?;

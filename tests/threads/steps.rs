@@ -18,14 +18,14 @@ suite!("threads-steps":
     a_handler_that_is_stepped_may_ask_for_a_reschedule,
 );
 
-/// How often the other thread has run.
+/// 1 once the other thread has run; in the last test, how often it has run.
 static RAN: AtomicU64 = AtomicU64::new(0);
 static STARTED: AtomicBool = AtomicBool::new(false);
 static SKIPPED: AtomicBool = AtomicBool::new(false);
 const STEPS: u64 = 3;
 
 specimen! {
-    /// Whether the other thread has run, before each of the first five instructions: a bit each.
+    /// Reads `ran` with each of its first five instructions, and returns the five values, one bit for each.
     fn looks(ran: *const AtomicU64) -> u64 {
         "ldr x1, [x0]",
         "ldr x2, [x0]",
@@ -45,8 +45,8 @@ fn want_reschedule(_: &mut Frame) {
     sched::want_reschedule();
 }
 
-/// `looks`, with a breakpoint on its first instruction and this handler, which has an interrupt want a reschedule; another
-/// thread is there to be switched to, and no tick that would do it.
+/// Runs [`looks`] with a breakpoint on its first instruction. `handler` is called there, and sends an interrupt that wants a
+/// reschedule. Another thread of this CPU is ready to run, and no tick comes that would switch to it.
 fn looks_under(handler: Handler) -> Result<u64, Ended> {
     RAN.store(0, Relaxed);
     STARTED.store(false, Relaxed);
@@ -73,7 +73,7 @@ fn looks_under(handler: Handler) -> Result<u64, Ended> {
     Ok(seen)
 }
 
-/// The old thread runs the instruction that is stepped over and none behind it.
+/// The reschedule comes right after the stepped-over instruction, before the next one.
 fn a_reschedule_skipped_over_a_step_comes_right_behind_it() -> Outcome {
     fn interrupts(_: &Hit, _: &mut DebugFrame) {
         signal::Signal::Irq.send();
@@ -82,7 +82,7 @@ fn a_reschedule_skipped_over_a_step_comes_right_behind_it() -> Outcome {
     Ok(())
 }
 
-/// A debugger's steps are not pulled apart; the same behind the last of them.
+/// No reschedule comes between a debugger's steps. It comes after the last of them.
 fn a_reschedule_skipped_over_a_debuggers_steps_comes_behind_the_last_one() -> Outcome {
     static CLIENT: Client = Client { tell: client, data: 0 };
 
@@ -98,7 +98,8 @@ fn a_reschedule_skipped_over_a_debuggers_steps_comes_behind_the_last_one() -> Ou
     Ok(())
 }
 
-/// Rule I2: the handler's step ends with it, and MDSCR_EL1.SS with the step, before D opens for another thread.
+/// Rule I2: a step that an interrupt's handler has begun ends with the handler, and MDSCR_EL1.SS is cleared before D opens for
+/// another thread.
 fn a_handler_that_is_stepped_may_ask_for_a_reschedule() -> Outcome {
     fn on(_: &mut DebugFrame) -> Wish {
         Wish::Step

@@ -38,7 +38,7 @@ fn a_thread_runs_and_ends() -> Outcome {
     Ok(())
 }
 
-/// Two threads that never give way: each sees the other's count move, so the tick switched them.
+/// Two threads never yield. Each sees the count of the other one move, so the tick has switched them.
 fn threads_are_preempted_by_the_tick() -> Outcome {
     static COUNTS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
     static STOP: AtomicBool = AtomicBool::new(false);
@@ -88,7 +88,7 @@ fn a_cpu_that_is_not_there_is_an_error() -> Outcome {
 
 fn no_room_is_an_error_and_room_comes_back() -> Outcome {
     for _ in 0..2 {
-        // Interrupts off: none of them gets a turn, and ends, before all are there.
+        // With interrupts off no thread has a turn, and so none ends, before all are spawned.
         let off = kernel::irq::off::IrqOff::new();
         let handles: Vec<_> =
             (0..70).map(|_| sched::spawn(percpu::index(), "crowd", Box::new(|| ()))).collect();
@@ -99,12 +99,12 @@ fn no_room_is_an_error_and_room_comes_back() -> Outcome {
         }
         check!(refused >= 6, "{refused} of 70 refused with 64 stacks");
     }
-    // The last one's stack is free once another thread has run.
+    // The stack of the last thread is free once another thread has run.
     here("last", || ())?.join();
     Ok(())
 }
 
-/// A thread with a pattern in every register that a call keeps, across switches by the tick and by itself.
+/// Two threads hold a pattern in every register that a call preserves, across switches by the tick and by `yield_now`.
 fn registers_survive_switches() -> Outcome {
     static WRONG: AtomicU64 = AtomicU64::new(0);
     fn hold(seed: u64) {

@@ -13,11 +13,11 @@ const TAIL: usize = 40;
 /// The result of a boot.
 #[derive(Debug)]
 pub struct Captured {
-    /// How it ended.
+    /// How the boot ended.
     pub end: End,
     /// Its console, without carriage returns.
     pub console: String,
-    /// How long it took.
+    /// How long the boot took, on the host's clock.
     pub wall: Duration,
 }
 

@@ -32,7 +32,7 @@ impl Text<'_> {
 pub struct Functions<'a> {
     /// The address that the symbols' offsets count from.
     pub start: u64,
-    /// Sorted by offset.
+    /// The symbols, sorted by offset.
     pub symbols: &'a [Symbol],
 }
 
@@ -59,17 +59,17 @@ impl Functions<'_> {
 /// The kind of a branch, which says where else than at the next instruction execution can go on (DDI 0487 C4.1.86).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Branch {
-    /// B.
+    /// B to this address.
     Always(u64),
-    /// BL.
+    /// BL to this address.
     Call(u64),
-    /// B.cond, CBZ, CBNZ, TBZ, TBNZ.
+    /// B.cond, CBZ, CBNZ, TBZ or TBNZ to this address.
     Perhaps(u64),
-    /// BR.
+    /// BR through the register with this number.
     Register(u32),
-    /// BLR.
+    /// BLR through a register.
     CallRegister,
-    /// RET.
+    /// RET, through whichever register.
     Return,
 }
 

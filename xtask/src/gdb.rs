@@ -60,7 +60,8 @@ pub fn run(arguments: &Gdb) -> Result<u8> {
     })
 }
 
-/// A hardware breakpoint, because the text is not mapped at its addresses before the MMU is on, and gdb could not write a BRK there.
+/// A hardware breakpoint, because the text is not mapped at its addresses before the MMU is on, and gdb could not write a BRK
+/// there.
 fn attach(debugger: &mut Command, stub: &Stub) {
     debugger.arg("-ex").arg(format!("target remote {}", stub.socket().display()));
     debugger.args(["-ex", "hbreak kernel_main"]);

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::time::Duration;
 
-/// The kernel's own list.
+/// What the kernel lists with `mode=list`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
     /// The tests in the suites, as `suite.test`.
@@ -17,7 +17,7 @@ pub struct Inventory {
     pub apart: Vec<Apart>,
     /// Changes of one cell of the rule table, such as `M8.ss=keep`. With the boot argument `rule.M8.ss=keep` some test must fail.
     pub cells: Vec<String>,
-    /// The sweep's scenarios.
+    /// The names of the sweep's scenarios.
     pub sweeps: Vec<String>,
 }
 
@@ -33,7 +33,7 @@ pub struct Die {
 /// A test that has a boot of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Apart {
-    /// The name, as `suite.test`.
+    /// The test's name, as `suite.test`.
     pub name: String,
     pub needs: Needs,
 }
@@ -41,7 +41,7 @@ pub struct Apart {
 /// What the boot of such a test needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// More boot arguments.
+    /// The boot arguments that the test needs.
     pub arguments: String,
     /// What the machine must have: `el2`, `gic2`, `smp1`, `icount`, or a CPU model.
     pub machine: Vec<String>,

@@ -1,7 +1,7 @@
 //! Reads what the kernel's test suites print: KTAP version 1, one level of subtests.
 //!
-//! The parser is strict on purpose: a console that differs from its plan in any way makes the run `unknown`, and never a pass. Lines
-//! that are not KTAP belong to the test that was running.
+//! The parser is strict on purpose: a console that differs from its plan in any way makes the run `unknown`, and never a pass.
+//! Lines that are not KTAP belong to the test that was running.
 
 use std::fmt::Write;
 

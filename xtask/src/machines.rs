@@ -1,5 +1,5 @@
-//! Every machine that a command boots is described here. [`narrowed`] says which of a command's machines the user's flags leave, and
-//! [`flags`] gives the flags that leave one machine only.
+//! Every machine that a command boots is described here. [`narrowed`] says which of a command's machines the user's flags leave,
+//! and [`flags`] gives the flags that leave one machine only.
 
 use crate::args::Common;
 use crate::qemu::{El, Gic, Machine, name_of};

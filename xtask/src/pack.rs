@@ -1,5 +1,5 @@
-//! Turns the kernel's ELF into the raw image that QEMU boots. QEMU passes the device tree in x0 only to a raw image with the 64-byte
-//! header of arm64 Linux, not to an ELF.
+//! Turns the kernel's ELF into the raw image that QEMU boots. QEMU passes the device tree in x0 only to a raw image with the
+//! 64-byte header of arm64 Linux, not to an ELF.
 
 use crate::symbols::{self, Elf};
 use crate::{barriers, noprobe};
@@ -18,9 +18,8 @@ const PAGE: usize = 4096;
 
 /// Writes the image beside the ELF, and returns its path.
 ///
-/// # Errors
-/// When the ELF is not as the linker script makes it, when no-probe text calls text that can be probed, when a barrier is missing, or
-/// when files cannot be read or written.
+/// # Errors When the ELF is not as the linker script makes it, when no-probe text calls text that can be probed, when a barrier is
+/// missing, or when files cannot be read or written.
 pub fn pack(elf: &Path) -> Result<PathBuf> {
     let bytes = std::fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
     let image = image(&bytes).with_context(|| format!("{} cannot be made an image", elf.display()))?;

@@ -18,7 +18,7 @@ pub fn program() -> PathBuf {
     let is_usable = |path: &Path| facts::version_of(path).is_some_and(|version| version >= OLDEST_QEMU);
     match [PathBuf::from(OWN), unpacked::program()].into_iter().find(|path| is_usable(path)) {
         Some(found) => FOUND.get_or_init(|| found).clone(),
-        // Set-up may bring it yet.
+        // Not remembered, because the set-up may still install or unpack QEMU.
         None => OWN.into(),
     }
 }
@@ -94,7 +94,7 @@ pub enum Start<'a> {
         prologue: &'a Path,
         /// The kernel's image.
         image: &'a Path,
-        /// Its address.
+        /// The address at which QEMU puts the kernel's image.
         at: u64,
     },
     /// Files in memory and the first PC, without QEMU's own boot code.

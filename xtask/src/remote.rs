@@ -125,7 +125,7 @@ mod tests {
     use super::*;
     use std::io::Cursor;
 
-    /// Says what it is told to, and keeps what it hears.
+    /// A stream that gives the bytes in `says`, and keeps the bytes that are written to it.
     struct Fake {
         says: Cursor<&'static [u8]>,
         heard: Vec<u8>,

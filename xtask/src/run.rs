@@ -37,7 +37,7 @@ pub fn run(common: &Common) -> Result<u8> {
 /// Boots an ELF that cargo built, for `cargo run` and `cargo test` in `image/`.
 ///
 /// # Errors
-/// As `run`.
+/// When the machine lacks something, the ELF cannot be packed, or QEMU does not start.
 pub fn runner(arguments: &Runner) -> Result<u8> {
     setup::prepare(Need { qemu: true, ..Need::default() })?;
     let mut common = Common::default();
@@ -126,9 +126,9 @@ fn mode(append: &str) -> &str {
 enum Seen {
     /// The monitor's prompt.
     Prompt(PromptFinder, bool),
-    /// All results.
+    /// The results of all suites.
     Suites(Vec<u8>),
-    /// Nothing that this tool knows.
+    /// The mode shows nothing that this tool knows.
     Nothing,
 }
 

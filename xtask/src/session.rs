@@ -42,9 +42,9 @@ pub enum End {
 /// What the caller answers to a piece of the console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flow {
-    /// Go on.
+    /// The run goes on.
     Continue,
-    /// End the run.
+    /// The tool ends QEMU.
     Stop,
 }
 

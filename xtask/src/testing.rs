@@ -26,7 +26,7 @@ impl ElfBuilder {
         self
     }
 
-    /// `__image_end`, from `__image_start`.
+    /// Sets `__image_end`, as a distance from `__image_start`.
     pub fn end(mut self, end: u64) -> Self {
         self.end = end;
         self

@@ -13,7 +13,8 @@ pub struct List {
     pub ordered: Vec<Line<Ordered>>,
 }
 
-/// A way without a barrier: the function that writes, the register, what happens before a barrier, and in which function that happens.
+/// A way without a barrier: the function that writes, the register, what happens before a barrier, and in which function that
+/// happens.
 pub type Way<'a> = (&'a str, &'a str, Event, &'a str);
 
 /// One line of the file: ways without a barrier that are right.
@@ -54,11 +55,11 @@ pub enum Event {
 /// An access or a barrier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needed {
-    /// LDAR, LDAPR, LDAXR.
+    /// An access with acquire semantics: LDAR, LDAPR or LDAXR.
     Acquire,
-    /// STLR, STLXR.
+    /// An access with release semantics: STLR or STLXR.
     Release,
-    /// DMB.
+    /// A barrier: DMB.
     Barrier,
 }
 
@@ -69,7 +70,7 @@ const NEEDED: [(&str, Needed); 3] =
     [("acquire", Needed::Acquire), ("release", Needed::Release), ("barrier", Needed::Barrier)];
 
 impl List {
-    /// Reads the file.
+    /// Reads the text of `barriers.txt`.
     ///
     /// # Errors
     /// Names the line, and what is wrong with it.

@@ -1,18 +1,19 @@
 //! Checks that an image has the barriers that hardware needs, and that emulators do not.
 //!
-//! A write of a system register is certain to be in force only after the next context synchronization event: ISB, exception entry or return
-//! (DDI 0487 D24.1.2.2). So from each write of a register in [`REGISTERS`] the check follows every way that execution can take, through
-//! calls, jumps and tail calls, and back into callers, until there is an ISB, an ERET or an instruction that generates an exception.
-//! Before that, no way may unmask D (by a write of PSTATE.D = 0, or of all of DAIF). And no way may lead to a place where the check cannot
-//! go on: a call or jump through a register, or the return of a function that nobody calls directly. `barriers.txt` has the exceptions,
-//! with reasons.
+//! A write of a system register is certain to be in force only after the next context synchronization event: ISB, exception entry
+//! or return (DDI 0487 D24.1.2.2). So from each write of a register in [`REGISTERS`] the check follows every way that execution can
+//! take, through calls, jumps and tail calls, and back into callers, until there is an ISB, an ERET or an instruction that
+//! generates an exception. Before that, no way may unmask D (by a write of PSTATE.D = 0, or of all of DAIF). And no way may lead to
+//! a place where the check cannot go on: a call or jump through a register, or the return of a function that nobody calls directly.
+//! `barriers.txt` has the exceptions, with reasons.
 //!
-//! Code may also record that it owes an ISB, and leave the ISB to the code that unmasks D. Such code stores all ones close to the write; the
-//! shadow of MDSCR_EL1 never has this value otherwise (`debug::control`). After such a write, two things count as the ISB: a conditional
-//! branch that skips an ISB, and a call of a function that has an ISB on every way. The check knows that the debt is looked at there,
-//! but not what the comparison finds.
+//! Code may also record that it owes an ISB, and leave the ISB to the code that unmasks D. Such code stores all ones close to the
+//! write; the shadow of MDSCR_EL1 never has this value otherwise (`debug::control`). After such a write, two things count as the
+//! ISB: a conditional branch that skips an ISB, and a call of a function that has an ISB on every way. The check knows that the
+//! debt is looked at there, but not what the comparison finds.
 //!
-//! With `STEPWELL_BARRIERS=FILE` in the environment, all ways without a barrier are written to that file, even those that are listed.
+//! With `STEPWELL_BARRIERS=FILE` in the environment, all ways without a barrier are written to that file, even those that are
+//! listed.
 //!
 //! `barriers.txt` also lists functions that must contain ordered accesses, because lock-free protocols need them.
 
@@ -30,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const CHECKED: &str = "kernel::exception::apply::check_entry";
 const LIST: &str = include_str!("../../barriers.txt");
 
-/// Checks an image's ELF.
+/// Checks the barriers and the ordered accesses of an image's ELF.
 ///
 /// # Errors
 /// When a barrier or an access is missing, or a line of the file is no longer needed. The error names all of them.
@@ -147,7 +148,8 @@ struct Walker<'a> {
     functions: &'a Functions<'a>,
     /// For each function, where it is called (`true`) or jumped to as a tail call.
     callers: BTreeMap<u64, Vec<(u64, bool)>>,
-    /// By whether a debt is recorded, and where the function begins.
+    /// Results so far, by whether a debt is recorded: `called` for a function from its start on, `from` for a function from an
+    /// instruction on.
     called: BTreeMap<(bool, u64), Ways>,
     from: BTreeMap<(bool, u64), Ways>,
 }
@@ -181,7 +183,8 @@ impl<'a> Walker<'a> {
             }
             let ways = self.ways_from(owed, at);
             events.extend(ways.events);
-            // The instruction in front is of the function, though `at` may be the first of the next one.
+            // `at` may already be the first instruction of the next function, but the instruction in front of it belongs to this
+            // one.
             if ways.returns
                 && !self.callers_of(self.functions.range(at - 4).start, &mut next, &mut BTreeSet::new())
             {
@@ -301,12 +304,12 @@ impl<'a> Walker<'a> {
         // STR (immediate, unsigned offset), 64 bits.
         let stored = self.text.words(near).filter(|(_, word)| word & 0xffc0_0000 == 0xf900_0000);
         let stored: BTreeSet<u32> = stored.map(|(_, word)| word & 31).collect();
-        // MOVN Xn, #0.
+        // All ones are made by MOVN Xn, #0.
         self.text.words(function).any(|(_, word)| word & !31 == 0x9280_0000 && stored.contains(&(word & 31)))
     }
 
-    /// Where the BR at `at` goes if it chooses among accesses to numbered registers, as `arch/sysreg.rs` does: ADR of the first, ADD of a
-    /// number times their size, BR; each leaves with a B. (The tables that LLVM makes of a `match` are not followed.)
+    /// Where the BR at `at` goes if it chooses among accesses to numbered registers, as `arch/sysreg.rs` does: ADR of the first,
+    /// ADD of a number times their size, BR; each leaves with a B. (The tables that LLVM makes of a `match` are not followed.)
     fn table(&self, at: u64, register: u32) -> Option<Vec<u64>> {
         let add = self.text.word(at - 4)?;
         let shift = add >> 10 & 0x3f;
@@ -404,7 +407,7 @@ mod tests {
         0xb400_0000 | (words as u32 & 0x7_ffff) << 5
     }
 
-    /// What is told of functions of 4 instructions each: `one`, `two`, `three`.
+    /// The complaints about the functions `one`, `two` and `three`, which have 4 of these instructions each.
     fn told(words: &[u32], list: &str) -> Vec<String> {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let symbol = |(index, name): (usize, &&str)| Symbol {
@@ -465,7 +468,7 @@ mod tests {
         assert_eq!(whole(NOP, store), 1, "another value");
         assert_eq!(whole(ones, NOP), 1, "nothing is stored");
         assert_eq!(pays(NOP, NOP), 1);
-        // As before, but a function with the ISB is called.
+        // The same, but a function with the ISB is called.
         assert_eq!(
             told(&[ones, store, MDSCR, cbz(2), bl(4), OPEN, RET, RET, ISB, RET, RET, RET], "").len(),
             0

@@ -1,10 +1,10 @@
-//! Reads QEMU's log of every instruction (`-d cpu,int,nochain`, one instruction in each block), and counts how long PSTATE.D and PSTATE.I
-//! stay set. Nothing here does input or output.
+//! Reads QEMU's log of every instruction (`-d cpu,int,nochain`, one instruction in each block), and counts how long PSTATE.D and
+//! PSTATE.I stay set. Nothing here does input or output.
 //!
-//! The log shows the state before each instruction that QEMU begins. QEMU does not finish all of them: it may take an interrupt first, or
-//! begin the instruction again because of a device. Such an instruction is in the log twice. A path runs between two calls of the
-//! kernel's `bench_mark`, whose first instruction reads the counter. Under icount the counter is the number of instructions so far. So
-//! the instructions counted here must be as many as the counter says; otherwise the log was misunderstood.
+//! The log shows the state before each instruction that QEMU begins. QEMU does not finish all of them: it may take an interrupt
+//! first, or begin the instruction again because of a device. Such an instruction is in the log twice. A path runs between two
+//! calls of the kernel's `bench_mark`, whose first instruction reads the counter. Under icount the counter is the number of
+//! instructions so far. So the instructions counted here must be as many as the counter says; otherwise the log was misunderstood.
 
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;

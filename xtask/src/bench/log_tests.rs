@@ -20,7 +20,7 @@ impl Log {
         self.state(pc, pstate, 0, 0)
     }
 
-    /// And finishes.
+    /// The state in front of an instruction that QEMU begins and finishes.
     fn insn(&mut self, pc: u64, pstate: u64) -> &mut Self {
         self.counter += 1;
         self.begun(pc, pstate)
@@ -47,7 +47,7 @@ impl Log {
         self
     }
 
-    /// So many instructions of a handler, the last of which returns.
+    /// `length` instructions of a handler, the last of which returns.
     fn handler(&mut self, length: u64, pstate: u64) -> &mut Self {
         (0..length).for_each(|n| _ = self.insn(VECTOR + n * 4, pstate));
         self.text += "Exception return from AArch64 EL1 to AArch64 EL1 PC 0x1\n";
@@ -69,7 +69,7 @@ impl Log {
     }
 }
 
-/// A path of some instructions in the open around `inside`.
+/// A path of some instructions with nothing masked, and the instructions of `inside` in their middle.
 fn path(inside: impl FnOnce(&mut Log)) -> Log {
     let mut log = Log::default();
     log.insn(CODE, OPEN).mark(3, OPEN).insn(CODE + 4, OPEN);
@@ -87,7 +87,7 @@ fn each_mask_has_its_stretch() {
     let longest = log.only();
     assert_eq!(longest.d, Stretch { insns: 2, from: CODE + 12 });
     assert_eq!(longest.i, Stretch { insns: 4, from: CODE + 8 });
-    // With the return of the first mark, and the second one's read of the counter not.
+    // The return of the first mark counts, the read of the counter in the second mark does not.
     assert_eq!((longest.runs, longest.insns), (1, 10));
 }
 

@@ -83,7 +83,7 @@ fn twice(kernel: &Kernel, machine: &Machine) -> Result<Costs> {
     Ok(first)
 }
 
-/// Boots for the rows, and for the stretches.
+/// Boots twice: once for the rows, and once for the stretches.
 ///
 /// # Errors
 /// When a boot does not come to its end, or when a figure that is measured in two ways differs.
@@ -91,10 +91,10 @@ pub fn measure(kernel: &Kernel, machine: &Machine) -> Result<Costs> {
     measure_with_traces(kernel, machine).map(|(costs, _)| costs)
 }
 
-/// As `measure`, with the instructions that each path executed.
+/// Like [`measure`], but also returns the instructions that each path has executed.
 ///
 /// # Errors
-/// As `measure`.
+/// When [`measure`] would fail.
 pub fn measure_with_traces(kernel: &Kernel, machine: &Machine) -> Result<(Costs, trace::Traces)> {
     let boot = capture(machine, &Start::Kernel(&kernel.image), kernel.limit, to_the_end)?;
     let (stretches, traces) = stretches::measure(kernel, machine)?;
@@ -110,8 +110,8 @@ fn read(boot: &Captured, elf: &Path) -> Result<Vec<Row>> {
     rows::read(&boot.console)
 }
 
-/// Compares the two ways of counting. The empty BRK runs masked from its vector to its return. So the counter's figure must be the length of
-/// the stretch in QEMU's log, plus one for the BRK itself.
+/// Compares the two ways of counting. The empty BRK runs masked from its vector to its return. So the counter's figure must be the
+/// length of the stretch in QEMU's log, plus one for the BRK itself.
 fn consistent(costs: &Costs) -> Result<()> {
     const KEY: &str = "dbg_entry_exit";
     let row = costs.rows.iter().find(|row| row.key == KEY);

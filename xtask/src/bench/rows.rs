@@ -38,7 +38,7 @@ const KEYS: [&str; 25] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub key: String,
-    /// Guest instructions.
+    /// The cost in guest instructions.
     pub insns: u64,
     /// Guest instructions of the same operation on Linux, if Linux has it.
     pub linux: Option<u64>,

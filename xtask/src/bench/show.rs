@@ -15,7 +15,7 @@ pub const PAGE: &str = "docs/costs.md";
 const BEGIN: &str = "<!-- cargo xtask bench --write -->\n```text\n";
 const END: &str = "```\n<!-- end -->\n";
 
-/// Both tables.
+/// Both tables as text: costs, and masked stretches.
 pub fn tables(costs: &Costs) -> String {
     format!("{}\n{}", rows(&costs.rows), stretches(&costs.stretches))
 }

@@ -76,7 +76,7 @@ pub fn shell_line(machine: &Machine, image: &Path) -> String {
     format!("{line} {} -d {LOG_INSTRUCTIONS}", one_at_a_time(version).join(" "))
 }
 
-/// Boots and counts.
+/// Boots with `mode=stretches`, and counts the masked instructions of each path in QEMU's log.
 ///
 /// # Errors
 /// When the kernel does not come to its end, or when the log and the counter contradict each other.
@@ -135,8 +135,8 @@ struct Boot {
     log: Reader,
 }
 
-/// Runs QEMU, and reads its log while it is written, because the log is long. The log begins at the first mark: the guest is stopped there
-/// until logging is on, and its time stands still meanwhile.
+/// Runs QEMU, and reads its log while it is written, because the log is long. The log begins at the first mark: the guest is
+/// stopped there until logging is on, and its time stands still meanwhile.
 fn boot(mut command: Command, stub: &Stub, mark: u64, limit: Option<Duration>) -> Result<Boot> {
     let (log, writer) = std::io::pipe()?;
     command.stderr(writer);

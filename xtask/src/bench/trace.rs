@@ -1,5 +1,5 @@
-//! Checks order and barriers in traces of executed instructions. Emulators forgive what is missing there, and hardware does not. Nothing
-//! here does input or output.
+//! Checks order and barriers in traces of executed instructions. Emulators forgive what is missing there, and hardware does not.
+//! Nothing here does input or output.
 //!
 //! A trace holds the words of the executed instructions in order, and 0 for instructions outside of the image (copies of probed
 //! instructions). The checks look at operations: barriers, accesses to system registers, maintenance, memory accesses, returns.
@@ -30,7 +30,7 @@ pub enum Op {
     Call,
     /// An exception return.
     Eret,
-    /// Anything else.
+    /// An instruction that is none of these.
     Other,
 }
 
@@ -130,8 +130,8 @@ pub fn check_paths(traces: &Traces) -> Vec<String> {
     wrong.0
 }
 
-/// Between the acknowledge of an interrupt and its handler there must be a DSB, so that the redistributor has seen the acknowledge (IHI 0069,
-/// 4.1.1), and an ISB, so that no system register that the handler reads was read before.
+/// Between the acknowledge of an interrupt and its handler there must be a DSB, so that the redistributor has seen the acknowledge
+/// (IHI 0069, 4.1.1), and an ISB, so that no system register that the handler reads was read before.
 fn acknowledge(wrong: &mut Wrong, name: &str, ops: &[Op]) {
     let acknowledged = ops.iter().position(|&op| op == Op::Read(ICC_IAR1_EL1));
     // With GICv2 the acknowledge is a load. Of calls through a register, the handler's is the only one after the vector.
@@ -148,7 +148,8 @@ fn acknowledge(wrong: &mut Wrong, name: &str, ops: &[Op]) {
     });
 }
 
-/// After the end of an interrupt no ISB is needed, because the exception return synchronises; unless deferred work opens I before that.
+/// After the end of an interrupt no ISB is needed, because the exception return synchronises; unless deferred work opens I before
+/// that.
 fn ends(wrong: &mut Wrong, plain: &[Op], deferred: &[Op]) {
     let behind = |ops: &[Op], until: Op| -> Option<Vec<Op>> {
         let end = ops.iter().rposition(|&op| op == Op::Write(ICC_EOIR1_EL1))?;
@@ -192,8 +193,8 @@ fn registration(wrong: &mut Wrong, name: &str, trace: &[u32]) {
     wrong.unless(isbs.len() <= 1, || format!("{name}: {} ISBs behind the last change of text", isbs.len()));
 }
 
-/// Every ISB must have a reason since the ISB before it: a write of a system register, maintenance, a barrier for whose completion it waits,
-/// an acknowledge; or it keeps a read of the counter in its place.
+/// Every ISB must have a reason since the ISB before it: a write of a system register, maintenance, a barrier for whose completion
+/// it waits, an acknowledge; or it keeps a read of the counter in its place.
 fn superfluous(wrong: &mut Wrong, name: &str, ops: &[Op]) {
     let mut reason = true;
     for (at, &op) in ops.iter().enumerate() {

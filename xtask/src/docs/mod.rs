@@ -19,7 +19,7 @@ use crate::say::say;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 
-/// One document.
+/// A document in Markdown.
 #[derive(Clone, Debug)]
 pub struct Document {
     /// The file's name without folder and ending, such as `monitor`.

@@ -43,7 +43,7 @@ other systems do, and *own* marks a rule, or a part of one, that has no outside 
 
 ";
 
-/// The page.
+/// The text of `docs/rules.md`.
 pub fn page() -> String {
     let mut page = HEAD.to_owned();
     page += "## What each exception does (M)\n\n";
@@ -87,7 +87,7 @@ fn invariant(page: &mut String, rule: &Invariant) {
     background(page, rule.id);
 }
 
-/// Why, and where from.
+/// Adds a rule's reason, and the sources of it.
 fn background(page: &mut String, id: &str) {
     let Some(reason) = reason::of(id) else { return };
     *page += &format!("*Why.* {}\n\n", reason.why);

@@ -1,8 +1,8 @@
 //! Sessions with the kernel in a document's console blocks.
 //!
-//! `$ cargo xtask run ...` boots a kernel; `stepwell> ...` types a line at its monitor. What stands below is what must be shown, in this
-//! order, with or without more between: numbers may differ, and `...` stands for anything. Blocks without a boot of their own share
-//! one, which goes straight to the monitor. An answer that begins with `error:` fails, unless it is shown in the document.
+//! `$ cargo xtask run ...` boots a kernel; `stepwell> ...` types a line at its monitor. What stands below is what must be shown, in
+//! this order, with or without more between: numbers may differ, and `...` stands for anything. Blocks without a boot of their own
+//! share one, which goes straight to the monitor. An answer that begins with `error:` fails, unless it is shown in the document.
 
 use super::blocks::{Kind, blocks};
 use crate::args::{Command, Common};
@@ -10,7 +10,7 @@ use crate::docs::commands;
 use crate::session::PROMPT;
 use anyhow::{Context, Result, bail};
 
-/// One boot.
+/// One boot of the kernel, with the lines that a document types at its monitor.
 #[derive(Debug, Default)]
 pub struct Session {
     /// The line of the document that boots, if one does.
@@ -22,7 +22,7 @@ pub struct Session {
     steps: Vec<Step>,
 }
 
-/// One line typed.
+/// One line that is typed, and what the monitor must show for it.
 #[derive(Debug)]
 struct Step {
     line: usize,
@@ -52,7 +52,7 @@ pub fn sessions(text: &str) -> Result<Vec<Session>> {
             } else if let Some(typed) = text.strip_prefix(PROMPT) {
                 session.steps.push(Step { line, typed: typed.into(), shows: Vec::new() });
             } else if text.starts_with(GDB) {
-                // Another program's: its commands are looked up in the script that is run with it.
+                // The rest of the block is a session with gdb. Its commands are looked up in the script that gdb runs.
                 break;
             } else if let Some(step) = session.steps.last_mut() {
                 step.shows.push(text.into());
@@ -82,7 +82,7 @@ pub fn gdb_commands(text: &str) -> Result<Vec<(usize, &str)>> {
 }
 
 impl Session {
-    /// All that is typed.
+    /// All lines that are typed, as the console's input.
     pub fn input(&self) -> String {
         self.steps.iter().map(|step| format!("{}\n", step.typed)).collect()
     }

@@ -1,4 +1,4 @@
-//! What can be said of the documents without a boot.
+//! Tests of the documents that need no boot.
 
 use super::blocks::{Kind, blocks, prose};
 use super::{Document, commands, documents, rules, sessions};
@@ -64,7 +64,7 @@ fn every_command_of_gdb_is_in_the_script_that_is_run() {
     }
 }
 
-/// Every file of Rust below, but for what builds leave.
+/// Adds the text of every Rust file in the folder and below it, except in cargo's output directories.
 fn sources(folder: &Path, all: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -121,7 +121,7 @@ fn the_list_of_commands_and_flags_is_complete() {
     for flag in run.get_arguments().filter(|flag| !flag.is_hide_set()).filter_map(|flag| flag.get_long()) {
         assert!(listed.contains(&format!("--{flag}")), "--{flag} is not in docs/commands.md");
     }
-    // And nothing that is not there.
+    // The page must not list a flag or an argument that does not exist.
     for name in listed {
         let known = match (name.strip_prefix("--"), name.split_once('=')) {
             (Some(flag), _) => run.get_arguments().any(|known| known.get_long() == Some(flag)),

@@ -1,8 +1,9 @@
-//! What the libraries that other kernels may adopt promise: a compiler that they build with (`rust-version`), and a complete package.
+//! What the libraries that other kernels may adopt promise: a compiler that they build with (`rust-version`), and a complete
+//! package.
 //!
-//! Only one compiler is here, so the promise of an older one is checked in two parts. Clippy's `incompatible_msrv` (a warning, so the
-//! lint denies it like the others) compares each item of the standard library that a package uses with the package's `rust-version`.
-//! Clippy does not look at the language, so [`versions`] looks for the syntax that is newer than edition 2024.
+//! Only one compiler is here, so the promise of an older one is checked in two parts. Clippy's `incompatible_msrv` (a warning, so
+//! the lint denies it like the others) compares each item of the standard library that a package uses with the package's
+//! `rust-version`. Clippy does not look at the language, so [`versions`] looks for the syntax that is newer than edition 2024.
 
 use super::modules::value;
 use anyhow::{Context, Result, bail};
@@ -14,7 +15,7 @@ use syn::visit::{self, Visit};
 /// The folders of these libraries.
 const ALONE: [&str; 3] = ["probe", "rules", "slots"];
 
-/// What a package must contain; of the last one any file.
+/// What a package must contain. Of the last entry, which is a folder, any file is enough.
 const CONTENTS: [&str; 5] = ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT", "examples/"];
 
 /// Rust 1.88 has chains of `let` in a condition.

@@ -1,5 +1,5 @@
-//! Refuses circles between modules, and arrows up the layers of `xtask/layers.txt`. ([`super::modules`] finds out which module knows which.) With
-//! `STEPWELL_CIRCLES=FILE` in the environment, all arrows of all circles are written to that file.
+//! Refuses circles between modules, and arrows up the layers of `xtask/layers.txt`. ([`super::modules`] finds out which module
+//! knows which.) With `STEPWELL_CIRCLES=FILE` in the environment, all arrows of all circles are written to that file.
 
 use super::modules::{self, Edges, Why};
 use anyhow::{Result, anyhow, bail};
@@ -9,7 +9,7 @@ use std::path::Path;
 
 const FILE: &str = "xtask/layers.txt";
 
-/// Checks the workspace.
+/// Checks the modules of the workspace.
 ///
 /// # Errors
 /// When there is a circle, an arrow up, or a line in the file that is no longer needed. The error names all of them.
@@ -57,7 +57,7 @@ impl Layers {
         Ok(read)
     }
 
-    /// The arrows that count.
+    /// The arrows without those that `loose` excuses.
     fn counted(&self, edges: &Edges) -> Edges {
         let mut edges = edges.clone();
         for (from, to) in &mut edges {
@@ -116,7 +116,7 @@ fn arrow(from: &str, to: &str, why: &Why) -> String {
 fn circles(edges: &Edges) -> Vec<BTreeSet<String>> {
     struct Search<'a> {
         edges: &'a Edges,
-        /// When it was found, and the earliest that it leads back to.
+        /// For each module: when the search has found it, and when it has found the earliest module that this one leads back to.
         order: BTreeMap<&'a str, (usize, usize)>,
         stack: Vec<&'a str>,
         found: Vec<BTreeSet<String>>,

@@ -1,5 +1,5 @@
-//! `lint`: checks formatting, circles between modules, the libraries' packages, clippy for the host and for the kernel's target, and
-//! documentation. Warnings are errors.
+//! `lint`: checks formatting, circles between modules, the libraries' packages, clippy for the host and for the kernel's target,
+//! and documentation. Warnings are errors.
 
 mod alone;
 mod circles;

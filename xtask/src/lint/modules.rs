@@ -1,10 +1,11 @@
 //! Which file of the source knows which other one, found by parsing.
 //!
-//! A *module* here is a file; an inline `mod` belongs to its file. File A knows file B if a path in A names something that B defines.
-//! The path is followed through `use`, `pub use` and `crate::`, `self::`, `super::` to the file that defines the thing, so an edge leads
-//! to that file and not to the `mod.rs` that passes the name on; a `pub use` by itself is no edge. A `use` whose name stands in no path
-//! (a trait, for its methods) counts as well. The arguments of macros are tokens; paths are read from those too. Code for tests of the
-//! host (`#[cfg(test)]`) does not count. Not seen: a method that another file adds to a type, and what macros make up.
+//! A *module* here is a file; an inline `mod` belongs to its file. File A knows file B if a path in A names something that B
+//! defines. The path is followed through `use`, `pub use` and `crate::`, `self::`, `super::` to the file that defines the thing, so
+//! an edge leads to that file and not to the `mod.rs` that passes the name on; a `pub use` by itself is no edge. A `use` whose name
+//! stands in no path (a trait, for its methods) counts as well. The arguments of macros are tokens; paths are read from those too.
+//! Code for tests of the host (`#[cfg(test)]`) does not count. Not seen: a method that another file adds to a type, and what macros
+//! make up.
 
 use anyhow::{Context, Result, bail};
 use proc_macro2::{Spacing, TokenStream, TokenTree};
@@ -55,19 +56,19 @@ pub fn edges(roots: &[Root], read: &dyn Fn(&Path) -> Option<String>) -> Result<E
 /// A `mod`, of a file or inline.
 #[derive(Default)]
 struct Module {
-    /// Index of the file.
+    /// The index of the module's file.
     file: usize,
     parent: Option<usize>,
     root: usize,
     children: BTreeMap<String, usize>,
-    /// Names of what it defines itself.
+    /// The names that the module itself defines.
     items: BTreeSet<String>,
     /// Of these, functions, constants and statics: no path goes on behind them, so a module may have the same name.
     values: BTreeSet<String>,
     /// Exported macros of the crate, for its root: the file that each is defined in.
     macros: BTreeMap<String, usize>,
     uses: BTreeMap<String, Use>,
-    /// `use path::*`.
+    /// The path of each `use path::*`.
     globs: Vec<Vec<String>>,
     paths: Vec<Mention>,
 }
@@ -91,7 +92,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// `owns`: files of inner modules lie beside this one, as for lib.rs and mod.rs, not in a folder of its name.
+    /// Reads a file. `owns` says that the files of inner modules lie beside it, as for lib.rs and mod.rs, and not in a folder of
+    /// its name.
     fn file(&mut self, name: String, path: PathBuf, owns: bool, parent: Option<usize>) -> Result<usize> {
         let text = (self.read)(&path).with_context(|| format!("no file {}", path.display()))?;
         let parsed = syn::parse_file(&text).with_context(|| format!("{} does not parse", path.display()))?;
@@ -231,8 +233,8 @@ impl All {
         }
     }
 
-    /// Follows what is left of a path, from inside of a module. `sure`: the path leads here, so a name that nobody defines is one that a
-    /// macro here makes up.
+    /// Follows what is left of a path, from inside of a module. `sure`: the path leads here, so a name that nobody defines is one
+    /// that a macro here makes up.
     fn walk(&self, at: usize, path: &[String], chain: usize, sure: bool) -> Option<Found> {
         let module = &self.modules[at];
         let Some((name, rest)) = path.split_first() else { return Some(Found::Module(at)) };
@@ -293,7 +295,7 @@ impl Collector<'_> {
             name = before.last().cloned().unwrap_or_default();
         }
         if name == "_" {
-            // Nothing can mention it, so it needs a name of its own.
+            // A `use` as `_` defines no name, so it gets one that no path can mention.
             name = format!("_ {}", path.join("::"));
         }
         self.module.uses.insert(name, Use { path, line, public });
@@ -372,7 +374,7 @@ impl<'ast> Visit<'ast> for Collector<'_> {
         self.tokens(call.tokens.clone());
     }
 
-    // `derive` and the like are nobody's here, and `pub(in path)` knows nobody.
+    // No file defines `derive` and the other attributes, and a file does not know the path in a `pub(in path)`.
     fn visit_attribute(&mut self, _: &'ast syn::Attribute) {}
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
 

@@ -1,5 +1,5 @@
-//! `mutate`: shows that the tests cover every rule. A boot argument changes one cell of the rule table after the other, and at least one
-//! test must fail each time. With `--source`, faults are put into the source instead ([`source`]).
+//! `mutate`: shows that the tests cover every rule. A boot argument changes one cell of the rule table after the other, and at
+//! least one test must fail each time. With `--source`, faults are put into the source instead ([`source`]).
 
 mod source;
 
@@ -108,7 +108,7 @@ impl Trial {
             append: format!("{}{argument}", machine.append),
             ..machine.clone()
         };
-        // One failure is enough.
+        // One failure is enough: the boot is ended after it.
         let failed =
             |console: &str| console.lines().any(|line| line.starts_with("    not ok ") || is_panic(line));
         let complete = |console: &str| failed(console) && console.ends_with('\n');

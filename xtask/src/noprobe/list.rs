@@ -1,5 +1,5 @@
-//! Reads `noprobe.txt`, which says which text cannot be probed (rule H6), and what that text may call. Only `std` is used here, because the
-//! image's build script includes this file too, to make the linker's patterns.
+//! Reads `noprobe.txt`, which says which text cannot be probed (rule H6), and what that text may call. Only `std` is used here,
+//! because the image's build script includes this file too, to make the linker's patterns.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub struct Line<T> {
     pub says: T,
 }
 
-/// An allowed call.
+/// A call from no-probe text that is allowed, with its reason.
 #[derive(Debug)]
 pub struct Call {
     pub from: Pattern,
@@ -38,7 +38,8 @@ pub enum Pattern {
     Extern(String),
     /// `kernel::debug::step` names a path and everything inside of it. With `*` at its end it names every path that begins so.
     Path(Path),
-    /// `<rules as core::ops>` names the methods of traits under the second path, of types under the first path. `<rules>` is for all traits.
+    /// `<rules as core::ops>` names the methods of traits under the second path, of types under the first path. `<rules>` is for
+    /// all traits.
     Methods(Path, Option<Path>),
 }
 
@@ -50,7 +51,7 @@ pub struct Path {
 }
 
 impl List {
-    /// Reads the file.
+    /// Reads the text of `noprobe.txt`.
     ///
     /// # Errors
     /// The line that is wrong, and what is wrong with it.
@@ -155,7 +156,8 @@ impl Pattern {
         }
     }
 
-    /// Patterns for the input sections of these functions, as rustc names them. They may match more functions than this, and never fewer.
+    /// Patterns for the input sections of these functions, as rustc names them. They may match more functions than this, and never
+    /// fewer.
     fn sections(&self) -> Vec<String> {
         match self {
             Self::Any => vec![],
@@ -201,7 +203,7 @@ impl Path {
         self.open || !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_')
     }
 
-    /// `5debug4step`.
+    /// The path as legacy mangling writes it, such as `5debug4step`.
     fn legacy(&self) -> String {
         self.text.split("::").map(|name| format!("{}{name}", name.len())).collect()
     }

@@ -1,5 +1,5 @@
-//! Compares an image with `noprobe.txt`. Text that cannot be probed (rule H6) must not call text that can: the engine would execute a
-//! probe there at every hit, and so hit that probe again for ever. The file lists the calls that are allowed, with reasons.
+//! Compares an image with `noprobe.txt`. Text that cannot be probed (rule H6) must not call text that can: the engine would execute
+//! a probe there at every hit, and so hit that probe again for ever. The file lists the calls that are allowed, with reasons.
 
 #[allow(dead_code, reason = "the build script of the image includes it too, and uses the rest")]
 pub mod list;
@@ -16,7 +16,7 @@ const LIST: &str = include_str!("../../../noprobe.txt");
 /// At most this many mistakes of each kind are reported.
 const TOLD: usize = 12;
 
-/// Checks an image's ELF.
+/// Checks the no-probe text of an image's ELF.
 ///
 /// # Errors
 /// When calls, lines or functions are wrong. The error names them, and says what to do.
@@ -41,8 +41,8 @@ pub fn check(elf: &Elf<'_>) -> Result<()> {
         &outside,
         "noprobe.txt names functions that the linker's patterns do not catch (xtask/src/noprobe/list.rs)",
     )?;
-    // A release build inlines small functions everywhere, so lines that name no function are looked for in checked builds only. Those have
-    // this symbol.
+    // A release build inlines small functions everywhere, so lines that name no function are looked for in checked builds only.
+    // Those have this symbol.
     if !symbols.iter().any(|symbol| symbol.name == "kprobe_check_entry") {
         return Ok(());
     }

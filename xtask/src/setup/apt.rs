@@ -62,7 +62,7 @@ pub fn update(how: Install) -> Result<()> {
 /// Updates the lists of packages if one of these packages is not in them.
 ///
 /// # Errors
-/// As [`update`].
+/// When [`update`] fails.
 pub fn update_for(how: Install, packages: &[String]) -> Result<()> {
     let allowed = matches!(how, Install::Root | Install::Sudo);
     if allowed && !packages.iter().all(|package| has_candidate(package)) { update(how) } else { Ok(()) }

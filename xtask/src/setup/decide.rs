@@ -1,4 +1,5 @@
-//! Decides what the set-up does from what it has found. Nothing here looks at the machine, so that tests can try every kind of machine.
+//! Decides what the set-up does from what it has found. Nothing here looks at the machine, so that tests can try every kind of
+//! machine.
 
 use std::path::PathBuf;
 
@@ -88,7 +89,7 @@ pub enum Route {
     Source,
     /// `core` is built with the distribution's compiler, from its source package.
     Distro(PathBuf),
-    /// As `Distro`, but its packages have to be installed first.
+    /// The same as `Distro`, but the packages have to be installed first.
     InstallDistro,
     /// There is no way to compile the kernel here.
     None,

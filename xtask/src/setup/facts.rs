@@ -9,7 +9,7 @@ use std::process::Command;
 /// The toolchain that plain `rustc` uses at the root of the repository.
 #[derive(Clone, Debug)]
 pub struct Active {
-    /// Its sysroot.
+    /// The toolchain's sysroot.
     pub sysroot: PathBuf,
     /// The first line of its version.
     pub version: String,
@@ -155,7 +155,7 @@ pub fn linker() -> Option<PathBuf> {
     })
 }
 
-/// QEMU's version.
+/// The version of the QEMU that a boot would use.
 pub fn qemu_version() -> Option<(u32, u32)> {
     version_of(&crate::qemu::program())
 }

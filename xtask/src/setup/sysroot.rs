@@ -1,7 +1,7 @@
 //! The sysroot for compilers whose own has no `core` for the target: built once, under `target/sysroot`.
 //!
-//! From then on `kernel/.cargo/rustc` uses the sysroot. So plain `cargo build` in `image/`, rust-analyzer and this tool all compile in the
-//! same way, and a rebuild does not build the library again.
+//! From then on `kernel/.cargo/rustc` uses the sysroot. So plain `cargo build` in `image/`, rust-analyzer and this tool all compile
+//! in the same way, and a rebuild does not build the library again.
 
 use super::facts;
 use crate::paths::{TARGET, sysroot, target_dir};
@@ -115,8 +115,8 @@ fn assemble(rustc: &Path, built: &Path, fresh: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes what was built with the old library, because cargo does not notice a change of the library. The compiler's cached version goes
-/// too: cargo looks it up by the wrapper's date, which has not changed.
+/// Removes what was built with the old library, because cargo does not notice a change of the library. The compiler's cached
+/// version goes too: cargo looks it up by the wrapper's date, which has not changed.
 fn forget_old_builds() -> Result<()> {
     let old = target_dir();
     let _ = fs::remove_file(old.join(".rustc_info.json"));

@@ -1,5 +1,5 @@
-//! Unpacks QEMU's packages under `target/qemu`, and changes nothing else on the machine. This is done where an installation would remove
-//! another package, such as a `qemu-utils` from a backport that is newer than the archive's QEMU.
+//! Unpacks QEMU's packages under `target/qemu`, and changes nothing else on the machine. This is done where an installation would
+//! remove another package, such as a `qemu-utils` from a backport that is newer than the archive's QEMU.
 
 use super::apt;
 use crate::paths::root;

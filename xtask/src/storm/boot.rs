@@ -36,7 +36,7 @@ pub struct Stormed {
     pub wall: Duration,
 }
 
-/// What went wrong.
+/// Why a storm has failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failure {
     pub what: String,

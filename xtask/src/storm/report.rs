@@ -21,7 +21,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// For a storm on this machine.
+    /// Begins to show the progress of a storm on `machine`.
     pub fn new(machine: &Machine) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
@@ -34,7 +34,7 @@ impl Progress {
         Self { bar, last: RefCell::default() }
     }
 
-    /// Shows the progress.
+    /// Shows a line of the kernel's progress, unless it is the line before.
     pub fn tell(&self, line: &str) {
         if *self.last.borrow() == line {
             return;
@@ -46,7 +46,7 @@ impl Progress {
         }
     }
 
-    /// Removes the line.
+    /// Removes the changing line from the terminal.
     pub fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

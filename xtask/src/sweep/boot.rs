@@ -74,8 +74,8 @@ pub fn sweep_one(kernel: &Kernel, machine: &Machine, name: &str, tell: &dyn Fn(&
     }
 }
 
-/// Sweeps all scenarios in one boot, which may take `limit`. `names` are the scenarios in the kernel's order. If one of them ends the
-/// kernel, each of those after it gets a boot of its own.
+/// Sweeps all scenarios in one boot, which may take `limit`. `names` are the scenarios in the kernel's order. If one of them ends
+/// the kernel, each of those after it gets a boot of its own.
 pub fn sweep_all(
     kernel: &Kernel,
     limit: Option<Duration>,
@@ -100,9 +100,9 @@ pub fn sweep_all(
     swept
 }
 
-/// Splits the console of a boot of all scenarios into one console and one end for each, as if each had had a boot of its own. The first
-/// scenario without a verdict gets the rest of the console and the boot's end. If the end contradicts the verdicts, the last scenario
-/// gets that end.
+/// Splits the console of a boot of all scenarios into one console and one end for each, as if each had had a boot of its own. The
+/// first scenario without a verdict gets the rest of the console and the boot's end. If the end contradicts the verdicts, the last
+/// scenario gets that end.
 fn parts(names: &[String], boot: &Captured) -> Vec<Captured> {
     let mut parts = Vec::new();
     let (mut rest, mut good) = (boot.console.as_str(), true);
@@ -196,7 +196,7 @@ fn place(lines: &[&str]) -> Option<Place> {
 }
 
 impl Swept {
-    /// One line.
+    /// The result in one line.
     pub fn summary(&self) -> String {
         let (boundaries, violations) = (self.boundaries, self.violations);
         format!(

@@ -1,7 +1,8 @@
 //! `sweep`: a timer interrupt on every instruction boundary of every debug path, and with `--pairs` two of them.
 //!
-//! The kernel does the work (`mode=sweep`). The command `sweep` gives each scenario a boot of its own on each machine, so that a scenario
-//! which ends the kernel does not stop the others. `qemu-test` sweeps all scenarios in one boot for each machine (`sweep_all`).
+//! The kernel does the work (`mode=sweep`). The command `sweep` gives each scenario a boot of its own on each machine, so that a
+//! scenario which ends the kernel does not stop the others. `qemu-test` sweeps all scenarios in one boot for each machine
+//! (`sweep_all`).
 
 mod boot;
 mod disassemble;

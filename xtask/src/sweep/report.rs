@@ -28,7 +28,7 @@ pub struct Progress {
 const SILENCE: Duration = Duration::from_secs(60);
 
 impl Progress {
-    /// For a sweep of this many boots.
+    /// Begins to show the progress of a sweep with `boots` boots.
     pub fn new(boots: usize) -> Self {
         let said = Mutex::new(Instant::now());
         if !std::io::stderr().is_terminal() {
@@ -63,7 +63,7 @@ impl Progress {
         }
     }
 
-    /// Removes the bar.
+    /// Removes the bar from the terminal.
     pub fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

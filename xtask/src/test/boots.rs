@@ -79,7 +79,7 @@ pub fn machine_for(die: &Die, base: Machine) -> Result<Machine> {
 /// The machine for a test with a boot of its own: `base`, changed as the test asks.
 ///
 /// # Errors
-/// As `machine_for`.
+/// When the test asks for something that this tool does not know.
 pub fn machine_apart(apart: &Apart, base: Machine) -> Result<Machine> {
     own(&format!("mode=apart test={}", apart.name), &apart.needs, base)
 }

@@ -1,8 +1,8 @@
 //! `mode=bench` and `mode=stretches` as part of `qemu-test`.
 //!
-//! The boots must come to their end, every row and every path must be there, and figures that are counted in two ways must agree. The
-//! paths must have their barriers, and no superfluous ones ([`trace`]). The figures themselves are not tested: `qemu-test` boots the
-//! checked build, whose costs interest nobody.
+//! The boots must come to their end, every row and every path must be there, and figures that are counted in two ways must agree.
+//! The paths must have their barriers, and no superfluous ones ([`trace`]). The figures themselves are not tested: `qemu-test`
+//! boots the checked build, whose costs interest nobody.
 
 use super::outcome::{Case, Outcome};
 use super::{Kernel, matrix};
@@ -13,7 +13,7 @@ use crate::qemu::{Machine, Start};
 use crate::test::Extent;
 use std::time::Instant;
 
-/// Its name for filters.
+/// The name of this part of `qemu-test` for filters.
 pub const NAME: &str = "bench.costs";
 
 /// The machines that are measured on. The first one is that of `cargo xtask bench`.

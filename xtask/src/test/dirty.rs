@@ -1,11 +1,11 @@
-//! Boots on CPUs whose control registers hold garbage, as they may out of reset or after firmware. The kernel must come up all the same,
-//! on the first CPU and on the others.
+//! Boots on CPUs whose control registers hold garbage, as they may out of reset or after firmware. The kernel must come up all the
+//! same, on the first CPU and on the others.
 //!
-//! QEMU resets every register to 0 where the architecture says UNKNOWN. So QEMU is given a *prologue* to boot: a small image made here, which
-//! writes every control register that it can, of EL2 and EL1, and goes on to the kernel's image, which lies further up in memory. A register that
-//! the CPU does not have is UNDEFINED; the prologue's vectors pass such a write over. Further CPUs are entered by PSCI at the kernel's
-//! `secondary_entry`: in the image that is booted here its first instruction is a branch to the prologue, which executes that instruction and
-//! goes on behind it.
+//! QEMU resets every register to 0 where the architecture says UNKNOWN. So QEMU is given a *prologue* to boot: a small image made
+//! here, which writes every control register that it can, of EL2 and EL1, and goes on to the kernel's image, which lies further up
+//! in memory. A register that the CPU does not have is UNDEFINED; the prologue's vectors pass such a write over. Further CPUs are
+//! entered by PSCI at the kernel's `secondary_entry`: in the image that is booted here its first instruction is a branch to the
+//! prologue, which executes that instruction and goes on behind it.
 
 use super::boots::Kernel;
 use super::judge;
@@ -30,7 +30,7 @@ const NO_RAM: u64 = 0x8000_0000;
 /// A kernel that prints nothing for this long is stuck.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// One boot.
+/// One boot on CPUs whose control registers hold garbage.
 #[derive(Clone, Copy, Debug)]
 pub struct Dirty {
     pub name: &'static str,
@@ -153,8 +153,8 @@ fn hook(image: &mut [u8], entry: usize) -> Result<u32> {
     Ok(displaced)
 }
 
-/// Patches the boot code so that it reads ID_AA64MMFR4_EL1.E2H0 as -1, which means that HCR_EL2.E2H is RES1. No QEMU has such a CPU; but
-/// every CPU with FEAT_VHE runs EL1 with E2H set.
+/// Patches the boot code so that it reads ID_AA64MMFR4_EL1.E2H0 as -1, which means that HCR_EL2.E2H is RES1. No QEMU has such a
+/// CPU; but every CPU with FEAT_VHE runs EL1 with E2H set.
 fn deny_e2h0(image: &mut [u8]) -> Result<()> {
     let read = code::mrs(1, (3, 0, 0, 7, 4)).to_le_bytes();
     let boot_code = image.get_mut(..0x1_0000).context("the image is small")?;
@@ -284,8 +284,8 @@ const OF_EL2: [(Register, u64); 38] = [
     ((3, 4, 1, 0, 0), SCTLR),                  // SCTLR_EL2
 ];
 
-/// Writes all of these registers. Leaves A, I and F open, and D masked, since a step would be taken at once with D open. Clobbers x1 and
-/// x18.
+/// Writes all of these registers. Leaves A, I and F open, and D masked, since a step would be taken at once with D open. Clobbers
+/// x1 and x18.
 fn dirty(el: El, at: usize) -> Vec<u32> {
     let vbar = if el == El::El2 { (3, 4, 12, 0, 0) } else { (3, 0, 12, 0, 0) };
     let mut words = vec![code::adr(1, VECTORS as i64 - at as i64), code::msr(vbar, 1), code::ISB];
@@ -294,7 +294,7 @@ fn dirty(el: El, at: usize) -> Vec<u32> {
         words.push(code::msr(register, 1));
     };
     OF_EL1.iter().for_each(|&(register, value)| put(register, value));
-    // The OS lock.
+    // OSLAR_EL1: sets the OS lock.
     put((2, 0, 1, 0, 4), 1);
     put((3, 0, 1, 0, 0), SCTLR);
     match el {
@@ -311,12 +311,12 @@ fn dirty(el: El, at: usize) -> Vec<u32> {
     words.push(code::msr(vbar, 1));
     words.push(code::AIF_OPEN);
     words.push(code::ISB);
-    // The boot protocol's.
+    // The boot protocol asks for x1 = 0.
     words.extend(code::mov(1, 0));
     words
 }
 
-/// A few instructions.
+/// The encodings of the instructions in the prologue.
 mod code {
     use super::Register;
 

@@ -1,7 +1,7 @@
 //! Boots whose device tree is missing or damaged. The kernel must print a clear message.
 //!
-//! QEMU's `-kernel` always passes a good tree. So these boots put the image into memory themselves, and a stub of a few instructions
-//! branches to the image as a boot loader would, with the x0 that the case needs.
+//! QEMU's `-kernel` always passes a good tree. So these boots put the image into memory themselves, and a stub of a few
+//! instructions branches to the image as a boot loader would, with the x0 that the case needs.
 
 use super::boots::Kernel;
 use super::judge;
@@ -16,7 +16,7 @@ use std::time::Duration;
 const IMAGE_AT: u64 = 0x4020_0000;
 /// Where the stub is: behind QEMU's own device tree at the start of RAM, and before the image.
 const STUB_AT: u64 = 0x4018_0000;
-/// Far behind both.
+/// Where the device tree of a case is put: far behind the stub and the image.
 const TREE_AT: u64 = 0x4800_0000;
 /// How long a kernel may take to print its message.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,5 +1,5 @@
-//! The kernel's tests with probes everywhere: in the quick matrix a probe on every [`SAMPLE`]-th instruction that can be probed, in the full
-//! matrix on every one. One machine has BRKs, the other one optimised probes.
+//! The kernel's tests with probes everywhere: in the quick matrix a probe on every [`SAMPLE`]-th instruction that can be probed, in
+//! the full matrix on every one. One machine has BRKs, the other one optimised probes.
 
 use super::outcome::Outcome;
 use super::{Extent, Kernel};
@@ -8,7 +8,7 @@ use crate::machines::PROBES_EVERYWHERE;
 use crate::qemu::Machine;
 use std::time::Duration;
 
-/// Its name for filters.
+/// The name of this part of `qemu-test` for filters.
 pub const NAME: &str = "probes_everywhere";
 
 /// In the quick matrix one instruction of this many has a probe.

@@ -19,7 +19,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Its name for filters.
+/// The session's name for filters.
 pub const NAME: &str = "gdb.session";
 const TITLE: &str = "gdb session";
 
@@ -28,7 +28,7 @@ pub fn script() -> PathBuf {
     root().join("scripts/gdb-session.gdb")
 }
 
-/// Runs the session.
+/// Boots the kernel, runs the script in gdb, and judges both.
 pub fn run(kernel: &Kernel, base: &Machine) -> Outcome {
     try_run(kernel, base).unwrap_or_else(|error| Outcome::not_run(TITLE, "gdb", &error))
 }

@@ -31,8 +31,9 @@ fn values(config: &Config) -> Values {
 
 /// The machine that runs the suites, with the user's flags on top.
 fn machine(config: &Config, common: &Common, mode: &str) -> Machine {
-    // Without icount ticks come by the host's clock: as fast as possible with GICv3, and slower with GICv2, so that the tests get more
-    // of the host's time. Under icount one thread of the host runs all CPUs, and the ticks of idle CPUs take time from the others.
+    // Without icount ticks come by the host's clock: as fast as possible with GICv3, and slower with GICv2, so that the tests get
+    // more of the host's time. Under icount one thread of the host runs all CPUs, and the ticks of idle CPUs take time from the
+    // others.
     let tick = match (config.icount, common.gic.unwrap_or(config.gic)) {
         (true, _) => 1000,
         (false, Gic::V3) => 10_000,
@@ -41,8 +42,8 @@ fn machine(config: &Config, common: &Common, mode: &str) -> Machine {
     common.machine(config.machine(&format!("{mode} hz={tick}")))
 }
 
-/// Whether boots of such a machine take several times as long as others. Without icount the host runs several CPUs at the same time, and
-/// these wait for each other.
+/// Whether boots of such a machine take several times as long as others. Without icount the host runs several CPUs at the same
+/// time, and these wait for each other.
 pub const fn is_long(smp: u8, icount: bool) -> bool {
     smp > 1 && !icount
 }
@@ -85,8 +86,8 @@ pub fn configs(extent: Extent) -> Vec<Config> {
     }
 }
 
-/// So many machines of the quick extent share the instructions that the suite `reentrancy` tries one by one: it would take most of the
-/// time of every boot. With a dozen machines each instruction is tried on three.
+/// So many machines of the quick extent share the instructions that the suite `reentrancy` tries one by one: it would take most of
+/// the time of every boot. With a dozen machines each instruction is tried on three.
 const SHARES: usize = 4;
 
 /// The machines of an extent with the user's flags on top, each once.
@@ -126,9 +127,9 @@ fn covering(all: &[Config]) -> Vec<Config> {
     choices.min_by_key(Vec::len).unwrap_or_default()
 }
 
-/// A greedy choice: after `first`, always the configuration that adds the most new pairs. Of equal ones the first is taken, so that the
-/// choice is the same everywhere. Where only one new pair is to be had, a machine with short boots is preferred; to prefer these for
-/// more pairs as well ends with four machines whose boots are long, in place of two.
+/// A greedy choice: after `first`, always the configuration that adds the most new pairs. Of equal ones the first is taken, so that
+/// the choice is the same everywhere. Where only one new pair is to be had, a machine with short boots is preferred; to prefer
+/// these for more pairs as well ends with four machines whose boots are long, in place of two.
 fn greedy(all: &[Config], first: Config) -> Vec<Config> {
     let mut open: BTreeSet<_> = all.iter().flat_map(|config| pairs(values(config))).collect();
     let mut chosen = Vec::new();

@@ -44,7 +44,7 @@ pub const PARTS: [&str; 5] =
 /// How long one boot may take.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// One thing to run.
+/// One task of a run: a boot, several boots one after the other, or tests on the host.
 enum Task {
     /// The tests on the host, except those that take minutes.
     Host,
@@ -104,7 +104,7 @@ pub fn qemu_test(arguments: &QemuTest) -> Result<bool> {
 
 fn mode(arguments: &QemuTest) -> String {
     let filter = arguments.filter.as_ref().map(|filter| format!(" test={filter}"));
-    // Of random instructions under probes and without.
+    // How many random instructions the suite `differential` tries.
     let samples = if arguments.matrix == Extent::Full { " samples=10000" } else { "" };
     format!("mode=test{}{samples}", filter.unwrap_or_default())
 }
@@ -147,8 +147,8 @@ fn run(arguments: &QemuTest, kernel: &Kernel, inventory: &Inventory, tasks: Vec<
     long.into_iter().chain(outcomes.into_iter().flatten()).collect()
 }
 
-/// The tasks that the filter leaves, in the order in which they begin. The host's tests come first: their compilation does not keep all
-/// of the host's CPUs busy, and boots use the rest. Then come long boots, so that no long boot is left alone at the end.
+/// The tasks that the filter leaves, in the order in which they begin. The host's tests come first: their compilation does not keep
+/// all of the host's CPUs busy, and boots use the rest. Then come long boots, so that no long boot is left alone at the end.
 fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> Result<Vec<Task>> {
     let wanted = |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let mut tasks = Vec::new();

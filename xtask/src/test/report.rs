@@ -12,7 +12,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// For a run of this many tasks.
+    /// Begins to show the progress of a run with `steps` tasks.
     pub fn new(steps: usize) -> Self {
         let bar = ProgressBar::new(steps as u64);
         if std::io::stderr().is_terminal() {
@@ -36,7 +36,7 @@ impl Progress {
         self.bar.suspend(|| print!("{}", text(outcome)));
     }
 
-    /// Removes the bar.
+    /// Removes the bar from the terminal.
     pub fn end(&self) {
         self.bar.finish_and_clear();
     }

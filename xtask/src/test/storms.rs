@@ -1,5 +1,5 @@
-//! The storm as part of `qemu-test`: a million debug exceptions, shared by its machines; in the full matrix a hundred million on each
-//! machine.
+//! The storm as part of `qemu-test`: a million debug exceptions, shared by its machines; in the full matrix a hundred million on
+//! each machine.
 
 use super::outcome::{Case, Outcome};
 use super::{Extent, Kernel, matrix};
@@ -7,7 +7,7 @@ use crate::args::QemuTest;
 use crate::qemu::Machine;
 use crate::storm;
 
-/// Its name for filters.
+/// The name of this part of `qemu-test` for filters.
 pub const NAME: &str = "storm";
 
 fn exceptions(arguments: &QemuTest) -> u64 {
@@ -22,7 +22,7 @@ pub fn tasks(arguments: &QemuTest) -> Vec<Machine> {
     storm::machines(&arguments.common, storm::any_seed(), exceptions(arguments))
 }
 
-/// Storms on one machine.
+/// Boots one storm on `machine`, and judges it.
 pub fn run(kernel: &Kernel, arguments: &QemuTest, machine: &Machine) -> Outcome {
     let asked = exceptions(arguments);
     let limit = storm::limit(&arguments.common, asked);

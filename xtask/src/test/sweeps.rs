@@ -1,5 +1,5 @@
-//! The sweep as part of `qemu-test`. Every scenario is swept with one interrupt, and each boundary is tried on one of the machines. In the
-//! full matrix each boundary is tried on all machines, and pairs of interrupts are tried as well.
+//! The sweep as part of `qemu-test`. Every scenario is swept with one interrupt, and each boundary is tried on one of the machines.
+//! In the full matrix each boundary is tried on all machines, and pairs of interrupts are tried as well.
 
 use super::Extent;
 use super::outcome::{Case, Outcome};
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(first("x qemu-test storm"), []);
     }
 
-    /// What each machine tries.
+    /// The share of the boundaries that each machine tries.
     fn shares(line: &str) -> Vec<Share> {
         let Command::QemuTest(arguments) = Cli::parse_from(line.split(' ')).command else { panic!("{line}") };
         let all = tasks(&arguments, &Inventory { sweeps: ["bp".into()].into(), ..Inventory::default() });

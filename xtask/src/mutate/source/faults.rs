@@ -6,10 +6,10 @@ use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
-/// All of a file.
+/// All such faults of a file.
 ///
 /// # Errors
-/// When it does not parse.
+/// When the file does not parse.
 pub fn of(file: &str, text: &str) -> Result<Vec<Mutant>> {
     let parsed = syn::parse_file(text).with_context(|| format!("{file} does not parse"))?;
     let mut finder = Finder { file, text, function: String::new(), mutants: Vec::new() };
@@ -24,7 +24,7 @@ struct Finder<'a> {
     mutants: Vec<Mutant>,
 }
 
-/// Orderings that forbid something.
+/// The orderings that forbid some reordering.
 const ORDERINGS: [&str; 4] = ["Acquire", "Release", "AcqRel", "SeqCst"];
 
 impl Finder<'_> {
@@ -76,7 +76,8 @@ impl<'ast> Visit<'ast> for Finder<'_> {
     }
 
     fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
-        // What is compared and exchanged says what happens if it fails, too: that one may not be stronger, so both are tried.
+        // A compare-exchange has a second ordering, for the case that it fails, which may not be stronger than the first one. So
+        // both are tried.
         for argument in &call.args {
             if let syn::Expr::Path(path) = argument {
                 self.weaken(&path.path);

@@ -1,11 +1,12 @@
 //! `mutate --source`: faults put into the source, one at a time; the tests of the area must see each.
 //!
-//! `cargo mutants` makes most of them (it is asked for its list only, and installed by `cargo install cargo-mutants`), [`faults`] those
-//! that it does not know and that a kernel dies of: a barrier left out, an ordering made Relaxed, a statement left out.
+//! `cargo mutants` lists most of them; nothing else of it is used, and `cargo install cargo-mutants` installs it. [`faults`] adds
+//! those that it does not know and that a kernel dies of: a barrier left out, an ordering made Relaxed, a statement left out.
 //!
-//! Each mutant is put into a copy of the tree under `target/mutants` and built there. A mutant of a library runs the library's tests on
-//! the host, and the models of its protocols under `loom` if it has some; one of the kernel has to pass the check of its image, all suites on two machines, the tests that must die, and the sweeps of
-//! its area. The first failure ends it. `xtask/mutants.txt` has those that no test can see, with reasons.
+//! Each mutant is put into a copy of the tree under `target/mutants` and built there. A mutant of a library runs the library's
+//! tests on the host, and the models of its protocols under `loom` if it has some. A mutant of the kernel has to pass the check of
+//! its image, all suites on two machines, the tests that must die, and the sweeps of its area. The first failure ends the trial of
+//! a mutant. `xtask/mutants.txt` has the mutants that no test can see, with reasons.
 
 mod faults;
 mod tree;
@@ -25,7 +26,7 @@ use tree::Tree;
 
 const EXPLAINED: &str = include_str!("../../../mutants.txt");
 
-/// The kernel's core: of its other files no mutants are made unless they are named.
+/// The kernel's core. Mutants of the kernel's other files are made only if the user names such a file.
 const CORE: &[&str] = &[
     "kernel/src/debug/",
     "kernel/src/kprobe/",
@@ -36,7 +37,7 @@ const CORE: &[&str] = &[
     "kernel/src/mm/patch.rs",
 ];
 
-/// The libraries, by folder.
+/// The folders of the libraries.
 const LIBRARIES: &[&str] = &["cli", "probe", "protocols", "rules", "slots"];
 
 /// Which scenarios of the sweep go with a part of the kernel: those whose name contains the word.
@@ -56,13 +57,13 @@ const BOOT: Duration = Duration::from_secs(120);
 /// A fault to be put into the source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mutant {
-    /// From the repository's root.
+    /// The file's path from the repository's root.
     pub file: String,
-    /// Where it begins and ends: lines and columns (in characters) from 1.
+    /// Where the replaced text begins and ends: lines and columns (in characters) from 1.
     pub from: (usize, usize),
     pub to: (usize, usize),
     pub replacement: String,
-    /// In words, without the place.
+    /// The fault in words, without its place.
     pub what: String,
 }
 
@@ -79,7 +80,7 @@ impl Mutant {
         Ok(format!("{}{}{}", &text[..from], self.replacement, &text[to..]))
     }
 
-    /// As `mutants.txt` names it.
+    /// The mutant's name in `mutants.txt`.
     fn name(&self) -> String {
         format!("{}: {}", self.file, self.what)
     }
@@ -92,12 +93,12 @@ impl Mutant {
 /// What became of a mutant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fate {
-    /// By which test.
+    /// A test has failed. The text names it.
     Killed(String),
     Survived,
-    /// Something did not end.
+    /// A build, a test or a boot did not end in time. The text names it.
     Timeout(String),
-    /// It does not build.
+    /// The source with the fault does not build.
     Unviable,
     /// No test can see it, and why.
     Explained(&'static str),
@@ -171,7 +172,7 @@ pub fn mutate(arguments: &Mutate, file: Option<&Path>) -> Result<bool> {
         let fate = match explained(&mutant.name()) {
             Some(why) => Fate::Explained(why),
             None => {
-                // What fails unchanged would kill every mutant.
+                // A test that fails without a fault would seem to kill every mutant.
                 let folder = mutant.file.split('/').next().unwrap_or_default().to_owned();
                 if !unchanged.contains(&folder) {
                     let fate = fate(&tree, mutant, arguments)?;
@@ -276,7 +277,7 @@ fn of_cargo_mutants(root: &Path, files: &[String]) -> Result<Vec<Mutant>> {
 
 /// A shard: a sample that does not depend on where mutants stand.
 fn share(mut mutants: Vec<Mutant>, shard: Shard) -> Vec<Mutant> {
-    // FNV-1a.
+    // The hash FNV-1a of the mutant's name and place.
     let hash = |mutant: &Mutant| {
         let text = format!("{} {:?}", mutant.name(), mutant.from);
         text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -16,7 +16,7 @@ pub struct Tree {
 /// How a command ended.
 pub enum Ran {
     Good,
-    /// Its output.
+    /// The command has failed, with this output.
     Bad(String),
     /// It was stopped when its time was over.
     Endless,
@@ -133,7 +133,7 @@ pub fn run(mut command: Command, limit: Duration) -> Result<Ran> {
 /// The sources of the tree, from its root.
 ///
 /// # Errors
-/// When git fails.
+/// When git cannot list the files.
 pub fn sources(root: &Path) -> Result<Vec<String>> {
     Ok(files(root)?.into_iter().filter(|file| file.ends_with(".rs")).collect())
 }
