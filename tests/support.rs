@@ -200,3 +200,20 @@ pub fn nothing_left() -> Outcome {
     }
     Err(failed("a retired slot was never given back"))
 }
+
+/// This CPU has no tick for as long as this lives. Thread context.
+pub struct NoTick(());
+
+impl NoTick {
+    /// Stops the tick.
+    pub fn new() -> Self {
+        kernel::time::pause();
+        Self(())
+    }
+}
+
+impl Drop for NoTick {
+    fn drop(&mut self) {
+        kernel::time::resume();
+    }
+}

@@ -120,11 +120,11 @@ fn m13_moving_pc_clears_spsr_ss() -> Outcome {
 
 /// The slot is removed while its step-over is on the stash.
 fn m13_a_cancelled_step_is_not_taken() -> Outcome {
-    static SLOT: spin::Once<::slots::SlotId> = spin::Once::new();
+    static SLOT: spin::Mutex<Option<::slots::SlotId>> = spin::Mutex::new(None);
     static REMOVED: AtomicU64 = AtomicU64::new(0);
     fn removes(frame: &mut Frame) {
         INTERRUPT.note(frame);
-        let removed = SLOT.get().map(|id| slots::remove(*id).is_ok());
+        let removed = SLOT.try_lock().and_then(|mut id| id.take()).map(|id| slots::remove(id).is_ok());
         REMOVED.store(u64::from(removed == Some(true)), Relaxed);
     }
     Signal::Irq.prepare(removes)?;
@@ -133,7 +133,7 @@ fn m13_a_cancelled_step_is_not_taken() -> Outcome {
     let counts = || [&stats::STEPS, &stats::STEP_OVERS, &stats::CANCELLED].map(|counter| counter.here());
     let before = counts();
     let id = signal::breakpoint_in_line(signal::interrupt)?;
-    SLOT.call_once(|| id);
+    *SLOT.lock() = Some(id);
     let result = code::line();
     let (after, ss) = (counts(), mdscr::read());
     check_eq!((result, REMOVED.load(Relaxed), INTERRUPT.count()), (4, 1, 1));

@@ -120,7 +120,7 @@ pub fn a_slot_installed_by_a_handler_is_in_force_at_once() -> Outcome {
     CPUS.store(0, Relaxed);
     let installer = Slot::calling(&breakpoint_at(address_of!(target)), install)?;
     check_eq!(target(0), 3);
-    check_eq!(CALLS.load(Relaxed), 1, "the next instruction but one hits already");
+    check_eq!(CALLS.load(Relaxed), 1, "the next instruction hits already");
     drop(installer);
     // The removal has waited for every CPU to bring its slots into line, so the handler's slot is in force everywhere.
     let every = on_every_cpu(|| {

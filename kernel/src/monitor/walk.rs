@@ -8,6 +8,7 @@ use super::Error;
 use crate::debug::session::{self, Wish};
 use crate::debug::stats;
 use crate::exception::{DebugFrame, Frame};
+use crate::irq::off::IrqOff;
 use crate::kprobe;
 use crate::mm::layout::{STACK_SHIFT, STACK_SIZE};
 use crate::report::symbols::Shown;
@@ -77,6 +78,10 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
+        {
+            let _off = IrqOff::new();
+            kprobe::end_of_stack(self.top());
+        }
         // SAFETY: allocated by `new` with this layout; the context on the stack never runs again, and owns no memory.
         unsafe { dealloc(self.0, Self::LAYOUT) }
     }
