@@ -146,9 +146,9 @@ impl<'a> Sweep<'a> {
         // An NMI comes where interrupts are off, too.
         if off::by_priority() && self.scenario.nmis {
             shot::set_priority(Priority::Nmi);
-            // Only one of the machines that share the boundaries has NMIs, so NMIs are tried at all of its boundaries.
+            // NMIs come at another share than IRQs, so that this machine tries as many different boundaries as it can.
             let over = self.class(match extent {
-                Extent::Every(_) => Extent::Every(Share::ALL),
+                Extent::Every(share) => Extent::Every(share.turned(1)),
                 other => other,
             });
             shot::set_priority(Priority::Normal);

@@ -4,7 +4,7 @@
 use super::outcome::Outcome;
 use super::{Extent, Kernel};
 use crate::args::QemuTest;
-use crate::machines::PROBES_EVERYWHERE;
+use crate::machines::{Config, PROBES_EVERYWHERE};
 use crate::qemu::Machine;
 use std::time::Duration;
 
@@ -19,12 +19,18 @@ const LIMIT: Duration = Duration::from_secs(3600);
 /// The machines. With a probe on every instruction, one tick takes tens of thousands of instructions, so there are only 250 ticks a
 /// second. A sample of the differential test takes as long, so these boots have few samples; boots without probes have many.
 pub fn machines(arguments: &QemuTest) -> Vec<Machine> {
-    let (probes, hz) = match arguments.matrix {
-        Extent::Quick => (format!("{SAMPLE} seed=0"), 1000),
-        Extent::Full => ("all".into(), 250),
+    // In quick the instructions that `reentrancy` tries one by one are shared, as among the machines of the suites.
+    let (probes, hz, shares) = match arguments.matrix {
+        Extent::Quick => (format!("{SAMPLE} seed=0"), 1000, super::matrix::SHARES),
+        Extent::Full => ("all".into(), 250, 1),
     };
-    let mode = format!("mode=test hz={hz} samples=50 loglevel=error probes={probes}");
-    PROBES_EVERYWHERE.map(|config| arguments.common.machine(config.machine(&mode))).into()
+    let machine = |(number, config): (usize, &Config)| {
+        let share = number % shares;
+        let mode =
+            format!("mode=test hz={hz} share={share}/{shares} samples=50 loglevel=error probes={probes}");
+        arguments.common.machine(config.machine(&mode))
+    };
+    PROBES_EVERYWHERE.iter().enumerate().map(machine).collect()
 }
 
 /// Runs the tests on one of these machines.
