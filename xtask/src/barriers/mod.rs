@@ -277,7 +277,8 @@ impl<'a> Walker<'a> {
 
     /// Whether an ISB follows soon, or the call of a function that has an ISB on every way.
     fn pays(&mut self, at: u64) -> bool {
-        const NEAR: u64 = 8;
+        // The call itself, and an epilogue in front of a tail call.
+        const NEAR: u64 = 10;
         let text = self.text;
         for (at, word) in text.words(at..at + NEAR * 4) {
             match code::branch(at, word) {
@@ -285,7 +286,8 @@ impl<'a> Walker<'a> {
                 _ if opens_d(word) => return false,
                 // A check of the rules may come in between. Its other way ends the kernel.
                 None | Some(Branch::Perhaps(_)) => {}
-                Some(Branch::Call(target)) => {
+                // A tail call is a call, too. A branch inside of the function cannot be told from one here, and does no harm.
+                Some(Branch::Call(target) | Branch::Always(target)) => {
                     let called = self.ways_of(true, target);
                     return !called.returns && called.events.is_empty() && !ends(self.functions.name(target));
                 }
@@ -477,6 +479,10 @@ mod tests {
             told(&[ones, store, MDSCR, cbz(2), bl(4), OPEN, RET, RET, NOP, RET, RET, RET], "").len(),
             1
         );
+        // A tail call of it, behind the way that owes nothing.
+        let tail =
+            |isb| told(&[ones, store, MDSCR, cbz(2), OPEN, b(3), NOP, NOP, isb, RET, RET, RET], "").len();
+        assert_eq!((tail(ISB), tail(NOP)), (0, 2), "D opens on both ways");
     }
 
     #[test]
