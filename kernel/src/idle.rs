@@ -1,8 +1,8 @@
 //! What an idle CPU does: it waits, and runs the work that other CPUs give it.
 
-use crate::arch::{barrier, daif};
+use crate::arch::barrier;
 use crate::drivers::gic::{self, Target};
-use crate::irq::sgi;
+use crate::irq::{off, sgi};
 use crate::percpu::{self, PerCpu};
 use crate::smp;
 use core::sync::atomic::{
@@ -54,13 +54,8 @@ pub fn run() -> ! {
         let mine = WORK.this();
         let work = mine.load(Acquire);
         if work.is_null() {
-            // An interrupt that PSTATE masks still ends the WFI. So no wake-up is lost if work and its interrupt come after the load: the
-            // tick may be stopped, and nothing else would come.
-            daif::set::<{ daif::IF }>();
-            if mine.load(Acquire).is_null() {
-                barrier::wfi();
-            }
-            daif::clear::<{ daif::IF }>();
+            // The tick may be stopped, and then no other interrupt comes than the one that announces work.
+            off::wait_unless(|| !mine.load(Acquire).is_null());
             continue;
         }
         // SAFETY: only `give` stores pointers other than null, and each of them is a `Work`.

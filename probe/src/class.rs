@@ -21,7 +21,7 @@ pub enum Class {
 pub struct Relocatable(u32);
 
 impl Relocatable {
-    /// The placeholder that the decoder's leaves return; [`classify`](crate::classify()) replaces it by the word.
+    /// What the decoder's leaves return; [`classify`](crate::classify()) puts the word in.
     pub(crate) const UNKNOWN: Relocatable = Relocatable(0);
 
     pub(crate) const fn new(word: u32) -> Relocatable {

@@ -67,7 +67,7 @@ pub fn try_each(subject: &Subject, least: usize) -> Outcome {
     let all = executed(subject)?;
     let executed: Vec<u64> =
         share.boundaries(0, all.len() as u64).filter_map(|index| all.get(index as usize).copied()).collect();
-    let least = least / share.of() as usize;
+    let least = (least / share.of() as usize).max(1);
     NESTED.store(subject.nested as *mut (), Relaxed);
     // All probes are placed once. From then on only [`CHOSEN`] changes, which costs nothing.
     let wanted = executed.iter().map(|&address| Wanted { pre: Some(act), ..Wanted::at(address) });

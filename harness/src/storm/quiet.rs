@@ -18,10 +18,7 @@ pub fn unquiet(standing: u64) -> Option<String> {
             .filter(armed)
             .map(move |n| format!("the control register of {kind} {n} is not zero"))
     });
-    let suspended = {
-        let _masked = daif::AllMasked::new();
-        slots::any_suspended()
-    };
+    let suspended = slots::any_suspended();
     let state = [
         (!daif::read().is_empty(), format!("masks {}", daif::read())),
         (!off::enabled(), "interrupts off".into()),

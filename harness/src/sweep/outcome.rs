@@ -106,10 +106,7 @@ impl Outcome {
             all[STATS + stats::COMPLETED_IN_SOFTWARE.index()] = 0;
         }
         let cpu = debug::this();
-        let suspended = {
-            let _masked = daif::AllMasked::new();
-            slots::any_suspended()
-        };
+        let suspended = slots::any_suspended();
         let fixed = [
             result,
             masks,

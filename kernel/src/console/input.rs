@@ -1,10 +1,9 @@
 //! Received bytes, which a thread waits for by interrupt.
 
 use super::uart;
-use crate::arch::{barrier, daif};
 use crate::drivers::gic::{self, GicError, Priority};
 use crate::exception::Frame;
-use crate::irq;
+use crate::irq::{self, off};
 
 /// Lets received bytes interrupt the first CPU. Thread context, called once.
 ///
@@ -21,11 +20,10 @@ pub fn wait() -> u8 {
         if let Some(byte) = uart().try_get() {
             return byte;
         }
-        // An interrupt that PSTATE masks still ends the WFI: none that comes after the masking is missed.
-        daif::set::<{ daif::IF }>();
-        uart().enable_rx_interrupt();
-        barrier::wfi();
-        daif::clear::<{ daif::IF }>();
+        off::wait_unless(|| {
+            uart().enable_rx_interrupt();
+            false
+        });
     }
 }
 

@@ -230,11 +230,11 @@ pub fn end(is_meant: impl FnOnce(&Session) -> bool) {
 /// Puts this CPU into the state of a thread that nobody steps: in no debug context, with nothing on the stash, all slots armed. For a test
 /// that goes on although a rule was broken.
 pub fn forget_all() {
-    end(|_| true);
     let masked = Masked::new();
     let cpu = masked.cpu();
     cpu.depth.set(0);
     cpu.stash_len.set(0);
+    end(|_| true);
     cpu.set_owners(Owners::empty());
     slots::rearm(cpu);
     control::force(cpu, cpu.wanted());

@@ -133,3 +133,15 @@ pub fn enabled() -> bool {
 pub fn wait() {
     crate::arch::barrier::wfi();
 }
+
+/// Waits for an interrupt unless `ready` says that there is nothing to wait for, and lets its handler run. Interrupts on.
+///
+/// `ready` is called with I and F masked, and an interrupt that PSTATE masks still ends the WFI. So no wake-up is lost
+/// that comes between the two.
+pub fn wait_unless(ready: impl FnOnce() -> bool) {
+    daif::set::<{ daif::IF }>();
+    if !ready() {
+        crate::arch::barrier::wfi();
+    }
+    daif::clear::<{ daif::IF }>();
+}
