@@ -81,15 +81,12 @@ fn main() -> Result<(), SlotError> {
     let slots = cpu.watchpoint_hits(&TABLES, &hit);
     assert!(!slots.is_empty());
     for n in slots.iter() {
-        let record = cpu.record(&TABLES, Kind::Watchpoint, n).expect("attributed to a slot that is armed");
+        // The instruction is to run once: both slots of the range are suspended, it is stepped, and they are armed again.
+        let record = cpu.suspend_whole(&mut registers, &TABLES, Kind::Watchpoint, n);
+        let record = record.expect("attributed to a slot that is armed");
         println!("{} {n} was hit, for client {}", Kind::Watchpoint, record.payload);
         assert_eq!(record.payload, 2);
         hits.count(Kind::Watchpoint, n);
-        // The instruction is to run once: both slots of the range are suspended, it is stepped, and they are armed again.
-        cpu.suspend(&mut registers, Kind::Watchpoint, n);
-        if let Some(mate) = record.mate {
-            cpu.suspend(&mut registers, Kind::Watchpoint, mate);
-        }
     }
     assert_eq!(registers.watchpoints.map(|(_, control)| control & 1), [1, 0, 0, 0]);
     cpu.rearm_all(&mut registers);

@@ -264,9 +264,26 @@ impl CpuSlots {
         })
     }
 
-    /// Suspends an armed slot that was hit, so that the instruction can run once. Where two slots hold one request, suspend the
-    /// [mate](Snapshot::mate) too, or the instruction hits it next. **No ISB**: the exception return is a context
-    /// synchronisation event.
+    /// Suspends the slot `n`, which was hit, together with its [mate](Snapshot::mate) where two slots hold one request: the
+    /// instruction would hit the mate next. Then the instruction can run once. Returns the slot's record. None means that the hit
+    /// is spurious (rule H3): nothing is suspended, and the instruction simply runs again. **No ISB**: the exception return is a
+    /// context synchronisation event.
+    pub fn suspend_whole<P: Payload, const B: usize, const W: usize>(
+        &mut self,
+        regs: &mut impl DebugRegs,
+        tables: &Tables<P, B, W>,
+        kind: Kind,
+        n: u8,
+    ) -> Option<Snapshot<P>> {
+        let record = self.record(tables, kind, n)?;
+        self.suspend(regs, kind, n);
+        if let Some(mate) = record.mate {
+            self.suspend(regs, kind, mate);
+        }
+        Some(record)
+    }
+
+    /// Suspends one armed slot, as [`suspend_whole`](Self::suspend_whole) does: for a caller that knows that the slot has no mate.
     #[inline(always)]
     pub fn suspend(&mut self, regs: &mut impl DebugRegs, kind: Kind, n: u8) {
         let slots = self.of(kind);

@@ -13,8 +13,8 @@
 //!    the enable bit, then executes an ISB.
 //! 4. On a hit, [`CpuSlots::plain_breakpoint`] or [`CpuSlots::plain_watchpoint`] names the slot in constant time if only one slot
 //!    matches and its hits are only to be counted ([`CpuHits`]). For all other hits [`CpuSlots::breakpoint_hits`] or
-//!    [`CpuSlots::watchpoint_hits`] names the slots (rule H7), and [`CpuSlots::record`] says what each is for.
-//!    [`CpuSlots::suspend`] switches a slot off so that the instruction can run once; [`CpuSlots::rearm_all`] switches it on again.
+//!    [`CpuSlots::watchpoint_hits`] names the slots (rule H7). [`CpuSlots::suspend_whole`] switches a slot off so that the
+//!    instruction can run once, and says what the slot is for; [`CpuSlots::rearm_all`] switches it on again.
 //! 5. [`Tables::retire`] begins the removal, every CPU runs [`CpuSlots::disarm`], and [`Tables::free`] ends the removal.
 //!
 //! Nothing here touches hardware: every register access goes through the trait [`DebugRegs`]. A kernel implements it with `msr`, the

@@ -72,13 +72,13 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// Encodes `request`, for addresses of 48 bits, without the check of rule H6: for tests that set a slot in no-probe text and
+    /// Encodes `request` for addresses of the size `va` without the check of rule H6: for tests that set a slot in no-probe text and
     /// survive its hit (rule H3).
     ///
     /// # Errors
-    /// Those of [`Request::encode`].
-    pub fn despite_no_probe(request: &Request) -> Result<Admitted, SlotError> {
-        Ok(Admitted { kind: request.kind(), encoding: request.encode()?, plain: true })
+    /// Those of [`Request::encode_for`].
+    pub fn despite_no_probe(request: &Request, va: VaSize) -> Result<Admitted, SlotError> {
+        Ok(Admitted { kind: request.kind(), encoding: request.encode_for(va)?, plain: true })
     }
 
     /// The same request, but its hits need more than to be counted: [`CpuSlots::plain_breakpoint`](crate::CpuSlots::plain_breakpoint)
@@ -151,6 +151,9 @@ mod tests {
     fn h6_can_be_overridden_by_name_only() {
         let request = Request::Breakpoint { address: TEXT.start, privilege: Privilege::El1 };
         assert!(NO_PROBE.admit(&request).is_err());
-        assert_eq!(Admitted::despite_no_probe(&request).map(|a| a.encoding().value), Ok(TEXT.start));
+        assert_eq!(
+            Admitted::despite_no_probe(&request, VaSize::Bits48).map(|a| a.encoding().value),
+            Ok(TEXT.start)
+        );
     }
 }

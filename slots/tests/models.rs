@@ -7,7 +7,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
-use stepwell_slots::{Access, Admitted, Cpus, Kind, Privilege, Request, State, Table};
+use stepwell_slots::{Access, Admitted, Cpus, Kind, Privilege, Request, State, Table, VaSize};
 
 const TEXT: u64 = 0xffff_8000_8000_0000;
 
@@ -21,7 +21,7 @@ fn use_of(seed: u64) -> (Admitted, Cpus) {
         access: Access::Write,
         privilege: Privilege::El1,
     };
-    (Admitted::despite_no_probe(&request).expect("aligned"), Cpus(1 | seed << 8))
+    (Admitted::despite_no_probe(&request, VaSize::Bits48).expect("aligned"), Cpus(1 | seed << 8))
 }
 
 fn reserve(records: &Records, seed: u64) -> stepwell_slots::SlotId {

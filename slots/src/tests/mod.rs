@@ -13,7 +13,7 @@ mod pieces;
 mod step_over;
 mod table;
 
-use crate::{Access, Admitted, Counts, Privilege, Request, Tables};
+use crate::{Access, Admitted, Counts, Privilege, Request, Tables, VaSize};
 
 /// The kernel's shape of tables, with a payload of one word.
 type TestTables = Tables<u64, 6, 4>;
@@ -22,13 +22,13 @@ const TEXT: u64 = 0xffff_8000_0001_0000;
 const DATA: u64 = 0xffff_8000_0020_0000;
 
 fn breakpoint(address: u64) -> Admitted {
-    Admitted::despite_no_probe(&Request::Breakpoint { address, privilege: Privilege::El1 })
+    Admitted::despite_no_probe(&Request::Breakpoint { address, privilege: Privilege::El1 }, VaSize::Bits48)
         .expect("a breakpoint")
 }
 
 fn watchpoint(address: u64, length: u64, access: Access) -> Admitted {
     let request = Request::Watchpoint { address, length, access, privilege: Privilege::El1 };
-    Admitted::despite_no_probe(&request).expect("a watchpoint")
+    Admitted::despite_no_probe(&request, VaSize::Bits48).expect("a watchpoint")
 }
 
 /// A CPU of FEAT_Debugv8p9 with so many slots.

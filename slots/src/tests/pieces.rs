@@ -177,11 +177,9 @@ fn h9_an_access_of_16_bytes_that_touches_both_halves_is_one_hit_and_one_step_ove
             let hits = cpu.watchpoint_hits(&tables, &hit);
             assert_eq!(hits.count(), 1, "{access:?}, FAR {far:#x}: {hits:?}");
             for n in hits {
-                let record = cpu.record(&tables, Kind::Watchpoint, n).expect("armed");
-                let mate = record.mate.expect("the other half");
+                let record = cpu.suspend_whole(&mut regs, &tables, Kind::Watchpoint, n).expect("armed");
+                assert!(record.mate.is_some(), "{access:?}, FAR {far:#x}: the other half");
                 assert!(pieces.iter().any(|id| id == record.id), "{access:?}, FAR {far:#x}: the other range");
-                cpu.suspend(&mut regs, Kind::Watchpoint, n);
-                cpu.suspend(&mut regs, Kind::Watchpoint, mate);
                 regs.isb();
             }
             assert!(!caught(&regs), "{access:?}, FAR {far:#x}: it would be caught again");

@@ -79,12 +79,7 @@ pub fn suspend(cpu: &MaskedCpu, kind: Kind, n: u8) {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn suspend_whole(cpu: &MaskedCpu, kind: Kind, n: u8) -> Option<Snapshot<Disposition>> {
-    let record = record(cpu, kind, n)?;
-    suspend(cpu, kind, n);
-    if let Some(mate) = record.mate {
-        suspend(cpu, kind, mate);
-    }
-    Some(record)
+    with_slots(cpu, |slots| slots.suspend_whole(&mut registers::all(cpu), &SLOTS, kind, n))
 }
 
 /// The watchpoints that an access from EL1 would hit on this CPU if D were open: armed slots that are not suspended. Of two slots

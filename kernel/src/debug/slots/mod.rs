@@ -114,7 +114,7 @@ pub fn install_despite_no_probe(
     cpus: Cpus,
     disposition: Disposition,
 ) -> Result<SlotId, SlotError> {
-    let admitted = Admitted::despite_no_probe(request)?;
+    let admitted = Admitted::despite_no_probe(request, VaSize::Bits48)?;
     let on_load = matches!(*request, Request::Breakpoint { address, .. } if exclusive::is_load(address));
     reserve(if on_load { admitted.with_care() } else { admitted }, cpus, disposition)
 }
