@@ -34,14 +34,14 @@ pub static PLACES: PerCpu<Place> = kernel::per_cpu!(Place {
     round: AtomicU64::new(0),
 });
 
-/// Notes which storm is on, before anything of it begins.
+/// Notes which storm is on. Called before any other part of the storm runs.
 pub fn begin(storm: &'static Storm) {
     STORM.store(ptr::from_ref(storm).cast_mut(), Relaxed);
 }
 
 /// The storm that is on.
 pub fn storm() -> &'static Storm {
-    // SAFETY: `begin` stores one before anything of the storm runs.
+    // SAFETY: `begin` stores a storm before any other part of the storm runs.
     unsafe { &*STORM.load(Relaxed) }
 }
 

@@ -64,7 +64,7 @@ pub struct Masked {
     pub i_from: String,
 }
 
-/// The machine for the paths: that of the rows, with another mode.
+/// The machine for the paths: the machine of the rows, with `mode=stretches`.
 pub fn machine(machine: &Machine) -> Machine {
     Machine { append: machine.append.replace("mode=bench", "mode=stretches"), ..machine.clone() }
 }
@@ -164,6 +164,7 @@ fn boot(mut command: Command, stub: &Stub, mark: u64, limit: Option<Duration>) -
     })
 }
 
+/// Lets the guest run to the first mark, and switches QEMU's log on there.
 fn log_from(stub: &Stub, mark: u64, over: impl Fn() -> bool) -> Result<()> {
     let Some(mut remote) = Remote::connect(&stub.socket(), over)? else { return Ok(()) };
     let logging = remote.run_to(mark).and_then(|()| remote.monitor(&format!("log {LOG_INSTRUCTIONS}")));
@@ -196,7 +197,7 @@ fn read(log: PipeReader, mark: u64) -> Result<(Reader, String)> {
 fn names(console: &str) -> Result<BTreeMap<u64, String>> {
     let mut names = BTreeMap::new();
     for line in console.lines().filter_map(|line| line.strip_prefix("stretch: ")) {
-        let (number, name) = line.trim().split_once(' ').with_context(|| format!("half a path: {line}"))?;
+        let (number, name) = line.trim().split_once(' ').with_context(|| format!("a path without a name: {line}"))?;
         let number = number.parse().with_context(|| format!("no number: {line}"))?;
         if names.values().any(|other| other == name) || names.insert(number, name.to_owned()).is_some() {
             bail!("the kernel gives the path {name} twice");

@@ -19,7 +19,8 @@ pub const NAME: &str = "bench.costs";
 /// The machines that are measured on. The first one is that of `cargo xtask bench`.
 pub fn machines(arguments: &QemuTest) -> Vec<Machine> {
     let mut machines = bench::machines(&arguments.common);
-    // QEMU's log has the instructions of all CPUs in one: with several, the barriers of one would count for another's path.
+    // QEMU writes the instructions of all CPUs into one log. With several CPUs, the barriers of one would count for a path of
+    // another.
     machines.iter_mut().for_each(|machine| machine.smp = 1);
     if arguments.matrix == Extent::Quick {
         machines.truncate(1);
