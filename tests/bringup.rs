@@ -205,7 +205,8 @@ fn a_cpu_that_comes_up_has_one_cpus_slots_too() -> Outcome {
     Ok(())
 }
 
-/// As a user does it: first a breakpoint is set, then the CPUs are brought up, and not in the order of their numbers.
+/// The test types what a user would type: first a breakpoint is set, then the CPUs are brought up, not in the order of their
+/// numbers.
 fn the_monitor_brings_cpus_up_in_any_order() -> Outcome {
     let mut session = Session::new();
     let mut shown = |line: &str| {
@@ -318,7 +319,7 @@ fn cpus_come_up_while_slots_and_text_change() -> Outcome {
         kernel::arch::barrier::relax();
     }
     up.map_err(failed)?;
-    check_eq!(WRONG.load(Relaxed), 0, "of the changes");
+    check_eq!(WRONG.load(Relaxed), 0, "changes that went wrong");
     on_every_cpu(|| {
         work();
         Ok(())

@@ -1,5 +1,5 @@
-//! Optimised probes. Their handlers see and may do the same as those of a BRK. Where no branch is possible, the probe keeps its
-//! BRK.
+//! Optimised probes. Their handlers see and may do the same as the handlers of a probe with a BRK. Where no branch is possible, the
+//! probe keeps its BRK.
 //!
 //! On machines with the boot argument `optimise=1`, all other tests of probes use optimised probes too.
 
@@ -132,7 +132,7 @@ pub fn an_optimised_probes_handler_changes_what_a_brks_can() -> Outcome {
 /// Tries no masks, those of an interrupt handler, those of a debug context, and two sets that no context of the kernel has.
 pub fn an_optimised_probe_keeps_the_masks_of_its_context() -> Outcome {
     fn set(masks: Daif) {
-        // SAFETY: a test's; it puts them back.
+        // SAFETY: the test puts back the masks from before.
         unsafe { asm!("msr daif, {}", in(reg) masks.bits(), options(nostack, preserves_flags)) }
     }
     let probe = place(Some(look))?;

@@ -176,8 +176,7 @@ pub fn interrupts_change_groups_in_the_middle_of_others() -> Outcome {
     outcome
 }
 
-/// These functions do what takes several instructions, and what an exception in between would break. So they must be in no-probe
-/// text.
+/// An exception in the middle of one of these functions would break what the function does. So they must be in no-probe text.
 pub fn what_nothing_may_come_between_cannot_be_probed() -> Outcome {
     const NAMES: [&str; 8] = [
         "kernel::drivers::pl011::Pl011::take",
