@@ -47,7 +47,7 @@ fn client(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {
         Stop::Step(how) => Why::Step(how),
         Stop::Refused(why) => Why::Refused(why),
     };
-    // The lock is free: the tests release it before they come here, and debug context is masked.
+    // The lock is free: no test holds it while it runs the debugged code, and nothing interrupts a debug context.
     let mut script = SCRIPT.lock();
     let len = script.len;
     if let Some(told) = script.told.get_mut(len) {
