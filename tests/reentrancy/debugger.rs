@@ -142,7 +142,7 @@ pub fn calls_run_over_come_and_go_in_the_middle_of_others() -> Outcome {
             ([1, nested], 1),
             "begun: the operation's, the handler's; ended"
         );
-        check_eq!(left, nested, "the handler's that are left");
+        check_eq!(left, nested, "the handler's calls that are left");
         nothing_left()
     }
     let prepare = || BEGUN.iter().chain([&ENDED]).for_each(|count| count.store(0, Relaxed));

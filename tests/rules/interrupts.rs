@@ -305,7 +305,7 @@ fn x2_a_handlers_own_step_ends_with_it() -> Outcome {
     Ok(())
 }
 
-/// An NMI's handler, with D masked, cannot even begin a step. If it leaves an owner nevertheless, that owner must not go on in the
+/// An NMI's handler, with D masked, cannot even begin a step. If it still leaves an owner, that owner must not go on in the
 /// interrupted context, where nothing was set aside.
 fn x2_an_nmi_handlers_own_step_ends_with_it() -> Outcome {
     static REFUSED: AtomicU64 = AtomicU64::new(0);

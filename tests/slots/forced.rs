@@ -28,7 +28,7 @@ fn forced(request: &Request) -> Result<Slot, Ended> {
         .map_err(failed)
 }
 
-/// Has the slot manager do everything that it can do, and checks the counts.
+/// Makes the slot manager do everything that it can do, and checks the counts.
 fn work() -> Outcome {
     for round in 1..=10 {
         let breakpoint = Slot::counting(&breakpoint_at(address_of!(target)))?;

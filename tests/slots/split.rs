@@ -19,8 +19,8 @@ fn split(address: u64, length: u64, disposition: Disposition) -> Result<Installe
     Installed::new(&watchpoint_at(address, length, Access::Write), Cpus::ALL, disposition).map_err(failed)
 }
 
-/// Stores two doublewords. The address is aligned, because QEMU 7.2 takes an unaligned access to a page with a watchpoint for
-/// longer than it is.
+/// Stores two doublewords. The address is aligned, because on a page with a watchpoint QEMU 7.2 treats an unaligned access
+/// as longer than it is.
 fn store(offset: u64) {
     assert!(offset.is_multiple_of(8));
     // SAFETY: inside the area.

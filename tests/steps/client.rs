@@ -57,7 +57,7 @@ fn client(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {
     script.answers.get(len).copied().unwrap_or(Resume::Run)
 }
 
-/// Forgets what the debugger was told, and has it give `answers` from now on.
+/// Forgets what the debugger was told. From now on it gives `answers`.
 pub fn will_answer(answers: &'static [Resume]) {
     *SCRIPT.lock() = Script { answers, told: [None; ROOM], len: 0 };
 }

@@ -96,7 +96,7 @@ pub struct Common {
     /// Build without the checks of the rules, optimised
     #[arg(long)]
     pub release: bool,
-    /// End a boot after so many seconds; 0 is never
+    /// End a boot after this number of seconds; 0 means never
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
     /// Print QEMU's command line; build and boot nothing

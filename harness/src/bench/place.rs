@@ -31,7 +31,7 @@ pub extern "C" fn branch() {
     naked_asm!("b 2f", "2: ret")
 }
 
-/// Text and data that nobody executes or writes, for slots that are never hit.
+/// Text and data that are never executed or written, for slots that are never hit.
 #[unsafe(naked)]
 extern "C" fn elsewhere() {
     naked_asm!(".rept 64", "nop", ".endr", "ret")

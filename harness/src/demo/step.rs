@@ -19,8 +19,8 @@ const INTERRUPTS: u64 = 200;
 const ROUNDS_LIMIT: u64 = 4000;
 /// Stepping ends after this many steps, even if they never reach the end of the loop.
 const STEPS_LIMIT: u64 = 2 * LOOP * ROUNDS_LIMIT;
-/// An interrupt is raised at every step of this number. It has no common divisor with the loop's length, so that each instruction of the
-/// loop is met.
+/// An interrupt is raised at each step whose number is a multiple of this. It has no common divisor with the loop's length, so that
+/// sooner or later an interrupt comes at each instruction of the loop.
 const EVERY: u64 = 5;
 
 /// How many instructions [`spin`] has before its loop.
@@ -35,8 +35,8 @@ const BEHIND: u64 = HEAD + LOOP;
 const CARRY: u64 = 1 << 29;
 
 /// Runs as many rounds as `allowed` says; the value may change meanwhile. x1 counts the rounds, and x2 those with an odd number,
-/// which the condition flags tell. Returns the number of odd rounds less half of all rounds: the parity of the rounds, if no step
-/// has changed the flags.
+/// which the condition flags tell. Returns the number of odd rounds minus half of all rounds (rounded down). That is 1 after an odd
+/// number of rounds and 0 after an even one, if no step has changed the flags.
 #[unsafe(naked)]
 extern "C" fn spin(allowed: &AtomicU64) -> u64 {
     naked_asm!(

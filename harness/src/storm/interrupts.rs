@@ -14,7 +14,7 @@ use kernel::{early, sched, smp, time};
 
 /// No handler runs.
 const NONE: usize = usize::MAX;
-/// One of this many interrupts leaves work for its way out.
+/// On average, one interrupt in this many leaves work for its way out.
 const DEFERS: u32 = 3;
 
 /// The values of one CPU, which its handlers use.

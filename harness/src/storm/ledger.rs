@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel::debug::stats::{self, Counter};
 use kernel::percpu::PerCpu;
 
-/// The events that the storm counts itself. Each count is what the kernel's counters must come to: it is *due*.
+/// The events that the storm counts itself. Such a count is *due*: the kernel's counters must reach the same number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Due {
     /// Breakpoint exceptions.

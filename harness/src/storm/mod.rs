@@ -8,7 +8,7 @@
 //! - `place`: what each CPU is doing now.
 //! - `interrupts`: what the storm does in interrupts, and how many of them set a step aside.
 //! - `ledger`: compares what was done with the kernel's counters.
-//! - `quiet`: the state that a CPU must have when nothing goes on.
+//! - `quiet`: the state that a CPU must have when the storm does nothing on it.
 //! - `random`: random numbers.
 //! - `verdict`: the first failure; and how a storm that hangs is noticed.
 

@@ -177,7 +177,7 @@ impl<'a> Sweep<'a> {
         (self.reference, self.length) = (Some(reference), length);
         match extent {
             Extent::One(k) if k.first >= length => {
-                Err(Over(alloc::format!("k={} is behind the end: it has {length} instructions", k.first)))
+                Err(Over(alloc::format!("k={} is behind the end: the body has {length} instructions", k.first)))
             }
             Extent::One(k) => self.boundary(k).map(|_| ()),
             Extent::Pairs => self.places(0..length, Self::seconds),

@@ -146,9 +146,9 @@ pub fn found() -> [u64; 3] {
     [0, 1, 2].map(|n| FOUND[n].load(SeqCst))
 }
 
-/// Arms the virtual timer `ticks` after the read of the counter, calls `body`, and stops both timers. Stores the instructions from the timer's
-/// instant to the body's end in `passed`, and the counter that was read in `start`. The number of this function's own instructions
-/// is known, so no probe may be on them.
+/// Arms the virtual timer `ticks` after the read of the counter, calls `body`, and stops both timers. Stores in
+/// `passed` how many instructions there are from the timer's expiry to the body's end, and in `start` the counter that was read.
+/// The number of this function's own instructions is known, so no probe may be on them.
 #[unsafe(naked)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn fire(body: Body, ticks: u64, passed: &mut u64, start: &AtomicU64) -> u64 {

@@ -136,7 +136,7 @@ struct Boot {
 }
 
 /// Runs QEMU, and reads its log while it is written, because the log is long. The log begins at the first mark: the guest is
-/// stopped there until logging is on, and its time stands still meanwhile.
+/// stopped there until logging is on, and its clock does not advance while it is stopped.
 fn boot(mut command: Command, stub: &Stub, mark: u64, limit: Option<Duration>) -> Result<Boot> {
     let (log, writer) = std::io::pipe()?;
     command.stderr(writer);
@@ -150,7 +150,7 @@ fn boot(mut command: Command, stub: &Stub, mark: u64, limit: Option<Duration>) -
             Flow::Continue
         });
         over.store(true, SeqCst);
-        // The log ends when nobody can write to it any more.
+        // The log ends when no process can write to it any more.
         drop(command);
         let gone = |_| anyhow!("a thread panicked");
         let (log, complaints) = log.join().map_err(gone)??;

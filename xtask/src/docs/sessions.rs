@@ -127,7 +127,7 @@ fn absent<'a>(shown: &'a [String], said: &[&str]) -> impl Iterator<Item = &'a St
     shown.iter().filter(move |line| line.trim() != "..." && !rest.by_ref().any(|other| fits(line, other)))
 }
 
-/// Whether the document's line stands for the kernel's.
+/// Whether the document's line matches the kernel's line.
 fn fits(shown: &str, said: &str) -> bool {
     let (shown, mut said) = (blurred(shown), blurred(said).as_str().to_owned());
     let mut pieces = shown.split("...").map(str::trim);

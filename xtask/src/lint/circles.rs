@@ -52,7 +52,7 @@ impl Layers {
                     layer += 1;
                 }
                 (_, "[loose]") => read.loose.extend(words.split_whitespace().map(str::to_owned)),
-                _ => return Err(format!("line {}: the line stands before the first [section]", index + 1)),
+                _ => return Err(format!("line {}: the line is before the first [section]", index + 1)),
             }
         }
         Ok(read)

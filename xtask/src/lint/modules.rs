@@ -3,7 +3,7 @@
 //! A *module* here is a file; an inline `mod` belongs to its file. File A knows file B if a path in A names something that B
 //! defines. The path is followed through `use`, `pub use` and `crate::`, `self::`, `super::` to the file that defines the thing, so
 //! an edge leads to that file and not to the `mod.rs` that passes the name on; a `pub use` by itself is no edge. A `use` whose name
-//! stands in no path (a trait, for its methods) counts as well. The arguments of macros are tokens; paths are read from those too.
+//! is in no path (a trait, for its methods) counts as well. The arguments of macros are tokens; paths are read from those too.
 //! Code for tests of the host (`#[cfg(test)]`) does not count. Two things are not seen: a method that another file adds to a
 //! type, and names that macros make.
 
@@ -154,7 +154,7 @@ impl Reader<'_> {
     }
 }
 
-/// Where a module's items stand.
+/// Where a module's items are.
 struct Place {
     file: usize,
     name: String,
@@ -215,7 +215,7 @@ impl All {
         known
     }
 
-    /// Follows a path that stands in a module.
+    /// Follows a path that is used in a module.
     fn resolve(&self, module: usize, path: &[String], chain: usize) -> Option<Found> {
         if chain > LONGEST_CHAIN {
             return None;

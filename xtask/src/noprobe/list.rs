@@ -83,7 +83,7 @@ impl List {
                     }
                     list.calls.push(Line { number, says });
                 }
-                _ => return Err(wrong("the line stands before [text] and [calls]")),
+                _ => return Err(wrong("the line is before [text] and [calls]")),
             }
         }
         Ok(list)

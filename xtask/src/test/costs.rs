@@ -2,7 +2,7 @@
 //!
 //! The boots must come to their end, every row and every path must be there, and figures that are counted in two ways must agree.
 //! The paths must have their barriers, and no superfluous ones ([`trace`]). The figures themselves are not tested: `qemu-test`
-//! boots the checked build, whose costs interest nobody.
+//! boots the checked build, and only the costs of the release build matter.
 
 use super::outcome::{Case, Outcome};
 use super::{Kernel, matrix};

@@ -34,7 +34,8 @@ const MODELS_FLAGS: &str = "--cfg loom";
 pub fn run_models(filter: Option<&str>) -> Outcome {
     let begin = Instant::now();
     let mut cargo = Command::new("cargo");
-    // In a target directory of its own: with other flags cargo would build everything anew, here and in the next ordinary build.
+    // The models have a target directory of their own. In a shared directory the different flags would make cargo build everything
+    // again, here and in the next ordinary build.
     cargo
         .args(MODELS)
         .args(filter)

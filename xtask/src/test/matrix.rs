@@ -81,7 +81,7 @@ pub fn configs(extent: Extent) -> Vec<Config> {
     }
 }
 
-/// So many machines of the quick extent share the instructions that the suite `reentrancy` tries one by one. If every machine
+/// This many machines of the quick extent share the instructions that the suite `reentrancy` tries one by one. If every machine
 /// tried all of them, that would take most of the time of every boot. With a dozen machines each instruction is tried on three.
 pub const SHARES: usize = 4;
 
@@ -123,8 +123,8 @@ fn covering(all: &[Config]) -> Vec<Config> {
 }
 
 /// A greedy choice: after `first`, always the configuration that adds the most new pairs. Of equal ones the first is taken, so that
-/// the choice is the same everywhere. If the best configurations add one new pair only, a machine with short boots is preferred. If
-/// short boots were preferred among all equal configurations, four of the chosen machines would have long boots; now two have.
+/// the choice is the same everywhere. If the best configurations add one new pair only, a machine with short boots is preferred.
+/// That chooses two machines with long boots. A preference for short boots among all equal configurations would choose four.
 fn greedy(all: &[Config], first: Config) -> Vec<Config> {
     let mut open: BTreeSet<_> = all.iter().flat_map(|config| pairs(values(config))).collect();
     let mut chosen = Vec::new();
