@@ -175,7 +175,11 @@ fn a_cpu_that_comes_up_has_the_slots_from_its_first_instruction_on() -> Outcome 
     let resumed = on(1, time::resume);
     kprobe::unregister(address_of!(time::account)).map_err(failed)?;
     worked.and(ticks).and(resumed)?;
-    check_eq!(at_once[0], ARRIVES | 1, "the CPU's first write hits, before any other CPU knows that it is up");
+    check_eq!(
+        at_once[0],
+        ARRIVES | 1,
+        "the CPU's first write hits, before any other CPU knows that it is up"
+    );
     check_eq!(FIRST.each_ref().map(|first| first.load(Relaxed)), [ARRIVES | 1, BEGINS | 1, 0, 0]);
     check_eq!(first.each_ref().map(Slot::hits), [Some(1), Some(1)]);
     check_eq!(hits, Some(calls), "hits of the watchpoint on its tick counter since it is up, and ticks");

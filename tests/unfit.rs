@@ -4,17 +4,18 @@ use super::sweep::{code, faults};
 use harness::ktest::everywhere::{Departure, Unfit};
 
 /// An exception at these instructions ends the kernel, and a probe's hit is an exception too.
-const ON_SP_EL0: &str = "runs instructions on SP_EL0, where no exception may be taken, so no probe may be hit";
+const ON_SP_EL0: &str =
+    "runs instructions on SP_EL0, where no exception may be taken, so no probe may be hit";
 /// At these instructions SP does not point to a stack. An exception there ends the kernel, and a probe's hit is an exception too.
 const NO_STACK: &str =
     "runs instructions whose SP is no stack, where no exception may be taken, so no probe may be hit";
 /// With a probe on every instruction one search of the whole symbol table makes a million hits, and these tests search hundreds of
 /// times.
-const SEARCHES: &str = "searches the whole symbol table hundreds of times, with a million hits in each search";
+const SEARCHES: &str =
+    "searches the whole symbol table hundreds of times, with a million hits in each search";
 
 /// K8: the displaced instruction runs with interrupts masked, so no interrupt comes in the middle of the step-over.
-const MASKED: &str =
-    "expects an interrupt in the middle of a step-over, but the interrupt waits if a probe is on the instruction (K8)";
+const MASKED: &str = "expects an interrupt in the middle of a step-over, but the interrupt waits if a probe is on the instruction (K8)";
 /// M12, M13: a step over an instruction with a probe is completed in software.
 const IN_SOFTWARE: &str =
     "counts step exceptions, but a step over an instruction with a probe is completed in software (M13)";
@@ -24,19 +25,20 @@ const IN_SOFTWARE: &str =
 const OWNERS: &str = "changes owners of steps by itself, in text that has probes here";
 
 /// M12: while the displaced instruction runs, the owners of the step are parked, and MDSCR_EL1.SS is set for owners only.
-const SET_ASIDE: &str =
-    "reads MDSCR_EL1 in a stepped instruction, but the step is set aside if a probe is on the instruction (M12)";
+const SET_ASIDE: &str = "reads MDSCR_EL1 in a stepped instruction, but the step is set aside if a probe is on the instruction (M12)";
 
 /// DDI 0487 D1.3.1: an exception is a context synchronization event.
 const SYNCHRONISES: &str =
     "checks what a register write does before its ISB, but a probe's exception in between synchronises";
 /// These tests remove by address, where they expect that nothing is placed. With `probes=all` a probe of the harness is at that
 /// address, and would be removed.
-const BY_ADDRESS: &str = "removes by address where nothing should be, and would remove a probe of the harness";
+const BY_ADDRESS: &str =
+    "removes by address where nothing should be, and would remove a probe of the harness";
 
 /// The harness has placed another probe at the address. So the text there changes neither when the test's own probe is placed nor
 /// when it is removed.
-const ALREADY: &str = "expects that its probe changes the text at its address, but a probe of the harness is there already";
+const ALREADY: &str =
+    "expects that its probe changes the text at its address, but a probe of the harness is there already";
 
 /// The tests and scenarios are skipped. The code of the departures is run, but is left out when the counts of neighbouring
 /// instructions are compared.
@@ -61,8 +63,7 @@ const SCENARIOS: &[(&str, &str)] = &[
 ];
 
 /// A load reads a literal in text as data. A probe on the literal puts a BRK there, and a load that runs natively reads the BRK.
-const LITERALS: &str =
-    "loads words of text as data, and would read the BRKs of the probes that are on them";
+const LITERALS: &str = "loads words of text as data, and would read the BRKs of the probes that are on them";
 
 const TESTS: &[(&str, &str)] = &[
     ("displaced.a_simulated_literal_hits_its_watchpoints_once_an_attempt", LITERALS),

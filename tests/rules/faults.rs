@@ -200,7 +200,11 @@ fn m6_an_interrupt_can_come_in_the_handler() -> Outcome {
     kprobe::unregister(handler).map_err(crate::failed)?;
     check_eq!((failed, failed_masked), (1, 1));
     check_eq!(open, handler + 4, "taken in the handler, behind the probe");
-    check_eq!((held, INTERRUPT.count()), (1, 2), "no interrupt while the context that faulted masks interrupts");
+    check_eq!(
+        (held, INTERRUPT.count()),
+        (1, 2),
+        "no interrupt while the context that faulted masks interrupts"
+    );
     Ok(())
 }
 

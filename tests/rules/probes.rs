@@ -181,7 +181,11 @@ fn m14_a_probe_in_a_debug_context() -> Outcome {
     for seen in [&PRE, &POST] {
         let view = seen.view();
         check_eq!((seen.count(), view.daif, view.interrupted), (2, 0x3c0, 0x3c0));
-        check_eq!((view.depth, view.owners, view.stash), (2, 1, 0), "the only step-over is the outer context's");
+        check_eq!(
+            (view.depth, view.owners, view.stash),
+            (2, 1, 0),
+            "the only step-over is the outer context's"
+        );
     }
     check_eq!(stats::STEP_OVERS.here() - overs, 1, "the step-over ends by its step");
     check_eq!(stats::COMPLETED_IN_SOFTWARE.here() - done, 0);

@@ -231,7 +231,11 @@ fn m11_a_warn_in_a_debug_context_in_a_report_is_reported() -> Outcome {
     }
     let (warnings, counts) = reported(warns, || code::warn())?;
     check_eq!(warnings, 2, "both are counted");
-    check_eq!(counts, (1, 1), "both are printed; the probe is active when it is hit again, so the second hit is missed");
+    check_eq!(
+        counts,
+        (1, 1),
+        "both are printed; the probe is active when it is hit again, so the second hit is missed"
+    );
     Ok(())
 }
 
@@ -316,6 +320,10 @@ fn m11_recursion_is_bounded() -> Outcome {
     kernel::mm::fault::catch(None);
     let (warnings, counts) = outcome?;
     check_eq!(warnings, 5, "all are counted");
-    check_eq!(counts, (8, 0), "four are printed, the fifth is not: `written` is hit before each detour and after it");
+    check_eq!(
+        counts,
+        (8, 0),
+        "four are printed, the fifth is not: `written` is hit before each detour and after it"
+    );
     Ok(())
 }

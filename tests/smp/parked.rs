@@ -86,7 +86,10 @@ pub fn stopped_cpus_show_where_they_stand_and_go_on() -> Outcome {
                     frame.x[12] = 77;
                 }
             }
-            check!(stopped.frame(percpu::index()).is_none(), "the CPU that stops the others is not stopped itself");
+            check!(
+                stopped.frame(percpu::index()).is_none(),
+                "the CPU that stops the others is not stopped itself"
+            );
             (0..1000).for_each(|_| relax());
             check_eq!(counted(), before, "no stopped CPU counts");
             drop(stopped);

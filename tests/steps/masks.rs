@@ -162,7 +162,11 @@ pub fn an_interrupt_waits_for_the_end_of_a_masked_stretch() -> Outcome {
     let counts = sites.map(kprobe::unregister);
     check_eq!(result?, 7 + 0x3c0);
     check_eq!(counts, [Ok((1, 0)); 3]);
-    check_eq!((TAKEN.load(Relaxed), STASHED.load(Relaxed)), (3, 3), "each interrupt came before its step was reported (M13)");
+    check_eq!(
+        (TAKEN.load(Relaxed), STASHED.load(Relaxed)),
+        (3, 3),
+        "each interrupt came before its step was reported (M13)"
+    );
     Ok(())
 }
 

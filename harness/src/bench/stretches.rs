@@ -101,7 +101,9 @@ fn exceptions(paths: &mut Paths) {
     paths.path("warn_printed", || {
         kwarn!(true);
     });
-    paths.path("fault_fixed_up", || assert!(uaccess::read_u8(0).is_err(), "bench: a read of address 0 does not fault"));
+    paths.path("fault_fixed_up", || {
+        assert!(uaccess::read_u8(0).is_err(), "bench: a read of address 0 does not fault")
+    });
 }
 
 fn interrupts(paths: &mut Paths) {

@@ -176,9 +176,10 @@ impl<'a> Sweep<'a> {
         }
         (self.reference, self.length) = (Some(reference), length);
         match extent {
-            Extent::One(k) if k.first >= length => {
-                Err(Over(alloc::format!("k={} is behind the end: the body has {length} instructions", k.first)))
-            }
+            Extent::One(k) if k.first >= length => Err(Over(alloc::format!(
+                "k={} is behind the end: the body has {length} instructions",
+                k.first
+            ))),
             Extent::One(k) => self.boundary(k).map(|_| ()),
             Extent::Pairs => self.places(0..length, Self::seconds),
             Extent::Sample(count) => self.some((0..length).step_by(length.div_ceil(count) as usize)),

@@ -178,8 +178,10 @@ impl Reader {
                 let (d, i, trace) = Default::default();
                 self.inside = Some(Inside { path, count: self.at_mark, counter, d, i, trace });
             }
-            (inside, _) => self
-                .wrong(format!("the mark {path} comes inside path {}", inside.map_or(0, |inside| inside.path))),
+            (inside, _) => self.wrong(format!(
+                "the mark {path} comes inside path {}",
+                inside.map_or(0, |inside| inside.path)
+            )),
         }
     }
 

@@ -197,7 +197,8 @@ fn read(log: PipeReader, mark: u64) -> Result<(Reader, String)> {
 fn names(console: &str) -> Result<BTreeMap<u64, String>> {
     let mut names = BTreeMap::new();
     for line in console.lines().filter_map(|line| line.strip_prefix("stretch: ")) {
-        let (number, name) = line.trim().split_once(' ').with_context(|| format!("a path without a name: {line}"))?;
+        let (number, name) =
+            line.trim().split_once(' ').with_context(|| format!("a path without a name: {line}"))?;
         let number = number.parse().with_context(|| format!("no number: {line}"))?;
         if names.values().any(|other| other == name) || names.insert(number, name.to_owned()).is_some() {
             bail!("the kernel gives the path {name} twice");

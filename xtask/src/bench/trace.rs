@@ -250,7 +250,8 @@ pub fn check_boot(trace: &[u32], el2: bool) -> Vec<String> {
         let isb = ops[at..].iter().position(|&op| op == Op::Isb);
         // TTBR1_EL1 must be in force before a write of TCR_EL1 allows the walks that use TTBR1_EL1.
         wrong.unless(tcr.is_none_or(|tcr| isb.is_some_and(|isb| isb < tcr)), || {
-            "no ISB between the writes of TTBR1_EL1 and of TCR_EL1, which allows walks through TTBR1_EL1".into()
+            "no ISB between the writes of TTBR1_EL1 and of TCR_EL1, which allows walks through TTBR1_EL1"
+                .into()
         });
     }
     // WXN may be cached in the TLB with each translation.
