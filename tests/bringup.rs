@@ -45,7 +45,7 @@ pub static FROM_ONE: Suite = Suite {
 pub static FROM_TWO: Suite =
     Suite { name: "bringup", tests: tests![cpus_come_up_while_slots_and_text_change] };
 
-/// Functions to set breakpoints on; no two alike.
+/// Functions to set breakpoints on. All are different.
 macro_rules! targets {
     ($($name:ident $n:literal),*) => {$(
         specimen! {
@@ -109,7 +109,7 @@ fn work() {
 const OF_KEPT: u64 = 3;
 const OF_REUSED: u64 = 5;
 
-/// Has `cpu` run `work`, and waits for the end.
+/// Makes `cpu` run `work`, and waits for the end.
 fn on(cpu: usize, work: idle::Work) -> Outcome {
     check!(idle::give(cpu, work), "cpu{cpu} has something to do");
     // The CPU's tick may be paused, and an idle CPU without interrupts does not look for work.
@@ -175,7 +175,11 @@ fn a_cpu_that_comes_up_has_the_slots_from_its_first_instruction_on() -> Outcome 
     let resumed = on(1, time::resume);
     kprobe::unregister(address_of!(time::account)).map_err(failed)?;
     worked.and(ticks).and(resumed)?;
-    check_eq!(at_once[0], ARRIVES | 1, "its first write, before anybody knows that it is up");
+    check_eq!(
+        at_once[0],
+        ARRIVES | 1,
+        "the CPU's first write hits, before any other CPU knows that it is up"
+    );
     check_eq!(FIRST.each_ref().map(|first| first.load(Relaxed)), [ARRIVES | 1, BEGINS | 1, 0, 0]);
     check_eq!(first.each_ref().map(Slot::hits), [Some(1), Some(1)]);
     check_eq!(hits, Some(calls), "hits of the watchpoint on its tick counter since it is up, and ticks");
@@ -205,7 +209,8 @@ fn a_cpu_that_comes_up_has_one_cpus_slots_too() -> Outcome {
     Ok(())
 }
 
-/// As a user does it: first a breakpoint is set, then the CPUs are brought up, and not in the order of their numbers.
+/// The test types what a user would type: first a breakpoint is set, then the CPUs are brought up, not in the order of their
+/// numbers.
 fn the_monitor_brings_cpus_up_in_any_order() -> Outcome {
     let mut session = Session::new();
     let mut shown = |line: &str| {
@@ -283,7 +288,7 @@ fn a_probe_is_hit_before_a_cpus_slots_are_set_up() -> Outcome {
     on(1, work)
 }
 
-/// CPU 1 sets and removes slots and probes for as long as two other CPUs come up. Afterwards every slot that is still set is in
+/// CPU 1 sets and removes slots and probes while two other CPUs come up. Afterwards every slot that is still set is in
 /// force on each of them, and no removed slot is.
 fn cpus_come_up_while_slots_and_text_change() -> Outcome {
     static STOP: AtomicBool = AtomicBool::new(false);
@@ -318,7 +323,7 @@ fn cpus_come_up_while_slots_and_text_change() -> Outcome {
         kernel::arch::barrier::relax();
     }
     up.map_err(failed)?;
-    check_eq!(WRONG.load(Relaxed), 0, "of the changes");
+    check_eq!(WRONG.load(Relaxed), 0, "changes that went wrong");
     on_every_cpu(|| {
         work();
         Ok(())

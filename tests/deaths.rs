@@ -142,7 +142,7 @@ fn a_return_probes_brk_elsewhere() {
     unsafe { asm!("brk #{}", const probe::ool::RETURN_PROBE) }
 }
 
-/// Branches to the first of the BRKs that stand for return addresses while no return probe waits there.
+/// Branches to the first of the BRKs that replace return addresses, although no return probe waits there.
 fn a_return_of_no_probe() {
     // SAFETY: the kernel ends here.
     unsafe { asm!("b KPROBE_RETURNS") }

@@ -1,4 +1,4 @@
-//! Tools for several suites: interrupts on demand, work on every CPU at the same time, short ways to set slots.
+//! Tools for several suites: interrupts on demand, work on every CPU at the same time, and slots that are removed when dropped.
 
 use crate::failed;
 use ::slots::{Access, Cpus, Privilege, Request};
@@ -38,7 +38,7 @@ impl<T> Deref for OwnPage<T> {
     }
 }
 
-/// An interrupt that comes when a test sends it. Dropping this takes the handler away.
+/// An interrupt that comes when a test sends it. When this is dropped, the handler is removed.
 pub struct OnDemand(u32);
 
 impl OnDemand {
@@ -107,7 +107,7 @@ pub fn on_every_cpu(work: fn() -> Outcome) -> Outcome {
 }
 
 fn take_part() {
-    // SAFETY: `on_every_cpu` stored it, and waits until every CPU is done with it.
+    // SAFETY: `on_every_cpu` has stored a function of this type, and stores another one only after every CPU has ended its work.
     let work: fn() -> Outcome = unsafe { core::mem::transmute(WORK.load(Relaxed)) };
     together(&HERE);
     if let Err(ended) = work() {
@@ -116,7 +116,8 @@ fn take_part() {
     DONE.fetch_add(1, AcqRel);
 }
 
-/// Waits until every online CPU has called this with the same `count`, which must be 0 before and cannot be used a second time.
+/// Waits until every online CPU has called this with the same `count`. `count` must be 0 before the first call. To use it again,
+/// the caller must set it to 0 again.
 pub fn together(count: &AtomicUsize) {
     count.fetch_add(1, AcqRel);
     while count.load(Acquire) < smp::online_count() {
@@ -124,7 +125,7 @@ pub fn together(count: &AtomicUsize) {
     }
 }
 
-/// Gives every other CPU `work` and comes back at once; [`all_idle`] waits for the end.
+/// Gives every other CPU `work`, and does not wait for its end. [`all_idle`] does that.
 pub fn on_other_cpus(work: idle::Work) {
     for cpu in smp::online().filter(|&cpu| cpu != percpu::index()) {
         while !idle::give(cpu, work) {
@@ -189,7 +190,7 @@ impl Slot {
 }
 
 /// Waits until all slots that were retired in debug context are free. They become free in a later call to the slot manager, once
-/// every CPU has let go of them; so this sets and removes a slot again and again.
+/// every CPU has disarmed them. So this sets and removes a slot again and again.
 pub fn nothing_left() -> Outcome {
     for _ in 0..1_000_000 {
         drop(Slot::counting(&breakpoint_at(crate::address_of!(nothing_left)))?);
@@ -198,7 +199,7 @@ pub fn nothing_left() -> Outcome {
         }
         relax();
     }
-    Err(failed("a retired slot was never given back"))
+    Err(failed("a retired slot never became free"))
 }
 
 /// This CPU has no tick for as long as this lives. Thread context.

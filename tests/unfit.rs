@@ -4,53 +4,56 @@ use super::sweep::{code, faults};
 use harness::ktest::everywhere::{Departure, Unfit};
 
 /// An exception at these instructions ends the kernel, and a probe's hit is an exception too.
-const ON_SP_EL0: &str = "instructions on SP_EL0, where no exception may be taken, a probe's neither";
-/// SP does not point to a stack there, so that every exception ends the kernel, and a probe's hit is an exception too.
+const ON_SP_EL0: &str =
+    "runs instructions on SP_EL0, where no exception may be taken, so no probe may be hit";
+/// At these instructions SP does not point to a stack. An exception there ends the kernel, and a probe's hit is an exception too.
 const NO_STACK: &str =
-    "instructions whose SP is no stack, where no exception may be taken, a probe's neither";
+    "runs instructions whose SP is no stack, where no exception may be taken, so no probe may be hit";
 /// With a probe on every instruction one search of the whole symbol table makes a million hits, and these tests search hundreds of
 /// times.
-const SEARCHES: &str = "searches the whole symbol table hundreds of times, each a million hits";
+const SEARCHES: &str =
+    "searches the whole symbol table hundreds of times, with a million hits in each search";
 
 /// K8: the displaced instruction runs with interrupts masked, so no interrupt comes in the middle of the step-over.
-const MASKED: &str =
-    "expects an interrupt in the middle of a step-over, which waits where a probe is on the instruction (K8)";
+const MASKED: &str = "expects an interrupt in the middle of a step-over, but the interrupt waits if a probe is on the instruction (K8)";
 /// M12, M13: a step over an instruction with a probe is completed in software.
 const IN_SOFTWARE: &str =
-    "counts step exceptions, and a step over an instruction with a probe is completed in software (M13)";
+    "counts step exceptions, but a step over an instruction with a probe is completed in software (M13)";
 
-/// I8: the kernel changes owners in no-probe text only. These tests change owners in text that has probes here: a BRK in the middle
-/// returns with MDSCR_EL1.SS set for an owner that never asked for a step.
+/// I8: the kernel changes owners in no-probe text only. These tests change owners themselves, in text that has probes here. A
+/// probe's BRK in the middle would return with MDSCR_EL1.SS set for an owner that never asked for a step.
 const OWNERS: &str = "changes owners of steps by itself, in text that has probes here";
 
 /// M12: while the displaced instruction runs, the owners of the step are parked, and MDSCR_EL1.SS is set for owners only.
-const SET_ASIDE: &str =
-    "reads MDSCR_EL1 in a stepped instruction, whose step is set aside where a probe is on it (M12)";
+const SET_ASIDE: &str = "reads MDSCR_EL1 in a stepped instruction, but the step is set aside if a probe is on the instruction (M12)";
 
 /// DDI 0487 D1.3.1: an exception is a context synchronization event.
 const SYNCHRONISES: &str =
-    "what a register write does before its ISB: a probe's exception in between synchronises";
-/// These tests remove by address what they have not placed. Here something of the harness is at that address, and would be removed.
-const BY_ADDRESS: &str = "removes by address what it has not placed, and here that is not nothing";
+    "checks what a register write does before its ISB, but a probe's exception in between synchronises";
+/// These tests remove by address, where they expect that nothing is placed. With `probes=all` a probe of the harness is at that
+/// address, and would be removed.
+const BY_ADDRESS: &str =
+    "removes by address where nothing should be, and would remove a probe of the harness";
 
-/// The harness has placed another probe at the address. So the test's own probe changes no text there, neither when it comes nor
-/// when it goes.
-const ALREADY: &str = "expects a branch, an instruction or a write of text where a probe of its own comes and goes, and another one is there already";
+/// The harness has placed another probe at the address. So the text there changes neither when the test's own probe is placed nor
+/// when it is removed.
+const ALREADY: &str =
+    "expects that its probe changes the text at its address, but a probe of the harness is there already";
 
-/// The tests and scenarios are skipped. The departures are run, but left out where the counts of neighbouring instructions are
-/// compared.
+/// The tests and scenarios are skipped. The code of the departures is run, but is left out when the counts of neighbouring
+/// instructions are compared.
 pub static UNDER_PROBES: Unfit = Unfit { tests: TESTS, scenarios: SCENARIOS, departures: DEPARTURES };
 
 const DEPARTURES: &[Departure] = &[
-    (|| code::line as *const () as u64, "a breakpoint's handler leaves the second instruction out"),
+    (|| code::line as *const () as u64, "a breakpoint's handler skips the second instruction"),
     (|| faults::reads_nothing as *const () as u64, "its fault ends the kernel, which is caught"),
 ];
 
 /// Where two probes are at one address, neither of them is optimised.
-const OPTIMISED: &str = "expects its probe to be optimised, and another one is there already";
+const OPTIMISED: &str = "expects its probe to be optimised, but a probe of the harness is there already";
 
 const SCENARIOS: &[(&str, &str)] = &[
-    ("reschedule-put-off", "counts the instructions up to the switch, among which the hits of probes are"),
+    ("reschedule-put-off", "counts the instructions up to the switch, and the hits of probes add to them"),
     ("probe-optimised", OPTIMISED),
     ("probe-optimised-nested", OPTIMISED),
     ("probe-optimised-faults", OPTIMISED),
@@ -59,9 +62,8 @@ const SCENARIOS: &[(&str, &str)] = &[
     ("displaced-watchpoint-step-optimised", OPTIMISED),
 ];
 
-/// A literal that lies in text is data to the load. A probe on it puts a BRK there, which the load reads when it runs natively.
-const LITERALS: &str =
-    "loads words of text as data, and natively reads the BRKs of the probes that are on them";
+/// A load reads a literal in text as data. A probe on the literal puts a BRK there, and a load that runs natively reads the BRK.
+const LITERALS: &str = "loads words of text as data, and would read the BRKs of the probes that are on them";
 
 const TESTS: &[(&str, &str)] = &[
     ("displaced.a_simulated_literal_hits_its_watchpoints_once_an_attempt", LITERALS),

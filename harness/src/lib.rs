@@ -1,7 +1,7 @@
 //! Everything that exercises the kernel from inside: in-kernel tests, the sweep, the storm, the measurement of costs, the main job.
 //!
 //! The harness depends on the kernel, and the kernel knows nothing of it: the image registers [`HOOKS`] and
-//! [`ktest::command`]. What is tested, swept and stormed is handed to it (`tests/`).
+//! [`ktest::command`]. The image also passes the harness the tests, the scenarios and the storm, which `tests/` defines.
 #![cfg(target_os = "none")]
 #![no_std]
 

@@ -1,4 +1,4 @@
-//! The image: kernel, harness and tests linked, and what it does after boot, by the boot argument `mode=`.
+//! The image links kernel, harness and tests. The boot argument `mode=` says what the image does after boot.
 #![cfg(target_os = "none")]
 #![no_std]
 #![cfg_attr(test, no_main)]

@@ -35,7 +35,7 @@ pub fn i2_mdscr_written_with_d_open() {
 pub fn i2_ss_without_an_owner() {
     fn sets_ss(_: &mut Frame) {
         let _masked = AllMasked::new();
-        // SAFETY: D is masked for as long as `_masked` lives. `Masked` would put the register right.
+        // SAFETY: D is masked for as long as `_masked` lives. The end of a `Masked` would correct the register.
         control::force(unsafe { debug::masked() }, mdscr::SS);
     }
     irq::set_handler(sgi::TEST, sets_ss);

@@ -20,8 +20,8 @@ pub const LANDINGS: u64 = 1000;
 /// How many words of data for literals follow the words of UDF.
 pub const POOL: u64 = 24;
 
-// No function has this text. When a probe is placed, the instructions around it are looked at, and here they are the same for every
-// sample.
+// This text belongs to no function. The registration of a probe also looks at the instructions around the probed one, and here
+// those are the same for every sample.
 global_asm!(
     ".pushsection .text.differential, \"ax\"",
     ".balign 4096",
@@ -99,10 +99,11 @@ specimen! {
 }
 
 fn caught(frame: &mut Frame) -> bool {
-    // SAFETY: `run` stored it, and stays until the run is over; only one handler at a time is past the check of the CPU.
+    // SAFETY: `run` has stored the pointer, and does not return before the run is over; only one handler at a time is past the
+    // check of the CPU.
     let Some(run) = (unsafe { RUN.load(Acquire).as_mut() }) else { return false };
     let launched = frame.pc == crate::address_of!(launch);
-    // A fault elsewhere in the kernel's text, foreseen or not, is none of the run's: no branch of a run leads there.
+    // A fault elsewhere in the kernel's text, foreseen or not, does not belong to the run: no branch of a run leads there.
     let text = layout::text_start() as u64..layout::text_end() as u64;
     let area = word(0)..word(LANDINGS + POOL);
     if run.cpu != percpu::index() || (text.contains(&frame.pc) && !area.contains(&frame.pc) && !launched) {
@@ -117,11 +118,11 @@ fn caught(frame: &mut Frame) -> bool {
             frame.sp -= BELOW;
             frame.pstate = frame.pstate & !State::PSTATE | state.pstate;
             frame.move_to(run.slot);
-            // SAFETY: this much of the stack is far below all that is in use, of this handler too.
+            // SAFETY: this part of the stack is far below everything that is in use, also by this handler.
             unsafe { core::ptr::copy_nonoverlapping(state.stack.as_ptr(), frame.sp as *mut u64, STACK) };
         }
         Some(home) if run.end.is_none() => {
-            // SAFETY: as above; what the run has pushed is below.
+            // SAFETY: the same part of the stack. What the run has pushed is below it.
             run.stack = unsafe { *((home.sp - BELOW) as *const [u64; STACK]) };
             run.end = Some(Registers::of(frame));
             frame.x = home.x;

@@ -77,7 +77,7 @@ impl Sample {
     /// Runs the instruction from each state, and returns the results.
     fn run(&self) -> Result<Vec<Came>, Ended> {
         let runs = self.states.iter().map(|state| area::run(self.address(), state));
-        runs.collect::<Option<_>>().ok_or_else(|| failed("it never began"))
+        runs.collect::<Option<_>>().ok_or_else(|| failed("the run never began or never ended"))
     }
 
     /// Runs the instruction under a probe from each state, and returns the results. `natively` says how often the post-handler is
@@ -91,15 +91,15 @@ impl Sample {
         let came = self.run();
         check_eq!(kprobe::unregister(at), Ok((STATES as u64, 0)), "hits and missed");
         let handled = HANDLED.load(Relaxed);
-        check_eq!(handled & 0xffff_ffff, if pre.is_some() { STATES as u64 } else { 0 }, "before it");
+        check_eq!(handled & 0xffff_ffff, if pre.is_some() { STATES as u64 } else { 0 }, "pre-handlers");
         // An instruction that took an exception is not done, so the post-handler is not called.
         let done = natively.iter().filter(|came| !came.faulted(at)).count() as u64;
-        check_eq!(handled >> 32, if post.is_some() { done } else { 0 }, "behind it");
+        check_eq!(handled >> 32, if post.is_some() { done } else { 0 }, "post-handlers");
         came
     }
 
-    /// Runs the instruction natively and under a probe, and compares the results. True if it took an exception from at least one of
-    /// the states.
+    /// Runs the instruction natively and under a probe, and compares the results. True if the instruction took an exception from at
+    /// least one of the states.
     fn compare(&self) -> Result<bool, Ended> {
         let landing = kernel::arch::uaccess::read_u32(self.address()).map_err(failed)?;
         write(self.address(), self.word);

@@ -116,7 +116,7 @@ impl Came {
         stack[..below].fill(0);
         let has_far =
             matches!(end.esr >> 26, ec::INSTRUCTION_ABORT_SAME | ec::PC_ALIGNMENT | ec::DATA_ABORT_SAME);
-        // SAFETY: nobody writes it now.
+        // SAFETY: nothing writes it now.
         let memory = unsafe { (&*SCRATCH.0.get()).to_vec() };
         let (v, fpsr) = if simd::usable() { simd::get() } else { ([0; 32], 0) };
         Self {
@@ -190,7 +190,7 @@ pub mod simd {
         read_sysreg!("cpacr_el1") & FPEN == FPEN
     }
 
-    /// Lets EL1 use the SIMD&FP registers, or has their use trapped.
+    /// Lets EL1 use the SIMD&FP registers, or makes their use trap.
     pub fn allow(yes: bool) {
         let others = read_sysreg!("cpacr_el1") & !FPEN;
         write_sysreg!("cpacr_el1", if yes { others | FPEN } else { others });
@@ -199,7 +199,7 @@ pub mod simd {
 
     /// Sets all SIMD&FP registers, and clears FPCR and FPSR.
     pub fn put(v: &[u128; 32]) {
-        // SAFETY: the registers are nobody's.
+        // SAFETY: nothing else uses these registers.
         unsafe {
             load(v);
             asm!("msr S3_3_C4_C4_0, xzr", "msr S3_3_C4_C4_1, xzr", options(nostack, nomem, preserves_flags));

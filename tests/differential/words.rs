@@ -74,14 +74,14 @@ groups! {
 
 /// Words that are never sampled because they cannot be run natively: mask, value, and what they would do.
 const EXCLUDED: &[(u32, u32, &str)] = &[
-    (0xffe0_fc00, 0x9ac0_1000, "IRG: each gives another tag"),
-    (0xffe0_fc00, 0x9ac0_3000, "PACGA: trapped to EL2, where nobody is"),
+    (0xffe0_fc00, 0x9ac0_1000, "IRG: each execution gives another tag"),
+    (0xffe0_fc00, 0x9ac0_3000, "PACGA: traps to EL2, where nothing handles it"),
     (
         0xff80_0000,
         0xd500_0000,
         "system registers and operations beyond the list below: they change the machine, or two reads differ",
     ),
-    (0xffc0_0000, 0xd540_0000, "the same in 128 bits"),
+    (0xffc0_0000, 0xd540_0000, "the same, with 128 bits"),
 ];
 
 /// The system instructions that are sampled: hints, barriers, and instructions that change flags. The masks leave out Rt.
@@ -157,8 +157,8 @@ pub fn draw(group: &Group, slot: u64, random: &mut Random) -> Option<u32> {
     None
 }
 
-/// Sets fields that should be all ones to ones, and fields that should be zero to zeros. A word that breaks such a field is
-/// refused, and few random words of these groups would be left.
+/// Sets fields that should be all ones to ones, and fields that should be zero to zeros. A word with another value in such a
+/// field is refused. Without this change, few random words of these groups would be left.
 fn as_it_should_be(word: u32) -> u32 {
     match word {
         // LDAR, STLR and kin; CAST, CASPT.

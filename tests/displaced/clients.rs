@@ -35,7 +35,7 @@ fn site() -> u64 {
     address_of!(store)
 }
 
-/// Masks with D clear, so that slots are hit: none, those of an interrupt handler, and two that no context of the kernel has.
+/// Masks with D clear, so that slots are hit: none, those of an interrupt handler, and two sets that no context of the kernel has.
 const MASKS: [Daif; 4] =
     [Daif::empty(), Daif::I.union(Daif::F), Daif::I, Daif::I.union(Daif::F).union(Daif::A)];
 

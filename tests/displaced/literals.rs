@@ -128,8 +128,8 @@ static TOLD: [AtomicU64; 8] = [const { AtomicU64::new(0) }; 8];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static ENTRY: AtomicU64 = AtomicU64::new(0);
 
-/// Notes one number for each stop: the index of the word, plus 100 for a slot, plus 1000 for each post-handler that has run. At the
-/// first two stops it asks for one step.
+/// This client notes one number for each stop: the index of the word, plus 100 for a slot, plus 1000 for each post-handler that
+/// has run. At the first two stops it asks for one step.
 static CLIENT: Client = Client { tell: client, data: 0 };
 
 fn client(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {

@@ -106,10 +106,10 @@ fn is_astray(pc: u64) -> bool {
 /// Runs `run` with these masks.
 fn masked<R>(masks: Daif, run: impl FnOnce() -> R) -> R {
     let before = daif::read();
-    // SAFETY: they are put back below.
+    // SAFETY: the masks from before are put back below.
     unsafe { asm!("msr daif, {}", in(reg) masks.bits(), options(nostack, preserves_flags)) };
     let result = run();
-    // SAFETY: as they were.
+    // SAFETY: these are the masks from before.
     unsafe { asm!("msr daif, {}", in(reg) before.bits(), options(nostack, preserves_flags)) };
     result
 }

@@ -64,7 +64,7 @@ pub fn a_handler_may_leave_a_sequence_at_an_ordinary_access() -> Outcome {
     Ok(())
 }
 
-/// A thread calls `yield_now` while it runs free. The slot that is suspended for it must be hit in the other thread.
+/// A thread calls `yield_now` while it runs free. A slot is suspended for the free run; in the other thread that slot must be hit.
 pub fn a_free_run_ends_with_its_threads_turn() -> Outcome {
     static STOP: AtomicBool = AtomicBool::new(false);
     static SEEN: AtomicU64 = AtomicU64::new(0);
@@ -104,7 +104,7 @@ pub fn a_free_run_ends_with_its_threads_turn() -> Outcome {
     STOP.store(true, Relaxed);
     reader.join();
     let hits = remove(id)?;
-    check!(stats::FREE_RUNS.sum() > before, "the sequence cannot be made as one step");
+    check!(stats::FREE_RUNS.sum() > before, "the sequence was executed as one step, and never ran free");
     check_eq!(OTHER.load(Relaxed), 3 * own);
     check_eq!(hits, own + ROUNDS, "of {own} sequences and {ROUNDS} loads");
     Ok(())

@@ -7,7 +7,7 @@ use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::debug::slots::{self, Disposition};
 
-/// The offsets of those among the first `count` instructions of a function that are refused for a breakpoint.
+/// Tries a breakpoint on each of the first `count` instructions of a function. Returns the offsets at which it is refused.
 fn refused(function: u64, count: u64) -> Result<Vec<u64>, harness::ktest::Ended> {
     let mut refused = Vec::new();
     for offset in (0..count).map(|n| n * 4) {
@@ -29,7 +29,7 @@ pub fn no_breakpoint_inside_a_sequence() -> Outcome {
     check_eq!(refused(code::add_pair as *const () as u64, 6)?, [4, 8, 12]);
     check_eq!(refused(code::wait_and_take as *const () as u64, 6)?, [8, 12]);
     check_eq!(refused(code::load_only as *const () as u64, 4)?, [0u64; 0]);
-    check_eq!(refused(kernel::time::account as *const () as u64, 4)?, [0u64; 0], "there is none");
+    check_eq!(refused(kernel::time::account as *const () as u64, 4)?, [0u64; 0], "no sequence");
     // A probe in front of the sequence does not hide the sequence.
     let at = code::add as *const () as u64;
     kernel::kprobe::register(at, None, None).map_err(crate::failed)?;

@@ -47,7 +47,7 @@ fn follow(frame: &mut DebugFrame) -> Wish {
 }
 
 /// Steps through `body`, and returns the steps from the first one that lands in the function until they leave it. The step that
-/// leaves the function is not returned, nor what is more than [`ROOM`].
+/// leaves the function is not returned, nor are steps beyond the first [`ROOM`].
 pub fn steps(function: u64, words: u64, body: impl FnOnce()) -> Result<Landed, Ended> {
     steps_with(function, words, |_| (), body)
 }

@@ -83,8 +83,8 @@ pub fn a_sequence_that_faults() -> Outcome {
         [(nowhere, code::FIXUP_LOAD, 1), (&raw const READ_ONLY, code::FIXUP_STORE, 2)]
     {
         let mut result = 0;
-        // The step of the sequence ends in the fault's handler, which is outside of the function. So the only landing in it is the
-        // one on the load-exclusive.
+        // The step of the sequence ends in the fault's handler, which is outside of the function. So the only step that lands in
+        // the function is the one that lands on the load-exclusive.
         let landed = steps(at, 10, || result = code::may_fault(address))?;
         check_eq!((result, landed.len()), (wanted, 1), "{fixup}: {landed:?}");
         check_eq!(landed[0], (0, Stepped::Instruction));
@@ -97,8 +97,8 @@ pub fn a_sequence_that_faults() -> Outcome {
     drop(off);
     check_eq!((remove(id)?, results), (10, [2; 10]));
     check_eq!(stats::FREE_RUNS.sum() - free, 10);
-    // In each round two accesses fault: the one of the handler that executes the sequence, and the one of the sequence that runs
-    // free.
+    // In each round two accesses fault: one of the handler that executes the sequence in software, and one of the sequence itself,
+    // which then runs free.
     check_eq!(stats::FIXUPS.sum() - completed, 20);
     Ok(())
 }

@@ -95,7 +95,7 @@ const ROUNDS: u64 = 100;
 static PAIR: Pair = Pair(core::cell::UnsafeCell::new([0; 2]));
 #[repr(align(16))]
 struct Pair(core::cell::UnsafeCell<[u64; 2]>);
-// SAFETY: used by exclusives only while several CPUs use it.
+// SAFETY: while several CPUs use it, all accesses are exclusives.
 unsafe impl Sync for Pair {}
 
 fn hammer() {
@@ -156,7 +156,7 @@ pub fn every_form_under_a_watchpoint_on_all_cpus() -> Outcome {
     Ok(())
 }
 
-/// How often each CPU takes the lock. It is few, because CPUs that wait for the lock hit the watchpoint again and again.
+/// How often each CPU takes the lock. The number is small, because CPUs that wait for the lock hit the watchpoint again and again.
 const TIMES_TAKEN: u64 = 50;
 static LOCK: OwnPage<SpinLock<u64>> = OwnPage(SpinLock::new(0));
 /// 1 while a CPU holds LOCK. [`TOGETHER`] counts the CPUs that found it to be 1 although they hold LOCK.
@@ -193,7 +193,7 @@ pub fn a_lock_under_a_watchpoint_on_all_cpus() -> Outcome {
         let cpus = idle::on_all(lock_and_count) as u64;
         let hits = remove(id)?;
         check_eq!((*LOCK.lock(), TOGETHER.load(Relaxed)), (cpus * TIMES_TAKEN, 0), "{access:?}");
-        // Taking the lock is a sequence, giving it back is a plain store. A slot for loads is hit by the former only.
+        // Taking the lock is a sequence, giving it back is a plain store. So a slot for loads is hit only when the lock is taken.
         let least = if access == Access::Read { 1 } else { 2 } * cpus * TIMES_TAKEN;
         check!(hits >= least, "{access:?}: {hits} hits");
     }

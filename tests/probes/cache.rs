@@ -1,4 +1,5 @@
-//! Cache maintenance after a change of text. Emulators work the same without it, so the test records which operations are executed.
+//! Cache maintenance after a change of text. Emulators work the same without cache maintenance, so the test records which
+//! operations are executed.
 
 use crate::address_of;
 use crate::failed;

@@ -98,6 +98,6 @@ pub fn two_hundred_and_fifty_six_probes_on_one_function() -> Outcome {
     check_eq!(everywhere::others(), 0);
     check_eq!(text(), before, "the text is as it was");
     check_eq!(long(5), 5 + SUM);
-    check_eq!(POSTS.load(Relaxed), 3 * PROBES, "nothing hits any more");
+    check_eq!(POSTS.load(Relaxed), 3 * PROBES, "no probe is hit any more");
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Optimised probes. Their handlers see and may do the same as those of a BRK. Where no branch is possible, the probe keeps its
-//! BRK.
+//! Optimised probes. Their handlers see and may do the same as the handlers of a probe with a BRK. Where no branch is possible, the
+//! probe keeps its BRK.
 //!
 //! On machines with the boot argument `optimise=1`, all other tests of probes use optimised probes too.
 
@@ -132,7 +132,7 @@ pub fn an_optimised_probes_handler_changes_what_a_brks_can() -> Outcome {
 /// Tries no masks, those of an interrupt handler, those of a debug context, and two sets that no context of the kernel has.
 pub fn an_optimised_probe_keeps_the_masks_of_its_context() -> Outcome {
     fn set(masks: Daif) {
-        // SAFETY: a test's; it puts them back.
+        // SAFETY: the test puts back the masks from before.
         unsafe { asm!("msr daif, {}", in(reg) masks.bits(), options(nostack, preserves_flags)) }
     }
     let probe = place(Some(look))?;
@@ -184,8 +184,8 @@ static LANDED: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 static LANDINGS: AtomicU64 = AtomicU64::new(0);
 static FOLLOWED: AtomicU64 = AtomicU64::new(0);
 
-/// Runs `run` without ticks on this CPU: an interrupt before the step would take the context off the stand-in BRK, and put it back
-/// there.
+/// Runs `run` without ticks on this CPU. An interrupt before the step would make the kernel move the context away from the stand-in
+/// BRK of the trampoline, and back to it afterwards.
 fn undisturbed<R>(run: impl FnOnce() -> R) -> R {
     {
         let _off = IrqOff::new();
@@ -214,7 +214,7 @@ fn landings(entry: u64, body: impl FnOnce()) -> Result<[u64; 4], Ended> {
 }
 
 /// A post-handler begins a step, which is a step of the instruction behind the probed one. That instruction has an optimised probe:
-/// the branch that stands there is not a step of its own.
+/// the branch to the trampoline is not a step of its own.
 pub fn a_step_begun_behind_a_probe_meets_an_optimised_one() -> Outcome {
     static CLIENT: Client = Client { tell: client, data: 0 };
 

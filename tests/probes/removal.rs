@@ -42,7 +42,7 @@ fn hammer(function: extern "C" fn(u64) -> u64) {
         WRONG.fetch_add(u64::from(function(calls) != calls + 7), Relaxed);
         calls += 1;
         if calls % 64 == 0 {
-            // Under icount CPUs take turns, and QEMU hardly gives a turn to the CPU behind one that never yields.
+            // Under icount the CPUs take turns. While one CPU never yields, QEMU hardly gives a turn to the next CPU.
             relax();
         }
     }

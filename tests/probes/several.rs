@@ -40,7 +40,7 @@ pub fn several_probes_at_one_address_are_hit_in_their_order() -> Outcome {
         let third = kprobe::register(address, None, Some(post::<8>)).map_err(failed)?;
         calls(1268)?;
         let last = kprobe::register(address, Some(skip), None).map_err(failed)?;
-        check_eq!(order::of(|| function(1)), (77, 125), "none is left out, and nothing is behind");
+        check_eq!(order::of(|| function(1)), (77, 125), "every pre-handler is called, and no post-handler");
         check_eq!(everywhere::others(), 4);
         check_eq!(kprobe::remove(second), (3, 0));
         check_eq!(kprobe::remove(last), (1, 0));
@@ -71,7 +71,7 @@ pub fn a_probe_that_is_off_is_not_hit() -> Outcome {
         check_eq!((first.is_enabled(), second.is_enabled()), (false, true));
         call((1, 2))?;
         kprobe::disable(second);
-        check_eq!(uaccess::read_u32(address), text, "nobody is left that a BRK is for");
+        check_eq!(uaccess::read_u32(address), text, "no probe is left that needs a BRK");
         call((1, 2))?;
         check_eq!(kprobe::original(address), word);
         kprobe::enable(first);

@@ -1,5 +1,5 @@
-//! Probes on functions that run in debug context but do not belong to the engine. H6 allows such probes, and M14 has them hit
-//! there.
+//! Probes on functions that run in debug context but do not belong to the engine. H6 allows such probes, and by M14 they are hit in
+//! debug context too.
 
 use crate::address_of;
 use crate::failed;

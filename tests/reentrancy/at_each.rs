@@ -31,7 +31,7 @@ pub struct Subject {
     pub also: &'static [&'static str],
     /// Puts everything into the state that each run of `outer` begins with.
     pub prepare: fn(),
-    /// Checks the result of a run of `outer` in whose middle `nested` was called so many times.
+    /// Checks the result of a run of `outer`. The argument says how often `nested` was called in the middle of that run.
     pub check: fn(u64) -> Outcome,
 }
 

@@ -58,7 +58,7 @@ pub fn debuggers_come_and_go_in_the_middle_of_others() -> Outcome {
             let _masked = AllMasked::new();
             runs::end_of(|_| true);
         }
-        check_eq!(FIRST.load(Relaxed), 0, "clients and calls that could not be had");
+        check_eq!(FIRST.load(Relaxed), 0, "clients that could not be registered, calls that could not begin");
         check_eq!(waits, usize::from(there), "calls waited for");
         nothing_left()
     }
@@ -142,7 +142,7 @@ pub fn calls_run_over_come_and_go_in_the_middle_of_others() -> Outcome {
             ([1, nested], 1),
             "begun: the operation's, the handler's; ended"
         );
-        check_eq!(left, nested, "the handler's that are left");
+        check_eq!(left, nested, "the handler's calls that are left");
         nothing_left()
     }
     let prepare = || BEGUN.iter().chain([&ENDED]).for_each(|count| count.store(0, Relaxed));

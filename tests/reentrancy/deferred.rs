@@ -162,7 +162,7 @@ pub fn deferred_work_is_wanted_in_the_middle_of_a_reschedule() -> Outcome {
         check_eq!(
             (wanted, cpu.reschedule_wanted()),
             (nested != 0, false),
-            "deferred work is wanted, a reschedule"
+            "whether deferred work waits, whether a reschedule is wanted"
         );
         Ok(())
     }

@@ -144,7 +144,7 @@ pub fn slots_of_all_cpus_come_and_go_in_the_middle_of_others() -> Outcome {
 }
 
 pub fn interrupts_change_groups_in_the_middle_of_others() -> Outcome {
-    /// An SGI that nobody sends.
+    /// An SGI that is never sent.
     const OTHER: u32 = 8;
     static WRONG: AtomicU64 = AtomicU64::new(0);
     fn note(done: Result<(), gic::GicError>) {
@@ -163,7 +163,7 @@ pub fn interrupts_change_groups_in_the_middle_of_others() -> Outcome {
     }
     fn check(nested: u64) -> Outcome {
         let groups = [sgi::TEST_FIQ, OTHER].map(|id| gic::is_group0(id).ok());
-        check_eq!(groups, [Some(true), Some(nested != 0)], "which are of group 0");
+        check_eq!(groups, [Some(true), Some(nested != 0)], "which SGIs are of group 0");
         check_eq!(WRONG.load(Relaxed), 0);
         Ok(())
     }
@@ -176,8 +176,7 @@ pub fn interrupts_change_groups_in_the_middle_of_others() -> Outcome {
     outcome
 }
 
-/// These functions do what takes several instructions, and what an exception in between would break. So they must be in no-probe
-/// text.
+/// An exception in the middle of one of these functions would break what the function does. So they must be in no-probe text.
 pub fn what_nothing_may_come_between_cannot_be_probed() -> Outcome {
     const NAMES: [&str; 8] = [
         "kernel::drivers::pl011::Pl011::take",

@@ -91,7 +91,7 @@ pub fn threads_that_outlive_the_probe_give_its_room_back() -> Outcome {
             sched::yield_now();
         }
         check_eq!(probe.remove(), (THREADS as u64, 0));
-        check!(all(64)?.len() < 16, "the calls hold it");
+        check!(all(64)?.len() < 16, "the calls hold room");
         HOLD.store(false, Relaxed);
         threads.iter().for_each(sched::Handle::join);
         check_eq!(all(64)?.len(), 16, "all room is there");
@@ -139,7 +139,7 @@ pub fn frames_that_are_left_give_their_calls_back() -> Outcome {
     static OUTCOME: IrqMutex<Option<Outcome>> = IrqMutex::new(None);
     let thread = sched::spawn(percpu::index(), "leaves", Box::new(|| *OUTCOME.lock() = Some(leave_frames())));
     thread.map_err(failed)?.join();
-    OUTCOME.lock().take().unwrap_or_else(|| Err(failed("it has not run")))?;
-    check_eq!(all(64)?.len(), 16, "the rest with its thread");
+    OUTCOME.lock().take().unwrap_or_else(|| Err(failed("the thread has not run")))?;
+    check_eq!(all(64)?.len(), 16, "the end of the thread gives back the rest");
     Ok(())
 }

@@ -61,12 +61,12 @@ pub fn calls_under_way_outlive_their_probe() -> Outcome {
         thread.join();
     }
     check_eq!((counted, removed), ((3, 0, 3), (3, 0)));
-    check_eq!(meanwhile, 15, "the block with the three is not given to others");
+    check_eq!(meanwhile, 15, "the block with the three calls is not given to others");
     check_eq!((RESULTS.load(Relaxed), RETURNS.load(Relaxed)), (3111, 0));
     let again = again?;
     check_eq!((stays(5), RETURNS.load(Relaxed)), (1005, 1));
     check_eq!(again.remove(), (1, 0));
-    check_eq!(all(64)?.len(), 16, "and is when they have returned");
+    check_eq!(all(64)?.len(), 16, "the block is given to others when the calls have returned");
     Ok(())
 }
 

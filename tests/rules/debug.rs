@@ -92,7 +92,7 @@ fn m10_every_owner_gets_its_step() -> Outcome {
     let steps = trace::trace(line.clone(), || result = code::line())?;
     let hits = signal::remove(id)?;
     check_eq!((result, hits), (4, 1));
-    check_eq!(SEEN.view().owners, 3, "the debugger's and the step-over");
+    check_eq!(SEEN.view().owners, 3, "the owners are the debugger and the step-over");
     check_eq!(stats::STEP_OVERS.here() - overs, 1);
     check_eq!(steps.len(), 6, "{steps:x?}");
     check!(steps[..5].iter().zip(line.step_by(4)).all(|(step, at)| *step == at), "{steps:x?}");

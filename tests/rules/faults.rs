@@ -147,9 +147,10 @@ fn m6_each_attempt_is_a_hit() -> Outcome {
         // with a good address.
         let fault = frame.x[0] as *mut Frame;
         if TRIES.fetch_add(1, Relaxed) == 0 {
-            // SAFETY: the handler has the fault's frame to itself, and it stands still here.
+            // SAFETY: the argument points to the fault's frame. The fault handler does not run while this probe handler runs, so
+            // nothing else uses the frame.
             unsafe { (*fault).x[1] = &raw const TRIES as u64 };
-            // SAFETY: as above.
+            // SAFETY: see the line above.
             unsafe { (*fault).pc = code::load_at() };
             // The handler returns 1 at once, which says that the fault is handled.
             frame.x[0] = 1;
@@ -168,8 +169,8 @@ fn m6_each_attempt_is_a_hit() -> Outcome {
     kprobe::unregister(handler).map_err(crate::failed)?;
     check_eq!((failed, TRIES.load(Relaxed)), (0, 1));
     check_eq!(hits, 2, "two attempts");
-    check_eq!(stats::COMPLETED_IN_SOFTWARE.here() - completed, 1, "the one that faulted");
-    check_eq!(stats::STEP_OVERS.here() - overs, 1, "the one that did not");
+    check_eq!(stats::COMPLETED_IN_SOFTWARE.here() - completed, 1, "the attempt that faulted");
+    check_eq!(stats::STEP_OVERS.here() - overs, 1, "the attempt that did not");
     Ok(())
 }
 
@@ -199,7 +200,11 @@ fn m6_an_interrupt_can_come_in_the_handler() -> Outcome {
     kprobe::unregister(handler).map_err(crate::failed)?;
     check_eq!((failed, failed_masked), (1, 1));
     check_eq!(open, handler + 4, "taken in the handler, behind the probe");
-    check_eq!((held, INTERRUPT.count()), (1, 2), "not while the context that faulted has it masked");
+    check_eq!(
+        (held, INTERRUPT.count()),
+        (1, 2),
+        "no interrupt while the context that faulted masks interrupts"
+    );
     Ok(())
 }
 
@@ -227,7 +232,7 @@ fn k7_a_fault_in_a_copy_is_the_probed_instructions() -> Outcome {
 fn i3_a_nested_fault_leaves_the_snapshot_alone() -> Outcome {
     static FAR: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
     fn nested(_: &Kprobe, frame: &mut DebugFrame) -> Then {
-        // SAFETY: the handler's argument, which stands still here.
+        // SAFETY: the argument points to the fault's frame. The fault handler does not run while this probe handler runs.
         let fault = unsafe { &*(frame.x[0] as *const Frame) };
         let _ = uaccess::read_u8(UNMAPPED + 0x100);
         FAR[0].store(fault.far, Relaxed);
@@ -242,6 +247,6 @@ fn i3_a_nested_fault_leaves_the_snapshot_alone() -> Outcome {
     check_eq!((failed, counts), (1, (1, 1)), "the nested fault's handler is a miss");
     let [far, pc, live] = FAR.each_ref().map(|word| word.load(Relaxed));
     check_eq!(live, UNMAPPED + 0x100, "the register has the nested fault's address");
-    check_eq!((far, pc), (UNMAPPED, code::load_at()), "the frame has its own");
+    check_eq!((far, pc), (UNMAPPED, code::load_at()), "the frame has the first fault's address and PC");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Guards that keep interrupts off, by PSTATE.I or by priority. They are nested, and dropped in the wrong order.
+//! Guards that keep interrupts off, by PSTATE.I or by priority. The tests nest guards, and drop them in the wrong order.
 
 use super::seen::Seen;
 use super::signal::Signal;

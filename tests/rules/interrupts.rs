@@ -173,7 +173,7 @@ fn m8_a_spurious_fiq_in_a_debuggers_step() -> Outcome {
     with_a_spurious_one(in_a_trace, Signal::Fiq)
 }
 
-/// Stashes `STASH_DEPTH` steps, each with another owner than the one before, and takes them back. One more ends the kernel
+/// Stashes `STASH_DEPTH` steps, each with another owner than the one before, and takes them back. One step more ends the kernel
 /// (`die.one_step_more_than_the_stash_holds`).
 fn m8_the_stash_holds_as_much_as_it_says() -> Outcome {
     const OWNERS: [Owners; 3] = [Owners::DEBUGGER, Owners::TRACER, Owners::UPROBE];
@@ -223,7 +223,7 @@ fn m9_nmi_breaks_into_interrupts_off() -> Outcome {
     let hits = signal::remove(id)?;
     check_eq!((result, hits), (4, 1));
     check_eq!(during, (1, 0), "the NMI is taken, the ordinary interrupt is held back");
-    check_eq!(ORDINARY.count(), 1, "and comes when interrupts are on again");
+    check_eq!(ORDINARY.count(), 1, "the ordinary interrupt comes when interrupts are on again");
     let seen = IN_HANDLER.view();
     check_eq!((seen.daif, seen.ss, seen.stash), (0x3c0, 0, 1));
     check_eq!(ORDINARY.view().daif, 0xc0);
@@ -300,12 +300,12 @@ fn x2_a_handlers_own_step_ends_with_it() -> Outcome {
     let stepped = debug::this().is_stepped();
     let hits = signal::remove(id)?;
     check_eq!((result, hits, IN_HANDLER.count()), (4, 1, 1));
-    check!(!stepped, "it is still stepped");
+    check!(!stepped, "the interrupted context is still stepped");
     check_eq!(LANDED.load(Relaxed), 0);
     Ok(())
 }
 
-/// An NMI's handler, with D masked, cannot even begin a step. If it leaves an owner nevertheless, that owner must not go on in the
+/// An NMI's handler, with D masked, cannot even begin a step. If it still leaves an owner, that owner must not go on in the
 /// interrupted context, where nothing was set aside.
 fn x2_an_nmi_handlers_own_step_ends_with_it() -> Outcome {
     static REFUSED: AtomicU64 = AtomicU64::new(0);
@@ -329,6 +329,6 @@ fn x2_an_nmi_handlers_own_step_ends_with_it() -> Outcome {
     check_eq!((result, IN_HANDLER.count()), (4, 1));
     check_eq!((steps, cancelled), (0, 1));
     check_eq!(REFUSED.load(Relaxed), 1);
-    check!(!stepped, "it is still stepped");
+    check!(!stepped, "the interrupted context is still stepped");
     Ok(())
 }

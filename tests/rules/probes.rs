@@ -131,7 +131,7 @@ fn m12_an_interrupt_waits_for_the_copy() -> Outcome {
 }
 
 fn debuggers_brk() {
-    // SAFETY: the kernel goes on behind it, with all registers as they were.
+    // SAFETY: the kernel goes on behind the BRK, with all registers as they were.
     unsafe { core::arch::asm!("brk #{}", const brk::DEBUGGER, options(nostack, preserves_flags)) }
 }
 
@@ -181,9 +181,13 @@ fn m14_a_probe_in_a_debug_context() -> Outcome {
     for seen in [&PRE, &POST] {
         let view = seen.view();
         check_eq!((seen.count(), view.daif, view.interrupted), (2, 0x3c0, 0x3c0));
-        check_eq!((view.depth, view.owners, view.stash), (2, 1, 0), "one step-over, the outer context's");
+        check_eq!(
+            (view.depth, view.owners, view.stash),
+            (2, 1, 0),
+            "the only step-over is the outer context's"
+        );
     }
-    check_eq!(stats::STEP_OVERS.here() - overs, 1, "which ends by its step");
+    check_eq!(stats::STEP_OVERS.here() - overs, 1, "the step-over ends by its step");
     check_eq!(stats::COMPLETED_IN_SOFTWARE.here() - done, 0);
     Ok(())
 }

@@ -149,7 +149,7 @@ fn m13_ss_is_clear_once_nobody_asks() -> Outcome {
     code::line();
     let register = mdscr::read();
     signal::remove(id)?;
-    check_eq!(register, 1 << 15 | 1 << 13, "MDE and KDE for the slot, SS for nobody");
+    check_eq!(register, 1 << 15 | 1 << 13, "MDE and KDE are set for the slot, and SS for no owner");
     check_eq!(mdscr::read(), 0);
     Ok(())
 }

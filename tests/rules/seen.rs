@@ -11,7 +11,7 @@ pub struct Seen([AtomicU64; 9]);
 /// A handler's view of the machine and of the context that it interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
-    /// PSTATE.D, A, I, F while the handler ran, as DAIF has them.
+    /// PSTATE.D, A, I, F while the handler ran, in the format of DAIF.
     pub daif: u64,
     /// MDSCR_EL1.SS while the handler ran.
     pub ss: u64,
@@ -23,7 +23,7 @@ pub struct View {
     pub depth: u64,
     /// PC of the interrupted context.
     pub pc: u64,
-    /// The masks of the interrupted context, as DAIF has them.
+    /// The masks of the interrupted context, in the format of DAIF.
     pub interrupted: u64,
     /// SPSR.SS of the interrupted context.
     pub spsr_ss: u64,

@@ -25,7 +25,7 @@ pub fn trace(range: Range<u64>, body: impl FnOnce()) -> Result<Vec<u64>, Ended> 
     Ok(PCS[..len].iter().map(|pc| pc.load(Relaxed)).collect())
 }
 
-/// The hook that [`trace`] has called after each step.
+/// The hook of [`trace`]. It is called after each step.
 pub fn follow(frame: &mut DebugFrame) -> Wish {
     let inside = (FROM.load(Relaxed)..TO.load(Relaxed)).contains(&frame.pc);
     let len = LEN.load(Relaxed);

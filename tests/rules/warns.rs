@@ -220,7 +220,7 @@ fn m11_a_reports_own_warn_is_counted_only() -> Outcome {
     }
     let (warnings, counts) = reported_with(warns)?;
     check_eq!(warnings, 2, "both are counted");
-    check_eq!(counts, (2, 0), "one is printed: on the way, and behind it");
+    check_eq!(counts, (2, 0), "one is printed: `written` is hit before its detour and after it");
     Ok(())
 }
 
@@ -231,7 +231,11 @@ fn m11_a_warn_in_a_debug_context_in_a_report_is_reported() -> Outcome {
     }
     let (warnings, counts) = reported(warns, || code::warn())?;
     check_eq!(warnings, 2, "both are counted");
-    check_eq!(counts, (1, 1), "both are printed, and the second one's probe is active");
+    check_eq!(
+        counts,
+        (1, 1),
+        "both are printed; the probe is active when it is hit again, so the second hit is missed"
+    );
     Ok(())
 }
 
@@ -260,7 +264,7 @@ fn m11_a_warn_in_an_interrupt_in_a_report_is_reported() -> Outcome {
 fn m11_a_warn_of_another_thread_is_reported() -> Outcome {
     static REPORTS: AtomicBool = AtomicBool::new(false);
     static WARNED: AtomicBool = AtomicBool::new(false);
-    /// Has a reschedule come in the middle of the first report.
+    /// A pre-handler on [`written`]: makes a reschedule come in the middle of the first report.
     fn gives_way(_: &Kprobe, _: &mut DebugFrame) -> Then {
         if !REPORTS.swap(true, Relaxed) {
             sched::want_reschedule();
@@ -316,6 +320,10 @@ fn m11_recursion_is_bounded() -> Outcome {
     kernel::mm::fault::catch(None);
     let (warnings, counts) = outcome?;
     check_eq!(warnings, 5, "all are counted");
-    check_eq!(counts, (8, 0), "the fifth is not printed: on the way, and behind it");
+    check_eq!(
+        counts,
+        (8, 0),
+        "four are printed, the fifth is not: `written` is hit before each detour and after it"
+    );
     Ok(())
 }

@@ -157,8 +157,8 @@ specimen! {
 }
 
 /// One instruction accesses 32 bytes. The watched bytes may be far behind the address that the instruction names, and FAR may be
-/// anywhere in between. Slots of several lengths are set in each doubleword of the access, and others beside it; none of the latter
-/// may be taken for the slot that was hit.
+/// anywhere in between. Slots of several lengths are set in each doubleword of the access, and other slots beside the access. No
+/// slot beside the access may be taken for the slot that was hit.
 pub fn pairs_of_vector_registers_hit_what_they_touch() -> Outcome {
     const BASE: u64 = 512;
     let run = |write: bool, at: u64| {
@@ -205,15 +205,15 @@ specimen! {
     }
 }
 
-/// An atomic both reads and writes. If a slot for reads catches it, the architecture has WnR clear and QEMU has it set. A slot for
+/// An atomic both reads and writes. If it hits a slot for reads, WnR is clear in the architecture, but QEMU sets it. A slot for
 /// stores in the same block must not be taken for the slot that was hit.
 pub fn an_atomic_hits_the_slot_on_its_word_and_no_neighbour() -> Outcome {
     if read_sysreg!("id_aa64isar0_el1") >> 20 & 0xf == 0 {
         skip!("there are no atomic instructions (FEAT_LSE)");
     }
     if kernel::smp::online_count() > 1 {
-        // Where CPUs run at the same time, QEMU 7.2 executes atomics with those of the host, and then checks no watchpoint on
-        // reads.
+        // Where CPUs run at the same time, QEMU 7.2 executes atomics with the host's atomic instructions, and then checks no
+        // watchpoint on reads.
         skip!("where several CPUs run, QEMU's atomics hit no watchpoint on reads");
     }
     static WATCHED: Watched = Watched::new();

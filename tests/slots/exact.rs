@@ -69,7 +69,7 @@ fn written(
 ) -> Result<[u64; 3], Ended> {
     let encoding = request.encode().map_err(failed)?;
     let slot = Slot::on(request, Cpus::of(percpu::index() as u32), Disposition::Call(handler))?;
-    check_eq!(slot.0.id().index, 0, "the only one");
+    check_eq!(slot.0.id().index, 0, "the only slot");
     HITS.iter().for_each(|hits| hits.store(0, Relaxed));
     DISABLING.store(!enabling, Relaxed);
     if enabling {

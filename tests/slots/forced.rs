@@ -28,7 +28,7 @@ fn forced(request: &Request) -> Result<Slot, Ended> {
         .map_err(failed)
 }
 
-/// Has the slot manager do everything that it can do, and checks the counts.
+/// Makes the slot manager do everything that it can do, and checks the counts.
 fn work() -> Outcome {
     for round in 1..=10 {
         let breakpoint = Slot::counting(&breakpoint_at(address_of!(target)))?;
@@ -77,9 +77,9 @@ pub fn watchpoints_on_the_slot_managers_data_are_survived_when_forced() -> Outco
     Ok(())
 }
 
-/// Slots without a record, on the function that writes the slot registers and on the manager's data. There, a hit whose handler
-/// changes nothing would be taken again for ever. The manager refuses such slots; a slot that is armed by hand is counted and
-/// switched off at its first hit.
+/// Slots without a record, on the function that writes the slot registers and on the manager's data. If nothing switched such a
+/// slot off, it would be hit again and again without end. The manager refuses to set such slots. A slot that is armed by hand is
+/// counted and switched off at its first hit.
 pub fn slots_without_a_record_in_the_slot_manager_are_counted_and_switched_off() -> Outcome {
     let record = symbols::by_name("SLOTS").map_err(failed)?.address;
     let on_text = breakpoint_at(address_of!(slots::sync_local));

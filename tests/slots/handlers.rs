@@ -56,7 +56,7 @@ pub fn a_handler_may_change_the_interrupted_context() -> Outcome {
         check_eq!(
             (first.hits(), second.hits()),
             (Some(n), Some(n)),
-            "the step-over does not eat the next slot"
+            "the step-over does not lose the next slot's hit"
         );
     }
     Ok(())

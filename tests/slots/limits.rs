@@ -54,7 +54,7 @@ pub fn there_are_as_many_slots_as_the_id_register_says_and_all_work() -> Outcome
     all.remove(0);
     let again = Slot::counting(&breakpoint(0))?;
     sled();
-    check_eq!(again.hits(), Some(1), "a slot given back can be had again");
+    check_eq!(again.hits(), Some(1), "a slot that was removed can be set again");
     Ok(())
 }
 

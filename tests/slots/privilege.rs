@@ -69,7 +69,7 @@ pub fn slots_for_el0_do_not_hit_at_el1() -> Outcome {
             let hits = stats::SPURIOUS.here() - before;
             {
                 let _masked = daif::AllMasked::new();
-                check_eq!(control(kind, last) != 0, expected == 0, "switched off by what hit it");
+                check_eq!(control(kind, last) != 0, expected == 0, "switched off by the hit");
                 set(kind, last, 0, 0);
                 barrier::isb();
             }

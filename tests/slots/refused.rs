@@ -68,7 +68,11 @@ pub fn a_slot_that_is_gone_says_so() -> Outcome {
     check_eq!(slots::hits(first), None);
     let second = slots::install(&request, Cpus::ALL, Disposition::Count).map_err(failed)?;
     check_eq!(second.index, first.index, "the same registers");
-    check_eq!(slots::remove(first), Err(SlotError::Gone { id: first }), "and another use of them");
+    check_eq!(
+        slots::remove(first),
+        Err(SlotError::Gone { id: first }),
+        "the same registers, another generation"
+    );
     slots::remove(second).map_err(failed)?;
     let never = SlotId { kind: Kind::Watchpoint, index: 63, record: 63, generation: 1 };
     check_eq!(slots::remove(never), Err(SlotError::Gone { id: never }));

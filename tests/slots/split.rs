@@ -19,8 +19,8 @@ fn split(address: u64, length: u64, disposition: Disposition) -> Result<Installe
     Installed::new(&watchpoint_at(address, length, Access::Write), Cpus::ALL, disposition).map_err(failed)
 }
 
-/// Stores two doublewords. The address is aligned, because QEMU 7.2 takes an unaligned access to a page with a watchpoint for
-/// longer than it is.
+/// Stores two doublewords. The address is aligned, because on a page with a watchpoint QEMU 7.2 treats an unaligned access
+/// as longer than it is.
 fn store(offset: u64) {
     assert!(offset.is_multiple_of(8));
     // SAFETY: inside the area.
@@ -80,7 +80,7 @@ pub fn a_range_over_two_slots_is_set_on_all_cpus_or_not_at_all() -> Outcome {
     let request = watchpoint_at(AREA.at(62), 4, Access::Write);
     let refused = slots::install_split(&request, Cpus::ALL, Disposition::Count);
     check_eq!(refused, Err(SlotError::NeedsTwo { kind: Kind::Watchpoint }));
-    check_eq!(slots::list().count(), taken.len(), "what it had taken is given back");
+    check_eq!(slots::list().count(), taken.len(), "the slot that it had taken is free again");
     AREA.access(62, 1, true);
     taken.push(whole(512)?);
     let refused = slots::install_split(&request, Cpus::ALL, Disposition::Count);

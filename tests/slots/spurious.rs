@@ -47,7 +47,7 @@ fn switched_off(request: &Request, provoke: fn()) -> Outcome {
     provoke();
     check_eq!(stats::SPURIOUS.here() - before, 1);
     another();
-    check_eq!(proper.hits(), Some(1), "what has a record is as it was");
+    check_eq!(proper.hits(), Some(1), "the slot with a record is as it was");
     Ok(())
 }
 

@@ -72,7 +72,7 @@ pub fn slots_are_armed_again_in_an_interrupt_during_a_step_over() -> Outcome {
         check_eq!(target(n), n + 1);
     }
     check_eq!((INTERRUPTS.load(Relaxed), WRONG.load(Relaxed)), (ROUNDS, 0));
-    check_eq!(slot.hits(), Some(3 * ROUNDS), "each execution, in the handler and under it");
+    check_eq!(slot.hits(), Some(3 * ROUNDS), "one execution in the loop, two in the interrupt's handler");
     check_eq!(second.hits(), Some(ROUNDS));
     Ok(())
 }
@@ -95,8 +95,8 @@ pub fn a_watchpoint_is_armed_again_in_an_interrupt_during_a_step_over() -> Outco
     Ok(())
 }
 
-/// An NMI runs with D masked, so no slot hits in it, but the interrupted step-over must go on. Without priorities it is an ordinary
-/// interrupt, in which slots do hit.
+/// An NMI's handler runs with D masked, so it hits no slot, but the interrupted step-over must go on. Where the interrupt
+/// controller has no priorities, the interrupt is an ordinary one, whose handler does hit slots.
 pub fn slots_are_armed_again_in_an_nmi_during_a_step_over() -> Outcome {
     static OPEN: AtomicU64 = AtomicU64::new(0);
     fn handler(_: &mut Frame) {
@@ -118,7 +118,7 @@ pub fn slots_are_armed_again_in_an_nmi_during_a_step_over() -> Outcome {
     Ok(())
 }
 
-/// The slot that the interrupt's handler removes, and then the one that it has installed instead.
+/// The ID of the slot that the interrupt's handler removes. If the handler then installs another slot, that slot's ID.
 static THE_SLOT: AtomicU64 = AtomicU64::new(0);
 
 fn the_slot() -> SlotId {

@@ -95,7 +95,7 @@ fn watch() -> Outcome {
     }
     result?;
     let (calls, passed) = (CALLS.this().load(Relaxed), PASSED.this().load(Relaxed));
-    check_eq!(passed, ticks, "what the counter was told and what it says");
+    check_eq!(passed, ticks, "ticks passed to time::account, ticks counted");
     check_eq!(HITS.this().load(Relaxed), calls, "hits of this CPU's watchpoint");
     check_eq!(HANDLED.this().load(Relaxed), if CALLING.load(Relaxed) { calls } else { 0 });
     if let Some(counts) = counts? {

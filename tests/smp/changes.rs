@@ -30,7 +30,7 @@ specimen! {
     }
 }
 
-/// Each CPU sets one watchpoint again and again. With four CPUs these are all watchpoints that there are, so a slot must be free as
+/// Each CPU sets one watchpoint again and again. Four CPUs use all of the watchpoints that there are, so a slot must be free as
 /// soon as its removal returns.
 pub fn every_cpu_changes_slots_at_once() -> Outcome {
     needs_several_cpus!();
@@ -77,8 +77,8 @@ pub fn slots_change_while_text_is_patched() -> Outcome {
     })
 }
 
-/// Rule H1 from debug context: the record of a removed slot stays until every CPU has let go of the slot. Otherwise the next hit on
-/// a CPU would find no record.
+/// Rule H1 from debug context: the record of a removed slot stays until every CPU has disarmed the slot. Otherwise the
+/// next hit on a CPU would find no record.
 pub fn slots_removed_by_handlers_while_every_cpu_hits_them_leave_nothing_spurious() -> Outcome {
     needs_several_cpus!();
     static REMOVED: AtomicU64 = AtomicU64::new(0);
@@ -93,7 +93,7 @@ pub fn slots_removed_by_handlers_while_every_cpu_hits_them_leave_nothing_spuriou
             // All slots may be taken by removed slots of other CPUs that are not free yet.
             while slots::install(&request, Cpus::ALL, slots::Disposition::Call(remove)).is_err() {
                 check_eq!(target(n), n + 1);
-                // Under icount CPUs take turns, and QEMU gives no turn at all to the CPU behind one that never yields.
+                // Under icount the CPUs take turns. While one CPU never yields, QEMU gives no turn at all to the next CPU.
                 relax();
             }
             for n in 0..4 {
@@ -107,8 +107,8 @@ pub fn slots_removed_by_handlers_while_every_cpu_hits_them_leave_nothing_spuriou
     nothing_left()
 }
 
-/// Rule K3: the registration and the removal of a probe each hold all other CPUs once. Emulators work the same without that, so the
-/// test counts.
+/// Rule K3: the registration and the removal of a probe each hold all other CPUs once. On an emulator a missing hold would have no
+/// other effect, so the test counts the holds.
 pub fn every_exchange_of_text_holds_all_other_cpus() -> Outcome {
     needs_several_cpus!();
     static HELD: AtomicU64 = AtomicU64::new(0);

@@ -1,4 +1,4 @@
-//! The other CPUs are stopped and let go on (H5) in the middle of code in which slots and probes change.
+//! One CPU stops the other CPUs in the middle of code, changes slots and probes in that code, and lets the CPUs go on (H5).
 
 use crate::failed;
 use crate::support::{Slot, all_idle, breakpoint_at, on_other_cpus};
@@ -31,7 +31,7 @@ const COUNTS_WORDS: u64 = 7;
 static END: AtomicBool = AtomicBool::new(false);
 static COUNTS: percpu::PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 
-/// The sum of what all other CPUs have counted.
+/// The sum of what all CPUs have counted.
 fn counted() -> u64 {
     COUNTS.iter().map(|count| count.load(Relaxed)).sum()
 }
@@ -50,7 +50,7 @@ fn while_others_count(body: impl FnOnce() -> Outcome) -> Outcome {
     outcome
 }
 
-/// Stops the other CPUs and waits until they have stopped. All of them do, because they have interrupts on.
+/// Stops the other CPUs, and waits until they have stopped. All of them do stop, because they have interrupts on.
 fn stop_all() -> Result<Stopped, Ended> {
     let stopped = smp::stop().map_err(failed)?;
     while !stopped.all_have_stopped() {
@@ -59,6 +59,7 @@ fn stop_all() -> Result<Stopped, Ended> {
     Ok(stopped)
 }
 
+/// Waits until every other CPU has counted further.
 fn go_on() -> Outcome {
     let before: [u64; percpu::MAX_CPUS] = core::array::from_fn(|cpu| COUNTS.of(cpu).load(Relaxed));
     while smp::online().any(|cpu| cpu != percpu::index() && COUNTS.of(cpu).load(Relaxed) == before[cpu]) {
@@ -67,7 +68,7 @@ fn go_on() -> Outcome {
     Ok(())
 }
 
-/// Ten times, every other CPU stops in the code that it was running, and goes on there.
+/// Ten times, every other CPU is stopped in the code that it is running, and goes on there.
 pub fn stopped_cpus_show_where_they_stand_and_go_on() -> Outcome {
     needs_several_cpus!();
     while_others_count(|| {
@@ -76,7 +77,7 @@ pub fn stopped_cpus_show_where_they_stand_and_go_on() -> Outcome {
             let mut stopped = stop_all()?;
             let before = counted();
             for cpu in smp::online().filter(|cpu| *cpu != percpu::index()) {
-                let Some(frame) = stopped.frame(cpu) else { return Err(failed("it has stopped")) };
+                let Some(frame) = stopped.frame(cpu) else { return Err(failed("no frame of a stopped CPU")) };
                 let at = frame.pc.wrapping_sub(address_of!(counts)) / 4;
                 check!(at < COUNTS_WORDS, "cpu{cpu} stands at {:#x}", frame.pc);
                 check_eq!(frame.x[1], COUNTS.of(cpu).as_ptr() as u64);
@@ -85,9 +86,12 @@ pub fn stopped_cpus_show_where_they_stand_and_go_on() -> Outcome {
                     frame.x[12] = 77;
                 }
             }
-            check!(stopped.frame(percpu::index()).is_none(), "the CPU that stops the others does not stand");
+            check!(
+                stopped.frame(percpu::index()).is_none(),
+                "the CPU that stops the others is not stopped itself"
+            );
             (0..1000).for_each(|_| relax());
-            check_eq!(counted(), before, "nobody counts");
+            check_eq!(counted(), before, "no stopped CPU counts");
             drop(stopped);
             drop(off);
             go_on()?;
@@ -114,12 +118,12 @@ pub fn slots_and_text_change_while_the_others_are_stopped() -> Outcome {
         let stopped = stop_all()?;
         let slot = Slot::counting(&breakpoint_at_add)?;
         kprobe::register(address_of!(counts) + 8, None, None).map_err(failed)?;
-        check_eq!(slot.hits(), Some(0), "the others stand");
+        check_eq!(slot.hits(), Some(0), "the other CPUs are stopped");
         drop(stopped);
         while slot.hits() < Some(100) {
             relax();
         }
-        // Slot and probe are removed in the same way.
+        // Slot and probe are also removed while the other CPUs are stopped.
         let stopped = stop_all()?;
         let (hits, _) = kprobe::unregister(address_of!(counts) + 8).map_err(failed)?;
         let slots = slot.hits();
@@ -130,8 +134,8 @@ pub fn slots_and_text_change_while_the_others_are_stopped() -> Outcome {
     })
 }
 
-/// A handler in debug context asks for a stop, too, and does not wait for it. While another stop is in force, the answer names the
-/// CPU that has asked first.
+/// A handler in debug context asks for a stop, too, and does not wait until the CPUs have stopped. While another stop is in force,
+/// the request is refused, and the error names the CPU that has asked first.
 pub fn one_cpu_at_a_time_stops_the_others() -> Outcome {
     needs_several_cpus!();
     static REFUSED: AtomicU64 = AtomicU64::new(u64::MAX);
@@ -148,7 +152,7 @@ pub fn one_cpu_at_a_time_stops_the_others() -> Outcome {
         let stopped = stop_all()?;
         target();
         check_eq!(REFUSED.swap(u64::MAX, Relaxed), percpu::index() as u64);
-        check!(stopped.all_have_stopped(), "the second one has let nobody go");
+        check!(stopped.all_have_stopped(), "the refused stop has let no CPU go on");
         drop(stopped);
         go_on()?;
         target();

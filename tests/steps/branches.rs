@@ -47,7 +47,7 @@ specimen! {
     }
 }
 
-/// ConditionHolds of the Arm ARM's shared pseudocode, written as its comments have it.
+/// ConditionHolds of the Arm ARM's shared pseudocode, by the meaning that its comments give for each condition.
 fn holds(condition: usize, nzcv: u64) -> bool {
     let [v, c, z, n] = [28, 29, 30, 31].map(|bit| nzcv >> bit & 1 == 1);
     [z, !z, c, !c, n, !n, v, !v, c && !z, !c || z, n == v, n != v, !z && n == v, z || n != v, true][condition]

@@ -47,7 +47,7 @@ fn client(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {
         Stop::Step(how) => Why::Step(how),
         Stop::Refused(why) => Why::Refused(why),
     };
-    // The lock is free: the tests release it before they come here, and debug context is masked.
+    // The lock is free: no test holds it while it runs the debugged code, and nothing interrupts a debug context.
     let mut script = SCRIPT.lock();
     let len = script.len;
     if let Some(told) = script.told.get_mut(len) {
@@ -57,7 +57,7 @@ fn client(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {
     script.answers.get(len).copied().unwrap_or(Resume::Run)
 }
 
-/// Forgets what the debugger was told, and has it give `answers` from now on.
+/// Forgets what the debugger was told. From now on it gives `answers`.
 pub fn will_answer(answers: &'static [Resume]) {
     *SCRIPT.lock() = Script { answers, told: [None; ROOM], len: 0 };
 }

@@ -28,7 +28,7 @@ pub fn a_step_over_a_warning_goes_into_its_handler() -> Outcome {
     let [.., (site, _), (handler, masks)] = trace.pcs[..] else { return Err(failed("no trace")) };
     check_eq!(uaccess::read_u32(site), Ok(probe::ool::brk(brk::BUG)));
     check!(in_no_probe_text(handler), "the first unmasked instruction of the handler (X2)");
-    check_eq!(masks, Daif::empty(), "which inherits the masks (M11)");
+    check_eq!(masks, Daif::empty(), "the handler inherits the masks (M11)");
     Ok(())
 }
 
@@ -57,7 +57,7 @@ pub fn a_step_over_a_fault_goes_into_its_handler() -> Outcome {
     let [(_, _), (load, _), (handler, masks)] = trace.pcs[..] else { return Err(failed(trace.words())) };
     check_eq!(load, trace.entry + 4);
     check!(in_no_probe_text(handler));
-    check_eq!(masks, Daif::empty(), "which inherits the masks (M6)");
+    check_eq!(masks, Daif::empty(), "the handler inherits the masks (M6)");
     Ok(())
 }
 
@@ -99,7 +99,7 @@ pub fn a_step_over_a_probe_ends_behind_its_instruction() -> Outcome {
     }
     POSTS.store(0, Relaxed);
     let entry = address_of!(probed);
-    // The probed instructions are one that runs out of line, and a branch, an ADR and a RET that are simulated.
+    // The first probed instruction runs out of line. The other three, a branch, an ADR and a RET, are simulated.
     let sites = [0, 4, 12, 16].map(|offset| entry + offset);
     for site in sites {
         kprobe::register(site, Some(pre), Some(post)).map_err(failed)?;

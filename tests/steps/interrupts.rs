@@ -37,7 +37,7 @@ fn stepped_under(raise: fn(&Frame)) -> Result<Trace, Ended> {
         check_eq!(word, index as i64 % 2, "a step landed elsewhere");
     }
     check_eq!(TAKEN.load(Relaxed), 401, "one interrupt a step");
-    check_eq!(STASHED.load(Relaxed), 401, "each set a step aside");
+    check_eq!(STASHED.load(Relaxed), 401, "each interrupt set a step aside");
     check_eq!(SS_SEEN.load(Relaxed), 0, "MDSCR_EL1.SS is clear in the handler");
     check!(stats::STASHES.here() - stashes >= 401);
     Ok(trace)
@@ -53,8 +53,8 @@ pub fn an_nmi_before_every_step_is_never_stepped_into() -> Outcome {
     stepped_under(|_| nmi_me()).map(drop)
 }
 
-/// An interrupt's handler begins a step of itself and does not end it. Neither the interrupted context nor any other one is then
-/// stepped.
+/// An interrupt's handler begins to step itself, and does not end that. After the handler, neither the interrupted context nor any
+/// other context is stepped.
 pub fn a_step_of_an_interrupt_handler_ends_with_it() -> Outcome {
     static STEPS: AtomicU64 = AtomicU64::new(0);
     static STEPS_AT_END: AtomicU64 = AtomicU64::new(0);
@@ -121,7 +121,7 @@ pub fn a_handler_steps_for_itself_in_the_middle_of_a_step() -> Outcome {
     Ok(())
 }
 
-/// M13: a breakpoint's handler has moved PC, so the step-over is done. An interrupt comes before it is reported.
+/// M13: a breakpoint's handler has moved PC, so the step-over is done. An interrupt comes before the step-over is reported.
 pub fn an_interrupt_before_a_step_overs_report() -> Outcome {
     static REPORTS: AtomicU64 = AtomicU64::new(0);
     fn handler(frame: &mut Frame) {
@@ -133,7 +133,7 @@ pub fn an_interrupt_before_a_step_overs_report() -> Outcome {
         if frame.x[0] == 100 {
             let pc = frame.pc;
             frame.x[0] = 1;
-            // Clears Z, so the branch that PC is moved to goes back.
+            // Clears Z, so the branch at the new PC is taken, back to the first instruction.
             frame.pstate &= !(1 << 30);
             frame.move_to(pc + 4);
             interrupt_me();
@@ -155,6 +155,6 @@ pub fn an_interrupt_before_a_step_overs_report() -> Outcome {
         (Some(4), Some(4)),
         "2 in the handler, 2 in what it interrupted"
     );
-    check_eq!((steps, overs), (8, 8), "a step for each, none twice");
+    check_eq!((steps, overs), (8, 8), "one step for each hit");
     Ok(())
 }

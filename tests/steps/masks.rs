@@ -90,9 +90,11 @@ specimen! {
     }
 }
 
-/// One bit for each step that was a masked stretch; the number of steps; the number of steps that landed with D masked.
+/// Bit n is set if step n was a masked stretch.
 static MASKED: AtomicU64 = AtomicU64::new(0);
+/// The number of steps.
 static COUNT: AtomicU64 = AtomicU64::new(0);
+/// The number of steps that landed with D masked.
 static LANDED_MASKED: AtomicU64 = AtomicU64::new(0);
 
 fn note_stretches(frame: &Frame) {
@@ -160,7 +162,11 @@ pub fn an_interrupt_waits_for_the_end_of_a_masked_stretch() -> Outcome {
     let counts = sites.map(kprobe::unregister);
     check_eq!(result?, 7 + 0x3c0);
     check_eq!(counts, [Ok((1, 0)); 3]);
-    check_eq!((TAKEN.load(Relaxed), STASHED.load(Relaxed)), (3, 3), "each before its step was told of (M13)");
+    check_eq!(
+        (TAKEN.load(Relaxed), STASHED.load(Relaxed)),
+        (3, 3),
+        "each interrupt came before its step was reported (M13)"
+    );
     Ok(())
 }
 
@@ -187,6 +193,6 @@ pub fn a_step_of_a_masked_context_is_an_error() -> Outcome {
         session::step_with(never, || ran = true)
     };
     check_eq!(result, Err(StepError::DebugMasked));
-    check!(!ran, "nothing runs where a step was asked for and refused");
+    check!(!ran, "the body does not run if its step is refused");
     Ok(())
 }

@@ -59,7 +59,8 @@ specimen! {
     }
 }
 
-/// Calls `stops(1)` with a debugger that gives these answers. Returns why the debugger was told, and at which word of `stops`.
+/// Calls `stops(1)` with a debugger that gives these answers. For each call of the debugger, returns why it was told and at which
+/// word of `stops`.
 fn stops_with(answers: &'static [Resume]) -> Result<Vec<(Why, i64)>, Ended> {
     let told = debugged(answers, || {
         check_eq!(stops(1), 18);
@@ -109,7 +110,8 @@ pub fn over_is_one_step_where_no_call_is() -> Outcome {
     Ok(())
 }
 
-/// How often the handler of a slot or probe was called. For [`over_from_the_first_hit`] 100 says that no plan could be begun.
+/// How often the handler of a slot or probe was called, or, in some tests, how often it began a plan.
+/// [`over_from_the_first_hit`] sets it to 100 if no plan can be begun.
 static BEGUN: AtomicU64 = AtomicU64::new(0);
 fn over_from_the_first_hit(_: &Hit, frame: &mut DebugFrame) {
     if BEGUN.fetch_add(1, Relaxed) == 0 && debugger::step(frame, Plan::Over, &CLIENT).is_err() {
@@ -131,13 +133,13 @@ fn over_a_recursion() -> Result<(u64, u64), Ended> {
     check_eq!(told.len(), 1, "{told:x?}");
     let [told] = told[..] else { return Err(failed("not told")) };
     check_eq!((told.why, told.pc), (CALL, call_in_sums() + 4));
-    check_eq!(told.x0, 36, "the outermost call has returned, not one of its own");
+    check_eq!(told.x0, 36, "the outermost call has returned, not a call inside of it");
     Ok((steps, overs))
 }
 
 pub fn over_a_call_is_not_taken_in_by_recursion() -> Outcome {
     let (steps, overs) = over_a_recursion()?;
-    check_eq!(steps, overs, "by a breakpoint, and no steps but over that and over the other one");
+    check_eq!(steps, overs, "the plan uses a breakpoint: all steps are step-overs");
     nothing_left()
 }
 
@@ -151,8 +153,8 @@ pub fn over_a_call_goes_by_steps_where_no_slot_is_free() -> Outcome {
     let others = no_breakpoints_left(1)?;
     let steps = over_a_recursion();
     drop(others);
-    // The steps are 8 levels of 9 instructions, one level of 5, and the call itself. The slot's other hits share the debugger's
-    // steps.
+    // The steps are 8 levels of 9 instructions, one level of 5, and the call itself. The step-overs of the slot's other hits share
+    // the debugger's steps.
     check_eq!(steps?, (1 + 8 * 9 + 5, 9));
     Ok(())
 }
@@ -178,6 +180,7 @@ fn over_with_an_interrupt() -> Outcome {
     Ok(())
 }
 
+/// Like [`over_a_recursion`], but does not count the steps, and expects `hits` hits of the breakpoint on the call.
 fn over_a_recursion_with(hits: u64) -> Outcome {
     will_answer(&[]);
     BEGUN.store(0, Relaxed);
@@ -290,7 +293,8 @@ pub fn a_slots_handler_has_its_context_stepped() -> Outcome {
     Ok(())
 }
 
-/// A probe's handler begins a plan for the probed context. The first step is the probed instruction, however that is executed.
+/// A probe's handler begins a plan for the probed context. The first step is the probed instruction, in whatever way the kernel
+/// executes it.
 pub fn a_probes_handler_has_its_context_stepped() -> Outcome {
     fn begins(_: &Kprobe, frame: &mut DebugFrame) -> Then {
         BEGUN.fetch_add(debugger::step(frame, Plan::One, &CLIENT).is_ok().into(), Relaxed);
@@ -355,7 +359,7 @@ pub fn a_plan_that_cannot_be_is_refused() -> Outcome {
     Ok(())
 }
 
-/// A call that never returns is waited for only until its thread ends.
+/// A plan runs over a call that never returns. The plan ends when its thread ends.
 pub fn over_a_call_that_ends_the_thread() -> Outcome {
     extern "C" fn ends() {
         kernel::sched::exit();
@@ -375,13 +379,13 @@ pub fn over_a_call_that_ends_the_thread() -> Outcome {
     nothing_left()
 }
 
-/// While the call is under way another thread of this CPU runs through the same return address, on its own stack.
+/// A plan runs over a call. During the call another thread of this CPU runs through the same return address, on its own stack.
 pub fn over_a_call_is_not_taken_in_by_another_thread() -> Outcome {
     use kernel::sched;
     /// The number of calls, and the number of calls during which no other thread made one.
     static CALLS: AtomicU64 = AtomicU64::new(0);
     static RUNS: AtomicU64 = AtomicU64::new(0);
-    /// Set when all threads are spawned, so that none has made its calls before the others begin.
+    /// Set when all threads are spawned, so that no thread has made its calls before the others begin.
     static ALL: AtomicBool = AtomicBool::new(false);
     #[inline(never)]
     extern "C" fn gives_way(n: u64) -> u64 {
@@ -431,7 +435,7 @@ pub fn over_a_call_is_not_taken_in_by_another_thread() -> Outcome {
         thread.join();
     }
     check_eq!((slot.hits(), BEGUN.load(Relaxed)), (Some(9), 3));
-    check!(RUNS.load(Relaxed) < 9, "others ran through the call while one was in it");
+    check!(RUNS.load(Relaxed) < 9, "a thread was in the call while another thread made one");
     let told: Vec<_> =
         told().into_iter().map(|told| (told.why, told.pc.wrapping_sub(site), told.x0)).collect();
     check_eq!(told, [(CALL, 4, 1); 3]);

@@ -49,7 +49,7 @@ pub fn the_stack_pointer_can_be_switched_by_stepped_code() -> Outcome {
     let trace = trace_with(entry, note, || result = switches_stack_pointer(0x7e57_1230))?;
     check_eq!(trace.words(), (0..17).collect::<alloc::vec::Vec<i64>>());
     check!(trace.complete);
-    check_eq!(result, 0, "SP_EL0 holds what was put there, SP_EL1 what it held");
+    check_eq!(result, 0, "SP_EL0 holds `n`, and SP_EL1 is as it was");
     check_eq!(ON_SP_EL0.load(Relaxed), 0b11_1111_0000, "behind instruction 3, up to 9");
     Ok(())
 }
@@ -82,7 +82,7 @@ fn is_one_step(call: extern "C" fn() -> u64) -> Outcome {
     check_eq!(trace.words(), [0, 1, 2]);
     check!(trace.complete);
     check_eq!(result, without);
-    // The HVC is stepped over, too.
+    // A breakpoint on the call is stepped over, too.
     let slot = Slot::counting(&breakpoint_at(address_of!(call) + 4))?;
     check_eq!((call(), slot.hits()), (without, Some(1)));
     Ok(())

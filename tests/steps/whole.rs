@@ -20,8 +20,9 @@ use rules::pstate::Daif;
 /// What a hook has seen of the steps of one context.
 struct Seen {
     steps: AtomicU64,
-    /// How many steps were stretches with D masked, and how many were exclusive sequences.
+    /// How many steps were stretches with D masked.
     masked: AtomicU64,
+    /// How many steps were exclusive sequences.
     sequences: AtomicU64,
     /// How many steps landed with D masked, ran free, or landed while another thread ran.
     astray: AtomicU64,
@@ -124,7 +125,7 @@ pub fn a_lock_is_taken_and_given_back_in_steps() -> Outcome {
         }
     })?;
     check_eq!(*LOCK.lock(), 3);
-    check!(SEEN.sequences.load(Relaxed) >= 3, "a lock is an exclusive sequence");
+    check!(SEEN.sequences.load(Relaxed) >= 3, "taking a lock is an exclusive sequence");
     Ok(())
 }
 
@@ -134,8 +135,9 @@ pub fn a_line_is_printed_in_steps() -> Outcome {
     Ok(())
 }
 
-/// How many turns the other thread has had, and whether it has one now.
+/// How many turns the other thread has had.
 static OTHERS_TURNS: AtomicU64 = AtomicU64::new(0);
+/// 1 while the other thread has a turn.
 static OTHER_RUNS: AtomicU64 = AtomicU64::new(0);
 
 fn hook_of_one(frame: &mut DebugFrame) -> Wish {

@@ -62,11 +62,12 @@ const NOWHERE: u64 = 0xffff_ffff_0000_0000;
 /// The argument of every execution.
 const N: u64 = 0x1234_5678;
 
-/// The instructions that an execution passes, in their order, as words from the entry. A *point* is an index into this.
+/// The instructions that an execution passes, in their order, as word numbers from the entry. A *point* is an index into this
+/// array.
 const WORDS: [u64; 8] = [0, 1, 2, 4, 5, 6, 8, 9];
 /// How many points a target has.
 pub const POINTS: usize = WORDS.len();
-/// The point of the ADD, which a probe's handler can do in place of the instruction.
+/// The point of the first ADD, whose effect a probe's handler can have in place of the instruction.
 pub const ADD: usize = 0;
 /// The point of the STP, which writes the target's memory.
 pub const STORE: usize = 1;
@@ -77,7 +78,7 @@ pub const LOAD: usize = 3;
 #[repr(align(64))]
 struct Memory(UnsafeCell<[u64; 2]>);
 
-// SAFETY: accessed by the targets only, whose stores are of one value.
+// SAFETY: only the targets access it, and they always store the same value.
 unsafe impl Sync for Memory {}
 
 static MEMORY: OwnPage<[Memory; 10]> = OwnPage([const { Memory(UnsafeCell::new([N + 1; 2])) }; 10]);
@@ -91,8 +92,8 @@ pub const SHARED: Target = Target(0);
 /// The target that all CPUs run while slots and probes on it come and go.
 pub const RACED: Target = Target(1);
 
-/// What an execution tells: how often slots and probes with handlers were hit. A *lane* stands for one of the two breakpoints or
-/// probes of a set.
+/// The result of an execution: how often slots and probes with handlers were hit. A *lane* stands for one of the two breakpoints or
+/// for one of the two probes of a set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Marks {
     /// Hits of breakpoints, one byte for each lane.
@@ -129,8 +130,7 @@ impl Target {
         MEMORY[self.0].0.get() as u64
     }
 
-    /// Executes the target once; if `faulting`, its load faults first. None if the result is not that of the function. Works in
-    /// every context.
+    /// Executes the target once; if `faulting`, its load faults first. Returns None if the result is wrong. Works in every context.
     #[inline(always)]
     pub fn run(self, faulting: bool) -> Option<Marks> {
         let (memory, result, address): (u64, u64, u64);

@@ -3,8 +3,8 @@
 //! exception that it has taken. The counts of the slots, of their handler and of the executions must be the same, and the word must
 //! be the sum of all additions.
 //!
-//! The watchpoint always matches loads. With one for stores alone, the next load-exclusive would take an exception of which no
-//! execution could know.
+//! The watchpoint always matches loads. After the hit of a watchpoint for stores alone, the next load-exclusive would take an
+//! exception that calls no handler, and so the execution would not report it.
 
 use super::held::Held;
 use crate::support::OwnPage;
@@ -31,7 +31,7 @@ static CALLED: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 /// How many hits the slots have counted.
 static COUNTED: AtomicU64 = AtomicU64::new(0);
 
-/// The mark of an exception at the store-exclusive. The mark of one at the load-exclusive is 1.
+/// The mark of an exception at the store-exclusive. The mark of an exception at the load-exclusive is 1.
 const STORE: u64 = 1 << 32;
 
 specimen! {
@@ -76,7 +76,7 @@ fn mark(_: &Hit, frame: &mut DebugFrame) {
 /// Sets a watchpoint on the word, and removes it after a while. Only one CPU at a time may call this.
 ///
 /// # Errors
-/// If a slot or a probe cannot be set or removed although nothing stands in the way.
+/// If the slot cannot be set or removed although nothing stands in the way.
 pub fn slot(random: &mut Random, cpus: usize) -> Result<(), String> {
     let access = random.pick(&[Access::Read, Access::ReadWrite]);
     let cpu = random.below(cpus as u32 * 2);

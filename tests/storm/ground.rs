@@ -21,7 +21,7 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// A ground on which nothing is set yet. It is changing until the first [`Ground::end_change`].
+    /// What a CPU knows before anything is set on the target. The state counts as changing until the first [`Ground::end_change`].
     pub const fn new() -> Self {
         const NOTHING: Expected = Expected {
             marks: Marks { breakpoints: 0, watchpoints: 0, probes: 0 },
@@ -46,7 +46,8 @@ impl Ground {
         compiler_fence(SeqCst);
     }
 
-    /// From now on `set` is what is set. Returns what the runs since the last change come to, and enters it in the ledger.
+    /// From now on `set` is what is set. Returns the counts that the runs since the last change must have made, and adds them to
+    /// what is due in the ledger.
     pub fn end_change(&self, set: &Set) -> Counts {
         let mut owed = Counts::default();
         for (way, runs) in WAYS.into_iter().zip(&self.runs) {
@@ -57,8 +58,8 @@ impl Ground {
         owed
     }
 
-    /// Runs the target, and checks what each execution tells. Works in every context except debug context; [`Way::Stepped`] in
-    /// threads only.
+    /// Runs the target, and checks the result of each execution. Works in every context except debug context; [`Way::Stepped`]
+    /// works in threads only.
     pub fn run(&self, target: Target, way: Way, times: u32) {
         let expected = self.expected[way as usize].get().marks;
         for _ in 0..times {
@@ -81,7 +82,7 @@ impl Ground {
         self.runs[way as usize].fetch_add(times.into(), Relaxed);
     }
 
-    /// Like [`Ground::run`], for callers that may have interrupted a change: then it does nothing.
+    /// Like [`Ground::run`], but does nothing if the caller has interrupted a change.
     pub fn run_if_settled(&self, target: Target, way: Way, times: u32) {
         if !self.changing.get() {
             self.run(target, way, times);

@@ -17,7 +17,7 @@ impl Held {
     /// Sets a slot. None if others hold the permits or the slots that it needs.
     ///
     /// # Errors
-    /// If a slot or a probe cannot be set or removed although nothing stands in the way.
+    /// If the slot cannot be set although nothing stands in the way.
     pub fn get(
         request: &Request,
         cpus: Cpus,
@@ -43,7 +43,7 @@ impl Held {
         self.slots.first()
     }
 
-    /// Whether the slot, which its own handler removes, is free again. If so, gives back the permit.
+    /// Whether the slot is free again after its removal, which may be by its own handler. If it is free, gives back the permit.
     pub fn is_gone(&self) -> bool {
         let gone = !there(self.slots);
         if gone {

@@ -1,16 +1,16 @@
 //! What the CPUs do in a storm; `harness/src/storm` runs it. All CPUs set slots and probes on copies of one function and run the
-//! copies, and the result of each execution tells what has happened to it. Every count is known exactly, for each copy by another
-//! means:
+//! copies, and the result of each execution tells what has happened to it. Every count is known exactly. How it is known differs
+//! from copy to copy:
 //!
 //! - `own`: each CPU has a copy of its own. The CPU knows what is set there, and knows each execution, in interrupts too.
 //! - `shared`: all CPUs run a copy on which nothing changes during a round, so the sum is known.
-//! - `race`: all CPUs run a copy while slots and probes come and go. Each execution tells whether it was hit.
-//! - `exclusive`: all CPUs add to a word by exclusives, while a watchpoint on the word comes and goes. Each execution tells here
-//!   too.
+//! - `race`: all CPUs run a copy while slots and probes come and go. The result of each execution tells how often it was hit.
+//! - `exclusive`: all CPUs add to a word by exclusives, while a watchpoint on the word comes and goes. Here too, the result of each
+//!   execution tells how often it was hit.
 //!
-//! `code` has the function; `set` has what can be set on it, and the result of an execution then; `marks` has the marks that are
-//! left in registers; `held` and `permits` have the slots; `ground` has what a CPU remembers of a target; `steps` has the
-//! debugger's steps.
+//! The other files: `code` has the function. `set` has what can be set on it, and the result that an execution then must have.
+//! `marks` has the marks that handlers leave in registers. `held` and `permits` have the slots. `ground` has what a CPU remembers
+//! of a target. `steps` has the debugger's steps.
 
 mod code;
 mod exclusive;
@@ -82,7 +82,7 @@ fn warn() {
     due(Due::Warnings, 1);
 }
 
-/// Sends interrupts to this CPU, to another one, or to all others, and runs targets, in which the interrupts then come.
+/// Sends interrupts to this CPU, to another CPU, or to all others. Then runs targets, so that the interrupts come in them.
 fn interrupt(random: &mut Random) {
     for _ in 0..1 + random.below(4) {
         match random.below(6) {
@@ -137,7 +137,7 @@ struct Plan {
     set: set::Set,
     /// The CPUs whose turn it is to set `set`, to remove it, to race slots, to race probes, and to watch the exclusives.
     turns: [u32; 5],
-    /// Whether slots are removed while a CPU may be stepping over them. In rounds without that, no step may be cancelled.
+    /// Whether slots are removed while a CPU may be stepping over them. In the other rounds no step may be cancelled.
     races: bool,
 }
 

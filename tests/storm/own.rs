@@ -16,7 +16,7 @@ use kernel::percpu::{self, PerCpu};
 
 static GROUND: PerCpu<Ground> = kernel::per_cpu!(Ground::new());
 
-/// The breakpoint that its own handler has removed in debug context. It becomes free once every CPU has let go of it.
+/// The breakpoint that its own handler has removed in debug context. It becomes free once every CPU has disarmed it.
 static GOING: PerCpu<Cell<Option<Held>>> = kernel::per_cpu!(Cell::new(None));
 
 /// This CPU's ground and target.
@@ -24,7 +24,7 @@ pub fn ground() -> (&'static Ground, Target) {
     (GROUND.this(), Target::own(percpu::index()))
 }
 
-/// Sets slots and probes, runs the target, and removes them. No hit is lost and none is counted twice. Thread context.
+/// Sets slots and probes, runs the target, and removes them. Checks that no hit is lost and none is counted twice. Thread context.
 ///
 /// # Errors
 /// If a count, or the result of an execution, is not as it must be.
@@ -122,7 +122,7 @@ pub fn settle() -> Result<(), String> {
     ground.begin_change();
     ground.end_change(&Set::default());
     ground.begin_change();
-    // A slot that was retired in debug context becomes free in a later call of the slot manager, once every CPU has let go of it.
+    // A slot that was retired in debug context becomes free in a later call of the slot manager, once every CPU has disarmed it.
     let request = Request::Breakpoint { address: target.entry(), privilege: Privilege::El1 };
     while !gone() {
         if let Ok(id) = slots::install(&request, Cpus::ALL, Disposition::Count) {

@@ -1,7 +1,7 @@
 //! Permits for slots. A CPU that has a permit must get a slot, because a slot is free again as soon as its removal has returned.
 //!
-//! A slot for one CPU takes one of that CPU's slots. A slot for several CPUs takes one with the same number on each of them, and
-//! there may be no number that is free on all, although each CPU has free slots.
+//! A slot for one CPU takes one of that CPU's slots. A slot for several CPUs takes the slot with the same number on each of them.
+//! So it may be refused although each CPU has free slots, because no number is free on all of them.
 
 use ::slots::{Cpus, Kind};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,5 +1,5 @@
-//! Slots and probes that come and go while every CPU runs the target. How often they are hit cannot be known in advance, but each
-//! execution tells. The counts of slots and probes, of their handlers and of the executions must be the same.
+//! Slots and probes that come and go while every CPU runs the target. How often they are hit cannot be known in advance, but the
+//! result of each execution tells it. The counts of slots and probes, of their handlers and of the executions must be the same.
 
 use super::code::{POINTS, RACED};
 use super::held::Held;
@@ -17,7 +17,7 @@ use kernel::percpu::{self, PerCpu};
 /// Counts of breakpoints, watchpoints, pre-handlers and post-handlers.
 type Four = [AtomicU64; 4];
 
-/// What each CPU's executions have told.
+/// The hits that the results of each CPU's executions have told.
 static TOLD: PerCpu<Four> = kernel::per_cpu!([const { AtomicU64::new(0) }; 4]);
 /// How often handlers were called on each CPU.
 static CALLED: PerCpu<Four> = kernel::per_cpu!([const { AtomicU64::new(0) }; 4]);
@@ -72,7 +72,7 @@ fn mark_watchpoint(hit: &Hit, frame: &mut DebugFrame) {
 /// Sets a slot on the target, and removes it after a while. Only one CPU at a time may call this.
 ///
 /// # Errors
-/// If a slot or a probe cannot be set or removed although nothing stands in the way.
+/// If the slot cannot be set or removed although nothing stands in the way.
 pub fn slot(random: &mut Random, cpus: usize) -> Result<(), String> {
     let breakpoint = random.one_in(2);
     let (point, access) =
@@ -113,7 +113,7 @@ fn post(_: &Kprobe, frame: &mut DebugFrame) {
 /// Sets a probe on the target, and removes it after a while. Only one CPU at a time may call this.
 ///
 /// # Errors
-/// If a slot or a probe cannot be set or removed although nothing stands in the way.
+/// If the probe cannot be set or removed although nothing stands in the way.
 pub fn probe(random: &mut Random) -> Result<(), String> {
     let address = RACED.point(random.below(POINTS as u32) as usize);
     let (linger, times) = (random.below(60_000), random.below(30));
@@ -124,7 +124,7 @@ pub fn probe(random: &mut Random) -> Result<(), String> {
     COUNTED[2].fetch_add(hits, Relaxed);
     COUNTED[3].fetch_add(hits, Relaxed);
     if missed != 0 {
-        return Err(format!("{missed} hits of a probe missed that is never met inside itself"));
+        return Err(format!("{missed} hits of a probe were missed, although its handlers never reach it"));
     }
     Ok(())
 }

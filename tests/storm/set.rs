@@ -59,7 +59,7 @@ enum Does {
     Both,
     /// The handler has the instruction's effect itself, and skips the instruction.
     Skips,
-    /// Runs the target again, from its pre-handler: this probe is missed there, others are hit.
+    /// The pre-handler runs the target again. In that run this probe is missed, and other probes are hit.
     Recurses,
 }
 
@@ -77,7 +77,7 @@ pub struct Set {
     probes: [Option<Probe>; 2],
 }
 
-/// What one execution with a [`Set`] must come to.
+/// The result and the counts of one execution with a [`Set`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Expected {
     /// The marks that the execution returns.
@@ -99,7 +99,7 @@ pub struct Expected {
 }
 
 impl Set {
-    /// A random set with up to so many breakpoints, watchpoints and probes.
+    /// A random set with at most these numbers of breakpoints, watchpoints and probes.
     pub fn random(random: &mut Random, breakpoints: u32, watchpoints: u32, probes: u32) -> Self {
         let mut set = Self::default();
         for breakpoint in set.breakpoints.iter_mut().take(random.below(breakpoints + 1) as usize) {
@@ -132,7 +132,7 @@ impl Set {
         set
     }
 
-    /// What one execution in this way must come to.
+    /// The result and the counts that one execution in this way must have.
     pub fn expected(&self, way: Way) -> Expected {
         let mut all = Expected::default();
         let passes = |point| 1 + u64::from(way == Way::Faulting && point == LOAD);
@@ -146,7 +146,7 @@ impl Set {
             all.marks.breakpoints += if breakpoint.calls { passes << (8 * lane) } else { 0 };
         }
         all.breakpoints = at.iter().sum();
-        // Breakpoints on a probed instruction that runs have no step-over of their own: they are completed in software.
+        // A breakpoint on a probed instruction that is not skipped has no step-over of its own: it is completed in software.
         let probed = |point| {
             self.probes.iter().flatten().any(|probe| probe.point == point && probe.does != Does::Skips)
         };

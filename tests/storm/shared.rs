@@ -16,7 +16,7 @@ static GROUND: PerCpu<Ground> = kernel::per_cpu!(Ground::new());
 static PLAN: PerCpu<Cell<Option<Plan>>> = kernel::per_cpu!(Cell::new(None));
 
 static PLACED: SpinLock<Option<Placed>> = SpinLock::new(None);
-/// First, what the slots and probes have counted; second, what the executions of all CPUs come to.
+/// First, what the slots and probes have counted. Second, the counts that the executions of all CPUs must have made.
 static SUMS: SpinLock<[Counts; 2]> = SpinLock::new([Counts { hits: [0; 3], probes: [(0, 0); 2] }; 2]);
 
 /// Sets the round's set on the shared target, if it is this CPU's turn.

@@ -151,7 +151,7 @@ unsafe extern "C" {
     /// Executes the instruction at [`loop_at`] three times, and returns 3.
     #[link_name = "sweep_loop"]
     pub safe fn counted() -> u64;
-    /// Returns 7, past a BRK that ends the kernel if it is executed.
+    /// Returns 7. Branches over a BRK that would end the kernel.
     #[link_name = "sweep_branch"]
     pub safe fn branch() -> u64;
     /// Reads the byte at `address`. If that faults, the same instruction reads the byte at `good`.
@@ -202,7 +202,7 @@ pub fn loop_at() -> u64 {
     (&raw const sweep_loop_at).addr() as u64
 }
 
-/// The instructions of [`counted`] during which x10 says how often the one at [`loop_at`] has been executed.
+/// The instructions of [`counted`] in which x10 is the number of times that the instruction at [`loop_at`] has been executed.
 pub fn loop_range() -> core::ops::Range<u64> {
     loop_at()..(&raw const sweep_loop_end).addr() as u64
 }

@@ -1,5 +1,5 @@
 //! Displaced instructions that hit watchpoints whose handlers begin steps. Wherever the interrupt comes, the handlers see the
-//! probed context (M10, K1). And calls that never return, because their thread ends inside of them.
+//! probed context (M10, K1). One more scenario has a call that never returns, because its thread ends in it.
 
 use super::code;
 use crate::support::OwnPage;
@@ -111,8 +111,9 @@ fn literal_at() -> u64 {
 }
 
 static WATCHED: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
-/// TOLD counts the steps that were reported. ASTRAY counts what was seen at another place than without a probe.
+/// How many steps were reported.
 static TOLD: AtomicU64 = AtomicU64::new(0);
+/// How often a handler or the debugger saw a PC that it would not see without the probe.
 static ASTRAY: AtomicU64 = AtomicU64::new(0);
 static POSTS: AtomicU64 = AtomicU64::new(0);
 
@@ -154,7 +155,7 @@ fn pre(_: &Kprobe, _: &mut DebugFrame) -> Then {
     Then::Run
 }
 
-/// The post-handler comes before the report of the step, and once only.
+/// The post-handler, which must be called once for each hit of the watchpoint. Adds to ASTRAY if it is called again.
 fn post(_: &Kprobe, frame: &mut DebugFrame) {
     ASTRAY.fetch_add(POSTS.fetch_add(1, Relaxed) + u64::from(!is_at(frame.pc, 4)), Relaxed);
 }
@@ -163,7 +164,7 @@ static THREAD: Mutex<Option<Handle>> = Mutex::new(None);
 static ENTERED: AtomicU64 = AtomicU64::new(0);
 static RETURNED: AtomicU64 = AtomicU64::new(0);
 
-/// Ends the thread that calls this, if `thread` is set; otherwise returns.
+/// If `thread` is true, ends the thread that calls this. Otherwise returns.
 #[inline(never)]
 extern "C" fn ends(thread: bool) {
     if thread {

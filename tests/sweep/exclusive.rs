@@ -1,4 +1,4 @@
-//! Exclusive sequences (H9): under a watchpoint, under a breakpoint, stepped, and in free runs.
+//! Exclusive sequences (H9): with a watchpoint on their word, with a breakpoint in them, stepped, and in free runs.
 
 use super::code;
 use super::steps::step;
@@ -59,8 +59,8 @@ pub static SCENARIOS: [Scenario; 7] = [
         due: |_, [sum, _]| sum != 0,
         ..Scenario::EMPTY
     },
-    // The sequence cannot be executed as one step, so it runs free until the next exception. An interrupt is an exception, and has
-    // the sequence tried again: there are as many hits as attempts.
+    // The sequence cannot be executed as one step, so it runs free until the next exception. An interrupt is such an exception, and
+    // makes the sequence start again. There must be as many hits as attempts.
     Scenario {
         name: "exclusive-runs-free",
         before: || ATTEMPTS.store(u64::from(watch(Access::ReadWrite).is_err()) << 32, Relaxed),
@@ -74,7 +74,7 @@ pub static SCENARIOS: [Scenario; 7] = [
         varies: FREE,
         ..Scenario::EMPTY
     },
-    // All words of a lock are watched, while it is taken and given back.
+    // The doubleword that holds a lock is watched while the lock is taken and released.
     Scenario {
         name: "lock-watchpoint",
         setup: || {

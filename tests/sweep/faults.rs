@@ -1,4 +1,4 @@
-//! Faults and WARNs, by themselves and under a breakpoint that is stepped over.
+//! Faults and WARNs, without a breakpoint and with one on the instruction, which is then stepped over.
 
 use super::code;
 use core::sync::atomic::AtomicU64;
@@ -80,7 +80,7 @@ extern "C" fn warn() -> u64 {
 }
 
 specimen! {
-    /// Its second instruction faults, and no fix-up exists for it.
+    /// The second instruction faults, and has no fix-up.
     pub fn reads_nothing() {
         "mov x0, xzr", "ldr x0, [x0, #0x10]", "ret"
     }

@@ -74,7 +74,8 @@ pub static SCENARIOS: [Scenario; 6] = [
         due: once_each,
         ..Scenario::EMPTY
     },
-    // A probe is placed and optimised, has a BRK while a second probe is at its address, is optimised again, and is removed.
+    // A probe is placed and optimised. While a second probe is at its address, there is a BRK. Then the probe is optimised again,
+    // and removed.
     Scenario {
         name: "probe-optimise-and-back",
         setup: || breakpoint(code::handler_at(), None),
@@ -102,7 +103,8 @@ fn once_each(_: u64, facts: [u64; 2]) -> bool {
     matches!(facts, [1 | 2, 0])
 }
 
-/// Counts an interrupted context whose PC is in a copy of an instruction: its thread could be switched away there (K4).
+/// Counts an interrupted context whose PC is in a copy of an instruction. There must be none, because a thread could be switched
+/// away there (K4).
 fn look(frame: Option<&Frame>) {
     let astray = frame.is_some_and(|frame| layout::copies().contains(&(frame.pc as usize)));
     ASTRAY.fetch_add(astray.into(), Relaxed);

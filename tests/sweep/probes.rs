@@ -75,7 +75,8 @@ pub static SCENARIOS: [Scenario; 11] = [
         facts: handlers,
         ..Scenario::EMPTY
     },
-    // The copy of the probed instruction faults. The fault is the probed instruction's (K7), which is fixed up and executed again.
+    // The copy of the probed instruction faults. The fault counts as the probed instruction's (K7), so it is fixed up, and the
+    // probed instruction is executed again.
     Scenario {
         name: "kprobe-faults",
         setup: || probe(code::retry as *const () as u64, Some(pre), Some(post)),
@@ -106,7 +107,7 @@ pub static SCENARIOS: [Scenario; 11] = [
         due: |result, facts| result == 3 && (facts == [10, 4] || facts == [5, 2]),
         ..Scenario::EMPTY
     },
-    // There is no second BRK: the copy opens interrupts and branches back, and no interrupt handler sees a context in the copy.
+    // The copy ends without a second BRK: it unmasks interrupts and branches back. No interrupt handler sees a context in the copy.
     Scenario {
         name: "probe-branch-back",
         setup: || probe(address(code::outer), Some(pre), None),

@@ -28,8 +28,8 @@ pub static SCENARIOS: [Scenario; 4] = [
         due: |result, facts| result == 3 && due(facts, 1),
         ..Scenario::EMPTY
     },
-    // A recursion. Also a handler that calls a function with another return probe, whose handler calls the first function again,
-    // which is missed (K5).
+    // A recursion; and a handler that calls a function with another return probe, whose handler calls the first function again.
+    // That last call is missed (K5).
     Scenario {
         name: "return-probe-nested",
         setup: || {
@@ -76,8 +76,8 @@ fn returns() -> [u64; 2] {
     [RETURNS.swap(0, Relaxed), WRONG.swap(0, Relaxed)]
 }
 
-/// The returns in the body and those in the interrupt's handler. An NMI's handler does not run, so only those of the body are due
-/// then.
+/// Whether all returns were handled rightly. The body and the interrupt's handler have `once` returns each. An NMI's handler does
+/// not run, and then only the body has returns.
 fn due(facts: [u64; 2], once: u64) -> bool {
     facts == [2 * once, 0] || facts == [once, 0]
 }

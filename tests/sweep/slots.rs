@@ -53,7 +53,7 @@ pub static SCENARIOS: [Scenario; 15] = [
         handler: |_| _ = code::handler(1),
         ..Scenario::EMPTY
     },
-    // The slot is one of this CPU alone.
+    // The slot is set for this CPU only.
     Scenario {
         name: "breakpoint-one-cpu",
         setup: || slot(&at_line(), Cpus::of(0), Disposition::Count),
@@ -116,7 +116,7 @@ pub static SCENARIOS: [Scenario; 15] = [
         },
         ..Scenario::EMPTY
     },
-    // The breakpoint's handler moves PC. The step is due before the next instruction.
+    // The breakpoint's handler moves PC. The step is reported before the next instruction.
     Scenario {
         name: "breakpoint-moves-pc",
         setup: || breakpoint(code::line_at(), Some(skips)),
@@ -124,7 +124,8 @@ pub static SCENARIOS: [Scenario; 15] = [
         handler: |_| _ = code::line(),
         ..Scenario::EMPTY
     },
-    // The breakpoint is hit in nested sections with interrupts off. Where interrupts are masked by priority, an NMI comes in them.
+    // The breakpoint is hit in nested sections with interrupts off. Where the kernel masks interrupts by priority, an NMI comes in
+    // these sections.
     Scenario {
         name: "breakpoint-interrupts-off",
         setup: || breakpoint(code::line_at(), None),
@@ -139,7 +140,7 @@ pub static SCENARIOS: [Scenario; 15] = [
         handler: |_| _ = code::handler(1),
         ..Scenario::EMPTY
     },
-    // A slot for this CPU alone is set in a shorter way.
+    // The kernel sets a slot for this CPU alone in a shorter way.
     Scenario {
         name: "install-uninstall-one-cpu",
         setup: || breakpoint(code::handler_at(), None),
@@ -228,7 +229,8 @@ fn number(kind: Kind) -> usize {
     usize::from(slots::count(kind)).min(SOME)
 }
 
-/// Sets one breakpoint where the interrupt's handler hits it. All others are on instructions in a row.
+/// Uses all slots. One breakpoint is where the interrupt's handler hits it; all others are on instructions in a row. Each
+/// watchpoint is on a word of its own.
 fn fill() -> Result<(), String> {
     breakpoint(code::handler_at(), None)?;
     for n in 1..number(Kind::Breakpoint) as u64 {
@@ -265,7 +267,7 @@ extern "C" fn install_and_remove_here() -> u64 {
     hits_between(Cpus::of(0))
 }
 
-/// The slot is hit exactly by the executions between `install` and `remove`.
+/// Sets a slot and removes it, and executes the instruction before, in between and after. Only the execution in between hits.
 fn hits_between(cpus: Cpus) -> u64 {
     code::line();
     let Ok(id) = slots::install(&at_line(), cpus, Disposition::Count) else { return u64::MAX };
@@ -276,7 +278,7 @@ fn hits_between(cpus: Cpus) -> u64 {
     hits << 1 | u64::from(removed)
 }
 
-/// How often the interrupted [`code::counted`] has executed the instruction with the breakpoint. Without a frame the function has
+/// How often the interrupted [`code::counted`] has executed the instruction at [`code::loop_at`]. Without a frame the function has
 /// ended.
 fn passed(frame: Option<&Frame>) -> u64 {
     match frame {

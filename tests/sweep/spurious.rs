@@ -1,11 +1,12 @@
-//! A spurious interrupt (INTID 1023) at every boundary, and the real one right after it. What the entry has set aside for the
-//! spurious interrupt must be restored.
+//! A spurious interrupt (INTID 1023) at every boundary, and the real interrupt right after it. The step that the kernel's entry has
+//! set aside for the spurious interrupt must be restored.
 
 use super::code;
 use harness::sweep::{Scenario, breakpoint, kprobe};
 use kernel::irq;
 
-/// Has the next acknowledge report a spurious interrupt. Release builds inject nothing, so there only the ordinary interrupt comes.
+/// Makes the next acknowledge report a spurious interrupt. Release builds inject nothing, so there only the ordinary interrupt
+/// comes.
 fn inject() {
     irq::inject_spurious(1);
 }

@@ -31,8 +31,8 @@ pub static SCENARIOS: [Scenario; 12] = [
         handler: |_| _ = store(),
         ..Scenario::EMPTY
     },
-    // M13: the simulation of the branch moves PC, so the step is done. The interrupt, which was held back meanwhile, comes before
-    // the step is reported: MDSCR_EL1.SS is 1 and SPSR.SS is 0.
+    // M13: the simulation of the branch moves PC, so the step is done. The interrupt was held back during the simulation, and comes
+    // before the step is reported: MDSCR_EL1.SS is 1 and SPSR.SS is 0.
     Scenario {
         name: "step-done-not-reported",
         setup: || {
@@ -98,8 +98,8 @@ pub static SCENARIOS: [Scenario; 12] = [
         handler: |_| _ = code::hvc(),
         ..Scenario::EMPTY
     },
-    // A call is run over, while the interrupt's handler makes the same calls on the same stack. How often these hit the breakpoint
-    // at the return address depends on whether it is set already.
+    // A plan runs over a call, while the interrupt's handler makes the same calls on the same stack. How often the handler's calls
+    // hit the breakpoint at the return address depends on whether it is set already.
     Scenario {
         name: "step-over-call",
         setup: || breakpoint(code::calls_at(), Some(over)),
@@ -117,8 +117,9 @@ pub static SCENARIOS: [Scenario; 12] = [
 
 static WATCHED: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 
-/// LEFT is the number of steps that are still to be done. LANDED is made of the PCs at which the others landed.
+/// The number of steps that are still to be done.
 static LEFT: AtomicU64 = AtomicU64::new(0);
+/// A hash of the PCs at which the steps have landed.
 static LANDED: AtomicU64 = AtomicU64::new(0);
 
 fn hook(frame: &mut DebugFrame) -> Wish {
@@ -128,7 +129,7 @@ fn hook(frame: &mut DebugFrame) -> Wish {
     if left == 0 { Wish::Run } else { Wish::Step }
 }
 
-/// Runs `body` by `count` steps. Returns one number that is made of the places where they landed and of the result of `body`.
+/// Runs `body` by `count` steps. Returns a hash of the places where they landed and of the result of `body`.
 #[inline(always)]
 pub fn step(count: u64, body: impl FnOnce() -> u64) -> u64 {
     LEFT.store(count, Relaxed);
@@ -179,7 +180,7 @@ extern "C" fn call_above() -> u64 {
     code::hvc()
 }
 
-/// The same numbers for the steps of the interrupt's handler.
+/// Like [`LEFT`] and [`LANDED`], for the steps of the interrupt's handler.
 static HANDLERS_LEFT: AtomicU64 = AtomicU64::new(0);
 static HANDLERS_LANDED: AtomicU64 = AtomicU64::new(0);
 
@@ -206,8 +207,9 @@ extern "C" fn calls() -> u64 {
     code::calls(4)
 }
 
-/// How often the debugger was told that a call has returned, and the results of these calls.
+/// How often the debugger was told that a call has returned.
 static TOLD: AtomicU64 = AtomicU64::new(0);
+/// The results of these calls, as one number.
 static RETURNED: AtomicU64 = AtomicU64::new(0);
 
 /// Runs over the outermost call that the body's `calls` makes. The interrupt's handler calls with smaller numbers.

@@ -1,5 +1,5 @@
-//! Kernel threads that the interrupt switches: with breakpoints in both threads, with a debugger's step in one of them, and with a
-//! switch that has to wait for a step (M8, I5).
+//! The interrupt switches between kernel threads: with breakpoints in both threads, with a debugger's step in one of them, and with
+//! a switch that has to wait for a step (M8, I5).
 
 use super::code;
 use alloc::boxed::Box;
@@ -81,8 +81,9 @@ pub static SCENARIOS: [Scenario; 4] = [
 ];
 
 const OTHER: &str = "other";
-/// The most instructions from the interrupt's wish for a reschedule to the other thread's turn: the rest of the handler, the step
-/// that is under way, its exception, and the interrupt that this raises. The next tick would come a thousand times as late.
+/// The most instructions that may pass from the interrupt handler's request for a reschedule to the other thread's turn: the rest
+/// of the handler, the step that is under way, its exception, and the interrupt that the exception raises. Without that interrupt
+/// the next tick would switch, a thousand times as late.
 const AT_ONCE: u64 = 4000;
 
 static THREAD: Mutex<Option<Handle>> = Mutex::new(None);
@@ -117,7 +118,7 @@ fn in_other() -> bool {
     sched::current() == OTHER
 }
 
-/// An interrupt's handler that wants a reschedule. In the run without an interrupt it yields instead.
+/// An interrupt's handler that asks for a reschedule. In the run without an interrupt it yields instead.
 fn switch_to_other(frame: Option<&Frame>) {
     ASKED.store(timer::now(), Relaxed);
     match frame {
@@ -161,7 +162,7 @@ extern "C" fn take_turns() -> u64 {
     first << 8 | code::line()
 }
 
-/// Counts a step that lands in the first thread: only the other thread is stepped.
+/// The other thread's hook. Counts in STRAYED the steps that land in the first thread, which must be none.
 fn hook(frame: &mut DebugFrame) -> Wish {
     STRAYED.fetch_add(u64::from(!in_other()), Relaxed);
     LANDED.store(LANDED.load(Relaxed).wrapping_mul(31).wrapping_add(frame.pc), Relaxed);

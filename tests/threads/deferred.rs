@@ -49,7 +49,7 @@ fn work() {
     Signal::Irq.send();
     barrier::isb();
     NESTED.store(HANDLED.load(Relaxed) - before, Relaxed);
-    // The work hits the breakpoint in this line for itself. The interrupted context's step-over stays on the stash.
+    // The work itself hits the breakpoint in `code::line`, too. The interrupted context's step-over stays on the stash.
     core::hint::black_box(code::line());
 }
 
@@ -61,7 +61,7 @@ fn an_fiqs_work_runs_with_interrupts_on_after_the_handler() -> Outcome {
     after_the_handler(Signal::Fiq)
 }
 
-/// The tick is stopped, so the work is done on the way out of this interrupt and not of another one.
+/// The tick is stopped, so the work must be done on the way out of this interrupt, and not of a tick.
 fn after_the_handler(signal: Signal) -> Outcome {
     reset();
     Signal::Irq.prepare(queue_work)?;
@@ -97,7 +97,7 @@ fn a_step_stays_stashed(signal: Signal) -> Outcome {
     check_eq!(result, 4);
     check_eq!((HANDLED.load(Relaxed), RUNS.load(Relaxed), NESTED.load(Relaxed)), (2, 1, 1));
     check_eq!(STASH.load(Relaxed), 1);
-    check_eq!(hits, 2, "the interrupted line's hit and the work's own");
+    check_eq!(hits, 2, "one hit in the interrupted context, one in the work");
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use kernel::arch::daif::AllMasked;
 use kernel::sched::{self, Handle};
 use kernel::time;
 
-/// Runs `work` without ticks on this CPU: the way out of a tick could do what the test expects from something else.
+/// Runs `work` without ticks on this CPU. Otherwise the way out of a tick could do what the test expects of another interrupt.
 pub fn without_tick<R>(work: impl FnOnce() -> R) -> R {
     {
         let _masked = AllMasked::new();

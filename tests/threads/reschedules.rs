@@ -1,4 +1,4 @@
-//! Reschedules that an interrupt's handler asks for. They happen on the handler's way out, or, while a step forbids that, right
+//! Reschedules that an interrupt's handler asks for. They happen on the way out of the interrupt, or, if a step forbids that, right
 //! after the step (M8). The tick is stopped in each of these tests, so that it cannot make up for a reschedule that is missing.
 
 use super::super::rules::{code, signal, signal::Signal};
@@ -24,8 +24,8 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// Whether the interrupt's handler has been called.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Runs `work` with an interrupt prepared whose handler wants a reschedule. Returns how many turns another thread of this CPU has
-/// meanwhile.
+/// Runs `work`, which sends an interrupt whose handler asks for a reschedule. Returns how many turns another thread of this CPU has
+/// during `work`.
 fn turns_during(signal: Signal, work: impl FnOnce()) -> Result<u64, harness::ktest::Ended> {
     signal.prepare(|_| {
         sched::want_reschedule();
@@ -61,7 +61,7 @@ fn on_the_way_out(signal: Signal) -> Outcome {
         signal.send();
         barrier::isb();
     })?;
-    check_eq!(turns, 1, "of the other thread");
+    check_eq!(turns, 1, "turns of the other thread");
     Ok(())
 }
 

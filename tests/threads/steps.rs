@@ -46,8 +46,8 @@ fn want_reschedule(_: &mut Frame) {
     sched::want_reschedule();
 }
 
-/// Runs [`looks`] with a breakpoint on its first instruction. `handler` is called there, and sends an interrupt that wants a
-/// reschedule. Another thread of this CPU is ready to run, and no tick comes that would switch to it.
+/// Runs [`looks`] with a breakpoint on its first instruction. `handler` is called there, and sends an interrupt whose handler asks
+/// for a reschedule. Another thread of this CPU is ready to run, and no tick comes that would switch to it.
 fn looks_under(handler: Handler) -> Result<u64, Ended> {
     RAN.store(0, Relaxed);
     STARTED.store(false, Relaxed);
@@ -113,7 +113,7 @@ fn a_handler_that_is_stepped_may_ask_for_a_reschedule() -> Outcome {
     }
     let spurious = stats::SPURIOUS.sum();
     signal::Signal::Irq.prepare(handler)?;
-    // Without a tick nobody else asks for a reschedule.
+    // Without a tick nothing else asks for a reschedule.
     let _no_tick = NoTick::new();
     RAN.store(0, Relaxed);
     let other = here("other", || {

@@ -88,7 +88,7 @@ fn a_cpu_that_is_not_there_is_an_error() -> Outcome {
 
 fn no_room_is_an_error_and_room_comes_back() -> Outcome {
     for _ in 0..2 {
-        // With interrupts off no thread has a turn, and so none ends, before all are spawned.
+        // With interrupts off no thread gets a turn, so no thread ends before all are spawned.
         let off = kernel::irq::off::IrqOff::new();
         let handles: Vec<_> =
             (0..70).map(|_| sched::spawn(percpu::index(), "crowd", Box::new(|| ()))).collect();
@@ -111,7 +111,7 @@ fn registers_survive_switches() -> Outcome {
         for round in 0..50 {
             let seed = seed + round;
             let sum: u64;
-            // SAFETY: all registers that are used are declared; x19 and x29 are the compiler's and put back.
+            // SAFETY: all registers that the code changes are declared, and the call preserves x19 and x29.
             unsafe {
                 asm!(
                     "mov x20, {seed}", "add x21, {seed}, #1", "add x22, {seed}, #2", "add x23, {seed}, #3",

@@ -19,13 +19,13 @@ pub enum Command {
     /// Build the kernel, boot it on QEMU, and hand the terminal to it
     ///
     /// With standard input from a pipe or a file, the monitor runs the commands given there and powers off. The exit
-    /// status is the kernel's: 0 if everything went well, 1 if a command failed, 101 after a panic; 124 if the time was
-    /// over; 2 if something is missing on this machine that may not be installed.
+    /// status is the kernel's: 0 if everything went well, 1 if a command failed, 101 after a panic; 124 if the boot took
+    /// longer than --timeout allows; 2 if something is missing on this machine that may not be installed.
     Run(Run),
-    /// Run the host's tests, then boot the kernel's on every machine of the matrix
+    /// Run the tests of the host, and boot the tests of the kernel on every machine of the matrix
     ///
     /// A boot passes, fails, or is unknown (no verdict, hang, reset); unknown counts as failed and shows the console's
-    /// end. Tests that must die and boots without a usable device tree have a boot of their own. The last line is
+    /// end. Tests that must end the kernel and tests of bad device trees have a boot of their own. The last line is
     /// `N passed, N failed, N skipped`. Flags that choose a machine narrow the matrix.
     QemuTest(QemuTest),
     /// Boot under QEMU's gdbstub and attach gdb with the kernel's symbols, stopped before the first instruction
@@ -38,7 +38,7 @@ pub enum Command {
     /// path, the longest stretches of instructions with PSTATE.D set and with PSTATE.I set (with nmi=1 the priority mask keeps
     /// interrupts off, and is not counted).
     Bench(Bench),
-    /// Interrupt every debug path at every instruction boundary; the outcome must be the same as without
+    /// Interrupt every debug path at every instruction boundary; the outcome must be the same as without an interrupt
     ///
     /// Runs under icount, where a timer can interrupt in front of any chosen instruction. Prints for each scenario how many
     /// boundaries were tried, and for its first violation the instruction, the console of that run and a command that repeats
@@ -96,7 +96,7 @@ pub struct Common {
     /// Build without the checks of the rules, optimised
     #[arg(long)]
     pub release: bool,
-    /// End a boot after so many seconds; 0 is never
+    /// End a boot after this number of seconds; 0 means never
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
     /// Print QEMU's command line; build and boot nothing
@@ -164,7 +164,7 @@ pub struct Sweep {
     /// Try two interrupts: the first at every boundary, the second at each of the next 32
     #[arg(long)]
     pub pairs: bool,
-    /// Print {"boundaries":..,"violations":..,"scenarios":[{"name":..,"boundaries":..,"violations":..}]} instead
+    /// Print {"boundaries":..,"violations":..,"scenarios":[{"name":..,"boundaries":..,"violations":..}]} instead of a table
     #[arg(long)]
     pub json: bool,
     /// How many boots at once [default: as many as there are CPUs]
@@ -182,7 +182,9 @@ pub struct Storm {
     /// Go on until there were this many debug exceptions
     #[arg(long, value_name = "N", default_value_t = crate::storm::EXCEPTIONS, value_parser = clap::value_parser!(u64).range(1..))]
     pub exceptions: u64,
-    /// Print {"exceptions":..,"failures":..,"storms":[{"machine":..,"seed":..,"exceptions":..,"rounds":..,"seconds":..,"failure":..}]} instead
+    /// Print
+    /// {"exceptions":..,"failures":..,"storms":[{"machine":..,"seed":..,"exceptions":..,"rounds":..,"seconds":..,"failure":..}]}
+    /// instead of text
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

@@ -35,7 +35,7 @@ pub fn kernel(release: bool) -> Result<PathBuf> {
     }
     let elf = target_dir().join(TARGET).join(if release { "release" } else { "debug" }).join("stepwell");
     if !elf.exists() {
-        bail!("the build left no {}", elf.display());
+        bail!("the build has not made {}", elf.display());
     }
     Ok(elf)
 }

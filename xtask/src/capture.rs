@@ -57,7 +57,7 @@ fn keep(
     let begin = Instant::now();
     let mut bytes = Vec::new();
     let mut command = machine.command(start);
-    // QEMU's own complaints are added to this boot's console: printed at once, they would stand between the lines of other boots.
+    // QEMU's own complaints are added to this boot's console: printed at once, they would come between the lines of other boots.
     let complaints = tempfile::tempfile()?;
     command.stderr(complaints.try_clone()?);
     let end = session::run(&mut command, input, limit, |piece| {

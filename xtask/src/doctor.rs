@@ -49,7 +49,7 @@ fn print_toolchain(facts: &Facts) {
     }
     row(&format!("core for {TARGET}"), yes(facts.target));
     let rustup = match &facts.rustup {
-        None => "none, or the active toolchain is not its".to_owned(),
+        None => "none, or it does not manage the active toolchain".to_owned(),
         Some(Downloads::Allowed) => "may download".to_owned(),
         Some(Downloads::Off(why)) => format!("may not download: {why}"),
     };

@@ -54,14 +54,14 @@ pub fn run(arguments: &Gdb) -> Result<u8> {
     Ok(match debugger.wait_until(Instant::now() + limit)? {
         Some(status) => status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1),
         None => {
-            say!("no end within {} s", limit.as_secs());
+            say!("gdb did not end within {} s", limit.as_secs());
             STATUS_TIMEOUT
         }
     })
 }
 
-/// A hardware breakpoint, because the text is not mapped at its addresses before the MMU is on, and gdb could not write a BRK
-/// there.
+/// Connects gdb to the stub, and sets a hardware breakpoint at `kernel_main`. gdb could not write a BRK there: before the MMU is
+/// on, the text is not mapped at its addresses.
 fn attach(debugger: &mut Command, stub: &Stub) {
     debugger.arg("-ex").arg(format!("target remote {}", stub.socket().display()));
     debugger.args(["-ex", "hbreak kernel_main"]);

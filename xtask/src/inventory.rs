@@ -38,7 +38,7 @@ pub struct Apart {
     pub needs: Needs,
 }
 
-/// What the boot of such a test needs.
+/// What the boot of a test with its own boot needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// The boot arguments that the test needs.

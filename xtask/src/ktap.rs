@@ -9,11 +9,11 @@ use std::fmt::Write;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Passed,
-    /// It failed, with this message of the test.
+    /// The test failed, with this message.
     Failed(String),
-    /// It was skipped, for this reason.
+    /// The test was skipped, for this reason.
     Skipped(String),
-    /// It has no verdict, for this reason.
+    /// The test has no verdict, for this reason.
     Unknown(String),
 }
 

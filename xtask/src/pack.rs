@@ -18,7 +18,8 @@ const PAGE: usize = 4096;
 
 /// Writes the image beside the ELF, and returns its path.
 ///
-/// # Errors When the ELF is not as the linker script makes it, when no-probe text calls text that can be probed, when a barrier is
+/// # Errors
+/// When the ELF is not as the linker script makes it, when no-probe text calls text that can be probed, when a barrier is
 /// missing, or when files cannot be read or written.
 pub fn pack(elf: &Path) -> Result<PathBuf> {
     let bytes = std::fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
@@ -27,7 +28,8 @@ pub fn pack(elf: &Path) -> Result<PathBuf> {
     noprobe::check(&parsed)?;
     barriers::check(&parsed)?;
     let path = elf.with_extension("img");
-    // Several runs of this tool may write the image at the same time, so it is written elsewhere and renamed.
+    // Several runs of this tool may write the image at the same time, so the image is written to another file, which is then
+    // renamed.
     let mut file = tempfile::NamedTempFile::new_in(elf.parent().context("an ELF without a directory")?)?;
     std::io::Write::write_all(&mut file, &image)?;
     file.persist(&path).with_context(|| format!("cannot write {}", path.display()))?;

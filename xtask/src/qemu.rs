@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The emulator: the machine's own if it is recent enough, else what set-up has unpacked.
+/// The emulator: the one in `PATH` if it is recent enough, else the one that set-up has unpacked.
 pub fn program() -> PathBuf {
     const OWN: &str = "qemu-system-aarch64";
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
@@ -22,6 +22,7 @@ pub fn program() -> PathBuf {
         None => OWN.into(),
     }
 }
+
 /// The CPU models that are supported.
 pub const CPUS: [&str; 6] = ["cortex-a53", "cortex-a57", "cortex-a72", "cortex-a76", "neoverse-n1", "max"];
 
@@ -60,7 +61,7 @@ pub struct Machine {
     pub el: El,
     /// Boot arguments.
     pub append: String,
-    /// Whether one guest instruction is one tick of the counter. Such a machine is slower, and the same in every run.
+    /// Whether one guest instruction is one tick of the counter. Such a machine is slower, and behaves the same in every run.
     pub icount: bool,
     /// Where QEMU's gdbstub listens. The CPUs do not start before gdb lets them.
     pub gdb: Option<String>,
@@ -88,7 +89,8 @@ impl Default for Machine {
 pub enum Start<'a> {
     /// The image, loaded as a boot loader does.
     Kernel(&'a Path),
-    /// Another image, loaded as a boot loader does, which branches to the kernel's image. QEMU only puts the latter into memory.
+    /// Another image, loaded as a boot loader does, which branches to the kernel's image. QEMU only puts the kernel's image into
+    /// memory.
     Behind {
         /// The image that is booted.
         prologue: &'a Path,

@@ -36,13 +36,13 @@ impl Remote<UnixStream> {
     /// Lets the guest run until it is about to execute the instruction at `address`.
     ///
     /// # Errors
-    /// When the guest ends before it comes there.
+    /// When the guest ends before it reaches that instruction.
     pub fn run_to(&mut self, address: u64) -> Result<()> {
         self.stream.set_read_timeout(Some(PATIENCE))?;
         self.ask(&format!("Z1,{address:x},4"), "OK")?;
         // No time limit here: whoever has started QEMU ends it when this takes too long, and that ends the connection.
         self.stream.set_read_timeout(None)?;
-        self.ask("c", "T05").context("the guest did not come there")?;
+        self.ask("c", "T05").context("the guest did not reach the address")?;
         self.stream.set_read_timeout(Some(PATIENCE))?;
         self.ask(&format!("z1,{address:x},4"), "OK")
     }

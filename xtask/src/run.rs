@@ -17,7 +17,7 @@ use std::time::Duration;
 const UNATTENDED: Duration = Duration::from_secs(300);
 /// The tick of the main job, in Hz.
 const TICK: &str = "hz=1000";
-/// The status of a command whose time was over, as of timeout(1).
+/// The exit status after a time limit was reached, the same as that of timeout(1).
 pub const STATUS_TIMEOUT: u8 = 124;
 
 /// Builds and boots. Returns the exit status.
@@ -47,7 +47,7 @@ pub fn runner(arguments: &Runner) -> Result<u8> {
     }
     if test {
         common.append.push("mode=test".into());
-        // What the test harness would understand (`--nocapture`) has no meaning here.
+        // Options for Rust's test harness, such as `--nocapture`, have no meaning here.
         let filter = arguments.arguments.iter().find(|argument| !argument.starts_with('-'));
         common.append.extend(filter.map(|filter| format!("test={filter}")));
     } else {
@@ -56,12 +56,12 @@ pub fn runner(arguments: &Runner) -> Result<u8> {
     boot(&arguments.elf, &machine(&common), common.limit(unattended()))
 }
 
-/// Cargo leaves test targets in `deps`, programs beside it.
+/// Whether the ELF is a test target. Cargo puts test targets into the folder `deps`, and programs beside that folder.
 fn is_test(elf: &Path) -> bool {
     elf.parent().is_some_and(|directory| directory.ends_with("deps"))
 }
 
-/// `cargo test FILTER` builds the library and the program as tests too; the suites are in the target of that name.
+/// Whether a test target is the one with the suites. `cargo test FILTER` also builds the library and the program as tests.
 fn holds_suites(elf: &Path) -> bool {
     elf.file_name().is_some_and(|name| name.to_string_lossy().starts_with("suites-"))
 }
@@ -186,7 +186,7 @@ fn report(end: End, limit: Option<Duration>, missing: &str) -> u8 {
             u8::try_from(128 + signal).unwrap_or(1)
         }
         End::Timeout | End::Stopped => {
-            say!("failed: no end within {} s", limit.map_or(0, |limit| limit.as_secs()));
+            say!("failed: the kernel did not end within {} s", limit.map_or(0, |limit| limit.as_secs()));
             STATUS_TIMEOUT
         }
     }

@@ -33,7 +33,7 @@ pub enum End {
     Status(i32),
     /// A signal ended QEMU that the tool did not send.
     Signal(i32),
-    /// The time was over, and the tool ended QEMU.
+    /// The time limit was reached, and the tool ended QEMU.
     Timeout,
     /// The caller had seen enough, and the tool ended QEMU.
     Stopped,
@@ -90,7 +90,7 @@ impl Process {
         if matches!(self.0.try_wait(), Ok(Some(_))) {
             return;
         }
-        // SAFETY: the process is a child that has not been waited for, so that the number is still its.
+        // SAFETY: the process is a child that has not been waited for, so no other process can have its number.
         unsafe { libc::kill(self.0.id() as i32, libc::SIGTERM) };
         if !matches!(self.wait_until(Instant::now() + Duration::from_secs(2)), Ok(Some(_))) {
             let _ = self.0.kill();

@@ -18,7 +18,7 @@ const WORDS: [u32; 2] = [0x9100_0421, probe::ool::NOP];
 pub struct Many(Vec<&'static Kprobe>);
 
 impl Many {
-    /// Generated text without probes.
+    /// Fills the area for generated text with instructions, and registers no probes yet.
     pub fn new() -> Self {
         let page: Vec<u32> = (0..PAGE / 4).map(|n| WORDS[n % WORDS.len()]).collect();
         for at in (layout::generated_start()..layout::generated_end()).step_by(PAGE) {
@@ -32,8 +32,8 @@ impl Many {
         Self(Vec::with_capacity(MANY))
     }
 
-    /// Registers probes one after the other until there are `count`. Returns the cost of the last registration, of a probe that runs
-    /// out of line.
+    /// Registers probes one after the other until there are `count`. Returns the cost of the last registration of a probe whose
+    /// instruction runs out of line.
     pub fn grow(&mut self, count: usize) -> u64 {
         let mut cost = 0;
         while self.0.len() < count {

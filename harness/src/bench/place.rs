@@ -31,7 +31,7 @@ pub extern "C" fn branch() {
     naked_asm!("b 2f", "2: ret")
 }
 
-/// Text and data that nobody executes or writes, for slots that are never hit.
+/// Text and data that are never executed or written, for slots that are never hit.
 #[unsafe(naked)]
 extern "C" fn elsewhere() {
     naked_asm!(".rept 64", "nop", ".endr", "ret")
@@ -60,7 +60,7 @@ pub fn run_on(_: &Kprobe, _: &mut DebugFrame) -> Then {
 /// A post-handler that does nothing.
 pub fn after(_: &Kprobe, _: &mut DebugFrame) {}
 
-/// The value of a result without which nothing can be measured.
+/// Returns the value of `result`. Without that value nothing can be measured.
 ///
 /// # Panics
 /// On an error.
@@ -126,7 +126,7 @@ pub fn install(request: &Request) -> SlotId {
     must(slots::install(request, Cpus::of(percpu::index() as u32), Disposition::Count))
 }
 
-/// Removes such a slot.
+/// Removes a slot that [`install`] has set.
 pub fn remove(id: SlotId) {
     must(slots::remove(id));
 }

@@ -1,4 +1,4 @@
-//! M8: how long a reschedule takes that had to wait for the end of a step.
+//! M8: an interrupt in the middle of a step asks for a reschedule, which has to wait for the end of the step. How long that takes.
 
 use super::place::{must, remove};
 use ::slots::{Cpus, Privilege, Request};
@@ -37,8 +37,9 @@ fn other() {
     }
 }
 
-/// Instructions from a stepped-over instruction, during which an interrupt has asked for a reschedule, to where the other thread goes on:
-/// the step exception, the SGI that makes up for the reschedule, the switch. `median` takes the samples.
+/// While an instruction is stepped over, an interrupt asks for a reschedule. Returns how many instructions are executed from the
+/// stepped-over one until the other thread goes on: the step exception, the SGI that makes up for the reschedule, and the switch.
+/// `median` takes the samples.
 pub fn after_step(median: impl FnOnce(fn() -> u64) -> u64) -> u64 {
     irq::set_handler(sgi::TEST, wants_reschedule);
     let request = Request::Breakpoint { address: stepped as *const () as u64, privilege: Privilege::El1 };

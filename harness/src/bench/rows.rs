@@ -33,7 +33,7 @@ pub fn run(started: u64) {
         row("kprobe_pre_post", extra(|| target(), |timed| with_probe(target, run_on, Some(after), timed)));
         row("kretprobe", extra(|| target(), |timed| with_return_probe(target, timed)));
         row("probe_optimised", extra(|| target(), |timed| with_optimised(target, run_on, timed)));
-        // While there are many other probes.
+        // The next four rows are measured while there are 0, 1000 or 50000 other probes.
         let mut many = Many::new();
         let hit = || extra(|| target(), |timed| with_probe(target, run_on, None, timed));
         row("kprobe_register_first", many.grow(1));
@@ -78,7 +78,8 @@ fn timed(operation: impl FnOnce()) -> u64 {
     timer::now() - start
 }
 
-/// How much more `operation` costs with the probes or slots of `place` than without them.
+/// How much more `operation` costs with a probe or slot than without. `place` sets the probe or slot, and calls its argument to
+/// measure.
 #[inline(always)]
 fn extra(operation: impl Fn(), place: impl FnOnce(&dyn Fn() -> u64) -> u64) -> u64 {
     let cost = || median(|| timed(&operation));
@@ -117,7 +118,7 @@ fn slot_remove(request: &Request) -> u64 {
     })
 }
 
-/// Instructions from the one that the timer interrupts to the first one of the interrupt's handler.
+/// Instructions from the moment when the timer is due to the first instruction of the interrupt's handler.
 fn irq_to_handler() -> u64 {
     with_timer(reached, || {
         median(|| {
@@ -128,7 +129,7 @@ fn irq_to_handler() -> u64 {
     })
 }
 
-/// What an interrupt costs that this CPU sends to itself, with the return from it.
+/// The cost of an interrupt that this CPU sends to itself, with the return from the handler.
 fn irq_self_ipi() -> u64 {
     irq::set_handler(sgi::TEST, |_| REACHED.store(1, Relaxed));
     median(|| {

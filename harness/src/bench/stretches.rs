@@ -24,7 +24,7 @@ use log::LevelFilter;
 
 /// How often each path is run. The first run may take another way than the others; the longest stretch of all runs counts.
 const RUNS: usize = 3;
-/// Instructions from arming the timer to its interrupt, such that the interrupt comes in the middle of an exception's entry.
+/// How many instructions after the timer is armed its interrupt comes. It then comes in the middle of an exception's entry.
 const SOON: u64 = 60;
 
 /// Begins the path with this number; the number 0 ends the current path. The host looks for this symbol in the log, and for the counter,
@@ -101,7 +101,9 @@ fn exceptions(paths: &mut Paths) {
     paths.path("warn_printed", || {
         kwarn!(true);
     });
-    paths.path("fault_fixed_up", || assert!(uaccess::read_u8(0).is_err(), "bench: something is at 0"));
+    paths.path("fault_fixed_up", || {
+        assert!(uaccess::read_u8(0).is_err(), "bench: a read of address 0 does not fault")
+    });
 }
 
 fn interrupts(paths: &mut Paths) {

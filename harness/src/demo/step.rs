@@ -17,24 +17,26 @@ const STEPS: u64 = 1000;
 const INTERRUPTS: u64 = 200;
 /// The most rounds of the loop: it ends even if no step is ever taken.
 const ROUNDS_LIMIT: u64 = 4000;
-/// The most steps, wherever they land.
+/// Stepping ends after this many steps, even if they never reach the end of the loop.
 const STEPS_LIMIT: u64 = 2 * LOOP * ROUNDS_LIMIT;
-/// An interrupt is raised at every step of this number. It has no common divisor with the loop's length, so that each instruction of the
-/// loop is met.
+/// An interrupt is raised at each step whose number is a multiple of this. It has no common divisor with the loop's length, so that
+/// sooner or later an interrupt comes at each instruction of the loop.
 const EVERY: u64 = 5;
 
-/// How many instructions [`spin`] has before, in and behind its loop.
+/// How many instructions [`spin`] has before its loop.
 const HEAD: u64 = 2;
+/// How many instructions the loop of [`spin`] has.
 const LOOP: u64 = 6;
-/// The index of the branch back.
+/// The index of the branch back to the loop's beginning. Indices count the instructions of [`spin`] from 0.
 const LAST: u64 = HEAD + LOOP - 1;
 /// The index of the first instruction behind the loop.
 const BEHIND: u64 = HEAD + LOOP;
 /// PSTATE.C, which is clear where the condition `lo` holds.
 const CARRY: u64 = 1 << 29;
 
-/// Runs as many rounds as `allowed` says; the value may change meanwhile. x1 counts the rounds. Returns the number of odd rounds, found
-/// out by the flags, less half of all rounds.
+/// Runs as many rounds as `allowed` says; the value may change meanwhile. x1 counts the rounds, and x2 those with an odd number,
+/// which the condition flags tell. Returns the number of odd rounds minus half of all rounds (rounded down). That is 1 after an odd
+/// number of rounds and 0 after an even one, if no step has changed the flags.
 #[unsafe(naked)]
 extern "C" fn spin(allowed: &AtomicU64) -> u64 {
     naked_asm!(
@@ -53,7 +55,7 @@ extern "C" fn spin(allowed: &AtomicU64) -> u64 {
 }
 
 static ALLOWED: AtomicU64 = AtomicU64::new(0);
-/// All steps, with those on the way to the loop.
+/// The number of all steps, also of those before [`spin`] is reached. [`STEPPED`] counts only the steps from there on.
 static ALL: AtomicU64 = AtomicU64::new(0);
 static STEPPED: AtomicU64 = AtomicU64::new(0);
 /// The index of the instruction that the next step must land on; `OUTSIDE` until the function is reached.

@@ -61,7 +61,7 @@ pub fn show() -> Outcome {
     })
 }
 
-/// A probe's handler, which raises the WARN in debug context.
+/// A function with a probe. The probe's handler raises a WARN in debug context.
 #[inline(never)]
 fn probed() {
     core::hint::black_box(());

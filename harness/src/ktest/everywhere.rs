@@ -1,5 +1,5 @@
-//! Runs the tests with a probe on every instruction that can be probed, or on every N-th. The results must be the same as without, and
-//! every execution must be a hit or a miss.
+//! Runs the tests with a probe on every instruction that can be probed, or on every N-th. The results must be the same as without
+//! probes, and every execution must be a hit or a miss.
 
 use super::clean;
 use super::run::{self, Choice, Counts};
@@ -80,7 +80,7 @@ fn unknown(suites: &[&Suite], scenarios: &[&[Scenario]], unfit: &Unfit) -> Optio
     tests.chain(scenarios).map(|(name, _)| *name).next()
 }
 
-/// The probes that are there besides these. Thread context.
+/// The number of probes besides those that `place` has placed. Thread context.
 pub fn others() -> usize {
     kprobe::count() - PLACED.lock().as_ref().map_or(0, |placed| placed.probes.len())
 }
@@ -119,7 +119,7 @@ fn references() -> [u64; 2] {
 }
 
 fn missing() -> Ended {
-    Ended::Failed("nothing was placed".into())
+    Ended::Failed("no probes were placed".into())
 }
 
 /// The counts of a probe that was removed.
@@ -183,7 +183,7 @@ fn hits_and_misses_add_up() -> Outcome {
         total.map(|total| total.hits + total.missed)
     };
     let [run_one, account] = references();
-    check_eq!(sum(run_one), Some(taken.tests), "of what runs a test");
+    check_eq!(sum(run_one), Some(taken.tests), "hits and misses of run_one");
     // One interrupt can account for several delayed ticks, and other CPUs have ticks of their own.
     let calls = sum(account);
     check!(calls.is_some_and(|calls| calls > 0 || taken.ticks <= 1), "{calls:?} of {} ticks", taken.ticks);
@@ -221,7 +221,7 @@ fn in_a_row(totals: &[Total]) -> Outcome {
         }
     }
     println!("probes: {pairs} pairs in a row that were executed");
-    check_eq!(short, 0, "instructions behind which the next one has counted less");
+    check_eq!(short, 0, "instructions that were executed more often than the probe on the next one counted");
     Ok(())
 }
 

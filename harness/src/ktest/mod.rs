@@ -17,9 +17,9 @@ pub type Outcome = Result<(), Ended>;
 /// Why a test ended early.
 #[derive(Debug)]
 pub enum Ended {
-    /// It has failed. The text says what was expected and what was found.
+    /// The test has failed. The text says what was expected and what was found.
     Failed(String),
-    /// It cannot be run on this machine. The text says why.
+    /// The test cannot be run on this machine. The text says why.
     Skipped(String),
 }
 

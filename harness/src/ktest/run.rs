@@ -22,9 +22,9 @@ pub struct Counts {
 /// Which tests are run.
 #[derive(Clone, Copy, Default)]
 pub struct Choice<'a> {
-    /// The tests whose `suite.test` contains this text are run,
+    /// Every test whose `suite.test` contains this text is run.
     pub filter: &'a str,
-    /// and all tests of this suite.
+    /// All tests of this suite are run too, whatever `filter` says.
     pub always: Option<&'a Suite>,
     /// Tests that cannot be run this time: the whole `suite.test`, and why. They are skipped if they were chosen.
     pub unfit: &'a [(&'a str, &'a str)],

@@ -14,14 +14,14 @@ use kernel::{early, sched, smp, time};
 
 /// No handler runs.
 const NONE: usize = usize::MAX;
-/// One of this many interrupts leaves work for its way out.
+/// On average, one interrupt in this many leaves work for its way out.
 const DEFERS: u32 = 3;
 
 /// The values of one CPU, which its handlers use.
 struct Depths {
-    /// The length of the stash that the running handler has found; [`NONE`] if no handler runs.
+    /// The length of the stash when the running handler began; [`NONE`] if no handler runs.
     handler: Cell<usize>,
-    /// The length of the stash that the handler has found whose deferred work runs.
+    /// While deferred work runs: the length of the stash when the handler began on whose way out the work runs.
     deferred: Cell<usize>,
     interrupts: Cell<Option<Random>>,
     work: Cell<Option<Random>>,

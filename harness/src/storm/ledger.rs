@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel::debug::stats::{self, Counter};
 use kernel::percpu::PerCpu;
 
-/// The counts that are due: the storm adds to them what it does.
+/// The events that the storm counts itself. Such a count is *due*: the kernel's counters must reach the same number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Due {
     /// Breakpoint exceptions.
@@ -52,7 +52,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Reads the counters and the counts. Call it only while nobody storms.
+    /// Reads the kernel's counters and the counts that are due. Call it only while nobody storms.
     pub fn now() -> Self {
         let mut ledger = Self { counted: [0; stats::ALL.len()], due: [0; KINDS] };
         for (word, (_, counter)) in ledger.counted.iter_mut().zip(stats::ALL) {
@@ -64,7 +64,7 @@ impl Ledger {
         ledger
     }
 
-    /// The differences to an earlier moment.
+    /// What was counted between the moment of `self` and now.
     pub fn since(&self) -> Self {
         let mut now = Self::now();
         now.counted.iter_mut().zip(self.counted).for_each(|(word, before)| *word -= before);

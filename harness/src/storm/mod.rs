@@ -8,7 +8,7 @@
 //! - `place`: what each CPU is doing now.
 //! - `interrupts`: what the storm does in interrupts, and how many of them set a step aside.
 //! - `ledger`: compares what was done with the kernel's counters.
-//! - `quiet`: the state that a CPU must have when nothing goes on.
+//! - `quiet`: the state that a CPU must have when the storm does nothing on it.
 //! - `random`: random numbers.
 //! - `verdict`: the first failure; and how a storm that hangs is noticed.
 
@@ -32,7 +32,7 @@ use alloc::string::String;
 pub struct Storm {
     /// Called before a round, while nobody storms: sets what all CPUs share, if it is this CPU's turn. Thread context.
     pub prepare: fn(&Round) -> Result<(), String>,
-    /// What a CPU's thread does. One action after the other is chosen, in proportion to their weights.
+    /// What a CPU's thread does: one action after the other, chosen at random in proportion to their weights.
     pub actions: &'static [Action],
     /// What an interrupt and deferred work do. Called with interrupts off or on; it may have interrupted the code that sets slots.
     pub interrupt: fn(&mut Random),
@@ -63,7 +63,7 @@ pub struct Action {
 pub enum Act {
     /// An action whose failures show in the counts.
     Does(fn(&mut Random)),
-    /// An action that returns what should have been possible and was not.
+    /// An action that returns an error if something fails that must be possible.
     Tries(fn(&mut Random) -> Result<(), String>),
 }
 

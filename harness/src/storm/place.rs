@@ -1,4 +1,4 @@
-//! Which storm is on, and what each CPU does in it.
+//! Which storm runs, and what each CPU does in it.
 
 use super::Storm;
 use core::fmt;
@@ -34,14 +34,14 @@ pub static PLACES: PerCpu<Place> = kernel::per_cpu!(Place {
     round: AtomicU64::new(0),
 });
 
-/// Notes which storm is on, before anything of it begins.
+/// Notes which storm runs. Called before any other part of the storm runs.
 pub fn begin(storm: &'static Storm) {
     STORM.store(ptr::from_ref(storm).cast_mut(), Relaxed);
 }
 
-/// The storm that is on.
+/// The storm that runs.
 pub fn storm() -> &'static Storm {
-    // SAFETY: `begin` stores one before anything of the storm runs.
+    // SAFETY: `begin` stores a storm before any other part of the storm runs.
     unsafe { &*STORM.load(Relaxed) }
 }
 

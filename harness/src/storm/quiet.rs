@@ -1,4 +1,4 @@
-//! The state that a CPU must have when nothing goes on.
+//! The state that a CPU must have when the storm does nothing on it.
 
 use ::slots::Kind;
 use alloc::format;

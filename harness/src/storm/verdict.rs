@@ -43,7 +43,7 @@ struct Cut<'a> {
 impl Write for Cut<'_> {
     fn write_str(&mut self, more: &str) -> fmt::Result {
         for letter in more.chars() {
-            // Whole letters only: what is kept is read as a `str`.
+            // Only whole letters are stored, because the stored bytes are read as a `str`.
             let room = self.text.get_mut(self.length..self.length + letter.len_utf8()).ok_or(fmt::Error)?;
             self.length += letter.encode_utf8(room).len();
         }

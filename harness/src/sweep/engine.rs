@@ -36,7 +36,7 @@ pub enum Extent {
     One(Boundary),
     /// Every boundary of this machine's share.
     Every(Share),
-    /// Every pair of boundaries whose second one is within the window.
+    /// Every pair of boundaries whose second one is at most [`WINDOW`] boundaries after the first one.
     Pairs,
     /// This many boundaries, spread evenly.
     Sample(u64),
@@ -45,15 +45,16 @@ pub enum Extent {
 /// The scenarios that are swept, and their boundaries.
 #[derive(Clone, Copy)]
 pub struct Choice<'a> {
-    /// The name of a scenario. If no scenario has exactly this name, every scenario whose name contains it is swept,
+    /// The name of a scenario. If no scenario has exactly this name, every scenario whose name contains it is swept.
     pub name: &'a str,
-    /// except these, each with the reason.
+    /// Scenarios that are left out even if `name` chooses them, each with the reason.
     pub unfit: &'a [(&'a str, &'a str)],
     /// The boundaries that are tried.
     pub extent: Extent,
 }
 
-/// Sweeps. Returns true if there was a scenario and no violation. Thread context on the first CPU.
+/// Sweeps the chosen scenarios. Returns true if at least one boundary was tried and there was no violation. Thread context on the
+/// first CPU.
 pub fn run(groups: &'static [&'static [Scenario]], choice: Choice<'_>) -> bool {
     let Choice { name, unfit, extent } = choice;
     idle::on_all(|| {
@@ -104,10 +105,12 @@ struct Sweep<'a> {
     scenario: &'static Scenario,
     /// The scenario's number among all scenarios.
     number: u64,
-    /// The boundary of the current run, or of the last one.
+    /// The counters before the current run.
     before: Before,
     outcome: Outcome,
+    /// The outcome of the run without an interrupt.
     reference: Option<Outcome>,
+    /// How many instructions the body takes without an interrupt.
     length: u64,
     /// The progress that was printed last.
     shown: Option<u64>,
@@ -167,13 +170,16 @@ impl<'a> Sweep<'a> {
             return Err(Over(alloc::format!("two runs without an interrupt differ: {what}")));
         }
         if length != same {
-            return Err(Over(alloc::format!("it takes {length} instructions, and then {same}")));
+            return Err(Over(alloc::format!(
+                "two runs without an interrupt take {length} and {same} instructions"
+            )));
         }
         (self.reference, self.length) = (Some(reference), length);
         match extent {
-            Extent::One(k) if k.first >= length => {
-                Err(Over(alloc::format!("it is {length} instructions long")))
-            }
+            Extent::One(k) if k.first >= length => Err(Over(alloc::format!(
+                "k={} is behind the end: the body has {length} instructions",
+                k.first
+            ))),
             Extent::One(k) => self.boundary(k).map(|_| ()),
             Extent::Pairs => self.places(0..length, Self::seconds),
             Extent::Sample(count) => self.some((0..length).step_by(length.div_ceil(count) as usize)),
@@ -196,7 +202,7 @@ impl<'a> Sweep<'a> {
                 return Ok(());
             }
         }
-        Err(Over("no interrupt came where it is there for".into()))
+        Err(Over("no interrupt met the state that `covers` describes".into()))
     }
 
     /// Tries these boundaries.
@@ -218,15 +224,16 @@ impl<'a> Sweep<'a> {
         }
         self.outcome.take(&self.before, self.scenario, result);
         if let Some(what) = self.outcome.unclean() {
-            return Err(Over(alloc::format!("without an interrupt it leaves {what}")));
+            return Err(Over(alloc::format!("the run without an interrupt leaves {what}")));
         }
         match self.outcome.undue(self.scenario) {
-            Some(what) => Err(Over(alloc::format!("without an interrupt it comes to {what}"))),
+            Some(what) => Err(Over(alloc::format!("the run without an interrupt ends wrongly: {what}"))),
             None => Ok((self.outcome.clone(), length)),
         }
     }
 
-    /// Makes a run with interrupts. Returns when their handlers were reached; None if not all were.
+    /// Makes a run with one interrupt, or with a pair. Returns when their handlers were reached; None after a violation, or if
+    /// the second interrupt of a pair was not taken.
     fn boundary(&mut self, at: Boundary) -> Result<Option<[u64; 2]>, Over> {
         (self.scenario.before)();
         note(self.scenario, at);
@@ -258,7 +265,8 @@ impl<'a> Sweep<'a> {
         daif::clear::<{ daif::ALL }>();
         place::clear();
         (self.scenario.setup)()?;
-        // If facts have changed for good, every boundary from here on would be a violation, so the sweep of this scenario ends.
+        // If the violation has changed the outcome for good, every later boundary would be a violation too, so the sweep of this
+        // scenario ends.
         let (outcome, _) = self.plain()?;
         match self.reference.as_ref().and_then(|reference| outcome.difference(reference)) {
             Some(what) => Err(Over(alloc::format!("the kernel does not recover: {what}"))),
@@ -297,9 +305,10 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// Returns the first of the instants whose interrupt is taken at another place than that of the first instant, which was taken
-    /// at `reached`: masking delays all interrupts in between to the same place. Tries the last one of these too. Returns the end
-    /// of the instants if there is no such instant.
+    /// The interrupt of the first of `instants` was taken at `reached`. Masking may delay the interrupts of the next instants to
+    /// the same place. Returns the first instant whose interrupt is taken at another place; the end of `instants` if there is
+    /// none. The instant before that one is tried on the way. `which` is 0 if `instants` are those of the first interrupt, 1 for
+    /// the second one of a pair.
     fn behind(
         &mut self,
         instants: Range<u64>,

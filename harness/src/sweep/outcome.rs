@@ -21,7 +21,7 @@ const NAMES: [&str; 14] = [
     "interrupts off",
     "interrupt guards dropped out of order",
     "MDSCR_EL1",
-    "what the kernel's MDSCR_EL1 shadow says",
+    "the kernel's copy of MDSCR_EL1",
     "the scenario's first fact",
     "the scenario's second fact",
 ];
@@ -31,7 +31,7 @@ const STATS: usize = NAMES.len();
 const PLACED: usize = STATS + stats::ALL.len();
 const LEN: usize = PLACED + place::ROOM * 2;
 
-/// The values of an outcome. They are written at every boundary, so only as many are used as the scenario has.
+/// The values of an outcome. They are written at every boundary, so only as many are used as the scenario needs.
 #[derive(Clone)]
 struct Numbers {
     all: [u64; LEN],
@@ -69,7 +69,7 @@ impl Numbers {
 pub struct Before(Numbers);
 
 impl Before {
-    /// No outcome yet.
+    /// All counters 0.
     pub const NONE: Self = Self(Numbers::NONE);
 
     /// Reads the counters before a run.
@@ -88,7 +88,7 @@ impl Outcome {
 
     /// Reads the outcome after a run. `before` was read before the run.
     pub fn take(&mut self, before: &Before, scenario: &Scenario, result: u64) {
-        // These come first: code that runs later could change them back to what is expected.
+        // These three are read first: code that runs later could change them back to what is expected.
         let (masks, register, shadow) = (daif::read().bits(), mdscr::read(), debug::this().mdscr.get());
         let facts = (scenario.facts)();
         self.0.count();
@@ -101,7 +101,8 @@ impl Outcome {
         for counter in varies.iter().chain([&stats::STASHES]) {
             all[STATS + counter.index()] = 0;
         }
-        // With a probe on the instruction, a step-over is completed in software. So where step-overs vary, these vary too.
+        // With a probe on the instruction, a step-over is completed in software. So where the number of step-overs varies, the
+        // number of those completed in software varies too.
         if shot::among_probes() && varies.contains(&stats::STEP_OVERS) {
             all[STATS + stats::COMPLETED_IN_SOFTWARE.index()] = 0;
         }
@@ -126,7 +127,7 @@ impl Outcome {
         all[..fixed.len()].copy_from_slice(&fixed);
     }
 
-    /// Says which value is not 0 although nothing is going on; None if all are 0.
+    /// Says which value that must be 0 between runs is not, or that MDSCR_EL1 and the kernel's copy differ; None if all is well.
     pub fn unclean(&self) -> Option<String> {
         let all = &self.0.all;
         let wrong = (1..=CLEAN).find(|&n| all[n] != 0);
@@ -145,7 +146,7 @@ impl Outcome {
         }
         // An NMI's handler runs with everything masked, so it hits nothing.
         let idle = (0..place::used()).find(|&n| place::is_there(n) && all[PLACED + n * 2..][..2] == [0, 0]);
-        idle.filter(|_| !shot::is_nmi()).map(|n| format!("no hit of what was placed at {n}"))
+        idle.filter(|_| !shot::is_nmi()).map(|n| format!("no hit of slot or probe {n}"))
     }
 
     /// Says how this outcome differs from that of the run without an interrupt; None if it does not.
@@ -162,7 +163,7 @@ fn name(index: usize) -> String {
         STATS..PLACED => format!("{} counted", stats::ALL[index - STATS].0),
         _ => {
             let what = if (index - PLACED).is_multiple_of(2) { "hits" } else { "misses" };
-            format!("{what} of what was placed at {}", (index - PLACED) / 2)
+            format!("{what} of slot or probe {}", (index - PLACED) / 2)
         }
     }
 }
@@ -172,7 +173,7 @@ pub fn misfired(pair: bool) -> Option<String> {
     let [first, second, generated] = shot::taken();
     if first != 1 || second > u64::from(pair) || generated != second {
         return Some(format!(
-            "the interrupt was taken {first} times, the second one {second} times, the one that this sends {generated} times"
+            "the interrupt was taken {first} times, the second one {second} times, the SGI of the second one {generated} times"
         ));
     }
     let names = ["masks", "MDSCR_EL1.SS", "owners of a step"];

@@ -1,4 +1,5 @@
-//! The slots and probes of a scenario. `setup` places them, their hits are counted in every run, and they are removed after the last one.
+//! The slots and probes of a scenario. `setup` places them, their hits are counted in every run, and they are removed after the
+//! last run. They are numbered from 0 in the order in which they are placed.
 
 use ::slots::{Access, Cpus, Pieces, Privilege, Request, SlotId};
 use alloc::string::{String, ToString};
@@ -8,7 +9,7 @@ use kernel::debug::slots::{self, Disposition, Handler};
 use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Kprobe, PostHandler, PreHandler, ReturnProbe, Wanted, WantedReturn};
 
-/// How many slots and probes a scenario can place: as many as a CPU without banks has slots.
+/// How many slots and probes a scenario can place: a CPU without banked registers has at most 16 breakpoints and 16 watchpoints.
 pub const ROOM: usize = 32;
 
 #[derive(Clone, Copy)]
@@ -32,13 +33,13 @@ static USED: AtomicUsize = AtomicUsize::new(0);
 
 fn place(what: Placed) -> Result<(), String> {
     let is_free = |place: &Cell<Placed>| matches!(place.get(), Placed::Nothing);
-    let free = PLACES.0.iter().position(is_free).ok_or("a scenario places too much")?;
+    let free = PLACES.0.iter().position(is_free).ok_or("a scenario places more than 32 slots and probes")?;
     PLACES.0[free].set(what);
     USED.fetch_max(free + 1, Relaxed);
     Ok(())
 }
 
-/// The next free entry, behind everything that was placed since [`clear`] even if it was removed meanwhile.
+/// How many entries were used since the last [`clear`], with those whose slot was removed meanwhile.
 pub fn used() -> usize {
     USED.load(Relaxed)
 }

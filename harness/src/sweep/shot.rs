@@ -27,7 +27,7 @@ const LATE: u64 = 1;
 const PATIENCE: u64 = 200_000_000;
 const NEVER: u64 = u64::MAX;
 
-/// How often each interrupt was taken, and where the last time. The SGI is the last one.
+/// How often each interrupt was taken, and where it was taken last. Index 0 is the first interrupt, 1 the second one, 2 the SGI.
 static TAKEN: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 static PCS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 /// When each interrupt's handler was reached, in instructions since the timer was armed.
@@ -37,6 +37,7 @@ static FOUND: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 /// The counter when each timer was armed.
 static START: AtomicU64 = AtomicU64::new(0);
 static SECOND_START: AtomicU64 = AtomicU64::new(0);
+/// How many instructions after the first interrupt's handler the second interrupt comes; [`NEVER`] if there is none.
 static SECOND: AtomicU64 = AtomicU64::new(NEVER);
 static SCENARIO: AtomicPtr<Scenario> = AtomicPtr::new(core::ptr::null_mut());
 
@@ -134,8 +135,8 @@ pub fn pcs() -> [u64; 3] {
     PCS.each_ref().map(|pc| pc.load(SeqCst))
 }
 
-/// When each handler was reached. Two instants have the same value exactly if masking has delayed the interrupt of the first one to the
-/// second one.
+/// When each handler was reached, in instructions since the timer was armed. Two runs with different boundaries have the same
+/// value exactly if masking has delayed both interrupts to the same instruction.
 pub fn reached() -> [u64; 2] {
     [REACHED[0].load(SeqCst), REACHED[1].load(SeqCst)]
 }
@@ -145,9 +146,9 @@ pub fn found() -> [u64; 3] {
     [0, 1, 2].map(|n| FOUND[n].load(SeqCst))
 }
 
-/// Arms the virtual timer `ticks` after the read of the counter, calls `body`, and stops both timers. Stores the instructions from the timer's
-/// instant to the body's end in `passed`, and the counter that was read in `start`. The number of this function's own instructions
-/// is known, so no probe may be on them.
+/// Arms the virtual timer `ticks` after the read of the counter, calls `body`, and stops both timers. Stores in
+/// `passed` how many instructions there are from the timer's expiry to the body's end, and in `start` the counter that was read.
+/// The number of this function's own instructions is known, so no probe may be on them.
 #[unsafe(naked)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn fire(body: Body, ticks: u64, passed: &mut u64, start: &AtomicU64) -> u64 {
@@ -210,7 +211,7 @@ fn first(frame: &mut Frame) {
     for (word, value) in FOUND.iter().zip(found) {
         word.store(value, Relaxed);
     }
-    // SAFETY: null, or the scenario of the run.
+    // SAFETY: the pointer is null, or points to the scenario of this run.
     let scenario = unsafe { SCENARIO.load(Relaxed).as_ref() };
     if scenario.is_some_and(|scenario| (scenario.covers)(frame)) {
         COVERED.store(true, Relaxed);
@@ -248,7 +249,7 @@ fn third(frame: &mut Frame) {
     TAKEN[2].store(TAKEN[2].load(Relaxed) + 1, Relaxed);
 }
 
-/// Every instruction of a function must be interrupted in turn, or the sweep would prove nothing.
+/// Checks on a small function that the timer can interrupt each instruction in turn. Otherwise the sweep would prove nothing.
 fn calibrate() -> Result<(), &'static str> {
     #[unsafe(naked)]
     #[unsafe(link_section = ".noprobe.text")]

@@ -26,7 +26,7 @@ pub struct Excuse {
     /// What happens before a barrier; None stands for everything.
     event: Option<Event>,
     place: Pattern,
-    /// Whether this is right in checked builds only.
+    /// Whether the line counts in checked builds only.
     checked: bool,
 }
 
@@ -107,13 +107,13 @@ impl List {
                 }
                 ("[ordered]", [function, needs]) => {
                     let (count, needs) = needs.split_once(' ').unwrap_or(("1", needs));
-                    let count = count.parse().map_err(|_| wrong("how many?"))?;
+                    let count = count.parse().map_err(|_| wrong("the number of accesses is no number"))?;
                     let needs = NEEDED.iter().find(|(name, _)| *name == needs);
-                    let &(_, needs) = needs.ok_or_else(|| wrong("acquire, release or barrier?"))?;
+                    let &(_, needs) = needs.ok_or_else(|| wrong("expected acquire, release or barrier"))?;
                     let says = Ordered { function: pattern(function)?, count, needs };
                     list.ordered.push(Line { number, says });
                 }
-                _ => return Err(wrong("it is not of the form of its section")),
+                _ => return Err(wrong("the line does not have the form of its section")),
             }
         }
         Ok(list)

@@ -49,8 +49,8 @@ pub fn check(elf: &Elf<'_>) -> Result<()> {
     }
     tell(
         &without_barrier(&text, &functions, &list, checked),
-        "a write of a system register may not be in force in time: there is a way on without ISB, exception return or exception. Add \
-         the ISB, or the reason why there is none to xtask/barriers.txt",
+        "a write of a system register may not be in force in time: execution can go on without an ISB, an exception return or an \
+         exception. Add the ISB, or add a line to xtask/barriers.txt with the reason why none is needed",
     )?;
     tell(
         &unordered(&text, &functions, &list),
@@ -94,7 +94,7 @@ fn written(word: u32) -> Option<&'static str> {
     }
 }
 
-/// ISB; ERET, ERETAA, ERETAB; SVC, HVC, SMC, BRK, HLT, UDF.
+/// Whether an instruction is or causes a context synchronization event: ISB; ERET, ERETAA, ERETAB; SVC, HVC, SMC, BRK, HLT, UDF.
 fn synchronises(word: u32) -> bool {
     let isb = word & 0xffff_f0ff == 0xd503_30df;
     let returns = matches!(word, 0xd69f_03e0 | 0xd69f_0bff | 0xd69f_0fff);
@@ -105,7 +105,7 @@ fn is_isb(word: u32) -> bool {
     word & 0xffff_f0ff == 0xd503_30df
 }
 
-/// MSR DAIFClr with D, or MSR DAIF.
+/// Whether an instruction can unmask D: MSR DAIFClr with D, or MSR DAIF.
 fn opens_d(word: u32) -> bool {
     word & 0xffff_f8ff == 0xd503_48ff || word & 0xffff_ffe0 == 0xd51b_4220
 }
@@ -277,7 +277,7 @@ impl<'a> Walker<'a> {
 
     /// Whether an ISB follows soon, or the call of a function that has an ISB on every way.
     fn pays(&mut self, at: u64) -> bool {
-        // The call itself, and an epilogue in front of a tail call.
+        // Room for the call itself, and for an epilogue in front of a tail call.
         const NEAR: u64 = 10;
         let text = self.text;
         for (at, word) in text.words(at..at + NEAR * 4) {
@@ -286,7 +286,8 @@ impl<'a> Walker<'a> {
                 _ if opens_d(word) => return false,
                 // A check of the rules may come in between. Its other way ends the kernel.
                 None | Some(Branch::Perhaps(_)) => {}
-                // A tail call is a call, too. A branch inside of the function cannot be told from one here, and does no harm.
+                // A tail call counts as a call. A branch inside of the function looks the same here, and counts too: all ways
+                // from its target are followed, as those of a function are.
                 Some(Branch::Call(target) | Branch::Always(target)) => {
                     let called = self.ways_of(true, target);
                     return !called.returns && called.events.is_empty() && !ends(self.functions.name(target));
@@ -299,7 +300,7 @@ impl<'a> Walker<'a> {
 
     /// Whether all ones are stored near a write in the same function, which records a debt.
     fn is_recorded(&self, write: u64) -> bool {
-        // A row of writes to numbered registers, and a little more.
+        // Room for a row of writes to numbered registers, and a little more.
         const NEAR: u64 = 96 * 4;
         let function = self.functions.range(write);
         let near = function.start.max(write.saturating_sub(NEAR))..function.end.min(write + NEAR);
@@ -310,8 +311,9 @@ impl<'a> Walker<'a> {
         self.text.words(function).any(|(_, word)| word & !31 == 0x9280_0000 && stored.contains(&(word & 31)))
     }
 
-    /// Where the BR at `at` goes if it chooses among accesses to numbered registers, as `arch/sysreg.rs` does: ADR of the first,
-    /// ADD of a number times their size, BR; each leaves with a B. (The tables that LLVM makes of a `match` are not followed.)
+    /// The targets of the BR at `at`, if the BR chooses one of several accesses to numbered registers as `arch/sysreg.rs` does
+    /// it: ADR gives the address of the first access, ADD adds the register's number times the size of an access, BR goes there;
+    /// each access ends with a B. None for every other BR, such as one of the tables that LLVM makes of a `match`.
     fn table(&self, at: u64, register: u32) -> Option<Vec<u64>> {
         let add = self.text.word(at - 4)?;
         let shift = add >> 10 & 0x3f;
@@ -479,7 +481,7 @@ mod tests {
             told(&[ones, store, MDSCR, cbz(2), bl(4), OPEN, RET, RET, NOP, RET, RET, RET], "").len(),
             1
         );
-        // A tail call of it, behind the way that owes nothing.
+        // A tail call of that function, on the way that pays; on the other way D opens at once.
         let tail =
             |isb| told(&[ones, store, MDSCR, cbz(2), OPEN, b(3), NOP, NOP, isb, RET, RET, RET], "").len();
         assert_eq!((tail(ISB), tail(NOP)), (0, 2), "D opens on both ways");
@@ -529,7 +531,7 @@ mod tests {
             words.extend(table(end));
             words
         };
-        // The table spans functions of 4 words here, so it is in one that is larger.
+        // The table is longer than a function of 4 words, so this test has one larger function.
         let bytes: Vec<u8> = words(ISB).iter().flat_map(|word| word.to_le_bytes()).collect();
         let symbols =
             [Symbol { offset: 0, size: 64, name: "all".into(), kind: Kind::Text, hash: 0, mangled: 0 }];

@@ -40,7 +40,7 @@ pub struct Reader {
     mark: u64,
     /// The instruction whose state the log is showing.
     reading: Insn,
-    /// The instruction before, which may not have been finished.
+    /// The instruction before `reading`. QEMU may not have finished it.
     begun: Option<Insn>,
     /// Whether the exception that the log is showing is a BRK.
     brk: bool,
@@ -119,7 +119,7 @@ impl Reader {
             let word = |name| rest.split_once(name).and_then(|(_, rest)| hex(rest));
             match (hex(rest), word("X00="), word("X01=")) {
                 (Some(pc), Some(x0), Some(x1)) => self.reading = Insn { pc, x0, x1, pstate: 0 },
-                _ => self.wrong(format!("QEMU's log has a line {line:?}")),
+                _ => self.wrong(format!("QEMU's log has a line that cannot be read: {line:?}")),
             }
         } else if let Some(rest) = line.strip_prefix("PSTATE=") {
             self.begin(Insn { pstate: hex(rest).unwrap_or(0), ..self.reading });
@@ -143,7 +143,8 @@ impl Reader {
     }
 
     fn exception(&mut self, elr: Option<u64>) {
-        // An exception that returns to the instruction has found it unfinished. But a BRK counts as an instruction.
+        // If ELR is the instruction's own address, QEMU has not finished the instruction. A BRK is the exception: it is finished,
+        // although its ELR is always its own address.
         if let Some(begun) = self.begun.take()
             && (self.brk || elr != Some(begun.pc))
         {
@@ -169,7 +170,7 @@ impl Reader {
     /// Takes the counter's value after its read in `bench_mark`.
     fn marked(&mut self, Insn { x0: path, x1: counter, pstate, .. }: Insn) {
         if pstate & (D | I) != 0 {
-            self.wrong(format!("the mark {path} stands in a context with D or I masked"));
+            self.wrong(format!("the mark of path {path} is executed with D or I masked"));
         }
         match (self.inside.take(), path) {
             (Some(inside), 0) => self.end(inside, counter),
@@ -177,8 +178,10 @@ impl Reader {
                 let (d, i, trace) = Default::default();
                 self.inside = Some(Inside { path, count: self.at_mark, counter, d, i, trace });
             }
-            (inside, _) => self
-                .wrong(format!("the mark {path} comes in path {}", inside.map_or(0, |inside| inside.path))),
+            (inside, _) => self.wrong(format!(
+                "the mark {path} comes inside path {}",
+                inside.map_or(0, |inside| inside.path)
+            )),
         }
     }
 

@@ -164,7 +164,7 @@ fn what_is_begun_and_not_finished_does_not_count() {
 
 #[test]
 fn what_is_finished_in_front_of_an_exception_counts() {
-    // A breakpoint in hardware is found in front of the instruction, which the log does not have then.
+    // A hardware breakpoint hits in front of the instruction, so the log does not have the instruction.
     let log = path(|log| {
         log.insn(CODE + 8, I).exception("3 [Prefetch Abort]", CODE + 12).handler(1, D | I);
         log.insn(CODE + 12, OPEN);

@@ -36,7 +36,7 @@ pub struct Costs {
 /// Measures and prints. With `--check`, returns whether all budgets hold; otherwise true.
 ///
 /// # Errors
-/// When nothing builds, the kernel does not come to its end, or two runs differ.
+/// When the kernel does not build or does not come to its end, or when two runs differ.
 pub fn bench(arguments: &Bench) -> Result<bool> {
     // Costs are those of the release build, also without `--release`.
     let common = Common { release: true, ..arguments.common.clone() };

@@ -53,7 +53,8 @@ pub struct Row {
 pub fn read(console: &str) -> Result<Vec<Row>> {
     let mut rows: Vec<Row> = Vec::new();
     for line in console.lines().filter_map(|line| line.strip_prefix("bench: ")) {
-        let (key, insns) = line.trim().split_once(' ').with_context(|| format!("half a row: {line}"))?;
+        let (key, insns) =
+            line.trim().split_once(' ').with_context(|| format!("a row without a figure: {line}"))?;
         let insns = insns.trim().parse().with_context(|| format!("no number: {line}"))?;
         rows.push(Row { key: key.into(), insns, linux: number(LINUX, key), budget: None });
     }
@@ -107,7 +108,7 @@ impl Row {
 pub mod tests {
     use super::*;
 
-    /// What a kernel prints that takes `insns` instructions for everything.
+    /// The console of a kernel that takes `insns(KEY)` instructions for the row KEY.
     pub fn console(insns: impl Fn(&str) -> u64) -> String {
         KEYS.map(|key| format!("bench: {key} {}\r\n", insns(key))).concat()
     }

@@ -64,7 +64,7 @@ pub struct Masked {
     pub i_from: String,
 }
 
-/// The machine for the paths: that of the rows, with another mode.
+/// The machine for the paths: the machine of the rows, with `mode=stretches`.
 pub fn machine(machine: &Machine) -> Machine {
     Machine { append: machine.append.replace("mode=bench", "mode=stretches"), ..machine.clone() }
 }
@@ -136,7 +136,7 @@ struct Boot {
 }
 
 /// Runs QEMU, and reads its log while it is written, because the log is long. The log begins at the first mark: the guest is
-/// stopped there until logging is on, and its time stands still meanwhile.
+/// stopped there until logging is on, and its clock does not advance while it is stopped.
 fn boot(mut command: Command, stub: &Stub, mark: u64, limit: Option<Duration>) -> Result<Boot> {
     let (log, writer) = std::io::pipe()?;
     command.stderr(writer);
@@ -150,7 +150,7 @@ fn boot(mut command: Command, stub: &Stub, mark: u64, limit: Option<Duration>) -
             Flow::Continue
         });
         over.store(true, SeqCst);
-        // The log ends when nobody can write to it any more.
+        // The log ends when no process can write to it any more.
         drop(command);
         let gone = |_| anyhow!("a thread panicked");
         let (log, complaints) = log.join().map_err(gone)??;
@@ -164,6 +164,7 @@ fn boot(mut command: Command, stub: &Stub, mark: u64, limit: Option<Duration>) -
     })
 }
 
+/// Lets the guest run to the first mark, and switches QEMU's log on there.
 fn log_from(stub: &Stub, mark: u64, over: impl Fn() -> bool) -> Result<()> {
     let Some(mut remote) = Remote::connect(&stub.socket(), over)? else { return Ok(()) };
     let logging = remote.run_to(mark).and_then(|()| remote.monitor(&format!("log {LOG_INSTRUCTIONS}")));
@@ -196,7 +197,8 @@ fn read(log: PipeReader, mark: u64) -> Result<(Reader, String)> {
 fn names(console: &str) -> Result<BTreeMap<u64, String>> {
     let mut names = BTreeMap::new();
     for line in console.lines().filter_map(|line| line.strip_prefix("stretch: ")) {
-        let (number, name) = line.trim().split_once(' ').with_context(|| format!("half a path: {line}"))?;
+        let (number, name) =
+            line.trim().split_once(' ').with_context(|| format!("a path without a name: {line}"))?;
         let number = number.parse().with_context(|| format!("no number: {line}"))?;
         if names.values().any(|other| other == name) || names.insert(number, name.to_owned()).is_some() {
             bail!("the kernel gives the path {name} twice");

@@ -1,5 +1,5 @@
-//! Checks order and barriers in traces of executed instructions. Emulators forgive what is missing there, and hardware does not.
-//! Nothing here does input or output.
+//! Checks order and barriers in traces of executed instructions. On an emulator the kernel runs even if a barrier is missing; on
+//! hardware it may not. Nothing here does input or output.
 //!
 //! A trace holds the words of the executed instructions in order, and 0 for instructions outside of the image (copies of probed
 //! instructions). The checks look at operations: barriers, accesses to system registers, maintenance, memory accesses, returns.
@@ -123,7 +123,8 @@ pub fn check_paths(traces: &Traces) -> Vec<String> {
     for name in ["kprobe_register", "kprobe_unregister"] {
         registration(&mut wrong, name, traces.get(name).unwrap_or(&none));
     }
-    // If a CPU's SGI to itself is taken between the write and its ISB, then in the trace the handler comes before that ISB.
+    // If a CPU's SGI to itself is taken between the write and its ISB, the handler comes before that ISB in the trace. The ISB then
+    // seems to have no reason, so `irq_reschedule` is left out.
     for (name, trace) in traces.iter().filter(|(name, _)| *name != "irq_reschedule") {
         superfluous(&mut wrong, name, &ops(trace));
     }
@@ -131,10 +132,11 @@ pub fn check_paths(traces: &Traces) -> Vec<String> {
 }
 
 /// Between the acknowledge of an interrupt and its handler there must be a DSB, so that the redistributor has seen the acknowledge
-/// (IHI 0069, 4.1.1), and an ISB, so that no system register that the handler reads was read before.
+/// (IHI 0069, 4.1.1), and an ISB, so that the handler's reads of system registers happen after the acknowledge.
 fn acknowledge(wrong: &mut Wrong, name: &str, ops: &[Op]) {
     let acknowledged = ops.iter().position(|&op| op == Op::Read(ICC_IAR1_EL1));
-    // With GICv2 the acknowledge is a load. Of calls through a register, the handler's is the only one after the vector.
+    // With GICv2 the acknowledge is a load like any other, so the search begins at the first DSB. Behind the vector only the
+    // handler is called through a register.
     let from = acknowledged.or_else(|| ops.iter().position(|&op| op == Op::Dsb));
     let Some(from) = from else {
         return wrong.0.push(format!("{name}: no acknowledge was executed"));
@@ -248,7 +250,8 @@ pub fn check_boot(trace: &[u32], el2: bool) -> Vec<String> {
         let isb = ops[at..].iter().position(|&op| op == Op::Isb);
         // TTBR1_EL1 must be in force before a write of TCR_EL1 allows the walks that use TTBR1_EL1.
         wrong.unless(tcr.is_none_or(|tcr| isb.is_some_and(|isb| isb < tcr)), || {
-            "no ISB between TTBR1_EL1 and the TCR_EL1 that opens its walks".into()
+            "no ISB between the writes of TTBR1_EL1 and of TCR_EL1, which allows walks through TTBR1_EL1"
+                .into()
         });
     }
     // WXN may be cached in the TLB with each translation.
@@ -393,7 +396,7 @@ mod tests {
         assert_eq!(check_boot(&boot(), true), [""; 0]);
         let counts = |at: usize| {
             !matches!(Op::of(boot()[at]), Op::Memory | Op::Eret)
-            // What is written a second time, or only counts together with another register.
+            // Left out: registers that are written a second time, and those that count only together with another one.
             && ![13, 14, 15, 18, 20, 23].contains(&at)
         };
         for at in (0..boot().len()).filter(|&at| counts(at)) {

@@ -66,7 +66,7 @@ fn words(line: &str) -> Result<Vec<String>> {
 /// Checks what a command line names besides flags: boot arguments, rules, and, with the kernel's own list, tests and scenarios.
 ///
 /// # Errors
-/// With the first name that nothing has.
+/// When a name does not exist. The error has the first such name.
 pub fn check_names(cli: &Cli, inventory: Option<&Inventory>) -> Result<()> {
     let common = match &cli.command {
         Command::Run(run) => &run.common,

@@ -1,7 +1,8 @@
 //! The documents in Markdown: what is generated, and whether their examples work.
 //!
 //! - `blocks`: a document's fenced blocks.
-//! - `sessions`: what is typed at the monitor in a document, and what must come of it. `qemu-test` boots the kernel for that.
+//! - `sessions`: the lines that a document types at the monitor, and the answers that it shows. `qemu-test` boots the kernel and
+//!   compares the answers.
 //! - `commands`: the command lines in a document, in blocks and in prose.
 //! - `rules`: `docs/rules.md`, from the crate `rules`.
 //!

@@ -1,8 +1,9 @@
 //! Sessions with the kernel in a document's console blocks.
 //!
-//! `$ cargo xtask run ...` boots a kernel; `stepwell> ...` types a line at its monitor. What stands below is what must be shown, in
-//! this order, with or without more between: numbers may differ, and `...` stands for anything. Blocks without a boot of their own
-//! share one, which goes straight to the monitor. An answer that begins with `error:` fails, unless it is shown in the document.
+//! `$ cargo xtask run ...` boots a kernel; `stepwell> ...` types a line at its monitor. The lines below must be shown in this
+//! order, and other lines may come between them; numbers may differ, and `...` stands for anything. Blocks without a boot of
+//! their own share one, which goes straight to the monitor. An answer that begins with `error:` fails, unless the document shows
+//! it.
 
 use super::blocks::{Kind, blocks};
 use crate::args::{Command, Common};
@@ -13,7 +14,7 @@ use anyhow::{Context, Result, bail};
 /// One boot of the kernel, with the lines that a document types at its monitor.
 #[derive(Debug, Default)]
 pub struct Session {
-    /// The line of the document that boots, if one does.
+    /// The number of the document's line that boots; None for the boot that several blocks share.
     pub line: Option<usize>,
     /// The flags of that line.
     pub common: Common,
@@ -120,13 +121,13 @@ impl Session {
     }
 }
 
-/// The lines of `shown` that `said` does not have where they are due.
+/// The lines of `shown` that `said` lacks, or has in another order.
 fn absent<'a>(shown: &'a [String], said: &[&str]) -> impl Iterator<Item = &'a String> {
     let mut rest = said.iter();
     shown.iter().filter(move |line| line.trim() != "..." && !rest.by_ref().any(|other| fits(line, other)))
 }
 
-/// Whether the document's line stands for the kernel's.
+/// Whether the document's line matches the kernel's line.
 fn fits(shown: &str, said: &str) -> bool {
     let (shown, mut said) = (blurred(shown), blurred(said).as_str().to_owned());
     let mut pieces = shown.split("...").map(str::trim);

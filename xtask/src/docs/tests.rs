@@ -16,7 +16,7 @@ fn text(name: &str) -> String {
     all().into_iter().find(|document| document.name == name).unwrap().text
 }
 
-/// What stands in the first column of tables, between backticks.
+/// The texts between backticks in the first column of tables.
 fn first_column(text: &str) -> BTreeSet<String> {
     let cells = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     cells.map(str::to_owned).collect()
@@ -76,7 +76,7 @@ fn sources(folder: &Path, all: &mut Vec<String>) {
     }
 }
 
-/// A block is compiled if a file has all of its lines, one behind the other. An empty line stands for what is left out.
+/// A block is compiled if a file has all of its lines, one after the other. An empty line stands for lines that are left out.
 #[test]
 fn every_block_of_rust_is_part_of_a_file_that_is_compiled() {
     let mut files = Vec::new();

@@ -1,9 +1,10 @@
-//! What the libraries that other kernels may adopt promise: a compiler that they build with (`rust-version`), and a complete
-//! package.
+//! Checks two promises of the libraries that other kernels may adopt: they build with the compiler that `rust-version` names, and
+//! their packages are complete.
 //!
-//! Only one compiler is here, so the promise of an older one is checked in two parts. Clippy's `incompatible_msrv` (a warning, so
-//! the lint denies it like the others) compares each item of the standard library that a package uses with the package's
-//! `rust-version`. Clippy does not look at the language, so [`versions`] looks for the syntax that is newer than edition 2024.
+//! Only one compiler is installed, so the promise about an older one is checked in two parts. Clippy's `incompatible_msrv` (a
+//! warning, so the lint denies it like the others) compares each item of the standard library that a package uses with the
+//! package's `rust-version`. Clippy does not look at the language, so [`versions`] looks for the syntax that is newer than
+//! edition 2024.
 
 use super::modules::value;
 use anyhow::{Context, Result, bail};
@@ -26,7 +27,7 @@ const GUARDS: u32 = 95;
 /// Makes a package of each library, as for a registry but without building it.
 ///
 /// # Errors
-/// When cargo cannot make one (a dependency may have no version), or one lacks a file.
+/// When cargo cannot make a package (a dependency may have no version), or when a package lacks a file.
 pub fn packages(root: &Path) -> Result<()> {
     for folder in ALONE {
         let cargo = |last: &str| {
@@ -55,7 +56,7 @@ pub fn packages(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Holds the syntax of the libraries against their `rust-version`.
+/// Checks that the syntax of the libraries is not newer than their `rust-version`.
 ///
 /// # Errors
 /// With each place that needs a newer compiler than its package says.
@@ -91,7 +92,7 @@ fn declared(manifest: &str) -> Option<u32> {
     value(manifest, "[package]", "rust-version")?.strip_prefix("1.")?.parse().ok()
 }
 
-/// The lines of a source whose syntax a compiler does not have, with the minor version that has it.
+/// The lines of a source whose syntax Rust 1.`declared` does not have, each with the minor version that has it.
 fn newer(text: &str, declared: u32) -> Result<Vec<(usize, u32)>> {
     let mut syntax = Syntax { declared, found: Vec::new() };
     syntax.visit_file(&syn::parse_file(text)?);

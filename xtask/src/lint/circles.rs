@@ -1,5 +1,6 @@
-//! Refuses circles between modules, and arrows up the layers of `xtask/layers.txt`. ([`super::modules`] finds out which module
-//! knows which.) With `STEPWELL_CIRCLES=FILE` in the environment, all arrows of all circles are written to that file.
+//! An *arrow* leads from a module to a module that it knows ([`super::modules`] finds the arrows). Refused are arrows that form a
+//! circle, and arrows up the layers of `xtask/layers.txt`. With `STEPWELL_CIRCLES=FILE` in the environment, all arrows of all
+//! circles are written to that file.
 
 use super::modules::{self, Edges, Why};
 use anyhow::{Result, anyhow, bail};
@@ -25,7 +26,7 @@ pub fn check(workspace: &Path) -> Result<()> {
     if mistakes.is_empty() {
         return Ok(());
     }
-    bail!("modules know each other in a circle, or from below ({FILE}):\n{}", mistakes.join("\n"))
+    bail!("modules know each other in a circle, or know a higher layer ({FILE}):\n{}", mistakes.join("\n"))
 }
 
 /// The contents of `layers.txt`.
@@ -51,7 +52,7 @@ impl Layers {
                     layer += 1;
                 }
                 (_, "[loose]") => read.loose.extend(words.split_whitespace().map(str::to_owned)),
-                _ => return Err(format!("line {}: it stands before the first [section]", index + 1)),
+                _ => return Err(format!("line {}: the line is before the first [section]", index + 1)),
             }
         }
         Ok(read)
@@ -68,7 +69,7 @@ impl Layers {
         edges
     }
 
-    /// The layer of a module: that of the longest name that it begins with.
+    /// The layer of a module: the layer of the longest listed name with which the module's name begins.
     fn of(&self, module: &str) -> Option<usize> {
         let named = self.layers.iter().filter(|(name, _)| is_in(module, name));
         named.max_by_key(|(name, _)| name.len()).map(|&(_, layer)| layer)

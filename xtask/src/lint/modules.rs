@@ -3,9 +3,9 @@
 //! A *module* here is a file; an inline `mod` belongs to its file. File A knows file B if a path in A names something that B
 //! defines. The path is followed through `use`, `pub use` and `crate::`, `self::`, `super::` to the file that defines the thing, so
 //! an edge leads to that file and not to the `mod.rs` that passes the name on; a `pub use` by itself is no edge. A `use` whose name
-//! stands in no path (a trait, for its methods) counts as well. The arguments of macros are tokens; paths are read from those too.
-//! Code for tests of the host (`#[cfg(test)]`) does not count. Not seen: a method that another file adds to a type, and what macros
-//! make up.
+//! is in no path (a trait, for its methods) counts as well. The arguments of macros are tokens; paths are read from those too.
+//! Code for tests of the host (`#[cfg(test)]`) does not count. Two things are not seen: a method that another file adds to a
+//! type, and names that macros make.
 
 use anyhow::{Context, Result, bail};
 use proc_macro2::{Spacing, TokenStream, TokenTree};
@@ -65,7 +65,7 @@ struct Module {
     items: BTreeSet<String>,
     /// Of these, functions, constants and statics: no path goes on behind them, so a module may have the same name.
     values: BTreeSet<String>,
-    /// Exported macros of the crate, for its root: the file that each is defined in.
+    /// Only in the root of a crate: for each exported macro of the crate, the file that defines the macro.
     macros: BTreeMap<String, usize>,
     uses: BTreeMap<String, Use>,
     /// The path of each `use path::*`.
@@ -154,7 +154,7 @@ impl Reader<'_> {
     }
 }
 
-/// Where a module's items stand.
+/// Where a module's items are.
 struct Place {
     file: usize,
     name: String,
@@ -215,7 +215,7 @@ impl All {
         known
     }
 
-    /// Follows a path that stands in a module.
+    /// Follows a path that is used in a module.
     fn resolve(&self, module: usize, path: &[String], chain: usize) -> Option<Found> {
         if chain > LONGEST_CHAIN {
             return None;
@@ -233,8 +233,8 @@ impl All {
         }
     }
 
-    /// Follows what is left of a path, from inside of a module. `sure`: the path leads here, so a name that nobody defines is one
-    /// that a macro here makes up.
+    /// Follows what is left of a path, from inside of a module. `sure` says that the path certainly leads into this module: a
+    /// name that the module does not seem to define is then made by a macro in it.
     fn walk(&self, at: usize, path: &[String], chain: usize, sure: bool) -> Option<Found> {
         let module = &self.modules[at];
         let Some((name, rest)) = path.split_first() else { return Some(Found::Module(at)) };

@@ -38,8 +38,8 @@ pub enum Pattern {
     Extern(String),
     /// `kernel::debug::step` names a path and everything inside of it. With `*` at its end it names every path that begins so.
     Path(Path),
-    /// `<rules as core::ops>` names the methods of traits under the second path, of types under the first path. `<rules>` is for
-    /// all traits.
+    /// `<rules as core::ops>` names the methods that types under the first path have from traits under the second path. `<rules>`
+    /// names the methods from all traits.
     Methods(Path, Option<Path>),
 }
 
@@ -47,6 +47,7 @@ pub enum Pattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
     text: String,
+    /// Whether the path ends in `*`.
     open: bool,
 }
 
@@ -82,7 +83,7 @@ impl List {
                     }
                     list.calls.push(Line { number, says });
                 }
-                _ => return Err(wrong("it stands before [text] and [calls]")),
+                _ => return Err(wrong("the line is before [text] and [calls]")),
             }
         }
         Ok(list)
@@ -128,7 +129,7 @@ impl Pattern {
         }
     }
 
-    /// Whether the compiler decides which functions with such names there are, and not this project.
+    /// Whether the compiler, and not this project, decides which functions with such names an image has.
     pub fn is_the_compilers(&self) -> bool {
         match self {
             Self::Any | Self::Extern(_) => true,

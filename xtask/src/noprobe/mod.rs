@@ -33,8 +33,8 @@ pub fn check(elf: &Elf<'_>) -> Result<()> {
     let calls: Vec<_> = calls.iter().map(|(from, to)| format!("{from} calls {to}")).collect();
     tell(
         &calls,
-        "text that cannot be probed calls text that can (rule H6): name the latter under [text] in noprobe.txt, or, if it does not run \
-         at every hit, under [calls]",
+        "text that cannot be probed calls text that can (rule H6): add the called function under [text] in noprobe.txt, or, if the \
+         call is not executed at every hit, the call under [calls]",
     )?;
     let outside: Vec<_> = outside(&list, &no_probe, &functions);
     tell(
@@ -281,7 +281,7 @@ mod tests {
         assert!(covers("core::num", "core::num::<impl usize>::checked_add"));
     }
 
-    /// As linkers match sections, as far as the patterns use it.
+    /// Matches a section's name as linkers do, as far as the patterns need it.
     fn glob_matches(glob: &str, name: &str) -> bool {
         let Some((literal, rest)) = glob.split_once('*') else { return glob == name };
         let Some(name) = name.strip_prefix(literal) else { return false };

@@ -90,7 +90,8 @@ fn read_simulated(text: &str) -> Simulated {
         let mut words = line.split_whitespace();
         match (words.next(), words.next()) {
             (Some("Inst"), Some(name)) => {
-                // `Inst NAME (VERSION ARCHIVE)`, with `[VERSION]` before it where another one is installed.
+                // `Inst NAME (VERSION ARCHIVE)`; if another version is installed, `[VERSION]` of that one comes before the
+                // parenthesis.
                 let version = words.find_map(|word| word.strip_prefix('('));
                 simulated.new.extend(version.map(|version| format!("{name}={version}")));
             }

@@ -115,7 +115,8 @@ pub struct Plan {
     pub packages: Vec<String>,
 }
 
-/// Decides. Routes that change less on the machine come first.
+/// Decides how the kernel is compiled, and which packages are installed for `need`. Routes that change less on the machine come
+/// first.
 pub fn decide(facts: &Facts, need: Need) -> Plan {
     let mut packages = Vec::new();
     let route = if facts.target {

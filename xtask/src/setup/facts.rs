@@ -115,7 +115,7 @@ fn distro() -> Option<Distro> {
     let plain = PathBuf::from("/usr/bin/rustc");
     let plain = is_executable(&plain).then_some(plain).and_then(|rustc| {
         let number = version(&output(Command::new(&rustc).arg("-V"))?)?;
-        // The toolchain manager can be a package too. It is no compiler of the distribution's.
+        // `/usr/bin/rustc` can belong to a packaged toolchain manager. Then it is not the distribution's compiler.
         let sysroot = sysroot_of(&rustc)?;
         sysroot.starts_with("/usr").then_some((number, rustc))
     });

@@ -96,7 +96,7 @@ pub fn compiler(route: &Route) -> Option<PathBuf> {
     }
 }
 
-/// Decides. Asks the package manager only if its answer matters.
+/// Decides what the set-up does. Asks the package manager only if its answer matters.
 fn decide_with_offer(facts: &mut Facts, need: Need) -> Result<Plan> {
     let plan = decide(facts, need);
     let distro = matches!(plan.route, Route::Distro(_));

@@ -1,4 +1,4 @@
-//! The sysroot for compilers whose own has no `core` for the target: built once, under `target/sysroot`.
+//! The sysroot for compilers whose own sysroot has no `core` for the target: built once, under `target/sysroot`.
 //!
 //! From then on `kernel/.cargo/rustc` uses the sysroot. So plain `cargo build` in `image/`, rust-analyzer and this tool all compile
 //! in the same way, and a rebuild does not build the library again.
@@ -77,7 +77,7 @@ fn compile(rustc: &Path) -> Result<PathBuf> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(&scratch).args(["build", "--quiet", "--release", "--target", TARGET]);
     cargo.args(["-Zbuild-std=core,alloc,compiler_builtins", "-Zbuild-std-features=compiler-builtins-mem"]);
-    // Only here: the kernel itself is built as stable code.
+    // RUSTC_BOOTSTRAP is set only here: the kernel itself is built as stable code.
     cargo.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1");
     cargo.env("CARGO_TARGET_DIR", scratch.join("out")).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     for name in ["RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET"] {

@@ -47,7 +47,7 @@ pub fn provide(package: &str, removed: &[String]) -> Result<()> {
     fs::rename(&fresh, place()).context("cannot put target/qemu in place")
 }
 
-/// The directories with libraries, as paths below `files`: `lib`, `usr/lib`, and in each of them that of the architecture.
+/// The directories with libraries, as paths below `files`: in `lib` and in `usr/lib` the directories of the architecture.
 fn libraries(files: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for lib in ["lib", "usr/lib"] {

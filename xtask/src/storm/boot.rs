@@ -61,7 +61,7 @@ pub fn share(common: &Common, exceptions: u64) -> u64 {
     exceptions.div_ceil(machines(common, 0, exceptions).len() as u64)
 }
 
-/// How long a storm with so many exceptions may take.
+/// How long a storm with this many exceptions may take.
 pub fn limit(common: &Common, exceptions: u64) -> Option<Duration> {
     common.limit(Some(LIMIT + Duration::from_secs(exceptions / SLOWEST)))
 }

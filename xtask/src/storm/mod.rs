@@ -17,7 +17,7 @@ use crate::test::Kernel;
 use anyhow::Result;
 use report::Progress;
 
-/// Storms, on one machine after the other, and prints. Returns whether all was exact.
+/// Storms on one machine after the other, and prints the results. Returns whether all counts were exact.
 ///
 /// # Errors
 /// When the kernel does not build.

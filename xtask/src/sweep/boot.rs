@@ -147,7 +147,7 @@ fn read(name: &str, machine: Machine, boot: &Captured) -> Swept {
     let mut first = lines.iter().position(|line| line.starts_with("sweep: violation ")).and_then(|at| {
         let rest = lines[at].strip_prefix("sweep: violation ")?.strip_prefix(name)?.strip_prefix(" k=")?;
         let (k, what) = rest.split_once(": ")?;
-        // `k=12 (NMI)`: both kinds of interrupts are tried at a `k` that is given.
+        // In `k=12 (NMI)` the class is not part of the boot argument: with `k=12` both kinds of interrupts are tried.
         let (k, class) = k.split_once(' ').map_or((k, String::new()), |(k, class)| (k, format!(" {class}")));
         let places = lines[at + 1..].chunks(2).map_while(place).collect();
         Some(Violation { k: Some(k.into()), what: format!("{what}{class}"), places })
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(together(&three, End::Status(1), &all), [(9, 0), (5, 2), (7, 0)]);
         let good = [bp, step].concat();
         assert_eq!(together(&["bp", "step"], End::Status(0), &good), [(9, 0), (7, 0)]);
-        // An end that they do not explain.
+        // The boot's end does not fit the verdicts.
         assert_eq!(together(&["bp", "step"], End::Status(1), &good), [(9, 0), (7, 1)]);
         assert_eq!(together(&three, End::Timeout, &all), [(9, 0), (5, 2), (7, 1)]);
     }

@@ -2,7 +2,7 @@
 //!
 //! The boots must come to their end, every row and every path must be there, and figures that are counted in two ways must agree.
 //! The paths must have their barriers, and no superfluous ones ([`trace`]). The figures themselves are not tested: `qemu-test`
-//! boots the checked build, whose costs interest nobody.
+//! boots the checked build, and only the costs of the release build matter.
 
 use super::outcome::{Case, Outcome};
 use super::{Kernel, matrix};
@@ -19,7 +19,8 @@ pub const NAME: &str = "bench.costs";
 /// The machines that are measured on. The first one is that of `cargo xtask bench`.
 pub fn machines(arguments: &QemuTest) -> Vec<Machine> {
     let mut machines = bench::machines(&arguments.common);
-    // QEMU's log has the instructions of all CPUs in one: with several, the barriers of one would count for another's path.
+    // QEMU writes the instructions of all CPUs into one log. With several CPUs, the barriers of one would count for a path of
+    // another.
     machines.iter_mut().for_each(|machine| machine.smp = 1);
     if arguments.matrix == Extent::Quick {
         machines.truncate(1);

@@ -3,9 +3,9 @@
 //!
 //! QEMU resets every register to 0 where the architecture says UNKNOWN. So QEMU is given a *prologue* to boot: a small image made
 //! here, which writes every control register that it can, of EL2 and EL1, and goes on to the kernel's image, which lies further up
-//! in memory. A register that the CPU does not have is UNDEFINED; the prologue's vectors pass such a write over. Further CPUs are
-//! entered by PSCI at the kernel's `secondary_entry`: in the image that is booted here its first instruction is a branch to the
-//! prologue, which executes that instruction and goes on behind it.
+//! in memory. The write of a register that the CPU does not have is UNDEFINED; the prologue's vectors skip such a write. Further
+//! CPUs are entered by PSCI at the kernel's `secondary_entry`. In the image that is booted here, a branch to the prologue
+//! replaces the first instruction of `secondary_entry`; the prologue executes the replaced instruction, and goes on behind it.
 
 use super::boots::Kernel;
 use super::judge;
@@ -153,8 +153,8 @@ fn hook(image: &mut [u8], entry: usize) -> Result<u32> {
     Ok(displaced)
 }
 
-/// Patches the boot code so that it reads ID_AA64MMFR4_EL1.E2H0 as -1, which means that HCR_EL2.E2H is RES1. No QEMU has such a
-/// CPU; but every CPU with FEAT_VHE runs EL1 with E2H set.
+/// Patches the boot code so that it reads ID_AA64MMFR4_EL1.E2H0 as -1, which means that HCR_EL2.E2H is RES1. QEMU has no such
+/// CPU, but on every CPU with FEAT_VHE the kernel can run at EL1 with E2H set.
 fn deny_e2h0(image: &mut [u8]) -> Result<()> {
     let read = code::mrs(1, (3, 0, 0, 7, 4)).to_le_bytes();
     let boot_code = image.get_mut(..0x1_0000).context("the image is small")?;
@@ -172,7 +172,7 @@ const VECTORS: usize = 0x2000;
 const SECONDARY: usize = 0x3000;
 const END: usize = 0x5000;
 
-/// The prologue's image. `x0` is what the kernel gets in place of the device tree's address, if something.
+/// The prologue's image. `x0`, if there is one, is passed to the kernel in place of the device tree's address.
 fn prologue(el: El, x0: Option<u64>, displaced: u32, entry: u64) -> Vec<u8> {
     let mut words = vec![0u32; END / 4];
     // The arm64 boot header; see the kernel's head.S.
@@ -284,8 +284,8 @@ const OF_EL2: [(Register, u64); 38] = [
     ((3, 4, 1, 0, 0), SCTLR),                  // SCTLR_EL2
 ];
 
-/// Writes all of these registers. Leaves A, I and F open, and D masked, since a step would be taken at once with D open. Clobbers
-/// x1 and x18.
+/// The code, for offset `at` in the prologue, that writes garbage to all of these registers. It leaves A, I and F open, and D
+/// masked, since a step would be taken at once with D open. It clobbers x1 and x18.
 fn dirty(el: El, at: usize) -> Vec<u32> {
     let vbar = if el == El::El2 { (3, 4, 12, 0, 0) } else { (3, 0, 12, 0, 0) };
     let mut words = vec![code::adr(1, VECTORS as i64 - at as i64), code::msr(vbar, 1), code::ISB];

@@ -13,13 +13,14 @@ pub const NAME: &str = "probes_everywhere";
 
 /// In the quick matrix one instruction of this many has a probe.
 const SAMPLE: u64 = 64;
-/// A boot with a probe on every instruction takes some fifty times as long as one without.
+/// A boot with a probe on every instruction takes some fifty times as long as a boot without probes.
 const LIMIT: Duration = Duration::from_secs(3600);
 
 /// The machines. With a probe on every instruction, one tick takes tens of thousands of instructions, so there are only 250 ticks a
 /// second. A sample of the differential test takes as long, so these boots have few samples; boots without probes have many.
 pub fn machines(arguments: &QemuTest) -> Vec<Machine> {
-    // In quick the instructions that `reentrancy` tries one by one are shared, as among the machines of the suites.
+    // In the quick matrix these machines share the instructions that `reentrancy` tries one by one, as the machines of the suites
+    // do.
     let (probes, hz, shares) = match arguments.matrix {
         Extent::Quick => (format!("{SAMPLE} seed=0"), 1000, super::matrix::SHARES),
         Extent::Full => ("all".into(), 250, 1),

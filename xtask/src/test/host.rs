@@ -15,7 +15,7 @@ pub fn run(filter: Option<&str>) -> Outcome {
     try_run(filter).unwrap_or_else(|error| Outcome::not_run("host", "host", &error))
 }
 
-/// What cargo is given to run the lock-free protocols under the model checker `loom`.
+/// The arguments with which cargo runs the lock-free protocols under the model checker `loom`.
 const MODELS: [&str; 9] = [
     "test",
     "--no-fail-fast",
@@ -34,7 +34,8 @@ const MODELS_FLAGS: &str = "--cfg loom";
 pub fn run_models(filter: Option<&str>) -> Outcome {
     let begin = Instant::now();
     let mut cargo = Command::new("cargo");
-    // In a target directory of its own: with other flags cargo would build everything anew, here and in the next ordinary build.
+    // The models have a target directory of their own. In a shared directory the different flags would make cargo build everything
+    // again, here and in the next ordinary build.
     cargo
         .args(MODELS)
         .args(filter)
@@ -77,7 +78,7 @@ fn try_run_long(filter: Option<&str>, mut doing: impl FnMut(&str)) -> Result<Out
     verdicts.read_to_string(&mut text)?;
     let mut cases = parse(&text);
     if !success && !cases.iter().any(|case| matches!(case.verdict, Verdict::Failed(_))) {
-        cases.push(Case::unknown("host", LONG_NAME, "it failed without a failed test".into()));
+        cases.push(Case::unknown("host", LONG_NAME, "cargo failed, but no test did".into()));
     }
     let lines: Vec<_> = text.trim_end().lines().collect();
     let tail = lines[lines.len().saturating_sub(60)..].join("\n");
@@ -129,7 +130,7 @@ fn judged(name: &str, success: bool, text: &str, replay: String, begin: Instant)
     let mut cases = parse(text);
     let failed = cases.iter().any(|case| matches!(case.verdict, Verdict::Failed(_)));
     if !success && !failed {
-        cases.push(Case::unknown("host", "cargo test", "it failed without a failed test".into()));
+        cases.push(Case::unknown("host", "cargo test", "cargo failed, but no test did".into()));
     }
     let lines: Vec<_> = text.trim_end().lines().collect();
     let tail = lines[lines.len().saturating_sub(60)..].join("\n");

@@ -15,7 +15,7 @@ pub fn tests(end: End, ending: &str, console: &str) -> Vec<Case> {
     let mut report = ktap::parse(console);
     let due = End::Status(i32::from(report.failed()));
     if end != due && report.problems.is_empty() {
-        report.problems.push("its end contradicts its tests".into());
+        report.problems.push("the boot's end contradicts its tests".into());
     }
     let case = |test: ktap::Test| Case {
         suite: test.suite,
@@ -44,7 +44,7 @@ pub fn die(die: &Die, end: End, ending: &str, console: &str) -> Verdict {
         return Verdict::Failed(format!("{panics} panic reports where one is due"));
     }
     if end != End::Status(STATUS_PANIC) {
-        return Verdict::Failed(format!("{ending} where {STATUS_PANIC} is due"));
+        return Verdict::Failed(format!("{ending} where status {STATUS_PANIC} is due"));
     }
     Verdict::Passed
 }
@@ -62,7 +62,7 @@ pub fn device_tree(end: End, ending: &str, console: &str) -> Verdict {
         Some("") => Verdict::Failed("the message gives no reason".into()),
         Some(_) if end == End::Status(0) => Verdict::Failed("the message came, but the status is 0".into()),
         Some(_) => Verdict::Passed,
-        None if console.trim().is_empty() => Verdict::Failed(format!("silence ({ending})")),
+        None if console.trim().is_empty() => Verdict::Failed(format!("the console is empty ({ending})")),
         None => Verdict::Failed(format!("the console lacks `{NO_DEVICE_TREE}` ({ending})")),
     }
 }

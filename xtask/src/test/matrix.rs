@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 /// How much of the matrix is booted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Extent {
-    /// Every pair of two values that can stand together
+    /// So few machines that every possible pair of two values occurs on one
     Quick,
     /// Every combination
     Full,
@@ -81,8 +81,8 @@ pub fn configs(extent: Extent) -> Vec<Config> {
     }
 }
 
-/// So many machines of the quick extent share the instructions that the suite `reentrancy` tries one by one: it would take most of
-/// the time of every boot. With a dozen machines each instruction is tried on three.
+/// This many machines of the quick extent share the instructions that the suite `reentrancy` tries one by one. If every machine
+/// tried all of them, that would take most of the time of every boot. With a dozen machines each instruction is tried on three.
 pub const SHARES: usize = 4;
 
 /// The machines of an extent with the user's flags on top, each once.
@@ -123,8 +123,8 @@ fn covering(all: &[Config]) -> Vec<Config> {
 }
 
 /// A greedy choice: after `first`, always the configuration that adds the most new pairs. Of equal ones the first is taken, so that
-/// the choice is the same everywhere. Where only one new pair is to be had, a machine with short boots is preferred; to prefer
-/// these for more pairs as well ends with four machines whose boots are long, in place of two.
+/// the choice is the same everywhere. If the best configurations add one new pair only, a machine with short boots is preferred.
+/// That chooses two machines with long boots. A preference for short boots among all equal configurations would choose four.
 fn greedy(all: &[Config], first: Config) -> Vec<Config> {
     let mut open: BTreeSet<_> = all.iter().flat_map(|config| pairs(values(config))).collect();
     let mut chosen = Vec::new();

@@ -74,7 +74,8 @@ fn record(kernel: &Kernel, machine: &Machine) -> Result<Vec<u32>> {
     for line in BufReader::new(log.reopen()?).lines() {
         let line = line?;
         let Some(pc) = line.strip_prefix(" PC=").and_then(|rest| rest.get(..16)) else { continue };
-        let pc = u64::from_str_radix(pc, 16).with_context(|| format!("QEMU's log has a line {line:?}"))?;
+        let pc = u64::from_str_radix(pc, 16)
+            .with_context(|| format!("QEMU's log has a line that cannot be read: {line:?}"))?;
         // The same instruction twice in the log: QEMU had begun it, and begins it again.
         if pc != last {
             trace.push(word(pc).with_context(|| format!("{pc:#x} is not in the image"))?);

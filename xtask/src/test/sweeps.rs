@@ -80,7 +80,7 @@ mod tests {
     use clap::Parser;
     use cli::{BootArgs, Share};
 
-    /// Names and whether they share a boot, on the first machine of each kind.
+    /// The number of scenarios, and whether they share a boot, on the first machine of each kind.
     fn first(line: &str) -> Vec<(usize, bool)> {
         let Command::QemuTest(arguments) = Cli::parse_from(line.split(' ')).command else { panic!("{line}") };
         let sweeps = ["bp".into(), "wp".into()].into();

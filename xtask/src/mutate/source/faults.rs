@@ -1,4 +1,5 @@
-//! Faults that `cargo mutants` does not make: a barrier left out, an ordering made Relaxed, a call left out that is a statement.
+//! Faults that `cargo mutants` does not make: an ordering is made Relaxed, or a statement is left out that is a call (a barrier,
+//! for example) or an assignment.
 
 use super::Mutant;
 use anyhow::{Context, Result};

@@ -1,7 +1,8 @@
 //! `mutate --source`: faults put into the source, one at a time; the tests of the area must see each.
 //!
-//! `cargo mutants` lists most of them; nothing else of it is used, and `cargo install cargo-mutants` installs it. [`faults`] adds
-//! those that it does not know and that a kernel dies of: a barrier left out, an ordering made Relaxed, a statement left out.
+//! `cargo mutants` lists most of the faults, and only its list is used; `cargo install cargo-mutants` installs it. [`faults`] adds
+//! faults that `cargo mutants` does not know and that break a kernel: a barrier left out, an ordering made Relaxed, a statement
+//! left out.
 //!
 //! Each mutant is put into a copy of the tree under `target/mutants` and built there. A mutant of a library runs the library's
 //! tests on the host, and the models of its protocols under `loom` if it has some. A mutant of the kernel has to pass the check of
@@ -100,7 +101,7 @@ enum Fate {
     Timeout(String),
     /// The source with the fault does not build.
     Unviable,
-    /// No test can see it, and why.
+    /// No test can see the mutant. The text says why.
     Explained(&'static str),
 }
 
@@ -275,7 +276,7 @@ fn of_cargo_mutants(root: &Path, files: &[String]) -> Result<Vec<Mutant>> {
     mutants.collect::<Option<_>>().ok_or_else(|| anyhow!("the list of cargo mutants lacks a field"))
 }
 
-/// A shard: a sample that does not depend on where mutants stand.
+/// The mutants of a shard: a sample of all files, because a hash decides to which shard a mutant belongs.
 fn share(mut mutants: Vec<Mutant>, shard: Shard) -> Vec<Mutant> {
     // The hash FNV-1a of the mutant's name and place.
     let hash = |mutant: &Mutant| {
@@ -299,7 +300,7 @@ fn reasons(text: &'static str) -> impl Iterator<Item = (&'static str, &'static s
     lines.filter_map(|line| line.rsplit_once(" # ")).map(|(mutant, why)| (mutant.trim(), why.trim()))
 }
 
-/// Builds and runs the tests of what the copy now holds.
+/// Builds the copy as it is now, and runs the tests of the mutant's area.
 fn fate(tree: &Tree, mutant: &Mutant, arguments: &Mutate) -> Result<Fate> {
     if mutant.is_of_kernel() { of_kernel(tree, mutant, arguments) } else { of_library(tree, mutant) }
 }

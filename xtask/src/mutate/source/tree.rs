@@ -18,19 +18,21 @@ pub enum Ran {
     Good,
     /// The command has failed, with this output.
     Bad(String),
-    /// It was stopped when its time was over.
+    /// The command was stopped when its time limit was reached.
     Endless,
 }
 
 /// How a build of the kernel ended.
 pub enum Built {
     Elf(PathBuf),
+    /// The kernel does not build.
     Not,
+    /// The build was stopped when its time limit was reached.
     Endless,
 }
 
 impl Tree {
-    /// Copies all files that git knows or would know.
+    /// Copies all files that git tracks, and new files that git does not ignore.
     ///
     /// # Errors
     /// When something cannot be copied.
@@ -40,7 +42,7 @@ impl Tree {
         for file in files(&root())? {
             let (from, to) = (root().join(&file), tree.root.join(&file));
             std::fs::create_dir_all(to.parent().context("a file without a folder")?)?;
-            // What has not changed keeps its time, and is not built again.
+            // A file that has not changed keeps its time stamp, so that cargo does not build it again.
             let text = std::fs::read(&from).with_context(|| format!("cannot read {file}"))?;
             if std::fs::read(&to).ok().as_ref() != Some(&text) {
                 std::fs::copy(&from, &to).with_context(|| format!("cannot copy {file}"))?;
@@ -99,7 +101,7 @@ impl Tree {
     }
 }
 
-/// Runs a command to its end, or ends it and all that it has started when its time is over.
+/// Runs a command to its end. When its time limit is reached, ends it and all processes that it has started.
 ///
 /// # Errors
 /// When it cannot be started.
