@@ -112,12 +112,10 @@ fn opens_d(word: u32) -> bool {
 
 /// Every way without a barrier, as text.
 fn without_barrier(text: &Text<'_>, functions: &Functions<'_>, list: &List, checked: bool) -> Vec<String> {
-    let mut walker = Walker::new(text, functions);
     let mut found = BTreeMap::new();
-    for (at, word) in text.words(text.all()) {
-        let Some(register) = written(word) else { continue };
+    for ((at, register), events) in Walker::new(text, functions).all() {
         let writer = functions.name(at);
-        for (event, place) in walker.on_every_way(at) {
+        for (event, place) in events {
             let place_name = functions.name(place);
             if !list.allows((writer, register, event, place_name), checked) {
                 let example = found.entry((writer, register, event, place_name)).or_insert((at, place));
@@ -135,7 +133,7 @@ fn without_barrier(text: &Text<'_>, functions: &Functions<'_>, list: &List, chec
 type Events = BTreeSet<(Event, u64)>;
 
 /// What happens on the ways from an instruction.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 struct Ways {
     events: Events,
     /// Whether the function returns on one of the ways.
@@ -152,6 +150,9 @@ struct Walker<'a> {
     /// instruction on.
     called: BTreeMap<(bool, u64), Ways>,
     from: BTreeMap<(bool, u64), Ways>,
+    /// The entries of `called` that this round has looked into, and whether one of them has grown.
+    looked: BTreeSet<(bool, u64)>,
+    grown: bool,
 }
 
 impl<'a> Walker<'a> {
@@ -168,7 +169,34 @@ impl<'a> Walker<'a> {
                 _ => {}
             }
         }
-        Self { text, functions, callers, called: BTreeMap::new(), from: BTreeMap::new() }
+        Self {
+            text,
+            functions,
+            callers,
+            called: BTreeMap::new(),
+            from: BTreeMap::new(),
+            looked: BTreeSet::new(),
+            grown: false,
+        }
+    }
+
+    /// What happens on the ways from each register write of the text: from its address and the register's name.
+    ///
+    /// While a function is looked into, a recursive call of it counts for no more than the round before has found. So there are
+    /// rounds until nothing is added. Results only grow, so the rounds end.
+    fn all(&mut self) -> BTreeMap<(u64, &'static str), Events> {
+        let text = self.text;
+        let writes: Vec<_> =
+            text.words(text.all()).filter_map(|(at, word)| Some((at, written(word)?))).collect();
+        loop {
+            self.from.clear();
+            self.looked.clear();
+            self.grown = false;
+            let events = writes.iter().map(|&write| (write, self.on_every_way(write.0))).collect();
+            if !self.grown {
+                return events;
+            }
+        }
     }
 
     /// What happens after the instruction at `write`, in its function and in the functions that it returns to.
@@ -220,14 +248,15 @@ impl<'a> Walker<'a> {
 
     /// What happens in a function that is called.
     fn ways_of(&mut self, owed: bool, function: u64) -> Ways {
-        if let Some(known) = self.called.get(&(owed, function)) {
-            return known.clone();
+        let key = (owed, function);
+        let known = self.called.get(&key).cloned().unwrap_or_default();
+        if !self.looked.insert(key) {
+            return known;
         }
-        // Marks the function as being looked into: a recursive call adds nothing.
-        self.called.insert((owed, function), Ways::default());
         let ended = ends(self.functions.name(function));
         let ways = if ended { Ways::default() } else { self.follow(owed, function) };
-        self.called.insert((owed, function), ways.clone());
+        self.grown |= ways != known;
+        self.called.insert(key, ways.clone());
         ways
     }
 
@@ -411,7 +440,7 @@ mod tests {
         0xb400_0000 | (words as u32 & 0x7_ffff) << 5
     }
 
-    /// The complaints about the functions `one`, `two` and `three`, which have 4 of these instructions each.
+    /// The complaints about the functions `one` to `four`, which have 4 of these instructions each.
     fn told(words: &[u32], list: &str) -> Vec<String> {
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let symbol = |(index, name): (usize, &&str)| Symbol {
@@ -422,7 +451,7 @@ mod tests {
             hash: 0,
             mangled: 0,
         };
-        let symbols: Vec<_> = ["one", "two", "three"].iter().enumerate().map(symbol).collect();
+        let symbols: Vec<_> = ["one", "two", "three", "four"].iter().enumerate().map(symbol).collect();
         let functions = Functions { start: BASE, symbols: &symbols };
         let text = Text { address: BASE, bytes: &bytes };
         let list = List::read(list).unwrap();
@@ -505,6 +534,18 @@ mod tests {
         let outer = |last: u32| [MDSCR, NOP, NOP, RET, NOP, b(-5), NOP, NOP, bl(-4), last, OPEN, RET];
         assert_eq!(told(&outer(ISB), ""), [""; 0]);
         assert_eq!(told(&outer(NOP), ""), ["one | MDSCR_EL1 | opens | three"]);
+    }
+
+    #[test]
+    fn functions_that_call_each_other_are_followed() {
+        // `one` and `three` call each other. `two` calls `one`, so `three` is looked into while `one` is; then `four` calls `three`.
+        let told = |open| {
+            let (one, two) = ([cbz(2), bl(7), open, RET], [MDSCR, bl(-5), ISB, RET]);
+            let (three, four) = ([bl(-8), RET, NOP, NOP], [MDSCR, bl(-5), ISB, RET]);
+            told(&[one, two, three, four].concat(), "")
+        };
+        assert_eq!(told(OPEN), ["four | MDSCR_EL1 | opens | one", "two | MDSCR_EL1 | opens | one"]);
+        assert_eq!(told(ISB), [""; 0]);
     }
 
     #[test]

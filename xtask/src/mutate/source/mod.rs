@@ -174,13 +174,13 @@ pub fn mutate(arguments: &Mutate, file: Option<&Path>) -> Result<bool> {
             Some(why) => Fate::Explained(why),
             None => {
                 // A test that fails without a fault would seem to kill every mutant.
-                let folder = mutant.file.split('/').next().unwrap_or_default().to_owned();
-                if !unchanged.contains(&folder) {
+                let area = area(&mutant.file).to_owned();
+                if !unchanged.contains(&area) {
                     let fate = fate(&tree, mutant, arguments)?;
                     if fate != Fate::Survived {
-                        bail!("{folder} does not pass unchanged: {}", fate.detail());
+                        bail!("{area} does not pass unchanged: {}", fate.detail());
                     }
-                    unchanged.insert(folder);
+                    unchanged.insert(area);
                 }
                 let text = tree.read(&mutant.file)?;
                 tree.write(&mutant.file, &mutant.put_into(&text)?)?;
@@ -379,6 +379,12 @@ fn of_kernel(tree: &Tree, mutant: &Mutant, arguments: &Mutate) -> Result<Fate> {
         }
     }
     Ok(Fate::Survived)
+}
+
+/// The part of the tree whose mutants the same tests are run for: a part of the kernel, or a folder of the root.
+fn area(file: &str) -> &str {
+    let part = SWEEPS.iter().map(|(beginning, _)| *beginning).find(|beginning| file.starts_with(beginning));
+    part.unwrap_or_else(|| file.split('/').next().unwrap_or_default())
 }
 
 /// The scenarios of a file's area.

@@ -2,6 +2,7 @@
 
 use crate::paths::{TARGET, root, sysroot, target_dir};
 use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
 use std::io::{Read, Seek};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -32,14 +33,17 @@ pub enum Built {
 }
 
 impl Tree {
-    /// Copies all files that git tracks, and new files that git does not ignore.
+    /// Copies all files that git tracks, and new files that git does not ignore. Removes from the copy what the tree no longer has:
+    /// cargo would find a test file by its place.
     ///
     /// # Errors
-    /// When something cannot be copied.
+    /// When something cannot be copied or removed.
     pub fn new() -> Result<Self> {
         let tree = Self { root: target_dir().join("mutants") };
         std::fs::create_dir_all(tree.root.join("target"))?;
-        for file in files(&root())? {
+        let files = files(&root())?;
+        remove_others(&tree.root, "", &files.iter().map(String::as_str).collect())?;
+        for file in files {
             let (from, to) = (root().join(&file), tree.root.join(&file));
             std::fs::create_dir_all(to.parent().context("a file without a folder")?)?;
             // A file that has not changed keeps its time stamp, so that cargo does not build it again.
@@ -132,6 +136,22 @@ pub fn run(mut command: Command, limit: Duration) -> Result<Ran> {
     Ok(Ran::Bad(String::from_utf8_lossy(&text).into_owned()))
 }
 
+/// Removes the files of a folder of the copy that are not among `wanted`, but for those in `target`.
+fn remove_others(root: &Path, folder: &str, wanted: &BTreeSet<&str>) -> Result<()> {
+    for entry in std::fs::read_dir(root.join(folder))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let path = format!("{folder}{}", name.to_string_lossy());
+        match entry.file_type()?.is_dir() {
+            true if path == "target" => {}
+            true => remove_others(root, &format!("{path}/"), wanted)?,
+            false if wanted.contains(path.as_str()) => {}
+            false => std::fs::remove_file(entry.path()).with_context(|| format!("cannot remove {path}"))?,
+        }
+    }
+    Ok(())
+}
+
 /// The sources of the tree, from its root.
 ///
 /// # Errors
@@ -154,6 +174,18 @@ fn files(root: &Path) -> Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_tree_no_longer_has_is_removed() {
+        let root = tempfile::tempdir().unwrap();
+        for file in ["target/kept", "a/kept.rs", "a/b/gone.rs", "gone"] {
+            std::fs::create_dir_all(root.path().join(file).parent().unwrap()).unwrap();
+            std::fs::write(root.path().join(file), "").unwrap();
+        }
+        remove_others(root.path(), "", &["a/kept.rs"].into()).unwrap();
+        let left = |file: &str| root.path().join(file).exists();
+        assert_eq!(["target/kept", "a/kept.rs", "a/b/gone.rs", "gone"].map(left), [true, true, false, false]);
+    }
 
     fn sh(script: &str) -> Command {
         let mut command = Command::new("sh");
