@@ -56,7 +56,7 @@ impl CpuDebug {
         self.pending.fetch_and(!RUNNING, Release);
     }
 
-    /// Whether deferred work runs on this CPU. It may have been interrupted by the caller.
+    /// Whether deferred work runs on this CPU. The caller may be an interrupt's handler that has interrupted this work.
     pub fn in_deferred(&self) -> bool {
         self.pending.load(Relaxed) & RUNNING != 0
     }

@@ -15,7 +15,7 @@ pub struct Site {
 /// Why the kernel ends.
 #[derive(Clone, Copy)]
 pub enum Reason {
-    /// A BRK whose immediate is nobody's.
+    /// A BRK with an immediate that the kernel does not use, or at an address where the kernel has put no such BRK.
     UnknownBrk,
     /// A `kbug!`.
     Bug(&'static Site),
@@ -29,10 +29,10 @@ pub enum Reason {
     ProbesTooDeep,
     /// SError from EL1.
     SError,
-    /// Taken with SP_EL0 as stack pointer, which the kernel never uses.
+    /// The exception has interrupted a context that runs on SP_EL0, which the kernel never uses.
     OnSpEl0,
-    /// From EL0, where nothing runs.
+    /// The exception came from EL0, where nothing runs.
     FromEl0,
-    /// From AArch32, which nothing runs in.
+    /// The exception came from AArch32 state, in which nothing runs.
     FromAarch32,
 }

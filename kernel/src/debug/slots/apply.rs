@@ -63,7 +63,7 @@ pub fn init_cpu(cpu: &MaskedCpu) {
         if id.index < counts.of(id.kind) {
             mark(id, Cpus::of(me));
         } else {
-            log::error!("CPU {me} has no {} {}: what is set there is not in force on it", id.kind, id.index);
+            log::error!("CPU {me} has no {} {}, so this slot does not work on it", id.kind, id.index);
         }
     }
     bring_into_line();
@@ -98,7 +98,7 @@ pub fn install_on_this_cpu(
         Kind::Watchpoint => slots.install(registers, kind, &SLOTS.watchpoints, admitted, me, disposition),
     }?;
     cpu.add_armed_bits(mdscr::MDE | mdscr::KDE);
-    // What `Masked` would do, without a call.
+    // This pays what the end of a `Masked` section pays, but without a function call.
     control::pay(cpu);
     Some(id)
 }
@@ -238,7 +238,7 @@ fn apply(cpu: &MaskedCpu, kind: Kind, record: u8) {
     });
 }
 
-/// Wants MDE and KDE of MDSCR_EL1 exactly if a slot is armed now (H8). D is masked.
+/// Has MDSCR_EL1 hold MDE and KDE exactly if a slot is armed now (H8). D is masked.
 #[inline(always)]
 #[unsafe(link_section = ".noprobe.text")]
 fn set_armed_bits(cpu: &MaskedCpu) {
