@@ -239,9 +239,9 @@ pub fn behind(cpu: &MaskedCpu, frame: &mut DebugFrame, owners: Owners) -> Owners
     Owners::empty()
 }
 
-/// Deals with a BRK for which no site is found. If the text has changed, or the site is found now, the context returns and executes
-/// the text again: a probe was removed between the BRK and the search, or is back (K4). Otherwise the BRK is nobody's, and ends the
-/// kernel.
+/// Deals with a BRK for which no site is found. If the text has changed, or the site is found now, a probe was removed
+/// between the BRK and the search, or was placed again: the context returns and executes the text again (K4). Otherwise
+/// no probe has put the BRK there, and the kernel ends.
 #[cold]
 #[unsafe(link_section = ".noprobe.text")]
 fn retry_removed(frame: &mut DebugFrame) {
@@ -412,8 +412,8 @@ fn hit_watchpoints(
     if hits.is_empty() || faults(sim, literal, bytes) {
         return Read::Go(owners);
     }
-    // The handlers see the owners in `cpu.owners`, because a debugger that stops here may end the plan under way. A step-over is
-    // not theirs to end: it belongs to the instruction, and waits until that has run.
+    // The handlers find the owners in `cpu.owners`, because a debugger that stops here may end the plan under way. A
+    // step-over is kept from the handlers: it belongs to the instruction, and waits until the instruction has run.
     let waiting = owners & Owners::STEP_OVER;
     cpu.set_owners(cpu.owners.get() | (owners - Owners::STEP_OVER));
     let pc = frame.pc;

@@ -29,7 +29,7 @@ pub type ReturnHandler = fn(&ReturnProbe, &Instance, &mut DebugFrame);
 pub const INSTANCES: usize = 1024;
 /// How many calls of one return probe can be under way at once.
 pub const MOST: usize = 64;
-/// How many calls can be under way at once if whoever registers a return probe does not care.
+/// How many calls of one return probe can be under way at once, if its user asks for no other number.
 pub const DEFAULT: usize = 16;
 
 /// A flag in [`Instance::address`]: the instance's probe was removed, but the call has still to return.

@@ -1,6 +1,7 @@
 //! One level of a CPU's debug state: a site that the CPU deals with.
 //!
-//! A handler can run into further probes, so a CPU deals with sites one inside the other (rule K5). `levels` has what is done with them.
+//! A handler can run into further probes, so a CPU deals with sites one inside the other (rule K5). The functions on
+//! levels are in `levels`.
 
 use super::probe::Kprobe;
 use super::site::Site;
@@ -17,7 +18,8 @@ pub const LEVELS: usize = 8;
 #[repr(C)]
 pub struct Level {
     pub(super) site: Cell<*const Site>,
-    /// I and F of the probed context while the instruction runs in the copy that ends in a BRK; with [`LONGER`].
+    /// I and F of the probed context, and the flag [`LONGER`], while the instruction runs in the copy that ends in a
+    /// BRK.
     pub masks: Cell<u64>,
     /// Owners of the probed context's step while the instruction runs in that copy.
     pub parked: Cell<Owners>,

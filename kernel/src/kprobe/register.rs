@@ -22,8 +22,8 @@ use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use probe::{Class, Function, Reason};
 
-/// Held during each registration, removal and switching of a probe. The caller has interrupts on, which the rendezvous needs that
-/// comes while the lock is held.
+/// Held during each registration, removal, enabling and disabling of a probe. Whoever takes the lock has interrupts on,
+/// because a rendezvous is made while the lock is held.
 static LOCK: SpinLock<Last> = SpinLock::new(None);
 
 /// The function that the last registration analysed. Many probes are often placed in one function, which is then analysed only
@@ -54,7 +54,8 @@ pub enum ProbeError {
     NoSlot,
     /// A return probe was wanted, but no function begins at the address.
     NotEntry(u64),
-    /// A return probe was wanted for so many calls at once, which is too many, or 0, or more than other return probes leave.
+    /// A return probe was wanted for this number of calls at once, which is 0, above the limit, or more than other
+    /// return probes leave free.
     Instances(usize),
     /// No probe is at the address.
     Absent(u64),
@@ -88,7 +89,7 @@ impl fmt::Display for ProbeError {
     }
 }
 
-/// What [`register_with`] and [`register_all`] are asked for.
+/// A probe that [`register_with`] or [`register_all`] is to place.
 #[derive(Clone, Copy)]
 pub struct Wanted {
     /// The address of the instruction to be probed.
@@ -416,8 +417,8 @@ fn set_enabled(probe: &'static Kprobe, on: bool) {
     });
 }
 
-/// Checks whether `address` is in text that can be probed. The instruction itself is not looked at. Thread context with interrupts
-/// on.
+/// Checks whether `address` is in text that can be probed, whatever instruction is there. Thread context with
+/// interrupts on.
 ///
 /// # Errors
 /// As for [`register`].
