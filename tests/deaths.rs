@@ -75,7 +75,7 @@ deaths! {
     fault_in_a_report ["panic: data abort at", "FAR 0xffffa00000000010", "far ffffa00000000010", M7];
     serror ["panic: SError, ESR", "rule M16 in force", M7] machine "el2";
     serror_in_a_step ["panic: SError, ESR", "rule M16 in force", M7, "owners Owners(0x0), stash 1"] machine "el2";
-    a_trap_to_el2 ["panic: EL2 took an exception that is not for it: ESR_EL2 000000005a000002, ELR_EL2 ffff8000",
+    a_trap_to_el2 ["panic: unexpected exception taken to EL2: ESR_EL2 000000005a000002, ELR_EL2 ffff8000",
         "SPSR_EL2 00000000"] machine "el2";
     one_step_more_than_the_stash_holds ["panic: rule M8: interrupts nest deeper than the stash", M7];
     execute_data ["panic: instruction abort at", "rule M6 in force", M7];

@@ -15,8 +15,8 @@ pub type Work = fn();
 
 static WORK: PerCpu<AtomicPtr<()>> = crate::per_cpu!(AtomicPtr::new(core::ptr::null_mut()));
 
-/// Gives an idle CPU work, which it runs at its next interrupt, the tick at the latest. False if the CPU has work already. Thread
-/// context.
+/// Gives an idle CPU work, which the CPU runs after its next interrupt, the tick at the latest. Returns false if the
+/// CPU has work already. Thread context.
 pub fn give(cpu: usize, work: Work) -> bool {
     WORK.of(cpu).compare_exchange(core::ptr::null_mut(), work as *mut (), Release, Acquire).is_ok()
 }

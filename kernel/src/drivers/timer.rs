@@ -1,7 +1,7 @@
 //! The generic timer's EL1 virtual timer (DDI 0487, chapter "The Generic Timer in AArch64 state").
 //!
-//! The virtual timer works at EL1 at whichever level the machine was entered. Its counter (CNTVCT_EL0) has no offset against the
-//! physical one unless a hypervisor sets it.
+//! The virtual timer can be used at EL1, whichever level the kernel was entered at. Its counter (CNTVCT_EL0) has no
+//! offset against the physical counter, unless a hypervisor has set one.
 
 use core::arch::asm;
 use core::num::NonZeroU64;

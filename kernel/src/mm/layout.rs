@@ -2,7 +2,7 @@
 //!
 //! | from | what |
 //! |---|---|
-//! | `LINEAR` | all RAM but the image's text and read-only data, read-write |
+//! | `LINEAR` | all RAM, read-write, except the image's text and read-only data and the pages of `COPIES` |
 //! | `IMAGE` | the image: text read-execute, rodata read-only, data read-write |
 //! | `COPIES` | copies of probed instructions: read-execute, in reach of a branch from the image; [`copies`] is the mapped part |
 //! | `DEVICES` | device registers, by physical address |

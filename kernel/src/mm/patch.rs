@@ -1,6 +1,7 @@
 //! Writes kernel text, through a temporary writable alias.
 //!
-//! This module does not ask whether other CPUs may execute the word meanwhile: that is rule K3, which `smp::rendezvous` serves.
+//! This module does not prevent other CPUs from executing a word while it is written. Where rule K3 demands that, the
+//! caller holds the other CPUs by `smp::rendezvous`.
 
 use super::layout::PAGE;
 use super::tables::{patch_alias, set_patch_alias};

@@ -29,13 +29,13 @@ pub fn ticks() -> u64 {
     TICKS.this().load(Relaxed)
 }
 
-/// Stops this CPU's tick until [`resume`]. Interrupts off. Not in a debug context: it may have interrupted the tick's handler just
-/// before the handler arms the timer.
+/// Stops this CPU's tick until [`resume`]. Interrupts off. Not in a debug context: the context may have interrupted the
+/// tick's handler, which would then start the timer again.
 pub fn pause() {
     crate::drivers::timer::stop();
 }
 
-/// Starts the tick again that [`pause`] has stopped. The same contexts as for `pause`.
+/// Starts this CPU's tick again, after [`pause`] has stopped it. May be called where `pause` may be called.
 pub fn resume() {
     if let Some(tick) = TICK.this().get() {
         tick.resume();
