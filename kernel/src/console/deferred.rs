@@ -100,15 +100,15 @@ impl Ring {
         loop {
             let end = self.reserved.load(Relaxed);
             if self.committed.compare_exchange(from, end, Release, Relaxed).is_err() {
-                // Either the text lies behind another one that is not filled in yet, whose printer commits both; or a handler's
-                // text came in between, whose printer has committed both.
+                // Either the text lies behind a text that is not filled in yet, whose printer will commit both; or a
+                // handler's text came in between, and its printer has committed both.
                 return;
             }
             if self.reserved.load(Relaxed) == end {
                 return;
             }
-            // A handler has reserved text between the load and the exchange. It could not commit the text, because this one was in
-            // front.
+            // A handler has reserved room between the load and the exchange, and could not commit its text, because
+            // this text was not committed yet.
             from = end;
         }
     }

@@ -45,8 +45,8 @@ const REPORTS: usize = 4;
 /// How many frame records are searched for reports under way.
 const RECORDS: usize = 256;
 
-/// Deals with the BRK of an assertion (M11): ends the kernel at a BUG; reports a WARN and moves the context behind the BRK. It runs
-/// in the context of the assertion, with the masks of that context.
+/// Deals with the BRK of an assertion (M11): ends the kernel at a BUG; reports a WARN and moves the context behind the
+/// BRK. This function runs with the masks of the context that has executed the BRK.
 #[inline(never)]
 pub fn report(frame: &mut Frame) {
     let Some(site) = site(frame.pc) else { fatal(frame, "M7", Reason::UnknownBrk) };

@@ -9,7 +9,7 @@ use ::slots::SlotId;
 use probe::sequence::Stuck;
 use rules::step::StepError;
 
-/// What a slot's handler is told.
+/// A hit, as the slot's handler is told of it.
 #[derive(Clone, Copy)]
 pub struct Hit {
     /// The slot.
@@ -55,13 +55,13 @@ pub enum Stepped {
         /// How many attempts were executed.
         rounds: u32,
     },
-    /// An exclusive sequence that cannot be run as one step: the context ran free until its next exception, an unknown number
-    /// of instructions. It may stand at any instruction of the sequence or behind it.
+    /// An exclusive sequence that cannot be run as one step: the context ran free until its next exception, for an
+    /// unknown number of instructions. The context may stand at any instruction of the sequence or behind the sequence.
     Free(Stuck),
 }
 
-/// Who is told of stops: the kernel's debugger, or the handler of a slot or a probe that steps. A client is a static, and the engine tells
-/// clients apart by their addresses. The address of a function would not do: the compiler may make several copies of
+/// The debugger, or the user of a slot or a probe, that steps contexts and is told where they stop. A client is a
+/// static, and the engine tells clients apart by their addresses. The address of a function would not do: the compiler may make several copies of
 /// one function, or merge two functions that do the same.
 pub struct Client {
     /// Looks at a context that has stopped, and says how the context goes on. This function may change the frame.
@@ -102,8 +102,8 @@ pub enum Stop {
 /// How a context goes on.
 #[derive(Clone, Copy)]
 pub enum Resume {
-    /// It runs.
+    /// The context runs, without further steps.
     Run,
-    /// It is stepped, and stops again.
+    /// The context is stepped as the plan says, and stops again when the plan is done.
     Step(Plan),
 }

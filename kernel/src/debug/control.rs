@@ -3,7 +3,7 @@
 //! Two things may be out of date while D is masked. MDSCR_EL1 may differ from what the armed slots and the owners of
 //! the running context ask for (H8, M13). And slot registers may have been written with no context synchronization
 //! event since (H2: until such an event, DDI 0487 D2.8.5 lets an access hit or miss the slot). Both are one *debt*.
-//! [`CpuDebug::mdscr`], the *shadow* of MDSCR_EL1, is the value that this CPU wrote to MDSCR_EL1 last. It also records
+//! [`CpuDebug::mdscr`], the *shadow* of MDSCR_EL1, is the value that this CPU wrote to MDSCR_EL1 last. The shadow also records
 //! the second part of the debt: each write of a slot register sets the shadow to [`STALE`], which is no value that
 //! MDSCR_EL1 can hold. So one comparison of the shadow with the wanted value finds either debt, and [`sync`] pays it by
 //! a write of MDSCR_EL1 and an ISB.
@@ -71,7 +71,8 @@ impl MaskedCpu {
     }
 }
 
-/// Pays what is owed: MDSCR_EL1 holds what is wanted, and all earlier writes of debug registers are in force. D is masked.
+/// Pays the debt: afterwards MDSCR_EL1 holds the wanted value, and all earlier writes of debug registers are in force.
+/// D is masked.
 #[inline(always)]
 pub fn sync(cpu: &MaskedCpu) {
     if cpu.owes() {
@@ -81,7 +82,8 @@ pub fn sync(cpu: &MaskedCpu) {
 
 /// As [`sync`], right before an exception return, in text that no probe can be in.
 ///
-/// The return itself is a context synchronization event (SCTLR_EL1.EOS is set). That is enough for slot registers, but
+/// The return itself is a context synchronization event (SCTLR_EL1.EOS is set). This event is enough for slot
+/// registers, but
 /// perhaps not for MDSCR_EL1.SS: ERET copies SPSR_EL1.SS into PSTATE.SS only if software step is enabled for the target
 /// (DDI 0487 D2.12.4), and nothing says that this decision comes after the synchronization. So an ISB is executed here.
 #[inline(always)]
@@ -119,8 +121,8 @@ pub fn clear_ss(cpu: &MaskedCpu) {
     }
 }
 
-/// A section that changes this CPU's debug state: D, A, I, F are masked for as long as this lives. Its end pays what is owed
-/// before it puts the masks back, so no caller has to think of it.
+/// A section that changes this CPU's debug state: D, A, I, F are masked for as long as the value lives. The end of the
+/// section pays the debt before it puts the masks back, so no caller has to do so.
 pub struct Masked {
     before: rules::pstate::Daif,
     cpu: &'static MaskedCpu,

@@ -1,4 +1,4 @@
-//! A CPU's debug state, and where `kprobe/hit.S` finds what it needs of it.
+//! A CPU's debug state, and the offsets at which `kprobe/hit.S` finds parts of this state.
 
 use super::client::Stepped;
 use super::stepping::{Session, Stepping};
@@ -46,8 +46,8 @@ impl<T: Copy> Seen<T> {
 
 /// A CPU's debug state. Its cells are touched by this CPU only, with D masked.
 ///
-/// The size equals the alignment, a power of two, so `kprobe/hit.S` finds a CPU's state by a shift of the CPU's index.
-/// It also knows the first fields.
+/// `kprobe/hit.S` finds a CPU's state by a shift of the CPU's index, because the size equals the alignment, a power of
+/// two. `kprobe/hit.S` also uses the first fields.
 #[repr(C, align(16384))]
 pub struct CpuDebug {
     /// How many debug contexts this CPU is in, one inside the other.

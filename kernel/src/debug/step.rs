@@ -80,8 +80,9 @@ pub fn restore(saved: &Stepping) {
     give(masked.cpu(), saved);
 }
 
-/// Asks again, by an SGI to this CPU, for a reschedule that was put off because a step was on the stash (M8). It does so once the
-/// stash is empty and the running context has no owners. Called where a step ends, with D masked.
+/// Asks again, by an SGI to this CPU, for a reschedule that was put off because a step was on the stash (M8). Does
+/// nothing as long as the stash is not empty or the running context has owners. Called where a step ends, with D
+/// masked.
 #[inline(always)]
 pub fn make_up_reschedule(cpu: &MaskedCpu) {
     if cpu.reschedule_wanted() && cpu.stash_len.get() == 0 && cpu.owners.get().is_empty() {

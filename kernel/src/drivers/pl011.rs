@@ -132,7 +132,7 @@ impl Pl011 {
     pub fn try_get(&self) -> Option<u8> {
         let early = EARLY.load(Ordering::Relaxed);
         let ours = early & PRESENT != 0 && early & !0xfff == self.base;
-        // Several callers may see the byte; the one that clears `EARLY` gets it.
+        // Several callers may see the byte; the caller that clears `EARLY` gets it.
         if ours && EARLY.compare_exchange(early, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             return Some(early as u8);
         }

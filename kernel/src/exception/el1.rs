@@ -161,7 +161,8 @@ software! {
     };
 }
 
-/// Calls the handler with the owners that are parked. It returns those to put back, or the exception of a probed instruction.
+/// Calls the handler with the owners that are parked. The handler returns the owners to put back, or the exception of a
+/// probed instruction.
 #[inline(always)]
 fn software<const ROW: u8>(
     frame: &mut Frame,

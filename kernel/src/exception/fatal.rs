@@ -39,8 +39,8 @@ pub type Say = dyn Fn(fmt::Arguments);
 
 static HOOKS: AtomicPtr<&[Hook]> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Sets the hooks, in the order in which they are called. They replace the hooks that were set before. The image calls
-/// this before it starts anything that needs its hooks. Any context.
+/// Sets the hooks, in the order in which they are called, in place of all hooks that were set before. The image calls
+/// this function before it starts anything that needs its hooks. Any context.
 pub fn register_hooks(hooks: &'static &'static [Hook]) {
     HOOKS.store(core::ptr::from_ref(hooks).cast_mut(), Release);
 }

@@ -133,8 +133,8 @@ el1_sync_entry:
     .cfi_endproc
 
 // Returns to the context whose frame is at SP. D, A, I, F are masked. A handler may have changed the context's SP, so
-// SP is loaded from the frame. The frame may then lie below SP. It can still be read, because no exception can be taken
-// here that would overwrite it.
+// SP is loaded from the frame. From then on the frame may lie below SP, but it can still be read: no exception can be
+// taken here that would overwrite it.
 .global return_to_el1
 return_to_el1:
     .cfi_startproc simple

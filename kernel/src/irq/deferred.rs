@@ -14,7 +14,7 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-/// A piece of deferred work. It has no arguments: what it is to do, it finds in statics.
+/// A piece of deferred work. The function has no arguments: it finds in statics what there is to do.
 pub type Work = fn();
 
 /// How many pieces of work can wait on a CPU.

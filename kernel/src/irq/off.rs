@@ -129,7 +129,8 @@ pub fn enabled() -> bool {
 
 /// Waits for an interrupt. The caller has interrupts on, so the interrupt's handler runs before this returns.
 ///
-/// Not for an [`IrqOff`] section: an interrupt that the priority mask hides does not wake the CPU, one that PSTATE.I masks does.
+/// Not to be called in an [`IrqOff`] section: an interrupt that PSTATE.I masks wakes the CPU, but an interrupt that the
+/// priority mask holds back does not.
 pub fn wait() {
     crate::arch::barrier::wfi();
 }

@@ -140,9 +140,9 @@ exception_el1_brk:
     isb
     b       return_to_el1
 
-    // Label 4 calls this code as a simulator. It goes on at 5, where a simulator returns to. Only if the instruction has taken an
-    // exception, kprobe_exception deals with that, by M6 in place of M13. W2: the depth of debug contexts without that of this hit,
-    // which is 0.
+    // Label 4 calls this code as a simulator. A simulator returns to label 5, and so does this code, unless the
+    // instruction has taken an exception: then kprobe_exception deals with the exception, by M6 in place of M13. W2 is
+    // the depth of debug contexts without the context of this hit, which is 0.
 .global kprobe_literal
 kprobe_literal:
     bl      {RUN_LITERAL}
@@ -222,7 +222,7 @@ kprobe_literal:
     mov     x1, x26
     mov     x2, sp
     blr     x27
-    // The instance is freed, and is the one that the next call tries first (ReturnProbe::next).
+    // The instance is freed, and becomes the instance that the next call tries first (ReturnProbe::next).
     str     xzr, [x26, #{INSTANCE_SP}]
     stlr    xzr, [x26]
     str     x26, [x25]

@@ -80,8 +80,8 @@ pub(super) static KPROBE_INSTANCES: [Instance; INSTANCES] = [const {
     }
 }; INSTANCES];
 
-/// No probe ever had the instance of this index or a later one, so [`end_of_stack`] need not look at those. It changes under the
-/// lock of [`register_return`](super::register_return) only.
+/// No probe ever had the instance of this index or a later instance, so [`end_of_stack`] need not look at these. The
+/// number changes under the lock of [`register_return`](super::register_return) only.
 pub(super) static USED: AtomicUsize = AtomicUsize::new(0);
 
 impl Instance {
@@ -104,8 +104,8 @@ impl Instance {
         self.to.store(0, Release);
     }
 
-    /// Frees the instance of a call that will never return to its BRK. Only the context that made the call may do so, or one that
-    /// has ended that context. A BRK may come between the stores, so the order counts: as long as `address` names an orphan, no
+    /// Frees the instance of a call that will never return to its BRK. Only the context that made the call may do so,
+    /// or the context that has ended that context. A BRK may come between the stores, so the order counts: as long as `address` names an orphan, no
     /// probe is given the instance.
     pub(super) fn abandon(&self) {
         let is_orphan = self.address.load(Acquire) & ORPHAN != 0;
@@ -198,7 +198,7 @@ impl ReturnProbe {
 
     /// Calls whose return was handled, or will be when they return.
     pub fn hits(&self) -> u64 {
-        // The calls that do not count are read first: those that come meanwhile must not make the difference negative.
+        // The numbers to be subtracted are read first: calls that come meanwhile must not make the difference negative.
         let not_handled = self.missed.load(Acquire) + self.declined.load(Acquire);
         self.kprobe().hits().saturating_sub(not_handled)
     }
@@ -240,8 +240,8 @@ impl ReturnProbe {
         }
     }
 
-    /// Takes an instance for a new call when the one at `next` is not free: any other that is free, else one that
-    /// [`free_dropped_calls`](Self::free_dropped_calls) frees.
+    /// Takes an instance for a new call when the instance at `next` is not free: any other that is free, or else an
+    /// instance that [`free_dropped_calls`](Self::free_dropped_calls) frees.
     #[inline(never)]
     #[unsafe(link_section = ".noprobe.text")]
     fn take_another_or_dropped(&self, frame: &Frame) -> Option<&Instance> {
@@ -274,7 +274,7 @@ impl ReturnProbe {
     }
 }
 
-/// Whether a probe is the one at the entry of a return probe's function.
+/// Whether a probe was placed by a return probe, at the entry of its function.
 pub fn is_entry(kprobe: &Kprobe) -> bool {
     kprobe.pre.is_some_and(|pre| ptr::fn_addr_eq(pre, entered as PreHandler))
 }

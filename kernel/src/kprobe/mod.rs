@@ -11,7 +11,7 @@
 //! - `optimised`: probes whose hits take no exception.
 //! - `copies`: the pages in which displaced instructions run. `levels`: which sites a CPU deals with (K5), each in a `level`.
 //! - `table`: how a site is found without a lock. `instance`: the calls that return probes wait for.
-//! - `site`: what is known of a probed address. `probe`: a registered probe.
+//! - `site`: a probed address, with its instruction and its probes. `probe`: a registered probe.
 //! - `simd`: SIMD&FP registers of the probed context. `machine`: which features of the CPU the `probe` crate has to know.
 
 mod copies;

@@ -22,7 +22,7 @@ pub enum Then {
     Skip = 1,
 }
 
-/// A registered probe. It is aligned as a site is, so that the heap has no holes between the two.
+/// A registered probe. Probes are aligned as sites are, so that the heap has no holes between a probe and its site.
 #[repr(C, align(64))]
 pub struct Kprobe {
     /// The hits on each CPU. A CPU counts only its own hits, with all exceptions masked.

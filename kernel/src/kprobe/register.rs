@@ -31,7 +31,7 @@ static LOCK: SpinLock<Last> = SpinLock::new(None);
 /// later allocation would search those holes.
 type Last = Option<Function>;
 
-/// How many probes are registered. It changes under [`LOCK`].
+/// How many probes are registered. The number changes under [`LOCK`].
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// How many probes are registered, the probes of return probes and disabled probes included. Any context.
@@ -100,9 +100,10 @@ pub struct Wanted {
     pub post: Option<PostHandler>,
     /// A word that the handlers find in [`Kprobe::data`].
     pub data: usize,
-    /// Whether the text may hold a branch to a trampoline instead of a BRK. It does so only if the instruction allows it, no other
-    /// probe is at the address, and the probe has no post-handler. Only the cost of a hit tells the difference.
-    /// None: the boot argument `optimise` decides.
+    /// Whether the probe may be optimised, so that the text holds a branch to a trampoline instead of a BRK. The probe
+    /// is optimised only if the instruction allows it, no other probe is at the address, and the probe has no
+    /// post-handler. A handler can see no difference, except that a hit costs less. None: the boot argument `optimise`
+    /// decides.
     pub optimise: Option<bool>,
 }
 
@@ -144,7 +145,7 @@ pub fn register_with(
     Ok(new.probe)
 }
 
-/// How many probes one rendezvous publishes or takes off. It bounds how long the other CPUs are held.
+/// How many probes one rendezvous publishes or takes off. This number bounds how long the other CPUs are held.
 const BATCH: usize = 256;
 
 /// Places all of these probes, or none of them. The other CPUs are held once for each [`BATCH`] of probes, not for each probe.
@@ -182,8 +183,8 @@ fn register_while(
     mut go_on: impl FnMut(&Wanted, ProbeError) -> bool,
 ) -> Vec<&'static Kprobe> {
     let mut last = LOCK.lock();
-    // All probes are prepared before the first is published: the code of the preparation may be what is to be probed, and would hit
-    // the probes that are published already.
+    // All probes are prepared before the first is published: the code that prepares probes may itself be probed, and
+    // would hit the probes that are published already.
     let (mut all, mut written) = (Vec::new(), 0);
     for wanted in wanted {
         match prepare(&wanted, &mut last) {

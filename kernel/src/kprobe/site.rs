@@ -1,4 +1,5 @@
-//! What is known of one probed address: its instruction, how that instruction runs, and the probes on it.
+//! A *site* has what the kernel knows of one probed address: the instruction, how the instruction runs, and the probes
+//! at the address.
 
 use super::probe::{Kprobe, PostHandler, PreHandler, nothing};
 use core::mem::offset_of;
@@ -28,7 +29,8 @@ const SIMULATED: u64 = 1;
 /// In [`Short::run`]: the probe has a post-handler.
 const POST: u64 = 2;
 
-/// What `hit.S` reads of a site. It is written before the site is published, or while all other CPUs are held.
+/// The part of a site that `hit.S` reads. These fields are written before the site is published, or while all other
+/// CPUs are held.
 #[repr(C)]
 struct Short {
     /// The probed address if the site has exactly one probe, that probe is enabled, and `hit.S` can deal with its hits; else 0.

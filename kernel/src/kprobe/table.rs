@@ -24,7 +24,7 @@ const _: () = assert!(layout::IMAGE.is_multiple_of(PAGE << PAGE_BITS));
 
 type Page = [AtomicPtr<Site>; WORDS];
 
-/// The page of pointers of all pages of text without a site. It stays empty.
+/// The page of pointers that stands for every page of text without a site. All its pointers are null for ever.
 #[unsafe(link_section = ".noprobe.data")]
 static NOTHING: Page = [const { AtomicPtr::new(ptr::null_mut()) }; WORDS];
 

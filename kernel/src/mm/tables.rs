@@ -199,7 +199,8 @@ fn prepare_aliases(kernel: &mut Kernel) {
 /// Interrupts must be off between the two calls, so that both are on the same CPU.
 pub(super) fn set_patch_alias(cpu: usize, physical: Option<usize>) {
     const PAGE_OF_TEXT: usize = READ_WRITE.union(Attributes::TABLE_OR_PAGE).bits();
-    // SAFETY: the descriptor is in a table that is never freed. It is accessed as an atomic, as the crate does.
+    // SAFETY: the descriptor is in a table that is never freed, and all accesses to it are atomic, also those of the
+    // crate `aarch64_paging`.
     let descriptor = unsafe { ALIASES[cpu].load(Relaxed).as_ref() };
     let descriptor = descriptor.expect("the tables are built before text is patched");
     descriptor.store(physical.map_or(0, |physical| physical | PAGE_OF_TEXT), Relaxed);

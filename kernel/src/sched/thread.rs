@@ -75,7 +75,7 @@ impl Thread {
     }
 }
 
-/// Tells whoever has started a thread whether the thread has ended.
+/// By this value the code that has started a thread can ask whether the thread has ended.
 #[derive(Clone)]
 pub struct Handle(pub(super) Arc<AtomicBool>);
 

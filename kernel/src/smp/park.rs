@@ -2,11 +2,11 @@
 //! them for good.
 //!
 //! To debug the whole machine, all other CPUs have to stand still for as long as a person thinks, and then to go on as
-//! if they had never stopped. [`stop`] asks for that by an interrupt. It waits for no CPU, because it may be called
-//! from a debug context (M10). Each CPU stops when it takes the interrupt: it publishes the frame of the interrupted
-//! context, and waits in [`park`], in no-probe text with all exceptions masked. Meanwhile it still does what other CPUs
-//! may wait for: it applies changes of slots (H5), takes part in rendezvous (K3), and answers when the kernel ends.
-//! Before it goes on it executes an ISB, so that it executes text that was changed meanwhile in its new form.
+//! if they had never stopped. [`stop`] asks for that by an interrupt, and waits for no CPU, because `stop` may be
+//! called from a debug context (M10). Each CPU stops when it takes the interrupt: it publishes the frame of the
+//! interrupted context, and waits in [`park`], in no-probe text with all exceptions masked. A stopped CPU still does
+//! what other CPUs may wait for: it applies changes of slots (H5), takes part in rendezvous (K3), and answers when the
+//! kernel ends. Before a CPU goes on it executes an ISB, because text may have been changed meanwhile.
 //!
 //! A *round* is one stop: its number is odd while the CPUs shall stand, and even between two stops. A CPU says for which round it
 //! stands, so the frame of an earlier round is never taken for one of the current round.
@@ -46,7 +46,7 @@ static FOR_GOOD: AtomicBool = AtomicBool::new(false);
 #[unsafe(link_section = ".noprobe.data")]
 static ENDED: AtomicU64 = AtomicU64::new(0);
 
-/// The round for which each CPU stands, or has stood last. It is written after the CPU's entry in [`FRAMES`].
+/// The round for which each CPU stands, or has stood last. A CPU writes its entry here after its entry in [`FRAMES`].
 #[unsafe(link_section = ".noprobe.data")]
 static PARKED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 #[unsafe(link_section = ".noprobe.data")]
@@ -109,8 +109,8 @@ impl Stopped {
 
     /// The frame of the context that a CPU has stopped in; None if the CPU has not stopped. Any context.
     pub fn frame(&self, cpu: usize) -> Option<&Frame> {
-        // SAFETY: the CPU has published its frame before it said that it stands for this round. It leaves the frame alone until the
-        // round is over, which is not before `self` is dropped.
+        // SAFETY: the CPU has published its frame before its entry in `PARKED` became this round. The CPU does not use
+        // the frame until the round is over, and the round is over when `self` is dropped.
         self.has_stopped(cpu).then(|| unsafe { &*FRAMES[cpu].load(Relaxed) })
     }
 

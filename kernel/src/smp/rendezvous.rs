@@ -7,8 +7,8 @@ use crate::irq::sgi;
 use crate::sync::SpinLock;
 use protocols::Rendezvous;
 
-/// Held by the CPU that holds the others. It is taken with interrupts on, because a CPU that waits for it has to take part in the
-/// rendezvous of the holder.
+/// The lock of the CPU that holds the others. It is taken with interrupts on, because a CPU that waits for this lock
+/// has to take part in the rendezvous of the lock's holder.
 static ONE_AT_A_TIME: SpinLock<()> = SpinLock::new(());
 
 #[unsafe(link_section = ".noprobe.data")]

@@ -1,4 +1,4 @@
-//! Spin locks: one that leaves interrupts alone, one that switches them off.
+//! Two spin locks: [`SpinLock`] leaves interrupts as they are, [`IrqMutex`] switches them off.
 
 use crate::irq::off::IrqOff;
 use core::ops::{Deref, DerefMut};

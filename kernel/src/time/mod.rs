@@ -53,7 +53,8 @@ pub fn interrupt(_: &mut Frame) {
     crate::sched::tick();
 }
 
-/// Counts ticks. It is a function of its own, so that tests have a function to probe and a store to watch in the timer's handler.
+/// Counts ticks. This is a separate function so that tests have a function to probe and a store to watch in the timer's
+/// handler.
 #[inline(never)]
 pub fn account(passed: u64) {
     let ticks = TICKS.this();

@@ -22,12 +22,12 @@
 //!   restarted at most [`MAX_RESTARTS`](probe::sequence::MAX_RESTARTS) times). An interrupt that comes meanwhile is
 //!   taken when the handler returns, before the debugger is told of the step, as between any two steps (M8, M13).
 //!
-//! The price: every instruction in a sequence must be one that `probe::sequence` knows. It knows all general-purpose
+//! The price: a sequence may only have instructions that `probe::sequence` can execute. These are all general-purpose
 //! data processing of Armv8.0, and the ordinary loads and stores of general-purpose registers. If a sequence has
 //! another instruction, if the way to its store-exclusive cannot be followed, or if one of its accesses faults, the
 //! context *runs free*: it is not stepped, and the slots that were hit stay suspended, until the context's next
-//! exception. That is an interrupt (at the latest the tick, once interrupts are on), or a fault, whose handler a
-//! debugger's step then goes into. Each free run is counted in [`stats::FREE_RUNS`], and the debugger is told of it
+//! exception. This exception is an interrupt (at the latest the tick, once interrupts are on), or a fault, whose
+//! handler a debugger's step then goes into. [`stats::FREE_RUNS`] counts each free run, and the debugger is told
 //! ([`Stepped::Free`]). So the code always makes progress.
 //!
 //! # What is counted
@@ -362,8 +362,8 @@ fn with_mates(cpu: &MaskedCpu, hits: SlotMask) -> SlotMask {
 
 /// Returns those of a watchpoint exception's hits that are to be counted. A widened slot is left out if a load has hit
 /// it that is no load-exclusive: the slot matches that load only because it is widened. Such slots match no loads until
-/// slots are re-armed, so that the load can be stepped over. They are not suspended, because an instruction that also
-/// stores has to hit them with its store.
+/// slots are re-armed, so that the load can be stepped over. The slots are not suspended, because an instruction that
+/// also stores has to hit them with its store.
 #[cold]
 #[inline(never)]
 pub fn without_quiet(cpu: &MaskedCpu, pc: u64, hits: SlotMask, how: &WatchHit) -> SlotMask {

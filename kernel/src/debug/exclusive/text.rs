@@ -61,8 +61,8 @@ pub fn is_near(address: u64) -> bool {
 }
 
 /// Refuses a breakpoint inside an exclusive sequence (rule H9). Returns whether a hit of the breakpoint may be dealt
-/// with in the shortest way. It may not on a load-exclusive: a breakpoint is permitted there, but its hit executes the
-/// whole sequence (see [`super`]). Any context.
+/// with in the shortest way. The answer is false for a load-exclusive: a breakpoint is permitted there, but its hit
+/// executes the whole sequence (see [`super`]). Any context.
 ///
 /// # Errors
 /// [`SlotError::ExclusiveSequence`] if `address` is behind a load-exclusive, or on the paths up to its store-exclusive.

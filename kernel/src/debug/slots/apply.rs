@@ -41,8 +41,10 @@ fn last_hits(id: SlotId) -> &'static AtomicU64 {
     &LAST_HITS[id.kind as usize][usize::from(id.record)]
 }
 
-/// Brings the debug hardware of this CPU into a known state: locks cleared, every slot of every bank off (rule H8), MDSCR_EL1
-/// zero but for EMBWE where there are banks, slots that exist already armed. Bring-up, masked; the CPU is online.
+/// Brings the debug hardware of this CPU into a known state (rule H8): clears the OS lock and the OS double lock,
+/// switches off every slot of every bank, and sets MDSCR_EL1 to 0, or to EMBWE if the CPU has banks. Then arms the
+/// slots that are set for this CPU already. Called when the CPU is brought up, with all exceptions masked, after the
+/// CPU was marked as online.
 pub fn init_cpu(cpu: &MaskedCpu) {
     crate::write_sysreg!("oslar_el1", 0);
     crate::write_sysreg!("osdlr_el1", 0);

@@ -32,8 +32,8 @@ pub(super) unsafe fn slots_of(cpu: &MaskedCpu) -> &mut CpuSlots {
     unsafe { &mut *cpu.slots.get() }
 }
 
-/// The breakpoint that was hit at `pc`, if it is the only one and its hits are only counted. It is found in constant time. None
-/// does not mean that no breakpoint was hit.
+/// The breakpoint that was hit at `pc`, if no other was hit and its hits are only counted. Takes constant time. The
+/// result None does not mean that no breakpoint was hit.
 #[inline(always)]
 pub fn plain_breakpoint(cpu: &MaskedCpu, pc: u64) -> Option<u8> {
     // SAFETY: this function has no other reference to the slots.
@@ -233,7 +233,8 @@ pub fn unstash(cpu: &MaskedCpu, suspended: &Suspended) -> bool {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn any_suspended() -> bool {
-    // Not `Masked`, whose end pays what is owed: whoever checks the debug state must find it as it is.
+    // This is not a `Masked` section, because the end of such a section pays the debt, and a check of the debug state
+    // must not change that state.
     let _masked = AllMasked::new();
     // SAFETY: D is masked for as long as `_masked` lives.
     with_slots(unsafe { cpu::masked() }, |slots| !slots.suspended().is_empty())

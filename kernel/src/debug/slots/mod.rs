@@ -70,16 +70,16 @@ fn no_probe_in_image<R>(check: impl FnOnce(&NoProbe) -> R) -> R {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn install(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
-    match install_here(request, cpus, disposition) {
+    match try_install_on_this_cpu(request, cpus, disposition) {
         Some(id) => Ok(id),
-        None => install_anywhere(request, cpus, disposition),
+        None => install_on_any_cpus(request, cpus, disposition),
     }
 }
 
 /// The common case, inlined: sets a small slot on this CPU alone. Returns None, and has done nothing, for every other
-/// request, for one that is refused, and if this CPU has no slot that can be had in the shortest way.
+/// request, for a request that is to be refused, and if this CPU has no free slot that can be set in the shortest way.
 #[inline(always)]
-fn install_here(request: &Request, cpus: Cpus, disposition: Disposition) -> Option<SlotId> {
+fn try_install_on_this_cpu(request: &Request, cpus: Cpus, disposition: Disposition) -> Option<SlotId> {
     if cpus.0 != 1 << percpu::index() {
         return None;
     }
@@ -100,7 +100,7 @@ fn install_here(request: &Request, cpus: Cpus, disposition: Disposition) -> Opti
 
 /// Sets a slot in the way that serves all requests, and gives the reason if it cannot be set.
 #[inline(never)]
-fn install_anywhere(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
+fn install_on_any_cpus(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
     let mut admitted = no_probe(|no_probe| no_probe.admit(request))?;
     if let Request::Breakpoint { address, .. } = *request
         && exclusive::is_near(address)

@@ -154,7 +154,7 @@ pub unsafe fn init(gic: &Gic, map: impl Fn(u64, u64) -> usize) -> Result<(), Gic
 ///
 /// [`GicError::NotInitialised`], [`GicError::BadCpu`]; on GICv3 also [`GicError::NoRedistributor`],
 /// [`GicError::NoSystemRegisters`], [`GicError::Timeout`].
-// Not inlined in any build: tests probe this function, as one that a CPU runs before its slots are set up.
+// Not inlined in any build, because tests probe this function: a CPU runs it before its slots are set up.
 #[inline(never)]
 pub fn init_cpu(cpu: usize, mpidr: u64) -> Result<(), GicError> {
     let distributor = distributor()?;
@@ -182,7 +182,7 @@ pub fn has_priority_masking() -> bool {
     v2::interface().is_none() && distributor().is_ok_and(v3::has_one_security_state)
 }
 
-/// The block of registers that controls interrupt `id`: the distributor's, or the one of this CPU's redistributor.
+/// The block of registers that controls interrupt `id`: in the distributor, or in this CPU's redistributor.
 fn control(id: u32) -> Result<&'static Distributor, GicError> {
     let distributor = distributor()?;
     if id >= regs::lines(distributor) {
