@@ -1,5 +1,5 @@
-// The tables with which every CPU turns its MMU on: an identity map in TTBR0, by blocks of 1 GiB, and the image in the upper
-// half, by blocks of 2 MiB. The tables are five pages, which are zero at first:
+// The tables with which every CPU turns its MMU on: an identity map in TTBR0, by blocks of 1 GiB, and the image in the
+// upper half, by blocks of 2 MiB. The tables are five pages, which are zero at first:
 //   +0x0000 identity, level 0    +0x1000 identity, level 1
 //   +0x2000 upper, level 0       +0x3000 upper, level 1       +0x4000 upper, level 2
 

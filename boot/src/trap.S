@@ -18,8 +18,8 @@ el2_vectors:
     .endr
 
 // HVC #0 returns -1 in X0, "no such service", as SMCCC demands (Arm DEN0028). The kernel's tests step over such a call.
-// HVC #1 makes a virtual SError pending for EL1 (HCR_EL2.VSE, which needs AMO), so that rules M9 and M16 can be tested on a machine
-// whose hardware works.
+// HVC #1 makes a virtual SError pending for EL1 (HCR_EL2.VSE, which needs AMO), so that rules M9 and M16 can be tested
+// on a machine whose hardware works.
 el2_call:
     msr     tpidr_el2, x0
     mrs     x0, esr_el2

@@ -61,8 +61,8 @@ pub enum Stepped {
 }
 
 /// The debugger, or the user of a slot or a probe, that steps contexts and is told where they stop. A client is a
-/// static, and the engine tells clients apart by their addresses. The address of a function would not do: the compiler may make several copies of
-/// one function, or merge two functions that do the same.
+/// static, and the engine tells clients apart by their addresses. The address of a function would not do: the compiler
+/// may make several copies of one function, or merge two functions that do the same.
 pub struct Client {
     /// Looks at a context that has stopped, and says how the context goes on. This function may change the frame.
     pub tell: fn(&'static Client, Stop, &mut DebugFrame) -> Resume,

@@ -3,10 +3,10 @@
 //! Two things may be out of date while D is masked. MDSCR_EL1 may differ from what the armed slots and the owners of
 //! the running context ask for (H8, M13). And slot registers may have been written with no context synchronization
 //! event since (H2: until such an event, DDI 0487 D2.8.5 lets an access hit or miss the slot). Both are one *debt*.
-//! [`CpuDebug::mdscr`], the *shadow* of MDSCR_EL1, is the value that this CPU wrote to MDSCR_EL1 last. The shadow also records
-//! the second part of the debt: each write of a slot register sets the shadow to [`STALE`], which is no value that
-//! MDSCR_EL1 can hold. So one comparison of the shadow with the wanted value finds either debt, and [`sync`] pays it by
-//! a write of MDSCR_EL1 and an ISB.
+//! [`CpuDebug::mdscr`], the *shadow* of MDSCR_EL1, is the value that this CPU wrote to MDSCR_EL1 last. The shadow also
+//! records the second part of the debt: each write of a slot register sets the shadow to [`STALE`], which is no value
+//! that MDSCR_EL1 can hold. So one comparison of the shadow with the wanted value finds either debt, and [`sync`] pays
+//! it by a write of MDSCR_EL1 and an ISB.
 //!
 //! D opens in three places, and each pays first: the entry of a handler (`exception::apply::open`), the exception return
 //! (`exception::apply::resume`, and the same in `kprobe/hit.S`), and the end of a section that changes debug state ([`Masked`]).
@@ -83,9 +83,9 @@ pub fn sync(cpu: &MaskedCpu) {
 /// As [`sync`], right before an exception return, in text that no probe can be in.
 ///
 /// The return itself is a context synchronization event (SCTLR_EL1.EOS is set). This event is enough for slot
-/// registers, but
-/// perhaps not for MDSCR_EL1.SS: ERET copies SPSR_EL1.SS into PSTATE.SS only if software step is enabled for the target
-/// (DDI 0487 D2.12.4), and nothing says that this decision comes after the synchronization. So an ISB is executed here.
+/// registers, but perhaps not for MDSCR_EL1.SS: ERET copies SPSR_EL1.SS into PSTATE.SS only if software step is enabled
+/// for the target (DDI 0487 D2.12.4), and nothing says that this decision comes after the synchronization. So an ISB is
+/// executed here.
 #[inline(always)]
 pub fn sync_for_return(cpu: &MaskedCpu) {
     pay(cpu);
@@ -134,8 +134,9 @@ impl Masked {
     pub fn new() -> Self {
         let before = daif::read();
         daif::set::<{ daif::ALL }>();
-        // The CPU is looked up after masking: from here on the context cannot move to another CPU. SAFETY: D is masked
-        // until this section is dropped, and the references that `cpu` hands out do not outlive the section.
+        // The CPU is looked up after masking: from here on the context cannot move to another CPU.
+        // SAFETY: D is masked until this section is dropped, and the references that `cpu` hands out do not outlive the
+        // section.
         Self { before, cpu: unsafe { cpu::masked() } }
     }
 

@@ -165,8 +165,8 @@ pub fn brk(cpu: &MaskedCpu, frame: &mut DebugFrame, mut parked: Owners) -> Owner
         unattended(&WARNED, format_args!("BRK for a debugger at {pc:#x}"));
         return parked;
     };
-    // The client is being told of a stop, so the BRK may be in the client's own code. If the client was told of the
-    // BRK, it would hit the BRK again, without end.
+    // The client is being told of a stop, so the BRK may be in the client's own code. If the client were told of this
+    // BRK, it would hit the same BRK again, without end.
     if TELLING.this().get() {
         return parked;
     }

@@ -20,9 +20,9 @@ impl Counter {
         &CPU_DEBUG.this().counters[self.0]
     }
 
-    /// Adds 1 to this CPU's count by a load and a store. For callers between whose load and store nobody else on this
-    /// CPU can count: with all exceptions masked, and in no-probe text, since masks do not keep a BRK away (rule I8).
-    /// All others use [`Counter::count_shared`].
+    /// Adds 1 to this CPU's count by a load and a store. Nobody else on this CPU may count in between. So the caller
+    /// has all exceptions masked, and is no-probe text, because masks do not keep a BRK away (rule I8). All other
+    /// callers use [`Counter::count_shared`].
     #[inline(always)]
     pub fn count(self) {
         let counter = self.mine();

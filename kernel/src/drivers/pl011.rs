@@ -91,9 +91,9 @@ impl Pl011 {
 
     /// Switches the UART on: 8 bits, FIFOs on, all interrupts masked. The baud rate stays as firmware has set it.
     ///
-    /// A byte that was received earlier is kept for [`Pl011::try_get`]. Changing LCR_H.FEN empties the receive FIFO (in QEMU too;
-    /// 7.2 resets only its count). So if the FIFOs are on already, they are left as they are. If they are off, the FIFO
-    /// is one byte deep, and that byte is taken out first.
+    /// A byte that was received earlier is kept for [`Pl011::try_get`]. Changing LCR_H.FEN empties the receive FIFO (in
+    /// QEMU too; 7.2 resets only its count). So if the FIFOs are on already, they are left as they are. If they are
+    /// off, the FIFO is one byte deep, and that byte is taken out first.
     pub fn init(&self) {
         let r = self.registers();
         r.imsc.set(0);

@@ -1,4 +1,4 @@
-//! The table of BRK immediates. Where Linux has a number for the same purpose, it is used here too.
+//! The table of BRK immediates. Where Linux has a number for the same purpose, this kernel uses the same number.
 
 /// What a BRK is for. This decides which row of the rule table applies: M11, M12 or M7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

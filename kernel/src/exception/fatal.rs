@@ -98,8 +98,8 @@ fn enter_panic(frame: Option<&mut Frame>) {
     let frame = frame.unwrap_or(&mut none);
     let _ = apply::set_aside::<M7>(cpu, frame);
     if live::ss::<M7>() == Ss::Clear {
-        // `set_aside` clears SS only if there are owners. At the kernel's end the owners, or the shadow of MDSCR_EL1,
-        // may be wrong.
+        // `set_aside` has cleared SS only if there were owners. SS is cleared here in any case, because at the kernel's
+        // end the owners, or the shadow of MDSCR_EL1, may be wrong.
         control::force(cpu, mdscr::read() & !mdscr::SS);
     }
     apply::open::<M7>(cpu, frame);

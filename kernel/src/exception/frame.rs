@@ -3,7 +3,8 @@
 use core::ops::{Deref, DerefMut};
 use rules::pstate::Daif;
 
-/// What the vectors save (rule I7) and snapshot (rule I3). `vectors.S` knows the layout.
+/// The registers that the vectors save (rule I7), and their snapshot of the syndrome registers (rule I3). `vectors.S`
+/// knows the layout.
 ///
 /// A handler may change `x`, `sp`, `pc` and `pstate`: the exception return loads the registers from the frame.
 #[repr(C)]

@@ -227,9 +227,9 @@ fn park_requested(cpu: &MaskedCpu, parked: Owners) -> Owners {
     parked | asked
 }
 
-/// Puts back the owners of the probed context's step after the displaced instruction has run. A step-over of that instruction is
-/// complete then. The steps of other owners are due at once (M13). Returns the owners that are left for the caller to
-/// put back, which are none.
+/// Puts back the owners of the probed context's step after the displaced instruction has run. A step-over of that
+/// instruction is complete then. The steps of other owners are due at once (M13). Returns the owners that are left for
+/// the caller to put back, which are none.
 #[inline(always)]
 pub fn behind(cpu: &MaskedCpu, frame: &mut DebugFrame, owners: Owners) -> Owners {
     if !owners.is_empty() {

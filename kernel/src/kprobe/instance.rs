@@ -105,8 +105,8 @@ impl Instance {
     }
 
     /// Frees the instance of a call that will never return to its BRK. Only the context that made the call may do so,
-    /// or the context that has ended that context. A BRK may come between the stores, so the order counts: as long as `address` names an orphan, no
-    /// probe is given the instance.
+    /// or the context that has ended that context. A BRK may come between the stores, so the order counts: as long as
+    /// `address` names an orphan, no probe is given the instance.
     pub(super) fn abandon(&self) {
         let is_orphan = self.address.load(Acquire) & ORPHAN != 0;
         self.give_back();

@@ -5,10 +5,9 @@ use crate::exception::Frame;
 use crate::mm::layout;
 use probe::ool::Copies;
 
-/// Moves an interrupted context out of a copy or a trampoline: behind the probed instruction if that has been executed, else back to
-/// the instruction with nothing done. So interrupt handlers see only the probed function, and a copy can be freed
-/// although a thread was switched away while its instruction was probed.
-/// All exceptions are masked.
+/// Moves an interrupted context out of a copy or a trampoline: behind the probed instruction if that has been executed,
+/// else back to the instruction with nothing done. So interrupt handlers see only the probed function, and no thread
+/// that was switched away stands in a copy: a removal need not wait for threads. All exceptions are masked.
 #[inline(always)]
 pub fn settle(frame: &mut Frame) {
     if layout::may_be_copy(frame.pc) {

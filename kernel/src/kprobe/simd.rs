@@ -23,8 +23,9 @@ pub fn set(n: u8, value: u128) {
     unsafe { load(u64::from(n % 32), &value) }
 }
 
-/// Loads V`n` from `value`. The number of the register is part of the instruction LDR, so there are 32 loads, and a branch to one
-/// of them. The loads are written as words, because the assembler refuses SIMD&FP instructions for this target.
+/// Loads V`n` from `value`. The number of the register is part of the instruction LDR, so there are 32 loads, and a
+/// branch to one of them. The loads are written as words, because the assembler refuses SIMD&FP instructions for this
+/// target.
 ///
 /// # Safety
 /// Accesses to the registers are not trapped; `n` is below 32.

@@ -8,9 +8,9 @@ use super::tables::{patch_alias, set_patch_alias};
 use crate::percpu;
 use core::arch::asm;
 
-/// Writes words of the kernel's text through an alias of their page. The alias stays until a word of another page is written or
-/// the value is dropped, because unmapping the alias costs an invalidation on all CPUs. Unmapping also executes the ISB
-/// that this CPU needs before it executes the written words.
+/// Writes words of the kernel's text through an alias of their page. The alias stays until a word of another page is
+/// written or the value is dropped, because unmapping the alias costs an invalidation on all CPUs. Unmapping also
+/// executes the ISB that this CPU needs before it executes the written words.
 ///
 /// While the value lives, interrupts must be off. Not in a debug context. Each CPU has one alias, so nobody else may write text on
 /// this CPU meanwhile.

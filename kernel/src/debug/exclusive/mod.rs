@@ -78,7 +78,7 @@ const DOUBTS: u32 = 8;
 
 /// What became of a sequence.
 pub enum Sequence {
-    /// At least one attempt was executed: the frame is past the sequence, or at its load-exclusive again.
+    /// At least one attempt was executed: the frame is past the last attempt, or at the load-exclusive again.
     Done,
     /// No store-exclusive belongs to the load-exclusive, which can be stepped like any other instruction.
     Plain,

@@ -4,8 +4,8 @@ use crate::arch::{barrier, sysreg};
 use crate::debug::{MaskedCpu, control};
 use ::slots::{BankSelect, Banked, Counts, DebugRegs, EMBWE, Kind, ReadRegs, banks_answer, reset_all};
 
-/// The registers that have a register name of their own, 16 of each kind. A CPU without banks has no others. After each
-/// write the CPU owes an ISB ([`MaskedCpu::owe_isb`]).
+/// The registers with names of their own, such as DBGBVR0_EL1 to DBGBVR15_EL1. A CPU without banks has no others. After
+/// each write the CPU owes an ISB ([`MaskedCpu::owe_isb`]).
 pub struct Registers<'a>(&'a MaskedCpu);
 
 /// The registers of all slots of the CPU, above 15 through banks. D stays masked for as long as the returned value is

@@ -278,9 +278,9 @@ fn private_group(id: u32) -> Result<&'static Distributor, GicError> {
     Ok(control)
 }
 
-/// Changes the group of a private interrupt. The register also holds the groups of other interrupts, and a device's register cannot
-/// be changed atomically. So no other code of this CPU may run between the read and the write. Masks do not keep the
-/// handler of a BRK away (rule I8), so this is also no-probe text.
+/// Changes the group of a private interrupt. The register also holds the groups of other interrupts, and a device's
+/// register cannot be changed atomically. So no other code of this CPU may run between the read and the write. Masks do
+/// not keep the handler of a BRK away (rule I8), so this is also no-probe text.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn change_groups(control: &Distributor, id: u32, group0: bool) {
@@ -357,8 +357,8 @@ pub fn running_priority() -> u8 {
     }
 }
 
-/// Sets which interrupts this CPU's interface lets through. Once this returns, no interrupt that the new mask holds back is
-/// signalled. On GICv3 this is one instruction. The compiler moves no memory access across it.
+/// Sets which interrupts this CPU's interface lets through. Once this returns, no interrupt that the new mask holds
+/// back is signalled. On GICv3 this is one instruction. The compiler moves no memory access across it.
 #[inline(always)]
 pub fn set_priority_mask(mask: PriorityMask) {
     let value = match mask {
