@@ -50,8 +50,8 @@ impl MaskedCpu {
         self.mdscr.set(STALE);
     }
 
-    /// What MDSCR_EL1 is to hold: MDE and KDE for armed slots, SS and KDE for a context whose step somebody asked for (H8,
-    /// M13). Any context of this CPU.
+    /// The value that MDSCR_EL1 is to hold: MDE and KDE if slots are armed, SS and KDE if the running context's step
+    /// has an owner (H8, M13). Any context of this CPU.
     #[inline(always)]
     pub fn wanted(&self) -> u64 {
         self.armed_bits.get() | self.step_bits.get()

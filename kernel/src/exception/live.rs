@@ -64,7 +64,7 @@ pub fn ss<const ROW: u8>() -> Ss {
 #[unsafe(link_section = ".noprobe.data")]
 static EXCEPTION_CELLS_EXCHANGED: AtomicU8 = AtomicU8::new(0);
 
-/// Exchanges a cell, from here on, on all CPUs. Boot.
+/// Exchanges a cell of the table for all CPUs. Called at boot.
 ///
 /// # Errors
 /// Release builds have the table compiled in.

@@ -36,7 +36,7 @@ core::arch::global_asm!(
     BUG = const brk::BUG,
 );
 
-/// Points this CPU at the vectors. Boot, with D, A, I, F masked.
+/// Points VBAR_EL1 of this CPU at the vectors. Called when the CPU is brought up, with D, A, I, F masked.
 #[unsafe(link_section = ".noprobe.text")]
 pub fn init_cpu() {
     unsafe extern "C" {

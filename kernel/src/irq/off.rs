@@ -32,7 +32,7 @@ enum Before {
     Priority(PriorityMask),
 }
 
-/// Chooses the back end: the priority mask instead of PSTATE.I. Once, at boot, before other CPUs run.
+/// Chooses the priority mask as the back end, instead of PSTATE.I. Called once, at boot, before other CPUs run.
 pub fn use_priority() {
     BY_PRIORITY.store(true, Relaxed);
 }

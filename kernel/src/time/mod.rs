@@ -12,7 +12,7 @@ pub static TICKS: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
 /// The timer's state of each CPU, touched with interrupts off only.
 static TICK: PerCpu<Cell<Option<Tick>>> = crate::per_cpu!(Cell::new(None));
 
-/// Starts this CPU's tick, with `hz` ticks a second. Interrupts off.
+/// Starts this CPU's tick, with `hz` ticks a second. Interrupts are off.
 ///
 /// # Panics
 /// If `hz` is 0 or more than the counter's frequency.
