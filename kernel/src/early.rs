@@ -12,7 +12,7 @@ static MACHINE: Once<Boot> = Once::new();
 
 /// What the boot code has found out about the machine.
 pub struct Boot {
-    /// The machine.
+    /// The machine, as the device tree describes it.
     pub platform: Platform,
     /// Physical RAM that nobody uses, for the heap.
     pub free: Range<usize>,

@@ -12,7 +12,7 @@ use rules::step::StepError;
 /// A hit, as the slot's handler is told of it.
 #[derive(Clone, Copy)]
 pub struct Hit {
-    /// The slot.
+    /// The slot that was hit.
     pub id: SlotId,
     /// The address that the slot is set on.
     pub address: u64,
@@ -46,7 +46,7 @@ pub enum Stepped {
     Call,
     /// An exclusive sequence as one step (rule H9), from its load-exclusive to the first instruction past it.
     Sequence {
-        /// Instructions executed.
+        /// How many instructions were executed.
         instructions: u32,
     },
     /// Several attempts at an exclusive sequence that waits for another CPU. The load-exclusive is the next instruction

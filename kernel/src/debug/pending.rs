@@ -15,7 +15,7 @@ const DEFERRED: u32 = 1 << 1;
 const RUNNING: u32 = 1 << 2;
 
 impl CpuDebug {
-    /// Whether anything waits. Any context.
+    /// Whether a reschedule or deferred work waits, or deferred work runs on this CPU now. Any context.
     #[inline(always)]
     pub fn anything_pending(&self) -> bool {
         self.pending.load(Relaxed) != 0

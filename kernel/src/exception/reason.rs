@@ -1,14 +1,14 @@
 //! Why the kernel ends: what [`fatal`](super::fatal()) is told.
 
-/// Where an assertion stands and what it does.
+/// Where an assertion stands in the source, and what it does.
 pub struct Site {
-    /// Source file.
+    /// The source file.
     pub file: &'static str,
-    /// Line in it.
+    /// The line in the source file.
     pub line: u32,
-    /// The assertion as written, or the text given.
+    /// The condition of the WARN as written, or the text of the BUG.
     pub text: &'static str,
-    /// BUG: does not return.
+    /// Whether the assertion is a BUG, which ends the kernel, and not a WARN.
     pub fatal: bool,
 }
 

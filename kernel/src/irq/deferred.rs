@@ -24,7 +24,7 @@ const ROOM: usize = 32;
 struct Ring {
     /// The work of each ticket, at the ticket modulo [`ROOM`]; null where no work waits.
     work: [AtomicPtr<()>; ROOM],
-    /// The next ticket.
+    /// The ticket that the next piece of work gets.
     tickets: AtomicUsize,
     /// How many tickets are done: their work was taken out to be run.
     done: AtomicUsize,

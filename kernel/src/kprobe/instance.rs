@@ -196,24 +196,25 @@ impl ReturnProbe {
         self.kprobe().address
     }
 
-    /// Calls whose return was handled, or will be when they return.
+    /// How many calls there were whose return was handled, or will be handled.
     pub fn hits(&self) -> u64 {
         // The numbers to be subtracted are read first: calls that come meanwhile must not make the difference negative.
         let not_handled = self.missed.load(Acquire) + self.declined.load(Acquire);
         self.kprobe().hits().saturating_sub(not_handled)
     }
 
-    /// Calls whose return the entry handler did not want.
+    /// How many calls there were whose return the entry handler did not want.
     pub fn declined(&self) -> u64 {
         self.declined.load(Relaxed)
     }
 
-    /// Calls whose return was not handled: they were made within a handler (rule K5), or found no instance free.
+    /// How many calls there were whose return was not handled, because the call or the return came within a handler
+    /// (rule K5), or because no instance was free.
     pub fn missed(&self) -> u64 {
         self.kprobe().missed() + self.missed.load(Relaxed)
     }
 
-    /// Calls under way.
+    /// How many calls are under way.
     pub fn active(&self) -> usize {
         self.instances.iter().filter(|instance| instance.is_taken()).count()
     }

@@ -68,19 +68,19 @@ static FIRST: AtomicU64 = AtomicU64::new(0);
 pub enum BringUpError {
     /// The device tree has no such CPU, or the kernel no room for it.
     NoSuchCpu {
-        /// The number asked for.
+        /// The index that was asked for.
         cpu: usize,
-        /// How many there are.
+        /// How many CPUs there are.
         present: usize,
     },
     /// The CPU is online already.
     Online {
-        /// The CPU.
+        /// The index of the CPU.
         cpu: usize,
     },
     /// The firmware refuses to start the CPU.
     Firmware {
-        /// The CPU.
+        /// The index of the CPU.
         cpu: usize,
         /// The CPU's MPIDR_EL1.
         mpidr: u64,
@@ -89,7 +89,7 @@ pub enum BringUpError {
     },
     /// The firmware has started the CPU, but the CPU has not come up in 5 seconds.
     Silent {
-        /// The CPU.
+        /// The index of the CPU.
         cpu: usize,
     },
 }

@@ -40,7 +40,7 @@ pub fn rendezvous<R>(change: impl FnOnce() -> R) -> R {
     RENDEZVOUS.hold(others, tell, wait_a_little, change)
 }
 
-/// The handler of [`sgi::RENDEZVOUS`].
+/// The handler of [`sgi::RENDEZVOUS`]: takes part in the rendezvous.
 #[unsafe(link_section = ".noprobe.text")]
 pub fn take_part(_: &mut crate::exception::Frame) {
     stand_still();
