@@ -1,10 +1,10 @@
 //! Keeps what a CPU could not print at once.
 //!
-//! Each CPU has a ring of bytes. The handler of a BRK may print into the ring while this CPU is in the middle of any operation on
-//! it, because nothing masks a BRK (rule I8). A printer therefore reserves room for its whole text first, and then fills it in; the
-//! text of such a handler lies behind it. [`flush`] prints only reserved text that is *committed*. A printer that finds no
-//! uncommitted text in front of its own commits everything that is reserved: all texts behind its own are from handlers, which have
-//! finished by then. So lines stay whole.
+//! Each CPU has a ring of bytes. Nothing masks a BRK (rule I8), so the handler of a BRK may print into the ring while
+//! this CPU is in the middle of any operation on the ring. A printer therefore first reserves room for its whole text,
+//! and then fills the room; a handler that comes in between puts its text behind that room. [`flush`] prints only
+//! reserved text that is *committed*. A printer that finds no uncommitted text in front of its own commits everything
+//! that is reserved: all texts behind its own are from handlers, which have finished by then. So lines stay whole.
 
 use crate::arch::daif::AllMasked;
 use crate::percpu::PerCpu;

@@ -88,7 +88,7 @@ pub type Plan = rules::plan::Plan<Predicate>;
 /// Why a context has stopped.
 #[derive(Clone, Copy)]
 pub enum Stop {
-    /// A debugger's BRK ([`breakpoint`](super::debugger::breakpoint)); PC is behind it.
+    /// A debugger's BRK ([`breakpoint`](super::debugger::breakpoint)) was hit. PC is behind the BRK.
     Brk,
     /// A slot that stops in the debugger (`Disposition::STOP`) was hit. A plan of the same client is over.
     Slot(Hit),

@@ -107,8 +107,9 @@ impl Tick {
         Ok(Self { period, next: arm_after(period.get()) })
     }
 
-    /// For the interrupt handler: arms the next instant, and returns how many instants have passed since the last call: 0 if the
-    /// interrupt came too early (a spurious one), more than 1 if the handler is late by whole periods.
+    /// For the interrupt handler: arms the next instant, and returns how many instants have passed since the last call.
+    /// The result is 0 if the interrupt came too early (a spurious interrupt), and more than 1 if the handler is late
+    /// by whole periods.
     #[inline]
     pub fn rearm(&mut self) -> u64 {
         let late = now().wrapping_sub(self.next);

@@ -300,9 +300,9 @@ fn on_the_way_out() {
     if debug::this().in_deferred() {
         return;
     }
-    // The end of the interrupt, a write of a system register, is in force before I is opened here or in another thread: until the
-    // running priority has dropped no further interrupt of this priority is signalled. Where nothing is pending the exception
-    // return sees to it.
+    // The end of the interrupt was a write of a system register. It has to take effect before I is opened, here or in
+    // another thread: until the running priority has dropped, no further interrupt of this priority is signalled. If
+    // nothing is pending, this function is not called, and the exception return synchronises.
     barrier::isb();
     irq::deferred::run();
     let cpu = debug::this();

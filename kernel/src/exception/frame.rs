@@ -26,8 +26,9 @@ pub struct Frame {
     record: [u64; 2],
 }
 
-/// The frame of a context that a debug exception has interrupted. Only a debug context has one (M10, M12, M14), so a function that takes one
-/// cannot be called from a thread or from an interrupt's handler. Everything of [`Frame`] is there.
+/// The frame of a context that a debug exception has interrupted. Only a debug context has such a frame (M10, M12,
+/// M14), so a function with this argument cannot be called from a thread or from an interrupt's handler. A `DebugFrame`
+/// dereferences to [`Frame`].
 #[repr(transparent)]
 #[derive(Debug)]
 pub struct DebugFrame(Frame);

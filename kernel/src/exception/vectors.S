@@ -1,5 +1,6 @@
-// The exception vectors (DDI 0487 D1.3.6), entry and exit. Nothing in this file can be probed (rule H6), and no synchronous
-// exception can occur in it between the vector and the snapshot or between loading ELR, SPSR and ERET (rule I3).
+// The exception vectors (DDI 0487 D1.3.6), entry and exit. Nothing in this file can be probed (rule H6). No synchronous
+// exception can occur between a vector and its snapshot, nor between the loads of ELR_EL1 and SPSR_EL1 and the ERET
+// (rule I3).
 //
 // FRAME is the size of exception::Frame; X30, SP_, PC, ESR and RECORD are offsets in it.
 

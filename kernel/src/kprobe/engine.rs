@@ -299,8 +299,9 @@ pub fn leave(cpu: &MaskedCpu) {
     cpu.pop();
 }
 
-/// Makes a fault of a displaced instruction a fault of the probed instruction (K7): if the frame is in a copy or a trampoline, it
-/// gets the probed address and the probed context's masks, and the CPU gets the owners back that the level keeps.
+/// Makes a fault of a displaced instruction a fault of the probed instruction (K7). If the frame is in a copy or a
+/// trampoline, the frame gets the probed address and the probed context's masks, and the CPU gets back the owners that
+/// the level keeps.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn fault_in_copy(cpu: &MaskedCpu, frame: &mut Frame) {

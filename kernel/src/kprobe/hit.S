@@ -3,10 +3,11 @@
 // probe, which is enabled. All other hits go to exception_el1_any_brk. Between the vectors' snapshot and return_to_el1 all of X0 to
 // X28 are free, because the frame has their values.
 //
-// From the vectors: X0 and SP are the frame, X22 is PC, X23 SPSR_EL1, X24 ESR_EL1, X30 return_to_el1.
+// The vectors set X0 and SP to the frame, X22 to PC, X23 to SPSR_EL1, X24 to ESR_EL1, and X30 to return_to_el1.
 //
-// Here X19 is the index of the CPU, X20 its CpuDebug, X21 the site, X24 what CONTEXT holds in one debug context with one level and
-// no owner (debug::ONE_LEVEL), X26 the probe, X27 what the site has in Short::run.
+// This file uses X19 for the index of the CPU, X20 for its CpuDebug, X21 for the site, X26 for the probe, and X27 for
+// Short::run of the site. X24 is debug::ONE_LEVEL: the value at CONTEXT in one debug context with one level and no
+// owner.
 
 .section .noprobe.text.hit, "ax"
 

@@ -254,7 +254,7 @@ impl ReturnProbe {
         self.take_another(frame.x[30])
     }
 
-    /// Takes any instance that is free. The one behind it is tried first next time.
+    /// Takes any instance that is free. The next call will first try the instance behind the taken one.
     #[inline(never)]
     #[unsafe(link_section = ".noprobe.text")]
     fn take_another(&self, to: u64) -> Option<&Instance> {

@@ -33,7 +33,7 @@ pub const LONGER: u64 = 1 << 63;
 const _: () = assert!(offset_of!(Level, site) == 0 && offset_of!(Kprobe, hits) == 0);
 
 impl Level {
-    /// A level that is not in use. `hit.S` relies on it that the fields of such a level are as here, `site` and `masks` excepted.
+    /// A level that is not in use. `hit.S` relies on `parked` and `missed` having these values in every such level.
     #[allow(
         clippy::declare_interior_mutable_const,
         reason = "for arrays of levels, each with cells of its own"

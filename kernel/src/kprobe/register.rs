@@ -176,8 +176,8 @@ pub fn register_possible(
     })
 }
 
-/// Places probes. Where a probe cannot be placed, `go_on` decides whether the probes behind it are placed too. The probes in front
-/// of it are placed in any case.
+/// Places probes, in order. If a probe cannot be placed, `go_on` decides whether the later probes are placed too. The
+/// earlier probes are placed in any case.
 fn register_while(
     wanted: impl IntoIterator<Item = Wanted>,
     mut go_on: impl FnMut(&Wanted, ProbeError) -> bool,

@@ -110,7 +110,8 @@ pub fn remove_return(probe: &'static ReturnProbe) -> (u64, u64) {
 }
 
 /// Takes the instances away from a return probe. The caller makes sure that no call can take an instance any more, and that no CPU
-/// is in a handler of the probe. An instance that a call still has becomes an orphan: the call returns by it, and then frees it.
+/// is in a handler of the probe. An instance that a call still has becomes an orphan: it is freed when the call
+/// returns.
 fn retire(probe: &ReturnProbe) {
     for instance in probe.instances {
         let under_way = instance.is_taken();

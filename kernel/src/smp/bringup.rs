@@ -66,7 +66,7 @@ static FIRST: AtomicU64 = AtomicU64::new(0);
 /// Why a CPU does not come up. `Display` is one line that says what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BringUpError {
-    /// The device tree has no such CPU, or the kernel no room for it.
+    /// The device tree has no such CPU, or the kernel has no room for the CPU.
     NoSuchCpu {
         /// The index that was asked for.
         cpu: usize,

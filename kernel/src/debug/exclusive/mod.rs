@@ -23,10 +23,10 @@
 //!   taken when the handler returns, before the debugger is told of the step, as between any two steps (M8, M13).
 //!
 //! The price: a sequence may only have instructions that `probe::sequence` can execute. These are all general-purpose
-//! data processing of Armv8.0, and the ordinary loads and stores of general-purpose registers. If a sequence has
-//! another instruction, if the way to its store-exclusive cannot be followed, or if one of its accesses faults, the
-//! context *runs free*: it is not stepped, and the slots that were hit stay suspended, until the context's next
-//! exception. This exception is an interrupt (at the latest the tick, once interrupts are on), or a fault, whose
+//! data processing of Armv8.0, and the ordinary loads and stores of general-purpose registers. The context *runs free*
+//! if a sequence has another instruction, if the way to its store-exclusive cannot be followed, or if one of its
+//! accesses faults. Until its next exception, a context that runs free is not stepped, and the slots that were hit stay
+//! suspended. This exception is an interrupt (at the latest the tick, once interrupts are on), or a fault, whose
 //! handler a debugger's step then goes into. [`stats::FREE_RUNS`] counts each free run, and the debugger is told
 //! ([`Stepped::Free`]). So the code always makes progress.
 //!

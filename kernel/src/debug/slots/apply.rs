@@ -27,8 +27,8 @@ static CHANGES: Changes = Changes::new();
 static APPLIED: PerCpu<Applied<{ 2 * RECORDS / 64 }>> = crate::per_cpu!(Applied::new());
 
 /// The number of the change that has retired a record, if the caller did not wait for all CPUs to apply that change; else
-/// [`NEVER`]. A record may be freed only when all CPUs have applied exactly this change (H1): by the number of an earlier change, a
-/// record that was retired later would be freed while it is still armed on another CPU.
+/// [`NEVER`]. A record may be freed only when all CPUs have applied exactly this change (H1). With the number of an
+/// earlier change, the record could be freed while it is still armed on another CPU.
 #[unsafe(link_section = ".noprobe.data")]
 static RETIRED: [[AtomicU64; RECORDS]; 2] = [const { [const { AtomicU64::new(NEVER) }; RECORDS] }; 2];
 const NEVER: u64 = u64::MAX;
