@@ -347,9 +347,9 @@ extern "C" fn exception_el1_error(frame: &mut Frame) {
     fatal(frame, "M16", Reason::SError)
 }
 
-/// Deals with a synchronous exception of a context that runs on SP_EL0. Only code that a test or a debugger steps does
-/// so (MSR SPSel): a step that ends there is a step like any other. The frame's `sp` is SP_EL1, on which the exception
-/// was taken; SP_EL0 is not saved, and keeps its value.
+/// Deals with a synchronous exception of a context that runs on SP_EL0. The kernel's own code never does so, but code
+/// that is stepped may switch to SP_EL0 (MSR SPSel): a step that ends there is a step like any other. The frame's `sp`
+/// is SP_EL1, on which the exception was taken; SP_EL0 is not saved, and keeps its value.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_el1t_sync(frame: &mut Frame) {

@@ -170,8 +170,8 @@ impl Walk {
     }
 }
 
-/// Called after each step, in debug context. The first call and the last call swap the two contexts; the calls in
-/// between note where the steps have landed.
+/// Called after each step, in debug context. The first call swaps the monitor's context with the kept one. Every later
+/// call notes where the step has landed, and the last call swaps the contexts back.
 fn hook(frame: &mut DebugFrame) -> Wish {
     let steps = STEPS.load(Relaxed);
     // SAFETY: `step` has stored the pointer, and does not access the data until the steps are over.

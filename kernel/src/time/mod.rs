@@ -29,8 +29,8 @@ pub fn ticks() -> u64 {
     TICKS.this().load(Relaxed)
 }
 
-/// Stops this CPU's tick until [`resume`]. Interrupts off. Not in a debug context: the context may have interrupted the
-/// tick's handler, which would then start the timer again.
+/// Stops this CPU's tick until [`resume`]. Interrupts are off. Not in a debug context: the debug context may have
+/// interrupted the tick's handler, which would then start the timer again.
 pub fn pause() {
     crate::drivers::timer::stop();
 }
