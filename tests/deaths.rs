@@ -52,12 +52,12 @@ deaths! {
     bug ["panic: BUG at", "the reason given", M7, "rule M7 in force", "interrupted context: masks daif"];
     bug_with_interrupts_off ["panic: BUG at", M7, "interrupted context: masks daIF"];
     rust_panic ["panic: the reason given 7 (", "tests/deaths.rs:", M7];
-    unknown_brk ["panic: BRK #0x123 is nobody's", "rule M7 in force", M7, "interrupted context: masks daif"];
-    unknown_brk_in_a_step ["panic: BRK #0x7f2 is nobody's", M7, NO_STEP];
-    unknown_brk_in_a_step_over ["panic: BRK #0x7f2 is nobody's", M7, NO_STEP];
-    a_return_probes_brk_elsewhere ["panic: BRK #0x7 is nobody's", "rule M7 in force", M7];
-    a_return_of_no_probe ["panic: BRK #0x7 is nobody's", M7];
-    a_return_of_no_call ["panic: BRK #0x7 is nobody's", M7];
+    unknown_brk ["panic: unexpected BRK #0x123", "rule M7 in force", M7, "interrupted context: masks daif"];
+    unknown_brk_in_a_step ["panic: unexpected BRK #0x7f2", M7, NO_STEP];
+    unknown_brk_in_a_step_over ["panic: unexpected BRK #0x7f2", M7, NO_STEP];
+    a_return_probes_brk_elsewhere ["panic: unexpected BRK #0x7", "rule M7 in force", M7];
+    a_return_of_no_probe ["panic: unexpected BRK #0x7", M7];
+    a_return_of_no_call ["panic: unexpected BRK #0x7", M7];
     svc ["panic: SVC #0x5 at", "from EL1", "rule M6 in force", M7, "tests::deaths::svc"];
     svc_in_a_step ["panic: SVC #0x5 at", "from EL1", M7, NO_STEP, "tests::deaths::svc"];
     svc_in_a_step_over ["panic: SVC #0x5 at", "from EL1", M7, NO_STEP];
@@ -75,7 +75,7 @@ deaths! {
     fault_in_a_report ["panic: data abort at", "FAR 0xffffa00000000010", "far ffffa00000000010", M7];
     serror ["panic: SError, ESR", "rule M16 in force", M7] machine "el2";
     serror_in_a_step ["panic: SError, ESR", "rule M16 in force", M7, "owners Owners(0x0), stash 1"] machine "el2";
-    a_trap_to_el2 ["panic: EL2 took an exception that is not for it: ESR_EL2 000000005a000002, ELR_EL2 ffff8000",
+    a_trap_to_el2 ["panic: unexpected exception taken to EL2: ESR_EL2 000000005a000002, ELR_EL2 ffff8000",
         "SPSR_EL2 00000000"] machine "el2";
     one_step_more_than_the_stash_holds ["panic: rule M8: interrupts nest deeper than the stash", M7];
     execute_data ["panic: instruction abort at", "rule M6 in force", M7];

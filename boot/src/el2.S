@@ -43,8 +43,9 @@
 .equ HDFG2_R,       0x01dfffff          // nPMBMAR to nPMECR, nMDSELR among them
 .equ HDFG2_W,       0x01f9ffbf
 
-// MDCR_EL2 (D24.3.19) but for HPMN. TDE, TDA, TDOSA, TDRA = 0: all debug exceptions and registers are EL1's. E2PB, E2TB: so are the
-// profiling and the trace buffer; EnSPM; EBWE: the banks of MDSELR_EL1 can be used at EL1; EnSTEPOP.
+// MDCR_EL2 (D24.3.19) without HPMN. TDE, TDA, TDOSA, TDRA = 0: all debug exceptions and debug registers belong to EL1.
+// E2PB, E2TB: the profiling buffer and the trace buffer do too. EnSPM and EnSTEPOP trap while they are 0. EBWE: EL1 can
+// use the banks of MDSELR_EL1.
 .equ MDCR,          (3 << 12) | (1 << 15) | (3 << 24) | (1 << 43) | (1 << 50)
 
 // Sets a register to a constant without a load, which would read the bytes in the wrong order if SCTLR_ELx.EE is set.

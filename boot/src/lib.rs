@@ -1,8 +1,9 @@
 //! From the machine's entry to the kernel's first instruction in the upper half.
 //!
 //! The assembly here is entered at EL1 or EL2 with the MMU off, by the arm64 Linux boot protocol (the device tree's
-//! address in x0) on the first CPU and by PSCI `CPU_ON` on the others. It leaves EL2 (`el2.S`, where every control register
-//! is written; `trap.S` stays there), builds the tables of `tables.S`, turns the MMU on and calls three functions of the kernel:
+//! address in x0) on the first CPU and by PSCI `CPU_ON` on the others. The assembly leaves EL2 (`el2.S`, where every
+//! control register is written; the code of `trap.S` stays at EL2), builds the tables of `tables.S`, turns the MMU on
+//! and calls three functions of the kernel:
 //!
 //! - `kernel_early(dtb, image) -> Handover`, on the boot stack, with physical addresses that the identity map covers;
 //! - `kernel_main() -> !`, on the tables and the stack that the handover names;

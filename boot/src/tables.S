@@ -1,5 +1,5 @@
-// The tables with which every CPU turns its MMU on: an identity map in TTBR0, by blocks of 1 GiB, and the image in the upper
-// half, by blocks of 2 MiB. They are five zeroed pages:
+// The tables with which every CPU turns its MMU on: an identity map in TTBR0, by blocks of 1 GiB, and the image in the
+// upper half, by blocks of 2 MiB. The tables are five pages, which are zero at first:
 //   +0x0000 identity, level 0    +0x1000 identity, level 1
 //   +0x2000 upper, level 0       +0x3000 upper, level 1       +0x4000 upper, level 2
 
@@ -15,8 +15,8 @@ build_boot_tables:
     adrp    x20, __image_start
     adrp    x0, __boot_tables_start
 
-    // Identity: the first gigabyte is device memory (the default console is there); those of the image and of the device tree are
-    // RAM.
+    // Identity: the first gigabyte is device memory, because the default console is there. The gigabytes of the image
+    // and of the device tree are RAM.
     add     x1, x0, #0x1000
     orr     x2, x1, #TABLE
     str     x2, [x0]
@@ -37,8 +37,8 @@ build_boot_tables:
     orr     x2, x5, x3, lsl #30
     str     x2, [x1, x3, lsl #3]
 
-    // The start of the upper half maps the identity map's gigabytes too, where the kernel's linear map will have them. So the final
-    // tables can be built, and kept, by the addresses that they will have.
+    // The start of the upper half maps the same gigabytes, at the addresses that the kernel's linear map will have. So
+    // the code that builds the final tables can already use their final addresses.
     add     x2, x0, #0x2000
     orr     x1, x1, #TABLE
     str     x1, [x2]

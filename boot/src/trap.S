@@ -1,5 +1,6 @@
-// What stays at EL2. The kernel makes two calls, by HVC. Every other exception that EL2 takes is an unexpected trap: it is reported
-// on the console, and the machine ends. Returning to the instruction would only take the trap again, for ever and in silence.
+// The code that stays at EL2. The kernel makes two calls, by HVC. Every other exception that is taken to EL2 is an
+// unexpected trap: it is reported on the console, and the machine ends. A return to the trapped instruction would only
+// take the trap again, for ever and in silence.
 
 .section .head.text, "ax"
 
@@ -16,9 +17,9 @@ el2_vectors:
     b       el2_unexpected
     .endr
 
-// HVC #0 answers that there is no such service, as SMCCC asks for (Arm DEN0028). The kernel's tests step over such a call.
-// HVC #1 makes a virtual SError pending for EL1 (HCR_EL2.VSE, which needs AMO), so that rules M9 and M16 can be tested on a machine
-// whose hardware works.
+// HVC #0 returns -1 in X0, "no such service", as SMCCC demands (Arm DEN0028). The kernel's tests step over such a call.
+// HVC #1 makes a virtual SError pending for EL1 (HCR_EL2.VSE, which needs AMO), so that rules M9 and M16 can be tested
+// on a machine whose hardware works.
 el2_call:
     msr     tpidr_el2, x0
     mrs     x0, esr_el2
@@ -40,7 +41,8 @@ el2_call:
     msr     tpidr_el2, xzr
     eret
 
-// TPIDR_EL2 holds the address where el2_unexpected continues if its way to end the machine is UNDEFINED; 0 before that.
+// An exception from EL2 itself. While el2_unexpected tries to end the machine by an instruction that may be UNDEFINED,
+// TPIDR_EL2 holds the address where it then continues. Otherwise TPIDR_EL2 is 0, except inside of el2_call.
 el2_own:
     mrs     x0, tpidr_el2
     cbz     x0, el2_unexpected
@@ -49,7 +51,7 @@ el2_own:
 // Does not return, so every register may be used. The MMU is off, so addresses are physical and accesses to the console are device
 // accesses.
 el2_unexpected:
-    msr     tpidr_el2, xzr              // el2_call has the caller's x0 in it
+    msr     tpidr_el2, xzr              // el2_call has put the caller's x0 there
     adrp    x19, BOOT_EL2_CONSOLE
     ldr     x19, [x19, :lo12:BOOT_EL2_CONSOLE]
     cbz     x19, 1f
@@ -115,7 +117,7 @@ el2_print_hex:
 
 // Each 0 is followed by a value in hexadecimal.
 el2_report:
-    .asciz  "panic: EL2 took an exception that is not for it: ESR_EL2 "
+    .asciz  "panic: unexpected exception taken to EL2: ESR_EL2 "
     .asciz  ", ELR_EL2 "
     .asciz  ", FAR_EL2 "
     .asciz  "\r\nSPSR_EL2 "

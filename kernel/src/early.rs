@@ -12,7 +12,7 @@ static MACHINE: Once<Boot> = Once::new();
 
 /// What the boot code has found out about the machine.
 pub struct Boot {
-    /// The machine.
+    /// The machine, as the device tree describes it.
     pub platform: Platform,
     /// Physical RAM that nobody uses, for the heap.
     pub free: Range<usize>,
@@ -39,8 +39,8 @@ extern "C" fn kernel_early(dtb: usize, image: usize) -> Handover {
     };
     let image = image..image + symbols::image_size().next_multiple_of(layout::PAGE);
     let banks = machine.memory.iter().map(|bank| bank.base as usize..bank.end() as usize);
-    // What the kernel takes for itself, tables, stacks, copies and heap, lies between the image and the first reserved region behind it.
-    // The device tree's blob has been read and may be overwritten.
+    // The kernel puts its tables, stacks, copies and heap between the image and the first reserved region behind the
+    // image. The device tree's blob has been read and may be overwritten.
     let reserved = machine.reserved.iter().map(|reserved| reserved.region);
     let limit =
         reserved.filter(|region| region.end() as usize > image.end).map(|region| region.base as usize);
@@ -72,7 +72,7 @@ fn bytes(address: usize, length: usize) -> Option<&'static [u8]> {
     if !(address..address + length).step_by(layout::PAGE).all(readable) || !readable(address + length - 1) {
         return None;
     }
-    // SAFETY: every page of it was read just now, and nobody writes the memory while the boot code runs.
+    // SAFETY: every page of the memory was read just now, and nobody writes the memory while the boot code runs.
     Some(unsafe { core::slice::from_raw_parts(address as *const u8, length) })
 }
 

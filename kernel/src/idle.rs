@@ -15,8 +15,8 @@ pub type Work = fn();
 
 static WORK: PerCpu<AtomicPtr<()>> = crate::per_cpu!(AtomicPtr::new(core::ptr::null_mut()));
 
-/// Gives an idle CPU work, which it runs at its next interrupt, the tick at the latest. False if the CPU has work already. Thread
-/// context.
+/// Gives an idle CPU work, which the CPU runs after its next interrupt, the tick at the latest. Returns false if the
+/// CPU has work already. Thread context.
 pub fn give(cpu: usize, work: Work) -> bool {
     WORK.of(cpu).compare_exchange(core::ptr::null_mut(), work as *mut (), Release, Acquire).is_ok()
 }
@@ -46,15 +46,15 @@ pub fn on_all(work: Work) -> usize {
     others().count() + 1
 }
 
-/// Waits for work, for ever. Not inlined in any build: tests probe this function, as the first one that a CPU runs after it came
-/// up.
+/// Waits for work, for ever. Not inlined in any build, because tests probe this function: it is the first function that
+/// a CPU runs after the CPU has come up.
 #[inline(never)]
 pub fn run() -> ! {
     loop {
         let mine = WORK.this();
         let work = mine.load(Acquire);
         if work.is_null() {
-            // The tick may be stopped, and then no other interrupt comes than the one that announces work.
+            // The tick may be stopped. Then the interrupt that announces work is the only one.
             off::wait_unless(|| !mine.load(Acquire).is_null());
             continue;
         }

@@ -27,8 +27,8 @@ pub fn log_level() -> LevelFilter {
     }
 }
 
-/// Logs what was not understood in the boot arguments, and changes the cells of the rule table that they name. Called at boot, when
-/// the log works.
+/// Logs a warning for each boot argument that was not understood, and changes the cells of the rule table that boot
+/// arguments name. Called at boot, when the log works.
 pub fn apply() {
     for warning in get().warnings() {
         log::warn!("{warning}");

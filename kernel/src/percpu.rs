@@ -24,8 +24,9 @@ pub fn set_index(cpu: usize) {
     crate::write_sysreg!("tpidr_el1", cpu as u64);
 }
 
-/// One `T` for each CPU. Interior mutability is `T`'s: atomics for what handlers or other CPUs see too; cells for what is touched
-/// with exceptions masked only, and where no BRK's handler touches it either, or in no-probe text (rule I8).
+/// One `T` for each CPU. A `T` that changes is made of atomics or of cells. It needs atomics if handlers or other CPUs
+/// use the value too. Cells are enough if the value is used only with exceptions masked, and either no handler of a BRK
+/// uses it, or all its users are no-probe text (rule I8).
 #[repr(transparent)]
 pub struct PerCpu<T>([Line<T>; MAX_CPUS]);
 

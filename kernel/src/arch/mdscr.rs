@@ -1,4 +1,4 @@
-//! MDSCR_EL1 (DDI 0487 D24.3.20). It is read and modified with D masked only (rule I2).
+//! MDSCR_EL1 (DDI 0487 D24.3.20). The register is read, changed and written back only with D masked (rule I2).
 
 use core::arch::asm;
 

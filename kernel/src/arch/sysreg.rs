@@ -13,7 +13,7 @@ macro_rules! read_sysreg {
     }};
 }
 
-/// Writes a system register by name. A compiler barrier; an ISB, if one is needed, is the caller's.
+/// Writes a system register by name. The write is a compiler barrier. If an ISB is needed, the caller executes it.
 #[macro_export]
 macro_rules! write_sysreg {
     ($name:expr, $value:expr) => {{
@@ -25,8 +25,9 @@ macro_rules! write_sysreg {
     }};
 }
 
-/// Writes a register whose number, 0 to 15, is part of its name, such as `DBGBCR3_EL1`, by a branch into a table of writes: that is
-/// shorter than what the compiler makes of a `match`. A compiler barrier; an ISB is the caller's.
+/// Writes a register whose number, 0 to 15, is part of its name, such as `DBGBCR3_EL1`, by a branch into a table of
+/// writes. This is shorter than what the compiler makes of a `match`. The write is a compiler barrier; the caller
+/// executes the ISB.
 macro_rules! write_numbered {
     ($prefix:literal, $n:expr, $value:expr) => {
         write_numbered!(@ $prefix, $n, $value, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
@@ -52,7 +53,7 @@ macro_rules! write_numbered {
     }};
 }
 
-/// Writes two registers of one number, the first one first; otherwise as `write_numbered`.
+/// Writes two registers of the same number, `$first` before `$second`, as `write_numbered` does.
 macro_rules! write_numbered_pair {
     ($first:literal, $second:literal, $n:expr, $values:expr) => {
         write_numbered_pair!(@ $first, $second, $n, $values, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)

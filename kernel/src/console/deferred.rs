@@ -1,10 +1,10 @@
 //! Keeps what a CPU could not print at once.
 //!
-//! Each CPU has a ring of bytes. The handler of a BRK may print into the ring while this CPU is in the middle of any operation on
-//! it, because nothing masks a BRK (rule I8). A printer therefore reserves room for its whole text first, and then fills it in; the
-//! text of such a handler lies behind it. [`flush`] prints only reserved text that is *committed*. A printer that finds no
-//! uncommitted text in front of its own commits everything that is reserved: all texts behind its own are from handlers, which have
-//! finished by then. So lines stay whole.
+//! Each CPU has a ring of bytes. Nothing masks a BRK (rule I8), so the handler of a BRK may print into the ring while
+//! this CPU is in the middle of any operation on the ring. A printer therefore first reserves room for its whole text,
+//! and then fills the room; a handler that comes in between puts its text behind that room. [`flush`] prints only
+//! reserved text that is *committed*. A printer that finds no uncommitted text in front of its own commits everything
+//! that is reserved: all texts behind its own are from handlers, which have finished by then. So lines stay whole.
 
 use crate::arch::daif::AllMasked;
 use crate::percpu::PerCpu;
@@ -100,15 +100,15 @@ impl Ring {
         loop {
             let end = self.reserved.load(Relaxed);
             if self.committed.compare_exchange(from, end, Release, Relaxed).is_err() {
-                // Either the text lies behind another one that is not filled in yet, whose printer commits both; or a handler's
-                // text came in between, whose printer has committed both.
+                // Either the text lies behind a text that is not filled in yet, whose printer will commit both; or a
+                // handler's text came in between, and its printer has committed both.
                 return;
             }
             if self.reserved.load(Relaxed) == end {
                 return;
             }
-            // A handler has reserved text between the load and the exchange. It could not commit the text, because this one was in
-            // front.
+            // A handler has reserved room between the load and the exchange, and could not commit its text, because
+            // this text was not committed yet.
             from = end;
         }
     }

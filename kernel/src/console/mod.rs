@@ -47,7 +47,7 @@ fn send(byte: u8) {
     uart.put(byte);
 }
 
-/// Formats text into single bytes.
+/// Passes text on to a function, byte by byte.
 struct Put<'a>(&'a mut dyn FnMut(u8));
 
 impl Write for Put<'_> {

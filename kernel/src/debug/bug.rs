@@ -1,5 +1,5 @@
-//! WARN and BUG (M11). `kwarn!` and `kbug!` are a BRK each; a table tells the source line and text of the assertion from the BRK's
-//! address.
+//! WARN and BUG (M11). Each `kwarn!` and each `kbug!` is a BRK. A table has the source line and the text of the
+//! assertion for the address of each BRK.
 
 pub use crate::exception::Site;
 
@@ -45,8 +45,8 @@ const REPORTS: usize = 4;
 /// How many frame records are searched for reports under way.
 const RECORDS: usize = 256;
 
-/// Deals with the BRK of an assertion (M11): ends the kernel at a BUG; reports a WARN and moves the context behind the BRK. It runs
-/// in the context of the assertion, with the masks of that context.
+/// Deals with the BRK of an assertion (M11): ends the kernel at a BUG; reports a WARN and moves the context behind the
+/// BRK. This function runs with the masks of the context that has executed the BRK.
 #[inline(never)]
 pub fn report(frame: &mut Frame) {
     let Some(site) = site(frame.pc) else { fatal(frame, "M7", Reason::UnknownBrk) };
@@ -140,7 +140,8 @@ macro_rules! assertion_brk {
     }};
 }
 
-/// Reports that a condition holds that should not, and goes on. Any context; it inherits the context's masks (M11).
+/// Reports a WARN if the condition holds, which it should not, and goes on in any case. The value of the macro is
+/// whether the condition holds. Any context; the report is made with the masks of the context (M11).
 #[macro_export]
 macro_rules! kwarn {
     ($condition:expr) => {{
@@ -152,7 +153,7 @@ macro_rules! kwarn {
     }};
 }
 
-/// Ends the kernel with a report of the context it stands in. Any context.
+/// Ends the kernel with a report of the context that executes the macro. Any context.
 #[macro_export]
 macro_rules! kbug {
     ($text:literal) => {{

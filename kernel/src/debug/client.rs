@@ -9,62 +9,64 @@ use ::slots::SlotId;
 use probe::sequence::Stuck;
 use rules::step::StepError;
 
-/// What a slot's handler is told.
+/// A hit, as the slot's handler is told of it.
 #[derive(Clone, Copy)]
 pub struct Hit {
-    /// The slot.
+    /// The slot that was hit.
     pub id: SlotId,
     /// The address that the slot is set on.
     pub address: u64,
 }
 
-/// Called for each hit of a slot, once the hit is counted. It may change the frame.
+/// The handler of a slot, called for each hit after the hit was counted. A handler may change the frame.
 pub type Handler = fn(&Hit, &mut DebugFrame);
 
-/// Called after each step of [`step_with`](super::session::step_with), on the CPU that has made the step. It may change the frame.
+/// Called after each step of [`step_with`](super::session::step_with), on the CPU that has made the step. A hook may
+/// change the frame.
 pub type Hook = fn(&mut DebugFrame) -> Wish;
 
 /// What a [`Hook`] wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// Another step.
+    /// The hook wants another step.
     Step,
-    /// That the context runs.
+    /// The hook wants the context to run, without further steps.
     Run,
 }
 
 /// How a step of the debugger came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stepped {
-    /// One instruction, or the way into the handler of its exception.
+    /// One instruction was executed; or it has taken an exception, and the step has ended in the handler.
     Instruction,
     /// An instruction that masks D, and everything behind it up to where D opens: as long as D is masked there are no step
     /// exceptions (DDI 0487 D2.12.4).
     Masked,
-    /// A call, from the branch to where it returned to, as [`Plan::Over`] has it.
+    /// A call, from the branch to the return address, run over as [`Plan::Over`] asks.
     Call,
     /// An exclusive sequence as one step (rule H9), from its load-exclusive to the first instruction past it.
     Sequence {
-        /// Instructions executed.
+        /// How many instructions were executed.
         instructions: u32,
     },
-    /// Rounds of an exclusive sequence that waits for another CPU; the load-exclusive is the next instruction again.
+    /// Several attempts at an exclusive sequence that waits for another CPU. The load-exclusive is the next instruction
+    /// again.
     Waiting {
-        /// Rounds made.
+        /// How many attempts were executed.
         rounds: u32,
     },
-    /// An exclusive sequence that cannot be run as one step: the context ran free until its next exception, an unknown number
-    /// of instructions. It may stand at any instruction of the sequence or behind it.
+    /// An exclusive sequence that cannot be run as one step: the context ran free until its next exception, for an
+    /// unknown number of instructions. The context may stand at any instruction of the sequence or behind the sequence.
     Free(Stuck),
 }
 
-/// Who is told of stops: the kernel's debugger, or the handler of a slot or a probe that steps. A client is a static, and the engine tells
-/// clients apart by its address. The address of a function would not do: the compiler may make several copies of a function, and one
-/// of two that do the same.
+/// The debugger, or the user of a slot or a probe, that steps contexts and is told where they stop. A client is a
+/// static, and the engine tells clients apart by their addresses. The address of a function would not do: the compiler
+/// may make several copies of one function, or merge two functions that do the same.
 pub struct Client {
-    /// Looks at a context that has stopped, and says how it goes on. It may change the frame.
+    /// Looks at a context that has stopped, and says how the context goes on. This function may change the frame.
     pub tell: fn(&'static Client, Stop, &mut DebugFrame) -> Resume,
-    /// The client's own: the engine does not look at it.
+    /// For the client's own use: the engine does not read this.
     pub data: usize,
 }
 
@@ -75,7 +77,7 @@ impl Client {
     }
 }
 
-/// Whether to stop behind a step.
+/// Whether a plan ends with the step that has led to this frame.
 pub type Predicate = fn(&Frame) -> bool;
 
 /// How far to step. `Over` a call is done by a breakpoint of this CPU if a slot is free: meanwhile the CPU may switch to other
@@ -86,22 +88,22 @@ pub type Plan = rules::plan::Plan<Predicate>;
 /// Why a context has stopped.
 #[derive(Clone, Copy)]
 pub enum Stop {
-    /// A debugger's BRK ([`breakpoint`](super::debugger::breakpoint)); PC is behind it.
+    /// A debugger's BRK ([`breakpoint`](super::debugger::breakpoint)) was hit. PC is behind the BRK.
     Brk,
     /// A slot that stops in the debugger (`Disposition::STOP`) was hit. A plan of the same client is over.
     Slot(Hit),
-    /// The plan is done, and how its last step came about.
+    /// The plan is done. The value says how its last step came about.
     Step(Stepped),
-    /// The context has not gone on since the last stop: the plan that the client answered with cannot be had here. Another plan
-    /// counts as [`Resume::Run`].
+    /// The plan with which the client has answered the last stop cannot be carried out here. The context has not moved
+    /// since. If the client answers with a plan again, that counts as [`Resume::Run`].
     Refused(StepError),
 }
 
 /// How a context goes on.
 #[derive(Clone, Copy)]
 pub enum Resume {
-    /// It runs.
+    /// The context runs, without further steps.
     Run,
-    /// It is stepped, and stops again.
+    /// The context is stepped as the plan says, and stops again when the plan is done.
     Step(Plan),
 }

@@ -1,11 +1,12 @@
-//! MDSCR_EL1 and the debt: what this CPU's debug registers must hold before D opens or the context is left.
+//! MDSCR_EL1 and the debt: what a CPU owes its debug registers before D opens or the context is left.
 //!
-//! Two things may be out of date while D is masked. MDSCR_EL1 may differ from what the armed slots and the owners of the
-//! running context ask for (H8, M13), and slot registers may have been written with no context synchronization event since
-//! (H2: DDI 0487 D2.8.5 lets an access hit, or miss, a slot until then). Both are one *debt*, and [`CpuDebug::mdscr`], the
-//! shadow of MDSCR_EL1, records both: who writes a slot register sets the shadow to [`STALE`], which is no value that MDSCR_EL1
-//! can hold. So one comparison of the shadow with what is wanted finds either debt, and [`sync`] pays it by a write of
-//! MDSCR_EL1 and an ISB.
+//! Two things may be out of date while D is masked. MDSCR_EL1 may differ from what the armed slots and the owners of
+//! the running context ask for (H8, M13). And slot registers may have been written with no context synchronization
+//! event since (H2: until such an event, DDI 0487 D2.8.5 lets an access hit or miss the slot). Both are one *debt*.
+//! [`CpuDebug::mdscr`], the *shadow* of MDSCR_EL1, is the value that this CPU wrote to MDSCR_EL1 last. The shadow also
+//! records the second part of the debt: each write of a slot register sets the shadow to [`STALE`], which is no value
+//! that MDSCR_EL1 can hold. So one comparison of the shadow with the wanted value finds either debt, and [`sync`] pays
+//! it by a write of MDSCR_EL1 and an ISB.
 //!
 //! D opens in three places, and each pays first: the entry of a handler (`exception::apply::open`), the exception return
 //! (`exception::apply::resume`, and the same in `kprobe/hit.S`), and the end of a section that changes debug state ([`Masked`]).
@@ -37,7 +38,7 @@ impl MaskedCpu {
         self.armed_bits.set(self.armed_bits.get() | bits);
     }
 
-    /// Sets the bits that MDSCR_EL1 always has on this CPU. It is called at bring-up, when no slot is armed.
+    /// Sets the bits that MDSCR_EL1 always has on this CPU. Called when the CPU is brought up and no slot is armed.
     pub fn set_standing_bits(&self, bits: u64) {
         self.standing_bits.set(bits);
         self.set_armed_bits(0);
@@ -49,8 +50,8 @@ impl MaskedCpu {
         self.mdscr.set(STALE);
     }
 
-    /// What MDSCR_EL1 is to hold: MDE and KDE for armed slots, SS and KDE for a context whose step somebody asked for (H8,
-    /// M13). Any context of this CPU.
+    /// The value that MDSCR_EL1 is to hold: MDE and KDE if slots are armed, SS and KDE if the running context's step
+    /// has an owner (H8, M13). Any context of this CPU.
     #[inline(always)]
     pub fn wanted(&self) -> u64 {
         self.armed_bits.get() | self.step_bits.get()
@@ -70,7 +71,8 @@ impl MaskedCpu {
     }
 }
 
-/// Pays what is owed: MDSCR_EL1 holds what is wanted, and all earlier writes of debug registers are in force. D is masked.
+/// Pays the debt: afterwards MDSCR_EL1 holds the wanted value, and all earlier writes of debug registers are in force.
+/// D is masked.
 #[inline(always)]
 pub fn sync(cpu: &MaskedCpu) {
     if cpu.owes() {
@@ -80,15 +82,16 @@ pub fn sync(cpu: &MaskedCpu) {
 
 /// As [`sync`], right before an exception return, in text that no probe can be in.
 ///
-/// The return itself is a context synchronization event (SCTLR_EL1.EOS is set), which is enough for slot registers. For
-/// MDSCR_EL1.SS it is not known to be: ERET copies SPSR_EL1.SS into PSTATE.SS only if software step is enabled for the
-/// target (DDI 0487 D2.12.4), and nothing says that this decision comes after the synchronization. So the ISB stands here.
+/// The return itself is a context synchronization event (SCTLR_EL1.EOS is set). This event is enough for slot
+/// registers, but perhaps not for MDSCR_EL1.SS: ERET copies SPSR_EL1.SS into PSTATE.SS only if software step is enabled
+/// for the target (DDI 0487 D2.12.4), and nothing says that this decision comes after the synchronization. So an ISB is
+/// executed here.
 #[inline(always)]
 pub fn sync_for_return(cpu: &MaskedCpu) {
     pay(cpu);
 }
 
-/// Does the same as [`sync`], but calls no function: for no-probe text, whose callees must be no-probe text too.
+/// Does the same as [`sync`], but without a function call.
 #[inline(always)]
 pub fn pay(cpu: &MaskedCpu) {
     let wanted = cpu.wanted();
@@ -118,8 +121,8 @@ pub fn clear_ss(cpu: &MaskedCpu) {
     }
 }
 
-/// A section that changes this CPU's debug state: D, A, I, F are masked for as long as this lives. Its end pays what is owed
-/// before it puts the masks back, so no caller has to think of it.
+/// A section that changes this CPU's debug state: D, A, I, F are masked for as long as the value lives. The end of the
+/// section pays the debt before it puts the masks back, so no caller has to do so.
 pub struct Masked {
     before: rules::pstate::Daif,
     cpu: &'static MaskedCpu,
@@ -131,8 +134,9 @@ impl Masked {
     pub fn new() -> Self {
         let before = daif::read();
         daif::set::<{ daif::ALL }>();
-        // The CPU is looked up after masking, since the context cannot move to another CPU from here on.
-        // SAFETY: D is masked until this is dropped, and `cpu` hands the reference out for no longer.
+        // The CPU is looked up after masking: from here on the context cannot move to another CPU.
+        // SAFETY: D is masked until this section is dropped, and the references that `cpu` hands out do not outlive the
+        // section.
         Self { before, cpu: unsafe { cpu::masked() } }
     }
 

@@ -1,4 +1,4 @@
-//! A CPU's debug state, and where `kprobe/hit.S` finds what it needs of it.
+//! A CPU's debug state, and the offsets at which `kprobe/hit.S` finds parts of this state.
 
 use super::client::Stepped;
 use super::stepping::{Session, Stepping};
@@ -22,7 +22,7 @@ pub const MAX_SLOTS: usize = 64;
 /// The counters of [`stats`](super::stats).
 pub(super) const COUNTERS: usize = 13;
 
-/// A cell that everybody may read, and only the kernel may change.
+/// A cell that every crate may read, and only this crate may change.
 #[repr(transparent)]
 pub struct Seen<T>(Cell<T>);
 
@@ -46,7 +46,8 @@ impl<T: Copy> Seen<T> {
 
 /// A CPU's debug state. Its cells are touched by this CPU only, with D masked.
 ///
-/// The alignment makes the address of a CPU's state its index, shifted. `kprobe/hit.S` knows the first fields.
+/// `kprobe/hit.S` finds a CPU's state by a shift of the CPU's index, because the size equals the alignment, a power of
+/// two. `kprobe/hit.S` also uses the first fields.
 #[repr(C, align(16384))]
 pub struct CpuDebug {
     /// How many debug contexts this CPU is in, one inside the other.
@@ -76,7 +77,7 @@ pub struct CpuDebug {
     pub(super) free_from: Cell<u64>,
     /// How many entries of `stash` are in use.
     pub stash_len: Seen<usize>,
-    /// What is to be done on the way out of an interrupt: see [`pending`](super::pending).
+    /// Flags of what is to be done on the way out of an interrupt: see [`pending`](super::pending).
     pub(super) pending: AtomicU32,
     /// The counters, which [`stats`](super::stats) names.
     pub(super) counters: [AtomicU64; COUNTERS],
@@ -86,7 +87,7 @@ pub struct CpuDebug {
     pub(super) slots: UnsafeCell<CpuSlots>,
     /// Hits of this CPU's slots.
     pub(super) hits: CpuHits,
-    /// The watchpoints of this CPU that match loads for a while, though they are for stores only.
+    /// The store-only watchpoints of this CPU that match loads too for a while.
     pub(super) widened: UnsafeCell<Widened>,
     /// Attempts in succession at an exclusive sequence that ended in doubt: the PC of the sequence, and how many.
     pub(super) doubt: Cell<(u64, u32)>,
@@ -99,15 +100,17 @@ pub(super) struct Widened {
     pub(super) generations: [u32; MAX_SLOTS],
 }
 
-/// Offset of depth, levels and owners, with the first level's site next.
+/// The offset of the doubleword that holds `depth`, `levels_len` and `owners`. The next doubleword is the first level's
+/// site.
 pub const CONTEXT: usize = offset_of!(CpuDebug, depth);
-/// Offset of what armed slots and steps need of MDSCR_EL1, next to each other.
+/// The offset of `armed_bits`. The next doubleword is `step_bits`.
 pub const ARMED_BITS: usize = offset_of!(CpuDebug, armed_bits);
-/// What is at [`CONTEXT`] in one debug context that deals with one probe, without an owner.
+/// The value of the doubleword at [`CONTEXT`] when the CPU is in one debug context, deals with one probe, and the
+/// context's step has no owner.
 pub const ONE_LEVEL: u64 = 1 << 32 | 1;
-/// Offset of the levels.
+/// The offset of the levels.
 pub const LEVELS: usize = offset_of!(CpuDebug, levels);
-/// Offset of what is in MDSCR_EL1.
+/// The offset of `mdscr`, the shadow of MDSCR_EL1.
 pub const MDSCR: usize = offset_of!(CpuDebug, mdscr);
 const _: () = assert!(
     offset_of!(CpuDebug, levels_len) == CONTEXT + 4
@@ -156,15 +159,16 @@ impl CpuDebug {
 #[unsafe(link_section = ".noprobe.data")]
 pub(super) static CPU_DEBUG: PerCpu<CpuDebug> = crate::per_cpu!(CpuDebug::new());
 
-/// This CPU's debug state, to look at. Any context. Where interrupts are on, what is read may be another CPU's a moment later.
+/// This CPU's debug state, to read it. Any context. Where interrupts are on, the context may be on another CPU a moment
+/// later.
 #[inline(always)]
 pub fn this() -> &'static CpuDebug {
     CPU_DEBUG.this()
 }
 
-/// This CPU's debug state while D is masked, to change it. A reference is the proof that D is masked: a function that takes one needs no
-/// mask of its own, and cannot be called without one. The references come from a section ([`Masked`](super::control::Masked)), and from the
-/// entry of an exception ([`masked`]).
+/// This CPU's debug state while D is masked, to change it. A reference of this type is the proof that D is masked: a
+/// function that takes one need not mask D, and cannot be called with D open. Sections
+/// ([`Masked`](super::control::Masked)) and the entry of an exception ([`masked`]) give out such references.
 #[repr(transparent)]
 pub struct MaskedCpu(CpuDebug);
 
@@ -180,7 +184,8 @@ impl Deref for MaskedCpu {
 /// This CPU's debug state, for the entry of an exception and for its way out.
 ///
 /// # Safety
-/// D is masked. While D is open the reference is not used, and behind that only if the context cannot have gone on on another CPU (I10).
+/// D is masked. The reference is not used while D is open. After D was open, it is used only if the context cannot have
+/// moved to another CPU meanwhile (I10).
 #[inline(always)]
 pub unsafe fn masked() -> &'static MaskedCpu {
     // SAFETY: the layouts are the same, by `repr(transparent)`.

@@ -33,18 +33,18 @@ pub struct Taken;
 
 impl fmt::Display for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the kernel has a debugger already: it has to let go first")
+        f.write_str("the kernel has a debugger already, which has to be unregistered first")
     }
 }
 
 #[unsafe(link_section = ".noprobe.data")]
 static CLIENT: AtomicPtr<Client> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Whether the client runs on this CPU, called for a stop.
+/// Whether the client is being told of a stop on this CPU.
 static TELLING: PerCpu<Cell<bool>> = crate::per_cpu!(Cell::new(false));
 
 fn client() -> Option<&'static Client> {
-    // SAFETY: null, or the address of a static: only `register` stores here.
+    // SAFETY: the pointer is null or the address of a static: only `register` and `unregister` store here.
     unsafe { CLIENT.load(Acquire).as_ref() }
 }
 
@@ -115,15 +115,15 @@ fn begin(
     {
         return Ok(());
     }
-    // SPSR.SS is clear if a handler has moved PC: the instruction to be stepped over does not run, and the slot is armed again for
-    // the next.
+    // If a handler has moved PC, SPSR.SS is clear, and the instruction that was to be stepped over does not run. The
+    // step-over ends here: its slots are armed again for the instruction at the new PC.
     if frame.pstate & SPSR_SS == 0 {
         complete_in_software(cpu, frame);
     }
     session::go_on(cpu, frame, Session::Plan { course, client }, sequences)
 }
 
-/// The handler of the breakpoint where a call that is run over returns to.
+/// The handler of the breakpoint at the return address of a call that is run over.
 fn returned(hit: &Hit, frame: &mut DebugFrame) {
     if let Some(client) = runs::arrived(hit.id, session::place(frame)) {
         tell(frame.cpu(), frame, client, Stop::Step(Stepped::Call), Sequences::Elsewhere);
@@ -165,8 +165,8 @@ pub fn brk(cpu: &MaskedCpu, frame: &mut DebugFrame, mut parked: Owners) -> Owner
         unattended(&WARNED, format_args!("BRK for a debugger at {pc:#x}"));
         return parked;
     };
-    // The BRK was hit while the client runs, so it may be in the client's own code: telling the client would hit it again, without
-    // end.
+    // The client is being told of a stop, so the BRK may be in the client's own code. If the client were told of this
+    // BRK, it would hit the same BRK again, without end.
     if TELLING.this().get() {
         return parked;
     }
@@ -214,6 +214,6 @@ fn end_plan(cpu: &MaskedCpu, frame: &Frame, client: &'static Client) -> bool {
 fn unattended(warned: &AtomicBool, what: fmt::Arguments<'_>) {
     stats::UNATTENDED.count_shared();
     if !warned.swap(true, Relaxed) {
-        log::warn!("{what}, and no debugger is there: going on, here and wherever that happens again");
+        log::warn!("{what}, but the kernel has no debugger: going on (this is reported only once)");
     }
 }

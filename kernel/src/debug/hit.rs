@@ -26,8 +26,8 @@ pub fn plain_breakpoint(cpu: &MaskedCpu, frame: &mut DebugFrame) -> bool {
     plain(cpu, frame, Kind::Breakpoint, n)
 }
 
-/// Deals with a watchpoint exception as [`plain_breakpoint`] does with a breakpoint exception. It returns false also if the
-/// instruction may be displaced or may be part of an exclusive sequence.
+/// Deals with a watchpoint exception as [`plain_breakpoint`] does with a breakpoint exception. Returns false also if
+/// the instruction may be displaced or may be part of an exclusive sequence, and if a watchpoint is widened.
 #[inline(always)]
 pub fn plain_watchpoint(cpu: &MaskedCpu, frame: &mut DebugFrame) -> bool {
     let Some(n) = slots::plain_watchpoint(cpu, frame.esr as u32, frame.far) else { return false };

@@ -1,10 +1,13 @@
-//! The debug exceptions' engine: owners of steps, hardware slots, the stash, WARN and BUG.
+//! The engine for debug exceptions: steps, hardware slots, WARN and BUG.
 //!
-//! This code runs in debug context or with D masked; it does not wait, allocate or take a lock. From the top down, each module
-//! knows only the modules below it. `hit`, `debugger` and `bug` are called for an exception. `session` has a debugger's steps of
-//! one context, `runs` the calls that a debugger runs over. `exclusive` executes exclusive sequences. `step` is the step engine.
-//! `slots` hands out hardware slots. `control`, `stats` and `pending` change the state of a CPU, which is in `cpu`. `stepping` and
-//! `client` are types.
+//! An *owner* of a step is who has asked for it: a step-over, or a debugger. A context is stepped as long as its step
+//! has an owner. The *stash* of a CPU holds the debug state of contexts that interrupts have interrupted.
+//!
+//! This code runs in debug context or with D masked; it does not wait, allocate or take a lock. From the top down, each
+//! module knows only the modules below it. `hit`, `debugger` and `bug` are called for an exception. `session` has a
+//! debugger's steps of one context, `runs` the calls that a debugger runs over. `exclusive` executes exclusive
+//! sequences. `step` is the step engine. `slots` hands out hardware slots. `control`, `stats` and `pending` change the
+//! state of a CPU, which is in `cpu`. `stepping` and `client` are types.
 
 pub mod bug;
 pub mod client;

@@ -15,7 +15,7 @@ const DEFERRED: u32 = 1 << 1;
 const RUNNING: u32 = 1 << 2;
 
 impl CpuDebug {
-    /// Whether anything waits. Any context.
+    /// Whether a reschedule or deferred work waits, or deferred work runs on this CPU now. Any context.
     #[inline(always)]
     pub fn anything_pending(&self) -> bool {
         self.pending.load(Relaxed) != 0
@@ -56,7 +56,7 @@ impl CpuDebug {
         self.pending.fetch_and(!RUNNING, Release);
     }
 
-    /// Whether deferred work runs on this CPU. It may have been interrupted by the caller.
+    /// Whether deferred work runs on this CPU. The caller may be an interrupt's handler that has interrupted this work.
     pub fn in_deferred(&self) -> bool {
         self.pending.load(Relaxed) & RUNNING != 0
     }

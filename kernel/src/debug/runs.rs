@@ -99,9 +99,10 @@ impl Room {
 /// The calls of each CPU. Only that CPU uses them, with D masked.
 static RUNS: PerCpu<[Room; MAX]> = crate::per_cpu!([const { Room::new() }; MAX]);
 
-/// Begins to wait for the return of a call to `to`. From then on, `arrived` is called when any context of this CPU executes the
-/// instruction at the return address; it asks the function [`arrived()`] whether the call has returned. Returns false if no slot is
-/// free, or if no breakpoint may be there. Debug context.
+/// Begins to wait for the return of a call to `to`. From then on, the handler `arrived` is called when any context of
+/// this CPU reaches the return address. The handler has to ask the function [`arrived()`] whether the call has
+/// returned. Returns false if this CPU waits for [`MAX`] calls already, if no slot is free, or if no breakpoint may be
+/// set there. Debug context.
 pub fn begin(to: Place, client: &'static Client, arrived: Handler) -> bool {
     let Some(room) = RUNS.this().iter().find(|room| room.claim()) else { return false };
     let request = Request::Breakpoint { address: to.pc, privilege: Privilege::El1 };

@@ -28,7 +28,7 @@ pub fn last(cpu: &CpuDebug) -> Stepped {
     cpu.stepped.get()
 }
 
-/// Where the context of `frame` stands, as plans see it.
+/// Where the context of `frame` stands: its PC and SP, by which plans decide.
 pub fn place(frame: &Frame) -> Place {
     Place { pc: frame.pc, sp: frame.sp }
 }
@@ -112,8 +112,8 @@ pub fn go_on(
 ) -> Result<(), StepError> {
     let word = exclusive::word_at(frame.pc);
     if stepping::is_wait(word) {
-        // Where QEMU runs all CPUs in one thread, it ignores this hint of an instruction that is stepped. The code waits for
-        // another CPU, which gets its turn by the hint here.
+        // The code waits for another CPU, and the instruction is a hint to let that CPU run. Where QEMU runs all CPUs
+        // in one thread, it ignores the hint of an instruction that is stepped, so the hint is given here.
         barrier::relax();
     }
     let masks = stepping::masks_debug(word, |n| frame.x[usize::from(n)]);
@@ -131,7 +131,8 @@ pub fn go_on(
             Sequence::Done => {}
             Sequence::Plain => {}
             Sequence::Stuck(why) => {
-                // SPSR.SS is as before the request; NZCV stays as the part of the sequence that was executed has set it.
+                // SPSR.SS is put back to its value before the request. The other bits stay: part of the sequence may
+                // have been executed and have set NZCV.
                 frame.pstate = frame.pstate & !SPSR_SS | pstate & SPSR_SS;
                 exclusive::run_free(cpu, frame, Owners::DEBUGGER, why)?;
             }
@@ -145,8 +146,8 @@ pub fn go_on(
     Ok(())
 }
 
-/// Ends the running context's session if it is a plan of this client, and returns whether it was. The step still has its owner: the
-/// caller takes that away. D is masked.
+/// Ends the running context's session if it is a plan of this client, and returns whether it was. The step still has
+/// its owner, which the caller has to remove. D is masked.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn end_of(cpu: &MaskedCpu, client: &Client) -> bool {
@@ -157,11 +158,12 @@ pub fn end_of(cpu: &MaskedCpu, client: &Client) -> bool {
     ends
 }
 
-/// Runs `body` by single steps on this CPU, calling `hook` after each, until that says [`Wish::Run`]. Any context where D is open;
-/// the steps of an interrupt's handler that does so are its own, also if the interrupted context is being stepped.
+/// Runs `body` by single steps, and calls `hook` after each step, until the hook says [`Wish::Run`]. Any context where
+/// D is open. An interrupt's handler may call this also if the interrupted context is being stepped, because the two
+/// contexts have separate steps.
 ///
 /// # Errors
-/// X2: D is masked here. Or this context is being stepped already.
+/// The caller has D masked (X2), or is being stepped already.
 pub fn step_with(hook: Hook, body: impl FnOnce()) -> Result<(), StepError> {
     step_from_here(hook)?;
     body();
@@ -169,8 +171,8 @@ pub fn step_with(hook: Hook, body: impl FnOnce()) -> Result<(), StepError> {
     Ok(())
 }
 
-/// As [`step_with`], without a body: steps from here on until the hook says [`Wish::Run`], or the interrupt's handler that this is
-/// called from is over.
+/// As [`step_with`], without a body: steps the caller from the return of this function on, until the hook says
+/// [`Wish::Run`]. If the caller is an interrupt's handler, the steps end with the handler at the latest.
 ///
 /// # Errors
 /// As `step_with`.
@@ -182,12 +184,14 @@ pub fn step_from_here(hook: Hook) -> Result<(), StepError> {
     }
 }
 
+/// The BRK that begins a session. The result is what [`enter_brk`] puts into X0.
 #[unsafe(naked)]
 extern "C" fn enter(hook: usize) -> u64 {
     naked_asm!("brk #{}", "ret", const crate::exception::brk::STEP)
 }
 
-/// The BRK of [`enter`] (M12): begins a session with the hook in x0.
+/// Deals with the BRK of [`enter`] (M12): begins a session with the hook in X0. Puts 0 into X0 if the session has
+/// begun, or the number of the error. Returns the owners to put back.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn enter_brk(cpu: &MaskedCpu, frame: &mut DebugFrame, parked: Owners) -> Owners {
@@ -195,7 +199,7 @@ pub fn enter_brk(cpu: &MaskedCpu, frame: &mut DebugFrame, parked: Owners) -> Own
         fatal(frame, "M7", Reason::UnknownBrk);
     }
     frame.move_to(frame.pc + 4);
-    // SAFETY: x0 of `enter`, which only `step_from_here` calls, with a hook.
+    // SAFETY: X0 is the argument of `enter`, and its only caller, `step_from_here`, passes a hook.
     let hook: Hook = unsafe { core::mem::transmute(frame.x[0] as usize) };
     let begun = admit(cpu, frame).and_then(|()| go_on(cpu, frame, Session::Hook(hook), Sequences::Here));
     frame.x[0] = match begun {
@@ -206,8 +210,9 @@ pub fn enter_brk(cpu: &MaskedCpu, frame: &mut DebugFrame, parked: Owners) -> Own
     parked
 }
 
-/// Ends the running context's session, if it has one that `is_meant`. Any context. No probe may be in here: the probe's BRK would
-/// set the step aside (M12), and put it back behind the end.
+/// Ends the running context's session, if it has one for which `is_meant` is true. Any context. This function is
+/// no-probe text: the BRK of a probe in it would set the step's owner aside (M12), and put the owner back when the
+/// session has ended.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn end(is_meant: impl FnOnce(&Session) -> bool) {
@@ -227,8 +232,8 @@ pub fn end(is_meant: impl FnOnce(&Session) -> bool) {
     step::make_up_reschedule(cpu);
 }
 
-/// Puts this CPU into the state of a thread that nobody steps: in no debug context, with nothing on the stash, all slots armed. For a test
-/// that goes on although a rule was broken.
+/// Puts this CPU into the state that it has when it runs a thread that nobody steps: no debug context, an empty stash,
+/// all slots armed. For a test that goes on although a rule was broken.
 pub fn forget_all() {
     let masked = Masked::new();
     let cpu = masked.cpu();

@@ -1,4 +1,4 @@
-//! What happened, counted per CPU.
+//! Counters of debug exceptions and of what was done about them, for each CPU.
 //!
 //! A counter lies beside the CPU's other debug state and has one writer, that CPU, so counting is a load and a store.
 
@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct Counter(usize);
 
 impl Counter {
-    /// Its place in [`ALL`].
+    /// The index of this counter in [`ALL`].
     pub const fn index(self) -> usize {
         self.0
     }
@@ -20,30 +20,31 @@ impl Counter {
         &CPU_DEBUG.this().counters[self.0]
     }
 
-    /// Counts one. Where no other user of this counter on this CPU can come in between: with all exceptions masked, and in no-probe
-    /// text, since masks do not keep a BRK away (rule I8). Everywhere else [`Counter::count_shared`] is right.
+    /// Adds 1 to this CPU's count by a load and a store. Nobody else on this CPU may count in between. So the caller
+    /// has all exceptions masked, and is no-probe text, because masks do not keep a BRK away (rule I8). All other
+    /// callers use [`Counter::count_shared`].
     #[inline(always)]
     pub fn count(self) {
         let counter = self.mine();
         counter.store(counter.load(Relaxed) + 1, Relaxed);
     }
 
-    /// Counts one where other users of the counter on this CPU can interrupt. Any context.
+    /// Adds 1 to this CPU's count atomically. Any context.
     pub fn count_shared(self) {
         self.mine().fetch_add(1, Relaxed);
     }
 
-    /// Of all CPUs. Any context.
+    /// The sum of all CPUs' counts. Any context.
     pub fn sum(self) -> u64 {
         (0..crate::percpu::MAX_CPUS).map(|cpu| self.of(cpu)).sum()
     }
 
-    /// Of this CPU. Any context.
+    /// This CPU's count. Any context.
     pub fn here(self) -> u64 {
         self.mine().load(Relaxed)
     }
 
-    /// Of one CPU. Any context.
+    /// The count of CPU number `cpu`. Any context.
     pub fn of(self, cpu: usize) -> u64 {
         // SAFETY: only the counters are used, which are atomic.
         unsafe { CPU_DEBUG.of_unchecked(cpu) }.counters[self.0].load(Relaxed)
@@ -82,9 +83,9 @@ counters! {
     FIXUPS = 9, "faults fixed up";
     /// Attempts at an exclusive sequence that were made as one step (H9).
     SEQUENCES = 10, "exclusive sequences";
-    /// Sequences that could not be: the context ran on, unwatched and unstepped, until its next exception (H9).
+    /// Exclusive sequences that could not be executed as one step: the context ran free until its next exception (H9).
     FREE_RUNS = 11, "exclusive sequences missed";
-    /// Stops in the debugger where there was none.
+    /// Stops for a debugger while the kernel had none.
     UNATTENDED = 12, "stops without a debugger";
 }
 

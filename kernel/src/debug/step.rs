@@ -51,12 +51,12 @@ fn give(cpu: &MaskedCpu, stepping: &Stepping) -> bool {
 // such a function would set the owners aside while the displaced instruction runs (M12), so that the instruction would not see
 // them.
 
-/// Takes the running thread's debug state off the CPU, for a scheduler that is about to switch (rules I5, I9); None if nobody
-/// steps the thread. I masked.
+/// Takes the running thread's debug state off the CPU, for a scheduler that is about to switch (rules I5, I9). Returns
+/// None if nobody steps the thread. I is masked.
 ///
-/// A free run of the thread ends here as far as slots go: a switch is no part of an exclusive sequence, and no slot may stay
-/// suspended for what other threads do (H9). A debugger's step stays with the thread, which goes on running free until its
-/// next exception.
+/// If the thread runs free, its slots are armed again: a switch of threads is no part of an exclusive sequence, and no
+/// slot may stay suspended while other threads run (H9). A debugger's step stays with the thread, which goes on running
+/// free until its next exception.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn save() -> Option<Stepping> {
@@ -71,7 +71,8 @@ pub fn save() -> Option<Stepping> {
     Some(saved)
 }
 
-/// Gives a thread's debug state back to the CPU that runs the thread from here on. I masked.
+/// Makes `saved` the debug state of the running thread again, on the CPU that runs the thread from here on. I is
+/// masked.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn restore(saved: &Stepping) {
@@ -79,8 +80,9 @@ pub fn restore(saved: &Stepping) {
     give(masked.cpu(), saved);
 }
 
-/// Asks again, by an SGI to this CPU, for a reschedule that was put off because a step was on the stash (M8). It does so once the
-/// stash is empty and the running context has no owners. Called where a step ends, with D masked.
+/// Asks again, by an SGI to this CPU, for a reschedule that was put off because a step was on the stash (M8). Does
+/// nothing as long as the stash is not empty or the running context has owners. Called where a step ends, with D
+/// masked.
 #[inline(always)]
 pub fn make_up_reschedule(cpu: &MaskedCpu) {
     if cpu.reschedule_wanted() && cpu.stash_len.get() == 0 && cpu.owners.get().is_empty() {
@@ -88,8 +90,8 @@ pub fn make_up_reschedule(cpu: &MaskedCpu) {
     }
 }
 
-/// M8, M9: the context's debug state goes on the stash: SS is cleared and the slots are re-armed, and an ISB puts both in
-/// force.
+/// Puts the interrupted context's debug state on the stash (M8, M9): clears MDSCR_EL1.SS, re-arms the suspended slots,
+/// and executes an ISB so that both take effect.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn stash(cpu: &MaskedCpu) {
@@ -97,18 +99,19 @@ pub fn stash(cpu: &MaskedCpu) {
     let len = cpu.stash_len.get();
     assert!(len < STASH_DEPTH, "rule M8: interrupts nest deeper than the stash");
     let entry = take(cpu);
-    // SAFETY: this CPU's, with D masked; the index is checked.
+    // SAFETY: the stash is this CPU's, D is masked, and the index was checked.
     unsafe { (*cpu.stash.get())[len] = entry };
     cpu.stash_len.set(len + 1);
     control::sync(cpu);
 }
 
-/// M8, M9: the interrupted context gets its debug state back from the stash. D is masked; M13 writes MDSCR_EL1.
+/// Gives the interrupted context its debug state back from the stash (M8, M9). D is masked; the exception return (M13)
+/// writes MDSCR_EL1.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn unstash(cpu: &MaskedCpu, frame: &mut Frame) {
     let len = cpu.stash_len.get() - 1;
-    // SAFETY: as in `stash`.
+    // SAFETY: the stash is this CPU's, D is masked, and `stash` has filled the entry.
     let entry = unsafe { &(*cpu.stash.get())[len] };
     cpu.stash_len.set(len);
     let anything = give(cpu, entry);
@@ -163,9 +166,10 @@ pub fn complete_in_software(cpu: &MaskedCpu, frame: &mut Frame) {
     }
 }
 
-/// H9: an exception ends the free run of its context: slots are armed again, and a debugger's step is due where the context
-/// goes on. An interrupt that comes before the first instruction of the free run does not end it: the instruction has not been
-/// attempted yet (X1). Returns the owners left. D is masked.
+/// Ends the free run of a context, because an exception has interrupted the context (H9): the slots are armed again,
+/// and a debugger's step is due where the context goes on. An interrupt that comes before the first instruction of the
+/// free run does not end the run, because the instruction has not been attempted yet (X1). Returns the owners that are
+/// left. D is masked.
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]

@@ -41,7 +41,7 @@ pub struct Stepping {
     pub(super) session: Option<Session>,
     /// The slots that are suspended while the context runs, so that its next instruction can run once.
     pub(super) suspended: Suspended,
-    /// How the debugger's step came about whose end was not reported yet.
+    /// How the debugger's step under way comes about, for the report at its end.
     pub(super) stepped: Stepped,
     /// Where the free run of the context began (H9).
     pub(super) free_from: u64,
@@ -57,8 +57,8 @@ impl Stepping {
         free_from: 0,
     };
 
-    /// Ends a step-over: no slot is suspended when the context goes on. A context that ran free for the step-over only does not
-    /// run free any more.
+    /// Ends a step-over: when the context goes on, no slot is suspended. If the context ran free for the step-over
+    /// only, it does not run free any more.
     pub fn end_step_over(&mut self) {
         self.suspended.clear();
         self.owners.remove(Owners::STEP_OVER);

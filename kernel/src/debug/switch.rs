@@ -5,8 +5,8 @@ use crate::arch::mdscr;
 use crate::kprobe;
 use rules::switch::SwitchState;
 
-/// This CPU's state, as rule I5 looks at it. Any context. No probe may be on what reads it: while its instruction runs, a step
-/// of the context is set aside (M12), and would not be seen.
+/// This CPU's state, as far as rule I5 asks for it. Any context. This function is no-probe text: while a probed
+/// instruction runs, a step of the context is set aside (M12), so the function would not see the step.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn switch_state() -> SwitchState {
@@ -23,12 +23,12 @@ pub fn switch_state() -> SwitchState {
     }
 }
 
-/// For a scheduler, right before it switches, when it has taken the outgoing thread's debug state off the CPU
-/// ([`step::save`](super::step::save)). In checked builds a violation of rule I5 is the end, since it would be a hole in what
-/// debug exceptions cover.
+/// Checks rule I5. A scheduler calls this right before it switches, when it has taken the outgoing thread's debug state
+/// off the CPU ([`step::save`](super::step::save)). Where rule I5 is broken, breakpoints, watchpoints or steps would be
+/// missed. Release builds check nothing.
 ///
 /// # Panics
-/// In checked builds, where the CPU may not switch.
+/// In checked builds, if the CPU may not switch.
 #[inline]
 pub fn check_switchable() {
     #[cfg(debug_assertions)]

@@ -1,6 +1,7 @@
 //! Device drivers: console UART, interrupt controller, generic timer.
 //!
-//! The drivers do not use the kernel around them, but for `arch`: each takes addresses that the caller has mapped.
+//! The drivers use no other part of the kernel, except `arch`: each driver is given addresses that its caller has
+//! mapped.
 
 pub mod gic;
 pub mod pl011;

@@ -56,8 +56,9 @@ register_structs! {
     }
 }
 
-/// A byte that [`Pl011::init`] has found received, kept because switching the FIFO on empties it: the UART's address, [`PRESENT`]
-/// and the byte; 0 if there is none. One place is enough, because there is one console.
+/// A byte that was received before [`Pl011::init`], which switches the FIFO on and thereby empties it. The value is the
+/// UART's address with [`PRESENT`] and the byte, or 0 if there is no such byte. One place is enough, because there is
+/// one console.
 static EARLY: AtomicUsize = AtomicUsize::new(0);
 const PRESENT: usize = 0x100;
 
@@ -90,9 +91,9 @@ impl Pl011 {
 
     /// Switches the UART on: 8 bits, FIFOs on, all interrupts masked. The baud rate stays as firmware has set it.
     ///
-    /// A byte that was received earlier is kept for [`Pl011::try_get`]. Changing LCR_H.FEN empties the receive FIFO (in QEMU too;
-    /// 7.2 resets only its count). So a UART whose FIFOs are on already keeps them untouched. If they are off, the FIFO is one byte
-    /// deep, and that byte is taken out first.
+    /// A byte that was received earlier is kept for [`Pl011::try_get`]. Changing LCR_H.FEN empties the receive FIFO (in
+    /// QEMU too; 7.2 resets only its count). So if the FIFOs are on already, they are left as they are. If they are
+    /// off, the FIFO is one byte deep, and that byte is taken out first.
     pub fn init(&self) {
         let r = self.registers();
         r.imsc.set(0);
@@ -131,7 +132,7 @@ impl Pl011 {
     pub fn try_get(&self) -> Option<u8> {
         let early = EARLY.load(Ordering::Relaxed);
         let ours = early & PRESENT != 0 && early & !0xfff == self.base;
-        // Several callers may see the byte; the one that clears `EARLY` gets it.
+        // Several callers may see the byte; the caller that clears `EARLY` gets it.
         if ours && EARLY.compare_exchange(early, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             return Some(early as u8);
         }

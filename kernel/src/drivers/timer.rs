@@ -1,7 +1,7 @@
 //! The generic timer's EL1 virtual timer (DDI 0487, chapter "The Generic Timer in AArch64 state").
 //!
-//! The virtual timer works at EL1 at whichever level the machine was entered. Its counter (CNTVCT_EL0) has no offset against the
-//! physical one unless a hypervisor sets it.
+//! The virtual timer can be used at EL1, whichever level the kernel was entered at. Its counter (CNTVCT_EL0) has no
+//! offset against the physical counter, unless a hypervisor has set one.
 
 use core::arch::asm;
 use core::num::NonZeroU64;
@@ -107,8 +107,9 @@ impl Tick {
         Ok(Self { period, next: arm_after(period.get()) })
     }
 
-    /// For the interrupt handler: arms the next instant, and returns how many instants have passed since the last call: 0 if the
-    /// interrupt came too early (a spurious one), more than 1 if the handler is late by whole periods.
+    /// For the interrupt handler: arms the next instant, and returns how many instants have passed since the last call.
+    /// The result is 0 if the interrupt came too early (a spurious interrupt), and more than 1 if the handler is late
+    /// by whole periods.
     #[inline]
     pub fn rearm(&mut self) -> u64 {
         let late = now().wrapping_sub(self.next);

@@ -145,8 +145,8 @@ pub fn put_back(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
     }
 }
 
-/// Panics because a rule does not hold. It panics only once: probes are hit on the way to the kernel's end, and checks that fail
-/// there must not begin another panic.
+/// Panics because a rule does not hold. Does nothing if it has panicked before: probes are hit on the way to the
+/// kernel's end, and checks that fail there must not begin another panic.
 #[cfg(debug_assertions)]
 #[cold]
 #[inline(never)]

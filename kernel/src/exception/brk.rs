@@ -1,4 +1,4 @@
-//! BRK immediates: a static table, with Linux's numbers where it has one.
+//! The table of BRK immediates. Where Linux has a number for the same purpose, this kernel uses the same number.
 
 /// What a BRK is for. This decides which row of the rule table applies: M11, M12 or M7.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,9 +13,9 @@ pub enum Use {
     ReturnProbe,
     /// A stop in the debugger that is compiled into code: M12.
     Debugger,
-    /// The beginning of a session with a hook: M12.
+    /// The BRK that begins a debugger's session with a hook: M12.
     Step,
-    /// The end of a trampoline that cannot deal with its hit alone (M12b).
+    /// The BRK of a trampoline that cannot deal with its hit alone (M12b).
     Trampoline,
     /// M12 with a handler that does nothing: benches measure the entry and the exit by it.
     Empty,
@@ -25,10 +25,11 @@ macro_rules! immediates {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $purpose:ident;)*) => {
         $($(#[$doc])* pub const $name: u16 = $number;)*
 
-        /// All immediates that are somebody's, with their uses.
+        /// All immediates that the kernel uses, each with its use.
         pub const TABLE: &[(u16, Use)] = &[$(($name, Use::$purpose)),*];
 
-        /// What the BRK's immediate in this ESR_EL1 is for; None if it is nobody's, which is fatal from EL1.
+        /// What the immediate of the BRK in this ESR_EL1 is for. None if the kernel does not use the immediate: from
+        /// EL1, such a BRK is fatal.
         #[inline(always)]
         pub const fn lookup(esr: u64) -> Option<Use> {
             match esr as u16 {
@@ -48,7 +49,7 @@ immediates! {
     KRETPROBE = 0x007, ReturnProbe;
     /// A debugger's compiled-in breakpoint (`KGDB_COMPILED_DBG_BRK_IMM`).
     DEBUGGER = 0x401, Debugger;
-    /// Returns behind itself: what entry and exit cost.
+    /// A BRK whose handler only moves PC behind the BRK. Benches measure entry and exit by it.
     EMPTY = 0x402, Empty;
     /// The context is to be stepped from here on (`debug::session`).
     STEP = 0x403, Step;

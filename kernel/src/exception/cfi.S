@@ -1,9 +1,10 @@
-// FRAME, X30, SP_, PC: offsets in exception::Frame.
+// FRAME is the size of exception::Frame; X30, SP_ and PC are offsets in it.
 
-// For debuggers. The return address column is PC (32 in DWARF for the Arm 64-bit Architecture): in an interrupted context it
-// is not LR. CFA: SP before the exception, but for a stack that overflowed and for handlers that move SP.
+// Call frame information, by which debuggers find the interrupted context from code of the vectors. The return address
+// column is PC (register 32 in DWARF for the Arm 64-bit Architecture), because an interrupted context goes on at PC,
+// not at LR. The CFA is SP before the exception, except if the stack has overflowed or a handler has changed SP.
 
-// PC is in ELR_EL1, which DWARF cannot name: until the snapshot a backtrace ends here.
+// Until the snapshot, PC is in ELR_EL1 only, from which debuggers do not read it: a backtrace ends here.
 .macro describe_live
     .cfi_signal_frame
     .cfi_return_column 32
@@ -11,7 +12,7 @@
     .cfi_undefined 32
 .endm
 
-// From then on everything is in the frame.
+// From the snapshot on, all registers are in the frame.
 .macro describe_frame
     .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29
     .cfi_offset x\n, \n * 8 - {FRAME}

@@ -1,4 +1,5 @@
-//! Exceptions from EL0. Nothing runs there: whatever arrives is a bug of the kernel's, reported with the row that would apply.
+//! Exceptions from EL0. Nothing runs at EL0, so every such exception is a bug of the kernel. The report names the row
+//! of the rule table that would apply.
 
 use super::fatal::fatal;
 use super::frame::{Frame, ec};

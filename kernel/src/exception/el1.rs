@@ -27,11 +27,12 @@ const M11: u8 = RowId::M11 as u8;
 const M12: u8 = RowId::M12 as u8;
 const M14: u8 = RowId::M14 as u8;
 
-/// This CPU's debug state at the entry of an exception, and behind the mask on its way out.
+/// This CPU's debug state, at the entry of an exception and, once exceptions are masked again, on the way out.
 #[inline(always)]
 fn entered() -> &'static MaskedCpu {
-    // SAFETY: the functions of this module are called by the vectors and `hit.S` with D masked; what opens D (`open`) is followed by no
-    // use of the reference before `leave` has masked D again. Where I was open meanwhile, `leave` looks the CPU up anew (I10).
+    // SAFETY: the vectors and `hit.S` call the functions of this module with D masked. After `open` has opened D, the
+    // reference is not used before `leave` has masked D again. If I was open meanwhile, `leave` looks the CPU up anew
+    // (I10).
     unsafe { debug::masked() }
 }
 
@@ -45,7 +46,8 @@ fn debug_frame(frame: &mut Frame) -> &mut DebugFrame {
 /// A handler, which the vectors call with all exceptions masked.
 type Handler = extern "C" fn(&mut Frame);
 
-/// By ESR_EL1.EC: each class has a function, and so a stack frame, of its own.
+/// The handlers, by ESR_EL1.EC. Each class has a function of its own, so no handler makes a stack frame for the needs
+/// of another.
 #[unsafe(no_mangle)]
 static EXCEPTION_EL1_CLASSES: [Handler; 64] = {
     let mut classes: [Handler; 64] = [fault; 64];
@@ -159,7 +161,8 @@ software! {
     };
 }
 
-/// Calls the handler with the owners that are parked. It returns those to put back, or the exception of a probed instruction.
+/// Calls the handler with the owners that are parked. The handler returns the owners to put back, or the exception of a
+/// probed instruction.
 #[inline(always)]
 fn software<const ROW: u8>(
     frame: &mut Frame,
@@ -246,8 +249,8 @@ extern "C" fn fault(frame: &mut Frame) {
     fault_of_probed(cpu, frame);
 }
 
-/// M6 for the context of `frame`, which is the probed one if a probe's instruction has faulted. All exceptions are masked before
-/// and behind.
+/// Applies M6 to the context of `frame`. If a probed instruction has faulted, that is the probed context. All
+/// exceptions are masked when this function is called and when it returns.
 #[inline(always)]
 fn fault_of_probed(cpu: &MaskedCpu, frame: &mut Frame) {
     let nested = cpu.depth.get() != 0;
@@ -297,9 +300,9 @@ fn on_the_way_out() {
     if debug::this().in_deferred() {
         return;
     }
-    // The end of the interrupt, a write of a system register, is in force before I is opened here or in another thread: until the
-    // running priority has dropped no further interrupt of this priority is signalled. Where nothing is pending the exception
-    // return sees to it.
+    // The end of the interrupt was a write of a system register. It has to take effect before I is opened, here or in
+    // another thread: until the running priority has dropped, no further interrupt of this priority is signalled. If
+    // nothing is pending, this function is not called, and the exception return synchronises.
     barrier::isb();
     irq::deferred::run();
     let cpu = debug::this();
@@ -339,13 +342,14 @@ extern "C" fn exception_el1_fiq(frame: &mut Frame) {
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_el1_error(frame: &mut Frame) {
     let cpu = entered();
-    // M16, M9: from EL1 it is fatal, whatever the syndrome says.
+    // M16, M9: an SError from EL1 is fatal, whatever the syndrome says.
     let _ = enter::<M9>(cpu, frame);
     fatal(frame, "M16", Reason::SError)
 }
 
-/// Nothing of the kernel's but what is stepped runs on SP_EL0: a step that lands there is one like any other. In its frame SP
-/// is SP_EL1, which the exception was taken on; SP_EL0 stays where it is.
+/// Deals with a synchronous exception of a context that runs on SP_EL0. The kernel's own code never does so, but code
+/// that is stepped may switch to SP_EL0 (MSR SPSel): a step that ends there is a step like any other. The frame's `sp`
+/// is SP_EL1, on which the exception was taken; SP_EL0 is not saved, and keeps its value.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_el1t_sync(frame: &mut Frame) {

@@ -1,4 +1,5 @@
-//! Instructions that may fault, with the place to go on at.
+//! The exception table: the addresses of instructions that may fault, and for each the address at which the kernel goes
+//! on after the fault.
 
 use core::ops::Range;
 
@@ -13,7 +14,7 @@ unsafe extern "C" {
     static __ex_table_end: Entry;
 }
 
-/// Where to go on after a fault at `pc`, if that is foreseen. Any context.
+/// The address at which the kernel goes on after a fault at `pc`. None if the table has no entry for `pc`. Any context.
 #[unsafe(link_section = ".noprobe.text")]
 pub fn fixup(pc: u64) -> Option<u64> {
     let Range { start, end } = (&raw const __ex_table_start)..(&raw const __ex_table_end);

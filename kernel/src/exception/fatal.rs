@@ -1,4 +1,5 @@
-//! The end (M7): masked, steps dropped, the other CPUs stopped, a report.
+//! The kernel's end (M7): exceptions are masked, steps are dropped, the other CPUs are stopped, and a report is
+//! printed.
 
 use super::apply;
 use super::frame::Frame;
@@ -22,13 +23,14 @@ use rules::table::{Masks, RowId, Ss};
 
 const M7: u8 = RowId::M7 as u8;
 
-/// What the image adds to the kernel's end. The kernel knows its image's parts by these two functions only.
+/// Functions that the image adds to the kernel's end.
 pub struct Hook {
-    /// M7 has been applied because of the exception in the frame, and the report is due: a test that provoked the end goes on
-    /// from here instead, without returning. All exceptions masked; no locks, no allocation.
+    /// Called before the report, when M7 was applied because of the exception in the frame. If a test has provoked the
+    /// end, this function goes on with the test instead of returning, and there is no report. All exceptions are
+    /// masked; the function takes no lock and does not allocate.
     pub caught: fn(&Frame),
-    /// Adds lines to the end of the report, each by one call of the function that it is given. All exceptions masked, the other
-    /// CPUs stopped; no locks, no allocation.
+    /// Adds lines to the end of the report, each by one call of the [`Say`] that it is given. All exceptions are masked
+    /// and the other CPUs are stopped; the function takes no lock and does not allocate.
     pub last_words: fn(&Say),
 }
 
@@ -37,25 +39,26 @@ pub type Say = dyn Fn(fmt::Arguments);
 
 static HOOKS: AtomicPtr<&[Hook]> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Names the functions that are called in [`fatal`] and in the report, in this order, in place of those that were named before. By
-/// the image, before anything that the hooks are about can end the kernel. Any context.
+/// Sets the hooks, in the order in which they are called, in place of all hooks that were set before. The image calls
+/// this function before it starts anything that needs its hooks. Any context.
 pub fn register_hooks(hooks: &'static &'static [Hook]) {
     HOOKS.store(core::ptr::from_ref(hooks).cast_mut(), Release);
 }
 
 fn hooks() -> &'static [Hook] {
-    // SAFETY: null, or what `register_hooks` was given, which is there for ever and which nobody changes.
+    // SAFETY: the pointer is null, or the argument of `register_hooks`, a `'static` reference.
     unsafe { HOOKS.load(Acquire).as_ref() }.copied().unwrap_or(&[])
 }
 
-/// The CPU that reports; others that come here stand still.
+/// The index of the CPU that makes the report, or `usize::MAX` as long as there is no report.
 static REPORTER: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 macro_rules! say {
     ($($arg:tt)*) => { console::print_regardless(format_args!("{}\n", format_args!($($arg)*))) };
 }
 
-/// Ends the kernel because of the exception in `frame`; `rule` is the one that was in force. Any context.
+/// Ends the kernel because of the exception in `frame`. `rule` is the rule by which the exception was dealt with. Any
+/// context.
 pub fn fatal(frame: &mut Frame, rule: &str, reason: Reason) -> ! {
     enter_panic(Some(frame));
     for hook in hooks() {
@@ -84,7 +87,7 @@ fn panic(info: &PanicInfo) -> ! {
     end()
 }
 
-/// M7 itself.
+/// Does what the row M7 of the rule table says. There is no frame if the kernel ends by a panic.
 fn enter_panic(frame: Option<&mut Frame>) {
     if matches!(live::masks::<M7>(), Masks::Masked) {
         daif::set::<{ daif::ALL }>();
@@ -95,19 +98,22 @@ fn enter_panic(frame: Option<&mut Frame>) {
     let frame = frame.unwrap_or(&mut none);
     let _ = apply::set_aside::<M7>(cpu, frame);
     if live::ss::<M7>() == Ss::Clear {
-        // Whatever the owners and the shadow say: something is wrong here.
+        // `set_aside` has cleared SS only if there were owners. SS is cleared here in any case, because at the kernel's
+        // end the owners, or the shadow of MDSCR_EL1, may be wrong.
         control::force(cpu, mdscr::read() & !mdscr::SS);
     }
     apply::open::<M7>(cpu, frame);
 }
 
-/// Makes this CPU the reporter and stops the others; those that do not answer.
+/// Makes this CPU the reporter and stops all other CPUs. Returns the CPUs that did not stop, one bit for each. If
+/// another CPU is the reporter, this CPU stops here. If this CPU is the reporter already, the kernel has failed in its
+/// report, and is powered off.
 fn begin() -> u64 {
     let me = percpu::index();
     match REPORTER.compare_exchange(usize::MAX, me, SeqCst, SeqCst) {
         Ok(_) => crate::smp::stop_others(),
         Err(reporter) if reporter == me => {
-            say!("panic: again, while reporting one; the first report stands as far as it got");
+            say!("panic: another panic during the report; the report above is incomplete");
             power::exit(power::PANIC)
         }
         Err(_) => loop {
@@ -117,6 +123,7 @@ fn begin() -> u64 {
     }
 }
 
+/// Prints the debug state of this CPU, and which CPUs did not stop (`stuck`).
 fn state(rule: &str, stuck: u64, frame: Option<&Frame>) {
     let cpu = debug::this();
     let ss = mdscr::read() & mdscr::SS;
@@ -159,12 +166,12 @@ impl fmt::Display for Described<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(reason, frame) = self;
         match reason {
-            Reason::UnknownBrk => write!(f, "BRK #{:#x} is nobody's", frame.esr & 0xffff),
+            Reason::UnknownBrk => write!(f, "unexpected BRK #{:#x}", frame.esr & 0xffff),
             Reason::Bug(site) => write!(f, "BUG at {}:{}: {}", site.file, site.line, site.text),
             Reason::Fault => {
                 write!(f, "{} at {:#x}, FAR {:#x}", class_name(frame.class()), frame.pc, frame.far)
             }
-            // The preferred return address is behind it.
+            // ELR_EL1 is the address behind the SVC.
             Reason::Svc => write!(f, "SVC #{:#x} at {:#x}, from EL1", frame.esr & 0xffff, frame.pc - 4),
             Reason::StackOverflow => write!(f, "stack overflow: SP {:#x}", frame.sp),
             Reason::ProbesTooDeep => write!(f, "probes nest too deep at {}", Shown(frame.pc)),

@@ -1,17 +1,18 @@
-//! The saved state of an interrupted context, and its snapshot.
+//! The saved registers of an interrupted context, and the snapshot of the syndrome registers.
 
 use core::ops::{Deref, DerefMut};
 use rules::pstate::Daif;
 
-/// What the vectors save (rule I7) and snapshot (rule I3). `vectors.S` knows the layout.
+/// The registers that the vectors save (rule I7), and their snapshot of the syndrome registers (rule I3). `vectors.S`
+/// knows the layout.
 ///
-/// A handler may change `x`, `sp`, `pc` and `pstate`; what it leaves here is what is returned to.
+/// A handler may change `x`, `sp`, `pc` and `pstate`: the exception return loads the registers from the frame.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Frame {
     /// x0 to x30.
     pub x: [u64; 31],
-    /// SP of the interrupted context; SP_EL1 also if it runs on SP_EL0.
+    /// SP_EL1 of the interrupted context, also if the context runs on SP_EL0. For an exception from EL0: SP_EL0.
     pub sp: u64,
     /// ELR_EL1.
     pub pc: u64,
@@ -21,18 +22,19 @@ pub struct Frame {
     pub esr: u64,
     /// FAR_EL1.
     pub far: u64,
-    /// A frame record (fp, pc) for those who walk the stack.
+    /// A frame record (x29, pc), by which backtraces find the interrupted context.
     record: [u64; 2],
 }
 
-/// The frame of a context that a debug exception has interrupted. Only a debug context has one (M10, M12, M14), so a function that takes one
-/// cannot be called from a thread or from an interrupt's handler. Everything of [`Frame`] is there.
+/// The frame of a context that a debug exception has interrupted. Only a debug context has such a frame (M10, M12,
+/// M14), so a function with this argument cannot be called from a thread or from an interrupt's handler. A `DebugFrame`
+/// dereferences to [`Frame`].
 #[repr(transparent)]
 #[derive(Debug)]
 pub struct DebugFrame(Frame);
 
 impl DebugFrame {
-    /// The frame as a debug context's.
+    /// The frame, as the frame of a debug context.
     ///
     /// # Safety
     /// The caller is a debug context: D, A, I and F are masked, and stay so for as long as the reference lives.
@@ -105,7 +107,7 @@ impl Frame {
         self.pstate = rules::step::moved(self.pstate);
     }
 
-    /// An all-zero frame, for tests of what works on frames.
+    /// A frame of zeros, for a panic, which has no frame, and for tests.
     pub const fn zeroed() -> Self {
         Self { x: [0; 31], sp: 0, pc: 0, pstate: 0, esr: 0, far: 0, record: [0; 2] }
     }

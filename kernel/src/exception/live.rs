@@ -31,7 +31,7 @@ static SS: [AtomicU8; TABLE.len()] = {
     cells
 };
 
-/// A row as a constant, for `apply`'s functions.
+/// The id of row number `row`, for the functions of `apply`, which are generic over the number.
 pub const fn id(row: u8) -> RowId {
     TABLE[row as usize].id
 }
@@ -58,13 +58,13 @@ pub fn ss<const ROW: u8>() -> Ss {
     }
 }
 
-/// Not 0: a cell was exchanged. `hit.S` has the table's own cells built in.
+/// Not 0 if a cell was exchanged. `hit.S`, which has the original cells built in, then leaves all hits to the engine.
 #[cfg(debug_assertions)]
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.data")]
 static EXCEPTION_CELLS_EXCHANGED: AtomicU8 = AtomicU8::new(0);
 
-/// Exchanges a cell, from here on, on all CPUs. Boot.
+/// Exchanges a cell of the table for all CPUs. Called at boot.
 ///
 /// # Errors
 /// Release builds have the table compiled in.
@@ -85,6 +85,6 @@ pub fn exchange(change: Override) -> Result<(), &'static str> {
     }
 }
 
-/// The rows that this kernel applies. What EL0 does has rows, but nothing runs there.
+/// The rows that this kernel applies. The rows for exceptions from EL0 are left out, because nothing runs at EL0.
 pub const LIVE: [RowId; 9] =
     [RowId::M6, RowId::M7, RowId::M8, RowId::M9, RowId::M10, RowId::M11, RowId::M12, RowId::M13, RowId::M14];

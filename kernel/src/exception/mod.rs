@@ -1,7 +1,8 @@
-//! Exceptions: the vectors, the frame, which rule each class falls under, and the table applied.
+//! Exceptions: the vectors, the frame, and how the rule table is applied to each class of exceptions.
 //!
-//! `vectors.S` saves and snapshots; `el1` classifies; `apply` is the one place where masks and MDSCR_EL1.SS change for an
-//! exception, as the table says.
+//! `vectors.S` saves the registers and makes the snapshot of the syndrome registers. `el1` decides which row of the
+//! table applies. `apply` does what the row says: masks and MDSCR_EL1.SS change for an exception only there and in
+//! `kprobe/hit.S`, which has one row built in.
 
 pub mod apply;
 pub mod brk;
@@ -35,7 +36,7 @@ core::arch::global_asm!(
     BUG = const brk::BUG,
 );
 
-/// Points this CPU at the vectors. Boot, with D, A, I, F masked.
+/// Points VBAR_EL1 of this CPU at the vectors. Called when the CPU is brought up, with D, A, I, F masked.
 #[unsafe(link_section = ".noprobe.text")]
 pub fn init_cpu() {
     unsafe extern "C" {

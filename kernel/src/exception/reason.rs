@@ -1,21 +1,21 @@
 //! Why the kernel ends: what [`fatal`](super::fatal()) is told.
 
-/// Where an assertion stands and what it does.
+/// Where an assertion stands in the source, and what it does.
 pub struct Site {
-    /// Source file.
+    /// The source file.
     pub file: &'static str,
-    /// Line in it.
+    /// The line in the source file.
     pub line: u32,
-    /// The assertion as written, or the text given.
+    /// The condition of the WARN as written, or the text of the BUG.
     pub text: &'static str,
-    /// BUG: does not return.
+    /// Whether the assertion is a BUG, which ends the kernel, and not a WARN.
     pub fatal: bool,
 }
 
 /// Why the kernel ends.
 #[derive(Clone, Copy)]
 pub enum Reason {
-    /// A BRK whose immediate is nobody's.
+    /// A BRK with an immediate that the kernel does not use, or at an address where the kernel has put no such BRK.
     UnknownBrk,
     /// A `kbug!`.
     Bug(&'static Site),
@@ -29,10 +29,10 @@ pub enum Reason {
     ProbesTooDeep,
     /// SError from EL1.
     SError,
-    /// Taken with SP_EL0 as stack pointer, which the kernel never uses.
+    /// The exception has interrupted a context that runs on SP_EL0, which the kernel never uses.
     OnSpEl0,
-    /// From EL0, where nothing runs.
+    /// The exception came from EL0, where nothing runs.
     FromEl0,
-    /// From AArch32, which nothing runs in.
+    /// The exception came from AArch32 state, in which nothing runs.
     FromAarch32,
 }

@@ -1,10 +1,12 @@
-// The exception vectors (DDI 0487 D1.3.6), entry and exit. Nothing in this file can be probed (rule H6), and no synchronous
-// exception can occur in it between the vector and the snapshot or between loading ELR, SPSR and ERET (rule I3).
+// The exception vectors (DDI 0487 D1.3.6), entry and exit. Nothing in this file can be probed (rule H6). No synchronous
+// exception can occur between a vector and its snapshot, nor between the loads of ELR_EL1 and SPSR_EL1 and the ERET
+// (rule I3).
 //
-// FRAME, X30, SP_, PC, ESR, RECORD: offsets in exception::Frame.
+// FRAME is the size of exception::Frame; X30, SP_, PC, ESR and RECORD are offsets in it.
 
-// Makes room and checks for overflow without a free register: stacks are aligned to twice their size and use the upper
-// half, so bit STACK_SHIFT of SP is 0 exactly if SP left the stack downwards.
+// Makes room for the frame, and checks for stack overflow. No register is free, so X0 is added to SP for the moment.
+// Stacks are aligned to twice their size and use the upper half, so bit STACK_SHIFT of SP is 0 exactly if SP has left
+// the stack downwards.
 .macro vector handler
     .balign 0x80
     sub     sp, sp, #{FRAME}
@@ -63,14 +65,14 @@
     describe_frame
     bl      \function
     .if \sp_of_el0
-    brk     #{BUG}                      // no task to return to: the handler did not
+    brk     #{BUG}                      // never reached: the handler ends the kernel
     .else
     b       return_to_el1
     .endif
     .cfi_endproc
 .endm
 
-// A handler a class: X24 is ESR_EL1.
+// Calls the handler of the exception's class. X24 is ESR_EL1.
 .macro call_by_class
     ldr     x2, =EXCEPTION_EL1_CLASSES
     ubfx    x1, x24, #26, #6
@@ -118,7 +120,7 @@ vectors:
     entry   el0_32_fiq, exception_el0_32, 1
     entry   el0_32_error, exception_el0_32, 1
 
-// Last of the entries, since it goes on to what all others branch to.
+// This entry is the last, because the handler returns into return_to_el1 below; all other entries branch there.
 el1_sync_entry:
     .cfi_startproc simple
     describe_live
@@ -131,8 +133,9 @@ el1_sync_entry:
     call_by_class
     .cfi_endproc
 
-// D, A, I, F are masked. SP may have been changed by the handler, so it is loaded, and what lies below it is read
-// afterwards: nothing can be taken here that would write there.
+// Returns to the context whose frame is at SP. D, A, I, F are masked. A handler may have changed the context's SP, so
+// SP is loaded from the frame. From then on the frame may lie below SP, but it can still be read: no exception can be
+// taken here that would overwrite it.
 .global return_to_el1
 return_to_el1:
     .cfi_startproc simple
@@ -164,7 +167,8 @@ return_to_el1:
     .cfi_endproc
     eret
 
-// x0: SP - FRAME of the context that overflowed; SP: that plus x0's value. The frame goes to this CPU's overflow stack.
+// A stack has overflowed. X0 is SP of the context minus FRAME; SP is that plus X0 of the context. The frame is saved on
+// this CPU's overflow stack. TPIDR_EL0 and TPIDRRO_EL0 hold the two values meanwhile.
 stack_overflow:
     msr     tpidr_el0, x0
     sub     x0, sp, x0

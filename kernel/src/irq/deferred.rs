@@ -14,7 +14,7 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-/// A piece of deferred work. It has no arguments: what it is to do, it finds in statics.
+/// A piece of deferred work. The function has no arguments: it finds in statics what there is to do.
 pub type Work = fn();
 
 /// How many pieces of work can wait on a CPU.
@@ -24,7 +24,7 @@ const ROOM: usize = 32;
 struct Ring {
     /// The work of each ticket, at the ticket modulo [`ROOM`]; null where no work waits.
     work: [AtomicPtr<()>; ROOM],
-    /// The next ticket.
+    /// The ticket that the next piece of work gets.
     tickets: AtomicUsize,
     /// How many tickets are done: their work was taken out to be run.
     done: AtomicUsize,

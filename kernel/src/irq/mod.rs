@@ -53,7 +53,8 @@ pub fn set_handler(intid: u32, handler: Handler) {
     TABLE[intid as usize].store(handler as *mut (), Relaxed);
 }
 
-/// Acknowledges an IRQ and returns which one is to be handled; None if no IRQ is pending any more (INTID 1023). Entry code, masked.
+/// Acknowledges an IRQ and returns its number; None if no IRQ is pending any more (INTID 1023). Called at the entry of
+/// an IRQ, with all exceptions masked.
 #[inline(always)]
 pub fn acknowledge() -> Option<IntId> {
     acknowledge_by(gic::acknowledge)

@@ -32,7 +32,7 @@ enum Before {
     Priority(PriorityMask),
 }
 
-/// Chooses the back end: the priority mask instead of PSTATE.I. Once, at boot, before other CPUs run.
+/// Chooses the priority mask as the back end, instead of PSTATE.I. Called once, at boot, before other CPUs run.
 pub fn use_priority() {
     BY_PRIORITY.store(true, Relaxed);
 }
@@ -129,7 +129,8 @@ pub fn enabled() -> bool {
 
 /// Waits for an interrupt. The caller has interrupts on, so the interrupt's handler runs before this returns.
 ///
-/// Not for an [`IrqOff`] section: an interrupt that the priority mask hides does not wake the CPU, one that PSTATE.I masks does.
+/// Not to be called in an [`IrqOff`] section: an interrupt that PSTATE.I masks wakes the CPU, but an interrupt that the
+/// priority mask holds back does not.
 pub fn wait() {
     crate::arch::barrier::wfi();
 }

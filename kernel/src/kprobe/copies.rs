@@ -1,5 +1,5 @@
-//! The pages in which displaced instructions run. They are mapped executable and read-only; they are written through the patch
-//! alias only.
+//! The pages in which displaced instructions run. The pages are mapped executable and read-only, and are written only
+//! through the patch alias.
 //!
 //! Copies fill the pages from the start, trampolines from the end. A place that is given back is handed out again before a fresh
 //! one. A copy or trampoline holds the distance to its probed address, so that [`site_of`] and `optimised::site_of` find the site.
@@ -63,7 +63,7 @@ pub fn take(instruction: Relocatable, probed: u64) -> Option<u64> {
     Some(at)
 }
 
-/// Writes a site's copies, which nobody executes yet. The context is one that [`Patch`] allows.
+/// Writes a site's copies, which nobody executes yet. May be called where [`Patch`] may be used.
 pub fn write(site: &Site, patch: &mut Patch) {
     if let How::OutOfLine(instruction, at) = site.how
         && let Some(copies) = Copies::new(instruction, at, site.address)
@@ -133,7 +133,8 @@ fn place(pc: u64) -> Option<(u64, u64)> {
 #[unsafe(link_section = ".noprobe.text")]
 pub fn site_of(pc: u64) -> Option<(&'static Site, u64)> {
     let (copies, offset) = place(pc)?;
-    // The third word is the branch back of the copy `Copies::OPEN`. It tells the probed address.
+    // The third word is the branch back of the copy `Copies::OPEN`. This branch leads to the instruction behind the
+    // probed address.
     // SAFETY: the copies are mapped readable.
     let back = unsafe { ((copies + 8) as *const u32).read_volatile() };
     let distance = ((back << 6) as i32 >> 4) as i64;

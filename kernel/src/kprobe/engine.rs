@@ -227,8 +227,9 @@ fn park_requested(cpu: &MaskedCpu, parked: Owners) -> Owners {
     parked | asked
 }
 
-/// Puts back the owners of the probed context's step after the displaced instruction has run. A step-over of that instruction is
-/// complete then. The steps of other owners are due at once (M13). Returns what is left for the caller to put back: nothing.
+/// Puts back the owners of the probed context's step after the displaced instruction has run. A step-over of that
+/// instruction is complete then. The steps of other owners are due at once (M13). Returns the owners that are left for
+/// the caller to put back, which are none.
 #[inline(always)]
 pub fn behind(cpu: &MaskedCpu, frame: &mut DebugFrame, owners: Owners) -> Owners {
     if !owners.is_empty() {
@@ -239,9 +240,9 @@ pub fn behind(cpu: &MaskedCpu, frame: &mut DebugFrame, owners: Owners) -> Owners
     Owners::empty()
 }
 
-/// Deals with a BRK for which no site is found. If the text has changed, or the site is found now, the context returns and executes
-/// the text again: a probe was removed between the BRK and the search, or is back (K4). Otherwise the BRK is nobody's, and ends the
-/// kernel.
+/// Deals with a BRK for which no site is found. If the text has changed, or the site is found now, a probe was removed
+/// between the BRK and the search, or was placed again: the context returns and executes the text again (K4). Otherwise
+/// no probe has put the BRK there, and the kernel ends.
 #[cold]
 #[unsafe(link_section = ".noprobe.text")]
 fn retry_removed(frame: &mut DebugFrame) {
@@ -298,8 +299,9 @@ pub fn leave(cpu: &MaskedCpu) {
     cpu.pop();
 }
 
-/// Makes a fault of a displaced instruction a fault of the probed instruction (K7): if the frame is in a copy or a trampoline, it
-/// gets the probed address and the probed context's masks, and the CPU gets the owners back that the level keeps.
+/// Makes a fault of a displaced instruction a fault of the probed instruction (K7). If the frame is in a copy or a
+/// trampoline, the frame gets the probed address and the probed context's masks, and the CPU gets back the owners that
+/// the level keeps.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn fault_in_copy(cpu: &MaskedCpu, frame: &mut Frame) {
@@ -412,8 +414,8 @@ fn hit_watchpoints(
     if hits.is_empty() || faults(sim, literal, bytes) {
         return Read::Go(owners);
     }
-    // The handlers see the owners in `cpu.owners`, because a debugger that stops here may end the plan under way. A step-over is
-    // not theirs to end: it belongs to the instruction, and waits until that has run.
+    // The handlers find the owners in `cpu.owners`, because a debugger that stops here may end the plan under way. A
+    // step-over is kept from the handlers: it belongs to the instruction, and waits until the instruction has run.
     let waiting = owners & Owners::STEP_OVER;
     cpu.set_owners(cpu.owners.get() | (owners - Owners::STEP_OVER));
     let pc = frame.pc;

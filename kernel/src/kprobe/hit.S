@@ -3,10 +3,11 @@
 // probe, which is enabled. All other hits go to exception_el1_any_brk. Between the vectors' snapshot and return_to_el1 all of X0 to
 // X28 are free, because the frame has their values.
 //
-// From the vectors: X0 and SP are the frame, X22 is PC, X23 SPSR_EL1, X24 ESR_EL1, X30 return_to_el1.
+// The vectors set X0 and SP to the frame, X22 to PC, X23 to SPSR_EL1, X24 to ESR_EL1, and X30 to return_to_el1.
 //
-// Here X19 is the index of the CPU, X20 its CpuDebug, X21 the site, X24 what CONTEXT holds in one debug context with one level and
-// no owner (debug::ONE_LEVEL), X26 the probe, X27 what the site has in Short::run.
+// This file uses X19 for the index of the CPU, X20 for its CpuDebug, X21 for the site, X26 for the probe, and X27 for
+// Short::run of the site. X24 is debug::ONE_LEVEL: the value at CONTEXT in one debug context with one level and no
+// owner.
 
 .section .noprobe.text.hit, "ax"
 
@@ -140,9 +141,9 @@ exception_el1_brk:
     isb
     b       return_to_el1
 
-    // Label 4 calls this code as a simulator. It goes on at 5, where a simulator returns to. Only if the instruction has taken an
-    // exception, kprobe_exception deals with that, by M6 in place of M13. W2: the depth of debug contexts without that of this hit,
-    // which is 0.
+    // Label 4 calls this code as a simulator. A simulator returns to label 5, and so does this code, unless the
+    // instruction has taken an exception: then kprobe_exception deals with the exception, by M6 in place of M13. W2 is
+    // the depth of debug contexts without the context of this hit, which is 0.
 .global kprobe_literal
 kprobe_literal:
     bl      {RUN_LITERAL}
@@ -222,7 +223,7 @@ kprobe_literal:
     mov     x1, x26
     mov     x2, sp
     blr     x27
-    // The instance is freed, and is the one that the next call tries first (ReturnProbe::next).
+    // The instance is freed, and becomes the instance that the next call tries first (ReturnProbe::next).
     str     xzr, [x26, #{INSTANCE_SP}]
     stlr    xzr, [x26]
     str     x26, [x25]

@@ -29,7 +29,7 @@ pub type ReturnHandler = fn(&ReturnProbe, &Instance, &mut DebugFrame);
 pub const INSTANCES: usize = 1024;
 /// How many calls of one return probe can be under way at once.
 pub const MOST: usize = 64;
-/// How many calls can be under way at once if whoever registers a return probe does not care.
+/// How many calls of one return probe can be under way at once, if its user asks for no other number.
 pub const DEFAULT: usize = 16;
 
 /// A flag in [`Instance::address`]: the instance's probe was removed, but the call has still to return.
@@ -80,8 +80,8 @@ pub(super) static KPROBE_INSTANCES: [Instance; INSTANCES] = [const {
     }
 }; INSTANCES];
 
-/// No probe ever had the instance of this index or a later one, so [`end_of_stack`] need not look at those. It changes under the
-/// lock of [`register_return`](super::register_return) only.
+/// No probe ever had the instance of this index or a later instance, so [`end_of_stack`] need not look at these. The
+/// number changes under the lock of [`register_return`](super::register_return) only.
 pub(super) static USED: AtomicUsize = AtomicUsize::new(0);
 
 impl Instance {
@@ -104,9 +104,9 @@ impl Instance {
         self.to.store(0, Release);
     }
 
-    /// Frees the instance of a call that will never return to its BRK. Only the context that made the call may do so, or one that
-    /// has ended that context. A BRK may come between the stores, so the order counts: as long as `address` names an orphan, no
-    /// probe is given the instance.
+    /// Frees the instance of a call that will never return to its BRK. Only the context that made the call may do so,
+    /// or the context that has ended that context. A BRK may come between the stores, so the order counts: as long as
+    /// `address` names an orphan, no probe is given the instance.
     pub(super) fn abandon(&self) {
         let is_orphan = self.address.load(Acquire) & ORPHAN != 0;
         self.give_back();
@@ -196,24 +196,25 @@ impl ReturnProbe {
         self.kprobe().address
     }
 
-    /// Calls whose return was handled, or will be when they return.
+    /// How many calls there were whose return was handled, or will be handled.
     pub fn hits(&self) -> u64 {
-        // The calls that do not count are read first: those that come meanwhile must not make the difference negative.
+        // The numbers to be subtracted are read first: calls that come meanwhile must not make the difference negative.
         let not_handled = self.missed.load(Acquire) + self.declined.load(Acquire);
         self.kprobe().hits().saturating_sub(not_handled)
     }
 
-    /// Calls whose return the entry handler did not want.
+    /// How many calls there were whose return the entry handler did not want.
     pub fn declined(&self) -> u64 {
         self.declined.load(Relaxed)
     }
 
-    /// Calls whose return was not handled: they were made within a handler (rule K5), or found no instance free.
+    /// How many calls there were whose return was not handled, because the call or the return came within a handler
+    /// (rule K5), or because no instance was free.
     pub fn missed(&self) -> u64 {
         self.kprobe().missed() + self.missed.load(Relaxed)
     }
 
-    /// Calls under way.
+    /// How many calls are under way.
     pub fn active(&self) -> usize {
         self.instances.iter().filter(|instance| instance.is_taken()).count()
     }
@@ -240,8 +241,8 @@ impl ReturnProbe {
         }
     }
 
-    /// Takes an instance for a new call when the one at `next` is not free: any other that is free, else one that
-    /// [`free_dropped_calls`](Self::free_dropped_calls) frees.
+    /// Takes an instance for a new call when the instance at `next` is not free: any other that is free, or else an
+    /// instance that [`free_dropped_calls`](Self::free_dropped_calls) frees.
     #[inline(never)]
     #[unsafe(link_section = ".noprobe.text")]
     fn take_another_or_dropped(&self, frame: &Frame) -> Option<&Instance> {
@@ -253,7 +254,7 @@ impl ReturnProbe {
         self.take_another(frame.x[30])
     }
 
-    /// Takes any instance that is free. The one behind it is tried first next time.
+    /// Takes any instance that is free. The next call will first try the instance behind the taken one.
     #[inline(never)]
     #[unsafe(link_section = ".noprobe.text")]
     fn take_another(&self, to: u64) -> Option<&Instance> {
@@ -274,7 +275,7 @@ impl ReturnProbe {
     }
 }
 
-/// Whether a probe is the one at the entry of a return probe's function.
+/// Whether a probe was placed by a return probe, at the entry of its function.
 pub fn is_entry(kprobe: &Kprobe) -> bool {
     kprobe.pre.is_some_and(|pre| ptr::fn_addr_eq(pre, entered as PreHandler))
 }

@@ -1,6 +1,7 @@
 //! One level of a CPU's debug state: a site that the CPU deals with.
 //!
-//! A handler can run into further probes, so a CPU deals with sites one inside the other (rule K5). `levels` has what is done with them.
+//! A handler can run into further probes, so a CPU deals with sites one inside the other (rule K5). The functions on
+//! levels are in `levels`.
 
 use super::probe::Kprobe;
 use super::site::Site;
@@ -17,7 +18,8 @@ pub const LEVELS: usize = 8;
 #[repr(C)]
 pub struct Level {
     pub(super) site: Cell<*const Site>,
-    /// I and F of the probed context while the instruction runs in the copy that ends in a BRK; with [`LONGER`].
+    /// I and F of the probed context, and the flag [`LONGER`], while the instruction runs in the copy that ends in a
+    /// BRK.
     pub masks: Cell<u64>,
     /// Owners of the probed context's step while the instruction runs in that copy.
     pub parked: Cell<Owners>,
@@ -31,7 +33,7 @@ pub const LONGER: u64 = 1 << 63;
 const _: () = assert!(offset_of!(Level, site) == 0 && offset_of!(Kprobe, hits) == 0);
 
 impl Level {
-    /// A level that is not in use. `hit.S` relies on it that the fields of such a level are as here, `site` and `masks` excepted.
+    /// A level that is not in use. `hit.S` relies on `parked` and `missed` having these values in every such level.
     #[allow(
         clippy::declare_interior_mutable_const,
         reason = "for arrays of levels, each with cells of its own"

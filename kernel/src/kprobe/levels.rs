@@ -9,13 +9,13 @@ use rules::step::Owners;
 pub const HANDLER_DEPTH: usize = 4;
 
 impl CpuDebug {
-    /// How many levels are in use. D masked.
+    /// How many levels are in use. D is masked.
     #[inline(always)]
     pub fn probe_levels(&self) -> usize {
         usize::from(self.levels_len.get())
     }
 
-    /// Whether one of the levels deals with the site. D masked.
+    /// Whether one of the levels deals with the site. D is masked.
     #[inline(always)]
     pub fn is_probed(&self, site: &Site) -> bool {
         let mut at = 0;
@@ -28,7 +28,7 @@ impl CpuDebug {
         false
     }
 
-    /// The innermost level and its site. D masked.
+    /// The innermost level and its site. D is masked.
     #[inline(always)]
     pub fn top(&self) -> Option<(&Level, &'static Site)> {
         if self.probe_levels() == 0 {
@@ -41,7 +41,7 @@ impl CpuDebug {
 }
 
 impl MaskedCpu {
-    /// Begins a level for a hit of the site; None if all levels are in use. D masked.
+    /// Begins a level for a hit of the site; None if all levels are in use. D is masked.
     #[inline(always)]
     pub fn push(&self, site: &'static Site, missed: bool) -> Option<&Level> {
         if self.probe_levels() >= LEVELS {
@@ -54,7 +54,7 @@ impl MaskedCpu {
         Some(level)
     }
 
-    /// Ends the innermost level. D masked.
+    /// Ends the innermost level. D is masked.
     #[inline(always)]
     pub fn pop(&self) {
         let len = self.levels_len.get() - 1;

@@ -1,5 +1,11 @@
-//! Kprobes: a BRK takes the place of an instruction. When the BRK is hit, handlers are called before and after the instruction,
-//! which is simulated or executed somewhere else ("out of line").
+//! Kprobes: a BRK takes the place of an instruction. When the BRK is hit, handlers are called before and after the
+//! instruction, which is simulated or executed somewhere else ("out of line").
+//!
+//! The words: a *site* is a probed address. The *displaced instruction* is the instruction whose place the BRK has
+//! taken. The *probed context* is the context that has hit the BRK. A displaced instruction that is not simulated runs
+//! in a *copy*, in memory of its own. The text of an *optimised* site holds a branch to a *trampoline* instead of a
+//! BRK; the trampoline calls the handlers and runs the displaced instruction without an exception. While a CPU deals
+//! with a hit, it has a *level* for the site.
 //!
 //! A module knows only modules that stand below it in this list:
 //!
@@ -11,7 +17,7 @@
 //! - `optimised`: probes whose hits take no exception.
 //! - `copies`: the pages in which displaced instructions run. `levels`: which sites a CPU deals with (K5), each in a `level`.
 //! - `table`: how a site is found without a lock. `instance`: the calls that return probes wait for.
-//! - `site`: what is known of a probed address. `probe`: a registered probe.
+//! - `site`: a probed address, with its instruction and its probes. `probe`: a registered probe.
 //! - `simd`: SIMD&FP registers of the probed context. `machine`: which features of the CPU the `probe` crate has to know.
 
 mod copies;

@@ -1,10 +1,11 @@
 //! Optimised probes: the text of the site holds a branch to a trampoline instead of a BRK (M12b). A site can be optimised if it has
 //! exactly one probe, that probe permits it and has no post-handler, and the trampoline can execute the displaced instruction.
 //!
-//! The step engine knows nothing of trampolines. If it stepped a context at such a site, the step would end inside the trampoline,
-//! with nothing of the probed code executed; and an interrupt there would put the context back to the site, where a breakpoint
-//! would be hit once more. So a context that is about to be stepped at such a site, by a debugger or over a breakpoint, is moved to
-//! the trampoline's stand-in ([`stand_in`]): a BRK that is dealt with like the BRK of any other probe.
+//! The step engine knows nothing of trampolines. If it stepped a context at an optimised site, the step would end
+//! inside the trampoline, before the probed instruction was executed. An interrupt at that place would put the context
+//! back to the site, where a breakpoint would be hit once more. So a context that is about to be stepped at such a
+//! site, by a debugger or over a breakpoint, is moved to the *stand-in* in the trampoline ([`stand_in`]). The stand-in
+//! is a BRK that is dealt with like the BRK of any other probe.
 
 use super::probe::Then;
 use super::site::{How, Site};

@@ -7,9 +7,9 @@ use core::sync::atomic::{
     Ordering::{Acquire, Relaxed},
 };
 
-/// A handler that is called before the probed instruction, in debug context (M12). It may change the frame.
+/// A handler that is called before the probed instruction, in debug context (M12). A pre-handler may change the frame.
 pub type PreHandler = fn(&Kprobe, &mut DebugFrame) -> Then;
-/// A handler that is called after the probed instruction, in debug context. It may change the frame.
+/// A handler that is called after the probed instruction, in debug context. A post-handler may change the frame.
 pub type PostHandler = fn(&Kprobe, &mut DebugFrame);
 
 /// What a pre-handler wants to become of the probed instruction.
@@ -22,10 +22,10 @@ pub enum Then {
     Skip = 1,
 }
 
-/// A registered probe. It is aligned as a site is, so that the heap has no holes between the two.
+/// A registered probe. Probes are aligned as sites are, so that the heap has no holes between a probe and its site.
 #[repr(C, align(64))]
 pub struct Kprobe {
-    /// Each CPU counts its own hits, with all exceptions masked.
+    /// The hits on each CPU. A CPU counts only its own hits, with all exceptions masked.
     pub(super) hits: [AtomicU64; MAX_CPUS],
     pub(super) missed: AtomicU64,
     /// The address of the probed instruction.

@@ -22,8 +22,8 @@ use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use probe::{Class, Function, Reason};
 
-/// Held during each registration, removal and switching of a probe. The caller has interrupts on, which the rendezvous needs that
-/// comes while the lock is held.
+/// Held during each registration, removal, enabling and disabling of a probe. Whoever takes the lock has interrupts on,
+/// because a rendezvous is made while the lock is held.
 static LOCK: SpinLock<Last> = SpinLock::new(None);
 
 /// The function that the last registration analysed. Many probes are often placed in one function, which is then analysed only
@@ -31,7 +31,7 @@ static LOCK: SpinLock<Last> = SpinLock::new(None);
 /// later allocation would search those holes.
 type Last = Option<Function>;
 
-/// How many probes are registered. It changes under [`LOCK`].
+/// How many probes are registered. The number changes under [`LOCK`].
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// How many probes are registered, the probes of return probes and disabled probes included. Any context.
@@ -54,7 +54,8 @@ pub enum ProbeError {
     NoSlot,
     /// A return probe was wanted, but no function begins at the address.
     NotEntry(u64),
-    /// A return probe was wanted for so many calls at once, which is too many, or 0, or more than other return probes leave.
+    /// A return probe was wanted for this number of calls at once, which is 0, above the limit, or more than other
+    /// return probes leave free.
     Instances(usize),
     /// No probe is at the address.
     Absent(u64),
@@ -88,7 +89,7 @@ impl fmt::Display for ProbeError {
     }
 }
 
-/// What [`register_with`] and [`register_all`] are asked for.
+/// A probe that [`register_with`] or [`register_all`] is to place.
 #[derive(Clone, Copy)]
 pub struct Wanted {
     /// The address of the instruction to be probed.
@@ -99,9 +100,10 @@ pub struct Wanted {
     pub post: Option<PostHandler>,
     /// A word that the handlers find in [`Kprobe::data`].
     pub data: usize,
-    /// Whether the text may hold a branch to a trampoline instead of a BRK. It does so only if the instruction allows it, no other
-    /// probe is at the address, and the probe has no post-handler. Only the cost of a hit tells the difference.
-    /// None: the boot argument `optimise` decides.
+    /// Whether the probe may be optimised, so that the text holds a branch to a trampoline instead of a BRK. The probe
+    /// is optimised only if the instruction allows it, no other probe is at the address, and the probe has no
+    /// post-handler. A handler can see no difference, except that a hit costs less. None: the boot argument `optimise`
+    /// decides.
     pub optimise: Option<bool>,
 }
 
@@ -143,7 +145,7 @@ pub fn register_with(
     Ok(new.probe)
 }
 
-/// How many probes one rendezvous publishes or takes off. It bounds how long the other CPUs are held.
+/// How many probes one rendezvous publishes or takes off. This number bounds how long the other CPUs are held.
 const BATCH: usize = 256;
 
 /// Places all of these probes, or none of them. The other CPUs are held once for each [`BATCH`] of probes, not for each probe.
@@ -174,15 +176,15 @@ pub fn register_possible(
     })
 }
 
-/// Places probes. Where a probe cannot be placed, `go_on` decides whether the probes behind it are placed too. The probes in front
-/// of it are placed in any case.
+/// Places probes, in order. If a probe cannot be placed, `go_on` decides whether the later probes are placed too. The
+/// earlier probes are placed in any case.
 fn register_while(
     wanted: impl IntoIterator<Item = Wanted>,
     mut go_on: impl FnMut(&Wanted, ProbeError) -> bool,
 ) -> Vec<&'static Kprobe> {
     let mut last = LOCK.lock();
-    // All probes are prepared before the first is published: the code of the preparation may be what is to be probed, and would hit
-    // the probes that are published already.
+    // All probes are prepared before the first is published: the code that prepares probes may itself be probed, and
+    // would hit the probes that are published already.
     let (mut all, mut written) = (Vec::new(), 0);
     for wanted in wanted {
         match prepare(&wanted, &mut last) {
@@ -416,8 +418,8 @@ fn set_enabled(probe: &'static Kprobe, on: bool) {
     });
 }
 
-/// Checks whether `address` is in text that can be probed. The instruction itself is not looked at. Thread context with interrupts
-/// on.
+/// Checks whether `address` is in text that can be probed, whatever instruction is there. Thread context with
+/// interrupts on.
 ///
 /// # Errors
 /// As for [`register`].

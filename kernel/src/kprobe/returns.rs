@@ -24,7 +24,7 @@ use rules::step::Owners;
 /// Instances are handed out in multiples of this number.
 const BLOCK: usize = 16;
 
-/// What [`register_return`] is asked for.
+/// A return probe that [`register_return`] is to place.
 #[derive(Clone, Copy)]
 pub struct WantedReturn {
     /// The address of the function's entry.
@@ -97,8 +97,9 @@ fn room(count: usize) -> Option<usize> {
     (0..=INSTANCES / BLOCK - blocks).find(|&first| free(first)).map(|first| first * BLOCK)
 }
 
-/// Removes a return probe. Returns its hits and misses. When this returns, none of its handlers runs any more; calls that are under
-/// way return to their callers. The reference must not be used any more. Thread context with interrupts on.
+/// Removes a return probe, and returns its hits and misses. When this function returns, none of the probe's handlers
+/// runs any more; calls that are under way return to their callers. The caller must not use the reference any more.
+/// Thread context with interrupts on.
 pub fn remove_return(probe: &'static ReturnProbe) -> (u64, u64) {
     let _one = LOCK.lock();
     // The instances are retired while all other CPUs are held, because no CPU is in a handler then.
@@ -109,7 +110,8 @@ pub fn remove_return(probe: &'static ReturnProbe) -> (u64, u64) {
 }
 
 /// Takes the instances away from a return probe. The caller makes sure that no call can take an instance any more, and that no CPU
-/// is in a handler of the probe. An instance that a call still has becomes an orphan: the call returns by it, and then frees it.
+/// is in a handler of the probe. An instance that a call still has becomes an orphan: it is freed when the call
+/// returns.
 fn retire(probe: &ReturnProbe) {
     for instance in probe.instances {
         let under_way = instance.is_taken();
@@ -121,7 +123,7 @@ fn retire(probe: &ReturnProbe) {
 
 /// Frees the memory of a return probe, after [`retire`] has taken its instances away.
 fn release(probe: &'static ReturnProbe) {
-    // SAFETY: it came from `Box::leak`, and no instance leads to it any more.
+    // SAFETY: the probe came from `Box::leak`, and no instance points to it any more.
     drop(unsafe { Box::from_raw(ptr::from_ref(probe).cast_mut()) });
 }
 

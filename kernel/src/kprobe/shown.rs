@@ -81,8 +81,8 @@ fn in_copy(cpu: &MaskedCpu, frame: &mut DebugFrame, site: &'static Site, offset:
             if !core::ptr::eq(top, site) {
                 return Origin::Elsewhere;
             }
-            // The owners that the level keeps (M12) are the probed context's. They go back to the CPU, since a debugger that stops
-            // here may end its plan. Only a step-over waits on.
+            // The owners that the level keeps (M12) belong to the probed context. The CPU gets them back, because a
+            // debugger that stops here may end its plan. Only a step-over goes on waiting.
             let parked = level.parked.replace(Owners::empty());
             cpu.set_owners(cpu.owners.get() | (parked - Owners::STEP_OVER));
             let waiting = parked & Owners::STEP_OVER;
@@ -124,8 +124,8 @@ fn in_trampoline(frame: &mut DebugFrame, site: &'static Site, offset: u64) -> Or
     }
 }
 
-/// Puts the probed context into `frame`, and returns what is needed to resume the instruction. `masks`: I and F of the probed
-/// context.
+/// Puts the probed context into `frame`, and returns the value that can resume the instruction. `masks` are I and F of
+/// the probed context.
 #[inline(always)]
 fn take_out(frame: &mut DebugFrame, site: &'static Site, masks: u64) -> Displaced {
     let (pc, masks_there) = (frame.pc, frame.pstate & OPENED.bits());

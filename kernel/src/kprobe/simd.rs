@@ -1,7 +1,8 @@
 //! SIMD&FP registers of the probed context, for literal loads, and the syndrome of an instruction that takes an exception
 //! instead of being simulated.
 //!
-//! The kernel itself is built without these registers and saves none: what is in them is the probed code's.
+//! The kernel is built without use of these registers, and does not save them. So they always hold the values of the
+//! probed code.
 
 use crate::arch::barrier;
 use crate::{read_sysreg, write_sysreg};
@@ -18,15 +19,16 @@ pub fn trapped() -> bool {
 /// Sets V`n`. Any context in which accesses to V registers are not [`trapped`].
 #[inline(always)]
 pub fn set(n: u8, value: u128) {
-    // SAFETY: the registers are not trapped, and the kernel keeps nothing in them.
+    // SAFETY: accesses to the registers are not trapped, and the kernel keeps nothing in them.
     unsafe { load(u64::from(n % 32), &value) }
 }
 
-/// Loads V`n` from `value`. The number of the register is part of the instruction LDR, so there are 32 loads, and a branch to one
-/// of them. They are written as words, because the assembler refuses SIMD&FP instructions for this target.
+/// Loads V`n` from `value`. The number of the register is part of the instruction LDR, so there are 32 loads, and a
+/// branch to one of them. The loads are written as words, because the assembler refuses SIMD&FP instructions for this
+/// target.
 ///
 /// # Safety
-/// The registers are not trapped; `n` is below 32.
+/// Accesses to the registers are not trapped; `n` is below 32.
 #[unsafe(naked)]
 #[unsafe(link_section = ".noprobe.text")]
 unsafe extern "C" fn load(n: u64, value: &u128) {
@@ -44,8 +46,8 @@ unsafe extern "C" fn load(n: u64, value: &u128) {
     )
 }
 
-/// ESR_EL1, and FAR_EL1 if it is set, of the exception that an instruction takes instead of being simulated; `literal` is what
-/// it reads. Any context.
+/// The values that ESR_EL1 and FAR_EL1 would have if the probed instruction itself had taken `exception`. FAR_EL1 is
+/// None if this kind of exception does not set it. `literal` is the address that the instruction reads. Any context.
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
@@ -56,14 +58,15 @@ pub fn syndrome<E>(exception: &Exception<E>, literal: u64) -> (u64, Option<u64>)
     }
 }
 
-/// The syndrome of a load from `address` that faults: EC 0x25, IL, and the fault status of a translation that is asked for
-/// once more (DDI 0487 D24.2.119). AT writes PAR_EL1, which no frame holds, and in which the probed code may have the answer of its
-/// own AT instruction. The simulated load would not change PAR_EL1, so the register is put back (K1). All exceptions are masked.
+/// The syndrome of a load from `address` that faults: EC 0x25, IL, and the fault status, for which AT translates the
+/// address once more (DDI 0487 D24.2.119). AT writes PAR_EL1, which no frame holds, and in which the probed code may
+/// have the result of its own AT instruction. The probed load would not change PAR_EL1, so the register is put back
+/// (K1). All exceptions are masked.
 #[inline(always)]
 fn data_abort(address: u64) -> u64 {
     const DATA_ABORT: u64 = 0x25 << 26 | 1 << 25;
     let probed = read_sysreg!("par_el1");
-    // SAFETY: AT only asks the translation regime, and changes nothing but PAR_EL1.
+    // SAFETY: AT translates an address, and changes nothing but PAR_EL1.
     unsafe { asm!("at s1e1r, {}", in(reg) address, options(nostack, preserves_flags)) };
     barrier::isb();
     let answer = read_sysreg!("par_el1");

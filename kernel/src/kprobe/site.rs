@@ -1,4 +1,5 @@
-//! What is known of one probed address: its instruction, how that instruction runs, and the probes on it.
+//! A *site* has what the kernel knows of one probed address: the instruction, how the instruction runs, and the probes
+//! at the address.
 
 use super::probe::{Kprobe, PostHandler, PreHandler, nothing};
 use core::mem::offset_of;
@@ -19,7 +20,7 @@ pub enum How {
     OutOfLine(Relocatable, u64),
 }
 
-/// The word that the text of a probed address holds while one of its probes is enabled.
+/// The word that the text of a probed address holds while one of its probes is enabled, unless the site is optimised.
 const BRK: u32 = brk(probe::ool::KPROBE);
 
 /// In [`Short::run`]: the other bits are the address of a function that simulates the instruction. Functions and copies are aligned, so
@@ -28,16 +29,18 @@ const SIMULATED: u64 = 1;
 /// In [`Short::run`]: the probe has a post-handler.
 const POST: u64 = 2;
 
-/// What `hit.S` reads of a site. It is written before the site is published, or while all other CPUs are held.
+/// The part of a site that `hit.S` reads. These fields are written before the site is published, or while all other
+/// CPUs are held.
 #[repr(C)]
 struct Short {
     /// The probed address if the site has exactly one probe, that probe is enabled, and `hit.S` can deal with its hits; else 0.
     address: AtomicU64,
-    /// That probe.
+    /// The site's only probe, if `address` is not 0.
     probe: AtomicPtr<Kprobe>,
     /// The probe's pre-handler, or 0.
     pre: AtomicUsize,
-    /// The address of the [`Copies`] or of a function that simulates, with [`SIMULATED`] and [`POST`].
+    /// The address of the [`Copies`], or of the function that simulates the instruction, with the flags [`SIMULATED`]
+    /// and [`POST`].
     run: AtomicU64,
     /// The probe's post-handler, or 0.
     post: AtomicUsize,
@@ -100,14 +103,15 @@ impl Site {
     #[inline(always)]
     pub fn is_optimised(&self) -> bool {
         let short = &self.short;
-        // SAFETY: a probe that the short way has is alive.
+        // SAFETY: as long as `short.address` is not 0, `short.probe` is a probe that is alive.
         self.trampoline() != 0
             && short.address.load(Relaxed) != 0
             && unsafe { (*short.probe.load(Relaxed)).optimise }
             && short.post.load(Relaxed) == 0
     }
 
-    /// The word that the site's text is to hold. [`shorten`](Self::shorten) comes first.
+    /// The word that the site's text is to hold. The caller has called [`shorten`](Self::shorten) since the probes have
+    /// changed.
     pub fn text(&self) -> u32 {
         if self.enabled().next().is_none() {
             self.word
@@ -135,8 +139,8 @@ impl Site {
         unsafe { self.first.load(Acquire).as_ref() }
     }
 
-    /// The site's probes. Any context; the references must not outlive the masked section that they were got in, or the registration's
-    /// lock.
+    /// The site's probes. The caller has all exceptions masked, or holds the registration's lock, for as long as it
+    /// uses the references.
     #[inline(always)]
     pub fn probes(&self) -> impl Iterator<Item = &'static Kprobe> {
         // SAFETY: a linked probe is alive; it is unlinked, and dropped, while all CPUs are held and none is in debug context.

@@ -24,7 +24,7 @@ const _: () = assert!(layout::IMAGE.is_multiple_of(PAGE << PAGE_BITS));
 
 type Page = [AtomicPtr<Site>; WORDS];
 
-/// The page of pointers of all pages of text without a site. It stays empty.
+/// The page of pointers that stands for every page of text without a site. All its pointers are null for ever.
 #[unsafe(link_section = ".noprobe.data")]
 static NOTHING: Page = [const { AtomicPtr::new(ptr::null_mut()) }; WORDS];
 
@@ -45,7 +45,8 @@ fn get(address: u64) -> *mut Site {
     page[address as usize / 4 % WORDS].load(Acquire)
 }
 
-/// The site at this address. Any context; the reference must not outlive the masked section it was got in.
+/// The site at this address. The caller makes sure that no site is removed while it uses the reference: by masking all
+/// exceptions, or by holding the registration's lock.
 #[inline(always)]
 pub fn find(address: u64) -> Option<&'static Site> {
     // SAFETY: a published site is alive. A site that was taken off is freed only after a rendezvous, in which this CPU takes no
@@ -56,7 +57,8 @@ pub fn find(address: u64) -> Option<&'static Site> {
     }
 }
 
-/// The instruction at this address, whatever probe stands there; None if it cannot be read. Any context.
+/// The original instruction at this address, also where a probe has replaced it in the text. None if the address cannot
+/// be read. Any context.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn original(address: u64) -> Option<u32> {

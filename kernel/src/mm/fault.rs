@@ -1,4 +1,5 @@
-//! Handles a fault at EL1 (M6): by a catcher of tests, or by the table of fix-ups.
+//! Handles a fault at EL1 (M6), by the function that a test has named for that, or by the table of
+//! `exception::extable`.
 
 use crate::debug::stats;
 use crate::exception::frame::ec;
@@ -13,14 +14,15 @@ pub type Catcher = fn(&mut Frame) -> bool;
 
 static CATCHER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Names the function that every fault of every CPU is shown to first, or none: for tests of code that must fault. Any context.
+/// Names the function that is called first for every fault of every CPU, or none. For tests of code that must fault.
+/// Any context.
 pub fn catch(catcher: Option<Catcher>) {
     let pointer = catcher.map_or(core::ptr::null_mut(), |catcher| catcher as *mut ());
     CATCHER.store(pointer, Release);
 }
 
-/// Deals with a fault; false if nothing can be done about it. Runs with the masks and at the debug depth of the context that has
-/// faulted, which may be a debug context, so nothing here waits. Can be probed.
+/// Deals with a fault. Returns false if nothing can be done about it. Runs with the masks and at the debug depth of the
+/// context that has faulted, which may be a debug context, so this function never waits. Probes can be placed on it.
 #[inline(never)]
 pub fn handle(frame: &mut Frame) -> bool {
     let catcher = CATCHER.load(Acquire);

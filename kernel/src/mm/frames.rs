@@ -1,4 +1,4 @@
-//! Physical pages for translation tables, stacks and the heap. They are handed out once and never taken back.
+//! Physical pages for translation tables, stacks and the heap. Each page is handed out once and never taken back.
 
 use super::layout::PAGE;
 use core::ops::Range;

@@ -2,7 +2,7 @@
 //!
 //! | from | what |
 //! |---|---|
-//! | `LINEAR` | all RAM but the image's text and read-only data, read-write |
+//! | `LINEAR` | all RAM, read-write, except the image's text and read-only data and the pages of `COPIES` |
 //! | `IMAGE` | the image: text read-execute, rodata read-only, data read-write |
 //! | `COPIES` | copies of probed instructions: read-execute, in reach of a branch from the image; [`copies`] is the mapped part |
 //! | `DEVICES` | device registers, by physical address |
@@ -19,7 +19,7 @@ pub const IMAGE: usize = 0xffff_8000_8000_0000;
 pub const COPIES: usize = IMAGE + (64 << 20);
 /// The most bytes that are mapped from [`COPIES`] on.
 pub const COPIES_MAX: usize = 64 << 20;
-/// Bytes that one table entry maps if both addresses are multiples of it.
+/// How many bytes one table entry maps if the virtual and the physical address are multiples of this number.
 pub const BLOCK: usize = 2 << 20;
 /// Device registers at physical address `p` are mapped at `DEVICES + p`.
 pub const DEVICES: usize = 0xffff_9000_0000_0000;

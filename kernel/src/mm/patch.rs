@@ -1,15 +1,16 @@
 //! Writes kernel text, through a temporary writable alias.
 //!
-//! This module does not ask whether other CPUs may execute the word meanwhile: that is rule K3, which `smp::rendezvous` serves.
+//! This module does not prevent other CPUs from executing a word while it is written. Where rule K3 demands that, the
+//! caller holds the other CPUs by `smp::rendezvous`.
 
 use super::layout::PAGE;
 use super::tables::{patch_alias, set_patch_alias};
 use crate::percpu;
 use core::arch::asm;
 
-/// Writes words of the kernel's text through an alias of their page. The alias stays until a word of another page is written or
-/// the value is dropped, because unmapping it costs an invalidation on all CPUs. Unmapping the alias also executes the ISB that
-/// this CPU needs before it executes what was written.
+/// Writes words of the kernel's text through an alias of their page. The alias stays until a word of another page is
+/// written or the value is dropped, because unmapping the alias costs an invalidation on all CPUs. Unmapping also
+/// executes the ISB that this CPU needs before it executes the written words.
 ///
 /// While the value lives, interrupts must be off. Not in a debug context. Each CPU has one alias, so nobody else may write text on
 /// this CPU meanwhile.

@@ -63,9 +63,9 @@ const TABLES: usize = 128;
 
 /// Builds the kernel's tables, while one CPU runs on the boot tables.
 ///
-/// `image` is the physical range of the image and of the symbol table behind it; `banks` is RAM; from `limit` on, RAM behind the image is
-/// not free. Returns the physical address of
-/// the root table, and the first physical address behind the image that is still free.
+/// `image` is the physical range of the image and of the symbol table behind it. `banks` is RAM. From the address
+/// `limit` on, RAM behind the image is not free. Returns the physical address of the root table, and the first physical
+/// address behind the image that is still free.
 ///
 /// # Panics
 /// If RAM is too small or does not contain the image.
@@ -82,7 +82,8 @@ pub fn build(
     let end = bank.end.min(limit);
     let mut frames = Frames::new(image.end, end);
     let stacks = frames.take(MAX_CPUS * 2 * STACK_SIZE / PAGE);
-    // Whole blocks. On a machine with little RAM, the copies get an eighth of what is left.
+    // The copies get whole blocks: as many as they can ever use, but at most an eighth of the free RAM behind the
+    // image.
     let copies = (end.saturating_sub(image.end) / 8).min(layout::COPIES_MAX) & !(layout::BLOCK - 1);
     frames.align(if copies == 0 { PAGE } else { layout::BLOCK });
     let (copies_start, copies_len) = (frames.take(copies / PAGE), copies);
@@ -104,7 +105,7 @@ pub fn build(
     super::COPIES.1.store(copies_len, Relaxed);
     kernel.map(layout::copies(), copies_start, READ_EXECUTE);
 
-    // All RAM but text, copies and read-only data: only `patch` ever maps one of their pages writable.
+    // Maps all RAM read-write, except text, copies and read-only data, whose pages only `patch` ever maps writable.
     let holes =
         [image.start..super::image_physical(layout::rodata_end()), copies_start..copies_start + copies_len];
     for mut bank in banks {
@@ -198,7 +199,8 @@ fn prepare_aliases(kernel: &mut Kernel) {
 /// Interrupts must be off between the two calls, so that both are on the same CPU.
 pub(super) fn set_patch_alias(cpu: usize, physical: Option<usize>) {
     const PAGE_OF_TEXT: usize = READ_WRITE.union(Attributes::TABLE_OR_PAGE).bits();
-    // SAFETY: the descriptor is in a table that is never freed. It is accessed as an atomic, as the crate does.
+    // SAFETY: the descriptor is in a table that is never freed, and all accesses to it are atomic, also those of the
+    // crate `aarch64_paging`.
     let descriptor = unsafe { ALIASES[cpu].load(Relaxed).as_ref() };
     let descriptor = descriptor.expect("the tables are built before text is patched");
     descriptor.store(physical.map_or(0, |physical| physical | PAGE_OF_TEXT), Relaxed);

@@ -1,4 +1,4 @@
-//! `cpu`: lists the CPUs, and brings those up that were held back at boot.
+//! `cpu`: lists the CPUs, and brings up CPUs that were held back at boot.
 
 use super::Error;
 use crate::smp;

@@ -51,7 +51,7 @@ pub enum Error {
     NoTests,
     /// No test's name contains the filter.
     NoSuchTest(String),
-    /// Tests need a kernel in which no probe and no slot is set that is not theirs.
+    /// Probes or slots are set, but tests need a kernel without any except their own.
     InTheWay {
         /// The number of probes that are set.
         probes: usize,
@@ -128,6 +128,6 @@ from!(LineError => Line, SyntaxError => Definition, SymbolError => Symbol, Probe
 
 impl From<fmt::Error> for Error {
     fn from(_: fmt::Error) -> Self {
-        Self::Command("what was to be shown could not be written".into())
+        Self::Command("the output could not be written".into())
     }
 }

@@ -32,7 +32,8 @@ impl Session {
     /// Executes a line and writes what it shows to `out`. Thread context, interrupts on.
     ///
     /// # Errors
-    /// Why the line was not carried out, in which case nothing has changed; or that tests have failed or steps have gone wrong.
+    /// Either the line was not carried out, and nothing has changed; or it was carried out, and tests have failed or
+    /// steps have gone wrong.
     pub fn execute(&mut self, line: &str, out: &mut dyn Write) -> Result<Flow, Error> {
         match command::parse(line)? {
             Command::Nothing => {}

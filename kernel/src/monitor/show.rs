@@ -100,14 +100,14 @@ pub fn slots(out: &mut dyn Write) -> Result<(), Error> {
     Ok(())
 }
 
-/// Writes the line of a slot with one of its records, or with none. CPUs that share the slot's number may have records of their
-/// own.
+/// Writes the line of slot `n` with one of its records, or with none. A slot number can have several records, each for
+/// other CPUs.
 fn slot(out: &mut dyn Write, kind: Kind, n: u8, record: Option<&Snapshot<Disposition>>) -> Result<(), Error> {
     let (k, i) = (kind as usize, usize::from(n));
     let concerns = |cpu: usize| record.is_none_or(|record| record.cpus.contains(cpu as u32));
     let control = |cpu: usize| READ.of(cpu).control[k][i].load(Relaxed);
-    // All CPUs that the record is for hold the same value: this CPU's is shown, if it is one of them. The last value of a free slot
-    // is not shown.
+    // All CPUs that the record is for hold the same value. The value of this CPU is shown if the record is for this
+    // CPU, else that of another CPU. The value that a free slot had last is not shown.
     let me = percpu::index();
     let shown = if concerns(me) { Some(me) } else { smp::online().find(|&cpu| concerns(cpu)) };
     let value = match record.and(shown) {

@@ -19,7 +19,7 @@ struct Numbered {
 /// The breakpoints and watchpoints that were set at the prompt.
 pub struct Slots {
     set: Vec<Numbered>,
-    /// The number given last, for each kind.
+    /// The number of the newest breakpoint and of the newest watchpoint.
     last: [u64; 2],
 }
 
@@ -132,7 +132,8 @@ impl core::fmt::Display for Described<'_> {
     }
 }
 
-/// Checks that the place can be executed. Copies of probed instructions pass too: the slot manager refuses them, with its reason.
+/// Checks that the place is in text. Copies of probed instructions pass too, because the slot manager refuses them with
+/// a better reason.
 fn may_break(place: &Place) -> Result<(), Error> {
     let address = place.address;
     let text = layout::text_start() as u64..layout::text_end() as u64;

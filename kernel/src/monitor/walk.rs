@@ -1,8 +1,9 @@
 //! `step`: steps through a context of its own, which waits between two commands at the instruction where the last step has landed.
 //!
-//! The context is kept as a frame. The command begins a step of the monitor. The hook of that step swaps the monitor's frame with
-//! the kept one, so the exception returns to the kept context, whose step is still asked for. After the last step the hook swaps
-//! the frames back. Frames are complete (rule I7), so the frame is all that must be swapped.
+//! The context is kept as a frame. The command begins a step of the monitor itself. The hook of that step swaps the
+//! monitor's frame with the kept frame, and asks for another step. So the exception returns to the kept context, which
+//! makes this step. After the last step the hook swaps the frames back. A frame has all registers (rule I7), so nothing
+//! else must be swapped.
 
 use super::Error;
 use crate::debug::session::{self, Wish};
@@ -107,7 +108,8 @@ struct Steps {
     /// The addresses where the steps have landed. Allocated before the first step, because the hook runs in debug context.
     landed: Vec<u64>,
     in_handler: u64,
-    /// Interrupts that were taken in the middle of a step. While stepping, the counter's value from before the first step.
+    /// The number of interrupts that were taken in the middle of a step. While steps are made, it is the value that the
+    /// counter of stashes had before the first step.
     interrupts: u64,
 }
 
@@ -168,7 +170,8 @@ impl Walk {
     }
 }
 
-/// Debug context: after each step.
+/// Called after each step, in debug context. The first call swaps the monitor's context with the kept one. Every later
+/// call notes where the step has landed, and the last call swaps the contexts back.
 fn hook(frame: &mut DebugFrame) -> Wish {
     let steps = STEPS.load(Relaxed);
     // SAFETY: `step` has stored the pointer, and does not access the data until the steps are over.

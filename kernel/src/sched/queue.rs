@@ -171,7 +171,7 @@ fn finish_switch() {
     }
 }
 
-/// The first Rust function of a thread. I and F are masked, as the thread that has switched to it left them.
+/// The first Rust function of a thread. I and F are masked, because a switch does not change the masks.
 extern "C" fn begin() -> ! {
     finish_switch();
     // SAFETY: as in `finish_switch`.

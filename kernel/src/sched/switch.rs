@@ -52,8 +52,8 @@ pub unsafe extern "C" fn switch(from: *mut Context, to: *const Context) {
     )
 }
 
-/// The first instructions of a thread. They jump to x19, where [`Context::starting_at`] has put `begin`, with x29 and x30 zero:
-/// there is no caller, so backtraces end here.
+/// The first instructions of a thread. They jump to `begin`, which [`Context::starting_at`] has put into x19. x29 and
+/// x30 are zero, because there is no caller: backtraces end here.
 #[unsafe(naked)]
 extern "C" fn first() {
     naked_asm!("mov x29, xzr", "mov x30, xzr", "br x19")

@@ -11,7 +11,7 @@ use core::sync::atomic::{
     Ordering::{Acquire, Release},
 };
 
-/// The function that a thread runs. It may return.
+/// The function that a thread runs. The thread ends when the function returns.
 pub type Entry = Box<dyn FnOnce() + Send>;
 
 /// Why a thread was not started.
@@ -45,7 +45,7 @@ pub struct Thread {
 }
 
 impl Thread {
-    /// The thread that a CPU came up with, made when the CPU first switches away from it. It idles.
+    /// The thread that a CPU came up with. The value is made when the CPU first switches to another thread.
     pub(super) fn of_boot() -> Self {
         Self {
             context: Context::new(),
@@ -75,7 +75,7 @@ impl Thread {
     }
 }
 
-/// Tells whoever has started a thread whether the thread has ended.
+/// By this value the code that has started a thread can ask whether the thread has ended.
 #[derive(Clone)]
 pub struct Handle(pub(super) Arc<AtomicBool>);
 

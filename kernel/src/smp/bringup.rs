@@ -55,7 +55,8 @@ pub fn init_cpu(hz: u32, timer: u32) {
     daif::clear::<{ daif::ALL }>();
 }
 
-/// The arguments of each CPU. A CPU that comes up after the kernel has given it up ([`BringUpError::Silent`]) still finds its own.
+/// The arguments with which each CPU starts. Each CPU has its own, because a CPU may still come up after the kernel has
+/// stopped waiting for it ([`BringUpError::Silent`]).
 static ARGS: [[AtomicU64; 3]; percpu::MAX_CPUS] =
     [const { [const { AtomicU64::new(0) }; 3] }; percpu::MAX_CPUS];
 
@@ -65,21 +66,21 @@ static FIRST: AtomicU64 = AtomicU64::new(0);
 /// Why a CPU does not come up. `Display` is one line that says what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BringUpError {
-    /// The device tree has no such CPU, or the kernel no room for it.
+    /// The device tree has no such CPU, or the kernel has no room for the CPU.
     NoSuchCpu {
-        /// The number asked for.
+        /// The index that was asked for.
         cpu: usize,
-        /// How many there are.
+        /// How many CPUs there are.
         present: usize,
     },
     /// The CPU is online already.
     Online {
-        /// The CPU.
+        /// The index of the CPU.
         cpu: usize,
     },
     /// The firmware refuses to start the CPU.
     Firmware {
-        /// The CPU.
+        /// The index of the CPU.
         cpu: usize,
         /// The CPU's MPIDR_EL1.
         mpidr: u64,
@@ -88,7 +89,7 @@ pub enum BringUpError {
     },
     /// The firmware has started the CPU, but the CPU has not come up in 5 seconds.
     Silent {
-        /// The CPU.
+        /// The index of the CPU.
         cpu: usize,
     },
 }
@@ -103,7 +104,7 @@ impl fmt::Display for BringUpError {
             Self::Firmware { cpu, mpidr, error } => {
                 write!(f, "cpu{cpu} (MPIDR {mpidr:#x}) does not start: {error}")
             }
-            Self::Silent { cpu } => write!(f, "cpu{cpu} was started and does not come up"),
+            Self::Silent { cpu } => write!(f, "cpu{cpu} was started, but has not come up in 5 seconds"),
         }
     }
 }
@@ -130,15 +131,16 @@ pub fn start_others(most: usize) -> usize {
     cpus::online_count()
 }
 
-/// Brings a CPU up that was held back, and waits until it takes interrupts. It has the slots that are set for it, and those that
-/// are set meanwhile, before it runs anything that can be probed (rule H5).
+/// Brings up a CPU that [`start_others`] has left out, and waits until the CPU takes interrupts. Before the new CPU
+/// runs anything that can be probed, it has armed the slots that are set for it, also those that are set meanwhile
+/// (rule H5).
 ///
 /// Thread context with interrupts on; never a debug context, never an interrupt handler.
 ///
 /// # Errors
 /// See [`BringUpError`].
 pub fn bring_up(cpu: usize) -> Result<(), BringUpError> {
-    // No CPU may join during a rendezvous: whoever holds all CPUs still has counted them before.
+    // No CPU may come online during a rendezvous, which counts the CPUs at its beginning.
     let _no_rendezvous = rendezvous::exclude();
     let boot = early::boot();
     let first = FIRST.load(Relaxed);
@@ -178,7 +180,8 @@ fn start(cpu: usize, mpidr: u64, ttbr1: u64) -> Result<(), BringUpError> {
     Ok(())
 }
 
-/// Cleans memory that the next CPU reads with its caches off. A cache line has 16 bytes or more, so each is cleaned.
+/// Cleans memory that the started CPU reads with its caches off. No cache line is shorter than 16 bytes, so steps of 16
+/// bytes reach every line.
 fn clean(address: usize, length: usize) {
     for line in (address & !15..address + length).step_by(16) {
         // SAFETY: cleaning changes no content.

@@ -5,7 +5,7 @@ use crate::drivers::gic::{self, Target};
 use crate::irq::sgi;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-/// The CPUs that are online, a bit each: they take interrupts.
+/// The CPUs that are online, one bit for each.
 #[unsafe(link_section = ".noprobe.data")]
 static ONLINE: AtomicU64 = AtomicU64::new(0);
 

@@ -13,7 +13,7 @@ pub use rendezvous::{rendezvous, take_part};
 use crate::debug;
 use crate::exception::Frame;
 
-/// The handler of [`sgi::SLOTS`](crate::irq::sgi::SLOTS).
+/// The handler of [`sgi::SLOTS`](crate::irq::sgi::SLOTS): brings this CPU's slots into line with the records.
 pub fn slots_interrupt(_: &mut Frame) {
     debug::slots::sync_local();
 }

@@ -1,11 +1,12 @@
-//! Stops the other CPUs, each with its frame for others to see, and lets them go on later; or stops them for good.
+//! Stops the other CPUs, so that the frames of their contexts can be looked at, and lets them go on later; or stops
+//! them for good.
 //!
-//! Whoever debugs the whole machine needs all other CPUs to stand still for as long as a person thinks, and then to go on as if
-//! nothing had been. [`stop`] asks for that by interrupt and waits for nobody, since it may be called from a debug context (M10);
-//! each CPU stops where it takes the interrupt. It stands in [`park`], in no-probe text with everything masked, has the frame of
-//! the context that it was in published, and still does what other CPUs may wait for: it applies changes of slots (H5), takes part
-//! in rendezvous (K3), and answers when the kernel ends. Before it goes on it executes an ISB, so text that was changed meanwhile
-//! is what it executes.
+//! To debug the whole machine, all other CPUs have to stand still for as long as a person thinks, and then to go on as
+//! if they had never stopped. [`stop`] asks for that by an interrupt, and waits for no CPU, because `stop` may be
+//! called from a debug context (M10). Each CPU stops when it takes the interrupt: it publishes the frame of the
+//! interrupted context, and waits in [`park`], in no-probe text with all exceptions masked. A stopped CPU still does
+//! what other CPUs may wait for: it applies changes of slots (H5), takes part in rendezvous (K3), and answers when the
+//! kernel ends. Before a CPU goes on it executes an ISB, because text may have been changed meanwhile.
 //!
 //! A *round* is one stop: its number is odd while the CPUs shall stand, and even between two stops. A CPU says for which round it
 //! stands, so the frame of an earlier round is never taken for one of the current round.
@@ -25,8 +26,9 @@ use core::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
 
-/// The round, and in the low byte the CPU that has stopped the others. Both are one word: an interrupt that comes late, from an earlier
-/// round, must not see the new round with the owner of the old one, or the owner would stop for itself.
+/// The round, and in the low byte its owner, the CPU that has stopped the others. Both are in one word, because the
+/// interrupt of an earlier round may come late, to the owner of the new round: if that CPU saw the new round with the
+/// old owner, it would stop for itself.
 #[unsafe(link_section = ".noprobe.data")]
 static ROUND: AtomicU64 = AtomicU64::new(0);
 const OWNER: u64 = 0xff;
@@ -40,11 +42,11 @@ const fn owner(round: u64) -> usize {
 /// Whether the kernel ends, so that a CPU that stops never goes on.
 #[unsafe(link_section = ".noprobe.data")]
 static FOR_GOOD: AtomicBool = AtomicBool::new(false);
-/// The CPUs that have stopped for good, a bit each.
+/// The CPUs that have stopped for good, one bit for each.
 #[unsafe(link_section = ".noprobe.data")]
 static ENDED: AtomicU64 = AtomicU64::new(0);
 
-/// The round for which each CPU stands, or has stood last. It is written after the CPU's entry in [`FRAMES`].
+/// The round for which each CPU stands, or has stood last. A CPU writes its entry here after its entry in [`FRAMES`].
 #[unsafe(link_section = ".noprobe.data")]
 static PARKED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 #[unsafe(link_section = ".noprobe.data")]
@@ -107,8 +109,8 @@ impl Stopped {
 
     /// The frame of the context that a CPU has stopped in; None if the CPU has not stopped. Any context.
     pub fn frame(&self, cpu: usize) -> Option<&Frame> {
-        // SAFETY: the CPU has published its frame before it said that it stands for this round. It leaves the frame alone until the
-        // round is over, which is not before `self` is dropped.
+        // SAFETY: the CPU has published its frame before its entry in `PARKED` became this round. The CPU does not use
+        // the frame until the round is over, and the round is over when `self` is dropped.
         self.has_stopped(cpu).then(|| unsafe { &*FRAMES[cpu].load(Relaxed) })
     }
 
@@ -126,7 +128,8 @@ impl Drop for Stopped {
     }
 }
 
-/// Handles [`sgi::STOP`]: stands still, in the context of `frame`, while another CPU wants that. Returns at once if none does.
+/// Handles [`sgi::STOP`]: publishes `frame` and stands still, as long as another CPU wants that. Returns at once if no
+/// CPU wants it.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn park(frame: &mut Frame) {
@@ -139,7 +142,8 @@ pub fn park(frame: &mut Frame) {
         PARKED[me].store(round, Release);
         while ROUND.load(Acquire) == round {
             debug::slots::sync_local();
-            // A CPU in a debug context deals with a probe that a rendezvous would let go (K4).
+            // In a debug context this CPU may still use a probe, so it must not take part in a rendezvous that removes
+            // the probe (K4).
             if debug::this().depth.get() == 0 {
                 rendezvous::stand_still();
             }

@@ -7,8 +7,8 @@ use crate::irq::sgi;
 use crate::sync::SpinLock;
 use protocols::Rendezvous;
 
-/// Held by the CPU that holds the others. It is taken with interrupts on, because a CPU that waits for it has to take part in the
-/// rendezvous of the holder.
+/// The lock of the CPU that holds the others. It is taken with interrupts on, because a CPU that waits for this lock
+/// has to take part in the rendezvous of the lock's holder.
 static ONE_AT_A_TIME: SpinLock<()> = SpinLock::new(());
 
 #[unsafe(link_section = ".noprobe.data")]
@@ -40,7 +40,7 @@ pub fn rendezvous<R>(change: impl FnOnce() -> R) -> R {
     RENDEZVOUS.hold(others, tell, wait_a_little, change)
 }
 
-/// The handler of [`sgi::RENDEZVOUS`].
+/// The handler of [`sgi::RENDEZVOUS`]: takes part in the rendezvous.
 #[unsafe(link_section = ".noprobe.text")]
 pub fn take_part(_: &mut crate::exception::Frame) {
     stand_still();

@@ -1,4 +1,4 @@
-//! Spin locks: one that leaves interrupts alone, one that switches them off.
+//! Two spin locks: [`SpinLock`] leaves interrupts as they are, [`IrqMutex`] switches them off.
 
 use crate::irq::off::IrqOff;
 use core::ops::{Deref, DerefMut};
@@ -25,7 +25,7 @@ pub struct IrqMutex<T>(SpinLock<T>);
 /// Holds an [`IrqMutex`]. Dropping it releases the lock before interrupts are switched on again.
 pub struct IrqMutexGuard<'a, T> {
     guard: MutexGuard<'a, T, Relax>,
-    /// Declared after the lock's guard, so it is dropped after it.
+    /// This field is declared after `guard`, so it is dropped later: interrupts come on after the lock was released.
     _off: IrqOff,
 }
 

@@ -12,7 +12,7 @@ pub static TICKS: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
 /// The timer's state of each CPU, touched with interrupts off only.
 static TICK: PerCpu<Cell<Option<Tick>>> = crate::per_cpu!(Cell::new(None));
 
-/// Starts this CPU's tick, with `hz` ticks a second. Interrupts off.
+/// Starts this CPU's tick, with `hz` ticks a second. Interrupts are off.
 ///
 /// # Panics
 /// If `hz` is 0 or more than the counter's frequency.
@@ -29,13 +29,13 @@ pub fn ticks() -> u64 {
     TICKS.this().load(Relaxed)
 }
 
-/// Stops this CPU's tick until [`resume`]. Interrupts off. Not in a debug context: it may have interrupted the tick's handler just
-/// before the handler arms the timer.
+/// Stops this CPU's tick until [`resume`]. Interrupts are off. Not in a debug context: the debug context may have
+/// interrupted the tick's handler, which would then start the timer again.
 pub fn pause() {
     crate::drivers::timer::stop();
 }
 
-/// Starts the tick again that [`pause`] has stopped. The same contexts as for `pause`.
+/// Starts this CPU's tick again, after [`pause`] has stopped it. May be called where `pause` may be called.
 pub fn resume() {
     if let Some(tick) = TICK.this().get() {
         tick.resume();
@@ -53,7 +53,8 @@ pub fn interrupt(_: &mut Frame) {
     crate::sched::tick();
 }
 
-/// Counts ticks. It is a function of its own, so that tests have a function to probe and a store to watch in the timer's handler.
+/// Counts ticks. This is a separate function so that tests have a function to probe and a store to watch in the timer's
+/// handler.
 #[inline(never)]
 pub fn account(passed: u64) {
     let ticks = TICKS.this();

@@ -1,4 +1,5 @@
-//! Text and memory as a sequence sees them: the native accesses.
+//! What `probe::sequence` needs of the kernel to execute a sequence: its text, its functions, and native accesses to
+//! memory.
 
 use crate::arch::{barrier, uaccess};
 use crate::kprobe;
@@ -7,7 +8,7 @@ use core::arch::asm;
 use core::mem::offset_of;
 use probe::sequence::{Between, Check, Fault, Memory, Shape, Store};
 
-/// The kernel's address space. Its accesses are made in debug context, with D masked: no watchpoint sees them.
+/// The kernel's address space. The accesses are made in debug context, with D masked, so they hit no watchpoint.
 pub struct Native;
 
 impl Memory for Native {
@@ -25,7 +26,7 @@ impl Memory for Native {
         let load = |address| load(address, shape.size).map_err(|uaccess::Fault| Fault);
         let first = load(address)?;
         let second = if shape.pair { load(address + u64::from(shape.size))? } else { 0 };
-        // A load of a pair need not be atomic: `exchange` compares both.
+        // The two loads of a pair need not be atomic together, because `exchange` compares both values again.
         barrier::load_acquire();
         Ok([first, second])
     }
@@ -64,11 +65,13 @@ impl Memory for Native {
     }
 }
 
-/// What the functions below return, besides 1 for another value or a failed store-exclusive.
+/// A result of the assembly functions below: everything was stored. The result 1 says that the store-exclusive has not
+/// stored: it has failed, or it was not reached, because a load gave another value than expected.
 const STORED: u64 = 0;
+/// A result of the assembly functions below: an access has faulted.
 const FAULTED: u64 = 2;
 
-/// A load of so many bytes.
+/// Loads a value of `size` bytes, zero-extended.
 #[inline(always)]
 fn load(address: u64, size: u8) -> Result<u64, uaccess::Fault> {
     match size {
@@ -130,9 +133,9 @@ macro_rules! exchanges {
         #[unsafe(link_section = ".noprobe.text")]
         fn $name(address: u64, expected: [u64; 2], new: [u64; 2], checks: &[Check], stores: &[Store]) -> u64 {
             let outcome: u64;
-            // SAFETY: what it loads and stores is what the interrupted code was about to load and store there; a fault goes to
-            // label 5 by the table of `exception::extable`. No exception can come between the two exclusives: all are masked, and
-            // BRK and probes are refused here.
+            // SAFETY: the assembly loads and stores what the interrupted code was about to load and store. If an access
+            // faults, the table of `exception::extable` leads to label 5. No other exception can come between the two
+            // exclusives: D, A, I and F are masked, and no probe's BRK can be in no-probe text.
             unsafe {
                 asm!(
                     "mov {outcome}, #1",
@@ -140,7 +143,8 @@ macro_rules! exchanges {
                     "cmp {first}, {expected_first}",
                     "ccmp {second}, {expected_second}, #0, eq",
                     "b.ne 4f",
-                    // The ordinary loads: each the doubleword, the bits of it that count, and their value.
+                    // The ordinary loads are made again. For each of them a `Check` has the address of its doubleword,
+                    // a mask of the bits that were loaded, and their value.
                     "cbz {checks_left}, 22f",
                     "20: ldp {at}, {bits}, [{checks}], #16",
                     "ldr {value}, [{checks}], #8",
@@ -150,7 +154,7 @@ macro_rules! exchanges {
                     "b.ne 4f",
                     "sub {checks_left}, {checks_left}, #1",
                     "cbnz {checks_left}, 20b",
-                    // The ordinary stores, by size.
+                    // The ordinary stores are made, each with the instruction for its size.
                     "22: cbz {stores_left}, 3f",
                     "23: ldp {at}, {value}, [{stores}], #16",
                     "ldr {bits}, [{stores}], #8",
@@ -204,7 +208,8 @@ macro_rules! exchanges {
     )*};
 }
 
-// `new_second` is named everywhere since an operand must be used.
+// `asm!` refuses an operand that the template does not name, so the stores of a single value name `new_second` in a
+// comment.
 exchanges! {
     exchange_8, "ldaxrb {first:w}, [{address}]", "stlxrb {outcome:w}, {new_first:w}, [{address}] // {new_second}";
     exchange_16, "ldaxrh {first:w}, [{address}]", "stlxrh {outcome:w}, {new_first:w}, [{address}] // {new_second}";

@@ -1,47 +1,58 @@
-//! Exclusive sequences (rule H9): LDXR or LDAXR, a few instructions, STXR or STLXR, and back if that failed.
+//! Exclusive sequences (rule H9): LDXR or LDAXR, a few instructions, STXR or STLXR, and a branch back to the
+//! load-exclusive if the store has failed.
 //!
 //! Every exception clears the exclusive monitor (DDI 0487 B2.12.2), so a sequence that is stepped, or stepped over, one
-//! instruction at a time never ends. Here it is one step: the handler of the exception at the load-exclusive makes the whole
-//! attempt itself, in `probe::sequence`, and moves the frame past it.
+//! instruction at a time never ends. In this module a whole *attempt* is one step: from the load-exclusive to the
+//! store-exclusive and past it, or to where the code leaves the sequence earlier. The handler of the exception at the
+//! load-exclusive executes the attempt itself, by `probe::sequence`, and moves the frame past the attempt.
 //!
 //! # Why in the handler
 //!
-//! - *Exact*. What reaches memory is a native load-exclusive/store-exclusive pair with nothing between them but a comparison,
-//!   so other CPUs that contend for the word see what they always see; the rest is data processing on registers. See
-//!   `probe::sequence` for why that is the same as the sequence itself.
-//! - *No slot is needed*, not even suspended: debug exceptions are masked while the handler makes the accesses, so all slots
-//!   may be in use, and a slot's step-over is over when the handler returns. Running to temporary breakpoints at the exits
-//!   would need free slots, and a sequence that waits in place would keep the stash alive and the CPU from rescheduling (M8).
-//! - *No text is written*. A copy with its exits replaced would need memory that is executable and written in debug context.
-//! - *Interrupts need nothing*. An attempt is bounded ([`MAX_INSTRUCTIONS`](probe::sequence::MAX_INSTRUCTIONS), restarted at
-//!   most [`MAX_RESTARTS`](probe::sequence::MAX_RESTARTS) times); one that comes meanwhile is taken on return: before the
-//!   debugger is told, as between any two steps (M8, M13).
+//! - *Exact*. The handler reaches memory by a native load-exclusive/store-exclusive pair, with nothing between the two
+//!   but comparisons and the sequence's own ordinary accesses, so other CPUs that contend for the word see what they
+//!   always see. The rest is data processing on registers. `probe::sequence` says why the result is that of the
+//!   sequence itself.
+//! - *No slot is needed*, and none has to be suspended: debug exceptions are masked while the handler makes the
+//!   accesses, so all slots may be in use, and a slot's step-over is over when the handler returns. The alternative, to
+//!   let the context run to temporary breakpoints at the exits, would need free slots; and a sequence that waits for a
+//!   value would stay on the stash and keep the CPU from rescheduling (M8).
+//! - *No text is written*. A copy of the sequence with its exits replaced would need executable memory that is written
+//!   in debug context.
+//! - *Interrupts need no care*. An attempt is bounded ([`MAX_INSTRUCTIONS`](probe::sequence::MAX_INSTRUCTIONS),
+//!   restarted at most [`MAX_RESTARTS`](probe::sequence::MAX_RESTARTS) times). An interrupt that comes meanwhile is
+//!   taken when the handler returns, before the debugger is told of the step, as between any two steps (M8, M13).
 //!
-//! What it costs: an instruction in a sequence must be one that `probe::sequence` knows, which is all general-purpose data
-//! processing of Armv8.0 and the ordinary loads and stores of general-purpose registers. Another one, or a way to the store-exclusive that cannot be followed, or an
-//! exclusive that faults, has the context *run free*: unstepped, its hit slots suspended, until its next exception (an
-//! interrupt, at the latest the tick once interrupts are on; a fault, whose handler a debugger's step then goes into). That
-//! is counted in [`stats::FREE_RUNS`], and the debugger is told ([`Stepped::Free`]). So the code always makes progress.
+//! The price: a sequence may only have instructions that `probe::sequence` can execute. These are all general-purpose
+//! data processing of Armv8.0, and the ordinary loads and stores of general-purpose registers. The context *runs free*
+//! if a sequence has another instruction, if the way to its store-exclusive cannot be followed, or if one of its
+//! accesses faults. Until its next exception, a context that runs free is not stepped, and the slots that were hit stay
+//! suspended. This exception is an interrupt (at the latest the tick, once interrupts are on), or a fault, whose
+//! handler a debugger's step then goes into. [`stats::FREE_RUNS`] counts each free run, and the debugger is told
+//! ([`Stepped::Free`]). So the code always makes progress.
 //!
 //! # What is counted
 //!
-//! A slot's hits are *attempts* at a sequence in which an access of the slot's kind is made to its range:
-//! - A slot that matches loads is hit by the load-exclusive. The store-exclusive of the same attempt is no second hit. An
-//!   attempt that is made again, because its store failed or it waits for a value, is another hit. The handler's own restarts
-//!   (another CPU was quicker between its load and its pair) are not: the code never sees them.
-//! - A slot for stores only is hit by the store-exclusive, if that is reached; also by one that fails. By then the exception
-//!   has cleared the monitor, so the store fails, as it may, and the code tries again. So that this ends, the slot matches
-//!   loads too from then on, on this CPU (it is *widened*): the next load-exclusive is caught and its attempt made as above.
-//!   That attempt was forced, and is not counted again. Other loads that a widened slot catches are stepped over silently.
-//! - A store-only slot beside another one that caught the load is told when the attempt is over, its handler with the
-//!   registers as they are then.
+//! A slot counts one hit for each attempt that accesses the slot's range in the way (load or store) that the slot
+//! matches:
+//! - A slot that matches loads is hit by the load-exclusive. The store-exclusive of the same attempt is no second hit.
+//!   If the code makes another attempt, because the store has failed or because it waits for a value, that is another
+//!   hit. The handler's own restarts, after another CPU has changed the value before the native pair, are no hits: the
+//!   code never sees them.
+//! - A slot that matches stores only is hit by the store-exclusive, if the attempt reaches it, also if the store fails.
+//!   By then the exception has cleared the monitor, so the store fails, which the architecture allows, and the code
+//!   tries again. Without more, that would go on for ever. So the handler *widens* the slot: from then on the slot
+//!   matches loads too on this CPU. The next load-exclusive is thereby caught, and its attempt is executed as above.
+//!   That attempt was forced by the hit, and is not counted again. Other loads that a widened slot catches are stepped
+//!   over silently.
+//! - If the load-exclusive has hit another slot, the handler of a store-only slot on the same word is called when the
+//!   attempt is over, and sees the registers as they are then.
+//! - A slot on another word, which an *ordinary* load or store between the exclusives hits, counts one hit for each
+//!   attempt, too. Its exception has cleared the monitor, and would clear it in every later attempt. So [`hit`]
+//!   executes the rest of this attempt, whose store fails, and the whole next attempt. The next attempt was forced by
+//!   the hit, and is not counted again.
 //!
-//! - A slot on another word, which an *ordinary* load or store between the exclusives hits, is hit once an attempt, too. Its
-//!   exception has cleared the monitor by then, and would in every attempt to come; so the rest of this attempt, whose store
-//!   fails, and the next one are made here ([`hit`]). The next one was forced, and is not counted again.
-//!
-//! A breakpoint on the load-exclusive itself is permitted and counts attempts; one behind it in the sequence is refused
-//! ([`check`]).
+//! A breakpoint on the load-exclusive itself is permitted and counts attempts; a breakpoint behind the load-exclusive
+//! in the sequence is refused ([`check`]).
 
 mod memory;
 mod text;
@@ -58,24 +69,26 @@ use probe::sequence::{self, Accesses, Done, End, Registers, Stuck};
 use probe::{is_load_exclusive, is_store_exclusive};
 use rules::step::{Owners, StepError};
 
-/// Rounds of a sequence that waits for another CPU in one step of the debugger.
+/// The most attempts that one step of the debugger executes while the sequence waits for a value from another CPU.
 pub const ROUNDS: u32 = 64;
 
-/// So often in succession an attempt may end with [`End::Doubtful`] at one place before the context runs free once.
+/// How many attempts in succession may end with [`End::Doubtful`] at one PC. After the next such attempt the context
+/// runs free once.
 const DOUBTS: u32 = 8;
 
 /// What became of a sequence.
 pub enum Sequence {
-    /// Made: the frame is past it, or at its load-exclusive again.
+    /// At least one attempt was executed: the frame is past the last attempt, or at the load-exclusive again.
     Done,
-    /// There is no store-exclusive: the load-exclusive can be stepped like any other instruction.
+    /// No store-exclusive belongs to the load-exclusive, which can be stepped like any other instruction.
     Plain,
-    /// It cannot be made as one step; nothing has changed.
+    /// The sequence cannot be executed as one step. The frame has not changed, with one exception: if an attempt has
+    /// made ordinary stores and then ended in doubt once too often, the frame is behind that attempt.
     Stuck(Stuck),
 }
 
-/// Deals with slots that were hit in an exclusive sequence, in the handler of their exception. False, and nothing done, if the
-/// instruction is to be stepped over like any other.
+/// Deals with slots that were hit in an exclusive sequence, in the handler of their exception. Returns false, and has
+/// done nothing, if the instruction is to be stepped over like any other.
 #[cold]
 #[inline(never)]
 pub fn hit(cpu: &MaskedCpu, frame: &mut DebugFrame, kind: Kind, hits: SlotMask) -> bool {
@@ -93,9 +106,10 @@ pub fn hit(cpu: &MaskedCpu, frame: &mut DebugFrame, kind: Kind, hits: SlotMask) 
     true
 }
 
+/// The load-exclusive was hit: counts the hits, and executes the attempt.
 fn at_load(cpu: &MaskedCpu, frame: &mut DebugFrame, kind: Kind, hits: SlotMask) {
     let pc = frame.pc;
-    // A widened slot was hit by the store of the last attempt, which is counted already: this load is not.
+    // The hit of a widened slot was counted at the store-exclusive of the last attempt, so it is not counted here.
     let quiet = if kind == Kind::Watchpoint {
         store_only(cpu, slots::widened_among(cpu, hits))
     } else {
@@ -113,15 +127,15 @@ fn at_load(cpu: &MaskedCpu, frame: &mut DebugFrame, kind: Kind, hits: SlotMask) 
     for index in hits {
         slots::suspend_whole(cpu, kind, index);
     }
-    // D is open in a context that hits slots, so neither can fail.
+    // Both calls fail only if D is masked, and D is open in a context that hits slots.
     let _ = match outcome {
         Sequence::Stuck(why) => run_free(cpu, frame, Owners::STEP_OVER, why),
         _ => step::request(cpu, frame, Owners::STEP_OVER),
     };
 }
 
-/// An ordinary access between the exclusives was hit. Its exception has cleared the monitor: makes the rest of this attempt, whose
-/// store-exclusive fails, and then a whole one.
+/// An ordinary access between the exclusives has hit. Its exception has cleared the monitor. So this executes the rest
+/// of the attempt, whose store-exclusive fails, and then the whole next attempt.
 fn at_ordinary(cpu: &MaskedCpu, frame: &mut DebugFrame, hits: SlotMask) {
     let pc = frame.pc;
     tell(cpu, frame, Kind::Watchpoint, hits);
@@ -144,12 +158,12 @@ fn at_ordinary(cpu: &MaskedCpu, frame: &mut DebugFrame, hits: SlotMask) {
     for index in hits {
         slots::suspend_whole(cpu, Kind::Watchpoint, index);
     }
-    // D is open in a context that hits slots, so this cannot fail.
+    // `run_free` fails only if D is masked, and D is open in a context that hits slots.
     let _ = run_free(cpu, frame, Owners::STEP_OVER, Stuck::Unknown);
 }
 
-/// The store-exclusive was hit. Its exception has cleared the monitor: has it fail, and widens the slots that match stores only, so that
-/// the next attempt is caught at its load-exclusive.
+/// The store-exclusive has hit. Its exception has cleared the monitor, so the store is reported to the code as failed.
+/// The slots that match stores only are widened, so that the next attempt is caught at its load-exclusive.
 fn at_store(cpu: &MaskedCpu, frame: &mut DebugFrame, hits: SlotMask) {
     let pc = frame.pc;
     tell(cpu, frame, Kind::Watchpoint, hits);
@@ -168,7 +182,7 @@ fn at_store(cpu: &MaskedCpu, frame: &mut DebugFrame, hits: SlotMask) {
     }
 }
 
-/// Counts a hit of each slot and does what the slot is there for.
+/// Counts a hit of each slot in `hits`, and calls the slot's handler if it has one.
 fn tell(cpu: &MaskedCpu, frame: &mut DebugFrame, kind: Kind, hits: SlotMask) {
     for index in hits {
         if let Some(record) = slots::record(cpu, kind, index) {
@@ -178,14 +192,15 @@ fn tell(cpu: &MaskedCpu, frame: &mut DebugFrame, kind: Kind, hits: SlotMask) {
     }
 }
 
-/// Makes the sequence whose load-exclusive is at the frame's PC, at most so many rounds of it. Debug context.
+/// Executes the sequence whose load-exclusive is at the frame's PC. As long as the code goes back to the
+/// load-exclusive, further attempts follow, up to `rounds` in all. Debug context.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn run(cpu: &MaskedCpu, frame: &mut DebugFrame, rounds: u32) -> Sequence {
     run_counted(cpu, frame, rounds, SlotMask::EMPTY)
 }
 
-/// As [`run`]. `counted`: the watchpoints whose hit by the first round the caller has counted.
+/// As [`run`]. `counted` has the watchpoints whose hit by the first attempt the caller has counted already.
 fn run_counted(cpu: &MaskedCpu, frame: &mut DebugFrame, rounds: u32, mut counted: SlotMask) -> Sequence {
     let start = frame.pc;
     let mut registers = registers(frame);
@@ -195,10 +210,11 @@ fn run_counted(cpu: &MaskedCpu, frame: &mut DebugFrame, rounds: u32, mut counted
         match sequence::attempt(&mut registers, &mut Native) {
             Err(Stuck::NoStore) if made == 0 => return Sequence::Plain,
             Err(why) if made == 0 => return Sequence::Stuck(why),
-            // The last round's end stands.
+            // The attempts before this one count: the last of them has ended at the load-exclusive.
             Err(_) => break End::Again,
             Ok(done) if made == 0 && is_too_doubtful(cpu, start, done.end) => {
-                // What ordinary stores have changed cannot be taken back: the context goes on behind them.
+                // Ordinary stores cannot be taken back, so the context goes on behind the attempt. Without such stores
+                // the attempt has changed nothing, and the context goes on at the load-exclusive.
                 if done.accesses.iter().any(|access| access.write) {
                     tell_late_of(cpu, frame, &registers, account(cpu, &done, counted));
                 }
@@ -231,7 +247,7 @@ fn registers(frame: &Frame) -> Registers {
     Registers { x: frame.x, sp: frame.sp, pc: frame.pc, pstate: frame.pstate }
 }
 
-/// The context goes on with these registers.
+/// Has the context go on with these registers.
 fn put(frame: &mut DebugFrame, registers: &Registers) {
     frame.x = registers.x;
     frame.sp = registers.sp;
@@ -239,12 +255,13 @@ fn put(frame: &mut DebugFrame, registers: &Registers) {
     frame.move_to(registers.pc);
 }
 
+/// Has the context go on with `registers`, then calls the handlers of the watchpoints in `late`.
 fn tell_late_of(cpu: &MaskedCpu, frame: &mut DebugFrame, registers: &Registers, late: SlotMask) {
     put(frame, registers);
     tell_late(cpu, frame, late);
 }
 
-/// Does what these slots are there for, behind the access.
+/// Calls the handlers of the watchpoints in `late`, after the access. The hits are counted already.
 fn tell_late(cpu: &MaskedCpu, frame: &mut DebugFrame, late: SlotMask) {
     for index in late {
         if let Some(record) = slots::record(cpu, Kind::Watchpoint, index) {
@@ -253,6 +270,7 @@ fn tell_late(cpu: &MaskedCpu, frame: &mut DebugFrame, late: SlotMask) {
     }
 }
 
+/// Counts a hit of each watchpoint in `hits`.
 fn count(cpu: &MaskedCpu, hits: SlotMask) {
     for index in hits {
         cpu.hits.count(Kind::Watchpoint, index);
@@ -266,7 +284,8 @@ fn touched_by(cpu: &MaskedCpu, accesses: &Accesses) -> SlotMask {
     })
 }
 
-/// Whether so many attempts in succession at `pc`, with this one, have ended in doubt that the context is to run free.
+/// Whether the context is to run free, because more than [`DOUBTS`] attempts in succession at `pc`, this one included,
+/// have ended in doubt.
 fn is_too_doubtful(cpu: &MaskedCpu, pc: u64, end: End) -> bool {
     if end != End::Doubtful {
         return false;
@@ -278,7 +297,9 @@ fn is_too_doubtful(cpu: &MaskedCpu, pc: u64, end: End) -> bool {
     too
 }
 
-/// Counts the attempt for all watchpoints that the hardware did not see it for; says which these are.
+/// Counts the attempt for the watchpoints that its accesses would have hit if D had been open, and returns these
+/// watchpoints. Left out are those in `counted`, and widened ones: their hit was counted at the last store-exclusive. A
+/// widened watchpoint is narrowed if this attempt has done what the watchpoint was widened for.
 fn account(cpu: &MaskedCpu, done: &Done, counted: SlotMask) -> SlotMask {
     let touched = |write| slots::touched(cpu, done.address, done.shape.bytes(), write);
     let mut hits = touched(false);
@@ -304,7 +325,7 @@ fn account(cpu: &MaskedCpu, done: &Done, counted: SlotMask) -> SlotMask {
     hits
 }
 
-/// Has the context run on, unstepped, until its next exception. Debug context.
+/// Has the context run free: on, without being stepped, until its next exception. Debug context.
 ///
 /// # Errors
 /// The context has D masked.
@@ -322,11 +343,13 @@ pub fn run_free(cpu: &MaskedCpu, frame: &mut DebugFrame, owner: Owners, why: Stu
     Ok(())
 }
 
+/// Those of the watchpoints in `among` whose records match stores only.
 fn store_only(cpu: &MaskedCpu, among: SlotMask) -> SlotMask {
     slots::filter(cpu, among, |record| !record.encoding.matches_access(false))
 }
 
-/// With the other halves of what [`slots::install_split`] has set.
+/// The watchpoints in `hits`, and for each that is one of two slots with one range ([`slots::install_split`]) the other
+/// slot.
 fn with_mates(cpu: &MaskedCpu, hits: SlotMask) -> SlotMask {
     hits.into_iter().fold(hits, |mask, index| {
         let record = slots::record(cpu, Kind::Watchpoint, index);
@@ -337,9 +360,10 @@ fn with_mates(cpu: &MaskedCpu, hits: SlotMask) -> SlotMask {
     })
 }
 
-/// Of a watchpoint exception's hits those that are to be told. A widened slot that matches the access for being widened only is not:
-/// a load that is no load-exclusive. Such slots match no loads until slots are armed again, so that the load can be stepped over; they
-/// are not suspended, since an instruction that stores as well hits them with its store.
+/// Returns those of a watchpoint exception's hits that are to be counted. A widened slot is left out if a load has hit
+/// it that is no load-exclusive: the slot matches that load only because it is widened. Such slots match no loads until
+/// slots are re-armed, so that the load can be stepped over. The slots are not suspended, because an instruction that
+/// also stores has to hit them with its store.
 #[cold]
 #[inline(never)]
 pub fn without_quiet(cpu: &MaskedCpu, pc: u64, hits: SlotMask, how: &WatchHit) -> SlotMask {

@@ -1,5 +1,5 @@
-//! Which instructions of the kernel's text are in exclusive sequences: a breakpoint may not be behind a load-exclusive, up to its
-//! store-exclusive.
+//! Which instructions of the kernel's text are in exclusive sequences. No breakpoint may be set between a
+//! load-exclusive and its store-exclusive, nor on the store-exclusive (rule H9).
 
 use super::memory::Native;
 use crate::mm::layout;
@@ -8,18 +8,21 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use probe::sequence::{self, Memory};
 use probe::{exclusives, in_exclusive_sequence, is_load_exclusive, is_store_exclusive};
 
-/// Bytes of text that a bit of [`NEAR`] stands for.
+/// How many bytes of text each bit of [`NEAR`] stands for.
 const BLOCK: usize = 256;
-/// The kernel's text is not longer.
+/// How many bytes of text [`NEAR`] and [`MEMBERS`] have room for. The kernel's text must not be longer.
 const COVERED: usize = 4 << 20;
 
-/// A bit a block: a function that has a load-exclusive reaches into it. Elsewhere there is nothing to look for.
+/// One bit for each block of text, set if a function that has a load-exclusive reaches into the block. An address in
+/// any other block is in no exclusive sequence.
 static NEAR: [AtomicU64; COVERED / BLOCK / 64] = [const { AtomicU64::new(0) }; COVERED / BLOCK / 64];
 
-/// A bit an instruction: it is in an exclusive sequence, from the load-exclusive to the store-exclusive.
+/// One bit for each instruction, set if the instruction is in an exclusive sequence, from the load-exclusive to the
+/// store-exclusive.
 static MEMBERS: [AtomicU64; COVERED / 4 / 64] = [const { AtomicU64::new(0) }; COVERED / 4 / 64];
 
-/// The instruction at `pc`; 0 where that is not the kernel's text.
+/// The word at `pc`, or 0 if `pc` is outside the kernel's text. At a probed address this is the probe's BRK or branch.
+/// An exclusive is always seen, because probes on exclusives are refused (K2).
 #[inline(always)]
 pub fn word_at(pc: u64) -> u32 {
     if !(layout::text_start() as u64..layout::text_end() as u64).contains(&pc) {
@@ -36,7 +39,8 @@ pub fn is_load(pc: u64) -> bool {
 }
 
 /// Whether the instruction at `pc` is in an exclusive sequence of the kernel's text, from the load-exclusive to the
-/// store-exclusive. True also of what cannot be told. Any context.
+/// store-exclusive. Also true if the instruction might be in a sequence, because not every path to a store-exclusive
+/// can be followed. Any context.
 #[inline(always)]
 pub fn is_in_sequence(pc: u64) -> bool {
     let index = (pc.wrapping_sub(layout::text_start() as u64) / 4) as usize;
@@ -56,11 +60,12 @@ pub fn is_near(address: u64) -> bool {
     }
 }
 
-/// Refuses a breakpoint inside an exclusive sequence (rule H9). On the load-exclusive itself a breakpoint is permitted (see
-/// [`super`]): then false, since its step-over is not the shortest. Any context.
+/// Refuses a breakpoint inside an exclusive sequence (rule H9). Returns whether a hit of the breakpoint may be dealt
+/// with in the shortest way. The answer is false for a load-exclusive: a breakpoint is permitted there, but its hit
+/// executes the whole sequence (see [`super`]). Any context.
 ///
 /// # Errors
-/// [`SlotError::ExclusiveSequence`].
+/// [`SlotError::ExclusiveSequence`] if `address` is behind a load-exclusive, or on the paths up to its store-exclusive.
 #[cold]
 #[inline(never)]
 pub fn check(address: u64) -> Result<bool, SlotError> {
@@ -77,7 +82,7 @@ pub fn check(address: u64) -> Result<bool, SlotError> {
     Ok(!is_load(address))
 }
 
-/// Notes that an instruction is in a sequence.
+/// Sets the bit of the instruction at `address` in [`MEMBERS`].
 fn note(address: u64) {
     let index = (address.wrapping_sub(layout::text_start() as u64) / 4) as usize;
     if let Some(word) = MEMBERS.get(index / 64) {
@@ -85,21 +90,24 @@ fn note(address: u64) {
     }
 }
 
-/// Looks for exclusives, once: no probe hides one, and none is written later. Boot, before the first slot is set.
+/// Finds the exclusive sequences of the kernel's text, and fills [`NEAR`] and [`MEMBERS`]. Called once, at boot, before
+/// the first slot is set. The result stays true: probes on exclusives are refused, and no exclusive is written to the
+/// text later.
 pub fn survey() {
     let (start, end) = (layout::text_start(), layout::text_end());
-    assert!(end - start <= COVERED, "the text is longer than what is known of its exclusives");
+    assert!(end - start <= COVERED, "the kernel's text is longer than exclusive::text::COVERED");
     // SAFETY: the kernel's text is mapped readable, and nobody writes it yet.
     let text = unsafe { core::slice::from_raw_parts(start as *const u32, (end - start) / 4) };
     let fetch = |at: u64| match text.get((at.wrapping_sub(start as u64) / 4) as usize) {
         Some(word) => Some(*word),
         None => Native.word(at),
     };
-    // Up to here the functions of the load-exclusives are noted.
+    // The end of the last function whose blocks are set in `NEAR`.
     let mut noted = start;
     exclusives(text, |index| {
         let (address, word) = (start + 4 * index, text[index]);
-        // Whatever way leads to a store-exclusive, an exception at it has it fail.
+        // Every store-exclusive is a member, whatever path leads to it, because an exception at a store-exclusive makes
+        // it fail.
         if is_store_exclusive(word) {
             note(address as u64);
         }
@@ -110,7 +118,8 @@ pub fn survey() {
         if address < noted {
             return;
         }
-        // A load-exclusive that belongs to no function is looked at alone: its paths are not known.
+        // If no symbol tells the function of a load-exclusive, its paths are not known: only the block of the
+        // load-exclusive is set.
         let (from, to) = Native.function(address as u64).unwrap_or((address as u64, address as u64 + 4));
         for block in (from as usize - start) / BLOCK..=(to as usize - 1 - start) / BLOCK {
             NEAR[block / 64].fetch_or(1 << (block % 64), Relaxed);

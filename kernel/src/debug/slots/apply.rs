@@ -27,8 +27,8 @@ static CHANGES: Changes = Changes::new();
 static APPLIED: PerCpu<Applied<{ 2 * RECORDS / 64 }>> = crate::per_cpu!(Applied::new());
 
 /// The number of the change that has retired a record, if the caller did not wait for all CPUs to apply that change; else
-/// [`NEVER`]. A record may be freed only when all CPUs have applied exactly this change (H1): by the number of an earlier change, a
-/// record that was retired later would be freed while it is still armed on another CPU.
+/// [`NEVER`]. A record may be freed only when all CPUs have applied exactly this change (H1). With the number of an
+/// earlier change, the record could be freed while it is still armed on another CPU.
 #[unsafe(link_section = ".noprobe.data")]
 static RETIRED: [[AtomicU64; RECORDS]; 2] = [const { [const { AtomicU64::new(NEVER) }; RECORDS] }; 2];
 const NEVER: u64 = u64::MAX;
@@ -41,8 +41,10 @@ fn last_hits(id: SlotId) -> &'static AtomicU64 {
     &LAST_HITS[id.kind as usize][usize::from(id.record)]
 }
 
-/// Brings the debug hardware of this CPU into a known state: locks cleared, every slot of every bank off (rule H8), MDSCR_EL1
-/// zero but for EMBWE where there are banks, slots that exist already armed. Bring-up, masked; the CPU is online.
+/// Brings the debug hardware of this CPU into a known state (rule H8): clears the OS lock and the OS double lock,
+/// switches off every slot of every bank, and sets MDSCR_EL1 to 0, or to EMBWE if the CPU has banks. Then arms the
+/// slots that are set for this CPU already. Called when the CPU is brought up, with all exceptions masked, after the
+/// CPU was marked as online.
 pub fn init_cpu(cpu: &MaskedCpu) {
     crate::write_sysreg!("oslar_el1", 0);
     crate::write_sysreg!("osdlr_el1", 0);
@@ -63,7 +65,7 @@ pub fn init_cpu(cpu: &MaskedCpu) {
         if id.index < counts.of(id.kind) {
             mark(id, Cpus::of(me));
         } else {
-            log::error!("CPU {me} has no {} {}: what is set there is not in force on it", id.kind, id.index);
+            log::error!("CPU {me} has no {} {}, so this slot does not work on it", id.kind, id.index);
         }
     }
     bring_into_line();
@@ -98,7 +100,7 @@ pub fn install_on_this_cpu(
         Kind::Watchpoint => slots.install(registers, kind, &SLOTS.watchpoints, admitted, me, disposition),
     }?;
     cpu.add_armed_bits(mdscr::MDE | mdscr::KDE);
-    // What `Masked` would do, without a call.
+    // This pays what the end of a `Masked` section pays, but without a function call.
     control::pay(cpu);
     Some(id)
 }
@@ -238,7 +240,7 @@ fn apply(cpu: &MaskedCpu, kind: Kind, record: u8) {
     });
 }
 
-/// Wants MDE and KDE of MDSCR_EL1 exactly if a slot is armed now (H8). D is masked.
+/// Has MDSCR_EL1 hold MDE and KDE exactly if a slot is armed now (H8). D is masked.
 #[inline(always)]
 #[unsafe(link_section = ".noprobe.text")]
 fn set_armed_bits(cpu: &MaskedCpu) {

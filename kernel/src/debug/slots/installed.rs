@@ -1,42 +1,42 @@
-//! A slot that is taken away when its holder goes.
+//! A slot that is removed when the value that stands for it is dropped.
 
 use super::{Disposition, hits, install_split, remove, remove_counted};
 use ::slots::{Cpus, Pieces, Request, SlotError, SlotId};
 
-/// A slot, or the two of a range that one does not hold. Dropped, it is taken away as by [`remove`]; a slot that is gone by then,
-/// because a handler took it away, is no error.
+/// A slot, or two slots for a range that one slot cannot hold. When the value is dropped, the slots are removed as by
+/// [`remove`]. If a handler has removed them before, that is no error.
 #[derive(Debug)]
-#[must_use = "dropped at once, the slot is taken away at once"]
+#[must_use = "the slot is removed when this value is dropped"]
 pub struct Installed(Pieces<SlotId>);
 
 impl Installed {
-    /// Sets a slot, or two: see [`install_split`].
+    /// Sets a slot, or two slots, as [`install_split`] does.
     ///
     /// # Errors
-    /// As there.
+    /// Those of `install_split`.
     pub fn new(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<Self, SlotError> {
         install_split(request, cpus, disposition).map(Self)
     }
 
-    /// The slot, or the first of two.
+    /// The id of the slot; of two slots the id of the first.
     pub fn id(&self) -> SlotId {
         self.0.first()
     }
 
-    /// The slot, or both.
+    /// The ids of the slot or of both slots.
     pub fn slots(&self) -> Pieces<SlotId> {
         self.0
     }
 
-    /// Hits so far; `None` once it is gone.
+    /// How often the slot was hit so far; `None` if it was removed.
     pub fn hits(&self) -> Option<u64> {
         hits(self.0)
     }
 
-    /// Takes it away, and says how often it was hit in all: see [`remove_counted`].
+    /// Removes the slot, and returns how often it was hit in all: see [`remove_counted`].
     ///
     /// # Errors
-    /// [`SlotError::Gone`] if it is not there any more.
+    /// [`SlotError::Gone`] if the slot was removed before.
     pub fn remove(self) -> Result<Option<u64>, SlotError> {
         let slots = self.0;
         core::mem::forget(self);
@@ -45,7 +45,7 @@ impl Installed {
 }
 
 impl From<SlotId> for Installed {
-    /// Takes over a slot that was set by [`install`](super::install).
+    /// Takes over a slot that [`install`](super::install) has set: from here on, dropping the value removes the slot.
     fn from(id: SlotId) -> Self {
         Self(id.into())
     }

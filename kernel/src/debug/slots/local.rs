@@ -1,8 +1,9 @@
-//! This CPU's slots: what a hit, a step-over and an interrupt in one do with them. D is masked. What is written here is in force
-//! once the CPU's debt is paid ([`control`](crate::debug::control)).
+//! What a hit, a step-over, and an interrupt during a step-over do with the slots of this CPU. All functions are called
+//! with D masked. The registers that they write take effect when the CPU pays its debt
+//! ([`control`](crate::debug::control)).
 //!
-//! All of it is no-probe text (rules H6, I8): a BRK's handler may set and remove slots, and must not find one that is being
-//! changed. So a function here is in line only where its callers are no-probe text too.
+//! All functions are no-probe text (rules H6, I8): the handler of a BRK may set and remove slots, and must not find a
+//! slot that is being changed. So a function here may be inlined only into callers that are no-probe text too.
 
 use super::records::{Disposition, SLOTS, limit};
 use super::registers;
@@ -12,7 +13,7 @@ use crate::debug::stats;
 use ::slots::{CpuSlots, DebugRegs, Kind, Privilege, SlotId, SlotMask, Snapshot, State, Suspended, WatchHit};
 use rules::pstate::Daif;
 
-/// This CPU's slots, with D masked.
+/// Calls `use_` with this CPU's slots.
 #[inline(always)]
 pub(super) fn with_slots<R>(cpu: &MaskedCpu, use_: impl FnOnce(&mut CpuSlots) -> R) -> R {
     // SAFETY: no caller's closure calls back into this module.
@@ -31,8 +32,8 @@ pub(super) unsafe fn slots_of(cpu: &MaskedCpu) -> &mut CpuSlots {
     unsafe { &mut *cpu.slots.get() }
 }
 
-/// The breakpoint that was hit at `pc`, if it is the only one and its hits are only counted. It is found in constant time. None
-/// does not mean that no breakpoint was hit.
+/// The breakpoint that was hit at `pc`, if no other was hit and its hits are only counted. Takes constant time. The
+/// result None does not mean that no breakpoint was hit.
 #[inline(always)]
 pub fn plain_breakpoint(cpu: &MaskedCpu, pc: u64) -> Option<u8> {
     // SAFETY: this function has no other reference to the slots.
@@ -60,7 +61,7 @@ pub fn watchpoint_hits(cpu: &MaskedCpu, hit: &WatchHit) -> SlotMask {
     with_slots(cpu, |slots| slots.watchpoint_hits(&SLOTS, hit))
 }
 
-/// The record of what is armed in a slot, if anything.
+/// The record of the use that is armed in slot `n`. None if the slot is not armed, or if its record is gone.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn record(cpu: &MaskedCpu, kind: Kind, n: u8) -> Option<Snapshot<Disposition>> {
@@ -111,6 +112,7 @@ pub fn filter(cpu: &MaskedCpu, slots: SlotMask, wanted: impl Fn(&Snapshot<Dispos
     })
 }
 
+/// Calls `use_` with the set of this CPU's widened watchpoints.
 fn with_widened<R>(cpu: &MaskedCpu, use_: impl FnOnce(&mut Widened) -> R) -> R {
     // SAFETY: the value belongs to this CPU; with D masked no exception that uses it can interrupt, and no closure of the
     // callers, which are all in this file, calls back into a function that uses it.
@@ -151,7 +153,8 @@ pub fn narrow(cpu: &MaskedCpu, id: SlotId) {
     with_widened(cpu, |widened| widened.mask = widened.mask.without(SlotMask::of(id.index)));
 }
 
-/// Widens the widened slots again after all slots were re-armed, which has put back their registers from the records.
+/// Writes the registers of the widened slots again, after re-arming has put the registers of all slots back to what the
+/// records say.
 #[cold]
 #[inline(never)]
 fn widen_again(cpu: &MaskedCpu) {
@@ -201,7 +204,7 @@ pub fn rearm_one(cpu: &MaskedCpu) -> bool {
     !any_widened(cpu) && unsafe { slots_of(cpu) }.rearm_one(&mut registers::all(cpu))
 }
 
-/// Re-arms all suspended slots, and returns which they were (M8).
+/// Re-arms all suspended slots at the entry of an interrupt, and returns which they were (M8).
 #[inline(always)]
 pub fn stash(cpu: &MaskedCpu) -> Suspended {
     let suspended = with_slots(cpu, |slots| slots.stash(&mut registers::all(cpu)));
@@ -211,7 +214,8 @@ pub fn stash(cpu: &MaskedCpu) -> Suspended {
     suspended
 }
 
-/// Suspends again those of the slots that still exist (M8). Returns whether any slot is suspended now.
+/// Suspends again, at the end of an interrupt, those of the slots that are still in the same use (M8). Returns whether
+/// any slot is suspended now.
 #[inline(always)]
 pub fn unstash(cpu: &MaskedCpu, suspended: &Suspended) -> bool {
     with_slots(cpu, |slots| {
@@ -224,14 +228,15 @@ pub fn unstash(cpu: &MaskedCpu, suspended: &Suspended) -> bool {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn any_suspended() -> bool {
-    // Not `Masked`, whose end pays what is owed: whoever checks the debug state must find it as it is.
+    // This is not a `Masked` section, because the end of such a section pays the debt, and a check of the debug state
+    // must not change that state.
     let _masked = AllMasked::new();
     // SAFETY: D is masked for as long as `_masked` lives.
     with_slots(unsafe { cpu::masked() }, |slots| !slots.suspended().is_empty())
 }
 
-/// Deals with a hit that belongs to no slot (rule H3): counts it, and switches off all slots that have no record, so that it does
-/// not come again.
+/// Deals with a hit that belongs to no slot (rule H3): counts it as spurious, and switches off all slots that have no
+/// record, so that the hit does not come again.
 #[cold]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn spurious(cpu: &MaskedCpu, kind: Kind) {

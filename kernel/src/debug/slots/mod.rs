@@ -1,7 +1,10 @@
 //! The slot manager: hands out hardware breakpoints and watchpoints, and has every CPU take part.
 //!
-//! A record is reserved or retired in one place; each CPU that it is for then brings its registers into line with it, in
-//! [`apply`]: at once on the CPU that asks, by an interrupt on the others (rule H5). What a hit needs is in [`local`].
+//! A *slot* is one pair of debug registers. A *record* says what one use of a slot watches, on which CPUs, and what is
+//! done about hits. To set a slot, a record is reserved; to remove the slot, the record is retired. Each CPU that the
+//! record is for then brings its registers into line with the record, in [`apply`]: at once on the CPU that asks, by an
+//! interrupt on the others (rule H5). [`local`] has what a hit, a step-over and an interrupt do with the slots of their
+//! CPU.
 
 mod apply;
 mod installed;
@@ -31,7 +34,7 @@ pub fn count(kind: Kind) -> u8 {
     limit(kind)
 }
 
-/// Value and control register of a slot of this CPU, for listings. Any context.
+/// The contents of the value register and of the control register of a slot of this CPU, for listings. Any context.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn read_registers(kind: Kind, n: u8) -> (u64, u32) {
@@ -40,14 +43,15 @@ pub fn read_registers(kind: Kind, n: u8) -> (u64, u32) {
     (registers.read_value(kind, n), registers.read_control(kind, n))
 }
 
-/// Where slots are refused (rule H6). Copies of probed instructions and trampolines are the engine's text.
+/// Calls `check` with the ranges where slots are refused (rule H6). Copies of probed instructions and trampolines are
+/// among them.
 fn no_probe<R>(check: impl FnOnce(&NoProbe) -> R) -> R {
     no_probe_in_image(|image| {
         check(&NoProbe { text: &[image.text[0].clone(), layout::ALL_COPIES], ..*image })
     })
 }
 
-/// The same without copies and trampolines.
+/// As [`no_probe`], but the ranges are only those of the kernel's image, without copies and trampolines.
 #[inline(always)]
 fn no_probe_in_image<R>(check: impl FnOnce(&NoProbe) -> R) -> R {
     let text = layout::noprobe_text_start() as u64..layout::noprobe_text_end() as u64;
@@ -55,25 +59,27 @@ fn no_probe_in_image<R>(check: impl FnOnce(&NoProbe) -> R) -> R {
     check(&NoProbe { text: &[text], data: &[data], va: VaSize::Bits48 })
 }
 
-/// Sets a slot on the CPUs of `cpus`. When this returns it is in force on all of them that are online (H2, H5); called from a
-/// debug context it is in force here, and elsewhere as each CPU takes the interrupt. For this CPU alone, nobody else is asked.
+/// Sets a slot on the CPUs of `cpus`. When this function returns, the slot is in force on all of these CPUs that are
+/// online (H2, H5). If the caller is a debug context or has D masked, the slot is in force on this CPU then, and on
+/// each other CPU once it has taken the interrupt. A slot for this CPU alone interrupts no other CPU.
 ///
-/// Any context; for other CPUs than this one interrupts must be on, or D masked.
+/// Any context; if `cpus` has other CPUs than this one, interrupts must be on or D masked.
 ///
 /// # Errors
-/// What cannot be, with the reason: see [`SlotError`].
+/// Why the slot cannot be set: see [`SlotError`].
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn install(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
-    match install_here(request, cpus, disposition) {
+    match try_install_on_this_cpu(request, cpus, disposition) {
         Some(id) => Ok(id),
-        None => install_anywhere(request, cpus, disposition),
+        None => install_on_any_cpus(request, cpus, disposition),
     }
 }
 
-/// What is asked for mostly of this CPU alone. None, and nothing done, for anything else.
+/// The common case, inlined: sets a small slot on this CPU alone. Returns None, and has done nothing, for every other
+/// request, for a request that is to be refused, and if this CPU has no free slot that can be set in the shortest way.
 #[inline(always)]
-fn install_here(request: &Request, cpus: Cpus, disposition: Disposition) -> Option<SlotId> {
+fn try_install_on_this_cpu(request: &Request, cpus: Cpus, disposition: Disposition) -> Option<SlotId> {
     if cpus.0 != 1 << percpu::index() {
         return None;
     }
@@ -92,23 +98,26 @@ fn install_here(request: &Request, cpus: Cpus, disposition: Disposition) -> Opti
     }
 }
 
+/// Sets a slot in the way that serves all requests, and gives the reason if it cannot be set.
 #[inline(never)]
-fn install_anywhere(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
+fn install_on_any_cpus(request: &Request, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
     let mut admitted = no_probe(|no_probe| no_probe.admit(request))?;
     if let Request::Breakpoint { address, .. } = *request
         && exclusive::is_near(address)
         && !exclusive::check(address)?
     {
-        // A breakpoint on a load-exclusive does not step over that alone (H9).
+        // The hit of a breakpoint on a load-exclusive executes the whole sequence (H9), so the shortest way is wrong
+        // for it.
         admitted = admitted.with_care();
     }
     reserve(admitted, cpus, disposition)
 }
 
-/// As [`install`], rules H6 and H9 overridden: for tests that show what becomes of what is refused.
+/// As [`install`], but rules H6 and H9 do not refuse the slot. For tests that show what would happen without these
+/// rules.
 ///
 /// # Errors
-/// As `install`, but for these.
+/// As `install`, except those of H6 and H9.
 pub fn install_despite_no_probe(
     request: &Request,
     cpus: Cpus,
@@ -119,11 +128,12 @@ pub fn install_despite_no_probe(
     reserve(if on_load { admitted.with_care() } else { admitted }, cpus, disposition)
 }
 
-/// As [`install`], over two slots if one does not hold the range and two do exactly: then both are set, or none. They are
-/// one to all intents: an access that touches both is one hit.
+/// As [`install`]. If one slot cannot hold the range, but two slots hold it exactly, sets both, or none if one of them
+/// cannot be set. The two count as one: an access that touches both is one hit.
 ///
 /// # Errors
-/// As `install`, and [`SlotError::CannotSplit`], [`SlotError::NeedsTwo`].
+/// As `install`; also [`SlotError::CannotSplit`] if two slots cannot hold the range either, and [`SlotError::NeedsTwo`]
+/// if only one slot is free.
 pub fn install_split(
     request: &Request,
     cpus: Cpus,
@@ -138,25 +148,27 @@ pub fn install_split(
     })
 }
 
+/// Reserves a record for a request that was admitted, and has the CPUs of `cpus` arm the slot.
 fn reserve(admitted: Admitted, cpus: Cpus, disposition: Disposition) -> Result<SlotId, SlotError> {
     let limit = limit(admitted.kind());
     apply::install_on_cpus(cpus, || SLOTS.reserve(admitted, cpus, disposition, limit).map(Pieces::One))
         .map(|slots| slots.first())
 }
 
-/// Takes a slot, or the two of [`install_split`], away. When this returns it can hit no more (H2) and is free, with the
-/// exceptions of [`install`].
+/// Removes a slot, or both slots of [`install_split`]. When this function returns, the slot can hit no more (H2) and is
+/// free. If the caller is a debug context or has D masked, that is so on this CPU then, and on each other CPU once it
+/// has taken the interrupt.
 ///
 /// # Errors
-/// [`SlotError::Gone`] if it is not there any more.
+/// [`SlotError::Gone`] if the slot was removed before.
 pub fn remove(slots: impl Into<Pieces<SlotId>>) -> Result<(), SlotError> {
     apply::remove(slots.into()).map(|_| ())
 }
 
-/// As [`remove`]; says how often it was hit in all. The hits of every CPU up to the last one are in it, where [`hits`] before a
-/// removal lacks those in between.
+/// As [`remove`], and returns how often the slot was hit in all. This number is exact. A call of [`hits`] before the
+/// removal would miss the hits between the two calls.
 ///
-/// Thread context: it is None where the removal does not wait for the other CPUs.
+/// To be called in thread context. The result is None if the removal has not waited for the other CPUs.
 ///
 /// # Errors
 /// As `remove`.
@@ -164,18 +176,18 @@ pub fn remove_counted(slots: impl Into<Pieces<SlotId>>) -> Result<Option<u64>, S
     apply::remove(slots.into())
 }
 
-/// Hits of a slot, or of the two of [`install_split`], so far. Any context.
+/// How often a slot, or both slots of [`install_split`], were hit so far. None if the slot is gone. Any context.
 pub fn hits(slots: impl Into<Pieces<SlotId>>) -> Option<u64> {
     slots.into().iter().map(|id| SLOTS.hits(id, counts())).sum()
 }
 
-/// Every CPU's counts.
+/// The hits of each CPU's slots.
 fn counts<'a>() -> impl Iterator<Item = &'a CpuHits> {
-    // SAFETY: only the counts are used, which are atomic.
+    // SAFETY: only the field `hits` is used, which is atomic.
     (0..percpu::MAX_CPUS).map(|cpu| &unsafe { CPU_DEBUG.of_unchecked(cpu) }.hits)
 }
 
-/// All records, in no order but breakpoints first. Any context.
+/// All records: first those of breakpoints, then those of watchpoints, each in no particular order. Any context.
 pub fn list() -> impl Iterator<Item = Snapshot<Disposition>> {
     SLOTS.iter()
 }

@@ -1,14 +1,14 @@
-//! The records of hardware slots, one table for all CPUs, and what each CPU is to do about a hit.
+//! The records of hardware slots, in one table for all CPUs, and what is done about a hit.
 
 use crate::debug::client::{Handler, Hit};
 use crate::exception::DebugFrame;
 use ::slots::{Kind, Payload, Snapshot, Tables};
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
-/// What is done about a hit, besides counting it.
+/// What is done about a hit of a slot, besides counting it.
 #[derive(Clone, Copy)]
 pub enum Disposition {
-    /// Nothing.
+    /// The hit is only counted, which is the fastest.
     Count,
     /// The handler is called.
     Call(Handler),
@@ -38,21 +38,23 @@ impl Payload for Disposition {
     }
 }
 
-/// Does what a slot is there for, besides counting. Debug context.
+/// Calls the handler of the slot of `record`, if it has one. The caller has counted the hit. Debug context.
 pub fn dispose(frame: &mut DebugFrame, record: &Snapshot<Disposition>) {
     if let Disposition::Call(handler) = record.payload {
         handler(&Hit { id: record.id, address: record.encoding.watched().0 }, frame);
     }
 }
 
-/// Records of a kind: more than any CPU has slots, since slots of different CPUs share numbers but not records.
+/// How many records there are of each kind. There are more than a CPU has slots, because slots of the same number on
+/// different CPUs can be in different use, and each use has a record of its own.
 pub(super) const RECORDS: usize = 256;
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.data")]
 pub(super) static SLOTS: Tables<Disposition, RECORDS, RECORDS> = Tables::new();
 
-/// How many slots of each kind every CPU has.
+/// How many slots of each kind can be handed out: as many as the CPU with the fewest has. 0 until the first CPU is
+/// initialised.
 #[unsafe(link_section = ".noprobe.data")]
 pub(super) static LIMITS: [AtomicU8; 2] = [const { AtomicU8::new(0) }; 2];
 

@@ -1,17 +1,18 @@
-//! The slot registers of this CPU, and the choice between the two ways to reach them (rules H4 and H8).
+//! The slot registers of this CPU, with and without banks of registers (rules H4 and H8).
 
 use crate::arch::{barrier, sysreg};
 use crate::debug::{MaskedCpu, control};
 use ::slots::{BankSelect, Banked, Counts, DebugRegs, EMBWE, Kind, ReadRegs, banks_answer, reset_all};
 
-/// The registers that the 16 encodings name: all that a CPU without banks has. Each write is a debt of the CPU
-/// ([`MaskedCpu::owe_isb`]).
+/// The registers with names of their own, such as DBGBVR0_EL1 to DBGBVR15_EL1. A CPU without banks has no others. After
+/// each write the CPU owes an ISB ([`MaskedCpu::owe_isb`]).
 pub struct Registers<'a>(&'a MaskedCpu);
 
-/// How the manager reaches a slot; D is masked for as long as what this returns is used (H4).
+/// The registers of all slots of the CPU, above 15 through banks. D stays masked for as long as the returned value is
+/// used (H4).
 ///
-/// A slot of bank 0 is reached as if there were no banks, at the same cost, and no slot above 15 is handed out where [`bring_up`]
-/// has found none: so the choice made there costs a hit nothing.
+/// [`Banked`] serves CPUs without banks as well: it reaches slots up to 15 as if there were no banks, at the same cost,
+/// and slots above 15 are handed out only where [`bring_up`] has found banks.
 #[inline(always)]
 pub fn all(cpu: &MaskedCpu) -> Banked<Registers<'_>> {
     Banked(Registers(cpu))
@@ -68,15 +69,17 @@ impl ReadRegs for Registers<'_> {
 }
 
 impl BankSelect for Registers<'_> {
-    /// UNDEFINED without FEAT_Debugv8p9: for slots above 15, and where the ID registers announce such, only.
+    /// Only for CPUs whose ID registers announce slots above 15: MDSELR_EL1 is UNDEFINED without FEAT_Debugv8p9.
     fn write_mdselr(&mut self, value: u64) {
         sysreg::write_mdselr(value);
     }
 }
 
-/// Puts MDSCR_EL1 and every slot of every bank into a known state, and says how many slots there are. Bring-up, masked.
+/// Puts MDSCR_EL1 and every slot of every bank into a known state, and returns how many slots the CPU has. Called when
+/// the CPU is brought up, with D, A, I and F masked.
 ///
-/// Slots above 15 count only if the ID registers announce them and they can be reached: a hypervisor may deny them.
+/// Slots above 15 count only if the ID registers announce them and they can be reached, because a hypervisor may deny
+/// them to EL1.
 pub fn bring_up(cpu: &MaskedCpu) -> Counts {
     let announced =
         Counts::from_ids(crate::read_sysreg!("id_aa64dfr0_el1"), crate::read_sysreg!("id_aa64dfr1_el1"));

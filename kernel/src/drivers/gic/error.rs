@@ -14,7 +14,7 @@ pub enum GicError {
     RegionTooSmall {
         /// Which registers the region should hold.
         what: &'static str,
-        /// The region.
+        /// The region, as the device tree gives it.
         region: Region,
     },
     /// A CPU index of [`MAX_CPUS`] or above.

@@ -43,7 +43,8 @@ static NMIS: [AtomicU32; 32] = [const { AtomicU32::new(0) }; 32];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "an interrupt that is not ended blocks all others of its priority"]
 pub struct IntId(
-    /// The acknowledge register's value: on GICv2 the end of an SGI must also name the CPU that sent it.
+    /// The whole value of the acknowledge register, because on GICv2 the end of an SGI must also name the CPU that sent
+    /// the SGI.
     u32,
 );
 
@@ -151,8 +152,9 @@ pub unsafe fn init(gic: &Gic, map: impl Fn(u64, u64) -> usize) -> Result<(), Gic
 ///
 /// # Errors
 ///
-/// Any [`GicError`] but `BadInterrupt` and `Unsupported`.
-// Not inlined in any build: tests probe this function, as one that a CPU runs before its slots are set up.
+/// [`GicError::NotInitialised`], [`GicError::BadCpu`]; on GICv3 also [`GicError::NoRedistributor`],
+/// [`GicError::NoSystemRegisters`], [`GicError::Timeout`].
+// Not inlined in any build, because tests probe this function: a CPU runs it before its slots are set up.
 #[inline(never)]
 pub fn init_cpu(cpu: usize, mpidr: u64) -> Result<(), GicError> {
     let distributor = distributor()?;
@@ -180,7 +182,7 @@ pub fn has_priority_masking() -> bool {
     v2::interface().is_none() && distributor().is_ok_and(v3::has_one_security_state)
 }
 
-/// The block of registers that controls interrupt `id`: the distributor's, or the one of this CPU's redistributor.
+/// The block of registers that controls interrupt `id`: in the distributor, or in this CPU's redistributor.
 fn control(id: u32) -> Result<&'static Distributor, GicError> {
     let distributor = distributor()?;
     if id >= regs::lines(distributor) {
@@ -247,8 +249,8 @@ pub fn disable(id: u32) -> Result<(), GicError> {
 ///
 /// # Errors
 ///
-/// [`GicError::Unsupported`] on GICv2, whose groups need the security extensions, and for a shared interrupt, whose group other
-/// CPUs could change at the same time; otherwise as [`enable`].
+/// [`GicError::Unsupported`] on GICv2, whose groups need the security extensions; [`GicError::Shared`] for a shared
+/// interrupt, whose group another CPU could change at the same time; otherwise as [`enable`].
 pub fn set_group0(id: u32) -> Result<(), GicError> {
     change_groups(private_group(id)?, id, true);
     Ok(())
@@ -276,9 +278,9 @@ fn private_group(id: u32) -> Result<&'static Distributor, GicError> {
     Ok(control)
 }
 
-/// Changes the group of a private interrupt. The register also holds the groups of other interrupts, and a device's register cannot
-/// be changed atomically. So no other code of this CPU may run between the read and the write, not even the handler of a BRK, which
-/// no mask keeps away (rule I8): therefore no-probe text.
+/// Changes the group of a private interrupt. The register also holds the groups of other interrupts, and a device's
+/// register cannot be changed atomically. So no other code of this CPU may run between the read and the write. Masks do
+/// not keep the handler of a BRK away (rule I8), so this is also no-probe text.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 fn change_groups(control: &Distributor, id: u32, group0: bool) {
@@ -292,7 +294,7 @@ fn change_groups(control: &Distributor, id: u32, group0: bool) {
 ///
 /// # Errors
 ///
-/// As [`set_group0`].
+/// As [`enable`].
 pub fn is_group0(id: u32) -> Result<bool, GicError> {
     let control = control(id)?;
     let (word, bit) = word_and_bit(id);
@@ -319,8 +321,9 @@ pub fn acknowledge_group0() -> Option<IntId> {
     }
 }
 
-/// Ends an interrupt that [`acknowledge`] has returned: drops the running priority and deactivates the interrupt. Ends must come in
-/// the reverse order of the acknowledges, on the same CPU. In force after the next ISB or exception return, which is the caller's.
+/// Ends an interrupt that [`acknowledge`] has returned: drops the running priority and deactivates the interrupt. Ends
+/// must come in the reverse order of the acknowledges, on the same CPU. The end takes effect at the next ISB or
+/// exception return, which the caller executes.
 #[inline(always)]
 pub fn end(interrupt: IntId) {
     match v2::interface() {
@@ -344,8 +347,8 @@ pub fn is_nmi_priority(id: u32) -> bool {
     NMIS.get(word).is_some_and(|nmis| nmis.load(Ordering::Relaxed) & bit != 0)
 }
 
-/// The priority of the interrupt that this CPU serves, which is the one acknowledged last of those not ended; 0xff, or the idle
-/// value of the implementation, if the CPU serves none.
+/// The priority of the interrupt that this CPU serves: of those that are not ended, the one that was acknowledged last.
+/// If the CPU serves none, 0xff or the idle value of the implementation.
 #[inline(always)]
 pub fn running_priority() -> u8 {
     match v2::interface() {
@@ -354,8 +357,8 @@ pub fn running_priority() -> u8 {
     }
 }
 
-/// Sets which interrupts this CPU's interface lets through. Once this returns, no interrupt that the new mask holds back is
-/// signalled. On GICv3 that is one instruction. The compiler moves no memory access across it.
+/// Sets which interrupts this CPU's interface lets through. Once this returns, no interrupt that the new mask holds
+/// back is signalled. On GICv3 this is one instruction. The compiler moves no memory access across it.
 #[inline(always)]
 pub fn set_priority_mask(mask: PriorityMask) {
     let value = match mask {

@@ -141,7 +141,8 @@ pub(super) fn send_sgi(distributor: &Distributor, id: u32, target: Target) {
     distributor.sgir.set(to | id);
 }
 
-/// The interrupt's number in an acknowledged value: for an SGI, GICv2 puts the sender's number above it.
+/// The interrupt's number in a value of the acknowledge register. For an SGI the bits above hold the number of the CPU
+/// that has sent it.
 pub(super) const fn id(iar: u32) -> u32 {
     iar & 0x3ff
 }

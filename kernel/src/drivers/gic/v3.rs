@@ -72,8 +72,8 @@ static CPUS: [Cpu; MAX_CPUS] = [const {
     Cpu { redistributor: AtomicUsize::new(0), affinity: AtomicU64::new(0), sgi: AtomicU64::new(0) }
 }; MAX_CPUS];
 
-/// Reads a register of the CPU interface. Not `nomem`, as with `write_icc`: the compiler must not move memory accesses across an
-/// acknowledge, an end, or a change of the mask.
+/// Reads a register of the CPU interface. This macro and `write_icc` lack `nomem`, because the compiler must not move
+/// memory accesses across an acknowledge, an end, or a change of the mask.
 macro_rules! read_icc {
     ($name:literal) => {{
         let value: u64;
@@ -242,8 +242,8 @@ pub(super) fn init_cpu(cpu: usize, mpidr: u64) -> Result<(), GicError> {
 
 fn init_interface() -> Result<(), GicError> {
     const SRE: u64 = 1;
-    // DFB, DIB: no interrupt bypasses the GIC. The register is written whole: out of reset DFB and DIB are UNKNOWN where SRE is
-    // fixed.
+    // DFB, DIB: no interrupt bypasses the GIC. The register is written whole, because after reset DFB and DIB are
+    // UNKNOWN on CPUs whose SRE is fixed.
     write_icc!("icc_sre_el1", SRE | 1 << 1 | 1 << 2, "isb");
     if read_icc!("icc_sre_el1") & SRE == 0 {
         return Err(GicError::NoSystemRegisters);
