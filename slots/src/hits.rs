@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct CpuHits([[AtomicU64; 64]; 2]);
 
 impl CpuHits {
-    /// No hits.
+    /// Counts that are all zero.
     pub const fn new() -> CpuHits {
         CpuHits([const { [const { AtomicU64::new(0) }; 64] }; 2])
     }
