@@ -111,7 +111,7 @@
 //!     match d {
 //!         Displaced::Simulated(sim) => simulate(*sim, probed, frame, text),
 //!         Displaced::OutOfLine(copies) => {
-//!             frame.elr = *copies + Copies::form(frame.spsr, false); // of the masks as they are in the probed context
+//!             frame.elr = *copies + Copies::form(frame.spsr, false); // while `spsr` still has the probed context's masks
 //!             frame.spsr |= 0xc0; // I and F
 //!             Ok(())
 //!         }
@@ -152,11 +152,11 @@
 //! | whether the CPU has BC.cond, `CB<cc>` | [`Cpu::knowing`] | they work under a probe where they are undefined without |
 //! | whether there is FEAT_BTI, and the page is guarded | [`Mem::bti`] | BTYPE stays 0: right without FEAT_BTI |
 //! | the words as they were before any probe | `fetch` of [`classify_at`] | exclusive sequences with probes near are misread |
-//! | the words as they were before any probe | [`Mem::original`] | a literal on a probed word is the BRK |
+//! | the words as they were before any probe | [`Mem::original`] | a literal on a probed word reads as the BRK |
 //!
 //! On guarded pages a BRK may replace a landing pad, a B must not ([`is_landing_pad`]). A BRK is a permitted target of every
-//! branch, so the Branch Target exception of the displaced instruction does not come by itself: [`accepts`] tells whether it is
-//! due.
+//! branch, so the CPU does not take the Branch Target exception that the displaced instruction would have taken: [`accepts`] tells
+//! whether the kernel must report one.
 //!
 //! # What a handler must leave alone
 //!
@@ -196,9 +196,8 @@
 //! says where the two differ, and why). The limits, each described at its place: unallocated words of the FP, SIMD, SVE and SME
 //! groups are not told from allocated ones ([`classify`]); exclusive sequences that span functions are not seen
 //! ([`in_exclusive_sequence`]); FEAT_GCS and watchpoints on literals ([`sim`]); loads from below SP differ in a trampoline
-//! ([`trampoline`]). A load that is not of a literal and reads probed text reads the BRK. And one limit of the method: an
-//! instruction that moves SP and runs out of line, in a copy that ends in BRK, must leave SP where the kernel can take an
-//! exception.
+//! ([`trampoline`]). A load from probed text, other than a literal load, reads the BRK. One limit is in the method: if an
+//! instruction that moves SP runs in a copy that ends in BRK, it must leave SP where the kernel can take an exception.
 
 mod bits;
 mod class;

@@ -129,8 +129,8 @@ impl Copies {
         }
     }
 
-    /// In which form the instruction at this offset is the displaced one; None if it is not the displaced instruction. The form
-    /// tells whether I and F were open in the probed context, except for the trapping one, where the engine has kept the masks.
+    /// The form that has the displaced instruction at this offset; None if another instruction is there. The form tells whether I and
+    /// F were open in the probed context, except for the trapping form, for which the engine has kept the masks.
     pub const fn faulted(offset: u64) -> Option<Faulted> {
         match offset {
             Self::OPEN => Some(Faulted::Open),
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(settled, [Copies::OPEN + 8]);
         assert_eq!((0..64).filter(|&offset| Copies::faulted(offset).is_some()).count(), 3);
         assert_eq!(Copies::new(add, FROM + 129 * MIB, FROM), None);
-        // The words behind those in use trap whoever executes them.
+        // The unused words at the end are BRKs.
         assert_eq!(copies.words()[7..], [brk(OOL_END); 9]);
     }
 

@@ -28,7 +28,8 @@ pub(crate) const fn allocated(yes: bool) -> Class {
 /// How to run the A64 instruction `word` under a probe. Total: each of the 2^32 words gets a verdict. May be called from any
 /// context.
 ///
-/// This sees one word only. Whether the place lies inside an exclusive sequence is for [`classify_at`](crate::classify_at) to say.
+/// The function sees one word only. [`classify_at`](crate::classify_at) also sees whether the instruction lies inside an exclusive
+/// sequence.
 ///
 /// ```
 /// use stepwell_probe::{Class, Reason, classify};

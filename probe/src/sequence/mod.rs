@@ -139,7 +139,7 @@ pub trait Memory {
     ) -> Result<bool, Fault>;
 }
 
-/// The access faults.
+/// An access to memory has faulted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fault;
 
@@ -172,16 +172,17 @@ pub enum End {
     Again,
 }
 
-/// Why no attempt was made. Nothing has changed.
+/// Why no attempt was made. No register has changed. Memory has not changed either, except after [`Stuck::Fault`]: of several ordinary
+/// stores, those before the store that faults may have been made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Stuck {
-    /// No store-exclusive belongs to this load-exclusive: it can be stepped like any other load.
+    /// No store-exclusive belongs to this load-exclusive, so the load-exclusive can be stepped like any other load.
     NoStore,
     /// The way to the store-exclusive is too long, leads through an indirect branch or out of what can be read.
     Unknown,
-    /// This instruction of the sequence cannot be executed in software: the module does not know it, or it is an access for which
-    /// there is no room, or a misaligned one.
+    /// This instruction of the sequence cannot be executed in software: the module does not know the instruction, or it is a misaligned
+    /// access, or one access more than the lists have room for.
     Unsupported {
         /// The instruction's address.
         address: u64,
@@ -250,7 +251,7 @@ pub const fn status_register(store: u32) -> u8 {
 /// A branch right behind the store-exclusive that tests its status still belongs to the attempt.
 ///
 /// # Errors
-/// [`Stuck`]; then neither registers nor memory have changed. [`Stuck::Unknown`] if there is no load-exclusive.
+/// [`Stuck`]; then `regs` has not changed. [`Stuck::Unknown`] if there is no load-exclusive at `regs.pc`.
 pub fn attempt(regs: &mut Registers, memory: &mut impl Memory) -> Result<Done, Stuck> {
     let word = memory.word(regs.pc).filter(|word| is_load_exclusive(*word)).ok_or(Stuck::Unknown)?;
     match path::reach(memory, regs.pc.wrapping_add(4)) {
