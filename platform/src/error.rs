@@ -105,9 +105,9 @@ pub enum DtbError {
     },
     /// The command line is longer than the buffer it is copied to.
     BootargsTooLong {
-        /// Its length, bytes.
+        /// The length of the command line, in bytes.
         len: usize,
-        /// The most that is taken, bytes.
+        /// The longest command line that is taken, in bytes.
         max: usize,
     },
 }
@@ -127,7 +127,7 @@ pub enum Problem {
     },
     /// A value outside what the binding allows.
     Value(u64),
-    /// A list of names lacks one that is needed.
+    /// A list of names lacks a name that is needed.
     NoEntry,
     /// The value is not text.
     NotText,
@@ -174,7 +174,7 @@ impl fmt::Display for DtbError {
             ),
             Self::TotalSize { size, max } => write!(
                 f,
-                "claims {size} bytes, accepted are 56 to {max}: damaged, or padded too far (repack it with dtc)"
+                "claims {size} bytes, but only 56 to {max} are accepted: it is damaged, or padded too far (repack it with dtc)"
             ),
             Self::Version { version, last_compatible } => write!(
                 f,
