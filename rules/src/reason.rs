@@ -301,7 +301,7 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "I9",
-        "If the state of a step lies in several places, only a part of it may be moved or dropped: a suspended slot without its owner, or an owner without its slot. What an ended context still holds is never given back.",
+        "If the state of a step lies in several places, it can happen that only a part of it is moved or dropped: a suspended slot without its owner, or an owner without its slot. What an ended context still holds is never given back.",
         &[Own("No discussion: M1, M8, I5 and I6 have this rule in common.")],
     ),
     reason(
@@ -424,7 +424,7 @@ pub const REASONS: &[Reason] = &[
             Tried(
                 "While another CPU changed a literal, a simulation by two loads read torn values; the native instruction never did. Hence the rule names other CPUs.",
             ),
-            Own("The list of observers."),
+            Own("The list of observers is this kernel's."),
         ],
     ),
     reason(
@@ -434,7 +434,7 @@ pub const REASONS: &[Reason] = &[
             Practice(
                 "FreeBSD masks everything but debug exceptions while it steps, which is wrong for instructions that read or write DAIF. The crate `kprobe` accepts exclusives, ERET and RETAA out of line.",
             ),
-            Own("The list of what is refused, from the encodings in DDI 0487 C4.1."),
+            Own("The list of refused instructions is this kernel's; it is made from the encodings in DDI 0487 C4.1."),
         ],
     ),
     reason(
