@@ -147,8 +147,8 @@ pub struct BootArgs<'a> {
     pub k: Option<Boundary>,
     /// `pairs=`: sweep with two interrupts. Default off.
     pub pairs: bool,
-    /// `share=PART/OF`: OF machines share the boundaries of a sweep, or the instructions of the suite `reentrancy`, and this machine
-    /// has the number PART, counted from 0. By default this machine tries all.
+    /// `share=PART/OF`: OF machines share the boundaries of a sweep, or the instructions of the suite `reentrancy`, and this
+    /// machine has the number PART, counted from 0. By default this machine tries all.
     pub share: Share,
     /// `seed=`: the seed of the random choices of a storm or a test. By default the kernel chooses one.
     pub seed: Option<u64>,

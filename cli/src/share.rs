@@ -1,11 +1,11 @@
-//! How several machines share a sweep. A sweep runs each scenario many times, each time with an interrupt at another instruction boundary;
-//! a [`Share`] says which of these boundaries one machine tries.
+//! How several machines share a sweep. A sweep runs each scenario many times, each time with an interrupt at another instruction
+//! boundary; a [`Share`] says which of these boundaries one machine tries.
 
 use crate::number;
 use core::ops::Range;
 
-/// The part of every scenario's boundaries that one of several machines tries. Every boundary is in the part of exactly one machine. Which
-/// machine tries the first boundary differs from scenario to scenario.
+/// The part of every scenario's boundaries that one of several machines tries. Every boundary is in the part of exactly one
+/// machine. Which machine tries the first boundary differs from scenario to scenario.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Share {
     part: u64,
@@ -48,8 +48,8 @@ impl Share {
         (first..length).step_by(step)
     }
 
-    /// As [`boundaries`](Self::boundaries), for a scenario that has too many boundaries to try all: a range without gaps, from which the
-    /// caller chooses.
+    /// As [`boundaries`](Self::boundaries), for a scenario that has too many boundaries to try all: a range without gaps, from
+    /// which the caller chooses.
     pub fn stretch(self, scenario: u64, length: u64) -> Range<u64> {
         let at = |part: u64| (u128::from(length) * u128::from(part) / u128::from(self.of)) as u64;
         let part = self.turned(self.of - scenario % self.of).part;

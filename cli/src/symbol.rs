@@ -14,8 +14,9 @@ pub fn mangled_id(mangled: &str) -> u64 {
     hash.max(1)
 }
 
-/// A hash that differs between mangled names with the same demangled name. A name in legacy mangling contains a hash by the compiler, which
-/// is returned. A name in v0 mangling contains none, so [`mangled_id`] is returned. The result is 0 for a name that is not mangled.
+/// A hash that differs between mangled names with the same demangled name. A name in legacy mangling contains a hash by the
+/// compiler, which is returned. A name in v0 mangling contains none, so [`mangled_id`] is returned. The result is 0 for a name
+/// that is not mangled.
 pub fn hash(mangled: &str) -> u64 {
     let name = mangled.split(".llvm.").next().unwrap_or(mangled);
     let legacy = name.strip_prefix("_ZN").and_then(|name| name.strip_suffix('E')).and_then(|name| {
@@ -51,7 +52,8 @@ pub enum Fit {
 }
 
 /// A name as it was typed: demangled, whole or its tail (`kprobe::register`), perhaps with the hash at its end
-/// (`kernel::time::now::h0123456789abcdef`); or mangled, legacy or v0. Spaces do not count: `Vec<T,A>` and `Vec<T, A>` are the same.
+/// (`kernel::time::now::h0123456789abcdef`); or mangled, legacy or v0. Spaces do not count: `Vec<T,A>` and `Vec<T, A>` are the
+/// same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name<'a> {
     path: &'a str,

@@ -116,8 +116,9 @@ pub(crate) fn uart(fdt: Fdt<'_>, gic: u32, warnings: &mut Warnings) -> Result<Ua
     })?
 }
 
-/// The full path that `stdout-path` gives. `None` if there is no `stdout-path`, `Some(None)` if its value is not text or an unknown alias.
-/// The text after a colon has parameters of the serial line and is left out. A value without a leading slash is an alias.
+/// The full path that `stdout-path` gives. `None` if there is no `stdout-path`, `Some(None)` if its value is not text or an
+/// unknown alias. The text after a colon has parameters of the serial line and is left out. A value without a leading slash is an
+/// alias.
 fn stdout_path(fdt: Fdt<'_>) -> Option<Option<&str>> {
     let root = fdt.root();
     let chosen = root.child("chosen")?;

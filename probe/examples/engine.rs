@@ -206,8 +206,9 @@ impl Engine {
             0 => regs.x[30],
             I_AND_F => trampoline + Trampoline::INTERRUPT,
             DAIF => trampoline + Trampoline::MASKED,
-            // No end of a trampoline leaves only some of the masks set. A kernel's entry executes a BRK of its own here. The handler of
-            // that BRK makes the frame of the probed context from the saved registers, and then does what the probe's BRK does.
+            // No end of a trampoline leaves only some of the masks set. A kernel's entry executes a BRK of its own here. The
+            // handler of that BRK makes the frame of the probed context from the saved registers, and then does what the probe's
+            // BRK does.
             some => {
                 self.exceptions += 1;
                 let saved = |n| memory.double(regs.sp + 8 * n);
@@ -317,8 +318,8 @@ fn main() {
         engine.exceptions = 0;
     }
 
-    // A hit of an optimised probe takes no exception, or two if only some of the masks are set. Landing pads, conditional branches and RET
-    // keep their BRK.
+    // A hit of an optimised probe takes no exception, or two if only some of the masks are set. Landing pads, conditional branches
+    // and RET keep their BRK.
     for (masks, exceptions) in [(0, 12), (I_AND_F, 12), (DAIF, 12), (0x80, 12 + 2 * 22)] {
         let natively = call(&mut engine, &mut memory, 10, masks, false);
         let mut optimised = Vec::new();

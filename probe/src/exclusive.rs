@@ -9,26 +9,26 @@ use crate::cpu::is_hint;
 use crate::monitor::{is_clear_exclusive, is_load_exclusive, is_store_exclusive};
 use crate::sim::Sim;
 
-/// The longest function, in instructions, whose paths [`in_exclusive_sequence`] follows from end to end. In a longer function it looks
-/// only at [`NEAR_WORDS`] on either side of the instruction.
+/// The longest function, in instructions, whose paths [`in_exclusive_sequence`] follows from end to end. In a longer function it
+/// looks only at [`NEAR_WORDS`] on either side of the instruction.
 pub const MAX_FUNCTION_WORDS: usize = 8192;
 
 /// How far from an instruction [`in_exclusive_sequence`] looks in a long function, in instructions. The architecture promises
 /// that a sequence makes progress only if it lies within 128 bytes (DDI 0487 B2.17.5).
 pub const NEAR_WORDS: usize = 1024;
 
-/// The longest function, in instructions, that is searched for a load-exclusive as a whole. In a longer function only the words near
-/// the instruction in question are searched.
+/// The longest function, in instructions, that is searched for a load-exclusive as a whole. In a longer function only the words
+/// near the instruction in question are searched.
 const MAX_SEARCHED_WORDS: u64 = 1 << 18;
 
 /// Whether the instruction at `pc` lies on a path from a load-exclusive to a store-exclusive of the function from `fn_start`
 /// up to, not including, `fn_end`. The monitor is set when such an instruction is reached, and a store that needs the monitor can
 /// follow.
 ///
-/// `fetch` gives the word at an address, as it was before any probe was placed there, or `None` if it cannot be read. Takes
-/// 4 KiB of stack. Takes time linear in the function for all but contrived control flow. The time is bounded however long the function
-/// is said to be (a kernel without symbols may pass its whole text): at most 2^18 words are searched for a load-exclusive, and paths
-/// lead through at most 8,192 words. Meant for registration, not for a handler.
+/// `fetch` gives the word at an address, as it was before any probe was placed there, or `None` if it cannot be read. Takes 4 KiB
+/// of stack. Takes time linear in the function for all but contrived control flow. The time is bounded however long the function
+/// is said to be (a kernel without symbols may pass its whole text): at most 2^18 words are searched for a load-exclusive, and
+/// paths lead through at most 8,192 words. Meant for registration, not for a handler.
 ///
 /// Paths go through direct branches, forwards and backwards, and past calls, on the assumption that the callee leaves the monitor
 /// alone. The answer errs towards `true`:
@@ -37,10 +37,10 @@ const MAX_SEARCHED_WORDS: u64 = 1 << 18;
 ///   lead anywhere in it (BR, BRAA). [`classify_at`] calls this [`Reason::Surroundings`].
 ///
 /// The function does not see these sequences:
-/// - a sequence that spans functions (the load-exclusive here, its store-exclusive in the caller or the callee), or that is entered by
-///   a branch from outside;
-/// - in a function of more than [`MAX_FUNCTION_WORDS`] instructions, a sequence whose load-exclusive is more than [`NEAR_WORDS`] away,
-///   or that goes through an indirect branch.
+/// - a sequence that spans functions (the load-exclusive here, its store-exclusive in the caller or the callee), or that is
+///   entered by a branch from outside;
+/// - in a function of more than [`MAX_FUNCTION_WORDS`] instructions, a sequence whose load-exclusive is more than [`NEAR_WORDS`]
+///   away, or that goes through an indirect branch.
 ///
 /// DDI 0487 B2.17.5 promises progress for none of them, and compilers emit none.
 pub fn in_exclusive_sequence(
@@ -117,8 +117,9 @@ impl Function {
         if matches!(class, Class::Refuse(_)) {
             return class;
         }
-        // The word before can change what this word does. It is fetched even if the function begins with this word, because a kernel
-        // without symbols passes every instruction as the start of a function. The partner of a MOVPRFX is an SVE instruction.
+        // The word before can change what this word does. It is fetched even if the function begins with this word, because a
+        // kernel without symbols passes every instruction as the start of a function. The partner of a MOVPRFX is an SVE
+        // instruction.
         const SVE: u32 = 0b0010;
         let signs = is_hint(word) && matches!(class, Class::OutOfLine(_));
         if signs || bits(word, 25, 4) == SVE {

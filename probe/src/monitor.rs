@@ -13,8 +13,8 @@ pub const fn is_store_exclusive(word: u32) -> bool {
     is_exclusive(word) && !bit(word, 22)
 }
 
-/// Calls `each` with the index of every load-exclusive and store-exclusive in a text, in ascending order. Fast for long texts: eight
-/// words are ruled out at a time, with two words in a register.
+/// Calls `each` with the index of every load-exclusive and store-exclusive in a text, in ascending order. Fast for long texts:
+/// eight words are ruled out at a time, with two words in a register.
 pub fn exclusives(text: &[u32], mut each: impl FnMut(usize)) {
     // Exclusives have bit 27 set, and bits 29 and 25 clear. Few other words do.
     const BIT_27: u64 = 1 << 59 | 1 << 27;
@@ -60,7 +60,8 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    /// The top 11 bits decide. Tries all of their values, at several places of a chunk and behind the last chunk, among different words.
+    /// The top 11 bits decide. Tries all of their values, at several places of a chunk and behind the last chunk, among different
+    /// words.
     #[test]
     fn exclusives_are_found_wherever_they_are() {
         for around in [0, 0xd503_201f, 0x3600_0000, u32::MAX] {

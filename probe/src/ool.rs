@@ -129,8 +129,8 @@ impl Copies {
         }
     }
 
-    /// The form that has the displaced instruction at this offset; None if another instruction is there. The form tells whether I and
-    /// F were open in the probed context, except for the trapping form, for which the engine has kept the masks.
+    /// The form that has the displaced instruction at this offset; None if another instruction is there. The form tells whether I
+    /// and F were open in the probed context, except for the trapping form, for which the engine has kept the masks.
     pub const fn faulted(offset: u64) -> Option<Faulted> {
         match offset {
             Self::OPEN => Some(Faulted::Open),

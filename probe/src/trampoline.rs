@@ -1,17 +1,17 @@
 //! Trampolines of optimised probes: a branch takes the place of the BRK, and a hit takes no exception.
 //!
-//! One word of A64 text can be exchanged at a time, and BRK and B may be exchanged while other CPUs execute them. So a probe's BRK can
-//! be replaced by a branch to code of its own. This code, a [`Trampoline`], saves the registers where an exception would have saved
-//! them, calls the kernel's handler, restores the registers, runs the displaced instruction and branches back. No register is lost on
-//! the way. The stack below SP is used, as an exception uses it.
+//! One word of A64 text can be exchanged at a time, and BRK and B may be exchanged while other CPUs execute them. So a probe's BRK
+//! can be replaced by a branch to code of its own. This code, a [`Trampoline`], saves the registers where an exception would have
+//! saved them, calls the kernel's handler, restores the registers, runs the displaced instruction and branches back. No register
+//! is lost on the way. The stack below SP is used, as an exception uses it.
 //!
 //! # The kernel's part
 //!
-//! The trampoline calls the kernel's shared *entry* with D, A, I and F masked. SP points to the frame, in which X0 to X30 and SP are
-//! saved. X0 holds the probed context's DAIF, X27 the probed context's SP, and X30 the trampoline's address plus
-//! [`OPEN`](Trampoline::OPEN). The entry must save NZCV at its start and restore NZCV at its end. At its end the entry loads X2 to X27
-//! from the frame and goes on, with D, A, I and F still masked, as the masks of the probed context demand. It may use X28 for the
-//! branch, because the trampoline itself loads X28, X29, X30, X0 and X1:
+//! The trampoline calls the kernel's shared *entry* with D, A, I and F masked. SP points to the frame, in which X0 to X30 and SP
+//! are saved. X0 holds the probed context's DAIF, X27 the probed context's SP, and X30 the trampoline's address plus
+//! [`OPEN`](Trampoline::OPEN). The entry must save NZCV at its start and restore NZCV at its end. At its end the entry loads X2 to
+//! X27 from the frame and goes on, with D, A, I and F still masked, as the masks of the probed context demand. It may use X28 for
+//! the branch, because the trampoline itself loads X28, X29, X30, X0 and X1:
 //!
 //! | DAIF of the probed context | the entry | then goes to |
 //! |---|---|---|
@@ -49,8 +49,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// A frame of `size` bytes. `None` if `size` is not a multiple of 16, as SP must be; less than 256, the bytes that the registers
-    /// take; or more than 496, the largest multiple of 16 that the LDP at the trampoline's end can add to SP.
+    /// A frame of `size` bytes. `None` if `size` is not a multiple of 16, as SP must be; less than 256, the bytes that the
+    /// registers take; or more than 496, the largest multiple of 16 that the LDP at the trampoline's end can add to SP.
     pub const fn new(size: u32) -> Option<Layout> {
         if size.is_multiple_of(16) && size >= 256 && size <= 496 { Some(Layout { size }) } else { None }
     }

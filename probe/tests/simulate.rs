@@ -1,5 +1,5 @@
-//! Tests of the simulation: the semantics of each instruction by cases written by hand, properties of random words, and branch targets
-//! compared with the decoder's.
+//! Tests of the simulation: the semantics of each instruction by cases written by hand, properties of random words, and branch
+//! targets compared with the decoder's.
 use fARM64::decode::decode;
 use fARM64::{FeatureSet, Operand};
 use proptest::prelude::*;

@@ -41,8 +41,8 @@ impl Default for Changes {
     }
 }
 
-/// Which things have changed and must still be applied by one CPU, and up to which number this CPU has applied all changes. Has room for
-/// `64 * WORDS` things.
+/// Which things have changed and must still be applied by one CPU, and up to which number this CPU has applied all changes. Has
+/// room for `64 * WORDS` things.
 #[derive(Debug)]
 pub struct Applied<const WORDS: usize> {
     changed: [AtomicU64; WORDS],
@@ -77,8 +77,8 @@ impl<const WORDS: usize> Applied<WORDS> {
         self.up_to.load(Relaxed) == changes.latest()
     }
 
-    /// Whether the CPU that this value belongs to has applied the change with that number. Any CPU may call this. If the answer is yes,
-    /// the caller also sees all that the other CPU wrote to apply the change.
+    /// Whether the CPU that this value belongs to has applied the change with that number. Any CPU may call this. If the answer is
+    /// yes, the caller also sees all that the other CPU wrote to apply the change.
     #[inline(always)]
     pub fn has(&self, change: u64) -> bool {
         self.up_to.load(Acquire) >= change

@@ -1,5 +1,5 @@
-//! A context is stepped over a breakpoint, and an interrupt comes in the middle of the step-over. The example makes the decisions that
-//! a kernel's entry and exit code makes, with variables in place of SPSR_EL1 and of the CPU's state. `cargo test` runs it.
+//! A context is stepped over a breakpoint, and an interrupt comes in the middle of the step-over. The example makes the decisions
+//! that a kernel's entry and exit code makes, with variables in place of SPSR_EL1 and of the CPU's state. `cargo test` runs it.
 
 use stepwell_rules::pstate::{Daif, SPSR_SS};
 use stepwell_rules::step::{Owners, StepError, mdscr_ss};

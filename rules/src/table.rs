@@ -93,8 +93,8 @@ pub enum Context {
     Irq,
     /// An NMI handler: it may only try locks.
     Nmi,
-    /// Code at EL1 that runs because of a debug exception from EL1. Like an NMI handler, it may only try locks, and it does not sleep,
-    /// schedule, allocate or wait for other CPUs.
+    /// Code at EL1 that runs because of a debug exception from EL1. Like an NMI handler, it may only try locks, and it does not
+    /// sleep, schedule, allocate or wait for other CPUs.
     Debug,
     /// The kernel panics.
     Panic,

@@ -85,8 +85,8 @@ fn main() -> Result<(), SlotError> {
         println!("{} {n} was hit, for client {}", Kind::Watchpoint, record.payload);
         assert_eq!(record.payload, 2);
         hits.count(Kind::Watchpoint, n);
-        // The instruction is to run once: both slots of the range are suspended, the instruction is stepped, and the slots are armed
-        // again.
+        // The instruction is to run once: both slots of the range are suspended, the instruction is stepped, and the slots are
+        // armed again.
         cpu.suspend(&mut registers, Kind::Watchpoint, n);
         if let Some(mate) = record.mate {
             cpu.suspend(&mut registers, Kind::Watchpoint, mate);

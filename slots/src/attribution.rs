@@ -20,8 +20,8 @@ pub struct WatchHit {
 }
 
 impl WatchHit {
-    /// A hit with these values of `ESR_EL1.ISS` and FAR_EL1, which the exception's entry has saved. `zva_block` is the size in bytes
-    /// of the block that DC ZVA zeroes, a power of two: `4 << DCZID_EL0.BS`.
+    /// A hit with these values of `ESR_EL1.ISS` and FAR_EL1, which the exception's entry has saved. `zva_block` is the size in
+    /// bytes of the block that DC ZVA zeroes, a power of two: `4 << DCZID_EL0.BS`.
     #[inline]
     pub const fn from_syndrome(iss: u32, far: u64, zva_block: u64) -> WatchHit {
         WatchHit { iss, far, zva_block, atomic: false }
@@ -116,19 +116,19 @@ pub fn breakpoint_hits(pc: u64, armed: impl Iterator<Item = (u8, Encoding)>) -> 
 /// The watchpoints among `armed` that an access is attributed to. Empty only if `armed` is empty, or if the syndrome names a slot
 /// that is not in `armed`.
 ///
-/// `armed` are the slots armed *and not suspended* on this CPU. Because suspended slots are left out, an access that touches several
-/// slots makes progress: each exception suspends more of them.
+/// `armed` are the slots armed *and not suspended* on this CPU. Because suspended slots are left out, an access that touches
+/// several slots makes progress: each exception suspends more of them.
 ///
-/// - If the syndrome names a slot (WPT): that slot, and all slots that fit the direction of the access (WnR) and whose range holds an
-///   exact FAR. If the named slot is not in `armed`, nobody owns it, and the hit is not attributed to a near slot by guess.
+/// - If the syndrome names a slot (WPT): that slot, and all slots that fit the direction of the access (WnR) and whose range holds
+///   an exact FAR. If the named slot is not in `armed`, nobody owns it, and the hit is not attributed to a near slot by guess.
 /// - Otherwise, of the slots that fit the direction of the access, all whose range holds FAR. A slot for the other direction cannot
 ///   have caused the exception, so it is left out even if it alone holds FAR: an access may begin in its range and hit another slot
 ///   further on.
-/// - If none of the fitting slots holds FAR, the nearest of them. FAR is not above the highest watched byte that was accessed, and lies
-///   in the same block of at most DC ZVA's size (DDI 0487, "Determining the memory location that caused a Watchpoint exception"). So
-///   slots above FAR in its block come first, then slots below FAR in its block, then all others.
-/// - If FAR is only known to lie in the same granule as the access (FnP), all fitting slots that have a byte in that granule, or else
-///   the nearest. If FAR is not valid (FnV), all fitting slots.
+/// - If none of the fitting slots holds FAR, the nearest of them. FAR is not above the highest watched byte that was accessed, and
+///   lies in the same block of at most DC ZVA's size (DDI 0487, "Determining the memory location that caused a Watchpoint
+///   exception"). So slots above FAR in its block come first, then slots below FAR in its block, then all others.
+/// - If FAR is only known to lie in the same granule as the access (FnP), all fitting slots that have a byte in that granule, or
+///   else the nearest. If FAR is not valid (FnV), all fitting slots.
 ///
 /// If no slot fits the direction, every slot counts as fitting: a hit that is attributed to no slot would come again.
 pub fn watchpoint_hits(hit: &WatchHit, armed: impl Iterator<Item = (u8, Encoding)> + Clone) -> SlotMask {

@@ -1,8 +1,9 @@
 //! More than 16 slots of a kind: the banks of FEAT_Debugv8p9 (rule H4).
 //!
-//! The names `DBGBVR<n>_EL1` and the like have 16 encodings each. MDSELR_EL1.BANK says which 16 of up to 64 registers these encodings
-//! stand for. It takes effect at EL1 only while MDSCR_EL1.EMBWE is set (DDI 0487, `EffectiveMDSELR_EL1_BANK()`; MDCR_EL2.EBWE and
-//! MDCR_EL3.EBWE must be set too). While one of these three bits is clear, every access goes to bank 0, and slots above 15 do not match.
+//! The names `DBGBVR<n>_EL1` and the like have 16 encodings each. MDSELR_EL1.BANK says which 16 of up to 64 registers these
+//! encodings stand for. It takes effect at EL1 only while MDSCR_EL1.EMBWE is set (DDI 0487, `EffectiveMDSELR_EL1_BANK()`;
+//! MDCR_EL2.EBWE and MDCR_EL3.EBWE must be set too). While one of these three bits is clear, every access goes to bank 0, and
+//! slots above 15 do not match.
 //!
 //! This crate selects another bank only for one access, and selects bank 0 again at once. So the slots 0 to 15 are reached
 //! as on a CPU without banks, at the same cost, and code that knows of no banks reads what it expects.
@@ -89,8 +90,8 @@ pub trait BankSelect {
 ///
 /// Each access to a slot above 15 selects the slot's bank, accesses the register, and selects bank 0 again. The caller keeps debug
 /// exceptions masked throughout (rule H4), as for every back end. Otherwise a debug exception handler could run in between. The
-/// handler relies on bank 0 but would find another bank. And if the handler selects a bank itself, the interrupted access would go to
-/// the wrong bank.
+/// handler relies on bank 0 but would find another bank. And if the handler selects a bank itself, the interrupted access would go
+/// to the wrong bank.
 #[derive(Debug)]
 pub struct Banked<R>(pub R);
 

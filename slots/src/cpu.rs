@@ -332,9 +332,9 @@ impl CpuSlots {
         }
     }
 
-    /// For a hit that belongs to no slot (rule H3): writes the registers of the first `count` slots of `kind` anew, and executes an ISB.
-    /// A slot that this CPU has armed gets the contents that its record has, if the record is live and the slot is not suspended. Every
-    /// other slot is switched off. So the same hit cannot come again.
+    /// For a hit that belongs to no slot (rule H3): writes the registers of the first `count` slots of `kind` anew, and executes
+    /// an ISB. A slot that this CPU has armed gets the contents that its record has, if the record is live and the slot is not
+    /// suspended. Every other slot is switched off. So the same hit cannot come again.
     ///
     /// Returns the slots that were switched off because this CPU has not armed them or their record is gone.
     #[cold]

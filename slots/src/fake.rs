@@ -1,5 +1,5 @@
-//! Back ends for host tests of this crate and of others (feature `fake`), which decide as the architecture says whether an access hits.
-//! [`FakeRegs`] records all operations and has up to 16 slots of a kind; [`Pe`] has banks, and takes debug exceptions.
+//! Back ends for host tests of this crate and of others (feature `fake`), which decide as the architecture says whether an access
+//! hits. [`FakeRegs`] records all operations and has up to 16 slots of a kind; [`Pe`] has banks, and takes debug exceptions.
 
 mod pe;
 

@@ -1,7 +1,7 @@
 //! A set of slot indices.
 
-/// A set of slots of one kind, by index. It has 64 bits, because a CPU with banked registers (FEAT_Debugv8p9) can have 64 slots of a
-/// kind.
+/// A set of slots of one kind, by index. It has 64 bits, because a CPU with banked registers (FEAT_Debugv8p9) can have 64 slots of
+/// a kind.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct SlotMask(pub u64);
 

@@ -81,8 +81,9 @@ impl Admitted {
         Ok(Admitted { kind: request.kind(), encoding: request.encode()?, plain: true })
     }
 
-    /// The same request, but its hits need more than to be counted: [`CpuSlots::plain_breakpoint`](crate::CpuSlots::plain_breakpoint)
-    /// and `plain_watchpoint` then leave these hits to the other functions. For a caller that treats hits at this address specially.
+    /// The same request, but its hits need more than to be counted:
+    /// [`CpuSlots::plain_breakpoint`](crate::CpuSlots::plain_breakpoint) and `plain_watchpoint` then leave these hits to the other
+    /// functions. For a caller that treats hits at this address specially.
     #[must_use]
     pub const fn with_care(self) -> Admitted {
         Admitted { plain: false, ..self }

@@ -70,8 +70,8 @@ impl Request {
     /// As [`Request::split`], for addresses of any size.
     ///
     /// # Errors
-    /// Those of [`Request::encode_for`] if two slots would have the same problem; [`SlotError::CannotSplit`] if two slots cannot hold
-    /// the range either.
+    /// Those of [`Request::encode_for`] if two slots would have the same problem; [`SlotError::CannotSplit`] if two slots cannot
+    /// hold the range either.
     pub fn split_for(&self, va: VaSize) -> Result<Pieces, SlotError> {
         let why = match self.encode_for(va) {
             Ok(_) => return Ok(Pieces::One(*self)),

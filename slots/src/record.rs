@@ -61,8 +61,8 @@ pub struct SlotId {
     pub index: u8,
     /// The number of its record.
     pub record: u8,
-    /// Which use of the table's slots this is. The number has 30 bits and wraps around: an id must not be kept while the slots of its
-    /// kind are reserved a thousand million times.
+    /// Which use of the table's slots this is. The number has 30 bits and wraps around: an id must not be kept while the slots of
+    /// its kind are reserved a thousand million times.
     pub generation: u32,
 }
 
@@ -130,8 +130,8 @@ impl Age {
         Age(generation)
     }
 
-    /// Whether a use with that generation is as old as this one, or older. Generations wrap around: this one and the 2^29 - 1 before it
-    /// count as such, all others are newer.
+    /// Whether a use with that generation is as old as this one, or older. Generations wrap around: this one and the 2^29 - 1
+    /// before it count as such, all others are newer.
     #[inline]
     pub(crate) const fn covers(self, generation: u32) -> bool {
         self.0.wrapping_sub(generation) & (1 << 29) == 0

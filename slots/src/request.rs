@@ -108,8 +108,8 @@ impl Request {
                 if length.wrapping_sub(1) >= 8 - offset {
                     return None;
                 }
-                // BAS counts bytes from the address in the value register. That address is a doubleword's: a value with bit 2 set is
-                // deprecated, and reaches four bytes only (DDI 0487, "Programming a watchpoint with eight bytes or fewer").
+                // BAS counts bytes from the address in the value register. That address is a doubleword's: a value with bit 2 set
+                // is deprecated, and reaches four bytes only (DDI 0487, "Programming a watchpoint with eight bytes or fewer").
                 let bas = ((1u32 << length) - 1) << offset;
                 let control = privilege | access.field() << LSC_SHIFT | bas << BAS_SHIFT;
                 Some(Encoding { value: address - offset, control })

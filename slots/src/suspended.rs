@@ -33,8 +33,8 @@ impl Suspended {
         self.masks[kind as usize]
     }
 
-    /// Whether the use `id` of a slot is in the set. Given the id of a use that is gone, this is also true if a later use of the same
-    /// slot is in the set.
+    /// Whether the use `id` of a slot is in the set. Given the id of a use that is gone, this is also true if a later use of the
+    /// same slot is in the set.
     #[inline]
     pub const fn contains(&self, id: SlotId) -> bool {
         self.mask(id.kind).contains(id.index) && self.newest(id.kind).covers(id.generation)

@@ -19,8 +19,8 @@ const SHARED: usize = 128;
 /// numbers that 8 bits can hold.
 const OWNERS: (u32, u8) = (8, 16);
 
-/// The record that is reserved for slot `n` of CPU `cpu`. `None` if the number of the CPU or of the slot is too high, or if the table
-/// has fewer than 256 records: such a table reserves none.
+/// The record that is reserved for slot `n` of CPU `cpu`. `None` if the number of the CPU or of the slot is too high, or if the
+/// table has fewer than 256 records: such a table reserves none.
 #[inline(always)]
 const fn own_record<const N: usize>(cpu: u32, n: u8) -> Option<usize> {
     if cpu < OWNERS.0 && n < OWNERS.1 && N == SHARED + (OWNERS.0 * OWNERS.1 as u32) as usize {

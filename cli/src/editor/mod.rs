@@ -54,9 +54,9 @@ impl core::fmt::Display for LineError {
 /// (a word) delete; up, down, ^P, ^N recall; ^C gives the line up; ^L draws it again; ^D on an empty line ends the
 /// input. CR, LF and CRLF end a line.
 ///
-/// Lines are ASCII. Other characters, and characters beyond the first `N`, sound the bell and are left out. Such a line is rejected
-/// when it is complete, unless its author seems to have noticed: if the editor echoes, a key that deletes shows this, and so does the
-/// recall of another line.
+/// Lines are ASCII. Other characters, and characters beyond the first `N`, sound the bell and are left out. Such a line is
+/// rejected when it is complete, unless its author seems to have noticed: if the editor echoes, a key that deletes shows this, and
+/// so does the recall of another line.
 ///
 /// With echo off (input from a pipe) nothing is written, and a ^D also ends a last line that has no line end. After such a line
 /// [`LineEditor::ended`] is true.

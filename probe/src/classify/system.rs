@@ -276,7 +276,8 @@ const fn probes_run_by(which: u32) -> bool {
     const AMAIR: u32 = key(3, 0, 10, 3, 0);
     const AMAIR2: u32 = key(3, 0, 10, 3, 1);
     const VBAR: u32 = key(3, 0, 12, 0, 0);
-    // Registers whose encodings do not follow that rule: the stack pointers have op1 0, 4 and 6; TPIDR_EL2 has another op2 than TPIDR_EL1.
+    // Registers whose encodings do not follow that rule: the stack pointers have op1 0, 4 and 6; TPIDR_EL2 has another op2 than
+    // TPIDR_EL1.
     const SP_EL0: u32 = key(3, 0, 4, 1, 0);
     const SP_EL1: u32 = key(3, 4, 4, 1, 0);
     const SP_EL2: u32 = key(3, 6, 4, 1, 0);

@@ -172,8 +172,8 @@ pub enum End {
     Again,
 }
 
-/// Why no attempt was made. No register has changed. Memory has not changed either, except after [`Stuck::Fault`]: of several ordinary
-/// stores, those before the store that faults may have been made.
+/// Why no attempt was made. No register has changed. Memory has not changed either, except after [`Stuck::Fault`]: of several
+/// ordinary stores, those before the store that faults may have been made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Stuck {
@@ -181,8 +181,8 @@ pub enum Stuck {
     NoStore,
     /// The way to the store-exclusive is too long, leads through an indirect branch or out of what can be read.
     Unknown,
-    /// This instruction of the sequence cannot be executed in software: the module does not know the instruction, or it is a misaligned
-    /// access, or one access more than the lists have room for.
+    /// This instruction of the sequence cannot be executed in software: the module does not know the instruction, or it is a
+    /// misaligned access, or one access more than the lists have room for.
     Unsupported {
         /// The instruction's address.
         address: u64,

@@ -53,8 +53,8 @@ pub struct Pe {
     counts: Counts,
     /// MDCR_EL2.EBWE and MDCR_EL3.EBWE: whether EL1 may have banks at all.
     extended: bool,
-    /// The state at the last context synchronisation, then the state after each write since. Any of these states may be in effect; a
-    /// read returns the last one.
+    /// The state at the last context synchronisation, then the state after each write since. Any of these states may be in effect;
+    /// a read returns the last one.
     possible: Vec<State>,
     stale: Stale,
     debug_masked: bool,
@@ -105,8 +105,8 @@ impl Pe {
         self.change(|state| state.mdscr = value);
     }
 
-    /// Has a debug exception taken before access number `at`, counted from now, or, if debug exceptions are masked there, as soon as
-    /// they are unmasked.
+    /// Has a debug exception taken before access number `at`, counted from now, or, if debug exceptions are masked there, as soon
+    /// as they are unmasked.
     pub fn inject(&mut self, at: usize, handler: Handler) {
         self.injected = Some((self.accesses + at, handler));
     }

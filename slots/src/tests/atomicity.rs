@@ -1,5 +1,5 @@
-//! Rule H4, tried by a debug exception before every access of every operation. All is well if the operation is a masked section. If it is
-//! not masked, or if the back end has a flaw, the tests must see damage.
+//! Rule H4, tried by a debug exception before every access of every operation. All is well if the operation is a masked section.
+//! If it is not masked, or if the back end has a flaw, the tests must see damage.
 
 use std::boxed::Box;
 use std::vec::Vec;
@@ -124,8 +124,8 @@ impl Scene {
     }
 }
 
-/// Runs the operation `outer`. Before its access `at` comes a debug exception, whose handler runs the operation `inner` on another slot.
-/// Returns whether all is well afterwards, or `None` if `outer` has no such access.
+/// Runs the operation `outer`. Before its access `at` comes a debug exception, whose handler runs the operation `inner` on another
+/// slot. Returns whether all is well afterwards, or `None` if `outer` has no such access.
 fn interrupted<B: BackEnd>(
     tables: &'static BigTables,
     outer: (Kind, u8, Operation),

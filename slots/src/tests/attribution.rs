@@ -21,8 +21,8 @@ fn wpt(n: u32) -> u32 {
     WPTV | n << 18
 }
 
-/// Attributes a hit by the function [`watchpoint_hits`], by [`CpuSlots::watchpoint_hits`], and by [`CpuSlots::plain_watchpoint`] if that
-/// names a slot. All must agree.
+/// Attributes a hit by the function [`watchpoint_hits`], by [`CpuSlots::watchpoint_hits`], and by [`CpuSlots::plain_watchpoint`]
+/// if that names a slot. All must agree.
 fn hits(iss: u32, far: u64, slots: &[(u64, u64, Access)]) -> SlotMask {
     hits_by(NOP, iss, far, slots)
 }
@@ -144,8 +144,8 @@ fn the_direction_of_the_access_selects_unless_nothing_is_left() {
     assert_eq!(hits(0, DATA, &[(DATA, 8, Write)]), SlotMask(0b01));
 }
 
-/// A 32-byte load that begins in a range watched for stores, and reaches a range watched for loads; and the same with loads and stores
-/// exchanged.
+/// A 32-byte load that begins in a range watched for stores, and reaches a range watched for loads; and the same with loads and
+/// stores exchanged.
 #[test]
 fn h7_a_slot_for_the_other_direction_is_left_out_even_where_it_holds_far() {
     use Access::{Read, Write};
@@ -171,8 +171,8 @@ fn h7_a_slot_for_the_other_direction_is_left_out_even_where_it_holds_far() {
     }
 }
 
-/// Random syndromes and FARs, against random slots of every direction. A slot for the other direction is never named while a slot for the
-/// right direction is armed, and a slot that fits and holds FAR is always named.
+/// Random syndromes and FARs, against random slots of every direction. A slot for the other direction is never named while a slot
+/// for the right direction is armed, and a slot that fits and holds FAR is always named.
 #[test]
 fn h7_of_random_slots_none_is_named_that_the_direction_rules_out() {
     use Access::{Read, ReadWrite, Write};

@@ -148,7 +148,8 @@ fn what_the_hardware_cannot_hold_is_refused_with_the_reason() {
     );
 }
 
-/// A range that begins at a virtual address but leaves its half of the address space is refused as such, and not as "no virtual address".
+/// A range that begins at a virtual address but leaves its half of the address space is refused as such, and not as "no virtual
+/// address".
 #[test]
 fn a_range_past_the_end_of_its_half_says_so() {
     let half = 1u64 << 48;

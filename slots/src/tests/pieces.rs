@@ -143,8 +143,9 @@ fn h7_of_a_pair_one_half_is_named_when_the_syndrome_leaves_both() {
     assert_eq!(hits(1 << 6, DATA + 8), named(&[second]));
 }
 
-/// LDXP and STXP of two X registers access 16 bytes at once, so one access can touch both slots of a range. One hit must then suspend
-/// both slots. Otherwise the second slot causes another exception, which clears the exclusive monitor, and STXP fails for ever.
+/// LDXP and STXP of two X registers access 16 bytes at once, so one access can touch both slots of a range. One hit must then
+/// suspend both slots. Otherwise the second slot causes another exception, which clears the exclusive monitor, and STXP fails for
+/// ever.
 #[test]
 fn h9_an_access_of_16_bytes_that_touches_both_halves_is_one_hit_and_one_step_over() {
     const WNR: u32 = 1 << 6;
@@ -153,8 +154,8 @@ fn h9_an_access_of_16_bytes_that_touches_both_halves_is_one_hit_and_one_step_ove
         let request = Request::Watchpoint { address: DATA + 4, length: 8, access, privilege: Privilege::El1 };
         NoProbe { text: &[], data: &[], va: VaSize::Bits48 }.admit_split(&request).expect("two")
     };
-    // STXP or LDXP; the accesses that the range is watched for; the accesses that a second range on the same bytes is watched for, which
-    // the instruction must not hit.
+    // STXP or LDXP; the accesses that the range is watched for; the accesses that a second range on the same bytes is watched for,
+    // which the instruction must not hit.
     for (write, access, other) in [
         (false, Access::Read, Access::Write),
         (false, Access::ReadWrite, Access::Write),

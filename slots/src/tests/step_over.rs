@@ -64,8 +64,8 @@ fn a_step_over_suspends_and_re_arms_with_one_write_each() {
     assert!(f.cpu.suspended().is_empty());
 }
 
-/// For every set of suspended slots, out of three breakpoints and three watchpoints: `rearm_one` re-arms the slot if there is only one,
-/// and otherwise changes nothing.
+/// For every set of suspended slots, out of three breakpoints and three watchpoints: `rearm_one` re-arms the slot if there is only
+/// one, and otherwise changes nothing.
 #[test]
 fn the_short_way_re_arms_what_is_one_slot_alone() {
     for suspended in 0..64u32 {
@@ -154,8 +154,8 @@ fn m8_another_use_of_the_same_index_is_not_suspended_by_the_old_stash() {
     assert!(!f.cpu.suspended().contains(new) && !f.cpu.suspended().contains(f.text));
 }
 
-/// A CPU that has not disarmed a retired slot yet still attributes hits to it, because the record is still there. But no CPU arms the slot
-/// anew.
+/// A CPU that has not disarmed a retired slot yet still attributes hits to it, because the record is still there. But no CPU arms
+/// the slot anew.
 #[test]
 fn a_retired_slot_is_armed_until_it_is_disarmed_and_never_again() {
     let mut f = suspended();
