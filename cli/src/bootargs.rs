@@ -19,7 +19,7 @@ pub enum LogLevel {
     Warn,
     /// Also records of what the kernel does, such as a CPU that came up.
     Info,
-    /// Also records for whoever debugs the kernel.
+    /// Also records that help to debug the kernel.
     Debug,
     /// All records.
     Trace,
@@ -95,7 +95,7 @@ pub enum Warning<'a> {
         /// The key.
         key: &'a str,
     },
-    /// The value is not one that the key takes.
+    /// The key does not take this value.
     BadValue {
         /// The key.
         key: &'a str,

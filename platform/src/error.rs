@@ -52,7 +52,7 @@ pub enum DtbError {
     NoNode {
         /// What was looked for.
         what: &'static str,
-        /// What to do.
+        /// How the user can provide the node.
         hint: &'static str,
     },
     /// A property is missing, or its value is not one that the property can have.
@@ -61,7 +61,7 @@ pub enum DtbError {
         node: &'static str,
         /// The property's name.
         property: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the property.
         problem: Problem,
     },
     /// There are more entries than are kept, and it would be unsafe to drop some.

@@ -9,14 +9,14 @@ pub enum Class {
     /// A copy of the word does elsewhere exactly what the original does in place: run it from [`Copies`](crate::ool::Copies) or a
     /// [`Trampoline`](crate::trampoline::Trampoline).
     OutOfLine(Relocatable),
-    /// The instruction depends on or decides the PC: [`simulate`](crate::sim::simulate) does what it would do.
+    /// The instruction depends on the PC or decides it: [`simulate`](crate::sim::simulate) does what the instruction would do.
     Simulate(Sim),
     /// Neither is faithful: do not place a probe here.
     Refuse(Reason),
 }
 
-/// An instruction that does elsewhere exactly what it does in place. Only [`Class::OutOfLine`] gives one, so no other word gets into
-/// [`Copies`](crate::ool::Copies) or a [`Trampoline`](crate::trampoline::Trampoline).
+/// An instruction whose copy elsewhere does exactly what the instruction does in place. Only [`Class::OutOfLine`] gives one, so no
+/// other word gets into [`Copies`](crate::ool::Copies) or a [`Trampoline`](crate::trampoline::Trampoline).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Relocatable(u32);
 

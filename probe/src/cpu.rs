@@ -94,7 +94,7 @@ const fn hint(word: u32) -> u32 {
 /// PACIBSP, PACIASPPC and PACIBSPPC.
 ///
 /// A BRK may replace a landing pad: BRK and HLT never take a Branch Target exception, whatever BTYPE is (`SetBTypeCompatible(TRUE)`
-/// in their pseudocode). A B, as an optimised probe has it, must not replace a landing pad: code that calls the function by pointer
+/// in their pseudocode). The B of an optimised probe must not replace a landing pad: code that calls the function by pointer
 /// would take the exception. BTI without operand accepts no indirect branch, so it is no landing pad.
 pub const fn is_landing_pad(word: u32) -> bool {
     accepts(word, 0b01, true) || accepts(word, 0b10, true)

@@ -59,7 +59,7 @@ const fn unmask(imm: u32) -> u32 {
 /// - [`TRAPPING`](Self::TRAPPING): the instruction and `BRK #OOL_END`, at which the engine gets control back and restores the
 ///   probed context's I and F itself.
 ///
-/// All are entered with I and F masked and the rest of PSTATE as in the probed context, PSTATE.A too (ESB depends on A). The
+/// All copies are entered with I and F masked and the rest of PSTATE as in the probed context, PSTATE.A too (ESB depends on A). The
 /// copies' page must not be guarded, or BTYPE must be clear on entry, because a copy is no landing pad.
 ///
 /// A fault whose PC is the first word of a form ([`faulted`](Self::faulted)) is a fault of the probed instruction.

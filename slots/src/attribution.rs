@@ -29,10 +29,10 @@ impl WatchHit {
 
     /// The same hit, with the A64 instruction that made the access.
     ///
-    /// An atomic (LDADD and its like, SWP, CAS) reads and writes. The architecture has WnR clear if its read was hit (DDI 0487,
-    /// "ISS encoding for an exception from a Watchpoint exception", WnR), so WnR set rules out the slots for reads. QEMU has WnR
-    /// set for every atomic. So WnR set by an atomic is taken for a direction that is not known. On hardware this changes
-    /// nothing: a slot for reads that holds a byte of the access would have cleared WnR.
+    /// An atomic (LDADD and its like, SWP, CAS) reads and writes. Real hardware clears WnR if a watchpoint has matched the read
+    /// (DDI 0487, "ISS encoding for an exception from a Watchpoint exception", WnR), so a set WnR rules out the slots for reads.
+    /// QEMU sets WnR for every atomic. So the direction of an atomic with WnR set counts as unknown. On real hardware this changes
+    /// nothing, because a slot for reads that holds a byte of the access would have cleared WnR.
     #[inline]
     #[must_use]
     pub const fn by_instruction(self, word: u32) -> WatchHit {
@@ -95,8 +95,8 @@ impl WatchHit {
 /// Whether an A64 word is an atomic that reads and writes memory: the read-modify-write instructions of FEAT_LSE and
 /// FEAT_LSE128, and compare and swap (DDI 0487 C4.1, "Loads and Stores").
 const fn is_atomic(word: u32) -> bool {
-    // LDADD, LDCLR, LDEOR, LDSET, LDSMAX, LDSMIN, LDUMAX, LDUMIN (o3 = 0), SWP (o3 = 1, opc = 0); what else has o3 = 1 are loads
-    // (LDAPR) and the 64-byte accesses.
+    // LDADD, LDCLR, LDEOR, LDSET, LDSMAX, LDSMIN, LDUMAX, LDUMIN (o3 = 0), SWP (o3 = 1, opc = 0). Other words with o3 = 1 are no
+    // atomics of FEAT_LSE: LDAPR, the 64-byte accesses, the atomics of FEAT_THE.
     let lse = word & 0x3f20_0c00 == 0x3820_0000 && (word & 0x8000 == 0 || word & 0x7000 == 0);
     // CAS, CASP.
     let cas = word & 0x3fa0_7c00 == 0x08a0_7c00 || word & 0xbfa0_7c00 == 0x0820_7c00;

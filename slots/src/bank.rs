@@ -6,7 +6,7 @@
 //! slots above 15 do not match.
 //!
 //! This crate selects another bank only for one access, and selects bank 0 again at once. So the slots 0 to 15 are reached
-//! as on a CPU without banks, at the same cost, and code that knows of no banks reads what it expects.
+//! as on a CPU without banks, at the same cost, and code that knows of no banks finds the registers that it expects.
 
 use crate::{DebugRegs, Kind, ReadRegs};
 

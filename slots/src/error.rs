@@ -37,7 +37,7 @@ pub enum SlotError {
         /// The length in bytes.
         length: u64,
     },
-    /// The bits of the address above those of a virtual address are not all alike.
+    /// The bits of the address above the size of virtual addresses are not all alike.
     NotCanonical {
         /// The address asked for.
         address: u64,

@@ -233,7 +233,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
             LIVE => SlotError::NotRetired { id },
             _ => SlotError::Gone { id },
         })?;
-        // The slot number is given back after the record, so that whoever takes the number finds a record that is free.
+        // The slot number is given back after the record, so that a caller that takes the number also finds a free record.
         self.taken[usize::from(id.index)].fetch_and(!cpus, Ordering::Release);
         Ok(())
     }

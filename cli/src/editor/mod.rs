@@ -23,7 +23,7 @@ pub enum Event<'a> {
     End,
 }
 
-/// Why a line must not be used: some of what was typed is not in it.
+/// Why a line must not be used: some characters that were typed are missing from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LineError {
     /// The line has more characters than the editor has room for.

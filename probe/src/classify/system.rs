@@ -215,7 +215,7 @@ const fn masks_by_priority(which: u32) -> bool {
 }
 
 /// Whether a read of the register tells of a pending interrupt, or acknowledges it: registers of the PE and of its CPU interface,
-/// and those of the PE's own timers, counters and buffers, whose status bits are their interrupts.
+/// and registers of the PE's own timers, counters and buffers, whose status bits are their interrupt requests.
 const fn shows_pending_interrupts(which: u32) -> bool {
     const ISR_EL1: u32 = key(3, 0, 12, 1, 0);
     const ICC_IAR0_EL1: u32 = key(3, 0, 12, 8, 0);

@@ -69,8 +69,8 @@ impl Between {
         room
     }
 
-    /// Loads a value: the value of an earlier store of the attempt, or else the value in memory; the latter load is noted. None if there
-    /// is no room, the load is misaligned, or an earlier store covers only a part of it.
+    /// Loads a value: the value of an earlier store of the attempt, or else the value in memory. A load from memory is noted. None
+    /// if there is no room, the load is misaligned, or an earlier store covers only a part of it.
     ///
     /// # Errors
     /// [`Fault`] if the load faults.

@@ -179,7 +179,7 @@ pub enum End {
 pub enum Stuck {
     /// No store-exclusive belongs to this load-exclusive, so the load-exclusive can be stepped like any other load.
     NoStore,
-    /// The way to the store-exclusive is too long, leads through an indirect branch or out of what can be read.
+    /// The way to the store-exclusive is too long, or leads through an indirect branch or to text that cannot be read.
     Unknown,
     /// This instruction of the sequence cannot be executed in software: the module does not know the instruction, or it is a
     /// misaligned access, or one access more than the lists have room for.
