@@ -101,7 +101,7 @@ pub enum Warning<'a> {
         key: &'a str,
         /// The value; empty if there is none.
         value: &'a str,
-        /// What the key takes, in words.
+        /// Which values the key takes, in words.
         expected: &'static str,
     },
 }

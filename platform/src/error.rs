@@ -68,7 +68,7 @@ pub enum DtbError {
     TooMany {
         /// The kind of entries.
         what: &'static str,
-        /// How many are kept.
+        /// How many entries are kept.
         max: usize,
     },
     /// Two banks of memory overlap.
@@ -240,7 +240,7 @@ pub enum Warning {
     MoreBanks {
         /// The number of banks in the device tree.
         found: usize,
-        /// How many are used.
+        /// The number of banks that are used.
         used: usize,
     },
     /// `stdout-path` names nothing usable; the first PL011 was taken.

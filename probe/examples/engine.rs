@@ -14,7 +14,7 @@ use stepwell_probe::{
     Class, Cpu, Mem, Reason, Relocatable, Sim, classify, classify_at, is_landing_pad, simulate,
 };
 
-/// Where the buffer is.
+/// The address of the buffer.
 const BASE: u64 = 0xffff_8000_0008_0000;
 /// The function, at the start of the buffer: `x0` = n in, the sum of 1 to n out.
 const SUM: [u32; 7] = [
@@ -33,7 +33,7 @@ const TRAMPOLINES: u64 = BASE + 0x2000;
 /// The shared entry of trampolines. In a kernel it is assembly; here the interpreter calls [`Engine::entry`].
 const ENTRY: u64 = BASE + 0x3000;
 const STACK: u64 = BASE + 0x4000;
-/// Where the function returns to.
+/// The address to which the function returns.
 const CALLER: u64 = BASE + 0x3ff0;
 const BYTES: usize = 0x4000;
 

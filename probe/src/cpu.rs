@@ -122,7 +122,7 @@ pub const fn accepts(word: u32, btype: u8, accept_jumps: bool) -> bool {
     }
 }
 
-/// BRK and HLT.
+/// Whether the word is BRK or HLT.
 const fn is_breakpoint(word: u32) -> bool {
     matches!(word & 0xffe0_001f, 0xd420_0000 | 0xd440_0000)
 }

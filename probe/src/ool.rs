@@ -11,9 +11,9 @@ pub const OOL_END: u16 = 0x006;
 /// The immediate of the BRK to which a function with a return probe returns.
 pub const RETURN_PROBE: u16 = 0x007;
 
-/// NOP.
+/// The word of NOP.
 pub const NOP: u32 = 0xd503_201f;
-/// ISB SY.
+/// The word of ISB SY.
 pub const ISB: u32 = 0xd503_3fdf;
 
 /// The word of `BRK #imm`.

@@ -17,7 +17,7 @@ pub struct Changes(AtomicU64);
 
 impl Changes {
     constant! {
-        /// A counter of no changes.
+        /// A counter that has counted no change yet.
         pub const fn new() -> Self {
             Changes(AtomicU64::new(0))
         }

@@ -15,7 +15,7 @@ pub struct Override {
     pub cell: Cell,
 }
 
-/// A column with a value.
+/// A value, and the column that it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell {
     /// The masks column.

@@ -293,7 +293,7 @@ impl Masks {
 }
 
 impl RowId {
-    /// The row of the table.
+    /// The row of the table with this name.
     pub const fn row(self) -> &'static Row {
         &TABLE[self as usize]
     }

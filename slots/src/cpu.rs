@@ -179,7 +179,7 @@ impl CpuSlots {
             table.reserve_own(admitted, (me.0, me.1.0), payload, n)?;
         // First write down what a hit needs, then write the registers: from then on the hit can come.
         let entry = Entry::new(n, plain);
-        slots.put_unfound(n, encoding, Use::new(generation, record, entry));
+        slots.put_without_lookup(n, encoding, Use::new(generation, record, entry));
         slots.lookup.put(bucket, entry);
         regs.write_both(kind, n, encoding.value, encoding.enabled());
         Some(SlotId { kind, index: n, record, generation })

@@ -79,7 +79,7 @@ pub enum SlotError {
     NoFreeSlot {
         /// The kind asked for.
         kind: Kind,
-        /// How many of them there are.
+        /// How many slots of this kind there are.
         total: u8,
     },
     /// The request needs two slots of this kind, but only one is free.
@@ -91,12 +91,12 @@ pub enum SlotError {
     NoCpu,
     /// No record has this id: the slot was removed, or the id was never given out.
     Gone {
-        /// The slot named.
+        /// The id that the caller has given.
         id: SlotId,
     },
     /// The slot is still live. Retire it, and disarm it on every CPU, before you free it.
     NotRetired {
-        /// The slot named.
+        /// The id that the caller has given.
         id: SlotId,
     },
 }

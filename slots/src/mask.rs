@@ -45,7 +45,7 @@ impl SlotMask {
         Indices(self.0)
     }
 
-    /// The set and slot `index`.
+    /// The set with slot `index` added.
     #[inline]
     #[must_use]
     pub const fn with(self, index: u8) -> SlotMask {

@@ -50,7 +50,7 @@ impl Request {
         }
     }
 
-    /// The first address.
+    /// The address of the instruction, or of the first byte watched.
     pub const fn address(&self) -> u64 {
         match *self {
             Request::Breakpoint { address, .. } | Request::Watchpoint { address, .. } => address,
@@ -95,7 +95,7 @@ impl Request {
     #[inline(always)]
     pub(crate) fn encode_doubleword(&self, va: VaSize) -> Option<Encoding> {
         let address = self.address();
-        if !self.is_address_of_the_levels(va) {
+        if !self.levels_reach_address(va) {
             return None;
         }
         let privilege = self.privilege().field() << PMC_SHIFT;
@@ -125,7 +125,7 @@ impl Request {
         let fits = (9..=LONGEST).contains(&length)
             && length.is_power_of_two()
             && address & (length - 1) == 0
-            && self.is_address_of_the_levels(va);
+            && self.levels_reach_address(va);
         // With MASK in use, BAS must be all ones and the masked bits of the value must be zero. Anything else is CONSTRAINED
         // UNPREDICTABLE.
         let range = 0xff << BAS_SHIFT | length.trailing_zeros() << MASK_SHIFT;
@@ -135,7 +135,7 @@ impl Request {
 
     /// Whether the first address is a virtual address, and one that the exception levels asked for can reach.
     #[inline(always)]
-    fn is_address_of_the_levels(&self, va: VaSize) -> bool {
+    fn levels_reach_address(&self, va: VaSize) -> bool {
         let address = self.address();
         va.contains(address) && !(self.privilege() == Privilege::El0 && is_upper(address))
     }
@@ -151,7 +151,7 @@ impl Request {
         if !va.contains(address) {
             return SlotError::NotCanonical { address, va };
         }
-        let last = va.last_beside(address);
+        let last = va.last_of_half(address);
         if length - 1 > last - address {
             return SlotError::PastTheEnd { address, length, last };
         }

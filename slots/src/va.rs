@@ -27,7 +27,7 @@ impl VaSize {
         }
     }
 
-    /// The number of bits.
+    /// The number of bits of a virtual address.
     #[inline(always)]
     pub const fn bits(self) -> u32 {
         match self {
@@ -45,7 +45,7 @@ impl VaSize {
     }
 
     /// The last address of the half of the address space that a virtual address is in.
-    pub(crate) const fn last_beside(self, address: u64) -> u64 {
+    pub(crate) const fn last_of_half(self, address: u64) -> u64 {
         if is_upper(address) { u64::MAX } else { (1 << self.bits()) - 1 }
     }
 }

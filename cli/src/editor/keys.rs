@@ -31,7 +31,7 @@ enum State {
     Ground,
     /// After ESC.
     Escape,
-    /// After ESC O: one more byte.
+    /// After ESC O: the next byte ends the sequence.
     Ss3,
     /// After ESC [, with the first parameter as far as it was read. `later` says that the first parameter is complete.
     Csi {

@@ -62,7 +62,7 @@ const fn row(word: u32) -> Class {
     }
 }
 
-/// MOVPRFX, predicated and not.
+/// Whether the word is MOVPRFX, predicated or not.
 pub(crate) const fn is_move_prefix(word: u32) -> bool {
     word & 0xffff_fc00 == 0x0420_bc00 || word & 0xff3e_e000 == 0x0410_2000
 }

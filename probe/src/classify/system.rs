@@ -42,7 +42,7 @@ pub(super) const fn pair(word: u32) -> Class {
         return UNALLOCATED;
     }
     // TTBR0 and TTBR1 are among the registers of 128 bits; none that an exception writes is.
-    if !read && !sysp && probes_run_by(bits(word, 5, 16)) {
+    if !read && !sysp && probes_depend_on(bits(word, 5, 16)) {
         return Class::Refuse(Reason::MachineState);
     }
     OUT_OF_LINE
@@ -158,7 +158,7 @@ const fn register(which: u32, read: bool) -> Class {
         _ if exceptions_write(which) => Class::Refuse(Reason::ExceptionState),
         _ if masks_by_priority(which) => Class::Refuse(Reason::InterruptState),
         _ if read && shows_pending_interrupts(which) => Class::Refuse(Reason::InterruptState),
-        _ if !read && probes_run_by(which) => Class::Refuse(Reason::MachineState),
+        _ if !read && probes_depend_on(which) => Class::Refuse(Reason::MachineState),
         _ => OUT_OF_LINE,
     }
 }
@@ -254,7 +254,7 @@ const fn shows_pending_interrupts(which: u32) -> bool {
 
 /// Whether a write of the register can keep a copy from being fetched, its BRK from being taken, or the BRK's handler from finding
 /// its stack and its CPU.
-const fn probes_run_by(which: u32) -> bool {
+const fn probes_depend_on(which: u32) -> bool {
     // Registers whose encodings for EL1 and EL2 differ only in op1, which is 0 or 4.
     const SCTLR: u32 = key(3, 0, 1, 0, 0);
     const SCTLR2: u32 = key(3, 0, 1, 0, 3);

@@ -45,9 +45,9 @@ pub const MAX_RESTARTS: u32 = 16;
 pub struct Registers {
     /// The registers X0 to X30, by number.
     pub x: [u64; 31],
-    /// SP.
+    /// The stack pointer.
     pub sp: u64,
-    /// PC.
+    /// The address of the next instruction.
     pub pc: u64,
     /// PSTATE in SPSR's layout.
     pub pstate: u64,

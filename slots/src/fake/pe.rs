@@ -140,7 +140,7 @@ impl Pe {
         &self.now().slots[kind as usize]
     }
 
-    /// MDSELR_EL1.
+    /// The value of MDSELR_EL1 that was written last.
     pub fn mdselr(&self) -> u64 {
         self.now().mdselr
     }
