@@ -24,7 +24,10 @@ const fn rule(id: &'static str, text: &'static str) -> Invariant {
 
 /// All of these rules, in the order of the letters I, H, K, X.
 pub const INVARIANTS: &[Invariant] = &[
-    rule("I1", "at EL1, D masked implies I masked: an interrupt from EL1 has always interrupted code with D = 0"),
+    rule(
+        "I1",
+        "at EL1, D masked implies I masked: an interrupt from EL1 has always interrupted code with D = 0",
+    ),
     rule(
         "I2",
         "with D open at EL1, MDSCR_EL1.SS = 1 only if this context has an owner; MDSCR_EL1 is changed with D masked only",
@@ -33,7 +36,10 @@ pub const INVARIANTS: &[Invariant] = &[
         "I3",
         "ESR, FAR, ELR, SPSR are read once, into the frame; no synchronous exception before that or between loading ELR, SPSR and ERET",
     ),
-    rule("I4", "for a step no bit of the saved SPSR changes but SS: every other bit, NZCV above all, is resumed as it was saved"),
+    rule(
+        "I4",
+        "for a step no bit of the saved SPSR changes but SS: every other bit, NZCV above all, is resumed as it was saved",
+    ),
     rule(
         "I5",
         "at a context switch: D open, MDSCR_EL1.SS = 0, debug depth 0, no probe active, stash empty, no EL1 slot suspended",

@@ -42,7 +42,9 @@ impl Ss {
             Ss::CompleteStepOver => {
                 "a step-over is completed in software: its slots are armed again, its owner is dropped, the frame's SS is cleared; a debugger's step goes on into the handler"
             }
-            Ss::Park => "the owners wait while the displaced instruction (the one that the BRK replaces) runs",
+            Ss::Park => {
+                "the owners wait while the displaced instruction (the one that the BRK replaces) runs"
+            }
             Ss::Decide => "the handler decides for the context that it returns to",
             Ss::Compute => "SS becomes 1 exactly if the context that is returned to has an owner",
             Ss::ClearThenSet => {

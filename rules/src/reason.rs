@@ -434,7 +434,9 @@ pub const REASONS: &[Reason] = &[
             Practice(
                 "FreeBSD masks everything but debug exceptions while it steps, which is wrong for instructions that read or write DAIF. The crate `kprobe` accepts exclusives, ERET and RETAA out of line.",
             ),
-            Own("The list of refused instructions is this kernel's; it is made from the encodings in DDI 0487 C4.1."),
+            Own(
+                "The list of refused instructions is this kernel's; it is made from the encodings in DDI 0487 C4.1.",
+            ),
         ],
     ),
     reason(
@@ -530,7 +532,9 @@ pub const REASONS: &[Reason] = &[
         "A user program is not trusted. A value of SPSR that such a program chooses must not lead to an exception return that the architecture calls illegal.",
         &[
             Own("No discussion."),
-            Tried("QEMU: after an illegal exception return with SPSR_EL1.SS set, step exceptions are taken at EL1 without end."),
+            Tried(
+                "QEMU: after an illegal exception return with SPSR_EL1.SS set, step exceptions are taken at EL1 without end.",
+            ),
         ],
     ),
 ];

@@ -105,9 +105,9 @@ impl fmt::Display for Problem {
                 f.write_str("unexpected; the line of a removal ends with the event's name")
             }
             Problem::NoTarget => f.write_str("no place; expected SYMBOL, SYMBOL+OFFSET or ADDRESS"),
-            Problem::BadSymbol => {
-                f.write_str("a symbol has no such character; put a name with such characters between double quotes")
-            }
+            Problem::BadSymbol => f.write_str(
+                "a symbol has no such character; put a name with such characters between double quotes",
+            ),
             Problem::Module => f.write_str("MODULE:SYMBOL is not supported: there are no modules"),
             Problem::UnbalancedBracket => {
                 f.write_str("bracket without its partner; complete the name, or put it between double quotes")
