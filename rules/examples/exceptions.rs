@@ -12,7 +12,7 @@ fn main() -> Result<(), StepError> {
     let row = RowId::M10.row();
     println!("{row}");
     assert_eq!(row.masks.apply(Daif::of(spsr)), Some(Daif::all()));
-    // The handler asks for a step of the instruction under the breakpoint (its slot is suspended).
+    // The handler asks for a step of the instruction under the breakpoint (the slot is suspended).
     spsr = owners.request(Owners::STEP_OVER, spsr)?;
     assert!(mdscr_ss(owners) && spsr & SPSR_SS != 0);
 

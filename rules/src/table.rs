@@ -242,7 +242,7 @@ pub const TABLE: &[Row] = &[
     Row {
         id: RowId::M13,
         origin: Origin::Any,
-        class: "return",
+        class: "return from an exception",
         masks: Masks::Masked,
         ss: Ss::Compute,
         context: Context::None,

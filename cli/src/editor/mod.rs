@@ -48,7 +48,7 @@ impl core::fmt::Display for LineError {
     }
 }
 
-/// A line editor for lines of up to `N` characters, which remembers the last `H`.
+/// A line editor for lines of up to `N` characters, which remembers the last `H` lines.
 ///
 /// Keys: left, right, home, end, ^A, ^E, ^B, ^F move; backspace, delete, ^D, ^K (to the end), ^U (to the start), ^W
 /// (a word) delete; up, down, ^P, ^N recall; ^C gives the line up; ^L draws it again; ^D on an empty line ends the

@@ -1,7 +1,8 @@
 //! System instructions: hints, barriers, PSTATE, system registers (C4.1.94, C5).
 //!
-//! Reads and writes of system registers run out of line, except in three cases in which the probe would change the result or break
-//! itself. The probe's exceptions overwrite the registers that describe an exception. The probe's out-of-line copies run with
+//! Accesses to the interrupt masks and to SPSel, and writes of all other PSTATE fields but the flags, are refused. Other reads and
+//! writes of system registers run out of line, except in three cases in which the probe would change the result or break itself. The
+//! probe's exceptions overwrite the registers that describe an exception. The probe's out-of-line copies run with
 //! interrupts masked, so they see pending interrupts that would have been taken. And the probe depends on the translation, the
 //! vectors, the stack and the per-CPU base, which some writes change. If the CPU does not have a system register, or not at this
 //! exception level, the access is undefined out of line as it is in place.

@@ -4,7 +4,7 @@
 use super::access::Ordinary;
 use super::{Fault, Memory, Shape};
 
-/// The most loads, and the most stores, that one attempt may have.
+/// The most accesses that one attempt may have, and also the most elements that may be loaded, or stored (a pair has two elements).
 const ROOM: usize = 8;
 
 /// A load that has been made and must give the same value again. It lies in one doubleword.

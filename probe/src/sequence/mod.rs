@@ -3,14 +3,14 @@
 //! An exception between the load-exclusive and the store-exclusive clears the exclusive monitor, and the store fails. So a debugger
 //! cannot execute such a sequence instruction by instruction. [`attempt`] executes one whole attempt in software. It loads the value
 //! by an ordinary load and executes the instructions in between on a copy of the registers. At the store-exclusive it has the kernel
-//! execute a *native pair* with nothing in between: load-exclusive, compare with the value loaded before, store-exclusive. If the value
-//! has changed, or the store fails, the attempt starts anew from the registers that it began with.
+//! execute a *native pair*: load-exclusive, compare with the value loaded before, store-exclusive. If the value has changed, or the
+//! store fails, the attempt starts anew from the registers that it began with.
 //!
 //! The result is that of the sequence executed at the moment of the native pair. The native load-exclusive gives the same value as the
 //! ordinary load did, so the store-exclusive stores what the instructions in between computed from it. These instructions are of two
-//! kinds: data processing, which depends on registers alone, and ordinary loads and stores, which are made again between the two native
-//! exclusives ([`Between`]), where each load must give the same value as before. Any other instruction ends in
-//! [`Stuck::Unsupported`]. A value that changes and changes back before the native pair does no harm, since the native loads are the
+//! kinds: data processing, which depends on registers alone, and ordinary loads and stores. The stores are only noted at first, and are
+//! made between the two native exclusives ([`Between`]). The loads are made again there, and each must give the same value as before.
+//! Any other instruction ends in [`Stuck::Unsupported`]. A value that changes and changes back before the native pair does no harm, since the native loads are the
 //! ones that count.
 //!
 //! An ordinary access between the exclusives may hit a watchpoint. That exception has been taken and has cleared the monitor:
