@@ -168,7 +168,7 @@
 //! | PAR_EL1 | AT, as to find out why a read faulted | MRS behind an AT of the probed code |
 //! | TPIDR_EL0, TPIDRRO_EL0, TPIDR2_EL0, SP_EL0 | a switch of threads | MRS |
 //! | FPCR, FPSR, V0 to V31, Z, P, FFR, ZA | floating point in a handler | all floating point |
-//! | NZCV and the rest of PSTATE | restored by ERET from SPSR; a [`trampoline`], which takes no exception, must restore them itself | |
+//! | NZCV and the rest of PSTATE | restored by ERET from SPSR; a [`trampoline`] takes no exception, so the kernel's entry must restore NZCV | |
 //! | DISR_EL1 | ESB in the exception entry | MRS behind an ESB of the probed code |
 //! | TFSR_EL1, TFSRE0_EL1 | a tag check that fails asynchronously | MRS |
 //! | MDSCR_EL1, DBGBCR*n*_EL1 and kin | an engine that steps | MRS |
