@@ -5,8 +5,8 @@
 //! MDCR_EL2.EBWE and MDCR_EL3.EBWE must be set too). While one of these three bits is clear, every access goes to bank 0, and
 //! slots above 15 do not match.
 //!
-//! This crate selects another bank only for the access to one slot, and then selects bank 0 again at once. So the slots 0 to 15 are reached
-//! as on a CPU without banks, at the same cost, and code that knows of no banks finds the registers that it expects.
+//! This crate selects another bank only for the access to one slot, and then selects bank 0 again at once. So the slots 0 to 15
+//! are reached as on a CPU without banks, at the same cost, and code that knows of no banks finds the registers that it expects.
 
 use crate::{DebugRegs, Kind, ReadRegs};
 

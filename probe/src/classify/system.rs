@@ -1,11 +1,11 @@
 //! System instructions: hints, barriers, PSTATE, system registers (C4.1.94, C5).
 //!
 //! Accesses to the interrupt masks and to SPSel, and writes of all other PSTATE fields but the flags, are refused. Other reads and
-//! writes of system registers run out of line, except in three cases in which the probe would change the result or break itself. The
-//! probe's exceptions overwrite the registers that describe an exception. The probe's out-of-line copies run with
-//! interrupts masked, so they see pending interrupts that would have been taken. And the probe depends on the translation, the
-//! vectors, the stack and the per-CPU base, which some writes change. If the CPU does not have a system register, or not at this
-//! exception level, the access is undefined out of line as it is in place.
+//! writes of system registers run out of line, except in three cases in which the probe would change the result or break itself.
+//! The probe's exceptions overwrite the registers that describe an exception. The probe's out-of-line copies run with interrupts
+//! masked, so they see pending interrupts that would have been taken. And the probe depends on the translation, the vectors, the
+//! stack and the per-CPU base, which some writes change. If the CPU does not have a system register, or not at this exception
+//! level, the access is undefined out of line as it is in place.
 use super::{OUT_OF_LINE, UNALLOCATED, allocated};
 use crate::bits::{bit, bits};
 use crate::class::{Class, Reason};

@@ -6,12 +6,12 @@
 //! execute a *native pair*: load-exclusive, compare with the value loaded before, store-exclusive. If the value has changed, or the
 //! store fails, the attempt starts anew from the registers that it began with.
 //!
-//! The result is that of the sequence executed at the moment of the native pair. The native load-exclusive gives the same value as the
-//! ordinary load did, so the store-exclusive stores what the instructions in between computed from it. These instructions are of two
-//! kinds: data processing, which depends on registers alone, and ordinary loads and stores. The stores are only noted at first, and are
-//! made between the two native exclusives ([`Between`]). The loads are made again there, and each must give the same value as before.
-//! Any other instruction ends in [`Stuck::Unsupported`]. A value that changes and changes back before the native pair does no harm, since the native loads are the
-//! ones that count.
+//! The result is that of the sequence executed at the moment of the native pair. The native load-exclusive gives the same value as
+//! the ordinary load did, so the store-exclusive stores what the instructions in between computed from it. These instructions are
+//! of two kinds: data processing, which depends on registers alone, and ordinary loads and stores. The stores are only noted at
+//! first, and are made between the two native exclusives ([`Between`]). The loads are made again there, and each must give the
+//! same value as before. Any other instruction ends in [`Stuck::Unsupported`]. A value that changes and changes back before the
+//! native pair does no harm, since the native loads are the ones that count.
 //!
 //! An ordinary access between the exclusives may hit a watchpoint. That exception has been taken and has cleared the monitor:
 //! [`resume`] brings such a context to the load-exclusive again.
