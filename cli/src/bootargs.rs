@@ -19,7 +19,7 @@ pub enum LogLevel {
     Warn,
     /// Also records of what the kernel does, such as a CPU that came up.
     Info,
-    /// Also records for whoever debugs the kernel.
+    /// Also records that help to debug the kernel.
     Debug,
     /// All records.
     Trace,
@@ -95,13 +95,13 @@ pub enum Warning<'a> {
         /// The key.
         key: &'a str,
     },
-    /// The value is not one that the key takes.
+    /// The key does not take this value.
     BadValue {
         /// The key.
         key: &'a str,
         /// The value; empty if there is none.
         value: &'a str,
-        /// What the key takes, in words.
+        /// Which values the key takes, in words.
         expected: &'static str,
     },
 }
@@ -127,7 +127,7 @@ pub struct BootArgs<'a> {
     pub mode: Option<&'a str>,
     /// `test=`: a filter of the self-tests; `test` alone is the empty filter.
     pub test: Option<&'a str>,
-    /// `die=`: the test that must die.
+    /// `die=`: the test to run that must end the kernel.
     pub die: Option<&'a str>,
     /// `loglevel=`: `off`, `error`, `warn`, `info`, `debug`, `trace`, or a number of Linux's. Default `info`.
     pub loglevel: LogLevel,
@@ -140,15 +140,15 @@ pub struct BootArgs<'a> {
     /// `maxcpus=`: how many CPUs are brought up at boot, 1 or more. Default all; the others are held back, and can be brought up
     /// later.
     pub maxcpus: usize,
-    /// `echo=`: show what is typed at the monitor as it is typed. Default on; off where the input is no terminal.
+    /// `echo=`: the monitor shows what is typed while it is typed. Default on; to be switched off where the input is no terminal.
     pub echo: bool,
-    /// `k=N` or `k=N,M`: the one boundary (or the one pair) that a sweep tries, in instructions; M counts from N's
-    /// interrupt on.
+    /// `k=N` or `k=N,M`: the only boundary, or the only pair of boundaries, that a sweep tries, in instructions. M counts from the
+    /// interrupt at N on.
     pub k: Option<Boundary>,
     /// `pairs=`: sweep with two interrupts. Default off.
     pub pairs: bool,
-    /// `share=PART/OF`: OF machines share the boundaries of a sweep, or the instructions of the suite `reentrancy`, and this is
-    /// the machine with the number PART, counted from 0. Default all.
+    /// `share=PART/OF`: OF machines share the boundaries of a sweep, or the instructions of the suite `reentrancy`, and this
+    /// machine has the number PART, counted from 0. By default this machine tries all.
     pub share: Share,
     /// `seed=`: the seed of the random choices of a storm or a test. By default the kernel chooses one.
     pub seed: Option<u64>,
@@ -163,7 +163,7 @@ pub struct BootArgs<'a> {
 }
 
 impl<'a> BootArgs<'a> {
-    /// Reads the arguments in `text`. See [`BootArgs::warnings`] for what it did not understand.
+    /// Reads the arguments in `text`. [`BootArgs::warnings`] tells which of them were not understood.
     pub fn parse(text: &'a str) -> BootArgs<'a> {
         let mut args = BootArgs {
             mode: None,
@@ -208,12 +208,12 @@ impl<'a> BootArgs<'a> {
         args
     }
 
-    /// What was not understood, in order.
+    /// A warning for each argument that was not understood, in their order.
     pub fn warnings(&self) -> impl Iterator<Item = Warning<'a>> + use<'a> {
         self.items().filter_map(Result::err)
     }
 
-    /// The rule overrides, in order.
+    /// The rule overrides, in the order in which they were given.
     pub fn rules(&self) -> impl Iterator<Item = RuleOverride<'a>> + use<'a> {
         self.items().filter_map(|item| match item {
             Ok(Item::Rule(rule)) => Some(rule),

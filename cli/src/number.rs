@@ -1,6 +1,6 @@
 //! Numbers as people type them.
 
-/// An unsigned number, decimal or with `0x` hexadecimal; underscores may group the digits of either.
+/// An unsigned number: decimal, or hexadecimal after `0x`. Underscores may group its digits.
 pub fn parse(text: &str) -> Option<u64> {
     let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => (digits, 16),

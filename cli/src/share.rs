@@ -1,10 +1,11 @@
-//! Which machine tries which boundary, where several machines share the boundaries of a sweep.
+//! How several machines share a sweep. A sweep runs each scenario many times, each time with an interrupt at another instruction
+//! boundary; a [`Share`] says which of these boundaries one machine tries.
 
 use crate::number;
 use core::ops::Range;
 
-/// The part of every scenario's boundaries that one of several machines tries. No boundary is in two machines' parts, and every
-/// boundary is in one. Which machine tries the first boundary differs from scenario to scenario.
+/// The part of every scenario's boundaries that one of several machines tries. Every boundary is in the part of exactly one
+/// machine. Which machine tries the first boundary differs from scenario to scenario.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Share {
     part: u64,
@@ -39,15 +40,16 @@ impl Share {
         Self { part, of: self.of }
     }
 
-    /// This machine's boundaries of the scenario with that number: `k` such that `k + scenario`, divided by the number of
-    /// machines, leaves this machine's number.
+    /// This machine's part of the boundaries 0 to `length - 1` of the scenario with the number `scenario`: each `k` such that
+    /// `k + scenario`, divided by the number of machines, leaves this machine's number as remainder.
     pub fn boundaries(self, scenario: u64, length: u64) -> impl Iterator<Item = u64> {
         let first = self.turned(self.of - scenario % self.of).part;
         let step = usize::try_from(self.of).unwrap_or(usize::MAX);
         (first..length).step_by(step)
     }
 
-    /// This machine's boundaries of a scenario that has too many of them to try all: a range without gaps.
+    /// As [`boundaries`](Self::boundaries), for a scenario that has too many boundaries to try all: a range without gaps, from
+    /// which the caller chooses.
     pub fn stretch(self, scenario: u64, length: u64) -> Range<u64> {
         let at = |part: u64| (u128::from(length) * u128::from(part) / u128::from(self.of)) as u64;
         let part = self.turned(self.of - scenario % self.of).part;

@@ -5,7 +5,7 @@
 
 /// A hash of a mangled name, which a symbol table holds instead of the name.
 ///
-/// 64-bit FNV-1a of the name without what LLVM appends (`.llvm.1234`). Never 0.
+/// The hash is 64-bit FNV-1a of the name without the suffix that LLVM may append (`.llvm.1234`). It is never 0.
 pub fn mangled_id(mangled: &str) -> u64 {
     let name = mangled.split(".llvm.").next().unwrap_or(mangled);
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
@@ -14,8 +14,9 @@ pub fn mangled_id(mangled: &str) -> u64 {
     hash.max(1)
 }
 
-/// A hash of a mangled name that differs between names with the same demangled name: the compiler's own under legacy mangling,
-/// [`mangled_id`] under v0, which has none; 0 for a name that is not mangled.
+/// A hash that differs between mangled names with the same demangled name. A name in legacy mangling contains a hash by the
+/// compiler, which is returned. A name in v0 mangling contains none, so [`mangled_id`] is returned. The result is 0 for a name
+/// that is not mangled.
 pub fn hash(mangled: &str) -> u64 {
     let name = mangled.split(".llvm.").next().unwrap_or(mangled);
     let legacy = name.strip_prefix("_ZN").and_then(|name| name.strip_suffix('E')).and_then(|name| {
@@ -51,7 +52,8 @@ pub enum Fit {
 }
 
 /// A name as it was typed: demangled, whole or its tail (`kprobe::register`), perhaps with the hash at its end
-/// (`kernel::time::now::h0123456789abcdef`); or mangled, legacy or v0. Spaces do not count: `Vec<T,A>` and `Vec<T, A>` are one.
+/// (`kernel::time::now::h0123456789abcdef`); or mangled, legacy or v0. Spaces do not count: `Vec<T,A>` and `Vec<T, A>` are the
+/// same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name<'a> {
     path: &'a str,
@@ -246,7 +248,7 @@ mod tests {
         assert_eq!(fit("a::Vec<T, A>::push", &symbol), Some(Fit::Whole));
         assert_eq!(fit(" Vec< T,A >::push ", &symbol), Some(Fit::Tail));
         assert_eq!(fit("   ", &symbol), None);
-        // One colon is no separator; two colons are one, even without a segment before them.
+        // One colon is no separator. Two colons are a separator, even without a segment before them.
         assert_eq!(fit("b", &identity("a:b", "")), None);
         assert_eq!(fit("b", &identity("::b", "")), Some(Fit::Tail));
         assert!(Fit::Tail < Fit::Whole);

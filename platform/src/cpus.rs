@@ -19,10 +19,10 @@ pub enum Conduit {
     Smc,
 }
 
-/// The power state interface (Arm DEN0022).
+/// The Power State Coordination Interface (PSCI, Arm DEN0022), by which CPUs are started and the machine is switched off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Psci {
-    /// The instruction that calls it.
+    /// The instruction that calls PSCI.
     pub conduit: Conduit,
     /// The version that the tree promises, as (major, minor): (0, 2) or (1, 0). Both use the standard function IDs.
     pub version: (u16, u16),
@@ -70,7 +70,7 @@ pub(crate) fn cpus(fdt: Fdt<'_>, warnings: &mut Warnings) -> Result<List<u64, MA
     Ok(list)
 }
 
-/// PSCI of version 0.2 or newer. Version 0.1 has function IDs of its own and is not used.
+/// The machine's PSCI if its version is 0.2 or newer. Version 0.1 has function IDs of its own and is not used.
 pub(crate) fn psci(fdt: Fdt<'_>) -> Result<Option<Psci>, DtbError> {
     tree::with_compatible(fdt, &["arm,psci-1.0", "arm,psci-0.2"], |place| {
         let fail = |problem| DtbError::Property { node: "PSCI node", property: "method", problem };

@@ -26,7 +26,7 @@ pub enum Gic {
     },
 }
 
-/// A PL011 (Arm DDI 0183).
+/// The console: a PL011 UART (Arm DDI 0183).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uart {
     /// The UART's registers.
@@ -55,7 +55,7 @@ pub struct PciHost {
     pub pio_port: u64,
 }
 
-/// The GIC and its phandle, to which interrupts of devices must lead.
+/// The GIC, and its phandle, which devices must have as their interrupt parent.
 pub(crate) fn gic(fdt: Fdt<'_>) -> Result<(Gic, u32), DtbError> {
     const V3: &[&str] = &["arm,gic-v3"];
     const V2: &[&str] = &["arm,cortex-a15-gic", "arm,gic-400", "arm,cortex-a7-gic", "arm,cortex-a9-gic"];
@@ -91,7 +91,7 @@ pub(crate) fn gic(fdt: Fdt<'_>) -> Result<(Gic, u32), DtbError> {
     tree::with_compatible(fdt, V3, read).or_else(|| tree::with_compatible(fdt, V2, read)).ok_or(missing)?
 }
 
-/// The PL011 that `stdout-path` names, else the first one.
+/// The PL011 that `stdout-path` names, or else the first PL011 of the tree.
 pub(crate) fn uart(fdt: Fdt<'_>, gic: u32, warnings: &mut Warnings) -> Result<Uart, DtbError> {
     const NAMES: &[&str] = &["arm,pl011"];
     const WHAT: &str = "PL011 UART";
@@ -116,8 +116,9 @@ pub(crate) fn uart(fdt: Fdt<'_>, gic: u32, warnings: &mut Warnings) -> Result<Ua
     })?
 }
 
-/// `None` without `stdout-path`, `Some(None)` if its value names no node, otherwise the node's full path. The text after a colon
-/// has the line's parameters; a path without a leading slash starts with an alias.
+/// The full path that `stdout-path` gives. `None` if there is no `stdout-path`, `Some(None)` if its value is not text or an
+/// unknown alias. The text after a colon has parameters of the serial line and is left out. A value without a leading slash is an
+/// alias.
 fn stdout_path(fdt: Fdt<'_>) -> Option<Option<&str>> {
     let root = fdt.root();
     let chosen = root.child("chosen")?;
@@ -131,7 +132,7 @@ fn stdout_path(fdt: Fdt<'_>) -> Option<Option<&str>> {
     Some(aliases.and_then(|aliases| value(&aliases, path)).and_then(text))
 }
 
-/// INTIDs of the generic timer: by `interrupt-names`, else by the binding's order.
+/// The INTIDs of the generic timer, found by `interrupt-names`, or else by the order that the binding gives.
 pub(crate) fn timer(fdt: Fdt<'_>, gic: u32) -> Result<Timer, DtbError> {
     const WHAT: &str = "generic timer";
     tree::with_compatible(fdt, &["arm,armv8-timer"], |place| {
@@ -155,7 +156,7 @@ pub(crate) fn pci(fdt: Fdt<'_>) -> Result<Option<PciHost>, DtbError> {
     const WHAT: &str = "PCI host";
     /// Space code in the first cell of a PCI address: I/O (IEEE 1275 PCI binding, 2.2.1.1).
     const IO_SPACE: u32 = 1;
-    /// PCI address (3 cells), CPU address (2), size (2).
+    /// The bytes of an entry of `ranges`: PCI address (3 cells), CPU address (2), size (2).
     const ENTRY: usize = 4 * (3 + 2 + 2);
     tree::with_compatible(fdt, &["pci-host-ecam-generic"], |place| {
         let ecam = place.region(WHAT, 0)?;

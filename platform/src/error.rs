@@ -52,7 +52,7 @@ pub enum DtbError {
     NoNode {
         /// What was looked for.
         what: &'static str,
-        /// What to do.
+        /// How the user can provide the node.
         hint: &'static str,
     },
     /// A property is missing, or its value is not one that the property can have.
@@ -61,14 +61,14 @@ pub enum DtbError {
         node: &'static str,
         /// The property's name.
         property: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the property.
         problem: Problem,
     },
     /// There are more entries than are kept, and it would be unsafe to drop some.
     TooMany {
         /// The kind of entries.
         what: &'static str,
-        /// How many are kept.
+        /// How many entries are kept.
         max: usize,
     },
     /// Two banks of memory overlap.
@@ -105,9 +105,9 @@ pub enum DtbError {
     },
     /// The command line is longer than the buffer it is copied to.
     BootargsTooLong {
-        /// Its length, bytes.
+        /// The length of the command line, in bytes.
         len: usize,
-        /// The most that is taken, bytes.
+        /// The longest command line that is taken, in bytes.
         max: usize,
     },
 }
@@ -127,7 +127,7 @@ pub enum Problem {
     },
     /// A value outside what the binding allows.
     Value(u64),
-    /// A list of names lacks one that is needed.
+    /// A list of names lacks a name that is needed.
     NoEntry,
     /// The value is not text.
     NotText,
@@ -174,7 +174,7 @@ impl fmt::Display for DtbError {
             ),
             Self::TotalSize { size, max } => write!(
                 f,
-                "claims {size} bytes, accepted are 56 to {max}: damaged, or padded too far (repack it with dtc)"
+                "claims {size} bytes, but only 56 to {max} are accepted: it is damaged, or padded too far (repack it with dtc)"
             ),
             Self::Version { version, last_compatible } => write!(
                 f,
@@ -240,7 +240,7 @@ pub enum Warning {
     MoreBanks {
         /// The number of banks in the device tree.
         found: usize,
-        /// How many are used.
+        /// The number of banks that are used.
         used: usize,
     },
     /// `stdout-path` names nothing usable; the first PL011 was taken.

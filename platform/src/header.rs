@@ -2,13 +2,13 @@
 
 use crate::DtbError;
 
-/// Bytes of the header of a version 17 blob.
+/// The size of the header of a version 17 blob, in bytes.
 pub const HEADER_SIZE: usize = 40;
 
-/// The largest blob accepted, bytes. The arm64 boot protocol allows no more.
+/// The largest blob accepted, in bytes. The arm64 boot protocol allows no more.
 pub const MAX_SIZE: usize = 2 << 20;
 
-/// Header, an empty memory reservation block (one terminator).
+/// The size of the header and of an empty memory reservation block, which is one terminator.
 const MIN_SIZE: usize = HEADER_SIZE + 16;
 
 const MAGIC: u32 = 0xd00d_feed;
@@ -27,10 +27,10 @@ pub fn check_address(address: u64) -> Result<(), DtbError> {
     }
 }
 
-/// Size in bytes of the whole blob whose first [`HEADER_SIZE`] bytes (or more) are `header`.
+/// The size in bytes of the whole blob whose first [`HEADER_SIZE`] bytes (or more) are `header`.
 ///
-/// A size it returns lies between the smallest possible blob and [`MAX_SIZE`], so that the caller can map that much
-/// and then call [`parse`](crate::parse).
+/// The size lies between that of the smallest possible blob and [`MAX_SIZE`], so the caller can map that many bytes and then call
+/// [`parse`](crate::parse).
 ///
 /// # Errors
 ///

@@ -17,7 +17,7 @@ pub struct Reserved {
     pub no_map: bool,
 }
 
-/// Banks in ascending order, without empty ones.
+/// The memory banks in ascending order, without empty banks.
 pub(crate) fn banks(fdt: Fdt<'_>, warnings: &mut Warnings) -> Result<List<Region, MAX_BANKS>, DtbError> {
     let mut banks = List::<Region, MAX_BANKS>::new();
     let mut found = 0;

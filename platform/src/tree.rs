@@ -134,7 +134,7 @@ impl<'t> Place<'t, '_> {
         false
     }
 
-    /// The regions of `reg`, as the CPU addresses them. `what` is the node's role, for errors.
+    /// Calls `f` for each region of `reg`, translated to the CPU's addresses. `what` is the node's role, for errors.
     pub(crate) fn for_each_region(
         &self,
         what: &'static str,

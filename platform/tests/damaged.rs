@@ -127,12 +127,12 @@ fn removed_and_repeated_words() {
     }
 }
 
-/// A tree of the largest size: the least machine's tree, with `body` repeated in it.
+/// A tree of the largest size: the least machine's tree, with `body` repeated in its root, and then `end` as often.
 fn largest(body: &[u8], end: &[u8]) -> Vec<u8> {
     let least = machine().blob();
     let word = |i: usize| u32::from_be_bytes(least[4 * i..][..4].try_into().unwrap()) as usize;
     let (off_struct, off_strings) = (word(2), word(3));
-    // Before the root's END_NODE and END.
+    // `tail` is the root's END_NODE and END.
     let (head, tail) = (&least[off_struct..off_strings - 8], &least[off_strings - 8..]);
     let room = platform::MAX_SIZE - least.len();
     let times = room / (body.len() + end.len());

@@ -14,7 +14,7 @@ use stepwell_probe::{
     Class, Cpu, Mem, Reason, Relocatable, Sim, classify, classify_at, is_landing_pad, simulate,
 };
 
-/// Where the buffer is.
+/// The address of the buffer.
 const BASE: u64 = 0xffff_8000_0008_0000;
 /// The function, at the start of the buffer: `x0` = n in, the sum of 1 to n out.
 const SUM: [u32; 7] = [
@@ -33,7 +33,7 @@ const TRAMPOLINES: u64 = BASE + 0x2000;
 /// The shared entry of trampolines. In a kernel it is assembly; here the interpreter calls [`Engine::entry`].
 const ENTRY: u64 = BASE + 0x3000;
 const STACK: u64 = BASE + 0x4000;
-/// Where the function returns to.
+/// The address to which the function returns.
 const CALLER: u64 = BASE + 0x3ff0;
 const BYTES: usize = 0x4000;
 
@@ -84,7 +84,7 @@ struct Probe {
     hits: u64,
 }
 
-/// What simulated loads read: the buffer, and what probes have replaced there.
+/// What simulated loads read: the buffer, with the words that probes have replaced.
 struct Literals<'a>(&'a Memory, &'a BTreeMap<u64, Probe>);
 
 impl Mem for Literals<'_> {
@@ -129,7 +129,7 @@ impl Engine {
             }
         };
         self.probes.insert(address, Probe { word, how, hits: 0 });
-        // With several CPUs: under a rendezvous, unless `ool::exchangeable` says of the old word that it need not be.
+        // A kernel with several CPUs writes the BRK under a rendezvous, unless the old word is `ool::exchangeable`.
         memory.write_words(address, &[ool::brk(ool::KPROBE)]);
         Ok(())
     }
@@ -164,14 +164,14 @@ impl Engine {
         probe.hits
     }
 
-    /// BRK #KPROBE. `post`: the engine wants control back behind the instruction.
+    /// Handles BRK #KPROBE. With `post` the engine wants control back behind the instruction.
     fn hit(&mut self, memory: &Memory, frame: &mut Registers, post: bool) {
         let address = frame.pc;
         self.probes.get_mut(&address).expect("a probe's BRK").hits += 1; // the pre-handler
         self.run(memory, address, frame, post);
     }
 
-    /// Has the displaced instruction run on this frame, which stands at it.
+    /// Simulates the displaced instruction on the frame, or sets the frame's PC to a copy of it.
     fn run(&mut self, memory: &Memory, address: u64, frame: &mut Registers, post: bool) {
         match self.probes[&address].how {
             How::OutOfLine(_, copies) => {
@@ -183,13 +183,13 @@ impl Engine {
                 frame.pc = copies + form;
             }
             How::Simulated(sim) => {
-                // A literal that cannot be read: a data abort of the probed instruction.
+                // A kernel would report a literal that cannot be read as a data abort of the probed instruction.
                 simulate(sim, address, frame, &mut Literals(memory, &self.probes)).expect("no literal here");
             }
         }
     }
 
-    /// BRK #OOL_END.
+    /// Handles BRK #OOL_END.
     fn end_of_copy(&mut self, frame: &mut Registers) {
         let (address, masks) = self.trapping.take().expect("a copy that traps is under way");
         frame.pstate = frame.pstate & !I_AND_F | masks;
@@ -197,7 +197,7 @@ impl Engine {
         // the post-handler
     }
 
-    /// Where trampolines call: SP is the frame, X0 the probed context's DAIF.
+    /// The entry that trampolines call. SP points to the frame, and X0 holds the probed context's DAIF.
     fn entry(&mut self, memory: &Memory, regs: &mut Registers) {
         let trampoline = regs.x[30] - Trampoline::OPEN;
         let address = memory.double(trampoline + Trampoline::DATA);
@@ -206,8 +206,9 @@ impl Engine {
             0 => regs.x[30],
             I_AND_F => trampoline + Trampoline::INTERRUPT,
             DAIF => trampoline + Trampoline::MASKED,
-            // No end of a trampoline leaves only some of the masks set. A kernel's entry takes an exception of its own here (a BRK);
-            // its handler makes the frame of the probed context from the saved registers, and ends as that of the probe's BRK.
+            // No end of a trampoline leaves only some of the masks set. A kernel's entry executes a BRK of its own here. The
+            // handler of that BRK makes the frame of the probed context from the saved registers, and then does what the probe's
+            // BRK does.
             some => {
                 self.exceptions += 1;
                 let saved = |n| memory.double(regs.sp + 8 * n);
@@ -220,7 +221,7 @@ impl Engine {
                 return self.run(memory, address, regs, false);
             }
         };
-        // A real one needs X28 to get there, which the trampoline loads.
+        // The trampoline itself loads X0, X1 and X28 to X30, because a kernel's entry branches through X28.
         for n in 2..28 {
             regs.x[n] = memory.double(regs.sp + 8 * n as u64);
         }
@@ -251,7 +252,7 @@ fn call(engine: &mut Engine, memory: &mut Memory, n: u64, masks: u64, post: bool
     regs
 }
 
-/// The CPU: data processing and branches, and what copies and trampolines are made of.
+/// Executes one instruction, in place of the CPU: data processing, branches, and the instructions of copies and trampolines.
 fn step(memory: &mut Memory, regs: &mut Registers, word: u32) {
     let pc = regs.pc;
     if let Class::Simulate(sim) = Cpu::NO_KEYS.knowing(word, classify(word)) {
@@ -270,7 +271,7 @@ fn step(memory: &mut Memory, regs: &mut Registers, word: u32) {
         (_, _) if word & 0xffff_f0ff == 0xd503_40df => regs.pstate |= immediate,
         (_, _) if word & 0xffff_f0ff == 0xd503_40ff => regs.pstate &= !immediate,
         (_, 0xf940_0000) => regs.x[field(0)] = memory.double(regs.sp + u64::from(word >> 10 & 0xfff) * 8),
-        // STP, STP (pre-index); LDP, LDP (post-index). All of SP.
+        // STP, STP (pre-index); LDP, LDP (post-index). The base register is always SP.
         (_, opcode @ (0xa900_0000 | 0xa980_0000 | 0xa940_0000 | 0xa8c0_0000)) => {
             let moved = regs.sp.wrapping_add_signed(offset);
             let at = if opcode == 0xa8c0_0000 { regs.sp } else { moved };
@@ -317,8 +318,8 @@ fn main() {
         engine.exceptions = 0;
     }
 
-    // Optimised probes take no exception, but two where only some of the masks are set. A landing pad and a conditional branch keep
-    // their BRK.
+    // A hit of an optimised probe takes no exception, or two if only some of the masks are set. Landing pads, conditional branches
+    // and RET keep their BRK.
     for (masks, exceptions) in [(0, 12), (I_AND_F, 12), (DAIF, 12), (0x80, 12 + 2 * 22)] {
         let natively = call(&mut engine, &mut memory, 10, masks, false);
         let mut optimised = Vec::new();

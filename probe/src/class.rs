@@ -9,19 +9,19 @@ pub enum Class {
     /// A copy of the word does elsewhere exactly what the original does in place: run it from [`Copies`](crate::ool::Copies) or a
     /// [`Trampoline`](crate::trampoline::Trampoline).
     OutOfLine(Relocatable),
-    /// The instruction depends on or decides the PC: [`simulate`](crate::sim::simulate) does what it would do.
+    /// The instruction depends on the PC or decides it: [`simulate`](crate::sim::simulate) does what the instruction would do.
     Simulate(Sim),
     /// Neither is faithful: do not place a probe here.
     Refuse(Reason),
 }
 
-/// An instruction that does elsewhere exactly what it does in place. Only [`Class::OutOfLine`] gives one, so no other word gets into
-/// [`Copies`](crate::ool::Copies) or a [`Trampoline`](crate::trampoline::Trampoline).
+/// An instruction whose copy elsewhere does exactly what the instruction does in place. Only [`Class::OutOfLine`] gives one, so no
+/// other word gets into [`Copies`](crate::ool::Copies) or a [`Trampoline`](crate::trampoline::Trampoline).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Relocatable(u32);
 
 impl Relocatable {
-    /// What the decoder's leaves return; [`classify`](crate::classify()) puts the word in.
+    /// The placeholder that the decoding functions return. [`classify`](crate::classify()) puts the word in.
     pub(crate) const UNKNOWN: Relocatable = Relocatable(0);
 
     pub(crate) const fn new(word: u32) -> Relocatable {
@@ -34,7 +34,7 @@ impl Relocatable {
     }
 }
 
-/// Why an instruction cannot be probed. `Display` says what it is and why that rules a probe out.
+/// Why an instruction cannot be probed. `Display` says what the instruction is and why it cannot be probed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Reason {
@@ -152,19 +152,20 @@ impl fmt::Display for Reason {
                 "access to a register that exceptions write (ELR, SPSR, ESR, FAR or kin): the probe's own exception overwrites it"
             }
             Reason::MachineState => {
-                "write to a register that the probe itself runs by (translation, vectors, stack or per-CPU base): the copy might not \
-                 come back"
+                "write to a register that the probe itself depends on (translation, vectors, stack or per-CPU base): control might not \
+                 come back from the copy"
             }
             Reason::MovePrefix => {
                 "MOVPRFX or the instruction behind it: the architecture wants the two back to back, so neither can be replaced"
             }
             Reason::MemoryCopy => {
-                "memory copy or set (MOPS): its prologue, main and epilogue run back to back, and a fault goes back by PC"
+                "memory copy or set (MOPS): its prologue, main and epilogue run back to back, and a fault may set the PC back to the \
+                 prologue"
             }
             Reason::Wait => "wait for event or interrupt: out-of-line copies run with interrupts masked",
             Reason::Transaction => "transactional memory: the probe's exception aborts the transaction",
             Reason::Udf => "UDF: permanently undefined, it can only fault",
-            Reason::Unallocated => "not an instruction: the word has no allocated encoding, or breaks its should-be bits (data in the text?)",
+            Reason::Unallocated => "not an instruction: the word has no allocated encoding, or breaks should-be-zero or should-be-one fields (data in the text?)",
             Reason::Surroundings => {
                 "possibly inside a load-exclusive/store-exclusive sequence: what follows the load-exclusive of this function cannot \
                  be read, or goes through an indirect branch"

@@ -7,12 +7,12 @@ use crate::sim::Sim;
 /// that may run the probed code.
 ///
 /// PACIASP and its kin do nothing to their register while their key is off (`AddPACIA` of the shared pseudocode tests the enable
-/// first); simulating that costs one exception less than running out of line. While their key is on they must run out of line,
-/// where they are faithful: they use X30 or X17, SP or X16, and the key, but never the PC. `classify` says out of line, which is
-/// right in both cases.
+/// bit first). Then a simulation as NOP costs one exception less than an out-of-line copy. While their key is on they must run out
+/// of line, where they are faithful: they use X30 or X17, SP or X16, and the key, but never the PC. `classify` says out of line,
+/// which is right in both cases.
 ///
-/// BC.cond and `CB<cc>` are undefined on most CPUs; simulated they would work on all. If the CPU does not have them, they run out
-/// of line, where they take the same exception as in place.
+/// BC.cond and `CB<cc>` are undefined on most CPUs, but a simulation of them would work on every CPU. If the CPU does not have
+/// them, they run out of line, where they take the same exception as in place.
 ///
 /// The answer of [`knowing`](Self::knowing) must stay true for as long as the probe is there. So a kernel that switches keys on at run
 /// time does this before it places probes, or says from the beginning that the keys are on.
@@ -32,7 +32,7 @@ impl Cpu {
     /// No key is on, and the CPU has all the instructions. [`knowing`](Self::knowing) then simulates all that it can.
     pub const NO_KEYS: Cpu = Cpu { ia: false, ib: false, hbc: true, cmpbr: true };
 
-    /// From SCTLR_EL1 (SCTLR_EL2 for code that runs there), ID_AA64ISAR1_EL1 and ID_AA64ISAR2_EL1.
+    /// Reads the properties from SCTLR_EL1 (SCTLR_EL2 for code that runs at EL2), ID_AA64ISAR1_EL1 and ID_AA64ISAR2_EL1.
     pub const fn of(sctlr: u64, isar1: u64, isar2: u64) -> Cpu {
         // APA and API; APA3.
         let pauth = isar1 >> 4 & 0xff != 0 || isar2 >> 12 & 0xf != 0;
@@ -90,11 +90,11 @@ const fn hint(word: u32) -> u32 {
     bits(word, 5, 7)
 }
 
-/// Whether an indirect branch may lead here on a guarded page (FEAT_BTI): BTI c, j and jc, PACIASP and PACIBSP, PACIASPPC and
-/// PACIBSPPC.
+/// Whether an indirect branch may lead to this instruction on a guarded page (FEAT_BTI). True for BTI c, j and jc, PACIASP and
+/// PACIBSP, PACIASPPC and PACIBSPPC.
 ///
 /// A BRK may replace a landing pad: BRK and HLT never take a Branch Target exception, whatever BTYPE is (`SetBTypeCompatible(TRUE)`
-/// in their pseudocode). A B, as an optimised probe has it, must not replace a landing pad: code that calls the function by pointer
+/// in their pseudocode). The B of an optimised probe must not replace a landing pad: code that calls the function by pointer
 /// would take the exception. BTI without operand accepts no indirect branch, so it is no landing pad.
 pub const fn is_landing_pad(word: u32) -> bool {
     accepts(word, 0b01, true) || accepts(word, 0b10, true)
@@ -122,7 +122,7 @@ pub const fn accepts(word: u32, btype: u8, accept_jumps: bool) -> bool {
     }
 }
 
-/// BRK and HLT.
+/// Whether the word is BRK or HLT.
 const fn is_breakpoint(word: u32) -> bool {
     matches!(word & 0xffe0_001f, 0xd420_0000 | 0xd440_0000)
 }

@@ -9,37 +9,40 @@ use crate::cpu::is_hint;
 use crate::monitor::{is_clear_exclusive, is_load_exclusive, is_store_exclusive};
 use crate::sim::Sim;
 
-/// The longest function, in instructions, whose paths [`in_exclusive_sequence`] follows from end to end. Of a longer one it looks
-/// at [`NEAR_WORDS`] on either side of the instruction.
+/// The longest function, in instructions, whose paths [`in_exclusive_sequence`] follows from end to end. In a longer function it
+/// looks only at [`NEAR_WORDS`] on either side of the instruction.
 pub const MAX_FUNCTION_WORDS: usize = 8192;
 
 /// How far from an instruction [`in_exclusive_sequence`] looks in a long function, in instructions. The architecture promises
 /// that a sequence makes progress only if it lies within 128 bytes (DDI 0487 B2.17.5).
 pub const NEAR_WORDS: usize = 1024;
 
-/// The longest function, in instructions, that is searched for a load-exclusive as a whole. A longer one is searched near each
-/// instruction that is asked for.
+/// The longest function, in instructions, that is searched for a load-exclusive as a whole. In a longer function only the words
+/// near the instruction in question are searched.
 const MAX_SEARCHED_WORDS: u64 = 1 << 18;
 
 /// Whether the instruction at `pc` lies on a path from a load-exclusive to a store-exclusive of the function from `fn_start`
 /// up to, not including, `fn_end`. The monitor is set when such an instruction is reached, and a store that needs the monitor can
 /// follow.
 ///
-/// `fetch` gives the word at an address, as it was before any probe was placed there, or `None` if it cannot be read. Takes
-/// 4 KiB of stack. Takes time linear in the function for all but contrived control flow, and bounded however long the function is
-/// said to be (a kernel without symbols may pass its whole text): at most 2^18 words are looked at once and 8,192 are followed.
-/// Meant for registration, not for a handler.
+/// `fetch` gives the word at an address, as it was before any probe was placed there, or `None` if it cannot be read. Takes 4 KiB
+/// of stack. Takes time linear in the function for all but contrived control flow. The time is bounded however long the function
+/// is said to be (a kernel without symbols may pass its whole text): at most 2^18 words are searched for a load-exclusive, and
+/// paths lead through at most 8,192 words. Meant for registration, not for a handler.
 ///
-/// Paths go through direct branches both ways, forwards and backwards, and past calls, whose callee is taken to leave the
-/// monitor alone. The answer errs towards `true`:
-/// - every branch is taken to go both ways, whatever its condition;
+/// Paths go through direct branches, forwards and backwards, and past calls, on the assumption that the callee leaves the monitor
+/// alone. The answer errs towards `true`:
+/// - every conditional branch counts as taken and as not taken, whatever its condition;
 /// - in a function that has a load-exclusive, `true` when a word on the paths cannot be fetched or is an indirect branch that could
 ///   lead anywhere in it (BR, BRAA). [`classify_at`] calls this [`Reason::Surroundings`].
 ///
-/// What it does not see: a sequence that spans functions (a load-exclusive here, its store-exclusive in the caller or the
-/// callee), or one entered by a branch from outside; in a function of more than [`MAX_FUNCTION_WORDS`] instructions, one whose
-/// load-exclusive is more than [`NEAR_WORDS`] away, or that goes through an indirect branch. DDI 0487 B2.17.5 promises progress for
-/// none of them, and compilers emit none.
+/// The function does not see these sequences:
+/// - a sequence that spans functions (the load-exclusive here, its store-exclusive in the caller or the callee), or that is
+///   entered by a branch from outside;
+/// - in a function of more than [`MAX_FUNCTION_WORDS`] instructions, a sequence whose load-exclusive is more than [`NEAR_WORDS`]
+///   away, or that goes through an indirect branch.
+///
+/// DDI 0487 B2.17.5 promises progress for none of them, and compilers emit none.
 pub fn in_exclusive_sequence(
     fetch: impl Fn(u64) -> Option<u32>,
     pc: u64,
@@ -76,9 +79,9 @@ pub struct Function {
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is no heap")]
 enum Exclusive {
-    /// The function has none.
+    /// The function has no load-exclusive.
     Nowhere,
-    /// The function has one, but some path from it cannot be followed.
+    /// The function has a load-exclusive, but some path from it cannot be followed.
     Anywhere,
     /// The instructions at which the monitor is held.
     Held(Bitmap),
@@ -114,8 +117,9 @@ impl Function {
         if matches!(class, Class::Refuse(_)) {
             return class;
         }
-        // The word before can change what this one does. It is fetched even if the function begins with this one: without symbols a
-        // kernel says so of every instruction. The partner of a MOVPRFX is an SVE instruction.
+        // The word before can change what this word does. It is fetched even if the function begins with this word, because a
+        // kernel without symbols passes every instruction as the start of a function. The partner of a MOVPRFX is an SVE
+        // instruction.
         const SVE: u32 = 0b0010;
         let signs = is_hint(word) && matches!(class, Class::OutOfLine(_));
         if signs || bits(word, 25, 4) == SVE {

@@ -90,7 +90,7 @@ fn waiting_for_a_lock() {
 #[test]
 fn two_sequences_in_a_row() {
     assert_eq!(inside(&[LDAXR, STLXR, ADD, LDAXR, ADD, STLXR, RET]), [1, 4, 5]);
-    // The second load-exclusive sets the monitor anew, so the stretch between the two needs none.
+    // The second load-exclusive sets the monitor anew, so the instructions between the two sequences do not need the monitor.
     assert_eq!(inside(&[LDAXR, ADD, LDAXR, STLXR, RET]), [3]);
 }
 

@@ -8,7 +8,7 @@
 //! displaced instruction would have done:
 //!
 //! - [`classify_at`] says how, once, at registration: [`Class::Simulate`], [`Class::OutOfLine`], or [`Class::Refuse`] with a
-//!   [`Reason`] to show to whoever asked.
+//!   [`Reason`] to show to the user.
 //! - [`simulate`] does the work of instructions that depend on the PC or decide it, on the saved registers.
 //! - [`ool::Copies`] is the text in which all others run elsewhere. [`ool::Copies::form`] chooses one of three copies at each hit:
 //!   one for contexts with interrupts open, one for those with interrupts masked, one that traps.
@@ -111,7 +111,7 @@
 //!     match d {
 //!         Displaced::Simulated(sim) => simulate(*sim, probed, frame, text),
 //!         Displaced::OutOfLine(copies) => {
-//!             frame.elr = *copies + Copies::form(frame.spsr, false); // of the masks as they are in the probed context
+//!             frame.elr = *copies + Copies::form(frame.spsr, false); // while `spsr` still has the probed context's masks
 //!             frame.spsr |= 0xc0; // I and F
 //!             Ok(())
 //!         }
@@ -152,11 +152,11 @@
 //! | whether the CPU has BC.cond, `CB<cc>` | [`Cpu::knowing`] | they work under a probe where they are undefined without |
 //! | whether there is FEAT_BTI, and the page is guarded | [`Mem::bti`] | BTYPE stays 0: right without FEAT_BTI |
 //! | the words as they were before any probe | `fetch` of [`classify_at`] | exclusive sequences with probes near are misread |
-//! | the words as they were before any probe | [`Mem::original`] | a literal on a probed word is the BRK |
+//! | the words as they were before any probe | [`Mem::original`] | a literal on a probed word reads as the BRK |
 //!
 //! On guarded pages a BRK may replace a landing pad, a B must not ([`is_landing_pad`]). A BRK is a permitted target of every
-//! branch, so the Branch Target exception of the displaced instruction does not come by itself: [`accepts`] tells whether it is
-//! due.
+//! branch, so the CPU does not take the Branch Target exception that the displaced instruction would have taken: [`accepts`] tells
+//! whether the kernel must report one.
 //!
 //! # What a handler must leave alone
 //!
@@ -168,7 +168,7 @@
 //! | PAR_EL1 | AT, as to find out why a read faulted | MRS behind an AT of the probed code |
 //! | TPIDR_EL0, TPIDRRO_EL0, TPIDR2_EL0, SP_EL0 | a switch of threads | MRS |
 //! | FPCR, FPSR, V0 to V31, Z, P, FFR, ZA | floating point in a handler | all floating point |
-//! | NZCV and the rest of PSTATE | restored by ERET from SPSR; an engine without exception ([`trampoline`]) does it itself | |
+//! | NZCV and the rest of PSTATE | restored by ERET from SPSR; a [`trampoline`] takes no exception, so the kernel's entry must restore NZCV | |
 //! | DISR_EL1 | ESB in the exception entry | MRS behind an ESB of the probed code |
 //! | TFSR_EL1, TFSRE0_EL1 | a tag check that fails asynchronously | MRS |
 //! | MDSCR_EL1, DBGBCR*n*_EL1 and kin | an engine that steps | MRS |
@@ -196,9 +196,8 @@
 //! says where the two differ, and why). The limits, each described at its place: unallocated words of the FP, SIMD, SVE and SME
 //! groups are not told from allocated ones ([`classify`]); exclusive sequences that span functions are not seen
 //! ([`in_exclusive_sequence`]); FEAT_GCS and watchpoints on literals ([`sim`]); loads from below SP differ in a trampoline
-//! ([`trampoline`]). A load that is not of a literal and reads probed text reads the BRK. And one limit of the method: an
-//! instruction that moves SP and runs out of line, in a copy that ends in BRK, must leave SP where the kernel can take an
-//! exception.
+//! ([`trampoline`]). A load from probed text, other than a literal load, reads the BRK. One limit is in the method: if an
+//! instruction that moves SP runs in a copy that ends in BRK, it must leave SP where the kernel can take an exception.
 
 mod bits;
 mod class;

@@ -1,20 +1,20 @@
 //! Which instructions set, use and clear the exclusive monitor.
 use crate::bits::{bit, bits};
 
-/// LDXR, LDAXR, LDXRB to LDAXRH, LDXP, LDAXP, and LDTXR, LDATXR (FEAT_LSUI).
+/// Whether the word is a load-exclusive: LDXR, LDAXR, LDXRB to LDAXRH, LDXP, LDAXP, or LDTXR, LDATXR (FEAT_LSUI).
 #[inline]
 pub const fn is_load_exclusive(word: u32) -> bool {
     is_exclusive(word) && bit(word, 22)
 }
 
-/// STXR, STLXR, STXRB to STLXRH, STXP, STLXP, and STTXR, STLTXR (FEAT_LSUI).
+/// Whether the word is a store-exclusive: STXR, STLXR, STXRB to STLXRH, STXP, STLXP, or STTXR, STLTXR (FEAT_LSUI).
 #[inline]
 pub const fn is_store_exclusive(word: u32) -> bool {
     is_exclusive(word) && !bit(word, 22)
 }
 
-/// Calls `each` with the index of every load-exclusive and store-exclusive in a text, in ascending order. Made for text of any
-/// length: words are ruled out eight at a time, two in a register.
+/// Calls `each` with the index of every load-exclusive and store-exclusive in a text, in ascending order. Fast for long texts:
+/// eight words are ruled out at a time, with two words in a register.
 pub fn exclusives(text: &[u32], mut each: impl FnMut(usize)) {
     // Exclusives have bit 27 set, and bits 29 and 25 clear. Few other words do.
     const BIT_27: u64 = 1 << 59 | 1 << 27;
@@ -50,7 +50,7 @@ const fn is_exclusive(word: u32) -> bool {
     if lsui { !pair && word_or_double } else { !pair || word_or_double }
 }
 
-/// CLREX.
+/// Whether the word is CLREX.
 pub const fn is_clear_exclusive(word: u32) -> bool {
     word & 0xffff_f0ff == 0xd503_305f
 }
@@ -60,7 +60,8 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    /// The top 11 bits decide: all of their values, at several places of a chunk and behind the last one, among different other words.
+    /// The top 11 bits decide. Tries all of their values, at several places of a chunk and behind the last chunk, among different
+    /// words.
     #[test]
     fn exclusives_are_found_wherever_they_are() {
         for around in [0, 0xd503_201f, 0x3600_0000, u32::MAX] {

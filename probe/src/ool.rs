@@ -11,9 +11,9 @@ pub const OOL_END: u16 = 0x006;
 /// The immediate of the BRK to which a function with a return probe returns.
 pub const RETURN_PROBE: u16 = 0x007;
 
-/// NOP.
+/// The word of NOP.
 pub const NOP: u32 = 0xd503_201f;
-/// ISB SY.
+/// The word of ISB SY.
 pub const ISB: u32 = 0xd503_3fdf;
 
 /// The word of `BRK #imm`.
@@ -59,7 +59,7 @@ const fn unmask(imm: u32) -> u32 {
 /// - [`TRAPPING`](Self::TRAPPING): the instruction and `BRK #OOL_END`, at which the engine gets control back and restores the
 ///   probed context's I and F itself.
 ///
-/// All are entered with I and F masked and the rest of PSTATE as in the probed context, PSTATE.A too (ESB depends on A). The
+/// All copies are entered with I and F masked and the rest of PSTATE as in the probed context, PSTATE.A too (ESB depends on A). The
 /// copies' page must not be guarded, or BTYPE must be clear on entry, because a copy is no landing pad.
 ///
 /// A fault whose PC is the first word of a form ([`faulted`](Self::faulted)) is a fault of the probed instruction.
@@ -129,8 +129,8 @@ impl Copies {
         }
     }
 
-    /// In which form the instruction at this offset is the displaced one; None if it is not the displaced instruction. The form
-    /// tells whether I and F were open in the probed context, except for the trapping one, where the engine has kept the masks.
+    /// The form that has the displaced instruction at this offset; None if another instruction is there. The form tells whether I
+    /// and F were open in the probed context, except for the trapping form, for which the engine has kept the masks.
     pub const fn faulted(offset: u64) -> Option<Faulted> {
         match offset {
             Self::OPEN => Some(Faulted::Open),
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(settled, [Copies::OPEN + 8]);
         assert_eq!((0..64).filter(|&offset| Copies::faulted(offset).is_some()).count(), 3);
         assert_eq!(Copies::new(add, FROM + 129 * MIB, FROM), None);
-        // The words behind those in use trap whoever executes them.
+        // The unused words at the end are BRKs.
         assert_eq!(copies.words()[7..], [brk(OOL_END); 9]);
     }
 

@@ -3,10 +3,11 @@
 //! [`classify`](crate::classify()) decodes such a word into a [`Sim`] once, when the probe is placed; [`simulate`] then does
 //! on a saved register file what the CPU would have done, in 64-bit arithmetic throughout.
 //!
-//! Two things it does not do. FEAT_GCS: with the Guarded Control Stack enabled for the probed exception level, BL, BLR and
-//! RET also push and pop there; a kernel that enables it must not simulate them. Data watchpoints: a literal load reads
-//! through [`Mem`], in the context of the probe's handler, where a watchpoint on the literal does not fire;
-//! [`Sim::literal`] and [`Sim::literal_bytes`] say what is read, for a kernel that has watchpoints.
+//! The simulation leaves out two things:
+//! - FEAT_GCS: with the Guarded Control Stack enabled for the probed exception level, BL, BLR and RET also push to it and pop from
+//!   it. A kernel that enables it must not simulate these instructions.
+//! - Watchpoints: a literal load reads through [`Mem`], in the context of the probe's handler, where a watchpoint on the literal
+//!   is not hit. For a kernel that has watchpoints, [`Sim::literal`] and [`Sim::literal_bytes`] say what is read.
 
 /// A condition code, 0 to 15, as B.cond holds it (DDI 0487 C1.2.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -311,15 +312,16 @@ pub enum Bti {
 ///
 /// # Atomicity
 ///
-/// The probed instruction is one load, and other CPUs may write its literal. DDI 0487 B2.2.1 says what they may not make it
-/// see: a load of a general-purpose register, or of up to 64 bits of a SIMD&FP register, is single-copy atomic where it is aligned
-/// to its size; with FEAT_LSE2 (B2.2.1.1) also where it is not, if its bytes lie in one aligned 16-byte quantity, which is so for
-/// half of the doubleword literals at odd multiples of 4. The load of a Q register at a multiple of 8 is a pair of such reads of 64
-/// bits, with FEAT_LSE2 too.
+/// The probed instruction is one load, and other CPUs may write its literal meanwhile. DDI 0487 B2.2.1 says which loads must not
+/// see such a write in part: a load of a general-purpose register, or of up to 64 bits of a SIMD&FP register, is single-copy
+/// atomic if its address is a multiple of its size; with FEAT_LSE2 (B2.2.1.1) also at another address, if its bytes lie in one
+/// aligned 16-byte quantity, which is so for half of the doubleword literals at odd multiples of 4. The load of a Q register at a
+/// multiple of 8 is a pair of such reads of 64 bits, with FEAT_LSE2 too.
 ///
 /// An implementation therefore reads as the instruction does: [`read_u32`](Self::read_u32) by one LDR of 32 bits and
-/// [`read_u64`](Self::read_u64) by one LDR of 64 bits, whatever the alignment (LDR takes any, unless SCTLR_ELx.A is set, and then the
-/// instruction itself faults). Two loads of 32 bits in its place can return half of an old value and half of a new one.
+/// [`read_u64`](Self::read_u64) by one LDR of 64 bits, whatever the alignment (LDR accepts every alignment, unless SCTLR_ELx.A is
+/// set, and then the probed instruction itself faults). Two loads of 32 bits could return half of an old value and half of a new
+/// one.
 ///
 /// # Registers
 ///

@@ -1,22 +1,23 @@
 //! Trampolines of optimised probes: a branch takes the place of the BRK, and a hit takes no exception.
 //!
-//! A64 text is exchanged one word at a time, and B is a word that others may execute meanwhile, so a probe's BRK can become a
-//! branch to code of its own: [`Trampoline`] saves the registers where an exception would have, calls the kernel's handler,
-//! restores them, runs the displaced instruction and branches back. No register is lost on the way; the stack below SP is
-//! used, as an exception uses it.
+//! One word of A64 text can be exchanged at a time, and BRK and B may be exchanged while other CPUs execute them. So a probe's BRK
+//! can be replaced by a branch to code of its own. This code, a [`Trampoline`], saves the registers where an exception would have
+//! saved them, calls the kernel's handler, restores the registers, runs the displaced instruction and branches back. No register
+//! is lost on the way. The stack below SP is used, as an exception uses it.
 //!
 //! # The kernel's part
 //!
-//! The kernel's shared *entry* is called with D, A, I and F masked and SP the frame, in which X0 to X30 and SP are saved, X0 the
-//! probed context's DAIF, X27 its SP, and X30 the trampoline's address plus [`OPEN`](Trampoline::OPEN). The entry saves NZCV and
-//! puts it back. The entry loads X2 to X27 from the frame and ends, with D, A, I and F still masked, in one of these ways, by the
-//! masks that the probed context had. It gets there by X28, which the trampoline loads, as it does X29, X30, X0 and X1:
+//! The trampoline calls the kernel's shared *entry* with D, A, I and F masked. SP points to the frame, in which X0 to X30 and SP
+//! are saved. X0 holds the probed context's DAIF, X27 the probed context's SP, and X30 the trampoline's address plus
+//! [`OPEN`](Trampoline::OPEN). The entry must save NZCV at its start and restore NZCV at its end. At its end the entry loads X2 to
+//! X27 from the frame and goes on, with D, A, I and F still masked, as the masks of the probed context demand. It may use X28 for
+//! the branch, because the trampoline itself loads X28, X29, X30, X0 and X1:
 //!
 //! | DAIF of the probed context | the entry | then goes to |
 //! |---|---|---|
-//! | all open | loads the registers | what X30 was: the trampoline opens D and A, runs the instruction, opens I and F |
-//! | I and F masked, D and A open | loads the registers | that plus [`INTERRUPT`](Trampoline::INTERRUPT) minus `OPEN`: the trampoline opens D and A, runs the instruction |
-//! | all masked | loads the registers | that plus [`MASKED`](Trampoline::MASKED) minus `OPEN`: the trampoline changes no mask |
+//! | all open | loads the registers | the address that was in X30: the trampoline opens D and A, runs the instruction, opens I and F |
+//! | I and F masked, D and A open | loads the registers | that address plus [`INTERRUPT`](Trampoline::INTERRUPT) minus `OPEN`: the trampoline opens D and A, runs the instruction |
+//! | all masked | loads the registers | that address plus [`MASKED`](Trampoline::MASKED) minus `OPEN`: the trampoline changes no mask |
 //! | any other | cannot go back to the trampoline | an exception of its own, with the saved registers as its frame: see [`Copies::form`](crate::ool::Copies::form) |
 //!
 //! # What is below SP
@@ -36,7 +37,7 @@
 //!
 //! An interrupt can come before the instruction that masks I, and after the instruction that unmasks it.
 //! [`interrupted`](Trampoline::interrupted) then says what the kernel must do to move the context back to the probed instruction,
-//! or on to the end of the trampoline. So only a context that runs now can be inside of a trampoline.
+//! or on to the end of the trampoline. So only a context that a CPU is running now can be inside of a trampoline.
 
 use crate::class::Relocatable;
 use crate::ool::{KPROBE, NOP, OOL_END, branch, brk};
@@ -48,8 +49,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// A frame of `size` bytes. `None` if that is not a multiple of 16, as SP must be; less than the 256 that the registers take; or
-    /// more than the 496 up to which LDP reaches back.
+    /// A frame of `size` bytes. `None` if `size` is not a multiple of 16, as SP must be; less than 256, the bytes that the
+    /// registers take; or more than 496, the largest multiple of 16 that the LDP at the trampoline's end can add to SP.
     pub const fn new(size: u32) -> Option<Layout> {
         if size.is_multiple_of(16) && size >= 256 && size <= 496 { Some(Layout { size }) } else { None }
     }
@@ -257,7 +258,7 @@ mod tests {
         }
         let numbers: Vec<u32> = trampoline.words[3..17].iter().map(|word| word & 31).collect();
         assert_eq!(numbers, (2..30).step_by(2).collect::<Vec<_>>());
-        // As the assembler has them.
+        // The words that an assembler makes.
         assert_eq!(trampoline.words[..3], [0xa9ad_07e0, 0xd53b_4220, 0xd503_4fdf]);
         assert_eq!(trampoline.words[17..19], [0x9104_c3fb, 0xa90f_6ffe]);
         assert_eq!(
@@ -355,11 +356,11 @@ mod tests {
             assert_eq!(new(AT, PROBED, word, ENTRY + odd), None);
             assert_eq!(new(AT, PROBED, Displaced::LeadsTo(PROBED + odd), ENTRY), None);
         }
-        // The last one in the address space, and the first.
+        // The last trampoline in the address space, and the first.
         let last = 0u64.wrapping_sub(256);
         assert!(new(last, last - 0x1000, word, last - 0x2000).is_some());
         assert!(new(0, 0x1000, word, 0x2000).is_some());
-        // It leads to what the branch reaches, but is itself so far off that the word at `PROBED` could not tell.
+        // The branch reaches its target, but the probed address is too far away for the signed word at `PROBED`.
         assert_eq!(new(AT, AT.wrapping_add(1 << 31), Displaced::LeadsTo(AT), AT), None);
         assert!(new(AT, AT.wrapping_sub(1 << 31), Displaced::LeadsTo(AT), AT).is_some());
     }

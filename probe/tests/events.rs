@@ -1,4 +1,4 @@
-//! The parser of kprobe_events lines: what it takes, every way in which a line can be wrong, and that it never panics.
+//! The parser of `kprobe_events` lines: which lines it accepts, every way in which a line can be wrong, and that it never panics.
 use proptest::prelude::*;
 use stepwell_probe::events::{
     Command, Event, Kind, MAX_ACTIVE, MAX_NAME, Probe, Problem, SyntaxError, Target, parse,

@@ -1,4 +1,5 @@
-//! Simulation: each instruction's semantics by hand, properties over random words, and targets against the decoder's.
+//! Tests of the simulation: the semantics of each instruction by cases written by hand, properties of random words, and branch
+//! targets compared with the decoder's.
 use fARM64::decode::decode;
 use fARM64::{FeatureSet, Operand};
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! Verdicts on named instructions: what the specification lists, and the mistakes that others made.
+//! Verdicts on single instructions: those that the specification lists, and those that other implementations of kprobes got wrong.
 use stepwell_probe::ool::{self, Copies};
 use stepwell_probe::sim::{Literal, Sim, VectorSize};
 use stepwell_probe::{Class, Reason, classify};

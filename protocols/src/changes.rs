@@ -1,4 +1,4 @@
-//! Changes of numbered things (hardware slots) that each CPU applies to its own registers (rules H1, H5).
+//! Changes of numbered things (here: hardware slots), which each CPU applies to its own registers (rules H1, H5).
 //!
 //! The CPU that changes a thing sets the thing's bit in the [`Applied`] of each CPU concerned ([`Applied::mark`]), then takes the next
 //! number for the change ([`Changes::draw`]). Each CPU applies changes to itself ([`Applied::bring_into_line`]): it reads the latest
@@ -17,13 +17,13 @@ pub struct Changes(AtomicU64);
 
 impl Changes {
     constant! {
-        /// No change yet.
+        /// A counter that has counted no change yet.
         pub const fn new() -> Self {
             Changes(AtomicU64::new(0))
         }
     }
 
-    /// Takes the number of a change. The caller has made the change and marked it on every CPU before.
+    /// Takes a number for a change. Before, the caller must have made the change, and marked it for every CPU concerned.
     #[inline(always)]
     pub fn draw(&self) -> u64 {
         self.0.fetch_add(1, SeqCst) + 1
@@ -41,7 +41,8 @@ impl Default for Changes {
     }
 }
 
-/// Which changes one CPU still has to apply, and up to which number it has applied all. Has room for `64 * WORDS` things.
+/// Which things have changed and must still be applied by one CPU, and up to which number this CPU has applied all changes. Has
+/// room for `64 * WORDS` things.
 #[derive(Debug)]
 pub struct Applied<const WORDS: usize> {
     changed: [AtomicU64; WORDS],
@@ -50,7 +51,7 @@ pub struct Applied<const WORDS: usize> {
 
 impl<const WORDS: usize> Applied<WORDS> {
     constant! {
-        /// Nothing to apply.
+        /// No thing has changed.
         pub const fn new() -> Self {
             Applied { changed: array![AtomicU64::new(0); WORDS], up_to: AtomicU64::new(0) }
         }
@@ -65,19 +66,19 @@ impl<const WORDS: usize> Applied<WORDS> {
         self.changed[thing / 64].fetch_or(1 << (thing % 64), SeqCst);
     }
 
-    /// Forgets what is marked. Called by the CPU that this belongs to, before other CPUs begin to wait for it.
+    /// Removes all marks. Called by the CPU that this value belongs to, before other CPUs begin to wait for that CPU.
     pub fn forget(&self) {
         self.changed.iter().for_each(|word| word.store(0, SeqCst));
     }
 
-    /// Whether this CPU has applied every change. Called by the CPU that this belongs to.
+    /// Whether this CPU has applied every change. Called by the CPU that this value belongs to.
     #[inline(always)]
     pub fn is_current(&self, changes: &Changes) -> bool {
         self.up_to.load(Relaxed) == changes.latest()
     }
 
-    /// Whether the CPU that this belongs to has applied the change with that number. Any CPU may call this; if the answer is yes, it
-    /// also sees all that the other CPU wrote to apply the change.
+    /// Whether the CPU that this value belongs to has applied the change with that number. Any CPU may call this. If the answer is
+    /// yes, the caller also sees all that the other CPU wrote to apply the change.
     #[inline(always)]
     pub fn has(&self, change: u64) -> bool {
         self.up_to.load(Acquire) >= change

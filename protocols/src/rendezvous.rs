@@ -1,8 +1,8 @@
 //! One CPU holds all others while it changes text that they might be executing (rule K3).
 //!
-//! The CPU that holds ([`Rendezvous::hold`]) begins a round and interrupts the others. Each of them says that it has arrived and waits
-//! ([`Rendezvous::take_part`]). When all have arrived, the first CPU makes its change and declares the round over; the others go on, and
-//! the first CPU returns when all of them have.
+//! The CPU that holds ([`Rendezvous::hold`]) begins a round and interrupts the others. Each of them says that it has arrived and
+//! waits ([`Rendezvous::take_part`]). When all have arrived, the first CPU makes its change and declares the round over. The
+//! others go on, and the first CPU returns when all of them have gone on.
 
 use crate::sync::{
     AtomicU64, AtomicUsize,
@@ -25,7 +25,7 @@ pub struct Rendezvous {
 
 impl Rendezvous {
     constant! {
-        /// Nobody is held.
+        /// The state in which no CPU is held.
         pub const fn new() -> Self {
             Rendezvous {
                 round: AtomicU64::new(0),
@@ -38,8 +38,8 @@ impl Rendezvous {
 
     /// Runs `change` while `others` CPUs stand still, and returns when they have all gone on. One CPU at a time may call this.
     ///
-    /// `tell` interrupts the other CPUs, so that each calls [`Self::take_part`]; what this CPU wrote before must be visible to a CPU
-    /// that the interrupt reaches. Calls `wait` repeatedly while it waits.
+    /// `tell` must interrupt the other CPUs, so that each calls [`Self::take_part`], and must make sure that a CPU which the
+    /// interrupt reaches sees all that this CPU wrote before. `wait` is called repeatedly while this CPU waits.
     #[inline(always)]
     pub fn hold<R>(
         &self,
@@ -66,7 +66,7 @@ impl Rendezvous {
     }
 
     /// Waits until the current round is over, then runs `synchronise`, which must discard instructions that this CPU has fetched (ISB).
-    /// Returns at once if no round is under way. Calls `wait` repeatedly while it waits.
+    /// Returns at once if no round is under way. `wait` is called repeatedly while this CPU waits.
     #[inline(always)]
     pub fn take_part(&self, mut wait: impl FnMut(), synchronise: impl FnOnce()) {
         let round = self.round.load(Acquire);

@@ -1,5 +1,5 @@
-//! The atomics of the protocols: those of `core`, or in a build with `--cfg loom` those of the model checker. The latter cannot be made
-//! in constants, hence the two macros.
+//! The atomics of the protocols: those of `core`, or in a build with `--cfg loom` those of the model checker `loom`. Atomics of
+//! `loom` cannot be made in constants, hence the two macros.
 
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

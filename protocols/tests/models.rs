@@ -38,7 +38,8 @@ impl Text {
 /// The state that the CPUs of a rendezvous share.
 struct Machine {
     rendezvous: Rendezvous,
-    /// The number of interrupts sent. The sender executes a DSB before, for which release and acquire stand.
+    /// The number of interrupts sent. In the kernel the sender executes a DSB before it; here release and acquire stand for that
+    /// DSB.
     sent: AtomicUsize,
     text: Text,
 }
@@ -66,8 +67,8 @@ impl Machine {
         self.take_part();
     }
 
-    /// The CPU executes the new text before it is counted as gone, which checks that its instruction stream is synchronised by
-    /// then.
+    /// The CPU executes the new text before it counts as gone. So `loom` checks that the CPU's instruction stream is synchronised
+    /// by then.
     fn take_part(&self) {
         self.rendezvous.take_part(thread::yield_now, || _ = self.text.execute());
     }

@@ -1,5 +1,5 @@
-//! A context is stepped over a breakpoint, an interrupt comes in the middle, and both are over. What a kernel's entry and exit
-//! code does, with variables for PSTATE and MDSCR_EL1.SS. `cargo test` runs this.
+//! A context is stepped over a breakpoint, and an interrupt comes in the middle of the step-over. The example makes the decisions
+//! that a kernel's entry and exit code makes, with variables in place of SPSR_EL1 and of the CPU's state. `cargo test` runs it.
 
 use stepwell_rules::pstate::{Daif, SPSR_SS};
 use stepwell_rules::step::{Owners, StepError, mdscr_ss};
@@ -12,7 +12,7 @@ fn main() -> Result<(), StepError> {
     let row = RowId::M10.row();
     println!("{row}");
     assert_eq!(row.masks.apply(Daif::of(spsr)), Some(Daif::all()));
-    // The handler asks for a step of the instruction under the breakpoint (its slot is suspended).
+    // The handler asks for a step of the instruction under the breakpoint (the slot is suspended).
     spsr = owners.request(Owners::STEP_OVER, spsr)?;
     assert!(mdscr_ss(owners) && spsr & SPSR_SS != 0);
 

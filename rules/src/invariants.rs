@@ -24,7 +24,10 @@ const fn rule(id: &'static str, text: &'static str) -> Invariant {
 
 /// All of these rules, in the order of the letters I, H, K, X.
 pub const INVARIANTS: &[Invariant] = &[
-    rule("I1", "at EL1, D masked implies I masked: an interrupt from EL1 always interrupted D = 0"),
+    rule(
+        "I1",
+        "at EL1, D masked implies I masked: an interrupt from EL1 has always interrupted code with D = 0",
+    ),
     rule(
         "I2",
         "with D open at EL1, MDSCR_EL1.SS = 1 only if this context has an owner; MDSCR_EL1 is changed with D masked only",
@@ -33,19 +36,22 @@ pub const INVARIANTS: &[Invariant] = &[
         "I3",
         "ESR, FAR, ELR, SPSR are read once, into the frame; no synchronous exception before that or between loading ELR, SPSR and ERET",
     ),
-    rule("I4", "a step resumes with every other bit of SPSR as it was, NZCV above all"),
+    rule(
+        "I4",
+        "for a step no bit of the saved SPSR changes but SS: every other bit, NZCV above all, is resumed as it was saved",
+    ),
     rule(
         "I5",
         "at a context switch: D open, MDSCR_EL1.SS = 0, debug depth 0, no probe active, stash empty, no EL1 slot suspended",
     ),
     rule(
         "I6",
-        "on return to EL0, MDSCR_EL1.SS = 1 exactly if the task has an owner, and exactly its suspended slots are suspended",
+        "on return to EL0, MDSCR_EL1.SS = 1 exactly if the task has an owner, and exactly that task's suspended slots are suspended on this CPU",
     ),
     rule("I7", "full frames always: x0 to x30, SP, ELR, SPSR; handlers may change any of them"),
     rule(
         "I8",
-        "masking D, A, I, F is not atomicity, since a BRK comes all the same: state that a debug context may touch is changed by single instructions, or in no-probe text",
+        "masking D, A, I, F does not make code atomic, since a BRK is taken all the same: state that a debug context may touch is changed by single instructions, or in no-probe text",
     ),
     rule(
         "I9",
@@ -80,16 +86,16 @@ pub const INVARIANTS: &[Invariant] = &[
     ),
     rule(
         "H9",
-        "a breakpoint inside an exclusive sequence is refused; a watchpoint hit by an exclusive, or by another access between the exclusives, runs past the sequence in one go; for a debugger the sequence is one step",
+        "a breakpoint inside an exclusive sequence is refused; after a watchpoint hit by an exclusive, or by another access between the exclusives, the whole sequence runs in one go; for a debugger the sequence is one step",
     ),
     rule(
         "K1",
-        "the probed code cannot tell by registers, NZCV, PC, LR, memory or faults; neither can other CPUs, system registers that no frame holds, slots, or clients of hits and steps",
+        "the probed code cannot notice the probe by registers, NZCV, PC, LR, memory or faults; neither can other CPUs, system registers that no frame holds, slots, or clients of hits and steps",
     ),
     rule("K2", "an instruction that cannot be probed faithfully is refused at registration, with the reason"),
     rule(
         "K3",
-        "only B, BL, BRK, SVC, HVC, SMC, NOP, ISB are exchanged while others execute them; every other exchange holds all other CPUs in a rendezvous, and each executes an ISB",
+        "only B, BL, BRK, SVC, HVC, SMC, NOP, ISB are exchanged while other CPUs may execute them; every other exchange holds all other CPUs in a rendezvous, and each executes an ISB",
     ),
     rule(
         "K4",
@@ -111,7 +117,7 @@ pub const INVARIANTS: &[Invariant] = &[
     rule("X1", "hits + missed = attempts to execute, on any number of CPUs, under any interrupt load"),
     rule(
         "X2",
-        "a step lands on the architecturally next PC of the same context with D open (code that masks D is one step) or in its synchronous handler, never in an interrupt handler; one asked of a context with D masked is an error",
+        "a step lands on the architecturally next PC of the same context with D open (code that masks D is one step) or in its synchronous handler, never in an interrupt handler; a request to step a context with D masked is an error",
     ),
     rule("X3", "nothing that a user program does reaches EL1's debug state, another task, or a panic"),
 ];

@@ -6,14 +6,14 @@
 //! - [`invariants`]: the rules besides the table: I (at all times), H (hardware slots), K (probes), X (the whole).
 //! - [`reason`] and [`source`]: why each rule is as it is, and where it comes from. [`meaning`]: the table's columns in words.
 //! - [`pstate`]: the bits of PSTATE and SPSR_EL1 that the rules speak of, and what a row makes of them.
-//! - [`step`]: who asked for a step of a context, and what becomes of that when the context is interrupted, faults, is
-//!   probed or returned to.
-//! - [`plan`]: how far a debugger's steps go: one, so many, until something holds, over a call.
+//! - [`step`]: who asked for a step of a context, and what becomes of the step when the context is interrupted, faults, hits a
+//!   probe or is returned to.
+//! - [`plan`]: how far a debugger's steps go: one step, a number of steps, until a condition holds, over a call.
 //! - [`switch`]: whether a CPU may switch to another task (I5).
 //! - [`overrides`]: one cell of the table exchanged by name (`M8.ss=keep`), so that a test suite can show that every cell
 //!   matters.
 //!
-//! Nothing here touches a register or allocates, and nothing knows of a kernel. A decision is a function from values to
+//! No function of this crate touches a register, allocates, or depends on a kernel. A decision is a function from values to
 //! values, so a host test and a model can call it as the kernel does.
 //!
 //! ```

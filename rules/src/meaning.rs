@@ -21,9 +21,9 @@ impl Masks {
             Masks::Masked => "D, A, I and F stay masked",
             Masks::UnmaskAll => "D, A, I and F are all unmasked",
             Masks::UnmaskDebugAndError => "D and A are unmasked, I and F stay masked",
-            Masks::Inherit => "they become what they were in the interrupted context",
+            Masks::Inherit => "each mask becomes what it was in the interrupted context",
             Masks::MaskedThenOpen => {
-                "all stay masked while the handler takes this CPU's hardware state, then all are unmasked"
+                "all stay masked while the handler reads this CPU's debug state, then all are unmasked"
             }
         })
     }
@@ -42,7 +42,9 @@ impl Ss {
             Ss::CompleteStepOver => {
                 "a step-over is completed in software: its slots are armed again, its owner is dropped, the frame's SS is cleared; a debugger's step goes on into the handler"
             }
-            Ss::Park => "the owners wait while the displaced instruction runs",
+            Ss::Park => {
+                "the owners wait while the displaced instruction (the one that the BRK replaces) runs"
+            }
             Ss::Decide => "the handler decides for the context that it returns to",
             Ss::Compute => "SS becomes 1 exactly if the context that is returned to has an owner",
             Ss::ClearThenSet => {

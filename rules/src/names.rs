@@ -1,13 +1,13 @@
-//! The names of the values in the table's columns, for lists and documents made from it.
+//! The names of the values in the table's columns, for lists and documents that are made from the table.
 
 use crate::table::{Context, Origin};
 use core::fmt;
 
 impl Origin {
-    /// All values, in the order of their codes.
+    /// All values, each at the index `value as usize`.
     pub const ALL: &[Origin] = &[Origin::El0, Origin::El1, Origin::Any];
 
-    /// The name of the value: the architecture's, or `any`.
+    /// The architecture's name of the exception level, or `any`.
     pub const fn name(self) -> &'static str {
         match self {
             Origin::El0 => "EL0",
@@ -24,7 +24,7 @@ impl fmt::Display for Origin {
 }
 
 impl Context {
-    /// All values, in the order of their codes.
+    /// All values, each at the index `value as usize`.
     pub const ALL: &[Context] = &[
         Context::None,
         Context::Preemptible,
@@ -36,7 +36,7 @@ impl Context {
         Context::Panic,
     ];
 
-    /// The name of the value.
+    /// The name of the value as lists show it, such as `irq-from-el0`.
     pub const fn name(self) -> &'static str {
         match self {
             Context::None => "none",

@@ -15,7 +15,7 @@ pub struct Override {
     pub cell: Cell,
 }
 
-/// A column with a value.
+/// A value, and the column that it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell {
     /// The masks column.
@@ -24,7 +24,7 @@ pub enum Cell {
     Ss(Ss),
 }
 
-/// Which part of an override names nothing.
+/// Which part of an override is not the name of anything in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OverrideError {
@@ -58,7 +58,7 @@ const SS: [(Ss, &str); 9] = [
 ];
 
 impl Masks {
-    /// All values, in the order of their codes.
+    /// All values, each at the index `value as usize`.
     pub const ALL: &[Masks] = &{
         let mut all = [Masks::Unsaid; MASKS.len()];
         let mut i = 0;
@@ -76,7 +76,7 @@ impl Masks {
 }
 
 impl Ss {
-    /// All values, in the order of their codes.
+    /// All values, each at the index `value as usize`.
     pub const ALL: &[Ss] = &{
         let mut all = [Ss::Unsaid; SS.len()];
         let mut i = 0;
@@ -97,7 +97,7 @@ impl Override {
     /// Reads `row`, `column` and `value` as in `M8`, `ss`, `keep`.
     ///
     /// # Errors
-    /// Which of the three texts names nothing.
+    /// Says which of the three texts is not the name of anything in the table.
     pub fn parse(row: &str, column: &str, value: &str) -> Result<Self, OverrideError> {
         let row = RowId::by_name(row).ok_or(OverrideError::Row)?;
         let cell = match column {
@@ -135,10 +135,10 @@ impl fmt::Display for OverrideError {
     }
 }
 
-/// The other values that can be tried in each column of an EL1 row, as far as the machine then behaves differently.
+/// The other values that can be tried in each column of a row for EL1.
 ///
-/// Two kinds of values would change nothing, and are left out. `decide` and `keep` both do nothing on the way in. M14 always
-/// interrupts a debug context, where everything is masked (M10, M12), so `inherit` means `masked` there.
+/// Two values are left out where they would not change what the machine does: `keep` in place of `decide`, because both do nothing
+/// on the way in; and `inherit` in row M14, which always interrupts a debug context, where everything is masked already (M10, M12).
 pub fn alternatives(row: &Row) -> impl Iterator<Item = Override> + use<> {
     const MASKS: [Masks; 4] = [Masks::Masked, Masks::UnmaskAll, Masks::UnmaskDebugAndError, Masks::Inherit];
     const ENTRY: [Ss; 5] = [Ss::Keep, Ss::Clear, Ss::Stash, Ss::CompleteStepOver, Ss::Park];
@@ -216,22 +216,22 @@ mod tests {
             list(RowId::M8),
             "M8.masks=masked M8.masks=open M8.masks=inherit M8.ss=keep M8.ss=clear M8.ss=complete M8.ss=park"
         );
-        // On the way in `decide` and `keep` are the same.
+        // No `M10.ss=keep`: on the way in `decide` and `keep` are the same.
         assert_eq!(
             list(RowId::M10),
             "M10.masks=open M10.masks=open-da M10.masks=inherit M10.ss=clear M10.ss=stash M10.ss=complete M10.ss=park"
         );
-        // A return computes SS, or does not.
+        // On a return SS can only be computed, kept or cleared.
         assert_eq!(
             list(RowId::M13),
             "M13.masks=open M13.masks=open-da M13.masks=inherit M13.ss=keep M13.ss=clear"
         );
-        // What M14 interrupts is masked, so inheriting is masking.
+        // No `M14.masks=inherit`: M14 interrupts masked code, so `inherit` and `masked` are the same.
         assert_eq!(
             list(RowId::M14),
             "M14.masks=open M14.masks=open-da M14.ss=clear M14.ss=stash M14.ss=complete M14.ss=park"
         );
-        // A column that the row leaves to another one has no alternative.
+        // A column with the value `unsaid` has no alternative.
         assert_eq!(list(RowId::M12b), "M12b.masks=open M12b.masks=open-da M12b.masks=inherit");
         assert_eq!(list(RowId::M1), "M1.ss=keep M1.ss=clear M1.ss=stash M1.ss=complete M1.ss=park");
         assert_eq!(
@@ -250,7 +250,7 @@ mod tests {
             let read = Override::parse("M16", "ss", ss.name());
             assert_eq!(read, Ok(Override { row: RowId::M16, cell: Cell::Ss(*ss) }));
         }
-        // A value of the other column is none of this one.
+        // A column does not accept the names of the other column's values.
         assert_eq!(Override::parse("M2", "masks", "keep"), Err(OverrideError::Value));
         assert_eq!(Override::parse("M2", "ss", "inherit"), Err(OverrideError::Value));
     }

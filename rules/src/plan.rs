@@ -61,14 +61,15 @@ impl<P> Course<P> {
 }
 
 impl Place {
-    /// Whether a call that returns to `to` has returned with this step. SP tells the call from others of the same code: a function
-    /// returns with the SP that it was called with (AAPCS64 6.4.5.1), while a recursive call, an interrupt's handler or another
-    /// thread arrives at `to` with another SP.
+    /// Whether a call that returns to `to` has returned with this step. SP tells this call from other executions of the same code:
+    /// a function returns with the SP that it was called with (AAPCS64 6.4.5.1), while a recursive call, an interrupt's handler or
+    /// another thread arrives at `to.pc` with another SP.
     pub fn is_return_to(self, to: Place) -> bool {
         self == to
     }
 
-    /// Whether the call's frame was left without a return to `to`, for example by an unwinder. Right only on the stack of the call.
+    /// Whether the call's frame was left without a return to `to`, for example by an unwinder. The answer is right only if the
+    /// context still runs on the stack of the call.
     pub fn is_above(self, to: Place) -> bool {
         self.sp > to.sp
     }

@@ -28,27 +28,27 @@ pub fn of(id: &str) -> Option<&'static Reason> {
 pub const REASONS: &[Reason] = &[
     reason(
         "M1",
-        "MDSCR_EL1.SS does not say whose step it is. If it is still set when the kernel unmasks D, the kernel's own next instruction is stepped in place of the task's.",
+        "MDSCR_EL1.SS does not say for which context the step was asked. If SS is still set when the kernel unmasks D, an instruction of the kernel is stepped in place of the task's.",
         &[
             Architecture(
                 "D2.12: with MDSCR_EL1.SS and KDE set, software step is active at EL1 as soon as PSTATE.D is 0.",
             ),
             Own(
-                "The list of exceptions in the discussion of 2020 speaks of stepping only where an interrupt comes from EL1; for EL0 the same follows from I2 and I6.",
+                "The list of exceptions in the discussion of 2020 mentions stepping only for interrupts from EL1; for exceptions from EL0 the same follows from I2 and I6.",
             ),
         ],
     ),
     reason(
         "M2",
-        "Nothing in the handler of a system call or of a page fault needs exceptions masked, and every instruction that runs with D masked can be neither stepped nor watched.",
+        "Nothing in the handler of a system call or of a page fault needs exceptions masked, and an instruction that runs with D masked can be neither stepped nor watched.",
         &[Discussion(
             &PREEMPTION,
-            "Will Deacon (26 June 2020) proposes to unmask D as soon as possible. Mark Rutland (30 November 2020) adds what has to come first: the exception's registers are copied, since a later exception overwrites them.",
+            "Will Deacon (26 June 2020) proposes to unmask D as soon as possible. Mark Rutland (30 November 2020) adds that the exception's registers must be copied before, since a later exception overwrites them.",
         )],
     ),
     reason(
         "M3",
-        "A BRK from user space ends in a signal or in a uprobe, and the code that delivers signals takes locks that may sleep. A handler that keeps preemption off may not call it.",
+        "A BRK from user space ends in a signal or in a uprobe, and the code that delivers signals takes locks that may sleep. A handler that runs with preemption off must not deliver signals.",
         &[Discussion(
             &PREEMPTION,
             "Paul Gortmaker reports the fault: with preempt-rt, a breakpoint of gdb makes the kernel sleep with preemption off. Will Deacon (23 and 26 June 2020) wants D and I unmasked together with preemption, and the whole path preemptible.",
@@ -56,11 +56,11 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "M4",
-        "What the debug registers say is this CPU's, and is lost once the task migrates. So the first part of the handler takes it with everything masked; the second part delivers the signal and may sleep, as for M3.",
+        "What has happened must be read from the debug state of this CPU, before the task can migrate to another CPU. So the first part of the handler reads that state with everything masked; the second part delivers the signal and may sleep, as for M3.",
         &[
             Discussion(
                 &PREEMPTION,
-                "Will Deacon (26 June 2020) treats every debug exception from EL0 alike: D and I unmasked, then a signal. He and Mark Rutland (30 November 2020) note that the lists of handlers are not made for preemption.",
+                "Will Deacon (26 June 2020) treats every debug exception from EL0 alike: D and I unmasked, then a signal. He and Mark Rutland (30 November 2020) note that the lists of handlers were not written for preemption.",
             ),
             Practice(
                 "Linux (6.18, by reading) runs its handlers of breakpoints and watchpoints from EL0 with everything masked.",
@@ -72,19 +72,19 @@ pub const REASONS: &[Reason] = &[
         "M5",
         "An interrupt handler may have breakpoints of its own, so D is unmasked. I and F stay masked, because handlers do not nest.",
         &[Own(
-            "The discussions treat interrupts from EL1 only. From EL0 the same masks do, and no stash is needed (M1).",
+            "The discussions treat interrupts from EL1 only. For interrupts from EL0 the same masks are enough, and no stash is needed, because M1 clears SS.",
         )],
     ),
     reason(
         "M6",
-        "A fault's handler is ordinary code of the interrupted context, so it runs with that context's masks and can be stepped into. A step-over must end first: its slot is suspended, and what the handler does at that address would be missed.",
+        "A fault's handler is ordinary code of the interrupted context, so it runs with that context's masks and can be stepped into. A step-over must end first: while its slot is suspended, hits of that slot by the handler would be missed.",
         &[
             Discussion(
                 &PREEMPTION,
                 "Will Deacon (26 June 2020): unmask D as soon as possible, so that a step goes into such an exception. Mark Rutland (30 November 2020) agrees, once the registers are copied.",
             ),
-            Practice("Linux inherits the masks of the interrupted code."),
-            Own("That a step-over is completed in software is this kernel's: it follows from X1."),
+            Practice("Linux runs the handler with the masks of the interrupted code."),
+            Own("To complete the step-over in software is this kernel's addition, which follows from X1."),
         ],
     ),
     reason(
@@ -94,7 +94,7 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "M8",
-        "A periodic interrupt is nearly always pending when a step ends, so a step that is not set aside lands in the interrupt's handler. The slots of a step-over are armed again for the handler's time: else every breakpoint that the handler reaches goes unseen.",
+        "When a context is resumed for a step, a periodic interrupt is nearly always pending, so a step that is not set aside lands in the interrupt's handler. The suspended slots of a step-over are armed again while the handler runs: otherwise the handler's hits of these slots would be missed.",
         &[
             Discussion(
                 &PREEMPTION,
@@ -102,24 +102,24 @@ pub const REASONS: &[Reason] = &[
             ),
             Discussion(
                 &INTERRUPTS,
-                "Sumit Garg's patch does so, but decides by SPSR.SS of the interrupted context. Will Deacon (26 January 2023) finds the test for the reschedule the wrong way round, and that the patch breaks breakpoints and watchpoints that the kernel steps over by itself. Ard Biesheuvel (27 January 2023): without such a patch every second step lands in the handler, with it still some do.",
+                "Sumit Garg's patch does so, but decides by SPSR.SS of the interrupted context. Will Deacon (26 January 2023) finds the test for the reschedule the wrong way round, and that the patch breaks breakpoints and watchpoints that the kernel steps over by itself. Ard Biesheuvel (27 January 2023): without such a patch every second step lands in the handler, and with the patch some steps still do.",
             ),
         ],
     ),
     reason(
         "M9",
-        "An NMI may come while a lock is held or a slot is half written. With GICv3 priorities an NMI arrives as an IRQ, and only the acknowledge tells which it is; by then it is too late to stash.",
+        "An NMI may come while a lock is held or a slot is half written. With GICv3 priorities an NMI arrives as an IRQ, and only the acknowledge tells the two apart; by then it is too late to stash.",
         &[
             Discussion(
                 &X86,
-                "Andy Lutomirski (11 July 2019) lists NMIs and machine checks that come between two debug exceptions: of these x86 handles the first with difficulty, and the second not at all.",
+                "Andy Lutomirski (11 July 2019) lists NMIs and machine checks that come between two debug exceptions: x86 handles such NMIs with difficulty, and such machine checks not at all.",
             ),
-            Own("That the stash comes before the acknowledge."),
+            Own("To stash before the acknowledge is this kernel's addition."),
         ],
     ),
     reason(
         "M10",
-        "The handlers of slots and steps change state that another debug exception would also change. With D masked no slot and no step can come in between.",
+        "The handlers of slots and steps change state that another debug exception would also change. With D masked, no hit of a slot and no step exception can come in between.",
         &[
             Discussion(
                 &PREEMPTION,
@@ -133,7 +133,7 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "M11",
-        "WARN and BUG use BRK, but are no debugging: a WARN in code that may sleep must not make that code atomic, and must be possible in every context.",
+        "WARN and BUG use BRK, but belong to the code that executes them and not to a debugger: a WARN in code that may sleep must not make that code atomic, and a WARN must be possible in every context.",
         &[Discussion(
             &PREEMPTION,
             "Mark Rutland (30 November 2020) wants BRK separated from the other debug exceptions, so that WARN, BUG and KASAN inherit the context that they interrupt. Masami Hiramatsu (24 November 2020) had asked to which class BRK belongs.",
@@ -141,11 +141,11 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "M12",
-        "A probe's handler can be entered from everywhere, so it runs like the handlers of M10. The context's step is not lost meanwhile: it waits until the displaced instruction has been executed.",
+        "A probe can be set in code of every context, so its handler runs under the same restrictions as the handlers of M10. A step of the context is not lost: the step waits until the displaced instruction has been executed.",
         &[
             Discussion(
                 &KPROBES,
-                "Will Deacon (November 2013): unmasking D for a probe's handlers would need more than that flag; a handler that blocks would switch tasks with D set.",
+                "Will Deacon (November 2013): to unmask D for a probe's handlers takes more than a change of that flag; a handler that blocks would switch tasks with D set.",
             ),
             Discussion(
                 &PREEMPTION,
@@ -155,28 +155,28 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "M12b",
-        "An optimised probe must be indistinguishable from one with a BRK, so its trampoline makes by hand the context that the exception would have made.",
+        "At an optimised probe a branch to a trampoline stands in place of the BRK. Its handlers must see no difference, so the trampoline makes by hand the context that the exception would have made.",
         &[Own("No discussion: the rule is M12 without an exception.")],
     ),
     reason(
         "M13",
-        "An interrupt can come when a step is done but not reported: MDSCR_EL1.SS is 1 and SPSR_EL1.SS is 0. Whoever sets SPSR_EL1.SS again on the way out makes a second instruction run unseen. So there is one place that computes SS, and SPSR_EL1.SS stays as it was saved.",
+        "An interrupt can come when a step is done but not yet reported: MDSCR_EL1.SS is 1 and SPSR_EL1.SS is 0. If the way out sets SPSR_EL1.SS again, a second instruction runs before the step is reported. So one place computes MDSCR_EL1.SS, and SPSR_EL1.SS stays as it was saved.",
         &[
             Discussion(
                 &INTERRUPTS,
                 "Sumit Garg's patch looks at SPSR_EL1.SS to find out whether somebody steps. That test fails in exactly this state; Ard Biesheuvel (27 January 2023) still sees steps that end in an interrupt handler.",
             ),
             Architecture(
-                "D2.12: ERET copies SPSR_EL1.SS to PSTATE.SS only if step is enabled for the target; D2.12.4 does not say that a write of MDSCR_EL1 just before is seen, hence the ISB.",
+                "D2.12: ERET copies SPSR_EL1.SS to PSTATE.SS only if step is enabled for the target; D2.12.4 does not say that ERET sees a write of MDSCR_EL1 just before it, hence the ISB.",
             ),
             Tried(
-                "QEMU 7.2 and 10.0: with MDSCR_EL1.SS set and SPSR_EL1.SS clear an interrupt can be taken before the step exception.",
+                "QEMU 7.2 and 10.0: with MDSCR_EL1.SS set and SPSR_EL1.SS clear, an interrupt can be taken before the step exception.",
             ),
         ],
     ),
     reason(
         "M14",
-        "Masking D does not keep a BRK away, so a probe or a WARN can come within every debug handler that is not no-probe text. It is executed at once; only its depth is bounded.",
+        "Masking D does not keep a BRK away, so a probe or a WARN can be hit in every debug handler outside of no-probe text (text where probes are refused, H6). Such a BRK is taken at once; only the depth of the nesting is bounded.",
         &[
             Architecture("A BRK instruction exception is taken whatever PSTATE.D is."),
             Discussion(
@@ -185,13 +185,13 @@ pub const REASONS: &[Reason] = &[
             ),
             Discussion(
                 &PREEMPTION,
-                "Masami Hiramatsu (24 November 2020): a probe in the handler of a step breaks into a handler that is running.",
+                "Masami Hiramatsu (24 November 2020): a probe in the handler of a step is hit while that handler runs.",
             ),
         ],
     ),
     reason(
         "M15",
-        "The kernel reads and writes user memory by unprivileged instructions, which match the user's watchpoints. Such a hit is the kernel's access, made on behalf of the user: to report it would send a signal for an instruction that the task has not executed.",
+        "The kernel reads and writes user memory by unprivileged loads and stores (LDTR, STTR), which match the user's watchpoints. The kernel makes such an access on behalf of the task: a report of the hit would send the task a signal for an instruction that the task has not executed.",
         &[
             Discussion(
                 &PREEMPTION,
@@ -204,17 +204,17 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "M16",
-        "An SError can come at any time, like an NMI, and mostly means that something is broken for good.",
+        "An SError can come at any time, like an NMI, and usually means that something is broken for good.",
         &[
             Architecture(
                 "D1.3: an SError is asynchronous, and its syndrome may say that the error is contained.",
             ),
-            Own("No discussion. It is treated as M9 is."),
+            Own("No discussion. An SError is treated like an NMI (M9)."),
         ],
     ),
     reason(
         "I1",
-        "If D could be masked with I unmasked, an interrupt could come from a context that is itself a debug handler. Its handler would have to keep D masked, and the stash would have to know of both kinds.",
+        "If D could be masked with I unmasked, an interrupt could come from a context that is itself a debug handler. The interrupt's handler would have to keep D masked, and the stash would have to tell contexts with D masked from those with D open.",
         &[
             Discussion(&PREEMPTION, "Will Deacon (26 June 2020) names D and I together in every case."),
             Practice("Linux unmasks D in an interrupt from EL1 even if the interrupted code had it masked."),
@@ -222,11 +222,11 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "I2",
-        "A step belongs to the context for which it was asked. One that stays set while another context runs stops that context.",
+        "A step belongs to the context for which it was asked. If MDSCR_EL1.SS stays set while another context runs, the step exception stops that other context.",
         &[
             Discussion(
                 &PREEMPTION,
-                "Masami Hiramatsu (24 November 2020) welcomes the proposal of 26 June as a step that belongs to a context.",
+                "Masami Hiramatsu (24 November 2020) welcomes the proposal of 26 June, because a step then belongs to one context.",
             ),
             Architecture(
                 "D2.12: SS acts on whatever runs with D unmasked. B2.6.1: a write of MDSCR_EL1 is certain to be seen only after a context synchronization event.",
@@ -251,7 +251,7 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "I4",
-        "The stepped instruction may have changed the flags. Whoever writes the whole SPSR back to what it was before the step undoes that.",
+        "The stepped instruction may have changed the flags. A kernel that restores the whole SPSR from before the step undoes that change.",
         &[Practice("illumos restored the whole SPSR after a step, and lost NZCV.")],
     ),
     reason(
@@ -267,32 +267,32 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "I6",
-        "A step that was asked for one task must not stop another one, and one that was asked for kernel code must not come out as an exception from user space.",
+        "A step of one task must not stop another task, and a step of kernel code must not be reported as an exception from user space.",
         &[
             Discussion(
                 &KPROBES,
                 "Will Deacon (November 2013): after a switch of tasks in a probe's handler, MDSCR_EL1.SS is still set on the return to user space, which then takes the step.",
             ),
             Practice(
-                "Serenity: SS stayed set while another process ran, and killed it. Linux: a tracer's step is lost when the kernel steps over a breakpoint at the same time (rr, issue 4100); hence owners are kept apart.",
+                "Serenity: SS stayed set while another process ran, and the step exception killed that process. Linux: a tracer's step is lost when the kernel steps over a breakpoint at the same time (rr, issue 4100); hence owners are kept apart.",
             ),
         ],
     ),
     reason(
         "I7",
-        "A probed instruction can read and write any register. A frame without the callee-saved registers cannot simulate such an instruction, and a handler cannot see them.",
+        "A probed instruction can read and write any register. Without the callee-saved registers in the frame, the kernel cannot simulate such an instruction, and a handler cannot see these registers.",
         &[Practice(
-            "FreeBSD's kinst cannot probe whole classes of instructions, because the way back from EL1 leaves callee-saved registers out.",
+            "FreeBSD's kinst cannot probe whole classes of instructions, because its return to EL1 does not restore callee-saved registers.",
         )],
     ),
     reason(
         "I8",
-        "A BRK cannot be masked, so a masked section is not atomic against a probe's handler. What such a handler may touch must be right after every single instruction.",
+        "A BRK cannot be masked, so a masked section is not atomic against a probe's handler. Data that such a handler may touch must be consistent after every single instruction of the section.",
         &[
             Architecture("A BRK instruction exception is taken whatever PSTATE.DAIF is."),
             Discussion(
                 &PREEMPTION,
-                "Will Deacon and Mark Rutland (23 June 2020) doubt that the code which handlers of debug exceptions share can be entered again.",
+                "Will Deacon and Mark Rutland (23 June 2020) doubt that the code which handlers of debug exceptions share is reentrant.",
             ),
             Tried(
                 "A probe on every instruction of such sections (the suite `reentrancy`) found places where work or console text was lost.",
@@ -301,18 +301,18 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "I9",
-        "A step's state in several places is moved or dropped in part: a suspended slot without its owner, an owner without its slot. What an ended context still holds is never given back.",
-        &[Own("No discussion: it is what M1, M8, I5 and I6 have in common.")],
+        "If the state of a step lies in several places, it can happen that only a part of it is moved or dropped: a suspended slot without its owner, or an owner without its slot. What an ended context still holds is never given back.",
+        &[Own("No discussion: M1, M8, I5 and I6 have this rule in common.")],
     ),
     reason(
         "I10",
-        "While interrupts are on, a thread may be switched away and go on on another CPU. A reference to per-CPU data from before then names the wrong CPU.",
+        "While interrupts are on, a thread may be switched away and continue on another CPU. A reference to per-CPU data that was taken before the switch then belongs to the wrong CPU.",
         &[
             Discussion(
                 &PREEMPTION,
-                "Will Deacon (26 June 2020) wants debug exceptions preemptible, which makes every per-CPU variable in their handlers a question.",
+                "Will Deacon (26 June 2020) wants debug exceptions preemptible, so every use of a per-CPU variable in their handlers has to be examined.",
             ),
-            Own("The rule for the whole kernel."),
+            Own("To demand this of the whole kernel is this kernel's addition."),
         ],
     ),
     reason(
@@ -320,7 +320,7 @@ pub const REASONS: &[Reason] = &[
         "A hit can come at any moment between two writes. If the record goes before the register, the handler finds a hit that belongs to nobody.",
         &[Discussion(
             &BANKS,
-            "Mark Rutland (9 April 2026) shows it for Linux: the slot's pointer is cleared before the control register, and a hit in between is taken again and again. He would write the control register first, and explains why barriers for memory are not needed: the exceptions are synchronous.",
+            "Mark Rutland (9 April 2026) shows this for Linux: the slot's pointer is cleared before the control register, and a hit in between is taken again and again. He would write the control register first, and explains why memory barriers are not needed: the exceptions are synchronous.",
         )],
     ),
     reason(
@@ -341,16 +341,16 @@ pub const REASONS: &[Reason] = &[
         "A hit that nobody owns is taken again as soon as the handler returns, for ever.",
         &[Discussion(
             &BANKS,
-            "Mark Rutland (9 April 2026) reproduces the livelock: a breakpoint on the function that writes the debug registers stalls the CPU. He wants the kernel to survive even what nobody should do.",
+            "Mark Rutland (9 April 2026) reproduces the livelock: a breakpoint on the function that writes the debug registers stalls the CPU. He wants the kernel to survive even a breakpoint that nobody should set.",
         )],
     ),
     reason(
         "H4",
-        "With banked registers one register selects what the next access means. A hit or an interrupt in between whose handler selects another bank makes that access write the wrong slot.",
+        "With banked registers, one register selects the bank that the next access goes to. If a hit or an interrupt comes in between and its handler selects another bank, the access goes to the wrong slot.",
         &[
             Discussion(
                 &BANKS,
-                "Mark Rutland (December 2024, and again April 2026) asks what keeps an exception's handler from coming between the selection of a bank and the access.",
+                "Mark Rutland (December 2024, and again April 2026) asks what keeps an exception's handler from running between the selection of a bank and the access.",
             ),
             Architecture(
                 "FEAT_Debugv8p9: MDSELR_EL1.BANK selects the registers that DBGBCR<n>_EL1 and its like name.",
@@ -365,15 +365,15 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "H6",
-        "What handles a debug exception cannot take one: it would be entered again before it has done anything.",
+        "Code that handles a debug exception cannot take one itself: the handler would be entered again before it has done anything.",
         &[
             Discussion(
                 &BANKS,
-                "Rob Herring (31 March 2026) relies on code without probes, and has found no such mark for data. Mark Rutland (2 April 2026) agrees, but does not find where it is enforced for breakpoints.",
+                "Rob Herring (31 March 2026) relies on the mark that keeps probes out of code, and has found no such mark for data. Mark Rutland (2 April 2026) agrees, but does not find where the mark is enforced for breakpoints.",
             ),
             Discussion(
                 &X86,
-                "Peter Zijlstra (11 July 2019) describes a #DB in lockdep whose entry calls lockdep, and that marks on functions prevent it today; watchpoints on kernel text can be set all the same.",
+                "Peter Zijlstra (11 July 2019) describes a #DB in lockdep whose entry code calls lockdep again. Marks on functions prevent this today, but watchpoints on kernel text can still be set.",
             ),
         ],
     ),
@@ -392,10 +392,10 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "H8",
-        "While MDE or KDE is on, a stray slot or a stray SS is in force. The registers are UNKNOWN out of reset, and with the OS lock set no debug exception comes at all.",
+        "While MDE or KDE is on, a slot or an SS bit that was set by mistake takes effect. The slots' registers are UNKNOWN out of reset, and with the OS lock set no debug exception comes at all.",
         &[
             Practice(
-                "mu: no step on hardware because the OS lock was set, though the emulator stepped. Unikraft: control registers of breakpoints are UNKNOWN out of reset.",
+                "mu: on hardware no step exception came, because the OS lock was set; on the emulator it came. Unikraft: control registers of breakpoints are UNKNOWN out of reset.",
             ),
             Tried(
                 "QEMU 7.2 and 10.0 ignore the OS lock for steps and breakpoints, so a test reads OSLSR_EL1 instead.",
@@ -410,7 +410,7 @@ pub const REASONS: &[Reason] = &[
                 "B2.12: what clears the exclusive monitor; B2.17.5: which sequences are certain to make progress.",
             ),
             Tried(
-                "QEMU: a watchpoint on a lock's word, stepped over as any other, never lets the lock be taken.",
+                "QEMU: if a watchpoint on a lock's word is stepped over like any other watchpoint, the lock can never be taken.",
             ),
         ],
     ),
@@ -422,9 +422,9 @@ pub const REASONS: &[Reason] = &[
                 "Linux computed the target of a simulated BR in 32 bits. The crate `kprobe` runs ADRP out of line, where it computes another address.",
             ),
             Tried(
-                "Literals that another CPU changes were read torn by a simulation of two loads, and natively never; hence other CPUs are named.",
+                "While another CPU changed a literal, a simulation by two loads read torn values; the native instruction never did. Hence the rule names other CPUs.",
             ),
-            Own("The list of observers."),
+            Own("The list of observers is this kernel's."),
         ],
     ),
     reason(
@@ -434,15 +434,17 @@ pub const REASONS: &[Reason] = &[
             Practice(
                 "FreeBSD masks everything but debug exceptions while it steps, which is wrong for instructions that read or write DAIF. The crate `kprobe` accepts exclusives, ERET and RETAA out of line.",
             ),
-            Own("The list of what is refused, from the encodings in DDI 0487 C4.1."),
+            Own(
+                "The list of refused instructions is this kernel's; it is made from the encodings in DDI 0487 C4.1.",
+            ),
         ],
     ),
     reason(
         "K3",
-        "A CPU may execute the old word, the new word, or for most pairs of words anything at all, while another CPU writes.",
+        "While one CPU overwrites an instruction, another CPU may execute the old word, the new word, or, for most pairs of words, anything at all.",
         &[
             Architecture(
-                "B2.2.5: which instructions may be exchanged while others execute them. B2.7.4.2: what has to follow.",
+                "B2.2.5: which instructions may be exchanged while others execute them. B2.7.4.2: what has to follow the write.",
             ),
             Practice(
                 "illumos: a BRK that was written without cache maintenance was never seen, and its caller looped.",
@@ -456,7 +458,7 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "K5",
-        "A handler calls ordinary functions, which may be probed. The same probe again would recurse for ever; another one must still be hit.",
+        "A handler calls ordinary functions, which may be probed. If a handler ran for a hit of its own probe, the recursion would never end; a different probe must still be hit.",
         &[
             Discussion(
                 &KPROBES,
@@ -464,13 +466,13 @@ pub const REASONS: &[Reason] = &[
             ),
             Discussion(
                 &PREEMPTION,
-                "Masami Hiramatsu (25 June and 24 November 2020): kprobes notice the nested hit and leave its handlers out, but its instruction has to be executed.",
+                "Masami Hiramatsu (25 June and 24 November 2020): kprobes notice the nested hit and do not run its handlers, but its instruction has to be executed.",
             ),
         ],
     ),
     reason(
         "K6",
-        "Both have to be hit, and each has to get out of the way of the other for the same instruction.",
+        "The breakpoint and the probe both have to be hit, and then both have to let the same instruction run.",
         &[
             Discussion(
                 &KPROBES,
@@ -481,15 +483,15 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "K7",
-        "Nobody but the engine knows of the copy. A fault at an address in the copy would find no fix-up, and a report would name no function.",
+        "Only the probe engine knows of the copy. A fault at an address in the copy would find no fix-up, and a report would name no function.",
         &[Discussion(
             &PREEMPTION,
-            "Will Deacon (26 June 2020) would like to assume that only an interrupt can come in a stepped kernel instruction, and does not trust it; this rule is what is needed without the assumption.",
+            "Will Deacon (26 June 2020) would like to assume that a stepped kernel instruction can take no exception but an interrupt, and does not trust this assumption; the rule covers the other exceptions.",
         )],
     ),
     reason(
         "K8",
-        "A step of the copy would cost a second exception, and would be the probe's in the place of the context's own. An interrupt in the copy could switch the thread away in there.",
+        "A hardware step of the copy would cost a second exception, and would be in the way of a step that somebody has asked for the context. An interrupt in the copy could switch the thread away while the thread uses the copy.",
         &[
             Discussion(
                 &KPROBES,
@@ -497,7 +499,7 @@ pub const REASONS: &[Reason] = &[
             ),
             Discussion(
                 &PREEMPTION,
-                "Masami Hiramatsu (24 November 2020) makes kprobes that need BRK only, and no step, the condition of the new rules.",
+                "Masami Hiramatsu (24 November 2020) names a condition for the new rules: kprobes must need BRK only, and no step.",
             ),
         ],
     ),
@@ -509,28 +511,30 @@ pub const REASONS: &[Reason] = &[
                 &KPROBES,
                 "Will Deacon (November 2013): each probe and each breakpoint is hit exactly once.",
             ),
-            Own("The sum with missed hits, on several CPUs, is this kernel's."),
+            Own("To count missed hits too, and on several CPUs, is this kernel's addition."),
         ],
     ),
     reason(
         "X2",
-        "Whoever steps expects the next instruction of the same code. With a timer running, a step that may land in an interrupt handler never gets on.",
+        "A user who steps expects the next instruction of the same code. While a timer runs, steps that may land in an interrupt handler make no progress in that code.",
         &[
             Discussion(
                 &INTERRUPTS,
                 "Sumit Garg (19 December 2022): the step should stop at the next instruction or at the branch's target. Ard Biesheuvel (27 January 2023): otherwise half of the steps end in an interrupt handler.",
             ),
             Architecture(
-                "D2.12: step is inactive while PSTATE.D is set at EL1, so a step that is asked for there cannot be had.",
+                "D2.12: step is inactive while PSTATE.D is set at EL1, so a context with D masked cannot be stepped.",
             ),
         ],
     ),
     reason(
         "X3",
-        "A user program is not trusted. A value of SPSR that it chooses must not become an exception return that the architecture calls illegal.",
+        "A user program is not trusted. A value of SPSR that such a program chooses must not lead to an exception return that the architecture calls illegal.",
         &[
             Own("No discussion."),
-            Tried("QEMU: an illegal return with SPSR_EL1.SS set steps at once at EL1, for ever."),
+            Tried(
+                "QEMU: after an illegal exception return with SPSR_EL1.SS set, step exceptions are taken at EL1 without end.",
+            ),
         ],
     ),
 ];

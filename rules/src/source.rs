@@ -42,7 +42,7 @@ pub const KPROBES: Discussion = Discussion {
     date: "November 2013",
 };
 
-/// The same questions on x86: #DB within #DB, and NMIs between.
+/// The same questions on x86: a debug exception (#DB) within a #DB, and NMIs between two of them.
 pub const X86: Discussion = Discussion {
     subject: "[PATCH v3 6/6] x86/entry/64: Remove TRACE_IRQS_*_DEBUG",
     list: "linux-kernel",
@@ -56,15 +56,15 @@ pub const DISCUSSIONS: &[&Discussion] = &[&KPROBES, &X86, &PREEMPTION, &INTERRUP
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Source {
-    /// A discussion, and who said there what the rule makes of it.
+    /// A discussion, and a summary of who said what there about the subject of the rule.
     Discussion(&'static Discussion, &'static str),
-    /// The Arm Architecture Reference Manual, DDI 0487, and what it says where.
+    /// A section of the Arm Architecture Reference Manual (DDI 0487), and what the section says.
     Architecture(&'static str),
-    /// What was tried, and on what.
+    /// What was tried on which machine or in which test, and with which result.
     Tried(&'static str),
-    /// What another system does, or what has gone wrong there.
+    /// What another operating system or library does, or what has gone wrong in it.
     Practice(&'static str),
-    /// No outside source: what the rule follows from.
+    /// The rule, or a part of the rule, has no outside source. The text says what the rule follows from.
     Own(&'static str),
 }
 

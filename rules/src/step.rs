@@ -67,10 +67,10 @@ pub const fn may_reschedule(stash_depth: usize) -> bool {
 }
 
 impl Owners {
-    /// Adds an owner. Returns the SPSR for the return to the context: a new request sets SPSR.SS (M13).
+    /// Adds an owner, and ends a free run (H9). Returns the SPSR for the return to the context: a new request sets SPSR.SS (M13).
     ///
     /// # Errors
-    /// [`StepError::DebugMasked`] (X2).
+    /// [`StepError::DebugMasked`] if `spsr` has D set (X2).
     #[inline(always)]
     pub fn request(&mut self, owner: Owners, spsr: u64) -> Result<u64, StepError> {
         if Daif::of(spsr).contains(Daif::D) {

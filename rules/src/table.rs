@@ -7,7 +7,7 @@ use core::fmt;
 /// The name of a row, and its index in [`TABLE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-#[allow(missing_docs, reason = "the rows say what they are")]
+#[allow(missing_docs, reason = "each row says what it is for")]
 pub enum RowId {
     M1,
     M2,
@@ -50,7 +50,7 @@ pub enum Masks {
     UnmaskDebugAndError,
     /// Each of D, A, I and F becomes what it was in the interrupted context, so the handler for masked code runs masked.
     Inherit,
-    /// All stay masked while the handler takes what this CPU's debug registers say; then all are opened.
+    /// All stay masked while the handler reads from this CPU's debug state what has happened; then all are opened.
     MaskedThenOpen,
 }
 
@@ -93,8 +93,8 @@ pub enum Context {
     Irq,
     /// An NMI handler: it may only try locks.
     Nmi,
-    /// Debug context, which is like an NMI handler: no sleeping, scheduling or allocation; it may only try locks; it does not wait for
-    /// other CPUs.
+    /// Code at EL1 that runs because of a debug exception from EL1. Like an NMI handler, it may only try locks, and it does not
+    /// sleep, schedule, allocate or wait for other CPUs.
     Debug,
     /// The kernel panics.
     Panic,
@@ -129,7 +129,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::Unsaid,
         ss: Ss::ClearThenSet,
         context: Context::None,
-        note: "SS cleared, with an ISB, before D is opened; set again on the way out, masked",
+        note: "SS is cleared, with an ISB, before D is opened, and set again on the way out with everything masked",
     },
     Row {
         id: RowId::M2,
@@ -138,7 +138,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::UnmaskAll,
         ss: Ss::ClearThenSet,
         context: Context::Preemptible,
-        note: "opened right after the snapshot",
+        note: "the masks are opened right after the snapshot",
     },
     Row {
         id: RowId::M3,
@@ -174,7 +174,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::Inherit,
         ss: Ss::CompleteStepOver,
         context: Context::Inherit,
-        note: "a Debugger's step goes into the handler; at debug depth > 0 no fault sleeps: fix-up or M7",
+        note: "a Debugger's step goes into the handler; at debug depth > 0 no fault sleeps: a fix-up handles it, or it is fatal (M7)",
     },
     Row {
         id: RowId::M7,
@@ -237,12 +237,12 @@ pub const TABLE: &[Row] = &[
         masks: Masks::Masked,
         ss: Ss::Unsaid,
         context: Context::Debug,
-        note: "masked by the trampoline, put back before the displaced instruction; a step or a slot at the site first de-optimises it",
+        note: "the trampoline masks everything, and restores the masks before the displaced instruction; a step or a slot at the site first de-optimises it",
     },
     Row {
         id: RowId::M13,
         origin: Origin::Any,
-        class: "return",
+        class: "return from an exception",
         masks: Masks::Masked,
         ss: Ss::Compute,
         context: Context::None,
@@ -273,7 +273,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::Masked,
         ss: Ss::Stash,
         context: Context::Nmi,
-        note: "as M9; from EL0 contained only if the syndrome says it is the task's, else M7",
+        note: "as M9; one from EL0 is contained only if the syndrome says that the error is the task's, else M7",
     },
 ];
 
@@ -293,7 +293,7 @@ impl Masks {
 }
 
 impl RowId {
-    /// The row of the table.
+    /// The row of the table with this name.
     pub const fn row(self) -> &'static Row {
         &TABLE[self as usize]
     }

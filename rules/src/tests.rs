@@ -1,10 +1,10 @@
-//! What the table and the rules look like from outside.
+//! How the table and the other rules are shown, and how rows are found by name.
 
 use crate::invariants::INVARIANTS;
 use crate::pstate::Daif;
 use crate::table::{Context, Masks, Origin, RowId, TABLE};
 
-/// A text with its line breaks and indents made single blanks.
+/// The text with every line break and every run of blanks replaced by one blank.
 fn words(text: impl ToString) -> String {
     text.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

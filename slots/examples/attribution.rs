@@ -1,6 +1,6 @@
-//! From a request to the slot that a hit belongs to, over registers that are a variable.
+//! From a request to the slot that a hit belongs to, with plain variables as registers.
 //!
-//! A kernel's own back end writes the same registers with `msr`; everything else is as here. `cargo test` runs this.
+//! In a kernel, only the back end is different: it writes the registers with `msr`. `cargo test` runs this example.
 #![allow(clippy::single_range_in_vec_init, reason = "a list of ranges, of which there is one")]
 
 use stepwell_slots::{
@@ -33,11 +33,11 @@ impl DebugRegs for Registers {
     }
 
     fn isb(&mut self) {
-        // A kernel executes ISB here: what was written before is in effect after.
+        // A kernel executes an ISB here: what was written before the ISB is in effect after it.
     }
 }
 
-/// The records of all slots, for all CPUs. What a kernel keeps with a slot is a word: here a number of its client.
+/// The records of all slots, for all CPUs. A kernel keeps one word of its own in each record: here the number of the slot's client.
 static TABLES: Tables<u64, 6, 4> = Tables::new();
 
 /// Code and data of the debugger itself, where no slot may be set.
@@ -71,7 +71,7 @@ fn main() -> Result<(), SlotError> {
     }
     assert_eq!(registers.watchpoints[0], (counter, 0xf << 5 | 0b10 << 3 | 0b01 << 1 | 1));
 
-    // What must not be watched is refused, with the reason.
+    // A request for the debugger's own code or data is refused, with the reason.
     let refused = NO_PROBE.admit(&Request::breakpoint(0xffff_8000_0001_2000, Privilege::El1));
     println!("refused: {}", refused.expect_err("the debugger's own text"));
 
@@ -92,7 +92,7 @@ fn main() -> Result<(), SlotError> {
     cpu.rearm_all(&mut registers);
     assert_eq!(registers.watchpoints.map(|(_, control)| control & 1), [1, 1, 1, 0]);
 
-    // Removal: retired, disarmed on every CPU, then freed.
+    // Removal: each slot is retired, disarmed on every CPU, and then freed.
     for id in loads.iter().chain([stores]) {
         let count = TABLES.hits(id, [&hits].into_iter());
         println!("{} {}: {} hits", id.kind, id.index, count.unwrap_or(0));

@@ -71,7 +71,7 @@ impl Slots {
     /// Notes that slot `n` is armed now. `n` is below 64, and the slot was not armed. Writes no register.
     #[inline(always)]
     pub(crate) fn put(&mut self, n: u8, encoding: Encoding, wide: bool, this: Use) {
-        self.put_unfound(n, encoding, this);
+        self.put_without_lookup(n, encoding, this);
         if wide {
             self.wide = self.wide.with(n);
         } else if let Some(bucket) = self.lookup.free_bucket(key(encoding.value)) {
@@ -83,7 +83,7 @@ impl Slots {
 
     /// As [`put`](Self::put), but the caller enters the slot into `lookup` itself.
     #[inline(always)]
-    pub(crate) fn put_unfound(&mut self, n: u8, Encoding { value, control }: Encoding, this: Use) {
+    pub(crate) fn put_without_lookup(&mut self, n: u8, Encoding { value, control }: Encoding, this: Use) {
         let at = usize::from(n & 63);
         self.values[at] = value;
         self.controls[at] = control;

@@ -6,7 +6,7 @@ use crate::{Encoding, SlotMask};
 /// same granule as the access.
 const GRANULE: u64 = 4096;
 
-/// What the snapshot says about a watchpoint exception.
+/// What ESR_EL1 and FAR_EL1 say about a watchpoint exception.
 ///
 /// The fields of `ESR_EL1.ISS` (DDI 0487, "ISS encoding for an exception from a Watchpoint exception"): WPT is bits
 /// 23 to 18, WPTV bit 17, FnP bit 15, FnV bit 10, WnR bit 6. A field that the CPU does not implement is zero, which reads as
@@ -20,8 +20,8 @@ pub struct WatchHit {
 }
 
 impl WatchHit {
-    /// From the snapshots of `ESR_EL1.ISS` and FAR_EL1. `zva_block` is the size in bytes of the block that DC ZVA
-    /// zeroes, a power of two: `4 << DCZID_EL0.BS`.
+    /// A hit with these values of `ESR_EL1.ISS` and FAR_EL1, which the exception's entry has saved. `zva_block` is the size in
+    /// bytes of the block that DC ZVA zeroes, a power of two: `4 << DCZID_EL0.BS`.
     #[inline]
     pub const fn from_syndrome(iss: u32, far: u64, zva_block: u64) -> WatchHit {
         WatchHit { iss, far, zva_block, atomic: false }
@@ -29,10 +29,10 @@ impl WatchHit {
 
     /// The same hit, with the A64 instruction that made the access.
     ///
-    /// An atomic (LDADD and its like, SWP, CAS) reads and writes. The architecture has WnR clear if its read was hit (DDI 0487,
-    /// "ISS encoding for an exception from a Watchpoint exception", WnR), so WnR set rules out the slots for reads. QEMU has WnR
-    /// set for every atomic. So WnR set by an atomic is taken for a direction that is not known. On hardware this changes
-    /// nothing: a slot for reads that holds a byte of the access would have cleared WnR.
+    /// An atomic (LDADD and its like, SWP, CAS) reads and writes. Real hardware clears WnR if a watchpoint has matched the read
+    /// (DDI 0487, "ISS encoding for an exception from a Watchpoint exception", WnR), so a set WnR rules out the slots for reads.
+    /// QEMU sets WnR for every atomic. So the direction of an atomic with WnR set counts as unknown. On real hardware this changes
+    /// nothing, because a slot for reads that holds a byte of the access would have cleared WnR.
     #[inline]
     #[must_use]
     pub const fn by_instruction(self, word: u32) -> WatchHit {
@@ -51,7 +51,7 @@ impl WatchHit {
         !self.bit(15)
     }
 
-    /// WnR: a write. An atomic that a read watchpoint would have caught counts as a read.
+    /// WnR: whether the access was a write. An atomic counts as a read if a watchpoint for reads matches it.
     #[inline]
     pub const fn write(&self) -> bool {
         self.bit(6)
@@ -95,8 +95,8 @@ impl WatchHit {
 /// Whether an A64 word is an atomic that reads and writes memory: the read-modify-write instructions of FEAT_LSE and
 /// FEAT_LSE128, and compare and swap (DDI 0487 C4.1, "Loads and Stores").
 const fn is_atomic(word: u32) -> bool {
-    // LDADD, LDCLR, LDEOR, LDSET, LDSMAX, LDSMIN, LDUMAX, LDUMIN (o3 = 0), SWP (o3 = 1, opc = 0); what else has o3 = 1 are loads
-    // (LDAPR) and the 64-byte accesses.
+    // LDADD, LDCLR, LDEOR, LDSET, LDSMAX, LDSMIN, LDUMAX, LDUMIN (o3 = 0), SWP (o3 = 1, opc = 0). Other words with o3 = 1 are no
+    // atomics of FEAT_LSE: LDAPR, the 64-byte accesses, the atomics of FEAT_THE.
     let lse = word & 0x3f20_0c00 == 0x3820_0000 && (word & 0x8000 == 0 || word & 0x7000 == 0);
     // CAS, CASP.
     let cas = word & 0x3fa0_7c00 == 0x08a0_7c00 || word & 0xbfa0_7c00 == 0x0820_7c00;
@@ -105,7 +105,7 @@ const fn is_atomic(word: u32) -> bool {
     lse || cas || lse128
 }
 
-/// The breakpoints among `armed` that match an exception at `pc` (ELR_EL1): all of them, several may.
+/// The breakpoints among `armed` that match an exception at `pc` (ELR_EL1). Several may match; all of them are returned.
 ///
 /// `armed` are the slots armed *and not suspended* on this CPU.
 #[inline]
@@ -113,23 +113,24 @@ pub fn breakpoint_hits(pc: u64, armed: impl Iterator<Item = (u8, Encoding)>) -> 
     armed.filter(|(_, encoding)| encoding.value == pc).fold(SlotMask::EMPTY, |mask, (n, _)| mask.with(n))
 }
 
-/// The watchpoints among `armed` that an access is attributed to; empty only if there is nothing to attribute it to.
+/// The watchpoints among `armed` that an access is attributed to. Empty only if `armed` is empty, or if the syndrome names a slot
+/// that is not in `armed`.
 ///
-/// `armed` are the slots armed *and not suspended* on this CPU: that is what makes progress when an access touches
-/// several. In order of preference:
+/// `armed` are the slots armed *and not suspended* on this CPU. Because suspended slots are left out, an access that touches
+/// several slots makes progress: each exception suspends more of them.
 ///
-/// 1. The slot that the syndrome names (WPT), with all that fit the direction of the access and whose range holds an exact FAR.
-///    A number that is not among `armed` is a hit of a slot nobody owns, and attributed to no other by guess.
-/// 2. Of the slots that fit the direction of the access (WnR), all whose range holds FAR. A slot for the other direction
-///    cannot have caused the exception, so it is left out even where it alone holds FAR: an access may begin in its range and
-///    be caught by another slot further on.
-/// 3. Of these, the nearest. FAR lies below the highest watched byte accessed and in one block of at most DC ZVA's size with
-///    it (DDI 0487, "Determining the memory location that caused a Watchpoint exception"), so slots which that allows come
-///    before slots in the same block, and these before all others.
-/// 4. Where FAR is only known to lie in the same granule (FnP), all of these that have a byte in it, or else the nearest; where
-///    it is not valid (FnV), all of these.
+/// - If the syndrome names a slot (WPT): that slot, and all slots that fit the direction of the access (WnR) and whose range holds
+///   an exact FAR. If the named slot is not in `armed`, nobody owns it, and the hit is not attributed to a near slot by guess.
+/// - Otherwise, of the slots that fit the direction of the access, all whose range holds FAR. A slot for the other direction cannot
+///   have caused the exception, so it is left out even if it alone holds FAR: an access may begin in its range and hit another slot
+///   further on.
+/// - If none of the fitting slots holds FAR, the nearest of them. FAR is not above the highest watched byte that was accessed, and
+///   lies in the same block of at most DC ZVA's size (DDI 0487, "Determining the memory location that caused a Watchpoint
+///   exception"). So slots above FAR in its block come first, then slots below FAR in its block, then all others.
+/// - If FAR is only known to lie in the same granule as the access (FnP), all fitting slots that have a byte in that granule, or
+///   else the nearest. If FAR is not valid (FnV), all fitting slots.
 ///
-/// If no slot fits the direction, all slots take part as if they did: a hit that is attributed to none would come again.
+/// If no slot fits the direction, every slot counts as fitting: a hit that is attributed to no slot would come again.
 pub fn watchpoint_hits(hit: &WatchHit, armed: impl Iterator<Item = (u8, Encoding)> + Clone) -> SlotMask {
     let select = |wanted: &dyn Fn(&Encoding) -> bool| {
         armed.clone().filter(|(_, e)| wanted(e)).fold(SlotMask::EMPTY, |mask, (n, _)| mask.with(n))

@@ -1,11 +1,12 @@
 //! More than 16 slots of a kind: the banks of FEAT_Debugv8p9 (rule H4).
 //!
-//! `DBGBVR<n>_EL1` and its like are 16 encodings. MDSELR_EL1.BANK says which 16 of up to 64 registers they stand for, and
-//! counts for EL1 only while MDSCR_EL1.EMBWE is set (DDI 0487, `EffectiveMDSELR_EL1_BANK()`; MDCR_EL2.EBWE and MDCR_EL3.EBWE
-//! must be set too). While one of these three bits is clear, every access goes to bank 0, and slots above 15 do not match.
+//! The names `DBGBVR<n>_EL1` and the like have 16 encodings each. MDSELR_EL1.BANK says which 16 of up to 64 registers these
+//! encodings stand for. It takes effect at EL1 only while MDSCR_EL1.EMBWE is set (DDI 0487, `EffectiveMDSELR_EL1_BANK()`;
+//! MDCR_EL2.EBWE and MDCR_EL3.EBWE must be set too). While one of these three bits is clear, every access goes to bank 0, and
+//! slots above 15 do not match.
 //!
-//! This crate selects another bank only for one access, and selects bank 0 again at once. So the slots 0 to 15 are reached
-//! as on a CPU without banks, at the same cost, and code that knows of no banks reads what it expects.
+//! This crate selects another bank only for the access to one slot, and then selects bank 0 again at once. So the slots 0 to 15
+//! are reached as on a CPU without banks, at the same cost, and code that knows of no banks finds the registers that it expects.
 
 use crate::{DebugRegs, Kind, ReadRegs};
 
@@ -13,11 +14,11 @@ use crate::{DebugRegs, Kind, ReadRegs};
 /// armed.
 pub const EMBWE: u64 = 1 << 32;
 
-/// Slots of a kind in a bank.
+/// How many slots of a kind one bank has.
 const BANK: u8 = 16;
 const BANK_SHIFT: u32 = 4;
 
-/// The numbers of slots that a CPU has.
+/// How many slots of each kind a CPU has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Counts {
     breakpoints: u8,
@@ -27,8 +28,8 @@ pub struct Counts {
 impl Counts {
     /// From `ID_AA64DFR0_EL1` and `ID_AA64DFR1_EL1`: 1 to 64 of each kind.
     ///
-    /// The field BRPs or WRPs *plus one*. Under FEAT_Debugv8p9 a field of 15 means "16 or more", and the field of the same
-    /// name in `ID_AA64DFR1_EL1` says how many, less one, or 0 for 16.
+    /// The count is the field BRPs or WRPs *plus one*. Under FEAT_Debugv8p9 a field of 15 means "16 or more", and the field of the
+    /// same name in `ID_AA64DFR1_EL1` holds the count less one, or 0 for a count of 16.
     pub const fn from_ids(id_aa64dfr0: u64, id_aa64dfr1: u64) -> Counts {
         Counts {
             breakpoints: count(id_aa64dfr0, id_aa64dfr0 >> 12, id_aa64dfr1 >> 8),
@@ -50,13 +51,13 @@ impl Counts {
         self.breakpoints > BANK || self.watchpoints > BANK
     }
 
-    /// The slots of these that a back end without banks reaches: at most 16 of each kind.
+    /// How many of these slots a back end without banks reaches: at most 16 of each kind.
     #[must_use]
     pub const fn first_bank(self) -> Counts {
         self.least(Counts { breakpoints: BANK, watchpoints: BANK })
     }
 
-    /// The slots that both CPUs have: of each kind the smaller number.
+    /// How many slots both CPUs have: of each kind the smaller number.
     #[must_use]
     pub const fn least(self, other: Counts) -> Counts {
         const fn min(a: u8, b: u8) -> u8 {
@@ -81,15 +82,16 @@ const fn count(id_aa64dfr0: u64, field: u64, extended: u64) -> u8 {
 
 /// Write access to the register that selects the bank.
 pub trait BankSelect {
-    /// Writes MDSELR_EL1 (`S2_0_C0_C4_2`). In force after the next ISB.
+    /// Writes MDSELR_EL1 (`S2_0_C0_C4_2`). The selection is in force after the next ISB.
     fn write_mdselr(&mut self, value: u64);
 }
 
-/// The back end for banked registers, made of one for the 16 that the encodings name.
+/// A back end for banked registers, made from a back end for the 16 registers of a bank.
 ///
 /// Each access to a slot above 15 selects the slot's bank, accesses the register, and selects bank 0 again. The caller keeps debug
-/// exceptions masked throughout (rule H4), as for every back end. Otherwise a debug exception handler could run in between. It
-/// relies on bank 0 but would find another bank; and where it selects a bank itself, this access would then go to the wrong bank.
+/// exceptions masked throughout (rule H4), as for every back end. Otherwise a debug exception handler could run in between. The
+/// handler relies on bank 0 but would find another bank. And if the handler selects a bank itself, the interrupted access would go
+/// to the wrong bank.
 #[derive(Debug)]
 pub struct Banked<R>(pub R);
 

@@ -141,14 +141,14 @@ impl CpuSlots {
     }
 
     /// Reserves a slot for this CPU alone and arms it: what [`Tables::reserve`] and [`CpuSlots::arm`] do, in constant time. `me` is
-    /// this CPU's number, and the same as a set. `admitted` and `table` must be of `kind`.
+    /// this CPU's number, and the set of this CPU alone. `admitted` and `table` must be of `kind`.
     ///
     /// **No ISB**: the caller adds one.
     ///
     /// Returns `None` in these cases, and has changed nothing then:
-    /// - This CPU has armed all slots below 16, or the lowest one that it has not armed is reserved for it by somebody else.
+    /// - This CPU has armed all its slots below 16, or somebody else has reserved the lowest slot that it has not armed.
     /// - The request watches more than a doubleword.
-    /// - Another slot's address has the same bucket in the table by which hits find their slots.
+    /// - Another slot's address falls into the same bucket of the hash table by which hits find their slots.
     /// - `table` has no record that is set apart for this CPU and slot.
     ///
     /// The caller then takes the longer way ([`Tables::reserve`], [`CpuSlots::arm`]), which also gives the reason if it refuses.
@@ -179,7 +179,7 @@ impl CpuSlots {
             table.reserve_own(admitted, (me.0, me.1.0), payload, n)?;
         // First write down what a hit needs, then write the registers: from then on the hit can come.
         let entry = Entry::new(n, plain);
-        slots.put_unfound(n, encoding, Use::new(generation, record, entry));
+        slots.put_without_lookup(n, encoding, Use::new(generation, record, entry));
         slots.lookup.put(bucket, entry);
         regs.write_both(kind, n, encoding.value, encoding.enabled());
         Some(SlotId { kind, index: n, record, generation })
@@ -349,8 +349,9 @@ impl CpuSlots {
         }
     }
 
-    /// For a hit that belongs to no slot (rule H3): writes the registers of the first `count` slots of `kind` anew from the records and
-    /// from what this CPU has armed, switches all other slots off, and executes an ISB. So the same hit cannot come again.
+    /// For a hit that belongs to no slot (rule H3): writes the registers of the first `count` slots of `kind` anew, and executes
+    /// an ISB. A slot that this CPU has armed gets the contents that its record has, if the record is live and the slot is not
+    /// suspended. Every other slot is switched off. So the same hit cannot come again.
     ///
     /// Returns the slots that were switched off because this CPU has not armed them or their record is gone.
     #[cold]

@@ -30,14 +30,14 @@ pub enum SlotError {
         /// The length in bytes.
         length: u64,
     },
-    /// The range is held exactly neither by one slot nor by two.
+    /// Neither one slot nor two can hold exactly this range.
     CannotSplit {
         /// The first byte.
         address: u64,
         /// The length in bytes.
         length: u64,
     },
-    /// The bits of the address above those of a virtual address are not all alike.
+    /// The bits of the address above the size of virtual addresses are not all alike.
     NotCanonical {
         /// The address asked for.
         address: u64,
@@ -45,13 +45,13 @@ pub enum SlotError {
         va: VaSize,
     },
     /// The range goes past the last address of the half of the address space that its first byte is in: at the top of the upper
-    /// half it would wrap around to 0, at the top of the lower half it would reach what is no virtual address.
+    /// half it would wrap around to 0, at the top of the lower half it would reach addresses that are not canonical.
     PastTheEnd {
         /// The first byte.
         address: u64,
         /// The length in bytes.
         length: u64,
-        /// The last address of that half.
+        /// The last address of the half of the address space that the first byte is in.
         last: u64,
     },
     /// An EL0-only slot on an address of the upper half, where EL0 has nothing.
@@ -79,7 +79,7 @@ pub enum SlotError {
     NoFreeSlot {
         /// The kind asked for.
         kind: Kind,
-        /// How many of them there are.
+        /// How many slots of this kind there are.
         total: u8,
     },
     /// The request needs two slots of this kind, but only one is free.
@@ -91,12 +91,12 @@ pub enum SlotError {
     NoCpu,
     /// No record has this id: the slot was removed, or the id was never given out.
     Gone {
-        /// The slot named.
+        /// The id that the caller has given.
         id: SlotId,
     },
     /// The slot is still live. Retire it, and disarm it on every CPU, before you free it.
     NotRetired {
-        /// The slot named.
+        /// The id that the caller has given.
         id: SlotId,
     },
 }
@@ -119,7 +119,7 @@ impl core::fmt::Display for SlotError {
             SlotError::CrossesDoubleword { address, length } => {
                 write!(
                     f,
-                    "{length} bytes at {address:#x} lie in two doublewords: watch them as two, {} at {address:#x} and {} at {:#x}",
+                    "{length} bytes at {address:#x} lie in two doublewords: watch them as two ranges, {} at {address:#x} and {} at {:#x}",
                     8 - (address & 7),
                     length - (8 - (address & 7)),
                     (address | 7).wrapping_add(1)
@@ -150,7 +150,7 @@ impl core::fmt::Display for SlotError {
                 let plural = if room == 1 { "" } else { "s" };
                 write!(
                     f,
-                    "{length} bytes at {address:#x} go past {last:#x}, the last address of that half: watch at most {room} byte{plural} there"
+                    "{length} bytes at {address:#x} go past {last:#x}, the last address of its half of the address space: watch at most {room} byte{plural} there"
                 )
             }
             SlotError::WrongAddressSpace { address } => {

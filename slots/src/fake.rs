@@ -1,5 +1,5 @@
-//! Back ends that match as the architecture says: for host tests, of this crate and of others (feature `fake`).
-//! [`FakeRegs`] records and holds up to 16 slots of a kind; [`Pe`] has banks, and debug exceptions.
+//! Back ends for host tests of this crate and of others (feature `fake`), which decide as the architecture says whether an access
+//! hits. [`FakeRegs`] records all operations and has up to 16 slots of a kind; [`Pe`] has banks, and takes debug exceptions.
 
 mod pe;
 
@@ -59,14 +59,14 @@ impl Registers {
 /// The registers of one CPU, and the trace of all that was done to them.
 #[derive(Clone, Debug)]
 pub struct FakeRegs {
-    /// All operations since the beginning, or since the test emptied it.
+    /// All operations since the beginning, or since the test emptied the trace.
     pub trace: Vec<Op>,
-    /// The state at the last ISB, then after each write since: any of them may be what is in effect.
+    /// The state at the last ISB, then the state after each write since. Any of these states may be in effect.
     possible: Vec<Registers>,
 }
 
 impl FakeRegs {
-    /// Registers as after a reset: UNKNOWN, here some enabled slots derived from `seed`.
+    /// Registers as after a reset, when they are UNKNOWN: every slot is enabled, with contents derived from `seed`.
     pub fn unknown(breakpoints: usize, watchpoints: usize, seed: u64) -> FakeRegs {
         let mut random = unknown(seed);
         let mut slots = |count| (0..count).map(|_| (random() & !7, random() as u32 | 0x1ff)).collect();
@@ -74,7 +74,7 @@ impl FakeRegs {
         FakeRegs { trace: Vec::new(), possible: vec![registers] }
     }
 
-    /// Registers of which all are zero.
+    /// Registers that are all zero.
     pub fn zeroed(breakpoints: usize, watchpoints: usize) -> FakeRegs {
         let registers =
             Registers { breakpoints: vec![(0, 0); breakpoints], watchpoints: vec![(0, 0); watchpoints] };
@@ -148,7 +148,7 @@ fn judge<S>(possible: &[S], happens: impl Fn(&S) -> bool) -> Hit {
     }
 }
 
-/// What registers may hold out of reset (xorshift64).
+/// Pseudo-random numbers (xorshift64), for registers that are UNKNOWN out of reset.
 fn unknown(seed: u64) -> impl FnMut() -> u64 {
     let mut state = seed | 1;
     move || {
@@ -159,7 +159,7 @@ fn unknown(seed: u64) -> impl FnMut() -> u64 {
     }
 }
 
-/// PMC or PAC, with HMC and SSC zero: bit 0 is EL1, bit 1 is EL0.
+/// Whether a slot is enabled and matches at `level`. With HMC and SSC zero, bit 0 of PMC or PAC is for EL1 and bit 1 is for EL0.
 fn level_matches(control: u32, level: Level) -> bool {
     let bit = match level {
         Level::El1 => 1,
@@ -172,8 +172,7 @@ fn breakpoint_matches((value, control): (u64, u32), pc: u64, level: Level) -> bo
     level_matches(control, level) && control >> 5 & 0xf == 0xf && value >> 2 == pc >> 2
 }
 
-/// Written from the architecture's text, not from how this crate encodes (DDI 0487, "Watchpoint data address
-/// comparisons").
+/// Written from the architecture's text (DDI 0487, "Watchpoint data address comparisons"), independently of this crate's encoder.
 fn watchpoint_matches((value, control): (u64, u32), address: u64, write: bool, level: Level) -> bool {
     if !level_matches(control, level) || control >> 3 & if write { 2 } else { 1 } == 0 {
         return false;

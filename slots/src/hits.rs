@@ -6,13 +6,13 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// One CPU's counts, by slot. Only the CPU itself writes them, with debug exceptions masked, so counting takes a load and a store
 /// and no atomic operation. Every CPU may read them.
 ///
-/// The count of a slot that is not armed is zero, so whoever calls [`CpuSlots::disarm`](crate::CpuSlots::disarm) calls
+/// The count of a slot that is not armed must be zero, so a caller of [`CpuSlots::disarm`](crate::CpuSlots::disarm) must call
 /// [`CpuHits::clear`] too.
 #[derive(Debug)]
 pub struct CpuHits([[AtomicU64; 64]; 2]);
 
 impl CpuHits {
-    /// No hits.
+    /// Counts that are all zero.
     pub const fn new() -> CpuHits {
         CpuHits([const { [const { AtomicU64::new(0) }; 64] }; 2])
     }

@@ -19,7 +19,7 @@ pub(crate) enum Found {
     /// One slot falls into the bucket of this key: its number, and whether it is plain. The slot's key may be another one, so the
     /// caller compares.
     One(u8, bool),
-    /// Several slots fall into the bucket of this key, so the caller searches all slots. None of them need have this key.
+    /// Several slots fall into the bucket of this key, so the caller searches all slots. Perhaps none of them has this key.
     Several,
 }
 
@@ -139,8 +139,8 @@ mod tests {
         }
     }
 
-    /// What the lookup says of every key is what a search of all slots says, or `Several`; a key that one slot has alone is
-    /// found at once, unless there are too many.
+    /// For every key, the lookup gives the answer that a search of all slots would give, or `Several`. With up to 16 slots it never
+    /// gives `Several` for a key that only one slot has.
     #[test]
     fn every_key_is_found_after_every_change() {
         let mut random = Random(11);

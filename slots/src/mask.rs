@@ -1,6 +1,7 @@
 //! A set of slot indices.
 
-/// A set of slots of one kind, by index. 64 bits, since that is what banked registers (FEAT_Debugv8p9) can have.
+/// A set of slots of one kind, by index. It has 64 bits, because a CPU with banked registers (FEAT_Debugv8p9) can have 64 slots of
+/// a kind.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct SlotMask(pub u64);
 
@@ -44,7 +45,7 @@ impl SlotMask {
         Indices(self.0)
     }
 
-    /// The set and slot `index`.
+    /// The set with slot `index` added.
     #[inline]
     #[must_use]
     pub const fn with(self, index: u8) -> SlotMask {

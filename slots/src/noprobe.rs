@@ -20,8 +20,8 @@ impl NoProbe<'_> {
     /// Encodes `request` if it is allowed. The only other way to a slot is [`Admitted::despite_no_probe`].
     ///
     /// # Errors
-    /// As [`Request::encode_for`]; [`SlotError::NoProbeText`]; [`SlotError::NoProbeData`] when any byte of the range is
-    /// in it.
+    /// As [`Request::encode_for`]; [`SlotError::NoProbeText`] for a breakpoint in no-probe text; [`SlotError::NoProbeData`] for a
+    /// watchpoint if any byte of its range is no-probe data.
     pub fn admit(&self, request: &Request) -> Result<Admitted, SlotError> {
         let admitted = Admitted { kind: request.kind(), encoding: request.encode_for(self.va)?, plain: true };
         let address = request.address();
@@ -63,7 +63,7 @@ impl NoProbe<'_> {
     }
 }
 
-/// A request that has passed, or was told to skip, the check of rule H6. A slot is reserved with nothing else.
+/// A request that has passed the check of rule H6, or was told to skip it. Only such a request can reserve a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Admitted {
     kind: Kind,
@@ -81,8 +81,9 @@ impl Admitted {
         Ok(Admitted { kind: request.kind(), encoding: request.encode_for(va)?, plain: true })
     }
 
-    /// The same request, but its hits need more than to be counted: [`CpuSlots::plain_breakpoint`](crate::CpuSlots::plain_breakpoint)
-    /// and `plain_watchpoint` then leave them to the other functions. For a caller that knows something special about the address.
+    /// The same request, but its hits need more than to be counted:
+    /// [`CpuSlots::plain_breakpoint`](crate::CpuSlots::plain_breakpoint) and `plain_watchpoint` then leave these hits to the other
+    /// functions. For a caller that treats hits at this address specially.
     #[must_use]
     pub const fn with_care(self) -> Admitted {
         Admitted { plain: false, ..self }

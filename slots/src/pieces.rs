@@ -2,18 +2,18 @@
 
 use crate::{Kind, Request, SlotError, SlotId, VaSize};
 
-/// What stands for one thing to watch, in one slot or in two: requests, [admitted](crate::NoProbe::admit_split) ones, and
-/// the ids of the slots that were [reserved](crate::Tables::reserve_pieces) for them.
+/// One thing to watch, with one value for each slot that it takes. The values are requests,
+/// [admitted requests](crate::NoProbe::admit_split), or the ids of the slots that were [reserved](crate::Tables::reserve_pieces).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pieces<T = Request> {
-    /// One slot holds it.
+    /// The thing to watch takes one slot.
     One(T),
-    /// Two slots hold it.
+    /// The thing to watch takes two slots. The first value is for the lower addresses.
     Two(T, T),
 }
 
 impl<T: Copy> Pieces<T> {
-    /// The first piece, the one of the lower address.
+    /// The piece with the lower address, or the only piece.
     pub const fn first(&self) -> T {
         match *self {
             Pieces::One(first) | Pieces::Two(first, _) => first,
@@ -29,10 +29,10 @@ impl<T: Copy> Pieces<T> {
         core::iter::once(first).chain(second)
     }
 
-    /// Makes something of each piece.
+    /// Replaces each piece by what `make` makes of it.
     ///
     /// # Errors
-    /// The first that `make` gives.
+    /// The first error that `make` returns.
     pub fn try_map<U, E>(&self, mut make: impl FnMut(T) -> Result<U, E>) -> Result<Pieces<U>, E> {
         Ok(match *self {
             Pieces::One(one) => Pieces::One(make(one)?),
@@ -55,13 +55,11 @@ impl<T> From<T> for Pieces<T> {
 }
 
 impl Request {
-    /// The request as it is where one slot holds it, or else as two requests that together watch exactly the same
-    /// bytes.
+    /// The request itself if one slot can hold it, or else two requests that together watch exactly the same bytes, on a CPU with
+    /// addresses of 48 bits. For other CPUs see [`Request::split_for`].
     ///
-    /// An access that touches both halves is one exception, attributed to one of them. [`Snapshot::mate`](crate::Snapshot::mate)
-    /// says which other slot to suspend with it, so that it stays one hit.
-    ///
-    /// On a CPU with addresses of 48 bits; see [`Request::split_for`].
+    /// An access that touches the bytes of both slots is one exception, which is attributed to one of the two.
+    /// [`Snapshot::mate`](crate::Snapshot::mate) says which other slot must be suspended too, so that the access stays one hit.
     ///
     /// # Errors
     /// As [`Request::split_for`].
@@ -72,7 +70,8 @@ impl Request {
     /// As [`Request::split`], for addresses of any size.
     ///
     /// # Errors
-    /// As [`Request::encode_for`] where splitting is no cure, [`SlotError::CannotSplit`] where two slots do not do either.
+    /// Those of [`Request::encode_for`] if two slots would have the same problem; [`SlotError::CannotSplit`] if two slots cannot
+    /// hold the range either.
     pub fn split_for(&self, va: VaSize) -> Result<Pieces, SlotError> {
         let why = match self.encode_for(va) {
             Ok(_) => return Ok(Pieces::One(*self)),

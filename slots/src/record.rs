@@ -57,12 +57,12 @@ impl Cpus {
 pub struct SlotId {
     /// The kind of slot.
     pub kind: Kind,
-    /// The number of its registers, on every CPU that it is for.
+    /// The number of the slot's registers, on every CPU that the slot is for.
     pub index: u8,
     /// The number of its record.
     pub record: u8,
-    /// Which use of the table's slots this is. It has 30 bits and wraps around: an id must not be kept while the slots of its kind
-    /// are reserved a thousand million times.
+    /// Which use of the table's slots this is. The number has 30 bits and wraps around: an id must not be kept while the slots of
+    /// its kind are reserved a thousand million times.
     pub generation: u32,
 }
 
@@ -107,9 +107,9 @@ pub struct Snapshot<P> {
     pub state: State,
     /// The register contents.
     pub encoding: Encoding,
-    /// The CPUs that it is for.
+    /// The CPUs that the slot is for.
     pub cpus: Cpus,
-    /// What the owner keeps in it.
+    /// What the slot's owner keeps in the record.
     pub payload: P,
     /// The number of the slot that holds the other half, if the request is split over two slots.
     pub mate: Option<u8>,
@@ -130,7 +130,8 @@ impl Age {
         Age(generation)
     }
 
-    /// Whether a use of that generation is this old or older. Generations wrap around: half of them are older.
+    /// Whether a use with that generation is as old as this one, or older. Generations wrap around: this one and the 2^29 - 1
+    /// before it count as such, all others are newer.
     #[inline]
     pub(crate) const fn covers(self, generation: u32) -> bool {
         self.0.wrapping_sub(generation) & (1 << 29) == 0

@@ -4,6 +4,7 @@ use crate::encoding::{BAS_SHIFT, LSC_SHIFT, MASK_SHIFT, PMC_SHIFT};
 use crate::va::is_upper;
 use crate::{Access, Encoding, Kind, Privilege, SlotError, VaSize};
 
+/// The longest range that one watchpoint can watch.
 const LONGEST: u64 = 1 << 31;
 
 /// What to watch.
@@ -13,19 +14,19 @@ pub enum Request {
     Breakpoint {
         /// Virtual address of the instruction, a multiple of 4.
         address: u64,
-        /// At which exception levels.
+        /// The exception levels at which the slot matches.
         privilege: Privilege,
     },
     /// Stop before `length` bytes from `address` are accessed.
     Watchpoint {
         /// Virtual address of the first byte.
         address: u64,
-        /// Bytes: 1 to 8 within one doubleword, or a power of two up to 2 GiB with the address aligned to it. Other
-        /// lengths may fit two slots: see [`Request::split`].
+        /// The length in bytes: 1 to 8 within one doubleword, or a power of two up to 2 GiB with the address aligned to it. Other
+        /// ranges may fit two slots: see [`Request::split`].
         length: u64,
-        /// By which accesses.
+        /// The accesses that the slot matches.
         access: Access,
-        /// From which exception levels.
+        /// The exception levels whose accesses the slot matches.
         privilege: Privilege,
     },
 }
@@ -49,7 +50,7 @@ impl Request {
         }
     }
 
-    /// The first address.
+    /// The address of the instruction, or of the first byte watched.
     pub const fn address(&self) -> u64 {
         match *self {
             Request::Breakpoint { address, .. } | Request::Watchpoint { address, .. } => address,
@@ -82,8 +83,8 @@ impl Request {
     /// The register contents for this request in one slot.
     ///
     /// # Errors
-    /// Says why one slot cannot hold it. [`SlotError::CrossesDoubleword`], [`SlotError::RangeNotPowerOfTwo`] and
-    /// [`SlotError::Misaligned`] of a watchpoint may be cured by [`Request::split`].
+    /// Says why one slot cannot hold the request. After [`SlotError::CrossesDoubleword`], [`SlotError::RangeNotPowerOfTwo`] and
+    /// [`SlotError::Misaligned`] for a watchpoint, [`Request::split`] may find two slots that can.
     pub fn encode_for(&self, va: VaSize) -> Result<Encoding, SlotError> {
         let encoding = self.encode_doubleword(va).or_else(|| self.encode_masked(va));
         encoding.ok_or_else(|| self.why_refused(va))
@@ -94,7 +95,7 @@ impl Request {
     #[inline(always)]
     pub(crate) fn encode_doubleword(&self, va: VaSize) -> Option<Encoding> {
         let address = self.address();
-        if !self.is_address_of_the_levels(va) {
+        if !self.levels_reach_address(va) {
             return None;
         }
         let privilege = self.privilege().field() << PMC_SHIFT;
@@ -107,8 +108,8 @@ impl Request {
                 if length.wrapping_sub(1) >= 8 - offset {
                     return None;
                 }
-                // BAS counts bytes from the doubleword that the value register names: bit 2 of the value set is deprecated,
-                // and reaches four bytes only (DDI 0487, "Programming a watchpoint with eight bytes or fewer").
+                // BAS counts bytes from the address in the value register. That address is a doubleword's: a value with bit 2 set
+                // is deprecated, and reaches four bytes only (DDI 0487, "Programming a watchpoint with eight bytes or fewer").
                 let bas = ((1u32 << length) - 1) << offset;
                 let control = privilege | access.field() << LSC_SHIFT | bas << BAS_SHIFT;
                 Some(Encoding { value: address - offset, control })
@@ -124,9 +125,9 @@ impl Request {
         let fits = (9..=LONGEST).contains(&length)
             && length.is_power_of_two()
             && address & (length - 1) == 0
-            && self.is_address_of_the_levels(va);
-        // With MASK in use BAS must be all ones, and the masked bits of the value zero (both CONSTRAINED UNPREDICTABLE
-        // else).
+            && self.levels_reach_address(va);
+        // With MASK in use, BAS must be all ones and the masked bits of the value must be zero. Anything else is CONSTRAINED
+        // UNPREDICTABLE.
         let range = 0xff << BAS_SHIFT | length.trailing_zeros() << MASK_SHIFT;
         let control = privilege.field() << PMC_SHIFT | access.field() << LSC_SHIFT | range;
         fits.then_some(Encoding { value: address, control })
@@ -134,7 +135,7 @@ impl Request {
 
     /// Whether the first address is a virtual address, and one that the exception levels asked for can reach.
     #[inline(always)]
-    fn is_address_of_the_levels(&self, va: VaSize) -> bool {
+    fn levels_reach_address(&self, va: VaSize) -> bool {
         let address = self.address();
         va.contains(address) && !(self.privilege() == Privilege::El0 && is_upper(address))
     }
@@ -150,7 +151,7 @@ impl Request {
         if !va.contains(address) {
             return SlotError::NotCanonical { address, va };
         }
-        let last = va.last_beside(address);
+        let last = va.last_of_half(address);
         if length - 1 > last - address {
             return SlotError::PastTheEnd { address, length, last };
         }

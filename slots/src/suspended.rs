@@ -1,4 +1,4 @@
-//! The set of slots that a context has switched off, so that the instruction they were hit by can run once.
+//! The set of slots that a context has switched off, so that the instruction that has hit them can run once.
 
 use crate::record::Age;
 use crate::{Kind, SlotId, SlotMask};
@@ -27,13 +27,14 @@ impl Suspended {
         self.masks[0].0 | self.masks[1].0 == 0
     }
 
-    /// The indices suspended, of one kind.
+    /// The numbers of the suspended slots of one kind.
     #[inline]
     pub const fn mask(&self, kind: Kind) -> SlotMask {
         self.masks[kind as usize]
     }
 
-    /// Whether the slot is in the set, in the use that `id` names. If that use is gone, a later use of the slot counts.
+    /// Whether the use `id` of a slot is in the set. Given the id of a use that is gone, this is also true if a later use of the
+    /// same slot is in the set.
     #[inline]
     pub const fn contains(&self, id: SlotId) -> bool {
         self.mask(id.kind).contains(id.index) && self.newest(id.kind).covers(id.generation)
@@ -54,7 +55,7 @@ impl Suspended {
         self.masks[kind] = self.masks[kind].with(n);
     }
 
-    /// Takes a slot out, if it is in.
+    /// Takes the slot of `id` out of the set, if the set [contains](Self::contains) it.
     #[inline]
     pub const fn remove(&mut self, id: SlotId) {
         if self.contains(id) {
@@ -62,12 +63,12 @@ impl Suspended {
         }
     }
 
-    /// Takes a slot out, whichever use of it is in.
+    /// Takes slot `n` out of the set, whichever use of the slot is in it.
     pub(crate) const fn forget(&mut self, kind: Kind, n: u8) {
         self.masks[kind as usize] = self.mask(kind).without(SlotMask::of(n));
     }
 
-    /// Empties the set. Re-arms nothing.
+    /// Empties the set. This re-arms no slot.
     #[inline]
     pub const fn clear(&mut self) {
         self.masks = [SlotMask::EMPTY; 2];

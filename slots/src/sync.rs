@@ -1,5 +1,5 @@
-//! The atomics of the records. Built with `--cfg loom` they are those of the model checker `loom`, which tries every order in which
-//! memory accesses of several CPUs can take effect; its atomics cannot be made in constants.
+//! The atomics of the records. In a build with `--cfg loom` they are those of the model checker `loom`, which tries every order in
+//! which memory accesses of several CPUs can take effect. Atomics of `loom` cannot be made in constants, hence the macros below.
 
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};

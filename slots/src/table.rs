@@ -11,7 +11,7 @@ use crate::{Admitted, CpuHits, Cpus, Encoding, Kind, Payload, SlotError, SlotId,
 /// The most slots of a kind that a CPU can have. The model checker `loom` is given 2, because it tries every order of accesses.
 const SLOTS: usize = if cfg!(loom) { 2 } else { 64 };
 
-/// The records from 0 up to this number are for any slot. Each record behind them is reserved for one slot of one CPU (see
+/// The records with numbers below this one are for any slot. Each other record is reserved for one slot of one CPU (see
 /// [`own_record`]), so that [`CpuSlots::install`](crate::CpuSlots::install) need not search.
 const SHARED: usize = 128;
 
@@ -19,8 +19,8 @@ const SHARED: usize = 128;
 /// numbers that 8 bits can hold.
 const OWNERS: (u32, u8) = (8, 16);
 
-/// The record that is reserved for slot `n` of CPU `cpu`. `None` if the CPU or the slot has no such record, or if the table is not
-/// of full size and has none at all.
+/// The record that is reserved for slot `n` of CPU `cpu`. `None` if the number of the CPU or of the slot is too high, or if the
+/// table has fewer than 256 records: such a table reserves none.
 #[inline(always)]
 const fn own_record<const N: usize>(cpu: u32, n: u8) -> Option<usize> {
     if cpu < OWNERS.0 && n < OWNERS.1 && N == SHARED + (OWNERS.0 * OWNERS.1 as u32) as usize {
@@ -233,7 +233,7 @@ impl<P: Payload, const N: usize> Table<P, N> {
             LIVE => SlotError::NotRetired { id },
             _ => SlotError::Gone { id },
         })?;
-        // The slot number is given back after the record, so that whoever takes the number finds a record that is free.
+        // The slot number is given back after the record, so that a caller that takes the number also finds a free record.
         self.taken[usize::from(id.index)].fetch_and(!cpus, Ordering::Release);
         Ok(())
     }

@@ -1,17 +1,17 @@
 //! How many bits a virtual address has.
 
-/// How many bits the virtual addresses of a CPU have. The bits above are alike, all 0 or all 1, in addresses and in the value
-/// registers (RESS; DDI 0487, `DBGBVR<n>_EL1` and `DBGWVR<n>_EL1`).
+/// How many bits the virtual addresses of a CPU have. The bits above these are all 0 or all 1, in addresses and in the value
+/// registers (there they are the field RESS; DDI 0487, `DBGBVR<n>_EL1` and `DBGWVR<n>_EL1`).
 ///
 /// An address here has no tag (TBI, MTE) and no authentication code (PAC): a slot compares the address without them.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub enum VaSize {
-    /// Bits 63 to 48 are alike: what every CPU has.
+    /// Bits 63 to 48 are alike. Every CPU has at least this size.
     #[default]
     Bits48,
-    /// Bits 63 to 52 are alike (FEAT_LVA). On a CPU without it a slot that is set on such an address matches another one, or
-    /// none.
+    /// Bits 63 to 52 are alike (FEAT_LVA). If a slot is set on such an address on a CPU without FEAT_LVA, it matches a different
+    /// address, or no address.
     Bits52,
     /// Bits 63 to 56 are alike (FEAT_LVA3).
     Bits56,
@@ -27,7 +27,7 @@ impl VaSize {
         }
     }
 
-    /// The number of bits.
+    /// The number of bits of a virtual address.
     #[inline(always)]
     pub const fn bits(self) -> u32 {
         match self {
@@ -37,7 +37,7 @@ impl VaSize {
         }
     }
 
-    /// Whether this is a virtual address: the bits above are alike.
+    /// Whether this is a virtual address of this size: the bits above the size are alike.
     #[inline(always)]
     pub const fn contains(self, address: u64) -> bool {
         let shift = 63 - self.bits();
@@ -45,7 +45,7 @@ impl VaSize {
     }
 
     /// The last address of the half of the address space that a virtual address is in.
-    pub(crate) const fn last_beside(self, address: u64) -> u64 {
+    pub(crate) const fn last_of_half(self, address: u64) -> u64 {
         if is_upper(address) { u64::MAX } else { (1 << self.bits()) - 1 }
     }
 }

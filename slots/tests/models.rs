@@ -13,7 +13,7 @@ const TEXT: u64 = 0xffff_8000_8000_0000;
 
 type Records = Table<u64, 2>;
 
-/// Every word of a record follows from `seed`, so that a mixture shows.
+/// Every word of a record follows from `seed`, so that a mixture of two uses is noticed.
 fn use_of(seed: u64) -> (Admitted, Cpus) {
     let request = Request::Watchpoint {
         address: TEXT + 8 * seed,
@@ -58,7 +58,7 @@ fn h1_a_reader_sees_a_whole_record_or_none_while_its_slot_is_reused() {
     });
 }
 
-/// H1: whoever gets a slot number that another one has freed comes behind all that was done under the number before.
+/// H1: a thread that gets a slot number from another thread sees all that the other thread did while it had the number.
 #[test]
 fn h1_a_slot_number_is_one_use_at_a_time() {
     model(|| {
@@ -68,7 +68,7 @@ fn h1_a_slot_number_is_one_use_at_a_time() {
             let (admitted, cpus) = use_of(seed);
             let Ok(id) = records.reserve(admitted, cpus, seed, 1) else { return };
             assert_eq!(records.live(id).map(|record| record.payload), Some(seed));
-            // SAFETY: who has the slot number has its registers; `loom` says if that is not so.
+            // SAFETY: only the thread that has the slot number accesses `registers`; `loom` reports a violation.
             registers.with_mut(|registers| unsafe { *registers = seed });
             records.retire(id).and_then(|()| records.free(id)).expect("it is nobody else's");
         };
@@ -82,7 +82,7 @@ fn h1_a_slot_number_is_one_use_at_a_time() {
     });
 }
 
-/// Of two that remove a slot one succeeds, and frees it once.
+/// If two threads retire one slot, exactly one of them succeeds, and the slot can then be freed.
 #[test]
 fn h1_a_slot_is_retired_once() {
     model(|| {
@@ -99,7 +99,7 @@ fn h1_a_slot_is_retired_once() {
     });
 }
 
-/// H5: a CPU that comes up is seen by who reserves a slot, or sees the slot itself.
+/// H5: a CPU that comes up is seen by the thread that reserves a slot, or sees the slot itself.
 #[test]
 fn h5_a_cpu_that_comes_up_misses_no_slot() {
     model(|| {

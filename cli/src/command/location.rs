@@ -81,7 +81,7 @@ impl<'a> Location<'a> {
     }
 }
 
-/// How deep brackets may nest: beyond any name that fits a line.
+/// How deep brackets may nest: deeper than in any name that fits a line.
 const MAX_DEPTH: usize = 64;
 
 /// Where the unquoted name at the beginning of `text` ends: at a blank or `+` outside of all brackets, or at the text's end. None

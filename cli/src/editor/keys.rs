@@ -31,9 +31,9 @@ enum State {
     Ground,
     /// After ESC.
     Escape,
-    /// After ESC O: one more byte.
+    /// After ESC O: the next byte ends the sequence.
     Ss3,
-    /// After ESC [, with the first parameter so far; `later` once it is complete.
+    /// After ESC [, with the first parameter as far as it was read. `later` says that the first parameter is complete.
     Csi {
         parameter: u8,
         later: bool,
@@ -51,7 +51,7 @@ impl Decoder {
     }
 
     pub fn feed(&mut self, byte: u8) -> Option<Key> {
-        // A control character ends a sequence that was cut off, and counts itself.
+        // A control character ends a sequence that was cut off, and is a key itself.
         let state = if byte < 0x20 { State::Ground } else { self.state };
         self.state = State::Ground;
         match state {

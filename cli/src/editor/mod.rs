@@ -23,7 +23,7 @@ pub enum Event<'a> {
     End,
 }
 
-/// Why a line must not be used: some of what was typed is not in it.
+/// Why a line must not be used: some characters that were typed are missing from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LineError {
     /// The line has more characters than the editor has room for.
@@ -48,17 +48,18 @@ impl core::fmt::Display for LineError {
     }
 }
 
-/// A line editor for lines of up to `N` characters, which remembers the last `H`.
+/// A line editor for lines of up to `N` characters, which remembers the last `H` lines.
 ///
 /// Keys: left, right, home, end, ^A, ^E, ^B, ^F move; backspace, delete, ^D, ^K (to the end), ^U (to the start), ^W
 /// (a word) delete; up, down, ^P, ^N recall; ^C gives the line up; ^L draws it again; ^D on an empty line ends the
 /// input. CR, LF and CRLF end a line.
 ///
-/// Lines are ASCII. Other characters, and characters beyond the first `N`, sound the bell and are left out. Such a line is rejected
-/// when it is complete, unless a character was deleted since: that shows that its author has noticed.
+/// Lines are ASCII. Other characters, and characters beyond the first `N`, sound the bell and are left out. Such a line is
+/// rejected when it is complete, unless its author seems to have noticed: if the editor echoes, a key that deletes shows this, and
+/// so does the recall of another line.
 ///
-/// With echo off (input from a pipe) nothing is written, and a ^D ends a last line that has no line end: see
-/// [`LineEditor::ended`].
+/// With echo off (input from a pipe) nothing is written, and a ^D also ends a last line that has no line end. After such a line
+/// [`LineEditor::ended`] is true.
 pub struct LineEditor<const N: usize, const H: usize = 8> {
     prompt: &'static str,
     echo: bool,
@@ -75,7 +76,7 @@ pub struct LineEditor<const N: usize, const H: usize = 8> {
 }
 
 impl<const N: usize, const H: usize> LineEditor<N, H> {
-    /// An editor that draws `prompt`, and echoes what is typed, if `echo`.
+    /// An editor that draws `prompt` and echoes what is typed; if `echo` is false, it does neither.
     pub const fn new(prompt: &'static str, echo: bool) -> Self {
         LineEditor {
             prompt,
@@ -97,7 +98,7 @@ impl<const N: usize, const H: usize> LineEditor<N, H> {
         self.put(out, self.prompt);
     }
 
-    /// Whether ^D has been seen. True also after the [`Event::Line`] of a last line that ended so.
+    /// Whether ^D has ended the input. True also after the [`Event::Line`] of a last line that ^D has ended.
     pub fn ended(&self) -> bool {
         self.ended
     }
@@ -192,7 +193,7 @@ impl<const N: usize, const H: usize> LineEditor<N, H> {
         self.put(out, "\x07");
     }
 
-    /// Deletes from `from` to `to`, leaves the cursor at `from`.
+    /// Deletes the characters from `from` up to, not including, `to`, and leaves the cursor at `from`.
     fn delete(&mut self, from: usize, to: usize, out: &mut dyn Write) {
         if self.echo {
             self.spoilt = None;

@@ -221,7 +221,7 @@ fn characters_outside_ascii_are_left_out_visibly_and_the_line_is_not_run() {
         assert_eq!(session.got, [Got::Rejected(LineError::NotAscii), Got::Line("ok".into())]);
         assert_eq!(session.screen.bells, if echo { 2 } else { 0 });
     }
-    // Alone on the line, too.
+    // Also if the character is alone on the line.
     let mut session = Session::new(false);
     session.send("é\x04".as_bytes());
     assert_eq!(session.got, [Got::Rejected(LineError::NotAscii)]);
@@ -316,7 +316,7 @@ fn why_a_line_is_not_used_is_told() {
     assert_eq!(LineError::NotAscii.to_string(), "the line was not run: only ASCII characters are understood");
 }
 
-/// Each key that cannot do anything sounds the bell once; one that can does not.
+/// A key that cannot do anything sounds the bell once; a key that can do something does not sound it.
 #[test]
 fn the_bell_says_that_nothing_was_done() {
     let bells = |bytes: &[u8]| Session::new(true).send(bytes).screen.bells;

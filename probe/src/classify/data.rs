@@ -1,4 +1,4 @@
-//! Data processing, immediate (C4.1.93) and register (C4.1.95).
+//! Data processing, immediate (C4.1.93) and register (C4.1.95). A function that returns `bool` says whether the word is allocated.
 use super::{OUT_OF_LINE, UNALLOCATED, allocated};
 use crate::bits::{bit, bits, reg};
 use crate::class::{Class, Reason};

@@ -1,4 +1,5 @@
-//! Loads and stores (C4.1.96).
+//! Loads and stores (C4.1.96). A function that returns `bool` says whether the word is allocated; its documentation lists the
+//! instructions that it is for.
 use super::{UNALLOCATED, allocated};
 use crate::bits::{bit, bits, reg, word_offset};
 use crate::class::{Class, Reason};

@@ -28,7 +28,8 @@ pub(crate) const fn allocated(yes: bool) -> Class {
 /// How to run the A64 instruction `word` under a probe. Total: each of the 2^32 words gets a verdict. May be called from any
 /// context.
 ///
-/// This sees one word only. Whether the place lies inside an exclusive sequence is for [`classify_at`](crate::classify_at) to say.
+/// The function sees one word only. [`classify_at`](crate::classify_at) also sees whether the instruction lies inside an exclusive
+/// sequence.
 ///
 /// ```
 /// use stepwell_probe::{Class, Reason, classify};
@@ -61,7 +62,7 @@ const fn row(word: u32) -> Class {
     }
 }
 
-/// MOVPRFX, predicated and not.
+/// Whether the word is MOVPRFX, predicated or not.
 pub(crate) const fn is_move_prefix(word: u32) -> bool {
     word & 0xffff_fc00 == 0x0420_bc00 || word & 0xff3e_e000 == 0x0410_2000
 }

@@ -1,10 +1,11 @@
 //! System instructions: hints, barriers, PSTATE, system registers (C4.1.94, C5).
 //!
-//! Reads and writes of system registers run out of line, except in three cases in which the probe would change the result or break
-//! itself. The probe's exceptions overwrite the registers that describe an exception. The probe's out-of-line copies run with
-//! interrupts masked, so they see pending interrupts that would have been taken. And the probe depends on the translation, the
-//! vectors, the stack and the per-CPU base, which some writes change. A system register that the CPU does not have, or not at this
-//! exception level, is undefined out of line as it is in place.
+//! Accesses to the interrupt masks and to SPSel, and writes of all other PSTATE fields but the flags, are refused. Other reads and
+//! writes of system registers run out of line, except in three cases in which the probe would change the result or break itself.
+//! The probe's exceptions overwrite the registers that describe an exception. The probe's out-of-line copies run with interrupts
+//! masked, so they see pending interrupts that would have been taken. And the probe depends on the translation, the vectors, the
+//! stack and the per-CPU base, which some writes change. If the CPU does not have a system register, or not at this exception
+//! level, the access is undefined out of line as it is in place.
 use super::{OUT_OF_LINE, UNALLOCATED, allocated};
 use crate::bits::{bit, bits};
 use crate::class::{Class, Reason};
@@ -42,7 +43,7 @@ pub(super) const fn pair(word: u32) -> Class {
         return UNALLOCATED;
     }
     // TTBR0 and TTBR1 are among the registers of 128 bits; none that an exception writes is.
-    if !read && !sysp && probes_run_by(bits(word, 5, 16)) {
+    if !read && !sysp && probes_depend_on(bits(word, 5, 16)) {
         return Class::Refuse(Reason::MachineState);
     }
     OUT_OF_LINE
@@ -158,7 +159,7 @@ const fn register(which: u32, read: bool) -> Class {
         _ if exceptions_write(which) => Class::Refuse(Reason::ExceptionState),
         _ if masks_by_priority(which) => Class::Refuse(Reason::InterruptState),
         _ if read && shows_pending_interrupts(which) => Class::Refuse(Reason::InterruptState),
-        _ if !read && probes_run_by(which) => Class::Refuse(Reason::MachineState),
+        _ if !read && probes_depend_on(which) => Class::Refuse(Reason::MachineState),
         _ => OUT_OF_LINE,
     }
 }
@@ -215,7 +216,7 @@ const fn masks_by_priority(which: u32) -> bool {
 }
 
 /// Whether a read of the register tells of a pending interrupt, or acknowledges it: registers of the PE and of its CPU interface,
-/// and those of the PE's own timers, counters and buffers, whose status bits are their interrupts.
+/// and registers of the PE's own timers, counters and buffers, whose status bits are their interrupt requests.
 const fn shows_pending_interrupts(which: u32) -> bool {
     const ISR_EL1: u32 = key(3, 0, 12, 1, 0);
     const ICC_IAR0_EL1: u32 = key(3, 0, 12, 8, 0);
@@ -223,7 +224,7 @@ const fn shows_pending_interrupts(which: u32) -> bool {
     const ICC_NMIAR1_EL1: u32 = key(3, 0, 12, 9, 5);
     const ICC_IAR1_EL1: u32 = key(3, 0, 12, 12, 0);
     const ICC_HPPIR1_EL1: u32 = key(3, 0, 12, 12, 2);
-    // GICv5: the highest-priority pending interrupt, and PPIs pending (two registers to be set, two to be cleared).
+    // GICv5: the highest-priority pending interrupt, and the two registers each that clear and set the pending state of PPIs.
     const ICC_HPPIR_EL1: u32 = key(3, 0, 12, 10, 3);
     const ICC_PPI_CPENDR0_EL1: u32 = key(3, 0, 12, 13, 4);
     const ICC_PPI_SPENDR1_EL1: u32 = key(3, 0, 12, 13, 7);
@@ -254,8 +255,8 @@ const fn shows_pending_interrupts(which: u32) -> bool {
 
 /// Whether a write of the register can keep a copy from being fetched, its BRK from being taken, or the BRK's handler from finding
 /// its stack and its CPU.
-const fn probes_run_by(which: u32) -> bool {
-    // Registers that EL1 and EL2 number alike, with op1 0 and 4.
+const fn probes_depend_on(which: u32) -> bool {
+    // Registers whose encodings for EL1 and EL2 differ only in op1, which is 0 or 4.
     const SCTLR: u32 = key(3, 0, 1, 0, 0);
     const SCTLR2: u32 = key(3, 0, 1, 0, 3);
     const TTBR0: u32 = key(3, 0, 2, 0, 0);
@@ -276,7 +277,8 @@ const fn probes_run_by(which: u32) -> bool {
     const AMAIR: u32 = key(3, 0, 10, 3, 0);
     const AMAIR2: u32 = key(3, 0, 10, 3, 1);
     const VBAR: u32 = key(3, 0, 12, 0, 0);
-    // Registers that they number differently: the stack pointers have op1 0, 4 and 6; TPIDR_EL2 has another op2 than TPIDR_EL1.
+    // Registers whose encodings do not follow that rule: the stack pointers have op1 0, 4 and 6; TPIDR_EL2 has another op2 than
+    // TPIDR_EL1.
     const SP_EL0: u32 = key(3, 0, 4, 1, 0);
     const SP_EL1: u32 = key(3, 4, 4, 1, 0);
     const SP_EL2: u32 = key(3, 6, 4, 1, 0);

@@ -37,19 +37,19 @@ pub enum Problem {
     BadMaxActive,
     /// The number after `r` is over [`MAX_ACTIVE`].
     MaxActiveTooBig,
-    /// `:` with no name behind it.
+    /// No name follows `:`.
     NoEventName,
     /// The event's name is not an identifier.
     BadEventName,
     /// The event's name is over [`MAX_NAME`] bytes.
     EventNameTooLong,
-    /// `/` with no group before it.
+    /// No group's name stands before `/`.
     NoGroupName,
     /// The group's name is not an identifier.
     BadGroupName,
     /// The group's name is over [`MAX_NAME`] bytes.
     GroupNameTooLong,
-    /// `-` with no event.
+    /// No event follows `-`.
     NothingToRemove,
     /// Something follows the event to remove.
     RemoveTakesNoTarget,
@@ -57,7 +57,7 @@ pub enum Problem {
     NoTarget,
     /// A character that a symbol cannot have outside of brackets and quotes.
     BadSymbol,
-    /// `MODULE:SYMBOL`: there are no modules.
+    /// The target is `MODULE:SYMBOL`, but there are no modules.
     Module,
     /// A bracket of the symbol that is not closed, or was not opened.
     UnbalancedBracket,
@@ -105,9 +105,9 @@ impl fmt::Display for Problem {
                 f.write_str("unexpected; the line of a removal ends with the event's name")
             }
             Problem::NoTarget => f.write_str("no place; expected SYMBOL, SYMBOL+OFFSET or ADDRESS"),
-            Problem::BadSymbol => {
-                f.write_str("not in a symbol; put a name with such characters between double quotes")
-            }
+            Problem::BadSymbol => f.write_str(
+                "a symbol has no such character; put a name with such characters between double quotes",
+            ),
             Problem::Module => f.write_str("MODULE:SYMBOL is not supported: there are no modules"),
             Problem::UnbalancedBracket => {
                 f.write_str("bracket without its partner; complete the name, or put it between double quotes")

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! GROUP and EVENT are C identifiers of up to [`MAX_NAME`] bytes. OFFSET and ADDRESS are decimal, or hexadecimal after `0x`;
-//! not octal. Fetch arguments and `MODULE:SYMBOL` are not supported and say so.
+//! not octal. Fetch arguments and `MODULE:SYMBOL` are not supported: they are errors of their own.
 //!
-//! SYMBOL is a demangled Rust name, or any other: within `<>`, `()`, `[]` and `{}` it may hold spaces and `+`, so
+//! SYMBOL is a demangled Rust name, or another name. It may hold spaces and `+` within `<>`, `()`, `[]` and `{}`, so
 //! `<impl core::fmt::Debug for [T; 4]>::fmt+0x8` needs no quotes. A name that breaks these rules goes between double quotes:
 //! `"operator new"+4`.
 //!

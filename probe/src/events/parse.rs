@@ -233,7 +233,8 @@ pub(super) fn is_bare_symbol(name: &str) -> bool {
         && symbol_end(name, 0).is_ok_and(|end| end == name.len())
 }
 
-/// A decimal number, or a hexadecimal one after `0x`. Linux reads `010` as octal; here it is refused, lest it be taken for ten.
+/// A decimal number, or a hexadecimal number after `0x`. Linux reads `010` as octal. This parser refuses `010`, because a user
+/// could also mean ten.
 fn parse_number(text: &str) -> Option<u64> {
     let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => (digits, 16),

@@ -4,7 +4,7 @@
 use super::access::Ordinary;
 use super::{Fault, Memory, Shape};
 
-/// The most loads, and the most stores, that one attempt may have.
+/// The most accesses that one attempt may have, and also the most elements that may be loaded, or stored (a pair has two elements).
 const ROOM: usize = 8;
 
 /// A load that has been made and must give the same value again. It lies in one doubleword.
@@ -69,8 +69,8 @@ impl Between {
         room
     }
 
-    /// Loads a value: the value of an earlier store of the attempt, or else the value in memory; the latter load is noted. None if there
-    /// is no room, the load is misaligned, or an earlier store covers only a part of it.
+    /// Loads a value: the value of an earlier store of the attempt, or else the value in memory. A load from memory is noted. None
+    /// if there is no room, the load is misaligned, or an earlier store covers only a part of it.
     ///
     /// # Errors
     /// [`Fault`] if the load faults.

@@ -3,15 +3,15 @@
 //! An exception between the load-exclusive and the store-exclusive clears the exclusive monitor, and the store fails. So a debugger
 //! cannot execute such a sequence instruction by instruction. [`attempt`] executes one whole attempt in software. It loads the value
 //! by an ordinary load and executes the instructions in between on a copy of the registers. At the store-exclusive it has the kernel
-//! execute a *native pair* with nothing in between: load-exclusive, compare with the value loaded before, store-exclusive. If the value
-//! has changed, or the store fails, the attempt starts anew from the registers that it began with.
+//! execute a *native pair*: load-exclusive, compare with the value loaded before, store-exclusive. If the value has changed, or the
+//! store fails, the attempt starts anew from the registers that it began with.
 //!
-//! The result is that of the sequence executed at the moment of the native pair. The native load-exclusive gives the same value as the
-//! ordinary load did, so the store-exclusive stores what the instructions in between computed from it. These instructions are of two
-//! kinds: data processing, which depends on registers alone, and ordinary loads and stores, which are made again between the two native
-//! exclusives ([`Between`]), where each load must give the same value as before. Any other instruction ends in
-//! [`Stuck::Unsupported`]. A value that changes and changes back before the native pair does no harm, since the native loads are the
-//! ones that count.
+//! The result is that of the sequence executed at the moment of the native pair. The native load-exclusive gives the same value as
+//! the ordinary load did, so the store-exclusive stores what the instructions in between computed from it. These instructions are
+//! of two kinds: data processing, which depends on registers alone, and ordinary loads and stores. The stores are only noted at
+//! first, and are made between the two native exclusives ([`Between`]). The loads are made again there, and each must give the
+//! same value as before. Any other instruction ends in [`Stuck::Unsupported`]. A value that changes and changes back before the
+//! native pair does no harm, since the native loads are the ones that count.
 //!
 //! An ordinary access between the exclusives may hit a watchpoint. That exception has been taken and has cleared the monitor:
 //! [`resume`] brings such a context to the load-exclusive again.
@@ -45,9 +45,9 @@ pub const MAX_RESTARTS: u32 = 16;
 pub struct Registers {
     /// The registers X0 to X30, by number.
     pub x: [u64; 31],
-    /// SP.
+    /// The stack pointer.
     pub sp: u64,
-    /// PC.
+    /// The address of the next instruction.
     pub pc: u64,
     /// PSTATE in SPSR's layout.
     pub pstate: u64,
@@ -139,7 +139,7 @@ pub trait Memory {
     ) -> Result<bool, Fault>;
 }
 
-/// The access faults.
+/// An access to memory has faulted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fault;
 
@@ -172,16 +172,17 @@ pub enum End {
     Again,
 }
 
-/// Why no attempt was made. Nothing has changed.
+/// Why no attempt was made. No register has changed. Memory has not changed either, except after [`Stuck::Fault`]: of several
+/// ordinary stores, those before the store that faults may have been made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Stuck {
-    /// No store-exclusive belongs to this load-exclusive: it can be stepped like any other load.
+    /// No store-exclusive belongs to this load-exclusive, so the load-exclusive can be stepped like any other load.
     NoStore,
-    /// The way to the store-exclusive is too long, leads through an indirect branch or out of what can be read.
+    /// The way to the store-exclusive is too long, or leads through an indirect branch or to text that cannot be read.
     Unknown,
-    /// This instruction of the sequence cannot be executed in software: the module does not know it, or it is an access for which
-    /// there is no room, or a misaligned one.
+    /// This instruction of the sequence cannot be executed in software: the module does not know the instruction, or it is a
+    /// misaligned access, or one access more than the lists have room for.
     Unsupported {
         /// The instruction's address.
         address: u64,
@@ -250,7 +251,7 @@ pub const fn status_register(store: u32) -> u8 {
 /// A branch right behind the store-exclusive that tests its status still belongs to the attempt.
 ///
 /// # Errors
-/// [`Stuck`]; then neither registers nor memory have changed. [`Stuck::Unknown`] if there is no load-exclusive.
+/// [`Stuck`]; then `regs` has not changed. [`Stuck::Unknown`] if there is no load-exclusive at `regs.pc`.
 pub fn attempt(regs: &mut Registers, memory: &mut impl Memory) -> Result<Done, Stuck> {
     let word = memory.word(regs.pc).filter(|word| is_load_exclusive(*word)).ok_or(Stuck::Unknown)?;
     match path::reach(memory, regs.pc.wrapping_add(4)) {

@@ -130,7 +130,7 @@ impl Met {
 ///
 /// Calls `each` for no instruction if there is no store-exclusive. If not every way can be followed, calls it for every instruction
 /// met, because each of them might belong to the sequence. `fetch` gives the word at an address, or `None` if the address cannot be
-/// read. Takes bounded time. Thread context.
+/// read. Takes bounded time. Meant for thread context, not for a handler.
 pub fn members(fetch: impl Fn(u64) -> Option<u32>, load: u64, mut each: impl FnMut(u64)) {
     const NOWHERE: u8 = u8::MAX;
     let mut met = Met::around(load);

@@ -288,7 +288,8 @@ fn what_cannot_be_run_changes_nothing() {
     assert_eq!(stuck(&[LDXR, BR, STXR, RET]), Stuck::Unknown, "an indirect branch");
     assert_eq!(stuck(&[LDXR, ADD]), Stuck::Unknown, "text that cannot be read");
     assert_eq!(stuck(&[ADD, STXR]), Stuck::Unknown, "no load-exclusive");
-    // Another register, another size, and what the architecture leaves open: a status register that is also the data or the base.
+    // Not supported: a store-exclusive with another address register or size, and one whose status register is also the data or
+    // the base, for which the architecture leaves the result open.
     for store in [0xc80b_7c2a, 0x880b_7c0a, 0xc80a_7c0a, 0xc800_7c0a] {
         assert_eq!(stuck(&[LDXR, store, RET]), unsupported(4, store));
     }
@@ -363,7 +364,7 @@ fn a_long_way_is_followed_through_the_function() {
     assert_eq!(run(&mut fake).0, Err(Stuck::Unknown));
 }
 
-/// Each word on x1 = 0x8000_0000_0000_0003, x2 = 0xff80, x3 = 7, C set; the result in x0 and NZCV.
+/// Each word is executed with x1 = 0x8000_0000_0000_0003, x2 = 0xff80, x3 = 7 and C set. Its result is in x0 and NZCV.
 #[test]
 fn some_of_each_group() {
     const CASES: [(u32, u64, u64); 24] = [
@@ -488,7 +489,8 @@ fn a_load_sees_the_stores_of_its_own_attempt() {
     }
 }
 
-/// Each word on x2 = OTHER + 8, x3 = 1: what it loads into x12, what it adds to x2, how many bytes it accesses and at which offset.
+/// Each word is executed with x2 = OTHER + 8 and x3 = 1: what it loads into x12, what it adds to x2, how many bytes it accesses
+/// and at which offset.
 #[test]
 fn every_form_of_an_ordinary_access() {
     const CASES: [(u32, u64, i64, u64, i64); 12] = [
@@ -571,7 +573,8 @@ fn the_members_of_a_sequence_are_those_that_lead_to_its_store() {
         members
     };
     assert_eq!(members(&[NOP, LDXR, LOAD, STXR, cbnz_const(-3), RET], 1), [1, 2, 3]);
-    // The path out of the sequence has no members, the path around has: 1: ldxr; cmp; b.ne 3f; b 2f; 3: clrex; ret; 2: stxr
+    // The path that leaves the sequence has no members, the path to the store has.
+    // 1: ldxr; cmp; b.ne 3f; b 2f; 3: clrex; ret; 2: stxr
     let text = [LDXR, CMP, b_ne(2), 0x1400_0003, CLREX, RET, STXR, RET];
     assert_eq!(members(&text, 0), [0, 1, 2, 3, 6]);
     // A loop on the path to the store.
@@ -668,7 +671,7 @@ fn members_are_what_the_definition_says() {
     assert!(sequences > 1000 && lost > 1000 && nothing > 1000, "{sequences} {lost} {nothing}");
 }
 
-/// Three sources: bits 30 and 29 of every allocated word are clear.
+/// In the group of instructions with three source registers, bits 30 and 29 of every allocated word are clear.
 #[test]
 fn multiplications_with_other_high_bits_are_not_executed() {
     let mut regs = registers(BASE);

@@ -1,4 +1,4 @@
-//! The verdict that the decoder's answer calls for, from its names alone.
+//! The verdict that the decoder's answer calls for, found from the decoder's names of instructions alone.
 use fARM64::decode::decode;
 use fARM64::{Code, Feature, FeatureSet, Instruction, Mnemonic, Operand};
 use stepwell_probe::{Class, Reason};

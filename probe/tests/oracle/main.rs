@@ -1,7 +1,7 @@
 //! The classification against an independent decoder, fARM64.
 //!
 //! For each word the decoder's answer is turned into the verdict it calls for (`expected`), and compared with `classify`.
-//! Where the two differ on purpose the difference is listed in `known` with its reason; any other is a failure.
+//! Where the two differ on purpose, `known` lists the difference with its reason. Any other difference is a failure.
 mod expected;
 mod known;
 

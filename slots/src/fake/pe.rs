@@ -1,9 +1,9 @@
-//! A model of the slot registers of a processing element with banks (FEAT_Debugv8p9), as software at EL1 meets them.
+//! A model of the slot registers of a processing element with banks (FEAT_Debugv8p9), as software at EL1 sees them.
 //!
 //! Written from the architecture's text, not from how this crate uses the registers: DDI 0487, the accessibility of
 //! `DBGBCR<n>_EL1` and its like, `EffectiveMDSELR_EL1_BANK()`, `SelfHostedExtendedBPWPEnabled()`, and "Synchronization
-//! requirements for AArch64 System registers". What the architecture leaves open is left open: an access while several
-//! banks may be selected goes to one of them as the test chooses, and is noted.
+//! requirements for AArch64 System registers". The model leaves open what the architecture leaves open: while several
+//! banks may be selected, an access goes to the one that the test chooses ([`Stale`]), and is noted as a [`Fault`].
 
 use std::boxed::Box;
 use std::vec::Vec;
@@ -15,12 +15,12 @@ const MDE: u64 = 1 << 15;
 const KDE: u64 = 1 << 13;
 const EMBWE: u64 = 1 << 32;
 
-/// Which of several values that may be in effect an access finds.
+/// Which bank an access finds while several may be selected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stale {
-    /// The one that the last context synchronisation left.
+    /// The bank that was selected at the last context synchronisation.
     Oldest,
-    /// The one written last.
+    /// The bank that was selected last.
     Newest,
 }
 
@@ -29,7 +29,7 @@ pub enum Stale {
 pub enum Fault {
     /// An access to a register that is not there: an Undefined Instruction exception.
     Undefined(Kind, usize),
-    /// MDSELR_EL1 accessed on a CPU that has none: the same.
+    /// An access to MDSELR_EL1 on a CPU that does not have this register: an Undefined Instruction exception.
     NoBanks,
     /// An access that depends on a selection which no context synchronisation has brought into force.
     Unsynchronised(Kind, u8),
@@ -40,7 +40,7 @@ pub enum Fault {
 /// What happens at an injected debug exception.
 pub type Handler = Box<dyn FnOnce(&mut Pe)>;
 
-/// All slots, as contents or as what is in effect.
+/// All registers of the model: value and control register of each slot, MDSCR_EL1, MDSELR_EL1.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct State {
     slots: [Vec<(u64, u32)>; 2],
@@ -53,8 +53,8 @@ pub struct Pe {
     counts: Counts,
     /// MDCR_EL2.EBWE and MDCR_EL3.EBWE: whether EL1 may have banks at all.
     extended: bool,
-    /// The state at the last context synchronisation, then after each write since: any of them may be what is in effect;
-    /// the last is what a read returns.
+    /// The state at the last context synchronisation, then the state after each write since. Any of these states may be in effect;
+    /// a read returns the last one.
     possible: Vec<State>,
     stale: Stale,
     debug_masked: bool,
@@ -94,7 +94,7 @@ impl Pe {
         pe
     }
 
-    /// MDCR_EL2.EBWE or MDCR_EL3.EBWE is clear: whoever is there keeps the banks from EL1.
+    /// Clears MDCR_EL2.EBWE or MDCR_EL3.EBWE, as software at EL2 or EL3 does that denies the banks to EL1.
     pub fn deny_banks(&mut self) {
         self.extended = false;
     }
@@ -105,8 +105,8 @@ impl Pe {
         self.change(|state| state.mdscr = value);
     }
 
-    /// Has a debug exception taken before access number `at`, counted from now, if they are not masked there; else as soon as
-    /// they are not.
+    /// Has a debug exception taken before access number `at`, counted from now, or, if debug exceptions are masked there, as soon
+    /// as they are unmasked.
     pub fn inject(&mut self, at: usize, handler: Handler) {
         self.injected = Some((self.accesses + at, handler));
     }
@@ -130,7 +130,7 @@ impl Pe {
         self.accesses
     }
 
-    /// What software did that it must not do.
+    /// All that software has done so far and must not do.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
     }
@@ -140,7 +140,7 @@ impl Pe {
         &self.now().slots[kind as usize]
     }
 
-    /// MDSELR_EL1.
+    /// The value of MDSELR_EL1 that was written last.
     pub fn mdselr(&self) -> u64 {
         self.now().mdselr
     }
@@ -150,7 +150,7 @@ impl Pe {
         judge(&self.possible, |state| self.matches(state, kind, n, address, level))
     }
 
-    /// Whether any slot does.
+    /// Whether any slot of the kind hits, as for [`hits`](Self::hits).
     pub fn any_hits(&self, kind: Kind, address: u64, level: Level) -> Hit {
         judge(&self.possible, |state| {
             (0..self.counts.of(kind)).any(|n| self.matches(state, kind, n, address, level))
@@ -224,7 +224,7 @@ impl Pe {
             return;
         }
         let Some((_, handler)) = self.injected.take() else { return };
-        // Exception entry and return synchronise (SCTLR_EL1.EIS, EOS), and entry masks.
+        // Exception entry and return synchronise (SCTLR_EL1.EIS, EOS), and entry masks debug exceptions.
         self.synchronise();
         self.debug_masked = true;
         handler(self);

@@ -1,5 +1,5 @@
-//! Rule H4, by a debug exception at every access of every operation: with the section masked all is well, without it, or
-//! with a flaw in the back end, it is not.
+//! Rule H4, tried by a debug exception before every access of every operation. All is well if the operation is a masked section.
+//! If it is not masked, or if the back end has a flaw, the tests must see damage.
 
 use std::boxed::Box;
 use std::vec::Vec;
@@ -9,7 +9,7 @@ use super::counts;
 use crate::fake::{Pe, Stale};
 use crate::{BankSelect, Banked, CpuSlots, DebugRegs, Encoding, Kind, ReadRegs, SlotId};
 
-/// What is done to a slot.
+/// The operations on a slot.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Operation {
     Arm,
@@ -57,7 +57,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// Slot `n` with a record, and as far armed and suspended as the operation needs it.
+    /// Slot `n` with a record, armed and suspended if the operation needs that.
     fn new(tables: &'static BigTables, kind: Kind, n: u8, operation: Operation, pe: &mut Pe) -> Scene {
         let id = tables.lookup(kind, n).expect("every slot has a record").id;
         let mut cpu = CpuSlots::new();
@@ -78,7 +78,7 @@ impl Scene {
         tables.encoding_of(id).expect("live")
     }
 
-    /// Returns whether what it read was right.
+    /// Runs the operation. Returns false if the operation has read wrong contents.
     fn run(&mut self, regs: &mut (impl DebugRegs + ReadRegs)) -> bool {
         let (cpu, tables, id) = (&mut self.cpu, self.tables, self.id);
         let encoding = Scene::encoding(tables, id);
@@ -124,8 +124,8 @@ impl Scene {
     }
 }
 
-/// One operation that a debug exception interrupts before access `at`, whose handler uses another slot. Returns whether all is
-/// well afterwards, or `None` if the operation has no such access.
+/// Runs the operation `outer`. Before its access `at` comes a debug exception, whose handler runs the operation `inner` on another
+/// slot. Returns whether all is well afterwards, or `None` if `outer` has no such access.
 fn interrupted<B: BackEnd>(
     tables: &'static BigTables,
     outer: (Kind, u8, Operation),
@@ -137,7 +137,7 @@ fn interrupted<B: BackEnd>(
     let mut pe = Pe::brought_up(counts(64, 64), stale);
     let mut outer = Scene::new(tables, outer.0, outer.1, outer.2, &mut pe);
     let mut inner = Scene::new(tables, inner.0, inner.1, inner.2, &mut pe);
-    // What the handler's slot must be is asked afterwards, of a scene that stays here.
+    // The handler takes `inner`. `witness` stays here, and knows what the handler's slot must hold afterwards.
     let witness = Scene { cpu: CpuSlots::new(), ..inner };
     let right = std::rc::Rc::new(std::cell::Cell::new(false));
     let told = right.clone();
@@ -162,7 +162,7 @@ fn interrupted<B: BackEnd>(
         (0..64).filter(|&n| ![outer.id, witness.id].iter().any(|id| (id.kind, id.index) == (kind, n))).all(
             |n| {
                 let other = pe.contents(kind)[usize::from(n)];
-                // A resync knows of nothing but its own slots, and switches off what it does not know.
+                // A resync switches off every slot that its CPU has not armed, but leaves the value register.
                 other.1 == 0 && (other.0 == 0 || outer.operation == Operation::Resync)
             },
         )
@@ -192,7 +192,7 @@ fn exhaust<B: BackEnd>(masked: bool, outer: &[u8], inner: &[u8]) -> (usize, Vec<
     for (n, operation) in each(outer) {
         let mut well = true;
         for (inner_n, inner) in each(inner) {
-            // A resync owns all slots of its kind: the slot beside it is of the other kind.
+            // A resync writes all slots of its kind, so the other operation gets a slot of the other kind.
             let apart = operation == Operation::Resync || inner == Operation::Resync;
             let inner_kind = if apart { Kind::Breakpoint } else { Kind::Watchpoint };
             let (outer, inner) = ((Kind::Watchpoint, n, operation), (inner_kind, inner_n, inner));
@@ -227,13 +227,13 @@ fn h4_unmasked_every_operation_on_a_slot_above_15_goes_wrong() {
     let wanted: Vec<_> = OUTER
         .into_iter()
         .flat_map(|n| OPERATIONS.map(|operation| (n, operation)))
-        // A resync writes all slots, whichever it is about.
+        // A resync of any slot writes the slots above 15 too.
         .filter(|&(n, operation)| n > 15 || operation == Operation::Resync)
         .collect();
     assert_eq!(wrong, wanted);
 }
 
-/// A handler that uses none but the slots that need no bank is enough to do harm, and to come to harm.
+/// Even a handler that uses only a slot below 16 damages the interrupted operation, or is damaged by it.
 #[test]
 fn h4_unmasked_a_handler_that_knows_of_no_banks_goes_wrong_too() {
     let (_, wrong) = exhaust::<Real>(false, &[20], &[1]);
@@ -242,7 +242,7 @@ fn h4_unmasked_a_handler_that_knows_of_no_banks_goes_wrong_too() {
     assert_eq!(wrong, []);
 }
 
-/// Back ends with a fault each.
+/// The flaw of a [`Flawed`] back end.
 #[derive(Clone, Copy, PartialEq)]
 enum Flaw {
     NoIsbBehindSelect,
@@ -326,7 +326,7 @@ flawed! {
     h4_another_field_than_bank_is_noticed: OtherField;
 }
 
-/// What follows a slot above 15 in the same section: one that needs no bank.
+/// A slot below 16 is accessed after a slot above 15 in the same section: only then does the ISB after the return to bank 0 matter.
 #[test]
 fn h4_a_return_to_bank_0_without_isb_is_noticed() {
     let tables = BigTables::new();

@@ -1,4 +1,4 @@
-//! Rule H7.
+//! Rule H7: to which slots a hit is attributed.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::vec::Vec;
@@ -7,7 +7,7 @@ use super::{DATA, Random, TEXT, TestTables, breakpoint, watchpoint};
 use crate::fake::FakeRegs;
 use crate::{Access, CpuSlots, Cpus, Encoding, Kind, SlotMask, WatchHit, breakpoint_hits, watchpoint_hits};
 
-/// How often the shortest way said something.
+/// How often [`CpuSlots::plain_watchpoint`] has named a slot.
 static PLAIN: AtomicU64 = AtomicU64::new(0);
 
 const WNR: u32 = 1 << 6;
@@ -21,12 +21,13 @@ fn wpt(n: u32) -> u32 {
     WPTV | n << 18
 }
 
-/// Attributes by the free function, by what a CPU has armed, and in the shortest way where that says something: all must agree.
+/// Attributes a hit by the function [`watchpoint_hits`], by [`CpuSlots::watchpoint_hits`], and by [`CpuSlots::plain_watchpoint`]
+/// if that names a slot. All must agree.
 fn hits(iss: u32, far: u64, slots: &[(u64, u64, Access)]) -> SlotMask {
     hits_by(NOP, iss, far, slots)
 }
 
-/// The same of an access by one instruction.
+/// As [`hits`], for an access by the instruction `word`.
 fn hits_by(word: u32, iss: u32, far: u64, slots: &[(u64, u64, Access)]) -> SlotMask {
     let tables = TestTables::new();
     let (mut cpu, mut regs) = (CpuSlots::new(), FakeRegs::zeroed(6, 4));
@@ -86,9 +87,9 @@ fn far_outside_all_ranges_goes_to_the_nearest() {
     let write = Access::Write;
     // A wide store from below.
     assert_eq!(hits(WNR, DATA + 8, &[(DATA + 24, 8, write), (DATA + 0x800, 8, write)]), SlotMask(0b01));
-    // The last byte counts, not the first: a long range that ends nearby.
+    // From above a range, the distance to its last byte counts: the long range ends nearby.
     assert_eq!(hits(WNR, DATA + 0x1010, &[(DATA, 0x1000, write), (DATA + 0x1080, 8, write)]), SlotMask(0b01));
-    // From either side.
+    // The distances on both sides of FAR are compared.
     assert_eq!(hits(WNR, DATA + 0x30, &[(DATA, 4, write), (DATA + 0x10, 4, write)]), SlotMask(0b10));
     assert_eq!(
         hits(WNR, DATA + 0x800, &[(DATA + 0x700, 8, write), (DATA + 0x880, 8, write)]),
@@ -98,11 +99,11 @@ fn far_outside_all_ranges_goes_to_the_nearest() {
         hits(WNR, DATA + 0x800, &[(DATA + 0x780, 8, write), (DATA + 0x8a0, 8, write)]),
         SlotMask(0b01)
     );
-    // Equally near: both.
+    // Two slots that are equally near are both hit.
     assert_eq!(hits(WNR, DATA + 8, &[(DATA + 16, 4, write), (DATA + 16, 8, write)]), SlotMask(0b11));
 }
 
-/// 32 bytes in one access (STP, LDP of Q registers): FAR may be anywhere from its first byte to the last watched one.
+/// One access of 32 bytes (STP, LDP of Q registers): FAR may be anywhere from the first byte accessed to the last byte watched.
 #[test]
 fn a_wide_access_is_attributed_to_what_it_touches_and_no_neighbour() {
     let write = Access::Write;
@@ -127,9 +128,9 @@ fn a_wide_access_is_attributed_to_what_it_touches_and_no_neighbour() {
 #[test]
 fn far_outside_all_ranges_prefers_what_the_architecture_allows() {
     let write = Access::Write;
-    // DC ZVA of the block at DATA + 0x40: the slot one byte below the block cannot be what it hit.
+    // DC ZVA of the block at DATA + 0x40 cannot have hit the slot that ends one byte below the block.
     assert_eq!(hits(WNR, DATA + 0x40, &[(DATA + 0x38, 8, write), (DATA + 0x78, 8, write)]), SlotMask(0b10));
-    // In the same block, but below FAR: before anything in another block.
+    // A slot in the same block, but below FAR, comes before every slot in another block.
     assert_eq!(hits(WNR, DATA + 0x70, &[(DATA + 0x40, 8, write), (DATA + 0x80, 8, write)]), SlotMask(0b01));
 }
 
@@ -138,12 +139,13 @@ fn the_direction_of_the_access_selects_unless_nothing_is_left() {
     use Access::{Read, Write};
     assert_eq!(hits(WNR, DATA + 8, &[(DATA, 8, Read), (DATA + 32, 8, Write)]), SlotMask(0b10));
     assert_eq!(hits(0, DATA + 8, &[(DATA, 8, Read), (DATA + 32, 8, Write)]), SlotMask(0b01));
-    // Nothing else is there: attributed to nobody, the hit would come again for ever.
+    // No other slot is armed. If the hit were attributed to no slot, it would come again for ever.
     assert_eq!(hits(WNR, DATA + 64, &[(DATA, 8, Read)]), SlotMask(0b01));
     assert_eq!(hits(0, DATA, &[(DATA, 8, Write)]), SlotMask(0b01));
 }
 
-/// A 32-byte load that begins in what is watched for stores, and reaches what is watched for loads; and the mirror image.
+/// A 32-byte load that begins in a range watched for stores, and reaches a range watched for loads; and the same with loads and
+/// stores exchanged.
 #[test]
 fn h7_a_slot_for_the_other_direction_is_left_out_even_where_it_holds_far() {
     use Access::{Read, Write};
@@ -154,14 +156,14 @@ fn h7_a_slot_for_the_other_direction_is_left_out_even_where_it_holds_far() {
                 SlotMask(0b10),
                 "{own:?} {far:#x}"
             );
-            // By slots that watch more than a doubleword, and by a distance that favours the wrong one.
+            // The same if a slot for the other direction watches more than a doubleword, or is nearer.
             assert_eq!(
                 hits(iss, far, &[(DATA, 32, other), (DATA + 24, 1, other), (DATA + 40, 4, own)]),
                 SlotMask(0b100)
             );
-            // In another block than FAR, where the architecture does not have it.
+            // The same if the slot for the right direction is in another block than FAR, where the architecture does not allow it.
             assert_eq!(hits(iss, far, &[(DATA + 16, 8, other), (DATA + 0x400, 8, own)]), SlotMask(0b10));
-            // One that fits and holds FAR comes first, one that fits both ways does too.
+            // A slot that fits the direction and holds FAR comes first, also if it is for both directions.
             assert_eq!(hits(iss, far, &[(DATA + 16, 8, other), (DATA + 16, 8, own)]), SlotMask(0b10));
             let both = (DATA + 16, 8, Access::ReadWrite);
             assert_eq!(hits(iss, far, &[(DATA + 16, 8, other), both, (DATA + 32, 8, own)]), SlotMask(0b10));
@@ -169,8 +171,8 @@ fn h7_a_slot_for_the_other_direction_is_left_out_even_where_it_holds_far() {
     }
 }
 
-/// What the syndrome and FAR can say of an access, against slots of every direction: a slot for the other direction is never
-/// named while one for the right direction is armed, and what fits and holds FAR always is.
+/// Random syndromes and FARs, against random slots of every direction. A slot for the other direction is never named while a slot
+/// for the right direction is armed, and a slot that fits and holds FAR is always named.
 #[test]
 fn h7_of_random_slots_none_is_named_that_the_direction_rules_out() {
     use Access::{Read, ReadWrite, Write};
@@ -215,15 +217,15 @@ fn an_atomic_reported_as_a_write_may_have_hit_a_slot_for_reads() {
     assert_eq!(hits_by(LDADD, WNR, DATA + 4, &slots), SlotMask(0b01));
     assert_eq!(hits_by(LDADD, WNR, DATA + 8, &slots), SlotMask(0b10));
     assert_eq!(hits_by(STR, WNR, DATA + 4, &slots), SlotMask(0b10));
-    // Clear, it says what it says.
+    // WnR clear is believed: only slots for reads are candidates.
     assert_eq!(hits_by(LDADD, 0, DATA + 8, &slots), SlotMask(0b01));
-    // Of two on one word both are hit: it reads and writes.
+    // An atomic reads and writes, so of two slots on one word both are hit.
     assert_eq!(hits_by(LDADD, WNR, DATA, &[(DATA, 8, Read), (DATA, 8, Write)]), SlotMask(0b11));
 }
 
 #[test]
 fn atomics_are_told_from_other_accesses() {
-    // As an assembler makes them: atomics, then what is near them in the encoding.
+    // Words as an assembler makes them: atomics, then instructions with similar encodings.
     const ATOMICS: [u32; 22] = [
         0xf821_0002, // LDADD X1, X2, [X0]
         0x38e1_0002, // LDADDALB W1, W2, [X0]
@@ -277,12 +279,12 @@ fn atomics_are_told_from_other_accesses() {
     }
 }
 
-/// What is watched for reads only.
+/// A watchpoint for reads only.
 fn reads() -> Encoding {
     watchpoint(DATA, 8, Access::Read).encoding()
 }
 
-/// FnP: FAR is any address in the granule of the access, so nothing follows from what lies nearest to it.
+/// With FnP, FAR is any address in the granule of the access, so the distance to FAR means nothing.
 #[test]
 fn where_far_is_not_precise_every_slot_in_its_granule_may_have_been_hit() {
     use Access::{Read, Write};
@@ -292,9 +294,9 @@ fn where_far_is_not_precise_every_slot_in_its_granule_may_have_been_hit() {
         assert_eq!(hits(WNR | FNP, far, &slots), SlotMask(0b0011), "{far:#x}");
         assert_eq!(hits(FNP, far, &slots), SlotMask(0b1000), "{far:#x}");
     }
-    // None there: the nearest, on a machine whose smallest granule is larger.
+    // No slot is in that granule: the nearest is taken, as the granule may be larger than 4 KiB.
     assert_eq!(hits(WNR | FNP, page + 0x2000, &slots), SlotMask(0b0100));
-    // A range that reaches into it.
+    // A range that reaches into the granule counts.
     assert_eq!(hits(WNR | FNP, page + 0x1800, &[(page, 0x2000, Write), (page, 8, Write)]), SlotMask(0b01));
 }
 
@@ -305,17 +307,17 @@ fn the_number_in_the_syndrome_is_honoured() {
     assert_eq!(hits(WNR | wpt(1), DATA + 0x40, &slots), SlotMask(0b010));
     assert_eq!(hits(WNR | wpt(1) | FNV, DATA, &slots), SlotMask(0b010));
     assert_eq!(hits(WNR | wpt(1) | FNP, DATA, &slots), SlotMask(0b010));
-    // FAR exact: the others that it lies in have matched too.
+    // FAR is exact: the other slots that hold FAR have matched too.
     assert_eq!(hits(WNR | wpt(0), DATA, &slots), SlotMask(0b101));
-    // Nobody's slot: not attributed to a bystander.
+    // The named slot is not armed: the hit is not attributed to another slot.
     assert_eq!(hits(WNR | wpt(3), DATA + 0x40, &slots), SlotMask::EMPTY);
     // WPT without WPTV means nothing.
     assert_eq!(hits(WNR | 1 << 18, DATA, &slots), SlotMask(0b101));
-    // A slot for the other direction that holds an exact FAR has not matched with the one that is named.
+    // A slot for the other direction that holds an exact FAR has not matched together with the named slot.
     let slots = [(DATA, 8, Access::Read), (DATA + 8, 8, write), (DATA + 4, 4, Access::ReadWrite)];
     assert_eq!(hits(WNR | wpt(1), DATA + 4, &slots), SlotMask(0b110));
     assert_eq!(hits(wpt(0), DATA + 8, &slots), SlotMask(0b001));
-    // Neither number nor FAR: whoever may be concerned.
+    // The syndrome gives neither a number nor a FAR: every slot that fits the direction.
     let slots = [(DATA, 8, write), (DATA + 0x100, 8, write), (DATA, 4, write)];
     assert_eq!(hits(WNR | FNV, DATA, &slots), SlotMask(0b111));
 }

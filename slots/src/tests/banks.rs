@@ -1,4 +1,4 @@
-//! Banked registers: every slot is reached, and none but the one that is meant.
+//! Banked registers: each access reaches the slot that is meant, and no other.
 
 use std::vec::Vec;
 
@@ -16,7 +16,7 @@ pub(super) const STALE: [Stale; 2] = [Stale::Oldest, Stale::Newest];
 /// MDE and KDE.
 const ENABLED: u64 = 1 << 15 | 1 << 13;
 
-/// What slot `n` is set on in these tests: no two are set on the same.
+/// The address that slot `n` is set on in these tests. Each slot has its own.
 fn address(kind: Kind, n: u8) -> u64 {
     let base = if kind == Kind::Breakpoint { TEXT } else { DATA };
     base + 64 * u64::from(n)
@@ -114,7 +114,7 @@ fn all_64_suspended_at_once_come_back() {
     assert!(ids.iter().all(|&id| cpu.suspended().contains(id)));
     let stashed = cpu.stash(regs);
     assert!(cpu.suspended().is_empty());
-    // One is used anew meanwhile.
+    // One of the slots gets another use meanwhile.
     tables.retire(ids[40]).expect("live");
     cpu.disarm(regs, ids[40]);
     tables.free(ids[40]).expect("retired");
@@ -166,13 +166,13 @@ fn embwe_gates_the_slots_above_15_and_the_way_to_them() {
     assert_eq!(hits(&pe), [Hit::Always, Hit::May]);
     pe.isb();
     assert_eq!(hits(&pe), [Hit::Always, Hit::Never]);
-    // A write that is meant for slot 19 goes to slot 3: what `banks_answer` is there to find out.
+    // Without EMBWE a write that is meant for slot 19 goes to slot 3. `banks_answer` finds that out.
     let before = pe.contents(Kind::Breakpoint)[3];
     Banked(&mut pe).write_value(Kind::Breakpoint, 19, 0x4000);
     assert_ne!(pe.contents(Kind::Breakpoint)[3], before);
 }
 
-/// What the kernel relies on where bring-up found no banks: the same back end, which leaves MDSELR_EL1 alone there.
+/// If bring-up has found no banks, the kernel uses the same back end, and relies on it not to access MDSELR_EL1.
 #[test]
 fn slots_of_bank_0_are_reached_without_a_word_about_banks() {
     let tables = BigTables::new();

@@ -8,12 +8,12 @@ use std::vec::Vec;
 use super::{Random, TEXT, breakpoint};
 use crate::{CpuHits, Cpus, Kind, Table};
 
-/// Every word of a record follows from `seed`, so that a mixture shows.
+/// Every word of a record follows from `seed`, so that a mixture of two uses is noticed.
 fn words(seed: u64) -> (u64, u64, Cpus) {
     (TEXT + 4 * seed, seed, Cpus(seed | 1 << 63))
 }
 
-/// Lets the readers end, also when the writer panics.
+/// Counts a writer as ended, also when it panics: the readers run until no writer is left.
 struct Countdown<'a>(&'a AtomicUsize);
 
 impl Drop for Countdown<'_> {
@@ -111,7 +111,7 @@ fn no_hit_is_lost_in_the_count() {
     assert_eq!(TABLE.hits(id, HITS.iter()), Some(30_000), "of the CPUs that the slot is for");
 }
 
-/// Slots of different CPUs share numbers; none is ever two records' on one CPU.
+/// Slots of different CPUs share numbers, but on one CPU a slot never belongs to two records.
 #[test]
 fn of_many_claimants_each_has_its_own_slot_on_each_of_its_cpus() {
     static TABLE: Table<u64, 24> = Table::new(Kind::Breakpoint);

@@ -140,7 +140,7 @@ fn what_the_hardware_cannot_hold_is_refused_with_the_reason() {
     }
     assert_eq!(
         SlotError::CrossesDoubleword { address: 0x1006, length: 4 }.to_string(),
-        "4 bytes at 0x1006 lie in two doublewords: watch them as two, 2 at 0x1006 and 2 at 0x1008"
+        "4 bytes at 0x1006 lie in two doublewords: watch them as two ranges, 2 at 0x1006 and 2 at 0x1008"
     );
     assert_eq!(
         SlotError::NoFreeSlot { kind: Kind::Watchpoint, total: 4 }.to_string(),
@@ -148,7 +148,8 @@ fn what_the_hardware_cannot_hold_is_refused_with_the_reason() {
     );
 }
 
-/// An address that is one is not called none because the range behind it leaves its half.
+/// A range that begins at a virtual address but leaves its half of the address space is refused as such, and not as "no virtual
+/// address".
 #[test]
 fn a_range_past_the_end_of_its_half_says_so() {
     let half = 1u64 << 48;
@@ -165,13 +166,13 @@ fn a_range_past_the_end_of_its_half_says_so() {
     }
     assert_eq!(
         watch(u64::MAX, 8).encode().expect_err("wraps").to_string(),
-        "8 bytes at 0xffffffffffffffff go past 0xffffffffffffffff, the last address of that half: watch at most 1 byte there"
+        "8 bytes at 0xffffffffffffffff go past 0xffffffffffffffff, the last address of its half of the address space: watch at most 1 byte there"
     );
     assert_eq!(
         watch(half - 16, 32).encode().expect_err("wraps").to_string(),
-        "32 bytes at 0xfffffffffff0 go past 0xffffffffffff, the last address of that half: watch at most 16 bytes there"
+        "32 bytes at 0xfffffffffff0 go past 0xffffffffffff, the last address of its half of the address space: watch at most 16 bytes there"
     );
-    // What is no address is called that, whatever its length.
+    // An address that is not canonical is refused as such, whatever the length of the range.
     for address in [half, u64::MAX - half, 1 << 63, 0x1234_5678_9abc_def0] {
         for length in [1, 8, 9, 16] {
             assert_eq!(
@@ -208,7 +209,7 @@ fn a_split_watches_exactly_the_bytes_asked_for() {
     assert!(two > 1000, "{two} splits tried");
 }
 
-/// Whether any way of cutting in two gives two that the hardware holds, found by trying all of them.
+/// Whether the range can be cut in two ranges that the hardware can hold. Tries every cut.
 fn fits_two(address: u64, length: u64) -> bool {
     (1..length).any(|cut| {
         watch(address, cut).encode().is_ok() && watch(address + cut, length - cut).encode().is_ok()

@@ -1,4 +1,4 @@
-//! A slot of one CPU alone, reserved and armed in one go, and the records that only such slots have.
+//! [`CpuSlots::install`]: a slot of one CPU alone is reserved and armed in one go, with a record that is set apart for it.
 
 use std::vec::Vec;
 
@@ -11,7 +11,7 @@ use crate::{
 /// Tables in which the first 16 slots of the first 8 CPUs have records of their own.
 type WholeTables<P = u64> = Tables<P, 256, 256>;
 
-/// A payload that says of itself whether a hit is only to be counted.
+/// A payload that says whether a client is told of each hit. If so, a hit needs more than to be counted.
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Told(bool);
 
@@ -98,12 +98,12 @@ fn tables_without_such_records_take_the_longer_way() {
     assert_eq!(install(&mut slots, &mut regs, &nearly, breakpoint(TEXT), 0, 0), None);
     assert_eq!((small.iter().count(), nearly.iter().count()), (0, 0));
     assert!(regs.trace.is_empty());
-    // Nothing was taken.
+    // No slot was taken: `reserve` still gets slot 0.
     assert_eq!(small.reserve(breakpoint(TEXT), Cpus::of(0), 0, 6).expect("free").index, 0);
     assert_eq!(nearly.reserve(breakpoint(TEXT), Cpus::of(0), 0, 6).expect("free").index, 0);
 }
 
-/// What the short way leaves to the longer one, without a trace.
+/// Where `install` returns `None`, it has changed nothing.
 #[test]
 fn what_the_short_way_cannot_do_changes_nothing() {
     let tables = WholeTables::new();
@@ -129,7 +129,7 @@ fn what_the_short_way_cannot_do_changes_nothing() {
     assert_eq!(install(&mut slots, &mut regs, &tables, breakpoint(TEXT + 16), 0, 0), None, "all in use");
     assert_eq!(tables.iter().count(), 3);
     assert_eq!(regs.trace.len(), before + 2 + 3);
-    // The other way round: nobody else gets what was installed.
+    // The other way round: `reserve` does not get a slot that was installed.
     let full = tables.reserve(breakpoint(TEXT + 16), Cpus::of(0), 0, 2);
     assert_eq!(full, Err(SlotError::NoFreeSlot { kind: Kind::Breakpoint, total: 2 }));
     assert_eq!(tables.reserve(breakpoint(TEXT + 16), Cpus::of(1), 0, 2).map(|id| id.index), Ok(0));
@@ -186,7 +186,7 @@ fn a_hit_that_is_more_than_counted_is_not_dealt_with_in_the_shortest_way() {
     assert_eq!((slots.plain_breakpoint(TEXT + 4), slots.breakpoint_hits(TEXT + 4)), (None, SlotMask::of(1)));
     install(&mut slots, &mut regs, &tables, breakpoint(TEXT + 8), 0, Told(false)).expect("free");
     assert_eq!(slots.plain_breakpoint(TEXT + 8), Some(2));
-    // By the longer way the same.
+    // The same holds for slots that were reserved and armed in the longer way.
     for (payload, careful, plain) in [(false, false, true), (true, false, false), (false, true, false)] {
         let admitted = watchpoint(DATA, 8, Access::Read);
         let admitted = if careful { admitted.with_care() } else { admitted };

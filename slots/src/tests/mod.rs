@@ -1,4 +1,4 @@
-//! Host tests: what the slots do is judged by the recording back end, which matches as the architecture says.
+//! Host tests. The recording back end (`fake`) decides as the architecture says whether an access hits.
 
 mod atomicity;
 mod attribution;
@@ -31,7 +31,7 @@ fn watchpoint(address: u64, length: u64, access: Access) -> Admitted {
     Admitted::despite_no_probe(&request, VaSize::Bits48).expect("a watchpoint")
 }
 
-/// A CPU of FEAT_Debugv8p9 with so many slots.
+/// The counts that a CPU with FEAT_Debugv8p9 and these numbers of slots announces.
 fn counts(breakpoints: u64, watchpoints: u64) -> Counts {
     let field = |n: u64| (n - 1).min(15);
     let extended = |n: u64| if n > 16 { n - 1 } else { 0 };

@@ -8,7 +8,7 @@ use crate::{Access, Admitted, Kind, NoProbe, Privilege, Request, VaSize};
 const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::ReadWrite];
 const PRIVILEGES: [Privilege; 3] = [Privilege::El1, Privilege::El0, Privilege::Both];
 
-/// The ends of the address space, of its halves and of what is watched, and the bytes around them.
+/// The ends of the address space, of its halves and of the watched ranges, and the bytes around them.
 fn addresses() -> Vec<u64> {
     [
         0,
@@ -36,7 +36,7 @@ fn lengths() -> Vec<u64> {
         .collect()
 }
 
-/// Compares both ways; whether the short one had an answer.
+/// Compares the answers of both ways. Returns whether the short way had an answer.
 fn compare(no_probe: &NoProbe, request: &Request) -> bool {
     let small: Option<Admitted> = no_probe.admit_small(request);
     if let Some(small) = small {
@@ -89,7 +89,7 @@ fn h6_is_enforced_on_the_short_way_as_on_the_long_one() {
     let mut random = Random(5);
     let mut refused = 0;
     for _ in 0..20_000 {
-        // Empty ranges too, in the middle of what is asked for: they hold nothing.
+        // Some of these ranges are empty, and lie in the middle of the range asked for. An empty range refuses nothing.
         let mut range = || {
             let start = DATA + random.below(32);
             start..start + random.below(12)

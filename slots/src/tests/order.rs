@@ -88,8 +88,8 @@ fn h8_every_slot_is_off_after_a_reset_that_left_them_unknown() {
     }
 }
 
-/// Registers that take a hit at every point where one is possible, and note the moments at which it would have found no
-/// record, or the record of another address.
+/// Registers that, after every operation, look up the record of each hit that is possible now. They count these hits (`possible`),
+/// and those for which there is no record, or the record of another address (`unaccounted`).
 struct Hostile<'a> {
     regs: FakeRegs,
     tables: &'a TestTables,

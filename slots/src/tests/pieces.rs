@@ -47,7 +47,7 @@ fn all_or_nothing_is_reserved() {
     let kind = Kind::Watchpoint;
     assert_eq!(reserve(&tables, DATA + 6, 4), Err(SlotError::NeedsTwo { kind }));
     assert_eq!(tables.iter().count(), 3);
-    // What the refused one had taken is free again.
+    // The slot that the refused request had taken is free again.
     let fourth = reserve(&tables, DATA, 8).expect("free").first();
     assert_eq!(fourth.index, 3);
     assert_eq!(reserve(&tables, DATA + 6, 4), Err(SlotError::NoFreeSlot { kind, total: 4 }));
@@ -107,7 +107,7 @@ fn the_halves_of_a_pair_find_each_other_and_nobody_else() {
     cpu.disarm(&mut regs, first);
     tables.free(first).expect("retired");
     assert_eq!(mate(&cpu, second), None);
-    // Another use of the slot, alone or as half of another pair, is no mate.
+    // Another use of the mate's slot, alone or as half of another pair, is no mate.
     let other = reserve(&tables, DATA + 16, 8).expect("free").first();
     cpu.arm(&mut regs, &tables, other).expect("live");
     assert_eq!((other.index, mate(&cpu, second), mate(&cpu, other)), (first.index, None, None));
@@ -143,9 +143,9 @@ fn h7_of_a_pair_one_half_is_named_when_the_syndrome_leaves_both() {
     assert_eq!(hits(1 << 6, DATA + 8), named(&[second]));
 }
 
-/// LDXP and STXP of two X registers access 16 bytes at once. A range over two slots lies in both halves of what they access, so
-/// one hit must suspend both slots: else the instruction is caught again by the other one, and behind an exception that cleared
-/// the exclusive monitor STXP fails for ever.
+/// LDXP and STXP of two X registers access 16 bytes at once, so one access can touch both slots of a range. One hit must then
+/// suspend both slots. Otherwise the second slot causes another exception, which clears the exclusive monitor, and STXP fails for
+/// ever.
 #[test]
 fn h9_an_access_of_16_bytes_that_touches_both_halves_is_one_hit_and_one_step_over() {
     const WNR: u32 = 1 << 6;
@@ -154,7 +154,8 @@ fn h9_an_access_of_16_bytes_that_touches_both_halves_is_one_hit_and_one_step_ove
         let request = Request::Watchpoint { address: DATA + 4, length: 8, access, privilege: Privilege::El1 };
         NoProbe { text: &[], data: &[], va: VaSize::Bits48 }.admit_split(&request).expect("two")
     };
-    // LDXP, or STXP; caught by a range that is watched for that, or for both; with another range beside that is not.
+    // STXP or LDXP; the accesses that the range is watched for; the accesses that a second range on the same bytes is watched for,
+    // which the instruction must not hit.
     for (write, access, other) in [
         (false, Access::Read, Access::Write),
         (false, Access::ReadWrite, Access::Write),

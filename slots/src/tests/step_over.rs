@@ -64,7 +64,8 @@ fn a_step_over_suspends_and_re_arms_with_one_write_each() {
     assert!(f.cpu.suspended().is_empty());
 }
 
-/// Every set of three breakpoints and three watchpoints: the short way does it for one slot alone, and nothing for others.
+/// For every set of suspended slots, out of three breakpoints and three watchpoints: `rearm_one` re-arms the slot if there is only
+/// one, and otherwise changes nothing.
 #[test]
 fn the_short_way_re_arms_what_is_one_slot_alone() {
     for suspended in 0..64u32 {
@@ -108,7 +109,7 @@ fn m8_an_interrupt_handler_sees_the_slots_armed_and_the_context_gets_them_back_s
     assert_eq!(f.matches(), (Hit::Always, Hit::Always));
     assert!(stashed.contains(f.text) && stashed.contains(f.data));
 
-    // The handler hits the breakpoint itself, and is interrupted while it steps over.
+    // The interrupt handler hits the breakpoint itself, and is interrupted during its own step-over.
     f.cpu.suspend(&mut f.regs, f.text.kind, f.text.index);
     let inner = f.cpu.stash(&mut f.regs);
     f.regs.isb();
@@ -153,7 +154,8 @@ fn m8_another_use_of_the_same_index_is_not_suspended_by_the_old_stash() {
     assert!(!f.cpu.suspended().contains(new) && !f.cpu.suspended().contains(f.text));
 }
 
-/// As on any CPU that has not disarmed it yet: its record is there, and no CPU arms it anew.
+/// A CPU that has not disarmed a retired slot yet still attributes hits to it, because the record is still there. But no CPU arms
+/// the slot anew.
 #[test]
 fn a_retired_slot_is_armed_until_it_is_disarmed_and_never_again() {
     let mut f = suspended();
@@ -222,7 +224,7 @@ fn a_set_of_suspended_slots_holds_those_put_in_and_no_newer_use_of_them() {
     assert!(!set.contains(id(Watchpoint, 2, 5)));
     set.clear();
     assert!(set.is_empty());
-    // Emptied, it forgets what its newest was.
+    // `clear` also forgets the newest generation.
     set.insert(id(Watchpoint, 2, 3));
     assert!(set.contains(id(Watchpoint, 2, 3)) && !set.contains(id(Watchpoint, 2, 4)));
 }
@@ -247,7 +249,7 @@ fn a_stash_entry_is_as_small_for_64_slots() {
 fn h3_what_nobody_owns_is_switched_off_and_the_rest_is_put_right() {
     let mut f = suspended();
     f.cpu.rearm_all(&mut f.regs);
-    // A slot behind the manager's back, and one whose value register is not what the record says.
+    // A slot that was set without a record, and a slot whose value register is not what its record says.
     let stray = breakpoint(TEXT + 0x40).encoding();
     f.regs.write_value(Kind::Breakpoint, 5, stray.value);
     f.regs.write_control(Kind::Breakpoint, 5, stray.enabled());
