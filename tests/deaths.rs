@@ -4,8 +4,9 @@
 #[cfg(debug_assertions)]
 mod checks;
 
-#[cfg(debug_assertions)]
 use checks::*;
+#[cfg(debug_assertions)]
+use kernel::watcher;
 
 use crate::rules::{code, signal};
 use core::arch::asm;
@@ -17,6 +18,7 @@ use kernel::arch::uaccess;
 use kernel::debug::control::Masked;
 use kernel::debug::session::{self, Wish};
 use kernel::debug::{self, slots::Hit, step};
+use kernel::drivers::timer;
 use kernel::exception::{DebugFrame, Frame, brk};
 use kernel::irq::off::IrqOff;
 use kernel::irq::{self, sgi};
@@ -86,6 +88,7 @@ deaths! {
     a_stuck_cpu_is_reported ["panic: one is stuck (", "cpu1 did not stop: it has interrupts off", M7] machine "smp2";
     an_nmi_stops_interrupts_off ["panic: one has interrupts off (", "all other CPUs stopped", M7] args "nmi=1"
         machine "gic3,smp2";
+    a_cpu_that_fails_during_the_report_has_stopped ["panic: the first (", "all other CPUs stopped", M7] machine "smp2";
     #[cfg(debug_assertions)]
     i1_returning_with_d_masked_and_i_open ["panic: rule I1 violated: returning to a context with D masked and I open", M7];
     #[cfg(debug_assertions)]
@@ -169,7 +172,7 @@ fn unknown_brk_in_a_step() {
 }
 
 fn unknown_brk_in_a_step_over() {
-    if need(signal::breakpoint(code::trap as *const () as u64, nothing)).is_some() {
+    if need(signal::breakpoint(code::trap as *const () as u64, watcher!(nothing))).is_some() {
         code::trap();
     }
 }
@@ -189,7 +192,7 @@ fn svc_in_a_step() {
 }
 
 fn svc_in_a_step_over() {
-    if need(signal::breakpoint(svc_5 as *const () as u64, nothing)).is_some() {
+    if need(signal::breakpoint(svc_5 as *const () as u64, watcher!(nothing))).is_some() {
         svc_5();
     }
 }
@@ -227,7 +230,7 @@ fn fault_in_a_debug_handler() {
     fn faults(_: &Hit, _: &mut DebugFrame) {
         null_pointer();
     }
-    if need(signal::breakpoint_in_line(faults)).is_some() {
+    if need(signal::breakpoint_in_line(watcher!(faults))).is_some() {
         code::line();
     }
 }
@@ -255,7 +258,7 @@ fn fault_in_an_irq_handler() {
 fn fault_in_an_irq_handler_in_a_step() {
     irq::set_handler(sgi::TEST, null_pointer_in_irq);
     signal::arm(signal::Signal::Irq);
-    if need(signal::breakpoint_in_line(signal::interrupt)).is_some() {
+    if need(signal::breakpoint_in_line(watcher!(signal::interrupt))).is_some() {
         code::line();
     }
 }
@@ -304,7 +307,7 @@ fn serror_in_a_step() {
     fn pends(_: &Hit, _: &mut DebugFrame) {
         pend_serror();
     }
-    if need(signal::breakpoint_in_line(pends)).is_some() {
+    if need(signal::breakpoint_in_line(watcher!(pends))).is_some() {
         code::line();
     }
 }
@@ -369,6 +372,21 @@ fn a_stuck_cpu_is_reported() {
     }
     start_others(stuck);
     panic!("one is stuck");
+}
+
+/// The other CPU fails by itself, with interrupts masked, while this CPU waits for it to stop.
+fn a_cpu_that_fails_during_the_report_has_stopped() {
+    fn fails() {
+        let _masked = AllMasked::new();
+        STARTED.fetch_add(1, Relaxed);
+        let (start, wait) = (timer::now(), timer::frequency() / 50);
+        while timer::now() - start < wait {
+            kernel::arch::barrier::relax();
+        }
+        panic!("the second");
+    }
+    start_others(fails);
+    panic!("the first");
 }
 
 fn an_nmi_stops_interrupts_off() {

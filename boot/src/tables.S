@@ -9,6 +9,8 @@
 .equ BLOCK_NORMAL,  0x701               // AF, inner shareable, MAIR index 0
 .equ BLOCK_DEVICE,  0x405               // AF, MAIR index 1
 .equ PXN,           53
+// The kernel puts its tables, stacks and copies behind the image. This many bytes from the image's start hold them all.
+.equ BEHIND,        256 << 20
 
 // x19: the device tree's address. Sets x20 to the image's physical address. Clobbers x0 to x5.
 build_boot_tables:
@@ -16,7 +18,7 @@ build_boot_tables:
     adrp    x0, __boot_tables_start
 
     // Identity: the first gigabyte is device memory, because the default console is there. The gigabytes of the image
-    // and of the device tree are RAM.
+    // and of the device tree are RAM, also those that image and tree reach into.
     add     x1, x0, #0x1000
     orr     x2, x1, #TABLE
     str     x2, [x0]
@@ -35,7 +37,14 @@ build_boot_tables:
 1:
     lsr     x3, x20, #30
     orr     x2, x5, x3, lsl #30
+    mov     x4, #BEHIND
+    add     x4, x20, x4
+    lsr     x4, x4, #30
+    cmp     x4, #512
+    b.hs    out_of_reach
     str     x2, [x1, x3, lsl #3]
+    orr     x2, x5, x4, lsl #30
+    str     x2, [x1, x4, lsl #3]
 
     // The start of the upper half maps the same gigabytes, at the addresses that the kernel's linear map will have. So
     // the code that builds the final tables can already use their final addresses.
@@ -70,3 +79,8 @@ build_boot_tables:
     b.lo    3b
     dsb     sy
     ret
+
+// The image lies close to 512 GiB or above, where these tables do not reach. There is no console yet that could say so.
+out_of_reach:
+    wfe
+    b       out_of_reach

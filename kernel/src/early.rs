@@ -38,7 +38,8 @@ extern "C" fn kernel_early(dtb: usize, image: usize) -> Handover {
         }
     };
     let image = image..image + symbols::image_size().next_multiple_of(layout::PAGE);
-    let banks = machine.memory.iter().map(|bank| bank.base as usize..bank.end() as usize);
+    let parts = machine.mappable(layout::PAGE as u64);
+    let banks = parts.map(|part| part.base as usize..part.end() as usize);
     // The kernel puts its tables, stacks, copies and heap between the image and the first reserved region behind the
     // image. The device tree's blob has been read and may be overwritten.
     let reserved = machine.reserved.iter().map(|reserved| reserved.region);

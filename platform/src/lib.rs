@@ -78,6 +78,12 @@ impl Platform {
         self.bootargs.as_str()
     }
 
+    /// The memory that may be mapped as normal memory, in ascending order: the banks without the regions that must not be mapped
+    /// (`no-map`). Each of these is extended to whole pages of `page` bytes, a power of two.
+    pub fn mappable(&self, page: u64) -> impl Iterator<Item = Region> + Clone + '_ {
+        self.memory.iter().flat_map(move |&bank| memory::mappable(bank, &self.reserved, page))
+    }
+
     /// Index in [`Platform::cpus`] of the CPU whose MPIDR_EL1 is `mpidr`; bits outside [`MPIDR_AFFINITY`] are ignored.
     pub fn cpu_index(&self, mpidr: u64) -> Option<usize> {
         self.cpus.iter().position(|&cpu| cpu == mpidr & MPIDR_AFFINITY)

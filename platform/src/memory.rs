@@ -17,6 +17,34 @@ pub struct Reserved {
     pub no_map: bool,
 }
 
+/// The parts of a bank that may be mapped as normal memory: the bank without the `no-map` regions of `reserved`, each of which is
+/// extended to whole pages of `page` bytes (a power of two).
+pub(crate) fn mappable(
+    bank: Region,
+    reserved: &[Reserved],
+    page: u64,
+) -> impl Iterator<Item = Region> + Clone {
+    let mut base = bank.base;
+    core::iter::from_fn(move || {
+        while base < bank.end() {
+            let holes = reserved.iter().filter(|reserved| reserved.no_map).map(|hole| {
+                (
+                    hole.region.base & !(page - 1),
+                    hole.region.end().checked_next_multiple_of(page).unwrap_or(u64::MAX),
+                )
+            });
+            let next = holes.filter(|&(start, end)| end > base && start < bank.end()).min();
+            let (start, end) = next.unwrap_or((bank.end(), bank.end()));
+            let part = Region { base, size: start.saturating_sub(base) };
+            base = end;
+            if part.size > 0 {
+                return Some(part);
+            }
+        }
+        None
+    })
+}
+
 /// The memory banks in ascending order, without empty banks.
 pub(crate) fn banks(fdt: Fdt<'_>, warnings: &mut Warnings) -> Result<List<Region, MAX_BANKS>, DtbError> {
     let mut banks = List::<Region, MAX_BANKS>::new();
@@ -112,4 +140,51 @@ pub(crate) fn bootargs<'t>(fdt: Fdt<'t>) -> Result<&'t str, DtbError> {
         property: "bootargs",
         problem: crate::Problem::NotText,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region(base: u64, size: u64) -> Region {
+        Region { base, size }
+    }
+
+    #[test]
+    fn what_must_not_be_mapped_is_left_out_in_whole_pages() {
+        let bank = region(0x10000, 0x10000);
+        let parts = |holes: &[(u64, u64)]| {
+            let reserved: Vec<_> = holes
+                .iter()
+                .map(|&(base, size)| Reserved { region: region(base, size), no_map: true })
+                .collect();
+            mappable(bank, &reserved, 0x1000).map(|part| (part.base, part.size)).collect::<Vec<_>>()
+        };
+        assert_eq!(parts(&[]), [(0x10000, 0x10000)]);
+        assert_eq!(parts(&[(0x14800, 0x10)]), [(0x10000, 0x4000), (0x15000, 0xb000)]);
+        assert_eq!(
+            parts(&[(0x1c000, 0x1000), (0x12000, 0x800)]),
+            [(0x10000, 0x2000), (0x13000, 0x9000), (0x1d000, 0x3000)]
+        );
+        assert_eq!(
+            parts(&[(0x12000, 0x3000), (0x13000, 0x4000)]),
+            [(0x10000, 0x2000), (0x17000, 0x9000)],
+            "overlap"
+        );
+        assert_eq!(
+            parts(&[(0x12000, 0x8000), (0x13000, 0x1000)]),
+            [(0x10000, 0x2000), (0x1a000, 0x6000)],
+            "inside"
+        );
+        assert_eq!(parts(&[(0, 0x11000)]), [(0x11000, 0xf000)], "from below");
+        assert_eq!(
+            parts(&[(0x1f001, u64::MAX - 0x1f001)]),
+            [(0x10000, 0xf000)],
+            "to the end of all addresses"
+        );
+        assert_eq!(parts(&[(0, 0x100000)]), [], "all of it");
+        assert_eq!(parts(&[(0x1000, 0x1000), (0x20000, 0x1000)]), [(0x10000, 0x10000)], "beside");
+        let mapped = Reserved { region: region(0x14000, 0x1000), no_map: false };
+        assert_eq!(mappable(bank, &[mapped], 0x1000).collect::<Vec<_>>(), [bank]);
+    }
 }

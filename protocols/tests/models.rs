@@ -11,7 +11,7 @@ use loom::sync::atomic::{
 };
 use loom::thread;
 use protocols::{Applied, Changes, Rendezvous};
-use slots::{Admitted, Cpus, Kind, Privilege, Request, SlotId, State, Table};
+use slots::{Admitted, Cpus, Kind, Privilege, Request, SlotId, State, Table, VaSize};
 
 /// Tries all executions with at most three preemptions.
 fn model(check: impl Fn() + Sync + Send + 'static) {
@@ -283,7 +283,7 @@ fn h1_a_slot_is_armed_from_its_installation_until_its_removal() {
             })
         };
         let request = Request::Breakpoint { address: 0xffff_8000_8000_0000, privilege: Privilege::El1 };
-        let admitted = Admitted::despite_no_probe(&request).expect("aligned");
+        let admitted = Admitted::despite_no_probe(&request, VaSize::Bits48).expect("aligned");
         let id = slots.records.reserve(admitted, Cpus::of(0), 7, 1).expect("free");
         assert_eq!(slots.changed(), Some(id));
         slots.records.retire(id).expect("live");

@@ -116,10 +116,10 @@ fn begin() -> u64 {
             say!("panic: another panic during the report; the report above is incomplete");
             power::exit(power::PANIC)
         }
-        Err(_) => loop {
+        Err(_) => {
             daif::set::<{ daif::ALL }>();
-            crate::arch::barrier::wfi();
-        },
+            crate::smp::end_this_cpu(me)
+        }
     }
 }
 

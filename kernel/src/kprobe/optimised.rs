@@ -127,7 +127,8 @@ pub fn rest(frame: &mut Frame) -> Rest {
     if !whole_hit && pc != (&raw const kprobe_optimised_rest).addr() {
         return Rest::Nobodys;
     }
-    let then = if frame.x[0] == Then::Run as u64 { Then::Run } else { Then::Skip };
+    // The pre-handler has returned 32 bits; what the upper half of X0 holds is not defined.
+    let then = if frame.x[0] as u32 == Then::Run as u32 { Then::Run } else { Then::Skip };
     // SAFETY: at these two BRKs SP is the address of the frame that the trampoline has filled.
     let saved = unsafe { &*(frame.sp as *const Frame) };
     (frame.x, frame.sp, frame.pc) = (saved.x, saved.sp, saved.pc);

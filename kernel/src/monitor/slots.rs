@@ -70,9 +70,7 @@ impl Slots {
     fn remove(&mut self, kind: Kind, number: u64, out: &mut dyn Write) -> Result<(), Error> {
         let found = self.set.iter().position(|slot| slot.request.kind() == kind && slot.number == number);
         let at = found.ok_or(Error::NoSuchNumber(kind, number))?;
-        let slots = self.set.remove(at).slots;
-        let hits = slots.hits().unwrap_or(0);
-        slots.remove()?;
+        let hits = self.set.remove(at).slots.remove()?.unwrap_or(0);
         writeln!(out, "{kind} {number}: removed, {hits} hits")?;
         Ok(())
     }

@@ -22,6 +22,13 @@ static HZ: AtomicU32 = AtomicU32::new(0);
 static TIMER: AtomicU32 = AtomicU32::new(0);
 /// The index of the CPU that came up last. Each further CPU writes it as soon as D, A, I, F are open.
 pub static LAST_UP: AtomicUsize = AtomicUsize::new(0);
+/// The CPU that [`bring_up`] waits for, until that CPU takes its index away. A CPU that comes late finds another value, and waits
+/// until it is asked for again: only under [`rendezvous::exclude`] may it come online.
+#[unsafe(link_section = ".noprobe.data")]
+static AWAITED: AtomicUsize = AtomicUsize::new(NOBODY);
+const NOBODY: usize = usize::MAX;
+/// The CPUs that were started but had not come up in time, one bit for each. The firmware would refuse to start them again.
+static LATE: AtomicU64 = AtomicU64::new(0);
 
 /// Initialises this CPU's interrupts, debug hardware and tick, and opens D, A, I, F. Called once on each CPU.
 pub fn init_cpu(hz: u32, timer: u32) {
@@ -87,7 +94,7 @@ pub enum BringUpError {
         /// The error that `CPU_ON` has returned.
         error: smccc::psci::Error,
     },
-    /// The firmware has started the CPU, but the CPU has not come up in 5 seconds.
+    /// The firmware has started the CPU, but the CPU has not come up in time. It may be asked for again.
     Silent {
         /// The index of the CPU.
         cpu: usize,
@@ -104,7 +111,12 @@ impl fmt::Display for BringUpError {
             Self::Firmware { cpu, mpidr, error } => {
                 write!(f, "cpu{cpu} (MPIDR {mpidr:#x}) does not start: {error}")
             }
-            Self::Silent { cpu } => write!(f, "cpu{cpu} was started, but has not come up in 5 seconds"),
+            Self::Silent { cpu } => {
+                write!(
+                    f,
+                    "cpu{cpu} was started, but has not come up in time: bring it up again to wait once more"
+                )
+            }
         }
     }
 }
@@ -135,11 +147,20 @@ pub fn start_others(most: usize) -> usize {
 /// runs anything that can be probed, it has armed the slots that are set for it, also those that are set meanwhile
 /// (rule H5).
 ///
-/// Thread context with interrupts on; never a debug context, never an interrupt handler.
+/// Waits 5 seconds at most. Thread context with interrupts on; never a debug context, never an interrupt handler.
 ///
 /// # Errors
 /// See [`BringUpError`].
 pub fn bring_up(cpu: usize) -> Result<(), BringUpError> {
+    bring_up_within(cpu, crate::drivers::timer::frequency() * 5)
+}
+
+/// As [`bring_up`], but waits for so many ticks of the timer. With 0 the CPU is only started, and stays away until it is asked for
+/// again.
+///
+/// # Errors
+/// See [`BringUpError`].
+pub fn bring_up_within(cpu: usize, patience: u64) -> Result<(), BringUpError> {
     // No CPU may come online during a rendezvous, which counts the CPUs at its beginning.
     let _no_rendezvous = rendezvous::exclude();
     let boot = early::boot();
@@ -149,12 +170,37 @@ pub fn bring_up(cpu: usize) -> Result<(), BringUpError> {
         return Err(BringUpError::Online { cpu });
     }
     match cpu.checked_sub(1).filter(|_| cpu < present()).and_then(|at| others.nth(at)) {
-        Some(mpidr) => start(cpu, mpidr, boot.ttbr1),
+        Some(mpidr) => start(cpu, mpidr, boot.ttbr1, patience),
         None => Err(BringUpError::NoSuchCpu { cpu, present: present() }),
     }
 }
 
-fn start(cpu: usize, mpidr: u64, ttbr1: u64) -> Result<(), BringUpError> {
+fn start(cpu: usize, mpidr: u64, ttbr1: u64, patience: u64) -> Result<(), BringUpError> {
+    if LATE.load(Relaxed) & 1 << cpu == 0 {
+        power_on(cpu, mpidr, ttbr1).map_err(|error| BringUpError::Firmware { cpu, mpidr, error })?;
+    }
+    if patience > 0 {
+        AWAITED.store(cpu, Release);
+        let start = crate::drivers::timer::now();
+        // A CPU that has taken its index away comes online any moment, so it is waited for however long that takes.
+        while crate::drivers::timer::now() - start < patience || !stop_awaiting(cpu) {
+            if LAST_UP.load(Acquire) == cpu {
+                return Ok(());
+            }
+            crate::arch::barrier::relax();
+        }
+    }
+    LATE.fetch_or(1 << cpu, Relaxed);
+    Err(BringUpError::Silent { cpu })
+}
+
+/// Tells a CPU that it need not come any more. False if it is on its way already.
+fn stop_awaiting(cpu: usize) -> bool {
+    AWAITED.compare_exchange(cpu, NOBODY, Relaxed, Relaxed).is_ok()
+}
+
+/// Has the firmware start a CPU at `secondary_entry`.
+fn power_on(cpu: usize, mpidr: u64, ttbr1: u64) -> Result<(), smccc::psci::Error> {
     const _: () = assert!(size_of::<SecondaryArgs>() >= 24);
     let stack = layout::stack_top(cpu) as u64;
     let args = &ARGS[cpu];
@@ -164,20 +210,7 @@ fn start(cpu: usize, mpidr: u64, ttbr1: u64) -> Result<(), BringUpError> {
     clean(ptr::from_ref(args) as usize, size_of_val(args));
     let entry = mm::image_physical(boot::secondary_entry as *const () as usize);
     let args = mm::image_physical(ptr::from_ref(args) as usize);
-    psci::cpu_on(mpidr, entry as u64, args as u64).map_err(|error| BringUpError::Firmware {
-        cpu,
-        mpidr,
-        error,
-    })?;
-    let patience = crate::drivers::timer::frequency() * 5;
-    let start = crate::drivers::timer::now();
-    while LAST_UP.load(Acquire) != cpu {
-        if crate::drivers::timer::now() - start > patience {
-            return Err(BringUpError::Silent { cpu });
-        }
-        crate::arch::barrier::relax();
-    }
-    Ok(())
+    psci::cpu_on(mpidr, entry as u64, args as u64)
 }
 
 /// Cleans memory that the started CPU reads with its caches off. No cache line is shorter than 16 bytes, so steps of 16
@@ -197,6 +230,11 @@ extern "C" fn kernel_secondary(cpu: usize) -> ! {
     percpu::set_index(cpu);
     exception::init_cpu();
     mm::drop_identity_map();
+    while AWAITED.compare_exchange(cpu, NOBODY, Acquire, Relaxed).is_err() {
+        crate::arch::barrier::relax();
+    }
+    // Text may have been changed while this CPU was not online, and so not told.
+    crate::arch::barrier::isb();
     init_cpu(HZ.load(Relaxed), TIMER.load(Relaxed));
     LAST_UP.store(cpu, Release);
     crate::idle::run()

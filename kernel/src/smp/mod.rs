@@ -5,9 +5,9 @@ pub mod cpus;
 mod park;
 mod rendezvous;
 
-pub use bringup::{BringUpError, LAST_UP, bring_up, init_cpu, present, start_others};
+pub use bringup::{BringUpError, LAST_UP, bring_up, bring_up_within, init_cpu, present, start_others};
 pub use cpus::{kick_slots, online, online_count};
-pub use park::{Busy, Stopped, park, stop, stop_others};
+pub use park::{Busy, Stopped, end_this_cpu, park, stop, stop_others};
 pub use rendezvous::{rendezvous, take_part};
 
 use crate::debug;

@@ -159,10 +159,16 @@ pub fn park(frame: &mut Frame) {
 #[inline(always)]
 fn end_if_asked(me: usize) {
     if FOR_GOOD.load(Relaxed) {
-        ENDED.fetch_or(1 << me, SeqCst);
-        loop {
-            barrier::wfi();
-        }
+        end_this_cpu(me);
+    }
+}
+
+/// Stops this CPU for good, and says so to [`stop_others`]. `me` is the index of this CPU. All exceptions are masked; any context.
+#[unsafe(link_section = ".noprobe.text")]
+pub fn end_this_cpu(me: usize) -> ! {
+    ENDED.fetch_or(1 << me, SeqCst);
+    loop {
+        barrier::wfi();
     }
 }
 

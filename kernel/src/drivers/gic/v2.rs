@@ -85,7 +85,7 @@ impl Interface {
 
 pub(super) fn init(distributor: &Distributor, cpu_interface: usize) {
     distributor.ctlr.set(0);
-    for word in (PRIVATE / 32) as usize..(lines(distributor) / 32) as usize {
+    for word in (PRIVATE / 32) as usize..lines(distributor).div_ceil(32) as usize {
         distributor.icenabler[word].set(!0);
         distributor.icpendr[word].set(!0);
         distributor.icactiver[word].set(!0);

@@ -157,7 +157,7 @@ fn wait_distributor(distributor: &Distributor) -> Result<(), GicError> {
 pub(super) fn init(distributor: &Distributor) -> Result<(), GicError> {
     distributor.ctlr.set(distributor.ctlr.get() & GICD_DS);
     wait_distributor(distributor)?;
-    for word in (PRIVATE / 32) as usize..(lines(distributor) / 32) as usize {
+    for word in (PRIVATE / 32) as usize..lines(distributor).div_ceil(32) as usize {
         distributor.igroupr[word].set(!0);
         distributor.icenabler[word].set(!0);
         distributor.icpendr[word].set(!0);
