@@ -15,12 +15,13 @@ use harness::ktest::{Outcome, Suite, Test};
 use harness::{check, check_eq};
 use kernel::arch::mdscr;
 use kernel::debug::slots::{Disposition, Hit};
-use kernel::drivers::gic;
+use kernel::drivers::{gic, timer};
 use kernel::exception::{DebugFrame, Frame};
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::monitor::Session;
 use kernel::percpu::PerCpu;
 use kernel::smp::{self, BringUpError};
+use kernel::watcher;
 use kernel::{idle, percpu, time};
 
 macro_rules! tests {
@@ -37,6 +38,7 @@ pub static FROM_ONE: Suite = Suite {
         an_interrupt_that_a_cpu_takes_first_of_all_hits_its_slots,
         a_cpu_that_comes_up_has_one_cpus_slots_too,
         the_monitor_brings_cpus_up_in_any_order,
+        a_cpu_that_comes_late_waits_until_it_is_asked_for_again,
         a_probe_is_hit_before_a_cpus_slots_are_set_up,
     ],
 };
@@ -156,7 +158,7 @@ fn a_cpu_that_comes_up_has_the_slots_from_its_first_instruction_on() -> Outcome 
         "the numbers are used again"
     );
     drop(removed_later);
-    let first = [Slot::calling(&writes, arrives)?, Slot::calling(&calls, begins)?];
+    let first = [Slot::calling(&writes, watcher!(arrives))?, Slot::calling(&calls, watcher!(begins))?];
     let tick = watchpoint_at(core::ptr::from_ref(time::TICKS.of(1)) as u64, 8, Access::Write);
     let tick = Slot::counting(&tick)?;
     kprobe::register(address_of!(time::account), Some(ticked), None).map_err(failed)?;
@@ -235,6 +237,29 @@ fn the_monitor_brings_cpus_up_in_any_order() -> Outcome {
     Ok(())
 }
 
+/// Nobody waits for a CPU that was started. When it comes it must stay away from rendezvous and slots, which do not know of it.
+fn a_cpu_that_comes_late_waits_until_it_is_asked_for_again() -> Outcome {
+    for cpu in [2, 1, 3] {
+        let online = smp::online_count();
+        // A second call with nobody waiting must not start the CPU again.
+        for _ in 0..2 {
+            check_eq!(smp::bring_up_within(cpu, 0), Err(BringUpError::Silent { cpu }));
+        }
+        let (start, wait) = (timer::now(), timer::frequency() / 20);
+        while timer::now() - start < wait {
+            kernel::arch::barrier::relax();
+        }
+        check_eq!(smp::online_count(), online, "cpu{cpu} has come by itself");
+        let slot = Slot::on(&breakpoint_at(address_of!(kept)), Cpus::ALL, Disposition::Count)?;
+        smp::bring_up(cpu).map_err(failed)?;
+        on(cpu, || {
+            kept();
+        })?;
+        check_eq!((slot.hits(), smp::online_count()), (Some(1), online + 1));
+    }
+    Ok(())
+}
+
 /// A probe makes an interrupt pending while the CPU that comes up still has everything masked. So the first code that the CPU runs
 /// with D open is the interrupt's handler.
 fn an_interrupt_that_a_cpu_takes_first_of_all_hits_its_slots() -> Outcome {
@@ -256,7 +281,7 @@ fn an_interrupt_that_a_cpu_takes_first_of_all_hits_its_slots() -> Outcome {
         Slot::counting(&breakpoint_at(address_of!(kept)))?,
         Slot::counting(&watchpoint_at(KEPT.address(0), 8, Access::Write))?,
     ];
-    let first = Slot::calling(&writes, arrives)?;
+    let first = Slot::calling(&writes, watcher!(arrives))?;
     kprobe::register(address_of!(time::init_cpu), Some(interrupt), None).map_err(failed)?;
     let up = smp::bring_up(1);
     let probed = kprobe::unregister(address_of!(time::init_cpu));

@@ -11,6 +11,7 @@ use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::debug::stats;
 use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then};
+use kernel::watcher;
 
 suite!("gdb": everything_at_once);
 
@@ -61,7 +62,8 @@ fn stepped_loop() -> u64 {
 fn everything_at_once() -> Outcome {
     let (hits, pres, steps) = (HITS.load(Relaxed), PRES.load(Relaxed), stats::STEPS.here());
     let request = Request::Breakpoint { address: target as *const () as u64, privilege: Privilege::El1 };
-    let slot = slots::install(&request, Cpus::ALL, Disposition::Call(hit)).map_err(super::failed)?;
+    let slot =
+        slots::install(&request, Cpus::ALL, Disposition::Call(watcher!(hit))).map_err(super::failed)?;
     let place = probed as *const () as u64;
     kprobe::register(place, Some(pre), None).map_err(super::failed)?;
     let sum = (0..CALLS).map(|n| target(n) + probed(n)).sum::<u64>();

@@ -9,6 +9,7 @@ use core::sync::atomic::{
 };
 use harness::ktest::{Ended, Outcome};
 use kernel::arch::barrier::relax;
+use kernel::debug::slots::Watcher;
 use kernel::debug::slots::{self, Disposition, Installed};
 use kernel::drivers::gic::{self, Target};
 use kernel::exception::Frame;
@@ -174,8 +175,8 @@ impl Slot {
     }
 
     /// Sets a slot whose hits are counted and call `handler`, on all CPUs.
-    pub fn calling(request: &Request, handler: slots::Handler) -> Result<Self, Ended> {
-        Self::on(request, Cpus::ALL, Disposition::Call(handler))
+    pub fn calling(request: &Request, watcher: &'static Watcher) -> Result<Self, Ended> {
+        Self::on(request, Cpus::ALL, Disposition::Call(watcher))
     }
 
     /// Sets a slot on `cpus` only, with any disposition.

@@ -10,6 +10,7 @@ use kernel::debug::{self, control};
 use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::{self, sgi};
 use kernel::kprobe::{self, Kprobe, Then};
+use kernel::watcher;
 
 /// Hits a probe on `code::line` that has this handler.
 fn with_probe(handler: kprobe::PreHandler) {
@@ -52,7 +53,7 @@ pub fn i5_switching_in_a_debug_context() {
     fn switches(_: &Hit, _: &mut DebugFrame) {
         debug::check_switchable();
     }
-    if need(signal::breakpoint_in_line(switches)).is_some() {
+    if need(signal::breakpoint_in_line(watcher!(switches))).is_some() {
         code::line();
     }
 }
@@ -63,7 +64,7 @@ pub fn i5_switching_with_a_step_set_aside() {
     }
     irq::set_handler(sgi::TEST, switches);
     signal::arm(signal::Signal::Irq);
-    if need(signal::breakpoint_in_line(signal::interrupt)).is_some() {
+    if need(signal::breakpoint_in_line(watcher!(signal::interrupt))).is_some() {
         code::line();
     }
 }
@@ -94,7 +95,7 @@ pub fn a_breakpoint_handler_opens_fiq() {
     fn opens(_: &Hit, _: &mut DebugFrame) {
         open_fiq();
     }
-    if need(signal::breakpoint_in_line(opens)).is_some() {
+    if need(signal::breakpoint_in_line(watcher!(opens))).is_some() {
         code::line();
     }
 }

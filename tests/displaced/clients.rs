@@ -12,10 +12,11 @@ use harness::check_eq;
 use harness::ktest::{Ended, Outcome};
 use kernel::arch::daif;
 use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
-use kernel::debug::slots::{Disposition, Handler, Hit};
+use kernel::debug::slots::{Disposition, Hit};
 use kernel::debug::stats;
 use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then};
+use kernel::watcher;
 use rules::pstate::Daif;
 
 static CELL: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
@@ -55,7 +56,7 @@ pub fn a_watchpoints_handler_sees_the_probed_address_and_the_probed_masks() -> O
     for how in How::ALL {
         for masks in MASKS {
             SEEN[0].store(0, Relaxed);
-            let slot = watched(Disposition::Call(look))?;
+            let slot = watched(Disposition::Call(watcher!(look)))?;
             let probe = Probe::on(site(), how)?;
             for n in 1..=ROUNDS {
                 let (result, after) = masked(masks, || (call(n), daif::read()));
@@ -81,7 +82,7 @@ pub fn a_watchpoints_handler_can_move_the_probed_context() -> Outcome {
     for how in How::ALL {
         for masks in MASKS {
             CELL.store(77, Relaxed);
-            let slot = watched(Disposition::Call(skips))?;
+            let slot = watched(Disposition::Call(watcher!(skips)))?;
             let probe = Probe::on(site(), how)?;
             for n in 1..=ROUNDS {
                 let (result, after) = masked(masks, || (call(n), daif::read()));
@@ -103,7 +104,7 @@ pub fn a_watchpoints_handler_can_change_the_probed_contexts_masks() -> Outcome {
         for masks in MASKS {
             for wanted in MASKS {
                 WANTED.store(wanted.bits(), Relaxed);
-                let slot = watched(Disposition::Call(sets))?;
+                let slot = watched(Disposition::Call(watcher!(sets)))?;
                 let probe = Probe::on(site(), how)?;
                 let (result, after) = masked(masks, || (call(5), daif::read()));
                 let count = probe.remove(1);
@@ -224,9 +225,9 @@ pub fn a_breakpoint_a_watchpoint_and_a_probe_are_hit_once_each() -> Outcome {
     }
     ASTRAY.store(0, Relaxed);
     for how in How::ALL {
-        for handler in [Disposition::Count, Disposition::Call(look as Handler)] {
+        for handler in [Disposition::Count, Disposition::Call(watcher!(look))] {
             let breakpoint = Slot::on(&breakpoint_at(site()), Cpus::ALL, handler)?;
-            let slots = [watched(handler)?, watched(Disposition::Call(look))?];
+            let slots = [watched(handler)?, watched(Disposition::Call(watcher!(look)))?];
             let probe = Probe::on(site(), how)?;
             for n in 1..=ROUNDS {
                 check_eq!((call(n), breakpoint.hits()), (n + 3, Some(n)), "{how:?}");

@@ -13,6 +13,7 @@ use kernel::arch::daif;
 use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::slots::{Disposition, Hit};
 use kernel::exception::DebugFrame;
+use kernel::watcher;
 use rules::pstate::Daif;
 
 /// A function that loads the literal 16 bytes after its first instruction, and returns X0 plus 2.
@@ -89,8 +90,8 @@ pub fn a_simulated_literal_hits_its_watchpoints_once_an_attempt() -> Outcome {
                 SEEN.store(0, Relaxed);
                 let slots = [
                     watched(load, bytes, Access::Read, Disposition::Count)?,
-                    watched(load, bytes, Access::ReadWrite, Disposition::Call(look))?,
-                    watched(load, bytes, Access::Write, Disposition::Call(look))?,
+                    watched(load, bytes, Access::ReadWrite, Disposition::Call(watcher!(look)))?,
+                    watched(load, bytes, Access::Write, Disposition::Call(watcher!(look)))?,
                 ];
                 let expected = load(7);
                 let probe = Probe::on(at, how)?;
@@ -177,7 +178,7 @@ pub fn a_simulated_literals_watchpoint_can_move_the_context() -> Outcome {
     let _simd = Simd::new();
     for &(name, load, bytes) in LOADS {
         for how in How::ALL {
-            let slot = watched(load, bytes, Access::Read, Disposition::Call(skips))?;
+            let slot = watched(load, bytes, Access::Read, Disposition::Call(watcher!(skips)))?;
             let probe = Probe::on(load as *const () as u64, how)?;
             for n in 1..=ROUNDS {
                 check_eq!((load(n), slot.hits()), (n + 1, Some(n)), "{name}, {how:?}");

@@ -14,6 +14,7 @@ use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{Disposition, Hit};
 use kernel::exception::DebugFrame;
 use kernel::percpu;
+use kernel::watcher;
 use rules::pstate::Daif;
 
 specimen! {
@@ -56,7 +57,7 @@ fn hits_below(masks: Daif, disposition: Disposition) -> Result<Vec<u64>, Ended> 
 
 pub fn no_slot_sees_the_stack_of_an_optimised_probe() -> Outcome {
     let site = address_of!(target) + 4;
-    for disposition in [Disposition::Count, Disposition::Call(look)] {
+    for disposition in [Disposition::Count, Disposition::Call(watcher!(look))] {
         for masks in [Daif::empty(), Daif::I | Daif::F, Daif::I] {
             ASTRAY.store(0, Relaxed);
             let natively = undisturbed(|| hits_below(masks, disposition))?;
@@ -99,7 +100,7 @@ pub fn a_step_that_is_sent_to_an_optimised_probe_lands_behind_it() -> Outcome {
     }
     for how in How::ALL {
         COUNT.store(0, Relaxed);
-        let slot = Slot::calling(&watchpoint_at(CELL.as_ptr() as u64, 8, Access::Write), sends)?;
+        let slot = Slot::calling(&watchpoint_at(CELL.as_ptr() as u64, 8, Access::Write), watcher!(sends))?;
         let probe = Probe::on(address_of!(stores) + 8, how)?;
         let mut result = 0;
         undisturbed(|| session::step_with(hook, || result = stores(1, &raw const CELL.0))).map_err(failed)?;

@@ -17,6 +17,7 @@ use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{Disposition, Hit};
 use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, DEFAULT_INSTANCES, Instance, ReturnProbe, WantedReturn};
+use kernel::watcher;
 use kernel::{read_sysreg, write_sysreg};
 
 /// The registers that are compared. The kernel keeps nothing of its own in SP_EL0 and CONTEXTIDR_EL1.
@@ -128,7 +129,7 @@ fn with_all() -> Outcome {
     let outcome = kept("a return probe");
     kprobe::remove_return(probe);
     outcome?;
-    for disposition in [Disposition::Count, Disposition::Call(look), Disposition::STOP] {
+    for disposition in [Disposition::Count, Disposition::Call(watcher!(look)), Disposition::STOP] {
         debugger::register(&CLIENT).map_err(failed)?;
         let run = || -> Result<(), Ended> {
             for at in [word(1), word(4), word(5), word(9)] {

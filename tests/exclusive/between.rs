@@ -12,6 +12,7 @@ use kernel::debug::stats;
 use kernel::exception::DebugFrame;
 use kernel::percpu;
 use kernel::sched;
+use kernel::watcher;
 
 static WORD: AtomicU64 = AtomicU64::new(0);
 static OTHER: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
@@ -58,7 +59,7 @@ pub fn a_handler_may_leave_a_sequence_at_an_ordinary_access() -> Outcome {
     }
     OTHER.store(3, Relaxed);
     WORD.store(100, Relaxed);
-    let id = watch(OTHER.as_ptr() as u64, 8, Access::Read, Disposition::Call(leave))?;
+    let id = watch(OTHER.as_ptr() as u64, 8, Access::Read, Disposition::Call(watcher!(leave)))?;
     let left = code::add_loaded_or_give_up(WORD.as_ptr(), OTHER.as_ptr());
     check_eq!((remove(id)?, left, WORD.load(Relaxed)), (1, 100, 100));
     Ok(())

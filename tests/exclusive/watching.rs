@@ -18,6 +18,7 @@ use kernel::irq::off::IrqOff;
 use kernel::println;
 use kernel::report::symbols;
 use kernel::sync::SpinLock;
+use kernel::watcher;
 
 const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::ReadWrite];
 
@@ -246,14 +247,14 @@ pub fn loads_beside_a_widened_watchpoint_are_silent() -> Outcome {
 
 static TOLD: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
-fn told<const N: usize>(_: &Hit, _: &mut DebugFrame) {
-    TOLD[N].fetch_add(1, Relaxed);
+fn told(hit: &Hit, _: &mut DebugFrame) {
+    TOLD[hit.data].fetch_add(1, Relaxed);
 }
 
 pub fn slots_on_one_word_are_told_each_once() -> Outcome {
-    let reads = watch(word(), 8, Access::Read, Disposition::Call(told::<0>))?;
-    let writes = watch(word() + 4, 4, Access::Write, Disposition::Call(told::<1>))?;
-    let other = watch(word() + 8, 8, Access::ReadWrite, Disposition::Call(told::<2>))?;
+    let reads = watch(word(), 8, Access::Read, Disposition::Call(watcher!(told, 0)))?;
+    let writes = watch(word() + 4, 4, Access::Write, Disposition::Call(watcher!(told, 1)))?;
+    let other = watch(word() + 8, 8, Access::ReadWrite, Disposition::Call(watcher!(told, 2)))?;
     TOLD.iter().for_each(|told| told.store(0, Relaxed));
     for _ in 0..30 {
         code::add(WORD.as_ptr(), 1);

@@ -12,6 +12,7 @@ use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Wanted};
 use kernel::mm::patch;
 use kernel::report::symbols;
+use kernel::watcher;
 
 specimen! {
     fn target() {
@@ -49,7 +50,7 @@ pub fn text_is_patched_with_cache_maintenance_in_order() -> Outcome {
     let from = operations.iter().position(|(_, name)| *name == "dc cvau").unwrap_or(0);
     let mut slots = alloc::vec::Vec::new();
     for &(at, _) in operations.iter().skip(from).take(4) {
-        slots.push(Slot::calling(&breakpoint_at(at), note)?);
+        slots.push(Slot::calling(&breakpoint_at(at), watcher!(note))?);
     }
     NEXT.store(0, Relaxed);
     // The registration writes the line of copies with D open, so that the breakpoints hit. The exchange of the probed word calls

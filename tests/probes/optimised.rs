@@ -18,6 +18,7 @@ use kernel::exception::DebugFrame;
 use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Kprobe, Then, Wanted};
 use kernel::time;
+use kernel::watcher;
 use rules::pstate::Daif;
 
 specimen! {
@@ -242,7 +243,7 @@ pub fn a_step_that_is_moved_to_an_optimised_probe_lands_on_it() -> Outcome {
         frame.move_to(site());
     }
     let probe = place(Some(look))?;
-    let slot = Slot::calling(&breakpoint_at(site() - 4), moves)?;
+    let slot = Slot::calling(&breakpoint_at(site() - 4), watcher!(moves))?;
     let mut result = [0; 3];
     let landed = landings(address_of!(target), || result = call(3));
     check_eq!((kprobe::remove(probe), slot.hits()), ((1, 0), Some(1)));

@@ -11,6 +11,7 @@ use kernel::arch::daif;
 use kernel::debug::{slots::Hit, stats};
 use kernel::exception::{DebugFrame, Frame};
 use kernel::kprobe::{self, Kprobe, Then};
+use kernel::watcher;
 use rules::pstate::Daif;
 
 const ROUNDS: u64 = 100;
@@ -84,8 +85,8 @@ pub fn a_breakpoint_and_a_probe_hit_once_each_under_interrupts() -> Outcome {
     INTERRUPTS.store(0, Relaxed);
     let functions = [outer, outer_simulated];
     let slots = [
-        Slot::calling(&breakpoint_at(address_of!(outer)), raise)?,
-        Slot::calling(&breakpoint_at(address_of!(outer_simulated)), raise)?,
+        Slot::calling(&breakpoint_at(address_of!(outer)), watcher!(raise))?,
+        Slot::calling(&breakpoint_at(address_of!(outer_simulated)), watcher!(raise))?,
     ];
     for function in functions {
         kprobe::register(address_of!(function), Some(pre), Some(post)).map_err(failed)?;
@@ -116,7 +117,7 @@ pub fn a_watchpoint_hit_by_a_copy_is_hit_once_in_the_probed_context() -> Outcome
     SHOWN.store(0, Relaxed);
     POSTS.store(0, Relaxed);
     let address = address_of!(store);
-    let watchpoint = Slot::calling(&watchpoint_at(&raw const CELL as u64, 8, Access::Write), look)?;
+    let watchpoint = Slot::calling(&watchpoint_at(&raw const CELL as u64, 8, Access::Write), watcher!(look))?;
     let breakpoint = Slot::counting(&breakpoint_at(address))?;
     kprobe::register(address, None, Some(post)).map_err(failed)?;
     for n in 1..=ROUNDS {

@@ -13,6 +13,7 @@ use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::Hit;
 use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Instance, ReturnProbe, WantedReturn};
+use kernel::watcher;
 use rules::plan::Place;
 
 /// Two clients with equal contents: the engine tells them apart by their addresses alone.
@@ -45,7 +46,7 @@ pub fn debuggers_come_and_go_in_the_middle_of_others() -> Outcome {
         debugger::unregister();
         FIRST.fetch_add(debugger::register(&SECOND_OF_TWO).is_err().into(), Relaxed);
         let to = Place { pc: address_of!(five), sp: (&raw const FIRST).addr() as u64 };
-        FIRST.fetch_add((!runs::begin(to, &SECOND_OF_TWO, not_called)).into(), Relaxed);
+        FIRST.fetch_add((!runs::begin(to, &SECOND_OF_TWO, watcher!(not_called))).into(), Relaxed);
     }
     fn check(_: u64) -> Outcome {
         let there = debugger::is_there();
@@ -114,7 +115,7 @@ pub fn calls_run_over_come_and_go_in_the_middle_of_others() -> Outcome {
     #[inline(always)]
     fn begin(who: usize, client: &'static Client) {
         let to = Place { pc: address_of!(five) + 4 * who as u64, sp: (&raw const BEGUN).addr() as u64 };
-        BEGUN[who].fetch_add(runs::begin(to, client, not_called).into(), Relaxed);
+        BEGUN[who].fetch_add(runs::begin(to, client, watcher!(not_called)).into(), Relaxed);
     }
     #[inline(never)]
     fn ours() {

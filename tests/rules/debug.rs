@@ -12,6 +12,7 @@ use kernel::debug::slots::Hit;
 use kernel::debug::stats;
 use kernel::exception::DebugFrame;
 use kernel::irq::off::IrqOff;
+use kernel::watcher;
 
 suite!("rule-debug":
     m10_a_breakpoint_handler_is_masked,
@@ -41,7 +42,7 @@ fn run_line() {
 }
 
 fn m10_a_breakpoint_handler_is_masked() -> Outcome {
-    let id = signal::breakpoint_in_line(look)?;
+    let id = signal::breakpoint_in_line(watcher!(look))?;
     let mut seen = alloc::vec::Vec::new();
     for masks in [0x000, 0x0c0, 0x1c0] {
         in_masks(masks, run_line);
@@ -58,7 +59,7 @@ fn m10_a_breakpoint_handler_is_masked() -> Outcome {
 
 fn m10_a_watchpoint_handler_is_masked() -> Outcome {
     static WATCHED: AtomicU64 = AtomicU64::new(0);
-    let id = signal::watchpoint(&raw const WATCHED as u64, look)?;
+    let id = signal::watchpoint(&raw const WATCHED as u64, watcher!(look))?;
     in_masks(0, || WATCHED.store(1, Relaxed));
     let seen = SEEN.view();
     let hits = signal::remove(id)?;
@@ -87,7 +88,7 @@ fn m10_every_owner_gets_its_step() -> Outcome {
     SEEN.reset();
     let line = code::line_range();
     let overs = stats::STEP_OVERS.here();
-    let id = signal::breakpoint_in_line(look)?;
+    let id = signal::breakpoint_in_line(watcher!(look))?;
     let mut result = 0;
     let steps = trace::trace(line.clone(), || result = code::line())?;
     let hits = signal::remove(id)?;
@@ -104,8 +105,8 @@ fn m10_a_breakpoint_and_a_watchpoint_share_a_step() -> Outcome {
     static WATCHED: AtomicU64 = AtomicU64::new(0);
     SEEN.reset();
     let (overs, steps) = (stats::STEP_OVERS.here(), stats::STEPS.here());
-    let breakpoint = signal::breakpoint(code::load_at(), look)?;
-    let watchpoint = signal::watchpoint(&raw const WATCHED as u64, look)?;
+    let breakpoint = signal::breakpoint(code::load_at(), watcher!(look))?;
+    let watchpoint = signal::watchpoint(&raw const WATCHED as u64, watcher!(look))?;
     let mut failed = 0;
     for _ in 0..2 {
         failed += code::load(&raw const WATCHED as u64);

@@ -13,6 +13,7 @@ use kernel::debug::slots::Hit;
 use kernel::debug::stats;
 use kernel::exception::{DebugFrame, Frame};
 use kernel::kprobe::{self, Kprobe, Then};
+use kernel::watcher;
 
 suite!("rule-faults":
     m6_inherits_the_masks,
@@ -78,7 +79,7 @@ fn m6_stays_masked_in_a_debug_context() -> Outcome {
     let handler = handler();
     kprobe::register(handler, Some(look), None).map_err(crate::failed)?;
     let completed = stats::COMPLETED_IN_SOFTWARE.here();
-    let id = signal::breakpoint_in_line(faults)?;
+    let id = signal::breakpoint_in_line(watcher!(faults))?;
     let result = code::line();
     let hits = signal::remove(id)?;
     kprobe::unregister(handler).map_err(crate::failed)?;
@@ -96,7 +97,7 @@ fn nothing(_: &Hit, _: &mut DebugFrame) {}
 fn m6_completes_a_step_over_in_software() -> Outcome {
     let counts = || [&stats::COMPLETED_IN_SOFTWARE, &stats::STEP_OVERS, &stats::CANCELLED].map(|c| c.here());
     let before = counts();
-    let id = signal::breakpoint(code::load_at(), nothing)?;
+    let id = signal::breakpoint(code::load_at(), watcher!(nothing))?;
     let failed = code::load(UNMAPPED);
     let after = counts();
     // The second load hits the slot again: the completion in software has armed it.
@@ -130,7 +131,7 @@ fn m6_a_debuggers_step_goes_into_the_handler() -> Outcome {
 
 fn m6_a_debuggers_step_and_a_step_over() -> Outcome {
     let completed = stats::COMPLETED_IN_SOFTWARE.here();
-    let id = signal::breakpoint(code::load_at(), nothing)?;
+    let id = signal::breakpoint(code::load_at(), watcher!(nothing))?;
     let mut failed = 0;
     let steps = trace::trace(code::load_range(), || failed = code::load(UNMAPPED))?;
     let hits = signal::remove(id)?;
@@ -163,7 +164,7 @@ fn m6_each_attempt_is_a_hit() -> Outcome {
     let handler = handler();
     kprobe::register(handler, Some(retry), None).map_err(crate::failed)?;
     let (completed, overs) = (stats::COMPLETED_IN_SOFTWARE.here(), stats::STEP_OVERS.here());
-    let id = signal::breakpoint(code::load_at(), nothing)?;
+    let id = signal::breakpoint(code::load_at(), watcher!(nothing))?;
     let failed = code::load(UNMAPPED);
     let hits = signal::remove(id)?;
     kprobe::unregister(handler).map_err(crate::failed)?;

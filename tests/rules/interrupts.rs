@@ -10,10 +10,11 @@ use harness::{check, check_eq, skip, suite};
 use kernel::arch::daif;
 use kernel::debug::control::Masked;
 use kernel::debug::session::{self, Wish};
-use kernel::debug::slots::{Handler, Hit};
+use kernel::debug::slots::{Hit, Watcher};
 use kernel::debug::{self, STASH_DEPTH, stats, step};
 use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::{self, off::IrqOff};
+use kernel::watcher;
 use rules::step::{Owners, StepError};
 
 suite!("rule-interrupts":
@@ -69,10 +70,10 @@ fn m8_masks_in_an_irq_handler() -> Outcome {
 
 /// The interrupt is taken after a breakpoint was hit, and before the stepped-over instruction has run.
 fn in_a_step_over(signal: Signal, masks: u64, hits: u64) -> Outcome {
-    over(signal, signal::interrupt, masks, hits)
+    over(signal, watcher!(signal::interrupt), masks, hits)
 }
 
-fn over(signal: Signal, interrupt: Handler, masks: u64, hits: u64) -> Outcome {
+fn over(signal: Signal, interrupt: &'static Watcher, masks: u64, hits: u64) -> Outcome {
     prepare(signal)?;
     let at = code::line_range().start + 4;
     let (overs, cancelled) = (stats::STEP_OVERS.here(), stats::CANCELLED.here());
@@ -97,10 +98,10 @@ fn over(signal: Signal, interrupt: Handler, masks: u64, hits: u64) -> Outcome {
 
 /// The interrupt is taken at the same place while a debugger steps through the line.
 fn in_a_debuggers_step(signal: Signal, masks: u64, hits: u64) -> Outcome {
-    in_a_trace(signal, signal::interrupt, masks, hits)
+    in_a_trace(signal, watcher!(signal::interrupt), masks, hits)
 }
 
-fn in_a_trace(signal: Signal, interrupt: Handler, masks: u64, hits: u64) -> Outcome {
+fn in_a_trace(signal: Signal, interrupt: &'static Watcher, masks: u64, hits: u64) -> Outcome {
     prepare(signal)?;
     let line = code::line_range();
     let id = signal::breakpoint_in_line(interrupt)?;
@@ -145,12 +146,12 @@ fn interrupt_spuriously(hit: &Hit, frame: &mut DebugFrame) {
 
 /// The step is set aside and put back twice, the first time for nothing. The interrupt, the step and the line's result must be the
 /// same as with one interrupt.
-fn with_a_spurious_one(test: fn(Signal, Handler, u64, u64) -> Outcome, signal: Signal) -> Outcome {
+fn with_a_spurious_one(test: fn(Signal, &'static Watcher, u64, u64) -> Outcome, signal: Signal) -> Outcome {
     if !irq::inject_spurious(0) {
         skip!("release builds have no way to inject a spurious interrupt");
     }
     let stashes = stats::STASHES.here();
-    test(signal, interrupt_spuriously, 0xc0, 2)?;
+    test(signal, watcher!(interrupt_spuriously), 0xc0, 2)?;
     // A tick in the middle of the step is one more stash.
     check!(stats::STASHES.here() - stashes >= 2, "{} stashes", stats::STASHES.here() - stashes);
     check_eq!(debug::this().stash_len.get(), 0, "entries of the stash left");
@@ -214,7 +215,7 @@ fn m9_nmi_breaks_into_interrupts_off() -> Outcome {
     ORDINARY.reset();
     Signal::Irq.prepare(ordinary)?;
     let off = IrqOff::new();
-    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    let id = signal::breakpoint_in_line(watcher!(signal::interrupt))?;
     Signal::Irq.send();
     let result = code::line();
     let during = (IN_HANDLER.count(), ORDINARY.count());
@@ -250,7 +251,7 @@ fn m9_stashes_nest() -> Outcome {
     Signal::Irq.prepare(outer)?;
     signal::arm(Signal::Irq);
     let line = code::line_range();
-    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    let id = signal::breakpoint_in_line(watcher!(signal::interrupt))?;
     let mut result = 0;
     let steps = trace::trace(line.clone(), || result = code::line())?;
     let hits = signal::remove(id)?;
@@ -295,7 +296,7 @@ fn x2_a_handlers_own_step_ends_with_it() -> Outcome {
     prepare(Signal::Irq)?;
     Signal::Irq.prepare(starts)?;
     LANDED.store(0, Relaxed);
-    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    let id = signal::breakpoint_in_line(watcher!(signal::interrupt))?;
     let result = code::line();
     let stepped = debug::this().is_stepped();
     let hits = signal::remove(id)?;

@@ -11,6 +11,7 @@ use kernel::debug::slots::Hit;
 use kernel::debug::{self, session};
 use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::off::IrqOff;
+use kernel::watcher;
 
 suite!("rule-invariants":
     i1_what_masks_d_masks_i,
@@ -42,7 +43,7 @@ fn i2_ss_is_set_for_an_owner_only() -> Outcome {
     signal::Signal::Irq.prepare(looks)?;
     SEEN.reset();
     signal::arm(signal::Signal::Irq);
-    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    let id = signal::breakpoint_in_line(watcher!(signal::interrupt))?;
     code::line();
     signal::remove(id)?;
     check_eq!((signal::AT_BREAKPOINT.view().owners, signal::AT_BREAKPOINT.count()), (1, 1));
@@ -74,12 +75,12 @@ fn i5_what_stands_in_the_way() -> Outcome {
     fn in_step(_: &mut DebugFrame) -> session::Wish {
         session::Wish::Step
     }
-    let id = signal::breakpoint_in_line(in_breakpoint)?;
+    let id = signal::breakpoint_in_line(watcher!(in_breakpoint))?;
     code::line();
     signal::remove(id)?;
     signal::Signal::Irq.prepare(in_interrupt)?;
     signal::arm(signal::Signal::Irq);
-    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    let id = signal::breakpoint_in_line(watcher!(signal::interrupt))?;
     code::line();
     signal::remove(id)?;
     session::step_with(in_step, || note(2)).map_err(crate::failed)?;

@@ -11,6 +11,7 @@ use kernel::debug::stats;
 use kernel::exception::brk;
 use kernel::exception::{DebugFrame, Frame};
 use kernel::kprobe::{self, Kprobe, Then};
+use kernel::watcher;
 
 suite!("rule-probes":
     m12_probe_handlers_are_masked,
@@ -169,7 +170,7 @@ fn m14_a_probe_in_a_debug_context() -> Outcome {
     for address in probed {
         kprobe::register(address, Some(pre), Some(post)).map_err(crate::failed)?;
     }
-    let id = signal::breakpoint(code::flags_at(), calls)?;
+    let id = signal::breakpoint(code::flags_at(), watcher!(calls))?;
     let flags = code::flags(0x4000_0000);
     let hits = signal::remove(id)?;
     for address in probed {
@@ -200,7 +201,7 @@ fn m14_a_debuggers_brk_in_a_debug_context() -> Outcome {
         }
     }
     reset();
-    let id = signal::breakpoint_in_line(stops)?;
+    let id = signal::breakpoint_in_line(watcher!(stops))?;
     let result = code::line();
     let hits = signal::remove(id)?;
     check_eq!((result, hits), (4, 1));

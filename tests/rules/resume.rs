@@ -12,6 +12,7 @@ use kernel::debug::slots::{self, Hit};
 use kernel::debug::{self, stats};
 use kernel::exception::{DebugFrame, Frame};
 use kernel::kprobe::{self, Kprobe, Then};
+use kernel::watcher;
 
 suite!("rule-return":
     m13_entry_and_return_synchronise,
@@ -82,7 +83,7 @@ fn m13_spsr_ss_stays_as_saved() -> Outcome {
     // If the interrupt comes before the stepped instruction, SPSR.SS is 1 and must stay 1.
     INTERRUPT.reset();
     let line = code::line_range();
-    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    let id = signal::breakpoint_in_line(watcher!(signal::interrupt))?;
     let steps = trace::trace(line.clone(), || result = code::line())?;
     signal::remove(id)?;
     check_eq!((result, INTERRUPT.count(), INTERRUPT.view().spsr_ss), (4, 1, 1));
@@ -108,7 +109,7 @@ fn m13_moving_pc_clears_spsr_ss() -> Outcome {
     }
     COUNT.store(0, Relaxed);
     let line = code::line_range();
-    let id = signal::breakpoint_in_line(moves)?;
+    let id = signal::breakpoint_in_line(watcher!(moves))?;
     let mut result = 0;
     session::step_with(hook, || result = code::line()).map_err(crate::failed)?;
     let hits = signal::remove(id)?;
@@ -132,7 +133,7 @@ fn m13_a_cancelled_step_is_not_taken() -> Outcome {
     INTERRUPT.reset();
     let counts = || [&stats::STEPS, &stats::STEP_OVERS, &stats::CANCELLED].map(|counter| counter.here());
     let before = counts();
-    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    let id = signal::breakpoint_in_line(watcher!(signal::interrupt))?;
     *SLOT.lock() = Some(id);
     let result = code::line();
     let (after, ss) = (counts(), mdscr::read());
@@ -145,7 +146,7 @@ fn m13_a_cancelled_step_is_not_taken() -> Outcome {
 
 fn m13_ss_is_clear_once_nobody_asks() -> Outcome {
     fn nothing(_: &Hit, _: &mut DebugFrame) {}
-    let id = signal::breakpoint_in_line(nothing)?;
+    let id = signal::breakpoint_in_line(watcher!(nothing))?;
     code::line();
     let register = mdscr::read();
     signal::remove(id)?;
@@ -175,7 +176,7 @@ fn i4_flags_survive() -> Outcome {
     let all = || (0..16u64).map(|nzcv| nzcv << 28);
     Signal::Irq.prepare(interrupted)?;
 
-    let id = signal::breakpoint(at, signal::interrupt)?;
+    let id = signal::breakpoint(at, watcher!(signal::interrupt))?;
     for nzcv in all() {
         signal::arm(Signal::Irq);
         check_eq!(code::flags(nzcv), nzcv, "breakpoint and interrupt");
@@ -268,7 +269,7 @@ fn i7_handlers_change_every_register() -> Outcome {
         MOVE_SP.store(move_sp, Relaxed);
 
         let mut left = [0; 35];
-        let id = signal::breakpoint(at, scrambles_at_hit)?;
+        let id = signal::breakpoint(at, watcher!(scrambles_at_hit))?;
         code::registers(&mut left);
         check_eq!(signal::remove(id)?, 1);
         scrambled(&left)?;
@@ -292,7 +293,7 @@ fn i7_handlers_change_every_register() -> Outcome {
         left = [0; 35];
         INTERRUPT.reset();
         signal::arm(Signal::Irq);
-        let id = signal::breakpoint(at, signal::interrupt)?;
+        let id = signal::breakpoint(at, watcher!(signal::interrupt))?;
         code::registers(&mut left);
         check_eq!((signal::remove(id)?, INTERRUPT.count()), (1, 1));
         scrambled(&left)?;
@@ -309,7 +310,7 @@ fn i7_handlers_move_pc() -> Outcome {
         frame.pc += 4;
         Then::Skip
     }
-    let id = signal::breakpoint(code::trap as *const () as u64, skips)?;
+    let id = signal::breakpoint(code::trap as *const () as u64, watcher!(skips))?;
     code::trap();
     check_eq!(signal::remove(id)?, 1);
 
@@ -332,7 +333,7 @@ fn i7_an_interrupt_changes_no_register() -> Outcome {
     INTERRUPT.reset();
     signal::arm(Signal::Irq);
     let mut left = [0; 35];
-    let id = signal::breakpoint(code::registers_at(), scrambles_and_sends)?;
+    let id = signal::breakpoint(code::registers_at(), watcher!(scrambles_and_sends))?;
     code::registers(&mut left);
     check_eq!((signal::remove(id)?, INTERRUPT.count()), (1, 1));
     check_eq!(INTERRUPT.view().pc, code::registers_at());

@@ -6,7 +6,7 @@ use ::slots::{Access, Cpus, Privilege, Request, SlotId};
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use harness::ktest::Ended;
 use harness::skip;
-use kernel::debug::slots::{self, Disposition, Handler};
+use kernel::debug::slots::{self, Disposition, Watcher};
 use kernel::drivers::gic::{self, Priority, Target};
 use kernel::exception::DebugFrame;
 use kernel::irq::{self, off, sgi};
@@ -88,21 +88,21 @@ pub fn send() {
 }
 
 /// Sets a breakpoint at `address` on all CPUs.
-pub fn breakpoint(address: u64, handler: Handler) -> Result<SlotId, Ended> {
+pub fn breakpoint(address: u64, watcher: &'static Watcher) -> Result<SlotId, Ended> {
     let request = Request::Breakpoint { address, privilege: Privilege::El1 };
-    slots::install(&request, Cpus::ALL, Disposition::Call(handler)).map_err(crate::failed)
+    slots::install(&request, Cpus::ALL, Disposition::Call(watcher)).map_err(crate::failed)
 }
 
 /// Sets a breakpoint on the second instruction of `code::line`.
-pub fn breakpoint_in_line(handler: Handler) -> Result<SlotId, Ended> {
-    breakpoint(code::line_range().start + 4, handler)
+pub fn breakpoint_in_line(watcher: &'static Watcher) -> Result<SlotId, Ended> {
+    breakpoint(code::line_range().start + 4, watcher)
 }
 
 /// Sets a watchpoint on reads and writes of the doubleword at `address`, on all CPUs.
-pub fn watchpoint(address: u64, handler: Handler) -> Result<SlotId, Ended> {
+pub fn watchpoint(address: u64, watcher: &'static Watcher) -> Result<SlotId, Ended> {
     let request =
         Request::Watchpoint { address, length: 8, access: Access::ReadWrite, privilege: Privilege::El1 };
-    slots::install(&request, Cpus::ALL, Disposition::Call(handler)).map_err(crate::failed)
+    slots::install(&request, Cpus::ALL, Disposition::Call(watcher)).map_err(crate::failed)
 }
 
 /// Removes a slot, and returns how often it was hit.

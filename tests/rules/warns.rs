@@ -15,6 +15,7 @@ use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Kprobe, PreHandler, Then};
 use kernel::sched;
+use kernel::watcher;
 
 suite!("rule-warns":
     m11_inherits_the_masks,
@@ -96,7 +97,7 @@ fn m11_stays_masked_in_a_debug_context() -> Outcome {
     IN_REPORT.reset();
     let warnings = stats::WARNINGS.here();
     kprobe::register(report(), Some(look), None).map_err(crate::failed)?;
-    let id = signal::breakpoint_in_line(warns)?;
+    let id = signal::breakpoint_in_line(watcher!(warns))?;
     let result = code::line();
     let hits = signal::remove(id)?;
     kprobe::unregister(report()).map_err(crate::failed)?;
@@ -112,7 +113,7 @@ fn nothing(_: &Hit, _: &mut DebugFrame) {}
 
 fn m11_completes_a_step_over_in_software() -> Outcome {
     let counts = || [&stats::COMPLETED_IN_SOFTWARE, &stats::STEP_OVERS, &stats::CANCELLED].map(|c| c.here());
-    let id = signal::breakpoint(code::warn_range().start, nothing)?;
+    let id = signal::breakpoint(code::warn_range().start, watcher!(nothing))?;
     let (before, warnings) = (counts(), stats::WARNINGS.here());
     code::warn();
     let after = counts();
@@ -127,7 +128,9 @@ fn m11_completes_a_step_over_in_software() -> Outcome {
 
 fn m11_a_debuggers_step_goes_into_the_report() -> Outcome {
     for breakpoint in [false, true] {
-        let id = breakpoint.then(|| signal::breakpoint(code::warn_range().start, nothing)).transpose()?;
+        let id = breakpoint
+            .then(|| signal::breakpoint(code::warn_range().start, watcher!(nothing)))
+            .transpose()?;
         let steps = trace::trace(code::warn_range(), || code::warn())?;
         let hits = id.map(signal::remove).transpose()?;
         check_eq!(hits, breakpoint.then_some(1));

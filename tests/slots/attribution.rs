@@ -12,6 +12,7 @@ use kernel::arch::barrier;
 use kernel::debug::slots::Hit;
 use kernel::exception::DebugFrame;
 use kernel::irq::off::IrqOff;
+use kernel::watcher;
 use kernel::{read_sysreg, write_sysreg};
 
 /// Words to watch, on a cache line of their own.
@@ -50,9 +51,9 @@ pub fn every_matching_slot_gets_its_own_disposition() -> Outcome {
     let at = WATCHED.address(0);
     check_eq!(at & 0xff & 0x3f, 0);
     let slots = [
-        Slot::calling(&watchpoint_at(at, 8, Access::Write), first)?,
+        Slot::calling(&watchpoint_at(at, 8, Access::Write), watcher!(first))?,
         Slot::counting(&watchpoint_at(at, 4, Access::ReadWrite))?,
-        Slot::calling(&watchpoint_at(at, 16, Access::Write), second)?,
+        Slot::calling(&watchpoint_at(at, 16, Access::Write), watcher!(second))?,
         Slot::counting(&watchpoint_at(at + 8, 8, Access::Write))?,
     ];
     for n in 0..10 {
@@ -64,7 +65,7 @@ pub fn every_matching_slot_gets_its_own_disposition() -> Outcome {
     check_eq!(slots.each_ref().map(Slot::hits), [Some(10), Some(10), Some(11), Some(1)]);
 
     let breakpoints = [
-        Slot::calling(&breakpoint_at(address_of!(target)), first)?,
+        Slot::calling(&breakpoint_at(address_of!(target)), watcher!(first))?,
         Slot::counting(&breakpoint_at(address_of!(target)))?,
     ];
     for _ in 0..10 {

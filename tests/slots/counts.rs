@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::Outcome;
 use kernel::debug::slots::{self, Disposition};
+use kernel::watcher;
 
 specimen! {
     fn target(n: u64) -> u64 {
@@ -28,7 +29,7 @@ pub fn a_breakpoint_hits_from_install_to_remove_and_never_outside() -> Outcome {
         check_eq!(target(round), round + 1);
         check_eq!(CALLED.load(Relaxed), 3 * round, "before install");
         let request = breakpoint_at(address_of!(target));
-        let id = slots::install(&request, Cpus::ALL, Disposition::Call(count)).map_err(failed)?;
+        let id = slots::install(&request, Cpus::ALL, Disposition::Call(watcher!(count))).map_err(failed)?;
         for n in 1..=3 {
             check_eq!(target(round), round + 1);
             check_eq!(slots::hits(id), Some(n));
@@ -52,7 +53,7 @@ pub fn a_watchpoint_hits_from_install_to_remove_and_never_outside() -> Outcome {
         CELL.store(round, Relaxed);
         check_eq!(CALLED.load(Relaxed), 3 * round, "before install");
         let request = watchpoint_at(&raw const CELL as u64, 8, Access::Write);
-        let id = slots::install(&request, Cpus::ALL, Disposition::Call(count)).map_err(failed)?;
+        let id = slots::install(&request, Cpus::ALL, Disposition::Call(watcher!(count))).map_err(failed)?;
         for n in 1..=3 {
             CELL.store(round + n, Relaxed);
             check_eq!(slots::hits(id), Some(n));

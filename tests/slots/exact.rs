@@ -10,9 +10,11 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq};
 use kernel::arch::{barrier, daif};
+use kernel::debug::slots::Watcher;
 use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::exception::DebugFrame;
 use kernel::percpu;
+use kernel::watcher;
 
 /// The hits before the write of the control register, between the write and the ISB, and after the ISB.
 static HITS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
@@ -63,12 +65,12 @@ fn at_a_call(hit: &Hit, frame: &mut DebugFrame) {
 /// Sets a slot for the request, and runs `sequence`, which writes the control register of slot 0. Returns the hits.
 fn written(
     request: &Request,
-    handler: slots::Handler,
+    watcher: &'static Watcher,
     sequence: extern "C" fn(u64, &AtomicU64),
     enabling: bool,
 ) -> Result<[u64; 3], Ended> {
     let encoding = request.encode().map_err(failed)?;
-    let slot = Slot::on(request, Cpus::of(percpu::index() as u32), Disposition::Call(handler))?;
+    let slot = Slot::on(request, Cpus::of(percpu::index() as u32), Disposition::Call(watcher))?;
     check_eq!(slot.0.id().index, 0, "the only slot");
     HITS.iter().for_each(|hits| hits.store(0, Relaxed));
     DISABLING.store(!enabling, Relaxed);
@@ -86,14 +88,14 @@ fn written(
 
 fn in_force_from_the_isb_on(
     request: &Request,
-    handler: slots::Handler,
+    watcher: &'static Watcher,
     sequence: extern "C" fn(u64, &AtomicU64),
 ) -> Outcome {
     for _ in 0..20 {
-        let [before, between, behind] = written(request, handler, sequence, true)?;
+        let [before, between, behind] = written(request, watcher, sequence, true)?;
         check_eq!((before, behind), (0, 1), "enabled by the write");
         check!(between <= 1);
-        let [before, between, behind] = written(request, handler, sequence, false)?;
+        let [before, between, behind] = written(request, watcher, sequence, false)?;
         check_eq!((before, behind), (1, 0), "disabled by the write");
         check!(between <= 1);
     }
@@ -103,9 +105,9 @@ fn in_force_from_the_isb_on(
 pub fn a_watchpoint_is_in_force_from_the_isb_behind_its_write_and_never_before_the_write() -> Outcome {
     let request = watchpoint_at(&raw const CELL as u64, 8, Access::Read);
     check_eq!(request.kind(), Kind::Watchpoint);
-    in_force_from_the_isb_on(&request, at_a_read, reads)
+    in_force_from_the_isb_on(&request, watcher!(at_a_read), reads)
 }
 
 pub fn a_breakpoint_is_in_force_from_the_isb_behind_its_write_and_never_before_the_write() -> Outcome {
-    in_force_from_the_isb_on(&breakpoint_at(address_of!(called)), at_a_call, calls)
+    in_force_from_the_isb_on(&breakpoint_at(address_of!(called)), watcher!(at_a_call), calls)
 }

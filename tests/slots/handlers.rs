@@ -12,6 +12,7 @@ use kernel::arch::daif;
 use kernel::arch::uaccess::{self, Fault};
 use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::exception::DebugFrame;
+use kernel::watcher;
 use rules::pstate::Daif;
 
 /// A [`SlotId`] that a handler hands over to the test.
@@ -46,10 +47,10 @@ pub fn a_handler_may_change_the_interrupted_context() -> Outcome {
         frame.move_to(frame.pc + 4);
     }
     let entry = address_of!(target);
-    let changed = Slot::calling(&breakpoint_at(entry), register)?;
+    let changed = Slot::calling(&breakpoint_at(entry), watcher!(register))?;
     check_eq!(target(0), 103, "the handler's register, then both instructions");
     drop(changed);
-    let first = Slot::calling(&breakpoint_at(entry), skip)?;
+    let first = Slot::calling(&breakpoint_at(entry), watcher!(skip))?;
     let second = Slot::counting(&breakpoint_at(entry + 4))?;
     for n in 1..=3 {
         check_eq!(target(0), 2, "the first instruction skipped");
@@ -76,7 +77,7 @@ pub fn a_fault_in_a_handler_leaves_its_snapshot_alone() -> Outcome {
         WRONG.fetch_add(u64::from(!(fault && kept && masked && right)), Relaxed);
     }
     WRONG.store(0, Relaxed);
-    let slot = Slot::calling(&watchpoint_at(WATCHED.address(3), 8, Access::Write), faults)?;
+    let slot = Slot::calling(&watchpoint_at(WATCHED.address(3), 8, Access::Write), watcher!(faults))?;
     for n in 0..10 {
         WATCHED.0[3].store(n, Relaxed);
     }
@@ -92,7 +93,7 @@ pub fn a_handler_can_remove_its_own_slot() -> Outcome {
     CALLS.store(0, Relaxed);
     for round in 1..=20 {
         let request = breakpoint_at(address_of!(target));
-        slots::install(&request, Cpus::ALL, Disposition::Call(remove)).map_err(failed)?;
+        slots::install(&request, Cpus::ALL, Disposition::Call(watcher!(remove))).map_err(failed)?;
         check_eq!([target(1), target(2), target(3)], [4, 5, 6]);
         check_eq!(CALLS.load(Relaxed), round, "one hit, and off");
         nothing_left()?;
@@ -112,13 +113,13 @@ pub fn a_slot_installed_by_a_handler_is_in_force_at_once() -> Outcome {
     }
     fn install(_: &Hit, _: &mut DebugFrame) {
         let request = breakpoint_at(address_of!(target) + 4);
-        if let Ok(id) = slots::install(&request, Cpus::ALL, Disposition::Call(count)) {
+        if let Ok(id) = slots::install(&request, Cpus::ALL, Disposition::Call(watcher!(count))) {
             KEPT.keep(id);
         }
     }
     CALLS.store(0, Relaxed);
     CPUS.store(0, Relaxed);
-    let installer = Slot::calling(&breakpoint_at(address_of!(target)), install)?;
+    let installer = Slot::calling(&breakpoint_at(address_of!(target)), watcher!(install))?;
     check_eq!(target(0), 3);
     check_eq!(CALLS.load(Relaxed), 1, "the next instruction hits already");
     drop(installer);

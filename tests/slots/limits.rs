@@ -11,6 +11,7 @@ use harness::ktest::Outcome;
 use kernel::debug::slots::{self, Disposition};
 use kernel::percpu;
 use kernel::read_sysreg;
+use kernel::watcher;
 
 specimen! {
     fn sled() {
@@ -65,7 +66,8 @@ pub fn a_slot_of_one_cpu_is_not_armed_on_others() -> Outcome {
     fn count(_: &slots::Hit, _: &mut kernel::exception::DebugFrame) {
         if percpu::index() == 1 { &ON_ONE } else { &ELSEWHERE }.fetch_add(1, Relaxed);
     }
-    let slot = slots::install(&breakpoint_at(address_of!(sled)), Cpus::of(1), Disposition::Call(count));
+    let slot =
+        slots::install(&breakpoint_at(address_of!(sled)), Cpus::of(1), Disposition::Call(watcher!(count)));
     let slot = Slot(slot.map_err(failed)?.into());
     on_every_cpu(|| {
         (0..20).for_each(|_| sled());

@@ -12,6 +12,7 @@ use harness::check_eq;
 use harness::ktest::{Ended, Outcome};
 use kernel::debug::slots::{self, Disposition, Hit, Installed};
 use kernel::exception::{DebugFrame, Frame};
+use kernel::watcher;
 
 static AREA: Area = Area::new();
 
@@ -63,7 +64,7 @@ pub fn a_range_over_two_slots_is_stepped_over_as_one() -> Outcome {
     }
     CALLS.store(0, Relaxed);
     let interrupts = OnDemand::new(interrupt);
-    let split = split(AREA.at(60), 8, Disposition::Call(handler))?;
+    let split = split(AREA.at(60), 8, Disposition::Call(watcher!(handler)))?;
     for n in 1..=10 {
         store(56);
         check_eq!(CALLS.load(Relaxed), 2 * n);

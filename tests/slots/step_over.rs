@@ -11,6 +11,7 @@ use harness::{check, check_eq};
 use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::debug::stats;
 use kernel::exception::{DebugFrame, Frame};
+use kernel::watcher;
 use kernel::{arch, debug};
 use rules::pstate::Daif;
 
@@ -66,7 +67,7 @@ pub fn slots_are_armed_again_in_an_interrupt_during_a_step_over() -> Outcome {
     }
     reset();
     let _interrupt = OnDemand::new(handler);
-    let slot = Slot::calling(&breakpoint_at(address_of!(target)), raise)?;
+    let slot = Slot::calling(&breakpoint_at(address_of!(target)), watcher!(raise))?;
     let second = Slot::counting(&breakpoint_at(address_of!(other)))?;
     for n in 0..ROUNDS {
         check_eq!(target(n), n + 1);
@@ -85,7 +86,7 @@ pub fn a_watchpoint_is_armed_again_in_an_interrupt_during_a_step_over() -> Outco
     }
     reset();
     let _interrupt = OnDemand::new(handler);
-    let slot = Slot::calling(&watchpoint_at(WATCHED.address(0), 16, Access::Write), raise)?;
+    let slot = Slot::calling(&watchpoint_at(WATCHED.address(0), 16, Access::Write), watcher!(raise))?;
     for n in 0..ROUNDS {
         WATCHED.0[0].store(n, Relaxed);
         check_eq!((WATCHED.0[0].load(Relaxed), WATCHED.0[1].load(Relaxed)), (n, 7));
@@ -107,7 +108,7 @@ pub fn slots_are_armed_again_in_an_nmi_during_a_step_over() -> Outcome {
     reset();
     OPEN.store(0, Relaxed);
     let _interrupt = OnDemand::nmi(handler);
-    let slot = Slot::calling(&breakpoint_at(address_of!(target)), raise_nmi)?;
+    let slot = Slot::calling(&breakpoint_at(address_of!(target)), watcher!(raise_nmi))?;
     for n in 0..ROUNDS {
         check_eq!(target(n), n + 1);
     }
@@ -144,7 +145,7 @@ pub fn a_slot_removed_during_its_step_over_stays_removed() -> Outcome {
     let _interrupt = OnDemand::new(handler);
     for round in 1..=20 {
         let cancelled = stats::CANCELLED.here();
-        remember(install(&breakpoint_at(address_of!(target)), Disposition::Call(raise))?);
+        remember(install(&breakpoint_at(address_of!(target)), Disposition::Call(watcher!(raise)))?);
         check_eq!([target(round), target(0)], [round + 1, 1], "run once, and once more without a slot");
         check_eq!((INTERRUPTS.load(Relaxed), WRONG.load(Relaxed), REMOVED.load(Relaxed)), (round, 0, round));
         check_eq!(stats::CANCELLED.here() - cancelled, 1, "the step-over has nothing left to step over");
@@ -168,7 +169,7 @@ pub fn a_slot_reused_during_a_step_over_is_not_suspended() -> Outcome {
     reset();
     let _interrupt = OnDemand::new(handler);
     for round in 1..=20 {
-        let first = install(&breakpoint_at(address_of!(target)), Disposition::Call(raise))?;
+        let first = install(&breakpoint_at(address_of!(target)), Disposition::Call(watcher!(raise)))?;
         remember(first);
         check_eq!(target(round), round + 1);
         let second = the_slot();

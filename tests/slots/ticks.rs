@@ -17,6 +17,7 @@ use kernel::irq::off::{self, IrqOff};
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::percpu::PerCpu;
 use kernel::sync::SpinLock;
+use kernel::watcher;
 use kernel::{options, percpu, smp, time};
 
 /// The ticks per second, and the number of timer interrupts that each CPU waits for.
@@ -46,7 +47,8 @@ fn handle(_: &Hit, _: &mut DebugFrame) {
 }
 
 fn place() -> Outcome {
-    let disposition = if CALLING.load(Relaxed) { Disposition::Call(handle) } else { Disposition::Count };
+    let disposition =
+        if CALLING.load(Relaxed) { Disposition::Call(watcher!(handle)) } else { Disposition::Count };
     let mut slots = SLOTS.lock();
     for cpu in smp::online() {
         let counter = core::ptr::from_ref(time::TICKS.of(cpu)) as u64;

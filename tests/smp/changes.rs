@@ -18,6 +18,7 @@ use kernel::debug::slots;
 use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::{self, sgi};
 use kernel::kprobe;
+use kernel::watcher;
 use kernel::{percpu, smp};
 
 specimen! {
@@ -91,7 +92,7 @@ pub fn slots_removed_by_handlers_while_every_cpu_hits_them_leave_nothing_spuriou
         let request = breakpoint_at(address_of!(target));
         for n in 0..ROUNDS {
             // All slots may be taken by removed slots of other CPUs that are not free yet.
-            while slots::install(&request, Cpus::ALL, slots::Disposition::Call(remove)).is_err() {
+            while slots::install(&request, Cpus::ALL, slots::Disposition::Call(watcher!(remove))).is_err() {
                 check_eq!(target(n), n + 1);
                 // Under icount the CPUs take turns. While one CPU never yields, QEMU gives no turn at all to the next CPU.
                 relax();
@@ -168,7 +169,7 @@ pub fn a_slot_is_in_force_everywhere_when_install_returns() -> Outcome {
             ASKED.fetch_add(1, Release);
             all_answer(2 + 3 * round);
             check_eq!(CALLED.load(Relaxed), round * others, "before install");
-            let slot = Slot::calling(&breakpoint_at(address_of!(target)), count)?;
+            let slot = Slot::calling(&breakpoint_at(address_of!(target)), watcher!(count))?;
             ASKED.fetch_add(1, Release);
             all_answer(3 + 3 * round);
             check_eq!(slot.hits(), Some(others));
@@ -204,7 +205,7 @@ pub fn a_cpu_that_was_not_told_brings_its_slots_into_line() -> Outcome {
         // D is masked, so the slot is in force on this CPU at once, and the call does not wait for the other CPUs, which cannot
         // take the interrupt.
         let request = breakpoint_at(address_of!(target));
-        let call = slots::Disposition::Call(count);
+        let call = slots::Disposition::Call(watcher!(count));
         let id = (percpu::index() == 0).then(|| slots::install(&request, Cpus::ALL, call));
         together(&CHANGED);
         slots::sync_local();

@@ -13,6 +13,7 @@ use kernel::irq::off::IrqOff;
 use kernel::kprobe;
 use kernel::percpu;
 use kernel::smp::{self, Stopped};
+use kernel::watcher;
 
 specimen! {
     /// Adds 1 to `count` again and again, until `end` is set.
@@ -148,7 +149,7 @@ pub fn one_cpu_at_a_time_stops_the_others() -> Outcome {
         core::hint::black_box(());
     }
     while_others_count(|| {
-        let slot = Slot::calling(&breakpoint_at(address_of!(target)), stops_too)?;
+        let slot = Slot::calling(&breakpoint_at(address_of!(target)), watcher!(stops_too))?;
         let stopped = stop_all()?;
         target();
         check_eq!(REFUSED.swap(u64::MAX, Relaxed), percpu::index() as u64);

@@ -13,6 +13,7 @@ use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::Hit;
 use kernel::debug::{self, stats};
 use kernel::exception::{DebugFrame, Frame};
+use kernel::watcher;
 use rules::pstate::SPSR_SS;
 
 static TAKEN: AtomicU64 = AtomicU64::new(0);
@@ -144,7 +145,7 @@ pub fn an_interrupt_before_a_step_overs_report() -> Outcome {
     }
     let _interrupt = OnDemand::new(handler);
     let entry = address_of!(rounds);
-    let first = Slot::calling(&breakpoint_at(entry), moves)?;
+    let first = Slot::calling(&breakpoint_at(entry), watcher!(moves))?;
     let second = Slot::counting(&breakpoint_at(entry + 4))?;
     let (steps, overs) = (stats::STEPS.here(), stats::STEP_OVERS.here());
     rounds(100);

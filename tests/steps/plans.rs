@@ -18,6 +18,7 @@ use kernel::debug::stats;
 use kernel::exception::{DebugFrame, Frame, brk};
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::percpu;
+use kernel::watcher;
 use rules::step::StepError;
 
 const INSTRUCTION: Why = Why::Step(Stepped::Instruction);
@@ -124,7 +125,7 @@ fn over_from_the_first_hit(_: &Hit, frame: &mut DebugFrame) {
 fn over_a_recursion() -> Result<(u64, u64), Ended> {
     will_answer(&[]);
     BEGUN.store(0, Relaxed);
-    let first = Slot::calling(&breakpoint_at(call_in_sums()), over_from_the_first_hit)?;
+    let first = Slot::calling(&breakpoint_at(call_in_sums()), watcher!(over_from_the_first_hit))?;
     let (steps, overs) = (stats::STEPS.here(), stats::STEP_OVERS.here());
     let sum = sums(9);
     let (steps, overs) = (stats::STEPS.here() - steps, stats::STEP_OVERS.here() - overs);
@@ -174,7 +175,7 @@ fn over_with_an_interrupt() -> Outcome {
     }
     TAKEN.store(0, Relaxed);
     let _interrupt = OnDemand::new(handler);
-    let _innermost = Slot::calling(&breakpoint_at(address_of!(sums) + 8), innermost)?;
+    let _innermost = Slot::calling(&breakpoint_at(address_of!(sums) + 8), watcher!(innermost))?;
     over_a_recursion_with(9 + 5)?;
     check_eq!((TAKEN.load(Relaxed), SUM.load(Relaxed)), (1, 15));
     Ok(())
@@ -184,7 +185,7 @@ fn over_with_an_interrupt() -> Outcome {
 fn over_a_recursion_with(hits: u64) -> Outcome {
     will_answer(&[]);
     BEGUN.store(0, Relaxed);
-    let first = Slot::calling(&breakpoint_at(call_in_sums()), over_from_the_first_hit)?;
+    let first = Slot::calling(&breakpoint_at(call_in_sums()), watcher!(over_from_the_first_hit))?;
     let sum = sums(9);
     check_eq!((sum, BEGUN.load(Relaxed), first.hits()), (45, hits, Some(hits)));
     let told: Vec<_> = told().into_iter().map(|told| (told.why, told.pc, told.x0)).collect();
@@ -213,7 +214,7 @@ pub fn a_slot_stops_in_the_debugger() -> Outcome {
         // Each of the three slots gets its own disposition (H7).
         let counts = Slot::counting(&at)?;
         let stops = Slot::on(&at, Cpus::ALL, Disposition::STOP)?;
-        let calls = Slot::calling(&at, called)?;
+        let calls = Slot::calling(&at, watcher!(called))?;
         check_eq!(sums(0), 0);
         check_eq!([counts.hits(), stops.hits(), calls.hits()], [Some(1); 3]);
         check_eq!(sums(0), 0);
@@ -281,10 +282,10 @@ pub fn a_slots_handler_has_its_context_stepped() -> Outcome {
         begins(hit, frame);
     }
     let entry = address_of!(sums);
-    for (handler, lands) in [(begins as kernel::debug::slots::Handler, 28), (moves_and_begins, 32)] {
+    for (watcher, lands) in [(watcher!(begins), 28), (watcher!(moves_and_begins), 32)] {
         BEGUN.store(0, Relaxed);
         will_answer(&[]);
-        let slot = Slot::calling(&breakpoint_at(entry + 4), handler)?;
+        let slot = Slot::calling(&breakpoint_at(entry + 4), watcher)?;
         sums(0);
         check_eq!((slot.hits(), BEGUN.load(Relaxed)), (Some(1), 1));
         let told: Vec<_> = told().into_iter().map(|told| (told.why, told.pc.wrapping_sub(entry))).collect();
@@ -371,7 +372,7 @@ pub fn over_a_call_that_ends_the_thread() -> Outcome {
     }
     will_answer(&[]);
     BEGUN.store(0, Relaxed);
-    let slot = Slot::calling(&breakpoint_at(address_of!(calls) + 4), over_from_the_first_hit)?;
+    let slot = Slot::calling(&breakpoint_at(address_of!(calls) + 4), watcher!(over_from_the_first_hit))?;
     let thread = crate::threads::here("ends", || calls())?;
     thread.join();
     check_eq!((slot.hits(), BEGUN.load(Relaxed), told().len()), (Some(1), 1, 0));
@@ -415,7 +416,7 @@ pub fn over_a_call_is_not_taken_in_by_another_thread() -> Outcome {
     ALL.store(false, Relaxed);
     let site = address_of!(calls) + 4;
     let here = Cpus::of(percpu::index() as u32);
-    let slot = Slot::on(&breakpoint_at(site), here, Disposition::Call(over_in_the_middle))?;
+    let slot = Slot::on(&breakpoint_at(site), here, Disposition::Call(watcher!(over_in_the_middle)))?;
     // The thread in the middle is stepped; the stacks of the others are below and above its stack.
     let threads: Result<Vec<_>, _> = [0, 1, 0]
         .map(|n| {

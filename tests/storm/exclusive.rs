@@ -16,9 +16,10 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::storm::{Due, Random, due};
 use kernel::arch::barrier::relax;
 use kernel::arch::daif::AllMasked;
-use kernel::debug::slots::{self, Hit};
+use kernel::debug::slots::Hit;
 use kernel::exception::DebugFrame;
 use kernel::percpu::PerCpu;
+use kernel::watcher;
 
 static WORD: OwnPage<AtomicU64> = OwnPage(AtomicU64::new(0));
 
@@ -83,8 +84,8 @@ pub fn slot(random: &mut Random, cpus: usize) -> Result<(), String> {
     let (linger, times) = (random.below(60_000), random.below(30));
     let cpus = if (cpu as usize) < cpus { Cpus::of(cpu) } else { Cpus::ALL };
     let (address, length, privilege) = ((&raw const WORD).addr() as u64, 8, Privilege::El1);
-    let handler: slots::Handler = mark;
-    let held = Held::get(&Request::Watchpoint { address, length, access, privilege }, cpus, Some(handler))?;
+    let held =
+        Held::get(&Request::Watchpoint { address, length, access, privilege }, cpus, Some(watcher!(mark)))?;
     run(times);
     if let Some(held) = held {
         (0..linger).for_each(|_| relax());

@@ -4,6 +4,7 @@ use super::permits;
 use ::slots::{Cpus, Pieces, Request, SlotError, SlotId};
 use alloc::format;
 use alloc::string::{String, ToString};
+use kernel::debug::slots::Watcher;
 use kernel::debug::slots::{self, Disposition};
 
 /// A slot, or the two slots of a range, with the permit for it.
@@ -21,13 +22,13 @@ impl Held {
     pub fn get(
         request: &Request,
         cpus: Cpus,
-        handler: Option<slots::Handler>,
+        watcher: Option<&'static Watcher>,
     ) -> Result<Option<Self>, String> {
         let count = request.split().map_err(|error| error.to_string())?.iter().count() as u64;
         if !permits::take(request.kind(), count, cpus) {
             return Ok(None);
         }
-        let disposition = handler.map_or(Disposition::Count, Disposition::Call);
+        let disposition = watcher.map_or(Disposition::Count, Disposition::Call);
         match slots::install_split(request, cpus, disposition) {
             Ok(slots) => Ok(Some(Self { slots, cpus })),
             Err(SlotError::NoFreeSlot { .. } | SlotError::NeedsTwo { .. }) if cpus == Cpus::ALL => {

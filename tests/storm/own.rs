@@ -13,6 +13,7 @@ use harness::storm::{Due, Random, due, signal_cpu};
 use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::exception::DebugFrame;
 use kernel::percpu::{self, PerCpu};
+use kernel::watcher;
 
 static GROUND: PerCpu<Ground> = kernel::per_cpu!(Ground::new());
 
@@ -83,7 +84,7 @@ pub fn one_shot(random: &mut Random) -> Result<(), String> {
     }
     ground.begin_change();
     due(Due::Racing, 1);
-    let Some(held) = Held::get(&request, Cpus::ALL, Some(remove_itself))? else {
+    let Some(held) = Held::get(&request, Cpus::ALL, Some(watcher!(remove_itself)))? else {
         ground.end_change(&Set::default());
         return Ok(());
     };

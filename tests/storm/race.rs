@@ -9,10 +9,11 @@ use alloc::string::{String, ToString};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::storm::{Due, Random, due, fail};
 use kernel::arch::barrier::relax;
-use kernel::debug::slots::{self, Hit};
+use kernel::debug::slots::Hit;
 use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::percpu::{self, PerCpu};
+use kernel::watcher;
 
 /// Counts of breakpoints, watchpoints, pre-handlers and post-handlers.
 type Four = [AtomicU64; 4];
@@ -80,15 +81,15 @@ pub fn slot(random: &mut Random, cpus: usize) -> Result<(), String> {
     let cpu = random.below(cpus as u32 * 2);
     let (linger, times) = (random.below(60_000), random.below(30));
     let privilege = Privilege::El1;
-    let (request, handler): (_, slots::Handler) = if breakpoint {
-        (Request::Breakpoint { address: RACED.point(point), privilege }, mark_breakpoint)
+    let (request, watcher) = if breakpoint {
+        (Request::Breakpoint { address: RACED.point(point), privilege }, watcher!(mark_breakpoint))
     } else {
         let (address, length) = (RACED.memory(), 8);
-        (Request::Watchpoint { address, length, access, privilege }, mark_watchpoint)
+        (Request::Watchpoint { address, length, access, privilege }, watcher!(mark_watchpoint))
     };
     let cpus = if (cpu as usize) < cpus { Cpus::of(cpu) } else { Cpus::ALL };
     due(Due::Racing, 1);
-    let Some(held) = Held::get(&request, cpus, Some(handler))? else {
+    let Some(held) = Held::get(&request, cpus, Some(watcher))? else {
         run(times);
         return Ok(());
     };

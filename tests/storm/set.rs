@@ -6,8 +6,8 @@ use super::marks::{breakpoint, post, pre, recurse, skip, watchpoint};
 use ::slots::{Access, Cpus, Privilege, Request};
 use alloc::string::{String, ToString};
 use harness::storm::Random;
-use kernel::debug::slots;
 use kernel::kprobe;
+use kernel::watcher;
 
 /// How a target is run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -194,7 +194,7 @@ impl Set {
             let Some(set) = set else { continue };
             let address = target.point(set.point);
             let request = Request::Breakpoint { address, privilege: Privilege::El1 };
-            let calls: [slots::Handler; 2] = [breakpoint::<0>, breakpoint::<1>];
+            let calls = [watcher!(breakpoint::<0>), watcher!(breakpoint::<1>)];
             placed.slots[lane] = Held::get(&request, cpus, set.calls.then_some(calls[lane]))?;
             if placed.slots[lane].is_none() {
                 placed.take_away()?;
@@ -202,8 +202,8 @@ impl Set {
             }
         }
         if let Some(set) = self.watchpoint {
-            let handler: slots::Handler = watchpoint;
-            placed.slots[2] = Held::get(&set.request(target), cpus, set.calls.then_some(handler))?;
+            placed.slots[2] =
+                Held::get(&set.request(target), cpus, set.calls.then_some(watcher!(watchpoint)))?;
             if placed.slots[2].is_none() {
                 placed.take_away()?;
                 return Ok(None);

@@ -11,6 +11,7 @@ use kernel::debug::slots::Hit;
 use kernel::drivers::gic::{self, Target};
 use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::{self, deferred, sgi};
+use kernel::watcher;
 use rules::pstate::SPSR_SS;
 
 pub static SCENARIOS: [Scenario; 1] = [
@@ -19,7 +20,7 @@ pub static SCENARIOS: [Scenario; 1] = [
         name: "deferred-work",
         setup: || {
             irq::set_handler(sgi::TEST, again);
-            breakpoint(code::line_at(), Some(interrupts_work))
+            breakpoint(code::line_at(), Some(watcher!(interrupts_work)))
         },
         body: code::line,
         handler: |frame| match frame {

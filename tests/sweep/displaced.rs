@@ -14,6 +14,7 @@ use kernel::exception::DebugFrame;
 use kernel::kprobe::{Instance, Kprobe, ReturnProbe, Then, WantedReturn};
 use kernel::percpu;
 use kernel::sched::{self, Handle};
+use kernel::watcher;
 use spin::Mutex;
 
 pub static SCENARIOS: [Scenario; 5] = [
@@ -60,7 +61,7 @@ pub static SCENARIOS: [Scenario; 5] = [
         setup: || {
             kprobe(literal_at(), Some(pre), None)?;
             let watched = watchpoint(literal_at() + 8, Access::Read);
-            slot(&watched, Cpus::ALL, Disposition::Call(begins))
+            slot(&watched, Cpus::ALL, Disposition::Call(watcher!(begins)))
         },
         body: literal,
         handler: |_| _ = literal(),
@@ -130,7 +131,7 @@ fn watchpoint(address: u64, access: Access) -> Request {
 }
 
 fn watched() -> Result<(), String> {
-    slot(&watchpoint(WATCHED.as_ptr() as u64, Access::Write), Cpus::ALL, Disposition::Call(begins))
+    slot(&watchpoint(WATCHED.as_ptr() as u64, Access::Write), Cpus::ALL, Disposition::Call(watcher!(begins)))
 }
 
 fn is_at(pc: u64, behind: u64) -> bool {

@@ -14,6 +14,7 @@ use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::debug::stats::{self, Counter};
 use kernel::exception::DebugFrame;
 use kernel::irq::off::IrqOff;
+use kernel::watcher;
 
 pub static SCENARIOS: [Scenario; 25] = [
     pair::<Over, Over>("nested-over-over"),
@@ -197,7 +198,7 @@ impl Feature for Planned {
     const NUMBER: u8 = 4;
 
     fn set_up() -> Result<(), String> {
-        breakpoint(code::outer as *const () as u64, Some(begin)).map_err(|error| error.to_string())
+        breakpoint(code::outer as *const () as u64, Some(watcher!(begin))).map_err(|error| error.to_string())
     }
 
     extern "C" fn run() -> u64 {

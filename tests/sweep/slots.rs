@@ -11,6 +11,7 @@ use kernel::debug::slots::{self, Disposition, Hit};
 use kernel::debug::stats::{self, Counter};
 use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::off::{self, IrqOff};
+use kernel::watcher;
 use rules::pstate::SPSR_SS;
 
 pub static SCENARIOS: [Scenario; 15] = [
@@ -64,7 +65,7 @@ pub static SCENARIOS: [Scenario; 15] = [
     },
     Scenario {
         name: "breakpoint-calls",
-        setup: || breakpoint(code::line_at(), Some(counts)),
+        setup: || breakpoint(code::line_at(), Some(watcher!(counts))),
         body: code::line,
         covers: |frame| in_a_step(frame, code::line_at()),
         handler: |_| _ = code::line(),
@@ -87,12 +88,12 @@ pub static SCENARIOS: [Scenario; 15] = [
         setup: || {
             let store = Request::Breakpoint { address: code::store_at(), privilege: Privilege::El1 };
             slot(&store, Cpus::ALL, Disposition::Count)?;
-            slot(&store, Cpus::of(0), Disposition::Call(counts))?;
-            slot(&store, Cpus::ALL, Disposition::Call(counts))?;
+            slot(&store, Cpus::of(0), Disposition::Call(watcher!(counts)))?;
+            slot(&store, Cpus::ALL, Disposition::Call(watcher!(counts)))?;
             slot(
                 &watched(WATCHED.as_ptr() as u64, 8, Access::Write),
                 Cpus::of(0),
-                Disposition::Call(counts),
+                Disposition::Call(watcher!(counts)),
             )?;
             slot(&watched(WATCHED.as_ptr() as u64 + 4, 4, Access::ReadWrite), Cpus::ALL, Disposition::Count)
         },
@@ -119,7 +120,7 @@ pub static SCENARIOS: [Scenario; 15] = [
     // The breakpoint's handler moves PC. The step is reported before the next instruction.
     Scenario {
         name: "breakpoint-moves-pc",
-        setup: || breakpoint(code::line_at(), Some(skips)),
+        setup: || breakpoint(code::line_at(), Some(watcher!(skips))),
         body: code::line,
         handler: |_| _ = code::line(),
         ..Scenario::EMPTY

@@ -10,6 +10,7 @@ use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::Hit;
 use kernel::debug::{self, stats};
 use kernel::exception::DebugFrame;
+use kernel::watcher;
 use rules::pstate::SPSR_SS;
 
 pub static SCENARIOS: [Scenario; 12] = [
@@ -102,7 +103,7 @@ pub static SCENARIOS: [Scenario; 12] = [
     // hit the breakpoint at the return address depends on whether it is set already.
     Scenario {
         name: "step-over-call",
-        setup: || breakpoint(code::calls_at(), Some(over)),
+        setup: || breakpoint(code::calls_at(), Some(watcher!(over))),
         before: || {
             TOLD.store(0, Relaxed);
             RETURNED.store(0, Relaxed);

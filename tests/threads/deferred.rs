@@ -9,6 +9,7 @@ use kernel::arch::{barrier, daif};
 use kernel::debug;
 use kernel::exception::Frame;
 use kernel::irq::{deferred, sgi};
+use kernel::watcher;
 
 suite!("threads-deferred":
     work_runs_with_interrupts_on_after_the_handler,
@@ -91,7 +92,7 @@ fn a_step_stays_stashed(signal: Signal) -> Outcome {
     Signal::Irq.prepare(queue_work)?;
     signal.prepare(queue_work)?;
     signal::arm(signal);
-    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    let id = signal::breakpoint_in_line(watcher!(signal::interrupt))?;
     let result = without_tick(|| code::line());
     let hits = signal::remove(id)?;
     check_eq!(result, 4);

@@ -11,6 +11,7 @@ use harness::ktest::Outcome;
 use harness::{check_eq, suite};
 use kernel::arch::barrier;
 use kernel::sched;
+use kernel::watcher;
 
 suite!("threads-reschedules":
     an_irq_switches_threads_on_its_way_out,
@@ -76,7 +77,7 @@ fn an_fiq_switches_threads_on_its_way_out() -> Outcome {
 /// The interrupt comes in the middle of a step-over. The stash holds the step-over then, and forbids the reschedule.
 fn behind_the_step(signal: Signal) -> Outcome {
     signal::arm(signal);
-    let id = signal::breakpoint_in_line(signal::interrupt)?;
+    let id = signal::breakpoint_in_line(watcher!(signal::interrupt))?;
     let mut result = 0;
     let turns = turns_during(signal, || {
         result = code::line();

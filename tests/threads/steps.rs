@@ -8,10 +8,11 @@ use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq, suite};
 use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::session::{self, Wish};
-use kernel::debug::slots::{Handler, Hit};
+use kernel::debug::slots::{Hit, Watcher};
 use kernel::debug::stats;
 use kernel::exception::{DebugFrame, Frame};
 use kernel::sched;
+use kernel::watcher;
 
 suite!("threads-steps":
     a_reschedule_skipped_over_a_step_comes_right_behind_it,
@@ -48,12 +49,12 @@ fn want_reschedule(_: &mut Frame) {
 
 /// Runs [`looks`] with a breakpoint on its first instruction. `handler` is called there, and sends an interrupt whose handler asks
 /// for a reschedule. Another thread of this CPU is ready to run, and no tick comes that would switch to it.
-fn looks_under(handler: Handler) -> Result<u64, Ended> {
+fn looks_under(watcher: &'static Watcher) -> Result<u64, Ended> {
     RAN.store(0, Relaxed);
     STARTED.store(false, Relaxed);
     SKIPPED.store(false, Relaxed);
     signal::Signal::Irq.prepare(want_reschedule)?;
-    let id = signal::breakpoint(looks as *const () as u64, handler)?;
+    let id = signal::breakpoint(looks as *const () as u64, watcher)?;
     {
         let _off = kernel::irq::off::IrqOff::new();
         kernel::time::pause();
@@ -79,7 +80,7 @@ fn a_reschedule_skipped_over_a_step_comes_right_behind_it() -> Outcome {
     fn interrupts(_: &Hit, _: &mut DebugFrame) {
         signal::Signal::Irq.send();
     }
-    check_eq!(looks_under(interrupts)?, 0b1_1110);
+    check_eq!(looks_under(watcher!(interrupts))?, 0b1_1110);
     Ok(())
 }
 
@@ -95,7 +96,7 @@ fn a_reschedule_skipped_over_a_debuggers_steps_comes_behind_the_last_one() -> Ou
             signal::Signal::Irq.send();
         }
     }
-    check_eq!(looks_under(interrupts)?, 0b1_1000);
+    check_eq!(looks_under(watcher!(interrupts))?, 0b1_1000);
     Ok(())
 }
 

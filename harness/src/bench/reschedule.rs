@@ -10,6 +10,7 @@ use kernel::drivers::gic::{self, Target};
 use kernel::drivers::timer;
 use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::{self, sgi};
+use kernel::watcher;
 use kernel::{percpu, sched};
 
 /// Returns the counter at its first instruction.
@@ -43,7 +44,7 @@ fn other() {
 pub fn after_step(median: impl FnOnce(fn() -> u64) -> u64) -> u64 {
     irq::set_handler(sgi::TEST, wants_reschedule);
     let request = Request::Breakpoint { address: stepped as *const () as u64, privilege: Privilege::El1 };
-    let slot = must(slots::install(&request, Cpus::ALL, Disposition::Call(interrupts)));
+    let slot = must(slots::install(&request, Cpus::ALL, Disposition::Call(watcher!(interrupts))));
     let thread = must(sched::spawn(percpu::index(), "other", Box::new(other)));
     sched::yield_now();
     let cost = median(|| {

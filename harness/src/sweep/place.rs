@@ -5,7 +5,7 @@ use ::slots::{Access, Cpus, Pieces, Privilege, Request, SlotId};
 use alloc::string::{String, ToString};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use kernel::debug::slots::{self, Disposition, Handler};
+use kernel::debug::slots::{self, Disposition, Watcher};
 use kernel::irq::off::IrqOff;
 use kernel::kprobe::{self, Kprobe, PostHandler, PreHandler, ReturnProbe, Wanted, WantedReturn};
 
@@ -66,9 +66,9 @@ pub fn split(request: &Request) -> Result<(), String> {
 ///
 /// # Errors
 /// Those of the slot manager.
-pub fn breakpoint(address: u64, handler: Option<Handler>) -> Result<(), String> {
+pub fn breakpoint(address: u64, watcher: Option<&'static Watcher>) -> Result<(), String> {
     let request = Request::Breakpoint { address, privilege: Privilege::El1 };
-    slot(&request, Cpus::ALL, handler.map_or(Disposition::Count, Disposition::Call))
+    slot(&request, Cpus::ALL, watcher.map_or(Disposition::Count, Disposition::Call))
 }
 
 /// Sets a watchpoint on reads and writes of a doubleword. For a scenario's `setup`.

@@ -16,10 +16,33 @@ pub struct Hit {
     pub id: SlotId,
     /// The address that the slot is set on.
     pub address: u64,
+    /// The word [`Watcher::data`] of the slot's watcher.
+    pub data: usize,
 }
 
 /// The handler of a slot, called for each hit after the hit was counted. A handler may change the frame.
 pub type Handler = fn(&Hit, &mut DebugFrame);
+
+/// Who is told of the hits of a slot. Several slots may have the same watcher. The macro [`watcher!`](crate::watcher) makes one.
+pub struct Watcher {
+    /// Called for each hit.
+    pub handler: Handler,
+    /// The watcher's own word, by which a handler that serves several watchers tells them apart. The slot manager does not look at
+    /// the word.
+    pub data: usize,
+}
+
+/// A `&'static` [`Watcher`](crate::debug::slots::Watcher) of a handler and, after a comma, of its data word; without one the
+/// word is 0.
+#[macro_export]
+macro_rules! watcher {
+    ($handler:expr) => {
+        $crate::watcher!($handler, 0)
+    };
+    ($handler:expr, $data:expr) => {
+        const { &$crate::debug::slots::Watcher { handler: $handler, data: $data } }
+    };
+}
 
 /// Called after each step of [`step_with`](super::session::step_with), on the CPU that has made the step. A hook may
 /// change the frame.

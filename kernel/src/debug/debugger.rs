@@ -15,6 +15,7 @@ use super::{runs, stats};
 use crate::exception::{DebugFrame, Frame};
 use crate::kprobe;
 use crate::percpu::PerCpu;
+use crate::watcher;
 use core::arch::asm;
 use core::cell::Cell;
 use core::fmt;
@@ -111,7 +112,7 @@ fn begin(
     let call = kprobe::original(frame.pc).is_some_and(stepping::is_call);
     let Some(course) = plan.from(session::place(frame), call) else { return Ok(()) };
     if let Course::Return(to) = course
-        && runs::begin(to, client, returned)
+        && runs::begin(to, client, watcher!(returned))
     {
         return Ok(());
     }
@@ -180,7 +181,7 @@ pub fn brk(cpu: &MaskedCpu, frame: &mut DebugFrame, mut parked: Owners) -> Owner
 
 impl Disposition {
     /// The context stops in the kernel's debugger.
-    pub const STOP: Self = Self::Call(slot);
+    pub const STOP: Self = Self::Call(watcher!(slot));
 }
 
 /// The handler of a slot with the disposition [`STOP`](Disposition::STOP) (M10).

@@ -4,7 +4,7 @@
 //! context. Other contexts and recursive calls may hit the breakpoint too: the SP of the context tells whether it has returned from
 //! that call.
 
-use super::client::{Client, Handler};
+use super::client::{Client, Watcher};
 use super::control::Masked;
 use super::slots::{self, Disposition};
 use crate::mm::layout::stack_of;
@@ -99,11 +99,11 @@ impl Room {
 /// The calls of each CPU. Only that CPU uses them, with D masked.
 static RUNS: PerCpu<[Room; MAX]> = crate::per_cpu!([const { Room::new() }; MAX]);
 
-/// Begins to wait for the return of a call to `to`. From then on, the handler `arrived` is called when any context of
-/// this CPU reaches the return address. The handler has to ask the function [`arrived()`] whether the call has
+/// Begins to wait for the return of a call to `to`. From then on, the watcher `arrived` is told when any context of
+/// this CPU reaches the return address. Its handler has to ask the function [`arrived()`] whether the call has
 /// returned. Returns false if this CPU waits for [`MAX`] calls already, if no slot is free, or if no breakpoint may be
 /// set there. Debug context.
-pub fn begin(to: Place, client: &'static Client, arrived: Handler) -> bool {
+pub fn begin(to: Place, client: &'static Client, arrived: &'static Watcher) -> bool {
     let Some(room) = RUNS.this().iter().find(|room| room.claim()) else { return false };
     let request = Request::Breakpoint { address: to.pc, privilege: Privilege::El1 };
     let here = Cpus::of(percpu::index() as u32);

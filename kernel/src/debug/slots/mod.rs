@@ -17,7 +17,7 @@ pub use installed::Installed;
 pub use local::*;
 pub use records::{Disposition, dispose};
 
-pub use super::client::{Handler, Hit};
+pub use super::client::{Handler, Hit, Watcher};
 
 use super::control::Masked;
 use super::cpu::CPU_DEBUG;

@@ -1,8 +1,9 @@
 //! The records of hardware slots, in one table for all CPUs, and what is done about a hit.
 
-use crate::debug::client::{Handler, Hit};
+use crate::debug::client::{Hit, Watcher};
 use crate::exception::DebugFrame;
 use ::slots::{Kind, Payload, Snapshot, Tables};
+use core::ptr;
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// What is done about a hit of a slot, besides counting it.
@@ -10,8 +11,8 @@ use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 pub enum Disposition {
     /// The hit is only counted, which is the fastest.
     Count,
-    /// The handler is called.
-    Call(Handler),
+    /// The watcher is told.
+    Call(&'static Watcher),
 }
 
 impl Payload for Disposition {
@@ -19,7 +20,7 @@ impl Payload for Disposition {
     fn to_word(self) -> u64 {
         match self {
             Self::Count => 0,
-            Self::Call(handler) => handler as usize as u64,
+            Self::Call(watcher) => ptr::from_ref(watcher).expose_provenance() as u64,
         }
     }
 
@@ -27,8 +28,8 @@ impl Payload for Disposition {
     fn from_word(word: u64) -> Self {
         match word {
             0 => Self::Count,
-            // SAFETY: the word came from `to_word`, which put the address of a `Handler` there.
-            address => Self::Call(unsafe { core::mem::transmute::<usize, Handler>(address as usize) }),
+            // SAFETY: the word came from `to_word`, which put the address of a static `Watcher` there.
+            address => Self::Call(unsafe { &*ptr::with_exposed_provenance(address as usize) }),
         }
     }
 
@@ -38,10 +39,11 @@ impl Payload for Disposition {
     }
 }
 
-/// Calls the handler of the slot of `record`, if it has one. The caller has counted the hit. Debug context.
+/// Tells the watcher of the slot of `record` of a hit, if the slot has one. The caller has counted the hit. Debug context.
 pub fn dispose(frame: &mut DebugFrame, record: &Snapshot<Disposition>) {
-    if let Disposition::Call(handler) = record.payload {
-        handler(&Hit { id: record.id, address: record.encoding.watched().0 }, frame);
+    if let Disposition::Call(watcher) = record.payload {
+        let address = record.encoding.watched().0;
+        (watcher.handler)(&Hit { id: record.id, address, data: watcher.data }, frame);
     }
 }
 
