@@ -79,6 +79,11 @@ def number(value):
     return int(bare(value))
 
 
+def at(path, address):
+    """The value of the type `path` at an address."""
+    return gdb.Value(address).cast(type_of(path).pointer()).dereference()
+
+
 def word(value):
     """The first 8 bytes of `value` as a number, whatever its type (`Option<fn()>`: 0 is None)."""
     memory = gdb.selected_inferior().read_memory(int(value.address), 8)

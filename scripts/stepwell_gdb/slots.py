@@ -45,16 +45,24 @@ def describe(record, state):
     access = ACCESSES.get(control >> 3 & 3)
     first, last = watched(value("value"), control) if access else (value("value"), None)
     cpus, slot = value("cpus"), value("place") & 0xff
-    handler = value("payload")
     parts = [
         f"{'watchpoint' if access else 'breakpoint'} {slot} {STATES[state & 3]}, use {generation}:",
         f"{access or 'execute'} {first:#x}" + (f"..{last:#x}" if access else ""),
         f"<{data.name_of(first)}>,",
         "all CPUs," if cpus == ALL_CPUS else f"CPUs {cpus:#x},",
         f"{hits(bool(access), slot, cpus)} hits,",
-        f"calls {data.name_of(handler)}" if handler else "counts",
+        does(value("payload")),
     ]
     return " ".join(parts)
+
+
+def does(payload):
+    """What is done about a hit: the payload is the address of a `Watcher`, or 0."""
+    if not payload:
+        return "counts"
+    watcher = data.at("kernel::debug::client::Watcher", payload)
+    word = data.number(data.member(watcher, "data"))
+    return f"calls {data.name_of(data.word(watcher['handler']))}" + (f"({word:#x})" if word else "")
 
 
 def watched(value, control):
