@@ -14,7 +14,7 @@ use kernel::kprobe::{self, Kprobe, Then, Wanted};
 const INSTRUCTIONS: u64 = 320;
 const PROBES: u64 = 256;
 /// How many probes are placed one by one, and how many are removed one by one. The others are placed and removed together.
-const APART: u64 = 64;
+const APART: u64 = 16;
 
 specimen! {
     /// Adds 0 + 1 + ... + 159 to `n`. Each ADD is followed by an ADR.
