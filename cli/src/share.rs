@@ -40,6 +40,15 @@ impl Share {
         Self { part, of: self.of }
     }
 
+    /// Half of this share: one of the two shares that it falls into if twice as many machines share the boundaries. A machine that
+    /// shares with no other keeps all.
+    pub const fn half(self) -> Self {
+        match self.of {
+            1 => self,
+            of => Self { part: self.part, of: of.saturating_mul(2) },
+        }
+    }
+
     /// This machine's part of the boundaries 0 to `length - 1` of the scenario with the number `scenario`: each `k` such that
     /// `k + scenario`, divided by the number of machines, leaves this machine's number as remainder.
     pub fn boundaries(self, scenario: u64, length: u64) -> impl Iterator<Item = u64> {
@@ -99,6 +108,18 @@ mod tests {
     fn turns_lead_through_all_machines() {
         let share = Share::new(2, 4).unwrap();
         assert_eq!([0, 1, 2, 3, 4, u64::MAX].map(|turns| share.turned(turns).part), [2, 3, 0, 1, 2, 1]);
+    }
+
+    #[test]
+    fn half_a_share_is_every_second_of_its_boundaries() {
+        for (part, scenario) in [(0, 0), (1, 5), (3, 2)] {
+            let share = Share::new(part, 4).unwrap();
+            let whole: Vec<_> = share.boundaries(scenario, 100).collect();
+            let half: Vec<_> = share.half().boundaries(scenario, 100).collect();
+            assert!(half.iter().all(|k| whole.contains(k)), "{whole:?}: {half:?}");
+            assert!(half.len().abs_diff(whole.len() - half.len()) <= 1, "{whole:?}: {half:?}");
+        }
+        assert_eq!(Share::ALL.half(), Share::ALL);
     }
 
     #[test]
