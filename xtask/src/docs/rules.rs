@@ -59,7 +59,7 @@ pub fn page() -> String {
         rules.for_each(|rule| invariant(&mut page, rule));
     }
     page += SOURCES;
-    for (number, discussion) in DISCUSSIONS.iter().zip(1..) {
+    for (discussion, number) in DISCUSSIONS.iter().zip(1..) {
         page += &format!("{number}. {discussion}\n");
     }
     page

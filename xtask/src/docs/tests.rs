@@ -28,6 +28,20 @@ fn the_page_of_the_rules_is_up_to_date() {
     assert!(page == rules::page(), "{} is stale: `cargo xtask docs` writes it", rules::PAGE);
 }
 
+/// The rules cite "discussion 3", and the list at the end of the page must say which one that is.
+#[test]
+fn every_discussion_that_a_rule_cites_is_in_the_numbered_list() {
+    let page = rules::page();
+    let (text, list) = page.split_once("\n## The discussions\n").unwrap();
+    let number = |rest: &str| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok();
+    let cited: BTreeSet<_> = text.split("*discussion ").skip(1).filter_map(number).collect();
+    assert!(cited.len() > 2, "{cited:?}");
+    for number in cited {
+        let listed = list.lines().any(|line| line.starts_with(&format!("{number}. \"")));
+        assert!(listed, "{}: discussion {number} is not in the list", rules::PAGE);
+    }
+}
+
 #[test]
 fn the_readme_is_short() {
     let lines = text("README").lines().count();
