@@ -42,6 +42,35 @@ fn every_discussion_that_a_rule_cites_is_in_the_numbered_list() {
     }
 }
 
+/// The reader of the rules meets these words without another document at hand.
+#[test]
+fn the_page_of_the_rules_explains_its_words() {
+    let page = rules::page();
+    let (_, rest) = page.split_once("\n## Words\n").unwrap();
+    let (words, text) = rest.split_once("\n## ").unwrap();
+    let explained: BTreeSet<_> =
+        words.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).collect();
+    for word in [
+        "no-probe text",
+        "displaced instruction",
+        "trampoline",
+        "fix-up",
+        "debug depth",
+        "disposition",
+        "record",
+        "out-of-line copy",
+        "missed",
+        "deferred work",
+        "pseudo-NMI",
+        "rendezvous",
+        "stash",
+        "snapshot",
+    ] {
+        assert!(text.contains(word), "no rule uses the word \"{word}\"");
+        assert!(explained.contains(word), "{}: \"{word}\" is not explained", rules::PAGE);
+    }
+}
+
 #[test]
 fn the_readme_is_short() {
     let lines = text("README").lines().count();
