@@ -227,6 +227,46 @@ fn characters_outside_ascii_are_left_out_visibly_and_the_line_is_not_run() {
     assert_eq!(session.got, [Got::Rejected(LineError::NotAscii)]);
 }
 
+/// A recalled line is complete, but the draft that comes back still lacks what was left out of it.
+#[test]
+fn a_draft_that_lacks_characters_still_does_after_up_and_down() {
+    let mut session = Session::new(true);
+    session.send(b"one\rtwo\r").send("éabc\x10\x10\x0e\x0e".as_bytes());
+    assert_eq!(session.shown(), "> abc");
+    session.send(b"\r");
+    assert_eq!(session.got.last(), Some(&Got::Rejected(LineError::NotAscii)));
+    // A recalled line may be used, whatever was typed before.
+    session.send("é\x10\r".as_bytes());
+    assert_eq!(session.got.last(), Some(&Got::Line("two".into())));
+    // What is typed into a recalled line spoils that line, not the draft and not another recalled line.
+    session.send("x\x10é\r".as_bytes());
+    assert_eq!(session.got.last(), Some(&Got::Rejected(LineError::NotAscii)));
+    session.send("x\x10é\x0e\r".as_bytes());
+    assert_eq!(session.got.last(), Some(&Got::Line("x".into())));
+    session.send("\x10é\x10\r".as_bytes());
+    assert_eq!(session.got.last(), Some(&Got::Line("two".into())));
+    // The draft's rejection does not outlive the draft.
+    session.send("é\x10\r\x10\x0eb\r".as_bytes());
+    assert_eq!(session.got.last(), Some(&Got::Line("b".into())));
+    // A key that deletes still shows that the draft's author has noticed.
+    session.send("éab\x10\x0e\x7f\r".as_bytes());
+    assert_eq!(session.got.last(), Some(&Got::Line("a".into())));
+}
+
+/// Without echo nobody sees what was left out, so no key but ^C makes the line good again.
+#[test]
+fn without_echo_a_recall_does_not_undo_a_rejection() {
+    for keys in ["é\x1b[A", "é\x1b[A\x1b[B", "\x10é\x0e", "0123456789abcdefg\x10", "éab\x7f\x10\x10"] {
+        let mut session = Session::new(false);
+        session.send(b"one\rtwo\r").send(keys.as_bytes()).send(b"\rok\r");
+        assert!(matches!(session.got[2], Got::Rejected(_)), "{keys:?}: {:?}", session.got);
+        assert_eq!(session.got[3], Got::Line("ok".into()), "{keys:?}");
+    }
+    let mut session = Session::new(false);
+    session.send("é\x03ab\r".as_bytes());
+    assert_eq!(session.got, [Got::Line("ab".into())]);
+}
+
 #[test]
 fn without_echo_nothing_is_written_and_a_last_line_needs_no_end() {
     let mut session = Session::new(false);
