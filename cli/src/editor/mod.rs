@@ -31,7 +31,7 @@ pub enum LineError {
         /// How many characters the editor has room for.
         limit: usize,
     },
-    /// The line has characters that are not ASCII.
+    /// The line has a NUL, or bytes that are not ASCII.
     NotAscii,
 }
 
@@ -43,7 +43,9 @@ impl core::fmt::Display for LineError {
             LineError::TooLong { limit } => {
                 write!(f, "the line is too long and was not run: at most {limit} characters")
             }
-            LineError::NotAscii => f.write_str("the line was not run: only ASCII characters are understood"),
+            LineError::NotAscii => {
+                f.write_str("the line was not run: only printable ASCII characters are understood")
+            }
         }
     }
 }
@@ -54,7 +56,7 @@ impl core::fmt::Display for LineError {
 /// (a word) delete; up, down, ^P, ^N recall; ^C gives the line up; ^L draws it again; ^D on an empty line ends the
 /// input. CR, LF and CRLF end a line.
 ///
-/// Lines are ASCII. Other characters, and characters beyond the first `N`, sound the bell and are left out. Such a
+/// Lines are ASCII without NUL. Other characters, and characters beyond the first `N`, sound the bell and are left out. Such a
 /// line is rejected when it is complete, unless its author seems to have noticed: if the editor echoes, a key that deletes shows
 /// this. The recall of another line puts a complete line in place of the one that lacks characters; down, back to the unfinished
 /// line, brings back the rejection too.

@@ -125,7 +125,6 @@ fn keys_edit_where_the_cursor_is() {
         (b"ab\x1b[1;5DX", "aXb"),
         (b"ab\x1b[99999999~X", "abX"),
         (b"a\tb", "a b"),
-        (b"a\0b", "ab"),
         (b"\x01\x7f\x1b[3~\x1b[D\x1b[C\x0b\x15\x17a", "a"),
     ];
     for (keys, line) in cases {
@@ -225,6 +224,21 @@ fn characters_outside_ascii_are_left_out_visibly_and_the_line_is_not_run() {
     let mut session = Session::new(false);
     session.send("é\x04".as_bytes());
     assert_eq!(session.got, [Got::Rejected(LineError::NotAscii)]);
+}
+
+/// Bytes that are no characters are left out like characters outside ASCII, so the line must not be run either.
+#[test]
+fn bytes_that_are_no_characters_spoil_the_line() {
+    for echo in [true, false] {
+        for line in [&b"a\x80b"[..], b"a\0b", b"a\xffb", b"\xc3\xa9\xa9\x7f", b"a\x1b\x80b", b"a\x1b[\x9fb"] {
+            let mut session = Session::new(echo);
+            session.send(line);
+            let noticed = echo && line.ends_with(b"\x7f");
+            session.send(b"\rok\r");
+            let first = if noticed { Got::Line(String::new()) } else { Got::Rejected(LineError::NotAscii) };
+            assert_eq!(session.got, [first, Got::Line("ok".into())], "{line:x?}, echo {echo}");
+        }
+    }
 }
 
 /// A recalled line is complete, but the draft that comes back still lacks what was left out of it.
@@ -353,7 +367,10 @@ fn why_a_line_is_not_used_is_told() {
         LineError::TooLong { limit: 16 }.to_string(),
         "the line is too long and was not run: at most 16 characters"
     );
-    assert_eq!(LineError::NotAscii.to_string(), "the line was not run: only ASCII characters are understood");
+    assert_eq!(
+        LineError::NotAscii.to_string(),
+        "the line was not run: only printable ASCII characters are understood"
+    );
 }
 
 /// A key that cannot do anything sounds the bell once; a key that can do something does not sound it.
