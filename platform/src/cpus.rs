@@ -3,7 +3,7 @@
 use dtoolkit::Node;
 use dtoolkit::fdt::Fdt;
 
-use crate::error::Problem;
+use crate::error::{Excerpt, Problem};
 use crate::tree::{self, number, text, value, words};
 use crate::{DtbError, List, MAX_CPUS, Warning, Warnings};
 
@@ -34,10 +34,7 @@ pub(crate) fn cpus(fdt: Fdt<'_>, warnings: &mut Warnings) -> Result<List<u64, MA
         DtbError::NoNode { what: "CPU", hint: "add /cpus with one child of device_type = \"cpu\" per CPU" };
     let parent = fdt.root().child("cpus").ok_or(NONE)?;
     let fail = |property, problem| Err(DtbError::Property { node: "CPU node", property, problem });
-    let cells = value(&parent, "#address-cells").and_then(|v| words(v).next()).unwrap_or(2);
-    if !(1..=2).contains(&cells) {
-        return fail("#address-cells", Problem::Value(u64::from(cells)));
-    }
+    let cells = tree::address_cells(&parent, "CPU node")?;
     let (mut list, mut found) = (List::<u64, MAX_CPUS>::new(), 0);
     for node in parent.children() {
         let failed = value(&node, "status").is_some_and(|status| status.starts_with(b"fail"));
@@ -45,8 +42,8 @@ pub(crate) fn cpus(fdt: Fdt<'_>, warnings: &mut Warnings) -> Result<List<u64, MA
             continue;
         }
         let Some(reg) = value(&node, "reg") else { return fail("reg", Problem::Missing) };
-        let unit = 4 * cells as usize;
-        let mpidr = match number(&mut words(reg), cells as usize) {
+        let unit = 4 * cells;
+        let mpidr = match number(&mut words(reg), cells) {
             Some(mpidr) if reg.len() == unit => mpidr,
             _ => return fail("reg", Problem::Length { have: reg.len(), unit }),
         };
@@ -79,7 +76,10 @@ pub(crate) fn psci(fdt: Fdt<'_>) -> Result<Option<Psci>, DtbError> {
         let conduit = match text(method) {
             Some("hvc") => Conduit::Hvc,
             Some("smc") => Conduit::Smc,
-            Some(_) => return Err(fail(Problem::Value(words(method).next().unwrap_or(0).into()))),
+            Some(other) => {
+                let found = Excerpt::new(other);
+                return Err(fail(Problem::Text { found, allowed: "\"hvc\" or \"smc\"" }));
+            }
             None => return Err(fail(Problem::NotText)),
         };
         Ok(Psci { conduit, version })

@@ -74,7 +74,10 @@ pub(crate) fn gic(fdt: Fdt<'_>) -> Result<(Gic, u32), DtbError> {
             return Ok((Gic::V2 { dist, cpu_if: place.region(WHAT, 1)? }, phandle));
         }
         let regions = word("#redistributor-regions").unwrap_or(1) as usize;
-        if regions == 0 || regions > MAX_REDISTRIBUTORS {
+        if regions == 0 {
+            return Err(fail("#redistributor-regions", Problem::Value(0)));
+        }
+        if regions > MAX_REDISTRIBUTORS {
             return Err(DtbError::TooMany { what: "GIC redistributor regions", max: MAX_REDISTRIBUTORS });
         }
         let mut redist = List::new();

@@ -64,6 +64,17 @@ pub enum DtbError {
         /// What is wrong with the property.
         problem: Problem,
     },
+    /// A node gives the addresses or the sizes in the nodes below it a number of cells that cannot be read.
+    Cells {
+        /// `#address-cells` or `#size-cells`.
+        property: &'static str,
+        /// The name of the node that has the property; empty for the root.
+        node: Excerpt,
+        /// The node below it that was read, by its role.
+        below: &'static str,
+        /// The number of cells.
+        cells: u32,
+    },
     /// There are more entries than are kept, and it would be unsafe to drop some.
     TooMany {
         /// The kind of entries.
@@ -118,19 +129,74 @@ pub enum DtbError {
 pub enum Problem {
     /// The property does not exist.
     Missing,
-    /// The property's length is not a multiple of its entries' length, or is too short.
+    /// The property's length is not a multiple of its entries' length.
     Length {
         /// How many bytes there are.
         have: usize,
-        /// The bytes of one entry, or the least number of bytes.
+        /// The bytes of one entry.
         unit: usize,
+    },
+    /// The property has fewer entries than are needed.
+    Short {
+        /// How many bytes there are.
+        have: usize,
+        /// How many bytes the entries have that are needed.
+        need: usize,
     },
     /// A value outside what the binding allows.
     Value(u64),
+    /// A text that is not one of those that the binding allows.
+    Text {
+        /// The text that was found.
+        found: Excerpt,
+        /// The texts that the binding allows.
+        allowed: &'static str,
+    },
     /// A list of names lacks a name that is needed.
     NoEntry,
     /// The value is not text.
     NotText,
+}
+
+/// The beginning of a text in the tree. An error owns it, so that it can be reported when the blob is no longer at hand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Excerpt {
+    /// Whole characters, and zeros behind them.
+    bytes: [u8; Excerpt::MAX],
+    len: u8,
+    /// The text goes on.
+    cut: bool,
+}
+
+impl Excerpt {
+    /// How many bytes are kept: as many as a node's name has at most (Devicetree Specification, 2.2.1: 31 characters) with an `@`
+    /// and a unit address of 64 bits.
+    const MAX: usize = 31 + 1 + 16;
+
+    pub(crate) fn new(text: &str) -> Self {
+        let len = text.floor_char_boundary(Self::MAX);
+        let mut bytes = [0; Self::MAX];
+        bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
+        Self { bytes, len: len as u8, cut: len < text.len() }
+    }
+
+    fn as_str(&self) -> &str {
+        // Always text: `new` keeps whole characters.
+        core::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
+    }
+}
+
+/// The text with control characters escaped, and with dots where it was cut.
+impl fmt::Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.as_str().escape_debug(), if self.cut { "..." } else { "" })
+    }
+}
+
+impl fmt::Debug for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
 }
 
 impl fmt::Display for Problem {
@@ -140,6 +206,8 @@ impl fmt::Display for Problem {
             Self::Length { have, unit } => {
                 write!(f, "has {have} bytes, which does not fit entries of {unit}")
             }
+            Self::Short { have, need } => write!(f, "has {have} bytes where {need} are needed"),
+            Self::Text { found, allowed } => write!(f, "is \"{found}\", not {allowed}"),
             Self::Value(value) => write!(f, "has the value {value:#x}, which its binding does not allow"),
             Self::NoEntry => f.write_str("lacks a name that is needed"),
             Self::NotText => f.write_str("is not UTF-8 text ended by a NUL"),
@@ -187,6 +255,14 @@ impl fmt::Display for DtbError {
             Self::NoNode { what, hint } => write!(f, "no {what}: {hint}"),
             Self::Property { node, property, problem } => {
                 write!(f, "`{property}` of the {node} {problem}: correct the device tree")
+            }
+            Self::Cells { property, node, below, cells } => {
+                write!(f, "`{property}` of the ")?;
+                match node.as_str() {
+                    "" => f.write_str("root node")?,
+                    _ => write!(f, "node `{node}`")?,
+                }
+                write!(f, " above the {below} is {cells}, but only 1 and 2 are supported: correct the device tree")
             }
             Self::TooMany { what, max } => {
                 write!(f, "more than {max} {what}, and none can be left out safely: merge them")

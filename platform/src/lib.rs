@@ -26,7 +26,7 @@ use core::fmt;
 
 pub use cpus::{Conduit, MPIDR_AFFINITY, Psci};
 pub use devices::{Gic, PciHost, Timer, Uart};
-pub use error::{DtbError, Problem, Warning};
+pub use error::{DtbError, Excerpt, Problem, Warning};
 pub use header::{HEADER_SIZE, MAX_SIZE, check_address, total_size};
 pub use list::List;
 pub use memory::Reserved;

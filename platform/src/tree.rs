@@ -8,7 +8,7 @@ use core::ops::ControlFlow;
 use dtoolkit::fdt::{Fdt, FdtNode};
 use dtoolkit::{Node, Property};
 
-use crate::error::Problem;
+use crate::error::{Excerpt, Problem};
 use crate::{DtbError, Region};
 
 /// Deepest level searched (the root is 0). It bounds the recursion; devices sit at most under a few buses.
@@ -87,9 +87,31 @@ pub(crate) fn number(words: &mut impl Iterator<Item = u32>, cells: usize) -> Opt
     })
 }
 
-/// `#address-cells` or `#size-cells` of a node, or the default of the Devicetree Specification (2.3.5).
-fn cells(node: &FdtNode<'_>, name: &str, default: u32) -> usize {
-    value(node, name).and_then(|v| words(v).next()).unwrap_or(default) as usize
+/// `#address-cells` and `#size-cells` of a node that does not say (Devicetree Specification, 2.3.5).
+const DEFAULT_CELLS: (usize, usize) = (2, 1);
+
+/// `#address-cells` of a node, by which the addresses in its children are read: 1 or 2, or an error. `below` is the role of the
+/// node that is being read.
+pub(crate) fn address_cells(node: &FdtNode<'_>, below: &'static str) -> Result<usize, DtbError> {
+    cells(node, "#address-cells", DEFAULT_CELLS.0, below)
+}
+
+/// `#size-cells` of a node, by which the sizes in its children are read: 1 or 2, or an error.
+fn size_cells(node: &FdtNode<'_>, below: &'static str) -> Result<usize, DtbError> {
+    cells(node, "#size-cells", DEFAULT_CELLS.1, below)
+}
+
+fn cells(
+    node: &FdtNode<'_>,
+    property: &'static str,
+    default: usize,
+    below: &'static str,
+) -> Result<usize, DtbError> {
+    match value(node, property).and_then(|v| words(v).next()) {
+        None => Ok(default),
+        Some(cells @ 1..=2) => Ok(cells as usize),
+        Some(cells) => Err(DtbError::Cells { property, node: Excerpt::new(node.name()), below, cells }),
+    }
 }
 
 impl<'t> Place<'t, '_> {
@@ -142,15 +164,10 @@ impl<'t> Place<'t, '_> {
     ) -> Result<(), DtbError> {
         let fail = |problem| DtbError::Property { node: what, property: "reg", problem };
         let reg = self.value("reg").ok_or(fail(Problem::Missing))?;
-        let (address_cells, size_cells) = self.parent_cells();
-        if address_cells == 0 || address_cells > 2 || size_cells == 0 || size_cells > 2 {
-            let value = (address_cells as u64) << 32 | size_cells as u64;
-            return Err(DtbError::Property {
-                node: what,
-                property: "#address-cells, #size-cells",
-                problem: Problem::Value(value),
-            });
-        }
+        let (address_cells, size_cells) = match self.parent {
+            Some(parent) => (address_cells(&parent.node, what)?, size_cells(&parent.node, what)?),
+            None => DEFAULT_CELLS,
+        };
         let unit = 4 * (address_cells + size_cells);
         if reg.is_empty() || !reg.len().is_multiple_of(unit) {
             return Err(fail(Problem::Length { have: reg.len(), unit }));
@@ -181,17 +198,10 @@ impl<'t> Place<'t, '_> {
             Some(_) => Problem::Value(0),
             None => {
                 let have = self.value("reg").map_or(0, <[u8]>::len);
-                Problem::Length { have, unit: have / entries * (index + 1) }
+                Problem::Short { have, need: have / entries * (index + 1) }
             }
         };
         Err(DtbError::Property { node: what, property: "reg", problem })
-    }
-
-    fn parent_cells(&self) -> (usize, usize) {
-        match self.parent {
-            Some(parent) => (cells(&parent.node, "#address-cells", 2), cells(&parent.node, "#size-cells", 1)),
-            None => (2, 1),
-        }
     }
 
     /// Translates a region through the `ranges` of every bus above the node (Devicetree Specification, 2.3.8).
@@ -202,9 +212,8 @@ impl<'t> Place<'t, '_> {
             let unreachable = DtbError::Unreachable { node: what, base };
             let ranges = value(node, "ranges").ok_or(unreachable.clone())?;
             if !ranges.is_empty() {
-                let child = cells(node, "#address-cells", 2);
-                let parent = cells(&above.node, "#address-cells", 2);
-                let length = cells(node, "#size-cells", 1);
+                let (child, length) = (address_cells(node, what)?, size_cells(node, what)?);
+                let parent = address_cells(&above.node, what)?;
                 at = through(ranges, [child, parent, length], at, size).ok_or(unreachable)?;
             }
             bus = Some(above);
@@ -235,8 +244,8 @@ impl<'t> Place<'t, '_> {
         if self.interrupt_parent() != Some(gic) {
             return Err(DtbError::InterruptParent { node: what });
         }
-        let bad_length = fail(Problem::Length { have: list.len(), unit: UNIT * (index + 1) });
-        let entry = list.chunks_exact(UNIT).nth(index).ok_or(bad_length)?;
+        let short = fail(Problem::Short { have: list.len(), need: UNIT * (index + 1) });
+        let entry = list.chunks_exact(UNIT).nth(index).ok_or(short)?;
         let mut words = words(entry);
         let (kind, number) = (words.next().unwrap_or(u32::MAX), words.next().unwrap_or(u32::MAX));
         match (kind, number) {
@@ -247,11 +256,9 @@ impl<'t> Place<'t, '_> {
     }
 }
 
-/// Translates `at` through one bus's `ranges`; None if no entry contains all `size` bytes.
+/// Translates `at` through one bus's `ranges`; None if no entry contains all `size` bytes. An entry has addresses of `child` and
+/// `parent` cells, and a size of `length` cells; none of the three is 0.
 fn through(ranges: &[u8], [child, parent, length]: [usize; 3], at: u64, size: u64) -> Option<u64> {
-    if [child, parent, length].iter().any(|&n| n == 0 || n > 2) {
-        return None;
-    }
     ranges.chunks_exact(4 * (child + parent + length)).take(MAX_RANGES).find_map(|entry| {
         let mut words = words(entry);
         let from = number(&mut words, child)?;

@@ -107,8 +107,43 @@ fn memory_banks() {
     check_error(&odd, &["`reg` of the memory node", "12 bytes", "entries of 16"]);
     let none = changed(|t| t.child("memory@40000000").remove("reg"));
     check_error(&none, &["`reg` of the memory node is missing"]);
-    let big_cells = changed(|t| t.cells_set("#address-cells", &[u32::MAX]));
-    check_error(&big_cells, &["#address-cells"]);
+}
+
+/// The property belongs to the node above the one that is read: the error names the property, that node, and the number.
+#[test]
+fn cells_that_cannot_be_read() {
+    for (property, cells) in
+        [("#address-cells", u32::MAX), ("#address-cells", 0), ("#size-cells", 3), ("#size-cells", 0)]
+    {
+        let tree = changed(|t| t.cells_set(property, &[cells]));
+        let expected = format!("`{property}` of the root node above the GIC is {cells}, but only 1 and 2");
+        check_error(&tree, &[&expected]);
+        let bus = Node::new().with("memory@0", memory(0, 0x1000)).cells(property, &[cells]);
+        let expected = format!("`{property}` of the node `bus` above the memory node is {cells},");
+        check_error(&machine().with("bus", bus), &[&expected]);
+    }
+    let cpus = |cells| changed(|t| t.child("cpus").cells_set("#address-cells", &[cells]));
+    check_error(&cpus(3), &["`#address-cells` of the node `cpus` above the CPU node is 3,"]);
+    check_error(&cpus(0), &["`#address-cells` of the node `cpus` above the CPU node is 0,"]);
+
+    // The UART behind two buses, each of which can have the wrong number; the `ranges` are not at fault.
+    let behind = |outer: [u32; 2], inner: [u32; 2]| {
+        let mut tree = machine();
+        let uart = tree.child("pl011@9000000").clone().cells("reg", &[0, 0x1000, 0, 0x100]);
+        tree.drop_child("pl011@9000000");
+        let bus = |[address, size]: [u32; 2], ranges: &[u32]| {
+            let cells = Node::new().cells("#address-cells", &[address]).cells("#size-cells", &[size]);
+            cells.cells("ranges", ranges)
+        };
+        let inner = bus(inner, &[0; 6]).with("uart@1000", uart);
+        let outer = bus(outer, &[]).with("a-bus-whose-name-is-very-long-@ffffffff12345678", inner);
+        tree.with("soc", outer)
+    };
+    let inner = "of the node `a-bus-whose-name-is-very-long-@ffffffff12345678` above the PL011 UART is";
+    check_error(&behind([2, 2], [3, 2]), &["`#address-cells`", inner, "is 3"]);
+    check_error(&behind([2, 2], [2, 0]), &["`#size-cells`", inner, "is 0"]);
+    check_error(&behind([7, 2], [2, 2]), &["`#address-cells` of the node `soc` above the PL011 UART is 7"]);
+    assert!(error(&behind([2, 2], [2, 2])).contains("`ranges`"));
 }
 
 #[test]
@@ -167,8 +202,6 @@ fn cpus() {
     check_error(&no_reg, &["`reg` of the CPU node is missing"]);
     let long = changed(|t| t.child("cpus").child("cpu@0").cells_set("reg", &[0, 0]));
     check_error(&long, &["`reg` of the CPU node has 8 bytes"]);
-    let cells = changed(|t| t.child("cpus").cells_set("#address-cells", &[3]));
-    check_error(&cells, &["`#address-cells` of the CPU node has the value 0x3"]);
     let failed = changed(|t| t.child("cpus").child("cpu@0").set("status", b"fail\0"));
     check_error(&failed, &["no CPU"]);
 }
@@ -185,7 +218,12 @@ fn psci() {
         t.child("cpus").children.push(("cpu@1".into(), cpu(1)));
     });
     assert_eq!((ok(&oldest).psci, &*ok(&oldest).warnings), (None, &[Warning::NoPsci][..]));
-    check_error(&changed(|t| t.child("psci").set("method", b"svc\0")), &["`method` of the PSCI node"]);
+    let method = |text: &[u8]| changed(|t| t.child("psci").set("method", text));
+    check_error(&method(b"svc\0"), &["`method` of the PSCI node is \"svc\", not \"hvc\" or \"smc\":"]);
+    check_error(&method(b"\0"), &["is \"\", not"]);
+    check_error(&method(b"a\n\xc3\xa9\0"), &["is \"a\\né\", not"]);
+    let long = format!("{}é\0", "x".repeat(47));
+    check_error(&method(long.as_bytes()), &[&format!("is \"{}...\", not", "x".repeat(47))]);
     check_error(&changed(|t| t.child("psci").set("method", b"hvc")), &["`method` of the PSCI node is not"]);
     check_error(&changed(|t| t.child("psci").remove("method")), &["`method` of the PSCI node is missing"]);
 }
@@ -203,12 +241,15 @@ fn gic() {
 
     let v2 = gic(|g| g.set("compatible", b"arm,gic-400\0"));
     assert!(matches!(ok(&v2).gic, Gic::V2 { cpu_if: Region { base: 0x80a_0000, .. }, .. }));
-    check_error(&gic(|g| g.cells_set("#redistributor-regions", &[0])), &["redistributor regions"]);
+    check_error(
+        &gic(|g| g.cells_set("#redistributor-regions", &[0])),
+        &["`#redistributor-regions` of the GIC has the value 0x0"],
+    );
     check_error(&gic(|g| g.cells_set("#redistributor-regions", &[u32::MAX])), &["redistributor regions"]);
     const { assert!(MAX_REDISTRIBUTORS >= 2) };
     check_error(
         &gic(|g| g.cells_set("#redistributor-regions", &[2])),
-        &["`reg` of the GIC", "32 bytes", "48"],
+        &["`reg` of the GIC has 32 bytes where 48 are needed"],
     );
     check_error(&gic(|g| g.cells_set("#interrupt-cells", &[1])), &["`#interrupt-cells` of the GIC", "0x1"]);
     check_error(&gic(|g| g.remove("phandle")), &["`phandle` of the GIC is missing"]);
@@ -258,7 +299,10 @@ fn interrupts() {
     check_error(&uart(|u| u.cells_set("interrupts", &[0, 988, 4])), &["<0 988>", "PL011"]);
     check_error(&uart(|u| u.cells_set("interrupts", &[1, 16, 4])), &["<1 16>"]);
     check_error(&uart(|u| u.cells_set("interrupts", &[2, 0, 4])), &["<2 0>"]);
-    check_error(&uart(|u| u.cells_set("interrupts", &[0, 1])), &["`interrupts` of the PL011", "8 bytes"]);
+    check_error(
+        &uart(|u| u.cells_set("interrupts", &[0, 1])),
+        &["`interrupts` of the PL011 UART has 8 bytes where 12"],
+    );
     check_error(&uart(|u| u.remove("interrupts")), &["`interrupts` of the PL011 UART is missing"]);
     check_error(
         &uart(|u| u.cells_set("interrupt-parent", &[9])),
@@ -267,7 +311,7 @@ fn interrupts() {
     check_error(&changed(|t| t.remove("interrupt-parent")), &["interrupt parent is not the GIC"]);
 
     let short = changed(|t| t.child("timer").cells_set("interrupts", &[1, 13, 4, 1, 14, 4]));
-    check_error(&short, &["`interrupts` of the generic timer", "24 bytes", "36"]);
+    check_error(&short, &["`interrupts` of the generic timer has 24 bytes where 36"]);
     let named = changed(|t| {
         t.child("timer").set("interrupt-names", b"virt\0phys\0");
         t.child("timer").cells_set("interrupts", &[1, 11, 4, 1, 14, 4]);

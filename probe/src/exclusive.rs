@@ -1,7 +1,7 @@
 //! Load-exclusive/store-exclusive sequences, inside of which no probe and no breakpoint may be.
 //!
-//! An exception between the load-exclusive and the store-exclusive clears the exclusive monitor (DDI 0487 B2.12). The store then
-//! fails and the loop runs again, so a loop with a probe inside would never end.
+//! An exception between the load-exclusive and the store-exclusive clears the exclusive monitor (DDI 0487 B2, "Synchronization and
+//! semaphores"). The store then fails and the loop runs again, so a loop with a probe inside would never end.
 use crate::bits::bits;
 use crate::class::{Class, Reason};
 use crate::classify::{classify, is_move_prefix};
@@ -13,8 +13,9 @@ use crate::sim::Sim;
 /// looks only at [`NEAR_WORDS`] on either side of the instruction.
 pub const MAX_FUNCTION_WORDS: usize = 8192;
 
-/// How far from an instruction [`in_exclusive_sequence`] looks in a long function, in instructions. The architecture promises
-/// that a sequence makes progress only if it lies within 128 bytes (DDI 0487 B2.17.5).
+/// How far from an instruction [`in_exclusive_sequence`] looks in a long function, in instructions. The architecture promises that
+/// a sequence makes progress only if it lies within 128 bytes (DDI 0487 B2, "Load-Exclusive and Store-Exclusive instruction usage
+/// restrictions").
 pub const NEAR_WORDS: usize = 1024;
 
 /// The longest function, in instructions, that is searched for a load-exclusive as a whole. In a longer function only the words
@@ -42,7 +43,8 @@ const MAX_SEARCHED_WORDS: u64 = 1 << 18;
 /// - in a function of more than [`MAX_FUNCTION_WORDS`] instructions, a sequence whose load-exclusive is more than [`NEAR_WORDS`]
 ///   away, or that goes through an indirect branch.
 ///
-/// DDI 0487 B2.17.5 promises progress for none of them, and compilers emit none.
+/// DDI 0487 B2, "Load-Exclusive and Store-Exclusive instruction usage restrictions" promises progress for none of them, and
+/// compilers emit none.
 pub fn in_exclusive_sequence(
     fetch: impl Fn(u64) -> Option<u32>,
     pc: u64,

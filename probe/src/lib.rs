@@ -194,7 +194,7 @@
 //!
 //! The verdicts are checked over all 2^32 words against an independent decoder (`tests/oracle`; one table, `tests/oracle/known.rs`,
 //! says where the two differ, and why). The limits, each described at its place: unallocated words of the FP, SIMD, SVE and SME
-//! groups are not told from allocated ones ([`classify`]); exclusive sequences that span functions are not seen
+//! groups are not told from allocated ones ([`classify()`]); exclusive sequences that span functions are not seen
 //! ([`in_exclusive_sequence`]); FEAT_GCS and watchpoints on literals ([`sim`]); loads from below SP differ in a trampoline
 //! ([`trampoline`]). A load from probed text, other than a literal load, reads the BRK. One limit is in the method: if an
 //! instruction that moves SP runs in a copy that ends in BRK, it must leave SP where the kernel can take an exception.

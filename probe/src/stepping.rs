@@ -1,7 +1,7 @@
 //! What a stepping debugger must know of the next instruction: whether it is a call, waits, or masks debug exceptions.
 
-/// Whether the instruction is a call: a branch that leaves the address behind it in x30 (DDI 0487 C4.1.93): BL, BLR and its
-/// forms with pointer authentication.
+/// Whether the instruction is a call: a branch that leaves the address behind it in x30 (DDI 0487 C4.1, "Branches, Exception
+/// Generating and System instructions"): BL, BLR and its forms with pointer authentication.
 pub const fn is_call(word: u32) -> bool {
     const BL: u32 = 0b100101;
     let blr = word & 0xffff_fc1f == 0xd63f_0000;

@@ -407,7 +407,7 @@ pub const REASONS: &[Reason] = &[
         "Every exception clears the exclusive monitor. If a loop of LDXR and STXR is stopped between the two each time, its store never succeeds.",
         &[
             Architecture(
-                "B2.12: what clears the exclusive monitor; B2.17.5: which sequences are certain to make progress.",
+                "B2, \"Synchronization and semaphores\": what clears the exclusive monitor, and which sequences are certain to make progress.",
             ),
             Tried(
                 "QEMU: if a watchpoint on a lock's word is stepped over like any other watchpoint, the lock can never be taken.",
@@ -444,7 +444,7 @@ pub const REASONS: &[Reason] = &[
         "While one CPU overwrites an instruction, another CPU may execute the old word, the new word, or, for most pairs of words, anything at all.",
         &[
             Architecture(
-                "B2.2.5: which instructions may be exchanged while others execute them. B2.7.4.2: what has to follow the write.",
+                "B2.2.5: which instructions may be exchanged while others execute them. B2, \"Synchronization and coherency issues between data and instruction accesses\": what has to follow the write.",
             ),
             Practice(
                 "illumos: a BRK that was written without cache maintenance was never seen, and its caller looped.",

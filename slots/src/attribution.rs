@@ -92,17 +92,25 @@ impl WatchHit {
     }
 }
 
-/// Whether an A64 word is an atomic that reads and writes memory: the read-modify-write instructions of FEAT_LSE and
-/// FEAT_LSE128, and compare and swap (DDI 0487 C4.1, "Loads and Stores").
+/// Whether an A64 word is an atomic that reads and writes memory: the read-modify-write instructions of FEAT_LSE, FEAT_LSE128,
+/// FEAT_LSUI, FEAT_LSFE and FEAT_THE, and compare and swap (DDI 0487 C4.1, "Loads and Stores").
 const fn is_atomic(word: u32) -> bool {
     // LDADD, LDCLR, LDEOR, LDSET, LDSMAX, LDSMIN, LDUMAX, LDUMIN (o3 = 0), SWP (o3 = 1, opc = 0). Other words with o3 = 1 are no
     // atomics of FEAT_LSE: LDAPR, the 64-byte accesses, the atomics of FEAT_THE.
     let lse = word & 0x3f20_0c00 == 0x3820_0000 && (word & 0x8000 == 0 || word & 0x7000 == 0);
+    // RCWCLR, RCWSWP, RCWSET (size 0) and RCWSCLR, RCWSSWP, RCWSSET (size 1): o3 = 1, opc = 1 to 3. The 64-byte accesses with these
+    // values of opc have size 3.
+    let the = word & 0xbf20_cc00 == 0x3820_8000;
+    // LDFADD, LDFMAX, LDFMIN, LDFMAXNM, LDFMINNM, the same with BF16 (LDBFADD), and without a result (STFADD).
+    let lsfe = word & 0x3f20_0c00 == 0x3c20_0000;
     // CAS, CASP.
     let cas = word & 0x3fa0_7c00 == 0x08a0_7c00 || word & 0xbfa0_7c00 == 0x0820_7c00;
-    // LDCLRP, LDSETP, SWPP.
-    let lse128 = word & 0xff20_0c00 == 0x1920_0000;
-    lse || cas || lse128
+    // CAST (size 3), CASPT (size 1).
+    let unprivileged_cas = word & 0x7fa0_7c00 == 0x4980_7c00;
+    // Size 0 or 1, by bits 11 to 10: LDCLRP, LDSETP, SWPP and the RCW forms of these three; LDTADD, LDTCLR, LDTSET, SWPT; RCWCAS,
+    // RCWSCAS; RCWCASP, RCWSCASP. The instructions for memory tags have size 3.
+    let pairs_unprivileged_and_rcw = word & 0xbf20_0000 == 0x1920_0000;
+    lse || the || lsfe || cas || unprivileged_cas || pairs_unprivileged_and_rcw
 }
 
 /// The breakpoints among `armed` that match an exception at `pc` (ELR_EL1). Several may match; all of them are returned.

@@ -40,8 +40,9 @@ fn name(word: u32) -> Option<&'static str> {
     }
 }
 
-/// DDI 0487 B2.7.4.2: the data cache is cleaned to the point of unification, the instruction cache is invalidated, and a barrier
-/// follows each of the two. The ISB comes where the alias is removed; `bench.barriers` of xtask checks it.
+/// DDI 0487 B2, "Synchronization and coherency issues between data and instruction accesses": the data cache is cleaned to the
+/// point of unification, the instruction cache is invalidated, and a barrier follows each of the two. The ISB comes where the alias
+/// is removed; `bench.barriers` of xtask checks it.
 pub fn text_is_patched_with_cache_maintenance_in_order() -> Outcome {
     let function = symbols::at(address_of!(patch::Patch::write)).ok_or_else(|| failed("no symbol"))?;
     let words = (function.address..function.address + function.size).step_by(4);

@@ -56,7 +56,8 @@ impl Functions<'_> {
     }
 }
 
-/// The kind of a branch, which says where else than at the next instruction execution can go on (DDI 0487 C4.1.86).
+/// The kind of a branch, which says where else than at the next instruction execution can go on (DDI 0487 C4.1, "Branches,
+/// Exception Generating and System instructions").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Branch {
     /// B to this address.

@@ -40,6 +40,11 @@ impl<const N: usize, const H: usize> History<N, H> {
         Some(if to == 0 { &self.draft.0[..self.draft.1] } else { self.back(to) })
     }
 
+    /// Whether the shown line is the unfinished one.
+    pub fn shows_draft(&self) -> bool {
+        self.shown == 0
+    }
+
     /// Goes back to the unfinished line.
     pub fn leave(&mut self) {
         self.shown = 0;

@@ -21,7 +21,7 @@ pub enum Key {
     /// ^C.
     GiveUp,
     Redraw,
-    /// A character that is not ASCII. Reported once, however many bytes it has.
+    /// A character that is not ASCII, reported once, however many bytes it has; a byte that is part of no character; a NUL.
     NotAscii,
     Unknown,
 }
@@ -29,6 +29,10 @@ pub enum Key {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Ground,
+    /// After the first byte of a UTF-8 character, which has been reported: up to `rest` continuation bytes belong to it.
+    Character {
+        rest: u8,
+    },
     /// After ESC.
     Escape,
     /// After ESC O: the next byte ends the sequence.
@@ -51,11 +55,22 @@ impl Decoder {
     }
 
     pub fn feed(&mut self, byte: u8) -> Option<Key> {
-        // A control character ends a sequence that was cut off, and is a key itself.
-        let state = if byte < 0x20 { State::Ground } else { self.state };
+        let state = match (self.state, byte) {
+            (State::Character { rest }, _) => State::Character { rest },
+            // A control character, or one that is not ASCII, ends a sequence that was cut off, and is a key itself.
+            (_, 0..=0x1f | 0x80..=0xff) => State::Ground,
+            (state, _) => state,
+        };
         self.state = State::Ground;
         match state {
             State::Ground => self.plain(byte),
+            State::Character { rest } if matches!(byte, 0x80..=0xbf) => {
+                if rest > 1 {
+                    self.state = State::Character { rest: rest - 1 };
+                }
+                None
+            }
+            State::Character { .. } => self.plain(byte),
             State::Escape => {
                 self.state = match byte {
                     b'[' => State::Csi { parameter: 0, later: false },
@@ -89,7 +104,6 @@ impl Decoder {
 
     fn plain(&mut self, byte: u8) -> Option<Key> {
         Some(match byte {
-            0 => return None,
             0x1b => {
                 self.state = State::Escape;
                 return None;
@@ -110,9 +124,20 @@ impl Decoder {
             0x10 => Key::Up,
             0x15 => Key::KillToStart,
             0x17 => Key::KillWord,
-            // Continuation bytes of UTF-8: the first byte has been reported.
-            0x80..=0xbf => return None,
-            0xc0..=0xff => Key::NotAscii,
+            // Whatever is left out of a line must be reported, or the line would be run without it.
+            0 | 0x80..=0xff => {
+                // The first bytes of characters of two, three and four bytes; the other bytes begin no character.
+                let rest = match byte {
+                    0xc2..=0xdf => 1,
+                    0xe0..=0xef => 2,
+                    0xf0..=0xf4 => 3,
+                    _ => 0,
+                };
+                if rest > 0 {
+                    self.state = State::Character { rest };
+                }
+                Key::NotAscii
+            }
             _ => Key::Unknown,
         })
     }
@@ -145,7 +170,7 @@ mod tests {
     fn every_byte_alone_is_its_key() {
         for byte in 0..=u8::MAX {
             let key = match byte {
-                0 | 0x1b | 0x80..=0xbf => None,
+                0x1b => None,
                 0x01 => Some(Key::Home),
                 0x02 => Some(Key::Left),
                 0x03 => Some(Key::GiveUp),
@@ -163,7 +188,7 @@ mod tests {
                 0x17 => Some(Key::KillWord),
                 0x07 | 0x0f | 0x11..=0x14 | 0x16 | 0x18..=0x1a | 0x1c..=0x1f => Some(Key::Unknown),
                 0x20..=0x7e => Some(Key::Char(byte)),
-                0xc0..=0xff => Some(Key::NotAscii),
+                0 | 0x80..=0xff => Some(Key::NotAscii),
             };
             assert_eq!(keys(&[byte]), key.into_iter().collect::<Vec<_>>(), "{byte:#x}");
         }
@@ -217,6 +242,32 @@ mod tests {
         assert_eq!(keys(b"\x1bqx"), [Key::Unknown, Key::Char(b'x')]);
         // A blank is an intermediate byte of a sequence: DECSCUSR.
         assert_eq!(keys(b"\x1b[1 qx"), [Key::Unknown, Key::Char(b'x')]);
-        assert_eq!(keys("é€x".as_bytes()), [Key::NotAscii, Key::NotAscii, Key::Char(b'x')]);
+    }
+
+    #[test]
+    fn every_byte_that_is_not_ascii_is_reported_and_a_character_once() {
+        use Key::{Char, Enter, Left, NotAscii, Up};
+        assert_eq!(keys("é€😀x".as_bytes()), [NotAscii, NotAscii, NotAscii, Char(b'x')]);
+        let cases: &[(&[u8], &[Key])] = &[
+            // Continuation bytes without a first byte, and one too many.
+            (b"a\x80b", &[Char(b'a'), NotAscii, Char(b'b')]),
+            (b"\xc3\xa9\xa9x", &[NotAscii, NotAscii, Char(b'x')]),
+            // Too few.
+            (b"\xe2\x82x\x80", &[NotAscii, Char(b'x'), NotAscii]),
+            (b"\xe2\r\x80", &[NotAscii, Enter, NotAscii]),
+            (b"\xe2\x1b[A\x80", &[NotAscii, Up, NotAscii]),
+            (b"\xe2\xc3\xa9x", &[NotAscii, NotAscii, Char(b'x')]),
+            // Bytes that begin no character.
+            (b"\xc0\x80x", &[NotAscii, NotAscii, Char(b'x')]),
+            (b"\xffx", &[NotAscii, Char(b'x')]),
+            (b"a\0b", &[Char(b'a'), NotAscii, Char(b'b')]),
+            // Inside of a sequence that is cut off.
+            (b"\x1b\xc3\xa9x", &[NotAscii, Char(b'x')]),
+            (b"\x1b[1\x80x", &[NotAscii, Char(b'x')]),
+            (b"\x1bO\xe2\x82\xac\x1b[D", &[NotAscii, Left]),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(keys(bytes), *expected, "{bytes:x?}");
+        }
     }
 }

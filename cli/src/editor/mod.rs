@@ -31,7 +31,7 @@ pub enum LineError {
         /// How many characters the editor has room for.
         limit: usize,
     },
-    /// The line has characters that are not ASCII.
+    /// The line has a NUL, or bytes that are not ASCII.
     NotAscii,
 }
 
@@ -43,7 +43,9 @@ impl core::fmt::Display for LineError {
             LineError::TooLong { limit } => {
                 write!(f, "the line is too long and was not run: at most {limit} characters")
             }
-            LineError::NotAscii => f.write_str("the line was not run: only ASCII characters are understood"),
+            LineError::NotAscii => {
+                f.write_str("the line was not run: only printable ASCII characters are understood")
+            }
         }
     }
 }
@@ -54,12 +56,13 @@ impl core::fmt::Display for LineError {
 /// (a word) delete; up, down, ^P, ^N recall; ^C gives the line up; ^L draws it again; ^D on an empty line ends the
 /// input. CR, LF and CRLF end a line.
 ///
-/// Lines are ASCII. Other characters, and characters beyond the first `N`, sound the bell and are left out. Such a line is
-/// rejected when it is complete, unless its author seems to have noticed: if the editor echoes, a key that deletes shows this, and
-/// so does the recall of another line.
+/// Lines are ASCII without NUL. Other characters, and characters beyond the first `N`, sound the bell and are left out. Such a
+/// line is rejected when it is complete, unless its author seems to have noticed: if the editor echoes, a key that deletes shows
+/// this. The recall of another line puts a complete line in place of the one that lacks characters; down, back to the unfinished
+/// line, brings back the rejection too.
 ///
-/// With echo off (input from a pipe) nothing is written, and a ^D also ends a last line that has no line end. After such a line
-/// [`LineEditor::ended`] is true.
+/// With echo off (input from a pipe) nothing is written, no key but ^C makes up for a character that was left out, and a ^D also
+/// ends a last line that has no line end. After such a line [`LineEditor::ended`] is true.
 pub struct LineEditor<const N: usize, const H: usize = 8> {
     prompt: &'static str,
     echo: bool,
@@ -68,6 +71,8 @@ pub struct LineEditor<const N: usize, const H: usize = 8> {
     len: usize,
     cursor: usize,
     spoilt: Option<LineError>,
+    /// What `spoilt` was for the unfinished line, while the history shows an older one in its place.
+    draft_spoilt: Option<LineError>,
     /// The line was returned, and is cleared before the next byte is handled.
     finished: bool,
     after_cr: bool,
@@ -86,6 +91,7 @@ impl<const N: usize, const H: usize> LineEditor<N, H> {
             len: 0,
             cursor: 0,
             spoilt: None,
+            draft_spoilt: None,
             finished: false,
             after_cr: false,
             ended: false,
@@ -216,6 +222,7 @@ impl<const N: usize, const H: usize> LineEditor<N, H> {
     }
 
     fn recall(&mut self, older: bool, out: &mut dyn Write) {
+        let from_draft = self.history.shows_draft();
         let Some(recalled) = self.history.step(older, &self.line[..self.len]) else {
             return self.put(out, "\x07");
         };
@@ -223,7 +230,13 @@ impl<const N: usize, const H: usize> LineEditor<N, H> {
         self.line[..len].copy_from_slice(recalled);
         self.move_to(0, out);
         self.len = len;
-        self.spoilt = None;
+        // Without echo nobody has seen that characters were left out, so the recall is no answer to that.
+        if self.echo {
+            if from_draft {
+                self.draft_spoilt = self.spoilt;
+            }
+            self.spoilt = if self.history.shows_draft() { self.draft_spoilt } else { None };
+        }
         self.put_bytes(out, 0);
         self.put(out, "\x1b[K");
         self.cursor = len;

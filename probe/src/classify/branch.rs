@@ -1,4 +1,5 @@
-//! Branches and exception generation (C4.1.94). System instructions are in [`super::system`].
+//! Branches and exception generation (DDI 0487 C4.1, "Branches, Exception Generating and System instructions"). System instructions
+//! are in [`super::system`].
 use super::{UNALLOCATED, system};
 use crate::bits::{bit, bits, reg, word_offset};
 use crate::class::{Class, Reason};

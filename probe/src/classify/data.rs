@@ -1,4 +1,5 @@
-//! Data processing, immediate (C4.1.93) and register (C4.1.95). A function that returns `bool` says whether the word is allocated.
+//! Data processing (DDI 0487 C4.1, "Data Processing -- Immediate" and "Data Processing -- Register"). A function that returns
+//! `bool` says whether the word is allocated.
 use super::{OUT_OF_LINE, UNALLOCATED, allocated};
 use crate::bits::{bit, bits, reg};
 use crate::class::{Class, Reason};

@@ -1,5 +1,5 @@
-//! Loads and stores (C4.1.96). A function that returns `bool` says whether the word is allocated; its documentation lists the
-//! instructions that it is for.
+//! Loads and stores (DDI 0487 C4.1, "Loads and Stores"). A function that returns `bool` says whether the word is allocated; its
+//! documentation lists the instructions that it is for.
 use super::{UNALLOCATED, allocated};
 use crate::bits::{bit, bits, reg, word_offset};
 use crate::class::{Class, Reason};

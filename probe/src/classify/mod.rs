@@ -67,7 +67,7 @@ pub(crate) const fn is_move_prefix(word: u32) -> bool {
     word & 0xffff_fc00 == 0x0420_bc00 || word & 0xff3e_e000 == 0x0410_2000
 }
 
-/// UDF, SME, and the rest of the reserved group (C4.1.1).
+/// UDF, SME, and the rest of the reserved group (DDI 0487 C4.1, "Reserved").
 const fn reserved(word: u32) -> Class {
     if bit(word, 31) {
         OUT_OF_LINE

@@ -1,4 +1,5 @@
-//! System instructions: hints, barriers, PSTATE, system registers (C4.1.94, C5).
+//! System instructions: hints, barriers, PSTATE, system registers (DDI 0487 C4.1, "Branches, Exception Generating and System
+//! instructions", and C5).
 //!
 //! Accesses to the interrupt masks and to SPSel, and writes of all other PSTATE fields but the flags, are refused. Other reads and
 //! writes of system registers run out of line, except in three cases in which the probe would change the result or break itself.

@@ -96,7 +96,7 @@ pub enum Target<'a> {
 }
 
 impl fmt::Display for Command<'_> {
-    /// The line that [`parse`] reads back as this command.
+    /// The line that [`parse()`] reads back as this command.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Command::Remove(event) => write!(f, "-{event}"),

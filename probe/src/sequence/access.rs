@@ -1,9 +1,9 @@
 //! The ordinary loads and stores of general-purpose registers: what may stand between a load-exclusive and its store-exclusive
-//! besides data processing (DDI 0487 C4.1.94).
+//! besides data processing (DDI 0487 C4.1, "Loads and Stores").
 //!
-//! The architecture promises no progress for a sequence with such an access in it (DDI 0487 B2.12.5), but permits it, and CPUs
-//! run it. Left out are unprivileged accesses, loads of SIMD&FP registers, prefetches, and forms that DDI 0487 calls
-//! CONSTRAINED UNPREDICTABLE.
+//! The architecture promises no progress for a sequence with such an access in it (DDI 0487 B2, "Load-Exclusive and Store-Exclusive
+//! instruction usage restrictions"), but permits it, and CPUs run it. Left out are unprivileged accesses, loads of SIMD&FP
+//! registers, prefetches, and forms that DDI 0487 calls CONSTRAINED UNPREDICTABLE.
 
 use super::{Memory, Registers, Shape};
 use crate::bits::{bit, bits, reg, word_offset};

@@ -1,5 +1,5 @@
 //! The general-purpose data-processing instructions, in software: what may stand between a load-exclusive and its
-//! store-exclusive (DDI 0487 C4.1.92, C4.1.95).
+//! store-exclusive (DDI 0487 C4.1, "Data Processing -- Immediate" and "Data Processing -- Register").
 //!
 //! Instructions of later extensions are left out (tags, FEAT_CSSC, FEAT_FlagM, CRC32, pointer authentication).
 

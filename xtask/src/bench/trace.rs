@@ -181,7 +181,8 @@ fn to_oneself(wrong: &mut Wrong, ops: &[Op]) {
     wrong.unless(synchronised, || "irq_reschedule: no ISB behind an SGI".into());
 }
 
-/// After the last change of text there must be a DSB, and one ISB before the changed text can be executed (DDI 0487 B2.7.4.2).
+/// After the last change of text there must be a DSB, and one ISB before the changed text can be executed (DDI 0487 B2,
+/// "Synchronization and coherency issues between data and instruction accesses").
 fn registration(wrong: &mut Wrong, name: &str, trace: &[u32]) {
     let Some(last) = trace.iter().rposition(|word| word & !0x1f == IC_IVAU) else {
         return wrong.0.push(format!("{name}: no text was changed"));

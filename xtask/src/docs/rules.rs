@@ -26,10 +26,22 @@ The rows for exceptions from EL0 (M1 to M5) are part of the specification; this 
 | frame | the saved registers of the interrupted context |
 | snapshot | the copy of ESR_EL1, FAR_EL1, ELR_EL1 and SPSR_EL1 in the frame |
 | slot | a hardware breakpoint or watchpoint; *suspended* while it is switched off for one instruction |
+| record | what the kernel remembers of a slot: whom it belongs to, what it watches, its disposition |
+| disposition | what the kernel does about a hit of a slot: it only counts the hit, or it calls the slot's handler as well |
 | step-over | the instruction under a slot runs once: the slot is suspended, the instruction is stepped, the slot is armed again |
 | owner | who asked for a step of a context: a step-over, a debugger, a tracer, a uprobe |
 | stash | each CPU's stack of what interrupts have set aside |
 | debug context | code at EL1 that runs because of a debug exception from EL1 |
+| debug depth | how many debug contexts a CPU is in, one inside of the other; 0 outside of all |
+| no-probe text | code in which breakpoints and probes are refused, because every debug exception may execute it (H6) |
+| displaced instruction | the instruction in whose place a probe has put a BRK or a branch; the kernel still has it executed at every hit |
+| out-of-line copy | a copy of the displaced instruction at another address, where it is executed |
+| trampoline | code for one optimised probe: calls the handlers and executes the displaced instruction; the probed address branches there |
+| missed | a hit of a probe whose handlers did not run, for example because the CPU was busy with this probe already (K5) |
+| fix-up | the place where the kernel goes on after a fault of an instruction that may fault, such as a read of user memory |
+| deferred work | work that interrupt handlers leave for the way out of the interrupt |
+| pseudo-NMI | an interrupt whose GICv3 priority lets it through while other interrupts are held back |
+| rendezvous | all other CPUs are held while one CPU changes text |
 | masked | D, A, I and F are set; with FEAT_NMI also ALLINT |
 
 ";
@@ -59,7 +71,7 @@ pub fn page() -> String {
         rules.for_each(|rule| invariant(&mut page, rule));
     }
     page += SOURCES;
-    for (number, discussion) in DISCUSSIONS.iter().zip(1..) {
+    for (discussion, number) in DISCUSSIONS.iter().zip(1..) {
         page += &format!("{number}. {discussion}\n");
     }
     page

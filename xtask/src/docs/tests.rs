@@ -6,7 +6,7 @@ use crate::args::Cli;
 use crate::paths::root;
 use clap::CommandFactory;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn all() -> Vec<Document> {
     documents().unwrap()
@@ -26,6 +26,49 @@ fn first_column(text: &str) -> BTreeSet<String> {
 fn the_page_of_the_rules_is_up_to_date() {
     let page = std::fs::read_to_string(root().join(rules::PAGE)).unwrap();
     assert!(page == rules::page(), "{} is stale: `cargo xtask docs` writes it", rules::PAGE);
+}
+
+/// The rules cite "discussion 3", and the list at the end of the page must say which one that is.
+#[test]
+fn every_discussion_that_a_rule_cites_is_in_the_numbered_list() {
+    let page = rules::page();
+    let (text, list) = page.split_once("\n## The discussions\n").unwrap();
+    let number = |rest: &str| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u32>().ok();
+    let cited: BTreeSet<_> = text.split("*discussion ").skip(1).filter_map(number).collect();
+    assert!(cited.len() > 2, "{cited:?}");
+    for number in cited {
+        let listed = list.lines().any(|line| line.starts_with(&format!("{number}. \"")));
+        assert!(listed, "{}: discussion {number} is not in the list", rules::PAGE);
+    }
+}
+
+/// The reader of the rules meets these words without another document at hand.
+#[test]
+fn the_page_of_the_rules_explains_its_words() {
+    let page = rules::page();
+    let (_, rest) = page.split_once("\n## Words\n").unwrap();
+    let (words, text) = rest.split_once("\n## ").unwrap();
+    let explained: BTreeSet<_> =
+        words.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).collect();
+    for word in [
+        "no-probe text",
+        "displaced instruction",
+        "trampoline",
+        "fix-up",
+        "debug depth",
+        "disposition",
+        "record",
+        "out-of-line copy",
+        "missed",
+        "deferred work",
+        "pseudo-NMI",
+        "rendezvous",
+        "stash",
+        "snapshot",
+    ] {
+        assert!(text.contains(word), "no rule uses the word \"{word}\"");
+        assert!(explained.contains(word), "{}: \"{word}\" is not explained", rules::PAGE);
+    }
 }
 
 #[test]
@@ -64,14 +107,61 @@ fn every_command_of_gdb_is_in_the_script_that_is_run() {
     }
 }
 
-/// Adds the text of every Rust file in the folder and below it, except in cargo's output directories.
-fn sources(folder: &Path, all: &mut Vec<String>) {
+/// Adds every file with one of the endings in the folder and below it, with its text, except in cargo's output directories.
+fn sources(folder: &Path, endings: &[&str], all: &mut Vec<(PathBuf, String)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() && !path.ends_with("target") {
-            sources(&path, all);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            all.push(std::fs::read_to_string(path).unwrap());
+            sources(&path, endings, all);
+        } else if path.extension().is_some_and(|ending| endings.iter().any(|known| ending == *known)) {
+            let text = std::fs::read_to_string(&path).unwrap();
+            all.push((path, text));
+        }
+    }
+}
+
+/// Arm renumbers these sections of DDI 0487 from issue to issue: the encodings of A64 below C4.1, and the later sections of B2
+/// (barriers, caches, exclusives). A number without its issue leads to another section, so they are cited by title.
+#[test]
+fn sections_that_move_are_cited_by_title() {
+    const MOVING: [&str; 3] = ["C4.1.", "B2.1", "B2.7."];
+    let mut files = Vec::new();
+    for folder in [
+        "boot",
+        "cli",
+        "docs",
+        "harness",
+        "image",
+        "platform",
+        "probe",
+        "protocols",
+        "rules",
+        "scripts",
+        "slots",
+        "tests",
+        "xtask",
+    ] {
+        sources(&root().join(folder), &["rs", "S", "md"], &mut files);
+    }
+    for name in ["README.md", "ARCHITECTURE.md"] {
+        files.push((root().join(name), std::fs::read_to_string(root().join(name)).unwrap()));
+    }
+    assert!(files.len() > 100, "{}", files.len());
+    for (path, text) in files {
+        for (line, number) in text.lines().zip(1..) {
+            for moving in MOVING {
+                let cited = line.match_indices(moving).any(|(at, _)| {
+                    let before = line[..at].chars().next_back();
+                    let after = line[at + moving.len()..].chars().next();
+                    !before.is_some_and(char::is_alphanumeric) && after.is_some_and(|c| c.is_ascii_digit())
+                });
+                assert!(
+                    !cited,
+                    "{}:{number}: cite the section by its title: {}",
+                    path.display(),
+                    line.trim()
+                );
+            }
         }
     }
 }
@@ -81,10 +171,10 @@ fn sources(folder: &Path, all: &mut Vec<String>) {
 fn every_block_of_rust_is_part_of_a_file_that_is_compiled() {
     let mut files = Vec::new();
     for folder in ["tests", "harness"] {
-        sources(&root().join(folder), &mut files);
+        sources(&root().join(folder), &["rs"], &mut files);
     }
     let trimmed = |text: &str| format!("\n{}\n", text.lines().map(str::trim).collect::<Vec<_>>().join("\n"));
-    let files: Vec<_> = files.iter().map(|file| trimmed(file)).collect();
+    let files: Vec<_> = files.iter().map(|(_, text)| trimmed(text)).collect();
     for document in all() {
         for block in blocks(&document.text).unwrap().iter().filter(|block| block.kind == Kind::Rust) {
             let code: Vec<_> = block.lines.iter().map(|(_, line)| *line).collect();
