@@ -88,7 +88,7 @@ pub fn write_words(address: usize, words: &[u32]) {
 }
 
 /// Cleans the data cache to the point of unification by the alias, then invalidates the instruction cache by the address that is
-/// executed, line by line (DDI 0487 B2.7.4.2).
+/// executed, line by line (DDI 0487 B2, "Synchronization and coherency issues between data and instruction accesses").
 #[inline(always)]
 fn synchronise(alias: usize, address: usize, length: usize) {
     // CTR_EL0.DminLine and IminLine: log2 of the number of words in the smallest line.

@@ -132,6 +132,7 @@ fn sections_that_move_are_cited_by_title() {
         "docs",
         "harness",
         "image",
+        "kernel",
         "platform",
         "probe",
         "protocols",

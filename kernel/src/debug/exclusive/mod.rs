@@ -1,8 +1,8 @@
 //! Exclusive sequences (rule H9): LDXR or LDAXR, a few instructions, STXR or STLXR, and a branch back to the
 //! load-exclusive if the store has failed.
 //!
-//! Every exception clears the exclusive monitor (DDI 0487 B2.12.2), so a sequence that is stepped, or stepped over, one
-//! instruction at a time never ends. In this module a whole *attempt* is one step: from the load-exclusive to the
+//! The return from every exception clears the exclusive monitor (DDI 0487 B2, "Synchronization and semaphores"), so a
+//! sequence that is stepped, or stepped over, one instruction at a time never ends. In this module a whole *attempt* is one step: from the load-exclusive to the
 //! store-exclusive and past it, or to where the code leaves the sequence earlier. The handler of the exception at the
 //! load-exclusive executes the attempt itself, by `probe::sequence`, and moves the frame past the attempt.
 //!

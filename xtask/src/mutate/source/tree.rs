@@ -46,6 +46,15 @@ impl Tree {
         for file in files {
             let (from, to) = (root().join(&file), tree.root.join(&file));
             std::fs::create_dir_all(to.parent().context("a file without a folder")?)?;
+            if from.is_symlink() {
+                // Among these are the links to the folder with cargo's configuration for the kernel's target.
+                let target = std::fs::read_link(&from)?;
+                if std::fs::read_link(&to).ok().as_ref() != Some(&target) {
+                    let _ = std::fs::remove_file(&to);
+                    std::os::unix::fs::symlink(target, &to).with_context(|| format!("cannot copy {file}"))?;
+                }
+                continue;
+            }
             // A file that has not changed keeps its time stamp, so that cargo does not build it again.
             let text = std::fs::read(&from).with_context(|| format!("cannot read {file}"))?;
             if std::fs::read(&to).ok().as_ref() != Some(&text) {
@@ -168,7 +177,11 @@ fn files(root: &Path) -> Result<Vec<String>> {
         bail!("git ls-files failed");
     }
     let text = String::from_utf8(output.stdout)?;
-    Ok(text.lines().filter(|file| root.join(file).is_file()).map(str::to_owned).collect())
+    Ok(text
+        .lines()
+        .filter(|file| root.join(file).is_file() || root.join(file).is_symlink())
+        .map(str::to_owned)
+        .collect())
 }
 
 #[cfg(test)]
