@@ -241,8 +241,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
     /// The record with the number `record`, live or retired. `None` if the record is free, or is being filled.
     ///
     /// Lock-free: the function reads again only if the record's state word changed while it read. A record is given to another use
-    /// only after every CPU has disarmed the slot, so for a slot that the calling CPU has armed this happens at most once, when it
-    /// retires.
+    /// only after every CPU has disarmed the slot, so for a slot that the calling CPU has armed this happens at most once, when the
+    /// record is retired.
     #[inline]
     pub fn lookup(&self, record: u8) -> Option<Snapshot<P>> {
         let number = record;
