@@ -54,7 +54,7 @@ impl CpuSlots {
         self.watchpoints.free = self.watchpoints.all;
     }
 
-    /// The slots that this CPU has armed and that are not suspended: the ones a hit may be attributed to.
+    /// The slots that this CPU has armed and that are not suspended. A hit is attributed to these slots only.
     #[inline]
     pub const fn matching(&self, kind: Kind) -> SlotMask {
         self.armed(kind).without(self.suspended.mask(kind))

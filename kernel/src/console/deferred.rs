@@ -83,8 +83,8 @@ impl Ring {
     fn reserve(&self, length: usize) -> (usize, usize) {
         let mut start = self.reserved.load(Relaxed);
         loop {
-            // If a handler has kept and printed text since `start` was read, `printed` may be past `start`: then there is no room, the
-            // exchange fails, and the loop looks again.
+            // If a handler has kept and printed text since `start` was read, `printed` may be past `start`: then there is no room,
+            // the exchange fails, and the loop looks again.
             let waiting = start.wrapping_sub(self.printed.load(Acquire));
             let end = start + length.min(SIZE.saturating_sub(waiting));
             match self.reserved.compare_exchange(start, end, Relaxed, Relaxed) {
@@ -138,8 +138,8 @@ pub fn any() -> bool {
     ring.committed.load(Acquire) != ring.printed.load(Relaxed) || ring.lost.load(Relaxed) != 0
 }
 
-/// Prints what this CPU has kept. Called with interrupts off, and only by the context that holds the console, so no other context of
-/// this CPU is in this function.
+/// Prints what this CPU has kept. Called with interrupts off, and only by the context that holds the console, so no other context
+/// of this CPU is in this function.
 pub fn flush(put: &mut dyn FnMut(u8)) {
     let ring = RINGS.this();
     loop {

@@ -283,8 +283,8 @@ kprobe_optimised:
 
     // The trampoline cannot skip the instruction, begin a step or change SP: if the handler has asked for one of these, the BRK at
     // 2 calls the engine. Otherwise the context masks something. If it masks D, A, I and F, the trampoline goes on where it changes
-    // no masks. If it masks only I and F, as an interrupt handler does, the trampoline goes on where it opens D and A after its last
-    // load. For all other masks the BRK at 2 calls the engine.
+    // no masks. If it masks only I and F, as an interrupt handler does, the trampoline goes on where it opens D and A after its
+    // last load. For all other masks the BRK at 2 calls the engine.
 4:  cmp     w0, #0
     ccmp    x1, x24, #0, eq
     ccmp    x2, x27, #0, eq

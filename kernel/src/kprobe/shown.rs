@@ -52,7 +52,7 @@ pub struct Displaced {
     masks: u64,
     /// Whether the instruction is in the copy that ends in a BRK, so that the hit still has a level.
     traps: bool,
-    /// [`Owners::STEP_OVER`] if a step-over of the probed instruction waits in the level, else no owner. `resume` puts the step-over
+    /// [`Owners::STEP_OVER`] if a step-over of the probed instruction waited in the level, else no owner. `resume` puts the owner
     /// back into the level, unless a client has moved PC.
     waiting: Owners,
 }

@@ -148,7 +148,7 @@ impl Site {
         core::iter::successors(get(&self.first), move |probe| get(&probe.next))
     }
 
-    /// The site's probes that are enabled. As for [`probes`](Self::probes).
+    /// The site's probes that are enabled. The caller has to do the same as for [`probes`](Self::probes).
     #[inline(always)]
     pub fn enabled(&self) -> impl Iterator<Item = &'static Kprobe> {
         self.probes().filter(|probe| probe.enabled.load(Relaxed))

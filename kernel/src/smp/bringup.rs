@@ -22,8 +22,8 @@ static HZ: AtomicU32 = AtomicU32::new(0);
 static TIMER: AtomicU32 = AtomicU32::new(0);
 /// The index of the CPU that came up last. Each further CPU writes it as soon as D, A, I, F are open.
 pub static LAST_UP: AtomicUsize = AtomicUsize::new(0);
-/// The index of the CPU that [`bring_up`] waits for, else [`NOBODY`]. That CPU takes its index out, and then comes online. A CPU that
-/// comes late finds another value here, and waits until it is asked for again: it may come online only while the caller of `bring_up`
+/// The index of the CPU that [`bring_up`] waits for, else [`NOBODY`]. That CPU takes its index out, and then comes online. A CPU
+/// that comes late finds another value here, and waits until it is asked for again: it may come online only while `bring_up`
 /// excludes rendezvous ([`rendezvous::exclude`]).
 #[unsafe(link_section = ".noprobe.data")]
 static AWAITED: AtomicUsize = AtomicUsize::new(NOBODY);
@@ -156,8 +156,8 @@ pub fn bring_up(cpu: usize) -> Result<(), BringUpError> {
     bring_up_within(cpu, crate::drivers::timer::frequency() * 5)
 }
 
-/// As [`bring_up`], but waits for `patience` ticks of the timer's counter at most. With 0 the CPU is only started, and does not come
-/// online until it is asked for again.
+/// As [`bring_up`], but waits for `patience` ticks of the timer's counter at most. With 0 the CPU is only started, and does not
+/// come online until it is asked for again.
 ///
 /// # Errors
 /// See [`BringUpError`].
