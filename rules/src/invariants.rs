@@ -57,7 +57,10 @@ pub const INVARIANTS: &[Invariant] = &[
         "I9",
         "the debug state of a context is one value with one holder at a time, and moves whole; what a context holds is given back when the context ends",
     ),
-    rule("I10", "a reference to per-CPU data, or the index of a CPU, is not used any more once code has run with I open and preemption on"),
+    rule(
+        "I10",
+        "a reference to per-CPU data, or the index of a CPU, is not used any more once code has run with I open and preemption on",
+    ),
     rule(
         "H1",
         "install: publish the record, write the value register, write the control register with the enable bit, ISB; uninstall: write zero to the control register, ISB, and free the record when every CPU has done so; all register writes with D masked",
@@ -105,7 +108,10 @@ pub const INVARIANTS: &[Invariant] = &[
         "K5",
         "handlers of different probes nest, to a bounded depth; a probe that is hit while the CPU still deals with a hit of the same probe counts as missed, and its instruction still runs",
     ),
-    rule("K6", "where a hardware breakpoint is set on a probed address, the breakpoint and the probe are each hit exactly once per execution"),
+    rule(
+        "K6",
+        "where a hardware breakpoint is set on a probed address, the breakpoint and the probe are each hit exactly once per execution",
+    ),
     rule(
         "K7",
         "a fault in the out-of-line copy is reported at the probed address, after masks and owners of the probed context are back in place",
@@ -114,7 +120,10 @@ pub const INVARIANTS: &[Invariant] = &[
         "K8",
         "out-of-line copies run with I and F masked and D as in the probed context, never by hardware step",
     ),
-    rule("X1", "for a probe, and for a slot as long as D is open, hits + missed = attempts to execute, on any number of CPUs, under any interrupt load"),
+    rule(
+        "X1",
+        "for a probe, and for a slot as long as D is open, hits + missed = attempts to execute, on any number of CPUs, under any interrupt load",
+    ),
     rule(
         "X2",
         "a step lands at the architecturally next PC of the same context at which D is open (a stretch with D masked is one step), or in the handler of a synchronous exception that the instruction takes, but never in an interrupt handler; a request to step a context with D masked is an error",

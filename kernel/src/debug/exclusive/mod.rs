@@ -86,7 +86,7 @@ pub enum Sequence {
     /// No store-exclusive belongs to the load-exclusive, which can be stepped like any other instruction.
     Plain,
     /// The sequence cannot be executed as one step. The frame has not changed, with one exception: if the attempt was
-    /// one more than [`DOUBTS`] permits, and has made ordinary stores, the frame is behind that attempt.
+    /// one more than `DOUBTS` permits, and has made ordinary stores, the frame is behind that attempt.
     Stuck(Stuck),
 }
 
