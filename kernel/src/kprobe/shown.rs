@@ -5,8 +5,8 @@
 //! probed address and the masks of the probed context; they may change both, and may begin steps. So the handler of a debug
 //! exception from a copy or a trampoline calls [`show`] before it calls any of these clients, and [`Displaced::resume`] after the
 //! last client has returned. If the displaced instruction has still to be executed, `resume` sends the context back to the
-//! instruction in the copy or trampoline. There the instruction is stepped, with the slots that it has hit suspended. The probe's
-//! handlers are not called again.
+//! instruction in the copy or trampoline. If the instruction has hit slots, it is stepped there, with these slots suspended. The
+//! probe's handlers are not called again.
 //!
 //! Accesses that the engine makes for itself are shown to nobody. Most of them are made with D masked, but the first store of a
 //! trampoline is not: before the trampoline masks D it reads DAIF into a register, and this store is what frees the register. The

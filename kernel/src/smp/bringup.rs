@@ -156,8 +156,8 @@ pub fn bring_up(cpu: usize) -> Result<(), BringUpError> {
     bring_up_within(cpu, crate::drivers::timer::frequency() * 5)
 }
 
-/// As [`bring_up`], but waits for `patience` ticks of the timer's counter at most. With 0 the CPU is only started, and does not
-/// come online until it is asked for again.
+/// As [`bring_up`], but waits for `patience` ticks of the timer's counter, not for 5 seconds. With 0 the CPU is only started, and
+/// does not come online until it is asked for again.
 ///
 /// # Errors
 /// See [`BringUpError`].

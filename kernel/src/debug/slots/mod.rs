@@ -77,8 +77,8 @@ pub fn install(request: &Request, cpus: Cpus, disposition: Disposition) -> Resul
 }
 
 /// The common case, inlined: sets a breakpoint, or a watchpoint inside of one doubleword, on this CPU alone. Returns None,
-/// and has done nothing, for every other request, for a request that is to be refused, and where
-/// [`CpuSlots::install`](::slots::CpuSlots::install) sets no slot.
+/// and has done nothing, for every other request, for a breakpoint in a copy or near an exclusive sequence, for a request that
+/// is to be refused, and where [`CpuSlots::install`](::slots::CpuSlots::install) sets no slot.
 #[inline(always)]
 fn try_install_on_this_cpu(request: &Request, cpus: Cpus, disposition: Disposition) -> Option<SlotId> {
     if cpus.0 != 1 << percpu::index() {
