@@ -95,8 +95,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
         Ok(id)
     }
 
-    /// As [`Table::reserve`], for the calling CPU `cpu` alone, whose bit in a set of CPUs is `bit`, and for slot `n`, which this CPU
-    /// has not armed. `None` if slot `n` has no record reserved for it, or is taken already; nothing has changed then.
+    /// As [`Table::reserve`], for the calling CPU `cpu` alone, whose bit in a set of CPUs is `bit`, and for slot `n`, which this
+    /// CPU has not armed. `None` if slot `n` has no record reserved for it, or is taken already; nothing has changed then.
     #[inline(always)]
     pub(crate) fn reserve_own(
         &self,
@@ -213,8 +213,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
     }
 
     /// Begins the removal: from now on no CPU arms the slot. Each CPU that has armed the slot must then call
-    /// [`CpuSlots::disarm`](crate::CpuSlots::disarm). Until a CPU has done so, it may still take hits of the slot, which belong to this
-    /// record.
+    /// [`CpuSlots::disarm`](crate::CpuSlots::disarm). Until a CPU has done so, it may still take hits of the slot, which belong to
+    /// this record.
     ///
     /// # Errors
     /// [`SlotError::Gone`] if the record is not live. If several callers retire one id, exactly one of them succeeds.
@@ -308,8 +308,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
         (0..N).filter_map(|record| self.lookup(record as u8))
     }
 
-    /// The live slots that are for CPU number `cpu`. A CPU that comes up arms these slots (rule H5), after it has entered the set of
-    /// online CPUs.
+    /// The live slots that are for CPU number `cpu`. A CPU that comes up arms these slots (rule H5), after it has entered the set
+    /// of online CPUs.
     pub fn for_cpu(&self, cpu: u32) -> impl Iterator<Item = SlotId> + '_ {
         fence(Ordering::SeqCst);
         self.iter().filter(move |r| r.state == State::Live && r.cpus.contains(cpu)).map(|r| r.id)
