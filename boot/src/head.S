@@ -7,7 +7,7 @@ _start:
     b       primary_entry
     .long   0
     .quad   0                           // text_offset: from a 2 MiB boundary
-    .quad   __image_size                // the tool adds the size of the symbol table
+    .quad   __image_size                // xtask adds the size of the symbol table
     .quad   0xa                         // little endian, 4 KiB pages, anywhere in the first 512 GiB
     .quad   0
     .quad   0

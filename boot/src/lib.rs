@@ -39,7 +39,7 @@ pub struct SecondaryArgs {
 pub const DEFAULT_CONSOLE: usize = 0x0900_0000;
 
 /// The physical address of the PL011 on which EL2 reports unexpected traps; 0 if there is none. Until the kernel has read the
-/// device tree, it is the console that the image is built for.
+/// device tree, this is [`DEFAULT_CONSOLE`].
 #[cfg(target_os = "none")]
 #[unsafe(no_mangle)]
 static BOOT_EL2_CONSOLE: AtomicUsize = AtomicUsize::new(DEFAULT_CONSOLE);

@@ -17,8 +17,8 @@ build_boot_tables:
     adrp    x20, __image_start
     adrp    x0, __boot_tables_start
 
-    // Identity: the first gigabyte is device memory, because the default console is there. The gigabytes of the image
-    // and of the device tree are RAM, also those that image and tree reach into.
+    // Identity: the first gigabyte is device memory, because the default console is there. The gigabytes in which the
+    // image and the device tree begin are mapped as RAM, and so are the gigabytes into which they reach.
     add     x1, x0, #0x1000
     orr     x2, x1, #TABLE
     str     x2, [x0]

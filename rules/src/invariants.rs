@@ -34,7 +34,7 @@ pub const INVARIANTS: &[Invariant] = &[
     ),
     rule(
         "I3",
-        "ESR, FAR, ELR, SPSR are read once, into the frame; no synchronous exception before that or between loading ELR, SPSR and ERET",
+        "ESR, FAR, ELR, SPSR are read once, into the frame; no synchronous exception can come before that, nor between the loads of ELR and SPSR and the ERET",
     ),
     rule(
         "I4",
@@ -57,20 +57,23 @@ pub const INVARIANTS: &[Invariant] = &[
         "I9",
         "the debug state of a context is one value with one holder at a time, and moves whole; what a context holds is given back when the context ends",
     ),
-    rule("I10", "nothing per CPU is used after a stretch that ran with I open and preemption on"),
+    rule(
+        "I10",
+        "a reference to per-CPU data, or the index of a CPU, is not used any more once code has run with I open and preemption on",
+    ),
     rule(
         "H1",
-        "install: publish the record, write the value register, write the control register with enable, ISB; uninstall: control register to zero, ISB, then the record; each CPU with D masked",
+        "install: publish the record, write the value register, write the control register with the enable bit, ISB; uninstall: write zero to the control register, ISB, and free the record when every CPU has done so; all register writes with D masked",
     ),
     rule("H2", "after install returns the next matching access must hit, after uninstall returns none can"),
     rule(
         "H3",
-        "a hit without a record switches its slot off, a step exception without an owner clears SS; both count as spurious, and neither is taken again for ever",
+        "a hit without a record switches its slot off, and a step exception without an owner clears SS; each counts as spurious, and is not taken again for ever",
     ),
     rule("H4", "banked registers: bank select and access are one D-masked section"),
     rule(
         "H5",
-        "global slots take effect on every online CPU before the call returns; debug context never waits for other CPUs",
+        "global slots take effect on every online CPU before the call returns, unless the caller is a debug context: a debug context never waits for other CPUs",
     ),
     rule(
         "H6",
@@ -103,9 +106,12 @@ pub const INVARIANTS: &[Invariant] = &[
     ),
     rule(
         "K5",
-        "handlers of different probes nest; the same probe met while active counts as missed, and its instruction still runs; depth is bounded",
+        "handlers of different probes nest, to a bounded depth; a probe that is hit while the CPU still deals with a hit of the same probe counts as missed, and its instruction still runs",
     ),
-    rule("K6", "a hardware breakpoint on a probed address: each is hit exactly once per execution"),
+    rule(
+        "K6",
+        "where a hardware breakpoint is set on a probed address, the breakpoint and the probe are each hit exactly once per execution",
+    ),
     rule(
         "K7",
         "a fault in the out-of-line copy is reported at the probed address, after masks and owners of the probed context are back in place",
@@ -114,10 +120,13 @@ pub const INVARIANTS: &[Invariant] = &[
         "K8",
         "out-of-line copies run with I and F masked and D as in the probed context, never by hardware step",
     ),
-    rule("X1", "hits + missed = attempts to execute, on any number of CPUs, under any interrupt load"),
+    rule(
+        "X1",
+        "for a probe, and for a slot as long as D is open, hits + missed = attempts to execute, on any number of CPUs, under any interrupt load",
+    ),
     rule(
         "X2",
-        "a step lands on the architecturally next PC of the same context with D open (code that masks D is one step) or in its synchronous handler, never in an interrupt handler; a request to step a context with D masked is an error",
+        "a step lands at the architecturally next PC of the same context at which D is open (a stretch with D masked is one step), or in the handler of a synchronous exception that the instruction takes, but never in an interrupt handler; a request to step a context with D masked is an error",
     ),
     rule("X3", "nothing that a user program does reaches EL1's debug state, another task, or a panic"),
 ];

@@ -47,7 +47,8 @@ impl<P> Plan<P> {
 }
 
 impl<P> Course<P> {
-    /// Counts a step that has landed at `here`, and says whether the plan is done. `holds` evaluates the predicate of [`Course::Until`].
+    /// Counts a step that has landed at `here`, and says whether the plan is done. `holds` evaluates the predicate of
+    /// [`Course::Until`].
     pub fn is_done(&mut self, here: Place, holds: impl FnOnce(&mut P) -> bool) -> bool {
         match self {
             Self::Steps(left) => {

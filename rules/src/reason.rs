@@ -317,7 +317,7 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "H1",
-        "A hit can come at any moment between two writes. If the record goes before the register, the handler finds a hit that belongs to nobody.",
+        "A hit can come at any moment between two writes. If the record is freed before the register is cleared, the handler finds a hit that belongs to nobody.",
         &[Discussion(
             &BANKS,
             "Mark Rutland (9 April 2026) shows this for Linux: the slot's pointer is cleared before the control register, and a hit in between is taken again and again. He would write the control register first, and explains why memory barriers are not needed: the exceptions are synchronous.",

@@ -53,8 +53,8 @@ pub const fn mdscr_ss(owners: Owners) -> bool {
     !owners.is_empty() && !owners.contains(Owners::RUNS_FREE)
 }
 
-/// M13: the SPSR after a handler has moved ELR, for example behind a simulated instruction or a BRK. SPSR.SS is cleared: the instruction
-/// counts as the step, and the step exception comes before the next one.
+/// M13: the SPSR after a handler has moved ELR, for example behind a simulated instruction or a BRK. SPSR.SS is cleared: the
+/// instruction counts as the step, and the step exception comes before the next one.
 #[inline(always)]
 pub const fn moved(spsr: u64) -> u64 {
     spsr & !SPSR_SS

@@ -147,7 +147,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::UnmaskAll,
         ss: Ss::ClearThenSet,
         context: Context::Preemptible,
-        note: "ends in SIGTRAP, or in a uprobe",
+        note: "the BRK ends in SIGTRAP, or in a uprobe",
     },
     Row {
         id: RowId::M4,
@@ -156,7 +156,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::MaskedThenOpen,
         ss: Ss::ClearThenSet,
         context: Context::Preemptible,
-        note: "the open part may migrate: it touches no per-CPU debug state and holds a reference on what it reports",
+        note: "the part that runs with the masks open may migrate to another CPU: it touches no per-CPU debug state, and holds a reference on what it reports",
     },
     Row {
         id: RowId::M5,
@@ -183,7 +183,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::Masked,
         ss: Ss::Clear,
         context: Context::Panic,
-        note: "masked again from the decision to the end",
+        note: "once the exception is found to be fatal, everything is masked until the end",
     },
     Row {
         id: RowId::M8,
@@ -192,7 +192,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::UnmaskDebugAndError,
         ss: Ss::Stash,
         context: Context::Irq,
-        note: "D is opened last; deferred work on exit may open I, the stash stays; reschedule only if the whole stash is empty",
+        note: "D is opened last; on the way out deferred work may run with I open, while the step stays on the stash; tasks are switched only if the whole stash is empty",
     },
     Row {
         id: RowId::M9,
@@ -201,7 +201,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::Masked,
         ss: Ss::Stash,
         context: Context::Nmi,
-        note: "a pseudo-NMI is told from an IRQ by the acknowledge only, so the stash comes first",
+        note: "only the acknowledge tells a pseudo-NMI from an IRQ, so the step is put on the stash before the acknowledge",
     },
     Row {
         id: RowId::M10,
@@ -219,7 +219,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::Inherit,
         ss: Ss::CompleteStepOver,
         context: Context::Inherit,
-        note: "a WARN in preemptible code stays preemptible, one in a debug context stays masked; recursion bounded",
+        note: "the report of a WARN in preemptible code can be preempted, and that of a WARN in a debug context stays masked; how deep such reports nest is bounded",
     },
     Row {
         id: RowId::M12,
@@ -237,7 +237,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::Masked,
         ss: Ss::Unsaid,
         context: Context::Debug,
-        note: "the trampoline masks everything, and restores the masks before the displaced instruction; a step or a slot at the site first de-optimises it",
+        note: "the trampoline masks everything; what the probed context has open it opens again, D and A before the displaced instruction, I and F behind it; a context that is about to be stepped at the site is moved to a BRK in the trampoline, which is dealt with by M12",
     },
     Row {
         id: RowId::M13,
@@ -246,7 +246,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::Masked,
         ss: Ss::Compute,
         context: Context::None,
-        note: "SPSR.SS stays as saved, but: a request sets it, a cancel clears it, a handler that moves ELR clears it",
+        note: "SPSR.SS stays as it was saved, with these exceptions: a new request for a step sets it; a step that is cancelled clears it; a handler that moves ELR clears it",
     },
     Row {
         id: RowId::M14,
@@ -255,7 +255,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::Masked,
         ss: Ss::Keep,
         context: Context::Debug,
-        note: "taken at once, D does not mask BRK; bounded by K5",
+        note: "the BRK is taken at once, because D does not mask BRK; K5 bounds how deep these BRKs nest",
     },
     Row {
         id: RowId::M15,
@@ -264,7 +264,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::Masked,
         ss: Ss::Decide,
         context: Context::Debug,
-        note: "stepped over in silence; a kernel watchpoint on user memory is reported",
+        note: "the access is stepped over and not reported; but a hit of a kernel's watchpoint on user memory is reported",
     },
     Row {
         id: RowId::M16,
@@ -273,7 +273,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::Masked,
         ss: Ss::Stash,
         context: Context::Nmi,
-        note: "as M9; one from EL0 is contained only if the syndrome says that the error is the task's, else M7",
+        note: "as M9; an SError from EL0 is contained only if the syndrome says that the error is the task's, and is fatal otherwise (M7)",
     },
 ];
 

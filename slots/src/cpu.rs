@@ -54,7 +54,7 @@ impl CpuSlots {
         self.watchpoints.free = self.watchpoints.all;
     }
 
-    /// The slots that this CPU has armed and that are not suspended: the ones a hit may be attributed to.
+    /// The slots that this CPU has armed and that are not suspended. A hit is attributed to these slots only.
     #[inline]
     pub const fn matching(&self, kind: Kind) -> SlotMask {
         self.armed(kind).without(self.suspended.mask(kind))
@@ -193,8 +193,8 @@ impl CpuSlots {
         self.suspended.remove(id);
     }
 
-    /// The slot of a breakpoint exception at `pc` (ELR_EL1), if exactly one slot matches, its hits are only to be counted and stepped
-    /// over, and no slot is suspended. Takes constant time. `None` does not mean that no slot was hit: ask
+    /// The slot of a breakpoint exception at `pc` (ELR_EL1), if exactly one slot matches, its hits are only to be counted and
+    /// stepped over, and no slot is suspended. Takes constant time. `None` does not mean that no slot was hit: ask
     /// [`breakpoint_hits`](Self::breakpoint_hits).
     #[inline(always)]
     pub fn plain_breakpoint(&self, pc: u64) -> Option<u8> {
@@ -326,9 +326,9 @@ impl CpuSlots {
         true
     }
 
-    /// For the entry of an interrupt (rule M8): re-arms the suspended slots as [`CpuSlots::rearm_all`] does, so that they hit in the
-    /// interrupt handler, and returns the set for [`CpuSlots::unstash`]. **No ISB**: the caller adds one before it unmasks debug
-    /// exceptions.
+    /// For the entry of an interrupt (rule M8): re-arms the suspended slots as [`CpuSlots::rearm_all`] does, so that they hit in
+    /// the interrupt handler, and returns the set for [`CpuSlots::unstash`]. **No ISB**: the caller adds one before it unmasks
+    /// debug exceptions.
     #[inline]
     pub fn stash(&mut self, regs: &mut impl DebugRegs) -> Suspended {
         let stashed = self.suspended;

@@ -189,7 +189,7 @@ impl core::fmt::Display for SlotError {
             SlotError::NoCpu => f.write_str("the set of CPUs is empty: name at least one CPU"),
             SlotError::Gone { id } => write!(f, "{} {} was removed already", id.kind, id.index),
             SlotError::NotRetired { id } => {
-                write!(f, "{} {} is live: retire it and clear it on every CPU first", id.kind, id.index)
+                write!(f, "{} {} is live: retire it and disarm it on every CPU first", id.kind, id.index)
             }
         }
     }

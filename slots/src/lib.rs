@@ -7,8 +7,8 @@
 //!
 //! 1. [`Request`] says what to watch. [`NoProbe::admit`] refuses addresses where no slot may be (rule H6) and encodes the others
 //!    for one slot; [`NoProbe::admit_split`] encodes for two slots what one cannot hold.
-//! 2. [`Tables::reserve`], or [`Tables::reserve_pieces`] for two slots, takes a slot number that is free on the CPUs asked for, fills
-//!    a record and publishes the record in one store (rule H1).
+//! 2. [`Tables::reserve`], or [`Tables::reserve_pieces`] for two slots, takes a slot number that is free on the CPUs asked for,
+//!    fills a record and publishes the record in one store (rule H1).
 //! 3. Every CPU runs [`CpuSlots::arm`], with debug exceptions masked. It writes the value register, then the control register with
 //!    the enable bit, then executes an ISB.
 //! 4. On a hit, [`CpuSlots::plain_breakpoint`] or [`CpuSlots::plain_watchpoint`] names the slot in constant time if only one slot
@@ -17,8 +17,8 @@
 //!    instruction can run once, and says what the slot is for; [`CpuSlots::rearm_all`] switches it on again.
 //! 5. [`Tables::retire`] begins the removal, every CPU runs [`CpuSlots::disarm`], and [`Tables::free`] ends the removal.
 //!
-//! Nothing here touches hardware: every register access goes through the trait [`DebugRegs`]. A kernel implements it with `msr`, the
-//! tests with variables (`fake`), and [`Banked`] adds what more than 16 slots of a kind need (FEAT_Debugv8p9). Everything
+//! Nothing here touches hardware: every register access goes through the trait [`DebugRegs`]. A kernel implements it with `msr`,
+//! the tests with variables (`fake`), and [`Banked`] adds what more than 16 slots of a kind need (FEAT_Debugv8p9). Everything
 //! that a hit needs is lock-free and may be called from a debug exception handler, with all exceptions masked.
 //!
 //! Rules are named as in the crate `stepwell-rules` (H1, H6, M8 and so on); the text beside each name says what the rule demands.

@@ -1,4 +1,5 @@
-//! A hash table from an address to the slot that is set on it, so that the cost of a hit does not depend on how many slots are in use.
+//! A hash table from an address to the slot that is set on it, so that the cost of a hit does not depend on how many slots are in
+//! use.
 
 /// The number of buckets of a [`Lookup`]. With 256 buckets, 16 keys rarely need a second multiplier.
 const BUCKETS: usize = 256;

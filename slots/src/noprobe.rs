@@ -32,8 +32,8 @@ impl NoProbe<'_> {
         }
     }
 
-    /// The answer of [`NoProbe::admit`] in few instructions, for the common requests: a breakpoint, or up to 8 bytes in one doubleword.
-    /// `None` for every other request and for one that is refused: `admit` has the answer then.
+    /// The answer of [`NoProbe::admit`] in few instructions, for the common requests: a breakpoint, or up to 8 bytes in one
+    /// doubleword. `None` for every other request and for one that is refused: `admit` has the answer then.
     #[inline(always)]
     pub fn admit_small(&self, request: &Request) -> Option<Admitted> {
         let encoding = request.encode_doubleword(self.va)?;
@@ -72,8 +72,8 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// Encodes `request` for addresses of the size `va` without the check of rule H6: for tests that set a slot in no-probe text and
-    /// survive its hit (rule H3).
+    /// Encodes `request` for addresses of the size `va` without the check of rule H6: for tests that set a slot in no-probe text
+    /// and survive its hit (rule H3).
     ///
     /// # Errors
     /// Those of [`Request::encode_for`].

@@ -3,8 +3,8 @@
 use crate::record::Age;
 use crate::{Kind, SlotId, SlotMask};
 
-/// The slots that a context has suspended. Plain data, which interrupts set aside (rule M8); its size does not depend on the number of
-/// slots.
+/// The slots that a context has suspended. Plain data, which interrupts set aside (rule M8); its size does not depend on the number
+/// of slots.
 ///
 /// The set holds slot numbers, but a slot number may get another use while the set is set aside. So the set also knows the newest
 /// generation among its members. Generations of a table only grow, and a later use of a slot begins after this CPU has disarmed the

@@ -95,8 +95,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
         Ok(id)
     }
 
-    /// As [`Table::reserve`], for the calling CPU `cpu` alone, whose bit in a set of CPUs is `bit`, and for slot `n`, which this CPU has
-    /// not armed. `None` if slot `n` has no record reserved for it, or is taken already; nothing has changed then.
+    /// As [`Table::reserve`], for the calling CPU `cpu` alone, whose bit in a set of CPUs is `bit`, and for slot `n`, which this
+    /// CPU has not armed. `None` if slot `n` has no record reserved for it, or is taken already; nothing has changed then.
     #[inline(always)]
     pub(crate) fn reserve_own(
         &self,
@@ -212,8 +212,9 @@ impl<P: Payload, const N: usize> Table<P, N> {
         None
     }
 
-    /// Begins the removal: from now on no CPU arms the slot. Each CPU that has armed it must then call
-    /// [`CpuSlots::disarm`](crate::CpuSlots::disarm). Until a CPU has, it may still take hits of the slot, and they belong to this record.
+    /// Begins the removal: from now on no CPU arms the slot. Each CPU that has armed the slot must then call
+    /// [`CpuSlots::disarm`](crate::CpuSlots::disarm). Until a CPU has done so, it may still take hits of the slot, which belong to
+    /// this record.
     ///
     /// # Errors
     /// [`SlotError::Gone`] if the record is not live. If several callers retire one id, exactly one of them succeeds.
@@ -241,8 +242,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
     /// The record with the number `record`, live or retired. `None` if the record is free, or is being filled.
     ///
     /// Lock-free: the function reads again only if the record's state word changed while it read. A record is given to another use
-    /// only after every CPU has disarmed the slot, so for a slot that the calling CPU has armed this happens at most once, when it
-    /// retires.
+    /// only after every CPU has disarmed the slot, so for a slot that the calling CPU has armed this happens at most once, when the
+    /// record is retired.
     #[inline]
     pub fn lookup(&self, record: u8) -> Option<Snapshot<P>> {
         let number = record;
@@ -307,8 +308,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
         (0..N).filter_map(|record| self.lookup(record as u8))
     }
 
-    /// The live slots that are for CPU number `cpu`. A CPU that comes up arms them (rule H5), after it has entered the set of online
-    /// CPUs.
+    /// The live slots that are for CPU number `cpu`. A CPU that comes up arms these slots (rule H5), after it has entered the set
+    /// of online CPUs.
     pub fn for_cpu(&self, cpu: u32) -> impl Iterator<Item = SlotId> + '_ {
         fence(Ordering::SeqCst);
         self.iter().filter(move |r| r.state == State::Live && r.cpus.contains(cpu)).map(|r| r.id)
@@ -344,7 +345,8 @@ impl<P: Payload, const N: usize> Table<P, N> {
     }
 }
 
-/// What [`Table::reserve_own`] has reserved: number and generation of the record, and whether the record is [plain](Snapshot::plain).
+/// What [`Table::reserve_own`] has reserved: number and generation of the record, and whether the record is
+/// [plain](Snapshot::plain).
 pub(crate) struct Reserved {
     pub(crate) record: u8,
     pub(crate) generation: u32,

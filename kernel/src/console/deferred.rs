@@ -83,8 +83,8 @@ impl Ring {
     fn reserve(&self, length: usize) -> (usize, usize) {
         let mut start = self.reserved.load(Relaxed);
         loop {
-            // If a handler has kept and printed text since `start` was read, `printed` may be past `start`: then there is no room, the
-            // exchange fails, and the loop looks again.
+            // If a handler has kept and printed text since `start` was read, `printed` may be past `start`: then there is no room,
+            // the exchange fails, and the loop looks again.
             let waiting = start.wrapping_sub(self.printed.load(Acquire));
             let end = start + length.min(SIZE.saturating_sub(waiting));
             match self.reserved.compare_exchange(start, end, Relaxed, Relaxed) {
@@ -100,15 +100,15 @@ impl Ring {
         loop {
             let end = self.reserved.load(Relaxed);
             if self.committed.compare_exchange(from, end, Release, Relaxed).is_err() {
-                // Either the text lies behind a text that is not filled in yet, whose printer will commit both; or a
-                // handler's text came in between, and its printer has committed both.
+                // In the first round: this text lies behind a text that is not filled in yet, and the printer of that text
+                // will commit both. In a later round: the text at `from` is a handler's, which the handler has committed.
                 return;
             }
             if self.reserved.load(Relaxed) == end {
                 return;
             }
-            // A handler has reserved room between the load and the exchange, and could not commit its text, because
-            // this text was not committed yet.
+            // A handler has reserved room. If it did so between the load and the exchange, it could not commit its text,
+            // because this text was not committed yet: then the next round commits the handler's text.
             from = end;
         }
     }
@@ -138,7 +138,8 @@ pub fn any() -> bool {
     ring.committed.load(Acquire) != ring.printed.load(Relaxed) || ring.lost.load(Relaxed) != 0
 }
 
-/// Prints what this CPU has kept. For the holder of the console, which only one context of a CPU can be at a time; interrupts off.
+/// Prints what this CPU has kept. Called with interrupts off, and only by the context that holds the console, so no other context
+/// of this CPU is in this function.
 pub fn flush(put: &mut dyn FnMut(u8)) {
     let ring = RINGS.this();
     loop {

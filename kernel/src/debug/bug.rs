@@ -75,7 +75,7 @@ fn may_report(fp: u64) -> bool {
             }
             reports += 1;
         }
-        // The call of an exception's handler comes from no-probe text. No function that a report calls returns to no-probe text.
+        // An exception's handler is called from no-probe text. No call inside of a report is made from no-probe text.
         interrupted |= layout::is_noprobe_text(returns_to);
     }
     reports < REPORTS

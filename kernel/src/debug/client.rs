@@ -1,8 +1,8 @@
 //! What the clients of steps and slots are told, and what they answer.
 //!
 //! A *client* is a function that the engine calls in debug context (M10, M12): the handler of a slot, the hook of a walk by single
-//! steps, the kernel's debugger. In debug context all exceptions are masked; a client takes no lock that can be held, allocates
-//! nothing and waits for no other CPU, but may take its time.
+//! steps, the function `tell` of the kernel's debugger ([`Client`]). In debug context all exceptions are masked; such a function
+//! takes no lock that can be held, allocates nothing and waits for no other CPU, but it may run for as long as it needs.
 
 use crate::exception::{DebugFrame, Frame};
 use ::slots::SlotId;
@@ -83,9 +83,9 @@ pub enum Stepped {
     Free(Stuck),
 }
 
-/// The debugger, or the user of a slot or a probe, that steps contexts and is told where they stop. A client is a
-/// static, and the engine tells clients apart by their addresses. The address of a function would not do: the compiler
-/// may make several copies of one function, or merge two functions that do the same.
+/// The debugger, or the user of a slot or a probe, that steps contexts and is told where they stop. A `Client` is a
+/// static, and the engine tells clients apart by the addresses of these statics. The address of a function would not do: the
+/// compiler may make several copies of one function, or merge two functions that do the same.
 pub struct Client {
     /// Looks at a context that has stopped, and says how the context goes on. This function may change the frame.
     pub tell: fn(&'static Client, Stop, &mut DebugFrame) -> Resume,

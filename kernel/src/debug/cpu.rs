@@ -89,7 +89,8 @@ pub struct CpuDebug {
     pub(super) hits: CpuHits,
     /// The store-only watchpoints of this CPU that match loads too for a while.
     pub(super) widened: UnsafeCell<Widened>,
-    /// Attempts in succession at an exclusive sequence that ended in doubt: the PC of the sequence, and how many.
+    /// The PC of an exclusive sequence, and how many attempts in succession there have ended with `End::Doubtful` (see
+    /// [`exclusive`](super::exclusive)).
     pub(super) doubt: Cell<(u64, u32)>,
 }
 

@@ -61,7 +61,7 @@ impl Room {
         }
     }
 
-    /// Claims the room for the caller. False if it has a run, or is claimed.
+    /// Claims the room for the caller. Returns false if the room has a run already, or is claimed.
     fn claim(&self) -> bool {
         self.slot.compare_exchange(FREE, CLAIMED, Acquire, Relaxed).is_ok()
     }
@@ -99,8 +99,8 @@ impl Room {
 /// The calls of each CPU. Only that CPU uses them, with D masked.
 static RUNS: PerCpu<[Room; MAX]> = crate::per_cpu!([const { Room::new() }; MAX]);
 
-/// Begins to wait for the return of a call to `to`. From then on, the watcher `arrived` is told when any context of
-/// this CPU reaches the return address. Its handler has to ask the function [`arrived()`] whether the call has
+/// Begins to wait until a call has returned; `to` is where it returns. From then on, the watcher `arrived` is told when any
+/// context of this CPU reaches the return address. The watcher's handler has to ask the function [`arrived()`] whether the call has
 /// returned. Returns false if this CPU waits for [`MAX`] calls already, if no slot is free, or if no breakpoint may be
 /// set there. Debug context.
 pub fn begin(to: Place, client: &'static Client, arrived: &'static Watcher) -> bool {

@@ -65,8 +65,9 @@ pub fn admit(cpu: &MaskedCpu, frame: &Frame) -> Result<(), StepError> {
     Ok(())
 }
 
-/// Carries the running context's session on behind a step of the debugger. If that ends a plan, calls `tell` with the plan's client
-/// and how the last step came about: the client's answer may begin another session. Debug context.
+/// Decides, after a step of the debugger, how the running context's session goes on, and asks for its next step. If a plan is done,
+/// ends the session and calls `tell` with the plan's client and how the last step came about: the client's answer may begin another
+/// session. Debug context.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn carry_on(

@@ -100,7 +100,7 @@ impl Frame {
         Daif::of(self.pstate)
     }
 
-    /// Goes on at `pc` instead (rule M13: a handler that moves ELR clears SPSR.SS).
+    /// Has the context go on at `pc`, and clears SPSR.SS (rule M13: a handler that moves ELR clears SPSR.SS).
     #[inline(always)]
     pub fn move_to(&mut self, pc: u64) {
         self.pc = pc;

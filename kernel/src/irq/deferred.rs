@@ -1,6 +1,6 @@
 //! Deferred work: queued by handlers, run on the way out of the interrupt with interrupts on (M8).
 //!
-//! A step that the interrupt has set aside stays on the stash while the work runs, so further interrupts do not step into the work.
+//! A step that the interrupt has set aside stays on the stash while the work runs, so the work is not stepped.
 //!
 //! Each CPU has a ring. `defer` takes a ticket, then stores the work in the ticket's place. `run` empties the place, then counts
 //! the ticket as done. The handler of a BRK may queue work of its own in the middle of either, whatever is masked (rule I8): it

@@ -102,7 +102,7 @@ exception_el1_brk:
     tbnz    x27, #1, 3f
     mov     x22, x27
     b.eq    2f
-    // The context masks only one of I and F: only the copy that ends in a BRK can put that back, which is the engine's work at 6.
+    // If the context masks only one of I and F, the copy that ends in a BRK has to run, and the engine prepares it: see 6.
     mov     w0, wzr
     cmp     x1, #0xc0
     b.ne    6f
@@ -164,7 +164,8 @@ kprobe_literal:
 7:  mov     x0, sp
     b       exception_el1_any_brk
 
-    // The BRKs of Linux's debugger and of this kernel's have immediates from 0x400 on, with bit 10 set; those of probes are 4 to 7.
+    // The immediates of BRKs of probes are 4 to 7. BRKs of a debugger, of trampolines and of benches have immediates with bit 10
+    // set (exception::brk), so one instruction sorts them out.
 8:  tbnz    w24, #10, exception_el1_any_brk
     cmp     w1, #{OOL_END}
     b.ne    10f
@@ -231,8 +232,9 @@ kprobe_literal:
     .cfi_endproc
     .ltorg
 
-// A trampoline calls this with D, A, I, F masked. SP is a Frame in which the trampoline has stored X0 to X30 and SP. X0 is DAIF and
-// X27 is SP of the probed context; X30 is the address in the trampoline where it goes on, and X28 keeps that address.
+// A trampoline (probe::trampoline) calls this with D, A, I, F masked. SP is the address of a Frame in which the trampoline has
+// stored X0 to X30 and SP. X0 is DAIF and X27 is SP of the probed context. X30 is the address in the trampoline at which a context
+// that masks nothing goes on. X28 gets that address from X30; contexts with other masks go on at a fixed distance from it.
 .global kprobe_optimised
 kprobe_optimised:
     .cfi_startproc simple
@@ -255,6 +257,7 @@ kprobe_optimised:
     str     xzr, [sp, #{ESR}]
     stp     x29, x22, [sp, #{RECORD}]
     add     x29, sp, #{RECORD}
+    // If the CPU is in a debug context or has a level, or if the context's step has an owner, the engine deals with the hit.
     cbnz    x1, 1f
     check_entry 1f
     add     x3, x26, x19, lsl #3
@@ -266,6 +269,8 @@ kprobe_optimised:
     mov     x0, x26
     mov     x1, sp
     blr     x3
+    // The context goes on at X28 if nothing is masked, the handler has answered Then::Run, has asked for no step, and has not
+    // changed SP.
     ldr     x1, [x20, #{CONTEXT}]
     ldr     x5, [sp, #{PSTATE}]
     ldr     x2, [sp, #{SP_}]
@@ -276,9 +281,10 @@ kprobe_optimised:
     b.ne    4f
 3:  end_of_hit
 
-    // The handler has asked for more than a trampoline can do, which the BRK at 2 deals with, or the context masks something. If
-    // the context masks D, A, I and F, they stay masked. If it masks I and F only, as an interrupt handler does, the trampoline
-    // goes on where it opens D and A after its last load. Other masks go to the BRK at 2.
+    // The trampoline cannot skip the instruction, begin a step or change SP: if the handler has asked for one of these, the BRK at
+    // 2 calls the engine. Otherwise the context masks something. If it masks D, A, I and F, the trampoline goes on where it changes
+    // no masks. If it masks only I and F, as an interrupt handler does, the trampoline goes on where it opens D and A after its
+    // last load. For all other masks the BRK at 2 calls the engine.
 4:  cmp     w0, #0
     ccmp    x1, x24, #0, eq
     ccmp    x2, x27, #0, eq
@@ -292,10 +298,12 @@ kprobe_optimised:
     sub     x28, x28, #{MASKED_FROM_OPEN} - {INTERRUPT_FROM_OPEN}
     end_of_hit
 
+    // kprobe::optimised::rest tells these two BRKs apart by their addresses. At the first one, nothing of the hit is done.
 1:  mov     w0, wzr
 .global kprobe_optimised_hit
 kprobe_optimised_hit:
     brk     #{TRAMPOLINE}
+    // At the second one, the hit is counted and the handler has run. W0 is the handler's answer.
 2:
 .global kprobe_optimised_rest
 kprobe_optimised_rest:

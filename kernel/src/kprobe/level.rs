@@ -10,8 +10,8 @@ use core::mem::offset_of;
 use core::ptr;
 use rules::step::Owners;
 
-/// How many levels a CPU has. Hits deeper than [`HANDLER_DEPTH`](super::levels::HANDLER_DEPTH) call no handlers, but each of them needs a
-/// level too while its instruction runs.
+/// How many levels a CPU has. Hits deeper than [`HANDLER_DEPTH`](super::levels::HANDLER_DEPTH) call no handlers, but each of them
+/// needs a level too while its instruction runs.
 pub const LEVELS: usize = 8;
 
 /// A site that a CPU deals with. Only that CPU touches it, with all exceptions masked.

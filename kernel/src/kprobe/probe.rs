@@ -18,7 +18,8 @@ pub type PostHandler = fn(&Kprobe, &mut DebugFrame);
 pub enum Then {
     /// The instruction runs.
     Run = 0,
-    /// The instruction is skipped: the context goes on at the PC that the handler leaves in the frame, and no post-handler is called.
+    /// The instruction is skipped: the context goes on at the PC that the handler leaves in the frame, and no post-handler is
+    /// called.
     Skip = 1,
 }
 

@@ -4,15 +4,15 @@
 //! watchpoints there, but the handlers of slots, debuggers and their predicates must not see where it runs. They are shown the
 //! probed address and the masks of the probed context; they may change both, and may begin steps. So the handler of a debug
 //! exception from a copy or a trampoline calls [`show`] before it calls any of these clients, and [`Displaced::resume`] after the
-//! last client has returned. `resume` sends the displaced instruction, if it has still to be executed, to the place where it was
-//! interrupted. The probe's handlers are not called again, and the slots that the instruction has hit are stepped over at that
-//! place.
+//! last client has returned. If the displaced instruction has still to be executed, `resume` sends the context back to the
+//! instruction in the copy or trampoline. If the instruction has hit slots, it is stepped there, with these slots suspended. The
+//! probe's handlers are not called again.
 //!
-//! Accesses that the engine makes for itself are shown to nobody. Most of them run with D masked; the first store of a trampoline
-//! cannot, because masking D saves DAIF in a register, and only that store frees a register. The store goes below the probed
-//! context's SP. If a watchpoint on that memory is hit, or a step ends at that place, the context is put back to the probed address
-//! with nothing done, and then onto the BRK that stands in for the trampoline. So an exception hits the probe, and the exception's
-//! frame is stored with D masked.
+//! Accesses that the engine makes for itself are shown to nobody. Most of them are made with D masked, but the first store of a
+//! trampoline is not: before the trampoline masks D it reads DAIF into a register, and this store is what frees the register. The
+//! store goes below the probed context's SP. If the store hits a watchpoint, or if a step ends at one of the trampoline's first
+//! instructions, the trampoline's work is undone, and the context is moved to the BRK that stands in for the trampoline. That BRK
+//! hits the probe by an exception, whose frame the vectors store with D masked.
 
 use super::copies::{self, OPENED};
 use super::level::{LONGER, Level};
@@ -52,7 +52,8 @@ pub struct Displaced {
     masks: u64,
     /// Whether the instruction is in the copy that ends in a BRK, so that the hit still has a level.
     traps: bool,
-    /// A step-over of the probed instruction. The level has kept it, and gets it back unless a client has moved PC.
+    /// [`Owners::STEP_OVER`] if a step-over of the probed instruction waited in the level, else no owner. `resume` puts the owner
+    /// back into the level, unless a client has moved PC.
     waiting: Owners,
 }
 
@@ -147,9 +148,9 @@ fn behind(frame: &mut DebugFrame, site: &'static Site, masks: u64) -> Origin {
 }
 
 impl Displaced {
-    /// Resumes the instruction after all clients were told, at the place where it was interrupted; unless a client has moved PC. At
-    /// that place the instruction is stepped only for the step-over of the slots that it has hit: other owners wait until the
-    /// post-handlers have run (M12).
+    /// Sends the context back to the instruction in the copy or trampoline, when all clients were told; does not do so if a client
+    /// has moved PC. If the hit has a level, the instruction is stepped there only for a step-over of the slots that it has hit:
+    /// other owners wait in the level until the post-handlers have run (M12).
     #[cold]
     #[inline(never)]
     #[unsafe(link_section = ".noprobe.text")]
@@ -176,7 +177,7 @@ impl Displaced {
         }
         // A client has changed the masks, so another copy has to run the instruction.
         let Some(copies) = self.site.copies() else {
-            // An instruction without copies runs in a trampoline only, where all that it does is to lead to this address.
+            // A site without copies that is in a trampoline has an instruction that does nothing but lead to this address.
             frame.move_to(self.site.leads_to);
             return;
         };
@@ -191,8 +192,8 @@ impl Displaced {
         frame.pc = copies + Copies::TRAPPING;
     }
 
-    /// Prepares the copy that ends in a BRK: the level keeps the masks and all owners except a step-over of the slots that were
-    /// hit.
+    /// Prepares the copy that ends in a BRK: the level keeps the masks and all owners, except the owner of a step-over of the slots
+    /// that the instruction has hit.
     #[inline(always)]
     fn trap(&self, cpu: &MaskedCpu, frame: &mut DebugFrame, level: &Level) {
         let owners = cpu.owners.get();

@@ -23,8 +23,8 @@ pub enum How {
 /// The word that the text of a probed address holds while one of its probes is enabled, unless the site is optimised.
 const BRK: u32 = brk(probe::ool::KPROBE);
 
-/// In [`Short::run`]: the other bits are the address of a function that simulates the instruction. Functions and copies are aligned, so
-/// the two low bits are free.
+/// In [`Short::run`]: the other bits are the address of a function that simulates the instruction. Functions and copies are
+/// aligned, so the two low bits are free.
 const SIMULATED: u64 = 1;
 /// In [`Short::run`]: the probe has a post-handler.
 const POST: u64 = 2;
@@ -131,8 +131,8 @@ impl Site {
         }
     }
 
-    /// The first of the site's probes; [`Kprobe::next`] leads to the others. For debug context, where an iterator's calls would land in
-    /// text that can be probed. The reference lives as long as those of [`probes`](Self::probes).
+    /// The first of the site's probes; [`Kprobe::next`] leads to the others. For debug context, where an iterator's calls would
+    /// land in text that can be probed. The reference lives as long as those of [`probes`](Self::probes).
     #[inline(always)]
     pub fn first(&self) -> Option<&'static Kprobe> {
         // SAFETY: as in `probes`.
@@ -148,7 +148,7 @@ impl Site {
         core::iter::successors(get(&self.first), move |probe| get(&probe.next))
     }
 
-    /// The site's probes that are enabled. As for [`probes`](Self::probes).
+    /// The site's probes that are enabled. The caller has to do the same as for [`probes`](Self::probes).
     #[inline(always)]
     pub fn enabled(&self) -> impl Iterator<Item = &'static Kprobe> {
         self.probes().filter(|probe| probe.enabled.load(Relaxed))
@@ -171,8 +171,8 @@ impl Site {
         link.store(probe.next.load(Acquire), Release);
     }
 
-    /// Decides whether `hit.S` deals with the site's hits. `simulator` is asked for the address of the code that `hit.S` calls to simulate
-    /// an instruction. To be called before the site is published, or while all other CPUs are held.
+    /// Decides whether `hit.S` deals with the site's hits. `simulator` is asked for the address of the code that `hit.S` calls to
+    /// simulate an instruction. To be called before the site is published, or while all other CPUs are held.
     pub fn shorten(&self, simulator: fn(Sim) -> usize) {
         let short = &self.short;
         short.address.store(0, Relaxed);

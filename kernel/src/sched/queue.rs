@@ -156,8 +156,8 @@ pub fn switch_to_next() {
 fn finish_switch() {
     let queue = QUEUES.this();
     if let Some(ended) = queue.ended.take() {
-        // The instances of its calls are freed only here, when nothing runs on its stack any more: until the switch, the thread has
-        // called functions, and their return probes took instances.
+        // The return probes' instances of the ended thread's calls are freed only here, when nothing runs on that thread's stack
+        // any more: until the switch, the thread called functions, whose return probes may have taken instances.
         if let Some(stack) = &ended.stack {
             kprobe::end_of_stack(stack.top() as u64);
         }

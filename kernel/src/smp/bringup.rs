@@ -1,4 +1,4 @@
-//! Starts further CPUs by PSCI. Has what every CPU initialises before it takes interrupts.
+//! Starts further CPUs by PSCI, and initialises every CPU before it takes interrupts.
 
 use super::cpus::{self, set_online};
 use super::rendezvous;
@@ -22,8 +22,9 @@ static HZ: AtomicU32 = AtomicU32::new(0);
 static TIMER: AtomicU32 = AtomicU32::new(0);
 /// The index of the CPU that came up last. Each further CPU writes it as soon as D, A, I, F are open.
 pub static LAST_UP: AtomicUsize = AtomicUsize::new(0);
-/// The CPU that [`bring_up`] waits for, until that CPU takes its index away. A CPU that comes late finds another value, and waits
-/// until it is asked for again: only under [`rendezvous::exclude`] may it come online.
+/// The index of the CPU that [`bring_up`] waits for, else [`NOBODY`]. That CPU takes its index out, and then comes online. A CPU
+/// that comes late finds another value here, and waits until it is asked for again: it may come online only while `bring_up`
+/// excludes rendezvous ([`rendezvous::exclude`]).
 #[unsafe(link_section = ".noprobe.data")]
 static AWAITED: AtomicUsize = AtomicUsize::new(NOBODY);
 const NOBODY: usize = usize::MAX;
@@ -155,8 +156,8 @@ pub fn bring_up(cpu: usize) -> Result<(), BringUpError> {
     bring_up_within(cpu, crate::drivers::timer::frequency() * 5)
 }
 
-/// As [`bring_up`], but waits for so many ticks of the timer. With 0 the CPU is only started, and stays away until it is asked for
-/// again.
+/// As [`bring_up`], but waits for `patience` ticks of the timer's counter, not for 5 seconds. With 0 the CPU is only started, and
+/// does not come online until it is asked for again.
 ///
 /// # Errors
 /// See [`BringUpError`].
@@ -182,7 +183,7 @@ fn start(cpu: usize, mpidr: u64, ttbr1: u64, patience: u64) -> Result<(), BringU
     if patience > 0 {
         AWAITED.store(cpu, Release);
         let start = crate::drivers::timer::now();
-        // A CPU that has taken its index away comes online any moment, so it is waited for however long that takes.
+        // A CPU that has taken its index out of `AWAITED` comes online soon, so this loop waits for it even after `patience`.
         while crate::drivers::timer::now() - start < patience || !stop_awaiting(cpu) {
             if LAST_UP.load(Acquire) == cpu {
                 return Ok(());
@@ -194,7 +195,7 @@ fn start(cpu: usize, mpidr: u64, ttbr1: u64, patience: u64) -> Result<(), BringU
     Err(BringUpError::Silent { cpu })
 }
 
-/// Tells a CPU that it need not come any more. False if it is on its way already.
+/// Tells a CPU not to come online any more. Returns false if the CPU has taken its index out of [`AWAITED`] already.
 fn stop_awaiting(cpu: usize) -> bool {
     AWAITED.compare_exchange(cpu, NOBODY, Relaxed, Relaxed).is_ok()
 }

@@ -3,7 +3,7 @@
 //! Written from the architecture's text, not from how this crate uses the registers: DDI 0487, the accessibility of
 //! `DBGBCR<n>_EL1` and its like, `EffectiveMDSELR_EL1_BANK()`, `SelfHostedExtendedBPWPEnabled()`, and "Synchronization
 //! requirements for AArch64 System registers". The model leaves open what the architecture leaves open: while several
-//! banks may be selected, an access goes to the one that the test chooses ([`Stale`]), and is noted as a [`Fault`].
+//! banks may be selected, an access goes to the bank that the test chooses ([`Stale`]), and is noted as a [`Fault`].
 
 use std::boxed::Box;
 use std::vec::Vec;

@@ -36,20 +36,23 @@
 //! matches:
 //! - A slot that matches loads is hit by the load-exclusive. The store-exclusive of the same attempt is no second hit.
 //!   If the code makes another attempt, because the store has failed or because it waits for a value, that is another
-//!   hit. The handler's own restarts, after another CPU has changed the value before the native pair, are no hits: the
-//!   code never sees them.
-//! - A slot that matches stores only is hit by the store-exclusive, if the attempt reaches it, also if the store fails.
-//!   By then the exception has cleared the monitor, so the store fails, which the architecture allows, and the code
-//!   tries again. Without more, that would go on for ever. So the handler *widens* the slot: from then on the slot
-//!   matches loads too on this CPU. The next load-exclusive is thereby caught, and its attempt is executed as above.
-//!   That attempt was forced by the hit, and is not counted again. Other loads that a widened slot catches are stepped
-//!   over silently.
-//! - If the load-exclusive has hit another slot, the handler of a store-only slot on the same word is called when the
-//!   attempt is over, and sees the registers as they are then.
+//!   hit. If another CPU changes the value before the handler's native pair, the handler restarts the attempt. Such
+//!   restarts are no hits: the code never sees them.
+//! - A slot that matches stores only is hit by the store-exclusive, even if the store fails. In an attempt that the
+//!   handler executes, `account` counts this hit. In an attempt that runs natively, the hit is an exception at the
+//!   store-exclusive, which has cleared the monitor. So the store is reported to the code as failed, which the
+//!   architecture allows, and the code tries again. All later attempts would fail in the same way. So the handler
+//!   *widens* the slot: from then on the slot matches loads too on this CPU. The next load-exclusive therefore hits the
+//!   slot, and the handler executes this next attempt. The attempt is made only because the store was reported as
+//!   failed, so this slot does not count it. When the attempt has reached its store, or has left the sequence, the slot is
+//!   *narrowed*: it matches only stores again. If a load that is no load-exclusive hits a widened slot, the load is
+//!   stepped over and not counted.
+//! - If some slot is hit at the load-exclusive, the exception's handler executes the whole attempt. So the handler of a
+//!   store-only slot on the same word is called when the attempt is over, and sees the registers as they are then.
 //! - A slot on another word, which an *ordinary* load or store between the exclusives hits, counts one hit for each
-//!   attempt, too. Its exception has cleared the monitor, and would clear it in every later attempt. So [`hit`]
-//!   executes the rest of this attempt, whose store fails, and the whole next attempt. The next attempt was forced by
-//!   the hit, and is not counted again.
+//!   attempt, too. The exception of such a hit clears the monitor, and would do so in every attempt. So [`hit`] executes
+//!   the rest of this attempt, whose store fails, and the whole next attempt. The next attempt is made only because of
+//!   the hit, so this slot does not count it.
 //!
 //! A breakpoint on the load-exclusive itself is permitted and counts attempts; a breakpoint behind the load-exclusive
 //! in the sequence is refused ([`check`]).
@@ -82,8 +85,8 @@ pub enum Sequence {
     Done,
     /// No store-exclusive belongs to the load-exclusive, which can be stepped like any other instruction.
     Plain,
-    /// The sequence cannot be executed as one step. The frame has not changed, with one exception: if an attempt has
-    /// made ordinary stores and then ended in doubt once too often, the frame is behind that attempt.
+    /// The sequence cannot be executed as one step. The frame has not changed, with one exception: if the attempt was
+    /// one more than `DOUBTS` permits, and has made ordinary stores, the frame is behind that attempt.
     Stuck(Stuck),
 }
 
@@ -284,8 +287,8 @@ fn touched_by(cpu: &MaskedCpu, accesses: &Accesses) -> SlotMask {
     })
 }
 
-/// Whether the context is to run free, because more than [`DOUBTS`] attempts in succession at `pc`, this one included,
-/// have ended in doubt.
+/// Whether the context is to run free, because more than [`DOUBTS`] attempts in succession at `pc` have ended with
+/// [`End::Doubtful`]. `end` is the end of the latest of these attempts.
 fn is_too_doubtful(cpu: &MaskedCpu, pc: u64, end: End) -> bool {
     if end != End::Doubtful {
         return false;
@@ -297,9 +300,10 @@ fn is_too_doubtful(cpu: &MaskedCpu, pc: u64, end: End) -> bool {
     too
 }
 
-/// Counts the attempt for the watchpoints that its accesses would have hit if D had been open, and returns these
-/// watchpoints. Left out are those in `counted`, and widened ones: their hit was counted at the last store-exclusive. A
-/// widened watchpoint is narrowed if this attempt has done what the watchpoint was widened for.
+/// Counts an attempt for the watchpoints that its accesses would have hit if D had been open, and returns these
+/// watchpoints. Left out are the watchpoints in `counted`, and widened watchpoints, whose hit was counted at the
+/// store-exclusive that was reported as failed. If this attempt has reached its store or has left the sequence, the
+/// widened watchpoints on the word of the exclusives are narrowed.
 fn account(cpu: &MaskedCpu, done: &Done, counted: SlotMask) -> SlotMask {
     let touched = |write| slots::touched(cpu, done.address, done.shape.bytes(), write);
     let mut hits = touched(false);
@@ -307,12 +311,12 @@ fn account(cpu: &MaskedCpu, done: &Done, counted: SlotMask) -> SlotMask {
         hits = hits.union(touched(true));
     }
     hits = hits.union(touched_by(cpu, &done.accesses));
-    let owed = slots::widened_among(cpu, SlotMask::first(64));
-    let hits = hits.without(counted).without(owed);
+    let widened = slots::widened_among(cpu, SlotMask::first(64));
+    let hits = hits.without(counted).without(widened);
     count(cpu, hits);
-    if !owed.is_empty() && (done.stores || done.end != End::Again) {
+    if !widened.is_empty() && (done.stores || done.end != End::Again) {
         let (first, last) = (done.address, done.address + done.shape.bytes() - 1);
-        let done = slots::filter(cpu, owed, |record| {
+        let done = slots::filter(cpu, widened, |record| {
             let (from, to) = record.encoding.watched();
             from <= last && first <= to
         });
@@ -325,7 +329,7 @@ fn account(cpu: &MaskedCpu, done: &Done, counted: SlotMask) -> SlotMask {
     hits
 }
 
-/// Has the context run free: on, without being stepped, until its next exception. Debug context.
+/// Has the context run free: the context goes on, without being stepped, until its next exception. Debug context.
 ///
 /// # Errors
 /// The context has D masked.
@@ -360,10 +364,10 @@ fn with_mates(cpu: &MaskedCpu, hits: SlotMask) -> SlotMask {
     })
 }
 
-/// Returns those of a watchpoint exception's hits that are to be counted. A widened slot is left out if a load has hit
-/// it that is no load-exclusive: the slot matches that load only because it is widened. Such slots match no loads until
-/// slots are re-armed, so that the load can be stepped over. The slots are not suspended, because an instruction that
-/// also stores has to hit them with its store.
+/// Returns the slots among `hits`, the hits of one watchpoint exception, that count the hit. A widened slot does not
+/// count a load that is no load-exclusive, since the slot matches this load only because it is widened. Such a slot is
+/// set to match no loads until slots are re-armed, so that the load can be stepped over. The slot is not suspended: if
+/// the same instruction also stores, its store has to hit the slot.
 #[cold]
 #[inline(never)]
 pub fn without_quiet(cpu: &MaskedCpu, pc: u64, hits: SlotMask, how: &WatchHit) -> SlotMask {

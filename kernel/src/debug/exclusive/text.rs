@@ -60,8 +60,8 @@ pub fn is_near(address: u64) -> bool {
     }
 }
 
-/// Refuses a breakpoint inside an exclusive sequence (rule H9). Returns whether a hit of the breakpoint may be dealt
-/// with in the shortest way. The answer is false for a load-exclusive: a breakpoint is permitted there, but its hit
+/// Refuses a breakpoint inside an exclusive sequence (rule H9). Returns whether `hit::plain_breakpoint` may deal with
+/// hits of the breakpoint. The answer is false for a load-exclusive: a breakpoint is permitted there, but its hit
 /// executes the whole sequence (see [`super`]). Any context.
 ///
 /// # Errors

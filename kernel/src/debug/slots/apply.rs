@@ -78,8 +78,8 @@ fn mark(id: SlotId, cpus: Cpus) {
     }
 }
 
-/// Reserves a slot for this CPU alone, and arms it, in the shortest way: see [`CpuSlots::install`](::slots::CpuSlots::install).
-/// Any context.
+/// Reserves a slot for this CPU alone, and arms it, in constant time. Returns None where
+/// [`CpuSlots::install`](::slots::CpuSlots::install) does. Any context.
 #[inline(always)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn install_on_this_cpu(

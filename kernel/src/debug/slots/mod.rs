@@ -1,4 +1,4 @@
-//! The slot manager: hands out hardware breakpoints and watchpoints, and has every CPU take part.
+//! The slot manager: hands out hardware breakpoints and watchpoints, and has every CPU set and remove them.
 //!
 //! A *slot* is one pair of debug registers. A *record* says what one use of a slot watches, on which CPUs, and what is
 //! done about hits. To set a slot, a record is reserved; to remove the slot, the record is retired. Each CPU that the
@@ -76,8 +76,9 @@ pub fn install(request: &Request, cpus: Cpus, disposition: Disposition) -> Resul
     }
 }
 
-/// The common case, inlined: sets a small slot on this CPU alone. Returns None, and has done nothing, for every other
-/// request, for a request that is to be refused, and if this CPU has no free slot that can be set in the shortest way.
+/// The common case, inlined: sets a breakpoint, or a watchpoint inside of one doubleword, on this CPU alone. Returns None,
+/// and has done nothing, for every other request, for a breakpoint in a copy or near an exclusive sequence, for a request that
+/// is to be refused, and where [`CpuSlots::install`](::slots::CpuSlots::install) sets no slot.
 #[inline(always)]
 fn try_install_on_this_cpu(request: &Request, cpus: Cpus, disposition: Disposition) -> Option<SlotId> {
     if cpus.0 != 1 << percpu::index() {
@@ -106,8 +107,8 @@ fn install_on_any_cpus(request: &Request, cpus: Cpus, disposition: Disposition) 
         && exclusive::is_near(address)
         && !exclusive::check(address)?
     {
-        // The hit of a breakpoint on a load-exclusive executes the whole sequence (H9), so the shortest way is wrong
-        // for it.
+        // The hit of a breakpoint on a load-exclusive executes the whole sequence (H9), so `plain_breakpoint` must leave
+        // this hit to `hit::breakpoint`.
         admitted = admitted.with_care();
     }
     reserve(admitted, cpus, disposition)

@@ -1,5 +1,5 @@
-//! GICv2 (Arm IHI 0048): distributor and memory-mapped CPU interface. Without the security extensions, so all interrupts are in
-//! group 0 and signalled as IRQ.
+//! GICv2 (Arm IHI 0048): distributor and memory-mapped CPU interface. This driver is for a GIC without the security extensions,
+//! where all interrupts are in group 0 and are signalled as IRQ.
 
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 

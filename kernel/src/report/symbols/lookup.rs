@@ -9,8 +9,8 @@ use cli::symbol::{Fit, Name};
 /// The most names that are proposed instead of an unknown one.
 const PROPOSED: usize = 3;
 
-/// The symbol of this name. The name is demangled, as `rustfilt` prints it, with or without hash; or mangled; or the end of a
-/// demangled name that begins at a path segment. A name that several symbols have is refused. Thread context: allocates.
+/// The symbol of this name. `name` is a demangled name, as `rustfilt` prints it, with or without hash; or a mangled name; or the
+/// last path segments of a demangled name. A name that several symbols have is refused. Thread context: allocates.
 ///
 /// # Errors
 /// All variants of [`SymbolError`] but `Beyond`.
