@@ -1,4 +1,7 @@
 //! The loops over the boundaries, and the lines that they print.
+//!
+//! An *instant* is the boundary at which a timer expires. The *place* of an interrupt is the instruction in front of which it is taken. While
+//! interrupts are masked, several instants in a row have the same place, which is behind the masked stretch.
 
 use super::outcome::{Before, Outcome, misfired};
 use super::{Scenario, place, shot};
@@ -21,7 +24,7 @@ use kernel::{idle, println, time};
 use log::LevelFilter;
 use spin::Mutex;
 
-/// How many boundaries after the first of two interrupts are tried for the second one.
+/// At how many different places after the first of two interrupts the second one is tried.
 const WINDOW: usize = 32;
 /// In a scenario with more instructions than this, where masking delays several instants to the same instruction, only the first and the
 /// last of these instants are tried.
@@ -36,7 +39,7 @@ pub enum Extent {
     One(Boundary),
     /// Every boundary of this machine's share.
     Every(Share),
-    /// Every pair of boundaries whose second one is at most [`WINDOW`] boundaries after the first one.
+    /// Pairs: for each place of the first interrupt, the second one is tried at the first [`WINDOW`] places after the first one's handler.
     Pairs,
     /// This many boundaries, spread evenly.
     Sample(u64),
@@ -275,8 +278,8 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Tries every place where an interrupt of these instants is taken. Masking can delay a stretch of instants to the same place; of each stretch
-    /// the first and the last instant are tried. `each` is called with the first instant of every stretch.
+    /// Tries every place that an interrupt of these instants can have. Of the instants that have the same place, the first and the last one are
+    /// tried. `each` is called with the first one.
     fn places(
         &mut self,
         instants: Range<u64>,
@@ -295,7 +298,7 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// Tries every place within the window where a second interrupt is taken after the one at `first`.
+    /// With the first interrupt at the instant `first`, tries the second one at the first [`WINDOW`] places after the first one's handler.
     fn seconds(&mut self, first: u64) -> Result<(), Over> {
         let mut second = 0;
         for _ in 0..WINDOW {
@@ -306,10 +309,10 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// The interrupt of the first of `instants` was taken at `reached`. Masking may delay the interrupts of the next instants to
-    /// the same place. Returns the first instant whose interrupt is taken at another place; the end of `instants` if there is
-    /// none. The instant before that one is tried on the way. `which` is 0 if `instants` are those of the first interrupt, 1 for
-    /// the second one of a pair.
+    /// Returns the first of `instants` that has another place than the beginning of `instants`; the end of `instants` if there is none.
+    /// On the way the last instant with the same place is tried, too. `reached` tells the place: it is the moment at which the handler was
+    /// reached (see [`shot::reached`]) when the beginning of `instants` was tried. `which` is 0 if `instants` are those of the first interrupt,
+    /// 1 for the second one of a pair.
     fn behind(
         &mut self,
         instants: Range<u64>,

@@ -8,9 +8,9 @@
 //! `barriers.txt` has the exceptions, with reasons.
 //!
 //! Code may also record that it owes an ISB, and leave the ISB to the code that unmasks D. Such code stores all ones close to the
-//! write; the shadow of MDSCR_EL1 never has this value otherwise (`debug::control`). After such a write, two things count as the
-//! ISB: a conditional branch that skips an ISB, and a call of a function that has an ISB on every way. The check knows that the
-//! debt is looked at there, but not what the comparison finds.
+//! write; the shadow of MDSCR_EL1 never has this value otherwise (`debug::control`). After such a write, a conditional branch counts
+//! as the ISB if one of its two ways soon comes to an ISB, or to a call of a function that has an ISB on every way. The check takes
+//! such a branch for the comparison that decides whether the ISB is still owed, and does not follow the other way.
 //!
 //! With `STEPWELL_BARRIERS=FILE` in the environment, all ways without a barrier are written to that file, even those that are
 //! listed.
@@ -327,7 +327,7 @@ impl<'a> Walker<'a> {
         false
     }
 
-    /// Whether all ones are stored near a write in the same function, which records a debt.
+    /// Whether the function of a write stores all ones near the write, and so records that it owes an ISB.
     fn is_recorded(&self, write: u64) -> bool {
         // Room for a row of writes to numbered registers, and a little more.
         const NEAR: u64 = 96 * 4;

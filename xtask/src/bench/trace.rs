@@ -26,7 +26,7 @@ pub enum Op {
     MaskAll,
     /// A load, a store, an exclusive.
     Memory,
-    /// A call of a function by its address.
+    /// A call through a register (BLR).
     Call,
     /// An exception return.
     Eret,
