@@ -152,8 +152,8 @@ impl<'a> Sweep<'a> {
         // An NMI comes where interrupts are off, too.
         if off::by_priority() && self.scenario.nmis {
             shot::set_priority(Priority::Nmi);
-            // NMIs come at another share than IRQs, so that this machine tries as many different boundaries as it can; and at half
-            // of that share, because no other machine has to try NMIs as well.
+            // NMIs come at another share than ordinary interrupts, so that this machine tries as many different boundaries as it can. Half
+            // of that share is enough: a whole one would double this machine's work, and the other machines have no NMIs to try.
             let over = self.class(match extent {
                 Extent::Every(share) => Extent::Every(share.turned(1).half()),
                 other => other,
