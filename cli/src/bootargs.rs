@@ -64,8 +64,8 @@ pub struct RuleOverride<'a> {
 pub struct Boundary {
     /// How many instructions are executed before the first interrupt.
     pub first: u64,
-    /// How many instructions are executed from the end of the first interrupt's handler to the second interrupt; None if there is no second
-    /// one.
+    /// How many instructions are executed from the end of the first interrupt's handler to the second interrupt; None if there is
+    /// no second one.
     pub second: Option<u64>,
 }
 

@@ -146,7 +146,8 @@ impl Set {
             all.marks.breakpoints += if breakpoint.calls { passes << (8 * lane) } else { 0 };
         }
         all.breakpoints = at.iter().sum();
-        // A breakpoint on a probed instruction that is not skipped has no step-over of its own: it is completed in software.
+        // If a breakpoint is on a probed instruction that is not skipped, no step exception ends its step-over: the step-over is
+        // completed in software.
         let probed = |point| {
             self.probes.iter().flatten().any(|probe| probe.point == point && probe.does != Does::Skips)
         };

@@ -1,7 +1,7 @@
 //! The loops over the boundaries, and the lines that they print.
 //!
-//! An *instant* is the boundary at which a timer expires. The *place* of an interrupt is the instruction in front of which it is taken. While
-//! interrupts are masked, several instants in a row have the same place, which is behind the masked stretch.
+//! An *instant* is the boundary at which a timer expires. The *place* of an interrupt is the instruction in front of which it is
+//! taken. While interrupts are masked, several instants in a row have the same place, which is behind the masked stretch.
 
 use super::outcome::{Before, Outcome, misfired};
 use super::{Scenario, place, shot};
@@ -39,7 +39,8 @@ pub enum Extent {
     One(Boundary),
     /// Every boundary of this machine's share.
     Every(Share),
-    /// Pairs: for each place of the first interrupt, the second one is tried at the first [`WINDOW`] places after the first one's handler.
+    /// Pairs: for each place of the first interrupt, the second one is tried at the first [`WINDOW`] places after the first one's
+    /// handler.
     Pairs,
     /// This many boundaries, spread evenly.
     Sample(u64),
@@ -92,7 +93,7 @@ pub fn run(groups: &'static [&'static [Scenario]], choice: Choice<'_>) -> bool {
     shot::release();
     idle::on_all(time::resume);
     if tally.boundaries == 0 {
-        log::error!("sweep: test={name} names no scenario with such a boundary");
+        log::error!("sweep: no boundary was tried: no scenario is chosen by test={name}, or none has this boundary");
     }
     println!("sweep: total boundaries={} violations={}", tally.boundaries, tally.violations);
     tally.violations == 0 && tally.boundaries > 0
@@ -152,8 +153,9 @@ impl<'a> Sweep<'a> {
         // An NMI comes where interrupts are off, too.
         if off::by_priority() && self.scenario.nmis {
             shot::set_priority(Priority::Nmi);
-            // NMIs come at another share than ordinary interrupts, so that this machine tries as many different boundaries as it can. Half
-            // of that share is enough: a whole one would double this machine's work, and the other machines have no NMIs to try.
+            // NMIs come at another share than ordinary interrupts, so that this machine tries as many different boundaries as it
+            // can. Half of that share is enough: a whole one would double this machine's work, and the other machines have no NMIs
+            // to try.
             let over = self.class(match extent {
                 Extent::Every(share) => Extent::Every(share.turned(1).half()),
                 other => other,
@@ -278,8 +280,8 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Tries every place that an interrupt of these instants can have. Of the instants that have the same place, the first and the last one are
-    /// tried. `each` is called with the first one.
+    /// Tries every place that an interrupt of these instants can have. Of the instants that have the same place, the first and the
+    /// last one are tried. `each` is called with the first one.
     fn places(
         &mut self,
         instants: Range<u64>,
@@ -298,7 +300,8 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// With the first interrupt at the instant `first`, tries the second one at the first [`WINDOW`] places after the first one's handler.
+    /// With the first interrupt at the instant `first`, tries the second one at the first [`WINDOW`] places after the first one's
+    /// handler.
     fn seconds(&mut self, first: u64) -> Result<(), Over> {
         let mut second = 0;
         for _ in 0..WINDOW {
@@ -309,10 +312,10 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// Returns the first of `instants` that has another place than the beginning of `instants`; the end of `instants` if there is none.
-    /// On the way the last instant with the same place is tried, too. `reached` tells the place: it is the moment at which the handler was
-    /// reached (see [`shot::reached`]) when the beginning of `instants` was tried. `which` is 0 if `instants` are those of the first interrupt,
-    /// 1 for the second one of a pair.
+    /// Returns the first of `instants` that has another place than the beginning of `instants`; the end of `instants` if there is
+    /// none. On the way the last instant with the same place is tried, too. `reached` tells the place: it is the moment at which
+    /// the handler was reached (see [`shot::reached`]) when the beginning of `instants` was tried. `which` is 0 if `instants` are
+    /// those of the first interrupt, 1 for the second one of a pair.
     fn behind(
         &mut self,
         instants: Range<u64>,

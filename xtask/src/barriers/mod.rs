@@ -8,9 +8,10 @@
 //! `barriers.txt` has the exceptions, with reasons.
 //!
 //! Code may also record that it owes an ISB, and leave the ISB to the code that unmasks D. Such code stores all ones close to the
-//! write; the shadow of MDSCR_EL1 never has this value otherwise (`debug::control`). After such a write, a conditional branch counts
-//! as the ISB if one of its two ways soon comes to an ISB, or to a call of a function that has an ISB on every way. The check takes
-//! such a branch for the comparison that decides whether the ISB is still owed, and does not follow the other way.
+//! write; the shadow of MDSCR_EL1 never has this value otherwise (`debug::control`). After such a write, a conditional branch
+//! counts as the ISB if one of its two ways soon comes to an ISB, or to a call of a function that has an ISB on every way. The
+//! check takes such a branch for the comparison that decides whether the ISB is still owed, and does not follow the way without
+//! the ISB.
 //!
 //! With `STEPWELL_BARRIERS=FILE` in the environment, all ways without a barrier are written to that file, even those that are
 //! listed.
