@@ -93,7 +93,9 @@ pub fn run(groups: &'static [&'static [Scenario]], choice: Choice<'_>) -> bool {
     shot::release();
     idle::on_all(time::resume);
     if tally.boundaries == 0 {
-        log::error!("sweep: no boundary was tried: no scenario is chosen by test={name}, or none has this boundary");
+        log::error!(
+            "sweep: no boundary was tried: no scenario is chosen by test={name}, or none has this boundary"
+        );
     }
     println!("sweep: total boundaries={} violations={}", tally.boundaries, tally.violations);
     tally.violations == 0 && tally.boundaries > 0

@@ -200,7 +200,10 @@ fn arm_second(ticks: u64) {
 fn first(frame: &mut Frame) {
     let before = TAKEN[0].load(Relaxed);
     TAKEN[0].store(before + 1, Relaxed);
-    assert!(!PLAIN.load(Relaxed), "the body has not ended within {PATIENCE} instructions, without an interrupt");
+    assert!(
+        !PLAIN.load(Relaxed),
+        "the body has not ended within {PATIENCE} instructions, without an interrupt"
+    );
     if before != 0 {
         assert!(!timer::is_due(), "the body has not ended {PATIENCE} instructions after the interrupt");
         return;
