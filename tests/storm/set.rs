@@ -136,7 +136,9 @@ impl Set {
     pub fn expected(&self, way: Way) -> Expected {
         let mut all = Expected::default();
         let passes = |point| 1 + u64::from(way == Way::Faulting && point == LOAD);
+        // While D is masked no slot hits.
         let hardware = way != Way::Masked;
+        // For each point, how often breakpoints raise an exception there. Two breakpoints at one point raise one exception.
         let mut at = [0; POINTS];
         for (lane, breakpoint) in self.breakpoints.iter().enumerate() {
             let Some(breakpoint) = breakpoint.filter(|_| hardware) else { continue };
@@ -151,6 +153,7 @@ impl Set {
         let probed = |point| {
             self.probes.iter().flatten().any(|probe| probe.point == point && probe.does != Does::Skips)
         };
+        // At which points the instruction is stepped over, because a breakpoint or the watchpoint has been hit.
         let mut stepped = at.map(|passes| passes != 0);
         if let Some(watchpoint) = self.watchpoint.filter(|_| hardware) {
             let (_, _, read) = RANGES[watchpoint.range];

@@ -139,6 +139,7 @@ impl<'a> Sweep<'a> {
     }
 
     fn sweep(&mut self, extent: Extent) {
+        // Forgets what the scenario before this one has met.
         shot::covered();
         let over = self.try_sweep(extent);
         RUNNING.store(false, Relaxed);
@@ -227,6 +228,7 @@ impl<'a> Sweep<'a> {
         (self.scenario.before)();
         self.before.count();
         let (result, length) = shot::run(self.scenario, None);
+        // NMIs do not call the scenario's handler.
         if !shot::is_nmi() {
             (self.scenario.handler)(None);
         }

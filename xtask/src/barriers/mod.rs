@@ -147,8 +147,8 @@ struct Walker<'a> {
     functions: &'a Functions<'a>,
     /// For each function, where it is called (`true`) or jumped to as a tail call.
     callers: BTreeMap<u64, Vec<(u64, bool)>>,
-    /// Results so far, by whether a debt is recorded: `called` for a function from its start on, `from` for a function from an
-    /// instruction on.
+    /// Results so far. The first part of the key tells whether the write's ISB is recorded as owed (`is_recorded`), the second where
+    /// the ways begin: in `called` at the first instruction of a function, in `from` at any instruction.
     called: BTreeMap<(bool, u64), Ways>,
     from: BTreeMap<(bool, u64), Ways>,
     /// The entries of `called` that this round has looked into, and whether one of them has grown.
@@ -238,6 +238,7 @@ impl<'a> Walker<'a> {
         known
     }
 
+    /// What happens from the instruction at `at` on, until its function returns. Each instruction is looked into once in a round.
     fn ways_from(&mut self, owed: bool, at: u64) -> Ways {
         if let Some(known) = self.from.get(&(owed, at)) {
             return known.clone();
@@ -247,7 +248,8 @@ impl<'a> Walker<'a> {
         ways
     }
 
-    /// What happens in a function that is called.
+    /// What happens in a function that is called. Each function is looked into once in a round; until that is done, and in a
+    /// recursive call, the result is that of the round before.
     fn ways_of(&mut self, owed: bool, function: u64) -> Ways {
         let key = (owed, function);
         let known = self.called.get(&key).cloned().unwrap_or_default();
@@ -261,6 +263,7 @@ impl<'a> Walker<'a> {
         ways
     }
 
+    /// Follows all ways from the instruction at `from`, with jumps and calls, until there is a barrier or a way returns.
     fn follow(&mut self, owed: bool, from: u64) -> Ways {
         let mut ways = Ways::default();
         let mut seen = BTreeSet::new();
@@ -305,7 +308,7 @@ impl<'a> Walker<'a> {
         ways
     }
 
-    /// Whether an ISB follows soon, or the call of a function that has an ISB on every way.
+    /// Whether the ISB that is owed follows soon, or the call of a function that has an ISB on every way.
     fn pays(&mut self, at: u64) -> bool {
         // Room for the call itself, and for an epilogue in front of a tail call.
         const NEAR: u64 = 10;
@@ -483,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn a_debt_that_is_recorded_is_paid_behind_a_comparison() {
+    fn an_isb_that_is_recorded_as_owed_may_follow_a_comparison() {
         // mov x9, #-1; str x9, [x0, #8].
         let (ones, store) = (0x9280_0009, 0xf900_0409);
         let pays = |ones, store| told(&[ones, store, MDSCR, cbz(2), ISB, OPEN, RET, RET], "").len();

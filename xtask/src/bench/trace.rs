@@ -268,7 +268,7 @@ pub fn check_boot(trace: &[u32], el2: bool) -> Vec<String> {
         let next = ops[at..].iter().find(|op| matches!(op, Op::Isb | Op::Eret | Op::Memory | Op::Call));
         wrong.unless(matches!(next, Some(Op::Isb | Op::Eret)), || {
             format!(
-                "instruction {at} writes entry {place} of SYNCHRONISED (xtask/src/bench/trace.rs), and no ISB follows before memory is accessed"
+                "instruction {at} writes entry {place} of SYNCHRONISED (bench/trace.rs), and no ISB follows before memory is accessed"
             )
         });
     }
