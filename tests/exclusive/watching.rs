@@ -149,6 +149,7 @@ pub fn every_form_under_a_watchpoint_on_all_cpus() -> Outcome {
             check_eq!(sums, wanted, "{index} {access:?}");
             check_eq!(free, 0);
             check!(hits >= rounds, "{index} {access:?}: {hits} hits of {rounds}");
+            // SMALL is read by an ordinary load, too, which hits without an attempt.
             if index != 3 {
                 check_eq!(hits, attempts, "{index} {access:?}");
             }
