@@ -197,6 +197,7 @@ fn svc_in_a_step_over() {
     }
 }
 
+/// Masks I and F first, so that no interrupt comes before the BRK.
 fn brk_on_sp_el0() {
     // SAFETY: the kernel ends here.
     unsafe { asm!("msr daifset, #3", "msr spsel, #0", "brk #{}", const brk::EMPTY) }

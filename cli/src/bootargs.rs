@@ -64,7 +64,8 @@ pub struct RuleOverride<'a> {
 pub struct Boundary {
     /// How many instructions are executed before the first interrupt.
     pub first: u64,
-    /// How many instructions are executed from there to the second interrupt; None if there is none.
+    /// How many instructions are executed from the end of the first interrupt's handler to the second interrupt; None if there is
+    /// no second one.
     pub second: Option<u64>,
 }
 
@@ -142,8 +143,8 @@ pub struct BootArgs<'a> {
     pub maxcpus: usize,
     /// `echo=`: the monitor shows what is typed while it is typed. Default on; to be switched off where the input is no terminal.
     pub echo: bool,
-    /// `k=N` or `k=N,M`: the only boundary, or the only pair of boundaries, that a sweep tries, in instructions. M counts from the
-    /// interrupt at N on.
+    /// `k=N` or `k=N,M`: the only boundary, or the only pair of boundaries, that a sweep tries, in instructions. M counts from
+    /// the end of the handler of the interrupt at N on.
     pub k: Option<Boundary>,
     /// `pairs=`: sweep with two interrupts. Default off.
     pub pairs: bool,

@@ -7,9 +7,9 @@ use crate::sim::Sim;
 /// that may run the probed code.
 ///
 /// PACIASP and its kin do nothing to their register while their key is off (`AddPACIA` of the shared pseudocode tests the enable
-/// bit first). Then a simulation as NOP costs one exception less than an out-of-line copy. While their key is on they must run out
-/// of line, where they are faithful: they use X30 or X17, SP or X16, and the key, but never the PC. `classify` says out of line,
-/// which is right in both cases.
+/// bit first). Then they can be simulated as a NOP, which needs no copy, nor an exception at a copy's end. While their key is on
+/// they must run out of line, where they are faithful: they use X30 or X17, SP or X16, and the key, but never the PC. `classify`
+/// says out of line, which is right in both cases.
 ///
 /// BC.cond and `CB<cc>` are undefined on most CPUs, but a simulation of them would work on every CPU. If the CPU does not have
 /// them, they run out of line, where they take the same exception as in place.

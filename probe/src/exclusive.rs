@@ -35,9 +35,9 @@ const MAX_SEARCHED_WORDS: u64 = 1 << 18;
 /// alone. The answer errs towards `true`:
 /// - every conditional branch counts as taken and as not taken, whatever its condition;
 /// - in a function that has a load-exclusive, `true` when a word on the paths cannot be fetched or is an indirect branch that could
-///   lead anywhere in it (BR, BRAA). [`classify_at`] calls this [`Reason::Surroundings`].
+///   lead anywhere in the function (BR, BRAA). [`classify_at`] calls this [`Reason::Surroundings`].
 ///
-/// The function does not see these sequences:
+/// `in_exclusive_sequence` does not see these sequences:
 /// - a sequence that spans functions (the load-exclusive here, its store-exclusive in the caller or the callee), or that is
 ///   entered by a branch from outside;
 /// - in a function of more than [`MAX_FUNCTION_WORDS`] instructions, a sequence whose load-exclusive is more than [`NEAR_WORDS`]

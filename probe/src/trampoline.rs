@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn interrupts_are_open_at_four_places() {
+    fn interrupts_are_open_at_five_places() {
         let open: Vec<u64> = (0..64)
             .map(|index| index * 4)
             .filter(|&offset| {

@@ -96,7 +96,8 @@ pub fn software_and_hardware_agree() -> Outcome {
             // Register fields name x0 to x7 or 31, unless the group's fixed bits lie there.
             for lsb in [0, 5, 16, 10] {
                 let register = if random.next().is_multiple_of(8) { 31 } else { random.next() as u32 & 7 };
-                // Other groups have immediates at bits 10 and 16, and there all values are tried.
+                // Bits 16 and up are a register in the groups from number 4 on, bits 10 and up in group 13. Elsewhere they are
+                // fixed, or part of an immediate, which is random already.
                 if lsb < 10 || group >= 4 && lsb == 16 || group == 13 {
                     word = word & !(0x1f << lsb & !mask) | register << lsb & !mask;
                 }

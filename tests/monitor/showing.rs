@@ -46,7 +46,7 @@ pub fn the_blacklist_is_what_cannot_be_probed() -> Outcome {
         listed += 1;
         ranges += u64::from(last != address);
     }
-    check_eq!(ranges, 3, "{all}");
+    check_eq!(ranges, 3, "the code before the kernel, no-probe text, and copies: {all}");
     check!(listed > 100, "{all}");
     let named = |name: &str| all.lines().any(|line| line.split_whitespace().last() == Some(name));
     for name in ["vectors", "el1_sync_entry", "exception_el1_irq", "kernel::debug::step::stash", "memcpy"] {

@@ -31,7 +31,9 @@ static STOP: AtomicBool = AtomicBool::new(false);
 static PRESENT: AtomicBool = AtomicBool::new(false);
 static CALLS: AtomicU64 = AtomicU64::new(0);
 static WRONG: AtomicU64 = AtomicU64::new(0);
+/// How often a handler was called while [`PRESENT`] was false.
 static LATE: AtomicU64 = AtomicU64::new(0);
+/// How often the probe was hit on this CPU, and on the others.
 static MINE: AtomicU64 = AtomicU64::new(0);
 static ELSEWHERE: AtomicU64 = AtomicU64::new(0);
 static POSTS: AtomicU64 = AtomicU64::new(0);

@@ -104,7 +104,7 @@ pub fn return_probes_come_and_go_while_other_cpus_call() -> Outcome {
     }
     STOP.store(false, Relaxed);
     on_other_cpus(hammer);
-    let (mut handled, mut result) = (0, Ok(()));
+    let (mut hits, mut result) = (0, Ok(()));
     for _ in 0..8 {
         PRESENT.store(true, Relaxed);
         let begin = RETURNS.load(Relaxed);
@@ -113,8 +113,7 @@ pub fn return_probes_come_and_go_while_other_cpus_call() -> Outcome {
                 while RETURNS.load(Relaxed) < begin + 10 {
                     relax();
                 }
-                let under_way = probe.remove();
-                handled += under_way.0;
+                hits += probe.remove().0;
             }
             Err(error) => result = Err(error),
         }
@@ -128,7 +127,7 @@ pub fn return_probes_come_and_go_while_other_cpus_call() -> Outcome {
     // at most.
     let returns = RETURNS.load(Relaxed);
     let most = 8 * (kernel::smp::online_count() as u64 - 1);
-    check!(returns <= handled && handled <= returns + most, "{returns} of {handled}");
+    check!(returns <= hits && hits <= returns + most, "{returns} handled of {hits}");
     check_eq!(all(64)?.len(), 16);
     Ok(())
 }

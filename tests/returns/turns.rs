@@ -58,6 +58,7 @@ pub fn on_every_cpu_at_once() -> Outcome {
         Ok(())
     }
     let cpus = smp::online_count() as u64;
+    // `adds_up` calls itself, so that four calls of `work`, with 0 to 3, are 1 + 2 + 3 + 4 calls.
     let calls = cpus * CALLS * 10 / 4;
     compared();
     // First there are instances for all calls, then for one call only.

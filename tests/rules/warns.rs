@@ -291,7 +291,7 @@ fn m11_a_warn_of_another_thread_is_reported() -> Outcome {
         // A tick would end the other thread's turn in the middle of its report.
         crate::threads::without_tick(|| {
             // The last tick may have switched away from the other thread between its look at REPORTS and its yield. After this turn
-            // it is in a yield.
+            // the other thread is inside of `yield_now`, so its next turn looks at REPORTS again.
             sched::yield_now();
             code::warn();
             // WARNED is read before the tick comes back, which would give the other thread a turn after the report.

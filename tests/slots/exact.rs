@@ -45,6 +45,7 @@ specimen! {
     }
 }
 
+/// Counts a hit. `place` says at which of the three accesses it was: 0, 8 or 16, the distance from the first one in bytes.
 fn note(hit: &Hit, place: u64) {
     let hits = HITS.get(place as usize / 8);
     hits.unwrap_or(&HITS[0]).fetch_add(1, Relaxed);

@@ -30,7 +30,9 @@ static CALLS: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 static PASSED: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 static HANDLED: PerCpu<AtomicU64> = kernel::per_cpu!(AtomicU64::new(0));
 
+/// The places at which the CPUs wait for each other, in order.
 static HERE: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
+/// Whether the watchpoints call a handler.
 static CALLING: AtomicBool = AtomicBool::new(false);
 /// The watchpoints, one for each CPU, and the hits that they counted.
 static SLOTS: SpinLock<Vec<Slot>> = SpinLock::new(Vec::new());

@@ -136,7 +136,9 @@ impl Set {
     pub fn expected(&self, way: Way) -> Expected {
         let mut all = Expected::default();
         let passes = |point| 1 + u64::from(way == Way::Faulting && point == LOAD);
+        // While D is masked no slot hits.
         let hardware = way != Way::Masked;
+        // For each point, how often breakpoints raise an exception there. Two breakpoints at one point raise one exception.
         let mut at = [0; POINTS];
         for (lane, breakpoint) in self.breakpoints.iter().enumerate() {
             let Some(breakpoint) = breakpoint.filter(|_| hardware) else { continue };
@@ -146,10 +148,12 @@ impl Set {
             all.marks.breakpoints += if breakpoint.calls { passes << (8 * lane) } else { 0 };
         }
         all.breakpoints = at.iter().sum();
-        // A breakpoint on a probed instruction that is not skipped has no step-over of its own: it is completed in software.
+        // If a breakpoint is on a probed instruction that is not skipped, no step exception ends its step-over: the step-over is
+        // completed in software.
         let probed = |point| {
             self.probes.iter().flatten().any(|probe| probe.point == point && probe.does != Does::Skips)
         };
+        // At which points the instruction is stepped over, because a breakpoint or the watchpoint has been hit.
         let mut stepped = at.map(|passes| passes != 0);
         if let Some(watchpoint) = self.watchpoint.filter(|_| hardware) {
             let (_, _, read) = RANGES[watchpoint.range];

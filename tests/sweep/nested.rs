@@ -50,6 +50,7 @@ const FREE: &[Counter] =
 
 /// A feature. [`Feature::run`] uses it once.
 trait Feature {
+    /// Tells the features apart.
     const NUMBER: u8;
     /// Called once for each scenario.
     fn set_up() -> Result<(), String>;

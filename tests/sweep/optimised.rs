@@ -33,6 +33,7 @@ pub static SCENARIOS: [Scenario; 6] = [
             outer();
         },
         facts: seen,
+        // Each use adds 4 to the first number: 1 by `pre`, and 3 as the result of `inner`. There are two uses, or one with an NMI.
         due: |_, facts| matches!(facts, [4 | 8, 0]),
         ..Scenario::EMPTY
     },

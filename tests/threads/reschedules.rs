@@ -41,8 +41,8 @@ fn turns_during(signal: Signal, work: impl FnOnce()) -> Result<u64, harness::kte
         }
     })?;
     let turns = without_tick(|| {
-        // The last tick may have switched away from the other thread between its count and its yield. After this turn it is in a
-        // yield, so each further turn counts one.
+        // The last tick may have switched away from the other thread between its count and its yield. After this turn the other
+        // thread is inside of `yield_now`, so each further turn counts one.
         sched::yield_now();
         let before = TURNS.load(Relaxed);
         work();

@@ -52,7 +52,7 @@ pub enum Command {
     /// leave fewer. All choices come from a seed, which is printed. A failure prints a command that makes the same choices again;
     /// the race between the CPUs is not repeatable. The status is 0 only if no hit was lost and none was counted twice.
     Storm(Storm),
-    /// Change each live cell of the rule table in turn; at least one test must fail every time
+    /// Change each cell of the rule table in turn; at least one test must fail every time
     ///
     /// With --source, faults are put into a copy of the source instead. A library with a fault runs its tests on the host; the
     /// kernel with a fault in its core runs all suites, and the sweeps of the file's area, under QEMU. cargo-mutants lists the

@@ -21,7 +21,7 @@ const EVER: Duration = Duration::from_secs(3600 * 24 * 365);
 /// Boots, attaches, and ends QEMU when gdb ends. Returns gdb's status.
 ///
 /// # Errors
-/// When the machine lacks something, the kernel does not build, or QEMU or gdb does not start.
+/// When the host lacks something, the kernel does not build, or QEMU or gdb does not start.
 pub fn run(arguments: &Gdb) -> Result<u8> {
     let common = &arguments.common;
     let stub = Stub::new()?;

@@ -35,7 +35,7 @@ pub fn run<T: Send, R: Send>(
     });
 }
 
-/// As many boots at once as the machine has CPUs.
+/// As many boots at once as the host has CPUs.
 pub fn default_jobs() -> usize {
     thread::available_parallelism().map_or(2, usize::from)
 }

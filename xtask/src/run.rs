@@ -23,7 +23,7 @@ pub const STATUS_TIMEOUT: u8 = 124;
 /// Builds and boots. Returns the exit status.
 ///
 /// # Errors
-/// When the machine lacks something, the kernel does not build, or QEMU does not start.
+/// When the host lacks something, the kernel does not build, or QEMU does not start.
 pub fn run(common: &Common) -> Result<u8> {
     let machine = machine(common);
     if common.dry_run {
@@ -37,7 +37,7 @@ pub fn run(common: &Common) -> Result<u8> {
 /// Boots an ELF that cargo built, for `cargo run` and `cargo test` in `image/`.
 ///
 /// # Errors
-/// When the machine lacks something, the ELF cannot be packed, or QEMU does not start.
+/// When the host lacks something, the ELF cannot be packed, or QEMU does not start.
 pub fn runner(arguments: &Runner) -> Result<u8> {
     setup::prepare(Need { qemu: true, ..Need::default() })?;
     let mut common = Common::default();
@@ -75,7 +75,7 @@ fn unattended() -> Option<Duration> {
     (!std::io::stdin().is_terminal()).then_some(UNATTENDED)
 }
 
-/// Prepares the machine and builds the kernel, or takes the ELF that the user gave.
+/// Prepares the host and builds the kernel, or takes the ELF that the user gave.
 ///
 /// # Errors
 /// When something is missing or the kernel does not build.

@@ -40,7 +40,7 @@ impl Before {
             (cpu.stash_len.get() != 0, format!("stash {}", cpu.stash_len.get())),
             (cpu.is_stepped(), "a debugger's steps".into()),
             (debugger::is_there(), "a debugger".into()),
-            (runs != 0, format!("{runs} calls to be returned from")),
+            (runs != 0, format!("{runs} calls that a debugger runs over")),
             (kprobe::depth() != 0, format!("{} active probes", kprobe::depth())),
             (kprobe::count() != probes, format!("{} probes where {probes} were", kprobe::count())),
             (sched::threads(percpu::index()) != 0, format!("{} threads", sched::threads(percpu::index()))),

@@ -1,4 +1,7 @@
 //! The loops over the boundaries, and the lines that they print.
+//!
+//! An *instant* is the boundary at which a timer expires. The *place* of an interrupt is the instruction in front of which it is
+//! taken. While interrupts are masked, several instants in a row have the same place, which is behind the masked stretch.
 
 use super::outcome::{Before, Outcome, misfired};
 use super::{Scenario, place, shot};
@@ -21,7 +24,7 @@ use kernel::{idle, println, time};
 use log::LevelFilter;
 use spin::Mutex;
 
-/// How many boundaries after the first of two interrupts are tried for the second one.
+/// At how many different places after the first of two interrupts the second one is tried.
 const WINDOW: usize = 32;
 /// In a scenario with more instructions than this, where masking delays several instants to the same instruction, only the first and the
 /// last of these instants are tried.
@@ -36,7 +39,8 @@ pub enum Extent {
     One(Boundary),
     /// Every boundary of this machine's share.
     Every(Share),
-    /// Every pair of boundaries whose second one is at most [`WINDOW`] boundaries after the first one.
+    /// Pairs: for each place of the first interrupt, the second one is tried at the first [`WINDOW`] places after the first one's
+    /// handler.
     Pairs,
     /// This many boundaries, spread evenly.
     Sample(u64),
@@ -89,7 +93,9 @@ pub fn run(groups: &'static [&'static [Scenario]], choice: Choice<'_>) -> bool {
     shot::release();
     idle::on_all(time::resume);
     if tally.boundaries == 0 {
-        log::error!("sweep: test={name} names no scenario with such a boundary");
+        log::error!(
+            "sweep: no boundary was tried: no scenario is chosen by test={name}, or none has this boundary"
+        );
     }
     println!("sweep: total boundaries={} violations={}", tally.boundaries, tally.violations);
     tally.violations == 0 && tally.boundaries > 0
@@ -133,6 +139,7 @@ impl<'a> Sweep<'a> {
     }
 
     fn sweep(&mut self, extent: Extent) {
+        // Forgets what the scenario before this one has met.
         shot::covered();
         let over = self.try_sweep(extent);
         RUNNING.store(false, Relaxed);
@@ -149,8 +156,9 @@ impl<'a> Sweep<'a> {
         // An NMI comes where interrupts are off, too.
         if off::by_priority() && self.scenario.nmis {
             shot::set_priority(Priority::Nmi);
-            // NMIs come at another share than IRQs, so that this machine tries as many different boundaries as it can; and at half
-            // of that share, because no other machine has to try NMIs as well.
+            // NMIs come at another share than ordinary interrupts, so that this machine tries as many different boundaries as it
+            // can. Half of that share is enough: a whole one would double this machine's work, and the other machines have no NMIs
+            // to try.
             let over = self.class(match extent {
                 Extent::Every(share) => Extent::Every(share.turned(1).half()),
                 other => other,
@@ -220,6 +228,7 @@ impl<'a> Sweep<'a> {
         (self.scenario.before)();
         self.before.count();
         let (result, length) = shot::run(self.scenario, None);
+        // NMIs do not call the scenario's handler.
         if !shot::is_nmi() {
             (self.scenario.handler)(None);
         }
@@ -275,8 +284,8 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Tries every place where an interrupt of these instants is taken. Masking can delay a stretch of instants to the same place; of each stretch
-    /// the first and the last instant are tried. `each` is called with the first instant of every stretch.
+    /// Tries every place that an interrupt of these instants can have. Of the instants that have the same place, the first and the
+    /// last one are tried. `each` is called with the first one.
     fn places(
         &mut self,
         instants: Range<u64>,
@@ -295,7 +304,8 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// Tries every place within the window where a second interrupt is taken after the one at `first`.
+    /// With the first interrupt at the instant `first`, tries the second one at the first [`WINDOW`] places after the first one's
+    /// handler.
     fn seconds(&mut self, first: u64) -> Result<(), Over> {
         let mut second = 0;
         for _ in 0..WINDOW {
@@ -306,10 +316,10 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// The interrupt of the first of `instants` was taken at `reached`. Masking may delay the interrupts of the next instants to
-    /// the same place. Returns the first instant whose interrupt is taken at another place; the end of `instants` if there is
-    /// none. The instant before that one is tried on the way. `which` is 0 if `instants` are those of the first interrupt, 1 for
-    /// the second one of a pair.
+    /// Returns the first of `instants` that has another place than the beginning of `instants`; the end of `instants` if there is
+    /// none. On the way the last instant with the same place is tried, too. `reached` tells the place: it is the moment at which
+    /// the handler was reached (see [`shot::reached`]) when the beginning of `instants` was tried. `which` is 0 if `instants` are
+    /// those of the first interrupt, 1 for the second one of a pair.
     fn behind(
         &mut self,
         instants: Range<u64>,

@@ -23,7 +23,8 @@ use kernel::{debug, early, kprobe, time};
 const LEAD: u64 = 7;
 /// The interrupt is taken one instruction after the timer expires.
 const LATE: u64 = 1;
-/// A body that has not ended after this many instructions hangs. Under probes everywhere it takes hundreds of times as long, and gets more.
+/// A body that has not ended after this many instructions hangs. The number allows for probes on every instruction, under which a
+/// body takes hundreds of times as long.
 const PATIENCE: u64 = 200_000_000;
 const NEVER: u64 = u64::MAX;
 
@@ -199,9 +200,12 @@ fn arm_second(ticks: u64) {
 fn first(frame: &mut Frame) {
     let before = TAKEN[0].load(Relaxed);
     TAKEN[0].store(before + 1, Relaxed);
-    assert!(!PLAIN.load(Relaxed), "no end within {PATIENCE} instructions, without an interrupt");
+    assert!(
+        !PLAIN.load(Relaxed),
+        "the body has not ended within {PATIENCE} instructions, without an interrupt"
+    );
     if before != 0 {
-        assert!(!timer::is_due(), "no end {PATIENCE} instructions after the interrupt");
+        assert!(!timer::is_due(), "the body has not ended {PATIENCE} instructions after the interrupt");
         return;
     }
     PCS[0].store(frame.pc, Relaxed);
@@ -226,7 +230,8 @@ fn first(frame: &mut Frame) {
     if let Some(scenario) = scenario.filter(|_| !is_nmi()) {
         (scenario.handler)(Some(frame));
     }
-    // With PSTATE.I set neither an interrupt nor an NMI can come in this handler. It comes at the earliest where the handler returns to.
+    // With PSTATE.I set neither an interrupt nor an NMI can come in this handler. So the second interrupt is taken at the earliest
+    // in front of the instruction that this handler returns to.
     let second = SECOND.load(Relaxed);
     if second != NEVER {
         arm_second(second);

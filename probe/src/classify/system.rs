@@ -43,7 +43,7 @@ pub(super) const fn pair(word: u32) -> Class {
     if rt & 1 != 0 && !(sysp && rt == 31) {
         return UNALLOCATED;
     }
-    // TTBR0 and TTBR1 are among the registers of 128 bits; none that an exception writes is.
+    // TTBR0 and TTBR1 are among the registers of 128 bits. No register that an exception writes is among them.
     if !read && !sysp && probes_depend_on(bits(word, 5, 16)) {
         return Class::Refuse(Reason::MachineState);
     }

@@ -489,8 +489,8 @@ fn a_load_sees_the_stores_of_its_own_attempt() {
     }
 }
 
-/// Each word is executed with x2 = OTHER + 8 and x3 = 1: what it loads into x12, what it adds to x2, how many bytes it accesses
-/// and at which offset.
+/// Each word is executed with x2 = OTHER + 8 and x3 = 1. A case holds the word, the value that it loads into x12 (or that x12 has
+/// before a store), what it adds to x2, how many bytes it accesses, and the offset of these bytes from x2.
 #[test]
 fn every_form_of_an_ordinary_access() {
     const CASES: [(u32, u64, i64, u64, i64); 12] = [

@@ -8,9 +8,10 @@
 //! `barriers.txt` has the exceptions, with reasons.
 //!
 //! Code may also record that it owes an ISB, and leave the ISB to the code that unmasks D. Such code stores all ones close to the
-//! write; the shadow of MDSCR_EL1 never has this value otherwise (`debug::control`). After such a write, two things count as the
-//! ISB: a conditional branch that skips an ISB, and a call of a function that has an ISB on every way. The check knows that the
-//! debt is looked at there, but not what the comparison finds.
+//! write; the shadow of MDSCR_EL1 never has this value otherwise (`debug::control`). After such a write, a conditional branch
+//! counts as the ISB if one of its two ways soon comes to an ISB, or to a call of a function that has an ISB on every way. The
+//! check takes such a branch for the comparison that decides whether the ISB is still owed, and does not follow the way without
+//! the ISB.
 //!
 //! With `STEPWELL_BARRIERS=FILE` in the environment, all ways without a barrier are written to that file, even those that are
 //! listed.
@@ -146,8 +147,8 @@ struct Walker<'a> {
     functions: &'a Functions<'a>,
     /// For each function, where it is called (`true`) or jumped to as a tail call.
     callers: BTreeMap<u64, Vec<(u64, bool)>>,
-    /// Results so far, by whether a debt is recorded: `called` for a function from its start on, `from` for a function from an
-    /// instruction on.
+    /// Results so far. The first part of the key tells whether the write's ISB is recorded as owed (`is_recorded`), the second where
+    /// the ways begin: in `called` at the first instruction of a function, in `from` at any instruction.
     called: BTreeMap<(bool, u64), Ways>,
     from: BTreeMap<(bool, u64), Ways>,
     /// The entries of `called` that this round has looked into, and whether one of them has grown.
@@ -237,6 +238,7 @@ impl<'a> Walker<'a> {
         known
     }
 
+    /// What happens from the instruction at `at` on, until its function returns. Each instruction is looked into once in a round.
     fn ways_from(&mut self, owed: bool, at: u64) -> Ways {
         if let Some(known) = self.from.get(&(owed, at)) {
             return known.clone();
@@ -246,7 +248,8 @@ impl<'a> Walker<'a> {
         ways
     }
 
-    /// What happens in a function that is called.
+    /// What happens in a function that is called. Each function is looked into once in a round; until that is done, and in a
+    /// recursive call, the result is that of the round before.
     fn ways_of(&mut self, owed: bool, function: u64) -> Ways {
         let key = (owed, function);
         let known = self.called.get(&key).cloned().unwrap_or_default();
@@ -260,6 +263,7 @@ impl<'a> Walker<'a> {
         ways
     }
 
+    /// Follows all ways from the instruction at `from`, with jumps and calls, until there is a barrier or a way returns.
     fn follow(&mut self, owed: bool, from: u64) -> Ways {
         let mut ways = Ways::default();
         let mut seen = BTreeSet::new();
@@ -304,7 +308,7 @@ impl<'a> Walker<'a> {
         ways
     }
 
-    /// Whether an ISB follows soon, or the call of a function that has an ISB on every way.
+    /// Whether the ISB that is owed follows soon, or the call of a function that has an ISB on every way.
     fn pays(&mut self, at: u64) -> bool {
         // Room for the call itself, and for an epilogue in front of a tail call.
         const NEAR: u64 = 10;
@@ -327,7 +331,7 @@ impl<'a> Walker<'a> {
         false
     }
 
-    /// Whether all ones are stored near a write in the same function, which records a debt.
+    /// Whether the function of a write stores all ones near the write, and so records that it owes an ISB.
     fn is_recorded(&self, write: u64) -> bool {
         // Room for a row of writes to numbered registers, and a little more.
         const NEAR: u64 = 96 * 4;
@@ -482,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn a_debt_that_is_recorded_is_paid_behind_a_comparison() {
+    fn an_isb_that_is_recorded_as_owed_may_follow_a_comparison() {
         // mov x9, #-1; str x9, [x0, #8].
         let (ones, store) = (0x9280_0009, 0xf900_0409);
         let pays = |ones, store| told(&[ones, store, MDSCR, cbz(2), ISB, OPEN, RET, RET], "").len();

@@ -143,8 +143,8 @@ impl Reader {
     }
 
     fn exception(&mut self, elr: Option<u64>) {
-        // If ELR is the instruction's own address, QEMU has not finished the instruction. A BRK is the exception: it is finished,
-        // although its ELR is always its own address.
+        // If ELR is the instruction's own address, QEMU has not finished the instruction. Only a BRK is finished nevertheless: its
+        // ELR is always its own address.
         if let Some(begun) = self.begun.take()
             && (self.brk || elr != Some(begun.pc))
         {

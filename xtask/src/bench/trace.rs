@@ -26,7 +26,7 @@ pub enum Op {
     MaskAll,
     /// A load, a store, an exclusive.
     Memory,
-    /// A call of a function by its address.
+    /// A call through a register (BLR).
     Call,
     /// An exception return.
     Eret,
@@ -268,7 +268,9 @@ pub fn check_boot(trace: &[u32], el2: bool) -> Vec<String> {
         let Some(place) = SYNCHRONISED.iter().position(|other| *other == register) else { continue };
         let next = ops[at..].iter().find(|op| matches!(op, Op::Isb | Op::Eret | Op::Memory | Op::Call));
         wrong.unless(matches!(next, Some(Op::Isb | Op::Eret)), || {
-            format!("instruction {at} writes register {place} of SYNCHRONISED, and no ISB follows")
+            format!(
+                "instruction {at} writes entry {place} of SYNCHRONISED (bench/trace.rs), and no ISB follows before memory is accessed"
+            )
         });
     }
     wrong.0

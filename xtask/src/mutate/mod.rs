@@ -48,7 +48,7 @@ pub fn mutate(arguments: &Mutate) -> Result<bool> {
     let cells = inventory.cells.iter().filter(|cell| wanted(cell, arguments.row.as_deref()));
     let cells: Vec<_> = cells.cloned().collect();
     if cells.is_empty() {
-        bail!("no live cell of the rule table has this name");
+        bail!("no cell of the rule table that a boot argument can change has this name");
     }
     let base = || common.machine(Machine::default());
     let dies = inventory.dies.iter().map(|die| Ok((die.clone(), machine_for(die, base())?)));

@@ -1,5 +1,5 @@
-//! Decides what the set-up does from what it has found. Nothing here looks at the machine, so that tests can try every kind of
-//! machine.
+//! Decides what the set-up does from what it has found. Nothing here looks at the host, so that tests can try every kind of
+//! host.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ pub const OLDEST_QEMU: (u32, u32) = (7, 2);
 /// The package with QEMU for AArch64.
 pub const QEMU_PACKAGE: &str = "qemu-system-arm";
 
-/// What was found on the machine.
+/// What was found on the host.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// Whether the active toolchain has `core` for the target.
@@ -115,7 +115,7 @@ pub struct Plan {
     pub packages: Vec<String>,
 }
 
-/// Decides how the kernel is compiled, and which packages are installed for `need`. Routes that change less on the machine come
+/// Decides how the kernel is compiled, and which packages are installed for `need`. Routes that change less on the host come
 /// first.
 pub fn decide(facts: &Facts, need: Need) -> Plan {
     let mut packages = Vec::new();

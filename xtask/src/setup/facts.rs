@@ -1,4 +1,4 @@
-//! Finds out what is on the machine, and changes nothing.
+//! Finds out what is on the host, and changes nothing.
 
 use super::decide::{Distro, Downloads, Facts, Install, OLDEST_RUSTC, Offer};
 use crate::paths::{TARGET, root};
@@ -28,7 +28,7 @@ pub fn sysroot_of(rustc: &Path) -> Option<PathBuf> {
     Some(PathBuf::from(text.trim()))
 }
 
-/// The target triple of the machine that a compiler runs on.
+/// The target triple of the host that a compiler runs on.
 pub fn host_of(rustc: &Path) -> Option<String> {
     let text = output(Command::new(rustc).current_dir(root()).arg("-vV"))?;
     text.lines().find_map(|line| line.strip_prefix("host: ").map(str::to_owned))

@@ -1,4 +1,4 @@
-//! The set-up: makes the machine able to build and boot the kernel, or says what the user has to install.
+//! The set-up: makes the host able to build and boot the kernel, or says what the user has to install.
 
 pub mod apt;
 pub mod decide;
@@ -14,7 +14,7 @@ use decide::{Downloads, Facts, Need, Plan, Route, decide};
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The machine lacks something that this tool may not install. The command ends with status 2.
+/// The host lacks something that this tool may not install. The command ends with status 2.
 #[derive(Debug)]
 pub struct Unprepared {
     /// What is missing, and why it was not installed.
@@ -105,7 +105,7 @@ fn decide_with_offer(facts: &mut Facts, need: Need) -> Result<Plan> {
     }
     facts::complete(facts);
     if facts.offer.is_none() && matches!(facts.install, decide::Install::Root | decide::Install::Sudo) {
-        // A fresh machine has no lists of packages yet.
+        // A fresh host has no lists of packages yet.
         apt::update(facts.install)?;
         facts::complete(facts);
     }

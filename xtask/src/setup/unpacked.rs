@@ -1,4 +1,4 @@
-//! Unpacks QEMU's packages under `target/qemu`, and changes nothing else on the machine. This is done where an installation would
+//! Unpacks QEMU's packages under `target/qemu`, and changes nothing else on the host. This is done where an installation would
 //! remove another package, such as a `qemu-utils` from a backport that is newer than the archive's QEMU.
 
 use super::apt;

@@ -27,7 +27,7 @@ const PROLOGUE_AT: u64 = 0x4020_0000;
 const IMAGE_AT: u64 = 0x4200_0000;
 /// An address that the boot tables map although there is no RAM. Reading it faults, and the kernel fixes the fault up.
 const NO_RAM: u64 = 0x8000_0000;
-/// A kernel that prints nothing for this long is stuck.
+/// How long a boot may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One boot on CPUs whose control registers hold garbage.

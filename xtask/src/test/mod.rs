@@ -68,7 +68,7 @@ enum Task {
 /// Runs, lists or shows the tests. Returns whether all is well.
 ///
 /// # Errors
-/// When the machine lacks something, nothing builds, or there is nothing to run.
+/// When the host lacks something, nothing builds, or there is nothing to run.
 pub fn qemu_test(arguments: &QemuTest) -> Result<bool> {
     let common = &arguments.common;
     let matrix = matrix::machines(arguments.matrix, common, &mode(arguments));
