@@ -95,11 +95,11 @@ fn ticked(_: &Kprobe, _: &mut DebugFrame) -> Then {
 /// The work that a CPU is given. It calls `kept` and stores to KEPT [`OF_KEPT`] times, and does the same with `reused` and `stale`
 /// [`OF_REUSED`] times.
 fn work() {
-    for n in 0..3 {
+    for n in 0..OF_KEPT {
         kept();
         KEPT.0[0].store(n, Relaxed);
     }
-    for n in 0..5 {
+    for n in 0..OF_REUSED {
         reused();
         REUSED.0[0].store(n, Relaxed);
         stale();

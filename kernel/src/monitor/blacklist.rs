@@ -15,7 +15,7 @@ fn ranges() -> [(Range<usize>, &'static str); 3] {
             no_probe..layout::noprobe_text_end(),
             "entry, exit, dispatcher, slot manager, probe engine, and what those call",
         ),
-        (layout::copies(), "copies of probed instructions"),
+        (layout::copies(), "copies of probed instructions, trampolines"),
     ]
 }
 

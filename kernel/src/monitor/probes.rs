@@ -67,8 +67,11 @@ impl Set {
 
     fn described(self) -> &'static str {
         match self {
-            Self::Probe(probe) if probe.how() == "simulated" => "its instruction is simulated",
-            Self::Probe(_) => "its instruction runs out of line",
+            Self::Probe(probe) => match probe.how() {
+                "optimised" => "optimised: a branch to a trampoline",
+                "simulated" => "its instruction is simulated",
+                _ => "its instruction runs out of line",
+            },
             Self::Return(_) => "each return of the function",
         }
     }

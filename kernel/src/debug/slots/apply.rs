@@ -129,8 +129,6 @@ pub fn remove(slots: Pieces<SlotId>) -> Result<Option<u64>, SlotError> {
         let cpus = SLOTS.live(id).map(|record| record.cpus);
         match (cpus, SLOTS.retire(id)) {
             (Some(cpus), Ok(())) => {
-                // No CPU adds its hits before `mark` tells it of the change.
-                last_hits(id).store(0, Relaxed);
                 mark(id, cpus);
                 all = Cpus(all.0 | cpus.0);
                 *retired = Some(id);
@@ -147,9 +145,9 @@ pub fn remove(slots: Pieces<SlotId>) -> Result<Option<u64>, SlotError> {
     for id in retired.into_iter().flatten() {
         if applied {
             // Every CPU has disarmed the slot. Nobody else frees the record, since it has no entry in `RETIRED`.
-            hits += last_hits(id).load(Relaxed);
-            if let Err(gone) = SLOTS.free(id) {
-                result = Err(gone);
+            match free(id) {
+                Ok(of_slot) => hits += of_slot,
+                Err(gone) => result = Err(gone),
             }
         } else {
             RETIRED[id.kind as usize][usize::from(id.record)].store(change, Release);
@@ -160,6 +158,13 @@ pub fn remove(slots: Pieces<SlotId>) -> Result<Option<u64>, SlotError> {
     }
     free_retired();
     result
+}
+
+/// Frees a retired record that no CPU has armed any more, and returns the sum of its hits. The sum is set to 0 here and not when a
+/// removal begins, because a CPU that looks at the record for another reason may disarm the slot before the removal tells it to.
+fn free(id: SlotId) -> Result<u64, SlotError> {
+    let hits = last_hits(id).swap(0, Relaxed);
+    SLOTS.free(id).map(|()| hits)
 }
 
 /// Has every online CPU of `cpus` bring its registers into line with the records as of `change`. Returns whether all of them have
@@ -196,7 +201,7 @@ fn free_retired() {
             && retired.compare_exchange(change, NEVER, SeqCst, Relaxed).is_ok()
             && let Some(record) = SLOTS.lookup(record.id.kind, record.id.record)
         {
-            let _ = SLOTS.free(record.id);
+            let _ = free(record.id);
         }
     }
 }

@@ -39,7 +39,7 @@ const CORE: &[&str] = &[
 ];
 
 /// The folders of the libraries.
-const LIBRARIES: &[&str] = &["cli", "probe", "protocols", "rules", "slots"];
+const LIBRARIES: &[&str] = &["cli", "platform", "probe", "protocols", "rules", "slots"];
 
 /// Which scenarios of the sweep go with a part of the kernel: those whose name contains the word.
 const SWEEPS: &[(&str, &[&str])] = &[
