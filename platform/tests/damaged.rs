@@ -91,9 +91,10 @@ fn flipped_bytes() {
 #[test]
 fn odd_words() {
     const ODD: &[u32] = &[0, 1, 2, 3, 4, 9, 40, 0x8000_0000, u32::MAX - 3, u32::MAX];
-    let try_each = |blob: &[u8]| {
+    let try_each = |number: usize, blob: &[u8]| {
         for at in (0..blob.len() - 3).step_by(4) {
-            for odd in ODD {
+            // The blobs have most of their words in common: what one does not try, the other does.
+            for odd in ODD.iter().skip((at / 4 + number) % 2).step_by(2) {
                 let mut changed = blob.to_vec();
                 changed[at..at + 4].copy_from_slice(&odd.to_be_bytes());
                 survive(&changed);
@@ -102,8 +103,8 @@ fn odd_words() {
     };
     // By far the longest test of this file, so it runs on two CPUs.
     std::thread::scope(|scope| {
-        for blob in &BLOBS[..2] {
-            scope.spawn(move || try_each(blob));
+        for (number, blob) in BLOBS[..2].iter().enumerate() {
+            scope.spawn(move || try_each(number, blob));
         }
     });
 }

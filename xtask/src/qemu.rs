@@ -183,6 +183,10 @@ impl Machine {
     pub fn command(&self, start: &Start<'_>) -> Command {
         let mut command = Command::new(program());
         command.args(self.arguments(start));
+        if self.icount {
+            // QEMU's threads, of which one runs the CPUs and one the timers, wait for each other at every interrupt.
+            crate::pool::pin(&mut command);
+        }
         command
     }
 
