@@ -53,7 +53,8 @@ pub fn only_instructions_of_a_function_that_can_be_probed_are_accepted() -> Outc
         let (start, symbol) = (function.address, function.symbol.ok_or_else(|| failed("no symbol"))?);
         let text = words(start, symbol.size);
         check!(symbol.size >= 40, "{name} has {} bytes", symbol.size);
-        for offset in 0..symbol.size {
+        // A place between two instructions is refused for its address alone, so a few of these places are enough.
+        for offset in (0..symbol.size).filter(|offset| offset % 4 == 0 || *offset < 12) {
             let address = Place::named(name, offset).map_err(failed)?.address;
             check_eq!(address, start + offset);
             let read = kprobe::original;

@@ -90,7 +90,8 @@ static RIGHT: AtomicU64 = AtomicU64::new(0);
 extern "C" fn waits(n: u64) -> u64 {
     ENTERED.fetch_add(1, Relaxed);
     while ENTERED.load(Relaxed) < 3 || RETURNED.load(Relaxed) < n {
-        kernel::arch::barrier::relax();
+        // Under icount the time until the tick passes at once.
+        kernel::arch::barrier::wfi();
     }
     core::hint::black_box(n) + 100
 }

@@ -3,6 +3,7 @@
 use super::{Ended, Outcome};
 use crate::check;
 use crate::sweep::{self, Choice, Extent, Scenario};
+use kernel::options;
 use kernel::sync::SpinLock;
 
 type Scenarios = &'static [&'static [Scenario]];
@@ -17,13 +18,15 @@ pub fn prepare(scenarios: Scenarios, unfit: Reasons) {
     *SWEPT.lock() = Some((scenarios, unfit));
 }
 
-/// How many boundaries of each scenario are tried: under probes a scenario takes hundreds of times as long.
+/// How many boundaries of each scenario are tried: under probes a scenario takes hundreds of times as long. A machine that has only a
+/// share of what is tried one by one (`share=`) has this share of them.
 const BOUNDARIES: u64 = 64;
 
 fn every_scenario_comes_to_the_same_with_an_interrupt() -> Outcome {
     let (scenarios, unfit) =
         SWEPT.lock().take().ok_or_else(|| Ended::Failed("no scenarios were chosen".into()))?;
-    let choice = Choice { name: "", unfit, extent: Extent::Sample(BOUNDARIES) };
+    let choice =
+        Choice { name: "", unfit, extent: Extent::Sample(BOUNDARIES.div_ceil(options::get().share.of())) };
     check!(sweep::run(scenarios, choice), "the sweep found violations, printed above");
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::args::Common;
 use crate::machines::{Config, Masking};
 use crate::qemu::{CPUS, El, Gic, Machine};
-use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 /// How much of the matrix is booted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -77,16 +77,18 @@ fn all() -> Vec<Config> {
 pub fn configs(extent: Extent) -> Vec<Config> {
     match extent {
         Extent::Full => all(),
-        Extent::Quick => {
-            let mut chosen = covering(&all());
-            // Boots whose CPUs run at the same time take by far the longest, and more than twice as long with twice as many CPUs.
-            // One of them is enough to have more than two CPUs at the same time, beside the storm.
-            let long = chosen.iter_mut().filter(|config| is_long(config.smp, config.icount));
-            long.skip(1).for_each(|config| config.smp = 2);
-            chosen
-        }
+        Extent::Quick => QUICK.clone(),
     }
 }
+
+static QUICK: LazyLock<Vec<Config>> = LazyLock::new(|| {
+    let mut chosen = covering(&all());
+    // Boots whose CPUs run at the same time take by far the longest, and more than twice as long with twice as many CPUs. One of
+    // them is enough to have more than two CPUs at the same time, beside the storm.
+    let long = chosen.iter_mut().filter(|config| is_long(config.smp, config.icount));
+    long.skip(1).for_each(|config| config.smp = 2);
+    chosen
+});
 
 /// This many machines of the quick extent share the instructions that the suite `reentrancy` tries one by one. If every machine
 /// tried all of them, that would take most of the time of every boot. With a dozen machines each instruction is tried on three.
@@ -117,9 +119,41 @@ fn distinct(extent: Extent, common: &Common, mode: &str) -> Vec<Machine> {
     machines
 }
 
-/// Every pair of values that occurs in a configuration.
-fn pairs(values: Values) -> impl Iterator<Item = (usize, usize, usize, usize)> {
-    (0..values.len()).flat_map(move |a| (a + 1..values.len()).map(move |b| (a, values[a], b, values[b])))
+/// Pairs of values: for each value the values that it is paired with, one bit each. The choice of machines looks at pairs millions
+/// of times, before any of them boots.
+struct Pairs([u64; 48]);
+
+impl Pairs {
+    /// The values of a configuration, one bit each. No property has more than 8 values.
+    fn bits(config: &Config) -> u64 {
+        values(config)
+            .iter()
+            .enumerate()
+            .fold(0, |bits, (property, value)| bits | 1 << (property * 8 + value))
+    }
+
+    /// The values of a configuration with their numbers, and the other values of the same configuration.
+    fn of(bits: u64) -> impl Iterator<Item = (usize, u64)> {
+        (0..48).filter(move |value| bits >> value & 1 != 0).map(move |value| (value, bits & !(1 << value)))
+    }
+
+    /// All pairs that occur in these configurations.
+    fn all(configs: &[Config]) -> Self {
+        let mut pairs = Self([0; 48]);
+        for (value, others) in configs.iter().map(Self::bits).flat_map(Self::of) {
+            pairs.0[value] |= others;
+        }
+        pairs
+    }
+
+    fn remove(&mut self, bits: u64) {
+        Self::of(bits).for_each(|(value, others)| self.0[value] &= !others);
+    }
+
+    /// How many of these pairs occur in a configuration.
+    fn count(&self, bits: u64) -> u32 {
+        Self::of(bits).map(|(value, others)| (self.0[value] & others).count_ones()).sum::<u32>() / 2
+    }
 }
 
 /// Few configurations in which every possible pair of values occurs: a greedy choice is made for each first configuration, and the
@@ -133,20 +167,18 @@ fn covering(all: &[Config]) -> Vec<Config> {
 /// the choice is the same everywhere. If the best configurations add one new pair only, a machine with short boots is preferred.
 /// That chooses two machines with long boots. A preference for short boots among all equal configurations would choose four.
 fn greedy(all: &[Config], first: Config) -> Vec<Config> {
-    let mut open: BTreeSet<_> = all.iter().flat_map(|config| pairs(values(config))).collect();
+    let mut open = Pairs::all(all);
     let mut chosen = Vec::new();
     let mut next = Some(first);
     while let Some(config) = next {
-        pairs(values(&config)).for_each(|pair| {
-            open.remove(&pair);
-        });
+        open.remove(Pairs::bits(&config));
         chosen.push(config);
-        let gain = |config: &Config| pairs(values(config)).filter(|pair| open.contains(pair)).count();
-        let worth = |config: &&Config| {
-            let gain = gain(config);
+        let worth = |config: &Config| {
+            let gain = open.count(Pairs::bits(config));
             (gain, gain > 1 || !is_long(config.smp, config.icount))
         };
-        next = all.iter().rev().max_by_key(worth).filter(|best| gain(best) > 0).copied();
+        let best = all.iter().rev().map(|config| (worth(config), config)).max_by_key(|(worth, _)| *worth);
+        next = best.filter(|((gain, _), _)| *gain > 0).map(|(_, config)| *config);
     }
     chosen
 }
@@ -158,9 +190,7 @@ mod tests {
     #[test]
     fn quick_holds_every_pair_in_few_boots() {
         let quick = configs(Extent::Quick);
-        let wanted: BTreeSet<_> = all().iter().flat_map(|config| pairs(values(config))).collect();
-        let held: BTreeSet<_> = quick.iter().flat_map(|config| pairs(values(config))).collect();
-        assert_eq!(wanted, held);
+        assert_eq!(Pairs::all(&all()).0, Pairs::all(&quick).0);
         assert!((12..=14).contains(&quick.len()), "{} boots", quick.len());
         // Machines whose CPUs run at the same time: one for each GIC, and one for each level.
         let long: Vec<_> = quick.iter().filter(|config| is_long(config.smp, config.icount)).collect();
