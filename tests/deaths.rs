@@ -18,7 +18,6 @@ use kernel::arch::uaccess;
 use kernel::debug::control::Masked;
 use kernel::debug::session::{self, Wish};
 use kernel::debug::{self, slots::Hit, step};
-use kernel::drivers::timer;
 use kernel::exception::{DebugFrame, Frame, brk};
 use kernel::irq::off::IrqOff;
 use kernel::irq::{self, sgi};
@@ -375,13 +374,16 @@ fn a_stuck_cpu_is_reported() {
     panic!("one is stuck");
 }
 
-/// The other CPU fails by itself, with interrupts masked, while this CPU waits for it to stop.
+/// The other CPU fails by itself, with interrupts masked, while this CPU waits for it to stop: once the interrupt is pending that shall
+/// stop it. Its timer is off, so that no other interrupt comes.
 fn a_cpu_that_fails_during_the_report_has_stopped() {
     fn fails() {
         let _masked = AllMasked::new();
+        kernel::write_sysreg!("cntv_ctl_el0", 0u64);
+        kernel::arch::barrier::isb();
         STARTED.fetch_add(1, Relaxed);
-        let (start, wait) = (timer::now(), timer::frequency() / 50);
-        while timer::now() - start < wait {
+        const I: u64 = 1 << 7;
+        while kernel::read_sysreg!("isr_el1") & I == 0 {
             kernel::arch::barrier::relax();
         }
         panic!("the second");

@@ -8,7 +8,7 @@ _start:
     .long   0
     .quad   0                           // text_offset: from a 2 MiB boundary
     .quad   __image_size                // xtask adds the size of the symbol table
-    .quad   0xa                         // little endian, 4 KiB pages, anywhere in the first 512 GiB
+    .quad   0xa                         // little endian, 4 KiB pages, anywhere in memory (but see tables.S)
     .quad   0
     .quad   0
     .quad   0

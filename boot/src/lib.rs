@@ -35,6 +35,10 @@ pub struct SecondaryArgs {
     pub cpu: u64,
 }
 
+/// How many bytes from the image's start on the boot tables map: the kernel's final tables, stacks and copies must end before. The
+/// same number is in `tables.S`.
+pub const BEHIND: usize = 256 << 20;
+
 /// The address of the first CPU's console before the device tree has been read: the PL011 of QEMU's `virt` machine.
 pub const DEFAULT_CONSOLE: usize = 0x0900_0000;
 

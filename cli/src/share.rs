@@ -57,6 +57,12 @@ impl Share {
         (first..length).step_by(step)
     }
 
+    /// Every item of `all` whose number, divided by the number of machines, leaves this machine's number as remainder.
+    pub fn choose<T>(self, all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+        let at = |number| usize::try_from(number).unwrap_or(usize::MAX);
+        all.skip(at(self.part)).step_by(at(self.of))
+    }
+
     /// As [`boundaries`](Self::boundaries), for a scenario that has too many boundaries to try all: a range without gaps, from
     /// which the caller chooses.
     pub fn stretch(self, scenario: u64, length: u64) -> Range<u64> {
@@ -108,6 +114,15 @@ mod tests {
     fn turns_lead_through_all_machines() {
         let share = Share::new(2, 4).unwrap();
         assert_eq!([0, 1, 2, 3, 4, u64::MAX].map(|turns| share.turned(turns).part), [2, 3, 0, 1, 2, 1]);
+    }
+
+    #[test]
+    fn what_is_chosen_is_one_machines() {
+        let mut all: Vec<_> = shares(4).flat_map(|share| share.choose(0..10)).collect();
+        assert_eq!(all[..3], [0, 4, 8]);
+        all.sort_unstable();
+        assert_eq!(all, (0..10).collect::<Vec<_>>());
+        assert_eq!(Share::ALL.choose(0..3).count(), 3);
     }
 
     #[test]

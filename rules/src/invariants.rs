@@ -73,7 +73,7 @@ pub const INVARIANTS: &[Invariant] = &[
     rule("H4", "banked registers: bank select and access are one D-masked section"),
     rule(
         "H5",
-        "global slots take effect on every online CPU before the call returns, unless the caller is a debug context: a debug context never waits for other CPUs",
+        "global slots take effect on every online CPU before the call returns, unless the caller is a debug context or has D masked: such a caller never waits for other CPUs; a CPU that comes online later has the slots before it runs anything that may be probed",
     ),
     rule(
         "H6",
@@ -106,7 +106,7 @@ pub const INVARIANTS: &[Invariant] = &[
     ),
     rule(
         "K5",
-        "handlers of different probes nest, to a bounded depth; a probe that is hit while the CPU still deals with a hit of the same probe counts as missed, and its instruction still runs",
+        "handlers of different probes nest, to a bounded depth, past which hits count as missed; a probe that is hit while the CPU still deals with a hit of the same probe counts as missed, and its instruction still runs",
     ),
     rule(
         "K6",

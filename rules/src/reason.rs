@@ -332,7 +332,7 @@ pub const REASONS: &[Reason] = &[
                 "Mark Rutland (9 April 2026) lists for each access before the write, between write and ISB, and after the ISB whether it can, may or must hit.",
             ),
             Architecture(
-                "D2.8.5: changes of debug registers are certain to be seen after a context synchronization event.",
+                "D2, \"Synchronization and debug exceptions\": changes of debug registers are certain to be seen after a context synchronization event.",
             ),
         ],
     ),
@@ -404,7 +404,7 @@ pub const REASONS: &[Reason] = &[
     ),
     reason(
         "H9",
-        "Every exception clears the exclusive monitor. If a loop of LDXR and STXR is stopped between the two each time, its store never succeeds.",
+        "The return from every exception clears the exclusive monitor. If a loop of LDXR and STXR is stopped between the two each time, its store never succeeds.",
         &[
             Architecture(
                 "B2, \"Synchronization and semaphores\": what clears the exclusive monitor, and which sequences are certain to make progress.",

@@ -237,7 +237,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::Masked,
         ss: Ss::Unsaid,
         context: Context::Debug,
-        note: "the trampoline masks everything; what the probed context has open it opens again, D and A before the displaced instruction, I and F behind it; a context that is about to be stepped at the site is moved to a BRK in the trampoline, which is dealt with by M12",
+        note: "the trampoline masks everything; what the probed context has open it opens again, D and A before the displaced instruction, I and F behind it; contexts with only one of I, F and A masked, hits in a debug context, and contexts that are about to be stepped at the site go to a BRK in the trampoline, which is dealt with by M12",
     },
     Row {
         id: RowId::M13,

@@ -16,7 +16,7 @@ use kernel::sync::IrqMutex;
 use kernel::{percpu, smp};
 
 const THREADS: usize = 16;
-/// Each round uses all instances of its probe: an instance that the round before has kept is missing at once.
+/// A single instance that is not given back is seen at the end of its round.
 const ROUNDS: u64 = 8;
 
 fn nothing(_: &ReturnProbe, _: &Instance, _: &mut DebugFrame) {}

@@ -44,7 +44,8 @@ thread_local! {
     static LANE: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// Has a command run on one CPU of the host: on another one for each thread of [`run`], as long as there are enough. For a program
+/// Has a command run on one CPU of the host: on another one for each thread of [`run`], as long as there are enough, and beginning
+/// with another one in each process of this tool. For a program
 /// whose threads take turns, and would otherwise be moved from CPU to CPU at each turn. Outside of `run` nothing changes.
 pub fn pin(command: &mut Command) {
     let Some(lane) = LANE.get() else { return };
@@ -59,7 +60,8 @@ pub fn pin(command: &mut Command) {
     // SAFETY: every number is within the set.
     let cpus = (0..libc::CPU_SETSIZE as usize).filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &allowed) });
     let cpus: Vec<_> = cpus.collect();
-    let Some(&cpu) = cpus.get(lane % cpus.len().max(1)) else { return };
+    let number = lane + std::process::id() as usize;
+    let Some(&cpu) = cpus.get(number % cpus.len().max(1)) else { return };
     // SAFETY: between fork and exec the closure makes one system call, which may be made there, and touches nothing but its own set.
     unsafe {
         command.pre_exec(move || {
@@ -95,6 +97,15 @@ mod tests {
         run(vec![(); 4], 1, |()| cpus(true), |_, list| seen.push(list));
         assert!(seen.iter().all(|list| *list == seen[0] && !list.contains([',', '-'])), "{seen:?}");
         assert_eq!(cpus(true), cpus(false), "outside of the pool");
+        // Each of two threads waits for the other, so each has one task.
+        let (mut seen, both) = (Vec::new(), std::sync::Barrier::new(2));
+        let work = |()| {
+            both.wait();
+            cpus(true)
+        };
+        run(vec![(); 2], 2, work, |_, list| seen.push(list));
+        let several = std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1);
+        assert_eq!(seen[0] != seen[1], several, "{seen:?}");
     }
 
     #[test]

@@ -19,14 +19,13 @@ pub fn prepare(scenarios: Scenarios, unfit: Reasons) {
 }
 
 /// How many boundaries of each scenario are tried: under probes a scenario takes hundreds of times as long. A machine that has only a
-/// share of what is tried one by one (`share=`) has this share of them.
+/// share of what is tried one by one (`share=`) tries this share of them.
 const BOUNDARIES: u64 = 64;
 
 fn every_scenario_comes_to_the_same_with_an_interrupt() -> Outcome {
     let (scenarios, unfit) =
         SWEPT.lock().take().ok_or_else(|| Ended::Failed("no scenarios were chosen".into()))?;
-    let choice =
-        Choice { name: "", unfit, extent: Extent::Sample(BOUNDARIES.div_ceil(options::get().share.of())) };
+    let choice = Choice { name: "", unfit, extent: Extent::Sample(BOUNDARIES, options::get().share) };
     check!(sweep::run(scenarios, choice), "the sweep found violations, printed above");
     Ok(())
 }

@@ -43,7 +43,7 @@ pub enum Extent {
     /// handler.
     Pairs,
     /// This many boundaries, spread evenly.
-    Sample(u64),
+    Sample(u64, Share),
 }
 
 /// The scenarios that are swept, and their boundaries.
@@ -191,7 +191,9 @@ impl<'a> Sweep<'a> {
             ))),
             Extent::One(k) => self.boundary(k).map(|_| ()),
             Extent::Pairs => self.places(0..length, Self::seconds),
-            Extent::Sample(count) => self.some((0..length).step_by(length.div_ceil(count) as usize)),
+            Extent::Sample(count, share) => {
+                self.some(share.choose((0..length).step_by(length.div_ceil(count) as usize)))
+            }
             Extent::Every(share) => self.share(share),
         }
     }

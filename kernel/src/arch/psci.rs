@@ -28,6 +28,16 @@ pub fn cpu_on(mpidr: u64, entry: u64, context: u64) -> Result<(), psci::Error> {
     }
 }
 
+/// Whether the firmware says that the CPU with this MPIDR is off.
+pub fn is_off(mpidr: u64) -> bool {
+    let state = match CONDUIT.get() {
+        Some(Conduit::Hvc) => psci::affinity_info::<Hvc>(mpidr, psci::LowestAffinityLevel::All),
+        Some(Conduit::Smc) => psci::affinity_info::<Smc>(mpidr, psci::LowestAffinityLevel::All),
+        None => return false,
+    };
+    state == Ok(psci::AffinityState::Off)
+}
+
 /// Switches the machine off. Returns if there is no firmware, or if the firmware fails.
 pub fn system_off() {
     let _ = match CONDUIT.get() {

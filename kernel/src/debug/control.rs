@@ -2,7 +2,7 @@
 //!
 //! Two things may be out of date while D is masked. MDSCR_EL1 may differ from what the armed slots and the owners of
 //! the running context ask for (H8, M13). And slot registers may have been written with no context synchronization
-//! event since (H2: until such an event, DDI 0487 D2.8.5 lets an access hit or miss the slot). Both are one *debt*.
+//! event since (H2: until such an event, DDI 0487 D2, "Synchronization and debug exceptions", lets an access hit or miss the slot). Both are one *debt*.
 //! [`CpuDebug::mdscr`], the *shadow* of MDSCR_EL1, is the value that this CPU wrote to MDSCR_EL1 last. The shadow also
 //! records the second part of the debt: each write of a slot register sets the shadow to [`STALE`], which is no value
 //! that MDSCR_EL1 can hold. So one comparison of the shadow with the wanted value finds either debt, and [`sync`] pays

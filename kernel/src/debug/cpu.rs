@@ -89,7 +89,7 @@ pub struct CpuDebug {
     pub(super) hits: CpuHits,
     /// The store-only watchpoints of this CPU that match loads too for a while.
     pub(super) widened: UnsafeCell<Widened>,
-    /// The PC of an exclusive sequence, and how many attempts in succession there have ended with `End::Doubtful` (see
+    /// The PC of an exclusive sequence, and how many attempts there have ended with `End::Doubtful` (see
     /// [`exclusive`](super::exclusive)).
     pub(super) doubt: Cell<(u64, u32)>,
 }

@@ -2,7 +2,7 @@
 //!
 //! `vectors.S` saves the registers and makes the snapshot of the syndrome registers. `el1` decides which row of the
 //! table applies. `apply` does what the row says: masks and MDSCR_EL1.SS change for an exception only there and in
-//! `kprobe/hit.S`, which has one row built in.
+//! `kprobe/hit.S`, which has the row M12 built in, and its return.
 
 pub mod apply;
 pub mod brk;

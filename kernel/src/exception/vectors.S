@@ -168,7 +168,7 @@ return_to_el1:
     eret
 
 // A stack has overflowed. X0 is SP of the context minus FRAME; SP is that plus X0 of the context. The frame is saved on
-// this CPU's overflow stack. TPIDR_EL0 and TPIDRRO_EL0 hold the two values meanwhile.
+// this CPU's overflow stack. TPIDR_EL0 holds SP minus FRAME meanwhile, TPIDRRO_EL0 X0 of the context.
 stack_overflow:
     msr     tpidr_el0, x0
     sub     x0, sp, x0

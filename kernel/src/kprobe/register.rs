@@ -102,7 +102,8 @@ pub struct Wanted {
     pub data: usize,
     /// Whether the probe may be optimised, so that the text holds a branch to a trampoline instead of a BRK. The probe
     /// is optimised only if the instruction allows it, no other probe is at the address, and the probe has no
-    /// post-handler. A handler can see no difference, except that a hit costs less. None: the boot argument `optimise`
+    /// post-handler. A handler sees the same registers; ESR_EL1 in its frame is 0, and of SPSR_EL1
+    /// there are only NZCV, DAIF and M. None: the boot argument `optimise`
     /// decides.
     pub optimise: Option<bool>,
 }

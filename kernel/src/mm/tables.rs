@@ -58,7 +58,7 @@ unsafe impl Send for Kernel {}
 
 static KERNEL: IrqMutex<Option<Kernel>> = IrqMutex::new(None);
 
-/// Pages for tables: `build` needs some 20 if RAM is one bank, and `map_device` and `map_stack` add more.
+/// Pages for tables: `build` needs some 20 if RAM is one bank without holes, up to three more for each hole, and `map_device` and `map_stack` add more.
 const TABLES: usize = 128;
 
 /// Builds the kernel's tables, while one CPU runs on the boot tables.
@@ -78,7 +78,7 @@ pub fn build(
     let bank = banks
         .clone()
         .find(|bank| bank.contains(&image.start) && image.end <= bank.end)
-        .expect("the memory nodes of the device tree do not cover the kernel's image");
+        .expect("the memory nodes of the device tree do not cover the kernel's image, or a region that must not be mapped overlaps it");
     let end = bank.end.min(limit);
     let mut frames = Frames::new(image.end, end);
     let stacks = frames.take(MAX_CPUS * 2 * STACK_SIZE / PAGE);
@@ -88,6 +88,10 @@ pub fn build(
     frames.align(if copies == 0 { PAGE } else { layout::BLOCK });
     let (copies_start, copies_len) = (frames.take(copies / PAGE), copies);
     let tables = frames.take(TABLES);
+    assert!(
+        tables + TABLES * PAGE <= image.start + boot::BEHIND,
+        "the kernel's memory ends behind what the boot tables map"
+    );
     let pages = Pages(Frames::new(tables, tables + TABLES * PAGE));
     let mut kernel = Kernel(Mapping::with_asid_and_va_range(pages, 0, 0, El1And0, VaRange::Upper));
 
@@ -143,6 +147,7 @@ impl Kernel {
 }
 
 /// Called on the new tables by every CPU at bring-up: switches TTBR0 off, and makes all writable memory non-executable (WXN).
+#[unsafe(link_section = ".noprobe.text")]
 pub fn drop_identity_map() {
     const EPD0: u64 = 1 << 7;
     const WXN: u64 = 1 << 19;

@@ -177,7 +177,8 @@ pub fn bring_up_within(cpu: usize, patience: u64) -> Result<(), BringUpError> {
 }
 
 fn start(cpu: usize, mpidr: u64, ttbr1: u64, patience: u64) -> Result<(), BringUpError> {
-    if LATE.load(Relaxed) & 1 << cpu == 0 {
+    // A CPU that was started before is on its way. If the firmware has given up on it, it is started again.
+    if LATE.load(Relaxed) & 1 << cpu == 0 || psci::is_off(mpidr) {
         power_on(cpu, mpidr, ttbr1).map_err(|error| BringUpError::Firmware { cpu, mpidr, error })?;
     }
     if patience > 0 {

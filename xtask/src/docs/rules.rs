@@ -25,13 +25,13 @@ The rows for exceptions from EL0 (M1 to M5) are part of the specification; this 
 |---|---|
 | frame | the saved registers of the interrupted context |
 | snapshot | the copy of ESR_EL1, FAR_EL1, ELR_EL1 and SPSR_EL1 in the frame |
-| slot | a hardware breakpoint or watchpoint; *suspended* while it is switched off for one instruction |
+| slot | a hardware breakpoint or watchpoint; *suspended* while it is switched off so that the instruction that hit it can run |
 | record | what the kernel remembers of a slot: whom it belongs to, what it watches, its disposition |
 | disposition | what the kernel does about a hit of a slot: it only counts the hit, or it calls the slot's handler as well |
 | step-over | the instruction under a slot runs once: the slot is suspended, the instruction is stepped, the slot is armed again |
 | owner | who asked for a step of a context: a step-over, a debugger, a tracer, a uprobe |
 | stash | each CPU's stack of what interrupts have set aside |
-| debug context | code at EL1 that runs because of a debug exception from EL1 |
+| debug context | code at EL1 that runs because of a debug exception from EL1, or in place of one (M12b) |
 | debug depth | how many debug contexts a CPU is in, one inside of the other; 0 outside of all |
 | no-probe text | code in which breakpoints and probes are refused, because every debug exception may execute it (H6) |
 | displaced instruction | the instruction in whose place a probe has put a BRK or a branch; the kernel still has it executed at every hit |

@@ -75,7 +75,7 @@ use rules::step::{Owners, StepError};
 /// The most attempts that one step of the debugger executes while the sequence waits for a value from another CPU.
 pub const ROUNDS: u32 = 64;
 
-/// How many attempts in succession may end with [`End::Doubtful`] at one PC. After the next such attempt the context
+/// How many attempts may end with [`End::Doubtful`] at one PC before another PC's attempt does. After the next such attempt the context
 /// runs free once.
 const DOUBTS: u32 = 8;
 
@@ -137,7 +137,7 @@ fn at_load(cpu: &MaskedCpu, frame: &mut DebugFrame, kind: Kind, hits: SlotMask) 
     };
 }
 
-/// An ordinary access between the exclusives has hit. Its exception has cleared the monitor. So this executes the rest
+/// An ordinary access between the exclusives has hit. The return from its exception clears the monitor. So this executes the rest
 /// of the attempt, whose store-exclusive fails, and then the whole next attempt.
 fn at_ordinary(cpu: &MaskedCpu, frame: &mut DebugFrame, hits: SlotMask) {
     let pc = frame.pc;
@@ -165,7 +165,7 @@ fn at_ordinary(cpu: &MaskedCpu, frame: &mut DebugFrame, hits: SlotMask) {
     let _ = run_free(cpu, frame, Owners::STEP_OVER, Stuck::Unknown);
 }
 
-/// The store-exclusive has hit. Its exception has cleared the monitor, so the store is reported to the code as failed.
+/// The store-exclusive has hit. The return from its exception clears the monitor, so the store is reported as failed.
 /// The slots that match stores only are widened, so that the next attempt is caught at its load-exclusive.
 fn at_store(cpu: &MaskedCpu, frame: &mut DebugFrame, hits: SlotMask) {
     let pc = frame.pc;
@@ -287,8 +287,8 @@ fn touched_by(cpu: &MaskedCpu, accesses: &Accesses) -> SlotMask {
     })
 }
 
-/// Whether the context is to run free, because more than [`DOUBTS`] attempts in succession at `pc` have ended with
-/// [`End::Doubtful`]. `end` is the end of the latest of these attempts.
+/// Whether the context is to run free, because more than [`DOUBTS`] attempts at `pc` have ended with
+/// [`End::Doubtful`], and none at another PC since. `end` is the end of the latest of these attempts.
 fn is_too_doubtful(cpu: &MaskedCpu, pc: u64, end: End) -> bool {
     if end != End::Doubtful {
         return false;

@@ -157,8 +157,8 @@ fn reserve(admitted: Admitted, cpus: Cpus, disposition: Disposition) -> Result<S
 }
 
 /// Removes a slot, or both slots of [`install_split`]. When this function returns, the slot can hit no more (H2) and is
-/// free. If the caller is a debug context or has D masked, that is so on this CPU then, and on each other CPU once it
-/// has taken the interrupt.
+/// free. If the caller is a debug context or has D masked, the slot can hit no more on this CPU then, and on each other
+/// CPU once that CPU has taken the interrupt; after the last of them the slot is free.
 ///
 /// # Errors
 /// [`SlotError::Gone`] if the slot was removed before.

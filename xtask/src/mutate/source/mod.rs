@@ -356,13 +356,18 @@ fn of_kernel(tree: &Tree, mutant: &Mutant, arguments: &Mutate) -> Result<Fate> {
     let Ok(inventory) = inventory::ask(&kernel.elf, &kernel.image, kernel.limit) else {
         return Ok(Fate::Killed("it does not boot".into()));
     };
-    let machine = |cpu: &str, el, append: &str| {
-        arguments.common.machine(Machine { cpu: cpu.into(), el, append: append.into(), ..Machine::default() })
+    let machine = |cpu: &str, el, append: &str| Machine {
+        cpu: cpu.into(),
+        el,
+        append: append.into(),
+        ..Machine::default()
     };
-    let mut machines =
-        vec![machine("max", El::El2, "mode=test"), machine("cortex-a57", El::El1, "mode=test nmi=1")];
+    // Four CPUs in turns, and two at the same time. More at the same time take several times as long, and see little more.
+    let in_turns = Machine { icount: true, ..machine("max", El::El2, "mode=test hz=1000") };
+    let together = Machine { smp: 2, ..machine("cortex-a57", El::El1, "mode=test nmi=1 hz=2000") };
+    let mut machines = [in_turns, together].map(|machine| arguments.common.machine(machine)).to_vec();
     machines.dedup();
-    let base = machine("max", El::El1, "");
+    let base = arguments.common.machine(machine("max", El::El1, ""));
     let dies =
         inventory.dies.iter().map(|die| Ok((die.clone(), crate::test::machine_for(die, base.clone())?)));
     let trial = Trial { kernel, machines, dies: dies.collect::<Result<_>>()? };
