@@ -4,9 +4,8 @@
 #[cfg(debug_assertions)]
 mod checks;
 
-use checks::*;
 #[cfg(debug_assertions)]
-use kernel::watcher;
+use checks::*;
 
 use crate::rules::{code, signal};
 use core::arch::asm;
@@ -23,7 +22,7 @@ use kernel::irq::off::IrqOff;
 use kernel::irq::{self, sgi};
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::mm::layout;
-use kernel::{idle, kbug};
+use kernel::{idle, kbug, watcher};
 use rules::step::Owners;
 
 /// What every report has to show: M7 is in force, with its masks and MDSCR_EL1.SS.
