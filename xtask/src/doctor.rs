@@ -30,7 +30,7 @@ pub fn doctor() -> Result<bool> {
         row("to install", "nothing");
     } else {
         let by = match facts.install {
-            Install::Root | Install::Sudo => "`cargo xtask run` and `qemu-test` do it",
+            Install::Root | Install::Sudo => "the command that needs it does it",
             Install::NoRight | Install::NoManager => "not possible from here, type",
         };
         row(

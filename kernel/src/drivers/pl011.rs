@@ -1,6 +1,6 @@
 //! PL011 UART (Arm DDI 0183).
 
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use crate::arch::daif::AllMasked;
 use tock_registers::interfaces::{Readable, Writeable};
@@ -56,11 +56,22 @@ register_structs! {
     }
 }
 
-/// A byte that was received before [`Pl011::init`], which switches the FIFO on and thereby empties it. The value is the
-/// UART's address with [`PRESENT`] and the byte, or 0 if there is no such byte. One place is enough, because there is
-/// one console.
-static EARLY: AtomicUsize = AtomicUsize::new(0);
-const PRESENT: usize = 0x100;
+/// Bytes that were received before [`Pl011::init`] switched the FIFO on, and thereby emptied it. One such store is enough, because
+/// there is one console.
+static EARLY: Early = Early {
+    uart: AtomicUsize::new(0),
+    bytes: [const { AtomicU8::new(0) }; 64],
+    received: AtomicUsize::new(0),
+    given: AtomicUsize::new(0),
+};
+
+/// What was received early, from the UART at the address `uart`. The first `given` of the `received` bytes have been passed on.
+struct Early {
+    uart: AtomicUsize,
+    bytes: [AtomicU8; 64],
+    received: AtomicUsize,
+    given: AtomicUsize,
+}
 
 /// A PL011. This is a handle: several may refer to one UART.
 ///
@@ -91,9 +102,10 @@ impl Pl011 {
 
     /// Switches the UART on: 8 bits, FIFOs on, all interrupts masked. The baud rate stays as firmware has set it.
     ///
-    /// A byte that was received earlier is kept for [`Pl011::try_get`]. Changing LCR_H.FEN empties the receive FIFO (in
+    /// Bytes that were received earlier are kept for [`Pl011::try_get`]. Changing LCR_H.FEN empties the receive FIFO (in
     /// QEMU too; 7.2 resets only its count). So if the FIFOs are on already, they are left as they are. If they are
-    /// off, the FIFO is one byte deep, and that byte is taken out first.
+    /// off, the FIFO is one byte deep, and is emptied first: more than once, because a sender that has waited fills it
+    /// again at once (QEMU's multiplexer of the terminal holds up to 32 bytes of what was typed ahead).
     pub fn init(&self) {
         let r = self.registers();
         r.imsc.set(0);
@@ -101,8 +113,11 @@ impl Pl011 {
             // LCR_H must not change while the UART is enabled or sending (DDI 0183, UARTLCR_H and UARTCR).
             self.flush();
             r.cr.set(0);
-            if let Some(byte) = self.take() {
-                EARLY.store(self.base | PRESENT | usize::from(byte), Ordering::Relaxed);
+            EARLY.uart.store(self.base, Ordering::Relaxed);
+            for (place, number) in EARLY.bytes.iter().zip(1..) {
+                let Some(byte) = self.take() else { break };
+                place.store(byte, Ordering::Relaxed);
+                EARLY.received.store(number, Ordering::Relaxed);
             }
             r.lcr_h.write(LCR_H::WLEN::Bits8 + LCR_H::FEN::SET);
         }
@@ -130,13 +145,21 @@ impl Pl011 {
     /// The next received byte, `None` if there is none. Bytes that were received with an error (parity, framing) and breaks are
     /// skipped.
     pub fn try_get(&self) -> Option<u8> {
-        let early = EARLY.load(Ordering::Relaxed);
-        let ours = early & PRESENT != 0 && early & !0xfff == self.base;
-        // Several callers may see the byte; the caller that clears `EARLY` gets it.
-        if ours && EARLY.compare_exchange(early, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            return Some(early as u8);
+        let given = EARLY.given.load(Ordering::Relaxed);
+        let early = EARLY.bytes.get(given).filter(|_| given < EARLY.received.load(Ordering::Relaxed));
+        // Several callers may see the byte; the caller that counts it gets it.
+        match early {
+            Some(byte)
+                if EARLY.uart.load(Ordering::Relaxed) == self.base
+                    && EARLY
+                        .given
+                        .compare_exchange(given, given + 1, Ordering::Relaxed, Ordering::Relaxed)
+                        .is_ok() =>
+            {
+                Some(byte.load(Ordering::Relaxed))
+            }
+            _ => self.take(),
         }
-        self.take()
     }
 
     /// Takes one byte from the FIFO. No other code of this CPU may run between the check that there is a byte and the read, because

@@ -24,7 +24,10 @@ pub fn show(out: &mut dyn Write) -> Result<(), Error> {
     let mut total = 0;
     for (range, what) in ranges() {
         writeln!(out, "  {:016x}-{:016x} {:>7}  {what}", range.start, range.end, range.len())?;
-        total += range.len();
+        // Copies and trampolines lie outside of the image's text.
+        if range.start < layout::text_end() {
+            total += range.len();
+        }
         let inside =
             |symbol: &Symbol| symbol.kind == Kind::Text && range.contains(&(symbol.address as usize));
         for symbol in symbols::all().filter(inside) {
