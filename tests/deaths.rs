@@ -87,6 +87,9 @@ deaths! {
     an_nmi_stops_interrupts_off ["panic: one has interrupts off (", "all other CPUs stopped", M7] args "nmi=1"
         machine "gic3,smp2";
     a_cpu_that_fails_during_the_report_has_stopped ["panic: the first (", "all other CPUs stopped", M7] machine "smp2";
+    a_cpu_that_waits_in_a_rendezvous_is_stopped ["panic: instead of the rendezvous (", "all other CPUs stopped", M7]
+        machine "smp2";
+    stack_overflow_at_an_optimised_probe ["panic: stack overflow: SP", "tests::deaths::leaf+0x0", M7];
     #[cfg(debug_assertions)]
     i1_returning_with_d_masked_and_i_open ["panic: rule I1 violated: returning to a context with D masked and I open", M7];
     #[cfg(debug_assertions)]
@@ -373,22 +376,55 @@ fn a_stuck_cpu_is_reported() {
     panic!("one is stuck");
 }
 
-/// The other CPU fails by itself, with interrupts masked, while this CPU waits for it to stop: once the interrupt is pending that shall
-/// stop it. Its timer is off, so that no other interrupt comes.
+/// Waits with everything masked until an interrupt from another CPU is pending. The timer is off, so that no other interrupt comes.
+fn await_interrupt_of_another_cpu() {
+    const I: u64 = 1 << 7;
+    kernel::write_sysreg!("cntv_ctl_el0", 0u64);
+    kernel::arch::barrier::isb();
+    STARTED.fetch_add(1, Relaxed);
+    while kernel::read_sysreg!("isr_el1") & I == 0 {
+        kernel::arch::barrier::relax();
+    }
+}
+
+/// The other CPU fails by itself, with interrupts masked, while this CPU waits for it to stop.
 fn a_cpu_that_fails_during_the_report_has_stopped() {
     fn fails() {
         let _masked = AllMasked::new();
-        kernel::write_sysreg!("cntv_ctl_el0", 0u64);
-        kernel::arch::barrier::isb();
-        STARTED.fetch_add(1, Relaxed);
-        const I: u64 = 1 << 7;
-        while kernel::read_sysreg!("isr_el1") & I == 0 {
-            kernel::arch::barrier::relax();
-        }
+        await_interrupt_of_another_cpu();
         panic!("the second");
     }
     start_others(fails);
     panic!("the first");
+}
+
+/// The other CPU fails in place of taking part in the rendezvous for which this CPU waits, masked.
+fn a_cpu_that_waits_in_a_rendezvous_is_stopped() {
+    fn fails() {
+        let _masked = AllMasked::new();
+        await_interrupt_of_another_cpu();
+        panic!("instead of the rendezvous");
+    }
+    start_others(fails);
+    let _ = need(kprobe::register(leaf as *const () as u64, None, None));
+}
+
+specimen! {
+    fn leaf() {
+        "add x0, x0, #1", "ret"
+    }
+}
+
+/// The first store of the trampoline overflows the stack.
+fn stack_overflow_at_an_optimised_probe() {
+    let wanted = kprobe::Wanted { optimise: Some(true), ..kprobe::Wanted::at(leaf as *const () as u64) };
+    if need(kprobe::register_all([wanted])).is_some_and(|probes| probes[0].how() == "optimised") {
+        let bottom = layout::STACK_SIZE as u64 - 1;
+        // SAFETY: the kernel ends at the first access to the stack.
+        unsafe {
+            asm!("mov x9, sp", "bic x9, x9, {}", "mov sp, x9", "bl {}", in(reg) bottom, sym leaf, clobber_abi("C"))
+        }
+    }
 }
 
 fn an_nmi_stops_interrupts_off() {

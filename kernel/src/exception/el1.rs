@@ -368,5 +368,7 @@ extern "C" fn exception_on_sp_el0(frame: &mut Frame) -> ! {
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_stack_overflow(frame: &mut Frame) -> ! {
+    // If the first store of a trampoline has overflowed, the report shows the probed address.
+    kprobe::settle(frame);
     fatal(frame, "M7", Reason::StackOverflow)
 }

@@ -157,7 +157,7 @@ pub fn park(frame: &mut Frame) {
 
 /// Stops this CPU for good, masked, if the kernel ends.
 #[inline(always)]
-fn end_if_asked(me: usize) {
+pub(super) fn end_if_asked(me: usize) {
     if FOR_GOOD.load(Relaxed) {
         end_this_cpu(me);
     }
