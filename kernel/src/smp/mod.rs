@@ -2,12 +2,14 @@
 
 mod bringup;
 pub mod cpus;
+mod end;
 mod park;
 mod rendezvous;
 
 pub use bringup::{BringUpError, LAST_UP, bring_up, bring_up_within, init_cpu, present, start_others};
 pub use cpus::{kick_slots, online, online_count};
-pub use park::{Busy, Stopped, end_this_cpu, park, stop, stop_others};
+pub use end::{end_this_cpu, stop_others};
+pub use park::{Busy, Stopped, park, stop};
 pub use rendezvous::{rendezvous, take_part};
 
 use crate::debug;

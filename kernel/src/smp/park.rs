@@ -1,5 +1,4 @@
-//! Stops the other CPUs, so that the frames of their contexts can be looked at, and lets them go on later; or stops
-//! them for good.
+//! Stops the other CPUs, so that the frames of their contexts can be looked at, and lets them go on later.
 //!
 //! To debug the whole machine, all other CPUs have to stand still for as long as a person thinks, and then to go on as
 //! if they had never stopped. [`stop`] asks for that by an interrupt, and waits for no CPU, because `stop` may be
@@ -11,7 +10,7 @@
 //! A *round* is one stop: its number is odd while the CPUs shall stand, and even between two stops. A CPU says for which round it
 //! stands, so the frame of an earlier round is never taken for one of the current round.
 
-use super::{cpus, rendezvous};
+use super::{cpus, end, rendezvous};
 use crate::arch::barrier;
 use crate::debug;
 use crate::debug::control::Masked;
@@ -22,8 +21,8 @@ use crate::percpu::{self, MAX_CPUS};
 use core::fmt;
 use core::marker::PhantomData;
 use core::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+    AtomicPtr, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
 /// The round, and in the low byte its owner, the CPU that has stopped the others. Both are in one word, because the
@@ -39,12 +38,6 @@ const _: () = assert!(MAX_CPUS as u64 <= OWNER);
 const fn owner(round: u64) -> usize {
     (round & OWNER) as usize
 }
-/// Whether the kernel ends, so that a CPU that stops never goes on.
-#[unsafe(link_section = ".noprobe.data")]
-static FOR_GOOD: AtomicBool = AtomicBool::new(false);
-/// The CPUs that have stopped for good, one bit for each.
-#[unsafe(link_section = ".noprobe.data")]
-static ENDED: AtomicU64 = AtomicU64::new(0);
 
 /// The round for which each CPU stands, or has stood last. A CPU writes its entry here after its entry in [`FRAMES`].
 #[unsafe(link_section = ".noprobe.data")]
@@ -147,43 +140,10 @@ pub fn park(frame: &mut Frame) {
             if debug::this().depth.get() == 0 {
                 rendezvous::stand_still();
             }
-            end_if_asked(me);
+            end::end_if_asked(me);
             barrier::relax();
         }
         barrier::isb();
     }
-    end_if_asked(me);
-}
-
-/// Stops this CPU for good, masked, if the kernel ends.
-#[inline(always)]
-pub(super) fn end_if_asked(me: usize) {
-    if FOR_GOOD.load(Relaxed) {
-        end_this_cpu(me);
-    }
-}
-
-/// Stops this CPU for good, and says so to [`stop_others`]. `me` is the index of this CPU. All exceptions are masked; any context.
-#[unsafe(link_section = ".noprobe.text")]
-pub fn end_this_cpu(me: usize) -> ! {
-    ENDED.fetch_or(1 << me, SeqCst);
-    loop {
-        barrier::wfi();
-    }
-}
-
-/// Stops all other CPUs for good. Returns the CPUs that did not answer, one bit for each; they have interrupts off. Any context.
-pub fn stop_others() -> u64 {
-    let others = cpus::online_mask() & !(1 << percpu::index());
-    if others == 0 {
-        return 0;
-    }
-    FOR_GOOD.store(true, SeqCst);
-    gic::send_sgi(sgi::STOP, Target::AllOthers);
-    let patience = crate::drivers::timer::frequency() / 10;
-    let start = crate::drivers::timer::now();
-    while others & !ENDED.load(SeqCst) != 0 && crate::drivers::timer::now() - start < patience {
-        barrier::relax();
-    }
-    others & !ENDED.load(SeqCst)
+    end::end_if_asked(me);
 }

@@ -61,6 +61,6 @@ pub(super) fn stand_still() {
 fn wait_a_little() {
     crate::debug::slots::sync_local();
     // The CPU that this one waits for may be ending the kernel, and the interrupt that stops this CPU is masked here.
-    super::park::end_if_asked(crate::percpu::index());
+    super::end::end_if_asked(crate::percpu::index());
     crate::arch::barrier::relax();
 }
