@@ -63,11 +63,11 @@ def is_online():
 def pstate(value):
     """PSTATE, decoded (DDI 0487, SPSR_EL1)."""
     masks = ", ".join(name for name, bit in zip("DAIF", (9, 8, 7, 6)) if value >> bit & 1)
-    if value >> 13 & 1:
-        masks += ", ALLINT"
+    # Every exception sets ALLINT where the CPU has it (FEAT_NMI). It masks only while SCTLR_EL1.NMI is 1, and the kernel leaves that 0.
+    allint = ", ALLINT=1" if value >> 13 & 1 else ""
     flags = "".join(name if value >> bit & 1 else name.lower() for name, bit in zip("NZCV", (31, 30, 29, 28)))
     mode = MODES.get(value & 0x1F, f"mode {value & 0x1f:#x}")
-    return f"{masks or 'nothing'} masked, SS={value >> 21 & 1}, {mode}, {flags}"
+    return f"{masks or 'nothing'} masked, SS={value >> 21 & 1}, {mode}, {flags}{allint}"
 
 
 def mdscr(value):
