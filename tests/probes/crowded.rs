@@ -8,7 +8,7 @@ use harness::ktest::{Outcome, everywhere};
 use harness::{check, check_eq};
 use kernel::arch::uaccess;
 use kernel::exception::DebugFrame;
-use kernel::kprobe::{self, Kprobe, Then, Wanted};
+use kernel::kprobe::{self, Kprobe, ProbeError, Then, Wanted};
 
 /// How many instructions of [`long`] can be probed. All are different; half of them run out of line, half are simulated.
 const INSTRUCTIONS: u64 = 320;
@@ -99,5 +99,18 @@ pub fn two_hundred_and_fifty_six_probes_on_one_function() -> Outcome {
     check_eq!(text(), before, "the text is as it was");
     check_eq!(long(5), 5 + SUM);
     check_eq!(POSTS.load(Relaxed), 3 * PROBES, "no probe is hit any more");
+    Ok(())
+}
+
+/// All of these probes or none: the last place is wrong, when the others are placed already.
+pub fn one_wrong_place_among_many_leaves_no_probe() -> Outcome {
+    let start = address_of!(long);
+    let before: Vec<_> = (0..4).map(|n| uaccess::read_u32(start + 4 * n)).collect();
+    let all = (0..3).map(|n| start + 4 * n).chain([start + 14]);
+    let refused = kprobe::register_all(all.map(Wanted::at)).map(|probes| probes.len());
+    check_eq!(refused, Err(ProbeError::Unaligned(start + 14)));
+    check_eq!(everywhere::others(), 0);
+    check_eq!((0..4).map(|n| uaccess::read_u32(start + 4 * n)).collect::<Vec<_>>(), before);
+    check_eq!(long(1), 1 + SUM);
     Ok(())
 }

@@ -59,6 +59,7 @@ harness::suite!("probes":
     every_way_to_write_a_name_leads_to_its_function,
     each_wrong_place_has_its_error,
     two_hundred_and_fifty_six_probes_on_one_function,
+    one_wrong_place_among_many_leaves_no_probe,
     what_debug_contexts_run_through_can_be_probed,
     many_probes_at_once,
     the_same_probe_in_its_pre_handler_is_missed,
