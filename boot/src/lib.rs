@@ -35,10 +35,6 @@ pub struct SecondaryArgs {
     pub cpu: u64,
 }
 
-/// How many bytes from the image's start on the boot tables map: the kernel's final tables, stacks and copies must end before. The
-/// same number is in `tables.S`.
-pub const BEHIND: usize = 256 << 20;
-
 /// The address of the first CPU's console before the device tree has been read: the PL011 of QEMU's `virt` machine.
 pub const DEFAULT_CONSOLE: usize = 0x0900_0000;
 
@@ -60,14 +56,25 @@ pub fn name_console(physical: usize) {
     }
 }
 
-#[cfg(target_os = "none")]
-core::arch::global_asm!(
-    include_str!("el2.S"),
-    include_str!("trap.S"),
-    include_str!("tables.S"),
-    include_str!("head.S"),
-    options(raw)
-);
+/// Assembles the boot code, and gives the kernel and `tables.S` one number: how much behind the image's start the boot tables map.
+macro_rules! boot_code {
+    ($behind:literal) => {
+        /// How many bytes from the image's start on the boot tables map: the kernel's final tables, stacks and copies must end before.
+        pub const BEHIND: usize = $behind;
+
+        #[cfg(target_os = "none")]
+        core::arch::global_asm!(
+            concat!(".equ BEHIND, ", stringify!($behind)),
+            include_str!("el2.S"),
+            include_str!("trap.S"),
+            include_str!("tables.S"),
+            include_str!("head.S"),
+            options(raw)
+        );
+    };
+}
+
+boot_code!(0x10000000);
 
 #[cfg(target_os = "none")]
 unsafe extern "C" {

@@ -9,9 +9,8 @@
 .equ BLOCK_NORMAL,  0x701               // AF, inner shareable, MAIR index 0
 .equ BLOCK_DEVICE,  0x405               // AF, MAIR index 1
 .equ PXN,           53
-// The kernel puts its tables, stacks and copies behind the image. This many bytes from the image's start hold them all (lib.rs
-// has the same number, and the kernel looks).
-.equ BEHIND,        256 << 20
+// BEHIND (lib.rs): the kernel puts its tables, stacks and copies behind the image, and all of them end within this many bytes from
+// the image's start.
 
 // x19: the device tree's address. Sets x20 to the image's physical address. Clobbers x0 to x5.
 build_boot_tables:

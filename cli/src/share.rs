@@ -52,9 +52,7 @@ impl Share {
     /// This machine's part of the boundaries 0 to `length - 1` of the scenario with the number `scenario`: each `k` such that
     /// `k + scenario`, divided by the number of machines, leaves this machine's number as remainder.
     pub fn boundaries(self, scenario: u64, length: u64) -> impl Iterator<Item = u64> {
-        let first = self.turned(self.of - scenario % self.of).part;
-        let step = usize::try_from(self.of).unwrap_or(usize::MAX);
-        (first..length).step_by(step)
+        self.turned(self.of - scenario % self.of).choose(0..length)
     }
 
     /// Every item of `all` whose number, divided by the number of machines, leaves this machine's number as remainder.
