@@ -1,0 +1,4 @@
+//! Tests of the rules, and of random operations.
+
+mod rig;
+mod run;
