@@ -29,7 +29,11 @@ impl ReadAt for [u8] {
 }
 
 /// Fills as much of `to` as the file has from `offset` on. Returns the number of bytes filled.
-pub(crate) fn read_full(file: &(impl ReadAt + ?Sized), offset: u64, to: &mut [u8]) -> Result<usize, ReadError> {
+pub(crate) fn read_full(
+    file: &(impl ReadAt + ?Sized),
+    offset: u64,
+    to: &mut [u8],
+) -> Result<usize, ReadError> {
     let mut done = 0;
     while done < to.len() {
         let Some(at) = offset.checked_add(done as u64) else { break };

@@ -89,7 +89,9 @@ impl ElfError {
             }
             Flaw::InterpreterLength(_) | Flaw::InterpreterWithoutNul => errno::ENOEXEC,
             Flaw::InterpreterPastEnd => errno::EIO,
-            Flaw::FileLargerThanMemory(_) | Flaw::SegmentOverflow(_) | Flaw::AboveUserRange(_) if !program => {
+            Flaw::FileLargerThanMemory(_) | Flaw::SegmentOverflow(_) | Flaw::AboveUserRange(_)
+                if !program =>
+            {
                 errno::ENOMEM
             }
             Flaw::NoSegments
@@ -142,21 +144,31 @@ impl fmt::Display for Flaw {
             Self::HeaderSize(size) => write!(f, "program headers of {size} bytes instead of 56"),
             Self::HeaderCount(count) => write!(f, "{count} program headers; 1 to 73 are supported"),
             Self::HeadersPastEnd => f.write_str("the program headers go past the end of the file"),
-            Self::InterpreterLength(length) => write!(f, "PT_INTERP of {length} bytes; 2 to 4096 are supported"),
+            Self::InterpreterLength(length) => {
+                write!(f, "PT_INTERP of {length} bytes; 2 to 4096 are supported")
+            }
             Self::InterpreterPastEnd => f.write_str("PT_INTERP goes past the end of the file"),
             Self::InterpreterWithoutNul => f.write_str("the path in PT_INTERP does not end with NUL"),
             Self::NoSegments => f.write_str("no PT_LOAD segment has a byte in memory"),
-            Self::FileLargerThanMemory(index) => write!(f, "program header {index}: p_filesz is above p_memsz"),
+            Self::FileLargerThanMemory(index) => {
+                write!(f, "program header {index}: p_filesz is above p_memsz")
+            }
             Self::SegmentOverflow(index) => write!(f, "program header {index}: address or offset overflows"),
             Self::Misaligned(index) => {
                 write!(f, "program header {index}: p_offset and p_vaddr differ modulo the page size")
             }
-            Self::Order(index) => write!(f, "program header {index}: begins below the end of the segment before"),
+            Self::Order(index) => {
+                write!(f, "program header {index}: begins below the end of the segment before")
+            }
             Self::ZeroTailPastEnd(index) => {
                 write!(f, "program header {index}: the page with the zeroes lies behind the end of the file")
             }
-            Self::AboveUserRange(address) => write!(f, "segment at {address:#x} goes past the user's addresses"),
-            Self::BelowUserRange(address) => write!(f, "segment at {address:#x} lies below the user's addresses"),
+            Self::AboveUserRange(address) => {
+                write!(f, "segment at {address:#x} goes past the user's addresses")
+            }
+            Self::BelowUserRange(address) => {
+                write!(f, "segment at {address:#x} lies below the user's addresses")
+            }
             Self::EntryOutsideUserRange(address) => write!(f, "entry {address:#x} is not a user's address"),
             Self::Bias(bias) => write!(f, "load bias {bias:#x} does not fit the image"),
         }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{Flaw, ElfError, Image, Kind, Protection, Segment};
+use super::{ElfError, Flaw, Image, Kind, Protection, Segment};
 use crate::{PAGE_SIZE, page_ceil, page_floor, push};
 
 /// The mappings that make an image, and the addresses that depend on where the image lies.
@@ -104,11 +104,12 @@ fn add_segment(to: &mut Vec<Mapping>, segment: &Segment, bias: u64, user: &Range
         let file_end = start + segment.file_size;
         anonymous_start = page_ceil(file_end).ok_or(above)?;
         // Linux too leaves the bytes of the file in place if the program may not write to them.
-        let zero_tail = if segment.memory_size > segment.file_size && segment.protection.contains(Protection::WRITE) {
-            anonymous_start - file_end
-        } else {
-            0
-        };
+        let zero_tail =
+            if segment.memory_size > segment.file_size && segment.protection.contains(Protection::WRITE) {
+                anonymous_start - file_end
+            } else {
+                0
+            };
         add_mapping(
             to,
             Mapping {
@@ -124,7 +125,12 @@ fn add_segment(to: &mut Vec<Mapping>, segment: &Segment, bias: u64, user: &Range
         let protection = Protection::READ | Protection::WRITE | (segment.protection & Protection::EXECUTE);
         add_mapping(
             to,
-            Mapping { start: anonymous_start, length: end - anonymous_start, protection, source: Source::Anonymous },
+            Mapping {
+                start: anonymous_start,
+                length: end - anonymous_start,
+                protection,
+                source: Source::Anonymous,
+            },
         )?;
     }
     Ok(end)

@@ -2,9 +2,7 @@
 
 use alloc::vec::Vec;
 
-use elf::abi::{
-    EM_AARCH64, ET_DYN, ET_EXEC, PF_R, PF_W, PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD,
-};
+use elf::abi::{EM_AARCH64, ET_DYN, ET_EXEC, PF_R, PF_W, PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD};
 use elf::endian::LittleEndian;
 use elf::file::{Class, ELF64_EHDR_TAILSIZE, FileHeader, parse_ident};
 use elf::segment::{ProgramHeader, SegmentTable};
@@ -62,7 +60,9 @@ fn read(file: &(impl ReadAt + ?Sized), role: Role) -> Result<Image, Flaw> {
             PT_INTERP if role == Role::Program && image.interpreter.is_none() => {
                 image.interpreter = Some(read_interpreter(file, &program_header)?);
             }
-            PT_GNU_STACK if role == Role::Program => image.executable_stack = program_header.p_flags & PF_X != 0,
+            PT_GNU_STACK if role == Role::Program => {
+                image.executable_stack = program_header.p_flags & PF_X != 0
+            }
             _ => {}
         }
     }
@@ -129,7 +129,13 @@ fn zeroed(size: usize) -> Result<Vec<u8>, Flaw> {
 
 impl Image {
     /// Checks the `PT_LOAD` that is program header number `index`, and notes it. `phoff` is where the program headers lie in the file.
-    fn add_segment(&mut self, index: u16, header: &ProgramHeader, phoff: u64, file_size: u64) -> Result<(), Flaw> {
+    fn add_segment(
+        &mut self,
+        index: u16,
+        header: &ProgramHeader,
+        phoff: u64,
+        file_size: u64,
+    ) -> Result<(), Flaw> {
         let &ProgramHeader { p_vaddr, p_offset, p_filesz, p_memsz, p_flags, p_align, .. } = header;
         if p_filesz > p_memsz {
             return Err(Flaw::FileLargerThanMemory(index));
@@ -157,7 +163,8 @@ impl Image {
                 return Err(Flaw::Misaligned(index));
             }
             // Pages behind the end of a file can be mapped but not written to, neither by the program (SIGBUS) nor by the kernel.
-            let zeroes = protection.contains(Protection::WRITE) && p_memsz > p_filesz && file_end % PAGE_SIZE != 0;
+            let zeroes =
+                protection.contains(Protection::WRITE) && p_memsz > p_filesz && file_end % PAGE_SIZE != 0;
             if zeroes && page_floor(file_end) >= file_size {
                 return Err(Flaw::ZeroTailPastEnd(index));
             }
@@ -166,7 +173,13 @@ impl Image {
                 self.phdr = p_vaddr + (phoff - p_offset);
             }
         }
-        let segment = Segment { vaddr: p_vaddr, offset: p_offset, file_size: p_filesz, memory_size: p_memsz, protection };
+        let segment = Segment {
+            vaddr: p_vaddr,
+            offset: p_offset,
+            file_size: p_filesz,
+            memory_size: p_memsz,
+            protection,
+        };
         push(&mut self.segments, segment)?;
         Ok(())
     }

@@ -9,8 +9,8 @@ use crate::gzip::GzipError;
 /// What is wrong with a ramdisk, and where. `Display` is one line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RamdiskError {
-    /// Where in the archive the entry begins, in bytes. In a compressed archive, the offset in what it was compressed from; for
-    /// [`Flaw::Gzip`] and [`Flaw::Format`], the offset in the ramdisk.
+    /// Where the entry begins, in bytes from the beginning of the part (see [`expand`](super::expand)). For errors of `expand`, from
+    /// the beginning of the ramdisk.
     pub offset: usize,
     /// The path of the entry, as far as it is known.
     pub path: Option<String>,
@@ -86,8 +86,12 @@ impl fmt::Display for Flaw {
             Self::PathWithoutNul => f.write_str("the path does not end with NUL"),
             Self::DotDot => f.write_str("the path has a component \"..\""),
             Self::UnknownType(mode) => write!(f, "unknown type of file in mode {mode:#o}"),
-            Self::UnexpectedData => f.write_str("data in an entry that is neither a file nor a symbolic link"),
-            Self::TargetLength(length) => write!(f, "a link's target of {length} bytes; 1 to 4096 are supported"),
+            Self::UnexpectedData => {
+                f.write_str("data in an entry that is neither a file nor a symbolic link")
+            }
+            Self::TargetLength(length) => {
+                write!(f, "a link's target of {length} bytes; 1 to 4096 are supported")
+            }
             Self::Checksum => f.write_str("wrong sum of the data's bytes"),
             Self::NoMemory => f.write_str("out of memory"),
         }

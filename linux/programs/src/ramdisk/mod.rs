@@ -20,8 +20,8 @@
 mod entry;
 mod error;
 mod expand;
+mod header;
 mod links;
-mod number;
 #[cfg(test)]
 mod tests;
 

@@ -128,7 +128,8 @@ impl Line {
         }
         let name = self.next_non_blank(2..=end).filter(|&name| name != end)?;
         let separator = self.next_terminator(name..=end).filter(|&at| self.bytes[at] != 0);
-        let argument = separator.and_then(|separator| Some((separator, self.next_non_blank(separator..=end)?)));
+        let argument =
+            separator.and_then(|separator| Some((separator, self.next_non_blank(separator..=end)?)));
         match argument {
             Some((separator, argument)) => Some((name..separator, Some(argument..end))),
             None => Some((name..end, None)),

@@ -63,7 +63,9 @@ impl Strings {
 
     /// The strings without their NULs.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.bytes.split_inclusive(|&byte| byte == 0).map(|string| string.strip_suffix(b"\0").unwrap_or(string))
+        self.bytes
+            .split_inclusive(|&byte| byte == 0)
+            .map(|string| string.strip_suffix(b"\0").unwrap_or(string))
     }
 
     /// The limit that the list was made with, in bytes.

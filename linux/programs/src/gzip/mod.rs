@@ -142,7 +142,9 @@ fn inflate(mut input: &[u8], limit: usize) -> Result<(Vec<u8>, usize), GzipError
                 let larger = data.len().saturating_mul(2).max(OUTPUT_MIN).min(limit);
                 grow(&mut data, larger)?;
             }
-            TINFLStatus::FailedCannotMakeProgress | TINFLStatus::NeedsMoreInput => return Err(GzipError::Truncated),
+            TINFLStatus::FailedCannotMakeProgress | TINFLStatus::NeedsMoreInput => {
+                return Err(GzipError::Truncated);
+            }
             _ => return Err(GzipError::Damaged),
         }
     }
