@@ -2,7 +2,7 @@
 
 use crate::paths::{TARGET, sysroot};
 use crate::setup::decide::{Downloads, Facts, Install, Need, OLDEST_QEMU, Route, decide};
-use crate::setup::{apt, compiler, facts};
+use crate::setup::{apt, arm64, compiler, facts};
 use anyhow::Result;
 
 /// Prints the findings. Returns whether `run` and `qemu-test` can start, perhaps after they installed something.
@@ -10,7 +10,7 @@ use anyhow::Result;
 /// # Errors
 /// None at present. The signature is that of the other commands.
 pub fn doctor() -> Result<bool> {
-    let need = Need { qemu: true, gdb: true, clippy: true };
+    let need = Need { qemu: true, gdb: true, clippy: true, user: true };
     let mut facts = facts::look();
     facts::complete(&mut facts);
     print_toolchain(&facts);
@@ -37,6 +37,14 @@ pub fn doctor() -> Result<bool> {
             "to install",
             &format!("{}: {by}: {}", plan.packages.join(" "), apt::command_line(&plan.packages)),
         );
+    }
+    if plan.arm64 {
+        let by = if facts.install == Install::NoManager {
+            "not possible without apt-get"
+        } else {
+            "the command that needs them does it"
+        };
+        row("to unpack for AArch64", &format!("{}: {by}", arm64::PACKAGES.join(" ")));
     }
     Ok(ready)
 }
@@ -82,6 +90,10 @@ fn print_programs(facts: &Facts) {
     };
     row("qemu-system-aarch64", &qemu);
     row("gdb", &facts::gdb().map_or("none".to_owned(), |path| path.display().to_string()));
+    let cross = facts::cross_compiler();
+    row("C compiler for AArch64", &cross.map_or("none".to_owned(), |path| path.display().to_string()));
+    let arm64 = if facts.arm64 { arm64::files().display().to_string() } else { "not unpacked".to_owned() };
+    row("musl and busybox for AArch64", &arm64);
     let install = match facts.install {
         Install::Root => "apt-get, as root",
         Install::Sudo => "apt-get, by sudo",

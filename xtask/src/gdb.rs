@@ -31,7 +31,7 @@ pub fn run(arguments: &Gdb) -> Result<u8> {
         println!("{}", machine.shell_line(&Start::Kernel(&planned_image(common))));
         return Ok(0);
     }
-    let elf = kernel(common, Need { qemu: true, gdb: true, clippy: false })?;
+    let elf = kernel(common, Need { qemu: true, gdb: true, ..Need::default() })?;
     let image = pack::pack(&elf)?;
     let log = target_dir().join("gdb-console.log");
     let console = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;

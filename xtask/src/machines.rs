@@ -83,6 +83,7 @@ impl Config {
             append: format!("{mode}{nmi}{optimise}").trim_start().into(),
             icount: self.icount,
             gdb: None,
+            initrd: None,
             interactive: false,
         }
     }

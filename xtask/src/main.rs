@@ -22,6 +22,7 @@ mod paths;
 mod pool;
 mod process;
 mod qemu;
+mod ramdisk;
 mod remote;
 mod run;
 mod say;
@@ -34,6 +35,7 @@ mod symbols;
 mod test;
 #[cfg(test)]
 mod testing;
+mod user;
 
 use anyhow::Result;
 use args::{Cli, Command};
@@ -55,7 +57,7 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Run(arguments) => run::run(&arguments.common).map(ExitCode::from),
+        Command::Run(arguments) => run::run(&arguments).map(ExitCode::from),
         Command::QemuTest(arguments) => test::qemu_test(&arguments).map(verdict),
         Command::Gdb(arguments) => gdb::run(&arguments).map(ExitCode::from),
         Command::Bench(arguments) => bench::bench(&arguments).map(verdict),
@@ -65,10 +67,11 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Runner(arguments) => run::runner(&arguments).map(ExitCode::from),
         Command::Doctor => doctor::doctor().map(verdict),
         Command::Setup => {
-            setup::prepare(Need { qemu: true, gdb: true, clippy: false })?;
+            setup::prepare(Need { qemu: true, gdb: true, user: true, ..Need::default() })?;
             say!("ready");
             Ok(ExitCode::SUCCESS)
         }
+        Command::User => user::show().map(|()| ExitCode::SUCCESS),
         Command::Docs => docs::write().map(|()| ExitCode::SUCCESS),
         Command::Lint => lint::lint().map(|()| ExitCode::SUCCESS),
     }

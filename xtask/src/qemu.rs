@@ -65,6 +65,8 @@ pub struct Machine {
     pub icount: bool,
     /// Where QEMU's gdbstub listens. The CPUs do not start before gdb lets them.
     pub gdb: Option<String>,
+    /// The initial ramdisk. Only [`Start::Kernel`] takes it.
+    pub initrd: Option<PathBuf>,
     /// Whether the console is a terminal: ^C then goes to the kernel, and ^A x ends QEMU.
     pub interactive: bool,
 }
@@ -79,6 +81,7 @@ impl Default for Machine {
             append: String::new(),
             icount: false,
             gdb: None,
+            initrd: None,
             interactive: false,
         }
     }
@@ -160,6 +163,9 @@ impl Machine {
         match start {
             Start::Kernel(image) => {
                 line.pair("-kernel", image).pair("-append", &self.append);
+                if let Some(initrd) = &self.initrd {
+                    line.pair("-initrd", initrd);
+                }
             }
             Start::Behind { prologue, image, at } => {
                 line.pair("-kernel", prologue).pair("-append", &self.append).loader(image, *at);
@@ -266,6 +272,7 @@ mod tests {
             append: "mode=bench x='y z'".into(),
             icount: true,
             gdb: Some("tcp:localhost:1".into()),
+            initrd: Some("r.cpio".into()),
             interactive: true,
         };
         let line = machine.shell_line(&Start::Kernel(Path::new("k.img")));
@@ -275,6 +282,7 @@ mod tests {
             "-serial mon:stdio -nic none",
             "-smp 1 ",
             r"-append 'mode=bench x='\''y z'\'''",
+            " -initrd r.cpio ",
             "-icount shift=0,sleep=off",
             "-S -gdb tcp:localhost:1",
         ] {

@@ -20,6 +20,8 @@ pub enum Input {
     None,
     /// The tool's own standard input, from the first prompt on.
     Forward,
+    /// The tool's own standard input, from the start on. The UART keeps what comes before somebody reads.
+    ForwardAtOnce,
     /// This text, from the first prompt on, and then ^D.
     Text(String),
     /// QEMU has the terminal itself.
@@ -118,9 +120,10 @@ pub fn run(
     command.stdout(Stdio::piped());
     match input {
         Input::None => command.stdin(Stdio::null()),
-        Input::Forward | Input::Text(_) => command.stdin(Stdio::piped()),
+        Input::Forward | Input::ForwardAtOnce | Input::Text(_) => command.stdin(Stdio::piped()),
         Input::Terminal => command.stdin(terminal()),
     };
+    let at_once = matches!(input, Input::ForwardAtOnce);
     let text = match input {
         Input::Text(text) => Some(text),
         _ => None,
@@ -130,6 +133,9 @@ pub fn run(
     let output = qemu.0.stdout.take().context("no console")?;
     let reader = thread::spawn(move || read(output, &sender));
     let mut input = qemu.0.stdin.take();
+    if at_once && let Some(input) = input.take() {
+        thread::spawn(move || forward(std::io::stdin().lock(), input));
+    }
     let mut prompt = PromptFinder::default();
     let deadline = limit.map(|limit| Instant::now() + limit);
     let end = loop {

@@ -69,14 +69,22 @@ fn words(line: &str) -> Result<Vec<String>> {
 /// When a name does not exist. The error has the first such name.
 pub fn check_names(cli: &Cli, inventory: Option<&Inventory>) -> Result<()> {
     let common = match &cli.command {
-        Command::Run(run) => &run.common,
+        Command::Run(run) => {
+            run.user.check()?;
+            &run.common
+        }
         Command::QemuTest(test) => &test.common,
         Command::Gdb(gdb) => &gdb.common,
         Command::Bench(bench) => &bench.common,
         Command::Sweep(sweep) => &sweep.common,
         Command::Storm(storm) => &storm.common,
         Command::Mutate(mutate) => &mutate.common,
-        Command::Doctor | Command::Setup | Command::Docs | Command::Lint | Command::Runner(_) => {
+        Command::Doctor
+        | Command::Setup
+        | Command::User
+        | Command::Docs
+        | Command::Lint
+        | Command::Runner(_) => {
             return Ok(());
         }
     };

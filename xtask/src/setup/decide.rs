@@ -9,6 +9,10 @@ pub const OLDEST_RUSTC: (u32, u32) = (1, 95);
 pub const OLDEST_QEMU: (u32, u32) = (7, 2);
 /// The package with QEMU for AArch64.
 pub const QEMU_PACKAGE: &str = "qemu-system-arm";
+/// The packages with a C compiler and a C library for AArch64, on hosts of other architectures.
+pub const CROSS_PACKAGES: [&str; 2] = ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"];
+/// The same on AArch64.
+pub const NATIVE_PACKAGES: [&str; 2] = ["gcc", "libc6-dev"];
 
 /// What was found on the host.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +35,12 @@ pub struct Facts {
     pub qemu: Option<(u32, u32)>,
     /// Whether `gdb-multiarch` or a `gdb` that knows AArch64 is installed.
     pub gdb: bool,
+    /// Whether the host itself is an AArch64 one.
+    pub aarch64: bool,
+    /// Whether a C compiler for AArch64 is there, with a C library.
+    pub cross: bool,
+    /// Whether the packages for AArch64 are unpacked that user programs are made of and run with.
+    pub arm64: bool,
     /// How packages may be installed.
     pub install: Install,
 }
@@ -104,6 +114,8 @@ pub struct Need {
     pub gdb: bool,
     /// clippy for the target, to lint.
     pub clippy: bool,
+    /// What the user programs of the tests are made of: a C compiler for AArch64, glibc, musl, busybox.
+    pub user: bool,
 }
 
 /// What the set-up is going to do.
@@ -113,6 +125,8 @@ pub struct Plan {
     pub route: Route,
     /// Packages to install first.
     pub packages: Vec<String>,
+    /// Whether packages for AArch64 are to be unpacked.
+    pub arm64: bool,
 }
 
 /// Decides how the kernel is compiled, and which packages are installed for `need`. Routes that change less on the host come
@@ -154,14 +168,18 @@ pub fn decide(facts: &Facts, need: Need) -> Plan {
     if need.gdb && !facts.gdb {
         packages.push("gdb-multiarch".into());
     }
-    Plan { route, packages }
+    if need.user && !facts.cross {
+        let names = if facts.aarch64 { NATIVE_PACKAGES } else { CROSS_PACKAGES };
+        packages.extend(names.map(String::from));
+    }
+    Plan { route, packages, arm64: need.user && !facts.arm64 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ALL: Need = Need { qemu: true, gdb: true, clippy: true };
+    const ALL: Need = Need { qemu: true, gdb: true, clippy: true, user: true };
 
     fn complete() -> Facts {
         Facts {
@@ -178,6 +196,9 @@ mod tests {
             linker: true,
             qemu: Some((7, 2)),
             gdb: true,
+            aarch64: false,
+            cross: true,
+            arm64: true,
             install: Install::Root,
         }
     }
@@ -185,7 +206,7 @@ mod tests {
     #[test]
     fn routes_are_taken_in_the_written_order() {
         let mut facts = complete();
-        assert_eq!(decide(&facts, ALL), Plan { route: Route::Target, packages: vec![] });
+        assert_eq!(decide(&facts, ALL), Plan { route: Route::Target, packages: vec![], arm64: false });
         facts.target = false;
         assert_eq!(decide(&facts, ALL).route, Route::Fetch);
         facts.rustup = Some(Downloads::Off("RUSTUP_AUTO_INSTALL=0".into()));
@@ -220,6 +241,17 @@ mod tests {
         let old = Facts { qemu: Some((7, 1)), ..complete() };
         assert_eq!(decide(&old, ALL).packages, ["qemu-system-arm"]);
         assert!(decide(&Facts { qemu: Some((10, 0)), ..complete() }, ALL).packages.is_empty());
+    }
+
+    #[test]
+    fn user_programs_need_a_compiler_and_packages_for_aarch64() {
+        let mut facts = Facts { cross: false, arm64: false, ..complete() };
+        assert_eq!(decide(&facts, ALL).packages, CROSS_PACKAGES);
+        assert!(decide(&facts, ALL).arm64);
+        let none = decide(&facts, Need { user: false, ..ALL });
+        assert!(none.packages.is_empty() && !none.arm64);
+        facts.aarch64 = true;
+        assert_eq!(decide(&facts, ALL).packages, NATIVE_PACKAGES);
     }
 
     #[test]

@@ -50,6 +50,9 @@ pub fn look() -> Facts {
         linker: linker().is_some(),
         qemu: qemu_version(),
         gdb: gdb().is_some(),
+        aarch64: cfg!(target_arch = "aarch64"),
+        cross: cross_compiler().is_some(),
+        arm64: super::arm64::is_unpacked(),
         install: install(),
     }
 }
@@ -168,6 +171,17 @@ pub fn version_of(qemu: &Path) -> Option<(u32, u32)> {
 /// A gdb that knows AArch64.
 pub fn gdb() -> Option<PathBuf> {
     find("gdb-multiarch").or_else(|| find("aarch64-linux-gnu-gdb")).or_else(|| find("aarch64-none-elf-gdb"))
+}
+
+/// A C compiler for AArch64 whose C library is there, too, for static and for dynamic programs.
+pub fn cross_compiler() -> Option<PathBuf> {
+    let compiler = find("aarch64-linux-gnu-gcc")?;
+    let has = |file: &str| {
+        let path = output(Command::new(&compiler).arg(format!("-print-file-name={file}")));
+        // Where a file is missing, the compiler prints its bare name.
+        path.is_some_and(|path| Path::new(path.trim()).is_absolute())
+    };
+    ["libc.a", "rcrt1.o", "libc.so"].into_iter().all(has).then_some(compiler)
 }
 
 fn install() -> Install {

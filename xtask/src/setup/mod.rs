@@ -1,6 +1,7 @@
 //! The set-up: makes the host able to build and boot the kernel, or says what the user has to install.
 
 pub mod apt;
+pub mod arm64;
 pub mod decide;
 pub mod facts;
 pub mod sysroot;
@@ -59,6 +60,9 @@ pub fn prepare(need: Need) -> Result<Route> {
             bail!("{package} was installed but is still not usable: see `cargo xtask doctor`");
         }
         plan = left;
+    }
+    if plan.arm64 {
+        arm64::provide(facts.install)?;
     }
     match compiler(&plan.route) {
         Some(rustc) => sysroot::provide(&rustc)?,

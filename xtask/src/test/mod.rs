@@ -77,7 +77,7 @@ pub fn qemu_test(arguments: &QemuTest) -> Result<bool> {
         matrix.iter().for_each(|machine| println!("{}", machine.shell_line(&Start::Kernel(&image))));
         return Ok(true);
     }
-    let elf = kernel(common, Need { qemu: true, gdb: true, clippy: false })?;
+    let elf = kernel(common, Need { qemu: true, gdb: true, ..Need::default() })?;
     let image = pack::pack(&elf)?;
     let kernel = Kernel { elf, image, limit: common.limit(Some(LIMIT)) };
     let inventory = inventory::ask(&kernel.elf, &kernel.image, kernel.limit)?;

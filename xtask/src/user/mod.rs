@@ -1,0 +1,99 @@
+//! Compiles the C programs of `tests/user` for AArch64, in every way in which programs are linked, into `target/user/`.
+//!
+//! A program is compiled again only if its source, a header beside it, or the compiler's command line has changed: the command line and
+//! the sources' bytes are kept beside the program, in a file with the ending `.made`.
+
+mod linking;
+#[cfg(test)]
+mod tests;
+
+use crate::paths::{root, target_dir};
+use crate::process::run;
+use crate::setup::{self, arm64, decide::Need};
+use anyhow::{Context, Result};
+pub use linking::Linking;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A compiled program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The name of its source, without `.c`.
+    pub name: String,
+    /// How it is linked.
+    pub linking: Linking,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// Prepares the host, compiles all programs, and prints their paths; that of busybox comes last.
+///
+/// # Errors
+/// When the set-up fails, or a program does not compile.
+pub fn show() -> Result<()> {
+    setup::prepare(Need { user: true, ..Need::default() })?;
+    for program in compile()? {
+        println!("{:<10} {:<15} {}", program.name, program.linking.name(), program.path.display());
+    }
+    println!("{:<10} {:<15} {}", "busybox", "glibc-static", arm64::busybox().display());
+    Ok(())
+}
+
+/// Compiles what has changed, and returns all programs: sorted by name, and for each name in the order of [`Linking::ALL`]. The host must
+/// be prepared with `Need::user`.
+///
+/// # Errors
+/// When a program does not compile. The compiler has printed the reason.
+pub fn compile() -> Result<Vec<Program>> {
+    compile_into(&root().join("tests/user"), &target_dir().join("user"))
+}
+
+fn compile_into(sources: &Path, output: &Path) -> Result<Vec<Program>> {
+    let mut names = Vec::new();
+    let mut headers = Vec::new();
+    let listed = sources.read_dir().with_context(|| format!("cannot read {}", sources.display()))?;
+    let mut files = listed.map(|file| Ok(file?.path())).collect::<Result<Vec<_>>>()?;
+    files.sort();
+    for file in files {
+        match file.extension().and_then(|extension| extension.to_str()) {
+            Some("c") => names.extend(file.file_stem().map(|name| name.to_string_lossy().into_owned())),
+            Some("h") => headers.extend(fs::read(&file)?),
+            _ => {}
+        }
+    }
+    let mut programs = Vec::new();
+    for name in names {
+        let source = sources.join(&name).with_extension("c");
+        let stamp = [fs::read(&source)?, headers.clone()].concat();
+        for linking in Linking::ALL {
+            let path = output.join(linking.name()).join(&name);
+            provide(linking, &source, &path, &stamp)?;
+            programs.push(Program { name: name.clone(), linking, path });
+        }
+    }
+    Ok(programs)
+}
+
+/// Compiles one program, unless it was made from the same command line and the same bytes.
+fn provide(linking: Linking, source: &Path, path: &Path, sources: &[u8]) -> Result<()> {
+    let mut command = linking.compiler(path.parent().unwrap_or(path))?;
+    command.arg("-o").arg(path).arg(source);
+    let stamp = [format!("{command:?}\n").as_bytes(), sources].concat();
+    let made = path.with_extension("made");
+    if path.exists() && fs::read(&made).is_ok_and(|old| old == stamp) {
+        return Ok(());
+    }
+    let _ = fs::remove_file(&made);
+    run(&mut command)
+        .with_context(|| format!("{} does not compile as {}", source.display(), linking.name()))?;
+    fs::write(made, stamp)?;
+    Ok(())
+}
+
+/// The compiler, with the flags of every program.
+fn compiler() -> Command {
+    let mut command = Command::new("aarch64-linux-gnu-gcc");
+    command.args(["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"]);
+    command
+}
