@@ -1,0 +1,112 @@
+#!/bin/sh
+# Proves that a shell runs: pipes, redirections, subshells, background jobs, job control, traps, and the statuses of all of them. The shell
+# is busybox's, and its applets are the commands.
+# Each check prints `ok NAME` or `not ok NAME: why`.
+
+failures=0
+check() {
+	if [ "$2" = "$3" ]; then
+		echo "ok $1"
+	else
+		failures=$((failures + 1))
+		echo "not ok $1: '$3' instead of '$2'"
+	fi
+}
+
+dir=/tmp/script.$$
+mkdir -p "$dir" || exit 1
+cd "$dir" || exit 1
+
+check "pipe" "3" "$(printf 'a\nb\nc\n' | wc -l | tr -d ' ')"
+check "long pipe" "c b a" "$(printf 'a\nb\nc\n' | sort -r | cat | tr '\n' ' ' | sed 's/ $//')"
+check "pipe of 200000 bytes" "200000" "$(head -c 200000 /dev/zero | cat | wc -c | tr -d ' ')"
+false | true
+check "status of a pipe" "0" "$?"
+
+echo one > file
+echo two >> file
+check "redirection, appended" "one two" "$(cat file | tr '\n' ' ' | sed 's/ $//')"
+check "input" "2" "$(wc -l < file | tr -d ' ')"
+ls /no/such/file > out 2>&1
+check "standard error" "1" "$(grep -c 'No such file' out)"
+exec 3> third
+echo three >&3
+exec 3>&-
+check "third file" "three" "$(cat third)"
+check "here document" "x y" "$(cat <<END
+x y
+END
+)"
+set -C
+(echo no > file) 2> refused
+check "noclobber" "one" "$(head -n 1 file)"
+set +C
+mkdir sub
+ln -s ../file sub/link
+check "symbolic link" "one" "$(head -n 1 sub/link)"
+mv file moved && rm moved third
+check "what is left" "out refused sub" "$(ls | tr '\n' ' ' | sed 's/ $//')"
+
+(exit 9)
+check "status of a subshell" "9" "$?"
+sh -c 'kill -KILL $$'
+check "status of a killed shell" "137" "$?"
+/no/such/program 2> out
+check "program that does not exist" "127" "$?"
+: > plain
+./plain 2> out
+check "program that is not executable" "126" "$?"
+
+sleep 0.2 &
+first=$!
+sleep 0.1 &
+second=$!
+wait $first
+check "background job" "0" "$?"
+wait $second
+check "second background job" "0" "$?"
+(sleep 0.05; exit 5) &
+wait $!
+check "status of a background job" "5" "$?"
+sleep 60 &
+kill $!
+wait $! 2> out
+check "killed background job" "143" "$?"
+
+got=
+trap 'got=$got+usr1' USR1
+kill -USR1 $$
+check "trap" "+usr1" "$got"
+(sleep 0.1; kill -USR1 $$) &
+sleep 0.3
+check "trap after a sleep" "+usr1+usr1" "$got"
+wait
+check "trap at the end" "bye" "$(sh -c "trap 'echo bye' EXIT; exit 3")"
+trap '' TERM
+kill -TERM $$
+check "ignored signal" "here" "here"
+trap - TERM USR1
+
+# With job control each job is a process group of its own.
+set -m
+sleep 60 &
+job=$!
+check "a job has its own group" "$job" "$(cut -d ' ' -f 5 /proc/$job/stat 2> out || echo "$job")"
+kill -STOP %1
+sleep 0.1
+check "a stopped job" "1" "$(jobs > list; grep -c -i 'stopped' list)"
+bg %1 > out
+sleep 0.1
+check "it runs on" "1" "$(jobs > list; grep -c -i 'running' list)"
+kill %1
+wait $job 2> out
+check "a job that was ended" "143" "$?"
+sleep 0.1 | cat &
+wait $!
+check "a pipe as a job" "0" "$?"
+set +m
+
+cd /
+rm -r "$dir"
+check "all is removed" "gone" "$([ -e "$dir" ] || echo gone)"
+[ $failures = 0 ]
