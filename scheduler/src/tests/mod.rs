@@ -1,4 +1,10 @@
-//! Tests of the rules, and of random operations.
+//! Tests of the rules one by one, of the wait protocol in all orders, and of random operations.
 
+mod fair;
+mod invariants;
+mod locks;
+mod place;
+mod random;
 mod rig;
 mod run;
+mod wait;

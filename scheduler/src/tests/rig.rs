@@ -55,6 +55,7 @@ impl Rig {
     }
 
     pub(super) fn block(&mut self, cpu: usize) {
+        self.s.prepare_to_wait(cpu);
         assert!(self.s.block(cpu, self.now));
         self.settle();
     }
