@@ -5,7 +5,7 @@ use super::rig::Rig;
 use crate::{CpuSet, Policy, TaskId, TaskState};
 
 /// How many steps are tried in every order, before all go on in turn.
-const STEPS: u32 = 9;
+const STEPS: u32 = 8;
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Step {
