@@ -126,8 +126,10 @@ impl Model {
     }
 
     fn may_add(&self, pages: usize, data: bool, limits: &Limits) -> bool {
-        let bytes = |count: u64| (count + pages as u64) * PAGE;
-        bytes(self.mapped()) <= limits.address_space && (!data || bytes(self.data()) <= limits.data)
+        let within = |count: u64, limit: u64| {
+            (u128::from(count) + pages as u128) * u128::from(PAGE) <= u128::from(limit)
+        };
+        within(self.mapped(), limits.address_space) && (!data || within(self.data(), limits.data))
     }
 
     fn is_free(&self, range: Pages) -> bool {
