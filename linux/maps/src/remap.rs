@@ -134,7 +134,6 @@ impl<B: Backing> Maps<B> {
         };
         let mut usage = self.store.usage();
         usage.remove(self.store.usage_in(&plan.cleared));
-        usage.remove(self.store.usage_in(&plan.tail));
         if new_len > kept && !usage.may_add((new_len - kept) / PAGE, mapping.is_data(), limits) {
             return Err(Error::NoMemory);
         }

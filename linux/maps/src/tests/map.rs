@@ -41,6 +41,15 @@ fn a_full_space_below_the_base_is_left_upwards() {
 }
 
 #[test]
+fn also_upwards_the_guard_of_a_stack_stays_free() {
+    let mut maps = Maps::new(small());
+    map(&mut maps, fixed(object(page(16), page(96), 0))).unwrap();
+    map(&mut maps, stack(120, 2)).unwrap();
+    assert_eq!(map(&mut maps, anonymous(0, page(5), RW)), Ok(page(122)));
+    assert_eq!(map(&mut maps, anonymous(0, page(4), RW)), Ok(page(112)));
+}
+
+#[test]
 fn fixed_replaces_and_reports() {
     let mut maps = Maps::new(small());
     map(&mut maps, fixed(object(page(20), page(10), 3))).unwrap();

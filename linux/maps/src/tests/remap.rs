@@ -152,3 +152,13 @@ fn limits() {
     assert_eq!(within(Remap { flags: 3, new_addr: page(42), ..request }, 7), Err(Error::NoMemory));
     assert_eq!(within(Remap { flags: 3, new_addr: page(42), ..request }, 8), Ok(page(42)));
 }
+
+#[test]
+fn a_move_needs_room_for_three_more_mappings() {
+    for (max, result) in [(5, Err(Error::NoMemory)), (6, Ok(110))] {
+        let mut maps = Maps::new(Layout { max_mappings: max, ..small() });
+        map(&mut maps, fixed(object(page(20), page(1), 0))).unwrap();
+        map(&mut maps, fixed(anonymous(page(21), page(1), RW))).unwrap();
+        assert_eq!(remap(&mut maps, 20, 1, 2).0, result);
+    }
+}
