@@ -103,6 +103,7 @@ pub struct Replaced {
 
 /// What sending a signal does at once, before its delivery.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
 pub struct Generation {
     /// What the sender must flush from the queue of the process and of each of its threads: a stop signal and SIGCONT each remove
     /// the other, whether blocked or not.

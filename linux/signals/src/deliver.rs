@@ -6,6 +6,7 @@ use crate::{Action, ActionFlags, Actions, AltStack, DefaultAction, Handler, Info
 ///
 /// There is no variant for continuing: SIGCONT does that when it is sent ([`Actions::generate`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
 #[allow(clippy::large_enum_variant)]
 pub enum Delivery {
     /// Nothing: take the next signal.

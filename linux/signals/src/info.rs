@@ -204,7 +204,7 @@ impl Info {
     }
 
     /// The info as a handler without SA_EXPOSE_TAGBITS sees it: the top byte of a fault's user address is cleared. Linux leaves the
-    /// address of a hit watchpoint as it is.
+    /// address of a hit watchpoint as it is. What a user program passed ([`Fields::Raw`]) stays as it is too.
     #[must_use]
     pub(crate) fn without_tag(mut self) -> Self {
         if self.signal == Signal::SIGTRAP && self.code == raw::TRAP_HWBKPT as i32 {

@@ -265,7 +265,7 @@ proptest! {
     #[test]
     fn a_damaged_frame_gives_no_pstate_or_mask_that_is_not_allowed(
         extra: bool,
-        damage in prop::collection::vec((prop_oneof![Just(576usize), 144usize..4688, 560usize..1152], any::<u64>()), 1..6),
+        damage in prop::collection::vec((prop_oneof![Just(576usize), Just(168), 144usize..4688, 560usize..1152], any::<u64>()), 1..6),
         few_bits: bool,
     ) {
         let mut bytes = if extra { extra_frame() } else { frame(Some((1, 2))) };

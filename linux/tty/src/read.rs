@@ -7,6 +7,7 @@ use crate::queue::Kind;
 
 /// What a `read` does next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
 pub enum Read {
     /// The call returns this many bytes. 0 is the end of the file (VEOF at the beginning of a line), or VMIN is 0 and nothing is
     /// there.
@@ -14,7 +15,8 @@ pub enum Read {
     /// The call waits for input and then calls [`Tty::read`] again with the same buffer and this `done`.
     ///
     /// If the wait ends in another way, the call returns `done` bytes; if `done` is 0, it returns 0 if the time ran out,
-    /// -EAGAIN if it must not wait (O_NONBLOCK), or restarts or returns -EINTR after a signal.
+    /// -EAGAIN if it must not wait (O_NONBLOCK), or restarts or returns -EINTR after a signal. If a further call fills no byte more,
+    /// the time goes on from where it was.
     Wait {
         /// How many bytes of the buffer are filled.
         done: usize,

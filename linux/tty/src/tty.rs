@@ -37,6 +37,7 @@ pub trait OutputQueue {
 
 /// What the caller has to do after an event, beside what has gone to the [`OutputQueue`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[must_use]
 pub struct Effects {
     /// Send this signal to the foreground process group (SI_KERNEL).
     pub signal: Option<Signal>,

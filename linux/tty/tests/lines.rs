@@ -13,8 +13,8 @@ fn a_line_is_read_when_it_has_ended() {
     let mut terminal = Terminal::new();
     assert_eq!(terminal.echo("ls -l"), "ls -l");
     assert_eq!((terminal.read(100), terminal.tty.is_readable(), terminal.tty.queued()), (None, false, 0));
-    assert!(!terminal.press("a").wake_readers);
-    assert!(terminal.press("\r").wake_readers);
+    assert!(!terminal.effects("a").wake_readers);
+    assert!(terminal.effects("\r").wake_readers);
     assert!(terminal.tty.is_readable());
     assert_eq!(terminal.tty.queued(), 7);
     assert_eq!(terminal.read_text(100).unwrap(), "ls -la\n");
@@ -99,8 +99,8 @@ fn control_characters_take_two_columns_and_tabs_up_to_eight() {
     );
     terminal.press("\x15");
     // The prompt takes 3 columns of the first 8.
-    let prompt = terminal.tty.output(b"$  ", &mut Out::default());
-    assert_eq!((prompt, terminal.echo("ab\t\x7f")), ((), format!("ab\t{}", "\x08".repeat(3))));
+    terminal.tty.output(b"$  ", &mut Out::default());
+    assert_eq!(terminal.echo("ab\t\x7f"), format!("ab\t{}", "\x08".repeat(3)));
     assert_eq!(terminal.echo("\x7f\x7f\t\x7f"), format!("{}\t{}", "\x08 \x08".repeat(2), "\x08".repeat(5)));
     let mut terminal = Terminal::with(|termios| termios.lflag &= !raw::ECHOCTL);
     assert_eq!(terminal.echo("a\x01\x7f"), "a\x01", "no column, nothing to erase");
@@ -124,7 +124,7 @@ fn with_iutf8_whole_characters_are_erased() {
 fn the_next_character_can_be_made_literal() {
     let mut terminal = Terminal::new();
     assert_eq!(terminal.echo("a\x16\x03\x16\x7f\x16\r"), "a^\x08^C^\x08^?^\x08^M");
-    assert_eq!(terminal.press("\x16\x04").signal, None);
+    assert_eq!(terminal.effects("\x16\x04").signal, None);
     terminal.press("\n");
     assert_eq!(terminal.read(10).unwrap(), b"a\x03\x7f\r\x04\n");
     terminal.change(|termios| termios.lflag &= !raw::IEXTEN);
@@ -178,7 +178,7 @@ fn signals_are_raised_and_drop_what_was_typed() {
     for (key, signal) in [("\x03", Signal::SIGINT), ("\x1c", Signal::SIGQUIT), ("\x1a", Signal::SIGTSTP)] {
         terminal.press("line\npart");
         terminal.out.send(b'!');
-        assert_eq!(terminal.press(key).signal, Some(signal));
+        assert_eq!(terminal.effects(key).signal, Some(signal));
         assert_eq!(terminal.out.0, [b'^', key.as_bytes()[0] ^ 0x40], "the output before is discarded");
         assert_eq!(terminal.read(10), None);
     }
@@ -187,27 +187,27 @@ fn signals_are_raised_and_drop_what_was_typed() {
     assert_eq!(terminal.out.0.last(), Some(&b'\n'));
     assert_eq!(terminal.read_text(10).unwrap(), "line\n");
     terminal.change(|termios| termios.lflag &= !raw::ISIG);
-    assert_eq!(terminal.press("\x03\n").signal, None);
+    assert_eq!(terminal.effects("\x03\n").signal, None);
     assert_eq!(terminal.read_text(10).unwrap(), "\x03\n");
 }
 
 #[test]
 fn output_is_stopped_and_started() {
     let mut terminal = Terminal::new();
-    assert_eq!(terminal.press("\x13").flow, Some(Flow::Stop));
+    assert_eq!(terminal.effects("\x13").flow, Some(Flow::Stop));
     assert!(terminal.tty.is_stopped());
-    assert_eq!(terminal.press("\x13").flow, None);
-    assert_eq!(terminal.press("a").flow, None);
-    assert_eq!(terminal.press("\x11").flow, Some(Flow::Start));
+    assert_eq!(terminal.effects("\x13").flow, None);
+    assert_eq!(terminal.effects("a").flow, None);
+    assert_eq!(terminal.effects("\x11").flow, Some(Flow::Start));
     assert!(!terminal.tty.is_stopped());
     terminal.press("\x13");
-    assert_eq!(terminal.press("\x03").flow, Some(Flow::Start), "a signal starts the output");
+    assert_eq!(terminal.effects("\x03").flow, Some(Flow::Start), "a signal starts the output");
     terminal.change(|termios| termios.iflag |= raw::IXANY);
     terminal.press("\x13");
-    assert_eq!(terminal.press("a").flow, Some(Flow::Start));
+    assert_eq!(terminal.effects("a").flow, Some(Flow::Start));
     terminal.press("\x13");
-    assert_eq!(terminal.change(|termios| termios.iflag &= !raw::IXON).flow, Some(Flow::Start));
-    assert_eq!(terminal.press("\x13\x11\n").flow, None);
+    assert_eq!(terminal.changed(|termios| termios.iflag &= !raw::IXON).flow, Some(Flow::Start));
+    assert_eq!(terminal.effects("\x13\x11\n").flow, None);
     assert_eq!(terminal.read_text(10).unwrap(), "a\x13\x11\n");
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Out, Terminal};
 use linux_raw_sys::general as raw;
-use tty::{Flow, FlowRequest};
+use tty::{Effects, Flow, FlowRequest};
 
 fn written(oflag: u32, text: &str) -> String {
     let mut terminal = Terminal::with(|termios| termios.oflag = oflag);
@@ -53,7 +53,7 @@ fn tcxonc_and_characters_stop_independently() {
     let mut out = Out::default();
     assert_eq!(terminal.tty.control_flow(FlowRequest::StartOutput, &mut out).flow, None);
     assert_eq!(terminal.tty.control_flow(FlowRequest::StopOutput, &mut out).flow, Some(Flow::Stop));
-    assert_eq!(terminal.press("\x11").flow, None, "START does not undo TCOOFF");
+    assert_eq!(terminal.effects("\x11").flow, None, "START does not undo TCOOFF");
     assert!(terminal.tty.is_stopped());
     assert_eq!(terminal.tty.control_flow(FlowRequest::StartOutput, &mut out).flow, Some(Flow::Start));
     terminal.press("\x13");
@@ -63,7 +63,7 @@ fn tcxonc_and_characters_stop_independently() {
         "TCOON does not undo STOP"
     );
     assert!(terminal.tty.is_stopped());
-    terminal.tty.control_flow(FlowRequest::StopInput, &mut out);
-    terminal.tty.control_flow(FlowRequest::StartInput, &mut out);
+    assert_eq!(terminal.tty.control_flow(FlowRequest::StopInput, &mut out), Effects::default());
+    assert_eq!(terminal.tty.control_flow(FlowRequest::StartInput, &mut out), Effects::default());
     assert_eq!(out.0, b"\x13\x11");
 }

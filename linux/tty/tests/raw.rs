@@ -19,7 +19,7 @@ fn bytes_arrive_as_they_are() {
     assert_eq!(terminal.read(4).unwrap(), b"\x03\r\n\x04");
     assert_eq!(terminal.read(4).unwrap(), b"\x7f\x13");
     assert_eq!(terminal.read(4), None);
-    assert!(terminal.press("a").wake_readers);
+    assert!(terminal.effects("a").wake_readers);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn echo_works_without_lines() {
     assert_eq!(terminal.echo("a\r\x7f"), "a\r\n^?");
     terminal.change(|termios| termios.iflag &= !raw::ICRNL);
     assert_eq!(terminal.echo("\r\n"), "^M^J", "as Linux does");
-    assert_eq!(terminal.press("\x03").signal, Some(signals::Signal::SIGINT));
+    assert_eq!(terminal.effects("\x03").signal, Some(signals::Signal::SIGINT));
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_reader_that_waits_for_more_takes_what_it_has_when_lines_come_back() {
     terminal.press("a");
     let mut buffer = [0; 8];
     assert_eq!(terminal.tty.read(&mut buffer, 0), wait(1, None));
-    assert!(terminal.change(|termios| *termios = tty::Termios::default()).wake_readers);
+    assert!(terminal.changed(|termios| *termios = tty::Termios::default()).wake_readers);
     assert_eq!(terminal.tty.read(&mut buffer, 1), Read::Return(1));
 }
 

@@ -28,7 +28,7 @@ impl Terminal {
         let mut tty = Tty::new().unwrap();
         let mut termios = *tty.termios();
         change(&mut termios);
-        tty.set_termios(termios);
+        let _ = tty.set_termios(termios);
         Self { tty, out: Out::default() }
     }
 
@@ -41,14 +41,24 @@ impl Terminal {
         Self::with(|termios| make_raw(termios, min, time))
     }
 
-    pub fn change(&mut self, change: impl FnOnce(&mut Termios)) -> Effects {
+    pub fn change(&mut self, change: impl FnOnce(&mut Termios)) {
+        let _ = self.changed(change);
+    }
+
+    /// Changes the settings. Returns the effects.
+    pub fn changed(&mut self, change: impl FnOnce(&mut Termios)) -> Effects {
         let mut termios = *self.tty.termios();
         change(&mut termios);
         self.tty.set_termios(termios)
     }
 
+    /// Types bytes.
+    pub fn press(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = self.effects(bytes);
+    }
+
     /// Types bytes. Returns the last one's effects.
-    pub fn press(&mut self, bytes: impl AsRef<[u8]>) -> Effects {
+    pub fn effects(&mut self, bytes: impl AsRef<[u8]>) -> Effects {
         bytes.as_ref().iter().map(|byte| self.tty.input(*byte, &mut self.out)).last().unwrap_or_default()
     }
 
