@@ -8,8 +8,8 @@
 //!    and a signal that its receiver ignores is dropped. A fault calls [`Actions::force`] first, because a fault cannot be
 //!    blocked or ignored.
 //! 3. [`Pending::push`] queues the [`Info`]. A thread has one queue and a process has one queue.
-//! 4. On the way to EL0 the thread calls [`take`] until nothing is left or [`deliver`] wants a handler to run.
-//! 5. [`deliver`] turns the [`Info`] into a [`Delivery`]: ignore, terminate, stop, or run a handler. [`Cut::resume`] says what
+//! 4. On the way to EL0 the thread calls [`take`] until nothing is left or [`deliver()`] wants a handler to run.
+//! 5. [`deliver()`] turns the [`Info`] into a [`Delivery`]: ignore, terminate, stop, or run a handler. [`Cut::resume`] says what
 //!    happens to a system call that the signal cut short.
 //! 6. For a handler, [`frame`] builds the arm64 signal frame and the registers with which the handler starts, and reads the
 //!    frame again when the handler calls `rt_sigreturn`.

@@ -27,22 +27,6 @@ impl SigSet {
     ]);
     /// The signals that stop a process by default.
     pub const STOPS: Self = Self::of(&[Signal::SIGSTOP, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU]);
-    /// The signals that write a core by default.
-    pub(crate) const CORE: Self = Self::of(&[
-        Signal::SIGQUIT,
-        Signal::SIGILL,
-        Signal::SIGTRAP,
-        Signal::SIGABRT,
-        Signal::SIGFPE,
-        Signal::SIGSEGV,
-        Signal::SIGBUS,
-        Signal::SIGSYS,
-        Signal::SIGXCPU,
-        Signal::SIGXFSZ,
-    ]);
-    /// The signals whose delivery does nothing by default. SIGCONT does its work when it is sent.
-    pub(crate) const IGNORED_BY_DEFAULT: Self =
-        Self::of(&[Signal::SIGCONT, Signal::SIGCHLD, Signal::SIGWINCH, Signal::SIGURG]);
 
     /// The set of the listed signals.
     pub const fn of(signals: &[Signal]) -> Self {

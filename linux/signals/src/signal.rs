@@ -5,8 +5,6 @@ use core::num::NonZeroU8;
 
 use linux_raw_sys::general as raw;
 
-use crate::SigSet;
-
 /// A signal: a number from 1 to 64. Numbers below 32 are the standard signals, the others are realtime signals.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signal(NonZeroU8);
@@ -85,16 +83,15 @@ impl Signal {
 
     /// What the signal does by default.
     pub const fn default_action(self) -> DefaultAction {
-        if SigSet::CORE.contains(self) {
-            DefaultAction::Core
-        } else if SigSet::STOPS.contains(self) {
-            DefaultAction::Stop
-        } else if self.number() == raw::SIGCONT {
-            DefaultAction::Continue
-        } else if SigSet::IGNORED_BY_DEFAULT.contains(self) {
-            DefaultAction::Ignore
-        } else {
-            DefaultAction::Terminate
+        match self.number() {
+            raw::SIGQUIT | raw::SIGILL | raw::SIGTRAP | raw::SIGABRT | raw::SIGBUS | raw::SIGFPE => {
+                DefaultAction::Core
+            }
+            raw::SIGSEGV | raw::SIGXCPU | raw::SIGXFSZ | raw::SIGSYS => DefaultAction::Core,
+            raw::SIGSTOP | raw::SIGTSTP | raw::SIGTTIN | raw::SIGTTOU => DefaultAction::Stop,
+            raw::SIGCONT => DefaultAction::Continue,
+            raw::SIGCHLD | raw::SIGWINCH | raw::SIGURG => DefaultAction::Ignore,
+            _ => DefaultAction::Terminate,
         }
     }
 }
