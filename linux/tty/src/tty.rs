@@ -134,7 +134,7 @@ impl Tty {
         match request {
             FlowRequest::StopOutput => self.stopped_by_request = true,
             FlowRequest::StartOutput => {
-                // TCOON goes before a STOP character only if TCOOFF had stopped the output too.
+                // As in Linux, TCOON also undoes a STOP character, but only if TCOOFF was in effect.
                 if core::mem::take(&mut self.stopped_by_request) {
                     self.stopped_by_character = false;
                 }

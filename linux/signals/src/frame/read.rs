@@ -58,7 +58,7 @@ pub fn restore(sp: u64, mut read: impl FnMut(u64, &mut [u8]) -> bool) -> Result<
     let pstate = check_pstate(head.registers.pstate).map_err(|_| BadFrame::Pstate)?;
     let fpsimd = find_fpsimd(sp, &mut read)?;
     let record: FpsimdRecord = fetch(&mut read, fpsimd)?;
-    // The program may write to the frame while it is read: what was checked is what was read first, so the head is checked again.
+    // Another thread of the program may change the frame between two reads, so the head is checked in the copy that is used.
     if record.head.magic != FPSIMD_MAGIC || record.head.size as usize != size_of::<FpsimdRecord>() {
         return Err(BadFrame::Fpsimd);
     }
