@@ -138,6 +138,21 @@ fn a_line_is_reprinted() {
     terminal.press("x\nab\x16\x01c");
     assert_eq!(terminal.echo("\x12"), "^R\r\nab^Ac");
     assert_eq!(terminal.echo("\x7f"), "\x08 \x08");
+    terminal.press("\x15");
+    terminal.tty.output(b"\n$  ", &mut Out::default());
+    assert_eq!(terminal.echo("ab\t\x7f\t"), format!("ab\t{}\t", "\x08".repeat(3)));
+    assert_eq!(
+        terminal.echo("\x12\x7f"),
+        format!("^R\r\nab\t{}", "\x08".repeat(6)),
+        "no prompt before the reprinted line"
+    );
+}
+
+#[test]
+fn words_have_letters_of_latin_1() {
+    let mut terminal = Terminal::new();
+    terminal.press(b"a\xd7b\xe9\x17\n");
+    assert_eq!(terminal.read(10).unwrap(), b"a\xd7\n", "a multiplication sign is no letter");
 }
 
 #[test]

@@ -89,6 +89,15 @@ fn what_is_queued_survives_a_switch() {
 }
 
 #[test]
+fn switching_there_and_back_makes_one_line() {
+    let mut terminal = Terminal::new();
+    terminal.press("ab\nc\x04d");
+    terminal.change(|termios| make_raw(termios, 1, 0));
+    terminal.change(|termios| *termios = tty::Termios::default());
+    assert_eq!(terminal.read(100).unwrap(), b"ab\nc\0d");
+}
+
+#[test]
 fn a_reader_that_waits_for_more_takes_what_it_has_when_lines_come_back() {
     let mut terminal = Terminal::raw(3, 0);
     terminal.press("a");
