@@ -20,6 +20,9 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use tests::program as test_program;
+
 pub use error::{ElfError, Flaw};
 pub use plan::{MapPlan, Mapping, Source};
 
@@ -28,7 +31,7 @@ use core::ops::Range;
 
 use linux_raw_sys::general::{PROT_EXEC, PROT_READ, PROT_WRITE};
 
-use crate::{PAGE_SIZE, page_ceil, page_floor};
+use crate::{page_ceil, page_floor};
 
 bitflags::bitflags! {
     /// How memory may be accessed, with the bits of `PROT_*`.
@@ -160,5 +163,3 @@ impl Image {
         ElfError { role: self.role, flaw }
     }
 }
-
-const _: () = assert!(PAGE_SIZE.is_power_of_two());

@@ -1,7 +1,7 @@
 //! Decompression of gzip (RFC 1952).
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
