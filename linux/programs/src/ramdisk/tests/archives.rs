@@ -59,7 +59,7 @@ fn the_format_with_sums() {
 
 #[test]
 fn digits_of_both_cases() {
-    let bytes = Writer::default().add("a", FILE, &[1; 0xab]).trailer();
+    let bytes = Writer::default().add("a", FILE, &[1; 0xab]).bytes;
     let lower = bytes.to_ascii_lowercase();
     assert_eq!(all(&lower)[0].data, [1; 0xab]);
     assert_eq!(all(&bytes)[0].data, [1; 0xab]);
