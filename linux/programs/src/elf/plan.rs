@@ -66,7 +66,7 @@ impl Image {
     }
 
     fn try_plan(&self, bias: u64, user: &Range<u64>) -> Result<MapPlan, Flaw> {
-        if bias % PAGE_SIZE != 0 || (self.kind == Kind::Fixed && bias != 0) {
+        if !bias.is_multiple_of(PAGE_SIZE) || (self.kind == Kind::Fixed && bias != 0) {
             return Err(Flaw::Bias(bias));
         }
         let mut mappings = Vec::new();

@@ -159,12 +159,13 @@ impl Image {
         if p_filesz != 0 {
             let file_end = p_offset.checked_add(p_filesz).filter(|&end| i64::try_from(end).is_ok());
             let file_end = file_end.ok_or(Flaw::SegmentOverflow(index))?;
-            if (p_offset ^ p_vaddr) % PAGE_SIZE != 0 {
+            if !(p_offset ^ p_vaddr).is_multiple_of(PAGE_SIZE) {
                 return Err(Flaw::Misaligned(index));
             }
             // Pages behind the end of a file can be mapped but not written to, neither by the program (SIGBUS) nor by the kernel.
-            let zeroes =
-                protection.contains(Protection::WRITE) && p_memsz > p_filesz && file_end % PAGE_SIZE != 0;
+            let zeroes = protection.contains(Protection::WRITE)
+                && p_memsz > p_filesz
+                && !file_end.is_multiple_of(PAGE_SIZE);
             if zeroes && page_floor(file_end) >= file_size {
                 return Err(Flaw::ZeroTailPastEnd(index));
             }
