@@ -111,9 +111,8 @@ impl Line {
         if !self.bytes.starts_with(b"#!") {
             return None;
         }
-        // Linux's `strnchr` stops at a NUL.
-        let stop = self.bytes.iter().position(|&byte| byte == b'\n' || byte == 0);
-        let mut end = match stop.filter(|&at| self.bytes[at] == b'\n') {
+        // Linux does not look for a newline behind a NUL. There is no need to: both strings end at the NUL at the latest.
+        let mut end = match self.bytes.iter().position(|&byte| byte == b'\n') {
             Some(newline) => newline,
             None => {
                 // Without a newline the path is complete only if something ends it.

@@ -81,7 +81,12 @@ fn segments() {
     refused(|file| file.headers.swap(1, 2), Flaw::Order(2), EINVAL, EINVAL);
     refused(|file| file.headers[2] = file.headers[1], Flaw::Order(2), EINVAL, EINVAL);
     refused(|file| file.headers[2] = load(RW, 0x1233, 0x1233, 1, 1), Flaw::Order(2), EINVAL, EINVAL);
-    // The file ends at 0x4000.
+    // The file ends at 0x4000. Without a tail to zero, segments may go to its end and past it.
+    let mut file = File::dynamic();
+    for segment in [load(RW, 0x3000, 0x1_1000, 0x1000, 0x1001), load(RW, 0x3000, 0x1_1000, 0x1001, 0x1001)] {
+        file.headers[2] = segment;
+        assert!(read(&file).is_ok());
+    }
     refused(|file| file.headers[2].p_offset = 0x3ff0, Flaw::ZeroTailPastEnd(2), EFAULT, EFAULT);
 }
 

@@ -196,6 +196,13 @@ fn segments_of_no_bytes_only_count_for_the_alignment() {
 }
 
 #[test]
+fn the_largest_alignment_counts() {
+    let mut file = File::fixed();
+    file.headers[0].p_align = 0x20_0000;
+    assert_eq!(read(&file).unwrap().alignment(), 0x20_0000);
+}
+
+#[test]
 fn alignments_that_are_no_power_of_two_are_ignored() {
     let mut file = File::fixed();
     file.headers[0].p_align = 0x3000;

@@ -105,11 +105,12 @@ fn hard_links_name_the_first_entry() {
         .link("s2", 7, SYMLINK, b"a")
         .link("device2", 7, CHARACTER, b"")
         .add("single", FILE, b"")
+        .add("same inode", FILE, b"")
         .trailer();
     let links: Vec<_> = all(&bytes).iter().map(|entry| entry.link_to).collect();
     let a = Some(b"a".as_slice());
     let device = Some(b"device".as_slice());
-    assert_eq!(links, [None, None, a, None, a, None, None, None, None, device, None]);
+    assert_eq!(links, [None, None, a, None, a, None, None, None, None, device, None, None]);
     assert_eq!(all(&bytes)[4].data, b"data");
 }
 
