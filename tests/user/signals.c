@@ -63,7 +63,8 @@ static void set(int signal, void (*handler)(int, siginfo_t *, void *), int flags
 {
 	struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | flags };
 
-	check(strsignal(signal), sigaction(signal, &action, NULL) == 0, "%s", strerror(errno));
+	if (sigaction(signal, &action, NULL))
+		check("sigaction", 0, "%s: %s", strsignal(signal), strerror(errno));
 }
 
 static void take(int signal, siginfo_t *info, void *context)

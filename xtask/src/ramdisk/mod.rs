@@ -107,7 +107,7 @@ pub fn pack(contents: &Contents) -> Result<Packed> {
     let (tree, init) = tree(contents)?;
     let dir = target_dir().join("ramdisk");
     fs::create_dir_all(&dir)?;
-    let mut file = tempfile::Builder::new().suffix(".cpio").tempfile_in(dir)?;
+    let mut file = tempfile::Builder::new().prefix("ramdisk-").suffix(".cpio").tempfile_in(dir)?;
     let mut out = BufWriter::new(&mut file);
     tree.write(&mut out)?;
     out.flush()?;

@@ -67,14 +67,18 @@ impl Linking {
     }
 }
 
-/// Debian's specification for compiling with musl, which names the places of an installed musl, with the places of the unpacked one.
+/// Debian's specification for compiling with musl, for the unpacked musl.
 fn musl_specs() -> Result<String> {
     let files = arm64::files();
     let specs = files.join("usr/lib/aarch64-linux-musl/musl-gcc.specs");
     let text = fs::read_to_string(&specs).with_context(|| format!("cannot read {}", specs.display()))?;
-    let mut moved = text;
-    for dir in ["/usr/include/aarch64-linux-musl", "/usr/lib/aarch64-linux-musl"] {
-        moved = moved.replace(dir, &format!("{}{dir}", files.display()));
-    }
-    Ok(moved)
+    Ok(moved(&text, &files.to_string_lossy()))
+}
+
+/// A specification that names the places of an installed musl, with the places below `files` instead. The path of the dynamic linker,
+/// which is one of the ramdisk, stays.
+pub(super) fn moved(specs: &str, files: &str) -> String {
+    ["/usr/include/aarch64-linux-musl", "/usr/lib/aarch64-linux-musl"]
+        .iter()
+        .fold(specs.to_owned(), |specs, dir| specs.replace(dir, &format!("{files}{dir}")))
 }

@@ -68,25 +68,25 @@ fn compile_into(sources: &Path, output: &Path) -> Result<Vec<Program>> {
         let stamp = [fs::read(&source)?, headers.clone()].concat();
         for linking in Linking::ALL {
             let path = output.join(linking.name()).join(&name);
-            provide(linking, &source, &path, &stamp)?;
+            let mut command = linking.compiler(path.parent().unwrap_or(output))?;
+            command.arg("-o").arg(&path).arg(&source);
+            provide(&mut command, &path, &stamp)
+                .with_context(|| format!("{} does not compile as {}", source.display(), linking.name()))?;
             programs.push(Program { name: name.clone(), linking, path });
         }
     }
     Ok(programs)
 }
 
-/// Compiles one program, unless it was made from the same command line and the same bytes.
-fn provide(linking: Linking, source: &Path, path: &Path, sources: &[u8]) -> Result<()> {
-    let mut command = linking.compiler(path.parent().unwrap_or(path))?;
-    command.arg("-o").arg(path).arg(source);
+/// Runs the command that makes a program, unless the program was made by the same command from the same bytes.
+fn provide(command: &mut Command, path: &Path, sources: &[u8]) -> Result<()> {
     let stamp = [format!("{command:?}\n").as_bytes(), sources].concat();
     let made = path.with_extension("made");
     if path.exists() && fs::read(&made).is_ok_and(|old| old == stamp) {
         return Ok(());
     }
     let _ = fs::remove_file(&made);
-    run(&mut command)
-        .with_context(|| format!("{} does not compile as {}", source.display(), linking.name()))?;
+    run(command)?;
     fs::write(made, stamp)?;
     Ok(())
 }
