@@ -1,15 +1,16 @@
 //! `run`: the kernel on the user's terminal.
 
-use crate::args::{Common, Run, Runner, User};
+use crate::args::{Common, Run, Runner};
 use crate::paths::{TARGET, target_dir};
 use crate::qemu::{Machine, Start};
-use crate::ramdisk::{self, Contents, Packed};
+use crate::ramdisk::{self, Packed};
 use crate::say::say;
 use crate::session::{self, End, Flow, Input, PromptFinder};
 use crate::setup::{self, decide::Need};
 use crate::symbolise::Symboliser;
+use crate::user;
 use crate::{build, ktap, pack};
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,23 +19,21 @@ use std::time::Duration;
 const UNATTENDED: Duration = Duration::from_secs(300);
 /// The tick of the main job, in Hz.
 const TICK: &str = "hz=1000";
-/// The boot argument with which the kernel runs a program of the ramdisk.
-const USER_MODE: &str = "mode=user";
 /// The exit status after a time limit was reached, the same as that of timeout(1).
 pub const STATUS_TIMEOUT: u8 = 124;
 
 /// Builds and boots. Returns the exit status.
 ///
 /// # Errors
-/// When the command line is wrong, the host lacks something, the program cannot be packed, the kernel does not build, or QEMU does not
-/// start.
+/// When the command line is wrong, the host lacks something, the program cannot be packed, the kernel does not build, or QEMU does
+/// not start.
 pub fn run(arguments: &Run) -> Result<u8> {
-    let (common, user) = (&arguments.common, &arguments.user);
-    user.check().unwrap_or_else(|error| error.exit());
+    let (common, flags) = (&arguments.common, &arguments.user);
+    flags.check().unwrap_or_else(|error| error.exit());
     // Packed first: a mistake in the program's name shows at once, not after the kernel has been built.
-    let ramdisk = if user.is_wanted() { Some(ramdisk::pack(&contents(user))?) } else { None };
+    let ramdisk = if flags.is_wanted() { Some(ramdisk::pack(&user::boot::contents(flags))?) } else { None };
     let machine = match &ramdisk {
-        Some(ramdisk) => user_machine(common, user, ramdisk)?,
+        Some(ramdisk) => user::boot::machine(common, flags, ramdisk)?,
         None => machine(common),
     };
     if common.dry_run {
@@ -44,32 +43,6 @@ pub fn run(arguments: &Run) -> Result<u8> {
     }
     let elf = kernel(common, Need { qemu: true, ..Need::default() })?;
     boot(&elf, &machine, common.limit(unattended()))
-}
-
-/// What the ramdisk has in it.
-fn contents(user: &User) -> Contents {
-    Contents {
-        exec: user.exec.clone(),
-        arguments: user.arguments.clone(),
-        environment: user.env.clone(),
-        initrd: user.initrd.clone(),
-        sysroot: user.sysroot.clone(),
-    }
-}
-
-/// The machine that runs a program of the ramdisk.
-fn user_machine(common: &Common, user: &User, ramdisk: &Packed) -> Result<Machine> {
-    let mut append = USER_MODE.to_owned();
-    if let Some(init) = ramdisk.init.as_ref().or(user.init.as_ref()) {
-        // The kernel splits its boot arguments at blanks, and knows double quotes.
-        ensure!(
-            init.starts_with('/') && !init.contains(|c: char| c.is_whitespace() || c == '"'),
-            "--init {init}: expected an absolute path of the ramdisk, without blanks and quotes"
-        );
-        append += &format!(" init={init}");
-    }
-    let default = Machine { append, initrd: Some(ramdisk.path().to_owned()), ..Machine::default() };
-    Ok(common.machine(default))
 }
 
 /// Boots an ELF that cargo built, for `cargo run` and `cargo test` in `image/`.
@@ -290,22 +263,6 @@ mod tests {
     fn a_programs_status_is_passed_on() {
         for status in [0, 1, 101, 139, 255] {
             assert_eq!(i32::from(status_of_program(status)), status);
-        }
-    }
-
-    #[test]
-    fn a_program_of_the_ramdisk_is_named_by_boot_arguments() {
-        let dir = tempfile::tempdir().unwrap();
-        let packed = |init: &str| {
-            let user = User { initrd: Some(dir.path().into()), init: Some(init.into()), ..User::default() };
-            let ramdisk = ramdisk::pack(&contents(&user)).unwrap();
-            user_machine(&Common { append: vec!["hz=50".into()], ..Common::default() }, &user, &ramdisk)
-        };
-        let machine = packed("/sbin/init").unwrap();
-        assert_eq!(machine.append, "mode=user init=/sbin/init hz=50");
-        assert!(machine.shell_line(&Start::Kernel(Path::new("k.img"))).contains(" -initrd "));
-        for wrong in ["sbin/init", "/a b", "/a\"b", ""] {
-            assert!(packed(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The directories in which dynamic linkers look by themselves, and that a sysroot therefore has libraries in. glibc's and musl's are
-/// apart, since a library of one is useless to the other.
+/// The directories in which dynamic linkers look by themselves, and that a sysroot therefore has libraries in. glibc's and musl's
+/// are apart, since a library of one is useless to the other.
 const GNU: [&str; 2] = ["/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
 const MUSL: [&str; 2] = ["/lib/aarch64-linux-musl", "/usr/lib/aarch64-linux-musl"];
 const BOTH: [&str; 4] = ["/lib", "/usr/lib", "/lib64", "/usr/lib64"];
@@ -31,8 +31,9 @@ struct Found {
 }
 
 impl Roots {
-    /// The tree that the program is added to comes first. Then comes `sysroot`, or the places where hosts keep the libraries of AArch64:
-    /// the cross compiler's, what set-up has unpacked, and the host itself, which has them if it is an AArch64 or a multi-architecture one.
+    /// The tree that the program is added to comes first. Then comes `sysroot`, or the places where hosts keep the libraries of
+    /// AArch64: the cross compiler's, what set-up has unpacked, and the host itself, which has them if it is an AArch64 or a
+    /// multi-architecture one.
     pub fn new(tree: Option<&Path>, sysroot: Option<&Path>) -> Self {
         let usual = || {
             let cross = ["/usr/aarch64-linux-gnu", "/usr/aarch64-linux-gnu/sys-root"].map(PathBuf::from);
@@ -53,8 +54,8 @@ impl Roots {
     }
 }
 
-/// Adds what the program at `path` of the ramdisk needs to run: its dynamic linker, and the libraries that it and its libraries need.
-/// `host` is the program's place on the host, which `$ORIGIN` in its DT_RUNPATH means.
+/// Adds what the program at `path` of the ramdisk needs to run: its dynamic linker, and the libraries that it and its libraries
+/// need. `host` is the program's place on the host, which `$ORIGIN` in its DT_RUNPATH means.
 ///
 /// # Errors
 /// When one of them is not found, is for another machine, or is damaged.
@@ -93,8 +94,8 @@ pub fn add(tree: &mut Tree, roots: &Roots, path: &str, host: &Path, elf: Elf) ->
     Ok(())
 }
 
-/// Puts a library into the tree by the name of its file, and as a link by the name that it is needed by: dynamic linkers know by device
-/// and inode number that both are one library.
+/// Puts a library into the tree by the name of its file, and as a link by the name that it is needed by: dynamic linkers know by
+/// device and inode number that both are one library.
 fn put(tree: &mut Tree, name: &str, found: Found) -> Result<(PathBuf, String, Elf)> {
     let base = name.rsplit('/').next().unwrap_or(name);
     let file = found.host.file_name().and_then(|file| file.to_str()).unwrap_or(base).to_owned();
@@ -181,7 +182,8 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A path below a root of the host, where links with absolute targets mean files below the same root. None if a link goes in a circle.
+/// A path below a root of the host, where links with absolute targets mean files below the same root. None if a link goes in a
+/// circle.
 fn inside(root: &Path, path: &str) -> Option<PathBuf> {
     let mut left: Vec<String> = path.split('/').rev().map(str::to_owned).collect();
     let mut done = PathBuf::new();

@@ -4,10 +4,10 @@
 //!
 //! - `/bin/PROGRAM`: the program, and beside it what it needs: the dynamic linker of its PT_INTERP, the libraries of its DT_NEEDED
 //!   entries and of theirs; for a script, its interpreter.
-//! - `/init.args`: the words of the command line, the program's path first, each of them ended by a NUL. In the boot arguments, blanks and
-//!   quotes in a word would be lost, and the device tree has no room for long ones.
-//! - `/init.env`: the settings of `--env NAME=VALUE`, in the same form, to be added to the kernel's own environment of the first process. The
-//!   file is missing if there are none.
+//! - `/init.args`: the words of the command line, the program's path first, each of them ended by a NUL. In the boot arguments,
+//!   blanks and quotes in a word would be lost, and the device tree has no room for long ones.
+//! - `/init.env`: the settings of `--env NAME=VALUE`, in the same form, to be added to the kernel's own environment of the first
+//!   process. The file is missing if there are none.
 //! - the boot arguments `mode=user` and `init=/bin/PROGRAM`.
 //! - empty directories that programs expect: `/dev`, `/proc`, `/sys`, `/tmp` and `/root`.
 //!

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 const AARCH64: u16 = 183;
 const X86_64: u16 = 62;
-/// Where the tests' programs have their text, dynamic section and string table: all in one segment, whose address is not its offset.
+/// Where the tests' programs have their text, dynamic section and string table: all in one segment, whose address is not its
+/// offset.
 const BASE: u64 = 0x40_0000;
 
 /// An ELF file with PT_LOAD, PT_DYNAMIC and, with an interpreter, PT_INTERP.

@@ -39,8 +39,8 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Reads a directory of the host: types, permissions, symbolic links and, where the user may read them, device numbers. All files
-    /// belong to root in the ramdisk. A file with several hard links becomes several files.
+    /// Reads a directory of the host: types, permissions, symbolic links and, where the user may read them, device numbers. All
+    /// files belong to root in the ramdisk. A file with several hard links becomes several files.
     ///
     /// # Errors
     /// When something cannot be read, or a name is no UTF-8.
@@ -126,8 +126,8 @@ impl Tree {
         Ok(done.join("/"))
     }
 
-    /// Writes the tree as a newc archive. All files belong to root, and have the time 0, so that the same tree always becomes the same
-    /// archive.
+    /// Writes the tree as a newc archive. All files belong to root, and have the time 0, so that the same tree always becomes the
+    /// same archive.
     ///
     /// # Errors
     /// When the output cannot be written, or a file is too large for the format (4 GiB).

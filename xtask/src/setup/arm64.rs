@@ -1,6 +1,6 @@
-//! Unpacks Debian's packages for AArch64 under `target/arm64`, whatever the host's architecture is: musl, and a static busybox. They are
-//! not installed, and the architectures that the host's dpkg knows stay as they are. apt is given lists of packages, a cache and a status
-//! of its own, in which no package is installed and the only architecture is arm64.
+//! Unpacks Debian's packages for AArch64 under `target/arm64`, whatever the host's architecture is: musl, and a static busybox.
+//! They are not installed, and the architectures that the host's dpkg knows stay as they are. apt is given lists of packages, a
+//! cache and a status of its own, in which no package is installed and the only architecture is arm64.
 
 use super::Unprepared;
 use super::decide::Install;

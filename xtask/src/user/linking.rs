@@ -75,8 +75,8 @@ fn musl_specs() -> Result<String> {
     Ok(moved(&text, &files.to_string_lossy()))
 }
 
-/// A specification that names the places of an installed musl, with the places below `files` instead. The path of the dynamic linker,
-/// which is one of the ramdisk, stays.
+/// A specification that names the places of an installed musl, with the places below `files` instead. The path of the dynamic
+/// linker, which is one of the ramdisk, stays.
 pub(super) fn moved(specs: &str, files: &str) -> String {
     ["/usr/include/aarch64-linux-musl", "/usr/lib/aarch64-linux-musl"]
         .iter()

@@ -1,8 +1,12 @@
-//! Compiles the C programs of `tests/user` for AArch64, in every way in which programs are linked, into `target/user/`.
+//! Programs at EL0: what `run` boots (`args.rs`, `boot.rs`), and the tests' own, which are compiled here.
 //!
-//! A program is compiled again only if its source, a header beside it, or the compiler's command line has changed: the command line and
-//! the sources' bytes are kept beside the program, in a file with the ending `.made`.
+//! The C programs of `tests/user` are compiled for AArch64, in every way in which programs are linked, into `target/user/`.
+//!
+//! A program is compiled again only if its source, a header beside it, or the compiler's command line has changed: the command
+//! line and the sources' bytes are kept beside the program, in a file with the ending `.made`.
 
+pub mod args;
+pub mod boot;
 mod linking;
 #[cfg(test)]
 mod tests;
@@ -40,8 +44,8 @@ pub fn show() -> Result<()> {
     Ok(())
 }
 
-/// Compiles what has changed, and returns all programs: sorted by name, and for each name in the order of [`Linking::ALL`]. The host must
-/// be prepared with `Need::user`.
+/// Compiles what has changed, and returns all programs: sorted by name, and for each name in the order of [`Linking::ALL`]. The
+/// host must be prepared with `Need::user`.
 ///
 /// # Errors
 /// When a program does not compile. The compiler has printed the reason.

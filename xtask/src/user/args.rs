@@ -1,0 +1,96 @@
+//! The flags of `run` for programs at EL0.
+
+use crate::args::Cli;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory};
+use std::path::PathBuf;
+
+/// Flags for programs at EL0.
+#[derive(Args, Clone, Debug, Default)]
+pub struct User {
+    /// Run this program or script of the host, with the libraries that it needs
+    ///
+    /// Words behind PROGRAM are its arguments, from the first one on that is no flag of this command. All words behind `--` are.
+    #[arg(long, value_name = "PROGRAM")]
+    pub exec: Option<PathBuf>,
+    /// The arguments of PROGRAM
+    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<String>,
+    /// Set a variable in the first process's environment (may be repeated)
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+    /// The initial ramdisk: a directory, which is packed, or a file (newc cpio, plain or gzip), which is passed on as it is
+    #[arg(long, value_name = "DIR|FILE")]
+    pub initrd: Option<PathBuf>,
+    /// The program of the ramdisk that becomes the first process [default: /init, /sbin/init or /bin/sh]
+    #[arg(long, value_name = "PATH", requires = "initrd", conflicts_with = "exec")]
+    pub init: Option<String>,
+    /// Look for libraries and interpreters below this directory [default: where cross compilers have them]
+    #[arg(long, value_name = "DIR", requires = "exec")]
+    pub sysroot: Option<PathBuf>,
+}
+
+impl User {
+    /// Whether the kernel is to run a program.
+    pub fn is_wanted(&self) -> bool {
+        self.exec.is_some() || self.initrd.is_some()
+    }
+
+    /// What clap cannot check: without a program, words that are no flags are a mistake, most likely a mistyped flag.
+    ///
+    /// # Errors
+    /// What is wrong, as clap would say it.
+    pub fn check(&self) -> Result<(), clap::Error> {
+        let wrong = |kind, text: String| Err(Cli::command().error(kind, text));
+        match (&self.exec, self.arguments.first(), self.env.first()) {
+            (None, Some(word), _) => wrong(
+                ErrorKind::UnknownArgument,
+                format!(
+                    "unexpected argument '{word}' found: only a program that --exec names takes arguments"
+                ),
+            ),
+            (None, None, Some(_)) if self.initrd.is_none() => {
+                wrong(ErrorKind::MissingRequiredArgument, "--env needs --exec or --initrd".into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Command;
+    use clap::Parser;
+
+    fn user(line: &[&str]) -> User {
+        let line = ["x", "run"].iter().chain(line);
+        let Command::Run(run) = Cli::parse_from(line).command else { panic!() };
+        run.user
+    }
+
+    #[test]
+    fn a_programs_arguments_begin_at_the_first_word_that_is_no_flag_of_the_tool() {
+        let all = user(&["--exec", "p", "-l", "--smp", "x y", "--exec", "q", "--", "-z"]);
+        assert_eq!(all.exec.as_deref(), Some(std::path::Path::new("p")));
+        assert_eq!(all.arguments, ["-l", "--smp", "x y", "--exec", "q", "--", "-z"]);
+        let flags = user(&["--exec", "p", "--smp", "1", "a", "--smp", "2"]);
+        assert_eq!(flags.arguments, ["a", "--smp", "2"]);
+        let dashes = user(&["--exec", "p", "--smp", "1", "--", "--smp", "2", "--", "", "--help"]);
+        assert_eq!(dashes.arguments, ["--smp", "2", "--", "", "--help"]);
+        assert!(all.check().is_ok() && flags.check().is_ok());
+    }
+
+    #[test]
+    fn a_mistyped_flag_is_no_argument() {
+        let error = user(&["--smpp", "2"]).check().unwrap_err().to_string();
+        assert!(error.contains("unexpected argument '--smpp'"), "{error}");
+        assert!(user(&["--env", "A=b"]).check().is_err());
+        assert!(user(&["--env", "A=b", "--initrd", "d"]).check().is_ok());
+        for wrong in
+            [&["--init", "/x"][..], &["--sysroot", "/"], &["--exec", "p", "--initrd", "d", "--init", "/x"]]
+        {
+            assert!(Cli::try_parse_from(["x", "run"].iter().chain(wrong)).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! From the flags of `run` to the ramdisk and the machine that boots with it.
+
+use super::args::User;
+use crate::args::Common;
+use crate::qemu::Machine;
+use crate::ramdisk::{Contents, Packed};
+use anyhow::{Result, ensure};
+
+/// The boot argument with which the kernel runs a program of the ramdisk.
+const USER_MODE: &str = "mode=user";
+
+/// What the ramdisk has in it.
+pub fn contents(user: &User) -> Contents {
+    Contents {
+        exec: user.exec.clone(),
+        arguments: user.arguments.clone(),
+        environment: user.env.clone(),
+        initrd: user.initrd.clone(),
+        sysroot: user.sysroot.clone(),
+    }
+}
+
+/// The machine that runs a program of the ramdisk.
+///
+/// # Errors
+/// When `--init` cannot be a boot argument.
+pub fn machine(common: &Common, user: &User, ramdisk: &Packed) -> Result<Machine> {
+    let mut append = USER_MODE.to_owned();
+    if let Some(init) = ramdisk.init.as_ref().or(user.init.as_ref()) {
+        // The kernel splits its boot arguments at blanks, and knows double quotes.
+        ensure!(
+            init.starts_with('/') && !init.contains(|c: char| c.is_whitespace() || c == '"'),
+            "--init {init}: expected an absolute path of the ramdisk, without blanks and quotes"
+        );
+        append += &format!(" init={init}");
+    }
+    let default = Machine { append, initrd: Some(ramdisk.path().to_owned()), ..Machine::default() };
+    Ok(common.machine(default))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::qemu::Start;
+    use crate::ramdisk;
+    use std::path::Path;
+
+    #[test]
+    fn a_program_of_the_ramdisk_is_named_by_boot_arguments() {
+        let dir = tempfile::tempdir().unwrap();
+        let packed = |init: &str| {
+            let user = User { initrd: Some(dir.path().into()), init: Some(init.into()), ..User::default() };
+            let ramdisk = ramdisk::pack(&contents(&user)).unwrap();
+            machine(&Common { append: vec!["hz=50".into()], ..Common::default() }, &user, &ramdisk)
+        };
+        let machine = packed("/sbin/init").unwrap();
+        assert_eq!(machine.append, "mode=user init=/sbin/init hz=50");
+        assert!(machine.shell_line(&Start::Kernel(Path::new("k.img"))).contains(" -initrd "));
+        for wrong in ["sbin/init", "/a b", "/a\"b", ""] {
+            assert!(packed(wrong).is_err(), "{wrong}");
+        }
+    }
+}
