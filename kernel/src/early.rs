@@ -50,7 +50,7 @@ extern "C" fn kernel_early(dtb: usize, image: usize) -> Handover {
     let bank = banks.clone().find(|bank| bank.contains(&free)).unwrap_or(free..free);
     let free = free..bank.end.min(limit);
     MACHINE.call_once(|| Boot { platform: machine, free, ttbr1 });
-    Handover { ttbr1, stack: layout::stack_top(0) as u64 }
+    Handover { ttbr1, stack: (layout::stack_top(0) - layout::STACK_ROOM) as u64 }
 }
 
 /// Reads the device tree through the identity map, which covers the blob's gigabyte and the next one.

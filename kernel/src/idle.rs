@@ -1,9 +1,8 @@
 //! What an idle CPU does: it waits, and runs the work that other CPUs give it.
 
 use crate::arch::barrier;
-use crate::drivers::gic::{self, Target};
-use crate::irq::{off, sgi};
 use crate::percpu::{self, PerCpu};
+use crate::sched;
 use crate::smp;
 use core::sync::atomic::{
     AtomicPtr,
@@ -15,10 +14,13 @@ pub type Work = fn();
 
 static WORK: PerCpu<AtomicPtr<()>> = crate::per_cpu!(AtomicPtr::new(core::ptr::null_mut()));
 
-/// Gives an idle CPU work, which the CPU runs after its next interrupt, the tick at the latest. Returns false if the
-/// CPU has work already. Thread context.
+/// Gives an idle CPU work, and wakes the CPU. Returns false if the CPU has work already. Thread context.
 pub fn give(cpu: usize, work: Work) -> bool {
-    WORK.of(cpu).compare_exchange(core::ptr::null_mut(), work as *mut (), Release, Acquire).is_ok()
+    let given = WORK.of(cpu).compare_exchange(core::ptr::null_mut(), work as *mut (), Release, Acquire).is_ok();
+    if given {
+        sched::wake_first(cpu);
+    }
+    given
 }
 
 /// Whether a CPU has finished the work that it was given.
@@ -26,8 +28,7 @@ pub fn is_idle(cpu: usize) -> bool {
     WORK.of(cpu).load(Acquire).is_null()
 }
 
-/// Runs `work` on every online CPU, this one included, and waits until all have finished. An SGI wakes CPUs that have no tick.
-/// Returns the number of CPUs. Thread context with interrupts on.
+/// Runs `work` on every online CPU, this one included, and waits until all have finished. Returns the number of CPUs. Thread context with interrupts on.
 pub fn on_all(work: Work) -> usize {
     let me = percpu::index();
     let others = || smp::online().filter(move |&cpu| cpu != me);
@@ -35,7 +36,6 @@ pub fn on_all(work: Work) -> usize {
         while !give(cpu, work) {
             barrier::relax();
         }
-        gic::send_sgi(sgi::RESCHEDULE, Target::OneCpu(cpu));
     }
     work();
     for cpu in others() {
@@ -55,7 +55,7 @@ pub fn run() -> ! {
         let work = mine.load(Acquire);
         if work.is_null() {
             // The tick may be stopped. Then the interrupt that announces work is the only one.
-            off::wait_unless(|| !mine.load(Acquire).is_null());
+            sched::wait_in_idle(|| !mine.load(Acquire).is_null());
             continue;
         }
         // SAFETY: only `give` stores pointers other than null, and each of them is a `Work`.

@@ -13,6 +13,8 @@ const RESCHEDULE: u32 = 1 << 0;
 const DEFERRED: u32 = 1 << 1;
 /// Deferred work runs on this CPU. An interrupt that comes meanwhile leaves further deferred work, and the reschedule, to that run.
 const RUNNING: u32 = 1 << 2;
+/// With [`RESCHEDULE`]: the running thread gives way to its equals.
+const ROTATE: u32 = 1 << 3;
 
 impl CpuDebug {
     /// Whether a reschedule or deferred work waits, or deferred work runs on this CPU now. Any context.
@@ -21,8 +23,13 @@ impl CpuDebug {
         self.pending.load(Relaxed) != 0
     }
 
-    /// Requests that the CPU switches threads. Any context of this CPU.
+    /// Requests that the CPU switches to the next thread, which may be an equal of the running one. Any context of this CPU.
     pub fn want_reschedule(&self) {
+        self.pending.fetch_or(RESCHEDULE | ROTATE, Release);
+    }
+
+    /// Requests that the CPU asks the scheduler which thread is to run. Any context of this CPU.
+    pub fn want_pick(&self) {
         self.pending.fetch_or(RESCHEDULE, Release);
     }
 
@@ -32,10 +39,10 @@ impl CpuDebug {
         self.pending.load(Relaxed) & RESCHEDULE != 0
     }
 
-    /// Clears the request to switch threads, because the CPU is about to switch. Requests that come later stay. Any context of this
-    /// CPU.
-    pub fn reschedule_done(&self) {
-        self.pending.fetch_and(!RESCHEDULE, Acquire);
+    /// Clears the request to switch threads, because the CPU is about to switch. Requests that come later stay. Returns whether the
+    /// running thread gives way to its equals. Any context of this CPU.
+    pub fn reschedule_done(&self) -> bool {
+        self.pending.fetch_and(!(RESCHEDULE | ROTATE), Acquire) & ROTATE != 0
     }
 
     /// Requests that deferred work is run. Any context of this CPU.

@@ -32,7 +32,7 @@ core::arch::global_asm!(
     RECORD = const frame::FRAME_SIZE - 16,
     STACK_SHIFT = const layout::STACK_SHIFT,
     CPU_STACKS_SHIFT = const layout::CPU_STACKS_SHIFT,
-    OVERFLOW_STACK = const layout::overflow_stack_top(0),
+    OVERFLOW_STACK = const layout::overflow_stack_top(0) - layout::STACK_ROOM,
     BUG = const brk::BUG,
 );
 

@@ -27,5 +27,5 @@ pub fn init() {
     set_handler(sgi::SLOTS, smp::slots_interrupt);
     set_handler(sgi::RENDEZVOUS, smp::take_part);
     set_handler(sgi::STOP, smp::park);
-    set_handler(sgi::RESCHEDULE, |_| sched::want_reschedule());
+    set_handler(sgi::RESCHEDULE, sched::kicked);
 }

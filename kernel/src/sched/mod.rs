@@ -1,40 +1,68 @@
-//! Preemptible kernel threads. Each CPU has a queue of threads, which run in turns; the tick switches them, or they give way
-//! themselves.
+//! Preemptible threads. The crate `scheduler` decides who runs where; this module switches, and wakes CPUs that have to switch.
 //!
 //! A switch changes no mask and no debug state (rule I5): it happens on the way out of an interrupt, with D open and I masked,
-//! or where a thread gives way. While a step is on the stash a reschedule is forbidden (M8). The step's completion raises an
-//! interrupt, which makes up for the reschedule right after the step.
+//! or where a thread gives way or sleeps. While a step is on the stash a reschedule is forbidden (M8). The step's completion raises an
+//! interrupt, which makes up for the reschedule right after the step. The same holds while preemption is off.
+//!
+//! Each CPU has an idle thread, which the scheduler does not know: it runs when there is nothing else. On all CPUs but the first it
+//! is the thread that the CPU has come up with. That thread is known to the scheduler as well, as a thread that sleeps unless other
+//! CPUs have given it work (see [`idle`](crate::idle)).
 
-mod queue;
+mod alarm;
+mod mutex;
+pub mod preempt;
+mod run;
 mod switch;
 mod thread;
+mod wait;
 
-pub use queue::{current, exit, spawn, threads, yield_now};
-pub use thread::{Entry, Handle, SpawnError};
+pub use alarm::Alarm;
+pub use mutex::{Mutex, MutexGuard};
+pub use preempt::{may_sleep, might_sleep};
+pub use run::{
+    create, exit, init_cpu, prepare_to_sleep, sleep, spawn, threads, wait_in_idle, wake, wake_first, yield_now,
+};
+pub use scheduler::{CpuSet, Policy, TaskId};
+pub use thread::{Entry, Handle, Occupant, SpawnError, Thread, current as current_thread, stack_top};
+pub use wait::{Interrupted, WaitQueue};
 
 use crate::debug::{CpuDebug, step};
-use queue::RESCHEDULES;
+use crate::percpu;
+use run::RESCHEDULES;
 
-/// Requests that this CPU switches to the next thread at the end of the interrupt that is being handled. Any context.
+/// Requests that this CPU ends the turn of the running thread at the end of the interrupt that is being handled. Any context.
 pub fn want_reschedule() {
     crate::debug::this().want_reschedule();
 }
 
-/// Ends the turn of the running thread, if another one waits. The timer's handler calls this.
+/// The handler of the interrupt by which a CPU learns that it has to switch.
+pub fn kicked(_: &mut crate::exception::Frame) {
+    crate::debug::this().want_pick();
+}
+
+/// Accounts for the running thread's time, and ends its turn if others are to run. The timer's handler calls this.
 pub fn tick() {
-    if queue::others_wait() {
-        want_reschedule();
+    alarm::tick();
+    let due = run::with(|state| state.scheduler.tick(percpu::index(), crate::time::nanoseconds()));
+    if due == Some(true) {
+        crate::debug::this().want_pick();
     }
 }
 
 /// Switches threads at the end of an interrupt's handler (M8), because a reschedule is wanted. As long as the stash holds a step,
-/// the switch is forbidden: then the completion of that step asks again. I is masked, D is open.
+/// or preemption is off, the switch is forbidden: then the end of that asks again. I is masked, D is open.
 pub fn leave_interrupt(cpu: &CpuDebug) {
-    if rules::step::may_reschedule(cpu.stash_len.get()) {
+    let preemptible = thread::current().is_none_or(|thread| thread.preemption.is_on());
+    if preemptible && rules::step::may_reschedule(cpu.stash_len.get()) {
         step::end_of_handler();
-        cpu.reschedule_done();
-        queue::switch_to_next();
+        let rotate = cpu.reschedule_done();
+        run::schedule(rotate);
     }
+}
+
+/// The name of the running thread. Thread context.
+pub fn current() -> &'static str {
+    thread::current().map_or("boot", Thread::name)
 }
 
 /// How many switches all CPUs have made so far. Any context.

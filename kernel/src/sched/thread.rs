@@ -1,25 +1,40 @@
-//! A thread, and the handle by which others wait for its end.
+//! A thread, the handle by which others wait for its end, and how code finds the thread that it runs in.
 
+use super::preempt::Preemption;
 use super::switch::Context;
 use crate::debug::stepping::Stepping;
+use crate::mm::layout::{self, STACK_ROOM, STACK_SIZE};
 use crate::mm::stacks::Stack;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::cell::{Cell, UnsafeCell};
 use core::fmt;
 use core::sync::atomic::{
-    AtomicBool,
-    Ordering::{Acquire, Release},
+    AtomicBool, AtomicPtr, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
 };
+use scheduler::TaskId;
 
 /// The function that a thread runs. The thread ends when the function returns.
 pub type Entry = Box<dyn FnOnce() + Send>;
 
+/// What a thread has on its CPU beside the kernel's registers: the registers and the address space of a program. The scheduler calls
+/// these functions with I masked and D open.
+pub trait Occupant: Send + Sync {
+    /// The thread leaves its CPU.
+    fn leaves(&self);
+    /// The thread has got a CPU again.
+    fn arrives(&self);
+    /// Where the value is, for its owner, who knows its type.
+    fn address(&self) -> *const ();
+}
+
 /// Why a thread was not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpawnError {
-    /// No memory for a stack, or too many threads.
+    /// No memory for the thread or its stack, or too many threads.
     NoStack,
-    /// The CPU is not online.
+    /// The CPU is not online, or none of the CPUs that the thread may run on is.
     NoCpu(usize),
 }
 
@@ -32,25 +47,41 @@ impl fmt::Display for SpawnError {
     }
 }
 
-/// A thread, running or not.
+/// A thread, running or not. The scheduler's table has a reference until the thread has ended and left its CPU.
 pub struct Thread {
-    pub(super) context: Context,
-    /// The thread's debug state while it does not run; None if nobody steps it (rules I5, I9).
-    pub(super) step: Option<Stepping>,
-    pub(super) entry: Option<Entry>,
+    /// The thread's number in the scheduler; 0 until the scheduler has one.
+    id: AtomicU64,
+    /// The registers while the thread does not run. Its CPU writes them when it switches away, with I masked; the scheduler hands the
+    /// thread to a CPU only when that is over.
+    pub(super) context: UnsafeCell<Context>,
+    /// The thread's debug state while it does not run; None if nobody steps it (rules I5, I9). Used like `context`.
+    pub(super) step: Cell<Option<Stepping>>,
+    /// Whether the thread may be switched away. Only code of this thread changes the value, and handlers that interrupt the thread.
+    pub(super) preemption: Preemption,
+    /// Taken by the thread itself when it begins.
+    pub(super) entry: Cell<Option<Entry>>,
+    pub(super) occupant: Option<Arc<dyn Occupant>>,
     pub(super) done: Arc<AtomicBool>,
     pub(super) name: &'static str,
     /// None for the thread that a CPU came up with, which runs on the CPU's own stack.
     pub(super) stack: Option<Stack>,
 }
 
+// SAFETY: the fields that are not atomic are used by one CPU at a time, as each of them says.
+unsafe impl Send for Thread {}
+// SAFETY: as above.
+unsafe impl Sync for Thread {}
+
 impl Thread {
-    /// The thread that a CPU came up with. The value is made when the CPU first switches to another thread.
+    /// The thread that a CPU came up with.
     pub(super) fn of_boot() -> Self {
         Self {
-            context: Context::new(),
-            step: None,
-            entry: None,
+            id: AtomicU64::new(0),
+            context: UnsafeCell::new(Context::new()),
+            step: Cell::new(None),
+            preemption: Preemption::new(),
+            entry: Cell::new(None),
+            occupant: None,
             done: Arc::new(AtomicBool::new(false)),
             name: "boot",
             stack: None,
@@ -61,18 +92,82 @@ impl Thread {
     pub(super) fn new(
         name: &'static str,
         entry: Entry,
+        occupant: Option<Arc<dyn Occupant>>,
         begin: extern "C" fn() -> !,
-    ) -> Result<Self, SpawnError> {
+    ) -> Result<Arc<Self>, SpawnError> {
         let stack = Stack::new().ok_or(SpawnError::NoStack)?;
-        Ok(Self {
-            context: Context::starting_at(stack.top(), begin),
-            step: None,
-            entry: Some(entry),
-            done: Arc::new(AtomicBool::new(false)),
+        let top = stack.top();
+        let thread = Arc::new(Self {
+            context: UnsafeCell::new(Context::starting_at(top - STACK_ROOM, begin)),
+            entry: Cell::new(Some(entry)),
+            occupant,
             name,
             stack: Some(stack),
-        })
+            ..Self::of_boot()
+        });
+        put_on_stack(top, &thread);
+        Ok(thread)
     }
+
+    /// The thread's number in the scheduler. Any context.
+    pub fn id(&self) -> TaskId {
+        TaskId::from_bits(self.id.load(Relaxed))
+    }
+
+    pub(super) fn set_id(&self, id: TaskId) {
+        self.id.store(id.to_bits(), Relaxed);
+    }
+
+    /// The thread's name. Any context.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What the thread has beside the kernel's registers. Any context.
+    pub fn occupant(&self) -> Option<&Arc<dyn Occupant>> {
+        self.occupant.as_ref()
+    }
+}
+
+/// Writes the pointer to a thread at the top of its stack.
+pub(super) fn put_on_stack(top: usize, thread: &Arc<Thread>) {
+    place(top).store(Arc::as_ptr(thread).cast_mut(), Release);
+}
+
+/// Says that no thread belongs to a stack: to a CPU's stack for overflows.
+pub(super) fn no_thread_on_stack(top: usize) {
+    place(top).store(core::ptr::null_mut(), Release);
+}
+
+fn place(top: usize) -> &'static AtomicPtr<Thread> {
+    // SAFETY: the top of a mapped stack, above everything that its code uses.
+    unsafe { &*((top - STACK_ROOM) as *const AtomicPtr<Thread>) }
+}
+
+/// The running thread; None before the CPU's scheduler has started. Any context on a thread's stack: a handler gets the thread that it
+/// has interrupted.
+///
+/// The thread is found by SP, so the answer stays right if the caller moves to another CPU meanwhile (rule I10).
+#[inline(always)]
+pub fn current() -> Option<&'static Thread> {
+    let sp: u64;
+    // SAFETY: reads a register.
+    unsafe { core::arch::asm!("mov {}, sp", out(reg) sp, options(nomem, nostack, preserves_flags)) };
+    if !layout::is_on_stack(sp) {
+        return None;
+    }
+    let top = (sp as usize | (STACK_SIZE - 1)) + 1;
+    // SAFETY: the top of a mapped stack has the pointer, which is null or that of a thread that exists as long as code runs on its stack.
+    unsafe { place(top).load(Acquire).as_ref() }
+}
+
+/// Where the stack of the running thread begins, below the room for the pointer to the thread.
+#[inline(always)]
+pub fn stack_top() -> usize {
+    let sp: usize;
+    // SAFETY: reads a register.
+    unsafe { core::arch::asm!("mov {}, sp", out(reg) sp, options(nomem, nostack, preserves_flags)) };
+    (sp | (STACK_SIZE - 1)) + 1 - STACK_ROOM
 }
 
 /// By this value the code that has started a thread can ask whether the thread has ended.

@@ -55,6 +55,7 @@ pub fn init_cpu(hz: u32, timer: u32) {
             panic!("cpu{cpu}: interrupt {intid}: {error}");
         }
     }
+    crate::sched::init_cpu();
     // Online first, slots second: another CPU that sets a slot in between finds this CPU online and tells it (H5).
     set_online(cpu);
     // SAFETY: nothing has been unmasked on this CPU yet.
@@ -204,7 +205,7 @@ fn stop_awaiting(cpu: usize) -> bool {
 /// Has the firmware start a CPU at `secondary_entry`.
 fn power_on(cpu: usize, mpidr: u64, ttbr1: u64) -> Result<(), smccc::psci::Error> {
     const _: () = assert!(size_of::<SecondaryArgs>() >= 24);
-    let stack = layout::stack_top(cpu) as u64;
+    let stack = (layout::stack_top(cpu) - layout::STACK_ROOM) as u64;
     let args = &ARGS[cpu];
     for (word, value) in args.iter().zip([ttbr1, stack, cpu as u64]) {
         word.store(value, Release);

@@ -24,6 +24,13 @@ pub fn init_cpu(hz: u32) {
     }
 }
 
+/// Nanoseconds since the counter was 0. Any context.
+pub fn nanoseconds() -> u64 {
+    // The frequency has 32 bits, so the product of the remainder does not overflow.
+    let (count, frequency) = (crate::drivers::timer::now(), crate::drivers::timer::frequency().max(1));
+    count / frequency * 1_000_000_000 + count % frequency * 1_000_000_000 / frequency
+}
+
 /// How many ticks this CPU has counted. Any context.
 pub fn ticks() -> u64 {
     TICKS.this().load(Relaxed)
