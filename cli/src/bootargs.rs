@@ -126,6 +126,8 @@ impl fmt::Display for Warning<'_> {
 pub struct BootArgs<'a> {
     /// `mode=`: what the image does after boot.
     pub mode: Option<&'a str>,
+    /// `init=`: the path of the first program in the initial ramdisk. By default `/init`.
+    pub init: Option<&'a str>,
     /// `test=`: a filter of the self-tests; `test` alone is the empty filter.
     pub test: Option<&'a str>,
     /// `die=`: the test to run that must end the kernel.
@@ -168,6 +170,7 @@ impl<'a> BootArgs<'a> {
     pub fn parse(text: &'a str) -> BootArgs<'a> {
         let mut args = BootArgs {
             mode: None,
+            init: None,
             test: None,
             die: None,
             loglevel: LogLevel::Info,
@@ -188,6 +191,7 @@ impl<'a> BootArgs<'a> {
         for item in args.items().flatten() {
             match item {
                 Item::Mode(mode) => args.mode = Some(mode),
+                Item::Init(path) => args.init = Some(path),
                 Item::Test(filter) => args.test = Some(filter),
                 Item::Die(name) => args.die = Some(name),
                 Item::LogLevel(level) => args.loglevel = level,
@@ -229,6 +233,7 @@ impl<'a> BootArgs<'a> {
 
 enum Item<'a> {
     Mode(&'a str),
+    Init(&'a str),
     Test(&'a str),
     Die(&'a str),
     LogLevel(LogLevel),
@@ -254,6 +259,7 @@ impl<'a> Item<'a> {
         let named = (!value.is_empty()).then_some(value);
         match key {
             "mode" => or(named.map(Item::Mode), "a mode's name"),
+            "init" => or(named.map(Item::Init), "the path of a program"),
             "test" => Ok(Item::Test(value)),
             "die" => or(named.map(Item::Die), "a test's name"),
             "loglevel" => or(
@@ -565,6 +571,7 @@ mod tests {
     fn each_key_says_what_it_expects() {
         let expected = [
             ("mode", "a mode's name"),
+            ("init", "the path of a program"),
             ("die", "a test's name"),
             ("loglevel", "off, error, warn, info, debug, trace, or 0 to 15"),
             ("hz", "1 to 10000 ticks per second"),

@@ -12,6 +12,8 @@ use kernel::report::power;
 use kernel::{drivers::timer, exception, monitor, options, println, smp};
 use tests::{APART, DEATHS, SCENARIOS, STORM, SUITES, UNFIT_UNDER_PROBES};
 
+mod user;
+
 kernel::image_main!(run);
 
 /// Does what `mode=` says, and ends the machine.
@@ -63,9 +65,10 @@ fn run() -> ! {
             monitor::run(good)
         }
         "monitor" => monitor::run(true),
+        "user" => user::run(),
         other => {
             log::error!(
-                "mode={other}: expected run, test, apart, list, sweep, storm, die, bench, stretches or monitor"
+                "mode={other}: expected run, test, apart, list, sweep, storm, die, bench, stretches, monitor or user"
             );
             power::exit(power::FAILURE)
         }

@@ -55,6 +55,8 @@ pub struct Platform {
     /// Parts of memory that are not free: reservation block, `/reserved-memory`, initial RAM disk. The blob itself
     /// need not be among them.
     pub reserved: List<Reserved, MAX_RESERVED>,
+    /// The initial RAM disk, if there is one. Its region is among the reserved ones.
+    pub ramdisk: Option<Region>,
     /// Affinities of the CPUs ([`MPIDR_AFFINITY`]) in the tree's order, which need not begin with the boot CPU.
     pub cpus: List<u64, MAX_CPUS>,
     /// How other CPUs are started and the machine is switched off; `None` if the tree promises no usable PSCI.
@@ -137,6 +139,7 @@ pub fn parse(dtb: &[u8]) -> Result<Platform, DtbError> {
     Ok(Platform {
         memory: memory::banks(fdt, &mut warnings)?,
         reserved: memory::reserved(fdt)?,
+        ramdisk: memory::ramdisk(fdt)?,
         cpus,
         psci,
         gic,

@@ -112,16 +112,23 @@ pub(crate) fn reserved(fdt: Fdt<'_>) -> Result<List<Reserved, MAX_RESERVED>, Dtb
     if let ControlFlow::Break(error) = outcome {
         return Err(error);
     }
-    if let Some(chosen) = fdt.root().child("chosen") {
-        let address = |name| {
-            let words = words(value(&chosen, name)?);
-            words.fold(None, |n: Option<u64>, word| Some(n.unwrap_or(0) << 32 | u64::from(word)))
-        };
-        if let (Some(start), Some(end)) = (address("linux,initrd-start"), address("linux,initrd-end")) {
-            add(region("initial RAM disk", start, end.saturating_sub(start))?, false)?;
-        }
+    if let Some(region) = ramdisk(fdt)? {
+        add(region, false)?;
     }
     Ok(list)
+}
+
+/// The initial RAM disk that `/chosen` names.
+pub(crate) fn ramdisk(fdt: Fdt<'_>) -> Result<Option<Region>, DtbError> {
+    let Some(chosen) = fdt.root().child("chosen") else { return Ok(None) };
+    let address = |name| {
+        let words = words(value(&chosen, name)?);
+        words.fold(None, |n: Option<u64>, word| Some(n.unwrap_or(0) << 32 | u64::from(word)))
+    };
+    match (address("linux,initrd-start"), address("linux,initrd-end")) {
+        (Some(start), Some(end)) => region("initial RAM disk", start, end.saturating_sub(start)).map(Some),
+        _ => Ok(None),
+    }
 }
 
 fn region(node: &'static str, base: u64, size: u64) -> Result<Region, DtbError> {

@@ -22,6 +22,9 @@ bitflags! {
 /// the next instruction (DDI 0487 D2.12).
 pub const SPSR_SS: u64 = 1 << 21;
 
+/// What a PSTATE that a program runs with has clear: the masks, IL, and the bits of M, which say EL0 and AArch64 (rules X3, T7).
+pub const NOT_FOR_EL0: u64 = Daif::all().bits() | 1 << 20 | 0x1f;
+
 impl Daif {
     /// The masks in a value of DAIF or SPSR_EL1. The value's other bits are ignored.
     #[inline(always)]

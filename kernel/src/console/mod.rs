@@ -116,3 +116,18 @@ macro_rules! println {
     () => { $crate::print!("\n") };
     ($($arg:tt)*) => { $crate::console::print(format_args!("{}\n", format_args!($($arg)*))) };
 }
+
+/// Prints bytes of a program as they are, but for the CR that terminals expect before each LF. Thread context.
+pub fn write(bytes: &[u8]) {
+    struct Bytes<'a>(&'a [u8]);
+    impl fmt::Display for Bytes<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            // Text goes byte by byte to the device. Bytes that are no UTF-8 go as their low bits' characters would: as they are.
+            self.0.utf8_chunks().try_for_each(|chunk| {
+                f.write_str(chunk.valid())?;
+                chunk.invalid().iter().try_for_each(|_| f.write_str("\u{fffd}"))
+            })
+        }
+    }
+    print(format_args!("{}", Bytes(bytes)));
+}

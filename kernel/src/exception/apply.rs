@@ -134,6 +134,18 @@ pub fn resume(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
     check_return(frame);
 }
 
+/// The return to a program (M13): D, A, I, F are masked, and the CPU has no step of EL1.
+#[inline(always)]
+pub fn leave_to_el0(cpu: &MaskedCpu, frame: &mut Frame) {
+    #[cfg(debug_assertions)]
+    check_return_to_el0(cpu, frame);
+    match live::ss::<M13>() {
+        Ss::Compute => control::sync_for_return(cpu),
+        Ss::Clear => control::clear_ss(cpu),
+        _ => {}
+    }
+}
+
 /// Puts back what [`set_aside`] has set aside. D is masked.
 #[inline(always)]
 pub fn put_back(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
@@ -209,6 +221,23 @@ fn check_exit(id: RowId, masks: Masks) {
     };
     if wrong {
         violated(id.name(), "the handler ended with other masks than the table's");
+    }
+}
+
+/// Checks that the kernel is left as a program may find it: no owner of EL1's, no stash, no debug context (I6), and a state of the program
+/// that it may have (X3).
+#[cfg(debug_assertions)]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn check_return_to_el0(cpu: &MaskedCpu, frame: &Frame) {
+    if daif::read() != rules::pstate::Daif::all() {
+        violated("I3", "the return path runs with exceptions open");
+    }
+    if cpu.depth.get() != 0 || cpu.stash_len.get() != 0 {
+        violated("I6", "a program is returned to from inside a debug context or an interrupt");
+    }
+    if frame.pstate & rules::pstate::NOT_FOR_EL0 != 0 {
+        violated("X3", "a program is returned to with a PSTATE that it must not have");
     }
 }
 

@@ -296,7 +296,7 @@ fn leave_interrupt(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
 /// both to the interrupt that runs the work. No reference to the CPU's state is kept across this function (rule I10).
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn on_the_way_out() {
+pub(super) fn on_the_way_out() {
     if debug::this().in_deferred() {
         return;
     }

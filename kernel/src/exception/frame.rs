@@ -77,8 +77,10 @@ pub mod ec {
     pub const UNKNOWN: u64 = 0x00;
     pub const ILLEGAL_STATE: u64 = 0x0e;
     pub const SVC64: u64 = 0x15;
+    pub const INSTRUCTION_ABORT_LOWER: u64 = 0x20;
     pub const INSTRUCTION_ABORT_SAME: u64 = 0x21;
     pub const PC_ALIGNMENT: u64 = 0x22;
+    pub const DATA_ABORT_LOWER: u64 = 0x24;
     pub const DATA_ABORT_SAME: u64 = 0x25;
     pub const SP_ALIGNMENT: u64 = 0x26;
     pub const BREAKPOINT_SAME: u64 = 0x31;

@@ -6,7 +6,7 @@
 
 pub mod apply;
 pub mod brk;
-mod el0;
+pub mod el0;
 mod el1;
 pub mod extable;
 mod fatal;

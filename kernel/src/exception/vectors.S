@@ -49,32 +49,46 @@
     mov     x0, sp
 .endm
 
-.macro entry handler, function, sp_of_el0=0
+.macro entry handler, function
 \handler\()_entry:
     .cfi_startproc simple
     describe_live
     save
-    .if \sp_of_el0
-    mrs     x21, sp_el0
-    .else
     add     x21, sp, #{FRAME}
-    .endif
     stp     x30, x21, [sp, #{X30}]
     snapshot
     .cfi_def_cfa x29, {FRAME} - {RECORD}
     describe_frame
     bl      \function
-    .if \sp_of_el0
-    brk     #{BUG}                      // never reached: the handler ends the kernel
-    .else
     b       return_to_el1
-    .endif
+    .cfi_endproc
+.endm
+
+// The entry from a program: SP is SP_EL0, and the kernel's stack is empty but for the frame.
+.macro entry_from_el0 handler
+\handler\()_entry:
+    .cfi_startproc simple
+    describe_live
+    save
+    mrs     x21, sp_el0
+    stp     x30, x21, [sp, #{X30}]
+    // The frame record that a snapshot makes has X29 of the program. Backtraces of the kernel must not follow it.
+    mov     x29, xzr
+    snapshot
+    .cfi_def_cfa x29, {FRAME} - {RECORD}
+    describe_frame
+.endm
+
+.macro entry_el0 handler, function
+    entry_from_el0 \handler
+    bl      \function
+    b       return_to_el0
     .cfi_endproc
 .endm
 
 // Calls the handler of the exception's class. X24 is ESR_EL1.
-.macro call_by_class
-    ldr     x2, =EXCEPTION_EL1_CLASSES
+.macro call_by_class table
+    ldr     x2, =\table
     ubfx    x1, x24, #26, #6
     ldr     x2, [x2, x1, lsl #3]
     blr     x2
@@ -111,14 +125,62 @@ vectors:
     entry   el1_irq, exception_el1_irq
     entry   el1_fiq, exception_el1_fiq
     entry   el1_error, exception_el1_error
-    entry   el0_sync, exception_el0_sync, 1
-    entry   el0_irq, exception_el0_irq, 1
-    entry   el0_fiq, exception_el0_irq, 1
-    entry   el0_error, exception_el0_error, 1
-    entry   el0_32_sync, exception_el0_32, 1
-    entry   el0_32_irq, exception_el0_32, 1
-    entry   el0_32_fiq, exception_el0_32, 1
-    entry   el0_32_error, exception_el0_32, 1
+    entry_el0 el0_irq, exception_el0_irq
+    entry_el0 el0_fiq, exception_el0_fiq
+    entry_el0 el0_error, exception_el0_error
+    entry_el0 el0_32_sync, exception_el0_32
+    entry_el0 el0_32_irq, exception_el0_32
+    entry_el0 el0_32_fiq, exception_el0_32
+    entry_el0 el0_32_error, exception_el0_32
+
+    entry_from_el0 el0_sync
+    call_by_class EXCEPTION_EL0_CLASSES
+    .cfi_endproc
+
+// Returns to the program whose frame is at SP, at the top of the kernel's stack. D, A, I, F are masked.
+.global return_to_el0
+return_to_el0:
+    .cfi_startproc simple
+    describe_live
+    describe_frame
+    ldp     x21, x22, [sp, #{SP_}]
+    ldr     x23, [sp, #{PC} + 8]
+    msr     sp_el0, x21
+    msr     elr_el1, x22
+    msr     spsr_el1, x23
+    ldp     x0, x1, [sp, #16 * 0]
+    ldp     x2, x3, [sp, #16 * 1]
+    ldp     x4, x5, [sp, #16 * 2]
+    ldp     x6, x7, [sp, #16 * 3]
+    ldp     x8, x9, [sp, #16 * 4]
+    ldp     x10, x11, [sp, #16 * 5]
+    ldp     x12, x13, [sp, #16 * 6]
+    ldp     x14, x15, [sp, #16 * 7]
+    ldp     x16, x17, [sp, #16 * 8]
+    ldp     x18, x19, [sp, #16 * 9]
+    ldp     x20, x21, [sp, #16 * 10]
+    ldp     x22, x23, [sp, #16 * 11]
+    ldp     x24, x25, [sp, #16 * 12]
+    ldp     x26, x27, [sp, #16 * 13]
+    ldp     x28, x29, [sp, #16 * 14]
+    ldr     x30, [sp, #{X30}]
+    add     sp, sp, #{FRAME}
+    .cfi_endproc
+    eret
+
+// Begins a program: X0 is the place of its frame, at the top of the thread's stack, X1 its registers, which lie lower on the same stack
+// and may overlap the place. D, A, I, F are masked.
+.global begin_at_el0
+begin_at_el0:
+    mov     x2, #{FRAME}
+1:  sub     x2, x2, #8
+    ldr     x3, [x1, x2]
+    str     x3, [x0, x2]
+    cbnz    x2, 1b
+    mov     sp, x0
+    mov     x29, xzr
+    bl      exception_el0_begin
+    b       return_to_el0
 
 // This entry is the last, because the handler returns into return_to_el1 below; all other entries branch there.
 el1_sync_entry:
@@ -130,7 +192,7 @@ el1_sync_entry:
     snapshot
     .cfi_def_cfa x29, {FRAME} - {RECORD}
     describe_frame
-    call_by_class
+    call_by_class EXCEPTION_EL1_CLASSES
     .cfi_endproc
 
 // Returns to the context whose frame is at SP. D, A, I, F are masked. A handler may have changed the context's SP, so

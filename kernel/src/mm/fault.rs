@@ -21,6 +21,28 @@ pub fn catch(catcher: Option<Catcher>) {
     CATCHER.store(pointer, Release);
 }
 
+/// Looks at a fault on user memory. Returns true if the access succeeds now.
+pub type User = fn(&Frame) -> bool;
+
+static USER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Names the function that brings user memory in. Called at boot.
+pub fn set_user(user: User) {
+    USER.store(user as *mut (), Release);
+}
+
+/// Whether a fault was one on user memory that is repaired now. Only code that may sleep, and that has a fix-up, is helped: all other code must
+/// not touch user memory, and finds an error there.
+fn repaired(frame: &Frame) -> bool {
+    let user = USER.load(Acquire);
+    if user.is_null() || frame.far >> 55 & 1 != 0 || !crate::sched::may_sleep() {
+        return false;
+    }
+    // SAFETY: `set_user` stored a function of this type.
+    let user: User = unsafe { core::mem::transmute(user) };
+    user(frame)
+}
+
 /// Deals with a fault. Returns false if nothing can be done about it. Runs with the masks and at the debug depth of the
 /// context that has faulted, which may be a debug context, so this function never waits. Probes can be placed on it.
 #[inline(never)]
@@ -38,6 +60,9 @@ pub fn handle(frame: &mut Frame) -> bool {
         return false;
     }
     let Some(pc) = extable::fixup(frame.pc) else { return false };
+    if frame.class() == ec::DATA_ABORT_SAME && repaired(frame) {
+        return true;
+    }
     frame.move_to(pc);
     stats::FIXUPS.count_shared();
     true

@@ -11,8 +11,14 @@ struct KernelHeap(IrqMutex<Heap>);
 #[global_allocator]
 static HEAP: KernelHeap = KernelHeap(IrqMutex::new(Heap::empty()));
 
-/// Gives the heap its memory, a range of physical addresses. Called once, at boot.
+/// The heap gets this part of the free RAM; programs and files get the rest.
+const SHARE: usize = 4;
+
+/// Gives the heap and the pool of pages their memory, a range of physical addresses. Called once, at boot.
 pub fn init(physical: Range<usize>) {
+    let heap = physical.start..physical.start + (physical.len() / SHARE & !(super::layout::PAGE - 1));
+    super::pages::init(heap.end..physical.end);
+    let physical = heap;
     let start = super::linear(physical.start) as *mut u8;
     // SAFETY: the range is RAM that nobody else uses, it stays mapped read-write, and it is given to the heap once.
     unsafe { HEAP.0.lock().init(start, physical.len()) }

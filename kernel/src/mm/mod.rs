@@ -4,6 +4,7 @@ pub mod fault;
 mod frames;
 mod heap;
 pub mod layout;
+pub mod pages;
 pub mod patch;
 pub mod stacks;
 mod tables;

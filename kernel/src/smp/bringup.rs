@@ -56,6 +56,8 @@ pub fn init_cpu(hz: u32, timer: u32) {
         }
     }
     crate::sched::init_cpu();
+    crate::space::init_cpu();
+    crate::arch::el0::init_cpu();
     // Online first, slots second: another CPU that sets a slot in between finds this CPU online and tells it (H5).
     set_online(cpu);
     // SAFETY: nothing has been unmasked on this CPU yet.

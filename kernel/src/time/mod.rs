@@ -31,6 +31,22 @@ pub fn nanoseconds() -> u64 {
     count / frequency * 1_000_000_000 + count % frequency * 1_000_000_000 / frequency
 }
 
+/// Bytes that nobody outside can foresee only as far as the counter cannot be: the machine has no better source. Any context.
+pub fn random() -> [u8; 16] {
+    // The finalizer of SplitMix64 on the counter, twice.
+    let mix = |mut word: u64| {
+        word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ word >> 31
+    };
+    let count = crate::drivers::timer::now();
+    let words = [mix(count.wrapping_add(0x9e37_79b9_7f4a_7c15)), mix(count.wrapping_add(0x3c6e_f372_fe94_f82a))];
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&words[0].to_le_bytes());
+    bytes[8..].copy_from_slice(&words[1].to_le_bytes());
+    bytes
+}
+
 /// How many ticks this CPU has counted. Any context.
 pub fn ticks() -> u64 {
     TICKS.this().load(Relaxed)

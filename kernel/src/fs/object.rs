@@ -1,0 +1,61 @@
+//! A file behind a mapping, and as a program that is started.
+
+use super::{Content, path_of, tree};
+use crate::mm::pages::Page;
+use crate::space::{NoMemory, Object};
+use alloc::string::String;
+use alloc::sync::Arc;
+use files::{FileError, InodeId};
+use programs::{ReadAt, ReadError};
+
+/// A reference to a regular file of the tree. The file exists as long as the value does.
+pub struct FileObject {
+    inode: InodeId,
+}
+
+impl FileObject {
+    /// Takes over a hold of the inode.
+    pub fn of_held(inode: InodeId) -> Arc<Self> {
+        Arc::new(Self { inode })
+    }
+
+    /// The inode.
+    pub fn inode(&self) -> InodeId {
+        self.inode
+    }
+}
+
+impl Drop for FileObject {
+    fn drop(&mut self) {
+        let released = tree().release(self.inode);
+        debug_assert!(released.is_ok());
+    }
+}
+
+impl Object for FileObject {
+    fn page(&self, index: u64) -> Result<Option<Page>, NoMemory> {
+        match tree().page(self.inode, index, true) {
+            Ok(page) => Ok(page.map(|Content(page)| page)),
+            Err(FileError::NoMemory | FileError::NoSpace) => Err(NoMemory),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn path(&self) -> String {
+        String::from_utf8_lossy(&path_of(self.inode)).into_owned()
+    }
+
+    fn identity(&self) -> (u64, u64) {
+        (1, self.inode.number())
+    }
+}
+
+impl ReadAt for FileObject {
+    fn read_at(&self, offset: u64, to: &mut [u8]) -> Result<usize, ReadError> {
+        tree().read(self.inode, offset, to).map_err(|error| ReadError(error.errno() as u32))
+    }
+
+    fn size(&self) -> u64 {
+        tree().stat(self.inode).map_or(0, |stat| stat.size)
+    }
+}

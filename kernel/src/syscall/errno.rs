@@ -1,0 +1,41 @@
+//! Error numbers.
+
+use linux_raw_sys::errno as raw;
+
+/// One of Linux's error numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(u16);
+
+impl Errno {
+    /// The error with this (positive) number.
+    pub const fn new(number: u32) -> Self {
+        Self(number as u16)
+    }
+
+    /// What a system call returns in X0: the negative number.
+    pub const fn as_result(self) -> u64 {
+        -(self.0 as i64) as u64
+    }
+
+    /// The number, positive.
+    pub const fn number(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+macro_rules! errors {
+    ($($name:ident)*) => {
+        #[allow(missing_docs, reason = "Linux's names")]
+        impl Errno {
+            $(pub const $name: Self = Self::new(raw::$name);)*
+        }
+    };
+}
+
+errors! { EAGAIN EBADF EFAULT EINVAL EISDIR EMFILE ENAMETOOLONG ENOENT ENOMEM ENOSYS ENOTTY ENXIO EACCES ENODEV ENOTDIR }
+
+impl From<maps::Error> for Errno {
+    fn from(error: maps::Error) -> Self {
+        Self::new(error.errno() as u32)
+    }
+}
