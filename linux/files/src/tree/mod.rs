@@ -6,6 +6,8 @@
 //! `Tree::free` does it in a loop.
 
 mod attributes;
+#[cfg(test)]
+mod check;
 mod contents;
 mod create;
 mod list;
