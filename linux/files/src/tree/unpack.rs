@@ -118,7 +118,7 @@ impl<P: Page, N: Copy> Tree<P, N> {
                 (self.add_named(directory, name, body, &owner, entry.time)?, contents)
             }
         };
-        if self.write(inode, 0, contents, caller)? < contents.len() {
+        if !contents.is_empty() && self.write(inode, 0, contents, caller)? < contents.len() {
             return Err(FileError::NoSpace);
         }
         Ok(inode)
