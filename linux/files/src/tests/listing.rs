@@ -64,6 +64,7 @@ proptest! {
             }
         }
         while list(&tree).is_some() {}
+        tree.check_unheld();
         for inode in stays {
             prop_assert_eq!(listed.get(&inode), Some(&1), "{:?}", inode);
         }

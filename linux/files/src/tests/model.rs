@@ -27,9 +27,12 @@ enum Op {
     Release(usize),
 }
 
+/// Mostly short, so that most operations find what they ask for.
 fn path() -> impl Strategy<Value = String> {
-    let component = prop_oneof![8 => "[abc]", 1 => Just(".".to_string()), 1 => Just("..".to_string())];
-    (prop::bool::weighted(0.3), prop::collection::vec(component, 0..4), prop::bool::weighted(0.15)).prop_map(
+    let component = prop_oneof![12 => "[abcd]", 1 => Just(".".to_string()), 1 => Just("..".to_string())];
+    let length = prop_oneof![1 => Just(0usize), 20 => Just(1), 16 => Just(2), 4 => Just(3)];
+    let components = length.prop_flat_map(move |length| prop::collection::vec(component.clone(), length));
+    (prop::bool::weighted(0.3), components, prop::bool::weighted(0.08)).prop_map(
         |(absolute, components, slash)| {
             let path = components.join("/");
             let tail = if slash && !path.is_empty() { "/" } else { "" };
@@ -38,19 +41,25 @@ fn path() -> impl Strategy<Value = String> {
     )
 }
 
+fn open() -> impl Strategy<Value = Op> {
+    let flags = (prop::bool::weighted(0.7), prop::bool::weighted(0.2), any::<bool>(), any::<bool>());
+    (path(), flags, prop::collection::vec(any::<u8>(), 0..4)).prop_map(|(path, flags, contents)| {
+        let (create, exclusive, truncate, keep) = flags;
+        Op::Open { path, create, exclusive, truncate, keep, contents }
+    })
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let how =
-        prop_oneof![3 => Just(Rename::Replace), 1 => Just(Rename::NoReplace), 1 => Just(Rename::Exchange)];
-    let contents = prop::collection::vec(any::<u8>(), 0..4);
+        prop_oneof![3 => Just(Rename::Replace), 1 => Just(Rename::NoReplace), 2 => Just(Rename::Exchange)];
     prop_oneof![
-        3 => (path(), any::<bool>(), prop::bool::weighted(0.2), any::<bool>(), any::<bool>(), contents).prop_map(
-            |(path, create, exclusive, truncate, keep, contents)| Op::Open { path, create, exclusive, truncate, keep, contents }),
-        5 => path().prop_map(Op::Mkdir),
+        6 => open(),
+        6 => path().prop_map(Op::Mkdir),
         2 => path().prop_map(Op::Rmdir),
         2 => path().prop_map(Op::Unlink),
-        2 => (path(), path()).prop_map(|(old, new)| Op::Link(old, new)),
+        4 => (path(), path()).prop_map(|(old, new)| Op::Link(old, new)),
         2 => (path(), path()).prop_map(|(target, path)| Op::Symlink(target, path)),
-        5 => (path(), path(), how).prop_map(|(old, new, how)| Op::Rename(old, new, how)),
+        8 => (path(), path(), how).prop_map(|(old, new, how)| Op::Rename(old, new, how)),
         1 => path().prop_map(Op::Chdir),
         1 => (path(), any::<bool>()).prop_map(|(path, follow)| Op::Find(path, follow)),
         1 => path().prop_map(Op::Hold),

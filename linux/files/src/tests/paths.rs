@@ -1,7 +1,7 @@
 //! Paths: limits, symbolic links, mount points, removed directories.
 
 use super::{CREATE, Calls, ROOT, TestTree, tree};
-use crate::{Component, FileError, Last, LastLink, Parent, Resolved, Walk};
+use crate::{Component, FileError, Last, LastLink, Parent, Rename, Resolved, Walk};
 
 fn resolve(tree: &TestTree, walk: &mut Walk) -> Resolved<&'static str> {
     tree.resolve(walk, &ROOT).unwrap()
@@ -92,7 +92,7 @@ fn a_mount_takes_the_rest_of_the_path() {
     assert_eq!(tree.resolve_parent(&mut walk, &ROOT), Ok(Parent::Directory(start)));
     assert_eq!(walk.last(), Ok(Last::Name { name: b"proc", slash: false }));
     assert_eq!(tree.rmdir_at("proc"), Err(FileError::Busy));
-    assert_eq!(tree.rename_at("proc", "x", crate::Rename::Replace, &ROOT), Err(FileError::Busy));
+    assert_eq!(tree.rename_at("proc", "x", Rename::Replace, &ROOT), Err(FileError::Busy));
     let mut walk = Walk::new(start, b"/proc/x", LastLink::Keep).unwrap();
     assert_eq!(tree.resolve_parent(&mut walk, &ROOT), Ok(Parent::Mount { which: "proc", point: proc }));
     assert_eq!(tree.mount(proc, "again"), Err(FileError::Busy));
@@ -166,6 +166,22 @@ fn a_removed_current_directory_is_empty_and_has_its_parent() {
     assert_eq!(tree.stat(cwd), Err(FileError::Stale));
     assert_eq!(tree.stat(above), Err(FileError::Stale));
     tree.check_unheld();
+}
+
+/// A removed directory still lies below the directories it was in. Linux looks the name up first.
+#[test]
+fn nothing_moves_into_a_removed_directory() {
+    let mut tree = tree();
+    tree.mkdir_at("a").unwrap();
+    let removed = tree.mkdir_at("a/removed").unwrap();
+    tree.hold(removed).unwrap();
+    tree.rmdir_at("a/removed").unwrap();
+    let name = |name| Last::Name { name, slash: false };
+    for how in [Rename::Replace, Rename::Exchange] {
+        let (from, to) = ((tree.root(), name(b"a")), (removed, name(b"b")));
+        assert_eq!(tree.rename(from, to, how, &ROOT), Err(FileError::NotFound));
+        assert_eq!(tree.rename(to, from, how, &ROOT), Err(FileError::NotFound));
+    }
 }
 
 /// Freeing a chain of removed directories is a loop: a recursion would use up the stack here.

@@ -90,6 +90,10 @@ fn hard_links_share_what_any_of_them_has() {
     assert_eq!(unpack(&mut tree, "three", UnpackedBody::HardLink { of, contents: b"" }), Ok(first));
     assert_eq!(unpack(&mut tree, "three", UnpackedBody::HardLink { of, contents: b"" }), Ok(first));
     assert_eq!((tree.get(first), tree.stat(first).unwrap().links), (b"program".to_vec(), 3));
+    // An archive may call a name a link to itself: the file must not be removed to make room for the link.
+    let alone = unpack(&mut tree, "alone", UnpackedBody::Regular(b"x")).unwrap();
+    let of = "alone".as_bytes();
+    assert_eq!(unpack(&mut tree, "alone", UnpackedBody::HardLink { of, contents: b"" }), Ok(alone));
     let of = "/bin".as_bytes();
     assert_eq!(unpack(&mut tree, "x", UnpackedBody::HardLink { of, contents: b"" }), Err(FileError::Invalid));
     let of = "/none".as_bytes();
