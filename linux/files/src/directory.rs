@@ -102,6 +102,7 @@ impl Directory {
     /// Panics if the two vectors do not agree. Returns how many entries are directories, as `is_directory` says.
     #[cfg(test)]
     pub(crate) fn check(&self, is_directory: impl Fn(u32, InodeId) -> bool) -> u32 {
+        self.entries.check();
         assert_eq!(self.by_name.len(), self.entries.len() as usize);
         assert!(self.by_name.is_sorted_by(|&one, &other| self.name(one) < self.name(other)));
         self.by_name.iter().map(|&slot| u32::from(is_directory(slot, self.entry(slot).unwrap().inode))).sum()

@@ -1,4 +1,4 @@
-//! Why an operation on files failed, and Linux's number for the reason.
+//! Why an operation on files or pipes failed, and Linux's number for the reason.
 
 use linux_raw_sys::errno;
 
@@ -103,3 +103,41 @@ impl core::error::Error for FileError {}
 
 /// What the operations on the tree return.
 pub type Result<T> = core::result::Result<T, FileError>;
+
+/// Why an operation on a pipe failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PipeError {
+    /// ENOMEM.
+    NoMemory,
+    /// EBUSY: the pipe has more bytes than the new size.
+    Busy,
+    /// EINVAL: a size above 2 GiB.
+    Invalid,
+    /// EPERM: a size above [`Pipe::MAX_SIZE`](crate::Pipe::MAX_SIZE), for which one must be root.
+    NotPermitted,
+}
+
+impl PipeError {
+    /// Linux's error number, positive.
+    pub const fn errno(self) -> i32 {
+        (match self {
+            Self::NoMemory => errno::ENOMEM,
+            Self::Busy => errno::EBUSY,
+            Self::Invalid => errno::EINVAL,
+            Self::NotPermitted => errno::EPERM,
+        }) as i32
+    }
+}
+
+impl core::fmt::Display for PipeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NoMemory => "out of memory",
+            Self::Busy => "the pipe has more bytes than the new size",
+            Self::Invalid => "the size is too large for any pipe",
+            Self::NotPermitted => "only root may make a pipe so large",
+        })
+    }
+}
+
+impl core::error::Error for PipeError {}

@@ -38,10 +38,10 @@ mod tree;
 mod walk;
 
 pub use caller::{Access, Caller};
-pub use error::{FileError, Result};
+pub use error::{FileError, PipeError, Result};
 pub use inode::{Device, InodeId, Kind, Time};
 pub use page::{PAGE_SIZE, Page};
-pub use pipe::{Pipe, PipeError, Read, Readiness, Write};
+pub use pipe::{Pipe, Read, Readiness, Write};
 pub use tree::{
     DirectoryEntry, Limits, NewNode, Open, Parent, PathOf, Rename, Resolved, SetTime, Stat, StatFs, Tree,
     Unpacked, UnpackedBody,

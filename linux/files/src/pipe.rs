@@ -5,10 +5,9 @@
 
 use alloc::collections::VecDeque;
 
-use linux_raw_sys::errno;
 use linux_raw_sys::general::PIPE_BUF;
 
-use crate::PAGE_SIZE;
+use crate::{PAGE_SIZE, PipeError};
 
 /// What a read yields.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,44 +31,6 @@ pub enum Write {
     /// Nobody has the pipe open for reading: SIGPIPE and EPIPE.
     Broken,
 }
-
-/// Why an operation on a pipe failed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PipeError {
-    /// ENOMEM.
-    NoMemory,
-    /// EBUSY: the pipe has more bytes than the new size.
-    Busy,
-    /// EINVAL: a size above 2 GiB.
-    Invalid,
-    /// EPERM: a size above [`Pipe::MAX_SIZE`], for which one must be root.
-    NotPermitted,
-}
-
-impl PipeError {
-    /// Linux's error number, positive.
-    pub const fn errno(self) -> i32 {
-        (match self {
-            Self::NoMemory => errno::ENOMEM,
-            Self::Busy => errno::EBUSY,
-            Self::Invalid => errno::EINVAL,
-            Self::NotPermitted => errno::EPERM,
-        }) as i32
-    }
-}
-
-impl core::fmt::Display for PipeError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::NoMemory => "out of memory",
-            Self::Busy => "the pipe has more bytes than the new size",
-            Self::Invalid => "the size is too large for any pipe",
-            Self::NotPermitted => "only root may make a pipe so large",
-        })
-    }
-}
-
-impl core::error::Error for PipeError {}
 
 bitflags::bitflags! {
     /// What poll(2) shows of one end, with poll's values.

@@ -86,4 +86,19 @@ impl<T> Slab<T> {
             Slot::Free { .. } => None,
         })
     }
+
+    /// Panics if a slot is neither used nor found among the free ones.
+    #[cfg(test)]
+    pub(crate) fn check(&self) {
+        let mut free = 0;
+        let mut next = self.first_free;
+        while let Some(slot) = next {
+            let Slot::Free { next: behind } = self.slots[slot as usize] else {
+                panic!("{slot} is used and free")
+            };
+            next = behind;
+            free += 1;
+        }
+        assert_eq!(self.used as usize + free, self.slots.len());
+    }
 }

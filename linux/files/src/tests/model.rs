@@ -189,7 +189,7 @@ impl Both {
                 }
                 Ok(Some(node))
             }
-            Op::Mkdir(path) => model.add(cwd, path, true, |parent| Node::directory(parent)).map(Some),
+            Op::Mkdir(path) => model.add(cwd, path, true, Node::directory).map(Some),
             Op::Rmdir(path) => model.rmdir(cwd, path).map(|()| None),
             Op::Unlink(path) => model.unlink(cwd, path).map(|()| None),
             Op::Link(old, new) => model.link(cwd, old, new).map(|()| None),
@@ -265,7 +265,7 @@ impl Both {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn a_tree_is_what_the_naive_model_is(ops in prop::collection::vec(op(), 1..120)) {

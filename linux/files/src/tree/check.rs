@@ -10,6 +10,7 @@ use crate::{InodeId, Page};
 impl<P: Page, N: Copy> Tree<P, N> {
     /// Panics if something does not hold. `held` is how often the test holds each inode.
     pub(crate) fn check(&self, held: &BTreeMap<InodeId, u64>) {
+        self.inodes.check();
         let mut nodes = BTreeMap::new();
         let mut from = 0;
         while let Some((slot, node)) = self.inodes.next(from) {

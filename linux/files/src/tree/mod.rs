@@ -11,6 +11,7 @@ mod check;
 mod contents;
 mod create;
 mod list;
+mod mount;
 mod open;
 mod remove;
 mod rename;
@@ -74,36 +75,6 @@ impl<P: Page, N: Copy> Tree<P, N> {
     /// The root directory. It is never freed and need not be held.
     pub fn root(&self) -> InodeId {
         self.root
-    }
-
-    /// Makes a directory a mount point of `which`. Its own entries cannot be reached meanwhile.
-    ///
-    /// # Errors
-    /// `NotDirectory`; `Busy` for the root and for a mount point; `NotFound` for a removed directory; `Stale`.
-    pub fn mount(&mut self, directory: InodeId, which: N) -> Result<()> {
-        let root = self.root;
-        let node = self.node_mut(directory)?;
-        let removed = node.links.is_empty();
-        let Body::Directory { mount, .. } = &mut node.body else { return Err(FileError::NotDirectory) };
-        if directory == root || mount.is_some() {
-            return Err(FileError::Busy);
-        }
-        if removed {
-            return Err(FileError::NotFound);
-        }
-        *mount = Some(which);
-        Ok(())
-    }
-
-    /// Makes a mount point a directory again. Returns what was mounted.
-    ///
-    /// # Errors
-    /// `Invalid` if nothing is mounted there, `Stale`.
-    pub fn unmount(&mut self, directory: InodeId) -> Result<N> {
-        match &mut self.node_mut(directory)?.body {
-            Body::Directory { mount, .. } => mount.take().ok_or(FileError::Invalid),
-            _ => Err(FileError::Invalid),
-        }
     }
 
     /// Keeps an inode from being freed until [`Tree::release`]: for each open file, mapping, current directory.

@@ -197,7 +197,7 @@ impl Model {
         keep: bool,
         write: bool,
     ) -> Result<usize> {
-        let follow = !keep && !(create && exclusive);
+        let follow = !(keep || create && exclusive);
         let node = match self.resolve(from, path, follow, create, &mut 0)? {
             Spot::Missing(directory, name) if create => {
                 return Ok(self.put(directory, name, Node::File(Vec::new())));
