@@ -97,7 +97,9 @@ fn a_mount_takes_the_rest_of_the_path() {
     assert_eq!(tree.resolve_parent(&mut walk, &ROOT), Ok(Parent::Mount { which: "proc", point: proc }));
     assert_eq!(tree.mount(proc, "again"), Err(FileError::Busy));
     assert_eq!(tree.mount(start, "root"), Err(FileError::Busy));
+    assert_eq!((tree.mounted(proc), tree.mounted(start)), (Ok(Some("proc")), Ok(None)));
     assert_eq!(tree.unmount(proc), Ok("proc"));
+    assert_eq!(tree.unmount(proc), Err(FileError::Invalid));
     assert!(tree.find("proc/hidden").is_ok());
 }
 

@@ -34,4 +34,15 @@ impl<P: Page, N: Copy> Tree<P, N> {
             _ => Err(FileError::Invalid),
         }
     }
+
+    /// What is mounted at an inode.
+    ///
+    /// # Errors
+    /// `Stale`.
+    pub fn mounted(&self, inode: InodeId) -> Result<Option<N>> {
+        Ok(match &self.node(inode)?.body {
+            Body::Directory { mount, .. } => *mount,
+            _ => None,
+        })
+    }
 }

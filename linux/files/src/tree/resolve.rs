@@ -137,13 +137,6 @@ impl<P: Page, N: Copy> Tree<P, N> {
         }
     }
 
-    fn mounted(&self, inode: InodeId) -> Result<Option<N>> {
-        Ok(match &self.node(inode)?.body {
-            Body::Directory { mount, .. } => *mount,
-            _ => None,
-        })
-    }
-
     fn may_search(&self, directory: InodeId, caller: &Caller) -> Result<()> {
         let node = self.node(directory)?;
         if !node.is_directory() {
