@@ -3,16 +3,22 @@
 use super::Errno;
 use crate::exception::Frame;
 use crate::fs::Descriptor;
-use crate::space::Backing;
+use crate::space::{Backing, Space};
 use crate::task::Task;
+use alloc::sync::Arc;
 use linux_raw_sys::general as raw;
 use maps::{Flags, Placement, Prot, Remap, Request};
+
+/// The address space of the running task.
+fn space(task: &Task) -> Result<Arc<Space>, Errno> {
+    task.space().ok_or(Errno::ENOMEM)
+}
 
 /// brk
 pub fn brk(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let limits = task.process.limits();
     let wanted = frame.x[0];
-    Ok(task.space().change(|maps, changes| maps.brk(wanted, &limits, Backing::Anonymous, changes)))
+    Ok(space(task)?.change(|maps, changes| maps.brk(wanted, &limits, Backing::Anonymous, changes)))
 }
 
 /// mmap
@@ -47,12 +53,12 @@ pub fn mmap(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         _ => Placement::FixedNoReplace,
     };
     let request = Request { hint, len, placement, prot: Prot::from_mmap(prot), may, flags: kind, backing, offset };
-    Ok(task.space().map(request, &task.process.limits())?)
+    Ok(space(task)?.map(request, &task.process.limits())?)
 }
 
 /// munmap
 pub fn munmap(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    task.space().unmap(frame.x[0], frame.x[1])?;
+    space(task)?.unmap(frame.x[0], frame.x[1])?;
     Ok(0)
 }
 
@@ -60,7 +66,7 @@ pub fn munmap(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 pub fn mprotect(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [address, len, prot, ..] = frame.x;
     let limits = task.process.limits();
-    task.space().change(|maps, changes| maps.protect(address, len, prot, &limits, changes))?;
+    space(task)?.change(|maps, changes| maps.protect(address, len, prot, &limits, changes))?;
     Ok(0)
 }
 
@@ -68,13 +74,13 @@ pub fn mprotect(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 pub fn mremap(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [addr, old_len, new_len, flags, new_addr, ..] = frame.x;
     let request = Remap { addr, old_len, new_len, flags, new_addr };
-    Ok(task.space().remap(request, &task.process.limits())?)
+    Ok(space(task)?.remap(request, &task.process.limits())?)
 }
 
 /// madvise: DONTNEED drops pages; other advice is taken note of and ignored.
 pub fn madvise(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [address, len, advice, ..] = frame.x;
-    let space = task.space();
+    let space = space(task)?;
     let drop = advice == u64::from(raw::MADV_DONTNEED);
     space.advise(address, len, drop)?;
     Ok(0)

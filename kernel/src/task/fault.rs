@@ -26,7 +26,7 @@ pub(super) fn of_kernel(frame: &Frame) -> bool {
     let Some(task) = super::current() else { return false };
     let (Some(access), true) = (access_of(frame), frame.far & !(0xff << 56) < TOP) else { return false };
     let address = frame.far & !(0xff << 56);
-    task.space().fault(address, access, &task.process.limits()).is_ok()
+    task.space().is_some_and(|space| space.fault(address, access, &task.process.limits()).is_ok())
 }
 
 /// The handler of all synchronous exceptions of programs but system calls. Thread context.
@@ -35,8 +35,8 @@ pub(super) fn exception(frame: &mut Frame) {
     let signal = match frame.class() {
         ec::INSTRUCTION_ABORT_LOWER | ec::DATA_ABORT_LOWER => {
             let address = frame.far & !(0xff << 56);
-            let repaired = match access_of(frame) {
-                Some(access) if address < TOP => task.space().fault(address, access, &task.process.limits()),
+            let repaired = match (access_of(frame), task.space()) {
+                (Some(access), Some(space)) if address < TOP => space.fault(address, access, &task.process.limits()),
                 _ => Err(Unrepaired::Segv(maps::Fault::NotMapped)),
             };
             match repaired {

@@ -30,8 +30,9 @@ pub struct Task {
     pub tid: Pid,
     /// What the threads of the program share.
     pub process: Arc<Process>,
-    /// The address space that the task runs in. Others take a reference under the lock; only the task itself exchanges it.
-    space: IrqMutex<Arc<Space>>,
+    /// The address space that the task runs in; None once the task ends. Others take a reference under the lock; only the task itself
+    /// exchanges it.
+    space: IrqMutex<Option<Arc<Space>>>,
     /// Where the kernel writes 0, and wakes a futex, when the task ends (CLONE_CHILD_CLEARTID); 0 if nowhere.
     pub clear_child_tid: AtomicU64,
     /// TPIDR_EL0 while the task does not run.
@@ -48,16 +49,20 @@ unsafe impl Sync for Task {}
 unsafe impl Send for Task {}
 
 impl Task {
-    /// The address space that the task runs in. Thread and interrupt context.
-    pub fn space(&self) -> Arc<Space> {
+    /// The address space that the task runs in; None if the task ends. Thread and interrupt context.
+    pub fn space(&self) -> Option<Arc<Space>> {
         self.space.lock().clone()
     }
 
-    /// Has the task, which is the running one, use another address space.
-    fn exchange_space(&self, space: Arc<Space>) {
+    /// Has the task, which is the running one, use another address space, or none, because it ends. Thread context; may sleep: the last
+    /// reference to an address space gives back files.
+    fn exchange_space(&self, space: Option<Arc<Space>>) {
         let before = {
             let mut current = self.space.lock();
-            space.use_here();
+            match &space {
+                Some(space) => space.use_here(),
+                None => Space::use_none(),
+            }
             core::mem::replace(&mut *current, space)
         };
         drop(before);
@@ -96,7 +101,9 @@ impl Occupant for Task {
 
     fn arrives(&self) {
         crate::write_sysreg!("tpidr_el0", self.tls.load(Relaxed));
-        self.space.lock().use_here();
+        if let Some(space) = &*self.space.lock() {
+            space.use_here();
+        }
     }
 
     fn address(&self) -> *const () {

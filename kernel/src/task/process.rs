@@ -103,11 +103,15 @@ pub fn exit_task(task: &Task, status: u8) -> ! {
 /// Ends the running task. Thread context.
 pub(super) fn end_task() -> ! {
     if let Some(task) = super::current() {
+        // What may have to sleep to be given back is given back here, and not when the scheduler drops the thread.
+        task.exchange_space(None);
         let mut tasks = task.process.tasks.lock();
         tasks.remove(&task.tid);
         let last = tasks.is_empty();
         drop(tasks);
         if last {
+            let files = core::mem::take(&mut *task.process.files.lock());
+            drop(files);
             super::start::ended(&task.process);
         }
     }

@@ -111,7 +111,7 @@ pub(super) fn begin(tid: Pid, process: &Arc<Process>, space: Arc<Space>, frame: 
     let task = Arc::new(Task {
         tid,
         process: process.clone(),
-        space: IrqMutex::new(space),
+        space: IrqMutex::new(Some(space)),
         clear_child_tid: AtomicU64::new(0),
         tls: AtomicU64::new(0),
         fp: UnsafeCell::new(Fpsimd::zeroed()),
