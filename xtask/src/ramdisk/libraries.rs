@@ -43,9 +43,14 @@ impl Roots {
         Self(tree.map(Path::to_owned).into_iter().chain(others).collect())
     }
 
-    /// The file that an absolute path of the ramdisk means. Absolute links stay inside of the root.
+    /// The file that an absolute path of the ramdisk means. Absolute links stay inside of the root. Programs for other machines are
+    /// passed over, such as the host's own shell.
     pub fn find(&self, path: &str) -> Option<PathBuf> {
-        self.0.iter().find_map(|root| inside(root, path).filter(|file| file.is_file()))
+        let foreign = |file: &Path| {
+            fs::read(file).is_ok_and(|data| matches!(Elf::parse(&data), Err(Refusal::Machine(_))))
+        };
+        let candidates = self.0.iter().filter_map(|root| inside(root, path));
+        candidates.into_iter().find(|file| file.is_file() && !foreign(file))
     }
 
     /// The places, for messages.

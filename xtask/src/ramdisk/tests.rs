@@ -248,6 +248,16 @@ fn a_script_comes_with_its_interpreter() {
 }
 
 #[test]
+fn the_shell_of_another_machine_is_passed_over() {
+    let other = host(&[("bin/sh", &elf(X86_64, None, &[], None)), ("bin/x", b"#!/bin/sh")]);
+    let own = host(&[("bin/sh", &elf(AARCH64, None, &[], None)), ("bin/x", b"")]);
+    let roots = Roots::new(Some(other.path()), Some(own.path()));
+    assert_eq!(roots.find("/bin/sh"), Some(own.path().join("bin/sh")));
+    assert_eq!(roots.find("/bin/x"), Some(other.path().join("bin/x")), "a script is for every machine");
+    assert_eq!(roots.find("/bin"), None);
+}
+
+#[test]
 fn a_directory_is_packed_as_it_is() {
     let dir = host(&[("usr/lib/x", b"x"), ("secret", b"y")]);
     fs::set_permissions(dir.path().join("secret"), fs::Permissions::from_mode(0o4600)).unwrap();
