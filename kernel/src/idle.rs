@@ -16,7 +16,8 @@ static WORK: PerCpu<AtomicPtr<()>> = crate::per_cpu!(AtomicPtr::new(core::ptr::n
 
 /// Gives an idle CPU work, and wakes the CPU. Returns false if the CPU has work already. Thread context.
 pub fn give(cpu: usize, work: Work) -> bool {
-    let given = WORK.of(cpu).compare_exchange(core::ptr::null_mut(), work as *mut (), Release, Acquire).is_ok();
+    let given =
+        WORK.of(cpu).compare_exchange(core::ptr::null_mut(), work as *mut (), Release, Acquire).is_ok();
     if given {
         sched::wake_first(cpu);
     }

@@ -34,7 +34,8 @@ impl Fpsimd {
     }
 }
 
-const _: () = assert!(core::mem::offset_of!(Fpsimd, fpsr) == 512 && core::mem::offset_of!(Fpsimd, fpcr) == 520);
+const _: () =
+    assert!(core::mem::offset_of!(Fpsimd, fpsr) == 512 && core::mem::offset_of!(Fpsimd, fpcr) == 520);
 
 /// Assembles `stp` or `ldp` of all registers, at the address in x0.
 macro_rules! pairs {

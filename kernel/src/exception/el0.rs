@@ -11,7 +11,10 @@ use super::reason::Reason;
 use crate::arch::daif;
 use crate::debug::{self, MaskedCpu};
 use crate::irq;
-use core::sync::atomic::{AtomicPtr, Ordering::{Acquire, Release}};
+use core::sync::atomic::{
+    AtomicPtr,
+    Ordering::{Acquire, Release},
+};
 use rules::table::RowId;
 
 const M2: u8 = RowId::M2 as u8;

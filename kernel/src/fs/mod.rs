@@ -14,7 +14,9 @@ use crate::syscall::Errno;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
-use files::{Caller, Device, FileError, InodeId, LastLink, Limits, Resolved, Time, Tree, Unpacked, UnpackedBody, Walk};
+use files::{
+    Caller, Device, FileError, InodeId, LastLink, Limits, Resolved, Time, Tree, Unpacked, UnpackedBody, Walk,
+};
 use programs::ramdisk::{Archive, Entry, Kind, expand};
 
 /// A page of a file's content, which mappings share.
@@ -90,8 +92,10 @@ impl From<FileError> for Errno {
 /// The message says what is wrong with the ramdisk.
 pub fn unpack(ramdisk: &[u8], pages: u64) -> Result<(), String> {
     let limits = Limits { pages, inodes: INODES, file_size: u64::MAX };
-    let mut tree = Files::new(limits, 0o755, now()).map_err(|error| alloc::format!("no room for files: {error:?}"))?;
-    let parts = expand(ramdisk, ramdisk.len().saturating_mul(64)).map_err(|error| alloc::format!("{error}"))?;
+    let mut tree =
+        Files::new(limits, 0o755, now()).map_err(|error| alloc::format!("no room for files: {error:?}"))?;
+    let parts =
+        expand(ramdisk, ramdisk.len().saturating_mul(64)).map_err(|error| alloc::format!("{error}"))?;
     for part in &parts {
         for entry in Archive::new(part) {
             let entry = entry.map_err(|error| alloc::format!("{error}"))?;

@@ -122,8 +122,12 @@ impl OpenFiles {
 /// # Errors
 /// ENOMEM.
 pub fn standard() -> Result<OpenFiles, Errno> {
-    let console =
-        Arc::new(OpenFile { what: Descriptor::Console, offset: Mutex::new(0), readable: true, writable: true });
+    let console = Arc::new(OpenFile {
+        what: Descriptor::Console,
+        offset: Mutex::new(0),
+        readable: true,
+        writable: true,
+    });
     let mut files = OpenFiles::default();
     for _ in 0..3 {
         files.add(console.clone(), false)?;

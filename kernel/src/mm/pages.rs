@@ -11,8 +11,9 @@ use crate::arch::copy;
 use crate::sync::IrqMutex;
 use core::ops::Range;
 use core::sync::atomic::{
-    AtomicPtr, AtomicU32, AtomicUsize, fence,
+    AtomicPtr, AtomicU32, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
+    fence,
 };
 
 /// In [`Pool::free`] and in the words of free pages: there is no further free page.
@@ -37,7 +38,9 @@ pub fn init(physical: Range<usize>) {
     let (start, end) = (physical.start.next_multiple_of(PAGE), physical.end & !(PAGE - 1));
     let whole = end.saturating_sub(start) / PAGE;
     let words = (whole * size_of::<AtomicU32>()).div_ceil(PAGE);
-    let Some(pages) = whole.checked_sub(words).filter(|&pages| pages > 0 && pages < NONE as usize) else { return };
+    let Some(pages) = whole.checked_sub(words).filter(|&pages| pages > 0 && pages < NONE as usize) else {
+        return;
+    };
     let counts = super::linear(start) as *mut AtomicU32;
     for number in 0..pages {
         let next = if number + 1 < pages { number as u32 + 1 } else { NONE };

@@ -20,7 +20,8 @@ pub use alarm::Alarm;
 pub use mutex::{Mutex, MutexGuard};
 pub use preempt::{may_sleep, might_sleep};
 pub use run::{
-    create, exit, init_cpu, prepare_to_sleep, sleep, spawn, threads, wait_in_idle, wake, wake_first, yield_now,
+    create, exit, init_cpu, prepare_to_sleep, sleep, spawn, threads, wait_in_idle, wake, wake_first,
+    yield_now,
 };
 pub use scheduler::{CpuSet, Policy, TaskId};
 pub use thread::{Entry, Handle, Occupant, SpawnError, Thread, current as current_thread, stack_top};

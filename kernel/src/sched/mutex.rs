@@ -72,9 +72,9 @@ impl<T> Mutex<T> {
         daif::set::<{ daif::IF }>();
         let waits = with(|state| {
             // The owner cannot release the lock meanwhile: a word that is contended is released under the scheduler's lock.
-            let word = self.word.fetch_update(Acquire, Relaxed, |word| {
-                Some(if word == 0 { me } else { word | CONTENDED })
-            });
+            let word = self
+                .word
+                .fetch_update(Acquire, Relaxed, |word| Some(if word == 0 { me } else { word | CONTENDED }));
             let owner = word.unwrap_or(0) & !CONTENDED;
             if owner == 0 {
                 return Ok(false);

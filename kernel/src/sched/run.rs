@@ -1,7 +1,9 @@
 //! The threads that run and wait: the scheduler's state behind its lock, and the switches that it decides.
 
 use super::switch::switch;
-use super::thread::{Entry, Handle, Occupant, SpawnError, Thread, current, ended, no_thread_on_stack, put_on_stack};
+use super::thread::{
+    Entry, Handle, Occupant, SpawnError, Thread, current, ended, no_thread_on_stack, put_on_stack,
+};
 use crate::arch::daif;
 use crate::debug::{self, step};
 use crate::drivers::gic::{self, Target};
@@ -38,10 +40,8 @@ struct Running {
     idle: Cell<*const Thread>,
 }
 
-static RUNNING: PerCpu<Running> = crate::per_cpu!(Running {
-    thread: Cell::new(core::ptr::null()),
-    idle: Cell::new(core::ptr::null()),
-});
+static RUNNING: PerCpu<Running> =
+    crate::per_cpu!(Running { thread: Cell::new(core::ptr::null()), idle: Cell::new(core::ptr::null()) });
 
 /// Each CPU's first thread, for those who wake it.
 static FIRST: PerCpu<AtomicPtr<Thread>> = crate::per_cpu!(AtomicPtr::new(core::ptr::null_mut()));
@@ -68,7 +68,13 @@ fn kick(cpus: CpuSet) {
 }
 
 impl State {
-    fn add(&mut self, thread: &Arc<Thread>, policy: Policy, affinity: CpuSet, home: Option<usize>) -> Result<TaskId, scheduler::Error> {
+    fn add(
+        &mut self,
+        thread: &Arc<Thread>,
+        policy: Policy,
+        affinity: CpuSet,
+        home: Option<usize>,
+    ) -> Result<TaskId, scheduler::Error> {
         let id = self.scheduler.spawn(policy, affinity, home)?;
         let missing = (id.index() + 1).saturating_sub(self.threads.len());
         if self.threads.try_reserve(missing).is_err() {
@@ -131,7 +137,9 @@ pub fn wait_in_idle(ready: impl Fn() -> bool) {
     let cpu = percpu::index();
     daif::set::<{ daif::IF }>();
     if !ready() {
-        let blocked = with(|state| state.scheduler.current(cpu).is_some() && state.scheduler.block(cpu, time::nanoseconds()));
+        let blocked = with(|state| {
+            state.scheduler.current(cpu).is_some() && state.scheduler.block(cpu, time::nanoseconds())
+        });
         if blocked == Some(true) {
             schedule(false);
         }

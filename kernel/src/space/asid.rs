@@ -52,8 +52,13 @@ struct Asids {
     to_flush: u64,
 }
 
-static ASIDS: IrqMutex<Asids> =
-    IrqMutex::new(Asids { generation: 1, used: [0; MOST / 64], next: 1, running: [0; MAX_CPUS], to_flush: 0 });
+static ASIDS: IrqMutex<Asids> = IrqMutex::new(Asids {
+    generation: 1,
+    used: [0; MOST / 64],
+    next: 1,
+    running: [0; MAX_CPUS],
+    to_flush: 0,
+});
 /// How many ASIDs this machine has: the smallest number of all CPUs, or what a test has asked for.
 static LIMIT: AtomicU32 = AtomicU32::new(MOST as u32);
 /// How many generations have begun.

@@ -90,7 +90,8 @@ fn write_from(file: &OpenFile, from: u64, length: u64) -> Result<u64, Errno> {
     let mut done = 0;
     while done < length {
         let wanted = (length - done).min(PIECE as u64) as usize;
-        let written = user::read(from + done, &mut piece[..wanted]).and_then(|()| file.write(&piece[..wanted]));
+        let written =
+            user::read(from + done, &mut piece[..wanted]).and_then(|()| file.write(&piece[..wanted]));
         match written {
             Ok(count) => done += count as u64,
             Err(error) if done == 0 => return Err(error),

@@ -52,7 +52,8 @@ pub fn mmap(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         raw::MAP_FIXED => Placement::Fixed,
         _ => Placement::FixedNoReplace,
     };
-    let request = Request { hint, len, placement, prot: Prot::from_mmap(prot), may, flags: kind, backing, offset };
+    let request =
+        Request { hint, len, placement, prot: Prot::from_mmap(prot), may, flags: kind, backing, offset };
     Ok(space(task)?.map(request, &task.process.limits())?)
 }
 

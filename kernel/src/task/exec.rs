@@ -34,7 +34,12 @@ pub struct Loaded {
 ///
 /// # Errors
 /// As execve(2).
-pub fn exec(directory: InodeId, path: &[u8], arguments: &Strings, environment: &Strings) -> Result<Loaded, ExecError> {
+pub fn exec(
+    directory: InodeId,
+    path: &[u8],
+    arguments: &Strings,
+    environment: &Strings,
+) -> Result<Loaded, ExecError> {
     let file = open(directory, path)?;
     let image = Image::read(&*file, Role::Program).map_err(|error| Errno::new(error.errno()))?;
     let space = Space::new(Layout::new(TOP, MMAP_BASE)).map_err(|_| Errno::ENOMEM)?;
@@ -73,7 +78,8 @@ fn open(directory: InodeId, path: &[u8]) -> Result<Arc<FileObject>, Errno> {
 
 /// Maps an image so that its first page is at `base`, or where it wants to be.
 fn place(space: &Space, file: &Arc<FileObject>, image: &Image, base: u64) -> Result<MapPlan, Errno> {
-    let plan = image.plan(image.bias_at(base), 0x1_0000..MMAP_BASE).map_err(|error| Errno::new(error.errno()))?;
+    let plan =
+        image.plan(image.bias_at(base), 0x1_0000..MMAP_BASE).map_err(|error| Errno::new(error.errno()))?;
     for mapping in &plan.mappings {
         let (backing, offset, zero_tail) = match mapping.source {
             Source::File { offset, zero_tail } => (Backing::Object(file.clone()), offset, zero_tail),

@@ -36,7 +36,9 @@ pub(super) fn exception(frame: &mut Frame) {
         ec::INSTRUCTION_ABORT_LOWER | ec::DATA_ABORT_LOWER => {
             let address = frame.far & !(0xff << 56);
             let repaired = match (access_of(frame), task.space()) {
-                (Some(access), Some(space)) if address < TOP => space.fault(address, access, &task.process.limits()),
+                (Some(access), Some(space)) if address < TOP => {
+                    space.fault(address, access, &task.process.limits())
+                }
                 _ => Err(Unrepaired::Segv(maps::Fault::NotMapped)),
             };
             match repaired {

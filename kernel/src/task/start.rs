@@ -64,7 +64,8 @@ fn words(path: &[u8], to: &mut Strings) -> Result<bool, Errno> {
 /// A message that says what is wrong.
 pub fn run_first(path: &str) -> Result<Status, String> {
     init();
-    let ramdisk = ramdisk().ok_or("mode=user needs an initial ramdisk: give --exec PROGRAM or --initrd DIR")?;
+    let ramdisk =
+        ramdisk().ok_or("mode=user needs an initial ramdisk: give --exec PROGRAM or --initrd DIR")?;
     fs::unpack(ramdisk, mm::pages::total() as u64).map_err(|error| format!("initial ramdisk: {error}"))?;
     let cannot = |error: Errno| format!("cannot start {path}: error {}", error.number());
     let mut arguments = Strings::new(start::total_limit(STACK_LIMIT));
@@ -107,7 +108,12 @@ pub fn spawn_first(path: &[u8], arguments: &Strings, environment: &Strings) -> R
 }
 
 /// Starts a task with these registers.
-pub(super) fn begin(tid: Pid, process: &Arc<Process>, space: Arc<Space>, frame: Frame) -> Result<Arc<Task>, Errno> {
+pub(super) fn begin(
+    tid: Pid,
+    process: &Arc<Process>,
+    space: Arc<Space>,
+    frame: Frame,
+) -> Result<Arc<Task>, Errno> {
     let task = Arc::new(Task {
         tid,
         process: process.clone(),

@@ -40,7 +40,8 @@ pub fn random() -> [u8; 16] {
         word ^ word >> 31
     };
     let count = crate::drivers::timer::now();
-    let words = [mix(count.wrapping_add(0x9e37_79b9_7f4a_7c15)), mix(count.wrapping_add(0x3c6e_f372_fe94_f82a))];
+    let words =
+        [mix(count.wrapping_add(0x9e37_79b9_7f4a_7c15)), mix(count.wrapping_add(0x3c6e_f372_fe94_f82a))];
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&words[0].to_le_bytes());
     bytes[8..].copy_from_slice(&words[1].to_le_bytes());
