@@ -22,10 +22,12 @@
 extern crate alloc;
 
 pub mod arch;
+pub mod clock;
 pub mod console;
 pub mod debug;
 pub mod drivers;
 pub mod early;
+pub mod errno;
 pub mod exception;
 pub mod fs;
 pub mod idle;

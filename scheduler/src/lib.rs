@@ -74,6 +74,7 @@ mod cpu_set;
 mod error;
 mod fair;
 mod list;
+mod lock_key;
 mod lock_table;
 mod locks;
 mod policy;
@@ -93,7 +94,7 @@ pub use consts::{
 };
 pub use cpu_set::{CpuSet, MAX_CPUS};
 pub use error::Error;
-pub use lock_table::LockKey;
+pub use lock_key::LockKey;
 pub use policy::{Policy, Priority};
 pub use scheduler::Scheduler;
 pub use task::{TaskId, TaskState};

@@ -3,11 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::{Index, IndexMut};
 
-use crate::{Error, list::List, task::Slot};
-
-/// Names a lock, by its address for instance. The scheduler knows a lock only while somebody waits for it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct LockKey(pub usize);
+use crate::{Error, LockKey, list::List, task::Slot};
 
 #[derive(Debug)]
 pub(crate) struct Lock {

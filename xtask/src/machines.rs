@@ -53,6 +53,14 @@ pub const PROBES_EVERYWHERE: [Config; 2] = [
 pub const COSTS: [Config; 2] =
     [config("cortex-a57", Gic::V3, El::El1, 1).counted(), config("max", Gic::V2, El::El2, 1).counted()];
 
+/// The machines on which programs run at EL0.
+pub const PROGRAMS: [Config; 4] = [
+    config("max", Gic::V3, El::El2, 4),
+    config("cortex-a57", Gic::V2, El::El1, 1).counted(),
+    config("cortex-a57", Gic::V3, El::El2, 1).counted(),
+    config("max", Gic::V2, El::El1, 4).counted(),
+];
+
 /// The machines for tests with a boot of their own. A test can ask for changes.
 pub const APART: [Config; 2] =
     [config("max", Gic::V3, El::El1, 4), config("cortex-a57", Gic::V2, El::El2, 1)];

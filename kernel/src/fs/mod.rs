@@ -8,9 +8,9 @@ mod open;
 pub use object::FileObject;
 pub use open::{Descriptor, OpenFile, OpenFiles, open, standard};
 
+use crate::errno::Errno;
 use crate::mm::pages::Page;
 use crate::sched::{Mutex, MutexGuard};
-use crate::syscall::Errno;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
@@ -76,7 +76,7 @@ const INODES: u64 = 1 << 16;
 
 /// The time for files.
 pub fn now() -> Time {
-    let now = crate::time::nanoseconds();
+    let now = crate::clock::nanoseconds();
     Time { sec: (now / 1_000_000_000) as i64, nsec: (now % 1_000_000_000) as u32 }
 }
 

@@ -1,8 +1,8 @@
 //! What programs have open: descriptors, and the open files that they name.
 
 use super::{FileObject, now, tree};
+use crate::errno::Errno;
 use crate::sched::Mutex;
-use crate::syscall::Errno;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use files::{Caller, InodeId, Kind, LastLink, Open, Resolved, Walk};

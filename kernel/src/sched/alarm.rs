@@ -2,8 +2,8 @@
 
 use super::run::wake;
 use super::thread::current;
+use crate::clock;
 use crate::sync::IrqMutex;
-use crate::time;
 use alloc::collections::BTreeSet;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use scheduler::TaskId;
@@ -17,7 +17,7 @@ static NEXT: AtomicU64 = AtomicU64::new(u64::MAX);
 pub struct Alarm(u64, u64);
 
 impl Alarm {
-    /// An alarm for the running thread, at so many nanoseconds ([`time::nanoseconds`]). Thread context.
+    /// An alarm for the running thread, at so many nanoseconds ([`clock::nanoseconds`]). Thread context.
     pub fn at(instant: u64) -> Self {
         let me = current().map_or(0, |thread| thread.id().to_bits());
         let mut alarms = ALARMS.lock();
@@ -41,7 +41,7 @@ fn publish(alarms: &BTreeSet<(u64, u64)>) {
 
 /// Wakes the threads whose instant has come. The timer's handler calls this.
 pub(super) fn tick() {
-    if time::nanoseconds() < NEXT.load(Relaxed) {
+    if clock::nanoseconds() < NEXT.load(Relaxed) {
         return;
     }
     while let Some(thread) = due() {
@@ -52,7 +52,7 @@ pub(super) fn tick() {
 fn due() -> Option<u64> {
     let mut alarms = ALARMS.lock();
     let &(instant, thread) = alarms.first()?;
-    if instant > time::nanoseconds() {
+    if instant > clock::nanoseconds() {
         return None;
     }
     alarms.pop_first();

@@ -11,6 +11,7 @@
 mod alarm;
 mod mutex;
 pub mod preempt;
+mod preemption;
 mod run;
 mod switch;
 mod thread;
@@ -44,7 +45,7 @@ pub fn kicked(_: &mut crate::exception::Frame) {
 /// Accounts for the running thread's time, and ends its turn if others are to run. The timer's handler calls this.
 pub fn tick() {
     alarm::tick();
-    let due = run::with(|state| state.scheduler.tick(percpu::index(), crate::time::nanoseconds()));
+    let due = run::with(|state| state.scheduler.tick(percpu::index(), crate::clock::nanoseconds()));
     if due == Some(true) {
         crate::debug::this().want_pick();
     }

@@ -4,7 +4,7 @@ use super::preempt::might_sleep;
 use super::run::{schedule, with};
 use super::thread::current;
 use crate::arch::daif;
-use crate::time;
+use crate::clock;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
@@ -80,7 +80,7 @@ impl<T> Mutex<T> {
                 return Ok(false);
             }
             let (waiter, owner) = (TaskId::from_bits(me), TaskId::from_bits(owner));
-            state.scheduler.lock_wait(waiter, self.key(), owner, time::nanoseconds()).map(|()| true)
+            state.scheduler.lock_wait(waiter, self.key(), owner, clock::nanoseconds()).map(|()| true)
         });
         match waits {
             // Whoever releases the lock writes this thread's number into the word before the thread runs again.
@@ -97,7 +97,7 @@ impl<T> Mutex<T> {
             return;
         }
         with(|state| {
-            let next = state.scheduler.lock_release(TaskId::from_bits(me), self.key(), time::nanoseconds());
+            let next = state.scheduler.lock_release(TaskId::from_bits(me), self.key(), clock::nanoseconds());
             let word = match next {
                 Ok(Some((next, more))) => next.to_bits() | if more { CONTENDED } else { 0 },
                 Ok(None) => 0,

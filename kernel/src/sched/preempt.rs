@@ -2,29 +2,10 @@
 
 use super::thread::current;
 use crate::debug;
-use crate::irq::off;
-use core::cell::Cell;
+use crate::drivers::gic::{self, Target};
+use crate::irq::{off, sgi};
 use core::marker::PhantomData;
 use core::panic::Location;
-
-/// How often a thread has switched preemption off, and where it did so first.
-pub struct Preemption {
-    count: Cell<u32>,
-    since: Cell<Option<&'static Location<'static>>>,
-}
-
-impl Preemption {
-    /// Preemption is on.
-    pub(super) const fn new() -> Self {
-        Self { count: Cell::new(0), since: Cell::new(None) }
-    }
-
-    /// Whether the thread may be switched away.
-    #[inline(always)]
-    pub(super) fn is_on(&self) -> bool {
-        self.count.get() == 0
-    }
-}
 
 /// The running thread is not switched away while this value lives. It stays on its CPU, and interrupts are handled. Values nest.
 pub struct Off {
@@ -60,8 +41,19 @@ impl Drop for Off {
         let count = thread.preemption.count.get() - 1;
         thread.preemption.count.set(count);
         if count == 0 {
-            super::run::make_up();
+            make_up();
         }
+    }
+}
+
+/// Switches now, because a switch became due while preemption was off, or makes sure that the next interrupt does.
+fn make_up() {
+    if !debug::this().reschedule_wanted() {
+        return;
+    }
+    if off::enabled() && debug::this().depth.get() == 0 {
+        // As for a reschedule that a step has put off (M8): the way out of this interrupt switches.
+        gic::send_sgi(sgi::RESCHEDULE, Target::Me);
     }
 }
 

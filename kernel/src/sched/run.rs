@@ -5,6 +5,7 @@ use super::thread::{
     Entry, Handle, Occupant, SpawnError, Thread, current, ended, no_thread_on_stack, put_on_stack,
 };
 use crate::arch::daif;
+use crate::clock;
 use crate::debug::{self, step};
 use crate::drivers::gic::{self, Target};
 use crate::irq::{off, sgi};
@@ -13,7 +14,6 @@ use crate::mm::layout;
 use crate::percpu::{self, MAX_CPUS, PerCpu};
 use crate::smp::cpus;
 use crate::sync::IrqMutex;
-use crate::time;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -110,8 +110,8 @@ pub fn init_cpu() {
     });
     state.scheduler.online(cpu).expect("the scheduler has room for every CPU");
     let id = state.add(&boot, Policy::Fair(0), CpuSet::of(cpu), Some(cpu)).expect(OUT_OF_MEMORY);
-    state.scheduler.wake(id, time::nanoseconds()).expect("the thread exists");
-    let picked = state.scheduler.pick(cpu, time::nanoseconds());
+    state.scheduler.wake(id, clock::nanoseconds()).expect("the thread exists");
+    let picked = state.scheduler.pick(cpu, clock::nanoseconds());
     assert!(picked == Some(id), "a CPU's first thread is alone");
     let _ = state.scheduler.take_kicks();
     drop(guard);
@@ -138,7 +138,7 @@ pub fn wait_in_idle(ready: impl Fn() -> bool) {
     daif::set::<{ daif::IF }>();
     if !ready() {
         let blocked = with(|state| {
-            state.scheduler.current(cpu).is_some() && state.scheduler.block(cpu, time::nanoseconds())
+            state.scheduler.current(cpu).is_some() && state.scheduler.block(cpu, clock::nanoseconds())
         });
         if blocked == Some(true) {
             schedule(false);
@@ -197,7 +197,7 @@ pub fn create(
 /// Ends the sleep of a thread; a thread that does not sleep will not sleep the next time. Thread and interrupt context.
 pub fn wake(task: TaskId) {
     // A task that has ended meanwhile needs no waking.
-    with(|state| _ = state.scheduler.wake(task, time::nanoseconds()));
+    with(|state| _ = state.scheduler.wake(task, clock::nanoseconds()));
 }
 
 /// Sleeps until somebody wakes the thread, unless somebody has done so since [`prepare_to_sleep`]. Thread context; may sleep.
@@ -207,7 +207,7 @@ pub fn sleep() {
     super::preempt::might_sleep();
     let before = daif::read();
     daif::set::<{ daif::IF }>();
-    if with(|state| state.scheduler.block(percpu::index(), time::nanoseconds())) == Some(true) {
+    if with(|state| state.scheduler.block(percpu::index(), clock::nanoseconds())) == Some(true) {
         schedule(false);
     }
     daif::write(before);
@@ -248,7 +248,7 @@ pub fn exit() -> ! {
     assert!(thread.stack.is_some(), "a CPU's first thread does not end");
     debug::runs::end_of_stack();
     ended(thread);
-    let exited = with(|state| state.scheduler.exit(percpu::index(), time::nanoseconds()));
+    let exited = with(|state| state.scheduler.exit(percpu::index(), clock::nanoseconds()));
     assert!(exited == Some(Ok(())), "a thread ends while others wait for a lock that it has");
     schedule(false);
     unreachable!("a thread that has ended runs")
@@ -266,7 +266,7 @@ pub(super) fn schedule(rotate: bool) {
         if rotate {
             state.scheduler.yield_now(cpu);
         }
-        let next = match state.scheduler.pick(cpu, time::nanoseconds()) {
+        let next = match state.scheduler.pick(cpu, clock::nanoseconds()) {
             Some(task) => state.threads[task.index()].as_ref().map_or(core::ptr::null(), Arc::as_ptr),
             None => running.idle.get(),
         };
@@ -339,15 +339,4 @@ extern "C" fn begin() -> ! {
         entry();
     }
     exit()
-}
-
-/// Switches now, because a switch became due while preemption was off, or makes sure that the next interrupt does.
-pub(super) fn make_up() {
-    if !debug::this().reschedule_wanted() {
-        return;
-    }
-    if off::enabled() && debug::this().depth.get() == 0 {
-        // As for a reschedule that a step has put off (M8): the way out of this interrupt switches.
-        gic::send_sgi(sgi::RESCHEDULE, Target::Me);
-    }
 }

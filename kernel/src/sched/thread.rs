@@ -1,6 +1,6 @@
 //! A thread, the handle by which others wait for its end, and how code finds the thread that it runs in.
 
-use super::preempt::Preemption;
+use super::preemption::Preemption;
 use super::switch::Context;
 use crate::debug::stepping::Stepping;
 use crate::mm::layout::{self, STACK_ROOM, STACK_SIZE};

@@ -1,6 +1,6 @@
 //! Files.
 
-use super::Errno;
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{self, OpenFile};
 use crate::task::{Task, user};

@@ -1,6 +1,6 @@
 //! The address space.
 
-use super::Errno;
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::Descriptor;
 use crate::space::{Backing, Space};

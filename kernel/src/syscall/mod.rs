@@ -1,13 +1,11 @@
 //! System calls: Linux's numbers and conventions for AArch64 (X8 is the number, X0 to X5 are the arguments, X0 is the result).
 
-mod errno;
 mod files;
 mod memory;
 mod process;
 mod time;
 
-pub use errno::Errno;
-
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::task::{self, Task};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};

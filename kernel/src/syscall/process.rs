@@ -1,6 +1,6 @@
 //! Processes and threads.
 
-use super::Errno;
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::task::{Status, Task, exit_process, exit_task};
 use core::sync::atomic::Ordering::Relaxed;

@@ -1,6 +1,6 @@
 //! Clocks.
 
-use super::Errno;
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::task::{Task, user};
 
@@ -10,7 +10,7 @@ pub fn clock_gettime(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     if clock > 11 {
         return Err(Errno::EINVAL);
     }
-    let now = crate::time::nanoseconds();
+    let now = crate::clock::nanoseconds();
     user::put(to, [now / 1_000_000_000, now % 1_000_000_000])?;
     Ok(0)
 }

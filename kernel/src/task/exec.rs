@@ -1,11 +1,11 @@
 //! execve: a program's file becomes an address space and the registers with which the program starts.
 
 use super::process::STACK_LIMIT;
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{self, FileObject};
 use crate::mm::layout::PAGE;
 use crate::space::{Backing, Space, TOP};
-use crate::syscall::Errno;
 use alloc::sync::Arc;
 use files::{InodeId, LastLink};
 use maps::{Flags, Layout, Limits, Placement, Prot, Request};
@@ -62,7 +62,7 @@ pub fn exec(
     // FP and ASIMD.
     aux.hwcap = 3;
     space.change(|maps, _| maps.set_brk(plan.end, 0));
-    let random = crate::time::random();
+    let random = crate::clock::random();
     let contents = Contents { arguments, environment, path, random, aux: &aux };
     let limit = start::total_limit(STACK_LIMIT);
     let stack = start::layout(&contents, STACK_TOP, limit).map_err(|error| Errno::new(error.errno()))?;

@@ -2,8 +2,8 @@
 //! permissions of EL0, and a fault that cannot be repaired is an error.
 
 use crate::arch::usercopy;
+use crate::errno::Errno;
 use crate::space::TOP;
-use crate::syscall::Errno;
 use core::mem::MaybeUninit;
 
 /// The address without its tag byte, if a range from there on lies in the part of the address space that programs have.

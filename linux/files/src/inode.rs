@@ -6,30 +6,9 @@ use linux_raw_sys::general::{S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFRE
 
 use crate::caller::Owner;
 use crate::directory::Directory;
+use crate::id::InodeId;
 use crate::pages::Pages;
-
-/// Names one inode. Never names another inode later, even after the inode was freed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct InodeId {
-    pub(crate) slot: u32,
-    pub(crate) number: u64,
-}
-
-impl InodeId {
-    /// The inode number that programs see, from 1 up. Numbers are not used again.
-    pub const fn number(self) -> u64 {
-        self.number
-    }
-}
-
-/// A point in time since the epoch.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct Time {
-    /// Seconds.
-    pub sec: i64,
-    /// Nanoseconds, below 1,000,000,000.
-    pub nsec: u32,
-}
+use crate::time::Time;
 
 /// The numbers of a device.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]

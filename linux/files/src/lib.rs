@@ -29,19 +29,23 @@ mod bytes;
 mod caller;
 mod directory;
 mod error;
+mod id;
 mod inode;
 mod page;
 mod pages;
 mod pipe;
 mod slab;
+mod time;
 mod tree;
 mod walk;
 
 pub use caller::{Access, Caller};
 pub use error::{FileError, PipeError, Result};
-pub use inode::{Device, InodeId, Kind, Time};
+pub use id::InodeId;
+pub use inode::{Device, Kind};
 pub use page::{PAGE_SIZE, Page};
 pub use pipe::{Pipe, Read, Readiness, Write};
+pub use time::Time;
 pub use tree::{
     DirectoryEntry, Limits, NewNode, Open, Parent, PathOf, Rename, Resolved, SetTime, Stat, StatFs, Tree,
     Unpacked, UnpackedBody,

@@ -3,19 +3,10 @@ use crate::{
     error::Error,
     layout::Limits,
     mapping::{Backing, Flags, Mapping},
-    maps::Maps,
+    maps::{Break, Maps},
     page::{PAGE, align_up},
     prot::Prot,
 };
-
-/// The program break. The memory below it is an ordinary mapping, which other operations may replace or remove.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Break {
-    start: u64,
-    now: u64,
-    /// How many bytes of initialised and uninitialised data the program file has: RLIMIT_DATA counts them too.
-    data: u64,
-}
 
 impl<B: Backing> Maps<B> {
     /// Sets where the break begins, at execve: `start` in bytes, anywhere in a page; nothing is mapped yet. `data` is the size of the

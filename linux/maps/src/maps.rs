@@ -1,7 +1,6 @@
 use core::ops::Range;
 
 use crate::{
-    brk::Break,
     change::Change,
     error::{Error, Fault},
     layout::Layout,
@@ -9,6 +8,15 @@ use crate::{
     prot::Access,
     store::Store,
 };
+
+/// The program break. The memory below it is an ordinary mapping, which other operations may replace or remove.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Break {
+    pub(crate) start: u64,
+    pub(crate) now: u64,
+    /// How many bytes of initialised and uninitialised data the program file has: RLIMIT_DATA counts them too.
+    pub(crate) data: u64,
+}
 
 /// The user address space of one process: its mappings, and the program break.
 ///

@@ -13,6 +13,7 @@ mod junit;
 mod matrix;
 mod order;
 mod outcome;
+mod programs;
 mod report;
 mod storms;
 mod sweeps;
@@ -38,8 +39,8 @@ use report::Progress;
 use std::time::Duration;
 
 /// Names for filters of the parts that the kernel does not list.
-pub const PARTS: [&str; 5] =
-    [storms::NAME, everywhere::NAME, gdb_session::NAME, costs::NAME, examples::PREFIX];
+pub const PARTS: [&str; 6] =
+    [storms::NAME, everywhere::NAME, gdb_session::NAME, costs::NAME, examples::PREFIX, programs::PREFIX];
 
 /// How long one boot may take.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -59,6 +60,8 @@ enum Task {
     Document(Document),
     Gdb(Machine),
     Costs(Machine),
+    /// A program at EL0.
+    Program(programs::Task),
     /// Scenarios on one machine.
     Sweep(sweeps::Sweeps),
     Storm(Machine),
@@ -85,7 +88,9 @@ pub fn qemu_test(arguments: &QemuTest) -> Result<bool> {
         return list(arguments, &inventory, &matrix).map(|()| true);
     }
     let tasks = tasks(arguments, &inventory, matrix)?;
-    let outcomes = run(arguments, &kernel, &inventory, tasks);
+    let any_program = tasks.iter().any(|task| matches!(task, Task::Program(_)));
+    let programs = if any_program { programs::prepare()? } else { Vec::new() };
+    let outcomes = run(arguments, &kernel, &inventory, &programs, tasks);
     if let Some(path) = &arguments.junit {
         junit::write(path, &outcomes)?;
         say!("results written to {}", path.display());
@@ -109,7 +114,13 @@ fn mode(arguments: &QemuTest) -> String {
     format!("mode=test{}{samples}", filter.unwrap_or_default())
 }
 
-fn run(arguments: &QemuTest, kernel: &Kernel, inventory: &Inventory, tasks: Vec<Task>) -> Vec<Outcome> {
+fn run(
+    arguments: &QemuTest,
+    kernel: &Kernel,
+    inventory: &Inventory,
+    programs: &[crate::user::Program],
+    tasks: Vec<Task>,
+) -> Vec<Outcome> {
     let long = arguments.matrix == Extent::Full;
     let progress = Progress::new(tasks.len() + usize::from(long));
     let long = long.then(|| {
@@ -135,6 +146,7 @@ fn run(arguments: &QemuTest, kernel: &Kernel, inventory: &Inventory, tasks: Vec<
         Task::Everywhere(machine) => everywhere::run(kernel, arguments, &machine),
         Task::Gdb(machine) => gdb_session::run(kernel, &machine),
         Task::Costs(machine) => costs::run(kernel, &machine),
+        Task::Program(task) => programs::run(kernel, programs, &task),
     };
     pool::run(tasks, arguments.jobs.unwrap_or_else(pool::default_jobs), work, |index, outcome| {
         // If the filter leaves no host test, there is nothing to print.
@@ -195,6 +207,7 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
     if wanted(gdb_session::NAME) {
         tasks.push(Task::Gdb(base(Machine::default())));
     }
+    tasks.extend(programs::tasks(arguments).into_iter().map(Task::Program));
     if wanted(costs::NAME) {
         tasks.extend(costs::machines(arguments).into_iter().map(Task::Costs));
     }
@@ -234,6 +247,7 @@ fn list(arguments: &QemuTest, inventory: &Inventory, matrix: &[Machine]) -> Resu
         .chain(dirty)
         .chain(orders)
         .chain(documents.iter().map(examples::name))
+        .chain(programs::names())
         .chain([storms::NAME.into(), everywhere::NAME.into(), gdb_session::NAME.into(), costs::NAME.into()])
         .filter(|name| wanted(name))
     {

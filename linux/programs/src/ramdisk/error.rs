@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
-use super::Format;
+use super::format::Format;
 use crate::gzip::GzipError;
 
 /// What is wrong with a ramdisk, and where. `Display` is one line.

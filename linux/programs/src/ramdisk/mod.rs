@@ -20,6 +20,7 @@
 mod entry;
 mod error;
 mod expand;
+mod format;
 mod header;
 mod links;
 #[cfg(test)]
@@ -27,4 +28,5 @@ mod tests;
 
 pub use entry::{Archive, Entry, Kind};
 pub use error::{Flaw, RamdiskError};
-pub use expand::{Format, expand};
+pub use expand::expand;
+pub use format::Format;

@@ -1,0 +1,156 @@
+//! The programs of `tests/user`, each in every linking, with a boot of its own.
+//!
+//! A program reports its checks as lines `ok NAME` and `not ok NAME: WHY`, and ends with status 0 if all went well. Any other end of the
+//! boot fails the case `ends`, whatever the program has printed.
+
+use super::outcome::{Case, Outcome};
+use super::{Extent, Kernel, matrix};
+use crate::args::QemuTest;
+use crate::capture::{Captured, capture, to_the_end};
+use crate::ktap::Verdict;
+use crate::machines::PROGRAMS;
+use crate::qemu::{Machine, Start};
+use crate::ramdisk::{self, Contents};
+use crate::session::End;
+use crate::setup::{self, decide::Need};
+use crate::user;
+use anyhow::{Context, Result};
+
+/// The beginning of the names of these tests.
+pub const PREFIX: &str = "user.";
+
+/// A program that is run: the name of its source, its arguments, and the lines that it must print.
+struct Run {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    prints: &'static [&'static str],
+}
+
+const RUNS: &[Run] = &[Run { name: "hello", arguments: &["0"], prints: &["hello, world"] }];
+
+/// The linkings that the kernel runs.
+const LINKINGS: &[user::Linking] =
+    &[user::Linking::GlibcStatic, user::Linking::GlibcStaticPie, user::Linking::MuslStatic];
+
+/// One boot: a program in one linking, on one machine.
+pub struct Task {
+    run: &'static Run,
+    linking: user::Linking,
+    machine: Machine,
+}
+
+impl Task {
+    fn suite(&self) -> String {
+        format!("{PREFIX}{}", self.run.name)
+    }
+}
+
+/// The names of the tests.
+pub fn names() -> impl Iterator<Item = String> {
+    RUNS.iter().map(|run| format!("{PREFIX}{}", run.name))
+}
+
+/// The boots that the filter leaves. In the quick matrix each program runs in each linking on one machine; the machines take turns.
+pub fn tasks(arguments: &QemuTest) -> Vec<Task> {
+    let wanted = |run: &&Run| {
+        let name = format!("{PREFIX}{}", run.name);
+        arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()))
+    };
+    let all = PROGRAMS.map(|config| arguments.common.machine(config.machine("mode=user")));
+    let mut tasks = Vec::new();
+    for (number, run) in RUNS.iter().filter(wanted).enumerate() {
+        for (turn, linking) in LINKINGS.iter().enumerate() {
+            let mut machines = all.to_vec();
+            machines.dedup();
+            if arguments.matrix == Extent::Quick {
+                machines = vec![machines[(number + turn) % machines.len()].clone()];
+            }
+            tasks.extend(machines.into_iter().map(|machine| Task { run, linking: *linking, machine }));
+        }
+    }
+    tasks
+}
+
+/// Compiles the programs. Called before the first boot.
+///
+/// # Errors
+/// When the set-up fails, or a program does not compile.
+pub fn prepare() -> Result<Vec<user::Program>> {
+    setup::prepare(Need { user: true, ..Need::default() })?;
+    user::compile()
+}
+
+/// Boots a program.
+pub fn run(kernel: &Kernel, programs: &[user::Program], task: &Task) -> Outcome {
+    let name = format!("{}, {}, {}", task.suite(), task.linking.name(), matrix::name(&task.machine));
+    match boot(kernel, programs, task) {
+        Ok((boot, machine)) => Outcome {
+            cases: cases(task, &boot),
+            tail: boot.tail(&kernel.elf),
+            replay: machine.shell_line(&Start::Kernel(&kernel.image)),
+            wall: boot.wall,
+            name,
+        },
+        Err(error) => Outcome::not_run(&name, &task.suite(), &error),
+    }
+}
+
+fn boot(kernel: &Kernel, programs: &[user::Program], task: &Task) -> Result<(Captured, Machine)> {
+    let program = programs.iter().find(|one| one.name == task.run.name && one.linking == task.linking);
+    let program = program.with_context(|| format!("tests/user/{}.c is missing", task.run.name))?;
+    let contents = Contents {
+        exec: Some(program.path.clone()),
+        arguments: task.run.arguments.iter().map(|&word| word.to_owned()).collect(),
+        ..Contents::default()
+    };
+    let ramdisk = ramdisk::pack(&contents)?;
+    let mut machine = task.machine.clone();
+    machine.append = format!("{} init={}", machine.append, ramdisk.init.as_deref().unwrap_or("/init"));
+    machine.initrd = Some(ramdisk.path().to_owned());
+    let boot = capture(&machine, &Start::Kernel(&kernel.image), kernel.limit, to_the_end)?;
+    Ok((boot, machine))
+}
+
+/// One case for each check that the program has reported, for each line that it must print, and for its end.
+fn cases(task: &Task, boot: &Captured) -> Vec<Case> {
+    let suite = task.suite();
+    let mut cases: Vec<_> = boot.console.lines().filter_map(|line| reported(&suite, line)).collect();
+    for line in task.run.prints {
+        let verdict = if boot.console.lines().any(|printed| printed == *line) {
+            Verdict::Passed
+        } else {
+            Verdict::Failed(format!("the line `{line}` is missing"))
+        };
+        cases.push(Case::new(&suite, "prints", verdict));
+    }
+    let end = match boot.end {
+        End::Status(0) if !cases.is_empty() => Verdict::Passed,
+        End::Status(0) => Verdict::Failed("the program has reported nothing".into()),
+        End::Status(_) => Verdict::Failed(boot.ending()),
+        _ => Verdict::Unknown(boot.ending()),
+    };
+    cases.push(Case::new(&suite, "ends", end));
+    cases
+}
+
+fn reported(suite: &str, line: &str) -> Option<Case> {
+    if let Some(name) = line.strip_prefix("ok ") {
+        return Some(Case::new(suite, name.trim(), Verdict::Passed));
+    }
+    let rest = line.strip_prefix("not ok ")?;
+    let (name, why) = rest.split_once(": ").unwrap_or((rest, "no reason given"));
+    Some(Case::new(suite, name.trim(), Verdict::Failed(why.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_programs_lines_become_cases() {
+        assert_eq!(reported("s", "ok a b"), Some(Case::new("s", "a b", Verdict::Passed)));
+        let failed = Verdict::Failed("3 is not 4".into());
+        assert_eq!(reported("s", "not ok a: 3 is not 4"), Some(Case::new("s", "a", failed)));
+        assert_eq!(reported("s", "okay"), None);
+    }
+}
