@@ -183,6 +183,7 @@ fn reschedule(paths: &mut Paths) {
     };
     paths.path("irq_reschedule", || {
         had_its_turn(&|| {
+            sched::want_reschedule();
             gic::send_sgi(sgi::RESCHEDULE, Target::Me);
             barrier::isb();
         });

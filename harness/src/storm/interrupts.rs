@@ -42,7 +42,7 @@ pub fn take_over() {
     });
     irq::set_handler(sgi::SLOTS, |frame| around(frame, smp::slots_interrupt));
     irq::set_handler(sgi::RENDEZVOUS, |frame| around(frame, smp::take_part));
-    irq::set_handler(sgi::RESCHEDULE, |frame| around(frame, |_| sched::want_reschedule()));
+    irq::set_handler(sgi::RESCHEDULE, |frame| around(frame, sched::kicked));
     irq::set_handler(sgi::TEST, |frame| around(frame, |_| storm()));
     irq::set_handler(sgi::TEST_NMI, |frame| {
         around(frame, |_| {

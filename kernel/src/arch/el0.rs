@@ -2,7 +2,7 @@
 
 use super::barrier;
 
-/// SCTLR_EL1 (DDI 0487 D24.2.174): DC ZVA, CTR_EL0, WFI, WFE and the cache maintenance that makes text visible.
+/// SCTLR_EL1 (DDI 0487 D24.2, "SCTLR_EL1"): DC ZVA, CTR_EL0, WFI, WFE and the cache maintenance that makes text visible.
 const DZE: u64 = 1 << 14;
 const UCT: u64 = 1 << 15;
 const NTWI: u64 = 1 << 16;
@@ -38,7 +38,7 @@ pub fn init_cpu() {
     let tcr = crate::read_sysreg!("tcr_el1") & !EPD0 | TBI0 | if wide { AS } else { 0 };
     crate::write_sysreg!("tcr_el1", tcr);
     barrier::isb();
-    // The TLB may hold what these fields decide with each translation (DDI 0487 D8.17).
+    // The TLB may hold what these fields decide with each translation (DDI 0487 D8, "Translation Lookaside Buffers").
     // SAFETY: drops cached translations.
     unsafe { core::arch::asm!("tlbi vmalle1", "dsb nsh", "isb", options(nostack, preserves_flags)) };
     if pan {

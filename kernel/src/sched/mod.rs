@@ -45,7 +45,9 @@ pub fn kicked(_: &mut crate::exception::Frame) {
 /// Accounts for the running thread's time, and ends its turn if others are to run. The timer's handler calls this.
 pub fn tick() {
     alarm::tick();
-    let due = run::with(|state| state.scheduler.tick(percpu::index(), crate::clock::nanoseconds()));
+    let due = run::with_at_end_of_handler(|state| {
+        state.scheduler.tick(percpu::index(), crate::clock::nanoseconds())
+    });
     if due == Some(true) {
         crate::debug::this().want_pick();
     }

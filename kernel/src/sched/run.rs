@@ -49,13 +49,24 @@ static FIRST: PerCpu<AtomicPtr<Thread>> = crate::per_cpu!(AtomicPtr::new(core::p
 /// Does something with the scheduler, and tells the CPUs that have to switch because of it. None before the first CPU's scheduler has
 /// started. Thread and interrupt context.
 pub(super) fn with<R>(act: impl FnOnce(&mut State) -> R) -> Option<R> {
+    let (result, kicks) = locked(act)?;
+    kick(kicks);
+    Some(result)
+}
+
+/// As [`with`], at the end of a handler: this CPU is not told, but finds by the result that it has to switch.
+pub(super) fn with_at_end_of_handler<R>(act: impl FnOnce(&mut State) -> R) -> Option<R> {
+    let (result, mut kicks) = locked(act)?;
+    kicks.remove(percpu::index());
+    kick(kicks);
+    Some(result)
+}
+
+fn locked<R>(act: impl FnOnce(&mut State) -> R) -> Option<(R, CpuSet)> {
     let mut guard = STATE.lock();
     let state = guard.as_mut()?;
     let result = act(state);
-    let kicks = state.scheduler.take_kicks();
-    drop(guard);
-    kick(kicks);
-    Some(result)
+    Some((result, state.scheduler.take_kicks()))
 }
 
 /// Tells CPUs that they have to switch.

@@ -1,4 +1,4 @@
-//! ASIDs: the numbers by which the TLB tells address spaces apart (DDI 0487 D8.15).
+//! ASIDs: the numbers by which the TLB tells address spaces apart (DDI 0487 D8, "Address space identifiers").
 //!
 //! There are fewer ASIDs than there may be address spaces, so an address space has an ASID only until all are used up. Then a new
 //! *generation* begins: the address spaces that run keep their ASIDs, all others get a new one when they run next, and each CPU empties
@@ -168,7 +168,7 @@ pub fn flush(context: &Context, range: core::ops::Range<u64>) {
     let Some(asid) = context.asid() else { return };
     let asid = asid << 48;
     // SAFETY: drops cached translations. The DSB before makes the changes of the tables visible to walks, that behind waits for the
-    // other CPUs (DDI 0487 D8.16.4).
+    // other CPUs (DDI 0487 D8, "TLB maintenance").
     unsafe {
         core::arch::asm!("dsb ishst", options(nostack, preserves_flags));
         let pages = range.start >> 12..range.end.div_ceil(4096);

@@ -1,4 +1,4 @@
-//! Translation tables of a user address space: four levels of tables of 512 entries, 48 bits (DDI 0487 D8.2.8), pages of 4 KiB.
+//! Translation tables of a user address space: four levels of tables of 512 entries, 48 bits (DDI 0487 D8.2), pages of 4 KiB.
 //!
 //! The crate that makes the kernel's tables cannot report that there is no memory for a table, so user tables are made here. An entry
 //! of the last level has one reference to its page. Tables change under the lock of their address space; the hardware reads them at
@@ -330,7 +330,7 @@ fn index(address: u64, level: u32) -> usize {
 }
 
 /// Stores an entry that the hardware may walk at once. The content of the page or table that it names is written before it is seen,
-/// and the walk that follows an access by this CPU sees the entry (DDI 0487 D8.2.6).
+/// and the walk that follows an access by this CPU sees the entry (DDI 0487 D8.2, "Translation table walks").
 fn publish(place: &AtomicU64, value: u64) {
     // SAFETY: barriers.
     unsafe { core::arch::asm!("dmb ishst", options(nostack, preserves_flags)) };

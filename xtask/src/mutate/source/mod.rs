@@ -39,7 +39,20 @@ const CORE: &[&str] = &[
 ];
 
 /// The folders of the libraries.
-const LIBRARIES: &[&str] = &["cli", "platform", "probe", "protocols", "rules", "slots"];
+const LIBRARIES: &[&str] = &[
+    "cli",
+    "linux/files",
+    "linux/maps",
+    "linux/programs",
+    "linux/signals",
+    "linux/tty",
+    "platform",
+    "probe",
+    "protocols",
+    "rules",
+    "scheduler",
+    "slots",
+];
 
 /// Which scenarios of the sweep go with a part of the kernel: those whose name contains the word.
 const SWEEPS: &[(&str, &[&str])] = &[
@@ -306,7 +319,7 @@ fn fate(tree: &Tree, mutant: &Mutant, arguments: &Mutate) -> Result<Fate> {
 }
 
 fn of_library(tree: &Tree, mutant: &Mutant) -> Result<Fate> {
-    let folder = mutant.file.split('/').next().unwrap_or_default();
+    let folder = library(&mutant.file).unwrap_or_default();
     let manifest = format!("{folder}/Cargo.toml");
     let test = |arguments: &[&str]| {
         let mut cargo = tree.cargo("");
@@ -386,10 +399,18 @@ fn of_kernel(tree: &Tree, mutant: &Mutant, arguments: &Mutate) -> Result<Fate> {
     Ok(Fate::Survived)
 }
 
+/// The folder of the library that a file belongs to.
+fn library(file: &str) -> Option<&'static str> {
+    LIBRARIES
+        .iter()
+        .copied()
+        .find(|folder| file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
+}
+
 /// The part of the tree whose mutants the same tests are run for: a part of the kernel, or a folder of the root.
 fn area(file: &str) -> &str {
     let part = SWEEPS.iter().map(|(beginning, _)| *beginning).find(|beginning| file.starts_with(beginning));
-    part.unwrap_or_else(|| file.split('/').next().unwrap_or_default())
+    part.or_else(|| library(file)).unwrap_or_else(|| file.split('/').next().unwrap_or_default())
 }
 
 /// The scenarios of a file's area.
