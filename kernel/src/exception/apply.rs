@@ -136,9 +136,11 @@ pub fn resume(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
 
 /// The return to a program (M13): D, A, I, F are masked, and the CPU has no step of EL1.
 #[inline(always)]
-pub fn leave_to_el0(cpu: &MaskedCpu, frame: &mut Frame) {
+pub fn leave_to_el0(cpu: &MaskedCpu, frame: &Frame) {
     #[cfg(debug_assertions)]
     check_return_to_el0(cpu, frame);
+    #[cfg(not(debug_assertions))]
+    let _ = frame;
     match live::ss::<M13>() {
         Ss::Compute => control::sync_for_return(cpu),
         Ss::Clear => control::clear_ss(cpu),

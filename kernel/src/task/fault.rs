@@ -29,7 +29,9 @@ pub(super) fn of_kernel(frame: &Frame) -> bool {
     task.space().is_some_and(|space| space.fault(address, access, &task.process.limits()).is_ok())
 }
 
-/// The handler of all synchronous exceptions of programs but system calls. Thread context.
+/// The handler of all synchronous exceptions of programs but system calls. Thread context. Not inlined into the entry, where no probe
+/// can be (H6).
+#[inline(never)]
 pub(super) fn exception(frame: &mut Frame) {
     let Some(task) = super::current() else { return };
     let signal = match frame.class() {
