@@ -52,6 +52,12 @@ deaths! {
     bug ["panic: BUG at", "the reason given", M7, "rule M7 in force", "interrupted context: masks daif"];
     bug_with_interrupts_off ["panic: BUG at", M7, "interrupted context: masks daIF"];
     rust_panic ["panic: the reason given 7 (", "tests/deaths.rs:", M7];
+    #[cfg(debug_assertions)]
+    sleeps_with_preemption_off ["may sleep, with preemption off since tests/deaths/checks.rs:", "(rule T8)", M7];
+    #[cfg(debug_assertions)]
+    sleeps_with_interrupts_off ["may sleep, with interrupts off (rule T8)", M7];
+    #[cfg(debug_assertions)]
+    sleeps_in_a_probe ["may sleep, in a debug context (rule T8)", M7];
     unknown_brk ["panic: unexpected BRK #0x123", "rule M7 in force", M7, "interrupted context: masks daif"];
     unknown_brk_in_a_step ["panic: unexpected BRK #0x7f2", M7, NO_STEP];
     unknown_brk_in_a_step_over ["panic: unexpected BRK #0x7f2", M7, NO_STEP];

@@ -55,6 +55,7 @@ pub static SUITES: &[&Suite] = &[
     &threads::steps::SUITE,
     &threads::deferred::SUITE,
     &threads::reschedules::SUITE,
+    &threads::locks::SUITE,
     &smp::SUITE,
     &gdb::SUITE,
     &monitor::SUITE,

@@ -10,7 +10,7 @@ use kernel::debug::{self, control};
 use kernel::exception::{DebugFrame, Frame};
 use kernel::irq::{self, sgi};
 use kernel::kprobe::{self, Kprobe, Then};
-use kernel::watcher;
+use kernel::{sched, watcher};
 
 /// Hits a probe on `code::line` that has this handler.
 fn with_probe(handler: kprobe::PreHandler) {
@@ -120,4 +120,25 @@ pub fn a_nested_handler_opens_fiq() {
     if need(kprobe::register(code::branch as *const () as u64, Some(opens_in_probe), None)).is_some() {
         with_probe(calls);
     }
+}
+
+/// A lock that may have to be waited for.
+static SLEEPING: sched::Mutex<u64> = sched::Mutex::new(0);
+
+pub fn sleeps_with_preemption_off() {
+    let _off = sched::preempt::Off::new();
+    *SLEEPING.lock() += 1;
+}
+
+pub fn sleeps_with_interrupts_off() {
+    let _off = kernel::irq::off::IrqOff::new();
+    *SLEEPING.lock() += 1;
+}
+
+pub fn sleeps_in_a_probe() {
+    fn takes_a_lock(_: &Kprobe, _: &mut DebugFrame) -> Then {
+        *SLEEPING.lock() += 1;
+        Then::Run
+    }
+    with_probe(takes_a_lock);
 }

@@ -1,6 +1,7 @@
 //! Kernel threads: they take turns, and a switch never splits a step (I5, M8). Also deferred work.
 
 pub mod deferred;
+pub mod locks;
 pub mod reschedules;
 pub mod steps;
 pub mod turns;
