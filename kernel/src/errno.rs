@@ -32,7 +32,16 @@ macro_rules! errors {
     };
 }
 
-errors! { EAGAIN EBADF EFAULT EINVAL EISDIR EMFILE ENAMETOOLONG ENOENT ENOMEM ENOSYS ENOTTY ENXIO EACCES ENODEV ENOTDIR }
+errors! { EAGAIN EBADF EFAULT EINVAL EISDIR EMFILE ENAMETOOLONG ENOENT ENOMEM ENOSYS ENOTTY ENXIO EACCES ENODEV ENOTDIR
+EPIPE ESPIPE ERANGE ENOSPC EPERM }
+
+impl Errno {
+    /// Linux's internal number for a call that a signal cuts short, and that is then restarted or becomes EINTR
+    /// ([`signals::Cut::RestartSys`]).
+    pub const ERESTARTSYS: Self = Self::new(512);
+    /// The same for calls that no handler restarts ([`signals::Cut::RestartNoHand`]).
+    pub const ERESTARTNOHAND: Self = Self::new(514);
+}
 
 impl From<maps::Error> for Errno {
     fn from(error: maps::Error) -> Self {

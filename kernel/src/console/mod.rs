@@ -80,10 +80,15 @@ pub fn print_by(put: &mut dyn FnMut(u8), text: fmt::Arguments) {
     }
     deferred::flush(put);
     let _ = Put(put).write_fmt(text);
+    give_up(put);
+}
+
+/// Gives the console up, with interrupts off, after it has printed what this CPU has kept.
+fn give_up(put: &mut dyn FnMut(u8)) {
     deferred::flush(put);
     HOLDER.store(FREE, Release);
     // Prints what the handler of a BRK has kept after the flush, while this CPU still held the console.
-    while deferred::any() && HOLDER.compare_exchange(FREE, me, Acquire, Relaxed).is_ok() {
+    while deferred::any() && HOLDER.compare_exchange(FREE, percpu::index(), Acquire, Relaxed).is_ok() {
         deferred::flush(put);
         HOLDER.store(FREE, Release);
     }
@@ -117,17 +122,16 @@ macro_rules! println {
     ($($arg:tt)*) => { $crate::console::print(format_args!("{}\n", format_args!($($arg)*))) };
 }
 
-/// Prints bytes of a program as they are, but for the CR that terminals expect before each LF. Thread context.
-pub fn write(bytes: &[u8]) {
-    struct Bytes<'a>(&'a [u8]);
-    impl fmt::Display for Bytes<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            // Text goes byte by byte to the device. Bytes that are no UTF-8 go as their low bits' characters would: as they are.
-            self.0.utf8_chunks().try_for_each(|chunk| {
-                f.write_str(chunk.valid())?;
-                chunk.invalid().iter().try_for_each(|_| f.write_str("\u{fffd}"))
-            })
-        }
+/// Sends bytes as they are. Thread and interrupt context.
+pub fn send_bytes(bytes: &[u8]) {
+    let _off = IrqOff::new();
+    let me = percpu::index();
+    debug_assert_ne!(HOLDER.load(Relaxed), me, "bytes are sent in debug context");
+    while HOLDER.compare_exchange(FREE, me, Acquire, Relaxed).is_err() {
+        crate::arch::barrier::relax();
     }
-    print(format_args!("{}", Bytes(bytes)));
+    deferred::flush(&mut send);
+    let uart = uart();
+    bytes.iter().for_each(|&byte| uart.put(byte));
+    give_up(&mut send);
 }

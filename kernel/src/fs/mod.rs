@@ -2,11 +2,20 @@
 //!
 //! The tree is held under one sleeping lock. User memory is never accessed while the lock is held, because a fault may need the tree.
 
+mod devices;
 mod object;
 mod open;
+pub mod pipe;
+mod place;
+pub mod poll;
+mod table;
+pub mod terminal;
 
+pub use devices::Device;
 pub use object::FileObject;
-pub use open::{Descriptor, OpenFile, OpenFiles, open, standard};
+pub use open::{CHANGEABLE, Descriptor, OpenFile, open, standard};
+pub use place::{Place, Start};
+pub use table::{MOST, OpenFiles};
 
 use crate::errno::Errno;
 use crate::mm::pages::Page;
@@ -15,7 +24,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 use files::{
-    Caller, Device, FileError, InodeId, LastLink, Limits, Resolved, Time, Tree, Unpacked, UnpackedBody, Walk,
+    Caller, Device as Numbers, FileError, InodeId, LastLink, Limits, Resolved, Time, Tree, Unpacked,
+    UnpackedBody, Walk,
 };
 use programs::ramdisk::{Archive, Entry, Kind, expand};
 
@@ -45,7 +55,8 @@ impl files::Page for Content {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mount {}
 
-type Files = Tree<Content, Mount>;
+/// The tree of files.
+pub type Files = Tree<Content, Mount>;
 
 static TREE: Mutex<Option<Files>> = Mutex::new(None);
 
@@ -105,12 +116,13 @@ pub fn unpack(ramdisk: &[u8], pages: u64) -> Result<(), String> {
             }
         }
     }
+    devices::make(&mut tree, now()).map_err(|error| alloc::format!("/dev: {error:?}"))?;
     *TREE.lock() = Some(tree);
     Ok(())
 }
 
 fn as_unpacked<'a>(entry: &Entry<'a>) -> Option<Unpacked<'a>> {
-    let device = Device { major: entry.rdev.0, minor: entry.rdev.1 };
+    let device = Numbers { major: entry.rdev.0, minor: entry.rdev.1 };
     let body = match (entry.link_to, entry.kind) {
         (Some(of), _) => UnpackedBody::HardLink { of, contents: entry.data },
         (None, Kind::File) => UnpackedBody::Regular(entry.data),

@@ -1,119 +1,144 @@
-//! What programs have open: descriptors, and the open files that they name.
+//! What programs have open: the open files that descriptors name.
 
-use super::{FileObject, now, tree};
-use crate::errno::Errno;
+use super::pipe::PipeEnd;
+use super::{Device, FileObject, OpenFiles, now, terminal, tree};
 use crate::sched::Mutex;
+use crate::syscall::Errno;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use files::{Caller, InodeId, Kind, LastLink, Open, Resolved, Walk};
+use linux_raw_sys::general as raw;
 
 /// What an open file is.
 pub enum Descriptor {
-    /// A regular file or a directory of the tree.
+    /// A regular file of the tree.
     File(Arc<FileObject>),
-    /// The console.
-    Console,
-    /// `/dev/null`.
-    Null,
+    /// A directory of the tree.
+    Directory(Arc<FileObject>),
+    /// An inode opened with O_PATH: it can be asked for, but neither read nor written.
+    Path(Arc<FileObject>),
+    /// A character device, and the inode by which it was opened.
+    Device(Device, Arc<FileObject>),
+    /// An end of a pipe.
+    Pipe(PipeEnd),
 }
 
 /// An open file: what `open` makes. Descriptors that `dup` and `fork` make share it, and its offset.
+///
+/// Dropping it may sleep.
 pub struct OpenFile {
     /// What it is.
     pub what: Descriptor,
-    /// Where the next read or write begins.
+    /// Where the next read or write begins; in a directory, the cookie of the next entry. Taken before the tree's lock.
     pub offset: Mutex<u64>,
     /// Whether it may be read.
     pub readable: bool,
     /// Whether it may be written.
     pub writable: bool,
+    /// The flags that F_SETFL can change: O_APPEND, O_NONBLOCK and so on.
+    pub status: AtomicU32,
 }
 
+/// What F_SETFL can change.
+pub const CHANGEABLE: u32 = raw::O_APPEND | raw::O_NONBLOCK | raw::FASYNC | raw::O_DIRECT | raw::O_NOATIME;
+
 impl OpenFile {
-    /// Reads from the offset on. Returns how many bytes there were.
+    /// An open file, at offset 0.
+    pub fn new(what: Descriptor, readable: bool, writable: bool, status: u32) -> Arc<Self> {
+        let status = AtomicU32::new(status & (CHANGEABLE | raw::O_PATH));
+        Arc::new(Self { what, offset: Mutex::new(0), readable, writable, status })
+    }
+
+    /// Whether a status flag is set.
+    pub fn has(&self, flag: u32) -> bool {
+        self.status.load(Relaxed) & flag != 0
+    }
+
+    /// Whether the file has an offset.
+    pub fn is_seekable(&self) -> bool {
+        !matches!(
+            self.what,
+            Descriptor::Pipe(_) | Descriptor::Path(_) | Descriptor::Device(Device::Terminal, _)
+        )
+    }
+
+    /// The inode of the tree, if the file has one.
+    pub fn object(&self) -> Option<&Arc<FileObject>> {
+        match &self.what {
+            Descriptor::File(object)
+            | Descriptor::Directory(object)
+            | Descriptor::Path(object)
+            | Descriptor::Device(_, object) => Some(object),
+            Descriptor::Pipe(_) => None,
+        }
+    }
+
+    /// Reads from an offset on; files without offsets do not look at it. Returns how many bytes there were. With `wait` it sleeps until
+    /// there are some, unless the file is O_NONBLOCK. Thread context; may sleep.
     ///
     /// # Errors
-    /// EBADF, EISDIR.
-    pub fn read(&self, to: &mut [u8]) -> Result<usize, Errno> {
+    /// EBADF, EISDIR, EAGAIN, ERESTARTSYS.
+    pub fn read(&self, offset: u64, to: &mut [u8], wait: bool) -> Result<usize, Errno> {
+        let wait = wait && !self.has(raw::O_NONBLOCK);
         if !self.readable {
             return Err(Errno::EBADF);
         }
         match &self.what {
-            Descriptor::File(file) => {
-                let mut offset = self.offset.lock();
-                let count = tree().read(file.inode(), *offset, to)?;
-                *offset += count as u64;
+            Descriptor::File(object) => {
+                let mut tree = tree();
+                let count = tree.read(object.inode(), offset, to)?;
+                if !self.has(raw::O_NOATIME) {
+                    tree.accessed(object.inode(), now())?;
+                }
                 Ok(count)
             }
-            Descriptor::Console | Descriptor::Null => Ok(0),
+            Descriptor::Directory(_) => Err(Errno::EISDIR),
+            _ if to.is_empty() => Ok(0),
+            Descriptor::Device(Device::Null, _) => Ok(0),
+            Descriptor::Device(Device::Zero | Device::Full, _) => {
+                to.fill(0);
+                Ok(to.len())
+            }
+            Descriptor::Device(Device::Random, _) => {
+                for part in to.chunks_mut(16) {
+                    part.copy_from_slice(&crate::time::random()[..part.len()]);
+                }
+                Ok(to.len())
+            }
+            Descriptor::Device(Device::Terminal, _) => terminal::read(to, wait),
+            Descriptor::Pipe(end) => end.read(to, wait),
+            Descriptor::Path(_) => Err(Errno::EBADF),
         }
     }
 
-    /// Writes at the offset. Returns how many bytes were written.
+    /// Writes at an offset, or at the end with O_APPEND. Returns how many bytes were written, and the offset behind them. With `wait` it
+    /// sleeps until there is room, unless the file is O_NONBLOCK. Thread context; may sleep.
     ///
     /// # Errors
-    /// EBADF, and as [`files::Tree::write`].
-    pub fn write(&self, from: &[u8]) -> Result<usize, Errno> {
+    /// EBADF, EAGAIN, ERESTARTSYS, EPIPE, and as [`files::Tree::write`].
+    pub fn write(&self, offset: u64, from: &[u8], wait: bool) -> Result<(usize, u64), Errno> {
+        let wait = wait && !self.has(raw::O_NONBLOCK);
         if !self.writable {
             return Err(Errno::EBADF);
         }
-        match &self.what {
-            Descriptor::File(file) => {
-                let mut offset = self.offset.lock();
-                let count = tree().write(file.inode(), *offset, from, &Caller::root(now()))?;
-                *offset += count as u64;
-                Ok(count)
+        let count = match &self.what {
+            Descriptor::File(object) => {
+                let (mut tree, caller) = (tree(), Caller::root(now()));
+                let (start, count) = if self.has(raw::O_APPEND) {
+                    tree.append(object.inode(), from, &caller)?
+                } else {
+                    (offset, tree.write(object.inode(), offset, from, &caller)?)
+                };
+                return Ok((count, start.saturating_add(count as u64)));
             }
-            Descriptor::Console => {
-                crate::console::write(from);
-                Ok(from.len())
-            }
-            Descriptor::Null => Ok(from.len()),
-        }
-    }
-}
-
-/// The most descriptors of a process: RLIMIT_NOFILE.
-pub const MOST: usize = 1024;
-
-/// The descriptors of a process, by number: an open file, and whether `execve` closes the descriptor.
-#[derive(Clone, Default)]
-pub struct OpenFiles(Vec<Option<(Arc<OpenFile>, bool)>>);
-
-impl OpenFiles {
-    /// The open file of a descriptor.
-    ///
-    /// # Errors
-    /// EBADF.
-    pub fn get(&self, number: u64) -> Result<Arc<OpenFile>, Errno> {
-        let entry = usize::try_from(number).ok().and_then(|number| self.0.get(number)?.as_ref());
-        entry.map(|(file, _)| file.clone()).ok_or(Errno::EBADF)
-    }
-
-    /// A descriptor for an open file: the lowest that is free.
-    ///
-    /// # Errors
-    /// EMFILE, ENOMEM.
-    pub fn add(&mut self, file: Arc<OpenFile>, close_on_exec: bool) -> Result<u64, Errno> {
-        let number = self.0.iter().position(Option::is_none).unwrap_or(self.0.len());
-        if number >= MOST {
-            return Err(Errno::EMFILE);
-        }
-        if number == self.0.len() {
-            self.0.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-            self.0.push(None);
-        }
-        self.0[number] = Some((file, close_on_exec));
-        Ok(number as u64)
-    }
-
-    /// Closes a descriptor. The caller drops the file when it holds no lock.
-    ///
-    /// # Errors
-    /// EBADF.
-    pub fn close(&mut self, number: u64) -> Result<Arc<OpenFile>, Errno> {
-        let entry = usize::try_from(number).ok().and_then(|number| self.0.get_mut(number)?.take());
-        entry.map(|(file, _)| file).ok_or(Errno::EBADF)
+            Descriptor::Directory(_) | Descriptor::Path(_) => return Err(Errno::EBADF),
+            _ if from.is_empty() => 0,
+            Descriptor::Device(Device::Full, _) => return Err(Errno::ENOSPC),
+            Descriptor::Device(Device::Null | Device::Zero | Device::Random, _) => from.len(),
+            Descriptor::Device(Device::Terminal, _) => terminal::write(from, wait)?,
+            Descriptor::Pipe(end) => end.write(from, wait)?,
+        };
+        Ok((count, offset.saturating_add(count as u64)))
     }
 }
 
@@ -122,12 +147,9 @@ impl OpenFiles {
 /// # Errors
 /// ENOMEM.
 pub fn standard() -> Result<OpenFiles, Errno> {
-    let console = Arc::new(OpenFile {
-        what: Descriptor::Console,
-        offset: Mutex::new(0),
-        readable: true,
-        writable: true,
-    });
+    let how = Open { read: true, write: true, ..Open::default() };
+    let root = tree().root();
+    let console = open(root, b"/dev/console", LastLink::Follow, &how, 0)?;
     let mut files = OpenFiles::default();
     for _ in 0..3 {
         files.add(console.clone(), false)?;
@@ -135,18 +157,25 @@ pub fn standard() -> Result<OpenFiles, Errno> {
     Ok(files)
 }
 
-/// The numbers of `/dev/null`, and of the console's device files (`/dev/console`, `/dev/tty`, `/dev/ttyS0`).
-const NULL: (u32, u32) = (1, 3);
-
-/// open(2), for a path that begins at `directory`. Thread context; may sleep.
+/// open(2), for a path that begins at `directory`. `flags` has the flags of open(2) that are not in `how`: status flags and O_PATH.
+/// Thread context; may sleep.
 ///
 /// # Errors
 /// As [`files::Tree::open`]; ENXIO for a device that the kernel does not have.
-pub fn open(directory: InodeId, path: &[u8], last: LastLink, how: &Open) -> Result<Arc<OpenFile>, Errno> {
+pub fn open(
+    directory: InodeId,
+    path: &[u8],
+    last: LastLink,
+    how: &Open,
+    flags: u32,
+) -> Result<Arc<OpenFile>, Errno> {
+    let only_path = flags & raw::O_PATH != 0;
     let (inode, kind) = {
-        let mut tree = tree();
+        let (mut tree, caller) = (tree(), Caller::root(now()));
         let mut walk = Walk::new(directory, path, last)?;
-        match tree.open(&mut walk, how, &Caller::root(now()))? {
+        let resolved =
+            if only_path { tree.resolve(&mut walk, &caller)? } else { tree.open(&mut walk, how, &caller)? };
+        match resolved {
             Resolved::Inode(inode) => {
                 let kind = tree.kind(inode)?;
                 tree.hold(inode)?;
@@ -155,12 +184,16 @@ pub fn open(directory: InodeId, path: &[u8], last: LastLink, how: &Open) -> Resu
             Resolved::Mount { which, .. } => match which {},
         }
     };
-    let file = FileObject::of_held(inode);
+    let object = FileObject::of_held(inode);
     let what = match kind {
-        Kind::Regular | Kind::Directory => Descriptor::File(file),
-        Kind::Character(device) if (device.major, device.minor) == NULL => Descriptor::Null,
-        Kind::Character(device) if matches!(device.major, 4 | 5) => Descriptor::Console,
+        _ if only_path && how.directory && kind != Kind::Directory => return Err(Errno::ENOTDIR),
+        _ if only_path => Descriptor::Path(object),
+        Kind::Regular => Descriptor::File(object),
+        Kind::Directory => Descriptor::Directory(object),
+        Kind::Character(numbers) => {
+            Descriptor::Device(Device::by_numbers(numbers).ok_or(Errno::ENXIO)?, object)
+        }
         _ => return Err(Errno::ENXIO),
     };
-    Ok(Arc::new(OpenFile { what, offset: Mutex::new(0), readable: how.read, writable: how.write }))
+    Ok(OpenFile::new(what, how.read && !only_path, how.write && !only_path, flags))
 }

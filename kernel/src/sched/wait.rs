@@ -65,23 +65,28 @@ impl WaitQueue {
 
     /// Wakes all that wait. Thread and interrupt context.
     pub fn wake_all(&self) {
-        let mut at = 0;
-        // One by one: a thread is woken without the queue's lock.
-        while let Some(waiter) = self.nth(at) {
+        let mut last = None;
+        // One by one, in the order of their numbers: a thread is woken without the queue's lock, and may have left the queue before the
+        // next one is looked for.
+        while let Some(waiter) = self.behind(last) {
             wake(waiter);
-            at += 1;
+            last = Some(waiter.to_bits());
         }
     }
 
     /// Wakes the one that has waited longest. Thread and interrupt context.
     pub fn wake_one(&self) {
-        if let Some(waiter) = self.nth(0) {
+        let first = self.0.lock().first().copied();
+        if let Some(waiter) = first {
             wake(waiter);
         }
     }
 
-    fn nth(&self, at: usize) -> Option<TaskId> {
-        self.0.lock().get(at).copied()
+    /// The waiter with the lowest number above `last`.
+    fn behind(&self, last: Option<u64>) -> Option<TaskId> {
+        let waiters = self.0.lock();
+        let behind = waiters.iter().filter(|waiter| last.is_none_or(|last| waiter.to_bits() > last));
+        behind.min_by_key(|waiter| waiter.to_bits()).copied()
     }
 }
 

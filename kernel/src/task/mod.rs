@@ -7,12 +7,14 @@
 
 mod exec;
 mod fault;
+mod hooks;
 mod leave;
 mod process;
 mod start;
 pub mod user;
 
 pub use exec::{ExecError, exec};
+pub use hooks::{interrupted, raise, session_of_group, signal_group, terminal_caller};
 pub use process::{Pid, Process, Status, exit_process, exit_task};
 pub use start::run_first;
 

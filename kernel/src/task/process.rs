@@ -1,7 +1,7 @@
 //! What the threads of a program share.
 
 use super::Task;
-use crate::fs::OpenFiles;
+use crate::fs::{OpenFiles, Place};
 use crate::sched::{self, Mutex};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -39,6 +39,8 @@ pub struct Process {
     pub name: Mutex<Vec<u8>>,
     /// Its open files.
     pub files: Mutex<OpenFiles>,
+    /// Its current directory and umask.
+    pub place: Mutex<Place>,
     /// Its threads that have not ended.
     pub(super) tasks: Mutex<BTreeMap<Pid, Arc<Task>>>,
     /// Whether the process ends: each of its threads ends when it would return to EL0.
@@ -53,6 +55,7 @@ impl Process {
             pid,
             name: Mutex::new(Vec::new()),
             files: Mutex::new(files),
+            place: Mutex::new(Place::default()),
             tasks: Mutex::new(BTreeMap::new()),
             ends: AtomicBool::new(false),
             status: Mutex::new(None),
@@ -112,6 +115,8 @@ pub(super) fn end_task() -> ! {
         if last {
             let files = core::mem::take(&mut *task.process.files.lock());
             drop(files);
+            let place = core::mem::take(&mut *task.process.place.lock());
+            drop(place);
             super::start::ended(&task.process);
         }
     }

@@ -102,6 +102,10 @@ pub fn spawn_first(path: &[u8], arguments: &Strings, environment: &Strings) -> R
     let root = fs::tree().root();
     let loaded = exec(root, path, arguments, environment)?;
     let pid = next_pid();
+    fs::terminal::init(pid).map_err(|message| {
+        log::error!("{message}");
+        Errno::ENOMEM
+    })?;
     let process = Arc::new(Process::new(pid, fs::standard()?));
     process.name.lock().extend_from_slice(path.rsplit(|&byte| byte == b'/').next().unwrap_or(path));
     begin(pid, &process, loaded.space, loaded.frame)?;

@@ -1,0 +1,80 @@
+//! The devices that the kernel has, and their names in the tree.
+
+use super::Files;
+use files::{Caller, Device as Numbers, FileError, InodeId, Last, LastLink, NewNode, Parent, Time, Walk};
+
+/// A character device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// `/dev/null`: nothing can be read, and what is written is gone.
+    Null,
+    /// `/dev/zero`: zeros can be read without end.
+    Zero,
+    /// `/dev/full`: as `/dev/zero`, but there is no space for writes.
+    Full,
+    /// `/dev/random` and `/dev/urandom`.
+    Random,
+    /// The terminal at the console.
+    Terminal,
+}
+
+/// Linux's numbers of the devices, and the names that each tree gets if it does not have them.
+const DEVICES: [(&[u8], u32, u32, Device); 9] = [
+    (b"null", 1, 3, Device::Null),
+    (b"zero", 1, 5, Device::Zero),
+    (b"full", 1, 7, Device::Full),
+    (b"random", 1, 8, Device::Random),
+    (b"urandom", 1, 9, Device::Random),
+    (b"tty", 5, 0, Device::Terminal),
+    (b"console", 5, 1, Device::Terminal),
+    (b"ttyAMA0", 204, 64, Device::Terminal),
+    (b"ttyS0", 4, 64, Device::Terminal),
+];
+
+impl Device {
+    /// The device with these numbers; None if the kernel does not have it.
+    pub fn by_numbers(numbers: Numbers) -> Option<Self> {
+        let found =
+            DEVICES.iter().find(|(_, major, minor, _)| (*major, *minor) == (numbers.major, numbers.minor));
+        found.map(|(.., device)| *device)
+    }
+}
+
+/// Makes `/dev` and the devices in it, as far as they are missing.
+pub(super) fn make(tree: &mut Files, now: Time) -> Result<(), FileError> {
+    let caller = Caller::root(now);
+    let directory = match tree.mkdir(tree.root(), name(b"dev"), 0o755, &caller) {
+        Ok(made) => made,
+        Err(_) => {
+            // What an absolute path begins at does not matter.
+            let mut walk = Walk::new(tree.root(), b"/dev/null", LastLink::Keep)?;
+            match tree.resolve_parent(&mut walk, &caller)? {
+                Parent::Directory(found) => found,
+                Parent::Mount { which, .. } => match which {},
+            }
+        }
+    };
+    DEVICES.iter().try_for_each(|&(called, major, minor, _)| {
+        if called == b"ttyS0" {
+            return Ok(());
+        }
+        add(tree, directory, called, Numbers { major, minor }, &caller)
+    })
+}
+
+fn add(
+    tree: &mut Files,
+    directory: InodeId,
+    called: &[u8],
+    numbers: Numbers,
+    caller: &Caller,
+) -> Result<(), FileError> {
+    match tree.mknod(directory, name(called), NewNode::Character(numbers), 0o666, caller) {
+        Ok(_) | Err(FileError::Exists) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn name(name: &[u8]) -> Last<'_> {
+    Last::Name { name, slash: false }
+}

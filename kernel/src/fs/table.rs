@@ -1,0 +1,149 @@
+//! The descriptors of a process.
+
+use super::OpenFile;
+use crate::syscall::Errno;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// The most descriptors of a process: RLIMIT_NOFILE.
+pub const MOST: usize = 1024;
+
+#[derive(Clone)]
+struct Entry {
+    file: Arc<OpenFile>,
+    close_on_exec: bool,
+}
+
+/// The descriptors of a process, by number: an open file, and whether `execve` closes the descriptor.
+///
+/// Dropping an open file may sleep. So whatever takes a file out of the table returns the file, and the caller drops it when it holds no
+/// lock.
+#[derive(Clone, Default)]
+pub struct OpenFiles(Vec<Option<Entry>>);
+
+impl OpenFiles {
+    fn entry(&mut self, number: u64) -> Result<&mut Entry, Errno> {
+        let place = usize::try_from(number).ok().and_then(|number| self.0.get_mut(number));
+        place.and_then(Option::as_mut).ok_or(Errno::EBADF)
+    }
+
+    /// A copy for a child process.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn try_clone(&self) -> Result<Self, Errno> {
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(self.0.len()).map_err(|_| Errno::ENOMEM)?;
+        copy.extend_from_slice(&self.0);
+        Ok(Self(copy))
+    }
+
+    /// The open file of a descriptor.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub fn get(&self, number: u64) -> Result<Arc<OpenFile>, Errno> {
+        let place = usize::try_from(number).ok().and_then(|number| self.0.get(number)?.as_ref());
+        place.map(|entry| entry.file.clone()).ok_or(Errno::EBADF)
+    }
+
+    /// A descriptor for an open file: the lowest that is free.
+    ///
+    /// # Errors
+    /// EMFILE, ENOMEM.
+    pub fn add(&mut self, file: Arc<OpenFile>, close_on_exec: bool) -> Result<u64, Errno> {
+        self.add_from(file, close_on_exec, 0)
+    }
+
+    /// A descriptor for an open file: the lowest that is free and not below `lowest`.
+    ///
+    /// # Errors
+    /// EINVAL for a `lowest` that no descriptor can have; EMFILE, ENOMEM.
+    pub fn add_from(&mut self, file: Arc<OpenFile>, close_on_exec: bool, lowest: u64) -> Result<u64, Errno> {
+        if lowest >= MOST as u64 {
+            return Err(Errno::EINVAL);
+        }
+        let is_free = |number: &usize| self.0.get(*number).is_none_or(Option::is_none);
+        let number = (lowest as usize..MOST).find(is_free).ok_or(Errno::EMFILE)?;
+        *self.place(number)? = Some(Entry { file, close_on_exec });
+        Ok(number as u64)
+    }
+
+    /// Makes a descriptor name an open file. Returns the file that it named before.
+    ///
+    /// # Errors
+    /// EBADF for a number that no descriptor can have; ENOMEM.
+    pub fn set(
+        &mut self,
+        number: u64,
+        file: Arc<OpenFile>,
+        close_on_exec: bool,
+    ) -> Result<Option<Arc<OpenFile>>, Errno> {
+        if number >= MOST as u64 {
+            return Err(Errno::EBADF);
+        }
+        let before = self.place(number as usize)?.replace(Entry { file, close_on_exec });
+        Ok(before.map(|entry| entry.file))
+    }
+
+    fn place(&mut self, number: usize) -> Result<&mut Option<Entry>, Errno> {
+        if number >= self.0.len() {
+            let more = number + 1 - self.0.len();
+            self.0.try_reserve(more).map_err(|_| Errno::ENOMEM)?;
+            self.0.resize(number + 1, None);
+        }
+        Ok(&mut self.0[number])
+    }
+
+    /// Closes a descriptor.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub fn close(&mut self, number: u64) -> Result<Arc<OpenFile>, Errno> {
+        let place = usize::try_from(number).ok().and_then(|number| self.0.get_mut(number)?.take());
+        place.map(|entry| entry.file).ok_or(Errno::EBADF)
+    }
+
+    /// Closes the lowest descriptor from `first` to `last`. None once there is none left.
+    pub fn close_between(&mut self, first: u64, last: u64) -> Option<Arc<OpenFile>> {
+        let range = Self::range(first, last, self.0.len());
+        self.0.get_mut(range)?.iter_mut().find_map(Option::take).map(|entry| entry.file)
+    }
+
+    /// Closes one of the descriptors that `execve` closes. None once there is none left.
+    pub fn close_for_exec(&mut self) -> Option<Arc<OpenFile>> {
+        let place =
+            self.0.iter_mut().find(|place| place.as_ref().is_some_and(|entry| entry.close_on_exec))?;
+        place.take().map(|entry| entry.file)
+    }
+
+    /// Has `execve` close the descriptors from `first` to `last`.
+    pub fn mark_between(&mut self, first: u64, last: u64) {
+        let range = Self::range(first, last, self.0.len());
+        for entry in self.0.get_mut(range).into_iter().flatten().flatten() {
+            entry.close_on_exec = true;
+        }
+    }
+
+    fn range(first: u64, last: u64, length: usize) -> core::ops::Range<usize> {
+        let end = last.saturating_add(1).min(length as u64) as usize;
+        (first.min(end as u64) as usize)..end
+    }
+
+    /// Whether `execve` closes a descriptor.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub fn closes_on_exec(&mut self, number: u64) -> Result<bool, Errno> {
+        Ok(self.entry(number)?.close_on_exec)
+    }
+
+    /// Says whether `execve` closes a descriptor.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub fn set_close_on_exec(&mut self, number: u64, close: bool) -> Result<(), Errno> {
+        self.entry(number)?.close_on_exec = close;
+        Ok(())
+    }
+}

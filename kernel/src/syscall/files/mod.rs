@@ -1,0 +1,28 @@
+//! Files.
+
+mod arguments;
+mod attributes;
+mod buffers;
+mod descriptors;
+mod directories;
+mod open;
+mod paths;
+mod poll;
+mod readiness;
+mod select;
+mod stat;
+mod terminal;
+mod transfer;
+
+pub use attributes::{fallocate, fchmod, fchmodat, fchown, fchownat, ftruncate, truncate, utimensat};
+pub use descriptors::{close, close_range, dup, dup3, fcntl, pipe2};
+pub use directories::{chdir, fchdir, getcwd, getdents64, umask};
+pub use open::openat;
+pub use paths::{linkat, mkdirat, mknodat, readlinkat, renameat, renameat2, symlinkat, unlinkat};
+pub use poll::ppoll;
+pub use select::pselect6;
+pub use stat::{faccessat, faccessat2, fstat, fstatfs, newfstatat, statfs};
+pub use terminal::ioctl;
+pub use transfer::{
+    fsync, lseek, pread64, preadv, pwrite64, pwritev, read, readv, sendfile, sync, write, writev,
+};

@@ -1,0 +1,169 @@
+//! What programs are told of files.
+
+use super::arguments::{caller, file, inode, last_link, path};
+use crate::exception::Frame;
+use crate::fs::{self, FileObject, OpenFile};
+use crate::syscall::Errno;
+use crate::task::{Task, user};
+use files::{Access, Device, Stat};
+use linux_raw_sys::general as raw;
+
+/// The number of the device that the tree is on, and of the one that pipes are on: no others have them.
+const TREE: u64 = 1;
+const PIPES: u64 = 2;
+
+// SAFETY: integers, of which those of 4 bytes come in pairs: there is no padding.
+unsafe impl user::Plain for raw::stat {}
+// SAFETY: integers of 8 bytes, and one pair of 4 bytes.
+unsafe impl user::Plain for raw::statfs64 {}
+
+/// The numbers of a device as `mknod` and `stat` have them in one word.
+pub fn device_of(word: u32) -> Device {
+    Device { major: word >> 8 & 0xfff, minor: word & 0xff | word >> 12 & 0xf_ff00 }
+}
+
+fn word_of(device: Device) -> u64 {
+    let Device { major, minor } = device;
+    u64::from(minor & 0xff | (major & 0xfff) << 8 | (minor & !0xff) << 12)
+}
+
+fn shown(stat: &Stat) -> raw::stat {
+    raw::stat {
+        st_dev: TREE,
+        st_ino: stat.number,
+        st_mode: stat.mode,
+        st_nlink: stat.links,
+        st_uid: stat.uid,
+        st_gid: stat.gid,
+        st_rdev: word_of(stat.device),
+        st_size: stat.size as i64,
+        st_blocks: stat.blocks as i64,
+        st_atime: stat.accessed.sec,
+        st_atime_nsec: stat.accessed.nsec.into(),
+        st_mtime: stat.modified.sec,
+        st_mtime_nsec: stat.modified.nsec.into(),
+        st_ctime: stat.changed.sec,
+        st_ctime_nsec: stat.changed.nsec.into(),
+        ..NOTHING
+    }
+}
+
+/// An inode without contents, on no device.
+const NOTHING: raw::stat = raw::stat {
+    st_dev: 0,
+    st_ino: 0,
+    st_mode: 0,
+    st_nlink: 1,
+    st_uid: 0,
+    st_gid: 0,
+    st_rdev: 0,
+    __pad1: 0,
+    st_size: 0,
+    st_blksize: files::PAGE_SIZE as i32,
+    __pad2: 0,
+    st_blocks: 0,
+    st_atime: 0,
+    st_atime_nsec: 0,
+    st_mtime: 0,
+    st_mtime_nsec: 0,
+    st_ctime: 0,
+    st_ctime_nsec: 0,
+    __unused4: 0,
+    __unused5: 0,
+};
+
+fn of_inode(object: &FileObject) -> Result<raw::stat, Errno> {
+    let stat = fs::tree().stat(object.inode())?;
+    Ok(shown(&stat))
+}
+
+fn of_open(file: &OpenFile) -> Result<raw::stat, Errno> {
+    match (&file.what, file.object()) {
+        (_, Some(object)) => of_inode(object),
+        (fs::Descriptor::Pipe(end), None) => {
+            Ok(raw::stat { st_dev: PIPES, st_ino: end.number(), st_mode: raw::S_IFIFO | 0o600, ..NOTHING })
+        }
+        _ => Err(Errno::EBADF),
+    }
+}
+
+/// newfstatat
+pub fn newfstatat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [number, name, to, flags, ..] = frame.x;
+    let flags = flags as u32;
+    if flags & !(raw::AT_SYMLINK_NOFOLLOW | raw::AT_NO_AUTOMOUNT | raw::AT_EMPTY_PATH) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let empty = flags & raw::AT_EMPTY_PATH != 0;
+    let path = path(name)?;
+    let stat = if path.is_empty() && empty && number as i32 != raw::AT_FDCWD {
+        of_open(&*file(task, number)?)?
+    } else {
+        of_inode(&*inode(task, number, &path, last_link(flags & raw::AT_SYMLINK_NOFOLLOW == 0), empty)?)?
+    };
+    user::put(to, stat)?;
+    Ok(0)
+}
+
+/// fstat
+pub fn fstat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let stat = of_open(&*file(task, frame.x[0])?)?;
+    user::put(frame.x[1], stat)?;
+    Ok(0)
+}
+
+/// faccessat
+pub fn faccessat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    access(task, frame, 0)
+}
+
+/// faccessat2
+pub fn faccessat2(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let flags = frame.x[3] as u32;
+    access(task, frame, flags)
+}
+
+fn access(task: &Task, frame: &Frame, flags: u32) -> Result<u64, Errno> {
+    let [number, name, mode, ..] = frame.x;
+    let wanted = Access::from_bits(mode as u32).ok_or(Errno::EINVAL)?;
+    if flags & !(raw::AT_EACCESS | raw::AT_SYMLINK_NOFOLLOW | raw::AT_EMPTY_PATH) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let last = last_link(flags & raw::AT_SYMLINK_NOFOLLOW == 0);
+    let object = inode(task, number, &path(name)?, last, flags & raw::AT_EMPTY_PATH != 0)?;
+    fs::tree().permit(object.inode(), wanted, &caller())?;
+    Ok(0)
+}
+
+/// statfs
+pub fn statfs(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let at = raw::AT_FDCWD as u64;
+    drop(inode(task, at, &path(frame.x[0])?, last_link(true), false)?);
+    user::put(frame.x[1], of_tree())?;
+    Ok(0)
+}
+
+/// fstatfs
+pub fn fstatfs(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    file(task, frame.x[0])?;
+    user::put(frame.x[1], of_tree())?;
+    Ok(0)
+}
+
+fn of_tree() -> raw::statfs64 {
+    let stat = fs::tree().statfs();
+    raw::statfs64 {
+        f_type: raw::TMPFS_MAGIC.into(),
+        f_bsize: files::PAGE_SIZE as i64,
+        f_blocks: stat.blocks,
+        f_bfree: stat.blocks_free,
+        f_bavail: stat.blocks_free,
+        f_files: stat.files,
+        f_ffree: stat.files_free,
+        f_fsid: raw::__kernel_fsid_t { val: [TREE as i32, 0] },
+        f_namelen: stat.name_max.into(),
+        f_frsize: files::PAGE_SIZE as i64,
+        f_flags: 0,
+        f_spare: [0; 4],
+    }
+}
