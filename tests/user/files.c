@@ -277,6 +277,29 @@ static void pipes(void)
 	close(ends[1]);
 }
 
+static void named_pipe(void)
+{
+	char text[8] = "";
+	struct stat stat;
+
+	check_call("mkfifo", mkfifo("/t/fifo", 0600));
+	check_error("a writer without a reader", open("/t/fifo", O_WRONLY | O_NONBLOCK), ENXIO);
+	int reader = open("/t/fifo", O_RDONLY | O_NONBLOCK);
+	struct pollfd poll_it = { reader, POLLIN, 0 };
+	check_call("a reader without a writer", reader);
+	check("nobody has hung up", poll(&poll_it, 1, 0) == 0 && read(reader, text, 8) == 0, "%x", poll_it.revents);
+	int writer = open("/t/fifo", O_WRONLY);
+	check_call("a writer", writer);
+	check("bytes go through a named pipe", write(writer, "named", 5) == 5 && read(reader, text, 8) == 5 && !memcmp(text, "named", 5), "%s", text);
+	check("fstat of a named pipe", fstat(writer, &stat) == 0 && stat.st_mode == (S_IFIFO | 0600), "%o", stat.st_mode);
+	close(writer);
+	check("it hangs up", poll(&poll_it, 1, 0) == 1 && poll_it.revents == POLLHUP, "%x", poll_it.revents);
+	close(reader);
+	int both = open("/t/fifo", O_RDWR);
+	check("both ends", write(both, "x", 1) == 1 && read(both, text, 8) == 1, "%s", strerror(errno));
+	close(both);
+}
+
 /* Two processes at a pipe, which both must wait for each other. */
 static void piped(void)
 {
@@ -390,6 +413,7 @@ int main(int argc, char **argv)
 	devices();
 	descriptors();
 	pipes();
+	named_pipe();
 	piped();
 	terminal();
 	return failed();

@@ -3,6 +3,7 @@
 //! The tree is held under one sleeping lock. User memory is never accessed while the lock is held, because a fault may need the tree.
 
 mod devices;
+mod fifo;
 mod object;
 mod open;
 pub mod pipe;

@@ -1,7 +1,7 @@
 //! What programs have open: the open files that descriptors name.
 
 use super::pipe::PipeEnd;
-use super::{Device, FileObject, OpenFiles, now, terminal, tree};
+use super::{Device, FileObject, OpenFiles, fifo, now, terminal, tree};
 use crate::sched::Mutex;
 use crate::syscall::Errno;
 use alloc::sync::Arc;
@@ -69,7 +69,7 @@ impl OpenFile {
             | Descriptor::Directory(object)
             | Descriptor::Path(object)
             | Descriptor::Device(_, object) => Some(object),
-            Descriptor::Pipe(_) => None,
+            Descriptor::Pipe(end) => end.object(),
         }
     }
 
@@ -192,6 +192,9 @@ pub fn open(
         Kind::Directory => Descriptor::Directory(object),
         Kind::Character(numbers) => {
             Descriptor::Device(Device::by_numbers(numbers).ok_or(Errno::ENXIO)?, object)
+        }
+        Kind::Fifo => {
+            Descriptor::Pipe(fifo::open(object, how.read, how.write, flags & raw::O_NONBLOCK == 0)?)
         }
         _ => return Err(Errno::ENXIO),
     };

@@ -1,6 +1,6 @@
 //! Pipes (the crate `files` has the buffer): waiting, and what becomes of a pipe when its ends are closed.
 
-use super::poll;
+use super::{FileObject, poll};
 use crate::sched::{Mutex, WaitQueue};
 use crate::syscall::Errno;
 use crate::task;
@@ -16,21 +16,28 @@ pub struct Pipe {
     writers: WaitQueue,
 }
 
-/// One open end of a pipe. Dropping it may sleep, and wakes those at the other end.
+impl Pipe {
+    /// A pipe that nobody has open.
+    pub(super) const fn new() -> Self {
+        let buffer = Mutex::new(files::Pipe::new());
+        Self { buffer, readers: WaitQueue::new(), writers: WaitQueue::new() }
+    }
+}
+
+/// One open end of a pipe, or both ends of a named one. Dropping it may sleep, and wakes those at the other end.
 pub struct PipeEnd {
     pipe: Arc<Pipe>,
-    /// Whether this is the end for writing.
+    reads: bool,
     writes: bool,
+    /// The inode of a named pipe.
+    object: Option<Arc<FileObject>>,
 }
 
 /// A new pipe: its end for reading, and its end for writing.
 pub fn pipe() -> (PipeEnd, PipeEnd) {
-    let mut buffer = files::Pipe::new();
-    buffer.add_reader();
-    buffer.add_writer();
-    let pipe =
-        Arc::new(Pipe { buffer: Mutex::new(buffer), readers: WaitQueue::new(), writers: WaitQueue::new() });
-    (PipeEnd { pipe: pipe.clone(), writes: false }, PipeEnd { pipe, writes: true })
+    let pipe = Arc::new(Pipe::new());
+    let end = |reads, writes| PipeEnd::new(pipe.clone(), None, reads, writes);
+    (end(true, false), end(false, true))
 }
 
 /// The error of a wait that has ended before its condition held: `wait` says whether there was a wait.
@@ -39,6 +46,59 @@ pub(super) fn cut(wait: bool) -> Errno {
 }
 
 impl PipeEnd {
+    /// Notes an open file.
+    fn new(pipe: Arc<Pipe>, object: Option<Arc<FileObject>>, reads: bool, writes: bool) -> Self {
+        {
+            let mut buffer = pipe.buffer.lock();
+            if reads {
+                buffer.add_reader();
+            }
+            if writes {
+                buffer.add_writer();
+            }
+        }
+        Self { pipe, reads, writes, object }
+    }
+
+    /// Opens a named pipe, as [`super::fifo::open`] says.
+    pub(super) fn open(
+        pipe: Arc<Pipe>,
+        object: Arc<FileObject>,
+        reads: bool,
+        writes: bool,
+        wait: bool,
+    ) -> Result<Self, Errno> {
+        let (readers, writers, reader_opens, writer_opens) = {
+            let buffer = pipe.buffer.lock();
+            (buffer.readers(), buffer.writers(), buffer.reader_opens(), buffer.writer_opens())
+        };
+        if !reads && !wait && readers == 0 {
+            return Err(Errno::ENXIO);
+        }
+        let end = Self::new(pipe, Some(object), reads, writes);
+        let pipe = &*end.pipe;
+        pipe.readers.wake_all();
+        pipe.writers.wake_all();
+        poll::changed();
+        // The other end may be closed again when this thread runs: what counts is that it was opened.
+        let met = match (reads, writes) {
+            (true, false) if wait && writers == 0 => pipe.readers.wait_unless(task::interrupted, || {
+                (pipe.buffer.lock().writer_opens() != writer_opens).then_some(())
+            }),
+            (false, true) if readers == 0 => pipe.writers.wait_unless(task::interrupted, || {
+                (pipe.buffer.lock().reader_opens() != reader_opens).then_some(())
+            }),
+            _ => Ok(()),
+        };
+        met.map_err(|_| Errno::ERESTARTSYS)?;
+        Ok(end)
+    }
+
+    /// The inode of a named pipe.
+    pub fn object(&self) -> Option<&Arc<FileObject>> {
+        self.object.as_ref()
+    }
+
     /// Takes bytes out. With `wait` it sleeps until there are some.
     ///
     /// # Errors
@@ -116,7 +176,13 @@ impl PipeEnd {
 
     pub(super) fn readiness(&self) -> u32 {
         let buffer = self.pipe.buffer.lock();
-        let ready = if self.writes { buffer.write_readiness() } else { buffer.read_readiness() };
+        let mut ready = Readiness::empty();
+        if self.reads {
+            ready |= buffer.read_readiness();
+        }
+        if self.writes {
+            ready |= buffer.write_readiness();
+        }
         let mut bits = u32::from(ready.bits());
         if ready.contains(Readiness::IN) {
             bits |= raw::POLLRDNORM;
@@ -132,7 +198,12 @@ impl Drop for PipeEnd {
     fn drop(&mut self) {
         {
             let mut buffer = self.pipe.buffer.lock();
-            if self.writes { buffer.remove_writer() } else { buffer.remove_reader() }
+            if self.reads {
+                buffer.remove_reader();
+            }
+            if self.writes {
+                buffer.remove_writer();
+            }
         }
         self.pipe.readers.wake_all();
         self.pipe.writers.wake_all();
