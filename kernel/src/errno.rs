@@ -33,14 +33,22 @@ macro_rules! errors {
 }
 
 errors! { EAGAIN EBADF EFAULT EINVAL EISDIR EMFILE ENAMETOOLONG ENOENT ENOMEM ENOSYS ENOTTY ENXIO EACCES ENODEV ENOTDIR
-EPIPE ESPIPE ERANGE ENOSPC EPERM }
+EPIPE ESPIPE ERANGE ENOSPC EPERM ECHILD EDEADLK EINTR ENOEXEC ESRCH ETIMEDOUT E2BIG ELOOP EOVERFLOW }
 
+/// Results that programs never see: a call that a signal has cut short, and how it wants to go on ([`signals::Cut`]).
 impl Errno {
-    /// Linux's internal number for a call that a signal cuts short, and that is then restarted or becomes EINTR
-    /// ([`signals::Cut::RestartSys`]).
+    /// The call is made again, unless a handler without SA_RESTART runs.
     pub const ERESTARTSYS: Self = Self::new(512);
-    /// The same for calls that no handler restarts ([`signals::Cut::RestartNoHand`]).
+    /// The call is made again, unless a handler runs.
     pub const ERESTARTNOHAND: Self = Self::new(514);
+    /// `restart_syscall` goes on with the call, unless a handler runs.
+    pub const ERESTART_RESTARTBLOCK: Self = Self::new(516);
+}
+
+impl From<signals::Error> for Errno {
+    fn from(error: signals::Error) -> Self {
+        Self::new(error.errno())
+    }
 }
 
 impl From<maps::Error> for Errno {

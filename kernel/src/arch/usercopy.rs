@@ -9,6 +9,20 @@
 
 use core::arch::naked_asm;
 
+/// Loads a word of user memory by one instruction. Returns `u64::MAX` if it cannot be read. The address is a multiple of 4.
+#[unsafe(naked)]
+pub extern "C" fn load_word(from: u64) -> u64 {
+    naked_asm!(
+        "1: ldtr w0, [x0]",
+        "ret",
+        "2: mov x0, #-1",
+        "ret",
+        ".pushsection .ex_table, \"a\"",
+        ".quad 1b, 2b",
+        ".popsection",
+    )
+}
+
 /// Copies `length` bytes from user memory. Returns how many bytes were not copied.
 ///
 /// # Safety

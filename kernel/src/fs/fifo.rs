@@ -2,8 +2,8 @@
 
 use super::FileObject;
 use super::pipe::{Pipe, PipeEnd};
+use crate::errno::Errno;
 use crate::sched::Mutex;
-use crate::syscall::Errno;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 

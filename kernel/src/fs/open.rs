@@ -2,8 +2,8 @@
 
 use super::pipe::PipeEnd;
 use super::{Device, FileObject, OpenFiles, fifo, now, terminal, tree};
+use crate::errno::Errno;
 use crate::sched::Mutex;
-use crate::syscall::Errno;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use files::{Caller, InodeId, Kind, LastLink, Open, Resolved, Walk};
@@ -101,7 +101,7 @@ impl OpenFile {
             }
             Descriptor::Device(Device::Random, _) => {
                 for part in to.chunks_mut(16) {
-                    part.copy_from_slice(&crate::time::random()[..part.len()]);
+                    part.copy_from_slice(&crate::clock::random()[..part.len()]);
                 }
                 Ok(to.len())
             }

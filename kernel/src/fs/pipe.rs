@@ -1,13 +1,12 @@
 //! Pipes (the crate `files` has the buffer): waiting, and what becomes of a pipe when its ends are closed.
 
 use super::{FileObject, poll};
+use crate::errno::Errno;
 use crate::sched::{Mutex, WaitQueue};
-use crate::syscall::Errno;
 use crate::task;
 use alloc::sync::Arc;
 use files::{PipeError, Read, Readiness, Write};
 use linux_raw_sys::general as raw;
-use signals::Signal;
 
 /// A pipe, and who waits for it.
 pub struct Pipe {
@@ -138,7 +137,7 @@ impl PipeEnd {
         );
         let written = outcome.map_err(|_| cut(wait))?;
         if written == Err(Errno::EPIPE) {
-            task::raise(Signal::SIGPIPE);
+            task::broken_pipe();
         }
         let count = written?;
         if count > 0 {

@@ -1,7 +1,7 @@
 //! The descriptors of a process.
 
 use super::OpenFile;
-use crate::syscall::Errno;
+use crate::errno::Errno;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -36,6 +36,11 @@ impl OpenFiles {
         copy.try_reserve_exact(self.0.len()).map_err(|_| Errno::ENOMEM)?;
         copy.extend_from_slice(&self.0);
         Ok(Self(copy))
+    }
+
+    /// Takes out the descriptors that `execve` closes.
+    pub fn take_close_on_exec(&mut self) -> Self {
+        Self(self.0.iter_mut().map(|entry| entry.take_if(|entry| entry.close_on_exec)).collect())
     }
 
     /// The open file of a descriptor.

@@ -9,10 +9,10 @@
 use super::pipe::cut;
 use super::poll;
 use crate::console::{self, input};
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::sched::{self, Alarm, CpuSet, Mutex, MutexGuard, Policy, WaitQueue};
-use crate::syscall::Errno;
-use crate::{task, time};
+use crate::{clock, task};
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::ops::{Deref, DerefMut};
@@ -193,11 +193,11 @@ pub fn read(to: &mut [u8], wait: bool) -> Result<usize, Errno> {
                 Read::Wait { done, tenths } => (done, tenths),
             };
             if now_done > done || deadline.is_none() {
-                deadline = tenths.map(|tenths| time::nanoseconds() + u64::from(tenths) * 100_000_000);
+                deadline = tenths.map(|tenths| clock::nanoseconds() + u64::from(tenths) * 100_000_000);
                 _alarm = deadline.map(Alarm::at);
             }
             done = now_done;
-            deadline.is_some_and(|deadline| time::nanoseconds() >= deadline).then_some(done)
+            deadline.is_some_and(|deadline| clock::nanoseconds() >= deadline).then_some(done)
         },
     );
     RECEIVER.wake_all();

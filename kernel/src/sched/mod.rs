@@ -12,6 +12,7 @@ mod alarm;
 mod mutex;
 pub mod preempt;
 mod preemption;
+mod programs;
 mod run;
 mod switch;
 mod thread;
@@ -20,11 +21,12 @@ mod wait;
 pub use alarm::Alarm;
 pub use mutex::{Mutex, MutexGuard};
 pub use preempt::{may_sleep, might_sleep};
+pub use programs::{affinity, interrupt, policy, run_time, set_affinity, set_policy};
 pub use run::{
     create, exit, init_cpu, prepare_to_sleep, sleep, spawn, threads, wait_in_idle, wake, wake_first,
     yield_now,
 };
-pub use scheduler::{CpuSet, Policy, TaskId};
+pub use scheduler::{CpuSet, Error, Policy, TaskId};
 pub use thread::{Entry, Handle, Occupant, SpawnError, Thread, current as current_thread, stack_top};
 pub use wait::{Interrupted, WaitQueue};
 

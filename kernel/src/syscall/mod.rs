@@ -1,8 +1,11 @@
 //! System calls: Linux's numbers and conventions for AArch64 (X8 is the number, X0 to X5 are the arguments, X0 is the result).
 
+mod credentials;
 mod files;
 mod memory;
 mod process;
+mod signals;
+mod threads;
 mod time;
 
 use crate::errno::Errno;
@@ -86,11 +89,79 @@ calls! {
     __NR_fdatasync => files::fsync,
     __NR_exit => process::exit,
     __NR_exit_group => process::exit_group,
-    __NR_set_tid_address => process::set_tid_address,
+    __NR_clone => process::clone,
+    __NR_clone3 => process::clone3,
+    __NR_execve => process::execve,
+    __NR_wait4 => process::wait4,
+    __NR_waitid => process::waitid,
     __NR_getpid => process::getpid,
-    __NR_gettid => process::gettid,
     __NR_getppid => process::getppid,
+    __NR_getpgid => process::getpgid,
+    __NR_getsid => process::getsid,
+    __NR_setpgid => process::setpgid,
+    __NR_setsid => process::setsid,
+    __NR_uname => process::uname,
+    __NR_sysinfo => process::sysinfo,
+    __NR_getrusage => process::getrusage,
+    __NR_prlimit64 => process::prlimit64,
+    __NR_personality => process::personality,
+    __NR_getrandom => process::getrandom,
+    __NR_gettid => threads::gettid,
+    __NR_set_tid_address => threads::set_tid_address,
+    __NR_set_robust_list => threads::set_robust_list,
+    __NR_futex => threads::futex,
+    __NR_prctl => threads::prctl,
+    __NR_sched_yield => threads::sched_yield,
+    __NR_sched_setaffinity => threads::sched_setaffinity,
+    __NR_sched_getaffinity => threads::sched_getaffinity,
+    __NR_sched_setscheduler => threads::sched_setscheduler,
+    __NR_sched_setparam => threads::sched_setparam,
+    __NR_sched_getscheduler => threads::sched_getscheduler,
+    __NR_sched_getparam => threads::sched_getparam,
+    __NR_sched_get_priority_max => threads::sched_get_priority_max,
+    __NR_sched_get_priority_min => threads::sched_get_priority_min,
+    __NR_setpriority => threads::setpriority,
+    __NR_getpriority => threads::getpriority,
+    __NR_getcpu => threads::getcpu,
+    __NR_rt_sigaction => signals::rt_sigaction,
+    __NR_rt_sigprocmask => signals::rt_sigprocmask,
+    __NR_rt_sigpending => signals::rt_sigpending,
+    __NR_rt_sigsuspend => signals::rt_sigsuspend,
+    __NR_rt_sigtimedwait => signals::rt_sigtimedwait,
+    __NR_rt_sigqueueinfo => signals::rt_sigqueueinfo,
+    __NR_rt_tgsigqueueinfo => signals::rt_tgsigqueueinfo,
+    __NR_kill => signals::kill,
+    __NR_tkill => signals::tkill,
+    __NR_tgkill => signals::tgkill,
+    __NR_sigaltstack => signals::sigaltstack,
+    __NR_rt_sigreturn => signals::rt_sigreturn,
     __NR_clock_gettime => time::clock_gettime,
+    __NR_clock_getres => time::clock_getres,
+    __NR_gettimeofday => time::gettimeofday,
+    __NR_times => time::times,
+    __NR_nanosleep => time::nanosleep,
+    __NR_clock_nanosleep => time::clock_nanosleep,
+    __NR_restart_syscall => time::restart_syscall,
+    __NR_getitimer => time::getitimer,
+    __NR_setitimer => time::setitimer,
+    __NR_rseq => threads::none,
+    __NR_membarrier => threads::none,
+    __NR_getuid => credentials::root,
+    __NR_geteuid => credentials::root,
+    __NR_getgid => credentials::root,
+    __NR_getegid => credentials::root,
+    __NR_setuid => credentials::root,
+    __NR_setgid => credentials::root,
+    __NR_setreuid => credentials::root,
+    __NR_setregid => credentials::root,
+    __NR_setresuid => credentials::root,
+    __NR_setresgid => credentials::root,
+    __NR_setfsuid => credentials::root,
+    __NR_setfsgid => credentials::root,
+    __NR_setgroups => credentials::root,
+    __NR_getresuid => credentials::three,
+    __NR_getresgid => credentials::three,
+    __NR_getgroups => credentials::getgroups,
 }
 
 /// One bit for each number that the log has named as missing.
@@ -102,13 +173,17 @@ pub fn call(frame: &mut Frame) {
     let Some(task) = task::current() else { return };
     let number = frame.x[8] as u32 as usize;
     let call = TABLE.get(number).copied().flatten();
+    task.call_begins(frame.x[0]);
     let result = match call {
         Some(call) => call(task, frame),
         None => missing(number),
     };
     frame.x[0] = match result {
         Ok(value) => value,
-        Err(errno) => errno.as_result(),
+        Err(errno) => {
+            task.call_fails(errno);
+            errno.as_result()
+        }
     };
 }
 

@@ -1,9 +1,14 @@
-//! Processes and threads.
+//! Processes: how they begin, how they end, and what their parents learn.
 
 use crate::errno::Errno;
 use crate::exception::Frame;
-use crate::task::{Status, Task, exit_process, exit_task};
-use core::sync::atomic::Ordering::Relaxed;
+use crate::fs::Start;
+use crate::mm::pages;
+use crate::task::{self, Clone, STACK_LIMIT, Status, Task, Wanted, Which, exit_process, exit_task, user};
+use alloc::vec::Vec;
+use linux_raw_sys::general as raw;
+use programs::start::{self, Strings};
+use signals::{Fields, Info, Signal};
 
 /// exit
 pub fn exit(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
@@ -15,10 +20,157 @@ pub fn exit_group(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     exit_process(Status::Exited(frame.x[0] as u8))
 }
 
-/// set_tid_address
-pub fn set_tid_address(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    task.clear_child_tid.store(frame.x[0], Relaxed);
-    Ok(task.tid.into())
+/// clone
+pub fn clone(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [flags, stack, parent_tid, tls, child_tid, ..] = frame.x;
+    let signal = u64::from(raw::CSIGNAL);
+    let flags = flags & 0xffff_ffff;
+    let request =
+        Clone { flags: flags & !signal, exit_signal: flags & signal, stack, parent_tid, child_tid, tls };
+    task::clone(task, frame, &request)
+}
+
+/// clone3
+pub fn clone3(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [from, size, ..] = frame.x;
+    if size < raw::CLONE_ARGS_SIZE_VER0.into() {
+        return Err(Errno::EINVAL);
+    }
+    if size > 4096 {
+        return Err(Errno::E2BIG);
+    }
+    // struct clone_args, as far as its first version goes; what comes later must be 0.
+    let [flags, _, child_tid, parent_tid, exit_signal, stack, stack_size, tls] = user::get::<[u64; 8]>(from)?;
+    for at in (64..size & !7).step_by(8) {
+        if user::get::<u64>(from + at)? != 0 {
+            return Err(if at < raw::CLONE_ARGS_SIZE_VER2.into() { Errno::EINVAL } else { Errno::E2BIG });
+        }
+    }
+    if (stack == 0) != (stack_size == 0)
+        || exit_signal > raw::CSIGNAL.into()
+        || flags & u64::from(raw::CSIGNAL) != 0
+    {
+        return Err(Errno::EINVAL);
+    }
+    let stack = stack.wrapping_add(stack_size);
+    task::clone(task, frame, &Clone { flags, exit_signal, stack, parent_tid, child_tid, tls })
+}
+
+/// The longest string that Linux takes, in bytes (MAX_ARG_STRLEN).
+const STRING_MAX: usize = 128 << 10;
+
+/// The strings that a list of pointers names, up to a null pointer. No list is an empty one.
+fn strings(list: u64) -> Result<Strings, Errno> {
+    let mut strings = Strings::new(start::total_limit(STACK_LIMIT));
+    let mut string = Vec::new();
+    let mut at = list;
+    while at != 0 {
+        let from = user::get::<u64>(at)?;
+        if from == 0 {
+            break;
+        }
+        let mut length = 256;
+        loop {
+            string.try_reserve(length).map_err(|_| Errno::ENOMEM)?;
+            string.resize(length, 0);
+            let found = user::string(from, &mut string)?;
+            if found < length {
+                string.truncate(found);
+                break;
+            }
+            if length > STRING_MAX {
+                return Err(Errno::E2BIG);
+            }
+            length *= 4;
+        }
+        strings.push(&string).map_err(|error| Errno::new(error.errno()))?;
+        at = at.checked_add(8).ok_or(Errno::EFAULT)?;
+    }
+    Ok(strings)
+}
+
+/// execve
+pub fn execve(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [path, arguments, environment, ..] = frame.x;
+    let path = super::files::path(path)?;
+    let mut arguments = strings(arguments)?;
+    let environment = strings(environment)?;
+    if arguments.count() == 0 {
+        // As Linux: a program always has a name.
+        arguments.push(b"").map_err(|error| Errno::new(error.errno()))?;
+    }
+    let start = Start::of(&task.process.place.lock());
+    if path.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    task::execve(task, frame, &start, &path, &arguments, &environment)?;
+    Ok(0)
+}
+
+/// The children that a number means in `wait4`.
+fn which(task: &Task, number: i32) -> Result<Which, Errno> {
+    Ok(match number {
+        i32::MIN => return Err(Errno::ESRCH),
+        -1 => Which::Any,
+        0 => Which::Group(task.group()),
+        1.. => Which::Process(number.cast_unsigned()),
+        _ => Which::Group(number.unsigned_abs()),
+    })
+}
+
+/// A `struct rusage` with the time that a child has run.
+fn put_usage(to: u64, run_time: u64) -> Result<(), Errno> {
+    let mut usage = [0_u64; 18];
+    (usage[0], usage[1]) = (run_time / 1_000_000_000, run_time % 1_000_000_000 / 1000);
+    if to == 0 { Ok(()) } else { user::put(to, usage) }
+}
+
+/// wait4
+pub fn wait4(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [number, status, options, usage, ..] = frame.x;
+    let options = options as u32;
+    let known =
+        raw::WNOHANG | raw::WUNTRACED | raw::WCONTINUED | raw::__WNOTHREAD | raw::__WCLONE | raw::__WALL;
+    if options & !known != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let wanted = Wanted { which: which(task, number as i32)?, options: options | raw::WEXITED };
+    let Some(event) = task::wait(task, &wanted)? else { return Ok(0) };
+    if status != 0 {
+        user::put(status, event.wait_status())?;
+    }
+    put_usage(usage, event.run_time)?;
+    Ok(event.pid.into())
+}
+
+/// waitid
+pub fn waitid(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [kind, number, to, options, usage, ..] = frame.x;
+    let options = options as u32;
+    let events = raw::WEXITED | raw::WSTOPPED | raw::WCONTINUED;
+    let known = events | raw::WNOHANG | raw::WNOWAIT | raw::__WNOTHREAD | raw::__WCLONE | raw::__WALL;
+    if options & !known != 0 || options & events == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let number = number as i32;
+    let which = match kind as u32 {
+        raw::P_ALL => Which::Any,
+        raw::P_PID if number > 0 => Which::Process(number.cast_unsigned()),
+        raw::P_PGID if number >= 0 => which(task, -number)?,
+        _ => return Err(Errno::EINVAL),
+    };
+    let event = task::wait(task, &Wanted { which, options })?;
+    let mut bytes = [0; Info::SIZE];
+    if let Some(event) = event {
+        let pid = event.pid.cast_signed();
+        let fields = Fields::Child { pid, uid: 0, status: event.status, utime: 0, stime: 0 };
+        bytes = Info { signal: Signal::SIGCHLD, errno: 0, code: event.code as i32, fields }.encode();
+        put_usage(usage, event.run_time)?;
+    }
+    if to != 0 {
+        user::write(to, &bytes)?;
+    }
+    Ok(0)
 }
 
 /// getpid
@@ -26,12 +178,123 @@ pub fn getpid(task: &Task, _: &mut Frame) -> Result<u64, Errno> {
     Ok(task.process.pid.into())
 }
 
-/// gettid
-pub fn gettid(task: &Task, _: &mut Frame) -> Result<u64, Errno> {
-    Ok(task.tid.into())
+/// getppid
+pub fn getppid(task: &Task, _: &mut Frame) -> Result<u64, Errno> {
+    Ok(task.parent().into())
 }
 
-/// getppid
-pub fn getppid(_: &Task, _: &mut Frame) -> Result<u64, Errno> {
+/// getpgid
+pub fn getpgid(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    task.group_and_session_of(frame.x[0] as u32).map(|(group, _)| group.into())
+}
+
+/// getsid
+pub fn getsid(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    task.group_and_session_of(frame.x[0] as u32).map(|(_, session)| session.into())
+}
+
+/// setpgid
+pub fn setpgid(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let (pid, group) = (frame.x[0] as i32, frame.x[1] as i32);
+    if group < 0 {
+        return Err(Errno::EINVAL);
+    }
+    task.set_group(pid.cast_unsigned(), group.cast_unsigned())?;
     Ok(0)
+}
+
+/// setsid
+pub fn setsid(task: &Task, _: &mut Frame) -> Result<u64, Errno> {
+    task.begin_session().map(u64::from)
+}
+
+/// uname
+pub fn uname(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    /// __NEW_UTS_LEN, and a NUL.
+    const FIELD: usize = 65;
+    let mut names = [0; 6 * FIELD];
+    // glibc refuses releases older than what it was built for.
+    let fields = ["Linux", "stepwell", "6.1.0-stepwell", "#1", "aarch64", "(none)"];
+    for (to, name) in names.chunks_mut(FIELD).zip(fields) {
+        to[..name.len()].copy_from_slice(name.as_bytes());
+    }
+    user::write(frame.x[0], &names)?;
+    Ok(0)
+}
+
+/// sysinfo
+pub fn sysinfo(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    // struct sysinfo is fourteen words of 8 bytes: some of its fields are shorter.
+    let mut words = [0_u64; 14];
+    words[0] = crate::clock::nanoseconds() / 1_000_000_000;
+    let page = crate::mm::layout::PAGE as u64;
+    (words[4], words[5]) = (pages::total() as u64 * page, pages::free() as u64 * page);
+    words[10] = task::count();
+    words[13] = 1;
+    user::put(frame.x[0], words)?;
+    Ok(0)
+}
+
+/// getrusage
+pub fn getrusage(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [who, to, ..] = frame.x;
+    let (own, children) = task.run_times();
+    let time = match who as i32 {
+        0 => own,
+        raw::RUSAGE_CHILDREN => children,
+        1 => crate::sched::run_time(task.thread()),
+        _ => return Err(Errno::EINVAL),
+    };
+    put_usage(to, time).and(if to == 0 { Err(Errno::EFAULT) } else { Ok(0) })
+}
+
+/// prlimit64: limits can be read, and set to what they are or more.
+pub fn prlimit64(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [pid, resource, new, old, ..] = frame.x;
+    task.group_and_session_of(pid as u32)?;
+    let limit = match resource as u32 {
+        raw::RLIMIT_STACK => [STACK_LIMIT, u64::MAX],
+        raw::RLIMIT_NOFILE => [1024, 1024],
+        raw::RLIMIT_CORE => [0, u64::MAX],
+        number if number < raw::RLIM_NLIMITS => [u64::MAX; 2],
+        _ => return Err(Errno::EINVAL),
+    };
+    if new != 0 {
+        let [soft, hard] = user::get::<[u64; 2]>(new)?;
+        if soft > hard {
+            return Err(Errno::EINVAL);
+        }
+    }
+    if old != 0 {
+        user::put(old, limit)?;
+    }
+    Ok(0)
+}
+
+/// personality: Linux's own, which can be asked for and set to itself with flags that mean nothing here.
+pub fn personality(_: &Task, _: &mut Frame) -> Result<u64, Errno> {
+    Ok(0)
+}
+
+/// getrandom
+pub fn getrandom(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [to, length, flags, ..] = frame.x;
+    if flags > 7 {
+        return Err(Errno::EINVAL);
+    }
+    let length = length.min(i32::MAX as u64);
+    let mut done = 0;
+    while done < length {
+        let bytes = crate::clock::random();
+        let count = (length - done).min(bytes.len() as u64);
+        match user::write(to.wrapping_add(done), &bytes[..count as usize]) {
+            Ok(()) => done += count,
+            Err(error) if done == 0 => return Err(error),
+            Err(_) => break,
+        }
+        if task::interrupted() && done >= 256 {
+            break;
+        }
+    }
+    Ok(done)
 }

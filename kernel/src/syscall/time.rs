@@ -1,16 +1,164 @@
-//! Clocks.
+//! Clocks, sleeps and timers.
 
+use crate::clock;
 use crate::errno::Errno;
 use crate::exception::Frame;
-use crate::task::{Task, user};
+use crate::sched::{self, Alarm};
+use crate::task::{self, Restart, Task, time_of, user};
+use linux_raw_sys::general as raw;
 
-/// clock_gettime. All clocks count from the start of the machine.
-pub fn clock_gettime(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    let [clock, to, ..] = frame.x;
-    if clock > 11 {
+const SECOND: u64 = 1_000_000_000;
+const MICROSECOND: u64 = 1000;
+/// USER_HZ: nanoseconds of a tick of `times`.
+const TICK: u64 = 10_000_000;
+
+/// What a clock says, in nanoseconds. All clocks but those of CPU time count from the start of the machine.
+fn clock(task: &Task, clock: u64) -> Result<u64, Errno> {
+    match clock as u32 {
+        raw::CLOCK_PROCESS_CPUTIME_ID => Ok(task.run_times().0),
+        raw::CLOCK_THREAD_CPUTIME_ID => Ok(sched::run_time(task.thread())),
+        number if number <= raw::CLOCK_TAI && number != 10 => Ok(clock::nanoseconds()),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// clock_gettime
+pub fn clock_gettime(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [number, to, ..] = frame.x;
+    let now = clock(task, number)?;
+    user::put(to, [now / SECOND, now % SECOND])?;
+    Ok(0)
+}
+
+/// clock_getres
+pub fn clock_getres(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [number, to, ..] = frame.x;
+    clock(task, number)?;
+    if to != 0 {
+        user::put(to, [0, 1_u64])?;
+    }
+    Ok(0)
+}
+
+/// gettimeofday
+pub fn gettimeofday(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [to, zone, ..] = frame.x;
+    let now = clock::nanoseconds();
+    if to != 0 {
+        user::put(to, [now / SECOND, now % SECOND / MICROSECOND])?;
+    }
+    if zone != 0 {
+        user::put(zone, [0_u32; 2])?;
+    }
+    Ok(0)
+}
+
+/// times
+pub fn times(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let (own, children) = task.run_times();
+    if frame.x[0] != 0 {
+        user::put(frame.x[0], [own / TICK, 0, children / TICK, 0])?;
+    }
+    Ok(clock::nanoseconds() / TICK)
+}
+
+/// Sleeps until an instant of the machine's clock. `left` is where what is left is written if a signal ends the sleep; 0 if nowhere.
+fn sleep_until(task: &Task, until: u64, left: u64, relative: bool) -> Result<u64, Errno> {
+    let alarm = Alarm::at(until);
+    let slept = loop {
+        sched::prepare_to_sleep();
+        if clock::nanoseconds() >= until {
+            break true;
+        }
+        if task::interrupted() {
+            break false;
+        }
+        sched::sleep();
+    };
+    drop(alarm);
+    if slept {
+        return Ok(0);
+    }
+    if !relative {
+        return Err(Errno::ERESTARTNOHAND);
+    }
+    if left != 0 {
+        let rest = until.saturating_sub(clock::nanoseconds());
+        user::put(left, [rest / SECOND, rest % SECOND])?;
+    }
+    *task.restart.lock() = Some(Restart::Sleep { until, left });
+    Err(Errno::ERESTART_RESTARTBLOCK)
+}
+
+/// nanosleep
+pub fn nanosleep(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [from, left, ..] = frame.x;
+    let length = time_of(user::get::<[u64; 2]>(from)?)?;
+    sleep_until(task, clock::nanoseconds().saturating_add(length), left, true)
+}
+
+/// clock_nanosleep
+pub fn clock_nanosleep(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [number, flags, from, left, ..] = frame.x;
+    if number as u32 == raw::CLOCK_THREAD_CPUTIME_ID || number as u32 == raw::CLOCK_PROCESS_CPUTIME_ID {
         return Err(Errno::EINVAL);
     }
-    let now = crate::clock::nanoseconds();
-    user::put(to, [now / 1_000_000_000, now % 1_000_000_000])?;
+    clock(task, number)?;
+    let when = time_of(user::get::<[u64; 2]>(from)?)?;
+    if flags as u32 & raw::TIMER_ABSTIME != 0 {
+        sleep_until(task, when, 0, false)
+    } else {
+        sleep_until(task, clock::nanoseconds().saturating_add(when), left, true)
+    }
+}
+
+/// restart_syscall: goes on with a call that a signal without a handler has cut short.
+pub fn restart_syscall(task: &Task, _: &mut Frame) -> Result<u64, Errno> {
+    let restart = task.restart.lock().take();
+    match restart {
+        Some(Restart::Sleep { until, left }) => sleep_until(task, until, left, true),
+        Some(Restart::Futex(futex)) => task::futex_wait(task, &futex),
+        None => Err(Errno::EINTR),
+    }
+}
+
+fn timer_only(which: u64) -> Result<(), Errno> {
+    match which as u32 {
+        raw::ITIMER_REAL => Ok(()),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// A `struct itimerval`: the interval, then what is left.
+fn put_timer(to: u64, (left, interval): (u64, u64)) -> Result<(), Errno> {
+    // What is left is not told as 0 while the timer runs.
+    let left = left.div_ceil(MICROSECOND);
+    let interval = interval / MICROSECOND;
+    user::put(to, [interval / 1_000_000, interval % 1_000_000, left / 1_000_000, left % 1_000_000])
+}
+
+/// getitimer
+pub fn getitimer(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    timer_only(frame.x[0])?;
+    put_timer(frame.x[1], task::timer(task))?;
+    Ok(0)
+}
+
+/// setitimer
+pub fn setitimer(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [which, new, old, ..] = frame.x;
+    timer_only(which)?;
+    let [interval, interval_us, first, first_us] =
+        if new == 0 { [0; 4] } else { user::get::<[u64; 4]>(new)? };
+    let time = |seconds: u64, microseconds: u64| {
+        if microseconds >= 1_000_000 {
+            return Err(Errno::EINVAL);
+        }
+        time_of([seconds, microseconds * MICROSECOND])
+    };
+    let before = task::set_timer(task, time(first, first_us)?, time(interval, interval_us)?)?;
+    if old != 0 {
+        put_timer(old, before)?;
+    }
     Ok(0)
 }

@@ -1,22 +1,29 @@
 //! execve: a program's file becomes an address space and the registers with which the program starts.
 
-use super::process::STACK_LIMIT;
+use super::process::{Pid, STACK_LIMIT};
+use super::table::table;
+use super::trampoline::put_trampoline;
+use super::{Task, interrupted};
 use crate::errno::Errno;
 use crate::exception::Frame;
-use crate::fs::{self, FileObject};
+use crate::fs::{self, FileObject, Start};
 use crate::mm::layout::PAGE;
 use crate::space::{Backing, Space, TOP};
 use alloc::sync::Arc;
-use files::{InodeId, LastLink};
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering::Relaxed;
+use files::{InodeId, Kind, LastLink};
 use maps::{Flags, Layout, Limits, Placement, Prot, Request};
+use programs::ReadAt;
 use programs::elf::{Image, MapPlan, Protection, Role, Source};
+use programs::script::{HEAD_SIZE, Levels, Script};
 use programs::start::{self, AuxValues, Contents, Strings};
 
 /// Why a program was not started: Linux's error number, and, for messages, what is wrong.
 pub type ExecError = Errno;
 
 /// Where mappings are placed below: a gap for the stack stays above.
-const MMAP_BASE: u64 = TOP - (1 << 30);
+pub(super) const MMAP_BASE: u64 = TOP - (1 << 30);
 /// The top of the first thread's stack.
 const STACK_TOP: u64 = TOP - PAGE as u64;
 /// Where position-independent programs are placed (Linux: ELF_ET_DYN_BASE, two thirds of the address space).
@@ -40,15 +47,40 @@ pub fn exec(
     arguments: &Strings,
     environment: &Strings,
 ) -> Result<Loaded, ExecError> {
-    let file = open(directory, path)?;
-    let image = Image::read(&*file, Role::Program).map_err(|error| Errno::new(error.errno()))?;
+    let mut levels = Levels::default();
+    // How the program was named, and the interpreter of the last script on the way to it.
+    let mut script: Option<(Vec<u8>, Strings)> = None;
+    loop {
+        let (name, arguments) = script.as_ref().map_or((path, arguments), |(name, list)| (name, list));
+        let file = open(directory, name)?;
+        let mut head = [0; HEAD_SIZE];
+        let length = file.read_at(0, &mut head).map_err(|error| Errno::new(error.0))?;
+        let head = &head[..length];
+        if !head.starts_with(b"#!") {
+            return load(&file, path, arguments, environment);
+        }
+        levels.enter().map_err(|error| Errno::new(error.errno()))?;
+        let line = Script::parse(head).ok_or(Errno::ENOEXEC)?;
+        let arguments = line.arguments(name, arguments).map_err(|error| Errno::new(error.errno()))?;
+        script = Some((line.interpreter.to_vec(), arguments));
+    }
+}
+
+/// Loads a program that is no script.
+fn load(
+    file: &Arc<FileObject>,
+    path: &[u8],
+    arguments: &Strings,
+    environment: &Strings,
+) -> Result<Loaded, ExecError> {
+    let image = Image::read(&**file, Role::Program).map_err(|error| Errno::new(error.errno()))?;
     let space = Space::new(Layout::new(TOP, MMAP_BASE)).map_err(|_| Errno::ENOMEM)?;
     let base = match image.kind() {
         programs::elf::Kind::Fixed => 0,
         _ if image.interpreter().is_some() => PROGRAM_BASE,
         _ => MMAP_BASE - (1 << 32),
     };
-    let plan = place(&space, &file, &image, base)?;
+    let plan = place(&space, file, &image, base)?;
     let mut aux = AuxValues::of(&image, &plan);
     let mut entry = plan.entry;
     if let Some(path) = image.interpreter() {
@@ -67,13 +99,19 @@ pub fn exec(
     let limit = start::total_limit(STACK_LIMIT);
     let stack = start::layout(&contents, STACK_TOP, limit).map_err(|error| Errno::new(error.errno()))?;
     put_stack(&space, &stack)?;
+    put_trampoline(&space)?;
     let mut frame = Frame::zeroed();
     (frame.sp, frame.pc) = (stack.sp, entry);
     Ok(Loaded { space: Arc::new(space), frame })
 }
 
+/// Opens a file that is to be executed.
 fn open(directory: InodeId, path: &[u8]) -> Result<Arc<FileObject>, Errno> {
-    Ok(FileObject::of_held(fs::find(directory, path, LastLink::Follow)?))
+    let file = FileObject::of_held(fs::find(directory, path, LastLink::Follow)?);
+    let tree = fs::tree();
+    let executable = tree.kind(file.inode())? == Kind::Regular && tree.stat(file.inode())?.mode & 0o111 != 0;
+    drop(tree);
+    if executable { Ok(file) } else { Err(Errno::EACCES) }
 }
 
 /// Maps an image so that its first page is at `base`, or where it wants to be.
@@ -102,6 +140,71 @@ fn place(space: &Space, file: &Arc<FileObject>, image: &Image, base: u64) -> Res
         }
     }
     Ok(plan)
+}
+
+/// The last part of a path: what a program is called.
+pub(super) fn name_of(path: &[u8]) -> Vec<u8> {
+    path.rsplit(|&byte| byte == b'/').next().unwrap_or(path).to_vec()
+}
+
+impl Task {
+    /// Names the task after the program at a path.
+    pub(super) fn set_name(&self, path: &[u8]) {
+        let mut name = [0; 16];
+        name.iter_mut().take(15).zip(name_of(path)).for_each(|(to, byte)| *to = byte);
+        *self.name.lock() = name;
+    }
+}
+
+/// execve: the running task goes on as another program, and the other threads of its process end. Thread context; may sleep.
+///
+/// # Errors
+/// As execve(2). The old program goes on then.
+pub fn execve(
+    task: &Task,
+    frame: &mut Frame,
+    start: &Start,
+    path: &[u8],
+    arguments: &Strings,
+    environment: &Strings,
+) -> Result<(), Errno> {
+    let loaded = exec(start.inode(), path, arguments, environment)?;
+    end_others(task)?;
+    task.leave_space(Some(loaded.space));
+    task.robust_list.store(0, Relaxed);
+    let closed = task.process.files.lock().take_close_on_exec();
+    drop(closed);
+    *task.process.name.lock() = name_of(path);
+    task.set_name(path);
+    if let Some((entry, at)) = table().own(task) {
+        entry.actions.reset_handlers();
+        entry.members[at].alternate = signals::AltStack::DISABLED;
+        entry.members[at].fault = None;
+    }
+    task.change_fp(|fp| *fp = crate::arch::fp::Fpsimd::zeroed());
+    crate::write_sysreg!("tpidr_el0", 0);
+    *task.restart.lock() = None;
+    (frame.x, frame.sp, frame.pstate) = ([0; 31], loaded.frame.sp, 0);
+    frame.move_to(loaded.frame.pc);
+    Ok(())
+}
+
+/// Ends the other threads of the process, and waits until they are gone.
+fn end_others(task: &Task) -> Result<(), Errno> {
+    let own: Pid = task.tid;
+    if let Some((entry, _)) = table().own(task) {
+        for member in entry.members.iter().filter(|member| member.task.tid != own) {
+            member.task.ends.store(true, Relaxed);
+            member.task.alert();
+        }
+    }
+    let alone = || match table().own(task) {
+        Some((entry, _)) => (entry.members.len() == 1).then_some(()),
+        None => Some(()),
+    };
+    // Only the end of this task too ends the wait: another thread was faster, or the process is killed.
+    let ends = || interrupted() && (task.ends.load(Relaxed) || task.process.ends.load(Relaxed));
+    task.process.changed.wait_unless(ends, alone).map_err(|_| Errno::EINTR)
 }
 
 fn prot_of(protection: Protection) -> Prot {

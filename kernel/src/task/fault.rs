@@ -1,10 +1,12 @@
 //! Exceptions of programs that are no system calls, and faults of the kernel on user memory.
 
+use super::Task;
 use super::process::{Status, exit_process};
 use crate::exception::{Frame, frame::ec};
 use crate::space::{TOP, Unrepaired};
+use linux_raw_sys::general as raw;
 use maps::Access;
-use signals::Signal;
+use signals::{Info, Signal};
 
 /// What an abort says of the access, and whether it is of a kind that [`crate::space::Space::fault`] can repair: a missing entry, or
 /// one that permits too little (DDI 0487, ISS encoding for an exception from a Data Abort).
@@ -29,14 +31,26 @@ pub(super) fn of_kernel(frame: &Frame) -> bool {
     task.space().is_some_and(|space| space.fault(address, access, &task.process.limits()).is_ok())
 }
 
+/// DFSC of an access that is not aligned as it must be.
+const ALIGNMENT: u64 = 0x21;
+
 /// The handler of all synchronous exceptions of programs but system calls. Thread context. Not inlined into the entry, where no probe
 /// can be (H6).
 #[inline(never)]
 pub(super) fn exception(frame: &mut Frame) {
     let Some(task) = super::current() else { return };
-    let signal = match frame.class() {
+    let Some(info) = signal_of(task, frame) else { return };
+    task.force(&info, Some((frame.far, frame.esr)));
+}
+
+/// The signal that an exception means; None if the program goes on.
+fn signal_of(task: &Task, frame: &Frame) -> Option<Info> {
+    let address = frame.far & !(0xff << 56);
+    Some(match frame.class() {
         ec::INSTRUCTION_ABORT_LOWER | ec::DATA_ABORT_LOWER => {
-            let address = frame.far & !(0xff << 56);
+            if frame.esr & 0x3f == ALIGNMENT {
+                return Some(Info::fault(Signal::SIGBUS, raw::BUS_ADRALN, frame.far));
+            }
             let repaired = match (access_of(frame), task.space()) {
                 (Some(access), Some(space)) if address < TOP => {
                     space.fault(address, access, &task.process.limits())
@@ -44,24 +58,20 @@ pub(super) fn exception(frame: &mut Frame) {
                 _ => Err(Unrepaired::Segv(maps::Fault::NotMapped)),
             };
             match repaired {
-                Ok(()) => return,
-                Err(Unrepaired::Segv(_)) => Signal::SIGSEGV,
-                Err(Unrepaired::BehindEnd) => Signal::SIGBUS,
-                Err(Unrepaired::NoMemory) => Signal::SIGKILL,
+                Ok(()) => return None,
+                Err(Unrepaired::Segv(fault)) => {
+                    Info::fault(Signal::SIGSEGV, fault.si_code().cast_unsigned(), frame.far)
+                }
+                Err(Unrepaired::BehindEnd) => Info::fault(Signal::SIGBUS, raw::BUS_ADRERR, frame.far),
+                Err(Unrepaired::NoMemory) => {
+                    crate::println!("[{}]: killed, no memory at {:#x}", task.tid, frame.pc);
+                    exit_process(Status::Killed(Signal::SIGKILL.number() as u8))
+                }
             }
         }
-        ec::BRK64 => Signal::SIGTRAP,
-        ec::PC_ALIGNMENT | ec::SP_ALIGNMENT => Signal::SIGBUS,
-        _ => Signal::SIGILL,
-    };
-    let name = alloc::string::String::from_utf8_lossy(&task.process.name.lock()).into_owned();
-    crate::println!(
-        "{name}[{}]: {} at {:#x}, address {:#x}, ESR {:#x}",
-        task.tid,
-        signal,
-        frame.pc,
-        frame.far,
-        frame.esr
-    );
-    exit_process(Status::Killed(signal.number() as u8));
+        ec::BRK64 => Info::fault(Signal::SIGTRAP, raw::TRAP_BRKPT, frame.pc),
+        ec::PC_ALIGNMENT => Info::fault(Signal::SIGBUS, raw::BUS_ADRALN, frame.far),
+        ec::SP_ALIGNMENT => Info::fault(Signal::SIGBUS, raw::BUS_ADRALN, frame.sp),
+        _ => Info::fault(Signal::SIGILL, raw::ILL_ILLOPC, frame.pc),
+    })
 }

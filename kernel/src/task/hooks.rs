@@ -1,36 +1,42 @@
-//! What files and the terminal ask of processes and signals.
+//! What the terminal asks of processes.
 
+use super::table::table;
 use super::{Pid, current};
-use core::sync::atomic::Ordering::Relaxed;
-use signals::Signal;
+use signals::{Handler, Signal};
 use tty::{Caller, Job};
 
-/// Whether the running task has something more urgent to do than to wait: its process ends. False in threads that run no program. Thread context.
-pub fn interrupted() -> bool {
-    current().is_some_and(|task| task.process.ends.load(Relaxed))
-}
-
-/// Sends a signal to each process of a group, as the kernel does (SI_KERNEL). Thread context; may sleep.
-pub fn signal_group(_group: Pid, _signal: Signal) {}
-
-/// Sends a signal to the running task. Thread context; may sleep.
-pub fn raise(_signal: Signal) {}
-
-/// What the terminal has to know of the running task. `signal` is the one that would be sent to it in the background.
-pub fn terminal_caller(job: &Job, _signal: Signal) -> Caller {
-    let pid = current().map_or(0, |task| task.process.pid);
-    Caller {
-        session: pid,
-        group: pid,
-        leads_session: true,
-        controlled_by_this: job.session == Some(pid),
-        has_terminal: job.session == Some(pid),
+/// What the terminal has to know of the running task. `signal` is the one that would be sent to it in the background. Thread context.
+pub fn terminal_caller(job: &Job, signal: Signal) -> Caller {
+    let nobody = Caller {
+        session: 0,
+        group: 0,
+        leads_session: false,
+        controlled_by_this: false,
+        has_terminal: false,
         orphaned: false,
         ignores_signal: false,
+    };
+    let Some(task) = current() else { return nobody };
+    let mut table = table();
+    let Some((entry, at)) = table.own(task) else { return nobody };
+    let (session, group) = (entry.session, entry.group);
+    let blocked = entry.members[at].blocked.contains(signal);
+    let ignores_signal = blocked || entry.actions.get(signal).handler == Handler::Ignore;
+    let controlled = job.session == Some(session);
+    Caller {
+        session,
+        group,
+        leads_session: session == task.process.pid,
+        controlled_by_this: controlled,
+        has_terminal: controlled,
+        orphaned: table.is_orphaned(group),
+        ignores_signal,
     }
 }
 
-/// The session of a process group; None if there is no such group.
+/// The session of a process group; None if there is no such group. Thread context.
 pub fn session_of_group(group: Pid) -> Option<Pid> {
-    Some(group)
+    let mut table = table();
+    let member = table.group(group).into_iter().next()?;
+    table.process(member).map(|entry| entry.session)
 }

@@ -1,18 +1,142 @@
 //! What is done before a task goes back to EL0.
 
-use super::process::end_task;
+use super::Task;
+use super::handlers::{self, Start};
+use super::process::{Status, end_task, exit_process};
+use super::table::{Table, table};
 use crate::arch::daif;
+use crate::errno::Errno;
 use crate::exception::Frame;
-use core::sync::atomic::Ordering::Relaxed;
+use crate::sched;
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
+use linux_raw_sys::general::__NR_restart_syscall;
+use signals::{ActionFlags, Cut, Delivery, Info, Resume, deliver, take};
+
+/// What the running task does next.
+enum Next {
+    GoOn,
+    End,
+    /// It waits until its process goes on.
+    Halt,
+    Terminate(Info),
+    Handler(Start),
+}
 
 /// Does one thing that is left to be done before the running task goes on at EL0. Returns true if nothing was left. All exceptions are masked.
 #[inline(never)]
-pub(super) fn leave(_: &mut Frame) -> bool {
+pub(super) fn leave(frame: &mut Frame) -> bool {
     let Some(task) = super::current() else { return true };
-    if task.process.ends.load(Relaxed) {
-        daif::clear::<{ daif::ALL }>();
-        end_task();
+    if !task.attention.load(Acquire) && task.cut.load(Relaxed) == 0 {
+        task.load_fp();
+        return true;
     }
-    task.load_fp();
-    true
+    daif::clear::<{ daif::ALL }>();
+    act(task, frame);
+    daif::set::<{ daif::ALL }>();
+    false
+}
+
+fn act(task: &Task, frame: &mut Frame) {
+    let next = table().next(task, frame.sp);
+    match next {
+        Next::GoOn => resume(task, frame, None),
+        Next::End => end_task(),
+        Next::Halt => halt(task),
+        Next::Terminate(info) => terminate(task, frame, &info),
+        Next::Handler(start) => {
+            resume(task, frame, Some(start.entry.flags));
+            handlers::begin(task, frame, &start);
+        }
+    }
+}
+
+impl Table {
+    /// Takes signals of the running task until one has to be dealt with outside of the table's lock.
+    fn next(&mut self, task: &Task, sp: u64) -> Next {
+        loop {
+            let Some((entry, at)) = self.own(task) else { return Next::End };
+            if entry.ends.is_some() || task.ends.load(Relaxed) {
+                return Next::End;
+            }
+            if entry.stopped.is_some() {
+                return Next::Halt;
+            }
+            let group = entry.group;
+            let member = &mut entry.members[at];
+            let Some(info) = take(&mut member.pending, &mut entry.pending, member.blocked) else {
+                if let Some(saved) = member.saved.take() {
+                    member.blocked = saved;
+                    continue;
+                }
+                entry.refresh(at);
+                return Next::GoOn;
+            };
+            let (blocked, alternate) = (member.blocked, member.alternate);
+            match deliver(&mut entry.actions, &info, blocked, &alternate, sp) {
+                Delivery::Ignore => {}
+                Delivery::Terminate { .. } => return Next::Terminate(info),
+                Delivery::Stop { unless_orphaned } => {
+                    if !unless_orphaned || !self.is_orphaned(group) {
+                        self.stop(task.process.pid, info.signal);
+                    }
+                }
+                Delivery::Handler(handler) => {
+                    let fault = member.fault.filter(|(signal, ..)| *signal == info.signal && info.code > 0);
+                    return Next::Handler(Start {
+                        entry: handler,
+                        fault: fault.map(|(_, address, esr)| (address, esr)),
+                        blocked: member.saved.unwrap_or(blocked),
+                        alternate,
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Waits, with its process, for SIGCONT or the end.
+fn halt(task: &Task) {
+    loop {
+        sched::prepare_to_sleep();
+        {
+            let mut table = table();
+            let Some((entry, at)) = table.own(task) else { return };
+            if entry.stopped.is_none() || entry.ends.is_some() || task.ends.load(Relaxed) {
+                entry.members[at].halted = false;
+                return;
+            }
+            entry.members[at].halted = true;
+            table.check_stop(task.process.pid);
+        }
+        sched::sleep();
+    }
+}
+
+/// Ends the process by a signal.
+fn terminate(task: &Task, frame: &Frame, info: &Info) -> ! {
+    let signal = info.signal;
+    if signals::SigSet::SYNCHRONOUS.contains(signal) && info.code > 0 {
+        let name = alloc::string::String::from_utf8_lossy(&task.process.name.lock()).into_owned();
+        let address = match info.fields {
+            signals::Fields::Fault { address } => address,
+            _ => 0,
+        };
+        crate::println!("{name}[{}]: {signal} at {:#x}, address {address:#x}", task.tid, frame.pc);
+    }
+    exit_process(Status::Killed(signal.number() as u8))
+}
+
+/// Decides how a system call goes on that was cut short, if one was. `handler` has the flags of the handler that runs first.
+fn resume(task: &Task, frame: &mut Frame, handler: Option<ActionFlags>) {
+    let Some(cut) = Cut::from_errno(task.cut.swap(0, Relaxed)) else { return };
+    let how = cut.resume(handler);
+    if how == Resume::Interrupted {
+        frame.x[0] = Errno::EINTR.as_result();
+        return;
+    }
+    frame.x[0] = task.first_argument.load(Relaxed);
+    if how == Resume::RestartSyscall {
+        frame.x[8] = __NR_restart_syscall.into();
+    }
+    frame.move_to(frame.pc.wrapping_sub(4));
 }

@@ -5,26 +5,50 @@
 //!
 //! What this module does is called through [`exception::el0::Programs`]: nothing below knows of tasks.
 
+mod clone;
 mod exec;
 mod fault;
+mod futex;
+mod handlers;
 mod hooks;
 mod leave;
+mod own;
 mod process;
+mod signal;
 mod start;
+mod table;
+mod timer;
+mod trampoline;
 pub mod user;
+mod wait;
 
-pub use exec::{ExecError, exec};
-pub use hooks::{interrupted, raise, session_of_group, signal_group, terminal_caller};
-pub use process::{Pid, Process, Status, exit_process, exit_task};
+pub use clone::{Clone, clone};
+pub use exec::{ExecError, exec, execve};
+pub use futex::{Futex, futex};
+pub use handlers::sigreturn;
+pub use hooks::{session_of_group, terminal_caller};
+pub use process::{Files, Pid, Process, STACK_LIMIT, Status, exit_process, exit_task};
+pub use signal::{SignalError, broken_pipe, signal_group};
 pub use start::run_first;
+pub use wait::{Event, Wanted, Which, wait};
+
+pub(crate) use futex::{time_of, wait as futex_wait};
+pub(crate) use own::{count, thread_of};
+pub(crate) use signal::{Receiver, send};
+pub(crate) use timer::{set_timer, timer};
 
 use crate::arch::fp::Fpsimd;
+use crate::exception::Frame;
 use crate::sched::{self, Occupant};
+use crate::sched::{TaskId, WaitQueue};
 use crate::space::Space;
 use crate::sync::IrqMutex;
 use alloc::sync::Arc;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 /// A thread of a program.
 pub struct Task {
@@ -37,6 +61,26 @@ pub struct Task {
     space: IrqMutex<Option<Arc<Space>>>,
     /// Where the kernel writes 0, and wakes a futex, when the task ends (CLONE_CHILD_CLEARTID); 0 if nowhere.
     pub clear_child_tid: AtomicU64,
+    /// The head of the list of robust futexes; 0 if there is none.
+    pub robust_list: AtomicU64,
+    /// PR_SET_NAME: up to 15 bytes and a NUL.
+    pub name: IrqMutex<[u8; 16]>,
+    /// The registers with which the task begins; None once it has, or if it shall not.
+    start: IrqMutex<Option<Frame>>,
+    /// The number of the thread in the scheduler.
+    thread: AtomicU64,
+    /// Something is to be done before the task goes on at EL0: a signal, a stop, the end. Sleeping calls end.
+    attention: AtomicBool,
+    /// The task ends before it goes on at EL0, because another thread of its process has called execve.
+    ends: AtomicBool,
+    /// The error by which a system call says that a signal has cut it short, and X0 at its beginning.
+    cut: AtomicU32,
+    first_argument: AtomicU64,
+    /// What `restart_syscall` goes on with.
+    pub(crate) restart: IrqMutex<Option<Restart>>,
+    /// Whether the task has left the address space that it was made with, and the parent that waits for that (vfork).
+    left_space: AtomicBool,
+    parent_waits: WaitQueue,
     /// TPIDR_EL0 while the task does not run.
     tls: AtomicU64,
     /// SIMD and floating point while `loaded` is false. Used by the CPU that runs the task.
@@ -50,7 +94,62 @@ unsafe impl Sync for Task {}
 // SAFETY: as above.
 unsafe impl Send for Task {}
 
+/// A call that `restart_syscall` goes on with.
+#[derive(Clone, Copy)]
+pub(crate) enum Restart {
+    /// A sleep until this instant of the clock of the machine, in nanoseconds; and where what is left of it is written if a signal ends it.
+    Sleep { until: u64, left: u64 },
+    /// FUTEX_WAIT.
+    Futex(Futex),
+}
+
 impl Task {
+    fn new(tid: Pid, process: Arc<Process>, space: Arc<Space>, tls: u64, fp: Fpsimd) -> Self {
+        Self {
+            tid,
+            process,
+            space: IrqMutex::new(Some(space)),
+            clear_child_tid: AtomicU64::new(0),
+            robust_list: AtomicU64::new(0),
+            name: IrqMutex::new([0; 16]),
+            start: IrqMutex::new(None),
+            thread: AtomicU64::new(0),
+            attention: AtomicBool::new(false),
+            ends: AtomicBool::new(false),
+            cut: AtomicU32::new(0),
+            first_argument: AtomicU64::new(0),
+            restart: IrqMutex::new(None),
+            left_space: AtomicBool::new(false),
+            parent_waits: WaitQueue::new(),
+            tls: AtomicU64::new(tls),
+            fp: UnsafeCell::new(fp),
+            loaded: AtomicBool::new(false),
+        }
+    }
+
+    /// The number of the task's thread in the scheduler. Any context.
+    pub fn thread(&self) -> TaskId {
+        TaskId::from_bits(self.thread.load(Relaxed))
+    }
+
+    /// Has the task look at what is to be done, whether it sleeps or runs. Thread and interrupt context.
+    pub(super) fn alert(&self) {
+        self.attention.store(true, Release);
+        sched::interrupt(self.thread());
+    }
+
+    /// Called at the beginning of a system call.
+    pub(crate) fn call_begins(&self, first_argument: u64) {
+        self.first_argument.store(first_argument, Relaxed);
+    }
+
+    /// Called with the error of a system call: one that says that the call was cut short is dealt with on the way back.
+    pub(crate) fn call_fails(&self, error: crate::errno::Errno) {
+        if signals::Cut::from_errno(error.number()).is_some() {
+            self.cut.store(error.number(), Relaxed);
+        }
+    }
+
     /// The address space that the task runs in; None if the task ends. Thread and interrupt context.
     pub fn space(&self) -> Option<Arc<Space>> {
         self.space.lock().clone()
@@ -119,4 +218,10 @@ pub fn current() -> Option<&'static Task> {
     // SAFETY: only this module makes occupants, and all of them are tasks. The thread keeps its task for as long as code runs on its
     // stack.
     Some(unsafe { &*occupant.address().cast::<Task>() })
+}
+
+/// Whether the running task has something more urgent to do than to sleep in a system call: a signal, or its end. The call then returns
+/// ERESTARTSYS or one of its kin, or what it has done so far. False in a thread that runs no program. Thread context.
+pub fn interrupted() -> bool {
+    current().is_some_and(|task| task.attention.load(Acquire))
 }

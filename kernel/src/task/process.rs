@@ -1,12 +1,17 @@
-//! What the threads of a program share.
+//! What the threads of a program share, and the end of tasks and processes.
 
-use super::Task;
+use super::table::table;
+use super::{Task, futex};
 use crate::fs::{OpenFiles, Place};
-use crate::sched::{self, Mutex};
-use alloc::collections::BTreeMap;
+use crate::sched::{self, Mutex, WaitQueue};
+use crate::sync::IrqMutex;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use core::ops::Deref;
+use core::sync::atomic::{
+    AtomicBool, AtomicUsize,
+    Ordering::{AcqRel, Relaxed, Release},
+};
 use maps::Limits;
 
 /// The number of a process or thread.
@@ -31,34 +36,69 @@ impl Status {
     }
 }
 
-/// A program that runs: what its threads share.
+/// The descriptors of a process, which processes that were made with CLONE_FILES share. They are closed when the last of these ends.
+pub struct Files {
+    users: AtomicUsize,
+    open: Mutex<OpenFiles>,
+}
+
+impl Files {
+    /// For one process.
+    pub(super) fn new(open: OpenFiles) -> Arc<Self> {
+        Arc::new(Self { users: AtomicUsize::new(1), open: Mutex::new(open) })
+    }
+
+    /// For one more process.
+    pub(super) fn share(self: &Arc<Self>) -> Arc<Self> {
+        self.users.fetch_add(1, Relaxed);
+        self.clone()
+    }
+
+    /// A process has them no more. Thread context; may sleep.
+    pub(super) fn leave(&self) {
+        if self.users.fetch_sub(1, AcqRel) == 1 {
+            let open = core::mem::take(&mut *self.open.lock());
+            drop(open);
+        }
+    }
+}
+
+impl Deref for Files {
+    type Target = Mutex<OpenFiles>;
+
+    fn deref(&self) -> &Mutex<OpenFiles> {
+        &self.open
+    }
+}
+
+/// A program that runs: what its threads share. The rest is in the table.
 pub struct Process {
     /// Its number.
     pub pid: Pid,
     /// The program's name, for messages: what it was started by.
     pub name: Mutex<Vec<u8>>,
     /// Its open files.
-    pub files: Mutex<OpenFiles>,
+    pub files: Arc<Files>,
     /// Its current directory and umask.
     pub place: Mutex<Place>,
-    /// Its threads that have not ended.
-    pub(super) tasks: Mutex<BTreeMap<Pid, Arc<Task>>>,
     /// Whether the process ends: each of its threads ends when it would return to EL0.
     pub(super) ends: AtomicBool,
     /// How it has ended, once all its threads have.
-    pub(super) status: Mutex<Option<Status>>,
+    pub(super) status: IrqMutex<Option<Status>>,
+    /// Threads that wait for children of the process, or for the end of its other threads.
+    pub(super) changed: WaitQueue,
 }
 
 impl Process {
-    pub(super) fn new(pid: Pid, files: OpenFiles) -> Self {
+    pub(super) fn new(pid: Pid, name: Vec<u8>, files: Arc<Files>) -> Self {
         Self {
             pid,
-            name: Mutex::new(Vec::new()),
-            files: Mutex::new(files),
+            name: Mutex::new(name),
+            files,
             place: Mutex::new(Place::default()),
-            tasks: Mutex::new(BTreeMap::new()),
             ends: AtomicBool::new(false),
-            status: Mutex::new(None),
+            status: IrqMutex::new(None),
+            changed: WaitQueue::new(),
         }
     }
 
@@ -67,7 +107,7 @@ impl Process {
         Limits { stack: STACK_LIMIT, ..Limits::UNLIMITED }
     }
 
-    /// How it has ended; None while it runs. Thread context; may sleep.
+    /// How it has ended; None while it runs. Thread context.
     pub fn status(&self) -> Option<Status> {
         *self.status.lock()
     }
@@ -76,29 +116,23 @@ impl Process {
 /// RLIMIT_STACK: Linux's 8 MiB.
 pub const STACK_LIMIT: u64 = 8 << 20;
 
-/// The number that the next process or thread gets.
-static NEXT: AtomicU32 = AtomicU32::new(1);
-
-/// A number for a new process or thread.
-pub(super) fn next_pid() -> Pid {
-    NEXT.fetch_add(1, Relaxed)
-}
-
 /// Ends the running task's process: this task at once, its other threads when they would return to EL0. Thread context.
 pub fn exit_process(status: Status) -> ! {
-    if let Some(task) = super::current() {
-        let mut own = task.process.status.lock();
-        if !task.process.ends.swap(true, Relaxed) {
-            *own = Some(status);
-        }
+    if let Some(task) = super::current()
+        && let Some((entry, _)) = table().own(task)
+    {
+        entry.end(status);
     }
     end_task()
 }
 
 /// Ends the running task, and with the last one the process. Thread context.
 pub fn exit_task(task: &Task, status: u8) -> ! {
-    if task.process.tasks.lock().len() == 1 {
-        exit_process(Status::Exited(status));
+    // The process's status is that of its first thread, whichever thread ends last.
+    if let Some((entry, _)) = table().own(task)
+        && (task.tid == task.process.pid || entry.members.len() == 1)
+    {
+        entry.exits.get_or_insert(Status::Exited(status));
     }
     end_task()
 }
@@ -106,19 +140,46 @@ pub fn exit_task(task: &Task, status: u8) -> ! {
 /// Ends the running task. Thread context.
 pub(super) fn end_task() -> ! {
     if let Some(task) = super::current() {
-        // What may have to sleep to be given back is given back here, and not when the scheduler drops the thread.
-        task.exchange_space(None);
-        let mut tasks = task.process.tasks.lock();
-        tasks.remove(&task.tid);
-        let last = tasks.is_empty();
-        drop(tasks);
+        task.leave_space(None);
+        let run_time = sched::run_time(task.thread());
+        let mut last = false;
+        let mut left = None;
+        if let Some((entry, at)) = table().own(task) {
+            left = Some(entry.members.remove(at));
+            entry.run_time += run_time;
+            last = entry.members.is_empty();
+        }
+        drop(left);
+        task.process.changed.wake_all();
         if last {
-            let files = core::mem::take(&mut *task.process.files.lock());
-            drop(files);
+            task.process.files.leave();
             let place = core::mem::take(&mut *task.process.place.lock());
             drop(place);
+            table().finish(task.process.pid);
             super::start::ended(&task.process);
+        } else {
+            // The others may wait for this one to stop.
+            table().check_stop(task.process.pid);
         }
     }
     sched::exit()
+}
+
+impl Task {
+    /// Leaves the address space, for another one or none: tells other threads by the futex at `clear_child_tid`, and a parent that waits since
+    /// vfork. Thread context; may sleep.
+    pub(super) fn leave_space(&self, next: Option<Arc<crate::space::Space>>) {
+        futex::leave_robust_list(self);
+        let clear = self.clear_child_tid.swap(0, Relaxed);
+        if clear != 0 && self.space().is_some_and(|space| Arc::strong_count(&space) > 2) {
+            // A bad address is the program's own affair.
+            let written = super::user::put(clear, 0_u32);
+            if written.is_ok() {
+                futex::wake(self, clear, 1, u32::MAX, false);
+            }
+        }
+        self.exchange_space(next);
+        self.left_space.store(true, Release);
+        self.parent_waits.wake_all();
+    }
 }

@@ -1,7 +1,8 @@
 //! The first program, and the end of the last.
 
-use super::process::{Pid, STACK_LIMIT, Status, next_pid};
-use super::{Process, Task, exec, fault, leave};
+use super::process::{Files, Process, STACK_LIMIT, Status};
+use super::table::{Entry, Member, Number, table};
+use super::{Task, exec, fault, leave};
 use crate::arch::daif;
 use crate::arch::fp::Fpsimd;
 use crate::errno::Errno;
@@ -9,22 +10,20 @@ use crate::exception::{Frame, el0};
 use crate::fs::{self, FileObject};
 use crate::mm;
 use crate::sched::{self, CpuSet, Occupant, Policy, TaskId};
-use crate::space::Space;
-use crate::sync::IrqMutex;
 use crate::syscall;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::cell::UnsafeCell;
 use core::sync::atomic::{
-    AtomicBool, AtomicU64,
+    AtomicU64,
     Ordering::{Acquire, Release},
 };
 use files::LastLink;
 use programs::ReadAt;
 use programs::start::{self, Strings};
+use signals::{Actions, SigSet};
 
 static PROGRAMS: el0::Programs =
     el0::Programs { system_call: syscall::call, exception: fault::exception, leave: leave::leave };
@@ -82,9 +81,7 @@ pub fn run_first(path: &str) -> Result<Status, String> {
     loop {
         WAITER.store(sched::current_thread().map_or(0, |thread| thread.id().to_bits()), Release);
         sched::prepare_to_sleep();
-        if process.tasks.lock().is_empty()
-            && let Some(status) = process.status()
-        {
+        if let Some(status) = process.status() {
             return Ok(status);
         }
         sched::sleep();
@@ -101,55 +98,63 @@ static WAITER: AtomicU64 = AtomicU64::new(0);
 pub fn spawn_first(path: &[u8], arguments: &Strings, environment: &Strings) -> Result<Arc<Process>, Errno> {
     let root = fs::tree().root();
     let loaded = exec(root, path, arguments, environment)?;
-    let pid = next_pid();
+    let number = Number::new().ok_or(Errno::EAGAIN)?;
+    let pid = number.0;
     fs::terminal::init(pid).map_err(|message| {
         log::error!("{message}");
         Errno::ENOMEM
     })?;
-    let process = Arc::new(Process::new(pid, fs::standard()?));
-    process.name.lock().extend_from_slice(path.rsplit(|&byte| byte == b'/').next().unwrap_or(path));
-    begin(pid, &process, loaded.space, loaded.frame)?;
+    let process = Arc::new(Process::new(pid, exec::name_of(path), Files::new(fs::standard()?)));
+    let task = Arc::new(Task::new(pid, process.clone(), loaded.space, 0, Fpsimd::zeroed()));
+    task.set_name(path);
+    begin(&task, loaded.frame, |thread| {
+        task.thread.store(thread, Release);
+        let mut entry = Entry::new(process.clone(), Box::new(Actions::new()));
+        (entry.group, entry.session) = (pid, pid);
+        entry.members.push(Member::new(task.clone(), SigSet::EMPTY));
+        table().processes.insert(pid, entry);
+        Ok(())
+    })?;
     Ok(process)
 }
 
-/// Starts a task with these registers.
+/// Starts a task with these registers, once `add` has put it into the table. `add` is given the number of the task's thread.
 pub(super) fn begin(
-    tid: Pid,
-    process: &Arc<Process>,
-    space: Arc<Space>,
-    frame: Frame,
-) -> Result<Arc<Task>, Errno> {
-    let task = Arc::new(Task {
-        tid,
-        process: process.clone(),
-        space: IrqMutex::new(Some(space)),
-        clear_child_tid: AtomicU64::new(0),
-        tls: AtomicU64::new(0),
-        fp: UnsafeCell::new(Fpsimd::zeroed()),
-        loaded: AtomicBool::new(false),
-    });
-    let entry = Box::new(move || enter(frame));
+    task: &Arc<Task>,
+    registers: Frame,
+    add: impl FnOnce(u64) -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    *task.start.lock() = Some(registers);
     let occupant: Arc<dyn Occupant> = task.clone();
-    let thread = sched::create("program", entry, Some(occupant), Policy::Fair(0), CpuSet::ALL, None);
+    // The entry has no captures: what it would capture could not be given back, because it never returns.
+    let thread =
+        sched::create("program", Box::new(enter), Some(occupant), Policy::Fair(0), CpuSet::ALL, None);
     let thread = thread.map_err(|_| Errno::EAGAIN)?;
-    process.tasks.lock().insert(tid, task.clone());
+    let added = add(thread.id().to_bits());
+    if added.is_err() {
+        // The thread ends at once.
+        *task.start.lock() = None;
+    }
     sched::wake(thread.id());
-    Ok(task)
+    added
 }
 
 /// Enters a program for the first time.
-fn enter(frame: Frame) -> ! {
+fn enter() {
     unsafe extern "C" {
         /// In `vectors.S`: goes to EL0 with a copy of `registers` at `place`, the top of this thread's stack.
         fn begin_at_el0(place: usize, registers: *const Frame) -> !;
     }
+    let Some(frame) = super::current().and_then(|task| task.start.lock().take()) else { return };
     let top = sched::stack_top();
     daif::set::<{ daif::ALL }>();
     // SAFETY: nothing that is on this thread's stack is used any more, but the registers, which are copied first.
     unsafe { begin_at_el0(top - size_of::<Frame>(), &raw const frame) }
 }
 
-/// Called when a process's last task ends.
-pub(super) fn ended(_: &Process) {
-    sched::wake(TaskId::from_bits(WAITER.load(Acquire)));
+/// Called when a process's last task has ended.
+pub(super) fn ended(process: &Process) {
+    if process.pid == 1 {
+        sched::wake(TaskId::from_bits(WAITER.load(Acquire)));
+    }
 }

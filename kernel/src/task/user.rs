@@ -72,6 +72,14 @@ pub fn get<T: Plain>(from: u64) -> Result<T, Errno> {
     }
 }
 
+/// Loads a word, a multiple of 4, by one instruction. Where the caller may not sleep, a page that is not there is an error as well.
+///
+/// # Errors
+/// EFAULT.
+pub fn load_word(from: u64) -> Result<u32, Errno> {
+    u32::try_from(usercopy::load_word(checked(from, 4)?)).map_err(|_| Errno::EFAULT)
+}
+
 /// Copies a value to user memory. Thread context; may sleep.
 ///
 /// # Errors

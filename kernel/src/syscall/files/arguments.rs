@@ -1,7 +1,7 @@
 //! What calls name files by: descriptors and paths.
 
+use crate::errno::Errno;
 use crate::fs::{self, Descriptor, FileObject, Files, OpenFile, Start};
-use crate::syscall::Errno;
 use crate::task::{Task, user};
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -1,9 +1,9 @@
 //! Changes of modes, owners, times and sizes.
 
 use super::arguments::{caller, file, inode, last_link, path, usable};
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{self, Descriptor, FileObject, OpenFile};
-use crate::syscall::Errno;
 use crate::task::{Task, user};
 use alloc::sync::Arc;
 use files::{Access, Kind, SetTime, Time};

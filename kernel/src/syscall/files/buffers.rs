@@ -1,6 +1,6 @@
 //! The memory of a program that a call reads into or writes from: one range, or several (`struct iovec`).
 
-use crate::syscall::Errno;
+use crate::errno::Errno;
 use crate::task::user;
 use alloc::vec::Vec;
 use linux_raw_sys::general as raw;

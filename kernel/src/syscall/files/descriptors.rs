@@ -1,9 +1,9 @@
 //! Descriptors: copies, flags, pipes, and the end.
 
 use super::arguments::{file, usable};
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{CHANGEABLE, Descriptor, OpenFile, pipe};
-use crate::syscall::Errno;
 use crate::task::{Task, user};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering::Relaxed;

@@ -1,9 +1,9 @@
 //! The current directory, and what directories have in them.
 
 use super::arguments::{caller, inode, last_link, path, usable};
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{self, Descriptor, FileObject};
-use crate::syscall::Errno;
 use crate::task::{Task, user};
 use alloc::sync::Arc;
 use files::{Access, DirectoryEntry, Kind};

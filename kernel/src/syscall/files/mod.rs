@@ -14,6 +14,7 @@ mod stat;
 mod terminal;
 mod transfer;
 
+pub(super) use arguments::path;
 pub use attributes::{fallocate, fchmod, fchmodat, fchown, fchownat, ftruncate, truncate, utimensat};
 pub use descriptors::{close, close_range, dup, dup3, fcntl, pipe2};
 pub use directories::{chdir, fchdir, getcwd, getdents64, umask};

@@ -1,9 +1,9 @@
 //! openat.
 
 use super::arguments::{last_link, new_mode, path, start};
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs;
-use crate::syscall::Errno;
 use crate::task::Task;
 use files::Open;
 use linux_raw_sys::general as raw;

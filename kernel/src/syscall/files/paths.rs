@@ -2,9 +2,9 @@
 
 use super::arguments::{caller, inode, last_link, new_mode, path, start, with_parent};
 use super::stat::device_of;
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs;
-use crate::syscall::Errno;
 use crate::task::{Task, user};
 use alloc::vec::Vec;
 use files::{LastLink, NewNode, Parent, Rename, Walk};

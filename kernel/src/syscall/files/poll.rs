@@ -2,9 +2,9 @@
 
 use super::arguments::file;
 use super::readiness::Timeout;
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{MOST, OpenFile};
-use crate::syscall::Errno;
 use crate::task::{Task, user};
 use alloc::sync::Arc;
 use alloc::vec::Vec;

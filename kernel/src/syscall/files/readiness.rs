@@ -1,10 +1,10 @@
 //! What poll and select share: the time they wait, and the wait.
 
+use crate::clock;
+use crate::errno::Errno;
 use crate::fs::poll::CHANGED;
 use crate::sched::Alarm;
-use crate::syscall::Errno;
 use crate::task::{self, user};
-use crate::time;
 
 /// Until when a call waits.
 pub struct Timeout {
@@ -28,11 +28,11 @@ impl Timeout {
             return Err(Errno::EINVAL);
         }
         let length = seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
-        Ok(Self { deadline: Some(time::nanoseconds().saturating_add(length)), address })
+        Ok(Self { deadline: Some(clock::nanoseconds().saturating_add(length)), address })
     }
 
     fn is_over(&self) -> bool {
-        self.deadline.is_some_and(|deadline| time::nanoseconds() >= deadline)
+        self.deadline.is_some_and(|deadline| clock::nanoseconds() >= deadline)
     }
 
     /// Waits until `look` finds something (not 0), or the time is over: then 0.
@@ -47,7 +47,7 @@ impl Timeout {
             found => Some(found),
         });
         if let Some(deadline) = self.deadline {
-            let left = deadline.saturating_sub(time::nanoseconds());
+            let left = deadline.saturating_sub(clock::nanoseconds());
             // As in Linux, a time in memory that cannot be written is no error.
             let _ = user::put(self.address, [left / 1_000_000_000, left % 1_000_000_000]);
         }

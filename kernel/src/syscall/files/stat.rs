@@ -1,9 +1,9 @@
 //! What programs are told of files.
 
 use super::arguments::{caller, file, inode, last_link, path};
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{self, FileObject, OpenFile};
-use crate::syscall::Errno;
 use crate::task::{Task, user};
 use files::{Access, Device, Stat};
 use linux_raw_sys::general as raw;

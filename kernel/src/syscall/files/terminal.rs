@@ -1,10 +1,10 @@
 //! ioctl, which is mostly about terminals.
 
 use super::arguments::usable;
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::terminal::{self, Output, act, check, denied, terminal};
 use crate::fs::{self, Descriptor, Device, OpenFile};
-use crate::syscall::Errno;
 use crate::task::{self, Task, user};
 use core::sync::atomic::Ordering::Relaxed;
 use linux_raw_sys::{general as raw, ioctl as number};

@@ -2,10 +2,10 @@
 
 use super::arguments::usable;
 use super::buffers::{Buffers, MOST};
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{self, Descriptor, OpenFile};
 use crate::sched::MutexGuard;
-use crate::syscall::Errno;
 use crate::task::{Task, user};
 use linux_raw_sys::general as raw;
 

@@ -1,0 +1,168 @@
+//! `clone`: new processes and new threads.
+
+use super::process::{Files, Process};
+use super::start::begin;
+use super::table::{Entry, Member, Number, table};
+use super::{Pid, Task, user};
+use crate::errno::Errno;
+use crate::exception::Frame;
+use alloc::sync::Arc;
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
+use linux_raw_sys::general as raw;
+use signals::{AltStack, Signal};
+
+/// What `clone` and `clone3` ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Clone {
+    /// CLONE_*, without the signal.
+    pub flags: u64,
+    /// The signal that the parent gets at the child's end; 0 for none.
+    pub exit_signal: u64,
+    /// The child's SP; 0 for the parent's.
+    pub stack: u64,
+    /// Where CLONE_PARENT_SETTID writes.
+    pub parent_tid: u64,
+    /// Where CLONE_CHILD_SETTID and CLONE_CHILD_CLEARTID write.
+    pub child_tid: u64,
+    /// TPIDR_EL0 of the child with CLONE_SETTLS.
+    pub tls: u64,
+}
+
+/// Flags that ask for what the kernel does not have.
+const REFUSED: u64 = (raw::CLONE_NEWNS
+    | raw::CLONE_NEWUTS
+    | raw::CLONE_NEWIPC
+    | raw::CLONE_NEWUSER
+    | raw::CLONE_NEWPID
+    | raw::CLONE_NEWNET
+    | raw::CLONE_NEWCGROUP
+    | raw::CLONE_PIDFD) as u64;
+
+/// Makes a task. Returns its number. Thread context; may sleep.
+///
+/// # Errors
+/// EINVAL, EAGAIN, ENOMEM, EFAULT.
+pub fn clone(task: &Task, frame: &Frame, request: &Clone) -> Result<u64, Errno> {
+    let has = |flag: u32| request.flags & u64::from(flag) != 0;
+    let exit_signal = match request.exit_signal {
+        0 => None,
+        number => Some(u32::try_from(number).ok().and_then(Signal::new).ok_or(Errno::EINVAL)?),
+    };
+    let thread = has(raw::CLONE_THREAD);
+    if request.flags & REFUSED != 0
+        || (thread && !has(raw::CLONE_SIGHAND))
+        || (has(raw::CLONE_SIGHAND) && !has(raw::CLONE_VM))
+        || (has(raw::CLONE_SIGHAND) && request.flags & raw::CLONE_CLEAR_SIGHAND != 0)
+    {
+        return Err(Errno::EINVAL);
+    }
+    let number = Number::new().ok_or(Errno::EAGAIN)?;
+    let tid = number.0;
+    let own = task.space().ok_or(Errno::ENOMEM)?;
+    let space = if has(raw::CLONE_VM) { own } else { Arc::new(own.fork().map_err(|_| Errno::ENOMEM)?) };
+    let mut registers = Frame::zeroed();
+    (registers.x, registers.sp, registers.pc, registers.pstate) = (frame.x, frame.sp, frame.pc, frame.pstate);
+    registers.x[0] = 0;
+    if request.stack != 0 {
+        registers.sp = request.stack;
+    }
+    let tls = if has(raw::CLONE_SETTLS) { request.tls } else { crate::read_sysreg!("tpidr_el0") };
+    let fp = task.change_fp(|fp| fp.clone());
+    let process = if thread { task.process.clone() } else { new_process(task, tid, has(raw::CLONE_FILES))? };
+    let child = Arc::new(Task::new(tid, process.clone(), space, tls, fp));
+    *child.name.lock() = *task.name.lock();
+    if has(raw::CLONE_CHILD_CLEARTID) {
+        child.clear_child_tid.store(request.child_tid, Relaxed);
+    }
+    if has(raw::CLONE_CHILD_SETTID) {
+        write_in(&child, request.child_tid, tid);
+    }
+    if has(raw::CLONE_PARENT_SETTID)
+        && let Err(error) = user::put(request.parent_tid, tid)
+    {
+        abandon(&child, thread);
+        return Err(error);
+    }
+    let vfork = has(raw::CLONE_VFORK);
+    let added = begin(&child, registers, |thread_id| {
+        child.thread.store(thread_id, Relaxed);
+        add(task, &child, request.flags, exit_signal)
+    });
+    if let Err(error) = added {
+        abandon(&child, thread);
+        return Err(error);
+    }
+    drop(number);
+    if vfork {
+        // Only the end of this process ends the wait: the child runs on this thread's stack.
+        let gone = || child.left_space.load(Acquire).then_some(());
+        let ends = || task.process.ends.load(Acquire) || task.ends.load(Acquire);
+        let _ = child.parent_waits.wait_unless(ends, gone);
+    }
+    Ok(tid.into())
+}
+
+/// Gives back what has to sleep for that, of a task that does not start.
+fn abandon(child: &Task, thread: bool) {
+    let space = child.space.lock().take();
+    drop(space);
+    if !thread {
+        child.process.files.leave();
+    }
+}
+
+fn new_process(task: &Task, pid: Pid, share_files: bool) -> Result<Arc<Process>, Errno> {
+    let parent = &task.process;
+    let name = parent.name.lock().clone();
+    let files = if share_files { parent.files.share() } else { Files::new(parent.files.lock().try_clone()?) };
+    let place = parent.place.lock().clone();
+    let process = Process::new(pid, name, files);
+    *process.place.lock() = place;
+    Ok(Arc::new(process))
+}
+
+/// Writes the child's number into the child's memory. Errors are the program's own affair, as on Linux.
+fn write_in(child: &Task, address: u64, tid: Pid) {
+    const PAGE: u64 = crate::mm::layout::PAGE as u64;
+    let address = address & !(0xff << 56);
+    let Some(space) = child.space() else { return };
+    if address.is_multiple_of(4)
+        && let Ok(page) = space.page_for_tracer(address, true)
+    {
+        page.write((address % PAGE) as usize, &tid.to_ne_bytes());
+    }
+}
+
+/// Puts the task into the table: from here on it gets signals.
+fn add(task: &Task, child: &Arc<Task>, flags: u64, exit_signal: Option<Signal>) -> Result<(), Errno> {
+    let has = |flag: u32| flags & u64::from(flag) != 0;
+    let mut table = table();
+    let (own, at) = table.own(task).ok_or(Errno::EAGAIN)?;
+    let blocked = own.members[at].blocked;
+    // A thread on the same memory must not run on the alternate stack of its creator.
+    let shares_stack = has(raw::CLONE_VM) && !has(raw::CLONE_VFORK);
+    let alternate = if shares_stack { AltStack::DISABLED } else { own.members[at].alternate };
+    let mut member = Member::new(child.clone(), blocked);
+    member.alternate = alternate;
+    if task.ends.load(Relaxed) {
+        return Err(Errno::EAGAIN);
+    }
+    if has(raw::CLONE_THREAD) {
+        own.members.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        own.members.push(member);
+        let last = own.members.len() - 1;
+        // A process that ends or stops meanwhile ends or stops this task too.
+        own.refresh(last);
+        return Ok(());
+    }
+    let mut actions = own.actions.clone();
+    if flags & raw::CLONE_CLEAR_SIGHAND != 0 {
+        actions.reset_handlers();
+    }
+    let mut entry = Entry::new(child.process.clone(), actions);
+    entry.parent = if has(raw::CLONE_PARENT) { own.parent } else { task.process.pid };
+    (entry.group, entry.session, entry.exit_signal) = (own.group, own.session, exit_signal);
+    entry.members.push(member);
+    table.processes.insert(child.tid, entry);
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! Sending signals, and what parents are told of their children.
+
+use super::Task;
+use super::process::{Pid, Status};
+use super::table::{Entry, Table, table};
+use core::sync::atomic::Ordering::{Relaxed, Release};
+use linux_raw_sys::general as raw;
+use signals::{Fields, Info, SigSet, Signal};
+
+/// How many signals may wait in one queue (RLIMIT_SIGPENDING, which Linux counts by user).
+const ROOM: usize = 1024;
+/// USER_HZ: nanoseconds of the ticks in which times are told.
+const TICK: u64 = 10_000_000;
+
+/// Why a signal was not sent.
+pub type SignalError = crate::errno::Errno;
+
+/// Who gets a signal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Receiver {
+    /// A process.
+    Process(Pid),
+    /// Each process of a group.
+    Group(Pid),
+    /// Each process but the first and the sender's own.
+    All(Pid),
+    /// A task, of any process or of this one.
+    Task(Pid, Option<Pid>),
+}
+
+/// Sends a signal. Without one only looks whether there is a receiver. Thread and interrupt context.
+///
+/// # Errors
+/// ESRCH if there is no receiver, EAGAIN if the queue of a realtime signal is full.
+pub(crate) fn send(receiver: Receiver, info: Option<&Info>) -> Result<(), SignalError> {
+    let mut table = table();
+    let receivers = match receiver {
+        Receiver::Process(pid) => {
+            let exists = table.process(pid).is_some();
+            if exists { alloc::vec![pid] } else { alloc::vec![] }
+        }
+        Receiver::Group(group) => table.group(group),
+        Receiver::All(own) => table.processes.keys().copied().filter(|pid| ![1, own].contains(pid)).collect(),
+        Receiver::Task(tid, process) => {
+            let pid = table.process_of(tid).filter(|pid| process.is_none_or(|process| process == *pid));
+            let pid = pid.ok_or(SignalError::ESRCH)?;
+            return info.map_or(Ok(()), |info| table.send(pid, Some(tid), info));
+        }
+    };
+    let mut result = Err(SignalError::ESRCH);
+    for pid in receivers {
+        let sent = info.map_or(Ok(()), |info| table.send(pid, None, info));
+        if result.is_err() {
+            result = sent;
+        }
+    }
+    result
+}
+
+/// Sends a signal of the kernel to each process of a group, as the terminal does for its keys. Thread and interrupt context.
+pub fn signal_group(group: Pid, signal: Signal) {
+    let _ = send(Receiver::Group(group), Some(&Info::kernel(signal)));
+}
+
+/// Sends SIGPIPE to the running task: it has written to a pipe that nobody reads. Thread context.
+pub fn broken_pipe() {
+    if let Some(task) = super::current() {
+        let info = Info::kill(Signal::SIGPIPE, task.process.pid.cast_signed(), 0);
+        let _ = send(Receiver::Task(task.tid, None), Some(&info));
+    }
+}
+
+impl Entry {
+    /// Whether a task has something to do before it goes on at EL0.
+    fn has_work(&self, at: usize) -> bool {
+        let member = &self.members[at];
+        let waiting = (member.pending.signals() | self.pending.signals()) & !member.blocked;
+        self.ends.is_some() || self.stopped.is_some() || !waiting.is_empty() || member.task.ends.load(Relaxed)
+    }
+
+    /// Says to a task whether it has something to do, after its mask has changed or signals were taken.
+    pub fn refresh(&mut self, at: usize) {
+        let work = self.has_work(at);
+        self.members[at].task.attention.store(work, Release);
+    }
+
+    /// Tells each task of signals for the process that the task does not block.
+    pub fn hand_over(&mut self) {
+        for member in &self.members {
+            if !(self.pending.signals() & !member.blocked).is_empty() {
+                member.task.alert();
+            }
+        }
+    }
+
+    /// Drops signals from all queues.
+    pub fn flush(&mut self, set: SigSet) {
+        if !set.is_empty() {
+            self.pending.flush(set);
+            self.members.iter_mut().for_each(|member| member.pending.flush(set));
+        }
+    }
+}
+
+impl Table {
+    /// Sends a signal to a process, or to one of its tasks.
+    pub fn send(&mut self, pid: Pid, tid: Option<Pid>, info: &Info) -> Result<(), SignalError> {
+        let Some(entry) = self.process(pid) else { return Err(SignalError::ESRCH) };
+        let at = match tid {
+            Some(tid) => entry.members.iter().position(|member| member.task.tid == tid),
+            None => Some(0),
+        };
+        let (Some(at), false) = (at, entry.members.is_empty()) else {
+            // A zombie takes signals, and does nothing with them.
+            return if tid.is_some() { Err(SignalError::ESRCH) } else { Ok(()) };
+        };
+        let signal = info.signal;
+        let member = &entry.members[at];
+        let blocked = member.blocked | member.saved.unwrap_or_default();
+        let generation = entry.actions.generate(signal, blocked, false);
+        entry.flush(generation.flush);
+        if signal == Signal::SIGKILL {
+            entry.stopped = None;
+            entry.end(Status::Killed(signal.number() as u8));
+            return Ok(());
+        }
+        if generation.continues {
+            self.go_on(pid);
+        }
+        if generation.discard {
+            return Ok(());
+        }
+        let Some(entry) = self.process(pid) else { return Ok(()) };
+        let queue = if tid.is_some() { &mut entry.members[at].pending } else { &mut entry.pending };
+        let room = ROOM.saturating_sub(queue.queued());
+        queue.push(*info, room)?;
+        let takes = |member: &&super::table::Member| !member.blocked.contains(signal);
+        let taker = if tid.is_some() {
+            entry.members.get(at).filter(takes)
+        } else {
+            entry.members.iter().find(takes)
+        };
+        if let Some(taker) = taker {
+            taker.task.alert();
+        } else {
+            // Who waits for a blocked signal in rt_sigtimedwait looks at the queue when it is woken.
+            entry.members.iter().for_each(|member| crate::sched::wake(member.task.thread()));
+        }
+        Ok(())
+    }
+
+    /// Has a process that stops, or has stopped, go on.
+    fn go_on(&mut self, pid: Pid) {
+        let Some(entry) = self.process(pid) else { return };
+        let stopped = entry.stopped.take();
+        entry.stop_to_tell = None;
+        for member in &mut entry.members {
+            member.halted = false;
+            member.task.alert();
+        }
+        if stopped.is_some() {
+            let told = !core::mem::replace(&mut entry.stopping, false);
+            if told {
+                entry.continue_to_tell = true;
+                self.tell_parent(pid, raw::CLD_CONTINUED, Signal::SIGCONT.number() as i32);
+            }
+        }
+    }
+
+    /// Stops a process by a signal that one of its tasks has taken.
+    pub fn stop(&mut self, pid: Pid, signal: Signal) {
+        let Some(entry) = self.process(pid) else { return };
+        if entry.stopped.is_none() {
+            entry.stopped = Some(signal);
+            entry.stopping = true;
+            entry.continue_to_tell = false;
+            entry.members.iter().for_each(|member| member.task.alert());
+        }
+    }
+
+    /// Tells the parent of a stop once all tasks have halted.
+    pub fn check_stop(&mut self, pid: Pid) {
+        let Some(entry) = self.process(pid) else { return };
+        let Some(signal) = entry.stopped else { return };
+        if entry.stopping && entry.members.iter().all(|member| member.halted) {
+            entry.stopping = false;
+            entry.stop_to_tell = Some(signal);
+            self.tell_parent(pid, raw::CLD_STOPPED, signal.number() as i32);
+        }
+    }
+
+    /// Sends the parent the signal for a change of a child, and wakes it if it waits.
+    fn tell_parent(&mut self, pid: Pid, code: u32, status: i32) {
+        let Some(child) = self.process(pid) else { return };
+        let (parent, utime) = (child.parent, (child.run_time / TICK).cast_signed());
+        let ended = !matches!(code, raw::CLD_STOPPED | raw::CLD_CONTINUED);
+        let signal = if ended { child.exit_signal } else { Some(Signal::SIGCHLD) };
+        let fields = Fields::Child { pid: pid.cast_signed(), uid: 0, status, utime, stime: 0 };
+        let Some(entry) = self.process(parent) else { return };
+        let wants = ended || entry.actions.wants_child_stops();
+        let process = entry.process.clone();
+        if let Some(signal) = signal
+            && wants
+        {
+            let info = Info { signal, errno: 0, code: code as i32, fields };
+            let _ = self.send(parent, None, &info);
+        }
+        process.changed.wake_all();
+    }
+
+    /// The last task of a process has ended: it is a zombie until its parent has asked for its status, and its children get another parent.
+    pub fn finish(&mut self, pid: Pid) {
+        let Some(entry) = self.process(pid) else { return };
+        let status = entry.ends.or(entry.exits).unwrap_or(Status::Exited(0));
+        entry.ends = Some(status);
+        entry.zombie = true;
+        entry.stopped = None;
+        entry.timer = (0, 0);
+        *entry.process.status.lock() = Some(status);
+        let (own_group, parent, signal) = (entry.group, entry.parent, entry.exit_signal);
+        let children: alloc::vec::Vec<Pid> =
+            self.processes.iter().filter(|(_, child)| child.parent == pid).map(|(child, _)| *child).collect();
+        let mut groups = alloc::vec![own_group];
+        for child in children {
+            let Some(entry) = self.process(child) else { continue };
+            entry.parent = if pid == 1 { 0 } else { 1 };
+            entry.exit_signal = entry.exit_signal.map(|_| Signal::SIGCHLD);
+            groups.push(entry.group);
+            let (zombie, ends) = (entry.zombie, entry.ends);
+            if zombie && let Some(ends) = ends {
+                self.tell_end(child, ends);
+            }
+        }
+        groups.dedup();
+        for group in groups {
+            let stopped = |entry: &Entry| entry.group == group && entry.stopped.is_some();
+            if self.is_orphaned(group) && self.processes.values().any(stopped) {
+                for member in self.group(group) {
+                    let _ = self.send(member, None, &Info::kernel(Signal::SIGHUP));
+                    let _ = self.send(member, None, &Info::kernel(Signal::SIGCONT));
+                }
+            }
+        }
+        // A parent that does not want to know leaves no zombie.
+        let reaped = signal == Some(Signal::SIGCHLD)
+            && self.process(parent).is_some_and(|parent| parent.actions.reaps_children());
+        self.tell_end(pid, status);
+        if reaped || (parent == 0 && pid != 1) {
+            self.processes.remove(&pid);
+        }
+    }
+
+    fn tell_end(&mut self, pid: Pid, status: Status) {
+        match status {
+            Status::Exited(status) => self.tell_parent(pid, raw::CLD_EXITED, status.into()),
+            Status::Killed(signal) => self.tell_parent(pid, raw::CLD_KILLED, signal.into()),
+        }
+    }
+}
+
+impl Task {
+    /// Has the running task take the signal of a fault, which it cannot put off. Thread context.
+    pub(super) fn force(&self, info: &Info, fault: Option<(u64, u64)>) {
+        let mut table = table();
+        let Some((entry, at)) = table.own(self) else { return };
+        let member = &mut entry.members[at];
+        entry.actions.force(info.signal, &mut member.blocked);
+        if let Some((address, esr)) = fault {
+            member.fault = Some((info.signal, address, esr));
+        }
+        let _ = member.pending.push(*info, ROOM);
+        entry.refresh(at);
+    }
+}

@@ -1,0 +1,216 @@
+//! The table of all processes and tasks, under one spin lock: who is whose child, which signals wait, who stops and who has ended.
+//!
+//! Signals come from interrupt handlers too (the terminal, timers), so the lock is an [`IrqMutex`]. Nothing in the table has to sleep to be
+//! given back: a process gives up its files and its tasks their address spaces before they leave the table.
+
+use super::Task;
+use super::process::{Pid, Process, Status};
+use crate::sync::{IrqMutex, IrqMutexGuard};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use signals::{Actions, AltStack, Pending, SigSet, Signal};
+
+/// The most tasks.
+const MOST: usize = 1024;
+/// The numbers of processes and tasks are below this, as Linux's `pid_max` says by default.
+const PID_LIMIT: Pid = 32768;
+/// Where numbers start again once all have been given.
+const FIRST_AGAIN: Pid = 300;
+
+/// A task as the table knows it.
+pub(super) struct Member {
+    pub task: Arc<Task>,
+    /// The signals that wait until they are unblocked.
+    pub blocked: SigSet,
+    /// The mask that `rt_sigsuspend` and its like have set aside.
+    pub saved: Option<SigSet>,
+    /// The task's own queue.
+    pub pending: Pending,
+    /// The alternate stack.
+    pub alternate: AltStack,
+    /// The signal of the last fault, with FAR_EL1 and ESR_EL1.
+    pub fault: Option<(Signal, u64, u64)>,
+    /// The task has stopped with its process.
+    pub halted: bool,
+}
+
+impl Member {
+    pub fn new(task: Arc<Task>, blocked: SigSet) -> Self {
+        Self {
+            task,
+            blocked,
+            saved: None,
+            pending: Pending::new(),
+            alternate: AltStack::DISABLED,
+            fault: None,
+            halted: false,
+        }
+    }
+}
+
+/// A process as the table knows it: until its parent has asked for its status.
+pub(super) struct Entry {
+    pub process: Arc<Process>,
+    /// 0 if nobody waits for the process.
+    pub parent: Pid,
+    pub group: Pid,
+    pub session: Pid,
+    /// What the parent gets when the process ends.
+    pub exit_signal: Option<Signal>,
+    /// The tasks that have not ended.
+    pub members: Vec<Member>,
+    pub actions: Box<Actions>,
+    /// The signals for whichever task takes them.
+    pub pending: Pending,
+    /// The process ends, or has ended, like this.
+    pub ends: Option<Status>,
+    /// How the process ends if each task ends by itself: as the first task did.
+    pub exits: Option<Status>,
+    /// All tasks have ended, and the files are closed.
+    pub zombie: bool,
+    /// The process stops, or has stopped, by this signal.
+    pub stopped: Option<Signal>,
+    /// The parent was not yet told of the stop: not all tasks have halted.
+    pub stopping: bool,
+    /// What `wait4` has not yet told the parent.
+    pub stop_to_tell: Option<Signal>,
+    pub continue_to_tell: bool,
+    /// How long tasks that have ended ran, in nanoseconds, and children that were waited for.
+    pub run_time: u64,
+    pub children_time: u64,
+    /// When ITIMER_REAL expires, and its interval, both in nanoseconds; 0 if never.
+    pub timer: (u64, u64),
+}
+
+impl Entry {
+    pub fn new(process: Arc<Process>, actions: Box<Actions>) -> Self {
+        Self {
+            process,
+            parent: 0,
+            group: 0,
+            session: 0,
+            exit_signal: Some(Signal::SIGCHLD),
+            members: Vec::new(),
+            actions,
+            pending: Pending::new(),
+            ends: None,
+            exits: None,
+            zombie: false,
+            stopped: None,
+            stopping: false,
+            stop_to_tell: None,
+            continue_to_tell: false,
+            run_time: 0,
+            children_time: 0,
+            timer: (0, 0),
+        }
+    }
+
+    /// Has all tasks end, unless they do already.
+    pub fn end(&mut self, status: Status) {
+        if self.ends.is_none() {
+            self.ends = Some(status);
+            self.process.ends.store(true, core::sync::atomic::Ordering::Release);
+            self.members.iter().for_each(|member| member.task.alert());
+        }
+    }
+}
+
+/// All processes by number.
+pub(super) struct Table {
+    pub processes: BTreeMap<Pid, Entry>,
+    /// Numbers that have been given to tasks that are not in the table yet.
+    reserved: Vec<Pid>,
+    last: Pid,
+}
+
+static TABLE: IrqMutex<Table> =
+    IrqMutex::new(Table { processes: BTreeMap::new(), reserved: Vec::new(), last: 0 });
+
+/// Takes the lock of the table. Thread and interrupt context.
+pub(super) fn table() -> IrqMutexGuard<'static, Table> {
+    TABLE.lock()
+}
+
+/// A number that nobody else has, for as long as the value lives. A task that is in the table keeps its number without it.
+pub(super) struct Number(pub Pid);
+
+impl Number {
+    /// A free number; None if there are too many tasks. Thread context.
+    pub fn new() -> Option<Self> {
+        let mut table = table();
+        let tasks: usize = table.processes.values().map(|entry| entry.members.len().max(1)).sum();
+        if tasks + table.reserved.len() >= MOST {
+            return None;
+        }
+        for _ in 0..PID_LIMIT {
+            table.last = if table.last + 1 >= PID_LIMIT { FIRST_AGAIN } else { table.last + 1 };
+            let number = table.last;
+            if !table.is_used(number) {
+                table.reserved.push(number);
+                return Some(Self(number));
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Number {
+    fn drop(&mut self) {
+        table().reserved.retain(|number| *number != self.0);
+    }
+}
+
+impl Table {
+    /// A number is also used while a process group or a session has it.
+    fn is_used(&self, number: Pid) -> bool {
+        self.reserved.contains(&number)
+            || self.processes.iter().any(|(pid, entry)| {
+                [*pid, entry.group, entry.session].contains(&number)
+                    || entry.members.iter().any(|member| member.task.tid == number)
+            })
+    }
+
+    /// A process that exists, zombies included.
+    pub fn process(&mut self, pid: Pid) -> Option<&mut Entry> {
+        self.processes.get_mut(&pid)
+    }
+
+    /// The running task and its process.
+    pub fn own(&mut self, task: &Task) -> Option<(&mut Entry, usize)> {
+        let entry = self.processes.get_mut(&task.process.pid)?;
+        let at = entry.members.iter().position(|member| member.task.tid == task.tid)?;
+        Some((entry, at))
+    }
+
+    /// The number of the process that a task belongs to.
+    pub fn process_of(&self, tid: Pid) -> Option<Pid> {
+        let has = |entry: &Entry| entry.members.iter().any(|member| member.task.tid == tid);
+        self.processes.iter().find(|(_, entry)| has(entry)).map(|(pid, _)| *pid)
+    }
+
+    /// A task by its number.
+    pub fn task(&self, tid: Pid) -> Option<Arc<Task>> {
+        let mut members = self.processes.values().flat_map(|entry| &entry.members);
+        members.find(|member| member.task.tid == tid).map(|member| member.task.clone())
+    }
+
+    /// The processes of a group.
+    pub fn group(&self, group: Pid) -> Vec<Pid> {
+        self.processes.iter().filter(|(_, entry)| entry.group == group).map(|(pid, _)| *pid).collect()
+    }
+
+    /// Whether no process of the group has a parent that is in another group of the same session: nobody could continue the group.
+    pub fn is_orphaned(&self, group: Pid) -> bool {
+        !self.processes.values().any(|entry| {
+            entry.group == group
+                && !entry.zombie
+                && self
+                    .processes
+                    .get(&entry.parent)
+                    .is_some_and(|parent| parent.group != group && parent.session == entry.session)
+        })
+    }
+}

@@ -1,0 +1,131 @@
+//! `wait4` and `waitid`: what a process is told of its children.
+
+use super::process::{Pid, Status};
+use super::table::{Entry, Table, table};
+use super::{Task, interrupted};
+use crate::errno::Errno;
+use linux_raw_sys::general as raw;
+use signals::Signal;
+
+/// Which children are meant.
+#[derive(Clone, Copy, Debug)]
+pub enum Which {
+    /// All.
+    Any,
+    /// The one with this number.
+    Process(Pid),
+    /// Those of this group.
+    Group(Pid),
+}
+
+/// What a process waits for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Which children are meant.
+    pub which: Which,
+    /// WEXITED, WUNTRACED (WSTOPPED), WCONTINUED, WNOWAIT, WNOHANG, __WALL, __WCLONE.
+    pub options: u32,
+}
+
+/// What has become of a child.
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    /// The child.
+    pub pid: Pid,
+    /// CLD_*.
+    pub code: u32,
+    /// The exit status or the signal, by the code.
+    pub status: i32,
+    /// How long the child ran, in nanoseconds.
+    pub run_time: u64,
+}
+
+impl Event {
+    /// The status that `wait4` gives.
+    pub fn wait_status(&self) -> u32 {
+        let status = self.status.cast_unsigned();
+        match self.code {
+            raw::CLD_EXITED => (status & 0xff) << 8,
+            raw::CLD_STOPPED => status << 8 | 0x7f,
+            raw::CLD_CONTINUED => 0xffff,
+            _ => status,
+        }
+    }
+}
+
+enum Found {
+    Event(Event, Option<Entry>),
+    /// There are such children, and nothing to be told of them.
+    Nothing,
+    NoChild,
+}
+
+impl Table {
+    fn look(&mut self, me: Pid, wanted: &Wanted) -> Found {
+        let has = |option: u32| wanted.options & option != 0;
+        let mut found = false;
+        let mut event = None;
+        for (pid, child) in self.processes.iter_mut().filter(|(_, child)| child.parent == me) {
+            let meant = match wanted.which {
+                Which::Any => true,
+                Which::Process(wanted) => wanted == *pid,
+                Which::Group(group) => child.group == group,
+            };
+            let is_clone = child.exit_signal != Some(Signal::SIGCHLD);
+            if !meant || (!has(raw::__WALL) && is_clone != has(raw::__WCLONE)) {
+                continue;
+            }
+            found = true;
+            let told = match child.ends {
+                Some(Status::Exited(status)) if child.zombie => Some((raw::CLD_EXITED, status.into())),
+                Some(Status::Killed(signal)) if child.zombie => Some((raw::CLD_KILLED, signal.into())),
+                _ => None,
+            };
+            let stop = child.stop_to_tell.filter(|_| has(raw::WUNTRACED));
+            let stop = stop.map(|signal| (raw::CLD_STOPPED, signal.number() as i32));
+            let goes_on = (child.continue_to_tell && has(raw::WCONTINUED))
+                .then_some((raw::CLD_CONTINUED, Signal::SIGCONT.number() as i32));
+            if let Some((code, status)) = told.filter(|_| has(raw::WEXITED)).or(stop).or(goes_on) {
+                if !has(raw::WNOWAIT) {
+                    match code {
+                        raw::CLD_STOPPED => child.stop_to_tell = None,
+                        raw::CLD_CONTINUED => child.continue_to_tell = false,
+                        _ => {}
+                    }
+                }
+                event =
+                    Some(Event { pid: *pid, code, status, run_time: child.run_time + child.children_time });
+                break;
+            }
+        }
+        let Some(event) = event else { return if found { Found::Nothing } else { Found::NoChild } };
+        let ended = matches!(event.code, raw::CLD_EXITED | raw::CLD_KILLED);
+        let reaped = if ended && !has(raw::WNOWAIT) { self.processes.remove(&event.pid) } else { None };
+        if reaped.is_some()
+            && let Some(own) = self.process(me)
+        {
+            own.children_time += event.run_time;
+        }
+        Found::Event(event, reaped)
+    }
+}
+
+/// Waits for an event of a child. None if there is none yet and the call does not wait (WNOHANG). Thread context; may sleep.
+///
+/// # Errors
+/// ECHILD, and ERESTARTSYS if a signal ends the wait.
+pub fn wait(task: &Task, wanted: &Wanted) -> Result<Option<Event>, Errno> {
+    let look = || {
+        let found = table().look(task.process.pid, wanted);
+        match found {
+            Found::Event(event, reaped) => {
+                drop(reaped);
+                Some(Ok(Some(event)))
+            }
+            Found::NoChild => Some(Err(Errno::ECHILD)),
+            Found::Nothing if wanted.options & raw::WNOHANG != 0 => Some(Ok(None)),
+            Found::Nothing => None,
+        }
+    };
+    task.process.changed.wait_unless(interrupted, look).unwrap_or(Err(Errno::ERESTARTSYS))
+}
