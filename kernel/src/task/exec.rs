@@ -84,7 +84,8 @@ fn load(
     let mut aux = AuxValues::of(&image, &plan);
     let mut entry = plan.entry;
     if let Some(path) = image.interpreter() {
-        let file = open(fs::tree().root(), path)?;
+        let root = fs::tree().root();
+        let file = open(root, path)?;
         let image = Image::read(&*file, Role::Interpreter).map_err(|error| Errno::new(error.errno()))?;
         let span = image.span();
         let plan = place(&space, &file, &image, MMAP_BASE - (1 << 31) - (span.end - span.start))?;
