@@ -148,6 +148,8 @@ pub(super) fn end_task() -> ! {
             left = Some(entry.members.remove(at));
             entry.run_time += run_time;
             last = entry.members.is_empty();
+            // A signal for the process that this task was to take is another one's.
+            entry.hand_over();
         }
         drop(left);
         task.process.changed.wake_all();
