@@ -33,7 +33,8 @@ static int seven(void) { return 7; }
 static int killed(void) { raise(SIGKILL); return 1; }
 static int aborted(void) { signal(SIGABRT, SIG_DFL); abort(); }
 static int faults(void) { *(volatile int *)8 = 1; return 1; }
-static int stops(void) { raise(SIGSTOP); return 3; }
+/* Sleeps, so that the parent can learn that it goes on before it has ended. */
+static int stops(void) { raise(SIGSTOP); usleep(100000); return 3; }
 
 static void wait_statuses(void)
 {

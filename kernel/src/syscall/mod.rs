@@ -5,6 +5,7 @@ mod files;
 mod memory;
 mod process;
 mod signals;
+mod system;
 mod threads;
 mod time;
 
@@ -100,12 +101,12 @@ calls! {
     __NR_getsid => process::getsid,
     __NR_setpgid => process::setpgid,
     __NR_setsid => process::setsid,
-    __NR_uname => process::uname,
-    __NR_sysinfo => process::sysinfo,
-    __NR_getrusage => process::getrusage,
-    __NR_prlimit64 => process::prlimit64,
-    __NR_personality => process::personality,
-    __NR_getrandom => process::getrandom,
+    __NR_uname => system::uname,
+    __NR_sysinfo => system::sysinfo,
+    __NR_getrusage => system::getrusage,
+    __NR_prlimit64 => system::prlimit64,
+    __NR_personality => system::personality,
+    __NR_getrandom => system::getrandom,
     __NR_gettid => threads::gettid,
     __NR_set_tid_address => threads::set_tid_address,
     __NR_set_robust_list => threads::set_robust_list,

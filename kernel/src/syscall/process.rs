@@ -2,8 +2,11 @@
 
 use crate::errno::Errno;
 use crate::exception::Frame;
+<<<<<<< HEAD
 use crate::fs::Start;
 use crate::mm::pages;
+=======
+>>>>>>> cb5efab (task: children, robust futexes and questions to the machine have files of their own)
 use crate::task::{self, Clone, STACK_LIMIT, Status, Task, Wanted, Which, exit_process, exit_task, user};
 use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
@@ -119,7 +122,7 @@ fn which(task: &Task, number: i32) -> Result<Which, Errno> {
 }
 
 /// A `struct rusage` with the time that a child has run.
-fn put_usage(to: u64, run_time: u64) -> Result<(), Errno> {
+pub(super) fn put_usage(to: u64, run_time: u64) -> Result<(), Errno> {
     let mut usage = [0_u64; 18];
     (usage[0], usage[1]) = (run_time / 1_000_000_000, run_time % 1_000_000_000 / 1000);
     if to == 0 { Ok(()) } else { user::put(to, usage) }
@@ -207,6 +210,7 @@ pub fn setpgid(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 pub fn setsid(task: &Task, _: &mut Frame) -> Result<u64, Errno> {
     task.begin_session().map(u64::from)
 }
+<<<<<<< HEAD
 
 /// uname
 pub fn uname(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
@@ -298,3 +302,5 @@ pub fn getrandom(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     }
     Ok(done)
 }
+=======
+>>>>>>> cb5efab (task: children, robust futexes and questions to the machine have files of their own)

@@ -5,6 +5,7 @@
 //!
 //! What this module does is called through [`exception::el0::Programs`]: nothing below knows of tasks.
 
+mod children;
 mod clone;
 mod exec;
 mod fault;
@@ -14,6 +15,7 @@ mod hooks;
 mod leave;
 mod own;
 mod process;
+mod robust;
 mod signal;
 mod start;
 mod table;

@@ -1,8 +1,13 @@
 //! What the threads of a program share, and the end of tasks and processes.
 
 use super::table::table;
+<<<<<<< HEAD
 use super::{Task, futex};
 use crate::fs::{OpenFiles, Place};
+=======
+use super::{Task, futex, robust};
+use crate::fs::OpenFiles;
+>>>>>>> cb5efab (task: children, robust futexes and questions to the machine have files of their own)
 use crate::sched::{self, Mutex, WaitQueue};
 use crate::sync::IrqMutex;
 use alloc::sync::Arc;
@@ -171,7 +176,7 @@ impl Task {
     /// Leaves the address space, for another one or none: tells other threads by the futex at `clear_child_tid`, and a parent that waits since
     /// vfork. Thread context; may sleep.
     pub(super) fn leave_space(&self, next: Option<Arc<crate::space::Space>>) {
-        futex::leave_robust_list(self);
+        robust::leave_robust_list(self);
         let clear = self.clear_child_tid.swap(0, Relaxed);
         if clear != 0 && self.space().is_some_and(|space| Arc::strong_count(&space) > 2) {
             // A bad address is the program's own affair.
