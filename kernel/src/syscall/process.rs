@@ -2,11 +2,7 @@
 
 use crate::errno::Errno;
 use crate::exception::Frame;
-<<<<<<< HEAD
 use crate::fs::Start;
-use crate::mm::pages;
-=======
->>>>>>> cb5efab (task: children, robust futexes and questions to the machine have files of their own)
 use crate::task::{self, Clone, STACK_LIMIT, Status, Task, Wanted, Which, exit_process, exit_task, user};
 use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
@@ -210,97 +206,3 @@ pub fn setpgid(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 pub fn setsid(task: &Task, _: &mut Frame) -> Result<u64, Errno> {
     task.begin_session().map(u64::from)
 }
-<<<<<<< HEAD
-
-/// uname
-pub fn uname(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    /// __NEW_UTS_LEN, and a NUL.
-    const FIELD: usize = 65;
-    let mut names = [0; 6 * FIELD];
-    // glibc refuses releases older than what it was built for.
-    let fields = ["Linux", "stepwell", "6.1.0-stepwell", "#1", "aarch64", "(none)"];
-    for (to, name) in names.chunks_mut(FIELD).zip(fields) {
-        to[..name.len()].copy_from_slice(name.as_bytes());
-    }
-    user::write(frame.x[0], &names)?;
-    Ok(0)
-}
-
-/// sysinfo
-pub fn sysinfo(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    // struct sysinfo is fourteen words of 8 bytes: some of its fields are shorter.
-    let mut words = [0_u64; 14];
-    words[0] = crate::clock::nanoseconds() / 1_000_000_000;
-    let page = crate::mm::layout::PAGE as u64;
-    (words[4], words[5]) = (pages::total() as u64 * page, pages::free() as u64 * page);
-    words[10] = task::count();
-    words[13] = 1;
-    user::put(frame.x[0], words)?;
-    Ok(0)
-}
-
-/// getrusage
-pub fn getrusage(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    let [who, to, ..] = frame.x;
-    let (own, children) = task.run_times();
-    let time = match who as i32 {
-        0 => own,
-        raw::RUSAGE_CHILDREN => children,
-        1 => crate::sched::run_time(task.thread()),
-        _ => return Err(Errno::EINVAL),
-    };
-    put_usage(to, time).and(if to == 0 { Err(Errno::EFAULT) } else { Ok(0) })
-}
-
-/// prlimit64: limits can be read, and set to what they are or more.
-pub fn prlimit64(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    let [pid, resource, new, old, ..] = frame.x;
-    task.group_and_session_of(pid as u32)?;
-    let limit = match resource as u32 {
-        raw::RLIMIT_STACK => [STACK_LIMIT, u64::MAX],
-        raw::RLIMIT_NOFILE => [1024, 1024],
-        raw::RLIMIT_CORE => [0, u64::MAX],
-        number if number < raw::RLIM_NLIMITS => [u64::MAX; 2],
-        _ => return Err(Errno::EINVAL),
-    };
-    if new != 0 {
-        let [soft, hard] = user::get::<[u64; 2]>(new)?;
-        if soft > hard {
-            return Err(Errno::EINVAL);
-        }
-    }
-    if old != 0 {
-        user::put(old, limit)?;
-    }
-    Ok(0)
-}
-
-/// personality: Linux's own, which can be asked for and set to itself with flags that mean nothing here.
-pub fn personality(_: &Task, _: &mut Frame) -> Result<u64, Errno> {
-    Ok(0)
-}
-
-/// getrandom
-pub fn getrandom(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    let [to, length, flags, ..] = frame.x;
-    if flags > 7 {
-        return Err(Errno::EINVAL);
-    }
-    let length = length.min(i32::MAX as u64);
-    let mut done = 0;
-    while done < length {
-        let bytes = crate::clock::random();
-        let count = (length - done).min(bytes.len() as u64);
-        match user::write(to.wrapping_add(done), &bytes[..count as usize]) {
-            Ok(()) => done += count,
-            Err(error) if done == 0 => return Err(error),
-            Err(_) => break,
-        }
-        if task::interrupted() && done >= 256 {
-            break;
-        }
-    }
-    Ok(done)
-}
-=======
->>>>>>> cb5efab (task: children, robust futexes and questions to the machine have files of their own)

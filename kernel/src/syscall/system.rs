@@ -1,7 +1,7 @@
 //! What programs ask of the machine and of their limits.
 
-use crate::errno::Errno;
 use super::process::put_usage;
+use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::mm::pages;
 use crate::task::{self, STACK_LIMIT, Task, user};

@@ -1,13 +1,8 @@
 //! What the threads of a program share, and the end of tasks and processes.
 
 use super::table::table;
-<<<<<<< HEAD
-use super::{Task, futex};
-use crate::fs::{OpenFiles, Place};
-=======
 use super::{Task, futex, robust};
-use crate::fs::OpenFiles;
->>>>>>> cb5efab (task: children, robust futexes and questions to the machine have files of their own)
+use crate::fs::{OpenFiles, Place};
 use crate::sched::{self, Mutex, WaitQueue};
 use crate::sync::IrqMutex;
 use alloc::sync::Arc;

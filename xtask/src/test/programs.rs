@@ -1,4 +1,4 @@
-//! The programs of `tests/user`, each in every linking, with a boot of its own.
+//! The programs of `tests/user`, each in every linking, with a boot of its own; and the shell script there, run by Debian's busybox.
 //!
 //! A program reports its checks as lines `ok NAME` and `not ok NAME: WHY`, and ends with status 0 if all went well. Any other end of the
 //! boot fails the case `ends`, whatever the program has printed.
@@ -9,6 +9,7 @@ use crate::args::QemuTest;
 use crate::capture::{Captured, capture, to_the_end};
 use crate::ktap::Verdict;
 use crate::machines::PROGRAMS;
+use crate::paths::root;
 use crate::qemu::{Machine, Start};
 use crate::ramdisk::{self, Contents};
 use crate::session::End;
@@ -26,16 +27,32 @@ struct Run {
     prints: &'static [&'static str],
 }
 
-const RUNS: &[Run] = &[Run { name: "hello", arguments: &["0"], prints: &["hello, world"] }];
+/// A program that reports its checks itself, and needs no arguments.
+const fn checks(name: &'static str) -> Run {
+    Run { name, arguments: &[], prints: &[] }
+}
 
-/// The linkings that the kernel runs.
-const LINKINGS: &[user::Linking] =
-    &[user::Linking::GlibcStatic, user::Linking::GlibcStaticPie, user::Linking::MuslStatic];
+const RUNS: &[Run] = &[
+    Run { name: "hello", arguments: &["0"], prints: &["hello, world"] },
+    checks("args"),
+    checks("files"),
+    checks("fork"),
+    checks("memory"),
+    checks("signals"),
+    checks("threads"),
+    checks("trap"),
+];
 
-/// One boot: a program in one linking, on one machine.
+/// The shell script. It has one linking: that of busybox.
+const SCRIPT: Run = checks("script");
+
+/// The applets of busybox that the script finds by PATH. Each is a link to the shell.
+const APPLETS: [&str; 9] = ["cat", "env", "grep", "head", "sed", "seq", "sleep", "tr", "wc"];
+
+/// One boot on one machine: a program in one linking, or the script, which has none.
 pub struct Task {
     run: &'static Run,
-    linking: user::Linking,
+    linking: Option<user::Linking>,
     machine: Machine,
 }
 
@@ -47,25 +64,28 @@ impl Task {
 
 /// The names of the tests.
 pub fn names() -> impl Iterator<Item = String> {
-    RUNS.iter().map(|run| format!("{PREFIX}{}", run.name))
+    RUNS.iter().chain([&SCRIPT]).map(|run| format!("{PREFIX}{}", run.name))
 }
 
 /// The boots that the filter leaves. In the quick matrix each program runs in each linking on one machine; the machines take turns.
 pub fn tasks(arguments: &QemuTest) -> Vec<Task> {
-    let wanted = |run: &&Run| {
+    let wanted = |run: &&'static Run| {
         let name = format!("{PREFIX}{}", run.name);
         arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()))
     };
     let all = PROGRAMS.map(|config| arguments.common.machine(config.machine("mode=user")));
     let mut tasks = Vec::new();
-    for (number, run) in RUNS.iter().filter(wanted).enumerate() {
-        for (turn, linking) in LINKINGS.iter().enumerate() {
+    let script: (&'static Run, Vec<_>) = (&SCRIPT, vec![None]);
+    let programs = RUNS.iter().map(|run| (run, user::Linking::ALL.map(Some).to_vec()));
+    let wanted = programs.chain([script]).filter(|(run, _)| wanted(run));
+    for (number, (run, linkings)) in wanted.enumerate() {
+        for (turn, linking) in linkings.into_iter().enumerate() {
             let mut machines = all.to_vec();
             machines.dedup();
             if arguments.matrix == Extent::Quick {
                 machines = vec![machines[(number + turn) % machines.len()].clone()];
             }
-            tasks.extend(machines.into_iter().map(|machine| Task { run, linking: *linking, machine }));
+            tasks.extend(machines.into_iter().map(|machine| Task { run, linking, machine }));
         }
     }
     tasks
@@ -82,7 +102,8 @@ pub fn prepare() -> Result<Vec<user::Program>> {
 
 /// Boots a program.
 pub fn run(kernel: &Kernel, programs: &[user::Program], task: &Task) -> Outcome {
-    let name = format!("{}, {}, {}", task.suite(), task.linking.name(), matrix::name(&task.machine));
+    let linking = task.linking.map_or("busybox", user::Linking::name);
+    let name = format!("{}, {linking}, {}", task.suite(), matrix::name(&task.machine));
     match boot(kernel, programs, task) {
         Ok((boot, machine)) => Outcome {
             cases: cases(task, &boot),
@@ -96,10 +117,28 @@ pub fn run(kernel: &Kernel, programs: &[user::Program], task: &Task) -> Outcome 
 }
 
 fn boot(kernel: &Kernel, programs: &[user::Program], task: &Task) -> Result<(Captured, Machine)> {
-    let program = programs.iter().find(|one| one.name == task.run.name && one.linking == task.linking);
-    let program = program.with_context(|| format!("tests/user/{}.c is missing", task.run.name))?;
+    let directory = tempfile::tempdir()?;
+    let (exec, initrd) = match task.linking {
+        Some(linking) => {
+            let program = programs.iter().find(|one| one.name == task.run.name && one.linking == linking);
+            let program = program.with_context(|| format!("tests/user/{}.c is missing", task.run.name))?;
+            (program.path.clone(), None)
+        }
+        None => {
+            let bin = directory.path().join("bin");
+            std::fs::create_dir(&bin)?;
+            for applet in APPLETS {
+                std::os::unix::fs::symlink("sh", bin.join(applet))?;
+            }
+            (
+                root().join("tests/user").join(task.run.name).with_extension("sh"),
+                Some(directory.path().to_owned()),
+            )
+        }
+    };
     let contents = Contents {
-        exec: Some(program.path.clone()),
+        exec: Some(exec),
+        initrd,
         arguments: task.run.arguments.iter().map(|&word| word.to_owned()).collect(),
         ..Contents::default()
     };
