@@ -46,3 +46,4 @@ pub mod sync;
 pub mod syscall;
 pub mod task;
 pub mod time;
+pub mod userspace;

@@ -2,21 +2,23 @@
 //!
 //! The tree is held under one sleeping lock. User memory is never accessed while the lock is held, because a fault may need the tree.
 
+pub mod asks;
+pub mod changes;
 mod devices;
 mod fifo;
 mod object;
 mod open;
 pub mod pipe;
 mod place;
-pub mod poll;
+mod poll;
 mod table;
 pub mod terminal;
 
 pub use devices::Device;
 pub use object::FileObject;
-pub use open::{CHANGEABLE, Descriptor, OpenFile, open, standard};
+pub use open::{CHANGEABLE, Descriptor, OpenFile, open};
 pub use place::{Place, Start};
-pub use table::{MOST, OpenFiles};
+pub use table::{MOST, OpenFiles, standard};
 
 use crate::errno::Errno;
 use crate::mm::pages::Page;

@@ -1,7 +1,7 @@
 //! What programs have open: the open files that descriptors name.
 
 use super::pipe::PipeEnd;
-use super::{Device, FileObject, OpenFiles, fifo, now, terminal, tree};
+use super::{Device, FileObject, fifo, now, terminal, tree};
 use crate::errno::Errno;
 use crate::sched::Mutex;
 use alloc::sync::Arc;
@@ -140,21 +140,6 @@ impl OpenFile {
         };
         Ok((count, offset.saturating_add(count as u64)))
     }
-}
-
-/// The descriptors of the first process: the console three times.
-///
-/// # Errors
-/// ENOMEM.
-pub fn standard() -> Result<OpenFiles, Errno> {
-    let how = Open { read: true, write: true, ..Open::default() };
-    let root = tree().root();
-    let console = open(root, b"/dev/console", LastLink::Follow, &how, 0)?;
-    let mut files = OpenFiles::default();
-    for _ in 0..3 {
-        files.add(console.clone(), false)?;
-    }
-    Ok(files)
 }
 
 /// open(2), for a path that begins at `directory`. `flags` has the flags of open(2) that are not in `how`: status flags and O_PATH.

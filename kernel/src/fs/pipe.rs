@@ -1,9 +1,9 @@
 //! Pipes (the crate `files` has the buffer): waiting, and what becomes of a pipe when its ends are closed.
 
-use super::{FileObject, poll};
+use super::asks;
+use super::{FileObject, changes};
 use crate::errno::Errno;
 use crate::sched::{Mutex, WaitQueue};
-use crate::task;
 use alloc::sync::Arc;
 use files::{PipeError, Read, Readiness, Write};
 use linux_raw_sys::general as raw;
@@ -78,13 +78,13 @@ impl PipeEnd {
         let pipe = &*end.pipe;
         pipe.readers.wake_all();
         pipe.writers.wake_all();
-        poll::changed();
+        changes::changed();
         // The other end may be closed again when this thread runs: what counts is that it was opened.
         let met = match (reads, writes) {
-            (true, false) if wait && writers == 0 => pipe.readers.wait_unless(task::interrupted, || {
+            (true, false) if wait && writers == 0 => pipe.readers.wait_unless(asks::interrupted, || {
                 (pipe.buffer.lock().writer_opens() != writer_opens).then_some(())
             }),
-            (false, true) if readers == 0 => pipe.writers.wait_unless(task::interrupted, || {
+            (false, true) if readers == 0 => pipe.writers.wait_unless(asks::interrupted, || {
                 (pipe.buffer.lock().reader_opens() != reader_opens).then_some(())
             }),
             _ => Ok(()),
@@ -105,7 +105,7 @@ impl PipeEnd {
     pub fn read(&self, to: &mut [u8], wait: bool) -> Result<usize, Errno> {
         let pipe = &*self.pipe;
         let outcome = pipe.readers.wait_unless(
-            || !wait || task::interrupted(),
+            || !wait || asks::interrupted(),
             || match pipe.buffer.lock().read(to) {
                 Read::Bytes(count) => Some(count),
                 Read::EndOfFile => Some(0),
@@ -115,7 +115,7 @@ impl PipeEnd {
         let count = outcome.map_err(|_| cut(wait))?;
         if count > 0 {
             pipe.writers.wake_all();
-            poll::changed();
+            changes::changed();
         }
         Ok(count)
     }
@@ -127,7 +127,7 @@ impl PipeEnd {
     pub fn write(&self, from: &[u8], wait: bool) -> Result<usize, Errno> {
         let pipe = &*self.pipe;
         let outcome = pipe.writers.wait_unless(
-            || !wait || task::interrupted(),
+            || !wait || asks::interrupted(),
             || match pipe.buffer.lock().write(from) {
                 Ok(Write::Bytes(count)) => Some(Ok(count)),
                 Ok(Write::Broken) => Some(Err(Errno::EPIPE)),
@@ -137,12 +137,12 @@ impl PipeEnd {
         );
         let written = outcome.map_err(|_| cut(wait))?;
         if written == Err(Errno::EPIPE) {
-            task::broken_pipe();
+            asks::broken_pipe();
         }
         let count = written?;
         if count > 0 {
             pipe.readers.wake_all();
-            poll::changed();
+            changes::changed();
         }
         Ok(count)
     }
@@ -164,7 +164,7 @@ impl PipeEnd {
     pub fn set_size(&self, size: usize, root: bool) -> Result<usize, Errno> {
         let size = self.pipe.buffer.lock().set_size(size, root)?;
         self.pipe.writers.wake_all();
-        poll::changed();
+        changes::changed();
         Ok(size)
     }
 
@@ -206,7 +206,7 @@ impl Drop for PipeEnd {
         }
         self.pipe.readers.wake_all();
         self.pipe.writers.wake_all();
-        poll::changed();
+        changes::changed();
     }
 }
 

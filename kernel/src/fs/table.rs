@@ -1,9 +1,11 @@
 //! The descriptors of a process.
 
-use super::OpenFile;
+use super::open::{OpenFile, open};
+use super::tree;
 use crate::errno::Errno;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use files::{LastLink, Open};
 
 /// The most descriptors of a process: RLIMIT_NOFILE.
 pub const MOST: usize = 1024;
@@ -151,4 +153,19 @@ impl OpenFiles {
         self.entry(number)?.close_on_exec = close;
         Ok(())
     }
+}
+
+/// The descriptors of the first process: the console three times.
+///
+/// # Errors
+/// ENOMEM.
+pub fn standard() -> Result<OpenFiles, Errno> {
+    let how = Open { read: true, write: true, ..Open::default() };
+    let root = tree().root();
+    let console = open(root, b"/dev/console", LastLink::Follow, &how, 0)?;
+    let mut files = OpenFiles::default();
+    for _ in 0..3 {
+        files.add(console.clone(), false)?;
+    }
+    Ok(files)
 }

@@ -6,13 +6,14 @@
 //! What is written goes to the console at once, under the lock: so the order of output and echo is that of the line discipline's columns.
 //! While output is stopped (^S), writers wait. The echo does not wait.
 
+use super::asks;
+use super::changes;
 use super::pipe::cut;
-use super::poll;
+use crate::clock;
 use crate::console::{self, input};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::sched::{self, Alarm, CpuSet, Mutex, MutexGuard, Policy, WaitQueue};
-use crate::{clock, task};
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::ops::{Deref, DerefMut};
@@ -99,7 +100,7 @@ impl Drop for Output {
 ///
 /// # Errors
 /// A message that says what is wrong.
-pub fn init(leader: task::Pid) -> Result<(), String> {
+pub fn init(leader: u32) -> Result<(), String> {
     let mut tty = Tty::new().map_err(|_| "no memory for the terminal")?;
     tty.job = Job { session: Some(leader), foreground: Some(leader) };
     *TERMINAL.lock() = Some(tty);
@@ -129,7 +130,7 @@ fn receive() -> ! {
             Some((effects, tty.job.foreground))
         });
         if let (Some(signal), Some(group)) = (effects.signal, foreground) {
-            task::signal_group(group, signal);
+            asks::signal_group(group, signal);
         }
         act(effects);
     }
@@ -144,7 +145,7 @@ pub fn act(effects: Effects) {
         WRITERS.wake_all();
     }
     if effects.wake_readers || effects.flow.is_some() {
-        poll::changed();
+        changes::changed();
     }
     // There may be room for further bytes now.
     RECEIVER.wake_all();
@@ -156,7 +157,7 @@ pub fn act(effects: Effects) {
 /// ERESTARTSYS with the signal; EIO, ENOTTY.
 pub fn check(tty: Held, access: Access) -> Result<Held, Errno> {
     let signal = if access == Access::Read { Signal::SIGTTIN } else { Signal::SIGTTOU };
-    let caller = task::terminal_caller(&tty.job, signal);
+    let caller = asks::terminal_caller(&tty.job, signal);
     match tty.job.check(access, &caller, tty.termios()) {
         Ok(()) => Ok(tty),
         Err(error) => {
@@ -167,10 +168,10 @@ pub fn check(tty: Held, access: Access) -> Result<Held, Errno> {
 }
 
 /// The error of a task that may not use the terminal now. No lock is held: a signal may be sent.
-pub fn denied(error: Denied, group: task::Pid) -> Errno {
+pub fn denied(error: Denied, group: u32) -> Errno {
     match error {
         Denied::Signal(signal) => {
-            task::signal_group(group, signal);
+            asks::signal_group(group, signal);
             Errno::ERESTARTSYS
         }
         Denied::Errno(number) => Errno::new(number),
@@ -186,7 +187,7 @@ pub fn read(to: &mut [u8], wait: bool) -> Result<usize, Errno> {
     let (mut done, mut deadline) = (0, None);
     let mut _alarm = None;
     let outcome = READERS.wait_unless(
-        || !wait || task::interrupted(),
+        || !wait || asks::interrupted(),
         || {
             let (now_done, tenths) = match terminal().read(to, done) {
                 Read::Return(count) => return Some(count),
@@ -223,7 +224,7 @@ pub fn write(from: &[u8], wait: bool) -> Result<usize, Errno> {
 /// Does something once output is not stopped.
 fn wait_for_flow<R>(wait: bool, then: impl Fn(&mut Tty) -> R) -> Result<R, Errno> {
     let outcome = WRITERS.wait_unless(
-        || !wait || task::interrupted(),
+        || !wait || asks::interrupted(),
         || {
             let mut tty = terminal();
             (!tty.is_stopped()).then(|| then(&mut tty))
@@ -252,15 +253,15 @@ pub(super) fn readiness() -> u32 {
 /// ENOTTY if the terminal is not the task's.
 pub fn leave() -> Result<(), Errno> {
     let mut tty = terminal();
-    let caller = task::terminal_caller(&tty.job, Signal::SIGTTOU);
+    let caller = asks::terminal_caller(&tty.job, Signal::SIGTTOU);
     if !caller.controlled_by_this {
         return Err(Errno::ENOTTY);
     }
     let foreground = if caller.leads_session { tty.job.release() } else { None };
     drop(tty);
     if let Some(group) = foreground {
-        task::signal_group(group, Signal::SIGHUP);
-        task::signal_group(group, Signal::SIGCONT);
+        asks::signal_group(group, Signal::SIGHUP);
+        asks::signal_group(group, Signal::SIGCONT);
     }
     Ok(())
 }

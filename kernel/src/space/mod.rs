@@ -27,6 +27,8 @@ use tables::{Entry, Gone, Tables};
 
 /// The address behind the last one that a program can map.
 pub const TOP: u64 = 1 << 48;
+/// Where mappings are placed below: above lies the first stack.
+pub const MMAP_BASE: u64 = TOP - (1 << 30);
 
 const PAGE_BYTES: u64 = PAGE as u64;
 

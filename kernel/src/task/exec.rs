@@ -8,7 +8,7 @@ use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{self, FileObject, Start};
 use crate::mm::layout::PAGE;
-use crate::space::{Backing, Space, TOP};
+use crate::space::{Backing, MMAP_BASE, Space, TOP};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::Relaxed;
@@ -22,8 +22,6 @@ use programs::start::{self, AuxValues, Contents, Strings};
 /// Why a program was not started: Linux's error number, and, for messages, what is wrong.
 pub type ExecError = Errno;
 
-/// Where mappings are placed below: a gap for the stack stays above.
-pub(super) const MMAP_BASE: u64 = TOP - (1 << 30);
 /// The top of the first thread's stack.
 const STACK_TOP: u64 = TOP - PAGE as u64;
 /// Where position-independent programs are placed (Linux: ELF_ET_DYN_BASE, two thirds of the address space).

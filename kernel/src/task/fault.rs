@@ -1,7 +1,8 @@
 //! Exceptions of programs that are no system calls, and faults of the kernel on user memory.
 
 use super::Task;
-use super::process::{Status, exit_process};
+use super::end::exit_process;
+use super::process::Status;
 use crate::exception::{Frame, frame::ec};
 use crate::space::{TOP, Unrepaired};
 use linux_raw_sys::general as raw;
@@ -24,7 +25,7 @@ fn access_of(frame: &Frame) -> Option<Access> {
 
 /// The handler of a fault that the kernel makes on user memory. Returns true if the access succeeds now. The masks are those of the
 /// code that has faulted.
-pub(super) fn of_kernel(frame: &Frame) -> bool {
+pub fn of_kernel(frame: &Frame) -> bool {
     let Some(task) = super::current() else { return false };
     let (Some(access), true) = (access_of(frame), frame.far & !(0xff << 56) < TOP) else { return false };
     let address = frame.far & !(0xff << 56);
@@ -37,7 +38,7 @@ const ALIGNMENT: u64 = 0x21;
 /// The handler of all synchronous exceptions of programs but system calls. Thread context. Not inlined into the entry, where no probe
 /// can be (H6).
 #[inline(never)]
-pub(super) fn exception(frame: &mut Frame) {
+pub fn exception(frame: &mut Frame) {
     let Some(task) = super::current() else { return };
     let Some(info) = signal_of(task, frame) else { return };
     task.force(&info, Some((frame.far, frame.esr)));

@@ -1,8 +1,9 @@
 //! What is done before a task goes back to EL0.
 
 use super::Task;
+use super::end::{end_task, exit_process};
 use super::handlers::{self, Start};
-use super::process::{Status, end_task, exit_process};
+use super::process::Status;
 use super::table::{Table, table};
 use crate::arch::daif;
 use crate::errno::Errno;
@@ -24,7 +25,7 @@ enum Next {
 
 /// Does one thing that is left to be done before the running task goes on at EL0. Returns true if nothing was left. All exceptions are masked.
 #[inline(never)]
-pub(super) fn leave(frame: &mut Frame) -> bool {
+pub fn leave(frame: &mut Frame) -> bool {
     let Some(task) = super::current() else { return true };
     if !task.attention.load(Acquire) && task.cut.load(Relaxed) == 0 {
         task.load_fp();

@@ -7,6 +7,7 @@
 
 mod children;
 mod clone;
+mod end;
 mod exec;
 mod fault;
 mod futex;
@@ -25,13 +26,16 @@ pub mod user;
 mod wait;
 
 pub use clone::{Clone, clone};
+pub use end::{exit_process, exit_task};
 pub use exec::{ExecError, exec, execve};
+pub use fault::{exception, of_kernel as fault_of_kernel};
 pub use futex::{Futex, futex};
 pub use handlers::sigreturn;
 pub use hooks::{session_of_group, terminal_caller};
-pub use process::{Files, Pid, Process, STACK_LIMIT, Status, exit_process, exit_task};
+pub use leave::leave;
+pub use process::{Files, Pid, Process, STACK_LIMIT, Status};
 pub use signal::{SignalError, broken_pipe, signal_group};
-pub use start::run_first;
+pub use start::spawn_first;
 pub use wait::{Event, Wanted, Which, wait};
 
 pub(crate) use futex::{time_of, wait as futex_wait};

@@ -1,11 +1,10 @@
 //! The page of the kernel's own in every address space: the beginning of a vDSO. A handler returns to its two instructions if the program
 //! has named no restorer.
 
-use super::exec::MMAP_BASE;
 use crate::errno::Errno;
 use crate::mm::layout::PAGE;
 use crate::mm::pages::Page;
-use crate::space::{Backing, NoMemory, Object, Space};
+use crate::space::{Backing, MMAP_BASE, NoMemory, Object, Space};
 use alloc::string::String;
 use alloc::sync::Arc;
 use maps::{Flags, Limits, Placement, Prot, Request};

@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::errno::Errno;
-use crate::fs::poll::CHANGED;
+use crate::fs::changes::CHANGED;
 use crate::sched::Alarm;
 use crate::task::{self, user};
 

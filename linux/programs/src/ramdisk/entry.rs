@@ -75,7 +75,7 @@ pub struct Entry<'a> {
     /// path. Then, if `data` is not empty, it is the whole data of the file, and replaces what the file has (`cpio` packs the data
     /// with the last link only); if `data` is empty, leave the file as it is.
     pub link_to: Option<&'a [u8]>,
-    /// Where the entry begins, in bytes from the beginning of the part (see [`expand`](super::expand)).
+    /// Where the entry begins, in bytes from the beginning of the part (see [`expand`](super::expand())).
     pub offset: usize,
 }
 

@@ -9,7 +9,7 @@ use crate::gzip::GzipError;
 /// What is wrong with a ramdisk, and where. `Display` is one line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RamdiskError {
-    /// Where the entry begins, in bytes from the beginning of the part (see [`expand`](super::expand)). For errors of `expand`, from
+    /// Where the entry begins, in bytes from the beginning of the part (see [`expand`](super::expand())). For errors of `expand`, from
     /// the beginning of the ramdisk.
     pub offset: usize,
     /// The path of the entry, as far as it is known.

@@ -1,6 +1,6 @@
 //! The initial ramdisk: cpio archives in the format newc, plain or compressed, as Linux's `init/initramfs.c` reads them.
 //!
-//! A ramdisk is any number of archives one behind the other, each plain or compressed by gzip, with zeroes between them. [`expand`]
+//! A ramdisk is any number of archives one behind the other, each plain or compressed by gzip, with zeroes between them. [`expand()`]
 //! decompresses; [`Archive`] lists the entries of what comes out:
 //!
 //! ```

@@ -1,0 +1,67 @@
+//! What files and the terminal ask of processes, of which nothing is known here: [`set_processes`] names who answers.
+
+use core::sync::atomic::{
+    AtomicPtr,
+    Ordering::{Acquire, Release},
+};
+use signals::Signal;
+use tty::{Caller, Job};
+
+/// Who answers.
+pub struct Processes {
+    /// Whether the running task has something more urgent to do than to wait. Thread context.
+    pub interrupted: fn() -> bool,
+    /// The running task has written to a pipe that nobody reads: SIGPIPE. Thread context.
+    pub broken_pipe: fn(),
+    /// Sends a signal to each process of a group. Thread and interrupt context.
+    pub signal_group: fn(u32, Signal),
+    /// What the terminal has to know of the running task. Thread context.
+    pub terminal_caller: fn(&Job, Signal) -> Caller,
+}
+
+static PROCESSES: AtomicPtr<Processes> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Names who answers. Called before the first program starts.
+pub fn set_processes(processes: &'static Processes) {
+    PROCESSES.store(core::ptr::from_ref(processes).cast_mut(), Release);
+}
+
+fn processes() -> Option<&'static Processes> {
+    // SAFETY: the pointer is null, or the argument of `set_processes`, a `'static` reference.
+    unsafe { PROCESSES.load(Acquire).as_ref() }
+}
+
+/// Whether the running task has something more urgent to do than to wait. Thread context.
+pub fn interrupted() -> bool {
+    processes().is_some_and(|processes| (processes.interrupted)())
+}
+
+/// Sends SIGPIPE to the running task. Thread context.
+pub fn broken_pipe() {
+    if let Some(processes) = processes() {
+        (processes.broken_pipe)();
+    }
+}
+
+/// Sends a signal to each process of a group. Thread and interrupt context.
+pub fn signal_group(group: u32, signal: Signal) {
+    if let Some(processes) = processes() {
+        (processes.signal_group)(group, signal);
+    }
+}
+
+/// What the terminal has to know of the running task. `signal` is the one that would be sent to it in the background. Thread context.
+pub fn terminal_caller(job: &Job, signal: Signal) -> Caller {
+    match processes() {
+        Some(processes) => (processes.terminal_caller)(job, signal),
+        None => Caller {
+            session: 0,
+            group: 0,
+            leads_session: false,
+            controlled_by_this: false,
+            has_terminal: false,
+            orphaned: false,
+            ignores_signal: false,
+        },
+    }
+}

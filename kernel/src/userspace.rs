@@ -1,0 +1,78 @@
+//! Programs at EL0, from the initial ramdisk to the end of the first program.
+
+use crate::errno::Errno;
+use crate::exception::el0;
+use crate::fs::{self, FileObject, asks};
+use crate::mm;
+use crate::syscall;
+use crate::task::{self, STACK_LIMIT, Status};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use files::LastLink;
+use programs::ReadAt;
+use programs::start::{self, Strings};
+
+static PROGRAMS: el0::Programs =
+    el0::Programs { system_call: syscall::call, exception: task::exception, leave: task::leave };
+
+static PROCESSES: asks::Processes = asks::Processes {
+    interrupted: task::interrupted,
+    broken_pipe: task::broken_pipe,
+    signal_group: task::signal_group,
+    terminal_caller: task::terminal_caller,
+};
+
+/// Prepares the kernel for programs. Called once, before the first program.
+fn init() {
+    asks::set_processes(&PROCESSES);
+    el0::set_programs(&PROGRAMS);
+    mm::fault::set_user(task::fault_of_kernel);
+}
+
+/// The initial ramdisk's bytes; None if the machine has none.
+fn ramdisk() -> Option<&'static [u8]> {
+    let region = crate::early::boot().platform.ramdisk?;
+    let start = mm::linear(region.base as usize) as *const u8;
+    // SAFETY: the region is RAM that the device tree sets aside, so nobody writes there, and the linear map has all RAM.
+    Some(unsafe { core::slice::from_raw_parts(start, region.size as usize) })
+}
+
+/// The words of a file of the ramdisk that end with a NUL each, as strings of a program.
+fn words(path: &[u8], to: &mut Strings) -> Result<bool, Errno> {
+    let root = fs::tree().root();
+    let Ok(inode) = fs::find(root, path, LastLink::Follow) else { return Ok(false) };
+    let file = FileObject::of_held(inode);
+    let mut content = Vec::new();
+    content.try_reserve_exact(file.size() as usize).map_err(|_| Errno::ENOMEM)?;
+    content.resize(file.size() as usize, 0);
+    fs::tree().read(inode, 0, &mut content)?;
+    for word in content.split_inclusive(|&byte| byte == 0) {
+        to.push(word.strip_suffix(&[0]).unwrap_or(word)).map_err(|error| Errno::new(error.errno()))?;
+    }
+    Ok(true)
+}
+
+/// Unpacks the initial ramdisk, runs its first program, and waits for the program's end. The words of the program's command line are
+/// in the file `/init.args`, additions to its environment in `/init.env`. Thread context; may sleep.
+///
+/// # Errors
+/// A message that says what is wrong.
+pub fn run_first(path: &str) -> Result<Status, String> {
+    init();
+    let ramdisk =
+        ramdisk().ok_or("mode=user needs an initial ramdisk: give --exec PROGRAM or --initrd DIR")?;
+    fs::unpack(ramdisk, mm::pages::total() as u64).map_err(|error| format!("initial ramdisk: {error}"))?;
+    let cannot = |error: Errno| format!("cannot start {path}: error {}", error.number());
+    let mut arguments = Strings::new(start::total_limit(STACK_LIMIT));
+    if !words(b"/init.args", &mut arguments).map_err(cannot)? {
+        arguments.push(path.as_bytes()).map_err(|error| cannot(Errno::new(error.errno())))?;
+    }
+    let mut environment = Strings::new(start::total_limit(STACK_LIMIT));
+    for setting in ["HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin"] {
+        environment.push(setting.as_bytes()).map_err(|error| cannot(Errno::new(error.errno())))?;
+    }
+    words(b"/init.env", &mut environment).map_err(cannot)?;
+    let process = task::spawn_first(path.as_bytes(), &arguments, &environment).map_err(cannot)?;
+    Ok(process.changed.wait(|| process.status()))
+}
