@@ -39,6 +39,8 @@ EPIPE ESPIPE ERANGE ENOSPC EPERM ECHILD EDEADLK EINTR ENOEXEC ESRCH ETIMEDOUT E2
 impl Errno {
     /// The call is made again, unless a handler without SA_RESTART runs.
     pub const ERESTARTSYS: Self = Self::new(512);
+    /// The call is made again in any case.
+    pub const ERESTARTNOINTR: Self = Self::new(513);
     /// The call is made again, unless a handler runs.
     pub const ERESTARTNOHAND: Self = Self::new(514);
     /// `restart_syscall` goes on with the call, unless a handler runs.

@@ -1,6 +1,6 @@
 //! Threads that are woken at an instant.
 
-use super::run::wake;
+use super::programs::end_wait;
 use super::thread::current;
 use crate::clock;
 use crate::sync::IrqMutex;
@@ -45,7 +45,7 @@ pub(super) fn tick() {
         return;
     }
     while let Some(thread) = due() {
-        wake(TaskId::from_bits(thread));
+        end_wait(TaskId::from_bits(thread));
     }
 }
 

@@ -1,14 +1,64 @@
 //! What programs ask of the scheduler about their threads, and how a thread that runs at EL0 is called into the kernel.
 
-use super::run::{wake, with};
+use super::run::{schedule, wake, with};
+use super::thread::current;
+use crate::arch::daif;
+use crate::clock;
 use crate::drivers::gic::{self, Target};
 use crate::irq::sgi;
 use crate::percpu;
-use scheduler::{CpuSet, Error, Policy, TaskId, TaskState};
+use scheduler::{CpuSet, Error, LockKey, Policy, TaskId, TaskState};
+
+/// Ends the sleep of a thread, also one that waits for a lock of programs, without the lock. Thread and interrupt context.
+pub(super) fn end_wait(task: TaskId) {
+    wake(task);
+    with(|state| {
+        // The kernel's own locks are known by even numbers: nothing ends a wait for them.
+        if let Ok(TaskState::WaitsForLock(LockKey(number))) = state.scheduler.state(task)
+            && number & 1 != 0
+        {
+            let _ = state.scheduler.lock_cancel(task, clock::nanoseconds());
+        }
+    });
+}
+
+/// Waits for a lock of programs. `decide` takes the lock and answers false, or calls the function that it is given with the lock's odd number
+/// and its owner, and answers true. Returns the answer; the caller then looks whether it has got the lock. Thread context; may sleep.
+///
+/// # Errors
+/// Those of `decide`, which is called with interrupts off.
+pub fn wait_for_lock<E>(
+    decide: impl FnOnce(&mut dyn FnMut(LockKey, TaskId) -> Result<(), Error>) -> Result<bool, E>,
+) -> Result<bool, E> {
+    super::preempt::might_sleep();
+    let before = daif::read();
+    daif::set::<{ daif::IF }>();
+    let waits = decide(&mut |key, owner| {
+        let me = current().map_or(Err(Error::NoSuchTask), |thread| Ok(thread.id()))?;
+        with(|state| state.scheduler.lock_wait(me, key, owner, clock::nanoseconds()))
+            .unwrap_or(Err(Error::NoSuchTask))
+    });
+    if matches!(waits, Ok(true)) {
+        schedule(false);
+    }
+    daif::write(before);
+    waits
+}
+
+/// Gives a lock of programs from its owner to the most important waiter. Returns the waiter, and whether more wait; None if nobody does.
+/// Thread context.
+pub fn lock_release(owner: TaskId, key: LockKey) -> Option<(TaskId, bool)> {
+    with(|state| state.scheduler.lock_release(owner, key, clock::nanoseconds()).ok().flatten()).flatten()
+}
+
+/// A lock that others wait for and that the thread has. Thread context.
+pub fn contended_lock(owner: TaskId) -> Option<LockKey> {
+    with(|state| state.scheduler.contended_lock(owner)).flatten()
+}
 
 /// Ends the sleep of a thread, and has a thread that runs on another CPU enter the kernel there. Thread and interrupt context.
 pub fn interrupt(task: TaskId) {
-    wake(task);
+    end_wait(task);
     let running = with(|state| match state.scheduler.state(task) {
         Ok(TaskState::Running) => state.scheduler.cpu(task).ok(),
         _ => None,

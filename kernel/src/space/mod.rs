@@ -264,6 +264,13 @@ impl Space {
         if write && !private && !mapping.prot.contains(Prot::WRITE) {
             return Err(Unrepaired::Segv(Fault::NotPermitted));
         }
+        // A page that the program can write is its own, even if somebody else looks at it: a copy would take it away from the program.
+        if let Some(entry) = tables.get(page)
+            && private
+            && entry.is_writable()
+        {
+            return Ok(entry.page());
+        }
         let access = if write && private { Access::Write } else { Access::Read };
         tables.repair(&self.context, mapping, page, access)?;
         tables.get(page).map(Entry::page).ok_or(Unrepaired::BehindEnd)

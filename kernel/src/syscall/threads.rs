@@ -13,6 +13,7 @@ impl From<sched::Error> for Errno {
         match error {
             sched::Error::NoSuchTask => Self::ESRCH,
             sched::Error::NoMemory => Self::ENOMEM,
+            sched::Error::Deadlock => Self::EDEADLK,
             _ => Self::EINVAL,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::process::Status;
 use super::table::table;
-use super::{Task, futex, robust};
+use super::{Task, futex, pi, robust};
 use crate::sched;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering::{Relaxed, Release};
@@ -63,6 +63,7 @@ impl Task {
     /// vfork. Thread context; may sleep.
     pub(super) fn leave_space(&self, next: Option<Arc<crate::space::Space>>) {
         robust::leave_robust_list(self);
+        pi::leave(self);
         let clear = self.clear_child_tid.swap(0, Relaxed);
         if clear != 0 && self.space().is_some_and(|space| Arc::strong_count(&space) > 2) {
             // A bad address is the program's own affair.

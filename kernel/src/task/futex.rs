@@ -3,7 +3,7 @@
 //! A waiter compares the word and enters the queue under one lock, which a waker takes too. The word is loaded by one instruction; a page
 //! that is not there is brought in without the lock, and the comparison is made again.
 
-use super::{Restart, Task, interrupted, user};
+use super::{Restart, Task, interrupted, pi, user};
 use crate::clock;
 use crate::errno::Errno;
 use crate::sched::{self, Alarm, TaskId};
@@ -17,7 +17,7 @@ use maps::Flags;
 
 /// What a word is known by, whoever maps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Key {
+pub(super) enum Key {
     /// Memory of one address space: where the space is, and the address.
     Private(usize, u64),
     /// Memory that address spaces share: the physical address.
@@ -52,7 +52,7 @@ pub struct Futex {
     pub relative: bool,
 }
 
-fn key(space: &Arc<Space>, address: u64, private: bool) -> Result<Key, Errno> {
+pub(super) fn key(space: &Arc<Space>, address: u64, private: bool) -> Result<Key, Errno> {
     const PAGE: u64 = crate::mm::layout::PAGE as u64;
     let address = address & !(0xff << 56);
     if !address.is_multiple_of(4) {
@@ -70,7 +70,7 @@ fn key(space: &Arc<Space>, address: u64, private: bool) -> Result<Key, Errno> {
     Ok(Key::Shared(page.physical() as u64 + address % PAGE))
 }
 
-fn own_space(task: &Task) -> Result<Arc<Space>, Errno> {
+pub(super) fn own_space(task: &Task) -> Result<Arc<Space>, Errno> {
     task.space().ok_or(Errno::EFAULT)
 }
 
@@ -227,6 +227,15 @@ pub fn futex(task: &Task, arguments: [u64; 6]) -> Result<u64, Errno> {
             }
             requeue(task, address, other, (value, timeout as u32), expected, private)
         }
+        raw::FUTEX_LOCK_PI | raw::FUTEX_LOCK_PI2 | raw::FUTEX_TRYLOCK_PI => {
+            let only_try = command == raw::FUTEX_TRYLOCK_PI;
+            let until = match timeout {
+                at if at != 0 && !only_try => Some(time_of(user::get::<[u64; 2]>(at)?)?),
+                _ => None,
+            };
+            pi::lock(task, address, private, until, only_try)
+        }
+        raw::FUTEX_UNLOCK_PI => pi::unlock(task, address, private),
         _ => Err(Errno::ENOSYS),
     }
 }

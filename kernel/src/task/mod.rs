@@ -15,6 +15,7 @@ mod handlers;
 mod hooks;
 mod leave;
 mod own;
+mod pi;
 mod process;
 mod robust;
 mod signal;
