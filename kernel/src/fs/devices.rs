@@ -32,6 +32,11 @@ const DEVICES: [(&[u8], u32, u32, Device); 9] = [
 ];
 
 impl Device {
+    /// The numbers of `/dev/tty`: the terminal of the process's session.
+    pub const OWN_TERMINAL: Numbers = Numbers { major: 5, minor: 0 };
+    /// The numbers of `/dev/console`, which nobody gets as the terminal of a session by opening it.
+    pub const CONSOLE: Numbers = Numbers { major: 5, minor: 1 };
+
     /// The device with these numbers; None if the kernel does not have it.
     pub fn by_numbers(numbers: Numbers) -> Option<Self> {
         let found =

@@ -176,7 +176,12 @@ pub fn open(
         Kind::Regular => Descriptor::File(object),
         Kind::Directory => Descriptor::Directory(object),
         Kind::Character(numbers) => {
-            Descriptor::Device(Device::by_numbers(numbers).ok_or(Errno::ENXIO)?, object)
+            let device = Device::by_numbers(numbers).ok_or(Errno::ENXIO)?;
+            if device == Device::Terminal {
+                let (own, console) = (numbers == Device::OWN_TERMINAL, numbers == Device::CONSOLE);
+                terminal::open(own, flags & raw::O_NOCTTY == 0 && !own && !console)?;
+            }
+            Descriptor::Device(device, object)
         }
         Kind::Fifo => {
             Descriptor::Pipe(fifo::open(object, how.read, how.write, flags & raw::O_NONBLOCK == 0)?)

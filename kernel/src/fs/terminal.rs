@@ -265,3 +265,36 @@ pub fn leave() -> Result<(), Errno> {
     }
     Ok(())
 }
+
+/// The session that a process led has lost its leader: the terminal is nobody's, if it was the session's. The foreground group gets SIGHUP and
+/// SIGCONT. Thread context; may sleep.
+pub fn session_ends(leader: u32) {
+    let mut tty = terminal();
+    if tty.job.session != Some(leader) {
+        return;
+    }
+    let foreground = tty.job.release();
+    drop(tty);
+    if let Some(group) = foreground {
+        asks::signal_group(group, Signal::SIGHUP);
+        asks::signal_group(group, Signal::SIGCONT);
+    }
+}
+
+/// Opens the terminal. `own` says that it is asked for as the task's own (`/dev/tty`); with `acquire` the leader of a session without a terminal
+/// makes it the session's, if it is nobody's.
+///
+/// # Errors
+/// ENXIO if it is asked for as the task's own, and is not.
+pub(super) fn open(own: bool, acquire: bool) -> Result<(), Errno> {
+    let mut tty = terminal();
+    let caller = asks::terminal_caller(&tty.job, Signal::SIGTTOU);
+    if own && !caller.controlled_by_this {
+        return Err(Errno::ENXIO);
+    }
+    if acquire {
+        // Who cannot have it opens it all the same.
+        let _ = tty.job.acquire(&caller, false);
+    }
+    Ok(())
+}

@@ -3,6 +3,7 @@
 use super::process::Status;
 use super::table::table;
 use super::{Task, futex, pi, robust};
+use crate::fs;
 use crate::sched;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering::{Relaxed, Release};
@@ -46,6 +47,7 @@ pub(super) fn end_task() -> ! {
         task.process.changed.wake_all();
         if last {
             task.process.files.leave();
+            fs::terminal::session_ends(task.process.pid);
             let place = core::mem::take(&mut *task.process.place.lock());
             drop(place);
             table().finish(task.process.pid);

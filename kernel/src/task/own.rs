@@ -139,7 +139,6 @@ impl Task {
 
     /// Puts back the mask that [`Task::set_blocked_for_call`] has set aside: for calls that end without having been interrupted. A call that was
     /// interrupted leaves this to the way back to EL0, where the mask goes into the frame of a handler.
-    #[allow(dead_code, reason = "for ppoll and its kin")]
     pub(crate) fn restore_blocked(&self) {
         if let Some((entry, at)) = table().own(self) {
             let member = &mut entry.members[at];

@@ -1,7 +1,7 @@
 //! ppoll.
 
 use super::arguments::file;
-use super::readiness::Timeout;
+use super::readiness::{Timeout, block, unblock};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{MOST, OpenFile};
@@ -43,7 +43,7 @@ impl Polled {
 
 /// ppoll
 pub fn ppoll(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    let [at, count, timeout, ..] = frame.x;
+    let [at, count, timeout, set, size, ..] = frame.x;
     let timeout = Timeout::new(timeout)?;
     if count > MOST as u64 {
         return Err(Errno::EINVAL);
@@ -53,7 +53,9 @@ pub fn ppoll(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     for index in 0..count {
         polled.push(Polled::get(task, at.wrapping_add(8 * index))?);
     }
+    block(task, set, size)?;
     let found = timeout.wait(|| polled.iter_mut().map(|polled| u64::from(polled.look())).sum());
+    unblock(task, &found);
     let found = found?;
     for one in &polled {
         // The events are the upper half of the same structure: only what was found is written.

@@ -4,7 +4,8 @@ use crate::clock;
 use crate::errno::Errno;
 use crate::fs::changes::CHANGED;
 use crate::sched::Alarm;
-use crate::task::{self, user};
+use crate::task::{self, Task, user};
+use signals::SigSet;
 
 /// Until when a call waits.
 pub struct Timeout {
@@ -52,5 +53,27 @@ impl Timeout {
             let _ = user::put(self.address, [left / 1_000_000_000, left % 1_000_000_000]);
         }
         found.map_err(|_| Errno::ERESTARTNOHAND)
+    }
+}
+
+/// Has the task block other signals until the call has ended: those of the set at an address; 0 is no change.
+///
+/// # Errors
+/// EFAULT, EINVAL for a set of another size.
+pub fn block(task: &Task, set: u64, size: u64) -> Result<(), Errno> {
+    if set == 0 {
+        return Ok(());
+    }
+    if size != size_of::<u64>() as u64 {
+        return Err(Errno::EINVAL);
+    }
+    task.set_blocked_for_call(SigSet(user::get::<u64>(set)?));
+    Ok(())
+}
+
+/// Ends what [`block`] has begun, unless a signal has cut the call short: then the mask comes back behind the signal's handler.
+pub fn unblock(task: &Task, result: &Result<u64, Errno>) {
+    if *result != Err(Errno::ERESTARTNOHAND) {
+        task.restore_blocked();
     }
 }

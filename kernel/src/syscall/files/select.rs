@@ -1,7 +1,7 @@
 //! pselect6.
 
 use super::arguments::file;
-use super::readiness::Timeout;
+use super::readiness::{Timeout, block, unblock};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{MOST, OpenFile};
@@ -27,7 +27,7 @@ fn has(set: &Set, number: usize) -> bool {
 
 /// pselect6
 pub fn pselect6(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    let [count, in_set, out_set, except_set, timeout, ..] = frame.x;
+    let [count, in_set, out_set, except_set, timeout, mask, ..] = frame.x;
     if (count as i32) < 0 {
         return Err(Errno::EINVAL);
     }
@@ -48,8 +48,15 @@ pub fn pselect6(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         files.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         files.push((number, file(task, number as u64)?));
     }
+    if mask != 0 {
+        // A sixth argument had no room for the size: the two are in memory.
+        let [set, size] = user::get::<[u64; 2]>(mask)?;
+        block(task, set, size)?;
+    }
     let mut found: [Set; 3] = [[0; WORDS]; 3];
-    let total = timeout.wait(|| look(&files, &wanted, &mut found))?;
+    let total = timeout.wait(|| look(&files, &wanted, &mut found));
+    unblock(task, &total);
+    let total = total?;
     for (set, &address) in found.iter().zip(&addresses) {
         if address != 0 {
             for (index, word) in set[..words].iter().enumerate() {
