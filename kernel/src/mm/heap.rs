@@ -16,7 +16,7 @@ const SHARE: usize = 4;
 
 /// Gives the heap and the pool of pages their memory, a range of physical addresses. Called once, at boot.
 pub fn init(physical: Range<usize>) {
-    let heap = physical.start..physical.start + (physical.len() / SHARE & !(super::layout::PAGE - 1));
+    let heap = physical.start..physical.start + ((physical.len() / SHARE) & !(super::layout::PAGE - 1));
     super::pages::init(heap.end..physical.end);
     let physical = heap;
     let start = super::linear(physical.start) as *mut u8;

@@ -128,7 +128,7 @@ pub fn init_cpu() {
     drop(guard);
     if cpu == 0 {
         // The first CPU's own thread goes on with the image's work, and may sleep.
-        let idle = Thread::new("idle", Box::new(|| idle()), None, begin).expect(OUT_OF_MEMORY);
+        let idle = Thread::new("idle", Box::new(idle), None, begin).expect(OUT_OF_MEMORY);
         running.idle.set(Arc::into_raw(idle));
     } else {
         running.idle.set(Arc::into_raw(boot));

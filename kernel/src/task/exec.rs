@@ -25,7 +25,7 @@ pub type ExecError = Errno;
 /// The top of the first thread's stack.
 const STACK_TOP: u64 = TOP - PAGE as u64;
 /// Where position-independent programs are placed (Linux: ELF_ET_DYN_BASE, two thirds of the address space).
-const PROGRAM_BASE: u64 = TOP / 3 * 2 & !0xffff;
+const PROGRAM_BASE: u64 = (TOP / 3 * 2) & !0xffff;
 
 /// A program that is ready to run.
 pub struct Loaded {

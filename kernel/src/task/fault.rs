@@ -12,7 +12,7 @@ use signals::{Info, Signal};
 /// What an abort says of the access, and whether it is of a kind that [`crate::space::Space::fault`] can repair: a missing entry, or
 /// one that permits too little (DDI 0487, ISS encoding for an exception from a Data Abort).
 fn access_of(frame: &Frame) -> Option<Access> {
-    let repairable = matches!(frame.esr & 0x3f, 0x04..=0x07 | 0x08..=0x0b | 0x0c..=0x0f);
+    let repairable = matches!(frame.esr & 0x3f, 0x04..=0x0f);
     let write = frame.esr >> 6 & 1 != 0;
     let maintenance = frame.esr >> 8 & 1 != 0;
     repairable.then_some(match frame.class() {

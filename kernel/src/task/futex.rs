@@ -3,26 +3,15 @@
 //! A waiter compares the word and enters the queue under one lock, which a waker takes too. The word is loaded by one instruction; a page
 //! that is not there is brought in without the lock, and the comparison is made again.
 
+use super::word::{Key, key, own_space};
 use super::{Restart, Task, interrupted, pi, user};
 use crate::clock;
 use crate::errno::Errno;
 use crate::sched::{self, Alarm, TaskId};
-use crate::space::Space;
 use crate::sync::IrqMutex;
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use linux_raw_sys::general as raw;
-use maps::Flags;
-
-/// What a word is known by, whoever maps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
-    /// Memory of one address space: where the space is, and the address.
-    Private(usize, u64),
-    /// Memory that address spaces share: the physical address.
-    Shared(u64),
-}
 
 struct Waiter {
     key: Key,
@@ -50,28 +39,6 @@ pub struct Futex {
     pub until: Option<u64>,
     /// The time is relative, so that a call that a signal has cut short goes on by `restart_syscall`.
     pub relative: bool,
-}
-
-pub(super) fn key(space: &Arc<Space>, address: u64, private: bool) -> Result<Key, Errno> {
-    const PAGE: u64 = crate::mm::layout::PAGE as u64;
-    let address = address & !(0xff << 56);
-    if !address.is_multiple_of(4) {
-        return Err(Errno::EINVAL);
-    }
-    let own = Key::Private(Arc::as_ptr(space).addr(), address);
-    if private {
-        return Ok(own);
-    }
-    let shared = space.look(|maps| Some(maps.find(address)?.flags.contains(Flags::SHARED)));
-    if !shared.ok_or(Errno::EFAULT)? {
-        return Ok(own);
-    }
-    let page = space.page_for_tracer(address, false).map_err(|_| Errno::EFAULT)?;
-    Ok(Key::Shared(page.physical() as u64 + address % PAGE))
-}
-
-pub(super) fn own_space(task: &Task) -> Result<Arc<Space>, Errno> {
-    task.space().ok_or(Errno::EFAULT)
 }
 
 /// FUTEX_WAIT and FUTEX_WAIT_BITSET. Thread context; may sleep.

@@ -25,6 +25,7 @@ mod timer;
 mod trampoline;
 pub mod user;
 mod wait;
+mod word;
 
 pub use clone::{Clone, clone};
 pub use end::{exit_process, exit_task};

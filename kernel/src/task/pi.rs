@@ -4,8 +4,8 @@
 //! changed through the linear map, under the lock of the list: what the program itself does with the word meanwhile is a compare-and-swap,
 //! which fails once FUTEX_WAITERS is set.
 
-use super::futex::{Key, key, own_space};
 use super::table::table;
+use super::word::{Key, key, own_space};
 use super::{Pid, Task, interrupted, user};
 use crate::clock;
 use crate::errno::Errno;

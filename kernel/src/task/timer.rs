@@ -74,7 +74,7 @@ fn expire() -> Option<u64> {
         let Some(entry) = table.process(pid) else { continue };
         let (at, interval) = entry.timer;
         // Expiries that were missed make one signal.
-        let missed = if interval == 0 { 0 } else { (now - at) / interval };
+        let missed = (now - at).checked_div(interval).unwrap_or(0);
         entry.timer.0 =
             if interval == 0 { 0 } else { at.saturating_add(interval.saturating_mul(missed + 1)) };
         let _ = table.send(pid, None, &Info::kernel(Signal::SIGALRM));

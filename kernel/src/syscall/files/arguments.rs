@@ -10,8 +10,7 @@ use linux_raw_sys::general as raw;
 
 /// The open file of a descriptor. The upper half of the register does not count, as everywhere where Linux has an `int`.
 pub fn file(task: &Task, number: u64) -> Result<Arc<OpenFile>, Errno> {
-    let file = task.process.files.lock().get(number & 0xffff_ffff);
-    file
+    task.process.files.lock().get(number & 0xffff_ffff)
 }
 
 /// As [`file`], but not for files that were opened with O_PATH.

@@ -46,8 +46,7 @@ pub fn dup(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 
 /// A further descriptor of an open file, which was found before: the table's lock is not held when the file is given back.
 fn duplicate(task: &Task, file: Arc<OpenFile>, close_on_exec: bool, lowest: u64) -> Result<u64, Errno> {
-    let number = task.process.files.lock().add_from(file, close_on_exec, lowest);
-    number
+    task.process.files.lock().add_from(file, close_on_exec, lowest)
 }
 
 /// dup3

@@ -29,6 +29,5 @@ pub fn openat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let path = path(name)?;
     let start = start(task, number, &path)?;
     let opened = fs::open(start.inode(), &path, last_link(!has(raw::O_NOFOLLOW)), &how, flags)?;
-    let number = task.process.files.lock().add(opened, has(raw::O_CLOEXEC));
-    number
+    task.process.files.lock().add(opened, has(raw::O_CLOEXEC))
 }
