@@ -3,7 +3,8 @@
 /// How long a SCHED_RR task runs before its equals get their turn: 100 ms, as on Linux (sched_rr_get_interval).
 pub const RR_QUANTUM: u64 = 100_000_000;
 
-/// How long a fair task runs at least before [`tick`](crate::Scheduler::tick) lets another fair task take over.
+/// How long a fair task runs at least before [`tick`](crate::Scheduler::tick) lets another fair task take over, by default:
+/// [`set_granularity`](crate::Scheduler::set_granularity) changes it.
 pub const MIN_GRANULARITY: u64 = 3_000_000;
 
 /// How far, in virtual time of the woken task, the woken task must be behind the running one to preempt it.

@@ -44,6 +44,12 @@ impl FairQueue {
         self.heap.first().copied()
     }
 
+    /// The virtual run time of the task that is farthest ahead. Looks at all tasks.
+    pub(crate) fn latest(&self, tasks: &Tasks) -> Option<u64> {
+        let times = self.heap.iter().map(|&task| tasks[task].vruntime);
+        times.reduce(|latest, time| if before(latest, time) { time } else { latest })
+    }
+
     /// All tasks, those with the most virtual run time rather early, in no exact order.
     pub(crate) fn rather_late_first(&self) -> impl Iterator<Item = Slot> {
         self.heap.iter().rev().copied()

@@ -1,8 +1,8 @@
 //! What a CPU calls for itself: which task runs, and for how long.
 
 use crate::{
-    BALANCE_INTERVAL, Error, MIN_GRANULARITY, Policy, RR_QUANTUM, Scheduler, TaskId, WAKEUP_GRANULARITY,
-    fair::lag,
+    BALANCE_INTERVAL, Error, Policy, RR_QUANTUM, Scheduler, TaskId, WAKEUP_GRANULARITY,
+    fair::{before, lag},
     task::{Requeue, Slot, State},
     weight::virtual_time,
 };
@@ -84,7 +84,7 @@ impl Scheduler {
         }
         let ahead = lag(running.vruntime, first.vruntime);
         let granularity = virtual_time(WAKEUP_GRANULARITY, first.effective).cast_signed();
-        ahead > granularity || (ahead > 0 && running.slice >= MIN_GRANULARITY)
+        ahead > granularity || (ahead > 0 && running.slice >= self.granularity)
     }
 
     /// The switch that [`pick`](Self::pick) decided is over: nothing of the task before is in use on this CPU any more, so that other
@@ -148,10 +148,17 @@ impl Scheduler {
         self.reschedule.insert(cpu);
     }
 
-    /// The current task of `cpu` gives way to its equals at the next [`pick`](Self::pick), which the kernel then calls.
+    /// The current task of `cpu` gives way to its equals at the next [`pick`](Self::pick), which the kernel then calls. A fair task goes
+    /// behind all fair tasks that are ready on the CPU now, so that tasks which only yield take turns.
     pub fn yield_now(&mut self, cpu: usize) {
         let Some(cpu) = self.checked(cpu) else { return };
-        if self.cpus[cpu].running(&self.tasks).is_some() {
+        if let Some(running) = self.cpus[cpu].running(&self.tasks) {
+            if self.tasks[running].level() == 0
+                && let Some(last) = self.cpus[cpu].fair.latest(&self.tasks)
+                && !before(last, self.tasks[running].vruntime)
+            {
+                self.tasks[running].vruntime = last.wrapping_add(1);
+            }
             self.cpus[cpu].rotate = true;
             self.reschedule.insert(cpu);
         }

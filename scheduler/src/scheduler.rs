@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::{
-    CpuSet, Error, LockKey, MAX_CPUS, Policy, Priority, TaskId, TaskState,
+    CpuSet, Error, LockKey, MAX_CPUS, MIN_GRANULARITY, Policy, Priority, TaskId, TaskState,
     cpu::Cpu,
     lock_table::LockTable,
     task::{Requeue, Slot, State, Task, Tasks},
@@ -24,6 +24,8 @@ pub struct Scheduler {
     pub(crate) real_time_ready: CpuSet,
     /// The latest time that a caller gave.
     pub(crate) now: u64,
+    /// How long a fair task runs at least before [`tick`](Self::tick) lets another fair task take over, in nanoseconds.
+    pub(crate) granularity: u64,
 }
 
 impl Scheduler {
@@ -48,6 +50,7 @@ impl Scheduler {
             kicks: CpuSet::EMPTY,
             real_time_ready: CpuSet::EMPTY,
             now: 0,
+            granularity: MIN_GRANULARITY,
         })
     }
 
@@ -61,6 +64,12 @@ impl Scheduler {
         self.online.insert(cpu);
         self.flag(cpu);
         Ok(())
+    }
+
+    /// Sets how long a fair task runs at least before [`tick`](Self::tick) lets another fair task take over, in nanoseconds. By
+    /// default [`MIN_GRANULARITY`].
+    pub fn set_granularity(&mut self, granularity: u64) {
+        self.granularity = granularity;
     }
 
     /// The CPUs that are online.

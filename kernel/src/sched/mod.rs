@@ -50,9 +50,7 @@ pub fn kicked(_: &mut crate::exception::Frame) {
 /// Accounts for the running thread's time, and ends its turn if others are to run. The timer's handler calls this.
 pub fn tick() {
     alarm::tick();
-    let due = run::with_at_end_of_handler(|state| {
-        state.scheduler.tick(percpu::index(), crate::clock::nanoseconds())
-    });
+    let due = run::with_at_tick(|state| state.scheduler.tick(percpu::index(), crate::clock::nanoseconds()));
     if due == Some(true) {
         crate::debug::this().want_pick();
     }
@@ -67,6 +65,13 @@ pub fn leave_interrupt(cpu: &CpuDebug) {
         let rotate = cpu.reschedule_done();
         run::schedule(rotate);
     }
+}
+
+/// Has fair threads take turns at each tick, if there are so many ticks a second that the scheduler's own turns would be longer.
+pub fn set_tick(hz: u32) {
+    // Half of a tick, so that a turn that began shortly after one tick ends with the next.
+    let tick = 500_000_000 / u64::from(hz.max(1));
+    run::with(|state| state.scheduler.set_granularity(tick.min(scheduler::MIN_GRANULARITY)));
 }
 
 /// The name of the running thread. Thread context.

@@ -13,7 +13,7 @@ use crate::kprobe;
 use crate::mm::layout;
 use crate::percpu::{self, MAX_CPUS, PerCpu};
 use crate::smp::cpus;
-use crate::sync::IrqMutex;
+use crate::sync::{IrqMutex, IrqMutexGuard};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -49,21 +49,25 @@ static FIRST: PerCpu<AtomicPtr<Thread>> = crate::per_cpu!(AtomicPtr::new(core::p
 /// Does something with the scheduler, and tells the CPUs that have to switch because of it. None before the first CPU's scheduler has
 /// started. Thread and interrupt context.
 pub(super) fn with<R>(act: impl FnOnce(&mut State) -> R) -> Option<R> {
-    let (result, kicks) = locked(act)?;
+    let (result, kicks) = locked(STATE.lock(), act)?;
     kick(kicks);
     Some(result)
 }
 
-/// As [`with`], at the end of a handler: this CPU is not told, but finds by the result that it has to switch.
-pub(super) fn with_at_end_of_handler<R>(act: impl FnOnce(&mut State) -> R) -> Option<R> {
-    let (result, mut kicks) = locked(act)?;
+/// As [`with`], at the end of the tick's handler: this CPU is not told, but finds by the result that it has to switch. None also if another
+/// CPU has the lock: the next tick does what this one would have done. If all CPUs waited for the lock at each tick, a virtual CPU that
+/// its host has put aside would hold up all others.
+pub(super) fn with_at_tick<R>(act: impl FnOnce(&mut State) -> R) -> Option<R> {
+    let (result, mut kicks) = locked(STATE.try_lock()?, act)?;
     kicks.remove(percpu::index());
     kick(kicks);
     Some(result)
 }
 
-fn locked<R>(act: impl FnOnce(&mut State) -> R) -> Option<(R, CpuSet)> {
-    let mut guard = STATE.lock();
+fn locked<R>(
+    mut guard: IrqMutexGuard<'_, Option<State>>,
+    act: impl FnOnce(&mut State) -> R,
+) -> Option<(R, CpuSet)> {
     let state = guard.as_mut()?;
     let result = act(state);
     Some((result, state.scheduler.take_kicks()))

@@ -22,6 +22,7 @@ pub fn init_cpu(hz: u32) {
         Ok(tick) => TICK.this().set(Some(tick)),
         Err(error) => panic!("{error}"),
     }
+    crate::sched::set_tick(hz);
 }
 
 /// How many ticks this CPU has counted. Any context.
