@@ -7,6 +7,17 @@ use core::sync::atomic::{
 use signals::Signal;
 use tty::{Caller, Job};
 
+/// What the terminal knows of a task that is no program's.
+pub const NOBODY: Caller = Caller {
+    session: 0,
+    group: 0,
+    leads_session: false,
+    controlled_by_this: false,
+    has_terminal: false,
+    orphaned: false,
+    ignores_signal: false,
+};
+
 /// Who answers.
 pub struct Processes {
     /// Whether the running task has something more urgent to do than to wait. Thread context.
@@ -54,14 +65,6 @@ pub fn signal_group(group: u32, signal: Signal) {
 pub fn terminal_caller(job: &Job, signal: Signal) -> Caller {
     match processes() {
         Some(processes) => (processes.terminal_caller)(job, signal),
-        None => Caller {
-            session: 0,
-            group: 0,
-            leads_session: false,
-            controlled_by_this: false,
-            has_terminal: false,
-            orphaned: false,
-            ignores_signal: false,
-        },
+        None => NOBODY,
     }
 }

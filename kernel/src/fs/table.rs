@@ -117,13 +117,6 @@ impl OpenFiles {
         self.0.get_mut(range)?.iter_mut().find_map(Option::take).map(|entry| entry.file)
     }
 
-    /// Closes one of the descriptors that `execve` closes. None once there is none left.
-    pub fn close_for_exec(&mut self) -> Option<Arc<OpenFile>> {
-        let place =
-            self.0.iter_mut().find(|place| place.as_ref().is_some_and(|entry| entry.close_on_exec))?;
-        place.take().map(|entry| entry.file)
-    }
-
     /// Has `execve` close the descriptors from `first` to `last`.
     pub fn mark_between(&mut self, first: u64, last: u64) {
         let range = Self::range(first, last, self.0.len());

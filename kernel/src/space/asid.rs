@@ -59,10 +59,8 @@ static ASIDS: IrqMutex<Asids> = IrqMutex::new(Asids {
     running: [0; MAX_CPUS],
     to_flush: 0,
 });
-/// How many ASIDs this machine has: the smallest number of all CPUs, or what a test has asked for.
+/// How many ASIDs this machine has: the smallest number of all CPUs.
 static LIMIT: AtomicU32 = AtomicU32::new(MOST as u32);
-/// How many generations have begun.
-static GENERATIONS: AtomicU64 = AtomicU64::new(0);
 
 /// Empty tables, for a CPU that runs no program.
 static EMPTY: Once<Page> = Once::new();
@@ -83,16 +81,6 @@ fn set_ttbr0(value: u64) {
     TTBR0.this().store(value, Relaxed);
     crate::write_sysreg!("ttbr0_el1", value);
     barrier::isb();
-}
-
-/// For tests: has the machine use at most this many ASIDs from the next generation on. Thread context.
-pub fn limit(most: u32) {
-    LIMIT.fetch_min(most.max(MAX_CPUS as u32 + 2), Relaxed);
-}
-
-/// How many generations of ASIDs have begun since boot. Any context.
-pub fn generations() -> u64 {
-    GENERATIONS.load(Relaxed)
 }
 
 impl Asids {
@@ -121,7 +109,6 @@ impl Asids {
 
     fn begin_generation(&mut self) {
         self.generation += 1;
-        GENERATIONS.fetch_add(1, Relaxed);
         self.used.fill(0);
         self.next = 1;
         for word in self.running {

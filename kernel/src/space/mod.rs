@@ -10,7 +10,7 @@ mod asid;
 
 mod tables;
 
-pub use asid::{generations, init_cpu, limit};
+pub use asid::init_cpu;
 pub use tables::NoMemory;
 
 use crate::arch::cache;

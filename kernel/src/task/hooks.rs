@@ -2,23 +2,15 @@
 
 use super::table::table;
 use super::{Pid, current};
+use crate::fs::asks::NOBODY;
 use signals::{Handler, Signal};
 use tty::{Caller, Job};
 
 /// What the terminal has to know of the running task. `signal` is the one that would be sent to it in the background. Thread context.
 pub fn terminal_caller(job: &Job, signal: Signal) -> Caller {
-    let nobody = Caller {
-        session: 0,
-        group: 0,
-        leads_session: false,
-        controlled_by_this: false,
-        has_terminal: false,
-        orphaned: false,
-        ignores_signal: false,
-    };
-    let Some(task) = current() else { return nobody };
+    let Some(task) = current() else { return NOBODY };
     let mut table = table();
-    let Some((entry, at)) = table.own(task) else { return nobody };
+    let Some((entry, at)) = table.own(task) else { return NOBODY };
     let (session, group) = (entry.session, entry.group);
     let blocked = entry.members[at].blocked.contains(signal);
     let ignores_signal = blocked || entry.actions.get(signal).handler == Handler::Ignore;
