@@ -1,6 +1,7 @@
 //! Calls of PSCI, by the conduit (HVC or SMC) that the device tree names.
 
 use platform::Conduit;
+pub use smccc::psci::Error;
 use smccc::{Hvc, Smc, psci};
 use spin::Once;
 

@@ -181,8 +181,14 @@ pub fn bring_up_within(cpu: usize, patience: u64) -> Result<(), BringUpError> {
 
 fn start(cpu: usize, mpidr: u64, ttbr1: u64, patience: u64) -> Result<(), BringUpError> {
     // A CPU that was started before is on its way. If the firmware has given up on it, it is started again.
-    if LATE.load(Relaxed) & 1 << cpu == 0 || psci::is_off(mpidr) {
-        power_on(cpu, mpidr, ttbr1).map_err(|error| BringUpError::Firmware { cpu, mpidr, error })?;
+    let late = LATE.load(Relaxed) & 1 << cpu != 0;
+    if !late || psci::is_off(mpidr) {
+        match power_on(cpu, mpidr, ttbr1) {
+            Ok(()) => {}
+            // Until the started CPU runs, the firmware may say that it is off (QEMU does), and refuse a moment later.
+            Err(psci::Error::AlreadyOn | psci::Error::OnPending) if late => {}
+            Err(error) => return Err(BringUpError::Firmware { cpu, mpidr, error }),
+        }
     }
     if patience > 0 {
         AWAITED.store(cpu, Release);
