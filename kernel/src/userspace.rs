@@ -13,8 +13,13 @@ use files::LastLink;
 use programs::ReadAt;
 use programs::start::{self, Strings};
 
-static PROGRAMS: el0::Programs =
-    el0::Programs { system_call: syscall::call, exception: task::exception, leave: task::leave };
+static PROGRAMS: el0::Programs = el0::Programs {
+    system_call: syscall::call,
+    exception: task::exception,
+    report: task::report,
+    debug: task::debug_of_running,
+    leave: task::leave,
+};
 
 static PROCESSES: asks::Processes = asks::Processes {
     interrupted: task::interrupted,

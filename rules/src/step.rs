@@ -33,6 +33,8 @@ pub enum StepError {
     DebugMasked,
     /// Another debugger's step of the context is not over.
     Busy,
+    /// The context is a program, which a debugger of the kernel does not step.
+    AtEl0,
 }
 
 impl core::error::Error for StepError {}
@@ -42,6 +44,7 @@ impl fmt::Display for StepError {
         f.write_str(match self {
             Self::DebugMasked => "rule X2: no step of a context with PSTATE.D masked",
             Self::Busy => "the context is being stepped already",
+            Self::AtEl0 => "the context is a program at EL0, which a debugger of the kernel does not step",
         })
     }
 }
@@ -185,6 +188,7 @@ mod tests {
     fn errors_name_the_rule_or_the_reason() {
         assert_eq!(StepError::DebugMasked.to_string(), "rule X2: no step of a context with PSTATE.D masked");
         assert_eq!(StepError::Busy.to_string(), "the context is being stepped already");
+        assert!(StepError::AtEl0.to_string().contains("a program at EL0"));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use crate::armed::{Slots, Use, key};
 use crate::lookup::{Entry, Found};
 use crate::table::Reserved;
 use crate::{
-    Admitted, Counts, Cpus, DebugRegs, Encoding, Kind, Payload, SlotError, SlotId, SlotMask, Snapshot, State,
-    Suspended, Table, Tables, WatchHit, arm, breakpoint_hits, disarm, watchpoint_hits,
+    Admitted, Counts, Cpus, DebugRegs, Encoding, Kind, Payload, Privilege, SlotError, SlotId, SlotMask,
+    Snapshot, State, Suspended, Table, Tables, WatchHit, arm, breakpoint_hits, disarm, watchpoint_hits,
 };
 
 /// The number of slots that are reached without selecting a bank ([`Banked`](crate::Banked)). The constant-time functions
@@ -65,6 +65,15 @@ impl CpuSlots {
     #[inline]
     pub const fn armed(&self, kind: Kind) -> SlotMask {
         self.of(kind).armed()
+    }
+
+    /// Whether a slot is armed that matches accesses at EL1, so that this CPU needs MDSCR_EL1.KDE for its slots (rule H8). The
+    /// unprivileged accesses of the kernel (LDTR, STTR) are not counted: where they match a slot for EL0 there is nothing to report.
+    pub fn reaches_el1(&self) -> bool {
+        [Kind::Breakpoint, Kind::Watchpoint].into_iter().any(|kind| {
+            let slots = self.of(kind);
+            slots.armed().into_iter().any(|n| slots.encoding(n).privilege() != Privilege::El0)
+        })
     }
 
     /// The id of the use of slot `n` that this CPU has armed; `None` if slot `n` is not armed.

@@ -26,6 +26,13 @@ impl MaskedCpu {
         self.step_bits.set(if mdscr_ss(owners) { mdscr::SS | mdscr::KDE } else { 0 });
     }
 
+    /// As [`set_owners`](Self::set_owners), for a program that is returned to or goes on: a step at EL0 needs no KDE (H8).
+    #[inline(always)]
+    pub fn set_owners_at_el0(&self, owners: Owners) {
+        self.owners.set(owners);
+        self.step_bits.set(if mdscr_ss(owners) { mdscr::SS } else { 0 });
+    }
+
     /// Changes what the armed slots need of MDSCR_EL1. D is masked.
     #[inline(always)]
     pub fn set_armed_bits(&self, bits: u64) {

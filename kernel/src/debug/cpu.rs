@@ -10,7 +10,7 @@ use core::cell::{Cell, UnsafeCell};
 use core::mem::offset_of;
 use core::ops::Deref;
 use core::ptr;
-use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
 use rules::step::Owners;
 
 /// How deep interrupts that set a step aside can nest on a CPU.
@@ -20,7 +20,7 @@ pub const STASH_DEPTH: usize = 8;
 pub const MAX_SLOTS: usize = 64;
 
 /// The counters of [`stats`](super::stats).
-pub(super) const COUNTERS: usize = 13;
+pub(super) const COUNTERS: usize = 14;
 
 /// A cell that every crate may read, and only this crate may change.
 #[repr(transparent)]
@@ -89,6 +89,13 @@ pub struct CpuDebug {
     pub(super) hits: CpuHits,
     /// The store-only watchpoints of this CPU that match loads too for a while.
     pub(super) widened: UnsafeCell<Widened>,
+    /// The debug state of the task that runs on this CPU ([`task`](super::task)), if the task was ever debugged; else null.
+    pub(super) task: AtomicPtr<()>,
+    /// The slots of that task which are armed.
+    pub(super) task_slots: UnsafeCell<TaskSlots>,
+    /// The PC of the last hit of a watchpoint at EL0, and how many hits there were at this PC one after the other; [`IN_SEQUENCE`] if the
+    /// instruction is known to be in an exclusive sequence.
+    pub(super) repeated: Cell<(u64, u32)>,
     /// The PC of an exclusive sequence, and how many attempts there have ended with `End::Doubtful` (see
     /// [`exclusive`](super::exclusive)).
     pub(super) doubt: Cell<(u64, u32)>,
@@ -99,6 +106,16 @@ pub struct CpuDebug {
 pub(super) struct Widened {
     pub(super) mask: SlotMask,
     pub(super) generations: [u32; MAX_SLOTS],
+}
+
+/// See [`CpuDebug::repeated`].
+pub(super) const IN_SEQUENCE: u32 = u32::MAX;
+
+/// The slots of a task that a CPU has armed: by kind their numbers, and for each number the use ([`task::Use`](super::task::Use)) as a
+/// word, 0 if the slot is not the task's.
+pub(super) struct TaskSlots {
+    pub(super) masks: [SlotMask; 2],
+    pub(super) uses: [[u64; 16]; 2],
 }
 
 /// The offset of the doubleword that holds `depth`, `levels_len` and `owners`. The next doubleword is the first level's
@@ -144,8 +161,17 @@ impl CpuDebug {
             slots: UnsafeCell::new(CpuSlots::new()),
             hits: CpuHits::new(),
             widened: UnsafeCell::new(Widened { mask: SlotMask::EMPTY, generations: [0; MAX_SLOTS] }),
+            task: AtomicPtr::new(ptr::null_mut()),
+            task_slots: UnsafeCell::new(TaskSlots { masks: [SlotMask::EMPTY; 2], uses: [[0; 16]; 2] }),
+            repeated: Cell::new((0, 0)),
             doubt: Cell::new((0, 0)),
         }
+    }
+
+    /// Whether the running task was ever debugged, so that it has a debug state ([`task`](super::task)). Any context.
+    #[inline(always)]
+    pub fn has_task(&self) -> bool {
+        !self.task.load(Relaxed).is_null()
     }
 
     /// Whether a debugger steps the running context. Any context of this CPU.

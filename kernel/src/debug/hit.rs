@@ -9,6 +9,7 @@
 use super::client::Stop;
 use super::cpu::MaskedCpu;
 use super::session::{self, Sequences};
+use super::slots::Disposition;
 use super::step::{make_up_reschedule, request};
 use super::{control, debugger, exclusive, slots, stats};
 use crate::arch::mdscr;
@@ -91,8 +92,10 @@ fn in_copy(cpu: &MaskedCpu, frame: &mut DebugFrame, word: u32) {
 #[inline(always)]
 fn any_watchpoint(cpu: &MaskedCpu, frame: &mut DebugFrame, word: u32) {
     exception_of(Kind::Watchpoint).count();
-    let hit =
-        WatchHit::from_syndrome(frame.esr as u32 & 0x1ff_ffff, frame.far, zva_block()).by_instruction(word);
+    // The top byte of a program's address is ignored (TCR_EL1.TBI0), and FAR_EL1 may have it.
+    let far = if frame.far >> 55 & 1 == 0 { frame.far & !(0xff << 56) } else { frame.far };
+    let hit = WatchHit::from_syndrome(frame.esr as u32 & 0x1ff_ffff, far, exclusive::zva_block())
+        .by_instruction(word);
     let mut hits = slots::watchpoint_hits(cpu, &hit);
     if slots::any_widened(cpu) && !hits.is_empty() {
         hits = exclusive::without_quiet(cpu, frame.pc, hits, &hit);
@@ -102,12 +105,6 @@ fn any_watchpoint(cpu: &MaskedCpu, frame: &mut DebugFrame, word: u32) {
         }
     }
     dispose_of_hits(cpu, frame, Kind::Watchpoint, hits);
-}
-
-/// How many bytes DC ZVA zeroes (DCZID_EL0.BS).
-#[inline(always)]
-fn zva_block() -> u64 {
-    4 << (crate::read_sysreg!("dczid_el0") & 0xf)
 }
 
 /// Asks for the step-over, suspends every slot that was hit, and deals with each hit as the slot's disposition says.
@@ -120,7 +117,10 @@ fn dispose_of_hits(cpu: &MaskedCpu, frame: &mut DebugFrame, kind: Kind, hits: Sl
     }
     let pc = frame.pc;
     for n in hits {
-        if let Some(record) = slots::suspend_whole(cpu, kind, n) {
+        // An unprivileged access of the kernel's own that hits a program's slot is stepped over, and nothing else (M15).
+        if let Some(record) = slots::suspend_whole(cpu, kind, n)
+            && !matches!(record.payload, Disposition::Program)
+        {
             cpu.hits.count(kind, n);
             slots::dispose(frame, &record);
         }

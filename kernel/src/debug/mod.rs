@@ -24,6 +24,7 @@ pub mod stats;
 pub mod step;
 pub mod stepping;
 mod switch;
+pub mod task;
 
 pub use cpu::{
     ARMED_BITS, CONTEXT, CpuDebug, LEVELS, MAX_SLOTS, MDSCR, MaskedCpu, ONE_LEVEL, STASH_DEPTH, masked, this,

@@ -54,8 +54,11 @@ fn hold(cpu: &MaskedCpu, session: Session) {
 /// Whether the context of `frame` can have a session. Debug context.
 ///
 /// # Errors
-/// X2: the context has D masked. Or it has a session already.
+/// X2: the context has D masked. Or it has a session already, or is a program.
 pub fn admit(cpu: &MaskedCpu, frame: &Frame) -> Result<(), StepError> {
+    if frame.is_of_el0() {
+        return Err(StepError::AtEl0);
+    }
     if frame.masks().contains(Daif::D) {
         return Err(StepError::DebugMasked);
     }
@@ -206,7 +209,7 @@ pub fn enter_brk(cpu: &MaskedCpu, frame: &mut DebugFrame, parked: Owners) -> Own
     frame.x[0] = match begun {
         Ok(()) => 0,
         Err(StepError::Busy) => 1,
-        Err(StepError::DebugMasked) => 2,
+        Err(StepError::DebugMasked | StepError::AtEl0) => 2,
     };
     parked
 }

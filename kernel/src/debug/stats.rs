@@ -87,6 +87,8 @@ counters! {
     FREE_RUNS = 11, "exclusive sequences missed";
     /// Stops for a debugger while the kernel had none.
     UNATTENDED = 12, "stops without a debugger";
+    /// Steps of the kernel's own code that were pending where a program was returned to (I6).
+    LEFT_BEHIND = 13, "steps left behind in the kernel";
 }
 
 const _: () = {

@@ -24,7 +24,7 @@ pub fn request(cpu: &MaskedCpu, frame: &mut Frame, owner: Owners) -> Result<(), 
 /// Takes the running context's state off this CPU: the CPU has no owner of a step any more, and every slot that was suspended for
 /// the context is armed again. D is masked; MDSCR_EL1 and the slots' ISB are owed.
 #[inline(always)]
-fn take(cpu: &MaskedCpu) -> Stepping {
+pub fn take(cpu: &MaskedCpu) -> Stepping {
     let taken = Stepping {
         owners: cpu.owners.get(),
         session: cpu.session.take(),
@@ -150,6 +150,16 @@ pub fn end_of_context(cpu: &MaskedCpu) {
     slots::rearm(cpu);
     cpu.session.set(None);
     cpu.set_owners(Owners::empty());
+}
+
+/// A step of EL1 is still pending where a program is returned to: it would be made in the program (I6). Cancels it, and says so. D is masked.
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn left_behind(cpu: &MaskedCpu) {
+    end_of_context(cpu);
+    stats::LEFT_BEHIND.count();
+    control::sync(cpu);
 }
 
 /// Ends a step-over for which no step exception comes (M6, M11, M12): the instruction has faulted, is an assertion's BRK, or was

@@ -7,13 +7,14 @@
 use super::frame::Frame;
 use super::live;
 use crate::arch::daif;
-use crate::debug::{self, MaskedCpu, control, step};
+use crate::debug::{self, MaskedCpu, control, step, task};
 #[cfg(debug_assertions)]
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use rules::step::Owners;
 use rules::table::{Masks, RowId, Ss};
 
-/// M13 as the constant that `apply` is generic over.
+/// M1 and M13 as the constants that `apply` is generic over.
+const M1: u8 = RowId::M1 as u8;
 const M13: u8 = RowId::M13 as u8;
 
 /// What an entry set aside of the interrupted context, for `leave` to put back.
@@ -63,6 +64,28 @@ pub fn set_aside<const ROW: u8>(cpu: &MaskedCpu, frame: &mut Frame) -> Aside {
             cpu.set_owners(Owners::empty());
             Aside { parked: owners, ..Aside::NOTHING }
         }
+    }
+}
+
+/// As [`set_aside`], at the entry from EL0 (M1): `by` says what has brought the program into the kernel. D is masked; MDSCR_EL1 is owed.
+#[inline(always)]
+pub fn set_aside_of_task<const ROW: u8>(cpu: &MaskedCpu, frame: &mut Frame, by: task::By) {
+    if cpu.owners.get().is_empty() {
+        return;
+    }
+    match live::ss::<ROW>() {
+        Ss::ClearThenSet | Ss::Stash => task::take(cpu, frame, by),
+        Ss::Clear => step::drop_owners(cpu, frame),
+        Ss::Unsaid | Ss::Keep | Ss::Decide | Ss::Compute | Ss::CompleteStepOver | Ss::Park => {}
+    }
+}
+
+/// Does what the masks column of the row says where its first part, which runs masked, is over: opens exceptions.
+#[inline(always)]
+pub fn open_later<const ROW: u8>(cpu: &MaskedCpu) {
+    if matches!(live::masks::<ROW>(), Masks::MaskedThenOpen) {
+        control::sync(cpu);
+        daif::clear::<{ daif::ALL }>();
     }
 }
 
@@ -134,9 +157,21 @@ pub fn resume(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
     check_return(frame);
 }
 
-/// The return to a program (M13): D, A, I, F are masked, and the CPU has no step of EL1.
+/// The return to a program (M13): D, A, I, F are masked, and the CPU has no step of EL1. The task's owners become those of the CPU (M1).
 #[inline(always)]
-pub fn leave_to_el0(cpu: &MaskedCpu, frame: &Frame) {
+pub fn leave_to_el0(cpu: &MaskedCpu, frame: &mut Frame) {
+    if !cpu.owners.get().is_empty() {
+        step::left_behind(cpu);
+    }
+    if cpu.has_task() && matches!(live::ss::<M1>(), Ss::ClearThenSet) {
+        task::give(cpu, frame);
+    }
+    go_on_at_el0(cpu, frame);
+}
+
+/// As [`leave_to_el0`], if the task's owners have stayed on the CPU: nothing was opened since the entry.
+#[inline(always)]
+pub fn go_on_at_el0(cpu: &MaskedCpu, frame: &Frame) {
     #[cfg(debug_assertions)]
     check_return_to_el0(cpu, frame);
     #[cfg(not(debug_assertions))]

@@ -4,11 +4,13 @@
 //! snapshot, so the handler is ordinary kernel code in thread context: it may be preempted, sleep, and go on on another CPU. What the kernel
 //! does for programs is in `task`, which [`set_programs`] names.
 
-use super::apply::{leave_to_el0, open};
+use super::apply::{go_on_at_el0, leave_to_el0, open, open_later, set_aside_of_task};
 use super::fatal::fatal;
 use super::frame::{Frame, ec};
 use super::reason::Reason;
 use crate::arch::daif;
+use crate::debug::task::hit::{self, Report};
+use crate::debug::task::{By, TaskDebug};
 use crate::debug::{self, MaskedCpu};
 use crate::irq;
 use core::sync::atomic::{
@@ -19,6 +21,7 @@ use rules::table::RowId;
 
 const M2: u8 = RowId::M2 as u8;
 const M3: u8 = RowId::M3 as u8;
+const M4: u8 = RowId::M4 as u8;
 const M5: u8 = RowId::M5 as u8;
 const M9: u8 = RowId::M9 as u8;
 
@@ -28,6 +31,10 @@ pub struct Programs {
     pub system_call: fn(&mut Frame),
     /// Deals with any other synchronous exception. Thread context; may sleep.
     pub exception: fn(&mut Frame),
+    /// Deals with what a step, breakpoint or watchpoint exception has to report. Thread context; may sleep.
+    pub report: fn(&mut Frame, &Report),
+    /// The debug state of the running task. All exceptions are masked.
+    pub debug: fn() -> Option<&'static TaskDebug>,
     /// Does what is left to be done before the program goes on: signals, registers. Returns true once nothing is. Called with all
     /// exceptions masked; may open them, and masks them again.
     pub leave: fn(&mut Frame) -> bool,
@@ -60,6 +67,9 @@ static EXCEPTION_EL0_CLASSES: [Handler; 64] = {
     let mut classes: [Handler; 64] = [other; 64];
     classes[ec::SVC64 as usize] = system_call;
     classes[ec::BRK64 as usize] = brk;
+    classes[ec::STEP_LOWER as usize] = step;
+    classes[ec::BREAKPOINT_LOWER as usize] = breakpoint;
+    classes[ec::WATCHPOINT_LOWER as usize] = watchpoint;
     classes
 };
 
@@ -70,10 +80,18 @@ fn entered() -> &'static MaskedCpu {
     unsafe { debug::masked() }
 }
 
+/// Applies both columns of the row: takes the task's owners off the CPU, and opens exceptions.
+#[inline(always)]
+fn enter<const ROW: u8>(frame: &mut Frame, by: By) {
+    let cpu = entered();
+    set_aside_of_task::<ROW>(cpu, frame, by);
+    open::<ROW>(cpu, frame);
+}
+
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn system_call(frame: &mut Frame) {
-    open::<M2>(entered(), frame);
+    enter::<M2>(frame, By::Synchronous);
     (programs(frame).system_call)(frame);
     leave(frame);
 }
@@ -81,7 +99,7 @@ extern "C" fn system_call(frame: &mut Frame) {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn brk(frame: &mut Frame) {
-    open::<M3>(entered(), frame);
+    enter::<M3>(frame, By::Brk);
     (programs(frame).exception)(frame);
     leave(frame);
 }
@@ -89,22 +107,72 @@ extern "C" fn brk(frame: &mut Frame) {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn other(frame: &mut Frame) {
-    open::<M2>(entered(), frame);
+    enter::<M2>(frame, By::Synchronous);
     (programs(frame).exception)(frame);
+    leave(frame);
+}
+
+/// The handlers of M4. The first phase runs masked, and takes from this CPU's debug hardware what has happened. If nothing is to be
+/// reported, the program goes on at once.
+macro_rules! hardware {
+    ($($name:ident: $first:expr;)*) => {$(
+        #[inline(never)]
+        #[unsafe(link_section = ".noprobe.text")]
+        extern "C" fn $name(frame: &mut Frame) {
+            let cpu = entered();
+            open::<M4>(cpu, frame);
+            if !cpu.has_task() {
+                adopt(frame);
+            }
+            match $first(cpu, frame) {
+                None => go_on_at_el0(cpu, frame),
+                Some(found) => report(frame, &found),
+            }
+        }
+    )*};
+}
+
+hardware! {
+    step: |cpu, _: &mut Frame| hit::step(cpu);
+    breakpoint: |cpu, frame| hit::breakpoint(cpu, frame);
+    watchpoint: |cpu, frame| hit::watchpoint(cpu, frame);
+}
+
+/// Makes the running task one that has a debug state: a slot of the kernel's has been hit.
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn adopt(frame: &mut Frame) {
+    if let Some(task) = (programs(frame).debug)() {
+        task.adopt();
+    }
+}
+
+/// The second phase of M4, in which everything is open.
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn report(frame: &mut Frame, found: &Report) {
+    let cpu = entered();
+    set_aside_of_task::<M4>(cpu, frame, By::Debug);
+    open_later::<M4>(cpu);
+    (programs(frame).report)(frame, found);
     leave(frame);
 }
 
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_el0_irq(frame: &mut Frame) {
+    let cpu = entered();
+    // Before the acknowledge, which may find that there is no interrupt: work that waits is done all the same.
+    set_aside_of_task::<M5>(cpu, frame, By::Interrupt);
     if let Some(interrupt) = irq::acknowledge() {
         if irq::is_nmi(interrupt) {
-            open::<M9>(entered(), frame);
-            irq::handle(interrupt, frame);
+            open::<M9>(cpu, frame);
         } else {
-            open::<M5>(entered(), frame);
-            irq::handle(interrupt, frame);
+            open::<M5>(cpu, frame);
         }
+        irq::handle(interrupt, frame);
     }
     leave(frame);
 }
@@ -112,8 +180,10 @@ extern "C" fn exception_el0_irq(frame: &mut Frame) {
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_el0_fiq(frame: &mut Frame) {
+    let cpu = entered();
+    set_aside_of_task::<M5>(cpu, frame, By::Interrupt);
     if let Some(interrupt) = irq::acknowledge_fiq() {
-        open::<M5>(entered(), frame);
+        open::<M5>(cpu, frame);
         irq::handle_fiq(interrupt, frame);
     }
     leave(frame);
@@ -122,7 +192,7 @@ extern "C" fn exception_el0_fiq(frame: &mut Frame) {
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn exception_el0_error(frame: &mut Frame) {
-    open::<M9>(entered(), frame);
+    enter::<M9>(frame, By::Interrupt);
     fatal(frame, "M16", Reason::SError)
 }
 

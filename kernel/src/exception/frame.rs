@@ -83,8 +83,11 @@ pub mod ec {
     pub const DATA_ABORT_LOWER: u64 = 0x24;
     pub const DATA_ABORT_SAME: u64 = 0x25;
     pub const SP_ALIGNMENT: u64 = 0x26;
+    pub const BREAKPOINT_LOWER: u64 = 0x30;
     pub const BREAKPOINT_SAME: u64 = 0x31;
+    pub const STEP_LOWER: u64 = 0x32;
     pub const STEP_SAME: u64 = 0x33;
+    pub const WATCHPOINT_LOWER: u64 = 0x34;
     pub const WATCHPOINT_SAME: u64 = 0x35;
     pub const BRK64: u64 = 0x3c;
 }
@@ -100,6 +103,13 @@ impl Frame {
     #[inline(always)]
     pub fn masks(&self) -> Daif {
         Daif::of(self.pstate)
+    }
+
+    /// Whether the context is a program at EL0.
+    #[inline(always)]
+    pub fn is_of_el0(&self) -> bool {
+        const M: u64 = 0x1f;
+        self.pstate & M == 0
     }
 
     /// Has the context go on at `pc`, and clears SPSR.SS (rule M13: a handler that moves ELR clears SPSR.SS).

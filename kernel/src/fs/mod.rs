@@ -11,6 +11,7 @@ mod open;
 pub mod pipe;
 mod place;
 mod poll;
+mod special;
 mod table;
 pub mod terminal;
 
@@ -18,6 +19,7 @@ pub use devices::Device;
 pub use object::FileObject;
 pub use open::{CHANGEABLE, Descriptor, OpenFile, open};
 pub use place::{Place, Start};
+pub use special::Special;
 pub use table::{MOST, OpenFiles, standard};
 
 use crate::errno::Errno;

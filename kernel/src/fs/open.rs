@@ -1,7 +1,7 @@
 //! What programs have open: the open files that descriptors name.
 
 use super::pipe::PipeEnd;
-use super::{Device, FileObject, fifo, now, terminal, tree};
+use super::{Device, FileObject, Special, fifo, now, terminal, tree};
 use crate::errno::Errno;
 use crate::sched::Mutex;
 use alloc::sync::Arc;
@@ -21,6 +21,8 @@ pub enum Descriptor {
     Device(Device, Arc<FileObject>),
     /// An end of a pipe.
     Pipe(PipeEnd),
+    /// A file that knows by itself what it is.
+    Special(Arc<dyn Special>),
 }
 
 /// An open file: what `open` makes. Descriptors that `dup` and `fork` make share it, and its offset.
@@ -58,7 +60,10 @@ impl OpenFile {
     pub fn is_seekable(&self) -> bool {
         !matches!(
             self.what,
-            Descriptor::Pipe(_) | Descriptor::Path(_) | Descriptor::Device(Device::Terminal, _)
+            Descriptor::Pipe(_)
+                | Descriptor::Special(_)
+                | Descriptor::Path(_)
+                | Descriptor::Device(Device::Terminal, _)
         )
     }
 
@@ -70,6 +75,7 @@ impl OpenFile {
             | Descriptor::Path(object)
             | Descriptor::Device(_, object) => Some(object),
             Descriptor::Pipe(end) => end.object(),
+            Descriptor::Special(_) => None,
         }
     }
 
@@ -107,6 +113,7 @@ impl OpenFile {
             }
             Descriptor::Device(Device::Terminal, _) => terminal::read(to, wait),
             Descriptor::Pipe(end) => end.read(to, wait),
+            Descriptor::Special(special) => special.read(to),
             Descriptor::Path(_) => Err(Errno::EBADF),
         }
     }
@@ -131,7 +138,9 @@ impl OpenFile {
                 };
                 return Ok((count, start.saturating_add(count as u64)));
             }
-            Descriptor::Directory(_) | Descriptor::Path(_) => return Err(Errno::EBADF),
+            Descriptor::Directory(_) | Descriptor::Path(_) | Descriptor::Special(_) => {
+                return Err(Errno::EBADF);
+            }
             _ if from.is_empty() => 0,
             Descriptor::Device(Device::Full, _) => return Err(Errno::ENOSPC),
             Descriptor::Device(Device::Null | Device::Zero | Device::Random, _) => from.len(),

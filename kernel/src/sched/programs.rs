@@ -59,15 +59,20 @@ pub fn contended_lock(owner: TaskId) -> Option<LockKey> {
 /// Ends the sleep of a thread, and has a thread that runs on another CPU enter the kernel there. Thread and interrupt context.
 pub fn interrupt(task: TaskId) {
     end_wait(task);
+    interrupt_running(task);
+}
+
+/// Has a thread that runs on another CPU enter the kernel there. Returns whether it does run. Thread context.
+pub fn interrupt_running(task: TaskId) -> bool {
     let running = with(|state| match state.scheduler.state(task) {
         Ok(TaskState::Running) => state.scheduler.cpu(task).ok(),
         _ => None,
     });
-    if let Some(cpu) = running.flatten()
-        && cpu != percpu::index()
-    {
+    let elsewhere = running.flatten().filter(|&cpu| cpu != percpu::index());
+    if let Some(cpu) = elsewhere {
         gic::send_sgi(sgi::RESCHEDULE, Target::OneCpu(cpu));
     }
+    elsewhere.is_some()
 }
 
 /// The policy of a thread. Thread context.

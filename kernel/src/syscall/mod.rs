@@ -3,6 +3,7 @@
 mod credentials;
 mod files;
 mod memory;
+mod perf;
 mod process;
 mod signals;
 mod system;
@@ -145,6 +146,7 @@ calls! {
     __NR_restart_syscall => time::restart_syscall,
     __NR_getitimer => time::getitimer,
     __NR_setitimer => time::setitimer,
+    __NR_perf_event_open => perf::perf_event_open,
     __NR_rseq => threads::none,
     __NR_membarrier => threads::none,
     __NR_getuid => credentials::root,

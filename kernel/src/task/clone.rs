@@ -83,6 +83,10 @@ pub fn clone(task: &Task, frame: &Frame, request: &Clone) -> Result<u64, Errno> 
         abandon(&child, thread);
         return Err(error);
     }
+    if let Err(error) = task.hand_events_on(&child, thread) {
+        abandon(&child, thread);
+        return Err(error);
+    }
     let vfork = has(raw::CLONE_VFORK);
     let added = begin(&child, registers, |thread_id| {
         child.thread.store(thread_id, Relaxed);
@@ -104,6 +108,7 @@ pub fn clone(task: &Task, frame: &Frame, request: &Clone) -> Result<u64, Errno> 
 
 /// Gives back what has to sleep for that, of a task that does not start.
 fn abandon(child: &Task, thread: bool) {
+    child.leave_events();
     let space = child.space.lock().take();
     drop(space);
     if !thread {

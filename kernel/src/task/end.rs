@@ -32,6 +32,7 @@ pub fn exit_task(task: &Task, status: u8) -> ! {
 /// Ends the running task. Thread context.
 pub(super) fn end_task() -> ! {
     if let Some(task) = super::current() {
+        task.leave_events();
         task.leave_space(None);
         let run_time = sched::run_time(task.thread());
         let mut last = false;

@@ -180,6 +180,7 @@ pub fn execve(
         entry.members[at].alternate = signals::AltStack::DISABLED;
         entry.members[at].fault = None;
     }
+    task.exec_drops_events();
     task.change_fp(|fp| *fp = crate::arch::fp::Fpsimd::zeroed());
     crate::write_sysreg!("tpidr_el0", 0);
     *task.restart.lock() = None;

@@ -4,6 +4,7 @@ use super::table::table;
 use super::trampoline::TRAMPOLINE;
 use super::{Task, user};
 use crate::arch::fp;
+use crate::debug;
 use crate::errno::Errno;
 use crate::exception::Frame;
 use linux_raw_sys::general::SEGV_MAPERR;
@@ -33,6 +34,7 @@ fn set_registers(frame: &mut Frame, registers: &Registers) {
 
 /// Writes the frame of a handler, and has the task go on in the handler. If the frame cannot be written the task gets SIGSEGV.
 pub(super) fn begin(task: &Task, frame: &mut Frame, start: &Start) {
+    debug::task::handler_begins(frame);
     let registers = registers_of(frame);
     let fpsimd = task.change_fp(|fp| Fpsimd { v: fp.v, fpsr: fp.fpsr as u32, fpcr: fp.fpcr as u32 });
     let interrupted = Interrupted {
@@ -74,6 +76,7 @@ pub fn sigreturn(task: &Task, frame: &mut Frame) -> u64 {
         return frame.x[0];
     };
     set_registers(frame, &restored.registers);
+    debug::task::handler_returns();
     let Fpsimd { v, fpsr, fpcr } = restored.fpsimd;
     task.change_fp(|fp| *fp = fp::Fpsimd { v, fpsr: fpsr.into(), fpcr: fpcr.into() });
     if let Some((entry, at)) = table().own(task) {

@@ -29,6 +29,9 @@ pub fn leave(frame: &mut Frame) -> bool {
     let Some(task) = super::current() else { return true };
     if !task.attention.load(Acquire) && task.cut.load(Relaxed) == 0 {
         task.load_fp();
+        if task.debug.is_active() {
+            task.debug.refresh();
+        }
         return true;
     }
     daif::clear::<{ daif::ALL }>();

@@ -7,7 +7,10 @@
 
 mod children;
 mod clone;
+mod debug;
 mod end;
+mod event;
+mod exclusive;
 mod exec;
 mod fault;
 mod futex;
@@ -28,7 +31,9 @@ mod wait;
 mod word;
 
 pub use clone::{Clone, clone};
+pub use debug::{debug_of_running, report};
 pub use end::{exit_process, exit_task};
+pub use event::{Attributes, PerfEvent};
 pub use exec::{ExecError, exec, execve};
 pub use fault::{exception, of_kernel as fault_of_kernel};
 pub use futex::{Futex, futex};
@@ -40,18 +45,21 @@ pub use signal::{SignalError, broken_pipe, signal_group};
 pub use start::spawn_first;
 pub use wait::{Event, Wanted, Which, wait};
 
+pub(crate) use event::task_of;
 pub(crate) use futex::{time_of, wait as futex_wait};
 pub(crate) use own::{count, thread_of};
 pub(crate) use signal::{Receiver, send};
 pub(crate) use timer::{set_timer, timer};
 
 use crate::arch::fp::Fpsimd;
+use crate::debug::task::{TaskDebug, Use};
 use crate::exception::Frame;
 use crate::sched::{self, Occupant};
 use crate::sched::{TaskId, WaitQueue};
 use crate::space::Space;
 use crate::sync::IrqMutex;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
@@ -95,6 +103,10 @@ pub struct Task {
     fp: UnsafeCell<Fpsimd>,
     /// Whether the CPU that runs the task has its SIMD registers.
     loaded: AtomicBool,
+    /// Owners of steps, and hardware slots.
+    pub debug: TaskDebug,
+    /// What the hardware slots were set for.
+    events: IrqMutex<Vec<(Use, Arc<PerfEvent>)>>,
 }
 
 // SAFETY: `fp` is used by the task itself, or by the CPU that switches to or from it, with I masked.
@@ -132,6 +144,8 @@ impl Task {
             tls: AtomicU64::new(tls),
             fp: UnsafeCell::new(fp),
             loaded: AtomicBool::new(false),
+            debug: TaskDebug::new(),
+            events: IrqMutex::new(Vec::new()),
         }
     }
 
@@ -206,6 +220,7 @@ impl Occupant for Task {
             unsafe { &mut *self.fp.get() }.save();
         }
         Space::use_none();
+        self.debug.leaves();
     }
 
     fn arrives(&self) {
@@ -213,6 +228,7 @@ impl Occupant for Task {
         if let Some(space) = &*self.space.lock() {
             space.use_here();
         }
+        self.debug.arrives();
     }
 
     fn address(&self) -> *const () {

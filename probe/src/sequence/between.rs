@@ -59,6 +59,17 @@ impl Between {
         &self.stores[..self.stores_len]
     }
 
+    /// The same accesses at other addresses: `map` has the place of a doubleword or of a store. None if one of them has none.
+    pub fn mapped(mut self, mut map: impl FnMut(u64, bool) -> Option<u64>) -> Option<Self> {
+        for check in &mut self.checks[..self.checks_len] {
+            check.address = map(check.address, false)?;
+        }
+        for store in &mut self.stores[..self.stores_len] {
+            store.address = map(store.address, true)?;
+        }
+        Some(self)
+    }
+
     /// Notes a store. Returns false, and notes nothing, if there is no room or the store is misaligned.
     pub(super) fn put(&mut self, address: u64, size: u8, value: u64) -> bool {
         let room = self.stores_len < ROOM && address.is_multiple_of(u64::from(size));

@@ -67,7 +67,7 @@ use super::cpu::MaskedCpu;
 use super::{slots, stats, step};
 use crate::exception::{DebugFrame, Frame};
 use ::slots::{Kind, SlotMask, WatchHit};
-use memory::Native;
+pub use memory::Native;
 use probe::sequence::{self, Accesses, Done, End, Registers, Stuck};
 use probe::{is_load_exclusive, is_store_exclusive};
 use rules::step::{Owners, StepError};
@@ -381,4 +381,10 @@ pub fn without_quiet(cpu: &MaskedCpu, pc: u64, hits: SlotMask, how: &WatchHit) -
         }
     }
     hits.without(quiet)
+}
+
+/// How many bytes DC ZVA zeroes (DCZID_EL0.BS).
+#[inline(always)]
+pub fn zva_block() -> u64 {
+    4 << (crate::read_sysreg!("dczid_el0") & 0xf)
 }

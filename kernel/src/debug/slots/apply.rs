@@ -3,7 +3,8 @@
 //! Whoever changes records *marks* them for the CPUs that they are for, draws a number for the change, and sends those CPUs an SGI.
 //! [`protocols::Changes`] has the protocol by which a CPU finds the marked records, and by which the others see how far it is.
 
-use super::local::{slots_of, with_slots};
+use super::bank;
+use super::local::{set_armed, slots_of, with_slots};
 use super::records::{Disposition, KINDS, LIMITS, RECORDS, SLOTS, limit};
 use super::registers;
 use crate::arch::daif::{self, AllMasked};
@@ -61,7 +62,7 @@ pub fn init_cpu(cpu: &MaskedCpu) {
     // Marks from before this moment may be of records that are gone, or of slots that this CPU lacks. Whoever marks from now on
     // finds the CPU online, and waits for it.
     APPLIED.this().forget();
-    for id in SLOTS.for_cpu(me) {
+    for id in SLOTS.for_cpu(me).filter(|&id| !bank::keeps(id)) {
         if id.index < counts.of(id.kind) {
             mark(id, Cpus::of(me));
         } else {
@@ -249,9 +250,6 @@ fn apply(cpu: &MaskedCpu, kind: Kind, record: u8) {
 #[inline(always)]
 #[unsafe(link_section = ".noprobe.text")]
 fn set_armed_bits(cpu: &MaskedCpu) {
-    let any = with_slots(cpu, |slots| {
-        !(slots.armed(Kind::Breakpoint).is_empty() && slots.armed(Kind::Watchpoint).is_empty())
-    });
-    cpu.set_armed_bits(if any { mdscr::MDE | mdscr::KDE } else { 0 });
+    set_armed(cpu);
     control::sync(cpu);
 }

@@ -8,9 +8,14 @@
 use super::records::{Disposition, SLOTS, limit};
 use super::registers;
 use crate::arch::daif::{self, AllMasked};
-use crate::debug::cpu::{self, MaskedCpu, Widened};
+use crate::arch::mdscr;
+use crate::debug::cpu::{self, CPU_DEBUG, MaskedCpu, Widened};
 use crate::debug::stats;
-use ::slots::{CpuSlots, DebugRegs, Kind, Privilege, SlotId, SlotMask, Snapshot, State, Suspended, WatchHit};
+use crate::percpu;
+use ::slots::{
+    CpuSlots, DebugRegs, Encoding, Kind, Privilege, SlotId, SlotMask, Snapshot, State, Suspended, WatchHit,
+};
+use core::sync::atomic::Ordering::Acquire;
 use rules::pstate::Daif;
 
 /// Calls `use_` with this CPU's slots.
@@ -222,6 +227,54 @@ pub fn unstash(cpu: &MaskedCpu, suspended: &Suspended) -> bool {
         slots.unstash(&mut registers::all(cpu), suspended);
         !slots.suspended().is_empty()
     })
+}
+
+/// Arms a slot that is kept for programs ([`bank`](super::bank)), for the task that runs on this CPU.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn arm_for_task(cpu: &MaskedCpu, id: SlotId, encoding: Encoding) {
+    cpu.hits.clear(id.kind, id.index);
+    with_slots(cpu, |slots| slots.arm_new(&mut registers::all(cpu), id, encoding, false));
+}
+
+/// Ends [`arm_for_task`], and returns how often the slot was hit meanwhile.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn disarm_for_task(cpu: &MaskedCpu, kind: Kind, n: u8) -> u64 {
+    with_slots(cpu, |slots| {
+        if let Some(id) = slots.id(kind, n) {
+            slots.disarm(&mut registers::all(cpu), id);
+        }
+    });
+    let hits = cpu.hits.of(kind, n);
+    cpu.hits.clear(kind, n);
+    hits
+}
+
+/// Has MDSCR_EL1 hold MDE and KDE as the armed slots need them (H8). MDSCR_EL1 is owed.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn set_armed(cpu: &MaskedCpu) {
+    let (any, el1) = with_slots(cpu, |slots| {
+        let none = slots.armed(Kind::Breakpoint).is_empty() && slots.armed(Kind::Watchpoint).is_empty();
+        (!none, slots.reaches_el1())
+    });
+    cpu.set_armed_bits(if any { mdscr::MDE } else { 0 } | if el1 { mdscr::KDE } else { 0 });
+}
+
+/// Whether a slot is suspended on this CPU.
+#[inline(always)]
+pub fn any_suspended_here(cpu: &MaskedCpu) -> bool {
+    with_slots(cpu, |slots| !slots.suspended().is_empty())
+}
+
+/// How often a slot that is kept for programs was hit since it was armed on the CPU that runs the task whose debug state is at `task`; 0 if
+/// it runs on no CPU. The caller keeps the slot as it is.
+pub fn live_hits(id: SlotId, task: *const ()) -> u64 {
+    // SAFETY: only atomic fields are read.
+    let of = |cpu| unsafe { CPU_DEBUG.of_unchecked(cpu) };
+    let on = (0..percpu::MAX_CPUS).map(of).find(|cpu| core::ptr::eq(cpu.task.load(Acquire), task));
+    on.map_or(0, |cpu| cpu.hits.of(id.kind, id.index))
 }
 
 /// Whether a slot is suspended on this CPU. Any context.

@@ -7,6 +7,7 @@
 //! CPU.
 
 mod apply;
+pub mod bank;
 mod installed;
 mod local;
 mod records;

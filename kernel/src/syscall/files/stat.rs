@@ -11,6 +11,8 @@ use linux_raw_sys::general as raw;
 /// The number of the device that the tree is on, and of the one that pipes are on: no others have them.
 const TREE: u64 = 1;
 const PIPES: u64 = 2;
+/// The `st_dev` of files that are no part of the tree.
+const SPECIAL: u64 = 3;
 
 // SAFETY: integers, of which those of 4 bytes come in pairs: there is no padding.
 unsafe impl user::Plain for raw::stat {}
@@ -82,6 +84,9 @@ fn of_open(file: &OpenFile) -> Result<raw::stat, Errno> {
         (_, Some(object)) => of_inode(object),
         (fs::Descriptor::Pipe(end), None) => {
             Ok(raw::stat { st_dev: PIPES, st_ino: end.number(), st_mode: raw::S_IFIFO | 0o600, ..NOTHING })
+        }
+        (fs::Descriptor::Special(_), None) => {
+            Ok(raw::stat { st_dev: SPECIAL, st_ino: 1, st_mode: 0o600, ..NOTHING })
         }
         _ => Err(Errno::EBADF),
     }

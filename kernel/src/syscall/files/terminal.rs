@@ -30,6 +30,7 @@ pub fn ioctl(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
             Ok(0)
         }
         (request, Descriptor::Device(Device::Terminal, _)) => of_terminal(request, argument),
+        (request, Descriptor::Special(special)) => special.control(request, argument),
         (number::FIONREAD, _) => {
             user::put(argument, queued(&file)?)?;
             Ok(0)

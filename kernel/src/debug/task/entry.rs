@@ -1,0 +1,183 @@
+//! How a task's debug state leaves the CPU at the entry to the kernel, and how it comes back on the way to EL0 (M1, I6, I9).
+
+use super::put_off::Note;
+use super::state::{Held, TaskDebug};
+use crate::debug::control::Masked;
+use crate::debug::cpu::{IN_SEQUENCE, MaskedCpu};
+use crate::debug::stepping::Stepping;
+use crate::debug::{slots, stats, step};
+use crate::exception::Frame;
+use core::sync::atomic::Ordering::{Acquire, SeqCst};
+use rules::pstate::SPSR_SS;
+use rules::step::Owners;
+
+/// The task whose slots and owners are on this CPU; None if the running task has never been debugged.
+#[inline(always)]
+fn of(cpu: &MaskedCpu) -> Option<&TaskDebug> {
+    // SAFETY: null, or the state of the running task: `slots::leaves` takes it out before another thread runs, and the task outlives its
+    // thread's time on the CPU.
+    unsafe { cpu.task.load(Acquire).cast::<TaskDebug>().as_ref() }
+}
+
+/// What the running task holds. D is masked.
+#[inline(always)]
+fn held<R>(cpu: &MaskedCpu, change: impl FnOnce(&mut Held) -> R) -> Option<R> {
+    // SAFETY: the running task's own thread is the only user, and with D masked nothing interrupts it. No caller's closure calls this
+    // function.
+    of(cpu).map(|task| change(unsafe { &mut *task.held.get() }))
+}
+
+/// As [`held`], for thread context of the task.
+fn with_held(change: impl FnOnce(&mut Held)) {
+    let masked = Masked::new();
+    let _ = held(masked.cpu(), change);
+}
+
+/// At the entry from EL0, before D opens: takes the task's owners and suspended slots off the CPU (M1). MDSCR_EL1 and an ISB are owed.
+///
+/// A synchronous exception ends a step-over: the instruction has been executed (SVC), or it is attempted anew later, which is another hit
+/// (X1). A BRK ends the step of a tracer too, because the BRK is what the tracer is told of (T2). An interrupt leaves all as it is.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn take(cpu: &MaskedCpu, frame: &mut Frame, by: By) {
+    if cpu.owners.get().contains(Owners::RUNS_FREE) {
+        step::end_free_run(cpu, frame, matches!(by, By::Interrupt));
+    }
+    let mut taken = step::take(cpu);
+    let mut end = Owners::empty();
+    match by {
+        By::Interrupt | By::Debug => {}
+        By::Synchronous => end = Owners::STEP_OVER,
+        By::Brk => end = Owners::STEP_OVER | Owners::TRACER,
+    }
+    if taken.owners.intersects(end) {
+        frame.pstate = taken.owners.cancel(end, frame.pstate);
+        taken.suspended.clear();
+    }
+    let _ = held(cpu, |held| held.stepping = taken);
+}
+
+/// What has brought a task into the kernel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// An interrupt.
+    Interrupt,
+    /// A step, breakpoint or watchpoint exception.
+    Debug,
+    /// A BRK.
+    Brk,
+    /// Any other synchronous exception.
+    Synchronous,
+}
+
+/// On the way to EL0, with everything masked: makes the task's state that of the CPU (M1). Owners that others have asked for are taken
+/// over. The exception return writes MDSCR_EL1.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+pub fn give(cpu: &MaskedCpu, frame: &mut Frame) {
+    let Some(task) = of(cpu) else { return };
+    let asked = task.asked.swap(0, SeqCst);
+    let _ = held(cpu, |held| {
+        if asked != 0 {
+            apply(&mut held.stepping, asked, frame);
+        }
+        take_up(held, frame);
+        let stepping = &mut held.stepping;
+        if stepping.owners.is_empty() {
+            return;
+        }
+        let suspended = slots::unstash(cpu, &stepping.suspended);
+        if stepping.owners.contains(Owners::STEP_OVER) && !suspended {
+            // Every slot that the step-over was for is gone: there is nothing to step over.
+            stats::CANCELLED.count();
+            frame.pstate = stepping.owners.cancel(Owners::STEP_OVER, frame.pstate);
+            if stepping.owners == Owners::RUNS_FREE {
+                stepping.owners = Owners::empty();
+            }
+        }
+        cpu.free_from.set(stepping.free_from);
+        cpu.set_owners_at_el0(stepping.owners);
+        *stepping = Stepping::NONE;
+    });
+}
+
+/// Takes over what others have asked for: bits 7 to 0 are new owners, bits 15 to 8 those whose step is no longer wanted.
+fn apply(stepping: &mut Stepping, asked: u32, frame: &mut Frame) {
+    let (new, gone) =
+        (Owners::from_bits_truncate(asked as u8), Owners::from_bits_truncate((asked >> 8) as u8));
+    if stepping.owners.intersects(gone) {
+        stats::CANCELLED.count();
+        frame.pstate = stepping.owners.cancel(gone, frame.pstate);
+    }
+    let new = new.difference(stepping.owners);
+    if !new.is_empty()
+        && let Ok(pstate) = stepping.owners.request(new, frame.pstate)
+    {
+        frame.pstate = pstate;
+    }
+}
+
+/// Forgets the owners, the suspended slots and the put-off step-overs of the running task, which goes on as another program. Thread context.
+pub fn forget() {
+    with_held(|held| {
+        held.stepping = Stepping::NONE;
+        held.put_off.clear();
+    });
+}
+
+/// A handler of a signal is about to begin in the running task: puts the task's step-over off. `frame` still has the interrupted
+/// registers. Thread context of the task.
+pub fn handler_begins(frame: &Frame) {
+    with_held(|held| {
+        if held.stepping.owners.contains(Owners::STEP_OVER) {
+            let suspended = held.stepping.suspended;
+            held.stepping.end_step_over();
+            if !suspended.is_empty() {
+                held.put_off.put(Note { pc: frame.pc, sp: frame.sp, suspended });
+            }
+        }
+    });
+}
+
+/// The running task goes back from a handler of a signal. If the instruction there waits for its step-over, the step-over goes on
+/// ([`take_up`]). Thread context of the task.
+pub fn handler_returns() {
+    with_held(|held| held.put_off.due = true);
+}
+
+/// Takes up the step-over that was put off at the registers in `frame`, where a handler has gone back to. A step of somebody else that is
+/// due in front of the instruction (SPSR.SS is clear) comes first. D is masked.
+fn take_up(held: &mut Held, frame: &mut Frame) {
+    let stepping = &mut held.stepping;
+    if !held.put_off.due || (!stepping.owners.is_empty() && frame.pstate & SPSR_SS == 0) {
+        return;
+    }
+    held.put_off.due = false;
+    if let Some(suspended) = held.put_off.take(frame.pc, frame.sp)
+        && let Ok(pstate) = stepping.owners.request(Owners::STEP_OVER, frame.pstate)
+    {
+        stepping.suspended = suspended;
+        frame.pstate = pstate;
+    }
+}
+
+/// The running task has executed by other means the exclusive sequence that a slot was hit in, at `pc`: its step-over is over. Thread
+/// context of the task.
+pub fn stepped_by_hand(pc: u64) {
+    let masked = Masked::new();
+    let cpu = masked.cpu();
+    cpu.repeated.set((pc, IN_SEQUENCE));
+    let _ = held(cpu, |held| held.stepping.end_step_over());
+}
+
+/// The running task cannot step over the instruction that a slot was hit at: it runs free, with the slot suspended, until its next
+/// exception (H9). Thread context of the task.
+pub fn run_free(frame: &mut Frame) {
+    stats::FREE_RUNS.count_shared();
+    with_held(|held| {
+        if let Ok(pstate) = held.stepping.owners.run_free(Owners::STEP_OVER, frame.pstate) {
+            held.stepping.free_from = frame.pc;
+            frame.pstate = pstate;
+        }
+    });
+}

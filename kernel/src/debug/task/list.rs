@@ -1,0 +1,106 @@
+//! The slots of one task.
+
+use crate::debug::slots::bank::MOST;
+use ::slots::{Encoding, Kind, SlotId};
+use alloc::vec::Vec;
+
+/// What becomes of a hit of a task's slot, besides that it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing: the instruction runs.
+    Count,
+    /// The hit is reported ([`Report`](super::hit::Report)), then the instruction runs.
+    Report,
+    /// The hit is reported, and the slot stays armed: the instruction runs when somebody has removed the slot, and is stepped over it.
+    Stop,
+}
+
+/// One use of a slot by a task: a number that no other use of the task has had, and in its two lowest bits the answer. 0 is no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Use(u64);
+
+impl Use {
+    /// No use.
+    pub(super) const NONE: Self = Self(0);
+
+    /// The use as a word, which is 0 for no use.
+    #[inline(always)]
+    pub(super) const fn to_word(self) -> u64 {
+        self.0
+    }
+
+    /// The use of a word that `to_word` has made.
+    #[inline(always)]
+    pub(super) const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    pub(super) const fn new(number: u64, answer: Answer) -> Self {
+        Self(number << 2 | answer as u64)
+    }
+
+    /// Whether this stands for a use.
+    #[inline(always)]
+    pub(super) const fn is_some(self) -> bool {
+        self.0 != 0
+    }
+
+    #[inline(always)]
+    pub(super) const fn is_reported(self) -> bool {
+        self.0 & 3 != Answer::Count as u64
+    }
+
+    #[inline(always)]
+    pub(super) const fn stops(self) -> bool {
+        self.0 & 3 == Answer::Stop as u64
+    }
+}
+
+/// A slot of a task.
+#[derive(Clone, Copy)]
+pub(super) struct Slot {
+    pub this: Use,
+    /// The slot number, which is kept for programs, and which of the task's slots of this kind it is.
+    pub id: SlotId,
+    pub nth: usize,
+    pub encoding: Encoding,
+    pub enabled: bool,
+    /// The hits up to when the slot was last disarmed on a CPU.
+    pub hits: u64,
+}
+
+/// All slots of a task.
+pub(super) struct Slots {
+    pub all: Vec<Slot>,
+    /// How many uses there have been.
+    pub uses: u64,
+}
+
+impl Slots {
+    pub const NONE: Self = Self { all: Vec::new(), uses: 0 };
+
+    pub fn find(&mut self, this: Use) -> Option<&mut Slot> {
+        self.all.iter_mut().find(|slot| slot.this == this)
+    }
+}
+
+/// How often uses were hit.
+pub(super) type Hits = [[(Use, u64); MOST]; 2];
+
+impl Slots {
+    /// The kinds and numbers of all slots.
+    pub fn numbers(&self) -> impl Iterator<Item = (Kind, usize)> + '_ {
+        self.all.iter().map(|slot| (slot.id.kind, slot.nth))
+    }
+
+    /// Adds hits to the slots that they belong to.
+    pub fn add(&mut self, hits: &Hits) {
+        for &(this, count) in hits.iter().flatten() {
+            if count != 0
+                && let Some(slot) = self.find(this)
+            {
+                slot.hits += count;
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The hardware slots of a task, armed on the CPU that runs it and only there (T3, H8).
+
+use super::hit::Hits;
+use super::list::{self, Answer, Slot, Use};
+use super::state::TaskDebug;
+use crate::debug;
+use crate::debug::control::Masked;
+use crate::debug::cpu::MaskedCpu;
+use crate::debug::slots::{self, bank};
+use crate::irq::off::IrqOff;
+use ::slots::{Kind, Request, SlotError, SlotMask};
+use core::ptr;
+use core::sync::atomic::Ordering::{Acquire, Release};
+use probe::sequence::Access;
+
+impl TaskDebug {
+    /// Sets a slot of the task, disabled. The slot is for EL0 only. Thread context.
+    ///
+    /// # Errors
+    /// Why the slot cannot be set; [`SlotError::NoFreeSlot`] if the CPUs have none left for this task.
+    pub fn set_slot(&self, request: &Request, answer: Answer) -> Result<Use, SlotError> {
+        let kind = request.kind();
+        let encoding = request.encode()?;
+        let full = SlotError::NoFreeSlot { kind, total: slots::count(kind) };
+        let mut slots = self.slots.lock();
+        let taken = |nth| slots.all.iter().any(|slot| slot.id.kind == kind && slot.nth == nth);
+        let nth = (0..bank::MOST).find(|&nth| !taken(nth)).ok_or(full)?;
+        slots.all.try_reserve(1).map_err(|_| full)?;
+        let id = bank::keep(kind, nth)?;
+        slots.uses += 1;
+        let this = Use::new(slots.uses, answer);
+        slots.all.push(Slot { this, id, nth, encoding, enabled: false, hits: 0 });
+        drop(slots);
+        self.activate();
+        Ok(this)
+    }
+
+    /// Arms a slot of the task from now on wherever the task runs, or no more. Returns false if there is no such slot. When the function
+    /// returns, the change is in force for the running task; for a task on another CPU the caller waits by [`settle`](Self::settle).
+    /// Thread context.
+    pub fn enable_slot(&self, this: Use, enabled: bool) -> bool {
+        let found = self.slots.lock().find(this).map(|slot| slot.enabled = enabled).is_some();
+        if found {
+            self.changed();
+        }
+        found
+    }
+
+    /// Removes a slot, and returns its hits; None if there is no such slot. As [`enable_slot`](Self::enable_slot) says. The slot number
+    /// stays kept until [`settle`](Self::settle). Thread context.
+    pub fn remove_slot(&self, this: Use, kick: impl Fn() -> bool) -> Option<u64> {
+        if !self.enable_slot(this, false) {
+            return None;
+        }
+        self.settle(kick);
+        let mut slots = self.slots.lock();
+        let at = slots.all.iter().position(|slot| slot.this == this)?;
+        let slot = slots.all.swap_remove(at);
+        drop(slots);
+        bank::give_back(slot.id.kind, slot.nth);
+        Some(slot.hits)
+    }
+
+    /// How often a slot was hit so far; None if there is no such slot. Thread context.
+    pub fn slot_hits(&self, this: Use) -> Option<u64> {
+        let mut slots = self.slots.lock();
+        let slot = slots.find(this)?;
+        // The lock keeps the slot armed, or disarmed, on whichever CPU it is.
+        Some(slot.hits + slots::live_hits(slot.id, ptr::from_ref(self).cast()))
+    }
+
+    /// Counts accesses of the task that were made by other means than its own instructions: one hit for each watchpoint that one of them
+    /// would have hit, except for those of `before`. `each` is called with the uses that report, and the address. Thread context of the task.
+    pub fn count_accesses(&self, accesses: &[Access], before: &Hits, mut each: impl FnMut(Use, u64)) {
+        let mut reported = [(Use::NONE, 0); bank::MOST];
+        {
+            let mut slots = self.slots.lock();
+            let watches = |slot: &&mut Slot| {
+                slot.enabled && slot.id.kind == Kind::Watchpoint && !before.contains(slot.this)
+            };
+            for (slot, place) in slots.all.iter_mut().filter(watches).zip(&mut reported) {
+                let (first, last) = slot.encoding.watched();
+                let hit = accesses.iter().find(|access| {
+                    slot.encoding.matches_access(access.write)
+                        && first < access.address.saturating_add(access.bytes)
+                        && access.address <= last
+                });
+                let Some(hit) = hit else { continue };
+                slot.hits += 1;
+                if slot.this.is_reported() {
+                    *place = (slot.this, hit.address);
+                }
+            }
+        }
+        reported
+            .into_iter()
+            .filter(|(this, _)| this.is_some())
+            .for_each(|(this, address)| each(this, address));
+    }
+
+    /// The slots have changed: if the task is the running one, its CPU is told at once.
+    fn changed(&self) {
+        self.changed.store(true, Release);
+        let _off = IrqOff::new();
+        if self.is_of_this_cpu() {
+            self.attach();
+        }
+    }
+
+    /// Whether the CPU has this task's slots. I is masked.
+    fn is_of_this_cpu(&self) -> bool {
+        ptr::eq(debug::this().task.load(Acquire), ptr::from_ref(self).cast())
+    }
+
+    /// Waits until changes of the slots are in force, or the task does not run. `kick` has the task enter the kernel if it runs on
+    /// another CPU, gives way, and says whether the task does run there. Thread context.
+    pub fn settle(&self, kick: impl Fn() -> bool) {
+        while self.changed.load(Acquire) && kick() {}
+    }
+
+    /// The task gets a CPU. I is masked, D is open.
+    #[inline(always)]
+    pub fn arrives(&self) {
+        if self.is_active() {
+            self.attach();
+        }
+    }
+
+    /// The running task is on its way to EL0: arms its slots, if that was not done since they changed. D, A, I, F are masked.
+    #[inline(always)]
+    pub fn refresh(&self) {
+        if self.changed.load(Acquire) || !self.is_of_this_cpu() {
+            self.attach();
+        }
+    }
+
+    /// Makes this, the running task, one that has a debug state, because a slot has been hit. D, A, I, F are masked.
+    pub fn adopt(&self) {
+        self.activate();
+        self.attach();
+    }
+
+    /// The task leaves its CPU. I is masked, D is open.
+    #[inline(always)]
+    pub fn leaves(&self) {
+        if self.is_active() {
+            self.detach();
+        }
+    }
+
+    /// Makes this the task of the CPU, and arms its slots. The caller is not switched away meanwhile.
+    fn attach(&self) {
+        self.changed.store(false, Release);
+        let mut slots = self.slots.lock();
+        let masked = Masked::new();
+        let cpu = masked.cpu();
+        let hits = disarm(cpu);
+        for slot in slots.all.iter().filter(|slot| slot.enabled) {
+            arm(cpu, slot);
+        }
+        slots::set_armed(cpu);
+        cpu.task.store(ptr::from_ref(self).cast_mut().cast(), Release);
+        drop(masked);
+        slots.add(&hits);
+    }
+
+    fn detach(&self) {
+        let mut slots = self.slots.lock();
+        let masked = Masked::new();
+        let cpu = masked.cpu();
+        let hits = disarm(cpu);
+        slots::set_armed(cpu);
+        cpu.task.store(ptr::null_mut(), Release);
+        drop(masked);
+        slots.add(&hits);
+    }
+}
+
+#[unsafe(link_section = ".noprobe.text")]
+fn arm(cpu: &MaskedCpu, slot: &Slot) {
+    let (kind, n) = (slot.id.kind, slot.id.index);
+    // SAFETY: the value is this CPU's, D is masked, and nothing that is called here uses it.
+    let armed = unsafe { &mut *cpu.task_slots.get() };
+    if let Some(this) = armed.uses[kind as usize].get_mut(usize::from(n)) {
+        *this = slot.this.to_word();
+        armed.masks[kind as usize] = armed.masks[kind as usize].with(n);
+        slots::arm_for_task(cpu, slot.id, slot.encoding);
+    }
+}
+
+/// Disarms the slots of the task that this CPU has, and returns their hits.
+#[unsafe(link_section = ".noprobe.text")]
+fn disarm(cpu: &MaskedCpu) -> list::Hits {
+    let mut hits = [[(Use::NONE, 0); bank::MOST]; 2];
+    // SAFETY: as in `arm`.
+    let armed = unsafe { &mut *cpu.task_slots.get() };
+    for kind in [Kind::Breakpoint, Kind::Watchpoint] {
+        let of_kind = kind as usize;
+        for n in armed.masks[of_kind] {
+            let at = usize::from(n) % bank::MOST;
+            let this = Use::from_word(armed.uses[of_kind][at]);
+            hits[of_kind][at] = (this, slots::disarm_for_task(cpu, kind, n));
+            armed.uses[of_kind][at] = Use::NONE.to_word();
+        }
+        armed.masks[of_kind] = SlotMask::EMPTY;
+    }
+    hits
+}

@@ -1,0 +1,49 @@
+//! The second phase of debug exceptions from EL0 (M4): reports become SIGTRAP.
+
+use super::Task;
+use crate::debug::task::hit::{Hits, Report};
+use crate::debug::task::{TaskDebug, Use};
+use crate::exception::Frame;
+use linux_raw_sys::general as raw;
+use rules::step::Owners;
+use signals::{Info, Signal};
+
+/// The debug state of the running task. Any context on the task's stack.
+pub fn debug_of_running() -> Option<&'static TaskDebug> {
+    super::current().map(|task| &task.debug)
+}
+
+/// Deals with what a step, breakpoint or watchpoint exception of the running task has to report. Thread context; may sleep.
+#[inline(never)]
+pub fn report(frame: &mut Frame, report: &Report) {
+    let Some(task) = super::current() else { return };
+    match report {
+        Report::Step(owners) => {
+            if owners.contains(Owners::TRACER) {
+                let info = Info::fault(Signal::SIGTRAP, raw::TRAP_TRACE, frame.pc);
+                task.force(&info, Some((frame.far, frame.esr)));
+            }
+        }
+        Report::Hits(hits) => task.report_hits(frame, hits),
+    }
+}
+
+impl Task {
+    fn report_hits(&self, frame: &mut Frame, hits: &Hits) {
+        if hits.exclusive {
+            super::exclusive::run(self, frame, hits);
+        }
+        for this in hits.reported() {
+            self.report_hit(frame, this, hits.address);
+        }
+    }
+
+    /// Reports a hit of one slot. Thread context of the task.
+    pub(super) fn report_hit(&self, frame: &Frame, this: Use, address: u64) {
+        // The event may be gone meanwhile, and then there is nobody to be told. If it is there, the reference keeps it (T4).
+        let event = self.events.lock().iter().find(|(of, _)| *of == this).map(|(_, event)| event.clone());
+        if let Some(info) = event.and_then(|event| event.hit(address)) {
+            self.force(&info, Some((address, frame.esr)));
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Events: hardware slots that a program has asked for by `perf_event_open`.
+//!
+//! An event is watched in one or several tasks. Each of them has a slot for it ([`TaskDebug`](crate::debug::task::TaskDebug)), which counts
+//! hits while the task runs. A task has references to its events, an event has weak ones to its tasks.
+
+use super::Task;
+use super::table::table;
+use crate::clock;
+use crate::debug::task::{Answer, Use};
+use crate::errno::Errno;
+use crate::sched;
+use crate::sync::IrqMutex;
+use ::slots::{Access, Privilege, Request, SlotError};
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+use linux_raw_sys::general as raw;
+pub use perf::Attributes;
+use perf::{Reading, Watch};
+use signals::{Fields, Info, Signal};
+
+/// An event.
+pub struct PerfEvent {
+    attributes: Attributes,
+    id: u64,
+    enabled: AtomicBool,
+    /// Where the event is watched.
+    uses: IrqMutex<Vec<(Weak<Task>, Use)>>,
+    /// The hits in tasks that do not watch any more.
+    gone: AtomicU64,
+    /// The count at the last PERF_EVENT_IOC_RESET.
+    base: AtomicU64,
+    /// The hits that were reported, for the period.
+    reported: AtomicU64,
+    /// Since when the event is enabled, and how long it was before, in nanoseconds.
+    times: IrqMutex<(u64, u64)>,
+}
+
+static IDS: AtomicU64 = AtomicU64::new(1);
+
+fn request_of(watch: Watch) -> Request {
+    let access = match watch.access {
+        perf::Access::Read => Access::Read,
+        perf::Access::Write => Access::Write,
+        perf::Access::ReadWrite => Access::ReadWrite,
+        perf::Access::Execute => return Request::breakpoint(watch.address, Privilege::El0),
+    };
+    Request::watchpoint(watch.address, watch.length, access, Privilege::El0)
+}
+
+/// The error of a slot that cannot be set, as Linux names it: ENOSPC if there is none left.
+fn errno_of(error: SlotError) -> Errno {
+    match error {
+        SlotError::NoFreeSlot { .. } => Errno::ENOSPC,
+        SlotError::WrongAddressSpace { .. } | SlotError::NotCanonical { .. } => Errno::EPERM,
+        _ => Errno::EINVAL,
+    }
+}
+
+impl PerfEvent {
+    /// An event that is watched in one task. Thread context; may sleep.
+    ///
+    /// # Errors
+    /// ENOSPC if the CPUs have no slot left, EPERM for an address of the kernel's, ENOMEM.
+    pub(crate) fn open(task: &Arc<Task>, attributes: Attributes) -> Result<Arc<Self>, Errno> {
+        let event = Arc::new(Self {
+            attributes,
+            id: IDS.fetch_add(1, Relaxed),
+            enabled: AtomicBool::new(false),
+            uses: IrqMutex::new(Vec::new()),
+            gone: AtomicU64::new(0),
+            base: AtomicU64::new(0),
+            reported: AtomicU64::new(0),
+            times: IrqMutex::new((0, 0)),
+        });
+        event.add(task)?;
+        if !attributes.disabled {
+            event.enable(true);
+        }
+        Ok(event)
+    }
+
+    /// Watches in one more task, which is not in the event yet.
+    fn add(self: &Arc<Self>, task: &Arc<Task>) -> Result<(), Errno> {
+        let signals = self.attributes.sigtrap && self.attributes.period != 0;
+        let answer = if signals { Answer::Report } else { Answer::Count };
+        let this = task.debug.set_slot(&request_of(self.attributes.watch), answer).map_err(errno_of)?;
+        let noted = {
+            let (mut events, mut uses) = (task.events.lock(), self.uses.lock());
+            let room = events.try_reserve(1).and_then(|()| uses.try_reserve(1));
+            if room.is_ok() {
+                events.push((this, self.clone()));
+                uses.push((Arc::downgrade(task), this));
+            }
+            room
+        };
+        if noted.is_err() {
+            task.debug.remove_slot(this, || false);
+            return Err(Errno::ENOMEM);
+        }
+        if self.enabled.load(SeqCst) {
+            task.debug.enable_slot(this, true);
+            task.settle_slots();
+        }
+        Ok(())
+    }
+
+    fn each_use(&self) -> Vec<(Weak<Task>, Use)> {
+        self.uses.lock().clone()
+    }
+
+    /// Has the event count, or not. Thread context; may sleep.
+    pub(crate) fn enable(&self, enabled: bool) {
+        if self.enabled.swap(enabled, SeqCst) != enabled {
+            let now = clock::nanoseconds();
+            let mut times = self.times.lock();
+            *times = if enabled { (now, times.1) } else { (now, times.1 + now.saturating_sub(times.0)) };
+        }
+        for (task, this) in self.each_use() {
+            if let Some(task) = task.upgrade() {
+                task.debug.enable_slot(this, enabled);
+                task.settle_slots();
+            }
+        }
+    }
+
+    /// The count begins again at 0. Thread context.
+    pub(crate) fn reset(&self) {
+        self.base.store(self.hits(), Relaxed);
+    }
+
+    fn hits(&self) -> u64 {
+        // A use that goes away between the two sums is in the first one: it adds its hits to `gone` before it leaves the list.
+        let uses = self.each_use();
+        let of = |(task, this): &(Weak<Task>, Use)| task.upgrade()?.debug.slot_hits(*this);
+        let live: u64 = uses.iter().filter_map(of).sum();
+        live + self.gone.load(SeqCst)
+    }
+
+    /// What a read returns. Thread context.
+    pub(crate) fn read(&self) -> Reading {
+        let (since, before) = *self.times.lock();
+        let now = if self.enabled.load(SeqCst) { clock::nanoseconds().saturating_sub(since) } else { 0 };
+        let time = before + now;
+        let value = self.hits().saturating_sub(self.base.load(Relaxed));
+        Reading { value, enabled: time, running: time, id: self.id }
+    }
+
+    /// What was asked for.
+    pub(crate) fn attributes(&self) -> &Attributes {
+        &self.attributes
+    }
+
+    /// The event's own number.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Ends the event: no task watches any more. Thread context; may sleep.
+    pub(crate) fn close(&self) {
+        self.enabled.store(false, SeqCst);
+        for (task, this) in self.each_use() {
+            if let Some(task) = task.upgrade() {
+                self.leave(&task, this);
+            }
+        }
+    }
+
+    /// Ends the watch in one task.
+    fn leave(&self, task: &Task, this: Use) {
+        if let Some(hits) = task.debug.remove_slot(this, || task.enters_kernel()) {
+            self.gone.fetch_add(hits, SeqCst);
+        }
+        self.uses.lock().retain(|(of, other)| *other != this || !core::ptr::eq(of.as_ptr(), task));
+        let left = {
+            let mut events = task.events.lock();
+            events.iter().position(|(other, _)| *other == this).map(|at| events.swap_remove(at))
+        };
+        // The last reference to the event may go here, without a lock.
+        drop(left);
+    }
+
+    /// The event was hit in the running task, and reports its hits. The signal that follows from this one, if one does.
+    pub(super) fn hit(&self, address: u64) -> Option<Info> {
+        let count = self.reported.fetch_add(1, Relaxed) + 1;
+        let overflow = self.attributes.sigtrap && count.is_multiple_of(self.attributes.period.max(1));
+        const TYPE: u32 = 5;
+        overflow.then(|| {
+            let data = self.attributes.sig_data;
+            let fields = Fields::Perf { address, data, kind: TYPE, flags: 0 };
+            Info { signal: Signal::SIGTRAP, errno: 0, code: raw::TRAP_PERF as i32, fields }
+        })
+    }
+}
+
+impl Task {
+    /// Has the task enter the kernel if it runs on another CPU, and gives way. Returns whether it does. Thread context.
+    fn enters_kernel(&self) -> bool {
+        let elsewhere = !super::current().is_some_and(|own| core::ptr::eq(own, self))
+            && sched::interrupt_running(self.thread());
+        if elsewhere {
+            sched::yield_now();
+        }
+        elsewhere
+    }
+
+    /// Waits until changes of the task's slots are in force. Thread context; may sleep.
+    fn settle_slots(&self) {
+        self.debug.settle(|| self.enters_kernel());
+    }
+
+    /// The running task's events as it goes on as another program: they are dropped, unless they were to be enabled now (T3).
+    pub(super) fn exec_drops_events(&self) {
+        let events = self.events.lock().clone();
+        for (this, event) in events {
+            if event.attributes.enable_on_exec {
+                event.enable(true);
+            } else {
+                event.leave(self, this);
+            }
+        }
+        crate::debug::task::forget();
+    }
+
+    /// Gives back all slots, because the task ends. Thread context; may sleep.
+    pub(super) fn leave_events(&self) {
+        let events = self.events.lock().clone();
+        for (this, event) in events {
+            event.leave(self, this);
+        }
+    }
+
+    /// Gives a new task the events that it inherits.
+    pub(super) fn hand_events_on(&self, child: &Arc<Task>, thread: bool) -> Result<(), Errno> {
+        let events = self.events.lock().clone();
+        for (_, event) in events {
+            let asked = &event.attributes;
+            if asked.inherit && (thread || !asked.inherit_thread) {
+                event.add(child)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A task by its number; 0 is the running one. Thread context.
+///
+/// # Errors
+/// ESRCH.
+pub(crate) fn task_of(own: &Task, tid: super::Pid) -> Result<Arc<Task>, Errno> {
+    let tid = if tid == 0 { own.tid } else { tid };
+    table().task(tid).ok_or(Errno::ESRCH)
+}

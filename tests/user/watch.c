@@ -1,0 +1,468 @@
+/*
+ * Proves that a program can have hardware breakpoints and watchpoints by perf_event_open: that each access is one hit, whatever comes in
+ * between (signals, system calls, migration, threads, fork), that an access of the kernel is none, that a hit can be a signal, and that the
+ * program goes on after it.
+ */
+#include "check.h"
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+
+/* struct perf_event_attr up to sig_data, and its constants: musl has no header for them. */
+struct attributes {
+	uint32_t type, size;
+	uint64_t config, period, sample_type, read_format, flags;
+	uint32_t wakeup, bp_type;
+	uint64_t bp_addr, bp_len, branch, regs_user;
+	uint32_t stack_user;
+	int32_t clockid;
+	uint64_t regs_intr;
+	uint32_t aux_watermark;
+	uint16_t max_stack, reserved_2;
+	uint32_t aux_size, reserved_3;
+	uint64_t sig_data;
+};
+
+enum { READS = 1, WRITES = 2, EXECUTES = 4 };
+enum { DISABLED = 1, INHERIT = 1 << 1 };
+#define ENABLE_ON_EXEC (1UL << 12)
+#define REMOVE_ON_EXEC (1UL << 36)
+#define SIGTRAPS (1UL << 37 | REMOVE_ON_EXEC)
+#define ENABLE 0x2400
+#define DISABLE 0x2401
+#define RESET 0x2403
+#ifndef TRAP_PERF
+#define TRAP_PERF 6
+#endif
+
+static long event(uint32_t kind, const volatile void *address, uint64_t length, uint64_t flags, int pid)
+{
+	struct attributes asked = { .type = 5, .size = sizeof asked, .bp_type = kind, .bp_addr = (uintptr_t)address,
+				    .bp_len = length, .flags = flags, .period = 1, .sig_data = 0x1122334455667788 };
+
+	return syscall(SYS_perf_event_open, &asked, pid, -1, -1, 0UL);
+}
+
+static uint64_t count_of(int fd)
+{
+	uint64_t count = ~0UL;
+
+	if (read(fd, &count, sizeof count) != sizeof count)
+		return ~0UL;
+	return count;
+}
+
+/* Ends an event, which must have counted so many hits. */
+static void hits(const char *name, int fd, uint64_t wanted)
+{
+	uint64_t count = count_of(fd);
+
+	check(name, count == wanted, "%lu hits instead of %lu", (unsigned long)count, (unsigned long)wanted);
+	close(fd);
+}
+
+/* A function whose first instruction has its address; the compiler neither copies nor inlines it. */
+void spot(void);
+__asm__(".text\n.global spot\n.type spot, %function\nspot: nop\nret\n.size spot, .-spot\n");
+
+static void breakpoints(void)
+{
+	int fd = check_call("breakpoint", event(EXECUTES, (void *)spot, 8, 0, 0));
+
+	for (int i = 0; i < 1000; i++)
+		spot();
+	hits("1000 calls", fd, 1000);
+	spot();
+	fd = event(EXECUTES, (void *)spot, 4, DISABLED, 0);
+	spot();
+	ioctl(fd, ENABLE, 0);
+	spot();
+	spot();
+	ioctl(fd, DISABLE, 0);
+	spot();
+	check("disabled, enabled, disabled", count_of(fd) == 2, "%lu", (unsigned long)count_of(fd));
+	ioctl(fd, RESET, 0);
+	ioctl(fd, ENABLE, 0);
+	spot();
+	hits("after a reset", fd, 1);
+	fd = event(EXECUTES, (void *)spot, 4, 0, 0);
+	int second = event(EXECUTES, (void *)spot, 4, 0, 0);
+	for (int i = 0; i < 10; i++)
+		spot();
+	hits("two on one address: the first", fd, 10);
+	hits("two on one address: the second", second, 10);
+}
+
+static volatile uint8_t bytes[64] __attribute__((aligned(64)));
+
+#define STORE(form, type, at) __asm__ volatile(form " %w0, [%1]" : : "r"(0), "r"((volatile type *)(at)) : "memory")
+#define STORE8(at) __asm__ volatile("str %0, [%1]" : : "r"(0L), "r"(at) : "memory")
+
+/* One store of each size at each offset around a watch. Returns how many of them touch it. */
+static int stores(int offset, int length)
+{
+	int touched = 0;
+
+	for (int at = 8; at < 32; at++) {
+		for (int size = 1; size <= 8; size *= 2) {
+			volatile uint8_t *to = bytes + at;
+
+			if (at % size)
+				continue;
+			touched += at < 16 + offset + length && 16 + offset < at + size;
+			if (size == 1)
+				STORE("strb", uint8_t, to);
+			else if (size == 2)
+				STORE("strh", uint16_t, to);
+			else if (size == 4)
+				STORE("str", uint32_t, to);
+			else
+				STORE8(to);
+		}
+	}
+	return touched;
+}
+
+static void watchpoints(void)
+{
+	int wrong = 0, tried = 0;
+
+	for (int length = 1; length <= 8; length++) {
+		for (int offset = 0; offset + length <= 8; offset++) {
+			int fd = event(WRITES, bytes + 16 + offset, length, 0, 0);
+			uint64_t touched = stores(offset, length);
+
+			tried++;
+			if (fd < 0 || count_of(fd) != touched) {
+				printf("# %d bytes at %d: %lu hits, %lu stores\n", length, offset, (unsigned long)count_of(fd),
+				       (unsigned long)touched);
+				wrong++;
+			}
+			close(fd);
+		}
+	}
+	check("stores of each size at each offset", !wrong && tried == 36, "%d of %d wrong", wrong, tried);
+
+	int reads = event(READS, bytes, 1, 0, 0), writes = event(WRITES, bytes, 1, 0, 0),
+	    both = event(READS | WRITES, bytes, 1, 0, 0);
+	for (int i = 0; i < 7; i++) {
+		(void)bytes[0];
+		if (i % 2)
+			bytes[0] = i;
+	}
+	hits("reads", reads, 7);
+	hits("writes", writes, 3);
+	hits("both", both, 10);
+}
+
+/* Accesses by the kernel are no hits, and the watchpoint is armed right after them. */
+static void kernels_accesses(void)
+{
+	static uint8_t large[1 << 20] __attribute__((aligned(4096)));
+	int ends[2], wrong = 0;
+
+	if (pipe(ends))
+		exit(1);
+	for (int length = 1; length <= 8; length++) {
+		for (int offset = 0; offset + length <= 8; offset++) {
+			int fd = event(READS | WRITES, bytes + 16 + offset, length, 0, 0);
+
+			for (int at = 8; at < 25; at++) {
+				for (int size = 1; size <= 17; size++) {
+					if (write(ends[1], (const void *)(bytes + at), size) != size)
+						wrong++;
+					if (read(ends[0], (void *)(bytes + at), size) != size)
+						wrong++;
+				}
+			}
+			wrong += count_of(fd) != 0;
+			(void)bytes[16 + offset];
+			wrong += count_of(fd) != 1;
+			close(fd);
+		}
+	}
+	check("pipes to and from watched bytes", !wrong, "%d wrong", wrong);
+
+	int file = open("/large", O_RDWR | O_CREAT, 0600), fd = event(READS | WRITES, large + 500004, 4, 0, 0);
+	long written = write(file, large, sizeof large), again = pread(file, large, sizeof large, 0);
+	check("a watch in the middle of 1 MiB", written == sizeof large && again == sizeof large && count_of(fd) == 0,
+	      "%ld, %ld, %lu hits", written, again, (unsigned long)count_of(fd));
+	large[500005] = 1;
+	hits("    armed right after", fd, 1);
+	close(file);
+	unlink("/large");
+	/*
+	 * The top byte of an address does not count. Accesses of the program's own are not tried: QEMU compares the whole address with
+	 * that of a watchpoint.
+	 */
+	fd = event(READS | WRITES, bytes + 16, 8, 0, 0);
+	const uint8_t *tagged = (void *)((uintptr_t)(bytes + 16) | 0x5aUL << 56);
+	check("a tagged address in a call", write(ends[1], tagged, 8) == 8 && read(ends[0], (void *)tagged, 8) == 8, "%s",
+	      strerror(errno));
+	hits("    is no hit", fd, 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static volatile sig_atomic_t signals;
+static siginfo_t last;
+static uintptr_t last_pc;
+
+static void trapped(int signal, siginfo_t *info, void *context)
+{
+	(void)signal;
+	signals++;
+	last = *info;
+	last_pc = ((ucontext_t *)context)->uc_mcontext.pc;
+}
+
+static void signals_for_hits(void)
+{
+	struct sigaction action = { .sa_sigaction = trapped, .sa_flags = SA_SIGINFO };
+	uint64_t data;
+	uint32_t kind;
+
+	sigaction(SIGTRAP, &action, NULL);
+	int fd = check_call("breakpoint with signals", event(EXECUTES, (void *)spot, 4, SIGTRAPS, 0));
+	for (int i = 0; i < 50; i++)
+		spot();
+	memcpy(&data, (char *)&last + 24, sizeof data);
+	memcpy(&kind, (char *)&last + 32, sizeof kind);
+	check("a signal for each call", signals == 50, "%d", signals);
+	check("    what it says", last.si_code == TRAP_PERF && (void *)last.si_addr == (void *)spot && last_pc == (uintptr_t)spot &&
+	      data == 0x1122334455667788 && kind == 5, "code %d, address %p, PC %#lx, data %#lx, type %u", last.si_code,
+	      last.si_addr, (unsigned long)last_pc, (unsigned long)data, kind);
+	hits("    and a hit", fd, 50);
+	signals = 0;
+	fd = event(WRITES, bytes + 4, 4, SIGTRAPS, 0);
+	for (int i = 0; i < 50; i++)
+		STORE("str", uint32_t, bytes + 4);
+	check("a signal for each store", signals == 50 && (void *)last.si_addr == (void *)(bytes + 4), "%d, address %p", signals,
+	      last.si_addr);
+	hits("    and a hit", fd, 50);
+	signal(SIGTRAP, SIG_DFL);
+}
+
+static volatile sig_atomic_t alarms;
+
+static void tick(int signal)
+{
+	(void)signal;
+	alarms++;
+	spot();
+}
+
+/* Timers interrupt the program at any instruction, also between a hit and the step over it. */
+static void among_signals(void)
+{
+	struct itimerval often = { { 0, 300 }, { 0, 300 } }, never = { { 0, 0 }, { 0, 0 } };
+	uint64_t calls = 0;
+	int fd = event(EXECUTES, (void *)spot, 4, 0, 0);
+
+	signal(SIGALRM, tick);
+	setitimer(ITIMER_REAL, &often, NULL);
+	while (alarms < 5) {
+		spot();
+		calls++;
+		for (volatile int i = 0; i < 300; i++)
+			;
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+	signal(SIGALRM, SIG_IGN);
+	hits("among timers", fd, calls + alarms);
+}
+
+static void across_cpus(void)
+{
+	int cpus = sysconf(_SC_NPROCESSORS_CONF), fd = event(EXECUTES, (void *)spot, 4, 0, 0), moved = 0;
+	cpu_set_t set;
+
+	for (int i = 0; i < 64; i++) {
+		CPU_ZERO(&set);
+		CPU_SET(i % (cpus > 0 ? cpus : 1), &set);
+		moved += sched_setaffinity(0, sizeof set, &set) == 0;
+		spot();
+		sched_yield();
+		spot();
+	}
+	memset(&set, 0xff, sizeof set);
+	sched_setaffinity(0, sizeof set, &set);
+	check("moved to each CPU", moved > 0, "never");
+	hits("across CPUs", fd, 128);
+}
+
+static void *calls(void *times)
+{
+	for (long i = 0; i < (long)times; i++)
+		spot();
+	return NULL;
+}
+
+static void others(void)
+{
+	pthread_t threads[4];
+	int own = event(EXECUTES, (void *)spot, 4, 0, 0), all = event(EXECUTES, (void *)spot, 4, INHERIT, 0), status;
+
+	for (long i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, calls, (void *)(1000 * (i + 1)));
+	for (long i = 0; i < 50; i++)
+		spot();
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	hits("threads do not have it", own, 50);
+	hits("unless they inherit it", all, 10050);
+
+	all = event(EXECUTES, (void *)spot, 4, INHERIT, 0);
+	own = event(EXECUTES, (void *)spot, 4, 0, 0);
+	pid_t child = fork();
+	if (!child) {
+		calls((void *)30L);
+		_exit(0);
+	}
+	spot();
+	waitpid(child, &status, 0);
+	hits("nor does a child", own, 1);
+	hits("unless it inherits it", all, 31);
+
+	/* Another task's slots: it spins, on another CPU if there is one. */
+	int ends[2];
+	char byte;
+	if (pipe(ends))
+		exit(1);
+	child = fork();
+	if (!child) {
+		close(ends[0]);
+		for (long i = 0;; i++) {
+			spot();
+			if (i == 1000 && write(ends[1], "x", 1) != 1)
+				_exit(1);
+		}
+	}
+	if (read(ends[0], &byte, 1) != 1)
+		exit(1);
+	int fd = check_call("of another process", event(EXECUTES, (void *)spot, 4, 0, child));
+	uint64_t before;
+	while ((before = count_of(fd)) < 1000)
+		sched_yield();
+	ioctl(fd, DISABLE, 0);
+	before = count_of(fd);
+	for (int i = 0; i < 20; i++)
+		sched_yield();
+	check("    no hit once it is disabled", count_of(fd) == before, "%lu more", (unsigned long)(count_of(fd) - before));
+	ioctl(fd, ENABLE, 0);
+	while (count_of(fd) < before + 1000)
+		sched_yield();
+	close(fd);
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static volatile uint32_t word;
+
+static void add_exclusively(volatile uint32_t *to)
+{
+	uint32_t value, failed;
+
+	__asm__ volatile("1: ldaxr %w0, [%2]\nadd %w0, %w0, #1\nstlxr %w1, %w0, [%2]\ncbnz %w1, 1b"
+			 : "=&r"(value), "=&r"(failed) : "r"(to) : "memory");
+}
+
+/* As above, with a load and a store of other memory between the exclusives. */
+void add_exclusively_beside(volatile uint32_t *to, volatile uint8_t *beside);
+extern char exclusive_load[];
+__asm__(".global exclusive_load\n.type add_exclusively_beside, %function\n"
+	"add_exclusively_beside:\nexclusive_load: ldaxr w2, [x0]\nldrb w3, [x1]\nadd w2, w2, #1\nstr x2, [x1, #8]\n"
+	"stlxr w4, w2, [x0]\ncbnz w4, exclusive_load\nret\n");
+
+/* A lock word under a watch: an exception between the exclusives lets the store fail, for ever. */
+static void exclusives(void)
+{
+	int fd = event(READS | WRITES, &word, 4, 0, 0);
+
+	for (int i = 0; i < 100; i++)
+		add_exclusively(&word);
+	hits("exclusives under a watch", fd, 100);
+	fd = event(WRITES, &word, 4, 0, 0);
+	for (int i = 0; i < 100; i++)
+		add_exclusively(&word);
+	hits("under a watch for stores", fd, 100);
+	int beside = event(READS, bytes, 1, 0, 0);
+	fd = event(EXECUTES, (void *)exclusive_load, 4, 0, 0);
+	for (int i = 0; i < 100; i++)
+		add_exclusively_beside(&word, bytes);
+	hits("a breakpoint on a load-exclusive", fd, 100);
+	hits("    and a watch beside it", beside, 100);
+	fd = event(WRITES, bytes + 8, 8, 0, 0);
+	for (int i = 0; i < 100; i++)
+		add_exclusively_beside(&word, bytes);
+	/* The attempts whose store was let fail are attempts too. */
+	uint64_t count = count_of(fd);
+	check("a watch on an ordinary store between the exclusives", count >= 100 && count < 1000, "%lu hits",
+	      (unsigned long)count);
+	close(fd);
+	check("    every attempt counts in the end", word == 400, "%u", word);
+}
+
+static void limits(void)
+{
+	int fds[32], many = 0;
+
+	while (many < 32 && (fds[many] = event(WRITES, bytes, 1, 0, 0)) >= 0)
+		many++;
+	check("as many watchpoints as the CPU has", many >= 2 && many < 32 && errno == ENOSPC, "%d, %s", many, strerror(errno));
+	bytes[0] = 1;
+	for (int i = 0; i < many; i++)
+		check("    each is hit", count_of(fds[i]) == 1, "%lu", (unsigned long)count_of(fds[i]));
+	while (many)
+		close(fds[--many]);
+	int fd = check_call("    and free again", event(WRITES, bytes, 1, 0, 0));
+	close(fd);
+	check("an address of the kernel's", event(EXECUTES, (void *)0xffff000000080000, 4, 0, 0) < 0 && errno == EPERM, "%s",
+	      strerror(errno));
+	check("over the end of a doubleword", event(WRITES, bytes + 6, 4, 0, 0) < 0 && errno == EINVAL, "%s", strerror(errno));
+	struct attributes hardware = { .type = 0, .size = sizeof hardware };
+	check("a counter of the CPU's", syscall(SYS_perf_event_open, &hardware, 0, -1, -1, 0UL) < 0 && errno == ENOENT, "%s",
+	      strerror(errno));
+}
+
+static void over_exec(char *self)
+{
+	int status;
+	pid_t child = fork();
+
+	if (!child) {
+		event(EXECUTES, (void *)spot, 4, SIGTRAPS, 0);
+		execl(self, self, "again", NULL);
+		_exit(99);
+	}
+	waitpid(child, &status, 0);
+	check("dropped by exec", status == 0, "%#x", status);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1) {
+		spot();
+		return 0;
+	}
+	breakpoints();
+	watchpoints();
+	kernels_accesses();
+	signals_for_hits();
+	among_signals();
+	across_cpus();
+	others();
+	exclusives();
+	limits();
+	over_exec(argv[0]);
+	return failed();
+}
