@@ -19,6 +19,7 @@ mod gdb;
 mod monitor;
 mod order;
 mod probes;
+mod programs;
 mod reentrancy;
 mod returns;
 mod rules;
@@ -56,6 +57,9 @@ pub static SUITES: &[&Suite] = &[
     &threads::deferred::SUITE,
     &threads::reschedules::SUITE,
     &threads::locks::SUITE,
+    &programs::delivery::SUITE,
+    &programs::kernels::SUITE,
+    &programs::steps::SUITE,
     &smp::SUITE,
     &gdb::SUITE,
     &monitor::SUITE,

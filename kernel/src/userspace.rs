@@ -28,11 +28,16 @@ static PROCESSES: asks::Processes = asks::Processes {
     terminal_caller: task::terminal_caller,
 };
 
-/// Prepares the kernel for programs. Called once, before the first program.
-fn init() {
+/// Prepares the kernel for programs, whose files begin as an initial ramdisk. Called once, before the first program. Thread context; may
+/// sleep.
+///
+/// # Errors
+/// A message that says what is wrong with the ramdisk.
+pub fn prepare(ramdisk: &[u8]) -> Result<(), String> {
     asks::set_processes(&PROCESSES);
     el0::set_programs(&PROGRAMS);
     mm::fault::set_user(task::fault_of_kernel);
+    fs::unpack(ramdisk, mm::pages::total() as u64).map_err(|error| format!("initial ramdisk: {error}"))
 }
 
 /// The initial ramdisk's bytes; None if the machine has none.
@@ -64,10 +69,9 @@ fn words(path: &[u8], to: &mut Strings) -> Result<bool, Errno> {
 /// # Errors
 /// A message that says what is wrong.
 pub fn run_first(path: &str) -> Result<Status, String> {
-    init();
     let ramdisk =
         ramdisk().ok_or("mode=user needs an initial ramdisk: give --exec PROGRAM or --initrd DIR")?;
-    fs::unpack(ramdisk, mm::pages::total() as u64).map_err(|error| format!("initial ramdisk: {error}"))?;
+    prepare(ramdisk)?;
     let cannot = |error: Errno| format!("cannot start {path}: error {}", error.number());
     let mut arguments = Strings::new(start::total_limit(STACK_LIMIT));
     if !words(b"/init.args", &mut arguments).map_err(cannot)? {

@@ -134,8 +134,8 @@ macro_rules! hardware {
 
 hardware! {
     step: |cpu, _: &mut Frame| hit::step(cpu);
-    breakpoint: |cpu, frame| hit::breakpoint(cpu, frame);
-    watchpoint: |cpu, frame| hit::watchpoint(cpu, frame);
+    breakpoint: hit::breakpoint;
+    watchpoint: hit::watchpoint;
 }
 
 /// Makes the running task one that has a debug state: a slot of the kernel's has been hit.

@@ -85,6 +85,20 @@ pub fn exchange(change: Override) -> Result<(), &'static str> {
     }
 }
 
-/// The rows that this kernel applies. The rows for exceptions from EL0 are left out, because nothing runs at EL0.
-pub const LIVE: [RowId; 9] =
-    [RowId::M6, RowId::M7, RowId::M8, RowId::M9, RowId::M10, RowId::M11, RowId::M12, RowId::M13, RowId::M14];
+/// The rows that this kernel applies.
+pub const LIVE: [RowId; 14] = [
+    RowId::M1,
+    RowId::M2,
+    RowId::M3,
+    RowId::M4,
+    RowId::M5,
+    RowId::M6,
+    RowId::M7,
+    RowId::M8,
+    RowId::M9,
+    RowId::M10,
+    RowId::M11,
+    RowId::M12,
+    RowId::M13,
+    RowId::M14,
+];

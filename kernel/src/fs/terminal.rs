@@ -269,12 +269,12 @@ pub fn leave() -> Result<(), Errno> {
 /// The session that a process led has lost its leader: the terminal is nobody's, if it was the session's. The foreground group gets SIGHUP and
 /// SIGCONT. Thread context; may sleep.
 pub fn session_ends(leader: u32) {
-    let mut tty = terminal();
-    if tty.job.session != Some(leader) {
-        return;
-    }
-    let foreground = tty.job.release();
-    drop(tty);
+    let foreground = {
+        // Without a terminal no session has one.
+        let mut tty = TERMINAL.lock();
+        let Some(tty) = tty.as_mut().filter(|tty| tty.job.session == Some(leader)) else { return };
+        tty.job.release()
+    };
     if let Some(group) = foreground {
         asks::signal_group(group, Signal::SIGHUP);
         asks::signal_group(group, Signal::SIGCONT);

@@ -65,7 +65,7 @@ impl PerfEvent {
     ///
     /// # Errors
     /// ENOSPC if the CPUs have no slot left, EPERM for an address of the kernel's, ENOMEM.
-    pub(crate) fn open(task: &Arc<Task>, attributes: Attributes) -> Result<Arc<Self>, Errno> {
+    pub fn open(task: &Arc<Task>, attributes: Attributes) -> Result<Arc<Self>, Errno> {
         let event = Arc::new(Self {
             attributes,
             id: IDS.fetch_add(1, Relaxed),
@@ -141,7 +141,7 @@ impl PerfEvent {
     }
 
     /// What a read returns. Thread context.
-    pub(crate) fn read(&self) -> Reading {
+    pub fn read(&self) -> Reading {
         let (since, before) = *self.times.lock();
         let now = if self.enabled.load(SeqCst) { clock::nanoseconds().saturating_sub(since) } else { 0 };
         let time = before + now;
@@ -160,7 +160,7 @@ impl PerfEvent {
     }
 
     /// Ends the event: no task watches any more. Thread context; may sleep.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.enabled.store(false, SeqCst);
         for (task, this) in self.each_use() {
             if let Some(task) = task.upgrade() {

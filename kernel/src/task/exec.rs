@@ -175,11 +175,13 @@ pub fn execve(
     drop(closed);
     *task.process.name.lock() = name_of(path);
     task.set_name(path);
+    let delivery = task.process.delivery.lock();
     if let Some((entry, at)) = table().own(task) {
         entry.actions.reset_handlers();
         entry.members[at].alternate = signals::AltStack::DISABLED;
         entry.members[at].fault = None;
     }
+    drop(delivery);
     task.exec_drops_events();
     task.change_fp(|fp| *fp = crate::arch::fp::Fpsimd::zeroed());
     crate::write_sysreg!("tpidr_el0", 0);

@@ -41,16 +41,18 @@ pub fn leave(frame: &mut Frame) -> bool {
 }
 
 fn act(task: &Task, frame: &mut Frame) {
+    let delivery = task.process.delivery.lock();
     let next = table().next(task, frame.sp);
+    if let Next::Handler(start) = &next {
+        resume(task, frame, Some(start.entry.flags));
+        return handlers::begin(task, frame, start);
+    }
+    drop(delivery);
     match next {
-        Next::GoOn => resume(task, frame, None),
+        Next::GoOn | Next::Handler(_) => resume(task, frame, None),
         Next::End => end_task(),
         Next::Halt => halt(task),
         Next::Terminate(info) => terminate(task, frame, &info),
-        Next::Handler(start) => {
-            resume(task, frame, Some(start.entry.flags));
-            handlers::begin(task, frame, &start);
-        }
     }
 }
 

@@ -42,7 +42,7 @@ pub use hooks::{session_of_group, terminal_caller};
 pub use leave::leave;
 pub use process::{Files, Pid, Process, STACK_LIMIT, Status};
 pub use signal::{SignalError, broken_pipe, signal_group};
-pub use start::spawn_first;
+pub use start::{spawn, spawn_first};
 pub use wait::{Event, Wanted, Which, wait};
 
 pub(crate) use event::task_of;

@@ -104,6 +104,7 @@ impl Task {
     /// # Errors
     /// EINVAL.
     pub(crate) fn action(&self, signal: Signal, new: Option<Action>) -> Result<Action, Errno> {
+        let _delivery = self.process.delivery.lock();
         let mut table = table();
         let (entry, _) = table.own(self).ok_or(Errno::ESRCH)?;
         let Some(new) = new else { return Ok(entry.actions.get(signal)) };

@@ -79,6 +79,10 @@ pub struct Process {
     pub files: Arc<Files>,
     /// Its current directory and umask.
     pub place: Mutex<Place>,
+    /// Held while a task of the process is given a signal, from the choice of the signal to the first frame of its handler, and while
+    /// actions change: who has changed an action knows that no task begins an old handler any more. Its waiters sleep and lend their
+    /// priority (T8). Taken before the table's lock.
+    pub delivery: Mutex<()>,
     /// Whether the process ends: each of its threads ends when it would return to EL0.
     pub(super) ends: AtomicBool,
     /// How it has ended, once all its threads have.
@@ -94,6 +98,7 @@ impl Process {
             name: Mutex::new(name),
             files,
             place: Mutex::new(Place::default()),
+            delivery: Mutex::new(()),
             ends: AtomicBool::new(false),
             status: IrqMutex::new(None),
             changed: WaitQueue::new(),

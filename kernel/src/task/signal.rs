@@ -150,6 +150,7 @@ impl Table {
 impl Task {
     /// Has the running task take the signal of a fault, which it cannot put off. Thread context.
     pub(super) fn force(&self, info: &Info, fault: Option<(u64, u64)>) {
+        let _delivery = self.process.delivery.lock();
         let mut table = table();
         let Some((entry, at)) = table.own(self) else { return };
         let member = &mut entry.members[at];

@@ -1,13 +1,13 @@
 //! Tasks that begin: the first program's, and any other once it is in the table.
 
-use super::process::{Files, Process};
+use super::process::{Files, Pid, Process};
 use super::table::{Entry, Member, Number, table};
 use super::{Task, exec};
 use crate::arch::daif;
 use crate::arch::fp::Fpsimd;
 use crate::errno::Errno;
 use crate::exception::Frame;
-use crate::fs;
+use crate::fs::{self, OpenFiles};
 use crate::sched::{self, CpuSet, Occupant, Policy};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -20,15 +20,32 @@ use signals::{Actions, SigSet};
 /// # Errors
 /// As execve(2).
 pub fn spawn_first(path: &[u8], arguments: &Strings, environment: &Strings) -> Result<Arc<Process>, Errno> {
+    let files = |pid| {
+        fs::terminal::init(pid).map_err(|message| {
+            log::error!("{message}");
+            Errno::ENOMEM
+        })?;
+        fs::standard()
+    };
+    spawn(path, arguments, environment, files).map(|task| task.process.clone())
+}
+
+/// Starts a program that nobody waits for, with the files that `files` makes for its number. Returns its first task. Thread context; may
+/// sleep.
+///
+/// # Errors
+/// As execve(2), and those of `files`.
+pub fn spawn(
+    path: &[u8],
+    arguments: &Strings,
+    environment: &Strings,
+    files: impl FnOnce(Pid) -> Result<OpenFiles, Errno>,
+) -> Result<Arc<Task>, Errno> {
     let root = fs::tree().root();
     let loaded = exec(root, path, arguments, environment)?;
     let number = Number::new().ok_or(Errno::EAGAIN)?;
     let pid = number.0;
-    fs::terminal::init(pid).map_err(|message| {
-        log::error!("{message}");
-        Errno::ENOMEM
-    })?;
-    let process = Arc::new(Process::new(pid, exec::name_of(path), Files::new(fs::standard()?)));
+    let process = Arc::new(Process::new(pid, exec::name_of(path), Files::new(files(pid)?)));
     let task = Arc::new(Task::new(pid, process.clone(), loaded.space, 0, Fpsimd::zeroed()));
     task.set_name(path);
     begin(&task, loaded.frame, |thread| {
@@ -39,7 +56,7 @@ pub fn spawn_first(path: &[u8], arguments: &Strings, environment: &Strings) -> R
         table().processes.insert(pid, entry);
         Ok(())
     })?;
-    Ok(process)
+    Ok(task)
 }
 
 /// Starts a task with these registers, once `add` has put it into the table. `add` is given the number of the task's thread.

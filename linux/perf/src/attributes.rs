@@ -1,20 +1,8 @@
 //! `struct perf_event_attr`.
 
-use linux_raw_sys::errno;
+use crate::error::Error;
+use crate::read::format_of;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
-
-/// The error number of what cannot be had.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Error(pub u32);
-
-#[allow(missing_docs, reason = "Linux's names")]
-impl Error {
-    pub const EINVAL: Self = Self(errno::EINVAL);
-    pub const ENOENT: Self = Self(errno::ENOENT);
-    pub const E2BIG: Self = Self(errno::E2BIG);
-    pub const EOPNOTSUPP: Self = Self(errno::EOPNOTSUPP);
-    pub const EPERM: Self = Self(errno::EPERM);
-}
 
 /// The structure as of Linux 6.1 (PERF_ATTR_SIZE_VER7 and `sig_data`).
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -123,7 +111,7 @@ pub struct Attributes {
     pub period: u64,
     /// What the signal carries.
     pub sig_data: u64,
-    /// What a read returns ([`format_of`](crate::format_of)).
+    /// What a read returns ([`format_of`]).
     pub read_format: u64,
 }
 
@@ -175,7 +163,7 @@ impl Attributes {
         if raw.sample_type != 0 && !has(SIGTRAP) {
             return Err(Error::EOPNOTSUPP);
         }
-        crate::format_of(raw.read_format)?;
+        format_of(raw.read_format)?;
         Ok(Self {
             watch: Watch::parse(raw.bp_type, raw.bp_addr, raw.bp_len)?,
             disabled: has(DISABLED),

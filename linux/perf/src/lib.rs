@@ -10,10 +10,12 @@
 extern crate std;
 
 mod attributes;
+mod error;
 pub mod ioctl;
 mod read;
 
-pub use attributes::{Access, Attributes, Error, Watch};
+pub use attributes::{Access, Attributes, Watch};
+pub use error::Error;
 pub use read::{Reading, format_of};
 
 /// PERF_FLAG_FD_NO_GROUP, PERF_FLAG_FD_OUTPUT, PERF_FLAG_PID_CGROUP, PERF_FLAG_FD_CLOEXEC: the flags of the system call.

@@ -1,6 +1,6 @@
 //! What `read` returns of an event.
 
-use crate::Error;
+use crate::error::Error;
 
 const TOTAL_TIME_ENABLED: u64 = 1 << 0;
 const TOTAL_TIME_RUNNING: u64 = 1 << 1;

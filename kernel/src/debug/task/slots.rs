@@ -3,6 +3,7 @@
 use super::hit::Hits;
 use super::list::{self, Answer, Slot, Use};
 use super::state::TaskDebug;
+use crate::arch::barrier;
 use crate::debug;
 use crate::debug::control::Masked;
 use crate::debug::cpu::MaskedCpu;
@@ -115,7 +116,9 @@ impl TaskDebug {
     /// Waits until changes of the slots are in force, or the task does not run. `kick` has the task enter the kernel if it runs on
     /// another CPU, gives way, and says whether the task does run there. Thread context.
     pub fn settle(&self, kick: impl Fn() -> bool) {
-        while self.changed.load(Acquire) && kick() {}
+        while self.changed.load(Acquire) && kick() {
+            barrier::relax();
+        }
     }
 
     /// The task gets a CPU. I is masked, D is open.
