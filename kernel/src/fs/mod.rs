@@ -90,7 +90,7 @@ const INODES: u64 = 1 << 16;
 
 /// The time for files.
 pub fn now() -> Time {
-    let now = crate::clock::nanoseconds();
+    let now = crate::clock::realtime();
     Time { sec: (now / 1_000_000_000) as i64, nsec: (now % 1_000_000_000) as u32 }
 }
 

@@ -138,6 +138,8 @@ calls! {
     __NR_rt_sigreturn => signals::rt_sigreturn,
     __NR_clock_gettime => time::clock_gettime,
     __NR_clock_getres => time::clock_getres,
+    __NR_clock_settime => time::clock_settime,
+    __NR_settimeofday => time::settimeofday,
     __NR_gettimeofday => time::gettimeofday,
     __NR_times => time::times,
     __NR_nanosleep => time::nanosleep,

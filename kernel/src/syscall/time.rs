@@ -1,24 +1,26 @@
 //! Clocks, sleeps and timers.
 
 use crate::clock;
+use crate::clock::data::{Clock, RESOLUTION, SECOND};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::sched::{self, Alarm};
 use crate::task::{self, Restart, Task, time_of, user};
 use linux_raw_sys::general as raw;
 
-const SECOND: u64 = 1_000_000_000;
 const MICROSECOND: u64 = 1000;
 /// USER_HZ: nanoseconds of a tick of `times`.
 const TICK: u64 = 10_000_000;
 
-/// What a clock says, in nanoseconds. All clocks but those of CPU time count from the start of the machine.
-fn clock(task: &Task, clock: u64) -> Result<u64, Errno> {
-    match clock as u32 {
+/// What a clock says, in nanoseconds.
+fn clock(task: &Task, number: u64) -> Result<u64, Errno> {
+    match number as u32 {
         raw::CLOCK_PROCESS_CPUTIME_ID => Ok(task.run_times().0),
         raw::CLOCK_THREAD_CPUTIME_ID => Ok(sched::run_time(task.thread())),
-        number if number <= raw::CLOCK_TAI && number != 10 => Ok(clock::nanoseconds()),
-        _ => Err(Errno::EINVAL),
+        number => match Clock::of(number).ok_or(Errno::EINVAL)? {
+            Clock::Monotonic => Ok(clock::nanoseconds()),
+            Clock::Realtime => Ok(clock::realtime()),
+        },
     }
 }
 
@@ -35,15 +37,50 @@ pub fn clock_getres(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [number, to, ..] = frame.x;
     clock(task, number)?;
     if to != 0 {
-        user::put(to, [0, 1_u64])?;
+        user::put(to, [0, RESOLUTION])?;
     }
     Ok(0)
+}
+
+/// The latest time that CLOCK_REALTIME can be set to, in seconds: thirty years before the end of what 63 bits of nanoseconds count.
+const LATEST: u64 = i64::MAX as u64 / SECOND - 30 * 365 * 24 * 3600;
+
+/// Sets CLOCK_REALTIME, which may not be before CLOCK_MONOTONIC. Sleeps and timers that have begun do not look at it any more.
+fn set_realtime(time: u64) -> Result<u64, Errno> {
+    let offset = time.checked_sub(clock::nanoseconds()).filter(|_| time / SECOND < LATEST);
+    task::set_realtime_offset(offset.ok_or(Errno::EINVAL)?);
+    Ok(0)
+}
+
+/// clock_settime
+pub fn clock_settime(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [number, from, ..] = frame.x;
+    if number as u32 != raw::CLOCK_REALTIME {
+        return Err(Errno::EINVAL);
+    }
+    set_realtime(time_of(user::get::<[u64; 2]>(from)?)?)
+}
+
+/// settimeofday. The time zone means nothing here, as on any Linux whose clock of the machine counts in UTC.
+pub fn settimeofday(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [from, zone, ..] = frame.x;
+    if zone != 0 {
+        let [west, _] = user::get::<[i32; 2]>(zone)?;
+        if !(-15 * 60..=15 * 60).contains(&west) {
+            return Err(Errno::EINVAL);
+        }
+    }
+    if from == 0 {
+        return Ok(0);
+    }
+    let [seconds, microseconds] = user::get::<[u64; 2]>(from)?;
+    set_realtime(time_of([seconds, microseconds.saturating_mul(MICROSECOND)])?)
 }
 
 /// gettimeofday
 pub fn gettimeofday(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [to, zone, ..] = frame.x;
-    let now = clock::nanoseconds();
+    let now = clock::realtime();
     if to != 0 {
         user::put(to, [now / SECOND, now % SECOND / MICROSECOND])?;
     }
@@ -106,7 +143,8 @@ pub fn clock_nanosleep(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     clock(task, number)?;
     let when = time_of(user::get::<[u64; 2]>(from)?)?;
     if flags as u32 & raw::TIMER_ABSTIME != 0 {
-        sleep_until(task, when, 0, false)
+        let realtime = Clock::of(number as u32) == Some(Clock::Realtime);
+        sleep_until(task, if realtime { clock::instant_of_realtime(when) } else { when }, 0, false)
     } else {
         sleep_until(task, clock::nanoseconds().saturating_add(when), left, true)
     }

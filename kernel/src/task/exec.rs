@@ -2,7 +2,7 @@
 
 use super::process::{Pid, STACK_LIMIT};
 use super::table::table;
-use super::trampoline::put_trampoline;
+use super::vdso::{VDSO, put_vdso};
 use super::{Task, interrupted};
 use crate::errno::Errno;
 use crate::exception::Frame;
@@ -90,6 +90,7 @@ fn load(
         aux.base = image.bias_at(plan.mappings.first().map_or(0, |mapping| mapping.start));
         entry = plan.entry;
     }
+    aux.vdso = Some(VDSO);
     // FP and ASIMD.
     aux.hwcap = 3;
     space.change(|maps, _| maps.set_brk(plan.end, 0));
@@ -98,7 +99,7 @@ fn load(
     let limit = start::total_limit(STACK_LIMIT);
     let stack = start::layout(&contents, STACK_TOP, limit).map_err(|error| Errno::new(error.errno()))?;
     put_stack(&space, &stack)?;
-    put_trampoline(&space)?;
+    put_vdso(&space)?;
     let mut frame = Frame::zeroed();
     (frame.sp, frame.pc) = (stack.sp, entry);
     Ok(Loaded { space: Arc::new(space), frame })

@@ -165,6 +165,7 @@ pub fn futex(task: &Task, arguments: [u64; 6]) -> Result<u64, Errno> {
     let [address, operation, value, timeout, other, last] = arguments;
     let (operation, value) = (operation as u32, value as u32);
     let private = operation & raw::FUTEX_PRIVATE_FLAG != 0;
+    let realtime = operation & raw::FUTEX_CLOCK_REALTIME != 0;
     let command = operation & !(raw::FUTEX_PRIVATE_FLAG | raw::FUTEX_CLOCK_REALTIME);
     let any = raw::FUTEX_BITSET_MATCH_ANY;
     match command {
@@ -174,7 +175,11 @@ pub fn futex(task: &Task, arguments: [u64; 6]) -> Result<u64, Errno> {
                 0 => None,
                 at => {
                     let time = time_of(user::get::<[u64; 2]>(at)?)?;
-                    Some(if relative { clock::nanoseconds().saturating_add(time) } else { time })
+                    Some(match (relative, realtime) {
+                        (true, _) => clock::nanoseconds().saturating_add(time),
+                        (false, true) => clock::instant_of_realtime(time),
+                        (false, false) => time,
+                    })
                 }
             };
             let bits = if relative { any } else { last as u32 };
@@ -196,8 +201,12 @@ pub fn futex(task: &Task, arguments: [u64; 6]) -> Result<u64, Errno> {
         }
         raw::FUTEX_LOCK_PI | raw::FUTEX_LOCK_PI2 | raw::FUTEX_TRYLOCK_PI => {
             let only_try = command == raw::FUTEX_TRYLOCK_PI;
+            let realtime = realtime || command == raw::FUTEX_LOCK_PI;
             let until = match timeout {
-                at if at != 0 && !only_try => Some(time_of(user::get::<[u64; 2]>(at)?)?),
+                at if at != 0 && !only_try => {
+                    let time = time_of(user::get::<[u64; 2]>(at)?)?;
+                    Some(if realtime { clock::instant_of_realtime(time) } else { time })
+                }
                 _ => None,
             };
             pi::lock(task, address, private, until, only_try)

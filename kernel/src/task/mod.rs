@@ -22,8 +22,8 @@ mod signal;
 mod start;
 mod table;
 mod timer;
-mod trampoline;
 pub mod user;
+mod vdso;
 mod wait;
 mod word;
 
@@ -44,6 +44,7 @@ pub(crate) use futex::{time_of, wait as futex_wait};
 pub(crate) use own::{count, thread_of};
 pub(crate) use signal::{Receiver, send};
 pub(crate) use timer::{set_timer, timer};
+pub(crate) use vdso::set_realtime_offset;
 
 use crate::arch::fp::Fpsimd;
 use crate::exception::Frame;

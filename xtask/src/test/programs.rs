@@ -41,6 +41,7 @@ const RUNS: &[Run] = &[
     checks("signals"),
     checks("threads"),
     checks("trap"),
+    checks("vdso"),
 ];
 
 /// The shell script. It has one linking: that of busybox.
