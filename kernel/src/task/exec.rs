@@ -3,7 +3,7 @@
 use super::process::{Pid, STACK_LIMIT};
 use super::table::table;
 use super::vdso::{VDSO, put_vdso};
-use super::{Task, interrupted};
+use super::{Task, cpu, interrupted};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{self, FileObject, Start};
@@ -91,8 +91,7 @@ fn load(
         entry = plan.entry;
     }
     aux.vdso = Some(VDSO);
-    // FP and ASIMD.
-    aux.hwcap = 3;
+    (aux.hwcap, aux.hwcap2) = (cpu::registers().hwcap(), cpu::registers().hwcap2());
     space.change(|maps, _| maps.set_brk(plan.end, 0));
     let random = crate::clock::random();
     let contents = Contents { arguments, environment, path, random, aux: &aux };

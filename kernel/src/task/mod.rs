@@ -7,6 +7,7 @@
 
 mod children;
 mod clone;
+mod cpu;
 mod end;
 mod exec;
 mod fault;
