@@ -8,6 +8,7 @@ mod signals;
 mod system;
 mod threads;
 mod time;
+mod timers;
 
 use crate::errno::Errno;
 use crate::exception::Frame;
@@ -145,8 +146,13 @@ calls! {
     __NR_nanosleep => time::nanosleep,
     __NR_clock_nanosleep => time::clock_nanosleep,
     __NR_restart_syscall => time::restart_syscall,
-    __NR_getitimer => time::getitimer,
-    __NR_setitimer => time::setitimer,
+    __NR_getitimer => timers::getitimer,
+    __NR_setitimer => timers::setitimer,
+    __NR_timer_create => timers::timer_create,
+    __NR_timer_settime => timers::timer_settime,
+    __NR_timer_gettime => timers::timer_gettime,
+    __NR_timer_getoverrun => timers::timer_getoverrun,
+    __NR_timer_delete => timers::timer_delete,
     __NR_rseq => threads::none,
     __NR_membarrier => threads::none,
     __NR_getuid => credentials::root,

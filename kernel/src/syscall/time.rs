@@ -1,4 +1,4 @@
-//! Clocks, sleeps and timers.
+//! Clocks and sleeps.
 
 use crate::clock;
 use crate::clock::data::{Clock, RESOLUTION, SECOND};
@@ -158,45 +158,4 @@ pub fn restart_syscall(task: &Task, _: &mut Frame) -> Result<u64, Errno> {
         Some(Restart::Futex(futex)) => task::futex_wait(task, &futex),
         None => Err(Errno::EINTR),
     }
-}
-
-fn timer_only(which: u64) -> Result<(), Errno> {
-    match which as u32 {
-        raw::ITIMER_REAL => Ok(()),
-        _ => Err(Errno::EINVAL),
-    }
-}
-
-/// A `struct itimerval`: the interval, then what is left.
-fn put_timer(to: u64, (left, interval): (u64, u64)) -> Result<(), Errno> {
-    // What is left is not told as 0 while the timer runs.
-    let left = left.div_ceil(MICROSECOND);
-    let interval = interval / MICROSECOND;
-    user::put(to, [interval / 1_000_000, interval % 1_000_000, left / 1_000_000, left % 1_000_000])
-}
-
-/// getitimer
-pub fn getitimer(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    timer_only(frame.x[0])?;
-    put_timer(frame.x[1], task::timer(task))?;
-    Ok(0)
-}
-
-/// setitimer
-pub fn setitimer(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    let [which, new, old, ..] = frame.x;
-    timer_only(which)?;
-    let [interval, interval_us, first, first_us] =
-        if new == 0 { [0; 4] } else { user::get::<[u64; 4]>(new)? };
-    let time = |seconds: u64, microseconds: u64| {
-        if microseconds >= 1_000_000 {
-            return Err(Errno::EINVAL);
-        }
-        time_of([seconds, microseconds * MICROSECOND])
-    };
-    let before = task::set_timer(task, time(first, first_us)?, time(interval, interval_us)?)?;
-    if old != 0 {
-        put_timer(old, before)?;
-    }
-    Ok(0)
 }

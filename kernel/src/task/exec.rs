@@ -177,6 +177,7 @@ pub fn execve(
     task.set_name(path);
     if let Some((entry, at)) = table().own(task) {
         entry.actions.reset_handlers();
+        entry.drop_timers();
         entry.members[at].alternate = signals::AltStack::DISABLED;
         entry.members[at].fault = None;
     }

@@ -64,7 +64,7 @@ impl Table {
             }
             let group = entry.group;
             let member = &mut entry.members[at];
-            let Some(info) = take(&mut member.pending, &mut entry.pending, member.blocked) else {
+            let Some(mut info) = take(&mut member.pending, &mut entry.pending, member.blocked) else {
                 if let Some(saved) = member.saved.take() {
                     member.blocked = saved;
                     continue;
@@ -72,6 +72,7 @@ impl Table {
                 entry.refresh(at);
                 return Next::GoOn;
             };
+            entry.timers.delivered(&mut info, crate::clock::nanoseconds);
             let (blocked, alternate) = (member.blocked, member.alternate);
             match deliver(&mut entry.actions, &info, blocked, &alternate, sp) {
                 Delivery::Ignore => {}

@@ -44,7 +44,9 @@ pub use wait::{Event, Wanted, Which, wait};
 pub(crate) use futex::{time_of, wait as futex_wait};
 pub(crate) use own::{count, thread_of};
 pub(crate) use signal::{Receiver, send};
-pub(crate) use timer::{set_timer, timer};
+pub(crate) use timer::{
+    clock_of_timer, create_timer, delete_timer, overrun, posix_timer, set_posix_timer, set_timer, timer,
+};
 pub(crate) use vdso::set_realtime_offset;
 
 use crate::arch::fp::Fpsimd;

@@ -160,7 +160,10 @@ impl Task {
     pub(crate) fn take_waited(&self, set: SigSet) -> Option<Info> {
         let mut table = table();
         let (entry, at) = table.own(self)?;
-        let info = take_waited(&mut entry.members[at].pending, &mut entry.pending, set);
+        let mut info = take_waited(&mut entry.members[at].pending, &mut entry.pending, set);
+        if let Some(info) = &mut info {
+            entry.timers.delivered(info, crate::clock::nanoseconds);
+        }
         entry.refresh(at);
         info
     }

@@ -41,6 +41,7 @@ const RUNS: &[Run] = &[
     checks("registers"),
     checks("signals"),
     checks("threads"),
+    checks("timers"),
     checks("trap"),
     checks("vdso"),
 ];
