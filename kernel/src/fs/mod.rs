@@ -16,7 +16,7 @@ pub mod terminal;
 
 pub use devices::Device;
 pub use object::FileObject;
-pub use open::{CHANGEABLE, Descriptor, OpenFile, open};
+pub use open::{CHANGEABLE, Descriptor, OpenFile, grower, grown, open};
 pub use place::{Place, Start};
 pub use table::{MOST, OpenFiles, standard};
 

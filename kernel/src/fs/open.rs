@@ -1,12 +1,12 @@
 //! What programs have open: the open files that descriptors name.
 
 use super::pipe::PipeEnd;
-use super::{Device, FileObject, fifo, now, terminal, tree};
+use super::{Device, FileObject, asks, fifo, now, terminal, tree};
 use crate::errno::Errno;
 use crate::sched::Mutex;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use files::{Caller, InodeId, Kind, LastLink, Open, Resolved, Walk};
+use files::{Caller, FileError, InodeId, Kind, LastLink, Open, Resolved, Walk};
 use linux_raw_sys::general as raw;
 
 /// What an open file is.
@@ -123,11 +123,11 @@ impl OpenFile {
         }
         let count = match &self.what {
             Descriptor::File(object) => {
-                let (mut tree, caller) = (tree(), Caller::root(now()));
+                let (mut tree, caller) = (tree(), grower());
                 let (start, count) = if self.has(raw::O_APPEND) {
-                    tree.append(object.inode(), from, &caller)?
+                    grown(tree.append(object.inode(), from, &caller))?
                 } else {
-                    (offset, tree.write(object.inode(), offset, from, &caller)?)
+                    (offset, grown(tree.write(object.inode(), offset, from, &caller))?)
                 };
                 return Ok((count, start.saturating_add(count as u64)));
             }
@@ -140,6 +140,22 @@ impl OpenFile {
         };
         Ok((count, offset.saturating_add(count as u64)))
     }
+}
+
+/// Who makes a file larger: the running task, whose limit is RLIMIT_FSIZE. Thread context.
+pub fn grower() -> Caller<'static> {
+    Caller { file_size: asks::size_limit(), ..Caller::root(now()) }
+}
+
+/// What has become of an operation of a [`grower`]. Sends SIGXFSZ if the limit was in the way. Thread context.
+///
+/// # Errors
+/// Those of the operation.
+pub fn grown<R>(result: files::Result<R>) -> Result<R, Errno> {
+    if matches!(result, Err(FileError::FileLimit)) {
+        asks::too_large();
+    }
+    Ok(result?)
 }
 
 /// open(2), for a path that begins at `directory`. `flags` has the flags of open(2) that are not in `how`: status flags and O_PATH.

@@ -106,6 +106,8 @@ calls! {
     __NR_sysinfo => system::sysinfo,
     __NR_getrusage => system::getrusage,
     __NR_prlimit64 => system::prlimit64,
+    __NR_getrlimit => system::getrlimit,
+    __NR_setrlimit => system::setrlimit,
     __NR_personality => system::personality,
     __NR_getrandom => system::getrandom,
     __NR_gettid => threads::gettid,

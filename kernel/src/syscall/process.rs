@@ -3,7 +3,7 @@
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::Start;
-use crate::task::{self, Clone, STACK_LIMIT, Status, Task, Wanted, Which, exit_process, exit_task, user};
+use crate::task::{self, Clone, Status, Task, Wanted, Which, exit_process, exit_task, user};
 use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
 use programs::start::{self, Strings};
@@ -59,8 +59,9 @@ pub fn clone3(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 const STRING_MAX: usize = 128 << 10;
 
 /// The strings that a list of pointers names, up to a null pointer. No list is an empty one.
-fn strings(list: u64) -> Result<Strings, Errno> {
-    let mut strings = Strings::new(start::total_limit(STACK_LIMIT));
+fn strings(task: &Task, list: u64) -> Result<Strings, Errno> {
+    let stack = task.process.resources.soft(raw::RLIMIT_STACK);
+    let mut strings = Strings::new(start::total_limit(stack));
     let mut string = Vec::new();
     let mut at = list;
     while at != 0 {
@@ -92,8 +93,8 @@ fn strings(list: u64) -> Result<Strings, Errno> {
 pub fn execve(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [path, arguments, environment, ..] = frame.x;
     let path = super::files::path(path)?;
-    let mut arguments = strings(arguments)?;
-    let environment = strings(environment)?;
+    let mut arguments = strings(task, arguments)?;
+    let environment = strings(task, environment)?;
     if arguments.count() == 0 {
         // As Linux: a program always has a name.
         arguments.push(b"").map_err(|error| Errno::new(error.errno()))?;

@@ -1,6 +1,6 @@
 //! execve: a program's file becomes an address space and the registers with which the program starts.
 
-use super::process::{Pid, STACK_LIMIT};
+use super::process::Pid;
 use super::table::table;
 use super::vdso::{VDSO, put_vdso};
 use super::{Task, cpu, interrupted};
@@ -95,8 +95,8 @@ fn load(
     space.change(|maps, _| maps.set_brk(plan.end, 0));
     let random = crate::clock::random();
     let contents = Contents { arguments, environment, path, random, aux: &aux };
-    let limit = start::total_limit(STACK_LIMIT);
-    let stack = start::layout(&contents, STACK_TOP, limit).map_err(|error| Errno::new(error.errno()))?;
+    let stack =
+        start::layout(&contents, STACK_TOP, arguments.limit()).map_err(|error| Errno::new(error.errno()))?;
     put_stack(&space, &stack)?;
     put_vdso(&space)?;
     let mut frame = Frame::zeroed();

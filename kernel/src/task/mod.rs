@@ -15,6 +15,7 @@ mod futex;
 mod handlers;
 mod hooks;
 mod leave;
+mod limits;
 mod own;
 mod pi;
 mod process;
@@ -36,12 +37,14 @@ pub use futex::{Futex, futex};
 pub use handlers::sigreturn;
 pub use hooks::{session_of_group, terminal_caller};
 pub use leave::leave;
-pub use process::{Files, Pid, Process, STACK_LIMIT, Status};
-pub use signal::{SignalError, broken_pipe, signal_group};
+pub use limits::{ResourceLimits, STACK_LIMIT, size_limit};
+pub use process::{Files, Pid, Process, Status};
+pub use signal::{SignalError, broken_pipe, signal_group, too_large};
 pub use start::spawn_first;
 pub use wait::{Event, Wanted, Which, wait};
 
 pub(crate) use futex::{time_of, wait as futex_wait};
+pub(crate) use limits::exchange_limit;
 pub(crate) use own::{count, thread_of};
 pub(crate) use signal::{Receiver, send};
 pub(crate) use timer::{

@@ -1,5 +1,6 @@
 //! What the threads of a program share.
 
+use super::limits::ResourceLimits;
 use crate::fs::{OpenFiles, Place};
 use crate::sched::{Mutex, WaitQueue};
 use crate::sync::IrqMutex;
@@ -79,6 +80,8 @@ pub struct Process {
     pub files: Arc<Files>,
     /// Its current directory and umask.
     pub place: Mutex<Place>,
+    /// Its resource limits.
+    pub resources: ResourceLimits,
     /// Whether the process ends: each of its threads ends when it would return to EL0.
     pub(super) ends: AtomicBool,
     /// How it has ended, once all its threads have.
@@ -88,12 +91,13 @@ pub struct Process {
 }
 
 impl Process {
-    pub(super) fn new(pid: Pid, name: Vec<u8>, files: Arc<Files>) -> Self {
+    pub(super) fn new(pid: Pid, name: Vec<u8>, files: Arc<Files>, resources: ResourceLimits) -> Self {
         Self {
             pid,
             name: Mutex::new(name),
             files,
             place: Mutex::new(Place::default()),
+            resources,
             ends: AtomicBool::new(false),
             status: IrqMutex::new(None),
             changed: WaitQueue::new(),
@@ -102,7 +106,7 @@ impl Process {
 
     /// The limits of its address space.
     pub fn limits(&self) -> Limits {
-        Limits { stack: STACK_LIMIT, ..Limits::UNLIMITED }
+        self.resources.of_address_space()
     }
 
     /// How it has ended; None while it runs. Thread context.
@@ -110,6 +114,3 @@ impl Process {
         *self.status.lock()
     }
 }
-
-/// RLIMIT_STACK: Linux's 8 MiB.
-pub const STACK_LIMIT: u64 = 8 << 20;

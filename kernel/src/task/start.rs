@@ -1,5 +1,6 @@
 //! Tasks that begin: the first program's, and any other once it is in the table.
 
+use super::limits::ResourceLimits;
 use super::process::{Files, Process};
 use super::table::{Entry, Member, Number, table};
 use super::{Task, exec};
@@ -28,7 +29,12 @@ pub fn spawn_first(path: &[u8], arguments: &Strings, environment: &Strings) -> R
         log::error!("{message}");
         Errno::ENOMEM
     })?;
-    let process = Arc::new(Process::new(pid, exec::name_of(path), Files::new(fs::standard()?)));
+    let process = Arc::new(Process::new(
+        pid,
+        exec::name_of(path),
+        Files::new(fs::standard()?),
+        ResourceLimits::first(),
+    ));
     let task = Arc::new(Task::new(pid, process.clone(), loaded.space, 0, Fpsimd::zeroed()));
     task.set_name(path);
     begin(&task, loaded.frame, |thread| {

@@ -37,6 +37,7 @@ const RUNS: &[Run] = &[
     checks("args"),
     checks("files"),
     checks("fork"),
+    checks("limits"),
     checks("memory"),
     checks("registers"),
     checks("signals"),
