@@ -5,6 +5,7 @@
 pub mod asks;
 pub mod changes;
 mod devices;
+mod event;
 mod fifo;
 mod object;
 mod open;
@@ -15,6 +16,7 @@ mod table;
 pub mod terminal;
 
 pub use devices::Device;
+pub use event::Event;
 pub use object::FileObject;
 pub use open::{CHANGEABLE, Descriptor, OpenFile, grower, grown, open};
 pub use place::{Place, Start};

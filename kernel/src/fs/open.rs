@@ -1,7 +1,7 @@
 //! What programs have open: the open files that descriptors name.
 
 use super::pipe::PipeEnd;
-use super::{Device, FileObject, asks, fifo, now, terminal, tree};
+use super::{Device, Event, FileObject, asks, fifo, now, terminal, tree};
 use crate::errno::Errno;
 use crate::sched::Mutex;
 use alloc::sync::Arc;
@@ -21,6 +21,8 @@ pub enum Descriptor {
     Device(Device, Arc<FileObject>),
     /// An end of a pipe.
     Pipe(PipeEnd),
+    /// A counter of `eventfd`.
+    Event(Event),
 }
 
 /// An open file: what `open` makes. Descriptors that `dup` and `fork` make share it, and its offset.
@@ -58,7 +60,10 @@ impl OpenFile {
     pub fn is_seekable(&self) -> bool {
         !matches!(
             self.what,
-            Descriptor::Pipe(_) | Descriptor::Path(_) | Descriptor::Device(Device::Terminal, _)
+            Descriptor::Pipe(_)
+                | Descriptor::Event(_)
+                | Descriptor::Path(_)
+                | Descriptor::Device(Device::Terminal, _)
         )
     }
 
@@ -70,6 +75,7 @@ impl OpenFile {
             | Descriptor::Path(object)
             | Descriptor::Device(_, object) => Some(object),
             Descriptor::Pipe(end) => end.object(),
+            Descriptor::Event(_) => None,
         }
     }
 
@@ -93,6 +99,7 @@ impl OpenFile {
                 Ok(count)
             }
             Descriptor::Directory(_) => Err(Errno::EISDIR),
+            Descriptor::Event(event) => event.read(to, wait),
             _ if to.is_empty() => Ok(0),
             Descriptor::Device(Device::Null, _) => Ok(0),
             Descriptor::Device(Device::Zero | Device::Full, _) => {
@@ -132,6 +139,7 @@ impl OpenFile {
                 return Ok((count, start.saturating_add(count as u64)));
             }
             Descriptor::Directory(_) | Descriptor::Path(_) => return Err(Errno::EBADF),
+            Descriptor::Event(event) => event.write(from, wait)?,
             _ if from.is_empty() => 0,
             Descriptor::Device(Device::Full, _) => return Err(Errno::ENOSPC),
             Descriptor::Device(Device::Null | Device::Zero | Device::Random, _) => from.len(),

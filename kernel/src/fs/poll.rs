@@ -14,6 +14,7 @@ impl OpenFile {
             Descriptor::Device(Device::Terminal, _) => terminal::readiness(),
             Descriptor::Device(..) => ALWAYS,
             Descriptor::Pipe(end) => end.readiness(),
+            Descriptor::Event(event) => event.readiness(),
             Descriptor::Path(_) => raw::POLLNVAL,
         }
     }

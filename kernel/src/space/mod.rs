@@ -250,6 +250,14 @@ impl Space {
         })
     }
 
+    /// Whether the page at an address is in memory: touched, or a page of an object. Thread context; may sleep.
+    pub fn is_in_memory(&self, address: u64) -> bool {
+        let inner = self.inner.lock();
+        let object = |mapping: &Mapping<Backing>| matches!(mapping.backing, Backing::Object(_));
+        inner.tables.get(address & !(PAGE_BYTES - 1)).is_some()
+            || inner.maps.find(address).is_some_and(object)
+    }
+
     /// The page at an address as a tracer sees it: brought in if it is not there; for `write` made the process's own first, even if
     /// the program itself may only read it.
     ///

@@ -27,6 +27,7 @@ mod timer;
 pub mod user;
 mod vdso;
 mod wait;
+mod wake_op;
 mod word;
 
 pub use clone::{Clone, clone};

@@ -35,6 +35,7 @@ const fn checks(name: &'static str) -> Run {
 const RUNS: &[Run] = &[
     Run { name: "hello", arguments: &["0"], prints: &["hello, world"] },
     checks("args"),
+    checks("calls"),
     checks("files"),
     checks("fork"),
     checks("limits"),
