@@ -40,6 +40,13 @@ pub trait Object: Send + Sync {
     /// [`NoMemory`]. Thread context; may sleep.
     fn page(&self, index: u64) -> Result<Option<Page>, NoMemory>;
 
+    /// Copies bytes from an offset on. Returns how many: fewer than asked for at the end of a page, 0 behind the end. Thread context; may
+    /// sleep.
+    fn content(&self, offset: u64, to: &mut [u8]) -> usize {
+        let page = self.page(offset / PAGE_BYTES).ok().flatten();
+        page.map_or(0, |page| page.read((offset % PAGE_BYTES) as usize, to))
+    }
+
     /// The path for `/proc/PID/maps`.
     fn path(&self) -> alloc::string::String;
 

@@ -14,6 +14,7 @@ mod fault;
 mod futex;
 mod handlers;
 mod hooks;
+mod last_words;
 mod leave;
 mod limits;
 mod own;
