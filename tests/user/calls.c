@@ -274,6 +274,45 @@ static void with_memory(void)
 	      fails(mincore(at, 4 * 4096, in), ENOMEM), "%d", errno);
 }
 
+static int64_t cpu_time(clockid_t clock)
+{
+	struct timespec time;
+
+	return clock_gettime(clock, &time) ? -1 : time.tv_sec * 1000000000LL + time.tv_nsec;
+}
+
+static void *burn(void *to)
+{
+	clockid_t clock;
+
+	pthread_getcpuclockid(pthread_self(), &clock);
+	while (cpu_time(clock) < 5000000)
+		;
+	*(int64_t *)to = cpu_time(CLOCK_THREAD_CPUTIME_ID) - cpu_time(clock);
+	return NULL;
+}
+
+static void with_cpu_clocks(void)
+{
+	clockid_t process, own;
+	int64_t before, between, after, difference = 1;
+	pthread_t thread;
+
+	check("clock_getcpuclockid", clock_getcpuclockid(getpid(), &process) == 0, "fails");
+	before = cpu_time(CLOCK_PROCESS_CPUTIME_ID);
+	between = cpu_time(process);
+	after = cpu_time(CLOCK_PROCESS_CPUTIME_ID);
+	check("    is the process's clock", before > 0 && before <= between && between <= after, "%lld %lld %lld", (long long)before,
+	      (long long)between, (long long)after);
+	pthread_getcpuclockid(pthread_self(), &own);
+	pthread_create(&thread, NULL, burn, &difference);
+	pthread_join(thread, NULL);
+	check("    a thread's own clock", difference <= 0 && difference > -1000000000, "%lld", (long long)difference);
+	check("    counts for the process", cpu_time(process) >= 5000000 + cpu_time(own) / 2, "%lld", (long long)cpu_time(process));
+	check("    of no process", cpu_time(~12345 * 8 + 2) == -1 && errno == EINVAL, "%d", errno);
+	check("    of no thread", cpu_time(~12345 * 8 + 6) == -1 && errno == EINVAL, "%d", errno);
+}
+
 static void others(void)
 {
 	uint32_t header[2] = { 0x20080522, 0 }, data[6] = { 0 };
@@ -320,6 +359,7 @@ int main(int count, char **arguments)
 	with_execveat(arguments[0]);
 	with_wake_op();
 	with_memory();
+	with_cpu_clocks();
 	others();
 	return failed();
 }

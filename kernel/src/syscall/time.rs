@@ -17,10 +17,27 @@ fn clock(task: &Task, number: u64) -> Result<u64, Errno> {
     match number as u32 {
         raw::CLOCK_PROCESS_CPUTIME_ID => Ok(task.run_times().0),
         raw::CLOCK_THREAD_CPUTIME_ID => Ok(sched::run_time(task.thread())),
+        number if (number as i32) < 0 => cpu_time(task, number),
         number => match Clock::of(number).ok_or(Errno::EINVAL)? {
             Clock::Monotonic => Ok(clock::nanoseconds()),
             Clock::Realtime => Ok(clock::realtime()),
         },
+    }
+}
+
+/// The CPU time of a process or of a thread, which a negative number names: its complement in bits 31 to 3, a thread's if bit 2 is set, and
+/// what is counted in the bits below (`linux/posix-timers.h`). User time alone is not counted.
+fn cpu_time(task: &Task, number: u32) -> Result<u64, Errno> {
+    const SCHED: u32 = 2;
+    let (id, thread) = (!(number.cast_signed() >> 3).cast_unsigned(), number & 4 != 0);
+    if number & 3 != SCHED {
+        return Err(Errno::EINVAL);
+    }
+    match (thread, id) {
+        (true, 0) => Ok(sched::run_time(task.thread())),
+        (true, tid) => task::run_time_of_thread(task, tid),
+        (false, 0) => Ok(task.run_times().0),
+        (false, pid) => task::run_time_of_process(pid),
     }
 }
 

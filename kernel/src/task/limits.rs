@@ -2,8 +2,6 @@
 //!
 //! RLIMIT_NOFILE, RLIMIT_STACK, RLIMIT_DATA, RLIMIT_AS and RLIMIT_FSIZE are enforced. The others are kept and inherited.
 
-use super::process::Pid;
-use super::table::table;
 use crate::errno::Errno;
 use crate::fs::MOST;
 use crate::sync::IrqMutex;
@@ -69,7 +67,7 @@ impl ResourceLimits {
     /// # Errors
     /// EINVAL for a resource that Linux does not have, or a soft limit above the hard one; EPERM for more descriptors than any process may
     /// have.
-    fn exchange(&self, resource: u32, new: Option<Limit>) -> Result<Limit, Errno> {
+    pub(super) fn exchange(&self, resource: u32, new: Option<Limit>) -> Result<Limit, Errno> {
         let mut limits = self.0.lock();
         let limit = limits.get_mut(resource as usize).ok_or(Errno::EINVAL)?;
         let old = *limit;
@@ -84,19 +82,6 @@ impl ResourceLimits {
         }
         Ok(old)
     }
-}
-
-/// The limit of a resource of a process, which is replaced if `new` is given. Thread context.
-///
-/// # Errors
-/// ESRCH, and as [`ResourceLimits::exchange`].
-pub(crate) fn exchange_limit(pid: Pid, resource: u32, new: Option<Limit>) -> Result<Limit, Errno> {
-    let process = {
-        let mut table = table();
-        let of = table.process_of(pid).unwrap_or(pid);
-        table.process(of).ok_or(Errno::ESRCH)?.process.clone()
-    };
-    process.resources.exchange(resource, new)
 }
 
 /// RLIMIT_FSIZE of the running task. Thread context.

@@ -46,8 +46,7 @@ pub use start::spawn_first;
 pub use wait::{Event, Wanted, Which, wait};
 
 pub(crate) use futex::{time_of, wait as futex_wait};
-pub(crate) use limits::exchange_limit;
-pub(crate) use own::{count, thread_of};
+pub(crate) use own::{count, exchange_limit, run_time_of_process, run_time_of_thread, thread_of};
 pub(crate) use signal::{Receiver, send};
 pub(crate) use timer::{
     clock_of_timer, create_timer, delete_timer, overrun, posix_timer, set_posix_timer, set_timer, timer,
