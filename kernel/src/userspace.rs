@@ -24,6 +24,8 @@ static PROGRAMS: el0::Programs = el0::Programs {
 static PROCESSES: asks::Processes = asks::Processes {
     interrupted: task::interrupted,
     broken_pipe: task::broken_pipe,
+    size_limit: task::size_limit,
+    too_large: task::too_large,
     signal_group: task::signal_group,
     terminal_caller: task::terminal_caller,
 };

@@ -24,6 +24,10 @@ pub struct Processes {
     pub interrupted: fn() -> bool,
     /// The running task has written to a pipe that nobody reads: SIGPIPE. Thread context.
     pub broken_pipe: fn(),
+    /// RLIMIT_FSIZE of the running task. Thread context.
+    pub size_limit: fn() -> u64,
+    /// The running task wants to make a file larger than that: SIGXFSZ. Thread context.
+    pub too_large: fn(),
     /// Sends a signal to each process of a group. Thread and interrupt context.
     pub signal_group: fn(u32, Signal),
     /// What the terminal has to know of the running task. Thread context.
@@ -51,6 +55,18 @@ pub fn interrupted() -> bool {
 pub fn broken_pipe() {
     if let Some(processes) = processes() {
         (processes.broken_pipe)();
+    }
+}
+
+/// How large the running task may make files: RLIMIT_FSIZE. Thread context.
+pub fn size_limit() -> u64 {
+    processes().map_or(u64::MAX, |processes| (processes.size_limit)())
+}
+
+/// Sends SIGXFSZ to the running task. Thread context.
+pub fn too_large() {
+    if let Some(processes) = processes() {
+        (processes.too_large)();
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod asks;
 pub mod changes;
 mod devices;
+mod event;
 mod fifo;
 mod object;
 mod open;
@@ -16,8 +17,9 @@ mod table;
 pub mod terminal;
 
 pub use devices::Device;
+pub use event::Event;
 pub use object::FileObject;
-pub use open::{CHANGEABLE, Descriptor, OpenFile, open};
+pub use open::{CHANGEABLE, Descriptor, OpenFile, grower, grown, open};
 pub use place::{Place, Start};
 pub use special::Special;
 pub use table::{MOST, OpenFiles, standard};
@@ -92,7 +94,7 @@ const INODES: u64 = 1 << 16;
 
 /// The time for files.
 pub fn now() -> Time {
-    let now = crate::clock::nanoseconds();
+    let now = crate::clock::realtime();
     Time { sec: (now / 1_000_000_000) as i64, nsec: (now % 1_000_000_000) as u32 }
 }
 

@@ -41,6 +41,11 @@ impl Object for FileObject {
         }
     }
 
+    fn content(&self, offset: u64, to: &mut [u8]) -> usize {
+        // Without the pages of holes, which a mapping would fill.
+        self.read_at(offset, to).unwrap_or(0)
+    }
+
     fn path(&self) -> String {
         String::from_utf8_lossy(&path_of(self.inode)).into_owned()
     }

@@ -1,12 +1,12 @@
 //! What programs have open: the open files that descriptors name.
 
 use super::pipe::PipeEnd;
-use super::{Device, FileObject, Special, fifo, now, terminal, tree};
+use super::{Device, Event, FileObject, Special, asks, fifo, now, terminal, tree};
 use crate::errno::Errno;
 use crate::sched::Mutex;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use files::{Caller, InodeId, Kind, LastLink, Open, Resolved, Walk};
+use files::{Caller, FileError, InodeId, Kind, LastLink, Open, Resolved, Walk};
 use linux_raw_sys::general as raw;
 
 /// What an open file is.
@@ -23,6 +23,8 @@ pub enum Descriptor {
     Pipe(PipeEnd),
     /// A file that knows by itself what it is.
     Special(Arc<dyn Special>),
+    /// A counter of `eventfd`.
+    Event(Event),
 }
 
 /// An open file: what `open` makes. Descriptors that `dup` and `fork` make share it, and its offset.
@@ -62,6 +64,7 @@ impl OpenFile {
             self.what,
             Descriptor::Pipe(_)
                 | Descriptor::Special(_)
+                | Descriptor::Event(_)
                 | Descriptor::Path(_)
                 | Descriptor::Device(Device::Terminal, _)
         )
@@ -76,6 +79,7 @@ impl OpenFile {
             | Descriptor::Device(_, object) => Some(object),
             Descriptor::Pipe(end) => end.object(),
             Descriptor::Special(_) => None,
+            Descriptor::Event(_) => None,
         }
     }
 
@@ -99,6 +103,7 @@ impl OpenFile {
                 Ok(count)
             }
             Descriptor::Directory(_) => Err(Errno::EISDIR),
+            Descriptor::Event(event) => event.read(to, wait),
             _ if to.is_empty() => Ok(0),
             Descriptor::Device(Device::Null, _) => Ok(0),
             Descriptor::Device(Device::Zero | Device::Full, _) => {
@@ -130,17 +135,18 @@ impl OpenFile {
         }
         let count = match &self.what {
             Descriptor::File(object) => {
-                let (mut tree, caller) = (tree(), Caller::root(now()));
+                let (mut tree, caller) = (tree(), grower());
                 let (start, count) = if self.has(raw::O_APPEND) {
-                    tree.append(object.inode(), from, &caller)?
+                    grown(tree.append(object.inode(), from, &caller))?
                 } else {
-                    (offset, tree.write(object.inode(), offset, from, &caller)?)
+                    (offset, grown(tree.write(object.inode(), offset, from, &caller))?)
                 };
                 return Ok((count, start.saturating_add(count as u64)));
             }
             Descriptor::Directory(_) | Descriptor::Path(_) | Descriptor::Special(_) => {
                 return Err(Errno::EBADF);
             }
+            Descriptor::Event(event) => event.write(from, wait)?,
             _ if from.is_empty() => 0,
             Descriptor::Device(Device::Full, _) => return Err(Errno::ENOSPC),
             Descriptor::Device(Device::Null | Device::Zero | Device::Random, _) => from.len(),
@@ -149,6 +155,22 @@ impl OpenFile {
         };
         Ok((count, offset.saturating_add(count as u64)))
     }
+}
+
+/// Who makes a file larger: the running task, whose limit is RLIMIT_FSIZE. Thread context.
+pub fn grower() -> Caller<'static> {
+    Caller { file_size: asks::size_limit(), ..Caller::root(now()) }
+}
+
+/// What has become of an operation of a [`grower`]. Sends SIGXFSZ if the limit was in the way. Thread context.
+///
+/// # Errors
+/// Those of the operation.
+pub fn grown<R>(result: files::Result<R>) -> Result<R, Errno> {
+    if matches!(result, Err(FileError::FileLimit)) {
+        asks::too_large();
+    }
+    Ok(result?)
 }
 
 /// open(2), for a path that begins at `directory`. `flags` has the flags of open(2) that are not in `how`: status flags and O_PATH.

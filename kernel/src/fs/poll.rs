@@ -15,6 +15,7 @@ impl OpenFile {
             Descriptor::Device(..) => ALWAYS,
             Descriptor::Pipe(end) => end.readiness(),
             Descriptor::Special(special) => special.readiness().bits().into(),
+            Descriptor::Event(event) => event.readiness(),
             Descriptor::Path(_) => raw::POLLNVAL,
         }
     }

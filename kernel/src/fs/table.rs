@@ -5,9 +5,10 @@ use super::tree;
 use crate::errno::Errno;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 use files::{LastLink, Open};
 
-/// The most descriptors of a process: RLIMIT_NOFILE.
+/// The most descriptors that RLIMIT_NOFILE can allow a process.
 pub const MOST: usize = 1024;
 
 #[derive(Clone)]
@@ -54,29 +55,44 @@ impl OpenFiles {
         place.map(|entry| entry.file.clone()).ok_or(Errno::EBADF)
     }
 
-    /// A descriptor for an open file: the lowest that is free.
+    /// A descriptor for an open file: the lowest that is free and below `limit` (RLIMIT_NOFILE).
     ///
     /// # Errors
     /// EMFILE, ENOMEM.
-    pub fn add(&mut self, file: Arc<OpenFile>, close_on_exec: bool) -> Result<u64, Errno> {
-        self.add_from(file, close_on_exec, 0)
+    pub fn add(&mut self, file: Arc<OpenFile>, close_on_exec: bool, limit: u64) -> Result<u64, Errno> {
+        self.place_new(file, close_on_exec, 0..limit)
     }
 
-    /// A descriptor for an open file: the lowest that is free and not below `lowest`.
+    /// A descriptor for an open file: the lowest of a range that is free. The range ends at RLIMIT_NOFILE.
     ///
     /// # Errors
-    /// EINVAL for a `lowest` that no descriptor can have; EMFILE, ENOMEM.
-    pub fn add_from(&mut self, file: Arc<OpenFile>, close_on_exec: bool, lowest: u64) -> Result<u64, Errno> {
-        if lowest >= MOST as u64 {
+    /// EINVAL for an empty range; EMFILE, ENOMEM.
+    pub fn add_within(
+        &mut self,
+        file: Arc<OpenFile>,
+        close_on_exec: bool,
+        range: Range<u64>,
+    ) -> Result<u64, Errno> {
+        if range.start >= range.end.min(MOST as u64) {
             return Err(Errno::EINVAL);
         }
+        self.place_new(file, close_on_exec, range)
+    }
+
+    fn place_new(
+        &mut self,
+        file: Arc<OpenFile>,
+        close_on_exec: bool,
+        range: Range<u64>,
+    ) -> Result<u64, Errno> {
         let is_free = |number: &usize| self.0.get(*number).is_none_or(Option::is_none);
-        let number = (lowest as usize..MOST).find(is_free).ok_or(Errno::EMFILE)?;
+        let most = range.end.min(MOST as u64) as usize;
+        let number = (range.start as usize..most).find(is_free).ok_or(Errno::EMFILE)?;
         *self.place(number)? = Some(Entry { file, close_on_exec });
         Ok(number as u64)
     }
 
-    /// Makes a descriptor name an open file. Returns the file that it named before.
+    /// Makes a descriptor below `limit` (RLIMIT_NOFILE) name an open file. Returns the file that it named before.
     ///
     /// # Errors
     /// EBADF for a number that no descriptor can have; ENOMEM.
@@ -85,8 +101,9 @@ impl OpenFiles {
         number: u64,
         file: Arc<OpenFile>,
         close_on_exec: bool,
+        limit: u64,
     ) -> Result<Option<Arc<OpenFile>>, Errno> {
-        if number >= MOST as u64 {
+        if number >= limit.min(MOST as u64) {
             return Err(Errno::EBADF);
         }
         let before = self.place(number as usize)?.replace(Entry { file, close_on_exec });
@@ -125,7 +142,7 @@ impl OpenFiles {
         }
     }
 
-    fn range(first: u64, last: u64, length: usize) -> core::ops::Range<usize> {
+    fn range(first: u64, last: u64, length: usize) -> Range<usize> {
         let end = last.saturating_add(1).min(length as u64) as usize;
         (first.min(end as u64) as usize)..end
     }
@@ -158,7 +175,7 @@ pub fn standard() -> Result<OpenFiles, Errno> {
     let console = open(root, b"/dev/console", LastLink::Follow, &how, 0)?;
     let mut files = OpenFiles::default();
     for _ in 0..3 {
-        files.add(console.clone(), false)?;
+        files.add(console.clone(), false, MOST as u64)?;
     }
     Ok(files)
 }

@@ -29,7 +29,7 @@ pub use run::{
     create, exit, init_cpu, prepare_to_sleep, sleep, spawn, threads, wait_in_idle, wake, wake_first,
     yield_now,
 };
-pub use scheduler::{CpuSet, Error, LockKey, Policy, TaskId};
+pub use scheduler::{CpuSet, Error, LockKey, MIN_GRANULARITY, Policy, RR_QUANTUM, TaskId};
 pub use thread::{Entry, Handle, Occupant, SpawnError, Thread, current as current_thread, stack_top};
 pub use wait::{Interrupted, WaitQueue};
 

@@ -40,6 +40,13 @@ pub trait Object: Send + Sync {
     /// [`NoMemory`]. Thread context; may sleep.
     fn page(&self, index: u64) -> Result<Option<Page>, NoMemory>;
 
+    /// Copies bytes from an offset on. Returns how many: fewer than asked for at the end of a page, 0 behind the end. Thread context; may
+    /// sleep.
+    fn content(&self, offset: u64, to: &mut [u8]) -> usize {
+        let page = self.page(offset / PAGE_BYTES).ok().flatten();
+        page.map_or(0, |page| page.read((offset % PAGE_BYTES) as usize, to))
+    }
+
     /// The path for `/proc/PID/maps`.
     fn path(&self) -> alloc::string::String;
 
@@ -248,6 +255,14 @@ impl Space {
                 tables.remove(&self.context, range);
             }
         })
+    }
+
+    /// Whether the page at an address is in memory: touched, or a page of an object. Thread context; may sleep.
+    pub fn is_in_memory(&self, address: u64) -> bool {
+        let inner = self.inner.lock();
+        let object = |mapping: &Mapping<Backing>| matches!(mapping.backing, Backing::Object(_));
+        inner.tables.get(address & !(PAGE_BYTES - 1)).is_some()
+            || inner.maps.find(address).is_some_and(object)
     }
 
     /// The page at an address as a tracer sees it: brought in if it is not there; for `write` made the process's own first, even if

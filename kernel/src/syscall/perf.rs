@@ -8,6 +8,7 @@ use ::files::Readiness;
 use ::perf::{flag, ioctl};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use linux_raw_sys::general as raw;
 
 impl From<::perf::Error> for Errno {
     fn from(error: ::perf::Error) -> Self {
@@ -32,7 +33,8 @@ pub fn perf_event_open(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let watched = task_of(task, pid.cast_unsigned())?;
     let event = EventFile(PerfEvent::open(&watched, attributes)?);
     let file = OpenFile::new(Descriptor::Special(Arc::new(event)), true, false, 0);
-    task.process.files.lock().add(file, flags & flag::FD_CLOEXEC != 0)
+    let limit = task.process.resources.soft(raw::RLIMIT_NOFILE);
+    task.process.files.lock().add(file, flags & flag::FD_CLOEXEC != 0, limit)
 }
 
 fn attributes(at: u64) -> Result<Attributes, Errno> {

@@ -1,9 +1,13 @@
 //! Processes: how they begin, how they end, and what their parents learn.
 
+use super::files;
 use crate::errno::Errno;
 use crate::exception::Frame;
-use crate::fs::Start;
-use crate::task::{self, Clone, STACK_LIMIT, Status, Task, Wanted, Which, exit_process, exit_task, user};
+use crate::fs::{self, FileObject, Start};
+use crate::task::{self, Clone, Status, Task, Wanted, Which, exit_process, exit_task, user};
+use ::files::{Kind, LastLink};
+use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
 use programs::start::{self, Strings};
@@ -59,8 +63,9 @@ pub fn clone3(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 const STRING_MAX: usize = 128 << 10;
 
 /// The strings that a list of pointers names, up to a null pointer. No list is an empty one.
-fn strings(list: u64) -> Result<Strings, Errno> {
-    let mut strings = Strings::new(start::total_limit(STACK_LIMIT));
+fn strings(task: &Task, list: u64) -> Result<Strings, Errno> {
+    let stack = task.process.resources.soft(raw::RLIMIT_STACK);
+    let mut strings = Strings::new(start::total_limit(stack));
     let mut string = Vec::new();
     let mut at = list;
     while at != 0 {
@@ -91,18 +96,54 @@ fn strings(list: u64) -> Result<Strings, Errno> {
 /// execve
 pub fn execve(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [path, arguments, environment, ..] = frame.x;
-    let path = super::files::path(path)?;
-    let mut arguments = strings(arguments)?;
-    let environment = strings(environment)?;
+    let path = files::path(path)?;
+    if path.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    start_program(task, frame, &path, None, arguments, environment)
+}
+
+/// execveat. A program that a descriptor leads to is told a path below /dev/fd, as on Linux.
+pub fn execveat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [number, path, arguments, environment, flags, ..] = frame.x;
+    let flags = flags as u32;
+    if flags & !(raw::AT_EMPTY_PATH | raw::AT_SYMLINK_NOFOLLOW) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let path = files::path(path)?;
+    if path.is_empty() && flags & raw::AT_EMPTY_PATH == 0 {
+        return Err(Errno::ENOENT);
+    }
+    let descriptor = number as i32;
+    let last = if flags & raw::AT_SYMLINK_NOFOLLOW == 0 { LastLink::Follow } else { LastLink::Keep };
+    let file = files::inode(task, number, &path, last, true)?;
+    if fs::tree().kind(file.inode())? == Kind::Symlink {
+        return Err(Errno::ELOOP);
+    }
+    let shown = match path.as_slice() {
+        b"" => format!("/dev/fd/{descriptor}").into_bytes(),
+        _ if path.starts_with(b"/") || descriptor == raw::AT_FDCWD => path,
+        _ => [format!("/dev/fd/{descriptor}/").as_bytes(), &path].concat(),
+    };
+    start_program(task, frame, &shown, Some(file), arguments, environment)
+}
+
+fn start_program(
+    task: &Task,
+    frame: &mut Frame,
+    path: &[u8],
+    file: Option<Arc<FileObject>>,
+    arguments: u64,
+    environment: u64,
+) -> Result<u64, Errno> {
+    let mut arguments = strings(task, arguments)?;
+    let environment = strings(task, environment)?;
     if arguments.count() == 0 {
         // As Linux: a program always has a name.
         arguments.push(b"").map_err(|error| Errno::new(error.errno()))?;
     }
     let start = Start::of(&task.process.place.lock());
-    if path.is_empty() {
-        return Err(Errno::ENOENT);
-    }
-    task::execve(task, frame, &start, &path, &arguments, &environment)?;
+    task::execve(task, frame, &start, path, file, &arguments, &environment)?;
     Ok(0)
 }
 

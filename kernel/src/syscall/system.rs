@@ -4,7 +4,7 @@ use super::process::put_usage;
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::mm::pages;
-use crate::task::{self, STACK_LIMIT, Task, user};
+use crate::task::{self, Task, user};
 use linux_raw_sys::general as raw;
 
 /// uname
@@ -47,26 +47,30 @@ pub fn getrusage(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     put_usage(to, time).and(if to == 0 { Err(Errno::EFAULT) } else { Ok(0) })
 }
 
-/// prlimit64: limits can be read, and set to what they are or more.
+/// prlimit64
 pub fn prlimit64(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [pid, resource, new, old, ..] = frame.x;
-    task.group_and_session_of(pid as u32)?;
-    let limit = match resource as u32 {
-        raw::RLIMIT_STACK => [STACK_LIMIT, u64::MAX],
-        raw::RLIMIT_NOFILE => [1024, 1024],
-        raw::RLIMIT_CORE => [0, u64::MAX],
-        number if number < raw::RLIM_NLIMITS => [u64::MAX; 2],
-        _ => return Err(Errno::EINVAL),
-    };
-    if new != 0 {
-        let [soft, hard] = user::get::<[u64; 2]>(new)?;
-        if soft > hard {
-            return Err(Errno::EINVAL);
-        }
-    }
+    let pid = if pid as u32 == 0 { task.process.pid } else { pid as u32 };
+    let new = if new == 0 { None } else { Some(user::get::<[u64; 2]>(new)?) };
+    let before = task::exchange_limit(pid, resource as u32, new)?;
     if old != 0 {
-        user::put(old, limit)?;
+        user::put(old, before)?;
     }
+    Ok(0)
+}
+
+/// getrlimit
+pub fn getrlimit(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [resource, to, ..] = frame.x;
+    user::put(to, task::exchange_limit(task.process.pid, resource as u32, None)?)?;
+    Ok(0)
+}
+
+/// setrlimit
+pub fn setrlimit(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [resource, from, ..] = frame.x;
+    let new = user::get::<[u64; 2]>(from)?;
+    task::exchange_limit(task.process.pid, resource as u32, Some(new))?;
     Ok(0)
 }
 

@@ -183,6 +183,21 @@ pub fn sched_get_priority_min(_: &Task, frame: &mut Frame) -> Result<u64, Errno>
     limit(frame.x[0], 1)
 }
 
+/// sched_rr_get_interval: how long a turn lasts.
+pub fn sched_rr_get_interval(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [number, to, ..] = frame.x;
+    if (number as i32) < 0 {
+        return Err(Errno::EINVAL);
+    }
+    let turn = match sched::policy(thread(task, number)?)? {
+        Policy::Rr(_) => sched::RR_QUANTUM,
+        Policy::Fifo(_) => 0,
+        Policy::Fair(_) | Policy::Idle => sched::MIN_GRANULARITY,
+    };
+    user::put(to, [turn / 1_000_000_000, turn % 1_000_000_000])?;
+    Ok(0)
+}
+
 fn limit(policy: u64, level: u64) -> Result<u64, Errno> {
     match policy as u32 {
         raw::SCHED_FIFO | raw::SCHED_RR => Ok(level),

@@ -1,24 +1,43 @@
-//! Clocks, sleeps and timers.
+//! Clocks and sleeps.
 
 use crate::clock;
+use crate::clock::data::{Clock, RESOLUTION, SECOND};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::sched::{self, Alarm};
 use crate::task::{self, Restart, Task, time_of, user};
 use linux_raw_sys::general as raw;
 
-const SECOND: u64 = 1_000_000_000;
 const MICROSECOND: u64 = 1000;
 /// USER_HZ: nanoseconds of a tick of `times`.
 const TICK: u64 = 10_000_000;
 
-/// What a clock says, in nanoseconds. All clocks but those of CPU time count from the start of the machine.
-fn clock(task: &Task, clock: u64) -> Result<u64, Errno> {
-    match clock as u32 {
+/// What a clock says, in nanoseconds.
+fn clock(task: &Task, number: u64) -> Result<u64, Errno> {
+    match number as u32 {
         raw::CLOCK_PROCESS_CPUTIME_ID => Ok(task.run_times().0),
         raw::CLOCK_THREAD_CPUTIME_ID => Ok(sched::run_time(task.thread())),
-        number if number <= raw::CLOCK_TAI && number != 10 => Ok(clock::nanoseconds()),
-        _ => Err(Errno::EINVAL),
+        number if (number as i32) < 0 => cpu_time(task, number),
+        number => match Clock::of(number).ok_or(Errno::EINVAL)? {
+            Clock::Monotonic => Ok(clock::nanoseconds()),
+            Clock::Realtime => Ok(clock::realtime()),
+        },
+    }
+}
+
+/// The CPU time of a process or of a thread, which a negative number names: its complement in bits 31 to 3, a thread's if bit 2 is set, and
+/// what is counted in the bits below (`linux/posix-timers.h`). User time alone is not counted.
+fn cpu_time(task: &Task, number: u32) -> Result<u64, Errno> {
+    const SCHED: u32 = 2;
+    let (id, thread) = (!(number.cast_signed() >> 3).cast_unsigned(), number & 4 != 0);
+    if number & 3 != SCHED {
+        return Err(Errno::EINVAL);
+    }
+    match (thread, id) {
+        (true, 0) => Ok(sched::run_time(task.thread())),
+        (true, tid) => task::run_time_of_thread(task, tid),
+        (false, 0) => Ok(task.run_times().0),
+        (false, pid) => task::run_time_of_process(pid),
     }
 }
 
@@ -35,15 +54,50 @@ pub fn clock_getres(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [number, to, ..] = frame.x;
     clock(task, number)?;
     if to != 0 {
-        user::put(to, [0, 1_u64])?;
+        user::put(to, [0, RESOLUTION])?;
     }
     Ok(0)
+}
+
+/// The latest time that CLOCK_REALTIME can be set to, in seconds: thirty years before the end of what 63 bits of nanoseconds count.
+const LATEST: u64 = i64::MAX as u64 / SECOND - 30 * 365 * 24 * 3600;
+
+/// Sets CLOCK_REALTIME, which may not be before CLOCK_MONOTONIC. Sleeps and timers that have begun do not look at it any more.
+fn set_realtime(time: u64) -> Result<u64, Errno> {
+    let offset = time.checked_sub(clock::nanoseconds()).filter(|_| time / SECOND < LATEST);
+    task::set_realtime_offset(offset.ok_or(Errno::EINVAL)?);
+    Ok(0)
+}
+
+/// clock_settime
+pub fn clock_settime(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [number, from, ..] = frame.x;
+    if number as u32 != raw::CLOCK_REALTIME {
+        return Err(Errno::EINVAL);
+    }
+    set_realtime(time_of(user::get::<[u64; 2]>(from)?)?)
+}
+
+/// settimeofday. The time zone means nothing here, as on any Linux whose clock of the machine counts in UTC.
+pub fn settimeofday(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [from, zone, ..] = frame.x;
+    if zone != 0 {
+        let [west, _] = user::get::<[i32; 2]>(zone)?;
+        if !(-15 * 60..=15 * 60).contains(&west) {
+            return Err(Errno::EINVAL);
+        }
+    }
+    if from == 0 {
+        return Ok(0);
+    }
+    let [seconds, microseconds] = user::get::<[u64; 2]>(from)?;
+    set_realtime(time_of([seconds, microseconds.saturating_mul(MICROSECOND)])?)
 }
 
 /// gettimeofday
 pub fn gettimeofday(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [to, zone, ..] = frame.x;
-    let now = clock::nanoseconds();
+    let now = clock::realtime();
     if to != 0 {
         user::put(to, [now / SECOND, now % SECOND / MICROSECOND])?;
     }
@@ -106,7 +160,8 @@ pub fn clock_nanosleep(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     clock(task, number)?;
     let when = time_of(user::get::<[u64; 2]>(from)?)?;
     if flags as u32 & raw::TIMER_ABSTIME != 0 {
-        sleep_until(task, when, 0, false)
+        let realtime = Clock::of(number as u32) == Some(Clock::Realtime);
+        sleep_until(task, if realtime { clock::instant_of_realtime(when) } else { when }, 0, false)
     } else {
         sleep_until(task, clock::nanoseconds().saturating_add(when), left, true)
     }
@@ -120,45 +175,4 @@ pub fn restart_syscall(task: &Task, _: &mut Frame) -> Result<u64, Errno> {
         Some(Restart::Futex(futex)) => task::futex_wait(task, &futex),
         None => Err(Errno::EINTR),
     }
-}
-
-fn timer_only(which: u64) -> Result<(), Errno> {
-    match which as u32 {
-        raw::ITIMER_REAL => Ok(()),
-        _ => Err(Errno::EINVAL),
-    }
-}
-
-/// A `struct itimerval`: the interval, then what is left.
-fn put_timer(to: u64, (left, interval): (u64, u64)) -> Result<(), Errno> {
-    // What is left is not told as 0 while the timer runs.
-    let left = left.div_ceil(MICROSECOND);
-    let interval = interval / MICROSECOND;
-    user::put(to, [interval / 1_000_000, interval % 1_000_000, left / 1_000_000, left % 1_000_000])
-}
-
-/// getitimer
-pub fn getitimer(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    timer_only(frame.x[0])?;
-    put_timer(frame.x[1], task::timer(task))?;
-    Ok(0)
-}
-
-/// setitimer
-pub fn setitimer(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    let [which, new, old, ..] = frame.x;
-    timer_only(which)?;
-    let [interval, interval_us, first, first_us] =
-        if new == 0 { [0; 4] } else { user::get::<[u64; 4]>(new)? };
-    let time = |seconds: u64, microseconds: u64| {
-        if microseconds >= 1_000_000 {
-            return Err(Errno::EINVAL);
-        }
-        time_of([seconds, microseconds * MICROSECOND])
-    };
-    let before = task::set_timer(task, time(first, first_us)?, time(interval, interval_us)?)?;
-    if old != 0 {
-        put_timer(old, before)?;
-    }
-    Ok(0)
 }

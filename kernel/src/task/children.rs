@@ -76,6 +76,7 @@ impl Table {
         entry.zombie = true;
         entry.stopped = None;
         entry.timer = (0, 0);
+        entry.drop_timers();
         *entry.process.status.lock() = Some(status);
         let (own_group, parent, signal) = (entry.group, entry.parent, entry.exit_signal);
         let children: alloc::vec::Vec<Pid> =

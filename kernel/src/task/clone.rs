@@ -121,7 +121,7 @@ fn new_process(task: &Task, pid: Pid, share_files: bool) -> Result<Arc<Process>,
     let name = parent.name.lock().clone();
     let files = if share_files { parent.files.share() } else { Files::new(parent.files.lock().try_clone()?) };
     let place = parent.place.lock().clone();
-    let process = Process::new(pid, name, files);
+    let process = Process::new(pid, name, files, parent.resources.clone());
     *process.place.lock() = place;
     Ok(Arc::new(process))
 }

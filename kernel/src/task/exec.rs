@@ -1,9 +1,9 @@
 //! execve: a program's file becomes an address space and the registers with which the program starts.
 
-use super::process::{Pid, STACK_LIMIT};
+use super::process::Pid;
 use super::table::table;
-use super::trampoline::put_trampoline;
-use super::{Task, interrupted};
+use super::vdso::{VDSO, put_vdso};
+use super::{Task, cpu, interrupted};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{self, FileObject, Start};
@@ -45,12 +45,22 @@ pub fn exec(
     arguments: &Strings,
     environment: &Strings,
 ) -> Result<Loaded, ExecError> {
+    exec_file(directory, open(directory, path)?, path, arguments, environment)
+}
+
+/// As [`exec`], for a file that was found already: the path is what the program is told. Interpreters are looked for from `directory`.
+fn exec_file(
+    directory: InodeId,
+    mut file: Arc<FileObject>,
+    path: &[u8],
+    arguments: &Strings,
+    environment: &Strings,
+) -> Result<Loaded, ExecError> {
     let mut levels = Levels::default();
     // How the program was named, and the interpreter of the last script on the way to it.
     let mut script: Option<(Vec<u8>, Strings)> = None;
     loop {
         let (name, arguments) = script.as_ref().map_or((path, arguments), |(name, list)| (name, list));
-        let file = open(directory, name)?;
         let mut head = [0; HEAD_SIZE];
         let length = file.read_at(0, &mut head).map_err(|error| Errno::new(error.0))?;
         let head = &head[..length];
@@ -60,7 +70,9 @@ pub fn exec(
         levels.enter().map_err(|error| Errno::new(error.errno()))?;
         let line = Script::parse(head).ok_or(Errno::ENOEXEC)?;
         let arguments = line.arguments(name, arguments).map_err(|error| Errno::new(error.errno()))?;
-        script = Some((line.interpreter.to_vec(), arguments));
+        let interpreter = line.interpreter.to_vec();
+        file = open(directory, &interpreter)?;
+        script = Some((interpreter, arguments));
     }
 }
 
@@ -90,15 +102,15 @@ fn load(
         aux.base = image.bias_at(plan.mappings.first().map_or(0, |mapping| mapping.start));
         entry = plan.entry;
     }
-    // FP and ASIMD.
-    aux.hwcap = 3;
+    aux.vdso = Some(VDSO);
+    (aux.hwcap, aux.hwcap2) = (cpu::registers().hwcap(), cpu::registers().hwcap2());
     space.change(|maps, _| maps.set_brk(plan.end, 0));
     let random = crate::clock::random();
     let contents = Contents { arguments, environment, path, random, aux: &aux };
-    let limit = start::total_limit(STACK_LIMIT);
-    let stack = start::layout(&contents, STACK_TOP, limit).map_err(|error| Errno::new(error.errno()))?;
+    let stack =
+        start::layout(&contents, STACK_TOP, arguments.limit()).map_err(|error| Errno::new(error.errno()))?;
     put_stack(&space, &stack)?;
-    put_trampoline(&space)?;
+    put_vdso(&space)?;
     let mut frame = Frame::zeroed();
     (frame.sp, frame.pc) = (stack.sp, entry);
     Ok(Loaded { space: Arc::new(space), frame })
@@ -106,7 +118,11 @@ fn load(
 
 /// Opens a file that is to be executed.
 fn open(directory: InodeId, path: &[u8]) -> Result<Arc<FileObject>, Errno> {
-    let file = FileObject::of_held(fs::find(directory, path, LastLink::Follow)?);
+    executable(FileObject::of_held(fs::find(directory, path, LastLink::Follow)?))
+}
+
+/// A file, if it can be executed.
+fn executable(file: Arc<FileObject>) -> Result<Arc<FileObject>, Errno> {
     let tree = fs::tree();
     let executable = tree.kind(file.inode())? == Kind::Regular && tree.stat(file.inode())?.mode & 0o111 != 0;
     drop(tree);
@@ -155,7 +171,8 @@ impl Task {
     }
 }
 
-/// execve: the running task goes on as another program, and the other threads of its process end. Thread context; may sleep.
+/// execve: the running task goes on as another program, and the other threads of its process end. A `file` is what is executed, and the path
+/// then only its name. Thread context; may sleep.
 ///
 /// # Errors
 /// As execve(2). The old program goes on then.
@@ -164,10 +181,13 @@ pub fn execve(
     frame: &mut Frame,
     start: &Start,
     path: &[u8],
+    file: Option<Arc<FileObject>>,
     arguments: &Strings,
     environment: &Strings,
 ) -> Result<(), Errno> {
-    let loaded = exec(start.inode(), path, arguments, environment)?;
+    let directory = start.inode();
+    let file = file.map_or_else(|| open(directory, path), executable)?;
+    let loaded = exec_file(directory, file, path, arguments, environment)?;
     end_others(task)?;
     task.leave_space(Some(loaded.space));
     task.robust_list.store(0, Relaxed);
@@ -178,6 +198,7 @@ pub fn execve(
     let delivery = task.process.delivery.lock();
     if let Some((entry, at)) = table().own(task) {
         entry.actions.reset_handlers();
+        entry.drop_timers();
         entry.members[at].alternate = signals::AltStack::DISABLED;
         entry.members[at].fault = None;
     }

@@ -1,8 +1,8 @@
 //! Exceptions of programs that are no system calls, and faults of the kernel on user memory.
 
-use super::Task;
 use super::end::exit_process;
 use super::process::Status;
+use super::{Task, cpu};
 use crate::exception::{Frame, frame::ec};
 use crate::space::{TOP, Unrepaired};
 use linux_raw_sys::general as raw;
@@ -40,6 +40,9 @@ const ALIGNMENT: u64 = 0x21;
 #[inline(never)]
 pub fn exception(frame: &mut Frame) {
     let Some(task) = super::current() else { return };
+    if cpu::emulate(frame) {
+        return;
+    }
     let Some(info) = signal_of(task, frame) else { return };
     task.force(&info, Some((frame.far, frame.esr)));
 }

@@ -3,6 +3,7 @@
 //! A waiter compares the word and enters the queue under one lock, which a waker takes too. The word is loaded by one instruction; a page
 //! that is not there is brought in without the lock, and the comparison is made again.
 
+use super::wake_op::WakeOp;
 use super::word::{Key, key, own_space};
 use super::{Restart, Task, interrupted, pi, user};
 use crate::clock;
@@ -10,7 +11,10 @@ use crate::errno::Errno;
 use crate::sched::{self, Alarm, TaskId};
 use crate::sync::IrqMutex;
 use alloc::collections::VecDeque;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering::{AcqRel, Relaxed},
+};
 use linux_raw_sys::general as raw;
 
 struct Waiter {
@@ -113,8 +117,11 @@ pub(super) fn wake(task: &Task, address: u64, most: u32, bits: u32, private: boo
 }
 
 fn wake_key(key: Key, most: u32, bits: u32) -> u64 {
+    wake_in(&mut WAITERS.lock(), key, most, bits)
+}
+
+fn wake_in(waiters: &mut VecDeque<Waiter>, key: Key, most: u32, bits: u32) -> u64 {
     let mut woken = 0;
-    let mut waiters = WAITERS.lock();
     while woken < u64::from(most) {
         let at = waiters.iter().position(|waiter| waiter.key == key && waiter.bits & bits != 0);
         let Some(waiter) = at.and_then(|at| waiters.remove(at)) else { break };
@@ -122,6 +129,28 @@ fn wake_key(key: Key, most: u32, bits: u32) -> u64 {
         woken += 1;
     }
     woken
+}
+
+/// FUTEX_WAKE_OP: the word at `other` is changed under the lock that a waiter takes to compare its word.
+fn wake_op(
+    task: &Task,
+    (address, most): (u64, u32),
+    (other, most_others): (u64, u32),
+    operation: u32,
+    private: bool,
+) -> Result<u64, Errno> {
+    let operation = WakeOp::decode(operation)?;
+    let space = own_space(task)?;
+    let (key, other_key) = (key(&space, address, private)?, key(&space, other, private)?);
+    let word = pi::Word::at(&space, other)?;
+    let mut waiters = WAITERS.lock();
+    let changed = word.atomic().fetch_update(AcqRel, Relaxed, |old| Some(operation.apply(old)));
+    let (Ok(old) | Err(old)) = changed;
+    let mut woken = wake_in(&mut waiters, key, most, raw::FUTEX_BITSET_MATCH_ANY);
+    if operation.holds(old) {
+        woken += wake_in(&mut waiters, other_key, most_others, raw::FUTEX_BITSET_MATCH_ANY);
+    }
+    Ok(woken)
 }
 
 /// FUTEX_REQUEUE and FUTEX_CMP_REQUEUE: wakes some waiters of one word, and has others wait at another one.
@@ -165,6 +194,7 @@ pub fn futex(task: &Task, arguments: [u64; 6]) -> Result<u64, Errno> {
     let [address, operation, value, timeout, other, last] = arguments;
     let (operation, value) = (operation as u32, value as u32);
     let private = operation & raw::FUTEX_PRIVATE_FLAG != 0;
+    let realtime = operation & raw::FUTEX_CLOCK_REALTIME != 0;
     let command = operation & !(raw::FUTEX_PRIVATE_FLAG | raw::FUTEX_CLOCK_REALTIME);
     let any = raw::FUTEX_BITSET_MATCH_ANY;
     match command {
@@ -174,7 +204,11 @@ pub fn futex(task: &Task, arguments: [u64; 6]) -> Result<u64, Errno> {
                 0 => None,
                 at => {
                     let time = time_of(user::get::<[u64; 2]>(at)?)?;
-                    Some(if relative { clock::nanoseconds().saturating_add(time) } else { time })
+                    Some(match (relative, realtime) {
+                        (true, _) => clock::nanoseconds().saturating_add(time),
+                        (false, true) => clock::instant_of_realtime(time),
+                        (false, false) => time,
+                    })
                 }
             };
             let bits = if relative { any } else { last as u32 };
@@ -194,10 +228,15 @@ pub fn futex(task: &Task, arguments: [u64; 6]) -> Result<u64, Errno> {
             }
             requeue(task, address, other, (value, timeout as u32), expected, private)
         }
+        raw::FUTEX_WAKE_OP => wake_op(task, (address, value), (other, timeout as u32), last as u32, private),
         raw::FUTEX_LOCK_PI | raw::FUTEX_LOCK_PI2 | raw::FUTEX_TRYLOCK_PI => {
             let only_try = command == raw::FUTEX_TRYLOCK_PI;
+            let realtime = realtime || command == raw::FUTEX_LOCK_PI;
             let until = match timeout {
-                at if at != 0 && !only_try => Some(time_of(user::get::<[u64; 2]>(at)?)?),
+                at if at != 0 && !only_try => {
+                    let time = time_of(user::get::<[u64; 2]>(at)?)?;
+                    Some(if realtime { clock::instant_of_realtime(time) } else { time })
+                }
                 _ => None,
             };
             pi::lock(task, address, private, until, only_try)

@@ -1,8 +1,7 @@
 //! How a handler of a signal begins, and how the program goes on after it.
 
 use super::table::table;
-use super::trampoline::TRAMPOLINE;
-use super::{Task, user};
+use super::{Task, user, vdso};
 use crate::arch::fp;
 use crate::debug;
 use crate::errno::Errno;
@@ -53,7 +52,7 @@ pub(super) fn begin(task: &Task, frame: &mut Frame, start: &Start) {
         member.saved = None;
         member.blocked = start.entry.blocked;
         member.alternate = start.entry.alternate;
-        set_registers(frame, &frame::enter_handler(&start.entry, &registers, place, TRAMPOLINE));
+        set_registers(frame, &frame::enter_handler(&start.entry, &registers, place, vdso::sigreturn()));
     } else {
         entry.actions.force_after_failed_frame(start.entry.info.signal, &mut member.blocked);
         let _ = member.pending.push(Info::kernel(Signal::SIGSEGV), usize::MAX);

@@ -3,6 +3,7 @@
 use super::Task;
 use super::end::{end_task, exit_process};
 use super::handlers::{self, Start};
+use super::last_words;
 use super::process::Status;
 use super::table::{Table, table};
 use crate::arch::daif;
@@ -69,7 +70,7 @@ impl Table {
             }
             let group = entry.group;
             let member = &mut entry.members[at];
-            let Some(info) = take(&mut member.pending, &mut entry.pending, member.blocked) else {
+            let Some(mut info) = take(&mut member.pending, &mut entry.pending, member.blocked) else {
                 if let Some(saved) = member.saved.take() {
                     member.blocked = saved;
                     continue;
@@ -77,6 +78,7 @@ impl Table {
                 entry.refresh(at);
                 return Next::GoOn;
             };
+            entry.timers.delivered(&mut info, crate::clock::nanoseconds);
             let (blocked, alternate) = (member.blocked, member.alternate);
             match deliver(&mut entry.actions, &info, blocked, &alternate, sp) {
                 Delivery::Ignore => {}
@@ -120,16 +122,8 @@ fn halt(task: &Task) {
 
 /// Ends the process by a signal.
 fn terminate(task: &Task, frame: &Frame, info: &Info) -> ! {
-    let signal = info.signal;
-    if signals::SigSet::SYNCHRONOUS.contains(signal) && info.code > 0 {
-        let name = alloc::string::String::from_utf8_lossy(&task.process.name.lock()).into_owned();
-        let address = match info.fields {
-            signals::Fields::Fault { address } => address,
-            _ => 0,
-        };
-        crate::println!("{name}[{}]: {signal} at {:#x}, address {address:#x}", task.tid, frame.pc);
-    }
-    exit_process(Status::Killed(signal.number() as u8))
+    last_words::tell(task, frame, info);
+    exit_process(Status::Killed(info.signal.number() as u8))
 }
 
 /// Decides how a system call goes on that was cut short, if one was. `handler` has the flags of the handler that runs first.

@@ -7,6 +7,7 @@
 
 mod children;
 mod clone;
+mod cpu;
 mod debug;
 mod end;
 mod event;
@@ -16,7 +17,9 @@ mod fault;
 mod futex;
 mod handlers;
 mod hooks;
+mod last_words;
 mod leave;
+mod limits;
 mod own;
 mod pi;
 mod process;
@@ -25,9 +28,10 @@ mod signal;
 mod start;
 mod table;
 mod timer;
-mod trampoline;
 pub mod user;
+mod vdso;
 mod wait;
+mod wake_op;
 mod word;
 
 pub use clone::{Clone, clone};
@@ -40,16 +44,20 @@ pub use futex::{Futex, futex};
 pub use handlers::sigreturn;
 pub use hooks::{session_of_group, terminal_caller};
 pub use leave::leave;
-pub use process::{Files, Pid, Process, STACK_LIMIT, Status};
-pub use signal::{SignalError, broken_pipe, signal_group};
+pub use limits::{ResourceLimits, STACK_LIMIT, size_limit};
+pub use process::{Files, Pid, Process, Status};
+pub use signal::{SignalError, broken_pipe, signal_group, too_large};
 pub use start::{spawn, spawn_first};
 pub use wait::{Event, Wanted, Which, wait};
 
 pub(crate) use event::task_of;
 pub(crate) use futex::{time_of, wait as futex_wait};
-pub(crate) use own::{count, thread_of};
+pub(crate) use own::{count, exchange_limit, run_time_of_process, run_time_of_thread, thread_of};
 pub(crate) use signal::{Receiver, send};
-pub(crate) use timer::{set_timer, timer};
+pub(crate) use timer::{
+    clock_of_timer, create_timer, delete_timer, overrun, posix_timer, set_posix_timer, set_timer, timer,
+};
+pub(crate) use vdso::set_realtime_offset;
 
 use crate::arch::fp::Fpsimd;
 use crate::debug::task::{TaskDebug, Use};

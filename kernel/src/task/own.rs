@@ -2,8 +2,9 @@
 
 use super::Task;
 use super::handlers::STACK_MIN;
+use super::limits::Limit;
 use super::process::Pid;
-use super::table::table;
+use super::table::{Entry, table};
 use crate::errno::Errno;
 use crate::sched::{self, TaskId};
 use signals::{Action, Info, SigSet, Signal, Stack, take_waited};
@@ -13,12 +14,53 @@ pub(crate) fn count() -> u64 {
     table().processes.values().map(|entry| entry.members.len() as u64).sum()
 }
 
+/// How long a thread of the task's process ran, in nanoseconds. Thread context.
+///
+/// # Errors
+/// EINVAL if there is no such thread in the process.
+pub(crate) fn run_time_of_thread(task: &Task, tid: Pid) -> Result<u64, Errno> {
+    let mut table = table();
+    let (entry, _) = table.own(task).ok_or(Errno::EINVAL)?;
+    let member = entry.members.iter().find(|member| member.task.tid == tid).ok_or(Errno::EINVAL)?;
+    Ok(sched::run_time(member.task.thread()))
+}
+
+/// How long the tasks of a process ran, in nanoseconds. Thread context.
+///
+/// # Errors
+/// EINVAL if there is no such process.
+pub(crate) fn run_time_of_process(pid: Pid) -> Result<u64, Errno> {
+    let mut table = table();
+    Ok(table.process(pid).ok_or(Errno::EINVAL)?.own_time())
+}
+
 /// The thread of a task. Thread context.
 ///
 /// # Errors
 /// ESRCH.
 pub(crate) fn thread_of(tid: Pid) -> Result<TaskId, Errno> {
     table().task(tid).map(|task| task.thread()).ok_or(Errno::ESRCH)
+}
+
+/// The limit of a resource of a process, which is replaced if `new` is given. Thread context.
+///
+/// # Errors
+/// ESRCH, and as [`super::limits::ResourceLimits::exchange`].
+pub(crate) fn exchange_limit(pid: Pid, resource: u32, new: Option<Limit>) -> Result<Limit, Errno> {
+    let process = {
+        let mut table = table();
+        let of = table.process_of(pid).unwrap_or(pid);
+        table.process(of).ok_or(Errno::ESRCH)?.process.clone()
+    };
+    process.resources.exchange(resource, new)
+}
+
+impl Entry {
+    /// How long the tasks of the process ran, in nanoseconds. Thread context.
+    fn own_time(&self) -> u64 {
+        let running: u64 = self.members.iter().map(|member| sched::run_time(member.task.thread())).sum();
+        self.run_time + running
+    }
 }
 
 /// All of these are called in thread context.
@@ -95,8 +137,7 @@ impl Task {
     pub(crate) fn run_times(&self) -> (u64, u64) {
         let mut table = table();
         let Some((entry, _)) = table.own(self) else { return (0, 0) };
-        let running: u64 = entry.members.iter().map(|member| sched::run_time(member.task.thread())).sum();
-        (entry.run_time + running, entry.children_time)
+        (entry.own_time(), entry.children_time)
     }
 
     /// The action of a signal before it is set, if `new` is given.
@@ -161,7 +202,10 @@ impl Task {
     pub(crate) fn take_waited(&self, set: SigSet) -> Option<Info> {
         let mut table = table();
         let (entry, at) = table.own(self)?;
-        let info = take_waited(&mut entry.members[at].pending, &mut entry.pending, set);
+        let mut info = take_waited(&mut entry.members[at].pending, &mut entry.pending, set);
+        if let Some(info) = &mut info {
+            entry.timers.delivered(info, crate::clock::nanoseconds);
+        }
         entry.refresh(at);
         info
     }

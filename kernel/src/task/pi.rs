@@ -22,14 +22,14 @@ use core::sync::atomic::{
 use linux_raw_sys::general as raw;
 
 /// A word of user memory.
-struct Word {
+pub(super) struct Word {
     page: Page,
     offset: usize,
 }
 
 impl Word {
     /// The word at an address, in a page that only this address space writes, or those that share it.
-    fn at(space: &Space, address: u64) -> Result<Self, Errno> {
+    pub(super) fn at(space: &Space, address: u64) -> Result<Self, Errno> {
         let address = address & !(0xff << 56);
         if !address.is_multiple_of(4) {
             return Err(Errno::EINVAL);
@@ -38,7 +38,7 @@ impl Word {
         Ok(Self { page, offset: (address % PAGE as u64) as usize })
     }
 
-    fn atomic(&self) -> &AtomicU32 {
+    pub(super) fn atomic(&self) -> &AtomicU32 {
         // SAFETY: the page exists as long as `self` does, its linear map is read-write, and the offset is a multiple of 4 below the page's
         // size. Programs change the word at any moment, which an atomic allows.
         unsafe { AtomicU32::from_ptr(self.page.address().add(self.offset).cast()) }

@@ -1,5 +1,6 @@
 //! What the threads of a program share.
 
+use super::limits::ResourceLimits;
 use crate::fs::{OpenFiles, Place};
 use crate::sched::{Mutex, WaitQueue};
 use crate::sync::IrqMutex;
@@ -83,6 +84,8 @@ pub struct Process {
     /// actions change: who has changed an action knows that no task begins an old handler any more. Its waiters sleep and lend their
     /// priority (T8). Taken before the table's lock.
     pub delivery: Mutex<()>,
+    /// Its resource limits.
+    pub resources: ResourceLimits,
     /// Whether the process ends: each of its threads ends when it would return to EL0.
     pub(super) ends: AtomicBool,
     /// How it has ended, once all its threads have.
@@ -92,13 +95,14 @@ pub struct Process {
 }
 
 impl Process {
-    pub(super) fn new(pid: Pid, name: Vec<u8>, files: Arc<Files>) -> Self {
+    pub(super) fn new(pid: Pid, name: Vec<u8>, files: Arc<Files>, resources: ResourceLimits) -> Self {
         Self {
             pid,
             name: Mutex::new(name),
             files,
             place: Mutex::new(Place::default()),
             delivery: Mutex::new(()),
+            resources,
             ends: AtomicBool::new(false),
             status: IrqMutex::new(None),
             changed: WaitQueue::new(),
@@ -107,7 +111,7 @@ impl Process {
 
     /// The limits of its address space.
     pub fn limits(&self) -> Limits {
-        Limits { stack: STACK_LIMIT, ..Limits::UNLIMITED }
+        self.resources.of_address_space()
     }
 
     /// How it has ended; None while it runs. Thread context.
@@ -115,6 +119,3 @@ impl Process {
         *self.status.lock()
     }
 }
-
-/// RLIMIT_STACK: Linux's 8 MiB.
-pub const STACK_LIMIT: u64 = 8 << 20;

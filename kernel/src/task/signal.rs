@@ -61,8 +61,18 @@ pub fn signal_group(group: Pid, signal: Signal) {
 
 /// Sends SIGPIPE to the running task: it has written to a pipe that nobody reads. Thread context.
 pub fn broken_pipe() {
+    signal_current(Signal::SIGPIPE);
+}
+
+/// Sends SIGXFSZ to the running task: it wants to make a file larger than RLIMIT_FSIZE. Thread context.
+pub fn too_large() {
+    signal_current(Signal::SIGXFSZ);
+}
+
+/// Sends a signal to the running task as if the task had sent it itself, as Linux does for errors of system calls.
+fn signal_current(signal: Signal) {
     if let Some(task) = super::current() {
-        let info = Info::kill(Signal::SIGPIPE, task.process.pid.cast_signed(), 0);
+        let info = Info::kill(signal, task.process.pid.cast_signed(), 0);
         let _ = send(Receiver::Task(task.tid, None), Some(&info));
     }
 }

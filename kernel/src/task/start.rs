@@ -1,5 +1,6 @@
 //! Tasks that begin: the first program's, and any other once it is in the table.
 
+use super::limits::ResourceLimits;
 use super::process::{Files, Pid, Process};
 use super::table::{Entry, Member, Number, table};
 use super::{Task, exec};
@@ -45,7 +46,8 @@ pub fn spawn(
     let loaded = exec(root, path, arguments, environment)?;
     let number = Number::new().ok_or(Errno::EAGAIN)?;
     let pid = number.0;
-    let process = Arc::new(Process::new(pid, exec::name_of(path), Files::new(files(pid)?)));
+    let (name, files) = (exec::name_of(path), Files::new(files(pid)?));
+    let process = Arc::new(Process::new(pid, name, files, ResourceLimits::first()));
     let task = Arc::new(Task::new(pid, process.clone(), loaded.space, 0, Fpsimd::zeroed()));
     task.set_name(path);
     begin(&task, loaded.frame, |thread| {

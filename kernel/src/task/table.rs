@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use signals::{Actions, AltStack, Pending, SigSet, Signal};
+use signals::{Actions, AltStack, Pending, SigSet, Signal, Timers};
 
 /// The most tasks.
 const MOST: usize = 1024;
@@ -82,6 +82,8 @@ pub(super) struct Entry {
     pub children_time: u64,
     /// When ITIMER_REAL expires, and its interval, both in nanoseconds; 0 if never.
     pub timer: (u64, u64),
+    /// The timers of `timer_create`.
+    pub timers: Timers,
 }
 
 impl Entry {
@@ -105,6 +107,7 @@ impl Entry {
             run_time: 0,
             children_time: 0,
             timer: (0, 0),
+            timers: Timers::new(),
         }
     }
 

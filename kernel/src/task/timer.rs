@@ -1,7 +1,8 @@
-//! ITIMER_REAL: a thread of the kernel sleeps until the next timer of any process expires, and sends SIGALRM.
+//! ITIMER_REAL and the timers of `timer_create`: a thread of the kernel sleeps until the next timer of any process expires, and sends its
+//! signal.
 
 use super::Task;
-use super::table::table;
+use super::table::{Entry, Table, table};
 use crate::clock;
 use crate::errno::Errno;
 use crate::sched::{self, Alarm, CpuSet, Policy, TaskId};
@@ -10,7 +11,7 @@ use core::sync::atomic::{
     AtomicU64,
     Ordering::{Acquire, Release},
 };
-use signals::{Info, Signal};
+use signals::{Info, Notify, Setting, Signal};
 use spin::Once;
 
 /// The number of the thread that sends the signals.
@@ -30,16 +31,124 @@ pub(crate) fn timer(task: &Task) -> (u64, u64) {
 /// # Errors
 /// ENOMEM.
 pub(crate) fn set_timer(task: &Task, first: u64, interval: u64) -> Result<(u64, u64), Errno> {
-    if first != 0 && !*STARTED.call_once(start) {
-        return Err(Errno::ENOMEM);
+    if first != 0 {
+        started()?;
     }
     let old = timer(task);
     let at = if first == 0 { 0 } else { clock::nanoseconds().saturating_add(first) };
     if let Some((entry, _)) = table().own(task) {
         entry.timer = (at, interval);
     }
-    sched::wake(TaskId::from_bits(THREAD.load(Acquire)));
+    changed();
     Ok(old)
+}
+
+/// Has the thread look at the timers again.
+fn changed() {
+    sched::wake(TaskId::from_bits(THREAD.load(Acquire)));
+}
+
+/// Starts the thread, unless it runs.
+fn started() -> Result<(), Errno> {
+    if *STARTED.call_once(start) { Ok(()) } else { Err(Errno::ENOMEM) }
+}
+
+/// timer_create. A thread that is named must be one of the process. Returns the timer's number. Thread context.
+///
+/// # Errors
+/// EINVAL, EAGAIN, ENOMEM.
+pub(crate) fn create_timer(
+    task: &Task,
+    clock: u32,
+    notify: Notify,
+    value: Option<u64>,
+) -> Result<i32, Errno> {
+    started()?;
+    let mut table = table();
+    let (entry, _) = table.own(task).ok_or(Errno::EINVAL)?;
+    if let Notify::Thread(_, tid) = notify
+        && !entry.members.iter().any(|member| member.task.tid == tid)
+    {
+        return Err(Errno::EINVAL);
+    }
+    Ok(entry.timers.create(clock, notify, value)?)
+}
+
+/// The clock of a timer. Thread context.
+///
+/// # Errors
+/// EINVAL.
+pub(crate) fn clock_of_timer(task: &Task, id: i32) -> Result<u32, Errno> {
+    Ok(table().own(task).ok_or(Errno::EINVAL)?.0.timers.clock(id)?)
+}
+
+/// timer_settime: the timer expires at an instant of the machine's clock, and then after each interval. Returns what was left of the old
+/// setting. Thread context.
+///
+/// # Errors
+/// EINVAL.
+pub(crate) fn set_posix_timer(task: &Task, id: i32, setting: Setting) -> Result<Setting, Errno> {
+    let now = clock::nanoseconds();
+    let old = table().own(task).ok_or(Errno::EINVAL)?.0.timers.set(id, setting, now)?;
+    changed();
+    Ok(old)
+}
+
+/// timer_gettime. Thread context.
+///
+/// # Errors
+/// EINVAL.
+pub(crate) fn posix_timer(task: &Task, id: i32) -> Result<Setting, Errno> {
+    let now = clock::nanoseconds();
+    Ok(table().own(task).ok_or(Errno::EINVAL)?.0.timers.get(id, now)?)
+}
+
+/// timer_getoverrun. Thread context.
+///
+/// # Errors
+/// EINVAL.
+pub(crate) fn overrun(task: &Task, id: i32) -> Result<i32, Errno> {
+    Ok(table().own(task).ok_or(Errno::EINVAL)?.0.timers.overrun(id)?)
+}
+
+/// timer_delete. Thread context.
+///
+/// # Errors
+/// EINVAL.
+pub(crate) fn delete_timer(task: &Task, id: i32) -> Result<(), Errno> {
+    let mut table = table();
+    let (entry, _) = table.own(task).ok_or(Errno::EINVAL)?;
+    entry.timers.delete(id)?;
+    entry.forget_signal(id);
+    Ok(())
+}
+
+impl Entry {
+    /// Drops the pending signal of a timer.
+    fn forget_signal(&mut self, id: i32) {
+        self.pending.remove_timer(id);
+        for at in 0..self.members.len() {
+            self.members[at].pending.remove_timer(id);
+            self.refresh(at);
+        }
+    }
+
+    /// Deletes all timers of `timer_create`, and their pending signals.
+    pub fn drop_timers(&mut self) {
+        let timers = core::mem::take(&mut self.timers);
+        timers.ids().for_each(|id| self.forget_signal(id));
+    }
+}
+
+impl Table {
+    /// Sends the signals of a process's timers that are due. The timer of a thread that has ended has nobody to send its signal to.
+    fn expire(&mut self, pid: u32, now: u64) {
+        while let Some(entry) = self.process(pid)
+            && let Some((thread, info)) = entry.timers.expire(now)
+        {
+            let _ = self.send(pid, thread, &info);
+        }
+    }
 }
 
 fn start() -> bool {
@@ -79,5 +188,12 @@ fn expire() -> Option<u64> {
             if interval == 0 { 0 } else { at.saturating_add(interval.saturating_mul(missed + 1)) };
         let _ = table.send(pid, None, &Info::kernel(Signal::SIGALRM));
     }
-    table.processes.values().map(|entry| entry.timer.0).filter(|at| *at != 0).min()
+    let waiting = |entry: &Entry| entry.timers.next().is_some_and(|at| at <= now);
+    let due: alloc::vec::Vec<u32> =
+        table.processes.iter().filter(|(_, entry)| waiting(entry)).map(|(pid, _)| *pid).collect();
+    due.into_iter().for_each(|pid| table.expire(pid, now));
+    let next = |entry: &Entry| {
+        Some(entry.timer.0).filter(|at| *at != 0).into_iter().chain(entry.timers.next()).min()
+    };
+    table.processes.values().filter_map(next).min()
 }

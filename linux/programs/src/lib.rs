@@ -8,7 +8,7 @@
 //!    (`ld.so`), which is read in the same way with [`elf::Role::Interpreter`]. [`elf::Image::plan`] lists the mappings to make.
 //! 3. [`start`] lays out the strings, pointers and the auxiliary vector that the program finds on its stack.
 //!
-//! [`ramdisk`] reads the archive that holds the first programs, plain or compressed by [`gzip`].
+//! [`cpu`] says what a program is told of the CPU. [`ramdisk`] reads the archive that holds the first programs, plain or compressed by [`gzip`].
 //!
 //! The kernel does what these functions decide: it opens and maps files, copies bytes to user memory and keeps locks. Every input may
 //! come from a user program, so no input makes a function here panic. Behaviour is Linux's; where it differs on purpose, the item says so.
@@ -18,6 +18,7 @@
 
 extern crate alloc;
 
+pub mod cpu;
 pub mod elf;
 pub mod gzip;
 pub mod ramdisk;

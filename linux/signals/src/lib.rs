@@ -14,8 +14,8 @@
 //! 6. For a handler, [`frame`] builds the arm64 signal frame and the registers with which the handler starts, and reads the
 //!    frame again when the handler calls `rt_sigreturn`.
 //!
-//! Constants and behaviour are Linux's for AArch64. Nothing here locks, blocks or panics. Only [`Pending`] allocates, and its
-//! allocations may fail.
+//! Constants and behaviour are Linux's for AArch64. Nothing here locks, blocks or panics. Only [`Pending`] and [`Timers`]
+//! allocate; allocations of [`Pending`] may fail.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -31,6 +31,7 @@ mod pending;
 mod restart;
 mod set;
 mod signal;
+mod timers;
 
 pub use action::{Action, ActionFlags, Actions, Generation, Handler, Replaced};
 pub use alternate::{AltStack, Stack};
@@ -41,3 +42,4 @@ pub use pending::{Pending, Pushed, take, take_waited};
 pub use restart::{Cut, Resume};
 pub use set::SigSet;
 pub use signal::{DefaultAction, Signal};
+pub use timers::{Expiry, Notify, Setting, Timers};

@@ -54,13 +54,13 @@ impl Pending {
     /// # Errors
     /// [`Error::Again`] if a realtime signal that somebody queued with a value finds no room. Nothing has changed then.
     pub fn push(&mut self, info: Info, room: usize) -> Result<Pushed, Error> {
-        if let Fields::Timer { id: timer, .. } = info.fields {
+        if let Fields::Timer { id: timer, overrun: more, .. } = info.fields {
             let same = self.entries.iter_mut().filter(|entry| entry.signal == info.signal);
             for entry in same {
                 if let Fields::Timer { id, overrun, .. } = &mut entry.fields
                     && *id == timer
                 {
-                    *overrun = overrun.saturating_add(1);
+                    *overrun = overrun.saturating_add(more).saturating_add(1);
                     return Ok(Pushed::Merged);
                 }
             }

@@ -22,6 +22,11 @@ pub fn usable(task: &Task, number: u64) -> Result<Arc<OpenFile>, Errno> {
     }
 }
 
+/// RLIMIT_NOFILE: descriptors that a process gets are below.
+pub fn descriptor_limit(task: &Task) -> u64 {
+    task.process.resources.soft(raw::RLIMIT_NOFILE)
+}
+
 /// The path at an address.
 pub fn path(from: u64) -> Result<Vec<u8>, Errno> {
     let mut path = Vec::new();

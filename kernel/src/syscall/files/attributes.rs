@@ -3,7 +3,7 @@
 use super::arguments::{caller, file, inode, last_link, path, usable};
 use crate::errno::Errno;
 use crate::exception::Frame;
-use crate::fs::{self, Descriptor, FileObject, OpenFile};
+use crate::fs::{self, Descriptor, FileObject, OpenFile, grower, grown};
 use crate::task::{Task, user};
 use alloc::sync::Arc;
 use files::{Access, Kind, SetTime, Time};
@@ -101,7 +101,7 @@ pub fn ftruncate(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let size = size(frame.x[1])?;
     match &file.what {
         Descriptor::File(object) if file.writable => {
-            fs::tree().truncate(object.inode(), size, &caller())?;
+            grown(fs::tree().truncate(object.inode(), size, &grower()))?;
             Ok(0)
         }
         _ => Err(Errno::EINVAL),
@@ -112,14 +112,14 @@ pub fn ftruncate(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 pub fn truncate(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let size = size(frame.x[1])?;
     let object = inode(task, HERE, &path(frame.x[0])?, last_link(true), false)?;
-    let (mut tree, caller) = (fs::tree(), caller());
+    let (mut tree, caller) = (fs::tree(), grower());
     match tree.kind(object.inode())? {
         Kind::Regular => {}
         Kind::Directory => return Err(Errno::EISDIR),
         _ => return Err(Errno::EINVAL),
     }
     tree.permit(object.inode(), Access::WRITE, &caller)?;
-    tree.truncate(object.inode(), size, &caller)?;
+    grown(tree.truncate(object.inode(), size, &caller))?;
     Ok(0)
 }
 
@@ -134,6 +134,6 @@ pub fn fallocate(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         return Err(Errno::EBADF);
     }
     let Descriptor::File(object) = &file.what else { return Err(Errno::ESPIPE) };
-    fs::tree().allocate(object.inode(), size(offset)?, size(length)?, &caller())?;
+    grown(fs::tree().allocate(object.inode(), size(offset)?, size(length)?, &grower()))?;
     Ok(0)
 }

@@ -1,6 +1,6 @@
 //! Descriptors: copies, flags, pipes, and the end.
 
-use super::arguments::{file, usable};
+use super::arguments::{descriptor_limit, file, usable};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{CHANGEABLE, Descriptor, OpenFile, pipe};
@@ -41,12 +41,20 @@ pub fn close_range(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 
 /// dup
 pub fn dup(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    duplicate(task, file(task, frame.x[0])?, false, 0)
+    add(task, file(task, frame.x[0])?, false)
 }
 
-/// A further descriptor of an open file, which was found before: the table's lock is not held when the file is given back.
-fn duplicate(task: &Task, file: Arc<OpenFile>, close_on_exec: bool, lowest: u64) -> Result<u64, Errno> {
-    task.process.files.lock().add_from(file, close_on_exec, lowest)
+/// A new descriptor of an open file. The table's lock is not held when the file is given back.
+pub(super) fn add(task: &Task, file: Arc<OpenFile>, close_on_exec: bool) -> Result<u64, Errno> {
+    let limit = descriptor_limit(task);
+    task.process.files.lock().add(file, close_on_exec, limit)
+}
+
+/// A further descriptor of an open file, as F_DUPFD has it: not below `lowest`.
+fn duplicate(task: &Task, number: u64, close_on_exec: bool, lowest: u64) -> Result<u64, Errno> {
+    let file = file(task, number)?;
+    let range = lowest & 0xffff_ffff..descriptor_limit(task);
+    task.process.files.lock().add_within(file, close_on_exec, range)
 }
 
 /// dup3
@@ -57,7 +65,8 @@ pub fn dup3(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         return Err(Errno::EINVAL);
     }
     let file = file(task, old)?;
-    let before = task.process.files.lock().set(new, file, flags as u32 & raw::O_CLOEXEC != 0);
+    let limit = descriptor_limit(task);
+    let before = task.process.files.lock().set(new, file, flags as u32 & raw::O_CLOEXEC != 0, limit);
     drop(before?);
     Ok(new)
 }
@@ -67,8 +76,8 @@ pub fn fcntl(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [number, command, argument, ..] = frame.x;
     let number = number & 0xffff_ffff;
     match command as u32 {
-        raw::F_DUPFD => duplicate(task, file(task, number)?, false, argument),
-        raw::F_DUPFD_CLOEXEC => duplicate(task, file(task, number)?, true, argument),
+        raw::F_DUPFD => duplicate(task, number, false, argument),
+        raw::F_DUPFD_CLOEXEC => duplicate(task, number, true, argument),
         raw::F_GETFD => Ok(task.process.files.lock().closes_on_exec(number)?.into()),
         raw::F_SETFD => {
             let close = argument as u32 & raw::FD_CLOEXEC != 0;
@@ -125,8 +134,8 @@ pub fn pipe2(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let reader = OpenFile::new(Descriptor::Pipe(reader), true, false, flags);
     let writer = OpenFile::new(Descriptor::Pipe(writer), false, true, flags);
     let close_on_exec = flags & raw::O_CLOEXEC != 0;
-    let first = duplicate(task, reader, close_on_exec, 0)?;
-    let second = match duplicate(task, writer, close_on_exec, 0) {
+    let first = add(task, reader, close_on_exec)?;
+    let second = match add(task, writer, close_on_exec) {
         Ok(second) => second,
         Err(error) => {
             give_back(task, first);

@@ -5,6 +5,7 @@ mod attributes;
 mod buffers;
 mod descriptors;
 mod directories;
+mod event;
 mod open;
 mod paths;
 mod poll;
@@ -14,16 +15,18 @@ mod stat;
 mod terminal;
 mod transfer;
 
-pub(super) use arguments::path;
+pub(super) use arguments::{inode, path};
 pub use attributes::{fallocate, fchmod, fchmodat, fchown, fchownat, ftruncate, truncate, utimensat};
 pub use descriptors::{close, close_range, dup, dup3, fcntl, pipe2};
 pub use directories::{chdir, fchdir, getcwd, getdents64, umask};
+pub use event::eventfd2;
 pub use open::openat;
 pub use paths::{linkat, mkdirat, mknodat, readlinkat, renameat, renameat2, symlinkat, unlinkat};
 pub use poll::ppoll;
 pub use select::pselect6;
-pub use stat::{faccessat, faccessat2, fstat, fstatfs, newfstatat, statfs};
+pub use stat::{faccessat, faccessat2, fstat, fstatfs, newfstatat, statfs, statx};
 pub use terminal::ioctl;
 pub use transfer::{
-    fsync, lseek, pread64, preadv, pwrite64, pwritev, read, readv, sendfile, sync, write, writev,
+    fadvise64, fsync, lseek, pread64, preadv, pwrite64, pwritev, read, readahead, readv, sendfile, sync,
+    write, writev,
 };

@@ -1,6 +1,6 @@
 //! openat.
 
-use super::arguments::{last_link, new_mode, path, start};
+use super::arguments::{descriptor_limit, last_link, new_mode, path, start};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs;
@@ -29,5 +29,5 @@ pub fn openat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let path = path(name)?;
     let start = start(task, number, &path)?;
     let opened = fs::open(start.inode(), &path, last_link(!has(raw::O_NOFOLLOW)), &how, flags)?;
-    task.process.files.lock().add(opened, has(raw::O_CLOEXEC))
+    task.process.files.lock().add(opened, has(raw::O_CLOEXEC), descriptor_limit(task))
 }

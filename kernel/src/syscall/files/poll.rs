@@ -1,10 +1,10 @@
 //! ppoll.
 
-use super::arguments::file;
+use super::arguments::{descriptor_limit, file};
 use super::readiness::{Timeout, block, unblock};
 use crate::errno::Errno;
 use crate::exception::Frame;
-use crate::fs::{MOST, OpenFile};
+use crate::fs::OpenFile;
 use crate::task::{Task, user};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -45,7 +45,7 @@ impl Polled {
 pub fn ppoll(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [at, count, timeout, set, size, ..] = frame.x;
     let timeout = Timeout::new(timeout)?;
-    if count > MOST as u64 {
+    if count > descriptor_limit(task) {
         return Err(Errno::EINVAL);
     }
     let mut polled = Vec::new();

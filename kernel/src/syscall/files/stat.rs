@@ -8,16 +8,18 @@ use crate::task::{Task, user};
 use files::{Access, Device, Stat};
 use linux_raw_sys::general as raw;
 
-/// The number of the device that the tree is on, and of the one that pipes are on: no others have them.
+/// The numbers of the devices that the tree, pipes and counters are on: no others have them.
 const TREE: u64 = 1;
 const PIPES: u64 = 2;
-/// The `st_dev` of files that are no part of the tree.
-const SPECIAL: u64 = 3;
+const SPECIAL: u64 = 4;
+const EVENTS: u64 = 3;
 
 // SAFETY: integers, of which those of 4 bytes come in pairs: there is no padding.
 unsafe impl user::Plain for raw::stat {}
 // SAFETY: integers of 8 bytes, and one pair of 4 bytes.
 unsafe impl user::Plain for raw::statfs64 {}
+// SAFETY: integers, and each one that is shorter than 8 bytes has fields beside it that fill the 8 bytes.
+unsafe impl user::Plain for raw::statx {}
 
 /// The numbers of a device as `mknod` and `stat` have them in one word.
 pub fn device_of(word: u32) -> Device {
@@ -88,25 +90,30 @@ fn of_open(file: &OpenFile) -> Result<raw::stat, Errno> {
         (fs::Descriptor::Special(_), None) => {
             Ok(raw::stat { st_dev: SPECIAL, st_ino: 1, st_mode: 0o600, ..NOTHING })
         }
+        (fs::Descriptor::Event(_), None) => {
+            Ok(raw::stat { st_dev: EVENTS, st_ino: 1, st_mode: 0o600, ..NOTHING })
+        }
         _ => Err(Errno::EBADF),
     }
 }
 
-/// newfstatat
-pub fn newfstatat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    let [number, name, to, flags, ..] = frame.x;
-    let flags = flags as u32;
+/// What a path leads to, or with AT_EMPTY_PATH and an empty path the descriptor itself.
+fn stat_at(task: &Task, number: u64, name: u64, flags: u32) -> Result<raw::stat, Errno> {
     if flags & !(raw::AT_SYMLINK_NOFOLLOW | raw::AT_NO_AUTOMOUNT | raw::AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
     let empty = flags & raw::AT_EMPTY_PATH != 0;
     let path = path(name)?;
-    let stat = if path.is_empty() && empty && number as i32 != raw::AT_FDCWD {
-        of_open(&*file(task, number)?)?
-    } else {
-        of_inode(&*inode(task, number, &path, last_link(flags & raw::AT_SYMLINK_NOFOLLOW == 0), empty)?)?
-    };
-    user::put(to, stat)?;
+    if path.is_empty() && empty && number as i32 != raw::AT_FDCWD {
+        return of_open(&*file(task, number)?);
+    }
+    of_inode(&*inode(task, number, &path, last_link(flags & raw::AT_SYMLINK_NOFOLLOW == 0), empty)?)
+}
+
+/// newfstatat
+pub fn newfstatat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [number, name, to, flags, ..] = frame.x;
+    user::put(to, stat_at(task, number, name, flags as u32)?)?;
     Ok(0)
 }
 
@@ -114,6 +121,64 @@ pub fn newfstatat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 pub fn fstat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let stat = of_open(&*file(task, frame.x[0])?)?;
     user::put(frame.x[1], stat)?;
+    Ok(0)
+}
+
+/// Linux's numbers of a device from those in one word.
+fn numbers_of(device: u64) -> (u32, u32) {
+    let Device { major, minor } = device_of(device as u32);
+    (major, minor)
+}
+
+fn extended(stat: &raw::stat) -> raw::statx {
+    let time = |tv_sec, tv_nsec: u64| raw::statx_timestamp { tv_sec, tv_nsec: tv_nsec as u32, __reserved: 0 };
+    let ((major, minor), (dev_major, dev_minor)) = (numbers_of(stat.st_rdev), numbers_of(stat.st_dev));
+    let never = time(0, 0);
+    raw::statx {
+        stx_mask: raw::STATX_BASIC_STATS,
+        stx_blksize: stat.st_blksize as u32,
+        stx_nlink: stat.st_nlink,
+        stx_uid: stat.st_uid,
+        stx_gid: stat.st_gid,
+        stx_mode: stat.st_mode as u16,
+        stx_ino: stat.st_ino,
+        stx_size: stat.st_size as u64,
+        stx_blocks: stat.st_blocks as u64,
+        stx_atime: time(stat.st_atime, stat.st_atime_nsec),
+        stx_mtime: time(stat.st_mtime, stat.st_mtime_nsec),
+        stx_ctime: time(stat.st_ctime, stat.st_ctime_nsec),
+        stx_attributes: 0,
+        __spare0: [0],
+        stx_attributes_mask: 0,
+        stx_btime: never,
+        stx_rdev_major: major,
+        stx_rdev_minor: minor,
+        stx_dev_major: dev_major,
+        stx_dev_minor: dev_minor,
+        stx_mnt_id: 0,
+        stx_dio_mem_align: 0,
+        stx_dio_offset_align: 0,
+        stx_subvol: 0,
+        stx_atomic_write_unit_min: 0,
+        stx_atomic_write_unit_max: 0,
+        stx_atomic_write_segments_max: 0,
+        stx_dio_read_offset_align: 0,
+        stx_atomic_write_unit_max_opt: 0,
+        __spare2: [0],
+        __spare3: [0; 8],
+    }
+}
+
+/// statx. What is asked for beyond what stat(2) tells is left out of the mask.
+pub fn statx(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [number, name, flags, mask, to, ..] = frame.x;
+    let flags = flags as u32;
+    let sync = flags & raw::AT_STATX_SYNC_TYPE;
+    if mask as u32 & raw::STATX__RESERVED != 0 || sync == raw::AT_STATX_SYNC_TYPE {
+        return Err(Errno::EINVAL);
+    }
+    let stat = stat_at(task, number, name, flags & !sync)?;
+    user::put(to, extended(&stat))?;
     Ok(0)
 }
 

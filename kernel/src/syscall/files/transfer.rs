@@ -94,7 +94,8 @@ fn write_piece(file: &OpenFile, place: &mut Place<'_>, piece: &[u8]) -> Result<u
             Ok((count, end)) => {
                 place.go_to(end);
                 done += count;
-                if done == piece.len() || count == 0 {
+                // A counter takes one number, however long the piece is.
+                if done == piece.len() || count == 0 || matches!(file.what, Descriptor::Event(_)) {
                     return Ok(done);
                 }
             }
@@ -222,6 +223,26 @@ fn send(to: &OpenFile, from: &OpenFile, at: &mut u64, length: u64) -> Result<u64
         }
     }
     Ok(done)
+}
+
+/// fadvise64: all files are in memory, so no advice changes anything.
+pub fn fadvise64(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let [number, _, length, advice, ..] = frame.x;
+    if let Descriptor::Pipe(_) = &usable(task, number)?.what {
+        return Err(Errno::ESPIPE);
+    }
+    let known = advice as u32 <= raw::POSIX_FADV_NOREUSE;
+    if known && length as i64 >= 0 { Ok(0) } else { Err(Errno::EINVAL) }
+}
+
+/// readahead: as [`fadvise64`].
+pub fn readahead(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let file = usable(task, frame.x[0])?;
+    match &file.what {
+        _ if !file.readable => Err(Errno::EBADF),
+        Descriptor::File(_) => Ok(0),
+        _ => Err(Errno::EINVAL),
+    }
 }
 
 /// fsync, fdatasync: all files are in memory.

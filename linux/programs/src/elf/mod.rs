@@ -17,6 +17,7 @@
 mod error;
 mod plan;
 mod read;
+mod symbols;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ pub(crate) use tests::program as test_program;
 
 pub use error::{ElfError, Flaw};
 pub use plan::{MapPlan, Mapping, Source};
+pub use symbols::{Function, NAME_MAX, function_at};
 
 use alloc::vec::Vec;
 use core::ops::Range;

@@ -72,7 +72,7 @@ fn read(file: &(impl ReadAt + ?Sized), role: Role) -> Result<Image, Flaw> {
     Ok(image)
 }
 
-fn read_header(file: &(impl ReadAt + ?Sized)) -> Result<FileHeader<LittleEndian>, Flaw> {
+pub(super) fn read_header(file: &(impl ReadAt + ?Sized)) -> Result<FileHeader<LittleEndian>, Flaw> {
     let mut bytes = [0; HEADER_SIZE];
     if read_full(file, 0, &mut bytes)? != HEADER_SIZE {
         return Err(Flaw::HeaderPastEnd);
@@ -84,7 +84,7 @@ fn read_header(file: &(impl ReadAt + ?Sized)) -> Result<FileHeader<LittleEndian>
     FileHeader::parse_tail(ident, &bytes[IDENT_SIZE..]).map_err(|_| Flaw::NotElf)
 }
 
-fn read_program_headers(
+pub(super) fn read_program_headers(
     file: &(impl ReadAt + ?Sized),
     header: &FileHeader<LittleEndian>,
 ) -> Result<Vec<u8>, Flaw> {

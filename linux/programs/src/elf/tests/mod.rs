@@ -4,6 +4,7 @@ mod damage;
 mod errors;
 mod file;
 mod plans;
+mod symbols;
 
 use std::ops::Range;
 use std::vec::Vec;
