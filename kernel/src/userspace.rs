@@ -2,8 +2,9 @@
 
 use crate::errno::Errno;
 use crate::exception::el0;
-use crate::fs::{self, FileObject, asks};
+use crate::fs::{self, Start, asks};
 use crate::mm;
+use crate::proc;
 use crate::syscall;
 use crate::task::{self, STACK_LIMIT, Status};
 use alloc::format;
@@ -40,13 +41,12 @@ fn ramdisk() -> Option<&'static [u8]> {
 
 /// The words of a file of the ramdisk that end with a NUL each, as strings of a program.
 fn words(path: &[u8], to: &mut Strings) -> Result<bool, Errno> {
-    let root = fs::tree().root();
-    let Ok(inode) = fs::find(root, path, LastLink::Follow) else { return Ok(false) };
-    let file = FileObject::of_held(inode);
+    let Ok(found) = fs::find(&Start::ROOT, path, LastLink::Follow) else { return Ok(false) };
+    let file = found.object()?;
     let mut content = Vec::new();
     content.try_reserve_exact(file.size() as usize).map_err(|_| Errno::ENOMEM)?;
     content.resize(file.size() as usize, 0);
-    fs::tree().read(inode, 0, &mut content)?;
+    fs::tree().read(file.inode(), 0, &mut content)?;
     for word in content.split_inclusive(|&byte| byte == 0) {
         to.push(word.strip_suffix(&[0]).unwrap_or(word)).map_err(|error| Errno::new(error.errno()))?;
     }
@@ -63,6 +63,7 @@ pub fn run_first(path: &str) -> Result<Status, String> {
     let ramdisk =
         ramdisk().ok_or("mode=user needs an initial ramdisk: give --exec PROGRAM or --initrd DIR")?;
     fs::unpack(ramdisk, mm::pages::total() as u64).map_err(|error| format!("initial ramdisk: {error}"))?;
+    proc::mount().map_err(|error| format!("/proc: {error:?}"))?;
     let cannot = |error: Errno| format!("cannot start {path}: error {}", error.number());
     let mut arguments = Strings::new(start::total_limit(STACK_LIMIT));
     if !words(b"/init.args", &mut arguments).map_err(cannot)? {

@@ -48,6 +48,10 @@ impl Object for FileObject {
     fn identity(&self) -> (u64, u64) {
         (1, self.inode.number())
     }
+
+    fn inode(&self) -> Option<InodeId> {
+        Some(self.inode)
+    }
 }
 
 impl ReadAt for FileObject {

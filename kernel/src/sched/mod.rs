@@ -22,14 +22,14 @@ pub use alarm::Alarm;
 pub use mutex::{Mutex, MutexGuard};
 pub use preempt::{may_sleep, might_sleep};
 pub use programs::{
-    affinity, contended_lock, interrupt, lock_release, policy, run_time, set_affinity, set_policy,
+    affinity, contended_lock, interrupt, lock_release, policy, run_time, set_affinity, set_policy, state,
     wait_for_lock,
 };
 pub use run::{
     create, exit, init_cpu, prepare_to_sleep, sleep, spawn, threads, wait_in_idle, wake, wake_first,
     yield_now,
 };
-pub use scheduler::{CpuSet, Error, LockKey, Policy, TaskId};
+pub use scheduler::{CpuSet, Error, LockKey, Policy, TaskId, TaskState};
 pub use thread::{Entry, Handle, Occupant, SpawnError, Thread, current as current_thread, stack_top};
 pub use wait::{Interrupted, WaitQueue};
 

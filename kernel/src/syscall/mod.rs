@@ -4,10 +4,13 @@ mod credentials;
 mod files;
 mod memory;
 mod process;
+mod remote;
 mod signals;
 mod system;
 mod threads;
 mod time;
+
+pub use system::NAMES;
 
 use crate::errno::Errno;
 use crate::exception::Frame;
@@ -38,6 +41,8 @@ calls! {
     __NR_mprotect => memory::mprotect,
     __NR_mremap => memory::mremap,
     __NR_madvise => memory::madvise,
+    __NR_process_vm_readv => remote::process_vm_readv,
+    __NR_process_vm_writev => remote::process_vm_writev,
     __NR_openat => files::openat,
     __NR_close => files::close,
     __NR_close_range => files::close_range,

@@ -8,11 +8,12 @@ use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{self, FileObject, Start};
 use crate::mm::layout::PAGE;
-use crate::space::{Backing, MMAP_BASE, Space, TOP};
+use crate::space::{Backing, MMAP_BASE, Program, Space, TOP};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::sync::atomic::Ordering::Relaxed;
-use files::{InodeId, Kind, LastLink};
+use files::{Kind, LastLink};
 use maps::{Flags, Layout, Limits, Placement, Prot, Request};
 use programs::ReadAt;
 use programs::elf::{Image, MapPlan, Protection, Role, Source};
@@ -40,7 +41,7 @@ pub struct Loaded {
 /// # Errors
 /// As execve(2).
 pub fn exec(
-    directory: InodeId,
+    start: &Start,
     path: &[u8],
     arguments: &Strings,
     environment: &Strings,
@@ -50,7 +51,7 @@ pub fn exec(
     let mut script: Option<(Vec<u8>, Strings)> = None;
     loop {
         let (name, arguments) = script.as_ref().map_or((path, arguments), |(name, list)| (name, list));
-        let file = open(directory, name)?;
+        let file = open(start, name)?;
         let mut head = [0; HEAD_SIZE];
         let length = file.read_at(0, &mut head).map_err(|error| Errno::new(error.0))?;
         let head = &head[..length];
@@ -82,8 +83,7 @@ fn load(
     let mut aux = AuxValues::of(&image, &plan);
     let mut entry = plan.entry;
     if let Some(path) = image.interpreter() {
-        let root = fs::tree().root();
-        let file = open(root, path)?;
+        let file = open(&Start::ROOT, path)?;
         let image = Image::read(&*file, Role::Interpreter).map_err(|error| Errno::new(error.errno()))?;
         let span = image.span();
         let plan = place(&space, &file, &image, MMAP_BASE - (1 << 31) - (span.end - span.start))?;
@@ -98,6 +98,15 @@ fn load(
     let limit = start::total_limit(STACK_LIMIT);
     let stack = start::layout(&contents, STACK_TOP, limit).map_err(|error| Errno::new(error.errno()))?;
     put_stack(&space, &stack)?;
+    space.set_program(Program {
+        file: file.clone(),
+        auxv: stack.auxv().to_vec(),
+        arguments: stack.arguments.clone(),
+        environment: stack.environment.clone(),
+        code: span(&plan, Protection::EXECUTE),
+        data: span(&plan, Protection::WRITE),
+        stack: stack.sp,
+    });
     put_trampoline(&space)?;
     let mut frame = Frame::zeroed();
     (frame.sp, frame.pc) = (stack.sp, entry);
@@ -105,8 +114,9 @@ fn load(
 }
 
 /// Opens a file that is to be executed.
-fn open(directory: InodeId, path: &[u8]) -> Result<Arc<FileObject>, Errno> {
-    let file = FileObject::of_held(fs::find(directory, path, LastLink::Follow)?);
+fn open(start: &Start, path: &[u8]) -> Result<Arc<FileObject>, Errno> {
+    // Nothing else has a program in it.
+    let file = fs::find(start, path, LastLink::Follow)?.object().map_err(|_| Errno::EACCES)?;
     let tree = fs::tree();
     let executable = tree.kind(file.inode())? == Kind::Regular && tree.stat(file.inode())?.mode & 0o111 != 0;
     drop(tree);
@@ -141,6 +151,16 @@ fn place(space: &Space, file: &Arc<FileObject>, image: &Image, base: u64) -> Res
     Ok(plan)
 }
 
+/// The addresses from the first to the last page of a program's file with this permission.
+fn span(plan: &MapPlan, protection: Protection) -> Range<u64> {
+    let of_file = |mapping: &&programs::elf::Mapping| {
+        mapping.protection.contains(protection) && matches!(mapping.source, Source::File { .. })
+    };
+    let mut found = plan.mappings.iter().filter(of_file);
+    let first = found.next();
+    first.map_or(0..0, |first| first.start..found.next_back().unwrap_or(first).end())
+}
+
 /// The last part of a path: what a program is called.
 pub(super) fn name_of(path: &[u8]) -> Vec<u8> {
     path.rsplit(|&byte| byte == b'/').next().unwrap_or(path).to_vec()
@@ -167,7 +187,7 @@ pub fn execve(
     arguments: &Strings,
     environment: &Strings,
 ) -> Result<(), Errno> {
-    let loaded = exec(start.inode(), path, arguments, environment)?;
+    let loaded = exec(start, path, arguments, environment)?;
     end_others(task)?;
     task.leave_space(Some(loaded.space));
     task.robust_list.store(0, Relaxed);

@@ -20,8 +20,7 @@ use signals::{Actions, SigSet};
 /// # Errors
 /// As execve(2).
 pub fn spawn_first(path: &[u8], arguments: &Strings, environment: &Strings) -> Result<Arc<Process>, Errno> {
-    let root = fs::tree().root();
-    let loaded = exec(root, path, arguments, environment)?;
+    let loaded = exec(&fs::Start::ROOT, path, arguments, environment)?;
     let number = Number::new().ok_or(Errno::EAGAIN)?;
     let pid = number.0;
     fs::terminal::init(pid).map_err(|message| {

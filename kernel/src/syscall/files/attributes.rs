@@ -3,7 +3,7 @@
 use super::arguments::{caller, file, inode, last_link, path, usable};
 use crate::errno::Errno;
 use crate::exception::Frame;
-use crate::fs::{self, Descriptor, FileObject, OpenFile};
+use crate::fs::{self, Descriptor, FileObject, Found, OpenFile};
 use crate::task::{Task, user};
 use alloc::sync::Arc;
 use files::{Access, Kind, SetTime, Time};
@@ -13,7 +13,11 @@ const HERE: u64 = raw::AT_FDCWD as u64;
 
 /// The inode of an open file; EBADF for files that have none that could be changed.
 fn object(file: &OpenFile) -> Result<&Arc<FileObject>, Errno> {
-    file.object().filter(|_| !matches!(file.what, Descriptor::Path(_))).ok_or(Errno::EBADF)
+    match (&file.what, file.object()) {
+        (Descriptor::Made(..) | Descriptor::Directory(Found::Node(_)), _) => Err(Errno::EPERM),
+        (Descriptor::Path(_), _) | (_, None) => Err(Errno::EBADF),
+        (_, Some(object)) => Ok(object),
+    }
 }
 
 /// fchmod

@@ -28,6 +28,6 @@ pub fn openat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     };
     let path = path(name)?;
     let start = start(task, number, &path)?;
-    let opened = fs::open(start.inode(), &path, last_link(!has(raw::O_NOFOLLOW)), &how, flags)?;
+    let opened = fs::open(&start, &path, last_link(!has(raw::O_NOFOLLOW)), &how, flags)?;
     task.process.files.lock().add(opened, has(raw::O_CLOEXEC))
 }
