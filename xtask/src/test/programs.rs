@@ -38,6 +38,7 @@ const RUNS: &[Run] = &[
     checks("files"),
     checks("fork"),
     checks("memory"),
+    checks("proc"),
     checks("signals"),
     checks("threads"),
     checks("trap"),
