@@ -22,6 +22,7 @@ static PROCESSES: asks::Processes = asks::Processes {
     broken_pipe: task::broken_pipe,
     signal_group: task::signal_group,
     terminal_caller: task::terminal_caller,
+    drop_pages: task::drop_pages,
 };
 
 /// Prepares the kernel for programs. Called once, before the first program.

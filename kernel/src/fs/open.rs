@@ -3,7 +3,7 @@
 use super::node::{Content, Found, Mounted};
 use super::pipe::PipeEnd;
 use super::resolve::{End, Goal, Step, through};
-use super::{Device, FileObject, Start, fifo, now, terminal, tree};
+use super::{Device, FileObject, Start, asks, fifo, now, terminal, tree};
 use crate::errno::Errno;
 use crate::sched::Mutex;
 use alloc::sync::Arc;
@@ -206,7 +206,12 @@ pub fn open(
 /// Opens an inode of the tree.
 fn of_inode(object: Arc<FileObject>, kind: Kind, how: &Open, flags: u32) -> Result<Descriptor, Errno> {
     Ok(match kind {
-        Kind::Regular => Descriptor::File(object),
+        Kind::Regular => {
+            if how.truncate {
+                asks::drop_pages(object.inode(), 0);
+            }
+            Descriptor::File(object)
+        }
         Kind::Directory => Descriptor::Directory(Found::Object(object)),
         Kind::Character(numbers) => {
             let device = Device::by_numbers(numbers).ok_or(Errno::ENXIO)?;

@@ -54,6 +54,11 @@ impl OpenFiles {
         place.map(|entry| entry.file.clone()).ok_or(Errno::EBADF)
     }
 
+    /// Whether a descriptor is free.
+    pub fn has_room(&self) -> bool {
+        self.0.len() < MOST || self.0.iter().any(Option::is_none)
+    }
+
     /// The lowest descriptor that is open and not below `from`.
     pub fn next(&self, from: u64) -> Option<u64> {
         let from = usize::try_from(from).ok()?;

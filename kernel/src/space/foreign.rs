@@ -3,9 +3,10 @@
 //! Bytes are copied under the lock of the address space. So no fork comes between the moment at which a page is found to be the program's
 //! own and the moment at which it is written: after a fork the page would be shared, and the write would be lost or seen by the child.
 
-use super::{PAGE_BYTES, Space, Unrepaired};
+use super::{Backing, Inner, PAGE_BYTES, Space, Unrepaired};
 use crate::arch::cache;
 use crate::mm::layout::PAGE;
+use files::InodeId;
 use maps::{Access, Prot};
 
 /// What others may do with memory.
@@ -83,6 +84,24 @@ impl Space {
             cache::make_executable(page.address() as usize + offset, from.len());
         }
         Ok(())
+    }
+
+    /// Takes the pages of a file from an index on out, also those that the program has its own copies of (Linux: `unmap_mapping_range`). Thread
+    /// context; may sleep.
+    pub fn drop_pages(&self, inode: InodeId, first: u64) {
+        let mut inner = self.inner.lock();
+        let Inner { maps, tables } = &mut *inner;
+        for mapping in maps.iter() {
+            let Backing::Object(object) = &mapping.backing else { continue };
+            if object.inode() != Some(inode) {
+                continue;
+            }
+            let behind = first.saturating_mul(PAGE_BYTES).saturating_sub(mapping.offset);
+            let start = mapping.start.saturating_add(behind);
+            if start < mapping.end {
+                tables.remove(&self.context, start..mapping.end);
+            }
+        }
     }
 
     /// Counts the pages. Thread context; may sleep.

@@ -34,7 +34,7 @@ pub use exec::{ExecError, exec, execve};
 pub use fault::{exception, of_kernel as fault_of_kernel};
 pub use futex::{Futex, futex};
 pub use handlers::sigreturn;
-pub use hooks::{session_of_group, terminal_caller};
+pub use hooks::{drop_pages, session_of_group, terminal_caller};
 pub use leave::leave;
 pub use observe::{Facts, Subject, next_process, run_time, running};
 pub use process::{Files, Pid, Process, STACK_LIMIT, Status};

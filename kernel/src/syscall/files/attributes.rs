@@ -105,7 +105,7 @@ pub fn ftruncate(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let size = size(frame.x[1])?;
     match &file.what {
         Descriptor::File(object) if file.writable => {
-            fs::tree().truncate(object.inode(), size, &caller())?;
+            object.truncate(size, &caller())?;
             Ok(0)
         }
         _ => Err(Errno::EINVAL),
@@ -116,14 +116,15 @@ pub fn ftruncate(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 pub fn truncate(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let size = size(frame.x[1])?;
     let object = inode(task, HERE, &path(frame.x[0])?, last_link(true), false)?;
-    let (mut tree, caller) = (fs::tree(), caller());
-    match tree.kind(object.inode())? {
+    let caller = caller();
+    let kind = fs::tree().kind(object.inode())?;
+    match kind {
         Kind::Regular => {}
         Kind::Directory => return Err(Errno::EISDIR),
         _ => return Err(Errno::EINVAL),
     }
-    tree.permit(object.inode(), Access::WRITE, &caller)?;
-    tree.truncate(object.inode(), size, &caller)?;
+    fs::tree().permit(object.inode(), Access::WRITE, &caller)?;
+    object.truncate(size, &caller)?;
     Ok(0)
 }
 
