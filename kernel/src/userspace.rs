@@ -2,8 +2,9 @@
 
 use crate::errno::Errno;
 use crate::exception::el0;
-use crate::fs::{self, FileObject, asks};
+use crate::fs::{self, Start, asks};
 use crate::mm;
+use crate::proc;
 use crate::syscall;
 use crate::task::{self, STACK_LIMIT, Status};
 use alloc::format;
@@ -28,6 +29,7 @@ static PROCESSES: asks::Processes = asks::Processes {
     too_large: task::too_large,
     signal_group: task::signal_group,
     terminal_caller: task::terminal_caller,
+    drop_pages: task::drop_pages,
 };
 
 /// Prepares the kernel for programs, whose files begin as an initial ramdisk. Called once, before the first program. Thread context; may
@@ -39,7 +41,8 @@ pub fn prepare(ramdisk: &[u8]) -> Result<(), String> {
     asks::set_processes(&PROCESSES);
     el0::set_programs(&PROGRAMS);
     mm::fault::set_user(task::fault_of_kernel);
-    fs::unpack(ramdisk, mm::pages::total() as u64).map_err(|error| format!("initial ramdisk: {error}"))
+    fs::unpack(ramdisk, mm::pages::total() as u64).map_err(|error| format!("initial ramdisk: {error}"))?;
+    proc::mount().map_err(|error| format!("/proc: {error:?}"))
 }
 
 /// The initial ramdisk's bytes; None if the machine has none.
@@ -52,13 +55,12 @@ fn ramdisk() -> Option<&'static [u8]> {
 
 /// The words of a file of the ramdisk that end with a NUL each, as strings of a program.
 fn words(path: &[u8], to: &mut Strings) -> Result<bool, Errno> {
-    let root = fs::tree().root();
-    let Ok(inode) = fs::find(root, path, LastLink::Follow) else { return Ok(false) };
-    let file = FileObject::of_held(inode);
+    let Ok(found) = fs::find(&Start::ROOT, path, LastLink::Follow) else { return Ok(false) };
+    let file = found.object()?;
     let mut content = Vec::new();
     content.try_reserve_exact(file.size() as usize).map_err(|_| Errno::ENOMEM)?;
     content.resize(file.size() as usize, 0);
-    fs::tree().read(inode, 0, &mut content)?;
+    fs::tree().read(file.inode(), 0, &mut content)?;
     for word in content.split_inclusive(|&byte| byte == 0) {
         to.push(word.strip_suffix(&[0]).unwrap_or(word)).map_err(|error| Errno::new(error.errno()))?;
     }

@@ -224,6 +224,8 @@ static void descriptors(void)
 	while ((next = open("/dev/null", O_RDONLY)) >= 0)
 		last = next;
 	check("the table is full", errno == EMFILE && last == 1023, "%d, %s", last, strerror(errno));
+	check_error("no file is made without a descriptor", open("unmade", O_WRONLY | O_CREAT, 0600), EMFILE);
+	check_error("it was not made", access("unmade", F_OK), ENOENT);
 	check_call("close_range of the rest", syscall(SYS_close_range, 20, ~0U, 0));
 }
 

@@ -33,8 +33,9 @@ static int seven(void) { return 7; }
 static int killed(void) { raise(SIGKILL); return 1; }
 static int aborted(void) { signal(SIGABRT, SIG_DFL); abort(); }
 static int faults(void) { *(volatile int *)8 = 1; return 1; }
-/* Sleeps, so that the parent can learn that it goes on before it has ended. */
-static int stops(void) { raise(SIGSTOP); usleep(100000); return 3; }
+/* By this pipe the parent says that it has learnt that the child goes on: then the child ends. */
+static int learnt[2];
+static int stops(void) { char byte; raise(SIGSTOP); return read(learnt[0], &byte, 1) == 1 ? 3 : 4; }
 
 static void wait_statuses(void)
 {
@@ -47,6 +48,7 @@ static void wait_statuses(void)
 	status = status_of(child_of(faults));
 	check("faulted", WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV, "%#x", status);
 
+	check_call("pipe for the child that stops", pipe(learnt));
 	pid_t child = child_of(stops);
 	pid_t got = waitpid(child, &status, WUNTRACED);
 	check("stopped", got == child && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP, "%d: %#x", got, status);
@@ -54,6 +56,9 @@ static void wait_statuses(void)
 	kill(child, SIGCONT);
 	got = waitpid(child, &status, WCONTINUED);
 	check("continued", got == child && WIFCONTINUED(status), "%d: %#x", got, status);
+	check_call("the child may end", write(learnt[1], "x", 1));
+	close(learnt[0]);
+	close(learnt[1]);
 	status = status_of(child);
 	check("ended after it was stopped", WIFEXITED(status) && WEXITSTATUS(status) == 3, "%#x", status);
 

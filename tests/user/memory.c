@@ -170,6 +170,26 @@ static void files(const char *self)
 	check("a mapping may be longer than the file", end != MAP_FAILED, "%s", strerror(errno));
 	access_gives("read of a page behind the file", end + (size / PAGE + 2) * PAGE, READ, SIGBUS, BUS_ADRERR);
 	close(file);
+	file = open("/tmp-memory", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	check_call("a file for mappings", file);
+	check_call("two pages", ftruncate(file, 2 * PAGE));
+	char *shared = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	char *own = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+	shared[PAGE] = 's';
+	own[PAGE] = 'o';
+	shared[1] = own[2] = 'x';
+	check_call("a page less", ftruncate(file, PAGE));
+	access_gives("shared page behind the new end", shared + PAGE, READ, SIGBUS, BUS_ADRERR);
+	access_gives("private page behind the new end", own + PAGE, WRITE, SIGBUS, BUS_ADRERR);
+	check("what is left is as before", shared[1] == 'x' && own[2] == 'x', "%d, %d", shared[1], own[2]);
+	check_call("two pages again", ftruncate(file, 2 * PAGE));
+	check("new memory is zero again", shared[PAGE] == 0 && own[PAGE] == 0, "%d, %d", shared[PAGE], own[PAGE]);
+	close(open("/tmp-memory", O_WRONLY | O_TRUNC));
+	access_gives("page of a file that was emptied", shared, READ, SIGBUS, BUS_ADRERR);
+	unlink("/tmp-memory");
+	munmap(shared, 2 * PAGE);
+	munmap(own, 2 * PAGE);
+	close(file);
 	check("no file, no mapping", mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, 99, 0) == MAP_FAILED && errno == EBADF, "%s",
 	      strerror(errno));
 }

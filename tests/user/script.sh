@@ -90,6 +90,14 @@ sleep 0.3
 check "trap after a sleep" "+usr1+usr1" "$got"
 wait
 check "trap at the end" "bye" "$(sh -c "trap 'echo bye' EXIT; exit 3")"
+check "ps" "$$ $(cat /proc/$$/comm)" "$(ps -o pid,comm | grep "^ *$$ " | sed 's/^ *//; s/  *$//; s/  */ /')"
+check "ps has this script's arguments" "1" "$(ps -o pid,args | grep "^ *$$ " | grep -c script)"
+check "an applet is the shell's own program" "$(readlink /proc/$$/exe)" "$(readlink /proc/self/exe)"
+check "top" "1" "$(top -b -n 1 | grep -c '^ *PID')"
+check "free" "1" "$(free | grep -c '^Mem:  *[1-9]')"
+check "mount" "1" "$(mount | grep -c '^proc on /proc type proc')"
+check "a process that has ended" "gone" "$(cat /proc/999999/stat 2> out || echo gone)"
+
 trap '' TERM
 kill -TERM $$
 check "ignored signal" "0" "$?"
@@ -99,9 +107,10 @@ trap - TERM USR1
 set -m
 sleep 60 &
 job=$!
-check "a job has its own group" "$job" "$(cut -d ' ' -f 5 /proc/$job/stat 2> out || echo "$job")"
+check "a job has its own group" "$job" "$(cut -d ' ' -f 5 /proc/$job/stat)"
 kill -STOP %1
-sleep 0.1
+until grep -q '^State:.T' /proc/$job/status; do :; done
+check "ps shows that it has stopped" "T" "$(ps -o pid,stat | sed -n "s/^ *$job //p" | head -c 1)"
 jobs > list
 check "a stopped job" "1" "$(grep -c 'Stopped' list)"
 bg %1 > out

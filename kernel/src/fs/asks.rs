@@ -4,6 +4,7 @@ use core::sync::atomic::{
     AtomicPtr,
     Ordering::{Acquire, Release},
 };
+use files::InodeId;
 use signals::Signal;
 use tty::{Caller, Job};
 
@@ -32,6 +33,8 @@ pub struct Processes {
     pub signal_group: fn(u32, Signal),
     /// What the terminal has to know of the running task. Thread context.
     pub terminal_caller: fn(&Job, Signal) -> Caller,
+    /// Takes the pages of a file from an index on out of the memory of all programs: the file has become shorter. Thread context; may sleep.
+    pub drop_pages: fn(InodeId, u64),
 }
 
 static PROCESSES: AtomicPtr<Processes> = AtomicPtr::new(core::ptr::null_mut());
@@ -74,6 +77,14 @@ pub fn too_large() {
 pub fn signal_group(group: u32, signal: Signal) {
     if let Some(processes) = processes() {
         (processes.signal_group)(group, signal);
+    }
+}
+
+/// Takes the pages of a file from an index on out of the memory of all programs. Called when the file has become shorter, without locks: a
+/// fault that comes later finds the new end. Thread context; may sleep.
+pub fn drop_pages(inode: InodeId, first: u64) {
+    if let Some(processes) = processes() {
+        (processes.drop_pages)(inode, first);
     }
 }
 

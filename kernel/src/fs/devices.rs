@@ -55,7 +55,8 @@ pub(super) fn make(tree: &mut Files, now: Time) -> Result<(), FileError> {
             let mut walk = Walk::new(tree.root(), b"/dev/null", LastLink::Keep)?;
             match tree.resolve_parent(&mut walk, &caller)? {
                 Parent::Directory(found) => found,
-                Parent::Mount { which, .. } => match which {},
+                // Trees are mounted later.
+                Parent::Mount { .. } => return Err(FileError::Busy),
             }
         }
     };

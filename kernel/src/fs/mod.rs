@@ -7,20 +7,27 @@ pub mod changes;
 mod devices;
 mod event;
 mod fifo;
+mod found;
+mod mount;
+pub mod node;
 mod object;
 mod open;
 pub mod pipe;
 mod place;
 mod poll;
+mod resolve;
 mod special;
 mod table;
 pub mod terminal;
 
 pub use devices::Device;
 pub use event::Event;
+pub use mount::mount;
+pub use node::{Found, Mount, Mounted};
 pub use object::FileObject;
 pub use open::{CHANGEABLE, Descriptor, OpenFile, grower, grown, open};
 pub use place::{Place, Start};
+pub use resolve::{find, parent};
 pub use special::Special;
 pub use table::{MOST, OpenFiles, standard};
 
@@ -28,12 +35,10 @@ use crate::errno::Errno;
 use crate::mm::pages::Page;
 use crate::sched::{Mutex, MutexGuard};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
-use files::{
-    Caller, Device as Numbers, FileError, InodeId, LastLink, Limits, Resolved, Time, Tree, Unpacked,
-    UnpackedBody, Walk,
-};
+use files::{Device as Numbers, FileError, InodeId, Limits, Time, Tree, Unpacked, UnpackedBody};
 use programs::ramdisk::{Archive, Entry, Kind, expand};
 
 /// A page of a file's content, which mappings share.
@@ -57,10 +62,6 @@ impl files::Page for Content {
         self.0.fill(offset, length);
     }
 }
-
-/// What is mounted in the tree: nothing yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mount {}
 
 /// The tree of files.
 pub type Files = Tree<Content, Mount>;
@@ -145,20 +146,13 @@ fn as_unpacked<'a>(entry: &Entry<'a>) -> Option<Unpacked<'a>> {
     Some(Unpacked { path, mode: entry.mode, uid: entry.uid, gid: entry.gid, time, body })
 }
 
-/// Finds the inode that a path leads to, and holds it: the caller releases it. Thread context; may sleep.
+/// A reference to an inode that somebody else holds now.
 ///
 /// # Errors
-/// As [`Tree::resolve`].
-pub fn find(directory: InodeId, path: &[u8], last: LastLink) -> Result<InodeId, Errno> {
-    let mut tree = tree();
-    let mut walk = Walk::new(directory, path, last)?;
-    match tree.resolve(&mut walk, &Caller::root(now()))? {
-        Resolved::Inode(inode) => {
-            tree.hold(inode)?;
-            Ok(inode)
-        }
-        Resolved::Mount { which, .. } => match which {},
-    }
+/// ESTALE if nobody does.
+pub fn held(inode: InodeId) -> Result<Arc<FileObject>, Errno> {
+    tree().hold(inode)?;
+    Ok(FileObject::of_held(inode))
 }
 
 /// A path as text.

@@ -1,11 +1,12 @@
 //! A file behind a mapping, and as a program that is started.
 
-use super::{Content, path_of, tree};
+use super::{Content, asks, grown, path_of, tree};
+use crate::errno::Errno;
 use crate::mm::pages::Page;
 use crate::space::{NoMemory, Object};
 use alloc::string::String;
 use alloc::sync::Arc;
-use files::{FileError, InodeId};
+use files::{Caller, FileError, InodeId};
 use programs::{ReadAt, ReadError};
 
 /// A reference to a regular file of the tree. The file exists as long as the value does.
@@ -22,6 +23,16 @@ impl FileObject {
     /// The inode.
     pub fn inode(&self) -> InodeId {
         self.inode
+    }
+
+    /// ftruncate(2), by a [`grower`](super::grower). Programs that have mapped what is behind the new end get SIGBUS there from now on. Thread context; may sleep.
+    ///
+    /// # Errors
+    /// As [`files::Tree::truncate`].
+    pub fn truncate(&self, size: u64, caller: &Caller<'_>) -> Result<(), Errno> {
+        grown(tree().truncate(self.inode, size, caller))?;
+        asks::drop_pages(self.inode, size.div_ceil(files::PAGE_SIZE as u64));
+        Ok(())
     }
 }
 
@@ -52,6 +63,10 @@ impl Object for FileObject {
 
     fn identity(&self) -> (u64, u64) {
         (1, self.inode.number())
+    }
+
+    fn inode(&self) -> Option<InodeId> {
+        Some(self.inode)
     }
 }
 

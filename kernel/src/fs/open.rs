@@ -1,22 +1,26 @@
 //! What programs have open: the open files that descriptors name.
 
+use super::node::{Content, Found, Mounted};
 use super::pipe::PipeEnd;
-use super::{Device, Event, FileObject, Special, asks, fifo, now, terminal, tree};
+use super::resolve::{End, Goal, Step, through};
+use super::{Device, Event, FileObject, Special, Start, asks, fifo, now, terminal, tree};
 use crate::errno::Errno;
 use crate::sched::Mutex;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use files::{Caller, FileError, InodeId, Kind, LastLink, Open, Resolved, Walk};
+use files::{Caller, FileError, Kind, LastLink, Open, Resolved, Walk};
 use linux_raw_sys::general as raw;
 
 /// What an open file is.
 pub enum Descriptor {
     /// A regular file of the tree.
     File(Arc<FileObject>),
-    /// A directory of the tree.
-    Directory(Arc<FileObject>),
-    /// An inode opened with O_PATH: it can be asked for, but neither read nor written.
-    Path(Arc<FileObject>),
+    /// A directory.
+    Directory(Found),
+    /// What was opened with O_PATH: it can be asked for, but neither read nor written.
+    Path(Found),
+    /// A file of a mounted tree, and what it gives and takes.
+    Made(Mounted, Arc<dyn Content>),
     /// A character device, and the inode by which it was opened.
     Device(Device, Arc<FileObject>),
     /// An end of a pipe.
@@ -74,12 +78,26 @@ impl OpenFile {
     pub fn object(&self) -> Option<&Arc<FileObject>> {
         match &self.what {
             Descriptor::File(object)
-            | Descriptor::Directory(object)
-            | Descriptor::Path(object)
+            | Descriptor::Directory(Found::Object(object))
+            | Descriptor::Path(Found::Object(object))
             | Descriptor::Device(_, object) => Some(object),
             Descriptor::Pipe(end) => end.object(),
-            Descriptor::Special(_) => None,
-            Descriptor::Event(_) => None,
+            Descriptor::Special(_) | Descriptor::Event(_) => None,
+            Descriptor::Directory(_) | Descriptor::Path(_) | Descriptor::Made(..) => None,
+        }
+    }
+
+    /// What a path to the file leads to.
+    pub fn found(&self) -> Found {
+        match &self.what {
+            Descriptor::Directory(found) | Descriptor::Path(found) => found.clone(),
+            Descriptor::Made(node, _) => Found::Node(node.clone()),
+            Descriptor::File(object) | Descriptor::Device(_, object) => Found::Object(object.clone()),
+            Descriptor::Pipe(end) => match end.object() {
+                Some(object) => Found::Object(object.clone()),
+                None => Found::Pipe(end.pipe().clone()),
+            },
+            Descriptor::Special(_) | Descriptor::Event(_) => Found::Nameless,
         }
     }
 
@@ -105,6 +123,7 @@ impl OpenFile {
             Descriptor::Directory(_) => Err(Errno::EISDIR),
             Descriptor::Event(event) => event.read(to, wait),
             _ if to.is_empty() => Ok(0),
+            Descriptor::Made(_, content) => content.read(offset, to),
             Descriptor::Device(Device::Null, _) => Ok(0),
             Descriptor::Device(Device::Zero | Device::Full, _) => {
                 to.fill(0);
@@ -148,6 +167,7 @@ impl OpenFile {
             }
             Descriptor::Event(event) => event.write(from, wait)?,
             _ if from.is_empty() => 0,
+            Descriptor::Made(_, content) => content.write(offset, from)?,
             Descriptor::Device(Device::Full, _) => return Err(Errno::ENOSPC),
             Descriptor::Device(Device::Null | Device::Zero | Device::Random, _) => from.len(),
             Descriptor::Device(Device::Terminal, _) => terminal::write(from, wait)?,
@@ -173,39 +193,57 @@ pub fn grown<R>(result: files::Result<R>) -> Result<R, Errno> {
     Ok(result?)
 }
 
-/// open(2), for a path that begins at `directory`. `flags` has the flags of open(2) that are not in `how`: status flags and O_PATH.
-/// Thread context; may sleep.
+/// open(2). `flags` has the flags of open(2) that are not in `how`: status flags and O_PATH. Thread context; may sleep.
 ///
 /// # Errors
 /// As [`files::Tree::open`]; ENXIO for a device that the kernel does not have.
 pub fn open(
-    directory: InodeId,
+    start: &Start,
     path: &[u8],
     last: LastLink,
     how: &Open,
     flags: u32,
 ) -> Result<Arc<OpenFile>, Errno> {
     let only_path = flags & raw::O_PATH != 0;
-    let (inode, kind) = {
-        let (mut tree, caller) = (tree(), Caller::root(now()));
-        let mut walk = Walk::new(directory, path, last)?;
-        let resolved =
-            if only_path { tree.resolve(&mut walk, &caller)? } else { tree.open(&mut walk, how, &caller)? };
+    let caller = Caller::root(now());
+    // Linux opens a link itself if it has to make a file, and nothing may exist.
+    let last = if how.create && how.exclusive { LastLink::Keep } else { last };
+    let mut walk = Walk::new(start.inode(), path, last)?;
+    let end = through(&mut walk, start, Goal::File, |tree, walk| {
+        let resolved = if only_path { tree.resolve(walk, &caller)? } else { tree.open(walk, how, &caller)? };
         match resolved {
             Resolved::Inode(inode) => {
                 let kind = tree.kind(inode)?;
                 tree.hold(inode)?;
-                (inode, kind)
+                Ok(Step::Done((FileObject::of_held(inode), kind)))
             }
-            Resolved::Mount { which, .. } => match which {},
+            Resolved::Mount { which, point } => Step::into_mount(tree, which, point),
         }
+    })?;
+    let what = match end {
+        End::Tree((_, kind)) if only_path && how.directory && kind != Kind::Directory => {
+            return Err(Errno::ENOTDIR);
+        }
+        End::Tree((object, _)) if only_path => Descriptor::Path(Found::Object(object)),
+        End::Tree((object, kind)) => of_inode(object, kind, how, flags)?,
+        End::Node(node) => of_node(node, how, only_path)?,
+        End::Pipe(_) if how.directory => return Err(Errno::ENOTDIR),
+        End::Pipe(pipe) if only_path => Descriptor::Path(Found::Pipe(pipe)),
+        End::Pipe(pipe) => Descriptor::Pipe(PipeEnd::reopen(pipe, how.read, how.write)),
     };
-    let object = FileObject::of_held(inode);
-    let what = match kind {
-        _ if only_path && how.directory && kind != Kind::Directory => return Err(Errno::ENOTDIR),
-        _ if only_path => Descriptor::Path(object),
-        Kind::Regular => Descriptor::File(object),
-        Kind::Directory => Descriptor::Directory(object),
+    Ok(OpenFile::new(what, how.read && !only_path, how.write && !only_path, flags))
+}
+
+/// Opens an inode of the tree.
+fn of_inode(object: Arc<FileObject>, kind: Kind, how: &Open, flags: u32) -> Result<Descriptor, Errno> {
+    Ok(match kind {
+        Kind::Regular => {
+            if how.truncate {
+                asks::drop_pages(object.inode(), 0);
+            }
+            Descriptor::File(object)
+        }
+        Kind::Directory => Descriptor::Directory(Found::Object(object)),
         Kind::Character(numbers) => {
             let device = Device::by_numbers(numbers).ok_or(Errno::ENXIO)?;
             if device == Device::Terminal {
@@ -218,6 +256,28 @@ pub fn open(
             Descriptor::Pipe(fifo::open(object, how.read, how.write, flags & raw::O_NONBLOCK == 0)?)
         }
         _ => return Err(Errno::ENXIO),
-    };
-    Ok(OpenFile::new(what, how.read && !only_path, how.write && !only_path, flags))
+    })
+}
+
+/// Opens a file of a mounted tree. There is nothing that O_TRUNC could cut off.
+fn of_node(node: Mounted, how: &Open, only_path: bool) -> Result<Descriptor, Errno> {
+    let directory = node.is_directory();
+    if !only_path && how.create && how.exclusive {
+        return Err(FileError::Exists.into());
+    }
+    if how.directory && !directory {
+        return Err(Errno::ENOTDIR);
+    }
+    if only_path {
+        return Ok(Descriptor::Path(Found::Node(node)));
+    }
+    if directory {
+        let writes = how.create || how.write || how.truncate;
+        return if writes { Err(Errno::EISDIR) } else { Ok(Descriptor::Directory(Found::Node(node))) };
+    }
+    if node.is_link() {
+        return Err(Errno::ELOOP);
+    }
+    let content = node.node.open()?;
+    Ok(Descriptor::Made(node, content))
 }

@@ -21,6 +21,11 @@ impl Pipe {
         let buffer = Mutex::new(files::Pipe::new());
         Self { buffer, readers: WaitQueue::new(), writers: WaitQueue::new() }
     }
+
+    /// The number that stat(2) shows: no other pipe has it meanwhile.
+    pub fn number(&self) -> u64 {
+        core::ptr::from_ref(self).addr() as u64 & 0xffff_ffff
+    }
 }
 
 /// One open end of a pipe, or both ends of a named one. Dropping it may sleep, and wakes those at the other end.
@@ -91,6 +96,16 @@ impl PipeEnd {
         };
         met.map_err(|_| Errno::ERESTARTSYS)?;
         Ok(end)
+    }
+
+    /// Opens a pipe without a name, by its link in `/proc/PID/fd`.
+    pub(super) fn reopen(pipe: Arc<Pipe>, reads: bool, writes: bool) -> Self {
+        Self::new(pipe, None, reads, writes)
+    }
+
+    /// The pipe.
+    pub fn pipe(&self) -> &Arc<Pipe> {
+        &self.pipe
     }
 
     /// The inode of a named pipe.
@@ -166,11 +181,6 @@ impl PipeEnd {
         self.pipe.writers.wake_all();
         changes::changed();
         Ok(size)
-    }
-
-    /// The number that stat(2) shows: no other pipe has it meanwhile.
-    pub fn number(&self) -> u64 {
-        Arc::as_ptr(&self.pipe).addr() as u64 & 0xffff_ffff
     }
 
     pub(super) fn readiness(&self) -> u32 {

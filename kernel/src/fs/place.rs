@@ -1,7 +1,7 @@
 //! Where a process is in the tree, and what it takes away from the modes of new files.
 
-use super::{FileObject, tree};
-use alloc::sync::Arc;
+use super::node::{Found, Mounted};
+use super::tree;
 use files::InodeId;
 
 /// The current directory of a process, and its umask. The default is the root directory and Linux's default umask.
@@ -10,7 +10,7 @@ use files::InodeId;
 #[derive(Clone)]
 pub struct Place {
     /// The current directory; None is the root, which need not be held.
-    pub directory: Option<Arc<FileObject>>,
+    pub directory: Option<Found>,
     /// The permission bits that new files do not get.
     pub umask: u32,
 }
@@ -22,7 +22,7 @@ impl Default for Place {
 }
 
 /// Where a relative path begins: a directory that is held, or the root.
-pub struct Start(Option<Arc<FileObject>>);
+pub struct Start(Option<Found>);
 
 impl Start {
     /// At the root.
@@ -33,13 +33,26 @@ impl Start {
         Self(place.directory.clone())
     }
 
-    /// At an inode that is open.
-    pub fn at(object: &Arc<FileObject>) -> Self {
-        Self(Some(object.clone()))
+    /// At a file that is open.
+    pub fn at(found: Found) -> Self {
+        Self(Some(found))
     }
 
-    /// The inode. It exists as long as the value does. Thread context; may sleep: it takes the tree's lock.
+    /// The inode, or the mount point of a mounted tree that the start lies in. It exists as long as the value does. Thread context; may sleep:
+    /// it takes the tree's lock.
     pub fn inode(&self) -> InodeId {
-        self.0.as_ref().map_or_else(|| tree().root(), |object| object.inode())
+        match &self.0 {
+            Some(Found::Object(object)) => object.inode(),
+            Some(Found::Node(node)) => node.point.inode(),
+            Some(Found::Pipe(_) | Found::Nameless) | None => tree().root(),
+        }
+    }
+
+    /// The directory of a mounted tree, if the start lies in one.
+    pub(super) fn mounted(&self) -> Option<Mounted> {
+        match &self.0 {
+            Some(Found::Node(node)) => Some(node.clone()),
+            _ => None,
+        }
     }
 }

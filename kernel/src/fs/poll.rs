@@ -10,7 +10,7 @@ impl OpenFile {
     /// What poll(2) shows of the file: a set of `POLL` bits. Thread context; may sleep on locks.
     pub fn readiness(&self) -> u32 {
         match &self.what {
-            Descriptor::File(_) | Descriptor::Directory(_) => ALWAYS,
+            Descriptor::File(_) | Descriptor::Directory(_) | Descriptor::Made(..) => ALWAYS,
             Descriptor::Device(Device::Terminal, _) => terminal::readiness(),
             Descriptor::Device(..) => ALWAYS,
             Descriptor::Pipe(end) => end.readiness(),

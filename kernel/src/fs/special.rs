@@ -20,7 +20,4 @@ pub trait Special: Send + Sync {
 
     /// For what `poll` finds the file ready.
     fn readiness(&self) -> Readiness;
-
-    /// What /proc calls the file, such as `anon_inode:[perf_event]`.
-    fn name(&self) -> &'static str;
 }

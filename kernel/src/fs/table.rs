@@ -1,7 +1,7 @@
 //! The descriptors of a process.
 
+use super::Start;
 use super::open::{OpenFile, open};
-use super::tree;
 use crate::errno::Errno;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -53,6 +53,23 @@ impl OpenFiles {
     pub fn get(&self, number: u64) -> Result<Arc<OpenFile>, Errno> {
         let place = usize::try_from(number).ok().and_then(|number| self.0.get(number)?.as_ref());
         place.map(|entry| entry.file.clone()).ok_or(Errno::EBADF)
+    }
+
+    /// Whether a descriptor is free.
+    pub fn has_room(&self) -> bool {
+        self.0.len() < MOST || self.0.iter().any(Option::is_none)
+    }
+
+    /// The lowest descriptor that is open and not below `from`.
+    pub fn next(&self, from: u64) -> Option<u64> {
+        let from = usize::try_from(from).ok()?;
+        let entries = self.0.get(from..)?;
+        entries.iter().position(Option::is_some).map(|place| (from + place) as u64)
+    }
+
+    /// For how many descriptors the table has room, as Linux counts it: a power of two, at least 64.
+    pub fn room(&self) -> usize {
+        self.0.len().next_power_of_two().max(64)
     }
 
     /// A descriptor for an open file: the lowest that is free and below `limit` (RLIMIT_NOFILE).
@@ -171,8 +188,7 @@ impl OpenFiles {
 /// ENOMEM.
 pub fn standard() -> Result<OpenFiles, Errno> {
     let how = Open { read: true, write: true, ..Open::default() };
-    let root = tree().root();
-    let console = open(root, b"/dev/console", LastLink::Follow, &how, 0)?;
+    let console = open(&Start::ROOT, b"/dev/console", LastLink::Follow, &how, 0)?;
     let mut files = OpenFiles::default();
     for _ in 0..3 {
         files.add(console.clone(), false, MOST as u64)?;

@@ -83,6 +83,11 @@ pub fn policy(task: TaskId) -> Result<Policy, Error> {
     with(|state| state.scheduler.policy(task)).unwrap_or(Err(Error::NoSuchTask))
 }
 
+/// What a thread is doing, and the CPU on which it runs or has run; None if it has ended. Thread context.
+pub fn state(task: TaskId) -> Option<(TaskState, usize)> {
+    with(|state| Some((state.scheduler.state(task).ok()?, state.scheduler.cpu(task).unwrap_or(0)))).flatten()
+}
+
 /// Changes the policy of a thread. Thread context.
 ///
 /// # Errors

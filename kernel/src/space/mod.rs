@@ -7,10 +7,13 @@
 //! can reach a page that somebody else has got.
 
 mod asid;
-
+mod foreign;
+mod object;
 mod tables;
 
 pub use asid::init_cpu;
+pub use foreign::{Right, Usage};
+pub use object::{Object, Program};
 pub use tables::NoMemory;
 
 use crate::arch::cache;
@@ -23,6 +26,7 @@ use asid::Context;
 use core::cell::RefCell;
 use core::ops::Range;
 use maps::{Access, Change, Error, Fault, Flags, Layout, Limits, Mapping, Maps, Prot, Remap, Request};
+use spin::Once;
 use tables::{Entry, Gone, Tables};
 
 /// The address behind the last one that a program can map.
@@ -31,28 +35,6 @@ pub const TOP: u64 = 1 << 48;
 pub const MMAP_BASE: u64 = TOP - (1 << 30);
 
 const PAGE_BYTES: u64 = PAGE as u64;
-
-/// What lies behind a mapping that is not private anonymous memory: a file, or memory that processes share.
-pub trait Object: Send + Sync {
-    /// The page at an index. `None` behind the end of a file.
-    ///
-    /// # Errors
-    /// [`NoMemory`]. Thread context; may sleep.
-    fn page(&self, index: u64) -> Result<Option<Page>, NoMemory>;
-
-    /// Copies bytes from an offset on. Returns how many: fewer than asked for at the end of a page, 0 behind the end. Thread context; may
-    /// sleep.
-    fn content(&self, offset: u64, to: &mut [u8]) -> usize {
-        let page = self.page(offset / PAGE_BYTES).ok().flatten();
-        page.map_or(0, |page| page.read((offset % PAGE_BYTES) as usize, to))
-    }
-
-    /// The path for `/proc/PID/maps`.
-    fn path(&self) -> alloc::string::String;
-
-    /// Device and inode numbers for `/proc/PID/maps`.
-    fn identity(&self) -> (u64, u64);
-}
 
 /// What lies behind a mapping.
 #[derive(Clone)]
@@ -128,6 +110,7 @@ pub struct Space {
     context: Context,
     root: usize,
     inner: Mutex<Inner>,
+    program: Once<Arc<Program>>,
 }
 
 impl Space {
@@ -136,11 +119,22 @@ impl Space {
     /// # Errors
     /// [`NoMemory`].
     pub fn new(layout: Layout) -> Result<Self, NoMemory> {
-        Self::of(Maps::new(layout), Tables::new()?)
+        Ok(Self::of(Maps::new(layout), Tables::new()?, Once::new()))
     }
 
-    fn of(maps: Maps<Backing>, tables: Tables) -> Result<Self, NoMemory> {
-        Ok(Self { context: Context::new(), root: tables.root(), inner: Mutex::new(Inner { maps, tables }) })
+    fn of(maps: Maps<Backing>, tables: Tables, program: Once<Arc<Program>>) -> Self {
+        let root = tables.root();
+        Self { context: Context::new(), root, inner: Mutex::new(Inner { maps, tables }), program }
+    }
+
+    /// Says for which program the address space was made. Called once.
+    pub fn set_program(&self, program: Program) {
+        self.program.call_once(|| Arc::new(program));
+    }
+
+    /// The program that the address space was made for, or that of the address space that it is a copy of.
+    pub fn program(&self) -> Option<Arc<Program>> {
+        self.program.get().cloned()
     }
 
     /// Has this CPU use the address space. I is masked, and the caller keeps a reference for as long as the CPU uses it.
@@ -240,7 +234,8 @@ impl Space {
             });
             result?;
         }
-        Self::of(child_maps, child)
+        let program = self.program().map_or_else(Once::new, Once::initialized);
+        Ok(Self::of(child_maps, child, program))
     }
 
     /// madvise. With `drop` (MADV_DONTNEED) private pages read as zeros, or as the file, from here on. Thread context; may sleep.
@@ -271,8 +266,14 @@ impl Space {
     /// # Errors
     /// As [`Space::fault`].
     pub fn page_for_tracer(&self, address: u64, write: bool) -> Result<Page, Unrepaired> {
-        let mut inner = self.inner.lock();
-        let Inner { maps, tables } = &mut *inner;
+        self.inner.lock().page_for_tracer(&self.context, address, write)
+    }
+}
+
+impl Inner {
+    /// As [`Space::page_for_tracer`]. The page stays the program's own as long as the lock is held.
+    fn page_for_tracer(&mut self, context: &Context, address: u64, write: bool) -> Result<Page, Unrepaired> {
+        let Self { maps, tables } = self;
         let page = address & !(PAGE_BYTES - 1);
         let mapping = maps.find(address).ok_or(Unrepaired::Segv(Fault::NotMapped))?;
         let private = !mapping.flags.contains(Flags::SHARED);
@@ -287,7 +288,7 @@ impl Space {
             return Ok(entry.page());
         }
         let access = if write && private { Access::Write } else { Access::Read };
-        tables.repair(&self.context, mapping, page, access)?;
+        tables.repair(context, mapping, page, access)?;
         tables.get(page).map(Entry::page).ok_or(Unrepaired::BehindEnd)
     }
 }
@@ -320,7 +321,9 @@ impl Tables {
                 }
             }
         };
-        if mapping.prot.contains(Prot::EXEC) && old.is_none_or(|entry| !entry.is_executable()) {
+        // A copy of a page that was executable is at another physical address, where no cache knows its text.
+        let executable = |entry: Entry| entry.is_executable() && entry.physical() == content.physical();
+        if mapping.prot.contains(Prot::EXEC) && !old.is_some_and(executable) {
             cache::make_executable(content.address() as usize, PAGE);
         }
         let gone = asid::flush;

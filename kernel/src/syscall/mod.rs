@@ -5,11 +5,14 @@ mod files;
 mod memory;
 mod perf;
 mod process;
+mod remote;
 mod signals;
 mod system;
 mod threads;
 mod time;
 mod timers;
+
+pub use system::NAMES;
 
 use crate::errno::Errno;
 use crate::exception::Frame;
@@ -47,6 +50,8 @@ calls! {
     __NR_munlock => memory::munlock,
     __NR_mlockall => memory::mlockall,
     __NR_munlockall => memory::munlockall,
+    __NR_process_vm_readv => remote::process_vm_readv,
+    __NR_process_vm_writev => remote::process_vm_writev,
     __NR_openat => files::openat,
     __NR_close => files::close,
     __NR_close_range => files::close_range,

@@ -92,8 +92,4 @@ impl Special for EventFile {
     fn readiness(&self) -> Readiness {
         Readiness::empty()
     }
-
-    fn name(&self) -> &'static str {
-        "anon_inode:[perf_event]"
-    }
 }

@@ -7,14 +7,16 @@ use crate::mm::pages;
 use crate::task::{self, Task, user};
 use linux_raw_sys::general as raw;
 
+/// What uname gives: the system, the machine's name, the release, the version, the kind of machine, and the domain. glibc refuses releases
+/// older than what it was built for.
+pub const NAMES: [&str; 6] = ["Linux", "stepwell", "6.1.0-stepwell", "#1", "aarch64", "(none)"];
+
 /// uname
 pub fn uname(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     /// __NEW_UTS_LEN, and a NUL.
     const FIELD: usize = 65;
     let mut names = [0; 6 * FIELD];
-    // glibc refuses releases older than what it was built for.
-    let fields = ["Linux", "stepwell", "6.1.0-stepwell", "#1", "aarch64", "(none)"];
-    for (to, name) in names.chunks_mut(FIELD).zip(fields) {
+    for (to, name) in names.chunks_mut(FIELD).zip(NAMES) {
         to[..name.len()].copy_from_slice(name.as_bytes());
     }
     user::write(frame.x[0], &names)?;

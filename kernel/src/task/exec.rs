@@ -8,11 +8,12 @@ use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{self, FileObject, Start};
 use crate::mm::layout::PAGE;
-use crate::space::{Backing, MMAP_BASE, Space, TOP};
+use crate::space::{Backing, MMAP_BASE, Program, Space, TOP};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::sync::atomic::Ordering::Relaxed;
-use files::{InodeId, Kind, LastLink};
+use files::{Kind, LastLink};
 use maps::{Flags, Layout, Limits, Placement, Prot, Request};
 use programs::ReadAt;
 use programs::elf::{Image, MapPlan, Protection, Role, Source};
@@ -40,17 +41,17 @@ pub struct Loaded {
 /// # Errors
 /// As execve(2).
 pub fn exec(
-    directory: InodeId,
+    start: &Start,
     path: &[u8],
     arguments: &Strings,
     environment: &Strings,
 ) -> Result<Loaded, ExecError> {
-    exec_file(directory, open(directory, path)?, path, arguments, environment)
+    exec_file(start, open(start, path)?, path, arguments, environment)
 }
 
-/// As [`exec`], for a file that was found already: the path is what the program is told. Interpreters are looked for from `directory`.
+/// As [`exec`], for a file that was found already: the path is what the program is told. Interpreters are looked for from `start`.
 fn exec_file(
-    directory: InodeId,
+    start: &Start,
     mut file: Arc<FileObject>,
     path: &[u8],
     arguments: &Strings,
@@ -71,7 +72,7 @@ fn exec_file(
         let line = Script::parse(head).ok_or(Errno::ENOEXEC)?;
         let arguments = line.arguments(name, arguments).map_err(|error| Errno::new(error.errno()))?;
         let interpreter = line.interpreter.to_vec();
-        file = open(directory, &interpreter)?;
+        file = open(start, &interpreter)?;
         script = Some((interpreter, arguments));
     }
 }
@@ -94,8 +95,7 @@ fn load(
     let mut aux = AuxValues::of(&image, &plan);
     let mut entry = plan.entry;
     if let Some(path) = image.interpreter() {
-        let root = fs::tree().root();
-        let file = open(root, path)?;
+        let file = open(&Start::ROOT, path)?;
         let image = Image::read(&*file, Role::Interpreter).map_err(|error| Errno::new(error.errno()))?;
         let span = image.span();
         let plan = place(&space, &file, &image, MMAP_BASE - (1 << 31) - (span.end - span.start))?;
@@ -110,6 +110,15 @@ fn load(
     let stack =
         start::layout(&contents, STACK_TOP, arguments.limit()).map_err(|error| Errno::new(error.errno()))?;
     put_stack(&space, &stack)?;
+    space.set_program(Program {
+        file: file.clone(),
+        auxv: stack.auxv().to_vec(),
+        arguments: stack.arguments.clone(),
+        environment: stack.environment.clone(),
+        code: span(&plan, Protection::EXECUTE),
+        data: span(&plan, Protection::WRITE),
+        stack: stack.sp,
+    });
     put_vdso(&space)?;
     let mut frame = Frame::zeroed();
     (frame.sp, frame.pc) = (stack.sp, entry);
@@ -117,8 +126,9 @@ fn load(
 }
 
 /// Opens a file that is to be executed.
-fn open(directory: InodeId, path: &[u8]) -> Result<Arc<FileObject>, Errno> {
-    executable(FileObject::of_held(fs::find(directory, path, LastLink::Follow)?))
+fn open(start: &Start, path: &[u8]) -> Result<Arc<FileObject>, Errno> {
+    // Nothing else has a program in it.
+    executable(fs::find(start, path, LastLink::Follow)?.object().map_err(|_| Errno::EACCES)?)
 }
 
 /// A file, if it can be executed.
@@ -157,6 +167,16 @@ fn place(space: &Space, file: &Arc<FileObject>, image: &Image, base: u64) -> Res
     Ok(plan)
 }
 
+/// The addresses from the first to the last page of a program's file with this permission.
+fn span(plan: &MapPlan, protection: Protection) -> Range<u64> {
+    let of_file = |mapping: &&programs::elf::Mapping| {
+        mapping.protection.contains(protection) && matches!(mapping.source, Source::File { .. })
+    };
+    let mut found = plan.mappings.iter().filter(of_file);
+    let first = found.next();
+    first.map_or(0..0, |first| first.start..found.next_back().unwrap_or(first).end())
+}
+
 /// The last part of a path: what a program is called.
 pub(super) fn name_of(path: &[u8]) -> Vec<u8> {
     path.rsplit(|&byte| byte == b'/').next().unwrap_or(path).to_vec()
@@ -185,9 +205,8 @@ pub fn execve(
     arguments: &Strings,
     environment: &Strings,
 ) -> Result<(), Errno> {
-    let directory = start.inode();
-    let file = file.map_or_else(|| open(directory, path), executable)?;
-    let loaded = exec_file(directory, file, path, arguments, environment)?;
+    let file = file.map_or_else(|| open(start, path), executable)?;
+    let loaded = exec_file(start, file, path, arguments, environment)?;
     end_others(task)?;
     task.leave_space(Some(loaded.space));
     task.robust_list.store(0, Relaxed);

@@ -1,8 +1,12 @@
-//! What the terminal asks of processes.
+//! What the terminal and files ask of processes.
 
 use super::table::table;
 use super::{Pid, current};
 use crate::fs::asks::NOBODY;
+use crate::space::Space;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use files::InodeId;
 use signals::{Handler, Signal};
 use tty::{Caller, Job};
 
@@ -24,6 +28,20 @@ pub fn terminal_caller(job: &Job, signal: Signal) -> Caller {
         orphaned: table.is_orphaned(group),
         ignores_signal,
     }
+}
+
+/// Takes the pages of a file from an index on out of the memory of all programs. Thread context; may sleep.
+pub fn drop_pages(inode: InodeId, first: u64) {
+    let mut spaces: Vec<Arc<Space>> = Vec::new();
+    // Under the table's lock only references are taken: the locks of address spaces sleep.
+    for member in table().processes.values().flat_map(|entry| &entry.members) {
+        if let Some(space) = member.task.space()
+            && !spaces.iter().any(|other| Arc::ptr_eq(other, &space))
+        {
+            spaces.push(space);
+        }
+    }
+    spaces.iter().for_each(|space| space.drop_pages(inode, first));
 }
 
 /// The session of a process group; None if there is no such group. Thread context.

@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering::{Relaxed, Release};
 use signals::{Info, SigSet, Signal};
 
 /// How many signals may wait in one queue (RLIMIT_SIGPENDING, which Linux counts by user).
-const ROOM: usize = 1024;
+pub(super) const ROOM: usize = 1024;
 
 /// Why a signal was not sent.
 pub type SignalError = crate::errno::Errno;

@@ -42,8 +42,7 @@ pub fn spawn(
     environment: &Strings,
     files: impl FnOnce(Pid) -> Result<OpenFiles, Errno>,
 ) -> Result<Arc<Task>, Errno> {
-    let root = fs::tree().root();
-    let loaded = exec(root, path, arguments, environment)?;
+    let loaded = exec(&fs::Start::ROOT, path, arguments, environment)?;
     let number = Number::new().ok_or(Errno::EAGAIN)?;
     let pid = number.0;
     let (name, files) = (exec::name_of(path), Files::new(files(pid)?));

@@ -15,7 +15,7 @@ use signals::{Actions, AltStack, Pending, SigSet, Signal, Timers};
 /// The most tasks.
 const MOST: usize = 1024;
 /// The numbers of processes and tasks are below this, as Linux's `pid_max` says by default.
-const PID_LIMIT: Pid = 32768;
+pub const PID_LIMIT: Pid = 32768;
 /// Where numbers start again once all have been given.
 const FIRST_AGAIN: Pid = 300;
 
@@ -34,6 +34,8 @@ pub(super) struct Member {
     pub fault: Option<(Signal, u64, u64)>,
     /// The task has stopped with its process.
     pub halted: bool,
+    /// When the task was made, in nanoseconds since the machine's start.
+    pub started: u64,
 }
 
 impl Member {
@@ -46,6 +48,7 @@ impl Member {
             alternate: AltStack::DISABLED,
             fault: None,
             halted: false,
+            started: crate::clock::nanoseconds(),
         }
     }
 }

@@ -21,12 +21,14 @@ fn checked(address: u64, length: usize) -> Result<u64, Errno> {
 /// # Errors
 /// EFAULT if not all of it can be read.
 pub fn read(from: u64, to: &mut [u8]) -> Result<(), Errno> {
-    let from = checked(from, to.len())?;
+    if read_some(from, to) == to.len() { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
+/// Copies from user memory, up to the first byte that cannot be read. Returns how many bytes. Thread context; may sleep.
+pub fn read_some(from: u64, to: &mut [u8]) -> usize {
+    let Ok(from) = checked(from, to.len()) else { return 0 };
     // SAFETY: `to` is valid for writes.
-    match unsafe { usercopy::from_user(to.as_mut_ptr(), from, to.len()) } {
-        0 => Ok(()),
-        _ => Err(Errno::EFAULT),
-    }
+    to.len() - unsafe { usercopy::from_user(to.as_mut_ptr(), from, to.len()) }
 }
 
 /// Copies to user memory. Thread context; may sleep.
@@ -34,12 +36,14 @@ pub fn read(from: u64, to: &mut [u8]) -> Result<(), Errno> {
 /// # Errors
 /// EFAULT if not all of it can be written; what comes before the first byte that cannot be written is.
 pub fn write(to: u64, from: &[u8]) -> Result<(), Errno> {
-    let to = checked(to, from.len())?;
+    if write_some(to, from) == from.len() { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
+/// Copies to user memory, up to the first byte that cannot be written. Returns how many bytes. Thread context; may sleep.
+pub fn write_some(to: u64, from: &[u8]) -> usize {
+    let Ok(to) = checked(to, from.len()) else { return 0 };
     // SAFETY: `from` is valid for reads.
-    match unsafe { usercopy::to_user(to, from.as_ptr(), from.len()) } {
-        0 => Ok(()),
-        _ => Err(Errno::EFAULT),
-    }
+    from.len() - unsafe { usercopy::to_user(to, from.as_ptr(), from.len()) }
 }
 
 /// A type of which every value of its bytes is a value, without padding.

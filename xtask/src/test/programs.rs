@@ -52,6 +52,7 @@ const RUNS: &[Run] = &[
     checks("fork"),
     checks("limits"),
     checks("memory"),
+    checks("proc"),
     checks("registers"),
     checks("signals"),
     checks("threads"),

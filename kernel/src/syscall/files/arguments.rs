@@ -1,11 +1,11 @@
 //! What calls name files by: descriptors and paths.
 
 use crate::errno::Errno;
-use crate::fs::{self, Descriptor, FileObject, Files, OpenFile, Start};
+use crate::fs::{self, Descriptor, FileObject, Files, Found, OpenFile, Start};
 use crate::task::{Task, user};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use files::{Caller, InodeId, Last, LastLink, Parent, Walk};
+use files::{Caller, InodeId, Last, LastLink};
 use linux_raw_sys::general as raw;
 
 /// The open file of a descriptor. The upper half of the register does not count, as everywhere where Linux has an `int`.
@@ -48,8 +48,10 @@ pub fn start(task: &Task, number: u64, path: &[u8]) -> Result<Start, Errno> {
     if number as i32 == raw::AT_FDCWD {
         return Ok(Start::of(&task.process.place.lock()));
     }
-    let file = file(task, number)?;
-    file.object().map(Start::at).ok_or(Errno::ENOTDIR)
+    match file(task, number)?.found() {
+        Found::Pipe(_) | Found::Nameless => Err(Errno::ENOTDIR),
+        found => Ok(Start::at(found)),
+    }
 }
 
 /// Which links a call follows at the end of a path.
@@ -57,7 +59,16 @@ pub fn last_link(follow: bool) -> LastLink {
     if follow { LastLink::Follow } else { LastLink::Keep }
 }
 
-/// The inode that a path leads to. With `empty` an empty path is the descriptor itself (AT_EMPTY_PATH).
+/// What a path leads to. With `empty` an empty path is the descriptor itself (AT_EMPTY_PATH).
+pub fn found(task: &Task, number: u64, path: &[u8], last: LastLink, empty: bool) -> Result<Found, Errno> {
+    if path.is_empty() && empty && number as i32 != raw::AT_FDCWD {
+        return Ok(file(task, number)?.found());
+    }
+    let path = if path.is_empty() && empty { b"." } else { path };
+    fs::find(&start(task, number, path)?, path, last)
+}
+
+/// As [`found`], for calls that change an inode of the tree: EPERM for anything else.
 pub fn inode(
     task: &Task,
     number: u64,
@@ -65,13 +76,7 @@ pub fn inode(
     last: LastLink,
     empty: bool,
 ) -> Result<Arc<FileObject>, Errno> {
-    if path.is_empty() && empty && number as i32 != raw::AT_FDCWD {
-        let file = file(task, number)?;
-        return file.object().cloned().ok_or(Errno::EBADF);
-    }
-    let path = if path.is_empty() && empty { b"." } else { path };
-    let start = start(task, number, path)?;
-    Ok(FileObject::of_held(fs::find(start.inode(), path, last)?))
+    found(task, number, path, last, empty)?.object()
 }
 
 /// Who asks for an operation: so far every process belongs to root.
@@ -79,21 +84,19 @@ pub fn caller() -> Caller<'static> {
     Caller::root(fs::now())
 }
 
-/// Does something with the directory and the last component that a path leads to, under the tree's lock.
+/// Does something with the directory and the last component that a path leads to, under the tree's lock. `refused` is the error for a
+/// component that exists in a mounted tree.
 pub fn with_parent<R>(
     task: &Task,
     number: u64,
     path: &[u8],
+    refused: Errno,
     operation: impl FnOnce(&mut Files, InodeId, Last<'_>, &Caller<'_>) -> files::Result<R>,
 ) -> Result<R, Errno> {
-    let start = start(task, number, path)?;
-    let mut walk = Walk::new(start.inode(), path, LastLink::Keep)?;
-    // Behind `start`, which takes the lock when it is dropped.
+    let (directory, walk) = fs::parent(&start(task, number, path)?, path, refused)?;
+    // Behind `directory`, which takes the lock when it is dropped.
     let (mut tree, caller) = (fs::tree(), caller());
-    match tree.resolve_parent(&mut walk, &caller)? {
-        Parent::Directory(directory) => Ok(operation(&mut tree, directory, walk.last()?, &caller)?),
-        Parent::Mount { which, .. } => match which {},
-    }
+    Ok(operation(&mut tree, directory.inode(), walk.last()?, &caller)?)
 }
 
 /// The mode of a new file, without what the process's umask takes away.

@@ -3,7 +3,7 @@
 use super::arguments::{caller, file, inode, last_link, path, usable};
 use crate::errno::Errno;
 use crate::exception::Frame;
-use crate::fs::{self, Descriptor, FileObject, OpenFile, grower, grown};
+use crate::fs::{self, Descriptor, FileObject, Found, OpenFile, grower, grown};
 use crate::task::{Task, user};
 use alloc::sync::Arc;
 use files::{Access, Kind, SetTime, Time};
@@ -13,7 +13,11 @@ const HERE: u64 = raw::AT_FDCWD as u64;
 
 /// The inode of an open file; EBADF for files that have none that could be changed.
 fn object(file: &OpenFile) -> Result<&Arc<FileObject>, Errno> {
-    file.object().filter(|_| !matches!(file.what, Descriptor::Path(_))).ok_or(Errno::EBADF)
+    match (&file.what, file.object()) {
+        (Descriptor::Made(..) | Descriptor::Directory(Found::Node(_)), _) => Err(Errno::EPERM),
+        (Descriptor::Path(_), _) | (_, None) => Err(Errno::EBADF),
+        (_, Some(object)) => Ok(object),
+    }
 }
 
 /// fchmod
@@ -101,7 +105,7 @@ pub fn ftruncate(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let size = size(frame.x[1])?;
     match &file.what {
         Descriptor::File(object) if file.writable => {
-            grown(fs::tree().truncate(object.inode(), size, &grower()))?;
+            object.truncate(size, &grower())?;
             Ok(0)
         }
         _ => Err(Errno::EINVAL),
@@ -112,14 +116,15 @@ pub fn ftruncate(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 pub fn truncate(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let size = size(frame.x[1])?;
     let object = inode(task, HERE, &path(frame.x[0])?, last_link(true), false)?;
-    let (mut tree, caller) = (fs::tree(), grower());
-    match tree.kind(object.inode())? {
+    let caller = grower();
+    let kind = fs::tree().kind(object.inode())?;
+    match kind {
         Kind::Regular => {}
         Kind::Directory => return Err(Errno::EISDIR),
         _ => return Err(Errno::EINVAL),
     }
-    tree.permit(object.inode(), Access::WRITE, &caller)?;
-    grown(tree.truncate(object.inode(), size, &caller))?;
+    fs::tree().permit(object.inode(), Access::WRITE, &caller)?;
+    object.truncate(size, &caller)?;
     Ok(0)
 }
 

@@ -49,7 +49,7 @@ impl Buffers {
     }
 
     /// The next range, of at most `most` bytes. None if there is none.
-    fn next(&mut self, most: usize) -> Option<(u64, usize)> {
+    pub fn next(&mut self, most: usize) -> Option<(u64, usize)> {
         loop {
             let [address, length] = self.ranges.last_mut()?;
             let count = (*length).min(most as u64).min(self.left);
@@ -73,12 +73,21 @@ impl Buffers {
     /// # Errors
     /// EFAULT.
     pub fn copy_in(&mut self, to: &mut [u8]) -> Result<usize, Errno> {
+        let wanted = self.left.min(to.len() as u64) as usize;
+        if self.copy_some_in(to) == wanted { Ok(wanted) } else { Err(Errno::EFAULT) }
+    }
+
+    /// Copies from user memory, as many bytes as there are and `to` has room for, up to the first one that cannot be read. Returns how many.
+    pub fn copy_some_in(&mut self, to: &mut [u8]) -> usize {
         let mut done = 0;
         while let Some((from, count)) = self.next(to.len() - done) {
-            user::read(from, &mut to[done..done + count])?;
-            done += count;
+            let copied = user::read_some(from, &mut to[done..done + count]);
+            done += copied;
+            if copied < count {
+                break;
+            }
         }
-        Ok(done)
+        done
     }
 
     /// Copies to user memory.
@@ -86,11 +95,19 @@ impl Buffers {
     /// # Errors
     /// EFAULT.
     pub fn copy_out(&mut self, from: &[u8]) -> Result<(), Errno> {
+        if self.copy_some_out(from) == from.len() { Ok(()) } else { Err(Errno::EFAULT) }
+    }
+
+    /// Copies to user memory, up to the first byte that cannot be written. Returns how many bytes.
+    pub fn copy_some_out(&mut self, from: &[u8]) -> usize {
         let mut done = 0;
         while let Some((to, count)) = self.next(from.len() - done) {
-            user::write(to, &from[done..done + count])?;
-            done += count;
+            let copied = user::write_some(to, &from[done..done + count]);
+            done += copied;
+            if copied < count {
+                break;
+            }
         }
-        Ok(())
+        done
     }
 }

@@ -3,7 +3,7 @@
 use super::arguments::{descriptor_limit, file, usable};
 use crate::errno::Errno;
 use crate::exception::Frame;
-use crate::fs::{CHANGEABLE, Descriptor, OpenFile, pipe};
+use crate::fs::{CHANGEABLE, Descriptor, Found, OpenFile, pipe};
 use crate::task::{Task, user};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering::Relaxed;
@@ -119,7 +119,7 @@ fn status(file: &OpenFile) -> u32 {
     };
     let directory = if matches!(file.what, Descriptor::Directory(_)) { raw::O_DIRECTORY } else { 0 };
     // Programs of 64 bits open everything with O_LARGEFILE.
-    let large = if file.object().is_some() { raw::O_LARGEFILE } else { 0 };
+    let large = if !matches!(file.found(), Found::Pipe(_)) { raw::O_LARGEFILE } else { 0 };
     access | directory | large | file.status.load(Relaxed)
 }
 

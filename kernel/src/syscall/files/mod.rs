@@ -17,6 +17,7 @@ mod transfer;
 
 pub(super) use arguments::{inode, path};
 pub use attributes::{fallocate, fchmod, fchmodat, fchown, fchownat, ftruncate, truncate, utimensat};
+pub(super) use buffers::Buffers;
 pub use descriptors::{close, close_range, dup, dup3, fcntl, pipe2};
 pub use directories::{chdir, fchdir, getcwd, getdents64, umask};
 pub use event::eventfd2;

@@ -27,7 +27,11 @@ pub fn openat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         mode: new_mode(task, mode),
     };
     let path = path(name)?;
+    // Nothing is made that no descriptor could name. Linux sets the descriptor aside; here another thread can still take the last one.
+    if !task.process.files.lock().has_room() {
+        return Err(Errno::EMFILE);
+    }
     let start = start(task, number, &path)?;
-    let opened = fs::open(start.inode(), &path, last_link(!has(raw::O_NOFOLLOW)), &how, flags)?;
+    let opened = fs::open(&start, &path, last_link(!has(raw::O_NOFOLLOW)), &how, flags)?;
     task.process.files.lock().add(opened, has(raw::O_CLOEXEC), descriptor_limit(task))
 }

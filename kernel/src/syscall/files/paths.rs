@@ -1,20 +1,19 @@
 //! Names: made, removed, renamed; and what symbolic links say.
 
-use super::arguments::{caller, inode, last_link, new_mode, path, start, with_parent};
+use super::arguments::{caller, found, inode, last_link, new_mode, path, start, with_parent};
 use super::stat::device_of;
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs;
 use crate::task::{Task, user};
-use alloc::vec::Vec;
-use files::{LastLink, NewNode, Parent, Rename, Walk};
+use files::{LastLink, NewNode, Rename};
 use linux_raw_sys::general as raw;
 
 /// mkdirat
 pub fn mkdirat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [number, name, mode, ..] = frame.x;
     let mode = new_mode(task, mode) & 0o1777;
-    with_parent(task, number, &path(name)?, |tree, directory, last, caller| {
+    with_parent(task, number, &path(name)?, Errno::EEXIST, |tree, directory, last, caller| {
         tree.mkdir(directory, last, mode, caller).map(|_| 0)
     })
 }
@@ -33,7 +32,7 @@ pub fn mknodat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         _ => return Err(Errno::EINVAL),
     };
     let mode = new_mode(task, mode);
-    with_parent(task, number, &path(name)?, |tree, directory, last, caller| {
+    with_parent(task, number, &path(name)?, Errno::EEXIST, |tree, directory, last, caller| {
         tree.mknod(directory, last, node, mode, caller).map(|_| 0)
     })
 }
@@ -45,7 +44,7 @@ pub fn unlinkat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     if flags & !raw::AT_REMOVEDIR != 0 {
         return Err(Errno::EINVAL);
     }
-    with_parent(task, number, &path(name)?, |tree, directory, last, caller| {
+    with_parent(task, number, &path(name)?, Errno::EPERM, |tree, directory, last, caller| {
         if flags != 0 { tree.rmdir(directory, last, caller) } else { tree.unlink(directory, last, caller) }
     })?;
     Ok(0)
@@ -55,7 +54,7 @@ pub fn unlinkat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 pub fn symlinkat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [target, number, name, ..] = frame.x;
     let target = path(target)?;
-    with_parent(task, number, &path(name)?, |tree, directory, last, caller| {
+    with_parent(task, number, &path(name)?, Errno::EEXIST, |tree, directory, last, caller| {
         tree.symlink(directory, last, &target, caller).map(|_| 0)
     })
 }
@@ -69,7 +68,7 @@ pub fn linkat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     }
     let follow = last_link(flags & raw::AT_SYMLINK_FOLLOW != 0);
     let of = inode(task, old_number, &path(old)?, follow, flags & raw::AT_EMPTY_PATH != 0)?;
-    with_parent(task, new_number, &path(new)?, |tree, directory, last, caller| {
+    with_parent(task, new_number, &path(new)?, Errno::EEXIST, |tree, directory, last, caller| {
         tree.link(of.inode(), directory, last, caller)
     })?;
     Ok(0)
@@ -96,19 +95,10 @@ fn frame_rename(task: &Task, frame: &Frame, flags: u32) -> Result<u64, Errno> {
     };
     let (old, new) = (path(old)?, path(new)?);
     let (old_start, new_start) = (start(task, old_number, &old)?, start(task, new_number, &new)?);
-    let mut old = Walk::new(old_start.inode(), &old, LastLink::Keep)?;
-    let mut new = Walk::new(new_start.inode(), &new, LastLink::Keep)?;
-    // Behind both starts, which take the lock when they are dropped.
-    let (mut tree, caller) = (fs::tree(), caller());
-    let from = match tree.resolve_parent(&mut old, &caller)? {
-        Parent::Directory(directory) => (directory, old.last()?),
-        Parent::Mount { which, .. } => match which {},
-    };
-    let to = match tree.resolve_parent(&mut new, &caller)? {
-        Parent::Directory(directory) => (directory, new.last()?),
-        Parent::Mount { which, .. } => match which {},
-    };
-    tree.rename(from, to, how, &caller)?;
+    let (old_directory, old) = fs::parent(&old_start, &old, Errno::EPERM)?;
+    let (new_directory, new) = fs::parent(&new_start, &new, Errno::EXDEV)?;
+    let (from, to) = ((old_directory.inode(), old.last()?), (new_directory.inode(), new.last()?));
+    fs::tree().rename(from, to, how, &caller())?;
     Ok(0)
 }
 
@@ -119,15 +109,8 @@ pub fn readlinkat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         return Err(Errno::EINVAL);
     }
     let path = path(name)?;
-    let link = inode(task, number, &path, LastLink::Keep, true)?;
-    let mut target = Vec::new();
-    {
-        let tree = fs::tree();
-        let says = tree.read_link(link.inode())?;
-        let says = &says[..says.len().min(size as u32 as usize)];
-        target.try_reserve_exact(says.len()).map_err(|_| Errno::ENOMEM)?;
-        target.extend_from_slice(says);
-    }
+    let mut target = found(task, number, &path, LastLink::Keep, true)?.read_link()?;
+    target.truncate(size as u32 as usize);
     user::write(to, &target)?;
     Ok(target.len() as u64)
 }

@@ -1,9 +1,9 @@
 //! What programs are told of files.
 
-use super::arguments::{caller, file, inode, last_link, path};
+use super::arguments::{caller, file, found, last_link, path};
 use crate::errno::Errno;
 use crate::exception::Frame;
-use crate::fs::{self, FileObject, OpenFile};
+use crate::fs::{self, Found};
 use crate::task::{Task, user};
 use files::{Access, Device, Stat};
 use linux_raw_sys::general as raw;
@@ -11,8 +11,7 @@ use linux_raw_sys::general as raw;
 /// The numbers of the devices that the tree, pipes and counters are on: no others have them.
 const TREE: u64 = 1;
 const PIPES: u64 = 2;
-const SPECIAL: u64 = 4;
-const EVENTS: u64 = 3;
+const NAMELESS: u64 = 3;
 
 // SAFETY: integers, of which those of 4 bytes come in pairs: there is no padding.
 unsafe impl user::Plain for raw::stat {}
@@ -76,25 +75,19 @@ const NOTHING: raw::stat = raw::stat {
     __unused5: 0,
 };
 
-fn of_inode(object: &FileObject) -> Result<raw::stat, Errno> {
-    let stat = fs::tree().stat(object.inode())?;
-    Ok(shown(&stat))
-}
-
-fn of_open(file: &OpenFile) -> Result<raw::stat, Errno> {
-    match (&file.what, file.object()) {
-        (_, Some(object)) => of_inode(object),
-        (fs::Descriptor::Pipe(end), None) => {
-            Ok(raw::stat { st_dev: PIPES, st_ino: end.number(), st_mode: raw::S_IFIFO | 0o600, ..NOTHING })
+/// What stat(2) shows of what a path or a descriptor leads to.
+fn of_found(found: &Found) -> Result<raw::stat, Errno> {
+    Ok(match found {
+        Found::Object(object) => {
+            let stat = fs::tree().stat(object.inode())?;
+            shown(&stat)
         }
-        (fs::Descriptor::Special(_), None) => {
-            Ok(raw::stat { st_dev: SPECIAL, st_ino: 1, st_mode: 0o600, ..NOTHING })
+        Found::Node(node) => raw::stat { st_dev: node.mount.0.device(), ..shown(&node.stat()) },
+        Found::Pipe(pipe) => {
+            raw::stat { st_dev: PIPES, st_ino: pipe.number(), st_mode: raw::S_IFIFO | 0o600, ..NOTHING }
         }
-        (fs::Descriptor::Event(_), None) => {
-            Ok(raw::stat { st_dev: EVENTS, st_ino: 1, st_mode: 0o600, ..NOTHING })
-        }
-        _ => Err(Errno::EBADF),
-    }
+        Found::Nameless => raw::stat { st_dev: NAMELESS, st_ino: 1, st_mode: 0o600, ..NOTHING },
+    })
 }
 
 /// What a path leads to, or with AT_EMPTY_PATH and an empty path the descriptor itself.
@@ -102,12 +95,8 @@ fn stat_at(task: &Task, number: u64, name: u64, flags: u32) -> Result<raw::stat,
     if flags & !(raw::AT_SYMLINK_NOFOLLOW | raw::AT_NO_AUTOMOUNT | raw::AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
-    let empty = flags & raw::AT_EMPTY_PATH != 0;
-    let path = path(name)?;
-    if path.is_empty() && empty && number as i32 != raw::AT_FDCWD {
-        return of_open(&*file(task, number)?);
-    }
-    of_inode(&*inode(task, number, &path, last_link(flags & raw::AT_SYMLINK_NOFOLLOW == 0), empty)?)
+    let last = last_link(flags & raw::AT_SYMLINK_NOFOLLOW == 0);
+    of_found(&found(task, number, &path(name)?, last, flags & raw::AT_EMPTY_PATH != 0)?)
 }
 
 /// newfstatat
@@ -119,7 +108,7 @@ pub fn newfstatat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 
 /// fstat
 pub fn fstat(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    let stat = of_open(&*file(task, frame.x[0])?)?;
+    let stat = of_found(&file(task, frame.x[0])?.found())?;
     user::put(frame.x[1], stat)?;
     Ok(0)
 }
@@ -200,28 +189,45 @@ fn access(task: &Task, frame: &Frame, flags: u32) -> Result<u64, Errno> {
         return Err(Errno::EINVAL);
     }
     let last = last_link(flags & raw::AT_SYMLINK_NOFOLLOW == 0);
-    let object = inode(task, number, &path(name)?, last, flags & raw::AT_EMPTY_PATH != 0)?;
-    fs::tree().permit(object.inode(), wanted, &caller())?;
+    found(task, number, &path(name)?, last, flags & raw::AT_EMPTY_PATH != 0)?.permit(wanted, &caller())?;
     Ok(0)
 }
 
 /// statfs
 pub fn statfs(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let at = raw::AT_FDCWD as u64;
-    drop(inode(task, at, &path(frame.x[0])?, last_link(true), false)?);
-    user::put(frame.x[1], of_tree())?;
+    let found = found(task, at, &path(frame.x[0])?, last_link(true), false)?;
+    user::put(frame.x[1], of_tree(&found))?;
     Ok(0)
 }
 
 /// fstatfs
 pub fn fstatfs(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    file(task, frame.x[0])?;
-    user::put(frame.x[1], of_tree())?;
+    let found = file(task, frame.x[0])?.found();
+    user::put(frame.x[1], of_tree(&found))?;
     Ok(0)
 }
 
-fn of_tree() -> raw::statfs64 {
+/// What statfs(2) shows of the tree that has a file.
+fn of_tree(found: &Found) -> raw::statfs64 {
     let stat = fs::tree().statfs();
+    if let Found::Node(node) = found {
+        let (magic, device) = (node.mount.0.magic(), node.mount.0.device());
+        return raw::statfs64 {
+            f_type: magic.into(),
+            f_bsize: files::PAGE_SIZE as i64,
+            f_blocks: 0,
+            f_bfree: 0,
+            f_bavail: 0,
+            f_files: 0,
+            f_ffree: 0,
+            f_fsid: raw::__kernel_fsid_t { val: [device as i32, 0] },
+            f_namelen: stat.name_max.into(),
+            f_frsize: files::PAGE_SIZE as i64,
+            f_flags: 0,
+            f_spare: [0; 4],
+        };
+    }
     raw::statfs64 {
         f_type: raw::TMPFS_MAGIC.into(),
         f_bsize: files::PAGE_SIZE as i64,

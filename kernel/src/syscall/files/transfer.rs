@@ -182,7 +182,7 @@ pub fn lseek(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 pub fn sendfile(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [to, from, offset, length, ..] = frame.x;
     let (to, from) = (usable(task, to)?, usable(task, from)?);
-    let Descriptor::File(_) = &from.what else { return Err(Errno::EINVAL) };
+    let (Descriptor::File(_) | Descriptor::Made(..)) = &from.what else { return Err(Errno::EINVAL) };
     if !to.writable {
         return Err(Errno::EBADF);
     }

@@ -43,6 +43,7 @@ const LIBRARIES: &[&str] = &[
     "cli",
     "linux/files",
     "linux/maps",
+    "linux/proc",
     "linux/programs",
     "linux/signals",
     "linux/tty",
