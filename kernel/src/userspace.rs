@@ -4,6 +4,7 @@ use crate::errno::Errno;
 use crate::exception::el0;
 use crate::fs::{self, FileObject, asks};
 use crate::mm;
+use crate::options;
 use crate::syscall;
 use crate::task::{self, STACK_LIMIT, Status};
 use alloc::format;
@@ -16,6 +17,10 @@ use programs::start::{self, Strings};
 static PROGRAMS: el0::Programs =
     el0::Programs { system_call: syscall::call, exception: task::exception, leave: task::leave };
 
+/// As [`PROGRAMS`], with the boot argument `calls=`.
+static LIMITED: el0::Programs =
+    el0::Programs { system_call: syscall::limited_call, exception: task::exception, leave: task::leave };
+
 static PROCESSES: asks::Processes = asks::Processes {
     interrupted: task::interrupted,
     broken_pipe: task::broken_pipe,
@@ -24,10 +29,20 @@ static PROCESSES: asks::Processes = asks::Processes {
 };
 
 /// Prepares the kernel for programs. Called once, before the first program.
-fn init() {
+///
+/// # Errors
+/// As [`syscall::limit`].
+fn init() -> Result<(), String> {
     asks::set_processes(&PROCESSES);
-    el0::set_programs(&PROGRAMS);
+    match options::get().calls {
+        Some(calls) => {
+            syscall::limit(calls)?;
+            el0::set_programs(&LIMITED);
+        }
+        None => el0::set_programs(&PROGRAMS),
+    }
     mm::fault::set_user(task::fault_of_kernel);
+    Ok(())
 }
 
 /// The initial ramdisk's bytes; None if the machine has none.
@@ -59,7 +74,7 @@ fn words(path: &[u8], to: &mut Strings) -> Result<bool, Errno> {
 /// # Errors
 /// A message that says what is wrong.
 pub fn run_first(path: &str) -> Result<Status, String> {
-    init();
+    init()?;
     let ramdisk =
         ramdisk().ok_or("mode=user needs an initial ramdisk: give --exec PROGRAM or --initrd DIR")?;
     fs::unpack(ramdisk, mm::pages::total() as u64).map_err(|error| format!("initial ramdisk: {error}"))?;

@@ -60,6 +60,7 @@ int main(void)
 	usleep(100000);
 	long before = pages_free();
 	children = forks(MOST, &error);
+	printf("bomb: %d children\n", children);
 	check("fork fails at last", children < MOST && (error == EAGAIN || error == ENOMEM), "%d children: %s", children, strerror(error));
 	check("thousands of children", children >= 2000, "%d", children);
 	int ended = reaped();
