@@ -63,6 +63,10 @@ pub fn tasks(arguments: &QemuTest) -> Vec<Task> {
             if arguments.matrix == Extent::Quick {
                 machines = vec![machines[(number + turn) % machines.len()].clone()];
             }
+            if run.one_cpu {
+                machines.iter_mut().for_each(|machine| machine.smp = 1);
+                machines.dedup();
+            }
             tasks.extend(machines.into_iter().map(|machine| Task { run, linking, machine }));
         }
     }

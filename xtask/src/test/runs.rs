@@ -15,16 +15,19 @@ pub struct Run {
     pub linkings: &'static [Linking],
     /// The only system calls that it has; empty if it has all.
     pub calls: &'static str,
+    /// Whether it runs with one CPU only: thousands of tasks that end hold the lock of the table of tasks for long, and virtual CPUs that
+    /// wait for it keep a busy host from the one that has it.
+    pub one_cpu: bool,
 }
 
 /// A program that reports its checks itself, and needs no arguments.
 const fn checks(suite: &'static str, name: &'static str) -> Run {
-    Run { suite, name, arguments: &[], prints: &[], linkings: &Linking::ALL, calls: "" }
+    Run { suite, name, arguments: &[], prints: &[], linkings: &Linking::ALL, calls: "", one_cpu: false }
 }
 
 /// A program that takes long, in two linkings.
 const fn long(suite: &'static str, name: &'static str, arguments: &'static [&'static str]) -> Run {
-    Run { suite, name, arguments, prints: &[], linkings: &[GlibcDynamic, MuslStatic], calls: "" }
+    Run { arguments, linkings: &[GlibcDynamic, MuslStatic], ..checks(suite, name) }
 }
 
 /// A program that has these system calls only, all of which programs of its kind need on Linux.
@@ -34,7 +37,7 @@ const fn limited(
     linkings: &'static [Linking],
     calls: &'static str,
 ) -> Run {
-    Run { suite, name, arguments: &[], prints: &[], linkings, calls }
+    Run { linkings, calls, ..checks(suite, name) }
 }
 
 const HELLO: &[&str] = &["hello, world"];
@@ -49,7 +52,7 @@ pub const RUNS: &[Run] = &[
     checks("user.signals", "signals"),
     checks("user.threads", "threads"),
     checks("user.trap", "trap"),
-    long("user.bomb", "bomb", &[]),
+    Run { one_cpu: true, ..long("user.bomb", "bomb", &[]) },
     long("user.rounds", "rounds", &["1000"]),
     long("user.fuzz", "fuzz", &["20000", "1"]),
     Run { linkings: &[], ..checks("user.script", "script") },
