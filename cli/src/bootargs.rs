@@ -128,6 +128,8 @@ pub struct BootArgs<'a> {
     pub mode: Option<&'a str>,
     /// `init=`: the path of the first program in the initial ramdisk. By default `/init`.
     pub init: Option<&'a str>,
+    /// `calls=NAME,NAME,...`: the only system calls that programs have. By default all that the kernel has.
+    pub calls: Option<&'a str>,
     /// `test=`: a filter of the self-tests; `test` alone is the empty filter.
     pub test: Option<&'a str>,
     /// `die=`: the test to run that must end the kernel.
@@ -171,6 +173,7 @@ impl<'a> BootArgs<'a> {
         let mut args = BootArgs {
             mode: None,
             init: None,
+            calls: None,
             test: None,
             die: None,
             loglevel: LogLevel::Info,
@@ -192,6 +195,7 @@ impl<'a> BootArgs<'a> {
             match item {
                 Item::Mode(mode) => args.mode = Some(mode),
                 Item::Init(path) => args.init = Some(path),
+                Item::Calls(names) => args.calls = Some(names),
                 Item::Test(filter) => args.test = Some(filter),
                 Item::Die(name) => args.die = Some(name),
                 Item::LogLevel(level) => args.loglevel = level,
@@ -234,6 +238,7 @@ impl<'a> BootArgs<'a> {
 enum Item<'a> {
     Mode(&'a str),
     Init(&'a str),
+    Calls(&'a str),
     Test(&'a str),
     Die(&'a str),
     LogLevel(LogLevel),
@@ -260,6 +265,7 @@ impl<'a> Item<'a> {
         match key {
             "mode" => or(named.map(Item::Mode), "a mode's name"),
             "init" => or(named.map(Item::Init), "the path of a program"),
+            "calls" => or(named.map(Item::Calls), "names of system calls with commas between them"),
             "test" => Ok(Item::Test(value)),
             "die" => or(named.map(Item::Die), "a test's name"),
             "loglevel" => or(
@@ -377,6 +383,18 @@ mod tests {
         assert_eq!(args.warnings().count(), 0);
         assert_eq!(BootArgs::parse("test").test, Some(""));
         assert_eq!(BootArgs::parse("hz=100 hz=0x3e8").hz, 1000, "the last counts");
+    }
+
+    #[test]
+    fn calls_are_a_list_that_is_not_empty() {
+        assert_eq!(
+            (BootArgs::parse("").calls, BootArgs::parse("calls=brk,mmap").calls),
+            (None, Some("brk,mmap"))
+        );
+        for wrong in ["calls", "calls="] {
+            let args = BootArgs::parse(wrong);
+            assert_eq!((args.calls, args.warnings().count()), (None, 1), "{wrong}");
+        }
     }
 
     #[test]

@@ -14,10 +14,18 @@ static MACHINE: Once<Boot> = Once::new();
 pub struct Boot {
     /// The machine, as the device tree describes it.
     pub platform: Platform,
-    /// Physical RAM that nobody uses, for the heap.
+    /// Physical RAM behind the image that nobody uses, up to the first reserved region: for the heap, and for programs.
     pub free: Range<usize>,
     /// Physical address of the kernel's root table, for the CPUs that come up later.
     pub ttbr1: u64,
+}
+
+impl Boot {
+    /// More RAM that nobody uses, behind `free`, in ascending order.
+    pub fn free_behind(&self) -> impl Iterator<Item = Range<usize>> + Clone + '_ {
+        let parts = self.platform.free(layout::PAGE as u64);
+        parts.map(|part| part.base as usize..part.end() as usize).filter(|part| part.start >= self.free.end)
+    }
 }
 
 /// What the boot code has found out about the machine. Any context after `kernel_early`.

@@ -27,7 +27,7 @@ extern "C" fn kernel_main() -> ! {
     mm::drop_identity_map();
     console::init_log(options::log_level());
     let boot = early::boot();
-    mm::init_heap(boot.free.clone());
+    mm::init_heap(boot.free.clone(), boot.free_behind());
     options::apply();
     debug::exclusive::survey();
     irq::init();

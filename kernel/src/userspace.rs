@@ -4,6 +4,7 @@ use crate::errno::Errno;
 use crate::exception::el0;
 use crate::fs::{self, Start, asks};
 use crate::mm;
+use crate::options;
 use crate::proc;
 use crate::syscall;
 use crate::task::{self, STACK_LIMIT, Status};
@@ -14,13 +15,18 @@ use files::LastLink;
 use programs::ReadAt;
 use programs::start::{self, Strings};
 
-static PROGRAMS: el0::Programs = el0::Programs {
+const ALL: el0::Programs = el0::Programs {
     system_call: syscall::call,
     exception: task::exception,
     report: task::report,
     debug: task::debug_of_running,
     leave: task::leave,
 };
+
+static PROGRAMS: el0::Programs = ALL;
+
+/// As [`PROGRAMS`], with the boot argument `calls=`.
+static LIMITED: el0::Programs = el0::Programs { system_call: syscall::limited_call, ..ALL };
 
 static PROCESSES: asks::Processes = asks::Processes {
     interrupted: task::interrupted,
@@ -39,7 +45,13 @@ static PROCESSES: asks::Processes = asks::Processes {
 /// A message that says what is wrong with the ramdisk.
 pub fn prepare(ramdisk: &[u8]) -> Result<(), String> {
     asks::set_processes(&PROCESSES);
-    el0::set_programs(&PROGRAMS);
+    match options::get().calls {
+        Some(calls) => {
+            syscall::limit(calls)?;
+            el0::set_programs(&LIMITED);
+        }
+        None => el0::set_programs(&PROGRAMS),
+    }
     mm::fault::set_user(task::fault_of_kernel);
     fs::unpack(ramdisk, mm::pages::total() as u64).map_err(|error| format!("initial ramdisk: {error}"))?;
     proc::mount().map_err(|error| format!("/proc: {error:?}"))

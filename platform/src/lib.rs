@@ -86,6 +86,11 @@ impl Platform {
         self.memory.iter().flat_map(move |&bank| memory::mappable(bank, &self.reserved, page))
     }
 
+    /// The memory that nobody has reserved, in ascending order and in whole pages as [`Platform::mappable`].
+    pub fn free(&self, page: u64) -> impl Iterator<Item = Region> + Clone + '_ {
+        self.memory.iter().flat_map(move |&bank| memory::free(bank, &self.reserved, page))
+    }
+
     /// Index in [`Platform::cpus`] of the CPU whose MPIDR_EL1 is `mpidr`; bits outside [`MPIDR_AFFINITY`] are ignored.
     pub fn cpu_index(&self, mpidr: u64) -> Option<usize> {
         self.cpus.iter().position(|&cpu| cpu == mpidr & MPIDR_AFFINITY)

@@ -24,10 +24,23 @@ pub(crate) fn mappable(
     reserved: &[Reserved],
     page: u64,
 ) -> impl Iterator<Item = Region> + Clone {
+    without(bank, reserved.iter().filter(|reserved| reserved.no_map), page)
+}
+
+/// The parts of a bank that nobody has reserved, as [`mappable`].
+pub(crate) fn free(bank: Region, reserved: &[Reserved], page: u64) -> impl Iterator<Item = Region> + Clone {
+    without(bank, reserved.iter(), page)
+}
+
+fn without<'r>(
+    bank: Region,
+    holes: impl Iterator<Item = &'r Reserved> + Clone,
+    page: u64,
+) -> impl Iterator<Item = Region> + Clone {
     let mut base = bank.base;
     core::iter::from_fn(move || {
         while base < bank.end() {
-            let holes = reserved.iter().filter(|reserved| reserved.no_map).map(|hole| {
+            let holes = holes.clone().map(|hole| {
                 (
                     hole.region.base & !(page - 1),
                     hole.region.end().checked_next_multiple_of(page).unwrap_or(u64::MAX),
@@ -98,7 +111,10 @@ pub(crate) fn reserved(fdt: Fdt<'_>) -> Result<List<Reserved, MAX_RESERVED>, Dtb
     for entry in fdt.memory_reservations() {
         add(region("memory reservation block", entry.address(), entry.size())?, false)?;
     }
-    let outcome = tree::walk(fdt, &mut |place: &Place<'_, '_>| {
+    let mut outcome = ControlFlow::Continue(());
+    // Most machines have no such node, and a walk over all nodes takes long.
+    let any = fdt.root().child("reserved-memory").is_some();
+    let mut look = |place: &Place<'_, '_>| {
         // A node without `reg` asks for memory to be set aside, which concerns only the driver that asks.
         if !place.is_child_of("reserved-memory") || place.value("reg").is_none() {
             return ControlFlow::Continue(());
@@ -108,7 +124,10 @@ pub(crate) fn reserved(fdt: Fdt<'_>) -> Result<List<Reserved, MAX_RESERVED>, Dtb
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
-    });
+    };
+    if any {
+        outcome = tree::walk(fdt, &mut look);
+    }
     if let ControlFlow::Break(error) = outcome {
         return Err(error);
     }
@@ -193,5 +212,7 @@ mod tests {
         assert_eq!(parts(&[(0x1000, 0x1000), (0x20000, 0x1000)]), [(0x10000, 0x10000)], "beside");
         let mapped = Reserved { region: region(0x14000, 0x1000), no_map: false };
         assert_eq!(mappable(bank, &[mapped], 0x1000).collect::<Vec<_>>(), [bank]);
+        let rest = [region(0x10000, 0x4000), region(0x15000, 0xb000)];
+        assert_eq!(free(bank, &[mapped], 0x1000).collect::<Vec<_>>(), rest);
     }
 }

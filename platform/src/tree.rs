@@ -30,23 +30,34 @@ pub(crate) fn walk<'t, B>(
     fdt: Fdt<'t>,
     f: &mut impl FnMut(&Place<'t, '_>) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
-    descend(&Place { node: fdt.root(), parent: None }, MAX_DEPTH, f)
+    descend(&Place { node: fdt.root(), parent: None }, MAX_DEPTH, &|_| true, f)
 }
 
+/// As [`walk`], but calls `f` only for nodes that are `wanted`. Whether a node is enabled is looked at last, because that takes long and most
+/// nodes are neither wanted nor have children.
 fn descend<'t, B>(
     place: &Place<'t, '_>,
     levels: usize,
+    wanted: &impl Fn(&Place<'t, '_>) -> bool,
     f: &mut impl FnMut(&Place<'t, '_>) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
-    if !place.is_enabled() {
-        return ControlFlow::Continue(());
+    let mut enabled = false;
+    if wanted(place) {
+        if !place.is_enabled() {
+            return ControlFlow::Continue(());
+        }
+        enabled = true;
+        f(place)?;
     }
-    f(place)?;
     if levels == 0 {
         return ControlFlow::Continue(());
     }
     for node in place.node.children() {
-        descend(&Place { node, parent: Some(place) }, levels - 1, f)?;
+        if !enabled && !place.is_enabled() {
+            return ControlFlow::Continue(());
+        }
+        enabled = true;
+        descend(&Place { node, parent: Some(place) }, levels - 1, wanted, f)?;
     }
     ControlFlow::Continue(())
 }
@@ -57,11 +68,9 @@ pub(crate) fn with_compatible<'t, R>(
     names: &[&str],
     mut f: impl FnMut(&Place<'t, '_>) -> R,
 ) -> Option<R> {
-    walk(fdt, &mut |place| match place.is_compatible(names) {
-        true => ControlFlow::Break(f(place)),
-        false => ControlFlow::Continue(()),
-    })
-    .break_value()
+    let wanted = |place: &Place<'t, '_>| place.is_compatible(names);
+    let root = Place { node: fdt.root(), parent: None };
+    descend(&root, MAX_DEPTH, &wanted, &mut |place| ControlFlow::Break(f(place))).break_value()
 }
 
 /// The value of `node`'s property `name`.

@@ -56,6 +56,12 @@ pub enum Command {
     /// leave fewer. All choices come from a seed, which is printed. A failure prints a command that makes the same choices again;
     /// the race between the CPUs is not repeatable. The status is 0 only if no hit was lost and none was counted twice.
     Storm(Storm),
+    /// Make system calls with random and with wild arguments; the kernel must live, and lose no page and no file
+    ///
+    /// Boots once with one CPU and once with four; --smp leaves one boot. The program is `tests/user/fuzz.c`: its children make the
+    /// calls, and may die. All choices come from a seed, which is printed; the order of several children is not repeatable.
+    /// The status is 0 only if all went well.
+    Fuzz(Fuzz),
     /// Change each cell of the rule table in turn; at least one test must fail every time
     ///
     /// With --source, faults are put into a copy of the source instead. A library with a fault runs its tests on the host; the
@@ -196,6 +202,18 @@ pub struct Storm {
     /// instead of text
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Args)]
+pub struct Fuzz {
+    /// How many calls each boot makes
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub calls: u64,
+    /// The seed of the random choices, decimal or with 0x [default: another one each time]
+    #[arg(long, value_name = "N", value_parser = seed)]
+    pub seed: Option<u64>,
     #[command(flatten)]
     pub common: Common,
 }

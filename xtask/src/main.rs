@@ -8,6 +8,7 @@ mod capture;
 mod code;
 mod docs;
 mod doctor;
+mod fuzz;
 mod gdb;
 mod gdbstub;
 mod inventory;
@@ -63,6 +64,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Bench(arguments) => bench::bench(&arguments).map(verdict),
         Command::Sweep(arguments) => sweep::sweep(&arguments).map(verdict),
         Command::Storm(arguments) => storm::storm(&arguments).map(verdict),
+        Command::Fuzz(arguments) => fuzz::fuzz(&arguments).map(verdict),
         Command::Mutate(arguments) => mutate::mutate(&arguments).map(verdict),
         Command::Runner(arguments) => run::runner(&arguments).map(ExitCode::from),
         Command::Doctor => doctor::doctor().map(verdict),

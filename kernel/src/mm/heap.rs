@@ -14,14 +14,24 @@ static HEAP: KernelHeap = KernelHeap(IrqMutex::new(Heap::empty()));
 /// The heap gets this part of the free RAM; programs and files get the rest.
 const SHARE: usize = 4;
 
-/// Gives the heap and the pool of pages their memory, a range of physical addresses. Called once, at boot.
-pub fn init(physical: Range<usize>) {
-    let heap = physical.start..physical.start + ((physical.len() / SHARE) & !(super::layout::PAGE - 1));
-    super::pages::init(heap.end..physical.end);
+/// Gives the heap and the pool of pages their memory, ranges of physical addresses. The heap lies in `physical`, and `others` come behind
+/// it. Called once, at boot.
+pub fn init(physical: Range<usize>, others: impl Iterator<Item = Range<usize>> + Clone) {
+    let free = physical.len() + others.clone().map(|range| range.len()).sum::<usize>();
+    let heap = (free / SHARE).min(physical.len() / 2) & !(super::layout::PAGE - 1);
+    let heap = physical.start..physical.start + heap;
+    super::pages::init(core::iter::once(heap.end..physical.end).chain(others));
     let physical = heap;
     let start = super::linear(physical.start) as *mut u8;
     // SAFETY: the range is RAM that nobody else uses, it stays mapped read-write, and it is given to the heap once.
     unsafe { HEAP.0.lock().init(start, physical.len()) }
+}
+
+/// Whether so little of the heap is left that only what exists already should get more of it: most of the kernel's own allocations cannot
+/// fail. Thread and interrupt context.
+pub fn is_low() -> bool {
+    let heap = HEAP.0.lock();
+    heap.free() < heap.size() / 8
 }
 
 // SAFETY: the heap behind the lock hands out disjoint memory of the requested layout.

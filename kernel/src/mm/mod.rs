@@ -9,7 +9,7 @@ pub mod patch;
 pub mod stacks;
 mod tables;
 
-pub use heap::init as init_heap;
+pub use heap::{init as init_heap, is_low as heap_is_low};
 pub use tables::{build, drop_identity_map, map_device};
 
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};

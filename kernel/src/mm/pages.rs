@@ -1,7 +1,8 @@
 //! Counted physical pages: what user memory, the contents of files, and user translation tables are made of.
 //!
 //! Each page of the pool has one word in [`COUNTS`]. While somebody has the page, the word counts the references to it. While nobody has
-//! it, the word is the number of the next free page, so the list of free pages needs no memory of its own.
+//! it, the word is the number of the next free page, so the list of free pages needs no memory of its own. Pages that nobody has had since
+//! boot are *fresh*: they are in no list, and their words have no value, so that boot need not touch a word of each page.
 //!
 //! Programs at EL0 read and write pages at any moment, so the kernel never makes a Rust reference to the content of a page: contents
 //! are copied by [`Page::read`], [`Page::write`] and [`Page::fill`], in assembly.
@@ -19,50 +20,88 @@ use core::sync::atomic::{
 /// In [`Pool::free`] and in the words of free pages: there is no further free page.
 const NONE: u32 = u32::MAX;
 
+/// How many ranges of RAM the pool can have.
+pub const MAX_RANGES: usize = 8;
+
+/// All pages lie in so many times the length of the first range: the words then take a sixteenth of that range at most.
+const FARTHEST: usize = PAGE / size_of::<AtomicU32>() / 16;
+
 struct Pool {
-    /// The number of the first free page.
+    /// The number of the first page in the list of free pages.
     free: u32,
-    /// How many pages are free.
+    /// The numbers of fresh pages, in ranges.
+    fresh: [Range<u32>; MAX_RANGES],
+    /// How many pages are free, the fresh ones included.
     left: usize,
 }
 
-static POOL: IrqMutex<Pool> = IrqMutex::new(Pool { free: NONE, left: 0 });
+impl Pool {
+    /// Takes a page out of the list, or a fresh one. A page that was used is more likely to be in a cache.
+    fn take(&mut self) -> Option<u32> {
+        let number = if self.free != NONE {
+            let number = self.free;
+            self.free = word(number).load(Relaxed);
+            number
+        } else {
+            self.fresh.iter_mut().find_map(Iterator::next)?
+        };
+        self.left -= 1;
+        Some(number)
+    }
+}
+
+static POOL: IrqMutex<Pool> =
+    IrqMutex::new(Pool { free: NONE, fresh: [const { 0..0 }; MAX_RANGES], left: 0 });
 /// One word for each page of the pool.
 static COUNTS: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
-/// How many pages the pool has, and the physical address of the first.
+/// How many pages the pool has.
 static PAGES: AtomicUsize = AtomicUsize::new(0);
+/// The physical address of page 0, and one more than the highest number.
 static FIRST: AtomicUsize = AtomicUsize::new(0);
+static END: AtomicUsize = AtomicUsize::new(0);
 
-/// Gives the pool its memory, a range of physical addresses. Called once, at boot. The words of the pages lie at the beginning of the range.
-pub fn init(physical: Range<usize>) {
-    let (start, end) = (physical.start.next_multiple_of(PAGE), physical.end & !(PAGE - 1));
-    let whole = end.saturating_sub(start) / PAGE;
-    let words = (whole * size_of::<AtomicU32>()).div_ceil(PAGE);
-    let Some(pages) = whole.checked_sub(words).filter(|&pages| pages > 0 && pages < NONE as usize) else {
+/// Gives the pool its memory, ranges of physical addresses in ascending order. Called once, at boot. The words of the pages lie at the
+/// beginning of the first range; what lies between the ranges has words too, which nobody uses. Ranges that are too far away for that, or
+/// more than [`MAX_RANGES`], are not used.
+pub fn init(ranges: impl Iterator<Item = Range<usize>> + Clone) {
+    let whole = |range: Range<usize>| range.start.next_multiple_of(PAGE)..range.end & !(PAGE - 1);
+    let mut ranges = ranges.map(whole).filter(|range| !range.is_empty()).take(MAX_RANGES);
+    let Some(first) = ranges.next() else { return };
+    let reach = first.start.saturating_add(first.len().saturating_mul(FARTHEST));
+    let ranges = ranges.filter(|range| range.end <= reach);
+    let end = ranges.clone().last().map_or(first.end, |last| last.end);
+    let words = ((end - first.start) / PAGE * size_of::<AtomicU32>()).next_multiple_of(PAGE);
+    let start = first.start + words;
+    if start >= first.end || (end - start) / PAGE >= NONE as usize {
         return;
-    };
-    let counts = super::linear(start) as *mut AtomicU32;
-    for number in 0..pages {
-        let next = if number + 1 < pages { number as u32 + 1 } else { NONE };
-        // SAFETY: the words lie in RAM that nobody else uses, mapped read-write.
-        unsafe { counts.add(number).write(AtomicU32::new(next)) };
     }
-    COUNTS.store(counts, Relaxed);
-    FIRST.store(start + words * PAGE, Relaxed);
-    PAGES.store(pages, Relaxed);
-    *POOL.lock() = Pool { free: 0, left: pages };
+    COUNTS.store(super::linear(first.start) as *mut AtomicU32, Relaxed);
+    FIRST.store(start, Relaxed);
+    END.store((end - start) / PAGE, Relaxed);
+    let mut pool = POOL.lock();
+    for (place, range) in pool.fresh.iter_mut().zip(core::iter::once(start..first.end).chain(ranges)) {
+        *place = ((range.start - start) / PAGE) as u32..((range.end - start) / PAGE) as u32;
+    }
+    pool.left = pool.fresh.iter().map(ExactSizeIterator::len).sum();
+    PAGES.store(pool.left, Relaxed);
 }
 
 /// The word of a page.
 fn word(number: u32) -> &'static AtomicU32 {
-    debug_assert!((number as usize) < PAGES.load(Relaxed));
-    // SAFETY: the numbers of pages come from the pool, so each has a word, which stays where it is.
+    debug_assert!((number as usize) < END.load(Relaxed));
+    // SAFETY: the numbers of pages come from the pool, so each has a word, which stays where it is. Any bits are a value of the word.
     unsafe { &*COUNTS.load(Relaxed).add(number as usize) }
 }
 
 /// How many pages nobody has. Thread and interrupt context.
 pub fn free() -> usize {
     POOL.lock().left
+}
+
+/// Whether so few pages are free that no new process should take of them: those that exist need pages to go on. Thread and interrupt
+/// context.
+pub fn are_low() -> bool {
+    free() < total() / 16
 }
 
 /// How many pages there are. Any context.
@@ -77,28 +116,22 @@ pub struct Page(u32);
 
 impl Page {
     /// A free page, with what its last user has left in it; None if no page is free.
-    fn take() -> Option<Self> {
-        let mut pool = POOL.lock();
-        let number = pool.free;
-        if number == NONE {
-            return None;
-        }
-        pool.free = word(number).load(Relaxed);
-        pool.left -= 1;
+    pub(super) fn uninitialised() -> Option<Self> {
+        let number = POOL.lock().take()?;
         word(number).store(1, Relaxed);
         Some(Self(number))
     }
 
     /// A page of zeros; None if no page is free.
     pub fn zeroed() -> Option<Self> {
-        let page = Self::take()?;
+        let page = Self::uninitialised()?;
         page.fill(0, PAGE);
         Some(page)
     }
 
     /// A page with the content of this page; None if no page is free.
     pub fn duplicate(&self) -> Option<Self> {
-        let page = Self::take()?;
+        let page = Self::uninitialised()?;
         // SAFETY: both pages are mapped read-write by the linear map, and a reference to each of them is held.
         unsafe { copy::copy(page.address(), self.address(), PAGE) };
         Some(page)

@@ -1,65 +1,106 @@
-//! Stacks for threads: heap pages mapped a second time, each in the upper half of an aligned block whose lower half is unmapped.
+//! Stacks for threads: pages of the pool, mapped in the upper half of an aligned block whose lower half is never mapped.
+//!
+//! A few stacks that nobody uses any more stay mapped, for the next threads: to unmap a stack, every CPU has to be told.
 
 use super::layout::{self, PAGE, STACK_SIZE};
-use super::tables::{map_stack, unmap_stack};
+use super::pages::Page;
+use super::tables::{map_stack_page, unmap_stack};
 use crate::percpu::MAX_CPUS;
-use alloc::alloc::{Layout, alloc, dealloc};
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use crate::sync::IrqMutex;
 
 /// How many threads can have a stack at the same time.
-const SLOTS: usize = 64;
-/// One bit for each slot, set while the slot is used.
-static USED: AtomicU64 = AtomicU64::new(0);
+pub(super) const SLOTS: usize = 8192;
 
-const MEMORY: Layout = match Layout::from_size_align(STACK_SIZE, PAGE) {
-    Ok(layout) => layout,
-    Err(_) => panic!("a stack is whole pages"),
-};
+const PAGES: usize = STACK_SIZE / PAGE;
 
-/// A stack. Dropping it unmaps the stack and frees its pages.
-pub struct Stack {
+/// How many stacks without a thread stay mapped.
+const KEPT: usize = 4;
+
+/// Where a stack is mapped, and its pages.
+struct Mapped {
     slot: usize,
-    memory: *mut u8,
+    /// Given back when the value is dropped.
+    _pages: [Option<Page>; PAGES],
 }
 
-// SAFETY: the pages belong to the value, whichever CPU drops it.
-unsafe impl Send for Stack {}
+struct Stacks {
+    /// One bit for each slot, set while the slot is used.
+    used: [u64; SLOTS / 64],
+    /// No word of `used` before this one has a clear bit.
+    first: usize,
+    kept: [Option<Mapped>; KEPT],
+}
+
+static STACKS: IrqMutex<Stacks> =
+    IrqMutex::new(Stacks { used: [0; SLOTS / 64], first: 0, kept: [const { None }; KEPT] });
+
+impl Stacks {
+    fn take_slot(&mut self) -> Option<usize> {
+        while let Some(word) = self.used.get_mut(self.first) {
+            if *word != u64::MAX {
+                let bit = word.trailing_ones() as usize;
+                *word |= 1 << bit;
+                return Some(self.first * 64 + bit);
+            }
+            self.first += 1;
+        }
+        None
+    }
+
+    fn free_slot(&mut self, slot: usize) {
+        self.used[slot / 64] &= !(1 << (slot % 64));
+        self.first = self.first.min(slot / 64);
+    }
+}
+
+/// A stack. Dropping it gives back its pages, or keeps them for the next thread.
+pub struct Stack(Option<Mapped>);
 
 impl Stack {
-    /// A new stack; None if memory or slots are used up. Thread context.
+    /// A new stack, with what another thread may have left on it; None if memory or slots are used up. Thread context.
     pub fn new() -> Option<Self> {
-        let slot = USED
-            .fetch_update(Relaxed, Relaxed, |used| {
-                (used != u64::MAX).then(|| used | 1 << used.trailing_ones())
-            })
-            .ok()?
-            .trailing_ones() as usize;
-        // SAFETY: the layout has a size.
-        let memory = unsafe { alloc(MEMORY) };
-        if memory.is_null() {
-            USED.fetch_and(!(1 << slot), Relaxed);
+        let slot = {
+            let mut stacks = STACKS.lock();
+            if let Some(kept) = stacks.kept.iter_mut().find_map(Option::take) {
+                return Some(Self(Some(kept)));
+            }
+            stacks.take_slot()?
+        };
+        let pages = core::array::from_fn(|_| Page::uninitialised());
+        if pages.iter().any(Option::is_none) {
+            STACKS.lock().free_slot(slot);
             return None;
         }
-        map_stack(bottom(slot), memory as usize - layout::LINEAR);
-        Some(Self { slot, memory })
+        for (number, page) in pages.iter().flatten().enumerate() {
+            map_stack_page(bottom(slot) + number * PAGE, page.physical());
+        }
+        Some(Self(Some(Mapped { slot, _pages: pages })))
     }
 
     /// The first address past the stack, where SP starts.
     pub fn top(&self) -> usize {
-        bottom(self.slot) + STACK_SIZE
+        // A stack is mapped until it is dropped.
+        self.0.as_ref().map_or(0, |mapped| bottom(mapped.slot) + STACK_SIZE)
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        unmap_stack(bottom(self.slot));
-        // SAFETY: `alloc` has returned `memory` for this layout, and the second mapping is gone on all CPUs.
-        unsafe { dealloc(self.memory, MEMORY) };
-        USED.fetch_and(!(1 << self.slot), Relaxed);
+        let Some(mapped) = self.0.take() else { return };
+        let slot = mapped.slot;
+        {
+            let mut stacks = STACKS.lock();
+            if let Some(place) = stacks.kept.iter_mut().find(|place| place.is_none()) {
+                *place = Some(mapped);
+                return;
+            }
+        }
+        unmap_stack(bottom(slot));
+        // No CPU can reach the pages any more.
+        drop(mapped);
+        STACKS.lock().free_slot(slot);
     }
 }
-
-const _: () = assert!(SLOTS == u64::BITS as usize);
 
 fn bottom(slot: usize) -> usize {
     layout::STACKS + (MAX_CPUS << layout::CPU_STACKS_SHIFT) + slot * 2 * STACK_SIZE + STACK_SIZE

@@ -58,8 +58,10 @@ unsafe impl Send for Kernel {}
 
 static KERNEL: IrqMutex<Option<Kernel>> = IrqMutex::new(None);
 
-/// Pages for tables: `build` needs some 20 if RAM is one bank without holes, up to three more for each hole, and `map_device` and `map_stack` add more.
-const TABLES: usize = 128;
+/// Pages for tables: `build` needs some 20 if RAM is one bank without holes, up to three more for each hole, and `map_device` adds more.
+/// The stacks of threads need one for each [`BLOCK`](layout::BLOCK) of their addresses: there is one for each, so that a thread can
+/// begin whenever there are pages for its stack.
+const TABLES: usize = 128 + super::stacks::SLOTS * 2 * STACK_SIZE / layout::BLOCK;
 
 /// Builds the kernel's tables, while one CPU runs on the boot tables.
 ///
@@ -223,11 +225,11 @@ pub(super) fn set_patch_alias(cpu: usize, physical: Option<usize>) {
     }
 }
 
-/// Maps a thread's stack to its pages, which begin at this physical address.
-pub(super) fn map_stack(bottom: usize, physical: usize) {
+/// Maps one page of a thread's stack.
+pub(super) fn map_stack_page(address: usize, physical: usize) {
     let mut kernel = KERNEL.lock();
     let kernel = kernel.as_mut().expect("the tables are built before there are threads");
-    kernel.map(bottom..bottom + STACK_SIZE, physical, READ_WRITE);
+    kernel.map(address..address + PAGE, physical, READ_WRITE);
 }
 
 /// Unmaps a thread's stack, on all CPUs.

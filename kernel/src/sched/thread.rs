@@ -61,6 +61,8 @@ pub struct Thread {
     /// Taken by the thread itself when it begins.
     pub(super) entry: Cell<Option<Entry>>,
     pub(super) occupant: Option<Arc<dyn Occupant>>,
+    /// [`Occupant::address`] of `occupant`; null if there is none.
+    occupant_address: *const (),
     pub(super) done: Arc<AtomicBool>,
     pub(super) name: &'static str,
     /// None for the thread that a CPU came up with, which runs on the CPU's own stack.
@@ -82,6 +84,7 @@ impl Thread {
             preemption: Preemption::new(),
             entry: Cell::new(None),
             occupant: None,
+            occupant_address: core::ptr::null(),
             done: Arc::new(AtomicBool::new(false)),
             name: "boot",
             stack: None,
@@ -100,6 +103,7 @@ impl Thread {
         let thread = Arc::new(Self {
             context: UnsafeCell::new(Context::starting_at(top - STACK_ROOM, begin)),
             entry: Cell::new(Some(entry)),
+            occupant_address: occupant.as_ref().map_or(core::ptr::null(), |occupant| occupant.address()),
             occupant,
             name,
             stack: Some(stack),
@@ -126,6 +130,12 @@ impl Thread {
     /// What the thread has beside the kernel's registers. Any context.
     pub fn occupant(&self) -> Option<&Arc<dyn Occupant>> {
         self.occupant.as_ref()
+    }
+
+    /// [`Occupant::address`] of what the thread has beside the kernel's registers; null if it has nothing. Any context.
+    #[inline(always)]
+    pub fn occupant_address(&self) -> *const () {
+        self.occupant_address
     }
 }
 

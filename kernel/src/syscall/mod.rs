@@ -2,6 +2,7 @@
 
 mod credentials;
 mod files;
+mod limit;
 mod memory;
 mod perf;
 mod process;
@@ -17,14 +18,13 @@ pub use system::NAMES;
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::task::{self, Task};
+use alloc::string::String;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use limit::CALLS;
 use linux_raw_sys::general as nr;
 
 /// A system call. Its arguments are in the frame.
 type Call = fn(&Task, &mut Frame) -> Result<u64, Errno>;
-
-/// One more than the highest number in the table.
-const CALLS: usize = 512;
 
 macro_rules! calls {
     ($($number:ident => $function:path,)*) => {
@@ -33,6 +33,8 @@ macro_rules! calls {
             $(table[nr::$number as usize] = Some($function);)*
             table
         };
+        /// The names of the calls, as `linux-raw-sys` has them, and their numbers.
+        static CALL_NAMES: &[(&str, u32)] = &[$((stringify!($number), nr::$number)),*];
     };
 }
 
@@ -217,6 +219,23 @@ pub fn call(frame: &mut Frame) {
             errno.as_result()
         }
     };
+}
+
+/// From here on programs have only the calls of a list: `calls=` of the boot arguments. Called once, before the first program starts.
+///
+/// # Errors
+/// A message that names the word that is no call of this kernel.
+pub fn limit(list: &str) -> Result<(), String> {
+    limit::allow(list, CALL_NAMES)
+}
+
+/// As [`call`], but only for the calls that [`limit`] has allowed.
+pub fn limited_call(frame: &mut Frame) {
+    if limit::is_allowed(frame.x[8] as u32) {
+        call(frame);
+    } else {
+        frame.x[0] = Errno::ENOSYS.as_result();
+    }
 }
 
 /// A call that the kernel does not have. The log names each number once.

@@ -84,7 +84,7 @@ impl Table {
         let mut groups = alloc::vec![own_group];
         for child in children {
             let Some(entry) = self.process(child) else { continue };
-            entry.parent = if pid == 1 { 0 } else { 1 };
+            entry.set_parent(if pid == 1 { 0 } else { 1 });
             entry.exit_signal = entry.exit_signal.map(|_| Signal::SIGCHLD);
             groups.push(entry.group);
             let (zombie, ends) = (entry.zombie, entry.ends);

@@ -6,6 +6,7 @@ use super::table::{Entry, Member, Number, table};
 use super::{Pid, Task, user};
 use crate::errno::Errno;
 use crate::exception::Frame;
+use crate::mm;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use linux_raw_sys::general as raw;
@@ -55,6 +56,9 @@ pub fn clone(task: &Task, frame: &Frame, request: &Clone) -> Result<u64, Errno> 
         || (has(raw::CLONE_SIGHAND) && request.flags & raw::CLONE_CLEAR_SIGHAND != 0)
     {
         return Err(Errno::EINVAL);
+    }
+    if mm::heap_is_low() || mm::pages::are_low() {
+        return Err(Errno::ENOMEM);
     }
     let number = Number::new().ok_or(Errno::EAGAIN)?;
     let tid = number.0;
@@ -165,7 +169,7 @@ fn add(task: &Task, child: &Arc<Task>, flags: u64, exit_signal: Option<Signal>) 
         actions.reset_handlers();
     }
     let mut entry = Entry::new(child.process.clone(), actions);
-    entry.parent = if has(raw::CLONE_PARENT) { own.parent } else { task.process.pid };
+    entry.set_parent(if has(raw::CLONE_PARENT) { own.parent } else { task.process.pid });
     (entry.group, entry.session, entry.exit_signal) = (own.group, own.session, exit_signal);
     entry.members.push(member);
     table.processes.insert(child.tid, entry);

@@ -249,10 +249,10 @@ impl Occupant for Task {
 
 /// The running task; None in a thread that runs no program. Thread context and the handlers that interrupt it.
 pub fn current() -> Option<&'static Task> {
-    let occupant = sched::current_thread()?.occupant()?;
+    let occupant = sched::current_thread()?.occupant_address();
     // SAFETY: only this module makes occupants, and all of them are tasks. The thread keeps its task for as long as code runs on its
     // stack.
-    Some(unsafe { &*occupant.address().cast::<Task>() })
+    unsafe { occupant.cast::<Task>().as_ref() }
 }
 
 /// Whether the running task has something more urgent to do than to sleep in a system call: a signal, or its end. The call then returns

@@ -67,7 +67,7 @@ impl Entry {
 impl Task {
     /// The parent's number; 0 if there is none.
     pub fn parent(&self) -> Pid {
-        table().own(self).map_or(0, |(entry, _)| entry.parent)
+        self.process.parent.load(core::sync::atomic::Ordering::Relaxed)
     }
 
     /// The process group.

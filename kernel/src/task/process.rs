@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Deref;
 use core::sync::atomic::{
-    AtomicBool, AtomicUsize,
+    AtomicBool, AtomicU32, AtomicUsize,
     Ordering::{AcqRel, Relaxed},
 };
 use maps::Limits;
@@ -86,6 +86,8 @@ pub struct Process {
     pub delivery: Mutex<()>,
     /// Its resource limits.
     pub resources: ResourceLimits,
+    /// The parent's number, as the table has it, for `getppid` without the table's lock.
+    pub(super) parent: AtomicU32,
     /// Whether the process ends: each of its threads ends when it would return to EL0.
     pub(super) ends: AtomicBool,
     /// How it has ended, once all its threads have.
@@ -103,6 +105,7 @@ impl Process {
             place: Mutex::new(Place::default()),
             delivery: Mutex::new(()),
             resources,
+            parent: AtomicU32::new(0),
             ends: AtomicBool::new(false),
             status: IrqMutex::new(None),
             changed: WaitQueue::new(),

@@ -12,8 +12,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use signals::{Actions, AltStack, Pending, SigSet, Signal, Timers};
 
-/// The most tasks.
-const MOST: usize = 1024;
+/// The most processes, zombies included. Stacks of the kernel limit the number of threads.
+const MOST: usize = 16384;
 /// The numbers of processes and tasks are below this, as Linux's `pid_max` says by default.
 pub const PID_LIMIT: Pid = 32768;
 /// Where numbers start again once all have been given.
@@ -114,6 +114,12 @@ impl Entry {
         }
     }
 
+    /// Gives the process another parent; 0 for none.
+    pub fn set_parent(&mut self, parent: Pid) {
+        self.parent = parent;
+        self.process.parent.store(parent, core::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Has all tasks end, unless they do already.
     pub fn end(&mut self, status: Status) {
         if self.ends.is_none() {
@@ -130,10 +136,17 @@ pub(super) struct Table {
     /// Numbers that have been given to tasks that are not in the table yet.
     reserved: Vec<Pid>,
     last: Pid,
+    /// One bit for each number, set if the number above `last` may be in use. All numbers have been used since the bits were set
+    /// before `last` reaches the limit; then the bits are set anew, so that each new number costs the same, however many tasks there are.
+    maybe_used: [u64; PID_LIMIT as usize / 64],
 }
 
-static TABLE: IrqMutex<Table> =
-    IrqMutex::new(Table { processes: BTreeMap::new(), reserved: Vec::new(), last: 0 });
+static TABLE: IrqMutex<Table> = IrqMutex::new(Table {
+    processes: BTreeMap::new(),
+    reserved: Vec::new(),
+    last: 0,
+    maybe_used: [0; PID_LIMIT as usize / 64],
+});
 
 /// Takes the lock of the table. Thread and interrupt context.
 pub(super) fn table() -> IrqMutexGuard<'static, Table> {
@@ -147,19 +160,21 @@ impl Number {
     /// A free number; None if there are too many tasks. Thread context.
     pub fn new() -> Option<Self> {
         let mut table = table();
-        let tasks: usize = table.processes.values().map(|entry| entry.members.len().max(1)).sum();
-        if tasks + table.reserved.len() >= MOST {
+        if table.processes.len() + table.reserved.len() >= MOST {
             return None;
         }
-        for _ in 0..PID_LIMIT {
-            table.last = if table.last + 1 >= PID_LIMIT { FIRST_AGAIN } else { table.last + 1 };
-            let number = table.last;
-            if !table.is_used(number) {
-                table.reserved.push(number);
-                return Some(Self(number));
+        let number = match table.next_free() {
+            Some(number) => number,
+            None => {
+                table.last = FIRST_AGAIN - 1;
+                table.look_at_numbers();
+                table.next_free()?
             }
-        }
-        None
+        };
+        table.reserved.try_reserve(1).ok()?;
+        table.reserved.push(number);
+        table.last = number;
+        Some(Self(number))
     }
 }
 
@@ -170,13 +185,26 @@ impl Drop for Number {
 }
 
 impl Table {
-    /// A number is also used while a process group or a session has it.
-    fn is_used(&self, number: Pid) -> bool {
-        self.reserved.contains(&number)
-            || self.processes.iter().any(|(pid, entry)| {
-                [*pid, entry.group, entry.session].contains(&number)
-                    || entry.members.iter().any(|member| member.task.tid == number)
-            })
+    /// The first number above `last` that nobody has.
+    fn next_free(&self) -> Option<Pid> {
+        (self.last + 1..PID_LIMIT)
+            .find(|&number| self.maybe_used[number as usize / 64] >> (number % 64) & 1 == 0)
+    }
+
+    /// Sets the bits of all numbers in use. A number is also used while a process group or a session has it.
+    fn look_at_numbers(&mut self) {
+        let Self { processes, reserved, maybe_used, .. } = self;
+        maybe_used.fill(0);
+        let mut note = |number: Pid| {
+            if let Some(word) = maybe_used.get_mut(number as usize / 64) {
+                *word |= 1 << (number % 64);
+            }
+        };
+        reserved.iter().for_each(|number| note(*number));
+        for (pid, entry) in processes.iter() {
+            [*pid, entry.group, entry.session].into_iter().for_each(&mut note);
+            entry.members.iter().for_each(|member| note(member.task.tid));
+        }
     }
 
     /// A process that exists, zombies included.

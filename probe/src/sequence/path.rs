@@ -132,6 +132,10 @@ impl Met {
 /// met, because each of them might belong to the sequence. `fetch` gives the word at an address, or `None` if the address cannot be
 /// read. Takes bounded time. Meant for thread context, not for a handler.
 pub fn members(fetch: impl Fn(u64) -> Option<u32>, load: u64, mut each: impl FnMut(u64)) {
+    if let Some(store) = straight(&fetch, load) {
+        (load..=store).step_by(4).for_each(each);
+        return;
+    }
     const NOWHERE: u8 = u8::MAX;
     let mut met = Met::around(load);
     met.place(load.wrapping_add(4));
@@ -169,6 +173,30 @@ pub fn members(fetch: impl Fn(u64) -> Option<u32>, load: u64, mut each: impl FnM
             each(*at);
         }
     }
+}
+
+/// The store-exclusive of a sequence in the shapes that compilers emit most often: straight-line code, perhaps with branches out of the
+/// sequence to a CLREX, for a comparison that fails. All instructions up to the store-exclusive then belong to the sequence. None for any
+/// other shape.
+fn straight(fetch: &impl Fn(u64) -> Option<u32>, load: u64) -> Option<u64> {
+    const LONGEST: u64 = 8;
+    for number in 1..LONGEST {
+        let at = load.wrapping_add(4 * number);
+        let word = fetch(at)?;
+        if is_store_exclusive(word) {
+            return Some(at);
+        }
+        // Most words are neither exclusives nor branches, nor UDF (see `ahead`).
+        if bits(word, 26, 3) != 0b101 && word >> 16 != 0 && !is_load_exclusive(word) {
+            continue;
+        }
+        let ahead = ahead(Some(word), at);
+        let leaves = |target| fetch(target).is_some_and(is_clear_exclusive);
+        if ahead.lost || ahead.next.is_none() || !ahead.target.is_none_or(leaves) {
+            return None;
+        }
+    }
+    None
 }
 
 /// Searches the whole function, for a function with more code ahead than [`NEAR`]. An indirect branch that is not near counts as

@@ -1,6 +1,7 @@
 //! `bench`: what the kernel's paths cost in guest instructions, beside Linux's costs, and how long they keep exceptions masked.
 
 mod log;
+mod programs;
 mod rows;
 mod show;
 mod stretches;
@@ -47,7 +48,7 @@ pub fn bench(arguments: &Bench) -> Result<bool> {
         println!("{}", stretches::shell_line(&stretches::machine(&machine), &image));
         return Ok(true);
     }
-    let elf = kernel(&common, Need { qemu: true, ..Need::default() })?;
+    let elf = kernel(&common, Need { qemu: true, user: true, ..Need::default() })?;
     let image = pack::pack(&elf)?;
     let kernel = Kernel { elf, image, limit: common.limit(Some(LIMIT)) };
     let costs = twice(&kernel, &machine)?;
@@ -83,7 +84,7 @@ fn twice(kernel: &Kernel, machine: &Machine) -> Result<Costs> {
     Ok(first)
 }
 
-/// Boots twice: once for the rows, and once for the stretches.
+/// Boots once for the kernel's rows, once for the stretches, and once for each program that measures rows.
 ///
 /// # Errors
 /// When a boot does not come to its end, or when a figure that is measured in two ways differs.
@@ -98,16 +99,22 @@ pub fn measure(kernel: &Kernel, machine: &Machine) -> Result<Costs> {
 pub fn measure_with_traces(kernel: &Kernel, machine: &Machine) -> Result<(Costs, trace::Traces)> {
     let boot = capture(machine, &Start::Kernel(&kernel.image), kernel.limit, to_the_end)?;
     let (stretches, traces) = stretches::measure(kernel, machine)?;
-    let costs = Costs { rows: read(&boot, &kernel.elf)?, stretches };
+    let mut boots = vec![boot];
+    boots.extend(programs::measure(kernel, machine)?);
+    let costs = Costs { rows: read(&boots, &kernel.elf)?, stretches };
     consistent(&costs)?;
     Ok((costs, traces))
 }
 
-fn read(boot: &Captured, elf: &Path) -> Result<Vec<Row>> {
-    if boot.end != End::Status(0) || boot.console.lines().any(is_panic) {
-        bail!("the kernel did not come to its end ({}):\n{}", boot.ending(), boot.tail(elf));
+fn read(boots: &[Captured], elf: &Path) -> Result<Vec<Row>> {
+    let mut consoles = String::new();
+    for boot in boots {
+        if boot.end != End::Status(0) || boot.console.lines().any(is_panic) {
+            bail!("the kernel did not come to its end ({}):\n{}", boot.ending(), boot.tail(elf));
+        }
+        consoles += &boot.console;
     }
-    rows::read(&boot.console)
+    rows::read(&consoles)
 }
 
 /// Compares the two ways of counting. The empty BRK runs masked from its vector to its return. So the counter's figure must be the

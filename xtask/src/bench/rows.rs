@@ -5,8 +5,8 @@ use anyhow::{Context, Result, bail};
 const LINUX: &str = include_str!("../../linux-costs.txt");
 const BUDGETS: &str = include_str!("../../budgets.txt");
 
-/// The rows that the kernel must print, in this order.
-const KEYS: [&str; 25] = [
+/// The rows that the kernel and then the programs of `tests/bench` must print, in this order.
+const KEYS: [&str; 31] = [
     "dbg_entry_exit",
     "brk_bare",
     "kprobe_sim",
@@ -32,6 +32,12 @@ const KEYS: [&str; 25] = [
     "irq_self_ipi",
     "resched_after_step",
     "boot",
+    "boot_to_user",
+    "null_syscall",
+    "user_brk_signal",
+    "page_fault",
+    "fork_exit",
+    "context_switch",
 ];
 
 /// A row of the table.
@@ -132,7 +138,7 @@ pub mod tests {
             String::new(),
             "bench: boot\n".into(),
             whole.replace("boot 7", "boot x"),
-            whole.replace("bench: boot 7", ""),
+            whole.replace("bench: boot 7\r\n", ""),
             format!("{whole}bench: boot 7\n"),
             format!("{whole}bench: unknown 7\n"),
         ] {
@@ -143,7 +149,7 @@ pub mod tests {
     #[test]
     fn linux_has_the_rows_that_are_compared() {
         let keys = "dbg_entry_exit brk_bare kprobe_sim kprobe_ool kprobe_pre_post kretprobe hw_bp_kernel hw_wp_kernel irq_to_handler \
-                    irq_self_ipi boot";
+                    irq_self_ipi boot boot_to_user null_syscall user_brk_signal";
         assert!(keys.split(' ').all(|key| number(LINUX, key).is_some()));
     }
 

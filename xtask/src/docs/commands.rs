@@ -78,6 +78,7 @@ pub fn check_names(cli: &Cli, inventory: Option<&Inventory>) -> Result<()> {
         Command::Bench(bench) => &bench.common,
         Command::Sweep(sweep) => &sweep.common,
         Command::Storm(storm) => &storm.common,
+        Command::Fuzz(fuzz) => &fuzz.common,
         Command::Mutate(mutate) => &mutate.common,
         Command::Doctor
         | Command::Setup

@@ -13,8 +13,9 @@ mod junit;
 mod matrix;
 mod order;
 mod outcome;
-mod programs;
+pub mod programs;
 mod report;
+mod runs;
 mod storms;
 mod sweeps;
 
@@ -39,8 +40,15 @@ use report::Progress;
 use std::time::Duration;
 
 /// Names for filters of the parts that the kernel does not list.
-pub const PARTS: [&str; 6] =
-    [storms::NAME, everywhere::NAME, gdb_session::NAME, costs::NAME, examples::PREFIX, programs::PREFIX];
+pub const PARTS: [&str; 7] = [
+    storms::NAME,
+    everywhere::NAME,
+    gdb_session::NAME,
+    costs::NAME,
+    examples::PREFIX,
+    programs::PREFIX,
+    programs::LIMITED_PREFIX,
+];
 
 /// How long one boot may take.
 const LIMIT: Duration = Duration::from_secs(180);

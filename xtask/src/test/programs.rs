@@ -1,9 +1,11 @@
-//! The programs of `tests/user`, each in every linking, with a boot of its own; and the shell script there, run by Debian's busybox.
+//! The programs of `tests/user`, each in every linking, with a boot of its own; and the shell scripts there, run by Debian's busybox. `runs`
+//! has the list.
 //!
 //! A program reports its checks as lines `ok NAME` and `not ok NAME: WHY`, and ends with status 0 if all went well. Any other end of the
 //! boot fails the case `ends`, whatever the program has printed.
 
 use super::outcome::{Case, Outcome};
+use super::runs::{RUNS, Run};
 use super::{Extent, Kernel, matrix};
 use crate::args::QemuTest;
 use crate::capture::{Captured, capture, to_the_end};
@@ -17,53 +19,9 @@ use crate::setup::{self, decide::Need};
 use crate::user;
 use anyhow::{Context, Result};
 
-/// The beginning of the names of these tests.
+/// The beginnings of the names of these tests: programs, and programs that have few system calls.
 pub const PREFIX: &str = "user.";
-
-/// A program that is run: the name of its source, its arguments, and the lines that the console must show, in which `*` stands for any
-/// text.
-struct Run {
-    name: &'static str,
-    arguments: &'static [&'static str],
-    prints: &'static [&'static str],
-}
-
-/// A program that reports its checks itself, and needs no arguments.
-const fn checks(name: &'static str) -> Run {
-    Run { name, arguments: &[], prints: &[] }
-}
-
-const RUNS: &[Run] = &[
-    Run { name: "hello", arguments: &["0"], prints: &["hello, world"] },
-    checks("args"),
-    checks("calls"),
-    Run {
-        name: "fatal",
-        arguments: &[],
-        prints: &[
-            "fatal[*]: SIGTRAP at 0x* (goes_wrong+0x* in *fatal), address 0x*, ESR 0xf2000007",
-            "fatal[*]: SIGSEGV at 0x* (writes_nowhere+0x* in *fatal), address 0x10, ESR 0x920000*",
-            "fatal[*]: SIGILL at 0x* (undefined+0x* in *fatal), address 0x*, ESR 0x2000000",
-            "fatal[*]: SIGSEGV at 0x* (__kernel_clock_gettime+0x* in [vdso]), address 0x10, ESR 0x920000*",
-            "fatal[*]: SIGSEGV at 0x10, address 0x10, ESR 0x820000*",
-        ],
-    },
-    checks("files"),
-    checks("fork"),
-    checks("limits"),
-    checks("memory"),
-    checks("proc"),
-    checks("registers"),
-    checks("signals"),
-    checks("threads"),
-    checks("timers"),
-    checks("trap"),
-    checks("watch"),
-    checks("vdso"),
-];
-
-/// The shell script. It has one linking: that of busybox.
-const SCRIPT: Run = checks("script");
+pub const LIMITED_PREFIX: &str = "calls.";
 
 /// The applets of busybox that the script finds by PATH. Each is a link to the shell.
 const APPLETS: [&str; 9] = ["cat", "env", "grep", "head", "sed", "seq", "sleep", "tr", "wc"];
@@ -76,33 +34,38 @@ pub struct Task {
 }
 
 impl Task {
-    fn suite(&self) -> String {
-        format!("{PREFIX}{}", self.run.name)
+    fn suite(&self) -> &'static str {
+        self.run.suite
     }
 }
 
 /// The names of the tests.
 pub fn names() -> impl Iterator<Item = String> {
-    RUNS.iter().chain([&SCRIPT]).map(|run| format!("{PREFIX}{}", run.name))
+    RUNS.iter().map(|run| run.suite.to_owned())
 }
 
 /// The boots that the filter leaves. In the quick matrix each program runs in each linking on one machine; the machines take turns.
 pub fn tasks(arguments: &QemuTest) -> Vec<Task> {
     let wanted = |run: &&'static Run| {
-        let name = format!("{PREFIX}{}", run.name);
-        arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()))
+        arguments.filter.as_ref().is_none_or(|filter| run.suite.contains(filter.as_str()))
     };
     let all = PROGRAMS.map(|config| arguments.common.machine(config.machine("mode=user")));
     let mut tasks = Vec::new();
-    let script: (&'static Run, Vec<_>) = (&SCRIPT, vec![None]);
-    let programs = RUNS.iter().map(|run| (run, user::Linking::ALL.map(Some).to_vec()));
-    let wanted = programs.chain([script]).filter(|(run, _)| wanted(run));
-    for (number, (run, linkings)) in wanted.enumerate() {
+    for (number, run) in RUNS.iter().filter(wanted).enumerate() {
+        // A script has one linking: that of busybox.
+        let linkings = match run.linkings {
+            [] => vec![None],
+            linkings => linkings.iter().copied().map(Some).collect(),
+        };
         for (turn, linking) in linkings.into_iter().enumerate() {
             let mut machines = all.to_vec();
             machines.dedup();
             if arguments.matrix == Extent::Quick {
                 machines = vec![machines[(number + turn) % machines.len()].clone()];
+            }
+            if run.one_cpu {
+                machines.iter_mut().for_each(|machine| machine.smp = 1);
+                machines.dedup();
             }
             tasks.extend(machines.into_iter().map(|machine| Task { run, linking, machine }));
         }
@@ -131,7 +94,7 @@ pub fn run(kernel: &Kernel, programs: &[user::Program], task: &Task) -> Outcome 
             wall: boot.wall,
             name,
         },
-        Err(error) => Outcome::not_run(&name, &task.suite(), &error),
+        Err(error) => Outcome::not_run(&name, task.suite(), &error),
     }
 }
 
@@ -161,8 +124,20 @@ fn boot(kernel: &Kernel, programs: &[user::Program], task: &Task) -> Result<(Cap
         arguments: task.run.arguments.iter().map(|&word| word.to_owned()).collect(),
         ..Contents::default()
     };
-    let ramdisk = ramdisk::pack(&contents)?;
     let mut machine = task.machine.clone();
+    if !task.run.calls.is_empty() {
+        machine.append += &format!(" calls={}", task.run.calls);
+    }
+    boot_contents(kernel, &contents, &machine)
+}
+
+/// Boots a program with its ramdisk. Also returns the machine as it was booted.
+///
+/// # Errors
+/// When the ramdisk cannot be made, or QEMU does not start.
+pub fn boot_contents(kernel: &Kernel, contents: &Contents, base: &Machine) -> Result<(Captured, Machine)> {
+    let ramdisk = ramdisk::pack(contents)?;
+    let mut machine = base.clone();
     machine.append = format!("{} init={}", machine.append, ramdisk.init.as_deref().unwrap_or("/init"));
     machine.initrd = Some(ramdisk.path().to_owned());
     let boot = capture(&machine, &Start::Kernel(&kernel.image), kernel.limit, to_the_end)?;
@@ -172,14 +147,14 @@ fn boot(kernel: &Kernel, programs: &[user::Program], task: &Task) -> Result<(Cap
 /// One case for each check that the program has reported, for each line that it must print, and for its end.
 fn cases(task: &Task, boot: &Captured) -> Vec<Case> {
     let suite = task.suite();
-    let mut cases: Vec<_> = boot.console.lines().filter_map(|line| reported(&suite, line)).collect();
+    let mut cases: Vec<_> = boot.console.lines().filter_map(|line| reported(suite, line)).collect();
     for line in task.run.prints {
         let verdict = if boot.console.lines().any(|printed| is_like(printed, line)) {
             Verdict::Passed
         } else {
             Verdict::Failed(format!("the line `{line}` is missing"))
         };
-        cases.push(Case::new(&suite, "prints", verdict));
+        cases.push(Case::new(suite, "prints", verdict));
     }
     let end = match boot.end {
         End::Status(0) if !cases.is_empty() => Verdict::Passed,
@@ -187,7 +162,7 @@ fn cases(task: &Task, boot: &Captured) -> Vec<Case> {
         End::Status(_) => Verdict::Failed(boot.ending()),
         _ => Verdict::Unknown(boot.ending()),
     };
-    cases.push(Case::new(&suite, "ends", end));
+    cases.push(Case::new(suite, "ends", end));
     cases
 }
 

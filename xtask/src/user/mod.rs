@@ -19,6 +19,7 @@ pub use linking::Linking;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 /// A compiled program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,9 +54,40 @@ pub fn compile() -> Result<Vec<Program>> {
     compile_into(&root().join("tests/user"), &target_dir().join("user"))
 }
 
-fn compile_into(sources: &Path, output: &Path) -> Result<Vec<Program>> {
-    let mut names = Vec::new();
-    let mut headers = Vec::new();
+/// Compiles the programs of `tests/bench`, which measure: static with musl, so that the C library does least, and with the entry point
+/// that `bench.h` defines. Returns their paths, sorted by name.
+///
+/// # Errors
+/// When a program does not compile. The compiler has printed the reason.
+pub fn compile_bench() -> Result<Vec<PathBuf>> {
+    // Two measurements at once would compile into the same files.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock();
+    let (sources, output) = (root().join("tests/bench"), target_dir().join("user/bench"));
+    let files = list(&sources)?;
+    let mut programs = Vec::new();
+    for name in &files.names {
+        let (source, path) = (sources.join(name).with_extension("c"), output.join(name));
+        let stamp = [fs::read(&source)?, files.headers.clone()].concat();
+        let mut command = Linking::MuslStatic.compiler(&output)?;
+        command.args(["-s", "-Wl,-e,first", "-o"]).arg(&path).arg(&source);
+        provide(&mut command, &path, &stamp)
+            .with_context(|| format!("{} does not compile", source.display()))?;
+        programs.push(path);
+    }
+    Ok(programs)
+}
+
+/// The C programs of a directory.
+struct Listed {
+    /// Sorted, without `.c`.
+    names: Vec<String>,
+    /// The bytes of all headers.
+    headers: Vec<u8>,
+}
+
+fn list(sources: &Path) -> Result<Listed> {
+    let (mut names, mut headers) = (Vec::new(), Vec::new());
     let listed = sources.read_dir().with_context(|| format!("cannot read {}", sources.display()))?;
     let mut files = listed.map(|file| Ok(file?.path())).collect::<Result<Vec<_>>>()?;
     files.sort();
@@ -66,6 +98,11 @@ fn compile_into(sources: &Path, output: &Path) -> Result<Vec<Program>> {
             _ => {}
         }
     }
+    Ok(Listed { names, headers })
+}
+
+fn compile_into(sources: &Path, output: &Path) -> Result<Vec<Program>> {
+    let Listed { names, headers } = list(sources)?;
     let mut programs = Vec::new();
     for name in names {
         let source = sources.join(&name).with_extension("c");

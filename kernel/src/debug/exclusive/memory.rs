@@ -18,8 +18,7 @@ impl Memory for Native {
     }
 
     fn function(&self, address: u64) -> Option<(u64, u64)> {
-        let symbol = symbols::at(address)?;
-        (symbol.size != 0).then_some((symbol.address, symbol.address + symbol.size))
+        symbols::extent(address)
     }
 
     fn load(&mut self, address: u64, shape: Shape) -> Result<[u64; 2], Fault> {

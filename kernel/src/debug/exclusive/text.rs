@@ -96,15 +96,20 @@ fn note(address: u64) {
 pub fn survey() {
     let (start, end) = (layout::text_start(), layout::text_end());
     assert!(end - start <= COVERED, "the kernel's text is longer than exclusive::text::COVERED");
-    // SAFETY: the kernel's text is mapped readable, and nobody writes it yet.
-    let text = unsafe { core::slice::from_raw_parts(start as *const u32, (end - start) / 4) };
+    // SAFETY: the kernel's text is mapped readable, nobody writes it yet, and it begins and ends with a page.
+    let (text, pairs) = unsafe {
+        (
+            core::slice::from_raw_parts(start as *const u32, (end - start) / 4),
+            core::slice::from_raw_parts(start as *const u64, (end - start) / 8),
+        )
+    };
     let fetch = |at: u64| match text.get((at.wrapping_sub(start as u64) / 4) as usize) {
         Some(word) => Some(*word),
         None => Native.word(at),
     };
     // The end of the last function whose blocks are set in `NEAR`.
     let mut noted = start;
-    exclusives(text, |index| {
+    exclusives(pairs, |index| {
         let (address, word) = (start + 4 * index, text[index]);
         // Every store-exclusive is a member, whatever path leads to it, because an exception at a store-exclusive makes
         // it fail.

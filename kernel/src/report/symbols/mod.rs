@@ -50,15 +50,31 @@ impl Symbol {
     }
 }
 
+/// How many symbols before an address are looked at for the one that the address lies in: symbols may lie in each other.
+const LOOKED_AT: usize = 8;
+
+/// The numbers of the symbols that begin at or before an address, the last one first.
+fn before(table: &Table, address: u64) -> Option<impl Iterator<Item = usize> + use<>> {
+    let offset = address.checked_sub(layout::image_start() as u64)?;
+    Some((0..table.up_to(offset)).rev().take(LOOKED_AT))
+}
+
 /// The symbol that `address` lies in. Any context.
 pub fn at(address: u64) -> Option<Symbol> {
     let table = Table::get()?;
-    let offset = address.checked_sub(layout::image_start() as u64)?;
-    (0..table.up_to(offset))
-        .rev()
-        .take(8)
+    before(&table, address)?
         .filter_map(|index| table.symbol(index))
         .find(|symbol| address == symbol.address || address - symbol.address < symbol.size)
+}
+
+/// The first address of the symbol that `address` lies in, and the address behind it: as [`at`], without the work for the name. None also
+/// if the symbol's size is not known. Any context.
+pub fn extent(address: u64) -> Option<(u64, u64)> {
+    let table = Table::get()?;
+    let (start, size) = before(&table, address)?
+        .filter_map(|index| table.extent(index))
+        .find(|&(start, size)| address == start || address - start < size)?;
+    (size != 0).then_some((start, start + size))
 }
 
 /// All symbols, in the order of their addresses. Any context.

@@ -54,6 +54,12 @@ impl Table {
         })
     }
 
+    /// The address and the length of the symbol number `index`.
+    pub fn extent(&self, index: usize) -> Option<(u64, u64)> {
+        let entry = self.entries.get(index)?;
+        Some((layout::image_start() as u64 + u64::from(word(entry, 0)), word(entry, 4).into()))
+    }
+
     /// How many symbols begin at or before `offset` bytes from the image's start.
     pub fn up_to(&self, offset: u64) -> usize {
         self.entries.partition_point(|entry| u64::from(word(entry, 0)) <= offset)

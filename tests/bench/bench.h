@@ -1,0 +1,78 @@
+/*
+ * What the programs that measure share. Under icount one tick of CNTVCT_EL0 is one guest instruction. A figure is the median of many samples
+ * of an operation between two reads of the counter, minus that of no operation. Each figure is a line `bench: KEY INSTRUCTIONS`.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SAMPLES 1001
+
+/* The counter at the program's first instruction, which is the machine's first one at EL0: `first` is the entry point. */
+uint64_t bench_started;
+__asm__(
+	".globl first\n"
+	"first:\n"
+	"	mrs	x9, cntvct_el0\n"
+	"	adrp	x10, bench_started\n"
+	"	str	x9, [x10, #:lo12:bench_started]\n"
+	"	b	_start\n");
+
+static inline uint64_t counter(void)
+{
+	uint64_t value;
+
+	__asm__ volatile("isb; mrs %0, cntvct_el0" : "=r"(value) : : "memory");
+	return value;
+}
+
+static int bench_order(const void *one, const void *other)
+{
+	uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
+
+	return (a > b) - (a < b);
+}
+
+__attribute__((unused))
+static uint64_t bench_median(uint64_t *samples, int count)
+{
+	qsort(samples, count, sizeof *samples, bench_order);
+	return samples[count / 2];
+}
+
+/* The median of so many samples of a statement. */
+#define MEDIAN(count, statement) ({ \
+	static uint64_t samples_[count]; \
+	for (int i_ = 0; i_ < (count); i_++) { \
+		uint64_t start_ = counter(); \
+		statement; \
+		samples_[i_] = counter() - start_; \
+	} \
+	bench_median(samples_, count); \
+})
+
+static inline long raw_call(long number, long first)
+{
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = first;
+
+	__asm__ volatile("svc #0" : "+r"(x0) : "r"(x8) : "memory");
+	return x0;
+}
+
+static inline void row(const char *key, uint64_t cost)
+{
+	printf("bench: %s %llu\n", key, (unsigned long long)cost);
+}
+
+#endif

@@ -1,0 +1,75 @@
+/* What programs pay for the boot, for system calls, signals, faults, processes and switches. */
+#include "bench.h"
+
+static void skip(int signal, siginfo_t *info, void *context)
+{
+	(void)signal;
+	(void)info;
+	((ucontext_t *)context)->uc_mcontext.pc += 4;
+}
+
+static void signals(uint64_t nothing)
+{
+	struct sigaction action = { .sa_sigaction = skip, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGTRAP, &action, NULL);
+	row("user_brk_signal", MEDIAN(SAMPLES, __asm__ volatile("brk #0" : : : "memory")) - nothing);
+}
+
+static void faults(uint64_t nothing)
+{
+	size_t size = SAMPLES * 4096L;
+	char *whole = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile char *memory = whole;
+
+	row("page_fault", MEDIAN(SAMPLES, (*memory = 1, memory += 4096)) - nothing);
+	munmap(whole, size);
+}
+
+static void forks(void)
+{
+	row("fork_exit", MEDIAN(101, ({
+		pid_t child = fork();
+		if (child == 0)
+			_exit(0);
+		waitpid(child, NULL, 0);
+	})));
+}
+
+/* A byte goes to another process and comes back: two switches. */
+static void switches(void)
+{
+	int there[2], back[2];
+	char byte = 0;
+
+	if (pipe(there) || pipe(back))
+		exit(1);
+	pid_t child = fork();
+	if (child == 0) {
+		while (read(there[0], &byte, 1) == 1 && byte == 0)
+			if (write(back[1], &byte, 1) != 1)
+				_exit(1);
+		_exit(0);
+	}
+	row("context_switch", MEDIAN(SAMPLES, ({
+		if (write(there[1], &byte, 1) != 1 || read(back[0], &byte, 1) != 1)
+			exit(1);
+	})) / 2);
+	byte = 1;
+	if (write(there[1], &byte, 1) != 1)
+		exit(1);
+	waitpid(child, NULL, 0);
+}
+
+int main(void)
+{
+	uint64_t nothing = MEDIAN(SAMPLES, );
+
+	row("boot_to_user", bench_started);
+	row("null_syscall", MEDIAN(SAMPLES, raw_call(SYS_getppid, 0)) - nothing);
+	signals(nothing);
+	faults(nothing);
+	forks();
+	switches();
+	return 0;
+}
