@@ -28,8 +28,9 @@ pub fn exclusives(text: &[u64], mut each: impl FnMut(usize)) {
             }
         }
     };
-    let (chunks, rest) = text.as_chunks::<4>();
-    for (index, chunk) in chunks.iter().enumerate() {
+    let chunks = text.chunks_exact(4);
+    let rest = chunks.remainder();
+    for (index, chunk) in chunks.enumerate() {
         if chunk.iter().fold(0, |any, &pair| any | candidates(pair)) & BIT_27 != 0 {
             look(4 * index, chunk);
         }
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    fn pair(words: &[u32; 2]) -> u64 {
+    fn pair(words: &[u32]) -> u64 {
         u64::from(words[1]) << 32 | u64::from(words[0])
     }
 
@@ -72,7 +73,7 @@ mod tests {
                     let mut text = std::vec![around; length];
                     text[at] = top << 21;
                     let mut found = Vec::new();
-                    let pairs: Vec<u64> = text.as_chunks::<2>().0.iter().map(pair).collect();
+                    let pairs: Vec<u64> = text.chunks_exact(2).map(pair).collect();
                     exclusives(&pairs, |index| found.push(index));
                     let is = |word| is_load_exclusive(word) || is_store_exclusive(word);
                     let wanted: Vec<usize> = (0..length).filter(|&index| is(text[index])).collect();

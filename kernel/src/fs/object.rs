@@ -1,6 +1,7 @@
 //! A file behind a mapping, and as a program that is started.
 
-use super::{Content, asks, grown, path_of, tree};
+use super::grow::grown;
+use super::{Content, asks, path_of, tree};
 use crate::errno::Errno;
 use crate::mm::pages::Page;
 use crate::space::{NoMemory, Object};

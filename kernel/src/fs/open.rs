@@ -1,5 +1,6 @@
 //! What programs have open: the open files that descriptors name.
 
+use super::grow::{grower, grown};
 use super::node::{Content, Found, Mounted};
 use super::pipe::PipeEnd;
 use super::resolve::{End, Goal, Step, through};
@@ -175,22 +176,6 @@ impl OpenFile {
         };
         Ok((count, offset.saturating_add(count as u64)))
     }
-}
-
-/// Who makes a file larger: the running task, whose limit is RLIMIT_FSIZE. Thread context.
-pub fn grower() -> Caller<'static> {
-    Caller { file_size: asks::size_limit(), ..Caller::root(now()) }
-}
-
-/// What has become of an operation of a [`grower`]. Sends SIGXFSZ if the limit was in the way. Thread context.
-///
-/// # Errors
-/// Those of the operation.
-pub fn grown<R>(result: files::Result<R>) -> Result<R, Errno> {
-    if matches!(result, Err(FileError::FileLimit)) {
-        asks::too_large();
-    }
-    Ok(result?)
 }
 
 /// open(2). `flags` has the flags of open(2) that are not in `how`: status flags and O_PATH. Thread context; may sleep.

@@ -127,3 +127,6 @@ pub fn copies() -> core::ops::Range<usize> {
 pub fn is_noprobe_text(address: u64) -> bool {
     (noprobe_text_start() as u64..noprobe_text_end() as u64).contains(&address)
 }
+
+/// How many threads can have a stack at the same time.
+pub const STACK_SLOTS: usize = 8192;

@@ -2,14 +2,12 @@
 //!
 //! A few stacks that nobody uses any more stay mapped, for the next threads: to unmap a stack, every CPU has to be told.
 
+use super::layout::STACK_SLOTS as SLOTS;
 use super::layout::{self, PAGE, STACK_SIZE};
 use super::pages::Page;
 use super::tables::{map_stack_page, unmap_stack};
 use crate::percpu::MAX_CPUS;
 use crate::sync::IrqMutex;
-
-/// How many threads can have a stack at the same time.
-pub(super) const SLOTS: usize = 8192;
 
 const PAGES: usize = STACK_SIZE / PAGE;
 

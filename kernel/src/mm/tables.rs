@@ -61,7 +61,7 @@ static KERNEL: IrqMutex<Option<Kernel>> = IrqMutex::new(None);
 /// Pages for tables: `build` needs some 20 if RAM is one bank without holes, up to three more for each hole, and `map_device` adds more.
 /// The stacks of threads need one for each [`BLOCK`](layout::BLOCK) of their addresses: there is one for each, so that a thread can
 /// begin whenever there are pages for its stack.
-const TABLES: usize = 128 + super::stacks::SLOTS * 2 * STACK_SIZE / layout::BLOCK;
+const TABLES: usize = 128 + layout::STACK_SLOTS * 2 * STACK_SIZE / layout::BLOCK;
 
 /// Builds the kernel's tables, while one CPU runs on the boot tables.
 ///
