@@ -113,7 +113,8 @@ impl Sample {
             }
             Ok(natively.iter().any(|came| came.faulted(self.address())))
         });
-        simd::allow(false);
+        // As the kernel has it.
+        simd::allow(true);
         write(self.address(), landing);
         outcome
     }

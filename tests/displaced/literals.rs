@@ -46,22 +46,6 @@ loads! {
 
 const ROUNDS: u64 = 10;
 
-/// EL1 may use SIMD&FP registers for as long as this lives.
-struct Simd;
-
-impl Simd {
-    fn new() -> Self {
-        simd::allow(true);
-        Self
-    }
-}
-
-impl Drop for Simd {
-    fn drop(&mut self) {
-        simd::allow(false);
-    }
-}
-
 /// A watchpoint on the last word of the `bytes` bytes that `load` reads.
 fn watched(
     load: extern "C" fn(u64) -> u64,
@@ -84,7 +68,7 @@ fn look(_: &Hit, frame: &mut DebugFrame) {
 pub fn a_simulated_literal_hits_its_watchpoints_once_an_attempt() -> Outcome {
     const MASKED: [Daif; 4] = [Daif::empty(), Daif::I.union(Daif::F), Daif::I, Daif::all()];
     const CALLS: u64 = ROUNDS * MASKED.len() as u64;
-    let _simd = Simd::new();
+    simd::allow(true);
     for &(name, load, bytes) in LOADS {
         let at = load as *const () as u64;
         for how in How::ALL {
@@ -147,7 +131,7 @@ fn client(_: &Client, stop: Stop, frame: &mut DebugFrame) -> Resume {
 }
 
 pub fn a_simulated_literal_stops_where_the_instruction_would() -> Outcome {
-    let _simd = Simd::new();
+    simd::allow(true);
     for &(name, load, bytes) in LOADS {
         let at = load as *const () as u64;
         ENTRY.store(at, Relaxed);
@@ -178,7 +162,7 @@ pub fn a_simulated_literals_watchpoint_can_move_the_context() -> Outcome {
         let pc = frame.pc;
         frame.move_to(pc + 8);
     }
-    let _simd = Simd::new();
+    simd::allow(true);
     for &(name, load, bytes) in LOADS {
         for how in How::ALL {
             let slot = watched(load, bytes, Access::Read, Disposition::Call(watcher!(skips)))?;

@@ -173,6 +173,5 @@ pub fn what_no_frame_holds_is_what_it_was_behind_every_hit() -> Outcome {
     write_sysreg!("contextidr_el1", saved[4]);
     write_sysreg!("S3_3_C4_C4_0", saved[5]);
     write_sysreg!("S3_3_C4_C4_1", saved[6]);
-    simd::allow(false);
     outcome
 }

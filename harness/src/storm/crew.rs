@@ -217,9 +217,11 @@ fn summary(all: &Ledger, rounds: u64, sums: [Count; 3]) {
     for (name, count) in counted.clone().chain(brks).chain(sums) {
         println!("storm: {count:>12} {name}");
     }
-    // A long storm may end with these counters at 0. UNATTENDED must: no slot of the storm stops in a debugger.
-    let optional = [stats::SPURIOUS, stats::CANCELLED, stats::FREE_RUNS, stats::UNATTENDED]
-        .map(|counter| stats::ALL[counter.index()].0);
+    // A long storm may end with these counters at 0. UNATTENDED and LEFT_BEHIND must: no slot of the
+    // storm stops in a debugger, and it runs no program.
+    let optional =
+        [stats::SPURIOUS, stats::CANCELLED, stats::FREE_RUNS, stats::UNATTENDED, stats::LEFT_BEHIND]
+            .map(|counter| stats::ALL[counter.index()].0);
     let mut must = counted.filter(|(name, _)| !optional.contains(name)).chain(brks).chain(sums);
     if all.exceptions() >= LONG
         && let Some((name, _)) = must.find(|&(_, count)| count == 0)

@@ -137,6 +137,9 @@ impl Ledger {
         if counted(stats::FREE_RUNS) != 0 {
             return Some(format!("{} exclusive sequences missed", counted(stats::FREE_RUNS)));
         }
+        if counted(stats::LEFT_BEHIND) != 0 {
+            return Some(format!("{} steps left behind", counted(stats::LEFT_BEHIND)));
+        }
         (counted(stats::SPURIOUS) != 0).then(|| format!("{} spurious exceptions", counted(stats::SPURIOUS)))
     }
 }
