@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/statfs.h>
 #include <sys/sysinfo.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -298,11 +299,15 @@ static void remove_all(int at, const char *name)
 		unlinkat(at, name, AT_REMOVEDIR);
 }
 
+/* The free pages, and the pages of files, which the children may have left behind. */
 static long pages_free(void)
 {
 	struct sysinfo info;
+	struct statfs files;
 
-	return sysinfo(&info) ? -1 : (long)(info.freeram * info.mem_unit / 4096);
+	if (sysinfo(&info) || statfs("/", &files))
+		return -1;
+	return (long)(info.freeram * info.mem_unit / 4096) + (long)(files.f_blocks - files.f_bfree);
 }
 
 /* Makes the calls with these numbers. Returns how many children died or were killed because they made no calls. */
@@ -383,6 +388,8 @@ int main(int argc, char **argv)
 	hidden = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED || room == MAP_FAILED || readable == MAP_FAILED || hidden == MAP_FAILED || pipe2(ends, O_NONBLOCK))
 		return 1;
+	/* Shared memory stays once somebody has touched it. */
+	memset(shared, 0, sizeof *shared);
 	/* Where the children leave them open. */
 	for (int i = 0; i < 2; i++) {
 		int kept = fcntl(ends[i], F_DUPFD, 28);
@@ -398,6 +405,11 @@ int main(int argc, char **argv)
 	}
 	run(~0ul / 2, ~0ul / 2 + 200 * children, children, &ignored, &ignored);
 	usleep(200000);
+	/* As below, so that the pages that the C library and the dynamic linker need for this are there already. */
+	printf("fuzz: %llu calls\n", (unsigned long long)count);
+	waitpid(-1, NULL, WNOHANG);
+	check("free pages are known", pages_free() > 0, "%ld, %ld", pages_free(), pages_free());
+	usleep(10000);
 	long before = pages_free();
 	run(0, count, children, &died, &stuck);
 	printf("fuzz: %llu children died, %llu made no call for a while\n", (unsigned long long)died, (unsigned long long)stuck);

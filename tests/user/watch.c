@@ -11,7 +11,6 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 
@@ -259,24 +258,40 @@ static void tick(int signal)
 	spot();
 }
 
-/* Timers interrupt the program at any instruction, also between a hit and the step over it. */
+/*
+ * Where a program waits without a call it executes YIELD: an emulator that runs all CPUs in turns, as QEMU does under icount, may else let
+ * none of the others run.
+ */
+static void give_way(void)
+{
+	__asm__ volatile("yield");
+}
+
+/* A child sends signals, which interrupt the program at any instruction, also between a hit and the step over it. */
 static void among_signals(void)
 {
-	struct itimerval often = { { 0, 300 }, { 0, 300 } }, never = { { 0, 0 }, { 0, 0 } };
 	uint64_t calls = 0;
-	int fd = event(EXECUTES, (void *)spot, 4, 0, 0);
+	int fd = event(EXECUTES, (void *)spot, 4, 0, 0), status;
 
 	signal(SIGALRM, tick);
-	setitimer(ITIMER_REAL, &often, NULL);
-	while (alarms < 5) {
+	pid_t child = fork();
+	if (!child) {
+		for (;;) {
+			kill(getppid(), SIGALRM);
+			for (volatile int i = 0; i < 700; i++)
+				;
+			sched_yield();
+		}
+	}
+	while (alarms < 20) {
 		spot();
 		calls++;
-		for (volatile int i = 0; i < 300; i++)
-			;
+		give_way();
 	}
-	setitimer(ITIMER_REAL, &never, NULL);
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
 	signal(SIGALRM, SIG_IGN);
-	hits("among timers", fd, calls + alarms);
+	hits("among signals", fd, calls + alarms);
 }
 
 static void across_cpus(void)
@@ -341,6 +356,7 @@ static void others(void)
 		close(ends[0]);
 		for (long i = 0;; i++) {
 			spot();
+			give_way();
 			if (i == 1000 && write(ends[1], "x", 1) != 1)
 				_exit(1);
 		}
@@ -350,15 +366,15 @@ static void others(void)
 	int fd = check_call("of another process", event(EXECUTES, (void *)spot, 4, 0, child));
 	uint64_t before;
 	while ((before = count_of(fd)) < 1000)
-		sched_yield();
+		sched_yield(), give_way();
 	ioctl(fd, DISABLE, 0);
 	before = count_of(fd);
 	for (int i = 0; i < 20; i++)
-		sched_yield();
+		sched_yield(), give_way();
 	check("    no hit once it is disabled", count_of(fd) == before, "%lu more", (unsigned long)(count_of(fd) - before));
 	ioctl(fd, ENABLE, 0);
 	while (count_of(fd) < before + 1000)
-		sched_yield();
+		sched_yield(), give_way();
 	close(fd);
 	kill(child, SIGKILL);
 	waitpid(child, &status, 0);

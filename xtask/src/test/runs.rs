@@ -71,7 +71,7 @@ pub const RUNS: &[Run] = &[
     checks("user.watch", "watch"),
     Run { one_cpu: true, ..long("user.bomb", "bomb", &[]) },
     long("user.rounds", "rounds", &["1000"]),
-    long("user.fuzz", "fuzz", &["20000", "1"]),
+    Run { linkings: &[MuslStatic], ..long("user.fuzz", "fuzz", &["20000", "1"]) },
     Run { linkings: &[], ..checks("user.script", "script") },
     Run {
         arguments: &["0"],
