@@ -9,7 +9,6 @@
 use super::client::Stop;
 use super::cpu::MaskedCpu;
 use super::session::{self, Sequences};
-use super::slots::Disposition;
 use super::step::{make_up_reschedule, request};
 use super::{control, debugger, exclusive, slots, stats};
 use crate::arch::mdscr;
@@ -119,7 +118,7 @@ fn dispose_of_hits(cpu: &MaskedCpu, frame: &mut DebugFrame, kind: Kind, hits: Sl
     for n in hits {
         // An unprivileged access of the kernel's own that hits a program's slot is stepped over, and nothing else (M15).
         if let Some(record) = slots::suspend_whole(cpu, kind, n)
-            && !matches!(record.payload, Disposition::Program)
+            && !record.payload.is_program()
         {
             cpu.hits.count(kind, n);
             slots::dispose(frame, &record);

@@ -39,7 +39,7 @@ pub fn keep(kind: Kind, nth: usize) -> Result<SlotId, SlotError> {
             };
             let admitted = Admitted::despite_no_probe(&request, VaSize::Bits48)?;
             let most = limit(kind).min(MOST as u8);
-            SLOTS.reserve(admitted, Cpus::ALL, Disposition::Program, most).map_err(|_| full)?
+            SLOTS.reserve(admitted, Cpus::ALL, Disposition::PROGRAM, most).map_err(|_| full)?
         }
     };
     kept.id = Some(id);
@@ -62,5 +62,5 @@ pub fn give_back(kind: Kind, nth: usize) {
 
 /// Whether a record only keeps its number for programs. Any context.
 pub(super) fn keeps(id: SlotId) -> bool {
-    SLOTS.live(id).is_some_and(|record| matches!(record.payload, Disposition::Program))
+    SLOTS.live(id).is_some_and(|record| record.payload.is_program())
 }

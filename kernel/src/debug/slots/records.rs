@@ -13,19 +13,27 @@ pub enum Disposition {
     Count,
     /// The watcher is told.
     Call(&'static Watcher),
-    /// The slot's number is kept for programs ([`bank`](super::bank)): each CPU sets the slot for the program that it runs.
-    Program,
 }
 
-/// [`Disposition::Program`] as a word. No watcher is at this address.
-const PROGRAM: u64 = 1;
+/// Stands for no watcher, in the records of [`Disposition::PROGRAM`].
+static NOBODY: Watcher = Watcher { handler: |_, _| (), data: 0 };
+
+impl Disposition {
+    /// The slot's number is kept for programs ([`bank`](super::bank)): each CPU sets the slot for the program that it runs. This is no variant
+    /// of its own, so that a disposition stays one word.
+    pub const PROGRAM: Self = Self::Call(&NOBODY);
+
+    /// Whether this is [`PROGRAM`](Self::PROGRAM).
+    pub fn is_program(self) -> bool {
+        matches!(self, Self::Call(watcher) if ptr::eq(watcher, &NOBODY))
+    }
+}
 
 impl Payload for Disposition {
     #[inline(always)]
     fn to_word(self) -> u64 {
         match self {
             Self::Count => 0,
-            Self::Program => PROGRAM,
             Self::Call(watcher) => ptr::from_ref(watcher).expose_provenance() as u64,
         }
     }
@@ -34,7 +42,6 @@ impl Payload for Disposition {
     fn from_word(word: u64) -> Self {
         match word {
             0 => Self::Count,
-            PROGRAM => Self::Program,
             // SAFETY: the word came from `to_word`, which put the address of a static `Watcher` there.
             address => Self::Call(unsafe { &*ptr::with_exposed_provenance(address as usize) }),
         }
