@@ -23,7 +23,7 @@ backtrace
 delete
 # expect: == a hardware breakpoint
 # expect: #0  tests::gdb::hit
-# expect: kernel::exception::el1::breakpoint
+# expect: kernel::exception::el1::any_breakpoint
 # expect: <signal handler called>
 # expect: tests::gdb::target (n=0)
 # expect: in tests::gdb::everything_at_once

@@ -11,7 +11,7 @@ use files::{Time, Unpacked, UnpackedBody};
 use harness::ktest::Ended;
 use kernel::fs::{self, OpenFiles};
 use kernel::percpu;
-use kernel::sched::{self, CpuSet, Policy};
+use kernel::sched::{self, CpuSet, Policy, TaskState};
 use kernel::task::{self, Attributes, PerfEvent, Status, Task};
 use kernel::userspace;
 use programs::start::Strings;
@@ -195,7 +195,9 @@ impl Program {
         sched::set_policy(task.thread(), Policy::Fifo(priority)).map_err(failed)?;
         sched::set_affinity(task.thread(), CpuSet::of(percpu::index())).map_err(failed)?;
         let program = Self { task };
-        while program.read(word::READY) == 0 {
+        // In its call, and not just about to make it: a step that is asked for must not be made before.
+        let waits = || matches!(sched::state(program.task.thread()), Some((TaskState::Blocked, _)));
+        while program.read(word::READY) == 0 || !waits() {
             sched::yield_now();
         }
         let label = match act {

@@ -10,7 +10,10 @@ use core::cell::{Cell, UnsafeCell};
 use core::mem::offset_of;
 use core::ops::Deref;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicPtr, AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed},
+};
 use rules::step::Owners;
 
 /// How deep interrupts that set a step aside can nest on a CPU.
@@ -191,6 +194,12 @@ pub(super) static CPU_DEBUG: PerCpu<CpuDebug> = crate::per_cpu!(CpuDebug::new())
 #[inline(always)]
 pub fn this() -> &'static CpuDebug {
     CPU_DEBUG.this()
+}
+
+/// The address of the debug state of the task that CPU number `cpu` runs; null if that task was never debugged. Any context.
+pub(super) fn task_of(cpu: usize) -> *const () {
+    // SAFETY: only the field `task` is used, which is atomic.
+    unsafe { CPU_DEBUG.of_unchecked(cpu) }.task.load(Acquire)
 }
 
 /// This CPU's debug state while D is masked, to change it. A reference of this type is the proof that D is masked: a

@@ -9,6 +9,7 @@ use crate::debug::control::Masked;
 use crate::debug::cpu::MaskedCpu;
 use crate::debug::slots::{self, bank};
 use crate::irq::off::IrqOff;
+use crate::percpu;
 use ::slots::{Kind, Request, SlotError, SlotMask};
 use core::ptr;
 use core::sync::atomic::Ordering::{Acquire, Release};
@@ -108,15 +109,21 @@ impl TaskDebug {
         }
     }
 
+    /// Whether some CPU has this task's slots.
+    fn is_on_a_cpu(&self) -> bool {
+        let of = |cpu| debug::cpu::task_of(cpu);
+        (0..percpu::MAX_CPUS).any(|cpu| ptr::eq(of(cpu), ptr::from_ref(self).cast()))
+    }
+
     /// Whether the CPU has this task's slots. I is masked.
     fn is_of_this_cpu(&self) -> bool {
         ptr::eq(debug::this().task.load(Acquire), ptr::from_ref(self).cast())
     }
 
-    /// Waits until changes of the slots are in force, or the task does not run. `kick` has the task enter the kernel if it runs on
+    /// Waits until changes of the slots are in force, or the task has left its CPU and has disarmed its slots there. `kick` has the task enter the kernel if it runs on
     /// another CPU, gives way, and says whether the task does run there. Thread context.
     pub fn settle(&self, kick: impl Fn() -> bool) {
-        while self.changed.load(Acquire) && kick() {
+        while self.changed.load(Acquire) && (kick() || self.is_on_a_cpu()) {
             barrier::relax();
         }
     }
