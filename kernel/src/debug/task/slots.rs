@@ -120,8 +120,8 @@ impl TaskDebug {
         ptr::eq(debug::this().task.load(Acquire), ptr::from_ref(self).cast())
     }
 
-    /// Waits until changes of the slots are in force, or the task has left its CPU and has disarmed its slots there. `kick` has the task enter the kernel if it runs on
-    /// another CPU, gives way, and says whether the task does run there. Thread context.
+    /// Waits until changes of the slots are in force, or the task has left its CPU and has disarmed its slots there. `kick` has the task
+    /// enter the kernel if it runs on another CPU, gives way, and says whether the task does run there. Thread context.
     pub fn settle(&self, kick: impl Fn() -> bool) {
         while self.changed.load(Acquire) && (kick() || self.is_on_a_cpu()) {
             barrier::relax();
