@@ -2,19 +2,19 @@
 
 use linux_raw_sys::errno as raw;
 
-/// One of Linux's error numbers.
+/// One of Linux's error numbers. As wide as the results of system calls, so that a `Result<u64, Errno>` is returned in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Errno(u16);
+pub struct Errno(u64);
 
 impl Errno {
     /// The error with this (positive) number.
     pub const fn new(number: u32) -> Self {
-        Self(number as u16)
+        Self(number as u64)
     }
 
     /// What a system call returns in X0: the negative number.
     pub const fn as_result(self) -> u64 {
-        -(self.0 as i64) as u64
+        self.0.wrapping_neg()
     }
 
     /// The number, positive.

@@ -1,13 +1,15 @@
 //! Programs at EL0, from the initial ramdisk to the end of the first program.
 
+use crate::debug::task::TaskDebug;
+use crate::debug::task::hit::Report;
 use crate::errno::Errno;
-use crate::exception::el0;
+use crate::exception::{El0Frame, el0};
 use crate::fs::{self, Start, asks};
 use crate::mm;
 use crate::options;
 use crate::proc;
 use crate::syscall;
-use crate::task::{self, STACK_LIMIT, Status};
+use crate::task::{self, STACK_LIMIT, Status, Task};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,18 +17,54 @@ use files::LastLink;
 use programs::ReadAt;
 use programs::start::{self, Strings};
 
-const ALL: el0::Programs = el0::Programs {
-    system_call: syscall::call,
-    exception: task::exception,
-    report: task::report,
-    debug: task::debug_of_running,
-    leave: task::leave,
-};
+/// What the exceptions of programs lead to.
+struct AtEl0;
 
-static PROGRAMS: el0::Programs = ALL;
+impl el0::Programs for AtEl0 {
+    type Task = Task;
 
-/// As [`PROGRAMS`], with the boot argument `calls=`.
-static LIMITED: el0::Programs = el0::Programs { system_call: syscall::limited_call, ..ALL };
+    #[inline(always)]
+    fn task(frame: &El0Frame) -> &'static Task {
+        task::of(frame)
+    }
+
+    #[inline(always)]
+    fn system_call(task: &'static Task, frame: &mut El0Frame) {
+        syscall::call(task, frame);
+    }
+
+    #[inline(always)]
+    fn brk(task: &'static Task, frame: &mut El0Frame) {
+        task::brk(task, frame);
+    }
+
+    #[inline(always)]
+    fn exception(frame: &mut El0Frame) {
+        task::exception(frame);
+    }
+
+    #[inline(always)]
+    fn report(frame: &mut El0Frame, found: &Report) {
+        task::report(frame, found);
+    }
+
+    #[inline(always)]
+    fn debug() -> Option<&'static TaskDebug> {
+        task::debug_of_running()
+    }
+
+    #[inline(always)]
+    fn is_ready(task: &'static Task) -> bool {
+        task.is_ready()
+    }
+
+    #[inline(always)]
+    fn leave(frame: &mut El0Frame) -> bool {
+        task::leave(frame)
+    }
+}
+
+crate::el0_handlers!(AtEl0);
 
 static PROCESSES: asks::Processes = asks::Processes {
     interrupted: task::interrupted,
@@ -45,12 +83,8 @@ static PROCESSES: asks::Processes = asks::Processes {
 /// A message that says what is wrong with the ramdisk.
 pub fn prepare(ramdisk: &[u8]) -> Result<(), String> {
     asks::set_processes(&PROCESSES);
-    match options::get().calls {
-        Some(calls) => {
-            syscall::limit(calls)?;
-            el0::set_programs(&LIMITED);
-        }
-        None => el0::set_programs(&PROGRAMS),
+    if let Some(calls) = options::get().calls {
+        syscall::limit(calls)?;
     }
     mm::fault::set_user(task::fault_of_kernel);
     fs::unpack(ramdisk, mm::pages::total() as u64).map_err(|error| format!("initial ramdisk: {error}"))?;

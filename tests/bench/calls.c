@@ -1,5 +1,6 @@
 /* What programs pay for the boot, for system calls, signals, faults, processes and switches. */
 #include "bench.h"
+#include "../user/perf.h"
 
 static void skip(int signal, siginfo_t *info, void *context)
 {
@@ -14,6 +15,33 @@ static void signals(uint64_t nothing)
 
 	sigaction(SIGTRAP, &action, NULL);
 	row("user_brk_signal", MEDIAN(SAMPLES, __asm__ volatile("brk #0" : : : "memory")) - nothing);
+}
+
+static void __attribute__((noinline)) probed(void)
+{
+	__asm__ volatile("" : : : "memory");
+}
+
+/* Ends an event; each sample was one hit. */
+static void counted(int fd)
+{
+	if (count_of(fd) != SAMPLES)
+		exit(1);
+	close(fd);
+}
+
+/* An event that is counted: the operation with it, minus the operation without it. */
+static void slots(void)
+{
+	static volatile uint64_t word;
+	uint64_t calls = MEDIAN(SAMPLES, probed()), stores = MEDIAN(SAMPLES, word = 1);
+	int fd = event(EXECUTES, (void *)probed, 4, 0, 0);
+
+	row("hw_bp_user", MEDIAN(SAMPLES, probed()) - calls);
+	counted(fd);
+	fd = event(WRITES, &word, 8, 0, 0);
+	row("hw_wp_user", MEDIAN(SAMPLES, word = 1) - stores);
+	counted(fd);
 }
 
 static void faults(uint64_t nothing)
@@ -71,5 +99,6 @@ int main(void)
 	faults(nothing);
 	forks();
 	switches();
+	slots();
 	return 0;
 }

@@ -21,6 +21,12 @@ impl Fpsimd {
         Self { v: [0; 32], fpsr: 0, fpcr: 0 }
     }
 
+    /// Loads registers of this CPU that lie apart. The caller is not switched away meanwhile.
+    pub fn load_parts(v: &[u128; 32], fpsr: u32, fpcr: u32) {
+        // SAFETY: the kernel uses none of the registers that are written.
+        unsafe { load_parts(v, fpsr.into(), fpcr.into()) }
+    }
+
     /// Saves the registers of this CPU. The caller is not switched away meanwhile.
     pub fn save(&mut self) {
         // SAFETY: the value has room for all registers, at the offsets that the function uses.
@@ -71,6 +77,11 @@ macro_rules! pairs {
 #[unsafe(naked)]
 unsafe extern "C" fn save(to: *mut Fpsimd) {
     pairs!("stp", "mrs x1, fpsr", "mrs x2, fpcr", "str x1, [x0, #512]", "str x2, [x0, #520]")
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn load_parts(v: *const [u128; 32], fpsr: u64, fpcr: u64) {
+    pairs!("ldp", "msr fpsr, x1", "msr fpcr, x2")
 }
 
 #[unsafe(naked)]

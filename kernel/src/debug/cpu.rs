@@ -4,8 +4,10 @@ use super::client::Stepped;
 use super::stepping::{Session, Stepping};
 use crate::exception::DebugFrame;
 use crate::kprobe;
-use crate::percpu::PerCpu;
+use crate::mm::layout::PAGE;
+use crate::percpu::{self, PerCpu};
 use ::slots::{CpuHits, CpuSlots, SlotMask};
+use core::arch::asm;
 use core::cell::{Cell, UnsafeCell};
 use core::mem::offset_of;
 use core::ops::Deref;
@@ -193,7 +195,15 @@ pub(super) static CPU_DEBUG: PerCpu<CpuDebug> = crate::per_cpu!(CpuDebug::new())
 /// later.
 #[inline(always)]
 pub fn this() -> &'static CpuDebug {
-    CPU_DEBUG.this()
+    const { assert!(align_of::<CpuDebug>().is_multiple_of(PAGE), "one ADRP gives the address of the first CPU's state") };
+    let first: usize;
+    // SAFETY: computes an address.
+    unsafe {
+        asm!("adrp {}, {}", out(reg) first, sym CPU_DEBUG, options(pure, nomem, nostack, preserves_flags));
+    }
+    let address = first + percpu::index() * size_of::<CpuDebug>();
+    // SAFETY: `percpu::set_index` has checked the index of this CPU, so its state is one of the array.
+    unsafe { &*ptr::with_exposed_provenance(address) }
 }
 
 /// The address of the debug state of the task that CPU number `cpu` runs; null if that task was never debugged. Any context.

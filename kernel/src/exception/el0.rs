@@ -2,21 +2,18 @@
 //!
 //! The program's registers are in a frame at the top of its thread's kernel stack. M2 and M3 open everything right after the
 //! snapshot, so the handler is ordinary kernel code in thread context: it may be preempted, sleep, and go on on another CPU. What the kernel
-//! does for programs is in `task`, which [`set_programs`] names.
+//! does for programs is an implementation of [`Programs`], to which [`el0_handlers!`](crate::el0_handlers) binds the vectors.
 
-use super::apply::{go_on_at_el0, leave_to_el0, open, open_later, set_aside_of_task};
+use super::apply::{go_on_at_el0, leave_to_el0, open, open_at_once, open_later, set_aside_of_task};
 use super::fatal::fatal;
-use super::frame::{Frame, ec};
+use super::frame::{El0Frame, Frame, ec};
 use super::reason::Reason;
 use crate::arch::daif;
 use crate::debug::task::hit::{self, Report};
 use crate::debug::task::{By, TaskDebug};
-use crate::debug::{self, MaskedCpu};
+use crate::debug::{self, MaskedCpu, control};
 use crate::irq;
-use core::sync::atomic::{
-    AtomicPtr,
-    Ordering::{Acquire, Release},
-};
+use core::mem::offset_of;
 use rules::table::RowId;
 
 const M2: u8 = RowId::M2 as u8;
@@ -26,52 +23,76 @@ const M5: u8 = RowId::M5 as u8;
 const M9: u8 = RowId::M9 as u8;
 
 /// What the kernel does for programs.
-pub struct Programs {
-    /// Serves a system call. Thread context; may sleep.
-    pub system_call: fn(&mut Frame),
+pub trait Programs {
+    /// A task.
+    type Task: 'static;
+    /// The task that a frame belongs to.
+    fn task(frame: &El0Frame) -> &'static Self::Task;
+    /// Serves a system call of a task. Thread context; may sleep.
+    fn system_call(task: &'static Self::Task, frame: &mut El0Frame);
+    /// Deals with a BRK of a task. Thread context; may sleep.
+    fn brk(task: &'static Self::Task, frame: &mut El0Frame);
     /// Deals with any other synchronous exception. Thread context; may sleep.
-    pub exception: fn(&mut Frame),
+    fn exception(frame: &mut El0Frame);
     /// Deals with what a step, breakpoint or watchpoint exception has to report. Thread context; may sleep.
-    pub report: fn(&mut Frame, &Report),
+    fn report(frame: &mut El0Frame, found: &Report);
     /// The debug state of the running task. All exceptions are masked.
-    pub debug: fn() -> Option<&'static TaskDebug>,
+    fn debug() -> Option<&'static TaskDebug>;
+    /// Whether the program can go on as it is: there is neither a signal for it nor a debug state, and the CPU has its registers. All
+    /// exceptions are masked. Most ways back to the program end here, so the function is short, and part of text that cannot be probed.
+    fn is_ready(task: &'static Self::Task) -> bool;
     /// Does what is left to be done before the program goes on: signals, registers. Returns true once nothing is. Called with all
     /// exceptions masked; may open them, and masks them again.
-    pub leave: fn(&mut Frame) -> bool,
-}
-
-static PROGRAMS: AtomicPtr<Programs> = AtomicPtr::new(core::ptr::null_mut());
-
-/// Names what the kernel does for programs. Called before the first program starts.
-pub fn set_programs(programs: &'static Programs) {
-    PROGRAMS.store(core::ptr::from_ref(programs).cast_mut(), Release);
-}
-
-/// What the kernel does for programs. Without it nothing runs at EL0, and the exception is a bug of the kernel.
-#[inline(always)]
-fn programs(frame: &mut Frame) -> &'static Programs {
-    // SAFETY: the pointer is null, or the argument of `set_programs`, a `'static` reference.
-    match unsafe { PROGRAMS.load(Acquire).as_ref() } {
-        Some(programs) => programs,
-        None => fatal(frame, "M2", Reason::FromEl0),
-    }
+    fn leave(frame: &mut El0Frame) -> bool;
 }
 
 /// A handler, which the vectors call with all exceptions masked. It returns with all exceptions masked and the frame of the
 /// program as it goes on.
-type Handler = extern "C" fn(&mut Frame);
+type Handler = extern "C" fn(&mut El0Frame);
 
-/// The handlers of synchronous exceptions, by ESR_EL1.EC.
-#[unsafe(no_mangle)]
-static EXCEPTION_EL0_CLASSES: [Handler; 64] = {
-    let mut classes: [Handler; 64] = [other; 64];
-    classes[ec::SVC64 as usize] = system_call;
-    classes[ec::BRK64 as usize] = brk;
-    classes[ec::STEP_LOWER as usize] = step;
-    classes[ec::BREAKPOINT_LOWER as usize] = breakpoint;
-    classes[ec::WATCHPOINT_LOWER as usize] = watchpoint;
-    classes
-};
+/// The handlers of exceptions from EL0. `vectors.S` knows the layout.
+#[repr(C)]
+pub struct Handlers {
+    /// Synchronous exceptions, by ESR_EL1.EC.
+    classes: [Handler; 64],
+    irq: Handler,
+    fiq: Handler,
+    error: Handler,
+    /// Any exception from AArch32 state.
+    aarch32: Handler,
+    /// The first return to EL0 of a program's thread.
+    begin: Handler,
+}
+
+/// Offsets in [`Handlers`].
+pub(super) const IRQ: usize = offset_of!(Handlers, irq);
+pub(super) const FIQ: usize = offset_of!(Handlers, fiq);
+pub(super) const ERROR: usize = offset_of!(Handlers, error);
+pub(super) const AARCH32: usize = offset_of!(Handlers, aarch32);
+pub(super) const BEGIN: usize = offset_of!(Handlers, begin);
+
+impl Handlers {
+    /// The handlers for which `P` does what is to be done. Used by [`el0_handlers!`](crate::el0_handlers) only.
+    pub const fn of<P: Programs>() -> Self {
+        let mut classes: [Handler; 64] = [other::<P>; 64];
+        classes[ec::SVC64 as usize] = system_call::<P>;
+        classes[ec::BRK64 as usize] = brk::<P>;
+        classes[ec::STEP_LOWER as usize] = step::<P>;
+        classes[ec::BREAKPOINT_LOWER as usize] = breakpoint::<P>;
+        classes[ec::WATCHPOINT_LOWER as usize] = watchpoint::<P>;
+        Self { classes, irq: irq::<P>, fiq: fiq::<P>, error, aarch32, begin: leave::<P> }
+    }
+}
+
+/// Binds the vectors to what the kernel does for programs, a type that implements [`Programs`](crate::exception::el0::Programs). Used once.
+#[macro_export]
+macro_rules! el0_handlers {
+    ($programs:ty) => {
+        #[unsafe(no_mangle)]
+        static EXCEPTION_EL0: $crate::exception::el0::Handlers =
+            $crate::exception::el0::Handlers::of::<$programs>();
+    };
+}
 
 /// This CPU's debug state, at the entry of an exception.
 #[inline(always)]
@@ -84,32 +105,38 @@ fn entered() -> &'static MaskedCpu {
 #[inline(always)]
 fn enter<const ROW: u8>(frame: &mut Frame, by: By) {
     let cpu = entered();
-    set_aside_of_task::<ROW>(cpu, frame, by);
-    open::<ROW>(cpu, frame);
+    if cpu.owners.get().is_empty() {
+        open_at_once::<ROW>(cpu, frame);
+    } else {
+        set_aside_of_task::<ROW>(cpu, frame, by);
+        open::<ROW>(cpu, frame);
+    }
 }
 
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn system_call(frame: &mut Frame) {
+extern "C" fn system_call<P: Programs>(frame: &mut El0Frame) {
     enter::<M2>(frame, By::Synchronous);
-    (programs(frame).system_call)(frame);
-    leave(frame);
+    let task = P::task(frame);
+    P::system_call(task, frame);
+    leave_now::<P>(task, frame);
 }
 
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn brk(frame: &mut Frame) {
+extern "C" fn brk<P: Programs>(frame: &mut El0Frame) {
     enter::<M3>(frame, By::Brk);
-    (programs(frame).exception)(frame);
-    leave(frame);
+    let task = P::task(frame);
+    P::brk(task, frame);
+    leave_now::<P>(task, frame);
 }
 
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn other(frame: &mut Frame) {
+extern "C" fn other<P: Programs>(frame: &mut El0Frame) {
     enter::<M2>(frame, By::Synchronous);
-    (programs(frame).exception)(frame);
-    leave(frame);
+    P::exception(frame);
+    leave_now::<P>(P::task(frame), frame);
 }
 
 /// The handlers of M4. The first phase runs masked, and takes from this CPU's debug hardware what has happened. If nothing is to be
@@ -118,22 +145,22 @@ macro_rules! hardware {
     ($($name:ident: $first:expr;)*) => {$(
         #[inline(never)]
         #[unsafe(link_section = ".noprobe.text")]
-        extern "C" fn $name(frame: &mut Frame) {
+        extern "C" fn $name<P: Programs>(frame: &mut El0Frame) {
             let cpu = entered();
             open::<M4>(cpu, frame);
             if !cpu.has_task() {
-                adopt(frame);
+                adopt::<P>();
             }
             match $first(cpu, frame) {
                 None => go_on_at_el0(cpu, frame),
-                Some(found) => report(frame, &found),
+                Some(found) => report::<P>(frame, &found),
             }
         }
     )*};
 }
 
 hardware! {
-    step: |cpu, _: &mut Frame| hit::step(cpu);
+    step: |cpu, _: &mut El0Frame| hit::step(cpu);
     breakpoint: hit::breakpoint;
     watchpoint: hit::watchpoint;
 }
@@ -142,8 +169,8 @@ hardware! {
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn adopt(frame: &mut Frame) {
-    if let Some(task) = (programs(frame).debug)() {
+fn adopt<P: Programs>() {
+    if let Some(task) = P::debug() {
         task.adopt();
     }
 }
@@ -152,17 +179,16 @@ fn adopt(frame: &mut Frame) {
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn report(frame: &mut Frame, found: &Report) {
+fn report<P: Programs>(frame: &mut El0Frame, found: &Report) {
     let cpu = entered();
     set_aside_of_task::<M4>(cpu, frame, By::Debug);
     open_later::<M4>(cpu);
-    (programs(frame).report)(frame, found);
-    leave(frame);
+    P::report(frame, found);
+    leave_now::<P>(P::task(frame), frame);
 }
 
-#[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn exception_el0_irq(frame: &mut Frame) {
+extern "C" fn irq<P: Programs>(frame: &mut El0Frame) {
     let cpu = entered();
     // Before the acknowledge, which may find that there is no interrupt: work that waits is done all the same.
     set_aside_of_task::<M5>(cpu, frame, By::Interrupt);
@@ -174,52 +200,57 @@ extern "C" fn exception_el0_irq(frame: &mut Frame) {
         }
         irq::handle(interrupt, frame);
     }
-    leave(frame);
+    leave_now::<P>(P::task(frame), frame);
 }
 
-#[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn exception_el0_fiq(frame: &mut Frame) {
+extern "C" fn fiq<P: Programs>(frame: &mut El0Frame) {
     let cpu = entered();
     set_aside_of_task::<M5>(cpu, frame, By::Interrupt);
     if let Some(interrupt) = irq::acknowledge_fiq() {
         open::<M5>(cpu, frame);
         irq::handle_fiq(interrupt, frame);
     }
-    leave(frame);
+    leave_now::<P>(P::task(frame), frame);
 }
 
-#[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn exception_el0_error(frame: &mut Frame) {
+extern "C" fn error(frame: &mut El0Frame) {
     enter::<M9>(frame, By::Interrupt);
     fatal(frame, "M16", Reason::SError)
 }
 
 /// AArch32 state, which no program is started in.
-#[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn exception_el0_32(frame: &mut Frame) {
+extern "C" fn aarch32(frame: &mut El0Frame) {
     fatal(frame, "M2", Reason::FromAarch32)
 }
 
-/// The first return to EL0 of a program's thread. All exceptions are masked.
-#[unsafe(no_mangle)]
-#[unsafe(link_section = ".noprobe.text")]
-extern "C" fn exception_el0_begin(frame: &mut Frame) {
-    leave(frame);
+/// The way back to the program (M13), if it can go on as it is; else [`leave`].
+#[inline(always)]
+fn leave_now<P: Programs>(task: &'static P::Task, frame: &mut El0Frame) {
+    daif::set::<{ daif::ALL }>();
+    // SAFETY: D is masked until the exception return.
+    let cpu = unsafe { debug::masked() };
+    if P::is_ready(task) && !cpu.anything_pending() && cpu.owners.get().is_empty() {
+        go_on_at_el0(cpu, frame);
+    } else {
+        leave::<P>(frame);
+    }
 }
 
 /// The way back to the program (M13): deferred work, a reschedule, and what the program's thread has to do, until nothing is left to do
-/// while everything is masked.
-#[inline(always)]
-fn leave(frame: &mut Frame) {
-    let leave = programs(frame).leave;
-    daif::set::<{ daif::ALL }>();
+/// while everything is masked. Called with all exceptions masked.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+extern "C" fn leave<P: Programs>(frame: &mut El0Frame) {
+    // An interrupt that was not to be acknowledged has opened nothing, and what was taken off the CPU is owed to MDSCR_EL1 (I2).
+    // SAFETY: D is masked, and the reference is not used after this call.
+    control::sync(unsafe { debug::masked() });
     loop {
         if debug::this().anything_pending() {
             work();
-        } else if leave(frame) {
+        } else if P::leave(frame) {
             break;
         }
     }

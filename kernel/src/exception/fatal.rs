@@ -177,7 +177,6 @@ impl fmt::Display for Described<'_> {
             Reason::ProbesTooDeep => write!(f, "probes nest too deep at {}", Shown(frame.pc)),
             Reason::SError => write!(f, "SError, ESR {:#x}", frame.esr),
             Reason::OnSpEl0 => f.write_str("exception with SP_EL0 as the stack pointer"),
-            Reason::FromEl0 => f.write_str("exception from EL0, where nothing runs"),
             Reason::FromAarch32 => f.write_str("exception from AArch32, which nothing runs in"),
         }
     }

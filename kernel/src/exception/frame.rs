@@ -2,13 +2,15 @@
 
 use core::ops::{Deref, DerefMut};
 use rules::pstate::Daif;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The registers that the vectors save (rule I7), and their snapshot of the syndrome registers (rule I3). `vectors.S`
 /// knows the layout.
 ///
-/// A handler may change `x`, `sp`, `pc` and `pstate`: the exception return loads the registers from the frame.
+/// A handler may change `x`, `sp`, `pc` and `pstate`: the exception return loads the registers from the frame. These four come first, in the
+/// order in which Linux has them in signal frames and in NT_PRSTATUS.
 #[repr(C)]
-#[derive(Debug)]
+#[derive(Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct Frame {
     /// x0 to x30.
     pub x: [u64; 31],
@@ -61,6 +63,28 @@ impl Deref for DebugFrame {
 }
 
 impl DerefMut for DebugFrame {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Frame {
+        &mut self.0
+    }
+}
+
+/// The frame of a program: an exception from EL0 has saved it at the top of its thread's kernel stack, and the program goes on with what
+/// it holds. Only the handlers of such exceptions have one. An `El0Frame` dereferences to [`Frame`].
+#[repr(transparent)]
+#[derive(Debug)]
+pub struct El0Frame(Frame);
+
+impl Deref for El0Frame {
+    type Target = Frame;
+
+    #[inline(always)]
+    fn deref(&self) -> &Frame {
+        &self.0
+    }
+}
+
+impl DerefMut for El0Frame {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut Frame {
         &mut self.0

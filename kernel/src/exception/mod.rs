@@ -15,7 +15,7 @@ pub mod live;
 mod reason;
 
 pub use fatal::{Hook, Say, fatal, register_hooks};
-pub use frame::{DebugFrame, Frame};
+pub use frame::{DebugFrame, El0Frame, Frame};
 pub use reason::{Reason, Site};
 
 use crate::mm::layout;
@@ -34,6 +34,11 @@ core::arch::global_asm!(
     CPU_STACKS_SHIFT = const layout::CPU_STACKS_SHIFT,
     OVERFLOW_STACK = const layout::overflow_stack_top(0) - layout::STACK_ROOM,
     BUG = const brk::BUG,
+    EL0_IRQ = const el0::IRQ,
+    EL0_FIQ = const el0::FIQ,
+    EL0_ERROR = const el0::ERROR,
+    EL0_AARCH32 = const el0::AARCH32,
+    EL0_BEGIN = const el0::BEGIN,
 );
 
 /// Points VBAR_EL1 of this CPU at the vectors. Called when the CPU is brought up, with D, A, I, F masked.

@@ -31,8 +31,6 @@ pub enum Reason {
     SError,
     /// The exception has interrupted a context that runs on SP_EL0, which the kernel never uses.
     OnSpEl0,
-    /// The exception came from EL0, where nothing runs.
-    FromEl0,
     /// The exception came from AArch32 state, in which nothing runs.
     FromAarch32,
 }

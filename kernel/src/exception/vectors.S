@@ -82,24 +82,36 @@
     .cfi_endproc
 .endm
 
-// The entry from a program: SP is SP_EL0, and the kernel's stack is empty but for the frame.
-.macro entry_from_el0 handler
-\handler\()_entry:
+// A vector for exceptions from a program. The kernel's stack is empty, so there is room for the frame, whose SP is SP_EL0. The whole
+// entry has its place in the vector, which is 32 instructions long. X24 is ESR_EL1.
+.macro vector_of_el0
+    .balign 0x80
     .cfi_startproc simple
     describe_live
+    sub     sp, sp, #{FRAME}
     save
     mrs     x21, sp_el0
     stp     x30, x21, [sp, #{X30}]
-    // The frame record that a snapshot makes has X29 of the program. Backtraces of the kernel must not follow it.
-    mov     x29, xzr
-    snapshot
+    mrs     x22, elr_el1
+    mrs     x23, spsr_el1
+    mrs     x24, esr_el1
+    mrs     x25, far_el1
+    stp     x22, x23, [sp, #{PC}]
+    stp     x24, x25, [sp, #{ESR}]
+    // X29 of the frame record is 0: backtraces of the kernel must not follow the program's.
+    stp     xzr, x22, [sp, #{RECORD}]
+    add     x29, sp, #{RECORD}
+    mov     x0, sp
     .cfi_def_cfa x29, {FRAME} - {RECORD}
     describe_frame
 .endm
 
-.macro entry_el0 handler, function
-    entry_from_el0 \handler
-    bl      \function
+// Calls the handler at an offset of the table of handlers, and returns to the program.
+.macro vector_el0 offset
+    vector_of_el0
+    ldr     x2, =EXCEPTION_EL0
+    ldr     x2, [x2, #\offset]
+    blr     x2
     b       return_to_el0
     .cfi_endproc
 .endm
@@ -126,15 +138,20 @@ vectors:
     vector  el1_irq
     vector  el1_fiq
     vector  el1_error
-    vector  el0_sync
-    vector  el0_irq
-    vector  el0_fiq
-    vector  el0_error
-    vector  el0_32_sync
-    vector  el0_32_irq
-    vector  el0_32_fiq
-    vector  el0_32_error
     .cfi_endproc
+
+    vector_of_el0
+    call_by_class EXCEPTION_EL0
+    b       return_to_el0
+    .cfi_endproc
+    vector_el0 {EL0_IRQ}
+    vector_el0 {EL0_FIQ}
+    vector_el0 {EL0_ERROR}
+    vector_el0 {EL0_AARCH32}
+    vector_el0 {EL0_AARCH32}
+    vector_el0 {EL0_AARCH32}
+    vector_el0 {EL0_AARCH32}
+    .balign 0x80
 
     entry   el1t_sync, exception_el1t_sync
     entry   el1t_irq, exception_on_sp_el0
@@ -143,17 +160,6 @@ vectors:
     entry   el1_irq, exception_el1_irq
     entry   el1_fiq, exception_el1_fiq
     entry   el1_error, exception_el1_error
-    entry_el0 el0_irq, exception_el0_irq
-    entry_el0 el0_fiq, exception_el0_fiq
-    entry_el0 el0_error, exception_el0_error
-    entry_el0 el0_32_sync, exception_el0_32
-    entry_el0 el0_32_irq, exception_el0_32
-    entry_el0 el0_32_fiq, exception_el0_32
-    entry_el0 el0_32_error, exception_el0_32
-
-    entry_from_el0 el0_sync
-    call_by_class EXCEPTION_EL0_CLASSES
-    .cfi_endproc
 
 // Returns to the program whose frame is at SP, at the top of the kernel's stack. D, A, I, F are masked.
 .global return_to_el0
@@ -184,7 +190,9 @@ begin_at_el0:
     cbnz    x2, 1b
     mov     sp, x0
     mov     x29, xzr
-    bl      exception_el0_begin
+    ldr     x2, =EXCEPTION_EL0
+    ldr     x2, [x2, #{EL0_BEGIN}]
+    blr     x2
     b       return_to_el0
 
 // This entry is the last, because the handler returns into return_to_el1 below; all other entries branch there.

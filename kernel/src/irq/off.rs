@@ -24,13 +24,11 @@ struct Guards {
 }
 
 static GUARDS: PerCpu<Guards> =
-    crate::per_cpu!(Guards { alive: AtomicU64::new(0), first: Cell::new(Before::Pstate(Daif::I)) });
+    crate::per_cpu!(Guards { alive: AtomicU64::new(0), first: Cell::new(Before(0)) });
 
+/// The masks before a section, in the form of the back end in use: PSTATE's, or whether the priority mask was set.
 #[derive(Clone, Copy)]
-enum Before {
-    Pstate(Daif),
-    Priority(PriorityMask),
-}
+struct Before(u64);
 
 /// Chooses the priority mask as the back end, instead of PSTATE.I. Called once, at boot, before other CPUs run.
 pub fn use_priority() {
@@ -47,25 +45,37 @@ pub fn out_of_order() -> u64 {
     OUT_OF_ORDER.load(Relaxed)
 }
 
+#[inline]
 fn mask() -> Before {
     if by_priority() {
-        let before = gic::priority_mask();
-        gic::set_priority_mask(PriorityMask::Masked);
-        Before::Priority(before)
-    } else {
-        let before = daif::read();
-        daif::set::<{ daif::IF }>();
-        Before::Pstate(before)
+        return mask_by_priority();
+    }
+    let before = daif::read();
+    daif::set::<{ daif::IF }>();
+    Before(before.bits())
+}
+
+/// Not inlined, because most machines mask by PSTATE.
+#[inline(never)]
+fn mask_by_priority() -> Before {
+    let before = gic::priority_mask();
+    gic::set_priority_mask(PriorityMask::Masked);
+    Before((before == PriorityMask::Masked).into())
+}
+
+#[inline]
+fn restore(before: Before) {
+    if by_priority() {
+        restore_priority(before);
+    } else if !Daif::from_bits_retain(before.0).contains(Daif::I) {
+        // Clears only what `mask` has set: the entry code of an exception may have changed D and A since.
+        daif::clear::<{ daif::IF }>();
     }
 }
 
-fn restore(before: Before) {
-    match before {
-        Before::Priority(before) => gic::set_priority_mask(before),
-        // Clears only what `mask` has set: the entry code of an exception may have changed D and A since.
-        Before::Pstate(before) if !before.contains(Daif::I) => daif::clear::<{ daif::IF }>(),
-        Before::Pstate(_) => {}
-    }
+#[inline(never)]
+fn restore_priority(before: Before) {
+    gic::set_priority_mask(if before.0 != 0 { PriorityMask::Masked } else { PriorityMask::Unmasked });
 }
 
 /// Interrupts are off on this CPU while this value lives. Guards nest. The last one dropped restores the state that the first one
@@ -81,13 +91,16 @@ impl IrqOff {
     ///
     /// # Panics
     /// If 64 guards are alive on this CPU.
+    #[inline]
     pub fn new() -> Self {
         let before = mask();
         let guards = GUARDS.this();
         let alive = guards.alive.load(Relaxed);
         let number = u64::BITS - alive.leading_zeros();
         assert!(number < u64::BITS, "interrupt guards nest deeper than {}", u64::BITS);
-        guards.alive.fetch_or(1 << number, Relaxed);
+        // Nobody changes the value between load and store: this CPU's interrupts are off, and an NMI or a debug exception has put it back
+        // when the interrupted code goes on.
+        guards.alive.store(alive | 1 << number, Relaxed);
         // From here on the guards of an NMI or a debug exception see `alive != 0`, and leave `first` alone.
         compiler_fence(SeqCst);
         if alive == 0 {
@@ -110,16 +123,23 @@ impl Drop for IrqOff {
         // change it.
         let first = guards.first.get();
         compiler_fence(SeqCst);
-        let alive = guards.alive.fetch_and(!(1 << self.number), Relaxed) & !(1 << self.number);
+        // As in `new`.
+        let alive = guards.alive.load(Relaxed) & !(1 << self.number);
+        guards.alive.store(alive, Relaxed);
         if alive == 0 {
             restore(first);
-        }
-        if alive >> self.number != 0 {
-            OUT_OF_ORDER.fetch_add(1, Relaxed);
-            let latest = u64::BITS - 1 - alive.leading_zeros();
-            log::error!("interrupt guard {} dropped while guard {latest} is alive", self.number);
+        } else if alive >> self.number != 0 {
+            out_of_order_drop(self.number, alive);
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn out_of_order_drop(number: u32, alive: u64) {
+    OUT_OF_ORDER.fetch_add(1, Relaxed);
+    let latest = u64::BITS - 1 - alive.leading_zeros();
+    log::error!("interrupt guard {number} dropped while guard {latest} is alive");
 }
 
 /// Whether ordinary interrupts can be taken now. Any context.

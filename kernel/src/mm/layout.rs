@@ -34,7 +34,7 @@ pub const PAGE: usize = 4096;
 pub const STACK_SHIFT: u32 = 15;
 /// Bytes of a stack. Another unmapped [`STACK_SIZE`] bytes lie below each stack.
 pub const STACK_SIZE: usize = 1 << STACK_SHIFT;
-/// Bytes at the top of each stack that its code does not use: they have a pointer to the thread.
+/// Bytes at the top of each stack that its code does not use: they have pointers to the thread and to the task in it.
 pub const STACK_ROOM: usize = 16;
 /// Log2 of the bytes of address space for a CPU's stacks: two stacks, each with the unmapped half below.
 pub const CPU_STACKS_SHIFT: u32 = STACK_SHIFT + 2;

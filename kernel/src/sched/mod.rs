@@ -30,7 +30,7 @@ pub use run::{
     yield_now,
 };
 pub use scheduler::{CpuSet, Error, LockKey, MIN_GRANULARITY, Policy, RR_QUANTUM, TaskId, TaskState};
-pub use thread::{Entry, Handle, Occupant, SpawnError, Thread, current as current_thread, stack_top};
+pub use thread::{Entry, Handle, Occupant, SpawnError, Thread, current as current_thread, occupant_of, stack_top};
 pub use wait::{Interrupted, WaitQueue};
 
 use crate::debug::{CpuDebug, step};

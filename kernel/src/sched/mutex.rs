@@ -32,6 +32,8 @@ unsafe impl<T: Send> Send for Mutex<T> {}
 /// Holds a [`Mutex`]. Dropping it gives the lock to the most important waiter.
 pub struct MutexGuard<'a, T> {
     lock: &'a Mutex<T>,
+    /// The owner's number, as it is in the lock's word.
+    owner: u64,
     /// The guard belongs to the thread that has taken the lock.
     local: PhantomData<*const ()>,
 }
@@ -52,21 +54,36 @@ impl<T> Mutex<T> {
     /// If the thread holds the lock already, or its holder waits for this thread: neither could ever go on.
     #[track_caller]
     pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.lock_for(me())
+    }
+
+    /// As [`lock`](Self::lock), for a caller who knows the running thread's number.
+    #[track_caller]
+    #[inline]
+    pub fn lock_by(&self, running: TaskId) -> MutexGuard<'_, T> {
+        debug_assert_eq!(running.to_bits(), me(), "a lock is taken for another thread");
+        self.lock_for(running.to_bits())
+    }
+
+    #[track_caller]
+    #[inline]
+    fn lock_for(&self, me: u64) -> MutexGuard<'_, T> {
         might_sleep();
-        let me = me();
         if self.word.compare_exchange(0, me, Acquire, Relaxed).is_err() {
             self.wait(me);
         }
-        MutexGuard { lock: self, local: PhantomData }
+        MutexGuard { lock: self, owner: me, local: PhantomData }
     }
 
     /// Takes the lock if it is free. Thread context.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-        self.word.compare_exchange(0, me(), Acquire, Relaxed).ok()?;
-        Some(MutexGuard { lock: self, local: PhantomData })
+        let me = me();
+        self.word.compare_exchange(0, me, Acquire, Relaxed).ok()?;
+        Some(MutexGuard { lock: self, owner: me, local: PhantomData })
     }
 
     #[cold]
+    #[inline(never)]
     fn wait(&self, me: u64) {
         let before = daif::read();
         daif::set::<{ daif::IF }>();
@@ -91,11 +108,16 @@ impl<T> Mutex<T> {
         daif::write(before);
     }
 
-    fn release(&self) {
-        let me = me();
-        if self.word.compare_exchange(me, 0, Release, Relaxed).is_ok() {
-            return;
+    #[inline]
+    fn release(&self, me: u64) {
+        if self.word.compare_exchange(me, 0, Release, Relaxed).is_err() {
+            self.hand_over(me);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn hand_over(&self, me: u64) {
         with(|state| {
             let next = state.scheduler.lock_release(TaskId::from_bits(me), self.key(), clock::nanoseconds());
             let word = match next {
@@ -131,7 +153,8 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 }
 
 impl<T> Drop for MutexGuard<'_, T> {
+    #[inline]
     fn drop(&mut self) {
-        self.lock.release();
+        self.lock.release(self.owner);
     }
 }

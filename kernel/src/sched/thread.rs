@@ -3,12 +3,14 @@
 use super::preemption::Preemption;
 use super::switch::Context;
 use crate::debug::stepping::Stepping;
+use crate::exception::El0Frame;
 use crate::mm::layout::{self, STACK_ROOM, STACK_SIZE};
 use crate::mm::stacks::Stack;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::cell::{Cell, UnsafeCell};
 use core::fmt;
+use core::ptr;
 use core::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -139,8 +141,9 @@ impl Thread {
     }
 }
 
-/// Writes the pointer to a thread at the top of its stack.
+/// Writes the pointers to a thread and to what it has beside the kernel's registers at the top of its stack.
 pub(super) fn put_on_stack(top: usize, thread: &Arc<Thread>) {
+    occupant_place(top).store(thread.occupant_address.cast_mut(), Release);
     place(top).store(Arc::as_ptr(thread).cast_mut(), Release);
 }
 
@@ -152,6 +155,19 @@ pub(super) fn no_thread_on_stack(top: usize) {
 fn place(top: usize) -> &'static AtomicPtr<Thread> {
     // SAFETY: the top of a mapped stack, above everything that its code uses.
     unsafe { &*((top - STACK_ROOM) as *const AtomicPtr<Thread>) }
+}
+
+fn occupant_place(top: usize) -> &'static AtomicPtr<()> {
+    // SAFETY: as in `place`; the second word there.
+    unsafe { &*((top - STACK_ROOM + size_of::<usize>()) as *const AtomicPtr<()>) }
+}
+
+/// What the thread of a program's frame has beside the kernel's registers: [`Occupant::address`].
+#[inline(always)]
+pub fn occupant_of(frame: &El0Frame) -> *const () {
+    let end = ptr::from_ref(frame).addr() + size_of::<El0Frame>();
+    // SAFETY: the frame of a program lies right below the room at the top of its thread's stack, in which `put_on_stack` has written.
+    unsafe { *((end + size_of::<usize>()) as *const *const ()) }
 }
 
 /// The running thread; None before the CPU's scheduler has started. Any context on a thread's stack: a handler gets the thread that it

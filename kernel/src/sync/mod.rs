@@ -36,6 +36,7 @@ impl<T> IrqMutex<T> {
     }
 
     /// Waits for the lock. Not from debug or NMI context.
+    #[inline]
     pub fn lock(&self) -> IrqMutexGuard<'_, T> {
         let off = IrqOff::new();
         IrqMutexGuard { guard: self.0.lock(), _off: off }

@@ -13,24 +13,30 @@ mod threads;
 mod time;
 mod timers;
 
-pub use system::NAMES;
+pub use system::{NAMES, uname};
 
 use crate::errno::Errno;
-use crate::exception::Frame;
-use crate::task::{self, Task};
+use crate::exception::{El0Frame, Frame};
+use crate::task::Task;
+use alloc::boxed::Box;
 use alloc::string::String;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use limit::CALLS;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed};
 use linux_raw_sys::general as nr;
 
 /// A system call. Its arguments are in the frame.
 type Call = fn(&Task, &mut Frame) -> Result<u64, Errno>;
 
+/// The calls by number.
+type Table = [Call; CALLS];
+
+/// One more than the highest number that a call of this kernel can have.
+const CALLS: usize = 512;
+
 macro_rules! calls {
     ($($number:ident => $function:path,)*) => {
-        static TABLE: [Option<Call>; CALLS] = {
-            let mut table: [Option<Call>; CALLS] = [None; CALLS];
-            $(table[nr::$number as usize] = Some($function);)*
+        static TABLE: Table = {
+            let mut table: Table = [missing; CALLS];
+            $(table[nr::$number as usize] = $function;)*
             table
         };
         /// The names of the calls, as `linux-raw-sys` has them, and their numbers.
@@ -159,7 +165,7 @@ calls! {
     __NR_tkill => signals::tkill,
     __NR_tgkill => signals::tgkill,
     __NR_sigaltstack => signals::sigaltstack,
-    __NR_rt_sigreturn => signals::rt_sigreturn,
+    __NR_rt_sigreturn => crate::task::sigreturn,
     __NR_clock_gettime => time::clock_gettime,
     __NR_clock_getres => time::clock_getres,
     __NR_clock_settime => time::clock_settime,
@@ -201,24 +207,28 @@ calls! {
 /// One bit for each number that the log has named as missing.
 static NAMED: [AtomicU64; CALLS / 64] = [const { AtomicU64::new(0) }; CALLS / 64];
 
-/// Serves a system call of the running task. Thread context. Not inlined into the entry, where no probe can be (H6).
-#[inline(never)]
-pub fn call(frame: &mut Frame) {
-    let Some(task) = task::current() else { return };
+/// The calls that programs have. [`limit`] exchanges the table before the first program starts.
+static HAVE: AtomicPtr<Table> = AtomicPtr::new((&raw const TABLE).cast_mut());
+
+/// Serves a system call of the running task. Thread context; may sleep. Part of the entry, where no probe can be (H6); the functions of the
+/// calls can be probed.
+#[inline(always)]
+pub fn call(task: &Task, frame: &mut El0Frame) {
+    // SAFETY: the pointer is that of a table that is never freed.
+    let table = unsafe { &*HAVE.load(Relaxed) };
     let number = frame.x[8] as u32 as usize;
-    let call = TABLE.get(number).copied().flatten();
-    task.call_begins(frame.x[0]);
-    let result = match call {
-        Some(call) => call(task, frame),
-        None => missing(number),
-    };
-    frame.x[0] = match result {
-        Ok(value) => value,
-        Err(errno) => {
-            task.call_fails(errno);
-            errno.as_result()
-        }
-    };
+    let result = if number < CALLS { table[number](task, frame) } else { missing(task, frame) };
+    match result {
+        Ok(value) => frame.x[0] = value,
+        Err(errno) => fails(task, frame, errno),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn fails(task: &Task, frame: &mut El0Frame, errno: Errno) {
+    task.call_fails(errno, frame.x[0]);
+    frame.x[0] = errno.as_result();
 }
 
 /// From here on programs have only the calls of a list: `calls=` of the boot arguments. Called once, before the first program starts.
@@ -226,21 +236,21 @@ pub fn call(frame: &mut Frame) {
 /// # Errors
 /// A message that names the word that is no call of this kernel.
 pub fn limit(list: &str) -> Result<(), String> {
-    limit::allow(list, CALL_NAMES)
+    let mut table = Box::new([denied as Call; CALLS]);
+    limit::each(list, CALL_NAMES, |number| table[number] = TABLE[number])?;
+    HAVE.store(Box::into_raw(table), Relaxed);
+    Ok(())
 }
 
-/// As [`call`], but only for the calls that [`limit`] has allowed.
-pub fn limited_call(frame: &mut Frame) {
-    if limit::is_allowed(frame.x[8] as u32) {
-        call(frame);
-    } else {
-        frame.x[0] = Errno::ENOSYS.as_result();
-    }
+/// A call that programs do not have, although the kernel has it.
+fn denied(_: &Task, _: &mut Frame) -> Result<u64, Errno> {
+    Err(Errno::ENOSYS)
 }
 
 /// A call that the kernel does not have. The log names each number once.
 #[cold]
-fn missing(number: usize) -> Result<u64, Errno> {
+fn missing(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let number = frame.x[8] as u32 as usize;
     if let Some(word) = NAMED.get(number / 64) {
         let bit = 1 << (number % 64);
         if word.fetch_or(bit, Relaxed) & bit == 0 {

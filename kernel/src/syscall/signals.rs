@@ -184,8 +184,3 @@ pub fn sigaltstack(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     }
     Ok(0)
 }
-
-/// rt_sigreturn
-pub fn rt_sigreturn(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    Ok(task::sigreturn(task, frame))
-}

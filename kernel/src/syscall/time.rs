@@ -140,7 +140,7 @@ fn sleep_until(task: &Task, until: u64, left: u64, relative: bool) -> Result<u64
         let rest = until.saturating_sub(clock::nanoseconds());
         user::put(left, [rest / SECOND, rest % SECOND])?;
     }
-    *task.restart.lock() = Some(Restart::Sleep { until, left });
+    task.restart_with(Restart::Sleep { until, left });
     Err(Errno::ERESTART_RESTARTBLOCK)
 }
 
@@ -169,7 +169,7 @@ pub fn clock_nanosleep(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 
 /// restart_syscall: goes on with a call that a signal without a handler has cut short.
 pub fn restart_syscall(task: &Task, _: &mut Frame) -> Result<u64, Errno> {
-    let restart = task.restart.lock().take();
+    let restart = task.take_restart();
     match restart {
         Some(Restart::Sleep { until, left }) => sleep_until(task, until, left, true),
         Some(Restart::Futex(futex)) => task::futex_wait(task, &futex),

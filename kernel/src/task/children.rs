@@ -1,7 +1,7 @@
 //! How processes stop, go on and end, and what their parents are told of it.
 
 use super::process::{Pid, Status};
-use super::table::{Entry, Table};
+use super::table::{Listed, Table};
 use linux_raw_sys::general as raw;
 use signals::{Fields, Info, Signal};
 
@@ -94,7 +94,7 @@ impl Table {
         }
         groups.dedup();
         for group in groups {
-            let stopped = |entry: &Entry| entry.group == group && entry.stopped.is_some();
+            let stopped = |entry: &Listed| entry.group == group && entry.stopped.is_some();
             if self.is_orphaned(group) && self.processes.values().any(stopped) {
                 for member in self.group(group) {
                     let _ = self.send(member, None, &Info::kernel(Signal::SIGHUP));

@@ -71,7 +71,7 @@ pub fn clone(task: &Task, frame: &Frame, request: &Clone) -> Result<u64, Errno> 
         registers.sp = request.stack;
     }
     let tls = if has(raw::CLONE_SETTLS) { request.tls } else { crate::read_sysreg!("tpidr_el0") };
-    let fp = task.change_fp(|fp| fp.clone());
+    let fp = task.saved_fp().clone();
     let process = if thread { task.process.clone() } else { new_process(task, tid, has(raw::CLONE_FILES))? };
     let child = Arc::new(Task::new(tid, process.clone(), space, tls, fp));
     *child.name.lock() = *task.name.lock();
@@ -172,6 +172,6 @@ fn add(task: &Task, child: &Arc<Task>, flags: u64, exit_signal: Option<Signal>) 
     entry.set_parent(if has(raw::CLONE_PARENT) { own.parent } else { task.process.pid });
     (entry.group, entry.session, entry.exit_signal) = (own.group, own.session, exit_signal);
     entry.members.push(member);
-    table.processes.insert(child.tid, entry);
+    table.insert(entry);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::Task;
 use crate::debug::task::hit::{Hits, Report};
 use crate::debug::task::{TaskDebug, Use};
-use crate::exception::Frame;
+use crate::exception::{El0Frame, Frame};
 use linux_raw_sys::general as raw;
 use rules::step::Owners;
 use signals::{Info, Signal};
@@ -15,13 +15,14 @@ pub fn debug_of_running() -> Option<&'static TaskDebug> {
 
 /// Deals with what a step, breakpoint or watchpoint exception of the running task has to report. Thread context; may sleep.
 #[inline(never)]
-pub fn report(frame: &mut Frame, report: &Report) {
-    let Some(task) = super::current() else { return };
+pub fn report(frame: &mut El0Frame, report: &Report) {
+    let task = super::of(frame);
     match report {
         Report::Step(owners) => {
             if owners.contains(Owners::TRACER) {
                 let info = Info::fault(Signal::SIGTRAP, raw::TRAP_TRACE, frame.pc);
-                task.force(&info, Some((frame.far, frame.esr)));
+                let fault = (0, frame.esr);
+                task.force(frame, &info, Some(fault));
             }
         }
         Report::Hits(hits) => task.report_hits(frame, hits),
@@ -39,11 +40,12 @@ impl Task {
     }
 
     /// Reports a hit of one slot. Thread context of the task.
-    pub(super) fn report_hit(&self, frame: &Frame, this: Use, address: u64) {
+    pub(super) fn report_hit(&self, frame: &mut Frame, this: Use, address: u64) {
         // The event may be gone meanwhile, and then there is nobody to be told. If it is there, the reference keeps it (T4).
         let event = self.events.lock().iter().find(|(of, _)| *of == this).map(|(_, event)| event.clone());
         if let Some(info) = event.and_then(|event| event.hit(address)) {
-            self.force(&info, Some((address, frame.esr)));
+            let esr = frame.esr;
+            self.force(frame, &info, Some((address, esr)));
         }
     }
 }

@@ -223,9 +223,9 @@ pub fn execve(
     }
     drop(delivery);
     task.exec_drops_events();
-    task.change_fp(|fp| *fp = crate::arch::fp::Fpsimd::zeroed());
+    super::load_fp(&[0; 32], 0, 0);
     crate::write_sysreg!("tpidr_el0", 0);
-    *task.restart.lock() = None;
+    task.take_restart();
     (frame.x, frame.sp, frame.pstate) = ([0; 31], loaded.frame.sp, 0);
     frame.move_to(loaded.frame.pc);
     Ok(())

@@ -3,7 +3,7 @@
 use super::end::exit_process;
 use super::process::Status;
 use super::{Task, cpu};
-use crate::exception::{Frame, frame::ec};
+use crate::exception::{El0Frame, Frame, frame::ec};
 use crate::space::{TOP, Unrepaired};
 use linux_raw_sys::general as raw;
 use maps::Access;
@@ -35,16 +35,35 @@ pub fn of_kernel(frame: &Frame) -> bool {
 /// DFSC of an access that is not aligned as it must be.
 const ALIGNMENT: u64 = 0x21;
 
-/// The handler of all synchronous exceptions of programs but system calls. Thread context. Not inlined into the entry, where no probe
+/// The handler of a program's BRK: SIGTRAP. Thread context; may sleep. A part of the entry, where no probe can be (H6).
+#[inline(always)]
+pub fn brk(task: &Task, frame: &mut Frame) {
+    let esr = frame.esr;
+    let info = Info::fault(Signal::SIGTRAP, raw::TRAP_BRKPT, frame.pc);
+    // FAR_EL1 is UNKNOWN after a BRK (DDI 0487 D24.2.41).
+    task.force(frame, &info, Some((0, esr)));
+}
+
+/// The handler of all synchronous exceptions of programs but system calls and BRKs. Thread context. Not inlined into the entry, where no probe
 /// can be (H6).
 #[inline(never)]
-pub fn exception(frame: &mut Frame) {
-    let Some(task) = super::current() else { return };
+pub fn exception(frame: &mut El0Frame) {
+    let task = super::of(frame);
     if cpu::emulate(frame) {
         return;
     }
     let Some(info) = signal_of(task, frame) else { return };
-    task.force(&info, Some((frame.far, frame.esr)));
+    let fault = (fault_address(frame), frame.esr);
+    task.force(frame, &info, Some(fault));
+}
+
+/// The address that an exception reports: FAR_EL1 where the exception sets it (DDI 0487 D24.2.41), else 0. For other classes the register
+/// holds what an earlier exception has left there, perhaps another program's.
+fn fault_address(frame: &Frame) -> u64 {
+    match frame.class() {
+        ec::INSTRUCTION_ABORT_LOWER | ec::DATA_ABORT_LOWER | ec::PC_ALIGNMENT => frame.far,
+        _ => 0,
+    }
 }
 
 /// The signal that an exception means; None if the program goes on.
@@ -73,7 +92,6 @@ fn signal_of(task: &Task, frame: &Frame) -> Option<Info> {
                 }
             }
         }
-        ec::BRK64 => Info::fault(Signal::SIGTRAP, raw::TRAP_BRKPT, frame.pc),
         ec::PC_ALIGNMENT => Info::fault(Signal::SIGBUS, raw::BUS_ADRALN, frame.far),
         ec::SP_ALIGNMENT => Info::fault(Signal::SIGBUS, raw::BUS_ADRALN, frame.sp),
         _ => Info::fault(Signal::SIGILL, raw::ILL_ILLOPC, frame.pc),

@@ -86,7 +86,7 @@ pub(crate) fn wait(task: &Task, wanted: &Futex) -> Result<u64, Errno> {
             waiters.remove(at);
             drop(waiters);
             if ended == Err(Errno::ERESTART_RESTARTBLOCK) {
-                *task.restart.lock() = Some(Restart::Futex(*wanted));
+                task.restart_with(Restart::Futex(*wanted));
             }
             ended
         }

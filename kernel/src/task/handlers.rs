@@ -1,88 +1,116 @@
 //! How a handler of a signal begins, and how the program goes on after it.
 
 use super::table::table;
-use super::{Task, user, vdso};
-use crate::arch::fp;
+use super::user::FrameMemory;
+use super::{Task, vdso};
 use crate::debug;
 use crate::errno::Errno;
 use crate::exception::Frame;
 use linux_raw_sys::general::SEGV_MAPERR;
 use signals::frame::{self, Fpsimd, Interrupted, Place, Registers};
 use signals::{AltStack, Entry, Info, SigSet, Signal};
+use zerocopy::FromBytes;
 
 /// AArch64's MINSIGSTKSZ, in bytes.
 pub(crate) const STACK_MIN: u64 = 5120;
 
-/// How a handler starts, and what its frame saves.
+/// How a handler starts, and what its frame saves. The task has the mask and the alternate stack of the handler already.
 pub(super) struct Start {
     pub entry: Entry,
     /// FAR_EL1 and ESR_EL1, if the signal is that of a fault.
     pub fault: Option<(u64, u64)>,
-    pub blocked: SigSet,
+    /// The mask that the handler's end puts back.
+    pub saves: SigSet,
+    /// The mask before, and what [`Task::set_blocked_for_call`] had set aside.
+    pub blocked: (SigSet, Option<SigSet>),
     pub alternate: AltStack,
 }
 
-fn registers_of(frame: &Frame) -> Registers {
-    Registers { x: frame.x, sp: frame.sp, pc: frame.pc, pstate: frame.pstate }
+/// The registers of a frame as programs know them.
+fn registers_of(frame: &mut Frame) -> &mut Registers {
+    match Registers::mut_from_prefix(zerocopy::IntoBytes::as_mut_bytes(frame)) {
+        Ok((registers, _)) => registers,
+        Err(_) => unreachable!("a frame begins with the registers, and is aligned as they are"),
+    }
 }
 
-fn set_registers(frame: &mut Frame, registers: &Registers) {
-    (frame.x, frame.sp, frame.pstate) = (registers.x, registers.sp, registers.pstate);
-    frame.move_to(registers.pc);
-}
-
-/// Writes the frame of a handler, and has the task go on in the handler. If the frame cannot be written the task gets SIGSEGV.
-pub(super) fn begin(task: &Task, frame: &mut Frame, start: &Start) {
-    debug::task::handler_begins(frame);
+/// Writes the frame of a handler, and has the task go on in the handler. If the frame cannot be written the task gets SIGSEGV. The caller
+/// holds the process's lock of delivery.
+#[inline(always)]
+pub(super) fn begin(task: &Task, frame: &mut Frame, info: &Info, start: &Start) {
+    if task.debug.is_active() {
+        debug::task::handler_begins(frame);
+    }
     let registers = registers_of(frame);
-    let fpsimd = task.change_fp(|fp| Fpsimd { v: fp.v, fpsr: fp.fpsr as u32, fpcr: fp.fpcr as u32 });
+    let fp = task.saved_fp();
     let interrupted = Interrupted {
-        registers: &registers,
-        fpsimd: &fpsimd,
+        registers,
+        v: &fp.v,
+        fpsr: fp.fpsr as u32,
+        fpcr: fp.fpcr as u32,
         fault: start.fault,
-        blocked: start.blocked,
+        blocked: start.saves,
         alternate: start.alternate,
     };
-    let place =
-        Place::below(start.entry.top).filter(|place| write(place, &start.entry, &interrupted).is_ok());
+    let place = Place::below(start.entry.top).filter(|place| {
+        let memory = FrameMemory::new(place.frame, (frame::FRAME_SIZE + frame::RECORD_SIZE) as usize);
+        memory.is_ok_and(|mut memory| {
+            frame::write(place, &start.entry, info, &interrupted, &mut memory)
+        })
+    });
+    match place {
+        Some(place) => {
+            frame::enter_handler(registers, info.signal, &start.entry, &place, vdso::sigreturn());
+            frame.move_to(frame.pc);
+        }
+        None => cannot_begin(task, info.signal, start),
+    }
+}
+
+/// The frame of a handler could not be written.
+#[cold]
+#[inline(never)]
+fn cannot_begin(task: &Task, signal: Signal, start: &Start) {
     let mut table = table();
     let Some((entry, at)) = table.own(task) else { return };
     let member = &mut entry.members[at];
-    if let Some(place) = place {
-        member.saved = None;
-        member.blocked = start.entry.blocked;
-        member.alternate = start.entry.alternate;
-        set_registers(frame, &frame::enter_handler(&start.entry, &registers, place, vdso::sigreturn()));
-    } else {
-        entry.actions.force_after_failed_frame(start.entry.info.signal, &mut member.blocked);
-        let _ = member.pending.push(Info::kernel(Signal::SIGSEGV), usize::MAX);
-    }
+    (member.blocked, member.saved) = start.blocked;
+    member.alternate = start.alternate;
+    entry.actions.force_after_failed_frame(signal, &mut member.blocked);
+    let _ = member.pending.push(Info::kernel(Signal::SIGSEGV), usize::MAX);
     entry.refresh(at);
 }
 
-fn write(place: &Place, entry: &Entry, interrupted: &Interrupted<'_>) -> Result<(), Errno> {
-    let whole = frame::Frame::new(entry, interrupted);
-    user::write(place.record, &frame::Frame::record(interrupted.registers))?;
-    user::write(place.frame, whole.bytes())
-}
-
 /// rt_sigreturn: the program goes on where a handler has interrupted it. Returns X0. Thread context; may sleep.
-pub fn sigreturn(task: &Task, frame: &mut Frame) -> u64 {
-    *task.restart.lock() = None;
+///
+/// # Errors
+/// None: a frame that cannot be taken over ends in SIGSEGV.
+#[inline(never)]
+pub fn sigreturn(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    task.take_restart();
     let at = frame.sp;
-    let Ok(restored) = frame::restore(at, |from, to| user::read(from, to).is_ok()) else {
-        task.force(&Info::fault(Signal::SIGSEGV, SEGV_MAPERR, at), None);
-        return frame.x[0];
+    let load = |fpsimd: &Fpsimd| super::load_fp(&fpsimd.v, fpsimd.fpsr, fpsimd.fpcr);
+    let restored = FrameMemory::new(at, frame::FRAME_SIZE as usize)
+        .ok()
+        .and_then(|mut memory| frame::restore(at, registers_of(frame), &mut memory, load).ok());
+    let Some(masks) = restored else {
+        task.force(frame, &Info::fault(Signal::SIGSEGV, SEGV_MAPERR, at), None);
+        return Ok(frame.x[0]);
     };
-    set_registers(frame, &restored.registers);
-    debug::task::handler_returns();
-    let Fpsimd { v, fpsr, fpcr } = restored.fpsimd;
-    task.change_fp(|fp| *fp = fp::Fpsimd { v, fpsr: fpsr.into(), fpcr: fpcr.into() });
+    frame.move_to(frame.pc);
+    if task.debug.is_active() {
+        debug::task::handler_returns();
+    }
     if let Some((entry, at)) = table().own(task) {
         let member = &mut entry.members[at];
-        member.blocked = restored.blocked;
-        let _ = member.alternate.set(restored.alternate, frame.sp, STACK_MIN);
-        entry.refresh(at);
+        member.blocked = masks.blocked;
+        if masks.alternate != member.alternate.saved() {
+            let _ = member.alternate.set(masks.alternate, frame.sp, STACK_MIN);
+        }
+        // Only signals that wait can be unblocked.
+        if !(member.pending.signals() | entry.pending.signals()).is_empty() {
+            entry.refresh(at);
+        }
     }
-    frame.x[0]
+    Ok(frame.x[0])
 }

@@ -5,7 +5,7 @@ use super::end::{end_task, exit_process};
 use super::handlers::{self, Start};
 use super::last_words;
 use super::process::Status;
-use super::table::{Table, table};
+use super::table::{Member, Table, table};
 use crate::arch::daif;
 use crate::errno::Errno;
 use crate::exception::Frame;
@@ -21,15 +21,23 @@ enum Next {
     /// It waits until its process goes on.
     Halt,
     Terminate(Info),
-    Handler(Start),
+    Handler(Info, Start),
+}
+
+impl Task {
+    /// Whether nothing is left to be done before the task goes on at EL0: [`leave`] would return true at once, and the task was never
+    /// debugged. All exceptions are masked. The function is part of the return path, which no probe can be in.
+    #[inline(always)]
+    pub fn is_ready(&self) -> bool {
+        !self.attention.load(Relaxed) && !self.debug.is_active()
+    }
 }
 
 /// Does one thing that is left to be done before the running task goes on at EL0. Returns true if nothing was left. All exceptions are masked.
 #[inline(never)]
 pub fn leave(frame: &mut Frame) -> bool {
     let Some(task) = super::current() else { return true };
-    if !task.attention.load(Acquire) && task.cut.load(Relaxed) == 0 {
-        task.load_fp();
+    if !task.attention.load(Acquire) {
         if task.debug.is_active() {
             task.debug.refresh();
         }
@@ -42,15 +50,15 @@ pub fn leave(frame: &mut Frame) -> bool {
 }
 
 fn act(task: &Task, frame: &mut Frame) {
-    let delivery = task.process.delivery.lock();
+    let delivery = task.process.delivery.lock_by(task.thread());
     let next = table().next(task, frame.sp);
-    if let Next::Handler(start) = &next {
+    if let Next::Handler(info, start) = &next {
         resume(task, frame, Some(start.entry.flags));
-        return handlers::begin(task, frame, start);
+        return handlers::begin(task, frame, info, start);
     }
     drop(delivery);
     match next {
-        Next::GoOn | Next::Handler(_) => resume(task, frame, None),
+        Next::GoOn | Next::Handler(..) => resume(task, frame, None),
         Next::End => end_task(),
         Next::Halt => halt(task),
         Next::Terminate(info) => terminate(task, frame, &info),
@@ -80,7 +88,7 @@ impl Table {
             };
             entry.timers.delivered(&mut info, crate::clock::nanoseconds);
             let (blocked, alternate) = (member.blocked, member.alternate);
-            match deliver(&mut entry.actions, &info, blocked, &alternate, sp) {
+            match deliver(&mut entry.actions, info.signal, blocked, &alternate, sp) {
                 Delivery::Ignore => {}
                 Delivery::Terminate { .. } => return Next::Terminate(info),
                 Delivery::Stop { unless_orphaned } => {
@@ -90,15 +98,23 @@ impl Table {
                 }
                 Delivery::Handler(handler) => {
                     let fault = member.fault.filter(|(signal, ..)| *signal == info.signal && info.code > 0);
-                    return Next::Handler(Start {
-                        entry: handler,
-                        fault: fault.map(|(_, address, esr)| (address, esr)),
-                        blocked: member.saved.unwrap_or(blocked),
-                        alternate,
-                    });
+                    let start = member.start(handler, fault.map(|(_, address, esr)| (address, esr)));
+                    entry.refresh(at);
+                    return Next::Handler(info, start);
                 }
             }
         }
+    }
+}
+
+impl Member {
+    /// Gives the task the mask and the alternate stack with which a handler runs.
+    #[inline(always)]
+    pub fn start(&mut self, entry: signals::Entry, fault: Option<(u64, u64)>) -> Start {
+        let (blocked, alternate) = (self.blocked, self.alternate);
+        (self.blocked, self.alternate) = (entry.blocked, entry.alternate);
+        let saved = self.saved.take();
+        Start { entry, fault, saves: saved.unwrap_or(blocked), blocked: (blocked, saved), alternate }
     }
 }
 

@@ -40,7 +40,7 @@ pub use debug::{debug_of_running, report};
 pub use end::{exit_process, exit_task};
 pub use event::{Attributes, PerfEvent};
 pub use exec::{ExecError, exec, execve};
-pub use fault::{exception, of_kernel as fault_of_kernel};
+pub use fault::{brk, exception, of_kernel as fault_of_kernel};
 pub use futex::{Futex, futex};
 pub use handlers::sigreturn;
 pub use hooks::{drop_pages, session_of_group, terminal_caller};
@@ -64,7 +64,7 @@ pub(crate) use vdso::set_realtime_offset;
 
 use crate::arch::fp::Fpsimd;
 use crate::debug::task::{TaskDebug, Use};
-use crate::exception::Frame;
+use crate::exception::{El0Frame, Frame};
 use crate::sched::{self, Occupant};
 use crate::sched::{TaskId, WaitQueue};
 use crate::space::Space;
@@ -100,20 +100,21 @@ pub struct Task {
     attention: AtomicBool,
     /// The task ends before it goes on at EL0, because another thread of its process has called execve.
     ends: AtomicBool,
-    /// The error by which a system call says that a signal has cut it short, and X0 at its beginning.
+    /// The error by which a system call says that a signal has cut it short, and X0 at its beginning. While there is such an error,
+    /// `attention` is set.
     cut: AtomicU32,
     first_argument: AtomicU64,
-    /// What `restart_syscall` goes on with.
-    pub(crate) restart: IrqMutex<Option<Restart>>,
+    /// What `restart_syscall` goes on with. Used by the task itself.
+    restart: IrqMutex<Option<Restart>>,
+    /// Whether there is something in `restart`.
+    restarts: AtomicBool,
     /// Whether the task has left the address space that it was made with, and the parent that waits for that (vfork).
     left_space: AtomicBool,
     parent_waits: WaitQueue,
     /// TPIDR_EL0 while the task does not run.
     tls: AtomicU64,
-    /// SIMD and floating point while `loaded` is false. Used by the CPU that runs the task.
+    /// SIMD and floating point while the task does not run; while it runs the CPU has them. Used by the CPU that runs the task.
     fp: UnsafeCell<Fpsimd>,
-    /// Whether the CPU that runs the task has its SIMD registers.
-    loaded: AtomicBool,
     /// Owners of steps, and hardware slots.
     pub debug: TaskDebug,
     /// What the hardware slots were set for.
@@ -150,11 +151,11 @@ impl Task {
             cut: AtomicU32::new(0),
             first_argument: AtomicU64::new(0),
             restart: IrqMutex::new(None),
+            restarts: AtomicBool::new(false),
             left_space: AtomicBool::new(false),
             parent_waits: WaitQueue::new(),
             tls: AtomicU64::new(tls),
             fp: UnsafeCell::new(fp),
-            loaded: AtomicBool::new(false),
             debug: TaskDebug::new(),
             events: IrqMutex::new(Vec::new()),
         }
@@ -171,16 +172,36 @@ impl Task {
         sched::interrupt(self.thread());
     }
 
-    /// Called at the beginning of a system call.
-    pub(crate) fn call_begins(&self, first_argument: u64) {
-        self.first_argument.store(first_argument, Relaxed);
+    /// Called with the error of a system call, and with X0 at its beginning: an error that says that the call was cut short is dealt with on
+    /// the way back.
+    pub(crate) fn call_fails(&self, error: crate::errno::Errno, first_argument: u64) {
+        if signals::Cut::from_errno(error.number()).is_some() {
+            self.first_argument.store(first_argument, Relaxed);
+            self.cut.store(error.number(), Relaxed);
+            self.attention.store(true, Release);
+        }
     }
 
-    /// Called with the error of a system call: one that says that the call was cut short is dealt with on the way back.
-    pub(crate) fn call_fails(&self, error: crate::errno::Errno) {
-        if signals::Cut::from_errno(error.number()).is_some() {
-            self.cut.store(error.number(), Relaxed);
+    /// Says what `restart_syscall` is to go on with. Thread context of the task.
+    pub(crate) fn restart_with(&self, restart: Restart) {
+        *self.restart.lock() = Some(restart);
+        self.restarts.store(true, Relaxed);
+    }
+
+    /// Takes what `restart_syscall` is to go on with. Thread context of the task.
+    #[inline]
+    pub(crate) fn take_restart(&self) -> Option<Restart> {
+        if !self.restarts.load(Relaxed) {
+            return None;
         }
+        self.restarts.store(false, Relaxed);
+        self.take_known_restart()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_known_restart(&self) -> Option<Restart> {
+        self.restart.lock().take()
     }
 
     /// The address space that the task runs in; None if the task ends. Thread and interrupt context.
@@ -202,40 +223,37 @@ impl Task {
         drop(before);
     }
 
-    /// Changes the SIMD registers of the running task: they are what `change` leaves, when the task returns to EL0.
-    pub fn change_fp<R>(&self, change: impl FnOnce(&mut Fpsimd) -> R) -> R {
-        let _off = sched::preempt::Off::new();
-        // SAFETY: the task runs, on this CPU, and is not switched away.
-        let fp = unsafe { &mut *self.fp.get() };
-        if self.loaded.swap(false, Relaxed) {
-            fp.save();
-        }
-        change(fp)
+    /// The SIMD registers of the running task, in its memory. They stay there for as long as the task is in the kernel and changes none of
+    /// them: a switch writes the same values again. Thread context of the task.
+    fn saved_fp(&self) -> &Fpsimd {
+        // A switch in the middle saves and loads the same values.
+        // SAFETY: the task runs. No other reference is in use: the caller is the only one that asks, and its reference is used up before
+        // the task goes on.
+        unsafe { &mut *self.fp.get() }.save();
+        // SAFETY: as above; from here on the value is read only.
+        unsafe { &*self.fp.get() }
     }
+}
 
-    /// Loads the SIMD registers if this CPU does not have them. All exceptions are masked.
-    fn load_fp(&self) {
-        if !self.loaded.load(Relaxed) {
-            // SAFETY: the task runs on this CPU, and nothing switches it away.
-            unsafe { &*self.fp.get() }.load();
-            self.loaded.store(true, Relaxed);
-        }
-    }
+/// Has the running task go on at EL0 with these SIMD registers: V0 to V31, FPSR and FPCR. Thread context of the task.
+fn load_fp(v: &[u128; 32], fpsr: u32, fpcr: u32) {
+    // A switch in the middle saves and loads those that are loaded already.
+    Fpsimd::load_parts(v, fpsr, fpcr);
 }
 
 impl Occupant for Task {
     fn leaves(&self) {
         self.tls.store(crate::read_sysreg!("tpidr_el0"), Relaxed);
-        if self.loaded.swap(false, Relaxed) {
-            // SAFETY: the task leaves this CPU, with I masked.
-            unsafe { &mut *self.fp.get() }.save();
-        }
+        // SAFETY: the task leaves this CPU, with I masked.
+        unsafe { &mut *self.fp.get() }.save();
         Space::use_none();
         self.debug.leaves();
     }
 
     fn arrives(&self) {
         crate::write_sysreg!("tpidr_el0", self.tls.load(Relaxed));
+        // SAFETY: the task gets this CPU, with I masked.
+        unsafe { &*self.fp.get() }.load();
         if let Some(space) = &*self.space.lock() {
             space.use_here();
         }
@@ -253,6 +271,13 @@ pub fn current() -> Option<&'static Task> {
     // SAFETY: only this module makes occupants, and all of them are tasks. The thread keeps its task for as long as code runs on its
     // stack.
     unsafe { occupant.cast::<Task>().as_ref() }
+}
+
+/// The task whose frame this is.
+#[inline(always)]
+pub fn of(frame: &El0Frame) -> &'static Task {
+    // SAFETY: as in `current`. Only threads with a task go to EL0, so there is one.
+    unsafe { &*sched::occupant_of(frame).cast::<Task>() }
 }
 
 /// Whether the running task has something more urgent to do than to sleep in a system call: a signal, or its end. The call then returns

@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Deref;
 use core::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicUsize,
+    AtomicBool, AtomicPtr, AtomicU32, AtomicUsize,
     Ordering::{AcqRel, Relaxed},
 };
 use maps::Limits;
@@ -88,6 +88,8 @@ pub struct Process {
     pub resources: ResourceLimits,
     /// The parent's number, as the table has it, for `getppid` without the table's lock.
     pub(super) parent: AtomicU32,
+    /// Its entry in the table; null if it has none. Used under the table's lock.
+    pub(super) entry: AtomicPtr<super::table::Entry>,
     /// Whether the process ends: each of its threads ends when it would return to EL0.
     pub(super) ends: AtomicBool,
     /// How it has ended, once all its threads have.
@@ -106,6 +108,7 @@ impl Process {
             delivery: Mutex::new(()),
             resources,
             parent: AtomicU32::new(0),
+            entry: AtomicPtr::new(core::ptr::null_mut()),
             ends: AtomicBool::new(false),
             status: IrqMutex::new(None),
             changed: WaitQueue::new(),

@@ -1,10 +1,12 @@
 //! Sending signals.
 
 use super::Task;
+use super::handlers::{self, Start};
 use super::process::{Pid, Status};
 use super::table::{Entry, Table, table};
+use crate::exception::Frame;
 use core::sync::atomic::Ordering::{Relaxed, Release};
-use signals::{Info, SigSet, Signal};
+use signals::{Delivery, Info, SigSet, Signal, deliver};
 
 /// How many signals may wait in one queue (RLIMIT_SIGPENDING, which Linux counts by user).
 pub(super) const ROOM: usize = 1024;
@@ -82,7 +84,12 @@ impl Entry {
     fn has_work(&self, at: usize) -> bool {
         let member = &self.members[at];
         let waiting = (member.pending.signals() | self.pending.signals()) & !member.blocked;
-        self.ends.is_some() || self.stopped.is_some() || !waiting.is_empty() || member.task.ends.load(Relaxed)
+        let task = &member.task;
+        self.ends.is_some()
+            || self.stopped.is_some()
+            || !waiting.is_empty()
+            || task.ends.load(Relaxed)
+            || task.cut.load(Relaxed) != 0
     }
 
     /// Says to a task whether it has something to do, after its mask has changed or signals were taken.
@@ -158,17 +165,40 @@ impl Table {
 }
 
 impl Task {
-    /// Has the running task take the signal of a fault, which it cannot put off. Thread context.
-    pub(super) fn force(&self, info: &Info, fault: Option<(u64, u64)>) {
-        let _delivery = self.process.delivery.lock();
-        let mut table = table();
-        let Some((entry, at)) = table.own(self) else { return };
-        let member = &mut entry.members[at];
-        entry.actions.force(info.signal, &mut member.blocked);
-        if let Some((address, esr)) = fault {
-            member.fault = Some((info.signal, address, esr));
+    /// Has the running task take the signal of a fault, which it cannot put off: it goes on in the handler, if there is one. `frame` has its
+    /// registers. Thread context; may sleep.
+    pub(super) fn force(&self, frame: &mut Frame, info: &Info, fault: Option<(u64, u64)>) {
+        let _delivery = self.process.delivery.lock_by(self.thread());
+        let start = {
+            let mut table = table();
+            let Some((entry, at)) = table.own(self) else { return };
+            entry.force(at, info, fault, frame.sp)
+        };
+        if let Some(start) = start {
+            handlers::begin(self, frame, info, &start);
         }
+    }
+}
+
+impl Entry {
+    /// A task takes the signal of a fault. Returns the handler's start; without one the signal waits in the task's queue, for
+    /// [`super::leave`]. Faults come before all other signals, so that the queue need not be asked.
+    #[inline(always)]
+    fn force(&mut self, at: usize, info: &Info, fault: Option<(u64, u64)>, sp: u64) -> Option<Start> {
+        let ends = self.ends.is_some() || self.stopped.is_some();
+        let member = &mut self.members[at];
+        self.actions.force(info.signal, &mut member.blocked);
+        let waits = !(member.pending.signals() & SigSet::SYNCHRONOUS).is_empty();
+        if !ends
+            && !waits
+            && let Delivery::Handler(handler) =
+                deliver(&mut self.actions, info.signal, member.blocked, &member.alternate, sp)
+        {
+            return Some(member.start(handler, fault));
+        }
+        member.fault = fault.map(|(address, esr)| (info.signal, address, esr));
         let _ = member.pending.push(*info, ROOM);
-        entry.refresh(at);
+        self.refresh(at);
+        None
     }
 }

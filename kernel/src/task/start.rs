@@ -54,7 +54,7 @@ pub fn spawn(
         let mut entry = Entry::new(process.clone(), Box::new(Actions::new()));
         (entry.group, entry.session) = (pid, pid);
         entry.members.push(Member::new(task.clone(), SigSet::EMPTY));
-        table().processes.insert(pid, entry);
+        table().insert(entry);
         Ok(())
     })?;
     Ok(task)

@@ -10,6 +10,9 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering::Relaxed;
 use signals::{Actions, AltStack, Pending, SigSet, Signal, Timers};
 
 /// The most processes, zombies included. Stacks of the kernel limit the number of threads.
@@ -130,9 +133,49 @@ impl Entry {
     }
 }
 
+/// An entry that stays where it is for as long as it is in the table, so that its process can point to it ([`Table::own`]).
+pub(super) struct Listed(NonNull<Entry>);
+
+// SAFETY: the value owns its entry, as a box does.
+unsafe impl Send for Listed {}
+
+impl Listed {
+    fn new(entry: Entry) -> Self {
+        let entry = NonNull::from(Box::leak(Box::new(entry)));
+        let this = Self(entry);
+        this.process.entry.store(entry.as_ptr(), Relaxed);
+        this
+    }
+}
+
+impl Deref for Listed {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        // SAFETY: the entry lives until this value is dropped.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl DerefMut for Listed {
+    fn deref_mut(&mut self) -> &mut Entry {
+        // SAFETY: as above, and the value is borrowed alone.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.process.entry.store(core::ptr::null_mut(), Relaxed);
+        // SAFETY: the entry is a leaked box, and nobody uses it any more: a process whose entry leaves the table has no tasks, and only
+        // tasks ask for the entry of their process.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
 /// All processes by number.
 pub(super) struct Table {
-    pub processes: BTreeMap<Pid, Entry>,
+    pub processes: BTreeMap<Pid, Listed>,
     /// Numbers that have been given to tasks that are not in the table yet.
     reserved: Vec<Pid>,
     last: Pid,
@@ -149,6 +192,7 @@ static TABLE: IrqMutex<Table> = IrqMutex::new(Table {
 });
 
 /// Takes the lock of the table. Thread and interrupt context.
+#[inline]
 pub(super) fn table() -> IrqMutexGuard<'static, Table> {
     TABLE.lock()
 }
@@ -209,12 +253,20 @@ impl Table {
 
     /// A process that exists, zombies included.
     pub fn process(&mut self, pid: Pid) -> Option<&mut Entry> {
-        self.processes.get_mut(&pid)
+        self.processes.get_mut(&pid).map(|entry| &mut **entry)
+    }
+
+    /// Adds a process.
+    pub fn insert(&mut self, entry: Entry) {
+        self.processes.insert(entry.process.pid, Listed::new(entry));
     }
 
     /// The running task and its process.
+    #[inline]
     pub fn own(&mut self, task: &Task) -> Option<(&mut Entry, usize)> {
-        let entry = self.processes.get_mut(&task.process.pid)?;
+        // SAFETY: null, or the entry of the task's process in this table: the entry stays there as long as the process has a task. The
+        // table, which is borrowed alone, gives out one reference at a time.
+        let entry = unsafe { task.process.entry.load(Relaxed).as_mut() }?;
         let at = entry.members.iter().position(|member| member.task.tid == task.tid)?;
         Some((entry, at))
     }

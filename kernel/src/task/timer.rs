@@ -2,7 +2,7 @@
 //! signal.
 
 use super::Task;
-use super::table::{Entry, Table, table};
+use super::table::{Entry, Listed, Table, table};
 use crate::clock;
 use crate::errno::Errno;
 use crate::sched::{self, Alarm, CpuSet, Policy, TaskId};
@@ -192,7 +192,7 @@ fn expire() -> Option<u64> {
     let due: alloc::vec::Vec<u32> =
         table.processes.iter().filter(|(_, entry)| waiting(entry)).map(|(pid, _)| *pid).collect();
     due.into_iter().for_each(|pid| table.expire(pid, now));
-    let next = |entry: &Entry| {
+    let next = |entry: &Listed| {
         Some(entry.timer.0).filter(|at| *at != 0).into_iter().chain(entry.timers.next()).min()
     };
     table.processes.values().filter_map(next).min()

@@ -46,6 +46,75 @@ pub fn write_some(to: u64, from: &[u8]) -> usize {
     from.len() - unsafe { usercopy::to_user(to, from.as_ptr(), from.len()) }
 }
 
+/// The memory of a signal frame: a range that lies in the part of the address space that programs have.
+pub struct FrameMemory(());
+
+impl FrameMemory {
+    /// For accesses to a range. Thread context.
+    ///
+    /// # Errors
+    /// EFAULT if the range does not lie in a program's part of the address space.
+    pub fn new(address: u64, length: usize) -> Result<Self, Errno> {
+        (checked(address, length)? == address).then_some(Self(())).ok_or(Errno::EFAULT)
+    }
+}
+
+impl signals::frame::Memory for FrameMemory {
+    #[inline(always)]
+    fn write(&mut self, to: u64, from: &[u8]) -> bool {
+        let bytes = from.as_ptr();
+        // SAFETY: `from` is valid for reads. Where its length is not known when this is compiled, this is a plain copy.
+        0 == unsafe {
+            match from.len() {
+                16 => usercopy::to_user_16(to, bytes),
+                32 => usercopy::to_user_32(to, bytes),
+                48 => usercopy::to_user_48(to, bytes),
+                272 => usercopy::to_user_272(to, bytes),
+                512 => usercopy::to_user_512(to, bytes),
+                length => usercopy::to_user(to, bytes, length),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn clear(&mut self, to: u64, length: usize) -> bool {
+        0 == match length {
+            96 => usercopy::zero_user_96(to),
+            length => usercopy::zero_user(to, length),
+        }
+    }
+
+    #[inline(always)]
+    fn read(&mut self, from: u64, to: &mut [u8]) -> bool {
+        let bytes = to.as_mut_ptr();
+        // SAFETY: `to` is valid for writes.
+        0 == unsafe {
+            match to.len() {
+                272 => usercopy::from_user_272(bytes, from),
+                length => usercopy::from_user(bytes, from, length),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn read_into<'a, T: zerocopy::FromBytes>(
+        &mut self,
+        from: u64,
+        to: &'a mut MaybeUninit<T>,
+    ) -> Option<&'a mut T> {
+        let bytes = to.as_mut_ptr().cast::<u8>();
+        // SAFETY: the place has room for the type's size; whatever bytes it then has are a value of the type.
+        unsafe {
+            let left = match size_of::<T>() {
+                32 => usercopy::from_user_32(bytes, from),
+                560 => usercopy::from_user_512(bytes, from) + usercopy::from_user_48(bytes.add(512), from + 512),
+                length => usercopy::from_user(bytes, from, length),
+            };
+            (left == 0).then(|| to.assume_init_mut())
+        }
+    }
+}
+
 /// A type of which every value of its bytes is a value, without padding.
 ///
 /// # Safety

@@ -1,7 +1,7 @@
 //! `wait4` and `waitid`: what a process is told of its children.
 
 use super::process::{Pid, Status};
-use super::table::{Entry, Table, table};
+use super::table::{Listed, Table, table};
 use super::{Task, interrupted};
 use crate::errno::Errno;
 use linux_raw_sys::general as raw;
@@ -54,7 +54,7 @@ impl Event {
 }
 
 enum Found {
-    Event(Event, Option<Entry>),
+    Event(Event, Option<Listed>),
     /// There are such children, and nothing to be told of them.
     Nothing,
     NoChild,

@@ -1,6 +1,6 @@
 //! What a signal does to the thread that takes it.
 
-use crate::{Action, ActionFlags, Actions, AltStack, DefaultAction, Handler, Info, SigSet, Signal};
+use crate::{Action, ActionFlags, Actions, AltStack, DefaultAction, Handler, SigSet, Signal};
 
 /// What a signal does to the thread that takes it.
 ///
@@ -28,8 +28,6 @@ pub enum Delivery {
 /// How a handler starts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// What the handler is told. The tag of a fault's address is cleared unless the handler asked for it.
-    pub info: Info,
     /// The handler's address.
     pub handler: u64,
     /// Where the handler returns to; `None`: to the kernel's own code for it, in the vDSO.
@@ -46,17 +44,17 @@ pub struct Entry {
     pub alternate: AltStack,
 }
 
-/// Decides what `info` does to a thread whose mask is `blocked`, whose alternate stack is `alternate` and whose stack pointer is
+/// Decides what a signal does to a thread whose mask is `blocked`, whose alternate stack is `alternate` and whose stack pointer is
 /// `sp`. The mask is not asked: the caller has taken a signal that may be delivered ([`crate::take`]). With SA_RESETHAND the action
 /// is the default afterwards, also if the frame then cannot be written.
+#[inline(always)]
 pub fn deliver(
     actions: &mut Actions,
-    info: &Info,
+    signal: Signal,
     blocked: SigSet,
     alternate: &AltStack,
     sp: u64,
 ) -> Delivery {
-    let signal = info.signal;
     let action = actions.get(signal);
     match action.handler {
         Handler::Ignore => Delivery::Ignore,
@@ -68,15 +66,16 @@ pub fn deliver(
         },
         Handler::Address(handler) => {
             actions.handler_started(signal);
-            Delivery::Handler(enter(&action, handler, info, blocked, alternate, sp))
+            Delivery::Handler(enter(&action, handler, signal, blocked, alternate, sp))
         }
     }
 }
 
+#[inline(always)]
 fn enter(
     action: &Action,
     handler: u64,
-    info: &Info,
+    signal: Signal,
     blocked: SigSet,
     alternate: &AltStack,
     sp: u64,
@@ -84,11 +83,10 @@ fn enter(
     let flags = action.flags;
     let mut while_running = blocked | action.mask;
     if !flags.contains(ActionFlags::NODEFER) {
-        while_running = while_running.with(info.signal);
+        while_running = while_running.with(signal);
     }
     let top = alternate.frame_top(flags, sp);
     Entry {
-        info: if flags.contains(ActionFlags::EXPOSE_TAGBITS) { *info } else { info.without_tag() },
         handler,
         restorer: flags.contains(ActionFlags::RESTORER).then_some(action.restorer),
         flags,

@@ -4,8 +4,9 @@
 //! Linux carries 32 bytes; the rest of the 128 bytes is zero.
 
 use linux_raw_sys::general as raw;
+use zerocopy::IntoBytes;
 
-use crate::{Error, Signal};
+use crate::{ActionFlags, Error, Signal};
 
 /// A signal and what it says about its cause.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,14 +95,44 @@ pub enum Fields {
         arch: u32,
     },
     /// The union as a user program passed it. Delivery gives the receiver these bytes unchanged.
-    Raw([u8; 32]),
+    Raw([u64; 4]),
+}
+
+impl Fields {
+    /// The union of `siginfo_t`.
+    #[inline]
+    fn words(&self) -> [u64; 4] {
+        let process = |pid: i32, uid| two(pid.cast_unsigned(), uid);
+        match *self {
+            Self::Kill { pid, uid } => [process(pid, uid), 0, 0, 0],
+            Self::Queued { pid, uid, value } => [process(pid, uid), value, 0, 0],
+            Self::Timer { id, overrun, value } => [process(id, overrun.cast_unsigned()), value, 0, 0],
+            Self::Child { pid, uid, status, utime, stime } => [
+                process(pid, uid),
+                status.cast_unsigned().into(),
+                utime.cast_unsigned(),
+                stime.cast_unsigned(),
+            ],
+            Self::Fault { address } => [address, 0, 0, 0],
+            Self::Perf { address, data, kind, flags } => [address, data, two(kind, flags), 0],
+            Self::Poll { band, fd } => [band.cast_unsigned(), fd.cast_unsigned().into(), 0, 0],
+            Self::Sys { address, syscall, arch } => [address, two(syscall.cast_unsigned(), arch), 0, 0],
+            Self::Raw(union) => union,
+        }
+    }
+}
+
+/// Two words of 32 bits in one, the first at the lower address.
+#[inline]
+fn two(first: u32, second: u32) -> u64 {
+    u64::from(first) | u64::from(second) << 32
 }
 
 impl Info {
     /// The size of `siginfo_t`.
     pub const SIZE: usize = raw::SI_MAX_SIZE as usize;
     /// How many bytes of `siginfo_t` Linux carries from the sender to the receiver.
-    const CARRIED: usize = 48;
+    pub(crate) const CARRIED: usize = 48;
 
     /// A signal that a process sends by `kill` (SI_USER).
     pub const fn kill(signal: Signal, pid: i32, uid: u32) -> Self {
@@ -131,50 +162,17 @@ impl Info {
     /// The 128 bytes of `siginfo_t`.
     pub fn encode(&self) -> [u8; Self::SIZE] {
         let mut bytes = [0; Self::SIZE];
-        put(&mut bytes, 0, self.signal.number().to_le_bytes());
-        put(&mut bytes, 4, self.errno.to_le_bytes());
-        put(&mut bytes, 8, self.code.to_le_bytes());
-        match self.fields {
-            Fields::Kill { pid, uid } => {
-                put(&mut bytes, 16, pid.to_le_bytes());
-                put(&mut bytes, 20, uid.to_le_bytes());
-            }
-            Fields::Queued { pid, uid, value } => {
-                put(&mut bytes, 16, pid.to_le_bytes());
-                put(&mut bytes, 20, uid.to_le_bytes());
-                put(&mut bytes, 24, value.to_le_bytes());
-            }
-            Fields::Timer { id, overrun, value } => {
-                put(&mut bytes, 16, id.to_le_bytes());
-                put(&mut bytes, 20, overrun.to_le_bytes());
-                put(&mut bytes, 24, value.to_le_bytes());
-            }
-            Fields::Child { pid, uid, status, utime, stime } => {
-                put(&mut bytes, 16, pid.to_le_bytes());
-                put(&mut bytes, 20, uid.to_le_bytes());
-                put(&mut bytes, 24, status.to_le_bytes());
-                put(&mut bytes, 32, utime.to_le_bytes());
-                put(&mut bytes, 40, stime.to_le_bytes());
-            }
-            Fields::Fault { address } => put(&mut bytes, 16, address.to_le_bytes()),
-            Fields::Perf { address, data, kind, flags } => {
-                put(&mut bytes, 16, address.to_le_bytes());
-                put(&mut bytes, 24, data.to_le_bytes());
-                put(&mut bytes, 32, kind.to_le_bytes());
-                put(&mut bytes, 36, flags.to_le_bytes());
-            }
-            Fields::Poll { band, fd } => {
-                put(&mut bytes, 16, band.to_le_bytes());
-                put(&mut bytes, 24, fd.to_le_bytes());
-            }
-            Fields::Sys { address, syscall, arch } => {
-                put(&mut bytes, 16, address.to_le_bytes());
-                put(&mut bytes, 24, syscall.to_le_bytes());
-                put(&mut bytes, 28, arch.to_le_bytes());
-            }
-            Fields::Raw(union) => put(&mut bytes, 16, union),
-        }
+        bytes[..Self::CARRIED].copy_from_slice(self.words().as_bytes());
         bytes
+    }
+
+    #[inline]
+    fn words(&self) -> [u64; Self::CARRIED / 8] {
+        let mut words = [0; Self::CARRIED / 8];
+        words[0] = two(self.signal.number(), self.errno.cast_unsigned());
+        words[1] = self.code.cast_unsigned().into();
+        [words[2], words[3], words[4], words[5]] = self.fields.words();
+        words
     }
 
     /// What `rt_sigqueueinfo` and `rt_tgsigqueueinfo` take from a user program. `signal` is the call's own argument and replaces
@@ -200,21 +198,21 @@ impl Info {
         if !is_known(signal, code) && bytes[Self::CARRIED..].iter().any(|byte| *byte != 0) {
             return Err(Error::TooBig);
         }
-        Ok(Self { signal, errno, code, fields: Fields::Raw(get(bytes, 16)) })
+        Ok(Self { signal, errno, code, fields: Fields::Raw(zerocopy::transmute!(get::<32>(bytes, 16))) })
     }
 
-    /// The info as a handler without SA_EXPOSE_TAGBITS sees it: the top byte of a fault's user address is cleared. Linux leaves the
-    /// address of a hit watchpoint as it is. What a user program passed ([`Fields::Raw`]) stays as it is too.
-    #[must_use]
-    pub(crate) fn without_tag(mut self) -> Self {
-        if self.signal == Signal::SIGTRAP && self.code == raw::TRAP_HWBKPT as i32 {
-            return self;
-        }
-        if let Fields::Fault { address } | Fields::Perf { address, .. } = &mut self.fields {
+    /// The bytes of `siginfo_t` that are not 0 for a handler with these flags. Without SA_EXPOSE_TAGBITS the top byte of a fault's user address is
+    /// cleared. Linux leaves the address of a hit watchpoint as it is. What a user program passed ([`Fields::Raw`]) stays as it is too.
+    #[inline]
+    pub fn encode_for(&self, flags: ActionFlags) -> [u8; Self::CARRIED] {
+        let mut words = self.words();
+        let watched = self.signal == Signal::SIGTRAP && self.code == raw::TRAP_HWBKPT as i32;
+        let has_address = matches!(self.fields, Fields::Fault { .. } | Fields::Perf { .. });
+        if has_address && !watched && !flags.contains(ActionFlags::EXPOSE_TAGBITS) {
             // Bit 55 tells user addresses (TTBR0_EL1) from the kernel's; copied upwards it leaves a kernel address unchanged.
-            *address &= ((*address << 8).cast_signed() >> 8).cast_unsigned();
+            words[2] &= ((words[2] << 8).cast_signed() >> 8).cast_unsigned();
         }
-        self
+        zerocopy::transmute!(words)
     }
 }
 
@@ -237,10 +235,6 @@ fn is_known(signal: Signal, code: i32) -> bool {
         return code <= last as i32;
     }
     code >= raw::SI_DETHREAD || code == raw::SI_ASYNCNL
-}
-
-fn put<const N: usize>(bytes: &mut [u8; Info::SIZE], at: usize, value: [u8; N]) {
-    bytes[at..at + N].copy_from_slice(&value);
 }
 
 fn get<const N: usize>(bytes: &[u8; Info::SIZE], at: usize) -> [u8; N] {

@@ -13,14 +13,14 @@ fn action(handler: u64, flags: ActionFlags) -> Action {
 }
 
 fn entry(actions: &mut Actions, info: Info, blocked: SigSet, alternate: &AltStack, sp: u64) -> Entry {
-    match deliver(actions, &info, blocked, alternate, sp) {
+    match deliver(actions, info.signal, blocked, alternate, sp) {
         Delivery::Handler(entry) => entry,
         other => panic!("{other:?}"),
     }
 }
 
 fn by_default(signal: Signal) -> Delivery {
-    deliver(&mut Actions::new(), &Info::kernel(signal), SigSet::EMPTY, &AltStack::DISABLED, SP)
+    deliver(&mut Actions::new(), signal, SigSet::EMPTY, &AltStack::DISABLED, SP)
 }
 
 #[test]
@@ -181,12 +181,8 @@ fn a_handler_starts_as_its_flags_say() {
 
 #[test]
 fn tags_of_addresses_are_shown_to_those_who_ask() {
-    let address = |flags, info: Info| {
-        let mut actions = Actions::new();
-        actions.set(info.signal, action(0x1000, flags)).unwrap();
-        let entry = entry(&mut actions, info, SigSet::EMPTY, &AltStack::DISABLED, SP);
-        u64::from_le_bytes(entry.info.encode()[16..24].try_into().unwrap())
-    };
+    let address =
+        |flags, info: Info| u64::from_le_bytes(info.encode_for(flags)[16..24].try_into().unwrap());
     let fault = |address| Info::fault(Signal::SIGSEGV, 1, address);
     assert_eq!(address(ActionFlags::empty(), fault(0xab00_0000_0000_1000)), 0x1000);
     assert_eq!(address(ActionFlags::EXPOSE_TAGBITS, fault(0xab00_0000_0000_1000)), 0xab00_0000_0000_1000);

@@ -3,8 +3,8 @@
 use linux_raw_sys::general::SS_DISABLE;
 use proptest::prelude::*;
 use signals::frame::{
-    BadFrame, FRAME_SIZE, Fpsimd, Frame, Interrupted, Place, Registers, Restored, check_pstate,
-    enter_handler, restore,
+    BadFrame, FRAME_SIZE, Fpsimd, Interrupted, Masks, Memory, Place, Registers, check_pstate, enter_handler,
+    restore, write,
 };
 use signals::{
     Action, ActionFlags, Actions, AltStack, Delivery, Entry, Handler, Info, SigSet, Signal, deliver,
@@ -15,10 +15,20 @@ const RECORDS: usize = 592;
 /// PSTATE bits that may be set in what a program gets: N, Z, C, V, TCO, DIT, SSBS, BTYPE.
 const ALLOWED: u64 = 0xf300_1c00;
 
-/// User memory of `bytes` at `BASE`.
-fn reader(bytes: &[u8]) -> impl FnMut(u64, &mut [u8]) -> bool {
-    |address, to| {
-        let from = address.checked_sub(BASE).and_then(|offset| bytes.get(offset as usize..)?.get(..to.len()));
+/// User memory at `BASE`.
+struct Bytes<'a>(&'a [u8]);
+
+impl Memory for Bytes<'_> {
+    fn write(&mut self, _: u64, _: &[u8]) -> bool {
+        unreachable!("nothing is written when a frame is read")
+    }
+
+    fn clear(&mut self, _: u64, _: usize) -> bool {
+        unreachable!("nothing is written when a frame is read")
+    }
+
+    fn read(&mut self, from: u64, to: &mut [u8]) -> bool {
+        let from = from.checked_sub(BASE).and_then(|offset| self.0.get(offset as usize..)?.get(..to.len()));
         from.map(|from| to.copy_from_slice(from)).is_some()
     }
 }
@@ -27,7 +37,7 @@ fn entry(flags: ActionFlags, top: u64) -> Entry {
     let mut actions = Actions::new();
     let action = Action { handler: Handler::Address(0x4000), flags, restorer: 0x5000, mask: SigSet::EMPTY };
     actions.set(Signal::SIGUSR1, action).unwrap();
-    match deliver(&mut actions, &Info::kill(Signal::SIGUSR1, 1, 2), SigSet::EMPTY, &AltStack::DISABLED, top) {
+    match deliver(&mut actions, Signal::SIGUSR1, SigSet::EMPTY, &AltStack::DISABLED, top) {
         Delivery::Handler(entry) => entry,
         other => panic!("{other:?}"),
     }
@@ -39,7 +49,46 @@ fn registers() -> Registers {
 }
 
 fn fpsimd() -> Fpsimd {
-    Fpsimd { v: std::array::from_fn(|i| u128::MAX / (i as u128 + 2)), fpsr: 0x0800_0001, fpcr: 0x0100_0000 }
+    Fpsimd::new(std::array::from_fn(|i| u128::MAX / (i as u128 + 2)), 0x0800_0001, 0x0100_0000)
+}
+
+/// A frame that is written at `BASE`, with 0xee where nothing is; and its frame record.
+#[derive(Default)]
+struct Written {
+    frame: Vec<u8>,
+    record: Vec<u8>,
+}
+
+impl Memory for Written {
+    fn write(&mut self, to: u64, from: &[u8]) -> bool {
+        if to == BASE + FRAME_SIZE {
+            self.record.extend(from);
+            return true;
+        }
+        let at = (to - BASE) as usize;
+        let end = self.frame.len().max(at + from.len());
+        self.frame.resize(end, 0xee);
+        self.frame[at..at + from.len()].copy_from_slice(from);
+        true
+    }
+
+    fn clear(&mut self, to: u64, length: usize) -> bool {
+        self.write(to, &vec![0; length])
+    }
+
+    fn read(&mut self, _: u64, _: &mut [u8]) -> bool {
+        unreachable!("nothing is read when a frame is written")
+    }
+}
+
+/// The bytes of a frame at `BASE`, up to the last one that is written; and the frame record.
+fn written(flags: ActionFlags, interrupted: &Interrupted<'_>) -> (Vec<u8>, Vec<u8>) {
+    let place = Place { frame: BASE, record: BASE + FRAME_SIZE };
+    let mut memory = Written::default();
+    let info = Info::kill(Signal::SIGUSR1, 1, 2);
+    assert!(write(&place, &entry(flags, BASE), &info, interrupted, &mut memory));
+    assert_eq!(memory.frame[..128], info.encode(), "siginfo_t");
+    (memory.frame, memory.record)
 }
 
 /// The used bytes of a frame, in all the memory that it has.
@@ -47,12 +96,15 @@ fn frame(fault: Option<(u64, u64)>) -> Vec<u8> {
     let (registers, fpsimd) = (registers(), fpsimd());
     let interrupted = Interrupted {
         registers: &registers,
-        fpsimd: &fpsimd,
+        v: &fpsimd.v,
+        fpsr: fpsimd.fpsr,
+        fpcr: fpsimd.fpcr,
         fault,
         blocked: SigSet::of(&[Signal::SIGHUP]),
         alternate: AltStack::DISABLED,
     };
-    let mut bytes = Frame::new(&entry(ActionFlags::SIGINFO, BASE), &interrupted).bytes().to_vec();
+    let (mut bytes, record) = written(ActionFlags::SIGINFO, &interrupted);
+    assert_eq!((word(&record, 0), word(&record, 8)), (0x1111_001d, 0x1111_001e));
     bytes.resize(FRAME_SIZE as usize, 0xee);
     bytes
 }
@@ -69,8 +121,29 @@ fn set_head(bytes: &mut [u8], at: usize, magic: u32, size: u32) {
     set_word(bytes, at, u64::from(magic) | u64::from(size) << 32);
 }
 
+/// What a frame gives.
+#[derive(Debug)]
+struct Restored {
+    registers: Registers,
+    fpsimd: Fpsimd,
+    masks: Masks,
+}
+
 fn read(bytes: &[u8]) -> Result<Restored, BadFrame> {
-    restore(BASE, reader(bytes))
+    read_at(BASE, bytes)
+}
+
+/// As `read`, at another address.
+fn read_at(sp: u64, bytes: &[u8]) -> Result<Restored, BadFrame> {
+    let before = Registers { pstate: 0x8000_0000, ..Registers::default() };
+    let (mut registers, mut fpsimd) = (before, Fpsimd::default());
+    match restore(sp, &mut registers, &mut Bytes(bytes), |record| fpsimd = *record) {
+        Ok(masks) => Ok(Restored { registers, fpsimd, masks }),
+        Err(error) => {
+            assert_eq!(registers.pstate, before.pstate, "{error:?}");
+            Err(error)
+        }
+    }
 }
 
 #[test]
@@ -111,17 +184,21 @@ fn a_frame_goes_below_its_frame_record() {
 fn a_handler_starts_with_its_arguments() {
     let before = Registers { pstate: 0xf2f0_1fdf | 1 << 24, ..registers() };
     let place = Place { frame: 0x1000, record: 0x3000 };
-    let start =
-        enter_handler(&entry(ActionFlags::SIGINFO | ActionFlags::RESTORER, BASE), &before, place, 0x7777);
+    let start = |flags| {
+        let mut registers = before;
+        enter_handler(&mut registers, Signal::SIGUSR1, &entry(flags, BASE), &place, 0x7777);
+        registers
+    };
+    let with_info = start(ActionFlags::SIGINFO | ActionFlags::RESTORER);
+    let without = start(ActionFlags::empty());
+    let start = with_info;
     assert_eq!((start.x[0], start.x[1], start.x[2]), (10, 0x1000, 0x1080));
     assert_eq!((start.x[29], start.x[30], start.sp, start.pc), (0x3000, 0x5000, 0x1000, 0x4000));
     assert_eq!(start.pstate, 0xf100_1000, "NZCV, DIT and SSBS stay");
     assert_eq!(start.x[3..29], before.x[3..29]);
 
-    let start = enter_handler(&entry(ActionFlags::empty(), BASE), &before, place, 0x7777);
+    let start = without;
     assert_eq!((start.x[0], start.x[1], start.x[2], start.x[30]), (10, before.x[1], before.x[2], 0x7777));
-    assert_eq!(Frame::record(&before)[..8], before.x[29].to_le_bytes());
-    assert_eq!(Frame::record(&before)[8..], before.x[30].to_le_bytes());
 }
 
 #[test]
@@ -141,8 +218,8 @@ fn pstate_is_a_user_programs() {
 fn a_frame_is_read_only_where_it_can_be() {
     let bytes = frame(None);
     assert!(read(&bytes).is_ok());
-    assert_eq!(restore(BASE + 8, reader(&bytes)).unwrap_err(), BadFrame::Misaligned);
-    assert_eq!(restore(!15, |_, _| true).unwrap_err(), BadFrame::Unreadable);
+    assert_eq!(read_at(BASE + 8, &bytes).unwrap_err(), BadFrame::Misaligned);
+    assert_eq!(read_at(!15, &bytes).unwrap_err(), BadFrame::Unreadable);
     for end in [0, 591, 592, 599, 1119, 1127] {
         assert_eq!(read(&bytes[..end]).unwrap_err(), BadFrame::Unreadable, "{end}");
     }
@@ -244,7 +321,7 @@ fn any_registers() -> impl Strategy<Value = Registers> {
 }
 
 fn any_fpsimd() -> impl Strategy<Value = Fpsimd> {
-    (any::<[u128; 32]>(), any::<u32>(), any::<u32>()).prop_map(|(v, fpsr, fpcr)| Fpsimd { v, fpsr, fpcr })
+    (any::<[u128; 32]>(), any::<u32>(), any::<u32>()).prop_map(|(v, fpsr, fpcr)| Fpsimd::new(v, fpsr, fpcr))
 }
 
 proptest! {
@@ -253,13 +330,16 @@ proptest! {
         registers in any_registers(), fpsimd in any_fpsimd(), fault in any::<Option<(u64, u64)>>(), mask in any::<u64>(),
     ) {
         let blocked = SigSet(mask).blockable();
-        let interrupted = Interrupted { registers: &registers, fpsimd: &fpsimd, fault, blocked, alternate: AltStack::DISABLED };
-        let frame = Frame::new(&entry(ActionFlags::empty(), BASE), &interrupted);
-        let restored = read(frame.bytes()).unwrap();
+        let Fpsimd { v, fpsr, fpcr, .. } = &fpsimd;
+        let interrupted = Interrupted {
+            registers: &registers, v, fpsr: *fpsr, fpcr: *fpcr, fault, blocked, alternate: AltStack::DISABLED,
+        };
+        let (frame, _) = written(ActionFlags::empty(), &interrupted);
+        let restored = read(&frame).unwrap();
         prop_assert_eq!(restored.registers, registers);
         prop_assert_eq!(restored.fpsimd, fpsimd);
-        prop_assert_eq!(restored.blocked, blocked);
-        prop_assert_eq!(restored.alternate, AltStack::DISABLED.saved());
+        prop_assert_eq!(restored.masks.blocked, blocked);
+        prop_assert_eq!(restored.masks.alternate, AltStack::DISABLED.saved());
     }
 
     #[test]
@@ -276,7 +356,7 @@ proptest! {
         }
         if let Ok(restored) = read(&bytes) {
             prop_assert_eq!(restored.registers.pstate & !ALLOWED, 0);
-            prop_assert!((restored.blocked & SigSet::UNBLOCKABLE).is_empty());
+            prop_assert!((restored.masks.blocked & SigSet::UNBLOCKABLE).is_empty());
         }
     }
 

@@ -6,7 +6,7 @@ const LINUX: &str = include_str!("../../linux-costs.txt");
 const BUDGETS: &str = include_str!("../../budgets.txt");
 
 /// The rows that the kernel and then the programs of `tests/bench` must print, in this order.
-const KEYS: [&str; 31] = [
+const KEYS: [&str; 33] = [
     "dbg_entry_exit",
     "brk_bare",
     "kprobe_sim",
@@ -38,6 +38,8 @@ const KEYS: [&str; 31] = [
     "page_fault",
     "fork_exit",
     "context_switch",
+    "hw_bp_user",
+    "hw_wp_user",
 ];
 
 /// A row of the table.
@@ -149,7 +151,8 @@ pub mod tests {
     #[test]
     fn linux_has_the_rows_that_are_compared() {
         let keys = "dbg_entry_exit brk_bare kprobe_sim kprobe_ool kprobe_pre_post kretprobe hw_bp_kernel hw_wp_kernel irq_to_handler \
-                    irq_self_ipi boot boot_to_user null_syscall user_brk_signal";
+                    irq_self_ipi boot boot_to_user null_syscall user_brk_signal hw_bp_user \
+                    hw_wp_user";
         assert!(keys.split(' ').all(|key| number(LINUX, key).is_some()));
     }
 

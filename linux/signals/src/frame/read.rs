@@ -1,26 +1,23 @@
 //! Reading a frame in `rt_sigreturn`.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use core::mem::MaybeUninit;
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
-    END_SIZE, ESR_MAGIC, EXTRA_MAGIC, ExtraRecord, FPSIMD_MAGIC, FRAME_SIZE, Fpsimd, FpsimdRecord, Head,
-    RECORDS_AT, RECORDS_SIZE, RecordHead, Registers, check_pstate,
+    CONTEXT_AT, Context, END_SIZE, ESR_MAGIC, EXTRA_MAGIC, ExtraRecord, FPSIMD_HEAD, FPSIMD_MAGIC, FRAME_SIZE,
+    Fpsimd, Memory, RECORDS_AT, RECORDS_SIZE, REGISTERS_AT, RecordHead, Registers, check_pstate,
 };
 use crate::{SigSet, Stack};
 
 /// Linux refuses frames larger than this, with the extra records.
 const LARGEST_FRAME: u64 = 256 * 1024;
 
-/// What a frame asks for.
-#[derive(Clone, Debug)]
-pub struct Restored {
-    /// The registers. `pstate` has passed [`check_pstate`]; PC and SP are any numbers, which at EL0 at worst fault.
-    pub registers: Registers,
-    /// The FP and SIMD registers.
-    pub fpsimd: Fpsimd,
+/// What a frame asks for beside registers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Masks {
     /// The mask, without SIGKILL and SIGSTOP.
     pub blocked: SigSet,
-    /// For [`crate::AltStack::set`] with the SP of `registers`, whose error is ignored.
+    /// For [`crate::AltStack::set`] with the SP of the registers, whose error is ignored.
     pub alternate: Stack,
 }
 
@@ -39,39 +36,74 @@ pub enum BadFrame {
     Fpsimd,
 }
 
-/// Reads the frame at `sp`. `read` copies user memory from an address into a slice and says whether it could; it refuses
-/// addresses outside user memory, which Linux checks for the whole [`FRAME_SIZE`] at `sp`.
+/// The records of a frame as the kernel writes them.
+#[derive(FromBytes, IntoBytes)]
+#[repr(C)]
+struct Records {
+    fpsimd: Fpsimd,
+    /// The ESR record and the end record, or the end record and two words that mean nothing.
+    behind: [u64; 4],
+}
+
+/// The first word of the ESR record that the kernel writes.
+const ESR_HEAD: u64 = ESR_MAGIC as u64 | 16 << 32;
+
+impl Records {
+    /// Whether the frame is one that the kernel could have written: the FPSIMD record, perhaps an ESR record, and the end.
+    fn are_usual(&self) -> bool {
+        self.fpsimd.head == FPSIMD_HEAD
+            && (self.behind[0] == 0 || (self.behind[0] == ESR_HEAD && self.behind[2] == 0))
+    }
+}
+
+/// Reads the frame at `sp`. `fpsimd` is given the FPSIMD record when everything else has been read.
 ///
-/// Reads what the records say, each part once: 592 bytes, then 8 bytes of each record, then 520 of the FPSIMD record. There is no
-/// state in which only a part of the frame has been taken over; Linux has taken over what was read before the error.
+/// The general registers are read last, right into `registers`. PSTATE there has passed [`check_pstate`]; PC and SP are any numbers, which
+/// at EL0 at worst fault. Another thread of the program may change the frame at any moment; what was checked is what is used.
 ///
 /// # Errors
-/// [`BadFrame`]. Nothing is to be changed in the thread but for the SIGSEGV.
-pub fn restore(sp: u64, mut read: impl FnMut(u64, &mut [u8]) -> bool) -> Result<Restored, BadFrame> {
+/// [`BadFrame`]. The thread gets SIGSEGV. PSTATE in `registers` is as before; the other registers may have been taken over in part, as in
+/// Linux, if they could not be read whole.
+#[inline(always)]
+pub fn restore(
+    sp: u64,
+    registers: &mut Registers,
+    memory: &mut impl Memory,
+    fpsimd: impl FnOnce(&Fpsimd),
+) -> Result<Masks, BadFrame> {
     if !sp.is_multiple_of(16) {
         return Err(BadFrame::Misaligned);
     }
     if sp.checked_add(FRAME_SIZE).is_none() {
         return Err(BadFrame::Unreadable);
     }
-    let head: Head = fetch(&mut read, sp)?;
-    let pstate = check_pstate(head.registers.pstate).map_err(|_| BadFrame::Pstate)?;
-    let fpsimd = find_fpsimd(sp, &mut read)?;
-    let record: FpsimdRecord = fetch(&mut read, fpsimd)?;
-    // Another thread of the program may change the frame between two reads, so the head is checked in the copy that is used.
-    if record.head.magic != FPSIMD_MAGIC || record.head.size as usize != size_of::<FpsimdRecord>() {
-        return Err(BadFrame::Fpsimd);
+    let mut place = MaybeUninit::uninit();
+    let context: Context =
+        *memory.read_into(sp + CONTEXT_AT, &mut place).ok_or(BadFrame::Unreadable)?;
+    let mut place = MaybeUninit::uninit();
+    let found;
+    let record = match memory.read_into::<Records>(sp + RECORDS_AT as u64, &mut place) {
+        Some(records) if records.are_usual() => &records.fpsimd,
+        _ => {
+            found = find_fpsimd(sp, memory)?;
+            &found
+        }
+    };
+    let before = registers.pstate;
+    let readable = memory.read(sp + REGISTERS_AT, registers.as_mut_bytes());
+    let pstate = check_pstate(core::mem::replace(&mut registers.pstate, before));
+    if !readable {
+        return Err(BadFrame::Unreadable);
     }
-    Ok(Restored {
-        registers: Registers { pstate, ..head.registers },
-        fpsimd: Fpsimd { v: record.v, fpsr: record.fpsr, fpcr: record.fpcr },
-        blocked: SigSet(head.mask).blockable(),
-        alternate: head.stack,
-    })
+    registers.pstate = pstate.map_err(|_| BadFrame::Pstate)?;
+    fpsimd(record);
+    Ok(Masks { blocked: SigSet(context.mask).blockable(), alternate: context.stack })
 }
 
-/// Walks over the records of the frame at `sp` to the end record. Returns the address of the FPSIMD record.
-fn find_fpsimd(sp: u64, read: &mut impl FnMut(u64, &mut [u8]) -> bool) -> Result<u64, BadFrame> {
+/// Walks over the records of the frame at `sp` to the end record. Returns the FPSIMD record.
+#[cold]
+#[inline(never)]
+fn find_fpsimd(sp: u64, memory: &mut impl Memory) -> Result<Fpsimd, BadFrame> {
     let mut base = sp + RECORDS_AT as u64;
     let mut limit = RECORDS_SIZE;
     let mut offset = 0;
@@ -83,20 +115,20 @@ fn find_fpsimd(sp: u64, read: &mut impl FnMut(u64, &mut [u8]) -> bool) -> Result
             return Err(BadFrame::Record);
         }
         let at = base + offset as u64;
-        let head: RecordHead = fetch(read, at)?;
+        let head: RecordHead = fetch(memory, at)?;
         let size = head.size as usize;
         if limit - offset < size {
             return Err(BadFrame::Record);
         }
         match head.magic {
-            0 if size == 0 => return fpsimd.ok_or(BadFrame::Fpsimd),
-            FPSIMD_MAGIC if fpsimd.is_none() && size >= size_of::<FpsimdRecord>() => fpsimd = Some(at),
+            0 if size == 0 => break,
+            FPSIMD_MAGIC if fpsimd.is_none() && size >= size_of::<Fpsimd>() => fpsimd = Some(at),
             ESR_MAGIC if size >= size_of::<RecordHead>() => {}
             EXTRA_MAGIC
                 if !in_extra && size >= size_of::<ExtraRecord>() && limit - offset - size >= END_SIZE =>
             {
                 in_extra = true;
-                (base, limit) = enter_extra(sp, at, size as u64, read)?;
+                (base, limit) = enter_extra(sp, at, size as u64, memory)?;
                 offset = 0;
                 continue;
             }
@@ -104,6 +136,9 @@ fn find_fpsimd(sp: u64, read: &mut impl FnMut(u64, &mut [u8]) -> bool) -> Result
         }
         offset += size;
     }
+    let record: Fpsimd = fetch(memory, fpsimd.ok_or(BadFrame::Fpsimd)?)?;
+    // The record may have changed between two reads.
+    if record.head == FPSIMD_HEAD { Ok(record) } else { Err(BadFrame::Fpsimd) }
 }
 
 /// The start and the size in bytes of the extra records, which the EXTRA record of `size` bytes at `at` announces.
@@ -111,10 +146,10 @@ fn enter_extra(
     sp: u64,
     at: u64,
     size: u64,
-    read: &mut impl FnMut(u64, &mut [u8]) -> bool,
+    memory: &mut impl Memory,
 ) -> Result<(u64, usize), BadFrame> {
-    let extra: ExtraRecord = fetch(read, at)?;
-    let end_record: RecordHead = fetch(read, at + size)?;
+    let extra: ExtraRecord = fetch(memory, at)?;
+    let end_record: RecordHead = fetch(memory, at + size)?;
     let start = at + size + END_SIZE as u64;
     // `start` lies in the frame, so its distance from `sp` is below `LARGEST_FRAME`.
     let room = LARGEST_FRAME - (start - sp);
@@ -126,10 +161,7 @@ fn enter_extra(
     Ok((start, extra.size as usize))
 }
 
-fn fetch<T: FromBytes + IntoBytes + Immutable>(
-    read: &mut impl FnMut(u64, &mut [u8]) -> bool,
-    address: u64,
-) -> Result<T, BadFrame> {
+fn fetch<T: FromBytes + IntoBytes>(memory: &mut impl Memory, from: u64) -> Result<T, BadFrame> {
     let mut value = T::new_zeroed();
-    if read(address, value.as_mut_bytes()) { Ok(value) } else { Err(BadFrame::Unreadable) }
+    if memory.read(from, value.as_mut_bytes()) { Ok(value) } else { Err(BadFrame::Unreadable) }
 }
