@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::debug::slots::{self, Disposition};
+use kernel::mm::layout;
 
 /// Tries a breakpoint on each of the first `count` instructions of a function. Returns the offsets at which it is refused.
 fn refused(function: u64, count: u64) -> Result<Vec<u64>, harness::ktest::Ended> {
@@ -66,5 +67,22 @@ pub fn a_breakpoint_on_the_load_counts_attempts() -> Outcome {
     check_eq!((value, sum), (307, (0..100).map(|n| 7 + 3 * n).sum::<u64>()));
     // The branch that tests the status of STXR belongs to the sequence, which is one step, so the breakpoint on it is not hit.
     check_eq!(hits, [100, 100, 0, 100]);
+    Ok(())
+}
+
+/// The boot takes the exclusives from the list in the image: each of them is there, and nothing else.
+pub fn the_image_lists_the_exclusives_of_its_text() -> Outcome {
+    let listed = kernel::debug::exclusive::listed();
+    check!(listed.is_some(), "the list has no room for all exclusives: LISTED_ROOM");
+    let (start, end) = (layout::text_start(), layout::text_end());
+    // SAFETY: the kernel's text is mapped readable. Probes and breakpoints of other tests are gone.
+    let text = unsafe { core::slice::from_raw_parts(start as *const u64, (end - start) / 8) };
+    let (mut listed, mut missing) = (listed.unwrap_or_default().iter(), None);
+    probe::exclusives(text, |index| {
+        if listed.next() != Some(&(index as u32)) {
+            missing.get_or_insert(start + 4 * index);
+        }
+    });
+    check_eq!((missing, listed.next()), (None, None), "not in the list, and not in the text");
     Ok(())
 }

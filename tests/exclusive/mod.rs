@@ -21,6 +21,7 @@ use watching::*;
 
 suite!("exclusive":
     software_and_hardware_agree,
+    the_image_lists_the_exclusives_of_its_text,
     no_breakpoint_inside_a_sequence,
     what_is_refused_would_never_end,
     a_breakpoint_on_the_load_counts_attempts,

@@ -5,7 +5,7 @@ use crate::symbols::{self, Elf};
 use crate::{barriers, noprobe};
 use anyhow::{Context, Result, bail};
 use object::read::elf::{FileHeader, ProgramHeader};
-use object::{LittleEndian, elf::PT_LOAD};
+use object::{LittleEndian, Object, ObjectSymbol, elf::PT_LOAD};
 use std::path::{Path, PathBuf};
 
 /// Where the header says how much memory the image takes.
@@ -13,6 +13,8 @@ const IMAGE_SIZE: usize = 16;
 /// The header's magic, at `MAGIC_AT`.
 const MAGIC: &[u8; 4] = b"ARM\x64";
 const MAGIC_AT: usize = 56;
+/// The kernel's static for the list of its exclusives.
+const LISTED: &str = "EXCLUSIVES_LISTED";
 /// The image's length is a multiple of this.
 const PAGE: usize = 4096;
 
@@ -49,6 +51,7 @@ fn image(bytes: &[u8]) -> Result<Vec<u8>> {
         bail!("__image_end is not aligned to {PAGE}");
     }
     image.resize(length, 0);
+    list_exclusives(&elf, &mut image)?;
     image.extend(symbols::encode(&symbols::read(&elf)?)?);
     image.resize(image.len().next_multiple_of(PAGE), 0);
     if image.get(MAGIC_AT..MAGIC_AT + 4) != Some(MAGIC) {
@@ -57,6 +60,27 @@ fn image(bytes: &[u8]) -> Result<Vec<u8>> {
     let size = image.len() as u64;
     image[IMAGE_SIZE..IMAGE_SIZE + 8].copy_from_slice(&size.to_le_bytes());
     Ok(image)
+}
+
+/// Writes the list of the exclusives in the text to where the kernel has room for it (`debug/exclusive/text.rs`): their number, then for
+/// each the number of its word in the text. If there are more, the number stays as it is, and the kernel looks for them itself.
+fn list_exclusives(elf: &Elf<'_>, image: &mut [u8]) -> Result<()> {
+    let Some(room) = elf.symbols().find(|symbol| symbol.name() == Ok(LISTED)) else { return Ok(()) };
+    let start = symbols::value(elf, "__image_start")?;
+    let offset = |address: u64| usize::try_from(address.wrapping_sub(start));
+    let text = image.get(..offset(symbols::value(elf, "__text_end")?)?).context("text outside of the image")?;
+    let (pairs, _) = text.as_chunks::<8>();
+    let pairs: Vec<u64> = pairs.iter().copied().map(u64::from_le_bytes).collect();
+    let mut words = vec![0];
+    probe::exclusives(&pairs, |index| words.push(index as u32));
+    words[0] = u32::try_from(words.len() - 1)?;
+    let list: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+    let at = offset(room.address())?;
+    let place = image.get_mut(at..at + usize::try_from(room.size())?).context("a static outside of the image")?;
+    if let Some(place) = place.get_mut(..list.len()) {
+        place.copy_from_slice(&list);
+    }
+    Ok(())
 }
 
 /// Lays the loaded segments out by physical address.

@@ -60,7 +60,7 @@
 mod memory;
 mod text;
 
-pub use text::{check, is_in_sequence, is_load, is_near, survey, word_at};
+pub use text::{check, is_in_sequence, is_load, is_near, listed, survey, word_at};
 
 use super::client::Stepped;
 use super::cpu::MaskedCpu;

@@ -90,6 +90,34 @@ fn note(address: u64) {
     }
 }
 
+/// How many exclusives [`LISTED`] has room for.
+const LISTED_ROOM: usize = 12288;
+
+/// The exclusives of the kernel's text, as `xtask` writes them into the image (`pack.rs`): how many there are, and for each the number of
+/// its word in the text, in ascending order. So a boot need not look at every word. An image that `xtask` has not packed, or whose list has no
+/// room for all of them, has [`UNLISTED`] in place of the number.
+#[repr(C)]
+struct Listed {
+    count: u32,
+    words: [u32; LISTED_ROOM],
+}
+
+/// See [`Listed`].
+const UNLISTED: u32 = u32::MAX;
+
+#[used]
+#[unsafe(no_mangle)]
+static EXCLUSIVES_LISTED: Listed = Listed { count: UNLISTED, words: [0; LISTED_ROOM] };
+
+/// The list of the text's exclusives that the image has, by the numbers of their words; None if it has none. Any context.
+pub fn listed() -> Option<&'static [u32]> {
+    // The compiler must not believe that the value is what is written above.
+    let listed = core::hint::black_box(&raw const EXCLUSIVES_LISTED);
+    // SAFETY: the static's own value, which nobody writes once the kernel runs.
+    let listed = unsafe { &*listed };
+    (listed.count != UNLISTED).then(|| listed.words.get(..listed.count as usize)).flatten()
+}
+
 /// Finds the exclusive sequences of the kernel's text, and fills [`NEAR`] and [`MEMBERS`]. Called once, at boot, before
 /// the first slot is set. The result stays true: probes on exclusives are refused, and no exclusive is written to the
 /// text later.
@@ -109,7 +137,7 @@ pub fn survey() {
     };
     // The end of the last function whose blocks are set in `NEAR`.
     let mut noted = start;
-    exclusives(pairs, |index| {
+    let mut found = |index: usize| {
         let (address, word) = (start + 4 * index, text[index]);
         // Every store-exclusive is a member, whatever path leads to it, because an exception at a store-exclusive makes
         // it fail.
@@ -130,5 +158,9 @@ pub fn survey() {
             NEAR[block / 64].fetch_or(1 << (block % 64), Relaxed);
         }
         noted = to as usize;
-    });
+    };
+    match listed() {
+        Some(words) => words.iter().for_each(|&word| found(word as usize)),
+        None => exclusives(pairs, found),
+    }
 }
