@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <ucontext.h>
@@ -428,6 +430,46 @@ static void exclusives(void)
 	check("    every attempt counts in the end", word == 400, "%u", word);
 }
 
+/* A load-exclusive of a pair, a way out before its store-exclusive, and one that the program takes. */
+void leave_pair(uint64_t *to, uint64_t *loaded);
+extern char pair_load[];
+__asm__(".global pair_load\n.type leave_pair, %function\nleave_pair: mov x2, x0\nmov x3, x1\npair_load: ldxp x0, x1, [x2]\n"
+	"cbz xzr, 1f\nstxp w4, x0, x1, [x2]\n1: stp x0, x1, [x3]\nret\n");
+
+static sigjmp_buf away;
+
+static void misaligned(int signal, siginfo_t *info, void *context)
+{
+	trapped(signal, info, context);
+	siglongjmp(away, 1);
+}
+
+/*
+ * The kernel executes a sequence for the program, by its own mapping of the page. A pair over the end of the page must not show what lies
+ * behind the page there.
+ */
+static void pairs(void)
+{
+	struct sigaction action = { .sa_sigaction = misaligned, .sa_flags = SA_SIGINFO }, before;
+	uint64_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), loaded[2] = { 1, 1 };
+	int fd = event(EXECUTES, pair_load, 4, 0, 0);
+
+	page[0] = 3;
+	page[1] = 4;
+	leave_pair(page, loaded);
+	check("a pair that is loaded exclusively", loaded[0] == 3 && loaded[1] == 4, "%lu, %lu", (unsigned long)loaded[0],
+	      (unsigned long)loaded[1]);
+	sigaction(SIGBUS, &action, &before);
+	signals = 0;
+	if (!sigsetjmp(away, 1))
+		leave_pair(page + 511, loaded);
+	sigaction(SIGBUS, &before, NULL);
+	check("    over the end of a page", signals == 1 && last.si_code == BUS_ADRALN && last.si_addr == page + 511 && loaded[1] == 4,
+	      "%d signals, code %d, address %p, loaded %#lx", signals, last.si_code, last.si_addr, (unsigned long)loaded[1]);
+	hits("    each attempt is a hit", fd, 2);
+	munmap(page, 4096);
+}
+
 static void limits(void)
 {
 	int fds[32], many = 0;
@@ -478,6 +520,7 @@ int main(int argc, char **argv)
 	across_cpus();
 	others();
 	exclusives();
+	pairs();
 	limits();
 	over_exec(argv[0]);
 	return failed();

@@ -26,6 +26,13 @@ fn word(address: u64) -> Option<u32> {
     user::load_word(address).ok()
 }
 
+/// Refuses an access that is not aligned to its whole size. Exclusives must be aligned so (DDI 0487 B2, "Alignment of data accesses"), and the
+/// program gets its fault when it executes the instruction itself. A pair that begins in front of the end of a page would reach into the
+/// page that lies behind it in the linear map, which is anybody's.
+fn aligned(address: u64, shape: Shape) -> Result<(), Fault> {
+    if address.is_multiple_of(shape.bytes()) { Ok(()) } else { Err(Fault) }
+}
+
 /// The memory of a program.
 struct Program<'a> {
     space: &'a Space,
@@ -56,6 +63,7 @@ impl Memory for Program<'_> {
     }
 
     fn load(&mut self, address: u64, shape: Shape) -> Result<[u64; 2], Fault> {
+        aligned(address, shape)?;
         let (page, offset) = self.page(address, false).ok_or(Fault)?;
         Native.load((page.address() as usize + offset) as u64, shape)
     }
@@ -73,6 +81,7 @@ impl Memory for Program<'_> {
         new: [u64; 2],
         between: &Between,
     ) -> Result<bool, Fault> {
+        aligned(address, shape)?;
         let (page, offset) = self.page(address, true).ok_or(Fault)?;
         // The pages of the accesses in between, which stay as long as they are held here.
         let mut held: [Option<Page>; 16] = [const { None }; 16];
