@@ -9,11 +9,13 @@
 mod asid;
 mod foreign;
 mod object;
+mod steady;
 mod tables;
 
 pub use asid::init_cpu;
 pub use foreign::{Right, Usage};
 pub use object::{Object, Program};
+pub use steady::Steady;
 pub use tables::NoMemory;
 
 use crate::arch::cache;
