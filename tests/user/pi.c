@@ -27,7 +27,95 @@ static long futex(volatile uint32_t *word, int operation, long value, long timeo
 	return syscall(SYS_futex, word, operation, value, timeout, other, last);
 }
 
+static uint32_t tid(void)
+{
+	return syscall(SYS_gettid);
+}
+
+static void give_way(void)
+{
+	sched_yield();
+	__asm__ volatile("yield");
+}
+
+/* Has the thread run on one CPU, if there are so many: who ends and who watches it run at the same time. */
+static void stay_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof set, &set);
+}
+
+/* An entry of a list of robust futexes, and its word. */
+struct node {
+	struct node *next;
+	volatile uint32_t word;
+};
+
+static struct node nodes[3];
 static volatile uint32_t lock;
+
+/*
+ * Ends the thread with the first node in its robust list. Behind that node the list is a circle, which the kernel follows for as many entries
+ * as a list may have: so other threads have time to do something between the node's turn and the end of the thread.
+ */
+static void end_with_robust_list(void)
+{
+	static struct {
+		struct node *first;
+		long distance;
+		struct node *pending;
+	} head;
+
+	nodes[0].next = &nodes[1];
+	nodes[1].next = &nodes[2];
+	nodes[2].next = &nodes[1];
+	head.first = &nodes[0];
+	head.distance = offsetof(struct node, word);
+	if (syscall(SYS_set_robust_list, &head, sizeof head))
+		return;
+	syscall(SYS_exit, 0);
+}
+
+/* A thread without the C library, whose end the library does not see. */
+static int bare_thread(int (*function)(void *))
+{
+	static char stack[65536] __attribute__((aligned(16)));
+
+	return check_call("a thread", clone(function, stack + sizeof stack,
+	                                    CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM, NULL));
+}
+
+static void wait_for_end(int thread)
+{
+	while (!syscall(SYS_tgkill, getpid(), thread, 0))
+		give_way();
+}
+
+static int ends_with_a_lock(void *argument)
+{
+	(void)argument;
+	stay_on(1);
+	lock = nodes[0].word = tid();
+	end_with_robust_list();
+	return 1;
+}
+
+/* A lock that nobody waits for when its owner begins to end, and somebody before it has ended. */
+static void late_waiter(void)
+{
+	for (int i = 0; i < 3; i++) {
+		lock = nodes[0].word = 0;
+		int owner = bare_thread(ends_with_a_lock);
+		while (!(nodes[0].word & FUTEX_OWNER_DIED))
+			give_way();
+		check("    a lock whose owner is ending", futex(&lock, FUTEX_LOCK_PI, 0, 0, NULL, 0) == -1 && errno == ESRCH, "%s",
+		      strerror(errno));
+		wait_for_end(owner);
+	}
+}
 
 static void read_only(void)
 {
@@ -52,5 +140,6 @@ int main(void)
 {
 	stay_on(0);
 	read_only();
+	late_waiter();
 	return failed();
 }

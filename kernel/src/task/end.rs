@@ -45,6 +45,7 @@ pub(super) fn end_task() -> ! {
             entry.hand_over();
         }
         drop(left);
+        pi::turn_away_late(task);
         task.process.changed.wake_all();
         if last {
             task.process.files.leave();

@@ -217,6 +217,19 @@ pub(super) fn leave(task: &Task) {
     }
 }
 
+/// Ends the waits for the locks that name the task as their owner but were not given away by [`leave`]: others have begun to wait since. The
+/// task is in the table no more, so nobody begins a wait from here on: `enter` looks it up and waits under the lock of the list. Thread
+/// context.
+pub(super) fn turn_away_late(task: &Task) {
+    let mut locks = CONTENDED.lock();
+    while let Some(number) = sched::contended_lock(task.thread()) {
+        match locks.iter().position(|lock| lock.number == number) {
+            Some(at) => turn_away(&locks.swap_remove(at)),
+            None => _ = sched::lock_release(task.thread(), number),
+        }
+    }
+}
+
 /// Ends the waits for a lock whose word cannot be written any more. Each waiter looks at the word again, and finds that its owner is gone.
 fn turn_away(lock: &Lock) {
     lock.waiters.iter().for_each(|&(waiter, _)| sched::end_wait(waiter));
