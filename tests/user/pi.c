@@ -117,6 +117,64 @@ static void late_waiter(void)
 	}
 }
 
+static volatile int inside, most, had;
+static volatile uint32_t owners_tid;
+
+/* Takes the robust lock, stays inside until its first owner has ended, and gives it back. */
+static void take(void)
+{
+	if (futex(&nodes[0].word, FUTEX_LOCK_PI, 0, 0, NULL, 0))
+		return;
+	int now = __atomic_add_fetch(&inside, 1, __ATOMIC_SEQ_CST);
+	wait_for_end(owners_tid);
+	for (int i = 0; i < 100; i++) {
+		if (now > most)
+			most = now;
+		give_way();
+		now = __atomic_load_n(&inside, __ATOMIC_SEQ_CST);
+	}
+	had++;
+	__atomic_sub_fetch(&inside, 1, __ATOMIC_SEQ_CST);
+	futex(&nodes[0].word, FUTEX_UNLOCK_PI, 0, 0, NULL, 0);
+}
+
+static int owner_of_robust(void *argument)
+{
+	(void)argument;
+	stay_on(1);
+	owners_tid = tid();
+	__atomic_store_n(&nodes[0].word, owners_tid, __ATOMIC_RELEASE);
+	while (!(nodes[0].word & FUTEX_WAITERS))
+		give_way();
+	end_with_robust_list();
+	return 1;
+}
+
+static void *waiter_of_robust(void *argument)
+{
+	take();
+	return argument;
+}
+
+/* A robust lock that somebody waits for goes to the waiter, and a third thread, which comes while the owner ends, waits. */
+static void one_owner(void)
+{
+	pthread_t waiter;
+
+	nodes[0].word = 0;
+	int owner = bare_thread(owner_of_robust);
+	while (!__atomic_load_n(&nodes[0].word, __ATOMIC_ACQUIRE))
+		give_way();
+	pthread_create(&waiter, NULL, waiter_of_robust, NULL);
+	while ((nodes[0].word & FUTEX_TID_MASK) == owners_tid)
+		give_way();
+	take();
+	wait_for_end(owner);
+	pthread_join(waiter, NULL);
+	check("a robust lock of a thread that ends has one owner at a time", most == 1 && had == 2, "%d inside, %d were", most, had);
+	check("    and is free in the end", !(nodes[0].word & FUTEX_TID_MASK), "%#x", nodes[0].word);
+}
+
 static void read_only(void)
 {
 	volatile uint32_t *words = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -141,5 +199,6 @@ int main(void)
 	stay_on(0);
 	read_only();
 	late_waiter();
+	one_owner();
 	return failed();
 }
