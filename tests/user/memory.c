@@ -123,6 +123,17 @@ static void code(void)
 	munmap(area, PAGE);
 }
 
+/* Addresses at the end of the 64 bits, for a result that would be written behind it. */
+static void ends_of_addresses(void)
+{
+	char *area = map(2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	void *last = (void *)-1L;
+
+	check("mincore, nowhere to write to", syscall(SYS_mincore, area, 2 * PAGE, last) == -1 && errno == EFAULT, "%s", strerror(errno));
+	check("mincore of nothing", syscall(SYS_mincore, NULL, 1UL, last) == -1 && errno == ENOMEM, "%s", strerror(errno));
+	munmap(area, 2 * PAGE);
+}
+
 static void moved(void)
 {
 	char *area = map(4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE);
@@ -275,6 +286,7 @@ int main(int argc, char **argv)
 	access_gives("read of the kernel's memory", (char *)0xffff800080000000UL, READ, SIGSEGV, SEGV_MAPERR);
 	mappings();
 	code();
+	ends_of_addresses();
 	moved();
 	heap();
 	shared();
