@@ -31,7 +31,7 @@ fn the_registers_of_el1_have_a_known_value() -> Outcome {
         let pan = field(read_sysreg!("id_aa64mmfr1_el1"), 20) != 0;
         let span = if pan { 0 } else { SPAN };
         check_eq!(read_sysreg!("sctlr_el1"), (MMU_ON | FOR_EL0) & !SPAN | span);
-        check_eq!(mdscr::read(), 0);
+        check_eq!(mdscr::read(), mdscr::TDCC);
         check_eq!(read_sysreg!("cpacr_el1"), 3 << 20, "FPEN");
         check_eq!(read_sysreg!("cntkctl_el1"), 1 << 1, "EL0VCTEN");
         check_eq!(read_sysreg!("oslsr_el1") & 1 << 1, 0, "the OS lock");
