@@ -32,6 +32,12 @@ fn the_registers_of_el1_have_a_known_value() -> Outcome {
         let span = if pan { 0 } else { SPAN };
         check_eq!(read_sysreg!("sctlr_el1"), (MMU_ON | FOR_EL0) & !SPAN | span);
         check_eq!(mdscr::read(), mdscr::TDCC);
+        if !matches!(field(read_sysreg!("id_aa64dfr0_el1"), 8), 0 | 0xf) {
+            check_eq!(read_sysreg!("pmuserenr_el0"), 0, "EL0 has no event counters");
+        }
+        if field(read_sysreg!("id_aa64pfr0_el1"), 44) != 0 {
+            check_eq!(read_sysreg!("s3_3_c13_c2_3"), 0, "AMUSERENR_EL0: EL0 has no activity monitors");
+        }
         check_eq!(read_sysreg!("cpacr_el1"), 3 << 20, "FPEN");
         check_eq!(read_sysreg!("cntkctl_el1"), 1 << 1, "EL0VCTEN");
         check_eq!(read_sysreg!("oslsr_el1") & 1 << 1, 0, "the OS lock");

@@ -31,6 +31,15 @@ pub fn init_cpu() {
     crate::write_sysreg!("sctlr_el1", sctlr);
     crate::write_sysreg!("cpacr_el1", FPEN);
     crate::write_sysreg!("cntkctl_el1", EL0VCTEN);
+    // Event counters and activity monitors: EL0 may not use them. Both registers are UNKNOWN out of reset, and exist with their feature only
+    // (ID_AA64DFR0_EL1.PMUVer, where 15 is none that the architecture has; ID_AA64PFR0_EL1.AMU).
+    if !matches!(crate::read_sysreg!("id_aa64dfr0_el1") >> 8 & 0xf, 0 | 0xf) {
+        crate::write_sysreg!("pmuserenr_el0", 0);
+    }
+    if has(crate::read_sysreg!("id_aa64pfr0_el1"), 44) {
+        // AMUSERENR_EL0, whose name assemblers know from v8.4 on.
+        crate::write_sysreg!("S3_3_C13_C2_3", 0);
+    }
     crate::write_sysreg!("tpidr_el0", 0);
     crate::write_sysreg!("tpidrro_el0", 0);
     // ID_AA64MMFR0_EL1.ASIDBits: 2 for 16 bits.
