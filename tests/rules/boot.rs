@@ -24,8 +24,8 @@ fn the_registers_of_el1_have_a_known_value() -> Outcome {
     on_every_cpu(|| {
         /// The value `SCTLR_MMU_ON` of the boot code. WXN is clear: programs may have memory that they write and execute.
         const MMU_ON: u64 = 0x30d0_180d;
-        /// What programs may do: DZE, UCT, nTWI, nTWE, UCI.
-        const FOR_EL0: u64 = 1 << 14 | 1 << 15 | 1 << 16 | 1 << 18 | 1 << 26;
+        /// For programs: SA0, DZE, UCT, nTWI, nTWE, UCI.
+        const FOR_EL0: u64 = 1 << 4 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 18 | 1 << 26;
         const SPAN: u64 = 1 << 23;
         // An exception sets PSTATE.PAN, if the CPU has it.
         let pan = field(read_sysreg!("id_aa64mmfr1_el1"), 20) != 0;

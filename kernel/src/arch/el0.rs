@@ -3,6 +3,8 @@
 use super::barrier;
 
 /// SCTLR_EL1 (DDI 0487 D24.2, "SCTLR_EL1"): DC ZVA, CTR_EL0, WFI, WFE and the cache maintenance that makes text visible.
+/// SA0: an access by SP at EL0 faults if SP is no multiple of 16, as Linux has it.
+const SA0: u64 = 1 << 4;
 const DZE: u64 = 1 << 14;
 const UCT: u64 = 1 << 15;
 const NTWI: u64 = 1 << 16;
@@ -24,7 +26,7 @@ const EL0VCTEN: u64 = 1 << 1;
 pub fn init_cpu() {
     let has = |register: u64, field: u64| register >> field & 0xf != 0;
     let pan = has(crate::read_sysreg!("id_aa64mmfr1_el1"), 20);
-    let mut sctlr = crate::read_sysreg!("sctlr_el1") | DZE | UCT | NTWI | NTWE | UCI;
+    let mut sctlr = crate::read_sysreg!("sctlr_el1") | SA0 | DZE | UCT | NTWI | NTWE | UCI;
     if pan {
         sctlr &= !SPAN;
     }
