@@ -345,7 +345,14 @@ impl Tables {
         match change {
             Change::Unmapped(mapping) => self.remove(context, mapping.range()),
             Change::Protected { range, prot } => {
-                if self.protect(range.clone(), |entry| (prot, entry.is_writable())) {
+                let change = |entry: Entry| {
+                    // What the program has written while it could not execute the page is text from here on.
+                    if prot.contains(Prot::EXEC) && !entry.is_executable() {
+                        cache::make_executable(entry.address(), PAGE);
+                    }
+                    (prot, entry.is_writable())
+                };
+                if self.protect(range.clone(), change) {
                     asid::flush(context, range);
                 }
             }
