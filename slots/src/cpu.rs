@@ -359,8 +359,8 @@ impl CpuSlots {
     }
 
     /// For a hit that belongs to no slot (rule H3): writes the registers of the first `count` slots of `kind` anew, and executes
-    /// an ISB. A slot that this CPU has armed gets the contents that its record has, if the record is live and the slot is not
-    /// suspended. Every other slot is switched off. So the same hit cannot come again.
+    /// an ISB. A slot that this CPU has armed gets the contents that it was armed with, if its record is live and the slot is not
+    /// suspended: a record that only keeps its number for programs does not have them. Every other slot is switched off. So the same hit cannot come again.
     ///
     /// Returns the slots that were switched off because this CPU has not armed them or their record is gone.
     #[cold]
@@ -382,8 +382,9 @@ impl CpuSlots {
                     self.suspended.forget(kind, n);
                 }
                 Some(record) if record.state == State::Live && !self.suspended.contains(record.id) => {
-                    regs.write_value(kind, n, record.encoding.value);
-                    regs.write_control(kind, n, record.encoding.enabled());
+                    let encoding = self.of(kind).encoding(n);
+                    regs.write_value(kind, n, encoding.value);
+                    regs.write_control(kind, n, encoding.enabled());
                 }
                 Some(_) => {}
             }
