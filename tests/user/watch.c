@@ -251,6 +251,7 @@ static void signals_for_hits(void)
 	signal(SIGTRAP, SIG_DFL);
 }
 
+static sigjmp_buf away;
 static volatile sig_atomic_t alarms;
 
 static void tick(int signal)
@@ -396,10 +397,20 @@ static void add_exclusively(volatile uint32_t *to)
 
 /* As above, with a load and a store of other memory between the exclusives. */
 void add_exclusively_beside(volatile uint32_t *to, volatile uint8_t *beside);
-extern char exclusive_load[];
-__asm__(".global exclusive_load\n.type add_exclusively_beside, %function\n"
-	"add_exclusively_beside:\nexclusive_load: ldaxr w2, [x0]\nldrb w3, [x1]\nadd w2, w2, #1\nstr x2, [x1, #8]\n"
-	"stlxr w4, w2, [x0]\ncbnz w4, exclusive_load\nret\n");
+extern char exclusive_load[], exclusive_add[], exclusive_store[];
+__asm__(".global exclusive_load, exclusive_add, exclusive_store\n.type add_exclusively_beside, %function\n"
+	"add_exclusively_beside:\nexclusive_load: ldaxr w2, [x0]\nldrb w3, [x1]\nexclusive_add: add w2, w2, #1\nstr x2, [x1, #8]\n"
+	"exclusive_store: stlxr w4, w2, [x0]\ncbnz w4, exclusive_load\nret\n");
+
+/* Adds 100 times where each attempt hits an event between the exclusives. Attempts whose store was let fail are attempts too. */
+static void among_hits(const char *name, int fd)
+{
+	for (int i = 0; i < 100; i++)
+		add_exclusively_beside(&word, bytes);
+	uint64_t count = count_of(fd);
+	check(name, count >= 100 && count < 1000, "%lu hits", (unsigned long)count);
+	close(fd);
+}
 
 /* A lock word under a watch: an exception between the exclusives lets the store fail, for ever. */
 static void exclusives(void)
@@ -419,15 +430,15 @@ static void exclusives(void)
 		add_exclusively_beside(&word, bytes);
 	hits("a breakpoint on a load-exclusive", fd, 100);
 	hits("    and a watch beside it", beside, 100);
-	fd = event(WRITES, bytes + 8, 8, 0, 0);
-	for (int i = 0; i < 100; i++)
-		add_exclusively_beside(&word, bytes);
-	/* The attempts whose store was let fail are attempts too. */
-	uint64_t count = count_of(fd);
-	check("a watch on an ordinary store between the exclusives", count >= 100 && count < 1000, "%lu hits",
-	      (unsigned long)count);
-	close(fd);
-	check("    every attempt counts in the end", word == 400, "%u", word);
+	among_hits("a watch on an ordinary store between the exclusives", event(WRITES, bytes + 8, 8, 0, 0));
+	beside = event(READS, bytes, 1, 0, 0);
+	among_hits("    and on a load there too", event(WRITES, bytes + 8, 8, 0, 0));
+	uint64_t count = count_of(beside);
+	check("        of which each attempt is a hit", count >= 100 && count < 1000, "%lu hits", (unsigned long)count);
+	close(beside);
+	among_hits("a breakpoint between the exclusives", event(EXECUTES, exclusive_add, 4, 0, 0));
+	among_hits("a breakpoint on a store-exclusive", event(EXECUTES, exclusive_store, 4, 0, 0));
+	check("every addition counts in the end", word == 700, "%u", word);
 }
 
 /* A load-exclusive of a pair, a way out before its store-exclusive, and one that the program takes. */
@@ -435,8 +446,6 @@ void leave_pair(uint64_t *to, uint64_t *loaded);
 extern char pair_load[];
 __asm__(".global pair_load\n.type leave_pair, %function\nleave_pair: mov x2, x0\nmov x3, x1\npair_load: ldxp x0, x1, [x2]\n"
 	"cbz xzr, 1f\nstxp w4, x0, x1, [x2]\n1: stp x0, x1, [x3]\nret\n");
-
-static sigjmp_buf away;
 
 static void misaligned(int signal, siginfo_t *info, void *context)
 {

@@ -8,6 +8,7 @@ use super::list::Use;
 use crate::arch::usercopy;
 use crate::debug::cpu::{IN_SEQUENCE, MaskedCpu};
 use crate::debug::{control, exclusive, slots, stats};
+use crate::debug::slots::bank::MOST;
 use crate::exception::{DebugFrame, Frame};
 use ::slots::{Kind, SlotMask, WatchHit};
 use probe::{is_load_exclusive, is_store_exclusive};
@@ -129,8 +130,7 @@ fn hit(cpu: &MaskedCpu, frame: &mut Frame, kind: Kind, hits: SlotMask, address: 
         return None;
     }
     let word = word(frame);
-    let exclusive = is_load_exclusive(word)
-        || (kind == Kind::Watchpoint && (is_store_exclusive(word) || is_hit_again(cpu, frame.pc)));
+    let exclusive = is_load_exclusive(word) || is_store_exclusive(word) || is_hit_again(cpu, frame.pc);
     let mut report = Hits { kind, address, uses: [Use::NONE; MOST], exclusive };
     let (mut known, mut reported) = (0, false);
     let mut stays = false;
@@ -162,17 +162,22 @@ fn hit(cpu: &MaskedCpu, frame: &mut Frame, kind: Kind, hits: SlotMask, address: 
     (reported || exclusive).then_some(Report::Hits(report))
 }
 
-/// Whether a watchpoint was hit at the same PC several times, one after the other. An ordinary access between two exclusives that hits a
-/// watchpoint lets the store-exclusive fail each time, so that the program never gets further. Such an access cannot be told by its
-/// word; so the hits number 4, 8, 16 and so on at one PC are looked at.
+/// How far from each other the instructions of one exclusive sequence are at most, in bytes: as far as the second phase looks for a
+/// load-exclusive.
+const SEQUENCE: u64 = 4 * 32;
+
+/// Whether the instruction at `pc` is perhaps in an exclusive sequence that gets no further. A hit of an instruction between the exclusives lets
+/// the store-exclusive fail each time. Such an instruction cannot be told by its word, and to look for a sequence costs much; so hits that
+/// come again are looked at: those number 4, 8, 16 and so on of hits that are close to each other. They need not be at one PC: two watched
+/// accesses between the exclusives hit in turn.
 #[inline(always)]
 fn is_hit_again(cpu: &MaskedCpu, pc: u64) -> bool {
     let (last, count) = cpu.repeated.get();
-    let count = match (last == pc, count) {
-        (true, IN_SEQUENCE) => return true,
-        (true, count) => (count + 1) % IN_SEQUENCE,
-        (false, _) => 1,
-    };
+    let close = last.abs_diff(pc) <= SEQUENCE;
+    if close && count == IN_SEQUENCE {
+        return true;
+    }
+    let count = if close { (count + 1) % IN_SEQUENCE } else { 1 };
     cpu.repeated.set((pc, count));
     count >= 4 && count.is_power_of_two()
 }
