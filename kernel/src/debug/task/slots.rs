@@ -78,19 +78,21 @@ impl TaskDebug {
         {
             let mut slots = self.slots.lock();
             let watches = |slot: &&mut Slot| {
+                // The top byte of a program's address is ignored (TCR_EL1.TBI0), and the addresses are as the program has them.
+                let untagged = |access: &Access| access.address & !(0xff << 56);
                 slot.enabled && slot.id.kind == Kind::Watchpoint && !before.contains(slot.this)
             };
             for (slot, place) in slots.all.iter_mut().filter(watches).zip(&mut reported) {
                 let (first, last) = slot.encoding.watched();
                 let hit = accesses.iter().find(|access| {
                     slot.encoding.matches_access(access.write)
-                        && first < access.address.saturating_add(access.bytes)
-                        && access.address <= last
+                        && first < untagged(access).saturating_add(access.bytes)
+                        && untagged(access) <= last
                 });
                 let Some(hit) = hit else { continue };
                 slot.hits += 1;
                 if slot.this.is_reported() {
-                    *place = (slot.this, hit.address);
+                    *place = (slot.this, untagged(hit));
                 }
             }
         }
