@@ -43,12 +43,18 @@ enum { DISABLED = 1, INHERIT = 1 << 1 };
 #define TRAP_PERF 6
 #endif
 
-static long event(uint32_t kind, const volatile void *address, uint64_t length, uint64_t flags, int pid)
+/* An event whose hits number `period`, twice as many and so on are signals, if the flags ask for signals. */
+static long event_of(uint32_t kind, const volatile void *address, uint64_t length, uint64_t flags, int pid, uint64_t period)
 {
 	struct attributes asked = { .type = 5, .size = sizeof asked, .bp_type = kind, .bp_addr = (uintptr_t)address,
-				    .bp_len = length, .flags = flags, .period = 1, .sig_data = 0x1122334455667788 };
+				    .bp_len = length, .flags = flags, .period = period, .sig_data = 0x1122334455667788 };
 
 	return syscall(SYS_perf_event_open, &asked, pid, -1, -1, 0UL);
+}
+
+static long event(uint32_t kind, const volatile void *address, uint64_t length, uint64_t flags, int pid)
+{
+	return event_of(kind, address, length, flags, pid, 1);
 }
 
 static uint64_t count_of(int fd)
@@ -248,6 +254,25 @@ static void signals_for_hits(void)
 	check("a signal for each store", signals == 50 && (void *)last.si_addr == (void *)(bytes + 4), "%d, address %p", signals,
 	      last.si_addr);
 	hits("    and a hit", fd, 50);
+	signal(SIGTRAP, SIG_DFL);
+}
+
+/* Each of several events on one instruction is told of its hit: the signal is due for the last one only. */
+static void signals_of_many(void)
+{
+	struct sigaction action = { .sa_sigaction = trapped, .sa_flags = SA_SIGINFO };
+	int fds[16], many = 0;
+
+	sigaction(SIGTRAP, &action, NULL);
+	while (many < 16 && (fds[many] = event_of(EXECUTES, (void *)spot, 4, SIGTRAPS, 0, 1000)) >= 0)
+		many++;
+	close(fds[many - 1]);
+	fds[many - 1] = event(EXECUTES, (void *)spot, 4, SIGTRAPS, 0);
+	signals = 0;
+	spot();
+	check("a signal of the last of many on one instruction", signals == 1, "%d of %d events", signals, many);
+	while (many)
+		close(fds[--many]);
 	signal(SIGTRAP, SIG_DFL);
 }
 
@@ -534,6 +559,7 @@ int main(int argc, char **argv)
 	watchpoints();
 	kernels_accesses();
 	signals_for_hits();
+	signals_of_many();
 	among_signals();
 	across_cpus();
 	others();

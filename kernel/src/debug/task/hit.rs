@@ -9,13 +9,11 @@ use crate::arch::usercopy;
 use crate::debug::cpu::{IN_SEQUENCE, MaskedCpu};
 use crate::debug::{control, exclusive, slots, stats};
 use crate::debug::slots::bank::MOST;
+use crate::debug::{control, exclusive, slots, stats};
 use crate::exception::{DebugFrame, Frame};
 use ::slots::{Kind, SlotMask, WatchHit};
 use probe::{is_load_exclusive, is_store_exclusive};
 use rules::step::Owners;
-
-/// The most slots of one hit that are reported.
-const MOST: usize = 4;
 
 /// What the second phase of M4 deals with.
 #[derive(Clone, Copy, Debug)]
