@@ -277,6 +277,50 @@ static void signals_of_many(void)
 }
 
 static sigjmp_buf away;
+static volatile sig_atomic_t jumps;
+
+static void leaves_by_jump(int signal, siginfo_t *info, void *context)
+{
+	trapped(signal, info, context);
+	if (jumps) {
+		jumps = 0;
+		siglongjmp(away, 1);
+	}
+}
+
+static void goes_to_spot(int signal, siginfo_t *info, void *context)
+{
+	mcontext_t *machine = &((ucontext_t *)context)->uc_mcontext;
+
+	(void)signal;
+	(void)info;
+	machine->regs[30] = machine->pc + 4;
+	machine->pc = (uintptr_t)spot;
+}
+
+/* A handler that does not return leaves nothing behind that lets a later hit of the same instruction, with the same stack, go unseen. */
+static void left_by_jump(void)
+{
+	struct sigaction action = { .sa_sigaction = leaves_by_jump, .sa_flags = SA_SIGINFO };
+	struct sigaction to_spot = { .sa_sigaction = goes_to_spot, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGTRAP, &action, NULL);
+	sigaction(SIGILL, &to_spot, NULL);
+	int fd = event(EXECUTES, (void *)spot, 4, SIGTRAPS, 0);
+	signals = 0;
+	jumps = 1;
+	if (!sigsetjmp(away, 1))
+		spot();
+	spot();
+	check("a handler that leaves by a jump, then one that returns", signals == 2, "%d signals", signals);
+	/* Calls spot() with the stack as it is here, by the return of a handler. */
+	__asm__ volatile(".inst 0" : : : "x30", "memory");
+	check("    then one that goes back to the instruction", signals == 3, "%d signals", signals);
+	hits("    all are hits", fd, 3);
+	signal(SIGTRAP, SIG_DFL);
+	signal(SIGILL, SIG_DFL);
+}
+
 static volatile sig_atomic_t alarms;
 
 static void tick(int signal)
@@ -560,6 +604,7 @@ int main(int argc, char **argv)
 	kernels_accesses();
 	signals_for_hits();
 	signals_of_many();
+	left_by_jump();
 	among_signals();
 	across_cpus();
 	others();

@@ -21,7 +21,7 @@ fn of(cpu: &MaskedCpu) -> Option<&TaskDebug> {
 
 /// What the running task holds. D is masked.
 #[inline(always)]
-fn held<R>(cpu: &MaskedCpu, change: impl FnOnce(&mut Held) -> R) -> Option<R> {
+pub(super) fn held<R>(cpu: &MaskedCpu, change: impl FnOnce(&mut Held) -> R) -> Option<R> {
     // SAFETY: the running task's own thread is the only user, and with D masked nothing interrupts it. No caller's closure calls this
     // function.
     of(cpu).map(|task| change(unsafe { &mut *task.held.get() }))

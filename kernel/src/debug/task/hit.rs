@@ -4,10 +4,10 @@
 //! and slots that were hit are suspended so that the instruction can run once. If there is nothing to report, the task goes on at once. Else
 //! the second phase, in which everything is open, gets a [`Report`]: values, by which it finds what they stand for, or finds that it is gone (T4).
 
+use super::entry::held;
 use super::list::Use;
 use crate::arch::usercopy;
 use crate::debug::cpu::{IN_SEQUENCE, MaskedCpu};
-use crate::debug::{control, exclusive, slots, stats};
 use crate::debug::slots::bank::MOST;
 use crate::debug::{control, exclusive, slots, stats};
 use crate::exception::{DebugFrame, Frame};
@@ -127,6 +127,8 @@ fn hit(cpu: &MaskedCpu, frame: &mut Frame, kind: Kind, hits: SlotMask, address: 
         slots::spurious(cpu, kind);
         return None;
     }
+    let (pc, sp) = (frame.pc, frame.sp);
+    let _ = held(cpu, |held| held.put_off.is_hit(pc, sp));
     let word = word(frame);
     let exclusive = is_load_exclusive(word) || is_store_exclusive(word) || is_hit_again(cpu, frame.pc);
     let mut report = Hits { kind, address, uses: [Use::NONE; MOST], exclusive };
