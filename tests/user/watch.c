@@ -276,6 +276,47 @@ static void signals_of_many(void)
 	signal(SIGTRAP, SIG_DFL);
 }
 
+static int replaced;
+
+static void replaces(int signal, siginfo_t *info, void *context)
+{
+	trapped(signal, info, context);
+	close(replaced);
+	replaced = event(EXECUTES, (void *)spot, 4, 0, 0);
+}
+
+/* A handler closes the event that it is told of, and sets another one on the same instruction, which has yet to be executed. */
+static void replaced_by_handler(void)
+{
+	struct sigaction action = { .sa_sigaction = replaces, .sa_flags = SA_SIGINFO };
+	int ends[2], status;
+	char byte;
+
+	if (pipe(ends))
+		exit(1);
+	/* Another process has a breakpoint too, so that the slot's number stays that of programs. */
+	pid_t child = fork();
+	if (!child) {
+		event(EXECUTES, (void *)spot, 4, 0, 0);
+		if (write(ends[1], "x", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	if (read(ends[0], &byte, 1) != 1)
+		exit(1);
+	sigaction(SIGTRAP, &action, NULL);
+	signals = 0;
+	replaced = event(EXECUTES, (void *)spot, 4, SIGTRAPS, 0);
+	spot();
+	signal(SIGTRAP, SIG_DFL);
+	check("an event that its handler replaces", signals == 1, "%d signals", signals);
+	hits("    the new one is hit by the same instruction", replaced, 1);
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static sigjmp_buf away;
 static volatile sig_atomic_t jumps;
 
@@ -604,6 +645,7 @@ int main(int argc, char **argv)
 	kernels_accesses();
 	signals_for_hits();
 	signals_of_many();
+	replaced_by_handler();
 	left_by_jump();
 	among_signals();
 	across_cpus();

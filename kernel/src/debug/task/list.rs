@@ -65,6 +65,8 @@ pub(super) struct Slot {
     pub nth: usize,
     pub encoding: Encoding,
     pub enabled: bool,
+    /// No CPU has armed the slot yet: what the task has suspended in its number is an earlier use.
+    pub fresh: bool,
     /// The hits up to when the slot was last disarmed on a CPU.
     pub hits: u64,
 }

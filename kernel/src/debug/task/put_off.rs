@@ -6,7 +6,7 @@
 //! program go on elsewhere, leaves a note that nobody asks for. The next hit of the same instruction with the same stack drops it, or later notes
 //! replace it.
 
-use ::slots::Suspended;
+use ::slots::{SlotId, Suspended};
 
 /// How many notes a task has room for: as deep as handlers of signals can interrupt one another at watched instructions.
 const ROOM: usize = 4;
@@ -59,6 +59,11 @@ impl PutOff {
             }
         }
         self.any = self.notes.iter().any(Option::is_some);
+    }
+
+    /// Takes a slot out of all notes, because its number has a new use.
+    pub fn remove(&mut self, id: SlotId) {
+        self.notes.iter_mut().flatten().for_each(|note| note.suspended.remove(id));
     }
 
     /// Takes the newest note of an instruction and a stack; notes that are newer than it are of handlers that have ended.

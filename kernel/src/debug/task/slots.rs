@@ -10,9 +10,9 @@ use crate::debug::cpu::MaskedCpu;
 use crate::debug::slots::{self, bank};
 use crate::irq::off::IrqOff;
 use crate::percpu;
-use ::slots::{Kind, Request, SlotError, SlotMask};
-use core::ptr;
+use ::slots::{Kind, Request, SlotError, SlotId, SlotMask};
 use core::sync::atomic::Ordering::{Acquire, Release};
+use core::{mem, ptr};
 use probe::sequence::Access;
 
 impl TaskDebug {
@@ -31,7 +31,7 @@ impl TaskDebug {
         let id = bank::keep(kind, nth)?;
         slots.uses += 1;
         let this = Use::new(slots.uses, answer);
-        slots.all.push(Slot { this, id, nth, encoding, enabled: false, hits: 0 });
+        slots.all.push(Slot { this, id, nth, encoding, enabled: false, fresh: true, hits: 0 });
         drop(slots);
         self.activate();
         Ok(this)
@@ -78,12 +78,12 @@ impl TaskDebug {
         {
             let mut slots = self.slots.lock();
             let watches = |slot: &&mut Slot| {
-                // The top byte of a program's address is ignored (TCR_EL1.TBI0), and the addresses are as the program has them.
-                let untagged = |access: &Access| access.address & !(0xff << 56);
                 slot.enabled && slot.id.kind == Kind::Watchpoint && !before.contains(slot.this)
             };
             for (slot, place) in slots.all.iter_mut().filter(watches).zip(&mut reported) {
                 let (first, last) = slot.encoding.watched();
+                // The top byte of a program's address is ignored (TCR_EL1.TBI0), and the addresses are as the program has them.
+                let untagged = |access: &Access| access.address & !(0xff << 56);
                 let hit = accesses.iter().find(|access| {
                     slot.encoding.matches_access(access.write)
                         && first < untagged(access).saturating_add(access.bytes)
@@ -167,13 +167,26 @@ impl TaskDebug {
         let masked = Masked::new();
         let cpu = masked.cpu();
         let hits = disarm(cpu);
-        for slot in slots.all.iter().filter(|slot| slot.enabled) {
+        for slot in slots.all.iter_mut().filter(|slot| slot.enabled) {
+            if mem::take(&mut slot.fresh) {
+                self.end_suspension(slot.id);
+            }
             arm(cpu, slot);
         }
         slots::set_armed(cpu);
         cpu.task.store(ptr::from_ref(self).cast_mut().cast(), Release);
         drop(masked);
         slots.add(&hits);
+    }
+
+    /// A number of the task's slots has a new use: what the task holds of the earlier one, to be suspended on its way to EL0, is dropped. The
+    /// uses of all tasks have one generation, by which `unstash` cannot tell them apart. In the task's own thread, with D masked.
+    fn end_suspension(&self, id: SlotId) {
+        // SAFETY: this is the running task's own thread, the only user, and with D masked nothing interrupts it. Nothing that is called here
+        // uses the value.
+        let held = unsafe { &mut *self.held.get() };
+        held.stepping.suspended.remove(id);
+        held.put_off.remove(id);
     }
 
     fn detach(&self) {
