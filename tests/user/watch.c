@@ -495,6 +495,25 @@ static void others(void)
 	close(ends[1]);
 }
 
+/* Two processes set events of each other at the same time: each waits in the kernel until the other has taken its event over. */
+static void each_other(void)
+{
+	pid_t parent = getpid(), child = fork();
+	int status, wrong = 0;
+
+	for (int i = 0; i < 200; i++) {
+		int fd = event(EXECUTES, (void *)spot, 4, 0, child ? child : parent);
+
+		wrong += fd < 0;
+		close(fd);
+	}
+	if (!child)
+		_exit(wrong != 0);
+	/* The child may have ended before the parent's last events. */
+	waitpid(child, &status, 0);
+	check("two processes set events of each other", status == 0, "%#x", status);
+}
+
 static volatile uint32_t word;
 
 static void add_exclusively(volatile uint32_t *to)
@@ -650,6 +669,7 @@ int main(int argc, char **argv)
 	among_signals();
 	across_cpus();
 	others();
+	each_other();
 	exclusives();
 	pairs();
 	limits();

@@ -228,6 +228,10 @@ impl Task {
     /// Gives back all slots, because the task ends. Thread context; may sleep.
     pub(super) fn leave_events(&self) {
         let events = self.events.lock().clone();
+            // The other task may wait for the running one in the same way.
+            if let Some(own) = super::current() {
+                own.debug.catch_up();
+            }
         for (this, event) in events {
             event.leave(self, this);
         }

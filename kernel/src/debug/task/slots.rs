@@ -130,6 +130,15 @@ impl TaskDebug {
         }
     }
 
+    /// Brings the slots of the running task into force, if they have changed. For a task that waits in the kernel for other tasks, while these
+    /// wait for it: it does not come by its way to EL0 before they go on. Thread context of the task.
+    pub fn catch_up(&self) {
+        let _off = IrqOff::new();
+        if self.changed.load(Acquire) && self.is_of_this_cpu() {
+            self.attach();
+        }
+    }
+
     /// The task gets a CPU. I is masked, D is open.
     #[inline(always)]
     pub fn arrives(&self) {
