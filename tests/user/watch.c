@@ -495,6 +495,40 @@ static void others(void)
 	close(ends[1]);
 }
 
+static void *makes_threads(void *done)
+{
+	for (long i = 0; i < 40; i++) {
+		pthread_t thread;
+
+		pthread_create(&thread, NULL, calls, (void *)10L);
+		pthread_join(thread, NULL);
+	}
+	__atomic_store_n((int *)done, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* The hits of threads that end are in a sum once, at whichever moment it is made. */
+static void ending(void)
+{
+	static int done;
+	int fd = event(EXECUTES, (void *)spot, 4, INHERIT, 0), back = 0;
+	uint64_t before = 0, reads = 0;
+	pthread_t maker;
+
+	pthread_create(&maker, NULL, makes_threads, &done);
+	while (!__atomic_load_n(&done, __ATOMIC_ACQUIRE)) {
+		uint64_t now = count_of(fd);
+
+		back += now < before;
+		before = now;
+		reads++;
+		give_way();
+	}
+	pthread_join(maker, NULL);
+	check("a count does not go back while threads end", !back, "%d of %lu times", back, (unsigned long)reads);
+	hits("    and is right in the end", fd, 400);
+}
+
 /* Two processes set events of each other at the same time: each waits in the kernel until the other has taken its event over. */
 static void each_other(void)
 {
@@ -669,6 +703,7 @@ int main(int argc, char **argv)
 	among_signals();
 	across_cpus();
 	others();
+	ending();
 	each_other();
 	exclusives();
 	pairs();

@@ -98,7 +98,8 @@ impl PerfEvent {
             room
         };
         if noted.is_err() {
-            task.debug.remove_slot(this, || false);
+            // The slot was not enabled, so no CPU has it.
+            task.debug.remove_slot(this);
             return Err(Errno::ENOMEM);
         }
         if self.enabled.load(SeqCst) {
@@ -133,11 +134,15 @@ impl PerfEvent {
     }
 
     fn hits(&self) -> u64 {
-        // A use that goes away between the two sums is in the first one: it adds its hits to `gone` before it leaves the list.
-        let uses = self.each_use();
-        let of = |(task, this): &(Weak<Task>, Use)| task.upgrade()?.debug.slot_hits(*this);
-        let live: u64 = uses.iter().filter_map(of).sum();
-        live + self.gone.load(SeqCst)
+        // Under the lock a use is either in the list with its hits, or its hits are in `gone`.
+        let uses = self.uses.lock();
+        let tasks: Vec<_> = uses.iter().filter_map(|(task, this)| Some((task.upgrade()?, *this))).collect();
+        let live: u64 = tasks.iter().filter_map(|(task, this)| task.debug.slot_hits(*this)).sum();
+        let hits = live + self.gone.load(SeqCst);
+        // The last reference to a task may go here, without the lock.
+        drop(uses);
+        drop(tasks);
+        hits
     }
 
     /// What a read returns. Thread context.
@@ -171,10 +176,17 @@ impl PerfEvent {
 
     /// Ends the watch in one task.
     fn leave(&self, task: &Task, this: Use) {
-        if let Some(hits) = task.debug.remove_slot(this, || task.enters_kernel()) {
-            self.gone.fetch_add(hits, SeqCst);
+        if task.debug.enable_slot(this, false) {
+            task.settle_slots();
         }
-        self.uses.lock().retain(|(of, other)| *other != this || !core::ptr::eq(of.as_ptr(), task));
+        {
+            // No hit can come any more. In one section with the list, so that a sum of the hits has them once.
+            let mut uses = self.uses.lock();
+            if let Some(hits) = task.debug.remove_slot(this) {
+                self.gone.fetch_add(hits, SeqCst);
+            }
+            uses.retain(|(of, other)| *other != this || !core::ptr::eq(of.as_ptr(), task));
+        }
         let left = {
             let mut events = task.events.lock();
             events.iter().position(|(other, _)| *other == this).map(|at| events.swap_remove(at))
@@ -202,6 +214,10 @@ impl Task {
         let elsewhere = !super::current().is_some_and(|own| core::ptr::eq(own, self))
             && sched::interrupt_running(self.thread());
         if elsewhere {
+            // The other task may wait for the running one in the same way.
+            if let Some(own) = super::current() {
+                own.debug.catch_up();
+            }
             sched::yield_now();
         }
         elsewhere
@@ -228,10 +244,6 @@ impl Task {
     /// Gives back all slots, because the task ends. Thread context; may sleep.
     pub(super) fn leave_events(&self) {
         let events = self.events.lock().clone();
-            // The other task may wait for the running one in the same way.
-            if let Some(own) = super::current() {
-                own.debug.catch_up();
-            }
         for (this, event) in events {
             event.leave(self, this);
         }

@@ -48,13 +48,9 @@ impl TaskDebug {
         found
     }
 
-    /// Removes a slot, and returns its hits; None if there is no such slot. As [`enable_slot`](Self::enable_slot) says. The slot number
-    /// stays kept until [`settle`](Self::settle). Thread context.
-    pub fn remove_slot(&self, this: Use, kick: impl Fn() -> bool) -> Option<u64> {
-        if !self.enable_slot(this, false) {
-            return None;
-        }
-        self.settle(kick);
+    /// Takes out a slot that was disabled and [settled](Self::settle), and returns its hits; None if there is no such slot. Its number is
+    /// given back. Thread context; does not sleep.
+    pub fn remove_slot(&self, this: Use) -> Option<u64> {
         let mut slots = self.slots.lock();
         let at = slots.all.iter().position(|slot| slot.this == this)?;
         let slot = slots.all.swap_remove(at);
@@ -171,8 +167,9 @@ impl TaskDebug {
 
     /// Makes this the task of the CPU, and arms its slots. The caller is not switched away meanwhile.
     fn attach(&self) {
-        self.changed.store(false, Release);
         let mut slots = self.slots.lock();
+        // Under the lock: who finds that nothing has changed any more may remove a slot, whose hits must have been added before.
+        self.changed.store(false, Release);
         let masked = Masked::new();
         let cpu = masked.cpu();
         let hits = disarm(cpu);
