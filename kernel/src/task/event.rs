@@ -8,7 +8,7 @@ use super::table::table;
 use crate::clock;
 use crate::debug::task::{Answer, Use};
 use crate::errno::Errno;
-use crate::sched;
+use crate::sched::{self, Mutex};
 use crate::sync::IrqMutex;
 use ::slots::{Access, Privilege, Request, SlotError};
 use alloc::sync::{Arc, Weak};
@@ -27,6 +27,9 @@ pub struct PerfEvent {
     attributes: Attributes,
     id: u64,
     enabled: AtomicBool,
+    /// Held while the event gets another task, is enabled, disabled or closed, so that each of these is seen whole by the others. True once the
+    /// event is closed. Taken before all other locks.
+    closed: Mutex<bool>,
     /// Where the event is watched.
     uses: IrqMutex<Vec<(Weak<Task>, Use)>>,
     /// The hits in tasks that do not watch any more.
@@ -70,6 +73,7 @@ impl PerfEvent {
             attributes,
             id: IDS.fetch_add(1, Relaxed),
             enabled: AtomicBool::new(false),
+            closed: Mutex::new(false),
             uses: IrqMutex::new(Vec::new()),
             gone: AtomicU64::new(0),
             base: AtomicU64::new(0),
@@ -83,8 +87,12 @@ impl PerfEvent {
         Ok(event)
     }
 
-    /// Watches in one more task, which is not in the event yet.
+    /// Watches in one more task, which is not in the event yet, unless the event is closed. Thread context; may sleep.
     fn add(self: &Arc<Self>, task: &Arc<Task>) -> Result<(), Errno> {
+        let closed = self.closed.lock();
+        if *closed {
+            return Ok(());
+        }
         let signals = self.attributes.sigtrap && self.attributes.period != 0;
         let answer = if signals { Answer::Report } else { Answer::Count };
         let this = task.debug.set_slot(&request_of(self.attributes.watch), answer).map_err(errno_of)?;
@@ -115,6 +123,10 @@ impl PerfEvent {
 
     /// Has the event count, or not. Thread context; may sleep.
     pub(crate) fn enable(&self, enabled: bool) {
+        let closed = self.closed.lock();
+        if *closed {
+            return;
+        }
         if self.enabled.swap(enabled, SeqCst) != enabled {
             let now = clock::nanoseconds();
             let mut times = self.times.lock();
@@ -166,6 +178,8 @@ impl PerfEvent {
 
     /// Ends the event: no task watches any more. Thread context; may sleep.
     pub fn close(&self) {
+        let mut closed = self.closed.lock();
+        *closed = true;
         self.enabled.store(false, SeqCst);
         for (task, this) in self.each_use() {
             if let Some(task) = task.upgrade() {
