@@ -85,7 +85,6 @@ deaths! {
         "SPSR_EL2 00000000"] machine "el2";
     one_step_more_than_the_stash_holds ["panic: rule M8: interrupts nest deeper than the stash", M7];
     execute_data ["panic: instruction abort at", "rule M6 in force", M7];
-    execute_data_without_wxn ["panic: instruction abort at", "rule M6 in force", M7];
     write_text ["panic: data abort at", "rule M6 in force", M7, "esr 000000009600004f"];
     write_rodata ["panic: data abort at", "rule M6 in force", M7, "esr 000000009600004f"];
     other_cpus_are_stopped ["panic: the others run (", "all other CPUs stopped", M7];
@@ -324,15 +323,6 @@ fn execute_data() {
     static RET: AtomicU64 = AtomicU64::new(0xd65f_03c0);
     // SAFETY: the kernel ends here.
     unsafe { asm!("blr {}", in(reg) &raw const RET, clobber_abi("C")) }
-}
-
-/// SCTLR_EL1.WXN is cleared first: the page table entry alone must forbid the execution.
-fn execute_data_without_wxn() {
-    const WXN: u64 = 1 << 19;
-    kernel::write_sysreg!("sctlr_el1", kernel::read_sysreg!("sctlr_el1") & !WXN);
-    // SAFETY: drops cached translations.
-    unsafe { asm!("isb", "tlbi vmalle1", "dsb nsh", "isb", options(nostack, preserves_flags)) };
-    execute_data();
 }
 
 fn store(address: u64) {

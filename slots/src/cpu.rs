@@ -207,7 +207,17 @@ impl CpuSlots {
     /// [`breakpoint_hits`](Self::breakpoint_hits).
     #[inline(always)]
     pub fn plain_breakpoint(&self, pc: u64) -> Option<u8> {
-        let n = self.breakpoints.lookup.plain(key(pc));
+        self.is_breakpoint(self.breakpoints.lookup.plain(key(pc)), pc)
+    }
+
+    /// As [`plain_breakpoint`](Self::plain_breakpoint), for callers who know themselves whether the slot's hits are only to be counted.
+    #[inline(always)]
+    pub fn only_breakpoint(&self, pc: u64) -> Option<u8> {
+        self.is_breakpoint(self.breakpoints.lookup.only(key(pc)), pc)
+    }
+
+    #[inline(always)]
+    fn is_breakpoint(&self, n: u8, pc: u64) -> Option<u8> {
         (n < PLAIN && self.breakpoints.values[usize::from(n)] == pc && self.suspended.is_empty()).then_some(n)
     }
 
@@ -217,8 +227,18 @@ impl CpuSlots {
     /// [`watchpoint_hits`](Self::watchpoint_hits).
     #[inline(always)]
     pub fn plain_watchpoint(&self, iss: u32, far: u64) -> Option<u8> {
+        self.is_watchpoint(self.watchpoints.lookup.plain(key(far & !7)), iss, far)
+    }
+
+    /// As [`plain_watchpoint`](Self::plain_watchpoint), for callers who know themselves whether the slot's hits are only to be counted.
+    #[inline(always)]
+    pub fn only_watchpoint(&self, iss: u32, far: u64) -> Option<u8> {
+        self.is_watchpoint(self.watchpoints.lookup.only(key(far & !7)), iss, far)
+    }
+
+    #[inline(always)]
+    fn is_watchpoint(&self, n: u8, iss: u32, far: u64) -> Option<u8> {
         let slots = &self.watchpoints;
-        let n = slots.lookup.plain(key(far & !7));
         let found = n < PLAIN
             && slots.values[usize::from(n)] == far & !7
             && Encoding::matches_byte(slots.controls[usize::from(n)], iss, far)
@@ -359,8 +379,8 @@ impl CpuSlots {
     }
 
     /// For a hit that belongs to no slot (rule H3): writes the registers of the first `count` slots of `kind` anew, and executes
-    /// an ISB. A slot that this CPU has armed gets the contents that its record has, if the record is live and the slot is not
-    /// suspended. Every other slot is switched off. So the same hit cannot come again.
+    /// an ISB. A slot that this CPU has armed gets the contents that it was armed with, if its record is live and the slot is not
+    /// suspended: a record that only keeps its number for programs does not have them. Every other slot is switched off. So the same hit cannot come again.
     ///
     /// Returns the slots that were switched off because this CPU has not armed them or their record is gone.
     #[cold]
@@ -382,8 +402,9 @@ impl CpuSlots {
                     self.suspended.forget(kind, n);
                 }
                 Some(record) if record.state == State::Live && !self.suspended.contains(record.id) => {
-                    regs.write_value(kind, n, record.encoding.value);
-                    regs.write_control(kind, n, record.encoding.enabled());
+                    let encoding = self.of(kind).encoding(n);
+                    regs.write_value(kind, n, encoding.value);
+                    regs.write_control(kind, n, encoding.enabled());
                 }
                 Some(_) => {}
             }

@@ -59,6 +59,12 @@ impl Lookup {
         self.buckets[self.bucket(key)]
     }
 
+    /// As [`Lookup::plain`], also if the slot is not plain.
+    #[inline(always)]
+    pub(crate) fn only(&self, key: u64) -> u8 {
+        self.plain(key) & !CAREFUL
+    }
+
     #[inline]
     pub(crate) fn find(&self, key: u64) -> Found {
         match self.buckets[self.bucket(key)] {
@@ -168,6 +174,7 @@ mod tests {
                         Found::One(n, is_plain) => {
                             assert_eq!((n, is_plain, alone), (slot, plain, true));
                             assert_eq!(lookup.plain(key), if plain { slot } else { slot | CAREFUL });
+                            assert_eq!(lookup.only(key), slot);
                         }
                         Found::Several => several += u32::from(alone),
                         Found::Nobody => panic!("{key:#x} of {slot} is lost"),

@@ -22,16 +22,22 @@ fn field(id: u64, at: u32) -> u64 {
 
 fn the_registers_of_el1_have_a_known_value() -> Outcome {
     on_every_cpu(|| {
-        /// The value `SCTLR_MMU_ON` of the boot code, with WXN set.
-        const MMU_ON_WXN: u64 = 0x30d0_180d | 1 << 19;
-        /// What programs may do: DZE, UCT, nTWI, nTWE, UCI.
-        const FOR_EL0: u64 = 1 << 14 | 1 << 15 | 1 << 16 | 1 << 18 | 1 << 26;
+        /// The value `SCTLR_MMU_ON` of the boot code. WXN is clear: programs may have memory that they write and execute.
+        const MMU_ON: u64 = 0x30d0_180d;
+        /// For programs: SA0, DZE, UCT, nTWI, nTWE, UCI.
+        const FOR_EL0: u64 = 1 << 4 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 18 | 1 << 26;
         const SPAN: u64 = 1 << 23;
         // An exception sets PSTATE.PAN, if the CPU has it.
         let pan = field(read_sysreg!("id_aa64mmfr1_el1"), 20) != 0;
         let span = if pan { 0 } else { SPAN };
-        check_eq!(read_sysreg!("sctlr_el1"), (MMU_ON_WXN | FOR_EL0) & !SPAN | span);
-        check_eq!(mdscr::read(), 0);
+        check_eq!(read_sysreg!("sctlr_el1"), (MMU_ON | FOR_EL0) & !SPAN | span);
+        check_eq!(mdscr::read(), mdscr::TDCC);
+        if !matches!(field(read_sysreg!("id_aa64dfr0_el1"), 8), 0 | 0xf) {
+            check_eq!(read_sysreg!("pmuserenr_el0"), 0, "EL0 has no event counters");
+        }
+        if field(read_sysreg!("id_aa64pfr0_el1"), 44) != 0 {
+            check_eq!(read_sysreg!("s3_3_c13_c2_3"), 0, "AMUSERENR_EL0: EL0 has no activity monitors");
+        }
         check_eq!(read_sysreg!("cpacr_el1"), 3 << 20, "FPEN");
         check_eq!(read_sysreg!("cntkctl_el1"), 1 << 1, "EL0VCTEN");
         check_eq!(read_sysreg!("oslsr_el1") & 1 << 1, 0, "the OS lock");

@@ -57,7 +57,7 @@ fn known_state() -> Outcome {
     }
     check_eq!(read_sysreg!("oslsr_el1") & OSLK, 0, "the OS lock");
     check_eq!(read_sysreg!("osdlr_el1") & 1, 0, "the double lock");
-    check_eq!(mdscr::read(), 0);
+    check_eq!(mdscr::read(), mdscr::TDCC);
     Ok(())
 }
 
@@ -88,11 +88,11 @@ specimen! {
 /// Rules H8 and H5: MDE and KDE have changed on every CPU when `install` and `remove` return.
 pub fn mde_and_kde_are_on_only_while_a_slot_needs_them() -> Outcome {
     fn off() -> Outcome {
-        check_eq!(mdscr::read(), 0);
+        check_eq!(mdscr::read(), mdscr::TDCC);
         Ok(())
     }
     fn on() -> Outcome {
-        check_eq!(mdscr::read(), mdscr::MDE | mdscr::KDE);
+        check_eq!(mdscr::read(), mdscr::TDCC | mdscr::MDE | mdscr::KDE);
         Ok(())
     }
     on_every_cpu(off)?;

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::check_eq;
 use harness::ktest::Outcome;
+use kernel::arch::mdscr;
 use kernel::debug::slots::{self, Disposition};
 use kernel::percpu;
 use kernel::read_sysreg;
@@ -71,7 +72,7 @@ pub fn a_slot_of_one_cpu_is_not_armed_on_others() -> Outcome {
     let slot = Slot(slot.map_err(failed)?.into());
     on_every_cpu(|| {
         (0..20).for_each(|_| sled());
-        check_eq!(kernel::arch::mdscr::read() != 0, percpu::index() == 1, "rule H8: MDE where it is needed");
+        check_eq!(mdscr::read() & mdscr::MDE != 0, percpu::index() == 1, "rule H8: MDE where it is needed");
         Ok(())
     })?;
     check_eq!((ON_ONE.load(Relaxed), ELSEWHERE.load(Relaxed)), (20, 0));

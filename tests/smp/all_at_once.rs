@@ -60,7 +60,7 @@ pub fn every_cpu_steps_its_own_code() -> Outcome {
         for (index, word) in trace.words().into_iter().enumerate() {
             check_eq!(word, if index as u64 == 2 * n { 2 } else { index as i64 % 2 });
         }
-        check_eq!(kernel::arch::mdscr::read(), 0);
+        check_eq!(kernel::arch::mdscr::read(), kernel::arch::mdscr::TDCC);
         Ok(())
     })
 }

@@ -78,7 +78,7 @@ pub fn a_step_needs_kde_and_no_mde() -> Outcome {
     let trace = trace_with(address_of!(reads_mdscr), look, || seen = reads_mdscr())?;
     check_eq!(trace.words(), [0, 1]);
     check_eq!(seen & (mdscr::SS | mdscr::KDE | mdscr::MDE), mdscr::SS | mdscr::KDE);
-    check_eq!(mdscr::read(), 0, "nothing needs a bit any more");
+    check_eq!(mdscr::read(), mdscr::TDCC, "nothing needs a bit any more");
     check_eq!(IN_HOOK.load(Relaxed), 0, "the hook is debug context: D is masked");
     Ok(())
 }

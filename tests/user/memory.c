@@ -94,6 +94,46 @@ static void mappings(void)
 	check("mmap of too much", map(1UL << 50, PROT_READ, MAP_PRIVATE) == MAP_FAILED && errno == ENOMEM, "%s", strerror(errno));
 }
 
+/* Code that returns a number: MOVZ w0, RET. Writes it, and makes it visible to the instruction stream. */
+static void write_code(char *to, int number)
+{
+	uint32_t *words = (uint32_t *)to;
+
+	words[0] = 0x52800000 | number << 5;
+	words[1] = 0xd65f03c0;
+	__builtin___clear_cache(to, to + 8);
+}
+
+static void code(void)
+{
+	char *area = map(PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE);
+
+	write_code(area, 17);
+	access_gives("call of code in memory that may be written", area, CALL, 0, 0);
+	check("    does what the code says", ((int (*)(void))(uintptr_t)area)() == 17, "it does not");
+	write_code(area, 18);
+	check("    and what it says now", ((int (*)(void))(uintptr_t)area)() == 18, "it does not");
+	check_call("mprotect, not executable", mprotect(area, PAGE, PROT_READ | PROT_WRITE));
+	access_gives("call of it", area, CALL, SIGSEGV, SEGV_ACCERR);
+	write_code(area, 19);
+	check_call("mprotect, executable, not writable", mprotect(area, PAGE, PROT_READ | PROT_EXEC));
+	access_gives("call of code that was written before", area, CALL, 0, 0);
+	check("    does what it says", ((int (*)(void))(uintptr_t)area)() == 19, "it does not");
+	access_gives("write to it", area, WRITE, SIGSEGV, SEGV_ACCERR);
+	munmap(area, PAGE);
+}
+
+/* Addresses at the end of the 64 bits, for a result that would be written behind it. */
+static void ends_of_addresses(void)
+{
+	char *area = map(2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	void *last = (void *)-1L;
+
+	check("mincore, nowhere to write to", syscall(SYS_mincore, area, 2 * PAGE, last) == -1 && errno == EFAULT, "%s", strerror(errno));
+	check("mincore of nothing", syscall(SYS_mincore, NULL, 1UL, last) == -1 && errno == ENOMEM, "%s", strerror(errno));
+	munmap(area, 2 * PAGE);
+}
+
 static void moved(void)
 {
 	char *area = map(4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE);
@@ -245,6 +285,8 @@ int main(int argc, char **argv)
 	access_gives("write to text", (char *)(uintptr_t)&main, WRITE, SIGSEGV, SEGV_ACCERR);
 	access_gives("read of the kernel's memory", (char *)0xffff800080000000UL, READ, SIGSEGV, SEGV_MAPERR);
 	mappings();
+	code();
+	ends_of_addresses();
 	moved();
 	heap();
 	shared();

@@ -35,13 +35,20 @@ enum { DISABLED = 1, INHERIT = 1 << 1 };
 #define TRAP_PERF 6
 #endif
 
+/* An event whose hits number `period`, twice as many and so on are signals, if the flags ask for signals. */
+__attribute__((unused))
+static long event_of(uint32_t kind, const volatile void *address, uint64_t length, uint64_t flags, int pid, uint64_t period)
+{
+	struct attributes asked = { .type = 5, .size = sizeof asked, .bp_type = kind, .bp_addr = (uintptr_t)address,
+				    .bp_len = length, .flags = flags, .period = period, .sig_data = 0x1122334455667788 };
+
+	return syscall(SYS_perf_event_open, &asked, pid, -1, -1, 0UL);
+}
+
 __attribute__((unused))
 static long event(uint32_t kind, const volatile void *address, uint64_t length, uint64_t flags, int pid)
 {
-	struct attributes asked = { .type = 5, .size = sizeof asked, .bp_type = kind, .bp_addr = (uintptr_t)address,
-				    .bp_len = length, .flags = flags, .period = 1, .sig_data = 0x1122334455667788 };
-
-	return syscall(SYS_perf_event_open, &asked, pid, -1, -1, 0UL);
+	return event_of(kind, address, length, flags, pid, 1);
 }
 
 __attribute__((unused))

@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <ucontext.h>
@@ -206,6 +208,136 @@ static void signals_for_hits(void)
 	signal(SIGTRAP, SIG_DFL);
 }
 
+/* Each of several events on one instruction is told of its hit: the signal is due for the last one only. */
+/* A signal that is blocked waits and says so; one that is ignored is none. The program goes on in either case. */
+static void signals_put_off(void)
+{
+	struct sigaction action = { .sa_sigaction = trapped, .sa_flags = SA_SIGINFO };
+	sigset_t trap;
+	uint32_t flags;
+
+	sigemptyset(&trap);
+	sigaddset(&trap, SIGTRAP);
+	sigaction(SIGTRAP, &action, NULL);
+	sigprocmask(SIG_BLOCK, &trap, NULL);
+	int fd = event(EXECUTES, (void *)spot, 4, SIGTRAPS, 0);
+	signals = 0;
+	spot();
+	spot();
+	check("a blocked signal of an event waits", signals == 0, "%d", signals);
+	sigprocmask(SIG_UNBLOCK, &trap, NULL);
+	memcpy(&flags, (char *)&last + 36, sizeof flags);
+	check("    and comes once, as a late one", signals == 1 && flags == 1, "%d signals, flags %#x", signals, flags);
+	signal(SIGTRAP, SIG_IGN);
+	spot();
+	hits("an ignored one is none", fd, 3);
+	signal(SIGTRAP, SIG_DFL);
+}
+
+static void signals_of_many(void)
+{
+	struct sigaction action = { .sa_sigaction = trapped, .sa_flags = SA_SIGINFO };
+	int fds[16], many = 0;
+
+	sigaction(SIGTRAP, &action, NULL);
+	while (many < 16 && (fds[many] = event_of(EXECUTES, (void *)spot, 4, SIGTRAPS, 0, 1000)) >= 0)
+		many++;
+	close(fds[many - 1]);
+	fds[many - 1] = event(EXECUTES, (void *)spot, 4, SIGTRAPS, 0);
+	signals = 0;
+	spot();
+	check("a signal of the last of many on one instruction", signals == 1, "%d of %d events", signals, many);
+	while (many)
+		close(fds[--many]);
+	signal(SIGTRAP, SIG_DFL);
+}
+
+static int replaced;
+
+static void replaces(int signal, siginfo_t *info, void *context)
+{
+	trapped(signal, info, context);
+	close(replaced);
+	replaced = event(EXECUTES, (void *)spot, 4, 0, 0);
+}
+
+/* A handler closes the event that it is told of, and sets another one on the same instruction, which has yet to be executed. */
+static void replaced_by_handler(void)
+{
+	struct sigaction action = { .sa_sigaction = replaces, .sa_flags = SA_SIGINFO };
+	int ends[2], status;
+	char byte;
+
+	if (pipe(ends))
+		exit(1);
+	/* Another process has a breakpoint too, so that the slot's number stays that of programs. */
+	pid_t child = fork();
+	if (!child) {
+		event(EXECUTES, (void *)spot, 4, 0, 0);
+		if (write(ends[1], "x", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	if (read(ends[0], &byte, 1) != 1)
+		exit(1);
+	sigaction(SIGTRAP, &action, NULL);
+	signals = 0;
+	replaced = event(EXECUTES, (void *)spot, 4, SIGTRAPS, 0);
+	spot();
+	signal(SIGTRAP, SIG_DFL);
+	check("an event that its handler replaces", signals == 1, "%d signals", signals);
+	hits("    the new one is hit by the same instruction", replaced, 1);
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static sigjmp_buf away;
+static volatile sig_atomic_t jumps;
+
+static void leaves_by_jump(int signal, siginfo_t *info, void *context)
+{
+	trapped(signal, info, context);
+	if (jumps) {
+		jumps = 0;
+		siglongjmp(away, 1);
+	}
+}
+
+static void goes_to_spot(int signal, siginfo_t *info, void *context)
+{
+	mcontext_t *machine = &((ucontext_t *)context)->uc_mcontext;
+
+	(void)signal;
+	(void)info;
+	machine->regs[30] = machine->pc + 4;
+	machine->pc = (uintptr_t)spot;
+}
+
+/* A handler that does not return leaves nothing behind that lets a later hit of the same instruction, with the same stack, go unseen. */
+static void left_by_jump(void)
+{
+	struct sigaction action = { .sa_sigaction = leaves_by_jump, .sa_flags = SA_SIGINFO };
+	struct sigaction to_spot = { .sa_sigaction = goes_to_spot, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGTRAP, &action, NULL);
+	sigaction(SIGILL, &to_spot, NULL);
+	int fd = event(EXECUTES, (void *)spot, 4, SIGTRAPS, 0);
+	signals = 0;
+	jumps = 1;
+	if (!sigsetjmp(away, 1))
+		spot();
+	spot();
+	check("a handler that leaves by a jump, then one that returns", signals == 2, "%d signals", signals);
+	/* Calls spot() with the stack as it is here, by the return of a handler. */
+	__asm__ volatile(".inst 0" : : : "x30", "memory");
+	check("    then one that goes back to the instruction", signals == 3, "%d signals", signals);
+	hits("    all are hits", fd, 3);
+	signal(SIGTRAP, SIG_DFL);
+	signal(SIGILL, SIG_DFL);
+}
+
 static volatile sig_atomic_t alarms;
 
 static void tick(int signal)
@@ -339,6 +471,59 @@ static void others(void)
 	close(ends[1]);
 }
 
+static void *makes_threads(void *done)
+{
+	for (long i = 0; i < 40; i++) {
+		pthread_t thread;
+
+		pthread_create(&thread, NULL, calls, (void *)10L);
+		pthread_join(thread, NULL);
+	}
+	__atomic_store_n((int *)done, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* The hits of threads that end are in a sum once, at whichever moment it is made. */
+static void ending(void)
+{
+	static int done;
+	int fd = event(EXECUTES, (void *)spot, 4, INHERIT, 0), back = 0;
+	uint64_t before = 0, reads = 0;
+	pthread_t maker;
+
+	pthread_create(&maker, NULL, makes_threads, &done);
+	while (!__atomic_load_n(&done, __ATOMIC_ACQUIRE)) {
+		uint64_t now = count_of(fd);
+
+		back += now < before;
+		before = now;
+		reads++;
+		give_way();
+	}
+	pthread_join(maker, NULL);
+	check("a count does not go back while threads end", !back, "%d of %lu times", back, (unsigned long)reads);
+	hits("    and is right in the end", fd, 400);
+}
+
+/* Two processes set events of each other at the same time: each waits in the kernel until the other has taken its event over. */
+static void each_other(void)
+{
+	pid_t parent = getpid(), child = fork();
+	int status, wrong = 0;
+
+	for (int i = 0; i < 200; i++) {
+		int fd = event(EXECUTES, (void *)spot, 4, 0, child ? child : parent);
+
+		wrong += fd < 0;
+		close(fd);
+	}
+	if (!child)
+		_exit(wrong != 0);
+	/* The child may have ended before the parent's last events. */
+	waitpid(child, &status, 0);
+	check("two processes set events of each other", status == 0, "%#x", status);
+}
+
 static volatile uint32_t word;
 
 static void add_exclusively(volatile uint32_t *to)
@@ -351,10 +536,20 @@ static void add_exclusively(volatile uint32_t *to)
 
 /* As above, with a load and a store of other memory between the exclusives. */
 void add_exclusively_beside(volatile uint32_t *to, volatile uint8_t *beside);
-extern char exclusive_load[];
-__asm__(".global exclusive_load\n.type add_exclusively_beside, %function\n"
-	"add_exclusively_beside:\nexclusive_load: ldaxr w2, [x0]\nldrb w3, [x1]\nadd w2, w2, #1\nstr x2, [x1, #8]\n"
-	"stlxr w4, w2, [x0]\ncbnz w4, exclusive_load\nret\n");
+extern char exclusive_load[], exclusive_add[], exclusive_store[];
+__asm__(".global exclusive_load, exclusive_add, exclusive_store\n.type add_exclusively_beside, %function\n"
+	"add_exclusively_beside:\nexclusive_load: ldaxr w2, [x0]\nldrb w3, [x1]\nexclusive_add: add w2, w2, #1\nstr x2, [x1, #8]\n"
+	"exclusive_store: stlxr w4, w2, [x0]\ncbnz w4, exclusive_load\nret\n");
+
+/* Adds 100 times where each attempt hits an event between the exclusives. Attempts whose store was let fail are attempts too. */
+static void among_hits(const char *name, int fd)
+{
+	for (int i = 0; i < 100; i++)
+		add_exclusively_beside(&word, bytes);
+	uint64_t count = count_of(fd);
+	check(name, count >= 100 && count < 1000, "%lu hits", (unsigned long)count);
+	close(fd);
+}
 
 /* A lock word under a watch: an exception between the exclusives lets the store fail, for ever. */
 static void exclusives(void)
@@ -374,15 +569,62 @@ static void exclusives(void)
 		add_exclusively_beside(&word, bytes);
 	hits("a breakpoint on a load-exclusive", fd, 100);
 	hits("    and a watch beside it", beside, 100);
-	fd = event(WRITES, bytes + 8, 8, 0, 0);
+	among_hits("a watch on an ordinary store between the exclusives", event(WRITES, bytes + 8, 8, 0, 0));
+	beside = event(READS, bytes, 1, 0, 0);
+	among_hits("    and on a load there too", event(WRITES, bytes + 8, 8, 0, 0));
+	uint64_t count = count_of(beside);
+	check("        of which each attempt is a hit", count >= 100 && count < 1000, "%lu hits", (unsigned long)count);
+	close(beside);
+	among_hits("a breakpoint between the exclusives", event(EXECUTES, exclusive_add, 4, 0, 0));
+	among_hits("a breakpoint on a store-exclusive", event(EXECUTES, exclusive_store, 4, 0, 0));
+	/* The kernel executes the sequence. The top bytes of its addresses do not count. */
+	fd = event(EXECUTES, exclusive_load, 4, 0, 0);
+	int all = event(READS | WRITES, &word, 4, 0, 0);
+	beside = event(READS, bytes, 1, 0, 0);
 	for (int i = 0; i < 100; i++)
-		add_exclusively_beside(&word, bytes);
-	/* The attempts whose store was let fail are attempts too. */
-	uint64_t count = count_of(fd);
-	check("a watch on an ordinary store between the exclusives", count >= 100 && count < 1000, "%lu hits",
-	      (unsigned long)count);
-	close(fd);
-	check("    every attempt counts in the end", word == 400, "%u", word);
+		add_exclusively_beside((void *)((uintptr_t)&word | 0x5aUL << 56), (void *)((uintptr_t)bytes | 0xa5UL << 56));
+	hits("tagged addresses in a sequence", fd, 100);
+	hits("    under a watch of the word", all, 100);
+	hits("    and of what lies beside it", beside, 100);
+	check("every addition counts in the end", word == 800, "%u", word);
+}
+
+/* A load-exclusive of a pair, a way out before its store-exclusive, and one that the program takes. */
+void leave_pair(uint64_t *to, uint64_t *loaded);
+extern char pair_load[];
+__asm__(".global pair_load\n.type leave_pair, %function\nleave_pair: mov x2, x0\nmov x3, x1\npair_load: ldxp x0, x1, [x2]\n"
+	"cbz xzr, 1f\nstxp w4, x0, x1, [x2]\n1: stp x0, x1, [x3]\nret\n");
+
+static void misaligned(int signal, siginfo_t *info, void *context)
+{
+	trapped(signal, info, context);
+	siglongjmp(away, 1);
+}
+
+/*
+ * The kernel executes a sequence for the program, by its own mapping of the page. A pair over the end of the page must not show what lies
+ * behind the page there.
+ */
+static void pairs(void)
+{
+	struct sigaction action = { .sa_sigaction = misaligned, .sa_flags = SA_SIGINFO }, before;
+	uint64_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), loaded[2] = { 1, 1 };
+	int fd = event(EXECUTES, pair_load, 4, 0, 0);
+
+	page[0] = 3;
+	page[1] = 4;
+	leave_pair(page, loaded);
+	check("a pair that is loaded exclusively", loaded[0] == 3 && loaded[1] == 4, "%lu, %lu", (unsigned long)loaded[0],
+	      (unsigned long)loaded[1]);
+	sigaction(SIGBUS, &action, &before);
+	signals = 0;
+	if (!sigsetjmp(away, 1))
+		leave_pair(page + 511, loaded);
+	sigaction(SIGBUS, &before, NULL);
+	check("    over the end of a page", signals == 1 && last.si_code == BUS_ADRALN && last.si_addr == page + 511 && loaded[1] == 4,
+	      "%d signals, code %d, address %p, loaded %#lx", signals, last.si_code, last.si_addr, (unsigned long)loaded[1]);
+	hits("    each attempt is a hit", fd, 2);
+	munmap(page, 4096);
 }
 
 static void limits(void)
@@ -431,10 +673,17 @@ int main(int argc, char **argv)
 	watchpoints();
 	kernels_accesses();
 	signals_for_hits();
+	signals_of_many();
+	signals_put_off();
+	replaced_by_handler();
+	left_by_jump();
 	among_signals();
 	across_cpus();
 	others();
+	ending();
+	each_other();
 	exclusives();
+	pairs();
 	limits();
 	over_exec(argv[0]);
 	return failed();

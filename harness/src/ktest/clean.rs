@@ -34,7 +34,7 @@ impl Before {
         let faults = [
             (!daif::read().is_empty(), format!("masks {}", daif::read())),
             (!off::enabled(), "interrupts off".into()),
-            (mdscr::read() != 0, format!("MDSCR_EL1 {:#x}", mdscr::read())),
+            (mdscr::read() != mdscr::TDCC, format!("MDSCR_EL1 {:#x}", mdscr::read())),
             (!cpu.owners.get().is_empty(), format!("owners {:?}", cpu.owners.get())),
             (cpu.depth.get() != 0, format!("debug depth {}", cpu.depth.get())),
             (cpu.stash_len.get() != 0, format!("stash {}", cpu.stash_len.get())),

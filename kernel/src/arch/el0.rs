@@ -3,6 +3,8 @@
 use super::barrier;
 
 /// SCTLR_EL1 (DDI 0487 D24.2, "SCTLR_EL1"): DC ZVA, CTR_EL0, WFI, WFE and the cache maintenance that makes text visible.
+/// SA0: an access by SP at EL0 faults if SP is no multiple of 16, as Linux has it.
+const SA0: u64 = 1 << 4;
 const DZE: u64 = 1 << 14;
 const UCT: u64 = 1 << 15;
 const NTWI: u64 = 1 << 16;
@@ -24,13 +26,22 @@ const EL0VCTEN: u64 = 1 << 1;
 pub fn init_cpu() {
     let has = |register: u64, field: u64| register >> field & 0xf != 0;
     let pan = has(crate::read_sysreg!("id_aa64mmfr1_el1"), 20);
-    let mut sctlr = crate::read_sysreg!("sctlr_el1") | DZE | UCT | NTWI | NTWE | UCI;
+    let mut sctlr = crate::read_sysreg!("sctlr_el1") | SA0 | DZE | UCT | NTWI | NTWE | UCI;
     if pan {
         sctlr &= !SPAN;
     }
     crate::write_sysreg!("sctlr_el1", sctlr);
     crate::write_sysreg!("cpacr_el1", FPEN);
     crate::write_sysreg!("cntkctl_el1", EL0VCTEN);
+    // Event counters and activity monitors: EL0 may not use them. Both registers are UNKNOWN out of reset, and exist with their feature only
+    // (ID_AA64DFR0_EL1.PMUVer, where 15 is none that the architecture has; ID_AA64PFR0_EL1.AMU).
+    if !matches!(crate::read_sysreg!("id_aa64dfr0_el1") >> 8 & 0xf, 0 | 0xf) {
+        crate::write_sysreg!("pmuserenr_el0", 0);
+    }
+    if has(crate::read_sysreg!("id_aa64pfr0_el1"), 44) {
+        // AMUSERENR_EL0, whose name assemblers know from v8.4 on.
+        crate::write_sysreg!("S3_3_C13_C2_3", 0);
+    }
     crate::write_sysreg!("tpidr_el0", 0);
     crate::write_sysreg!("tpidrro_el0", 0);
     // ID_AA64MMFR0_EL1.ASIDBits: 2 for 16 bits.

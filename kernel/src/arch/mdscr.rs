@@ -4,6 +4,8 @@ use core::arch::asm;
 
 /// Software step is enabled.
 pub const SS: u64 = 1 << 0;
+/// EL0 may not use the registers of the debug communications channel: its accesses trap. Always set.
+pub const TDCC: u64 = 1 << 12;
 /// Debug exceptions are enabled from EL1, not only from EL0.
 pub const KDE: u64 = 1 << 13;
 /// Breakpoints and watchpoints are enabled.

@@ -7,7 +7,7 @@
 //!
 //! The watchpoints of a program do not see these accesses (rule M15).
 
-use core::arch::naked_asm;
+use core::arch::{asm, naked_asm};
 
 /// Assembles an access that may fault, and goes on at a label then.
 macro_rules! access {
@@ -31,6 +31,24 @@ pub extern "C" fn load_word(from: u64) -> u64 {
         "2: mov x0, #-1",
         "ret",
     )
+}
+
+/// Loads an instruction of a program. Returns all ones, which is no instruction, if it cannot be read. The address is a multiple of 4.
+#[inline(always)]
+pub fn load_instruction(from: u64) -> u32 {
+    let word: u64;
+    // SAFETY: an unprivileged load, whose fault goes on behind it.
+    unsafe {
+        asm!(
+            "mov {word}, #-1",
+            access!("ldtr {word:w}, [{from}]", "99f"),
+            "99:",
+            from = in(reg) from,
+            word = out(reg) word,
+            options(nostack, readonly, preserves_flags),
+        );
+    }
+    word as u32
 }
 
 /// Copies `length` bytes from user memory. Returns how many bytes were not copied.

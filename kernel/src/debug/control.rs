@@ -101,12 +101,18 @@ pub fn sync_for_return(cpu: &MaskedCpu) {
 /// Does the same as [`sync`], but without a function call.
 #[inline(always)]
 pub fn pay(cpu: &MaskedCpu) {
-    let wanted = cpu.wanted();
-    if wanted != cpu.mdscr.get() {
-        cpu.mdscr.set(wanted);
-        mdscr::write(wanted);
-        barrier::isb();
+    if cpu.owes() {
+        pay_all(cpu);
     }
+}
+
+/// As [`pay`], if something is owed.
+#[inline(always)]
+pub fn pay_all(cpu: &MaskedCpu) {
+    let wanted = cpu.wanted();
+    cpu.mdscr.set(wanted);
+    mdscr::write(wanted);
+    barrier::isb();
 }
 
 /// Writes MDSCR_EL1 and its shadow, whatever the shadow holds. D is masked. The function is never inlined into text that can be

@@ -98,8 +98,8 @@ pub struct CpuDebug {
     pub(super) task: AtomicPtr<()>,
     /// The slots of that task which are armed.
     pub(super) task_slots: UnsafeCell<TaskSlots>,
-    /// The PC of the last hit of a watchpoint at EL0, and how many hits there were at this PC one after the other; [`IN_SEQUENCE`] if the
-    /// instruction is known to be in an exclusive sequence.
+    /// The PC of the last hit at EL0, and how many hits there were close to each other, one after the other; [`IN_SEQUENCE`] if the last one is
+    /// known to be in an exclusive sequence.
     pub(super) repeated: Cell<(u64, u32)>,
     /// The PC of an exclusive sequence, and how many attempts there have ended with `End::Doubtful` (see
     /// [`exclusive`](super::exclusive)).

@@ -43,7 +43,7 @@ fn plain(cpu: &MaskedCpu, frame: &mut DebugFrame, kind: Kind, n: u8) -> bool {
     if request(cpu, frame, Owners::STEP_OVER).is_err() {
         return false;
     }
-    exception_of(kind).count();
+    exception_of(kind).count_on(cpu);
     cpu.hits.count(kind, n);
     slots::suspend(cpu, kind, n);
     if matches!(kind, Kind::Breakpoint) {
@@ -62,7 +62,7 @@ const fn exception_of(kind: Kind) -> stats::Counter {
 
 /// Deals with a breakpoint exception that [`plain_breakpoint`] has left.
 pub fn breakpoint(cpu: &MaskedCpu, frame: &mut DebugFrame) {
-    exception_of(Kind::Breakpoint).count();
+    exception_of(Kind::Breakpoint).count_on(cpu);
     let hits = slots::breakpoint_hits(cpu, frame.pc);
     dispose_of_hits(cpu, frame, Kind::Breakpoint, hits);
 }
@@ -90,7 +90,7 @@ fn in_copy(cpu: &MaskedCpu, frame: &mut DebugFrame, word: u32) {
 
 #[inline(always)]
 fn any_watchpoint(cpu: &MaskedCpu, frame: &mut DebugFrame, word: u32) {
-    exception_of(Kind::Watchpoint).count();
+    exception_of(Kind::Watchpoint).count_on(cpu);
     // The top byte of a program's address is ignored (TCR_EL1.TBI0), and FAR_EL1 may have it.
     let far = if frame.far >> 55 & 1 == 0 { frame.far & !(0xff << 56) } else { frame.far };
     let hit = WatchHit::from_syndrome(frame.esr as u32 & 0x1ff_ffff, far, exclusive::zva_block())
@@ -147,8 +147,8 @@ pub fn plain_step(cpu: &MaskedCpu) -> bool {
     if cpu.owners.get() != Owners::STEP_OVER || cpu.anything_pending() || !slots::rearm_one(cpu) {
         return false;
     }
-    stats::STEPS.count();
-    stats::STEP_OVERS.count();
+    stats::STEPS.count_on(cpu);
+    stats::STEP_OVERS.count_on(cpu);
     cpu.set_owners(Owners::empty());
     true
 }

@@ -2,7 +2,7 @@
 //!
 //! A counter lies beside the CPU's other debug state and has one writer, that CPU, so counting is a load and a store.
 
-use super::cpu::{COUNTERS, CPU_DEBUG};
+use super::cpu::{COUNTERS, CPU_DEBUG, CpuDebug};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// One counter of every CPU.
@@ -26,6 +26,13 @@ impl Counter {
     #[inline(always)]
     pub fn count(self) {
         let counter = self.mine();
+        counter.store(counter.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// As [`count`](Self::count), for callers that have the CPU's state already.
+    #[inline(always)]
+    pub fn count_on(self, cpu: &CpuDebug) {
+        let counter = &cpu.counters[self.0];
         counter.store(counter.load(Relaxed) + 1, Relaxed);
     }
 

@@ -195,6 +195,20 @@ pub fn go_on_at_el0(cpu: &MaskedCpu, frame: &Frame) {
     }
 }
 
+/// As [`go_on_at_el0`], if a slot register was written since the entry: the debt is known, and need not be looked for.
+#[inline(always)]
+pub fn go_on_with_debt(cpu: &MaskedCpu, frame: &Frame) {
+    #[cfg(debug_assertions)]
+    check_return_to_el0(cpu, frame);
+    #[cfg(not(debug_assertions))]
+    let _ = frame;
+    match live::ss::<M13>() {
+        Ss::Compute => control::pay_all(cpu),
+        Ss::Clear => control::clear_ss(cpu),
+        _ => {}
+    }
+}
+
 /// Puts back what [`set_aside`] has set aside. D is masked.
 #[inline(always)]
 pub fn put_back(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {

@@ -4,7 +4,7 @@
 //! snapshot, so the handler is ordinary kernel code in thread context: it may be preempted, sleep, and go on on another CPU. What the kernel
 //! does for programs is an implementation of [`Programs`], to which [`el0_handlers!`](crate::el0_handlers) binds the vectors.
 
-use super::apply::{go_on_at_el0, leave_to_el0, open, open_at_once, open_later, set_aside_of_task};
+use super::apply::{go_on_at_el0, go_on_with_debt, leave_to_el0, open, open_at_once, open_later, set_aside_of_task};
 use super::fatal::fatal;
 use super::frame::{El0Frame, Frame, ec};
 use super::reason::Reason;
@@ -140,18 +140,29 @@ extern "C" fn other<P: Programs>(frame: &mut El0Frame) {
 }
 
 /// The handlers of M4. The first phase runs masked, and takes from this CPU's debug hardware what has happened. If nothing is to be
-/// reported, the program goes on at once.
+/// reported, the program goes on at once. What happens most is dealt with by `$plain`, which returns false for all else.
 macro_rules! hardware {
-    ($($name:ident: $first:expr;)*) => {$(
+    ($($name:ident, $rest:ident: $plain:expr, $all:expr;)*) => {$(
         #[inline(never)]
         #[unsafe(link_section = ".noprobe.text")]
         extern "C" fn $name<P: Programs>(frame: &mut El0Frame) {
             let cpu = entered();
             open::<M4>(cpu, frame);
+            if $plain(cpu, frame) {
+                go_on_with_debt(cpu, frame);
+            } else {
+                $rest::<P>(cpu, frame);
+            }
+        }
+
+        #[cold]
+        #[inline(never)]
+        #[unsafe(link_section = ".noprobe.text")]
+        fn $rest<P: Programs>(cpu: &MaskedCpu, frame: &mut El0Frame) {
             if !cpu.has_task() {
                 adopt::<P>();
             }
-            match $first(cpu, frame) {
+            match $all(cpu, frame) {
                 None => go_on_at_el0(cpu, frame),
                 Some(found) => report::<P>(frame, &found),
             }
@@ -160,9 +171,9 @@ macro_rules! hardware {
 }
 
 hardware! {
-    step: |cpu, _: &mut El0Frame| hit::step(cpu);
-    breakpoint: hit::breakpoint;
-    watchpoint: hit::watchpoint;
+    step, any_step: |cpu, _: &mut El0Frame| hit::plain_step(cpu), |cpu, _: &mut El0Frame| hit::step(cpu);
+    breakpoint, any_breakpoint: hit::plain_breakpoint, hit::breakpoint;
+    watchpoint, any_watchpoint: hit::plain_watchpoint, hit::watchpoint;
 }
 
 /// Makes the running task one that has a debug state: a slot of the kernel's has been hit.

@@ -148,15 +148,17 @@ impl Kernel {
     }
 }
 
-/// Called on the new tables by every CPU at bring-up: switches TTBR0 off, and makes all writable memory non-executable (WXN).
+/// Called on the new tables by every CPU at bring-up: switches TTBR0 off.
+///
+/// SCTLR_EL1.WXN stays clear. It would make writable memory non-executable at EL0 as well, where programs may have both (mmap with PROT_WRITE
+/// and PROT_EXEC). That nothing writable is executable at EL1 is said by the entries of the tables: all that are writable have PXN, those of
+/// programs too.
 #[unsafe(link_section = ".noprobe.text")]
 pub fn drop_identity_map() {
     const EPD0: u64 = 1 << 7;
-    const WXN: u64 = 1 << 19;
     crate::write_sysreg!("tcr_el1", crate::read_sysreg!("tcr_el1") | EPD0);
-    crate::write_sysreg!("sctlr_el1", crate::read_sysreg!("sctlr_el1") | WXN);
-    // The ISB puts both registers in force before the TLB is emptied. The TLB may hold WXN with each translation (DDI 0487 D8.4.3),
-    // and translations that are walked after the TLBI must be walked with the new values.
+    // The ISB puts the register in force before the TLB is emptied: translations that are walked after the TLBI must be walked with the
+    // new value.
     crate::arch::barrier::isb();
     // SAFETY: drops cached translations; those of the lower half are not used any more.
     unsafe { core::arch::asm!("tlbi vmalle1", "dsb nsh", "isb", options(nostack, preserves_flags)) };

@@ -22,8 +22,8 @@ pub use alarm::Alarm;
 pub use mutex::{Mutex, MutexGuard};
 pub use preempt::{may_sleep, might_sleep};
 pub use programs::{
-    affinity, contended_lock, interrupt, interrupt_running, lock_release, policy, run_time, set_affinity,
-    set_policy, state, wait_for_lock,
+    affinity, contended_lock, end_wait, interrupt, interrupt_running, lock_release, policy, run_time,
+    set_affinity, set_policy, state, wait_for_lock,
 };
 pub use run::{
     create, exit, init_cpu, prepare_to_sleep, sleep, spawn, threads, wait_in_idle, wake, wake_first,

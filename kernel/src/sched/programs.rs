@@ -10,7 +10,7 @@ use crate::percpu;
 use scheduler::{CpuSet, Error, LockKey, Policy, TaskId, TaskState};
 
 /// Ends the sleep of a thread, also one that waits for a lock of programs, without the lock. Thread and interrupt context.
-pub(super) fn end_wait(task: TaskId) {
+pub fn end_wait(task: TaskId) {
     wake(task);
     with(|state| {
         // The kernel's own locks are known by even numbers: nothing ends a wait for them.

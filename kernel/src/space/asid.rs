@@ -135,6 +135,9 @@ pub fn switch(space: Option<(&Context, usize)>) {
     if word >> 16 != asids.generation {
         word = asids.assign(word);
         context.0.store(word, Release);
+        // Before this CPU walks the tables with the new ASID, all others see that the address space has it. Either `flush` on another CPU
+        // finds the new ASID, or this CPU's walks find what that CPU has changed in the tables.
+        barrier::dsb_ish();
     }
     asids.running[cpu] = word;
     let flush = asids.to_flush & 1 << cpu != 0;
@@ -152,12 +155,14 @@ const ONE_BY_ONE: u64 = 64;
 
 /// Waits until no CPU uses translations any more that the tables of `context` had for this range of addresses.
 pub fn flush(context: &Context, range: core::ops::Range<u64>) {
+    // The changes of the tables are visible to walks before the ASID is read: if the address space gets another ASID meanwhile, walks with
+    // that one find the changed tables.
+    // SAFETY: a barrier.
+    unsafe { core::arch::asm!("dsb ishst", options(nostack, preserves_flags)) };
     let Some(asid) = context.asid() else { return };
     let asid = asid << 48;
-    // SAFETY: drops cached translations. The DSB before makes the changes of the tables visible to walks, that behind waits for the
-    // other CPUs (DDI 0487 D8, "TLB maintenance").
+    // SAFETY: drops cached translations. The DSB behind waits for the other CPUs (DDI 0487 D8, "TLB maintenance").
     unsafe {
-        core::arch::asm!("dsb ishst", options(nostack, preserves_flags));
         let pages = range.start >> 12..range.end.div_ceil(4096);
         if pages.end.saturating_sub(pages.start) > ONE_BY_ONE {
             core::arch::asm!("tlbi aside1is, {}", in(reg) asid, options(nostack, preserves_flags));

@@ -9,11 +9,13 @@
 mod asid;
 mod foreign;
 mod object;
+mod steady;
 mod tables;
 
 pub use asid::init_cpu;
 pub use foreign::{Right, Usage};
 pub use object::{Object, Program};
+pub use steady::Steady;
 pub use tables::NoMemory;
 
 use crate::arch::cache;
@@ -343,7 +345,14 @@ impl Tables {
         match change {
             Change::Unmapped(mapping) => self.remove(context, mapping.range()),
             Change::Protected { range, prot } => {
-                if self.protect(range.clone(), |entry| (prot, entry.is_writable())) {
+                let change = |entry: Entry| {
+                    // What the program has written while it could not execute the page is text from here on.
+                    if prot.contains(Prot::EXEC) && !entry.is_executable() {
+                        cache::make_executable(entry.address(), PAGE);
+                    }
+                    (prot, entry.is_writable())
+                };
+                if self.protect(range.clone(), change) {
                     asid::flush(context, range);
                 }
             }

@@ -63,6 +63,11 @@ impl Entry {
         (self.0 & ADDRESS) as usize
     }
 
+    /// The page's address in the linear map.
+    pub fn address(self) -> usize {
+        crate::mm::linear(self.physical())
+    }
+
     /// Whether EL0 may write the page.
     pub fn is_writable(self) -> bool {
         self.0 & (READ_ONLY | USER) == USER

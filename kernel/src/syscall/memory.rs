@@ -99,9 +99,9 @@ pub fn mincore(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         return Err(Errno::EINVAL);
     }
     let length = length.checked_next_multiple_of(maps::PAGE).ok_or(Errno::ENOMEM)?;
-    for (page, to) in (0..length).step_by(maps::PAGE as usize).zip(to..) {
+    for (n, page) in (0..length).step_by(maps::PAGE as usize).enumerate() {
         let space = mapped(task, start.saturating_add(page), maps::PAGE).map_err(|_| Errno::ENOMEM)?;
-        user::write(to, &[space.is_in_memory(start + page).into()])?;
+        user::write(to.wrapping_add(n as u64), &[space.is_in_memory(start + page).into()])?;
     }
     Ok(0)
 }

@@ -7,6 +7,7 @@ use super::{Pid, Task, user};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::mm;
+use crate::space::Right;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use linux_raw_sys::general as raw;
@@ -132,13 +133,8 @@ fn new_process(task: &Task, pid: Pid, share_files: bool) -> Result<Arc<Process>,
 
 /// Writes the child's number into the child's memory. Errors are the program's own affair, as on Linux.
 fn write_in(child: &Task, address: u64, tid: Pid) {
-    const PAGE: u64 = crate::mm::layout::PAGE as u64;
-    let address = address & !(0xff << 56);
-    let Some(space) = child.space() else { return };
-    if address.is_multiple_of(4)
-        && let Ok(page) = space.page_for_tracer(address, true)
-    {
-        page.write((address % PAGE) as usize, &tid.to_ne_bytes());
+    if let Some(space) = child.space() {
+        let _ = space.poke(address & !(0xff << 56), &tid.to_ne_bytes(), Right::Own);
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn end_task() -> ! {
             entry.hand_over();
         }
         drop(left);
+        pi::turn_away_late(task);
         task.process.changed.wake_all();
         if last {
             task.process.files.leave();
@@ -65,8 +66,10 @@ impl Task {
     /// Leaves the address space, for another one or none: tells other threads by the futex at `clear_child_tid`, and a parent that waits since
     /// vfork. Thread context; may sleep.
     pub(super) fn leave_space(&self, next: Option<Arc<crate::space::Space>>) {
-        robust::leave_robust_list(self);
+        // A lock that is in both lists goes to its most important waiter first: then its word names the new owner, and is not the task's any
+        // more. The other way round a third one could take the free word before the waiter gets the lock.
         pi::leave(self);
+        robust::leave_robust_list(self);
         let clear = self.clear_child_tid.swap(0, Relaxed);
         if clear != 0 && self.space().is_some_and(|space| Arc::strong_count(&space) > 2) {
             // A bad address is the program's own affair.

@@ -8,7 +8,7 @@ use super::table::table;
 use crate::clock;
 use crate::debug::task::{Answer, Use};
 use crate::errno::Errno;
-use crate::sched;
+use crate::sched::{self, Mutex};
 use crate::sync::IrqMutex;
 use ::slots::{Access, Privilege, Request, SlotError};
 use alloc::sync::{Arc, Weak};
@@ -27,6 +27,9 @@ pub struct PerfEvent {
     attributes: Attributes,
     id: u64,
     enabled: AtomicBool,
+    /// Held while the event gets another task, is enabled, disabled or closed, so that each of these is seen whole by the others. True once the
+    /// event is closed. Taken before all other locks.
+    closed: Mutex<bool>,
     /// Where the event is watched.
     uses: IrqMutex<Vec<(Weak<Task>, Use)>>,
     /// The hits in tasks that do not watch any more.
@@ -70,6 +73,7 @@ impl PerfEvent {
             attributes,
             id: IDS.fetch_add(1, Relaxed),
             enabled: AtomicBool::new(false),
+            closed: Mutex::new(false),
             uses: IrqMutex::new(Vec::new()),
             gone: AtomicU64::new(0),
             base: AtomicU64::new(0),
@@ -83,8 +87,12 @@ impl PerfEvent {
         Ok(event)
     }
 
-    /// Watches in one more task, which is not in the event yet.
+    /// Watches in one more task, which is not in the event yet, unless the event is closed. Thread context; may sleep.
     fn add(self: &Arc<Self>, task: &Arc<Task>) -> Result<(), Errno> {
+        let closed = self.closed.lock();
+        if *closed {
+            return Ok(());
+        }
         let signals = self.attributes.sigtrap && self.attributes.period != 0;
         let answer = if signals { Answer::Report } else { Answer::Count };
         let this = task.debug.set_slot(&request_of(self.attributes.watch), answer).map_err(errno_of)?;
@@ -98,7 +106,8 @@ impl PerfEvent {
             room
         };
         if noted.is_err() {
-            task.debug.remove_slot(this, || false);
+            // The slot was not enabled, so no CPU has it.
+            task.debug.remove_slot(this);
             return Err(Errno::ENOMEM);
         }
         if self.enabled.load(SeqCst) {
@@ -114,6 +123,10 @@ impl PerfEvent {
 
     /// Has the event count, or not. Thread context; may sleep.
     pub(crate) fn enable(&self, enabled: bool) {
+        let closed = self.closed.lock();
+        if *closed {
+            return;
+        }
         if self.enabled.swap(enabled, SeqCst) != enabled {
             let now = clock::nanoseconds();
             let mut times = self.times.lock();
@@ -133,11 +146,15 @@ impl PerfEvent {
     }
 
     fn hits(&self) -> u64 {
-        // A use that goes away between the two sums is in the first one: it adds its hits to `gone` before it leaves the list.
-        let uses = self.each_use();
-        let of = |(task, this): &(Weak<Task>, Use)| task.upgrade()?.debug.slot_hits(*this);
-        let live: u64 = uses.iter().filter_map(of).sum();
-        live + self.gone.load(SeqCst)
+        // Under the lock a use is either in the list with its hits, or its hits are in `gone`.
+        let uses = self.uses.lock();
+        let tasks: Vec<_> = uses.iter().filter_map(|(task, this)| Some((task.upgrade()?, *this))).collect();
+        let live: u64 = tasks.iter().filter_map(|(task, this)| task.debug.slot_hits(*this)).sum();
+        let hits = live + self.gone.load(SeqCst);
+        // The last reference to a task may go here, without the lock.
+        drop(uses);
+        drop(tasks);
+        hits
     }
 
     /// What a read returns. Thread context.
@@ -161,6 +178,8 @@ impl PerfEvent {
 
     /// Ends the event: no task watches any more. Thread context; may sleep.
     pub fn close(&self) {
+        let mut closed = self.closed.lock();
+        *closed = true;
         self.enabled.store(false, SeqCst);
         for (task, this) in self.each_use() {
             if let Some(task) = task.upgrade() {
@@ -171,10 +190,17 @@ impl PerfEvent {
 
     /// Ends the watch in one task.
     fn leave(&self, task: &Task, this: Use) {
-        if let Some(hits) = task.debug.remove_slot(this, || task.enters_kernel()) {
-            self.gone.fetch_add(hits, SeqCst);
+        if task.debug.enable_slot(this, false) {
+            task.settle_slots();
         }
-        self.uses.lock().retain(|(of, other)| *other != this || !core::ptr::eq(of.as_ptr(), task));
+        {
+            // No hit can come any more. In one section with the list, so that a sum of the hits has them once.
+            let mut uses = self.uses.lock();
+            if let Some(hits) = task.debug.remove_slot(this) {
+                self.gone.fetch_add(hits, SeqCst);
+            }
+            uses.retain(|(of, other)| *other != this || !core::ptr::eq(of.as_ptr(), task));
+        }
         let left = {
             let mut events = task.events.lock();
             events.iter().position(|(other, _)| *other == this).map(|at| events.swap_remove(at))
@@ -202,6 +228,10 @@ impl Task {
         let elsewhere = !super::current().is_some_and(|own| core::ptr::eq(own, self))
             && sched::interrupt_running(self.thread());
         if elsewhere {
+            // The other task may wait for the running one in the same way.
+            if let Some(own) = super::current() {
+                own.debug.catch_up();
+            }
             sched::yield_now();
         }
         elsewhere

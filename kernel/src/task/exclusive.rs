@@ -11,10 +11,7 @@ use crate::debug::exclusive::Native;
 use crate::debug::task::hit::Hits;
 use crate::debug::{stats, task};
 use crate::exception::Frame;
-use crate::mm::layout::PAGE;
-use crate::mm::pages::Page;
-use crate::space::{Space, TOP};
-use maps::Prot;
+use crate::space::{Space, Steady};
 use probe::sequence::{self, Access, Between, Fault, Memory, Registers, Shape, Stuck};
 use probe::{is_load_exclusive, is_store_exclusive};
 
@@ -26,24 +23,22 @@ fn word(address: u64) -> Option<u32> {
     user::load_word(address).ok()
 }
 
+/// Refuses an access that is not aligned to its whole size. Exclusives must be aligned so (DDI 0487 B2, "Alignment of data accesses"), and the
+/// program gets its fault when it executes the instruction itself. A pair that begins in front of the end of a page would reach into the
+/// page that lies behind it in the linear map, which is anybody's.
+fn aligned(address: u64, shape: Shape) -> Result<(), Fault> {
+    if address.is_multiple_of(shape.bytes()) { Ok(()) } else { Err(Fault) }
+}
+
 /// The memory of a program.
 struct Program<'a> {
     space: &'a Space,
 }
 
-impl Program<'_> {
-    /// The page of an address, if the program itself may access it, and the offset in the page.
-    fn page(&self, address: u64, write: bool) -> Option<(Page, usize)> {
-        let address = address & !(0xff << 56);
-        if address >= TOP {
-            return None;
-        }
-        let wanted = if write { Prot::WRITE } else { Prot::READ };
-        let may =
-            self.space.look(|maps| maps.find(address).is_some_and(|mapping| mapping.prot.contains(wanted)));
-        let page = may.then(|| self.space.page_for_tracer(address, write).ok()).flatten()?;
-        Some((page, (address % PAGE as u64) as usize))
-    }
+/// Where the kernel finds the memory at an address that the program may access so.
+fn place(steady: &mut Steady<'_>, address: u64, access: maps::Access) -> Option<u64> {
+    let address = address & !(0xff << 56);
+    steady.place(address, access).ok().map(|place| place as u64)
 }
 
 impl Memory for Program<'_> {
@@ -56,13 +51,14 @@ impl Memory for Program<'_> {
     }
 
     fn load(&mut self, address: u64, shape: Shape) -> Result<[u64; 2], Fault> {
-        let (page, offset) = self.page(address, false).ok_or(Fault)?;
-        Native.load((page.address() as usize + offset) as u64, shape)
+        aligned(address, shape)?;
+        let mut steady = self.space.steady();
+        Native.load(place(&mut steady, address, maps::Access::Read).ok_or(Fault)?, shape)
     }
 
     fn store(&mut self, address: u64, size: u8, value: u64) -> Result<(), Fault> {
-        let (page, offset) = self.page(address, true).ok_or(Fault)?;
-        Native.store((page.address() as usize + offset) as u64, size, value)
+        let mut steady = self.space.steady();
+        Native.store(place(&mut steady, address, maps::Access::Write).ok_or(Fault)?, size, value)
     }
 
     fn exchange(
@@ -73,19 +69,15 @@ impl Memory for Program<'_> {
         new: [u64; 2],
         between: &Between,
     ) -> Result<bool, Fault> {
-        let (page, offset) = self.page(address, true).ok_or(Fault)?;
-        // The pages of the accesses in between, which stay as long as they are held here.
-        let mut held: [Option<Page>; 16] = [const { None }; 16];
-        let mut places = held.iter_mut();
+        aligned(address, shape)?;
+        let mut steady = self.space.steady();
+        let at = place(&mut steady, address, maps::Access::Write).ok_or(Fault)?;
         let between = between.mapped(|address, write| {
-            let (page, offset) = self.page(address, write)?;
-            let at = (page.address() as usize + offset) as u64;
-            *places.next()? = Some(page);
-            Some(at)
+            place(&mut steady, address, if write { maps::Access::Write } else { maps::Access::Read })
         });
         let between = between.ok_or(Fault)?;
         let _masked = Masked::new();
-        Native.exchange((page.address() as usize + offset) as u64, shape, expected, new, &between)
+        Native.exchange(at, shape, expected, new, &between)
     }
 }
 

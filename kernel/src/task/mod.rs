@@ -243,6 +243,9 @@ fn load_fp(v: &[u128; 32], fpsr: u32, fpcr: u32) {
 
 impl Occupant for Task {
     fn leaves(&self) {
+        // The task may execute the DSB that its own cache maintenance needs on another CPU, where it would not wait for what was begun on
+        // this one (DDI 0487 B2, "Data Synchronization Barrier").
+        crate::arch::barrier::dsb_ish();
         self.tls.store(crate::read_sysreg!("tpidr_el0"), Relaxed);
         // SAFETY: the task leaves this CPU, with I masked.
         unsafe { &mut *self.fp.get() }.save();

@@ -6,7 +6,7 @@ use super::process::{Pid, Status};
 use super::table::{Entry, Table, table};
 use crate::exception::Frame;
 use core::sync::atomic::Ordering::{Relaxed, Release};
-use signals::{Delivery, Info, SigSet, Signal, deliver};
+use signals::{Delivery, Fields, Handler, Info, SigSet, Signal, deliver};
 
 /// How many signals may wait in one queue (RLIMIT_SIGPENDING, which Linux counts by user).
 pub(super) const ROOM: usize = 1024;
@@ -187,7 +187,17 @@ impl Entry {
     fn force(&mut self, at: usize, info: &Info, fault: Option<(u64, u64)>, sp: u64) -> Option<Start> {
         let ends = self.ends.is_some() || self.stopped.is_some();
         let member = &mut self.members[at];
-        self.actions.force(info.signal, &mut member.blocked);
+        let blocked = member.blocked.contains(info.signal);
+        if blocked || self.actions.get(info.signal).handler == Handler::Ignore {
+            if let Fields::Perf { .. } = info.fields {
+                // Who has asked for an event's signals may block or ignore them: such a signal waits, and says so, or is none.
+                if blocked {
+                    let _ = member.pending.push(info.asynchronous(), ROOM);
+                }
+                return None;
+            }
+            self.actions.force(info.signal, &mut member.blocked);
+        }
         let waits = !(member.pending.signals() & SigSet::SYNCHRONOUS).is_empty();
         if !ends
             && !waits

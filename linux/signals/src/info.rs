@@ -154,6 +154,15 @@ impl Info {
         Self { signal, errno: 0, code: code as i32, fields: Fields::Fault { address } }
     }
 
+    /// The signal of an event as it is if its receiver blocks it: it says that it does not come at the access (TRAP_PERF_FLAG_ASYNC).
+    #[must_use]
+    pub fn asynchronous(mut self) -> Self {
+        if let Fields::Perf { flags, .. } = &mut self.fields {
+            *flags |= raw::TRAP_PERF_FLAG_ASYNC;
+        }
+        self
+    }
+
     /// Whether the kernel itself made the signal because of what the receiving thread did: such signals are delivered first.
     pub(crate) fn is_synchronous(&self) -> bool {
         self.code > raw::SI_USER as i32 && crate::SigSet::SYNCHRONOUS.contains(self.signal)

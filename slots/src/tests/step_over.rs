@@ -288,6 +288,19 @@ fn h3_a_suspended_slot_whose_record_is_gone_is_not_armed_again() {
 }
 
 #[test]
+fn h3_a_resync_arms_what_was_armed_if_the_record_has_something_else() {
+    let mut f = suspended();
+    f.cpu.rearm_all(&mut f.regs);
+    // A number that is kept for programs has a record which says nothing of what each CPU arms there.
+    f.cpu.disarm(&mut f.regs, f.text);
+    f.cpu.arm_new(&mut f.regs, f.text, breakpoint(TEXT + 0x40).encoding(), false);
+    let off = f.cpu.resync(&mut f.regs, &f.tables, Kind::Breakpoint, 6);
+    assert!(!off.contains(f.text.index));
+    assert_eq!(f.regs.any_breakpoint(TEXT + 0x40, Level::El1), Hit::Always);
+    assert_eq!(f.matches(), (Hit::Never, Hit::Always));
+}
+
+#[test]
 fn h3_a_resync_leaves_suspended_and_retired_slots_off() {
     let mut f = suspended();
     f.cpu.resync(&mut f.regs, &f.tables, Kind::Breakpoint, 6);

@@ -255,13 +255,13 @@ pub fn check_boot(trace: &[u32], el2: bool) -> Vec<String> {
                 .into()
         });
     }
-    // WXN may be cached in the TLB with each translation.
+    // Fields of SCTLR_EL1 may be cached in the TLB with each translation.
     let sctlr = last(Op::Write(SCTLR_EL1));
     let behind: Vec<Op> = ops.get(sctlr..).unwrap_or_default().to_vec();
     let order = [Op::Isb, Op::Sys(TLBI_VMALLE1), Op::Dsb, Op::Isb];
     let mut rest = behind.iter();
     wrong.unless(order.iter().all(|op| rest.any(|other| other == op)), || {
-        "SCTLR_EL1.WXN: no ISB, TLBI VMALLE1, DSB, ISB behind its write".into()
+        "SCTLR_EL1: no ISB, TLBI VMALLE1, DSB, ISB behind its write".into()
     });
     for (at, &op) in ops.iter().enumerate() {
         let Op::Write(register) = op else { continue };

@@ -219,7 +219,7 @@ const BCR: u64 = 0x1e7 | 1 << 13;
 const WCR: u64 = 0x1fff | 1 << 13 | 31 << 24;
 
 /// EL1's registers with their values. If there is an EL2, HCR_EL2.E2H must be 0, so that the names mean EL1's registers.
-const OF_EL1: [(Register, u64); 20] = [
+const OF_EL1: [(Register, u64); 22] = [
     ((3, 0, 1, 0, 2), ONES),                            // CPACR_EL1
     ((3, 0, 2, 0, 0), 0x0000_dead_0000_1000),           // TTBR0_EL1
     ((3, 0, 2, 0, 1), 0x0000_dead_0000_2000),           // TTBR1_EL1
@@ -232,6 +232,8 @@ const OF_EL1: [(Register, u64); 20] = [
     ((3, 0, 13, 0, 4), ONES),                           // TPIDR_EL1
     ((3, 0, 14, 1, 0), 0xff),                           // CNTKCTL_EL1
     ((3, 0, 2, 5, 0), ONES),                            // GCSCR_EL1
+    ((3, 3, 9, 14, 0), 0xf),                            // PMUSERENR_EL0
+    ((3, 3, 13, 2, 3), 1),                              // AMUSERENR_EL0
     ((2, 0, 0, 0, 4), 0xffff_8000_8000_0000),           // DBGBVR0_EL1
     ((2, 0, 0, 0, 5), BCR),                             // DBGBCR0_EL1
     ((2, 0, 0, 1, 4), IMAGE_AT),                        // DBGBVR1_EL1

@@ -61,6 +61,7 @@ pub const RUNS: &[Run] = &[
     checks("user.fork", "fork"),
     checks("user.limits", "limits"),
     checks("user.memory", "memory"),
+    Run { linkings: &[GlibcDynamic, MuslStatic], ..checks("user.pi", "pi") },
     checks("user.proc", "proc"),
     checks("user.registers", "registers"),
     checks("user.signals", "signals"),

@@ -52,6 +52,20 @@ pub fn plain_watchpoint(cpu: &MaskedCpu, iss: u32, far: u64) -> Option<u8> {
     unsafe { slots_of(cpu) }.plain_watchpoint(iss, far)
 }
 
+/// The breakpoint that was hit at `pc`, if no other was hit. As [`plain_breakpoint`], but the caller looks what becomes of its hits.
+#[inline(always)]
+pub fn only_breakpoint(cpu: &MaskedCpu, pc: u64) -> Option<u8> {
+    // SAFETY: this function has no other reference to the slots.
+    unsafe { slots_of(cpu) }.only_breakpoint(pc)
+}
+
+/// The watchpoint that was hit according to the syndrome, under the same conditions as for [`only_breakpoint`].
+#[inline(always)]
+pub fn only_watchpoint(cpu: &MaskedCpu, iss: u32, far: u64) -> Option<u8> {
+    // SAFETY: this function has no other reference to the slots.
+    unsafe { slots_of(cpu) }.only_watchpoint(iss, far)
+}
+
 /// The slots that a breakpoint exception at `pc` belongs to.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]

@@ -1,6 +1,6 @@
 //! The slot registers of this CPU, with and without banks of registers (rules H4 and H8).
 
-use crate::arch::{barrier, sysreg};
+use crate::arch::{barrier, mdscr, sysreg};
 use crate::debug::{MaskedCpu, control};
 use ::slots::{BankSelect, Banked, Counts, DebugRegs, EMBWE, Kind, ReadRegs, banks_answer, reset_all};
 
@@ -87,7 +87,8 @@ pub fn bring_up(cpu: &MaskedCpu) -> Counts {
         control::force(cpu, EMBWE);
         banks_answer(&mut all(cpu), announced)
     };
-    let (counts, standing) = if banked { (announced, EMBWE) } else { (announced.first_bank(), 0) };
+    let (counts, banks) = if banked { (announced, EMBWE) } else { (announced.first_bank(), 0) };
+    let standing = banks | mdscr::TDCC;
     cpu.set_standing_bits(standing);
     control::force(cpu, standing);
     if banked {

@@ -7,7 +7,7 @@ use crate::debug::cpu::{IN_SEQUENCE, MaskedCpu};
 use crate::debug::stepping::Stepping;
 use crate::debug::{slots, stats, step};
 use crate::exception::Frame;
-use core::sync::atomic::Ordering::{Acquire, SeqCst};
+use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use rules::pstate::SPSR_SS;
 use rules::step::Owners;
 
@@ -16,12 +16,12 @@ use rules::step::Owners;
 fn of(cpu: &MaskedCpu) -> Option<&TaskDebug> {
     // SAFETY: null, or the state of the running task: `slots::leaves` takes it out before another thread runs, and the task outlives its
     // thread's time on the CPU.
-    unsafe { cpu.task.load(Acquire).cast::<TaskDebug>().as_ref() }
+    unsafe { cpu.task.load(Relaxed).cast::<TaskDebug>().as_ref() }
 }
 
 /// What the running task holds. D is masked.
 #[inline(always)]
-fn held<R>(cpu: &MaskedCpu, change: impl FnOnce(&mut Held) -> R) -> Option<R> {
+pub(super) fn held<R>(cpu: &MaskedCpu, change: impl FnOnce(&mut Held) -> R) -> Option<R> {
     // SAFETY: the running task's own thread is the only user, and with D masked nothing interrupts it. No caller's closure calls this
     // function.
     of(cpu).map(|task| change(unsafe { &mut *task.held.get() }))

@@ -4,17 +4,16 @@
 //! and slots that were hit are suspended so that the instruction can run once. If there is nothing to report, the task goes on at once. Else
 //! the second phase, in which everything is open, gets a [`Report`]: values, by which it finds what they stand for, or finds that it is gone (T4).
 
+use super::entry::held;
 use super::list::Use;
 use crate::arch::usercopy;
-use crate::debug::cpu::{IN_SEQUENCE, MaskedCpu};
+use crate::debug::cpu::MaskedCpu;
+use crate::debug::slots::bank::MOST;
 use crate::debug::{control, exclusive, slots, stats};
 use crate::exception::{DebugFrame, Frame};
 use ::slots::{Kind, SlotMask, WatchHit};
 use probe::{is_load_exclusive, is_store_exclusive};
 use rules::step::Owners;
-
-/// The most slots of one hit that are reported.
-const MOST: usize = 4;
 
 /// What the second phase of M4 deals with.
 #[derive(Clone, Copy, Debug)]
@@ -58,30 +57,31 @@ const fn exception_of(kind: Kind) -> stats::Counter {
     }
 }
 
-/// A step exception: its owners' steps are done.
+/// A step exception, if the only owner is a step-over of one slot. Returns false, and has done nothing, for any other.
 #[inline(always)]
-pub fn step(cpu: &MaskedCpu) -> Option<Report> {
-    stats::STEPS.count();
-    let owners = cpu.owners.get();
-    if owners == Owners::STEP_OVER && slots::rearm_one(cpu) {
-        stats::STEP_OVERS.count();
-        cpu.set_owners(Owners::empty());
-        return None;
+pub fn plain_step(cpu: &MaskedCpu) -> bool {
+    if cpu.owners.get() != Owners::STEP_OVER || !slots::rearm_one(cpu) {
+        return false;
     }
-    any_step(cpu, owners)
+    stats::STEPS.count_on(cpu);
+    stats::STEP_OVERS.count_on(cpu);
+    cpu.set_owners(Owners::empty());
+    true
 }
 
-#[cold]
+/// A step exception that [`plain_step`] has left: its owners' steps are done.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn any_step(cpu: &MaskedCpu, owners: Owners) -> Option<Report> {
+pub fn step(cpu: &MaskedCpu) -> Option<Report> {
+    stats::STEPS.count_on(cpu);
+    let owners = cpu.owners.get();
     if owners.is_empty() {
-        stats::SPURIOUS.count();
+        stats::SPURIOUS.count_on(cpu);
         control::force(cpu, cpu.wanted() & !crate::arch::mdscr::SS);
         return None;
     }
     if owners.contains(Owners::STEP_OVER) {
-        stats::STEP_OVERS.count();
+        stats::STEP_OVERS.count_on(cpu);
         slots::rearm(cpu);
     }
     cpu.set_owners(Owners::empty());
@@ -89,20 +89,48 @@ fn any_step(cpu: &MaskedCpu, owners: Owners) -> Option<Report> {
     (!others.is_empty()).then_some(Report::Step(others))
 }
 
-/// A breakpoint exception.
+/// A breakpoint exception, if one slot of the task was hit, whose hits are only counted, and the instruction can be stepped over. Returns
+/// false, and has counted nothing, for any other.
 #[inline(always)]
+pub fn plain_breakpoint(cpu: &MaskedCpu, frame: &mut Frame) -> bool {
+    let n = slots::only_breakpoint(cpu, frame.pc);
+    n.is_some_and(|n| count(cpu, frame, Kind::Breakpoint, n))
+}
+
+/// A breakpoint exception that [`plain_breakpoint`] has left.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn breakpoint(cpu: &MaskedCpu, frame: &mut Frame) -> Option<Report> {
     let hits = slots::breakpoint_hits(cpu, frame.pc);
     hit(cpu, frame, Kind::Breakpoint, hits, frame.pc)
 }
 
-/// A watchpoint exception.
+/// FAR_EL1 without the top byte, which is ignored for a program's addresses (TCR_EL1.TBI0).
 #[inline(always)]
+fn accessed(frame: &Frame) -> u64 {
+    frame.far & !(0xff << 56)
+}
+
+/// The ISS of the syndrome.
+#[inline(always)]
+fn iss(frame: &Frame) -> u32 {
+    frame.esr as u32 & 0x1ff_ffff
+}
+
+/// A watchpoint exception, under the conditions of [`plain_breakpoint`].
+#[inline(always)]
+pub fn plain_watchpoint(cpu: &MaskedCpu, frame: &mut Frame) -> bool {
+    let n = slots::only_watchpoint(cpu, iss(frame), accessed(frame));
+    n.is_some_and(|n| count(cpu, frame, Kind::Watchpoint, n))
+}
+
+/// A watchpoint exception that [`plain_watchpoint`] has left.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 pub fn watchpoint(cpu: &MaskedCpu, frame: &mut Frame) -> Option<Report> {
-    let iss = frame.esr as u32 & 0x1ff_ffff;
-    // The top byte of a program's address is ignored (TCR_EL1.TBI0), and FAR_EL1 may have it.
-    let address = frame.far & !(0xff << 56);
-    let hit_by = WatchHit::from_syndrome(iss, address, exclusive::zva_block()).by_instruction(word(frame));
+    let address = accessed(frame);
+    let hit_by =
+        WatchHit::from_syndrome(iss(frame), address, exclusive::zva_block()).by_instruction(word(frame));
     let hits = slots::watchpoint_hits(cpu, &hit_by);
     hit(cpu, frame, Kind::Watchpoint, hits, address)
 }
@@ -115,22 +143,62 @@ fn use_of(cpu: &MaskedCpu, kind: Kind, n: u8) -> Use {
     armed.uses[kind as usize].get(usize::from(n)).map_or(Use::NONE, |&word| Use::from_word(word))
 }
 
-/// The instruction at PC; 0, which is none, if it cannot be read: another thread of the program may just have unmapped it.
+/// The instruction at PC; all ones, which is none, if it cannot be read: another thread of the program may just have unmapped it.
 #[inline(always)]
 fn word(frame: &Frame) -> u32 {
-    u32::try_from(usercopy::load_word(frame.pc)).unwrap_or(0)
+    usercopy::load_instruction(frame.pc)
 }
 
+/// Counts a hit of slot `n`, the only one that was hit, and has the instruction run. Returns false, and has done nothing, unless hits of the
+/// slot are only counted, the task has neither another owner of a step nor a step-over that waits, and no exclusive sequence is met.
 #[inline(always)]
+fn count(cpu: &MaskedCpu, frame: &mut Frame, kind: Kind, n: u8) -> bool {
+    let counted = cpu.owners.get().is_empty()
+        && use_of(cpu, kind, n).is_counted()
+        && held(cpu, |held| held.put_off.is_empty()) == Some(true);
+    let this = next_hit(cpu, frame.pc);
+    if !counted || is_exclusive(frame) || is_looked_at(this) {
+        return false;
+    }
+    cpu.repeated.set((frame.pc, this));
+    exception_of(kind).count_on(cpu);
+    cpu.hits.count(kind, n);
+    slots::suspend(cpu, kind, n);
+    step_over(cpu, frame, Owners::empty());
+    true
+}
+
+/// Asks for the step-over of the instruction that was hit, beside the steps of other owners. PSTATE.D is clear at EL0, so it can be stepped.
+#[inline(always)]
+fn step_over(cpu: &MaskedCpu, frame: &mut Frame, mut owners: Owners) {
+    if let Ok(pstate) = owners.request(Owners::STEP_OVER, frame.pstate) {
+        frame.pstate = pstate;
+        cpu.set_owners_at_el0(owners);
+    }
+}
+
+/// Whether the instruction is an exclusive (H9).
+#[inline(always)]
+fn is_exclusive(frame: &Frame) -> bool {
+    let word = word(frame);
+    is_load_exclusive(word) || is_store_exclusive(word)
+}
+
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 fn hit(cpu: &MaskedCpu, frame: &mut Frame, kind: Kind, hits: SlotMask, address: u64) -> Option<Report> {
-    exception_of(kind).count();
+    exception_of(kind).count_on(cpu);
     if hits.is_empty() {
         slots::spurious(cpu, kind);
         return None;
     }
-    let word = word(frame);
-    let exclusive = is_load_exclusive(word)
-        || (kind == Kind::Watchpoint && (is_store_exclusive(word) || is_hit_again(cpu, frame.pc)));
+    let (pc, sp) = (frame.pc, frame.sp);
+    let _ = held(cpu, |held| held.put_off.is_hit(pc, sp));
+    let this = next_hit(cpu, pc);
+    let exclusive = is_exclusive(frame) || is_looked_at(this);
+    if this != 0 {
+        cpu.repeated.set((pc, this));
+    }
     let mut report = Hits { kind, address, uses: [Use::NONE; MOST], exclusive };
     let (mut known, mut reported) = (0, false);
     let mut stays = false;
@@ -153,28 +221,31 @@ fn hit(cpu: &MaskedCpu, frame: &mut Frame, kind: Kind, hits: SlotMask, address: 
         }
     }
     if !stays || slots::any_suspended_here(cpu) {
-        let mut owners = cpu.owners.get();
-        if let Ok(pstate) = owners.request(Owners::STEP_OVER, frame.pstate) {
-            frame.pstate = pstate;
-            cpu.set_owners_at_el0(owners);
-        }
+        step_over(cpu, frame, cpu.owners.get());
     }
     (reported || exclusive).then_some(Report::Hits(report))
 }
 
-/// Whether a watchpoint was hit at the same PC several times, one after the other. An ordinary access between two exclusives that hits a
-/// watchpoint lets the store-exclusive fail each time, so that the program never gets further. Such an access cannot be told by its
-/// word; so the hits number 4, 8, 16 and so on at one PC are looked at.
+/// How far from each other the instructions of one exclusive sequence are at most, in bytes: as far as the second phase looks for a
+/// load-exclusive.
+const SEQUENCE: u64 = 4 * 32;
+
+/// The number of this hit among those that are close to each other, one after the other; 0 if the instruction is known to be in a sequence.
 #[inline(always)]
-fn is_hit_again(cpu: &MaskedCpu, pc: u64) -> bool {
+fn next_hit(cpu: &MaskedCpu, pc: u64) -> u32 {
     let (last, count) = cpu.repeated.get();
-    let count = match (last == pc, count) {
-        (true, IN_SEQUENCE) => return true,
-        (true, count) => (count + 1) % IN_SEQUENCE,
-        (false, _) => 1,
-    };
-    cpu.repeated.set((pc, count));
-    count >= 4 && count.is_power_of_two()
+    let before = if last.abs_diff(pc) <= SEQUENCE { count } else { 0 };
+    // IN_SEQUENCE becomes 0. A count that gets there by itself only has each hit looked at.
+    before.wrapping_add(1)
+}
+
+/// Whether the hit of this number is looked at: perhaps its instruction is in an exclusive sequence that gets no further. A hit of an
+/// instruction between the exclusives lets the store-exclusive fail each time. Such an instruction cannot be told by its word, and to look for
+/// a sequence costs much; so hits that come again are looked at: the numbers 4, 8, 16 and so on. They need not be at one PC: two watched
+/// accesses between the exclusives hit in turn.
+#[inline(always)]
+fn is_looked_at(this: u32) -> bool {
+    this & this.wrapping_sub(1) == 0 && !matches!(this, 1 | 2)
 }
 
 /// A slot of the kernel's that matches accesses at EL0: its watcher is told in debug context, as for a hit at EL1.

@@ -50,6 +50,12 @@ impl Use {
         self.0 & 3 != Answer::Count as u64
     }
 
+    /// Whether this stands for a use whose hits are only counted.
+    #[inline(always)]
+    pub(super) const fn is_counted(self) -> bool {
+        self.is_some() && !self.is_reported()
+    }
+
     #[inline(always)]
     pub(super) const fn stops(self) -> bool {
         self.0 & 3 == Answer::Stop as u64
@@ -65,6 +71,8 @@ pub(super) struct Slot {
     pub nth: usize,
     pub encoding: Encoding,
     pub enabled: bool,
+    /// No CPU has armed the slot yet: what the task has suspended in its number is an earlier use.
+    pub fresh: bool,
     /// The hits up to when the slot was last disarmed on a CPU.
     pub hits: u64,
 }

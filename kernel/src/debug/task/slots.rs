@@ -10,9 +10,9 @@ use crate::debug::cpu::MaskedCpu;
 use crate::debug::slots::{self, bank};
 use crate::irq::off::IrqOff;
 use crate::percpu;
-use ::slots::{Kind, Request, SlotError, SlotMask};
-use core::ptr;
+use ::slots::{Kind, Request, SlotError, SlotId, SlotMask};
 use core::sync::atomic::Ordering::{Acquire, Release};
+use core::{mem, ptr};
 use probe::sequence::Access;
 
 impl TaskDebug {
@@ -31,7 +31,7 @@ impl TaskDebug {
         let id = bank::keep(kind, nth)?;
         slots.uses += 1;
         let this = Use::new(slots.uses, answer);
-        slots.all.push(Slot { this, id, nth, encoding, enabled: false, hits: 0 });
+        slots.all.push(Slot { this, id, nth, encoding, enabled: false, fresh: true, hits: 0 });
         drop(slots);
         self.activate();
         Ok(this)
@@ -48,13 +48,9 @@ impl TaskDebug {
         found
     }
 
-    /// Removes a slot, and returns its hits; None if there is no such slot. As [`enable_slot`](Self::enable_slot) says. The slot number
-    /// stays kept until [`settle`](Self::settle). Thread context.
-    pub fn remove_slot(&self, this: Use, kick: impl Fn() -> bool) -> Option<u64> {
-        if !self.enable_slot(this, false) {
-            return None;
-        }
-        self.settle(kick);
+    /// Takes out a slot that was disabled and [settled](Self::settle), and returns its hits; None if there is no such slot. Its number is
+    /// given back. Thread context; does not sleep.
+    pub fn remove_slot(&self, this: Use) -> Option<u64> {
         let mut slots = self.slots.lock();
         let at = slots.all.iter().position(|slot| slot.this == this)?;
         let slot = slots.all.swap_remove(at);
@@ -82,15 +78,17 @@ impl TaskDebug {
             };
             for (slot, place) in slots.all.iter_mut().filter(watches).zip(&mut reported) {
                 let (first, last) = slot.encoding.watched();
+                // The top byte of a program's address is ignored (TCR_EL1.TBI0), and the addresses are as the program has them.
+                let untagged = |access: &Access| access.address & !(0xff << 56);
                 let hit = accesses.iter().find(|access| {
                     slot.encoding.matches_access(access.write)
-                        && first < access.address.saturating_add(access.bytes)
-                        && access.address <= last
+                        && first < untagged(access).saturating_add(access.bytes)
+                        && untagged(access) <= last
                 });
                 let Some(hit) = hit else { continue };
                 slot.hits += 1;
                 if slot.this.is_reported() {
-                    *place = (slot.this, hit.address);
+                    *place = (slot.this, untagged(hit));
                 }
             }
         }
@@ -128,6 +126,15 @@ impl TaskDebug {
         }
     }
 
+    /// Brings the slots of the running task into force, if they have changed. For a task that waits in the kernel for other tasks, while these
+    /// wait for it: it does not come by its way to EL0 before they go on. Thread context of the task.
+    pub fn catch_up(&self) {
+        let _off = IrqOff::new();
+        if self.changed.load(Acquire) && self.is_of_this_cpu() {
+            self.attach();
+        }
+    }
+
     /// The task gets a CPU. I is masked, D is open.
     #[inline(always)]
     pub fn arrives(&self) {
@@ -160,18 +167,32 @@ impl TaskDebug {
 
     /// Makes this the task of the CPU, and arms its slots. The caller is not switched away meanwhile.
     fn attach(&self) {
-        self.changed.store(false, Release);
         let mut slots = self.slots.lock();
+        // Under the lock: who finds that nothing has changed any more may remove a slot, whose hits must have been added before.
+        self.changed.store(false, Release);
         let masked = Masked::new();
         let cpu = masked.cpu();
         let hits = disarm(cpu);
-        for slot in slots.all.iter().filter(|slot| slot.enabled) {
+        for slot in slots.all.iter_mut().filter(|slot| slot.enabled) {
+            if mem::take(&mut slot.fresh) {
+                self.end_suspension(slot.id);
+            }
             arm(cpu, slot);
         }
         slots::set_armed(cpu);
         cpu.task.store(ptr::from_ref(self).cast_mut().cast(), Release);
         drop(masked);
         slots.add(&hits);
+    }
+
+    /// A number of the task's slots has a new use: what the task holds of the earlier one, to be suspended on its way to EL0, is dropped. The
+    /// uses of all tasks have one generation, by which `unstash` cannot tell them apart. In the task's own thread, with D masked.
+    fn end_suspension(&self, id: SlotId) {
+        // SAFETY: this is the running task's own thread, the only user, and with D masked nothing interrupts it. Nothing that is called here
+        // uses the value.
+        let held = unsafe { &mut *self.held.get() };
+        held.stepping.suspended.remove(id);
+        held.put_off.remove(id);
     }
 
     fn detach(&self) {
