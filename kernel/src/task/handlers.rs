@@ -33,7 +33,7 @@ fn set_registers(frame: &mut Frame, registers: &Registers) {
 
 /// Writes the frame of a handler, and has the task go on in the handler. If the frame cannot be written the task gets SIGSEGV.
 pub(super) fn begin(task: &Task, frame: &mut Frame, start: &Start) {
-    debug::task::handler_begins(frame);
+    task.debug.handler_begins(frame);
     let registers = registers_of(frame);
     let fpsimd = task.change_fp(|fp| Fpsimd { v: fp.v, fpsr: fp.fpsr as u32, fpcr: fp.fpcr as u32 });
     let interrupted = Interrupted {
