@@ -1,7 +1,8 @@
 //! The case that all this is about: a program's debug exception is delivered under a lock that a less important thread holds. The delivery
 //! has to sleep, and to lend that thread its priority (M3, M4, T8).
 
-use super::program::{self, Act, BRKPT, EXECUTES, PERF, Program, TRACE, WRITES, data, word};
+use super::program::{Act, BRKPT, EXECUTES, PERF, Program, TRACE, WRITES, word};
+use super::text::{self, data};
 use crate::failed;
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -67,7 +68,7 @@ fn m4_the_signal_of_a_step_waits_for_the_lock_of_delivery() -> Outcome {
 fn m4_the_signal_of_a_breakpoint_waits_for_the_lock_of_delivery() -> Outcome {
     let mut event = None;
     delivered_under_the_lock(Act::Spot, PERF, |program| {
-        event = Some(program.event(EXECUTES, program::spot(), 4, true)?);
+        event = Some(program.event(EXECUTES, text::spot(), 4, true)?);
         Ok(())
     })?;
     check_eq!(event.map(|event| event.read().value), Some(1), "hits");
