@@ -11,7 +11,7 @@ mod foreign;
 mod object;
 mod tables;
 
-pub use asid::init_cpu;
+pub use asid::{generations as asid_generations, init_cpu, limit as limit_asids};
 pub use foreign::{Right, Usage};
 pub use object::{Object, Program};
 pub use tables::NoMemory;
