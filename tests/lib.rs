@@ -63,6 +63,7 @@ pub static SUITES: &[&Suite] = &[
     &programs::walks::SUITE,
     &programs::open::SUITE,
     &programs::crowd::SUITE,
+    &programs::spaces::SUITE,
     &smp::SUITE,
     &gdb::SUITE,
     &monitor::SUITE,

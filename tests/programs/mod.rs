@@ -11,5 +11,6 @@ pub mod crowd;
 pub mod delivery;
 pub mod kernels;
 pub mod open;
+pub mod spaces;
 pub mod steps;
 pub mod walks;

@@ -2,7 +2,7 @@
 //! interrupts run with I and F masked (M5).
 
 use super::client::{Handlers, OPEN, Watch, Watching};
-use super::program::{Act, BRKPT, EXECUTES, NO_SIGNAL, PERF, Program, WRITES, word};
+use super::program::{Act, BRKPT, EXECUTES, NO_SIGNAL, PERF, Program, WRITES, give_way, word};
 use super::text::{self, data};
 use crate::failed;
 use alloc::boxed::Box;
@@ -96,7 +96,7 @@ fn preempted(class: u64, program: &Program) -> Outcome {
     // The thread ends also if the handler was not called.
     let _ = PHASE.compare_exchange(BEFORE, GOES_ON, SeqCst, SeqCst);
     while SEEN.load(SeqCst) == BEFORE {
-        sched::yield_now();
+        give_way();
     }
     signals?;
     check_eq!(SEEN.load(SeqCst), WAITS, "what the handler was doing when the thread ran: 1 waits, 2 goes on");

@@ -10,6 +10,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use files::{Time, Unpacked, UnpackedBody};
 use harness::ktest::Ended;
+use kernel::arch::barrier;
 use kernel::fs::{self, OpenFiles};
 use kernel::percpu;
 use kernel::sched::{self, CpuSet, Policy, TaskState};
@@ -34,7 +35,7 @@ pub mod word {
     pub const SLEEP: u64 = 192;
     /// The set of CPUs of sched_setaffinity.
     pub const MASK: u64 = 208;
-    /// How many threads there are to be; the next word counts those that have done their work.
+    /// The program's own number; how many threads there are to be; the next word counts those that have done their work.
     pub const MEMBERS: u64 = 240;
     /// What `uname` writes to.
     pub const NAMES: u64 = 512;
@@ -51,6 +52,12 @@ pub enum Act {
     Names,
     /// What begins at this address of its text.
     At(u64),
+}
+
+/// Gives way to the other threads of this CPU, and to the other CPUs if an emulator runs them in turns.
+pub fn give_way() {
+    sched::yield_now();
+    barrier::relax();
 }
 
 /// A program that waits until it is let go.
@@ -80,7 +87,7 @@ impl Program {
         let program = Self { task };
         // In its call, and not just about to make it: a step that is asked for must not be made before.
         while program.read(word::READY) == 0 || !program.sleeps() {
-            sched::yield_now();
+            give_way();
         }
         let at = match act {
             Act::Brk => text::brk(),
@@ -122,7 +129,7 @@ impl Program {
         self.write(offset, 1);
         const FUTEX_WAKE: u64 = 1;
         while task::futex(&self.task, [data(offset), FUTEX_WAKE, 1, 0, 0, 0]) == Ok(0) && !self.has_ended() {
-            sched::yield_now();
+            give_way();
         }
     }
 
@@ -139,7 +146,7 @@ impl Program {
     /// Waits for the program's end, and returns how many signals it was given, and `si_code` of the last one.
     pub fn signals(&self) -> Result<(u8, u8), Ended> {
         while !self.has_ended() {
-            sched::yield_now();
+            give_way();
         }
         match self.task.process.status() {
             Some(Status::Exited(status)) => Ok((status & 0xf, status >> 4)),

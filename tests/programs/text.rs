@@ -96,6 +96,8 @@ labels! {
     moves_end: el0_moves_end;
     /// A loop at EL0 until [`GO`](super::program::word::GO) is cleared.
     runs: el0_runs;
+    /// Looks again and again whether its memory is its own.
+    own: el0_own;
     /// Many threads.
     crowd: el0_crowd;
     /// Where each of the threads ends its work.

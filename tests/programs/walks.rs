@@ -3,7 +3,7 @@
 //! Each walk is made twice, the second time with an interrupt before every step. The landings must be the same.
 
 use super::client::{Landing, Watch, Watching};
-use super::program::{Act, BRKPT, EXECUTES, NO_SIGNAL, PERF, Program, WRITES, word};
+use super::program::{Act, BRKPT, EXECUTES, NO_SIGNAL, PERF, Program, WRITES, give_way, word};
 use super::text::{self, data};
 use crate::failed;
 use alloc::vec::Vec;
@@ -113,7 +113,7 @@ fn instructions(path: &[Range<u64>]) -> Vec<u64> {
 /// Gives way until the program sleeps.
 fn until_it_sleeps(program: &Program) {
     while !program.sleeps() && !program.has_ended() {
-        sched::yield_now();
+        give_way();
     }
 }
 
@@ -205,7 +205,7 @@ fn t2_a_step_over_execve_lands_on_the_first_instruction() -> Outcome {
         drive: &|program, watching| {
             // The new program waits as the first one has.
             while program.read(word::READY) == 0 || !program.sleeps() {
-                sched::yield_now();
+                give_way();
                 check!(!program.has_ended(), "ended after {} steps", watching.count());
             }
             program.write(word::ACT, (text::spot() - text::BASE) as u32);
@@ -233,7 +233,7 @@ fn t2_a_step_goes_with_the_program_to_another_cpu() -> Outcome {
             },
             drive: &|program, watching| {
                 while watching.count() != asleep || !program.sleeps() {
-                    sched::yield_now();
+                    give_way();
                     check!(!program.has_ended(), "ended after {} steps", watching.count());
                 }
                 sched::set_affinity(program.task.thread(), CpuSet::of(here)).map_err(failed)?;
