@@ -8,6 +8,8 @@ use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use harness::ktest::{Ended, Outcome};
 use harness::{check_eq, suite};
+use kernel::arch::barrier;
+use kernel::clock;
 use kernel::percpu;
 use kernel::sched::{self, CpuSet, Policy};
 use rules::step::Owners;
@@ -37,10 +39,16 @@ fn delivered_under_the_lock(
     let other = Program { task: program.task.clone() };
     let holder = move || {
         let held = other.task.process.delivery.lock();
-        // The program is more important: it runs, and traps, before this returns.
+        // The program is more important: it runs, and traps. The interrupt (SGI) by which it gets this CPU may be taken a few instructions
+        // later than it was sent.
         other.go();
         let me = sched::current_thread().map(|thread| thread.id());
-        WAITED.store(me.and_then(sched::contended_lock).is_some().into(), SeqCst);
+        let waits = || me.and_then(sched::contended_lock).is_some();
+        let start = clock::nanoseconds();
+        while !waits() && clock::nanoseconds() - start < 1_000_000_000 {
+            barrier::relax();
+        }
+        WAITED.store(waits().into(), SeqCst);
         TOLD_EARLY.store(other.read(word::SIGNALS), SeqCst);
         drop(held);
     };

@@ -250,6 +250,22 @@ el0_exclusive_past:
 el0_exclusive_end:
     b       el0_exit
 
+// An exclusive sequence with an instruction that the kernel does not execute for a program, and a call behind it.
+.global el0_free, el0_free_load, el0_free_end
+el0_free:
+    add     x1, x19, #232
+el0_free_load:
+    ldxr    x0, [x1]
+    mrs     x3, nzcv
+    add     x0, x0, #5
+    stxr    w2, x0, [x1]
+    cbnz    w2, el0_free_load
+    mov     x8, #172
+    svc     #0
+    ldr     x5, [x1]
+el0_free_end:
+    b       el0_exit
+
 // sched_setaffinity(0, 8, MASK), then futex(WAIT, FUTEX_WAIT, 0, NULL).
 .global el0_moves, el0_moves_call, el0_moves_wait, el0_moves_end
 el0_moves:

@@ -86,6 +86,12 @@ labels! {
     exclusive_past: el0_exclusive_past;
     /// See [`exclusive`].
     exclusive_end: el0_exclusive_end;
+    /// An exclusive sequence that the kernel cannot execute for the program.
+    free: el0_free;
+    /// The load-exclusive of that sequence.
+    free_load: el0_free_load;
+    /// See [`free`].
+    free_end: el0_free_end;
     /// Another CPU by sched_setaffinity, and by a wake-up.
     moves: el0_moves;
     /// The SVC of sched_setaffinity.

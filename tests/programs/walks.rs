@@ -11,6 +11,7 @@ use core::iter;
 use core::ops::Range;
 use harness::ktest::{Ended, Outcome};
 use harness::{check, check_eq, suite};
+use kernel::debug::stats;
 use kernel::percpu;
 use kernel::sched::{self, CpuSet};
 use kernel::smp;
@@ -28,6 +29,7 @@ suite!("programs-walks":
     t2_a_step_over_execve_lands_on_the_first_instruction,
     t2_a_step_goes_with_the_program_to_another_cpu,
     t2_a_step_over_a_load_exclusive_lands_behind_its_sequence,
+    h9_a_sequence_that_cannot_be_one_step_runs_free,
     t2_a_step_over_a_brk_lands_nowhere,
     t6_a_brk_ends_the_step_of_a_tracer_only,
     t6_a_slot_where_a_step_lands_is_hit_once,
@@ -260,6 +262,23 @@ fn t2_a_step_over_a_load_exclusive_lands_behind_its_sequence() -> Outcome {
         [text::exclusive()..text::exclusive_load() + 4, text::exclusive_past()..text::exclusive_end() + 4];
     let last = Walk::through(text::exclusive(), text::exclusive_end()).lands_on(&path)?;
     check_eq!((last.x[2], last.x[5]), (0, 5), "the status of the store-exclusive, and what it has stored");
+    Ok(())
+}
+
+/// The program runs free from the load-exclusive on. It is stepped again from its next exception on, which is the system call behind the
+/// sequence, or an interrupt that comes before.
+fn h9_a_sequence_that_cannot_be_one_step_runs_free() -> Outcome {
+    let runs = stats::FREE_RUNS.sum();
+    for interrupts in [false, true] {
+        let landings = Walk::through(text::free(), text::free_end()).once(interrupts)?;
+        let landed: Vec<_> = landings.iter().map(|landing| number(landing.pc)).collect();
+        let way = instructions(&[text::free()..text::free_load() + 4]);
+        check!(landed.starts_with(&way), "{landed:?} begins otherwise than {way:?}");
+        let last = landings.last().map(|last| (last.pc, last.x[5]));
+        check_eq!(last, Some((text::free_end(), 5)), "the end, and what the sequence has stored: {landed:?}");
+    }
+    let runs = stats::FREE_RUNS.sum() - runs;
+    check!(runs >= 2, "{runs} free runs");
     Ok(())
 }
 
