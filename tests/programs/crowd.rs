@@ -2,7 +2,7 @@
 //! and that thread is stepped once for each of its instructions (I6, M1, T1).
 
 use super::client::{Watch, Watching};
-use super::program::{Act, NO_SIGNAL, Program, word};
+use super::program::{Act, NO_SIGNAL, Program, give_way, word};
 use super::text;
 use crate::failed;
 use harness::ktest::{Ended, Outcome};
@@ -57,6 +57,10 @@ fn crowd(cpus: CpuSet) -> Outcome {
     let mut computed = [0; MEMBERS as usize + 1];
     let Some(space) = task.space() else { return Err(Ended::Failed("the program has ended".into())) };
     check_eq!(program.signals()?, NO_SIGNAL);
+    // As for the program's own thread, those of the members are gone a little later.
+    while sched::threads(percpu::index()) != 0 {
+        give_way();
+    }
     for (number, value) in computed.iter_mut().enumerate().skip(1) {
         let mut bytes = [0; 8];
         space

@@ -145,7 +145,8 @@ impl Program {
 
     /// Waits for the program's end, and returns how many signals it was given, and `si_code` of the last one.
     pub fn signals(&self) -> Result<(u8, u8), Ended> {
-        while !self.has_ended() {
+        // The status is there a little before the thread is gone, and no test may leave threads behind.
+        while !self.has_ended() || sched::state(self.task.thread()).is_some() {
             give_way();
         }
         match self.task.process.status() {

@@ -1,6 +1,7 @@
 //! A program is stepped through what an instruction of a program can do, and each step lands where T2 says, once (T1, T6).
 //!
 //! Each walk is made twice, the second time with an interrupt before every step. The landings must be the same.
+#![expect(clippy::single_range_in_vec_init, reason = "a path is a list of ranges, and the shortest has one")]
 
 use super::client::{Landing, Watch, Watching};
 use super::program::{Act, BRKPT, EXECUTES, NO_SIGNAL, PERF, Program, WRITES, give_way, word};
