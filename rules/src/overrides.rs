@@ -135,10 +135,17 @@ impl fmt::Display for OverrideError {
     }
 }
 
-/// The other values that can be tried in each column of a row for EL1.
+/// The other values that can be tried in each column of a row.
 ///
-/// Two values are left out where they would not change what the machine does: `keep` in place of `decide`, because both do nothing
-/// on the way in; and `inherit` in row M14, which always interrupts a debug context, where everything is masked already (M10, M12).
+/// Some values are left out where they would not change what the machine does:
+///
+/// - `keep` in place of `decide`, because both do nothing on the way in.
+/// - `inherit` in row M14, which always interrupts a debug context, where everything is masked already (M10, M12).
+/// - `inherit` in place of `open` in the rows M2 and M3: a program has nothing masked (X3).
+/// - `stash` in place of `clear-then-set` in the rows M2 to M5: both take the owners off the CPU and give them back on the way out.
+///
+/// `unsaid`, `decide` and `compute` on the way in do what `keep` does, and `unsaid` and `masked-then-open` do what `masked` does: in a row
+/// that does not have such a value itself it is tried by the other name.
 pub fn alternatives(row: &Row) -> impl Iterator<Item = Override> + use<> {
     const MASKS: [Masks; 4] = [Masks::Masked, Masks::UnmaskAll, Masks::UnmaskDebugAndError, Masks::Inherit];
     const ENTRY: [Ss; 5] = [Ss::Keep, Ss::Clear, Ss::Stash, Ss::CompleteStepOver, Ss::Park];
@@ -148,12 +155,14 @@ pub fn alternatives(row: &Row) -> impl Iterator<Item = Override> + use<> {
         .iter()
         .filter(move |&&value| masks != Masks::Unsaid && value != masks)
         .filter(move |&&value| !(id as u8 == RowId::M14 as u8 && value == Masks::Inherit))
+        .filter(move |&&value| !(masks == Masks::UnmaskAll && value == Masks::Inherit))
         .map(move |&value| Override { row: id, cell: Cell::Masks(value) });
     let values: &[Ss] = if ss == Ss::Compute { &RETURN } else { &ENTRY };
     let of_ss = values
         .iter()
         .filter(move |&&value| ss != Ss::Unsaid && value != ss)
         .filter(move |&&value| !(ss == Ss::Decide && value == Ss::Keep))
+        .filter(move |&&value| !(ss == Ss::ClearThenSet && id as u8 != RowId::M1 as u8 && value == Ss::Stash))
         .map(move |&value| Override { row: id, cell: Cell::Ss(value) });
     of_masks.chain(of_ss)
 }
@@ -234,6 +243,15 @@ mod tests {
         // A column with the value `unsaid` has no alternative.
         assert_eq!(list(RowId::M12b), "M12b.masks=open M12b.masks=open-da M12b.masks=inherit");
         assert_eq!(list(RowId::M1), "M1.ss=keep M1.ss=clear M1.ss=stash M1.ss=complete M1.ss=park");
+        // No `M2.masks=inherit`: a program has nothing masked. No `M2.ss=stash`: it does what `clear-then-set` does.
+        assert_eq!(
+            list(RowId::M2),
+            "M2.masks=masked M2.masks=open-da M2.ss=keep M2.ss=clear M2.ss=complete M2.ss=park"
+        );
+        assert_eq!(
+            list(RowId::M4),
+            "M4.masks=masked M4.masks=open M4.masks=open-da M4.masks=inherit M4.ss=keep M4.ss=clear M4.ss=complete M4.ss=park"
+        );
         assert_eq!(
             list(RowId::M6),
             "M6.masks=masked M6.masks=open M6.masks=open-da M6.ss=keep M6.ss=clear M6.ss=stash M6.ss=park"

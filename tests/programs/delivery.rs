@@ -1,12 +1,15 @@
 //! The case that all this is about: a program's debug exception is delivered under a lock that a less important thread holds. The delivery
 //! has to sleep, and to lend that thread its priority (M3, M4, T8).
 
-use super::program::{self, Act, BRKPT, EXECUTES, PERF, Program, TRACE, WRITES, data, word};
+use super::program::{Act, BRKPT, EXECUTES, PERF, Program, TRACE, WRITES, word};
+use super::text::{self, data};
 use crate::failed;
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use harness::ktest::{Ended, Outcome};
 use harness::{check_eq, suite};
+use kernel::arch::barrier;
+use kernel::clock;
 use kernel::percpu;
 use kernel::sched::{self, CpuSet, Policy};
 use rules::step::Owners;
@@ -36,10 +39,16 @@ fn delivered_under_the_lock(
     let other = Program { task: program.task.clone() };
     let holder = move || {
         let held = other.task.process.delivery.lock();
-        // The program is more important: it runs, and traps, before this returns.
+        // The program is more important: it runs, and traps. The interrupt (SGI) by which it gets this CPU may be taken a few instructions
+        // later than it was sent.
         other.go();
         let me = sched::current_thread().map(|thread| thread.id());
-        WAITED.store(me.and_then(sched::contended_lock).is_some().into(), SeqCst);
+        let waits = || me.and_then(sched::contended_lock).is_some();
+        let start = clock::nanoseconds();
+        while !waits() && clock::nanoseconds() - start < 1_000_000_000 {
+            barrier::relax();
+        }
+        WAITED.store(waits().into(), SeqCst);
         TOLD_EARLY.store(other.read(word::SIGNALS), SeqCst);
         drop(held);
     };
@@ -67,7 +76,7 @@ fn m4_the_signal_of_a_step_waits_for_the_lock_of_delivery() -> Outcome {
 fn m4_the_signal_of_a_breakpoint_waits_for_the_lock_of_delivery() -> Outcome {
     let mut event = None;
     delivered_under_the_lock(Act::Spot, PERF, |program| {
-        event = Some(program.event(EXECUTES, program::spot(), 4, true)?);
+        event = Some(program.event(EXECUTES, text::spot(), 4, true)?);
         Ok(())
     })?;
     check_eq!(event.map(|event| event.read().value), Some(1), "hits");

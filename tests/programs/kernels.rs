@@ -1,6 +1,7 @@
 //! What the kernel's own accesses to a program's memory do with slots (M15), and that the kernel's text is covered while it works for programs.
 
-use super::program::{Act, BRKPT, NO_SIGNAL, Program, READS_AND_WRITES, data, word};
+use super::program::{Act, BRKPT, NO_SIGNAL, Program, READS_AND_WRITES, word};
+use super::text::data;
 use crate::failed;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};

@@ -1,6 +1,7 @@
 //! Steps of a program by a client in the kernel: where they land (T2), and that nobody else is stepped (I6).
 
-use super::program::{self, Act, EXECUTES, NO_SIGNAL, Program, TRACE};
+use super::program::{Act, EXECUTES, NO_SIGNAL, Program, TRACE};
+use super::text;
 use crate::failed;
 use alloc::vec::Vec;
 use harness::ktest::Outcome;
@@ -21,7 +22,7 @@ suite!("programs-steps":
 
 fn t2_a_step_over_a_call_lands_behind_it() -> Outcome {
     let program = Program::start(Act::Spot, 30)?;
-    let event = program.event(EXECUTES, program::spot(), 4, false)?;
+    let event = program.event(EXECUTES, text::spot(), 4, false)?;
     // The program is in a call. The step is due right behind it.
     program.task.debug.request_step(Owners::TRACER);
     program.go();
@@ -36,7 +37,7 @@ fn m2_a_step_over_a_call_does_not_go_into_the_kernel() -> Outcome {
     let request = Request::breakpoint(syscall::uname as *const () as u64, Privilege::El1);
     let kernels = Installed::new(&request, Cpus::ALL, Disposition::Count).map_err(failed)?;
     let program = Program::start(Act::Names, 30)?;
-    let event = program.event(EXECUTES, program::call(), 4, false)?;
+    let event = program.event(EXECUTES, text::call(), 4, false)?;
     let before = kernels.hits().unwrap_or(0);
     let counters = [stats::STEPS, stats::LEFT_BEHIND, stats::SPURIOUS];
     let sums = counters.map(|counter| counter.sum());
@@ -80,7 +81,7 @@ fn t3_slots_of_programs_are_apart() -> Outcome {
     let programs = (0..4).map(|_| Program::start(Act::Spot, 30)).collect::<Result<Vec<_>, _>>()?;
     let mut events = Vec::new();
     for program in &programs[..2] {
-        events.push(program.event(EXECUTES, program::spot(), 4, false)?);
+        events.push(program.event(EXECUTES, text::spot(), 4, false)?);
     }
     programs.iter().for_each(Program::go);
     for program in &programs {

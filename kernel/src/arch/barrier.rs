@@ -16,6 +16,13 @@ pub fn dsb_ish() {
     unsafe { asm!("dsb ish", options(nostack, preserves_flags)) }
 }
 
+/// Completes all earlier stores for the inner shareable domain, table walks of other CPUs included.
+#[inline(always)]
+pub fn dsb_ishst() {
+    // SAFETY: a DSB changes no state that Rust knows of.
+    unsafe { asm!("dsb ishst", options(nostack, preserves_flags)) }
+}
+
 /// Earlier loads are observed before all later accesses.
 #[inline(always)]
 pub fn load_acquire() {

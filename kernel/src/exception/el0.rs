@@ -13,7 +13,7 @@ use crate::debug::task::hit::{self, Report};
 use crate::debug::task::{By, TaskDebug};
 use crate::debug::{self, MaskedCpu, control};
 use crate::irq;
-use core::mem::offset_of;
+use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use rules::table::RowId;
 
 const M2: u8 = RowId::M2 as u8;
@@ -50,37 +50,60 @@ pub trait Programs {
 /// program as it goes on.
 type Handler = extern "C" fn(&mut El0Frame);
 
-/// The handlers of exceptions from EL0. `vectors.S` knows the layout.
-#[repr(C)]
-pub struct Handlers {
-    /// Synchronous exceptions, by ESR_EL1.EC.
-    classes: [Handler; 64],
-    irq: Handler,
-    fiq: Handler,
-    error: Handler,
-    /// Any exception from AArch32 state.
-    aarch32: Handler,
-    /// The first return to EL0 of a program's thread.
-    begin: Handler,
+/// How many handlers there are: those of synchronous exceptions by ESR_EL1.EC, and the others by the places below.
+const HANDLERS: usize = 69;
+
+/// The places of handlers in the table, as offsets, which `vectors.S` knows.
+pub(super) const IRQ: usize = 64 * size_of::<Handler>();
+pub(super) const FIQ: usize = 65 * size_of::<Handler>();
+pub(super) const ERROR: usize = 66 * size_of::<Handler>();
+/// Any exception from AArch32 state.
+pub(super) const AARCH32: usize = 67 * size_of::<Handler>();
+/// The first return to EL0 of a program's thread.
+pub(super) const BEGIN: usize = 68 * size_of::<Handler>();
+
+/// The handlers of exceptions from EL0.
+#[repr(transparent)]
+pub struct Handlers([AtomicPtr<()>; HANDLERS]);
+
+/// The handlers for which `P` does what is to be done.
+const fn handlers<P: Programs>() -> [Handler; HANDLERS] {
+    let mut handlers: [Handler; HANDLERS] = [other::<P>; HANDLERS];
+    handlers[ec::SVC64 as usize] = system_call::<P>;
+    handlers[ec::BRK64 as usize] = brk::<P>;
+    handlers[ec::STEP_LOWER as usize] = step::<P>;
+    handlers[ec::BREAKPOINT_LOWER as usize] = breakpoint::<P>;
+    handlers[ec::WATCHPOINT_LOWER as usize] = watchpoint::<P>;
+    handlers[IRQ / size_of::<Handler>()] = irq::<P>;
+    handlers[FIQ / size_of::<Handler>()] = fiq::<P>;
+    handlers[ERROR / size_of::<Handler>()] = error;
+    handlers[AARCH32 / size_of::<Handler>()] = aarch32;
+    handlers[BEGIN / size_of::<Handler>()] = leave::<P>;
+    handlers
 }
 
-/// Offsets in [`Handlers`].
-pub(super) const IRQ: usize = offset_of!(Handlers, irq);
-pub(super) const FIQ: usize = offset_of!(Handlers, fiq);
-pub(super) const ERROR: usize = offset_of!(Handlers, error);
-pub(super) const AARCH32: usize = offset_of!(Handlers, aarch32);
-pub(super) const BEGIN: usize = offset_of!(Handlers, begin);
-
 impl Handlers {
-    /// The handlers for which `P` does what is to be done. Used by [`el0_handlers!`](crate::el0_handlers) only.
+    /// Used by [`el0_handlers!`](crate::el0_handlers) only.
     pub const fn of<P: Programs>() -> Self {
-        let mut classes: [Handler; 64] = [other::<P>; 64];
-        classes[ec::SVC64 as usize] = system_call::<P>;
-        classes[ec::BRK64 as usize] = brk::<P>;
-        classes[ec::STEP_LOWER as usize] = step::<P>;
-        classes[ec::BREAKPOINT_LOWER as usize] = breakpoint::<P>;
-        classes[ec::WATCHPOINT_LOWER as usize] = watchpoint::<P>;
-        Self { classes, irq: irq::<P>, fiq: fiq::<P>, error, aarch32, begin: leave::<P> }
+        let mut places = [const { AtomicPtr::new(core::ptr::null_mut()) }; HANDLERS];
+        let handlers = handlers::<P>();
+        let mut n = 0;
+        while n < HANDLERS {
+            places[n] = AtomicPtr::new(handlers[n] as *mut ());
+            n += 1;
+        }
+        Self(places)
+    }
+}
+
+/// From here on `P` does what is to be done for programs: for tests that come between the entry and the kernel's work. Thread context; no
+/// program runs.
+pub fn exchange<P: Programs>() {
+    unsafe extern "Rust" {
+        safe static EXCEPTION_EL0: Handlers;
+    }
+    for (place, handler) in EXCEPTION_EL0.0.iter().zip(const { handlers::<P>() }) {
+        place.store(handler as *mut (), Relaxed);
     }
 }
 
@@ -89,6 +112,7 @@ impl Handlers {
 macro_rules! el0_handlers {
     ($programs:ty) => {
         #[unsafe(no_mangle)]
+        #[unsafe(link_section = ".noprobe.data")]
         static EXCEPTION_EL0: $crate::exception::el0::Handlers =
             $crate::exception::el0::Handlers::of::<$programs>();
     };

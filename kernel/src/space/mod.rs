@@ -12,7 +12,7 @@ mod object;
 mod steady;
 mod tables;
 
-pub use asid::init_cpu;
+pub use asid::{generations as asid_generations, init_cpu, limit as limit_asids};
 pub use foreign::{Right, Usage};
 pub use object::{Object, Program};
 pub use steady::Steady;

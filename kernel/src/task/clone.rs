@@ -7,6 +7,7 @@ use super::{Pid, Task, user};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::mm;
+use crate::sched::{self, CpuSet, Policy};
 use crate::space::Right;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -93,7 +94,7 @@ pub fn clone(task: &Task, frame: &Frame, request: &Clone) -> Result<u64, Errno> 
         return Err(error);
     }
     let vfork = has(raw::CLONE_VFORK);
-    let added = begin(&child, registers, |thread_id| {
+    let added = begin(&child, registers, inherited(task), |thread_id| {
         child.thread.store(thread_id, Relaxed);
         add(task, &child, request.flags, exit_signal)
     });
@@ -109,6 +110,12 @@ pub fn clone(task: &Task, frame: &Frame, request: &Clone) -> Result<u64, Errno> 
         let _ = child.parent_waits.wait_unless(ends, gone);
     }
     Ok(tid.into())
+}
+
+/// Policy and CPUs of a task, which its children have too.
+fn inherited(task: &Task) -> (Policy, CpuSet) {
+    let policy = sched::policy(task.thread()).unwrap_or(Policy::Fair(0));
+    (policy, sched::affinity(task.thread()).unwrap_or(CpuSet::ALL))
 }
 
 /// Gives back what has to sleep for that, of a task that does not start.

@@ -12,8 +12,9 @@ use crate::debug::task::hit::Hits;
 use crate::debug::{stats, task};
 use crate::exception::Frame;
 use crate::space::{Space, Steady};
-use probe::sequence::{self, Access, Between, Fault, Memory, Registers, Shape, Stuck};
+use probe::sequence::{self, Access, Between, Done, Fault, Memory, Registers, Shape, Stuck};
 use probe::{is_load_exclusive, is_store_exclusive};
+use rules::step::Owners;
 
 /// How many instructions before an ordinary access a load-exclusive is looked for.
 const BEHIND: u64 = 32;
@@ -95,7 +96,7 @@ pub(super) fn run(own: &Task, frame: &mut Frame, hits: &Hits) {
         // The store-exclusive of this attempt fails: the program sees that, and goes back to its load-exclusive.
         let (accesses, at_load) = sequence::resume(&mut registers, &mut memory);
         if registers.pc == frame.pc {
-            return task::run_free(frame);
+            return task::run_free(frame, Owners::STEP_OVER);
         }
         put(own, frame, &registers, accesses.iter(), hits);
         if !at_load {
@@ -105,14 +106,42 @@ pub(super) fn run(own: &Task, frame: &mut Frame, hits: &Hits) {
     match sequence::attempt(&mut registers, &mut memory) {
         Ok(done) => {
             stats::SEQUENCES.count_shared();
-            let exclusive = |write| Access { address: done.address, bytes: done.shape.bytes(), write };
-            let store = done.stores.then(|| exclusive(true));
-            put(own, frame, &registers, done.accesses.iter().chain([exclusive(false)]).chain(store), hits);
+            put(own, frame, &registers, accesses_of(&done), hits);
             task::stepped_by_hand(hit_at);
         }
         // A load-exclusive without a store-exclusive is stepped over like any other load.
         Err(Stuck::NoStore) => {}
-        Err(_) => task::run_free(frame),
+        Err(_) => task::run_free(frame, Owners::STEP_OVER),
+    }
+}
+
+/// The accesses of a sequence: those in between, and those of the exclusives.
+fn accesses_of(done: &Done) -> impl Iterator<Item = Access> {
+    let exclusive = |write| Access { address: done.address, bytes: done.shape.bytes(), write };
+    let store = done.stores.then(|| exclusive(true));
+    done.accesses.iter().chain([exclusive(false)]).chain(store)
+}
+
+/// Whether the running task is about to be stepped over a load-exclusive (T2). All exceptions are masked.
+pub(super) fn is_stepped_next(own: &Task, frame: &Frame) -> bool {
+    own.debug.is_stepped_next(frame) && word(frame.pc).is_some_and(is_load_exclusive)
+}
+
+/// Makes the step of the running task over the load-exclusive at its PC: executes the sequence, so that the step lands behind it. Thread
+/// context of the task; may sleep.
+pub(super) fn step(own: &Task, frame: &mut Frame) {
+    let Some(space) = own.space() else { return };
+    if !own.debug.is_step_due(frame) {
+        return;
+    }
+    let mut registers = Registers { x: frame.x, sp: frame.sp, pc: frame.pc, pstate: frame.pstate };
+    match sequence::attempt(&mut registers, &mut Program { space: &space }) {
+        Ok(done) => {
+            stats::SEQUENCES.count_shared();
+            put(own, frame, &registers, accesses_of(&done), &Hits::none(frame.pc));
+        }
+        Err(Stuck::NoStore) => own.debug.step_as_plain(frame.pc),
+        Err(_) => task::run_free(frame, Owners::empty()),
     }
 }
 

@@ -39,7 +39,7 @@ fn registers_of(frame: &mut Frame) -> &mut Registers {
 #[inline(always)]
 pub(super) fn begin(task: &Task, frame: &mut Frame, info: &Info, start: &Start) {
     if task.debug.is_active() {
-        debug::task::handler_begins(frame);
+        task.debug.handler_begins(frame);
     }
     let registers = registers_of(frame);
     let fp = task.saved_fp();

@@ -2,6 +2,7 @@
 
 use super::Task;
 use super::end::{end_task, exit_process};
+use super::exclusive;
 use super::handlers::{self, Start};
 use super::last_words;
 use super::process::Status;
@@ -38,10 +39,17 @@ impl Task {
 pub fn leave(frame: &mut Frame) -> bool {
     let Some(task) = super::current() else { return true };
     if !task.attention.load(Acquire) {
-        if task.debug.is_active() {
-            task.debug.refresh();
+        if !task.debug.is_active() {
+            return true;
         }
-        return true;
+        task.debug.refresh();
+        if !exclusive::is_stepped_next(task, frame) {
+            return true;
+        }
+        daif::clear::<{ daif::ALL }>();
+        exclusive::step(task, frame);
+        daif::set::<{ daif::ALL }>();
+        return false;
     }
     daif::clear::<{ daif::ALL }>();
     act(task, frame);
@@ -155,4 +163,7 @@ fn resume(task: &Task, frame: &mut Frame, handler: Option<ActionFlags>) {
         frame.x[8] = __NR_restart_syscall.into();
     }
     frame.move_to(frame.pc.wrapping_sub(4));
+    if handler.is_none() {
+        task.debug.call_is_made_anew(frame);
+    }
 }

@@ -7,7 +7,7 @@ use crate::debug::cpu::{IN_SEQUENCE, MaskedCpu};
 use crate::debug::stepping::Stepping;
 use crate::debug::{slots, stats, step};
 use crate::exception::Frame;
-use core::sync::atomic::Ordering::{Relaxed, SeqCst};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use rules::pstate::SPSR_SS;
 use rules::step::Owners;
 
@@ -76,12 +76,10 @@ pub enum By {
 #[unsafe(link_section = ".noprobe.text")]
 pub fn give(cpu: &MaskedCpu, frame: &mut Frame) {
     let Some(task) = of(cpu) else { return };
-    let asked = task.asked.swap(0, SeqCst);
     let _ = held(cpu, |held| {
-        if asked != 0 {
-            apply(&mut held.stepping, asked, frame);
-        }
+        task.take_asked(held, frame);
         take_up(held, frame);
+        held.plain = 0;
         let stepping = &mut held.stepping;
         if stepping.owners.is_empty() {
             return;
@@ -102,6 +100,8 @@ pub fn give(cpu: &MaskedCpu, frame: &mut Frame) {
 }
 
 /// Takes over what others have asked for: bits 7 to 0 are new owners, bits 15 to 8 those whose step is no longer wanted.
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
 fn apply(stepping: &mut Stepping, asked: u32, frame: &mut Frame) {
     let (new, gone) =
         (Owners::from_bits_truncate(asked as u8), Owners::from_bits_truncate((asked >> 8) as u8));
@@ -117,26 +117,85 @@ fn apply(stepping: &mut Stepping, asked: u32, frame: &mut Frame) {
     }
 }
 
-/// Forgets the owners, the suspended slots and the put-off step-overs of the running task, which goes on as another program. Thread context.
+/// Forgets the suspended slots and the put-off step-overs of the running task, which goes on as another program, and its owners but for a
+/// tracer, who is owed the step (T1). Thread context.
 pub fn forget() {
     with_held(|held| {
-        held.stepping = Stepping::NONE;
+        let owners = held.stepping.owners & Owners::TRACER;
+        held.stepping = Stepping { owners, ..Stepping::NONE };
         held.put_off.clear();
     });
 }
 
-/// A handler of a signal is about to begin in the running task: puts the task's step-over off. `frame` still has the interrupted
-/// registers. Thread context of the task.
-pub fn handler_begins(frame: &Frame) {
-    with_held(|held| {
-        if held.stepping.owners.contains(Owners::STEP_OVER) {
-            let suspended = held.stepping.suspended;
-            held.stepping.end_step_over();
-            if !suspended.is_empty() {
-                held.put_off.put(Note { pc: frame.pc, sp: frame.sp, suspended });
-            }
+impl TaskDebug {
+    /// Changes what the running task, whose state this is, holds. Thread context of the task, or on its way to EL0.
+    fn change_held<R>(&self, change: impl FnOnce(&mut Held) -> R) -> R {
+        let _masked = Masked::new();
+        // SAFETY: the running task's own thread is the only user, and with D masked nothing interrupts it. No caller's closure calls this
+        // function, nor `held`.
+        change(unsafe { &mut *self.held.get() })
+    }
+
+    /// Takes over what others have asked for.
+    #[inline(always)]
+    fn take_asked(&self, held: &mut Held, frame: &mut Frame) {
+        let asked = self.asked.swap(0, SeqCst);
+        if asked != 0 {
+            apply(&mut held.stepping, asked, frame);
         }
-    });
+    }
+
+    /// A handler of a signal is about to begin in the running task, whose state this is. Puts the task's step-over off. A step that was asked
+    /// for before is taken over, so that it lands on the handler's first instruction, before it (T2). `frame` still has the interrupted
+    /// registers. Thread context of the task.
+    pub fn handler_begins(&self, frame: &mut Frame) {
+        if !self.is_active() {
+            return;
+        }
+        self.change_held(|held| {
+            self.take_asked(held, frame);
+            if held.stepping.owners.contains(Owners::STEP_OVER) {
+                let suspended = held.stepping.suspended;
+                held.stepping.end_step_over();
+                if !suspended.is_empty() {
+                    held.put_off.put(Note { pc: frame.pc, sp: frame.sp, suspended });
+                }
+            }
+        });
+    }
+
+    /// The running task, whose state this is, makes its system call anew: `frame` is in front of the SVC again. A step that the call has
+    /// interrupted is not done (T2). Thread context of the task.
+    pub fn call_is_made_anew(&self, frame: &mut Frame) {
+        if self.is_active() && self.change_held(|held| !held.stepping.owners.is_empty()) {
+            frame.pstate |= SPSR_SS;
+        }
+    }
+
+    /// Whether the running task, whose state this is, is about to be stepped over an instruction that nobody has looked at yet: it may be
+    /// a load-exclusive, which must not be stepped (H9). A slot at the instruction is hit before. D is masked.
+    #[inline(never)]
+    pub fn is_stepped_next(&self, frame: &Frame) -> bool {
+        const STEPS: Owners = Owners::TRACER.union(Owners::UPROBE);
+        let asked = Owners::from_bits_truncate(self.asked.load(Acquire) as u8);
+        self.change_held(|held| {
+            let owners = held.stepping.owners;
+            let due = owners.intersects(STEPS) && frame.pstate & SPSR_SS != 0;
+            (due || asked.intersects(STEPS)) && !owners.contains(Owners::RUNS_FREE) && held.plain != frame.pc
+        }) && slots::breakpoint_hits(Masked::new().cpu(), frame.pc).is_empty()
+    }
+
+    /// Takes over what others have asked for, for a step that the kernel is about to make by other means. Returns whether a step is still
+    /// due. Thread context of the task.
+    pub fn is_step_due(&self, frame: &mut Frame) -> bool {
+        self.change_held(|held| self.take_asked(held, frame));
+        self.is_stepped_next(frame)
+    }
+
+    /// The load-exclusive at PC belongs to no sequence: it is stepped as any other load. Thread context of the task.
+    pub fn step_as_plain(&self, pc: u64) {
+        self.change_held(|held| held.plain = pc);
+    }
 }
 
 /// The running task goes back from a handler of a signal. If the instruction there waits for its step-over, the step-over goes on
@@ -170,12 +229,12 @@ pub fn stepped_by_hand(pc: u64) {
     let _ = held(cpu, |held| held.stepping.end_step_over());
 }
 
-/// The running task cannot step over the instruction that a slot was hit at: it runs free, with the slot suspended, until its next
-/// exception (H9). Thread context of the task.
-pub fn run_free(frame: &mut Frame) {
+/// The running task cannot step over the instruction that it is at: it runs free, for `owner` and with the slots suspended that were hit,
+/// until its next exception (H9). Thread context of the task.
+pub fn run_free(frame: &mut Frame, owner: Owners) {
     stats::FREE_RUNS.count_shared();
     with_held(|held| {
-        if let Ok(pstate) = held.stepping.owners.run_free(Owners::STEP_OVER, frame.pstate) {
+        if let Ok(pstate) = held.stepping.owners.run_free(owner, frame.pstate) {
             held.stepping.free_from = frame.pc;
             frame.pstate = pstate;
         }

@@ -38,6 +38,11 @@ pub struct Hits {
 }
 
 impl Hits {
+    /// No hit, at an instruction that is executed by other means.
+    pub const fn none(address: u64) -> Self {
+        Self { kind: Kind::Breakpoint, address, uses: [Use::NONE; MOST], exclusive: true }
+    }
+
     /// The uses of the slots that are to be reported.
     pub fn reported(&self) -> impl Iterator<Item = Use> + '_ {
         self.uses.iter().copied().filter(|this| this.is_some() && this.is_reported())

@@ -31,6 +31,8 @@ pub struct TaskDebug {
 pub(super) struct Held {
     pub stepping: Stepping,
     pub put_off: PutOff,
+    /// The address of a load-exclusive that is to be stepped as any other load; else 0.
+    pub plain: u64,
 }
 
 // SAFETY: `held` is used by the task's own thread only, which is on one CPU at a time.
@@ -45,7 +47,7 @@ impl TaskDebug {
             active: AtomicBool::new(false),
             asked: AtomicU32::new(0),
             changed: AtomicBool::new(false),
-            held: UnsafeCell::new(Held { stepping: Stepping::NONE, put_off: PutOff::NONE }),
+            held: UnsafeCell::new(Held { stepping: Stepping::NONE, put_off: PutOff::NONE, plain: 0 }),
             slots: IrqMutex::new(Slots::NONE),
         }
     }
