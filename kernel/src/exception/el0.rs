@@ -11,7 +11,7 @@ use super::reason::Reason;
 use crate::arch::daif;
 use crate::debug::task::hit::{self, Report};
 use crate::debug::task::{By, TaskDebug};
-use crate::debug::{self, MaskedCpu};
+use crate::debug::{self, MaskedCpu, control};
 use crate::irq;
 use core::sync::atomic::{
     AtomicPtr,
@@ -168,6 +168,8 @@ extern "C" fn exception_el0_irq(frame: &mut Frame) {
     set_aside_of_task::<M5>(cpu, frame, By::Interrupt);
     if let Some(interrupt) = irq::acknowledge() {
         if irq::is_nmi(interrupt) {
+            // Nothing is opened, so nothing else would clear MDSCR_EL1.SS for the handler (M9).
+            control::sync(cpu);
             open::<M9>(cpu, frame);
         } else {
             open::<M5>(cpu, frame);
