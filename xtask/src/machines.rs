@@ -40,9 +40,12 @@ pub const SWEEP: [Config; 4] = [
     config("cortex-a57", Gic::V3, El::El1, 2).counted(),
 ];
 
-/// The machines of the storm. Their CPUs run at the same time.
-pub const STORM: [Config; 2] =
-    [config("max", Gic::V3, El::El1, 4).by_priority(), config("cortex-a57", Gic::V2, El::El2, 4).optimised()];
+/// The machines of the storm. Their CPUs run at the same time. On the one with a single CPU threads of programs only take turns.
+pub const STORM: [Config; 3] = [
+    config("max", Gic::V3, El::El1, 4).by_priority(),
+    config("cortex-a57", Gic::V2, El::El2, 4).optimised(),
+    config("cortex-a57", Gic::V3, El::El1, 1),
+];
 
 /// The machines of the tests with probes everywhere: one with BRKs, and one with optimised probes where these are possible.
 pub const PROBES_EVERYWHERE: [Config; 2] = [
