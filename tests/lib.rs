@@ -13,6 +13,7 @@ mod bringup;
 mod deaths;
 mod differential;
 mod displaced;
+mod el0;
 mod examples;
 mod exclusive;
 mod gdb;

@@ -15,7 +15,6 @@ use kernel::fs::{self, OpenFiles};
 use kernel::percpu;
 use kernel::sched::{self, CpuSet, Policy, TaskState};
 use kernel::task::{self, Attributes, PerfEvent, Status, Task};
-use kernel::userspace;
 use programs::start::Strings;
 
 /// Words of the data, by their offsets.
@@ -71,7 +70,7 @@ impl Program {
     pub fn start(act: Act, priority: u8) -> Result<Self, Ended> {
         static PREPARED: AtomicBool = AtomicBool::new(false);
         if !PREPARED.swap(true, Relaxed) {
-            userspace::prepare(&[]).map_err(failed)?;
+            crate::el0::prepare().map_err(failed)?;
             client::install();
             let time = Time { sec: 0, nsec: 0 };
             let content = text::file();

@@ -8,6 +8,8 @@
 //! - `exclusive`: all CPUs add to a word by exclusives, while a watchpoint on the word comes and goes. Here too, the result of each
 //!   execution tells how often it was hit.
 //!
+//! Meanwhile `programs` at EL0 do what programs do, with slots of their own; they know how often each of their instructions was executed.
+//!
 //! The other files: `code` has the function. `set` has what can be set on it, and the result that an execution then must have.
 //! `marks` has the marks that handlers leave in registers. `held` and `permits` have the slots. `ground` has what a CPU remembers
 //! of a target. `steps` has the debugger's steps.
@@ -19,6 +21,7 @@ mod held;
 mod marks;
 mod own;
 mod permits;
+mod programs;
 mod race;
 mod set;
 mod shared;
@@ -32,7 +35,8 @@ use set::Way;
 pub static STORM: Storm = Storm {
     prepare: |round| {
         own::begin();
-        shared::place(round)
+        shared::place(round)?;
+        programs::begin(round)
     },
     actions: &[
         often(12, "sets slots on its own target", Act::Tries(|random| own::set_and_run(random, 0))),
@@ -59,17 +63,20 @@ pub static STORM: Storm = Storm {
     nmi: || shared::run_as(Way::Masked, 1),
     background,
     settle: |round| {
+        programs::settle()?;
         own::settle()?;
         shared::take_away(round)
     },
     sums: || {
         shared::compare()?;
         let [slots, probes] = race::compare()?;
-        Ok([
+        let mut sums = programs::sums();
+        sums.extend([
             ("hits of slots that come and go", slots),
             ("hits of probes that come and go", probes),
             ("hits of slots on exclusives", exclusive::compare()?),
-        ])
+        ]);
+        Ok(sums)
     },
 };
 

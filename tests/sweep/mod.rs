@@ -9,6 +9,7 @@ pub(super) mod faults;
 mod nested;
 mod optimised;
 mod probes;
+mod programs;
 mod returns;
 mod slots;
 mod spurious;
@@ -31,4 +32,5 @@ pub static ALL: &[&[Scenario]] = &[
     &displaced::SCENARIOS,
     &threads::SCENARIOS,
     &nested::SCENARIOS,
+    &programs::SCENARIOS,
 ];

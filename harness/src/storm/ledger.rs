@@ -31,6 +31,8 @@ pub enum Due {
     Stashes,
     /// BRKs of probes and of the debugger.
     Brks,
+    /// BRKs of programs at EL0.
+    Programs,
     /// Slots removed while a context may have been stepping over them: only then may a step be cancelled.
     Racing,
 }
@@ -85,7 +87,9 @@ impl Ledger {
     /// Debug exceptions: breakpoints, watchpoints, steps, BRKs.
     pub fn exceptions(&self) -> u64 {
         let hardware = [stats::BREAKPOINTS, stats::WATCHPOINTS, stats::STEPS, stats::WARNINGS];
-        hardware.iter().map(|&counter| self.counted(counter)).sum::<u64>() + self.due(Due::Brks)
+        hardware.iter().map(|&counter| self.counted(counter)).sum::<u64>()
+            + self.due(Due::Brks)
+            + self.due(Due::Programs)
     }
 
     /// Says which counts do not agree; None if all do.

@@ -27,6 +27,7 @@ pub use random::{Random, Stream};
 pub use verdict::{fail, failed, last_words};
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 /// What a storm does. All of these functions may be called on every CPU at the same time.
 pub struct Storm {
@@ -43,7 +44,7 @@ pub struct Storm {
     /// Called after a round, while nobody storms: removes what is set and compares counts, if it is this CPU's turn. Thread context.
     pub settle: fn(&Round) -> Result<(), String>,
     /// Called on the first CPU after `settle` on all CPUs: compares the counts of all CPUs. Returns how often each thing has happened.
-    pub sums: fn() -> Result<[Count; 3], String>,
+    pub sums: fn() -> Result<Vec<Count>, String>,
 }
 
 /// A name for a count, and the count.

@@ -18,12 +18,15 @@ pub enum Stream {
     Deferred(usize),
     /// Choices of a CPU's background thread.
     Background(usize),
+    /// Choices for the programs at EL0.
+    Programs,
 }
 
 impl Stream {
     fn number(self) -> u64 {
         match self {
             Self::Plan => 0,
+            Self::Programs => u64::MAX - 1,
             Self::Thread(cpu) => 1 + 4 * cpu as u64,
             Self::Interrupts(cpu) => 2 + 4 * cpu as u64,
             Self::Deferred(cpu) => 3 + 4 * cpu as u64,

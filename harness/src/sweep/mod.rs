@@ -40,6 +40,9 @@ pub struct Scenario {
     pub before: fn(),
     /// The function that is interrupted.
     pub body: Body,
+    /// If only a part of the body is to be interrupted: called after the run without an interrupt, it returns the counter (CNTVCT_EL0) at
+    /// the beginning and at the end of that part. The rest is left to other scenarios.
+    pub within: Option<fn() -> (u64, u64)>,
     /// Called by the interrupt's handler, with the frame of the interrupted context. In the run without an interrupt it is called after the
     /// body, without a frame, so that all runs have the same counts.
     pub handler: fn(Option<&Frame>),
@@ -69,6 +72,7 @@ impl Scenario {
             setup: || Ok(()),
             before: || (),
             body: nothing,
+            within: None,
             handler: |_| (),
             covers: |_| true,
             facts: || [0; 2],

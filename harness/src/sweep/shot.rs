@@ -126,6 +126,11 @@ fn fire_at(body: Body, at: Option<Boundary>) -> (u64, u64) {
     (result, passed.wrapping_add(ticks).wrapping_sub(LEAD))
 }
 
+/// The number of instructions of the body that the last run had executed when the counter was `at`.
+pub fn passed_at(at: u64) -> u64 {
+    at.wrapping_sub(START.load(Relaxed)).saturating_sub(LEAD)
+}
+
 /// How often each interrupt was taken in the last run.
 pub fn taken() -> [u64; 3] {
     TAKEN.each_ref().map(|count| count.load(SeqCst))

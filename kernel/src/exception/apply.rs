@@ -111,7 +111,7 @@ pub fn open<const ROW: u8>(cpu: &MaskedCpu, frame: &Frame) {
     // Row M7 ends the kernel, which a violated rule does too: nothing is checked on that way.
     #[cfg(debug_assertions)]
     if ROW != RowId::M7 as u8 {
-        check_entry(live::id(ROW), live::masks::<ROW>(), cpu, frame);
+        check_entry(live::id(ROW), live::masks::<ROW>(), frame);
     }
 }
 
@@ -241,13 +241,16 @@ static VIOLATED: AtomicBool = AtomicBool::new(false);
 #[cfg(debug_assertions)]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn check_entry(id: RowId, masks: Masks, cpu: &MaskedCpu, frame: &Frame) {
+fn check_entry(id: RowId, masks: Masks, frame: &Frame) {
     let real = daif::read();
     if masks.apply(frame.masks()).is_some_and(|wanted| wanted != real) {
         violated(id.name(), "the handler's masks are not the table's");
     }
     // Most handlers run with everything masked, and every write of the masks is a detour on an emulator.
     let _masked = (real != rules::pstate::Daif::all()).then(daif::AllMasked::new);
+    // Where exceptions are open, the thread may have been moved to another CPU since its entry (rule I10).
+    // SAFETY: D is masked until `_masked` is dropped, and the reference is not used after that.
+    let cpu = unsafe { debug::masked() };
     if !cpu.is_in_mdscr(crate::arch::mdscr::read()) {
         violated(id.name(), "MDSCR_EL1 is not what was written there last");
     }

@@ -229,6 +229,8 @@ extern "C" fn irq<P: Programs>(frame: &mut El0Frame) {
     set_aside_of_task::<M5>(cpu, frame, By::Interrupt);
     if let Some(interrupt) = irq::acknowledge() {
         if irq::is_nmi(interrupt) {
+            // Nothing is opened, so nothing else would clear MDSCR_EL1.SS for the handler (M9).
+            control::sync(cpu);
             open::<M9>(cpu, frame);
         } else {
             open::<M5>(cpu, frame);

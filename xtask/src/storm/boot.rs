@@ -199,12 +199,12 @@ mod tests {
     #[test]
     fn flags_narrow_the_machines() {
         let machines = |common: &Common| super::machines(common, 1, 2);
-        assert_eq!(machines(&Common::default()).len(), 2);
+        assert_eq!(machines(&Common::default()).len(), 3);
         assert!(machines(&Common::default())[0].append.contains("nmi=1"));
-        let one =
-            Common { cpu: Some("max".into()), gic: Some(Gic::V2), el: Some(El::El1), ..Common::default() };
+        let cpu = Some("max".into());
+        let one = Common { cpu, gic: Some(Gic::V2), el: Some(El::El1), smp: Some(4), ..Common::default() };
         assert_eq!(machines(&one).len(), 1);
         assert!(!machines(&one)[0].append.contains("nmi=1"));
-        assert_eq!((share(&Common::default(), 101), share(&one, 101)), (51, 101));
+        assert_eq!((share(&Common::default(), 101), share(&one, 101)), (34, 101));
     }
 }

@@ -301,8 +301,8 @@ mod tests {
     #[test]
     fn one_machine_can_be_chosen() {
         assert_eq!(machines(&Common::default(), false).len(), 4);
-        let one =
-            Common { cpu: Some("max".into()), el: Some(El::El1), gic: Some(Gic::V2), ..Common::default() };
+        let cpu = Some("max".into());
+        let one = Common { cpu, el: Some(El::El1), gic: Some(Gic::V2), smp: Some(1), ..Common::default() };
         assert_eq!(machines(&one, false).len(), 1);
     }
 }

@@ -117,7 +117,7 @@ mod tests {
             ("", 4, 1),
             (" --gic 3", 4, 1),
             (" sweep.bp --cpu max --gic 2", 2, 1),
-            (" --cpu max --gic 2 --el 1", 1, 1),
+            (" --cpu max --gic 2 --el 1 --smp 1", 1, 1),
             (" --matrix full", 4, 4),
         ] {
             let shares = shares(&format!("x qemu-test{flags}"));
