@@ -8,7 +8,7 @@ use super::table::table;
 use crate::clock;
 use crate::debug::task::{Answer, Use};
 use crate::errno::Errno;
-use crate::sched;
+use crate::sched::{self, Mutex};
 use crate::sync::IrqMutex;
 use ::slots::{Access, Privilege, Request, SlotError};
 use alloc::sync::{Arc, Weak};
@@ -24,7 +24,12 @@ use signals::{Fields, Info, Signal};
 
 /// An event.
 pub struct PerfEvent {
+    /// What was asked for first. What changes later is in `current` only.
     attributes: Attributes,
+    /// What is asked for now. The lock is held while tasks begin to watch, so that all of them watch the same.
+    current: Mutex<Attributes>,
+    /// What the signals carry.
+    sig_data: AtomicU64,
     id: u64,
     enabled: AtomicBool,
     /// Where the event is watched.
@@ -68,6 +73,8 @@ impl PerfEvent {
     pub fn open(task: &Arc<Task>, attributes: Attributes) -> Result<Arc<Self>, Errno> {
         let event = Arc::new(Self {
             attributes,
+            current: Mutex::new(attributes),
+            sig_data: AtomicU64::new(attributes.sig_data),
             id: IDS.fetch_add(1, Relaxed),
             enabled: AtomicBool::new(false),
             uses: IrqMutex::new(Vec::new()),
@@ -85,9 +92,15 @@ impl PerfEvent {
 
     /// Watches in one more task, which is not in the event yet.
     fn add(self: &Arc<Self>, task: &Arc<Task>) -> Result<(), Errno> {
+        let current = self.current.lock();
+        self.watch(task, &request_of(current.watch))
+    }
+
+    /// Adds a slot of a task. The caller has the lock of `current`.
+    fn watch(self: &Arc<Self>, task: &Arc<Task>, request: &Request) -> Result<(), Errno> {
         let signals = self.attributes.sigtrap && self.attributes.period != 0;
         let answer = if signals { Answer::Report } else { Answer::Count };
-        let this = task.debug.set_slot(&request_of(self.attributes.watch), answer).map_err(errno_of)?;
+        let this = task.debug.set_slot(request, answer).map_err(errno_of)?;
         let noted = {
             let (mut events, mut uses) = (task.events.lock(), self.uses.lock());
             let room = events.try_reserve(1).and_then(|()| uses.try_reserve(1));
@@ -125,6 +138,55 @@ impl PerfEvent {
                 task.settle_slots();
             }
         }
+    }
+
+    /// PERF_EVENT_IOC_MODIFY_ATTRIBUTES: the event watches something else from now on, and its hits go on being counted. Thread context; may
+    /// sleep.
+    ///
+    /// # Errors
+    /// EINVAL if `new` changes more than an event can change; those of [`open`](Self::open). The event is then as it was.
+    pub(crate) fn modify(self: &Arc<Self>, new: &Attributes) -> Result<(), Errno> {
+        let mut current = self.current.lock();
+        let new = current.modified(new)?;
+        let request = request_of(new.watch);
+        request.encode().map_err(errno_of)?;
+        if request.kind() == request_of(current.watch).kind() {
+            if new.disabled {
+                self.enable(false);
+            }
+            for (task, this) in self.each_use() {
+                if let Some(task) = task.upgrade() {
+                    task.debug.move_slot(this, &request).map_err(errno_of)?;
+                    task.settle_slots();
+                }
+            }
+        } else {
+            self.exchange_slots(&request)?;
+        }
+        *current = new;
+        self.sig_data.store(new.sig_data, Relaxed);
+        self.enable(!new.disabled);
+        Ok(())
+    }
+
+    /// A breakpoint becomes a watchpoint, or the other way round: each task gets another slot. Leaves the event disabled.
+    fn exchange_slots(self: &Arc<Self>, request: &Request) -> Result<(), Errno> {
+        let was_enabled = self.enabled.load(SeqCst);
+        self.enable(false);
+        let old = self.each_use();
+        let tasks = || old.iter().filter_map(|(task, _)| task.upgrade());
+        let exchanged = tasks().try_for_each(|task| self.watch(&task, request));
+        let is_old = |of: &Weak<Task>, this: Use| old.iter().any(|(task, old)| *old == this && task.ptr_eq(of));
+        let leaving = |(of, this): &(Weak<Task>, Use)| is_old(of, *this) == exchanged.is_ok();
+        for (task, this) in self.each_use().into_iter().filter(leaving) {
+            if let Some(task) = task.upgrade() {
+                self.leave(&task, this);
+            }
+        }
+        if exchanged.is_err() {
+            self.enable(was_enabled);
+        }
+        exchanged
     }
 
     /// The count begins again at 0. Thread context.
@@ -189,7 +251,7 @@ impl PerfEvent {
         let overflow = self.attributes.sigtrap && count.is_multiple_of(self.attributes.period.max(1));
         const TYPE: u32 = 5;
         overflow.then(|| {
-            let data = self.attributes.sig_data;
+            let data = self.sig_data.load(Relaxed);
             let fields = Fields::Perf { address, data, kind: TYPE, flags: 0 };
             Info { signal: Signal::SIGTRAP, errno: 0, code: raw::TRAP_PERF as i32, fields }
         })
