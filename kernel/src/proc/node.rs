@@ -48,7 +48,7 @@ impl ProcNode {
             Name::Of { tid: Some(tid), entry: Entry::Directory, .. } => {
                 Some(self.subject()?.task(tid).ok_or(Errno::ENOENT)?)
             }
-            Name::Of { entry: Entry::Fd(number), .. } => {
+            Name::Of { entry: Entry::Fd(number) | Entry::FdInfo(number), .. } => {
                 drop(self.file(number)?);
                 self.of.clone()
             }
