@@ -7,6 +7,7 @@ use super::{Pid, Task, user};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::mm;
+use crate::sched::{self, CpuSet, Policy};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use linux_raw_sys::general as raw;
@@ -92,7 +93,7 @@ pub fn clone(task: &Task, frame: &Frame, request: &Clone) -> Result<u64, Errno> 
         return Err(error);
     }
     let vfork = has(raw::CLONE_VFORK);
-    let added = begin(&child, registers, |thread_id| {
+    let added = begin(&child, registers, inherited(task), |thread_id| {
         child.thread.store(thread_id, Relaxed);
         add(task, &child, request.flags, exit_signal)
     });
@@ -108,6 +109,17 @@ pub fn clone(task: &Task, frame: &Frame, request: &Clone) -> Result<u64, Errno> 
         let _ = child.parent_waits.wait_unless(ends, gone);
     }
     Ok(tid.into())
+}
+
+/// The policy of a task that the running one makes, and the CPUs on which it may run: the same as its creator's, but for SCHED_RESET_ON_FORK.
+fn inherited(task: &Task) -> (Policy, CpuSet) {
+    let (policy, affinity) = sched::policy_and_affinity(task.thread());
+    let policy = match policy {
+        Policy::Fifo(_) | Policy::Rr(_) if task.reset_on_fork.load(Relaxed) => Policy::Fair(0),
+        Policy::Fair(nice) if task.reset_on_fork.load(Relaxed) => Policy::Fair(nice.max(0)),
+        policy => policy,
+    };
+    (policy, affinity)
 }
 
 /// Gives back what has to sleep for that, of a task that does not start.
@@ -172,6 +184,6 @@ fn add(task: &Task, child: &Arc<Task>, flags: u64, exit_signal: Option<Signal>) 
     entry.set_parent(if has(raw::CLONE_PARENT) { own.parent } else { task.process.pid });
     (entry.group, entry.session, entry.exit_signal) = (own.group, own.session, exit_signal);
     entry.members.push(member);
-    table.processes.insert(child.tid, entry);
+    table.processes.insert(child.tid(), entry);
     Ok(())
 }

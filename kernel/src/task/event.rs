@@ -176,7 +176,8 @@ impl PerfEvent {
         let old = self.each_use();
         let tasks = || old.iter().filter_map(|(task, _)| task.upgrade());
         let exchanged = tasks().try_for_each(|task| self.watch(&task, request));
-        let is_old = |of: &Weak<Task>, this: Use| old.iter().any(|(task, old)| *old == this && task.ptr_eq(of));
+        let is_old =
+            |of: &Weak<Task>, this: Use| old.iter().any(|(task, old)| *old == this && task.ptr_eq(of));
         let leaving = |(of, this): &(Weak<Task>, Use)| is_old(of, *this) == exchanged.is_ok();
         for (task, this) in self.each_use().into_iter().filter(leaving) {
             if let Some(task) = task.upgrade() {
@@ -313,6 +314,6 @@ impl Task {
 /// # Errors
 /// ESRCH.
 pub(crate) fn task_of(own: &Task, tid: super::Pid) -> Result<Arc<Task>, Errno> {
-    let tid = if tid == 0 { own.tid } else { tid };
+    let tid = if tid == 0 { own.tid() } else { tid };
     table().task(tid).ok_or(Errno::ESRCH)
 }

@@ -49,7 +49,7 @@ pub fn spawn(
     let process = Arc::new(Process::new(pid, name, files, ResourceLimits::first()));
     let task = Arc::new(Task::new(pid, process.clone(), loaded.space, 0, Fpsimd::zeroed()));
     task.set_name(path);
-    begin(&task, loaded.frame, |thread| {
+    begin(&task, loaded.frame, (Policy::Fair(0), CpuSet::ALL), |thread| {
         task.thread.store(thread, Release);
         let mut entry = Entry::new(process.clone(), Box::new(Actions::new()));
         (entry.group, entry.session) = (pid, pid);
@@ -60,17 +60,19 @@ pub fn spawn(
     Ok(task)
 }
 
-/// Starts a task with these registers, once `add` has put it into the table. `add` is given the number of the task's thread.
+/// Starts a task with these registers, once `add` has put it into the table. `add` is given the number of the task's thread. The task gets the
+/// policy, and runs on the CPUs, of `place`.
 pub(super) fn begin(
     task: &Arc<Task>,
     registers: Frame,
+    place: (Policy, CpuSet),
     add: impl FnOnce(u64) -> Result<(), Errno>,
 ) -> Result<(), Errno> {
     *task.start.lock() = Some(registers);
     let occupant: Arc<dyn Occupant> = task.clone();
     // The entry has no captures: what it would capture could not be given back, because it never returns.
-    let thread =
-        sched::create("program", Box::new(enter), Some(occupant), Policy::Fair(0), CpuSet::ALL, None);
+    let (policy, affinity) = place;
+    let thread = sched::create("program", Box::new(enter), Some(occupant), policy, affinity, None);
     let thread = thread.map_err(|_| Errno::EAGAIN)?;
     let added = add(thread.id().to_bits());
     if added.is_err() {

@@ -67,7 +67,7 @@ pub(crate) fn create_timer(
     let mut table = table();
     let (entry, _) = table.own(task).ok_or(Errno::EINVAL)?;
     if let Notify::Thread(_, tid) = notify
-        && !entry.members.iter().any(|member| member.task.tid == tid)
+        && !entry.members.iter().any(|member| member.task.tid() == tid)
     {
         return Err(Errno::EINVAL);
     }
