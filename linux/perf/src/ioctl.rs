@@ -18,14 +18,7 @@ mod tests {
     fn numbers_are_linuxs() {
         // As `cc` computes them from the header.
         assert_eq!(
-            [
-                super::ENABLE,
-                super::DISABLE,
-                super::RESET,
-                super::PERIOD,
-                super::ID,
-                super::MODIFY_ATTRIBUTES
-            ],
+            [super::ENABLE, super::DISABLE, super::RESET, super::PERIOD, super::ID, super::MODIFY_ATTRIBUTES],
             [0x2400, 0x2401, 0x2403, 0x4008_2404, 0x8008_2407, 0x4008_240b]
         );
     }
