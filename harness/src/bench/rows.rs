@@ -6,8 +6,8 @@ use super::place::{
     after, branch, empty_brk, install, on_target, on_watched, remove, run_on, skip, target, with_optimised,
     with_others, with_probe, with_return_probe, with_slot, write_watched,
 };
-use super::{delivery, reschedule};
 use super::{REACHED, reached, wait, with_timer, without_tick};
+use super::{delivery, reschedule};
 use ::slots::{Request, SlotId};
 use core::sync::atomic::Ordering::Relaxed;
 use kernel::arch::barrier;

@@ -128,7 +128,8 @@ fn execute(
                 let before = wrong.len();
                 let said: Vec<_> = boot.console.lines().collect();
                 let missing = absent(&step.shows, &said);
-                wrong.extend(missing.map(|shown| format!("line {line}: the console does not show `{shown}`")));
+                wrong
+                    .extend(missing.map(|shown| format!("line {line}: the console does not show `{shown}`")));
                 if boot.end != End::Status(*status) {
                     wrong.push(format!("line {line}: {} instead of {status}", boot.ending()));
                 }
