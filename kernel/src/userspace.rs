@@ -8,6 +8,7 @@ use crate::fs::{self, Start, asks};
 use crate::mm;
 use crate::options;
 use crate::proc;
+use crate::sched::Mutex;
 use crate::syscall;
 use crate::task::{self, STACK_LIMIT, Status, Task};
 use alloc::format;
@@ -76,19 +77,35 @@ static PROCESSES: asks::Processes = asks::Processes {
     drop_pages: task::drop_pages,
 };
 
-/// Prepares the kernel for programs, whose files begin as an initial ramdisk. Called once, before the first program. Thread context; may
-/// sleep.
+/// Prepares the kernel for programs, whose files begin as an initial ramdisk. Only the first call does something: programs that run, or have
+/// run, hold files of the tree. Thread context; may sleep.
 ///
 /// # Errors
 /// A message that says what is wrong with the ramdisk.
 pub fn prepare(ramdisk: &[u8]) -> Result<(), String> {
+    static PREPARED: Mutex<bool> = Mutex::new(false);
+    let mut prepared = PREPARED.lock();
+    if *prepared {
+        return Ok(());
+    }
     asks::set_processes(&PROCESSES);
     if let Some(calls) = options::get().calls {
         syscall::limit(calls)?;
     }
     mm::fault::set_user(task::fault_of_kernel);
     fs::unpack(ramdisk, mm::pages::total() as u64).map_err(|error| format!("initial ramdisk: {error}"))?;
-    proc::mount().map_err(|error| format!("/proc: {error:?}"))
+    proc::mount().map_err(|error| format!("/proc: {error:?}"))?;
+    *prepared = true;
+    Ok(())
+}
+
+/// Prepares the kernel for programs with the machine's initial ramdisk. Returns false, and does nothing, if the machine has none. As
+/// [`prepare`] says.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_from_ramdisk() -> Result<bool, String> {
+    ramdisk().map_or(Ok(false), |ramdisk| prepare(ramdisk).map(|()| true))
 }
 
 /// The initial ramdisk's bytes; None if the machine has none.
@@ -99,14 +116,23 @@ fn ramdisk() -> Option<&'static [u8]> {
     Some(unsafe { core::slice::from_raw_parts(start, region.size as usize) })
 }
 
-/// The words of a file of the ramdisk that end with a NUL each, as strings of a program.
-fn words(path: &[u8], to: &mut Strings) -> Result<bool, Errno> {
-    let Ok(found) = fs::find(&Start::ROOT, path, LastLink::Follow) else { return Ok(false) };
+/// What is in a file; None if there is no such file. Thread context; may sleep.
+///
+/// # Errors
+/// ENOMEM, and those of read(2).
+pub fn content(path: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
+    let Ok(found) = fs::find(&Start::ROOT, path, LastLink::Follow) else { return Ok(None) };
     let file = found.object()?;
     let mut content = Vec::new();
     content.try_reserve_exact(file.size() as usize).map_err(|_| Errno::ENOMEM)?;
     content.resize(file.size() as usize, 0);
     fs::tree().read(file.inode(), 0, &mut content)?;
+    Ok(Some(content))
+}
+
+/// The words of a file of the ramdisk that end with a NUL each, as strings of a program.
+fn words(path: &[u8], to: &mut Strings) -> Result<bool, Errno> {
+    let Some(content) = content(path)? else { return Ok(false) };
     for word in content.split_inclusive(|&byte| byte == 0) {
         to.push(word.strip_suffix(&[0]).unwrap_or(word)).map_err(|error| Errno::new(error.errno()))?;
     }
@@ -119,9 +145,9 @@ fn words(path: &[u8], to: &mut Strings) -> Result<bool, Errno> {
 /// # Errors
 /// A message that says what is wrong.
 pub fn run_first(path: &str) -> Result<Status, String> {
-    let ramdisk =
-        ramdisk().ok_or("mode=user needs an initial ramdisk: give --exec PROGRAM or --initrd DIR")?;
-    prepare(ramdisk)?;
+    if !prepare_from_ramdisk()? {
+        return Err("mode=user needs an initial ramdisk: give --exec PROGRAM or --initrd DIR".into());
+    }
     let cannot = |error: Errno| format!("cannot start {path}: error {}", error.number());
     let mut arguments = Strings::new(start::total_limit(STACK_LIMIT));
     if !words(b"/init.args", &mut arguments).map_err(cannot)? {

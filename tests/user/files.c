@@ -291,6 +291,29 @@ static void pipes(void)
 	close(ends[1]);
 }
 
+/* What a reader's memory cannot take stays in the pipe. */
+static void pipe_into_bad_memory(void)
+{
+	char *memory = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static char out[8192], in[8192];
+	int ends[2];
+
+	munmap(memory + 4096, 4096);
+	for (int i = 0; i < 8192; i++)
+		out[i] = i / 3;
+	if (pipe(ends))
+		exit(1);
+	check("100 bytes into a pipe", write(ends[1], out, 100) == 100, "%s", strerror(errno));
+	check_error("    into 50 bytes of memory", read(ends[0], memory + 4096 - 50, 100), EFAULT);
+	check("    are all there", read(ends[0], in, 200) == 100 && !memcmp(in, out, 100), "lost");
+	check("two pages into a pipe", write(ends[1], out, 8192) == 8192, "%s", strerror(errno));
+	check("    into one page of memory", read(ends[0], memory, 8192) == 4096 && !memcmp(memory, out, 4096), "%s", strerror(errno));
+	check("    leave one", read(ends[0], in, 8192) == 4096 && !memcmp(in, out + 4096, 4096), "lost");
+	close(ends[0]);
+	close(ends[1]);
+	munmap(memory, 4096);
+}
+
 static void named_pipe(void)
 {
 	char text[8] = "";
@@ -427,6 +450,7 @@ int main(int argc, char **argv)
 	devices();
 	descriptors();
 	pipes();
+	pipe_into_bad_memory();
 	named_pipe();
 	piped();
 	terminal();

@@ -31,17 +31,24 @@ enum { DISABLED = 1, INHERIT = 1 << 1 };
 #define ENABLE 0x2400
 #define DISABLE 0x2401
 #define RESET 0x2403
+#define MODIFY_ATTRIBUTES 0x4008240b
 #ifndef TRAP_PERF
 #define TRAP_PERF 6
 #endif
+
+static struct attributes of(uint32_t kind, const volatile void *address, uint64_t length, uint64_t flags)
+{
+	return (struct attributes){ .type = 5, .size = sizeof(struct attributes), .bp_type = kind, .bp_addr = (uintptr_t)address,
+				    .bp_len = length, .flags = flags, .period = 1, .sig_data = 0x1122334455667788 };
+}
 
 /* An event whose hits number `period`, twice as many and so on are signals, if the flags ask for signals. */
 __attribute__((unused))
 static long event_of(uint32_t kind, const volatile void *address, uint64_t length, uint64_t flags, int pid, uint64_t period)
 {
-	struct attributes asked = { .type = 5, .size = sizeof asked, .bp_type = kind, .bp_addr = (uintptr_t)address,
-				    .bp_len = length, .flags = flags, .period = period, .sig_data = 0x1122334455667788 };
+	struct attributes asked = of(kind, address, length, flags);
 
+	asked.period = period;
 	return syscall(SYS_perf_event_open, &asked, pid, -1, -1, 0UL);
 }
 

@@ -270,6 +270,32 @@ static void own_process(char **argv)
 	pthread_join(thread, NULL);
 }
 
+/* What gdb and others read of an open file. */
+static void open_files(void)
+{
+	char path[64];
+	struct stat status;
+	unsigned long flags = 0, inode = 0;
+	long long at = -1;
+	int fd = open("/proc_test", O_RDWR | O_CREAT | O_CLOEXEC | O_APPEND, 0600);
+
+	snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+	check("fdinfo", write(fd, "12345", 5) == 5 && slurp(path) > 0, "%s", strerror(errno));
+	check("    its lines", sscanf(text, "pos:\t%lld\nflags:\t%lo\nmnt_id:\t%*d\nino:\t%lu\n", &at, &flags, &inode) == 3, "%s", text);
+	check("    the offset", at == 5, "%lld", at);
+	check("    the flags", (flags & (O_ACCMODE | O_CLOEXEC | O_APPEND | O_NONBLOCK)) == (O_RDWR | O_CLOEXEC | O_APPEND), "0%lo", flags);
+	check("    the inode", !fstat(fd, &status) && status.st_ino == inode, "%lu", inode);
+	close(fd);
+	check("    of a closed file", slurp(path) < 0 && errno == ENOENT, "%s", strerror(errno));
+	unlink("/proc_test");
+	DIR *list = opendir("/proc/self/fdinfo");
+	int numbers = 0;
+	for (struct dirent *found; list && (found = readdir(list));)
+		numbers += found->d_name[0] != '.';
+	check("    the list", list && numbers >= 4, "%d", numbers);
+	closedir(list);
+}
+
 /* The line of /proc/self/maps whose mapping contains an address; it stays in `text`. */
 static char *line_of(const void *address)
 {
@@ -495,6 +521,7 @@ int main(int argc, char **argv)
 	names();
 	system_files();
 	own_process(argv);
+	open_files();
 	own_maps(argv[0]);
 	states();
 	memory(argv[0]);

@@ -1,12 +1,17 @@
 /*
  * Proves that threads run at the same time as their creator, share memory, have their own thread pointer, wait for each other by futex,
- * get signals that are sent to one of them, sleep, and can be joined with their result.
+ * get signals that are sent to one of them, sleep, and can be joined with their result. New threads and processes run by their creator's
+ * policy on its CPUs, and a thread that calls execve becomes its process's only one, with the process's number.
  */
 #include "check.h"
+#include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #define ROUNDS 2000
@@ -52,8 +57,137 @@ static void *exits(void *argument)
 	pthread_exit(argument);
 }
 
-int main(void)
+/* How a task runs. By calls of the kernel, because musl does not make them. */
+struct way {
+	long policy;
+	int priority, nice;
+	cpu_set_t cpus;
+};
+
+static struct way way(void)
 {
+	struct way way = { .policy = syscall(SYS_sched_getscheduler, 0) };
+
+	syscall(SYS_sched_getparam, 0, &way.priority);
+	way.nice = getpriority(PRIO_PROCESS, 0);
+	sched_getaffinity(0, sizeof way.cpus, &way.cpus);
+	return way;
+}
+
+static int same(const struct way *one, const struct way *other)
+{
+	return one->policy == other->policy && one->priority == other->priority && one->nice == other->nice &&
+	       CPU_EQUAL(&one->cpus, &other->cpus);
+}
+
+static void *tells_way(void *to)
+{
+	*(struct way *)to = way();
+	return NULL;
+}
+
+/* A thread and a process must run in a certain way. */
+static void inherit(const char *name, const struct way *wanted)
+{
+	struct way found;
+	pthread_t thread;
+	int status;
+
+	pthread_create(&thread, NULL, tells_way, &found);
+	pthread_join(thread, NULL);
+	check(name, same(&found, wanted), "policy %#lx, priority %d, nice %d, %d CPUs", found.policy, found.priority, found.nice,
+	      CPU_COUNT(&found.cpus));
+	pid_t child = fork();
+	if (!child) {
+		found = way();
+		_exit(!same(&found, wanted));
+	}
+	waitpid(child, &status, 0);
+	check("    and in another process", status == 0, "%#x", status);
+}
+
+#define RESET_ON_FORK 0x40000000
+
+static void inheritance(void)
+{
+	struct way before = way(), wanted;
+	int ten = 10, zero = 0;
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	check_call("one CPU", sched_setaffinity(0, sizeof one, &one));
+	setpriority(PRIO_PROCESS, 0, 3);
+	wanted = way();
+	check("    and a nice value", wanted.nice == 3 && CPU_COUNT(&wanted.cpus) == 1, "%d, %d", wanted.nice, CPU_COUNT(&wanted.cpus));
+	inherit("are inherited", &wanted);
+	check_call("SCHED_FIFO", syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &ten));
+	wanted = way();
+	check("    its priority", wanted.policy == SCHED_FIFO && wanted.priority == 10, "%ld, %d", wanted.policy, wanted.priority);
+	inherit("is inherited", &wanted);
+	check_call("SCHED_RESET_ON_FORK", syscall(SYS_sched_setscheduler, 0, SCHED_FIFO | RESET_ON_FORK, &ten));
+	check("    is shown", way().policy == (SCHED_FIFO | RESET_ON_FORK), "%#lx", way().policy);
+	wanted.policy = SCHED_OTHER;
+	wanted.priority = 0;
+	wanted.nice = 0;
+	inherit("    is not inherited, nor is the policy", &wanted);
+	syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &zero);
+	setpriority(PRIO_PROCESS, 0, 0);
+	sched_setaffinity(0, sizeof before.cpus, &before.cpus);
+}
+
+static char *program;
+
+static void *executes(void *unused)
+{
+	/* The first thread waits, or has ended. */
+	const struct timespec time = { 0, 30000000 };
+	char number[16];
+
+	(void)unused;
+	nanosleep(&time, NULL);
+	snprintf(number, sizeof number, "%d", getpid());
+	execl(program, program, number, NULL);
+	_exit(99);
+}
+
+/* The program that a thread has executed. It ends as its only thread ends. */
+static int executed(const char *number)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *entry;
+	int threads = 0;
+
+	while (tasks && (entry = readdir(tasks)))
+		threads += entry->d_name[0] != '.';
+	int right = getpid() == atoi(number) && syscall(SYS_gettid) == getpid() && threads == 1 && kill(getpid(), 0) == 0;
+	return syscall(SYS_exit, right ? 7 : 8);
+}
+
+static void exec_by_a_thread(void)
+{
+	int status;
+
+	for (int ends = 0; ends < 2; ends++) {
+		pid_t child = fork();
+		if (!child) {
+			pthread_t thread;
+			pthread_create(&thread, NULL, executes, NULL);
+			if (ends)
+				syscall(SYS_exit, 3);
+			for (;;)
+				pause();
+		}
+		check("execve by a thread", waitpid(child, &status, 0) == child && WIFEXITED(status), "%#x", status);
+		check(ends ? "    whose first thread has ended" : "    whose first thread waits", WEXITSTATUS(status) == 7, "%#x", status);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		return executed(argv[1]);
+	program = argv[0];
 	pthread_t threads[2], last;
 	struct timespec before, after, time = { 0, 20000000 };
 	struct sigaction action = { .sa_handler = handler };
@@ -87,5 +221,7 @@ int main(void)
 	pthread_create(&last, NULL, exits, (void *)7);
 	pthread_join(last, &result);
 	check("pthread_exit", (long)result == 7, "%ld", (long)result);
+	inheritance();
+	exec_by_a_thread();
 	return failed();
 }

@@ -258,6 +258,65 @@ static int status_of(pid_t child)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+#define FAR (100000 * MS)
+
+static void *sleeps(void *until)
+{
+	return (void *)(long)clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, until, NULL);
+}
+
+/* By a call of the kernel: musl waits for a length of time instead. */
+static void *waits(void *until)
+{
+	enum { WAIT_BITSET = 9, CLOCK_REALTIME_FLAG = 256 };
+	static uint32_t word;
+	long waited = syscall(SYS_futex, &word, WAIT_BITSET | CLOCK_REALTIME_FLAG, 0, until, NULL, ~0U);
+
+	return (void *)(long)(waited == -1 ? errno : 0);
+}
+
+/* Sets CLOCK_REALTIME so many nanoseconds ahead. */
+static long jump(int64_t ahead)
+{
+	int64_t to = time_now(CLOCK_REALTIME) + ahead;
+
+	return clock_settime(CLOCK_REALTIME, &(struct timespec){ to / 1000000000, to % 1000000000 });
+}
+
+/* CLOCK_REALTIME jumps over the ends of sleeps, and of timers, which are over then. No signal may wake the sleepers, so timers come later. */
+static void with_the_clock(void)
+{
+	struct event event = { .signal = SIGUSR1, .notify = SIGEV_SIGNAL };
+	struct timespec pause = { .tv_nsec = 20 * MS };
+	int64_t start = time_now(CLOCK_MONOTONIC), until = time_now(CLOCK_REALTIME) + FAR;
+	struct timespec far = { until / 1000000000, until % 1000000000 };
+	pthread_t sleeper, waiter;
+	siginfo_t info;
+	int absolute, relative;
+	void *result;
+
+	pthread_create(&sleeper, NULL, sleeps, &far);
+	pthread_create(&waiter, NULL, waits, &far);
+	nanosleep(&pause, NULL);
+	check_call("CLOCK_REALTIME is set", jump(FAR));
+	pthread_join(sleeper, &result);
+	check("    a sleep until an instant of it ends", result == 0, "%ld", (long)result);
+	pthread_join(waiter, &result);
+	check("    and so does a wait", (long)result == ETIMEDOUT, "%ld", (long)result);
+	create(CLOCK_REALTIME, &event, &absolute);
+	create(CLOCK_REALTIME, &event, &relative);
+	set(absolute, TIMER_ABSTIME, time_now(CLOCK_REALTIME) + FAR, 0, NULL);
+	set(relative, 0, FAR, 0, NULL);
+	jump(FAR);
+	check("    and a timer", next_signal(&info) == SIGUSR1 && left(absolute) == 0, "%lld left", (long long)left(absolute));
+	check("    but no relative one", left(relative) > FAR / 2, "%lld left", (long long)left(relative));
+	int64_t took = time_now(CLOCK_MONOTONIC) - start;
+	check("    all at once", took < FAR / 2, "%lld ns", (long long)took);
+	syscall(SYS_timer_delete, absolute);
+	syscall(SYS_timer_delete, relative);
+	jump(-2 * FAR);
+}
+
 int main(int count, char **arguments)
 {
 	struct event event = { .signal = SIGUSR1, .notify = SIGEV_SIGNAL };
@@ -279,6 +338,7 @@ int main(int count, char **arguments)
 	without_a_signal();
 	by_the_library();
 	wrong();
+	with_the_clock();
 
 	check_call("a timer that a child could see", create(CLOCK_MONOTONIC, &event, &id));
 	set(id, 0, 3600000 * MS, 0, NULL);

@@ -208,7 +208,6 @@ static void signals_for_hits(void)
 	signal(SIGTRAP, SIG_DFL);
 }
 
-/* Each of several events on one instruction is told of its hit: the signal is due for the last one only. */
 /* A signal that is blocked waits and says so; one that is ignored is none. The program goes on in either case. */
 static void signals_put_off(void)
 {
@@ -234,6 +233,7 @@ static void signals_put_off(void)
 	signal(SIGTRAP, SIG_DFL);
 }
 
+/* Each of several events on one instruction is told of its hit: the signal is due for the last one only. */
 static void signals_of_many(void)
 {
 	struct sigaction action = { .sa_sigaction = trapped, .sa_flags = SA_SIGINFO };
@@ -338,6 +338,116 @@ static void left_by_jump(void)
 	signal(SIGILL, SIG_DFL);
 }
 
+/* Another function like `spot`, and one whose instructions are known: one in front of its loop, five in each round, and one behind. */
+void other_spot(void);
+void rounds(long count);
+extern char round_begins[], round_ends[], behind_rounds[];
+__asm__(".text\n.global other_spot\n.type other_spot, %function\nother_spot: nop\nret\n.size other_spot, .-other_spot\n"
+	".global rounds, round_begins, round_ends, behind_rounds\n.type rounds, %function\nrounds: mov x1, #0\n"
+	"round_begins: add x1, x1, #1\nstr x1, [sp, #-16]!\nldr x2, [sp], #16\ncmp x2, x0\nround_ends: b.ne round_begins\n"
+	"behind_rounds: ret\n.size rounds, .-rounds\n");
+
+static int modify(int fd, uint32_t kind, const volatile void *address, uint64_t length, uint64_t flags)
+{
+	struct attributes new = of(kind, address, length, flags);
+
+	return ioctl(fd, MODIFY_ATTRIBUTES, &new);
+}
+
+/* A child that inherits an event, calls one function, waits until the event was moved, and calls the other one. */
+static void moved_in_a_child(void)
+{
+	int fd = event(EXECUTES, (void *)spot, 4, INHERIT, 0), to[2], from[2], status;
+	char byte;
+
+	if (pipe(to) || pipe(from))
+		exit(1);
+	pid_t child = fork();
+	if (!child) {
+		spot();
+		if (write(from[1], "x", 1) != 1 || read(to[0], &byte, 1) != 1)
+			_exit(1);
+		for (int i = 0; i < 5; i++)
+			spot(), other_spot();
+		_exit(0);
+	}
+	if (read(from[0], &byte, 1) != 1)
+		exit(1);
+	check_call("moved, also in a child", modify(fd, EXECUTES, (void *)other_spot, 4, INHERIT));
+	if (write(to[1], "x", 1) != 1)
+		exit(1);
+	waitpid(child, &status, 0);
+	other_spot();
+	hits("    with the hits at both places", fd, 1 + 5 + 1);
+	for (int i = 0; i < 2; i++)
+		close(to[i]), close(from[i]);
+}
+
+static int stepping;
+static volatile uint64_t steps, astray;
+static uintptr_t next_pc;
+
+/* Moves the breakpoint to the instruction that comes next: the condition of `b.ne` is PSTATE.Z. */
+static void step(int signal, siginfo_t *info, void *context)
+{
+	const mcontext_t *registers = &((ucontext_t *)context)->uc_mcontext;
+	uintptr_t pc = registers->pc;
+
+	(void)signal;
+	steps++;
+	astray += pc != next_pc || info->si_code != TRAP_PERF || (uintptr_t)info->si_addr != pc;
+	if (pc == (uintptr_t)behind_rounds) {
+		ioctl(stepping, DISABLE, 0);
+		return;
+	}
+	next_pc = pc == (uintptr_t)round_ends && !(registers->pstate & 1UL << 30) ? (uintptr_t)round_begins : pc + 4;
+	astray += modify(stepping, EXECUTES, (void *)next_pc, 4, SIGTRAPS) != 0;
+}
+
+static void moved(void)
+{
+	int fd = event(EXECUTES, (void *)spot, 4, 0, 0);
+
+	for (int i = 0; i < 10; i++)
+		spot(), other_spot();
+	check_call("a breakpoint is moved", modify(fd, EXECUTES, (void *)other_spot, 4, 0));
+	for (int i = 0; i < 5; i++)
+		spot(), other_spot();
+	check("    with the hits at both places", count_of(fd) == 15, "%lu", (unsigned long)count_of(fd));
+	check_call("    and disabled", modify(fd, EXECUTES, (void *)spot, 4, DISABLED));
+	spot(), other_spot();
+	ioctl(fd, ENABLE, 0);
+	spot(), other_spot();
+	check("    until it is enabled", count_of(fd) == 16, "%lu", (unsigned long)count_of(fd));
+	ioctl(fd, DISABLE, 0);
+	check_call("    becomes a watchpoint, and is enabled", modify(fd, WRITES, bytes + 3, 2, 0));
+	spot(), other_spot();
+	bytes[2] = bytes[3] = bytes[4] = bytes[5] = 1;
+	check("    with all its hits", count_of(fd) == 18, "%lu", (unsigned long)count_of(fd));
+
+	struct attributes wrong[] = { of(WRITES, bytes, 1, INHERIT), of(WRITES, bytes, 9, 0), of(WRITES, bytes, 1, 0),
+				      of(WRITES, bytes, 1, 0), of(EXECUTES, (char *)spot + 2, 4, 0) };
+	wrong[2].period = 2;
+	wrong[3].type = 0;
+	for (int i = 0; i < 5; i++)
+		check("    nothing else changes", ioctl(fd, MODIFY_ATTRIBUTES, &wrong[i]) < 0 && errno == EINVAL, "number %d, %s", i,
+		      strerror(errno));
+	check("    nor without attributes", ioctl(fd, MODIFY_ATTRIBUTES, NULL) < 0 && errno == EFAULT, "%s", strerror(errno));
+	bytes[4] = 1;
+	hits("    and it counts as before", fd, 19);
+	moved_in_a_child();
+
+	struct sigaction action = { .sa_sigaction = step, .sa_flags = SA_SIGINFO };
+	sigaction(SIGTRAP, &action, NULL);
+	next_pc = (uintptr_t)rounds;
+	stepping = event(EXECUTES, (void *)next_pc, 4, SIGTRAPS, 0);
+	rounds(100);
+	check("a program steps itself", steps == 1 + 100 * 5 + 1 && !astray, "%lu steps, %lu astray", (unsigned long)steps,
+	      (unsigned long)astray);
+	hits("    with a hit for each step", stepping, 1 + 100 * 5 + 1);
+	signal(SIGTRAP, SIG_DFL);
+}
+
 static volatile sig_atomic_t alarms;
 
 static void tick(int signal)
@@ -370,6 +480,7 @@ static void among_signals(void)
 			for (volatile int i = 0; i < 700; i++)
 				;
 			sched_yield();
+			give_way();
 		}
 	}
 	while (alarms < 20) {
@@ -677,6 +788,7 @@ int main(int argc, char **argv)
 	signals_put_off();
 	replaced_by_handler();
 	left_by_jump();
+	moved();
 	among_signals();
 	across_cpus();
 	others();

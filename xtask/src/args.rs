@@ -120,7 +120,7 @@ pub struct Common {
     pub elf: Option<PathBuf>,
 }
 
-#[derive(Args)]
+#[derive(Args, Debug)]
 pub struct Run {
     #[command(flatten)]
     pub common: Common,

@@ -10,7 +10,7 @@ use anyhow::Result;
 /// # Errors
 /// None at present. The signature is that of the other commands.
 pub fn doctor() -> Result<bool> {
-    let need = Need { qemu: true, gdb: true, clippy: true, user: true };
+    let need = Need { qemu: true, gdb: true, clippy: true, cross: true, user: true };
     let mut facts = facts::look();
     facts::complete(&mut facts);
     print_toolchain(&facts);

@@ -32,17 +32,20 @@ pub fn run(arguments: &Run) -> Result<u8> {
     flags.check().unwrap_or_else(|error| error.exit());
     // Packed first: a mistake in the program's name shows at once, not after the kernel has been built.
     let ramdisk = if flags.is_wanted() { Some(ramdisk::pack(&user::boot::contents(flags))?) } else { None };
-    let machine = match &ramdisk {
+    let mut machine = match &ramdisk {
         Some(ramdisk) => user::boot::machine(common, flags, ramdisk)?,
         None => machine(common),
     };
     if common.dry_run {
+        if has_main_job(&machine) {
+            machine.initrd = Some(user::demo::place());
+        }
         println!("{}", machine.shell_line(&Start::Kernel(&planned_image(common))));
         ramdisk.map_or(Ok(()), Packed::keep)?;
         return Ok(0);
     }
     let elf = kernel(common, Need { qemu: true, ..Need::default() })?;
-    boot(&elf, &machine, common.limit(unattended()))
+    boot(&elf, &with_program(machine), common.limit(unattended()))
 }
 
 /// Boots an ELF that cargo built, for `cargo run` and `cargo test` in `image/`.
@@ -64,7 +67,7 @@ pub fn runner(arguments: &Runner) -> Result<u8> {
     } else {
         common.append.clone_from(&arguments.arguments);
     }
-    boot(&arguments.elf, &machine(&common), common.limit(unattended()))
+    boot(&arguments.elf, &with_program(machine(&common)), common.limit(unattended()))
 }
 
 /// Whether the ELF is a test target. Cargo puts test targets into the folder `deps`, and programs beside that folder.
@@ -80,6 +83,23 @@ fn holds_suites(elf: &Path) -> bool {
 /// The machine of the main job, with the flags of the user on top.
 pub fn machine(common: &Common) -> Machine {
     common.machine(Machine { append: TICK.into(), ..Machine::default() })
+}
+
+/// Whether the machine runs the main job, and has no initial ramdisk that the user gave.
+pub fn has_main_job(machine: &Machine) -> bool {
+    machine.initrd.is_none() && mode(&machine.append) == "run"
+}
+
+/// The machine with the program of the main job, if it runs the main job. Where no compiler for the program can be had, the kernel half is
+/// shown all the same.
+fn with_program(mut machine: Machine) -> Machine {
+    if has_main_job(&machine) {
+        match user::demo::ramdisk() {
+            Ok(ramdisk) => machine.initrd = Some(ramdisk),
+            Err(error) => say!("the main job goes without the program of its user half: {error:#}"),
+        }
+    }
+    machine
 }
 
 fn unattended() -> Option<Duration> {

@@ -5,12 +5,15 @@
 //!
 //! - `rows`: the cost of each operation, one row for each.
 //! - `reschedule`: the row about a reschedule that had to wait for the end of a step.
+//! - `delivery`: the row about an interrupt during the second phase of M4, with the programs of `program`.
 //! - `stretches`: runs each path between two marks that the host finds in QEMU's log of every instruction, where it counts
 //!   how long PSTATE.D and PSTATE.I stay set.
 //! - `place`: the probes and slots that `rows` and `stretches` use.
 
+mod delivery;
 mod many;
 mod place;
+mod program;
 mod reschedule;
 mod rows;
 mod stretches;

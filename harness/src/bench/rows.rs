@@ -6,8 +6,8 @@ use super::place::{
     after, branch, empty_brk, install, on_target, on_watched, remove, run_on, skip, target, with_optimised,
     with_others, with_probe, with_return_probe, with_slot, write_watched,
 };
-use super::reschedule;
 use super::{REACHED, reached, wait, with_timer, without_tick};
+use super::{delivery, reschedule};
 use ::slots::{Request, SlotId};
 use core::sync::atomic::Ordering::Relaxed;
 use kernel::arch::barrier;
@@ -55,6 +55,7 @@ pub fn run(started: u64) {
         row("irq_to_handler_armed", with_others(0, irq_to_handler));
         row("irq_self_ipi", irq_self_ipi() - nothing);
         row("resched_after_step", reschedule::after_step(median));
+        row("wake_in_delivery", delivery::wake_in_second_phase());
         row("boot", started);
     });
 }

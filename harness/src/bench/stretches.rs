@@ -5,6 +5,7 @@ use super::place::{
     after, branch, empty_brk, install, must, on_target, on_watched, remove, run_on, skip, target, with_probe,
     with_slot, write_watched,
 };
+use super::program::{self, Act, Foremost, Program, word};
 use super::{REACHED, reached, wait, with_timer, without_tick};
 use alloc::boxed::Box;
 use core::arch::naked_asm;
@@ -21,6 +22,8 @@ use kernel::exception::Frame;
 use kernel::irq::{deferred, off, sgi};
 use kernel::{kprobe, kwarn, percpu, println, sched, time};
 use log::LevelFilter;
+use rules::step::Owners;
+use spin::Once;
 
 /// How often each path is run. The first run may take another way than the others; the longest stretch of all runs counts.
 const RUNS: usize = 3;
@@ -45,6 +48,7 @@ pub fn run() {
         exceptions(&mut paths);
         interrupts(&mut paths);
         others(&mut paths);
+        of_programs(&mut paths);
     });
 }
 
@@ -63,6 +67,15 @@ impl Paths {
         for _ in 0..RUNS {
             run(Marks(self.0));
         }
+    }
+
+    /// A path that a program runs, with its own marks.
+    fn program(&mut self, name: &str, act: Act) -> Program {
+        self.0 += 1;
+        println!("stretch: {} {name}", self.0);
+        let program = Program::start(act, RUNS, 30);
+        program.write(word::PATH, self.0);
+        program
     }
 }
 
@@ -191,6 +204,47 @@ fn reschedule(paths: &mut Paths) {
     paths.path("yield", || had_its_turn(&|| sched::yield_now()));
     END.store(true, Release);
     thread.join();
+}
+
+/// The first phase of M4, and what comes around it: debug exceptions of a program. The program has the marks. A hit is counted, or it is also
+/// reported by a signal; a step is reported.
+fn of_programs(paths: &mut Paths) {
+    const STORES: u32 = 2;
+    const EXECUTES: u32 = 4;
+    let _foremost = Foremost::new();
+    let slots = [
+        ("user_bp", EXECUTES, program::spot(), false),
+        ("user_wp", STORES, program::STORED, false),
+        ("user_bp_signal", EXECUTES, program::spot(), true),
+        ("user_wp_signal", STORES, program::STORED, true),
+    ];
+    for (name, kind, address, signal) in slots {
+        let program = paths.program(name, Act::Path);
+        let event = program.event(kind, address, signal);
+        program.wait();
+        let told = if signal { RUNS as u64 } else { 0 };
+        assert_eq!((event.read().value, program.read(word::SIGNALS)), (RUNS as u64, told), "bench: {name}");
+    }
+    let program = STEPPED.call_once(|| paths.program("user_step_signal", Act::Step));
+    with_timer(asks_for_step, || {
+        timer::arm_after(STEP_EVERY);
+        program.wait();
+        timer::stop();
+    });
+    assert!(program.read(word::SIGNALS) >= RUNS as u64, "bench: the steps of a program");
+}
+
+/// How often a step of the program is asked for, in instructions.
+const STEP_EVERY: u64 = 5000;
+/// The program that is stepped.
+static STEPPED: Once<Program> = Once::new();
+
+/// An interrupt whose handler asks for a step of the program, if the program waits for one: in the handler of SIGTRAP a step would end it.
+fn asks_for_step(frame: &mut Frame) {
+    if let Some(program) = STEPPED.get().filter(|_| program::waits_at(frame.pc)) {
+        program.task.debug.request_step(Owners::TRACER);
+    }
+    timer::arm_after(STEP_EVERY);
 }
 
 /// The paths that set and remove slots and probes.

@@ -1,7 +1,7 @@
 //! The main job: shows what the kernel can do, on the machine at hand and with the tick running, by counts that are measured.
 //!
-//! Each file is one item and prints one line. An item compares counts of the same events that different parts of the kernel have made. None
-//! of the counts is known beforehand.
+//! Each item prints one line: it compares counts of the same events that different parts of the kernel have made. The items of the kernel
+//! half have a file each. Those of the user half ([`user`]) are a program's.
 
 mod breakpoint;
 mod crowd;
@@ -9,10 +9,12 @@ mod nested;
 mod probe;
 mod step;
 mod tick;
+mod user;
 mod warn;
 mod watch;
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use kernel::debug::slots;
 use kernel::irq::off;
 use kernel::kprobe::ProbeError;
@@ -55,6 +57,23 @@ const ITEMS: [(&str, Show); 6] = [
     ("nested", nested::show),
 ];
 
+/// The items that the machine can show. Without an initial ramdisk there is no program, and a line says so.
+fn items() -> Vec<(&'static str, Show)> {
+    let mut items = ITEMS.to_vec();
+    match user::is_there() {
+        Ok(true) => items.extend(user::ITEMS),
+        Ok(false) => println!(
+            "demo: without an initial ramdisk there is no program that debugs itself: the kernel half only"
+        ),
+        // Each item of the user half then says that it cannot be shown.
+        Err(message) => {
+            println!("demo: {message}");
+            items.extend(user::ITEMS);
+        }
+    }
+    items
+}
+
 /// Runs all items and prints their lines. Returns whether all counts agree. Thread context of the first CPU, interrupts on.
 pub fn run() -> bool {
     let masked_by = if off::by_priority() { "the GIC's priority mask" } else { "PSTATE.I" };
@@ -66,7 +85,8 @@ pub fn run() -> bool {
         options::get().hz,
     );
     let mut good = 0;
-    for (name, show) in ITEMS {
+    let items = items();
+    for &(name, show) in &items {
         let (verdict, text) = match show() {
             Ok(Finding { counts, agree: true }) => ("ok", counts),
             Ok(Finding { counts, agree: false }) => ("FAILED", counts),
@@ -75,6 +95,6 @@ pub fn run() -> bool {
         good += usize::from(verdict == "ok");
         println!("demo: {verdict:<6} {name:<11}  {text}");
     }
-    println!("demo: {good} of {} ok", ITEMS.len());
-    good == ITEMS.len()
+    println!("demo: {good} of {} ok", items.len());
+    good == items.len()
 }

@@ -102,6 +102,42 @@ impl OpenFile {
         }
     }
 
+    /// The flags of open(2) with which the file is open, as F_GETFL gives them. Any context.
+    pub fn flags(&self) -> u32 {
+        let access = match (self.readable, self.writable) {
+            (true, true) => raw::O_RDWR,
+            (false, true) => raw::O_WRONLY,
+            _ => raw::O_RDONLY,
+        };
+        let directory = if matches!(self.what, Descriptor::Directory(_)) { raw::O_DIRECTORY } else { 0 };
+        // Programs of 64 bits open everything with O_LARGEFILE.
+        let large = if !matches!(self.found(), Found::Pipe(_)) { raw::O_LARGEFILE } else { 0 };
+        access | directory | large | self.status.load(Relaxed)
+    }
+
+    /// Reads a piece and gives it to `take`. What `take` refuses stays in a pipe; of other files without offsets it is lost, as on Linux. As
+    /// [`read`](Self::read) says.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read) and of `take`.
+    pub fn read_to(
+        &self,
+        offset: u64,
+        piece: &mut [u8],
+        wait: bool,
+        mut take: impl FnMut(&[u8]) -> Result<(), Errno>,
+    ) -> Result<usize, Errno> {
+        match &self.what {
+            Descriptor::Pipe(end) if self.readable && !piece.is_empty() => {
+                end.read(piece, wait && !self.has(raw::O_NONBLOCK), take)
+            }
+            _ => {
+                let count = self.read(offset, piece, wait)?;
+                take(&piece[..count]).map(|()| count)
+            }
+        }
+    }
+
     /// Reads from an offset on; files without offsets do not look at it. Returns how many bytes there were. With `wait` it sleeps until
     /// there are some, unless the file is O_NONBLOCK. Thread context; may sleep.
     ///
@@ -137,7 +173,7 @@ impl OpenFile {
                 Ok(to.len())
             }
             Descriptor::Device(Device::Terminal, _) => terminal::read(to, wait),
-            Descriptor::Pipe(end) => end.read(to, wait),
+            Descriptor::Pipe(end) => end.read(to, wait, |_| Ok(())),
             Descriptor::Special(special) => special.read(to),
             Descriptor::Path(_) => Err(Errno::EBADF),
         }

@@ -113,21 +113,33 @@ impl PipeEnd {
         self.object.as_ref()
     }
 
-    /// Takes bytes out. With `wait` it sleeps until there are some.
+    /// Copies bytes to `piece` and gives them to `take`; they leave the pipe only if `take` succeeds. With `wait` it sleeps until there are
+    /// some. The pipe's lock is held meanwhile, so that other readers get the bytes that follow.
     ///
     /// # Errors
-    /// EAGAIN without `wait`, ERESTARTSYS.
-    pub fn read(&self, to: &mut [u8], wait: bool) -> Result<usize, Errno> {
+    /// EAGAIN without `wait`, ERESTARTSYS, and those of `take`.
+    pub fn read(
+        &self,
+        piece: &mut [u8],
+        wait: bool,
+        mut take: impl FnMut(&[u8]) -> Result<(), Errno>,
+    ) -> Result<usize, Errno> {
         let pipe = &*self.pipe;
         let outcome = pipe.readers.wait_unless(
             || !wait || asks::interrupted(),
-            || match pipe.buffer.lock().read(to) {
-                Read::Bytes(count) => Some(count),
-                Read::EndOfFile => Some(0),
-                Read::WouldWait => None,
+            || {
+                let mut buffer = pipe.buffer.lock();
+                match buffer.peek(piece) {
+                    Read::Bytes(count) => Some(take(&piece[..count]).map(|()| {
+                        buffer.consume(count);
+                        count
+                    })),
+                    Read::EndOfFile => Some(Ok(0)),
+                    Read::WouldWait => None,
+                }
             },
         );
-        let count = outcome.map_err(|_| cut(wait))?;
+        let count = outcome.map_err(|_| cut(wait))??;
         if count > 0 {
             pipe.writers.wake_all();
             changes::changed();

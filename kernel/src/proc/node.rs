@@ -48,7 +48,7 @@ impl ProcNode {
             Name::Of { tid: Some(tid), entry: Entry::Directory, .. } => {
                 Some(self.subject()?.task(tid).ok_or(Errno::ENOENT)?)
             }
-            Name::Of { entry: Entry::Fd(number), .. } => {
+            Name::Of { entry: Entry::Fd(number) | Entry::FdInfo(number), .. } => {
                 drop(self.file(number)?);
                 self.of.clone()
             }
@@ -97,7 +97,7 @@ impl ProcNode {
         match self.name {
             Name::Fixed(Fixed::SelfLink) => own().map(|task| task.process.pid.to_string().into_bytes()),
             Name::Fixed(Fixed::ThreadSelf) => {
-                own().map(|task| alloc::format!("{}/task/{}", task.process.pid, task.tid).into_bytes())
+                own().map(|task| alloc::format!("{}/task/{}", task.process.pid, task.tid()).into_bytes())
             }
             Name::Fixed(Fixed::Mounts) => Some(b"self/mounts".to_vec()),
             _ => None,

@@ -113,6 +113,7 @@ fn of_process(entry: Entry, of: &Subject, to: &mut Text) -> Result<(), Errno> {
             to.bytes(name(&of.name()?)).map_err(no_memory)?;
             to.bytes(b"\n").map_err(no_memory)
         }
+        Entry::FdInfo(number) => descriptor(of, number.into(), to),
         Entry::Maps => space.map_or(Ok(()), |space| maps(&space, to).map_err(no_memory)),
         Entry::Mounts => {
             procfs::mounts(&[("/", "tmpfs"), ("/proc", "proc"), ("/sys", "sysfs")], to).map_err(no_memory)
@@ -125,6 +126,24 @@ fn of_process(entry: Entry, of: &Subject, to: &mut Text) -> Result<(), Errno> {
         Entry::Status => status(of, &facts, space.as_deref(), program.as_deref(), to),
         _ => Ok(()),
     }
+}
+
+/// What `fdinfo` tells of a descriptor. Every file counts as one of the same mount.
+fn descriptor(of: &Subject, number: u64, to: &mut Text) -> Result<(), Errno> {
+    let process = of.shared().ok_or(Errno::ENOENT)?;
+    let (file, closes) = {
+        let mut files = process.files.lock();
+        let file = files.get(number).map_err(|_| Errno::ENOENT)?;
+        (file, files.closes_on_exec(number)?)
+    };
+    let flags = file.flags() | if closes { raw::O_CLOEXEC } else { 0 };
+    let inode = match file.object() {
+        Some(object) => fs::tree().stat(object.inode())?.number,
+        None => 0,
+    };
+    let offset = *file.offset.lock();
+    let line = alloc::format!("pos:\t{offset}\nflags:\t0{flags:o}\nmnt_id:\t1\nino:\t{inode}\n");
+    to.bytes(line.as_bytes()).map_err(|_| Errno::ENOMEM)
 }
 
 /// A name without the NULs behind it.

@@ -18,12 +18,12 @@ mod switch;
 mod thread;
 mod wait;
 
-pub use alarm::Alarm;
+pub use alarm::{Alarm, Deadline, realtime_was_set};
 pub use mutex::{Mutex, MutexGuard};
 pub use preempt::{may_sleep, might_sleep};
 pub use programs::{
-    affinity, contended_lock, end_wait, interrupt, interrupt_running, lock_release, policy, run_time,
-    set_affinity, set_policy, state, wait_for_lock,
+    affinity, contended_lock, end_wait, interrupt, interrupt_running, lock_release, policy, policy_and_affinity,
+    run_time, set_affinity, set_policy, state, wait_for_lock,
 };
 pub use run::{
     create, exit, init_cpu, prepare_to_sleep, sleep, spawn, threads, wait_in_idle, wake, wake_first,

@@ -1,6 +1,6 @@
 //! What programs ask of the scheduler about their threads, and how a thread that runs at EL0 is called into the kernel.
 
-use super::run::{schedule, wake, with};
+use super::run::{State, schedule, wake, with};
 use super::thread::current;
 use crate::arch::daif;
 use crate::clock;
@@ -103,6 +103,14 @@ pub fn set_policy(task: TaskId, policy: Policy) -> Result<(), Error> {
 pub fn affinity(task: TaskId) -> Result<CpuSet, Error> {
     with(|state| state.scheduler.affinity(task).map(|set| set & state.scheduler.online_cpus()))
         .unwrap_or(Err(Error::NoSuchTask))
+}
+
+/// The policy of the running thread and the CPUs on which it may run, online or not, for a thread that it makes. Thread context.
+pub fn policy_and_affinity(running: TaskId) -> (Policy, CpuSet) {
+    let found = |state: &mut State| {
+        Some((state.scheduler.policy(running).ok()?, state.scheduler.affinity(running).ok()?))
+    };
+    with(found).flatten().unwrap_or((Policy::Fair(0), CpuSet::ALL))
 }
 
 /// Changes where a thread may run. Thread context.

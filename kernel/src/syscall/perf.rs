@@ -84,6 +84,11 @@ impl Special for EventFile {
             ioctl::DISABLE => self.0.enable(false),
             ioctl::RESET => self.0.reset(),
             ioctl::ID => user::put(argument, self.0.id())?,
+            ioctl::MODIFY_ATTRIBUTES => {
+                // ENOENT is for a type that no event has; here the type is another one than the event's.
+                let of_another_type = |error| if error == Errno::ENOENT { Errno::EINVAL } else { error };
+                self.0.modify(&attributes(argument).map_err(of_another_type)?)?;
+            }
             _ => return Err(Errno::ENOTTY),
         }
         Ok(0)

@@ -21,13 +21,13 @@ impl From<sched::Error> for Errno {
 
 /// gettid
 pub fn gettid(task: &Task, _: &mut Frame) -> Result<u64, Errno> {
-    Ok(task.tid.into())
+    Ok(task.tid().into())
 }
 
 /// set_tid_address
 pub fn set_tid_address(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     task.clear_child_tid.store(frame.x[0], Relaxed);
-    Ok(task.tid.into())
+    Ok(task.tid().into())
 }
 
 /// set_robust_list
@@ -138,6 +138,8 @@ pub fn sched_setscheduler(task: &Task, frame: &mut Frame) -> Result<u64, Errno> 
     let thread = thread(task, number)?;
     let nice = nice_of(sched::policy(thread)?);
     sched::set_policy(thread, policy_of(policy as u32, priority, nice)?)?;
+    let reset = policy as u32 & raw::SCHED_RESET_ON_FORK != 0;
+    task::task_of(task, number as u32)?.reset_on_fork.store(reset, Relaxed);
     Ok(0)
 }
 
@@ -163,7 +165,9 @@ fn number_of(policy: Policy) -> (u32, u32) {
 
 /// sched_getscheduler
 pub fn sched_getscheduler(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    Ok(number_of(sched::policy(thread(task, frame.x[0])?)?).0.into())
+    let policy = number_of(sched::policy(thread(task, frame.x[0])?)?).0;
+    let reset = task::task_of(task, frame.x[0] as u32)?.reset_on_fork.load(Relaxed);
+    Ok((policy | if reset { raw::SCHED_RESET_ON_FORK } else { 0 }).into())
 }
 
 /// sched_getparam

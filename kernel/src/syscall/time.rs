@@ -4,7 +4,7 @@ use crate::clock;
 use crate::clock::data::{Clock, RESOLUTION, SECOND};
 use crate::errno::Errno;
 use crate::exception::Frame;
-use crate::sched::{self, Alarm};
+use crate::sched::{self, Alarm, Deadline};
 use crate::task::{self, Restart, Task, time_of, user};
 use linux_raw_sys::general as raw;
 
@@ -62,10 +62,11 @@ pub fn clock_getres(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 /// The latest time that CLOCK_REALTIME can be set to, in seconds: thirty years before the end of what 63 bits of nanoseconds count.
 const LATEST: u64 = i64::MAX as u64 / SECOND - 30 * 365 * 24 * 3600;
 
-/// Sets CLOCK_REALTIME, which may not be before CLOCK_MONOTONIC. Sleeps and timers that have begun do not look at it any more.
+/// Sets CLOCK_REALTIME, which may not be before CLOCK_MONOTONIC. Sleeps and timers until an instant of this clock move with it.
 fn set_realtime(time: u64) -> Result<u64, Errno> {
     let offset = time.checked_sub(clock::nanoseconds()).filter(|_| time / SECOND < LATEST);
     task::set_realtime_offset(offset.ok_or(Errno::EINVAL)?);
+    sched::realtime_was_set();
     Ok(0)
 }
 
@@ -116,12 +117,13 @@ pub fn times(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     Ok(clock::nanoseconds() / TICK)
 }
 
-/// Sleeps until an instant of the machine's clock. `left` is where what is left is written if a signal ends the sleep; 0 if nowhere.
-fn sleep_until(task: &Task, until: u64, left: u64, relative: bool) -> Result<u64, Errno> {
-    let alarm = Alarm::at(until);
+/// Sleeps. `left` is where what is left is written if a signal ends the sleep; 0 if nowhere.
+fn sleep_until(task: &Task, until: Deadline, left: u64, relative: bool) -> Result<u64, Errno> {
+    let mut alarm = Alarm::until(until);
     let slept = loop {
         sched::prepare_to_sleep();
-        if clock::nanoseconds() >= until {
+        alarm.renew();
+        if until.is_over() {
             break true;
         }
         if task::interrupted() {
@@ -137,10 +139,10 @@ fn sleep_until(task: &Task, until: u64, left: u64, relative: bool) -> Result<u64
         return Err(Errno::ERESTARTNOHAND);
     }
     if left != 0 {
-        let rest = until.saturating_sub(clock::nanoseconds());
+        let rest = until.instant().saturating_sub(clock::nanoseconds());
         user::put(left, [rest / SECOND, rest % SECOND])?;
     }
-    task.restart_with(Restart::Sleep { until, left });
+    task.restart_with(Restart::Sleep { until: until.instant(), left });
     Err(Errno::ERESTART_RESTARTBLOCK)
 }
 
@@ -148,7 +150,12 @@ fn sleep_until(task: &Task, until: u64, left: u64, relative: bool) -> Result<u64
 pub fn nanosleep(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [from, left, ..] = frame.x;
     let length = time_of(user::get::<[u64; 2]>(from)?)?;
-    sleep_until(task, clock::nanoseconds().saturating_add(length), left, true)
+    sleep_until(task, after(length), left, true)
+}
+
+/// So many nanoseconds from now on.
+fn after(length: u64) -> Deadline {
+    Deadline::Monotonic(clock::nanoseconds().saturating_add(length))
 }
 
 /// clock_nanosleep
@@ -161,9 +168,10 @@ pub fn clock_nanosleep(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let when = time_of(user::get::<[u64; 2]>(from)?)?;
     if flags as u32 & raw::TIMER_ABSTIME != 0 {
         let realtime = Clock::of(number as u32) == Some(Clock::Realtime);
-        sleep_until(task, if realtime { clock::instant_of_realtime(when) } else { when }, 0, false)
+        let until = if realtime { Deadline::Realtime(when) } else { Deadline::Monotonic(when) };
+        sleep_until(task, until, 0, false)
     } else {
-        sleep_until(task, clock::nanoseconds().saturating_add(when), left, true)
+        sleep_until(task, after(when), left, true)
     }
 }
 
@@ -171,7 +179,7 @@ pub fn clock_nanosleep(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 pub fn restart_syscall(task: &Task, _: &mut Frame) -> Result<u64, Errno> {
     let restart = task.take_restart();
     match restart {
-        Some(Restart::Sleep { until, left }) => sleep_until(task, until, left, true),
+        Some(Restart::Sleep { until, left }) => sleep_until(task, Deadline::Monotonic(until), left, true),
         Some(Restart::Futex(futex)) => task::futex_wait(task, &futex),
         None => Err(Errno::EINTR),
     }

@@ -108,14 +108,15 @@ pub fn timer_settime(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [interval, interval_ns, first, first_ns] = user::get::<[u64; 4]>(new)?;
     let interval = time_of([interval, interval_ns])?;
     let realtime = Clock::of(task::clock_of_timer(task, id as i32)?) == Some(Clock::Realtime);
+    let absolute = flags as u32 & raw::TIMER_ABSTIME != 0;
     let first = match time_of([first, first_ns])? {
         0 => 0,
-        time if flags as u32 & raw::TIMER_ABSTIME == 0 => clock::nanoseconds().saturating_add(time),
+        time if !absolute => clock::nanoseconds().saturating_add(time),
         // 0 would stop the timer: an instant of the past is the first one that there is.
         time if realtime => clock::instant_of_realtime(time).max(1),
         time => time,
     };
-    let before = task::set_posix_timer(task, id as i32, Setting { first, interval })?;
+    let before = task::set_posix_timer(task, id as i32, Setting { first, interval }, absolute && realtime)?;
     if old != 0 {
         put_setting(old, before)?;
     }

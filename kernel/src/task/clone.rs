@@ -112,10 +112,15 @@ pub fn clone(task: &Task, frame: &Frame, request: &Clone) -> Result<u64, Errno> 
     Ok(tid.into())
 }
 
-/// Policy and CPUs of a task, which its children have too.
+/// The policy of a task that the running one makes, and the CPUs on which it may run: the same as its creator's, but for SCHED_RESET_ON_FORK.
 fn inherited(task: &Task) -> (Policy, CpuSet) {
-    let policy = sched::policy(task.thread()).unwrap_or(Policy::Fair(0));
-    (policy, sched::affinity(task.thread()).unwrap_or(CpuSet::ALL))
+    let (policy, affinity) = sched::policy_and_affinity(task.thread());
+    let policy = match policy {
+        Policy::Fifo(_) | Policy::Rr(_) if task.reset_on_fork.load(Relaxed) => Policy::Fair(0),
+        Policy::Fair(nice) if task.reset_on_fork.load(Relaxed) => Policy::Fair(nice.max(0)),
+        policy => policy,
+    };
+    (policy, affinity)
 }
 
 /// Gives back what has to sleep for that, of a task that does not start.

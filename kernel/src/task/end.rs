@@ -22,7 +22,7 @@ pub fn exit_process(status: Status) -> ! {
 pub fn exit_task(task: &Task, status: u8) -> ! {
     // The process's status is that of its first thread, whichever thread ends last.
     if let Some((entry, _)) = table().own(task)
-        && (task.tid == task.process.pid || entry.members.len() == 1)
+        && (task.tid() == task.process.pid || entry.members.len() == 1)
     {
         entry.exits.get_or_insert(Status::Exited(status));
     }

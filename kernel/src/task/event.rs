@@ -22,14 +22,25 @@ pub use perf::Attributes;
 use perf::{Reading, Watch};
 use signals::{Fields, Info, Signal};
 
+/// What of an event changes.
+struct Changing {
+    /// What is asked for now.
+    attributes: Attributes,
+    /// The event is closed.
+    closed: bool,
+}
+
 /// An event.
 pub struct PerfEvent {
+    /// What was asked for first. What changes later is in `changing` only.
     attributes: Attributes,
+    /// Held while the event gets another task, is enabled, disabled, changed or closed, so that each of these is seen whole by the others.
+    /// Taken before all other locks.
+    changing: Mutex<Changing>,
+    /// What the signals carry.
+    sig_data: AtomicU64,
     id: u64,
     enabled: AtomicBool,
-    /// Held while the event gets another task, is enabled, disabled or closed, so that each of these is seen whole by the others. True once the
-    /// event is closed. Taken before all other locks.
-    closed: Mutex<bool>,
     /// Where the event is watched.
     uses: IrqMutex<Vec<(Weak<Task>, Use)>>,
     /// The hits in tasks that do not watch any more.
@@ -71,9 +82,10 @@ impl PerfEvent {
     pub fn open(task: &Arc<Task>, attributes: Attributes) -> Result<Arc<Self>, Errno> {
         let event = Arc::new(Self {
             attributes,
+            changing: Mutex::new(Changing { attributes, closed: false }),
+            sig_data: AtomicU64::new(attributes.sig_data),
             id: IDS.fetch_add(1, Relaxed),
             enabled: AtomicBool::new(false),
-            closed: Mutex::new(false),
             uses: IrqMutex::new(Vec::new()),
             gone: AtomicU64::new(0),
             base: AtomicU64::new(0),
@@ -89,13 +101,18 @@ impl PerfEvent {
 
     /// Watches in one more task, which is not in the event yet, unless the event is closed. Thread context; may sleep.
     fn add(self: &Arc<Self>, task: &Arc<Task>) -> Result<(), Errno> {
-        let closed = self.closed.lock();
-        if *closed {
+        let changing = self.changing.lock();
+        if changing.closed {
             return Ok(());
         }
+        self.watch(task, &request_of(changing.attributes.watch))
+    }
+
+    /// Adds a slot of a task. The caller has the lock of `changing`.
+    fn watch(self: &Arc<Self>, task: &Arc<Task>, request: &Request) -> Result<(), Errno> {
         let signals = self.attributes.sigtrap && self.attributes.period != 0;
         let answer = if signals { Answer::Report } else { Answer::Count };
-        let this = task.debug.set_slot(&request_of(self.attributes.watch), answer).map_err(errno_of)?;
+        let this = task.debug.set_slot(request, answer).map_err(errno_of)?;
         let noted = {
             let (mut events, mut uses) = (task.events.lock(), self.uses.lock());
             let room = events.try_reserve(1).and_then(|()| uses.try_reserve(1));
@@ -123,10 +140,14 @@ impl PerfEvent {
 
     /// Has the event count, or not. Thread context; may sleep.
     pub(crate) fn enable(&self, enabled: bool) {
-        let closed = self.closed.lock();
-        if *closed {
-            return;
+        let changing = self.changing.lock();
+        if !changing.closed {
+            self.switch(enabled);
         }
+    }
+
+    /// As [`enable`](Self::enable). The caller has the lock of `changing`.
+    fn switch(&self, enabled: bool) {
         if self.enabled.swap(enabled, SeqCst) != enabled {
             let now = clock::nanoseconds();
             let mut times = self.times.lock();
@@ -138,6 +159,60 @@ impl PerfEvent {
                 task.settle_slots();
             }
         }
+    }
+
+    /// PERF_EVENT_IOC_MODIFY_ATTRIBUTES: the event watches something else from now on, and its hits go on being counted. Thread context; may
+    /// sleep.
+    ///
+    /// # Errors
+    /// EINVAL if `new` changes more than an event can change; those of [`open`](Self::open). The event is then as it was.
+    pub(crate) fn modify(self: &Arc<Self>, new: &Attributes) -> Result<(), Errno> {
+        let mut changing = self.changing.lock();
+        if changing.closed {
+            return Ok(());
+        }
+        let current = &mut changing.attributes;
+        let new = current.modified(new)?;
+        let request = request_of(new.watch);
+        request.encode().map_err(errno_of)?;
+        if request.kind() == request_of(current.watch).kind() {
+            if new.disabled {
+                self.switch(false);
+            }
+            for (task, this) in self.each_use() {
+                if let Some(task) = task.upgrade() {
+                    task.debug.move_slot(this, &request).map_err(errno_of)?;
+                    task.settle_slots();
+                }
+            }
+        } else {
+            self.exchange_slots(&request)?;
+        }
+        *current = new;
+        self.sig_data.store(new.sig_data, Relaxed);
+        self.switch(!new.disabled);
+        Ok(())
+    }
+
+    /// A breakpoint becomes a watchpoint, or the other way round: each task gets another slot. Leaves the event disabled.
+    fn exchange_slots(self: &Arc<Self>, request: &Request) -> Result<(), Errno> {
+        let was_enabled = self.enabled.load(SeqCst);
+        self.switch(false);
+        let old = self.each_use();
+        let tasks = || old.iter().filter_map(|(task, _)| task.upgrade());
+        let exchanged = tasks().try_for_each(|task| self.watch(&task, request));
+        let is_old =
+            |of: &Weak<Task>, this: Use| old.iter().any(|(task, old)| *old == this && task.ptr_eq(of));
+        let leaving = |(of, this): &(Weak<Task>, Use)| is_old(of, *this) == exchanged.is_ok();
+        for (task, this) in self.each_use().into_iter().filter(leaving) {
+            if let Some(task) = task.upgrade() {
+                self.leave(&task, this);
+            }
+        }
+        if exchanged.is_err() {
+            self.switch(was_enabled);
+        }
+        exchanged
     }
 
     /// The count begins again at 0. Thread context.
@@ -178,8 +253,8 @@ impl PerfEvent {
 
     /// Ends the event: no task watches any more. Thread context; may sleep.
     pub fn close(&self) {
-        let mut closed = self.closed.lock();
-        *closed = true;
+        let mut changing = self.changing.lock();
+        changing.closed = true;
         self.enabled.store(false, SeqCst);
         for (task, this) in self.each_use() {
             if let Some(task) = task.upgrade() {
@@ -215,7 +290,7 @@ impl PerfEvent {
         let overflow = self.attributes.sigtrap && count.is_multiple_of(self.attributes.period.max(1));
         const TYPE: u32 = 5;
         overflow.then(|| {
-            let data = self.attributes.sig_data;
+            let data = self.sig_data.load(Relaxed);
             let fields = Fields::Perf { address, data, kind: TYPE, flags: 0 };
             Info { signal: Signal::SIGTRAP, errno: 0, code: raw::TRAP_PERF as i32, fields }
         })
@@ -281,6 +356,6 @@ impl Task {
 /// # Errors
 /// ESRCH.
 pub(crate) fn task_of(own: &Task, tid: super::Pid) -> Result<Arc<Task>, Errno> {
-    let tid = if tid == 0 { own.tid } else { tid };
+    let tid = if tid == 0 { own.tid() } else { tid };
     table().task(tid).ok_or(Errno::ESRCH)
 }

@@ -209,6 +209,7 @@ pub fn execve(
     let loaded = exec_file(start, file, path, arguments, environment)?;
     end_others(task)?;
     task.leave_space(Some(loaded.space));
+    become_first(task);
     task.robust_list.store(0, Relaxed);
     let closed = task.process.files.lock().take_close_on_exec();
     drop(closed);
@@ -231,11 +232,22 @@ pub fn execve(
     Ok(())
 }
 
+/// Makes the only task of the process its first thread, with the process's number, whichever thread it was. Its robust locks have been given
+/// away before: they name their owner by the old number.
+fn become_first(task: &Task) {
+    let mut table = table();
+    if let Some((entry, _)) = table.own(task) {
+        // How the thread ended that was the first one so far counts no more.
+        entry.exits = None;
+        task.tid.store(task.process.pid, Relaxed);
+    }
+}
+
 /// Ends the other threads of the process, and waits until they are gone.
 fn end_others(task: &Task) -> Result<(), Errno> {
-    let own: Pid = task.tid;
+    let own: Pid = task.tid();
     if let Some((entry, _)) = table().own(task) {
-        for member in entry.members.iter().filter(|member| member.task.tid != own) {
+        for member in entry.members.iter().filter(|member| member.task.tid() != own) {
             member.task.ends.store(true, Relaxed);
             member.task.alert();
         }

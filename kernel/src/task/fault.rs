@@ -87,7 +87,7 @@ fn signal_of(task: &Task, frame: &Frame) -> Option<Info> {
                 }
                 Err(Unrepaired::BehindEnd) => Info::fault(Signal::SIGBUS, raw::BUS_ADRERR, frame.far),
                 Err(Unrepaired::NoMemory) => {
-                    crate::println!("[{}]: killed, no memory at {:#x}", task.tid, frame.pc);
+                    crate::println!("[{}]: killed, no memory at {:#x}", task.tid(), frame.pc);
                     exit_process(Status::Killed(Signal::SIGKILL.number() as u8))
                 }
             }

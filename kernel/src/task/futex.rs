@@ -8,7 +8,7 @@ use super::word::{Key, key, own_space};
 use super::{Restart, Task, interrupted, pi, user};
 use crate::clock;
 use crate::errno::Errno;
-use crate::sched::{self, Alarm, TaskId};
+use crate::sched::{self, Alarm, Deadline, TaskId};
 use crate::sync::IrqMutex;
 use alloc::collections::VecDeque;
 use core::sync::atomic::{
@@ -39,8 +39,8 @@ pub struct Futex {
     pub value: u32,
     /// Which wakers wake this waiter.
     pub bits: u32,
-    /// When the wait ends, in nanoseconds of the machine's clock.
-    pub until: Option<u64>,
+    /// When the wait ends.
+    pub until: Option<Deadline>,
     /// The time is relative, so that a call that a signal has cut short goes on by `restart_syscall`.
     pub relative: bool,
 }
@@ -57,14 +57,15 @@ pub(crate) fn wait(task: &Task, wanted: &Futex) -> Result<u64, Errno> {
     let number = NUMBER.fetch_add(1, Relaxed);
     let waiter = Waiter { key, bits: wanted.bits, thread: task.thread(), number };
     enqueue(wanted, waiter)?;
-    let alarm = wanted.until.map(Alarm::at);
+    let mut alarm = wanted.until.map(Alarm::until);
     let is_queued = || WAITERS.lock().iter().any(|waiter| waiter.number == number);
     let ended = loop {
         sched::prepare_to_sleep();
         if !is_queued() {
             break Ok(0);
         }
-        if wanted.until.is_some_and(|until| clock::nanoseconds() >= until) {
+        alarm.iter_mut().for_each(Alarm::renew);
+        if wanted.until.is_some_and(Deadline::is_over) {
             break Err(Errno::ETIMEDOUT);
         }
         if interrupted() {
@@ -205,9 +206,9 @@ pub fn futex(task: &Task, arguments: [u64; 6]) -> Result<u64, Errno> {
                 at => {
                     let time = time_of(user::get::<[u64; 2]>(at)?)?;
                     Some(match (relative, realtime) {
-                        (true, _) => clock::nanoseconds().saturating_add(time),
-                        (false, true) => clock::instant_of_realtime(time),
-                        (false, false) => time,
+                        (true, _) => Deadline::Monotonic(clock::nanoseconds().saturating_add(time)),
+                        (false, true) => Deadline::Realtime(time),
+                        (false, false) => Deadline::Monotonic(time),
                     })
                 }
             };

@@ -25,7 +25,7 @@ pub(super) fn tell(task: &Task, frame: &Frame, info: &Info) {
     let fault = table().own(task).and_then(|(entry, at)| entry.members[at].fault);
     let syndrome = fault.filter(|(of, ..)| *of == signal).map(|(.., esr)| format!(", ESR {esr:#x}"));
     let (place, syndrome) = (place_of(task, frame.pc).unwrap_or_default(), syndrome.unwrap_or_default());
-    crate::println!("{name}[{}]: {signal} at {:#x}{place}{address}{syndrome}", task.tid, frame.pc);
+    crate::println!("{name}[{}]: {signal} at {:#x}{place}{address}{syndrome}", task.tid(), frame.pc);
 }
 
 /// The function at an address and its file; None if no file is mapped there.

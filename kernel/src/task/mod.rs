@@ -79,8 +79,8 @@ use core::sync::atomic::{
 
 /// A thread of a program.
 pub struct Task {
-    /// The number by which programs name the thread. That of the first thread is the process's.
-    pub tid: Pid,
+    /// See [`Task::tid`]. Changes under the table's lock.
+    tid: AtomicU32,
     /// What the threads of the program share.
     pub process: Arc<Process>,
     /// The address space that the task runs in; None once the task ends. Others take a reference under the lock; only the task itself
@@ -100,6 +100,8 @@ pub struct Task {
     attention: AtomicBool,
     /// The task ends before it goes on at EL0, because another thread of its process has called execve.
     ends: AtomicBool,
+    /// SCHED_RESET_ON_FORK: children get no real-time policy, and no nice value below 0.
+    pub(crate) reset_on_fork: AtomicBool,
     /// The error by which a system call says that a signal has cut it short, and X0 at its beginning. While there is such an error,
     /// `attention` is set.
     cut: AtomicU32,
@@ -138,7 +140,7 @@ pub(crate) enum Restart {
 impl Task {
     fn new(tid: Pid, process: Arc<Process>, space: Arc<Space>, tls: u64, fp: Fpsimd) -> Self {
         Self {
-            tid,
+            tid: AtomicU32::new(tid),
             process,
             space: IrqMutex::new(Some(space)),
             clear_child_tid: AtomicU64::new(0),
@@ -148,6 +150,7 @@ impl Task {
             thread: AtomicU64::new(0),
             attention: AtomicBool::new(false),
             ends: AtomicBool::new(false),
+            reset_on_fork: AtomicBool::new(false),
             cut: AtomicU32::new(0),
             first_argument: AtomicU64::new(0),
             restart: IrqMutex::new(None),
@@ -159,6 +162,12 @@ impl Task {
             debug: TaskDebug::new(),
             events: IrqMutex::new(Vec::new()),
         }
+    }
+
+    /// The number by which programs name the thread. That of the first thread is the process's; a thread that calls execve becomes the first
+    /// one. Any context.
+    pub fn tid(&self) -> Pid {
+        self.tid.load(Relaxed)
     }
 
     /// The number of the task's thread in the scheduler. Any context.

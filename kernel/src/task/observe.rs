@@ -117,7 +117,7 @@ impl Subject {
     pub fn task(&self, tid: Pid) -> Option<Self> {
         let mut table = table();
         let entry = self.entry(&mut table)?;
-        let member = entry.members.iter().find(|member| member.task.tid == tid)?;
+        let member = entry.members.iter().find(|member| member.task.tid() == tid)?;
         Some(Self { task: Some((tid, Arc::downgrade(&member.task))), ..self.clone() })
     }
 
@@ -125,7 +125,7 @@ impl Subject {
     pub fn next_task(&self, from: Pid) -> Option<Pid> {
         let mut table = table();
         let entry = self.entry(&mut table)?;
-        entry.members.iter().map(|member| member.task.tid).filter(|tid| *tid >= from).min()
+        entry.members.iter().map(|member| member.task.tid()).filter(|tid| *tid >= from).min()
     }
 
     /// The process in the table, unless another one has its number by now.
@@ -139,7 +139,7 @@ impl Subject {
         let mut members = entry.members.iter();
         match &self.task {
             Some((_, task)) => members.find(|member| core::ptr::eq(Arc::as_ptr(&member.task), task.as_ptr())),
-            None => members.find(|member| member.task.tid == self.pid).or(entry.members.first()),
+            None => members.find(|member| member.task.tid() == self.pid).or(entry.members.first()),
         }
     }
 

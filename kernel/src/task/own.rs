@@ -21,7 +21,7 @@ pub(crate) fn count() -> u64 {
 pub(crate) fn run_time_of_thread(task: &Task, tid: Pid) -> Result<u64, Errno> {
     let mut table = table();
     let (entry, _) = table.own(task).ok_or(Errno::EINVAL)?;
-    let member = entry.members.iter().find(|member| member.task.tid == tid).ok_or(Errno::EINVAL)?;
+    let member = entry.members.iter().find(|member| member.task.tid() == tid).ok_or(Errno::EINVAL)?;
     Ok(sched::run_time(member.task.thread()))
 }
 

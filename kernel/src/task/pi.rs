@@ -112,11 +112,11 @@ fn enter(
     loop {
         let value = word.atomic().load(Acquire);
         let owner = value & raw::FUTEX_TID_MASK;
-        if owner == task.tid {
+        if owner == task.tid() {
             return Err(Errno::EDEADLK);
         }
         if owner == 0 {
-            if word.exchange(value, task.tid | value & raw::FUTEX_OWNER_DIED) {
+            if word.exchange(value, task.tid() | value & raw::FUTEX_OWNER_DIED) {
                 return Ok(false);
             }
             continue;
@@ -144,7 +144,7 @@ fn enter(
         let room = lock.waiters.try_reserve(1).map_err(|_| Errno::ENOMEM);
         let result = room.and_then(|()| Ok(wait(lock.number, owner)?));
         match result {
-            Ok(()) => lock.waiters.push((task.thread(), task.tid)),
+            Ok(()) => lock.waiters.push((task.thread(), task.tid())),
             Err(_) if lock.waiters.is_empty() => _ = locks.swap_remove(at),
             Err(_) => {}
         }
@@ -164,7 +164,7 @@ fn settle(task: &Task, key: Key, address: u64) -> bool {
     }
     drop(locks);
     // A word that has the task's number keeps it until the task unlocks.
-    user::load_word(address).is_ok_and(|value| value & raw::FUTEX_TID_MASK == task.tid)
+    user::load_word(address).is_ok_and(|value| value & raw::FUTEX_TID_MASK == task.tid())
 }
 
 /// FUTEX_UNLOCK_PI. Thread context; may sleep.
@@ -176,7 +176,7 @@ pub(super) fn unlock(task: &Task, address: u64, private: bool) -> Result<u64, Er
     let key = key(&space, address, private)?;
     let word = Word::at(&space, address)?;
     let mut locks = CONTENDED.lock();
-    if word.atomic().load(Acquire) & raw::FUTEX_TID_MASK != task.tid {
+    if word.atomic().load(Acquire) & raw::FUTEX_TID_MASK != task.tid() {
         return Err(Errno::EPERM);
     }
     match locks.iter().position(|lock| lock.key == key) {

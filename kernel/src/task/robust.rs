@@ -36,7 +36,7 @@ pub(super) fn leave_robust_list(task: &Task) {
 /// Marks a word, if it is the task's.
 fn owner_died(task: &Task, address: u64) {
     let Ok(value) = user::load_word(address) else { return };
-    if !address.is_multiple_of(4) || value & raw::FUTEX_TID_MASK != task.tid {
+    if !address.is_multiple_of(4) || value & raw::FUTEX_TID_MASK != task.tid() {
         return;
     }
     // The owner is gone, so that only waiters change the word, and these only set FUTEX_WAITERS before they sleep.

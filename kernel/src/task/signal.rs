@@ -75,7 +75,7 @@ pub fn too_large() {
 fn signal_current(signal: Signal) {
     if let Some(task) = super::current() {
         let info = Info::kill(signal, task.process.pid.cast_signed(), 0);
-        let _ = send(Receiver::Task(task.tid, None), Some(&info));
+        let _ = send(Receiver::Task(task.tid(), None), Some(&info));
     }
 }
 
@@ -121,7 +121,7 @@ impl Table {
     pub fn send(&mut self, pid: Pid, tid: Option<Pid>, info: &Info) -> Result<(), SignalError> {
         let Some(entry) = self.process(pid) else { return Err(SignalError::ESRCH) };
         let at = match tid {
-            Some(tid) => entry.members.iter().position(|member| member.task.tid == tid),
+            Some(tid) => entry.members.iter().position(|member| member.task.tid() == tid),
             None => Some(0),
         };
         let (Some(at), false) = (at, entry.members.is_empty()) else {

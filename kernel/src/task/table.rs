@@ -247,7 +247,7 @@ impl Table {
         reserved.iter().for_each(|number| note(*number));
         for (pid, entry) in processes.iter() {
             [*pid, entry.group, entry.session].into_iter().for_each(&mut note);
-            entry.members.iter().for_each(|member| note(member.task.tid));
+            entry.members.iter().for_each(|member| note(member.task.tid()));
         }
     }
 
@@ -267,20 +267,20 @@ impl Table {
         // SAFETY: null, or the entry of the task's process in this table: the entry stays there as long as the process has a task. The
         // table, which is borrowed alone, gives out one reference at a time.
         let entry = unsafe { task.process.entry.load(Relaxed).as_mut() }?;
-        let at = entry.members.iter().position(|member| member.task.tid == task.tid)?;
+        let at = entry.members.iter().position(|member| core::ptr::eq(Arc::as_ptr(&member.task), task))?;
         Some((entry, at))
     }
 
     /// The number of the process that a task belongs to.
     pub fn process_of(&self, tid: Pid) -> Option<Pid> {
-        let has = |entry: &Entry| entry.members.iter().any(|member| member.task.tid == tid);
+        let has = |entry: &Entry| entry.members.iter().any(|member| member.task.tid() == tid);
         self.processes.iter().find(|(_, entry)| has(entry)).map(|(pid, _)| *pid)
     }
 
     /// A task by its number.
     pub fn task(&self, tid: Pid) -> Option<Arc<Task>> {
         let mut members = self.processes.values().flat_map(|entry| &entry.members);
-        members.find(|member| member.task.tid == tid).map(|member| member.task.clone())
+        members.find(|member| member.task.tid() == tid).map(|member| member.task.clone())
     }
 
     /// The processes of a group.

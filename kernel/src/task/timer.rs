@@ -67,7 +67,7 @@ pub(crate) fn create_timer(
     let mut table = table();
     let (entry, _) = table.own(task).ok_or(Errno::EINVAL)?;
     if let Notify::Thread(_, tid) = notify
-        && !entry.members.iter().any(|member| member.task.tid == tid)
+        && !entry.members.iter().any(|member| member.task.tid() == tid)
     {
         return Err(Errno::EINVAL);
     }
@@ -82,16 +82,33 @@ pub(crate) fn clock_of_timer(task: &Task, id: i32) -> Result<u32, Errno> {
     Ok(table().own(task).ok_or(Errno::EINVAL)?.0.timers.clock(id)?)
 }
 
-/// timer_settime: the timer expires at an instant of the machine's clock, and then after each interval. Returns what was left of the old
-/// setting. Thread context.
+/// timer_settime: the timer expires at an instant of the machine's clock, and then after each interval. With `follows` the instant moves when
+/// CLOCK_REALTIME is set. Returns what was left of the old setting. Thread context.
 ///
 /// # Errors
 /// EINVAL.
-pub(crate) fn set_posix_timer(task: &Task, id: i32, setting: Setting) -> Result<Setting, Errno> {
+pub(crate) fn set_posix_timer(
+    task: &Task,
+    id: i32,
+    setting: Setting,
+    follows: bool,
+) -> Result<Setting, Errno> {
     let now = clock::nanoseconds();
-    let old = table().own(task).ok_or(Errno::EINVAL)?.0.timers.set(id, setting, now)?;
+    let mut table = table();
+    let (entry, _) = table.own(task).ok_or(Errno::EINVAL)?;
+    let old = entry.timers.set(id, setting, now)?;
+    if follows {
+        entry.timers.follow(id)?;
+    }
+    drop(table);
     changed();
     Ok(old)
+}
+
+/// CLOCK_REALTIME was set: it was `before` nanoseconds ahead of the machine's clock, and now it is `after` ahead. Thread context.
+pub(super) fn realtime_was_set(before: u64, after: u64) {
+    table().processes.values_mut().for_each(|entry| entry.timers.clock_set(before, after));
+    changed();
 }
 
 /// timer_gettime. Thread context.

@@ -98,7 +98,9 @@ pub(super) fn sigreturn() -> u64 {
 /// Has CLOCK_REALTIME be so many nanoseconds ahead of CLOCK_MONOTONIC, for system calls and for the vDSO. Thread context.
 pub(crate) fn set_realtime_offset(offset: u64) {
     let _setting = SETTING.lock();
+    let before = clock::realtime_offset();
     clock::set_realtime_offset(offset);
+    super::timer::realtime_was_set(before, offset);
     if let Some(data) = vdso().and_then(|vdso| vdso.data.pages.first()) {
         // SAFETY: as in `make`; the page stays, because the static has a reference to it.
         let shared: &Data = unsafe { &*data.address().cast() };

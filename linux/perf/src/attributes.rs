@@ -5,7 +5,7 @@ use crate::read::format_of;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The structure as of Linux 6.1 (PERF_ATTR_SIZE_VER7 and `sig_data`).
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 struct Raw {
     kind: u32,
@@ -113,6 +113,8 @@ pub struct Attributes {
     pub sig_data: u64,
     /// What a read returns ([`format_of`]).
     pub read_format: u64,
+    /// All fields as they were given, for [`modified`](Self::modified).
+    given: Raw,
 }
 
 impl Attributes {
@@ -143,7 +145,9 @@ impl Attributes {
         if bytes[known..].iter().any(|&byte| byte != 0) {
             return Err(Error::E2BIG);
         }
-        let raw = Raw::read_from_bytes(&whole).map_err(|_| Error::EINVAL)?;
+        let mut raw = Raw::read_from_bytes(&whole).map_err(|_| Error::EINVAL)?;
+        // A size of 0 stands for that of the first version.
+        raw.size = known as u32;
         if raw.kind != PERF_TYPE_BREAKPOINT {
             return Err(Error::ENOENT);
         }
@@ -175,7 +179,20 @@ impl Attributes {
             period: raw.sample_period,
             sig_data: raw.sig_data,
             read_format: raw.read_format,
+            given: raw,
         })
+    }
+
+    /// What an event with these attributes becomes by PERF_EVENT_IOC_MODIFY_ATTRIBUTES: what it watches, whether it is disabled, and what
+    /// its signals carry may change.
+    ///
+    /// # Errors
+    /// EINVAL if any other field differs.
+    pub fn modified(&self, new: &Self) -> Result<Self, Error> {
+        let Raw { bp_type, bp_addr, bp_len, sig_data, flags, .. } = new.given;
+        let flags = self.given.flags & !DISABLED | flags & DISABLED;
+        let same = Raw { bp_type, bp_addr, bp_len, sig_data, flags, ..self.given } == new.given;
+        if same { Ok(*new) } else { Err(Error::EINVAL) }
     }
 }
 
@@ -254,8 +271,33 @@ mod tests {
                 period: 3,
                 sig_data: 0xabc,
                 read_format: 1,
+                given: asked.unwrap().given,
             })
         );
+    }
+
+    #[test]
+    fn an_event_is_moved_and_else_stays_what_it_is() {
+        let old = parse(|raw| (raw.flags, raw.sample_period) = (DISABLED | PINNED, 1)).unwrap();
+        let new = parse(|raw| {
+            (raw.flags, raw.sample_period, raw.sig_data) = (PINNED, 1, 7);
+            (raw.bp_type, raw.bp_addr, raw.bp_len) = (X, 0x3000, 4);
+        });
+        assert_eq!(old.modified(&new.unwrap()), new);
+        assert_eq!(new.unwrap().modified(&old), Ok(old));
+        let refused: [fn(&mut Raw); 4] = [
+            |raw| raw.sample_period = 2,
+            |raw| raw.flags = DISABLED,
+            |raw| raw.read_format = 1,
+            |raw| raw.wakeup_events = 1,
+        ];
+        for (number, change) in refused.into_iter().enumerate() {
+            let new = parse(|raw| {
+                (raw.flags, raw.sample_period) = (DISABLED | PINNED, 1);
+                change(raw);
+            });
+            assert_eq!(old.modified(&new.unwrap()), Err(Error::EINVAL), "number {number}");
+        }
     }
 
     #[test]

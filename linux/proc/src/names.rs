@@ -84,6 +84,7 @@ pub enum Entry {
     Environ,
     Exe,
     Fds,
+    FdInfos,
     Maps,
     Mem,
     Mounts,
@@ -94,10 +95,12 @@ pub enum Entry {
     Tasks,
     /// `fd/N`.
     Fd(u32),
+    /// `fdinfo/N`.
+    FdInfo(u32),
 }
 
 /// The names and modes of what each process and task has. Only a process has `task`.
-const ENTRIES: [(Entry, &str, u32); 15] = [
+const ENTRIES: [(Entry, &str, u32); 16] = [
     (Entry::Auxv, "auxv", OWN),
     (Entry::Cmdline, "cmdline", FILE),
     (Entry::Comm, "comm", FILE | 0o200),
@@ -105,6 +108,7 @@ const ENTRIES: [(Entry, &str, u32); 15] = [
     (Entry::Environ, "environ", OWN),
     (Entry::Exe, "exe", LINK),
     (Entry::Fds, "fd", S_IFDIR | 0o500),
+    (Entry::FdInfos, "fdinfo", DIRECTORY),
     (Entry::Maps, "maps", FILE),
     (Entry::Mem, "mem", OWN | 0o200),
     (Entry::Mounts, "mounts", FILE),
@@ -131,6 +135,8 @@ const WHOSE: u32 = 24;
 const OF_TASK: u64 = 1 << 23;
 /// The inode number of descriptor 0, less the bits that say whose it is. It is more than all entries have.
 const DESCRIPTOR: u64 = 1 << 8;
+/// The same for what `fdinfo` has.
+const INFO: u64 = 1 << 22;
 
 impl Name {
     /// `/proc`.
@@ -176,6 +182,7 @@ impl Name {
                 let which = match entry {
                     Entry::Directory => 0,
                     Entry::Fd(number) => DESCRIPTOR + u64::from(number),
+                    Entry::FdInfo(number) => INFO + u64::from(number),
                     _ => 1 + ENTRIES.iter().position(|(other, ..)| *other == entry).unwrap_or(0) as u64,
                 };
                 u64::from(tid.unwrap_or(pid)) << WHOSE | if tid.is_some() { OF_TASK } else { 0 } | which
@@ -188,7 +195,7 @@ impl Name {
         match self {
             Self::Fixed(Fixed::Proc) => Some(Numbers::Processes),
             Self::Of { entry: Entry::Tasks, .. } => Some(Numbers::Tasks),
-            Self::Of { entry: Entry::Fds, .. } => Some(Numbers::Descriptors),
+            Self::Of { entry: Entry::Fds | Entry::FdInfos, .. } => Some(Numbers::Descriptors),
             _ => None,
         }
     }
@@ -200,6 +207,9 @@ impl Name {
             (_, Numbers::Processes) => Self::Of { pid: number, tid: None, entry: Entry::Directory },
             (Self::Of { pid, .. }, Numbers::Tasks) => {
                 Self::Of { pid, tid: Some(number), entry: Entry::Directory }
+            }
+            (Self::Of { pid, tid, entry: Entry::FdInfos }, _) => {
+                Self::Of { pid, tid, entry: Entry::FdInfo(number) }
             }
             (Self::Of { pid, tid, .. }, _) => Self::Of { pid, tid, entry: Entry::Fd(number) },
             _ => return None,
@@ -236,6 +246,7 @@ impl Name {
                 Self::Of { pid, tid: None, entry: Entry::Tasks }
             }
             Self::Of { pid, tid, entry: Entry::Fd(_) } => Self::Of { pid, tid, entry: Entry::Fds },
+            Self::Of { pid, tid, entry: Entry::FdInfo(_) } => Self::Of { pid, tid, entry: Entry::FdInfos },
             Self::Of { pid, tid, .. } => Self::Of { pid, tid, entry: Entry::Directory },
         })
     }
@@ -245,7 +256,7 @@ impl Name {
         match self {
             Self::Fixed(fixed) => (Self::fixed(fixed).2, None),
             Self::Of { pid, tid, entry: Entry::Directory } => ("", Some(tid.unwrap_or(pid))),
-            Self::Of { entry: Entry::Fd(number), .. } => ("", Some(number)),
+            Self::Of { entry: Entry::Fd(number) | Entry::FdInfo(number), .. } => ("", Some(number)),
             Self::Of { entry, .. } => (Self::of_entry(entry).map_or("", |(_, name, _)| *name), None),
         }
     }

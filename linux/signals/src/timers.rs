@@ -36,6 +36,8 @@ struct Timer {
     value: u64,
     /// The instant of the next expiry, and the time between expiries.
     setting: Setting,
+    /// The instants are those of a clock that can be set, and move with it.
+    follows: bool,
     /// How often the timer had expired again when its last signal was delivered.
     overrun: i32,
 }
@@ -75,7 +77,8 @@ impl Timers {
         self.next = id.wrapping_add(1) & i32::MAX;
         // Only the first 4 bytes of a `union sigval` hold its int.
         let value = value.unwrap_or(u64::from(id.cast_unsigned()));
-        self.timers.insert(id, Timer { clock, notify, value, setting: Setting::default(), overrun: 0 });
+        let setting = Setting::default();
+        self.timers.insert(id, Timer { clock, notify, value, setting, follows: false, overrun: 0 });
         Ok(id)
     }
 
@@ -90,8 +93,26 @@ impl Timers {
     pub fn set(&mut self, id: i32, setting: Setting, now: u64) -> Result<Setting, Error> {
         let timer = self.timer(id)?;
         let old = timer.left(now);
-        (timer.setting, timer.overrun) = (setting, 0);
+        (timer.setting, timer.follows, timer.overrun) = (setting, false, 0);
         Ok(old)
+    }
+
+    /// The instant that a timer was set to is one of CLOCK_REALTIME: it moves when that clock is set.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no such timer.
+    pub fn follow(&mut self, id: i32) -> Result<(), Error> {
+        self.timer(id)?.follows = true;
+        Ok(())
+    }
+
+    /// CLOCK_REALTIME was set: it was `before` nanoseconds ahead of the clock that never jumps, and now it is `after` ahead.
+    pub fn clock_set(&mut self, before: u64, after: u64) {
+        for timer in self.timers.values_mut().filter(|timer| timer.follows && timer.setting.first != 0) {
+            // 0 would stop the timer: an instant of the past is the first one that there is.
+            let instant = timer.setting.first.saturating_add(before).saturating_sub(after);
+            timer.setting.first = instant.max(1);
+        }
     }
 
     /// What is left until a timer expires, and its interval.

@@ -105,3 +105,24 @@ fn no_setting_overflows() {
     assert!(timers.expire(u64::MAX).is_some());
     assert_eq!(timers.get(id, 5), Ok(every(u64::MAX - 5, u64::MAX)));
 }
+
+#[test]
+fn a_timer_of_a_clock_that_is_set_moves_with_it() {
+    let mut timers = Timers::new();
+    let [fixed, follows] = [(); 2].map(|()| timers.create(0, Notify::Nothing, None).unwrap());
+    for id in [fixed, follows] {
+        timers.set(id, every(100, 0), 0).unwrap();
+    }
+    timers.follow(follows).unwrap();
+    timers.clock_set(50, 80);
+    assert_eq!((timers.get(fixed, 0), timers.get(follows, 0)), (Ok(every(100, 0)), Ok(every(70, 0))));
+    timers.clock_set(80, 50);
+    assert_eq!(timers.get(follows, 0), Ok(every(100, 0)));
+    timers.clock_set(0, 1000);
+    assert_eq!(timers.get(follows, 0), Ok(every(1, 0)), "the past");
+    // Set anew, to an instant of the clock that never jumps.
+    timers.set(follows, every(100, 0), 0).unwrap();
+    timers.clock_set(0, 30);
+    assert_eq!(timers.get(follows, 0), Ok(every(100, 0)));
+    assert_eq!(timers.follow(7), Err(Error::Invalid));
+}

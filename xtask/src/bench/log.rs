@@ -3,7 +3,7 @@
 //!
 //! The log shows the state before each instruction that QEMU begins. QEMU does not finish all of them: it may take an interrupt
 //! first, or begin the instruction again because of a device. Such an instruction is in the log twice. A path runs between two
-//! calls of the kernel's `bench_mark`, whose first instruction reads the counter. Under icount the counter is the number of
+//! calls of `bench_mark`, or of the mark of a program, whose first instruction reads the counter. Under icount the counter is the number of
 //! instructions so far. So the instructions counted here must be as many as the counter says; otherwise the log was misunderstood.
 
 use anyhow::{Result, bail};
@@ -36,8 +36,8 @@ pub struct Longest {
 
 /// Reads the log line by line.
 pub struct Reader {
-    /// The address of `bench_mark`.
-    mark: u64,
+    /// The addresses of the marks: `bench_mark` in the kernel, and that of a program.
+    marks: [u64; 2],
     /// The instruction whose state the log is showing.
     reading: Insn,
     /// The instruction before `reading`. QEMU may not have finished it.
@@ -97,10 +97,10 @@ impl Running {
 }
 
 impl Reader {
-    /// A reader for a kernel with `bench_mark` at this address.
-    pub fn new(mark: u64) -> Self {
+    /// A reader for a kernel with `bench_mark` and a program's mark at these addresses.
+    pub fn new(marks: [u64; 2]) -> Self {
         Self {
-            mark,
+            marks,
             reading: Insn::default(),
             begun: None,
             brk: false,
@@ -153,7 +153,7 @@ impl Reader {
     }
 
     fn finished(&mut self, insn: Insn) {
-        if insn.pc == self.mark {
+        if self.marks.contains(&insn.pc) {
             self.at_mark = self.count;
         }
         self.count += 1;
@@ -162,7 +162,7 @@ impl Reader {
             inside.d.insn(insn.pc, insn.pstate & D != 0);
             inside.i.insn(insn.pc, insn.pstate & I != 0);
         }
-        if insn.pc == self.mark + 4 {
+        if self.marks.contains(&insn.pc.wrapping_sub(4)) {
             self.marked(insn);
         }
     }

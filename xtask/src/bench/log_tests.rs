@@ -55,7 +55,7 @@ impl Log {
     }
 
     fn read(&self) -> Result<BTreeMap<u64, Longest>> {
-        let mut reader = Reader::new(MARK);
+        let mut reader = Reader::new([MARK, 0]);
         for line in self.text.lines() {
             assert!(reader.line(line), "{line}");
         }
@@ -108,7 +108,7 @@ fn what_a_path_executed_is_recorded() {
         log.handler(1, D | I).insn(CODE + from + 4, I).mark(0, OPEN);
     }
     log.insn(CODE, OPEN);
-    let mut reader = Reader::new(MARK);
+    let mut reader = Reader::new([MARK, 0]);
     log.text.lines().for_each(|line| _ = reader.line(line));
     let last = [CODE + 0x200, VECTOR, CODE + 0x204, MARK, MARK + 4];
     assert_eq!(reader.take_traces(), BTreeMap::from([(3, last.to_vec())]));
@@ -199,7 +199,7 @@ fn marks_that_do_not_match_are_refused() {
 
 #[test]
 fn what_is_no_line_of_the_log_is_left_to_the_caller() {
-    let mut reader = Reader::new(MARK);
+    let mut reader = Reader::new([0, MARK]);
     assert!(!reader.line("qemu-system-aarch64: warning: x"));
     assert!(reader.line(" PC=xyz"));
     assert!(reader.finish().is_err(), "a damaged line");

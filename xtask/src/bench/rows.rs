@@ -6,7 +6,7 @@ const LINUX: &str = include_str!("../../linux-costs.txt");
 const BUDGETS: &str = include_str!("../../budgets.txt");
 
 /// The rows that the kernel and then the programs of `tests/bench` must print, in this order.
-const KEYS: [&str; 33] = [
+const KEYS: [&str; 34] = [
     "dbg_entry_exit",
     "brk_bare",
     "kprobe_sim",
@@ -31,6 +31,7 @@ const KEYS: [&str; 33] = [
     "irq_to_handler_armed",
     "irq_self_ipi",
     "resched_after_step",
+    "wake_in_delivery",
     "boot",
     "boot_to_user",
     "null_syscall",

@@ -9,6 +9,8 @@ pub enum Kind {
     Console,
     /// Command lines.
     Shell,
+    /// A program in C.
+    C,
     /// Rust code, which must also be in a source file that is compiled.
     Rust,
     /// No example: a drawing, or tables that a program has written.
@@ -40,9 +42,10 @@ pub fn blocks(text: &str) -> Result<Vec<Block<'_>>> {
                 let kind = match info {
                     "console" => Kind::Console,
                     "sh" => Kind::Shell,
+                    "c" => Kind::C,
                     "rust" => Kind::Rust,
                     "text" => Kind::Text,
-                    _ => bail!("line {number}: a block must be console, sh, rust or text, not {info:?}"),
+                    _ => bail!("line {number}: a block must be console, sh, c, rust or text, not {info:?}"),
                 };
                 open = Some(Block { kind, lines: Vec::new() });
             }
@@ -83,7 +86,7 @@ mod tests {
 
     #[test]
     fn what_no_test_would_look_at_is_refused() {
-        for text in ["```\nx\n```\n", "```c\nx\n```\n", "```sh\nx\n", "a\n\n    x\n"] {
+        for text in ["```\nx\n```\n", "```py\nx\n```\n", "```sh\nx\n", "a\n\n    x\n"] {
             assert!(blocks(text).is_err(), "{text:?}");
         }
     }

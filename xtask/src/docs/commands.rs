@@ -1,6 +1,7 @@
 //! The command lines in a document.
 
 use super::blocks::{Kind, blocks, prose};
+use super::programs;
 use crate::args::{Cli, Command, Common};
 use crate::inventory::Inventory;
 use anyhow::{Context, Result, bail, ensure};
@@ -19,9 +20,13 @@ pub fn commands(text: &str) -> Result<Vec<(usize, &str)>> {
         match block.kind {
             Kind::Shell => found.extend(block.lines),
             Kind::Console => found.extend(
-                block.lines.into_iter().filter_map(|(line, text)| Some((line, text.strip_prefix("$ ")?))),
+                block
+                    .lines
+                    .into_iter()
+                    .filter_map(|(line, text)| Some((line, text.strip_prefix("$ ")?)))
+                    .filter(|(_, typed)| !programs::is_for_the_host(typed)),
             ),
-            Kind::Rust | Kind::Text => {}
+            Kind::C | Kind::Rust | Kind::Text => {}
         }
     }
     for (line, text) in prose(text) {
@@ -42,7 +47,7 @@ pub fn parse(line: &str) -> Result<Cli> {
 }
 
 /// A line's words, as a shell makes them of it; `#` begins a comment.
-fn words(line: &str) -> Result<Vec<String>> {
+pub(super) fn words(line: &str) -> Result<Vec<String>> {
     let mut words = Vec::new();
     let mut rest = line.trim_start();
     while !rest.is_empty() && !rest.starts_with('#') {

@@ -3,6 +3,7 @@
 //! - `blocks`: a document's fenced blocks.
 //! - `sessions`: the lines that a document types at the monitor, and the answers that it shows. `qemu-test` boots the kernel and
 //!   compares the answers.
+//! - `programs`: the C programs that a document shows. `qemu-test` compiles and runs them, and compares what they print.
 //! - `commands`: the command lines in a document, in blocks and in prose.
 //! - `rules`: `docs/rules.md`, from the crate `rules`.
 //!
@@ -10,6 +11,7 @@
 
 mod blocks;
 pub mod commands;
+pub mod programs;
 mod rules;
 pub mod sessions;
 #[cfg(test)]

@@ -5,9 +5,9 @@
 //! their own share one, which goes straight to the monitor. An answer that begins with `error:` fails, unless the document shows
 //! it.
 
-use super::blocks::{Kind, blocks};
+use super::blocks::{Block, Kind, blocks};
 use crate::args::{Command, Common};
-use crate::docs::commands;
+use crate::docs::{commands, programs};
 use crate::session::PROMPT;
 use anyhow::{Context, Result, bail};
 
@@ -41,7 +41,8 @@ pub fn sessions(text: &str) -> Result<Vec<Session>> {
         ..Session::default()
     };
     let mut own = Vec::new();
-    for block in blocks(text)?.into_iter().filter(|block| block.kind == Kind::Console) {
+    let is_session = |block: &Block<'_>| block.kind == Kind::Console && !programs::is_example(block);
+    for block in blocks(text)?.into_iter().filter(is_session) {
         let mut session = &mut shared;
         for (line, text) in block.lines {
             if let Some(command) = text.strip_prefix("$ ") {
@@ -121,8 +122,8 @@ impl Session {
     }
 }
 
-/// The lines of `shown` that `said` lacks, or has in another order.
-fn absent<'a>(shown: &'a [String], said: &[&str]) -> impl Iterator<Item = &'a String> {
+/// The lines of `shown` that `said` lacks, or has in another order. Numbers may differ, and `...` stands for anything.
+pub fn absent<'a>(shown: &'a [String], said: &[&str]) -> impl Iterator<Item = &'a String> {
     let mut rest = said.iter();
     shown.iter().filter(move |line| line.trim() != "..." && !rest.by_ref().any(|other| fits(line, other)))
 }

@@ -77,6 +77,17 @@ impl Packed {
         }
     }
 
+    /// Moves a file of the tool's to another place of the same file system, at once: who opens that place meanwhile finds a whole file.
+    ///
+    /// # Errors
+    /// When the file cannot be moved.
+    pub fn move_to(self, place: &Path) -> Result<()> {
+        if let Source::Made(file) = self.file {
+            file.persist(place).with_context(|| format!("cannot write {}", place.display()))?;
+        }
+        Ok(())
+    }
+
     /// Leaves the file where it is, for a command line that the user may start later.
     ///
     /// # Errors

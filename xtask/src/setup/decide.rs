@@ -114,7 +114,9 @@ pub struct Need {
     pub gdb: bool,
     /// clippy for the target, to lint.
     pub clippy: bool,
-    /// What the user programs of the tests are made of: a C compiler for AArch64, glibc, musl, busybox.
+    /// A C compiler for AArch64 with glibc, for the program of the main job.
+    pub cross: bool,
+    /// What the user programs of the tests are made of: `cross`, musl, busybox.
     pub user: bool,
 }
 
@@ -168,7 +170,7 @@ pub fn decide(facts: &Facts, need: Need) -> Plan {
     if need.gdb && !facts.gdb {
         packages.push("gdb-multiarch".into());
     }
-    if need.user && !facts.cross {
+    if (need.cross || need.user) && !facts.cross {
         let names = if facts.aarch64 { NATIVE_PACKAGES } else { CROSS_PACKAGES };
         packages.extend(names.map(String::from));
     }
@@ -179,7 +181,7 @@ pub fn decide(facts: &Facts, need: Need) -> Plan {
 mod tests {
     use super::*;
 
-    const ALL: Need = Need { qemu: true, gdb: true, clippy: true, user: true };
+    const ALL: Need = Need { qemu: true, gdb: true, clippy: true, cross: true, user: true };
 
     fn complete() -> Facts {
         Facts {
@@ -248,8 +250,10 @@ mod tests {
         let mut facts = Facts { cross: false, arm64: false, ..complete() };
         assert_eq!(decide(&facts, ALL).packages, CROSS_PACKAGES);
         assert!(decide(&facts, ALL).arm64);
-        let none = decide(&facts, Need { user: false, ..ALL });
+        let none = decide(&facts, Need { user: false, cross: false, ..ALL });
         assert!(none.packages.is_empty() && !none.arm64);
+        let compiler = decide(&facts, Need { user: false, ..ALL });
+        assert!(compiler.packages == CROSS_PACKAGES && !compiler.arm64);
         facts.aarch64 = true;
         assert_eq!(decide(&facts, ALL).packages, NATIVE_PACKAGES);
     }

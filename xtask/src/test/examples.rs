@@ -1,15 +1,21 @@
-//! The examples in the documents. The kernel is booted, and the monitor executes what a document types at its prompt. Tests and
-//! scenarios that a document's commands name must be in the kernel's list. Tests that need no kernel are in `docs`, on the host.
+//! The examples in the documents. The kernel is booted, and the monitor executes what a document types at its prompt. The C programs that a
+//! document shows are compiled and run as the document says. Tests and scenarios that a document's commands name must be in the kernel's list. Tests that need no kernel are in `docs`, on the host.
 
 use super::Kernel;
 use super::outcome::{Case, Outcome};
+use super::programs::boot_contents;
 use crate::capture::typed;
-use crate::docs::sessions::{Session, sessions};
+use crate::docs::programs::{self, Act, Example};
+use crate::docs::sessions::{Session, absent, sessions};
 use crate::docs::{Document, commands};
 use crate::inventory::Inventory;
 use crate::ktap::Verdict;
 use crate::qemu::{Machine, Start};
-use anyhow::Result;
+use crate::session::End;
+use crate::setup::{self, decide::Need};
+use crate::user;
+use anyhow::{Context, Result};
+use std::process::Command;
 use std::time::Instant;
 
 /// The names of all documents begin with this.
@@ -42,6 +48,15 @@ pub fn run(kernel: &Kernel, inventory: &Inventory, document: &Document) -> Outco
         }
         Err(error) => case("sessions", Err(error)),
     }
+    match programs::examples(&document.text) {
+        Ok(examples) => {
+            for example in examples {
+                let name = format!("program at line {}", example.line);
+                case(&name, execute(kernel, document, &example, &mut tail));
+            }
+        }
+        Err(error) => case("programs", Err(error)),
+    }
     Outcome {
         name: name(document),
         cases,
@@ -66,12 +81,63 @@ fn unknown_names(document: &Document, inventory: &Inventory) -> Result<Vec<Strin
 /// Boots the kernel, types the session's lines, and compares the answers. If something is wrong the end of the console is added to
 /// `tail`.
 fn hold(kernel: &Kernel, session: &Session, tail: &mut String) -> Result<Vec<String>> {
-    let machine = crate::run::machine(&session.common);
+    let mut machine = crate::run::machine(&session.common);
+    if crate::run::has_main_job(&machine) {
+        machine.initrd = Some(user::demo::ramdisk()?);
+    }
     let machine = Machine { append: format!("echo=0 {}", machine.append), ..machine };
     let boot = typed(&machine, &Start::Kernel(&kernel.image), kernel.limit, session.input())?;
     let wrong = session.complaints(&boot.console);
     if !wrong.is_empty() {
         *tail += &format!("{}\n{}\n", wrong.join("\n"), boot.tail(&kernel.elf));
+    }
+    Ok(wrong)
+}
+
+/// Compiles and runs what a console block of a document says, in a directory with the document's sources.
+fn execute(
+    kernel: &Kernel,
+    document: &Document,
+    example: &Example,
+    tail: &mut String,
+) -> Result<Vec<String>> {
+    setup::prepare(Need { cross: true, ..Need::default() })?;
+    let directory = tempfile::tempdir()?;
+    for source in programs::sources(&document.text)? {
+        std::fs::write(directory.path().join(source.name), source.text)?;
+    }
+    let mut wrong = Vec::new();
+    for step in &example.steps {
+        let line = step.line;
+        match &step.act {
+            Act::Compile(words) => {
+                let mut compiler = Command::new(programs::COMPILER);
+                let output = compiler.args(words).current_dir(&directory).output()?;
+                let said = String::from_utf8_lossy(&output.stderr);
+                // A reader would see warnings, too.
+                if !output.status.success() || !said.is_empty() || !step.shows.is_empty() {
+                    wrong.push(format!("line {line}: the compiler says `{}`", said.trim()));
+                    break;
+                }
+            }
+            Act::Run(run, status) => {
+                let mut contents = user::boot::contents(&run.user);
+                contents.exec = contents.exec.map(|program| directory.path().join(program));
+                let base = run.common.machine(Machine { append: "mode=user".into(), ..Machine::default() });
+                let (boot, _) = boot_contents(kernel, &contents, &base).context("the program's boot")?;
+                let before = wrong.len();
+                let said: Vec<_> = boot.console.lines().collect();
+                let missing = absent(&step.shows, &said);
+                wrong
+                    .extend(missing.map(|shown| format!("line {line}: the console does not show `{shown}`")));
+                if boot.end != End::Status(*status) {
+                    wrong.push(format!("line {line}: {} instead of {status}", boot.ending()));
+                }
+                if wrong.len() > before {
+                    *tail += &format!("{}\n{}\n", wrong.join("\n"), boot.tail(&kernel.elf));
+                }
+            }
+        }
     }
     Ok(wrong)
 }

@@ -1,4 +1,4 @@
-//! Programs at EL0: what `run` boots (`args.rs`, `boot.rs`), and the tests' own, which are compiled here.
+//! Programs at EL0: what `run` boots (`args.rs`, `boot.rs`; `demo.rs` for the main job), and the tests' own, which are compiled here.
 //!
 //! The C programs of `tests/user` are compiled for AArch64, in every way in which programs are linked, into `target/user/`.
 //!
@@ -7,6 +7,7 @@
 
 pub mod args;
 pub mod boot;
+pub mod demo;
 mod linking;
 #[cfg(test)]
 mod tests;

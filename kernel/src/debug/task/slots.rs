@@ -48,6 +48,23 @@ impl TaskDebug {
         found
     }
 
+    /// Has a slot match from now on what `request` says, which is of the slot's kind. The hits go on being counted. Nothing is done if there
+    /// is no such slot. As [`enable_slot`](Self::enable_slot) says. Thread context.
+    ///
+    /// # Errors
+    /// Why the slot cannot be like that. The slot is then as it was.
+    pub fn move_slot(&self, this: Use, request: &Request) -> Result<(), SlotError> {
+        let encoding = request.encode()?;
+        let found = self.slots.lock().find(this).map(|slot| {
+            debug_assert_eq!(slot.id.kind, request.kind());
+            slot.encoding = encoding;
+        });
+        if found.is_some() {
+            self.changed();
+        }
+        Ok(())
+    }
+
     /// Takes out a slot that was disabled and [settled](Self::settle), and returns its hits; None if there is no such slot. Its number is
     /// given back. Thread context; does not sleep.
     pub fn remove_slot(&self, this: Use) -> Option<u64> {

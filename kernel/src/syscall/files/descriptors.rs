@@ -3,7 +3,7 @@
 use super::arguments::{descriptor_limit, file, usable};
 use crate::errno::Errno;
 use crate::exception::Frame;
-use crate::fs::{CHANGEABLE, Descriptor, Found, OpenFile, pipe};
+use crate::fs::{CHANGEABLE, Descriptor, OpenFile, pipe};
 use crate::task::{Task, user};
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering::Relaxed;
@@ -84,7 +84,7 @@ pub fn fcntl(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
             task.process.files.lock().set_close_on_exec(number, close)?;
             Ok(0)
         }
-        raw::F_GETFL => Ok(status(&*file(task, number)?).into()),
+        raw::F_GETFL => Ok(file(task, number)?.flags().into()),
         raw::F_SETFL => {
             let file = usable(task, number)?;
             let new = argument as u32 & CHANGEABLE;
@@ -108,19 +108,6 @@ pub fn fcntl(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
             Err(Errno::EINVAL)
         }
     }
-}
-
-/// What F_GETFL gives.
-fn status(file: &OpenFile) -> u32 {
-    let access = match (file.readable, file.writable) {
-        (true, true) => raw::O_RDWR,
-        (false, true) => raw::O_WRONLY,
-        _ => raw::O_RDONLY,
-    };
-    let directory = if matches!(file.what, Descriptor::Directory(_)) { raw::O_DIRECTORY } else { 0 };
-    // Programs of 64 bits open everything with O_LARGEFILE.
-    let large = if !matches!(file.found(), Found::Pipe(_)) { raw::O_LARGEFILE } else { 0 };
-    access | directory | large | file.status.load(Relaxed)
 }
 
 /// pipe2

@@ -49,8 +49,8 @@ fn read_into(file: &OpenFile, mut buffers: Buffers, at: Option<u64>) -> Result<u
     let mut done = 0;
     loop {
         let wanted = buffers.left().min(PIECE as u64) as usize;
-        let read = file.read(place.at, &mut piece[..wanted], done == 0);
-        match read.and_then(|count| buffers.copy_out(&piece[..count]).map(|()| count)) {
+        let read = file.read_to(place.at, &mut piece[..wanted], done == 0, |bytes| buffers.copy_out(bytes));
+        match read {
             Ok(count) => {
                 place.go_to(place.at.saturating_add(count as u64));
                 done += count as u64;
