@@ -141,7 +141,7 @@ fn system_call(own: &Task, frame: &mut El0Frame) {
     const GETTID: u64 = 178;
     let chosen = frame.x[8] == GETTID && frame.x[0] == CHOSEN.load(Relaxed);
     if chosen && own.process.pid == CROWD.load(Relaxed) {
-        TID.store(own.tid, SeqCst);
+        TID.store(own.tid(), SeqCst);
         own.debug.request_step(owner());
     }
     syscall::call(own, frame);
@@ -151,7 +151,7 @@ fn report(frame: &mut El0Frame, report: &Report) {
     handler_begins(frame);
     if let (Report::Step(owners), Some(own)) = (report, task::current()) {
         let stepped = TID.load(SeqCst);
-        if own.tid == stepped {
+        if own.tid() == stepped {
             return landed(own, frame, *owners);
         }
         STRANGERS.fetch_add(u64::from(stepped != 0), Relaxed);
@@ -186,7 +186,7 @@ fn landed(own: &Task, frame: &Frame, owners: Owners) {
 /// Called where the task is about to leave the kernel, with everything masked: an interrupt that is sent here is taken once the task is
 /// at EL0, before its next instruction.
 fn before_the_step(_: &Kprobe, _: &mut DebugFrame) -> Then {
-    if task::current().is_some_and(|own| own.tid == TID.load(Relaxed)) && INTERRUPT.swap(false, SeqCst) {
+    if task::current().is_some_and(|own| own.tid() == TID.load(Relaxed)) && INTERRUPT.swap(false, SeqCst) {
         INTERRUPTS.fetch_add(1, Relaxed);
         gic::send_sgi(sgi::RESCHEDULE, Target::Me);
     }
@@ -241,7 +241,7 @@ impl Watching {
     /// The probe that sends interrupts cannot be placed.
     pub fn task(task: &Task, watch: &Watch) -> Result<Self, ProbeError> {
         let this = Self::begin(watch)?;
-        TID.store(task.tid, SeqCst);
+        TID.store(task.tid(), SeqCst);
         INTERRUPT.store(true, SeqCst);
         task.debug.request_step(watch.owner);
         Ok(this)
