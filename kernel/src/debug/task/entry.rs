@@ -178,9 +178,14 @@ impl TaskDebug {
     pub fn is_stepped_next(&self, frame: &Frame) -> bool {
         const STEPS: Owners = Owners::TRACER.union(Owners::UPROBE);
         let asked = Owners::from_bits_truncate(self.asked.load(Acquire) as u8);
+        let is_set = frame.pstate & SPSR_SS != 0;
+        // Nearly always so: a program that only has slots pays no more than this.
+        if !is_set && asked.is_empty() {
+            return false;
+        }
         self.change_held(|held| {
             let owners = held.stepping.owners;
-            let due = owners.intersects(STEPS) && frame.pstate & SPSR_SS != 0;
+            let due = owners.intersects(STEPS) && is_set;
             (due || asked.intersects(STEPS)) && !owners.contains(Owners::RUNS_FREE) && held.plain != frame.pc
         }) && slots::breakpoint_hits(Masked::new().cpu(), frame.pc).is_empty()
     }
