@@ -234,7 +234,7 @@ const GETPID: u64 = 172;
 fn pattern(seed: u64) -> [u64; register::COUNT] {
     let mut all = [0; register::COUNT];
     for (n, word) in all.iter_mut().enumerate() {
-        *word = (seed << 32 | n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        *word = (seed << 32 | (n as u64 + 1)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
     all[register::NZCV] = (seed | 8) << 28;
     // FPCR.RMode; FPSR's cumulative bits.
@@ -243,13 +243,16 @@ fn pattern(seed: u64) -> [u64; register::COUNT] {
     all
 }
 
+/// What is watched, and how often that is hit in a lap.
+pub type Watched = (fn() -> Watch, u64);
+
 /// What a program does in a scenario, and what must come of it.
 #[derive(Clone, Copy)]
 pub struct Part {
     /// What the program does in each lap.
     pub act: Act,
     /// What it watches, and how often that is hit in each lap.
-    pub watches: &'static [(fn() -> Watch, u64)],
+    pub watches: &'static [Watched],
     /// The signal that follows, once.
     pub trap: Option<Trap>,
 }
