@@ -68,7 +68,8 @@ fn list_exclusives(elf: &Elf<'_>, image: &mut [u8]) -> Result<()> {
     let Some(room) = elf.symbols().find(|symbol| symbol.name() == Ok(LISTED)) else { return Ok(()) };
     let start = symbols::value(elf, "__image_start")?;
     let offset = |address: u64| usize::try_from(address.wrapping_sub(start));
-    let text = image.get(..offset(symbols::value(elf, "__text_end")?)?).context("text outside of the image")?;
+    let text =
+        image.get(..offset(symbols::value(elf, "__text_end")?)?).context("text outside of the image")?;
     let (pairs, _) = text.as_chunks::<8>();
     let pairs: Vec<u64> = pairs.iter().copied().map(u64::from_le_bytes).collect();
     let mut words = vec![0];
@@ -76,7 +77,8 @@ fn list_exclusives(elf: &Elf<'_>, image: &mut [u8]) -> Result<()> {
     words[0] = u32::try_from(words.len() - 1)?;
     let list: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
     let at = offset(room.address())?;
-    let place = image.get_mut(at..at + usize::try_from(room.size())?).context("a static outside of the image")?;
+    let place =
+        image.get_mut(at..at + usize::try_from(room.size())?).context("a static outside of the image")?;
     if let Some(place) = place.get_mut(..list.len()) {
         place.copy_from_slice(&list);
     }

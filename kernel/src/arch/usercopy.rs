@@ -12,25 +12,14 @@ use core::arch::{asm, naked_asm};
 /// Assembles an access that may fault, and goes on at a label then.
 macro_rules! access {
     ($instruction:literal, $label:literal) => {
-        concat!(
-            "98: ",
-            $instruction,
-            "\n.pushsection .ex_table, \"a\"\n.quad 98b, ",
-            $label,
-            "\n.popsection"
-        )
+        concat!("98: ", $instruction, "\n.pushsection .ex_table, \"a\"\n.quad 98b, ", $label, "\n.popsection")
     };
 }
 
 /// Loads a word of user memory by one instruction. Returns `u64::MAX` if it cannot be read. The address is a multiple of 4.
 #[unsafe(naked)]
 pub extern "C" fn load_word(from: u64) -> u64 {
-    naked_asm!(
-        access!("ldtr w0, [x0]", "2f"),
-        "ret",
-        "2: mov x0, #-1",
-        "ret",
-    )
+    naked_asm!(access!("ldtr w0, [x0]", "2f"), "ret", "2: mov x0, #-1", "ret",)
 }
 
 /// Loads an instruction of a program. Returns all ones, which is no instruction, if it cannot be read. The address is a multiple of 4.
@@ -225,7 +214,13 @@ macro_rules! whole {
 whole!(to_user_16, from_user_16, "16", 0, "0");
 whole!(to_user_32, from_user_32, "32", 0, "0, 16");
 whole!(to_user_48, from_user_48, "48", 0, "0, 16, 32");
-whole!(to_user_272, from_user_272, "272", 128, "-128, -112, -96, -80, -64, -48, -32, -16, 0, 16, 32, 48, 64, 80, 96, 112, 128");
+whole!(
+    to_user_272,
+    from_user_272,
+    "272",
+    128,
+    "-128, -112, -96, -80, -64, -48, -32, -16, 0, 16, 32, 48, 64, 80, 96, 112, 128"
+);
 whole!(
     to_user_512,
     from_user_512,

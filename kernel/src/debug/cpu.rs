@@ -195,7 +195,12 @@ pub(super) static CPU_DEBUG: PerCpu<CpuDebug> = crate::per_cpu!(CpuDebug::new())
 /// later.
 #[inline(always)]
 pub fn this() -> &'static CpuDebug {
-    const { assert!(align_of::<CpuDebug>().is_multiple_of(PAGE), "one ADRP gives the address of the first CPU's state") };
+    const {
+        assert!(
+            align_of::<CpuDebug>().is_multiple_of(PAGE),
+            "one ADRP gives the address of the first CPU's state"
+        )
+    };
     let first: usize;
     // SAFETY: computes an address.
     unsafe {

@@ -4,7 +4,9 @@
 //! snapshot, so the handler is ordinary kernel code in thread context: it may be preempted, sleep, and go on on another CPU. What the kernel
 //! does for programs is an implementation of [`Programs`], to which [`el0_handlers!`](crate::el0_handlers) binds the vectors.
 
-use super::apply::{go_on_at_el0, go_on_with_debt, leave_to_el0, open, open_at_once, open_later, set_aside_of_task};
+use super::apply::{
+    go_on_at_el0, go_on_with_debt, leave_to_el0, open, open_at_once, open_later, set_aside_of_task,
+};
 use super::fatal::fatal;
 use super::frame::{El0Frame, Frame, ec};
 use super::reason::Reason;

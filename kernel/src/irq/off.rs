@@ -36,6 +36,7 @@ pub fn use_priority() {
 }
 
 /// Whether the priority mask is used. Any context.
+#[inline(always)]
 pub fn by_priority() -> bool {
     BY_PRIORITY.load(Relaxed)
 }

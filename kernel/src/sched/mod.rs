@@ -22,15 +22,17 @@ pub use alarm::{Alarm, Deadline, realtime_was_set};
 pub use mutex::{Mutex, MutexGuard};
 pub use preempt::{may_sleep, might_sleep};
 pub use programs::{
-    affinity, contended_lock, end_wait, interrupt, interrupt_running, lock_release, policy, policy_and_affinity,
-    run_time, set_affinity, set_policy, state, wait_for_lock,
+    affinity, contended_lock, end_wait, interrupt, interrupt_running, lock_release, policy,
+    policy_and_affinity, run_time, set_affinity, set_policy, state, wait_for_lock,
 };
 pub use run::{
     create, exit, init_cpu, prepare_to_sleep, sleep, spawn, threads, wait_in_idle, wake, wake_first,
     yield_now,
 };
 pub use scheduler::{CpuSet, Error, LockKey, MIN_GRANULARITY, Policy, RR_QUANTUM, TaskId, TaskState};
-pub use thread::{Entry, Handle, Occupant, SpawnError, Thread, current as current_thread, occupant_of, stack_top};
+pub use thread::{
+    Entry, Handle, Occupant, SpawnError, Thread, current as current_thread, occupant_of, stack_top,
+};
 pub use wait::{Interrupted, WaitQueue};
 
 use crate::debug::{CpuDebug, step};

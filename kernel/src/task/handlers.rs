@@ -54,9 +54,7 @@ pub(super) fn begin(task: &Task, frame: &mut Frame, info: &Info, start: &Start) 
     };
     let place = Place::below(start.entry.top).filter(|place| {
         let memory = FrameMemory::new(place.frame, (frame::FRAME_SIZE + frame::RECORD_SIZE) as usize);
-        memory.is_ok_and(|mut memory| {
-            frame::write(place, &start.entry, info, &interrupted, &mut memory)
-        })
+        memory.is_ok_and(|mut memory| frame::write(place, &start.entry, info, &interrupted, &mut memory))
     });
     match place {
         Some(place) => {

@@ -107,7 +107,9 @@ impl signals::frame::Memory for FrameMemory {
         unsafe {
             let left = match size_of::<T>() {
                 32 => usercopy::from_user_32(bytes, from),
-                560 => usercopy::from_user_512(bytes, from) + usercopy::from_user_48(bytes.add(512), from + 512),
+                560 => {
+                    usercopy::from_user_512(bytes, from) + usercopy::from_user_48(bytes.add(512), from + 512)
+                }
                 length => usercopy::from_user(bytes, from, length),
             };
             (left == 0).then(|| to.assume_init_mut())

@@ -181,8 +181,7 @@ fn a_handler_starts_as_its_flags_say() {
 
 #[test]
 fn tags_of_addresses_are_shown_to_those_who_ask() {
-    let address =
-        |flags, info: Info| u64::from_le_bytes(info.encode_for(flags)[16..24].try_into().unwrap());
+    let address = |flags, info: Info| u64::from_le_bytes(info.encode_for(flags)[16..24].try_into().unwrap());
     let fault = |address| Info::fault(Signal::SIGSEGV, 1, address);
     assert_eq!(address(ActionFlags::empty(), fault(0xab00_0000_0000_1000)), 0x1000);
     assert_eq!(address(ActionFlags::EXPOSE_TAGBITS, fault(0xab00_0000_0000_1000)), 0xab00_0000_0000_1000);

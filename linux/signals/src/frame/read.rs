@@ -4,8 +4,8 @@ use core::mem::MaybeUninit;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
-    CONTEXT_AT, Context, END_SIZE, ESR_MAGIC, EXTRA_MAGIC, ExtraRecord, FPSIMD_HEAD, FPSIMD_MAGIC, FRAME_SIZE,
-    Fpsimd, Memory, RECORDS_AT, RECORDS_SIZE, REGISTERS_AT, RecordHead, Registers, check_pstate,
+    CONTEXT_AT, Context, END_SIZE, ESR_MAGIC, EXTRA_MAGIC, ExtraRecord, FPSIMD_HEAD, FPSIMD_MAGIC,
+    FRAME_SIZE, Fpsimd, Memory, RECORDS_AT, RECORDS_SIZE, REGISTERS_AT, RecordHead, Registers, check_pstate,
 };
 use crate::{SigSet, Stack};
 
@@ -78,8 +78,7 @@ pub fn restore(
         return Err(BadFrame::Unreadable);
     }
     let mut place = MaybeUninit::uninit();
-    let context: Context =
-        *memory.read_into(sp + CONTEXT_AT, &mut place).ok_or(BadFrame::Unreadable)?;
+    let context: Context = *memory.read_into(sp + CONTEXT_AT, &mut place).ok_or(BadFrame::Unreadable)?;
     let mut place = MaybeUninit::uninit();
     let found;
     let record = match memory.read_into::<Records>(sp + RECORDS_AT as u64, &mut place) {
@@ -142,12 +141,7 @@ fn find_fpsimd(sp: u64, memory: &mut impl Memory) -> Result<Fpsimd, BadFrame> {
 }
 
 /// The start and the size in bytes of the extra records, which the EXTRA record of `size` bytes at `at` announces.
-fn enter_extra(
-    sp: u64,
-    at: u64,
-    size: u64,
-    memory: &mut impl Memory,
-) -> Result<(u64, usize), BadFrame> {
+fn enter_extra(sp: u64, at: u64, size: u64, memory: &mut impl Memory) -> Result<(u64, usize), BadFrame> {
     let extra: ExtraRecord = fetch(memory, at)?;
     let end_record: RecordHead = fetch(memory, at + size)?;
     let start = at + size + END_SIZE as u64;
