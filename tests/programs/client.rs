@@ -123,6 +123,7 @@ static FIRST: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 static CLASSES: AtomicU64 = AtomicU64::new(0);
 static MASKED: AtomicU64 = AtomicU64::new(0);
 
+#[inline(never)]
 fn handler_begins(frame: &Frame) {
     CLASSES.fetch_or(1 << frame.class(), Relaxed);
     if !daif::read().is_empty() {
@@ -136,6 +137,7 @@ fn handler_begins(frame: &Frame) {
     }
 }
 
+#[inline(never)]
 fn system_call(own: &Task, frame: &mut El0Frame) {
     handler_begins(frame);
     const GETTID: u64 = 178;
@@ -147,6 +149,7 @@ fn system_call(own: &Task, frame: &mut El0Frame) {
     syscall::call(own, frame);
 }
 
+#[inline(never)]
 fn report(frame: &mut El0Frame, report: &Report) {
     handler_begins(frame);
     if let (Report::Step(owners), Some(own)) = (report, task::current()) {

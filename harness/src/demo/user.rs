@@ -7,8 +7,7 @@ use alloc::format;
 use alloc::string::String;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel::debug::stats;
-use kernel::exception::frame::ec;
-use kernel::exception::{DebugFrame, Frame};
+use kernel::exception::DebugFrame;
 use kernel::fs::OpenFiles;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::{task, userspace};
@@ -35,7 +34,7 @@ pub fn is_there() -> Result<bool, String> {
 static BRKS: AtomicU64 = AtomicU64::new(0);
 
 fn show(item: &str) -> Outcome {
-    let delivery = task::exception as *const () as u64;
+    let delivery = task::brk as *const () as u64;
     let of_slots = || stats::BREAKPOINTS.sum() + stats::WATCHPOINTS.sum();
     BRKS.store(0, Relaxed);
     let before = of_slots();
@@ -68,9 +67,7 @@ fn run(item: &str) -> Result<(u8, String), Failure> {
     Ok((status, String::from_utf8_lossy(&line).into_owned()))
 }
 
-fn count_brk(_: &Kprobe, frame: &mut DebugFrame) -> Then {
-    // SAFETY: the probed function has just been called, and its argument in X0 is a reference to the frame of the exception from EL0.
-    let of_program = unsafe { &*(frame.x[0] as *const Frame) };
-    BRKS.fetch_add(u64::from(of_program.class() == ec::BRK64), Relaxed);
+fn count_brk(_: &Kprobe, _: &mut DebugFrame) -> Then {
+    BRKS.fetch_add(1, Relaxed);
     Then::Run
 }

@@ -146,6 +146,7 @@ impl<'a> Sweep<'a> {
         let over = self.try_sweep(extent);
         RUNNING.store(false, Relaxed);
         place::clear();
+        (self.scenario.end)();
         if let Err(Over(why)) = over {
             self.tally.violations += 1;
             println!("sweep: {} ended early: {why}", self.scenario.name);

@@ -36,6 +36,8 @@ pub struct Scenario {
     /// Called once. It places slots and probes with [`breakpoint`], [`watchpoint`], [`kprobe`] and the like, which are removed after the
     /// last run.
     pub setup: fn() -> Result<(), alloc::string::String>,
+    /// Called after the last run. It takes away what `setup` has made by other means.
+    pub end: fn(),
     /// Called before each run.
     pub before: fn(),
     /// The function that is interrupted.
@@ -70,6 +72,7 @@ impl Scenario {
         Self {
             name: "",
             setup: || Ok(()),
+            end: || (),
             before: || (),
             body: nothing,
             within: None,

@@ -9,6 +9,7 @@ use super::apply::{
 };
 use super::fatal::fatal;
 use super::frame::{El0Frame, Frame, ec};
+use super::places::{self, HANDLERS};
 use super::reason::Reason;
 use crate::arch::daif;
 use crate::debug::task::hit::{self, Report};
@@ -52,18 +53,6 @@ pub trait Programs {
 /// program as it goes on.
 type Handler = extern "C" fn(&mut El0Frame);
 
-/// How many handlers there are: those of synchronous exceptions by ESR_EL1.EC, and the others by the places below.
-const HANDLERS: usize = 69;
-
-/// The places of handlers in the table, as offsets, which `vectors.S` knows.
-pub(super) const IRQ: usize = 64 * size_of::<Handler>();
-pub(super) const FIQ: usize = 65 * size_of::<Handler>();
-pub(super) const ERROR: usize = 66 * size_of::<Handler>();
-/// Any exception from AArch32 state.
-pub(super) const AARCH32: usize = 67 * size_of::<Handler>();
-/// The first return to EL0 of a program's thread.
-pub(super) const BEGIN: usize = 68 * size_of::<Handler>();
-
 /// The handlers of exceptions from EL0.
 #[repr(transparent)]
 pub struct Handlers([AtomicPtr<()>; HANDLERS]);
@@ -76,11 +65,11 @@ const fn handlers<P: Programs>() -> [Handler; HANDLERS] {
     handlers[ec::STEP_LOWER as usize] = step::<P>;
     handlers[ec::BREAKPOINT_LOWER as usize] = breakpoint::<P>;
     handlers[ec::WATCHPOINT_LOWER as usize] = watchpoint::<P>;
-    handlers[IRQ / size_of::<Handler>()] = irq::<P>;
-    handlers[FIQ / size_of::<Handler>()] = fiq::<P>;
-    handlers[ERROR / size_of::<Handler>()] = error;
-    handlers[AARCH32 / size_of::<Handler>()] = aarch32;
-    handlers[BEGIN / size_of::<Handler>()] = leave::<P>;
+    handlers[places::IRQ] = irq::<P>;
+    handlers[places::FIQ] = fiq::<P>;
+    handlers[places::ERROR] = error;
+    handlers[places::AARCH32] = aarch32;
+    handlers[places::BEGIN] = leave::<P>;
     handlers
 }
 

@@ -12,6 +12,7 @@ pub mod extable;
 mod fatal;
 pub mod frame;
 pub mod live;
+mod places;
 mod reason;
 
 pub use fatal::{Hook, Say, fatal, register_hooks};
@@ -34,11 +35,11 @@ core::arch::global_asm!(
     CPU_STACKS_SHIFT = const layout::CPU_STACKS_SHIFT,
     OVERFLOW_STACK = const layout::overflow_stack_top(0) - layout::STACK_ROOM,
     BUG = const brk::BUG,
-    EL0_IRQ = const el0::IRQ,
-    EL0_FIQ = const el0::FIQ,
-    EL0_ERROR = const el0::ERROR,
-    EL0_AARCH32 = const el0::AARCH32,
-    EL0_BEGIN = const el0::BEGIN,
+    EL0_IRQ = const 8 * places::IRQ,
+    EL0_FIQ = const 8 * places::FIQ,
+    EL0_ERROR = const 8 * places::ERROR,
+    EL0_AARCH32 = const 8 * places::AARCH32,
+    EL0_BEGIN = const 8 * places::BEGIN,
 );
 
 /// Points VBAR_EL1 of this CPU at the vectors. Called when the CPU is brought up, with D, A, I, F masked.

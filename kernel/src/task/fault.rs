@@ -35,8 +35,8 @@ pub fn of_kernel(frame: &Frame) -> bool {
 /// DFSC of an access that is not aligned as it must be.
 const ALIGNMENT: u64 = 0x21;
 
-/// The handler of a program's BRK: SIGTRAP. Thread context; may sleep. A part of the entry, where no probe can be (H6).
-#[inline(always)]
+/// The handler of a program's BRK: SIGTRAP. Thread context; may sleep. Not inlined into the entry, where no probe can be (H6).
+#[inline(never)]
 pub fn brk(task: &Task, frame: &mut Frame) {
     let esr = frame.esr;
     let info = Info::fault(Signal::SIGTRAP, raw::TRAP_BRKPT, frame.pc);

@@ -88,8 +88,8 @@ pub struct Process {
     pub resources: ResourceLimits,
     /// The parent's number, as the table has it, for `getppid` without the table's lock.
     pub(super) parent: AtomicU32,
-    /// Its entry in the table; null if it has none. Used under the table's lock.
-    pub(super) entry: AtomicPtr<super::table::Entry>,
+    /// Where its entry in the table is; null if it has none. Used by [`super::table`], under the table's lock.
+    pub(super) entry: AtomicPtr<()>,
     /// Whether the process ends: each of its threads ends when it would return to EL0.
     pub(super) ends: AtomicBool,
     /// How it has ended, once all its threads have.

@@ -143,7 +143,7 @@ impl Listed {
     fn new(entry: Entry) -> Self {
         let entry = NonNull::from(Box::leak(Box::new(entry)));
         let this = Self(entry);
-        this.process.entry.store(entry.as_ptr(), Relaxed);
+        this.process.entry.store(entry.as_ptr().cast(), Relaxed);
         this
     }
 }
@@ -266,7 +266,7 @@ impl Table {
     pub fn own(&mut self, task: &Task) -> Option<(&mut Entry, usize)> {
         // SAFETY: null, or the entry of the task's process in this table: the entry stays there as long as the process has a task. The
         // table, which is borrowed alone, gives out one reference at a time.
-        let entry = unsafe { task.process.entry.load(Relaxed).as_mut() }?;
+        let entry = unsafe { task.process.entry.load(Relaxed).cast::<Entry>().as_mut() }?;
         let at = entry.members.iter().position(|member| core::ptr::eq(Arc::as_ptr(&member.task), task))?;
         Some((entry, at))
     }

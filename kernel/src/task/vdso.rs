@@ -11,7 +11,7 @@ use crate::sync::IrqMutex;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use elf::ElfBytes;
 use elf::endian::LittleEndian;
 use maps::{Flags, Limits, Placement, Prot, Request};
@@ -48,8 +48,6 @@ impl Object for Pages {
 struct Vdso {
     code: Arc<Pages>,
     data: Arc<Pages>,
-    /// Where `__kernel_rt_sigreturn` is.
-    sigreturn: u64,
 }
 
 /// Made when the first program starts, and the same for all.
@@ -78,10 +76,10 @@ fn make() -> Option<Vdso> {
     let shared: &Data = unsafe { &*data.address().cast() };
     shared.frequency.store(timer::frequency(), Relaxed);
     shared.realtime_offset.store(clock::realtime_offset(), Relaxed);
+    SIGRETURN.store(VDSO + symbol("__kernel_rt_sigreturn")?, Relaxed);
     Some(Vdso {
         code: Arc::new(Pages { name: "[vdso]", pages: code }),
         data: Arc::new(Pages { name: "[vvar]", pages: alloc::vec![data] }),
-        sigreturn: VDSO + symbol("__kernel_rt_sigreturn")?,
     })
 }
 
@@ -91,9 +89,12 @@ fn vdso() -> Option<&'static Vdso> {
 
 /// The return from a handler whose program has named no restorer. Thread context.
 pub(super) fn sigreturn() -> u64 {
-    // A program runs, so its address space has a vDSO.
-    vdso().map_or(0, |vdso| vdso.sigreturn)
+    // A program runs, so its address space has a vDSO, and the value is there.
+    SIGRETURN.load(Relaxed)
 }
+
+/// The address of the vDSO's return from a handler; 0 before the vDSO is made.
+static SIGRETURN: AtomicU64 = AtomicU64::new(0);
 
 /// Has CLOCK_REALTIME be so many nanoseconds ahead of CLOCK_MONOTONIC, for system calls and for the vDSO. Thread context.
 pub(crate) fn set_realtime_offset(offset: u64) {

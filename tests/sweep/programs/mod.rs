@@ -115,8 +115,7 @@ const STEP: Part = Part { act: Act::Call, watches: &[], trap: trap(TRAP_TRACE, l
 
 /// Behind the first instruction at EL0; at the first one of a handler, if a signal comes between (T2).
 fn lands(at: u64) -> bool {
-    let handler = Place::Handler.address();
-    [Place::BehindWait.address() + 4, handler, handler + 4].contains(&at)
+    [Place::BehindWait.address() + 4, Place::Handler.address()].contains(&at)
 }
 
 const BREAKPOINT: Part = Part {
@@ -197,6 +196,7 @@ const fn preempted(
     Scenario {
         name,
         setup,
+        end: stage::clear,
         before: stage::before,
         body: one_lap,
         within: Some(|| actor(Who::First).span()),

@@ -290,9 +290,7 @@ static CAST: Mutex<Vec<Cast>> = Mutex::new(Vec::new());
 /// If the programs cannot be started, or something cannot be watched.
 pub fn set_up(parts: &[(Who, Part)]) -> Result<(), String> {
     actors()?;
-    for one in core::mem::take(&mut *CAST.lock()) {
-        one.events.iter().for_each(|event| event.close());
-    }
+    clear();
     for (who, part) in parts.iter().copied() {
         let actor = actor(who);
         actor.moves_to(0)?;
@@ -302,6 +300,13 @@ pub fn set_up(parts: &[(Who, Part)]) -> Result<(), String> {
         CAST.lock().push(Cast { who, part, events, before: (Vec::new(), 0) });
     }
     Ok(())
+}
+
+/// Closes the events of the scenario.
+pub fn clear() {
+    for one in core::mem::take(&mut *CAST.lock()) {
+        one.events.iter().for_each(|event| event.close());
+    }
 }
 
 /// Before a run.

@@ -197,6 +197,8 @@ impl TaskDebug {
             arm(cpu, slot);
         }
         slots::set_armed(cpu);
+        // What was counted of another task's hits says nothing of this one's.
+        cpu.repeated.set((0, 0));
         cpu.task.store(ptr::from_ref(self).cast_mut().cast(), Release);
         drop(masked);
         slots.add(&hits);

@@ -10,7 +10,7 @@
 //! | 592 | records: magic (4 bytes), size (4 bytes), data; FPSIMD always, ESR for faults, an end of zeros |
 //! | 4688 | the *frame record*: x29 and x30 of the interrupted code. x29 points here while the handler runs, so unwinders go on |
 //!
-//! Linux writes only what is used of the 4096 bytes for records, and so does [`write`].
+//! Linux writes only what is used of the 4096 bytes for records, and so does [`write()`].
 //!
 //! A handler and any other code of the program may change the frame. [`restore`] therefore believes nothing that it reads; what
 //! it cannot accept ends in SIGSEGV ([`BadFrame`]).
