@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
+use kernel::drivers::timer;
 use kernel::exception::DebugFrame;
 use kernel::kprobe::{Instance, ReturnProbe, WantedReturn};
 use kernel::sched;
@@ -34,17 +35,18 @@ extern "C" fn ends() {
 static HOLD: AtomicBool = AtomicBool::new(false);
 static STARTED: AtomicU64 = AtomicU64::new(0);
 
-/// The number of calls that are still under way after every CPU has had time to switch away from the threads that have ended.
+/// The number of calls that are still under way after every CPU has switched away from the threads that have ended, or has not done so for
+/// [`PATIENCE`] seconds: a virtual CPU that its host has put aside takes its time.
 fn left(probe: &Probe) -> usize {
-    for _ in 0..10_000 {
-        if probe.counts().2 == 0 {
-            break;
-        }
+    let start = timer::now();
+    while probe.counts().2 != 0 && timer::now().wrapping_sub(start) < PATIENCE * timer::frequency() {
         sched::yield_now();
         kernel::arch::barrier::relax();
     }
     probe.counts().2
 }
+
+const PATIENCE: u64 = 10;
 
 pub fn threads_that_end_in_a_call_give_it_back() -> Outcome {
     HOLD.store(false, Relaxed);

@@ -45,7 +45,8 @@ pub fn stop_others() -> u64 {
     }
     FOR_GOOD.store(true, SeqCst);
     gic::send_sgi(sgi::STOP, Target::AllOthers);
-    let patience = crate::drivers::timer::frequency() / 10;
+    // One second: a virtual CPU that its host has put aside answers late.
+    let patience = crate::drivers::timer::frequency();
     let start = crate::drivers::timer::now();
     while others & !ENDED.load(SeqCst) != 0 && crate::drivers::timer::now() - start < patience {
         barrier::relax();

@@ -47,7 +47,7 @@ struct Troupe {
     watched: Vec<Watched>,
     /// Whether a hit of the watchpoint sends SIGTRAP in this round.
     signals: bool,
-    /// How many pages were free at the end of a round; None before that of the second one, in which nothing is done for the first time.
+    /// How many pages were free at the end of the first round after which nothing more is done for the first time.
     free: Option<usize>,
     rounds: u64,
     sums: [u64; count::ALL],
@@ -225,7 +225,9 @@ pub fn settle() -> Result<(), String> {
     keep_stacks()?;
     wait("", || free.is_none_or(|free| pages::free() == free))
         .map_err(|_| format!("programs: {} pages are free where {free:?} are due", pages::free()))?;
-    if troupe.rounds == 2 {
+    // The first mapping of a program brings tables for the part of its address space where mappings go, and they stay.
+    let have_tables = troupe.programs.iter().all(|program| program.before[count::MAPPED] > 0);
+    if free.is_none() && troupe.rounds >= 2 && have_tables {
         troupe.free = Some(pages::free());
     }
     Ok(())
