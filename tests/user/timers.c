@@ -1,5 +1,5 @@
 /*
- * Proves that the timers of timer_create send the signals that they are asked for, to the process or to one thread, count the expiries
+ * Proves that the timers of timer_create and setitimer send the signals that they are asked for, to the process or to one thread, count the expiries
  * that found the signal pending, can be asked and stopped, and are neither inherited nor kept by execve.
  */
 #include "check.h"
@@ -222,8 +222,64 @@ static void wrong(void)
 	siginfo_t info;
 	check("    comes with its number", next_signal(&info) == SIGALRM && info.si_value.sival_int == id, "no");
 	syscall(SYS_timer_delete, id);
-	check("no timers of CPU time", setitimer(ITIMER_VIRTUAL, &virtual, NULL) == -1 && errno == ENOSYS, "%d", errno);
 	check("no itimer 3", setitimer(3, &virtual, NULL) == -1 && errno == EINVAL, "%d", errno);
+}
+
+static volatile sig_atomic_t expiries;
+static volatile int64_t ran_until;
+
+static int64_t cpu_time(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+	return time.tv_sec * 1000000000L + time.tv_nsec;
+}
+
+static void expires(int signal)
+{
+	(void)signal;
+	expiries++;
+	ran_until = cpu_time();
+}
+
+/* Timers that go by the time that the process runs: not while it sleeps. */
+static void by_cpu_time(int which, int signal, const char *name)
+{
+	struct itimerval once = { .it_value = { 0, 4000 } }, stop = { 0 }, old;
+	struct sigaction action = { .sa_handler = expires };
+	struct timespec sleep = { 0, 12 * MS };
+	int before;
+
+	sigaction(signal, &action, NULL);
+	expiries = 0;
+	int64_t began = cpu_time();
+	check_call(name, setitimer(which, &once, NULL));
+	nanosleep(&sleep, NULL);
+	getitimer(which, &old);
+	/* On a machine whose host is busy the process may have run so long all the same. */
+	check("    does not go while the process sleeps", !expiries || ran_until - began >= 4 * MS, "%ld ns",
+	      (long)(ran_until - began));
+	check("    what is left", expiries || (old.it_value.tv_sec == 0 && old.it_value.tv_usec > 0 && old.it_value.tv_usec <= 4000),
+	      "%ld us", (long)old.it_value.tv_usec);
+	while (!expiries)
+		__asm__ volatile("yield");
+	check("    expires when it has run so long", ran_until - began >= 4 * MS, "%ld ns", (long)(ran_until - began));
+	getitimer(which, &old);
+	check("    and stops", expiries == 1 && old.it_value.tv_sec == 0 && old.it_value.tv_usec == 0, "%d", expiries);
+	once.it_interval.tv_usec = once.it_value.tv_usec = 1000;
+	began = cpu_time();
+	setitimer(which, &once, NULL);
+	while (expiries < 4)
+		__asm__ volatile("yield");
+	check("    comes again", ran_until - began >= 3 * MS, "%ld ns", (long)(ran_until - began));
+	check_call("    until it is stopped", setitimer(which, &stop, &old));
+	check("    with its interval", old.it_interval.tv_usec == 1000, "%ld us", (long)old.it_interval.tv_usec);
+	before = expiries;
+	began = cpu_time();
+	while (cpu_time() - began < 4 * MS)
+		__asm__ volatile("yield");
+	check("    and comes no more", expiries == before, "%d", expiries - before);
 }
 
 static void by_the_library(void)
@@ -336,6 +392,8 @@ int main(int count, char **arguments)
 	repeated();
 	to_a_thread();
 	without_a_signal();
+	by_cpu_time(ITIMER_PROF, SIGPROF, "ITIMER_PROF");
+	by_cpu_time(ITIMER_VIRTUAL, SIGVTALRM, "ITIMER_VIRTUAL");
 	by_the_library();
 	wrong();
 	with_the_clock();

@@ -4,19 +4,19 @@ use crate::clock;
 use crate::clock::data::{Clock, SECOND};
 use crate::errno::Errno;
 use crate::exception::Frame;
-use crate::task::{self, Task, time_of, user};
+use crate::task::{self, Interval, Task, time_of, user};
 use linux_raw_sys::general as raw;
 use signals::{Notify, Setting, Signal};
 
 const MICROSECOND: u64 = 1000;
 
-/// The timers that count CPU time are missing.
-fn timer_only(which: u64) -> Result<(), Errno> {
-    match which as u32 {
-        raw::ITIMER_REAL => Ok(()),
-        raw::ITIMER_VIRTUAL | raw::ITIMER_PROF => Err(Errno::ENOSYS),
-        _ => Err(Errno::EINVAL),
-    }
+fn which_of(number: u64) -> Result<Interval, Errno> {
+    Ok(match number as u32 {
+        raw::ITIMER_REAL => Interval::Real,
+        raw::ITIMER_VIRTUAL => Interval::Virtual,
+        raw::ITIMER_PROF => Interval::Profiling,
+        _ => return Err(Errno::EINVAL),
+    })
 }
 
 /// A `struct itimerval`: the interval, then what is left.
@@ -29,15 +29,15 @@ fn put_timer(to: u64, (left, interval): (u64, u64)) -> Result<(), Errno> {
 
 /// getitimer
 pub fn getitimer(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    timer_only(frame.x[0])?;
-    put_timer(frame.x[1], task::timer(task))?;
+    let which = which_of(frame.x[0])?;
+    put_timer(frame.x[1], task::timer(task, which))?;
     Ok(0)
 }
 
 /// setitimer
 pub fn setitimer(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [which, new, old, ..] = frame.x;
-    timer_only(which)?;
+    let which = which_of(which)?;
     let [interval, interval_us, first, first_us] =
         if new == 0 { [0; 4] } else { user::get::<[u64; 4]>(new)? };
     let time = |seconds: u64, microseconds: u64| {
@@ -46,7 +46,7 @@ pub fn setitimer(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         }
         time_of([seconds, microseconds * MICROSECOND])
     };
-    let before = task::set_timer(task, time(first, first_us)?, time(interval, interval_us)?)?;
+    let before = task::set_timer(task, which, time(first, first_us)?, time(interval, interval_us)?)?;
     if old != 0 {
         put_timer(old, before)?;
     }

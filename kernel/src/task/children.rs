@@ -75,7 +75,7 @@ impl Table {
         entry.ends = Some(status);
         entry.zombie = true;
         entry.stopped = None;
-        entry.timer = (0, 0);
+        entry.interval_timers = [(0, 0); 3];
         entry.drop_timers();
         *entry.process.status.lock() = Some(status);
         let (own_group, parent, signal) = (entry.group, entry.parent, entry.exit_signal);

@@ -57,7 +57,7 @@ pub(crate) fn exchange_limit(pid: Pid, resource: u32, new: Option<Limit>) -> Res
 
 impl Entry {
     /// How long the tasks of the process ran, in nanoseconds. Thread context.
-    fn own_time(&self) -> u64 {
+    pub(super) fn own_time(&self) -> u64 {
         let running: u64 = self.members.iter().map(|member| sched::run_time(member.task.thread())).sum();
         self.run_time + running
     }

@@ -86,8 +86,9 @@ pub(super) struct Entry {
     /// How long tasks that have ended ran, in nanoseconds, and children that were waited for.
     pub run_time: u64,
     pub children_time: u64,
-    /// When ITIMER_REAL expires, and its interval, both in nanoseconds; 0 if never.
-    pub timer: (u64, u64),
+    /// When ITIMER_REAL, ITIMER_VIRTUAL and ITIMER_PROF expire, and their intervals, all in nanoseconds; 0 if never. The first one goes by the
+    /// machine's clock, the others by the time that the process's tasks have run.
+    pub interval_timers: [(u64, u64); 3],
     /// The timers of `timer_create`.
     pub timers: Timers,
 }
@@ -112,7 +113,7 @@ impl Entry {
             continue_to_tell: false,
             run_time: 0,
             children_time: 0,
-            timer: (0, 0),
+            interval_timers: [(0, 0); 3],
             timers: Timers::new(),
         }
     }

@@ -1,5 +1,6 @@
-//! ITIMER_REAL and the timers of `timer_create`: a thread of the kernel sleeps until the next timer of any process expires, and sends its
-//! signal.
+//! The timers of `setitimer` and of `timer_create`: a thread of the kernel sleeps until the next timer of any process expires, and sends its
+//! signal. When a timer that goes by CPU time expires depends on how long the process's tasks run; the thread looks at the earliest instant
+//! at which it can, and again if it has not.
 
 use super::Task;
 use super::table::{Entry, Listed, Table, table};
@@ -18,26 +19,79 @@ use spin::Once;
 static THREAD: AtomicU64 = AtomicU64::new(0);
 static STARTED: Once<bool> = Once::new();
 
-/// What is left of the timer of a process, and its interval, in nanoseconds; 0 if it does not run. Thread context.
-pub(crate) fn timer(task: &Task) -> (u64, u64) {
-    let (at, interval) = table().own(task).map_or((0, 0), |(entry, _)| entry.timer);
-    // A timer that has just expired still runs until its signal is sent.
-    if at == 0 { (0, interval) } else { (at.saturating_sub(clock::nanoseconds()).max(1), interval) }
+/// One of the timers of `setitimer`. The value is the number of ITIMER_REAL and so on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Interval {
+    /// By the machine's clock.
+    Real,
+    /// By the time that the process runs at EL0; time in the kernel is not counted apart.
+    Virtual,
+    /// By the time that the process runs.
+    Profiling,
 }
 
-/// Sets the timer of a process: it expires after `first` nanoseconds, and then after each `interval`. 0 stops it. Returns what was left of
+impl Interval {
+    const ALL: [Self; 3] = [Self::Real, Self::Virtual, Self::Profiling];
+
+    fn signal(self) -> Signal {
+        match self {
+            Self::Real => Signal::SIGALRM,
+            Self::Virtual => Signal::SIGVTALRM,
+            Self::Profiling => Signal::SIGPROF,
+        }
+    }
+
+    /// The time by which the timer goes.
+    fn now(self, entry: &Entry) -> u64 {
+        match self {
+            Self::Real => clock::nanoseconds(),
+            Self::Virtual | Self::Profiling => entry.own_time(),
+        }
+    }
+
+    /// When the timer can expire at the earliest, by the machine's clock; None if it does not run.
+    fn next(self, entry: &Entry) -> Option<u64> {
+        /// So often at most the thread looks at a timer by CPU time.
+        const LEAST: u64 = 1_000_000;
+        let at = entry.interval_timers[self as usize].0;
+        match self {
+            _ if at == 0 => None,
+            Self::Real => Some(at),
+            Self::Virtual | Self::Profiling => {
+                let left = at.saturating_sub(self.now(entry)) / entry.members.len().max(1) as u64;
+                Some(clock::nanoseconds().saturating_add(left.max(LEAST)))
+            }
+        }
+    }
+}
+
+/// What is left of a timer of a process, and its interval, in nanoseconds; 0 if it does not run. Thread context.
+pub(crate) fn timer(task: &Task, which: Interval) -> (u64, u64) {
+    let mut table = table();
+    let Some((entry, _)) = table.own(task) else { return (0, 0) };
+    let (at, interval) = entry.interval_timers[which as usize];
+    // A timer that has just expired still runs until its signal is sent.
+    if at == 0 { (0, interval) } else { (at.saturating_sub(which.now(entry)).max(1), interval) }
+}
+
+/// Sets a timer of a process: it expires after `first` nanoseconds, and then after each `interval`. 0 stops it. Returns what was left of
 /// the old one, and its interval. Thread context.
 ///
 /// # Errors
 /// ENOMEM.
-pub(crate) fn set_timer(task: &Task, first: u64, interval: u64) -> Result<(u64, u64), Errno> {
+pub(crate) fn set_timer(
+    task: &Task,
+    which: Interval,
+    first: u64,
+    interval: u64,
+) -> Result<(u64, u64), Errno> {
     if first != 0 {
         started()?;
     }
-    let old = timer(task);
-    let at = if first == 0 { 0 } else { clock::nanoseconds().saturating_add(first) };
+    let old = timer(task, which);
     if let Some((entry, _)) = table().own(task) {
-        entry.timer = (at, interval);
+        let at = if first == 0 { 0 } else { which.now(entry).saturating_add(first) };
+        entry.interval_timers[which as usize] = (at, interval);
     }
     changed();
     Ok(old)
@@ -158,6 +212,26 @@ impl Entry {
 }
 
 impl Table {
+    /// Sends the signals of one kind of the processes' timers of `setitimer` that are due.
+    fn expire_interval(&mut self, which: Interval) {
+        let is_due = |entry: &Entry| {
+            let at = entry.interval_timers[which as usize].0;
+            at != 0 && at <= which.now(entry)
+        };
+        let due: alloc::vec::Vec<u32> =
+            self.processes.iter().filter(|(_, entry)| is_due(entry)).map(|(pid, _)| *pid).collect();
+        for pid in due {
+            let Some(entry) = self.process(pid) else { continue };
+            let now = which.now(entry);
+            let (at, interval) = entry.interval_timers[which as usize];
+            // Expiries that were missed make one signal.
+            let missed = (now - at).checked_div(interval).unwrap_or(0);
+            entry.interval_timers[which as usize].0 =
+                if interval == 0 { 0 } else { at.saturating_add(interval.saturating_mul(missed + 1)) };
+            let _ = self.send(pid, None, &Info::kernel(which.signal()));
+        }
+    }
+
     /// Sends the signals of a process's timers that are due. The timer of a thread that has ended has nobody to send its signal to.
     fn expire(&mut self, pid: u32, now: u64) {
         while let Some(entry) = self.process(pid)
@@ -190,27 +264,15 @@ fn run() {
 fn expire() -> Option<u64> {
     let now = clock::nanoseconds();
     let mut table = table();
-    let due: alloc::vec::Vec<u32> = table
-        .processes
-        .iter()
-        .filter(|(_, entry)| (1..=now).contains(&entry.timer.0))
-        .map(|(pid, _)| *pid)
-        .collect();
-    for pid in due {
-        let Some(entry) = table.process(pid) else { continue };
-        let (at, interval) = entry.timer;
-        // Expiries that were missed make one signal.
-        let missed = (now - at).checked_div(interval).unwrap_or(0);
-        entry.timer.0 =
-            if interval == 0 { 0 } else { at.saturating_add(interval.saturating_mul(missed + 1)) };
-        let _ = table.send(pid, None, &Info::kernel(Signal::SIGALRM));
+    for which in Interval::ALL {
+        table.expire_interval(which);
     }
     let waiting = |entry: &Entry| entry.timers.next().is_some_and(|at| at <= now);
     let due: alloc::vec::Vec<u32> =
         table.processes.iter().filter(|(_, entry)| waiting(entry)).map(|(pid, _)| *pid).collect();
     due.into_iter().for_each(|pid| table.expire(pid, now));
     let next = |entry: &Listed| {
-        Some(entry.timer.0).filter(|at| *at != 0).into_iter().chain(entry.timers.next()).min()
+        Interval::ALL.into_iter().filter_map(|which| which.next(entry)).chain(entry.timers.next()).min()
     };
     table.processes.values().filter_map(next).min()
 }
