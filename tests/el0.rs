@@ -3,10 +3,10 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use files::{Time, Unpacked, UnpackedBody};
+use harness::elf;
 use kernel::fs::{self, OpenFiles};
 use kernel::task::{self, Attributes, PerfEvent, Task};
 use kernel::userspace;
@@ -16,29 +16,6 @@ use programs::start::Strings;
 pub const TEXT: u64 = 0x40_1000;
 /// Where the programs' data begin: zeros.
 pub const DATA: u64 = 0x50_0000;
-
-/// An ELF file with a segment of `text` and a segment of `data` bytes, which are zeros.
-fn elf(text: &[u8], data: u64) -> Vec<u8> {
-    let length = text.len() as u64;
-    let mut file = Vec::new();
-    let mut put = |bytes: &[u8]| file.extend_from_slice(bytes);
-    put(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
-    [2_u16, 183].iter().for_each(|half| put(&half.to_le_bytes()));
-    put(&1_u32.to_le_bytes());
-    [TEXT, 64, 0].iter().for_each(|word: &u64| put(&word.to_le_bytes()));
-    put(&0_u32.to_le_bytes());
-    [64_u16, 56, 2, 0, 0, 0].iter().for_each(|half| put(&half.to_le_bytes()));
-    let mut segment = |flags: u32, words: [u64; 6]| {
-        put(&1_u32.to_le_bytes());
-        put(&flags.to_le_bytes());
-        words.iter().for_each(|word| put(&word.to_le_bytes()));
-    };
-    segment(5, [0x1000, TEXT, TEXT, length, length, 0x1000]);
-    segment(6, [0, DATA, DATA, 0, data, 0x1000]);
-    file.resize(0x1000, 0);
-    file.extend_from_slice(text);
-    file
-}
 
 fn told(error: impl Debug) -> String {
     format!("{error:?}")
@@ -60,7 +37,7 @@ pub fn prepare() -> Result<(), String> {
 /// What the kernel says against it.
 pub fn install(path: &str, text: &[u8], data: u64) -> Result<(), String> {
     prepare()?;
-    let content = elf(text, data);
+    let content = elf::file((TEXT, text), TEXT, (DATA, data));
     let body = UnpackedBody::Regular(&content);
     let time = Time { sec: 0, nsec: 0 };
     let program = Unpacked { path: path.as_bytes(), mode: 0o100_755, uid: 0, gid: 0, time, body };

@@ -9,6 +9,7 @@ extern crate alloc;
 
 pub mod bench;
 pub mod demo;
+pub mod elf;
 pub mod ktest;
 pub mod storm;
 pub mod sweep;

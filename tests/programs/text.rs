@@ -2,16 +2,15 @@
 
 use alloc::vec::Vec;
 use core::arch::global_asm;
+use harness::elf;
 
 global_asm!(include_str!("text.S"), options(raw));
 
 /// Where the program's text and data are.
 const TEXT: u64 = 0x40_0000;
 const DATA: u64 = 0x50_0000;
-/// The offset of the text in its file, and in its segment.
-const OFFSET: u64 = 0x1000;
 /// Where the program starts.
-pub const BASE: u64 = TEXT + OFFSET;
+pub const BASE: u64 = TEXT + 0x1000;
 
 /// Functions that return the address of a label in the program.
 macro_rules! labels {
@@ -125,22 +124,5 @@ pub fn file() -> Vec<u8> {
     let length = (&raw const el0_program_end).addr() - (&raw const el0_program).addr();
     // SAFETY: the text between the two labels is in read-only data.
     let text = unsafe { core::slice::from_raw_parts(&raw const el0_program, length) };
-    let mut file = Vec::new();
-    let mut put = |bytes: &[u8]| file.extend_from_slice(bytes);
-    put(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
-    [2_u16, 183].iter().for_each(|half| put(&half.to_le_bytes()));
-    put(&1_u32.to_le_bytes());
-    [BASE, 64, 0].iter().for_each(|word: &u64| put(&word.to_le_bytes()));
-    put(&0_u32.to_le_bytes());
-    [64_u16, 56, 2, 0, 0, 0].iter().for_each(|half| put(&half.to_le_bytes()));
-    let mut segment = |flags: u32, words: [u64; 6]| {
-        put(&1_u32.to_le_bytes());
-        put(&flags.to_le_bytes());
-        words.iter().for_each(|word| put(&word.to_le_bytes()));
-    };
-    segment(5, [OFFSET, BASE, BASE, length as u64, length as u64, 0x1000]);
-    segment(6, [0, DATA, DATA, 0, 0x2000, 0x1000]);
-    file.resize(OFFSET as usize, 0);
-    file.extend_from_slice(text);
-    file
+    elf::file((BASE, text), BASE, (DATA, 0x2000))
 }

@@ -2,6 +2,7 @@
 //! that no initial ramdisk is needed. Words of its data say what it does.
 
 use super::place::must;
+use crate::elf;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -190,25 +191,8 @@ fn file() -> Vec<u8> {
     let length = offset(&raw const el0_bench_end) as usize;
     // SAFETY: the text between the two labels is in read-only data.
     let text = unsafe { core::slice::from_raw_parts(&raw const el0_bench, length) };
-    let mut file = Vec::new();
-    let mut put = |bytes: &[u8]| file.extend_from_slice(bytes);
-    put(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
-    [2_u16, 183].iter().for_each(|half| put(&half.to_le_bytes()));
-    put(&1_u32.to_le_bytes());
     let entry = TEXT + offset(&raw const el0_bench_start);
-    [entry, 64, 0].iter().for_each(|word: &u64| put(&word.to_le_bytes()));
-    put(&0_u32.to_le_bytes());
-    [64_u16, 56, 2, 0, 0, 0].iter().for_each(|half| put(&half.to_le_bytes()));
-    let mut segment = |flags: u32, words: [u64; 6]| {
-        put(&1_u32.to_le_bytes());
-        put(&flags.to_le_bytes());
-        words.iter().for_each(|word| put(&word.to_le_bytes()));
-    };
-    segment(5, [0x1000, TEXT, TEXT, length as u64, length as u64, 0x1000]);
-    segment(6, [0, DATA, DATA, 0, 0x1000, 0x1000]);
-    file.resize(0x1000, 0);
-    file.extend_from_slice(text);
-    file
+    elf::file((TEXT, text), entry, (DATA, 0x1000))
 }
 
 fn must_do<T>(result: Result<T, impl core::fmt::Debug>) -> T {

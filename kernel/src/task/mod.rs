@@ -58,7 +58,8 @@ pub(crate) use futex::{time_of, wait as futex_wait};
 pub(crate) use own::{count, exchange_limit, run_time_of_process, run_time_of_thread, thread_of};
 pub(crate) use signal::{Receiver, send};
 pub(crate) use timer::{
-    Interval, clock_of_timer, create_timer, delete_timer, overrun, posix_timer, set_posix_timer, set_timer, timer,
+    Interval, clock_of_timer, create_timer, delete_timer, overrun, posix_timer, set_posix_timer, set_timer,
+    timer,
 };
 pub(crate) use vdso::set_realtime_offset;
 
