@@ -69,6 +69,8 @@ const TESTS: &[(&str, &str)] = &[
     ("displaced.a_simulated_literal_hits_its_watchpoints_once_an_attempt", LITERALS),
     ("rule-interrupts.m8_irq_in_a_step_over", IN_SOFTWARE),
     ("rule-interrupts.m8_fiq_in_a_step_over", IN_SOFTWARE),
+    ("rule-interrupts.m8_a_spurious_irq_in_a_step_over", IN_SOFTWARE),
+    ("rule-interrupts.m8_a_spurious_fiq_in_a_step_over", IN_SOFTWARE),
     ("rule-interrupts.m8_the_stash_holds_as_much_as_it_says", OWNERS),
     ("rule-debug.m10_every_owner_gets_its_step", IN_SOFTWARE),
     ("rule-debug.m10_a_breakpoint_and_a_watchpoint_share_a_step", IN_SOFTWARE),

@@ -2,9 +2,9 @@
 
 use super::barrier;
 
-/// SCTLR_EL1 (DDI 0487 D24.2, "SCTLR_EL1"): DC ZVA, CTR_EL0, WFI, WFE and the cache maintenance that makes text visible.
-/// SA0: an access by SP at EL0 faults if SP is no multiple of 16, as Linux has it.
+/// SCTLR_EL1.SA0 (DDI 0487 D24.2, "SCTLR_EL1"): an access by SP at EL0 faults if SP is no multiple of 16, as Linux has it.
 const SA0: u64 = 1 << 4;
+/// The same register: DC ZVA, CTR_EL0, WFI, WFE and the cache maintenance that makes text visible.
 const DZE: u64 = 1 << 14;
 const UCT: u64 = 1 << 15;
 const NTWI: u64 = 1 << 16;

@@ -21,13 +21,13 @@ impl Fpsimd {
         Self { v: [0; 32], fpsr: 0, fpcr: 0 }
     }
 
-    /// Loads registers of this CPU that lie apart. The caller is not switched away meanwhile.
+    /// Loads registers of this CPU that lie apart. If the caller is switched away meanwhile, the switch saves and loads all registers.
     pub fn load_parts(v: &[u128; 32], fpsr: u32, fpcr: u32) {
         // SAFETY: the kernel uses none of the registers that are written.
         unsafe { load_parts(v, fpsr.into(), fpcr.into()) }
     }
 
-    /// Saves the registers of this CPU. The caller is not switched away meanwhile.
+    /// Saves the registers of this CPU. If the caller is switched away meanwhile, the switch saves and loads all registers.
     pub fn save(&mut self) {
         // SAFETY: the value has room for all registers, at the offsets that the function uses.
         unsafe { save(self) }

@@ -2,8 +2,8 @@
 //! permissions of EL0, whatever the address, and PAN need not be opened.
 //!
 //! A fault continues behind the copy, by the table of `exception::extable`. Before that the handler of faults may bring the page in,
-//! if the caller may sleep; then the instruction is executed again. The functions say how many bytes were *not* copied, and copy all
-//! bytes before the first one that cannot be accessed.
+//! if the caller may sleep; then the instruction is executed again. The functions with a length say how many bytes were *not* copied, and copy all
+//! bytes before the first one that cannot be accessed; the others say only whether they have copied all.
 //!
 //! The watchpoints of a program do not see these accesses (rule M15).
 

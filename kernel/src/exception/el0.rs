@@ -41,10 +41,9 @@ pub trait Programs {
     fn report(frame: &mut El0Frame, found: &Report);
     /// The debug state of the running task. All exceptions are masked.
     fn debug() -> Option<&'static TaskDebug>;
-    /// Whether the program can go on as it is: there is neither a signal for it nor a debug state, and the CPU has its registers. All
-    /// exceptions are masked. Most ways back to the program end here, so the function is short, and part of text that cannot be probed.
+    /// Whether the program can go on as it is: there is neither a signal for it nor a debug state. All exceptions are masked. Most ways back to the program end here, so the function is short, and part of text that cannot be probed.
     fn is_ready(task: &'static Self::Task) -> bool;
-    /// Does what is left to be done before the program goes on: signals, registers. Returns true once nothing is. Called with all
+    /// Does what is left to be done before the program goes on: signals, slots, steps. Returns true once nothing is. Called with all
     /// exceptions masked; may open them, and masks them again.
     fn leave(frame: &mut El0Frame) -> bool;
 }

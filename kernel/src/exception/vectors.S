@@ -86,7 +86,7 @@
 // entry has its place in the vector, which is 32 instructions long. X24 is ESR_EL1.
 .macro vector_of_el0
     .balign 0x80
-    .cfi_startproc simple
+80: .cfi_startproc simple
     describe_live
     sub     sp, sp, #{FRAME}
     save
@@ -106,6 +106,12 @@
     describe_frame
 .endm
 
+// The end of a vector. If it is longer than 32 instructions, the assembler cannot go back to where the next one begins.
+.macro end_of_vector
+    .cfi_endproc
+    .org    80b + 0x80
+.endm
+
 // Calls the handler at an offset of the table of handlers, and returns to the program.
 .macro vector_el0 offset
     vector_of_el0
@@ -113,7 +119,7 @@
     ldr     x2, [x2, #\offset]
     blr     x2
     b       return_to_el0
-    .cfi_endproc
+    end_of_vector
 .endm
 
 // Calls the handler of the exception's class. X24 is ESR_EL1.
@@ -143,7 +149,7 @@ vectors:
     vector_of_el0
     call_by_class EXCEPTION_EL0
     b       return_to_el0
-    .cfi_endproc
+    end_of_vector
     vector_el0 {EL0_IRQ}
     vector_el0 {EL0_FIQ}
     vector_el0 {EL0_ERROR}

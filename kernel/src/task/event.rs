@@ -263,7 +263,13 @@ impl PerfEvent {
         }
     }
 
-    /// Ends the watch in one task.
+    /// Ends the watch in the running task, which goes on as another program or ends. Thread context; may sleep.
+    fn leaves(&self, task: &Task, this: Use) {
+        let _changing = self.changing.lock();
+        self.leave(task, this);
+    }
+
+    /// Ends the watch in one task. The caller has the lock of `changing`.
     fn leave(&self, task: &Task, this: Use) {
         if task.debug.enable_slot(this, false) {
             task.settle_slots();
@@ -324,7 +330,7 @@ impl Task {
             if event.attributes.enable_on_exec {
                 event.enable(true);
             } else {
-                event.leave(self, this);
+                event.leaves(self, this);
             }
         }
         crate::debug::task::forget();
@@ -334,7 +340,7 @@ impl Task {
     pub(super) fn leave_events(&self) {
         let events = self.events.lock().clone();
         for (this, event) in events {
-            event.leave(self, this);
+            event.leaves(self, this);
         }
     }
 

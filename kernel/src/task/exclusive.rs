@@ -91,7 +91,7 @@ pub(super) fn run(own: &Task, frame: &mut Frame, hits: &Hits) {
     let hit_at = frame.pc;
     if !is_load_exclusive(at) {
         if !is_store_exclusive(at) && !is_in_sequence(frame.pc) {
-            return;
+            return task::is_in_no_sequence(frame.pc);
         }
         // The store-exclusive of this attempt fails: the program sees that, and goes back to its load-exclusive.
         let (accesses, at_load) = sequence::resume(&mut registers, &mut memory);

@@ -3,7 +3,7 @@
 use super::process::Pid;
 use super::table::table;
 use super::vdso::{VDSO, put_vdso};
-use super::{Task, cpu, interrupted};
+use super::{Task, cpu, interrupted, pi};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{self, FileObject, Start};
@@ -210,6 +210,8 @@ pub fn execve(
     end_others(task)?;
     task.leave_space(Some(loaded.space));
     become_first(task);
+    // Another process may have begun to wait for a lock of the thread's old number meanwhile.
+    pi::turn_away_late(task);
     task.robust_list.store(0, Relaxed);
     let closed = task.process.files.lock().take_close_on_exec();
     drop(closed);

@@ -198,9 +198,9 @@ impl Entry {
     /// Drops the pending signal of a timer.
     fn forget_signal(&mut self, id: i32) {
         self.pending.remove_timer(id);
-        for at in 0..self.members.len() {
-            self.members[at].pending.remove_timer(id);
-            self.refresh(at);
+        // Whether a task has something to do is for the task itself to say: it may just have been told of something else.
+        for member in &mut self.members {
+            member.pending.remove_timer(id);
         }
     }
 

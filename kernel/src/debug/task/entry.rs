@@ -234,6 +234,11 @@ pub fn stepped_by_hand(pc: u64) {
     let _ = held(cpu, |held| held.stepping.end_step_over());
 }
 
+/// The instruction at `pc`, which was hit several times, is in no exclusive sequence. Thread context of the task.
+pub fn is_in_no_sequence(pc: u64) {
+    Masked::new().cpu().repeated.set((pc, 1));
+}
+
 /// The running task cannot step over the instruction that it is at: it runs free, for `owner` and with the slots suspended that were hit,
 /// until its next exception (H9). Thread context of the task.
 pub fn run_free(frame: &mut Frame, owner: Owners) {

@@ -15,6 +15,6 @@ mod put_off;
 mod slots;
 mod state;
 
-pub use entry::{By, forget, give, handler_returns, run_free, stepped_by_hand, take};
+pub use entry::{By, forget, give, handler_returns, is_in_no_sequence, run_free, stepped_by_hand, take};
 pub use list::{Answer, Use};
 pub use state::TaskDebug;

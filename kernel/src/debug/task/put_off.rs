@@ -81,7 +81,9 @@ impl PutOff {
             .into_iter()
             .find(|&at| self.notes[at].is_some_and(|note| (note.pc, note.sp) == (pc, sp)))?;
         self.next = at;
-        self.notes[at].take().map(|note| note.suspended)
+        let suspended = self.notes[at].take().map(|note| note.suspended);
+        self.any = self.notes.iter().any(Option::is_some);
+        suspended
     }
 
     /// Forgets all: the program is another one.
