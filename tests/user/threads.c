@@ -183,8 +183,41 @@ static void exec_by_a_thread(void)
 	}
 }
 
+static int ready;
+
+static void *executes_at_once(void *unused)
+{
+	(void)unused;
+	__atomic_fetch_add(&ready, 1, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&ready, __ATOMIC_SEQ_CST) < 2)
+		__asm__ volatile("yield");
+	execl("/proc/self/exe", program, "at once", NULL);
+	return NULL;
+}
+
+/* Of two threads that call execve at once one goes on as the new program. */
+static void execs_at_once(void)
+{
+	int status, executed = 0;
+
+	for (int round = 0; round < 20; round++) {
+		pid_t child = fork();
+		if (!child) {
+			pthread_t thread;
+			pthread_create(&thread, NULL, executes_at_once, NULL);
+			executes_at_once(NULL);
+			for (;;)
+				pause();
+		}
+		executed += waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 9;
+	}
+	check("two threads that call execve at once", executed == 20, "%d of 20 have become the program", executed);
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && !strcmp(argv[1], "at once"))
+		return 9;
 	if (argc > 1)
 		return executed(argv[1]);
 	program = argv[0];
@@ -223,5 +256,6 @@ int main(int argc, char **argv)
 	check("pthread_exit", (long)result == 7, "%ld", (long)result);
 	inheritance();
 	exec_by_a_thread();
+	execs_at_once();
 	return failed();
 }

@@ -208,6 +208,22 @@ static void signals_for_hits(void)
 	signal(SIGTRAP, SIG_DFL);
 }
 
+/* Two events on one instruction: both count, and there is one signal. */
+static void signals_of_two(void)
+{
+	struct sigaction action = { .sa_sigaction = trapped, .sa_flags = SA_SIGINFO | SA_NODEFER };
+
+	sigaction(SIGTRAP, &action, NULL);
+	int first = event(EXECUTES, (void *)spot, 4, SIGTRAPS, 0), second = event(EXECUTES, (void *)spot, 4, SIGTRAPS, 0);
+	signals = 0;
+	spot();
+	check("one signal for two events", signals == 1 && last_pc == (uintptr_t)spot, "%d signals, PC %#lx", signals,
+	      (unsigned long)last_pc);
+	hits("    and a hit of the first", first, 1);
+	hits("    and of the second", second, 1);
+	signal(SIGTRAP, SIG_DFL);
+}
+
 /* A signal that is blocked waits and says so; one that is ignored is none. The program goes on in either case. */
 static void signals_put_off(void)
 {
@@ -786,6 +802,7 @@ int main(int argc, char **argv)
 	signals_for_hits();
 	signals_of_many();
 	signals_put_off();
+	signals_of_two();
 	replaced_by_handler();
 	left_by_jump();
 	moved();

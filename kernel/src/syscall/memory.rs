@@ -57,9 +57,14 @@ pub fn mmap(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     Ok(space(task)?.map(request, &task.process.limits())?)
 }
 
+/// An address without the tag byte, which calls that name memory ignore as loads and stores do (TCR_EL1.TBI0), as on Linux.
+fn untagged(address: u64) -> u64 {
+    if address >> 55 & 1 == 0 { address & !(0xff << 56) } else { address }
+}
+
 /// munmap
 pub fn munmap(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    space(task)?.unmap(frame.x[0], frame.x[1])?;
+    space(task)?.unmap(untagged(frame.x[0]), frame.x[1])?;
     Ok(0)
 }
 
@@ -67,6 +72,7 @@ pub fn munmap(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 pub fn mprotect(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [address, len, prot, ..] = frame.x;
     let limits = task.process.limits();
+    let address = untagged(address);
     space(task)?.change(|maps, changes| maps.protect(address, len, prot, &limits, changes))?;
     Ok(0)
 }
@@ -74,6 +80,7 @@ pub fn mprotect(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 /// mremap
 pub fn mremap(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [addr, old_len, new_len, flags, new_addr, ..] = frame.x;
+    let addr = untagged(addr);
     let request = Remap { addr, old_len, new_len, flags, new_addr };
     Ok(space(task)?.remap(request, &task.process.limits())?)
 }
@@ -95,6 +102,7 @@ fn pages_of(start: u64, length: u64) -> Result<(u64, u64), Errno> {
 /// mincore: pages of files are always in memory, others once they were touched.
 pub fn mincore(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [start, length, to, ..] = frame.x;
+    let start = untagged(start);
     if !start.is_multiple_of(maps::PAGE) {
         return Err(Errno::EINVAL);
     }
@@ -109,6 +117,7 @@ pub fn mincore(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 /// msync: files are in memory, and mappings share their pages.
 pub fn msync(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [start, length, flags, ..] = frame.x;
+    let start = untagged(start);
     let (flags, both) = (flags as u32, raw::MS_ASYNC | raw::MS_SYNC);
     if flags & !(both | raw::MS_INVALIDATE) != 0 || flags & both == both || !start.is_multiple_of(maps::PAGE)
     {
@@ -120,7 +129,7 @@ pub fn msync(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 
 /// mlock: no page is ever given up, so a lock only has the pages come in.
 pub fn mlock(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    let (start, length) = pages_of(frame.x[0], frame.x[1])?;
+    let (start, length) = pages_of(untagged(frame.x[0]), frame.x[1])?;
     let space = mapped(task, start, length)?;
     for page in (start..start + length).step_by(maps::PAGE as usize) {
         // As in Linux, a page that the program may not read does not come in, and is no error.
@@ -142,7 +151,7 @@ pub fn mlock2(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
 
 /// munlock
 pub fn munlock(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    let (start, length) = pages_of(frame.x[0], frame.x[1])?;
+    let (start, length) = pages_of(untagged(frame.x[0]), frame.x[1])?;
     mapped(task, start, length).map(|_| 0)
 }
 
@@ -164,6 +173,6 @@ pub fn madvise(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let [address, len, advice, ..] = frame.x;
     let space = space(task)?;
     let drop = advice == u64::from(raw::MADV_DONTNEED);
-    space.advise(address, len, drop)?;
+    space.advise(untagged(address), len, drop)?;
     Ok(0)
 }

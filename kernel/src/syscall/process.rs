@@ -50,7 +50,7 @@ pub fn clone3(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         }
     }
     if (stack == 0) != (stack_size == 0)
-        || exit_signal > raw::CSIGNAL.into()
+        || exit_signal > signals::Signal::MAX.into()
         || flags & u64::from(raw::CSIGNAL) != 0
     {
         return Err(Errno::EINVAL);

@@ -47,12 +47,12 @@ const REFUSED: u64 = (raw::CLONE_NEWNS
 /// EINVAL, EAGAIN, ENOMEM, EFAULT.
 pub fn clone(task: &Task, frame: &Frame, request: &Clone) -> Result<u64, Errno> {
     let has = |flag: u32| request.flags & u64::from(flag) != 0;
-    let exit_signal = match request.exit_signal {
-        0 => None,
-        number => Some(u32::try_from(number).ok().and_then(Signal::new).ok_or(Errno::EINVAL)?),
-    };
+    // As on Linux, a number that is no signal's means that there is none.
+    let exit_signal = u32::try_from(request.exit_signal).ok().and_then(Signal::new);
     let thread = has(raw::CLONE_THREAD);
+    let of_first = has(raw::CLONE_PARENT) && task.process.pid == 1;
     if request.flags & REFUSED != 0
+        || of_first
         || (thread && !has(raw::CLONE_SIGHAND))
         || (has(raw::CLONE_SIGHAND) && !has(raw::CLONE_VM))
         || (has(raw::CLONE_SIGHAND) && request.flags & raw::CLONE_CLEAR_SIGHAND != 0)
@@ -83,11 +83,9 @@ pub fn clone(task: &Task, frame: &Frame, request: &Clone) -> Result<u64, Errno> 
     if has(raw::CLONE_CHILD_SETTID) {
         write_in(&child, request.child_tid, tid);
     }
-    if has(raw::CLONE_PARENT_SETTID)
-        && let Err(error) = user::put(request.parent_tid, tid)
-    {
-        abandon(&child, thread);
-        return Err(error);
+    if has(raw::CLONE_PARENT_SETTID) {
+        // As on Linux, an address that cannot be written is no error: the task exists already.
+        let _ = user::put(request.parent_tid, tid);
     }
     if let Err(error) = task.hand_events_on(&child, thread) {
         abandon(&child, thread);

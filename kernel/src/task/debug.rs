@@ -29,21 +29,31 @@ pub fn report(frame: &mut El0Frame, report: &Report) {
     }
 }
 
+/// What the program was told of the hits of one instruction, or of one sequence: there is one SIGTRAP for all of them, as if those behind the
+/// first one had found it pending.
+#[derive(Default)]
+pub(super) struct Told {
+    signalled: bool,
+}
+
 impl Task {
     fn report_hits(&self, frame: &mut Frame, hits: &Hits) {
         if hits.exclusive {
             super::exclusive::run(self, frame, hits);
         }
+        let mut told = Told::default();
         for this in hits.reported() {
-            self.report_hit(frame, this, hits.address);
+            self.report_hit(frame, this, hits.address, &mut told);
         }
     }
 
     /// Reports a hit of one slot. Thread context of the task.
-    pub(super) fn report_hit(&self, frame: &mut Frame, this: Use, address: u64) {
+    pub(super) fn report_hit(&self, frame: &mut Frame, this: Use, address: u64, told: &mut Told) {
         // The event may be gone meanwhile, and then there is nobody to be told. If it is there, the reference keeps it (T4).
         let event = self.events.lock().iter().find(|(of, _)| *of == this).map(|(_, event)| event.clone());
-        if let Some(info) = event.and_then(|event| event.hit(address)) {
+        if let Some(info) = event.and_then(|event| event.hit(address))
+            && !core::mem::replace(&mut told.signalled, true)
+        {
             let esr = frame.esr;
             self.force(frame, &info, Some((address, esr)));
         }

@@ -5,6 +5,7 @@
 //! second phase of M4, where it may bring in pages. It reaches the program's memory by its own mapping of the same pages. A sequence that
 //! cannot be executed so runs free, with the slots suspended, until the program's next exception.
 
+use super::debug::Told;
 use super::{Task, user};
 use crate::debug::control::Masked;
 use crate::debug::exclusive::Native;
@@ -168,5 +169,8 @@ fn put(
     frame.move_to(registers.pc);
     let mut made = [Access { address: 0, bytes: 0, write: false }; 16];
     let count = made.iter_mut().zip(accesses).map(|(place, access)| *place = access).count();
-    own.debug.count_accesses(&made[..count], hits, |this, address| own.report_hit(frame, this, address));
+    let mut told = Told::default();
+    own.debug.count_accesses(&made[..count], hits, |this, address| {
+        own.report_hit(frame, this, address, &mut told);
+    });
 }

@@ -246,9 +246,15 @@ fn become_first(task: &Task) {
 }
 
 /// Ends the other threads of the process, and waits until they are gone.
+///
+/// # Errors
+/// EAGAIN if another thread ends this one: of several threads that call execve at once the first one goes on. EINTR if the process ends.
 fn end_others(task: &Task) -> Result<(), Errno> {
     let own: Pid = task.tid();
     if let Some((entry, _)) = table().own(task) {
+        if task.ends.load(Relaxed) {
+            return Err(Errno::EAGAIN);
+        }
         for member in entry.members.iter().filter(|member| member.task.tid() != own) {
             member.task.ends.store(true, Relaxed);
             member.task.alert();
@@ -258,8 +264,7 @@ fn end_others(task: &Task) -> Result<(), Errno> {
         Some((entry, _)) => (entry.members.len() == 1).then_some(()),
         None => Some(()),
     };
-    // Only the end of this task too ends the wait: another thread was faster, or the process is killed.
-    let ends = || interrupted() && (task.ends.load(Relaxed) || task.process.ends.load(Relaxed));
+    let ends = || interrupted() && task.process.ends.load(Relaxed);
     task.process.changed.wait_unless(ends, alone).map_err(|_| Errno::EINTR)
 }
 

@@ -41,8 +41,6 @@ pub struct Futex {
     pub bits: u32,
     /// When the wait ends.
     pub until: Option<Deadline>,
-    /// The time is relative, so that a call that a signal has cut short goes on by `restart_syscall`.
-    pub relative: bool,
 }
 
 /// FUTEX_WAIT and FUTEX_WAIT_BITSET. Thread context; may sleep.
@@ -69,7 +67,7 @@ pub(crate) fn wait(task: &Task, wanted: &Futex) -> Result<u64, Errno> {
             break Err(Errno::ETIMEDOUT);
         }
         if interrupted() {
-            break Err(if wanted.until.is_some() && wanted.relative {
+            break Err(if wanted.until.is_some() {
                 Errno::ERESTART_RESTARTBLOCK
             } else {
                 Errno::ERESTARTSYS
@@ -213,7 +211,7 @@ pub fn futex(task: &Task, arguments: [u64; 6]) -> Result<u64, Errno> {
                 }
             };
             let bits = if relative { any } else { last as u32 };
-            wait(task, &Futex { address, private, value, bits, until, relative })
+            wait(task, &Futex { address, private, value, bits, until })
         }
         raw::FUTEX_WAKE | raw::FUTEX_WAKE_BITSET => {
             let bits = if command == raw::FUTEX_WAKE { any } else { last as u32 };

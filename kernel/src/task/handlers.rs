@@ -2,7 +2,7 @@
 
 use super::table::table;
 use super::user::FrameMemory;
-use super::{Task, vdso};
+use super::{Task, user, vdso};
 use crate::debug;
 use crate::errno::Errno;
 use crate::exception::Frame;
@@ -92,6 +92,10 @@ pub fn sigreturn(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         .ok()
         .and_then(|mut memory| frame::restore(at, registers_of(frame), &mut memory, load).ok());
     let Some(masks) = restored else {
+        // As on Linux, the mask is taken over before the rest is looked at: so SIGSEGV is not blocked if its own handler returns wrongly.
+        if let Ok(mask) = user::get(at.wrapping_add(frame::MASK_AT)) {
+            task.set_blocked(SigSet(mask));
+        }
         task.force(frame, &Info::fault(Signal::SIGSEGV, SEGV_MAPERR, at), None);
         return Ok(frame.x[0]);
     };

@@ -84,6 +84,9 @@ const EXTRA_MAGIC: u32 = 0x4558_5401;
 /// are 0. Behind it is room for 1024 signals, which nobody writes.
 const CONTEXT_AT: u64 = Info::SIZE as u64 + 16;
 
+/// Where the mask of signals is in the frame, 8 bytes.
+pub const MASK_AT: u64 = CONTEXT_AT + size_of::<Stack>() as u64;
+
 /// The parts of `ucontext_t` that come back in `rt_sigreturn`, beside the registers.
 #[derive(Clone, Copy, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
