@@ -1,6 +1,7 @@
 //! The second phase of debug exceptions from EL0 (M4): reports become SIGTRAP.
 
 use super::Task;
+use super::event::Told;
 use crate::debug::task::hit::{Hits, Report};
 use crate::debug::task::{TaskDebug, Use};
 use crate::exception::{El0Frame, Frame};
@@ -27,13 +28,6 @@ pub fn report(frame: &mut El0Frame, report: &Report) {
         }
         Report::Hits(hits) => task.report_hits(frame, hits),
     }
-}
-
-/// What the program was told of the hits of one instruction, or of one sequence: there is one SIGTRAP for all of them, as if those behind the
-/// first one had found it pending.
-#[derive(Default)]
-pub(super) struct Told {
-    signalled: bool,
 }
 
 impl Task {

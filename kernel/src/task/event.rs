@@ -303,6 +303,13 @@ impl PerfEvent {
     }
 }
 
+/// What the program was told of the hits of one instruction, or of one sequence: there is one SIGTRAP for all of them, as if those behind the
+/// first one had found it pending.
+#[derive(Default)]
+pub(super) struct Told {
+    pub signalled: bool,
+}
+
 impl Task {
     /// Has the task enter the kernel if it runs on another CPU, and gives way. Returns whether it does. Thread context.
     fn enters_kernel(&self) -> bool {

@@ -5,7 +5,7 @@
 //! second phase of M4, where it may bring in pages. It reaches the program's memory by its own mapping of the same pages. A sequence that
 //! cannot be executed so runs free, with the slots suspended, until the program's next exception.
 
-use super::debug::Told;
+use super::event::Told;
 use super::{Task, user};
 use crate::debug::control::Masked;
 use crate::debug::exclusive::Native;
