@@ -148,7 +148,18 @@ pub fn run_first(path: &str) -> Result<Status, String> {
     if !prepare_from_ramdisk()? {
         return Err("mode=user needs an initial ramdisk: give --exec PROGRAM or --initrd DIR".into());
     }
-    let cannot = |error: Errno| format!("cannot start {path}: error {}", error.number());
+    let cannot = |error: Errno| {
+        let why = match error {
+            Errno::ENOENT => {
+                "the ramdisk does not have it, or not the dynamic linker or interpreter that it names"
+            }
+            Errno::ENOEXEC => "it is no program for AArch64 Linux, and no script",
+            Errno::EACCES => "it is no file that may be executed",
+            Errno::ENOMEM => "there is not enough memory",
+            _ => "see errno(3)",
+        };
+        format!("cannot start {path}: {why} (error {})", error.number())
+    };
     let mut arguments = Strings::new(start::total_limit(STACK_LIMIT));
     if !words(b"/init.args", &mut arguments).map_err(cannot)? {
         arguments.push(path.as_bytes()).map_err(|error| cannot(Errno::new(error.errno())))?;

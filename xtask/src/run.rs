@@ -30,6 +30,10 @@ pub const STATUS_TIMEOUT: u8 = 124;
 pub fn run(arguments: &Run) -> Result<u8> {
     let (common, flags) = (&arguments.common, &arguments.user);
     flags.check().unwrap_or_else(|error| error.exit());
+    if flags.exec.as_deref().is_some_and(is_script) {
+        // Its interpreter may be the shell, which comes with what the tests' programs are made of.
+        setup::prepare(Need { user: true, ..Need::default() })?;
+    }
     // Packed first: a mistake in the program's name shows at once, not after the kernel has been built.
     let ramdisk = if flags.is_wanted() { Some(ramdisk::pack(&user::boot::contents(flags))?) } else { None };
     let mut machine = match &ramdisk {
@@ -46,6 +50,14 @@ pub fn run(arguments: &Run) -> Result<u8> {
     }
     let elf = kernel(common, Need { qemu: true, ..Need::default() })?;
     boot(&elf, &with_program(machine), common.limit(unattended()))
+}
+
+/// Whether a file begins like a script. False also if the file cannot be read, which is told of when it is packed.
+fn is_script(path: &Path) -> bool {
+    let mut start = [0; 2];
+    let read =
+        std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut start));
+    read.is_ok() && start == *b"#!"
 }
 
 /// Boots an ELF that cargo built, for `cargo run` and `cargo test` in `image/`.

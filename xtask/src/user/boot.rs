@@ -6,8 +6,8 @@ use crate::qemu::Machine;
 use crate::ramdisk::{Contents, Packed};
 use anyhow::{Result, ensure};
 
-/// The boot argument with which the kernel runs a program of the ramdisk.
-const USER_MODE: &str = "mode=user";
+/// The boot arguments with which the kernel runs a program of the ramdisk, and says nothing but what the user should know.
+const USER_MODE: &str = "mode=user loglevel=warn";
 
 /// What the ramdisk has in it.
 pub fn contents(user: &User) -> Contents {
@@ -54,7 +54,7 @@ mod tests {
             machine(&Common { append: vec!["hz=50".into()], ..Common::default() }, &user, &ramdisk)
         };
         let machine = packed("/sbin/init").unwrap();
-        assert_eq!(machine.append, "mode=user init=/sbin/init hz=50");
+        assert_eq!(machine.append, "mode=user loglevel=warn init=/sbin/init hz=50");
         assert!(machine.shell_line(&Start::Kernel(Path::new("k.img"))).contains(" -initrd "));
         for wrong in ["sbin/init", "/a b", "/a\"b", ""] {
             assert!(packed(wrong).is_err(), "{wrong}");

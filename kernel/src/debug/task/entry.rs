@@ -2,12 +2,14 @@
 
 use super::put_off::Note;
 use super::state::{Held, TaskDebug};
+use crate::arch::usercopy;
 use crate::debug::control::Masked;
 use crate::debug::cpu::{IN_SEQUENCE, MaskedCpu};
 use crate::debug::stepping::Stepping;
 use crate::debug::{slots, stats, step};
 use crate::exception::Frame;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+use probe::is_load_exclusive;
 use rules::pstate::SPSR_SS;
 use rules::step::Owners;
 
@@ -77,7 +79,9 @@ pub enum By {
 pub fn give(cpu: &MaskedCpu, frame: &mut Frame) {
     let Some(task) = of(cpu) else { return };
     let _ = held(cpu, |held| {
-        task.take_asked(held, frame);
+        if !task.is_asked_too_late(cpu, held, frame) {
+            task.take_asked(held, frame);
+        }
         take_up(held, frame);
         held.plain = 0;
         let stepping = &mut held.stepping;
@@ -127,7 +131,22 @@ pub fn forget() {
     });
 }
 
+/// The owners whose steps are asked for by others.
+const ASKERS: Owners = Owners::TRACER.union(Owners::UPROBE);
+
 impl TaskDebug {
+    /// Whether a step over a load-exclusive was asked for since [`is_stepped_next`](Self::is_stepped_next) has looked: it would come between the
+    /// exclusives (H9). Who asks for a step has the task enter the kernel, and so the request is looked at right after the return.
+    #[inline(always)]
+    fn is_asked_too_late(&self, cpu: &MaskedCpu, held: &Held, frame: &Frame) -> bool {
+        let asked = Owners::from_bits_truncate(self.asked.load(Acquire) as u8);
+        asked.intersects(ASKERS)
+            && held.plain != frame.pc
+            && !held.stepping.owners.contains(Owners::RUNS_FREE)
+            && is_load_exclusive(usercopy::load_instruction(frame.pc))
+            && slots::breakpoint_hits(cpu, frame.pc).is_empty()
+    }
+
     /// Changes what the running task, whose state this is, holds. Thread context of the task, or on its way to EL0.
     fn change_held<R>(&self, change: impl FnOnce(&mut Held) -> R) -> R {
         let _masked = Masked::new();
@@ -176,7 +195,6 @@ impl TaskDebug {
     /// a load-exclusive, which must not be stepped (H9). A slot at the instruction is hit before. D is masked.
     #[inline(never)]
     pub fn is_stepped_next(&self, frame: &Frame) -> bool {
-        const STEPS: Owners = Owners::TRACER.union(Owners::UPROBE);
         let asked = Owners::from_bits_truncate(self.asked.load(Acquire) as u8);
         let is_set = frame.pstate & SPSR_SS != 0;
         // Nearly always so: a program that only has slots pays no more than this.
@@ -185,8 +203,8 @@ impl TaskDebug {
         }
         self.change_held(|held| {
             let owners = held.stepping.owners;
-            let due = owners.intersects(STEPS) && is_set;
-            (due || asked.intersects(STEPS)) && !owners.contains(Owners::RUNS_FREE) && held.plain != frame.pc
+            let due = owners.intersects(ASKERS) && is_set;
+            (due || asked.intersects(ASKERS)) && !owners.contains(Owners::RUNS_FREE) && held.plain != frame.pc
         }) && slots::breakpoint_hits(Masked::new().cpu(), frame.pc).is_empty()
     }
 
