@@ -6,6 +6,7 @@ mod limit;
 mod memory;
 mod perf;
 mod process;
+mod ptrace;
 mod remote;
 mod signals;
 mod system;
@@ -27,10 +28,13 @@ use linux_raw_sys::general as nr;
 type Call = fn(&Task, &mut Frame) -> Result<u64, Errno>;
 
 /// The calls by number.
-type Table = [Call; CALLS];
+pub type Table = [Call; CALLS];
 
 /// One more than the highest number that a call of this kernel can have.
 const CALLS: usize = 512;
+
+/// A number below [`CALLS`] that no call has: what is done for numbers beyond.
+const BEYOND: usize = CALLS - 1;
 
 macro_rules! calls {
     ($($number:ident => $function:path,)*) => {
@@ -175,6 +179,7 @@ calls! {
     __NR_nanosleep => time::nanosleep,
     __NR_clock_nanosleep => time::clock_nanosleep,
     __NR_restart_syscall => time::restart_syscall,
+    __NR_ptrace => ptrace::ptrace,
     __NR_perf_event_open => perf::perf_event_open,
     __NR_getitimer => timers::getitimer,
     __NR_setitimer => timers::setitimer,
@@ -210,14 +215,42 @@ static NAMED: [AtomicU64; CALLS / 64] = [const { AtomicU64::new(0) }; CALLS / 64
 /// The calls that programs have. [`limit`] exchanges the table before the first program starts.
 static HAVE: AtomicPtr<Table> = AtomicPtr::new((&raw const TABLE).cast_mut());
 
+/// The functions of system calls for tasks that nobody traces. Any context.
+pub fn untraced() -> *mut Table {
+    HAVE.load(Relaxed)
+}
+
+/// The functions of system calls for tasks that are traced. Any context.
+pub fn traced() -> *mut Table {
+    static TRACED: Table = [for_tracer; CALLS];
+    (&raw const TRACED).cast_mut()
+}
+
+/// A system call of a task that is traced: its tracer may be told of the call's begin and end, and exchange its number and its result.
+#[cold]
+fn for_tracer(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let number = task.call_begins(frame);
+    if number >= 0 {
+        // SAFETY: as in `call`.
+        let table = unsafe { &*HAVE.load(Relaxed) };
+        let number = usize::try_from(number).ok().filter(|number| *number < CALLS).unwrap_or(BEYOND);
+        match table[number](task, frame) {
+            Ok(value) => frame.x[0] = value,
+            Err(errno) => fails(task, frame, errno),
+        }
+    }
+    task.call_ends(frame);
+    Ok(frame.x[0])
+}
+
 /// Serves a system call of the running task. Thread context; may sleep. Part of the entry, where no probe can be (H6); the functions of the
 /// calls can be probed.
 #[inline(always)]
 pub fn call(task: &Task, frame: &mut El0Frame) {
     // SAFETY: the pointer is that of a table that is never freed.
-    let table = unsafe { &*HAVE.load(Relaxed) };
+    let table = unsafe { &*task.calls.load(Relaxed) };
     let number = frame.x[8] as u32 as usize;
-    let result = if number < CALLS { table[number](task, frame) } else { missing(task, frame) };
+    let result = if number < CALLS { table[number](task, frame) } else { table[BEYOND](task, frame) };
     match result {
         Ok(value) => frame.x[0] = value,
         Err(errno) => fails(task, frame, errno),
@@ -226,7 +259,7 @@ pub fn call(task: &Task, frame: &mut El0Frame) {
 
 #[cold]
 #[inline(never)]
-fn fails(task: &Task, frame: &mut El0Frame, errno: Errno) {
+fn fails(task: &Task, frame: &mut Frame, errno: Errno) {
     task.call_fails(errno, frame.x[0]);
     frame.x[0] = errno.as_result();
 }

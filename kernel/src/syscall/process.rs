@@ -15,12 +15,17 @@ use signals::{Fields, Info, Signal};
 
 /// exit
 pub fn exit(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    exit_task(task, frame.x[0] as u8)
+    let status = frame.x[0] as u8;
+    task.is_ending(frame, Status::Exited(status));
+    exit_task(task, status)
 }
 
 /// exit_group
-pub fn exit_group(_: &Task, frame: &mut Frame) -> Result<u64, Errno> {
-    exit_process(Status::Exited(frame.x[0] as u8))
+pub fn exit_group(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let status = Status::Exited(frame.x[0] as u8);
+    task.begin_end(status);
+    task.is_ending(frame, status);
+    exit_process(status)
 }
 
 /// clone

@@ -8,6 +8,16 @@ use signals::{Fields, Info, Signal};
 /// USER_HZ: nanoseconds of the ticks in which times are told.
 const TICK: u64 = 10_000_000;
 
+/// What has happened to a child or a tracee.
+pub(super) struct Change {
+    /// Its number.
+    pub id: Pid,
+    /// CLD_*.
+    pub code: u32,
+    /// The exit status or the signal, by the code.
+    pub status: i32,
+}
+
 impl Table {
     /// Has a process that stops, or has stopped, go on.
     pub fn go_on(&mut self, pid: Pid) {
@@ -16,6 +26,9 @@ impl Table {
         entry.stop_to_tell = None;
         for member in &mut entry.members {
             member.halted = false;
+            if let Some(trace) = member.trace.as_deref_mut() {
+                trace.process_goes_on();
+            }
             member.task.alert();
         }
         if stopped.is_some() {
@@ -34,7 +47,12 @@ impl Table {
             entry.stopped = Some(signal);
             entry.stopping = true;
             entry.continue_to_tell = false;
-            entry.members.iter().for_each(|member| member.task.alert());
+            for member in &mut entry.members {
+                if let Some(trace) = member.trace.as_deref_mut() {
+                    trace.ask_to_stop();
+                }
+                member.task.alert();
+            }
         }
     }
 
@@ -52,18 +70,35 @@ impl Table {
     /// Sends the parent the signal for a change of a child, and wakes it if it waits.
     fn tell_parent(&mut self, pid: Pid, code: u32, status: i32) {
         let Some(child) = self.process(pid) else { return };
-        let (parent, utime) = (child.parent, (child.run_time / TICK).cast_signed());
         let ended = !matches!(code, raw::CLD_STOPPED | raw::CLD_CONTINUED);
         let signal = if ended { child.exit_signal } else { Some(Signal::SIGCHLD) };
-        let fields = Fields::Child { pid: pid.cast_signed(), uid: 0, status, utime, stime: 0 };
-        let Some(entry) = self.process(parent) else { return };
+        let parent = child.parent;
+        // A parent that traces its child is told of stops as its tracer.
+        let traces = child.members.first().and_then(|member| member.trace.as_deref());
+        if !ended && traces.is_some_and(|trace| trace.of == parent) {
+            return;
+        }
+        self.tell(parent, signal, &Change { id: pid, code, status }, ended);
+    }
+
+    /// Sends a process the signal for a change of a child or a tracee, and wakes it if it waits.
+    pub fn tell(&mut self, who: Pid, signal: Option<Signal>, change: &Change, ended: bool) {
+        let run_time = self.processes.get(&change.id).map_or(0, |child| child.run_time);
+        let Some(entry) = self.process(who) else { return };
         let wants = ended || entry.actions.wants_child_stops();
         let process = entry.process.clone();
         if let Some(signal) = signal
             && wants
         {
-            let info = Info { signal, errno: 0, code: code as i32, fields };
-            let _ = self.send(parent, None, &info);
+            let fields = Fields::Child {
+                pid: change.id.cast_signed(),
+                uid: 0,
+                status: change.status,
+                utime: (run_time / TICK).cast_signed(),
+                stime: 0,
+            };
+            let info = Info { signal, errno: 0, code: change.code.cast_signed(), fields };
+            let _ = self.send(who, None, &info);
         }
         process.changed.wake_all();
     }
@@ -78,7 +113,7 @@ impl Table {
         entry.interval_timers = [(0, 0); 3];
         entry.drop_timers();
         *entry.process.status.lock() = Some(status);
-        let (own_group, parent, signal) = (entry.group, entry.parent, entry.exit_signal);
+        let (own_group, parent) = (entry.group, entry.parent);
         let children: alloc::vec::Vec<Pid> =
             self.processes.iter().filter(|(_, child)| child.parent == pid).map(|(child, _)| *child).collect();
         let mut groups = alloc::vec![own_group];
@@ -102,19 +137,41 @@ impl Table {
                 }
             }
         }
-        // A parent that does not want to know leaves no zombie.
-        let reaped = signal == Some(Signal::SIGCHLD)
-            && self.process(parent).is_some_and(|parent| parent.actions.reaps_children());
-        self.tell_end(pid, status);
-        if reaped || (parent == 0 && pid != 1) {
-            self.processes.remove(&pid);
+        let tracer = self.process(pid).and_then(|entry| entry.first_tracer);
+        match tracer.map(|tracer| tracer.process) {
+            // The parent is told once the tracer was.
+            Some(tracer) if tracer != parent && self.process(tracer).is_some() => {
+                let (code, status) = status.change();
+                self.tell(tracer, Some(Signal::SIGCHLD), &Change { id: pid, code, status }, true);
+            }
+            _ => self.tell_of_zombie(pid),
         }
     }
 
-    fn tell_end(&mut self, pid: Pid, status: Status) {
-        match status {
-            Status::Exited(status) => self.tell_parent(pid, raw::CLD_EXITED, status.into()),
-            Status::Killed(signal) => self.tell_parent(pid, raw::CLD_KILLED, signal.into()),
+    /// All of a process has ended, and its parent is told.
+    pub fn tell_of_zombie(&mut self, pid: Pid) {
+        let Some(entry) = self.process(pid) else { return };
+        let (parent, signal, status) = (entry.parent, entry.exit_signal, entry.ends);
+        // A parent that does not want to know leaves no zombie.
+        let reaped = signal == Some(Signal::SIGCHLD)
+            && self.process(parent).is_some_and(|parent| parent.actions.reaps_children());
+        self.tell_end(pid, status.unwrap_or(Status::Exited(0)));
+        if reaped || (parent == 0 && pid != 1) {
+            self.remove(pid);
         }
+    }
+
+    /// Takes a process that has ended out of the table.
+    pub fn remove(&mut self, pid: Pid) -> Option<Listed> {
+        let entry = self.processes.remove(&pid)?;
+        if let Some(tracer) = entry.first_tracer {
+            self.count_tracee_out(tracer.process);
+        }
+        Some(entry)
+    }
+
+    fn tell_end(&mut self, pid: Pid, status: Status) {
+        let (code, status) = status.change();
+        self.tell_parent(pid, code, status);
     }
 }

@@ -45,7 +45,7 @@ const REFUSED: u64 = (raw::CLONE_NEWNS
 ///
 /// # Errors
 /// EINVAL, EAGAIN, ENOMEM, EFAULT.
-pub fn clone(task: &Task, frame: &Frame, request: &Clone) -> Result<u64, Errno> {
+pub fn clone(task: &Task, frame: &mut Frame, request: &Clone) -> Result<u64, Errno> {
     let has = |flag: u32| request.flags & u64::from(flag) != 0;
     // As on Linux, a number that is no signal's means that there is none.
     let exit_signal = u32::try_from(request.exit_signal).ok().and_then(Signal::new);
@@ -92,20 +92,27 @@ pub fn clone(task: &Task, frame: &Frame, request: &Clone) -> Result<u64, Errno> 
         return Err(error);
     }
     let vfork = has(raw::CLONE_VFORK);
+    let mut event = None;
     let added = begin(&child, registers, inherited(task), |thread_id| {
         child.thread.store(thread_id, Relaxed);
-        add(task, &child, request.flags, exit_signal)
+        event = add(task, &child, request.flags, exit_signal)?;
+        Ok(())
     });
     if let Err(error) = added {
         abandon(&child, thread);
         return Err(error);
     }
     drop(number);
+    if let Some(event) = event {
+        task.stop_at_event(frame, event, tid.into());
+    }
     if vfork {
         // Only the end of this process ends the wait: the child runs on this thread's stack.
         let gone = || child.left_space.load(Acquire).then_some(());
         let ends = || task.process.ends.load(Acquire) || task.ends.load(Acquire);
-        let _ = child.parent_waits.wait_unless(ends, gone);
+        if child.parent_waits.wait_unless(ends, gone).is_ok() {
+            task.vfork_is_done(frame, tid);
+        }
     }
     Ok(tid.into())
 }
@@ -148,12 +155,20 @@ fn write_in(child: &Task, address: u64, tid: Pid) {
     }
 }
 
-/// Puts the task into the table: from here on it gets signals.
-fn add(task: &Task, child: &Arc<Task>, flags: u64, exit_signal: Option<Signal>) -> Result<(), Errno> {
+/// Puts the task into the table: from here on it gets signals. Returns the event at which the running task stops for its tracer.
+fn add(
+    task: &Task,
+    child: &Arc<Task>,
+    flags: u64,
+    exit_signal: Option<Signal>,
+) -> Result<Option<u32>, Errno> {
     let has = |flag: u32| flags & u64::from(flag) != 0;
     let mut table = table();
     let (own, at) = table.own(task).ok_or(Errno::EAGAIN)?;
     let blocked = own.members[at].blocked;
+    let tracer = own.members[at].trace.as_deref();
+    let event = tracer.and_then(|trace| trace.event_of_clone(flags, exit_signal));
+    let trace = tracer.and_then(|trace| trace.of_child(flags, event));
     // A thread on the same memory must not run on the alternate stack of its creator.
     let shares_stack = has(raw::CLONE_VM) && !has(raw::CLONE_VFORK);
     let alternate = if shares_stack { AltStack::DISABLED } else { own.members[at].alternate };
@@ -166,9 +181,12 @@ fn add(task: &Task, child: &Arc<Task>, flags: u64, exit_signal: Option<Signal>) 
         own.members.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         own.members.push(member);
         let last = own.members.len() - 1;
+        table.trace_child(task.process.pid, last, trace);
         // A process that ends or stops meanwhile ends or stops this task too.
-        own.refresh(last);
-        return Ok(());
+        if let Some(own) = table.process(task.process.pid) {
+            own.refresh(last);
+        }
+        return Ok(event);
     }
     let mut actions = own.actions.clone();
     if flags & raw::CLONE_CLEAR_SIGHAND != 0 {
@@ -177,7 +195,13 @@ fn add(task: &Task, child: &Arc<Task>, flags: u64, exit_signal: Option<Signal>) 
     let mut entry = Entry::new(child.process.clone(), actions);
     entry.set_parent(if has(raw::CLONE_PARENT) { own.parent } else { task.process.pid });
     (entry.group, entry.session, entry.exit_signal) = (own.group, own.session, exit_signal);
+    entry.creator = task.thread();
     entry.members.push(member);
+    let pid = child.process.pid;
     table.insert(entry);
-    Ok(())
+    table.trace_child(pid, 0, trace);
+    if let Some(entry) = table.process(pid) {
+        entry.refresh(0);
+    }
+    Ok(event)
 }

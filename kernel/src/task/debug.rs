@@ -20,7 +20,7 @@ pub fn report(frame: &mut El0Frame, report: &Report) {
     let task = super::of(frame);
     match report {
         Report::Step(owners) => {
-            if owners.contains(Owners::TRACER) {
+            if owners.contains(Owners::TRACER) && !task.drops_step() {
                 let info = Info::fault(Signal::SIGTRAP, raw::TRAP_TRACE, frame.pc);
                 let fault = (0, frame.esr);
                 task.force(frame, &info, Some(fault));

@@ -2,18 +2,26 @@
 
 use super::process::Status;
 use super::table::table;
+use super::trace::attach;
 use super::{Task, futex, pi, robust};
 use crate::fs;
 use crate::sched;
 use alloc::sync::Arc;
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
+impl Task {
+    /// Has the process end; the running task ends it later.
+    pub(crate) fn begin_end(&self, status: Status) {
+        if let Some((entry, _)) = table().own(self) {
+            entry.end(status);
+        }
+    }
+}
+
 /// Ends the running task's process: this task at once, its other threads when they would return to EL0. Thread context.
 pub fn exit_process(status: Status) -> ! {
-    if let Some(task) = super::current()
-        && let Some((entry, _)) = table().own(task)
-    {
-        entry.end(status);
+    if let Some(task) = super::current() {
+        task.begin_end(status);
     }
     end_task()
 }
@@ -32,17 +40,23 @@ pub fn exit_task(task: &Task, status: u8) -> ! {
 /// Ends the running task. Thread context.
 pub(super) fn end_task() -> ! {
     if let Some(task) = super::current() {
+        attach::tracer_ends(task);
         task.leave_events();
         task.leave_space(None);
         let run_time = sched::run_time(task.thread());
         let mut last = false;
         let mut left = None;
-        if let Some((entry, at)) = table().own(task) {
-            left = Some(entry.members.remove(at));
-            entry.run_time += run_time;
-            last = entry.members.is_empty();
-            // A signal for the process that this task was to take is another one's.
-            entry.hand_over();
+        {
+            let mut table = table();
+            if let Some((entry, at)) = table.own(task) {
+                let mut member = entry.members.remove(at);
+                entry.run_time += run_time;
+                last = entry.members.is_empty();
+                // A signal for the process that this task was to take is another one's.
+                entry.hand_over();
+                table.tracee_ends(task.process.pid, &mut member);
+                left = Some(member);
+            }
         }
         drop(left);
         pi::turn_away_late(task);

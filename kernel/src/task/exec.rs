@@ -209,7 +209,7 @@ pub fn execve(
     let loaded = exec_file(start, file, path, arguments, environment)?;
     end_others(task)?;
     task.leave_space(Some(loaded.space));
-    become_first(task);
+    let before = become_first(task);
     // Another process may have begun to wait for a lock of the thread's old number meanwhile.
     pi::turn_away_late(task);
     task.robust_list.store(0, Relaxed);
@@ -231,18 +231,25 @@ pub fn execve(
     task.take_restart();
     (frame.x, frame.sp, frame.pstate) = ([0; 31], loaded.frame.sp, 0);
     frame.move_to(loaded.frame.pc);
+    task.has_executed(frame, before);
     Ok(())
 }
 
 /// Makes the only task of the process its first thread, with the process's number, whichever thread it was. Its robust locks have been given
-/// away before: they name their owner by the old number.
-fn become_first(task: &Task) {
+/// away before: they name their owner by the old number. Returns the number that it had.
+fn become_first(task: &Task) -> Pid {
+    let before = task.tid();
     let mut table = table();
     if let Some((entry, _)) = table.own(task) {
         // How the thread ended that was the first one so far counts no more.
         entry.exits = None;
+        let tracer = entry.first_tracer.take();
         task.tid.store(task.process.pid, Relaxed);
+        if let Some(tracer) = tracer {
+            table.count_tracee_out(tracer.process);
+        }
     }
+    before
 }
 
 /// Ends the other threads of the process, and waits until they are gone.

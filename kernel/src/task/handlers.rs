@@ -27,7 +27,7 @@ pub(super) struct Start {
 }
 
 /// The registers of a frame as programs know them.
-fn registers_of(frame: &mut Frame) -> &mut Registers {
+pub(super) fn registers_of(frame: &mut Frame) -> &mut Registers {
     match Registers::mut_from_prefix(zerocopy::IntoBytes::as_mut_bytes(frame)) {
         Ok((registers, _)) => registers,
         Err(_) => unreachable!("a frame begins with the registers, and is aligned as they are"),

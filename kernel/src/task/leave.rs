@@ -13,7 +13,7 @@ use crate::exception::Frame;
 use crate::sched;
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use linux_raw_sys::general::__NR_restart_syscall;
-use signals::{ActionFlags, Cut, Delivery, Info, Resume, deliver, take};
+use signals::{ActionFlags, Cut, Delivery, Info, Resume, Signal, deliver, take};
 
 /// What the running task does next.
 enum Next {
@@ -22,6 +22,10 @@ enum Next {
     /// It waits until its process goes on.
     Halt,
     Terminate(Info),
+    /// It stops for its tracer, with its process or because it was asked to.
+    Trap,
+    /// It stops for its tracer, who decides about a signal.
+    Tell(Info),
     Handler(Info, Start),
 }
 
@@ -58,35 +62,58 @@ pub fn leave(frame: &mut Frame) -> bool {
 }
 
 fn act(task: &Task, frame: &mut Frame) {
-    let delivery = task.process.delivery.lock_by(task.thread());
-    let next = table().next(task, frame.sp);
-    if let Next::Handler(info, start) = &next {
-        resume(task, frame, Some(start.entry.flags));
-        return handlers::begin(task, frame, info, start);
-    }
-    drop(delivery);
-    match next {
-        Next::GoOn | Next::Handler(..) => resume(task, frame, None),
-        Next::End => end_task(),
-        Next::Halt => halt(task),
-        Next::Terminate(info) => terminate(task, frame, &info),
+    let mut given = None;
+    loop {
+        let delivery = task.process.delivery.lock_by(task.thread());
+        let next = table().next(task, frame.sp, given.take());
+        if let Next::Handler(info, start) = &next {
+            resume(task, frame, Some(start.entry.flags));
+            return handlers::begin(task, frame, info, start);
+        }
+        drop(delivery);
+        match next {
+            Next::GoOn | Next::Handler(..) => return resume(task, frame, None),
+            Next::End => {
+                task.is_ending(frame, Status::Killed(Signal::SIGKILL.number() as u8));
+                end_task()
+            }
+            Next::Halt => return halt(task),
+            Next::Terminate(info) => terminate(task, frame, &info),
+            Next::Trap => return task.stop_with_process(frame),
+            Next::Tell(info) => {
+                given = task.stop_for_signal(frame, info);
+                if given.is_none() {
+                    return;
+                }
+            }
+        }
     }
 }
 
 impl Table {
-    /// Takes signals of the running task until one has to be dealt with outside of the table's lock.
-    fn next(&mut self, task: &Task, sp: u64) -> Next {
+    /// Takes signals of the running task until one has to be dealt with outside of the table's lock. `given` is one that the tracer has let
+    /// through.
+    fn next(&mut self, task: &Task, sp: u64, mut given: Option<Info>) -> Next {
         loop {
             let Some((entry, at)) = self.own(task) else { return Next::End };
             if entry.ends.is_some() || task.ends.load(Relaxed) {
                 return Next::End;
             }
-            if entry.stopped.is_some() {
-                return Next::Halt;
-            }
             let group = entry.group;
             let member = &mut entry.members[at];
-            let Some(mut info) = take(&mut member.pending, &mut entry.pending, member.blocked) else {
+            let traced = member.trace.as_deref();
+            if given.is_none() {
+                if traced.is_some_and(|trace| trace.trap) {
+                    return Next::Trap;
+                }
+                if traced.is_none() && entry.stopped.is_some() {
+                    return Next::Halt;
+                }
+            }
+            let tells = traced.is_some() && given.is_none();
+            let taken =
+                given.take().or_else(|| take(&mut member.pending, &mut entry.pending, member.blocked));
+            let Some(mut info) = taken else {
                 if let Some(saved) = member.saved.take() {
                     member.blocked = saved;
                     continue;
@@ -95,6 +122,9 @@ impl Table {
                 return Next::GoOn;
             };
             entry.timers.delivered(&mut info, crate::clock::nanoseconds);
+            if tells && info.signal != Signal::SIGKILL {
+                return Next::Tell(info);
+            }
             let (blocked, alternate) = (member.blocked, member.alternate);
             match deliver(&mut entry.actions, info.signal, blocked, &alternate, sp) {
                 Delivery::Ignore => {}
@@ -133,7 +163,8 @@ fn halt(task: &Task) {
         {
             let mut table = table();
             let Some((entry, at)) = table.own(task) else { return };
-            if entry.stopped.is_none() || entry.ends.is_some() || task.ends.load(Relaxed) {
+            let traced = entry.members[at].trace.is_some();
+            if entry.stopped.is_none() || entry.ends.is_some() || task.ends.load(Relaxed) || traced {
                 entry.members[at].halted = false;
                 return;
             }
@@ -145,15 +176,26 @@ fn halt(task: &Task) {
 }
 
 /// Ends the process by a signal.
-fn terminate(task: &Task, frame: &Frame, info: &Info) -> ! {
+fn terminate(task: &Task, frame: &mut Frame, info: &Info) -> ! {
     last_words::tell(task, frame, info);
-    exit_process(Status::Killed(info.signal.number() as u8))
+    let status = Status::Killed(info.signal.number() as u8);
+    task.begin_end(status);
+    task.is_ending(frame, status);
+    exit_process(status)
 }
 
 /// Decides how a system call goes on that was cut short, if one was. `handler` has the flags of the handler that runs first.
 fn resume(task: &Task, frame: &mut Frame, handler: Option<ActionFlags>) {
     let Some(cut) = Cut::from_errno(task.cut.swap(0, Relaxed)) else { return };
+    let rewound = task.rewound.swap(0, Relaxed);
     let how = cut.resume(handler);
+    if rewound != 0 {
+        // A tracer may have had the task go on elsewhere: then there is no call.
+        if frame.pc == rewound {
+            resume_rewound(task, frame, how, handler.is_none());
+        }
+        return;
+    }
     if how == Resume::Interrupted {
         frame.x[0] = Errno::EINTR.as_result();
         return;
@@ -164,6 +206,22 @@ fn resume(task: &Task, frame: &mut Frame, handler: Option<ActionFlags>) {
     }
     frame.move_to(frame.pc.wrapping_sub(4));
     if handler.is_none() {
+        task.debug.call_is_made_anew(frame);
+    }
+}
+
+/// As [`resume`], if the registers are those of the call that is made anew already.
+#[cold]
+fn resume_rewound(task: &Task, frame: &mut Frame, how: Resume, no_handler: bool) {
+    match how {
+        Resume::Interrupted => {
+            frame.x[0] = Errno::EINTR.as_result();
+            frame.move_to(frame.pc.wrapping_add(4));
+        }
+        Resume::RestartSyscall => frame.x[8] = __NR_restart_syscall.into(),
+        Resume::Again => {}
+    }
+    if no_handler {
         task.debug.call_is_made_anew(frame);
     }
 }

@@ -29,6 +29,7 @@ mod signal;
 mod start;
 mod table;
 mod timer;
+mod trace;
 pub mod user;
 mod vdso;
 mod wait;
@@ -51,6 +52,7 @@ pub use process::{Files, Pid, Process, Status};
 pub use signal::{SignalError, broken_pipe, signal_group, too_large};
 pub use start::{spawn, spawn_first};
 pub use table::PID_LIMIT;
+pub use trace::{CallInfo, How, Options as TraceOptions, RegisterSet};
 pub use wait::{Event, Wanted, Which, wait};
 
 pub(crate) use event::task_of;
@@ -70,11 +72,12 @@ use crate::sched::{self, Occupant};
 use crate::sched::{TaskId, WaitQueue};
 use crate::space::Space;
 use crate::sync::IrqMutex;
+use crate::syscall;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64,
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 
@@ -107,6 +110,9 @@ pub struct Task {
     /// `attention` is set.
     cut: AtomicU32,
     first_argument: AtomicU64,
+    /// Where a call that was cut short is made anew, if the registers say so already because a tracer sees them; else 0. Used by the task
+    /// itself.
+    rewound: AtomicU64,
     /// What `restart_syscall` goes on with. Used by the task itself.
     restart: IrqMutex<Option<Restart>>,
     /// Whether there is something in `restart`.
@@ -120,6 +126,10 @@ pub struct Task {
     fp: UnsafeCell<Fpsimd>,
     /// Owners of steps, and hardware slots.
     pub debug: TaskDebug,
+    /// The functions of system calls: others if the task is traced. Written under the table's lock.
+    pub(crate) calls: AtomicPtr<syscall::Table>,
+    /// A step that is about to be reported was asked for by a tracer who is gone.
+    drops_step: AtomicBool,
     /// What the hardware slots were set for.
     events: IrqMutex<Vec<(Use, Arc<PerfEvent>)>>,
 }
@@ -154,6 +164,7 @@ impl Task {
             reset_on_fork: AtomicBool::new(false),
             cut: AtomicU32::new(0),
             first_argument: AtomicU64::new(0),
+            rewound: AtomicU64::new(0),
             restart: IrqMutex::new(None),
             restarts: AtomicBool::new(false),
             left_space: AtomicBool::new(false),
@@ -161,6 +172,8 @@ impl Task {
             tls: AtomicU64::new(tls),
             fp: UnsafeCell::new(fp),
             debug: TaskDebug::new(),
+            calls: AtomicPtr::new(syscall::untraced()),
+            drops_step: AtomicBool::new(false),
             events: IrqMutex::new(Vec::new()),
         }
     }

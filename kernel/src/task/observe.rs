@@ -90,9 +90,15 @@ fn run_time_of(entry: &Entry) -> u64 {
     entry.run_time + running.sum::<u64>()
 }
 
-/// What a task is doing. One that its tracer has stopped would be [`State::Traced`].
+/// What a task is doing.
 fn state_of(member: &Member) -> State {
-    if member.halted {
+    if let Some(trace) = &member.trace {
+        match trace.stopped() {
+            Some(_) => return State::Traced,
+            None if trace.stop.is_some() => return State::Stopped,
+            None => {}
+        }
+    } else if member.halted {
         return State::Stopped;
     }
     match sched::state(member.task.thread()) {
@@ -223,7 +229,7 @@ impl Subject {
             group: entry.group,
             session: entry.session,
             state: member.map_or(State::Zombie, state_of),
-            tracer: 0,
+            tracer: member.and_then(|member| member.trace.as_deref()).map_or(0, |trace| trace.of),
             threads: entry.members.len() as u32,
             started: member.map_or(0, |member| member.started),
             run_time: match (&self.task, thread) {

@@ -11,6 +11,7 @@ use core::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicUsize,
     Ordering::{AcqRel, Relaxed},
 };
+use linux_raw_sys::general::{CLD_EXITED, CLD_KILLED};
 use maps::Limits;
 
 /// The number of a process or thread.
@@ -26,6 +27,14 @@ pub enum Status {
 }
 
 impl Status {
+    /// CLD_*, and the exit status or the signal.
+    pub(super) fn change(self) -> (u32, i32) {
+        match self {
+            Self::Exited(status) => (CLD_EXITED, status.into()),
+            Self::Killed(signal) => (CLD_KILLED, signal.into()),
+        }
+    }
+
     /// The number that a shell shows: 128 and the signal for a process that was killed.
     pub fn as_shells_show_it(self) -> u8 {
         match self {
@@ -90,6 +99,8 @@ pub struct Process {
     pub(super) parent: AtomicU32,
     /// Where its entry in the table is; null if it has none. Used by [`super::table`], under the table's lock.
     pub(super) entry: AtomicPtr<()>,
+    /// How many tasks the process's threads trace, those that have ended included until it was told of them.
+    pub(super) tracees: AtomicUsize,
     /// Whether the process ends: each of its threads ends when it would return to EL0.
     pub(super) ends: AtomicBool,
     /// How it has ended, once all its threads have.
@@ -109,6 +120,7 @@ impl Process {
             resources,
             parent: AtomicU32::new(0),
             entry: AtomicPtr::new(core::ptr::null_mut()),
+            tracees: AtomicUsize::new(0),
             ends: AtomicBool::new(false),
             status: IrqMutex::new(None),
             changed: WaitQueue::new(),

@@ -3,7 +3,7 @@
 use super::Task;
 use super::handlers::{self, Start};
 use super::process::{Pid, Status};
-use super::table::{Entry, Table, table};
+use super::table::{Entry, Member, Table, table};
 use crate::exception::Frame;
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use signals::{Delivery, Fields, Handler, Info, SigSet, Signal, deliver};
@@ -85,8 +85,12 @@ impl Entry {
         let member = &self.members[at];
         let waiting = (member.pending.signals() | self.pending.signals()) & !member.blocked;
         let task = &member.task;
+        let stops = match &member.trace {
+            Some(trace) => trace.trap,
+            None => self.stopped.is_some(),
+        };
         self.ends.is_some()
-            || self.stopped.is_some()
+            || stops
             || !waiting.is_empty()
             || task.ends.load(Relaxed)
             || task.cut.load(Relaxed) != 0
@@ -131,10 +135,12 @@ impl Table {
         let signal = info.signal;
         let member = &entry.members[at];
         let blocked = member.blocked | member.saved.unwrap_or_default();
-        let generation = entry.actions.generate(signal, blocked, false);
+        // Who traces a task sees also what the task ignores.
+        let generation = entry.actions.generate(signal, blocked, member.trace.is_some());
         entry.flush(generation.flush);
         if signal == Signal::SIGKILL {
             entry.stopped = None;
+            entry.members.iter_mut().for_each(Member::is_killed);
             entry.end(Status::Killed(signal.number() as u8));
             return Ok(());
         }
@@ -148,7 +154,7 @@ impl Table {
         let queue = if tid.is_some() { &mut entry.members[at].pending } else { &mut entry.pending };
         let room = ROOM.saturating_sub(queue.queued());
         queue.push(*info, room)?;
-        let takes = |member: &&super::table::Member| !member.blocked.contains(signal);
+        let takes = |member: &&Member| !member.blocked.contains(signal);
         let taker = if tid.is_some() {
             entry.members.get(at).filter(takes)
         } else {
@@ -198,7 +204,7 @@ impl Entry {
             }
             self.actions.force(info.signal, &mut member.blocked);
         }
-        let waits = !(member.pending.signals() & SigSet::SYNCHRONOUS).is_empty();
+        let waits = member.trace.is_some() || !(member.pending.signals() & SigSet::SYNCHRONOUS).is_empty();
         if !ends
             && !waits
             && let Delivery::Handler(handler) =

@@ -5,6 +5,9 @@
 
 use super::Task;
 use super::process::{Pid, Process, Status};
+use super::trace::Trace;
+use super::trace::attach::{Dead, Tracer};
+use crate::sched::TaskId;
 use crate::sync::{IrqMutex, IrqMutexGuard};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -37,6 +40,12 @@ pub(super) struct Member {
     pub fault: Option<(Signal, u64, u64)>,
     /// The task has stopped with its process.
     pub halted: bool,
+    /// What the task's tracer has of it.
+    pub trace: Option<Box<Trace>>,
+    /// What a tracer that is gone has left: how the task goes on from the stop in which it still is.
+    pub left: Option<Box<Trace>>,
+    /// How the task ends, for its tracer.
+    pub exits: Option<Status>,
     /// When the task was made, in nanoseconds since the machine's start.
     pub started: u64,
 }
@@ -51,6 +60,9 @@ impl Member {
             alternate: AltStack::DISABLED,
             fault: None,
             halted: false,
+            trace: None,
+            left: None,
+            exits: None,
             started: crate::clock::nanoseconds(),
         }
     }
@@ -61,6 +73,10 @@ pub(super) struct Entry {
     pub process: Arc<Process>,
     /// 0 if nobody waits for the process.
     pub parent: Pid,
+    /// The thread that has made the process.
+    pub creator: TaskId,
+    /// The tracer of the process's first task, which has ended: it is told of the process's end before the parent.
+    pub first_tracer: Option<Tracer>,
     pub group: Pid,
     pub session: Pid,
     /// What the parent gets when the process ends.
@@ -98,6 +114,8 @@ impl Entry {
         Self {
             process,
             parent: 0,
+            creator: TaskId::from_bits(0),
+            first_tracer: None,
             group: 0,
             session: 0,
             exit_signal: Some(Signal::SIGCHLD),
@@ -177,6 +195,8 @@ impl Drop for Listed {
 /// All processes by number.
 pub(super) struct Table {
     pub processes: BTreeMap<Pid, Listed>,
+    /// Tasks that have ended, and whose tracers were not yet told.
+    pub dead: Vec<Dead>,
     /// Numbers that have been given to tasks that are not in the table yet.
     reserved: Vec<Pid>,
     last: Pid,
@@ -187,6 +207,7 @@ pub(super) struct Table {
 
 static TABLE: IrqMutex<Table> = IrqMutex::new(Table {
     processes: BTreeMap::new(),
+    dead: Vec::new(),
     reserved: Vec::new(),
     last: 0,
     maybe_used: [0; PID_LIMIT as usize / 64],
@@ -238,7 +259,7 @@ impl Table {
 
     /// Sets the bits of all numbers in use. A number is also used while a process group or a session has it.
     fn look_at_numbers(&mut self) {
-        let Self { processes, reserved, maybe_used, .. } = self;
+        let Self { processes, dead, reserved, maybe_used, .. } = self;
         maybe_used.fill(0);
         let mut note = |number: Pid| {
             if let Some(word) = maybe_used.get_mut(number as usize / 64) {
@@ -246,6 +267,7 @@ impl Table {
             }
         };
         reserved.iter().for_each(|number| note(*number));
+        dead.iter().for_each(|dead| note(dead.tid));
         for (pid, entry) in processes.iter() {
             [*pid, entry.group, entry.session].into_iter().for_each(&mut note);
             entry.members.iter().for_each(|member| note(member.task.tid()));
@@ -276,6 +298,16 @@ impl Table {
     pub fn process_of(&self, tid: Pid) -> Option<Pid> {
         let has = |entry: &Entry| entry.members.iter().any(|member| member.task.tid() == tid);
         self.processes.iter().find(|(_, entry)| has(entry)).map(|(pid, _)| *pid)
+    }
+
+    /// The process that a task belongs to, and the task's place in it.
+    pub fn place_of(&self, tid: Pid) -> Option<(Pid, usize)> {
+        let of = |entry: &Entry| entry.members.iter().position(|member| member.task.tid() == tid);
+        // Nearly always the first task of a process is meant.
+        if let Some(at) = self.processes.get(&tid).and_then(|entry| of(entry)) {
+            return Some((tid, at));
+        }
+        self.processes.iter().find_map(|(pid, entry)| Some((*pid, of(entry)?)))
     }
 
     /// A task by its number.

@@ -1,9 +1,11 @@
 //! `wait4` and `waitid`: what a process is told of its children.
 
 use super::process::{Pid, Status};
-use super::table::{Listed, Table, table};
+use super::table::{Entry, Listed, Table, table};
+use super::trace;
 use super::{Task, interrupted};
 use crate::errno::Errno;
+use core::sync::atomic::Ordering::Relaxed;
 use linux_raw_sys::general as raw;
 use signals::Signal;
 
@@ -46,10 +48,22 @@ impl Event {
         let status = self.status.cast_unsigned();
         match self.code {
             raw::CLD_EXITED => (status & 0xff) << 8,
-            raw::CLD_STOPPED => status << 8 | 0x7f,
+            raw::CLD_STOPPED | raw::CLD_TRAPPED => status << 8 | 0x7f,
             raw::CLD_CONTINUED => 0xffff,
             _ => status,
         }
+    }
+}
+
+impl Entry {
+    /// Whether a process traces the first task, which has ended.
+    fn first_tracer_is(&self, who: Pid) -> bool {
+        self.first_tracer.is_some_and(|tracer| tracer.process == who)
+    }
+
+    /// Whether a process traces the first task, which runs.
+    fn is_traced_by(&self, who: Pid) -> bool {
+        self.members.first().and_then(|member| member.trace.as_deref()).is_some_and(|trace| trace.of == who)
     }
 }
 
@@ -61,27 +75,48 @@ enum Found {
 }
 
 impl Table {
-    fn look(&mut self, me: Pid, wanted: &Wanted) -> Found {
+    fn look(&mut self, task: &Task, wanted: &Wanted) -> Found {
+        let found = self.look_at_children(task.process.pid, wanted);
+        if matches!(found, Found::Event(..)) || task.process.tracees.load(Relaxed) == 0 {
+            return found;
+        }
+        match self.look_at_tracees(task, wanted) {
+            trace::wait::Found::Event(event) => Found::Event(event, None),
+            trace::wait::Found::Nothing => Found::Nothing,
+            trace::wait::Found::NoTracee => found,
+        }
+    }
+
+    fn look_at_children(&mut self, me: Pid, wanted: &Wanted) -> Found {
         let has = |option: u32| wanted.options & option != 0;
         let mut found = false;
         let mut event = None;
-        for (pid, child) in self.processes.iter_mut().filter(|(_, child)| child.parent == me) {
+        let range = match wanted.which {
+            Which::Process(pid) => pid..pid.saturating_add(1),
+            _ => 0..Pid::MAX,
+        };
+        let of_me = |child: &Entry| child.parent == me || child.first_tracer_is(me);
+        for (pid, child) in self.processes.range_mut(range).filter(|(_, child)| of_me(child)) {
             let meant = match wanted.which {
                 Which::Any => true,
                 Which::Process(wanted) => wanted == *pid,
                 Which::Group(group) => child.group == group,
             };
             let is_clone = child.exit_signal != Some(Signal::SIGCHLD);
-            if !meant || (!has(raw::__WALL) && is_clone != has(raw::__WCLONE)) {
+            let traced = child.first_tracer_is(me);
+            // Its tracer is told first.
+            let is_told = traced || child.first_tracer.is_none();
+            if !meant || (!traced && !has(raw::__WALL) && is_clone != has(raw::__WCLONE)) {
                 continue;
             }
             found = true;
-            let told = match child.ends {
+            let told = match child.ends.filter(|_| is_told) {
                 Some(Status::Exited(status)) if child.zombie => Some((raw::CLD_EXITED, status.into())),
                 Some(Status::Killed(signal)) if child.zombie => Some((raw::CLD_KILLED, signal.into())),
                 _ => None,
             };
-            let stop = child.stop_to_tell.filter(|_| has(raw::WUNTRACED));
+            // A parent that traces its child is told of stops as its tracer.
+            let stop = child.stop_to_tell.filter(|_| has(raw::WUNTRACED) && !child.is_traced_by(me));
             let stop = stop.map(|signal| (raw::CLD_STOPPED, signal.number() as i32));
             let goes_on = (child.continue_to_tell && has(raw::WCONTINUED))
                 .then_some((raw::CLD_CONTINUED, Signal::SIGCONT.number() as i32));
@@ -100,7 +135,15 @@ impl Table {
         }
         let Some(event) = event else { return if found { Found::Nothing } else { Found::NoChild } };
         let ended = matches!(event.code, raw::CLD_EXITED | raw::CLD_KILLED);
-        let reaped = if ended && !has(raw::WNOWAIT) { self.processes.remove(&event.pid) } else { None };
+        let mut reaped = None;
+        if ended && !has(raw::WNOWAIT) {
+            if self.process(event.pid).is_some_and(|child| child.parent != me) {
+                // The tracer knows: now the parent is told.
+                self.end_first_trace(event.pid);
+                return Found::Event(event, None);
+            }
+            reaped = self.remove(event.pid);
+        }
         if reaped.is_some()
             && let Some(own) = self.process(me)
         {
@@ -116,7 +159,7 @@ impl Table {
 /// ECHILD, and ERESTARTSYS if a signal ends the wait.
 pub fn wait(task: &Task, wanted: &Wanted) -> Result<Option<Event>, Errno> {
     let look = || {
-        let found = table().look(task.process.pid, wanted);
+        let found = table().look(task, wanted);
         match found {
             Found::Event(event, reaped) => {
                 drop(reaped);

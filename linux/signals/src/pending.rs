@@ -40,6 +40,11 @@ impl Pending {
         self.signals
     }
 
+    /// What is known of the pending signals, in the order of arrival.
+    pub fn iter(&self) -> impl Iterator<Item = &Info> {
+        self.entries.iter()
+    }
+
     /// How many entries count towards RLIMIT_SIGPENDING.
     pub fn queued(&self) -> usize {
         self.entries.len()

@@ -73,6 +73,11 @@ impl TaskDebug {
         self.ask(u32::from(owner.bits()) << 8, u32::from(owner.bits()));
     }
 
+    /// Whether a step was asked for that the task has not yet begun. Any context.
+    pub fn is_step_asked(&self, owner: Owners) -> bool {
+        Owners::from_bits_truncate(self.asked.load(Relaxed) as u8).intersects(owner)
+    }
+
     fn ask(&self, set: u32, clear: u32) {
         let _ = self.asked.fetch_update(SeqCst, Relaxed, |asked| Some(asked & !clear | set));
         self.activate();

@@ -1,0 +1,246 @@
+//! The tracee's side: how a task stops for its tracer, and goes on.
+
+use super::super::Task;
+use super::super::children::Change;
+use super::super::handlers::registers_of;
+use super::super::process::Pid;
+use super::super::table::{Member, Table, table};
+use super::{Kind, Stop, Trace};
+use crate::errno::Errno;
+use crate::exception::Frame;
+use crate::sched;
+use core::sync::atomic::Ordering::Relaxed;
+use linux_raw_sys::general::{CLD_STOPPED, CLD_TRAPPED};
+use linux_raw_sys::ptrace::PTRACE_EVENT_STOP;
+use rules::pstate::SPSR_SS;
+use signals::{Cut, Info, Signal};
+
+/// What a tracer lets a task go on with.
+pub(in super::super) struct Given {
+    /// The signal, and the number of the tracer's process.
+    pub signal: Option<(Signal, Pid)>,
+    /// What PTRACE_GETSIGINFO gave last, or PTRACE_SETSIGINFO has set.
+    pub info: Option<Info>,
+}
+
+impl Given {
+    const NOTHING: Self = Self { signal: None, info: None };
+
+    /// The signal that is delivered in place of the one that the task has stopped for.
+    pub fn signal(self) -> Option<Info> {
+        let (signal, tracer) = self.signal?;
+        // As Linux: another signal than that of the stop is one that the tracer has sent.
+        let same = self.info.filter(|info| info.signal == signal);
+        Some(same.unwrap_or(Info::kill(signal, tracer.cast_signed(), 0)))
+    }
+}
+
+impl Stop {
+    /// CLD_*: how the tracer is told.
+    pub fn change_code(self) -> u32 {
+        if self.kind == Kind::Group { CLD_STOPPED } else { CLD_TRAPPED }
+    }
+}
+
+impl Trace {
+    fn begin(&mut self, stop: Stop, info: Option<Info>, frame: &mut Frame) {
+        self.stop = Some(stop);
+        self.to_tell = true;
+        self.listens = false;
+        self.given = None;
+        self.info = info;
+        self.registers = *registers_of(frame);
+        match stop.kind {
+            // As Linux: X7 says whether the call begins or ends.
+            Kind::CallEntry => self.registers.x[7] = 0,
+            Kind::CallExit => self.registers.x[7] = 1,
+            _ => {}
+        }
+        self.tls = crate::read_sysreg!("tpidr_el0");
+        self.fp.save();
+    }
+
+    /// Has the task take over what the tracer has changed. Interrupts are off.
+    fn take_over(&mut self, kind: Kind, frame: &mut Frame) {
+        if core::mem::take(&mut self.registers_changed) {
+            let own = registers_of(frame);
+            let (x7, pc, pstate) = (own.x[7], own.pc, own.pstate);
+            *own = self.registers;
+            if matches!(kind, Kind::CallEntry | Kind::CallExit) {
+                own.x[7] = x7;
+            }
+            // Whether the task is stepped is for the owners of its steps to say (T7).
+            own.pstate |= pstate & SPSR_SS;
+            if own.pc != pc {
+                frame.move_to(frame.pc);
+            }
+        }
+        if core::mem::take(&mut self.tls_changed) {
+            crate::write_sysreg!("tpidr_el0", self.tls);
+        }
+        if core::mem::take(&mut self.fp_changed) {
+            self.fp.load();
+        }
+    }
+}
+
+impl Member {
+    /// Whether the task's tracer has let it go on.
+    fn goes_on(&self) -> bool {
+        self.left.is_some() || self.trace.as_deref().is_none_or(|trace| trace.stop.is_none())
+    }
+
+    /// The task gets SIGKILL: a stop at its end is over too.
+    pub fn is_killed(&mut self) {
+        if let Some(trace) = self.trace.as_deref_mut()
+            && trace.stop.is_some_and(|stop| stop.kind == Kind::Exit)
+        {
+            (trace.stop, trace.to_tell) = (None, false);
+            self.task.alert();
+        }
+    }
+
+    fn take_given(&mut self, kind: Kind, frame: &mut Frame) -> Given {
+        let mut left = self.left.take();
+        let Some(trace) = left.as_deref_mut().or(self.trace.as_deref_mut()) else { return Given::NOTHING };
+        trace.take_over(kind, frame);
+        let of = trace.of;
+        Given { signal: trace.given.take().map(|signal| (signal, of)), info: trace.info.take() }
+    }
+}
+
+impl Task {
+    /// Stops the running task for its tracer until that lets it go on. `frame` has its registers. A task that is not traced, or is
+    /// being killed, does not stop. Thread context; may sleep.
+    pub(in super::super) fn stop(&self, frame: &mut Frame, stop: Stop, info: Option<Info>) -> Given {
+        self.stop_with(frame, stop, info, None)
+    }
+
+    /// As [`Self::stop`], with what PTRACE_GETEVENTMSG gives.
+    pub(super) fn stop_with(
+        &self,
+        frame: &mut Frame,
+        stop: Stop,
+        info: Option<Info>,
+        message: Option<u64>,
+    ) -> Given {
+        // The end of a task is told even if somebody else kills it, as on Linux; then only another SIGKILL, or the tracer, ends the stop.
+        let ends = |ends: bool| ends && stop.kind != Kind::Exit;
+        sched::prepare_to_sleep();
+        {
+            let mut table = table();
+            let Some((entry, at)) = table.own(self) else { return Given::NOTHING };
+            let ended = entry.ends.is_some() || self.ends.load(Relaxed);
+            let member = &mut entry.members[at];
+            let Some(trace) = member.trace.as_deref_mut().filter(|_| !ends(ended)) else {
+                return Given::NOTHING;
+            };
+            if let Some(message) = message {
+                trace.message = message;
+            }
+            trace.begin(stop, info, frame);
+            let of = trace.of;
+            if stop.kind == Kind::Group {
+                trace.trap = false;
+                // What is told now includes what would be told next.
+                member.halted = entry.stopped.is_some();
+            }
+            let status = (stop.code & 0x7f) as i32;
+            let change = Change { id: self.tid(), code: stop.change_code(), status };
+            table.tell(of, Some(Signal::SIGCHLD), &change, false);
+            if stop.kind == Kind::Group {
+                table.check_stop(self.process.pid);
+            }
+        }
+        loop {
+            sched::sleep();
+            sched::prepare_to_sleep();
+            let mut table = table();
+            let Some((entry, at)) = table.own(self) else { return Given::NOTHING };
+            let ended = entry.ends.is_some() || self.ends.load(Relaxed);
+            let member = &mut entry.members[at];
+            if ends(ended)
+                && let Some(trace) = member.trace.as_deref_mut()
+            {
+                (trace.stop, trace.to_tell) = (None, false);
+            }
+            if member.goes_on() {
+                let given = member.take_given(stop.kind, frame);
+                entry.refresh(at);
+                return given;
+            }
+        }
+    }
+
+    /// The running task is about to take a signal: its tracer decides whether, and which. Returns what is delivered. Thread context; may
+    /// sleep.
+    pub(in super::super) fn stop_for_signal(&self, frame: &mut Frame, info: Info) -> Option<Info> {
+        self.rewind(frame);
+        let stop = Stop { kind: Kind::Signal, code: info.signal.number() };
+        let given = self.stop(frame, stop, Some(info)).signal()?;
+        let mut table = table();
+        let (entry, at) = table.own(self)?;
+        let member = &mut entry.members[at];
+        if member.blocked.contains(given.signal) {
+            let _ = member.pending.push(given, usize::MAX);
+            entry.refresh(at);
+            return None;
+        }
+        Some(given)
+    }
+
+    /// The running task stops with its process, or because its tracer has asked for that. Thread context; may sleep.
+    pub(in super::super) fn stop_with_process(&self, frame: &mut Frame) {
+        self.rewind(frame);
+        let (signal, seized) = {
+            let mut table = table();
+            let Some((entry, at)) = table.own(self) else { return };
+            let stopped = entry.stopped;
+            let Some(trace) = entry.members[at].trace.as_deref_mut() else { return };
+            trace.trap = false;
+            let seized = trace.seized;
+            match stopped {
+                Some(signal) => (signal, seized),
+                None if seized => (Signal::SIGTRAP, true),
+                None => return entry.refresh(at),
+            }
+        };
+        let event = if seized { PTRACE_EVENT_STOP << 8 } else { 0 };
+        let stop = Stop { kind: Kind::Group, code: signal.number() | event };
+        let info = seized.then(|| self.info_of(signal, stop.code));
+        self.stop(frame, stop, info);
+    }
+
+    /// What PTRACE_GETSIGINFO gives at a stop that no signal has caused.
+    pub(super) fn info_of(&self, signal: Signal, code: u32) -> Info {
+        Info { code: code.cast_signed(), ..Info::kill(signal, self.tid().cast_signed(), 0) }
+    }
+
+    /// A system call of the running task was cut short: puts the registers to where the call is made anew, so that a tracer sees them so, and
+    /// can have the task go on elsewhere. [`resume`](super::super::leave) decides afterwards.
+    fn rewind(&self, frame: &mut Frame) {
+        if self.rewound.load(Relaxed) != 0 || Cut::from_errno(self.cut.load(Relaxed)).is_none() {
+            return;
+        }
+        frame.x[0] = self.first_argument.load(Relaxed);
+        frame.move_to(frame.pc.wrapping_sub(4));
+        self.rewound.store(frame.pc, Relaxed);
+    }
+}
+
+impl Table {
+    /// A task and its process, if the task has stopped for the tracer.
+    ///
+    /// # Errors
+    /// ESRCH.
+    pub(super) fn stopped(&mut self, tracer: &Task, tid: Pid) -> Result<&mut Member, Errno> {
+        let (pid, at) = self.place_of(tid).ok_or(Errno::ESRCH)?;
+        let entry = self.process(pid).ok_or(Errno::ESRCH)?;
+        let member = &mut entry.members[at];
+        let trace = member.trace.as_deref().ok_or(Errno::ESRCH)?;
+        if trace.tracer != tracer.thread() || trace.stopped().is_none() {
+            return Err(Errno::ESRCH);
+        }
+        Ok(member)
+    }
+}
