@@ -40,9 +40,9 @@ impl Scheduler {
         }
         // Some ready task may have counted on this CPU, which chose another one.
         if was_asked {
-            self.kick_for_all_ready();
+            self.kick_for_all_ready(cpu);
         }
-        self.current(cpu)
+        Some(self.tasks.id(next?))
     }
 
     fn choose_next(&self, cpu: usize, rotate: bool) -> Option<Slot> {
@@ -59,7 +59,9 @@ impl Scheduler {
     /// Takes a ready task out of its queue, wherever that is, and lets it run on `cpu`.
     fn take(&mut self, task: Slot, cpu: usize) {
         self.dequeue(task);
-        self.move_to(task, cpu);
+        if self.tasks[task].cpu != cpu {
+            self.move_to(task, cpu);
+        }
         let task = &mut self.tasks[task];
         task.state = State::Running;
         task.on_cpu = true;
@@ -216,6 +218,10 @@ impl Scheduler {
     pub(crate) fn charge(&mut self, cpu: usize) {
         let state = &mut self.cpus[cpu];
         let ran = self.now.saturating_sub(state.charged_until);
+        if ran == 0 {
+            // Several operations at the same time: a task that blocks, and the choice of the next one.
+            return;
+        }
         state.charged_until = self.now;
         let Some(current) = state.current else { return };
         let task = &mut self.tasks[current];

@@ -88,6 +88,9 @@ impl Scheduler {
     fn choose_cpu(&self, task: Slot) -> usize {
         let allowed = self.allowed(task);
         let last = self.tasks[task].cpu;
+        if allowed == CpuSet::of(last) {
+            return last;
+        }
         let level = self.tasks[task].level();
         let demand = |cpu: usize| self.cpus[cpu].demand(&self.tasks);
         let stays = allowed.contains(last);
@@ -128,7 +131,13 @@ impl Scheduler {
         };
         if here {
             self.flag(cpu);
-        } else if let Some(cpu) = self.lowest_below(task, self.allowed(task) & !self.reschedule) {
+            return;
+        }
+        // What runs on `cpu` is not less important than the task.
+        let others = self.allowed(task) & !(self.reschedule | CpuSet::of(cpu));
+        if !others.is_empty()
+            && let Some(cpu) = self.lowest_below(task, others)
+        {
             self.flag(cpu);
         }
     }
@@ -140,12 +149,21 @@ impl Scheduler {
         (level(lowest) < Some(self.tasks[task].level())).then_some(lowest)
     }
 
-    /// Makes sure that each ready task that could run at once on some CPU has a CPU that will look for it.
+    /// Makes sure that each ready task that could run at once on some CPU has a CPU that will look for it. `picked` is the CPU that has
+    /// just chosen the most important task that it may run.
     ///
     /// Looks at no task at all unless there is a ready real-time task, or an idle CPU that nobody asked.
-    pub(crate) fn kick_for_all_ready(&mut self) {
+    #[inline]
+    pub(crate) fn kick_for_all_ready(&mut self, picked: usize) {
+        let quiet = self.online & !(self.reschedule | CpuSet::of(picked));
+        if !quiet.is_empty() {
+            self.kick_quiet(quiet);
+        }
+    }
+
+    /// Asks those of the CPUs `quiet`, which nobody has asked, that can run a ready task at once.
+    fn kick_quiet(&mut self, quiet: CpuSet) {
         let level = |cpu: usize| self.cpus[cpu].level(&self.tasks);
-        let quiet = self.online & !self.reschedule;
         let Some(lowest) = quiet.iter().map(level).min() else { return };
         if lowest.is_some() && self.real_time_ready.is_empty() {
             return;

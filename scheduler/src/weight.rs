@@ -39,8 +39,13 @@ pub(crate) fn weight(priority: Priority) -> u64 {
 
 /// What `nanoseconds` of CPU time are in virtual time: equal shares have equal virtual run times.
 pub(crate) fn virtual_time(nanoseconds: u64, priority: Priority) -> u64 {
+    let nanoseconds = nanoseconds.min(MAX_CHARGE);
+    if priority == Priority::Fair(0) {
+        // Most tasks: no division.
+        return nanoseconds;
+    }
     // MAX_CHARGE keeps the product in 64 bits.
-    nanoseconds.min(MAX_CHARGE) * NICE_0 / weight(priority)
+    nanoseconds * NICE_0 / weight(priority)
 }
 
 #[cfg(test)]
