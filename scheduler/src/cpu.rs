@@ -70,22 +70,6 @@ impl Cpu {
         self.first_real_time().or_else(|| self.fair.first())
     }
 
-    pub(crate) fn enqueue(&mut self, tasks: &mut Tasks, task: Slot, head: bool) {
-        if tasks[task].level() > 0 {
-            self.real_time.insert(tasks, task, head);
-        } else {
-            self.fair.insert(tasks, task);
-        }
-    }
-
-    pub(crate) fn dequeue(&mut self, tasks: &mut Tasks, task: Slot) {
-        if tasks[task].queued_level.is_some() {
-            self.real_time.remove(tasks, task);
-        } else {
-            self.fair.remove(tasks, task);
-        }
-    }
-
     /// Lets `min_vruntime` follow the fair task that is farthest behind.
     pub(crate) fn advance_min_vruntime(&mut self, tasks: &Tasks) {
         let running = self.running(tasks).filter(|&task| tasks[task].level() == 0);

@@ -45,8 +45,14 @@ impl Scheduler {
         Some(self.tasks.id(next?))
     }
 
+    #[inline]
     fn choose_next(&self, cpu: usize, rotate: bool) -> Option<Slot> {
-        let running = self.cpus[cpu].running(&self.tasks).filter(|&task| self.allowed(task).contains(cpu));
+        let running = self.cpus[cpu].running(&self.tasks);
+        if running.is_none() && self.real_time_ready.is_empty() {
+            // The task has blocked, and only fair tasks are ready.
+            return self.cpus[cpu].fair.first().or_else(|| self.find_elsewhere(cpu, None));
+        }
+        let running = running.filter(|&task| self.allowed(task).contains(cpu));
         let first = self.cpus[cpu].first();
         let local = match (running, first) {
             (Some(running), Some(first)) if self.goes_before(first, running, rotate) => Some(first),
@@ -57,6 +63,7 @@ impl Scheduler {
     }
 
     /// Takes a ready task out of its queue, wherever that is, and lets it run on `cpu`.
+    #[inline(always)]
     fn take(&mut self, task: Slot, cpu: usize) {
         self.dequeue(task);
         if self.tasks[task].cpu != cpu {
@@ -72,6 +79,7 @@ impl Scheduler {
 
     /// Whether the ready task `first` runs instead of the running one, both on the same CPU. With `rotate` the running one gives way
     /// to its equals.
+    #[inline(always)]
     pub(crate) fn goes_before(&self, first: Slot, running: Slot, rotate: bool) -> bool {
         let (first, running) = (&self.tasks[first], &self.tasks[running]);
         if first.level() != running.level() {
@@ -93,6 +101,7 @@ impl Scheduler {
     /// CPUs may run it. Called in the new context, also in the first run of a new task and in the idle context.
     ///
     /// The answer is the task that was left if it has [ended](Self::exit): its id is not valid any more, and its stack may be freed.
+    #[inline]
     pub fn switched(&mut self, cpu: usize) -> Option<TaskId> {
         let cpu = self.checked(cpu)?;
         let left = self.cpus[cpu].leaving.take()?;
@@ -109,6 +118,7 @@ impl Scheduler {
         None
     }
 
+    #[inline(never)]
     fn requeue(&mut self, task: Slot, cpu: usize) {
         let requeue = self.tasks[task].requeue;
         if requeue == Requeue::Woken || !self.allowed(task).contains(cpu) {
@@ -122,6 +132,7 @@ impl Scheduler {
     /// The current task of `cpu` waits for [`wake`](Self::wake): `true`, and the kernel then calls [`pick`](Self::pick). If somebody
     /// has called `wake` for the task since [`prepare_to_wait`](Self::prepare_to_wait), nothing happens and the answer is `false`.
     /// `false` too if no task runs.
+    #[inline(always)]
     pub fn block(&mut self, cpu: usize, now: u64) -> bool {
         let Some(cpu) = self.checked(cpu) else { return false };
         let Some(task) = self.cpus[cpu].running(&self.tasks) else { return false };
@@ -141,6 +152,7 @@ impl Scheduler {
     }
 
     /// The current task stops running; it leaves its CPU at the next `pick`.
+    #[inline(always)]
     pub(crate) fn stop(&mut self, task: Slot, state: State, now: u64) {
         let cpu = self.tasks[task].cpu;
         self.advance(now);
@@ -215,13 +227,17 @@ impl Scheduler {
     }
 
     /// Accounts for the time since the last call to the current task of `cpu`.
+    #[inline(always)]
     pub(crate) fn charge(&mut self, cpu: usize) {
-        let state = &mut self.cpus[cpu];
-        let ran = self.now.saturating_sub(state.charged_until);
-        if ran == 0 {
-            // Several operations at the same time: a task that blocks, and the choice of the next one.
-            return;
+        // No time passes between several operations of one caller: a task that blocks, and the choice of the next one.
+        if self.now > self.cpus[cpu].charged_until {
+            self.charge_time(cpu);
         }
+    }
+
+    fn charge_time(&mut self, cpu: usize) {
+        let state = &mut self.cpus[cpu];
+        let ran = self.now - state.charged_until;
         state.charged_until = self.now;
         let Some(current) = state.current else { return };
         let task = &mut self.tasks[current];

@@ -13,6 +13,7 @@ impl Scheduler {
     ///
     /// If the task is not blocked, the wake-up is remembered: its next [`block`](Self::block) returns at once. This also holds for a
     /// task that waits for a lock, which this call does not disturb (see [`lock_cancel`](Self::lock_cancel)).
+    #[inline]
     pub fn wake(&mut self, task: TaskId, now: u64) -> Result<(), Error> {
         let slot = self.tasks.find(task)?;
         self.advance(now);
@@ -40,6 +41,7 @@ impl Scheduler {
     }
 
     /// A task that waited does so no longer.
+    #[inline(always)]
     pub(crate) fn make_ready(&mut self, task: Slot) {
         let cpu = self.tasks[task].cpu;
         if !self.tasks[task].on_cpu {
@@ -56,7 +58,9 @@ impl Scheduler {
     /// Puts a task that no CPU uses into a queue, as one that has just become ready.
     pub(crate) fn place_woken(&mut self, task: Slot) {
         let cpu = self.choose_cpu(task);
-        self.move_to(task, cpu);
+        if self.tasks[task].cpu != cpu {
+            self.move_to(task, cpu);
+        }
         self.charge(cpu);
         self.limit_bonus(task);
         self.tasks[task].state = State::Ready;
@@ -85,12 +89,15 @@ impl Scheduler {
 
     /// Where a task shall become ready: its last CPU if nothing, or for a real-time task less important things, run there; else a
     /// CPU with nothing to do; else the one with the least important things.
+    #[inline(always)]
     fn choose_cpu(&self, task: Slot) -> usize {
         let allowed = self.allowed(task);
         let last = self.tasks[task].cpu;
-        if allowed == CpuSet::of(last) {
-            return last;
-        }
+        if allowed == CpuSet::of(last) { last } else { self.choose_from(task, allowed, last) }
+    }
+
+    #[inline(never)]
+    fn choose_from(&self, task: Slot, allowed: CpuSet, last: usize) -> usize {
         let level = self.tasks[task].level();
         let demand = |cpu: usize| self.cpus[cpu].demand(&self.tasks);
         let stays = allowed.contains(last);
@@ -120,6 +127,7 @@ impl Scheduler {
 
     /// `task` has become ready, or more important, or may use more CPUs: asks a CPU that shall run it at once, if there is one. A task
     /// that was `woken` can preempt also its equals in the fair class.
+    #[inline(always)]
     pub(crate) fn kick_for(&mut self, task: Slot, woken: bool) {
         let cpu = self.tasks[task].cpu;
         let here = match self.cpus[cpu].running(&self.tasks) {

@@ -31,6 +31,7 @@ const WEIGHTS: [u64; 40] = {
 /// The weight of a task with this priority. Real-time tasks have none; while they are in nobody's fair queue nothing asks for it.
 pub(crate) fn weight(priority: Priority) -> u64 {
     match priority {
+        Priority::Fair(0) => NICE_0,
         Priority::Idle => IDLE,
         Priority::Fair(nice) => WEIGHTS.get((i16::from(nice) + 20) as usize).copied().unwrap_or(NICE_0),
         Priority::RealTime(_) => NICE_0,
