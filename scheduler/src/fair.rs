@@ -66,9 +66,11 @@ impl FairQueue {
         }
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, tasks: &mut Tasks, task: Slot) {
-        let Some(position) = tasks[task].heap_position.take() else { return };
-        self.load -= weight(tasks[task].effective);
+        let removed = &mut tasks[task];
+        let Some(position) = removed.heap_position.take() else { return };
+        self.load -= weight(removed.effective);
         if position + 1 == self.heap.len() {
             self.heap.pop();
             return;

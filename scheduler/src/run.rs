@@ -14,6 +14,48 @@ impl Scheduler {
     /// [`switched`](Self::switched), all with interrupts masked. Until then further calls repeat the answer.
     pub fn pick(&mut self, cpu: usize, now: u64) -> Option<TaskId> {
         let cpu = self.checked(cpu)?;
+        match self.next_after_wait(cpu) {
+            Some((previous, next)) => Some(self.go_on_with(cpu, previous, next, now)),
+            None => self.pick_any(cpu, now),
+        }
+    }
+
+    /// The task that `cpu` leaves and the one that is next, in the most frequent case: the current task waits, and only fair tasks are ready.
+    #[inline(always)]
+    fn next_after_wait(&self, cpu: usize) -> Option<(Slot, Slot)> {
+        let state = &self.cpus[cpu];
+        let previous = state.current?;
+        let waits = self.tasks[previous].state != State::Running;
+        if waits && state.leaving.is_none() && !state.rotate && self.real_time_ready.is_empty() {
+            return Some((previous, state.fair.first()?));
+        }
+        None
+    }
+
+    /// What [`pick_any`](Self::pick_any) does for the answer of [`next_after_wait`](Self::next_after_wait).
+    #[inline(always)]
+    fn go_on_with(&mut self, cpu: usize, previous: Slot, next: Slot, now: u64) -> TaskId {
+        self.advance(now);
+        self.charge(cpu);
+        self.kicks.remove(cpu);
+        let was_asked = self.reschedule.remove(cpu);
+        let state = &mut self.cpus[cpu];
+        state.fair.remove(&mut self.tasks, next);
+        state.leaving = Some(previous);
+        state.current = Some(next);
+        let task = &mut self.tasks[next];
+        task.state = State::Running;
+        task.on_cpu = true;
+        task.slice = 0;
+        let id = TaskId::new(next, task.generation);
+        if was_asked {
+            self.kick_for_all_ready(cpu);
+        }
+        id
+    }
+
+    #[inline(never)]
+    fn pick_any(&mut self, cpu: usize, now: u64) -> Option<TaskId> {
         if self.cpus[cpu].leaving.is_some() {
             return self.current(cpu);
         }
@@ -47,12 +89,7 @@ impl Scheduler {
 
     #[inline]
     fn choose_next(&self, cpu: usize, rotate: bool) -> Option<Slot> {
-        let running = self.cpus[cpu].running(&self.tasks);
-        if running.is_none() && self.real_time_ready.is_empty() {
-            // The task has blocked, and only fair tasks are ready.
-            return self.cpus[cpu].fair.first().or_else(|| self.find_elsewhere(cpu, None));
-        }
-        let running = running.filter(|&task| self.allowed(task).contains(cpu));
+        let running = self.cpus[cpu].running(&self.tasks).filter(|&task| self.allowed(task).contains(cpu));
         let first = self.cpus[cpu].first();
         let local = match (running, first) {
             (Some(running), Some(first)) if self.goes_before(first, running, rotate) => Some(first),

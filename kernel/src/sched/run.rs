@@ -55,6 +55,16 @@ pub(super) fn with<R>(act: impl FnOnce(&mut State) -> R) -> Option<R> {
     Some(result)
 }
 
+/// As [`with`], in an interrupt's handler: this CPU needs no interrupt to be told, because it looks at the end of the handler.
+pub(super) fn with_in_handler<R>(act: impl FnOnce(&mut State) -> R) -> Option<R> {
+    let (result, mut kicks) = locked(STATE.lock(), act)?;
+    if kicks.remove(percpu::index()) {
+        debug::this().want_pick();
+    }
+    kick(kicks);
+    Some(result)
+}
+
 /// As [`with`], at the end of the tick's handler: this CPU is not told, but finds by the result that it has to switch. None also if another
 /// CPU has the lock: the next tick does what this one would have done. If all CPUs waited for the lock at each tick, a virtual CPU that
 /// its host has put aside would hold up all others.

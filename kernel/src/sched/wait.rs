@@ -46,7 +46,7 @@ impl Place<'_> {
 }
 
 impl Drop for Place<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         if self.waiter.is_listed() {
             // SAFETY: the place was pinned before it joined the queue, and is not moved in here.
