@@ -48,7 +48,10 @@ impl<T> IrqMutex<T> {
     /// Waits for the lock, where interrupts are off already and stay off until the guard is dropped. Not from debug or NMI context.
     #[inline(always)]
     pub fn lock_masked(&self) -> MaskedGuard<'_, T> {
-        debug_assert!(!crate::irq::off::enabled(), "a lock that needs interrupts off is taken with interrupts on");
+        debug_assert!(
+            !crate::irq::off::enabled(),
+            "a lock that needs interrupts off is taken with interrupts on"
+        );
         self.0.lock()
     }
 
