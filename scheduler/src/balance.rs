@@ -1,6 +1,6 @@
 //! Work that moves between CPUs.
 
-use crate::{Scheduler, consts::REAL_TIME_LOAD, task::Slot, weight::weight};
+use crate::{CpuSet, Scheduler, consts::REAL_TIME_LOAD, task::Slot, weight::weight};
 
 impl Scheduler {
     /// A ready task of another CPU that `cpu` shall run rather than its own best one, which has `level`: a more important real-time
@@ -8,6 +8,9 @@ impl Scheduler {
     ///
     /// Looks at the first task of each queue, and at more only while affinities and pins forbid to take it.
     pub(crate) fn find_elsewhere(&self, cpu: usize, level: Option<u8>) -> Option<Slot> {
+        if level.is_some() && (self.real_time_ready & !CpuSet::of(cpu)).is_empty() {
+            return None;
+        }
         let mut best = None;
         let mut best_level = level.unwrap_or(0);
         for other in self.real_time_ready.iter().filter(|&other| other != cpu) {

@@ -61,22 +61,13 @@ impl Cpu {
         self.real_time.len() + self.fair.len()
     }
 
+    fn first_real_time(&self) -> Option<Slot> {
+        if self.real_time.len() == 0 { None } else { self.real_time.first() }
+    }
+
     /// The ready task that runs next if only this queue is asked.
     pub(crate) fn first(&self) -> Option<Slot> {
-        self.real_time.first().or_else(|| self.fair.first())
-    }
-
-    pub(crate) fn enqueue(&mut self, tasks: &mut Tasks, task: Slot, head: bool) {
-        if tasks[task].level() > 0 {
-            self.real_time.insert(tasks, task, head);
-        } else {
-            self.fair.insert(tasks, task);
-        }
-    }
-
-    pub(crate) fn dequeue(&mut self, tasks: &mut Tasks, task: Slot) {
-        self.real_time.remove(tasks, task);
-        self.fair.remove(tasks, task);
+        self.first_real_time().or_else(|| self.fair.first())
     }
 
     /// Lets `min_vruntime` follow the fair task that is farthest behind.

@@ -56,14 +56,25 @@ impl FairQueue {
     }
 
     pub(crate) fn insert(&mut self, tasks: &mut Tasks, task: Slot) {
+        let position = self.heap.len();
         self.load += weight(tasks[task].effective);
         self.heap.push(task);
-        self.sift_up(tasks, self.heap.len() - 1);
+        if position == 0 {
+            tasks[task].heap_position = Some(0);
+        } else {
+            self.sift_up(tasks, position);
+        }
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, tasks: &mut Tasks, task: Slot) {
-        let Some(position) = tasks[task].heap_position.take() else { return };
-        self.load -= weight(tasks[task].effective);
+        let removed = &mut tasks[task];
+        let Some(position) = removed.heap_position.take() else { return };
+        self.load -= weight(removed.effective);
+        if position + 1 == self.heap.len() {
+            self.heap.pop();
+            return;
+        }
         self.heap.swap_remove(position);
         if position < self.heap.len() {
             // The last one is here now. Only one of the two moves it.

@@ -14,6 +14,48 @@ impl Scheduler {
     /// [`switched`](Self::switched), all with interrupts masked. Until then further calls repeat the answer.
     pub fn pick(&mut self, cpu: usize, now: u64) -> Option<TaskId> {
         let cpu = self.checked(cpu)?;
+        match self.next_after_wait(cpu) {
+            Some((previous, next)) => Some(self.go_on_with(cpu, previous, next, now)),
+            None => self.pick_any(cpu, now),
+        }
+    }
+
+    /// The task that `cpu` leaves and the one that is next, in the most frequent case: the current task waits, and only fair tasks are ready.
+    #[inline(always)]
+    fn next_after_wait(&self, cpu: usize) -> Option<(Slot, Slot)> {
+        let state = &self.cpus[cpu];
+        let previous = state.current?;
+        let waits = self.tasks[previous].state != State::Running;
+        if waits && state.leaving.is_none() && !state.rotate && self.real_time_ready.is_empty() {
+            return Some((previous, state.fair.first()?));
+        }
+        None
+    }
+
+    /// What [`pick_any`](Self::pick_any) does for the answer of [`next_after_wait`](Self::next_after_wait).
+    #[inline(always)]
+    fn go_on_with(&mut self, cpu: usize, previous: Slot, next: Slot, now: u64) -> TaskId {
+        self.advance(now);
+        self.charge(cpu);
+        self.kicks.remove(cpu);
+        let was_asked = self.reschedule.remove(cpu);
+        let state = &mut self.cpus[cpu];
+        state.fair.remove(&mut self.tasks, next);
+        state.leaving = Some(previous);
+        state.current = Some(next);
+        let task = &mut self.tasks[next];
+        task.state = State::Running;
+        task.on_cpu = true;
+        task.slice = 0;
+        let id = TaskId::new(next, task.generation);
+        if was_asked {
+            self.kick_for_all_ready(cpu);
+        }
+        id
+    }
+
+    #[inline(never)]
+    fn pick_any(&mut self, cpu: usize, now: u64) -> Option<TaskId> {
         if self.cpus[cpu].leaving.is_some() {
             return self.current(cpu);
         }
@@ -40,11 +82,12 @@ impl Scheduler {
         }
         // Some ready task may have counted on this CPU, which chose another one.
         if was_asked {
-            self.kick_for_all_ready();
+            self.kick_for_all_ready(cpu);
         }
-        self.current(cpu)
+        Some(self.tasks.id(next?))
     }
 
+    #[inline]
     fn choose_next(&self, cpu: usize, rotate: bool) -> Option<Slot> {
         let running = self.cpus[cpu].running(&self.tasks).filter(|&task| self.allowed(task).contains(cpu));
         let first = self.cpus[cpu].first();
@@ -57,9 +100,12 @@ impl Scheduler {
     }
 
     /// Takes a ready task out of its queue, wherever that is, and lets it run on `cpu`.
+    #[inline(always)]
     fn take(&mut self, task: Slot, cpu: usize) {
         self.dequeue(task);
-        self.move_to(task, cpu);
+        if self.tasks[task].cpu != cpu {
+            self.move_to(task, cpu);
+        }
         let task = &mut self.tasks[task];
         task.state = State::Running;
         task.on_cpu = true;
@@ -70,6 +116,7 @@ impl Scheduler {
 
     /// Whether the ready task `first` runs instead of the running one, both on the same CPU. With `rotate` the running one gives way
     /// to its equals.
+    #[inline(always)]
     pub(crate) fn goes_before(&self, first: Slot, running: Slot, rotate: bool) -> bool {
         let (first, running) = (&self.tasks[first], &self.tasks[running]);
         if first.level() != running.level() {
@@ -91,6 +138,7 @@ impl Scheduler {
     /// CPUs may run it. Called in the new context, also in the first run of a new task and in the idle context.
     ///
     /// The answer is the task that was left if it has [ended](Self::exit): its id is not valid any more, and its stack may be freed.
+    #[inline]
     pub fn switched(&mut self, cpu: usize) -> Option<TaskId> {
         let cpu = self.checked(cpu)?;
         let left = self.cpus[cpu].leaving.take()?;
@@ -107,6 +155,7 @@ impl Scheduler {
         None
     }
 
+    #[inline(never)]
     fn requeue(&mut self, task: Slot, cpu: usize) {
         let requeue = self.tasks[task].requeue;
         if requeue == Requeue::Woken || !self.allowed(task).contains(cpu) {
@@ -120,6 +169,7 @@ impl Scheduler {
     /// The current task of `cpu` waits for [`wake`](Self::wake): `true`, and the kernel then calls [`pick`](Self::pick). If somebody
     /// has called `wake` for the task since [`prepare_to_wait`](Self::prepare_to_wait), nothing happens and the answer is `false`.
     /// `false` too if no task runs.
+    #[inline(always)]
     pub fn block(&mut self, cpu: usize, now: u64) -> bool {
         let Some(cpu) = self.checked(cpu) else { return false };
         let Some(task) = self.cpus[cpu].running(&self.tasks) else { return false };
@@ -139,6 +189,7 @@ impl Scheduler {
     }
 
     /// The current task stops running; it leaves its CPU at the next `pick`.
+    #[inline(always)]
     pub(crate) fn stop(&mut self, task: Slot, state: State, now: u64) {
         let cpu = self.tasks[task].cpu;
         self.advance(now);
@@ -213,9 +264,17 @@ impl Scheduler {
     }
 
     /// Accounts for the time since the last call to the current task of `cpu`.
+    #[inline(always)]
     pub(crate) fn charge(&mut self, cpu: usize) {
+        // No time passes between several operations of one caller: a task that blocks, and the choice of the next one.
+        if self.now > self.cpus[cpu].charged_until {
+            self.charge_time(cpu);
+        }
+    }
+
+    fn charge_time(&mut self, cpu: usize) {
         let state = &mut self.cpus[cpu];
-        let ran = self.now.saturating_sub(state.charged_until);
+        let ran = self.now - state.charged_until;
         state.charged_until = self.now;
         let Some(current) = state.current else { return };
         let task = &mut self.tasks[current];

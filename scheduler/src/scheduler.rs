@@ -213,23 +213,37 @@ impl Scheduler {
     }
 
     /// Puts a task into the queue of its CPU.
+    #[inline(always)]
     pub(crate) fn enqueue(&mut self, task: Slot, head: bool) {
         let cpu = self.tasks[task].cpu;
-        self.cpus[cpu].enqueue(&mut self.tasks, task, head);
-        self.note_real_time(cpu);
+        if self.tasks[task].level() == 0 {
+            self.cpus[cpu].fair.insert(&mut self.tasks, task);
+        } else {
+            self.enqueue_real_time(task, cpu, head);
+        }
+    }
+
+    #[inline(never)]
+    fn enqueue_real_time(&mut self, task: Slot, cpu: usize, head: bool) {
+        self.cpus[cpu].real_time.insert(&mut self.tasks, task, head);
+        self.real_time_ready.insert(cpu);
     }
 
     /// Takes a task out of the queue of its CPU.
+    #[inline(always)]
     pub(crate) fn dequeue(&mut self, task: Slot) {
         let cpu = self.tasks[task].cpu;
-        self.cpus[cpu].dequeue(&mut self.tasks, task);
-        self.note_real_time(cpu);
+        if self.tasks[task].queued_level.is_none() {
+            self.cpus[cpu].fair.remove(&mut self.tasks, task);
+        } else {
+            self.dequeue_real_time(task, cpu);
+        }
     }
 
-    fn note_real_time(&mut self, cpu: usize) {
-        if self.cpus[cpu].real_time.len() > 0 {
-            self.real_time_ready.insert(cpu);
-        } else {
+    #[inline(never)]
+    fn dequeue_real_time(&mut self, task: Slot, cpu: usize) {
+        self.cpus[cpu].real_time.remove(&mut self.tasks, task);
+        if self.cpus[cpu].real_time.len() == 0 {
             self.real_time_ready.remove(cpu);
         }
     }

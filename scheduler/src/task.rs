@@ -15,6 +15,10 @@ pub struct TaskId {
 impl TaskId {
     const GENERATIONS: u32 = (1 << 31) - 1;
 
+    pub(crate) const fn new(index: Slot, generation: u32) -> Self {
+        Self { index, generation }
+    }
+
     /// The task's slot: small, and unique among the tasks that exist. For tables beside the scheduler.
     pub const fn index(self) -> usize {
         self.index as usize
@@ -164,7 +168,7 @@ impl Tasks {
     }
 
     pub(crate) fn id(&self, slot: Slot) -> TaskId {
-        TaskId { index: slot, generation: self[slot].generation }
+        TaskId::new(slot, self[slot].generation)
     }
 
     /// The slot of a task that exists.

@@ -13,6 +13,7 @@ impl Scheduler {
     ///
     /// If the task is not blocked, the wake-up is remembered: its next [`block`](Self::block) returns at once. This also holds for a
     /// task that waits for a lock, which this call does not disturb (see [`lock_cancel`](Self::lock_cancel)).
+    #[inline]
     pub fn wake(&mut self, task: TaskId, now: u64) -> Result<(), Error> {
         let slot = self.tasks.find(task)?;
         self.advance(now);
@@ -40,6 +41,7 @@ impl Scheduler {
     }
 
     /// A task that waited does so no longer.
+    #[inline(always)]
     pub(crate) fn make_ready(&mut self, task: Slot) {
         let cpu = self.tasks[task].cpu;
         if !self.tasks[task].on_cpu {
@@ -56,7 +58,9 @@ impl Scheduler {
     /// Puts a task that no CPU uses into a queue, as one that has just become ready.
     pub(crate) fn place_woken(&mut self, task: Slot) {
         let cpu = self.choose_cpu(task);
-        self.move_to(task, cpu);
+        if self.tasks[task].cpu != cpu {
+            self.move_to(task, cpu);
+        }
         self.charge(cpu);
         self.limit_bonus(task);
         self.tasks[task].state = State::Ready;
@@ -85,9 +89,15 @@ impl Scheduler {
 
     /// Where a task shall become ready: its last CPU if nothing, or for a real-time task less important things, run there; else a
     /// CPU with nothing to do; else the one with the least important things.
+    #[inline(always)]
     fn choose_cpu(&self, task: Slot) -> usize {
         let allowed = self.allowed(task);
         let last = self.tasks[task].cpu;
+        if allowed == CpuSet::of(last) { last } else { self.choose_from(task, allowed, last) }
+    }
+
+    #[inline(never)]
+    fn choose_from(&self, task: Slot, allowed: CpuSet, last: usize) -> usize {
         let level = self.tasks[task].level();
         let demand = |cpu: usize| self.cpus[cpu].demand(&self.tasks);
         let stays = allowed.contains(last);
@@ -117,6 +127,7 @@ impl Scheduler {
 
     /// `task` has become ready, or more important, or may use more CPUs: asks a CPU that shall run it at once, if there is one. A task
     /// that was `woken` can preempt also its equals in the fair class.
+    #[inline(always)]
     pub(crate) fn kick_for(&mut self, task: Slot, woken: bool) {
         let cpu = self.tasks[task].cpu;
         let here = match self.cpus[cpu].running(&self.tasks) {
@@ -128,7 +139,13 @@ impl Scheduler {
         };
         if here {
             self.flag(cpu);
-        } else if let Some(cpu) = self.lowest_below(task, self.allowed(task) & !self.reschedule) {
+            return;
+        }
+        // What runs on `cpu` is not less important than the task.
+        let others = self.allowed(task) & !(self.reschedule | CpuSet::of(cpu));
+        if !others.is_empty()
+            && let Some(cpu) = self.lowest_below(task, others)
+        {
             self.flag(cpu);
         }
     }
@@ -140,12 +157,21 @@ impl Scheduler {
         (level(lowest) < Some(self.tasks[task].level())).then_some(lowest)
     }
 
-    /// Makes sure that each ready task that could run at once on some CPU has a CPU that will look for it.
+    /// Makes sure that each ready task that could run at once on some CPU has a CPU that will look for it. `picked` is the CPU that has
+    /// just chosen the most important task that it may run.
     ///
     /// Looks at no task at all unless there is a ready real-time task, or an idle CPU that nobody asked.
-    pub(crate) fn kick_for_all_ready(&mut self) {
+    #[inline]
+    pub(crate) fn kick_for_all_ready(&mut self, picked: usize) {
+        let quiet = self.online & !(self.reschedule | CpuSet::of(picked));
+        if !quiet.is_empty() {
+            self.kick_quiet(quiet);
+        }
+    }
+
+    /// Asks those of the CPUs `quiet`, which nobody has asked, that can run a ready task at once.
+    fn kick_quiet(&mut self, quiet: CpuSet) {
         let level = |cpu: usize| self.cpus[cpu].level(&self.tasks);
-        let quiet = self.online & !self.reschedule;
         let Some(lowest) = quiet.iter().map(level).min() else { return };
         if lowest.is_some() && self.real_time_ready.is_empty() {
             return;

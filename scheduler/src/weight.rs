@@ -31,6 +31,7 @@ const WEIGHTS: [u64; 40] = {
 /// The weight of a task with this priority. Real-time tasks have none; while they are in nobody's fair queue nothing asks for it.
 pub(crate) fn weight(priority: Priority) -> u64 {
     match priority {
+        Priority::Fair(0) => NICE_0,
         Priority::Idle => IDLE,
         Priority::Fair(nice) => WEIGHTS.get((i16::from(nice) + 20) as usize).copied().unwrap_or(NICE_0),
         Priority::RealTime(_) => NICE_0,
@@ -39,8 +40,13 @@ pub(crate) fn weight(priority: Priority) -> u64 {
 
 /// What `nanoseconds` of CPU time are in virtual time: equal shares have equal virtual run times.
 pub(crate) fn virtual_time(nanoseconds: u64, priority: Priority) -> u64 {
+    let nanoseconds = nanoseconds.min(MAX_CHARGE);
+    if priority == Priority::Fair(0) {
+        // Most tasks: no division.
+        return nanoseconds;
+    }
     // MAX_CHARGE keeps the product in 64 bits.
-    nanoseconds.min(MAX_CHARGE) * NICE_0 / weight(priority)
+    nanoseconds * NICE_0 / weight(priority)
 }
 
 #[cfg(test)]

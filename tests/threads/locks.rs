@@ -17,6 +17,7 @@ suite!("threads-locks":
     a_lock_goes_to_the_most_important_waiter,
     a_more_important_thread_waits_while_preemption_is_off,
     no_wake_up_is_lost,
+    a_waiter_that_gives_up_leaves_the_others_in_their_order,
     an_alarm_ends_a_sleep,
     a_thread_that_may_run_anywhere_goes_to_an_idle_cpu,
 );
@@ -123,6 +124,41 @@ fn no_wake_up_is_lost() -> Outcome {
     start(1, CpuSet::ALL)?;
     until(2);
     check_eq!(TURN.load(SeqCst), 2 * TURNS);
+    Ok(())
+}
+
+/// Four threads wait at a queue. The second one gives up, which frees its place in the list, and so does the last one; the others are woken
+/// in the order in which they came, once.
+fn a_waiter_that_gives_up_leaves_the_others_in_their_order() -> Outcome {
+    static QUEUE: WaitQueue = WaitQueue::new();
+    static GO: AtomicBool = AtomicBool::new(false);
+    static GIVES_UP: [AtomicBool; 4] = [const { AtomicBool::new(false) }; 4];
+    GO.store(false, SeqCst);
+    let waits = |number: usize, told: [&'static str; 2]| {
+        GIVES_UP[number].store(false, SeqCst);
+        let thread = here(Policy::Fifo(30), move || {
+            let go = || GO.load(SeqCst).then_some(());
+            let waited = QUEUE.wait_unless(|| GIVES_UP[number].load(SeqCst), go);
+            done(told[usize::from(waited.is_ok())]);
+        })?;
+        // Runs at once, and sleeps.
+        sched::wake(thread.id());
+        Ok::<_, Ended>(thread)
+    };
+    waits(0, ["first gives up", "first"])?;
+    let second = waits(1, ["second gives up", "second"])?;
+    waits(2, ["third gives up", "third"])?;
+    let fourth = waits(3, ["fourth gives up", "fourth"])?;
+    // Their condition does not hold: they join the queue again, in the same order.
+    QUEUE.wake_all();
+    for (number, thread) in [(1, second), (3, fourth)] {
+        GIVES_UP[number].store(true, SeqCst);
+        sched::wake(thread.id());
+    }
+    check_eq!(until(2), ["second gives up", "fourth gives up"]);
+    GO.store(true, SeqCst);
+    QUEUE.wake_all();
+    check_eq!(until(2), ["first", "third"]);
     Ok(())
 }
 

@@ -60,10 +60,12 @@ fn give(cpu: &MaskedCpu, stepping: &Stepping) -> bool {
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn save() -> Option<Stepping> {
-    let masked = Masked::new();
-    if masked.cpu().owners.get().is_empty() {
+    // With D open: I is masked, so that this thread stays here, and a debug exception leaves its context's owners as they are, or changes
+    // them for good.
+    if super::this().owners.get().is_empty() {
         return None;
     }
+    let masked = Masked::new();
     let mut saved = take(masked.cpu());
     if saved.owners.contains(Owners::RUNS_FREE) {
         saved.end_step_over();

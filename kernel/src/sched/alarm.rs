@@ -1,6 +1,6 @@
 //! Threads that are woken at an instant of the machine's clock, or of CLOCK_REALTIME, which can be set meanwhile.
 
-use super::programs::end_wait;
+use super::programs::{end_wait, end_wait_in_handler};
 use super::thread::current;
 use crate::clock;
 use crate::sync::IrqMutex;
@@ -113,7 +113,7 @@ pub(super) fn tick() {
         return;
     }
     while let Some(thread) = due() {
-        end_wait(TaskId::from_bits(thread));
+        end_wait_in_handler(TaskId::from_bits(thread));
     }
 }
 

@@ -17,6 +17,7 @@ mod run;
 mod switch;
 mod thread;
 mod wait;
+mod waiters;
 
 pub use alarm::{Alarm, Deadline, realtime_was_set};
 pub use mutex::{Mutex, MutexGuard};

@@ -1,6 +1,6 @@
 //! What programs ask of the scheduler about their threads, and how a thread that runs at EL0 is called into the kernel.
 
-use super::run::{State, schedule, wake, with};
+use super::run::{State, schedule, with, with_in_handler};
 use super::thread::current;
 use crate::arch::daif;
 use crate::clock;
@@ -11,15 +11,24 @@ use scheduler::{CpuSet, Error, LockKey, Policy, TaskId, TaskState};
 
 /// Ends the sleep of a thread, also one that waits for a lock of programs, without the lock. Thread and interrupt context.
 pub fn end_wait(task: TaskId) {
-    wake(task);
-    with(|state| {
-        // The kernel's own locks are known by even numbers: nothing ends a wait for them.
-        if let Ok(TaskState::WaitsForLock(LockKey(number))) = state.scheduler.state(task)
-            && number & 1 != 0
-        {
-            let _ = state.scheduler.lock_cancel(task, clock::nanoseconds());
-        }
-    });
+    with(|state| end_wait_in(state, task));
+}
+
+/// As [`end_wait`], for an interrupt's handler, at whose end this CPU switches if it has to.
+pub(super) fn end_wait_in_handler(task: TaskId) {
+    with_in_handler(|state| end_wait_in(state, task));
+}
+
+fn end_wait_in(state: &mut State, task: TaskId) {
+    let now = clock::nanoseconds();
+    // A task that has ended meanwhile needs no waking.
+    let _ = state.scheduler.wake(task, now);
+    // The kernel's own locks are known by even numbers: nothing ends a wait for them.
+    if let Ok(TaskState::WaitsForLock(LockKey(number))) = state.scheduler.state(task)
+        && number & 1 != 0
+    {
+        let _ = state.scheduler.lock_cancel(task, now);
+    }
 }
 
 /// Waits for a lock of programs. `decide` takes the lock and answers false, or calls the function that it is given with the lock's odd number

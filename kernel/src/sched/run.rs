@@ -8,12 +8,13 @@ use crate::arch::daif;
 use crate::clock;
 use crate::debug::{self, step};
 use crate::drivers::gic::{self, Target};
-use crate::irq::{off, sgi};
+use crate::irq::off::{self, IrqOff};
+use crate::irq::sgi;
 use crate::kprobe;
 use crate::mm::layout;
 use crate::percpu::{self, MAX_CPUS, PerCpu};
 use crate::smp::cpus;
-use crate::sync::{IrqMutex, IrqMutexGuard};
+use crate::sync::{IrqMutex, IrqMutexGuard, MaskedGuard};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -54,6 +55,16 @@ pub(super) fn with<R>(act: impl FnOnce(&mut State) -> R) -> Option<R> {
     Some(result)
 }
 
+/// As [`with`], in an interrupt's handler: this CPU needs no interrupt to be told, because it looks at the end of the handler.
+pub(super) fn with_in_handler<R>(act: impl FnOnce(&mut State) -> R) -> Option<R> {
+    let (result, mut kicks) = locked(STATE.lock(), act)?;
+    if kicks.remove(percpu::index()) {
+        debug::this().want_pick();
+    }
+    kick(kicks);
+    Some(result)
+}
+
 /// As [`with`], at the end of the tick's handler: this CPU is not told, but finds by the result that it has to switch. None also if another
 /// CPU has the lock: the next tick does what this one would have done. If all CPUs waited for the lock at each tick, a virtual CPU that
 /// its host has put aside would hold up all others.
@@ -74,7 +85,15 @@ fn locked<R>(
 }
 
 /// Tells CPUs that they have to switch.
+#[inline(always)]
 fn kick(cpus: CpuSet) {
+    if !cpus.is_empty() {
+        kick_each(cpus);
+    }
+}
+
+#[inline(never)]
+fn kick_each(cpus: CpuSet) {
     for cpu in cpus.iter() {
         // This CPU may be in a handler, or about to switch anyway; an interrupt to itself is right everywhere.
         let target = if cpu == percpu::index() { Target::Me } else { Target::OneCpu(cpu) };
@@ -211,19 +230,38 @@ pub fn create(
 
 /// Ends the sleep of a thread; a thread that does not sleep will not sleep the next time. Thread and interrupt context.
 pub fn wake(task: TaskId) {
-    // A task that has ended meanwhile needs no waking.
-    with(|state| _ = state.scheduler.wake(task, clock::nanoseconds()));
+    let _off = IrqOff::new();
+    wake_masked(task);
 }
 
-/// Sleeps until somebody wakes the thread, unless somebody has done so since [`prepare_to_sleep`]. Thread context; may sleep.
+/// As [`wake`], for a caller who has interrupts off.
+pub(super) fn wake_masked(task: TaskId) {
+    let kicks = {
+        let mut guard = STATE.lock_masked();
+        let Some(state) = guard.as_mut() else { return };
+        // A task that has ended meanwhile needs no waking.
+        let _ = state.scheduler.wake(task, clock::nanoseconds());
+        state.scheduler.take_kicks()
+    };
+    kick(kicks);
+}
+
+/// Sleeps until somebody wakes the thread. Returns at once if somebody has tried to since the thread last slept, or since
+/// [`prepare_to_sleep`]. Thread context; may sleep.
 ///
 /// The caller must look again at what it waits for: others may wake the thread for other reasons.
+#[track_caller]
 pub fn sleep() {
     super::preempt::might_sleep();
     let before = daif::read();
     daif::set::<{ daif::IF }>();
-    if with(|state| state.scheduler.block(percpu::index(), clock::nanoseconds())) == Some(true) {
-        schedule(false);
+    let now = clock::nanoseconds();
+    let mut guard = STATE.lock_masked();
+    let blocked = guard.as_mut().is_some_and(|state| state.scheduler.block(percpu::index(), now));
+    if blocked {
+        schedule_at(guard, false, now);
+    } else {
+        drop(guard);
     }
     daif::write(before);
 }
@@ -231,8 +269,12 @@ pub fn sleep() {
 /// Says that the thread is about to look at a condition, and to sleep if it does not hold: whoever makes it hold afterwards and wakes
 /// the thread ends the sleep, even if the sleep begins later. Thread context.
 pub fn prepare_to_sleep() {
-    let _off = super::preempt::Off::new();
-    with(|state| state.scheduler.prepare_to_wait(percpu::index()));
+    let before = daif::read();
+    daif::set::<{ daif::IF }>();
+    if let Some(state) = STATE.lock_masked().as_mut() {
+        state.scheduler.prepare_to_wait(percpu::index());
+    }
+    daif::write(before);
 }
 
 /// Gives way to the next thread, if there is one. Thread context, interrupts on.
@@ -272,41 +314,50 @@ pub fn exit() -> ! {
 /// Switches to the thread that the scheduler chooses, and returns when the caller runs again. With `rotate` the caller gives way to
 /// equals. I is masked, D is open (rule I5).
 pub(super) fn schedule(rotate: bool) {
+    let now = clock::nanoseconds();
+    schedule_at(STATE.lock_masked(), rotate, now);
+}
+
+/// As [`schedule`], with the scheduler's lock held, and at a time that was read already.
+#[inline]
+fn schedule_at(mut guard: MaskedGuard<'_, Option<State>>, rotate: bool, now: u64) {
     let running = RUNNING.this();
     let me = running.thread.get();
     let cpu = percpu::index();
-    let next = {
-        let mut guard = STATE.lock();
-        let Some(state) = guard.as_mut() else { return };
-        if rotate {
-            state.scheduler.yield_now(cpu);
-        }
-        let next = match state.scheduler.pick(cpu, clock::nanoseconds()) {
-            Some(task) => state.threads[task.index()].as_ref().map_or(core::ptr::null(), Arc::as_ptr),
-            None => running.idle.get(),
-        };
-        if next == me {
-            // The CPU's first thread is its idle thread too: nothing is switched between the two.
-            let ended = state.scheduler.switched(cpu);
-            debug_assert!(ended.is_none());
-        }
-        let kicks = state.scheduler.take_kicks();
-        drop(guard);
-        kick(kicks);
-        next
+    let Some(state) = guard.as_mut() else { return };
+    if rotate {
+        state.scheduler.yield_now(cpu);
+    }
+    let next = match state.scheduler.pick(cpu, now) {
+        Some(task) => state.threads[task.index()].as_ref().map_or(core::ptr::null(), Arc::as_ptr),
+        None => running.idle.get(),
     };
+    if next == me {
+        // The CPU's first thread is its idle thread too: nothing is switched between the two.
+        let ended = state.scheduler.switched(cpu);
+        debug_assert!(ended.is_none());
+    }
+    let kicks = state.scheduler.take_kicks();
+    drop(guard);
+    kick(kicks);
     if next == me {
         return;
     }
     // SAFETY: both threads exist: the scheduler's table has a reference to each that runs, and this CPU's idle thread never ends.
     let (from, to) = unsafe { (&*me, &*next) };
     // A debugger's step is saved with the thread that is stepped.
-    from.step.set(step::save());
+    if let Some(stepping) = step::save() {
+        from.step.set(Some(stepping));
+        from.is_stepped.set(true);
+    }
     debug::check_switchable();
     let count = RESCHEDULES.this();
     count.store(count.load(Relaxed) + 1, Relaxed);
     if let Some(occupant) = &from.occupant {
         occupant.leaves();
+        if to.occupant.is_none() {
+            occupant.leaves_cpu_empty();
+        }
     }
     running.thread.set(next);
     // SAFETY: the scheduler has given `to` to this CPU, and gives `from` to no CPU before `finish_switch` says so. I is masked, D open.
@@ -316,11 +367,18 @@ pub(super) fn schedule(rotate: bool) {
 
 /// Finishes a switch in the thread that was switched to: frees a thread that has ended, and restores the debug state of the thread.
 /// I is masked.
+#[inline]
 fn finish_switch() {
     let running = RUNNING.this();
     let cpu = percpu::index();
+    // SAFETY: the thread that runs exists.
+    let thread = unsafe { &*running.thread.get() };
+    // Before others may run the thread that was left: until here the CPU may use that thread's address space.
+    if let Some(occupant) = &thread.occupant {
+        occupant.arrives();
+    }
     let (ended, kicks) = {
-        let mut guard = STATE.lock();
+        let mut guard = STATE.lock_masked();
         let state = guard.as_mut().expect("the scheduler runs");
         let ended = state.scheduler.switched(cpu);
         let ended = ended.and_then(|task| state.threads[task.index()].take());
@@ -328,20 +386,24 @@ fn finish_switch() {
     };
     kick(kicks);
     if let Some(thread) = ended {
-        // The return probes' instances of the ended thread's calls are freed only here, when nothing runs on that thread's stack
-        // any more: until the switch, the thread called functions, whose return probes may have taken instances.
-        if let Some(stack) = &thread.stack {
-            kprobe::end_of_stack(stack.top() as u64);
+        forget(thread);
+    }
+    if thread.is_stepped.get() {
+        thread.is_stepped.set(false);
+        if let Some(stepping) = thread.step.take() {
+            step::restore(&stepping);
         }
-        drop(thread);
     }
-    // SAFETY: the thread that runs exists.
-    let thread = unsafe { &*running.thread.get() };
-    if let Some(stepping) = thread.step.take() {
-        step::restore(&stepping);
-    }
-    if let Some(occupant) = &thread.occupant {
-        occupant.arrives();
+}
+
+/// Frees a thread that has ended and left its CPU.
+#[cold]
+#[inline(never)]
+fn forget(thread: Arc<Thread>) {
+    // The return probes' instances of the ended thread's calls are freed only here, when nothing runs on that thread's stack
+    // any more: until the switch, the thread called functions, whose return probes may have taken instances.
+    if let Some(stack) = &thread.stack {
+        kprobe::end_of_stack(stack.top() as u64);
     }
 }
 

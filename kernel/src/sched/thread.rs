@@ -23,8 +23,11 @@ pub type Entry = Box<dyn FnOnce() + Send>;
 /// What a thread has on its CPU beside the kernel's registers: the registers and the address space of a program. The scheduler calls
 /// these functions with I masked and D open.
 pub trait Occupant: Send + Sync {
-    /// The thread leaves its CPU.
+    /// The thread leaves its CPU. The address space may stay: another thread's arrival replaces it before this thread can run again, or
+    /// [`leaves_cpu_empty`](Self::leaves_cpu_empty) is called.
     fn leaves(&self);
+    /// The thread that comes next, after [`leaves`](Self::leaves), has no occupant, so that nothing would replace the address space.
+    fn leaves_cpu_empty(&self);
     /// The thread has got a CPU again.
     fn arrives(&self);
     /// Where the value is, for its owner, who knows its type.
@@ -58,6 +61,8 @@ pub struct Thread {
     pub(super) context: UnsafeCell<Context>,
     /// The thread's debug state while it does not run; None if nobody steps it (rules I5, I9). Used like `context`.
     pub(super) step: Cell<Option<Stepping>>,
+    /// Whether `step` has a value. Used like `context`.
+    pub(super) is_stepped: Cell<bool>,
     /// Whether the thread may be switched away. Only code of this thread changes the value, and handlers that interrupt the thread.
     pub(super) preemption: Preemption,
     /// Taken by the thread itself when it begins.
@@ -83,6 +88,7 @@ impl Thread {
             id: AtomicU64::new(0),
             context: UnsafeCell::new(Context::new()),
             step: Cell::new(None),
+            is_stepped: Cell::new(false),
             preemption: Preemption::new(),
             entry: Cell::new(None),
             occupant: None,

@@ -1,22 +1,67 @@
 //! Sleeping until a condition holds.
 
-use super::run::{prepare_to_sleep, sleep, wake};
-use super::thread::current;
+use super::run::{sleep, wake_masked};
+use super::thread::{Thread, current};
+use super::waiters::{Waiter, Waiters};
 use crate::sync::IrqMutex;
-use alloc::vec::Vec;
+use core::pin::{Pin, pin};
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst, fence};
 use scheduler::TaskId;
 
 /// The threads that wait for something. Whoever makes the condition hold wakes them afterwards.
-pub struct WaitQueue(IrqMutex<Vec<TaskId>>);
+pub struct WaitQueue {
+    /// Locked before the scheduler.
+    waiters: IrqMutex<Waiters>,
+    /// Whether somebody waits. Written under the lock.
+    any: AtomicBool,
+}
 
 /// A wait has ended before its condition held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interrupted;
 
+/// A thread that waits at a queue, and leaves the queue when it waits no more.
+struct Place<'a> {
+    queue: &'a WaitQueue,
+    waiter: Waiter,
+}
+
+impl Place<'_> {
+    fn waiter(self: Pin<&Self>) -> Pin<&Waiter> {
+        // SAFETY: the field is pinned as long as the whole is: nothing moves it out.
+        unsafe { self.map_unchecked(|place| &place.waiter) }
+    }
+
+    /// Joins the end of the queue. The place is not in the queue yet.
+    #[inline]
+    fn join(self: Pin<&Self>) {
+        let mut waiters = self.queue.waiters.lock();
+        // SAFETY: the place is pinned, and removes its waiter when it is dropped.
+        unsafe { waiters.add(self.waiter()) };
+        self.queue.any.store(true, Relaxed);
+        drop(waiters);
+        // With the fence in `wake_all`: either the waiter sees that the condition holds, or the waker sees the waiter.
+        fence(SeqCst);
+    }
+}
+
+impl Drop for Place<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.waiter.is_listed() {
+            // SAFETY: the place was pinned before it joined the queue, and is not moved in here.
+            let waiter = unsafe { Pin::new_unchecked(&self.waiter) };
+            let mut waiters = self.queue.waiters.lock();
+            waiters.remove(waiter);
+            self.queue.note(&waiters);
+        }
+    }
+}
+
 impl WaitQueue {
     /// Nobody waits.
     pub const fn new() -> Self {
-        Self(IrqMutex::new(Vec::new()))
+        Self { waiters: IrqMutex::new(Waiters::new()), any: AtomicBool::new(false) }
     }
 
     /// Sleeps until `condition` gives a value. Thread context; may sleep.
@@ -32,61 +77,68 @@ impl WaitQueue {
     ///
     /// # Errors
     /// [`Interrupted`], if `condition` gave no value.
+    #[inline]
     pub fn wait_unless<R>(
         &self,
         interrupted: impl Fn() -> bool,
         mut condition: impl FnMut() -> Option<R>,
     ) -> Result<R, Interrupted> {
-        let me = current().map(|thread| thread.id());
+        if let Some(value) = condition() {
+            return Ok(value);
+        }
+        if interrupted() {
+            return Err(Interrupted);
+        }
+        // Before the scheduler has started there is nobody to switch to, and `sleep` returns at once.
+        let me = current().map_or(TaskId::from_bits(0), Thread::id);
+        let place = pin!(Place { queue: self, waiter: Waiter::new(me) });
+        let place = place.as_ref();
         loop {
+            if place.waiter.is_listed() {
+                // Wake-ups since the thread has joined end this sleep at once. An earlier one does so at most once.
+                sleep();
+            } else {
+                // Whoever wakes the threads of the queue also takes them out. From here on a wake-up is not lost: the condition is looked
+                // at once more before the sleep.
+                place.join();
+            }
             if let Some(value) = condition() {
                 return Ok(value);
             }
             if interrupted() {
                 return Err(Interrupted);
             }
-            // From here on a wake-up is not lost: the condition is looked at once more before the sleep.
-            if let Some(me) = me {
-                self.0.lock().push(me);
-            }
-            prepare_to_sleep();
-            let value = condition();
-            if value.is_none() && !interrupted() {
-                sleep();
-            }
-            if let Some(me) = me {
-                self.0.lock().retain(|waiter| *waiter != me);
-            }
-            if let Some(value) = value {
-                return Ok(value);
-            }
         }
     }
 
     /// Wakes all that wait. Thread and interrupt context.
+    #[inline]
     pub fn wake_all(&self) {
+        // The condition was made to hold before the queue is looked at (see `Place::join`).
+        fence(SeqCst);
+        if self.any.load(Relaxed) {
+            self.wake_waiters();
+        }
+    }
+
+    #[inline(never)]
+    fn wake_waiters(&self) {
         let mut last = None;
-        // One by one, in the order of their numbers: a thread is woken without the queue's lock, and may have left the queue before the
-        // next one is looked for.
-        while let Some(waiter) = self.behind(last) {
-            wake(waiter);
-            last = Some(waiter.to_bits());
+        // One by one, so that interrupts do not stay off for all. A thread that joins again meanwhile has looked at its condition since.
+        loop {
+            let mut waiters = self.waiters.lock();
+            let last = *last.get_or_insert(waiters.last_ticket());
+            let Some(thread) = waiters.take_first(last) else { return };
+            self.note(&waiters);
+            wake_masked(thread);
+            if waiters.is_empty() {
+                return;
+            }
         }
     }
 
-    /// Wakes the one that has waited longest. Thread and interrupt context.
-    pub fn wake_one(&self) {
-        let first = self.0.lock().first().copied();
-        if let Some(waiter) = first {
-            wake(waiter);
-        }
-    }
-
-    /// The waiter with the lowest number above `last`.
-    fn behind(&self, last: Option<u64>) -> Option<TaskId> {
-        let waiters = self.0.lock();
-        let behind = waiters.iter().filter(|waiter| last.is_none_or(|last| waiter.to_bits() > last));
-        behind.min_by_key(|waiter| waiter.to_bits()).copied()
+    fn note(&self, waiters: &Waiters) {
+        self.any.store(!waiters.is_empty(), Relaxed);
     }
 }
 

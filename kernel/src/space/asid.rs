@@ -72,20 +72,27 @@ pub fn generations() -> u64 {
 }
 
 /// Has this CPU use an address space, or the empty tables. `root` is the physical address of its root table. I is masked.
+#[inline]
 pub fn switch(space: Option<(&Context, usize)>) {
-    let cpu = percpu::index();
     let Some((context, root)) = space else {
         let empty = EMPTY.get().map_or(0, |page| page.physical() as u64);
         if TTBR0.this().load(Relaxed) != empty {
-            ASIDS.lock().run_none(cpu);
+            ASIDS.lock_masked().run_none(percpu::index());
             set_ttbr0(empty);
         }
         return;
     };
+    let ttbr0 = |word| asid_of(word) << 48 | root as u64;
+    let before = context.0.load(Relaxed);
+    if TTBR0.this().load(Relaxed) == ttbr0(before) && before != 0 {
+        // The CPU has used this address space all the time: what has no address space in between, it would have used the empty tables for.
+        // A new generation of ASIDs has kept this one.
+        return;
+    }
     let Run { word, flush } = {
-        let mut asids = ASIDS.lock();
+        let mut asids = ASIDS.lock_masked();
         let before = context.0.load(Relaxed);
-        let run = asids.run(cpu, before);
+        let run = asids.run(percpu::index(), before);
         if run.word != before {
             context.0.store(run.word, Release);
             // Before this CPU walks the tables: a CPU that changes them either reads this word and invalidates what was walked, or has
@@ -98,7 +105,7 @@ pub fn switch(space: Option<(&Context, usize)>) {
         // SAFETY: drops cached translations, which are walked for again.
         unsafe { core::arch::asm!("tlbi vmalle1", "dsb nsh", "isb", options(nostack, preserves_flags)) };
     }
-    set_ttbr0(asid_of(word) << 48 | root as u64);
+    set_ttbr0(ttbr0(word));
 }
 
 /// How many pages are invalidated one by one; for more the whole ASID is.

@@ -29,6 +29,9 @@ pub struct IrqMutexGuard<'a, T> {
     _off: IrqOff,
 }
 
+/// Holds an [`IrqMutex`] that was taken by [`lock_masked`](IrqMutex::lock_masked).
+pub type MaskedGuard<'a, T> = MutexGuard<'a, T, Relax>;
+
 impl<T> IrqMutex<T> {
     /// A lock that nobody holds.
     pub const fn new(value: T) -> Self {
@@ -40,6 +43,16 @@ impl<T> IrqMutex<T> {
     pub fn lock(&self) -> IrqMutexGuard<'_, T> {
         let off = IrqOff::new();
         IrqMutexGuard { guard: self.0.lock(), _off: off }
+    }
+
+    /// Waits for the lock, where interrupts are off already and stay off until the guard is dropped. Not from debug or NMI context.
+    #[inline(always)]
+    pub fn lock_masked(&self) -> MaskedGuard<'_, T> {
+        debug_assert!(
+            !crate::irq::off::enabled(),
+            "a lock that needs interrupts off is taken with interrupts on"
+        );
+        self.0.lock()
     }
 
     /// Takes the lock if it is free. Any context.

@@ -272,16 +272,20 @@ impl Occupant for Task {
         self.tls.store(crate::read_sysreg!("tpidr_el0"), Relaxed);
         // SAFETY: the task leaves this CPU, with I masked.
         unsafe { &mut *self.fp.get() }.save();
-        Space::use_none();
         self.debug.leaves();
+    }
+
+    fn leaves_cpu_empty(&self) {
+        Space::use_none();
     }
 
     fn arrives(&self) {
         crate::write_sysreg!("tpidr_el0", self.tls.load(Relaxed));
         // SAFETY: the task gets this CPU, with I masked.
         unsafe { &*self.fp.get() }.load();
-        if let Some(space) = &*self.space.lock() {
-            space.use_here();
+        match &*self.space.lock_masked() {
+            Some(space) => space.use_here(),
+            None => Space::use_none(),
         }
         self.debug.arrives();
     }
