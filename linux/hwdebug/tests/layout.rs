@@ -3,7 +3,9 @@
 use hwdebug::{Change, Invalid, Kind, MOST, Point, SIZE, changes, encode, info};
 use proptest::prelude::*;
 
-fn all(bytes: &[u8]) -> Result<Vec<Result<(usize, Change), Invalid>>, Invalid> {
+type Word = Result<(usize, Change), Invalid>;
+
+fn all(bytes: &[u8]) -> Result<Vec<Word>, Invalid> {
     changes(bytes).map(Iterator::collect)
 }
 
