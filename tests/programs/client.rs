@@ -195,6 +195,9 @@ pub enum Tracing {
     Steps = 3,
 }
 
+/// After so many hits the slots stay disabled: the program goes round in a circle.
+const TOO_MANY_STOPS: usize = 1024;
+
 static TRACING: AtomicU8 = AtomicU8::new(0);
 static STOPS: IrqMutex<Vec<Stop>> = IrqMutex::new(Vec::new());
 /// The regsets of the tasks that are being stepped over a hit.
@@ -231,13 +234,19 @@ fn traced(own: &Task, frame: &Frame, report: &Report) -> bool {
         Report::Hits(hits) if what != 0 && hits.reported().any(|this| this.stops()) => {
             let x = [20, 21, 30].map(|n: usize| frame.x[n]);
             let stop = Stop { tid: own.tid(), pc: frame.pc, address: hits.address, x, cpu: percpu::index() };
-            STOPS.lock().push(stop);
+            let count = {
+                let mut stops = STOPS.lock();
+                stops.push(stop);
+                stops.len()
+            };
             if what == Tracing::Tells as u8 {
                 return false;
             }
             for kind in [Regset::Break, Regset::Watch] {
                 let bytes = own.hw_debug(kind);
-                SAVED.lock().push((own.tid(), kind, bytes));
+                if count < TOO_MANY_STOPS {
+                    SAVED.lock().push((own.tid(), kind, bytes));
+                }
                 let mut off = bytes;
                 off[8..].chunks_mut(16).for_each(|slot| slot[8..].fill(0));
                 let used = used(&bytes);
