@@ -62,6 +62,7 @@ pub static SUITES: &[&Suite] = &[
     &programs::kernels::SUITE,
     &programs::steps::SUITE,
     &programs::walks::SUITE,
+    &programs::traced::SUITE,
     &programs::open::SUITE,
     &programs::crowd::SUITE,
     &programs::spaces::SUITE,

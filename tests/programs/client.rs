@@ -10,6 +10,7 @@ use core::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
+use hwdebug::Kind as Regset;
 use kernel::arch::daif;
 use kernel::debug::stats;
 use kernel::debug::task::TaskDebug;
@@ -152,6 +153,11 @@ fn system_call(own: &Task, frame: &mut El0Frame) {
 #[inline(never)]
 fn report(frame: &mut El0Frame, report: &Report) {
     handler_begins(frame);
+    if let Some(own) = task::current()
+        && traced(own, frame, report)
+    {
+        return;
+    }
     if let (Report::Step(owners), Some(own)) = (report, task::current()) {
         let stepped = TID.load(SeqCst);
         if own.tid() == stepped {
@@ -160,6 +166,117 @@ fn report(frame: &mut El0Frame, report: &Report) {
         STRANGERS.fetch_add(u64::from(stepped != 0), Relaxed);
     }
     task::report(frame, report);
+}
+
+/// A hit of a tracer's slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stop {
+    /// The task.
+    pub tid: u32,
+    /// The program's PC.
+    pub pc: u64,
+    /// The address accessed, or that of the instruction.
+    pub address: u64,
+    /// X20, X21 and X30.
+    pub x: [u64; 3],
+    /// The CPU that the report was made on.
+    pub cpu: usize,
+}
+
+/// What the client does as a tracer at each hit of a tracer's slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Tracing {
+    /// Nothing: the program is told.
+    Tells = 1,
+    /// Disables the slots of the task; the program is told.
+    Removes = 2,
+    /// Disables the slots, steps the task, and enables them again; the program is not told.
+    Steps = 3,
+}
+
+/// After so many hits the slots stay disabled: the program goes round in a circle.
+const TOO_MANY_STOPS: usize = 1024;
+
+static TRACING: AtomicU8 = AtomicU8::new(0);
+static STOPS: IrqMutex<Vec<Stop>> = IrqMutex::new(Vec::new());
+/// The regsets of the tasks that are being stepped over a hit.
+static SAVED: IrqMutex<Vec<(u32, Regset, [u8; hwdebug::SIZE])>> = IrqMutex::new(Vec::new());
+
+/// The client is the tracer of all tasks until the value's end.
+pub struct Tracer(());
+
+impl Tracer {
+    /// Begins, and forgets earlier hits.
+    pub fn new(what: Tracing) -> Self {
+        STOPS.lock().clear();
+        SAVED.lock().clear();
+        TRACING.store(what as u8, SeqCst);
+        Self(())
+    }
+
+    /// The hits so far.
+    pub fn stops(&self) -> Vec<Stop> {
+        STOPS.lock().clone()
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        TRACING.store(0, SeqCst);
+    }
+}
+
+/// Does what a tracer does. Returns whether the program is not told of the report.
+fn traced(own: &Task, frame: &Frame, report: &Report) -> bool {
+    let what = TRACING.load(SeqCst);
+    match report {
+        Report::Hits(hits) if what != 0 && hits.reported().any(|this| this.stops()) => {
+            let x = [20, 21, 30].map(|n: usize| frame.x[n]);
+            let stop = Stop { tid: own.tid(), pc: frame.pc, address: hits.address, x, cpu: percpu::index() };
+            let count = {
+                let mut stops = STOPS.lock();
+                stops.push(stop);
+                stops.len()
+            };
+            if what == Tracing::Tells as u8 {
+                return false;
+            }
+            for kind in [Regset::Break, Regset::Watch] {
+                let bytes = own.hw_debug(kind);
+                if count < TOO_MANY_STOPS {
+                    SAVED.lock().push((own.tid(), kind, bytes));
+                }
+                let mut off = bytes;
+                off[8..].chunks_mut(16).for_each(|slot| slot[8..].fill(0));
+                let used = used(&bytes);
+                own.set_hw_debug(kind, &off[..used]).expect("slots are disabled");
+            }
+            let steps = what == Tracing::Steps as u8;
+            if steps {
+                own.debug.request_step(Owners::TRACER);
+            }
+            steps
+        }
+        Report::Step(_) if what == Tracing::Steps as u8 => {
+            let mut found = false;
+            loop {
+                let mut saved = SAVED.lock();
+                let Some(at) = saved.iter().position(|(tid, ..)| *tid == own.tid()) else { break };
+                let (_, kind, bytes) = saved.swap_remove(at);
+                drop(saved);
+                own.set_hw_debug(kind, &bytes[..used(&bytes)]).expect("slots are enabled again");
+                found = true;
+            }
+            found
+        }
+        _ => false,
+    }
+}
+
+/// How many bytes of a regset there are slots for.
+fn used(bytes: &[u8; hwdebug::SIZE]) -> usize {
+    8 + 16 * usize::from(bytes[0])
 }
 
 fn owner() -> Owners {

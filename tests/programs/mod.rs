@@ -13,4 +13,5 @@ pub mod kernels;
 pub mod open;
 pub mod spaces;
 pub mod steps;
+pub mod traced;
 pub mod walks;

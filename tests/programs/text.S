@@ -384,5 +384,68 @@ el0_member_done:
     mov     x0, #0
     mov     x8, #93
     svc     #0
+
+// Each access at each offset from 0 to 23 of a place in the second page; those of SIMD registers as words, because the kernel's assembler
+// knows none. X20 is the number of the access, X21 the offset.
+.global el0_accesses, el0_access
+el0_accesses:
+    mov     w20, #0
+1:  mov     w21, #0
+2:  add     x1, x19, #1, lsl #12
+    add     x1, x1, #0x400
+    add     x1, x1, x21
+    adr     x2, el0_access
+    add     x2, x2, x20, lsl #3
+    br      x2
+el0_access:
+    strb    wzr, [x1]
+    b       3f
+    strh    wzr, [x1]
+    b       3f
+    str     wzr, [x1]
+    b       3f
+    str     xzr, [x1]
+    b       3f
+    stp     wzr, wzr, [x1]
+    b       3f
+    stp     xzr, xzr, [x1]
+    b       3f
+    .inst   0x3d800020 // str q0, [x1]
+    b       3f
+    .inst   0xad000420 // stp q0, q1, [x1]
+    b       3f
+    dc      zva, x1
+    b       3f
+    ldrb    w3, [x1]
+    b       3f
+    ldrh    w3, [x1]
+    b       3f
+    ldr     w3, [x1]
+    b       3f
+    ldr     x3, [x1]
+    b       3f
+    ldp     w3, w4, [x1]
+    b       3f
+    ldp     x3, x4, [x1]
+    b       3f
+    .inst   0x3dc00020 // ldr q0, [x1]
+    b       3f
+    .inst   0xad400420 // ldp q0, q1, [x1]
+    b       3f
+3:  add     w21, w21, #1
+    cmp     w21, #24
+    b.ne    2b
+    add     w20, w20, #1
+    cmp     w20, #17
+    b.ne    1b
+    b       el0_exit
+
+// A store, then futex(WAIT, FUTEX_WAIT, 0, NULL).
+.global el0_told, el0_told_store
+el0_told:
+    nop
+el0_told_store:
+    str     w0, [x19, #8]
+    b       el0_waits_call - 20
 el0_program_end:
 .popsection

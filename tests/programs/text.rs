@@ -105,6 +105,14 @@ labels! {
     own: el0_own;
     /// Many threads.
     crowd: el0_crowd;
+    /// Loads and stores of all sizes at all offsets.
+    accesses: el0_accesses;
+    /// The first of the accesses. Each has two instructions.
+    access: el0_access;
+    /// A store, then a wait.
+    told: el0_told;
+    /// The store.
+    told_store: el0_told_store;
     /// Where each of the threads ends its work.
     member_done: el0_member_done;
 }

@@ -5,6 +5,7 @@ use super::event::Told;
 use crate::debug::task::hit::{Hits, Report};
 use crate::debug::task::{TaskDebug, Use};
 use crate::exception::{El0Frame, Frame};
+use ::slots::Kind;
 use linux_raw_sys::general as raw;
 use rules::step::Owners;
 use signals::{Info, Signal};
@@ -37,12 +38,23 @@ impl Task {
         }
         let mut told = Told::default();
         for this in hits.reported() {
-            self.report_hit(frame, this, hits.address, &mut told);
+            // A tracer is told the address as the program has it, with its tag.
+            let address = if hits.kind == Kind::Watchpoint { frame.far } else { hits.address };
+            let address = if this.stops() { address } else { hits.address };
+            self.report_hit(frame, this, address, &mut told);
         }
     }
 
     /// Reports a hit of one slot. Thread context of the task.
     pub(super) fn report_hit(&self, frame: &mut Frame, this: Use, address: u64, told: &mut Told) {
+        if this.stops() {
+            // The tracer may have taken the slot away meanwhile.
+            if self.debug.slot_hits(this).is_some() && !core::mem::replace(&mut told.signalled, true) {
+                let info = Info::fault(Signal::SIGTRAP, raw::TRAP_HWBKPT, address);
+                self.force(frame, &info, None);
+            }
+            return;
+        }
         // The event may be gone meanwhile, and then there is nobody to be told. If it is there, the reference keeps it (T4).
         let event = self.events.lock().iter().find(|(of, _)| *of == this).map(|(_, event)| event.clone());
         if let Some(info) = event.and_then(|event| event.hit(address))

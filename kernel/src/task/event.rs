@@ -66,7 +66,7 @@ fn request_of(watch: Watch) -> Request {
 }
 
 /// The error of a slot that cannot be set, as Linux names it: ENOSPC if there is none left.
-fn errno_of(error: SlotError) -> Errno {
+pub(super) fn errno_of(error: SlotError) -> Errno {
     match error {
         SlotError::NoFreeSlot { .. } => Errno::ENOSPC,
         SlotError::WrongAddressSpace { .. } | SlotError::NotCanonical { .. } => Errno::EPERM,
@@ -326,7 +326,7 @@ impl Task {
     }
 
     /// Waits until changes of the task's slots are in force. Thread context; may sleep.
-    fn settle_slots(&self) {
+    pub(super) fn settle_slots(&self) {
         self.debug.settle(|| self.enters_kernel());
     }
 
@@ -340,6 +340,7 @@ impl Task {
                 event.leaves(self, this);
             }
         }
+        self.drop_hw_debug();
         crate::debug::task::forget();
     }
 
@@ -349,6 +350,7 @@ impl Task {
         for (this, event) in events {
             event.leaves(self, this);
         }
+        self.drop_hw_debug();
     }
 
     /// Gives a new task the events that it inherits.

@@ -123,27 +123,67 @@ fn accesses_of(done: &Done) -> impl Iterator<Item = Access> {
     done.accesses.iter().chain([exclusive(false)]).chain(store)
 }
 
-/// Whether the running task is about to be stepped over a load-exclusive (T2). All exceptions are masked.
+/// Whether the running task is about to be stepped over a load-exclusive (T2), or over an instruction where a tracer's slot has stopped it,
+/// which may be in a sequence. All exceptions are masked.
 pub(super) fn is_stepped_next(own: &Task, frame: &Frame) -> bool {
-    own.debug.is_stepped_next(frame) && word(frame.pc).is_some_and(is_load_exclusive)
+    own.debug.is_stepped_next(frame)
+        && (word(frame.pc).is_some_and(is_load_exclusive) || own.debug.has_stopped_at(frame.pc))
 }
 
 /// Makes the step of the running task over the load-exclusive at its PC: executes the sequence, so that the step lands behind it. Thread
 /// context of the task; may sleep.
+///
+/// A tracer that is told of a hit at a store-exclusive, or between the exclusives, takes its slot away and steps the instruction. The
+/// store-exclusive fails, because the hit was an exception. A step of this one instruction would have the program go round and hit the slot
+/// again, without an end; so this step, too, lands behind the sequence.
 pub(super) fn step(own: &Task, frame: &mut Frame) {
     let Some(space) = own.space() else { return };
     if !own.debug.is_step_due(frame) {
         return;
     }
+    let at = frame.pc;
+    let Some(word) = word(at) else { return own.debug.step_as_plain(at) };
     let mut registers = Registers { x: frame.x, sp: frame.sp, pc: frame.pc, pstate: frame.pstate };
-    match sequence::attempt(&mut registers, &mut Program { space: &space }) {
+    let mut memory = Program { space: &space };
+    let none = Hits::none(at);
+    let goes_round = !is_load_exclusive(word);
+    if goes_round {
+        if !is_store_exclusive(word) && !is_in_sequence(at) {
+            return own.debug.step_as_plain(at);
+        }
+        let (accesses, at_load) = sequence::resume(&mut registers, &mut memory);
+        if registers.pc == at {
+            return own.debug.step_as_plain(at);
+        }
+        put(own, frame, &registers, accesses.iter(), &none);
+        if !at_load {
+            return own.debug.has_stepped_by_hand();
+        }
+    } else if is_stopped(own, &registers, word) {
+        // The tracer's slot stops the load, as it would stop any other.
+        return own.debug.step_as_plain(at);
+    }
+    match sequence::attempt(&mut registers, &mut memory) {
         Ok(done) => {
             stats::SEQUENCES.count_shared();
-            put(own, frame, &registers, accesses_of(&done), &Hits::none(frame.pc));
+            put(own, frame, &registers, accesses_of(&done), &none);
+            own.debug.has_stepped_by_hand();
         }
-        Err(Stuck::NoStore) => own.debug.step_as_plain(frame.pc),
+        // The step has landed on the load-exclusive.
+        Err(_) if goes_round => own.debug.has_stepped_by_hand(),
+        Err(Stuck::NoStore) => own.debug.step_as_plain(at),
         Err(_) => task::run_free(frame, Owners::empty()),
     }
+}
+
+/// Whether the running task's load-exclusive hits a tracer's watchpoint.
+fn is_stopped(own: &Task, registers: &Registers, word: u32) -> bool {
+    // DDI 0487 C4.1, "Load/store exclusive": size in bits 31 to 30, a pair if bit 21 is set, Rn in bits 9 to 5 (31 is SP).
+    let (size, pair) = (word >> 30, word >> 21 & 1 != 0);
+    let bytes = if pair { 8 << (size & 1) } else { 1 << size };
+    let base = (word >> 5 & 31) as usize;
+    let address = registers.x.get(base).map_or(registers.sp, |&address| address);
+    own.debug.stops_load(address, bytes)
 }
 
 /// Whether the instruction at `pc` is behind a load-exclusive and on the way to its store-exclusive.

@@ -17,6 +17,7 @@ mod fault;
 mod futex;
 mod handlers;
 mod hooks;
+mod hw_debug;
 mod last_words;
 mod leave;
 mod limits;
@@ -65,6 +66,7 @@ pub(crate) use timer::{
 };
 pub(crate) use vdso::set_realtime_offset;
 
+use self::hw_debug::HwDebug;
 use crate::arch::fp::Fpsimd;
 use crate::debug::task::{TaskDebug, Use};
 use crate::exception::{El0Frame, Frame};
@@ -132,6 +134,8 @@ pub struct Task {
     drops_step: AtomicBool,
     /// What the hardware slots were set for.
     events: IrqMutex<Vec<(Use, Arc<PerfEvent>)>>,
+    /// The hardware slots that a tracer has set.
+    hw_debug: HwDebug,
 }
 
 // SAFETY: `fp` is used by the task itself, or by the CPU that switches to or from it, with I masked.
@@ -175,6 +179,7 @@ impl Task {
             calls: AtomicPtr::new(syscall::untraced()),
             drops_step: AtomicBool::new(false),
             events: IrqMutex::new(Vec::new()),
+            hw_debug: HwDebug::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! How a task's debug state leaves the CPU at the entry to the kernel, and how it comes back on the way to EL0 (M1, I6, I9).
 
+use super::list::Use;
 use super::put_off::Note;
 use super::state::{Held, TaskDebug};
 use crate::arch::usercopy;
@@ -128,6 +129,7 @@ pub fn forget() {
         let owners = held.stepping.owners & Owners::TRACER;
         held.stepping = Stepping { owners, ..Stepping::NONE };
         held.put_off.clear();
+        held.stopped = (0, Use::NONE);
     });
 }
 
@@ -148,7 +150,7 @@ impl TaskDebug {
     }
 
     /// Changes what the running task, whose state this is, holds. Thread context of the task, or on its way to EL0.
-    fn change_held<R>(&self, change: impl FnOnce(&mut Held) -> R) -> R {
+    pub(super) fn change_held<R>(&self, change: impl FnOnce(&mut Held) -> R) -> R {
         let _masked = Masked::new();
         // SAFETY: the running task's own thread is the only user, and with D masked nothing interrupts it. No caller's closure calls this
         // function, nor `held`.
@@ -215,9 +217,26 @@ impl TaskDebug {
         self.is_stepped_next(frame)
     }
 
-    /// The load-exclusive at PC belongs to no sequence: it is stepped as any other load. Thread context of the task.
+    /// The instruction at PC belongs to no exclusive sequence, or is to be attempted as it is: it is stepped as any other. Thread context of
+    /// the task.
     pub fn step_as_plain(&self, pc: u64) {
         self.change_held(|held| held.plain = pc);
+    }
+
+    /// Whether the running task, whose state this is, was last stopped at `pc` by a slot that is not armed any more. If the instruction is in
+    /// an exclusive sequence, the store-exclusive fails now. Thread context of the task, or on its way to EL0.
+    pub fn has_stopped_at(&self, pc: u64) -> bool {
+        let (at, this) = self.change_held(|held| held.stopped);
+        this.is_some() && at == pc && !self.is_enabled(this)
+    }
+
+    /// The running task, whose state this is, has executed by other means the exclusive sequence that it was to be stepped over. Thread context
+    /// of the task.
+    pub fn has_stepped_by_hand(&self) {
+        self.change_held(|held| {
+            held.stepping.end_step_over();
+            held.stopped = (0, Use::NONE);
+        });
     }
 }
 

@@ -5,7 +5,7 @@
 //! the second phase, in which everything is open, gets a [`Report`]: values, by which it finds what they stand for, or finds that it is gone (T4).
 
 use super::entry::held;
-use super::list::Use;
+use super::list::{Use, untagged};
 use crate::arch::usercopy;
 use crate::debug::cpu::MaskedCpu;
 use crate::debug::slots::bank::MOST;
@@ -29,7 +29,7 @@ pub enum Report {
 pub struct Hits {
     /// What kind of slots.
     pub kind: Kind,
-    /// The address that was accessed, or that of the instruction.
+    /// The address that was accessed, or that of the instruction, without a tag.
     pub address: u64,
     /// The uses of the task's slots that were hit. The task can look them up.
     uses: [Use; MOST],
@@ -43,9 +43,11 @@ impl Hits {
         Self { kind: Kind::Breakpoint, address, uses: [Use::NONE; MOST], exclusive: true }
     }
 
-    /// The uses of the slots that are to be reported.
+    /// The uses of the slots that are to be reported: first those that stop the task.
     pub fn reported(&self) -> impl Iterator<Item = Use> + '_ {
-        self.uses.iter().copied().filter(|this| this.is_some() && this.is_reported())
+        let of = |stops| move |this: &Use| this.is_some() && this.is_reported() && this.stops() == stops;
+        let uses = || self.uses.iter().copied();
+        uses().filter(of(true)).chain(uses().filter(of(false)))
     }
 
     /// Whether a use was hit.
@@ -113,7 +115,7 @@ pub fn breakpoint(cpu: &MaskedCpu, frame: &mut Frame) -> Option<Report> {
 /// FAR_EL1 without the top byte, which is ignored for a program's addresses (TCR_EL1.TBI0).
 #[inline(always)]
 fn accessed(frame: &Frame) -> u64 {
-    frame.far & !(0xff << 56)
+    untagged(frame.far)
 }
 
 /// The ISS of the syndrome.
@@ -200,13 +202,13 @@ fn hit(cpu: &MaskedCpu, frame: &mut Frame, kind: Kind, hits: SlotMask, address: 
     let (pc, sp) = (frame.pc, frame.sp);
     let _ = held(cpu, |held| held.put_off.is_hit(pc, sp));
     let this = next_hit(cpu, pc);
-    let exclusive = is_exclusive(frame) || is_looked_at(this);
+    let mut exclusive = is_exclusive(frame) || is_looked_at(this);
     if this != 0 {
         cpu.repeated.set((pc, this));
     }
     let mut report = Hits { kind, address, uses: [Use::NONE; MOST], exclusive };
     let (mut known, mut reported) = (0, false);
-    let mut stays = false;
+    let mut stops = Use::NONE;
     for n in hits {
         let this = use_of(cpu, kind, n);
         if !this.is_some() {
@@ -220,12 +222,18 @@ fn hit(cpu: &MaskedCpu, frame: &mut Frame, kind: Kind, hits: SlotMask, address: 
         }
         reported |= this.is_reported();
         if this.stops() {
-            stays = true;
+            stops = this;
         } else {
             slots::suspend(cpu, kind, n);
         }
     }
-    if !stays || slots::any_suspended_here(cpu) {
+    if stops.is_some() {
+        // The instruction is not executed before somebody has seen the hit, by no means.
+        exclusive = false;
+        report.exclusive = false;
+        let _ = held(cpu, |held| held.stopped = (pc, stops));
+    }
+    if !stops.is_some() || slots::any_suspended_here(cpu) {
         step_over(cpu, frame, cpu.owners.get());
     }
     (reported || exclusive).then_some(Report::Hits(report))

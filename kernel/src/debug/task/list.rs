@@ -3,6 +3,7 @@
 use crate::debug::slots::bank::MOST;
 use ::slots::{Encoding, Kind, SlotId};
 use alloc::vec::Vec;
+use probe::sequence::Access;
 
 /// What becomes of a hit of a task's slot, besides that it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +12,8 @@ pub enum Answer {
     Count,
     /// The hit is reported ([`Report`](super::hit::Report)), then the instruction runs.
     Report,
-    /// The hit is reported, and the slot stays armed: the instruction runs when somebody has removed the slot, and is stepped over it.
+    /// The hit is reported, and the slot stays armed: the instruction is not executed, and if the task goes on it hits the slot again. A tracer
+    /// disarms the slot, steps the task, and arms the slot again.
     Stop,
 }
 
@@ -56,8 +58,9 @@ impl Use {
         self.is_some() && !self.is_reported()
     }
 
+    /// Whether the task is not to execute the instruction that has hit the slot.
     #[inline(always)]
-    pub(super) const fn stops(self) -> bool {
+    pub const fn stops(self) -> bool {
         self.0 & 3 == Answer::Stop as u64
     }
 }
@@ -75,6 +78,23 @@ pub(super) struct Slot {
     pub fresh: bool,
     /// The hits up to when the slot was last disarmed on a CPU.
     pub hits: u64,
+}
+
+/// A program's address as the slots compare it: the top byte is ignored (TCR_EL1.TBI0).
+pub(super) const fn untagged(address: u64) -> u64 {
+    address & !(0xff << 56)
+}
+
+impl Slot {
+    /// Whether this is a watchpoint that an access of the task hits. The access has the address as the program has it.
+    pub fn is_hit_by(&self, access: &Access) -> bool {
+        let (first, last) = self.encoding.watched();
+        let address = untagged(access.address);
+        self.id.kind == Kind::Watchpoint
+            && self.encoding.matches_access(access.write)
+            && first < address.saturating_add(access.bytes)
+            && address <= last
+    }
 }
 
 /// All slots of a task.

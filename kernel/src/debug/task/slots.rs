@@ -1,7 +1,7 @@
 //! The hardware slots of a task, armed on the CPU that runs it and only there (T3, H8).
 
 use super::hit::Hits;
-use super::list::{self, Answer, Slot, Use};
+use super::list::{self, Answer, Slot, Use, untagged};
 use super::state::TaskDebug;
 use crate::arch::barrier;
 use crate::debug;
@@ -84,28 +84,33 @@ impl TaskDebug {
         Some(slot.hits + slots::live_hits(slot.id, ptr::from_ref(self).cast()))
     }
 
+    /// Whether a slot is enabled.
+    pub(super) fn is_enabled(&self, this: Use) -> bool {
+        self.slots.lock().find(this).is_some_and(|slot| slot.enabled)
+    }
+
+    /// Whether a load by the task hits a watchpoint that stops the task before the load is executed. Thread context.
+    pub fn stops_load(&self, address: u64, bytes: u64) -> bool {
+        let load = Access { address, bytes, write: false };
+        self.slots.lock().all.iter().any(|slot| slot.enabled && slot.this.stops() && slot.is_hit_by(&load))
+    }
+
     /// Counts accesses of the task that were made by other means than its own instructions: one hit for each watchpoint that one of them
-    /// would have hit, except for those of `before`. `each` is called with the uses that report, and the address. Thread context of the task.
+    /// would have hit, except for those of `before`, and for those that the instruction has hit already and that are suspended for it. `each` is
+    /// called with the uses that report, and the address. Thread context of the task.
     pub fn count_accesses(&self, accesses: &[Access], before: &Hits, mut each: impl FnMut(Use, u64)) {
         let mut reported = [(Use::NONE, 0); bank::MOST];
+        let suspended = self.change_held(|held| held.stepping.suspended);
         {
             let mut slots = self.slots.lock();
             let watches = |slot: &&mut Slot| {
-                slot.enabled && slot.id.kind == Kind::Watchpoint && !before.contains(slot.this)
+                slot.enabled && !before.contains(slot.this) && !suspended.contains(slot.id)
             };
             for (slot, place) in slots.all.iter_mut().filter(watches).zip(&mut reported) {
-                let (first, last) = slot.encoding.watched();
-                // The top byte of a program's address is ignored (TCR_EL1.TBI0), and the addresses are as the program has them.
-                let untagged = |access: &Access| access.address & !(0xff << 56);
-                let hit = accesses.iter().find(|access| {
-                    slot.encoding.matches_access(access.write)
-                        && first < untagged(access).saturating_add(access.bytes)
-                        && untagged(access) <= last
-                });
-                let Some(hit) = hit else { continue };
+                let Some(hit) = accesses.iter().find(|access| slot.is_hit_by(access)) else { continue };
                 slot.hits += 1;
                 if slot.this.is_reported() {
-                    *place = (slot.this, untagged(hit));
+                    *place = (slot.this, untagged(hit.address));
                 }
             }
         }

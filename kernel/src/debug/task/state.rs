@@ -1,6 +1,6 @@
 //! The debug state of one task.
 
-use super::list::Slots;
+use super::list::{Slots, Use};
 use super::put_off::PutOff;
 use crate::debug::slots::bank;
 use crate::debug::stepping::Stepping;
@@ -33,6 +33,8 @@ pub(super) struct Held {
     pub put_off: PutOff,
     /// The address of a load-exclusive that is to be stepped as any other load; else 0.
     pub plain: u64,
+    /// The last instruction that was not executed because it has hit a slot that stops, and the slot's use.
+    pub stopped: (u64, Use),
 }
 
 // SAFETY: `held` is used by the task's own thread only, which is on one CPU at a time.
@@ -47,7 +49,12 @@ impl TaskDebug {
             active: AtomicBool::new(false),
             asked: AtomicU32::new(0),
             changed: AtomicBool::new(false),
-            held: UnsafeCell::new(Held { stepping: Stepping::NONE, put_off: PutOff::NONE, plain: 0 }),
+            held: UnsafeCell::new(Held {
+                stepping: Stepping::NONE,
+                put_off: PutOff::NONE,
+                plain: 0,
+                stopped: (0, Use::NONE),
+            }),
             slots: IrqMutex::new(Slots::NONE),
         }
     }
