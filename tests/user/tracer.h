@@ -36,21 +36,17 @@ enum { E_FORK = 1, E_VFORK, E_CLONE, E_EXEC, E_VFORKDONE, E_EXIT, E_STOP = 128 }
 #define EXITED(status) ((status) << 8)
 #define CONTINUED 0xffff
 
-#define NT_STATUS 1
-#define NT_FPREGS 2
+enum { NT_STATUS = 1, NT_FPREGS = 2, NT_VFP = 0x400, NT_TLS, NT_BREAKS, NT_WATCHES, NT_CALL, NT_VECTORS, NT_PAC_MASK };
 
 #ifdef __aarch64__
-struct registers {
+struct task_registers {
 	uint64_t x[31], sp, pc, pstate;
 };
-#define PC(registers) (registers)->pc
 #define ARCH 0xc00000b7u
-/* PSTATE that no check looks at (SSBS and DIT may be anything) is masked. */
 #else
-struct registers {
+struct task_registers {
 	uint64_t words[16], pc, cs, flags, sp, ss, rest[6];
 };
-#define PC(registers) (registers)->pc
 #define ARCH 0xc000003eu
 #endif
 
@@ -63,6 +59,37 @@ static long ptrace_(long request, pid_t pid, uintptr_t address, uintptr_t data)
 	return result < 0 ? -errno : result;
 }
 #define PT(request, pid, address, data) ptrace_(request, pid, (uintptr_t)(address), (uintptr_t)(data))
+
+/* A part of a register set. Gives the length that ptrace reports, or the negative error number. */
+__attribute__((unused))
+static long regset(long request, pid_t pid, int type, void *area, size_t length)
+{
+	struct iovec vector = { area, length };
+	long error = PT(request, pid, type, &vector);
+
+	return error < 0 ? error : (long)vector.iov_len;
+}
+
+__attribute__((unused))
+static struct task_registers registers_of(pid_t pid)
+{
+	struct task_registers registers;
+
+	memset(&registers, 0, sizeof registers);
+	long got = regset(GETREGSET, pid, NT_STATUS, &registers, sizeof registers);
+	if (got != sizeof registers)
+		check("GETREGSET", 0, "%ld", got);
+	return registers;
+}
+
+__attribute__((unused))
+static void set_registers(pid_t pid, const struct task_registers *registers)
+{
+	long got = regset(SETREGSET, pid, NT_STATUS, (void *)registers, sizeof *registers);
+
+	if (got != sizeof *registers)
+		check("SETREGSET", 0, "%ld", got);
+}
 
 /* A result, or an error as its negative number, must be this one. */
 __attribute__((unused))
