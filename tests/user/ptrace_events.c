@@ -49,7 +49,7 @@ static int forks(void)
 static void a_fork(void)
 {
 	pid_t pid = traced(forks);
-	is("SETOPTIONS", PT(SETOPTIONS, pid, 0, O_FORK), 0);
+	is("SETOPTIONS", PT(SETOPTIONS, pid, 0, ON_FORK), 0);
 	is("CONT", PT(CONT, pid, 0, 0), 0);
 	pid_t child = event_of("the event", pid, E_FORK);
 	told_of_event(pid, E_FORK);
@@ -78,7 +78,7 @@ static void a_fork_of_a_seized_one(void)
 {
 	pid_t pid = start(seized_start);
 
-	is("SEIZE with an option", PT(SEIZE, pid, 0, O_FORK), 0);
+	is("SEIZE with an option", PT(SEIZE, pid, 0, ON_FORK), 0);
 	shared->word[1] = 1;
 	pid_t child = event_of("the event", pid, E_FORK);
 	waits("the child's first stop", child, EVENT_STOP(SIGTRAP));
@@ -160,7 +160,7 @@ static void options_are_inherited(void)
 {
 	pid_t pid = traced(forks_deep);
 
-	PT(SETOPTIONS, pid, 0, O_FORK | O_EXIT);
+	PT(SETOPTIONS, pid, 0, ON_FORK | ON_EXIT);
 	PT(CONT, pid, 0, 0);
 	struct seen seen = lead(pid, 1);
 	is("three forks", seen.events[E_FORK], 3);
@@ -184,7 +184,7 @@ static void a_vfork(void)
 {
 	pid_t pid = traced(vforks);
 
-	PT(SETOPTIONS, pid, 0, O_VFORK | O_VFORKDONE | O_FORK | O_CLONE);
+	PT(SETOPTIONS, pid, 0, ON_VFORK | ON_VFORKDONE | ON_FORK | ON_CLONE);
 	PT(CONT, pid, 0, 0);
 	pid_t child = event_of("the event", pid, E_VFORK);
 	told_of_event(pid, E_VFORK);
@@ -206,7 +206,7 @@ static void only_vfork_done(void)
 {
 	pid_t pid = traced(vforks);
 
-	PT(SETOPTIONS, pid, 0, O_VFORKDONE);
+	PT(SETOPTIONS, pid, 0, ON_VFORKDONE);
 	PT(CONT, pid, 0, 0);
 	pid_t child = event_of("VFORK_DONE", pid, E_VFORKDONE);
 	is("the child is not traced", wait_status(child, WNOHANG), -ECHILD);
@@ -222,7 +222,7 @@ static void a_vforks_child_is_killed(void)
 {
 	pid_t pid = traced(vforks);
 
-	PT(SETOPTIONS, pid, 0, O_VFORK | O_VFORKDONE);
+	PT(SETOPTIONS, pid, 0, ON_VFORK | ON_VFORKDONE);
 	PT(CONT, pid, 0, 0);
 	pid_t child = event_of("the event", pid, E_VFORK);
 	waits("the child's first stop", child, STOPPED(SIGSTOP));
@@ -254,7 +254,7 @@ static void a_thread(void)
 {
 	pid_t pid = traced(makes_a_thread);
 
-	PT(SETOPTIONS, pid, 0, O_CLONE | O_FORK | O_VFORK | O_EXIT);
+	PT(SETOPTIONS, pid, 0, ON_CLONE | ON_FORK | ON_VFORK | ON_EXIT);
 	PT(CONT, pid, 0, 0);
 	pid_t thread = event_of("the event", pid, E_CLONE);
 	told_of_event(pid, E_CLONE);
@@ -278,7 +278,7 @@ static void waits_for_threads(void)
 	pid_t pid = traced(makes_a_thread);
 	int status;
 
-	PT(SETOPTIONS, pid, 0, O_CLONE);
+	PT(SETOPTIONS, pid, 0, ON_CLONE);
 	PT(CONT, pid, 0, 0);
 	pid_t thread = event_of("the event", pid, E_CLONE);
 	/* Traced tasks are waited for whatever their kind: __WALL is implied. */
@@ -320,7 +320,7 @@ static void the_leader_leaves(void)
 {
 	pid_t pid = traced(leader_leaves);
 
-	PT(SETOPTIONS, pid, 0, O_CLONE | O_EXIT);
+	PT(SETOPTIONS, pid, 0, ON_CLONE | ON_EXIT);
 	PT(CONT, pid, 0, 0);
 	pid_t thread = event_of("the thread", pid, E_CLONE);
 	waits("its first stop", thread, STOPPED(SIGSTOP));
@@ -359,7 +359,7 @@ static void an_exec(void)
 	PT(CONT, pid, 0, 0);
 	waits("the program runs", pid, EXITED(9));
 	pid = traced(executes);
-	PT(SETOPTIONS, pid, 0, O_EXEC);
+	PT(SETOPTIONS, pid, 0, ON_EXEC);
 	PT(CONT, pid, 0, 0);
 	is("the event's message", event_of("the event", pid, E_EXEC), pid);
 	told_of_event(pid, E_EXEC);
@@ -403,7 +403,7 @@ static void an_exec_by_a_thread(void)
 {
 	pid_t pid = traced(a_thread_executes);
 
-	PT(SETOPTIONS, pid, 0, O_CLONE | O_EXEC);
+	PT(SETOPTIONS, pid, 0, ON_CLONE | ON_EXEC);
 	PT(CONT, pid, 0, 0);
 	pid_t first = event_of("a thread", pid, E_CLONE);
 	waits("    its first stop", first, STOPPED(SIGSTOP));
@@ -434,7 +434,7 @@ static void an_exec_by_the_leader(void)
 {
 	pid_t pid = traced(leader_executes);
 
-	PT(SETOPTIONS, pid, 0, O_CLONE | O_EXEC);
+	PT(SETOPTIONS, pid, 0, ON_CLONE | ON_EXEC);
 	PT(CONT, pid, 0, 0);
 	pid_t thread = event_of("a thread", pid, E_CLONE);
 	waits("    its first stop", thread, STOPPED(SIGSTOP));
@@ -458,7 +458,7 @@ static void an_exec_that_fails(void)
 {
 	pid_t pid = traced(fails_to_execute);
 
-	PT(SETOPTIONS, pid, 0, O_EXEC);
+	PT(SETOPTIONS, pid, 0, ON_EXEC);
 	PT(CONT, pid, 0, 0);
 	waits("no event", pid, EXITED(7));
 }
@@ -473,7 +473,7 @@ static void ends_by_signals(void)
 {
 	pid_t pid = traced(dies);
 
-	PT(SETOPTIONS, pid, 0, O_EXIT);
+	PT(SETOPTIONS, pid, 0, ON_EXIT);
 	PT(CONT, pid, 0, 0);
 	waits("the signal", pid, STOPPED(SIGTERM));
 	PT(CONT, pid, 0, SIGTERM);
@@ -482,7 +482,7 @@ static void ends_by_signals(void)
 	PT(CONT, pid, 0, 0);
 	waits("the end", pid, SIGTERM);
 	pid = traced(dies);
-	PT(SETOPTIONS, pid, 0, O_EXIT);
+	PT(SETOPTIONS, pid, 0, ON_EXIT);
 	kill(pid, SIGKILL);
 	is("of SIGKILL too", event_of("EXIT", pid, E_EXIT), SIGKILL);
 	kill(pid, SIGKILL);
@@ -507,7 +507,7 @@ static void calls_across_events(void)
 {
 	pid_t pid = traced(forks_and_execs);
 
-	PT(SETOPTIONS, pid, 0, O_SYSGOOD | O_FORK | O_EXEC | O_EXIT);
+	PT(SETOPTIONS, pid, 0, ON_SYSGOOD | ON_FORK | ON_EXEC | ON_EXIT);
 	/* Of SYSCALL: entry, event in the call, exit. */
 	int status;
 	PT(SYSCALL, pid, 0, 0);

@@ -430,7 +430,7 @@ static void a_fork_does_not_inherit(void)
 	pid_t pid = traced(forks);
 	struct slots slots;
 
-	PT(SETOPTIONS, pid, 0, O_FORK);
+	PT(SETOPTIONS, pid, 0, ON_FORK);
 	put(pid, NT_WATCHES, 0, area + 64, CONTROL(0xf, STORE));
 	PT(CONT, pid, 0, 0);
 	waits("the fork", pid, EVENT(E_FORK));
@@ -474,7 +474,7 @@ static void one_thread(void)
 {
 	pid_t pid = traced(stores_in_a_thread);
 
-	PT(SETOPTIONS, pid, 0, O_CLONE);
+	PT(SETOPTIONS, pid, 0, ON_CLONE);
 	put(pid, NT_WATCHES, 0, area + 64, CONTROL(0xff, STORE));
 	PT(CONT, pid, 0, 0);
 	waits("a thread", pid, EVENT(E_CLONE));
@@ -507,7 +507,7 @@ static void an_exec(void)
 	pid_t pid = traced(executes);
 	struct slots slots;
 
-	PT(SETOPTIONS, pid, 0, O_EXEC);
+	PT(SETOPTIONS, pid, 0, ON_EXEC);
 	put(pid, NT_WATCHES, 1, area + 64, CONTROL(0xff, STORE));
 	put(pid, NT_BREAKS, 1, (void *)spot, CONTROL(0xf, EXECUTE));
 	PT(CONT, pid, 0, 0);

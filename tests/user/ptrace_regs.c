@@ -313,7 +313,7 @@ static pid_t at_an_entry(void)
 {
 	pid_t pid = traced(calls);
 
-	PT(SETOPTIONS, pid, 0, O_SYSGOOD);
+	PT(SETOPTIONS, pid, 0, ON_SYSGOOD);
 	PT(CONT, pid, 0, 0);
 	waits("ready", pid, STOPPED(SIGSTOP));
 	PT(SYSCALL, pid, 0, 0);
@@ -490,7 +490,7 @@ static void after_exec(void)
 	struct vectors vectors;
 	int wrong = 0;
 
-	PT(SETOPTIONS, pid, 0, O_EXEC);
+	PT(SETOPTIONS, pid, 0, ON_EXEC);
 	PT(CONT, pid, 0, 0);
 	waits("the event of exec", pid, EVENT(E_EXEC));
 	struct task_registers now = registers_of(pid);

@@ -130,12 +130,12 @@ static void system_calls(void)
 	STEPS("a call that there is not", pid, no_call, straight_pcs);
 	goes_on(pid);
 	pid = at_walk(one_call);
-	PT(SETOPTIONS, pid, 0, O_SYSGOOD);
+	PT(SETOPTIONS, pid, 0, ON_SYSGOOD);
 	STEPS("SYSGOOD makes no stop of a call for a step", pid, one_call, straight_pcs);
 	goes_on(pid);
 	/* From the call's entry. */
 	pid = at_walk(one_call);
-	PT(SETOPTIONS, pid, 0, O_SYSGOOD);
+	PT(SETOPTIONS, pid, 0, ON_SYSGOOD);
 	PT(SYSCALL, pid, 0, 0);
 	waits("at the call's entry", pid, SYSCALL_STOP);
 	is("    PC is behind it", pc_of(pid), (uintptr_t)one_call + 12);
@@ -356,7 +356,7 @@ static void a_fork(void)
 	is("to the end", status, EXITED(7));
 
 	pid = at_walk(forks);
-	PT(SETOPTIONS, pid, 0, O_FORK);
+	PT(SETOPTIONS, pid, 0, ON_FORK);
 	STEPS("to a fork", pid, forks, ((const int[]) { 2, 3, 4, 5, 6, 7 }));
 	PT(SINGLESTEP, pid, 0, 0);
 	waits("the event", pid, EVENT(E_FORK));
@@ -378,7 +378,7 @@ static void a_child_is_not_stepped(void)
 {
 	pid_t pid = at_walk(forks);
 
-	PT(SETOPTIONS, pid, 0, O_FORK);
+	PT(SETOPTIONS, pid, 0, ON_FORK);
 	STEPS("to a fork", pid, forks, ((const int[]) { 2, 3, 4, 5, 6, 7 }));
 	PT(SINGLESTEP, pid, 0, 0);
 	waits("the event", pid, EVENT(E_FORK));
@@ -404,7 +404,7 @@ static void an_exec(void)
 		now.x[1] = (uintptr_t)words;
 		now.x[2] = 0;
 		set_registers(pid, &now);
-		PT(SETOPTIONS, pid, 0, option ? O_EXEC : 0);
+		PT(SETOPTIONS, pid, 0, option ? ON_EXEC : 0);
 		is("to an exec", steps_to(pid, executes, 2), 1);
 		PT(SINGLESTEP, pid, 0, 0);
 		if (option) {

@@ -504,7 +504,7 @@ static void child_signals(void)
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	pid_t pid = start(sleeps_for_ever);
-	PT(SEIZE, pid, 0, O_EXIT | O_SYSGOOD);
+	PT(SEIZE, pid, 0, ON_EXIT | ON_SYSGOOD);
 	PT(INTERRUPT, pid, 0, 0);
 	/* Linux fills in the signal of the group stop here, and there is none. */
 	told("INTERRUPT's stop", pid, CLD_STOPPED, 0);
@@ -675,7 +675,7 @@ static void system_calls(void)
 	pid_t pid = traced(makes_calls);
 	struct call_info info;
 
-	is("SETOPTIONS", PT(SETOPTIONS, pid, 0, O_SYSGOOD), 0);
+	is("SETOPTIONS", PT(SETOPTIONS, pid, 0, ON_SYSGOOD), 0);
 	is("in a signal's stop", PT(GET_SYSCALL_INFO, pid, sizeof info, &info), 24);
 	check("    no call", info.op == 0 && info.arch == ARCH && info.ip && info.sp, "op %d, arch %#x", info.op, info.arch);
 	is("SYSCALL", PT(SYSCALL, pid, 0, 0), 0);
@@ -753,12 +753,12 @@ static void death_in_each_stop(void)
 	waits("in a signal's stop", pid, STOPPED(SIGUSR1));
 	ends("    killed", pid);
 	pid = traced(sleeper_in_a_call);
-	PT(SETOPTIONS, pid, 0, O_SYSGOOD);
+	PT(SETOPTIONS, pid, 0, ON_SYSGOOD);
 	PT(SYSCALL, pid, 0, 0);
 	waits("at a call's entry", pid, SYSCALL_STOP);
 	ends("    killed", pid);
 	pid = traced(sleeper_in_a_call);
-	PT(SETOPTIONS, pid, 0, O_SYSGOOD);
+	PT(SETOPTIONS, pid, 0, ON_SYSGOOD);
 	PT(SYSCALL, pid, 0, 0);
 	waits("at a call's entry", pid, SYSCALL_STOP);
 	PT(SYSCALL, pid, 0, 0);
@@ -817,7 +817,7 @@ static void the_tracer_ends(void)
 		for (int stop = 0; stop < 3; stop++) {
 			pid_t pid = shared->pid[0] = start(sleeps_for_ever);
 			until(pid, 'S');
-			options_of_tracer = kill_it ? O_EXITKILL : 0;
+			options_of_tracer = kill_it ? ON_EXITKILL : 0;
 			stop_of_tracer = stop;
 			waits(names[stop], start(is_a_tracer), EXITED(7));
 			if (kill_it) {
@@ -921,7 +921,7 @@ static void hundreds(void)
 
 	for (int i = 0; i < CROWD; i++) {
 		pids[i] = start(sleeps_for_ever);
-		wrong += PT(SEIZE, pids[i], 0, O_EXITKILL) != 0;
+		wrong += PT(SEIZE, pids[i], 0, ON_EXITKILL) != 0;
 	}
 	is("SEIZE", wrong, 0);
 	for (int i = 0; i < CROWD; i++)
