@@ -214,6 +214,9 @@ pub struct Fuzz {
     /// The seed of the random choices, decimal or with 0x [default: another one each time]
     #[arg(long, value_name = "N", value_parser = seed)]
     pub seed: Option<u64>,
+    /// Make requests of ptrace instead, by several tracers at once (`tests/user/ptrace_fuzz.c`)
+    #[arg(long)]
+    pub tracers: bool,
     #[command(flatten)]
     pub common: Common,
 }

@@ -1,4 +1,5 @@
-//! `fuzz`: system calls with random arguments, by `tests/user/fuzz.c`, on one CPU and on four. `qemu-test` runs a sample of it.
+//! `fuzz`: system calls with random arguments, by `tests/user/fuzz.c`, or requests of ptrace, by `tests/user/ptrace_fuzz.c`, on one CPU and on
+//! four. `qemu-test` runs a sample of it.
 
 use crate::args::Fuzz;
 use crate::ktap::is_panic;
@@ -32,8 +33,9 @@ pub fn fuzz(arguments: &Fuzz) -> Result<bool> {
     let limit = LIMIT + Duration::from_secs(arguments.calls / SLOWEST);
     let kernel = Kernel { elf, image, limit: common.limit(Some(limit)) };
     let all = user::compile()?;
-    let program = all.iter().find(|program| program.name == "fuzz" && program.linking == Linking::MuslStatic);
-    let program = program.context("tests/user/fuzz.c is missing")?;
+    let name = if arguments.tracers { "ptrace_fuzz" } else { "fuzz" };
+    let program = all.iter().find(|program| program.name == name && program.linking == Linking::MuslStatic);
+    let program = program.with_context(|| format!("tests/user/{name}.c is missing"))?;
     let contents = Contents {
         exec: Some(program.path.clone()),
         arguments: vec![arguments.calls.to_string(), seed.to_string()],
@@ -57,8 +59,10 @@ pub fn fuzz(arguments: &Fuzz) -> Result<bool> {
         if !well {
             println!("{}\n{}", boot.ending(), boot.tail(&kernel.elf));
             println!(
-                "again: cargo xtask fuzz --calls {} --seed {seed} --smp {}",
-                arguments.calls, machine.smp
+                "again: cargo xtask fuzz{} --calls {} --seed {seed} --smp {}",
+                if arguments.tracers { " --tracers" } else { "" },
+                arguments.calls,
+                machine.smp
             );
         }
         good &= well;
