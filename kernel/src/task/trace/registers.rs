@@ -20,6 +20,8 @@ pub enum RegisterSet {
     Tls,
     /// NT_ARM_SYSTEM_CALL: the number of the system call; -1 if the task is in none.
     SystemCall,
+    /// NT_ARM_HW_BREAK, NT_ARM_HW_WATCH: hardware slots.
+    Slots(hwdebug::Kind),
 }
 
 /// `struct user_fpsimd_state`.
@@ -40,6 +42,8 @@ impl RegisterSet {
             raw::NT_PRFPREG => Self::Fpsimd,
             raw::NT_ARM_TLS => Self::Tls,
             raw::NT_ARM_SYSTEM_CALL => Self::SystemCall,
+            raw::NT_ARM_HW_BREAK => Self::Slots(hwdebug::Kind::Break),
+            raw::NT_ARM_HW_WATCH => Self::Slots(hwdebug::Kind::Watch),
             _ => return None,
         })
     }
@@ -51,6 +55,7 @@ impl RegisterSet {
             Self::Fpsimd => size_of::<UserFpsimd>(),
             Self::Tls => 16,
             Self::SystemCall => 4,
+            Self::Slots(_) => hwdebug::SIZE,
         }
     }
 
@@ -58,7 +63,7 @@ impl RegisterSet {
     pub const fn part(self) -> usize {
         match self {
             Self::General | Self::Tls => 8,
-            Self::Fpsimd | Self::SystemCall => 4,
+            Self::Fpsimd | Self::SystemCall | Self::Slots(_) => 4,
         }
     }
 }
@@ -67,9 +72,10 @@ fn fpsimd_of(trace: &Trace) -> UserFpsimd {
     UserFpsimd { v: trace.fp.v, fpsr: trace.fp.fpsr as u32, fpcr: trace.fp.fpcr as u32, reserved: [0; 2] }
 }
 
-/// The registers of a task that has stopped, as bytes.
+/// The registers of a task that has stopped, as bytes. Hardware slots are not among the registers that a stop saves: none.
 pub(super) fn get(trace: &Trace, set: RegisterSet) -> Vec<u8> {
     match set {
+        RegisterSet::Slots(_) => Vec::new(),
         RegisterSet::General => {
             let registers = trace.registers;
             Registers { pstate: registers.pstate & !SPSR_SS, ..registers }.as_bytes().to_vec()
@@ -108,6 +114,7 @@ pub(super) fn set(trace: &mut Trace, set: RegisterSet, bytes: &[u8]) -> Result<(
             trace.tls_changed = true;
         }
         RegisterSet::SystemCall => trace.call = replaced(trace.call, bytes),
+        RegisterSet::Slots(_) => return Err(Errno::EINVAL),
     }
     Ok(())
 }

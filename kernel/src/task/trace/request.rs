@@ -267,19 +267,27 @@ impl Task {
     /// # Errors
     /// ESRCH.
     pub(crate) fn registers_of_tracee(&self, tid: Pid, set: RegisterSet) -> Result<Vec<u8>, Errno> {
+        if let RegisterSet::Slots(kind) = set {
+            let tracee = table().stopped(self, tid)?.task.clone();
+            return Ok(tracee.hw_debug(kind).to_vec());
+        }
         self.with_stopped(tid, |trace| Ok(registers::get(trace, set)))
     }
 
     /// Replaces the first bytes of a set of registers of a tracee.
     ///
     /// # Errors
-    /// ESRCH; EINVAL if the task could not go on with these registers (T7).
+    /// ESRCH; EINVAL if the task could not go on with these registers (T7); those of [`Task::set_hw_debug`].
     pub(crate) fn set_registers_of_tracee(
         &self,
         tid: Pid,
         set: RegisterSet,
         bytes: &[u8],
     ) -> Result<(), Errno> {
+        if let RegisterSet::Slots(kind) = set {
+            let tracee = table().stopped(self, tid)?.task.clone();
+            return tracee.set_hw_debug(kind, bytes);
+        }
         self.with_stopped(tid, |trace| registers::set(trace, set, bytes))
     }
 }
