@@ -73,6 +73,7 @@ static PROCESSES: asks::Processes = asks::Processes {
     size_limit: task::size_limit,
     too_large: task::too_large,
     signal_group: task::signal_group,
+    signal: task::signal_owner,
     terminal_caller: task::terminal_caller,
     drop_pages: task::drop_pages,
 };

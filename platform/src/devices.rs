@@ -1,11 +1,11 @@
-//! Interrupt controller, console, timer, PCI host.
+//! Interrupt controller, console, timer, PCI host, virtio transports.
 
 use dtoolkit::Node;
 use dtoolkit::fdt::Fdt;
 
 use crate::error::Problem;
 use crate::tree::{self, Place, number, text, value, words};
-use crate::{DtbError, List, MAX_REDISTRIBUTORS, Region, Warning, Warnings};
+use crate::{DtbError, List, MAX_REDISTRIBUTORS, MAX_VIRTIO, Region, Warning, Warnings};
 
 /// The interrupt controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,15 @@ pub struct PciHost {
     pub pio: Option<Region>,
     /// The I/O port at the start of the window.
     pub pio_port: u64,
+}
+
+/// A virtio-mmio transport (Virtio 1.2, 4.2), which may have a device or not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct VirtioMmio {
+    /// The transport's registers.
+    pub region: Region,
+    /// The INTID of the transport's interrupt.
+    pub intid: u32,
 }
 
 /// The GIC, and its phandle, which devices must have as their interrupt parent.
@@ -179,4 +188,16 @@ pub(crate) fn pci(fdt: Fdt<'_>) -> Result<Option<PciHost>, DtbError> {
         Ok(host)
     })
     .transpose()
+}
+
+/// The virtio-mmio transports in the tree's order. Those that do not fit are left out.
+pub(crate) fn virtio(fdt: Fdt<'_>, gic: u32) -> Result<List<VirtioMmio, MAX_VIRTIO>, DtbError> {
+    const WHAT: &str = "virtio-mmio transport";
+    let mut found = List::new();
+    tree::each_compatible(fdt, &["virtio,mmio"], &mut |place| {
+        let transport = VirtioMmio { region: place.region(WHAT, 0)?, intid: place.interrupt(WHAT, gic, 0)? };
+        let _ = found.push(transport);
+        Ok(())
+    })?;
+    Ok(found)
 }

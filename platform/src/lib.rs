@@ -25,7 +25,7 @@ mod tree;
 use core::fmt;
 
 pub use cpus::{Conduit, MPIDR_AFFINITY, Psci};
-pub use devices::{Gic, PciHost, Timer, Uart};
+pub use devices::{Gic, PciHost, Timer, Uart, VirtioMmio};
 pub use error::{DtbError, Excerpt, Problem, Warning};
 pub use header::{HEADER_SIZE, MAX_SIZE, check_address, total_size};
 pub use list::List;
@@ -40,6 +40,8 @@ pub const MAX_BANKS: usize = 16;
 pub const MAX_RESERVED: usize = 32;
 /// The most regions of GICv3 redistributors that are kept.
 pub const MAX_REDISTRIBUTORS: usize = 8;
+/// The most virtio-mmio transports that are kept.
+pub const MAX_VIRTIO: usize = 32;
 /// The longest command line that is taken, in bytes.
 pub const MAX_BOOTARGS: usize = 2048;
 /// The most warnings that are kept.
@@ -69,6 +71,8 @@ pub struct Platform {
     pub timer: Timer,
     /// The PCI host, if there is one.
     pub pci: Option<PciHost>,
+    /// The virtio-mmio transports.
+    pub virtio: List<VirtioMmio, MAX_VIRTIO>,
     /// The oddities of the tree that do not keep the machine from being used.
     pub warnings: List<Warning, MAX_WARNINGS>,
     bootargs: Bootargs,
@@ -151,6 +155,7 @@ pub fn parse(dtb: &[u8]) -> Result<Platform, DtbError> {
         uart: devices::uart(fdt, phandle, &mut warnings)?,
         timer: devices::timer(fdt, phandle)?,
         pci: devices::pci(fdt)?,
+        virtio: devices::virtio(fdt, phandle)?,
         bootargs: Bootargs::new(memory::bootargs(fdt)?)?,
         warnings,
     })
@@ -205,6 +210,15 @@ impl fmt::Display for Platform {
                 write!(f, ", ports from {:#x} at {pio}", pci.pio_port)?;
             }
             writeln!(f)?;
+        }
+        if let (Some(first), Some(last)) = (self.virtio.first(), self.virtio.last()) {
+            writeln!(
+                f,
+                "virtio   {} transports, INTID {} to {}",
+                self.virtio.len(),
+                first.intid,
+                last.intid
+            )?;
         }
         write!(f, "bootargs \"{}\"", self.bootargs().escape_debug())?;
         for warning in &self.warnings {

@@ -73,6 +73,21 @@ pub(crate) fn with_compatible<'t, R>(
     descend(&root, MAX_DEPTH, &wanted, &mut |place| ControlFlow::Break(f(place))).break_value()
 }
 
+/// Calls `f` with each enabled node that is compatible with one of `names`, until `f` fails.
+pub(crate) fn each_compatible<'t>(
+    fdt: Fdt<'t>,
+    names: &[&str],
+    f: &mut impl FnMut(&Place<'t, '_>) -> Result<(), DtbError>,
+) -> Result<(), DtbError> {
+    let wanted = |place: &Place<'t, '_>| place.is_compatible(names);
+    let root = Place { node: fdt.root(), parent: None };
+    let ended = descend(&root, MAX_DEPTH, &wanted, &mut |place| match f(place) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    });
+    ended.break_value().map_or(Ok(()), Err)
+}
+
 /// The value of `node`'s property `name`.
 pub(crate) fn value<'t>(node: &FdtNode<'t>, name: &str) -> Option<&'t [u8]> {
     node.property(name).and_then(|property| property.value_as::<&'t [u8]>().ok())

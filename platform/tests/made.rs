@@ -38,6 +38,35 @@ fn the_least_machine() {
     assert_eq!(m.psci, Some(Psci { conduit: Conduit::Hvc, version: (1, 0) }));
     assert_eq!((m.uart.intid, m.timer.virt, m.timer.phys), (33, 27, 30));
     assert_eq!((m.pci, m.bootargs()), (None, ""));
+    assert!(m.virtio.is_empty());
+}
+
+/// A virtio-mmio transport with its number, 0x200 bytes of registers and an SPI.
+fn transport(number: u32) -> Node {
+    Node::new()
+        .text("compatible", "virtio,mmio")
+        .cells("reg", &[0, 0xa00_0000 + 0x200 * number, 0, 0x200])
+        .cells("interrupts", &[0, 16 + number, 1])
+}
+
+#[test]
+fn virtio_transports() {
+    let with = |nodes: Vec<Node>| {
+        changed(|tree| {
+            for (number, node) in nodes.into_iter().enumerate() {
+                tree.children.push((format!("virtio_mmio@{number}"), node));
+            }
+        })
+    };
+    let off = transport(1).text("status", "disabled");
+    let found = ok(&with(vec![transport(0), off, transport(2)])).virtio;
+    let numbers: Vec<_> = found.iter().map(|found| (found.region.base, found.intid)).collect();
+    assert_eq!(numbers, [(0xa00_0000, 48), (0xa00_0400, 50)]);
+    assert_eq!(found[1].region.size, 0x200);
+    // Those behind the 32nd are left out.
+    assert_eq!(ok(&with((0..40).map(transport).collect())).virtio.len(), 32);
+    check_error(&with(vec![transport(0).cells("interrupts", &[])]), &["virtio-mmio transport", "interrupts"]);
+    check_error(&with(vec![transport(0).cells("reg", &[1])]), &["virtio-mmio transport", "reg"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Device trees of real machines: what QEMU's `virt` passes, cut to the bytes in use. See data/README.md.
 
-use platform::{Conduit, Gic, Platform, Psci, Region, parse, total_size};
+use platform::{Conduit, Gic, Platform, Psci, Region, VirtioMmio, parse, total_size};
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -25,6 +25,11 @@ fn check_common(machine: &Platform, cpus: usize, el2: bool) {
     assert_eq!(machine.psci, Some(Psci { conduit, version: (1, 0) }));
     assert!(machine.reserved.is_empty());
     assert!(machine.warnings.is_empty(), "{:?}", machine.warnings);
+    let transport = |number: u32| VirtioMmio {
+        region: Region { base: 0xa00_0000 + 0x200 * u64::from(number), size: 0x200 },
+        intid: 48 + number,
+    };
+    assert!(machine.virtio.iter().copied().eq((0..32).map(transport)));
     let pci = machine.pci.unwrap();
     assert_eq!(pci.ecam, Region { base: 0x40_1000_0000, size: 0x1000_0000 });
     assert_eq!((pci.pio, pci.pio_port), (Some(Region { base: 0x3eff_0000, size: 0x1_0000 }), 0));
@@ -106,6 +111,7 @@ fn boot_log() {
          console  pl011 0x9000000..0x9001000, INTID 33\n\
          timer    virtual INTID 27, physical INTID 30\n\
          pci      ECAM 0x4010000000..0x4020000000, ports from 0x0 at 0x3eff0000..0x3f000000\n\
+         virtio   32 transports, INTID 48 to 79\n\
          bootargs \"mode=test test=step loglevel=debug\""
     );
 }

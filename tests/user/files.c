@@ -194,6 +194,7 @@ static void devices(void)
 	check("/dev/zero", zero >= 0 && read(zero, text, 4) == 4 && !memcmp(text, "\0\0\0\0" "567", 8) && write(zero, text, 8) == 8, "%s", strerror(errno));
 	check("fstat of a device", fstat(null, &stat) == 0 && S_ISCHR(stat.st_mode) && stat.st_rdev == makedev(1, 3), "%o", stat.st_mode);
 	check_error("/dev/full", write(open("/dev/full", O_WRONLY), text, 1), ENOSPC);
+	check_error("a machine without a second line", access("/dev/ttyS1", F_OK), ENOENT);
 	check("the terminals are there", access("/dev/console", R_OK) + access("/dev/tty", R_OK) + access("/dev/ttyAMA0", R_OK) == 0, "%s", strerror(errno));
 	close(null);
 	close(zero);

@@ -96,6 +96,7 @@ impl Config {
             icount: self.icount,
             gdb: None,
             initrd: None,
+            line: None,
             interactive: false,
         }
     }

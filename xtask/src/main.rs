@@ -14,6 +14,7 @@ mod gdbstub;
 mod inventory;
 mod json;
 mod ktap;
+mod line;
 mod lint;
 mod machines;
 mod mutate;

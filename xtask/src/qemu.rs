@@ -48,6 +48,15 @@ pub enum El {
     El2,
 }
 
+/// The other end of the second line: a Unix socket at which QEMU listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The socket's path.
+    pub socket: PathBuf,
+    /// Whether the machine starts only once somebody has connected to the socket. What is sent while nobody is connected is lost.
+    pub wait: bool,
+}
+
 /// A machine to boot on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
@@ -67,6 +76,8 @@ pub struct Machine {
     pub gdb: Option<String>,
     /// The initial ramdisk. Only [`Start::Kernel`] takes it.
     pub initrd: Option<PathBuf>,
+    /// The second line, of which programs see `/dev/ttyS1`.
+    pub line: Option<Line>,
     /// Whether the console is a terminal: ^C then goes to the kernel, and ^A x ends QEMU.
     pub interactive: bool,
 }
@@ -82,6 +93,7 @@ impl Default for Machine {
             icount: false,
             gdb: None,
             initrd: None,
+            line: None,
             interactive: false,
         }
     }
@@ -136,7 +148,7 @@ impl Machine {
 
     /// The arguments for QEMU.
     pub fn arguments(&self, start: &Start<'_>) -> Vec<OsString> {
-        let mut line = Line::default();
+        let mut line = Words::default();
         let gic = if self.gic == Gic::V2 { 2 } else { 3 };
         let mut machine = format!("virt,gic-version={gic}");
         if self.el == El::El2 {
@@ -159,6 +171,12 @@ impl Machine {
             line.pair("-serial", "stdio").pair("-monitor", "none");
         }
         line.pair("-nic", "none");
+        if let Some(Line { socket, wait }) = &self.line {
+            let wait = if *wait { "on" } else { "off" };
+            let socket = socket.display();
+            line.pair("-chardev", format!("socket,id=line,path={socket},server=on,wait={wait}"));
+            line.pair("-device", "virtio-serial-device").pair("-device", "virtconsole,chardev=line");
+        }
         line.flag("-no-reboot").pair("-semihosting-config", "enable=on,target=native");
         match start {
             Start::Kernel(image) => {
@@ -218,9 +236,9 @@ pub fn one_at_a_time(version: (u32, u32)) -> &'static [&'static str] {
 pub const LOG_INSTRUCTIONS: &str = "cpu,int,nochain";
 
 #[derive(Default)]
-struct Line(Vec<OsString>);
+struct Words(Vec<OsString>);
 
-impl Line {
+impl Words {
     fn pair(&mut self, option: &str, value: impl Into<OsString>) -> &mut Self {
         self.0.extend([option.into(), value.into()]);
         self
@@ -273,6 +291,7 @@ mod tests {
             icount: true,
             gdb: Some("tcp:localhost:1".into()),
             initrd: Some("r.cpio".into()),
+            line: Some(Line { socket: "s".into(), wait: true }),
             interactive: true,
         };
         let line = machine.shell_line(&Start::Kernel(Path::new("k.img")));
@@ -285,6 +304,7 @@ mod tests {
             " -initrd r.cpio ",
             "-icount shift=0,sleep=off",
             "-S -gdb tcp:localhost:1",
+            "-chardev socket,id=line,path=s,server=on,wait=on -device virtio-serial-device -device virtconsole,chardev=line",
         ] {
             assert!(line.contains(part), "{part} is not in {line}");
         }

@@ -1,11 +1,12 @@
-//! What files and the terminal ask of processes, of which nothing is known here: [`set_processes`] names who answers.
+//! What files and terminals ask of processes, of which nothing is known here: [`set_processes`] names who answers.
 
+use super::receiver::Receiver;
 use core::sync::atomic::{
     AtomicPtr,
     Ordering::{Acquire, Release},
 };
 use files::InodeId;
-use signals::Signal;
+use signals::{Info, Signal};
 use tty::{Caller, Job};
 
 /// What the terminal knows of a task that is no program's.
@@ -31,6 +32,8 @@ pub struct Processes {
     pub too_large: fn(),
     /// Sends a signal to each process of a group. Thread and interrupt context.
     pub signal_group: fn(u32, Signal),
+    /// Sends a signal that a file's owner has asked for. Returns whether somebody got it. Thread and interrupt context.
+    pub signal: fn(Receiver, &Info) -> bool,
     /// What the terminal has to know of the running task. Thread context.
     pub terminal_caller: fn(&Job, Signal) -> Caller,
     /// Takes the pages of a file from an index on out of the memory of all programs: the file has become shorter. Thread context; may sleep.
@@ -78,6 +81,11 @@ pub fn signal_group(group: u32, signal: Signal) {
     if let Some(processes) = processes() {
         (processes.signal_group)(group, signal);
     }
+}
+
+/// Sends a signal that a file's owner has asked for. Returns whether somebody got it. Thread and interrupt context.
+pub fn signal(receiver: Receiver, info: &Info) -> bool {
+    processes().is_some_and(|processes| (processes.signal)(receiver, info))
 }
 
 /// Takes the pages of a file from an index on out of the memory of all programs. Called when the file has become shorter, without locks: a

@@ -14,12 +14,12 @@ pub enum Device {
     Full,
     /// `/dev/random` and `/dev/urandom`.
     Random,
-    /// The terminal at the console.
+    /// A terminal, or `/dev/tty`, which stands for the one of the process's session.
     Terminal,
 }
 
 /// Linux's numbers of the devices, and the names that each tree gets if it does not have them.
-const DEVICES: [(&[u8], u32, u32, Device); 9] = [
+const DEVICES: [(&[u8], u32, u32, Device); 11] = [
     (b"null", 1, 3, Device::Null),
     (b"zero", 1, 5, Device::Zero),
     (b"full", 1, 7, Device::Full),
@@ -29,6 +29,8 @@ const DEVICES: [(&[u8], u32, u32, Device); 9] = [
     (b"console", 5, 1, Device::Terminal),
     (b"ttyAMA0", 204, 64, Device::Terminal),
     (b"ttyS0", 4, 64, Device::Terminal),
+    (b"ttyS1", 4, 65, Device::Terminal),
+    (b"hvc0", 229, 0, Device::Terminal),
 ];
 
 impl Device {
@@ -36,6 +38,17 @@ impl Device {
     pub const OWN_TERMINAL: Numbers = Numbers { major: 5, minor: 0 };
     /// The numbers of `/dev/console`, which nobody gets as the terminal of a session by opening it.
     pub const CONSOLE: Numbers = Numbers { major: 5, minor: 1 };
+
+    /// The numbers by which `/proc` names the console as the terminal of a session: those of `/dev/ttyAMA0`.
+    pub const CONSOLE_TERMINAL: Numbers = Numbers { major: 204, minor: 64 };
+    /// The numbers of the second line: those of `/dev/ttyS1`, and of `/dev/hvc0`, which is Linux's name for a virtio console.
+    pub const LINE_TERMINAL: Numbers = Numbers { major: 4, minor: 65 };
+    const VIRTIO_TERMINAL: Numbers = Numbers { major: 229, minor: 0 };
+
+    /// Whether these are numbers of the second line.
+    pub fn is_line(numbers: Numbers) -> bool {
+        [Self::LINE_TERMINAL, Self::VIRTIO_TERMINAL].contains(&numbers)
+    }
 
     /// The device with these numbers; None if the kernel does not have it.
     pub fn by_numbers(numbers: Numbers) -> Option<Self> {
@@ -45,8 +58,8 @@ impl Device {
     }
 }
 
-/// Makes `/dev` and the devices in it, as far as they are missing.
-pub(super) fn make(tree: &mut Files, now: Time) -> Result<(), FileError> {
+/// Makes `/dev` and the devices in it, as far as they are missing. `line` says whether the machine has the second line.
+pub(super) fn make(tree: &mut Files, line: bool, now: Time) -> Result<(), FileError> {
     let caller = Caller::root(now);
     let directory = match tree.mkdir(tree.root(), name(b"dev"), 0o755, &caller) {
         Ok(made) => made,
@@ -61,10 +74,11 @@ pub(super) fn make(tree: &mut Files, now: Time) -> Result<(), FileError> {
         }
     };
     DEVICES.iter().try_for_each(|&(called, major, minor, _)| {
-        if called == b"ttyS0" {
+        let numbers = Numbers { major, minor };
+        if called == b"ttyS0" || (Device::is_line(numbers) && !line) {
             return Ok(());
         }
-        add(tree, directory, called, Numbers { major, minor }, &caller)
+        add(tree, directory, called, numbers, &caller)
     })
 }
 

@@ -13,9 +13,11 @@ mod mount;
 pub mod node;
 mod object;
 mod open;
+pub mod owner;
 pub mod pipe;
 mod place;
 mod poll;
+mod receiver;
 mod resolve;
 mod special;
 mod table;
@@ -29,6 +31,7 @@ pub use node::{Found, Mount, Mounted};
 pub use object::FileObject;
 pub use open::{CHANGEABLE, Descriptor, OpenFile, open};
 pub use place::{Place, Start};
+pub use receiver::Receiver;
 pub use resolve::{find, parent};
 pub use special::Special;
 pub use table::{MOST, OpenFiles, standard};
@@ -107,10 +110,10 @@ impl From<FileError> for Errno {
     }
 }
 
-/// Makes the tree, with the initial ramdisk's files. Returns the errors of entries that could not be unpacked, which are left out.
+/// Looks for the machine's devices, and makes the tree, with the initial ramdisk's files. Returns the errors of entries that could not be unpacked, which are left out.
 ///
 /// # Errors
-/// The message says what is wrong with the ramdisk.
+/// The message says what is wrong with the ramdisk or a device.
 pub fn unpack(ramdisk: &[u8], pages: u64) -> Result<(), String> {
     let limits = Limits { pages, inodes: INODES, file_size: u64::MAX };
     let mut tree =
@@ -126,7 +129,8 @@ pub fn unpack(ramdisk: &[u8], pages: u64) -> Result<(), String> {
             }
         }
     }
-    devices::make(&mut tree, now()).map_err(|error| alloc::format!("/dev: {error:?}"))?;
+    let line = terminal::find_line()?;
+    devices::make(&mut tree, line, now()).map_err(|error| alloc::format!("/dev: {error:?}"))?;
     *TREE.lock() = Some(tree);
     Ok(())
 }

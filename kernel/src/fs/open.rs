@@ -2,11 +2,14 @@
 
 use super::grow::{grower, grown};
 use super::node::{Content, Found, Mounted};
+use super::owner::{Listeners, Owner};
 use super::pipe::PipeEnd;
 use super::resolve::{End, Goal, Step, through};
-use super::{Device, Event, FileObject, Special, Start, asks, fifo, now, terminal, tree};
+use super::terminal::{self, TerminalEnd};
+use super::{Device, Event, FileObject, Special, Start, asks, fifo, now, tree};
 use crate::errno::Errno;
 use crate::sched::Mutex;
+use crate::sync::IrqMutex;
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use files::{Caller, FileError, Kind, LastLink, Open, Resolved, Walk};
@@ -24,6 +27,8 @@ pub enum Descriptor {
     Made(Mounted, Arc<dyn Content>),
     /// A character device, and the inode by which it was opened.
     Device(Device, Arc<FileObject>),
+    /// A terminal, and the inode by which it was opened.
+    Terminal(TerminalEnd, Arc<FileObject>),
     /// An end of a pipe.
     Pipe(PipeEnd),
     /// A file that knows by itself what it is.
@@ -46,16 +51,27 @@ pub struct OpenFile {
     pub writable: bool,
     /// The flags that F_SETFL can change: O_APPEND, O_NONBLOCK and so on.
     pub status: AtomicU32,
+    /// Who gets the signals of O_ASYNC.
+    pub owner: IrqMutex<Owner>,
 }
 
-/// What F_SETFL can change.
-pub const CHANGEABLE: u32 = raw::O_APPEND | raw::O_NONBLOCK | raw::FASYNC | raw::O_DIRECT | raw::O_NOATIME;
+/// What F_SETFL can change in every file. O_ASYNC can change only where [`listeners`](OpenFile::listeners) are kept.
+pub const CHANGEABLE: u32 = raw::O_APPEND | raw::O_NONBLOCK | raw::O_DIRECT | raw::O_NOATIME;
 
 impl OpenFile {
     /// An open file, at offset 0.
     pub fn new(what: Descriptor, readable: bool, writable: bool, status: u32) -> Arc<Self> {
         let status = AtomicU32::new(status & (CHANGEABLE | raw::O_PATH));
-        Arc::new(Self { what, offset: Mutex::new(0), readable, writable, status })
+        let owner = IrqMutex::new(Owner::default());
+        Arc::new(Self { what, offset: Mutex::new(0), readable, writable, status, owner })
+    }
+
+    /// Who listens to the file with O_ASYNC; None if the file tells nobody.
+    pub fn listeners(&self) -> Option<&Listeners> {
+        match &self.what {
+            Descriptor::Terminal(end, _) => Some(&end.terminal().listeners),
+            _ => None,
+        }
     }
 
     /// Whether a status flag is set.
@@ -71,7 +87,7 @@ impl OpenFile {
                 | Descriptor::Special(_)
                 | Descriptor::Event(_)
                 | Descriptor::Path(_)
-                | Descriptor::Device(Device::Terminal, _)
+                | Descriptor::Terminal(..)
         )
     }
 
@@ -81,7 +97,8 @@ impl OpenFile {
             Descriptor::File(object)
             | Descriptor::Directory(Found::Object(object))
             | Descriptor::Path(Found::Object(object))
-            | Descriptor::Device(_, object) => Some(object),
+            | Descriptor::Device(_, object)
+            | Descriptor::Terminal(_, object) => Some(object),
             Descriptor::Pipe(end) => end.object(),
             Descriptor::Special(_) | Descriptor::Event(_) => None,
             Descriptor::Directory(_) | Descriptor::Path(_) | Descriptor::Made(..) => None,
@@ -93,7 +110,9 @@ impl OpenFile {
         match &self.what {
             Descriptor::Directory(found) | Descriptor::Path(found) => found.clone(),
             Descriptor::Made(node, _) => Found::Node(node.clone()),
-            Descriptor::File(object) | Descriptor::Device(_, object) => Found::Object(object.clone()),
+            Descriptor::File(object) | Descriptor::Device(_, object) | Descriptor::Terminal(_, object) => {
+                Found::Object(object.clone())
+            }
             Descriptor::Pipe(end) => match end.object() {
                 Some(object) => Found::Object(object.clone()),
                 None => Found::Pipe(end.pipe().clone()),
@@ -172,7 +191,9 @@ impl OpenFile {
                 }
                 Ok(to.len())
             }
-            Descriptor::Device(Device::Terminal, _) => terminal::read(to, wait),
+            // Opening a terminal makes no such device.
+            Descriptor::Device(Device::Terminal, _) => Err(Errno::EIO),
+            Descriptor::Terminal(end, _) => end.terminal().read(to, wait),
             Descriptor::Pipe(end) => end.read(to, wait, |_| Ok(())),
             Descriptor::Special(special) => special.read(to),
             Descriptor::Path(_) => Err(Errno::EBADF),
@@ -207,7 +228,8 @@ impl OpenFile {
             Descriptor::Made(_, content) => content.write(offset, from)?,
             Descriptor::Device(Device::Full, _) => return Err(Errno::ENOSPC),
             Descriptor::Device(Device::Null | Device::Zero | Device::Random, _) => from.len(),
-            Descriptor::Device(Device::Terminal, _) => terminal::write(from, wait)?,
+            Descriptor::Device(Device::Terminal, _) => return Err(Errno::EIO),
+            Descriptor::Terminal(end, _) => end.terminal().write(from, wait)?,
             Descriptor::Pipe(end) => end.write(from, wait)?,
         };
         Ok((count, offset.saturating_add(count as u64)))
@@ -267,11 +289,12 @@ fn of_inode(object: Arc<FileObject>, kind: Kind, how: &Open, flags: u32) -> Resu
         Kind::Directory => Descriptor::Directory(Found::Object(object)),
         Kind::Character(numbers) => {
             let device = Device::by_numbers(numbers).ok_or(Errno::ENXIO)?;
-            if device == Device::Terminal {
-                let (own, console) = (numbers == Device::OWN_TERMINAL, numbers == Device::CONSOLE);
-                terminal::open(own, flags & raw::O_NOCTTY == 0 && !own && !console)?;
+            match device {
+                Device::Terminal => {
+                    Descriptor::Terminal(terminal::open(numbers, flags & raw::O_NOCTTY != 0)?, object)
+                }
+                _ => Descriptor::Device(device, object),
             }
-            Descriptor::Device(device, object)
         }
         Kind::Fifo => {
             Descriptor::Pipe(fifo::open(object, how.read, how.write, flags & raw::O_NONBLOCK == 0)?)

@@ -1,6 +1,6 @@
 //! What can be read and written without a wait.
 
-use super::{Descriptor, Device, OpenFile, terminal};
+use super::{Descriptor, OpenFile};
 use linux_raw_sys::general as raw;
 
 /// A file can be read and written at any time.
@@ -11,8 +11,8 @@ impl OpenFile {
     pub fn readiness(&self) -> u32 {
         match &self.what {
             Descriptor::File(_) | Descriptor::Directory(_) | Descriptor::Made(..) => ALWAYS,
-            Descriptor::Device(Device::Terminal, _) => terminal::readiness(),
             Descriptor::Device(..) => ALWAYS,
+            Descriptor::Terminal(end, _) => end.terminal().readiness(),
             Descriptor::Pipe(end) => end.readiness(),
             Descriptor::Special(special) => special.readiness().bits().into(),
             Descriptor::Event(event) => event.readiness(),

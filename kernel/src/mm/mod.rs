@@ -1,5 +1,6 @@
 //! Memory: address space, translation tables, physical pages, heap, and how text is written.
 
+pub mod dma;
 pub mod fault;
 mod frames;
 mod heap;
@@ -36,6 +37,11 @@ fn text_physical(address: usize) -> Option<usize> {
 /// The physical address of an address in the image.
 pub fn image_physical(address: usize) -> usize {
     address - IMAGE_OFFSET.load(Relaxed)
+}
+
+/// The physical address of an address in the linear map.
+pub const fn physical(address: usize) -> usize {
+    address - layout::LINEAR
 }
 
 /// The address at which RAM at this physical address is mapped read-write.

@@ -218,13 +218,13 @@ fn policy(policy: Policy) -> (u32, u32, i32, i32) {
     }
 }
 
-/// The number of the console's terminal, as `stat` shows it (`ttyAMA0`), and its foreground group, if it belongs to a session.
+/// The number of a session's terminal, as `stat` shows it, and its foreground group, if the session has a terminal.
 fn terminal_of(session: u32) -> (u32, i32) {
-    let job = terminal::terminal().job;
-    if session == 0 || job.session != Some(session) {
-        return (0, -1);
-    }
-    (204 << 8 | 64, job.foreground.map_or(-1, u32::cast_signed))
+    let found = if session == 0 { None } else { terminal::of_session(session) };
+    found.map_or((0, -1), |(terminal, numbers)| {
+        let foreground = terminal.job().foreground.map_or(-1, u32::cast_signed);
+        (numbers.major << 8 | numbers.minor, foreground)
+    })
 }
 
 fn stat(

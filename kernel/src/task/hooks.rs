@@ -1,13 +1,15 @@
 //! What the terminal and files ask of processes.
 
 use super::table::table;
-use super::{Pid, current};
+use super::{Pid, current, signal};
+use crate::errno::Errno;
+use crate::fs::Receiver;
 use crate::fs::asks::NOBODY;
 use crate::space::Space;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use files::InodeId;
-use signals::{Handler, Signal};
+use signals::{Handler, Info, Signal};
 use tty::{Caller, Job};
 
 /// What the terminal has to know of the running task. `signal` is the one that would be sent to it in the background. Thread context.
@@ -28,6 +30,27 @@ pub fn terminal_caller(job: &Job, signal: Signal) -> Caller {
         orphaned: table.is_orphaned(group),
         ignores_signal,
     }
+}
+
+fn of_owner(receiver: Receiver) -> signal::Receiver {
+    match receiver {
+        Receiver::Process(pid) => signal::Receiver::Process(pid),
+        Receiver::Group(group) => signal::Receiver::Group(group),
+        Receiver::Task(tid) => signal::Receiver::Task(tid, None),
+    }
+}
+
+/// Sends a signal that a file's owner has asked for. Returns whether somebody got it. Thread and interrupt context.
+pub fn signal_owner(receiver: Receiver, info: &Info) -> bool {
+    signal::send(of_owner(receiver), Some(info)).is_ok()
+}
+
+/// Whether there is somebody who can own a file. Thread context.
+///
+/// # Errors
+/// ESRCH.
+pub fn owner_exists(receiver: Receiver) -> Result<(), Errno> {
+    signal::send(of_owner(receiver), None)
 }
 
 /// Takes the pages of a file from an index on out of the memory of all programs. Thread context; may sleep.

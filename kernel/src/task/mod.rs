@@ -45,7 +45,7 @@ pub use exec::{ExecError, exec, execve};
 pub use fault::{brk, exception, of_kernel as fault_of_kernel};
 pub use futex::{Futex, futex};
 pub use handlers::sigreturn;
-pub use hooks::{drop_pages, session_of_group, terminal_caller};
+pub use hooks::{drop_pages, owner_exists, session_of_group, signal_owner, terminal_caller};
 pub use leave::leave;
 pub use limits::{ResourceLimits, STACK_LIMIT, size_limit};
 pub use observe::{Facts, Subject, next_process, run_time, running};

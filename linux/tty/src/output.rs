@@ -19,6 +19,11 @@ impl Tty {
         }
     }
 
+    /// How many written bytes fit, whatever they are, where the driver's queue has room for so many bytes.
+    pub fn output_fits(&self, room: usize) -> usize {
+        if self.termios.on_output(raw::OPOST) { room / TAB } else { room }
+    }
+
     /// Sends a byte with what OPOST changes.
     fn output_byte(&mut self, byte: u8, out: &mut impl OutputQueue) {
         let mut byte = byte;

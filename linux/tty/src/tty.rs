@@ -47,6 +47,17 @@ pub struct Effects {
     pub wake_readers: bool,
 }
 
+impl Effects {
+    /// What there is to do after this and a later event.
+    pub fn and_then(self, later: Self) -> Self {
+        Self {
+            signal: later.signal.or(self.signal),
+            flow: later.flow.or(self.flow),
+            wake_readers: self.wake_readers || later.wake_readers,
+        }
+    }
+}
+
 /// Whether the driver sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flow {
@@ -121,11 +132,16 @@ impl Tty {
     /// Drops queued bytes (TCFLSH).
     pub fn flush(&mut self, queues: Queues, out: &mut impl OutputQueue) {
         if queues != Queues::Output {
-            self.queue.clear();
+            self.flush_input();
         }
         if queues != Queues::Input {
             out.discard();
         }
+    }
+
+    /// Drops what was typed and not read, as the last `close` does.
+    pub fn flush_input(&mut self) {
+        self.queue.clear();
     }
 
     /// Stops or starts the flow (TCXONC). A character for the other side goes to `send`.

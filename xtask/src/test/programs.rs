@@ -10,9 +10,10 @@ use super::{Extent, Kernel, matrix};
 use crate::args::QemuTest;
 use crate::capture::{Captured, capture, to_the_end};
 use crate::ktap::Verdict;
+use crate::line;
 use crate::machines::PROGRAMS;
 use crate::paths::root;
-use crate::qemu::{Machine, Start};
+use crate::qemu::{Line, Machine, Start};
 use crate::ramdisk::{self, Contents};
 use crate::session::End;
 use crate::setup::{self, decide::Need};
@@ -128,7 +129,21 @@ fn boot(kernel: &Kernel, programs: &[user::Program], task: &Task) -> Result<(Cap
     if !task.run.calls.is_empty() {
         machine.append += &format!(" calls={}", task.run.calls);
     }
-    boot_contents(kernel, &contents, &machine)
+    if !task.run.line {
+        return boot_contents(kernel, &contents, &machine);
+    }
+    // Under icount time flies while all CPUs sleep, and the other end would answer too late.
+    machine.icount = false;
+    let socket = directory.path().join("line");
+    machine.line = Some(Line { socket: socket.clone(), wait: true });
+    // Ends with QEMU, or when the directory goes because QEMU did not start.
+    let echo = std::thread::spawn(move || line::echo(&socket));
+    let booted = boot_contents(kernel, &contents, &machine);
+    drop(directory);
+    let echoed = echo.join().expect("the echo does not panic");
+    let booted = booted?;
+    echoed.context("the other end of the second line")?;
+    Ok(booted)
 }
 
 /// Boots a program with its ramdisk. Also returns the machine as it was booted.

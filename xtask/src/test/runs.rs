@@ -18,11 +18,22 @@ pub struct Run {
     /// Whether it runs with one CPU only: thousands of tasks that end hold the lock of the table of tasks for long, and virtual CPUs that
     /// wait for it keep a busy host from the one that has it.
     pub one_cpu: bool,
+    /// Whether the machine has the second line, whose other end sends back what it gets.
+    pub line: bool,
 }
 
 /// A program that reports its checks itself, and needs no arguments.
 const fn checks(suite: &'static str, name: &'static str) -> Run {
-    Run { suite, name, arguments: &[], prints: &[], linkings: &Linking::ALL, calls: "", one_cpu: false }
+    Run {
+        suite,
+        name,
+        arguments: &[],
+        prints: &[],
+        linkings: &Linking::ALL,
+        calls: "",
+        one_cpu: false,
+        line: false,
+    }
 }
 
 /// A program that takes long, in two linkings.
@@ -60,6 +71,7 @@ pub const RUNS: &[Run] = &[
     checks("user.files", "files"),
     checks("user.fork", "fork"),
     checks("user.limits", "limits"),
+    Run { line: true, linkings: &[GlibcDynamic, MuslStatic], ..checks("user.line", "line") },
     checks("user.memory", "memory"),
     Run { linkings: &[GlibcDynamic, MuslStatic], ..checks("user.pi", "pi") },
     checks("user.proc", "proc"),

@@ -1,6 +1,7 @@
 //! Descriptors: copies, flags, pipes, and the end.
 
 use super::arguments::{descriptor_limit, file, usable};
+use super::owner::{of_owner, set_async};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::fs::{CHANGEABLE, Descriptor, OpenFile, pipe};
@@ -87,15 +88,17 @@ pub fn fcntl(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         raw::F_GETFL => Ok(file(task, number)?.flags().into()),
         raw::F_SETFL => {
             let file = usable(task, number)?;
+            set_async(task, &file, number as u32, argument as u32 & raw::FASYNC != 0);
             let new = argument as u32 & CHANGEABLE;
             let _ = file.status.fetch_update(Relaxed, Relaxed, |old| Some(old & !CHANGEABLE | new));
             Ok(0)
         }
-        // Signals for files are not sent, so nobody asks who gets them.
-        raw::F_SETOWN | raw::F_GETOWN => {
-            usable(task, number)?;
-            Ok(0)
-        }
+        command @ (raw::F_SETOWN
+        | raw::F_GETOWN
+        | raw::F_SETOWN_EX
+        | raw::F_GETOWN_EX
+        | raw::F_SETSIG
+        | raw::F_GETSIG) => of_owner(&*usable(task, number)?, command, argument),
         raw::F_GETPIPE_SZ | raw::F_SETPIPE_SZ => {
             let file = usable(task, number)?;
             let Descriptor::Pipe(end) = &file.what else { return Err(Errno::EBADF) };

@@ -7,6 +7,7 @@ mod descriptors;
 mod directories;
 mod event;
 mod open;
+mod owner;
 mod paths;
 mod poll;
 mod readiness;

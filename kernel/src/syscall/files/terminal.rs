@@ -1,10 +1,11 @@
 //! ioctl, which is mostly about terminals.
 
 use super::arguments::usable;
+use super::owner::set_async;
 use crate::errno::Errno;
 use crate::exception::Frame;
-use crate::fs::terminal::{self, Output, act, check, denied, terminal};
-use crate::fs::{self, Descriptor, Device, OpenFile};
+use crate::fs::terminal::{self, Terminal, denied};
+use crate::fs::{self, Descriptor, OpenFile};
 use crate::task::{self, Task, user};
 use core::sync::atomic::Ordering::Relaxed;
 use linux_raw_sys::{general as raw, ioctl as number};
@@ -29,7 +30,15 @@ pub fn ioctl(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
             task.process.files.lock().set_close_on_exec(descriptor & 0xffff_ffff, close)?;
             Ok(0)
         }
-        (request, Descriptor::Device(Device::Terminal, _)) => of_terminal(request, argument),
+        (number::FIOASYNC, _) => {
+            let on = user::get::<u32>(argument)? != 0;
+            if on != file.has(raw::FASYNC) && file.listeners().is_none() {
+                return Err(Errno::ENOTTY);
+            }
+            set_async(task, &file, descriptor as u32, on);
+            Ok(0)
+        }
+        (request, Descriptor::Terminal(end, _)) => of_terminal(end.terminal(), request, argument),
         (request, Descriptor::Special(special)) => special.control(request, argument),
         (number::FIONREAD, _) => {
             user::put(argument, queued(&file)?)?;
@@ -52,44 +61,41 @@ fn queued(file: &OpenFile) -> Result<u32, Errno> {
     }
 }
 
-fn of_terminal(request: u32, argument: u64) -> Result<u64, Errno> {
+fn of_terminal(terminal: &Terminal, request: u32, argument: u64) -> Result<u64, Errno> {
     match request {
         number::TCGETS => {
-            let termios = *terminal().termios();
+            let termios = *terminal.lock().termios();
             user::write(argument, termios.as_bytes())?;
         }
         number::TCSETS | number::TCSETSW | number::TCSETSF => {
             let mut termios = Termios::new_zeroed();
             user::read(argument, termios.as_mut_bytes())?;
-            // Output is sent at once, so there is none to wait for.
-            let mut tty = check(terminal(), Access::Change)?;
+            if request != number::TCSETS {
+                drop(terminal.check(Access::Change)?);
+                terminal.drain()?;
+            }
+            let mut tty = terminal.check(Access::Change)?;
             if request == number::TCSETSF {
-                tty.flush(Queues::Input, &mut Output::new());
+                tty.flush(Queues::Input, &mut terminal.output());
             }
             let effects = tty.set_termios(termios);
             drop(tty);
-            act(effects);
+            terminal.act(effects);
         }
         number::TIOCGWINSZ => {
-            let window = terminal().window;
+            let window = terminal.lock().window;
             user::write(argument, window.as_bytes())?;
         }
-        number::TIOCSWINSZ => set_window(argument)?,
-        number::TIOCGPGRP | number::TIOCGSID => of_job(request, argument)?,
-        number::TIOCSPGRP => set_foreground(argument)?,
-        number::TIOCSCTTY => {
-            let mut tty = terminal();
-            let caller = task::terminal_caller(&tty.job, Signal::SIGTTOU);
-            let acquired = tty.job.acquire(&caller, argument == 1);
-            drop(tty);
-            acquired.map_err(|error| denied(error, caller.group))?;
-        }
-        number::TIOCNOTTY => terminal::leave()?,
+        number::TIOCSWINSZ => set_window(terminal, argument)?,
+        number::TIOCGPGRP | number::TIOCGSID => of_job(terminal, request, argument)?,
+        number::TIOCSPGRP => set_foreground(terminal, argument)?,
+        number::TIOCSCTTY => terminal::acquire(terminal, argument == 1)?,
+        number::TIOCNOTTY => terminal::leave(terminal)?,
         number::FIONREAD => {
-            let queued = terminal().queued() as u32;
+            let queued = terminal.lock().queued() as u32;
             user::put(argument, queued)?;
         }
-        number::TIOCOUTQ => user::put(argument, 0_u32)?,
+        number::TIOCOUTQ => user::put(argument, terminal.unsent() as u32)?,
         number::TCFLSH => {
             let queues = match argument as u32 {
                 raw::TCIFLUSH => Queues::Input,
@@ -97,10 +103,10 @@ fn of_terminal(request: u32, argument: u64) -> Result<u64, Errno> {
                 raw::TCIOFLUSH => Queues::Both,
                 _ => return Err(Errno::EINVAL),
             };
-            let mut tty = check(terminal(), Access::Change)?;
-            tty.flush(queues, &mut Output::new());
+            let mut tty = terminal.check(Access::Change)?;
+            tty.flush(queues, &mut terminal.output());
             drop(tty);
-            act(tty::Effects::default());
+            terminal.act(tty::Effects::default());
         }
         number::TCXONC => {
             let request = match argument as u32 {
@@ -110,24 +116,27 @@ fn of_terminal(request: u32, argument: u64) -> Result<u64, Errno> {
                 raw::TCION => FlowRequest::StartInput,
                 _ => return Err(Errno::EINVAL),
             };
-            let mut tty = check(terminal(), Access::Change)?;
-            let effects = tty.control_flow(request, &mut Output::new());
+            let mut tty = terminal.check(Access::Change)?;
+            let effects = tty.control_flow(request, &mut terminal.output());
             drop(tty);
-            act(effects);
+            terminal.act(effects);
         }
-        // Output is sent at once; a break is not sent.
-        number::TCSBRK | number::TCSBRKP => drop(check(terminal(), Access::Change)?),
+        // A break is not sent.
+        number::TCSBRK | number::TCSBRKP => {
+            drop(terminal.check(Access::Change)?);
+            terminal.drain()?;
+        }
         _ => return Err(Errno::ENOTTY),
     }
     Ok(0)
 }
 
 /// TIOCSWINSZ. The foreground group is told of a change by SIGWINCH.
-fn set_window(argument: u64) -> Result<(), Errno> {
+fn set_window(terminal: &Terminal, argument: u64) -> Result<(), Errno> {
     let mut bytes = [0; size_of::<WindowSize>()];
     user::read(argument, &mut bytes)?;
     let window = WindowSize::read_from_bytes(&bytes).map_err(|_| Errno::EINVAL)?;
-    let mut tty = terminal();
+    let mut tty = terminal.lock();
     let before = core::mem::replace(&mut tty.window, window);
     let foreground = tty.job.foreground;
     drop(tty);
@@ -138,8 +147,8 @@ fn set_window(argument: u64) -> Result<(), Errno> {
 }
 
 /// TIOCGPGRP and TIOCGSID.
-fn of_job(request: u32, argument: u64) -> Result<(), Errno> {
-    let job = terminal().job;
+fn of_job(terminal: &Terminal, request: u32, argument: u64) -> Result<(), Errno> {
+    let job = terminal.job();
     let caller = task::terminal_caller(&job, Signal::SIGTTOU);
     let foreground = job.foreground_for(&caller).map_err(|error| denied(error, caller.group))?;
     let answer = if request == number::TIOCGPGRP { foreground } else { job.session.unwrap_or(0) };
@@ -147,11 +156,11 @@ fn of_job(request: u32, argument: u64) -> Result<(), Errno> {
 }
 
 /// TIOCSPGRP
-fn set_foreground(argument: u64) -> Result<(), Errno> {
+fn set_foreground(terminal: &Terminal, argument: u64) -> Result<(), Errno> {
     let group = user::get::<i32>(argument)?;
-    let job = terminal().job;
+    let job = terminal.job();
     let caller = task::terminal_caller(&job, Signal::SIGTTOU);
     let session = u32::try_from(group).ok().and_then(task::session_of_group);
-    let set = terminal().job.set_foreground(group, &caller, |_| session);
+    let set = terminal.lock().job.set_foreground(group, &caller, |_| session);
     set.map_err(|error| denied(error, caller.group))
 }
