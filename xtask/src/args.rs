@@ -80,7 +80,7 @@ pub enum Command {
     /// Check formatting, documentation, and clippy for host and target, with warnings denied
     #[command(hide = true)]
     Lint,
-    /// Compile the C programs of tests/user, and print where they are
+    /// Compile the C programs of tests/user, fetch the tracers, and print where they all are
     #[command(hide = true)]
     User,
     /// Boot an ELF that cargo built (what `cargo run` and `cargo test` in `image/` call)

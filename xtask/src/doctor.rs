@@ -10,7 +10,7 @@ use anyhow::Result;
 /// # Errors
 /// None at present. The signature is that of the other commands.
 pub fn doctor() -> Result<bool> {
-    let need = Need { qemu: true, gdb: true, clippy: true, cross: true, user: true };
+    let need = Need { qemu: true, gdb: true, clippy: true, cross: true, user: true, tracers: true };
     let mut facts = facts::look();
     facts::complete(&mut facts);
     print_toolchain(&facts);
@@ -38,13 +38,13 @@ pub fn doctor() -> Result<bool> {
             &format!("{}: {by}: {}", plan.packages.join(" "), apt::command_line(&plan.packages)),
         );
     }
-    if plan.arm64 {
+    for set in &plan.unpack {
         let by = if facts.install == Install::NoManager {
             "not possible without apt-get"
         } else {
             "the command that needs them does it"
         };
-        row("to unpack for AArch64", &format!("{}: {by}", arm64::PACKAGES.join(" ")));
+        row("to unpack for AArch64", &format!("{}: {by}", set.packages.join(" ")));
     }
     Ok(ready)
 }
@@ -92,8 +92,11 @@ fn print_programs(facts: &Facts) {
     row("gdb", &facts::gdb().map_or("none".to_owned(), |path| path.display().to_string()));
     let cross = facts::cross_compiler();
     row("C compiler for AArch64", &cross.map_or("none".to_owned(), |path| path.display().to_string()));
-    let arm64 = if facts.arm64 { arm64::files().display().to_string() } else { "not unpacked".to_owned() };
-    row("musl and busybox for AArch64", &arm64);
+    let unpacked = |unpacked: bool, set: &arm64::Set| {
+        if unpacked { set.files().display().to_string() } else { "not unpacked".to_owned() }
+    };
+    row("musl and busybox for AArch64", &unpacked(facts.arm64, &arm64::PROGRAMS));
+    row("tracers for AArch64", &unpacked(facts.tracers, &arm64::TRACERS));
     let install = match facts.install {
         Install::Root => "apt-get, as root",
         Install::Sudo => "apt-get, by sudo",

@@ -69,7 +69,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Runner(arguments) => run::runner(&arguments).map(ExitCode::from),
         Command::Doctor => doctor::doctor().map(verdict),
         Command::Setup => {
-            setup::prepare(Need { qemu: true, gdb: true, user: true, ..Need::default() })?;
+            setup::prepare(Need { qemu: true, gdb: true, user: true, tracers: true, ..Need::default() })?;
             say!("ready");
             Ok(ExitCode::SUCCESS)
         }

@@ -37,7 +37,8 @@ impl Roots {
     pub fn new(tree: Option<&Path>, sysroot: Option<&Path>) -> Self {
         let usual = || {
             let cross = ["/usr/aarch64-linux-gnu", "/usr/aarch64-linux-gnu/sys-root"].map(PathBuf::from);
-            cross.into_iter().chain([arm64::files(), PathBuf::from("/")]).collect()
+            let unpacked = [arm64::PROGRAMS.files(), arm64::TRACERS.files(), PathBuf::from("/")];
+            cross.into_iter().chain(unpacked).collect()
         };
         let others = sysroot.map_or_else(usual, |dir| vec![dir.to_owned()]);
         Self(tree.map(Path::to_owned).into_iter().chain(others).collect())

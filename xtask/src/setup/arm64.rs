@@ -1,6 +1,7 @@
-//! Unpacks Debian's packages for AArch64 under `target/arm64`, whatever the host's architecture is: musl, and a static busybox.
-//! They are not installed, and the architectures that the host's dpkg knows stay as they are. apt is given lists of packages, a
-//! cache and a status of its own, in which no package is installed and the only architecture is arm64.
+//! Unpacks Debian's packages for AArch64 under `target/`, whatever the host's architecture is: what programs are made of
+//! ([`PROGRAMS`]), and the tracers with all that they depend on ([`TRACERS`]). They are not installed, and the architectures that the
+//! host's dpkg knows stay as they are. apt is given lists of packages, a cache and a status of its own, in which no package is
+//! installed and the only architecture is arm64.
 
 use super::Unprepared;
 use super::decide::Install;
@@ -13,81 +14,109 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What is unpacked.
-pub const PACKAGES: [&str; 3] = ["musl", "musl-dev", "busybox-static"];
+/// Packages that are unpacked together.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Set {
+    /// The directory below `target/`.
+    directory: &'static str,
+    /// The packages.
+    pub packages: &'static [&'static str],
+    /// Whether the packages that these depend on are unpacked, too.
+    closure: bool,
+}
+
+/// What the tests' programs are made of and run with. Static programs and musl, which need no other package.
+pub static PROGRAMS: Set =
+    Set { directory: "arm64", packages: &["musl", "musl-dev", "busybox-static"], closure: false };
+/// Programs that trace other programs, with their libraries.
+pub static TRACERS: Set =
+    Set { directory: "arm64-tracers", packages: &["strace", "gdbserver", "gdb-minimal"], closure: true };
+
+/// The programs of [`TRACERS`].
+pub const TRACER_PROGRAMS: [&str; 3] = ["strace", "gdbserver", "gdb"];
 /// Ubuntu keeps AArch64 on servers that an x86-64 host's list of sources does not name.
 const UBUNTU_PORTS: &str = "http://ports.ubuntu.com/ubuntu-ports";
 
-fn place() -> PathBuf {
-    root().join("target/arm64")
-}
-
-/// The root directory of the unpacked files.
-pub fn files() -> PathBuf {
-    place().join("files")
-}
-
-/// Whether all packages are unpacked.
-pub fn is_unpacked() -> bool {
-    fs::read_to_string(place().join("packages")).is_ok_and(|names| names == PACKAGES.join("\n"))
-}
-
 /// The static busybox.
 pub fn busybox() -> PathBuf {
-    files().join("bin/busybox")
+    PROGRAMS.files().join("bin/busybox")
 }
 
-/// Downloads and unpacks the packages.
-///
-/// # Errors
-/// `Unprepared` where there is no apt-get; otherwise the step that has failed.
-pub fn provide(how: Install) -> Result<()> {
-    let names = PACKAGES.join(" ");
-    if how == Install::NoManager {
-        return Err(Unprepared {
-            missing: format!(
-                "missing here: {names} for arm64 (Debian's names), and there is no apt-get to fetch them"
-            ),
-            command: format!(
-                "for each of their .deb files: dpkg-deb -x FILE {}\nprintf '{}' > {}",
-                files().display(),
-                PACKAGES.join("\\n"),
-                place().join("packages").display()
-            ),
-        }
-        .into());
+/// A program of [`TRACERS`], such as `strace`.
+pub fn tracer(name: &str) -> PathBuf {
+    TRACERS.files().join("usr/bin").join(name)
+}
+
+impl Set {
+    fn place(&self) -> PathBuf {
+        root().join("target").join(self.directory)
     }
-    say!("unpacking {names} for arm64 under target/arm64 (nothing is installed)");
-    let fresh = place().with_extension("new");
-    let _ = fs::remove_dir_all(&fresh);
-    let apt =
-        PrivateApt::new(&fresh.join("apt"), &fs::read_to_string("/etc/os-release").unwrap_or_default())?;
-    apt.run(&["update"], &fresh)?;
-    apt.run(&[&["download"], &PACKAGES[..]].concat(), &fresh)?;
-    let unpacked = fresh.join("files");
-    fs::create_dir_all(&unpacked)?;
-    for archive in fresh.read_dir()? {
-        let archive = archive?.path();
-        if archive.extension().is_some_and(|extension| extension == "deb") {
+
+    /// The root directory of the unpacked files.
+    pub fn files(&self) -> PathBuf {
+        self.place().join("files")
+    }
+
+    /// Whether all packages are unpacked.
+    pub fn is_unpacked(&self) -> bool {
+        fs::read_to_string(self.place().join("packages")).is_ok_and(|names| names == self.packages.join("\n"))
+    }
+
+    /// The names, for messages.
+    fn names(&self) -> String {
+        let others = if self.closure { " and what they depend on" } else { "" };
+        format!("{}{others}", self.packages.join(" "))
+    }
+
+    /// Downloads and unpacks the packages.
+    ///
+    /// # Errors
+    /// `Unprepared` where there is no apt-get; otherwise the step that has failed.
+    pub fn provide(&self, how: Install) -> Result<()> {
+        let names = self.names();
+        let place = self.place();
+        if how == Install::NoManager {
+            return Err(Unprepared {
+                missing: format!(
+                    "missing here: {names} for arm64 (Debian's names), and there is no apt-get to fetch them"
+                ),
+                command: format!(
+                    "for each of their .deb files: dpkg-deb -x FILE {}\nprintf '{}' > {}",
+                    self.files().display(),
+                    self.packages.join("\\n"),
+                    place.join("packages").display()
+                ),
+            }
+            .into());
+        }
+        say!("unpacking {names} for arm64 under target/{} (nothing is installed)", self.directory);
+        let fresh = place.with_extension("new");
+        let _ = fs::remove_dir_all(&fresh);
+        let apt =
+            PrivateApt::new(&fresh.join("apt"), &fs::read_to_string("/etc/os-release").unwrap_or_default())?;
+        apt.run(&["update"])?;
+        let unpacked = fresh.join("files");
+        fs::create_dir_all(&unpacked)?;
+        for archive in apt.download(self)? {
             run(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(&unpacked))?;
-            fs::remove_file(archive)?;
         }
-    }
-    // Newer packages have everything below /usr, and rely on the links of the root directory.
-    for dir in ["bin", "lib"] {
-        if !unpacked.join(dir).exists() {
-            symlink(format!("usr/{dir}"), unpacked.join(dir))?;
+        // Newer packages have everything below /usr, and rely on the links of the root directory.
+        for dir in ["bin", "lib"] {
+            if !unpacked.join(dir).exists() {
+                symlink(format!("usr/{dir}"), unpacked.join(dir))?;
+            }
         }
+        fs::remove_dir_all(fresh.join("apt"))?;
+        fs::write(fresh.join("packages"), self.packages.join("\n"))?;
+        let _ = fs::remove_dir_all(&place);
+        fs::rename(&fresh, &place).with_context(|| format!("cannot put target/{} in place", self.directory))
     }
-    fs::remove_dir_all(fresh.join("apt"))?;
-    fs::write(fresh.join("packages"), PACKAGES.join("\n"))?;
-    let _ = fs::remove_dir_all(place());
-    fs::rename(&fresh, place()).context("cannot put target/arm64 in place")
 }
 
 /// apt-get with a state of its own.
 struct PrivateApt {
     options: Vec<String>,
+    archives: PathBuf,
 }
 
 impl PrivateApt {
@@ -115,13 +144,27 @@ impl PrivateApt {
             options.push(format!("Dir::Etc::sourcelist={}", list.display()));
             options.push("Dir::Etc::sourceparts=/dev/null".to_owned());
         }
-        Ok(Self { options })
+        Ok(Self { options, archives: dir.join("cache/archives") })
     }
 
-    fn run(&self, arguments: &[&str], dir: &Path) -> Result<()> {
+    fn run(&self, arguments: &[&str]) -> Result<()> {
         let mut command = Command::new("apt-get");
         command.arg("-qq").args(self.options.iter().map(|option| format!("-o={option}"))).args(arguments);
-        run(command.current_dir(dir).stdout(Stdio::null()))
+        run(command.current_dir(&self.archives).stdout(Stdio::null()))
+    }
+
+    /// Downloads packages, and returns their files.
+    fn download(&self, set: &Set) -> Result<Vec<PathBuf>> {
+        // Where nothing is installed, all that a package depends on would be.
+        let how: &[&str] = if set.closure {
+            &["install", "--yes", "--no-install-recommends", "--download-only"]
+        } else {
+            &["download"]
+        };
+        self.run(&[how, set.packages].concat())?;
+        let files = self.archives.read_dir()?.map(|file| Ok(file?.path())).collect::<Result<Vec<_>>>()?;
+        let is_package = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "deb");
+        Ok(files.into_iter().filter(is_package).collect())
     }
 }
 

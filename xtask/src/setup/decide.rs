@@ -1,6 +1,7 @@
 //! Decides what the set-up does from what it has found. Nothing here looks at the host, so that tests can try every kind of
 //! host.
 
+use super::arm64::{PROGRAMS, Set, TRACERS};
 use std::path::PathBuf;
 
 /// The oldest compiler that the workspace builds with (`rust-version`).
@@ -41,6 +42,8 @@ pub struct Facts {
     pub cross: bool,
     /// Whether the packages for AArch64 are unpacked that user programs are made of and run with.
     pub arm64: bool,
+    /// Whether the tracers for AArch64 are unpacked.
+    pub tracers: bool,
     /// How packages may be installed.
     pub install: Install,
 }
@@ -118,6 +121,8 @@ pub struct Need {
     pub cross: bool,
     /// What the user programs of the tests are made of: `cross`, musl, busybox.
     pub user: bool,
+    /// The tracers that the tests run: strace, gdb and gdbserver.
+    pub tracers: bool,
 }
 
 /// What the set-up is going to do.
@@ -127,8 +132,8 @@ pub struct Plan {
     pub route: Route,
     /// Packages to install first.
     pub packages: Vec<String>,
-    /// Whether packages for AArch64 are to be unpacked.
-    pub arm64: bool,
+    /// Packages for AArch64 to unpack.
+    pub unpack: Vec<&'static Set>,
 }
 
 /// Decides how the kernel is compiled, and which packages are installed for `need`. Routes that change less on the host come
@@ -174,14 +179,16 @@ pub fn decide(facts: &Facts, need: Need) -> Plan {
         let names = if facts.aarch64 { NATIVE_PACKAGES } else { CROSS_PACKAGES };
         packages.extend(names.map(String::from));
     }
-    Plan { route, packages, arm64: need.user && !facts.arm64 }
+    let unpack = [(need.user && !facts.arm64, &PROGRAMS), (need.tracers && !facts.tracers, &TRACERS)];
+    let unpack = unpack.into_iter().filter_map(|(wanted, set)| wanted.then_some(set)).collect();
+    Plan { route, packages, unpack }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ALL: Need = Need { qemu: true, gdb: true, clippy: true, cross: true, user: true };
+    const ALL: Need = Need { qemu: true, gdb: true, clippy: true, cross: true, user: true, tracers: true };
 
     fn complete() -> Facts {
         Facts {
@@ -201,6 +208,7 @@ mod tests {
             aarch64: false,
             cross: true,
             arm64: true,
+            tracers: true,
             install: Install::Root,
         }
     }
@@ -208,7 +216,7 @@ mod tests {
     #[test]
     fn routes_are_taken_in_the_written_order() {
         let mut facts = complete();
-        assert_eq!(decide(&facts, ALL), Plan { route: Route::Target, packages: vec![], arm64: false });
+        assert_eq!(decide(&facts, ALL), Plan { route: Route::Target, packages: vec![], unpack: vec![] });
         facts.target = false;
         assert_eq!(decide(&facts, ALL).route, Route::Fetch);
         facts.rustup = Some(Downloads::Off("RUSTUP_AUTO_INSTALL=0".into()));
@@ -247,13 +255,15 @@ mod tests {
 
     #[test]
     fn user_programs_need_a_compiler_and_packages_for_aarch64() {
-        let mut facts = Facts { cross: false, arm64: false, ..complete() };
+        let mut facts = Facts { cross: false, arm64: false, tracers: false, ..complete() };
         assert_eq!(decide(&facts, ALL).packages, CROSS_PACKAGES);
-        assert!(decide(&facts, ALL).arm64);
-        let none = decide(&facts, Need { user: false, cross: false, ..ALL });
-        assert!(none.packages.is_empty() && !none.arm64);
-        let compiler = decide(&facts, Need { user: false, ..ALL });
-        assert!(compiler.packages == CROSS_PACKAGES && !compiler.arm64);
+        assert_eq!(decide(&facts, ALL).unpack, [&PROGRAMS, &TRACERS]);
+        let programs = Need { tracers: false, ..ALL };
+        assert_eq!(decide(&facts, programs).unpack, [&PROGRAMS]);
+        let none = decide(&facts, Need { user: false, cross: false, ..programs });
+        assert!(none.packages.is_empty() && none.unpack.is_empty());
+        let compiler = decide(&facts, Need { user: false, ..programs });
+        assert!(compiler.packages == CROSS_PACKAGES && compiler.unpack.is_empty());
         facts.aarch64 = true;
         assert_eq!(decide(&facts, ALL).packages, NATIVE_PACKAGES);
     }

@@ -52,7 +52,8 @@ pub fn look() -> Facts {
         gdb: gdb().is_some(),
         aarch64: cfg!(target_arch = "aarch64"),
         cross: cross_compiler().is_some(),
-        arm64: super::arm64::is_unpacked(),
+        arm64: super::arm64::PROGRAMS.is_unpacked(),
+        tracers: super::arm64::TRACERS.is_unpacked(),
         install: install(),
     }
 }

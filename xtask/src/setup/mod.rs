@@ -61,8 +61,8 @@ pub fn prepare(need: Need) -> Result<Route> {
         }
         plan = left;
     }
-    if plan.arm64 {
-        arm64::provide(facts.install)?;
+    for set in &plan.unpack {
+        set.provide(facts.install)?;
     }
     match compiler(&plan.route) {
         Some(rustc) => sysroot::provide(&rustc)?,

@@ -78,7 +78,7 @@ pub fn tasks(arguments: &QemuTest) -> Vec<Task> {
 /// # Errors
 /// When the set-up fails, or a program does not compile.
 pub fn prepare() -> Result<Vec<user::Program>> {
-    setup::prepare(Need { user: true, ..Need::default() })?;
+    setup::prepare(Need { user: true, tracers: true, ..Need::default() })?;
     user::compile()
 }
 

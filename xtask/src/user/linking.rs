@@ -69,7 +69,7 @@ impl Linking {
 
 /// Debian's specification for compiling with musl, for the unpacked musl.
 fn musl_specs() -> Result<String> {
-    let files = arm64::files();
+    let files = arm64::PROGRAMS.files();
     let specs = files.join("usr/lib/aarch64-linux-musl/musl-gcc.specs");
     let text = fs::read_to_string(&specs).with_context(|| format!("cannot read {}", specs.display()))?;
     Ok(moved(&text, &files.to_string_lossy()))

@@ -33,16 +33,19 @@ pub struct Program {
     pub path: PathBuf,
 }
 
-/// Prepares the host, compiles all programs, and prints their paths; that of busybox comes last.
+/// Prepares the host, compiles all programs, and prints their paths; those of busybox and of the tracers come last.
 ///
 /// # Errors
 /// When the set-up fails, or a program does not compile.
 pub fn show() -> Result<()> {
-    setup::prepare(Need { user: true, ..Need::default() })?;
+    setup::prepare(Need { user: true, tracers: true, ..Need::default() })?;
     for program in compile()? {
         println!("{:<10} {:<15} {}", program.name, program.linking.name(), program.path.display());
     }
     println!("{:<10} {:<15} {}", "busybox", "glibc-static", arm64::busybox().display());
+    for name in arm64::TRACER_PROGRAMS {
+        println!("{name:<10} {:<15} {}", "glibc-dynamic", arm64::tracer(name).display());
+    }
     Ok(())
 }
 
