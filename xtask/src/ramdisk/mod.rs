@@ -4,7 +4,7 @@
 //!
 //! - `/bin/PROGRAM`: the program, and beside it what it needs: the dynamic linker of its PT_INTERP, the libraries of its DT_NEEDED
 //!   entries and of theirs; for a script, its interpreter.
-//! - for each `--with FILE=PATH`, the program or script FILE at PATH, with what it needs.
+//! - for each `--with FILE=PATH`, the file FILE at PATH; if it is executable, with what it needs to run.
 //! - `/init.args`: the words of the command line, the program's path first, each of them ended by a NUL. In the boot arguments,
 //!   blanks and quotes in a word would be lost, and the device tree has no room for long ones.
 //! - `/init.env`: the settings of `--env NAME=VALUE`, in the same form, to be added to the kernel's own environment of the first
@@ -45,7 +45,7 @@ pub struct Contents {
     pub exec: Option<PathBuf>,
     /// Its arguments, without its name.
     pub arguments: Vec<String>,
-    /// Further programs and scripts of the host, each with its path in the ramdisk.
+    /// Further files of the host, each with its path in the ramdisk. Programs and scripts come with what they need.
     pub others: Vec<(PathBuf, String)>,
     /// Additions to its environment, as `NAME=VALUE`.
     pub environment: Vec<String>,
@@ -142,7 +142,12 @@ fn tree(contents: &Contents) -> Result<(Tree, Option<String>)> {
     let roots = roots(contents)?;
     // Before the program, since a script's interpreter may be one of them.
     for (host, path) in &contents.others {
-        add_program(&mut tree, &roots, host, path)?;
+        if host.is_file() && !is_executable(host) {
+            let data = fs::read(host).with_context(|| format!("cannot read {}", host.display()))?;
+            tree.put(path, Node::File(0o644, data))?;
+        } else {
+            add_program(&mut tree, &roots, host, path)?;
+        }
     }
     let mut init = None;
     if let Some(exec) = &contents.exec {

@@ -129,6 +129,9 @@ fn additions_come_with_what_they_need() {
     let files = packed(&contents).unwrap();
     assert_eq!(files["sbin/r"], (0o100_755, added, (0, 0)));
     assert!(["bin/p", "lib/ld.so", "usr/lib/libx.so"].iter().all(|path| files.contains_key(*path)));
+    fs::set_permissions(dir.path().join("q"), fs::Permissions::from_mode(0o644)).unwrap();
+    let files = packed(&contents).unwrap();
+    assert!(files["sbin/r"].0 == 0o100_644 && !files.contains_key("lib/ld.so"), "no program");
     contents.others = vec![(dir.path().join("none"), "/bin/none".into())];
     assert!(error(&contents).contains("cannot run"));
 }

@@ -16,7 +16,7 @@ pub struct User {
     /// The arguments of PROGRAM
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<String>,
-    /// Add another program or script to the ramdisk, with the libraries that it needs (may be repeated) [default PATH: /bin/FILE]
+    /// Add another file to the ramdisk; a program comes with its libraries (may be repeated) [default PATH: /bin/FILE]
     #[arg(long, value_name = "FILE[=PATH]")]
     pub with: Vec<String>,
     /// Set a variable in the first process's environment (may be repeated)
