@@ -90,9 +90,7 @@ pub fn prepare(ramdisk: &[u8]) -> Result<(), String> {
         return Ok(());
     }
     asks::set_processes(&PROCESSES);
-    if let Some(calls) = options::get().calls {
-        syscall::limit(calls)?;
-    }
+    syscall::provide(options::get().calls)?;
     mm::fault::set_user(task::fault_of_kernel);
     fs::unpack(ramdisk, mm::pages::total() as u64).map_err(|error| format!("initial ramdisk: {error}"))?;
     proc::mount().map_err(|error| format!("/proc: {error:?}"))?;

@@ -19,19 +19,11 @@ pub use system::{NAMES, uname};
 use crate::errno::Errno;
 use crate::exception::{El0Frame, Frame};
 use crate::task::Task;
+use crate::task::calls::{self, CALLS, Call, Table};
 use alloc::boxed::Box;
 use alloc::string::String;
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use linux_raw_sys::general as nr;
-
-/// A system call. Its arguments are in the frame.
-type Call = fn(&Task, &mut Frame) -> Result<u64, Errno>;
-
-/// The calls by number.
-pub type Table = [Call; CALLS];
-
-/// One more than the highest number that a call of this kernel can have.
-const CALLS: usize = 512;
 
 /// A number below [`CALLS`] that no call has: what is done for numbers beyond.
 const BEYOND: usize = CALLS - 1;
@@ -212,19 +204,8 @@ calls! {
 /// One bit for each number that the log has named as missing.
 static NAMED: [AtomicU64; CALLS / 64] = [const { AtomicU64::new(0) }; CALLS / 64];
 
-/// The calls that programs have. [`limit`] exchanges the table before the first program starts.
-static HAVE: AtomicPtr<Table> = AtomicPtr::new((&raw const TABLE).cast_mut());
-
-/// The functions of system calls for tasks that nobody traces. Any context.
-pub fn untraced() -> *mut Table {
-    HAVE.load(Relaxed)
-}
-
-/// The functions of system calls for tasks that are traced. Any context.
-pub fn traced() -> *mut Table {
-    static TRACED: Table = [for_tracer; CALLS];
-    (&raw const TRACED).cast_mut()
-}
+/// What tasks that are traced call, whatever the number.
+static TRACED: Table = [for_tracer; CALLS];
 
 /// A system call of a task that is traced: its tracer may be told of the call's begin and end, and exchange its number and its result.
 #[cold]
@@ -232,7 +213,7 @@ fn for_tracer(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let number = task.call_begins(frame);
     if number >= 0 {
         // SAFETY: as in `call`.
-        let table = unsafe { &*HAVE.load(Relaxed) };
+        let table = unsafe { &*calls::untraced() };
         let number = usize::try_from(number).ok().filter(|number| *number < CALLS).unwrap_or(BEYOND);
         match table[number](task, frame) {
             Ok(value) => frame.x[0] = value,
@@ -273,14 +254,21 @@ fn fails(task: &Task, frame: &mut Frame, errno: Errno) {
     frame.x[0] = errno.as_result();
 }
 
-/// From here on programs have only the calls of a list: `calls=` of the boot arguments. Called once, before the first program starts.
+/// Gives programs their calls: all, or those of a list, which is `calls=` of the boot arguments. Called once, before the first program
+/// starts.
 ///
 /// # Errors
 /// A message that names the word that is no call of this kernel.
-pub fn limit(list: &str) -> Result<(), String> {
-    let mut table = Box::new([denied as Call; CALLS]);
-    limit::each(list, CALL_NAMES, |number| table[number] = TABLE[number])?;
-    HAVE.store(Box::into_raw(table), Relaxed);
+pub fn provide(list: Option<&str>) -> Result<(), String> {
+    let table = match list {
+        None => &TABLE,
+        Some(list) => {
+            let mut table = Box::new([denied as Call; CALLS]);
+            limit::each(list, CALL_NAMES, |number| table[number] = TABLE[number])?;
+            Box::leak(table)
+        }
+    };
+    calls::set_calls(table, &TRACED);
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 //!
 //! What this module does is called through [`exception::el0::Programs`]: nothing below knows of tasks.
 
+pub mod calls;
 mod children;
 mod clone;
 mod cpu;
@@ -30,6 +31,7 @@ mod signal;
 mod start;
 mod table;
 mod timer;
+mod told;
 mod trace;
 pub mod user;
 mod vdso;
@@ -53,8 +55,9 @@ pub use process::{Files, Pid, Process, Status};
 pub use signal::{SignalError, broken_pipe, signal_group, too_large};
 pub use start::{spawn, spawn_first};
 pub use table::PID_LIMIT;
+pub use told::{Event, Wanted, Which};
 pub use trace::{CallInfo, How, Options as TraceOptions, RegisterSet};
-pub use wait::{Event, Wanted, Which, wait};
+pub use wait::wait;
 
 pub(crate) use event::task_of;
 pub(crate) use futex::{time_of, wait as futex_wait};
@@ -74,7 +77,6 @@ use crate::sched::{self, Occupant};
 use crate::sched::{TaskId, WaitQueue};
 use crate::space::Space;
 use crate::sync::IrqMutex;
-use crate::syscall;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
@@ -129,7 +131,7 @@ pub struct Task {
     /// Owners of steps, and hardware slots.
     pub debug: TaskDebug,
     /// The functions of system calls: others if the task is traced. Written under the table's lock.
-    pub(crate) calls: AtomicPtr<syscall::Table>,
+    pub(crate) calls: AtomicPtr<calls::Table>,
     /// A step that is about to be reported was asked for by a tracer who is gone.
     drops_step: AtomicBool,
     /// What the hardware slots were set for.
@@ -176,7 +178,7 @@ impl Task {
             tls: AtomicU64::new(tls),
             fp: UnsafeCell::new(fp),
             debug: TaskDebug::new(),
-            calls: AtomicPtr::new(syscall::untraced()),
+            calls: AtomicPtr::new(calls::untraced()),
             drops_step: AtomicBool::new(false),
             events: IrqMutex::new(Vec::new()),
             hw_debug: HwDebug::new(),

@@ -5,8 +5,7 @@
 
 use super::Task;
 use super::process::{Pid, Process, Status};
-use super::trace::Trace;
-use super::trace::attach::{Dead, Tracer};
+use super::trace::state::{Dead, Trace, Tracer};
 use crate::sched::TaskId;
 use crate::sync::{IrqMutex, IrqMutexGuard};
 use alloc::boxed::Box;

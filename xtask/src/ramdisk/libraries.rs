@@ -163,28 +163,28 @@ impl<'a> Search<'a> {
         }
         for entry in &elf.search {
             let Some(rest) = entry.strip_prefix("$ORIGIN").or_else(|| entry.strip_prefix("${ORIGIN}")) else {
-                places.extend(self.in_roots(entry, name));
+                places.extend(self.roots.0.iter().filter_map(|root| self.in_root(root, entry, name)));
                 continue;
             };
             let beside =
                 host.parent().unwrap_or(Path::new(".")).join(rest.trim_start_matches('/')).join(name);
             places.push((beside, absolute(dir, rest.trim_start_matches('/'))));
         }
+        // One root after the other: a dynamic linker and a C library of two versions do not fit together, and each root has them in
+        // another directory.
         let own = if self.musl { MUSL } else { GNU };
-        for directory in own.iter().chain(&BOTH) {
-            places.extend(self.in_roots(directory, name));
+        for root in &self.roots.0 {
+            places
+                .extend(own.iter().chain(&BOTH).filter_map(|directory| self.in_root(root, directory, name)));
         }
         places
     }
 
-    /// A library in a directory of each root. From `/lib` of a cross compiler it goes where Debian's own glibc has it.
-    fn in_roots(&self, directory: &str, name: &str) -> Vec<(PathBuf, String)> {
-        let place = |root: &PathBuf| {
-            let cross = directory == "/lib" && root.ends_with("aarch64-linux-gnu") && !self.musl;
-            let dir = if cross { GNU[0] } else { directory };
-            Some((inside(root, &format!("{directory}/{name}"))?, dir.to_owned()))
-        };
-        self.roots.0.iter().filter_map(place).collect()
+    /// A library in a directory of a root. From `/lib` of a cross compiler it goes where Debian's own glibc has it.
+    fn in_root(&self, root: &Path, directory: &str, name: &str) -> Option<(PathBuf, String)> {
+        let cross = directory == "/lib" && root.ends_with("aarch64-linux-gnu") && !self.musl;
+        let dir = if cross { GNU[0] } else { directory };
+        Some((inside(root, &format!("{directory}/{name}"))?, dir.to_owned()))
     }
 }
 

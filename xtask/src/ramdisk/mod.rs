@@ -4,6 +4,7 @@
 //!
 //! - `/bin/PROGRAM`: the program, and beside it what it needs: the dynamic linker of its PT_INTERP, the libraries of its DT_NEEDED
 //!   entries and of theirs; for a script, its interpreter.
+//! - for each `--with FILE=PATH`, the file FILE at PATH; if it is executable, with what it needs to run.
 //! - `/init.args`: the words of the command line, the program's path first, each of them ended by a NUL. In the boot arguments,
 //!   blanks and quotes in a word would be lost, and the device tree has no room for long ones.
 //! - `/init.env`: the settings of `--env NAME=VALUE`, in the same form, to be added to the kernel's own environment of the first
@@ -44,6 +45,8 @@ pub struct Contents {
     pub exec: Option<PathBuf>,
     /// Its arguments, without its name.
     pub arguments: Vec<String>,
+    /// Further files of the host, each with its path in the ramdisk. Programs and scripts come with what they need.
+    pub others: Vec<(PathBuf, String)>,
     /// Additions to its environment, as `NAME=VALUE`.
     pub environment: Vec<String>,
     /// A directory that becomes the ramdisk's tree, or a ramdisk that is passed on as it is.
@@ -109,7 +112,7 @@ pub fn pack(contents: &Contents) -> Result<Packed> {
         fs::File::open(file)
             .with_context(|| format!("cannot open the initial ramdisk {}", file.display()))?;
         ensure!(
-            contents.exec.is_none() && contents.environment.is_empty(),
+            contents.exec.is_none() && contents.others.is_empty() && contents.environment.is_empty(),
             "{} is passed to the kernel as it is, so nothing can be added: unpack it into a directory, and name that by --initrd",
             file.display()
         );
@@ -136,10 +139,19 @@ fn tree(contents: &Contents) -> Result<(Tree, Option<String>)> {
             tree.put(dir, Node::Directory(mode))?;
         }
     }
+    let roots = roots(contents)?;
+    // Before the program, since a script's interpreter may be one of them.
+    for (host, path) in &contents.others {
+        if host.is_file() && !is_executable(host) {
+            let data = fs::read(host).with_context(|| format!("cannot read {}", host.display()))?;
+            tree.put(path, Node::File(0o644, data))?;
+        } else {
+            add_program(&mut tree, &roots, host, path)?;
+        }
+    }
     let mut init = None;
     if let Some(exec) = &contents.exec {
         let path = path_of(exec);
-        let roots = roots(contents)?;
         add_program(&mut tree, &roots, exec, &path)?;
         let words = std::iter::once(&path).chain(&contents.arguments);
         tree.put(ARGUMENTS, Node::File(0o444, ended(words)?))?;
@@ -213,7 +225,7 @@ fn find_interpreter(tree: &mut Tree, roots: &Roots, script: &Path, name: &str) -
 }
 
 /// Where a program of the host goes. Only letters, digits and `._+-` are kept of its name, since a boot argument names the path.
-fn path_of(host: &Path) -> String {
+pub fn path_of(host: &Path) -> String {
     let name = host.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '_' };
     format!("/bin/{}", name.chars().map(plain).collect::<String>())

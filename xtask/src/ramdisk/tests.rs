@@ -116,6 +116,27 @@ fn error(contents: &Contents) -> String {
 }
 
 #[test]
+fn additions_come_with_what_they_need() {
+    let (own, library) = (elf(AARCH64, None, &[], None), elf(AARCH64, None, &[], None));
+    let added = elf(AARCH64, Some("/lib/ld.so"), &["libx.so"], None);
+    let dir = host(&[("p", &own), ("q", &added), ("s/lib/ld.so", &library), ("s/usr/lib/libx.so", &library)]);
+    let mut contents = Contents {
+        exec: Some(dir.path().join("p")),
+        others: vec![(dir.path().join("q"), "/sbin/r".into())],
+        sysroot: Some(dir.path().join("s")),
+        ..Contents::default()
+    };
+    let files = packed(&contents).unwrap();
+    assert_eq!(files["sbin/r"], (0o100_755, added, (0, 0)));
+    assert!(["bin/p", "lib/ld.so", "usr/lib/libx.so"].iter().all(|path| files.contains_key(*path)));
+    fs::set_permissions(dir.path().join("q"), fs::Permissions::from_mode(0o644)).unwrap();
+    let files = packed(&contents).unwrap();
+    assert!(files["sbin/r"].0 == 0o100_644 && !files.contains_key("lib/ld.so"), "no program");
+    contents.others = vec![(dir.path().join("none"), "/bin/none".into())];
+    assert!(error(&contents).contains("cannot run"));
+}
+
+#[test]
 fn a_static_program_is_packed_alone() {
     let program = elf(AARCH64, None, &[], None);
     let dir = host(&[("my prog", &program)]);
@@ -255,6 +276,24 @@ fn the_shell_of_another_machine_is_passed_over() {
     assert_eq!(roots.find("/bin/sh"), Some(own.path().join("bin/sh")));
     assert_eq!(roots.find("/bin/x"), Some(other.path().join("bin/x")), "a script is for every machine");
     assert_eq!(roots.find("/bin"), None);
+}
+
+#[test]
+fn the_linker_and_the_libraries_are_of_one_system() {
+    let (first, second) = (elf(AARCH64, None, &[], None), elf(AARCH64, None, &["none"], None));
+    let files = |library: &str, elf: &[u8]| host(&[("lib/ld.so", elf), (library, elf)]);
+    let cross = files("lib/libc.so.6", &first);
+    let debian = files("lib/aarch64-linux-gnu/libc.so.6", &second);
+    let program = host(&[("p", &elf(AARCH64, Some("/lib/ld.so"), &["libc.so.6"], None))]);
+    let contents = Contents {
+        exec: Some(program.path().join("p")),
+        initrd: Some(cross.path().into()),
+        sysroot: Some(debian.path().into()),
+        ..Contents::default()
+    };
+    let files = packed(&contents).unwrap();
+    assert_eq!((&files["lib/ld.so"].1, &files["lib/libc.so.6"].1), (&first, &first));
+    assert!(!files.contains_key("lib/aarch64-linux-gnu/libc.so.6"));
 }
 
 #[test]

@@ -16,6 +16,9 @@ pub struct User {
     /// The arguments of PROGRAM
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<String>,
+    /// Add another file to the ramdisk; a program comes with its libraries (may be repeated) [default PATH: /bin/FILE]
+    #[arg(long, value_name = "FILE[=PATH]")]
+    pub with: Vec<String>,
     /// Set a variable in the first process's environment (may be repeated)
     #[arg(long, value_name = "NAME=VALUE")]
     pub env: Vec<String>,
@@ -42,7 +45,8 @@ impl User {
     /// What is wrong, as clap would say it.
     pub fn check(&self) -> Result<(), clap::Error> {
         let wrong = |kind, text: String| Err(Cli::command().error(kind, text));
-        match (&self.exec, self.arguments.first(), self.env.first()) {
+        let addition = if self.with.is_empty() { "--env" } else { "--with" };
+        match (&self.exec, self.arguments.first(), self.env.first().or(self.with.first())) {
             (None, Some(word), _) => wrong(
                 ErrorKind::UnknownArgument,
                 format!(
@@ -50,7 +54,7 @@ impl User {
                 ),
             ),
             (None, None, Some(_)) if self.initrd.is_none() => {
-                wrong(ErrorKind::MissingRequiredArgument, "--env needs --exec or --initrd".into())
+                wrong(ErrorKind::MissingRequiredArgument, format!("{addition} needs --exec or --initrd"))
             }
             _ => Ok(()),
         }
@@ -86,7 +90,8 @@ mod tests {
         let error = user(&["--smpp", "2"]).check().unwrap_err().to_string();
         assert!(error.contains("unexpected argument '--smpp'"), "{error}");
         assert!(user(&["--env", "A=b"]).check().is_err());
-        assert!(user(&["--env", "A=b", "--initrd", "d"]).check().is_ok());
+        assert!(user(&["--with", "p"]).check().is_err());
+        assert!(user(&["--env", "A=b", "--with", "p", "--initrd", "d"]).check().is_ok());
         for wrong in
             [&["--init", "/x"][..], &["--sysroot", "/"], &["--exec", "p", "--initrd", "d", "--init", "/x"]]
         {

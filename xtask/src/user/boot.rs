@@ -3,8 +3,9 @@
 use super::args::User;
 use crate::args::Common;
 use crate::qemu::Machine;
-use crate::ramdisk::{Contents, Packed};
+use crate::ramdisk::{self, Contents, Packed};
 use anyhow::{Result, ensure};
+use std::path::{Path, PathBuf};
 
 /// The boot arguments with which the kernel runs a program of the ramdisk, and says nothing but what the user should know.
 const USER_MODE: &str = "mode=user loglevel=warn";
@@ -15,8 +16,17 @@ pub fn contents(user: &User) -> Contents {
         exec: user.exec.clone(),
         arguments: user.arguments.clone(),
         environment: user.env.clone(),
+        others: user.with.iter().map(|word| addition(word)).collect(),
         initrd: user.initrd.clone(),
         sysroot: user.sysroot.clone(),
+    }
+}
+
+/// The file on the host and its path in the ramdisk, from a word of `--with`.
+fn addition(word: &str) -> (PathBuf, String) {
+    match word.rsplit_once("=/") {
+        Some((file, path)) => (file.into(), format!("/{path}")),
+        None => (word.into(), ramdisk::path_of(Path::new(word))),
     }
 }
 
@@ -42,8 +52,12 @@ pub fn machine(common: &Common, user: &User, ramdisk: &Packed) -> Result<Machine
 mod tests {
     use super::*;
     use crate::qemu::Start;
-    use crate::ramdisk;
-    use std::path::Path;
+
+    #[test]
+    fn additions_have_a_path() {
+        assert_eq!(addition("a/b c"), ("a/b c".into(), "/bin/b_c".into()));
+        assert_eq!(addition("a=b/c=/bin/sh"), ("a=b/c".into(), "/bin/sh".into()));
+    }
 
     #[test]
     fn a_program_of_the_ramdisk_is_named_by_boot_arguments() {

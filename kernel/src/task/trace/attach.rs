@@ -2,41 +2,15 @@
 
 use super::super::process::Pid;
 use super::super::table::{Entry, Member, Table, table};
-use super::super::{Task, children::Change};
-use super::{Options, Trace};
+use super::super::{Task, calls, children::Change};
+use super::state::{Dead, Options, Trace};
 use crate::errno::Errno;
 use crate::sched::{self, TaskId};
-use crate::syscall;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
 use rules::step::Owners;
 use signals::{Info, Signal};
-
-/// The tracer of a process whose first task has ended.
-#[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Tracer {
-    pub thread: TaskId,
-    pub process: Pid,
-    pub kills: bool,
-}
-
-/// A task that has ended, other than its process's first one, and whose tracer was not yet told.
-pub(in super::super) struct Dead {
-    pub tid: Pid,
-    pub group: Pid,
-    pub tracer: Tracer,
-    /// As `wait4` gives it.
-    pub status: u32,
-    pub run_time: u64,
-}
-
-impl Trace {
-    /// Who traces.
-    pub fn tracer(&self) -> Tracer {
-        Tracer { thread: self.tracer, process: self.of, kills: self.options.contains(Options::EXITKILL) }
-    }
-}
 
 impl Entry {
     /// Begins the trace of a task. Called under the table's lock, of which the entry is a part.
@@ -44,7 +18,7 @@ impl Entry {
         let member = &mut self.members[at];
         tracees.fetch_add(1, AcqRel);
         member.task.drops_step.store(false, Relaxed);
-        member.task.calls.store(syscall::traced(), Release);
+        member.task.calls.store(calls::traced(), Release);
         member.trace = Some(trace);
     }
 }
@@ -137,7 +111,7 @@ impl Member {
     /// The task is nobody's tracee any more.
     fn forget_tracer(&self, trace: &Trace) {
         let task = &self.task;
-        task.calls.store(syscall::untraced(), Release);
+        task.calls.store(calls::untraced(), Release);
         if trace.steps {
             // A step that has been done already, and is about to be reported, is nobody's.
             task.drops_step.store(true, Relaxed);

@@ -2,7 +2,7 @@
 
 use super::super::Task;
 use super::super::table::table;
-use super::{Kind, Options, Stop};
+use super::state::{Kind, Options, Stop};
 use crate::exception::Frame;
 use linux_raw_sys::ptrace::{PTRACE_EVENTMSG_SYSCALL_ENTRY, PTRACE_EVENTMSG_SYSCALL_EXIT};
 use rules::step::Owners;

@@ -1,9 +1,9 @@
 //! Stops at clone, exec and exit.
 
-use super::super::Task;
 use super::super::process::{Pid, Status};
 use super::super::table::{Member, table};
-use super::{Kind, Options, Stop, Trace};
+use super::super::{Task, calls};
+use super::state::{Kind, Options, Stop, Trace};
 use crate::exception::Frame;
 use core::sync::atomic::Ordering::Relaxed;
 use linux_raw_sys::general as raw;
@@ -111,6 +111,6 @@ impl Task {
 
     /// Whether the task is traced. The running task's own answer stays true only until its tracer ends.
     pub(in super::super) fn is_traced(&self) -> bool {
-        self.calls.load(Relaxed) != crate::syscall::untraced()
+        self.calls.load(Relaxed) != calls::untraced()
     }
 }

@@ -1,6 +1,6 @@
 //! The sets of registers that PTRACE_GETREGSET and PTRACE_SETREGSET know, in Linux's layouts.
 
-use super::Trace;
+use super::state::Trace;
 use crate::errno::Errno;
 use alloc::vec::Vec;
 use core::mem::size_of;

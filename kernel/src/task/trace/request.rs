@@ -4,7 +4,7 @@ use super::super::Task;
 use super::super::process::Pid;
 use super::super::table::table;
 use super::registers::{self, RegisterSet};
-use super::{Kind, Options, Trace};
+use super::state::{Kind, Options, Stop, Trace};
 use crate::errno::Errno;
 use crate::sched;
 use crate::space::Space;
@@ -130,7 +130,7 @@ impl Task {
         let mut table = table();
         let member = table.stopped(self, tid)?;
         let trace = member.trace.as_deref_mut().ok_or(Errno::ESRCH)?;
-        if !trace.seized || !trace.stop.is_some_and(super::Stop::is_of_process) {
+        if !trace.seized || !trace.stop.is_some_and(Stop::is_of_process) {
             return Err(Errno::EIO);
         }
         (trace.listens, trace.to_tell) = (true, false);

@@ -5,7 +5,7 @@ use super::super::children::Change;
 use super::super::handlers::registers_of;
 use super::super::process::Pid;
 use super::super::table::{Member, Table, table};
-use super::{Kind, Stop, Trace};
+use super::state::{Kind, Stop, Trace};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::sched;

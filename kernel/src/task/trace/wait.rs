@@ -3,7 +3,7 @@
 use super::super::Task;
 use super::super::process::{Pid, Status};
 use super::super::table::Table;
-use super::super::wait::{Event, Wanted, Which};
+use super::super::told::{Event, Wanted, Which};
 use crate::sched;
 use linux_raw_sys::general as raw;
 
