@@ -28,11 +28,9 @@ pub fn exit_process(status: Status) -> ! {
 
 /// Ends the running task, and with the last one the process. Thread context.
 pub fn exit_task(task: &Task, status: u8) -> ! {
-    // The process's status is that of its first thread, whichever thread ends last.
-    if let Some((entry, _)) = table().own(task)
-        && (task.tid() == task.process.pid || entry.members.len() == 1)
-    {
-        entry.exits.get_or_insert(Status::Exited(status));
+    // As Linux: the process's status is that of the last thread.
+    if let Some((entry, _)) = table().own(task) {
+        entry.exits = Some(Status::Exited(status));
     }
     end_task()
 }

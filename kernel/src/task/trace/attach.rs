@@ -79,10 +79,10 @@ impl Table {
             }
             self.end_trace(pid, at);
         }
-        let dead = self.dead.len();
-        self.dead.retain(|dead| dead.tracer.thread != tracer);
-        for _ in self.dead.len()..dead {
+        let of_tracer: Vec<Dead> = self.dead.extract_if(.., |dead| dead.tracer.thread == tracer).collect();
+        for dead in of_tracer {
             self.count_tracee_out(of);
+            self.tell_of_end(dead.of);
         }
         let first = |entry: &Entry| entry.first_tracer.is_some_and(|of| of.thread == tracer);
         let ended: Vec<Pid> =
@@ -204,7 +204,7 @@ impl Table {
         };
         let group = entry.group;
         let run_time = sched::run_time(member.task.thread());
-        self.dead.push(Dead { tid, group, tracer, status, run_time });
+        self.dead.push(Dead { tid, of: pid, group, tracer, status, run_time });
         let change =
             Change { id: tid, code: super::wait::code_of(status), status: super::wait::value_of(status) };
         self.tell(tracer.process, Some(Signal::SIGCHLD), &change, true);

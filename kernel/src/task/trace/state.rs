@@ -148,6 +148,8 @@ pub(in super::super) struct Tracer {
 /// A task that has ended, other than its process's first one, and whose tracer was not yet told.
 pub(in super::super) struct Dead {
     pub tid: Pid,
+    /// Its process, whose end is told after the task's.
+    pub of: Pid,
     pub group: Pid,
     pub tracer: Tracer,
     /// As `wait4` gives it.
