@@ -2,7 +2,7 @@
 
 use super::grow::{grower, grown};
 use super::node::{Content, Found, Mounted};
-use super::owner::{Listeners, Owner};
+use super::owner::{Listeners, Owned, Owner};
 use super::pipe::PipeEnd;
 use super::resolve::{End, Goal, Step, through};
 use super::terminal::{self, TerminalEnd};
@@ -233,6 +233,12 @@ impl OpenFile {
             Descriptor::Pipe(end) => end.write(from, wait)?,
         };
         Ok((count, offset.saturating_add(count as u64)))
+    }
+}
+
+impl Owned for OpenFile {
+    fn owner(&self) -> Owner {
+        *self.owner.lock()
     }
 }
 

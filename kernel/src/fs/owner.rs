@@ -1,6 +1,7 @@
 //! Who is told by a signal that something can be read or written: O_ASYNC and F_SETOWN of fcntl(2).
 
-use super::{OpenFile, Receiver, asks};
+use super::asks;
+use super::receiver::Receiver;
 use crate::sync::IrqMutex;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -68,8 +69,20 @@ fn has_own_codes(signal: Signal) -> bool {
     .contains(&signal)
 }
 
-/// The open files of a device or the like that have O_ASYNC.
-pub struct Listeners(IrqMutex<Vec<(Weak<OpenFile>, u32)>>);
+/// What has an owner: an open file.
+pub trait Owned: Send + Sync {
+    /// Who owns it now.
+    fn owner(&self) -> Owner;
+}
+
+/// The open files of a device or the like that have O_ASYNC, each with the descriptor by which it was set.
+pub struct Listeners(IrqMutex<Vec<(Weak<dyn Owned>, u32)>>);
+
+impl Default for Listeners {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Listeners {
     /// Nobody listens.
@@ -78,11 +91,12 @@ impl Listeners {
     }
 
     /// An open file gets O_ASYNC by this descriptor, or loses it. Thread context; may sleep.
-    pub fn set(&self, file: &Arc<OpenFile>, descriptor: u32, on: bool) {
+    pub fn set(&self, file: &Arc<dyn Owned>, descriptor: u32, on: bool) {
         let mut listeners = self.0.lock();
-        listeners.retain(|(other, _)| other.strong_count() != 0 && !core::ptr::eq(other.as_ptr(), &**file));
+        let file = Arc::downgrade(file);
+        listeners.retain(|(other, _)| other.strong_count() != 0 && !other.ptr_eq(&file));
         if on {
-            listeners.push((Arc::downgrade(file), descriptor));
+            listeners.push((file, descriptor));
         }
     }
 
@@ -97,8 +111,7 @@ impl Listeners {
         let files: Vec<_> =
             self.0.lock().iter().filter_map(|(file, number)| Some((file.upgrade()?, *number))).collect();
         for (file, number) in &files {
-            let owner = *file.owner.lock();
-            owner.tell(event, *number);
+            file.owner().tell(event, *number);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! O_ASYNC, and who gets the signals of an open file.
 
 use crate::errno::Errno;
+use crate::fs::owner::Owned;
 use crate::fs::{Descriptor, OpenFile, Receiver};
 use crate::task::{self, Task, user};
 use alloc::sync::Arc;
@@ -26,7 +27,8 @@ pub(super) fn set_async(task: &Task, file: &Arc<OpenFile>, descriptor: u32, on: 
     } else {
         file.status.fetch_and(!raw::FASYNC, Relaxed);
     }
-    listeners.set(file, descriptor, on);
+    let owned: Arc<dyn Owned> = file.clone();
+    listeners.set(&owned, descriptor, on);
 }
 
 /// fcntl with F_SETOWN, F_GETOWN, F_SETOWN_EX, F_GETOWN_EX, F_SETSIG or F_GETSIG.
