@@ -1,6 +1,6 @@
 /*
  * Proves system calls that have no test of their own concern: statx, eventfd, execveat, FUTEX_WAKE_OP, capget, mincore, msync, mlock and its
- * kin, advice for files, and the length of turns.
+ * kin, advice for files, the length of turns, and personality.
  */
 #include "check.h"
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -350,8 +351,29 @@ static void others(void)
 	      "%d", errno);
 }
 
+static void with_personality(const char *program)
+{
+	long asked = personality(0xffffffff);
+	int status = -1;
+
+	check("personality", asked == 0 && personality(ADDR_NO_RANDOMIZE) == 0, "%#lx", asked);
+	asked = personality(0xffffffff);
+	check("    is kept", asked == ADDR_NO_RANDOMIZE, "%#lx", asked);
+	if (fork() == 0) {
+		execl(program, program, "personality", NULL);
+		_exit(99);
+	}
+	wait(&status);
+	check("    by children and execve", status == 44 << 8, "%#x", status);
+	check("    of 32 bits", fails(personality(PER_LINUX32 | ADDR_NO_RANDOMIZE), EINVAL), "%d", errno);
+	asked = personality(0);
+	check("    is not changed by an error", asked == ADDR_NO_RANDOMIZE, "%#lx", asked);
+}
+
 int main(int count, char **arguments)
 {
+	if (count > 1 && !strcmp(arguments[1], "personality"))
+		return personality(0xffffffff) == ADDR_NO_RANDOMIZE ? 44 : 45;
 	if (count > 1 && !strcmp(arguments[1], "exec"))
 		return getenv("A") ? 42 : 43;
 	with_statx();
@@ -360,6 +382,7 @@ int main(int count, char **arguments)
 	with_wake_op();
 	with_memory();
 	with_cpu_clocks();
+	with_personality(arguments[0]);
 	others();
 	return failed();
 }

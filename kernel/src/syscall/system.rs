@@ -5,6 +5,7 @@ use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::mm::pages;
 use crate::task::{self, Task, user};
+use core::sync::atomic::Ordering::Relaxed;
 use linux_raw_sys::general as raw;
 
 /// What uname gives: the system, the machine's name, the release, the version, the kind of machine, and the domain. glibc refuses releases
@@ -76,9 +77,27 @@ pub fn setrlimit(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     Ok(0)
 }
 
-/// personality: Linux's own, which can be asked for and set to itself with flags that mean nothing here.
-pub fn personality(_: &Task, _: &mut Frame) -> Result<u64, Errno> {
-    Ok(0)
+/// The personality of 32-bit programs, and the bits that say which one it is (`<sys/personality.h>`).
+const PER_LINUX32: u32 = 8;
+const PER_MASK: u32 = 0xff;
+/// Asks for the personality and changes nothing.
+const PER_ASK: u32 = u32::MAX;
+
+/// personality: kept, passed on to children and kept by execve. ADDR_NO_RANDOMIZE holds always, since no address is random; the other flags
+/// have no effect.
+///
+/// # Errors
+/// EINVAL for PER_LINUX32, as on a CPU without 32-bit programs.
+pub fn personality(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
+    let new = frame.x[0] as u32;
+    let old = task.personality.load(Relaxed);
+    if new != PER_ASK && new & PER_MASK == PER_LINUX32 {
+        return Err(Errno::EINVAL);
+    }
+    if new != PER_ASK {
+        task.personality.store(new, Relaxed);
+    }
+    Ok(old.into())
 }
 
 /// getrandom

@@ -77,6 +77,7 @@ pub fn clone(task: &Task, frame: &mut Frame, request: &Clone) -> Result<u64, Err
     let process = if thread { task.process.clone() } else { new_process(task, tid, has(raw::CLONE_FILES))? };
     let child = Arc::new(Task::new(tid, process.clone(), space, tls, fp));
     *child.name.lock() = *task.name.lock();
+    child.personality.store(task.personality.load(Relaxed), Relaxed);
     if has(raw::CLONE_CHILD_CLEARTID) {
         child.clear_child_tid.store(request.child_tid, Relaxed);
     }

@@ -100,6 +100,8 @@ pub struct Task {
     pub robust_list: AtomicU64,
     /// PR_SET_NAME: up to 15 bytes and a NUL.
     pub name: IrqMutex<[u8; 16]>,
+    /// What the system call `personality` has set.
+    pub(crate) personality: AtomicU32,
     /// The registers with which the task begins; None once it has, or if it shall not.
     start: IrqMutex<Option<Frame>>,
     /// The number of the thread in the scheduler.
@@ -167,6 +169,7 @@ impl Task {
             thread: AtomicU64::new(0),
             attention: AtomicBool::new(false),
             ends: AtomicBool::new(false),
+            personality: AtomicU32::new(0),
             reset_on_fork: AtomicBool::new(false),
             cut: AtomicU32::new(0),
             first_argument: AtomicU64::new(0),
