@@ -10,6 +10,7 @@ mod docs;
 mod doctor;
 mod fuzz;
 mod gdb;
+mod gdbserver;
 mod gdbstub;
 mod inventory;
 mod json;

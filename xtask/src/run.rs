@@ -9,7 +9,7 @@ use crate::session::{self, End, Flow, Input, PromptFinder};
 use crate::setup::{self, decide::Need};
 use crate::symbolise::Symboliser;
 use crate::user;
-use crate::{build, ktap, pack};
+use crate::{build, gdbserver, ktap, pack};
 use anyhow::Result;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,9 @@ pub fn run(arguments: &Run) -> Result<u8> {
     if flags.exec.as_deref().is_some_and(is_script) {
         // Its interpreter may be the shell, which comes with what the tests' programs are made of.
         setup::prepare(Need { user: true, ..Need::default() })?;
+    }
+    if let Some(program) = &flags.gdbserver {
+        return gdbserver::run(common, flags, program);
     }
     // Packed first: a mistake in the program's name shows at once, not after the kernel has been built.
     let ramdisk = if flags.is_wanted() { Some(ramdisk::pack(&user::boot::contents(flags))?) } else { None };

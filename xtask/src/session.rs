@@ -87,6 +87,14 @@ impl Process {
         }
     }
 
+    /// Has the process get SIGINT, as by ^C.
+    pub fn interrupt(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            // SAFETY: the process is a child that has not been waited for, so no other process can have its number.
+            unsafe { libc::kill(self.0.id() as i32, libc::SIGINT) };
+        }
+    }
+
     /// Ends the process: first with SIGTERM, so that QEMU can restore the terminal, and 2 s later with SIGKILL.
     fn end(&mut self) {
         if matches!(self.0.try_wait(), Ok(Some(_))) {

@@ -129,6 +129,14 @@ pub fn pack(contents: &Contents) -> Result<Packed> {
     Ok(Packed { file: Source::Made(file), init })
 }
 
+/// Copies the files that a ramdisk has, without devices and permissions, into a new directory of the host.
+///
+/// # Errors
+/// As [`pack`], and when the directory cannot be written.
+pub fn copy(contents: &Contents, dir: &Path) -> Result<()> {
+    tree(contents)?.0.copy(dir).with_context(|| format!("cannot write {}", dir.display()))
+}
+
 /// The tree of a ramdisk, and the path of the first process.
 fn tree(contents: &Contents) -> Result<(Tree, Option<String>)> {
     let mut tree = contents.initrd.as_deref().map_or_else(|| Ok(Tree::default()), Tree::read)?;

@@ -5,7 +5,7 @@ use cpio::newc::{self, ModeFileType};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::Path;
 
 /// The most symbolic links that are followed on the way to one file, as on Linux (MAXSYMLINKS).
@@ -124,6 +124,24 @@ impl Tree {
             bail!("'{path}' names the root directory, not a file in it");
         }
         Ok(done.join("/"))
+    }
+
+    /// Writes the directories, regular files and relative links into a directory of the host. Absolute links would lead out of it.
+    ///
+    /// # Errors
+    /// When something cannot be written.
+    pub fn copy(&self, dir: &Path) -> Result<()> {
+        fs::create_dir_all(dir)?;
+        for (path, node) in &self.nodes {
+            let place = dir.join(path);
+            match node {
+                Node::Directory(_) => fs::create_dir_all(place)?,
+                Node::File(_, content) => fs::write(place, content)?,
+                Node::Link(target) if !target.starts_with('/') => symlink(target, place)?,
+                Node::Link(_) | Node::Special { .. } => {}
+            }
+        }
+        Ok(())
     }
 
     /// Writes the tree as a newc archive. All files belong to root, and have the time 0, so that the same tree always becomes the

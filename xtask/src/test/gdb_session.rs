@@ -91,7 +91,7 @@ fn try_run(kernel: &Kernel, base: &Machine) -> Result<Outcome> {
     })
 }
 
-fn read(file: &mut std::fs::File) -> Result<String> {
+pub(super) fn read(file: &mut std::fs::File) -> Result<String> {
     let mut text = Vec::new();
     file.rewind().context("a temporary file")?;
     file.read_to_end(&mut text)?;
@@ -99,11 +99,17 @@ fn read(file: &mut std::fs::File) -> Result<String> {
 }
 
 /// The rest of each line that begins with `mark`.
-fn marked<'a>(script: &'a str, mark: &'static str) -> impl Iterator<Item = &'a str> {
+pub(super) fn marked<'a>(script: &'a str, mark: &'static str) -> impl Iterator<Item = &'a str> {
     script.lines().filter_map(move |line| line.trim().strip_prefix(mark)).map(str::trim)
 }
 
-fn judge_gdb(said: &str, expected: &[&str], never: &[&str], success: bool, status: &str) -> Verdict {
+pub(super) fn judge_gdb(
+    said: &str,
+    expected: &[&str],
+    never: &[&str],
+    success: bool,
+    status: &str,
+) -> Verdict {
     if expected.is_empty() {
         return Verdict::Failed("the script expects nothing, so that it could not fail".into());
     }

@@ -7,6 +7,7 @@ mod dtb;
 mod everywhere;
 mod examples;
 mod gdb_session;
+mod gdbserver;
 mod host;
 pub mod judge;
 mod junit;
@@ -40,10 +41,12 @@ use report::Progress;
 use std::time::Duration;
 
 /// Names for filters of the parts that the kernel does not list.
-pub const PARTS: [&str; 7] = [
+pub const PARTS: [&str; 9] = [
     storms::NAME,
     everywhere::NAME,
     gdb_session::NAME,
+    gdbserver::SESSIONS,
+    gdbserver::REPEATED,
     costs::NAME,
     examples::PREFIX,
     programs::PREFIX,
@@ -67,6 +70,10 @@ enum Task {
     Dirty(&'static dirty::Dirty),
     Document(Document),
     Gdb(Machine),
+    /// Sessions with gdbserver.
+    Gdbserver(Machine),
+    /// One session with gdbserver, many times.
+    GdbserverRepeated(Machine),
     Costs(Machine),
     /// A program at EL0.
     Program(programs::Task),
@@ -96,7 +103,9 @@ pub fn qemu_test(arguments: &QemuTest) -> Result<bool> {
         return list(arguments, &inventory, &matrix).map(|()| true);
     }
     let tasks = tasks(arguments, &inventory, matrix)?;
-    let any_program = tasks.iter().any(|task| matches!(task, Task::Program(_)));
+    let any_program = tasks
+        .iter()
+        .any(|task| matches!(task, Task::Program(_) | Task::Gdbserver(_) | Task::GdbserverRepeated(_)));
     let programs = if any_program { programs::prepare()? } else { Vec::new() };
     let outcomes = run(arguments, &kernel, &inventory, &programs, tasks);
     if let Some(path) = &arguments.junit {
@@ -153,6 +162,8 @@ fn run(
         Task::Storm(machine) => storms::run(kernel, arguments, &machine),
         Task::Everywhere(machine) => everywhere::run(kernel, arguments, &machine),
         Task::Gdb(machine) => gdb_session::run(kernel, &machine),
+        Task::Gdbserver(machine) => gdbserver::run_sessions(kernel, programs, &machine),
+        Task::GdbserverRepeated(machine) => gdbserver::run_repeated(kernel, programs, &machine, arguments),
         Task::Costs(machine) => costs::run(kernel, &machine),
         Task::Program(task) => programs::run(kernel, programs, &task),
     };
@@ -215,6 +226,12 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
     if wanted(gdb_session::NAME) {
         tasks.push(Task::Gdb(base(Machine::default())));
     }
+    if wanted(gdbserver::SESSIONS) {
+        tasks.push(Task::Gdbserver(base(Machine::default())));
+    }
+    if wanted(gdbserver::REPEATED) {
+        tasks.push(Task::GdbserverRepeated(base(Machine::default())));
+    }
     tasks.extend(programs::tasks(arguments).into_iter().map(Task::Program));
     if wanted(costs::NAME) {
         tasks.extend(costs::machines(arguments).into_iter().map(Task::Costs));
@@ -256,7 +273,8 @@ fn list(arguments: &QemuTest, inventory: &Inventory, matrix: &[Machine]) -> Resu
         .chain(orders)
         .chain(documents.iter().map(examples::name))
         .chain(programs::names())
-        .chain([storms::NAME.into(), everywhere::NAME.into(), gdb_session::NAME.into(), costs::NAME.into()])
+        .chain([storms::NAME, everywhere::NAME, gdb_session::NAME].map(String::from))
+        .chain([gdbserver::SESSIONS, gdbserver::REPEATED, costs::NAME].map(String::from))
         .filter(|name| wanted(name))
     {
         println!("kernel {name}");

@@ -13,6 +13,12 @@ pub struct User {
     /// Words behind PROGRAM are its arguments, from the first one on that is no flag of this command. All words behind `--` are.
     #[arg(long, value_name = "PROGRAM")]
     pub exec: Option<PathBuf>,
+    /// Run this program of the host under gdbserver, and attach gdb to it, which gets the terminal
+    ///
+    /// The kernel runs Debian's gdbserver, which speaks with gdb over the second line, /dev/ttyS1. The console is shown between gdb's output.
+    /// The boot ends when gdb ends, and the exit status is gdb's. Words behind PROGRAM are its arguments, as with --exec.
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["exec", "init"])]
+    pub gdbserver: Option<PathBuf>,
     /// The arguments of PROGRAM
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<String>,
@@ -29,14 +35,14 @@ pub struct User {
     #[arg(long, value_name = "PATH", requires = "initrd", conflicts_with = "exec")]
     pub init: Option<String>,
     /// Look for libraries and interpreters below this directory [default: where cross compilers have them]
-    #[arg(long, value_name = "DIR", requires = "exec")]
+    #[arg(long, value_name = "DIR")]
     pub sysroot: Option<PathBuf>,
 }
 
 impl User {
     /// Whether the kernel is to run a program.
     pub fn is_wanted(&self) -> bool {
-        self.exec.is_some() || self.initrd.is_some()
+        self.exec.is_some() || self.gdbserver.is_some() || self.initrd.is_some()
     }
 
     /// What clap cannot check: without a program, words that are no flags are a mistake, most likely a mistyped flag.
@@ -46,16 +52,21 @@ impl User {
     pub fn check(&self) -> Result<(), clap::Error> {
         let wrong = |kind, text: String| Err(Cli::command().error(kind, text));
         let addition = if self.with.is_empty() { "--env" } else { "--with" };
-        match (&self.exec, self.arguments.first(), self.env.first().or(self.with.first())) {
+        let program = self.exec.as_ref().or(self.gdbserver.as_ref());
+        if program.is_none() && self.sysroot.is_some() {
+            return wrong(ErrorKind::MissingRequiredArgument, "--sysroot needs --exec or --gdbserver".into());
+        }
+        match (program, self.arguments.first(), self.env.first().or(self.with.first())) {
             (None, Some(word), _) => wrong(
                 ErrorKind::UnknownArgument,
                 format!(
-                    "unexpected argument '{word}' found: only a program that --exec names takes arguments"
+                    "unexpected argument '{word}' found: only a program that --exec or --gdbserver names takes arguments"
                 ),
             ),
-            (None, None, Some(_)) if self.initrd.is_none() => {
-                wrong(ErrorKind::MissingRequiredArgument, format!("{addition} needs --exec or --initrd"))
-            }
+            (None, None, Some(_)) if self.initrd.is_none() => wrong(
+                ErrorKind::MissingRequiredArgument,
+                format!("{addition} needs --exec, --gdbserver or --initrd"),
+            ),
             _ => Ok(()),
         }
     }
@@ -92,9 +103,13 @@ mod tests {
         assert!(user(&["--env", "A=b"]).check().is_err());
         assert!(user(&["--with", "p"]).check().is_err());
         assert!(user(&["--env", "A=b", "--with", "p", "--initrd", "d"]).check().is_ok());
-        for wrong in
-            [&["--init", "/x"][..], &["--sysroot", "/"], &["--exec", "p", "--initrd", "d", "--init", "/x"]]
-        {
+        assert!(user(&["--sysroot", "/"]).check().is_err());
+        assert!(user(&["--sysroot", "/", "--gdbserver", "p", "-l"]).check().is_ok());
+        for wrong in [
+            &["--init", "/x"][..],
+            &["--exec", "p", "--gdbserver", "p"],
+            &["--exec", "p", "--initrd", "d", "--init", "/x"],
+        ] {
             assert!(Cli::try_parse_from(["x", "run"].iter().chain(wrong)).is_err(), "{wrong:?}");
         }
     }

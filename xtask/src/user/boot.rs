@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use std::path::{Path, PathBuf};
 
 /// The boot arguments with which the kernel runs a program of the ramdisk, and says nothing but what the user should know.
-const USER_MODE: &str = "mode=user loglevel=warn";
+pub const USER_MODE: &str = "mode=user loglevel=warn";
 
 /// What the ramdisk has in it.
 pub fn contents(user: &User) -> Contents {
