@@ -1,8 +1,9 @@
 //! Programs in a document: the C sources that it shows, and the console blocks that compile and run them.
 //!
 //! A block of C begins with a line such as `/* hello.c */`, which names the file. A console block belongs to a program if it calls the cross
-//! compiler or has `--exec`. Its lines behind a `$` may be the compiler, `cargo xtask run --exec`, and `echo $?` right after a run. What a
-//! run must show follows it, as in the other sessions; without `echo $?` its status must be 0.
+//! compiler, or has `--exec` or `--gdbserver`. Its lines behind a `$` may be the compiler, `cargo xtask run --exec`, `cargo xtask run --gdbserver`, and
+//! `echo $?` right after a run. What a run must show follows it, as in the other sessions; without `echo $?` its status must be 0. Behind a run
+//! with `--gdbserver` lines begin with `(gdb) ` that are typed at gdb; what follows one of them must be shown by gdb, or on the console.
 
 use super::blocks::{Block, Kind, blocks};
 use super::commands;
@@ -37,12 +38,26 @@ pub struct Step {
     pub shows: Vec<String>,
 }
 
+/// A line that is typed at gdb.
+#[derive(Debug)]
+pub struct Typed {
+    pub line: usize,
+    pub text: String,
+    /// The lines below it.
+    pub shows: Vec<String>,
+}
+
+/// gdb's prompt.
+pub const GDB: &str = "(gdb) ";
+
 #[derive(Debug)]
 pub enum Act {
     /// The arguments of the compiler.
     Compile(Vec<String>),
     /// A run, and the status with which it must end.
     Run(Box<Run>, i32),
+    /// A run with gdbserver, and what is typed at gdb.
+    Debug(Box<Run>, Vec<Typed>),
 }
 
 /// Whether a typed line is for the host's shell, and not for this tool.
@@ -56,7 +71,7 @@ pub fn is_example(block: &Block<'_>) -> bool {
         .lines
         .iter()
         .filter_map(|(_, text)| text.strip_prefix("$ "))
-        .any(|typed| is_for_the_host(typed) || typed.contains(" --exec "))
+        .any(|typed| is_for_the_host(typed) || typed.contains(" --exec ") || typed.contains(" --gdbserver "))
 }
 
 /// The files of a document.
@@ -96,6 +111,13 @@ pub fn examples(text: &str) -> Result<Vec<Example>> {
                     asked = false;
                 }
                 (None, None) => bail!("line {line}: nothing was typed that could show this"),
+                (None, Some(Step { act: Act::Debug(_, typed), shows, .. })) => {
+                    match (text.strip_prefix(GDB), typed.last_mut()) {
+                        (Some(text), _) => typed.push(Typed { line, text: text.into(), shows: Vec::new() }),
+                        (None, Some(last)) => last.shows.push(text.into()),
+                        (None, None) => shows.push(text.into()),
+                    }
+                }
                 (None, Some(Step { act: Act::Run(_, due), .. })) if asked => {
                     *due = text.parse().with_context(|| format!("line {line}: no status"))?;
                 }
@@ -112,6 +134,9 @@ fn act(typed: &str) -> Result<Act> {
         return Ok(Act::Compile(commands::words(typed)?.split_off(1)));
     }
     let Command::Run(run) = commands::parse(typed)?.command else { bail!("`{typed}`: expected `run`") };
+    if run.user.gdbserver.is_some() {
+        return Ok(Act::Debug(Box::new(run), Vec::new()));
+    }
     ensure!(run.user.exec.is_some(), "`{typed}` runs no program");
     Ok(Act::Run(Box::new(run), 0))
 }
@@ -142,6 +167,21 @@ mod tests {
         let Act::Run(how, status) = &run.act else { panic!("{run:?}") };
         assert_eq!((how.user.arguments.as_slice(), *status), (&["x".to_owned()][..], 3));
         assert_eq!((run.line, run.shows.as_slice()), (7, &["says x".to_owned()][..]));
+    }
+
+    #[test]
+    fn a_debugged_program_has_what_is_typed_at_gdb() {
+        let text = "```console\n$ cargo xtask run --gdbserver ./a x\nattached\n(gdb) break f\nset\n(gdb) continue\n```\n";
+        let [example] = &examples(text).unwrap()[..] else { panic!() };
+        let [Step { act: Act::Debug(run, typed), shows, .. }] = &example.steps[..] else {
+            panic!("{example:?}")
+        };
+        assert_eq!(
+            (run.user.arguments.as_slice(), shows.as_slice()),
+            (&["x".to_owned()][..], &["attached".to_owned()][..])
+        );
+        let typed: Vec<_> = typed.iter().map(|typed| (typed.text.as_str(), typed.shows.len())).collect();
+        assert_eq!(typed, [("break f", 1), ("continue", 0)]);
     }
 
     #[test]

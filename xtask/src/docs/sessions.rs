@@ -7,6 +7,7 @@
 
 use super::blocks::{Block, Kind, blocks};
 use crate::args::{Command, Common};
+use crate::docs::programs::GDB;
 use crate::docs::{commands, programs};
 use crate::session::PROMPT;
 use anyhow::{Context, Result, bail};
@@ -71,15 +72,15 @@ pub fn sessions(text: &str) -> Result<Vec<Session>> {
     Ok(own)
 }
 
-const GDB: &str = "(gdb) ";
-
 /// The commands that a document shows for gdb, with their lines.
 ///
 /// # Errors
 /// When a block is wrong.
 #[cfg(test)]
 pub fn gdb_commands(text: &str) -> Result<Vec<(usize, &str)>> {
-    let lines = blocks(text)?.into_iter().flat_map(|block| block.lines);
+    // What is typed at gdb behind a run with `--gdbserver` is executed.
+    let scripted = |block: &Block<'_>| !programs::is_example(block);
+    let lines = blocks(text)?.into_iter().filter(scripted).flat_map(|block| block.lines);
     Ok(lines.filter_map(|(line, text)| Some((line, text.strip_prefix(GDB)?))).collect())
 }
 

@@ -6,7 +6,8 @@ pub use boot::{Boot, LINE};
 
 use crate::args::Common;
 use crate::pack;
-use crate::qemu::{Machine, Start};
+use crate::paths::target_dir;
+use crate::qemu::{Line, Machine, Start};
 use crate::ramdisk::{self, Contents};
 use crate::run::{STATUS_TIMEOUT, kernel, planned_image};
 use crate::say::say;
@@ -60,7 +61,8 @@ pub fn run(common: &Common, flags: &User, program: &Path) -> Result<u8> {
     let packed = ramdisk::pack(&contents)?;
     let machine = machine(common);
     if common.dry_run {
-        let machine = user::boot::machine(common, flags, &packed)?;
+        let mut machine = user::boot::machine(common, flags, &packed)?;
+        machine.line = Some(Line { socket: target_dir().join("line"), wait: false });
         println!("{}", machine.shell_line(&Start::Kernel(&planned_image(common))));
         return packed.keep().map(|()| 0);
     }

@@ -2,24 +2,32 @@
 //! document shows are compiled and run as the document says. Tests and scenarios that a document's commands name must be in the kernel's list. Tests that need no kernel are in `docs`, on the host.
 
 use super::Kernel;
+use super::gdb_session::read;
 use super::outcome::{Case, Outcome};
 use super::programs::boot_contents;
+use crate::args::Run;
 use crate::capture::typed;
-use crate::docs::programs::{self, Act, Example};
+use crate::docs::programs::{self, Act, Example, Typed};
 use crate::docs::sessions::{Session, absent, sessions};
 use crate::docs::{Document, commands};
+use crate::gdbserver::{self, Boot};
 use crate::inventory::Inventory;
 use crate::ktap::Verdict;
 use crate::qemu::{Machine, Start};
-use crate::session::End;
+use crate::session::{End, Process};
 use crate::setup::{self, decide::Need};
 use crate::user;
 use anyhow::{Context, Result};
+use std::io::{Seek, Write};
+use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The names of all documents begin with this.
 pub const PREFIX: &str = "docs.";
+
+/// How long a session with gdb may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A document's name for filters.
 pub fn name(document: &Document) -> String {
@@ -94,6 +102,54 @@ fn hold(kernel: &Kernel, session: &Session, tail: &mut String) -> Result<Vec<Str
     Ok(wrong)
 }
 
+/// Runs a program under gdbserver, and types at gdb what the document types. Returns what is wrong, and adds to `tail` what was said then.
+fn debug(
+    kernel: &Kernel,
+    directory: &Path,
+    run: &Run,
+    (line, banner): (usize, &[String]),
+    typed: &[Typed],
+    tail: &mut String,
+) -> Result<Vec<String>> {
+    let program = directory.join(run.user.gdbserver.as_deref().context("no program")?);
+    let contents = gdbserver::contents(&program, &run.user.arguments)?;
+    let append = user::boot::USER_MODE.into();
+    let machine = run.common.machine(Machine { append, ..Machine::default() });
+    let mut boot = Boot::start(&machine, &kernel.image, &contents, |_| {})?;
+    boot.wait_for_server(PATIENCE)?;
+    let (mut input, mut output) = (tempfile::tempfile()?, tempfile::tempfile()?);
+    typed.iter().try_for_each(|typed| writeln!(input, "{}", typed.text))?;
+    input.rewind()?;
+    let mut command =
+        boot.gdb(&program, &["-nx", "-q", "-iex", "set pagination off", "-iex", "set width 0"])?;
+    command.current_dir(directory).stdin(input).stdout(output.try_clone()?).stderr(output.try_clone()?);
+    let mut debugger = Process::start(&mut command)?;
+    let status = debugger.wait_until(Instant::now() + PATIENCE)?.context("gdb does not end")?;
+    drop(debugger);
+    let said = read(&mut output)?;
+    let console = boot.console();
+    let console: Vec<_> = console.lines().collect();
+    let mut answers = said.split(programs::GDB);
+    let mut wrong = Vec::new();
+    let due = typed.iter().map(|typed| (typed.line, typed.text.as_str(), typed.shows.as_slice()));
+    for (line, what, shows) in std::iter::once((line, "the start of gdb", banner)).chain(due) {
+        let answer: Vec<_> = answers.next().unwrap_or_default().lines().collect();
+        let is_in = |said: &[&str], line: &String| absent(std::slice::from_ref(line), said).next().is_none();
+        // What the program prints is on the console.
+        let (ours, _): (Vec<_>, Vec<_>) =
+            shows.iter().cloned().partition(|line| is_in(&answer, line) || !is_in(&console, line));
+        let missing = absent(&ours, &answer);
+        wrong.extend(missing.map(|shown| format!("line {line}: `{what}` does not show `{shown}`")));
+    }
+    if !status.success() {
+        wrong.push(format!("line {line}: gdb ended with {status}"));
+    }
+    if !wrong.is_empty() {
+        *tail += &format!("{}\ngdb:\n{said}\nconsole:\n{}\n", wrong.join("\n"), console.join("\n"));
+    }
+    Ok(wrong)
+}
+
 /// Compiles and runs what a console block of a document says, in a directory with the document's sources.
 fn execute(
     kernel: &Kernel,
@@ -119,6 +175,10 @@ fn execute(
                     wrong.push(format!("line {line}: the compiler says `{}`", said.trim()));
                     break;
                 }
+            }
+            Act::Debug(run, typed) => {
+                let found = debug(kernel, directory.path(), run, (line, &step.shows), typed, tail)?;
+                wrong.extend(found);
             }
             Act::Run(run, status) => {
                 let mut contents = user::boot::contents(&run.user);
