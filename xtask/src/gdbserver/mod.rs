@@ -7,6 +7,7 @@ pub use boot::{Boot, LINE};
 use crate::args::Common;
 use crate::pack;
 use crate::paths::target_dir;
+use crate::process::is_executable;
 use crate::qemu::{Line, Machine, Start};
 use crate::ramdisk::{self, Contents};
 use crate::run::{STATUS_TIMEOUT, kernel, planned_image};
@@ -15,7 +16,7 @@ use crate::session::{self, Process, ignore_interrupts};
 use crate::setup::{self, arm64, decide::Need};
 use crate::symbolise::Symboliser;
 use crate::user::{self, args::User};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -27,8 +28,9 @@ const EVER: Duration = Duration::from_secs(3600 * 24 * 365);
 /// What is in the ramdisk: gdbserver, the shell by which it starts programs, and the program, which `others` may follow.
 ///
 /// # Errors
-/// When the tracers cannot be had.
+/// When the file is nothing that gdb can debug, or the tracers cannot be had.
 pub fn contents(program: &Path, arguments: &[String]) -> Result<Contents> {
+    check(program)?;
     setup::prepare(Need { user: true, tracers: true, ..Need::default() })?;
     let path = ramdisk::path_of(program);
     Ok(Contents {
@@ -37,6 +39,15 @@ pub fn contents(program: &Path, arguments: &[String]) -> Result<Contents> {
         others: vec![(program.to_owned(), path), (arm64::busybox(), "/bin/sh".into())],
         ..Contents::default()
     })
+}
+
+/// Whether the file is a program; that it is for this machine is looked at when it is packed.
+fn check(program: &Path) -> Result<()> {
+    let shown = program.display();
+    let data = std::fs::read(program).with_context(|| format!("cannot debug {shown}"))?;
+    ensure!(is_executable(program), "{shown} is not executable: chmod +x {shown}");
+    ensure!(!data.starts_with(b"#!"), "{shown} is a script: gdbserver debugs compiled programs");
+    Ok(())
 }
 
 /// The machine: that of `run`, with the second line.
@@ -86,4 +97,24 @@ pub fn run(common: &Common, flags: &User, program: &Path) -> Result<u8> {
             STATUS_TIMEOUT
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::paths::root;
+
+    #[test]
+    fn what_gdb_cannot_debug_is_refused() {
+        let refused = |file: &str| check(&root().join(file)).unwrap_err().to_string();
+        assert!(refused("no/such/file").contains("cannot debug"));
+        assert!(refused("docs").contains("cannot debug"));
+        assert!(refused("README.md").contains("is not executable: chmod +x"));
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("script");
+        std::fs::write(&script, "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        assert!(check(&script).unwrap_err().to_string().contains("is a script"));
+        assert!(check(&std::env::current_exe().unwrap()).is_ok());
+    }
 }
