@@ -230,6 +230,47 @@ static void descriptors(void)
 	check_call("close_range of the rest", syscall(SYS_close_range, 20, ~0U, 0));
 }
 
+/* Signals tell of what can be read and written. The chosen signal tells which. */
+static void asynchronous(void)
+{
+	struct timespec none = { 0, 0 };
+	int ends[2], file, got;
+	siginfo_t info;
+	sigset_t set;
+	char text[4];
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO);
+	sigaddset(&set, SIGRTMIN);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	pipe(ends);
+	check_call("O_ASYNC of a pipe", fcntl(ends[0], F_SETFL, O_ASYNC));
+	check("F_GETFL shows it", fcntl(ends[0], F_GETFL) & O_ASYNC, "%o", fcntl(ends[0], F_GETFL));
+	check("the caller owns the pipe", fcntl(ends[0], F_GETOWN) == getpid(), "%d", fcntl(ends[0], F_GETOWN));
+	write(ends[1], "a", 1);
+	check("SIGIO tells of input", sigtimedwait(&set, &info, &none) == SIGIO && info.si_code == SI_KERNEL, "%d", info.si_code);
+	fcntl(ends[1], F_SETFL, O_ASYNC);
+	fcntl(ends[1], F_SETSIG, SIGRTMIN);
+	read(ends[0], text, 1);
+	got = sigtimedwait(&set, &info, &none);
+	check("the chosen signal tells of room", got == SIGRTMIN && info.si_code == POLL_OUT && info.si_fd == ends[1], "%d, %d, %d", got,
+	      info.si_code, info.si_fd);
+	fcntl(ends[0], F_SETSIG, SIGRTMIN);
+	close(ends[1]);
+	got = sigtimedwait(&set, &info, &none);
+	check("and of the other end's end", got == SIGRTMIN && info.si_code == POLL_IN && info.si_fd == ends[0], "%d, %d, %d", got,
+	      info.si_code, info.si_fd);
+	close(ends[0]);
+	got = sigtimedwait(&set, &info, &none);
+	check("closed files tell nothing", got == -1 && errno == EAGAIN, "%d", got);
+
+	file = open("regular", O_RDWR | O_CREAT, 0666);
+	fcntl(file, F_SETFL, O_ASYNC);
+	check("a regular file has no O_ASYNC", !(fcntl(file, F_GETFL) & O_ASYNC), "%o", fcntl(file, F_GETFL));
+	close(file);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void pipes(void)
 {
 	int ends[2], count = 0;
@@ -450,6 +491,7 @@ int main(int argc, char **argv)
 	names();
 	devices();
 	descriptors();
+	asynchronous();
 	pipes();
 	pipe_into_bad_memory();
 	named_pipe();

@@ -66,12 +66,14 @@ impl OpenFile {
         Arc::new(Self { what, offset: Mutex::new(0), readable, writable, status, owner })
     }
 
-    /// Who listens to the file with O_ASYNC; None if the file tells nobody.
-    pub fn listeners(&self) -> Option<&Listeners> {
-        match &self.what {
-            Descriptor::Terminal(end, _) => Some(&end.terminal().listeners),
-            _ => None,
-        }
+    /// Who listens to the file with O_ASYNC; empty if the file tells nobody.
+    pub fn listeners(&self) -> impl Iterator<Item = &Listeners> {
+        let listeners = match &self.what {
+            Descriptor::Terminal(end, _) => [Some(&end.terminal().listeners), None],
+            Descriptor::Pipe(end) => end.listeners(),
+            _ => [None, None],
+        };
+        listeners.into_iter().flatten()
     }
 
     /// Whether a status flag is set.

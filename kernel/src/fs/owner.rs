@@ -5,6 +5,7 @@ use super::receiver::Receiver;
 use crate::sync::IrqMutex;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use linux_raw_sys::general as raw;
 use signals::{Fields, Info, Signal};
 
@@ -76,7 +77,11 @@ pub trait Owned: Send + Sync {
 }
 
 /// The open files of a device or the like that have O_ASYNC, each with the descriptor by which it was set.
-pub struct Listeners(IrqMutex<Vec<(Weak<dyn Owned>, u32)>>);
+pub struct Listeners {
+    list: IrqMutex<Vec<(Weak<dyn Owned>, u32)>>,
+    /// Whether there are some. Written under the lock.
+    any: AtomicBool,
+}
 
 impl Default for Listeners {
     fn default() -> Self {
@@ -87,29 +92,39 @@ impl Default for Listeners {
 impl Listeners {
     /// Nobody listens.
     pub const fn new() -> Self {
-        Self(IrqMutex::new(Vec::new()))
+        Self { list: IrqMutex::new(Vec::new()), any: AtomicBool::new(false) }
     }
 
     /// An open file gets O_ASYNC by this descriptor, or loses it. Thread context; may sleep.
     pub fn set(&self, file: &Arc<dyn Owned>, descriptor: u32, on: bool) {
-        let mut listeners = self.0.lock();
+        let mut listeners = self.list.lock();
         let file = Arc::downgrade(file);
         listeners.retain(|(other, _)| other.strong_count() != 0 && !other.ptr_eq(&file));
         if on {
             listeners.push((file, descriptor));
         }
+        self.any.store(!listeners.is_empty(), Relaxed);
     }
 
-    /// Whether somebody listens. Any context but debug and NMI context.
+    /// Whether somebody listens, or has listened. Any context.
+    #[inline]
     pub fn any(&self) -> bool {
-        !self.0.lock().is_empty()
+        self.any.load(Relaxed)
     }
 
     /// Tells the owners of an event. Thread context without locks; may sleep.
+    #[inline]
     pub fn tell(&self, event: Event) {
+        if self.any() {
+            self.tell_all(event);
+        }
+    }
+
+    #[cold]
+    fn tell_all(&self, event: Event) {
         // Giving back the last reference of a file may sleep, and may take locks of the device.
         let files: Vec<_> =
-            self.0.lock().iter().filter_map(|(file, number)| Some((file.upgrade()?, *number))).collect();
+            self.list.lock().iter().filter_map(|(file, number)| Some((file.upgrade()?, *number))).collect();
         for (file, number) in &files {
             file.owner().tell(event, *number);
         }

@@ -1,6 +1,7 @@
 //! Pipes (the crate `files` has the buffer): waiting, and what becomes of a pipe when its ends are closed.
 
 use super::asks;
+use super::owner::{Event, Listeners};
 use super::{FileObject, changes};
 use crate::errno::Errno;
 use crate::sched::{Mutex, WaitQueue};
@@ -13,13 +14,36 @@ pub struct Pipe {
     buffer: Mutex<files::Pipe>,
     readers: WaitQueue,
     writers: WaitQueue,
+    /// The open files with O_ASYNC that read, and those that write.
+    reading: Listeners,
+    writing: Listeners,
 }
 
 impl Pipe {
     /// A pipe that nobody has open.
     pub(super) const fn new() -> Self {
         let buffer = Mutex::new(files::Pipe::new());
-        Self { buffer, readers: WaitQueue::new(), writers: WaitQueue::new() }
+        Self {
+            buffer,
+            readers: WaitQueue::new(),
+            writers: WaitQueue::new(),
+            reading: Listeners::new(),
+            writing: Listeners::new(),
+        }
+    }
+
+    /// Something can be read now.
+    fn has_input(&self) {
+        self.readers.wake_all();
+        changes::changed();
+        self.reading.tell(Event::Input);
+    }
+
+    /// Something can be written now.
+    fn has_room(&self) {
+        self.writers.wake_all();
+        changes::changed();
+        self.writing.tell(Event::Room);
     }
 
     /// The number that stat(2) shows: no other pipe has it meanwhile.
@@ -141,8 +165,7 @@ impl PipeEnd {
         );
         let count = outcome.map_err(|_| cut(wait))??;
         if count > 0 {
-            pipe.writers.wake_all();
-            changes::changed();
+            pipe.has_room();
         }
         Ok(count)
     }
@@ -168,10 +191,14 @@ impl PipeEnd {
         }
         let count = written?;
         if count > 0 {
-            pipe.readers.wake_all();
-            changes::changed();
+            pipe.has_input();
         }
         Ok(count)
+    }
+
+    /// Who listens to this end with O_ASYNC.
+    pub(super) fn listeners(&self) -> [Option<&Listeners>; 2] {
+        [self.reads.then_some(&self.pipe.reading), self.writes.then_some(&self.pipe.writing)]
     }
 
     /// How many bytes can be read: FIONREAD.
@@ -226,9 +253,8 @@ impl Drop for PipeEnd {
                 buffer.remove_writer();
             }
         }
-        self.pipe.readers.wake_all();
-        self.pipe.writers.wake_all();
-        changes::changed();
+        self.pipe.has_input();
+        self.pipe.has_room();
     }
 }
 

@@ -154,3 +154,34 @@ proptest! {
         prop_assert!(terminal.out.0.is_empty());
     }
 }
+
+#[test]
+fn output_fits_whatever_the_bytes_become() {
+    let plain = Terminal::raw(1, 0);
+    assert_eq!((plain.tty.output_fits(0), plain.tty.output_fits(9)), (0, 9));
+    let mut cooked = Terminal::with(|termios| termios.oflag |= raw::TAB3);
+    let fits = cooked.tty.output_fits(100);
+    assert!(fits > 0);
+    cooked.tty.output(&b"\t".repeat(fits), &mut cooked.out);
+    assert!((fits..=100).contains(&cooked.out.0.len()));
+    assert_eq!(cooked.tty.output_fits(7), 0, "a tab becomes up to eight blanks");
+}
+
+#[test]
+fn the_last_close_drops_what_was_not_read() {
+    let mut terminal = Terminal::raw(1, 0);
+    terminal.press("junk");
+    terminal.tty.flush_input();
+    assert_eq!(terminal.tty.queued(), 0);
+    assert!(!terminal.tty.is_readable());
+}
+
+#[test]
+fn effects_add_up() {
+    let mut terminal = Terminal::new();
+    let (interrupt, start) = (terminal.effects("\x03"), terminal.effects("\x13\x11"));
+    let both = interrupt.and_then(start);
+    assert_eq!((both.signal, both.flow), (interrupt.signal, start.flow));
+    assert!(both.signal.is_some() && both.flow.is_some());
+    assert!(!both.wake_readers && both.and_then(terminal.effects("a\n")).wake_readers);
+}

@@ -12,8 +12,7 @@ use signals::Signal;
 /// Sets or clears O_ASYNC by a descriptor. Who has no owner yet gets one: the foreground group of a terminal that has one, else the running
 /// process. Files that tell nobody ignore O_ASYNC, as on Linux.
 pub(super) fn set_async(task: &Task, file: &Arc<OpenFile>, descriptor: u32, on: bool) {
-    let Some(listeners) = file.listeners() else { return };
-    if on == file.has(raw::FASYNC) {
+    if on == file.has(raw::FASYNC) || file.listeners().next().is_none() {
         return;
     }
     if on {
@@ -28,7 +27,7 @@ pub(super) fn set_async(task: &Task, file: &Arc<OpenFile>, descriptor: u32, on: 
         file.status.fetch_and(!raw::FASYNC, Relaxed);
     }
     let owned: Arc<dyn Owned> = file.clone();
-    listeners.set(&owned, descriptor, on);
+    file.listeners().for_each(|listeners| listeners.set(&owned, descriptor, on));
 }
 
 /// fcntl with F_SETOWN, F_GETOWN, F_SETOWN_EX, F_GETOWN_EX, F_SETSIG or F_GETSIG.

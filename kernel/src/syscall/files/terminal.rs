@@ -32,7 +32,7 @@ pub fn ioctl(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         }
         (number::FIOASYNC, _) => {
             let on = user::get::<u32>(argument)? != 0;
-            if on != file.has(raw::FASYNC) && file.listeners().is_none() {
+            if on != file.has(raw::FASYNC) && file.listeners().next().is_none() {
                 return Err(Errno::ENOTTY);
             }
             set_async(task, &file, descriptor as u32, on);
