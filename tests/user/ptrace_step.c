@@ -468,7 +468,7 @@ static int spins(void)
 	return 7;
 }
 
-/* Where QEMU runs all CPUs by turns, a loop without YIELD can keep the CPU that comes next from ever having one. */
+/* With YIELD, as in give_way(). */
 WALK(endless, "mov x0, #0\n1: add x0, x0, #1\nyield\nb 1b");
 
 /* Several tracees by turns, while others spin beside them. */

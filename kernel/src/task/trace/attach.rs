@@ -45,7 +45,12 @@ impl Table {
     pub fn trace_child(&mut self, pid: Pid, at: usize, trace: Option<Box<Trace>>) {
         let Some(trace) = trace else { return };
         let (of, seized) = (trace.of, trace.seized);
-        let Some(tracer) = self.process(of).map(|entry| entry.process.clone()) else { return };
+        // The tracer may have ended since the task that makes this one was looked at.
+        let is_tracer =
+            |entry: &&mut Entry| entry.members.iter().any(|member| member.task.thread() == trace.tracer);
+        let Some(tracer) = self.process(of).filter(is_tracer).map(|entry| entry.process.clone()) else {
+            return;
+        };
         if let Some(entry) = self.process(pid) {
             entry.trace(at, trace, &tracer.tracees);
             entry.members[at].begins_traced(seized);
@@ -59,7 +64,7 @@ impl Table {
         }
     }
 
-    /// The tracer, a thread of process `of`, ends: so do its traces (T5).
+    /// The tracer, a thread of process `of`, has left the table: so do its traces end (T5).
     pub fn end_tracer(&mut self, tracer: TaskId, of: Pid) {
         if self.process(of).is_none_or(|entry| entry.process.tracees.load(Relaxed) == 0) {
             return;
@@ -174,13 +179,6 @@ pub fn attach(task: &Task, tid: Pid, seize: Option<Options>) -> Result<(), Errno
         let _ = table.send(pid, Some(tid), &Info::kernel(Signal::SIGSTOP));
     }
     Ok(())
-}
-
-/// The running task has ended as far as others see it: its traces end (T5). Thread context.
-pub fn tracer_ends(task: &Task) {
-    if task.process.tracees.load(Relaxed) != 0 {
-        table().end_tracer(task.thread(), task.process.pid);
-    }
 }
 
 impl Table {

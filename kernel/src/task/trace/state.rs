@@ -142,6 +142,9 @@ impl Trace {
 pub(in super::super) struct Tracer {
     pub thread: TaskId,
     pub process: Pid,
+    /// As [`Trace::seized`].
+    pub seized: bool,
+    /// PTRACE_O_EXITKILL.
     pub kills: bool,
 }
 
@@ -160,6 +163,7 @@ pub(in super::super) struct Dead {
 impl Trace {
     /// Who traces.
     pub fn tracer(&self) -> Tracer {
-        Tracer { thread: self.tracer, process: self.of, kills: self.options.contains(Options::EXITKILL) }
+        let kills = self.options.contains(Options::EXITKILL);
+        Tracer { thread: self.tracer, process: self.of, seized: self.seized, kills }
     }
 }

@@ -5,7 +5,7 @@ use super::super::children::Change;
 use super::super::handlers::registers_of;
 use super::super::process::Pid;
 use super::super::table::{Member, Table, table};
-use super::state::{Kind, Stop, Trace};
+use super::state::{Kind, Stop, Trace, Tracer};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::sched;
@@ -216,6 +216,16 @@ impl Task {
 }
 
 impl Table {
+    /// The tracer of a task that has ended, if it is this one, which was not yet told.
+    ///
+    /// # Errors
+    /// ESRCH.
+    pub(super) fn ended_tracee(&mut self, tracer: &Task, tid: Pid) -> Result<Tracer, Errno> {
+        let dead = self.dead.iter().find(|dead| dead.tid == tid).map(|dead| dead.tracer);
+        let of = dead.or_else(|| self.process(tid).and_then(|entry| entry.first_tracer));
+        of.filter(|of| of.thread == tracer.thread()).ok_or(Errno::ESRCH)
+    }
+
     /// A task and its process, if the task has stopped for the tracer.
     ///
     /// # Errors
