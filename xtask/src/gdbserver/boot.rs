@@ -146,7 +146,6 @@ impl Boot {
         command.args(options).args(["-iex", "set confirm off"]);
         // Files of the boot are the host's copies, so none of them goes over the line. The host's own are not for this machine.
         command.arg("-iex").arg(format!("set sysroot {}", self.root().display()));
-        command.args(["-iex", "set auto-load safe-path /", "-iex", "set tcp auto-retry off"]);
         command.arg(program).arg("-ex").arg(format!("target remote {}", self.socket().display()));
         Ok(command)
     }
