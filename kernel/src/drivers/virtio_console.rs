@@ -8,6 +8,9 @@
 use alloc::boxed::Box;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
+use tock_registers::interfaces::{Readable, Writeable};
+use tock_registers::register_structs;
+use tock_registers::registers::{ReadOnly, WriteOnly};
 use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
 use virtio_drivers::transport::{DeviceType, Transport};
@@ -31,6 +34,31 @@ bitflags::bitflags! {
     }
 }
 
+register_structs! {
+    /// The registers of a virtio-mmio transport (Virtio 1.2, 4.2.2) that the crate's transport does not use here.
+    Registers {
+        (0x000 => _others),
+        (0x060 => interrupt_status: ReadOnly<u32>),
+        (0x064 => interrupt_ack: WriteOnly<u32>),
+        (0x068 => @END),
+    }
+}
+
+/// The interrupt of a virtio console. Its handler needs no lock of the console.
+pub struct Interrupt {
+    base: usize,
+}
+
+impl Interrupt {
+    /// Tells the device that its interrupt was seen. Whatever happens from here on raises another one. Any context.
+    pub fn acknowledge(&self) {
+        // SAFETY: only `VirtioConsole::new` makes the value, from the address of the registers. Both fields are cells that are accessed by
+        // volatile reads and writes only.
+        let registers = unsafe { &*(self.base as *const Registers) };
+        registers.interrupt_ack.set(registers.interrupt_status.get());
+    }
+}
+
 /// A virtio console.
 pub struct VirtioConsole<H: Hal> {
     transport: MmioTransport<'static>,
@@ -51,14 +79,14 @@ pub struct VirtioConsole<H: Hal> {
 }
 
 impl<H: Hal> VirtioConsole<H> {
-    /// The console behind the transport whose registers are mapped at `base`; None if there is no device, or another one.
+    /// The console behind the transport whose registers are mapped at `base`, and its interrupt; None if there is no device, or another one.
     ///
     /// # Errors
     /// If the device cannot be used.
     ///
     /// # Safety
     /// The `size` bytes at `base` are the registers of a virtio-mmio transport, mapped as device memory for good, and nobody else uses them.
-    pub unsafe fn new(base: usize, size: usize) -> Result<Option<Self>, Error> {
+    pub unsafe fn new(base: usize, size: usize) -> Result<Option<(Self, Interrupt)>, Error> {
         let Some(header) = NonNull::new(base as *mut VirtIOHeader) else { return Ok(None) };
         // SAFETY: this function's caller has promised it.
         let transport = unsafe { MmioTransport::new(header, size) };
@@ -69,7 +97,7 @@ impl<H: Hal> VirtioConsole<H> {
             let _ = ManuallyDrop::new(transport);
             return Ok(None);
         }
-        Self::begin(transport).map(Some)
+        Ok(Some((Self::begin(transport)?, Interrupt { base })))
     }
 
     fn begin(mut transport: MmioTransport<'static>) -> Result<Self, Error> {
@@ -105,11 +133,6 @@ impl<H: Hal> VirtioConsole<H> {
             self.transport.notify(RECEIVE);
         }
         Ok(())
-    }
-
-    /// Tells the device that its interrupt was seen. Whatever happens from here on raises another one.
-    pub fn acknowledge(&mut self) {
-        self.transport.ack_interrupt();
     }
 
     /// The next received byte.

@@ -89,7 +89,8 @@ fn debuggee(programs: &[user::Program]) -> Result<&Path> {
     Ok(&programs.iter().find(wanted).context("tests/user/debuggee.c is missing")?.path)
 }
 
-fn machine(base: &Machine, more: &str) -> Machine {
+/// The machine for sessions.
+pub fn machine(base: &Machine, more: &str) -> Machine {
     Machine { append: format!("mode=user loglevel=warn{more}"), smp: 4, icount: false, ..base.clone() }
 }
 
@@ -102,7 +103,7 @@ pub fn run_sessions(kernel: &Kernel, programs: &[user::Program], base: &Machine)
         cases.push(Case::unknown(SUITE, "sessions", format!("{error:#}")));
     }
     Outcome {
-        name: SESSIONS.into(),
+        name: format!("{SESSIONS}, {}", super::machine_name(base)),
         cases,
         tail,
         replay: format!("cargo xtask qemu-test {SESSIONS}"),
@@ -129,7 +130,7 @@ fn try_sessions(
     let script: String = lines.map(|line| line + "\n").collect();
     let debuggee = debuggee(programs)?;
     let contents = contents(directory.path(), &script, debuggee)?;
-    let mut boot = Boot::start(&machine(base, ""), &kernel.image, &contents, |_| {})?;
+    let mut boot = Boot::start(base, &kernel.image, &contents, |_| {})?;
     for session in &sessions {
         let before = boot.console().len();
         let mut said = String::new();

@@ -227,7 +227,8 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
         tasks.push(Task::Gdb(base(Machine::default())));
     }
     if wanted(gdbserver::SESSIONS) {
-        tasks.push(Task::Gdbserver(base(Machine::default())));
+        let machines = distinct(bases, |machine| Ok(gdbserver::machine(&base(machine), "")))?;
+        tasks.extend(machines.into_iter().map(Task::Gdbserver));
     }
     if wanted(gdbserver::REPEATED) {
         tasks.push(Task::GdbserverRepeated(base(Machine::default())));

@@ -1,17 +1,15 @@
 //! What is at the other end of a terminal's line discipline: the console, or the second line.
 
 use crate::console::{self, input};
-use crate::drivers::virtio_console::VirtioConsole;
+use crate::drivers::gic::{self, Priority};
+use crate::drivers::virtio_console::{Interrupt, VirtioConsole};
 use crate::early;
 use crate::irq::{self, Handler};
 use crate::mm::{self, dma::HeapDma};
-use crate::sync::IrqMutex;
+use crate::sync::{IrqMutex, Relax};
 use alloc::format;
 use alloc::string::String;
 use spin::once::Once;
-
-use crate::drivers::gic::{self, Priority};
-use crate::sync::Relax;
 
 /// Where a terminal's bytes go to and come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +23,7 @@ pub enum Port {
 /// The virtio console, and its interrupt.
 struct Line {
     device: IrqMutex<VirtioConsole<HeapDma>>,
+    interrupt: Interrupt,
     intid: u32,
 }
 
@@ -41,8 +40,8 @@ pub fn find_line() -> Result<bool, String> {
         // SAFETY: the device tree says that the registers are a virtio transport's, `map_device` maps them for good, and nobody else uses them.
         let found = unsafe { VirtioConsole::new(mm::map_device(base, size), size) };
         let found = found.map_err(|error| format!("the virtio console at {base:#x}: {error}"))?;
-        if let Some(device) = found {
-            LINE.call_once(|| Line { device: IrqMutex::new(device), intid: transport.intid });
+        if let Some((device, interrupt)) = found {
+            LINE.call_once(|| Line { device: IrqMutex::new(device), interrupt, intid: transport.intid });
             return Ok(true);
         }
     }
@@ -76,7 +75,7 @@ impl Port {
     pub fn acknowledge(self) {
         match self {
             Self::Console => input::ignore(),
-            Self::Line => self.with_line(|line| line.acknowledge()).unwrap_or(()),
+            Self::Line => LINE.get().into_iter().for_each(|line| line.interrupt.acknowledge()),
         }
     }
 
@@ -124,7 +123,7 @@ impl Port {
         self == Self::Line && self.with_line(VirtioConsole::advance).unwrap_or(false)
     }
 
-    /// Does something with the virtio console. Thread and interrupt context.
+    /// Does something with the virtio console. Thread context.
     fn with_line<R>(self, f: impl FnOnce(&mut VirtioConsole<HeapDma>) -> R) -> Option<R> {
         debug_assert_eq!(self, Self::Line);
         LINE.get().map(|line| f(&mut line.device.lock()))
