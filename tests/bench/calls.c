@@ -64,8 +64,24 @@ static void forks(void)
 	})));
 }
 
+static volatile uint64_t never_stored;
+static void __attribute__((noinline)) never_called(void)
+{
+	__asm__ volatile("" : : : "memory");
+}
+
+/* Two breakpoints and two watchpoints of the running process, which nothing hits. */
+static void use_slots(void)
+{
+	const char *text = (const char *)never_called;
+
+	for (int i = 0; i < 2; i++)
+		if (event(EXECUTES, text + 4 * i, 4, 0, 0) < 0 || event(WRITES, (const char *)&never_stored + 4 * i, 4, 0, 0) < 0)
+			exit(1);
+}
+
 /* A byte goes to another process and comes back: two switches. */
-static void switches(void)
+static void switches(const char *key, int slots)
 {
 	int there[2], back[2];
 	char byte = 0;
@@ -73,13 +89,15 @@ static void switches(void)
 	if (pipe(there) || pipe(back))
 		exit(1);
 	pid_t child = fork();
+	if (slots)
+		use_slots();
 	if (child == 0) {
 		while (read(there[0], &byte, 1) == 1 && byte == 0)
 			if (write(back[1], &byte, 1) != 1)
 				_exit(1);
 		_exit(0);
 	}
-	row("context_switch", MEDIAN(SAMPLES, ({
+	row(key, MEDIAN(SAMPLES, ({
 		if (write(there[1], &byte, 1) != 1 || read(back[0], &byte, 1) != 1)
 			exit(1);
 	})) / 2);
@@ -98,7 +116,9 @@ int main(void)
 	signals(nothing);
 	faults(nothing);
 	forks();
-	switches();
+	switches("context_switch", 0);
 	slots();
+	/* Last, as the slots stay. */
+	switches("context_switch_slots", 1);
 	return 0;
 }

@@ -122,9 +122,10 @@ static void bad_states(void)
 	struct task_registers good = registers_of(pid), now;
 	static const struct { uint64_t bits; const char *name; } bad[] = {
 		{ 4, "EL1t" }, { 5, "EL1h" }, { 8, "EL2t" }, { 9, "EL2h" }, { 12, "EL3t" }, { 13, "EL3h" }, { 1, "EL0 with SP_EL1" }, { 2, "M[1]" },
-		{ 0x10, "AArch32" }, { 0x40, "F" }, { 0x80, "I" }, { 0x100, "A" }, { 0x200, "D" }, { 0x3c0, "DAIF" }, { 0x13, "AArch32's SVC" },
+		{ 0x10, "AArch32" }, { 1 << 20, "IL" }, { 0x40, "F" }, { 0x80, "I" }, { 0x100, "A" }, { 0x200, "D" }, { 0x3c0, "DAIF" }, { 0x13, "AArch32's SVC" },
 	};
 
+	/* Linux drops IL. Here it is refused as the other bits with which no program can run. */
 	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
 		now = good;
 		now.pstate |= bad[i].bits;
@@ -135,7 +136,7 @@ static void bad_states(void)
 	}
 	/* What has no meaning is dropped; what debuggers read and write back is not theirs. */
 	static const struct { uint64_t bits; const char *name; } dropped[] = {
-		{ 1 << 20, "IL" }, { 1ul << 32, "bit 32" }, { 1ul << 63, "bit 63" }, { 1 << 13, "ALLINT" }, { 1 << 5, "bit 5" },
+		{ 1ul << 32, "bit 32" }, { 1ul << 63, "bit 63" }, { 1 << 13, "ALLINT" }, { 1 << 5, "bit 5" },
 		{ 1 << 26, "bit 26" }, { 1 << 22, "PAN" }, { 1 << 23, "UAO" }, { 1 << 21, "SS" },
 	};
 	for (unsigned i = 0; i < sizeof dropped / sizeof *dropped; i++) {

@@ -132,6 +132,22 @@ static void unknown_requests(void)
 	}
 	is("all of one that runs: ESRCH", wrong, 0);
 	ends("it ends", pid);
+
+	/* Whom the tracer has not waited for is still its tracee. */
+	pid = start(sleeps_for_ever);
+	is("SEIZE", PT(SEIZE, pid, 0, 0), 0);
+	kill(pid, SIGKILL);
+	until(pid, 'Z');
+	is("INTERRUPT of a tracee that has ended", PT(INTERRUPT, pid, 0, 0), 0);
+	is("    KILL", PT(KILL, pid, 0, 0), 0);
+	is("    CONT", PT(CONT, pid, 0, 0), -ESRCH);
+	waits("it is told", pid, SIGKILL);
+	is("    and gone", PT(INTERRUPT, pid, 0, 0), -ESRCH);
+	pid = traced(sleeps_for_ever);
+	kill(pid, SIGKILL);
+	until(pid, 'Z');
+	is("INTERRUPT of one that was not seized", PT(INTERRUPT, pid, 0, 0), -EIO);
+	waits("it is told", pid, SIGKILL);
 }
 
 static void options(void)

@@ -549,11 +549,11 @@ static void polling(void)
 	PT(CONT, pid, 0, 0);
 	kill(pid, SIGUSR1);
 	while ((status = wait_status(-1, WNOHANG)) == 0 && ++polls < 1000000)
-		sched_yield();
+		give_way();
 	is("WNOHANG finds the stop", status, STOPPED(SIGUSR1));
 	PT(CONT, pid, 0, SIGUSR1);
 	while ((status = wait_status(-1, WNOHANG)) == 0)
-		sched_yield();
+		give_way();
 	is("and the end", status, SIGUSR1);
 	is("and then nobody", wait_status(-1, WNOHANG), -ECHILD);
 }

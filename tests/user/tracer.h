@@ -188,6 +188,16 @@ static void nap(void)
 	nanosleep(&pause, NULL);
 }
 
+/* In loops that poll. Where QEMU runs all CPUs by turns, a loop without YIELD can keep the CPU that comes next from ever having one. */
+__attribute__((unused))
+static void give_way(void)
+{
+	sched_yield();
+#ifdef __aarch64__
+	__asm__ volatile("yield");
+#endif
+}
+
 /* Waits until a task is in a state. */
 __attribute__((unused))
 static void until(pid_t pid, char state)

@@ -145,7 +145,18 @@ impl Table {
                 }
             }
         }
-        let tracer = self.process(pid).and_then(|entry| entry.first_tracer);
+        self.tell_of_end(pid);
+    }
+
+    /// If all of a process has ended, and no tracer is still to be told of one of its tasks: the tracer of its first task is told, or its
+    /// parent.
+    pub fn tell_of_end(&mut self, pid: Pid) {
+        if self.has_dead(pid) {
+            return;
+        }
+        let Some(entry) = self.process(pid).filter(|entry| entry.zombie) else { return };
+        let (parent, status) = (entry.parent, entry.ends.unwrap_or(Status::Exited(0)));
+        let tracer = entry.first_tracer;
         match tracer.map(|tracer| tracer.process) {
             // The parent is told once the tracer was.
             Some(tracer) if tracer != parent && self.process(tracer).is_some() => {
@@ -154,6 +165,11 @@ impl Table {
             }
             _ => self.tell_of_zombie(pid),
         }
+    }
+
+    /// Whether a tracer is still to be told of the end of one of a process's tasks.
+    pub fn has_dead(&self, pid: Pid) -> bool {
+        self.dead.iter().any(|dead| dead.of == pid)
     }
 
     /// All of a process has ended, and its parent is told.

@@ -2,7 +2,6 @@
 
 use super::process::Status;
 use super::table::table;
-use super::trace::attach;
 use super::{Task, futex, pi, robust};
 use crate::fs;
 use crate::sched;
@@ -28,11 +27,9 @@ pub fn exit_process(status: Status) -> ! {
 
 /// Ends the running task, and with the last one the process. Thread context.
 pub fn exit_task(task: &Task, status: u8) -> ! {
-    // The process's status is that of its first thread, whichever thread ends last.
-    if let Some((entry, _)) = table().own(task)
-        && (task.tid() == task.process.pid || entry.members.len() == 1)
-    {
-        entry.exits.get_or_insert(Status::Exited(status));
+    // As Linux: the process's status is that of the last thread.
+    if let Some((entry, _)) = table().own(task) {
+        entry.exits = Some(Status::Exited(status));
     }
     end_task()
 }
@@ -40,7 +37,6 @@ pub fn exit_task(task: &Task, status: u8) -> ! {
 /// Ends the running task. Thread context.
 pub(super) fn end_task() -> ! {
     if let Some(task) = super::current() {
-        attach::tracer_ends(task);
         task.leave_events();
         task.leave_space(None);
         let run_time = sched::run_time(task.thread());
@@ -54,6 +50,8 @@ pub(super) fn end_task() -> ! {
                 last = entry.members.is_empty();
                 // A signal for the process that this task was to take is another one's.
                 entry.hand_over();
+                // From here on nobody becomes this task's tracee.
+                table.end_tracer(task.thread(), task.process.pid);
                 table.tracee_ends(task.process.pid, &mut member);
                 left = Some(member);
             }

@@ -241,7 +241,7 @@ fn become_first(task: &Task) -> Pid {
     let before = task.tid();
     let mut table = table();
     if let Some((entry, _)) = table.own(task) {
-        // How the thread ended that was the first one so far counts no more.
+        // How other threads have ended counts no more.
         entry.exits = None;
         let tracer = entry.first_tracer.take();
         task.tid.store(task.process.pid, Relaxed);

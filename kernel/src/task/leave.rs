@@ -74,7 +74,8 @@ fn act(task: &Task, frame: &mut Frame) {
         match next {
             Next::GoOn | Next::Handler(..) => return resume(task, frame, None),
             Next::End => {
-                task.is_ending(frame, Status::Killed(Signal::SIGKILL.number() as u8));
+                // Unless the process ends, execve of another thread ends the task.
+                task.is_ending(frame, Status::Exited(0));
                 end_task()
             }
             Next::Halt => return halt(task),

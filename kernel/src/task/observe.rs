@@ -114,24 +114,50 @@ impl Subject {
     /// The process with a number, or the one that has a task with this number. Thread context.
     pub fn process(id: Pid) -> Option<Self> {
         let mut table = table();
-        let pid = if table.process(id).is_some() { id } else { table.process_of(id)? };
-        let entry = table.process(pid)?;
-        Some(Self { pid, process: Arc::downgrade(&entry.process), task: None })
+        let of_dead = |table: &Table| table.dead.iter().find(|dead| dead.tid == id).map(|dead| dead.of);
+        let pid = match table.process(id) {
+            Some(_) => id,
+            None => table.process_of(id).or_else(|| of_dead(&table))?,
+        };
+        let process = Arc::downgrade(&table.process(pid)?.process);
+        let whole = Self { pid, process, task: None };
+        drop(table);
+        if id == pid { Some(whole) } else { whole.task(id) }
     }
 
     /// One of the process's tasks. Thread context.
     pub fn task(&self, tid: Pid) -> Option<Self> {
         let mut table = table();
+        let is_dead = tid == self.pid || table.dead.iter().any(|dead| dead.tid == tid && dead.of == self.pid);
         let entry = self.entry(&mut table)?;
-        let member = entry.members.iter().find(|member| member.task.tid() == tid)?;
-        Some(Self { task: Some((tid, Arc::downgrade(&member.task))), ..self.clone() })
+        let task = match entry.members.iter().find(|member| member.task.tid() == tid) {
+            Some(member) => Arc::downgrade(&member.task),
+            // It has ended, and somebody is still to be told.
+            None if is_dead => Weak::new(),
+            None => return None,
+        };
+        Some(Self { task: Some((tid, task)), ..self.clone() })
     }
 
     /// The process's task with the lowest number that is not below `from`. Thread context.
     pub fn next_task(&self, from: Pid) -> Option<Pid> {
         let mut table = table();
+        let dead = table
+            .dead
+            .iter()
+            .filter(|dead| dead.of == self.pid)
+            .map(|dead| dead.tid)
+            .filter(|tid| *tid >= from)
+            .min();
         let entry = self.entry(&mut table)?;
-        entry.members.iter().map(|member| member.task.tid()).filter(|tid| *tid >= from).min()
+        let live = entry.members.iter().map(|member| member.task.tid()).chain([self.pid]);
+        live.filter(|tid| *tid >= from).chain(dead).min()
+    }
+
+    /// Whether the task that is looked at has ended, and somebody is still to be told: of the first task that is its process's parent.
+    fn is_dead(&self, table: &Table) -> bool {
+        let Some((tid, _)) = self.task else { return false };
+        tid == self.pid || table.dead.iter().any(|dead| dead.tid == tid && dead.of == self.pid)
     }
 
     /// The process in the table, unless another one has its number by now.
@@ -152,7 +178,9 @@ impl Subject {
     /// Whether it still exists; a zombie does. Thread context.
     pub fn exists(&self) -> bool {
         let mut table = table();
-        self.entry(&mut table).is_some_and(|entry| self.task.is_none() || self.member(entry).is_some())
+        let is_dead = self.is_dead(&table);
+        self.entry(&mut table)
+            .is_some_and(|entry| self.task.is_none() || self.member(entry).is_some() || is_dead)
     }
 
     /// What is shared by its tasks; None if it does not exist any more, or has ended and closed its files. Thread context.
@@ -208,11 +236,13 @@ impl Subject {
     /// ESRCH.
     pub fn facts(&self) -> Result<Facts, Errno> {
         let mut table = table();
+        let is_dead = self.is_dead(&table);
         let entry = self.entry(&mut table).ok_or(Errno::ESRCH)?;
         let member = self.member(entry);
-        if self.task.is_some() && member.is_none() {
+        if self.task.is_some() && member.is_none() && !is_dead {
             return Err(Errno::ESRCH);
         }
+        let first_left = self.task.is_none() && member.is_some_and(|member| member.task.tid() != self.pid);
         let thread = member.map(|member| member.task.thread());
         let with_handler = |wanted: fn(Handler) -> bool| {
             let signals = (1..=Signal::MAX).filter_map(Signal::new);
@@ -228,7 +258,8 @@ impl Subject {
             parent: entry.parent,
             group: entry.group,
             session: entry.session,
-            state: member.map_or(State::Zombie, state_of),
+            // A process whose first task has ended shows itself as a zombie, as on Linux, though other tasks go on.
+            state: member.filter(|_| !first_left).map_or(State::Zombie, state_of),
             tracer: member.and_then(|member| member.trace.as_deref()).map_or(0, |trace| trace.of),
             threads: entry.members.len() as u32,
             started: member.map_or(0, |member| member.started),

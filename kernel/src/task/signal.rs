@@ -140,7 +140,6 @@ impl Table {
         entry.flush(generation.flush);
         if signal == Signal::SIGKILL {
             entry.stopped = None;
-            entry.members.iter_mut().for_each(Member::is_killed);
             entry.end(Status::Killed(signal.number() as u8));
             return Ok(());
         }

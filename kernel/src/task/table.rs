@@ -87,7 +87,7 @@ pub(super) struct Entry {
     pub pending: Pending,
     /// The process ends, or has ended, like this.
     pub ends: Option<Status>,
-    /// How the process ends if each task ends by itself: as the first task did.
+    /// How the process ends if each task ends by itself: as the last task did.
     pub exits: Option<Status>,
     /// All tasks have ended, and the files are closed.
     pub zombie: bool,

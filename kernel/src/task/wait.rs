@@ -6,6 +6,8 @@ use super::told::{Event, Wanted, Which};
 use super::trace;
 use super::{Task, interrupted};
 use crate::errno::Errno;
+use crate::sched::TaskId;
+use alloc::vec::Vec;
 use core::sync::atomic::Ordering::Relaxed;
 use linux_raw_sys::general as raw;
 use signals::Signal;
@@ -30,8 +32,14 @@ enum Found {
 }
 
 impl Table {
+    /// The threads of a process that have not ended.
+    fn threads_of(&mut self, pid: Pid) -> Vec<TaskId> {
+        let members = self.process(pid).map(|entry| &entry.members);
+        members.into_iter().flatten().map(|member| member.task.thread()).collect()
+    }
+
     fn look(&mut self, task: &Task, wanted: &Wanted) -> Found {
-        let found = self.look_at_children(task.process.pid, wanted);
+        let found = self.look_at_children(task, wanted);
         if matches!(found, Found::Event(..)) || task.process.tracees.load(Relaxed) == 0 {
             return found;
         }
@@ -42,15 +50,25 @@ impl Table {
         }
     }
 
-    fn look_at_children(&mut self, me: Pid, wanted: &Wanted) -> Found {
+    fn look_at_children(&mut self, task: &Task, wanted: &Wanted) -> Found {
         let has = |option: u32| wanted.options & option != 0;
+        let me = task.process.pid;
+        let threads = if has(raw::__WNOTHREAD) { self.threads_of(me) } else { Vec::new() };
+        let of_thread = |creator: TaskId| {
+            // The children of a thread that has ended are another one's.
+            let first = !threads.contains(&creator) && threads.first() == Some(&task.thread());
+            !has(raw::__WNOTHREAD) || creator == task.thread() || first
+        };
         let mut found = false;
         let mut event = None;
         let range = match wanted.which {
             Which::Process(pid) => pid..pid.saturating_add(1),
             _ => 0..Pid::MAX,
         };
-        let of_me = |child: &Entry| child.parent == me || child.first_tracer_is(me);
+        let traces =
+            |child: &Entry| child.first_tracer.is_some_and(|by| by.process == me && of_thread(by.thread));
+        let of_me = |child: &Entry| (child.parent == me && of_thread(child.creator)) || traces(child);
+        let dead = &self.dead;
         for (pid, child) in self.processes.range_mut(range).filter(|(_, child)| of_me(child)) {
             let meant = match wanted.which {
                 Which::Any => true,
@@ -59,8 +77,9 @@ impl Table {
             };
             let is_clone = child.exit_signal != Some(Signal::SIGCHLD);
             let traced = child.first_tracer_is(me);
-            // Its tracer is told first.
-            let is_told = traced || child.first_tracer.is_none();
+            // Its tracer is told first, and before that the tracers of its other tasks.
+            let is_told =
+                (traced || child.first_tracer.is_none()) && !dead.iter().any(|dead| dead.of == *pid);
             if !meant || (!traced && !has(raw::__WALL) && is_clone != has(raw::__WCLONE)) {
                 continue;
             }

@@ -23,6 +23,10 @@ pub enum Access {
 }
 
 impl Access {
+    const fn is_execute(self) -> bool {
+        matches!(self, Self::Execute)
+    }
+
     const fn from_control(control: u32) -> Self {
         match control >> TYPE_SHIFT & 3 {
             0 => Self::Execute,
@@ -78,14 +82,14 @@ impl Point {
     ///
     /// # Errors
     /// The slot would be enabled and its byte mask (BAS) is 0 or has a gap, or its accesses are not those of the kind of slots, or its first
-    /// byte is none of a program's.
+    /// byte is none of a program's, or its last byte lies behind the end of the doubleword: no slot of the hardware reaches there.
     pub const fn with_control(self, control: u32) -> Result<Self, Invalid> {
         if control & ENABLED == 0 {
             return Ok(Self { enabled: false, ..self });
         }
         let access = Access::from_control(control);
         let bas = control >> BAS_SHIFT & 0xff;
-        let is_right_kind = matches!(access, Access::Execute) == matches!(self.access, Access::Execute);
+        let is_right_kind = access.is_execute() == self.access.is_execute();
         if bas == 0 || !is_right_kind {
             return Err(Invalid);
         }
@@ -97,8 +101,10 @@ impl Point {
         let length = bytes.count_ones() as u8;
         // The mask counts from the address, which need not be a doubleword's.
         match self.with_address(self.first + offset as u64) {
-            Ok(moved) => Ok(Self { length, access, enabled: true, ..moved }),
-            Err(error) => Err(error),
+            Ok(moved) if access.is_execute() || moved.first % 8 + length as u64 <= 8 => {
+                Ok(Self { length, access, enabled: true, ..moved })
+            }
+            _ => Err(Invalid),
         }
     }
 
@@ -107,8 +113,8 @@ impl Point {
         self.first - self.offset() as u64
     }
 
-    /// `ctrl` as it is read. The slot is for EL0, whatever was written. Bytes behind the end of the doubleword are not watched, and are not
-    /// in the mask.
+    /// `ctrl` as it is read. The slot is for EL0, whatever was written. A new address can leave bytes behind the end of the doubleword: they are
+    /// not watched, and are not in the mask.
     pub const fn control(&self) -> u32 {
         let bytes = match self.access {
             Access::Execute => 0xf,

@@ -53,8 +53,10 @@ fn a_breakpoint_in_the_middle_of_an_instruction_watches_nothing() {
 }
 
 #[test]
-fn a_mask_that_reaches_past_the_doubleword_is_cut_off() {
-    let point = set(Kind::Watch, 0x1005, control(0xff, 2)).unwrap();
+fn a_mask_that_reaches_past_the_doubleword_is_refused() {
+    assert_eq!(set(Kind::Watch, 0x1005, control(0xff, 2)), Err(Invalid));
+    assert_eq!(set(Kind::Watch, 0x1005, control(0xf, 2)), Err(Invalid));
+    let point = set(Kind::Watch, 0x1005, control(0x7, 2)).unwrap();
     assert_eq!((point.address(), point.control()), (0x1000, control(0xe0, 2)));
     assert_eq!(bytes(&point), [0x1005, 0x1006, 0x1007]);
 }

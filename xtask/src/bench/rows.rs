@@ -6,7 +6,7 @@ const LINUX: &str = include_str!("../../linux-costs.txt");
 const BUDGETS: &str = include_str!("../../budgets.txt");
 
 /// The rows that the kernel and then the programs of `tests/bench` must print, in this order.
-const KEYS: [&str; 34] = [
+const KEYS: [&str; 37] = [
     "dbg_entry_exit",
     "brk_bare",
     "kprobe_sim",
@@ -41,6 +41,9 @@ const KEYS: [&str; 34] = [
     "context_switch",
     "hw_bp_user",
     "hw_wp_user",
+    "context_switch_slots",
+    "ptrace_step",
+    "ptrace_wp",
 ];
 
 /// A row of the table.
@@ -153,7 +156,7 @@ pub mod tests {
     fn linux_has_the_rows_that_are_compared() {
         let keys = "dbg_entry_exit brk_bare kprobe_sim kprobe_ool kprobe_pre_post kretprobe hw_bp_kernel hw_wp_kernel irq_to_handler \
                     irq_self_ipi boot boot_to_user null_syscall user_brk_signal hw_bp_user \
-                    hw_wp_user";
+                    hw_wp_user ptrace_step ptrace_wp";
         assert!(keys.split(' ').all(|key| number(LINUX, key).is_some()));
     }
 

@@ -149,6 +149,18 @@ impl TaskDebug {
             && slots::breakpoint_hits(cpu, frame.pc).is_empty()
     }
 
+    /// A step of the running task, whose state this is, is told without a step exception: no request and no owner of it are left. Thread
+    /// context of the task.
+    pub fn step_is_told(&self, owner: Owners, frame: &mut Frame) {
+        let bits = u32::from(owner.bits());
+        let _ = self.asked.fetch_and(!(bits | bits << 8), SeqCst);
+        self.change_held(|held| {
+            if held.stepping.owners.intersects(owner) {
+                frame.pstate = held.stepping.owners.cancel(owner, frame.pstate);
+            }
+        });
+    }
+
     /// Changes what the running task, whose state this is, holds. Thread context of the task, or on its way to EL0.
     pub(super) fn change_held<R>(&self, change: impl FnOnce(&mut Held) -> R) -> R {
         let _masked = Masked::new();

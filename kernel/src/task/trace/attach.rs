@@ -45,7 +45,12 @@ impl Table {
     pub fn trace_child(&mut self, pid: Pid, at: usize, trace: Option<Box<Trace>>) {
         let Some(trace) = trace else { return };
         let (of, seized) = (trace.of, trace.seized);
-        let Some(tracer) = self.process(of).map(|entry| entry.process.clone()) else { return };
+        // The tracer may have ended since the task that makes this one was looked at.
+        let is_tracer =
+            |entry: &&mut Entry| entry.members.iter().any(|member| member.task.thread() == trace.tracer);
+        let Some(tracer) = self.process(of).filter(is_tracer).map(|entry| entry.process.clone()) else {
+            return;
+        };
         if let Some(entry) = self.process(pid) {
             entry.trace(at, trace, &tracer.tracees);
             entry.members[at].begins_traced(seized);
@@ -59,7 +64,7 @@ impl Table {
         }
     }
 
-    /// The tracer, a thread of process `of`, ends: so do its traces (T5).
+    /// The tracer, a thread of process `of`, has left the table: so do its traces end (T5).
     pub fn end_tracer(&mut self, tracer: TaskId, of: Pid) {
         if self.process(of).is_none_or(|entry| entry.process.tracees.load(Relaxed) == 0) {
             return;
@@ -79,10 +84,10 @@ impl Table {
             }
             self.end_trace(pid, at);
         }
-        let dead = self.dead.len();
-        self.dead.retain(|dead| dead.tracer.thread != tracer);
-        for _ in self.dead.len()..dead {
+        let of_tracer: Vec<Dead> = self.dead.extract_if(.., |dead| dead.tracer.thread == tracer).collect();
+        for dead in of_tracer {
             self.count_tracee_out(of);
+            self.tell_of_end(dead.of);
         }
         let first = |entry: &Entry| entry.first_tracer.is_some_and(|of| of.thread == tracer);
         let ended: Vec<Pid> =
@@ -176,13 +181,6 @@ pub fn attach(task: &Task, tid: Pid, seize: Option<Options>) -> Result<(), Errno
     Ok(())
 }
 
-/// The running task has ended as far as others see it: its traces end (T5). Thread context.
-pub fn tracer_ends(task: &Task) {
-    if task.process.tracees.load(Relaxed) != 0 {
-        table().end_tracer(task.thread(), task.process.pid);
-    }
-}
-
 impl Table {
     /// Notes that a task, which leaves the table, was traced, so that its tracer is told of its end.
     pub fn tracee_ends(&mut self, pid: Pid, member: &mut Member) {
@@ -204,7 +202,7 @@ impl Table {
         };
         let group = entry.group;
         let run_time = sched::run_time(member.task.thread());
-        self.dead.push(Dead { tid, group, tracer, status, run_time });
+        self.dead.push(Dead { tid, of: pid, group, tracer, status, run_time });
         let change =
             Change { id: tid, code: super::wait::code_of(status), status: super::wait::value_of(status) };
         self.tell(tracer.process, Some(Signal::SIGCHLD), &change, true);

@@ -44,7 +44,7 @@ impl Task {
             Some((true, _)) => self.stop_at_call(frame, Kind::CallExit, PTRACE_EVENTMSG_SYSCALL_EXIT),
             // The step that was asked for inside of the call ends with the call (T2).
             Some((false, true)) if self.debug.is_step_asked(Owners::TRACER) => {
-                self.debug.cancel_step(Owners::TRACER);
+                self.debug.step_is_told(Owners::TRACER, frame);
                 let info = Info::fault(Signal::SIGTRAP, linux_raw_sys::general::TRAP_TRACE, frame.pc);
                 self.force(frame, &info, None);
             }

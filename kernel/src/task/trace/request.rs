@@ -109,7 +109,10 @@ impl Task {
     /// ESRCH; EIO if the tracee was not seized.
     pub(crate) fn interrupt_tracee(&self, tid: Pid) -> Result<(), Errno> {
         let mut table = table();
-        let (pid, at) = table.place_of(tid).ok_or(Errno::ESRCH)?;
+        let Some((pid, at)) = table.place_of(tid) else {
+            let seized = table.ended_tracee(self, tid)?.seized;
+            return if seized { Ok(()) } else { Err(Errno::EIO) };
+        };
         let entry = table.process(pid).ok_or(Errno::ESRCH)?;
         let member = &mut entry.members[at];
         let trace = member.trace.as_deref_mut().filter(|trace| trace.tracer == self.thread());
@@ -147,7 +150,7 @@ impl Task {
     /// ESRCH.
     pub(crate) fn kill_tracee(&self, tid: Pid) -> Result<(), Errno> {
         let mut table = table();
-        let (pid, at) = table.place_of(tid).ok_or(Errno::ESRCH)?;
+        let Some((pid, at)) = table.place_of(tid) else { return table.ended_tracee(self, tid).map(|_| ()) };
         let entry = table.process(pid).ok_or(Errno::ESRCH)?;
         if entry.members[at].trace.as_deref().is_none_or(|trace| trace.tracer != self.thread()) {
             return Err(Errno::ESRCH);

@@ -142,12 +142,17 @@ impl Trace {
 pub(in super::super) struct Tracer {
     pub thread: TaskId,
     pub process: Pid,
+    /// As [`Trace::seized`].
+    pub seized: bool,
+    /// PTRACE_O_EXITKILL.
     pub kills: bool,
 }
 
 /// A task that has ended, other than its process's first one, and whose tracer was not yet told.
 pub(in super::super) struct Dead {
     pub tid: Pid,
+    /// Its process, whose end is told after the task's.
+    pub of: Pid,
     pub group: Pid,
     pub tracer: Tracer,
     /// As `wait4` gives it.
@@ -158,6 +163,7 @@ pub(in super::super) struct Dead {
 impl Trace {
     /// Who traces.
     pub fn tracer(&self) -> Tracer {
-        Tracer { thread: self.tracer, process: self.of, kills: self.options.contains(Options::EXITKILL) }
+        let kills = self.options.contains(Options::EXITKILL);
+        Tracer { thread: self.tracer, process: self.of, seized: self.seized, kills }
     }
 }

@@ -5,7 +5,7 @@ use super::super::children::Change;
 use super::super::handlers::registers_of;
 use super::super::process::Pid;
 use super::super::table::{Member, Table, table};
-use super::state::{Kind, Stop, Trace};
+use super::state::{Kind, Stop, Trace, Tracer};
 use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::sched;
@@ -32,13 +32,6 @@ impl Given {
         // As Linux: another signal than that of the stop is one that the tracer has sent.
         let same = self.info.filter(|info| info.signal == signal);
         Some(same.unwrap_or(Info::kill(signal, tracer.cast_signed(), 0)))
-    }
-}
-
-impl Stop {
-    /// CLD_*: how the tracer is told.
-    pub fn change_code(self) -> u32 {
-        if self.kind == Kind::Group { CLD_STOPPED } else { CLD_TRAPPED }
     }
 }
 
@@ -90,16 +83,6 @@ impl Member {
         self.left.is_some() || self.trace.as_deref().is_none_or(|trace| trace.stop.is_none())
     }
 
-    /// The task gets SIGKILL: a stop at its end is over too.
-    pub fn is_killed(&mut self) {
-        if let Some(trace) = self.trace.as_deref_mut()
-            && trace.stop.is_some_and(|stop| stop.kind == Kind::Exit)
-        {
-            (trace.stop, trace.to_tell) = (None, false);
-            self.task.alert();
-        }
-    }
-
     fn take_given(&mut self, kind: Kind, frame: &mut Frame) -> Given {
         let mut left = self.left.take();
         let Some(trace) = left.as_deref_mut().or(self.trace.as_deref_mut()) else { return Given::NOTHING };
@@ -124,7 +107,7 @@ impl Task {
         info: Option<Info>,
         message: Option<u64>,
     ) -> Given {
-        // The end of a task is told even if somebody else kills it, as on Linux; then only another SIGKILL, or the tracer, ends the stop.
+        // The end of a task is told even if somebody else kills it, as on Linux; only the tracer ends that stop.
         let ends = |ends: bool| ends && stop.kind != Kind::Exit;
         sched::prepare_to_sleep();
         {
@@ -145,8 +128,12 @@ impl Task {
                 // What is told now includes what would be told next.
                 member.halted = entry.stopped.is_some();
             }
-            let status = (stop.code & 0x7f) as i32;
-            let change = Change { id: self.tid(), code: stop.change_code(), status };
+            // As Linux: SIGCHLD for a stop with the process has the signal that has stopped the process, and 0 if none has.
+            let (code, status) = match stop.kind {
+                Kind::Group => (CLD_STOPPED, entry.stopped.map_or(0, Signal::number)),
+                _ => (CLD_TRAPPED, stop.code & 0x7f),
+            };
+            let change = Change { id: self.tid(), code, status: status.cast_signed() };
             table.tell(of, Some(Signal::SIGCHLD), &change, false);
             if stop.kind == Kind::Group {
                 table.check_stop(self.process.pid);
@@ -229,6 +216,16 @@ impl Task {
 }
 
 impl Table {
+    /// The tracer of a task that has ended, if it is this one, which was not yet told.
+    ///
+    /// # Errors
+    /// ESRCH.
+    pub(super) fn ended_tracee(&mut self, tracer: &Task, tid: Pid) -> Result<Tracer, Errno> {
+        let dead = self.dead.iter().find(|dead| dead.tid == tid).map(|dead| dead.tracer);
+        let of = dead.or_else(|| self.process(tid).and_then(|entry| entry.first_tracer));
+        of.filter(|of| of.thread == tracer.thread()).ok_or(Errno::ESRCH)
+    }
+
     /// A task and its process, if the task has stopped for the tracer.
     ///
     /// # Errors

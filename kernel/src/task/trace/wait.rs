@@ -66,7 +66,7 @@ impl Table {
                 }
                 return Found::Event(Event {
                     pid: member.task.tid(),
-                    code: stop.change_code(),
+                    code: raw::CLD_TRAPPED,
                     status: stop.code.cast_signed(),
                     run_time: sched::run_time(member.task.thread()),
                 });
@@ -87,8 +87,9 @@ impl Table {
             run_time: dead.run_time,
         };
         if !has(raw::WNOWAIT) {
-            self.dead.remove(at);
+            let of = self.dead.remove(at).of;
             self.count_tracee_out(own);
+            self.tell_of_end(of);
         }
         Found::Event(event)
     }
