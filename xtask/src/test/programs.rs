@@ -15,9 +15,10 @@ use crate::paths::root;
 use crate::qemu::{Machine, Start};
 use crate::ramdisk::{self, Contents};
 use crate::session::End;
-use crate::setup::{self, decide::Need};
+use crate::setup::{self, arm64, decide::Need};
 use crate::user;
 use anyhow::{Context, Result};
+use std::path::PathBuf;
 
 /// The beginnings of the names of these tests: programs, and programs that have few system calls.
 pub const PREFIX: &str = "user.";
@@ -118,9 +119,11 @@ fn boot(kernel: &Kernel, programs: &[user::Program], task: &Task) -> Result<(Cap
             )
         }
     };
+    let others = task.run.with.iter().map(|name| Ok((find(programs, name)?, format!("/bin/{name}"))));
     let contents = Contents {
         exec: Some(exec),
         initrd,
+        others: others.collect::<Result<_>>()?,
         arguments: task.run.arguments.iter().map(|&word| word.to_owned()).collect(),
         ..Contents::default()
     };
@@ -129,6 +132,16 @@ fn boot(kernel: &Kernel, programs: &[user::Program], task: &Task) -> Result<(Cap
         machine.append += &format!(" calls={}", task.run.calls);
     }
     boot_contents(kernel, &contents, &machine)
+}
+
+/// A program that a test runs beside its own: a tracer, or a program of `tests/user`.
+fn find(programs: &[user::Program], name: &str) -> Result<PathBuf> {
+    if arm64::TRACER_PROGRAMS.contains(&name) {
+        return Ok(arm64::tracer(name));
+    }
+    let is_it = |one: &&user::Program| one.name == name && one.linking == user::Linking::GlibcDynamic;
+    let program = programs.iter().find(is_it);
+    Ok(program.with_context(|| format!("tests/user/{name}.c is missing"))?.path.clone())
 }
 
 /// Boots a program with its ramdisk. Also returns the machine as it was booted.

@@ -13,6 +13,8 @@ pub struct Run {
     pub prints: &'static [&'static str],
     /// How it is linked. Empty for a script, which busybox runs.
     pub linkings: &'static [Linking],
+    /// What else is in `/bin`: programs of `tests/user`, linked with glibc dynamically, and tracers, by their names.
+    pub with: &'static [&'static str],
     /// The only system calls that it has; empty if it has all.
     pub calls: &'static str,
     /// Whether it runs with one CPU only: thousands of tasks that end hold the lock of the table of tasks for long, and virtual CPUs that
@@ -22,7 +24,16 @@ pub struct Run {
 
 /// A program that reports its checks itself, and needs no arguments.
 const fn checks(suite: &'static str, name: &'static str) -> Run {
-    Run { suite, name, arguments: &[], prints: &[], linkings: &Linking::ALL, calls: "", one_cpu: false }
+    Run {
+        suite,
+        name,
+        arguments: &[],
+        prints: &[],
+        linkings: &Linking::ALL,
+        with: &[],
+        calls: "",
+        one_cpu: false,
+    }
 }
 
 /// A program that takes long, in two linkings.
@@ -81,6 +92,7 @@ pub const RUNS: &[Run] = &[
     long("user.rounds", "rounds", &["1000"]),
     Run { linkings: &[MuslStatic], ..long("user.fuzz", "fuzz", &["20000", "1"]) },
     Run { linkings: &[], ..checks("user.script", "script") },
+    Run { linkings: &[], with: &["strace", "hello", "duo"], ..checks("user.strace", "strace") },
     Run {
         arguments: &["0"],
         prints: HELLO,
