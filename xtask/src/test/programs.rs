@@ -25,7 +25,7 @@ pub const PREFIX: &str = "user.";
 pub const LIMITED_PREFIX: &str = "calls.";
 
 /// The applets of busybox that the script finds by PATH. Each is a link to the shell.
-const APPLETS: [&str; 9] = ["cat", "env", "grep", "head", "sed", "seq", "sleep", "tr", "wc"];
+const APPLETS: [&str; 10] = ["cat", "env", "grep", "head", "ps", "sed", "seq", "sleep", "tr", "wc"];
 
 /// One boot on one machine: a program in one linking, or the script, which has none.
 pub struct Task {
@@ -119,7 +119,7 @@ fn boot(kernel: &Kernel, programs: &[user::Program], task: &Task) -> Result<(Cap
             )
         }
     };
-    let others = task.run.with.iter().map(|name| Ok((find(programs, name)?, format!("/bin/{name}"))));
+    let others = task.run.with.iter().map(|name| find(programs, name));
     let contents = Contents {
         exec: Some(exec),
         initrd,
@@ -134,14 +134,19 @@ fn boot(kernel: &Kernel, programs: &[user::Program], task: &Task) -> Result<(Cap
     boot_contents(kernel, &contents, &machine)
 }
 
-/// A program that a test runs beside its own: a tracer, or a program of `tests/user`.
-fn find(programs: &[user::Program], name: &str) -> Result<PathBuf> {
+/// A file that a test uses beside its own program, and its path in the ramdisk.
+fn find(programs: &[user::Program], name: &str) -> Result<(PathBuf, String)> {
+    if let Some(path) = name.strip_prefix('/') {
+        return Ok((arm64::TRACERS.files().join(path), name.to_owned()));
+    }
+    let place = format!("/bin/{name}");
     if arm64::TRACER_PROGRAMS.contains(&name) {
-        return Ok(arm64::tracer(name));
+        return Ok((arm64::tracer(name), place));
     }
     let is_it = |one: &&user::Program| one.name == name && one.linking == user::Linking::GlibcDynamic;
     let program = programs.iter().find(is_it);
-    Ok(program.with_context(|| format!("tests/user/{name}.c is missing"))?.path.clone())
+    let program = program.with_context(|| format!("tests/user/{name}.c is missing"))?;
+    Ok((program.path.clone(), place))
 }
 
 /// Boots a program with its ramdisk. Also returns the machine as it was booted.

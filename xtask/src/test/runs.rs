@@ -13,7 +13,8 @@ pub struct Run {
     pub prints: &'static [&'static str],
     /// How it is linked. Empty for a script, which busybox runs.
     pub linkings: &'static [Linking],
-    /// What else is in `/bin`: programs of `tests/user`, linked with glibc dynamically, and tracers, by their names.
+    /// What else is in `/bin`: programs of `tests/user`, linked with glibc dynamically, and tracers, by their names. A path is that of another
+    /// file of the tracers, which keeps it.
     pub with: &'static [&'static str],
     /// The only system calls that it has; empty if it has all.
     pub calls: &'static str,
@@ -51,6 +52,8 @@ const fn limited(
     Run { linkings, calls, ..checks(suite, name) }
 }
 
+/// What gdb finds threads with. It opens this library by its name.
+const LIBTHREAD_DB: &str = "/lib/aarch64-linux-gnu/libthread_db.so.1";
 const HELLO: &[&str] = &["hello, world"];
 
 pub const RUNS: &[Run] = &[
@@ -93,6 +96,7 @@ pub const RUNS: &[Run] = &[
     Run { linkings: &[MuslStatic], ..long("user.fuzz", "fuzz", &["20000", "1"]) },
     Run { linkings: &[], ..checks("user.script", "script") },
     Run { linkings: &[], with: &["strace", "hello", "duo"], ..checks("user.strace", "strace") },
+    Run { linkings: &[], with: &["gdb", "debuggee", LIBTHREAD_DB], ..checks("user.gdb", "gdb") },
     Run {
         arguments: &["0"],
         prints: HELLO,
