@@ -33,7 +33,7 @@ is() {
 
 cd /tmp
 
-gdb_on said /bin/debuggee <<END
+gdb_on said /bin/sums <<END
 break main
 break add if amount == 3
 run
@@ -52,12 +52,12 @@ info breakpoints
 call add(100)
 continue
 END
-says "breakpoints" said 'Breakpoint 1, main (argc=1, argv=0x[0-9a-f]*) at .*/debuggee.c:.*' 'stepped' 'Breakpoint 2, add (amount=.*3) at .*' '\$1 = 3' \
+says "breakpoints" said 'Breakpoint 1, main (argc=1, argv=0x[0-9a-f]*) at .*/sums.c:.*' 'stepped' 'Breakpoint 2, add (amount=.*3) at .*' '\$1 = 3' \
 	'#0  add (amount=.*3) at .*' '#1  0x[0-9a-f]* in main (.*' 'Value returned is \$2 = 6'
 says "    steps, calls, and the end" said 'Value returned is .*' '=> 0x[0-9a-f]* <main+[0-9]*>:.*' '.*breakpoint already hit 1 time' '\$3 = 11[05]' \
 	'total 115' '\[Inferior 1 (process [0-9]*) exited with code 0163\]'
 
-gdb_on said /bin/debuggee <<END
+gdb_on said /bin/sums <<END
 break main
 run
 hbreak add
@@ -81,7 +81,7 @@ says "    watchpoints" said 'Hardware watchpoint 3: total' 'Old value = 0' 'New 
 	'Hardware read watchpoint 4: total' 'Value = 3' 'Hardware access (read/write) watchpoint 5: total' '\(Value\|Old value\) = .*' '\(Value\|Old value\) = .*' \
 	'total 15' '\[Inferior 1 (process [0-9]*) exited with code 017\]'
 
-gdb_on said /bin/debuggee <<END
+gdb_on said /bin/sums <<END
 set can-use-hw-watchpoints 0
 break add
 run
@@ -93,7 +93,7 @@ continue
 END
 says "a watchpoint by single steps" said 'Watchpoint 2: total' 'Old value = 0' 'New value = 1' 'pc  *0x[0-9a-f]* .*' '\[Inferior 1 .*'
 
-gdb_on said --args /bin/debuggee threads <<END
+gdb_on said --args /bin/sums threads <<END
 break worker
 run
 info threads
@@ -105,7 +105,7 @@ END
 says "threads" said '.*hit Breakpoint 1, worker (name=0x[0-9a-f]*) at .*' '\* 2 .* worker (.*' '#0  worker (.*' 'one works' '.*hit Breakpoint 1, worker .*' \
 	'Thread 3 .*' '#0  worker .*' 'Thread 1 .*' 'two works' '\[Inferior 1 (process [0-9]*) exited normally\]'
 
-gdb_on said --args /bin/debuggee fork <<END
+gdb_on said --args /bin/sums fork <<END
 set follow-fork-mode child
 set detach-on-fork off
 catch fork
@@ -121,15 +121,15 @@ END
 says "children" said '.*Catchpoint 1 (forked process [0-9]*).*' '.*Breakpoint 2.*, add (amount=.*4) at .*' '\$1 = 4' '  1 .*' '\* 2 .*' \
 	'\[Inferior 2 (process [0-9]*) exited with code 04\]' '\[Inferior 1 (process [0-9]*) exited with code 05\]'
 
-gdb_on said /bin/debuggee <<END
+gdb_on said /bin/sums <<END
 catch syscall 64
 run
 continue
 END
 says "system calls" said '.*Catchpoint 1 (call to syscall 64), .*' '.*Catchpoint 1 (returned from syscall 64), .*'
-is "a program that is left is killed" "$(ps | grep -c '[d]ebuggee')" 0
+is "a program that is left is killed" "$(ps | grep -c '[s]ums')" 0
 
-debuggee wait &
+sums wait &
 gdb_on said -p $! <<END
 backtrace
 print go_on
@@ -140,7 +140,7 @@ wait $!
 is "a program that runs is attached to, and ends as gdb has set it" $? 7
 says "    where it was" said '#[0-9]*  0x[0-9a-f]* in waits () at .*' '#[0-9]*  .* main (.*' '\$1 = 0' '\$2 = 7' '\[Inferior 1 (process [0-9]*) detached\]'
 
-debuggee wait &
+sums wait &
 gdb_on said -p $! <<END
 tbreak waits
 kill

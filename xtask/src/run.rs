@@ -34,6 +34,9 @@ pub fn run(arguments: &Run) -> Result<u8> {
         // Its interpreter may be the shell, which comes with what the tests' programs are made of.
         setup::prepare(Need { user: true, ..Need::default() })?;
     }
+    if flags.under.is_some() {
+        setup::prepare(Need { user: true, tracers: true, ..Need::default() })?;
+    }
     // Packed first: a mistake in the program's name shows at once, not after the kernel has been built.
     let ramdisk = if flags.is_wanted() { Some(ramdisk::pack(&user::boot::contents(flags))?) } else { None };
     let mut machine = match &ramdisk {

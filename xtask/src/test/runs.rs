@@ -96,7 +96,7 @@ pub const RUNS: &[Run] = &[
     Run { linkings: &[MuslStatic], ..long("user.fuzz", "fuzz", &["20000", "1"]) },
     Run { linkings: &[], ..checks("user.script", "script") },
     Run { linkings: &[], with: &["strace", "hello", "duo"], ..checks("user.strace", "strace") },
-    Run { linkings: &[], with: &["gdb", "debuggee", LIBTHREAD_DB], ..checks("user.gdb", "gdb") },
+    Run { linkings: &[], with: &["gdb", "sums", LIBTHREAD_DB], ..checks("user.gdb", "gdb") },
     Run {
         arguments: &["0"],
         prints: HELLO,

@@ -1,5 +1,6 @@
 //! The flags of `run` for programs at EL0.
 
+use super::under::Under;
 use crate::args::Cli;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory};
@@ -13,6 +14,9 @@ pub struct User {
     /// Words behind PROGRAM are its arguments, from the first one on that is no flag of this command. All words behind `--` are.
     #[arg(long, value_name = "PROGRAM")]
     pub exec: Option<PathBuf>,
+    /// Run PROGRAM under Debian's strace or gdb: their command line, with their options
+    #[arg(long, value_name = "TRACER", requires = "exec")]
+    pub under: Option<Under>,
     /// The arguments of PROGRAM
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<String>,

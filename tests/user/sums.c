@@ -1,6 +1,6 @@
 /*
- * What gdb debugs in gdb.sh. `debuggee` adds up numbers and ends with their sum, `debuggee threads` has two threads, `debuggee fork` a child,
- * and `debuggee wait` waits until a debugger has set `go_on`. It checks nothing itself.
+ * What gdb debugs in gdb.sh. `sums` adds up numbers and ends with their sum, `sums threads` has two threads, `sums fork` a child,
+ * and `sums wait` waits until a debugger has set `go_on`. It checks nothing itself.
  */
 #include <pthread.h>
 #include <stdio.h>
