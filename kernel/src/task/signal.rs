@@ -177,7 +177,9 @@ impl Task {
         let start = {
             let mut table = table();
             let Some((entry, at)) = table.own(self) else { return };
-            entry.force(at, info, fault, frame.sp)
+            // Neither a signal nor a stop nor the end is before the fault.
+            let is_first = !self.attention.load(Relaxed);
+            entry.force(at, info, fault, frame.sp, is_first)
         };
         if let Some(start) = start {
             handlers::begin(self, frame, info, &start);
@@ -189,8 +191,14 @@ impl Entry {
     /// A task takes the signal of a fault. Returns the handler's start; without one the signal waits in the task's queue, for
     /// [`super::leave`]. Faults come before all other signals, so that the queue need not be asked.
     #[inline(always)]
-    fn force(&mut self, at: usize, info: &Info, fault: Option<(u64, u64)>, sp: u64) -> Option<Start> {
-        let ends = self.ends.is_some() || self.stopped.is_some();
+    fn force(
+        &mut self,
+        at: usize,
+        info: &Info,
+        fault: Option<(u64, u64)>,
+        sp: u64,
+        is_first: bool,
+    ) -> Option<Start> {
         let member = &mut self.members[at];
         let blocked = member.blocked.contains(info.signal);
         if blocked || self.actions.get(info.signal).handler == Handler::Ignore {
@@ -203,9 +211,8 @@ impl Entry {
             }
             self.actions.force(info.signal, &mut member.blocked);
         }
-        let waits = member.trace.is_some() || !(member.pending.signals() & SigSet::SYNCHRONOUS).is_empty();
-        if !ends
-            && !waits
+        if is_first
+            && member.trace.is_none()
             && let Delivery::Handler(handler) =
                 deliver(&mut self.actions, info.signal, member.blocked, &member.alternate, sp)
         {
