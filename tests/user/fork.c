@@ -1,6 +1,6 @@
 /*
  * Proves that processes are made and end as on Linux: fork, every kind of wait status, vfork with exec, posix_spawn, pipes between
- * processes, and memory that is copied when one of two processes writes to it.
+ * processes, memory that is copied when one of two processes writes to it, and process groups that lose the one who could continue them.
  */
 #include "check.h"
 #include <fcntl.h>
@@ -167,6 +167,61 @@ static void execs(const char *self)
 	check("exec of nothing", errno == ENOENT, "%s", strerror(errno));
 }
 
+static volatile sig_atomic_t hung_up;
+static void hang_up(int signal) { (void)signal; hung_up = 1; }
+static int stops_for_ever(void) { raise(SIGSTOP); return 0; }
+
+/* A session whose leader has a child that is stopped, and another one that ends: the group has lost nobody who could continue it. */
+static int one_of_a_group_ends(void)
+{
+	int status, good;
+
+	setsid();
+	signal(SIGHUP, hang_up);
+	pid_t stopped = child_of(stops_for_ever);
+	waitpid(stopped, &status, WUNTRACED);
+	good = status_of(child_of(seven)) == 7 << 8 && !hung_up && waitpid(stopped, &status, WNOHANG) == 0;
+	kill(stopped, SIGKILL);
+	return good && status_of(stopped) == SIGKILL ? 0 : 1;
+}
+
+static int hears(void)
+{
+	signal(SIGHUP, hang_up);
+	raise(SIGSTOP);
+	return write(learnt[1], &(char){ hung_up ? 'y' : 'n' }, 1) == 1;
+}
+
+/* The leader of a group ends, whose member is stopped. */
+static int leaves_its_group(void)
+{
+	int status;
+
+	setpgid(0, 0);
+	waitpid(child_of(hears), &status, WUNTRACED);
+	return 7;
+}
+
+static int a_group_is_orphaned(void)
+{
+	char byte = 0;
+
+	setsid();
+	pipe(learnt);
+	if (status_of(child_of(leaves_its_group)) != 7 << 8)
+		return 2;
+	close(learnt[1]);
+	return read(learnt[0], &byte, 1) == 1 && byte == 'y' ? 0 : 1;
+}
+
+static void hang_ups(void)
+{
+	int status = status_of(child_of(one_of_a_group_ends));
+	check("a member of a group ends, another one stays stopped", status == 0, "%#x", status);
+	status = status_of(child_of(a_group_is_orphaned));
+	check("an orphaned group with a stopped member gets SIGHUP and SIGCONT", status == 0, "%#x", status);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "again"))
@@ -180,5 +235,6 @@ int main(int argc, char **argv)
 	copy_on_write();
 	pipes();
 	execs(argv[0]);
+	hang_ups();
 	return failed();
 }

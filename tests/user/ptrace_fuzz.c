@@ -231,7 +231,7 @@ static void tracer(int slot, uint64_t from, uint64_t to)
 	int status;
 
 	setpgid(0, 0);
-	/* The group is an orphaned one, as its parent is the first process: when one of it ends while another one is stopped, all get SIGHUP. */
+	/* A victim can be the last member whose parent is outside of the group: when it ends while another one is stopped, all get SIGHUP. */
 	signal(SIGHUP, SIG_IGN);
 	for (uint64_t turn = from; turn < to; turn++) {
 		state = seed * 0x2545f4914f6cdd1d + turn;

@@ -355,6 +355,32 @@ static void interrupt_while_listening(void)
 	ends("it ends", pid);
 }
 
+/* As strace starts a program: seized while its process is stopped, and continued at once. The tracer is told of the stop or not, but always of
+ * its end. */
+static void continued_while_seized(void)
+{
+	int good = 1, status = 0;
+
+	for (int i = 0; i < 200 && good; i++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			raise(SIGSTOP);
+			_exit(5);
+		}
+		good = wait_status(pid, WUNTRACED) == STOPPED(SIGSTOP) && PT(SEIZE, pid, 0, 0) == 0;
+		kill(pid, SIGCONT);
+		status = wait_status(pid, 0);
+		if (status == EVENT_STOP(SIGSTOP)) {
+			PT(LISTEN, pid, 0, 0);
+			status = wait_status(pid, 0);
+		}
+		good = good && status == EVENT_STOP(SIGTRAP) && PT(CONT, pid, 0, 0) == 0;
+		good = good && (status = wait_status(pid, 0)) == STOPPED(SIGCONT) && PT(CONT, pid, 0, SIGCONT) == 0;
+		good = good && (status = wait_status(pid, 0)) == EXITED(5);
+	}
+	check("the end of the stop is told", good, "%#x", status);
+}
+
 /* INTERRUPT of one that is stopped already: it stops once more as soon as it goes on. */
 static void interrupt_in_a_stop(void)
 {
@@ -964,6 +990,7 @@ int main(void)
 	CASE(detach_with_a_stop);
 	CASE(seize);
 	CASE(interrupt_while_listening);
+	CASE(continued_while_seized);
 	CASE(interrupt_in_a_stop);
 	CASE(group_stop_of_an_attached_one);
 	CASE(continued_in_a_stop);

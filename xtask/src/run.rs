@@ -37,6 +37,9 @@ pub fn run(arguments: &Run) -> Result<u8> {
     if let Some(program) = &flags.gdbserver {
         return gdbserver::run(common, flags, program);
     }
+    if flags.under.is_some() {
+        setup::prepare(Need { user: true, tracers: true, ..Need::default() })?;
+    }
     // Packed first: a mistake in the program's name shows at once, not after the kernel has been built.
     let ramdisk = if flags.is_wanted() { Some(ramdisk::pack(&user::boot::contents(flags))?) } else { None };
     let mut machine = match &ramdisk {

@@ -211,11 +211,16 @@ static TRACED: Table = [for_tracer; CALLS];
 #[cold]
 fn for_tracer(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let number = task.call_begins(frame);
-    if number >= 0 {
+    if number != -1 {
         // SAFETY: as in `call`.
         let table = unsafe { &*calls::untraced() };
-        let number = usize::try_from(number).ok().filter(|number| *number < CALLS).unwrap_or(BEYOND);
-        match table[number](task, frame) {
+        let result = match usize::try_from(number) {
+            Ok(known) if known < CALLS => table[known](task, frame),
+            // A number that the tracer has put in: strace does so to have a call fail.
+            _ if number != frame.x[8] as i32 => Err(Errno::ENOSYS),
+            _ => table[BEYOND](task, frame),
+        };
+        match result {
             Ok(value) => frame.x[0] = value,
             Err(errno) => fails(task, frame, errno),
         }

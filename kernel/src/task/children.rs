@@ -113,20 +113,28 @@ impl Table {
         entry.interval_timers = [(0, 0); 3];
         entry.drop_timers();
         *entry.process.status.lock() = Some(status);
-        let own_group = entry.group;
+        let (own_group, session, parent) = (entry.group, entry.session, entry.parent);
         let children: alloc::vec::Vec<Pid> =
             self.processes.iter().filter(|(_, child)| child.parent == pid).map(|(child, _)| *child).collect();
-        let mut groups = alloc::vec![own_group];
+        // The groups that this process has connected with its session: a member has a parent in another group.
+        let connects =
+            |parent: &Listed, child: (Pid, Pid)| parent.group != child.0 && parent.session == child.1;
+        let connected =
+            self.processes.get(&parent).is_some_and(|parent| connects(parent, (own_group, session)));
+        let mut groups: alloc::vec::Vec<Pid> = connected.then_some(own_group).into_iter().collect();
         for child in children {
             let Some(entry) = self.process(child) else { continue };
             entry.set_parent(if pid == 1 { 0 } else { 1 });
             entry.exit_signal = entry.exit_signal.map(|_| Signal::SIGCHLD);
-            groups.push(entry.group);
+            if entry.group != own_group && entry.session == session {
+                groups.push(entry.group);
+            }
             let (zombie, ends) = (entry.zombie, entry.ends);
             if zombie && let Some(ends) = ends {
                 self.tell_end(child, ends);
             }
         }
+        groups.sort_unstable();
         groups.dedup();
         for group in groups {
             let stopped = |entry: &Listed| entry.group == group && entry.stopped.is_some();

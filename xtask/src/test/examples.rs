@@ -157,7 +157,7 @@ fn execute(
     example: &Example,
     tail: &mut String,
 ) -> Result<Vec<String>> {
-    setup::prepare(Need { cross: true, ..Need::default() })?;
+    setup::prepare(Need { cross: true, user: true, tracers: true, ..Need::default() })?;
     let directory = tempfile::tempdir()?;
     for source in programs::sources(&document.text)? {
         std::fs::write(directory.path().join(source.name), source.text)?;
@@ -183,6 +183,9 @@ fn execute(
             Act::Run(run, status) => {
                 let mut contents = user::boot::contents(&run.user);
                 contents.exec = contents.exec.map(|program| directory.path().join(program));
+                for (file, _) in &mut contents.others {
+                    *file = directory.path().join(&file);
+                }
                 let base = run.common.machine(Machine { append: "mode=user".into(), ..Machine::default() });
                 let (boot, _) = boot_contents(kernel, &contents, &base).context("the program's boot")?;
                 let before = wrong.len();

@@ -16,16 +16,17 @@ use crate::paths::root;
 use crate::qemu::{Line, Machine, Start};
 use crate::ramdisk::{self, Contents};
 use crate::session::End;
-use crate::setup::{self, decide::Need};
+use crate::setup::{self, arm64, decide::Need};
 use crate::user;
 use anyhow::{Context, Result};
+use std::path::PathBuf;
 
 /// The beginnings of the names of these tests: programs, and programs that have few system calls.
 pub const PREFIX: &str = "user.";
 pub const LIMITED_PREFIX: &str = "calls.";
 
 /// The applets of busybox that the script finds by PATH. Each is a link to the shell.
-const APPLETS: [&str; 9] = ["cat", "env", "grep", "head", "sed", "seq", "sleep", "tr", "wc"];
+const APPLETS: [&str; 10] = ["cat", "env", "grep", "head", "ps", "sed", "seq", "sleep", "tr", "wc"];
 
 /// One boot on one machine: a program in one linking, or the script, which has none.
 pub struct Task {
@@ -119,9 +120,11 @@ fn boot(kernel: &Kernel, programs: &[user::Program], task: &Task) -> Result<(Cap
             )
         }
     };
+    let others = task.run.with.iter().map(|name| find(programs, name));
     let contents = Contents {
         exec: Some(exec),
         initrd,
+        others: others.collect::<Result<_>>()?,
         arguments: task.run.arguments.iter().map(|&word| word.to_owned()).collect(),
         ..Contents::default()
     };
@@ -144,6 +147,21 @@ fn boot(kernel: &Kernel, programs: &[user::Program], task: &Task) -> Result<(Cap
     let booted = booted?;
     echoed.context("the other end of the second line")?;
     Ok(booted)
+}
+
+/// A file that a test uses beside its own program, and its path in the ramdisk.
+fn find(programs: &[user::Program], name: &str) -> Result<(PathBuf, String)> {
+    if let Some(path) = name.strip_prefix('/') {
+        return Ok((arm64::TRACERS.files().join(path), name.to_owned()));
+    }
+    let place = format!("/bin/{name}");
+    if arm64::TRACER_PROGRAMS.contains(&name) {
+        return Ok((arm64::tracer(name), place));
+    }
+    let is_it = |one: &&user::Program| one.name == name && one.linking == user::Linking::GlibcDynamic;
+    let program = programs.iter().find(is_it);
+    let program = program.with_context(|| format!("tests/user/{name}.c is missing"))?;
+    Ok((program.path.clone(), place))
 }
 
 /// Boots a program with its ramdisk. Also returns the machine as it was booted.

@@ -13,6 +13,9 @@ pub struct Run {
     pub prints: &'static [&'static str],
     /// How it is linked. Empty for a script, which busybox runs.
     pub linkings: &'static [Linking],
+    /// What else is in `/bin`: programs of `tests/user`, linked with glibc dynamically, and tracers, by their names. A path is that of another
+    /// file of the tracers, which keeps it.
+    pub with: &'static [&'static str],
     /// The only system calls that it has; empty if it has all.
     pub calls: &'static str,
     /// Whether it runs with one CPU only: thousands of tasks that end hold the lock of the table of tasks for long, and virtual CPUs that
@@ -30,6 +33,7 @@ const fn checks(suite: &'static str, name: &'static str) -> Run {
         arguments: &[],
         prints: &[],
         linkings: &Linking::ALL,
+        with: &[],
         calls: "",
         one_cpu: false,
         line: false,
@@ -51,6 +55,8 @@ const fn limited(
     Run { linkings, calls, ..checks(suite, name) }
 }
 
+/// What gdb finds threads with. It opens this library by its name.
+const LIBTHREAD_DB: &str = "/lib/aarch64-linux-gnu/libthread_db.so.1";
 const HELLO: &[&str] = &["hello, world"];
 
 pub const RUNS: &[Run] = &[
@@ -93,6 +99,8 @@ pub const RUNS: &[Run] = &[
     long("user.rounds", "rounds", &["1000"]),
     Run { linkings: &[MuslStatic], ..long("user.fuzz", "fuzz", &["20000", "1"]) },
     Run { linkings: &[], ..checks("user.script", "script") },
+    Run { linkings: &[], with: &["strace", "hello", "duo"], ..checks("user.strace", "strace") },
+    Run { linkings: &[], with: &["gdb", "sums", LIBTHREAD_DB], ..checks("user.gdb", "gdb") },
     Run {
         arguments: &["0"],
         prints: HELLO,

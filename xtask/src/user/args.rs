@@ -1,5 +1,6 @@
 //! The flags of `run` for programs at EL0.
 
+use super::under::Under;
 use crate::args::Cli;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory};
@@ -19,6 +20,9 @@ pub struct User {
     /// The boot ends when gdb ends, and the exit status is gdb's. Words behind PROGRAM are its arguments, as with --exec.
     #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["exec", "init"])]
     pub gdbserver: Option<PathBuf>,
+    /// Run PROGRAM under Debian's strace or gdb: their command line, with their options
+    #[arg(long, value_name = "TRACER", requires = "exec")]
+    pub under: Option<Under>,
     /// The arguments of PROGRAM
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<String>,

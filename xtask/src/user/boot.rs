@@ -12,13 +12,17 @@ pub const USER_MODE: &str = "mode=user loglevel=warn";
 
 /// What the ramdisk has in it.
 pub fn contents(user: &User) -> Contents {
-    Contents {
+    let contents = Contents {
         exec: user.exec.clone(),
         arguments: user.arguments.clone(),
         environment: user.env.clone(),
         others: user.with.iter().map(|word| addition(word)).collect(),
         initrd: user.initrd.clone(),
         sysroot: user.sysroot.clone(),
+    };
+    match &user.under {
+        Some(under) => under.put(contents),
+        None => contents,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod demo;
 mod linking;
 #[cfg(test)]
 mod tests;
+mod under;
 
 use crate::paths::{root, target_dir};
 use crate::process::run;

@@ -121,12 +121,18 @@ impl Task {
             if let Some(message) = message {
                 trace.message = message;
             }
-            trace.begin(stop, info, frame);
             let of = trace.of;
             if stop.kind == Kind::Group {
+                // What is told now includes what would be told next. Signals may have stopped the process, or had it go on, up to now.
                 trace.trap = false;
-                // What is told now includes what would be told next.
+                let Some((stop, info)) = self.stop_of_process(entry.stopped, trace.seized) else {
+                    entry.refresh(at);
+                    return Given::NOTHING;
+                };
+                trace.begin(stop, info, frame);
                 member.halted = entry.stopped.is_some();
+            } else {
+                trace.begin(stop, info, frame);
             }
             // As Linux: SIGCHLD for a stop with the process has the signal that has stopped the process, and 0 if none has.
             let (code, status) = match stop.kind {
@@ -179,23 +185,16 @@ impl Task {
     /// The running task stops with its process, or because its tracer has asked for that. Thread context; may sleep.
     pub(in super::super) fn stop_with_process(&self, frame: &mut Frame) {
         self.rewind(frame);
-        let (signal, seized) = {
-            let mut table = table();
-            let Some((entry, at)) = table.own(self) else { return };
-            let stopped = entry.stopped;
-            let Some(trace) = entry.members[at].trace.as_deref_mut() else { return };
-            trace.trap = false;
-            let seized = trace.seized;
-            match stopped {
-                Some(signal) => (signal, seized),
-                None if seized => (Signal::SIGTRAP, true),
-                None => return entry.refresh(at),
-            }
-        };
+        // The signal is looked up under the lock under which the stop begins.
+        self.stop(frame, Stop { kind: Kind::Group, code: 0 }, None);
+    }
+
+    /// How the running task stops with its process, which was stopped by a signal or goes on; None if its tracer is not told.
+    fn stop_of_process(&self, stopped: Option<Signal>, seized: bool) -> Option<(Stop, Option<Info>)> {
+        let signal = stopped.or(seized.then_some(Signal::SIGTRAP))?;
         let event = if seized { PTRACE_EVENT_STOP << 8 } else { 0 };
         let stop = Stop { kind: Kind::Group, code: signal.number() | event };
-        let info = seized.then(|| self.info_of(signal, stop.code));
-        self.stop(frame, stop, info);
+        Some((stop, seized.then(|| self.info_of(signal, stop.code))))
     }
 
     /// What PTRACE_GETSIGINFO gives at a stop that no signal has caused.
