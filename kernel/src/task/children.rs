@@ -112,7 +112,7 @@ impl Table {
         entry.stopped = None;
         entry.interval_timers = [(0, 0); 3];
         entry.drop_timers();
-        *entry.process.status.lock() = Some(status);
+        entry.process.set_status(status);
         let own_group = entry.group;
         let children: alloc::vec::Vec<Pid> =
             self.processes.iter().filter(|(_, child)| child.parent == pid).map(|(child, _)| *child).collect();

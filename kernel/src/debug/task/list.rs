@@ -1,6 +1,5 @@
 //! The slots of one task.
 
-use crate::debug::slots::bank::MOST;
 use ::slots::{Encoding, Kind, SlotId};
 use alloc::vec::Vec;
 use probe::sequence::Access;
@@ -112,23 +111,9 @@ impl Slots {
     }
 }
 
-/// How often uses were hit.
-pub(super) type Hits = [[(Use, u64); MOST]; 2];
-
 impl Slots {
     /// The kinds and numbers of all slots.
     pub fn numbers(&self) -> impl Iterator<Item = (Kind, usize)> + '_ {
         self.all.iter().map(|slot| (slot.id.kind, slot.nth))
-    }
-
-    /// Adds hits to the slots that they belong to.
-    pub fn add(&mut self, hits: &Hits) {
-        for &(this, count) in hits.iter().flatten() {
-            if count != 0
-                && let Some(slot) = self.find(this)
-            {
-                slot.hits += count;
-            }
-        }
     }
 }

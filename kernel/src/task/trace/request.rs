@@ -74,13 +74,17 @@ impl Task {
         super::attach::attach(self, tid, seize)
     }
 
-    /// Lets a tracee go on, with a signal if it has one.
+    /// Lets a tracee go on, with the signal that has this number; 0 for none.
     ///
     /// # Errors
-    /// ESRCH.
-    pub(crate) fn let_go_on(&self, tid: Pid, how: How, signal: Option<Signal>) -> Result<(), Errno> {
+    /// ESRCH; EIO if no signal has the number.
+    pub(crate) fn let_go_on(&self, tid: Pid, how: How, signal: u64) -> Result<(), Errno> {
         let mut table = table();
         let member = table.stopped(self, tid)?;
+        let signal = match signal {
+            0 => None,
+            number => Some(u32::try_from(number).ok().and_then(Signal::new).ok_or(Errno::EIO)?),
+        };
         let task = member.task.clone();
         let trace = member.trace.as_deref_mut().ok_or(Errno::ESRCH)?;
         trace.given = signal;
