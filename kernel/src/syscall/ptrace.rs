@@ -4,7 +4,6 @@ use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::space::Right;
 use crate::task::{CallInfo, How, RegisterSet, Task, TraceOptions, user};
-use alloc::vec;
 use linux_raw_sys::ptrace as raw;
 use signals::{Info, SigSet, Signal};
 use zerocopy::{Immutable, IntoBytes};
@@ -157,9 +156,10 @@ impl Request {
         }
         let length = length.min(which.size() as u64) as usize;
         if set {
-            let mut bytes = vec![0; length];
-            user::read(base, &mut bytes)?;
-            task.set_registers_of_tracee(self.tid, which, &bytes)?;
+            let mut bytes = [0; RegisterSet::MOST];
+            let bytes = &mut bytes[..length];
+            user::read(base, bytes)?;
+            task.set_registers_of_tracee(self.tid, which, bytes)?;
         } else {
             let bytes = task.registers_of_tracee(self.tid, which)?;
             user::write(base, &bytes[..length])?;

@@ -1,6 +1,6 @@
 //! The slots of one task.
 
-use ::slots::{Encoding, Kind, SlotId};
+use ::slots::{Encoding, Kind, Request, SlotId};
 use alloc::vec::Vec;
 use probe::sequence::Access;
 
@@ -85,6 +85,12 @@ pub(super) const fn untagged(address: u64) -> u64 {
 }
 
 impl Slot {
+    /// Has the slot match what `request` says, whose encoding is `encoding`.
+    pub fn move_to(&mut self, request: &Request, encoding: Encoding) {
+        debug_assert_eq!(self.id.kind, request.kind());
+        self.encoding = encoding;
+    }
+
     /// Whether this is a watchpoint that an access of the task hits. The access has the address as the program has it.
     pub fn is_hit_by(&self, access: &Access) -> bool {
         let (first, last) = self.encoding.watched();

@@ -42,11 +42,7 @@ impl TaskDebug {
     /// returns, the change is in force for the running task; for a task on another CPU the caller waits by [`settle`](Self::settle).
     /// Thread context.
     pub fn enable_slot(&self, this: Use, enabled: bool) -> bool {
-        let found = self.slots.lock().find(this).map(|slot| slot.enabled = enabled).is_some();
-        if found {
-            self.changed();
-        }
-        found
+        self.change_slot(this, |slot| slot.enabled = enabled)
     }
 
     /// Has a slot match from now on what `request` says, which is of the slot's kind. The hits go on being counted. Nothing is done if there
@@ -56,14 +52,30 @@ impl TaskDebug {
     /// Why the slot cannot be like that. The slot is then as it was.
     pub fn move_slot(&self, this: Use, request: &Request) -> Result<(), SlotError> {
         let encoding = request.encode()?;
-        let found = self.slots.lock().find(this).map(|slot| {
-            debug_assert_eq!(slot.id.kind, request.kind());
-            slot.encoding = encoding;
+        self.change_slot(this, |slot| slot.move_to(request, encoding));
+        Ok(())
+    }
+
+    /// [`move_slot`](Self::move_slot) and [`enable_slot`](Self::enable_slot) in one.
+    ///
+    /// # Errors
+    /// Those of [`move_slot`](Self::move_slot).
+    pub fn arm_slot(&self, this: Use, request: &Request) -> Result<(), SlotError> {
+        let encoding = request.encode()?;
+        self.change_slot(this, |slot| {
+            slot.move_to(request, encoding);
+            slot.enabled = true;
         });
-        if found.is_some() {
+        Ok(())
+    }
+
+    /// Changes a slot, and tells the CPU that runs the task. Returns false if there is no such slot.
+    fn change_slot(&self, this: Use, change: impl FnOnce(&mut Slot)) -> bool {
+        let found = self.slots.lock().find(this).map(change).is_some();
+        if found {
             self.changed();
         }
-        Ok(())
+        found
     }
 
     /// Takes out a slot that was disabled and [settled](Self::settle), and returns its hits; None if there is no such slot. Its number is
@@ -84,6 +96,11 @@ impl TaskDebug {
         let slot = slots.find(this)?;
         // The lock keeps the slot armed, or disarmed, on whichever CPU it is.
         Some(slot.hits + slots::live_hits(slot.id, ptr::from_ref(self).cast()))
+    }
+
+    /// Whether a slot exists. Thread context.
+    pub fn has_slot(&self, this: Use) -> bool {
+        self.slots.lock().find(this).is_some()
     }
 
     /// Whether a slot is enabled.
