@@ -169,5 +169,5 @@ pub fn run_first(path: &str) -> Result<Status, String> {
     }
     words(b"/init.env", &mut environment).map_err(cannot)?;
     let process = task::spawn_first(path.as_bytes(), &arguments, &environment).map_err(cannot)?;
-    Ok(process.changed.wait(|| process.status()))
+    Ok(process.wait_for_end())
 }

@@ -70,11 +70,11 @@ impl Cpu {
         self.first_real_time().or_else(|| self.fair.first())
     }
 
-    /// Lets `min_vruntime` follow the fair task that is farthest behind.
-    pub(crate) fn advance_min_vruntime(&mut self, tasks: &Tasks) {
-        let running = self.running(tasks).filter(|&task| tasks[task].level() == 0);
+    /// Lets `min_vruntime` follow the fair task that is farthest behind. `running` is the virtual time of the running task, if that is a fair one.
+    #[inline(always)]
+    pub(crate) fn advance_min_vruntime(&mut self, running: Option<u64>, tasks: &Tasks) {
         let first = self.fair.first();
-        let behind = match (running.map(|t| tasks[t].vruntime), first.map(|t| tasks[t].vruntime)) {
+        let behind = match (running, first.map(|task| tasks[task].vruntime)) {
             (Some(a), Some(b)) => Some(if before(a, b) { a } else { b }),
             (a, b) => a.or(b),
         };

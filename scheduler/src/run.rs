@@ -283,6 +283,7 @@ impl Scheduler {
         if task.level() == 0 {
             task.vruntime = task.vruntime.wrapping_add(virtual_time(ran, task.effective));
         }
-        state.advance_min_vruntime(&self.tasks);
+        let running = (task.state == State::Running && task.level() == 0).then_some(task.vruntime);
+        state.advance_min_vruntime(running, &self.tasks);
     }
 }

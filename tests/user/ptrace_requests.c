@@ -116,6 +116,9 @@ static void unknown_requests(void)
 	for (unsigned i = 0; i < sizeof all / sizeof *all; i++)
 		wrong += PT(all[i], other, 0, 0) != -ESRCH;
 	is("all of one that is not traced: ESRCH", wrong, 0);
+	is("a signal that there is not, for one that is not traced", PT(CONT, other, 0, 65), -ESRCH);
+	is("    for a tracee", PT(CONT, pid, 0, 65), -EIO);
+	is("    as a large number", PT(SINGLESTEP, pid, 0, 1L << 32 | 5), -EIO);
 	kill(other, SIGKILL);
 	until(other, 'Z');
 	is("ATTACH to one that has ended", PT(ATTACH, other, 0, 0), -EPERM);

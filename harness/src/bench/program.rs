@@ -276,8 +276,7 @@ impl Program {
     /// # Panics
     /// If the program ends by a signal.
     pub fn wait(&self) {
-        let process = &self.task.process;
-        let status = process.changed.wait(|| process.status());
+        let status = self.task.process.wait_for_end();
         assert!(status == Status::Exited(0), "bench: the program has ended with {status:?}");
     }
 

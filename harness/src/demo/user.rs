@@ -62,7 +62,7 @@ fn run(item: &str) -> Result<(u8, String), Failure> {
     // The program has no terminal: the monitor is going to take the console's input.
     let files = |_| Ok(OpenFiles::default());
     let process = task::spawn(PROGRAM, &arguments, &environment, files).map_err(failed)?.process.clone();
-    let status = process.changed.wait(|| process.status()).as_shells_show_it();
+    let status = process.wait_for_end().as_shells_show_it();
     let line = userspace::content(line.as_bytes()).map_err(failed)?.unwrap_or_default();
     Ok((status, String::from_utf8_lossy(&line).into_owned()))
 }

@@ -28,13 +28,13 @@ pub use programs::{
 };
 pub use run::{
     create, exit, init_cpu, prepare_to_sleep, sleep, spawn, threads, wait_in_idle, wake, wake_first,
-    yield_now,
+    wake_masked, yield_now,
 };
 pub use scheduler::{CpuSet, Error, LockKey, MIN_GRANULARITY, Policy, RR_QUANTUM, TaskId, TaskState};
 pub use thread::{
     Entry, Handle, Occupant, SpawnError, Thread, current as current_thread, occupant_of, stack_top,
 };
-pub use wait::{Interrupted, WaitQueue};
+pub use wait::{Interrupted, WaitQueue, Waiting};
 
 use crate::debug::{CpuDebug, step};
 use crate::percpu;

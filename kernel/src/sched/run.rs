@@ -235,7 +235,7 @@ pub fn wake(task: TaskId) {
 }
 
 /// As [`wake`], for a caller who has interrupts off.
-pub(super) fn wake_masked(task: TaskId) {
+pub fn wake_masked(task: TaskId) {
     let kicks = {
         let mut guard = STATE.lock_masked();
         let Some(state) = guard.as_mut() else { return };

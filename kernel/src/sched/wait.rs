@@ -4,6 +4,7 @@ use super::run::{sleep, wake_masked};
 use super::thread::{Thread, current};
 use super::waiters::{Waiter, Waiters};
 use crate::sync::IrqMutex;
+use core::ops::DerefMut;
 use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst, fence};
 use scheduler::TaskId;
@@ -32,10 +33,9 @@ impl Place<'_> {
         unsafe { self.map_unchecked(|place| &place.waiter) }
     }
 
-    /// Joins the end of the queue. The place is not in the queue yet.
+    /// Joins the end of the queue, whose lock the caller has taken. The place is not in the queue yet.
     #[inline]
-    fn join(self: Pin<&Self>) {
-        let mut waiters = self.queue.waiters.lock();
+    fn join(self: Pin<&Self>, mut waiters: impl DerefMut<Target = Waiters>) {
         // SAFETY: the place is pinned, and removes its waiter when it is dropped.
         unsafe { waiters.add(self.waiter()) };
         self.queue.any.store(true, Relaxed);
@@ -54,6 +54,20 @@ impl Drop for Place<'_> {
             let mut waiters = self.queue.waiters.lock();
             waiters.remove(waiter);
             self.queue.note(&waiters);
+        }
+    }
+}
+
+/// A thread that is about to wait ([`WaitQueue::wait_under`]).
+pub struct Waiting<'a>(Pin<&'a Place<'a>>);
+
+impl Waiting<'_> {
+    /// Joins the queue, unless the thread is in it. Who holds the lock under which the condition changes misses no wake-up from here on. The lock
+    /// keeps interrupts off.
+    #[inline]
+    pub fn join(&self) {
+        if !self.0.waiter.is_listed() {
+            self.0.join(self.0.queue.waiters.lock_masked());
         }
     }
 }
@@ -100,7 +114,7 @@ impl WaitQueue {
             } else {
                 // Whoever wakes the threads of the queue also takes them out. From here on a wake-up is not lost: the condition is looked
                 // at once more before the sleep.
-                place.join();
+                place.join(self.waiters.lock());
             }
             if let Some(value) = condition() {
                 return Ok(value);
@@ -111,22 +125,56 @@ impl WaitQueue {
         }
     }
 
+    /// As [`wait_unless`](Self::wait_unless), for a condition that changes under an [`IrqMutex`] only. `look` takes it, and if the condition does
+    /// not hold it calls [`Waiting::join`] before it gives the lock back. So the condition is looked at once before each sleep, not twice.
+    ///
+    /// # Errors
+    /// [`Interrupted`], if `look` gave no value.
+    #[inline]
+    pub fn wait_under<R>(
+        &self,
+        interrupted: impl Fn() -> bool,
+        mut look: impl FnMut(&Waiting<'_>) -> Option<R>,
+    ) -> Result<R, Interrupted> {
+        let me = current().map_or(TaskId::from_bits(0), Thread::id);
+        let place = pin!(Place { queue: self, waiter: Waiter::new(me) });
+        let waiting = Waiting(place.as_ref());
+        loop {
+            if let Some(value) = look(&waiting) {
+                return Ok(value);
+            }
+            if interrupted() {
+                return Err(Interrupted);
+            }
+            sleep();
+        }
+    }
+
     /// Wakes all that wait. Thread and interrupt context.
     #[inline]
     pub fn wake_all(&self) {
         // The condition was made to hold before the queue is looked at (see `Place::join`).
         fence(SeqCst);
         if self.any.load(Relaxed) {
-            self.wake_waiters();
+            self.wake_waiters(|| self.waiters.lock());
+        }
+    }
+
+    /// As [`wake_all`](Self::wake_all), for a caller who has interrupts off.
+    #[inline]
+    pub fn wake_all_masked(&self) {
+        fence(SeqCst);
+        if self.any.load(Relaxed) {
+            self.wake_waiters(|| self.waiters.lock_masked());
         }
     }
 
     #[inline(never)]
-    fn wake_waiters(&self) {
+    fn wake_waiters<G: DerefMut<Target = Waiters>>(&self, lock: impl Fn() -> G) {
         let mut last = None;
         // One by one, so that interrupts do not stay off for all. A thread that joins again meanwhile has looked at its condition since.
         loop {
-            let mut waiters = self.waiters.lock();
+            let mut waiters = lock();
             let last = *last.get_or_insert(waiters.last_ticket());
             let Some(thread) = waiters.take_first(last) else { return };
             self.note(&waiters);

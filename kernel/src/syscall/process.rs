@@ -165,9 +165,12 @@ fn which(task: &Task, number: i32) -> Result<Which, Errno> {
 
 /// A `struct rusage` with the time that a child has run.
 pub(super) fn put_usage(to: u64, run_time: u64) -> Result<(), Errno> {
+    if to == 0 {
+        return Ok(());
+    }
     let mut usage = [0_u64; 18];
     (usage[0], usage[1]) = (run_time / 1_000_000_000, run_time % 1_000_000_000 / 1000);
-    if to == 0 { Ok(()) } else { user::put(to, usage) }
+    user::put(to, usage)
 }
 
 /// wait4
@@ -179,7 +182,8 @@ pub fn wait4(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     if options & !known != 0 {
         return Err(Errno::EINVAL);
     }
-    let wanted = Wanted { which: which(task, number as i32)?, options: options | raw::WEXITED };
+    let which = which(task, number as i32)?;
+    let wanted = Wanted { which, options: options | raw::WEXITED, times: usage != 0 };
     let Some(event) = task::wait(task, &wanted)? else { return Ok(0) };
     if status != 0 {
         user::put(status, event.wait_status())?;
@@ -204,7 +208,7 @@ pub fn waitid(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         raw::P_PGID if number >= 0 => which(task, -number)?,
         _ => return Err(Errno::EINVAL),
     };
-    let event = task::wait(task, &Wanted { which, options })?;
+    let event = task::wait(task, &Wanted { which, options, times: usage != 0 })?;
     let mut bytes = [0; Info::SIZE];
     if let Some(event) = event {
         let pid = event.pid.cast_signed();

@@ -4,7 +4,6 @@ use crate::errno::Errno;
 use crate::exception::Frame;
 use crate::space::Right;
 use crate::task::{CallInfo, How, RegisterSet, Task, TraceOptions, user};
-use alloc::vec;
 use linux_raw_sys::ptrace as raw;
 use signals::{Info, SigSet, Signal};
 use zerocopy::{Immutable, IntoBytes};
@@ -27,14 +26,14 @@ pub fn ptrace(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         raw::PTRACE_SEIZE => return asked.seize(task),
         raw::PTRACE_INTERRUPT => return task.interrupt_tracee(asked.tid).map(|()| 0),
         raw::PTRACE_KILL => return task.kill_tracee(asked.tid).map(|()| 0),
+        raw::PTRACE_CONT => return asked.go_on(task, How::Cont),
+        raw::PTRACE_SYSCALL => return asked.go_on(task, How::Syscall),
+        raw::PTRACE_SINGLESTEP => return asked.go_on(task, How::Step),
+        raw::PTRACE_DETACH => return asked.go_on(task, How::Detach),
         _ => {}
     }
     task.has_stopped(asked.tid)?;
     match number {
-        raw::PTRACE_CONT => asked.go_on(task, How::Cont),
-        raw::PTRACE_SYSCALL => asked.go_on(task, How::Syscall),
-        raw::PTRACE_SINGLESTEP => asked.go_on(task, How::Step),
-        raw::PTRACE_DETACH => asked.go_on(task, How::Detach),
         raw::PTRACE_LISTEN => task.have_listen(asked.tid).map(|()| 0),
         raw::PTRACE_PEEKTEXT | raw::PTRACE_PEEKDATA => asked.peek(task),
         raw::PTRACE_POKETEXT | raw::PTRACE_POKEDATA => asked.poke(task),
@@ -90,11 +89,7 @@ impl Request {
     }
 
     fn go_on(&self, task: &Task, how: How) -> Result<u64, Errno> {
-        let signal = match self.data {
-            0 => None,
-            number => Some(u32::try_from(number).ok().and_then(Signal::new).ok_or(Errno::EIO)?),
-        };
-        task.let_go_on(self.tid, how, signal).map(|()| 0)
+        task.let_go_on(self.tid, how, self.data).map(|()| 0)
     }
 
     fn peek(&self, task: &Task) -> Result<u64, Errno> {
@@ -161,9 +156,10 @@ impl Request {
         }
         let length = length.min(which.size() as u64) as usize;
         if set {
-            let mut bytes = vec![0; length];
-            user::read(base, &mut bytes)?;
-            task.set_registers_of_tracee(self.tid, which, &bytes)?;
+            let mut bytes = [0; RegisterSet::MOST];
+            let bytes = &mut bytes[..length];
+            user::read(base, bytes)?;
+            task.set_registers_of_tracee(self.tid, which, bytes)?;
         } else {
             let bytes = task.registers_of_tracee(self.tid, which)?;
             user::write(base, &bytes[..length])?;

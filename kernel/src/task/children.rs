@@ -83,24 +83,24 @@ impl Table {
 
     /// Sends a process the signal for a change of a child or a tracee, and wakes it if it waits.
     pub fn tell(&mut self, who: Pid, signal: Option<Signal>, change: &Change, ended: bool) {
-        let run_time = self.processes.get(&change.id).map_or(0, |child| child.run_time);
         let Some(entry) = self.process(who) else { return };
         let wants = ended || entry.actions.wants_child_stops();
+        let Some(signal) = signal.filter(|signal| wants && !entry.loses(*signal)) else {
+            // The table's lock keeps interrupts off.
+            return entry.process.changed.wake_all_masked();
+        };
         let process = entry.process.clone();
-        if let Some(signal) = signal
-            && wants
-        {
-            let fields = Fields::Child {
-                pid: change.id.cast_signed(),
-                uid: 0,
-                status: change.status,
-                utime: (run_time / TICK).cast_signed(),
-                stime: 0,
-            };
-            let info = Info { signal, errno: 0, code: change.code.cast_signed(), fields };
-            let _ = self.send(who, None, &info);
-        }
-        process.changed.wake_all();
+        let run_time = self.processes.get(&change.id).map_or(0, |child| child.run_time);
+        let fields = Fields::Child {
+            pid: change.id.cast_signed(),
+            uid: 0,
+            status: change.status,
+            utime: (run_time / TICK).cast_signed(),
+            stime: 0,
+        };
+        let info = Info { signal, errno: 0, code: change.code.cast_signed(), fields };
+        let _ = self.send(who, None, &info);
+        process.changed.wake_all_masked();
     }
 
     /// The last task of a process has ended: it is a zombie until its parent has asked for its status, and its children get another parent.
@@ -112,7 +112,7 @@ impl Table {
         entry.stopped = None;
         entry.interval_timers = [(0, 0); 3];
         entry.drop_timers();
-        *entry.process.status.lock() = Some(status);
+        entry.process.set_status(status);
         let (own_group, session, parent) = (entry.group, entry.session, entry.parent);
         let children: alloc::vec::Vec<Pid> =
             self.processes.iter().filter(|(_, child)| child.parent == pid).map(|(child, _)| *child).collect();

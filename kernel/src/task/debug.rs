@@ -2,6 +2,7 @@
 
 use super::Task;
 use super::event::Told;
+use super::trace::state::Stops;
 use crate::debug::task::hit::{Hits, Report};
 use crate::debug::task::{TaskDebug, Use};
 use crate::exception::{El0Frame, Frame};
@@ -24,7 +25,7 @@ pub fn report(frame: &mut El0Frame, report: &Report) {
             if owners.contains(Owners::TRACER) && !task.drops_step() {
                 let info = Info::fault(Signal::SIGTRAP, raw::TRAP_TRACE, frame.pc);
                 let fault = (0, frame.esr);
-                task.force(frame, &info, Some(fault));
+                task.force(frame, &info, Some(fault), Stops::AtOnce);
             }
         }
         Report::Hits(hits) => task.report_hits(frame, hits),
@@ -43,25 +44,24 @@ impl Task {
             let address = if this.stops() { address } else { hits.address };
             self.report_hit(frame, this, address, &mut told);
         }
+        if let Some((info, fault)) = told.signal() {
+            self.force(frame, info, fault, Stops::AtOnce);
+        }
     }
 
     /// Reports a hit of one slot. Thread context of the task.
-    pub(super) fn report_hit(&self, frame: &mut Frame, this: Use, address: u64, told: &mut Told) {
+    pub(super) fn report_hit(&self, frame: &Frame, this: Use, address: u64, told: &mut Told) {
         if this.stops() {
             // The tracer may have taken the slot away meanwhile.
-            if self.debug.slot_hits(this).is_some() && !core::mem::replace(&mut told.signalled, true) {
-                let info = Info::fault(Signal::SIGTRAP, raw::TRAP_HWBKPT, address);
-                self.force(frame, &info, None);
+            if self.debug.has_slot(this) {
+                told.note(Info::fault(Signal::SIGTRAP, raw::TRAP_HWBKPT, address), None);
             }
             return;
         }
         // The event may be gone meanwhile, and then there is nobody to be told. If it is there, the reference keeps it (T4).
         let event = self.events.lock().iter().find(|(of, _)| *of == this).map(|(_, event)| event.clone());
-        if let Some(info) = event.and_then(|event| event.hit(address))
-            && !core::mem::replace(&mut told.signalled, true)
-        {
-            let esr = frame.esr;
-            self.force(frame, &info, Some((address, esr)));
+        if let Some(info) = event.and_then(|event| event.hit(address)) {
+            told.note(info, Some((address, frame.esr)));
         }
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn end_task() -> ! {
             let place = core::mem::take(&mut *task.process.place.lock());
             drop(place);
             table().finish(task.process.pid);
-            task.process.changed.wake_all();
+            task.process.tell_end();
         } else {
             // The others may wait for this one to stop.
             table().check_stop(task.process.pid);

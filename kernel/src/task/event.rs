@@ -303,11 +303,23 @@ impl PerfEvent {
     }
 }
 
-/// What the program was told of the hits of one instruction, or of one sequence: there is one SIGTRAP for all of them, as if those behind the
+/// What the program is told of the hits of one instruction, or of one sequence: there is one SIGTRAP for all of them, as if those behind the
 /// first one had found it pending.
 #[derive(Default)]
 pub(super) struct Told {
-    pub signalled: bool,
+    first: Option<(Info, Option<(u64, u64)>)>,
+}
+
+impl Told {
+    /// Notes a signal, with FAR_EL1 and ESR_EL1 if its handler sees them.
+    pub fn note(&mut self, info: Info, fault: Option<(u64, u64)>) {
+        self.first.get_or_insert((info, fault));
+    }
+
+    /// What was noted first.
+    pub fn signal(&self) -> Option<(&Info, Option<(u64, u64)>)> {
+        self.first.as_ref().map(|(info, fault)| (info, *fault))
+    }
 }
 
 impl Task {

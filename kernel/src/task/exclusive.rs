@@ -6,6 +6,7 @@
 //! cannot be executed so runs free, with the slots suspended, until the program's next exception.
 
 use super::event::Told;
+use super::trace::state::Stops;
 use super::{Task, user};
 use crate::debug::control::Masked;
 use crate::debug::exclusive::Native;
@@ -16,6 +17,7 @@ use crate::space::{Space, Steady};
 use probe::sequence::{self, Access, Between, Done, Fault, Memory, Registers, Shape, Stuck};
 use probe::{is_load_exclusive, is_store_exclusive};
 use rules::step::Owners;
+use zerocopy::IntoBytes;
 
 /// How many instructions before an ordinary access a load-exclusive is looked for.
 const BEHIND: u64 = 32;
@@ -188,7 +190,13 @@ fn is_stopped(own: &Task, registers: &Registers, word: u32) -> bool {
 
 /// Whether the instruction at `pc` is behind a load-exclusive and on the way to its store-exclusive.
 fn is_in_sequence(pc: u64) -> bool {
-    (1..BEHIND).map(|back| pc.wrapping_sub(4 * back)).any(|load| {
+    // The words before `pc`, in one copy. If a page of them cannot be read they are looked at one by one.
+    let mut words = [0_u32; BEHIND as usize - 1];
+    let first = pc.wrapping_sub(4 * (BEHIND - 1));
+    let is_read = user::read(first, words.as_mut_bytes()).is_ok();
+    let perhaps = |(_, word): &(usize, u32)| !is_read || is_load_exclusive(*word);
+    words.into_iter().enumerate().filter(perhaps).any(|(nth, _)| {
+        let load = first.wrapping_add(4 * nth as u64);
         let mut found = false;
         if word(load).is_some_and(is_load_exclusive) {
             sequence::members(word, load, |member| found |= member == pc);
@@ -213,4 +221,8 @@ fn put(
     own.debug.count_accesses(&made[..count], hits, |this, address| {
         own.report_hit(frame, this, address, &mut told);
     });
+    // Not at once: the caller has not done with the task's step.
+    if let Some((info, fault)) = told.signal() {
+        own.force(frame, info, fault, Stops::Later);
+    }
 }

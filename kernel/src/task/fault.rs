@@ -2,6 +2,7 @@
 
 use super::end::exit_process;
 use super::process::Status;
+use super::trace::state::Stops;
 use super::{Task, cpu};
 use crate::exception::{El0Frame, Frame, frame::ec};
 use crate::space::{TOP, Unrepaired};
@@ -41,7 +42,7 @@ pub fn brk(task: &Task, frame: &mut Frame) {
     let esr = frame.esr;
     let info = Info::fault(Signal::SIGTRAP, raw::TRAP_BRKPT, frame.pc);
     // FAR_EL1 is UNKNOWN after a BRK (DDI 0487 D24.2.41).
-    task.force(frame, &info, Some((0, esr)));
+    task.force(frame, &info, Some((0, esr)), Stops::AtOnce);
 }
 
 /// The handler of all synchronous exceptions of programs but system calls and BRKs. Thread context. Not inlined into the entry, where no probe
@@ -54,7 +55,7 @@ pub fn exception(frame: &mut El0Frame) {
     }
     let Some(info) = signal_of(task, frame) else { return };
     let fault = (fault_address(frame), frame.esr);
-    task.force(frame, &info, Some(fault));
+    task.force(frame, &info, Some(fault), Stops::AtOnce);
 }
 
 /// The address that an exception reports: FAR_EL1 where the exception sets it (DDI 0487 D24.2.41), else 0. For other classes the register

@@ -1,6 +1,7 @@
 //! How a handler of a signal begins, and how the program goes on after it.
 
 use super::table::table;
+use super::trace::state::Stops;
 use super::user::FrameMemory;
 use super::{Task, user, vdso};
 use crate::debug;
@@ -96,7 +97,7 @@ pub fn sigreturn(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
         if let Ok(mask) = user::get(at.wrapping_add(frame::MASK_AT)) {
             task.set_blocked(SigSet(mask));
         }
-        task.force(frame, &Info::fault(Signal::SIGSEGV, SEGV_MAPERR, at), None);
+        task.force(frame, &Info::fault(Signal::SIGSEGV, SEGV_MAPERR, at), None, Stops::Later);
         return Ok(frame.x[0]);
     };
     frame.move_to(frame.pc);

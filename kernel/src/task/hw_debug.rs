@@ -98,8 +98,10 @@ impl Slot {
         if wanted == self.armed {
             return;
         }
-        let moved = wanted.is_some_and(|watched| debug.move_slot(this, &request_of(&watched)).is_ok());
-        debug.enable_slot(this, moved);
+        let is_armed = wanted.is_some_and(|watched| debug.arm_slot(this, &request_of(&watched)).is_ok());
+        if !is_armed {
+            debug.enable_slot(this, false);
+        }
         self.armed = wanted;
     }
 }

@@ -56,13 +56,23 @@ pub fn leave(frame: &mut Frame) -> bool {
         return false;
     }
     daif::clear::<{ daif::ALL }>();
-    act(task, frame);
+    act(task, frame, None);
     daif::set::<{ daif::ALL }>();
     false
 }
 
-fn act(task: &Task, frame: &mut Frame) {
-    let mut given = None;
+/// Has the running task stop for its tracer, who decides about a signal: what [`leave`] does for [`Next::Tell`], before the way to EL0. Thread
+/// context; may sleep.
+#[cold]
+#[inline(never)]
+pub(super) fn tell(task: &Task, frame: &mut Frame, info: &Info) {
+    if let Some(given) = task.stop_for_signal(frame, info) {
+        act(task, frame, Some(given));
+    }
+}
+
+/// Does one thing that is to be done. `given` is a signal that the tracer has let through.
+fn act(task: &Task, frame: &mut Frame, mut given: Option<Info>) {
     loop {
         let delivery = task.process.delivery.lock_by(task.thread());
         let next = table().next(task, frame.sp, given.take());
@@ -82,7 +92,7 @@ fn act(task: &Task, frame: &mut Frame) {
             Next::Terminate(info) => terminate(task, frame, &info),
             Next::Trap => return task.stop_with_process(frame),
             Next::Tell(info) => {
-                given = task.stop_for_signal(frame, info);
+                given = task.stop_for_signal(frame, &info);
                 if given.is_none() {
                     return;
                 }

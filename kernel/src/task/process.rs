@@ -104,9 +104,12 @@ pub struct Process {
     /// Whether the process ends: each of its threads ends when it would return to EL0.
     pub(super) ends: AtomicBool,
     /// How it has ended, once all its threads have.
-    pub(super) status: IrqMutex<Option<Status>>,
-    /// Threads that wait for children of the process, or for the end of its other threads.
-    pub changed: WaitQueue,
+    status: IrqMutex<Option<Status>>,
+    /// Threads of the process that wait for its children and tracees, or for the end of its other threads.
+    pub(super) changed: WaitQueue,
+    /// Threads that wait for the end of the process. They have a queue of their own, so that what wakes the process's threads does not wake
+    /// them.
+    ended: WaitQueue,
 }
 
 impl Process {
@@ -124,6 +127,7 @@ impl Process {
             ends: AtomicBool::new(false),
             status: IrqMutex::new(None),
             changed: WaitQueue::new(),
+            ended: WaitQueue::new(),
         }
     }
 
@@ -135,5 +139,20 @@ impl Process {
     /// How it has ended; None while it runs. Thread context.
     pub fn status(&self) -> Option<Status> {
         *self.status.lock()
+    }
+
+    /// Says how it has ended. Under the table's lock.
+    pub(super) fn set_status(&self, status: Status) {
+        *self.status.lock() = Some(status);
+    }
+
+    /// Tells those who wait for its end. After [`set_status`](Self::set_status).
+    pub(super) fn tell_end(&self) {
+        self.ended.wake_all();
+    }
+
+    /// Waits for its end, and returns how it has ended. Thread context; may sleep.
+    pub fn wait_for_end(&self) -> Status {
+        self.ended.wait(|| self.status())
     }
 }

@@ -2,8 +2,10 @@
 
 use super::Task;
 use super::handlers::{self, Start};
+use super::leave;
 use super::process::{Pid, Status};
 use super::table::{Entry, Member, Table, table};
+use super::trace::state::Stops;
 use crate::exception::Frame;
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use signals::{Delivery, Fields, Handler, Info, SigSet, Signal, deliver};
@@ -111,6 +113,17 @@ impl Entry {
         }
     }
 
+    /// Whether sending a signal to the process would change nothing.
+    pub fn loses(&self, signal: Signal) -> bool {
+        let Some(first) = self.members.first() else { return true };
+        let blocked = first.blocked | first.saved.unwrap_or_default();
+        let generation = self.actions.generate(signal, blocked, first.trace.is_some());
+        generation.discard
+            && !generation.continues
+            && generation.flush.is_empty()
+            && signal != Signal::SIGKILL
+    }
+
     /// Drops signals from all queues.
     pub fn flush(&mut self, set: SigSet) {
         if !set.is_empty() {
@@ -172,24 +185,30 @@ impl Table {
 impl Task {
     /// Has the running task take the signal of a fault, which it cannot put off: it goes on in the handler, if there is one. `frame` has its
     /// registers. Thread context; may sleep.
-    pub(super) fn force(&self, frame: &mut Frame, info: &Info, fault: Option<(u64, u64)>) {
-        let _delivery = self.process.delivery.lock_by(self.thread());
+    pub(super) fn force(&self, frame: &mut Frame, info: &Info, fault: Option<(u64, u64)>, stops: Stops) {
+        let delivery = self.process.delivery.lock_by(self.thread());
+        let mut tells = stops == Stops::AtOnce;
         let start = {
             let mut table = table();
             let Some((entry, at)) = table.own(self) else { return };
             // Neither a signal nor a stop nor the end is before the fault.
             let is_first = !self.attention.load(Relaxed);
-            entry.force(at, info, fault, frame.sp, is_first)
+            entry.force(at, info, fault, frame.sp, is_first, &mut tells)
         };
         if let Some(start) = start {
-            handlers::begin(self, frame, info, &start);
+            return handlers::begin(self, frame, info, &start);
+        }
+        drop(delivery);
+        if tells {
+            leave::tell(self, frame, info);
         }
     }
 }
 
 impl Entry {
     /// A task takes the signal of a fault. Returns the handler's start; without one the signal waits in the task's queue, for
-    /// [`super::leave`]. Faults come before all other signals, so that the queue need not be asked.
+    /// [`super::leave`]. Faults come before all other signals, so that the queue need not be asked. `tells` says whether the task may stop for
+    /// its tracer at once, and afterwards whether it does: then the signal waits nowhere.
     #[inline(always)]
     fn force(
         &mut self,
@@ -198,6 +217,7 @@ impl Entry {
         fault: Option<(u64, u64)>,
         sp: u64,
         is_first: bool,
+        tells: &mut bool,
     ) -> Option<Start> {
         let member = &mut self.members[at];
         let blocked = member.blocked.contains(info.signal);
@@ -207,6 +227,7 @@ impl Entry {
                 if blocked {
                     let _ = member.pending.push(info.asynchronous(), ROOM);
                 }
+                *tells = false;
                 return None;
             }
             self.actions.force(info.signal, &mut member.blocked);
@@ -219,8 +240,20 @@ impl Entry {
             return Some(member.start(handler, fault));
         }
         member.fault = fault.map(|(address, esr)| (info.signal, address, esr));
-        let _ = member.pending.push(*info, ROOM);
-        self.refresh(at);
+        *tells = *tells && self.ends.is_none() && self.stopped.is_none() && member.can_stop();
+        if !*tells {
+            let _ = member.pending.push(*info, ROOM);
+            self.refresh(at);
+        }
         None
+    }
+}
+
+impl Member {
+    /// Whether nothing comes before a stop for the signal of a fault. Not for a task whose process ends or stops.
+    fn can_stop(&self) -> bool {
+        self.trace.as_deref().is_some_and(|trace| !trace.trap)
+            && (self.pending.signals() & SigSet::SYNCHRONOUS).is_empty()
+            && !self.task.ends.load(Relaxed)
     }
 }

@@ -2,33 +2,97 @@
 
 use super::process::{Pid, Status};
 use super::table::{Entry, Listed, Table, table};
-use super::told::{Event, Wanted, Which};
-use super::trace;
+use super::told::{Event, Told, Wanted, Which};
+use super::trace::state::Dead;
 use super::{Task, interrupted};
 use crate::errno::Errno;
-use crate::sched::TaskId;
+use crate::sched::{TaskId, Waiting};
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::Relaxed;
 use linux_raw_sys::general as raw;
 use signals::Signal;
 
-impl Entry {
-    /// Whether a process traces the first task, which has ended.
-    fn first_tracer_is(&self, who: Pid) -> bool {
-        self.first_tracer.is_some_and(|tracer| tracer.process == who)
-    }
+/// Who asks, and for what.
+struct Asker<'a> {
+    task: &'a Task,
+    wanted: &'a Wanted,
+    /// With __WNOTHREAD the threads of the process that have not ended; else none.
+    threads: Vec<TaskId>,
+}
 
+impl Asker<'_> {
+    /// Whether a child that a thread of the process has made, or that it traces, is the asker's.
+    fn has_of(&self, creator: TaskId) -> bool {
+        if !self.wanted.has(raw::__WNOTHREAD) {
+            return true;
+        }
+        let me = self.task.thread();
+        // The children of a thread that has ended are another one's.
+        creator == me || (!self.threads.contains(&creator) && self.threads.first() == Some(&me))
+    }
+}
+
+impl Entry {
     /// Whether a process traces the first task, which runs.
     fn is_traced_by(&self, who: Pid) -> bool {
         self.members.first().and_then(|member| member.trace.as_deref()).is_some_and(|trace| trace.of == who)
     }
+
+    /// What the asker is told of this process, if it is a child of the asker. `dead` are the tasks that have ended and whose tracers were not
+    /// told.
+    fn look_at_child(&mut self, asker: &Asker, dead: &[Dead]) -> Told {
+        let (wanted, me, pid) = (asker.wanted, asker.task.process.pid, self.process.pid);
+        let traced = self.first_tracer.is_some_and(|tracer| tracer.process == me);
+        let is_first_traced = || self.first_tracer.is_some_and(|by| traced && asker.has_of(by.thread));
+        if !(self.parent == me && asker.has_of(self.creator)) && !is_first_traced() {
+            return Told::NoneMeant;
+        }
+        let is_clone = self.exit_signal != Some(Signal::SIGCHLD);
+        let is_kind = traced || wanted.has(raw::__WALL) || is_clone == wanted.has(raw::__WCLONE);
+        if !is_kind || !wanted.means(pid, self.group) {
+            return Told::NoneMeant;
+        }
+        // Its tracer is told first, and before that the tracers of its other tasks.
+        let is_told = || (traced || self.first_tracer.is_none()) && !dead.iter().any(|dead| dead.of == pid);
+        let ended = match self.ends.filter(|_| self.zombie && wanted.has(raw::WEXITED) && is_told()) {
+            Some(Status::Exited(status)) => Some((raw::CLD_EXITED, status.into())),
+            Some(Status::Killed(signal)) => Some((raw::CLD_KILLED, signal.into())),
+            None => None,
+        };
+        // A parent that traces its child is told of stops as its tracer.
+        let stop = self.stop_to_tell.filter(|_| wanted.has(raw::WUNTRACED) && !self.is_traced_by(me));
+        let stop = stop.map(|signal| (raw::CLD_STOPPED, signal.number() as i32));
+        let goes_on = (self.continue_to_tell && wanted.has(raw::WCONTINUED))
+            .then_some((raw::CLD_CONTINUED, Signal::SIGCONT.number() as i32));
+        let Some((code, status)) = ended.or(stop).or(goes_on) else { return Told::Nothing };
+        if !wanted.has(raw::WNOWAIT) {
+            match code {
+                raw::CLD_STOPPED => self.stop_to_tell = None,
+                raw::CLD_CONTINUED => self.continue_to_tell = false,
+                _ => {}
+            }
+        }
+        Told::Event(Event { pid, code, status, run_time: self.run_time + self.children_time })
+    }
 }
 
+/// What was found, and the child that has left the table.
 enum Found {
     Event(Event, Option<Listed>),
     /// There are such children, and nothing to be told of them.
     Nothing,
     NoChild,
+}
+
+impl Found {
+    /// As `told` says; no child leaves the table.
+    fn without_end(told: Told) -> Self {
+        match told {
+            Told::Event(event) => Self::Event(event, None),
+            Told::Nothing => Self::Nothing,
+            Told::NoneMeant => Self::NoChild,
+        }
+    }
 }
 
 impl Table {
@@ -39,85 +103,51 @@ impl Table {
     }
 
     fn look(&mut self, task: &Task, wanted: &Wanted) -> Found {
-        let found = self.look_at_children(task, wanted);
-        if matches!(found, Found::Event(..)) || task.process.tracees.load(Relaxed) == 0 {
-            return found;
+        let threads =
+            if wanted.has(raw::__WNOTHREAD) { self.threads_of(task.process.pid) } else { Vec::new() };
+        let asker = Asker { task, wanted, threads };
+        let traces = task.process.tracees.load(Relaxed) != 0;
+        let mut told = Told::NoneMeant;
+        if let Which::Process(pid) = wanted.which {
+            if let Some(entry) = self.processes.get_mut(&pid) {
+                told = entry.look_at_child(&asker, &self.dead);
+                // Nearly always a tracee is the first task of its process, and this one entry says all.
+                if traces && !told.is_event() && self.dead.is_empty() {
+                    let group = entry.group;
+                    if let Some(first) = entry.members.first_mut().filter(|first| first.task.tid() == pid) {
+                        return Found::without_end(told.or(first.look_at_tracee(task, wanted, group)));
+                    }
+                }
+            }
+        } else {
+            let Self { processes, dead, .. } = self;
+            for child in processes.values_mut() {
+                told = told.or(child.look_at_child(&asker, dead));
+                if told.is_event() {
+                    break;
+                }
+            }
         }
-        match self.look_at_tracees(task, wanted) {
-            trace::wait::Found::Event(event) => Found::Event(event, None),
-            trace::wait::Found::Nothing => Found::Nothing,
-            trace::wait::Found::NoTracee => found,
+        match told {
+            Told::Event(event) => self.tells_of_child(task, wanted, event),
+            _ if traces => Found::without_end(told.or(self.look_at_tracees(task, wanted))),
+            _ => Found::without_end(told),
         }
     }
 
-    fn look_at_children(&mut self, task: &Task, wanted: &Wanted) -> Found {
-        let has = |option: u32| wanted.options & option != 0;
+    /// The running task is told of a child, which leaves the table if it has ended.
+    fn tells_of_child(&mut self, task: &Task, wanted: &Wanted, event: Event) -> Found {
         let me = task.process.pid;
-        let threads = if has(raw::__WNOTHREAD) { self.threads_of(me) } else { Vec::new() };
-        let of_thread = |creator: TaskId| {
-            // The children of a thread that has ended are another one's.
-            let first = !threads.contains(&creator) && threads.first() == Some(&task.thread());
-            !has(raw::__WNOTHREAD) || creator == task.thread() || first
-        };
-        let mut found = false;
-        let mut event = None;
-        let range = match wanted.which {
-            Which::Process(pid) => pid..pid.saturating_add(1),
-            _ => 0..Pid::MAX,
-        };
-        let traces =
-            |child: &Entry| child.first_tracer.is_some_and(|by| by.process == me && of_thread(by.thread));
-        let of_me = |child: &Entry| (child.parent == me && of_thread(child.creator)) || traces(child);
-        let dead = &self.dead;
-        for (pid, child) in self.processes.range_mut(range).filter(|(_, child)| of_me(child)) {
-            let meant = match wanted.which {
-                Which::Any => true,
-                Which::Process(wanted) => wanted == *pid,
-                Which::Group(group) => child.group == group,
-            };
-            let is_clone = child.exit_signal != Some(Signal::SIGCHLD);
-            let traced = child.first_tracer_is(me);
-            // Its tracer is told first, and before that the tracers of its other tasks.
-            let is_told =
-                (traced || child.first_tracer.is_none()) && !dead.iter().any(|dead| dead.of == *pid);
-            if !meant || (!traced && !has(raw::__WALL) && is_clone != has(raw::__WCLONE)) {
-                continue;
-            }
-            found = true;
-            let told = match child.ends.filter(|_| is_told) {
-                Some(Status::Exited(status)) if child.zombie => Some((raw::CLD_EXITED, status.into())),
-                Some(Status::Killed(signal)) if child.zombie => Some((raw::CLD_KILLED, signal.into())),
-                _ => None,
-            };
-            // A parent that traces its child is told of stops as its tracer.
-            let stop = child.stop_to_tell.filter(|_| has(raw::WUNTRACED) && !child.is_traced_by(me));
-            let stop = stop.map(|signal| (raw::CLD_STOPPED, signal.number() as i32));
-            let goes_on = (child.continue_to_tell && has(raw::WCONTINUED))
-                .then_some((raw::CLD_CONTINUED, Signal::SIGCONT.number() as i32));
-            if let Some((code, status)) = told.filter(|_| has(raw::WEXITED)).or(stop).or(goes_on) {
-                if !has(raw::WNOWAIT) {
-                    match code {
-                        raw::CLD_STOPPED => child.stop_to_tell = None,
-                        raw::CLD_CONTINUED => child.continue_to_tell = false,
-                        _ => {}
-                    }
-                }
-                event =
-                    Some(Event { pid: *pid, code, status, run_time: child.run_time + child.children_time });
-                break;
-            }
-        }
-        let Some(event) = event else { return if found { Found::Nothing } else { Found::NoChild } };
         let ended = matches!(event.code, raw::CLD_EXITED | raw::CLD_KILLED);
-        let mut reaped = None;
-        if ended && !has(raw::WNOWAIT) {
-            if self.process(event.pid).is_some_and(|child| child.parent != me) {
-                // The tracer knows: now the parent is told.
-                self.end_first_trace(event.pid);
-                return Found::Event(event, None);
-            }
-            reaped = self.remove(event.pid);
+        if !ended || wanted.has(raw::WNOWAIT) {
+            return Found::Event(event, None);
         }
+        if self.process(event.pid).is_some_and(|child| child.parent != me) {
+            // The tracer knows: now the parent is told.
+            self.end_first_trace(event.pid);
+            return Found::Event(event, None);
+        }
+        let reaped = self.remove(event.pid);
         if reaped.is_some()
             && let Some(own) = self.process(me)
         {
@@ -132,17 +162,23 @@ impl Table {
 /// # Errors
 /// ECHILD, and ERESTARTSYS if a signal ends the wait.
 pub fn wait(task: &Task, wanted: &Wanted) -> Result<Option<Event>, Errno> {
-    let look = || {
-        let found = table().look(task, wanted);
+    let look = |waiting: &Waiting<'_>| {
+        let mut table = table();
+        let found = table.look(task, wanted);
         match found {
             Found::Event(event, reaped) => {
+                // Without the lock.
+                drop(table);
                 drop(reaped);
                 Some(Ok(Some(event)))
             }
             Found::NoChild => Some(Err(Errno::ECHILD)),
-            Found::Nothing if wanted.options & raw::WNOHANG != 0 => Some(Ok(None)),
-            Found::Nothing => None,
+            Found::Nothing if wanted.has(raw::WNOHANG) => Some(Ok(None)),
+            Found::Nothing => {
+                waiting.join();
+                None
+            }
         }
     };
-    task.process.changed.wait_unless(interrupted, look).unwrap_or(Err(Errno::ERESTARTSYS))
+    task.process.changed.wait_under(interrupted, look).unwrap_or(Err(Errno::ERESTARTSYS))
 }

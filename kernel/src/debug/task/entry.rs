@@ -89,8 +89,10 @@ pub fn give(cpu: &MaskedCpu, frame: &mut Frame) {
         if stepping.owners.is_empty() {
             return;
         }
-        let suspended = slots::unstash(cpu, &stepping.suspended);
-        if stepping.owners.contains(Owners::STEP_OVER) && !suspended {
+        let is_step_over = stepping.owners.contains(Owners::STEP_OVER);
+        let suspended =
+            (is_step_over || !stepping.suspended.is_empty()) && slots::unstash(cpu, &stepping.suspended);
+        if is_step_over && !suspended {
             // Every slot that the step-over was for is gone: there is nothing to step over.
             stats::CANCELLED.count();
             frame.pstate = stepping.owners.cancel(Owners::STEP_OVER, frame.pstate);

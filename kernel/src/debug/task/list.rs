@@ -1,7 +1,6 @@
 //! The slots of one task.
 
-use crate::debug::slots::bank::MOST;
-use ::slots::{Encoding, Kind, SlotId};
+use ::slots::{Encoding, Kind, Request, SlotId};
 use alloc::vec::Vec;
 use probe::sequence::Access;
 
@@ -86,6 +85,12 @@ pub(super) const fn untagged(address: u64) -> u64 {
 }
 
 impl Slot {
+    /// Has the slot match what `request` says, whose encoding is `encoding`.
+    pub fn move_to(&mut self, request: &Request, encoding: Encoding) {
+        debug_assert_eq!(self.id.kind, request.kind());
+        self.encoding = encoding;
+    }
+
     /// Whether this is a watchpoint that an access of the task hits. The access has the address as the program has it.
     pub fn is_hit_by(&self, access: &Access) -> bool {
         let (first, last) = self.encoding.watched();
@@ -112,23 +117,9 @@ impl Slots {
     }
 }
 
-/// How often uses were hit.
-pub(super) type Hits = [[(Use, u64); MOST]; 2];
-
 impl Slots {
     /// The kinds and numbers of all slots.
     pub fn numbers(&self) -> impl Iterator<Item = (Kind, usize)> + '_ {
         self.all.iter().map(|slot| (slot.id.kind, slot.nth))
-    }
-
-    /// Adds hits to the slots that they belong to.
-    pub fn add(&mut self, hits: &Hits) {
-        for &(this, count) in hits.iter().flatten() {
-            if count != 0
-                && let Some(slot) = self.find(this)
-            {
-                slot.hits += count;
-            }
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! The hardware slots of a task, armed on the CPU that runs it and only there (T3, H8).
 
 use super::hit::Hits;
-use super::list::{self, Answer, Slot, Use, untagged};
+use super::list::{Answer, Slot, Use, untagged};
 use super::state::TaskDebug;
 use crate::arch::barrier;
 use crate::debug;
@@ -10,8 +10,8 @@ use crate::debug::cpu::MaskedCpu;
 use crate::debug::slots::{self, bank};
 use crate::irq::off::IrqOff;
 use crate::percpu;
-use ::slots::{Kind, Request, SlotError, SlotId, SlotMask};
-use core::sync::atomic::Ordering::{Acquire, Release};
+use ::slots::{Request, SlotError, SlotId, SlotMask};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::{mem, ptr};
 use probe::sequence::Access;
 
@@ -32,6 +32,7 @@ impl TaskDebug {
         slots.uses += 1;
         let this = Use::new(slots.uses, answer);
         slots.all.push(Slot { this, id, nth, encoding, enabled: false, fresh: true, hits: 0 });
+        self.has_slots.store(true, Relaxed);
         drop(slots);
         self.activate();
         Ok(this)
@@ -41,11 +42,7 @@ impl TaskDebug {
     /// returns, the change is in force for the running task; for a task on another CPU the caller waits by [`settle`](Self::settle).
     /// Thread context.
     pub fn enable_slot(&self, this: Use, enabled: bool) -> bool {
-        let found = self.slots.lock().find(this).map(|slot| slot.enabled = enabled).is_some();
-        if found {
-            self.changed();
-        }
-        found
+        self.change_slot(this, |slot| slot.enabled = enabled)
     }
 
     /// Has a slot match from now on what `request` says, which is of the slot's kind. The hits go on being counted. Nothing is done if there
@@ -55,14 +52,30 @@ impl TaskDebug {
     /// Why the slot cannot be like that. The slot is then as it was.
     pub fn move_slot(&self, this: Use, request: &Request) -> Result<(), SlotError> {
         let encoding = request.encode()?;
-        let found = self.slots.lock().find(this).map(|slot| {
-            debug_assert_eq!(slot.id.kind, request.kind());
-            slot.encoding = encoding;
+        self.change_slot(this, |slot| slot.move_to(request, encoding));
+        Ok(())
+    }
+
+    /// [`move_slot`](Self::move_slot) and [`enable_slot`](Self::enable_slot) in one.
+    ///
+    /// # Errors
+    /// Those of [`move_slot`](Self::move_slot).
+    pub fn arm_slot(&self, this: Use, request: &Request) -> Result<(), SlotError> {
+        let encoding = request.encode()?;
+        self.change_slot(this, |slot| {
+            slot.move_to(request, encoding);
+            slot.enabled = true;
         });
-        if found.is_some() {
+        Ok(())
+    }
+
+    /// Changes a slot, and tells the CPU that runs the task. Returns false if there is no such slot.
+    fn change_slot(&self, this: Use, change: impl FnOnce(&mut Slot)) -> bool {
+        let found = self.slots.lock().find(this).map(change).is_some();
+        if found {
             self.changed();
         }
-        Ok(())
+        found
     }
 
     /// Takes out a slot that was disabled and [settled](Self::settle), and returns its hits; None if there is no such slot. Its number is
@@ -71,6 +84,7 @@ impl TaskDebug {
         let mut slots = self.slots.lock();
         let at = slots.all.iter().position(|slot| slot.this == this)?;
         let slot = slots.all.swap_remove(at);
+        self.has_slots.store(!slots.all.is_empty(), Relaxed);
         drop(slots);
         bank::give_back(slot.id.kind, slot.nth);
         Some(slot.hits)
@@ -82,6 +96,11 @@ impl TaskDebug {
         let slot = slots.find(this)?;
         // The lock keeps the slot armed, or disarmed, on whichever CPU it is.
         Some(slot.hits + slots::live_hits(slot.id, ptr::from_ref(self).cast()))
+    }
+
+    /// Whether a slot exists. Thread context.
+    pub fn has_slot(&self, this: Use) -> bool {
+        self.slots.lock().find(this).is_some()
     }
 
     /// Whether a slot is enabled.
@@ -187,14 +206,28 @@ impl TaskDebug {
         }
     }
 
-    /// Makes this the task of the CPU, and arms its slots. The caller is not switched away meanwhile.
+    /// Makes this the task of the CPU, and arms its slots. The caller is not switched away meanwhile. A slot that another CPU enables after
+    /// `changed` was read is armed on the way to EL0, as for a task that has arrived already.
+    #[inline]
     fn attach(&self) {
+        if self.changed.load(Acquire) || self.has_slots.load(Relaxed) {
+            return self.attach_slots();
+        }
+        let masked = Masked::new();
+        self.is_attached(masked.cpu());
+    }
+
+    #[inline(never)]
+    fn attach_slots(&self) {
         let mut slots = self.slots.lock();
         // Under the lock: who finds that nothing has changed any more may remove a slot, whose hits must have been added before.
         self.changed.store(false, Release);
         let masked = Masked::new();
         let cpu = masked.cpu();
-        let hits = disarm(cpu);
+        for slot in &mut slots.all {
+            slot.hits += disarm(cpu, slot);
+        }
+        debug_assert!(!has_armed(cpu), "slots of another task are armed (T3)");
         for slot in slots.all.iter_mut().filter(|slot| slot.enabled) {
             if mem::take(&mut slot.fresh) {
                 self.end_suspension(slot.id);
@@ -202,11 +235,14 @@ impl TaskDebug {
             arm(cpu, slot);
         }
         slots::set_armed(cpu);
+        self.is_attached(cpu);
+    }
+
+    #[inline(always)]
+    fn is_attached(&self, cpu: &MaskedCpu) {
         // What was counted of another task's hits says nothing of this one's.
         cpu.repeated.set((0, 0));
         cpu.task.store(ptr::from_ref(self).cast_mut().cast(), Release);
-        drop(masked);
-        slots.add(&hits);
     }
 
     /// A number of the task's slots has a new use: what the task holds of the earlier one, to be suspended on its way to EL0, is dropped. The
@@ -219,16 +255,37 @@ impl TaskDebug {
         held.put_off.remove(id);
     }
 
+    /// The caller is not switched away meanwhile.
+    #[inline]
     fn detach(&self) {
+        let masked = Masked::new();
+        if has_armed(masked.cpu()) {
+            drop(masked);
+            return self.detach_slots();
+        }
+        masked.cpu().task.store(ptr::null_mut(), Release);
+    }
+
+    #[inline(never)]
+    fn detach_slots(&self) {
         let mut slots = self.slots.lock();
         let masked = Masked::new();
         let cpu = masked.cpu();
-        let hits = disarm(cpu);
+        for slot in &mut slots.all {
+            slot.hits += disarm(cpu, slot);
+        }
+        debug_assert!(!has_armed(cpu), "slots that the task does not have are armed (T3)");
         slots::set_armed(cpu);
         cpu.task.store(ptr::null_mut(), Release);
-        drop(masked);
-        slots.add(&hits);
     }
+}
+
+/// Whether this CPU has armed slots of a task.
+#[inline(always)]
+fn has_armed(cpu: &MaskedCpu) -> bool {
+    // SAFETY: the value is this CPU's, D is masked, and nothing changes it here.
+    let armed = unsafe { &*cpu.task_slots.get() };
+    armed.masks != [SlotMask::EMPTY; 2]
 }
 
 #[unsafe(link_section = ".noprobe.text")]
@@ -243,21 +300,17 @@ fn arm(cpu: &MaskedCpu, slot: &Slot) {
     }
 }
 
-/// Disarms the slots of the task that this CPU has, and returns their hits.
+/// Disarms a slot of the task that this CPU has, if it is armed, and returns its hits meanwhile.
 #[unsafe(link_section = ".noprobe.text")]
-fn disarm(cpu: &MaskedCpu) -> list::Hits {
-    let mut hits = [[(Use::NONE, 0); bank::MOST]; 2];
+fn disarm(cpu: &MaskedCpu, slot: &Slot) -> u64 {
+    let (kind, n) = (slot.id.kind, slot.id.index);
     // SAFETY: as in `arm`.
     let armed = unsafe { &mut *cpu.task_slots.get() };
-    for kind in [Kind::Breakpoint, Kind::Watchpoint] {
-        let of_kind = kind as usize;
-        for n in armed.masks[of_kind] {
-            let at = usize::from(n) % bank::MOST;
-            let this = Use::from_word(armed.uses[of_kind][at]);
-            hits[of_kind][at] = (this, slots::disarm_for_task(cpu, kind, n));
-            armed.uses[of_kind][at] = Use::NONE.to_word();
-        }
-        armed.masks[of_kind] = SlotMask::EMPTY;
+    let Some(this) = armed.uses[kind as usize].get_mut(usize::from(n)) else { return 0 };
+    if *this != slot.this.to_word() {
+        return 0;
     }
-    hits
+    *this = Use::NONE.to_word();
+    armed.masks[kind as usize] = armed.masks[kind as usize].without(SlotMask::of(n));
+    slots::disarm_for_task(cpu, kind, n)
 }

@@ -22,6 +22,8 @@ pub struct TaskDebug {
     pub(super) asked: AtomicU32,
     /// The slots are not those that are armed.
     pub(super) changed: AtomicBool,
+    /// Whether there are slots, enabled or not. Written under the lock of `slots`.
+    pub(super) has_slots: AtomicBool,
     /// What is of the running CPU while the task is at EL0. Used by the task's own thread, with D masked.
     pub(super) held: UnsafeCell<Held>,
     pub(super) slots: IrqMutex<Slots>,
@@ -49,6 +51,7 @@ impl TaskDebug {
             active: AtomicBool::new(false),
             asked: AtomicU32::new(0),
             changed: AtomicBool::new(false),
+            has_slots: AtomicBool::new(false),
             held: UnsafeCell::new(Held {
                 stepping: Stepping::NONE,
                 put_off: PutOff::NONE,

@@ -2,7 +2,7 @@
 
 use super::super::Task;
 use super::super::table::table;
-use super::state::{Kind, Options, Stop};
+use super::state::{Kind, Options, Stop, Stops};
 use crate::exception::Frame;
 use linux_raw_sys::ptrace::{PTRACE_EVENTMSG_SYSCALL_ENTRY, PTRACE_EVENTMSG_SYSCALL_EXIT};
 use rules::step::Owners;
@@ -46,7 +46,7 @@ impl Task {
             Some((false, true)) if self.debug.is_step_asked(Owners::TRACER) => {
                 self.debug.step_is_told(Owners::TRACER, frame);
                 let info = Info::fault(Signal::SIGTRAP, linux_raw_sys::general::TRAP_TRACE, frame.pc);
-                self.force(frame, &info, None);
+                self.force(frame, &info, None, Stops::Later);
             }
             _ => {}
         }
@@ -66,7 +66,7 @@ impl Task {
         let code = Signal::SIGTRAP.number() | if good { 0x80 } else { 0 };
         let info = Info { code: code.cast_signed(), ..self.info_of(Signal::SIGTRAP, code) };
         let stop = Stop { kind, code };
-        let given = self.stop_with(frame, stop, Some(info), Some(message.into()));
+        let given = self.stop_with(frame, stop, Some(&info), Some(message.into()));
         if let Some((signal, _)) = given.signal {
             let _ = table().send(self.process.pid, Some(self.tid()), &Info::kernel(signal));
         }

@@ -58,7 +58,7 @@ impl Task {
         let kind = if event == PTRACE_EVENT_EXIT { Kind::Exit } else { Kind::Event };
         let stop = Stop { kind, code: Signal::SIGTRAP.number() | event << 8 };
         let info = self.info_of(Signal::SIGTRAP, stop.code);
-        self.stop_with(frame, stop, Some(info), Some(message));
+        self.stop_with(frame, stop, Some(&info), Some(message));
     }
 
     /// Whether the tracer of the running task has set this option.

@@ -48,6 +48,9 @@ impl RegisterSet {
         })
     }
 
+    /// How many bytes the largest set has.
+    pub const MOST: usize = size_of::<UserFpsimd>();
+
     /// How many bytes it has at most.
     pub const fn size(self) -> usize {
         match self {
@@ -67,6 +70,8 @@ impl RegisterSet {
         }
     }
 }
+
+const _: () = assert!(size_of::<Registers>() <= RegisterSet::MOST && hwdebug::SIZE <= RegisterSet::MOST);
 
 fn fpsimd_of(trace: &Trace) -> UserFpsimd {
     UserFpsimd { v: trace.fp.v, fpsr: trace.fp.fpsr as u32, fpcr: trace.fp.fpcr as u32, reserved: [0; 2] }

@@ -74,14 +74,18 @@ impl Task {
         super::attach::attach(self, tid, seize)
     }
 
-    /// Lets a tracee go on, with a signal if it has one.
+    /// Lets a tracee go on, with the signal that has this number; 0 for none.
     ///
     /// # Errors
-    /// ESRCH.
-    pub(crate) fn let_go_on(&self, tid: Pid, how: How, signal: Option<Signal>) -> Result<(), Errno> {
+    /// ESRCH; EIO if no signal has the number.
+    pub(crate) fn let_go_on(&self, tid: Pid, how: How, signal: u64) -> Result<(), Errno> {
         let mut table = table();
         let member = table.stopped(self, tid)?;
-        let task = member.task.clone();
+        let signal = match signal {
+            0 => None,
+            number => Some(u32::try_from(number).ok().and_then(Signal::new).ok_or(Errno::EIO)?),
+        };
+        let thread = member.task.thread();
         let trace = member.trace.as_deref_mut().ok_or(Errno::ESRCH)?;
         trace.given = signal;
         trace.to_tell = false;
@@ -90,16 +94,17 @@ impl Task {
             table.end_trace(pid, at);
         } else {
             trace.at_calls = how == How::Syscall;
+            let debug = &member.task.debug;
             if how == How::Step {
-                task.debug.request_step(Owners::TRACER);
+                debug.request_step(Owners::TRACER);
             } else if trace.steps {
-                task.debug.cancel_step(Owners::TRACER);
+                debug.cancel_step(Owners::TRACER);
             }
             trace.steps = how == How::Step;
             trace.stop = None;
         }
-        drop(table);
-        sched::wake(task.thread());
+        // The table's lock keeps interrupts off.
+        sched::wake_masked(thread);
         Ok(())
     }
 

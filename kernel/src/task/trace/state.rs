@@ -66,6 +66,15 @@ impl Stop {
     }
 }
 
+/// When a task that has a tracer stops for the signal of a fault.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Stops {
+    /// Here and now, if nothing else comes first: the signal is all that follows from the exception, and the frame is as it is at EL0.
+    AtOnce,
+    /// On the way to EL0.
+    Later,
+}
+
 /// What a tracer has of a task.
 pub(in super::super) struct Trace {
     /// The tracer's thread.

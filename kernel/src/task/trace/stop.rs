@@ -36,12 +36,12 @@ impl Given {
 }
 
 impl Trace {
-    fn begin(&mut self, stop: Stop, info: Option<Info>, frame: &mut Frame) {
+    fn begin(&mut self, stop: Stop, info: Option<&Info>, frame: &mut Frame) {
         self.stop = Some(stop);
         self.to_tell = true;
         self.listens = false;
         self.given = None;
-        self.info = info;
+        self.info = info.copied();
         self.registers = *registers_of(frame);
         match stop.kind {
             // As Linux: X7 says whether the call begins or ends.
@@ -88,14 +88,20 @@ impl Member {
         let Some(trace) = left.as_deref_mut().or(self.trace.as_deref_mut()) else { return Given::NOTHING };
         trace.take_over(kind, frame);
         let of = trace.of;
-        Given { signal: trace.given.take().map(|signal| (signal, of)), info: trace.info.take() }
+        match trace.given.take() {
+            Some(signal) => Given { signal: Some((signal, of)), info: trace.info.take() },
+            None => {
+                trace.info = None;
+                Given::NOTHING
+            }
+        }
     }
 }
 
 impl Task {
     /// Stops the running task for its tracer until that lets it go on. `frame` has its registers. A task that is not traced, or is
     /// being killed, does not stop. Thread context; may sleep.
-    pub(in super::super) fn stop(&self, frame: &mut Frame, stop: Stop, info: Option<Info>) -> Given {
+    pub(in super::super) fn stop(&self, frame: &mut Frame, stop: Stop, info: Option<&Info>) -> Given {
         self.stop_with(frame, stop, info, None)
     }
 
@@ -104,12 +110,11 @@ impl Task {
         &self,
         frame: &mut Frame,
         stop: Stop,
-        info: Option<Info>,
+        info: Option<&Info>,
         message: Option<u64>,
     ) -> Given {
         // The end of a task is told even if somebody else kills it, as on Linux; only the tracer ends that stop.
         let ends = |ends: bool| ends && stop.kind != Kind::Exit;
-        sched::prepare_to_sleep();
         {
             let mut table = table();
             let Some((entry, at)) = table.own(self) else { return Given::NOTHING };
@@ -129,7 +134,7 @@ impl Task {
                     entry.refresh(at);
                     return Given::NOTHING;
                 };
-                trace.begin(stop, info, frame);
+                trace.begin(stop, info.as_ref(), frame);
                 member.halted = entry.stopped.is_some();
             } else {
                 trace.begin(stop, info, frame);
@@ -146,8 +151,8 @@ impl Task {
             }
         }
         loop {
+            // Who lets the task go on changes its entry and then wakes it. A wake-up from before ends the sleep too, and the task sleeps again.
             sched::sleep();
-            sched::prepare_to_sleep();
             let mut table = table();
             let Some((entry, at)) = table.own(self) else { return Given::NOTHING };
             let ended = entry.ends.is_some() || self.ends.load(Relaxed);
@@ -167,7 +172,7 @@ impl Task {
 
     /// The running task is about to take a signal: its tracer decides whether, and which. Returns what is delivered. Thread context; may
     /// sleep.
-    pub(in super::super) fn stop_for_signal(&self, frame: &mut Frame, info: Info) -> Option<Info> {
+    pub(in super::super) fn stop_for_signal(&self, frame: &mut Frame, info: &Info) -> Option<Info> {
         self.rewind(frame);
         let stop = Stop { kind: Kind::Signal, code: info.signal.number() };
         let given = self.stop(frame, stop, Some(info)).signal()?;

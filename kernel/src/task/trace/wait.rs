@@ -2,9 +2,9 @@
 
 use super::super::Task;
 use super::super::process::{Pid, Status};
-use super::super::table::Table;
-use super::super::told::{Event, Wanted, Which};
-use crate::sched;
+use super::super::table::{Member, Table};
+use super::super::told::{Event, Told, Wanted, Which};
+use crate::sched::{self, TaskId};
 use linux_raw_sys::general as raw;
 
 /// CLD_* of a wait status.
@@ -18,31 +18,36 @@ pub(super) fn value_of(status: u32) -> i32 {
     value.cast_signed()
 }
 
-/// What was found.
-pub(in super::super) enum Found {
-    Event(Event),
-    /// There are such tracees, and nothing to be told of them.
-    Nothing,
-    NoTracee,
+impl Member {
+    /// What the running task is told of this one, if that is a tracee of it or of its process. `group` is that of the process.
+    pub fn look_at_tracee(&mut self, me: &Task, wanted: &Wanted, group: Pid) -> Told {
+        let Some(trace) = self.trace.as_deref_mut() else { return Told::NoneMeant };
+        let (task, mine) = (&self.task, is_mine(me, wanted, trace.of, trace.tracer));
+        if !mine || !wanted.means(task.tid(), group) {
+            return Told::NoneMeant;
+        }
+        let Some(stop) = trace.stop.filter(|_| trace.to_tell) else { return Told::Nothing };
+        if !wanted.has(raw::WNOWAIT) {
+            trace.to_tell = false;
+        }
+        Told::Event(Event {
+            pid: task.tid(),
+            code: raw::CLD_TRAPPED,
+            status: stop.code.cast_signed(),
+            run_time: if wanted.times { sched::run_time(task.thread()) } else { 0 },
+        })
+    }
 }
 
-impl Wanted {
-    fn means(&self, tid: Pid, group: Pid) -> bool {
-        match self.which {
-            Which::Any => true,
-            Which::Process(wanted) => wanted == tid,
-            Which::Group(wanted) => wanted == group,
-        }
-    }
+/// Whether a tracer, a thread of process `of`, is the running task or one that it asks for too.
+fn is_mine(me: &Task, wanted: &Wanted, of: Pid, tracer: TaskId) -> bool {
+    of == me.process.pid && (!wanted.has(raw::__WNOTHREAD) || tracer == me.thread())
 }
 
 impl Table {
     /// Looks for something to tell a tracer of tasks that run, or have ended as others than the first ones of their processes.
-    pub fn look_at_tracees(&mut self, me: &Task, wanted: &Wanted) -> Found {
-        let has = |option: u32| wanted.options & option != 0;
-        let (own, thread) = (me.process.pid, me.thread());
-        let mine = |of: Pid, tracer| of == own && (!has(raw::__WNOTHREAD) || tracer == thread);
-        let mut found = Found::NoTracee;
+    pub fn look_at_tracees(&mut self, me: &Task, wanted: &Wanted) -> Told {
+        let mut found = Told::NoneMeant;
         let one = match wanted.which {
             Which::Process(tid) => self.place_of(tid).map(|(pid, _)| pid),
             _ => None,
@@ -55,29 +60,18 @@ impl Table {
         for (_, entry) in self.processes.range_mut(range) {
             let group = entry.group;
             for member in &mut entry.members {
-                let Some(trace) = member.trace.as_deref_mut() else { continue };
-                if !mine(trace.of, trace.tracer) || !wanted.means(member.task.tid(), group) {
-                    continue;
+                found = found.or(member.look_at_tracee(me, wanted, group));
+                if found.is_event() {
+                    return found;
                 }
-                found = Found::Nothing;
-                let Some(stop) = trace.stop.filter(|_| trace.to_tell) else { continue };
-                if !has(raw::WNOWAIT) {
-                    trace.to_tell = false;
-                }
-                return Found::Event(Event {
-                    pid: member.task.tid(),
-                    code: raw::CLD_TRAPPED,
-                    status: stop.code.cast_signed(),
-                    run_time: sched::run_time(member.task.thread()),
-                });
             }
         }
         let dead = self.dead.iter().position(|dead| {
-            mine(dead.tracer.process, dead.tracer.thread) && wanted.means(dead.tid, dead.group)
+            is_mine(me, wanted, dead.tracer.process, dead.tracer.thread) && wanted.means(dead.tid, dead.group)
         });
         let Some(at) = dead else { return found };
-        if !has(raw::WEXITED) {
-            return Found::Nothing;
+        if !wanted.has(raw::WEXITED) {
+            return Told::Nothing;
         }
         let dead = &self.dead[at];
         let event = Event {
@@ -86,12 +80,12 @@ impl Table {
             status: value_of(dead.status),
             run_time: dead.run_time,
         };
-        if !has(raw::WNOWAIT) {
+        if !wanted.has(raw::WNOWAIT) {
             let of = self.dead.remove(at).of;
-            self.count_tracee_out(own);
+            self.count_tracee_out(me.process.pid);
             self.tell_of_end(of);
         }
-        Found::Event(event)
+        Told::Event(event)
     }
 }
 
