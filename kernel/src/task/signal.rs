@@ -173,9 +173,23 @@ impl Task {
     /// Has the running task take the signal of a fault, which it cannot put off: it goes on in the handler, if there is one. `frame` has its
     /// registers. Thread context; may sleep.
     pub(super) fn force(&self, frame: &mut Frame, info: &Info, fault: Option<(u64, u64)>) {
+        self.force_if(frame, info, fault, || true);
+    }
+
+    /// As [`Self::force`], if the signal is still `wanted`, which is asked under the table's lock.
+    pub(super) fn force_if(
+        &self,
+        frame: &mut Frame,
+        info: &Info,
+        fault: Option<(u64, u64)>,
+        wanted: impl FnOnce() -> bool,
+    ) {
         let _delivery = self.process.delivery.lock_by(self.thread());
         let start = {
             let mut table = table();
+            if !wanted() {
+                return;
+            }
             let Some((entry, at)) = table.own(self) else { return };
             entry.force(at, info, fault, frame.sp)
         };
