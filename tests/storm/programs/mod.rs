@@ -154,6 +154,7 @@ pub fn begin(round: &Round) -> Result<(), String> {
         for _ in 0..smp::online_count().div_ceil(2).max(2) {
             troupe.programs.push(Program::start("/stormed")?);
         }
+        troupe.tracers.start()?;
     }
     let mut random = round.random(Stream::Programs);
     troupe.signals = random.one_in(2);
@@ -233,8 +234,11 @@ pub fn settle() -> Result<(), String> {
     troupe.rounds += 1;
     let free = troupe.free;
     keep_stacks()?;
-    wait("", || free.is_none_or(|free| pages::free() == free))
+    wait("", || free.is_none_or(|free| pages::free() >= free))
         .map_err(|_| format!("programs: {} pages are free where {free:?} are due", pages::free()))?;
+    // When the number was taken, the stack of a task that had just ended may not yet have been given back.
+    troupe.free = free.map(|free| free.max(pages::free()));
+    let free = troupe.free;
     // The first mapping of a program brings tables for the part of its address space where mappings go, and they stay.
     let have_tables = troupe.programs.iter().all(|program| program.before[count::MAPPED] > 0);
     if free.is_none() && troupe.rounds >= 2 && have_tables {

@@ -13,7 +13,7 @@ use rules::step::Owners;
 /// What a tracer has counted.
 type Counts = [u64; count::ALL];
 
-/// The tracers, which exist for the whole storm from the first round on in which programs are traced.
+/// The tracers, which exist for the whole storm.
 pub struct Tracers {
     all: Vec<Program>,
     /// Whether they trace in this round.
@@ -30,17 +30,23 @@ impl Tracers {
         core::array::from_fn(of)
     }
 
-    /// Lets the tracers go, of which there are as many as CPUs. They trace these processes.
+    /// Starts the tracers, of which there are as many as CPUs.
     ///
     /// # Errors
-    /// If tracers cannot be started.
-    pub fn go(&mut self, random: &mut Random, pids: &[u64]) -> Result<(), String> {
-        if self.all.is_empty() {
-            el0::install("storm-tracer", tracer::text(), text::ROOM)?;
-            for _ in 0..smp::online_count() {
-                self.all.push(Program::start("/storm-tracer")?);
-            }
+    /// If they cannot be started.
+    pub fn start(&mut self) -> Result<(), String> {
+        el0::install("storm-tracer", tracer::text(), text::ROOM)?;
+        for _ in 0..smp::online_count() {
+            self.all.push(Program::start("/storm-tracer")?);
         }
+        Ok(())
+    }
+
+    /// Lets the tracers go. They trace these processes.
+    ///
+    /// # Errors
+    /// If a tracer does not wait for that.
+    pub fn go(&mut self, random: &mut Random, pids: &[u64]) -> Result<(), String> {
         for one in &self.all {
             wait("a tracer has not waited", || one.waits())?;
             let words = [pids.len() as u64].into_iter().chain(pids.iter().copied());
