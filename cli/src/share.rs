@@ -40,12 +40,12 @@ impl Share {
         Self { part, of: self.of }
     }
 
-    /// Half of this share: one of the two shares that it falls into if twice as many machines share the boundaries. A machine that
-    /// shares with no other keeps all.
-    pub const fn half(self) -> Self {
+    /// A part of this share: one of the `times` shares that it falls into if so many times as many machines share the boundaries. A
+    /// machine that shares with no other keeps all.
+    pub const fn thinned(self, times: u64) -> Self {
         match self.of {
             1 => self,
-            of => Self { part: self.part, of: of.saturating_mul(2) },
+            of => Self { part: self.part, of: of.saturating_mul(times) },
         }
     }
 
@@ -124,15 +124,16 @@ mod tests {
     }
 
     #[test]
-    fn half_a_share_is_every_second_of_its_boundaries() {
+    fn half_a_share_has_every_second_of_its_boundaries() {
         for (part, scenario) in [(0, 0), (1, 5), (3, 2)] {
             let share = Share::new(part, 4).unwrap();
             let whole: Vec<_> = share.boundaries(scenario, 100).collect();
-            let half: Vec<_> = share.half().boundaries(scenario, 100).collect();
+            let half: Vec<_> = share.thinned(2).boundaries(scenario, 100).collect();
             assert!(half.iter().all(|k| whole.contains(k)), "{whole:?}: {half:?}");
             assert!(half.len().abs_diff(whole.len() - half.len()) <= 1, "{whole:?}: {half:?}");
         }
-        assert_eq!(Share::ALL.half(), Share::ALL);
+        assert_eq!(Share::ALL.thinned(2), Share::ALL);
+        assert_eq!(Share::new(1, 4).unwrap().thinned(1), Share::new(1, 4).unwrap());
     }
 
     #[test]

@@ -33,4 +33,5 @@ pub static ALL: &[&[Scenario]] = &[
     &threads::SCENARIOS,
     &nested::SCENARIOS,
     &programs::SCENARIOS,
+    &programs::traced::SCENARIOS,
 ];

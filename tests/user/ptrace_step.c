@@ -536,6 +536,40 @@ static void one_thread(void)
 	walked = NULL;
 }
 
+/* A tracer that ends in the middle of a step. Linux ends a tracee whose step is done by then with SIGTRAP; here the step is nobody's. */
+static int computes(void)
+{
+	for (;;)
+		__asm__ volatile("" ::: "memory");
+	return 0;
+}
+
+static int ends_in_a_step(void)
+{
+	pid_t pid = shared->pid[0];
+
+	if (PT(ATTACH, pid, 0, 0) || wait_status(pid, 0) != STOPPED(SIGSTOP) || PT(SINGLESTEP, pid, 0, 0))
+		return 1;
+	/* The step is cancelled, done, or told, as it comes. */
+	for (int i = shared->word[6]; i > 0; i--)
+		sched_yield();
+	return 7;
+}
+
+static void the_tracer_ends_in_a_step(void)
+{
+	pid_t pid = shared->pid[0] = start(computes);
+	int good = 0;
+
+	for (int i = 0; i < 40; i++) {
+		shared->word[6] = i / 8;
+		good += wait_status(start(ends_in_a_step), 0) == EXITED(7);
+	}
+	is("tracers that end in a step", good, 40);
+	is("the tracee is given no SIGTRAP", wait_status(pid, WNOHANG), 0);
+	ends("    and goes on", pid);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "ends"))
@@ -557,5 +591,7 @@ int main(int argc, char **argv)
 	CASE(detached);
 	CASE(several);
 	CASE(one_thread);
+	if (!on_linux)
+		CASE(the_tracer_ends_in_a_step);
 	return failed();
 }

@@ -882,6 +882,44 @@ static void the_tracer_ends_after_attach(void)
 	ends("the tracee has gone on", pid);
 }
 
+static void notes_it(int signal)
+{
+	shared->word[5] = signal;
+}
+
+static int notes_signals(void)
+{
+	struct sigaction action = { .sa_handler = notes_it };
+
+	sigaction(SIGUSR1, &action, NULL);
+	shared->word[4] = 1;
+	for (;;)
+		nap();
+	return 0;
+}
+
+/* Ends while the tracee has stopped for a signal, without having been told so. */
+static int is_not_told(void)
+{
+	pid_t pid = shared->pid[0];
+
+	if (PT(SEIZE, pid, 0, 0) || kill(pid, SIGUSR1))
+		return 1;
+	until(pid, 't');
+	return 7;
+}
+
+static void the_tracer_ends_before_it_is_told(void)
+{
+	pid_t pid = shared->pid[0] = start(notes_signals);
+
+	until_word(4, 1);
+	waits("the tracer", start(is_not_told), EXITED(7));
+	until_word(5, SIGUSR1);
+	is("the signal is delivered", shared->word[5], SIGUSR1);
+	ends("    and the tracee goes on", pid);
+}
+
 static int traces_and_obeys(void)
 {
 	pid_t pid = shared->pid[0];
@@ -1005,6 +1043,7 @@ int main(void)
 	CASE(death_in_each_stop);
 	CASE(the_tracer_ends);
 	CASE(the_tracer_ends_after_attach);
+	CASE(the_tracer_ends_before_it_is_told);
 	CASE(a_parent_and_a_tracer);
 	CASE(hundreds);
 	return failed();

@@ -163,7 +163,7 @@ impl<'a> Sweep<'a> {
             // can. Half of that share is enough: a whole one would double this machine's work, and the other machines have no NMIs
             // to try.
             let over = self.class(match extent {
-                Extent::Every(share) => Extent::Every(share.turned(1).half()),
+                Extent::Every(share) => Extent::Every(share.turned(1).thinned(2)),
                 other => other,
             });
             shot::set_priority(Priority::Normal);
@@ -199,7 +199,7 @@ impl<'a> Sweep<'a> {
             Extent::Sample(count, share) => {
                 self.some(share.choose((start..end).step_by((end - start).div_ceil(count).max(1) as usize)))
             }
-            Extent::Every(share) => self.share(share),
+            Extent::Every(share) => self.share(share.thinned(self.scenario.thinned)),
         }
     }
 

@@ -61,6 +61,8 @@ pub struct Scenario {
     /// Whether the scenario is tried with NMIs too. An NMI's handler does nothing: with everything masked, slots that it sets would not be in
     /// force before it returns.
     pub nmis: bool,
+    /// Where several machines share the boundaries, only every so many of them are tried: for scenarios of which each run takes long.
+    pub thinned: u64,
 }
 
 impl Scenario {
@@ -82,6 +84,7 @@ impl Scenario {
             due: |_, _| true,
             varies: &[],
             nmis: true,
+            thinned: 1,
         }
     };
 }

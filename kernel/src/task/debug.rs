@@ -22,10 +22,9 @@ pub fn report(frame: &mut El0Frame, report: &Report) {
     let task = super::of(frame);
     match report {
         Report::Step(owners) => {
-            if owners.contains(Owners::TRACER) && !task.drops_step() {
-                let info = Info::fault(Signal::SIGTRAP, raw::TRAP_TRACE, frame.pc);
+            if owners.contains(Owners::TRACER) {
                 let fault = (0, frame.esr);
-                task.force(frame, &info, Some(fault), Stops::AtOnce);
+                task.tell_step(frame, Some(fault), Stops::AtOnce);
             }
         }
         Report::Hits(hits) => task.report_hits(frame, hits),
@@ -33,6 +32,11 @@ pub fn report(frame: &mut El0Frame, report: &Report) {
 }
 
 impl Task {
+    /// Tells the tracer of the running task that a step is done; nobody, if its tracer has left it meanwhile (T5). Thread context; may sleep.
+    pub(super) fn tell_step(&self, frame: &mut Frame, fault: Option<(u64, u64)>, stops: Stops) {
+        self.force(frame, &Info::fault(Signal::SIGTRAP, raw::TRAP_TRACE, frame.pc), fault, stops);
+    }
+
     fn report_hits(&self, frame: &mut Frame, hits: &Hits) {
         if hits.exclusive {
             super::exclusive::run(self, frame, hits);

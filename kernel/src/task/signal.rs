@@ -8,6 +8,7 @@ use super::table::{Entry, Member, Table, table};
 use super::trace::state::Stops;
 use crate::exception::Frame;
 use core::sync::atomic::Ordering::{Relaxed, Release};
+use linux_raw_sys::general::TRAP_TRACE;
 use signals::{Delivery, Fields, Handler, Info, SigSet, Signal, deliver};
 
 /// How many signals may wait in one queue (RLIMIT_SIGPENDING, which Linux counts by user).
@@ -190,6 +191,10 @@ impl Task {
         let mut tells = stops == Stops::AtOnce;
         let start = {
             let mut table = table();
+            // A step whose tracer has left meanwhile is nobody's (T5). The tracer leaves under the table's lock.
+            if info.code == TRAP_TRACE.cast_signed() && self.drops_step() {
+                return;
+            }
             let Some((entry, at)) = table.own(self) else { return };
             // Neither a signal nor a stop nor the end is before the fault.
             let is_first = !self.attention.load(Relaxed);

@@ -134,6 +134,14 @@ impl Pending {
         }
     }
 
+    /// Drops the instances of `signal` that have this `si_code`.
+    pub fn remove(&mut self, signal: Signal, code: i32) {
+        let same = |info: &Info| info.signal == signal && info.code == code;
+        while let Some(at) = self.entries.iter().position(same) {
+            self.take_entry(at);
+        }
+    }
+
     /// Drops the entry of the timer `timer` (`timer_delete`). `None` if the timer's signal is not pending.
     pub fn remove_timer(&mut self, timer: i32) -> Option<Info> {
         let same = |info: &Info| matches!(info.fields, Fields::Timer { id, .. } if id == timer);

@@ -85,6 +85,18 @@ fn a_timer_has_one_entry_and_counts_its_overruns() {
 }
 
 #[test]
+fn what_is_removed_has_both_the_number_and_the_code() {
+    let mut queue = Pending::new();
+    for info in [queued(34, 1), queued(34, 2), Info::kernel(signal(34)), queued(35, 3)] {
+        queue.push(info, 10).unwrap();
+    }
+    queue.remove(signal(34), SI_QUEUE);
+    assert_eq!(queue.iter().map(|info| info.code).collect::<Vec<_>>(), [SI_KERNEL as i32, SI_QUEUE]);
+    queue.remove(signal(34), SI_KERNEL as i32);
+    assert_eq!(numbers(&mut queue, SigSet::EMPTY), [35], "no other signal is pending");
+}
+
+#[test]
 fn a_threads_own_signals_come_before_its_processes() {
     let (mut thread, mut process) = (Pending::new(), Pending::new());
     process.push(Info::kernel(Signal::SIGHUP), 10).unwrap();

@@ -2,8 +2,12 @@
 //!
 //! The first CPU lets them go at the beginning of a round, and stops them at its end. They count what they do (`text`), and the kernel's
 //! counters, the events and the signals must come to the same numbers. When all have stopped, as many pages are free as after the round before.
+//!
+//! In every second round they are traced meanwhile (`tracers`), and must come to the same numbers nevertheless.
 
 mod text;
+mod tracer;
+mod tracers;
 
 use super::permits;
 use crate::el0::{self, EXECUTES, WRITES, Watch};
@@ -22,6 +26,7 @@ use kernel::task::{self, PerfEvent, Task};
 use kernel::{percpu, smp};
 use spin::Mutex;
 use text::{count, word};
+use tracers::Tracers;
 
 /// How nice the programs are: the kernel's half of the storm is to get most of the time.
 const NICE: i8 = 5;
@@ -45,6 +50,7 @@ struct Watched {
 struct Troupe {
     programs: Vec<Program>,
     watched: Vec<Watched>,
+    tracers: Tracers,
     /// Whether a hit of the watchpoint sends SIGTRAP in this round.
     signals: bool,
     /// How many pages were free at the end of the first round after which nothing more is done for the first time.
@@ -56,6 +62,7 @@ struct Troupe {
 static TROUPE: Mutex<Troupe> = Mutex::new(Troupe {
     programs: Vec::new(),
     watched: Vec::new(),
+    tracers: Tracers::NONE,
     signals: false,
     free: None,
     rounds: 0,
@@ -63,8 +70,8 @@ static TROUPE: Mutex<Troupe> = Mutex::new(Troupe {
 });
 
 impl Program {
-    fn start() -> Result<Self, String> {
-        let task = el0::start("/stormed")?;
+    fn start(path: &str) -> Result<Self, String> {
+        let task = el0::start(path)?;
         sched::set_policy(task.thread(), Policy::Fair(NICE)).map_err(|error| format!("{error:?}"))?;
         let page = || task.space()?.page_for_tracer(text::SHARED, true).ok();
         // The memory is there once the program has mapped it.
@@ -145,8 +152,9 @@ pub fn begin(round: &Round) -> Result<(), String> {
     if troupe.programs.is_empty() {
         el0::install("stormed", text::text(), text::ROOM)?;
         for _ in 0..smp::online_count().div_ceil(2).max(2) {
-            troupe.programs.push(Program::start()?);
+            troupe.programs.push(Program::start("/stormed")?);
         }
+        troupe.tracers.start()?;
     }
     let mut random = round.random(Stream::Programs);
     troupe.signals = random.one_in(2);
@@ -161,7 +169,8 @@ pub fn begin(round: &Round) -> Result<(), String> {
     for (n, program) in troupe.programs.iter().enumerate() {
         program.go(&mut random, pids[(n + 1) % pids.len()]);
     }
-    Ok(())
+    // The programs go first: a step of one that waits for the round would last until then.
+    if random.one_in(2) { troupe.tracers.go(&mut random, &pids) } else { Ok(()) }
 }
 
 /// After a round: stops the programs, and compares what they have counted. Called by every CPU; the first one does it.
@@ -173,6 +182,8 @@ pub fn settle() -> Result<(), String> {
         return Ok(());
     }
     let troupe = &mut *TROUPE.lock();
+    // The tracers stop first: a step of a program that waits for the next round would not end.
+    troupe.tracers.settle(&troupe.programs)?;
     for program in &troupe.programs {
         store(&program.shared, word::RUN, 0);
     }
@@ -223,8 +234,11 @@ pub fn settle() -> Result<(), String> {
     troupe.rounds += 1;
     let free = troupe.free;
     keep_stacks()?;
-    wait("", || free.is_none_or(|free| pages::free() == free))
+    wait("", || free.is_none_or(|free| pages::free() >= free))
         .map_err(|_| format!("programs: {} pages are free where {free:?} are due", pages::free()))?;
+    // When the number was taken, the stack of a task that had just ended may not yet have been given back.
+    troupe.free = free.map(|free| free.max(pages::free()));
+    let free = troupe.free;
     // The first mapping of a program brings tables for the part of its address space where mappings go, and they stay.
     let have_tables = troupe.programs.iter().all(|program| program.before[count::MAPPED] > 0);
     if free.is_none() && troupe.rounds >= 2 && have_tables {
@@ -250,8 +264,9 @@ fn keep_stacks() -> Result<(), String> {
 
 /// How often programs have done each thing.
 pub fn sums() -> Vec<Count> {
-    let sums = TROUPE.lock().sums;
-    [
+    let troupe = TROUPE.lock();
+    let sums = troupe.sums;
+    let mut all: Vec<Count> = [
         ("hits of programs' breakpoints", count::SPOTS),
         ("hits of programs' watchpoints", count::STORES),
         ("of these with a signal", count::HITS),
@@ -264,5 +279,7 @@ pub fn sums() -> Vec<Count> {
         ("mappings of programs", count::MAPPED),
     ]
     .map(|(name, n)| (name, sums[n]))
-    .into()
+    .into();
+    all.extend(troupe.tracers.sums());
+    all
 }

@@ -87,11 +87,12 @@ global_asm!(
     "str xzr, [x19]",
     "add x1, x19, #0x1000",
     "str xzr, [x1]",
-    // rt_sigaction(signal, {handler, SA_SIGINFO | SA_RESTART, 0, all}, NULL, 8)
+    // rt_sigaction(signal, {handler, SA_SIGINFO | SA_RESTART | SA_NODEFER, 0, all but SIGTRAP}, NULL, 8). While SIGTRAP is blocked, a tracer's
+    // step takes its handler away, as on Linux.
     "adr x0, 80f",
     "mov w1, #4",
-    "movk w1, #0x1000, lsl #16",
-    "mov x2, #-1",
+    "movk w1, #0x5000, lsl #16",
+    "mov x2, #~0x10",
     "stp x0, x1, [x21]",
     "stp xzr, x2, [x21, #16]",
     ".irp signal, 5, 34",

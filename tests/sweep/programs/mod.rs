@@ -8,12 +8,16 @@
 //! - `text`: the program.
 //! - `stage`: the programs that take part, and the thread that lets them go.
 //! - `outcome`: what they must have done.
+//! - `parts`: what a program does in a scenario.
+//! - `traced`: the scenarios with a tracer. `tracer` is that program.
 
 mod outcome;
+mod parts;
 mod stage;
 mod text;
+pub mod traced;
+mod tracer;
 
-use crate::el0::{DATA, EXECUTES, READS_AND_WRITES, WRITES, Watch};
 use alloc::string::String;
 use harness::sweep::Scenario;
 use kernel::debug::stats;
@@ -22,11 +26,13 @@ use kernel::irq::deferred;
 use kernel::sched::{self, TaskState};
 use kernel::smp;
 use outcome::{Due, facts};
-use rules::pstate::SPSR_SS;
+use parts::{
+    ASKED, AWAY, BREAKPOINT, BRK, CALL, COUNTED, LOAD, STEP, TOUCH, UNDEFINED, URGENT, WATCHPOINT, over_call,
+    over_spot, over_store, preempted,
+};
 use rules::step::Owners;
-use signals::Signal;
-use stage::{GO, NOWHERE, Part, SIGNAL, Trap, Who, actor, ask, set_up};
-use text::{Act, Place, word};
+use stage::{SIGNAL, Who, actor, ask, set_up};
+use text::Place;
 
 pub static SCENARIOS: [Scenario; 22] = [
     preempted("program-brk-preempted", || set_up(&[(Who::First, BRK), URGENT]), in_handler),
@@ -107,109 +113,6 @@ pub static SCENARIOS: [Scenario; 22] = [
     },
 ];
 
-const BRK: Part =
-    Part { act: Act::Brk, watches: &[], trap: trap(TRAP_BRKPT, |at| at == Place::Brk.address()) };
-
-/// A step that is asked for while the program waits in a call: it executes one instruction behind the call, or the first one of a handler.
-const STEP: Part = Part { act: Act::Call, watches: &[], trap: trap(TRAP_TRACE, lands) };
-
-/// Behind the first instruction at EL0; at the first one of a handler, if a signal comes between (T2).
-fn lands(at: u64) -> bool {
-    [Place::BehindWait.address() + 4, Place::Handler.address()].contains(&at)
-}
-
-const BREAKPOINT: Part = Part {
-    act: Act::Spot,
-    watches: &[(|| executed(Place::Spot, true), 1), (|| stored(READS_AND_WRITES, false), 2)],
-    trap: trap(TRAP_PERF, |at| at == Place::Spot.address()),
-};
-
-const WATCHPOINT: Part = Part {
-    act: Act::Spot,
-    watches: &[(|| stored(WRITES, true), 1), (|| executed(Place::Spot, false), 1)],
-    trap: trap(TRAP_PERF, |at| at == DATA + word::STORED),
-};
-
-/// Hits that are only counted: of a breakpoint, of a watchpoint, and of both at one instruction.
-const COUNTED: Part = Part {
-    act: Act::Spot,
-    watches: &[
-        (|| executed(Place::Spot, false), 1),
-        (|| executed(Place::Store, false), 1),
-        (|| stored(READS_AND_WRITES, false), 2),
-    ],
-    trap: None,
-};
-
-/// A call with a breakpoint on its SVC: the step-over ends with the call (T2).
-const CALL: Part = Part { act: Act::Call, watches: &[(|| executed(Place::Call, false), 1)], trap: None };
-
-const UNDEFINED: Part = Part {
-    act: Act::Undefined,
-    watches: &[],
-    trap: Some(Trap { signal: Signal::SIGILL, code: 1, at: |at| at == Place::Undefined.address() }),
-};
-
-const LOAD: Part = Part {
-    act: Act::Load,
-    watches: &[(|| executed(Place::Load, false), 1)],
-    trap: Some(Trap { signal: Signal::SIGSEGV, code: 1, at: |at| at == NOWHERE }),
-};
-
-const TOUCH: Part = Part { act: Act::Touch, watches: &[], trap: None };
-
-/// A BRK on another CPU, with a breakpoint on it: the BRK ends the step-over.
-const AWAY: Part = Part {
-    act: Act::Away,
-    watches: &[(|| executed(Place::AwayBrk, false), 1)],
-    trap: trap(TRAP_BRKPT, |at| at == Place::AwayBrk.address()),
-};
-
-/// As [`COUNTED`], and a step somewhere.
-const ASKED: Part = Part { trap: trap(TRAP_TRACE, |_| true), ..COUNTED };
-
-/// The more important program that an interrupt makes ready. It traps at its breakpoint.
-const URGENT: (Who, Part) = (Who::Urgent, BREAKPOINT);
-
-const TRAP_BRKPT: u32 = 1;
-const TRAP_TRACE: u32 = 2;
-const TRAP_PERF: u32 = 6;
-
-const fn trap(code: u32, at: fn(u64) -> bool) -> Option<Trap> {
-    Some(Trap { signal: Signal::SIGTRAP, code, at })
-}
-
-fn executed(place: Place, signals: bool) -> Watch {
-    Watch { kind: EXECUTES, address: place.address(), length: 4, signals }
-}
-
-fn stored(kind: u32, signals: bool) -> Watch {
-    Watch { kind, address: DATA + word::STORED, length: 8, signals }
-}
-
-/// A scenario in which the interrupt makes a more important program ready.
-const fn preempted(
-    name: &'static str,
-    setup: fn() -> Result<(), String>,
-    covers: fn(&Frame) -> bool,
-) -> Scenario {
-    Scenario {
-        name,
-        setup,
-        end: stage::clear,
-        before: stage::before,
-        body: one_lap,
-        within: Some(|| actor(Who::First).span()),
-        handler: |_| ask(GO[Who::Urgent as usize]),
-        covers,
-        facts: || facts(Due { signals: 0, laps: 1 }),
-        due: |laps, [wrong, _]| (laps, wrong) == (1, 0),
-        // Their handler does nothing: no program would be made ready.
-        nmis: false,
-        ..Scenario::EMPTY
-    }
-}
-
 /// A scenario in which the interrupt sends the program a signal, by `handler`.
 const fn signalled(
     name: &'static str,
@@ -241,10 +144,6 @@ fn to_the_deed() -> (u64, u64) {
     (stage::whole_lap().0, actor(Who::First).span().0)
 }
 
-extern "C" fn one_lap() -> u64 {
-    stage::lap(&[Who::First])
-}
-
 extern "C" fn two_laps() -> u64 {
     stage::lap(&[Who::First, Who::Second]) - 1
 }
@@ -259,22 +158,7 @@ fn in_handler(frame: &Frame) -> bool {
     Place::Handler.is_before(frame.pc)
 }
 
-/// Whether the interrupt has come when a slot has been hit, and the instruction is about to be executed.
-fn over_spot(frame: &Frame) -> bool {
-    frame.pc == Place::Spot.address() && frame.pstate & SPSR_SS != 0
-}
-
 /// Whether the program runs on the other CPU, if there is one. The interrupt comes on the first CPU.
 fn is_away(_: &Frame) -> bool {
     smp::online_count() == 1 || sched::state(actor(Who::First).task.thread()) == Some((TaskState::Running, 1))
-}
-
-/// See [`over_spot`].
-fn over_call(frame: &Frame) -> bool {
-    frame.pc == Place::Call.address() && frame.pstate & SPSR_SS != 0
-}
-
-/// See [`over_spot`].
-fn over_store(frame: &Frame) -> bool {
-    frame.pc == Place::Store.address() && frame.pstate & SPSR_SS != 0
 }

@@ -3,6 +3,7 @@
 //! The thread of the sweep is less important than they are. So when it runs again, the programs have done all that there was to do.
 
 use super::text::{self, Act, noted, register, word};
+use super::tracer;
 use crate::el0::{self, DATA, Watch};
 use alloc::boxed::Box;
 use alloc::format;
@@ -23,9 +24,10 @@ use kernel::{percpu, smp};
 use signals::Signal;
 use spin::{Mutex, Once};
 
-/// The priorities: the thread that lets the others go, a program that is more important than the other two, these two.
+/// The priorities: the thread that lets the others go, a program that is more important than the others, the tracer, the other two.
 const CONDUCTS: u8 = 45;
 const URGENT: u8 = 40;
+const TRACES: u8 = 35;
 const USUAL: u8 = 30;
 
 /// How many turns of its own the sweep's thread waits for a program at most.
@@ -40,13 +42,15 @@ pub enum Who {
     Second,
     /// One of a higher priority.
     Urgent,
+    /// The tracer of the first one (`tracer`), which is more important than that one, and less than [`Self::Urgent`].
+    Tracer,
 }
 
-const ALL: [Who; 3] = [Who::First, Who::Second, Who::Urgent];
+const ALL: [Who; 4] = [Who::First, Who::Second, Who::Urgent, Who::Tracer];
 
 /// What the thread is asked for: to let programs go (a bit for each), and to send SIGUSR1 to the first program.
-pub const GO: [u32; 3] = [1, 2, 4];
-pub const SIGNAL: u32 = 8;
+pub const GO: [u32; 4] = [1, 2, 4, 8];
+pub const SIGNAL: u32 = 16;
 
 static ASKED: AtomicU32 = AtomicU32::new(0);
 static THREAD: AtomicU64 = AtomicU64::new(0);
@@ -60,10 +64,10 @@ pub struct Actor {
     pattern: Mutex<[u64; register::COUNT]>,
 }
 
-static ACTORS: Once<Result<[Actor; 3], String>> = Once::new();
+static ACTORS: Once<Result<[Actor; 4], String>> = Once::new();
 
 /// The programs and the thread, which the first call starts. Thread context; may sleep.
-fn actors() -> Result<&'static [Actor; 3], String> {
+fn actors() -> Result<&'static [Actor; 4], String> {
     ACTORS.call_once(begin).as_ref().map_err(Clone::clone)
 }
 
@@ -78,8 +82,9 @@ pub fn actor(who: Who) -> &'static Actor {
     }
 }
 
-fn begin() -> Result<[Actor; 3], String> {
+fn begin() -> Result<[Actor; 4], String> {
     el0::install("swept", text::text(), text::ROOM)?;
+    el0::install("tracer", tracer::text(), text::ROOM)?;
     let cpu = percpu::index();
     let thread = sched::create(
         "conductor",
@@ -92,7 +97,12 @@ fn begin() -> Result<[Actor; 3], String> {
     let thread = thread.map_err(|error| format!("{error:?}"))?;
     THREAD.store(thread.id().to_bits(), Release);
     sched::wake(thread.id());
-    Ok([Actor::start(USUAL, 1)?, Actor::start(USUAL, 2)?, Actor::start(URGENT, 3)?])
+    Ok([
+        Actor::start("/swept", USUAL, 1)?,
+        Actor::start("/swept", USUAL, 2)?,
+        Actor::start("/swept", URGENT, 3)?,
+        Actor::start("/tracer", TRACES, 4)?,
+    ])
 }
 
 /// What the thread does: lets programs go, and sends signals, when it is asked.
@@ -128,8 +138,8 @@ pub fn signal() {
 
 impl Actor {
     /// Starts the program on this CPU, and returns when it waits.
-    fn start(priority: u8, seed: u64) -> Result<Self, String> {
-        let task = el0::start("/swept")?;
+    fn start(path: &str, priority: u8, seed: u64) -> Result<Self, String> {
+        let task = el0::start(path)?;
         sched::set_policy(task.thread(), Policy::Fifo(priority)).map_err(|error| format!("{error:?}"))?;
         sched::set_affinity(task.thread(), CpuSet::of(percpu::index()))
             .map_err(|error| format!("{error:?}"))?;
@@ -151,11 +161,24 @@ impl Actor {
         sched::set_affinity(self.task.thread(), CpuSet::of(cpu)).map_err(|error| format!("{error:?}"))
     }
 
-    fn write(&self, offset: u64, value: u64) {
+    /// Writes to a page of the program's data from its beginning on.
+    ///
+    /// # Errors
+    /// If the program has no such page.
+    pub fn fill(&self, offset: u64, bytes: &[u8]) -> Result<(), String> {
+        let space = self.task.space().ok_or("a program has no memory")?;
+        let page = space.page_for_tracer(DATA + offset, true).map_err(|_| "a program has no data")?;
+        page.write(0, bytes);
+        Ok(())
+    }
+
+    /// Writes a word of the program's data.
+    pub fn write(&self, offset: u64, value: u64) {
         self.words.write(offset as usize, &value.to_le_bytes());
     }
 
-    fn read(&self, offset: u64) -> u64 {
+    /// A word of the program's data.
+    pub fn read(&self, offset: u64) -> u64 {
         let mut bytes = [0; 8];
         self.words.read(offset as usize, &mut bytes);
         u64::from_le_bytes(bytes)

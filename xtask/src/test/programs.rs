@@ -65,8 +65,8 @@ pub fn tasks(arguments: &QemuTest) -> Vec<Task> {
             if arguments.matrix == Extent::Quick {
                 machines = vec![machines[(number + turn) % machines.len()].clone()];
             }
-            if run.one_cpu {
-                machines.iter_mut().for_each(|machine| machine.smp = 1);
+            if let Some(cpus) = run.cpus {
+                machines.iter_mut().for_each(|machine| machine.smp = cpus);
                 machines.dedup();
             }
             tasks.extend(machines.into_iter().map(|machine| Task { run, linking, machine }));
@@ -129,6 +129,9 @@ fn boot(kernel: &Kernel, programs: &[user::Program], task: &Task) -> Result<(Cap
         ..Contents::default()
     };
     let mut machine = task.machine.clone();
+    if !task.run.boot.is_empty() {
+        machine.append += &format!(" {}", task.run.boot);
+    }
     if !task.run.calls.is_empty() {
         machine.append += &format!(" calls={}", task.run.calls);
     }

@@ -18,11 +18,12 @@ pub struct Run {
     pub with: &'static [&'static str],
     /// The only system calls that it has; empty if it has all.
     pub calls: &'static str,
-    /// Whether it runs with one CPU only: thousands of tasks that end hold the lock of the table of tasks for long, and virtual CPUs that
-    /// wait for it keep a busy host from the one that has it.
-    pub one_cpu: bool,
     /// Whether the machine has the second line, whose other end sends back what it gets.
     pub line: bool,
+    /// How many CPUs it runs with, if not with as many as the machine has.
+    pub cpus: Option<u8>,
+    /// More boot arguments.
+    pub boot: &'static str,
 }
 
 /// A program that reports its checks itself, and needs no arguments.
@@ -35,8 +36,9 @@ const fn checks(suite: &'static str, name: &'static str) -> Run {
         linkings: &Linking::ALL,
         with: &[],
         calls: "",
-        one_cpu: false,
         line: false,
+        cpus: None,
+        boot: "",
     }
 }
 
@@ -81,6 +83,12 @@ pub const RUNS: &[Run] = &[
     checks("user.memory", "memory"),
     Run { linkings: &[GlibcDynamic, MuslStatic], ..checks("user.pi", "pi") },
     checks("user.proc", "proc"),
+    Run {
+        linkings: &[MuslStatic],
+        cpus: Some(4),
+        boot: "hz=10000",
+        ..long("user.ptrace_crowd", "ptrace_crowd", &["200", "100", "10"])
+    },
     Run { linkings: &[GlibcDynamic, MuslStatic], ..checks("user.ptrace_events", "ptrace_events") },
     Run { linkings: &[GlibcDynamic, MuslStatic], ..checks("user.ptrace_regs", "ptrace_regs") },
     Run { linkings: &[GlibcDynamic, MuslStatic], ..checks("user.ptrace_requests", "ptrace_requests") },
@@ -95,7 +103,9 @@ pub const RUNS: &[Run] = &[
     checks("user.trap", "trap"),
     checks("user.vdso", "vdso"),
     checks("user.watch", "watch"),
-    Run { one_cpu: true, ..long("user.bomb", "bomb", &[]) },
+    // With one CPU only: thousands of tasks that end hold the lock of the table of tasks for long, and virtual CPUs that wait for it keep a
+    // busy host from the one that has it.
+    Run { cpus: Some(1), ..long("user.bomb", "bomb", &[]) },
     long("user.rounds", "rounds", &["1000"]),
     Run { linkings: &[MuslStatic], ..long("user.fuzz", "fuzz", &["20000", "1"]) },
     Run { linkings: &[], ..checks("user.script", "script") },

@@ -3,12 +3,13 @@
 use super::super::process::Pid;
 use super::super::table::{Entry, Member, Table, table};
 use super::super::{Task, calls, children::Change};
-use super::state::{Dead, Options, Trace};
+use super::state::{Dead, Kind, Options, Trace};
 use crate::errno::Errno;
 use crate::sched::{self, TaskId};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed, Release};
+use linux_raw_sys::general::TRAP_TRACE;
 use rules::step::Owners;
 use signals::{Info, Signal};
 
@@ -27,12 +28,15 @@ impl Table {
     /// Ends the trace of a task, which goes on without it. A signal that its tracer has given before is delivered.
     pub fn end_trace(&mut self, pid: Pid, at: usize) {
         let Some(entry) = self.process(pid) else { return };
-        let Some(trace) = entry.members[at].trace.take() else { return };
+        let Some(mut trace) = entry.members[at].trace.take() else { return };
         let member = &mut entry.members[at];
         member.forget_tracer(&trace);
         let of = trace.of;
         if trace.stop.is_some() || trace.given.is_some() || trace.is_changed() {
-            let mut trace = trace;
+            if trace.stop.is_some_and(|stop| stop.kind == Kind::Signal) && trace.to_tell {
+                // As Linux: nobody has been told of the signal, so it is delivered.
+                trace.given = trace.info.filter(|info| !is_of_step(info)).map(|info| info.signal);
+            }
             trace.stop = None;
             member.left = Some(trace);
         }
@@ -112,15 +116,21 @@ impl Table {
     }
 }
 
+/// Whether a signal tells a tracer of a step. It is for nobody else (T5).
+pub fn is_of_step(info: &Info) -> bool {
+    info.signal == Signal::SIGTRAP && info.code == TRAP_TRACE as i32
+}
+
 impl Member {
     /// The task is nobody's tracee any more.
-    fn forget_tracer(&self, trace: &Trace) {
+    fn forget_tracer(&mut self, trace: &Trace) {
         let task = &self.task;
         task.calls.store(calls::untraced(), Release);
         if trace.steps {
             // A step that has been done already, and is about to be reported, is nobody's.
             task.drops_step.store(true, Relaxed);
             task.debug.cancel_step(Owners::TRACER);
+            self.pending.remove(Signal::SIGTRAP, TRAP_TRACE as i32);
         }
     }
 }

@@ -45,8 +45,7 @@ impl Task {
             // The step that was asked for inside of the call ends with the call (T2).
             Some((false, true)) if self.debug.is_step_asked(Owners::TRACER) => {
                 self.debug.step_is_told(Owners::TRACER, frame);
-                let info = Info::fault(Signal::SIGTRAP, linux_raw_sys::general::TRAP_TRACE, frame.pc);
-                self.force(frame, &info, None, Stops::Later);
+                self.tell_step(frame, None, Stops::Later);
             }
             _ => {}
         }

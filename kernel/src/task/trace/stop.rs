@@ -5,6 +5,7 @@ use super::super::children::Change;
 use super::super::handlers::registers_of;
 use super::super::process::Pid;
 use super::super::table::{Member, Table, table};
+use super::attach::is_of_step;
 use super::state::{Kind, Stop, Trace, Tracer};
 use crate::errno::Errno;
 use crate::exception::Frame;
@@ -25,6 +26,12 @@ pub(in super::super) struct Given {
 
 impl Given {
     const NOTHING: Self = Self { signal: None, info: None };
+
+    /// What a task goes on with that was to stop and has no tracer any more.
+    fn untold(stop: Stop, info: Option<Info>) -> Self {
+        let info = info.filter(|info| stop.kind == Kind::Signal && !is_of_step(info));
+        Self { signal: info.map(|info| (info.signal, 0)), info }
+    }
 
     /// The signal that is delivered in place of the one that the task has stopped for.
     pub fn signal(self) -> Option<Info> {
@@ -120,9 +127,11 @@ impl Task {
             let Some((entry, at)) = table.own(self) else { return Given::NOTHING };
             let ended = entry.ends.is_some() || self.ends.load(Relaxed);
             let member = &mut entry.members[at];
-            let Some(trace) = member.trace.as_deref_mut().filter(|_| !ends(ended)) else {
+            if ends(ended) {
                 return Given::NOTHING;
-            };
+            }
+            // The tracer may have ended since the signal was taken, which is then delivered without it.
+            let Some(trace) = member.trace.as_deref_mut() else { return Given::untold(stop, info.copied()) };
             if let Some(message) = message {
                 trace.message = message;
             }
