@@ -2,6 +2,7 @@
 
 use super::asks;
 use super::receiver::Receiver;
+use crate::sched::Mutex;
 use crate::sync::IrqMutex;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
@@ -79,6 +80,8 @@ pub trait Owned: Send + Sync {
 /// The open files of a device or the like that have O_ASYNC, each with the descriptor by which it was set.
 pub struct Listeners {
     list: IrqMutex<Vec<(Weak<dyn Owned>, u32)>>,
+    /// Held while owners are told: whoever is taken out of the list is told of nothing afterwards.
+    telling: Mutex<()>,
     /// Whether there are some. Written under the lock.
     any: AtomicBool,
 }
@@ -92,11 +95,12 @@ impl Default for Listeners {
 impl Listeners {
     /// Nobody listens.
     pub const fn new() -> Self {
-        Self { list: IrqMutex::new(Vec::new()), any: AtomicBool::new(false) }
+        Self { list: IrqMutex::new(Vec::new()), telling: Mutex::new(()), any: AtomicBool::new(false) }
     }
 
     /// An open file gets O_ASYNC by this descriptor, or loses it. Thread context; may sleep.
     pub fn set(&self, file: &Arc<dyn Owned>, descriptor: u32, on: bool) {
+        let _telling = self.telling.lock();
         let mut listeners = self.list.lock();
         let file = Arc::downgrade(file);
         listeners.retain(|(other, _)| other.strong_count() != 0 && !other.ptr_eq(&file));
@@ -122,11 +126,14 @@ impl Listeners {
 
     #[cold]
     fn tell_all(&self, event: Event) {
-        // Giving back the last reference of a file may sleep, and may take locks of the device.
+        let telling = self.telling.lock();
         let files: Vec<_> =
             self.list.lock().iter().filter_map(|(file, number)| Some((file.upgrade()?, *number))).collect();
         for (file, number) in &files {
             file.owner().tell(event, *number);
         }
+        drop(telling);
+        // Giving back the last reference of a file may sleep, and may take locks of the device, and this one.
+        drop(files);
     }
 }

@@ -44,7 +44,7 @@ impl Entry {
         let (wanted, me, pid) = (asker.wanted, asker.task.process.pid, self.process.pid);
         let traced = self.first_tracer.is_some_and(|tracer| tracer.process == me);
         let is_first_traced = || self.first_tracer.is_some_and(|by| traced && asker.has_of(by.thread));
-        if !(self.parent == me && asker.has_of(self.creator)) && !is_first_traced() {
+        if !((self.parent == me && asker.has_of(self.creator)) || is_first_traced()) {
             return Told::NoneMeant;
         }
         let is_clone = self.exit_signal != Some(Signal::SIGCHLD);

@@ -164,7 +164,7 @@ fn sets_up(parts: &[(Who, Part)], script: fn(Script) -> Script) -> Result<(), St
 /// Each of the three instructions is stepped.
 fn steps(script: Script) -> Script {
     let at = Place::Spot.address();
-    let script = script.to_the_deed().begin();
+    let script = script.comes_to_the_deed().begin();
     let script = [4, 8, 12].into_iter().fold(script, |script, n| script.step(Some(at + n)));
     script.go(Go::Detach).end()
 }
@@ -175,7 +175,7 @@ fn watches(script: Script) -> Script {
     let hit = |script: Script, pc| {
         script.go(Go::Cont).stops(Stop::Trap).tells(HWBKPT, Some(data)).register(PC, pc).slot(Set::WatchOff)
     };
-    let script = hit(script.to_the_deed().slot(Set::WatchOn).begin(), store);
+    let script = hit(script.comes_to_the_deed().slot(Set::WatchOn).begin(), store);
     let script = script.step(Some(store + 4)).slot(Set::WatchOn).end();
     hit(script, store + 4).go(Go::Detach)
 }
@@ -183,7 +183,7 @@ fn watches(script: Script) -> Script {
 /// The stops where a call begins and where it ends.
 fn calls(script: Script) -> Script {
     const GETPID: u64 = 172;
-    let script = script.to_the_deed().has_good_stops().begin();
+    let script = script.comes_to_the_deed().has_good_stops().begin();
     let script = script.go(Go::Syscall).stops(Stop::Call).register(8, GETPID);
     let script = script.go(Go::Syscall).stops(Stop::Call).end();
     let pid = actor(Who::First).task.process.pid.into();
@@ -193,7 +193,7 @@ fn calls(script: Script) -> Script {
 /// A task that is stepped onto an instruction that would hit is let go without the slot.
 fn steps_under_a_slot(script: Script) -> Script {
     let store = Place::Store.address();
-    let script = script.to_the_deed().begin().slot(Set::WatchOn).step(Some(store));
+    let script = script.comes_to_the_deed().begin().slot(Set::WatchOn).step(Some(store));
     // The step is not executed: the slot stops it (T6).
     let script = script.go(Go::Step).stops(Stop::Trap).tells(HWBKPT, Some(DATA + text::word::STORED));
     script.register(PC, store).slot(Set::WatchOff).go(Go::Detach).end()

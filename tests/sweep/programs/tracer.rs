@@ -195,7 +195,7 @@ impl Script {
     }
 
     /// The tracee, which waits, is let go, and comes to the instruction of its deed.
-    pub fn to_the_deed(self) -> Self {
+    pub fn comes_to_the_deed(self) -> Self {
         const POKEDATA: u64 = 5;
         let instruction = self.target.instruction;
         let all = self.attach().slot(Set::BreakOn).ptrace(POKEDATA, DATA + super::text::word::GO, 1);
