@@ -4,7 +4,7 @@
 //! enables the slot again.
 //!
 //! A slot takes a number of the hardware's when it is enabled for the first time, and keeps it until `execve` or the task's end, as on
-//! Linux: a tracer that disables a slot for a step gets it back. Linux takes a number for a disabled slot too; here a tracer that
+//! Linux: a tracer that disables a slot for a step gets it back. A slot that is disabled when the tracer detaches gives its number back. Linux takes a number for a disabled slot too; here a tracer that
 //! always writes all slots, as gdbserver does, leaves those that it does not use to others. The slots outlive the tracer's PTRACE_DETACH.
 //! New threads and processes do not have them.
 
@@ -134,6 +134,20 @@ impl Task {
         slots.iter_mut().for_each(|slot| slot.apply(&self.debug));
         self.settle_slots();
         result
+    }
+
+    /// Gives back the numbers of the tracer's slots that are disabled. Their words stay as they are; a slot that is enabled again gets another
+    /// number, if there is one. Thread context; may sleep.
+    pub fn give_back_disabled_slots(&self) {
+        if !self.debug.is_active() {
+            return;
+        }
+        let mut slots = self.hw_debug.slots.lock();
+        for slot in slots.iter_mut().flatten().filter(|slot| slot.armed.is_none()) {
+            if let Some(this) = slot.this.take() {
+                self.debug.remove_slot(this);
+            }
+        }
     }
 
     /// Gives back the tracer's slots of the running task, which goes on as another program or ends, or of a task that does not begin.

@@ -325,8 +325,16 @@ pub fn set_up(parts: &[(Who, Part)]) -> Result<(), String> {
     Ok(())
 }
 
-/// Closes the events of the scenario.
+/// Closes the events of the scenario, and gives back the slots that a tracer has set.
 pub fn clear() {
+    if let Some(Ok(actors)) = ACTORS.get() {
+        let first = &actors[Who::First as usize].task;
+        for kind in [hwdebug::Kind::Break, hwdebug::Kind::Watch] {
+            // One slot, of zeros. A disabled slot is never refused.
+            let _ = first.set_hw_debug(kind, &[0; 24]);
+        }
+        first.give_back_disabled_slots();
+    }
     for one in core::mem::take(&mut *CAST.lock()) {
         one.events.iter().for_each(|event| event.close());
     }

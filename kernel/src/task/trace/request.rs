@@ -79,6 +79,10 @@ impl Task {
     /// # Errors
     /// ESRCH; EIO if no signal has the number.
     pub(crate) fn let_go_on(&self, tid: Pid, how: How, signal: u64) -> Result<(), Errno> {
+        if how == How::Detach {
+            let tracee = table().stopped(self, tid)?.task.clone();
+            tracee.give_back_disabled_slots();
+        }
         let mut table = table();
         let member = table.stopped(self, tid)?;
         let signal = match signal {
