@@ -226,6 +226,14 @@ impl Entry {
     ) -> Option<Start> {
         let member = &mut self.members[at];
         let blocked = member.blocked.contains(info.signal);
+        if is_first
+            && !blocked
+            && member.trace.is_none()
+            && let Delivery::Handler(handler) =
+                deliver(&mut self.actions, info.signal, member.blocked, &member.alternate, sp)
+        {
+            return Some(member.start(handler, fault));
+        }
         if blocked || self.actions.get(info.signal).handler == Handler::Ignore {
             if let Fields::Perf { .. } = info.fields {
                 // Who has asked for an event's signals may block or ignore them: such a signal waits, and says so, or is none.
@@ -236,13 +244,6 @@ impl Entry {
                 return None;
             }
             self.actions.force(info.signal, &mut member.blocked);
-        }
-        if is_first
-            && member.trace.is_none()
-            && let Delivery::Handler(handler) =
-                deliver(&mut self.actions, info.signal, member.blocked, &member.alternate, sp)
-        {
-            return Some(member.start(handler, fault));
         }
         member.fault = fault.map(|(address, esr)| (info.signal, address, esr));
         *tells = *tells && self.ends.is_none() && self.stopped.is_none() && member.can_stop();
