@@ -53,6 +53,14 @@ impl Table {
                 }
                 member.task.alert();
             }
+            return;
+        }
+        // It has stopped already, but its tracer may have had tasks go on: these stop again.
+        for member in &mut entry.members {
+            if let Some(trace) = member.trace.as_deref_mut().filter(|trace| trace.stop.is_none()) {
+                trace.ask_to_stop();
+                member.task.alert();
+            }
         }
     }
 
@@ -172,13 +180,19 @@ impl Table {
         self.dead.iter().any(|dead| dead.of == pid)
     }
 
+    /// Whether a process's parent does not want to know of its end. A parent that is its tracer is told.
+    pub fn leaves_no_zombie(&mut self, pid: Pid) -> bool {
+        let Some(entry) = self.process(pid) else { return false };
+        let (parent, can) =
+            (entry.parent, entry.exit_signal == Some(Signal::SIGCHLD) && entry.first_tracer.is_none());
+        can && self.process(parent).is_some_and(|parent| parent.actions.reaps_children())
+    }
+
     /// All of a process has ended, and its parent is told.
     pub fn tell_of_zombie(&mut self, pid: Pid) {
         let Some(entry) = self.process(pid) else { return };
-        let (parent, signal, status) = (entry.parent, entry.exit_signal, entry.ends);
-        // A parent that does not want to know leaves no zombie.
-        let reaped = signal == Some(Signal::SIGCHLD)
-            && self.process(parent).is_some_and(|parent| parent.actions.reaps_children());
+        let (parent, status) = (entry.parent, entry.ends);
+        let reaped = self.leaves_no_zombie(pid);
         self.tell_end(pid, status.unwrap_or(Status::Exited(0)));
         if reaped || (parent == 0 && pid != 1) {
             self.remove(pid);

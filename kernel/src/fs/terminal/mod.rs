@@ -117,7 +117,10 @@ pub fn leave(terminal: &Terminal) -> Result<(), Errno> {
 /// context; may sleep.
 pub fn session_ends(leader: u32) {
     if let Some((terminal, _)) = of_session(leader) {
-        let foreground = terminal.lock().job.release();
+        let mut held = terminal.lock();
+        // Another session may have taken it meanwhile.
+        let foreground = if held.job.session == Some(leader) { held.job.release() } else { None };
+        drop(held);
         hang_up(foreground);
     }
 }

@@ -18,7 +18,6 @@ impl Entry {
     pub fn trace(&mut self, at: usize, trace: Box<Trace>, tracees: &core::sync::atomic::AtomicUsize) {
         let member = &mut self.members[at];
         tracees.fetch_add(1, AcqRel);
-        member.task.drops_step.store(false, Relaxed);
         member.task.calls.store(calls::traced(), Release);
         member.trace = Some(trace);
     }
@@ -112,6 +111,8 @@ impl Table {
         self.count_tracee_out(tracer.process);
         if zombie && parent != tracer.process {
             self.tell_of_zombie(pid);
+        } else if zombie && self.leaves_no_zombie(pid) {
+            self.remove(pid);
         }
     }
 }
@@ -182,7 +183,7 @@ pub fn attach(task: &Task, tid: Pid, seize: Option<Options>) -> Result<(), Errno
     }
     let mut trace = Trace::new(task.thread(), task.process.pid, seize.is_some(), seize.unwrap_or_default());
     // Of a process that has stopped the tracer is told so at once.
-    trace.trap = entry.stopped.is_some() && !entry.stopping;
+    trace.trap = entry.stopped.is_some();
     entry.trace(at, trace, &task.process.tracees);
     entry.members[at].task.alert();
     if seize.is_none() {

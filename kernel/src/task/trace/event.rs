@@ -69,6 +69,14 @@ impl Task {
             .is_some_and(|trace| trace.options.contains(option))
     }
 
+    /// Whether the tracer of the running task does not end too: two tasks that trace each other could not let each other go on (T5).
+    fn tracer_goes_on(&self) -> bool {
+        let mut table = table();
+        let trace = table.own(self).and_then(|(entry, at)| entry.members[at].trace.as_deref());
+        let of = trace.map(|trace| trace.of);
+        of.and_then(|of| table.process(of)).is_some_and(|tracer| tracer.ends.is_none())
+    }
+
     /// The child of a vfork has given the memory back.
     pub(in super::super) fn vfork_is_done(&self, frame: &mut Frame, child: Pid) {
         if self.is_traced() && self.has_option(Options::VFORK_DONE) {
@@ -104,7 +112,7 @@ impl Task {
             entry.members[at].exits.get_or_insert(status);
             status
         };
-        if self.has_option(Options::EXIT) {
+        if self.has_option(Options::EXIT) && self.tracer_goes_on() {
             self.stop_at_event(frame, PTRACE_EVENT_EXIT, status.as_wait_has_it().into());
         }
     }

@@ -100,6 +100,8 @@ impl Task {
             trace.at_calls = how == How::Syscall;
             let debug = &member.task.debug;
             if how == How::Step {
+                // The task has stopped, so no step of an earlier tracer is about to be reported.
+                member.task.drops_step.store(false, Relaxed);
                 debug.request_step(Owners::TRACER);
             } else if trace.steps {
                 debug.cancel_step(Owners::TRACER);

@@ -22,15 +22,17 @@ pub(in super::super) struct Given {
     pub signal: Option<(Signal, Pid)>,
     /// What PTRACE_GETSIGINFO gave last, or PTRACE_SETSIGINFO has set.
     pub info: Option<Info>,
+    /// NT_ARM_SYSTEM_CALL; None if no tracer has said anything.
+    pub call: Option<i32>,
 }
 
 impl Given {
-    const NOTHING: Self = Self { signal: None, info: None };
+    const NOTHING: Self = Self { signal: None, info: None, call: None };
 
     /// What a task goes on with that was to stop and has no tracer any more.
     fn untold(stop: Stop, info: Option<Info>) -> Self {
         let info = info.filter(|info| stop.kind == Kind::Signal && !is_of_step(info));
-        Self { signal: info.map(|info| (info.signal, 0)), info }
+        Self { signal: info.map(|info| (info.signal, 0)), info, call: None }
     }
 
     /// The signal that is delivered in place of the one that the task has stopped for.
@@ -94,12 +96,12 @@ impl Member {
         let mut left = self.left.take();
         let Some(trace) = left.as_deref_mut().or(self.trace.as_deref_mut()) else { return Given::NOTHING };
         trace.take_over(kind, frame);
-        let of = trace.of;
+        let (of, call) = (trace.of, Some(trace.call));
         match trace.given.take() {
-            Some(signal) => Given { signal: Some((signal, of)), info: trace.info.take() },
+            Some(signal) => Given { signal: Some((signal, of)), info: trace.info.take(), call },
             None => {
                 trace.info = None;
-                Given::NOTHING
+                Given { call, ..Given::NOTHING }
             }
         }
     }
