@@ -325,13 +325,14 @@ impl Told {
 impl Task {
     /// Has the task enter the kernel if it runs on another CPU, and gives way. Returns whether it does. Thread context.
     fn enters_kernel(&self) -> bool {
-        let elsewhere = !super::current().is_some_and(|own| core::ptr::eq(own, self))
-            && sched::interrupt_running(self.thread());
+        let own = super::current();
+        // Another task may wait for the running one in the same way, also while the running one waits for itself.
+        if let Some(own) = own {
+            own.debug.catch_up();
+        }
+        let elsewhere =
+            !own.is_some_and(|own| core::ptr::eq(own, self)) && sched::interrupt_running(self.thread());
         if elsewhere {
-            // The other task may wait for the running one in the same way.
-            if let Some(own) = super::current() {
-                own.debug.catch_up();
-            }
             sched::yield_now();
         }
         elsewhere

@@ -168,10 +168,11 @@ impl TaskDebug {
     }
 
     /// Brings the slots of the running task into force, if they have changed. For a task that waits in the kernel for other tasks, while these
-    /// wait for it: it does not come by its way to EL0 before they go on. Thread context of the task.
+    /// wait for it: it does not come by its way to EL0 before they go on. A task that had no slot before is not its CPU's task yet. Thread
+    /// context of the task.
     pub fn catch_up(&self) {
         let _off = IrqOff::new();
-        if self.changed.load(Acquire) && self.is_of_this_cpu() {
+        if self.changed.load(Acquire) {
             self.attach();
         }
     }
