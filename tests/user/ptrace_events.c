@@ -436,6 +436,57 @@ static int leader_executes(void)
 	return executes();
 }
 
+static int channel[2];
+
+static void *writes(void *nothing)
+{
+	write(channel[1], "x", 1);
+	return nothing;
+}
+
+static int executes_beside_a_call(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, writes, NULL))
+		return 1;
+	until_word(1, 1);
+	return executes();
+}
+
+/* A call about which the tracer has not decided is not made when another thread's exec ends the thread. */
+static void an_exec_beside_a_call(void)
+{
+	char byte;
+
+	if (pipe(channel))
+		exit(1);
+	fcntl(channel[0], F_SETFL, O_NONBLOCK);
+	pid_t pid = traced(executes_beside_a_call);
+	PT(SETOPTIONS, pid, 0, ON_CLONE | ON_EXEC | ON_SYSGOOD);
+	PT(CONT, pid, 0, 0);
+	pid_t thread = event_of("a thread", pid, E_CLONE);
+	waits("    its first stop", thread, STOPPED(SIGSTOP));
+	uint64_t info[16] = { 0 };
+	for (;;) {
+		PT(SYSCALL, thread, 0, 0);
+		if (wait_status(thread, 0) != SYSCALL_STOP)
+			break;
+		PT(GET_SYSCALL_INFO, thread, sizeof info, info);
+		if ((uint8_t)info[0] == 1 && info[3] == SYS_write)
+			break;
+	}
+	is("the thread is about to write", (uint8_t)info[0] == 1 && info[3] == SYS_write, 1);
+	shared->word[1] = 1;
+	PT(CONT, pid, 0, 0);
+	waits("exec ends it", thread, EXITED(0));
+	event_of("EXEC", pid, E_EXEC);
+	check("nothing was written", read(channel[0], &byte, 1) == -1 && errno == EAGAIN, "a byte");
+	PT(CONT, pid, 0, 0);
+	waits("the new program", pid, EXITED(9));
+	close(channel[0]), close(channel[1]);
+}
+
 static void an_exec_by_the_leader(void)
 {
 	pid_t pid = traced(leader_executes);
@@ -677,6 +728,7 @@ int main(int argc, char **argv)
 	CASE(an_exec_of_a_seized_one);
 	CASE(an_exec_by_a_thread);
 	CASE(an_exec_by_the_leader);
+	CASE(an_exec_beside_a_call);
 	CASE(an_exec_that_fails);
 	CASE(ends_by_signals);
 	CASE(calls_across_events);

@@ -521,6 +521,36 @@ static void told(const char *name, pid_t pid, int code, int status)
 	      "signal %d, code %d, process %d, status %#x", info.si_signo, info.si_code, info.si_pid, info.si_status);
 }
 
+/* What gdb does: it has a task of a process that has stopped go on. A second stop signal stops the task again. */
+static void stops_twice(void)
+{
+	pid_t pid = traced(sleeps_for_ever);
+
+	PT(CONT, pid, 0, 0);
+	for (int turn = 0; turn < 2; turn++) {
+		int signal = turn ? SIGTSTP : SIGSTOP;
+		kill(pid, signal);
+		waits("the signal", pid, STOPPED(signal));
+		PT(CONT, pid, 0, signal);
+		waits("    the group stop", pid, STOPPED(signal));
+		PT(CONT, pid, 0, 0);
+	}
+	ends("it ends", pid);
+}
+
+/* A parent that ignores SIGCHLD is not told of its children's ends, but of those of its tracees. */
+static void sigchld_is_ignored(void)
+{
+	signal(SIGCHLD, SIG_IGN);
+	pid_t pid = traced(ends_at_once);
+
+	is("CONT", PT(CONT, pid, 0, 0), 0);
+	waits("the end of a tracee", pid, EXITED(7));
+	pid = start(ends_at_once);
+	is("the end of another child", wait_status(pid, 0), -ECHILD);
+	signal(SIGCHLD, SIG_DFL);
+}
+
 static void child_signals(void)
 {
 	siginfo_t info;
@@ -1034,6 +1064,8 @@ int main(void)
 	CASE(continued_in_a_stop);
 	CASE(waits_without_a_tracer);
 	CASE(waitid_of_a_tracee);
+	CASE(stops_twice);
+	CASE(sigchld_is_ignored);
 	CASE(child_signals);
 	CASE(polling);
 	CASE(a_read_goes_on);

@@ -55,7 +55,8 @@ impl Table {
             }
             return;
         }
-        // It has stopped already, but its tracer may have had tasks go on: these stop again.
+        // It has stopped already, but its tracer may have had tasks go on: these stop again, by this signal.
+        entry.stopped = Some(signal);
         for member in &mut entry.members {
             if let Some(trace) = member.trace.as_deref_mut().filter(|trace| trace.stop.is_none()) {
                 trace.ask_to_stop();

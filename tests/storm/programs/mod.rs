@@ -5,6 +5,7 @@
 //!
 //! In every second round they are traced meanwhile (`tracers`), and must come to the same numbers nevertheless.
 
+mod parts;
 mod text;
 mod tracer;
 mod tracers;

@@ -5,6 +5,7 @@
 //! CPU, gives way, maps and unmaps pages, and forks a child, which does some of these and ends, or goes on as another program. What it does is
 //! counted in memory that a process shares with its children.
 
+use super::parts;
 use crate::el0::{DATA, TEXT};
 use core::arch::global_asm;
 
@@ -64,27 +65,7 @@ global_asm!(
     "ldr x0, [sp]",
     "cmp x0, #2",
     "b.eq 70f",
-    "movz x21, #{data}, lsl #16",
-    "add x1, x21, #{room}",
-    "mov sp, x1",
-    "mov x0, x21",
-    // Every page is there before the first round, so that the number of pages stays as it is.
-    "1: ldr x2, [x0]",
-    "str x2, [x0]",
-    "add x0, x0, #0x1000",
-    "cmp x0, x1",
-    "b.ne 1b",
-    // mmap(SHARED, 0x2000, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_ANONYMOUS, -1, 0)
-    "movz x0, #{shared}, lsl #16",
-    "mov x1, #0x2000",
-    "mov x2, #3",
-    "mov x3, #0x31",
-    "mov x4, #-1",
-    "mov x5, #0",
-    "mov x8, #222",
-    "svc #0",
-    "movz x19, #{shared}, lsl #16",
-    "str xzr, [x19]",
+    parts::begins!(),
     "add x1, x19, #0x1000",
     "str xzr, [x1]",
     // rt_sigaction(signal, {handler, SA_SIGINFO | SA_RESTART | SA_NODEFER, 0, all but SIGTRAP}, NULL, 8). While SIGTRAP is blocked, a tracer's
@@ -108,17 +89,7 @@ global_asm!(
     "str xzr, [x21, #80]",
     // A round: futex(RUN, FUTEX_WAIT, 0, NULL), then
     // clone(VM | FS | FILES | SIGHAND | THREAD | SYSVSEM | PARENT_SETTID | CHILD_CLEARTID, stack, tid, 0, tid).
-    "2: mov w0, #1",
-    "str w0, [x19, #{ready}]",
-    "mov x0, x19",
-    "mov x1, #0",
-    "mov x2, #0",
-    "mov x3, #0",
-    "mov x8, #98",
-    "svc #0",
-    "ldr w0, [x19]",
-    "cbz w0, 2b",
-    "str wzr, [x19, #{ready}]",
+    parts::waits_for_round!(),
     "add x22, x21, #128",
     "mov w0, #0x0f00",
     "movk w0, #0x0035, lsl #16",
@@ -208,18 +179,7 @@ global_asm!(
     // sched_setaffinity(0, 8, one CPU)
     "24: ldr x1, [x19, #{cpus}]",
     "lsr x0, x20, #20",
-    "udiv x2, x0, x1",
-    "msub x0, x2, x1, x0",
-    "mov x1, #1",
-    "lsl x1, x1, x0",
-    "str x1, [sp, #-16]!",
-    "mov x0, #0",
-    "mov x1, #8",
-    "mov x2, sp",
-    "mov x8, #122",
-    "svc #0",
-    "add sp, sp, #16",
-    "cbnz x0, 29f",
+    parts::moves!(),
     "mov x9, #{moves}",
     "bl 60f",
     "b 11b",
@@ -240,15 +200,7 @@ global_asm!(
     "cbz x0, 40f",
     "tbnz x0, #63, 29f",
     // wait4(child, &status, 0, NULL): the child's status is 7, or 9 after execve.
-    "sub sp, sp, #16",
-    "mov x1, sp",
-    "mov x2, #0",
-    "mov x3, #0",
-    "mov x8, #260",
-    "svc #0",
-    "ldr w1, [sp]",
-    "add sp, sp, #16",
-    "tbnz x0, #63, 29f",
+    parts::reaps!(),
     "mov w2, #0x700",
     "tst x20, #2",
     "mov w3, #0x900",
