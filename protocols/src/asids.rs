@@ -65,6 +65,16 @@ impl<const CPUS: usize> Asids<CPUS> {
         self.generation
     }
 
+    /// As [`run`](Self::run), if the word stays as it is and the TLB need not be emptied: nearly always. Else returns false, and has done nothing.
+    #[inline(always)]
+    pub fn run_again(&mut self, cpu: usize, word: AsidWord) -> bool {
+        if word >> 16 != self.generation || self.to_flush >> cpu & 1 != 0 {
+            return false;
+        }
+        self.running[cpu] = word;
+        true
+    }
+
     /// A CPU is about to run the address space with this word.
     pub fn run(&mut self, cpu: usize, word: AsidWord) -> Run {
         let word = if word >> 16 == self.generation { word } else { self.assign(word) };
@@ -79,6 +89,8 @@ impl<const CPUS: usize> Asids<CPUS> {
         self.running[cpu] = 0;
     }
 
+    #[cold]
+    #[inline(never)]
     fn assign(&mut self, old: AsidWord) -> AsidWord {
         // After a new generation the address spaces that run keep their ASIDs.
         if old != 0 && self.running.contains(&old) {
@@ -157,7 +169,11 @@ mod tests {
         }
 
         fn run(&mut self, cpu: usize, space: usize) {
-            let Run { word, flush } = self.asids.run(cpu, self.words[space]);
+            let word = self.words[space];
+            let Run { word, flush } = match self.asids.run_again(cpu, word) {
+                true => Run { word, flush: false },
+                false => self.asids.run(cpu, word),
+            };
             self.words[space] = word;
             if flush {
                 self.tlbs[cpu].clear();

@@ -16,6 +16,9 @@ pub const SLEEPER_BONUS: u64 = 3_000_000;
 /// How often each CPU compares its fair load with the others'.
 pub const BALANCE_INTERVAL: u64 = 20_000_000;
 
+/// How late the time of a running task may be accounted for when another task is woken on its CPU: a tenth of [`WAKEUP_GRANULARITY`].
+pub(crate) const CHARGED_LATE: u64 = WAKEUP_GRANULARITY / 10;
+
 /// How far ahead or behind of its CPU a task's virtual time may be when it changes the CPU or wakes up. Bounds what a task can be
 /// punished for, and what a wrapped difference can do.
 pub(crate) const MAX_LAG: i64 = 4_000_000_000;

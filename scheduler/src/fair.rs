@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::{
     Error,
-    task::{Slot, Tasks},
+    task::{Slot, Task, Tasks},
     weight::weight,
 };
 
@@ -55,26 +55,44 @@ impl FairQueue {
         self.heap.iter().rev().copied()
     }
 
+    #[inline(always)]
     pub(crate) fn insert(&mut self, tasks: &mut Tasks, task: Slot) {
         let position = self.heap.len();
-        self.load += weight(tasks[task].effective);
+        let added = &mut tasks[task];
+        added.heap_position = Some(position);
+        self.load += weight(added.effective);
         self.heap.push(task);
-        if position == 0 {
-            tasks[task].heap_position = Some(0);
-        } else {
+        if position > 0 {
             self.sift_up(tasks, position);
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, tasks: &mut Tasks, task: Slot) {
         let removed = &mut tasks[task];
         let Some(position) = removed.heap_position.take() else { return };
         self.load -= weight(removed.effective);
         if position + 1 == self.heap.len() {
             self.heap.pop();
-            return;
+        } else {
+            self.remove_inner(tasks, position);
         }
+    }
+
+    /// Removes a task that is in the queue, if it is the only one. Returns false, and has done nothing, if it is not.
+    #[inline(always)]
+    pub(crate) fn remove_only(&mut self, task: &mut Task) -> bool {
+        let is_only = self.heap.len() == 1;
+        if is_only {
+            self.heap.clear();
+            self.load = 0;
+            task.heap_position = None;
+        }
+        is_only
+    }
+
+    #[inline(never)]
+    fn remove_inner(&mut self, tasks: &mut Tasks, position: usize) {
         self.heap.swap_remove(position);
         if position < self.heap.len() {
             // The last one is here now. Only one of the two moves it.
@@ -83,6 +101,7 @@ impl FairQueue {
         }
     }
 
+    #[inline(never)]
     fn sift_up(&mut self, tasks: &mut Tasks, mut position: usize) {
         let task = self.heap[position];
         while position > 0 {

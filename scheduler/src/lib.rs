@@ -17,6 +17,9 @@
 //! the task that is left is in no queue, so no other CPU runs it while its registers are not saved. It may be woken in that time;
 //! `switched` then finds a CPU for it.
 //!
+//! [`Scheduler::wait`] and [`Scheduler::hand_over`] do all of this in one call, for a task that waits. They need a lock that the kernel keeps
+//! over the switch.
+//!
 //! After each operation the kernel sends an interrupt to the CPUs in [`Scheduler::take_kicks`]. A CPU calls `pick` when
 //! [`Scheduler::wants_reschedule`] says so: on the way out of interrupts, when preemption is allowed again, and in the idle loop before
 //! it waits (with interrupts masked, so that a kick ends the wait).
@@ -83,6 +86,7 @@ mod run;
 mod scheduler;
 mod settings;
 mod task;
+mod wait;
 mod wake;
 mod weight;
 

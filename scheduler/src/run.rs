@@ -3,7 +3,7 @@
 use crate::{
     BALANCE_INTERVAL, Error, Policy, RR_QUANTUM, Scheduler, TaskId, WAKEUP_GRANULARITY,
     fair::{before, lag},
-    task::{Requeue, Slot, State},
+    task::{Requeue, Slot, State, Task},
     weight::virtual_time,
 };
 
@@ -12,50 +12,9 @@ impl Scheduler {
     ///
     /// If the answer is not the task that was current, the kernel switches to its context and then calls
     /// [`switched`](Self::switched), all with interrupts masked. Until then further calls repeat the answer.
+    #[inline(never)]
     pub fn pick(&mut self, cpu: usize, now: u64) -> Option<TaskId> {
         let cpu = self.checked(cpu)?;
-        match self.next_after_wait(cpu) {
-            Some((previous, next)) => Some(self.go_on_with(cpu, previous, next, now)),
-            None => self.pick_any(cpu, now),
-        }
-    }
-
-    /// The task that `cpu` leaves and the one that is next, in the most frequent case: the current task waits, and only fair tasks are ready.
-    #[inline(always)]
-    fn next_after_wait(&self, cpu: usize) -> Option<(Slot, Slot)> {
-        let state = &self.cpus[cpu];
-        let previous = state.current?;
-        let waits = self.tasks[previous].state != State::Running;
-        if waits && state.leaving.is_none() && !state.rotate && self.real_time_ready.is_empty() {
-            return Some((previous, state.fair.first()?));
-        }
-        None
-    }
-
-    /// What [`pick_any`](Self::pick_any) does for the answer of [`next_after_wait`](Self::next_after_wait).
-    #[inline(always)]
-    fn go_on_with(&mut self, cpu: usize, previous: Slot, next: Slot, now: u64) -> TaskId {
-        self.advance(now);
-        self.charge(cpu);
-        self.kicks.remove(cpu);
-        let was_asked = self.reschedule.remove(cpu);
-        let state = &mut self.cpus[cpu];
-        state.fair.remove(&mut self.tasks, next);
-        state.leaving = Some(previous);
-        state.current = Some(next);
-        let task = &mut self.tasks[next];
-        task.state = State::Running;
-        task.on_cpu = true;
-        task.slice = 0;
-        let id = TaskId::new(next, task.generation);
-        if was_asked {
-            self.kick_for_all_ready(cpu);
-        }
-        id
-    }
-
-    #[inline(never)]
-    fn pick_any(&mut self, cpu: usize, now: u64) -> Option<TaskId> {
         if self.cpus[cpu].leaving.is_some() {
             return self.current(cpu);
         }
@@ -114,24 +73,10 @@ impl Scheduler {
         }
     }
 
-    /// Whether the ready task `first` runs instead of the running one, both on the same CPU. With `rotate` the running one gives way
-    /// to its equals.
+    /// As the function of the same name says, for two tasks of the same CPU.
     #[inline(always)]
     pub(crate) fn goes_before(&self, first: Slot, running: Slot, rotate: bool) -> bool {
-        let (first, running) = (&self.tasks[first], &self.tasks[running]);
-        if first.level() != running.level() {
-            return first.level() > running.level();
-        }
-        if rotate || first.level() > 0 {
-            return rotate;
-        }
-        let idle = crate::Priority::Idle;
-        if running.effective == idle && first.effective != idle {
-            return true;
-        }
-        let ahead = lag(running.vruntime, first.vruntime);
-        let granularity = virtual_time(WAKEUP_GRANULARITY, first.effective).cast_signed();
-        ahead > granularity || (ahead > 0 && running.slice >= self.granularity)
+        goes_before(&self.tasks[first], &self.tasks[running], rotate, self.granularity)
     }
 
     /// The switch that [`pick`](Self::pick) decided is over: nothing of the task before is in use on this CPU any more, so that other
@@ -286,4 +231,23 @@ impl Scheduler {
         let running = (task.state == State::Running && task.level() == 0).then_some(task.vruntime);
         state.advance_min_vruntime(running, &self.tasks);
     }
+}
+
+/// Whether the ready task `first` runs instead of the running one, both on the same CPU. With `rotate` the running one gives way to its equals.
+/// `granularity` is how long a fair task runs at least.
+#[inline(always)]
+pub(crate) fn goes_before(first: &Task, running: &Task, rotate: bool, granularity: u64) -> bool {
+    if first.level() != running.level() {
+        return first.level() > running.level();
+    }
+    if rotate || first.level() > 0 {
+        return rotate;
+    }
+    let idle = crate::Priority::Idle;
+    if running.effective == idle && first.effective != idle {
+        return true;
+    }
+    let ahead = lag(running.vruntime, first.vruntime);
+    let at_wake_up = virtual_time(WAKEUP_GRANULARITY, first.effective).cast_signed();
+    ahead > at_wake_up || (ahead > 0 && running.slice >= granularity)
 }

@@ -166,6 +166,11 @@ impl Scheduler {
         })
     }
 
+    /// Whether no CPU uses the task's registers and stack; false for a task that has ended.
+    pub fn is_off_cpu(&self, task: TaskId) -> bool {
+        self.tasks.find(task).is_ok_and(|slot| !self.tasks[slot].on_cpu)
+    }
+
     /// Where the task runs, is ready, or ran last.
     pub fn cpu(&self, task: TaskId) -> Result<usize, Error> {
         Ok(self.tasks[self.tasks.find(task)?].cpu)

@@ -180,6 +180,14 @@ impl Tasks {
     }
 }
 
+impl Tasks {
+    /// Two tasks; `None` if they are one.
+    #[inline(always)]
+    pub(crate) fn two(&mut self, one: Slot, other: Slot) -> Option<[&mut Task; 2]> {
+        self.slots.get_disjoint_mut([one as usize, other as usize]).ok()
+    }
+}
+
 impl Index<Slot> for Tasks {
     type Output = Task;
 

@@ -56,7 +56,15 @@ impl Scheduler {
     }
 
     /// Puts a task that no CPU uses into a queue, as one that has just become ready.
+    #[inline]
     pub(crate) fn place_woken(&mut self, task: Slot) {
+        if !self.joins_queue(task) {
+            self.place_on_some_cpu(task);
+        }
+    }
+
+    #[inline(never)]
+    fn place_on_some_cpu(&mut self, task: Slot) {
         let cpu = self.choose_cpu(task);
         if self.tasks[task].cpu != cpu {
             self.move_to(task, cpu);

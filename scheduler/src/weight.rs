@@ -39,12 +39,18 @@ pub(crate) fn weight(priority: Priority) -> u64 {
 }
 
 /// What `nanoseconds` of CPU time are in virtual time: equal shares have equal virtual run times.
+#[inline(always)]
 pub(crate) fn virtual_time(nanoseconds: u64, priority: Priority) -> u64 {
     let nanoseconds = nanoseconds.min(MAX_CHARGE);
     if priority == Priority::Fair(0) {
         // Most tasks: no division.
         return nanoseconds;
     }
+    weighted(nanoseconds, priority)
+}
+
+#[inline(never)]
+fn weighted(nanoseconds: u64, priority: Priority) -> u64 {
     // MAX_CHARGE keeps the product in 64 bits.
     nanoseconds * NICE_0 / weight(priority)
 }

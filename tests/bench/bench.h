@@ -61,12 +61,26 @@ static uint64_t bench_median(uint64_t *samples, int count)
 	bench_median(samples_, count); \
 })
 
+/* A system call without a C library in between. The result of a failure is the negative error number. */
 static inline long raw_call(long number, long first)
 {
 	register long x8 __asm__("x8") = number;
 	register long x0 __asm__("x0") = first;
 
 	__asm__ volatile("svc #0" : "+r"(x0) : "r"(x8) : "memory");
+	return x0;
+}
+
+__attribute__((unused))
+static inline long raw_call_4(long number, long first, long second, long third, long fourth)
+{
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = first;
+	register long x1 __asm__("x1") = second;
+	register long x2 __asm__("x2") = third;
+	register long x3 __asm__("x3") = fourth;
+
+	__asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
 	return x0;
 }
 

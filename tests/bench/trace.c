@@ -31,15 +31,17 @@ static void to_stop(long request, pid_t pid)
 {
 	int status;
 
-	must(PT(request, pid, 0, 0) == 0);
-	must(syscall(SYS_wait4, pid, &status, __WALL, NULL) == pid && status == STOPPED(SIGTRAP));
+	must(raw_call_4(SYS_ptrace, request, pid, 0, 0) == 0);
+	must(raw_call_4(SYS_wait4, pid, (long)&status, __WALL, 0) == pid && status == STOPPED(SIGTRAP));
 }
 
 static void put_slot(pid_t pid, uint32_t control)
 {
 	struct one_slot slot = { .address = (uintptr_t)&watched, .control = control };
 
-	must(regset(SETREGSET, pid, NT_WATCHES, &slot, SLOT_SIZE) == SLOT_SIZE);
+	struct iovec vector = { &slot, SLOT_SIZE };
+
+	must(raw_call_4(SYS_ptrace, SETREGSET, pid, NT_WATCHES, (long)&vector) == 0 && vector.iov_len == SLOT_SIZE);
 }
 
 int main(void)

@@ -22,6 +22,12 @@ pub extern "C" fn load_word(from: u64) -> u64 {
     naked_asm!(access!("ldtr w0, [x0]", "2f"), "ret", "2: mov x0, #-1", "ret",)
 }
 
+/// Stores a word to user memory by one instruction. Returns whether it could be written.
+#[unsafe(naked)]
+pub extern "C" fn store_word(to: u64, value: u32) -> bool {
+    naked_asm!(access!("sttr w1, [x0]", "2f"), "mov w0, #1", "ret", "2: mov w0, #0", "ret",)
+}
+
 /// Loads an instruction of a program. Returns all ones, which is no instruction, if it cannot be read. The address is a multiple of 4.
 #[inline(always)]
 pub fn load_instruction(from: u64) -> u32 {

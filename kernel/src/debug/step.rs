@@ -62,15 +62,19 @@ fn give(cpu: &MaskedCpu, stepping: &Stepping) -> bool {
 pub fn save() -> Option<Stepping> {
     // With D open: I is masked, so that this thread stays here, and a debug exception leaves its context's owners as they are, or changes
     // them for good.
-    if super::this().owners.get().is_empty() {
-        return None;
-    }
+    if super::this().owners.get().is_empty() { None } else { Some(save_owners()) }
+}
+
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn save_owners() -> Stepping {
     let masked = Masked::new();
     let mut saved = take(masked.cpu());
     if saved.owners.contains(Owners::RUNS_FREE) {
         saved.end_step_over();
     }
-    Some(saved)
+    saved
 }
 
 /// Makes `saved` the debug state of the running thread again, on the CPU that runs the thread from here on. I is

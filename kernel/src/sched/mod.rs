@@ -24,11 +24,11 @@ pub use mutex::{Mutex, MutexGuard};
 pub use preempt::{may_sleep, might_sleep};
 pub use programs::{
     affinity, contended_lock, end_wait, interrupt, interrupt_running, lock_release, policy,
-    policy_and_affinity, run_time, set_affinity, set_policy, state, wait_for_lock,
+    policy_and_affinity, run_time, set_affinity, set_policy, state, wait_for_lock, while_off_cpu,
 };
 pub use run::{
-    create, exit, init_cpu, prepare_to_sleep, sleep, spawn, threads, wait_in_idle, wake, wake_first,
-    wake_masked, yield_now,
+    Look, create, exit, init_cpu, prepare_to_sleep, sleep, sleep_until, spawn, threads, wait_in_idle, wake,
+    wake_first, wake_masked, yield_now,
 };
 pub use scheduler::{CpuSet, Error, LockKey, MIN_GRANULARITY, Policy, RR_QUANTUM, TaskId, TaskState};
 pub use thread::{

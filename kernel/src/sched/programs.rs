@@ -84,6 +84,19 @@ pub fn interrupt_running(task: TaskId) -> bool {
     elsewhere.is_some()
 }
 
+/// Calls a function while no CPU has the registers of a thread, and none gets them. Returns false, and has not called it, if one has them.
+/// Thread context.
+pub fn while_off_cpu(task: TaskId, act: impl FnOnce()) -> bool {
+    let acts = with(|state| {
+        let is_off = state.scheduler.is_off_cpu(task);
+        if is_off {
+            act();
+        }
+        is_off
+    });
+    acts == Some(true)
+}
+
 /// The policy of a thread. Thread context.
 ///
 /// # Errors

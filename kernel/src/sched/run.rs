@@ -4,7 +4,7 @@ use super::switch::switch;
 use super::thread::{
     Entry, Handle, Occupant, SpawnError, Thread, current, ended, no_thread_on_stack, put_on_stack,
 };
-use crate::arch::daif;
+use crate::arch::{self, daif};
 use crate::clock;
 use crate::debug::{self, step};
 use crate::drivers::gic::{self, Target};
@@ -39,10 +39,15 @@ struct Running {
     thread: Cell<*const Thread>,
     /// The thread that runs when the scheduler has none.
     idle: Cell<*const Thread>,
+    /// A thread that has ended, and whose stack this CPU may still use.
+    ended: Cell<Option<Arc<Thread>>>,
 }
 
-static RUNNING: PerCpu<Running> =
-    crate::per_cpu!(Running { thread: Cell::new(core::ptr::null()), idle: Cell::new(core::ptr::null()) });
+static RUNNING: PerCpu<Running> = crate::per_cpu!(Running {
+    thread: Cell::new(core::ptr::null()),
+    idle: Cell::new(core::ptr::null()),
+    ended: Cell::new(None),
+});
 
 /// Each CPU's first thread, for those who wake it.
 static FIRST: PerCpu<AtomicPtr<Thread>> = crate::per_cpu!(AtomicPtr::new(core::ptr::null_mut()));
@@ -237,7 +242,7 @@ pub fn wake(task: TaskId) {
 /// As [`wake`], for a caller who has interrupts off.
 pub fn wake_masked(task: TaskId) {
     let kicks = {
-        let mut guard = STATE.lock_masked();
+        let mut guard = arch::in_register(&STATE).lock_masked();
         let Some(state) = guard.as_mut() else { return };
         // A task that has ended meanwhile needs no waking.
         let _ = state.scheduler.wake(task, clock::nanoseconds());
@@ -255,15 +260,52 @@ pub fn sleep() {
     super::preempt::might_sleep();
     let before = daif::read();
     daif::set::<{ daif::IF }>();
-    let now = clock::nanoseconds();
-    let mut guard = STATE.lock_masked();
-    let blocked = guard.as_mut().is_some_and(|state| state.scheduler.block(percpu::index(), now));
-    if blocked {
-        schedule_at(guard, false, now);
-    } else {
-        drop(guard);
-    }
+    sleep_masked(|scheduler, cpu, now| scheduler.wait(cpu, now));
     daif::write(before);
+}
+
+/// What a thread does that has looked whether it has to sleep ([`sleep_until`]).
+pub enum Look<R> {
+    /// It goes on with this value.
+    GoOn(R),
+    /// It sleeps. The thread that the value may name is woken in the same moment, and so can have this CPU at once.
+    Sleep(Option<TaskId>),
+}
+
+/// Calls `look`, and sleeps, until `look` says that the thread goes on. Interrupts are off in `look` and up to the sleep: whoever makes the
+/// condition hold under the lock under which `look` asks for it, and then wakes the thread, ends the sleep. Thread context; may sleep.
+#[track_caller]
+#[inline(always)]
+pub fn sleep_until<R>(mut look: impl FnMut() -> Look<R>) -> R {
+    super::preempt::might_sleep();
+    let before = daif::read();
+    daif::set::<{ daif::IF }>();
+    let value = loop {
+        match look() {
+            Look::GoOn(value) => break value,
+            Look::Sleep(None) => sleep_masked(|scheduler, cpu, now| scheduler.wait(cpu, now)),
+            Look::Sleep(Some(woken)) => hand_over_masked(woken),
+        }
+    };
+    daif::write(before);
+    value
+}
+
+#[inline(never)]
+fn hand_over_masked(woken: TaskId) {
+    sleep_masked(|scheduler, cpu, now| scheduler.hand_over(cpu, woken, now));
+}
+
+/// Switches to the thread that `wait` gives. I is masked, D is open.
+#[inline(always)]
+fn sleep_masked(wait: impl FnOnce(&mut Scheduler, usize, u64) -> Option<Option<TaskId>>) {
+    let now = clock::nanoseconds();
+    let mut guard = arch::in_register(&STATE).lock_masked();
+    if let Some(state) = guard.as_mut()
+        && let Some(next) = wait(&mut state.scheduler, percpu::index(), now)
+    {
+        switch_to(guard, next);
+    }
 }
 
 /// Says that the thread is about to look at a condition, and to sleep if it does not hold: whoever makes it hold afterwards and wakes
@@ -315,35 +357,40 @@ pub fn exit() -> ! {
 /// equals. I is masked, D is open (rule I5).
 pub(super) fn schedule(rotate: bool) {
     let now = clock::nanoseconds();
-    schedule_at(STATE.lock_masked(), rotate, now);
-}
-
-/// As [`schedule`], with the scheduler's lock held, and at a time that was read already.
-#[inline]
-fn schedule_at(mut guard: MaskedGuard<'_, Option<State>>, rotate: bool, now: u64) {
-    let running = RUNNING.this();
-    let me = running.thread.get();
-    let cpu = percpu::index();
+    let mut guard = STATE.lock_masked();
     let Some(state) = guard.as_mut() else { return };
+    let cpu = percpu::index();
     if rotate {
         state.scheduler.yield_now(cpu);
     }
-    let next = match state.scheduler.pick(cpu, now) {
+    let next = state.scheduler.pick(cpu, now);
+    // The lock is held until the registers are saved and nothing of the thread that is left is in use on this CPU any more. Until then no other
+    // CPU runs that thread, whatever the scheduler does with it now.
+    if let Some(ended) = state.scheduler.switched(cpu) {
+        RUNNING.this().ended.set(state.threads[ended.index()].take());
+    }
+    switch_to(guard, next);
+}
+
+/// Switches to the thread of `next`, or to the CPU's idle thread, and returns when the caller runs again. The scheduler has chosen `next` under
+/// the lock that `guard` holds. I is masked, D is open.
+#[inline]
+fn switch_to(mut guard: MaskedGuard<'_, Option<State>>, next: Option<TaskId>) {
+    let running = RUNNING.this();
+    let me = running.thread.get();
+    let Some(state) = guard.as_mut() else { return };
+    let next = match next {
         Some(task) => state.threads[task.index()].as_ref().map_or(core::ptr::null(), Arc::as_ptr),
         None => running.idle.get(),
     };
     if next == me {
         // The CPU's first thread is its idle thread too: nothing is switched between the two.
-        let ended = state.scheduler.switched(cpu);
-        debug_assert!(ended.is_none());
+        let kicks = state.scheduler.take_kicks();
+        drop(guard);
+        return kick(kicks);
     }
-    let kicks = state.scheduler.take_kicks();
-    drop(guard);
-    kick(kicks);
-    if next == me {
-        return;
-    }
-    // SAFETY: both threads exist: the scheduler's table has a reference to each that runs, and this CPU's idle thread never ends.
+    // SAFETY: both threads exist: the scheduler's table, or `running.ended`, has a reference to each that runs, and this CPU's idle thread never
+    // ends.
     let (from, to) = unsafe { (&*me, &*next) };
     // A debugger's step is saved with the thread that is stepped.
     if let Some(stepping) = step::save() {
@@ -360,46 +407,58 @@ fn schedule_at(mut guard: MaskedGuard<'_, Option<State>>, rotate: bool, now: u64
         }
     }
     running.thread.set(next);
-    // SAFETY: the scheduler has given `to` to this CPU, and gives `from` to no CPU before `finish_switch` says so. I is masked, D open.
+    IrqMutex::keep(guard);
+    // SAFETY: the scheduler has given `to` to this CPU, and no CPU can be given `from` before `finish_switch` releases the lock. I is masked, D
+    // open.
     unsafe { switch(from.context.get(), to.context.get()) };
-    finish_switch();
+    finish_switch(to_here());
 }
 
-/// Finishes a switch in the thread that was switched to: frees a thread that has ended, and restores the debug state of the thread.
-/// I is masked.
-#[inline]
-fn finish_switch() {
-    let running = RUNNING.this();
-    let cpu = percpu::index();
+/// The thread that this CPU has switched to. I is masked.
+#[inline(always)]
+fn to_here() -> &'static Thread {
     // SAFETY: the thread that runs exists.
-    let thread = unsafe { &*running.thread.get() };
+    unsafe { &*RUNNING.this().thread.get() }
+}
+
+/// Finishes a switch in the thread that was switched to: releases the scheduler's lock, frees a thread that has ended, and restores the
+/// debug state of the thread. I is masked.
+#[inline(always)]
+fn finish_switch(thread: &Thread) {
     // Before others may run the thread that was left: until here the CPU may use that thread's address space.
     if let Some(occupant) = &thread.occupant {
         occupant.arrives();
     }
-    let (ended, kicks) = {
-        let mut guard = STATE.lock_masked();
-        let state = guard.as_mut().expect("the scheduler runs");
-        let ended = state.scheduler.switched(cpu);
-        let ended = ended.and_then(|task| state.threads[task.index()].take());
-        (ended, state.scheduler.take_kicks())
-    };
+    // SAFETY: whatever switched to this thread has kept the lock, and I is masked since.
+    let mut guard = unsafe { arch::in_register(&STATE).resume() };
+    let kicks = guard.as_mut().map_or(CpuSet::EMPTY, |state| state.scheduler.take_kicks());
+    drop(guard);
     kick(kicks);
-    if let Some(thread) = ended {
-        forget(thread);
+    let running = RUNNING.this();
+    // SAFETY: only this CPU uses the value, with I masked.
+    if unsafe { &*running.ended.as_ptr() }.is_some() {
+        forget(running);
     }
     if thread.is_stepped.get() {
-        thread.is_stepped.set(false);
-        if let Some(stepping) = thread.step.take() {
-            step::restore(&stepping);
-        }
+        resume_step(thread);
+    }
+}
+
+/// The thread has a debugger's step, which becomes that of this CPU.
+#[cold]
+#[inline(never)]
+fn resume_step(thread: &Thread) {
+    thread.is_stepped.set(false);
+    if let Some(stepping) = thread.step.take() {
+        step::restore(&stepping);
     }
 }
 
 /// Frees a thread that has ended and left its CPU.
 #[cold]
 #[inline(never)]
-fn forget(thread: Arc<Thread>) {
+fn forget(running: &Running) {
+    let Some(thread) = running.ended.take() else { return };
     // The return probes' instances of the ended thread's calls are freed only here, when nothing runs on that thread's stack
     // any more: until the switch, the thread called functions, whose return probes may have taken instances.
     if let Some(stack) = &thread.stack {
@@ -409,7 +468,7 @@ fn forget(thread: Arc<Thread>) {
 
 /// The first Rust function of a thread. I and F are masked, because a switch does not change the masks.
 extern "C" fn begin() -> ! {
-    finish_switch();
+    finish_switch(to_here());
     let entry = current().and_then(|thread| thread.entry.take());
     daif::clear::<{ daif::IF }>();
     if let Some(entry) = entry {

@@ -1,6 +1,6 @@
 //! Sleeping until a condition holds.
 
-use super::run::{sleep, wake_masked};
+use super::run::{Look, sleep, sleep_until, wake_masked};
 use super::thread::{Thread, current};
 use super::waiters::{Waiter, Waiters};
 use crate::sync::IrqMutex;
@@ -28,6 +28,16 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    #[cold]
+    #[inline(never)]
+    fn leave(&mut self) {
+        // SAFETY: the place was pinned before it joined the queue, and is not moved in here.
+        let waiter = unsafe { Pin::new_unchecked(&self.waiter) };
+        let mut waiters = self.queue.waiters.lock();
+        waiters.remove(waiter);
+        self.queue.note(&waiters);
+    }
+
     fn waiter(self: Pin<&Self>) -> Pin<&Waiter> {
         // SAFETY: the field is pinned as long as the whole is: nothing moves it out.
         unsafe { self.map_unchecked(|place| &place.waiter) }
@@ -49,11 +59,7 @@ impl Drop for Place<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.waiter.is_listed() {
-            // SAFETY: the place was pinned before it joined the queue, and is not moved in here.
-            let waiter = unsafe { Pin::new_unchecked(&self.waiter) };
-            let mut waiters = self.queue.waiters.lock();
-            waiters.remove(waiter);
-            self.queue.note(&waiters);
+            self.leave();
         }
     }
 }
@@ -125,29 +131,26 @@ impl WaitQueue {
         }
     }
 
-    /// As [`wait_unless`](Self::wait_unless), for a condition that changes under an [`IrqMutex`] only. `look` takes it, and if the condition does
-    /// not hold it calls [`Waiting::join`] before it gives the lock back. So the condition is looked at once before each sleep, not twice.
+    /// As [`wait_unless`](Self::wait_unless), for a condition that changes under an [`IrqMutex`] only. `look` is called with interrupts off and takes
+    /// that lock, and if the condition does not hold it calls [`Waiting::join`] before it gives the lock back. So the condition is looked at once
+    /// before each sleep, not twice. `me` is the running thread.
     ///
     /// # Errors
     /// [`Interrupted`], if `look` gave no value.
     #[inline]
     pub fn wait_under<R>(
         &self,
+        me: TaskId,
         interrupted: impl Fn() -> bool,
         mut look: impl FnMut(&Waiting<'_>) -> Option<R>,
     ) -> Result<R, Interrupted> {
-        let me = current().map_or(TaskId::from_bits(0), Thread::id);
         let place = pin!(Place { queue: self, waiter: Waiter::new(me) });
         let waiting = Waiting(place.as_ref());
-        loop {
-            if let Some(value) = look(&waiting) {
-                return Ok(value);
-            }
-            if interrupted() {
-                return Err(Interrupted);
-            }
-            sleep();
-        }
+        sleep_until(|| match look(&waiting) {
+            Some(value) => Look::GoOn(Ok(value)),
+            None if interrupted() => Look::GoOn(Err(Interrupted)),
+            None => Look::Sleep(None),
+        })
     }
 
     /// Wakes all that wait. Thread and interrupt context.
@@ -160,13 +163,24 @@ impl WaitQueue {
         }
     }
 
-    /// As [`wake_all`](Self::wake_all), for a caller who has interrupts off.
+    /// As [`wake_all`](Self::wake_all), for a caller who has interrupts off, and who wakes the thread that waits longest himself: the queue does
+    /// not have that thread any more.
     #[inline]
-    pub fn wake_all_masked(&self) {
+    pub fn wake_but_one_masked(&self) -> Option<TaskId> {
         fence(SeqCst);
-        if self.any.load(Relaxed) {
+        if !self.any.load(Relaxed) {
+            return None;
+        }
+        let (first, others) = {
+            let mut waiters = self.waiters.lock_masked();
+            let first = waiters.take_first(u64::MAX);
+            self.note(&waiters);
+            (first, !waiters.is_empty())
+        };
+        if others {
             self.wake_waiters(|| self.waiters.lock_masked());
         }
+        first
     }
 
     #[inline(never)]

@@ -89,10 +89,23 @@ pub fn switch(space: Option<(&Context, usize)>) {
         // A new generation of ASIDs has kept this one.
         return;
     }
+    let cpu = percpu::index();
+    let again = {
+        let mut asids = crate::arch::in_register(&ASIDS).lock_masked();
+        let word = context.0.load(Relaxed);
+        asids.run_again(cpu, word).then_some(word)
+    };
+    set_ttbr0(ttbr0(again.unwrap_or_else(|| run(context, cpu))));
+}
+
+/// Gives an address space the ASID by which a CPU is about to run it, and empties the CPU's TLB if need be. Returns the address space's word.
+#[cold]
+#[inline(never)]
+fn run(context: &Context, cpu: usize) -> u64 {
     let Run { word, flush } = {
         let mut asids = ASIDS.lock_masked();
         let before = context.0.load(Relaxed);
-        let run = asids.run(percpu::index(), before);
+        let run = asids.run(cpu, before);
         if run.word != before {
             context.0.store(run.word, Release);
             // Before this CPU walks the tables: a CPU that changes them either reads this word and invalidates what was walked, or has
@@ -105,7 +118,7 @@ pub fn switch(space: Option<(&Context, usize)>) {
         // SAFETY: drops cached translations, which are walked for again.
         unsafe { core::arch::asm!("tlbi vmalle1", "dsb nsh", "isb", options(nostack, preserves_flags)) };
     }
-    set_ttbr0(ttbr0(word));
+    word
 }
 
 /// How many pages are invalidated one by one; for more the whole ASID is.

@@ -186,7 +186,7 @@ pub fn wait4(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let wanted = Wanted { which, options: options | raw::WEXITED, times: usage != 0 };
     let Some(event) = task::wait(task, &wanted)? else { return Ok(0) };
     if status != 0 {
-        user::put(status, event.wait_status())?;
+        user::store_word(status, event.wait_status())?;
     }
     put_usage(usage, event.run_time)?;
     Ok(event.pid.into())

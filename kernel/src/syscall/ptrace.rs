@@ -21,50 +21,63 @@ pub fn ptrace(task: &Task, frame: &mut Frame) -> Result<u64, Errno> {
     let asked = Request { tid: tid as u32, address, data };
     let number = u32::try_from(request).map_err(|_| Errno::EIO)?;
     match number {
-        raw::PTRACE_TRACEME => return task.trace_me().map(|()| 0),
-        raw::PTRACE_ATTACH => return task.attach_to(asked.tid, None).map(|()| 0),
-        raw::PTRACE_SEIZE => return asked.seize(task),
-        raw::PTRACE_INTERRUPT => return task.interrupt_tracee(asked.tid).map(|()| 0),
-        raw::PTRACE_KILL => return task.kill_tracee(asked.tid).map(|()| 0),
-        raw::PTRACE_CONT => return asked.go_on(task, How::Cont),
-        raw::PTRACE_SYSCALL => return asked.go_on(task, How::Syscall),
-        raw::PTRACE_SINGLESTEP => return asked.go_on(task, How::Step),
-        raw::PTRACE_DETACH => return asked.go_on(task, How::Detach),
-        _ => {}
+        raw::PTRACE_CONT => asked.go_on(task, How::Cont),
+        raw::PTRACE_SYSCALL => asked.go_on(task, How::Syscall),
+        raw::PTRACE_SINGLESTEP => asked.go_on(task, How::Step),
+        _ => asked.others(task, number),
     }
-    task.has_stopped(asked.tid)?;
-    match number {
-        raw::PTRACE_LISTEN => task.have_listen(asked.tid).map(|()| 0),
-        raw::PTRACE_PEEKTEXT | raw::PTRACE_PEEKDATA => asked.peek(task),
-        raw::PTRACE_POKETEXT | raw::PTRACE_POKEDATA => asked.poke(task),
-        raw::PTRACE_SETOPTIONS => {
-            let options = TraceOptions::from_bits(asked.data).ok_or(Errno::EINVAL)?;
-            task.set_options(asked.tid, options).map(|()| 0)
+}
+
+impl Request {
+    #[inline(never)]
+    fn others(&self, task: &Task, number: u32) -> Result<u64, Errno> {
+        match number {
+            raw::PTRACE_TRACEME => task.trace_me().map(|()| 0),
+            raw::PTRACE_ATTACH => task.attach_to(self.tid, None).map(|()| 0),
+            raw::PTRACE_SEIZE => self.seize(task),
+            raw::PTRACE_INTERRUPT => task.interrupt_tracee(self.tid).map(|()| 0),
+            raw::PTRACE_KILL => task.kill_tracee(self.tid).map(|()| 0),
+            raw::PTRACE_DETACH => self.go_on(task, How::Detach),
+            _ => self.to_stopped(task, &*task.stopped_tracee(self.tid)?, number),
         }
-        raw::PTRACE_GETEVENTMSG => {
-            user::put(asked.data, task.event_message(asked.tid)?)?;
-            Ok(0)
+    }
+
+    /// A request to a tracee that has stopped, and stays so unless it is killed.
+    fn to_stopped(&self, task: &Task, tracee: &Task, number: u32) -> Result<u64, Errno> {
+        let asked = self;
+        match number {
+            raw::PTRACE_LISTEN => task.have_listen(asked.tid).map(|()| 0),
+            raw::PTRACE_PEEKTEXT | raw::PTRACE_PEEKDATA => asked.peek(task),
+            raw::PTRACE_POKETEXT | raw::PTRACE_POKEDATA => asked.poke(task),
+            raw::PTRACE_SETOPTIONS => {
+                let options = TraceOptions::from_bits(asked.data).ok_or(Errno::EINVAL)?;
+                task.set_options(asked.tid, options).map(|()| 0)
+            }
+            raw::PTRACE_GETEVENTMSG => {
+                user::put(asked.data, task.event_message(asked.tid)?)?;
+                Ok(0)
+            }
+            raw::PTRACE_GETSIGINFO => {
+                user::write(asked.data, &task.signal_info(asked.tid)?.encode())?;
+                Ok(0)
+            }
+            raw::PTRACE_SETSIGINFO => asked.set_signal_info(task),
+            raw::PTRACE_PEEKSIGINFO => asked.peek_signals(task),
+            raw::PTRACE_GETSIGMASK => {
+                asked.check_mask_size()?;
+                user::put(asked.data, task.mask_of_tracee(asked.tid, None)?.0)?;
+                Ok(0)
+            }
+            raw::PTRACE_SETSIGMASK => {
+                asked.check_mask_size()?;
+                let new = SigSet(user::get::<u64>(asked.data)?);
+                task.mask_of_tracee(asked.tid, Some(new)).map(|_| 0)
+            }
+            raw::PTRACE_GETREGSET => asked.get_registers(task, tracee),
+            raw::PTRACE_SETREGSET => asked.set_registers(task, tracee),
+            raw::PTRACE_GET_SYSCALL_INFO => asked.call_info(task),
+            _ => Err(Errno::EIO),
         }
-        raw::PTRACE_GETSIGINFO => {
-            user::write(asked.data, &task.signal_info(asked.tid)?.encode())?;
-            Ok(0)
-        }
-        raw::PTRACE_SETSIGINFO => asked.set_signal_info(task),
-        raw::PTRACE_PEEKSIGINFO => asked.peek_signals(task),
-        raw::PTRACE_GETSIGMASK => {
-            asked.check_mask_size()?;
-            user::put(asked.data, task.mask_of_tracee(asked.tid, None)?.0)?;
-            Ok(0)
-        }
-        raw::PTRACE_SETSIGMASK => {
-            asked.check_mask_size()?;
-            let new = SigSet(user::get::<u64>(asked.data)?);
-            task.mask_of_tracee(asked.tid, Some(new)).map(|_| 0)
-        }
-        raw::PTRACE_GETREGSET => asked.registers(task, false),
-        raw::PTRACE_SETREGSET => asked.registers(task, true),
-        raw::PTRACE_GET_SYSCALL_INFO => asked.call_info(task),
-        _ => Err(Errno::EIO),
     }
 }
 
@@ -80,6 +93,7 @@ struct Head {
 }
 
 impl Request {
+    #[inline(never)]
     fn seize(&self, task: &Task) -> Result<u64, Errno> {
         if self.address != 0 {
             return Err(Errno::EIO);
@@ -146,24 +160,58 @@ impl Request {
         if self.address == 8 { Ok(()) } else { Err(Errno::EINVAL) }
     }
 
-    /// PTRACE_GETREGSET and PTRACE_SETREGSET: `data` is the address of an iovec, whose length says afterwards how many bytes were
-    /// transferred.
-    fn registers(&self, task: &Task, set: bool) -> Result<u64, Errno> {
+    /// What PTRACE_GETREGSET and PTRACE_SETREGSET ask for: `data` is the address of an iovec, whose length says afterwards how many bytes were
+    /// transferred. Returns the set, the address of the bytes, and their number.
+    #[inline(always)]
+    fn register_set(&self) -> Result<(RegisterSet, u64, usize), Errno> {
         let [base, length] = user::get::<[u64; 2]>(self.data)?;
         let which = RegisterSet::from_number(self.address).ok_or(Errno::EINVAL)?;
         if !length.is_multiple_of(which.part() as u64) {
             return Err(Errno::EINVAL);
         }
-        let length = length.min(which.size() as u64) as usize;
-        if set {
-            let mut bytes = [0; RegisterSet::MOST];
-            let bytes = &mut bytes[..length];
-            user::read(base, bytes)?;
-            task.set_registers_of_tracee(self.tid, which, bytes)?;
+        Ok((which, base, length.min(which.size() as u64) as usize))
+    }
+
+    fn get_registers(&self, task: &Task, tracee: &Task) -> Result<u64, Errno> {
+        let (which, base, length) = self.register_set()?;
+        let bytes = match which {
+            RegisterSet::Slots(kind) => tracee.hw_debug(kind).to_vec(),
+            _ => task.registers_of_tracee(self.tid, which)?,
+        };
+        user::write(base, &bytes[..length])?;
+        self.put_length(length)
+    }
+
+    fn set_registers(&self, task: &Task, tracee: &Task) -> Result<u64, Errno> {
+        let (which, base, length) = self.register_set()?;
+        // Mostly a few slots, for which the room for all registers need not be cleared.
+        const FEW: usize = 64;
+        if length <= FEW {
+            let mut bytes = [0; FEW];
+            self.set_from(task, tracee, which, base, &mut bytes[..length])
         } else {
-            let bytes = task.registers_of_tracee(self.tid, which)?;
-            user::write(base, &bytes[..length])?;
+            let mut bytes = [0; RegisterSet::MOST];
+            self.set_from(task, tracee, which, base, &mut bytes[..length])
         }
+    }
+
+    fn set_from(
+        &self,
+        task: &Task,
+        tracee: &Task,
+        which: RegisterSet,
+        base: u64,
+        bytes: &mut [u8],
+    ) -> Result<u64, Errno> {
+        user::read(base, bytes)?;
+        match which {
+            RegisterSet::Slots(kind) => tracee.set_hw_debug(kind, bytes)?,
+            _ => task.set_registers_of_tracee(self.tid, which, bytes)?,
+        }
+        self.put_length(bytes.len())
+    }
+
+    fn put_length(&self, length: usize) -> Result<u64, Errno> {
         user::put(self.data.wrapping_add(8), length as u64)?;
         Ok(0)
     }

@@ -1,7 +1,8 @@
 //! How processes stop, go on and end, and what their parents are told of it.
 
-use super::process::{Pid, Status};
+use super::process::{Pid, Process, Status};
 use super::table::{Listed, Table};
+use crate::sched::{self, TaskId};
 use linux_raw_sys::general as raw;
 use signals::{Fields, Info, Signal};
 
@@ -92,13 +93,36 @@ impl Table {
 
     /// Sends a process the signal for a change of a child or a tracee, and wakes it if it waits.
     pub fn tell(&mut self, who: Pid, signal: Option<Signal>, change: &Change, ended: bool) {
-        let Some(entry) = self.process(who) else { return };
-        let wants = ended || entry.actions.wants_child_stops();
-        let Some(signal) = signal.filter(|signal| wants && !entry.loses(*signal)) else {
+        let Some(process) = self.process(who).map(|entry| entry.process.clone()) else { return };
+        if let Some(waiter) = self.tell_but_one(&process, signal, change, ended) {
             // The table's lock keeps interrupts off.
-            return entry.process.changed.wake_all_masked();
-        };
-        let process = entry.process.clone();
+            sched::wake_masked(waiter);
+        }
+    }
+
+    /// As [`tell`](Self::tell), but leaves it to the caller to wake the thread that waits longest, if one waits.
+    #[inline(always)]
+    pub fn tell_but_one(
+        &mut self,
+        process: &Process,
+        signal: Option<Signal>,
+        change: &Change,
+        ended: bool,
+    ) -> Option<TaskId> {
+        let entry = self.entry(process)?;
+        let wants = ended || entry.actions.wants_child_stops();
+        if let Some(signal) = signal
+            && wants
+            && !entry.loses(signal)
+        {
+            self.send_change(process, signal, change);
+        }
+        // The table's lock keeps interrupts off.
+        process.changed.wake_but_one_masked()
+    }
+
+    #[inline(never)]
+    fn send_change(&mut self, process: &Process, signal: Signal, change: &Change) {
         let run_time = self.processes.get(&change.id).map_or(0, |child| child.run_time);
         let fields = Fields::Child {
             pid: change.id.cast_signed(),
@@ -108,8 +132,7 @@ impl Table {
             stime: 0,
         };
         let info = Info { signal, errno: 0, code: change.code.cast_signed(), fields };
-        let _ = self.send(who, None, &info);
-        process.changed.wake_all_masked();
+        let _ = self.send(process.pid, None, &info);
     }
 
     /// The last task of a process has ended: it is a zombie until its parent has asked for its status, and its children get another parent.

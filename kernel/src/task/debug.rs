@@ -37,6 +37,7 @@ impl Task {
         self.force(frame, &Info::fault(Signal::SIGTRAP, raw::TRAP_TRACE, frame.pc), fault, stops);
     }
 
+    #[inline(never)]
     fn report_hits(&self, frame: &mut Frame, hits: &Hits) {
         if hits.exclusive {
             super::exclusive::run(self, frame, hits);

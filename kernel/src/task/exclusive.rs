@@ -8,6 +8,7 @@
 use super::event::Told;
 use super::trace::state::Stops;
 use super::{Task, user};
+use crate::arch::usercopy;
 use crate::debug::control::Masked;
 use crate::debug::exclusive::Native;
 use crate::debug::task::hit::Hits;
@@ -15,7 +16,7 @@ use crate::debug::{stats, task};
 use crate::exception::Frame;
 use crate::space::{Space, Steady};
 use probe::sequence::{self, Access, Between, Done, Fault, Memory, Registers, Shape, Stuck};
-use probe::{is_load_exclusive, is_store_exclusive};
+use probe::{exclusives, is_load_exclusive, is_store_exclusive};
 use rules::step::Owners;
 use zerocopy::IntoBytes;
 
@@ -127,9 +128,12 @@ fn accesses_of(done: &Done) -> impl Iterator<Item = Access> {
 
 /// Whether the running task is about to be stepped over a load-exclusive (T2), or over an instruction where a tracer's slot has stopped it,
 /// which may be in a sequence. All exceptions are masked.
+#[inline(always)]
 pub(super) fn is_stepped_next(own: &Task, frame: &Frame) -> bool {
-    own.debug.is_stepped_next(frame)
-        && (word(frame.pc).is_some_and(is_load_exclusive) || own.debug.has_stopped_at(frame.pc))
+    // Nearly always the instruction says at once that it is stepped as any other.
+    own.debug.may_be_stepped(frame)
+        && (is_load_exclusive(usercopy::load_instruction(frame.pc)) || own.debug.has_stopped_at(frame.pc))
+        && own.debug.is_stepped_next(frame)
 }
 
 /// Makes the step of the running task over the load-exclusive at its PC: executes the sequence, so that the step lands behind it. Thread
@@ -139,20 +143,28 @@ pub(super) fn is_stepped_next(own: &Task, frame: &Frame) -> bool {
 /// store-exclusive fails, because the hit was an exception. A step of this one instruction would have the program go round and hit the slot
 /// again, without an end; so this step, too, lands behind the sequence.
 pub(super) fn step(own: &Task, frame: &mut Frame) {
-    let Some(space) = own.space() else { return };
     if !own.debug.is_step_due(frame) {
         return;
     }
     let at = frame.pc;
     let Some(word) = word(at) else { return own.debug.step_as_plain(at) };
+    let goes_round = !is_load_exclusive(word);
+    if goes_round && !is_store_exclusive(word) && !is_in_sequence(at) {
+        return own.debug.step_as_plain(at);
+    }
+    step_through(own, frame, word);
+}
+
+/// As [`step`], for an exclusive, whose word this is, or an instruction in an exclusive sequence.
+#[inline(never)]
+fn step_through(own: &Task, frame: &mut Frame, word: u32) {
+    let Some(space) = own.space() else { return };
+    let at = frame.pc;
     let mut registers = Registers { x: frame.x, sp: frame.sp, pc: frame.pc, pstate: frame.pstate };
     let mut memory = Program { space: &space };
     let none = Hits::none(at);
     let goes_round = !is_load_exclusive(word);
     if goes_round {
-        if !is_store_exclusive(word) && !is_in_sequence(at) {
-            return own.debug.step_as_plain(at);
-        }
         let (accesses, at_load) = sequence::resume(&mut registers, &mut memory);
         if registers.pc == at {
             return own.debug.step_as_plain(at);
@@ -191,12 +203,22 @@ fn is_stopped(own: &Task, registers: &Registers, word: u32) -> bool {
 /// Whether the instruction at `pc` is behind a load-exclusive and on the way to its store-exclusive.
 fn is_in_sequence(pc: u64) -> bool {
     // The words before `pc`, in one copy. If a page of them cannot be read they are looked at one by one.
-    let mut words = [0_u32; BEHIND as usize - 1];
-    let first = pc.wrapping_sub(4 * (BEHIND - 1));
-    let is_read = user::read(first, words.as_mut_bytes()).is_ok();
-    let perhaps = |(_, word): &(usize, u32)| !is_read || is_load_exclusive(*word);
-    words.into_iter().enumerate().filter(perhaps).any(|(nth, _)| {
-        let load = first.wrapping_add(4 * nth as u64);
+    let mut words = [0_u64; BEHIND as usize / 2];
+    let first = pc.wrapping_sub(4 * BEHIND);
+    if user::read(first, words.as_mut_bytes()).is_err() {
+        return is_behind(pc, 0..BEHIND);
+    }
+    let mut found = false;
+    exclusives(&words, |nth| found = found || is_behind(pc, nth as u64..nth as u64 + 1));
+    found
+}
+
+/// Whether one of the words before `pc`, of which there are [`BEHIND`], is a load-exclusive in whose sequence the instruction at `pc` is. Looks at
+/// the words with these numbers.
+#[inline(never)]
+fn is_behind(pc: u64, numbers: core::ops::Range<u64>) -> bool {
+    let first = pc.wrapping_sub(4 * BEHIND);
+    numbers.map(|nth| first.wrapping_add(4 * nth)).any(|load| {
         let mut found = false;
         if word(load).is_some_and(is_load_exclusive) {
             sequence::members(word, load, |member| found |= member == pc);

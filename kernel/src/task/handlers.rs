@@ -35,6 +35,20 @@ pub(super) fn registers_of(frame: &mut Frame) -> &mut Registers {
     }
 }
 
+/// The registers of a frame as programs know them.
+pub(super) fn registers_in(frame: &Frame) -> &Registers {
+    match Registers::ref_from_prefix(zerocopy::IntoBytes::as_bytes(frame)) {
+        Ok((registers, _)) => registers,
+        Err(_) => unreachable!("a frame begins with the registers, and is aligned as they are"),
+    }
+}
+
+/// As [`begin`], for callers that come here seldom.
+#[inline(never)]
+pub(super) fn begin_later(task: &Task, frame: &mut Frame, info: &Info, start: &Start) {
+    begin(task, frame, info, start);
+}
+
 /// Writes the frame of a handler, and has the task go on in the handler. If the frame cannot be written the task gets SIGSEGV. The caller
 /// holds the process's lock of delivery.
 #[inline(always)]

@@ -117,8 +117,8 @@ impl Task {
         hwdebug::encode(hwdebug::info(count(kind), version as u8), &points)
     }
 
-    /// Changes the regset of a kind of slots: `bytes` has as much of it as the tracer gives. When the function returns, the slots are in force.
-    /// The task is one that a tracer has stopped; if it is not, it is made to enter the kernel. Thread context; may sleep.
+    /// Changes the regset of a kind of slots: `bytes` has as much of it as the tracer gives. The running task is the task's tracer, which has
+    /// stopped it: the slots are in force when the task goes on at EL0. Thread context; may sleep.
     ///
     /// # Errors
     /// EINVAL for sizes and words that Linux refuses, ENOSPC if the CPUs have no slot left, ENOMEM. The words before the one that is
@@ -132,7 +132,6 @@ impl Task {
             change(slots, kind, nth, word, &self.debug)
         });
         slots.iter_mut().for_each(|slot| slot.apply(&self.debug));
-        self.settle_slots();
         result
     }
 
@@ -143,6 +142,8 @@ impl Task {
             return;
         }
         let mut slots = self.hw_debug.slots.lock();
+        // The task may not have left its CPU since its slots were disabled.
+        self.settle_slots();
         for slot in slots.iter_mut().flatten().filter(|slot| slot.armed.is_none()) {
             if let Some(this) = slot.this.take() {
                 self.debug.remove_slot(this);

@@ -42,43 +42,42 @@ impl Task {
 #[inline(never)]
 pub fn leave(frame: &mut Frame) -> bool {
     let Some(task) = super::current() else { return true };
-    if !task.attention.load(Acquire) {
-        if !task.debug.is_active() {
-            return true;
-        }
-        task.debug.refresh();
-        if !exclusive::is_stepped_next(task, frame) {
-            return true;
-        }
-        daif::clear::<{ daif::ALL }>();
-        exclusive::step(task, frame);
-        daif::set::<{ daif::ALL }>();
-        return false;
+    if task.attention.load(Acquire) {
+        return attend(task, frame);
     }
+    if !task.debug.is_active() {
+        return true;
+    }
+    task.debug.refresh();
+    if exclusive::is_stepped_next(task, frame) { step_sequence(task, frame) } else { true }
+}
+
+#[inline(never)]
+fn attend(task: &Task, frame: &mut Frame) -> bool {
     daif::clear::<{ daif::ALL }>();
     act(task, frame, None);
     daif::set::<{ daif::ALL }>();
     false
 }
 
-/// Has the running task stop for its tracer, who decides about a signal: what [`leave`] does for [`Next::Tell`], before the way to EL0. Thread
-/// context; may sleep.
 #[cold]
 #[inline(never)]
-pub(super) fn tell(task: &Task, frame: &mut Frame, info: &Info) {
-    if let Some(given) = task.stop_for_signal(frame, info) {
-        act(task, frame, Some(given));
-    }
+fn step_sequence(task: &Task, frame: &mut Frame) -> bool {
+    daif::clear::<{ daif::ALL }>();
+    exclusive::step(task, frame);
+    daif::set::<{ daif::ALL }>();
+    false
 }
 
-/// Does one thing that is to be done. `given` is a signal that the tracer has let through.
-fn act(task: &Task, frame: &mut Frame, mut given: Option<Info>) {
+/// Does one thing that is to be done before the running task goes on at EL0. `given` is a signal that the tracer has let through. Thread context;
+/// may sleep.
+pub(super) fn act(task: &Task, frame: &mut Frame, mut given: Option<Info>) {
     loop {
         let delivery = task.process.delivery.lock_by(task.thread());
         let next = table().next(task, frame.sp, given.take());
         if let Next::Handler(info, start) = &next {
             resume(task, frame, Some(start.entry.flags));
-            return handlers::begin(task, frame, info, start);
+            return handlers::begin_later(task, frame, info, start);
         }
         drop(delivery);
         match next {

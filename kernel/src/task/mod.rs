@@ -157,6 +157,12 @@ pub(crate) enum Restart {
 }
 
 impl Task {
+    /// What [`interrupted`] says of this task, which runs.
+    #[inline(always)]
+    fn is_interrupted(&self) -> bool {
+        self.attention.load(Acquire)
+    }
+
     fn new(tid: Pid, process: Arc<Process>, space: Arc<Space>, tls: u64, fp: Fpsimd) -> Self {
         Self {
             tid: AtomicU32::new(tid),
@@ -268,6 +274,17 @@ impl Task {
     }
 }
 
+impl Task {
+    /// Copies the SIMD registers of a task that is not the running one. Returns false, and has copied nothing, if a CPU has the registers.
+    /// Thread context.
+    fn copy_fp(&self, to: &mut Fpsimd) -> bool {
+        sched::while_off_cpu(self.thread(), || {
+            // SAFETY: no CPU runs the task, nor is one about to, until this function has returned.
+            to.clone_from(unsafe { &*self.fp.get() });
+        })
+    }
+}
+
 /// Has the running task go on at EL0 with these SIMD registers: V0 to V31, FPSR and FPCR. Thread context of the task.
 fn load_fp(v: &[u128; 32], fpsr: u32, fpcr: u32) {
     // A switch in the middle saves and loads those that are loaded already.
@@ -293,7 +310,8 @@ impl Occupant for Task {
         crate::write_sysreg!("tpidr_el0", self.tls.load(Relaxed));
         // SAFETY: the task gets this CPU, with I masked.
         unsafe { &*self.fp.get() }.load();
-        match &*self.space.lock_masked() {
+        // SAFETY: only the task itself exchanges its address space, and it does not run before this function has returned.
+        match unsafe { self.space.unlocked() } {
             Some(space) => space.use_here(),
             None => Space::use_none(),
         }
@@ -323,5 +341,5 @@ pub fn of(frame: &El0Frame) -> &'static Task {
 /// Whether the running task has something more urgent to do than to sleep in a system call: a signal, or its end. The call then returns
 /// ERESTARTSYS or one of its kin, or what it has done so far. False in a thread that runs no program. Thread context.
 pub fn interrupted() -> bool {
-    current().is_some_and(|task| task.attention.load(Acquire))
+    current().is_some_and(Task::is_interrupted)
 }

@@ -4,9 +4,11 @@ use super::Task;
 use super::handlers::{self, Start};
 use super::leave;
 use super::process::{Pid, Status};
-use super::table::{Entry, Member, Table, table};
-use super::trace::state::Stops;
+use super::table::{Entry, Member, Table, table, table_masked};
+use super::trace::state::{Kind, Stop, Stops};
+use super::trace::stop::Given;
 use crate::exception::Frame;
+use crate::sched::{self, Look};
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use linux_raw_sys::general::TRAP_TRACE;
 use signals::{Delivery, Fields, Handler, Info, SigSet, Signal, deliver};
@@ -115,6 +117,7 @@ impl Entry {
     }
 
     /// Whether sending a signal to the process would change nothing.
+    #[inline(always)]
     pub fn loses(&self, signal: Signal) -> bool {
         let Some(first) = self.members.first() else { return true };
         let blocked = first.blocked | first.saved.unwrap_or_default();
@@ -177,7 +180,7 @@ impl Table {
             taker.task.alert();
         } else {
             // Who waits for a blocked signal in rt_sigtimedwait looks at the queue when it is woken.
-            entry.members.iter().for_each(|member| crate::sched::wake(member.task.thread()));
+            entry.members.iter().for_each(|member| sched::wake(member.task.thread()));
         }
         Ok(())
     }
@@ -186,33 +189,83 @@ impl Table {
 impl Task {
     /// Has the running task take the signal of a fault, which it cannot put off: it goes on in the handler, if there is one. `frame` has its
     /// registers. Thread context; may sleep.
+    #[inline(always)]
     pub(super) fn force(&self, frame: &mut Frame, info: &Info, fault: Option<(u64, u64)>, stops: Stops) {
-        let delivery = self.process.delivery.lock_by(self.thread());
-        let mut tells = stops == Stops::AtOnce;
-        let start = {
-            let mut table = table();
-            // A step whose tracer has left meanwhile is nobody's (T5). The tracer leaves under the table's lock.
-            if info.code == TRAP_TRACE.cast_signed() && self.drops_step() {
-                return;
-            }
-            let Some((entry, at)) = table.own(self) else { return };
-            // Neither a signal nor a stop nor the end is before the fault.
-            let is_first = !self.attention.load(Relaxed);
-            entry.force(at, info, fault, frame.sp, is_first, &mut tells)
-        };
+        if stops == Stops::AtOnce && self.is_traced() {
+            self.force_traced(frame, info, fault);
+        } else {
+            self.force_untraced(frame, info, fault);
+        }
+    }
+
+    #[inline(never)]
+    fn force_untraced(&self, frame: &mut Frame, info: &Info, fault: Option<(u64, u64)>) {
+        let _delivery = self.process.delivery.lock_by(self.thread());
+        let start = table().force(self, info, fault, frame.sp, &mut false);
         if let Some(start) = start {
-            return handlers::begin(self, frame, info, &start);
+            handlers::begin(self, frame, info, &start);
+        }
+    }
+
+    /// As [`force`](Self::force), for a task that may stop for its tracer at once.
+    #[inline(never)]
+    fn force_traced(&self, frame: &mut Frame, info: &Info, fault: Option<(u64, u64)>) {
+        self.rewind(frame);
+        let mut delivery = Some(self.process.delivery.lock_by(self.thread()));
+        let (mut start, mut begun, mut given) = (None, false, Given::nothing());
+        let stop = Stop { kind: Kind::Signal, code: info.signal.number() };
+        sched::sleep_until(|| {
+            let mut table = table_masked();
+            if begun {
+                return table.stays_stopped(self, frame, Kind::Signal, &mut given);
+            }
+            begun = true;
+            let mut stops = true;
+            start = table.force(self, info, fault, frame.sp, &mut stops);
+            if stops {
+                let look = table.begin_stop(self, frame, stop, Some(info), None, &mut given);
+                drop(table);
+                delivery = None;
+                return look;
+            }
+            Look::GoOn(())
+        });
+        if let Some(start) = start {
+            return handlers::begin_later(self, frame, info, &start);
         }
         drop(delivery);
-        if tells {
-            leave::tell(self, frame, info);
+        if let Some(given) = given.signal.and_then(|given| self.takes_given(given)) {
+            leave::act(self, frame, Some(given));
         }
+    }
+}
+
+impl Table {
+    /// The running task takes the signal of a fault: see [`Entry::force`].
+    #[inline(always)]
+    fn force(
+        &mut self,
+        task: &Task,
+        info: &Info,
+        fault: Option<(u64, u64)>,
+        sp: u64,
+        stops: &mut bool,
+    ) -> Option<Start> {
+        // A step whose tracer has left meanwhile is nobody's (T5). The tracer leaves under the table's lock.
+        let is_dropped = info.code == TRAP_TRACE.cast_signed() && task.drops_step();
+        let Some((entry, at)) = self.own(task).filter(|_| !is_dropped) else {
+            *stops = false;
+            return None;
+        };
+        // Neither a signal nor a stop nor the end is before the fault.
+        let is_first = !task.attention.load(Relaxed);
+        entry.force(at, info, fault, sp, is_first, stops)
     }
 }
 
 impl Entry {
     /// A task takes the signal of a fault. Returns the handler's start; without one the signal waits in the task's queue, for
-    /// [`super::leave`]. Faults come before all other signals, so that the queue need not be asked. `tells` says whether the task may stop for
+    /// [`super::leave`]. Faults come before all other signals, so that the queue need not be asked. `stops` says whether the task may stop for
     /// its tracer at once, and afterwards whether it does: then the signal waits nowhere.
     #[inline(always)]
     fn force(
@@ -222,7 +275,7 @@ impl Entry {
         fault: Option<(u64, u64)>,
         sp: u64,
         is_first: bool,
-        tells: &mut bool,
+        stops: &mut bool,
     ) -> Option<Start> {
         let member = &mut self.members[at];
         let blocked = member.blocked.contains(info.signal);
@@ -232,6 +285,7 @@ impl Entry {
             && let Delivery::Handler(handler) =
                 deliver(&mut self.actions, info.signal, member.blocked, &member.alternate, sp)
         {
+            *stops = false;
             return Some(member.start(handler, fault));
         }
         if blocked || self.actions.get(info.signal).handler == Handler::Ignore {
@@ -240,14 +294,16 @@ impl Entry {
                 if blocked {
                     let _ = member.pending.push(info.asynchronous(), ROOM);
                 }
-                *tells = false;
+                *stops = false;
                 return None;
             }
             self.actions.force(info.signal, &mut member.blocked);
+            // Another signal of this number may have waited until it is unblocked.
+            member.task.attention.store(true, Release);
         }
         member.fault = fault.map(|(address, esr)| (info.signal, address, esr));
-        *tells = *tells && self.ends.is_none() && self.stopped.is_none() && member.can_stop();
-        if !*tells {
+        *stops = *stops && self.ends.is_none() && self.stopped.is_none() && member.can_stop();
+        if !*stops {
             let _ = member.pending.push(*info, ROOM);
             self.refresh(at);
         }

@@ -6,8 +6,9 @@
 use super::Task;
 use super::process::{Pid, Process, Status};
 use super::trace::state::{Dead, Trace, Tracer};
+use crate::arch;
 use crate::sched::TaskId;
-use crate::sync::{IrqMutex, IrqMutexGuard};
+use crate::sync::{IrqMutex, IrqMutexGuard, MaskedGuard};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -218,6 +219,18 @@ pub(super) fn table() -> IrqMutexGuard<'static, Table> {
     TABLE.lock()
 }
 
+/// Takes the lock of the table, where interrupts are off already.
+#[inline(always)]
+pub(super) fn table_masked() -> MaskedGuard<'static, Table> {
+    arch::in_register(&TABLE).lock_masked()
+}
+
+/// Does something short with the table. Thread context.
+#[inline(always)]
+pub(super) fn with_table<R>(act: impl FnOnce(&mut Table) -> R) -> R {
+    arch::in_register(&TABLE).with(act)
+}
+
 /// A number that nobody else has, for as long as the value lives. A task that is in the table keeps its number without it.
 pub(super) struct Number(pub Pid);
 
@@ -286,9 +299,7 @@ impl Table {
     /// The running task and its process.
     #[inline]
     pub fn own(&mut self, task: &Task) -> Option<(&mut Entry, usize)> {
-        // SAFETY: null, or the entry of the task's process in this table: the entry stays there as long as the process has a task. The
-        // table, which is borrowed alone, gives out one reference at a time.
-        let entry = unsafe { task.process.entry.load(Relaxed).cast::<Entry>().as_mut() }?;
+        let entry = self.entry(&task.process)?;
         let at = entry.members.iter().position(|member| core::ptr::eq(Arc::as_ptr(&member.task), task))?;
         Some((entry, at))
     }
@@ -307,6 +318,30 @@ impl Table {
             return Some((tid, at));
         }
         self.processes.iter().find_map(|(pid, entry)| Some((*pid, of(entry)?)))
+    }
+
+    /// A task by its number, in its process.
+    #[inline]
+    pub fn member(&mut self, tid: Pid) -> Option<&mut Member> {
+        // Nearly always the first task of a process is meant.
+        let has_it = |first: &Member| first.task.tid() == tid;
+        let listed = self.processes.get(&tid).filter(|entry| entry.members.first().is_some_and(has_it));
+        match listed.map(|entry| entry.0) {
+            // SAFETY: the entry is in this table, which has been borrowed alone ever since it was found.
+            Some(entry) => unsafe { &mut *entry.as_ptr() }.members.first_mut(),
+            None => {
+                let (pid, at) = self.place_of(tid)?;
+                self.process(pid)?.members.get_mut(at)
+            }
+        }
+    }
+
+    /// The entry of a process; None if the process has left the table.
+    #[inline(always)]
+    pub fn entry(&mut self, process: &Process) -> Option<&mut Entry> {
+        // SAFETY: null, or the process's entry in this table, which clears the pointer when it drops the entry. The table, which is borrowed
+        // alone, gives out one reference at a time.
+        unsafe { process.entry.load(Relaxed).cast::<Entry>().as_mut() }
     }
 
     /// A task by its number.

@@ -168,6 +168,14 @@ pub fn put<T: Plain>(to: u64, value: T) -> Result<(), Errno> {
     }
 }
 
+/// Stores a word to user memory by one instruction. Thread context; may sleep.
+///
+/// # Errors
+/// EFAULT.
+pub fn store_word(to: u64, value: u32) -> Result<(), Errno> {
+    if usercopy::store_word(checked(to, 4)?, value) { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
 /// Writes zeros to user memory. Thread context; may sleep.
 ///
 /// # Errors

@@ -1,10 +1,10 @@
 //! `wait4` and `waitid`: what a process is told of its children.
 
+use super::Task;
 use super::process::{Pid, Status};
-use super::table::{Entry, Listed, Table, table};
+use super::table::{Entry, Listed, Table, table_masked};
 use super::told::{Event, Told, Wanted, Which};
 use super::trace::state::Dead;
-use super::{Task, interrupted};
 use crate::errno::Errno;
 use crate::sched::{TaskId, Waiting};
 use alloc::vec::Vec;
@@ -102,6 +102,25 @@ impl Table {
         members.into_iter().flatten().map(|member| member.task.thread()).collect()
     }
 
+    /// The most frequent question: a tracer asks for one process, of which it traces the first task and nobody is to be told anything else. `None`
+    /// in any other case; then nothing has changed.
+    #[inline(always)]
+    fn look_at_one(&mut self, task: &Task, wanted: &Wanted) -> Option<Told> {
+        let Which::Process(pid) = wanted.which else { return None };
+        if !self.dead.is_empty() || wanted.has(raw::__WNOTHREAD) {
+            return None;
+        }
+        let entry = self.processes.get_mut(&pid)?;
+        if entry.zombie || entry.stop_to_tell.is_some() || entry.continue_to_tell {
+            return None;
+        }
+        let group = entry.group;
+        let first = entry.members.first_mut()?;
+        let is_traced = first.trace.as_deref().is_some_and(|trace| trace.of == task.process.pid);
+        (is_traced && first.task.tid() == pid).then(|| first.look_at_tracee(task, wanted, group))
+    }
+
+    #[inline(never)]
     fn look(&mut self, task: &Task, wanted: &Wanted) -> Found {
         let threads =
             if wanted.has(raw::__WNOTHREAD) { self.threads_of(task.process.pid) } else { Vec::new() };
@@ -111,13 +130,6 @@ impl Table {
         if let Which::Process(pid) = wanted.which {
             if let Some(entry) = self.processes.get_mut(&pid) {
                 told = entry.look_at_child(&asker, &self.dead);
-                // Nearly always a tracee is the first task of its process, and this one entry says all.
-                if traces && !told.is_event() && self.dead.is_empty() {
-                    let group = entry.group;
-                    if let Some(first) = entry.members.first_mut().filter(|first| first.task.tid() == pid) {
-                        return Found::without_end(told.or(first.look_at_tracee(task, wanted, group)));
-                    }
-                }
             }
         } else {
             let Self { processes, dead, .. } = self;
@@ -162,23 +174,29 @@ impl Table {
 /// # Errors
 /// ECHILD, and ERESTARTSYS if a signal ends the wait.
 pub fn wait(task: &Task, wanted: &Wanted) -> Result<Option<Event>, Errno> {
+    let waits = |waiting: &Waiting<'_>| {
+        if wanted.has(raw::WNOHANG) {
+            return Some(Ok((None, None)));
+        }
+        waiting.join();
+        None
+    };
     let look = |waiting: &Waiting<'_>| {
-        let mut table = table();
-        let found = table.look(task, wanted);
-        match found {
-            Found::Event(event, reaped) => {
-                // Without the lock.
-                drop(table);
-                drop(reaped);
-                Some(Ok(Some(event)))
-            }
+        let mut table = table_masked();
+        match table.look_at_one(task, wanted) {
+            Some(Told::Event(event)) => return Some(Ok((Some(event), None))),
+            Some(_) => return waits(waiting),
+            None => {}
+        }
+        match table.look(task, wanted) {
+            Found::Event(event, reaped) => Some(Ok((Some(event), reaped))),
             Found::NoChild => Some(Err(Errno::ECHILD)),
-            Found::Nothing if wanted.has(raw::WNOHANG) => Some(Ok(None)),
-            Found::Nothing => {
-                waiting.join();
-                None
-            }
+            Found::Nothing => waits(waiting),
         }
     };
-    task.process.changed.wait_under(interrupted, look).unwrap_or(Err(Errno::ERESTARTSYS))
+    let interrupted = || task.is_interrupted();
+    // The process that has left the table is dropped without the lock.
+    let told =
+        task.process.changed.wait_under(task.thread(), interrupted, look).unwrap_or(Err(Errno::ERESTARTSYS));
+    told.map(|(event, _)| event)
 }

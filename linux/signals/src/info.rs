@@ -212,7 +212,7 @@ impl Info {
 
     /// The bytes of `siginfo_t` that are not 0 for a handler with these flags. Without SA_EXPOSE_TAGBITS the top byte of a fault's user address is
     /// cleared. Linux leaves the address of a hit watchpoint as it is. What a user program passed ([`Fields::Raw`]) stays as it is too.
-    #[inline]
+    #[inline(always)]
     pub fn encode_for(&self, flags: ActionFlags) -> [u8; Self::CARRIED] {
         let mut words = self.words();
         let watched = self.signal == Signal::SIGTRAP && self.code == raw::TRAP_HWBKPT as i32;

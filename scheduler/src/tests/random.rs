@@ -3,13 +3,15 @@
 use proptest::prelude::*;
 
 use super::invariants::check;
-use crate::{CpuSet, LockKey, Policy, Scheduler, TaskId, TaskState};
+use crate::{CpuSet, LockKey, Policy, Scheduler, TaskId, TaskState, task::State};
 
 #[derive(Clone, Debug)]
 enum Op {
     Spawn(Policy, u64),
     Wake(usize),
     Block(usize),
+    Wait(usize),
+    HandOver(usize, usize),
     LockWait(usize, usize, usize),
     LockWaitBlocked(usize, usize, usize),
     LockRelease(usize),
@@ -42,6 +44,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (policy(), prop_oneof![Just(15), 1_u64..16]).prop_map(|(policy, cpus)| Op::Spawn(policy, cpus)),
         6 => task.clone().prop_map(Op::Wake),
         3 => cpu.clone().prop_map(Op::Block),
+        6 => cpu.clone().prop_map(Op::Wait),
+        6 => (cpu.clone(), task.clone()).prop_map(|(cpu, task)| Op::HandOver(cpu, task)),
         4 => (cpu.clone(), key.clone(), task.clone()).prop_map(|(cpu, key, owner)| Op::LockWait(cpu, key, owner)),
         1 => (task.clone(), key.clone(), task.clone()).prop_map(|(task, key, owner)| Op::LockWaitBlocked(task, key, owner)),
         3 => key.prop_map(Op::LockRelease),
@@ -83,12 +87,43 @@ impl Model {
         let picked = self.s.pick(cpu, self.now);
         assert_eq!(picked, self.s.current(cpu));
         if !leaving && self.s.online_cpus().contains(cpu) {
-            let level = self.s.cpus[cpu].level(&self.s.tasks);
-            for queue in &self.s.cpus {
-                for task in queue.real_time.above(0, &self.s.tasks).chain(queue.fair.rather_late_first()) {
-                    let better = Some(self.s.tasks[task].level()) > level;
-                    assert!(!better || !self.s.allowed(task).contains(cpu), "{cpu} did not take the best");
-                }
+            self.takes_the_best(cpu);
+        }
+    }
+
+    /// Waits, after `to` was woken, if there is one.
+    fn wait(&mut self, cpu: usize, to: Option<TaskId>) {
+        let before = self.s.current(cpu);
+        // As in the kernel: the caller runs, and its CPU has switched to it.
+        let of = self.s.cpus.get(cpu);
+        if of.is_none_or(|cpu| cpu.leaving.is_some() || cpu.running(&self.s.tasks).is_none()) {
+            return;
+        }
+        let waited = match to {
+            Some(to) => self.s.hand_over(cpu, to, self.now),
+            None => self.s.wait(cpu, self.now),
+        };
+        match waited {
+            Some(next) => {
+                assert_eq!(next, self.s.current(cpu));
+                assert_ne!((next, to), (before, None), "a task that waits goes on");
+                self.takes_the_best(cpu);
+            }
+            None => assert_eq!(self.s.current(cpu), before),
+        }
+        if let Some(to) = to {
+            let slot = self.s.tasks.find(to).unwrap();
+            let is_woken = self.s.tasks[slot].wake_pending || self.s.tasks[slot].state != State::Blocked;
+            assert!(is_woken || (Some(to) == before && waited.is_none()), "a wake-up is lost");
+        }
+    }
+
+    fn takes_the_best(&self, cpu: usize) {
+        let level = self.s.cpus[cpu].level(&self.s.tasks);
+        for queue in &self.s.cpus {
+            for task in queue.real_time.above(0, &self.s.tasks).chain(queue.fair.rather_late_first()) {
+                let better = Some(self.s.tasks[task].level()) > level;
+                assert!(!better || !self.s.allowed(task).contains(cpu), "{cpu} did not take the best");
             }
         }
     }
@@ -132,6 +167,8 @@ impl Model {
             }
             Op::Spawn(..) => {}
             Op::Block(cpu) => drop(self.s.block(cpu, self.now)),
+            Op::Wait(cpu) => self.wait(cpu, None),
+            Op::HandOver(cpu, to) => self.wait(cpu, self.task(to)),
             Op::LockWait(cpu, key, owner) => self.lock_wait(self.s.current(cpu), key, owner),
             Op::LockWaitBlocked(task, key, owner) => self.lock_wait(self.task(task), key, owner),
             Op::LockRelease(key) => {

@@ -102,13 +102,17 @@ pub fn give(cpu: &MaskedCpu, frame: &mut Frame) {
         }
         cpu.free_from.set(stepping.free_from);
         cpu.set_owners_at_el0(stepping.owners);
-        *stepping = Stepping::NONE;
+        if is_step_over || !stepping.suspended.is_empty() {
+            *stepping = Stepping::NONE;
+        } else {
+            // What else is in the value is that of a debugger of the kernel, which steps no program.
+            (stepping.owners, stepping.free_from) = (Owners::empty(), 0);
+        }
     });
 }
 
 /// Takes over what others have asked for: bits 7 to 0 are new owners, bits 15 to 8 those whose step is no longer wanted.
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
+#[inline(always)]
 fn apply(stepping: &mut Stepping, asked: u32, frame: &mut Frame) {
     let (new, gone) =
         (Owners::from_bits_truncate(asked as u8), Owners::from_bits_truncate((asked >> 8) as u8));
@@ -137,6 +141,17 @@ pub fn forget() {
 
 /// The owners whose steps are asked for by others.
 const ASKERS: Owners = Owners::TRACER.union(Owners::UPROBE);
+
+impl Held {
+    /// Whether the task is about to be stepped over the instruction at its PC, which was not looked at yet. `asked` are owners whose step was asked
+    /// for since; `is_set` is SPSR.SS.
+    #[inline(always)]
+    fn is_stepped_next(&self, frame: &Frame, asked: Owners, is_set: bool) -> bool {
+        let owners = self.stepping.owners;
+        let due = owners.intersects(ASKERS) && is_set;
+        (due || asked.intersects(ASKERS)) && !owners.contains(Owners::RUNS_FREE) && self.plain != frame.pc
+    }
+}
 
 impl TaskDebug {
     /// Whether a step over a load-exclusive was asked for since [`is_stepped_next`](Self::is_stepped_next) has looked: it would come between the
@@ -207,28 +222,30 @@ impl TaskDebug {
         }
     }
 
+    /// Whether the running task, whose state this is, is perhaps about to be stepped. A program that only has slots pays no more than this. The
+    /// task is on its way to EL0, with D masked.
+    #[inline(always)]
+    pub fn may_be_stepped(&self, frame: &Frame) -> bool {
+        frame.pstate & SPSR_SS != 0 || self.asked.load(Acquire) as u8 != 0
+    }
+
     /// Whether the running task, whose state this is, is about to be stepped over an instruction that nobody has looked at yet: it may be
     /// a load-exclusive, which must not be stepped (H9). A slot at the instruction is hit before. D is masked.
     #[inline(never)]
     pub fn is_stepped_next(&self, frame: &Frame) -> bool {
         let asked = Owners::from_bits_truncate(self.asked.load(Acquire) as u8);
         let is_set = frame.pstate & SPSR_SS != 0;
-        // Nearly always so: a program that only has slots pays no more than this.
-        if !is_set && asked.is_empty() {
-            return false;
-        }
-        self.change_held(|held| {
-            let owners = held.stepping.owners;
-            let due = owners.intersects(ASKERS) && is_set;
-            (due || asked.intersects(ASKERS)) && !owners.contains(Owners::RUNS_FREE) && held.plain != frame.pc
-        }) && slots::breakpoint_hits(Masked::new().cpu(), frame.pc).is_empty()
+        self.change_held(|held| held.is_stepped_next(frame, asked, is_set))
+            && slots::breakpoint_hits(Masked::new().cpu(), frame.pc).is_empty()
     }
 
     /// Takes over what others have asked for, for a step that the kernel is about to make by other means. Returns whether a step is still
     /// due. Thread context of the task.
     pub fn is_step_due(&self, frame: &mut Frame) -> bool {
-        self.change_held(|held| self.take_asked(held, frame));
-        self.is_stepped_next(frame)
+        self.change_held(|held| {
+            self.take_asked(held, frame);
+            held.is_stepped_next(frame, Owners::empty(), frame.pstate & SPSR_SS != 0)
+        }) && slots::breakpoint_hits(Masked::new().cpu(), frame.pc).is_empty()
     }
 
     /// The instruction at PC belongs to no exclusive sequence, or is to be attempted as it is: it is stepped as any other. Thread context of
@@ -238,10 +255,13 @@ impl TaskDebug {
     }
 
     /// Whether the running task, whose state this is, was last stopped at `pc` by a slot that is not armed any more. If the instruction is in
-    /// an exclusive sequence, the store-exclusive fails now. Thread context of the task, or on its way to EL0.
+    /// an exclusive sequence, the store-exclusive fails now. False if the instruction was looked at already. The task is on its way to EL0, with D masked.
+    #[inline(always)]
     pub fn has_stopped_at(&self, pc: u64) -> bool {
-        let (at, this) = self.change_held(|held| held.stopped);
-        this.is_some() && at == pc && !self.is_enabled(this)
+        // SAFETY: the running task's own thread is the only user, and with D masked nothing interrupts it.
+        let held = unsafe { &*self.held.get() };
+        let (at, this) = held.stopped;
+        this.is_some() && at == pc && held.plain != pc && !self.is_enabled(this)
     }
 
     /// The running task, whose state this is, has executed by other means the exclusive sequence that it was to be stepped over. Thread context

@@ -31,8 +31,10 @@ pub struct Hits {
     pub kind: Kind,
     /// The address that was accessed, or that of the instruction, without a tag.
     pub address: u64,
-    /// The uses of the task's slots that were hit. The task can look them up.
+    /// The uses of the task's slots that were hit, first those that count. The task can look them up.
     uses: [Use; MOST],
+    /// How many of `uses` count.
+    known: usize,
     /// Set if the instruction is an exclusive, or perhaps in an exclusive sequence, so that it cannot be stepped over (H9).
     pub exclusive: bool,
 }
@@ -40,13 +42,18 @@ pub struct Hits {
 impl Hits {
     /// No hit, at an instruction that is executed by other means.
     pub const fn none(address: u64) -> Self {
-        Self { kind: Kind::Breakpoint, address, uses: [Use::NONE; MOST], exclusive: true }
+        Self { exclusive: true, ..Self::of(Kind::Breakpoint, address) }
+    }
+
+    /// No hit yet.
+    const fn of(kind: Kind, address: u64) -> Self {
+        Self { kind, address, uses: [Use::NONE; MOST], known: 0, exclusive: false }
     }
 
     /// The uses of the slots that are to be reported: first those that stop the task.
     pub fn reported(&self) -> impl Iterator<Item = Use> + '_ {
-        let of = |stops| move |this: &Use| this.is_some() && this.is_reported() && this.stops() == stops;
-        let uses = || self.uses.iter().copied();
+        let of = |stops| move |this: &Use| this.is_reported() && this.stops() == stops;
+        let uses = || self.uses.iter().take(self.known).copied();
         uses().filter(of(true)).chain(uses().filter(of(false)))
     }
 
@@ -77,8 +84,7 @@ pub fn plain_step(cpu: &MaskedCpu) -> bool {
 }
 
 /// A step exception that [`plain_step`] has left: its owners' steps are done.
-#[inline(never)]
-#[unsafe(link_section = ".noprobe.text")]
+#[inline(always)]
 pub fn step(cpu: &MaskedCpu) -> Option<Report> {
     stats::STEPS.count_on(cpu);
     let owners = cpu.owners.get();
@@ -88,12 +94,18 @@ pub fn step(cpu: &MaskedCpu) -> Option<Report> {
         return None;
     }
     if owners.contains(Owners::STEP_OVER) {
-        stats::STEP_OVERS.count_on(cpu);
-        slots::rearm(cpu);
+        end_step_over(cpu);
     }
     cpu.set_owners(Owners::empty());
     let others = owners - Owners::STEP_OVER;
     (!others.is_empty()).then_some(Report::Step(others))
+}
+
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn end_step_over(cpu: &MaskedCpu) {
+    stats::STEP_OVERS.count_on(cpu);
+    slots::rearm(cpu);
 }
 
 /// A breakpoint exception, if one slot of the task was hit, whose hits are only counted, and the instruction can be stepped over. Returns
@@ -109,7 +121,8 @@ pub fn plain_breakpoint(cpu: &MaskedCpu, frame: &mut Frame) -> bool {
 #[unsafe(link_section = ".noprobe.text")]
 pub fn breakpoint(cpu: &MaskedCpu, frame: &mut Frame) -> Option<Report> {
     let hits = slots::breakpoint_hits(cpu, frame.pc);
-    hit(cpu, frame, Kind::Breakpoint, hits, frame.pc)
+    let mut report = Hits::of(Kind::Breakpoint, frame.pc);
+    hit(cpu, frame, hits, &mut report).then_some(Report::Hits(report))
 }
 
 /// FAR_EL1 without the top byte, which is ignored for a program's addresses (TCR_EL1.TBI0).
@@ -139,7 +152,8 @@ pub fn watchpoint(cpu: &MaskedCpu, frame: &mut Frame) -> Option<Report> {
     let hit_by =
         WatchHit::from_syndrome(iss(frame), address, exclusive::zva_block()).by_instruction(word(frame));
     let hits = slots::watchpoint_hits(cpu, &hit_by);
-    hit(cpu, frame, Kind::Watchpoint, hits, address)
+    let mut report = Hits::of(Kind::Watchpoint, address);
+    hit(cpu, frame, hits, &mut report).then_some(Report::Hits(report))
 }
 
 /// The use of slot `n` by the running task; [`Use::NONE`] if the slot is not the task's.
@@ -191,23 +205,25 @@ fn is_exclusive(frame: &Frame) -> bool {
     is_load_exclusive(word) || is_store_exclusive(word)
 }
 
+/// Notes in `report` which slots were hit, and has the instruction run, unless a slot stops the task. Returns whether there is something to
+/// report.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-fn hit(cpu: &MaskedCpu, frame: &mut Frame, kind: Kind, hits: SlotMask, address: u64) -> Option<Report> {
+fn hit(cpu: &MaskedCpu, frame: &mut Frame, hits: SlotMask, report: &mut Hits) -> bool {
+    let kind = report.kind;
     exception_of(kind).count_on(cpu);
     if hits.is_empty() {
         slots::spurious(cpu, kind);
-        return None;
+        return false;
     }
     let (pc, sp) = (frame.pc, frame.sp);
     let _ = held(cpu, |held| held.put_off.is_hit(pc, sp));
     let this = next_hit(cpu, pc);
-    let mut exclusive = is_exclusive(frame) || is_looked_at(this);
+    report.exclusive = is_exclusive(frame) || is_looked_at(this);
     if this != 0 {
         cpu.repeated.set((pc, this));
     }
-    let mut report = Hits { kind, address, uses: [Use::NONE; MOST], exclusive };
-    let (mut known, mut reported) = (0, false);
+    let mut reported = false;
     let mut stops = Use::NONE;
     for n in hits {
         let this = use_of(cpu, kind, n);
@@ -216,9 +232,9 @@ fn hit(cpu: &MaskedCpu, frame: &mut Frame, kind: Kind, hits: SlotMask, address: 
             continue;
         }
         cpu.hits.count(kind, n);
-        if let Some(place) = report.uses.get_mut(known) {
+        if let Some(place) = report.uses.get_mut(report.known) {
             *place = this;
-            known += 1;
+            report.known += 1;
         }
         reported |= this.is_reported();
         if this.stops() {
@@ -229,14 +245,13 @@ fn hit(cpu: &MaskedCpu, frame: &mut Frame, kind: Kind, hits: SlotMask, address: 
     }
     if stops.is_some() {
         // The instruction is not executed before somebody has seen the hit, by no means.
-        exclusive = false;
         report.exclusive = false;
         let _ = held(cpu, |held| held.stopped = (pc, stops));
     }
     if !stops.is_some() || slots::any_suspended_here(cpu) {
         step_over(cpu, frame, cpu.owners.get());
     }
-    (reported || exclusive).then_some(Report::Hits(report))
+    reported || report.exclusive
 }
 
 /// How far from each other the instructions of one exclusive sequence are at most, in bytes: as far as the second phase looks for a

@@ -3,7 +3,7 @@
 use super::hit::Hits;
 use super::list::{Answer, Slot, Use, untagged};
 use super::state::TaskDebug;
-use crate::arch::barrier;
+use crate::arch::{barrier, daif};
 use crate::debug;
 use crate::debug::control::Masked;
 use crate::debug::cpu::MaskedCpu;
@@ -71,7 +71,7 @@ impl TaskDebug {
 
     /// Changes a slot, and tells the CPU that runs the task. Returns false if there is no such slot.
     fn change_slot(&self, this: Use, change: impl FnOnce(&mut Slot)) -> bool {
-        let found = self.slots.lock().find(this).map(change).is_some();
+        let found = self.slots.with(|slots| slots.find(this).map(change).is_some());
         if found {
             self.changed();
         }
@@ -100,12 +100,12 @@ impl TaskDebug {
 
     /// Whether a slot exists. Thread context.
     pub fn has_slot(&self, this: Use) -> bool {
-        self.slots.lock().find(this).is_some()
+        self.slots.with(|slots| slots.find(this).is_some())
     }
 
-    /// Whether a slot is enabled.
+    /// Whether a slot is enabled. I is masked.
     pub(super) fn is_enabled(&self, this: Use) -> bool {
-        self.slots.lock().find(this).is_some_and(|slot| slot.enabled)
+        self.slots.lock_masked().find(this).is_some_and(|slot| slot.enabled)
     }
 
     /// Whether a load by the task hits a watchpoint that stops the task before the load is executed. Thread context.
@@ -142,10 +142,12 @@ impl TaskDebug {
     /// The slots have changed: if the task is the running one, its CPU is told at once.
     fn changed(&self) {
         self.changed.store(true, Release);
-        let _off = IrqOff::new();
+        let before = daif::read();
+        daif::set::<{ daif::IF }>();
         if self.is_of_this_cpu() {
             self.attach();
         }
+        daif::write(before);
     }
 
     /// Whether some CPU has this task's slots.
@@ -220,7 +222,7 @@ impl TaskDebug {
 
     #[inline(never)]
     fn attach_slots(&self) {
-        let mut slots = self.slots.lock();
+        let mut slots = self.slots.lock_masked();
         // Under the lock: who finds that nothing has changed any more may remove a slot, whose hits must have been added before.
         self.changed.store(false, Release);
         let masked = Masked::new();
@@ -269,7 +271,7 @@ impl TaskDebug {
 
     #[inline(never)]
     fn detach_slots(&self) {
-        let mut slots = self.slots.lock();
+        let mut slots = self.slots.lock_masked();
         let masked = Masked::new();
         let cpu = masked.cpu();
         for slot in &mut slots.all {

@@ -159,7 +159,7 @@ pub fn trace_me(task: &Task) -> Result<(), Errno> {
     let made = tracer.members.iter().find(|member| member.task.thread() == creator);
     let tracer_thread = made.or(tracer.members.first()).ok_or(Errno::EPERM)?.task.thread();
     let process = tracer.process.clone();
-    let trace = Trace::new(tracer_thread, parent, false, Options::empty());
+    let trace = Trace::new(tracer_thread, process.clone(), false, Options::empty());
     table.process(pid).ok_or(Errno::ESRCH)?.trace(at, trace, &process.tracees);
     Ok(())
 }
@@ -181,7 +181,8 @@ pub fn attach(task: &Task, tid: Pid, seize: Option<Options>) -> Result<(), Errno
     if entry.members[at].trace.is_some() || entry.ends.is_some() {
         return Err(Errno::EPERM);
     }
-    let mut trace = Trace::new(task.thread(), task.process.pid, seize.is_some(), seize.unwrap_or_default());
+    let mut trace =
+        Trace::new(task.thread(), task.process.clone(), seize.is_some(), seize.unwrap_or_default());
     // Of a process that has stopped the tracer is told so at once.
     trace.trap = entry.stopped.is_some();
     entry.trace(at, trace, &task.process.tracees);

@@ -78,8 +78,8 @@ impl Task {
         let info = Info { code: code.cast_signed(), ..self.info_of(Signal::SIGTRAP, code) };
         let stop = Stop { kind, code };
         let given = self.stop_with(frame, stop, Some(&info), Some(message.into()));
-        if let Some((signal, _)) = given.signal {
-            let _ = table().send(self.process.pid, Some(self.tid()), &Info::kernel(signal));
+        if let Some(given) = given.signal {
+            let _ = table().send(self.process.pid, Some(self.tid()), &Info::kernel(given.signal));
         }
         given.call
     }

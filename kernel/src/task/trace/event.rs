@@ -37,7 +37,7 @@ impl Trace {
         if event.is_none() && flags & u64::from(raw::CLONE_PTRACE) == 0 {
             return None;
         }
-        let mut trace = Self::new(self.tracer, self.of, self.seized, self.options);
+        let mut trace = Self::new(self.tracer, self.by.clone(), self.seized, self.options);
         trace.trap = self.seized;
         Some(trace)
     }

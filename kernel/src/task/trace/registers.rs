@@ -78,11 +78,11 @@ fn fpsimd_of(trace: &Trace) -> UserFpsimd {
 }
 
 /// The registers of a task that has stopped, as bytes. Hardware slots are not among the registers that a stop saves: none.
-pub(super) fn get(trace: &Trace, set: RegisterSet) -> Vec<u8> {
+pub(super) fn get(trace: &mut Trace, set: RegisterSet) -> Vec<u8> {
     match set {
         RegisterSet::Slots(_) => Vec::new(),
         RegisterSet::General => {
-            let registers = trace.registers;
+            let registers = *trace.registers();
             Registers { pstate: registers.pstate & !SPSR_SS, ..registers }.as_bytes().to_vec()
         }
         RegisterSet::Fpsimd => fpsimd_of(trace).as_bytes().to_vec(),
@@ -104,7 +104,7 @@ fn replaced<T: FromBytes + IntoBytes + Immutable>(mut old: T, bytes: &[u8]) -> T
 pub(super) fn set(trace: &mut Trace, set: RegisterSet, bytes: &[u8]) -> Result<(), Errno> {
     match set {
         RegisterSet::General => {
-            let mut new = replaced(trace.registers, bytes);
+            let mut new = replaced(*trace.registers(), bytes);
             new.pstate = check_pstate(new.pstate).map_err(|_| Errno::EINVAL)?;
             trace.registers = new;
             trace.registers_changed = true;

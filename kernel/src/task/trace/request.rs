@@ -2,15 +2,16 @@
 
 use super::super::Task;
 use super::super::process::Pid;
-use super::super::table::table;
+use super::super::table::{Table, table, with_table};
 use super::registers::{self, RegisterSet};
 use super::state::{Kind, Options, Stop, Trace};
+use crate::arch::barrier;
 use crate::errno::Errno;
 use crate::sched;
 use crate::space::Space;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Relaxed, Release};
 use rules::step::Owners;
 use signals::{Info, SigSet, Signal};
 
@@ -45,17 +46,42 @@ impl Task {
         tid: Pid,
         act: impl FnOnce(&mut Trace) -> Result<R, Errno>,
     ) -> Result<R, Errno> {
-        let mut table = table();
-        let member = table.stopped(self, tid)?;
-        act(member.trace.as_deref_mut().ok_or(Errno::ESRCH)?)
+        with_table(|table| {
+            let member = table.stopped(self, tid)?;
+            act(member.trace.as_deref_mut().ok_or(Errno::ESRCH)?)
+        })
     }
 
-    /// Looks whether a task is a tracee that has stopped.
+    /// As [`with_stopped`](Self::with_stopped), when the trace has the set of registers.
+    fn with_registers<R>(
+        &self,
+        tid: Pid,
+        set: RegisterSet,
+        mut act: impl FnMut(&mut Trace) -> Result<R, Errno>,
+    ) -> Result<R, Errno> {
+        loop {
+            let done = with_table(|table| {
+                let member = table.stopped(self, tid)?;
+                let trace = member.trace.as_deref_mut().ok_or(Errno::ESRCH)?;
+                if set == RegisterSet::Fpsimd && !trace.has_fp(&member.task) {
+                    return Ok(None);
+                }
+                act(trace).map(Some)
+            });
+            match done? {
+                Some(result) => return Ok(result),
+                // The task is about to leave its CPU, and may need the table's lock for that.
+                None => barrier::relax(),
+            }
+        }
+    }
+
+    /// A tracee that has stopped. It does not go on before the running task, its tracer, has it do so; it only may be killed.
     ///
     /// # Errors
     /// ESRCH.
-    pub(crate) fn has_stopped(&self, tid: Pid) -> Result<(), Errno> {
-        self.with_stopped(tid, |_| Ok(()))
+    pub(crate) fn stopped_tracee(&self, tid: Pid) -> Result<Arc<Self>, Errno> {
+        with_table(|table| Ok(table.stopped(self, tid)?.task.clone()))
     }
 
     /// PTRACE_TRACEME.
@@ -80,10 +106,20 @@ impl Task {
     /// ESRCH; EIO if no signal has the number.
     pub(crate) fn let_go_on(&self, tid: Pid, how: How, signal: u64) -> Result<(), Errno> {
         if how == How::Detach {
-            let tracee = table().stopped(self, tid)?.task.clone();
-            tracee.give_back_disabled_slots();
+            self.give_slots_back(tid)?;
         }
-        let mut table = table();
+        with_table(|table| self.let_stopped_go_on(table, tid, how, signal))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_slots_back(&self, tid: Pid) -> Result<(), Errno> {
+        self.stopped_tracee(tid)?.give_back_disabled_slots();
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn let_stopped_go_on(&self, table: &mut Table, tid: Pid, how: How, signal: u64) -> Result<(), Errno> {
         let member = table.stopped(self, tid)?;
         let signal = match signal {
             0 => None,
@@ -240,6 +276,8 @@ impl Task {
     pub(crate) fn mask_of_tracee(&self, tid: Pid, new: Option<SigSet>) -> Result<SigSet, Errno> {
         let mut table = table();
         let member = table.stopped(self, tid)?;
+        // The task looks which signals it takes now.
+        member.task.attention.store(true, Release);
         // What a call has set aside is the mask that the program knows.
         let mask = member.saved.as_mut().unwrap_or(&mut member.blocked);
         let before = *mask;
@@ -255,12 +293,13 @@ impl Task {
     /// ESRCH.
     pub(crate) fn call_info(&self, tid: Pid) -> Result<CallInfo, Errno> {
         self.with_stopped(tid, |trace| {
-            let registers = &trace.registers;
             let kind = trace.stop.map(|stop| stop.kind);
+            let call = trace.call;
+            let registers = trace.registers();
             let [x0, x1, x2, x3, x4, x5, ..] = registers.x;
             Ok(CallInfo {
                 entry: (kind == Some(Kind::CallEntry))
-                    .then_some((i64::from(trace.call).cast_unsigned(), [x0, x1, x2, x3, x4, x5])),
+                    .then_some((i64::from(call).cast_unsigned(), [x0, x1, x2, x3, x4, x5])),
                 exit: (kind == Some(Kind::CallExit)).then_some(x0),
                 place: (registers.pc, registers.sp),
             })
@@ -272,37 +311,28 @@ impl Task {
     /// # Errors
     /// ESRCH.
     pub(crate) fn memory_of_tracee(&self, tid: Pid) -> Result<Arc<Space>, Errno> {
-        let task = table().stopped(self, tid)?.task.clone();
-        task.space().ok_or(Errno::ESRCH)
+        self.stopped_tracee(tid)?.space().ok_or(Errno::ESRCH)
     }
 
-    /// A set of registers of a tracee, as bytes.
+    /// A set of registers of a tracee, as bytes; none for those of slots, which [`Task::hw_debug`] gives.
     ///
     /// # Errors
     /// ESRCH.
     pub(crate) fn registers_of_tracee(&self, tid: Pid, set: RegisterSet) -> Result<Vec<u8>, Errno> {
-        if let RegisterSet::Slots(kind) = set {
-            let tracee = table().stopped(self, tid)?.task.clone();
-            return Ok(tracee.hw_debug(kind).to_vec());
-        }
-        self.with_stopped(tid, |trace| Ok(registers::get(trace, set)))
+        self.with_registers(tid, set, |trace| Ok(registers::get(trace, set)))
     }
 
     /// Replaces the first bytes of a set of registers of a tracee.
     ///
     /// # Errors
-    /// ESRCH; EINVAL if the task could not go on with these registers (T7); those of [`Task::set_hw_debug`].
+    /// ESRCH; EINVAL if the task could not go on with these registers (T7), and for slots, which [`Task::set_hw_debug`] changes.
     pub(crate) fn set_registers_of_tracee(
         &self,
         tid: Pid,
         set: RegisterSet,
         bytes: &[u8],
     ) -> Result<(), Errno> {
-        if let RegisterSet::Slots(kind) = set {
-            let tracee = table().stopped(self, tid)?.task.clone();
-            return tracee.set_hw_debug(kind, bytes);
-        }
-        self.with_stopped(tid, |trace| registers::set(trace, set, bytes))
+        self.with_registers(tid, set, |trace| registers::set(trace, set, bytes))
     }
 }
 

@@ -1,10 +1,13 @@
 //! What is known of a tracee: who traces it, and its stop with the registers.
 
-use super::super::process::Pid;
+use super::super::process::{Pid, Process};
 use crate::arch::fp::Fpsimd;
+use crate::exception::Frame;
 use crate::sched::TaskId;
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use bitflags::bitflags;
+use core::ptr::NonNull;
 use linux_raw_sys::ptrace as raw;
 use signals::frame::Registers;
 use signals::{Info, Signal};
@@ -75,11 +78,18 @@ pub(in super::super) enum Stops {
     Later,
 }
 
+/// The frame of a task that has stopped. The task lends it until it goes on.
+pub(super) struct Lent(pub NonNull<Frame>);
+
+// SAFETY: the frame is on the stack of a task that sleeps, and is read by whoever holds the table's lock.
+unsafe impl Send for Lent {}
+
 /// What a tracer has of a task.
 pub(in super::super) struct Trace {
     /// The tracer's thread.
     pub tracer: TaskId,
-    /// The tracer's process.
+    /// The tracer's process, and its number.
+    pub by: Arc<Process>,
     pub of: Pid,
     /// The trace began by PTRACE_SEIZE.
     pub seized: bool,
@@ -104,21 +114,26 @@ pub(in super::super) struct Trace {
     pub info: Option<Info>,
     /// The system call that the task is in, as NT_ARM_SYSTEM_CALL has it; -1 for none.
     pub call: i32,
-    /// The task's registers at its stop, and whether the tracer has changed them.
-    pub registers: Registers,
+    /// Where the task has its registers while nobody has asked for them since it stopped.
+    pub(super) lent: Option<Lent>,
+    /// The task's registers at its stop, unless they are `lent`, and whether the tracer has changed them.
+    pub(super) registers: Registers,
     pub registers_changed: bool,
     pub tls: u64,
     pub tls_changed: bool,
-    pub fp: Fpsimd,
+    /// Whether `fp` has the registers at the stop: whether somebody has asked for them.
+    pub(super) fp_known: bool,
+    pub(super) fp: Fpsimd,
     pub fp_changed: bool,
 }
 
 impl Trace {
     /// The trace of a task that goes on.
-    pub fn new(tracer: TaskId, of: Pid, seized: bool, options: Options) -> Box<Self> {
+    pub fn new(tracer: TaskId, by: Arc<Process>, seized: bool, options: Options) -> Box<Self> {
         Box::new(Self {
             tracer,
-            of,
+            of: by.pid,
+            by,
             seized,
             options,
             message: 0,
@@ -131,10 +146,12 @@ impl Trace {
             given: None,
             info: None,
             call: -1,
+            lent: None,
             registers: Registers::default(),
             registers_changed: false,
             tls: 0,
             tls_changed: false,
+            fp_known: false,
             fp: Fpsimd::zeroed(),
             fp_changed: false,
         })

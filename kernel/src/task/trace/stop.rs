@@ -2,45 +2,40 @@
 
 use super::super::Task;
 use super::super::children::Change;
-use super::super::handlers::registers_of;
+use super::super::handlers::{registers_in, registers_of};
 use super::super::process::Pid;
-use super::super::table::{Member, Table, table};
+use super::super::table::{Member, Table, table, table_masked};
 use super::attach::is_of_step;
-use super::state::{Kind, Stop, Trace, Tracer};
+use super::state::{Kind, Lent, Stop, Trace, Tracer};
 use crate::errno::Errno;
 use crate::exception::Frame;
-use crate::sched;
+use crate::sched::{self, Look};
+use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 use linux_raw_sys::general::{CLD_STOPPED, CLD_TRAPPED};
 use linux_raw_sys::ptrace::PTRACE_EVENT_STOP;
 use rules::pstate::SPSR_SS;
+use signals::frame::Registers;
 use signals::{Cut, Info, Signal};
 
-/// What a tracer lets a task go on with.
+/// What a task goes on with that has stopped, or was to stop.
 pub(in super::super) struct Given {
-    /// The signal, and the number of the tracer's process.
-    pub signal: Option<(Signal, Pid)>,
-    /// What PTRACE_GETSIGINFO gave last, or PTRACE_SETSIGINFO has set.
-    pub info: Option<Info>,
+    /// The signal that is delivered in place of the one that the task has stopped for.
+    pub signal: Option<Info>,
     /// NT_ARM_SYSTEM_CALL; None if no tracer has said anything.
     pub call: Option<i32>,
 }
 
 impl Given {
-    const NOTHING: Self = Self { signal: None, info: None, call: None };
-
-    /// What a task goes on with that was to stop and has no tracer any more.
-    fn untold(stop: Stop, info: Option<Info>) -> Self {
-        let info = info.filter(|info| stop.kind == Kind::Signal && !is_of_step(info));
-        Self { signal: info.map(|info| (info.signal, 0)), info, call: None }
+    /// No signal.
+    #[inline(always)]
+    pub fn nothing() -> Self {
+        Self { signal: None, call: None }
     }
 
-    /// The signal that is delivered in place of the one that the task has stopped for.
-    pub fn signal(self) -> Option<Info> {
-        let (signal, tracer) = self.signal?;
-        // As Linux: another signal than that of the stop is one that the tracer has sent.
-        let same = self.info.filter(|info| info.signal == signal);
-        Some(same.unwrap_or(Info::kill(signal, tracer.cast_signed(), 0)))
+    /// What a task goes on with that was to stop and has no tracer any more.
+    fn untold(&mut self, stop: Stop, info: Option<&Info>) {
+        self.signal = info.filter(|info| stop.kind == Kind::Signal && !is_of_step(info)).copied();
     }
 }
 
@@ -50,20 +45,44 @@ impl Trace {
         self.to_tell = true;
         self.listens = false;
         self.given = None;
-        self.info = info.copied();
-        self.registers = *registers_of(frame);
-        match stop.kind {
-            // As Linux: X7 says whether the call begins or ends.
-            Kind::CallEntry => self.registers.x[7] = 0,
-            Kind::CallExit => self.registers.x[7] = 1,
-            _ => {}
+        match (&mut self.info, info) {
+            // Without a detour by a value on the stack.
+            (Some(place), Some(info)) => *place = *info,
+            (place, info) => *place = info.copied(),
         }
+        self.lent = Some(Lent(NonNull::from(frame)));
         self.tls = crate::read_sysreg!("tpidr_el0");
-        self.fp.save();
+        self.fp_known = false;
+    }
+
+    /// The registers of the task at its stop. The task is in the stop: [`Table::stopped`] has found it.
+    pub(super) fn registers(&mut self) -> &mut Registers {
+        if let Some(lent) = self.lent.take() {
+            // SAFETY: the task sleeps in its stop, with its frame on its stack. Before the task uses the frame again it takes back what it has
+            // lent, under the table's lock, which the caller holds.
+            self.registers = *registers_in(unsafe { lent.0.as_ref() });
+            match self.stop.map(|stop| stop.kind) {
+                // As Linux: X7 says whether the call begins or ends.
+                Some(Kind::CallEntry) => self.registers.x[7] = 0,
+                Some(Kind::CallExit) => self.registers.x[7] = 1,
+                _ => {}
+            }
+        }
+        &mut self.registers
+    }
+
+    /// Fetches the SIMD registers of the task, which is in its stop. Returns whether it could: the task's CPU may not have saved them yet.
+    pub(super) fn has_fp(&mut self, task: &Task) -> bool {
+        if !self.fp_known {
+            let fp = &mut self.fp;
+            self.fp_known = task.copy_fp(fp);
+        }
+        self.fp_known
     }
 
     /// Has the task take over what the tracer has changed. Interrupts are off.
     fn take_over(&mut self, kind: Kind, frame: &mut Frame) {
+        self.lent = None;
         if core::mem::take(&mut self.registers_changed) {
             let own = registers_of(frame);
             let (x7, pc, pstate) = (own.x[7], own.pc, own.pstate);
@@ -92,17 +111,16 @@ impl Member {
         self.left.is_some() || self.trace.as_deref().is_none_or(|trace| trace.stop.is_none())
     }
 
-    fn take_given(&mut self, kind: Kind, frame: &mut Frame) -> Given {
+    fn take_given(&mut self, kind: Kind, frame: &mut Frame, given: &mut Given) {
         let mut left = self.left.take();
-        let Some(trace) = left.as_deref_mut().or(self.trace.as_deref_mut()) else { return Given::NOTHING };
+        let Some(trace) = left.as_deref_mut().or(self.trace.as_deref_mut()) else { return };
         trace.take_over(kind, frame);
-        let (of, call) = (trace.of, Some(trace.call));
-        match trace.given.take() {
-            Some(signal) => Given { signal: Some((signal, of)), info: trace.info.take(), call },
-            None => {
-                trace.info = None;
-                Given { call, ..Given::NOTHING }
-            }
+        given.call = Some(trace.call);
+        if let Some(signal) = trace.given.take() {
+            // What PTRACE_GETSIGINFO gave last, or PTRACE_SETSIGINFO has set. As Linux: another signal than that of the stop is one that the
+            // tracer has sent.
+            let same = trace.info.filter(|info| info.signal == signal);
+            given.signal = Some(same.unwrap_or(Info::kill(signal, trace.of.cast_signed(), 0)));
         }
     }
 }
@@ -122,63 +140,16 @@ impl Task {
         info: Option<&Info>,
         message: Option<u64>,
     ) -> Given {
-        // The end of a task is told even if somebody else kills it, as on Linux; only the tracer ends that stop.
-        let ends = |ends: bool| ends && stop.kind != Kind::Exit;
-        {
-            let mut table = table();
-            let Some((entry, at)) = table.own(self) else { return Given::NOTHING };
-            let ended = entry.ends.is_some() || self.ends.load(Relaxed);
-            let member = &mut entry.members[at];
-            if ends(ended) {
-                return Given::NOTHING;
+        let (mut given, mut begun) = (Given::nothing(), false);
+        sched::sleep_until(|| {
+            let mut table = table_masked();
+            if begun {
+                return table.stays_stopped(self, frame, stop.kind, &mut given);
             }
-            // The tracer may have ended since the signal was taken, which is then delivered without it.
-            let Some(trace) = member.trace.as_deref_mut() else { return Given::untold(stop, info.copied()) };
-            if let Some(message) = message {
-                trace.message = message;
-            }
-            let of = trace.of;
-            if stop.kind == Kind::Group {
-                // What is told now includes what would be told next. Signals may have stopped the process, or had it go on, up to now.
-                trace.trap = false;
-                let Some((stop, info)) = self.stop_of_process(entry.stopped, trace.seized) else {
-                    entry.refresh(at);
-                    return Given::NOTHING;
-                };
-                trace.begin(stop, info.as_ref(), frame);
-                member.halted = entry.stopped.is_some();
-            } else {
-                trace.begin(stop, info, frame);
-            }
-            // As Linux: SIGCHLD for a stop with the process has the signal that has stopped the process, and 0 if none has.
-            let (code, status) = match stop.kind {
-                Kind::Group => (CLD_STOPPED, entry.stopped.map_or(0, Signal::number)),
-                _ => (CLD_TRAPPED, stop.code & 0x7f),
-            };
-            let change = Change { id: self.tid(), code, status: status.cast_signed() };
-            table.tell(of, Some(Signal::SIGCHLD), &change, false);
-            if stop.kind == Kind::Group {
-                table.check_stop(self.process.pid);
-            }
-        }
-        loop {
-            // Who lets the task go on changes its entry and then wakes it. A wake-up from before ends the sleep too, and the task sleeps again.
-            sched::sleep();
-            let mut table = table();
-            let Some((entry, at)) = table.own(self) else { return Given::NOTHING };
-            let ended = entry.ends.is_some() || self.ends.load(Relaxed);
-            let member = &mut entry.members[at];
-            if ends(ended)
-                && let Some(trace) = member.trace.as_deref_mut()
-            {
-                (trace.stop, trace.to_tell) = (None, false);
-            }
-            if member.goes_on() {
-                let given = member.take_given(stop.kind, frame);
-                entry.refresh(at);
-                return given;
-            }
-        }
+            begun = true;
+            table.begin_stop(self, frame, stop, info, message, &mut given)
+        });
+        given
     }
 
     /// The running task is about to take a signal: its tracer decides whether, and which. Returns what is delivered. Thread context; may
@@ -186,7 +157,12 @@ impl Task {
     pub(in super::super) fn stop_for_signal(&self, frame: &mut Frame, info: &Info) -> Option<Info> {
         self.rewind(frame);
         let stop = Stop { kind: Kind::Signal, code: info.signal.number() };
-        let given = self.stop(frame, stop, Some(info)).signal()?;
+        let given = self.stop(frame, stop, Some(info)).signal?;
+        self.takes_given(given)
+    }
+
+    /// What is delivered after a stop for a signal: nothing yet, if the running task blocks what the tracer has given.
+    pub(in super::super) fn takes_given(&self, given: Info) -> Option<Info> {
         let mut table = table();
         let (entry, at) = table.own(self)?;
         let member = &mut entry.members[at];
@@ -220,7 +196,7 @@ impl Task {
 
     /// A system call of the running task was cut short: puts the registers to where the call is made anew, so that a tracer sees them so, and
     /// can have the task go on elsewhere. [`resume`](super::super::leave) decides afterwards.
-    fn rewind(&self, frame: &mut Frame) {
+    pub(in super::super) fn rewind(&self, frame: &mut Frame) {
         if self.rewound.load(Relaxed) != 0 || Cut::from_errno(self.cut.load(Relaxed)).is_none() {
             return;
         }
@@ -231,6 +207,87 @@ impl Task {
 }
 
 impl Table {
+    /// Begins a stop of the running task, whose registers are in `frame`, and tells its tracer. The task goes on if it is not traced or is being
+    /// killed; `given` then has what it goes on with.
+    pub(in super::super) fn begin_stop(
+        &mut self,
+        task: &Task,
+        frame: &mut Frame,
+        stop: Stop,
+        info: Option<&Info>,
+        message: Option<u64>,
+        given: &mut Given,
+    ) -> Look<()> {
+        let Some((entry, at)) = self.own(task) else { return Look::GoOn(()) };
+        // The end of a task is told even if somebody else kills it, as on Linux; only the tracer ends that stop.
+        if stop.kind != Kind::Exit && (entry.ends.is_some() || task.ends.load(Relaxed)) {
+            return Look::GoOn(());
+        }
+        let member = &mut entry.members[at];
+        // The tracer may have ended since the signal was taken, which is then delivered without it.
+        let Some(trace) = member.trace.as_deref_mut() else {
+            given.untold(stop, info);
+            return Look::GoOn(());
+        };
+        if let Some(message) = message {
+            trace.message = message;
+        }
+        let tracer = trace.by.clone();
+        if stop.kind == Kind::Group {
+            // What is told now includes what would be told next. Signals may have stopped the process, or had it go on, up to now.
+            trace.trap = false;
+            let Some((stop, info)) = task.stop_of_process(entry.stopped, trace.seized) else {
+                entry.refresh(at);
+                return Look::GoOn(());
+            };
+            trace.begin(stop, info.as_ref(), frame);
+            member.halted = entry.stopped.is_some();
+        } else {
+            trace.begin(stop, info, frame);
+        }
+        // As Linux: SIGCHLD for a stop with the process has the signal that has stopped the process, and 0 if none has.
+        let (code, status) = match stop.kind {
+            Kind::Group => (CLD_STOPPED, entry.stopped.map_or(0, Signal::number)),
+            _ => (CLD_TRAPPED, stop.code & 0x7f),
+        };
+        let change = Change { id: task.tid(), code, status: status.cast_signed() };
+        let waiter = self.tell_but_one(&tracer, Some(Signal::SIGCHLD), &change, false);
+        if stop.kind == Kind::Group {
+            self.check_stop(task.process.pid);
+        }
+        Look::Sleep(waiter)
+    }
+
+    /// Looks whether the running task, which has slept in its stop, goes on, and with what. Who lets it go on changes its entry and then wakes it. A wake-up from
+    /// before ends the sleep too, and the task sleeps again.
+    #[inline]
+    pub(in super::super) fn stays_stopped(
+        &mut self,
+        task: &Task,
+        frame: &mut Frame,
+        kind: Kind,
+        given: &mut Given,
+    ) -> Look<()> {
+        let Some((entry, at)) = self.own(task) else { return Look::GoOn(()) };
+        let ended = entry.ends.is_some() || task.ends.load(Relaxed);
+        let member = &mut entry.members[at];
+        if ended
+            && kind != Kind::Exit
+            && let Some(trace) = member.trace.as_deref_mut()
+        {
+            (trace.stop, trace.to_tell) = (None, false);
+        }
+        if !member.goes_on() {
+            return Look::Sleep(None);
+        }
+        member.take_given(kind, frame, given);
+        // Whatever there is to do now has set the flag.
+        if task.attention.load(Relaxed) {
+            entry.refresh(at);
+        }
+        Look::GoOn(())
+    }
+
     /// The tracer of a task that has ended, if it is this one, which was not yet told.
     ///
     /// # Errors
@@ -246,9 +303,7 @@ impl Table {
     /// # Errors
     /// ESRCH.
     pub(super) fn stopped(&mut self, tracer: &Task, tid: Pid) -> Result<&mut Member, Errno> {
-        let (pid, at) = self.place_of(tid).ok_or(Errno::ESRCH)?;
-        let entry = self.process(pid).ok_or(Errno::ESRCH)?;
-        let member = &mut entry.members[at];
+        let member = self.member(tid).ok_or(Errno::ESRCH)?;
         let trace = member.trace.as_deref().ok_or(Errno::ESRCH)?;
         if trace.tracer != tracer.thread() || trace.stopped().is_none() {
             return Err(Errno::ESRCH);
