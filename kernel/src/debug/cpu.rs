@@ -25,7 +25,7 @@ pub const STASH_DEPTH: usize = 8;
 pub const MAX_SLOTS: usize = 64;
 
 /// The counters of [`stats`](super::stats).
-pub(super) const COUNTERS: usize = 14;
+pub(super) const COUNTERS: usize = 15;
 
 /// A cell that every crate may read, and only this crate may change.
 #[repr(transparent)]

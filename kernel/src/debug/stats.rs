@@ -86,7 +86,7 @@ counters! {
     STASHES = 7, "stashes";
     /// WARNs.
     WARNINGS = 8, "warnings";
-    /// Faults from EL1 that were fixed up.
+    /// Faults from EL1 that were fixed up, but for those of [`USER_FIXUPS`].
     FIXUPS = 9, "faults fixed up";
     /// Attempts at an exclusive sequence that were made as one step (H9).
     SEQUENCES = 10, "exclusive sequences";
@@ -96,6 +96,8 @@ counters! {
     UNATTENDED = 12, "stops without a debugger";
     /// Steps of the kernel's own code that were pending where a program was returned to (I6).
     LEFT_BEHIND = 13, "steps left behind in the kernel";
+    /// Accesses to a program's memory that have failed: also those that look at an instruction before its page has been brought in.
+    USER_FIXUPS = 14, "accesses to programs' memory fixed up";
 }
 
 const _: () = {

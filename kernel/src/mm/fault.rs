@@ -31,11 +31,16 @@ pub fn set_user(user: User) {
     USER.store(user as *mut (), Release);
 }
 
+/// Whether a fault is a data abort at an address of programs: bit 55 selects TTBR0_EL1, whatever the tag (DDI 0487 D8, "Address tagging").
+fn is_of_user(frame: &Frame) -> bool {
+    frame.class() == ec::DATA_ABORT_SAME && frame.far >> 55 & 1 == 0
+}
+
 /// Whether a fault was one on user memory that is repaired now. Only code that may sleep, and that has a fix-up, is helped: all other code must
 /// not touch user memory, and finds an error there.
 fn repaired(frame: &Frame) -> bool {
     let user = USER.load(Acquire);
-    if user.is_null() || frame.far >> 55 & 1 != 0 || !crate::sched::may_sleep() {
+    if user.is_null() || !is_of_user(frame) || !crate::sched::may_sleep() {
         return false;
     }
     // SAFETY: `set_user` stored a function of this type.
@@ -60,10 +65,14 @@ pub fn handle(frame: &mut Frame) -> bool {
         return false;
     }
     let Some(pc) = extable::fixup(frame.pc) else { return false };
-    if frame.class() == ec::DATA_ABORT_SAME && repaired(frame) {
+    if repaired(frame) {
         return true;
     }
     frame.move_to(pc);
-    stats::FIXUPS.count_shared();
+    if is_of_user(frame) {
+        stats::USER_FIXUPS.count_shared()
+    } else {
+        stats::FIXUPS.count_shared()
+    }
     true
 }
