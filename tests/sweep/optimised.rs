@@ -79,6 +79,7 @@ pub static SCENARIOS: [Scenario; 6] = [
     // and removed.
     Scenario {
         name: "probe-optimise-and-back",
+        thinned: 2,
         setup: || breakpoint(code::handler_at(), None),
         body: comes_and_goes,
         handler: |_| _ = code::handler(1),

@@ -15,7 +15,13 @@ use rules::pstate::SPSR_SS;
 
 pub static SCENARIOS: [Scenario; 12] = [
     Scenario { name: "step-1", body: step_one, handler: |_| _ = code::line(), ..Scenario::EMPTY },
-    Scenario { name: "step-100", body: step_hundred, handler: |_| _ = code::line(), ..Scenario::EMPTY },
+    Scenario {
+        name: "step-100",
+        body: step_hundred,
+        handler: |_| _ = code::line(),
+        thinned: 2,
+        ..Scenario::EMPTY
+    },
     Scenario { name: "step-daif", body: step_daif, handler: |_| _ = code::daif(), ..Scenario::EMPTY },
     // The same instruction has a debugger's step and a step-over. Each owner gets its own end of the step.
     Scenario {

@@ -27,8 +27,8 @@ use kernel::sched::{self, TaskState};
 use kernel::smp;
 use outcome::{Due, facts};
 use parts::{
-    ASKED, AWAY, BREAKPOINT, BRK, CALL, COUNTED, LOAD, STEP, TOUCH, UNDEFINED, URGENT, WATCHPOINT, over_call,
-    over_spot, over_store, preempted,
+    ASKED, AWAY, BREAKPOINT, BRK, CALL, COUNTED, LOAD, STEP, TOUCH, UNDEFINED, URGENT, WATCHPOINT, long,
+    over_call, over_spot, over_store, preempted,
 };
 use rules::step::Owners;
 use stage::{SIGNAL, Who, actor, ask, set_up};
@@ -81,11 +81,12 @@ pub static SCENARIOS: [Scenario; 22] = [
         within: Some(stage::whole_lap),
         ..signalled("program-call-signalled", || set_up(&[(Who::First, CALL)]), from_a_thread, over_call)
     },
-    preempted("program-pages-preempted", || set_up(&[(Who::First, TOUCH), URGENT]), |_| true),
-    signalled("program-pages-signalled", || set_up(&[(Who::First, TOUCH)]), from_a_thread, |_| true),
+    long(preempted("program-pages-preempted", || set_up(&[(Who::First, TOUCH), URGENT]), |_| true)),
+    long(signalled("program-pages-signalled", || set_up(&[(Who::First, TOUCH)]), from_a_thread, |_| true)),
     // Two programs with slots of their own have the same priority. The interrupt ends the turn of the one that runs.
     Scenario {
         name: "programs-take-turns",
+        thinned: 2,
         body: two_laps,
         within: Some(|| (actor(Who::First).span().0, actor(Who::Second).span().1)),
         handler: |frame| {
@@ -97,8 +98,8 @@ pub static SCENARIOS: [Scenario; 22] = [
         ..preempted("", || set_up(&[(Who::First, COUNTED), (Who::Second, BREAKPOINT)]), over_spot)
     },
     // The program goes to another CPU, if there is one, traps there, and comes back. What the interrupt does reaches it where it is.
-    preempted("program-moves-preempted", move_set_up, is_away),
-    signalled("program-moves-signalled", || set_up(&[(Who::First, AWAY)]), from_a_thread, is_away),
+    long(preempted("program-moves-preempted", move_set_up, is_away)),
+    long(signalled("program-moves-signalled", || set_up(&[(Who::First, AWAY)]), from_a_thread, is_away)),
     // The interrupt asks for a step of the program, wherever the program is. An interrupt that comes late has the step made in the lap after.
     // One step exception ends the step and a step-over, if both are of the same instruction.
     Scenario {

@@ -57,7 +57,11 @@ pub fn tasks(arguments: &QemuTest) -> Vec<Task> {
         // A script has one linking: that of busybox.
         let linkings = match run.linkings {
             [] => vec![None],
-            linkings => linkings.iter().copied().map(Some).collect(),
+            linkings => {
+                let is_tried =
+                    |linking: &user::Linking| arguments.matrix == Extent::Full || run.quick.contains(linking);
+                linkings.iter().copied().filter(is_tried).map(Some).collect()
+            }
         };
         for (turn, linking) in linkings.into_iter().enumerate() {
             let mut machines = all.to_vec();

@@ -13,6 +13,8 @@ pub struct Run {
     pub prints: &'static [&'static str],
     /// How it is linked. Empty for a script, which busybox runs.
     pub linkings: &'static [Linking],
+    /// Those of `linkings` that the quick matrix tries, if it does not try all.
+    pub quick: &'static [Linking],
     /// What else is in `/bin`: programs of `tests/user`, linked with glibc dynamically, and tracers, by their names. A path is that of another
     /// file of the tracers, which keeps it.
     pub with: &'static [&'static str],
@@ -34,6 +36,7 @@ const fn checks(suite: &'static str, name: &'static str) -> Run {
         arguments: &[],
         prints: &[],
         linkings: &Linking::ALL,
+        quick: &Linking::ALL,
         with: &[],
         calls: "",
         line: false,
@@ -45,6 +48,11 @@ const fn checks(suite: &'static str, name: &'static str) -> Run {
 /// A program that takes long, in two linkings.
 const fn long(suite: &'static str, name: &'static str, arguments: &'static [&'static str]) -> Run {
     Run { arguments, linkings: &[GlibcDynamic, MuslStatic], ..checks(suite, name) }
+}
+
+/// A program that takes seconds and is the same in all linkings but for what the C library does in between.
+const fn same(suite: &'static str, name: &'static str) -> Run {
+    Run { quick: &[GlibcDynamic, MuslStatic], ..checks(suite, name) }
 }
 
 /// A program that has these system calls only, all of which programs of its kind need on Linux.
@@ -104,14 +112,14 @@ pub const RUNS: &[Run] = &[
     },
     checks("user.registers", "registers"),
     checks("user.signals", "signals"),
-    checks("user.threads", "threads"),
-    checks("user.timers", "timers"),
+    same("user.threads", "threads"),
+    same("user.timers", "timers"),
     checks("user.trap", "trap"),
     checks("user.vdso", "vdso"),
-    checks("user.watch", "watch"),
+    same("user.watch", "watch"),
     // With one CPU only: thousands of tasks that end hold the lock of the table of tasks for long, and virtual CPUs that wait for it keep a
     // busy host from the one that has it.
-    Run { cpus: Some(1), ..long("user.bomb", "bomb", &[]) },
+    Run { cpus: Some(1), quick: &[MuslStatic], ..long("user.bomb", "bomb", &[]) },
     long("user.rounds", "rounds", &["1000"]),
     Run { linkings: &[MuslStatic], ..long("user.fuzz", "fuzz", &["20000", "1"]) },
     Run { linkings: &[], ..checks("user.script", "script") },
