@@ -4,6 +4,7 @@ use crate::qemu::{El, Gic, MOST_CPUS, Machine, name_of};
 use crate::test::Extent;
 use crate::user::args::User;
 use clap::{Args, Parser, Subcommand};
+use rules::overrides::Override;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -69,6 +70,12 @@ pub enum Command {
     /// faults; this tool adds some that leave out barriers, orderings and calls. Prints for each fault whether a test has seen
     /// it, and a table.
     Mutate(Mutate),
+    /// Explore every state of a model of CPUs under the rule table; every rule must hold in each
+    ///
+    /// Runs on the host and boots nothing. Prints for each scenario how many states it has, how many events deep, and how long it took. If
+    /// a rule does not hold, prints a shortest sequence of events that breaks it, and the status is 1. `rules/model/README.md` says what
+    /// is in the model, and what is not.
+    Model(Model),
     /// Print what the set-up has found and chosen; change nothing
     Doctor,
     /// Install and build what is missing to compile and boot (the other commands do it by themselves)
@@ -252,6 +259,31 @@ pub struct Mutate {
 }
 
 #[derive(Args)]
+pub struct Model {
+    /// Only the scenarios with this number of CPUs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub cpus: Option<u8>,
+    /// How deep exceptions nest, in place of each scenario's own depth; every level more takes several times as long
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub depth: Option<u8>,
+    /// Change this cell of the rule table, e.g. M8.ss=keep (may be repeated)
+    #[arg(long, value_name = "CELL", value_parser = cell)]
+    pub set: Vec<Override>,
+    /// Print the places where the kernel does otherwise than the rules demand, each with the events that show it
+    #[arg(long, conflicts_with_all = ["cpus", "depth", "set"])]
+    pub deviations: bool,
+}
+
+/// Reads a cell of the rule table and its value, as in the boot argument `rule.M8.ss=keep` or without its first word.
+fn cell(text: &str) -> Result<Override, String> {
+    let parts = text.strip_prefix("rule.").unwrap_or(text).split_once('=');
+    let parts =
+        parts.and_then(|(cell, value)| cell.split_once('.').map(|(row, column)| (row, column, value)));
+    let (row, column, value) = parts.ok_or("expected ROW.COLUMN=VALUE, as in M8.ss=keep")?;
+    Override::parse(row, column, value).map_err(|error| error.to_string())
+}
+
+#[derive(Args)]
 pub struct Runner {
     /// The ELF
     pub elf: PathBuf,
@@ -325,6 +357,21 @@ mod tests {
             assert!(Cli::try_parse_from(["x", "storm", "--seed", wrong]).is_err(), "{wrong}");
         }
         assert!(Cli::try_parse_from(["x", "storm", "--exceptions", "0"]).is_err());
+    }
+
+    #[test]
+    fn a_cell_is_written_as_in_a_boot_argument() {
+        for text in ["M8.ss=keep", "rule.M8.ss=keep"] {
+            let Command::Model(model) = Cli::parse_from(["x", "model", "--set", text]).command else {
+                panic!()
+            };
+            assert_eq!(model.set[0].to_string(), "M8.ss=keep");
+        }
+        for wrong in ["M8", "M8.ss", "M8=keep", "M99.ss=keep", "M8.ss=kept", "M8.sss=keep"] {
+            assert!(Cli::try_parse_from(["x", "model", "--set", wrong]).is_err(), "{wrong}");
+        }
+        assert!(Cli::try_parse_from(["x", "model", "--cpus", "3"]).is_err());
+        assert!(Cli::try_parse_from(["x", "model", "--depth", "6"]).is_err());
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod ktap;
 mod line;
 mod lint;
 mod machines;
+mod model;
 mod mutate;
 mod noprobe;
 mod pack;
@@ -68,6 +69,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Storm(arguments) => storm::storm(&arguments).map(verdict),
         Command::Fuzz(arguments) => fuzz::fuzz(&arguments).map(verdict),
         Command::Mutate(arguments) => mutate::mutate(&arguments).map(verdict),
+        Command::Model(arguments) => Ok(verdict(model::model(&arguments))),
         Command::Runner(arguments) => run::runner(&arguments).map(ExitCode::from),
         Command::Doctor => doctor::doctor().map(verdict),
         Command::Setup => {

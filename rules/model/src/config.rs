@@ -1,0 +1,156 @@
+//! The bounds of an exploration, and the flaws that can be put into the model's kernel.
+
+/// What a thread of the model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// A thread of the kernel's.
+    Thread,
+    /// A program at EL0, with its thread.
+    Program,
+}
+
+/// A kind of events that an exploration can leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The breakpoint, which only EL1 hits.
+    Breakpoint,
+    /// The watchpoint, which EL0 and EL1 hit.
+    Watchpoint,
+    /// Slots that are installed and removed while the model runs; without it they are installed at the start.
+    SlotChanges,
+    /// BRKs of a debugger, and the steps and plans of its client.
+    Debugger,
+    /// Clients that move the PC of the context that they have interrupted.
+    MovedPc,
+    /// Probes, with displaced instructions simulated and out of line.
+    Probe,
+    /// WARNs.
+    Warn,
+    /// Faults that are handled.
+    Fault,
+    /// Pseudo-NMIs.
+    Nmi,
+    /// SErrors and fatal exceptions.
+    Fatal,
+    /// Stretches of code that mask I and F, or everything, by themselves.
+    Section,
+    /// Deferred work of interrupts.
+    Deferred,
+    /// Steps that a tracer asks for.
+    Tracer,
+}
+
+/// A flaw put into the model's copy of the kernel, to show that a property can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// The stash (M8) leaves the suspended slots suspended.
+    StashKeepsSuspended,
+    /// The stash gives back the entry that it has had longest.
+    OldestFirst,
+    /// The exception return sets SPSR_EL1.SS again for a context that is stepped (M13).
+    SetsSsAgain,
+    /// Nobody pays the debt of I2.
+    NeverPays,
+    /// A request or a cancellation changes a flag in SPSR_EL1.
+    ChangesFlags,
+    /// The step of a handler is not cancelled when the handler ends.
+    HandlersStepGoesOn,
+    /// A step exception that nobody has asked for leaves MDSCR_EL1.SS set.
+    SpuriousStepStays,
+    /// A reschedule that was put off is not made up.
+    NoSgi,
+    /// A request that a tracer has taken back is not cancelled.
+    TracersDeathIsForgotten,
+    /// A displaced instruction runs out of line with the masks of the probed context (K8).
+    CopyRunsOpen,
+    /// A step-over of a debugger's BRK is not over when the BRK is.
+    StepOverOfBrkGoesOn,
+    /// A reschedule that was put off is not made up if a debugger's BRK has ended the plan.
+    EndOfPlanMakesUpNothing,
+    /// A step that goes into the handler of a fault (M6) leaves SPSR_EL1.SS set for the instruction that is attempted again.
+    StepIntoHandlerKeepsSs,
+    /// A tracer's request sets SPSR_EL1.SS although a step-over of the program is due.
+    RequestOverDueStep,
+    /// A tracer's request changes nothing if a step is due that a tracer before has asked for, and the program has not yet taken over that it is no
+    /// longer wanted.
+    NewTracerInheritsStep,
+}
+
+/// A place where the kernel, or a rule's text, does otherwise than the rules demand.
+#[derive(Clone, Copy, Debug)]
+pub struct Deviation {
+    /// The flaw by which the model's kernel does as the kernel does.
+    pub flaw: Flaw,
+    /// The rules that demand something else.
+    pub rules: &'static str,
+    /// Where in the kernel.
+    pub place: &'static str,
+    /// What the rules demand, which the model does without the flaw.
+    pub demand: &'static str,
+}
+
+/// All known deviations. The model does without them what the rules demand; with the flaw of one of them it does what the kernel does, and the
+/// exploration finds the trace.
+pub const DEVIATIONS: [Deviation; 5] = [
+    Deviation {
+        flaw: Flaw::StepOverOfBrkGoesOn,
+        rules: "M12, X1",
+        place: "debug::debugger::brk, debug::session::enter_brk",
+        demand: "a debugger's BRK under a breakpoint ends the step-over that was parked",
+    },
+    Deviation {
+        flaw: Flaw::EndOfPlanMakesUpNothing,
+        rules: "M8",
+        place: "debug::debugger::brk",
+        demand: "the end of a plan at a debugger's BRK makes up for a reschedule that was put off",
+    },
+    Deviation {
+        flaw: Flaw::StepIntoHandlerKeepsSs,
+        rules: "M6, M13, X2",
+        place: "exception::el1::fault_of_probed, and the text of M13",
+        demand: "a debugger's step that goes into the handler of a fault clears SPSR_EL1.SS in the frame",
+    },
+    Deviation {
+        flaw: Flaw::RequestOverDueStep,
+        rules: "M13, X1, T6",
+        place: "debug::task::entry::apply",
+        demand: "a tracer's request ends a step-over of the program that is due, before it sets SPSR_EL1.SS",
+    },
+    Deviation {
+        flaw: Flaw::NewTracerInheritsStep,
+        rules: "X2, T5",
+        place: "debug::task::entry::apply, debug::task::state::ask",
+        demand: "a new tracer's request sets SPSR_EL1.SS although the step of a tracer before is due",
+    },
+];
+
+/// The bounds of an exploration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The name, for the report.
+    pub name: &'static str,
+    /// How many CPUs.
+    pub cpus: usize,
+    /// The threads. The first ones run at the start, one on each CPU.
+    pub threads: Vec<Base>,
+    /// How deep exceptions nest. A step exception that is due, and the kernel's end, may come one level deeper.
+    pub depth: usize,
+    /// The events that are left out.
+    pub without: Vec<Class>,
+}
+
+impl Config {
+    /// The same bounds, without more kinds of events.
+    #[must_use]
+    pub fn without(mut self, more: &[Class]) -> Self {
+        self.without.extend(more);
+        self
+    }
+
+    /// The same bounds, with exceptions nested as deep as this.
+    #[must_use]
+    pub fn at_depth(mut self, depth: usize) -> Self {
+        self.depth = depth;
+        self
+    }
+}
