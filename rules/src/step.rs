@@ -26,6 +26,33 @@ bitflags! {
     }
 }
 
+/// What has brought a program into the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// An interrupt.
+    Interrupt,
+    /// A step, breakpoint or watchpoint exception.
+    Debug,
+    /// A BRK.
+    Brk,
+    /// Any other synchronous exception.
+    Synchronous,
+}
+
+impl By {
+    /// M1: the owners whose step of the program ends with the entry. A synchronous exception ends a step-over: the instruction has been executed
+    /// (SVC), or it is attempted anew later, which is another hit (X1). A BRK ends the step of a tracer too, because the BRK is what the tracer
+    /// is told of (T2). An interrupt ends nothing, and after a debug exception its handler has decided.
+    #[inline(always)]
+    pub const fn ends(self) -> Owners {
+        match self {
+            Self::Interrupt | Self::Debug => Owners::empty(),
+            Self::Synchronous => Owners::STEP_OVER,
+            Self::Brk => Owners::STEP_OVER.union(Owners::TRACER),
+        }
+    }
+}
+
 /// Why a context cannot be stepped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepError {
@@ -176,6 +203,13 @@ mod tests {
         assert!(owners == Owners::STEP_OVER | Owners::DEBUGGER && mdscr_ss(owners));
         let masked = NZCV_EL1H | Daif::D.bits();
         assert_eq!(Owners::empty().run_free(Owners::DEBUGGER, masked), Err(StepError::DebugMasked));
+    }
+
+    #[test]
+    fn an_interrupt_of_a_program_ends_no_step() {
+        assert_eq!([By::Interrupt, By::Debug].map(By::ends), [Owners::empty(); 2]);
+        assert_eq!(By::Synchronous.ends(), Owners::STEP_OVER);
+        assert_eq!(By::Brk.ends(), Owners::STEP_OVER | Owners::TRACER);
     }
 
     #[test]

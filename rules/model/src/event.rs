@@ -19,6 +19,8 @@ pub enum What {
     Step,
     /// An IRQ is taken.
     Irq,
+    /// An IRQ is taken, and the interrupt controller has none to acknowledge: the context goes on at once.
+    SpuriousIrq,
     /// A pseudo-NMI is taken.
     Nmi,
     /// An SError is taken.
@@ -115,6 +117,7 @@ impl Event {
             | What::DeferEnd => Cause::Machine,
             What::Attempt(_) | What::AttemptReported if self.again => Cause::Machine,
             What::Irq
+            | What::SpuriousIrq
             | What::Nmi
             | What::SError
             | What::Ask
@@ -202,6 +205,9 @@ impl fmt::Display for Event {
             What::Section(Section::All) => write!(f, "{named} masks D, A, I and F"),
             What::Step => write!(f, "the step exception is taken in {named}"),
             What::Irq => write!(f, "an IRQ is taken in {named}"),
+            What::SpuriousIrq => {
+                write!(f, "an IRQ is taken in {named}, with none to acknowledge, and returned from")
+            }
             What::Nmi => write!(f, "an NMI is taken in {named}"),
             What::SError => write!(f, "an SError is taken in {named}"),
             What::Probe => write!(f, "{named} executes the BRK of a probe"),

@@ -153,11 +153,7 @@ pub fn explore(model: &Model) -> Outcome {
                     machine.push((number, next));
                 }
                 if is_new && broken.is_none() {
-                    let property = model
-                        .properties
-                        .iter()
-                        .find(|property| !(property.holds)(&model.kernel.table, &after));
-                    broken = property.map(|property| (next, *property));
+                    broken = model.broken_in(&after).map(|property| (next, property));
                 }
             });
             if broken.is_some() {
@@ -184,6 +180,37 @@ pub fn explore(model: &Model) -> Outcome {
     }
 }
 
+/// Goes through the model at random, for bounds whose states are too many: `walks` times from the initial state, `length` events far, with the
+/// choices that `seed` makes. Returns how many states were looked at, and the first violation, whose trace is not a shortest one. Livelocks
+/// are not looked for.
+pub fn walk(model: &Model, seed: u64, walks: usize, length: usize) -> (usize, Option<Violation>) {
+    let mut random = seed | 1;
+    let mut states = 0;
+    for _ in 0..walks {
+        let mut state = model.initial();
+        let mut events = Vec::new();
+        for _ in 0..length {
+            let mut all = Vec::new();
+            model.successors(&state, |event, after| all.push((event, after)));
+            if all.is_empty() {
+                break;
+            }
+            // Xorshift.
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let (event, after) = all[(random >> 33) as usize % all.len()];
+            events.push(event);
+            states += 1;
+            if let Some(property) = model.broken_in(&after) {
+                return (states, Some(Violation::new(property, events, state, after)));
+            }
+            state = after;
+        }
+    }
+    (states, None)
+}
+
 /// The event that leads from one state to another.
 fn event_between(model: &Model, from: &State, to: &State, only: Option<Cause>) -> Option<Event> {
     let mut found = None;
@@ -204,19 +231,18 @@ fn trace(model: &Model, seen: &Seen, way: &[u32], only: Option<Cause>) -> Vec<Ev
 
 fn violation(model: &Model, seen: &Seen, state: u32, property: &Property) -> Violation {
     let way = seen.way_to(state);
-    let after = seen.state(state);
-    let noted = after.noted.filter(|broken| broken.property() == property.name);
-    Violation {
-        rule: property.rule,
-        property: property.name,
-        says: noted.map_or_else(
+    let before = seen.state(*way.iter().rev().nth(1).unwrap_or(&state));
+    Violation::new(property, trace(model, seen, &way, None), before, seen.state(state))
+}
+
+impl Violation {
+    fn new(property: &Property, trace: Vec<Event>, before: State, after: State) -> Self {
+        let noted = after.noted.filter(|broken| broken.property() == property.name);
+        let says = noted.map_or_else(
             || format!("it does not hold that {}", property.says),
             |broken| broken.says().into(),
-        ),
-        trace: trace(model, seen, &way, None),
-        before: seen.state(*way.iter().rev().nth(1).unwrap_or(&state)),
-        after,
-        cycle: Vec::new(),
+        );
+        Self { rule: property.rule, property: property.name, says, trace, before, after, cycle: Vec::new() }
     }
 }
 

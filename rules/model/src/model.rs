@@ -65,6 +65,11 @@ impl Model {
         self
     }
 
+    /// The first property that does not hold in a state.
+    pub fn broken_in(&self, state: &State) -> Option<&'static Property> {
+        self.properties.iter().copied().find(|property| !(property.holds)(&self.kernel.table, state))
+    }
+
     fn has(&self, class: Class) -> bool {
         !self.config.without.contains(&class)
     }
@@ -241,6 +246,9 @@ impl<'a, F: FnMut(Event, State)> On<'a, F> {
         let is_program = top.code == Code::Program;
         if !top.masks.contains(Daif::I) {
             self.go(What::Irq, |run| if is_program { run.irq_from_el0() } else { run.irq() });
+            self.go(What::SpuriousIrq, |run| {
+                if is_program { run.spurious_irq_from_el0() } else { run.spurious_irq() }
+            });
             if self.has(Class::Nmi) {
                 self.go(What::Nmi, |run| if is_program { run.nmi_from_el0() } else { run.nmi() });
             }

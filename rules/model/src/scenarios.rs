@@ -68,6 +68,15 @@ pub fn scenarios(cpus: usize) -> Vec<Config> {
     }
 }
 
+/// Scenarios with all kinds of events that do not end the kernel, for walks at random: they have too many states to be explored.
+pub fn large() -> Vec<Config> {
+    vec![
+        scenario("at random: one CPU", 1, &[Thread, Program], 5, &[Fatal]),
+        scenario("at random: two CPUs, a thread and a program", 2, &[Thread, Program], 4, &[Fatal]),
+        scenario("at random: two CPUs, two programs", 2, &[Program, Program], 4, &[Fatal]),
+    ]
+}
+
 /// Scenarios that are small enough to be explored for each of many changed tables.
 pub fn small() -> Vec<Config> {
     vec![

@@ -59,7 +59,7 @@ fn a_pending_step_and_an_interrupt_come_in_either_order_and_no_instruction_comes
     let model = model(&[Base::Thread], 4);
     let due = after(&model, &[HIT, What::Return, HIT]);
     let offered = offered(&model, &due);
-    assert_eq!(offered, [What::Irq, What::Nmi, What::SError, What::Step]);
+    assert_eq!(offered, [What::Irq, What::SpuriousIrq, What::Nmi, What::SError, What::Step]);
     // With D masked the step is inactive, and waits.
     let masked = after(&model, &[What::Debugger, What::Ask, What::Return, What::Section(Section::All)]);
     assert!(masked.cpus[0].ss && !self::offered(&model, &masked).contains(&What::Step));
@@ -76,8 +76,10 @@ fn an_interrupt_of_a_step_over_sees_the_slot_armed_and_gives_it_back() {
     let handler = after(&model, &[HIT, What::Return, What::Irq]);
     let cpu = &handler.cpus[0];
     assert!(!cpu.ss && cpu.suspended.is_empty() && cpu.stash_len == 1 && !cpu.debt);
-    let back = after(&model, &[HIT, What::Return, What::Irq, What::Return]);
-    assert_eq!(back.pack(), after(&model, &[HIT, What::Return]).pack());
+    for way in [&[What::Irq, What::Return][..], &[What::SpuriousIrq], &[What::Nmi, What::Return]] {
+        let back = after(&model, &[&[HIT, What::Return], way].concat());
+        assert_eq!(back.pack(), after(&model, &[HIT, What::Return]).pack());
+    }
     // The breakpoint is hit in the handler, too.
     let nested = after(&model, &[HIT, What::Return, What::Irq, HIT]);
     assert_eq!(nested.threads[0].len, 3);
@@ -193,4 +195,43 @@ fn an_event_says_where_it_happens() {
     let fault = all.iter().find(|(event, _)| event.what == What::Fault).unwrap().0;
     assert_eq!(fault.to_string(), "cpu0: an instruction of the handler of a watchpoint (M10) faults");
     assert_eq!(state.threads[0].stack[1].code, Code::Watchpoint);
+}
+
+/// The functions of this crate name those of the kernel that they mirror. A function that is not there any more is mirrored no more.
+#[test]
+fn the_kernel_has_the_functions_that_are_mirrored() {
+    fn read(folder: &std::path::Path, text: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                read(&path, text);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                *text += &std::fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut kernel, mut mirrors) = (String::new(), String::new());
+    read(&root.join("../../kernel/src"), &mut kernel);
+    read(&root.join("src/kernel"), &mut mirrors);
+    let comments = mirrors.lines().filter_map(|line| line.trim_start().strip_prefix("/// "));
+    let mut names: Vec<&str> = comments
+        .flat_map(|comment| comment.split('`').skip(1).step_by(2))
+        .filter(|name| {
+            name.contains("::")
+                && !name.starts_with("exception::")
+                && !name.contains(|c: char| c.is_uppercase())
+        })
+        .collect();
+    names.extend(
+        crate::config::DEVIATIONS
+            .iter()
+            .flat_map(|deviation| deviation.place.split(", "))
+            .filter(|place| !place.contains(' ')),
+    );
+    assert!(names.len() > 30, "{names:?}");
+    for name in names {
+        let function = name.rsplit("::").next().unwrap_or(name);
+        assert!(kernel.contains(&format!("fn {function}")), "the kernel has no function `{name}`");
+    }
 }

@@ -12,7 +12,7 @@ use crate::exception::Frame;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
 use probe::is_load_exclusive;
 use rules::pstate::SPSR_SS;
-use rules::step::Owners;
+use rules::step::{By, Owners};
 
 /// The task whose slots and owners are on this CPU; None if the running task has never been debugged.
 #[inline(always)]
@@ -36,10 +36,8 @@ fn with_held(change: impl FnOnce(&mut Held)) {
     let _ = held(masked.cpu(), change);
 }
 
-/// At the entry from EL0, before D opens: takes the task's owners and suspended slots off the CPU (M1). MDSCR_EL1 and an ISB are owed.
-///
-/// A synchronous exception ends a step-over: the instruction has been executed (SVC), or it is attempted anew later, which is another hit
-/// (X1). A BRK ends the step of a tracer too, because the BRK is what the tracer is told of (T2). An interrupt leaves all as it is.
+/// At the entry from EL0, before D opens: takes the task's owners and suspended slots off the CPU (M1), but for the owners whose step ends with the
+/// entry ([`By::ends`]). MDSCR_EL1 and an ISB are owed.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub fn take(cpu: &MaskedCpu, frame: &mut Frame, by: By) {
@@ -47,30 +45,12 @@ pub fn take(cpu: &MaskedCpu, frame: &mut Frame, by: By) {
         step::end_free_run(cpu, frame, matches!(by, By::Interrupt));
     }
     let mut taken = step::take(cpu);
-    let mut end = Owners::empty();
-    match by {
-        By::Interrupt | By::Debug => {}
-        By::Synchronous => end = Owners::STEP_OVER,
-        By::Brk => end = Owners::STEP_OVER | Owners::TRACER,
-    }
+    let end = by.ends();
     if taken.owners.intersects(end) {
         frame.pstate = taken.owners.cancel(end, frame.pstate);
         taken.suspended.clear();
     }
     let _ = held(cpu, |held| held.stepping = taken);
-}
-
-/// What has brought a task into the kernel.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum By {
-    /// An interrupt.
-    Interrupt,
-    /// A step, breakpoint or watchpoint exception.
-    Debug,
-    /// A BRK.
-    Brk,
-    /// Any other synchronous exception.
-    Synchronous,
 }
 
 /// On the way to EL0, with everything masked: makes the task's state that of the CPU (M1). Owners that others have asked for are taken

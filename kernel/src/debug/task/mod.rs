@@ -15,6 +15,7 @@ mod put_off;
 mod slots;
 mod state;
 
-pub use entry::{By, forget, give, handler_returns, is_in_no_sequence, run_free, stepped_by_hand, take};
+pub use entry::{forget, give, handler_returns, is_in_no_sequence, run_free, stepped_by_hand, take};
 pub use list::{Answer, Use};
+pub use rules::step::By;
 pub use state::TaskDebug;

@@ -5,21 +5,8 @@ use crate::broken::Broken;
 use crate::config::Flaw;
 use crate::state::{Code, Next, Progress, STEP_OVER, Slot, Slots, Stepping, TRACER};
 use rules::pstate::Daif;
-use rules::step::Owners;
+use rules::step::{By, Owners};
 use rules::table::{Masks, RowId, Ss};
-
-/// What has brought a program into the kernel: the kernel's `task::By`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum By {
-    /// An interrupt.
-    Interrupt,
-    /// A step or watchpoint exception.
-    Debug,
-    /// A BRK.
-    Brk,
-    /// Any other synchronous exception.
-    Synchronous,
-}
 
 impl Run<'_> {
     /// `apply::set_aside_of_task` and `task::take`.
@@ -30,11 +17,7 @@ impl Run<'_> {
         match self.ss_of(row) {
             Ss::ClearThenSet | Ss::Stash => {
                 let mut taken = self.take();
-                let end = match by {
-                    By::Interrupt | By::Debug => Owners::empty(),
-                    By::Synchronous => Owners::STEP_OVER,
-                    By::Brk => Owners::STEP_OVER | Owners::TRACER,
-                };
+                let end = by.ends();
                 if taken.owners.intersects(end) {
                     let below = self.thread().top() - 1;
                     self.change_spsr(below, |spsr| (taken.owners.cancel(end, spsr), ()));
@@ -56,6 +39,14 @@ impl Run<'_> {
         self.cpu().sgi = false;
         self.set_aside_of_task(RowId::M5, By::Interrupt);
         self.open(RowId::M5);
+    }
+
+    /// An IRQ from EL0 with none to acknowledge. What was taken off the CPU is owed to MDSCR_EL1 (I2).
+    pub fn spurious_irq_from_el0(&mut self) {
+        self.take_exception(Code::Irq, RowId::M5);
+        self.set_aside_of_task(RowId::M5, By::Interrupt);
+        self.sync();
+        self.leave_to_el0();
     }
 
     /// A pseudo-NMI from EL0 (M9).

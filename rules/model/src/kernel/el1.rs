@@ -19,6 +19,13 @@ impl Run<'_> {
         self.open(RowId::M8);
     }
 
+    /// An IRQ with none to acknowledge: nothing is opened, but a step may have been set aside.
+    pub fn spurious_irq(&mut self) {
+        self.take_exception(Code::Irq, RowId::M8);
+        self.set_aside(RowId::M8);
+        self.resume();
+    }
+
     /// A pseudo-NMI (M9): only the acknowledge tells it from an IRQ.
     pub fn nmi(&mut self) {
         self.take_exception(Code::Nmi, RowId::M9);

@@ -375,6 +375,12 @@ impl Run<'_> {
         self.go_back();
     }
 
+    /// `apply::resume`: the return from a handler that has opened nothing.
+    fn resume(&mut self) {
+        self.put_back();
+        self.go_back();
+    }
+
     /// What M13 says of MDSCR_EL1.SS, and the exception return.
     fn go_back(&mut self) {
         match self.ss_of(RowId::M13) {
