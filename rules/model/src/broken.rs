@@ -34,6 +34,8 @@ pub enum Broken {
     StepEarly,
     /// A step exception came in another context than the one that an owner had asked it for.
     StepElsewhere,
+    /// A step of a context with D masked was granted.
+    StepOfMasked,
     /// A step exception came and the CPU had no owner.
     StepOfNobody,
     /// Interrupts nested deeper than the stash.
@@ -42,7 +44,7 @@ pub enum Broken {
 
 impl Broken {
     /// All values, each at the index `value as usize`.
-    pub const ALL: [Broken; 17] = [
+    pub const ALL: [Broken; 18] = [
         Broken::ReturnsOpen,
         Broken::Flags,
         Broken::SwitchInDebugContext,
@@ -58,6 +60,7 @@ impl Broken {
         Broken::StepTwice,
         Broken::StepEarly,
         Broken::StepElsewhere,
+        Broken::StepOfMasked,
         Broken::StepOfNobody,
         Broken::StashFull,
     ];
@@ -77,6 +80,7 @@ impl Broken {
             Broken::FirstPhaseOpen => "first_phase_is_masked",
             Broken::HitLost | Broken::HitTwice => "an_attempt_is_one_hit",
             Broken::StepTwice | Broken::StepEarly | Broken::StepElsewhere => "a_step_is_one_instruction",
+            Broken::StepOfMasked => "masked_code_is_not_stepped",
             Broken::StepOfNobody => "a_step_has_an_owner",
             Broken::StashFull => "stash_is_in_order",
         }
@@ -108,6 +112,7 @@ impl Broken {
             Broken::StepElsewhere => {
                 "a step exception comes in another context than the one that was to be stepped"
             }
+            Broken::StepOfMasked => "a step of a context with D masked is granted",
             Broken::StepOfNobody => "a step exception comes, and the CPU has no owner of a step",
             Broken::StashFull => "interrupts nest deeper than the stash",
         }

@@ -61,6 +61,12 @@ pub enum Flaw {
     NoSgi,
     /// A request that a tracer has taken back is not cancelled.
     TracersDeathIsForgotten,
+    /// A step that a probe's pre-handler has asked for does not wait for the end of the displaced instruction (K8).
+    CopyIsStepped,
+    /// A debugger's step that waits for the end of a displaced instruction is on the CPU as well, when the instruction has hit a slot (I9).
+    KeptStaysOnCpu,
+    /// A request does not look at D.
+    StepsMaskedCode,
     /// A displaced instruction runs out of line with the masks of the probed context (K8).
     CopyRunsOpen,
     /// A step-over of a debugger's BRK is not over when the BRK is.

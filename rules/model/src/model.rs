@@ -373,7 +373,14 @@ impl<'a, F: FnMut(Event, State)> On<'a, F> {
             Code::Probe => top.phase == Phase::Body,
             _ => false,
         };
-        if !is_told || top.row == RowId::M14 || self.thread().depth() != 1 || !below.d_is_open() {
+        if !is_told || top.row == RowId::M14 || self.thread().depth() != 1 {
+            return;
+        }
+        if !below.d_is_open() {
+            // Only to be refused (X2).
+            if self.has(Class::Debugger) {
+                self.go(What::Ask, Run::ask_masked);
+            }
             return;
         }
         let thread = *self.thread();

@@ -4,7 +4,7 @@
 //! a transition (the switch of threads, the return from an exception): the transition notes what it has broken ([`Broken`](crate::broken::Broken)), and the property
 //! finds the note in the state after it.
 
-use crate::state::{Code, Cpu, Phase, Progress, Section, State, Stepping, TRACER, Thread};
+use crate::state::{Code, Cpu, DISPLACED, Phase, Progress, Section, State, Stepping, TRACER, Thread};
 use crate::table::Table;
 use rules::pstate::Daif;
 use rules::step::{Owners, mdscr_ss};
@@ -42,6 +42,7 @@ properties! {
     "I6" program_has_its_own_steps: "at EL0, MDSCR_EL1.SS and the suspended slots are what the task's owners ask for";
     "I9" owners_have_one_holder: "who has asked for a step of a context is an owner where the context's debug state is held, and nobody else is";
     "I9" suspended_slots_have_a_holder: "a slot is suspended only for a step-over of the context that runs";
+    "K8" copies_are_not_stepped: "a displaced instruction that runs out of line is stepped only over the slots that it has hit, with I and F masked";
     "M4" first_phase_is_masked: "the first phase of M4 runs with everything masked";
     "M7" end_is_masked: "at the kernel's end everything is masked, and MDSCR_EL1.SS is clear";
     "M8" stash_is_in_order: "the stash has one entry for each handler that has set a step aside, and that handler's";
@@ -49,6 +50,7 @@ properties! {
     "M8" reschedule_is_made_up: "a reschedule that was put off for a step is asked for again when the step is over";
     "X1" an_attempt_is_one_hit: "an attempt with D open is one hit";
     "X2" a_step_is_one_instruction: "a step exception comes after one instruction of its own context";
+    "X2" masked_code_is_not_stepped: "a step of a context with D masked is refused";
     "H3" a_step_has_an_owner: "a step exception has an owner";
     "T6" tracers_wish_is_known: "a tracer that waits for a step has asked for it, or owns it; one that does not, does not";
     "M" handler_may_what_its_row_says: "a handler begins with the masks that its kind of context needs";
@@ -113,19 +115,33 @@ fn holders_agree(thread: &Thread, on_cpu: Owners, stash: &[Stepping]) -> Option<
     let mut stash = stash.iter().rev();
     let mut owners = on_cpu;
     let mut agree = true;
+    let add = |owners: &mut Owners, more: Owners| {
+        let is_new = !owners.intersects(more);
+        *owners |= more;
+        is_new
+    };
     for (index, context) in thread.contexts().iter().enumerate().rev() {
-        owners |= context.copy.map_or(Owners::empty(), |copy| copy.kept);
+        if let Some(copy) = context.copy {
+            // The step-over of a displaced instruction that has hit is not the one that waits for the end of the copy.
+            let displaced = if thread.stack[thread.root(index)].steps[DISPLACED] != Progress::None {
+                Owners::STEP_OVER
+            } else {
+                Owners::empty()
+            };
+            agree &= add(&mut owners, copy.kept - displaced);
+            owners |= copy.kept;
+        }
         let is_root = !context.is_debug() && !context.inherits();
         if is_root {
             agree &= owners == context.wanted(Owners::empty());
             owners = Owners::empty();
         }
-        owners |= context.parked;
+        agree &= add(&mut owners, context.parked);
         if context.stashed {
-            owners |= stash.next()?.owners;
+            agree &= add(&mut owners, stash.next()?.owners);
         }
         if index == 1 && thread.stack[0].code == Code::Program && is_root {
-            owners |= thread.held.owners;
+            agree &= add(&mut owners, thread.held.owners);
         }
     }
     stash.next().is_none().then_some(agree)
@@ -167,6 +183,15 @@ fn handlers_run_to_their_end(_: &Table, state: &State) -> bool {
     is_not_noted(state, "handlers_run_to_their_end")
 }
 
+fn copies_are_not_stepped(_: &Table, state: &State) -> bool {
+    running(state).all(|(cpu, thread)| {
+        let top = &thread.stack[thread.top()];
+        let hits = thread.stack[thread.root(thread.top())].steps[DISPLACED] != Progress::None;
+        let may = if hits { Owners::STEP_OVER } else { Owners::empty() };
+        top.copy.is_none() || may.contains(cpu.owners) && top.masks.contains(Daif::I | Daif::F)
+    })
+}
+
 fn first_phase_is_masked(_: &Table, state: &State) -> bool {
     is_not_noted(state, "first_phase_is_masked")
 }
@@ -205,6 +230,10 @@ fn an_attempt_is_one_hit(_: &Table, state: &State) -> bool {
 
 fn a_step_is_one_instruction(_: &Table, state: &State) -> bool {
     is_not_noted(state, "a_step_is_one_instruction")
+}
+
+fn masked_code_is_not_stepped(_: &Table, state: &State) -> bool {
+    is_not_noted(state, "masked_code_is_not_stepped")
 }
 
 fn a_step_has_an_owner(_: &Table, state: &State) -> bool {

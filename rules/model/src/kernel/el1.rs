@@ -116,7 +116,9 @@ impl Run<'_> {
         if let Some(mut copy) = self.at(index).copy {
             let owners = self.cpu().owners;
             copy.kept = (copy.kept & Owners::STEP_OVER) | (owners - Owners::STEP_OVER);
-            self.cpu().owners = owners & Owners::STEP_OVER;
+            if !self.has(Flaw::KeptStaysOnCpu) {
+                self.cpu().owners = owners & Owners::STEP_OVER;
+            }
             self.at(index).copy = Some(copy);
         }
     }

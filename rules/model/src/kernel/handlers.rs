@@ -1,6 +1,7 @@
 //! What code at EL1 does besides taking exceptions: instructions, masks, slots, and the clients of debug contexts.
 
 use super::{INTERRUPTS, Run};
+use crate::broken::Broken;
 use crate::state::{
     Code, DEBUGGER, DISPLACED, Next, Phase, Progress, STEP_OVER, Section, Slot, Slots, Stepping,
 };
@@ -53,6 +54,15 @@ impl Run<'_> {
             }
         }
         self.request(below, Owners::DEBUGGER, DEBUGGER);
+    }
+
+    /// A client asks for a step of a context that has D masked, which is refused (X2).
+    pub fn ask_masked(&mut self) {
+        let below = self.thread().top() - 1;
+        self.request(below, Owners::DEBUGGER, DEBUGGER);
+        if self.cpu().owners.contains(Owners::DEBUGGER) {
+            self.note(Broken::StepOfMasked);
+        }
     }
 
     /// `debugger::slot`: the plan of the context ends, because a slot with the disposition `STOP` was hit.

@@ -39,7 +39,9 @@ impl Run<'_> {
     /// The displaced instruction is to run out of line, in the copy that ends in a BRK: `engine::displaced`.
     pub fn send_into_copy(&mut self) {
         let mut parked = core::mem::take(&mut self.top().parked);
-        parked |= self.cpu().owners.take();
+        if !self.has(Flaw::CopyIsStepped) {
+            parked |= self.cpu().owners.take();
+        }
         let masked = if self.has(Flaw::CopyRunsOpen) { Daif::empty() } else { INTERRUPTS };
         let below = self.below();
         below.copy = Some(OutOfLine { masks: below.masks, kept: parked, ran: false });

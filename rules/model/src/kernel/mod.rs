@@ -291,8 +291,9 @@ impl Run<'_> {
     /// `debug::step::request`, for the context that the CPU's owners belong to. `index` is the context whose SPSR_EL1 is in the frame.
     fn request(&mut self, index: usize, owner: Owners, step: usize) {
         let mut owners = self.cpu().owners;
-        let asked = self.change_spsr(index, |spsr| match owners.request(owner, spsr) {
-            Ok(after) => (after, true),
+        let hidden = if self.has(Flaw::StepsMaskedCode) { Daif::D.bits() } else { 0 };
+        let asked = self.change_spsr(index, |spsr| match owners.request(owner, spsr & !hidden) {
+            Ok(after) => (after | spsr & hidden, true),
             Err(_) => (spsr, false),
         });
         if asked {
