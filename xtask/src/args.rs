@@ -269,8 +269,11 @@ pub struct Model {
     /// Change this cell of the rule table, e.g. M8.ss=keep (may be repeated)
     #[arg(long, value_name = "CELL", value_parser = cell)]
     pub set: Vec<Override>,
+    /// Explore also the scenarios that take tens of seconds each, and a gigabyte of memory
+    #[arg(long)]
+    pub full: bool,
     /// Print the places where the kernel does otherwise than the rules demand, each with the events that show it
-    #[arg(long, conflicts_with_all = ["cpus", "depth", "set"])]
+    #[arg(long, conflicts_with_all = ["cpus", "depth", "set", "full"])]
     pub deviations: bool,
 }
 

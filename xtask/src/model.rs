@@ -4,7 +4,7 @@ use crate::args;
 use ::model::config::{Config, DEVIATIONS};
 use ::model::explore::explore;
 use ::model::model::Model;
-use ::model::scenarios::{scenarios, showing};
+use ::model::scenarios::{full, scenarios, showing};
 use ::model::table::Table;
 
 /// Explores the scenarios, and prints what it has found. Returns whether every rule holds.
@@ -19,7 +19,9 @@ pub fn model(arguments: &args::Model) -> bool {
         Some(depth) => config.at_depth(depth.into()),
         None => config,
     };
-    for config in cpus.flat_map(scenarios).map(depth) {
+    let more = |cpus| if arguments.full { full(cpus) } else { Vec::new() };
+    let all = cpus.flat_map(|cpus| [scenarios(cpus), more(cpus)].concat());
+    for config in all.map(depth) {
         let nested = config.depth;
         let outcome = explore(&Model::new(table.clone(), config));
         println!("{outcome} (exceptions nest {nested} deep)");

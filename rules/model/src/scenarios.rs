@@ -68,6 +68,17 @@ pub fn scenarios(cpus: usize) -> Vec<Config> {
     }
 }
 
+/// Scenarios with all kinds of events that take tens of seconds each, and a gigabyte of memory.
+pub fn full(cpus: usize) -> Vec<Config> {
+    match cpus {
+        1 => vec![
+            scenario("one thread, all events, deep", 1, &[Thread], 4, &[]),
+            scenario("one program, all events, deeper", 1, &[Program], 3, &[]),
+        ],
+        _ => vec![scenario("two CPUs, all events", 2, &[Thread, Program], 1, &[])],
+    }
+}
+
 /// Scenarios with all kinds of events that do not end the kernel, for walks at random: they have too many states to be explored.
 pub fn large() -> Vec<Config> {
     vec![
