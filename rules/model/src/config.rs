@@ -5,8 +5,10 @@
 pub enum Base {
     /// A thread of the kernel's.
     Thread,
-    /// A program at EL0, with its thread.
+    /// A program at EL0, with its thread. A tracer asks for its steps.
     Program,
+    /// A program whose steps a user probe asks for.
+    Probed,
 }
 
 /// A kind of events that an exploration can leave out.

@@ -99,7 +99,7 @@ pub struct Event {
     pub what: What,
     /// Whether an attempt had hit a slot before, and is made again.
     pub again: bool,
-    /// The context in which it happens; None on a CPU that idles, and for what a tracer does.
+    /// The context in which it happens; None on a CPU that idles. For what a tracer does, its tracee's program.
     pub place: Option<Context>,
 }
 
@@ -173,14 +173,15 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cpu{}: ", self.cpu)?;
         let again = if self.again { " again" } else { "" };
+        let asker = if self.place.is_some_and(|place| place.uprobe) { "user probe" } else { "tracer" };
         match self.what {
             What::TracerAsks(thread) => {
-                return write!(f, "a tracer asks for a step of the program of thread {thread}");
+                return write!(f, "a {asker} asks for a step of the program of thread {thread}");
             }
             What::TracerLeaves(thread) => {
                 return write!(
                     f,
-                    "the tracer of the program of thread {thread} takes its request back, or dies"
+                    "the {asker} of the program of thread {thread} takes its request back, or dies"
                 );
             }
             What::Pick(thread) => return write!(f, "the CPU, which idles, gets thread {thread} to run"),

@@ -92,10 +92,11 @@ impl Model {
         for (thread, &base) in state.threads.iter_mut().zip(&self.config.threads) {
             let code = match base {
                 Base::Thread => Code::Thread,
-                Base::Program => Code::Program,
+                Base::Program | Base::Probed => Code::Program,
             };
             thread.len = 1;
-            thread.stack[0] = Context { masks: Daif::empty(), ..Context::new(code, RowId::M13) };
+            let uprobe = base == Base::Probed;
+            thread.stack[0] = Context { masks: Daif::empty(), uprobe, ..Context::new(code, RowId::M13) };
         }
         for cpu in 0..self.config.cpus.min(self.config.threads.len()) {
             state.cpus[cpu].running = Some(cpu as u8);
@@ -155,7 +156,7 @@ impl Model {
             changed.asked = asks;
             changed.withdrawn = !asks;
             let what = if asks { What::TracerAsks(index as u8) } else { What::TracerLeaves(index as u8) };
-            found(Event { cpu: 0, what, again: false, place: None }, after);
+            found(Event { cpu: 0, what, again: false, place: Some(thread.stack[0]) }, after);
         }
     }
 }

@@ -91,6 +91,7 @@ impl Context {
         bits.put_masks(copy.masks);
         bits.put(copy.kept.bits().into(), 4);
         bits.put(copy.ran.into(), 1);
+        bits.put(self.uprobe.into(), 1);
         bits.put(self.next as u64, 2);
         self.steps.iter().for_each(|&step| bits.put(step as u64, 2));
         bits.0
@@ -113,6 +114,7 @@ impl Context {
                     OutOfLine { masks: bits.take_masks(), kept: bits.take_owners(), ran: bits.take_bool() };
                 there.then_some(copy)
             },
+            uprobe: bits.take_bool(),
             next: NEXTS[bits.take(2) as usize],
             steps: core::array::from_fn(|_| PROGRESSES[bits.take(2) as usize]),
         }

@@ -2,7 +2,7 @@
 //! has too many states. What one leaves out another one has.
 
 use crate::config::{Base, Class, Config, Flaw};
-use Base::{Program, Thread};
+use Base::{Probed, Program, Thread};
 use Class::{
     Breakpoint, Debugger, Deferred, Fatal, Fault, MovedPc, Nmi, Probe, Section, SlotChanges, Warn, Watchpoint,
 };
@@ -94,6 +94,7 @@ pub fn small() -> Vec<Config> {
         scenario("small: one thread", 1, &[Thread], 2, &[SlotChanges]),
         scenario("small: one program", 1, &[Program], 2, &[SlotChanges]),
         scenario("small: two threads", 1, &[Thread, Program], 1, &[SlotChanges]),
+        scenario("small: one program with a user probe", 1, &[Probed], 1, &[SlotChanges]),
     ]
 }
 

@@ -110,7 +110,7 @@ pub enum Progress {
 pub const STEP_OVER: usize = 0;
 /// The index in [`Context::steps`] of a debugger's step.
 pub const DEBUGGER: usize = 1;
-/// The index in [`Context::steps`] of a program's step that a tracer has asked for. The kernel treats UPROBE as TRACER.
+/// The index in [`Context::steps`] of a program's step that a tracer or a user probe has asked for.
 pub const TRACER: usize = 2;
 /// The index in [`Context::steps`], of a context at EL1, of the step-over of a displaced instruction that has hit the watchpoint. The step-over of
 /// the probed instruction may wait meanwhile.
@@ -165,6 +165,8 @@ pub struct Context {
     pub parked: Owners,
     /// Set while the displaced instruction of a probe runs out of line in this context.
     pub copy: Option<OutOfLine>,
+    /// Whether the steps of this program are asked for by a user probe, not by a tracer.
+    pub uprobe: bool,
     /// The next instruction.
     pub next: Next,
     /// How far the steps of this context are, by owner.
@@ -302,6 +304,7 @@ impl Context {
             stashed: false,
             parked: Owners::empty(),
             copy: None,
+            uprobe: false,
             next: Next::Any,
             steps: [Progress::None; 3],
         }
@@ -332,6 +335,7 @@ impl Context {
         match index {
             STEP_OVER => Owners::STEP_OVER,
             DEBUGGER => Owners::DEBUGGER,
+            _ if self.code == Code::Program && self.uprobe => Owners::UPROBE,
             _ if self.code == Code::Program => Owners::TRACER,
             _ => Owners::STEP_OVER,
         }

@@ -27,6 +27,7 @@ const FOUND: &[(&str, &str)] = &[
     ("M3.masks=masked", "M"),
     ("M3.masks=open-da", "M"),
     ("M3.ss=keep", "I2"),
+    ("M3.ss=clear", "I9"),
     ("M3.ss=complete", "I2"),
     ("M3.ss=park", "I2"),
     ("M4.masks=masked", "M"),
@@ -119,10 +120,6 @@ const ONLY_BY_CONTEXT: &[&str] = &[
 
 /// Changes that the model does not find, with the reason.
 const NOT_FOUND: &[(&str, &str)] = &[
-    (
-        "M3.ss=clear",
-        "a program's BRK ends the steps of STEP_OVER and TRACER anyway, and the model has no UPROBE",
-    ),
     ("M12b", "optimised probes take no exception, and are not in the model"),
     (
         "M15",

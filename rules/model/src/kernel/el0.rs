@@ -80,7 +80,7 @@ impl Run<'_> {
     /// A BRK of a program (M3), of which its tracer is told in place of a step (T2).
     pub fn brk_from_el0(&mut self) {
         self.forget(0, STEP_OVER);
-        if self.top().steps[TRACER] != Progress::None {
+        if self.top().steps[TRACER] != Progress::None && !self.top().uprobe {
             self.forget(0, TRACER);
             self.thread().wants = false;
         }
@@ -115,7 +115,7 @@ impl Run<'_> {
             self.rearm();
         }
         self.cpu().owners = Owners::empty();
-        let reported = owners.contains(Owners::TRACER);
+        let reported = owners.contains(self.at(0).owner(TRACER));
         if reported {
             self.thread().wants = false;
         }
@@ -162,11 +162,12 @@ impl Run<'_> {
     /// `task::give`, with `entry::apply`.
     fn give_to_task(&mut self) {
         let thread = *self.thread();
+        let asker = self.at(0).owner(TRACER);
         let mut owners = thread.held.owners;
         let mut suspended = thread.held.suspended.and(self.state.installed);
         self.thread().withdrawn = false;
-        if thread.withdrawn && owners.contains(Owners::TRACER) && !self.has(Flaw::TracersDeathIsForgotten) {
-            self.change_spsr(0, |spsr| (owners.cancel(Owners::TRACER, spsr), ()));
+        if thread.withdrawn && owners.contains(asker) && !self.has(Flaw::TracersDeathIsForgotten) {
+            self.change_spsr(0, |spsr| (owners.cancel(asker, spsr), ()));
             self.forget(0, TRACER);
         }
         self.thread().asked = false;
@@ -179,8 +180,8 @@ impl Run<'_> {
             }
             self.at(0).steps[TRACER] = Progress::Asked;
         }
-        if thread.asked && !(owners.contains(Owners::TRACER) && self.has(Flaw::NewTracerInheritsStep)) {
-            let asked = self.change_spsr(0, |spsr| match owners.request(Owners::TRACER, spsr) {
+        if thread.asked && !(owners.contains(asker) && self.has(Flaw::NewTracerInheritsStep)) {
+            let asked = self.change_spsr(0, |spsr| match owners.request(asker, spsr) {
                 Ok(after) => (after, true),
                 Err(_) => (spsr, false),
             });
