@@ -26,6 +26,7 @@ pub fn scenarios(cpus: usize) -> Vec<Config> {
             ),
             scenario("one program, deeper than all events", 1, &[Program], 3, &[SlotChanges]),
             scenario("one program, all events", 1, &[Program], 2, &[]),
+            scenario("one program with a user probe", 1, &[Probed], 2, &[SlotChanges]),
             scenario(
                 "two threads",
                 1,

@@ -4,16 +4,16 @@
 //! `rules::step`, which the kernel calls too. The rest mirrors functions of the kernel, which each function here names: they move owners and
 //! suspended slots between their holders, and touch registers, so they cannot be called on the host.
 
-use crate::broken::Broken;
-use crate::config::Flaw;
-use crate::state::{Code, Context, DISPLACED, Progress, STASH, STEP_OVER, Slots};
-use crate::state::{Cpu, State, Stepping, Thread};
-use crate::table::Table;
 mod el0;
 mod el1;
 mod handlers;
 mod leave;
 
+use crate::broken::Broken;
+use crate::config::Flaw;
+use crate::state::{Code, Context, DISPLACED, Progress, STASH, STEP_OVER, Slots};
+use crate::state::{Cpu, State, Stepping, Thread};
+use crate::table::Table;
 use rules::pstate::{Daif, SPSR_SS};
 use rules::step::{Owners, mdscr_ss, moved};
 use rules::table::{Masks, RowId, Ss};
