@@ -67,6 +67,8 @@ pub enum Flaw {
     CopyIsStepped,
     /// A debugger's step that waits for the end of a displaced instruction is on the CPU as well, when the instruction has hit a slot (I9).
     KeptStaysOnCpu,
+    /// The end of deferred work leaves I open.
+    WayOutIsOpen,
     /// A request does not look at D.
     StepsMaskedCode,
     /// A displaced instruction runs out of line with the masks of the probed context (K8).

@@ -47,6 +47,7 @@ properties! {
     "M7" end_is_masked: "at the kernel's end everything is masked, and MDSCR_EL1.SS is clear";
     "M8" stash_is_in_order: "the stash has one entry for each handler that has set a step aside, and that handler's";
     "M8" handlers_run_to_their_end: "no thread is switched away while the handler of an interrupt has work to do";
+    "M8" way_out_is_masked: "behind deferred work, and where the scheduler is asked, I is masked";
     "M8" reschedule_is_made_up: "a reschedule that was put off for a step is asked for again when the step is over";
     "X1" an_attempt_is_one_hit: "an attempt with D open is one hit";
     "X2" a_step_is_one_instruction: "a step exception comes after one instruction of its own context";
@@ -177,6 +178,11 @@ fn suspended_slots_have_a_holder(_: &Table, state: &State) -> bool {
             .iter()
             .flat_map(|cpu| cpu.stashed())
             .all(|entry| entry.suspended.is_empty() || entry.owners.contains(Owners::STEP_OVER))
+}
+
+fn way_out_is_masked(_: &Table, state: &State) -> bool {
+    let contexts = state.threads.iter().flat_map(Thread::contexts);
+    contexts.into_iter().all(|context| context.phase != Phase::WayOut || context.masks.contains(Daif::I))
 }
 
 fn handlers_run_to_their_end(_: &Table, state: &State) -> bool {

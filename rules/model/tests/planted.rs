@@ -58,6 +58,7 @@ const PLANTED: &[(&str, &str, Option<Flaw>)] = &[
     ("copies_are_not_stepped", "", Some(Flaw::CopyIsStepped)),
     ("copies_are_not_stepped", "", Some(Flaw::CopyRunsOpen)),
     ("suspended_slots_have_a_holder", "", Some(Flaw::StashKeepsSuspended)),
+    ("way_out_is_masked", "", Some(Flaw::WayOutIsOpen)),
     ("handlers_run_to_their_end", "M8.masks=open", None),
     ("first_phase_is_masked", "M4.masks=open", None),
     ("end_is_masked", "M7.ss=keep", None),

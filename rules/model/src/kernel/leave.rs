@@ -84,8 +84,9 @@ impl Run<'_> {
     /// The deferred work ends.
     pub fn end_deferred(&mut self) {
         self.change_masks();
+        let masked = if self.has(Flaw::WayOutIsOpen) { Daif::empty() } else { INTERRUPTS };
         let top = self.top();
-        top.masks |= INTERRUPTS;
+        top.masks |= masked;
         top.phase = Phase::WayOut;
     }
 
