@@ -246,7 +246,7 @@ pub const TABLE: &[Row] = &[
         masks: Masks::Masked,
         ss: Ss::Compute,
         context: Context::None,
-        note: "SPSR.SS stays as it was saved, with these exceptions: a new request for a step sets it; a step that is cancelled clears it; a handler that moves ELR clears it",
+        note: "SPSR.SS stays as it was saved, with these exceptions: a new request for a step sets it; a step that is cancelled clears it; a handler that moves ELR clears it; a debugger's step that goes into the handler of a fault clears it",
     },
     Row {
         id: RowId::M14,

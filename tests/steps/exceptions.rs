@@ -7,10 +7,12 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use harness::ktest::Outcome;
 use harness::{check, check_eq};
 use kernel::arch::uaccess;
+use kernel::debug::session::{self, Wish};
 use kernel::debug::stats;
-use kernel::exception::{DebugFrame, brk};
+use kernel::exception::{DebugFrame, Frame, brk};
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::kwarn;
+use kernel::mm;
 use rules::pstate::Daif;
 
 #[inline(never)]
@@ -58,6 +60,51 @@ pub fn a_step_over_a_fault_goes_into_its_handler() -> Outcome {
     check_eq!(load, trace.entry + 4);
     check!(in_no_probe_text(handler));
     check_eq!(masks, Daif::empty(), "the handler inherits the masks (M6)");
+    Ok(())
+}
+
+specimen! {
+    /// Loads from `from`, which faults until somebody mends X0.
+    fn tries_again(from: *const u64) -> u64 {
+        "nop",
+        "ldr x0, [x0]",
+        "add x0, x0, #1",
+        "ret",
+    }
+}
+
+pub fn steps_through_a_faults_handler_land_on_the_instruction_that_is_attempted_again() -> Outcome {
+    static GOOD: AtomicU64 = AtomicU64::new(41);
+    static LANDINGS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+    static INSIDE: AtomicU64 = AtomicU64::new(0);
+    fn mend(frame: &mut Frame) -> bool {
+        let is_ours = frame.pc == address_of!(tries_again) + 4;
+        if is_ours {
+            frame.x[0] = (&raw const GOOD) as u64;
+        }
+        is_ours
+    }
+    // Goes on through the handler, to the end of the specimen.
+    fn hook(frame: &mut DebugFrame) -> Wish {
+        let word = frame.pc.wrapping_sub(address_of!(tries_again)) / 4;
+        match LANDINGS.get(word as usize) {
+            Some(landings) => _ = landings.fetch_add(1, Relaxed),
+            None => _ = INSIDE.fetch_add(1, Relaxed),
+        }
+        if word == 3 { Wish::Run } else { Wish::Step }
+    }
+    LANDINGS.iter().for_each(|landings| landings.store(0, Relaxed));
+    INSIDE.store(0, Relaxed);
+    let mut result = 0;
+    mm::fault::catch(Some(mend));
+    let stepped = session::step_with(hook, || result = tries_again(core::ptr::dangling::<u8>().cast()));
+    mm::fault::catch(None);
+    stepped.map_err(failed)?;
+    check_eq!(result, 42);
+    // On the load once before it faults, and once before it is attempted again (M6, X2).
+    let landings = LANDINGS.each_ref().map(|landings| landings.load(Relaxed));
+    check_eq!(landings, [1, 2, 1, 1]);
+    check!(INSIDE.load(Relaxed) > 10, "the handler was stepped");
     Ok(())
 }
 

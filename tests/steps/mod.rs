@@ -47,6 +47,7 @@ harness::suite!("steps":
     a_step_of_a_masked_context_is_an_error,
     a_step_over_a_warning_goes_into_its_handler,
     a_step_over_a_fault_goes_into_its_handler,
+    steps_through_a_faults_handler_land_on_the_instruction_that_is_attempted_again,
     a_step_over_a_debuggers_brk_ends_behind_it,
     a_step_over_a_probe_ends_behind_its_instruction,
     a_step_over_a_breakpoint_is_one_step_and_one_hit,

@@ -570,6 +570,46 @@ static void the_tracer_ends_in_a_step(void)
 	ends("    and goes on", pid);
 }
 
+/*
+ * clone(CLONE_VM | CLONE_VFORK | SIGCHLD) with a stack: the parent waits, and no signal ends the wait. The child ends once the word at X20 is not 0.
+ */
+WALK(waits_for_child, "mov x0, #0x4111\nsub x1, sp, #512\nmov x2, #0\nmov x3, #0\nmov x4, #0\nmov x8, #220\nsvc #0\ncbnz x0, 1f\n"
+		      "2: ldr w9, [x20]\ncbnz w9, 3f\nmov x8, #124\nsvc #0\nb 2b\n3: mov x0, #5\nmov x8, #93\nsvc #0\n1: nop\nnop");
+
+/* Steps a child of its own over the call, in which the child waits, and ends. */
+static int leaves_a_step(void)
+{
+	pid_t pid = at_walk(waits_for_child);
+	struct task_registers now = registers_of(pid);
+
+	now.x[20] = (uintptr_t)&shared->word[7];
+	set_registers(pid, &now);
+	for (int place = 2; place <= 7; place++)
+		if (steps_to(pid, waits_for_child, place) != 1)
+			return 1;
+	PT(SINGLESTEP, pid, 0, 0);
+	/* Linux says D of a task that waits so. */
+	while (!strchr("SD", state_of(pid)))
+		nap();
+	shared->pid[1] = pid;
+	return 7;
+}
+
+/* The step that a tracer leaves behind is not that of the next tracer. */
+static void a_new_tracer(void)
+{
+	shared->word[7] = 0;
+	is("a tracer that ends while its tracee is in a call", wait_status(start(leaves_a_step), 0), EXITED(7));
+	pid_t pid = shared->pid[1];
+	is("another one", PT(SEIZE, pid, 0, 0), 0);
+	is("    has it stop", PT(INTERRUPT, pid, 0, 0), 0);
+	shared->word[7] = 1;
+	waits("    behind the call", pid, EVENT_STOP(SIGTRAP));
+	is("    at the next instruction", pc_of(pid), (uintptr_t)waits_for_child + 32);
+	is("its step is one instruction", steps_to(pid, waits_for_child, 17), 1);
+	ends("the tracee", pid);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "ends"))
@@ -591,6 +631,7 @@ int main(int argc, char **argv)
 	CASE(detached);
 	CASE(several);
 	CASE(one_thread);
+	CASE(a_new_tracer);
 	if (!on_linux)
 		CASE(the_tracer_ends_in_a_step);
 	return failed();

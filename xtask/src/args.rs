@@ -272,9 +272,6 @@ pub struct Model {
     /// Explore also the scenarios that take tens of seconds each, and a gigabyte of memory
     #[arg(long)]
     pub full: bool,
-    /// Print the places where the kernel does otherwise than the rules demand, each with the events that show it
-    #[arg(long, conflicts_with_all = ["cpus", "depth", "set", "full"])]
-    pub deviations: bool,
 }
 
 /// Reads a cell of the rule table and its value, as in the boot argument `rule.M8.ss=keep` or without its first word.

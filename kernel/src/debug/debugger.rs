@@ -9,7 +9,7 @@ use super::control::Masked;
 use super::cpu::MaskedCpu;
 use super::session::{self, Sequences};
 use super::slots::Disposition;
-use super::step::complete_in_software;
+use super::step::{self, complete_in_software};
 use super::stepping::Session;
 use super::{runs, stats};
 use crate::exception::{DebugFrame, Frame};
@@ -172,10 +172,15 @@ pub fn brk(cpu: &MaskedCpu, frame: &mut DebugFrame, mut parked: Owners) -> Owner
         return parked;
     }
     // In a debug context inside another one, the plan under way is that of the outer context (M14), and stays.
-    if cpu.depth.get() == 1 && end_plan(cpu, frame, client) {
+    let ended = cpu.depth.get() == 1 && end_plan(cpu, frame, client);
+    if ended {
         parked.remove(Owners::DEBUGGER);
     }
     tell(cpu, frame, client, Stop::Brk, Sequences::Here);
+    let parked = step::over_brk(cpu, parked);
+    if ended && parked.is_empty() {
+        step::make_up_reschedule(cpu);
+    }
     parked
 }
 

@@ -211,7 +211,7 @@ pub fn enter_brk(cpu: &MaskedCpu, frame: &mut DebugFrame, parked: Owners) -> Own
         Err(StepError::Busy) => 1,
         Err(StepError::DebugMasked | StepError::AtEl0) => 2,
     };
-    parked
+    step::over_brk(cpu, parked)
 }
 
 /// Ends the running context's session, if it has one for which `is_meant` is true. Any context. This function is

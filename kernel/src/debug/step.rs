@@ -86,6 +86,26 @@ pub fn restore(saved: &Stepping) {
     give(masked.cpu(), saved);
 }
 
+/// The parked owners of a context that has executed the BRK of a debugger (M12). If the debugger has asked for a step, which sets SPSR.SS, a
+/// step-over of the BRK is over: else the slots would stay suspended for one more instruction. Without a new step SPSR.SS is clear, and the
+/// step-over's exception comes at once.
+#[inline(always)]
+pub fn over_brk(cpu: &MaskedCpu, mut parked: Owners) -> Owners {
+    if parked.contains(Owners::STEP_OVER) && !cpu.owners.get().is_empty() {
+        end_step_over_of_brk(cpu);
+        parked.remove(Owners::STEP_OVER);
+    }
+    parked
+}
+
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn end_step_over_of_brk(cpu: &MaskedCpu) {
+    stats::COMPLETED_IN_SOFTWARE.count_on(cpu);
+    slots::rearm(cpu);
+}
+
 /// Asks again, by an SGI to this CPU, for a reschedule that was put off because a step was on the stash (M8). Does
 /// nothing as long as the stash is not empty or the running context has owners. Called where a step ends, with D
 /// masked.

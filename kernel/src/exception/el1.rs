@@ -16,7 +16,7 @@ use crate::irq;
 use crate::kprobe;
 use crate::mm;
 use crate::sched;
-use rules::step::Owners;
+use rules::step::{Owners, moved};
 use rules::table::RowId;
 
 const M6: u8 = RowId::M6 as u8;
@@ -256,6 +256,11 @@ fn fault_of_probed(cpu: &MaskedCpu, frame: &mut Frame) {
     let nested = cpu.depth.get() != 0;
     // In a debug context the owners are not those of the code that faulted.
     let aside = if nested { Aside::NOTHING } else { set_aside::<M6>(cpu, frame) };
+    if !nested && !cpu.owners.get().is_empty() {
+        // A debugger's step goes into the handler. If the steps go on to the handler's end, the instruction that is attempted again is the next
+        // one (X2).
+        frame.pstate = moved(frame.pstate);
+    }
     open::<M6>(cpu, frame);
     if !mm::fault::handle(frame) {
         let reason = if frame.class() == ec::SVC64 { Reason::Svc } else { Reason::Fault };

@@ -86,50 +86,49 @@ pub enum Flaw {
     NewTracerInheritsStep,
 }
 
-/// A place where the kernel, or a rule's text, does otherwise than the rules demand.
+/// Something that the rules demand and that is easily missed: few states show it.
 #[derive(Clone, Copy, Debug)]
-pub struct Deviation {
-    /// The flaw by which the model's kernel does as the kernel does.
+pub struct Demand {
+    /// The flaw of a kernel that misses it.
     pub flaw: Flaw,
-    /// The rules that demand something else.
+    /// The rules that demand it.
     pub rules: &'static str,
-    /// Where in the kernel.
+    /// Where the kernel meets it.
     pub place: &'static str,
-    /// What the rules demand, which the model does without the flaw.
+    /// What is demanded.
     pub demand: &'static str,
 }
 
-/// All known deviations. The model does without them what the rules demand; with the flaw of one of them it does what the kernel does, and the
-/// exploration finds the trace.
-pub const DEVIATIONS: [Deviation; 5] = [
-    Deviation {
+/// Demands of which the exploration finds a shortest trace when a kernel misses them.
+pub const DEMANDS: [Demand; 5] = [
+    Demand {
         flaw: Flaw::StepOverOfBrkGoesOn,
         rules: "M12, X1",
-        place: "debug::debugger::brk, debug::session::enter_brk",
+        place: "debug::step::over_brk",
         demand: "a debugger's BRK under a breakpoint ends the step-over that was parked",
     },
-    Deviation {
+    Demand {
         flaw: Flaw::EndOfPlanMakesUpNothing,
         rules: "M8",
         place: "debug::debugger::brk",
         demand: "the end of a plan at a debugger's BRK makes up for a reschedule that was put off",
     },
-    Deviation {
+    Demand {
         flaw: Flaw::StepIntoHandlerKeepsSs,
         rules: "M6, M13, X2",
-        place: "exception::el1::fault_of_probed, and the text of M13",
+        place: "exception::el1::fault_of_probed",
         demand: "a debugger's step that goes into the handler of a fault clears SPSR_EL1.SS in the frame",
     },
-    Deviation {
+    Demand {
         flaw: Flaw::RequestOverDueStep,
         rules: "M13, X1, T6",
-        place: "debug::task::entry::apply",
+        place: "debug::task::entry::end_due_step_over",
         demand: "a tracer's request ends a step-over of the program that is due, before it sets SPSR_EL1.SS",
     },
-    Deviation {
+    Demand {
         flaw: Flaw::NewTracerInheritsStep,
         rules: "X2, T5",
-        place: "debug::task::entry::apply, debug::task::state::ask",
+        place: "debug::task::entry::apply",
         demand: "a new tracer's request sets SPSR_EL1.SS although the step of a tracer before is due",
     },
 ];

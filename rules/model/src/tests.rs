@@ -224,9 +224,9 @@ fn the_kernel_has_the_functions_that_are_mirrored() {
         })
         .collect();
     names.extend(
-        crate::config::DEVIATIONS
+        crate::config::DEMANDS
             .iter()
-            .flat_map(|deviation| deviation.place.split(", "))
+            .flat_map(|demand| demand.place.split(", "))
             .filter(|place| !place.contains(' ')),
     );
     assert!(names.len() > 30, "{names:?}");

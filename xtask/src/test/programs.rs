@@ -57,13 +57,12 @@ pub fn tasks(arguments: &QemuTest) -> Vec<Task> {
         // A script has one linking: that of busybox.
         let linkings = match run.linkings {
             [] => vec![None],
-            linkings => {
-                let is_tried =
-                    |linking: &user::Linking| arguments.matrix == Extent::Full || run.quick.contains(linking);
-                linkings.iter().copied().filter(is_tried).map(Some).collect()
-            }
+            linkings => linkings.iter().copied().map(Some).collect(),
         };
-        for (turn, linking) in linkings.into_iter().enumerate() {
+        let is_tried = |linking: &Option<user::Linking>| {
+            arguments.matrix == Extent::Full || linking.is_none_or(|linking| run.quick.contains(&linking))
+        };
+        for (turn, linking) in linkings.into_iter().enumerate().filter(|(_, linking)| is_tried(linking)) {
             let mut machines = all.to_vec();
             machines.dedup();
             if arguments.matrix == Extent::Quick {

@@ -100,11 +100,30 @@ fn apply(stepping: &mut Stepping, asked: u32, frame: &mut Frame) {
         stats::CANCELLED.count();
         frame.pstate = stepping.owners.cancel(gone, frame.pstate);
     }
-    let new = new.difference(stepping.owners);
-    if !new.is_empty()
-        && let Ok(pstate) = stepping.owners.request(new, frame.pstate)
-    {
+    if new.is_empty() {
+        return;
+    }
+    if frame.pstate & SPSR_SS == 0 && stepping.owners.contains(Owners::STEP_OVER) {
+        end_due_step_over(stepping, frame);
+    }
+    // Also if the owner has a step that is due: that is one which an earlier tracer has asked for, and nobody else's instruction is told of it
+    // (X2, T5).
+    if let Ok(pstate) = stepping.owners.request(new, frame.pstate) {
         frame.pstate = pstate;
+    }
+}
+
+/// A step is asked for while the step exception of a step-over is due: the instruction was executed, and an interrupt came first. The request
+/// sets SPSR.SS, by which one more instruction would run with the slots suspended (M13). So the step-over is over now.
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn end_due_step_over(stepping: &mut Stepping, frame: &mut Frame) {
+    // A free run has SPSR.SS clear too (H9).
+    if !stepping.owners.contains(Owners::RUNS_FREE) {
+        stats::COMPLETED_IN_SOFTWARE.count_shared();
+        frame.pstate = stepping.owners.cancel(Owners::STEP_OVER, frame.pstate);
+        stepping.suspended.clear();
     }
 }
 

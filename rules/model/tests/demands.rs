@@ -1,7 +1,7 @@
-//! Where the kernel does otherwise than the rules demand ([`DEVIATIONS`]): with the flaw, the model does what the kernel does, and the
-//! exploration finds the shortest trace that shows it. When the kernel is mended, its entry goes.
+//! What the rules demand in few states only ([`DEMANDS`]): with the flaw of a kernel that misses it, the exploration finds the shortest trace that
+//! shows it.
 
-use model::config::{DEVIATIONS, Flaw};
+use model::config::{DEMANDS, Flaw};
 use model::explore::{Violation, explore};
 use model::model::Model;
 use model::scenarios::showing;
@@ -12,7 +12,7 @@ fn violation(flaw: Flaw) -> Option<Violation> {
         .find_map(|config| explore(&Model::new(Table::of_kernel(), config).with_flaw(flaw)).violation)
 }
 
-/// The rule and the events of each deviation, in the order of [`DEVIATIONS`].
+/// The rule and the events of each flaw, in the order of [`DEMANDS`].
 const TRACES: &[(&str, &[&str])] = &[
     (
         "X2",
@@ -79,11 +79,11 @@ const TRACES: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn each_deviation_breaks_a_rule() {
-    let found: Vec<(&str, Vec<String>)> = DEVIATIONS
+fn each_flaw_breaks_a_rule() {
+    let found: Vec<(&str, Vec<String>)> = DEMANDS
         .iter()
-        .map(|deviation| {
-            let violation = violation(deviation.flaw).unwrap_or_else(|| panic!("{:?}", deviation.flaw));
+        .map(|demand| {
+            let violation = violation(demand.flaw).unwrap_or_else(|| panic!("{:?}", demand.flaw));
             (violation.rule, violation.trace.iter().map(ToString::to_string).collect())
         })
         .collect();
