@@ -184,8 +184,8 @@ impl Request {
 
     fn set_registers(&self, task: &Task, tracee: &Task) -> Result<u64, Errno> {
         let (which, base, length) = self.register_set()?;
-        // Mostly a few slots, for which the room for all registers need not be cleared.
-        const FEW: usize = 64;
+        // Mostly one slot or two, for which the room for all registers need not be cleared.
+        const FEW: usize = 40;
         if length <= FEW {
             let mut bytes = [0; FEW];
             self.set_from(task, tracee, which, base, &mut bytes[..length])
@@ -205,7 +205,7 @@ impl Request {
     ) -> Result<u64, Errno> {
         user::read(base, bytes)?;
         match which {
-            RegisterSet::Slots(kind) => tracee.set_hw_debug(kind, bytes)?,
+            RegisterSet::Slots(kind) => tracee.set_hw_debug_of_stopped(task, kind, bytes)?,
             _ => task.set_registers_of_tracee(self.tid, which, bytes)?,
         }
         self.put_length(bytes.len())

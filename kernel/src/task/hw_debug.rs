@@ -117,16 +117,36 @@ impl Task {
         hwdebug::encode(hwdebug::info(count(kind), version as u8), &points)
     }
 
-    /// Changes the regset of a kind of slots: `bytes` has as much of it as the tracer gives. The running task is the task's tracer, which has
-    /// stopped it: the slots are in force when the task goes on at EL0. Thread context; may sleep.
+    /// Changes the regset of a kind of slots: `bytes` has as much of it as the tracer gives. When the function returns, the slots are in force: a
+    /// task that runs is made to enter the kernel. Thread context; may sleep.
     ///
     /// # Errors
     /// EINVAL for sizes and words that Linux refuses, ENOSPC if the CPUs have no slot left, ENOMEM. The words before the one that is
     /// refused are in force then, as on Linux.
     pub fn set_hw_debug(&self, kind: hwdebug::Kind, bytes: &[u8]) -> Result<(), Errno> {
-        let mut changes = hwdebug::changes(bytes).map_err(|_| Errno::EINVAL)?;
         let mut slots = self.hw_debug.slots.lock();
-        let slots = &mut slots[kind as usize];
+        let result = self.change_slots(&mut slots[kind as usize], kind, bytes);
+        self.settle_slots();
+        result
+    }
+
+    /// As [`set_hw_debug`](Self::set_hw_debug), for a tracee that `tracer`, the running task, has stopped: the slots are in force where the tracee goes
+    /// on at EL0, which it does not before the tracer has it do so. Thread context; may sleep.
+    ///
+    /// # Errors
+    /// As [`set_hw_debug`](Self::set_hw_debug).
+    pub fn set_hw_debug_of_stopped(
+        &self,
+        tracer: &Self,
+        kind: hwdebug::Kind,
+        bytes: &[u8],
+    ) -> Result<(), Errno> {
+        let mut slots = self.hw_debug.slots.lock_by(tracer.thread());
+        self.change_slots(&mut slots[kind as usize], kind, bytes)
+    }
+
+    fn change_slots(&self, slots: &mut Vec<Slot>, kind: hwdebug::Kind, bytes: &[u8]) -> Result<(), Errno> {
+        let mut changes = hwdebug::changes(bytes).map_err(|_| Errno::EINVAL)?;
         let result = changes.try_for_each(|word| {
             let (nth, word) = word.map_err(|_| Errno::EINVAL)?;
             change(slots, kind, nth, word, &self.debug)

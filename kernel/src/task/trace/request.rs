@@ -325,7 +325,7 @@ impl Task {
     /// Replaces the first bytes of a set of registers of a tracee.
     ///
     /// # Errors
-    /// ESRCH; EINVAL if the task could not go on with these registers (T7), and for slots, which [`Task::set_hw_debug`] changes.
+    /// ESRCH; EINVAL if the task could not go on with these registers (T7), and for slots, which [`Task::set_hw_debug_of_stopped`] changes.
     pub(crate) fn set_registers_of_tracee(
         &self,
         tid: Pid,
