@@ -13,9 +13,9 @@
 //! free the stack of `left`; look at wants_reschedule(cpu) again
 //! ```
 //!
-//! Whether the kernel keeps the lock over the switch or takes it a second time makes no difference: between `pick` and `switched`
-//! the task that is left is in no queue, so no other CPU runs it while its registers are not saved. It may be woken in that time;
-//! `switched` then finds a CPU for it.
+//! A kernel may give up the lock for the switch and take it a second time: between `pick` and `switched` the task that is left is in no
+//! queue, so no other CPU runs it while its registers are not saved. It may be woken in that time; `switched` then finds a CPU for it. A kernel
+//! that keeps the lock over the switch may call `switched` before it.
 //!
 //! [`Scheduler::wait`] and [`Scheduler::hand_over`] do all of this in one call, for a task that waits. They need a lock that the kernel keeps
 //! over the switch.

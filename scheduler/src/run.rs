@@ -80,7 +80,8 @@ impl Scheduler {
     }
 
     /// The switch that [`pick`](Self::pick) decided is over: nothing of the task before is in use on this CPU any more, so that other
-    /// CPUs may run it. Called in the new context, also in the first run of a new task and in the idle context.
+    /// CPUs may run it. Called in the new context, also in the first run of a new task and in the idle context; or before the switch, by a
+    /// kernel that keeps its lock over the switch.
     ///
     /// The answer is the task that was left if it has [ended](Self::exit): its id is not valid any more, and its stack may be freed.
     #[inline]

@@ -166,7 +166,8 @@ impl Scheduler {
         })
     }
 
-    /// Whether no CPU uses the task's registers and stack; false for a task that has ended.
+    /// Whether no CPU uses the task's registers and stack; false for a task that has ended. If the kernel calls [`switched`](Self::switched) before
+    /// a switch, this holds under the lock that it keeps over the switch.
     pub fn is_off_cpu(&self, task: TaskId) -> bool {
         self.tasks.find(task).is_ok_and(|slot| !self.tasks[slot].on_cpu)
     }

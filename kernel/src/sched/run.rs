@@ -301,11 +301,20 @@ fn hand_over_masked(woken: TaskId) {
 fn sleep_masked(wait: impl FnOnce(&mut Scheduler, usize, u64) -> Option<Option<TaskId>>) {
     let now = clock::nanoseconds();
     let mut guard = arch::in_register(&STATE).lock_masked();
-    if let Some(state) = guard.as_mut()
-        && let Some(next) = wait(&mut state.scheduler, percpu::index(), now)
-    {
-        switch_to(guard, next);
+    let Some(state) = guard.as_mut() else { return };
+    match wait(&mut state.scheduler, percpu::index(), now) {
+        Some(next) => switch_to(guard, next),
+        None => stay(guard),
     }
+}
+
+/// The thread does not sleep after all. Another one may have been woken nevertheless.
+#[cold]
+#[inline(never)]
+fn stay(mut guard: MaskedGuard<'_, Option<State>>) {
+    let kicks = guard.as_mut().map_or(CpuSet::EMPTY, |state| state.scheduler.take_kicks());
+    drop(guard);
+    kick(kicks);
 }
 
 /// Says that the thread is about to look at a condition, and to sleep if it does not hold: whoever makes it hold afterwards and wakes
@@ -364,8 +373,8 @@ pub(super) fn schedule(rotate: bool) {
         state.scheduler.yield_now(cpu);
     }
     let next = state.scheduler.pick(cpu, now);
-    // The lock is held until the registers are saved and nothing of the thread that is left is in use on this CPU any more. Until then no other
-    // CPU runs that thread, whatever the scheduler does with it now.
+    // Before the switch, because the lock is kept until the registers are saved and nothing of the thread that is left is in use on this CPU any
+    // more. Until then no other CPU runs that thread, whatever the scheduler does with it now.
     if let Some(ended) = state.scheduler.switched(cpu) {
         RUNNING.this().ended.set(state.threads[ended.index()].take());
     }

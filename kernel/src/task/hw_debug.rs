@@ -21,7 +21,7 @@ use hwdebug::{Change, Point, Watched};
 
 /// The tracer's slots of one task.
 pub(super) struct HwDebug {
-    /// Breakpoints and watchpoints, each in the tracer's order. Held while slots change and until that is in force.
+    /// Breakpoints and watchpoints, each in the tracer's order. Held while slots change, and until that is in force for a task that may run.
     slots: Mutex<[Vec<Slot>; 2]>,
 }
 

@@ -128,7 +128,8 @@ pub struct Task {
     parent_waits: WaitQueue,
     /// TPIDR_EL0 while the task does not run.
     tls: AtomicU64,
-    /// SIMD and floating point while the task does not run; while it runs the CPU has them. Used by the CPU that runs the task.
+    /// SIMD and floating point while the task does not run; while it runs the CPU has them. Used by the CPU that runs the task, and read by others
+    /// while none does ([`Task::copy_fp`]).
     fp: UnsafeCell<Fpsimd>,
     /// Owners of steps, and hardware slots.
     pub debug: TaskDebug,
@@ -142,7 +143,8 @@ pub struct Task {
     hw_debug: HwDebug,
 }
 
-// SAFETY: `fp` is used by the task itself, or by the CPU that switches to or from it, with I masked.
+// SAFETY: `fp` is used by the task itself, by the CPU that switches to or from it, under the scheduler's lock, or under that lock by whoever
+// finds that no CPU has the task.
 unsafe impl Sync for Task {}
 // SAFETY: as above.
 unsafe impl Send for Task {}

@@ -186,8 +186,9 @@ impl DerefMut for Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         self.process.entry.store(core::ptr::null_mut(), Relaxed);
-        // SAFETY: the entry is a leaked box, and nobody uses it any more: a process whose entry leaves the table has no tasks, and only
-        // tasks ask for the entry of their process.
+        // SAFETY: the entry is a leaked box, and nobody uses it any more. Only a process's own tasks ask for its entry, and the tasks that one of
+        // them traces. A process whose entry leaves the table has no tasks, and each of these has ended its traces, under the lock under which
+        // it left the table.
         drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }
@@ -336,11 +337,12 @@ impl Table {
         }
     }
 
-    /// The entry of a process; None if the process has left the table.
+    /// The entry of a process that has tasks: the running task's own, that of its tracer, or one that was just found in the table; None if the
+    /// process is not in the table yet.
     #[inline(always)]
     pub fn entry(&mut self, process: &Process) -> Option<&mut Entry> {
-        // SAFETY: null, or the process's entry in this table, which clears the pointer when it drops the entry. The table, which is borrowed
-        // alone, gives out one reference at a time.
+        // SAFETY: null, or the process's entry in this table. The caller asks for its own process, or for that of its tracer: both have tasks, so
+        // that their entries are in the table (see `Listed`). The table, which is borrowed alone, gives out one reference at a time.
         unsafe { process.entry.load(Relaxed).cast::<Entry>().as_mut() }
     }
 

@@ -86,6 +86,17 @@ fn who_was_woken_meanwhile_does_not_wait_and_the_other_is_ready() {
 }
 
 #[test]
+fn a_cpu_is_told_of_the_woken_task_also_if_the_other_does_not_wait() {
+    let mut rig = Rig::new(2);
+    let (runs, waits) = pair(&mut rig);
+    rig.s.set_affinity(waits, CpuSet::of(1)).unwrap();
+    rig.s.prepare_to_wait(0);
+    rig.s.wake(runs, rig.now).unwrap();
+    assert_eq!(rig.s.hand_over(0, waits, rig.now), None);
+    assert!(rig.s.take_kicks().contains(1));
+}
+
+#[test]
 fn a_task_that_has_ended_is_not_woken() {
     let mut rig = Rig::new(1);
     let (_, waits) = pair(&mut rig);

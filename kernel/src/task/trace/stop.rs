@@ -278,6 +278,10 @@ impl Table {
             (trace.stop, trace.to_tell) = (None, false);
         }
         if !member.goes_on() {
+            // What is lent is derived from the reference that this call was given.
+            if let Some(trace) = member.trace.as_deref_mut().filter(|trace| trace.lent.is_some()) {
+                trace.lent = Some(Lent(NonNull::from(frame)));
+            }
             return Look::Sleep(None);
         }
         member.take_given(kind, frame, given);
