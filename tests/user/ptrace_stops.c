@@ -444,6 +444,118 @@ static void continued_in_a_stop(void)
 	ends("it ends", pid);
 }
 
+static int counts(void)
+{
+	for (;;) {
+		shared->word[0]++;
+		nap();
+	}
+	return 0;
+}
+
+/* The next status, or 0 if there is none for a while. */
+static int next_status(pid_t pid)
+{
+	int status = 0;
+
+	for (int i = 0; i < 100 && !(status = wait_status(pid, WNOHANG)); i++)
+		nap();
+	return status;
+}
+
+static void counts_on(const char *name, pid_t pid)
+{
+	int before = shared->word[0];
+
+	for (int i = 0; i < 300 && shared->word[0] == before; i++)
+		nap();
+	check(name, shared->word[0] != before, "state %c", state_of(pid));
+}
+
+/* SIGCONT while the tracer is asked for a stop signal, or for one that it exchanges for a stop signal: the process is not stopped. */
+static void continued_before_it_stops(void)
+{
+	pid_t pid = traced(counts);
+
+	kill(pid, SIGCONT);
+	is("the stop is passed on", PT(CONT, pid, 0, SIGSTOP), 0);
+	is("SIGCONT comes next", next_status(pid), STOPPED(SIGCONT));
+	is("    and is passed on", PT(DETACH, pid, 0, SIGCONT), 0);
+	counts_on("    and the process runs", pid);
+	/* Seized: the tracer is told first that the process goes on. */
+	is("the same seized", PT(SEIZE, pid, 0, 0), 0);
+	kill(pid, SIGSTOP);
+	waits("    the stop is told", pid, STOPPED(SIGSTOP));
+	kill(pid, SIGCONT);
+	PT(CONT, pid, 0, SIGSTOP);
+	is("    the process goes on", next_status(pid), EVENT_STOP(SIGTRAP));
+	PT(CONT, pid, 0, 0);
+	is("    SIGCONT", next_status(pid), STOPPED(SIGCONT));
+	PT(CONT, pid, 0, 0);
+	kill(pid, SIGUSR1);
+	waits("another signal", pid, STOPPED(SIGUSR1));
+	kill(pid, SIGCONT);
+	PT(DETACH, pid, 0, SIGSTOP);
+	counts_on("    exchanged for a stop, at DETACH", pid);
+	/* And without SIGCONT it does stop. */
+	is("the same without SIGCONT", PT(SEIZE, pid, 0, 0), 0);
+	kill(pid, SIGSTOP);
+	waits("    the stop is told", pid, STOPPED(SIGSTOP));
+	PT(CONT, pid, 0, SIGSTOP);
+	waits("    and made", pid, EVENT_STOP(SIGSTOP));
+	kill(pid, SIGKILL);
+	waits("it ends", pid, SIGKILL);
+}
+
+/* Whatever stop comes first is the answer to PTRACE_INTERRUPT; none follows. */
+static void answered_by_another_stop(void)
+{
+	pid_t pid = start(sleeps_for_ever);
+
+	until(pid, 'S');
+	PT(SEIZE, pid, 0, ON_SYSGOOD);
+	PT(INTERRUPT, pid, 0, 0);
+	waits("a stop", pid, EVENT_STOP(SIGTRAP));
+	PT(SYSCALL, pid, 0, 0);
+	waits("a call begins", pid, SYSCALL_STOP);
+	PT(SYSCALL, pid, 0, 0);
+	until(pid, 'S');
+	PT(INTERRUPT, pid, 0, 0);
+	waits("the call ends", pid, SYSCALL_STOP);
+	PT(CONT, pid, 0, 0);
+	is("nothing follows", next_status(pid), 0);
+	PT(INTERRUPT, pid, 0, 0);
+	waits("and the next one is answered", pid, EVENT_STOP(SIGTRAP));
+	ends("it ends", pid);
+}
+
+static void *attaches(void *nothing)
+{
+	pid_t pid = shared->pid[0];
+
+	shared->word[1] = PT(ATTACH, pid, 0, 0) == 0;
+	until_word(2, 1);
+	PT(DETACH, pid, 0, 0);
+	return nothing;
+}
+
+/* The thread that has made a process is told of its stops also if another thread traces it. */
+static void a_sibling_traces(void)
+{
+	pid_t pid = shared->pid[0] = start(sleeps_for_ever);
+	pthread_t thread;
+
+	shared->word[1] = shared->word[2] = 0;
+	until(pid, 'S');
+	pthread_create(&thread, NULL, attaches, NULL);
+	until_word(1, 1);
+	until(pid, 't');
+	is("its maker is told", wait_status(pid, WNOHANG | __WNOTHREAD), STOPPED(SIGSTOP));
+	shared->word[2] = 1;
+	pthread_join(thread, NULL);
+	ends("it ends", pid);
+}
+
 static void waits_without_a_tracer(void)
 {
 	pid_t pid = start(sleeps_for_ever);
@@ -1062,6 +1174,9 @@ int main(void)
 	CASE(interrupt_in_a_stop);
 	CASE(group_stop_of_an_attached_one);
 	CASE(continued_in_a_stop);
+	CASE(continued_before_it_stops);
+	CASE(answered_by_another_stop);
+	CASE(a_sibling_traces);
 	CASE(waits_without_a_tracer);
 	CASE(waitid_of_a_tracee);
 	CASE(stops_twice);

@@ -263,7 +263,7 @@ pub struct Model {
     /// Only the scenarios with this number of CPUs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=2))]
     pub cpus: Option<u8>,
-    /// How deep exceptions nest, in place of each scenario's own depth; every level more takes several times as long
+    /// How deep exceptions nest, in place of each scenario's own depth; every level more takes several times as long and as much memory: a gigabyte and minutes at 3 for some
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
     pub depth: Option<u8>,
     /// Change this cell of the rule table, e.g. M8.ss=keep (may be repeated)

@@ -27,6 +27,7 @@ impl Table {
         entry.stop_to_tell = None;
         for member in &mut entry.members {
             member.halted = false;
+            member.may_stop = false;
             if let Some(trace) = member.trace.as_deref_mut() {
                 trace.process_goes_on();
             }

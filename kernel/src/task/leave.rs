@@ -7,6 +7,7 @@ use super::handlers::{self, Start};
 use super::last_words;
 use super::process::Status;
 use super::table::{Member, Table, table};
+use super::trace::state::Trace;
 use crate::arch::daif;
 use crate::errno::Errno;
 use crate::exception::Frame;
@@ -113,7 +114,7 @@ impl Table {
             let member = &mut entry.members[at];
             let traced = member.trace.as_deref();
             if given.is_none() {
-                if traced.is_some_and(|trace| trace.trap) {
+                if traced.is_some_and(Trace::wants_stop) {
                     return Next::Trap;
                 }
                 if traced.is_none() && entry.stopped.is_some() {
@@ -121,6 +122,8 @@ impl Table {
                 }
             }
             let tells = traced.is_some() && given.is_none();
+            // SIGCONT has come while the tracer was asked: as on Linux no stop that the tracer gives is meant any more.
+            let is_late = given.is_some() && !member.may_stop;
             let taken =
                 given.take().or_else(|| take(&mut member.pending, &mut entry.pending, member.blocked));
             let Some(mut info) = taken else {
@@ -140,7 +143,7 @@ impl Table {
                 Delivery::Ignore => {}
                 Delivery::Terminate { .. } => return Next::Terminate(info),
                 Delivery::Stop { unless_orphaned } => {
-                    if !unless_orphaned || !self.is_orphaned(group) {
+                    if !is_late && (!unless_orphaned || !self.is_orphaned(group)) {
                         self.stop(task.process.pid, info.signal);
                     }
                 }

@@ -91,7 +91,7 @@ impl Entry {
         let waiting = (member.pending.signals() | self.pending.signals()) & !member.blocked;
         let task = &member.task;
         let stops = match &member.trace {
-            Some(trace) => trace.trap,
+            Some(trace) => trace.wants_stop(),
             None => self.stopped.is_some(),
         };
         self.ends.is_some()
@@ -314,7 +314,7 @@ impl Entry {
 impl Member {
     /// Whether nothing comes before a stop for the signal of a fault. Not for a task whose process ends or stops.
     fn can_stop(&self) -> bool {
-        self.trace.as_deref().is_some_and(|trace| !trace.trap)
+        self.trace.as_deref().is_some_and(|trace| !trace.wants_stop())
             && (self.pending.signals() & SigSet::SYNCHRONOUS).is_empty()
             && !self.task.ends.load(Relaxed)
     }

@@ -40,6 +40,9 @@ pub(super) struct Member {
     pub fault: Option<(Signal, u64, u64)>,
     /// The task has stopped with its process.
     pub halted: bool,
+    /// No SIGCONT has come since the signal was taken for which the task has stopped last: a signal by which its tracer lets it go on may stop the
+    /// process.
+    pub may_stop: bool,
     /// What the task's tracer has of it.
     pub trace: Option<Box<Trace>>,
     /// What a tracer that is gone has left: how the task goes on from the stop in which it still is.
@@ -60,6 +63,7 @@ impl Member {
             alternate: AltStack::DISABLED,
             fault: None,
             halted: false,
+            may_stop: false,
             trace: None,
             left: None,
             exits: None,

@@ -117,7 +117,7 @@ impl Table {
         let group = entry.group;
         let first = entry.members.first_mut()?;
         let is_traced = first.trace.as_deref().is_some_and(|trace| trace.of == task.process.pid);
-        (is_traced && first.task.tid() == pid).then(|| first.look_at_tracee(task, wanted, group))
+        (is_traced && first.task.tid() == pid).then(|| first.look_at_tracee(task, wanted, group, None))
     }
 
     #[inline(never)]

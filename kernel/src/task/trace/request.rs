@@ -167,7 +167,7 @@ impl Task {
         if !trace.seized {
             return Err(Errno::EIO);
         }
-        trace.ask_to_stop();
+        trace.interrupt();
         member.task.alert();
         Ok(())
     }
@@ -184,7 +184,7 @@ impl Task {
             return Err(Errno::EIO);
         }
         (trace.listens, trace.to_tell) = (true, false);
-        if trace.trap {
+        if trace.wants_stop() {
             trace.stop = None;
             member.task.alert();
         }
@@ -345,7 +345,15 @@ impl Trace {
         }
     }
 
-    /// Has the task stop before it goes on at EL0.
+    /// PTRACE_INTERRUPT: has the task stop before it goes on at EL0.
+    fn interrupt(&mut self) {
+        self.interrupted = true;
+        if self.listens {
+            self.stop = None;
+        }
+    }
+
+    /// Has the task stop before it goes on at EL0, because its process stops or goes on.
     pub fn ask_to_stop(&mut self) {
         self.trap = true;
         if self.listens {

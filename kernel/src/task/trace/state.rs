@@ -102,8 +102,10 @@ pub(in super::super) struct Trace {
     pub to_tell: bool,
     /// PTRACE_LISTEN: the task stays in its stop until its process's state changes.
     pub listens: bool,
-    /// The task is to stop before it goes on at EL0, because its process has stopped or goes on, or because of PTRACE_INTERRUPT.
+    /// The task is to stop before it goes on at EL0, because its process has stopped or goes on.
     pub trap: bool,
+    /// The task is to stop before it goes on at EL0, because of PTRACE_INTERRUPT. Any other stop is the answer too, as on Linux.
+    pub interrupted: bool,
     /// The task stops at the next entry or exit of a system call.
     pub at_calls: bool,
     /// The task was last let go on by PTRACE_SINGLESTEP.
@@ -141,6 +143,7 @@ impl Trace {
             to_tell: false,
             listens: false,
             trap: false,
+            interrupted: false,
             at_calls: false,
             steps: false,
             given: None,
@@ -155,6 +158,11 @@ impl Trace {
             fp: Fpsimd::zeroed(),
             fp_changed: false,
         })
+    }
+
+    /// Whether the task is to stop before it goes on at EL0.
+    pub fn wants_stop(&self) -> bool {
+        self.trap || self.interrupted
     }
 
     /// The stop in which the tracer can look at the task.

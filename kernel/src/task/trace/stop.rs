@@ -232,7 +232,10 @@ impl Table {
         if let Some(message) = message {
             trace.message = message;
         }
+        // From here on SIGCONT takes away the stop that the tracer may give.
+        member.may_stop = true;
         let tracer = trace.by.clone();
+        trace.interrupted = false;
         if stop.kind == Kind::Group {
             // What is told now includes what would be told next. Signals may have stopped the process, or had it go on, up to now.
             trace.trap = false;

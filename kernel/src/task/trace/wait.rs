@@ -19,10 +19,19 @@ pub(super) fn value_of(status: u32) -> i32 {
 }
 
 impl Member {
-    /// What the running task is told of this one, if that is a tracee of it or of its process. `group` is that of the process.
-    pub fn look_at_tracee(&mut self, me: &Task, wanted: &Wanted, group: Pid) -> Told {
+    /// What the running task is told of this one, if that is a tracee of it or of its process. `group` is that of the process, `creator` the
+    /// thread that has made it, if that is of the running task's process.
+    pub fn look_at_tracee(
+        &mut self,
+        me: &Task,
+        wanted: &Wanted,
+        group: Pid,
+        creator: Option<TaskId>,
+    ) -> Told {
         let Some(trace) = self.trace.as_deref_mut() else { return Told::NoneMeant };
-        let (task, mine) = (&self.task, is_mine(me, wanted, trace.of, trace.tracer));
+        // As Linux: also who has made the process is told, if another thread of the same process traces it.
+        let is_child = creator.is_some_and(|creator| is_mine(me, wanted, trace.of, creator));
+        let (task, mine) = (&self.task, is_child || is_mine(me, wanted, trace.of, trace.tracer));
         if !mine || !wanted.means(task.tid(), group) {
             return Told::NoneMeant;
         }
@@ -59,8 +68,9 @@ impl Table {
         };
         for (_, entry) in self.processes.range_mut(range) {
             let group = entry.group;
+            let creator = Some(entry.creator).filter(|_| entry.parent == me.process.pid);
             for member in &mut entry.members {
-                found = found.or(member.look_at_tracee(me, wanted, group));
+                found = found.or(member.look_at_tracee(me, wanted, group, creator));
                 if found.is_event() {
                     return found;
                 }
