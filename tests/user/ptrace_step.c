@@ -571,9 +571,10 @@ static void the_tracer_ends_in_a_step(void)
 }
 
 /*
- * clone(CLONE_VM | CLONE_VFORK | SIGCHLD) with a stack: the parent waits, and no signal ends the wait. The child ends once the word at X20 is not 0.
+ * clone(CLONE_VM | CLONE_VFORK) with a stack: the parent waits, and no signal ends the wait. The child ends, without a signal, once the word at X20 is
+ * not 0.
  */
-WALK(waits_for_child, "mov x0, #0x4111\nsub x1, sp, #512\nmov x2, #0\nmov x3, #0\nmov x4, #0\nmov x8, #220\nsvc #0\ncbnz x0, 1f\n"
+WALK(waits_for_child, "mov x0, #0x4100\nsub x1, sp, #512\nmov x2, #0\nmov x3, #0\nmov x4, #0\nmov x8, #220\nsvc #0\ncbnz x0, 1f\n"
 		      "2: ldr w9, [x20]\ncbnz w9, 3f\nmov x8, #124\nsvc #0\nb 2b\n3: mov x0, #5\nmov x8, #93\nsvc #0\n1: nop\nnop");
 
 /* Steps a child of its own over the call, in which the child waits, and ends. */
