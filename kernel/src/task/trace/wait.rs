@@ -21,6 +21,7 @@ pub(super) fn value_of(status: u32) -> i32 {
 impl Member {
     /// What the running task is told of this one, if that is a tracee of it or of its process. `group` is that of the process, `creator` the
     /// thread that has made it, if that is of the running task's process.
+    #[inline(always)]
     pub fn look_at_tracee(
         &mut self,
         me: &Task,
