@@ -86,7 +86,7 @@ impl Scheduler {
         }
         self.inherit(next);
         self.inherit(owner);
-        self.make_ready(next);
+        self.make_ready(next, None);
         Ok(Some((self.tasks.id(next), more)))
     }
 
@@ -104,7 +104,7 @@ impl Scheduler {
             self.locks.remove(lock);
         }
         self.inherit(owner);
-        self.make_ready(waiter);
+        self.make_ready(waiter, None);
         Ok(true)
     }
 

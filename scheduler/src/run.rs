@@ -105,7 +105,7 @@ impl Scheduler {
     fn requeue(&mut self, task: Slot, cpu: usize) {
         let requeue = self.tasks[task].requeue;
         if requeue == Requeue::Woken || !self.allowed(task).contains(cpu) {
-            self.place_woken(task);
+            self.place_woken(task, None);
         } else {
             self.enqueue(task, requeue == Requeue::Head);
             self.kick_for(task, false);

@@ -69,7 +69,7 @@ impl Scheduler {
                     self.kick_for(task, false);
                 } else {
                     self.dequeue(task);
-                    self.place_woken(task);
+                    self.place_woken(task, None);
                 }
             }
             // A blocked task finds its CPU when it is woken, one that leaves its CPU when the switch is over.

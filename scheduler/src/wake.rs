@@ -15,10 +15,22 @@ impl Scheduler {
     /// task that waits for a lock, which this call does not disturb (see [`lock_cancel`](Self::lock_cancel)).
     #[inline]
     pub fn wake(&mut self, task: TaskId, now: u64) -> Result<(), Error> {
+        self.end_wait(task, None, now)
+    }
+
+    /// [`wake`](Self::wake) by the current task of `cpu`, which is about to wait itself: a task of its own level does not preempt it on `cpu`,
+    /// which would cost a switch that the wait makes anyway. If the waker does not wait after all, it goes on until its turn is over.
+    #[inline]
+    pub fn wake_before_wait(&mut self, cpu: usize, task: TaskId, now: u64) -> Result<(), Error> {
+        self.end_wait(task, Some(cpu), now)
+    }
+
+    #[inline(always)]
+    fn end_wait(&mut self, task: TaskId, waker: Option<usize>, now: u64) -> Result<(), Error> {
         let slot = self.tasks.find(task)?;
         self.advance(now);
         match self.tasks[slot].state {
-            State::Blocked => self.make_ready(slot),
+            State::Blocked => self.make_ready(slot, waker),
             _ => self.tasks[slot].wake_pending = true,
         }
         Ok(())
@@ -40,12 +52,12 @@ impl Scheduler {
         }
     }
 
-    /// A task that waited does so no longer.
+    /// A task that waited does so no longer. It does not preempt its equals on the CPU `waker`.
     #[inline(always)]
-    pub(crate) fn make_ready(&mut self, task: Slot) {
+    pub(crate) fn make_ready(&mut self, task: Slot, waker: Option<usize>) {
         let cpu = self.tasks[task].cpu;
         if !self.tasks[task].on_cpu {
-            self.place_woken(task);
+            self.place_woken(task, waker);
         } else if self.cpus[cpu].current == Some(task) {
             // It has not left yet. The pick that follows its blocking finds that it may stay.
             self.tasks[task].state = State::Running;
@@ -55,16 +67,16 @@ impl Scheduler {
         }
     }
 
-    /// Puts a task that no CPU uses into a queue, as one that has just become ready.
+    /// Puts a task that no CPU uses into a queue, as one that has just become ready. It does not preempt its equals on the CPU `waker`.
     #[inline]
-    pub(crate) fn place_woken(&mut self, task: Slot) {
-        if !self.joins_queue(task) {
-            self.place_on_some_cpu(task);
+    pub(crate) fn place_woken(&mut self, task: Slot, waker: Option<usize>) {
+        if !self.joins_queue(task, waker) {
+            self.place_on_some_cpu(task, waker);
         }
     }
 
     #[inline(never)]
-    fn place_on_some_cpu(&mut self, task: Slot) {
+    fn place_on_some_cpu(&mut self, task: Slot, waker: Option<usize>) {
         let cpu = self.choose_cpu(task);
         if self.tasks[task].cpu != cpu {
             self.move_to(task, cpu);
@@ -73,7 +85,7 @@ impl Scheduler {
         self.limit_bonus(task);
         self.tasks[task].state = State::Ready;
         self.enqueue(task, false);
-        self.kick_for(task, true);
+        self.kick_for(task, waker != Some(cpu));
     }
 
     /// The task's virtual time is taken over to `cpu` as a difference to that CPU's. The task is in no queue.

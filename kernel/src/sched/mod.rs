@@ -27,8 +27,8 @@ pub use programs::{
     policy_and_affinity, run_time, set_affinity, set_policy, state, wait_for_lock, while_off_cpu,
 };
 pub use run::{
-    Look, create, exit, init_cpu, prepare_to_sleep, sleep, sleep_until, spawn, threads, wait_in_idle, wake,
-    wake_first, wake_masked, yield_now,
+    Look, create, exit, init_cpu, prepare_to_sleep, reschedules, sleep, sleep_until, spawn, threads,
+    wait_in_idle, wake, wake_before_sleep, wake_first, wake_masked, yield_now,
 };
 pub use scheduler::{CpuSet, Error, LockKey, MIN_GRANULARITY, Policy, RR_QUANTUM, TaskId, TaskState};
 pub use thread::{
@@ -38,7 +38,6 @@ pub use wait::{Interrupted, WaitQueue, Waiting};
 
 use crate::debug::{CpuDebug, step};
 use crate::percpu;
-use run::RESCHEDULES;
 
 /// Requests that this CPU ends the turn of the running thread at the end of the interrupt that is being handled. Any context.
 pub fn want_reschedule() {
@@ -80,9 +79,4 @@ pub fn set_tick(hz: u32) {
 /// The name of the running thread. Thread context.
 pub fn current() -> &'static str {
     thread::current().map_or("boot", Thread::name)
-}
-
-/// How many switches all CPUs have made so far. Any context.
-pub fn reschedules() -> u64 {
-    RESCHEDULES.iter().map(|count| count.load(core::sync::atomic::Ordering::Relaxed)).sum()
 }

@@ -22,9 +22,6 @@ use core::cell::Cell;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed};
 use scheduler::{CpuSet, Policy, Scheduler, TaskId};
 
-/// How many switches each CPU has made.
-pub(super) static RESCHEDULES: PerCpu<AtomicU64> = crate::per_cpu!(AtomicU64::new(0));
-
 /// The scheduler, and the threads by the number of their task.
 pub(super) struct State {
     pub scheduler: Scheduler,
@@ -33,8 +30,10 @@ pub(super) struct State {
 
 static STATE: IrqMutex<Option<State>> = IrqMutex::new(None);
 
-/// What a CPU runs. Only this CPU uses the values, with I masked.
+/// What a CPU runs. Only this CPU uses the values, with I masked; others only read `switches`.
 struct Running {
+    /// How many switches the CPU has made.
+    switches: AtomicU64,
     /// The thread that runs.
     thread: Cell<*const Thread>,
     /// The thread that runs when the scheduler has none.
@@ -44,6 +43,7 @@ struct Running {
 }
 
 static RUNNING: PerCpu<Running> = crate::per_cpu!(Running {
+    switches: AtomicU64::new(0),
     thread: Cell::new(core::ptr::null()),
     idle: Cell::new(core::ptr::null()),
     ended: Cell::new(None),
@@ -195,6 +195,13 @@ pub fn wake_first(cpu: usize) {
     }
 }
 
+/// How many switches all CPUs have made so far. Any context.
+pub fn reschedules() -> u64 {
+    // SAFETY: an atomic is `Sync`.
+    let of = |cpu| unsafe { RUNNING.of_unchecked(cpu) }.switches.load(Relaxed);
+    (0..percpu::MAX_CPUS).map(of).sum()
+}
+
 /// How many threads wait for their turn on a CPU. Thread and interrupt context.
 pub fn threads(cpu: usize) -> usize {
     with(|state| state.scheduler.ready(cpu)).unwrap_or(0)
@@ -241,11 +248,21 @@ pub fn wake(task: TaskId) {
 
 /// As [`wake`], for a caller who has interrupts off.
 pub fn wake_masked(task: TaskId) {
+    wake_by(|scheduler, now| scheduler.wake(task, now));
+}
+
+/// As [`wake_masked`], for a thread that is about to sleep itself: it is not preempted by a thread that is no more important.
+pub fn wake_before_sleep(task: TaskId) {
+    wake_by(|scheduler, now| scheduler.wake_before_wait(percpu::index(), task, now));
+}
+
+#[inline(always)]
+fn wake_by(wake: impl FnOnce(&mut Scheduler, u64) -> Result<(), scheduler::Error>) {
     let kicks = {
         let mut guard = arch::in_register(&STATE).lock_masked();
         let Some(state) = guard.as_mut() else { return };
         // A task that has ended meanwhile needs no waking.
-        let _ = state.scheduler.wake(task, clock::nanoseconds());
+        let _ = wake(&mut state.scheduler, clock::nanoseconds());
         state.scheduler.take_kicks()
     };
     kick(kicks);
@@ -407,8 +424,7 @@ fn switch_to(mut guard: MaskedGuard<'_, Option<State>>, next: Option<TaskId>) {
         from.is_stepped.set(true);
     }
     debug::check_switchable();
-    let count = RESCHEDULES.this();
-    count.store(count.load(Relaxed) + 1, Relaxed);
+    running.switches.store(running.switches.load(Relaxed) + 1, Relaxed);
     if let Some(occupant) = &from.occupant {
         occupant.leaves();
         if to.occupant.is_none() {

@@ -103,3 +103,44 @@ fn a_task_that_has_ended_is_not_woken() {
     rig.s.discard(waits).unwrap();
     assert_eq!(rig.s.hand_over(0, waits, rig.now), Some(None));
 }
+
+#[test]
+fn who_wakes_and_then_waits_is_not_preempted_in_between() {
+    let mut rig = Rig::new(1);
+    let (runs, waits) = pair(&mut rig);
+    rig.now += 10 * MS;
+    rig.s.wake_before_wait(0, waits, rig.now).unwrap();
+    assert!(rig.s.take_kicks().is_empty() && !rig.s.wants_reschedule(0));
+    assert_eq!(rig.s.wait(0, rig.now), Some(Some(waits)));
+    // Without the promise to wait, the same wake-up does preempt.
+    rig.now += 10 * MS;
+    rig.s.wake(runs, rig.now).unwrap();
+    assert!(rig.s.take_kicks().contains(0));
+}
+
+#[test]
+fn who_does_not_wait_after_all_loses_the_cpu_when_the_turn_is_over() {
+    let mut rig = Rig::new(1);
+    let (_, waits) = pair(&mut rig);
+    rig.now += 10 * MS;
+    rig.s.wake_before_wait(0, waits, rig.now).unwrap();
+    assert!(rig.s.tick(0, rig.now));
+    assert_eq!(rig.schedule(0), Some(waits));
+}
+
+#[test]
+fn a_wake_up_before_a_wait_preempts_all_but_equals_on_the_wakers_cpu() {
+    let mut rig = Rig::new(2);
+    let (_, waits) = pair(&mut rig);
+    let elsewhere = rig.start_on(Policy::Fair(0), CpuSet::of(1));
+    rig.settle();
+    rig.block(1);
+    let busy = rig.start_on(Policy::Fair(0), CpuSet::of(1));
+    rig.settle();
+    rig.now += 10 * MS;
+    rig.s.wake_before_wait(0, elsewhere, rig.now).unwrap();
+    assert!(rig.s.take_kicks() == CpuSet::of(1), "{busy:?} runs on another CPU and waits for nothing");
+    rig.s.set_policy(waits, Policy::Fifo(1)).unwrap();
+    rig.s.wake_before_wait(0, waits, rig.now).unwrap();
+    assert!(rig.s.take_kicks().contains(0));
+}

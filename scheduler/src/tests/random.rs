@@ -9,6 +9,7 @@ use crate::{CpuSet, LockKey, Policy, Scheduler, TaskId, TaskState, task::State};
 enum Op {
     Spawn(Policy, u64),
     Wake(usize),
+    WakeBeforeWait(usize, usize),
     Block(usize),
     Wait(usize),
     HandOver(usize, usize),
@@ -43,6 +44,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => (policy(), prop_oneof![Just(15), 1_u64..16]).prop_map(|(policy, cpus)| Op::Spawn(policy, cpus)),
         6 => task.clone().prop_map(Op::Wake),
+        3 => (cpu.clone(), task.clone()).prop_map(|(cpu, task)| Op::WakeBeforeWait(cpu, task)),
         3 => cpu.clone().prop_map(Op::Block),
         6 => cpu.clone().prop_map(Op::Wait),
         6 => (cpu.clone(), task.clone()).prop_map(|(cpu, task)| Op::HandOver(cpu, task)),
@@ -166,6 +168,11 @@ impl Model {
                 self.alive.extend(self.s.spawn(policy, CpuSet(cpus), None));
             }
             Op::Spawn(..) => {}
+            Op::WakeBeforeWait(cpu, task) => {
+                if let Some(task) = self.task(task) {
+                    self.s.wake_before_wait(cpu, task, self.now).unwrap();
+                }
+            }
             Op::Block(cpu) => drop(self.s.block(cpu, self.now)),
             Op::Wait(cpu) => self.wait(cpu, None),
             Op::HandOver(cpu, to) => self.wait(cpu, self.task(to)),

@@ -145,8 +145,8 @@ impl Task {
             trace.steps = how == How::Step;
             trace.stop = None;
         }
-        // The table's lock keeps interrupts off.
-        sched::wake_masked(thread);
+        // The table's lock keeps interrupts off. A tracer that lets its tracee go on waits for the next stop, as a rule.
+        sched::wake_before_sleep(thread);
         Ok(())
     }
 
