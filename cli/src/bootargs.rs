@@ -130,6 +130,8 @@ pub struct BootArgs<'a> {
     pub init: Option<&'a str>,
     /// `calls=NAME,NAME,...`: the only system calls that programs have. By default all that the kernel has.
     pub calls: Option<&'a str>,
+    /// `contend=NAME`: a thread holds the lock of delivery of the programs with this name, again and again. Default none.
+    pub contend: Option<&'a str>,
     /// `test=`: a filter of the self-tests; `test` alone is the empty filter.
     pub test: Option<&'a str>,
     /// `die=`: the test to run that must end the kernel.
@@ -174,6 +176,7 @@ impl<'a> BootArgs<'a> {
             mode: None,
             init: None,
             calls: None,
+            contend: None,
             test: None,
             die: None,
             loglevel: LogLevel::Info,
@@ -196,6 +199,7 @@ impl<'a> BootArgs<'a> {
                 Item::Mode(mode) => args.mode = Some(mode),
                 Item::Init(path) => args.init = Some(path),
                 Item::Calls(names) => args.calls = Some(names),
+                Item::Contend(name) => args.contend = Some(name),
                 Item::Test(filter) => args.test = Some(filter),
                 Item::Die(name) => args.die = Some(name),
                 Item::LogLevel(level) => args.loglevel = level,
@@ -239,6 +243,7 @@ enum Item<'a> {
     Mode(&'a str),
     Init(&'a str),
     Calls(&'a str),
+    Contend(&'a str),
     Test(&'a str),
     Die(&'a str),
     LogLevel(LogLevel),
@@ -266,6 +271,7 @@ impl<'a> Item<'a> {
             "mode" => or(named.map(Item::Mode), "a mode's name"),
             "init" => or(named.map(Item::Init), "the path of a program"),
             "calls" => or(named.map(Item::Calls), "names of system calls with commas between them"),
+            "contend" => or(named.map(Item::Contend), "a program's name"),
             "test" => Ok(Item::Test(value)),
             "die" => or(named.map(Item::Die), "a test's name"),
             "loglevel" => or(
@@ -590,6 +596,7 @@ mod tests {
         let expected = [
             ("mode", "a mode's name"),
             ("init", "the path of a program"),
+            ("contend", "a program's name"),
             ("die", "a test's name"),
             ("loglevel", "off, error, warn, info, debug, trace, or 0 to 15"),
             ("hz", "1 to 10000 ticks per second"),
@@ -606,6 +613,7 @@ mod tests {
         assert_eq!(warnings("Hz=1"), ["boot argument 'Hz' is unknown, ignored"]);
         assert_eq!(warnings("hz=1 hz=10000"), Vec::<String>::new());
         assert_eq!(BootArgs::parse("samples=7 die=a").samples, 7);
+        assert_eq!(BootArgs::parse("contend=one").contend, Some("one"));
         assert_eq!(BootArgs::parse("k=5").k.map(|k| k.to_string()), Some("5".into()));
     }
 }

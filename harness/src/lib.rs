@@ -8,6 +8,7 @@
 extern crate alloc;
 
 pub mod bench;
+pub mod contend;
 pub mod demo;
 pub mod elf;
 pub mod ktest;

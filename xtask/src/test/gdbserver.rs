@@ -217,7 +217,8 @@ fn times(arguments: &QemuTest) -> u32 {
     if arguments.matrix == Extent::Full { FULL } else { QUICK }
 }
 
-/// Attaches gdb again and again: a breakpoint in the program is hit, and then gdb quits and so kills the program, or detaches.
+/// Attaches gdb again and again: a breakpoint in the program is hit, and then gdb quits and so kills the program, or detaches. Whenever the
+/// program's signals are delivered, a less important thread may have the lock that they need.
 pub fn run_repeated(
     kernel: &Kernel,
     programs: &[user::Program],
@@ -253,7 +254,8 @@ fn repeated(
     );
     let debuggee = debuggee(programs)?;
     let contents = contents(directory.path(), &script, debuggee)?;
-    let mut boot = Boot::start(&machine(base, " hz=10000"), &kernel.image, &contents, |_| {})?;
+    let mut boot =
+        Boot::start(&machine(base, " hz=10000 contend=debuggee"), &kernel.image, &contents, |_| {})?;
     for turn in 1..=times {
         let detaches = turn % 2 == 0;
         let mut said = String::new();
@@ -268,8 +270,9 @@ fn repeated(
         }
     }
     let status = boot.wait(PATIENCE)?.context("the boot does not end")?;
+    let console = boot.console();
     // Only those that gdb has let go have come to their ends.
-    let ended = boot.console().matches("debuggee: total 153, 1 signals").count();
+    let ended = console.matches("debuggee: total 153, 1 signals").count();
     if !status.success() {
         *tail = boot.console();
         return Ok(Verdict::Failed(status.to_string()));
@@ -279,6 +282,12 @@ fn repeated(
             "{ended} programs have come to their end instead of {}",
             times / 2
         )));
+    }
+    let waits = console.lines().find_map(|line| line.strip_suffix(" waits for a lock of delivery"));
+    let waits: u32 = waits.context("the kernel does not say who waited")?.trim().parse()?;
+    // At the least the signal of the breakpoint in each turn.
+    if waits < times {
+        return Ok(Verdict::Failed(format!("only {waits} waits for the lock of delivery in {times} turns")));
     }
     Ok(Verdict::Passed)
 }
