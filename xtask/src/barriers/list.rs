@@ -50,6 +50,8 @@ pub enum Event {
     Calls,
     /// There is a jump through a register.
     Jumps,
+    /// There is an exception return, which is not enough for this register.
+    Erets,
 }
 
 /// An access or a barrier.
@@ -63,8 +65,13 @@ pub enum Needed {
     Barrier,
 }
 
-const EVENTS: [(&str, Event); 4] =
-    [("opens", Event::Opens), ("returns", Event::Returns), ("calls", Event::Calls), ("jumps", Event::Jumps)];
+const EVENTS: [(&str, Event); 5] = [
+    ("opens", Event::Opens),
+    ("returns", Event::Returns),
+    ("calls", Event::Calls),
+    ("jumps", Event::Jumps),
+    ("erets", Event::Erets),
+];
 
 const NEEDED: [(&str, Needed); 3] =
     [("acquire", Needed::Acquire), ("release", Needed::Release), ("barrier", Needed::Barrier)];

@@ -7,6 +7,9 @@
 //! a place where the check cannot go on: a call or jump through a register, or the return of a function that nobody calls directly.
 //! `barriers.txt` has the exceptions, with reasons.
 //!
+//! For MDSCR_EL1 an ERET is not enough: the ERET may decide on SPSR_EL1.SS before it synchronises (DDI 0487 D2.12.4), so an ISB must
+//! come first.
+//!
 //! Code may also record that it owes an ISB, and leave the ISB to the code that unmasks D. Such code stores all ones close to the
 //! write; the shadow of MDSCR_EL1 never has this value otherwise (`debug::control`). After such a write, a conditional branch
 //! counts as the ISB if one of its two ways soon comes to an ISB, or to a call of a function that has an ISB on every way. The
@@ -97,11 +100,14 @@ fn written(word: u32) -> Option<&'static str> {
     }
 }
 
-/// Whether an instruction is or causes a context synchronization event: ISB; ERET, ERETAA, ERETAB; SVC, HVC, SMC, BRK, HLT, UDF.
+/// Whether an instruction is or causes a context synchronization event: ISB; SVC, HVC, SMC, BRK, HLT, UDF. ERET is one, too.
 fn synchronises(word: u32) -> bool {
-    let isb = word & 0xffff_f0ff == 0xd503_30df;
-    let returns = matches!(word, 0xd69f_03e0 | 0xd69f_0bff | 0xd69f_0fff);
-    isb || returns || word & 0xff00_0000 == 0xd400_0000 || word >> 16 == 0
+    is_isb(word) || word & 0xff00_0000 == 0xd400_0000 || word >> 16 == 0
+}
+
+/// Whether an instruction is ERET, ERETAA or ERETAB.
+fn is_eret(word: u32) -> bool {
+    matches!(word, 0xd69f_03e0 | 0xd69f_0bff | 0xd69f_0fff)
 }
 
 fn is_isb(word: u32) -> bool {
@@ -143,18 +149,26 @@ struct Ways {
     returns: bool,
 }
 
+/// What the ways from a register write depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Write {
+    /// Whether the write's ISB is recorded as owed (`is_recorded`).
+    owed: bool,
+    /// Whether an ERET puts the write in force in time.
+    eret: bool,
+}
+
 /// Follows the ways of execution from a register write that is not in force yet.
 struct Walker<'a> {
     text: &'a Text<'a>,
     functions: &'a Functions<'a>,
     /// For each function, where it is called (`true`) or jumped to as a tail call.
     callers: BTreeMap<u64, Vec<(u64, bool)>>,
-    /// Results so far. The first part of the key tells whether the write's ISB is recorded as owed (`is_recorded`), the second where
-    /// the ways begin: in `called` at the first instruction of a function, in `from` at any instruction.
-    called: BTreeMap<(bool, u64), Ways>,
-    from: BTreeMap<(bool, u64), Ways>,
+    /// Results so far. The second part of the key tells where the ways begin: in `called` at the first instruction of a function, in `from` at any instruction.
+    called: BTreeMap<(Write, u64), Ways>,
+    from: BTreeMap<(Write, u64), Ways>,
     /// The entries of `called` that this round has looked into, and whether one of them has grown.
-    looked: BTreeSet<(bool, u64)>,
+    looked: BTreeSet<(Write, u64)>,
     grown: bool,
 }
 
@@ -195,7 +209,10 @@ impl<'a> Walker<'a> {
             self.from.clear();
             self.looked.clear();
             self.grown = false;
-            let events = writes.iter().map(|&write| (write, self.on_every_way(write.0))).collect();
+            let events = writes
+                .iter()
+                .map(|&(at, register)| ((at, register), self.on_every_way(at, register)))
+                .collect();
             if !self.grown {
                 return events;
             }
@@ -203,16 +220,16 @@ impl<'a> Walker<'a> {
     }
 
     /// What happens after the instruction at `write`, in its function and in the functions that it returns to.
-    fn on_every_way(&mut self, write: u64) -> Events {
+    fn on_every_way(&mut self, write: u64, register: &str) -> Events {
         let mut events = Events::new();
         let mut seen = BTreeSet::new();
-        let owed = self.is_recorded(write);
+        let kind = Write { owed: self.is_recorded(write), eret: register != "MDSCR_EL1" };
         let mut next = vec![write + 4];
         while let Some(at) = next.pop() {
             if !seen.insert(at) {
                 continue;
             }
-            let ways = self.ways_from(owed, at);
+            let ways = self.ways_from(kind, at);
             events.extend(ways.events);
             // `at` may already be the first instruction of the next function, but the instruction in front of it belongs to this
             // one.
@@ -241,38 +258,42 @@ impl<'a> Walker<'a> {
     }
 
     /// What happens from the instruction at `at` on, until its function returns. Each instruction is looked into once in a round.
-    fn ways_from(&mut self, owed: bool, at: u64) -> Ways {
-        if let Some(known) = self.from.get(&(owed, at)) {
+    fn ways_from(&mut self, kind: Write, at: u64) -> Ways {
+        if let Some(known) = self.from.get(&(kind, at)) {
             return known.clone();
         }
-        let ways = self.follow(owed, at);
-        self.from.insert((owed, at), ways.clone());
+        let ways = self.follow(kind, at);
+        self.from.insert((kind, at), ways.clone());
         ways
     }
 
     /// What happens in a function that is called. Each function is looked into once in a round; until that is done, and in a
     /// recursive call, the result is that of the round before.
-    fn ways_of(&mut self, owed: bool, function: u64) -> Ways {
-        let key = (owed, function);
+    fn ways_of(&mut self, kind: Write, function: u64) -> Ways {
+        let key = (kind, function);
         let known = self.called.get(&key).cloned().unwrap_or_default();
         if !self.looked.insert(key) {
             return known;
         }
         let ended = ends(self.functions.name(function));
-        let ways = if ended { Ways::default() } else { self.follow(owed, function) };
+        let ways = if ended { Ways::default() } else { self.follow(kind, function) };
         self.grown |= ways != known;
         self.called.insert(key, ways.clone());
         ways
     }
 
     /// Follows all ways from the instruction at `from`, with jumps and calls, until there is a barrier or a way returns.
-    fn follow(&mut self, owed: bool, from: u64) -> Ways {
+    fn follow(&mut self, kind: Write, from: u64) -> Ways {
         let mut ways = Ways::default();
         let mut seen = BTreeSet::new();
         let mut next = vec![from];
         while let Some(at) = next.pop() {
             let Some(word) = self.text.word(at).filter(|_| seen.insert(at)) else { continue };
-            if synchronises(word) {
+            if synchronises(word) || is_eret(word) && kind.eret {
+                continue;
+            }
+            if is_eret(word) {
+                ways.events.insert((Event::Erets, at));
                 continue;
             }
             if opens_d(word) {
@@ -284,12 +305,12 @@ impl<'a> Walker<'a> {
                 Some(Branch::Always(target)) if ends(self.functions.name(target)) => {}
                 Some(Branch::Always(target)) => next.push(target),
                 Some(Branch::Perhaps(target)) => {
-                    if !(owed && (self.pays(at + 4) || self.pays(target))) {
+                    if !(kind.owed && (self.pays(kind, at + 4) || self.pays(kind, target))) {
                         next.extend([at + 4, target]);
                     }
                 }
                 Some(Branch::Call(target)) => {
-                    let called = self.ways_of(owed, target);
+                    let called = self.ways_of(kind, target);
                     ways.events.extend(called.events);
                     if called.returns {
                         next.push(at + 4);
@@ -311,7 +332,7 @@ impl<'a> Walker<'a> {
     }
 
     /// Whether the ISB that is owed follows soon, or the call of a function that has an ISB on every way.
-    fn pays(&mut self, at: u64) -> bool {
+    fn pays(&mut self, kind: Write, at: u64) -> bool {
         // Room for the call itself, and for an epilogue in front of a tail call.
         const NEAR: u64 = 10;
         let text = self.text;
@@ -324,7 +345,7 @@ impl<'a> Walker<'a> {
                 // A tail call counts as a call. A branch inside of the function looks the same here, and counts too: all ways
                 // from its target are followed, as those of a function are.
                 Some(Branch::Call(target) | Branch::Always(target)) => {
-                    let called = self.ways_of(true, target);
+                    let called = self.ways_of(kind, target);
                     return !called.returns && called.events.is_empty() && !ends(self.functions.name(target));
                 }
                 Some(_) => return false,
@@ -333,17 +354,34 @@ impl<'a> Walker<'a> {
         false
     }
 
-    /// Whether the function of a write stores all ones near the write, and so records that it owes an ISB.
+    /// Whether the function of a write stores all ones near the write, or on the way from the write, and so records that it owes an ISB.
     fn is_recorded(&self, write: u64) -> bool {
         // Room for a row of writes to numbered registers, and a little more.
         const NEAR: u64 = 96 * 4;
         let function = self.functions.range(write);
         let near = function.start.max(write.saturating_sub(NEAR))..function.end.min(write + NEAR);
+        let words = self.text.words(near).chain(self.way_from(write));
         // STR (immediate, unsigned offset), 64 bits.
-        let stored = self.text.words(near).filter(|(_, word)| word & 0xffc0_0000 == 0xf900_0000);
+        let stored = words.filter(|(_, word)| word & 0xffc0_0000 == 0xf900_0000);
         let stored: BTreeSet<u32> = stored.map(|(_, word)| word & 31).collect();
         // All ones are made by MOVN Xn, #0.
         self.text.words(function).any(|(_, word)| word & !31 == 0x9280_0000 && stored.contains(&(word & 31)))
+    }
+
+    /// The instructions after `at` up to the first one after which there is more than one way, or a few of them.
+    fn way_from(&self, mut at: u64) -> Vec<(u64, u32)> {
+        const FEW: usize = 16;
+        let mut way = Vec::new();
+        while way.len() < FEW {
+            at = match self.text.word(at).and_then(|word| code::branch(at, word)) {
+                None => at + 4,
+                Some(Branch::Always(target)) => target,
+                Some(_) => break,
+            };
+            let Some(word) = self.text.word(at) else { break };
+            way.push((at, word));
+        }
+        way
     }
 
     /// The targets of the BR at `at`, if the BR chooses one of several accesses to numbered registers as `arch/sysreg.rs` does

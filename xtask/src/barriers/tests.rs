@@ -45,13 +45,24 @@ fn told(words: &[u32], list: &str) -> Vec<String> {
 
 #[test]
 fn a_barrier_behind_the_write_is_enough_and_a_dropped_one_is_found() {
+    assert_eq!(told(&[MDSCR, ISB, OPEN, RET], ""), [""; 0]);
+    // MSR DBGBCR0_EL1, X0.
     for good in [ISB, ERET] {
-        assert_eq!(told(&[MDSCR, good, OPEN, RET], ""), [""; 0]);
+        assert_eq!(told(&[0xd510_00a0, good, OPEN, RET], ""), [""; 0]);
     }
     assert_eq!(told(&[MDSCR, NOP, OPEN, RET], ""), ["one | MDSCR_EL1 | opens | one"]);
     assert_eq!(told(&[MDSCR, NOP, NOP, RET], ""), ["one | MDSCR_EL1 | returns | one"]);
     assert_eq!(told(&[MDSCR, BLR, ISB, RET], ""), ["one | MDSCR_EL1 | calls | one"]);
     assert_eq!(told(&[MDSCR, 0xd61f_0100, ISB, RET], ""), ["one | MDSCR_EL1 | jumps | one"]);
+}
+
+#[test]
+fn an_exception_return_is_not_enough_for_steps() {
+    assert_eq!(told(&[MDSCR, ERET, OPEN, RET], ""), ["one | MDSCR_EL1 | erets | one"]);
+    assert_eq!(told(&[MDSCR, ISB, ERET, RET], ""), [""; 0]);
+    assert_eq!(told(&[MDSCR, b(3), NOP, NOP, NOP, NOP, ERET, RET], ""), ["one | MDSCR_EL1 | erets | two"]);
+    let excuse = "[writes]\none | MDSCR_EL1 | erets | one # no step waits there\n";
+    assert_eq!(told(&[MDSCR, ERET, OPEN, RET], excuse), [""; 0]);
 }
 
 #[test]
@@ -91,6 +102,23 @@ fn an_isb_that_is_recorded_as_owed_may_follow_a_comparison() {
     // A tail call of that function, on the way that pays; on the other way D opens at once.
     let tail = |isb| told(&[ones, store, MDSCR, cbz(2), OPEN, b(3), NOP, NOP, isb, RET, RET, RET], "").len();
     assert_eq!((tail(ISB), tail(NOP)), (0, 2), "D opens on both ways");
+}
+
+#[test]
+fn an_isb_may_be_recorded_far_away_on_the_way() {
+    // MSR; B to the store of all ones, 110 instructions away; the comparison; the ISB.
+    let whole = |store| {
+        let mut words = vec![0x9280_0009, MDSCR, b(110)];
+        words.resize(112, NOP);
+        words.extend([store, cbz(3), MDSCR, ISB, OPEN, RET]);
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let size = bytes.len() as u32;
+        let symbols = [Symbol { offset: 0, size, name: "all".into(), kind: Kind::Text, hash: 0, mangled: 0 }];
+        let functions = Functions { start: BASE, symbols: &symbols };
+        let text = Text { address: BASE, bytes: &bytes };
+        without_barrier(&text, &functions, &List::default(), false).len()
+    };
+    assert_eq!((whole(0xf900_0409), whole(NOP)), (0, 1));
 }
 
 #[test]
