@@ -108,6 +108,7 @@ impl<R: DebugRegs + BankSelect> Banked<R> {
 
     fn select(&mut self, bank: u8) {
         self.0.write_mdselr(u64::from(bank) << BANK_SHIFT);
+        // The accesses that follow read MDSELR_EL1 indirectly (DDI 0487 D24.1.2.2).
         self.0.isb();
     }
 }
@@ -143,6 +144,11 @@ impl<R: DebugRegs + BankSelect> DebugRegs for Banked<R> {
     #[inline(always)]
     fn isb(&mut self) {
         self.0.isb();
+    }
+
+    #[inline(always)]
+    fn commit(&mut self) {
+        self.0.commit();
     }
 
     fn settle(&mut self) {
@@ -183,7 +189,7 @@ pub fn reset_all(regs: &mut impl DebugRegs, counts: Counts) {
             regs.write_value(kind, n, 0);
         }
     }
-    regs.isb();
+    regs.commit();
 }
 
 /// Whether EL1 can reach the banks that the ID registers announce. Software at EL2 or EL3 may deny them to EL1; all accesses then
@@ -196,6 +202,7 @@ pub fn banks_answer(regs: &mut Banked<impl DebugRegs + BankSelect + ReadRegs>, c
     [Kind::Breakpoint, Kind::Watchpoint].into_iter().all(|kind| {
         let firsts = || (0..counts.of(kind)).step_by(BANK.into());
         firsts().for_each(|n| regs.write_value(kind, n, MARK * (1 + u64::from(n))));
+        // The reads go through other values of MDSELR_EL1 than the writes did (DDI 0487 D24.1.2.2).
         regs.isb();
         firsts().all(|n| regs.read_value(kind, n) == MARK * (1 + u64::from(n)))
     })

@@ -409,6 +409,7 @@ impl CpuSlots {
                 Some(_) => {}
             }
         }
+        // From here on the same hit cannot come again (DDI 0487 D2, "Synchronization and debug exceptions").
         regs.isb();
         unowned
     }

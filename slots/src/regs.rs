@@ -24,6 +24,13 @@ pub trait DebugRegs {
     }
     /// Executes an ISB: what was written to the registers before is in effect for the instructions after it.
     fn isb(&mut self);
+    /// Ends a change of slots: what was written before has to be in effect before debug exceptions are unmasked, and before another
+    /// CPU is told of the change (DDI 0487 D2, "Synchronization and debug exceptions"). Executes an ISB, unless the back end sees to
+    /// it that one follows in time.
+    #[inline(always)]
+    fn commit(&mut self) {
+        self.isb();
+    }
     /// Selects bank 0. Which bank is selected is UNKNOWN out of reset, but the writes rely on bank 0. A back end without banks does
     /// nothing here.
     #[inline]
@@ -60,6 +67,11 @@ impl<R: DebugRegs> DebugRegs for &mut R {
     }
 
     #[inline]
+    fn commit(&mut self) {
+        (**self).commit();
+    }
+
+    #[inline]
     fn settle(&mut self) {
         (**self).settle();
     }
@@ -81,12 +93,12 @@ impl<R: ReadRegs> ReadRegs for &mut R {
 #[inline(always)]
 pub fn arm(regs: &mut impl DebugRegs, kind: Kind, n: u8, encoding: Encoding) {
     regs.write_both(kind, n, encoding.value, encoding.enabled());
-    regs.isb();
+    regs.commit();
 }
 
 /// Disarms slot `n`: control to zero, ISB (rule H1). The record may be freed only after every CPU has done this.
 #[inline]
 pub fn disarm(regs: &mut impl DebugRegs, kind: Kind, n: u8) {
     regs.write_control(kind, n, 0);
-    regs.isb();
+    regs.commit();
 }
