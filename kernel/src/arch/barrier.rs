@@ -2,28 +2,29 @@
 
 use core::arch::asm;
 
-/// Context synchronisation (DDI 0487 B2.6.1): earlier writes of system registers are in force for the instructions behind the ISB.
+/// Context synchronisation (DDI 0487 B2.6.1, D24.1.2.2): earlier writes of system registers are in force for the instructions behind the ISB.
 #[inline(always)]
 pub fn isb() {
     // SAFETY: an ISB changes no state that Rust knows of.
     unsafe { asm!("isb", options(nostack, preserves_flags)) }
 }
 
-/// Completes all earlier memory accesses and cache maintenance for the inner shareable domain.
+/// Completes all earlier memory accesses and cache maintenance for the inner shareable domain (DDI 0487 B2, "Data Synchronization
+/// Barrier").
 #[inline(always)]
 pub fn dsb_ish() {
     // SAFETY: a DSB changes no state that Rust knows of.
     unsafe { asm!("dsb ish", options(nostack, preserves_flags)) }
 }
 
-/// Completes all earlier stores for the inner shareable domain, table walks of other CPUs included.
+/// Completes all earlier stores for the inner shareable domain, table walks of other CPUs included (the same section).
 #[inline(always)]
 pub fn dsb_ishst() {
     // SAFETY: a DSB changes no state that Rust knows of.
     unsafe { asm!("dsb ishst", options(nostack, preserves_flags)) }
 }
 
-/// Earlier loads are observed before all later accesses.
+/// Earlier loads are observed before all later accesses (DDI 0487 B2, "Data Memory Barrier").
 #[inline(always)]
 pub fn load_acquire() {
     // SAFETY: a DMB changes no state that Rust knows of.

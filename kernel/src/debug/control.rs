@@ -112,6 +112,8 @@ pub fn pay_all(cpu: &MaskedCpu) {
     let wanted = cpu.wanted();
     cpu.mdscr.set(wanted);
     mdscr::write(wanted);
+    // MDSCR_EL1 and the slot registers are in force from here on (DDI 0487 D2, "Synchronization and debug exceptions"; before an
+    // ERET: D2.12.4, see `sync_for_return`).
     barrier::isb();
 }
 
@@ -122,6 +124,7 @@ pub fn pay_all(cpu: &MaskedCpu) {
 pub fn force(cpu: &MaskedCpu, value: u64) {
     cpu.mdscr.set(value);
     mdscr::write(value);
+    // As in `pay_all`.
     barrier::isb();
 }
 

@@ -16,7 +16,8 @@ pub fn frequency() -> u64 {
     CNTFRQ_EL0.get() & 0xffff_ffff
 }
 
-/// The counter now. The ISB in front keeps the CPU from reading the counter before earlier instructions have completed.
+/// The counter now. The ISB in front keeps the CPU from reading the counter before earlier instructions have completed (DDI 0487, chapter
+/// "The Generic Timer in AArch64 state").
 #[inline(always)]
 pub fn now() -> u64 {
     let count;
@@ -29,7 +30,7 @@ pub fn now() -> u64 {
 #[inline(always)]
 pub fn arm_at(at: u64) {
     // SAFETY: sets the compare value, then enables the timer with its interrupt unmasked. The timer's handler expects the
-    // interrupt. The ISB puts the writes in force before the caller goes on.
+    // interrupt. The ISB puts the writes in force before the caller goes on (DDI 0487 D24.1.2.2).
     unsafe {
         asm!(
             "msr cntv_cval_el0, {at}",
@@ -53,7 +54,8 @@ pub fn arm_after(ticks: u64) -> u64 {
 /// Stops this CPU's timer; its interrupt line goes low.
 #[inline(always)]
 pub fn stop() {
-    // SAFETY: disables the timer. The ISB puts that in force before the caller goes on, so the timer raises no later interrupt.
+    // SAFETY: disables the timer. The ISB puts that in force before the caller goes on (DDI 0487 D24.1.2.2), so the timer raises no later
+    // interrupt.
     unsafe { asm!("msr cntv_ctl_el0, xzr", "isb", options(nostack, preserves_flags)) };
 }
 

@@ -305,8 +305,8 @@ pub(super) fn on_the_way_out() {
     if debug::this().in_deferred() {
         return;
     }
-    // The end of the interrupt was a write of a system register. It has to take effect before I is opened, here or in
-    // another thread: until the running priority has dropped, no further interrupt of this priority is signalled. If
+    // The end of the interrupt was a write of a system register, ICC_EOIR1_EL1, which is in force only behind a context synchronization
+    // event (DDI 0487 D24.1.2.2). It has to take effect before I is opened, here or in another thread: until the running priority has dropped, no further interrupt of this priority is signalled. If
     // nothing is pending, this function is not called, and the exception return synchronises.
     barrier::isb();
     irq::deferred::run();

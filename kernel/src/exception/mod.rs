@@ -49,5 +49,6 @@ pub fn init_cpu() {
         static vectors: u8;
     }
     crate::write_sysreg!("vbar_el1", (&raw const vectors).addr() as u64);
+    // Exceptions use the new value from here on (DDI 0487 D24.1.2.2).
     crate::arch::barrier::isb();
 }

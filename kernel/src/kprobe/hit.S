@@ -137,7 +137,7 @@ exception_el1_brk:
     b.eq    return_to_el1
     str     x1, [x20, #{MDSCR}]
     msr     mdscr_el1, x1
-    // As in `control::sync_for_return`: ERET may decide on SPSR.SS before it synchronises.
+    // As in `control::sync_for_return`: ERET may decide on SPSR.SS (DDI 0487 D2.12.4) before it synchronises.
     isb
     b       return_to_el1
 

@@ -68,6 +68,7 @@ fn data_abort(address: u64) -> u64 {
     let probed = read_sysreg!("par_el1");
     // SAFETY: AT translates an address, and changes nothing but PAR_EL1.
     unsafe { asm!("at s1e1r, {}", in(reg) address, options(nostack, preserves_flags)) };
+    // The read of PAR_EL1 sees what AT has written there only behind a context synchronization event (DDI 0487 D24.1.2.2).
     barrier::isb();
     let answer = read_sysreg!("par_el1");
     write_sysreg!("par_el1", probed);

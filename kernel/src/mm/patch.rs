@@ -100,6 +100,7 @@ fn synchronise(alias: usize, address: usize, length: usize) {
         unsafe { asm!("dc cvau, {}", in(reg) line, options(nostack, preserves_flags)) };
         line += data;
     }
+    // The lines are clean before the instruction cache reads them again (the same section).
     // SAFETY: a barrier.
     unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
     let mut line = address & !(instruction - 1);
@@ -108,6 +109,7 @@ fn synchronise(alias: usize, address: usize, length: usize) {
         unsafe { asm!("ic ivau, {}", in(reg) line, options(nostack, preserves_flags)) };
         line += instruction;
     }
+    // Every CPU has dropped the old instructions before anything tells it to go on (the same section).
     // SAFETY: a barrier.
     unsafe { asm!("dsb ish", options(nostack, preserves_flags)) };
 }

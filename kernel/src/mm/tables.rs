@@ -214,12 +214,15 @@ pub(super) fn set_patch_alias(cpu: usize, physical: Option<usize>) {
     let descriptor = descriptor.expect("the tables are built before text is patched");
     descriptor.store(physical.map_or(0, |physical| physical | PAGE_OF_TEXT), Relaxed);
     match physical {
-        // The descriptor was not valid before, so no TLB holds it: no invalidation is needed.
+        // The descriptor was not valid before, so no TLB holds it: no invalidation is needed. The accesses that follow need the DSB, so
+        // that their walks see the descriptor, and the ISB, so that none of them begins before the DSB ends (DDI 0487 D8, "TLB
+        // maintenance").
         // SAFETY: barriers.
         Some(_) => unsafe { asm!("dsb ishst", "isb", options(nostack, preserves_flags)) },
         None => {
             let page = (patch_alias(cpu) as u64 >> 12) & 0xfff_ffff_ffff;
-            // SAFETY: nobody uses the alias any more. The TLBI is for all CPUs: another one may have walked there by speculation.
+            // SAFETY: nobody uses the alias any more. The TLBI is for all CPUs: another one may have walked there by
+            // speculation. DSB, TLBI, DSB, ISB is the sequence of DDI 0487 D8, "TLB maintenance".
             unsafe {
                 asm!("dsb ishst", "tlbi vaae1is, {}", "dsb ish", "isb", in(reg) page, options(nostack, preserves_flags));
             }

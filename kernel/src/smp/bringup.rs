@@ -231,6 +231,7 @@ fn clean(address: usize, length: usize) {
         // SAFETY: cleaning changes no content.
         unsafe { core::arch::asm!("dc cvac, {}", in(reg) line, options(nostack, preserves_flags)) };
     }
+    // The lines are clean before the other CPU is started (DDI 0487 B2, "Data Synchronization Barrier").
     crate::arch::barrier::dsb_ish();
 }
 
@@ -244,7 +245,8 @@ extern "C" fn kernel_secondary(cpu: usize) -> ! {
     while AWAITED.compare_exchange(cpu, NOBODY, Acquire, Relaxed).is_err() {
         crate::arch::barrier::relax();
     }
-    // Text may have been changed while this CPU was not online, and so not told.
+    // Text may have been changed while this CPU was not online, and so not told (DDI 0487 B2, "Synchronization and coherency issues between
+    // data and instruction accesses").
     crate::arch::barrier::isb();
     init_cpu(HZ.load(Relaxed), TIMER.load(Relaxed));
     LAST_UP.store(cpu, Release);

@@ -143,6 +143,7 @@ pub fn park(frame: &mut Frame) {
             end::end_if_asked(me);
             barrier::relax();
         }
+        // The owner may have changed text (DDI 0487 B2, "Synchronization and coherency issues between data and instruction accesses").
         barrier::isb();
     }
     end::end_if_asked(me);

@@ -46,8 +46,9 @@ pub fn take_part(_: &mut crate::exception::Frame) {
     stand_still();
 }
 
-/// Takes part in a rendezvous, if one is under way: arrives, waits with all exceptions masked, and executes an ISB. Any context but
-/// debug context.
+/// Takes part in a rendezvous, if one is under way: arrives, waits with all exceptions masked, and executes an ISB, because text may have
+/// changed meanwhile (DDI 0487 B2, "Synchronization and coherency issues between data and instruction accesses"). Any context but debug
+/// context.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
 pub(super) fn stand_still() {

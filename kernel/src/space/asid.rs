@@ -57,6 +57,7 @@ pub fn init_cpu() {
 fn set_ttbr0(value: u64) {
     TTBR0.this().store(value, Relaxed);
     crate::write_sysreg!("ttbr0_el1", value);
+    // Walks use the new value from here on (DDI 0487 D24.1.2.2).
     barrier::isb();
 }
 
@@ -131,7 +132,7 @@ pub fn flush(context: &Context, range: core::ops::Range<u64>) {
     barrier::dsb_ishst();
     let Some(asid) = context.asid() else { return };
     let asid = asid << 48;
-    // SAFETY: drops cached translations. The DSB behind waits for the other CPUs.
+    // SAFETY: drops cached translations. The DSB behind waits for the other CPUs, and the ISB for this one (the same section).
     unsafe {
         let pages = range.start >> 12..range.end.div_ceil(4096);
         if pages.end.saturating_sub(pages.start) > ONE_BY_ONE {

@@ -49,6 +49,8 @@ fn last_hits(id: SlotId) -> &'static AtomicU64 {
 pub fn init_cpu(cpu: &MaskedCpu) {
     crate::write_sysreg!("oslar_el1", 0);
     crate::write_sysreg!("osdlr_el1", 0);
+    // OSLSR_EL1 shows a write of OSLAR_EL1, and debug exceptions are possible, only behind a context synchronization event (DDI 0487
+    // D24.1.2.2).
     barrier::isb();
     const OSLK: u64 = 1 << 1;
     assert!(crate::read_sysreg!("oslsr_el1") & OSLK == 0, "rule H8: the OS lock stays set");

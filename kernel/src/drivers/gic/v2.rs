@@ -134,7 +134,8 @@ pub(super) fn send_sgi(distributor: &Distributor, id: u32, target: Target) {
     if to == 0 {
         return;
     }
-    // The CPU that takes the interrupt must see earlier stores of this CPU. This CPU sees its own stores without a barrier.
+    // The CPU that takes the interrupt must see earlier stores of this CPU, which the store to a device does not wait for by itself (DDI 0487
+    // B2, "Data Synchronization Barrier"). This CPU sees its own stores without a barrier.
     if !matches!(target, Target::Me) {
         aarch64_cpu::asm::barrier::dsb(aarch64_cpu::asm::barrier::ISHST);
     }

@@ -97,7 +97,8 @@ macro_rules! write_icc {
 pub(super) fn acknowledge() -> u32 {
     let iar: u64;
     // SAFETY: acknowledges the most urgent pending interrupt of group 1, or reads 1023. The DSB makes the redistributor see the
-    // acknowledge before the device accesses and the end that follow.
+    // acknowledge before the device accesses and the end that follow (IHI 0069, "Observability of the effects of accesses to the GIC
+    // registers").
     unsafe { asm!("mrs {}, icc_iar1_el1", "dsb sy", out(reg) iar, options(nostack, preserves_flags)) };
     iar as u32
 }
@@ -125,7 +126,8 @@ pub(super) fn running_priority() -> u8 {
     read_icc!("icc_rpr_el1") as u8
 }
 
-/// A write of ICC_PMR_EL1 synchronises itself: an interrupt that the new mask holds back is not taken after the write.
+/// A write of ICC_PMR_EL1 synchronises itself: an interrupt that the new mask holds back is not taken after the write (IHI 0069,
+/// "Observability of the effects of accesses to the GIC registers").
 #[inline(always)]
 pub(super) fn set_priority_mask(mask: u8) {
     write_icc!("icc_pmr_el1", mask.into());
@@ -244,6 +246,7 @@ fn init_interface() -> Result<(), GicError> {
     const SRE: u64 = 1;
     // DFB, DIB: no interrupt bypasses the GIC. The register is written whole, because after reset DFB and DIB are
     // UNKNOWN on CPUs whose SRE is fixed.
+    // The ISB: without SRE in force the other registers are UNDEFINED (DDI 0487 D24.1.2.2).
     write_icc!("icc_sre_el1", SRE | 1 << 1 | 1 << 2, "isb");
     if read_icc!("icc_sre_el1") & SRE == 0 {
         return Err(GicError::NoSystemRegisters);
@@ -254,6 +257,7 @@ fn init_interface() -> Result<(), GicError> {
     write_icc!("icc_bpr1_el1", 0);
     set_priority_mask(PMR_UNMASKED);
     write_icc!("icc_igrpen0_el1", 1);
+    // The ISB puts this and all writes above in force (DDI 0487 D24.1.2.2).
     write_icc!("icc_igrpen1_el1", 1, "isb");
     Ok(())
 }
@@ -312,6 +316,7 @@ fn sgi(id: u32, target: Target) -> Option<u64> {
 pub(super) fn send_sgi(id: u32, target: Target) {
     if let Some(value) = sgi(id, target) {
         publish(target);
+        // The ISB: the SGI is certain to be sent only behind a context synchronization event (DDI 0487 D24.1.2.2).
         write_icc!("icc_sgi1r_el1", value, "isb");
     }
 }
@@ -320,12 +325,13 @@ pub(super) fn send_sgi(id: u32, target: Target) {
 pub(super) fn send_sgi_group0(id: u32, target: Target) {
     if let Some(value) = sgi(id, target) {
         publish(target);
+        // As in `send_sgi`.
         write_icc!("icc_sgi0r_el1", value, "isb");
     }
 }
 
-/// Makes earlier stores visible to the CPU that takes an SGI: a write of a system register is not ordered after stores by itself.
-/// This CPU sees its own stores without a barrier.
+/// Makes earlier stores visible to the CPU that takes an SGI: a write of a system register is not ordered after stores by itself
+/// (DDI 0487 B2, "Data Synchronization Barrier"). This CPU sees its own stores without a barrier.
 #[inline(always)]
 fn publish(target: Target) {
     if !matches!(target, Target::Me) {
