@@ -43,6 +43,10 @@ fn run() -> ! {
             bench::costs(started);
             power::exit(power::SUCCESS)
         }
+        "samples" => {
+            bench::samples();
+            power::exit(power::SUCCESS)
+        }
         "stretches" => {
             bench::stretches();
             power::exit(power::SUCCESS)
@@ -68,7 +72,7 @@ fn run() -> ! {
         "user" => user::run(),
         other => {
             log::error!(
-                "mode={other}: expected run, test, apart, list, sweep, storm, die, bench, stretches, monitor or user"
+                "mode={other}: expected run, test, apart, list, sweep, storm, die, bench, samples, stretches, monitor or user"
             );
             power::exit(power::FAILURE)
         }

@@ -9,12 +9,12 @@ static void skip(int signal, siginfo_t *info, void *context)
 	((ucontext_t *)context)->uc_mcontext.pc += 4;
 }
 
-static void signals(uint64_t nothing)
+static void signals(struct series nothing)
 {
 	struct sigaction action = { .sa_sigaction = skip, .sa_flags = SA_SIGINFO };
 
 	sigaction(SIGTRAP, &action, NULL);
-	row("user_brk_signal", MEDIAN(SAMPLES, __asm__ volatile("brk #0" : : : "memory")) - nothing);
+	row("user_brk_signal", MEDIAN(SAMPLES, __asm__ volatile("brk #0" : : : "memory")), nothing, 1);
 }
 
 static void __attribute__((noinline)) probed(void)
@@ -34,23 +34,23 @@ static void counted(int fd)
 static void slots(void)
 {
 	static volatile uint64_t word;
-	uint64_t calls = MEDIAN(SAMPLES, probed()), stores = MEDIAN(SAMPLES, word = 1);
+	struct series calls = MEDIAN(SAMPLES, probed()), stores = MEDIAN(SAMPLES, word = 1);
 	int fd = event(EXECUTES, (void *)probed, 4, 0, 0);
 
-	row("hw_bp_user", MEDIAN(SAMPLES, probed()) - calls);
+	row("hw_bp_user", MEDIAN(SAMPLES, probed()), calls, 1);
 	counted(fd);
 	fd = event(WRITES, &word, 8, 0, 0);
-	row("hw_wp_user", MEDIAN(SAMPLES, word = 1) - stores);
+	row("hw_wp_user", MEDIAN(SAMPLES, word = 1), stores, 1);
 	counted(fd);
 }
 
-static void faults(uint64_t nothing)
+static void faults(struct series nothing)
 {
 	size_t size = SAMPLES * 4096L;
 	char *whole = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	volatile char *memory = whole;
 
-	row("page_fault", MEDIAN(SAMPLES, (*memory = 1, memory += 4096)) - nothing);
+	row("page_fault", MEDIAN(SAMPLES, (*memory = 1, memory += 4096)), nothing, 1);
 	munmap(whole, size);
 }
 
@@ -61,7 +61,7 @@ static void forks(void)
 		if (child == 0)
 			_exit(0);
 		waitpid(child, NULL, 0);
-	})));
+	})), none, 1);
 }
 
 static volatile uint64_t never_stored;
@@ -100,7 +100,7 @@ static void switches(const char *key, int slots)
 	row(key, MEDIAN(SAMPLES, ({
 		if (write(there[1], &byte, 1) != 1 || read(back[0], &byte, 1) != 1)
 			exit(1);
-	})) / 2);
+	})), none, 2);
 	byte = 1;
 	if (write(there[1], &byte, 1) != 1)
 		exit(1);
@@ -109,10 +109,10 @@ static void switches(const char *key, int slots)
 
 int main(void)
 {
-	uint64_t nothing = MEDIAN(SAMPLES, );
+	struct series nothing = MEDIAN(SAMPLES, );
 
-	row("boot_to_user", bench_started);
-	row("null_syscall", MEDIAN(SAMPLES, raw_call(SYS_getppid, 0)) - nothing);
+	figure("boot_to_user", bench_started);
+	row("null_syscall", MEDIAN(SAMPLES, raw_call(SYS_getppid, 0)), nothing, 1);
 	signals(nothing);
 	faults(nothing);
 	forks();

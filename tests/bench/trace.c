@@ -50,14 +50,14 @@ int main(void)
 	const uint32_t on = 0xff << 5 | 2 << 3 | 2 << 1 | 1;
 	pid_t pid = traced(stores);
 
-	row("ptrace_step", MEDIAN(SAMPLES, to_stop(SINGLESTEP, pid)));
+	row("ptrace_step", MEDIAN(SAMPLES, to_stop(SINGLESTEP, pid)), none, 1);
 	put_slot(pid, on);
 	row("ptrace_wp", MEDIAN(SAMPLES, ({
 		to_stop(CONT, pid);
 		put_slot(pid, 0);
 		to_stop(SINGLESTEP, pid);
 		put_slot(pid, on);
-	})));
+	})), none, 1);
 	kill(pid, SIGKILL);
 	return 0;
 }

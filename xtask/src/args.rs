@@ -166,7 +166,7 @@ pub struct Gdb {
 
 #[derive(Args)]
 pub struct Bench {
-    /// Print {"rows":[{"key":..,"insns":..,"linux":..,"ratio":..}],"stretches":[{"path":..,"d":..,"i":..}]} instead of tables
+    /// Print {"rows":[{"key":..,"insns":..,"linux":..,"ratio":..}],"counts":[{"key":..,"counts":{"exc":..},"linux":..}],"stretches":[{"path":..,"d":..,"i":..}]} instead of tables
     #[arg(long)]
     pub json: bool,
     /// End with status 1 if a row is over its budget

@@ -58,6 +58,17 @@ impl<S: Read + Write> Remote<S> {
         self.ask(&format!("qRcmd,{hex}"), "OK").with_context(|| format!("QEMU's monitor: {command}"))
     }
 
+    /// The instruction word at an address, as the guest's CPU sees it now.
+    ///
+    /// # Errors
+    /// When nothing is mapped there that the CPU may read.
+    pub fn word(&mut self, address: u64) -> Result<u32> {
+        self.send(&format!("m{address:x},4"))?;
+        let answer = self.packet()?;
+        let word = u32::from_str_radix(&answer, 16).ok().filter(|_| answer.len() == 8);
+        Ok(word.with_context(|| format!("no word at {address:#x}: {answer}"))?.swap_bytes())
+    }
+
     /// Detaches, and lets the guest run on.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 //! - `delivery`: the row about an interrupt during the second phase of M4, with the programs of `program`.
 //! - `stretches`: runs each path between two marks that the host finds in QEMU's log of every instruction, where it counts
 //!   how long PSTATE.D and PSTATE.I stay set.
+//! - `samples`: a series of samples, some of which the host finds in QEMU's log, where it counts the expensive instructions.
 //! - `place`: the probes and slots that `rows` and `stretches` use.
 
 mod delivery;
@@ -16,9 +17,11 @@ mod place;
 mod program;
 mod reschedule;
 mod rows;
+mod samples;
 mod stretches;
 
 pub use rows::run as costs;
+pub use rows::run_sampled as samples;
 pub use stretches::run as stretches;
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};

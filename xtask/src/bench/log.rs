@@ -3,11 +3,12 @@
 //!
 //! The log shows the state before each instruction that QEMU begins. QEMU does not finish all of them: it may take an interrupt
 //! first, or begin the instruction again because of a device. Such an instruction is in the log twice. A path runs between two
-//! calls of `bench_mark`, or of the mark of a program, whose first instruction reads the counter. Under icount the counter is the number of
+//! calls of a mark (`bench_mark`, `sample_begin` and `sample_end`, or those of a program), whose first instruction reads the counter. Under icount the counter is the number of
 //! instructions so far. So the instructions counted here must be as many as the counter says; otherwise the log was misunderstood.
 
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
+use std::mem::take;
 
 /// PSTATE.D and PSTATE.I, as in SPSR_EL1.
 const D: u64 = 1 << 9;
@@ -36,7 +37,7 @@ pub struct Longest {
 
 /// Reads the log line by line.
 pub struct Reader {
-    /// The addresses of the marks: `bench_mark` in the kernel, and that of a program.
+    /// The addresses of the marks.
     marks: [u64; 2],
     /// The instruction whose state the log is showing.
     reading: Insn,
@@ -49,8 +50,7 @@ pub struct Reader {
     at_mark: u64,
     inside: Option<Inside>,
     paths: BTreeMap<u64, Longest>,
-    /// For each path, the addresses that its last run has executed.
-    traces: BTreeMap<u64, Vec<u64>>,
+    runs: Vec<Run>,
     wrong: Option<String>,
 }
 
@@ -64,13 +64,21 @@ struct Insn {
 
 /// The path that is running.
 struct Inside {
-    path: u64,
     count: u64,
     counter: u64,
     d: Running,
     i: Running,
-    /// The addresses that were executed.
-    trace: Vec<u64>,
+    run: Run,
+}
+
+/// What was executed between two marks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Run {
+    pub path: u64,
+    /// The addresses of the instructions.
+    pub trace: Vec<u64>,
+    /// Where exceptions were taken: how many instructions had been executed before each.
+    pub taken: Vec<usize>,
 }
 
 /// The current stretch, and the longest one so far.
@@ -97,7 +105,7 @@ impl Running {
 }
 
 impl Reader {
-    /// A reader for a kernel with `bench_mark` and a program's mark at these addresses.
+    /// A reader for marks at these addresses.
     pub fn new(marks: [u64; 2]) -> Self {
         Self {
             marks,
@@ -108,7 +116,7 @@ impl Reader {
             at_mark: 0,
             inside: None,
             paths: BTreeMap::new(),
-            traces: BTreeMap::new(),
+            runs: Vec::new(),
             wrong: None,
         }
     }
@@ -150,6 +158,9 @@ impl Reader {
         {
             self.finished(begun);
         }
+        if let Some(inside) = &mut self.inside {
+            inside.run.taken.push(inside.run.trace.len());
+        }
     }
 
     fn finished(&mut self, insn: Insn) {
@@ -158,7 +169,7 @@ impl Reader {
         }
         self.count += 1;
         if let Some(inside) = &mut self.inside {
-            inside.trace.push(insn.pc);
+            inside.run.trace.push(insn.pc);
             inside.d.insn(insn.pc, insn.pstate & D != 0);
             inside.i.insn(insn.pc, insn.pstate & I != 0);
         }
@@ -175,12 +186,13 @@ impl Reader {
         match (self.inside.take(), path) {
             (Some(inside), 0) => self.end(inside, counter),
             (None, 1..) => {
-                let (d, i, trace) = Default::default();
-                self.inside = Some(Inside { path, count: self.at_mark, counter, d, i, trace });
+                let (d, i) = Default::default();
+                let run = Run { path, ..Run::default() };
+                self.inside = Some(Inside { count: self.at_mark, counter, d, i, run });
             }
             (inside, _) => self.wrong(format!(
                 "the mark {path} comes inside path {}",
-                inside.map_or(0, |inside| inside.path)
+                inside.map_or(0, |inside| inside.run.path)
             )),
         }
     }
@@ -189,10 +201,10 @@ impl Reader {
         let logged = self.at_mark - inside.count;
         let counted = counter.wrapping_sub(inside.counter);
         if logged != counted {
-            let path = inside.path;
+            let path = inside.run.path;
             self.wrong(format!("path {path}: {logged} instructions by QEMU's log, {counted} by the counter"));
         }
-        let longest = self.paths.entry(inside.path).or_default();
+        let longest = self.paths.entry(inside.run.path).or_default();
         longest.runs += 1;
         longest.insns = longest.insns.max(logged);
         for (longest, stretch) in [(&mut longest.d, &inside.d.most), (&mut longest.i, &inside.i.most)] {
@@ -200,12 +212,12 @@ impl Reader {
                 *longest = *stretch;
             }
         }
-        self.traces.insert(inside.path, inside.trace);
+        self.runs.push(inside.run);
     }
 
-    /// Takes out the addresses that the last run of each path has executed, in order.
-    pub fn take_traces(&mut self) -> BTreeMap<u64, Vec<u64>> {
-        std::mem::take(&mut self.traces)
+    /// Takes out the runs that have ended since the last call, in order.
+    pub fn take_runs(&mut self) -> Vec<Run> {
+        take(&mut self.runs)
     }
 
     /// Records an error. Only the first one is kept.
@@ -222,7 +234,7 @@ impl Reader {
             bail!("{wrong}");
         }
         if let Some(inside) = self.inside {
-            bail!("path {} has no end in QEMU's log", inside.path);
+            bail!("path {} has no end in QEMU's log", inside.run.path);
         }
         Ok(self.paths)
     }

@@ -110,8 +110,24 @@ fn what_a_path_executed_is_recorded() {
     log.insn(CODE, OPEN);
     let mut reader = Reader::new([MARK, 0]);
     log.text.lines().for_each(|line| _ = reader.line(line));
-    let last = [CODE + 0x200, VECTOR, CODE + 0x204, MARK, MARK + 4];
-    assert_eq!(reader.take_traces(), BTreeMap::from([(3, last.to_vec())]));
+    let run = |from| Run {
+        path: 3,
+        trace: vec![CODE + from, VECTOR, CODE + from + 4, MARK, MARK + 4],
+        taken: vec![1],
+    };
+    assert_eq!(reader.take_runs(), [run(0x100), run(0x200)]);
+    assert_eq!(reader.take_runs(), []);
+}
+
+#[test]
+fn a_brk_stands_before_its_exception() {
+    let mut log = Log::default();
+    log.mark(3, OPEN).insn(CODE, OPEN).exception("7 [Breakpoint]", CODE).handler(1, D | I);
+    log.insn(CODE + 4, OPEN).mark(0, OPEN).insn(CODE, OPEN);
+    let mut reader = Reader::new([MARK, 0]);
+    log.text.lines().for_each(|line| _ = reader.line(line));
+    let [run] = &reader.take_runs()[..] else { panic!("one run") };
+    assert_eq!((&run.trace[..3], &run.taken[..]), (&[CODE, VECTOR, CODE + 4][..], &[1][..]));
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! `bench`: what the kernel's paths cost in guest instructions, beside Linux's costs, and how long they keep exceptions masked.
 
+mod counts;
 mod log;
+mod logged;
 mod programs;
 mod rows;
+mod sampled;
+mod samples;
 mod show;
 mod stretches;
 pub mod trace;
@@ -21,6 +25,7 @@ use crate::setup::decide::Need;
 use crate::{pack, test::Kernel};
 use anyhow::{Result, bail};
 use rows::Row;
+use samples::Counted;
 use std::path::Path;
 use std::time::Duration;
 use stretches::Masked;
@@ -31,6 +36,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Costs {
     rows: Vec<Row>,
+    counted: Vec<Counted>,
     stretches: Vec<Masked>,
 }
 
@@ -45,7 +51,8 @@ pub fn bench(arguments: &Bench) -> Result<bool> {
     if common.dry_run {
         let image = planned_image(&common);
         println!("{}", machine.shell_line(&Start::Kernel(&image)));
-        println!("{}", stretches::shell_line(&stretches::machine(&machine), &image));
+        println!("{}", logged::shell_line(&sampled::machine(&machine), &image));
+        println!("{}", logged::shell_line(&stretches::machine(&machine), &image));
         return Ok(true);
     }
     let elf = kernel(&common, Need { qemu: true, user: true, ..Need::default() })?;
@@ -56,7 +63,8 @@ pub fn bench(arguments: &Bench) -> Result<bool> {
     if arguments.write {
         show::write(&root().join(show::PAGE), &costs)?;
     }
-    let over: Vec<_> = costs.rows.iter().filter(|row| !row.holds()).map(|row| row.key.as_str()).collect();
+    let rows = costs.rows.iter().filter(|row| !row.holds()).map(|row| row.key.clone());
+    let over: Vec<_> = rows.chain(costs.counted.iter().flat_map(Counted::over)).collect();
     if arguments.check && !over.is_empty() {
         say!("over budget: {}", over.join(", "));
     }
@@ -84,7 +92,8 @@ fn twice(kernel: &Kernel, machine: &Machine) -> Result<Costs> {
     Ok(first)
 }
 
-/// Boots once for the kernel's rows, once for the stretches, and once for each program that measures rows.
+/// Boots once for the kernel's rows, once for the stretches, and once for each program that measures rows; then again for the samples of
+/// the kernel and of each program.
 ///
 /// # Errors
 /// When a boot does not come to its end, or when a figure that is measured in two ways differs.
@@ -101,12 +110,17 @@ pub fn measure_with_traces(kernel: &Kernel, machine: &Machine) -> Result<(Costs,
     let (stretches, traces) = stretches::measure(kernel, machine)?;
     let mut boots = vec![boot];
     boots.extend(programs::measure(kernel, machine)?);
-    let costs = Costs { rows: read(&boots, &kernel.elf)?, stretches };
+    let consoles = consoles(&boots, &kernel.elf)?;
+    let rows = rows::read(&consoles)?;
+    let counted = sampled::measure(kernel, machine, &consoles)?;
+    let costs = Costs { rows, counted, stretches };
     consistent(&costs)?;
+    samples::consistent(&costs.counted, &costs.rows)?;
     Ok((costs, traces))
 }
 
-fn read(boots: &[Captured], elf: &Path) -> Result<Vec<Row>> {
+/// The consoles of boots that came to their ends.
+fn consoles(boots: &[Captured], elf: &Path) -> Result<String> {
     let mut consoles = String::new();
     for boot in boots {
         if boot.end != End::Status(0) || boot.console.lines().any(is_panic) {
@@ -114,7 +128,7 @@ fn read(boots: &[Captured], elf: &Path) -> Result<Vec<Row>> {
         }
         consoles += &boot.console;
     }
-    rows::read(&consoles)
+    Ok(consoles)
 }
 
 /// Compares the two ways of counting. The empty BRK runs masked from its vector to its return. So the counter's figure must be the
@@ -144,7 +158,7 @@ mod tests {
             let longest = Longest { runs: 1, insns: 99, d: stretch(d), i: stretch(i) };
             let name = "dbg_entry_exit".into();
             let path = Masked { name, longest, d_from: String::new(), i_from: String::new() };
-            Costs { rows, stretches: vec![path] }
+            Costs { rows, counted: Vec::new(), stretches: vec![path] }
         };
         assert!(consistent(&costs(95, 94, 94)).is_ok());
         for (insns, d, i) in [(95, 93, 94), (95, 94, 95), (94, 94, 94)] {

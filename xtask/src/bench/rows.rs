@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 const LINUX: &str = include_str!("../../linux-costs.txt");
-const BUDGETS: &str = include_str!("../../budgets.txt");
+pub const BUDGETS: &str = include_str!("../../budgets.txt");
 
 /// The rows that the kernel and then the programs of `tests/bench` must print, in this order.
 const KEYS: [&str; 37] = [
@@ -79,13 +79,14 @@ pub fn read(console: &str) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The value of a line `KEY VALUE`.
-fn value<'a>(table: &'a str, key: &str) -> Option<&'a str> {
+/// The value of a line `KEY VALUE` of a table.
+pub fn value<'a>(table: &'a str, key: &str) -> Option<&'a str> {
     let lines = table.lines().filter(|line| !line.starts_with('#'));
     Some(lines.filter_map(|line| line.split_once(' ')).find(|(name, _)| *name == key)?.1.trim())
 }
 
-fn number(table: &str, key: &str) -> Option<u64> {
+/// The value of a line `KEY NUMBER` of a table.
+pub fn number(table: &str, key: &str) -> Option<u64> {
     value(table, key)?.parse().ok()
 }
 
@@ -118,6 +119,7 @@ impl Row {
 
 #[cfg(test)]
 pub mod tests {
+    use super::super::counts::Class;
     use super::*;
 
     /// The console of a kernel that takes `insns(KEY)` instructions for the row KEY.
@@ -163,8 +165,16 @@ pub mod tests {
     #[test]
     fn every_budget_is_of_a_row_and_can_be_broken() {
         let budgets = BUDGETS.lines().filter(|line| !line.starts_with('#'));
-        let keys: Vec<_> = budgets.filter_map(|line| line.split_once(' ')).map(|(key, _)| key).collect();
+        let keys = budgets.filter_map(|line| line.split_once(' ')).map(|(key, _)| key);
+        // A name with a dot is the budget of a count.
+        let (counts, keys): (Vec<_>, Vec<_>) = keys.partition(|key| key.contains('.'));
         assert!(keys.len() >= 7 && keys.iter().all(|key| KEYS.contains(key)));
+        let is_class = |name: &str| Class::ALL.iter().any(|class| class.name() == name);
+        let is_count = |name: &&str| {
+            name.split_once('.').is_some_and(|(key, class)| KEYS.contains(&key) && is_class(class))
+        };
+        assert!(!counts.is_empty() && counts.iter().all(is_count));
+        assert!(counts.iter().all(|name| number(BUDGETS, name).is_some()));
         for key in keys {
             let rows = |more: u64| read(&console(|row| if row == key { more } else { 100 })).unwrap();
             let row = |more| rows(more).into_iter().find(|row| row.key == key).unwrap();

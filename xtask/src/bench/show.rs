@@ -1,11 +1,14 @@
 //! The tables as text, as a part of `docs/costs.md`, and as JSON.
 
 use super::Costs;
+use super::counts::{Class, Counts};
 use super::rows::Row;
+use super::samples::Counted;
 use super::stretches::Masked;
 use crate::json;
 use anyhow::{Context, Result};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Where the tables are, from the repository's root.
@@ -15,9 +18,29 @@ pub const PAGE: &str = "docs/costs.md";
 const BEGIN: &str = "<!-- cargo xtask bench --write -->\n```text\n";
 const END: &str = "```\n<!-- end -->\n";
 
-/// Both tables as text: costs, and masked stretches.
+/// The tables as text: costs, counts of expensive instructions, and masked stretches.
 pub fn tables(costs: &Costs) -> String {
-    format!("{}\n{}", rows(&costs.rows), stretches(&costs.stretches))
+    [rows(&costs.rows), counts(&costs.counted), stretches(&costs.stretches)].join("\n")
+}
+
+/// The table of expensive instructions: for each class our count, and Linux's behind the slash.
+fn counts(rows: &[Counted]) -> String {
+    let mut text = format!("{:<22}", "key");
+    Class::ALL.iter().for_each(|class| text += &format!("{:>8}", class.name()));
+    text += "\n";
+    for row in rows {
+        let Counted { key, counts, linux } = row;
+        text += &format!("{key:<22}");
+        for class in Class::ALL {
+            let linux = linux.map_or("-".to_owned(), |linux| linux.get(class).to_string());
+            text += &format!("{:>8}", format!("{}/{linux}", counts.get(class)));
+        }
+        if let over @ [_, ..] = &row.over()[..] {
+            text += &format!("  OVER: {}", over.join(", "));
+        }
+        text += "\n";
+    }
+    text
 }
 
 /// The table of what each operation costs.
@@ -67,11 +90,12 @@ fn replaced(page: &str, tables: &str) -> Option<String> {
     Some([before, BEGIN, tables, END, after].concat())
 }
 
-/// Both tables as JSON: `{"rows":[..],"stretches":[..]}`.
+/// The tables as JSON: `{"rows":[..],"counts":[..],"stretches":[..]}`.
 pub fn json(costs: &Costs) -> String {
     #[derive(Serialize)]
     struct Json<'a> {
         rows: Vec<JsonRow<'a>>,
+        counts: Vec<JsonCounts<'a>>,
         stretches: Vec<JsonStretch<'a>>,
     }
     #[derive(Serialize)]
@@ -86,6 +110,13 @@ pub fn json(costs: &Costs) -> String {
         holds: Option<bool>,
     }
     #[derive(Serialize)]
+    struct JsonCounts<'a> {
+        key: &'a str,
+        counts: BTreeMap<&'static str, u64>,
+        linux: Option<BTreeMap<&'static str, u64>>,
+        over: Vec<String>,
+    }
+    #[derive(Serialize)]
     struct JsonStretch<'a> {
         path: &'a str,
         insns: u64,
@@ -98,6 +129,17 @@ pub fn json(costs: &Costs) -> String {
         let &Row { ref key, insns, linux, budget } = row;
         let ratio = row.ratio().and_then(|ratio| ratio.parse().ok());
         JsonRow { key, insns, linux, ratio, budget, holds: budget.map(|_| row.holds()) }
+    }
+    fn classes(counts: &Counts) -> BTreeMap<&'static str, u64> {
+        Class::ALL.map(|class| (class.name(), counts.get(class))).into()
+    }
+    fn counted(row: &Counted) -> JsonCounts<'_> {
+        JsonCounts {
+            key: &row.key,
+            counts: classes(&row.counts),
+            linux: row.linux.as_ref().map(classes),
+            over: row.over(),
+        }
     }
     fn stretch(path: &Masked) -> JsonStretch<'_> {
         let Masked { name, longest, d_from, i_from } = path;
@@ -115,6 +157,7 @@ pub fn json(costs: &Costs) -> String {
     }
     json::line(&Json {
         rows: costs.rows.iter().map(row).collect(),
+        counts: costs.counted.iter().map(counted).collect(),
         stretches: costs.stretches.iter().map(stretch).collect(),
     })
 }
@@ -134,6 +177,14 @@ mod tests {
                 row("own", 5, None, Some(4)),
                 row("good", 5, None, Some(5)),
             ],
+            counted: vec![
+                Counted {
+                    key: "hw_bp_kernel".into(),
+                    counts: Counts::of(&[0xd503_3fdf; 3], 2),
+                    linux: Counts::read("2 2 2 0 0 6 4 4 10"),
+                },
+                Counted { key: "own".into(), counts: Counts::default(), linux: None },
+            ],
             stretches: vec![Masked {
                 name: "irq".into(),
                 longest,
@@ -150,6 +201,10 @@ mod tests {
             "{\"rows\":[{\"key\":\"brk_bare\",\"insns\":97,\"linux\":257,\"ratio\":0.38},\
              {\"key\":\"own\",\"insns\":5,\"linux\":null,\"ratio\":null,\"budget\":4,\"holds\":false},\
              {\"key\":\"good\",\"insns\":5,\"linux\":null,\"ratio\":null,\"budget\":5,\"holds\":true}],\
+             \"counts\":[{\"key\":\"hw_bp_kernel\",\"counts\":{\"daif\":0,\"debug\":0,\"dmb\":0,\"dsb\":0,\"eret\":0,\"exc\":2,\
+             \"excl\":0,\"isb\":3,\"other\":0},\"linux\":{\"daif\":6,\"debug\":4,\"dmb\":0,\"dsb\":0,\"eret\":2,\"exc\":2,\"excl\":10,\
+             \"isb\":2,\"other\":4},\"over\":[\"hw_bp_kernel.isb\"]},{\"key\":\"own\",\"counts\":{\"daif\":0,\"debug\":0,\"dmb\":0,\
+             \"dsb\":0,\"eret\":0,\"exc\":0,\"excl\":0,\"isb\":0,\"other\":0},\"linux\":null,\"over\":[]}],\
              \"stretches\":[{\"path\":\"irq\",\"insns\":396,\"d\":0,\"d_from\":null,\"i\":150,\"i_from\":\"IRQ vector\"}]}\n"
         );
     }
@@ -159,6 +214,12 @@ mod tests {
         let text = tables(&costs());
         let line = |key| text.lines().find(|line| line.starts_with(key)).unwrap();
         assert!(line("own").ends_with("4  OVER") && line("good").ends_with("5  ok"));
+        let counts = text.lines().find(|line| line.starts_with("hw_bp_kernel")).unwrap();
+        assert!(
+            counts.contains(" 2/2 ")
+                && counts.contains(" 0/10")
+                && counts.ends_with("OVER: hw_bp_kernel.isb")
+        );
         assert!(line("irq").ends_with("396         0       150  IRQ vector"), "{text}");
     }
 

@@ -1,24 +1,16 @@
 //! How long each path keeps D and I masked. QEMU logs every instruction of a boot with `mode=stretches`.
 
-use super::log::{Longest, Reader, Stretch};
+use super::log::{Longest, Run, Stretch};
+use super::logged::{self, Guest};
 use super::trace::Traces;
-use crate::gdbstub::Stub;
-use crate::ktap::is_panic;
-use crate::qemu::{LOG_INSTRUCTIONS, Machine, Start, one_at_a_time};
-use crate::remote::Remote;
-use crate::session::{self, End, Flow, Input};
-use crate::setup::facts;
+use crate::code::Text;
+use crate::qemu::Machine;
 use crate::symbols::{self, Kind, Symbol};
 use crate::test::Kernel;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSection};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, PipeReader};
-use std::path::Path;
-use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::thread;
-use std::time::Duration;
+use std::sync::mpsc::Receiver;
 
 /// The function that the kernel calls where a path begins and ends.
 const MARK: &str = "bench_mark";
@@ -76,13 +68,6 @@ pub fn machine(machine: &Machine) -> Machine {
     Machine { append: machine.append.replace("mode=bench", "mode=stretches"), ..machine.clone() }
 }
 
-/// QEMU's command line, for `--dry-run`.
-pub fn shell_line(machine: &Machine, image: &Path) -> String {
-    let version = facts::qemu_version().unwrap_or_default();
-    let line = machine.shell_line(&Start::Kernel(image));
-    format!("{line} {} -d {LOG_INSTRUCTIONS}", one_at_a_time(version).join(" "))
-}
-
 /// Boots with `mode=stretches`, and counts the masked instructions of each path in QEMU's log.
 ///
 /// # Errors
@@ -92,112 +77,35 @@ pub fn measure(kernel: &Kernel, base: &Machine) -> Result<(Vec<Masked>, Traces)>
     let bytes = std::fs::read(elf).with_context(|| format!("cannot read {}", elf.display()))?;
     let parsed = symbols::parse(&bytes)?;
     let mark = symbols::value(&parsed, MARK)?;
-    let version = facts::qemu_version().context("no QEMU")?;
-    let stub = Stub::new()?;
-    let machine = Machine { gdb: Some(stub.option()), ..machine(base) };
-    let mut command = machine.command(&Start::Kernel(&kernel.image));
-    command.args(one_at_a_time(version));
-    let mut boot = boot(command, &stub, mark, kernel.limit)?;
-    if boot.end != End::Status(0) || boot.console.lines().any(is_panic) {
-        let told = [boot.console.as_str(), &boot.complaints].join("\n");
-        bail!("the kernel did not come to its end ({:?}):\n{}", boot.end, told.trim());
-    }
+    let marks = [mark, MARK_OF_PROGRAM];
+    let control = |guest, runs| log_from(guest, mark, runs);
+    let boot = logged::boot(&machine(base), &kernel.image, kernel.limit, marks, control)?;
     let names = names(&boot.console)?;
     let functions =
         Functions { start: symbols::value(&parsed, "__image_start")?, all: symbols::read(&parsed)? };
-    let text = Text::of(&parsed)?;
-    let traces = boot.log.take_traces().into_iter().filter_map(|(path, pcs)| {
-        Some((names.get(&path)?.clone(), pcs.into_iter().map(|pc| text.word(pc)).collect()))
+    let section = parsed.section_by_name(".text").context("the kernel's ELF has no .text")?;
+    let text = Text { address: section.address(), bytes: section.data()? };
+    // Of each path the last run.
+    let traces = boot.controlled.into_iter().flatten().filter_map(|run| {
+        let words = run.trace.into_iter().map(|pc| text.word(pc).unwrap_or(0)).collect();
+        Some((names.get(&run.path)?.clone(), words))
     });
     let traces = traces.collect();
     Ok((combine(names, boot.log.finish()?, |pc| functions.name(pc))?, traces))
 }
 
-/// The image's text.
-struct Text<'a> {
-    address: u64,
-    bytes: &'a [u8],
-}
-
-impl<'a> Text<'a> {
-    fn of(elf: &symbols::Elf<'a>) -> Result<Self> {
-        let section = elf.section_by_name(".text").context("the kernel's ELF has no .text")?;
-        Ok(Self { address: section.address(), bytes: section.data()? })
-    }
-
-    /// The instruction word at an address of the image; 0 outside of the image.
-    fn word(&self, pc: u64) -> u32 {
-        let at = pc.checked_sub(self.address).and_then(|at| usize::try_from(at).ok());
-        let bytes = at.and_then(|at| self.bytes.get(at..)?.get(..4)?.try_into().ok());
-        bytes.map_or(0, u32::from_le_bytes)
-    }
-}
-
-/// A boot that is over.
-struct Boot {
-    end: End,
-    console: String,
-    /// The other lines that QEMU has written among its log.
-    complaints: String,
-    log: Reader,
-}
-
-/// Runs QEMU, and reads its log while it is written, because the log is long. The log begins at the first mark: the guest is
-/// stopped there until logging is on, and its clock does not advance while it is stopped.
-fn boot(mut command: Command, stub: &Stub, mark: u64, limit: Option<Duration>) -> Result<Boot> {
-    let (log, writer) = std::io::pipe()?;
-    command.stderr(writer);
-    let over = AtomicBool::new(false);
-    let mut console = Vec::new();
-    thread::scope(|scope| {
-        let log = scope.spawn(|| read(log, mark));
-        let switch = scope.spawn(|| log_from(stub, mark, || over.load(SeqCst)));
-        let end = session::run(&mut command, Input::None, limit, |piece| {
-            console.extend(piece);
-            Flow::Continue
-        });
-        over.store(true, SeqCst);
-        // The log ends when no process can write to it any more.
-        drop(command);
-        let gone = |_| anyhow!("a thread panicked");
-        let (log, complaints) = log.join().map_err(gone)??;
-        let switched = switch.join().map_err(gone)?;
-        let (end, console) = (end?, String::from_utf8_lossy(&console).replace('\r', ""));
-        // If the connection is gone, the end of QEMU or of the kernel gives the better reason.
-        if end == End::Status(0) {
-            switched?;
-        }
-        Ok(Boot { end, console, complaints, log })
-    })
-}
-
-/// Lets the guest run to the first mark, and switches QEMU's log on there.
-fn log_from(stub: &Stub, mark: u64, over: impl Fn() -> bool) -> Result<()> {
-    let Some(mut remote) = Remote::connect(&stub.socket(), over)? else { return Ok(()) };
-    let logging = remote.run_to(mark).and_then(|()| remote.monitor(&format!("log {LOG_INSTRUCTIONS}")));
-    match logging {
-        Ok(()) => remote.detach(),
+/// Lets the guest run to the first mark, switches QEMU's log on there, and returns all runs.
+fn log_from(mut guest: Guest, mark: u64, runs: Receiver<Run>) -> Result<Vec<Run>> {
+    match guest.run_to(mark).and_then(|()| logged::begin(&mut guest)) {
+        Ok(()) => guest.detach()?,
         Err(why) => {
             // Otherwise the guest would stay stopped until the time limit.
-            remote.kill();
-            Err(why)
+            guest.kill();
+            return Err(why);
         }
     }
-}
-
-fn read(log: PipeReader, mark: u64) -> Result<(Reader, String)> {
-    let mut reader = Reader::new([mark, MARK_OF_PROGRAM]);
-    let mut complaints = String::new();
-    let mut log = BufReader::with_capacity(1 << 16, log);
-    let mut line = Vec::new();
-    while log.read_until(b'\n', &mut line)? != 0 {
-        let text = String::from_utf8_lossy(&line);
-        if !reader.line(text.trim_end()) {
-            complaints += &text;
-        }
-        line.clear();
-    }
-    Ok((reader, complaints))
+    // Until the log ends.
+    Ok(runs.iter().collect())
 }
 
 /// Reads the lines `stretch: NUMBER NAME`.

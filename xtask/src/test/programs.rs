@@ -14,7 +14,7 @@ use crate::line;
 use crate::machines::PROGRAMS;
 use crate::paths::root;
 use crate::qemu::{Line, Machine, Start};
-use crate::ramdisk::{self, Contents};
+use crate::ramdisk::{self, Contents, Packed};
 use crate::session::End;
 use crate::setup::{self, arm64, decide::Need};
 use crate::user;
@@ -176,11 +176,15 @@ fn find(programs: &[user::Program], name: &str) -> Result<(PathBuf, String)> {
 /// When the ramdisk cannot be made, or QEMU does not start.
 pub fn boot_contents(kernel: &Kernel, contents: &Contents, base: &Machine) -> Result<(Captured, Machine)> {
     let ramdisk = ramdisk::pack(contents)?;
-    let mut machine = base.clone();
-    machine.append = format!("{} init={}", machine.append, ramdisk.init.as_deref().unwrap_or("/init"));
-    machine.initrd = Some(ramdisk.path().to_owned());
+    let machine = with_ramdisk(base, &ramdisk);
     let boot = capture(&machine, &Start::Kernel(&kernel.image), kernel.limit, to_the_end)?;
     Ok((boot, machine))
+}
+
+/// The machine with a ramdisk.
+pub fn with_ramdisk(base: &Machine, ramdisk: &Packed) -> Machine {
+    let append = format!("{} init={}", base.append, ramdisk.init.as_deref().unwrap_or("/init"));
+    Machine { append, initrd: Some(ramdisk.path().to_owned()), ..base.clone() }
 }
 
 /// One case for each check that the program has reported, for each line that it must print, and for its end.
