@@ -27,8 +27,8 @@ const SUITES: [&str; 11] = [
     "programs-delivery",
 ];
 
-/// How long one boot may take that shows whether a scenario or a test hangs by itself.
-const ALONE: Duration = Duration::from_secs(60);
+/// How long a boot of one scenario, of one test or of one suite may take.
+const SHORT: Duration = Duration::from_secs(60);
 
 /// What one boot, or several boots in a row, run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub fn run(kernel: &Kernel, part: &Part, all: &[String], thin: u16) -> Vec<Cell>
     match part {
         Part::Sweep(names) => {
             let machine = Machine { append: format!("mode=sweep share=0/{thin}"), ..machine("mode=sweep") };
-            let alone = &Kernel { limit: Some(ALONE), ..kernel.clone() };
+            let alone = &Kernel { limit: short(kernel), ..kernel.clone() };
             let one = |name: &String| sweep::sweep_one(alone, &machine, name, &|_| ());
             let swept = if names == all {
                 sweep::sweep_all(alone, kernel.limit, &machine, names)
@@ -89,42 +89,55 @@ fn cell(swept: &Swept) -> Cell {
     phrase::of_sweep(swept).map_or(Cell::Pass, Cell::Wrong)
 }
 
-/// Boots the tests of a suite together; those behind one that has ended the boot get boots of their own.
+/// [`SHORT`], or less if the user wants less.
+fn short(kernel: &Kernel) -> Option<Duration> {
+    Some(kernel.limit.map_or(SHORT, |limit| limit.min(SHORT)))
+}
+
+/// Boots the tests of a suite together; those behind one that has ended the boot get boots of their own. So does one that has not ended in
+/// time: perhaps the host was busy.
 fn tests(kernel: &Kernel, suite: &str, names: &[String]) -> Vec<Cell> {
-    let Ok(boot) = boot(kernel, kernel.limit, &format!("{suite}.")) else {
+    let Ok(boot) = boot(kernel, &format!("{suite}.")) else {
         return names.iter().map(|_| Cell::NotRun).collect();
     };
-    let mut cells = cells(&boot, names);
+    let mut cells = if boot.end == End::Timeout { verdicts(&boot, names) } else { cells(&boot, names) };
     for (name, cell) in names.iter().zip(&mut cells).filter(|(_, cell)| **cell == Cell::NotRun) {
-        if let Ok(boot) = self::boot(kernel, Some(ALONE), name) {
+        if let Ok(boot) = self::boot(kernel, name) {
             *cell = self::cells(&boot, std::slice::from_ref(name)).remove(0);
         }
     }
     cells
 }
 
-fn boot(kernel: &Kernel, limit: Option<Duration>, test: &str) -> anyhow::Result<Captured> {
+fn boot(kernel: &Kernel, test: &str) -> anyhow::Result<Captured> {
     let machine = machine(&format!("mode=test test={test}"));
-    capture(&machine, &Start::Kernel(&kernel.image), limit, to_the_end)
+    capture(&machine, &Start::Kernel(&kernel.image), short(kernel), to_the_end)
 }
 
 /// The cells of the tests `names`, which are in the kernel's order. The first one without a verdict is the one that has ended the boot,
 /// if the boot has not ended as it should have.
 fn cells(boot: &Captured, names: &[String]) -> Vec<Cell> {
+    let mut cells = verdicts(boot, names);
+    let problems = ktap::parse(&boot.console).problems;
+    let ended_well = problems.is_empty() && matches!(boot.end, End::Status(0 | 1));
+    if !ended_well && let Some(first) = cells.iter_mut().find(|cell| **cell == Cell::NotRun) {
+        *first = Cell::Wrong(phrase::of_end(boot));
+    }
+    cells
+}
+
+/// The cells of those tests of `names` that have a verdict; the others were not run.
+fn verdicts(boot: &Captured, names: &[String]) -> Vec<Cell> {
     let report = ktap::parse(&boot.console);
     let verdict = |name: &String| {
         let found = report.tests.iter().find(|test| format!("{}.{}", test.suite, test.name) == *name)?;
         match &found.verdict {
             Verdict::Unknown(_) => None,
+            Verdict::Skipped(_) => Some(Cell::Skipped),
             verdict => Some(phrase::of_test(verdict).map_or(Cell::Pass, Cell::Wrong)),
         }
     };
-    let mut cells: Vec<_> = names.iter().map(|name| verdict(name).unwrap_or(Cell::NotRun)).collect();
-    let ended_well = report.problems.is_empty() && matches!(boot.end, End::Status(0 | 1));
-    if !ended_well && let Some(first) = cells.iter_mut().find(|cell| **cell == Cell::NotRun) {
-        *first = Cell::Wrong(phrase::of_end(boot));
-    }
-    cells
+    names.iter().map(|name| verdict(name).unwrap_or(Cell::NotRun)).collect()
 }
 
 #[cfg(test)]
@@ -162,7 +175,8 @@ mod tests {
             cells(&boot(End::Timeout, start), &all),
             [Cell::Pass, Cell::Wrong("hangs".into()), Cell::NotRun]
         );
+        assert_eq!(verdicts(&boot(End::Timeout, start), &all), [Cell::Pass, Cell::NotRun, Cell::NotRun]);
         let good = format!("{start}    ok 2 b\n    ok 3 c # SKIP no NMIs\nok 1 s\n");
-        assert_eq!(cells(&boot(End::Status(0), &good), &all), [Cell::Pass, Cell::Pass, Cell::Pass]);
+        assert_eq!(cells(&boot(End::Status(0), &good), &all), [Cell::Pass, Cell::Pass, Cell::Skipped]);
     }
 }

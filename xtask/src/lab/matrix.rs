@@ -12,6 +12,8 @@ pub enum Cell {
     Wrong(String),
     /// It was not run: the kernel of this policy has not come to it.
     NotRun,
+    /// The machine lacks what the test needs.
+    Skipped,
 }
 
 /// A scenario or a test, with its cells in the order of the policies.
@@ -37,13 +39,24 @@ impl Cell {
             Self::Pass => "pass",
             Self::Wrong(phrase) => phrase,
             Self::NotRun => "not run",
+            Self::Skipped => "skipped",
         }
+    }
+
+    /// Whether nothing went wrong.
+    pub fn is_good(&self) -> bool {
+        matches!(self, Self::Pass | Self::Skipped)
     }
 }
 
 impl Row {
     fn passes(&self) -> bool {
-        self.cells.iter().all(|cell| *cell == Cell::Pass)
+        self.cells.iter().all(Cell::is_good)
+    }
+
+    /// Whether the machine has run the test at all.
+    pub fn is_run(&self) -> bool {
+        self.cells.iter().any(|cell| *cell != Cell::Skipped)
     }
 }
 
@@ -51,19 +64,19 @@ impl Matrix {
     /// Whether a policy passes everywhere. True also if the matrix does not have the policy.
     pub fn passes(&self, policy: &str) -> bool {
         let column = self.policies.iter().position(|name| *name == policy);
-        column.is_none_or(|column| self.rows.iter().all(|row| row.cells[column] == Cell::Pass))
+        column.is_none_or(|column| self.rows.iter().all(|row| row.cells[column].is_good()))
     }
 
     /// For each policy, how many rows do not pass.
     fn wrong(&self) -> Vec<usize> {
-        let wrong = |column: usize| self.rows.iter().filter(|row| row.cells[column] != Cell::Pass).count();
+        let wrong = |column: usize| self.rows.iter().filter(|row| !row.cells[column].is_good()).count();
         (0..self.policies.len()).map(wrong).collect()
     }
 
     /// The phrases of a row, each with the policies that it is the phrase of.
     fn shared(&self, row: &Row) -> Vec<Shared<'_>> {
         let mut shared: Vec<Shared<'_>> = Vec::new();
-        for (policy, cell) in self.policies.iter().zip(&row.cells).filter(|(_, cell)| **cell != Cell::Pass) {
+        for (policy, cell) in self.policies.iter().zip(&row.cells).filter(|(_, cell)| !cell.is_good()) {
             match shared.iter_mut().find(|(phrase, _)| phrase == cell.phrase()) {
                 Some((_, policies)) => policies.push(policy),
                 None => shared.push((cell.phrase().into(), vec![policy])),
@@ -86,7 +99,7 @@ impl Matrix {
                 let mark = match cell {
                     Cell::Pass => "pass",
                     Cell::Wrong(_) => "WRONG",
-                    Cell::NotRun => "-",
+                    Cell::NotRun | Cell::Skipped => "-",
                 };
                 let _ = write!(line, "  {mark:<width$}", width = policy.len());
             }
@@ -145,7 +158,7 @@ impl Matrix {
                 let class = match cell {
                     Cell::Pass => "pass",
                     Cell::Wrong(_) => "wrong",
-                    Cell::NotRun => "notrun",
+                    Cell::NotRun | Cell::Skipped => "notrun",
                 };
                 let _ = write!(text, "<td class=\"{class}\">{}</td>", escaped(cell.phrase()));
             }
@@ -236,5 +249,7 @@ mod tests {
         let matrix = matrix();
         assert!(matrix.passes("stepwell") && !matrix.passes("other") && !matrix.passes("third"));
         assert!(matrix.passes("not asked for"));
+        let skipped = Row { name: "m9".into(), cells: vec![Cell::Skipped; 3] };
+        assert!(skipped.passes() && !skipped.is_run() && matrix.rows.iter().all(Row::is_run));
     }
 }

@@ -74,7 +74,7 @@ fn measure(policies: &[&'static Policy], kernels: &[Kernel], jobs: usize, argume
     let work = |(part, kernel): (&Part, &Kernel)| boots::run(kernel, part, &inventory.sweeps, arguments.thin);
     pool::run(tasks, jobs, work, |index, cells| {
         count += 1;
-        let wrong = cells.iter().filter(|cell| **cell != Cell::Pass).count();
+        let wrong = cells.iter().filter(|cell| !cell.is_good()).count();
         let policy = policies[index % policies.len()].name;
         let what = match &parts[index / policies.len()] {
             Part::Sweep(_) => "sweep",
@@ -91,7 +91,10 @@ fn measure(policies: &[&'static Policy], kernels: &[Kernel], jobs: usize, argume
         };
         part.names().into_iter().enumerate().map(row).collect::<Vec<_>>()
     });
-    Ok(Matrix { policies: policies.iter().map(|policy| policy.name).collect(), rows: rows.collect() })
+    Ok(Matrix {
+        policies: policies.iter().map(|policy| policy.name).collect(),
+        rows: rows.filter(Row::is_run).collect(),
+    })
 }
 
 /// Writes the matrix into the document.
