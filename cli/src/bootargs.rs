@@ -433,6 +433,14 @@ mod tests {
     }
 
     #[test]
+    fn a_sweep_begins_with_the_scenario_that_is_named() {
+        assert_eq!(BootArgs::parse("").from, None);
+        assert_eq!(BootArgs::parse("from=step-1").from, Some("step-1"));
+        let args = BootArgs::parse("from=");
+        assert_eq!((args.from, args.warnings().count()), (None, 1));
+    }
+
+    #[test]
     fn cpus_are_held_back_behind_the_first_ones() {
         assert_eq!(BootArgs::parse("").maxcpus, usize::MAX);
         assert_eq!(BootArgs::parse("maxcpus=1").maxcpus, 1);
