@@ -58,6 +58,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("may sleep, with preemption off", "slept in atomic context: preemption is off"),
     ("may sleep, with interrupts off", "slept in atomic context: interrupts are masked"),
     ("may sleep, in a debug context", "slept in a debug context"),
+    ("slots are changed with D masked (H1)", "breaks H1: changes slots with D open"),
     ("the body has not ended", "hangs"),
     ("no verdict (hang", "hangs"),
     ("hits of slot or probe", "hits differ from those of an uninterrupted run"),
