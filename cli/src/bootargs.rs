@@ -157,6 +157,8 @@ pub struct BootArgs<'a> {
     /// `share=PART/OF`: OF machines share the boundaries of a sweep, or the instructions of the suite `reentrancy`, and this
     /// machine has the number PART, counted from 0. By default this machine tries all.
     pub share: Share,
+    /// `from=`: the scenario that a sweep begins with; those before it are left out. Default the first one.
+    pub from: Option<&'a str>,
     /// `seed=`: the seed of the random choices of a storm or a test. By default the kernel chooses one.
     pub seed: Option<u64>,
     /// `exceptions=`: the least number of debug exceptions of a storm. Default a million.
@@ -188,6 +190,7 @@ impl<'a> BootArgs<'a> {
             k: None,
             pairs: false,
             share: Share::ALL,
+            from: None,
             seed: None,
             exceptions: 1_000_000,
             samples: 1000,
@@ -211,6 +214,7 @@ impl<'a> BootArgs<'a> {
                 Item::K(k) => args.k = Some(k),
                 Item::Pairs(pairs) => args.pairs = pairs,
                 Item::Share(share) => args.share = share,
+                Item::From(name) => args.from = Some(name),
                 Item::Seed(seed) => args.seed = Some(seed),
                 Item::Exceptions(exceptions) => args.exceptions = exceptions,
                 Item::Samples(samples) => args.samples = samples,
@@ -255,6 +259,7 @@ enum Item<'a> {
     K(Boundary),
     Pairs(bool),
     Share(Share),
+    From(&'a str),
     Seed(u64),
     Exceptions(u64),
     Samples(u32),
@@ -293,6 +298,7 @@ impl<'a> Item<'a> {
             "k" => or(Boundary::parse(value).map(Item::K), "a number of instructions, or two with a comma"),
             "pairs" => or(switch(value).map(Item::Pairs), "0 or 1"),
             "share" => or(Share::parse(value).map(Item::Share), "PART/OF, such as 0/4 to 3/4"),
+            "from" => or(named.map(Item::From), "a scenario's name"),
             "seed" => or(number::parse(value).map(Item::Seed), "a number of at most 64 bits"),
             "exceptions" => {
                 let many = number::parse(value).filter(|&many| many != 0);
@@ -424,6 +430,14 @@ mod tests {
             let args = BootArgs::parse(wrong);
             assert_eq!((args.share, args.warnings().count()), (Share::ALL, 1), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_sweep_begins_with_the_scenario_that_is_named() {
+        assert_eq!(BootArgs::parse("").from, None);
+        assert_eq!(BootArgs::parse("from=step-1").from, Some("step-1"));
+        let args = BootArgs::parse("from=");
+        assert_eq!((args.from, args.warnings().count()), (None, 1));
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn run() -> ! {
             let all = if options.pairs { sweep::Extent::Pairs } else { sweep::Extent::Every(options.share) };
             let extent = options.k.map_or(all, sweep::Extent::One);
             let name = options.test.unwrap_or("");
-            let good = sweep::run(SCENARIOS, sweep::Choice { name, unfit: &[], extent });
+            let good = sweep::run(SCENARIOS, sweep::Choice { name, from: options.from, unfit: &[], extent });
             power::exit(if good { power::SUCCESS } else { power::FAILURE })
         }
         "storm" => {

@@ -37,6 +37,7 @@ pub mod mm;
 pub mod monitor;
 pub mod options;
 pub mod percpu;
+pub mod policy;
 pub mod proc;
 pub mod report;
 pub mod sched;

@@ -28,6 +28,7 @@ extern "C" fn kernel_main() -> ! {
     console::init_log(options::log_level());
     let boot = early::boot();
     mm::init_heap(boot.free.clone(), boot.free_behind());
+    crate::policy::log();
     options::apply();
     debug::exclusive::survey();
     irq::init();

@@ -12,6 +12,7 @@
 //! - [`switch`]: whether a CPU may switch to another task (I5).
 //! - [`overrides`]: one cell of the table exchanged by name (`M8.ss=keep`), so that a test suite can show that every cell
 //!   matters.
+//! - [`policies`]: whole sets of rules by name, the product's and those of others, for comparison.
 //!
 //! No function of this crate touches a register, allocates, or depends on a kernel. A decision is a function from values to
 //! values, so a host test and a model can call it as the kernel does.
@@ -35,6 +36,7 @@ pub mod meaning;
 mod names;
 pub mod overrides;
 pub mod plan;
+pub mod policies;
 pub mod pstate;
 pub mod reason;
 pub mod source;

@@ -5,6 +5,7 @@ use crate::test::Extent;
 use crate::user::args::User;
 use clap::{Args, Parser, Subcommand};
 use rules::overrides::Override;
+use rules::policies::{self, Policy};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -70,6 +71,12 @@ pub enum Command {
     /// faults; this tool adds some that leave out barriers, orderings and calls. Prints for each fault whether a test has seen
     /// it, and a table.
     Mutate(Mutate),
+    /// Boot kernels with the rules of others, and print what goes wrong with each
+    ///
+    /// Builds the kernel with each policy of rules/src/policies, runs the scenarios of the sweep and the suites that show what the policies
+    /// differ in, and prints a matrix: pass, or what went wrong in one phrase. docs/lab.md says how to read it, and how to add a
+    /// policy. The status is 0 only if the product's own rules (stepwell) pass everywhere, if they are among the policies.
+    Lab(Lab),
     /// Explore every state of a model of CPUs under the rule table; every rule must hold in each
     ///
     /// Runs on the host and boots nothing. Prints for each scenario how many states it has, how many events deep, and how long it took. If
@@ -116,6 +123,9 @@ pub struct Common {
     /// Build without the checks of the rules, optimised
     #[arg(long)]
     pub release: bool,
+    /// Build the kernel with the rules of this policy, for study: see docs/lab.md
+    #[arg(long, value_name = "NAME", value_parser = policy)]
+    pub rules: Option<&'static Policy>,
     /// End a boot after this number of seconds; 0 means never
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
@@ -259,6 +269,33 @@ pub struct Mutate {
 }
 
 #[derive(Args)]
+pub struct Lab {
+    /// Only scenarios and tests whose name contains this text
+    pub filter: Option<String>,
+    /// Only this policy (may be repeated)
+    #[arg(long, value_name = "NAME", value_parser = policy)]
+    pub rules: Vec<&'static Policy>,
+    /// Try part 0 of N of each scenario's boundaries; 1 tries all
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub thin: u16,
+    /// Also write the matrix as a page in HTML
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Print the matrix as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Also write the matrix into docs/lab.md
+    #[arg(long, conflicts_with_all = ["filter", "rules"])]
+    pub write: bool,
+    /// How many boots at once [default: as many as there are CPUs]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// End a boot after this number of seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 240)]
+    pub timeout: u64,
+}
+
+#[derive(Args)]
 pub struct Model {
     /// Only the scenarios with this number of CPUs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=2))]
@@ -272,6 +309,12 @@ pub struct Model {
     /// Explore also the scenarios that take tens of seconds each, and a gigabyte of memory
     #[arg(long)]
     pub full: bool,
+}
+
+/// Finds a policy by its name.
+fn policy(name: &str) -> Result<&'static Policy, String> {
+    let names = || policies::ALL.iter().map(|policy| policy.name).collect::<Vec<_>>().join(", ");
+    policies::by_name(name).ok_or_else(|| format!("there is no such policy; there are {}", names()))
 }
 
 /// Reads a cell of the rule table and its value, as in the boot argument `rule.M8.ss=keep` or without its first word.
@@ -305,6 +348,11 @@ impl Common {
             el: self.el.unwrap_or(default.el),
             ..default
         }
+    }
+
+    /// The policy that the kernel is built with.
+    pub fn policy(&self) -> &'static Policy {
+        self.rules.unwrap_or(&policies::STEPWELL)
     }
 
     /// How long one boot may take: what the user gave, else `default`. None for no limit.

@@ -15,6 +15,7 @@ mod gdbstub;
 mod inventory;
 mod json;
 mod ktap;
+mod lab;
 mod line;
 mod lint;
 mod machines;
@@ -69,6 +70,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Storm(arguments) => storm::storm(&arguments).map(verdict),
         Command::Fuzz(arguments) => fuzz::fuzz(&arguments).map(verdict),
         Command::Mutate(arguments) => mutate::mutate(&arguments).map(verdict),
+        Command::Lab(arguments) => lab::lab(&arguments).map(verdict),
         Command::Model(arguments) => Ok(verdict(model::model(&arguments))),
         Command::Runner(arguments) => run::runner(&arguments).map(ExitCode::from),
         Command::Doctor => doctor::doctor().map(verdict),

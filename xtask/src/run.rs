@@ -1,7 +1,6 @@
 //! `run`: the kernel on the user's terminal.
 
 use crate::args::{Common, Run, Runner};
-use crate::paths::{TARGET, target_dir};
 use crate::qemu::{Machine, Start};
 use crate::ramdisk::{self, Packed};
 use crate::say::say;
@@ -132,15 +131,13 @@ pub fn kernel(common: &Common, need: Need) -> Result<PathBuf> {
     setup::prepare(need)?;
     match &common.elf {
         Some(elf) => Ok(elf.clone()),
-        None => build::kernel(common.release),
+        None => build::kernel(common.release, common.policy()),
     }
 }
 
 /// Where the image will be once it is built.
 pub fn planned_image(common: &Common) -> PathBuf {
-    let profile = if common.release { "release" } else { "debug" };
-    let built = || target_dir().join(TARGET).join(profile).join("stepwell");
-    common.elf.clone().unwrap_or_else(built).with_extension("img")
+    common.elf.clone().unwrap_or_else(|| build::place(common.release, common.policy())).with_extension("img")
 }
 
 /// Boots on the tool's own terminal or pipes.

@@ -25,7 +25,8 @@ const BOUNDARIES: u64 = 64;
 fn every_scenario_comes_to_the_same_with_an_interrupt() -> Outcome {
     let (scenarios, unfit) =
         SWEPT.lock().take().ok_or_else(|| Ended::Failed("no scenarios were chosen".into()))?;
-    let choice = Choice { name: "", unfit, extent: Extent::Sample(BOUNDARIES, options::get().share) };
+    let choice =
+        Choice { name: "", from: None, unfit, extent: Extent::Sample(BOUNDARIES, options::get().share) };
     check!(sweep::run(scenarios, choice), "the sweep found violations, printed above");
     Ok(())
 }

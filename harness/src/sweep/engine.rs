@@ -3,7 +3,7 @@
 //! An *instant* is the boundary at which a timer expires. The *place* of an interrupt is the instruction in front of which it is
 //! taken. While interrupts are masked, several instants in a row have the same place, which is behind the masked stretch.
 
-use super::outcome::{Before, Outcome, misfired};
+use super::outcome::{Before, Faults, Outcome, misfired};
 use super::{Scenario, place, shot};
 use alloc::string::String;
 use cli::Share;
@@ -51,6 +51,8 @@ pub enum Extent {
 pub struct Choice<'a> {
     /// The name of a scenario. If no scenario has exactly this name, every scenario whose name contains it is swept.
     pub name: &'a str,
+    /// The scenario with this name and those behind it are swept; all, if it is None.
+    pub from: Option<&'a str>,
     /// Scenarios that are left out even if `name` chooses them, each with the reason.
     pub unfit: &'a [(&'a str, &'a str)],
     /// The boundaries that are tried.
@@ -60,7 +62,7 @@ pub struct Choice<'a> {
 /// Sweeps the chosen scenarios. Returns true if at least one boundary was tried and there was no violation. Thread context on the
 /// first CPU.
 pub fn run(groups: &'static [&'static [Scenario]], choice: Choice<'_>) -> bool {
-    let Choice { name, unfit, extent } = choice;
+    let Choice { name, from, unfit, extent } = choice;
     idle::on_all(|| {
         let _off = IrqOff::new();
         time::pause();
@@ -78,13 +80,18 @@ pub fn run(groups: &'static [&'static [Scenario]], choice: Choice<'_>) -> bool {
         |scenario: &Scenario| if exact { scenario.name == name } else { scenario.name.contains(name) };
     let mut tally = Tally::default();
     // A scenario's number is its place among all scenarios, so that a choice of scenarios does not change the machines' shares.
-    for (number, scenario) in (0..).zip(all()).filter(|(_, scenario)| chosen(scenario)) {
+    let before = |scenario: &Scenario| from.is_some_and(|from| scenario.name != from);
+    let rest = (0..).zip(all()).skip_while(|(_, scenario)| before(scenario));
+    for (number, scenario) in rest.filter(|(_, scenario)| chosen(scenario)) {
         if let Some((_, why)) = unfit.iter().find(|(unfit, _)| *unfit == scenario.name) {
             println!("sweep: {} is left out: {why}", scenario.name);
             continue;
         }
         let mut one = Tally::default();
         Sweep::of(scenario, number, &mut one).sweep(extent);
+        if one.violations != 0 {
+            println!("sweep: {} faults {}", scenario.name, one.faults);
+        }
         println!("sweep: {} boundaries={} violations={}", scenario.name, one.boundaries, one.violations);
         tally.boundaries += one.boundaries;
         tally.violations += one.violations;
@@ -105,6 +112,8 @@ pub fn run(groups: &'static [&'static [Scenario]], choice: Choice<'_>) -> bool {
 struct Tally {
     boundaries: u64,
     violations: u64,
+    /// What the violations of a scenario have in common.
+    faults: Faults,
 }
 
 struct Sweep<'a> {
@@ -274,6 +283,9 @@ impl<'a> Sweep<'a> {
         }
         if let Some(what) = wrong {
             self.tally.violations += 1;
+            if let Some(reference) = &self.reference {
+                self.tally.faults.add(&self.outcome, reference);
+            }
             if self.tally.violations == 1 {
                 println!("{}", Violation { scenario: self.scenario.name, at, what: &what });
             }

@@ -3,13 +3,15 @@
 use super::{Scenario, place, shot};
 use alloc::format;
 use alloc::string::String;
+use core::fmt;
 use kernel::arch::{daif, mdscr};
 use kernel::debug::{self, slots, stats};
+use kernel::exception::astray;
 use kernel::irq::off;
 use kernel::kprobe;
 
 /// The names of the values that every outcome has. The first `CLEAN` of them after the result must be 0 between runs.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "the result",
     "the masks",
     "the owners of a step",
@@ -24,9 +26,13 @@ const NAMES: [&str; 14] = [
     "the kernel's copy of MDSCR_EL1",
     "the scenario's first fact",
     "the scenario's second fact",
+    ASTRAY,
 ];
+/// What a report calls the steps that [`kernel::exception::astray`] counts.
+const ASTRAY: &str = "steps that landed in the interrupt's handler";
 const CLEAN: usize = 9;
 const FACTS: usize = 12;
+const LANDED: usize = 14;
 const STATS: usize = NAMES.len();
 const PLACED: usize = STATS + stats::ALL.len();
 const LEN: usize = PLACED + place::ROOM * 2;
@@ -45,6 +51,7 @@ impl Numbers {
     /// Reads the counters.
     fn count(&mut self) {
         self.all[9] = off::out_of_order();
+        self.all[LANDED] = astray();
         for (word, (_, counter)) in self.all[STATS..PLACED].iter_mut().zip(stats::ALL) {
             *word = counter.here();
         }
@@ -123,6 +130,7 @@ impl Outcome {
             shadow,
             facts[0],
             facts[1],
+            all[LANDED],
         ];
         all[..fixed.len()].copy_from_slice(&fixed);
     }
@@ -149,11 +157,44 @@ impl Outcome {
         idle.filter(|_| !shot::is_nmi()).map(|n| format!("no hit of slot or probe {n}"))
     }
 
-    /// Says how this outcome differs from that of the run without an interrupt; None if it does not.
+    /// Says how this outcome differs from that of the run without an interrupt; None if it does not. A step that has landed in the
+    /// interrupt's handler is told first, because it changes other values, too.
     pub fn difference(&self, reference: &Self) -> Option<String> {
-        let wrong = self.0.differs(&reference.0)?;
+        let landed = (self.0.all[LANDED] != reference.0.all[LANDED]).then_some(LANDED);
+        let wrong = landed.or_else(|| self.0.differs(&reference.0))?;
         let (is, due) = (self.0.all[wrong], reference.0.all[wrong]);
         Some(format!("{}: {is:#x} where {due:#x} is due", name(wrong)))
+    }
+}
+
+/// What went wrong at all boundaries of a scenario, for a summary.
+#[derive(Clone, Copy, Default)]
+pub struct Faults {
+    /// Steps that landed in the interrupt's handler.
+    landed: u64,
+    /// Hits of slots and probes that were counted more than they were due.
+    twice: u64,
+    /// Hits of slots and probes that were due and not counted.
+    unseen: u64,
+}
+
+impl Faults {
+    /// Adds what differs between an outcome and that of the run without an interrupt.
+    pub fn add(&mut self, outcome: &Outcome, reference: &Outcome) {
+        let (is, due) = (&outcome.0, &reference.0);
+        self.landed += is.all[LANDED].saturating_sub(due.all[LANDED]);
+        let used = is.used.max(due.used);
+        for (is, due) in is.all[PLACED..used].chunks(2).zip(due.all[PLACED..used].chunks(2)) {
+            self.twice += is[0].saturating_sub(due[0]);
+            self.unseen += due[0].saturating_sub(is[0]);
+        }
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { landed, twice, unseen } = self;
+        write!(f, "landed={landed} twice={twice} unseen={unseen}")
     }
 }
 

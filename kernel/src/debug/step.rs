@@ -7,6 +7,7 @@ use super::stepping::Stepping;
 use super::{slots, stats};
 use crate::exception::Frame;
 use crate::kprobe;
+use crate::policy::BEHAVIOURS;
 use rules::step::{Owners, StepError};
 
 /// Asks for a step of the context of `frame`. Debug context.
@@ -31,6 +32,20 @@ pub fn take(cpu: &MaskedCpu) -> Stepping {
         suspended: slots::stash(cpu),
         stepped: cpu.stepped.get(),
         free_from: cpu.free_from.get(),
+    };
+    cpu.set_owners(Owners::empty());
+    taken
+}
+
+/// As [`take`], but slots that are suspended stay so: a policy that forgets them when it sets a step aside.
+#[inline(always)]
+fn take_owners(cpu: &MaskedCpu) -> Stepping {
+    let taken = Stepping {
+        owners: cpu.owners.get(),
+        session: cpu.session.take(),
+        stepped: cpu.stepped.get(),
+        free_from: cpu.free_from.get(),
+        ..Stepping::NONE
     };
     cpu.set_owners(Owners::empty());
     taken
@@ -62,7 +77,7 @@ fn give(cpu: &MaskedCpu, stepping: &Stepping) -> bool {
 pub fn save() -> Option<Stepping> {
     // With D open: I is masked, so that this thread stays here, and a debug exception leaves its context's owners as they are, or changes
     // them for good.
-    if super::this().owners.get().is_empty() { None } else { Some(save_owners()) }
+    if !BEHAVIOURS.saves_steps || super::this().owners.get().is_empty() { None } else { Some(save_owners()) }
 }
 
 #[cold]
@@ -124,7 +139,7 @@ pub fn stash(cpu: &MaskedCpu) {
     stats::STASHES.count();
     let len = cpu.stash_len.get();
     assert!(len < STASH_DEPTH, "rule M8: interrupts nest deeper than the stash");
-    let entry = take(cpu);
+    let entry = if BEHAVIOURS.rearms_for_interrupts { take(cpu) } else { take_owners(cpu) };
     // SAFETY: the stash is this CPU's, D is masked, and the index was checked.
     unsafe { (*cpu.stash.get())[len] = entry };
     cpu.stash_len.set(len + 1);
@@ -140,7 +155,7 @@ pub fn unstash(cpu: &MaskedCpu, frame: &mut Frame) {
     // SAFETY: the stash is this CPU's, D is masked, and `stash` has filled the entry.
     let entry = unsafe { &(*cpu.stash.get())[len] };
     cpu.stash_len.set(len);
-    let anything = give(cpu, entry);
+    let anything = give(cpu, entry) || !BEHAVIOURS.rearms_for_interrupts;
     let mut owners = entry.owners;
     if owners.contains(Owners::STEP_OVER) && !anything {
         // Every slot that the step-over was for is gone: there is nothing to step over.

@@ -6,6 +6,7 @@
 
 use super::frame::Frame;
 use super::live;
+use super::study;
 use crate::arch::daif;
 use crate::debug::{self, MaskedCpu, control, step, task};
 #[cfg(debug_assertions)]
@@ -39,6 +40,7 @@ pub fn set_aside<const ROW: u8>(cpu: &MaskedCpu, frame: &mut Frame) -> Aside {
     if owners.is_empty() {
         return Aside::NOTHING;
     }
+    study::entered::<ROW>(frame);
     if owners.contains(Owners::RUNS_FREE) && ROW != RowId::M10 as u8 && ROW != RowId::M14 as u8 {
         let interrupt = ROW == RowId::M8 as u8 || ROW == RowId::M9 as u8;
         owners = step::end_free_run(cpu, frame, interrupt);
@@ -47,9 +49,16 @@ pub fn set_aside<const ROW: u8>(cpu: &MaskedCpu, frame: &mut Frame) -> Aside {
         }
     }
     match live::ss::<ROW>() {
-        Ss::Unsaid | Ss::Keep | Ss::Decide | Ss::Compute | Ss::ClearThenSet => Aside::NOTHING,
+        Ss::Unsaid | Ss::Keep | Ss::Decide | Ss::Compute | Ss::ClearThenSet => {
+            study::left_live::<ROW>(cpu);
+            Aside::NOTHING
+        }
         Ss::Clear => {
             step::drop_owners(cpu, frame);
+            Aside::NOTHING
+        }
+        Ss::Stash if !study::stashes(frame) => {
+            study::left_live::<ROW>(cpu);
             Aside::NOTHING
         }
         Ss::Stash => {
@@ -160,6 +169,7 @@ pub fn leave<const ROW: u8>(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
 #[inline(always)]
 pub fn resume(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
     put_back(cpu, frame, aside);
+    study::leaving(cpu, frame);
     match live::ss::<M13>() {
         Ss::Compute => control::sync_for_return(cpu),
         Ss::Clear => control::clear_ss(cpu),

@@ -10,6 +10,7 @@ use super::fatal::fatal;
 use super::frame::{DebugFrame, Frame, ec};
 use super::live;
 use super::reason::Reason;
+use super::study;
 use crate::arch::barrier;
 use crate::debug::{self, MaskedCpu, bug, hit};
 use crate::irq;
@@ -291,6 +292,7 @@ extern "C" fn exception_el1_irq(frame: &mut Frame) {
 #[inline(always)]
 fn leave_interrupt(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
     if cpu.anything_pending() {
+        study::interrupted(cpu, frame);
         on_the_way_out();
         return leave::<M8>(entered(), frame, aside);
     }
@@ -311,7 +313,7 @@ pub(super) fn on_the_way_out() {
     barrier::isb();
     irq::deferred::run();
     let cpu = debug::this();
-    if cpu.reschedule_wanted() {
+    if cpu.reschedule_wanted() && study::may_switch() {
         sched::leave_interrupt(cpu);
     }
 }

@@ -1,6 +1,7 @@
-//! The table as it is applied: in release builds the constants of [`rules::table`], in checked builds a copy in which a boot
-//! argument can exchange cells.
+//! The table as it is applied, which is that of the policy of the build: in release builds its constants, in checked builds a copy
+//! in which a boot argument can exchange cells.
 
+use crate::policy::POLICY;
 use rules::overrides::{Cell, Override};
 use rules::table::{Masks, RowId, Ss, TABLE};
 
@@ -13,7 +14,7 @@ static MASKS: [AtomicU8; TABLE.len()] = {
     let mut cells = [const { AtomicU8::new(0) }; TABLE.len()];
     let mut i = 0;
     while i < TABLE.len() {
-        cells[i] = AtomicU8::new(TABLE[i].masks as u8);
+        cells[i] = AtomicU8::new(POLICY.row(TABLE[i].id).masks as u8);
         i += 1;
     }
     cells
@@ -25,7 +26,7 @@ static SS: [AtomicU8; TABLE.len()] = {
     let mut cells = [const { AtomicU8::new(0) }; TABLE.len()];
     let mut i = 0;
     while i < TABLE.len() {
-        cells[i] = AtomicU8::new(TABLE[i].ss as u8);
+        cells[i] = AtomicU8::new(POLICY.row(TABLE[i].id).ss as u8);
         i += 1;
     }
     cells
@@ -43,7 +44,7 @@ pub fn masks<const ROW: u8>() -> Masks {
     return Masks::ALL[MASKS[ROW as usize].load(Relaxed) as usize];
     #[cfg(not(debug_assertions))]
     const {
-        TABLE[ROW as usize].masks
+        POLICY.row(id(ROW)).masks
     }
 }
 
@@ -54,15 +55,23 @@ pub fn ss<const ROW: u8>() -> Ss {
     return Ss::ALL[SS[ROW as usize].load(Relaxed) as usize];
     #[cfg(not(debug_assertions))]
     const {
-        TABLE[ROW as usize].ss
+        POLICY.row(id(ROW)).ss
     }
 }
+
+/// Whether the policy of the build has other cells in the rows that `hit.S` has built in.
+const OTHER_PROBES: bool = POLICY.changes(RowId::M12) || POLICY.changes(RowId::M13);
+
+const _: () = assert!(
+    cfg!(debug_assertions) || !OTHER_PROBES,
+    "hit.S has the product's rows M12 and M13 built in: build this policy without --release"
+);
 
 /// Not 0 if a cell was exchanged. `hit.S`, which has the original cells built in, then leaves all hits to the engine.
 #[cfg(debug_assertions)]
 #[unsafe(no_mangle)]
 #[unsafe(link_section = ".noprobe.data")]
-static EXCEPTION_CELLS_EXCHANGED: AtomicU8 = AtomicU8::new(0);
+static EXCEPTION_CELLS_EXCHANGED: AtomicU8 = AtomicU8::new(OTHER_PROBES as u8);
 
 /// Exchanges a cell of the table for all CPUs. Called at boot.
 ///

@@ -14,10 +14,12 @@ pub mod frame;
 pub mod live;
 mod places;
 mod reason;
+mod study;
 
 pub use fatal::{Hook, Say, fatal, register_hooks};
 pub use frame::{DebugFrame, El0Frame, Frame};
 pub use reason::{Reason, Site};
+pub use study::astray;
 
 use crate::mm::layout;
 use core::mem::offset_of;

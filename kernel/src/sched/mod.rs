@@ -38,6 +38,8 @@ pub use wait::{Interrupted, WaitQueue, Waiting};
 
 use crate::debug::{CpuDebug, step};
 use crate::percpu;
+use crate::policy::BEHAVIOURS;
+use rules::policies::behaviour::Reschedules;
 
 /// Requests that this CPU ends the turn of the running thread at the end of the interrupt that is being handled. Any context.
 pub fn want_reschedule() {
@@ -62,7 +64,9 @@ pub fn tick() {
 /// or preemption is off, the switch is forbidden: then the end of that asks again. I is masked, D is open.
 pub fn leave_interrupt(cpu: &CpuDebug) {
     let preemptible = thread::current().is_none_or(|thread| thread.preemption.is_on());
-    if preemptible && rules::step::may_reschedule(cpu.stash_len.get()) {
+    // A policy whose rule is another one decides before it calls this function.
+    let other_rule = !matches!(BEHAVIOURS.reschedules, Reschedules::WithoutStash);
+    if preemptible && (other_rule || rules::step::may_reschedule(cpu.stash_len.get())) {
         step::end_of_handler();
         let rotate = cpu.reschedule_done();
         run::schedule(rotate);

@@ -1,11 +1,13 @@
 //! The second phase of debug exceptions from EL0 (M4): reports become SIGTRAP.
 
 use super::Task;
+use super::delivery::deliver;
 use super::event::Told;
 use super::trace::state::Stops;
 use crate::debug::task::hit::{Hits, Report};
 use crate::debug::task::{TaskDebug, Use};
 use crate::exception::{El0Frame, Frame};
+use crate::policy::BEHAVIOURS;
 use ::slots::Kind;
 use linux_raw_sys::general as raw;
 use rules::step::Owners;
@@ -24,10 +26,10 @@ pub fn report(frame: &mut El0Frame, report: &Report) {
         Report::Step(owners) => {
             if owners.contains(Owners::TRACER) {
                 let fault = (0, frame.esr);
-                task.tell_step(frame, Some(fault), Stops::AtOnce);
+                deliver(BEHAVIOURS.step, || task.tell_step(frame, Some(fault), Stops::AtOnce));
             }
         }
-        Report::Hits(hits) => task.report_hits(frame, hits),
+        Report::Hits(hits) => deliver(BEHAVIOURS.hit, || task.report_hits(frame, hits)),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Exceptions of programs that are no system calls, and faults of the kernel on user memory.
 
+use super::delivery::deliver;
 use super::end::exit_process;
 use super::process::Status;
 use super::trace::state::Stops;
 use super::{Task, cpu};
 use crate::exception::{El0Frame, Frame, frame::ec};
+use crate::policy::BEHAVIOURS;
 use crate::space::{TOP, Unrepaired};
 use linux_raw_sys::general as raw;
 use maps::Access;
@@ -42,7 +44,7 @@ pub fn brk(task: &Task, frame: &mut Frame) {
     let esr = frame.esr;
     let info = Info::fault(Signal::SIGTRAP, raw::TRAP_BRKPT, frame.pc);
     // FAR_EL1 is UNKNOWN after a BRK (DDI 0487 D24.2.41).
-    task.force(frame, &info, Some((0, esr)), Stops::AtOnce);
+    deliver(BEHAVIOURS.brk, || task.force(frame, &info, Some((0, esr)), Stops::AtOnce));
 }
 
 /// The handler of all synchronous exceptions of programs but system calls and BRKs. Thread context. Not inlined into the entry, where no probe

@@ -10,6 +10,7 @@ mod children;
 mod clone;
 mod cpu;
 mod debug;
+mod delivery;
 mod end;
 mod event;
 mod exclusive;

@@ -85,7 +85,8 @@ pub fn check_names(cli: &Cli, inventory: Option<&Inventory>) -> Result<()> {
         Command::Storm(storm) => &storm.common,
         Command::Fuzz(fuzz) => &fuzz.common,
         Command::Mutate(mutate) => &mutate.common,
-        Command::Model(_)
+        Command::Lab(_)
+        | Command::Model(_)
         | Command::Doctor
         | Command::Setup
         | Command::User

@@ -18,9 +18,22 @@ pub struct Swept {
     pub violations: u64,
     /// The first violation, if there is one.
     pub first: Option<Violation>,
+    /// What went wrong at all boundaries, if the kernel has come to the scenario's end.
+    pub faults: Option<Faults>,
     /// The console's last lines, to be shown with a violation.
     pub tail: String,
     pub wall: Duration,
+}
+
+/// What the violations of a scenario have in common, as the kernel counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// Steps that landed in the interrupt's handler.
+    pub landed: u64,
+    /// Hits of slots and probes that were counted more than they were due.
+    pub twice: u64,
+    /// Hits of slots and probes that were due and not counted.
+    pub unseen: u64,
 }
 
 /// A violation: an outcome that the interrupt has changed.
@@ -75,16 +88,38 @@ pub fn sweep_one(kernel: &Kernel, machine: &Machine, name: &str, tell: &dyn Fn(&
 }
 
 /// Sweeps all scenarios in one boot, which may take `limit`. `names` are the scenarios in the kernel's order. If one of them ends
-/// the kernel, each of those after it gets a boot of its own.
+/// the kernel, another boot begins with the one after it.
 pub fn sweep_all(
     kernel: &Kernel,
     limit: Option<Duration>,
     machine: &Machine,
     names: &[String],
 ) -> Vec<Swept> {
-    let boot = match capture(machine, &Start::Kernel(&kernel.image), limit, to_the_end) {
+    let mut swept = Vec::new();
+    while let Some(rest) = names.get(swept.len()..).filter(|rest| !rest.is_empty()) {
+        let of_boot = boot_of(kernel, limit, &from(machine, &rest[0], swept.is_empty()), machine, rest);
+        swept.extend(of_boot);
+    }
+    swept
+}
+
+/// The machine, told to begin with this scenario, unless it is the first one.
+fn from(machine: &Machine, name: &str, first: bool) -> Machine {
+    let from = if first { String::new() } else { format!(" from={name}") };
+    Machine { append: format!("{}{from}", machine.append), ..machine.clone() }
+}
+
+/// Boots `beginning`, which sweeps `names` on `machine`. Returns the results of those that were begun, at least one.
+fn boot_of(
+    kernel: &Kernel,
+    limit: Option<Duration>,
+    beginning: &Machine,
+    machine: &Machine,
+    names: &[String],
+) -> Vec<Swept> {
+    let boot = match capture(beginning, &Start::Kernel(&kernel.image), limit, to_the_end) {
         Ok(boot) => boot,
-        Err(_) => return names.iter().map(|name| sweep_one(kernel, machine, name, &|_| ())).collect(),
+        Err(_) => return vec![sweep_one(kernel, machine, &names[0], &|_| ())],
     };
     let parts = parts(names, &boot);
     let mut swept: Vec<_> = names
@@ -95,8 +130,6 @@ pub fn sweep_all(
     if let Some(first) = swept.first_mut() {
         first.wall = boot.wall;
     }
-    let rest = names[parts.len()..].iter().map(|name| sweep_one(kernel, machine, name, &|_| ()));
-    swept.extend(rest);
     swept
 }
 
@@ -180,7 +213,16 @@ fn read(name: &str, machine: Machine, boot: &Captured) -> Swept {
         let what = early.map_or("no reason given", |(_, why)| why).to_owned();
         first = Some(Violation { what, ..Violation::default() });
     }
-    Swept { name: name.into(), machine, boundaries, violations, first, ..Swept::default() }
+    let faults = lines.iter().find_map(|line| faults(line, name));
+    Swept { name: name.into(), machine, boundaries, violations, first, faults, ..Swept::default() }
+}
+
+/// Reads the line `sweep: NAME faults landed=1 twice=2 unseen=3`.
+fn faults(line: &str, name: &str) -> Option<Faults> {
+    let rest = line.strip_prefix("sweep: ")?.strip_prefix(name)?.strip_prefix(" faults ")?;
+    let number =
+        |key: &str| rest.split(' ').find_map(|word| word.strip_prefix(key)?.strip_prefix('=')?.parse().ok());
+    Some(Faults { landed: number("landed")?, twice: number("twice")?, unseen: number("unseen")? })
 }
 
 fn totals(line: &str, name: &str) -> Option<(u64, u64)> {
@@ -238,6 +280,23 @@ mod tests {
             assert!(swept.violations == 1 && swept.first.is_some(), "{end:?} {console}");
         }
         assert_eq!(swept(End::Timeout, "sweep: bp at 50 of 90\n").boundaries, 50);
+    }
+
+    #[test]
+    fn the_faults_of_a_scenario_are_its_own() {
+        let line = "sweep: bp faults landed=3 twice=0 unseen=12\n";
+        let verdict = "sweep: bp boundaries=9 violations=4\n";
+        let seen = swept(End::Status(1), &format!("{line}{verdict}")).faults;
+        assert_eq!(seen, Some(Faults { landed: 3, twice: 0, unseen: 12 }));
+        assert_eq!(swept(End::Status(1), &format!("{}{verdict}", line.replace("bp", "bp-x"))).faults, None);
+        assert_eq!(swept(End::Status(1), verdict).faults, None);
+    }
+
+    #[test]
+    fn a_boot_begins_behind_the_scenario_that_ended_the_last_one() {
+        let machine = Machine { append: "mode=sweep".into(), ..Machine::default() };
+        assert_eq!(from(&machine, "bp", true).append, "mode=sweep");
+        assert_eq!(from(&machine, "wp", false).append, "mode=sweep from=wp");
     }
 
     /// Boundaries and violations of scenarios that shared a boot.

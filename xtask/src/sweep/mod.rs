@@ -8,7 +8,9 @@ mod boot;
 mod disassemble;
 mod report;
 
-pub use boot::{Swept, machines, sweep_all, sweep_one};
+#[cfg(test)]
+pub use boot::Violation;
+pub use boot::{Faults, Swept, machines, sweep_all, sweep_one};
 
 use crate::args::{Common, Sweep};
 use crate::qemu::{Machine, Start};
