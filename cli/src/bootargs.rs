@@ -142,6 +142,8 @@ pub struct BootArgs<'a> {
     pub hz: u32,
     /// `nmi=`: mask interrupts by GICv3 priority instead of PSTATE.I, so that interrupts of a higher priority are NMIs. Default off.
     pub nmi: bool,
+    /// `trace=`: record each exception and each switch of threads, in rings in memory. Default off.
+    pub trace: bool,
     /// `optimise=`: whether a probe is optimised if its client does not say. Default off.
     pub optimise: bool,
     /// `maxcpus=`: how many CPUs are brought up at boot, 1 or more. Default all; the others are held back, and can be brought up
@@ -184,6 +186,7 @@ impl<'a> BootArgs<'a> {
             loglevel: LogLevel::Info,
             hz: 250,
             nmi: false,
+            trace: false,
             optimise: false,
             maxcpus: usize::MAX,
             echo: true,
@@ -208,6 +211,7 @@ impl<'a> BootArgs<'a> {
                 Item::LogLevel(level) => args.loglevel = level,
                 Item::Hz(hz) => args.hz = hz,
                 Item::Nmi(nmi) => args.nmi = nmi,
+                Item::Trace(trace) => args.trace = trace,
                 Item::Optimise(optimise) => args.optimise = optimise,
                 Item::MaxCpus(most) => args.maxcpus = most,
                 Item::Echo(echo) => args.echo = echo,
@@ -253,6 +257,7 @@ enum Item<'a> {
     LogLevel(LogLevel),
     Hz(u32),
     Nmi(bool),
+    Trace(bool),
     Optimise(bool),
     MaxCpus(usize),
     Echo(bool),
@@ -288,6 +293,7 @@ impl<'a> Item<'a> {
                 or(hz.map(|hz| Item::Hz(hz as u32)), "1 to 10000 ticks per second")
             }
             "nmi" => or(switch(value).map(Item::Nmi), "0 or 1"),
+            "trace" => or(switch(value).map(Item::Trace), "0 or 1"),
             "optimise" => or(switch(value).map(Item::Optimise), "0 or 1"),
             "maxcpus" => {
                 let most = number::parse(value).filter(|&most| most != 0);

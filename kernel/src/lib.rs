@@ -48,4 +48,5 @@ pub mod sync;
 pub mod syscall;
 pub mod task;
 pub mod time;
+pub mod trace;
 pub mod userspace;

@@ -1,6 +1,6 @@
 //! The kernel's first function on its own translation tables.
 
-use crate::{console, debug, early, irq, mm, options, smp};
+use crate::{console, debug, early, exception, irq, mm, options, smp, trace};
 
 unsafe extern "Rust" {
     /// What the image does after boot. Defined by [`image_main!`](crate::image_main), which checks the function's type.
@@ -27,7 +27,9 @@ extern "C" fn kernel_main() -> ! {
     mm::drop_identity_map();
     console::init_log(options::log_level());
     let boot = early::boot();
-    mm::init_heap(boot.free.clone(), boot.free_behind());
+    let free = trace::init(boot.free.clone(), options::get().trace.then(smp::present));
+    exception::el0::trace_programs();
+    mm::init_heap(free, boot.free_behind());
     crate::policy::log();
     options::apply();
     debug::exclusive::survey();

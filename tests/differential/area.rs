@@ -11,6 +11,7 @@ use core::sync::atomic::{
     AtomicPtr,
     Ordering::{AcqRel, Acquire, Release},
 };
+use kernel::debug::record;
 use kernel::exception::Frame;
 use kernel::mm::{fault, layout};
 use kernel::percpu;
@@ -116,6 +117,7 @@ fn caught(frame: &mut Frame) -> bool {
             let state = unsafe { &*run.state };
             frame.x = state.x;
             frame.sp -= BELOW;
+            record::foreign();
             frame.pstate = frame.pstate & !State::PSTATE | state.pstate;
             frame.move_to(run.slot);
             // SAFETY: this part of the stack is far below everything that is in use, also by this handler.
@@ -127,6 +129,7 @@ fn caught(frame: &mut Frame) -> bool {
             run.end = Some(Registers::of(frame));
             frame.x = home.x;
             frame.sp = home.sp;
+            record::foreign();
             frame.pstate = home.pstate;
             frame.move_to(home.pc + 4);
         }

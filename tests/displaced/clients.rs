@@ -13,7 +13,7 @@ use harness::ktest::{Ended, Outcome};
 use kernel::arch::daif;
 use kernel::debug::debugger::{self, Client, Plan, Resume, Stop};
 use kernel::debug::slots::{Disposition, Hit};
-use kernel::debug::stats;
+use kernel::debug::{record, stats};
 use kernel::exception::DebugFrame;
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::watcher;
@@ -98,6 +98,7 @@ pub fn a_watchpoints_handler_can_move_the_probed_context() -> Outcome {
 pub fn a_watchpoints_handler_can_change_the_probed_contexts_masks() -> Outcome {
     static WANTED: AtomicU64 = AtomicU64::new(0);
     fn sets(_: &Hit, frame: &mut DebugFrame) {
+        record::foreign();
         frame.pstate = frame.pstate & !Daif::all().bits() | WANTED.load(Relaxed);
     }
     for how in How::ALL {

@@ -24,7 +24,7 @@ tests! {
     setting: a_probe_counts_until_it_is_removed, a_return_probe_counts_until_it_is_removed, probes_have_names_and_groups, breakpoints_and_watchpoints_are_numbered,
         a_breakpoint_in_an_exclusive_sequence_is_refused, the_end_of_a_session_takes_everything_away;
     showing: every_rule_is_shown, the_blacklist_is_what_cannot_be_probed, slots_show_what_the_registers_hold,
-        slots_of_single_cpus_show_their_own_registers, stats_show_every_counter;
+        slots_of_single_cpus_show_their_own_registers, stats_show_every_counter, why_draws_the_trace_or_says_how_to_trace;
     walking: steps_go_on_where_the_last_one_ended, steps_meet_probes_and_breakpoints_once;
 }
 

@@ -1,6 +1,6 @@
 //! What the commands `rules`, `slots` and `stats` show.
 
-use super::{call_target, shown, target};
+use super::{call_target, refusal, shown, target};
 use crate::support::{Slot, breakpoint_at};
 use ::slots::Cpus;
 use alloc::format;
@@ -131,6 +131,18 @@ pub fn stats_show_every_counter() -> Outcome {
         };
         let numbers: Vec<u64> = numbers.filter_map(|word| word.parse().ok()).collect();
         check_eq!(numbers[0], numbers[1..].iter().sum::<u64>(), "{name}");
+    }
+    Ok(())
+}
+
+pub fn why_draws_the_trace_or_says_how_to_trace() -> Outcome {
+    let mut session = Session::new();
+    if kernel::trace::is_on() {
+        let drawn = shown(&mut session, "why 3")?;
+        check!(drawn.lines().count() <= 3 && drawn.contains("cpu"), "{drawn}");
+    } else {
+        let message = refusal(&mut session, "why")?;
+        check!(message.contains("trace=1"), "{message}");
     }
     Ok(())
 }

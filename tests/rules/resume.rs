@@ -9,7 +9,7 @@ use harness::{check, check_eq, suite};
 use kernel::arch::mdscr;
 use kernel::debug::session::{self, Wish};
 use kernel::debug::slots::{self, Hit};
-use kernel::debug::{self, stats};
+use kernel::debug::{self, record, stats};
 use kernel::exception::{DebugFrame, Frame};
 use kernel::kprobe::{self, Kprobe, Then};
 use kernel::watcher;
@@ -222,6 +222,7 @@ fn scramble(frame: &mut Frame) {
     }
     frame.sp = frame.sp.wrapping_add(MOVE_SP.load(Relaxed));
     // Sets NZCV, and masks I and F.
+    record::foreign();
     frame.pstate = frame.pstate & !(0xf << 28) | NZCV | 0xc0;
 }
 

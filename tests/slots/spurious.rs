@@ -10,7 +10,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use harness::ktest::{Outcome, clean};
 use harness::{check, check_eq};
 use kernel::arch::{barrier, daif, mdscr};
-use kernel::debug::{self, control as mdscr_control, stats};
+use kernel::debug::{self, control as mdscr_control, record, stats};
 
 specimen! {
     fn target(n: u64) -> u64 {
@@ -67,7 +67,8 @@ pub fn a_step_without_owner_is_cleared() -> Outcome {
     let (spurious, steps) = (stats::SPURIOUS.here(), stats::STEPS.here());
     // Interrupts stay masked: the way out of an interrupt would clear MDSCR_EL1.SS before a step could be taken.
     daif::set::<{ daif::ALL }>();
-    // SAFETY: D is masked, in the line above.
+    record::foreign();
+    // SAFETY: D is masked, above.
     mdscr_control::force(unsafe { debug::masked() }, mdscr::SS | mdscr::KDE);
     daif::clear::<{ daif::D }>();
     daif::clear::<{ daif::ALL }>();

@@ -46,6 +46,11 @@ pub enum Command<'a> {
     },
     /// Show the counters.
     Stats,
+    /// Draw the last entries of the trace.
+    Why {
+        /// How many, at least 1.
+        count: u64,
+    },
     /// Run the self-tests.
     Test {
         /// A filter: only tests whose names match are run.

@@ -113,6 +113,11 @@ pub static COMMANDS: &[Entry] = &[
         parse: |_| Ok(Command::Stats),
     },
     Entry {
+        name: "why",
+        forms: &[form("why [N]", "draw the last N exceptions and returns of this CPU (default 16)")],
+        parse: why,
+    },
+    Entry {
         name: "test",
         forms: &[form("test [FILTER]", "run the self-tests, or those whose names contain FILTER")],
         parse: |args| Ok(Command::Test { filter: args.rest() }),
@@ -210,13 +215,21 @@ fn removed(word: &str) -> Result<Option<u64>, ParseError<'_>> {
 }
 
 fn step<'a>(args: &mut Args<'a>) -> Parsed<'a> {
-    let count = match args.next() {
-        None => 1,
-        Some(word) => number::parse(word)
-            .filter(|&count| count > 0)
-            .ok_or(ParseError::Expected { what: "a number of instructions, 1 or more", found: word })?,
-    };
-    Ok(Command::Step { count })
+    Ok(Command::Step { count: count(args, 1, "a number of instructions, 1 or more")? })
+}
+
+fn why<'a>(args: &mut Args<'a>) -> Parsed<'a> {
+    Ok(Command::Why { count: count(args, 16, "a number of exceptions, 1 or more")? })
+}
+
+/// A number that is not 0, or `default`.
+fn count<'a>(args: &mut Args<'a>, default: u64, what: &'static str) -> Result<u64, ParseError<'a>> {
+    match args.next() {
+        None => Ok(default),
+        Some(word) => {
+            number::parse(word).filter(|&count| count > 0).ok_or(ParseError::Expected { what, found: word })
+        }
+    }
 }
 
 fn cpu<'a>(args: &mut Args<'a>) -> Parsed<'a> {

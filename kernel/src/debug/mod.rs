@@ -6,8 +6,8 @@
 //! This code runs in debug context or with D masked; it does not wait, allocate or take a lock. From the top down, each
 //! module knows only the modules below it. `hit`, `debugger` and `bug` are called for an exception. `session` has a
 //! debugger's steps of one context, `runs` the calls that a debugger runs over. `exclusive` executes exclusive
-//! sequences. `step` is the step engine. `slots` hands out hardware slots. `control`, `stats` and `pending` change the
-//! state of a CPU, which is in `cpu`. `stepping` and `client` are types.
+//! sequences. `step` is the step engine. `slots` hands out hardware slots. `record` says what a trace has of an exception. `control`,
+//! `stats` and `pending` change the state of a CPU, which is in `cpu`. `stepping` and `client` are types.
 
 pub mod bug;
 pub mod client;
@@ -17,6 +17,7 @@ pub mod debugger;
 pub mod exclusive;
 pub mod hit;
 pub mod pending;
+pub mod record;
 pub mod runs;
 pub mod session;
 pub mod slots;

@@ -8,7 +8,9 @@ use super::frame::Frame;
 use super::live;
 use super::study;
 use crate::arch::daif;
-use crate::debug::{self, MaskedCpu, control, step, task};
+use crate::debug::{self, MaskedCpu, control, record, step, task};
+use crate::trace;
+use ::trace::Kind;
 #[cfg(debug_assertions)]
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use rules::step::Owners;
@@ -39,6 +41,9 @@ pub fn set_aside<const ROW: u8>(cpu: &MaskedCpu, frame: &mut Frame) -> Aside {
     let mut owners = cpu.owners.get();
     if owners.is_empty() {
         return Aside::NOTHING;
+    }
+    if trace::is_on() {
+        record::found(cpu, frame);
     }
     study::entered::<ROW>(frame);
     if owners.contains(Owners::RUNS_FREE) && ROW != RowId::M10 as u8 && ROW != RowId::M14 as u8 {
@@ -82,6 +87,9 @@ pub fn set_aside_of_task<const ROW: u8>(cpu: &MaskedCpu, frame: &mut Frame, by: 
     if cpu.owners.get().is_empty() {
         return;
     }
+    if trace::is_on() {
+        record::found(cpu, frame);
+    }
     match live::ss::<ROW>() {
         Ss::ClearThenSet | Ss::Stash => task::take(cpu, frame, by),
         Ss::Clear => step::drop_owners(cpu, frame),
@@ -91,7 +99,26 @@ pub fn set_aside_of_task<const ROW: u8>(cpu: &MaskedCpu, frame: &mut Frame, by: 
 
 /// Does what the masks column of the row says where its first part, which runs masked, is over: opens exceptions.
 #[inline(always)]
-pub fn open_later<const ROW: u8>(cpu: &MaskedCpu) {
+pub fn open_later<const ROW: u8>(cpu: &MaskedCpu, frame: &Frame) {
+    if trace::is_on() {
+        return open_later_traced::<ROW>(cpu, frame);
+    }
+    open_later_untraced::<ROW>(cpu);
+}
+
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn open_later_traced<const ROW: u8>(cpu: &MaskedCpu, frame: &Frame) {
+    record::found(cpu, frame);
+    control::sync(cpu);
+    let begun = record::enters(cpu, frame, live::id(ROW), Kind::Open);
+    open_later_untraced::<ROW>(cpu);
+    begun.finish(daif::read());
+}
+
+#[inline(always)]
+fn open_later_untraced<const ROW: u8>(cpu: &MaskedCpu) {
     if matches!(live::masks::<ROW>(), Masks::MaskedThenOpen) {
         control::sync(cpu);
         daif::clear::<{ daif::ALL }>();
@@ -102,6 +129,46 @@ pub fn open_later<const ROW: u8>(cpu: &MaskedCpu) {
 /// left.
 #[inline(always)]
 pub fn open<const ROW: u8>(cpu: &MaskedCpu, frame: &Frame) {
+    if trace::is_on() {
+        return open_traced::<ROW>(cpu, frame);
+    }
+    open_untraced::<ROW>(cpu, frame);
+}
+
+/// As [`open`], for a handler that is made twice: with `TRACED` for a kernel that traces, and without.
+#[inline(always)]
+pub fn open_as<const ROW: u8, const TRACED: bool>(cpu: &MaskedCpu, frame: &Frame) {
+    if TRACED {
+        open_traced::<ROW>(cpu, frame);
+    } else {
+        open_untraced::<ROW>(cpu, frame);
+    }
+}
+
+/// As [`open`], with a record. The record's place is taken before exceptions are opened: those that come then are recorded behind it.
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn open_traced<const ROW: u8>(cpu: &MaskedCpu, frame: &Frame) {
+    record::found(cpu, frame);
+    if !matches!(live::masks::<ROW>(), Masks::Unsaid | Masks::Masked | Masks::MaskedThenOpen) {
+        control::sync(cpu);
+    }
+    let begun = record::enters(cpu, frame, live::id(ROW), Kind::Entry);
+    open_untraced::<ROW>(cpu, frame);
+    begun.finish(daif::read());
+}
+
+/// Says, for a trace, that the entry of this row was no more than an entry: there is no interrupt to be acknowledged. All exceptions are masked.
+#[inline(always)]
+pub fn open_nothing<const ROW: u8>(cpu: &MaskedCpu, frame: &Frame) {
+    if trace::is_on() {
+        record::spurious(cpu, frame, live::id(ROW));
+    }
+}
+
+#[inline(always)]
+fn open_untraced<const ROW: u8>(cpu: &MaskedCpu, frame: &Frame) {
     match live::masks::<ROW>() {
         Masks::Unsaid | Masks::Masked | Masks::MaskedThenOpen => {}
         Masks::UnmaskAll => {
@@ -127,12 +194,15 @@ pub fn open<const ROW: u8>(cpu: &MaskedCpu, frame: &Frame) {
 /// As [`open`], at the entry from EL0, if the task has no owners. The return to EL0 has paid the debt ([`go_on_at_el0`]), and nothing has run
 /// on this CPU since, so nothing is owed.
 #[inline(always)]
-pub fn open_at_once<const ROW: u8>(cpu: &MaskedCpu, frame: &Frame) {
+pub fn open_at_once<const ROW: u8, const TRACED: bool>(cpu: &MaskedCpu, frame: &Frame) {
+    if TRACED {
+        return open_traced::<ROW>(cpu, frame);
+    }
     // In checked builds a changed row M13 may have left a debt.
     if cfg!(not(debug_assertions)) && matches!(live::masks::<ROW>(), Masks::UnmaskAll) {
         daif::clear::<{ daif::ALL }>();
     } else {
-        open::<ROW>(cpu, frame);
+        open_untraced::<ROW>(cpu, frame);
     }
 }
 
@@ -162,12 +232,29 @@ pub fn leave<const ROW: u8>(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
     if (ROW == RowId::M8 as u8 || ROW == RowId::M9 as u8) && !cpu.owners.get().is_empty() {
         step::end_of_context(cpu);
     }
-    resume(cpu, frame, aside);
+    resume::<ROW>(cpu, frame, aside);
 }
 
-/// The return from a handler (M13) that has opened no exceptions: D, A, I, F are masked already.
+/// The return from a handler of `ROW` (M13) that has opened no exceptions: D, A, I, F are masked already.
 #[inline(always)]
-pub fn resume(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
+pub fn resume<const ROW: u8>(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
+    if trace::is_on() {
+        return resume_traced::<ROW>(cpu, frame, aside);
+    }
+    resume_untraced(cpu, frame, aside);
+}
+
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn resume_traced<const ROW: u8>(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
+    let before = record::leaves(cpu);
+    resume_untraced(cpu, frame, aside);
+    record::left(cpu, frame, live::id(ROW), before);
+}
+
+#[inline(always)]
+fn resume_untraced(cpu: &MaskedCpu, frame: &mut Frame, aside: Aside) {
     put_back(cpu, frame, aside);
     study::leaving(cpu, frame);
     match live::ss::<M13>() {
@@ -194,6 +281,33 @@ pub fn leave_to_el0(cpu: &MaskedCpu, frame: &mut Frame) {
 /// As [`leave_to_el0`], if the task's owners have stayed on the CPU: nothing was opened since the entry.
 #[inline(always)]
 pub fn go_on_at_el0(cpu: &MaskedCpu, frame: &Frame) {
+    if trace::is_on() {
+        return go_on_traced(cpu, frame);
+    }
+    go_on_untraced(cpu, frame);
+}
+
+/// As [`go_on_at_el0`], for a handler that is made twice: with `TRACED` for a kernel that traces, and without.
+#[inline(always)]
+pub fn go_on_as<const TRACED: bool>(cpu: &MaskedCpu, frame: &Frame) {
+    if TRACED {
+        go_on_traced(cpu, frame);
+    } else {
+        go_on_untraced(cpu, frame);
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[unsafe(link_section = ".noprobe.text")]
+fn go_on_traced(cpu: &MaskedCpu, frame: &Frame) {
+    let before = record::leaves(cpu);
+    go_on_untraced(cpu, frame);
+    record::left(cpu, frame, RowId::M13, before);
+}
+
+#[inline(always)]
+fn go_on_untraced(cpu: &MaskedCpu, frame: &Frame) {
     #[cfg(debug_assertions)]
     check_return_to_el0(cpu, frame);
     #[cfg(not(debug_assertions))]
@@ -207,7 +321,10 @@ pub fn go_on_at_el0(cpu: &MaskedCpu, frame: &Frame) {
 
 /// As [`go_on_at_el0`], if a slot register was written since the entry: the debt is known, and need not be looked for.
 #[inline(always)]
-pub fn go_on_with_debt(cpu: &MaskedCpu, frame: &Frame) {
+pub fn go_on_with_debt<const TRACED: bool>(cpu: &MaskedCpu, frame: &Frame) {
+    if TRACED {
+        return go_on_traced(cpu, frame);
+    }
     #[cfg(debug_assertions)]
     check_return_to_el0(cpu, frame);
     #[cfg(not(debug_assertions))]

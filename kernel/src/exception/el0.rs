@@ -5,7 +5,8 @@
 //! does for programs is an implementation of [`Programs`], to which [`el0_handlers!`](crate::el0_handlers) binds the vectors.
 
 use super::apply::{
-    go_on_at_el0, go_on_with_debt, leave_to_el0, open, open_at_once, open_later, set_aside_of_task,
+    go_on_as, go_on_at_el0, go_on_with_debt, leave_to_el0, open, open_as, open_at_once, open_later,
+    open_nothing, set_aside_of_task,
 };
 use super::fatal::fatal;
 use super::frame::{El0Frame, Frame, ec};
@@ -16,6 +17,7 @@ use crate::debug::task::hit::{self, Report};
 use crate::debug::task::{By, TaskDebug};
 use crate::debug::{self, MaskedCpu, control};
 use crate::irq;
+use crate::trace;
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use rules::table::RowId;
 
@@ -56,14 +58,14 @@ type Handler = extern "C" fn(&mut El0Frame);
 #[repr(transparent)]
 pub struct Handlers([AtomicPtr<()>; HANDLERS]);
 
-/// The handlers for which `P` does what is to be done.
-const fn handlers<P: Programs>() -> [Handler; HANDLERS] {
-    let mut handlers: [Handler; HANDLERS] = [other::<P>; HANDLERS];
-    handlers[ec::SVC64 as usize] = system_call::<P>;
-    handlers[ec::BRK64 as usize] = brk::<P>;
-    handlers[ec::STEP_LOWER as usize] = step::<P>;
-    handlers[ec::BREAKPOINT_LOWER as usize] = breakpoint::<P>;
-    handlers[ec::WATCHPOINT_LOWER as usize] = watchpoint::<P>;
+/// The handlers for which `P` does what is to be done, those of a kernel that traces or those of one that does not.
+const fn handlers<P: Programs, const TRACED: bool>() -> [Handler; HANDLERS] {
+    let mut handlers: [Handler; HANDLERS] = [other::<P, TRACED>; HANDLERS];
+    handlers[ec::SVC64 as usize] = system_call::<P, TRACED>;
+    handlers[ec::BRK64 as usize] = brk::<P, TRACED>;
+    handlers[ec::STEP_LOWER as usize] = step::<P, TRACED>;
+    handlers[ec::BREAKPOINT_LOWER as usize] = breakpoint::<P, TRACED>;
+    handlers[ec::WATCHPOINT_LOWER as usize] = watchpoint::<P, TRACED>;
     handlers[places::IRQ] = irq::<P>;
     handlers[places::FIQ] = fiq::<P>;
     handlers[places::ERROR] = error;
@@ -74,9 +76,9 @@ const fn handlers<P: Programs>() -> [Handler; HANDLERS] {
 
 impl Handlers {
     /// Used by [`el0_handlers!`](crate::el0_handlers) only.
-    pub const fn of<P: Programs>() -> Self {
+    pub const fn of<P: Programs, const TRACED: bool>() -> Self {
         let mut places = [const { AtomicPtr::new(core::ptr::null_mut()) }; HANDLERS];
-        let handlers = handlers::<P>();
+        let handlers = handlers::<P, TRACED>();
         let mut n = 0;
         while n < HANDLERS {
             places[n] = AtomicPtr::new(handlers[n] as *mut ());
@@ -89,11 +91,23 @@ impl Handlers {
 /// From here on `P` does what is to be done for programs: for tests that come between the entry and the kernel's work. Thread context; no
 /// program runs.
 pub fn exchange<P: Programs>() {
-    unsafe extern "Rust" {
-        safe static EXCEPTION_EL0: Handlers;
-    }
-    for (place, handler) in EXCEPTION_EL0.0.iter().zip(const { handlers::<P>() }) {
+    let all = if trace::is_on() { const { handlers::<P, true>() } } else { const { handlers::<P, false>() } };
+    for (place, handler) in EXCEPTION_EL0.0.iter().zip(all) {
         place.store(handler as *mut (), Relaxed);
+    }
+}
+
+unsafe extern "Rust" {
+    safe static EXCEPTION_EL0: Handlers;
+    safe static EXCEPTION_EL0_TRACED: Handlers;
+}
+
+/// Has the exceptions of programs traced, if the kernel traces: the vectors call other handlers. Called once, at boot; no program runs.
+pub fn trace_programs() {
+    if trace::is_on() {
+        for (place, traced) in EXCEPTION_EL0.0.iter().zip(&EXCEPTION_EL0_TRACED.0) {
+            place.store(traced.load(Relaxed), Relaxed);
+        }
     }
 }
 
@@ -104,7 +118,11 @@ macro_rules! el0_handlers {
         #[unsafe(no_mangle)]
         #[unsafe(link_section = ".noprobe.data")]
         static EXCEPTION_EL0: $crate::exception::el0::Handlers =
-            $crate::exception::el0::Handlers::of::<$programs>();
+            $crate::exception::el0::Handlers::of::<$programs, false>();
+
+        #[unsafe(no_mangle)]
+        static EXCEPTION_EL0_TRACED: $crate::exception::el0::Handlers =
+            $crate::exception::el0::Handlers::of::<$programs, true>();
     };
 }
 
@@ -117,40 +135,40 @@ fn entered() -> &'static MaskedCpu {
 
 /// Applies both columns of the row: takes the task's owners off the CPU, and opens exceptions.
 #[inline(always)]
-fn enter<const ROW: u8>(frame: &mut Frame, by: By) {
+fn enter<const ROW: u8, const TRACED: bool>(frame: &mut Frame, by: By) {
     let cpu = entered();
     if cpu.owners.get().is_empty() {
-        open_at_once::<ROW>(cpu, frame);
+        open_at_once::<ROW, TRACED>(cpu, frame);
     } else {
         set_aside_of_task::<ROW>(cpu, frame, by);
-        open::<ROW>(cpu, frame);
+        open_as::<ROW, TRACED>(cpu, frame);
     }
 }
 
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn system_call<P: Programs>(frame: &mut El0Frame) {
-    enter::<M2>(frame, By::Synchronous);
+extern "C" fn system_call<P: Programs, const TRACED: bool>(frame: &mut El0Frame) {
+    enter::<M2, TRACED>(frame, By::Synchronous);
     let task = P::task(frame);
     P::system_call(task, frame);
-    leave_now::<P>(task, frame);
+    leave_now::<P, TRACED>(task, frame);
 }
 
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn brk<P: Programs>(frame: &mut El0Frame) {
-    enter::<M3>(frame, By::Brk);
+extern "C" fn brk<P: Programs, const TRACED: bool>(frame: &mut El0Frame) {
+    enter::<M3, TRACED>(frame, By::Brk);
     let task = P::task(frame);
     P::brk(task, frame);
-    leave_now::<P>(task, frame);
+    leave_now::<P, TRACED>(task, frame);
 }
 
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-extern "C" fn other<P: Programs>(frame: &mut El0Frame) {
-    enter::<M2>(frame, By::Synchronous);
+extern "C" fn other<P: Programs, const TRACED: bool>(frame: &mut El0Frame) {
+    enter::<M2, TRACED>(frame, By::Synchronous);
     P::exception(frame);
-    leave_now::<P>(P::task(frame), frame);
+    leave_now::<P, TRACED>(P::task(frame), frame);
 }
 
 /// The handlers of M4. The first phase runs masked, and takes from this CPU's debug hardware what has happened. If nothing is to be
@@ -159,11 +177,11 @@ macro_rules! hardware {
     ($($name:ident, $rest:ident: $plain:expr, $all:expr;)*) => {$(
         #[inline(never)]
         #[unsafe(link_section = ".noprobe.text")]
-        extern "C" fn $name<P: Programs>(frame: &mut El0Frame) {
+        extern "C" fn $name<P: Programs, const TRACED: bool>(frame: &mut El0Frame) {
             let cpu = entered();
-            open::<M4>(cpu, frame);
+            open_as::<M4, TRACED>(cpu, frame);
             if $plain(cpu, frame) {
-                go_on_with_debt(cpu, frame);
+                go_on_with_debt::<TRACED>(cpu, frame);
             } else {
                 $rest::<P>(cpu, frame);
             }
@@ -207,9 +225,9 @@ fn adopt<P: Programs>() {
 fn report<P: Programs>(frame: &mut El0Frame, found: &Report) {
     let cpu = entered();
     set_aside_of_task::<M4>(cpu, frame, By::Debug);
-    open_later::<M4>(cpu);
+    open_later::<M4>(cpu, frame);
     P::report(frame, found);
-    leave_now::<P>(P::task(frame), frame);
+    leave_any::<P>(frame);
 }
 
 #[unsafe(link_section = ".noprobe.text")]
@@ -226,8 +244,10 @@ extern "C" fn irq<P: Programs>(frame: &mut El0Frame) {
             open::<M5>(cpu, frame);
         }
         irq::handle(interrupt, frame);
+    } else {
+        open_nothing::<M5>(cpu, frame);
     }
-    leave_now::<P>(P::task(frame), frame);
+    leave_any::<P>(frame);
 }
 
 #[unsafe(link_section = ".noprobe.text")]
@@ -237,13 +257,15 @@ extern "C" fn fiq<P: Programs>(frame: &mut El0Frame) {
     if let Some(interrupt) = irq::acknowledge_fiq() {
         open::<M5>(cpu, frame);
         irq::handle_fiq(interrupt, frame);
+    } else {
+        open_nothing::<M5>(cpu, frame);
     }
-    leave_now::<P>(P::task(frame), frame);
+    leave_any::<P>(frame);
 }
 
 #[unsafe(link_section = ".noprobe.text")]
 extern "C" fn error(frame: &mut El0Frame) {
-    enter::<M9>(frame, By::Interrupt);
+    enter::<M9, false>(frame, By::Interrupt);
     fatal(frame, "M16", Reason::SError)
 }
 
@@ -255,14 +277,24 @@ extern "C" fn aarch32(frame: &mut El0Frame) {
 
 /// The way back to the program (M13), if it can go on as it is; else [`leave`].
 #[inline(always)]
-fn leave_now<P: Programs>(task: &'static P::Task, frame: &mut El0Frame) {
+fn leave_now<P: Programs, const TRACED: bool>(task: &'static P::Task, frame: &mut El0Frame) {
     daif::set::<{ daif::ALL }>();
     // SAFETY: D is masked until the exception return.
     let cpu = unsafe { debug::masked() };
     if P::is_ready(task) && !cpu.anything_pending() && cpu.owners.get().is_empty() {
-        go_on_at_el0(cpu, frame);
+        go_on_as::<TRACED>(cpu, frame);
     } else {
         leave::<P>(frame);
+    }
+}
+
+/// As [`leave_now`], for handlers that are made once.
+#[inline(always)]
+fn leave_any<P: Programs>(frame: &mut El0Frame) {
+    if trace::is_on() {
+        leave_now::<P, true>(P::task(frame), frame);
+    } else {
+        leave_now::<P, false>(P::task(frame), frame);
     }
 }
 

@@ -4,7 +4,7 @@
     reason = "a function passed by name becomes a call through a shim, which costs and lies in text that can be probed"
 )]
 
-use super::apply::{Aside, enter, leave, open, put_back, resume, set_aside};
+use super::apply::{Aside, enter, leave, open, open_nothing, put_back, resume, set_aside};
 use super::brk::{self, Use};
 use super::fatal::fatal;
 use super::frame::{DebugFrame, Frame, ec};
@@ -278,7 +278,8 @@ extern "C" fn exception_el1_irq(frame: &mut Frame) {
     let aside = set_aside::<M8>(cpu, frame);
     let Some(interrupt) = irq::acknowledge() else {
         // Spurious: nothing was opened, but a step may have been set aside.
-        return resume(cpu, frame, aside);
+        open_nothing::<M8>(cpu, frame);
+        return resume::<M8>(cpu, frame, aside);
     };
     if irq::is_nmi(interrupt) {
         return nmi(cpu, frame, aside, interrupt);
@@ -338,7 +339,8 @@ extern "C" fn exception_el1_fiq(frame: &mut Frame) {
     let cpu = entered();
     let aside = set_aside::<M8>(cpu, frame);
     let Some(interrupt) = irq::acknowledge_fiq() else {
-        return resume(cpu, frame, aside);
+        open_nothing::<M8>(cpu, frame);
+        return resume::<M8>(cpu, frame, aside);
     };
     open::<M8>(cpu, frame);
     irq::handle_fiq(interrupt, frame);

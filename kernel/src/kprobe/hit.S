@@ -58,6 +58,15 @@
     br      x28
 .endm
 
+// In release builds nothing here is recorded: a kernel that traces leaves all BRKs to the engine. In checked builds `check_entry` and the check of the exit
+// record.
+.if {CHECKED} == 0
+.pushsection .trace_sites, "a"
+.balign 8
+.quad exception_el1_brk, exception_el1_any_brk
+.popsection
+.endif
+
 .global exception_el1_brk
 exception_el1_brk:
     .cfi_startproc simple

@@ -47,6 +47,8 @@ pub enum Error {
     },
     /// Rule X2 is violated: this many steps landed in an interrupt handler.
     SteppedIntoHandler(u64),
+    /// The kernel does not trace.
+    NotTraced,
     /// The image holds no tests: see [`super::register_tests`].
     NoTests,
     /// No test's name contains the filter.
@@ -92,6 +94,7 @@ impl fmt::Display for Error {
             Self::SteppedIntoHandler(count) => {
                 write!(f, "rule X2: {count} steps landed in an interrupt handler")
             }
+            Self::NotTraced => f.write_str("nothing is traced: boot with --append trace=1"),
             Self::NoTests => f.write_str("this image holds no tests"),
             Self::NoSuchTest(filter) => {
                 write!(f, "no test's name contains '{}': 'test' runs all", filter.escape_debug())

@@ -47,6 +47,7 @@ impl Session {
             Command::Slots => show::slots(out)?,
             Command::Rules { id } => show::rules(id, out)?,
             Command::Stats => show::stats(out)?,
+            Command::Why { count } => show::why(count, out)?,
             Command::Test { filter } => TESTS.get().ok_or(Error::NoTests)?(filter, out)?,
             Command::Poweroff => return Ok(Flow::End),
         }

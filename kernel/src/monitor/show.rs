@@ -1,4 +1,4 @@
-//! `slots`, `rules` and `stats`: show the state of the debug hardware, the rules, and the counters.
+//! `slots`, `rules`, `stats` and `why`: show the state of the debug hardware, the rules, the counters, and the trace.
 
 use super::Error;
 use super::slots::Slot;
@@ -8,7 +8,7 @@ use crate::debug::stats;
 use crate::irq::off;
 use crate::percpu::PerCpu;
 use crate::report::symbols::Shown;
-use crate::{idle, kprobe, options, percpu, smp, time};
+use crate::{idle, kprobe, options, percpu, smp, time, trace};
 use ::slots::{Access, Kind, SlotId, Snapshot, State};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -184,6 +184,22 @@ pub fn stats(out: &mut dyn Write) -> Result<(), Error> {
     });
     writeln!(out, "  probes: {count}, with {hits} hits and {missed} missed")?;
     writeln!(out, "  interrupt guards dropped out of order: {}", off::out_of_order())?;
+    Ok(())
+}
+
+/// Draws the last `count` records of this CPU's trace.
+pub fn why(count: u64, out: &mut dyn Write) -> Result<(), Error> {
+    let records = trace::last(usize::try_from(count).unwrap_or(usize::MAX));
+    if records.is_empty() {
+        return Err(Error::NotTraced);
+    }
+    for line in ::trace::text::lines(records.iter()) {
+        use ::trace::Kind::{Entry, Exit, Foreign, Open, Switch};
+        match line.record.kind {
+            Switch | Foreign => writeln!(out, "{line}")?,
+            Entry | Open | Exit => writeln!(out, "{line}  {}", Shown(line.record.pc))?,
+        }
+    }
     Ok(())
 }
 

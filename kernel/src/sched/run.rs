@@ -6,7 +6,7 @@ use super::thread::{
 };
 use crate::arch::{self, daif};
 use crate::clock;
-use crate::debug::{self, step};
+use crate::debug::{self, record, step};
 use crate::drivers::gic::{self, Target};
 use crate::irq::off::{self, IrqOff};
 use crate::irq::sgi;
@@ -15,11 +15,13 @@ use crate::mm::layout;
 use crate::percpu::{self, MAX_CPUS, PerCpu};
 use crate::smp::cpus;
 use crate::sync::{IrqMutex, IrqMutexGuard, MaskedGuard};
+use crate::trace;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed};
+use rules::step::Owners;
 use scheduler::{CpuSet, Policy, Scheduler, TaskId};
 
 /// The scheduler, and the threads by the number of their task.
@@ -154,6 +156,7 @@ pub fn init_cpu() {
     assert!(picked == Some(id), "a CPU's first thread is alone");
     let _ = state.scheduler.take_kicks();
     drop(guard);
+    record::runs(number(&boot, cpu, cpu != 0));
     if cpu == 0 {
         // The first CPU's own thread goes on with the image's work, and may sleep.
         let idle = Thread::new("idle", Box::new(idle), None, begin).expect(OUT_OF_MEMORY);
@@ -424,6 +427,9 @@ fn switch_to(mut guard: MaskedGuard<'_, Option<State>>, next: Option<TaskId>) {
         from.is_stepped.set(true);
     }
     debug::check_switchable();
+    if trace::is_on() {
+        trace_switch(running, from, next);
+    }
     running.switches.store(running.switches.load(Relaxed) + 1, Relaxed);
     if let Some(occupant) = &from.occupant {
         occupant.leaves();
@@ -437,6 +443,32 @@ fn switch_to(mut guard: MaskedGuard<'_, Option<State>>, next: Option<TaskId>) {
     // open.
     unsafe { switch(from.context.get(), to.context.get()) };
     finish_switch(to_here());
+}
+
+/// Records a switch from a thread, whose debug state is saved, to another one. I is masked.
+#[cold]
+#[inline(never)]
+fn trace_switch(running: &Running, from: &Thread, next: *const Thread) {
+    // SAFETY: as in `switch_to`.
+    let to = unsafe { &*next };
+    let saved = from.step.take();
+    let owners = saved.as_ref().map_or(Owners::empty(), |saved| saved.owners);
+    from.step.set(saved);
+    let ended = running.ended.take();
+    let has_ended = ended.as_deref().is_some_and(|ended| core::ptr::eq(ended, from));
+    running.ended.set(ended);
+    record::switches(number(to, percpu::index(), next == running.idle.get()), owners, has_ended);
+}
+
+/// The number by which a trace knows a thread: a CPU's idle thread has none in the scheduler.
+fn number(thread: &Thread, cpu: usize, is_idle: bool) -> u32 {
+    const IDLE: u32 = 0xffff_ff00;
+    let bits = thread.id().to_bits();
+    if is_idle {
+        IDLE | cpu as u32
+    } else {
+        (bits as u32 + 1) & 0xf_ffff | ((bits >> 32) as u32 & 0x7ff) << 20
+    }
 }
 
 /// The thread that this CPU has switched to. I is masked.
