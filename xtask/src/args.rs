@@ -83,6 +83,11 @@ pub enum Command {
     /// a rule does not hold, prints a shortest sequence of events that breaks it, and the status is 1. `rules/model/README.md` says what
     /// is in the model, and what is not.
     Model(Model),
+    /// Record a run of one of the sweep's scenarios, and draw it: a page for a browser, and JSON for Perfetto
+    ///
+    /// The scenario is interrupted once, at the boundary that --k names; without --k in the middle of its first debug exception, so that the interrupt
+    /// comes to the instruction that is stepped. docs/timeline.md says how to read the page. The status is 0 only if the run was as it has to be.
+    Timeline(Timeline),
     /// Print what the set-up has found and chosen; change nothing
     Doctor,
     /// Install and build what is missing to compile and boot (the other commands do it by themselves)
@@ -158,6 +163,9 @@ pub struct QemuTest {
     /// How many machines
     #[arg(long, value_enum, default_value = "quick")]
     pub matrix: Extent,
+    /// Trace each boot, and replay the trace through the model: every record must be one that the model allows
+    #[arg(long)]
+    pub trace: bool,
     /// How many boots at once [default: as many as there are CPUs]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<usize>,
@@ -324,6 +332,35 @@ fn cell(text: &str) -> Result<Override, String> {
         parts.and_then(|(cell, value)| cell.split_once('.').map(|(row, column)| (row, column, value)));
     let (row, column, value) = parts.ok_or("expected ROW.COLUMN=VALUE, as in M8.ss=keep")?;
     Override::parse(row, column, value).map_err(|error| error.to_string())
+}
+
+#[derive(Args)]
+pub struct Timeline {
+    /// The scenario [default: breakpoint]
+    pub scenario: Option<String>,
+    /// The boundary at which the interrupt comes, in instructions
+    #[arg(long, value_name = "N")]
+    pub k: Option<u64>,
+    /// Where the page is written [default: target/timeline.html]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Where the JSON for Perfetto is written [default: beside the page]
+    #[arg(long, value_name = "FILE")]
+    pub perfetto: Option<PathBuf>,
+    /// How many records of each CPU are drawn, the last ones
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub records: u32,
+    /// Also print the records as text
+    #[arg(long)]
+    pub text: bool,
+    /// Open the page in Chromium, without a window, and compare what it draws with the trace (installs Debian's package, 80 MB)
+    #[arg(long)]
+    pub check: bool,
+    /// Where Chromium's picture of the page is written
+    #[arg(long, value_name = "FILE", requires = "check")]
+    pub screenshot: Option<PathBuf>,
+    #[command(flatten)]
+    pub common: Common,
 }
 
 #[derive(Args)]

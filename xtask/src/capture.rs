@@ -3,6 +3,7 @@
 use crate::qemu::{Machine, Start};
 use crate::session::{self, End, Flow, Input};
 use crate::symbolise::Symboliser;
+use crate::trace::conform;
 use anyhow::Result;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -56,6 +57,8 @@ fn keep(
 ) -> Result<Captured> {
     let begin = Instant::now();
     let mut bytes = Vec::new();
+    let traced = conform::traced(machine)?;
+    let machine = traced.as_ref().map_or(machine, |(machine, _)| machine);
     let mut command = machine.command(start);
     // QEMU's own complaints are added to this boot's console: printed at once, they would come between the lines of other boots.
     let complaints = tempfile::tempfile()?;
@@ -70,7 +73,11 @@ fn keep(
         console.push('\n');
         console.push_str(&complaints);
     }
-    Ok(Captured { end, console, wall: begin.elapsed() })
+    let wall = begin.elapsed();
+    if let Some((machine, memory)) = &traced {
+        conform::replay(machine, memory);
+    }
+    Ok(Captured { end, console, wall })
 }
 
 fn read_back(mut file: std::fs::File) -> Result<String> {

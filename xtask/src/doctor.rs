@@ -10,7 +10,9 @@ use anyhow::Result;
 /// # Errors
 /// None at present. The signature is that of the other commands.
 pub fn doctor() -> Result<bool> {
-    let need = Need { qemu: true, gdb: true, clippy: true, cross: true, user: true, tracers: true };
+    // A browser is needed by `timeline --check` only, so it is not missed here.
+    let need =
+        Need { qemu: true, gdb: true, clippy: true, cross: true, user: true, tracers: true, browser: false };
     let mut facts = facts::look();
     facts::complete(&mut facts);
     print_toolchain(&facts);
@@ -96,6 +98,7 @@ fn print_programs(facts: &Facts) {
         if unpacked { set.files().display().to_string() } else { "not unpacked".to_owned() }
     };
     row("musl and busybox for AArch64", &unpacked(facts.arm64, &arm64::PROGRAMS));
+    row("browser", yes(facts.browser));
     row("tracers for AArch64", &unpacked(facts.tracers, &arm64::TRACERS));
     let install = match facts.install {
         Install::Root => "apt-get, as root",

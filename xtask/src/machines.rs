@@ -53,6 +53,9 @@ pub const PROBES_EVERYWHERE: [Config; 2] = [
     config("cortex-a57", Gic::V2, El::El1, 1).counted().optimised(),
 ];
 
+/// The machine of a timeline. As in [`SWEEP`], its second CPU sleeps unless the scenario has work for it.
+pub const TIMELINE: Config = config("max", Gic::V3, El::El1, 2).counted();
+
 /// The machines on which costs are measured. The command `bench` and the budgets use the first one.
 pub const COSTS: [Config; 2] =
     [config("cortex-a57", Gic::V3, El::El1, 1).counted(), config("max", Gic::V2, El::El2, 1).counted()];
@@ -96,6 +99,7 @@ impl Config {
             icount: self.icount,
             gdb: None,
             initrd: None,
+            memory: None,
             line: None,
             interactive: false,
         }

@@ -40,6 +40,8 @@ mod symbols;
 mod test;
 #[cfg(test)]
 mod testing;
+mod timeline;
+mod trace;
 mod user;
 
 use anyhow::Result;
@@ -72,6 +74,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Mutate(arguments) => mutate::mutate(&arguments).map(verdict),
         Command::Lab(arguments) => lab::lab(&arguments).map(verdict),
         Command::Model(arguments) => Ok(verdict(model::model(&arguments))),
+        Command::Timeline(arguments) => timeline::timeline(&arguments).map(verdict),
         Command::Runner(arguments) => run::runner(&arguments).map(ExitCode::from),
         Command::Doctor => doctor::doctor().map(verdict),
         Command::Setup => {

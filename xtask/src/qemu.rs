@@ -76,6 +76,8 @@ pub struct Machine {
     pub gdb: Option<String>,
     /// The initial ramdisk. Only [`Start::Kernel`] takes it.
     pub initrd: Option<PathBuf>,
+    /// A file that is to be the machine's memory. Such a machine has [`TRACED`] MiB of it, for the rings of a trace.
+    pub memory: Option<PathBuf>,
     /// The second line, of which programs see `/dev/ttyS1`.
     pub line: Option<Line>,
     /// Whether the console is a terminal: ^C then goes to the kernel, and ^A x ends QEMU.
@@ -93,6 +95,7 @@ impl Default for Machine {
             icount: false,
             gdb: None,
             initrd: None,
+            memory: None,
             line: None,
             interactive: false,
         }
@@ -133,6 +136,9 @@ pub fn name_of(word: &str) -> &str {
 /// GICv2 has room for 8 CPUs, the most that is supported.
 pub const MOST_CPUS: u8 = 8;
 
+/// The memory of a machine that is traced, in MiB.
+pub const TRACED: u32 = 1536;
+
 impl Machine {
     /// The value of a boot argument. If there are several values, the last one counts.
     pub fn argument(&self, name: &str) -> Option<&str> {
@@ -157,13 +163,23 @@ impl Machine {
         if let Start::DumpDeviceTree(file) = start {
             machine += &format!(",dumpdtb={}", file.display());
         }
+        if self.memory.is_some() {
+            machine += ",memory-backend=memory";
+        }
         line.pair("-M", machine);
         // With 1 GHz and shift=0, one tick of the counter is one instruction. The performance monitors are off because nothing uses
         // them, and QEMU spends a fifth of its time on them: it updates them at every exception.
         let exact = if self.icount { ",cntfrq=1000000000,pmu=off" } else { "" };
-        line.pair("-cpu", format!("{}{exact}", self.cpu))
-            .pair("-smp", self.smp.to_string())
-            .pair("-m", "512M");
+        line.pair("-cpu", format!("{}{exact}", self.cpu)).pair("-smp", self.smp.to_string());
+        match &self.memory {
+            None => line.pair("-m", "512M"),
+            Some(file) => {
+                let backend = "memory-backend-file,id=memory,share=on";
+                let file = file.display();
+                line.pair("-object", format!("{backend},size={TRACED}M,mem-path={file}"))
+                    .pair("-m", format!("{TRACED}M"))
+            }
+        };
         line.pair("-display", "none");
         if self.interactive {
             line.pair("-serial", "mon:stdio");
@@ -291,12 +307,14 @@ mod tests {
             icount: true,
             gdb: Some("tcp:localhost:1".into()),
             initrd: Some("r.cpio".into()),
+            memory: Some("m".into()),
             line: Some(Line { socket: "s".into(), wait: true }),
             interactive: true,
         };
         let line = machine.shell_line(&Start::Kernel(Path::new("k.img")));
         for part in [
-            "-M virt,gic-version=2,virtualization=on ",
+            "-M virt,gic-version=2,virtualization=on,memory-backend=memory ",
+            "-object memory-backend-file,id=memory,share=on,size=1536M,mem-path=m -m 1536M ",
             "-cpu cortex-a57,cntfrq=1000000000,pmu=off ",
             "-serial mon:stdio -nic none",
             "-smp 1 ",

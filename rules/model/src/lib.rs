@@ -39,6 +39,7 @@ pub mod kernel;
 pub mod model;
 pub mod pack;
 pub mod properties;
+pub mod replay;
 pub mod scenarios;
 pub mod show;
 pub mod state;

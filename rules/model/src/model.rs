@@ -129,7 +129,7 @@ impl Model {
 
     fn idle(&self, state: &State, cpu: usize, found: &mut impl FnMut(Event, State)) {
         for thread in self.ready(state) {
-            let mut run = Run { kernel: &self.kernel, state: *state, cpu };
+            let mut run = Run::new(&self.kernel, *state, cpu);
             run.cpu().running = Some(thread);
             run.arrive();
             found(Event { cpu: cpu as u8, what: What::Pick(thread), again: false, place: None }, run.state);
@@ -188,7 +188,7 @@ impl<'a, F: FnMut(Event, State)> On<'a, F> {
 
     /// Makes a transition and tells of it.
     fn go(&mut self, what: What, transition: impl FnOnce(&mut Run<'a>)) {
-        let mut run = Run { kernel: &self.model.kernel, state: *self.state, cpu: self.cpu };
+        let mut run = Run::new(&self.model.kernel, *self.state, self.cpu);
         transition(&mut run);
         let (place, cpu) = (Some(*self.top()), self.cpu as u8);
         let again = place.is_some_and(|place| place.next != Next::Any)
@@ -484,7 +484,7 @@ impl<'a, F: FnMut(Event, State)> On<'a, F> {
                     self.go(What::IntoCopy, Run::send_into_copy);
                 }
             }
-            Code::Trap => self.go(What::Return, Run::end_copy),
+            Code::Trap => self.go(What::Return, |run| run.end_copy(false)),
             Code::Debugger => self.go(What::Return, Run::leave),
             Code::Warn => self.leave_moved(),
             Code::Fault if !from_el0 => {
@@ -528,7 +528,7 @@ impl<'a, F: FnMut(Event, State)> On<'a, F> {
         if works && top.phase == Phase::Body && self.has(Class::Deferred) {
             self.go(What::Defer, Run::begin_deferred);
         }
-        let may = Run { kernel: &self.model.kernel, state: *self.state, cpu: self.cpu }.may_reschedule();
+        let may = Run::new(&self.model.kernel, *self.state, self.cpu).may_reschedule();
         if works && cpu.reschedule && may {
             return self.reschedule();
         }

@@ -104,7 +104,7 @@ impl fmt::Display for Shown<'_> {
 }
 
 /// Owners by their names.
-struct Names(Owners);
+pub(crate) struct Names(pub(crate) Owners);
 
 impl fmt::Display for Names {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -85,6 +85,7 @@ pub fn check_names(cli: &Cli, inventory: Option<&Inventory>) -> Result<()> {
         Command::Storm(storm) => &storm.common,
         Command::Fuzz(fuzz) => &fuzz.common,
         Command::Mutate(mutate) => &mutate.common,
+        Command::Timeline(timeline) => &timeline.common,
         Command::Lab(_)
         | Command::Model(_)
         | Command::Doctor
@@ -114,6 +115,11 @@ pub fn check_names(cli: &Cli, inventory: Option<&Inventory>) -> Result<()> {
         }
         Command::Sweep(sweep) => {
             if let Some(name) = &sweep.scenario {
+                ensure!(inventory.sweeps.contains(name), "no scenario is named `{name}`");
+            }
+        }
+        Command::Timeline(timeline) => {
+            if let Some(name) = &timeline.scenario {
                 ensure!(inventory.sweeps.contains(name), "no scenario is named `{name}`");
             }
         }

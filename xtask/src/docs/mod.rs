@@ -5,12 +5,14 @@
 //!   compares the answers.
 //! - `programs`: the C programs that a document shows. `qemu-test` compiles and runs them, and compares what they print.
 //! - `commands`: the command lines in a document, in blocks and in prose.
-//! - `rules`: `docs/rules.md`, from the crate `rules`.
+//! - `rules`: `docs/rules.md`, from the crate `rules`; `course`: its pictures; `evidence`: what fails without each rule.
 //!
 //! Whatever needs no boot (command lines, Rust code, links, the generated page) is tested here, on the host.
 
 mod blocks;
 pub mod commands;
+mod course;
+mod evidence;
 pub mod programs;
 mod rules;
 pub mod sessions;
@@ -55,10 +57,10 @@ pub fn documents() -> Result<Vec<Document>> {
 /// Writes `docs/rules.md`.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// When a source cannot be read, or the file cannot be written.
 pub fn write() -> Result<()> {
     let path = root().join(rules::PAGE);
-    std::fs::write(&path, rules::page()).with_context(|| format!("cannot write {}", path.display()))?;
+    std::fs::write(&path, rules::page()?).with_context(|| format!("cannot write {}", path.display()))?;
     say!("{} written", rules::PAGE);
     Ok(())
 }

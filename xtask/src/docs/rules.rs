@@ -1,5 +1,8 @@
 //! `docs/rules.md`: the rule table and the other rules, each with its reason and its sources.
 
+use super::course::picture;
+use super::evidence::Evidence;
+use anyhow::Result;
 use rules::invariants::{INVARIANTS, Invariant};
 use rules::reason;
 use rules::source::{DISCUSSIONS, Discussion, Source};
@@ -17,7 +20,16 @@ These are the rules for PSTATE.D, A, I, F and for MDSCR_EL1.SS that Stepwell app
 comes from. The table (M) says what each class of exception does. The other rules hold at all times (I), for hardware slots (H), for
 probes (K), and for the whole (X). Code, tests and panics name rules by these names.
 
-The rows for exceptions from EL0 (M1 to M5) are part of the specification; this kernel runs no user programs yet.
+The rows M1 to M5 are for exceptions from EL0, where unmodified programs for AArch64 Linux run.
+
+Each row of the table has a picture: one exception's course from left to right, not to scale. What is masked has its letter, what is open a dot, and
+`?` is what the row leaves to the other rows. A `1` is a bit that is set; PSTATE.SS is SPSR_EL1.SS where a context is interrupted or returned to.
+[Timelines](timeline.md) show the same for runs of the kernel.
+
+*Fails without it* names what tests a rule; without the rule some of it fails. Tests have the rule at the beginning of their names, files of tests
+and scenarios of the [sweep](writing-tests.md) name it in a comment. For the [model](../rules/model/README.md) these are its own properties of the rule, and
+for the rows of the table which rule does not hold when a cell is changed: the model's tests compare that list with what a search finds.
+`cargo xtask mutate M8` changes each cell of the row M8 in the kernel, and names a test that fails.
 
 ## Words
 
@@ -56,10 +68,14 @@ other systems do, and *own* marks a rule, or a part of one, that has no outside 
 ";
 
 /// The text of `docs/rules.md`.
-pub fn page() -> String {
+///
+/// # Errors
+/// When a source with tests cannot be read.
+pub fn page() -> Result<String> {
+    let evidence = Evidence::read()?;
     let mut page = HEAD.to_owned();
     page += "## What each exception does (M)\n\n";
-    TABLE.iter().for_each(|rule| row(&mut page, rule));
+    TABLE.iter().for_each(|rule| row(&mut page, rule, &evidence));
     for (letter, title) in [
         ('I', "What holds at all times (I)"),
         ('H', "Hardware slots (H)"),
@@ -68,16 +84,16 @@ pub fn page() -> String {
     ] {
         page += &format!("## {title}\n\n");
         let rules = INVARIANTS.iter().filter(|rule| rule.id.starts_with(letter));
-        rules.for_each(|rule| invariant(&mut page, rule));
+        rules.for_each(|rule| invariant(&mut page, rule, &evidence));
     }
     page += SOURCES;
     for (discussion, number) in DISCUSSIONS.iter().zip(1..) {
         page += &format!("{number}. {discussion}\n");
     }
-    page
+    Ok(page)
 }
 
-fn row(page: &mut String, row: &Row) {
+fn row(page: &mut String, row: &Row, evidence: &Evidence) {
     *page += &format!("### {}: {}, {}\n\n", row.id, row.class, row.origin.meaning());
     let columns = [
         ("Masks", row.masks.meaning()),
@@ -90,13 +106,23 @@ fn row(page: &mut String, row: &Row) {
             *page += &format!("- {name}: {text}.\n");
         }
     }
-    page.push('\n');
+    *page += &format!("\n```text\n{}```\n\n", picture(row));
     background(page, row.id.name());
+    tested(page, row.id.name(), evidence);
 }
 
-fn invariant(page: &mut String, rule: &Invariant) {
+fn invariant(page: &mut String, rule: &Invariant, evidence: &Evidence) {
     *page += &format!("### {}\n\n{}.\n\n", rule.id, capitalised(rule.text));
     background(page, rule.id);
+    tested(page, rule.id, evidence);
+}
+
+/// Adds what fails without a rule.
+fn tested(page: &mut String, id: &str, evidence: &Evidence) {
+    let lines = evidence.lines(id);
+    if !lines.is_empty() {
+        *page += &format!("*Fails without it.*\n\n{}\n\n", lines.join("\n"));
+    }
 }
 
 /// Adds a rule's reason, and the sources of it.

@@ -10,6 +10,8 @@ pub const OLDEST_RUSTC: (u32, u32) = (1, 95);
 pub const OLDEST_QEMU: (u32, u32) = (7, 2);
 /// The package with QEMU for AArch64.
 pub const QEMU_PACKAGE: &str = "qemu-system-arm";
+/// The package with the browser.
+pub const BROWSER_PACKAGE: &str = "chromium";
 /// The packages with a C compiler and a C library for AArch64, on hosts of other architectures.
 pub const CROSS_PACKAGES: [&str; 2] = ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"];
 /// The same on AArch64.
@@ -44,6 +46,8 @@ pub struct Facts {
     pub arm64: bool,
     /// Whether the tracers for AArch64 are unpacked.
     pub tracers: bool,
+    /// Whether a browser is installed that needs no window.
+    pub browser: bool,
     /// How packages may be installed.
     pub install: Install,
 }
@@ -123,6 +127,8 @@ pub struct Need {
     pub user: bool,
     /// The tracers that the tests run: strace, gdb and gdbserver.
     pub tracers: bool,
+    /// A browser that needs no window, to check pages.
+    pub browser: bool,
 }
 
 /// What the set-up is going to do.
@@ -175,6 +181,9 @@ pub fn decide(facts: &Facts, need: Need) -> Plan {
     if need.gdb && !facts.gdb {
         packages.push("gdb-multiarch".into());
     }
+    if need.browser && !facts.browser {
+        packages.push(BROWSER_PACKAGE.into());
+    }
     if (need.cross || need.user) && !facts.cross {
         let names = if facts.aarch64 { NATIVE_PACKAGES } else { CROSS_PACKAGES };
         packages.extend(names.map(String::from));
@@ -188,7 +197,8 @@ pub fn decide(facts: &Facts, need: Need) -> Plan {
 mod tests {
     use super::*;
 
-    const ALL: Need = Need { qemu: true, gdb: true, clippy: true, cross: true, user: true, tracers: true };
+    const ALL: Need =
+        Need { qemu: true, gdb: true, clippy: true, cross: true, user: true, tracers: true, browser: true };
 
     fn complete() -> Facts {
         Facts {
@@ -209,6 +219,7 @@ mod tests {
             cross: true,
             arm64: true,
             tracers: true,
+            browser: true,
             install: Install::Root,
         }
     }
@@ -251,6 +262,13 @@ mod tests {
         let old = Facts { qemu: Some((7, 1)), ..complete() };
         assert_eq!(decide(&old, ALL).packages, ["qemu-system-arm"]);
         assert!(decide(&Facts { qemu: Some((10, 0)), ..complete() }, ALL).packages.is_empty());
+    }
+
+    #[test]
+    fn a_browser_is_installed_for_those_who_need_it_only() {
+        let facts = Facts { browser: false, ..complete() };
+        assert!(decide(&facts, Need { browser: false, ..ALL }).packages.is_empty());
+        assert_eq!(decide(&facts, ALL).packages, [BROWSER_PACKAGE]);
     }
 
     #[test]

@@ -54,8 +54,14 @@ pub fn look() -> Facts {
         cross: cross_compiler().is_some(),
         arm64: super::arm64::PROGRAMS.is_unpacked(),
         tracers: super::arm64::TRACERS.is_unpacked(),
+        browser: browser().is_some(),
         install: install(),
     }
+}
+
+/// A browser that needs no window.
+pub fn browser() -> Option<PathBuf> {
+    ["chromium", "chromium-browser"].iter().find_map(|name| find(name))
 }
 
 /// Asks the package manager which compiler it could install.

@@ -19,6 +19,8 @@ mod report;
 mod runs;
 mod storms;
 mod sweeps;
+mod timelines;
+mod traces;
 
 #[cfg(test)]
 pub use gdb_session::script as gdb_script;
@@ -34,6 +36,7 @@ use crate::qemu::{El, Machine, Start};
 use crate::run::{kernel, planned_image};
 use crate::say::say;
 use crate::setup::decide::Need;
+use crate::trace::conform;
 use crate::{pack, pool};
 use anyhow::{Result, bail};
 use outcome::{Counts, Outcome};
@@ -41,13 +44,14 @@ use report::Progress;
 use std::time::Duration;
 
 /// Names for filters of the parts that the kernel does not list.
-pub const PARTS: [&str; 9] = [
+pub const PARTS: [&str; 10] = [
     storms::NAME,
     everywhere::NAME,
     gdb_session::NAME,
     gdbserver::SESSIONS,
     gdbserver::REPEATED,
     costs::NAME,
+    timelines::NAME,
     examples::PREFIX,
     programs::PREFIX,
     programs::LIMITED_PREFIX,
@@ -75,6 +79,8 @@ enum Task {
     /// One session with gdbserver, many times.
     GdbserverRepeated(Machine),
     Costs(Machine),
+    /// The page of a timeline.
+    Timeline,
     /// A program at EL0.
     Program(programs::Task),
     /// Scenarios on one machine.
@@ -107,7 +113,15 @@ pub fn qemu_test(arguments: &QemuTest) -> Result<bool> {
         .iter()
         .any(|task| matches!(task, Task::Program(_) | Task::Gdbserver(_) | Task::GdbserverRepeated(_)));
     let programs = if any_program { programs::prepare()? } else { Vec::new() };
-    let outcomes = run(arguments, &kernel, &inventory, &programs, tasks);
+    if arguments.trace {
+        conform::switch_on();
+    }
+    let mut outcomes = run(arguments, &kernel, &inventory, &programs, tasks);
+    if arguments.trace {
+        let outcome = traces::outcome(&conform::take());
+        report::show(&outcome);
+        outcomes.push(outcome);
+    }
     if let Some(path) = &arguments.junit {
         junit::write(path, &outcomes)?;
         say!("results written to {}", path.display());
@@ -165,6 +179,7 @@ fn run(
         Task::Gdbserver(machine) => gdbserver::run_sessions(kernel, programs, &machine),
         Task::GdbserverRepeated(machine) => gdbserver::run_repeated(kernel, programs, &machine, arguments),
         Task::Costs(machine) => costs::run(kernel, &machine),
+        Task::Timeline => timelines::run(kernel, arguments),
         Task::Program(task) => programs::run(kernel, programs, &task),
     };
     pool::run(tasks, arguments.jobs.unwrap_or_else(pool::default_jobs), work, |index, outcome| {
@@ -234,6 +249,9 @@ fn tasks(arguments: &QemuTest, inventory: &Inventory, matrix: Vec<Machine>) -> R
         tasks.push(Task::GdbserverRepeated(base(Machine::default())));
     }
     tasks.extend(programs::tasks(arguments).into_iter().map(Task::Program));
+    if timelines::is_wanted(arguments) {
+        tasks.push(Task::Timeline);
+    }
     if wanted(costs::NAME) {
         tasks.extend(costs::machines(arguments).into_iter().map(Task::Costs));
     }
@@ -275,7 +293,7 @@ fn list(arguments: &QemuTest, inventory: &Inventory, matrix: &[Machine]) -> Resu
         .chain(documents.iter().map(examples::name))
         .chain(programs::names())
         .chain([storms::NAME, everywhere::NAME, gdb_session::NAME].map(String::from))
-        .chain([gdbserver::SESSIONS, gdbserver::REPEATED, costs::NAME].map(String::from))
+        .chain([gdbserver::SESSIONS, gdbserver::REPEATED, costs::NAME, timelines::NAME].map(String::from))
         .filter(|name| wanted(name))
     {
         println!("kernel {name}");

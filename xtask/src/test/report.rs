@@ -42,6 +42,11 @@ impl Progress {
     }
 }
 
+/// Shows an outcome when there is no bar.
+pub fn show(outcome: &Outcome) {
+    print!("{}", text(outcome));
+}
+
 /// The line of an outcome, and below it what went wrong.
 fn text(outcome: &Outcome) -> String {
     let counts = outcome.counts();

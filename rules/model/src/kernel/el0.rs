@@ -1,11 +1,11 @@
 //! Exceptions from EL0, as in `exception::el0`, and the debug state of a task, as in `debug::task::entry`.
 
-use super::Run;
+use super::{Beside, Run};
 use crate::broken::Broken;
 use crate::config::Flaw;
 use crate::state::{Code, Next, Progress, STEP_OVER, Slot, Slots, Stepping, TRACER};
 use rules::pstate::Daif;
-use rules::step::{By, Owners};
+use rules::step::{By, Owners, moved};
 use rules::table::{Masks, RowId, Ss};
 
 impl Run<'_> {
@@ -43,10 +43,16 @@ impl Run<'_> {
 
     /// An IRQ from EL0 with none to acknowledge. What was taken off the CPU is owed to MDSCR_EL1 (I2).
     pub fn spurious_irq_from_el0(&mut self) {
+        self.begin_spurious_irq_from_el0();
+        self.leave_to_el0();
+    }
+
+    /// The first part of [`spurious_irq_from_el0`](Self::spurious_irq_from_el0): the way out may have work to do.
+    pub fn begin_spurious_irq_from_el0(&mut self) {
         self.take_exception(Code::Irq, RowId::M5);
         self.set_aside_of_task(RowId::M5, By::Interrupt);
+        self.seen.opened = Some(self.top_side());
         self.sync();
-        self.leave_to_el0();
     }
 
     /// A pseudo-NMI from EL0 (M9).
@@ -92,16 +98,32 @@ impl Run<'_> {
 
     /// A hit of the watchpoint at EL0 (M4), which is reported or only counted.
     pub fn hit_from_el0(&mut self, reported: bool) {
+        self.begin_hit_from_el0();
+        self.step_over_at_el0();
+        self.report(reported);
+    }
+
+    /// The first phase of [`hit_from_el0`](Self::hit_from_el0).
+    pub fn begin_hit_from_el0(&mut self) {
         self.take_exception(Code::Watchpoint, RowId::M4);
         self.open(RowId::M4);
         self.check_open_at_entry();
+    }
+
+    /// The instruction that has hit is to be stepped over, in the first phase of [`hit_from_el0`](Self::hit_from_el0).
+    pub fn step_over_at_el0(&mut self) {
         self.suspend(Slot::Watchpoint);
         self.request(0, Owners::STEP_OVER, STEP_OVER);
-        self.report(reported);
     }
 
     /// A step exception at EL0 (M4).
     pub fn step_from_el0(&mut self) {
+        let reported = self.begin_step_from_el0();
+        self.report(reported);
+    }
+
+    /// The first phase of [`step_from_el0`](Self::step_from_el0). Returns whether the step is reported.
+    pub fn begin_step_from_el0(&mut self) -> bool {
         self.take_exception(Code::Step, RowId::M4);
         self.open(RowId::M4);
         self.check_open_at_entry();
@@ -119,7 +141,7 @@ impl Run<'_> {
         if reported {
             self.thread().wants = false;
         }
-        self.report(reported);
+        reported
     }
 
     /// The first phase of M4 uses what D protects.
@@ -130,13 +152,14 @@ impl Run<'_> {
     }
 
     /// The end of the first phase of M4: the second one begins (`el0::report`), or the program goes on (`apply::go_on_at_el0`).
-    fn report(&mut self, reported: bool) {
+    pub fn report(&mut self, reported: bool) {
         if reported {
             self.set_aside_of_task(RowId::M4, By::Debug);
             if self.masks_of(RowId::M4) == Masks::MaskedThenOpen {
                 self.sync();
                 self.top().masks = Daif::empty();
             }
+            self.seen.opened = Some(self.top_side());
         } else {
             self.go_back();
         }
@@ -156,7 +179,31 @@ impl Run<'_> {
         if self.ss_of(RowId::M1) == Ss::ClearThenSet {
             self.give_to_task();
         }
+        match self.beside {
+            Beside::Nothing => {}
+            Beside::PutOff => {
+                self.suspend(Slot::Watchpoint);
+                self.request(0, Owners::STEP_OVER, STEP_OVER);
+            }
+            Beside::Due => {
+                self.change_spsr(0, |spsr| (moved(spsr), ()));
+                self.advance(0);
+            }
+            Beside::Uprobe => self.request(0, Owners::UPROBE, TRACER),
+            Beside::RunsFree => {
+                self.change_spsr(0, |spsr| (moved(spsr), ()));
+                self.cpu().owners |= Owners::RUNS_FREE;
+            }
+        }
         self.go_back();
+    }
+
+    /// As [`leave_to_el0`](Self::leave_to_el0), with what the kernel does for steps that the model's explorer leaves out: the next instruction is one that
+    /// a slot has hit already, and is stepped over; or an exclusive sequence begins, which was made in software, so that the step is
+    /// due, or which runs free (H9).
+    pub fn leave_to_el0_with(&mut self, beside: Beside) {
+        self.beside = beside;
+        self.leave_to_el0();
     }
 
     /// `task::give`, with `entry::apply`.

@@ -21,9 +21,15 @@ impl Run<'_> {
 
     /// An IRQ with none to acknowledge: nothing is opened, but a step may have been set aside.
     pub fn spurious_irq(&mut self) {
+        self.begin_spurious_irq();
+        self.resume();
+    }
+
+    /// The first part of [`spurious_irq`](Self::spurious_irq).
+    pub fn begin_spurious_irq(&mut self) {
         self.take_exception(Code::Irq, RowId::M8);
         self.set_aside(RowId::M8);
-        self.resume();
+        self.seen.opened = Some(self.top_side());
     }
 
     /// A pseudo-NMI (M9): only the acknowledge tells it from an IRQ.
@@ -81,6 +87,12 @@ impl Run<'_> {
 
     /// A hit of `slot` at EL1 (M10): `hit::breakpoint`, `hit::watchpoint`.
     pub fn hit(&mut self, slot: Slot) {
+        self.begin_hit(slot);
+        self.step_over(slot);
+    }
+
+    /// The first part of [`hit`](Self::hit): the handler finds out whose the slot is.
+    pub fn begin_hit(&mut self, slot: Slot) {
         let code = match slot {
             Slot::Breakpoint => Code::Breakpoint,
             Slot::Watchpoint => Code::Watchpoint,
@@ -90,6 +102,11 @@ impl Run<'_> {
         self.open(RowId::M10);
         let below = self.thread().top() - 1;
         self.give_back_kept(below);
+    }
+
+    /// The second part of [`hit`](Self::hit): the instruction is to be stepped over.
+    pub fn step_over(&mut self, slot: Slot) {
+        let below = self.thread().top() - 1;
         let step = if self.at(below).copy.is_some() { DISPLACED } else { STEP_OVER };
         self.request(below, Owners::STEP_OVER, step);
         self.suspend(slot);

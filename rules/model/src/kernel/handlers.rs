@@ -65,6 +65,62 @@ impl Run<'_> {
         }
     }
 
+    /// `debug::exclusive`: the kernel has made the exclusive sequence that the context is in as one step, in software, and the context goes on behind
+    /// it (H9). The explorer leaves this out; a replay needs it.
+    pub fn step_over_in_software(&mut self) {
+        let below = self.thread().top() - 1;
+        self.move_on(below);
+        self.complete_in_software(below);
+        let root = self.thread().stepped();
+        self.forget_step_overs(root);
+    }
+
+    /// `session`: QEMU has taken the step exception behind the instruction that masks D. The step counts where D opens again (X2): the debugger's step
+    /// stays due. The explorer, whose machine takes no step exception with D masked, leaves this out; a replay needs it.
+    pub fn step_waits_for_d(&mut self) {
+        self.cpu().owners |= Owners::DEBUGGER;
+        let root = self.thread().stepped();
+        self.at(root).steps[DEBUGGER] = Progress::Due;
+    }
+
+    /// `step::over_brk`: a probe's handler has moved the context behind the BRK and asked for a step, so a step-over of the BRK is over. The explorer
+    /// leaves this out; a replay needs it.
+    pub fn over_brk(&mut self) {
+        self.top().parked.remove(Owners::STEP_OVER);
+        let root = self.thread().stepped();
+        self.forget_step_overs(root);
+        self.rearm();
+    }
+
+    /// A debugger's BRK for which no client stops does not end the plan of the context: the BRK is its step. The explorer leaves this out; a replay
+    /// needs it.
+    pub fn plan_goes_on(&mut self) {
+        self.top().parked |= Owners::DEBUGGER;
+        let below = self.thread().top() - 1;
+        let root = self.thread().root(below);
+        self.at(root).steps[DEBUGGER] = Progress::Due;
+    }
+
+    /// The next instructions of the context below are an exclusive sequence that cannot be made as one step: the context runs free (H9). The
+    /// explorer leaves this out; a replay needs it.
+    pub fn run_free(&mut self) {
+        let below = self.thread().top() - 1;
+        self.change_spsr(below, |spsr| (moved(spsr), ()));
+        self.cpu().owners |= Owners::RUNS_FREE;
+    }
+
+    /// `step::end_free_run`: the next exception ends a free run (H9). The explorer leaves this out; a replay needs it.
+    pub fn end_free_run(&mut self) {
+        let owners = self.cpu().owners;
+        if owners.contains(Owners::STEP_OVER) {
+            self.rearm();
+        }
+        self.cpu().owners = owners - Owners::RUNS_FREE - Owners::STEP_OVER;
+        let root = self.thread().stepped();
+        self.forget_step_overs(root);
+        self.advance(root);
+    }
+
     /// `debugger::slot`: the plan of the context ends, because a slot with the disposition `STOP` was hit.
     pub fn end_plan(&mut self) {
         let below = self.thread().top() - 1;
@@ -79,7 +135,11 @@ impl Run<'_> {
     pub fn end_session(&mut self) {
         self.executed();
         let top = self.thread().top();
-        self.cpu().owners.remove(Owners::DEBUGGER);
+        let cpu = self.cpu();
+        cpu.owners.remove(Owners::DEBUGGER);
+        if cpu.owners == Owners::RUNS_FREE {
+            cpu.owners = Owners::empty();
+        }
         let root = self.thread().root(top);
         self.forget(root, DEBUGGER);
         self.make_up_reschedule();

@@ -3,7 +3,7 @@
 use super::{INTERRUPTS, Run};
 use crate::broken::Broken;
 use crate::config::Flaw;
-use crate::state::{Code, Context, Next, OutOfLine, Phase, Progress, Section};
+use crate::state::{Code, Context, DEBUGGER, Next, OutOfLine, Phase, Progress, Section, Slots};
 use rules::pstate::Daif;
 use rules::step::{Owners, may_reschedule};
 use rules::switch::{SwitchFault, SwitchState};
@@ -50,13 +50,25 @@ impl Run<'_> {
         self.leave();
     }
 
-    /// The handler of the BRK behind the displaced instruction ends: `kprobe::out_of_line_end`.
-    pub fn end_copy(&mut self) {
+    /// As [`send_into_copy`](Self::send_into_copy), for a probe that is hit in a debug context (M14): the owners are an outer context's, and stay. The
+    /// explorer leaves this out; a replay needs it.
+    pub fn send_into_copy_nested(&mut self) {
+        let below = self.below();
+        below.copy = Some(OutOfLine { masks: below.masks, kept: Owners::empty(), ran: false });
+        self.leave();
+    }
+
+    /// The handler of the BRK behind the displaced instruction ends: `kprobe::out_of_line_end`. A post-handler may have asked for a step of the context,
+    /// which the explorer leaves out.
+    pub fn end_copy(&mut self, asks: bool) {
         let below = self.thread().top() - 1;
         let parked = core::mem::take(&mut self.top().parked);
         let Some(copy) = self.at(below).copy.take() else { return };
         self.at(below).masks = copy.masks;
         self.move_on(below);
+        if asks {
+            self.request(below, Owners::DEBUGGER, DEBUGGER);
+        }
         self.behind(below, copy.kept | parked);
         self.leave();
     }
@@ -127,17 +139,32 @@ impl Run<'_> {
 
     /// `sched::run::schedule`: the running thread is switched away, and `next` runs here; or the CPU idles.
     pub fn switch(&mut self, next: Option<u8>) {
-        if !self.cpu().owners.is_empty() {
-            // `step::save`
-            self.executed();
-            let saved = self.take();
-            self.thread().saved = Some(saved);
-            self.end_of_section();
-        }
+        self.save_steps();
         self.check_switchable();
         self.cpu().running = next;
         if next.is_some() {
             self.arrive();
+        }
+    }
+
+    /// `step::save`.
+    pub fn save_steps(&mut self) {
+        if !self.cpu().owners.is_empty() {
+            self.executed();
+            let mut saved = self.take();
+            if saved.owners.contains(Owners::RUNS_FREE) && saved.owners.contains(Owners::STEP_OVER) {
+                // `Stepping::end_step_over` (H9).
+                saved.owners.remove(Owners::STEP_OVER);
+                saved.suspended = Slots::NONE;
+                if saved.owners == Owners::RUNS_FREE {
+                    saved.owners = Owners::empty();
+                }
+                let top = self.thread().top();
+                let root = self.thread().root(top);
+                self.forget_step_overs(root);
+            }
+            self.thread().saved = Some(saved);
+            self.end_of_section();
         }
     }
 

@@ -17,6 +17,7 @@ use crate::table::Table;
 use rules::pstate::{Daif, SPSR_SS};
 use rules::step::{Owners, mdscr_ss, moved};
 use rules::table::{Masks, RowId, Ss};
+use trace::Side;
 
 /// I and F.
 const INTERRUPTS: Daif = Daif::I.union(Daif::F);
@@ -46,6 +47,32 @@ impl Kernel {
     }
 }
 
+/// What a record of an exception shows of a transition, as `debug::record` takes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// The handler, once its masks are open; with M4 also its second phase.
+    pub opened: Option<Side>,
+    /// The way out of the handler, before what was set aside is put back.
+    pub leaving: Option<Side>,
+    /// The context that is returned to, with SPSR_EL1.SS as it is loaded.
+    pub returned: Option<Side>,
+}
+
+/// What the kernel does on the way to a program beside what the explorer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Nothing.
+    Nothing,
+    /// The next instruction has hit a slot already, and is stepped over.
+    PutOff,
+    /// The step that is asked for was made in software.
+    Due,
+    /// The program runs free (H9).
+    RunsFree,
+    /// A user probe asks for a step, beside a tracer.
+    Uprobe,
+}
+
 /// A transition under way on one CPU.
 pub struct Run<'m> {
     /// The kernel that the CPU runs.
@@ -54,9 +81,31 @@ pub struct Run<'m> {
     pub state: State,
     /// The CPU that makes the transition.
     pub cpu: usize,
+    /// What a record shows of it.
+    pub seen: Seen,
+    beside: Beside,
+}
+
+impl<'m> Run<'m> {
+    /// A transition that begins in a state.
+    pub fn new(kernel: &'m Kernel, state: State, cpu: usize) -> Self {
+        Self { kernel, state, cpu, seen: Seen::default(), beside: Beside::Nothing }
+    }
 }
 
 impl Run<'_> {
+    /// The context at `index` with what the CPU has, as a record has it.
+    pub(crate) fn side(&mut self, index: usize) -> Side {
+        let (context, cpu) = (*self.at(index), *self.cpu());
+        Side { masks: context.masks, ss: context.ss, mdscr_ss: cpu.ss, owners: cpu.owners }
+    }
+
+    /// The context at the top, as a record has it.
+    pub(crate) fn top_side(&mut self) -> Side {
+        let top = self.thread().top();
+        self.side(top)
+    }
+
     /// The CPU that makes the transition.
     pub fn cpu(&mut self) -> &mut Cpu {
         &mut self.state.cpus[self.cpu]
@@ -144,7 +193,7 @@ impl Run<'_> {
     /// Counts an instruction that the context at the top executes: it is the one instruction of each step, or one too many. A stretch with D
     /// masked is part of the instruction that has masked D (X2).
     fn executed(&mut self) {
-        if !self.top().d_is_open() {
+        if !self.top().d_is_open() || self.cpu().owners.contains(Owners::RUNS_FREE) {
             return;
         }
         let top = self.thread().top();
@@ -337,6 +386,11 @@ impl Run<'_> {
 
     /// `apply::open`.
     fn open(&mut self, row: RowId) {
+        self.open_masks(row);
+        self.seen.opened = Some(self.top_side());
+    }
+
+    fn open_masks(&mut self, row: RowId) {
         let masks = match self.masks_of(row) {
             Masks::Unsaid | Masks::Masked | Masks::MaskedThenOpen => return,
             Masks::UnmaskAll => Daif::empty(),
@@ -349,6 +403,7 @@ impl Run<'_> {
 
     /// `apply::put_back`.
     fn put_back(&mut self) {
+        self.seen.leaving = Some(self.top_side());
         if self.top().stashed {
             self.unstash();
         }
@@ -384,6 +439,9 @@ impl Run<'_> {
 
     /// What M13 says of MDSCR_EL1.SS, and the exception return.
     fn go_back(&mut self) {
+        if self.seen.leaving.is_none() {
+            self.seen.leaving = Some(self.top_side());
+        }
         match self.ss_of(RowId::M13) {
             Ss::Compute => self.sync(),
             Ss::Clear => self.clear_ss(),
@@ -392,6 +450,8 @@ impl Run<'_> {
         if self.top().masks != Daif::all() {
             self.note(Broken::ReturnsOpen);
         }
+        let below = self.thread().top() - 1;
+        self.seen.returned = Some(self.side(below));
         self.eret();
     }
 
