@@ -1,5 +1,5 @@
-//! `mutate`: shows that the tests cover every rule. A boot argument changes one cell of the rule table after the other, and at
-//! least one test must fail each time. With `--source`, faults are put into the source instead ([`source`]).
+//! `mutate`: shows that the tests cover every rule. A boot argument changes one cell of the rule table after the other; the model is asked what
+//! the change breaks, and at least one of the kernel's tests must fail each time, those that bear the rule's name before all others. With `--source`, faults are put into the source instead ([`source`]).
 
 mod source;
 
@@ -15,8 +15,13 @@ use crate::session::End;
 use crate::setup::decide::Need;
 use crate::test::{Kernel, machine_for};
 use crate::{pack, pool};
+use ::model::explore::explore;
+use ::model::model::Model;
+use ::model::scenarios::scenarios;
+use ::model::table::Table;
 use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget};
+use rules::overrides::Override;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -90,41 +95,66 @@ impl Trial {
         }
         let mut survived = 0;
         let width = cells.iter().map(String::len).max().unwrap_or(0);
-        let work = |cell: String| self.detect(&format!(" rule.{cell}"));
-        pool::run(cells.to_vec(), jobs, work, |index, detected| {
+        let work = |cell: String| (model_says(&cell), self.detect_by_name(&cell));
+        pool::run(cells.to_vec(), jobs, work, |index, (model, detected)| {
             bar.inc(1);
             survived += usize::from(detected.is_none());
             let text = detected.as_deref().unwrap_or("SURVIVED");
-            bar.suspend(|| println!("{:<width$}  {text}", cells[index]));
+            let model = model.as_deref().unwrap_or("nothing");
+            bar.suspend(|| println!("{:<width$}  model: {model:<8} tests: {text}", cells[index]));
         });
         bar.finish_and_clear();
         println!("{} cells changed, {} detected, {survived} survived", cells.len(), cells.len() - survived);
         survived == 0
     }
 
+    /// The first failure with a cell changed, of the tests that bear the name of its rule, or of all; None if everything passes.
+    fn detect_by_name(&self, cell: &str) -> Option<String> {
+        let argument = format!(" rule.{cell}");
+        let row = cell.split('.').next().unwrap_or(cell).to_lowercase();
+        let named = self.machines.first().and_then(|machine| {
+            let machine = Machine { append: format!("{} test={row}_", machine.append), ..machine.clone() };
+            self.suites(&machine, &argument)
+        });
+        named.or_else(|| self.detect(&argument))
+    }
+
     /// The first failure with one more boot argument; None if everything passes.
     fn detect(&self, argument: &str) -> Option<String> {
-        let changed = |machine: &Machine| Machine {
-            append: format!("{}{argument}", machine.append),
-            ..machine.clone()
-        };
+        let suites = self.machines.iter().find_map(|machine| self.suites(machine, argument));
+        suites.or_else(|| {
+            let mut dies = self.dies.iter();
+            dies.find_map(|(die, machine)| self.kernel.die(die, &changed(machine, argument)).complaint())
+        })
+    }
+
+    /// The first failure of the suites on one machine.
+    fn suites(&self, machine: &Machine, argument: &str) -> Option<String> {
         // One failure is enough: the boot is ended after it.
         let failed =
             |console: &str| console.lines().any(|line| line.starts_with("    not ok ") || is_panic(line));
         let complete = |console: &str| failed(console) && console.ends_with('\n');
-        let suites = self.machines.iter().find_map(|machine| {
-            let start = Start::Kernel(&self.kernel.image);
-            match capture(&changed(machine), &start, self.kernel.limit, complete) {
-                Ok(boot) => detection(&boot),
-                // A boot that could not be started has detected nothing.
-                Err(_) => None,
-            }
-        });
-        suites.or_else(|| {
-            let mut dies = self.dies.iter();
-            dies.find_map(|(die, machine)| self.kernel.die(die, &changed(machine)).complaint())
-        })
+        let start = Start::Kernel(&self.kernel.image);
+        match capture(&changed(machine, argument), &start, self.kernel.limit, complete) {
+            Ok(boot) => detection(&boot),
+            // A boot that could not be started has detected nothing.
+            Err(_) => None,
+        }
     }
+}
+
+/// The machine with one more boot argument.
+fn changed(machine: &Machine, argument: &str) -> Machine {
+    Machine { append: format!("{}{argument}", machine.append), ..machine.clone() }
+}
+
+/// The rule that the model finds broken with a cell changed; None if it finds none, as with rows that it does not apply.
+fn model_says(cell: &str) -> Option<String> {
+    let (name, value) = cell.split_once('=')?;
+    let (id, column) = name.split_once('.')?;
+    let change = Override::parse(id, column, value).ok()?;
+    let models = scenarios(1).into_iter().map(|config| Model::new(Table::of_kernel().with(change), config));
+    models.filter_map(|model| explore(&model).violation).map(|violation| violation.rule.to_owned()).next()
 }
 
 /// The failure in a boot's results; None if the boot is complete and good.
@@ -162,6 +192,13 @@ mod tests {
             assert!(!wanted("M8.ss=keep", Some(name)), "{name}");
         }
         assert!(!wanted("M12.ss=keep", Some("M1")));
+    }
+
+    #[test]
+    fn the_model_is_asked_first() {
+        assert_eq!(model_says("M8.ss=keep").as_deref(), Some("I2"));
+        assert_eq!(model_says("M12b.ss=keep"), None);
+        assert_eq!(model_says("nonsense"), None);
     }
 
     fn boot(end: End, console: &str) -> Captured {

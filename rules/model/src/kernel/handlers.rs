@@ -65,7 +65,7 @@ impl Run<'_> {
         }
     }
 
-    /// `debug::exclusive`: the kernel has made the exclusive sequence that the context is in as one step, in software, and the context goes on behind
+    /// The kernel (module `exclusive`) has made the exclusive sequence that the context is in as one step, in software, and the context goes on behind
     /// it (H9). The explorer leaves this out; a replay needs it.
     pub fn step_over_in_software(&mut self) {
         let below = self.thread().top() - 1;
