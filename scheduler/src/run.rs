@@ -234,6 +234,13 @@ impl Scheduler {
     }
 }
 
+/// Whether a task that becomes ready is no more important than the one that runs.
+#[inline(always)]
+pub(crate) fn is_equal(ready: &Task, running: &Task) -> bool {
+    let idle = crate::Priority::Idle;
+    ready.level() == running.level() && (running.effective != idle || ready.effective == idle)
+}
+
 /// Whether the ready task `first` runs instead of the running one, both on the same CPU. With `rotate` the running one gives way to its equals.
 /// `granularity` is how long a fair task runs at least.
 #[inline(always)]

@@ -4,7 +4,7 @@ use crate::{
     CpuSet, SLEEPER_BONUS, Scheduler, TaskId,
     consts::{CHARGED_LATE, MAX_LAG},
     fair::{before, lag},
-    run::goes_before,
+    run::{goes_before, is_equal},
     task::{Slot, State},
     weight::virtual_time,
 };
@@ -124,7 +124,7 @@ impl Scheduler {
     }
 
     /// The most frequent case of a wake-up: a fair task that may use only its last CPU, which runs a fair task, joins the queue there. It does
-    /// not preempt the task that runs if that is the one on the CPU `waker`. Returns false, and has done nothing, in any other case.
+    /// not preempt its equal on the CPU `waker`. Returns false, and has done nothing, in any other case.
     #[inline(always)]
     pub(crate) fn joins_queue(&mut self, task: Slot, waker: Option<usize>) -> bool {
         let Self { tasks, cpus, online, now, granularity, .. } = self;
@@ -146,7 +146,8 @@ impl Scheduler {
         let lag = lag.clamp(-SLEEPER_BONUS.cast_signed(), MAX_LAG);
         woken.vruntime = state.min_vruntime.wrapping_add_signed(lag);
         woken.state = State::Ready;
-        let goes_first = waker != Some(cpu) && goes_before(woken, running, false, *granularity);
+        let goes_first = !(waker == Some(cpu) && is_equal(woken, running))
+            && goes_before(woken, running, false, *granularity);
         state.fair.insert(tasks, task);
         if goes_first {
             self.flag(cpu);

@@ -4,6 +4,7 @@ use crate::{
     CpuSet, Error, Priority, SLEEPER_BONUS, Scheduler, TaskId,
     consts::MAX_LAG,
     fair::lag,
+    run::is_equal,
     task::{Requeue, Slot, State},
 };
 
@@ -85,7 +86,10 @@ impl Scheduler {
         self.limit_bonus(task);
         self.tasks[task].state = State::Ready;
         self.enqueue(task, false);
-        self.kick_for(task, waker != Some(cpu));
+        let running = self.cpus[cpu].running(&self.tasks);
+        let spared = waker == Some(cpu)
+            && running.is_some_and(|running| is_equal(&self.tasks[task], &self.tasks[running]));
+        self.kick_for(task, !spared);
     }
 
     /// The task's virtual time is taken over to `cpu` as a difference to that CPU's. The task is in no queue.

@@ -96,7 +96,7 @@ pub fn arm(regs: &mut impl DebugRegs, kind: Kind, n: u8, encoding: Encoding) {
     regs.commit();
 }
 
-/// Disarms slot `n`: control to zero, ISB (rule H1). The record may be freed only after every CPU has done this.
+/// Disarms slot `n`: control to zero (rule H1), in force with [`commit`](DebugRegs::commit). The record may be freed only after every CPU has done this.
 #[inline]
 pub fn disarm(regs: &mut impl DebugRegs, kind: Kind, n: u8) {
     regs.write_control(kind, n, 0);

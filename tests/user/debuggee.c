@@ -6,6 +6,7 @@
 #include "check.h"
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 struct pair {
@@ -65,12 +66,20 @@ static int make_child(void)
 	return 0;
 }
 
+/* A child says that the loop runs: whoever interrupts it then finds it in the loop, and not on its way there. */
 static int loop(void)
 {
-	printf("debuggee: counts\n");
-	fflush(stdout);
+	volatile long *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (fork() == 0) {
+		while (!*shared)
+			;
+		printf("debuggee: counts\n");
+		fflush(stdout);
+		_exit(0);
+	}
 	while (!told)
-		total++;
+		*shared = ++total;
 	printf("debuggee: was told to end\n");
 	return 5;
 }

@@ -11,7 +11,7 @@ use crate::trace;
 use ::trace::{Class, Kind, Record, Side};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use rules::pstate::SPSR_SS;
+use rules::pstate::{Daif, SPSR_SS};
 use rules::step::Owners;
 use rules::table::RowId;
 
@@ -111,13 +111,13 @@ fn interrupted(cpu: &MaskedCpu, frame: &Frame) -> Side {
     FOUND.this().take().unwrap_or_else(|| context(frame, cpu.owners.get(), mdscr_ss()))
 }
 
-/// Begins the record of an entry, or of the second phase of M4. What was to be set aside is, and MDSCR_EL1 holds what it is to hold if exceptions
-/// are to be opened. All exceptions are masked.
+/// Writes the record of an entry, or of the second phase of M4, behind which the masks are to be `masks`. What was to be set aside is. If exceptions are to be
+/// opened, MDSCR_EL1 holds what it is to hold then; else its debt may not be paid yet. All exceptions are masked.
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
-pub fn enters(cpu: &MaskedCpu, frame: &Frame, row: RowId, kind: Kind) -> trace::Begun {
+pub fn enters(cpu: &MaskedCpu, frame: &Frame, row: RowId, kind: Kind, masks: Daif) -> trace::Begun {
     let before = interrupted(cpu, frame);
-    trace::begin(record(cpu, frame, kind, row, before, running(cpu)))
+    trace::begin(record(cpu, frame, kind, row, before, Side { masks, ..running(cpu) }))
 }
 
 /// Records an interrupt that was not to be acknowledged. All exceptions are masked.

@@ -13,6 +13,7 @@ use crate::trace;
 use ::trace::Kind;
 #[cfg(debug_assertions)]
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use rules::pstate::Daif;
 use rules::step::Owners;
 use rules::table::{Masks, RowId, Ss};
 
@@ -112,7 +113,7 @@ pub fn open_later<const ROW: u8>(cpu: &MaskedCpu, frame: &Frame) {
 fn open_later_traced<const ROW: u8>(cpu: &MaskedCpu, frame: &Frame) {
     record::found(cpu, frame);
     control::sync(cpu);
-    let begun = record::enters(cpu, frame, live::id(ROW), Kind::Open);
+    let begun = record::enters(cpu, frame, live::id(ROW), Kind::Open, Daif::empty());
     open_later_untraced::<ROW>(cpu);
     begun.finish(daif::read());
 }
@@ -145,7 +146,7 @@ pub fn open_as<const ROW: u8, const TRACED: bool>(cpu: &MaskedCpu, frame: &Frame
     }
 }
 
-/// As [`open`], with a record. The record's place is taken before exceptions are opened: those that come then are recorded behind it.
+/// As [`open`], with a record, which is written before exceptions are opened: those that come then are recorded behind it.
 #[cold]
 #[inline(never)]
 #[unsafe(link_section = ".noprobe.text")]
@@ -154,7 +155,8 @@ fn open_traced<const ROW: u8>(cpu: &MaskedCpu, frame: &Frame) {
     if !matches!(live::masks::<ROW>(), Masks::Unsaid | Masks::Masked | Masks::MaskedThenOpen) {
         control::sync(cpu);
     }
-    let begun = record::enters(cpu, frame, live::id(ROW), Kind::Entry);
+    let wanted = live::masks::<ROW>().apply(frame.masks()).unwrap_or_else(daif::read);
+    let begun = record::enters(cpu, frame, live::id(ROW), Kind::Entry, wanted);
     open_untraced::<ROW>(cpu, frame);
     begun.finish(daif::read());
 }

@@ -37,7 +37,7 @@ pub fn is_on() -> bool {
 
 fn sites() -> &'static [Site] {
     let (start, end) = (&raw const __trace_sites_start, &raw const __trace_sites_end);
-    // SAFETY: the linker script puts both symbols around the entries that `is_on` writes.
+    // SAFETY: the linker script puts both symbols around the entries that `is_on` and `kprobe/hit.S` write: two aligned words each.
     unsafe { core::slice::from_raw_parts(start, (end.addr() - start.addr()) / size_of::<Site>()) }
 }
 

@@ -1,6 +1,6 @@
 //! The trace of exceptions: what the rules did at each, for a tool that compares it with the model, and for pictures.
 //!
-//! `exception::record` says what is recorded. This module keeps it: the branch that is patched in (`key`) and the rings (`ring`), whose layout
+//! `debug::record` says what is recorded. This module keeps it: the branch that is patched in (`key`) and the rings (`ring`), whose layout
 //! the crate `trace` has. Any context may write.
 
 mod key;

@@ -1,7 +1,8 @@
 //! The rings: where the records of each CPU go.
 //!
-//! A record is begun by taking the next number of the CPU's ring in one atomic step, so a writer that is interrupted by another one, in an
-//! NMI or in a probe inside of a probe, keeps its place. No lock is taken, and nothing waits: if the ring is full, the oldest record goes.
+//! A record gets the next number of the CPU's ring in one atomic step, so a writer that is interrupted by another one, in an NMI or in a probe inside of
+//! a probe, keeps its place. No lock is taken, and nothing waits: if the ring is full, the oldest record goes. A record is whole before exceptions
+//! are opened, with the masks that the rule wants; only if the CPU then has others is it corrected.
 
 use crate::mm;
 use crate::percpu;
@@ -60,7 +61,7 @@ fn word(rings: *mut u8, offset: usize) -> &'static AtomicU64 {
     unsafe { &*rings.add(offset).cast::<AtomicU64>() }
 }
 
-/// A record that is not finished yet: its place, its number, and its word with the masks.
+/// A record that was written: its place, its number, and what it says.
 #[must_use]
 pub struct Begun {
     place: usize,
@@ -68,22 +69,26 @@ pub struct Begun {
     record: Record,
 }
 
-/// Takes the next place of this CPU's ring. The record's CPU and time are filled in. D is masked, or I is, so the caller stays on this CPU.
+/// Writes a record into this CPU's ring. Its CPU and time are filled in. D is masked, or I is, so the caller stays on this CPU.
 #[inline(always)]
 pub fn begin(mut record: Record) -> Begun {
     let cpu = percpu::index();
     let rings = RINGS.load(Relaxed);
     let number = word(rings, layout::count(cpu)).fetch_add(1, Relaxed);
     let place = layout::place(cpu, CAPACITY.load(Relaxed), number);
-    // What was here is no record any more.
+    // What was here is no record any more, before anything of the new one is.
     word(rings, place).store(0, Relaxed);
+    fence(Release);
     record.cpu = cpu as u8;
     record.time = crate::read_sysreg!("cntvct_el0");
+    for (n, value) in record.pack().into_iter().enumerate() {
+        word(rings, place + 8 * (n + 1)).store(value, Relaxed);
+    }
+    word(rings, place).store(number + 1, Release);
     Begun { place, number, record }
 }
 
-/// The last whole records of this CPU, `most` at most, the oldest first. Empty if the kernel does not trace. Thread context; the records are those of one
-/// CPU only if the caller stays there.
+/// The last whole records of the CPU that this is called on, `most` at most, the oldest first. Empty if the kernel does not trace. Thread context.
 pub fn last(most: usize) -> Vec<Record> {
     let rings = RINGS.load(Relaxed);
     if rings.is_null() {
@@ -105,14 +110,18 @@ pub fn last(most: usize) -> Vec<Record> {
 }
 
 impl Begun {
-    /// Writes the record. `masks` are those behind what it is about. Any context: the caller may have gone on on another CPU.
+    /// Says which masks the CPU has behind what the record is about. Any context: the caller may have gone on on another CPU, and a later record may have
+    /// taken the place.
     #[inline(always)]
     pub fn finish(mut self, masks: Daif) {
+        if masks == self.record.after.masks {
+            return;
+        }
         let rings = RINGS.load(Relaxed);
         self.record.after.masks = masks;
-        for (n, value) in self.record.pack().into_iter().enumerate() {
-            word(rings, self.place + 8 * (n + 1)).store(value, Relaxed);
+        // The second word of a record has its masks.
+        if word(rings, self.place).load(Relaxed) == self.number + 1 {
+            word(rings, self.place + 16).store(self.record.pack()[1], Relaxed);
         }
-        word(rings, self.place).store(self.number + 1, Release);
     }
 }

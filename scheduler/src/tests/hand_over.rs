@@ -144,3 +144,16 @@ fn a_wake_up_before_a_wait_preempts_all_but_equals_on_the_wakers_cpu() {
     rig.s.wake_before_wait(0, waits, rig.now).unwrap();
     assert!(rig.s.take_kicks().contains(0));
 }
+
+#[test]
+fn a_waker_of_the_idle_policy_is_preempted_all_the_same() {
+    for cpus in [CpuSet::of(0), CpuSet::ALL] {
+        let mut rig = Rig::new(1);
+        let (runs, waits) = pair(&mut rig);
+        rig.s.set_affinity(waits, cpus).unwrap();
+        rig.s.set_policy(runs, Policy::Idle).unwrap();
+        let _ = rig.s.take_kicks();
+        rig.s.wake_before_wait(0, waits, rig.now).unwrap();
+        assert!(rig.s.take_kicks().contains(0));
+    }
+}

@@ -86,7 +86,7 @@ pub static SCENARIOS: [Scenario; 22] = [
     // Two programs with slots of their own have the same priority. The interrupt ends the turn of the one that runs.
     Scenario {
         name: "programs-take-turns",
-        thinned: 2,
+        thinned: 4,
         body: two_laps,
         within: Some(|| (actor(Who::First).span().0, actor(Who::Second).span().1)),
         handler: |frame| {

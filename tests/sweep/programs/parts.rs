@@ -90,9 +90,9 @@ fn stored(kind: u32, signals: bool) -> Watch {
     Watch { kind, address: DATA + word::STORED, length: 8, signals }
 }
 
-/// A scenario of which each run takes so long that machines which share the boundaries try half of them.
+/// A scenario of which each run takes so long that machines which share the boundaries try a quarter of them.
 pub const fn long(scenario: Scenario) -> Scenario {
-    Scenario { thinned: 2, ..scenario }
+    Scenario { thinned: 4, ..scenario }
 }
 
 /// A scenario in which the interrupt makes a more important program ready.

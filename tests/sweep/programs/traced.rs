@@ -56,7 +56,7 @@ const SPOT: (Who, Part) = (Who::First, Part { act: Act::Spot, watches: &[], trap
 const PLAIN_CALL: (Who, Part) = (Who::First, Part { act: Act::Call, ..SPOT.1 });
 
 /// How many boundaries of these scenarios one is tried of in the quick matrix.
-const THINNED: u64 = 32;
+const THINNED: u64 = 64;
 
 /// A scenario in which the tracer's work is interrupted.
 const fn traced(
@@ -91,7 +91,7 @@ const fn attached(
         },
         facts: all_facts,
         varies: &[stats::STEPS],
-        thinned: 2,
+        thinned: 4,
         ..preempted(name, setup, covers)
     }
 }

@@ -146,7 +146,11 @@ impl Task {
             trace.stop = None;
         }
         // The table's lock keeps interrupts off. A tracer that lets its tracee go on waits for the next stop, as a rule.
-        sched::wake_before_sleep(thread);
+        if how == How::Detach {
+            sched::wake_masked(thread);
+        } else {
+            sched::wake_before_sleep(thread);
+        }
         Ok(())
     }
 
