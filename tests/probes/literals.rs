@@ -69,11 +69,18 @@ specimen! {
 
 /// A load of a literal that lies on probed instructions reads the original instructions, not what the probes have written there.
 pub fn a_literal_on_probed_text_is_what_the_probe_replaced() -> Outcome {
-    for function in [reads_a_doubleword_of_itself, reads_a_word_of_itself] {
+    // ADD X1, X1, #1 and SUB X1, X1, #1. They are not read from the text: where everything is probed, so may they be, and the load not.
+    const ADD: u64 = 0x9100_0421;
+    const SUB: u64 = 0xd100_0421;
+    const SIGN: u64 = 0xffff_ffff_0000_0000;
+    let functions = [
+        (reads_a_doubleword_of_itself as extern "C" fn() -> u64, SUB << 32 | ADD),
+        (reads_a_word_of_itself, SIGN | SUB),
+    ];
+    for (function, expected) in functions {
         let address = address_of!(function);
-        let expected = function();
         for optimise in [false, true] {
-            for probed in [&[0, 8][..], &[0, 12], &[0, 8, 12]] {
+            for probed in [&[0][..], &[0, 8], &[0, 12], &[0, 8, 12]] {
                 let wanted = probed
                     .iter()
                     .map(|offset| Wanted { optimise: Some(optimise), ..Wanted::at(address + offset) });
@@ -83,7 +90,6 @@ pub fn a_literal_on_probed_text_is_what_the_probe_replaced() -> Outcome {
                 check_eq!(read, expected, "with probes at {probed:?}");
             }
         }
-        check_eq!(function(), expected);
     }
     Ok(())
 }
